@@ -1,0 +1,1 @@
+//! The graph language of allotrope.

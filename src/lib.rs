@@ -1,0 +1,1 @@
+//! allotrope: one program, two structures.
