@@ -1,0 +1,359 @@
+//! The graph: nodes on a petgraph digraph, operand-ordered edges, inputs, outputs and state.
+//! A node is only ever added after its operands, so node order is a topological order. There is no removal: passes
+//! build new graphs.
+
+use crate::{Dim, Op, RuleError, Scalar, Shape, Sym, Type, infer};
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+use smallvec::{SmallVec, smallvec};
+use std::collections::HashMap;
+use std::fmt;
+
+/// A node of a graph; the smaller id was added first.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    fn index(self) -> NodeIndex {
+        NodeIndex::new(self.0 as usize)
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+/// One result of a node.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value {
+    pub node: NodeId,
+    pub port: u32,
+}
+
+/// An operation and the types of its results.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    pub op: Op,
+    pub types: SmallVec<[Type; 1]>,
+}
+
+/// What kind of thing an input of a graph is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum InputKind {
+    /// Given anew on every call.
+    Arg,
+    /// Lives between calls; an output may update it.
+    State,
+}
+
+/// An input of a graph: its node, its kind and a name for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    pub node: NodeId,
+    pub kind: InputKind,
+    pub name: String,
+}
+
+/// A result of the whole graph: returned, or stored into the state input with index `update`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    pub value: Value,
+    pub update: Option<usize>,
+}
+
+#[derive(Copy, Clone, Debug)]
+struct Edge {
+    port: u32,
+    operand: u32,
+}
+
+/// A program: typed nodes, edges from each operand to its user.
+///
+/// ```
+/// use allotrope_ir::*;
+/// let mut g = Graph::new();
+/// let x = g.input(Type::new(DType::F32, [Dim::sym(Sym(0))]), InputKind::Arg, "x");
+/// let y = g.op(Op::Unary(UnaryOp::Tanh), &[x]).unwrap();
+/// g.output(y);
+/// assert_eq!(g.ty(y).to_string(), "f32[s0]");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    g: DiGraph<Node, Edge>,
+    inputs: Vec<Input>,
+    outputs: Vec<Output>,
+}
+
+impl Graph {
+    pub fn new() -> Graph {
+        Graph::default()
+    }
+
+    /// Adds an input of the given type.
+    pub fn input(&mut self, ty: Type, kind: InputKind, name: impl Into<String>) -> Value {
+        let node = self.push(Op::Input, smallvec![ty], &[]);
+        self.inputs.push(Input { node, kind, name: name.into() });
+        Value { node, port: 0 }
+    }
+
+    /// Adds a node with any number of results.
+    ///
+    /// # Errors
+    /// When the operands do not fit the operation.
+    pub fn add(&mut self, op: Op, operands: &[Value]) -> Result<NodeId, RuleError> {
+        let types = match &op {
+            Op::Scan(scan) => scan_types(scan, &self.types_of(operands))?,
+            Op::Fusion(body) => body_types(op.name(), body, &self.types_of(operands))?,
+            op => {
+                let types = self.types_of(operands);
+                infer(op, &types.iter().collect::<SmallVec<[&Type; 4]>>())?
+            }
+        };
+        Ok(self.push(op, types, operands))
+    }
+
+    /// Adds a node with one result.
+    ///
+    /// # Errors
+    /// When the operands do not fit the operation.
+    pub fn op(&mut self, op: Op, operands: &[Value]) -> Result<Value, RuleError> {
+        Ok(Value { node: self.add(op, operands)?, port: 0 })
+    }
+
+    /// Adds a constant of one element.
+    pub fn constant(&mut self, s: Scalar) -> Value {
+        let node = self.push(Op::Const(s), smallvec![Type::scalar(s.dtype())], &[]);
+        Value { node, port: 0 }
+    }
+
+    /// Adds a result that the caller gets.
+    pub fn output(&mut self, value: Value) {
+        self.outputs.push(Output { value, update: None });
+    }
+
+    /// Adds a result that is stored into the state input with this index.
+    pub fn update(&mut self, input: usize, value: Value) {
+        self.outputs.push(Output { value, update: Some(input) });
+    }
+
+    /// Gives a scan node one more of the ys: `value`, a value of its body, is collected for every t.
+    /// Returns the collected value. Node order stays topological.
+    ///
+    /// # Panics
+    /// When the node is not a scan.
+    pub fn grow_scan(&mut self, node: NodeId, value: Value) -> Value {
+        let n = &mut self.g[node.index()];
+        let Op::Scan(scan) = &mut n.op else { panic!("{node} is not a scan") };
+        let ty = scan.body.ty(value).clone();
+        scan.body.output(value);
+        n.types.push(stacked(&scan.length, &ty));
+        Value { node, port: n.types.len() as u32 - 1 }
+    }
+
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// The values of the inputs, in order.
+    pub fn input_values(&self) -> impl Iterator<Item = Value> + '_ {
+        self.inputs.iter().map(|i| Value { node: i.node, port: 0 })
+    }
+
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.g[id.index()]
+    }
+
+    /// Write access to a node, for the builder of a scan body; types and edges must be kept true.
+    pub fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.g[id.index()]
+    }
+
+    pub fn ty(&self, v: Value) -> &Type {
+        &self.g[v.node.index()].types[v.port as usize]
+    }
+
+    /// All nodes, every one after its operands.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = NodeId> + ExactSizeIterator + use<> {
+        (0..self.g.node_count() as u32).map(NodeId)
+    }
+
+    /// The number of nodes, inputs included.
+    pub fn len(&self) -> usize {
+        self.g.node_count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.g.node_count() == 0
+    }
+
+    /// The operands of a node, in order.
+    pub fn operands(&self, id: NodeId) -> SmallVec<[Value; 4]> {
+        let mut out: SmallVec<[(u32, Value); 4]> = self
+            .g
+            .edges_directed(id.index(), Direction::Incoming)
+            .map(|e| (e.weight().operand, Value { node: NodeId(e.source().index() as u32), port: e.weight().port }))
+            .collect();
+        // petgraph walks edges newest first and operands were added in order.
+        out.reverse();
+        out.sort_by_key(|(i, _)| *i);
+        out.into_iter().map(|(_, v)| v).collect()
+    }
+
+    /// The nodes that use a result of this node, each once, ascending; being an output is no use.
+    pub fn users(&self, id: NodeId) -> Vec<NodeId> {
+        let mut out: Vec<NodeId> =
+            self.g.edges_directed(id.index(), Direction::Outgoing).map(|e| NodeId(e.target().index() as u32)).collect();
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
+    /// The petgraph graph underneath, for its algorithms.
+    pub fn petgraph(&self) -> &DiGraph<Node, impl Clone + fmt::Debug> {
+        &self.g
+    }
+
+    /// Every symbol that a type or an attribute names, bodies included, ascending.
+    pub fn symbols(&self) -> Vec<Sym> {
+        let mut out = Vec::new();
+        self.visit_dims(&mut |d| out.extend(d.symbols()));
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
+    fn visit_dims(&self, f: &mut dyn FnMut(&Dim)) {
+        for node in self.g.node_weights() {
+            node.types.iter().flat_map(|t| &t.shape).for_each(&mut *f);
+            let _ = node.op.map_dims(&mut |d| f(d));
+            match &node.op {
+                Op::Scan(s) => {
+                    f(&s.length);
+                    s.body.visit_dims(f);
+                }
+                Op::Fusion(b) => b.visit_dims(f),
+                _ => {}
+            }
+        }
+    }
+
+    /// The same graph with every symbol replaced, in types, attributes and bodies.
+    pub fn substitute(&self, of: &dyn Fn(Sym) -> Dim) -> Graph {
+        let mut out = self.clone();
+        for node in out.g.node_weights_mut() {
+            for ty in &mut node.types {
+                ty.shape.iter_mut().for_each(|d| *d = d.substitute(of));
+            }
+            node.op = match &node.op {
+                Op::Scan(s) => {
+                    let mut s = s.clone();
+                    s.length = s.length.substitute(of);
+                    s.body = s.body.substitute(of);
+                    Op::Scan(s)
+                }
+                Op::Fusion(b) => Op::Fusion(Box::new(b.substitute(of))),
+                op => op.map_dims(&mut |d| d.substitute(of)),
+            };
+        }
+        out
+    }
+
+    /// Copies node `id` of `from` into this graph with its operands mapped, and records where its results went.
+    ///
+    /// # Errors
+    /// When the mapped operands do not fit.
+    ///
+    /// # Panics
+    /// When an operand has not been mapped, or the node is an input.
+    pub fn copy_node(
+        &mut self,
+        from: &Graph,
+        id: NodeId,
+        map: &mut HashMap<Value, Value>,
+    ) -> Result<NodeId, RuleError> {
+        let operands: SmallVec<[Value; 4]> = from.operands(id).iter().map(|v| map[v]).collect();
+        let new = self.add(from.node(id).op.clone(), &operands)?;
+        for port in 0..from.node(id).types.len() as u32 {
+            map.insert(Value { node: id, port }, Value { node: new, port });
+        }
+        Ok(new)
+    }
+
+    fn push(&mut self, op: Op, types: SmallVec<[Type; 1]>, operands: &[Value]) -> NodeId {
+        let node = self.g.add_node(Node { op, types });
+        for (i, v) in operands.iter().enumerate() {
+            self.g.add_edge(v.node.index(), node, Edge { port: v.port, operand: i as u32 });
+        }
+        NodeId(node.index() as u32)
+    }
+
+    fn types_of(&self, values: &[Value]) -> SmallVec<[Type; 4]> {
+        values.iter().map(|v| self.ty(*v).clone()).collect()
+    }
+}
+
+/// Two graphs are equal when they have the same nodes in the same order with the same operands, inputs and outputs.
+impl PartialEq for Graph {
+    fn eq(&self, other: &Graph) -> bool {
+        self.inputs == other.inputs
+            && self.outputs == other.outputs
+            && self.len() == other.len()
+            && self.nodes().all(|id| self.node(id) == other.node(id) && self.operands(id) == other.operands(id))
+    }
+}
+
+fn stacked(length: &Dim, ty: &Type) -> Type {
+    let shape: Shape = std::iter::once(length.clone()).chain(ty.shape.iter().cloned()).collect();
+    Type { dtype: ty.dtype, shape }
+}
+
+fn body_types(name: &str, body: &Graph, operands: &[Type]) -> Result<SmallVec<[Type; 1]>, RuleError> {
+    let inputs: Vec<&Type> = body.input_values().map(|v| body.ty(v)).collect();
+    let fits = inputs.len() == operands.len() && inputs.iter().zip(operands).all(|(a, b)| **a == *b);
+    if !fits {
+        let show = |t: Vec<String>| t.join(", ");
+        return Err(RuleError {
+            op: name.to_string(),
+            message: format!(
+                "the body takes ({}), got ({})",
+                show(inputs.iter().map(|t| t.to_string()).collect()),
+                show(operands.iter().map(|t| t.to_string()).collect())
+            ),
+        });
+    }
+    Ok(body.outputs.iter().map(|o| body.ty(o.value).clone()).collect())
+}
+
+fn scan_types(scan: &crate::Scan, operands: &[Type]) -> Result<SmallVec<[Type; 1]>, RuleError> {
+    let fail = |message: String| Err(RuleError { op: "scan".to_string(), message });
+    let (c, x) = (scan.carries, scan.xs);
+    if operands.len() < c + x || scan.body.outputs.len() < c {
+        return fail(format!(
+            "{c} carries and {x} xs do not fit {} operands and {} results",
+            operands.len(),
+            scan.body.outputs.len()
+        ));
+    }
+    let mut elements = operands.to_vec();
+    for ty in &mut elements[c..c + x] {
+        if ty.shape.first() != Some(&scan.length) {
+            return fail(format!("xs must begin with an axis of length {}, got {ty}", scan.length));
+        }
+        ty.shape.remove(0);
+    }
+    let results = body_types("scan", &scan.body, &elements)?;
+    for i in 0..c {
+        if results[i] != elements[i] {
+            return fail(format!("carry {i} goes in as {} and comes out as {}", elements[i], results[i]));
+        }
+    }
+    let ys = results[c..].iter().map(|ty| stacked(&scan.length, ty));
+    Ok(results[..c].iter().cloned().chain(ys).collect())
+}

@@ -1,0 +1,267 @@
+//! The type rules: what each primitive demands of its operands and what it gives. The only place that says so;
+//! eager tensors, captures and graphs all ask [`infer`]. Nothing is computed here.
+
+use crate::{BinaryOp, CompareOp, DType, Dim, Extent, Op, ReduceOp, UnaryOp};
+use smallvec::{SmallVec, smallvec};
+use std::fmt;
+
+/// The dimensions of a value, leftmost first.
+pub type Shape<D = Dim> = SmallVec<[D; 4]>;
+
+/// The type of a value: dtype and shape, printed `f32[2, s0]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Type<D = Dim> {
+    pub dtype: DType,
+    pub shape: Shape<D>,
+}
+
+impl<D: Extent> Type<D> {
+    pub fn new(dtype: DType, shape: impl IntoIterator<Item = D>) -> Type<D> {
+        Type { dtype, shape: shape.into_iter().collect() }
+    }
+
+    pub fn scalar(dtype: DType) -> Type<D> {
+        Type { dtype, shape: SmallVec::new() }
+    }
+
+    /// The number of elements.
+    pub fn numel(&self) -> D {
+        self.shape.iter().fold(D::of(1), |n, d| n.times(d))
+    }
+}
+
+impl<D: fmt::Display> fmt::Display for Type<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.dtype, ShapeDisplay(&self.shape))
+    }
+}
+
+struct ShapeDisplay<'a, D>(&'a [D]);
+impl<D: fmt::Display> fmt::Display for ShapeDisplay<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (i, d) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{d}")?;
+        }
+        f.write_str("]")
+    }
+}
+
+/// What was wrong with the operands of a primitive: its name, what was given and what would fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{op}: {message}")]
+pub struct RuleError {
+    pub op: String,
+    pub message: String,
+}
+
+fn err<T>(op: &str, message: impl Into<String>) -> Result<T, RuleError> {
+    Err(RuleError { op: op.to_string(), message: message.into() })
+}
+
+/// The types of the results of `op` on operands of these types.
+///
+/// # Errors
+/// When the operands do not fit; the message names what was given and what would fit.
+pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[Type<D>; 1]>, RuleError> {
+    let name = op.name();
+    let arity = match op {
+        Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) => Some(0),
+        Op::Binary(_) | Op::Compare(_) | Op::Matmul => Some(2),
+        Op::Select | Op::AddMatmul => Some(3),
+        Op::Concat { .. } | Op::Scan(_) | Op::Fusion(_) => None,
+        Op::Unary(_)
+        | Op::Cast(_)
+        | Op::Broadcast(_)
+        | Op::Reshape(_)
+        | Op::Permute(_)
+        | Op::Slice { .. }
+        | Op::Reduce { .. } => Some(1),
+    };
+    if let Some(n) = arity
+        && operands.len() != n
+    {
+        return err(name, format!("takes {n} operands, got {}", operands.len()));
+    }
+    let ty = match op {
+        Op::Input => return err(name, "an input has its type given, not inferred"),
+        Op::Const(s) => Type::scalar(s.dtype()),
+        Op::Extent(_) => Type::scalar(DType::I64),
+        Op::Iota(n) => Type::new(DType::I64, [n.clone()]),
+        Op::Unary(u) => {
+            let x = operands[0];
+            let fits = match u {
+                UnaryOp::Not => x.dtype == DType::Bool,
+                UnaryOp::Neg | UnaryOp::Abs => x.dtype != DType::Bool,
+                _ => x.dtype.is_float(),
+            };
+            if !fits {
+                return err(name, format!("not defined for {}", x.dtype));
+            }
+            x.clone()
+        }
+        Op::Binary(b) => {
+            same_types(name, operands)?;
+            let t = operands[0].dtype;
+            let fits = match b {
+                BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => t == DType::Bool,
+                BinaryOp::Div | BinaryOp::Pow => t.is_float(),
+                _ => t != DType::Bool,
+            };
+            if !fits {
+                return err(name, format!("not defined for {t}"));
+            }
+            operands[0].clone()
+        }
+        Op::Compare(c) => {
+            same_types(name, operands)?;
+            if operands[0].dtype == DType::Bool && !matches!(c, CompareOp::Eq | CompareOp::Ne) {
+                return err(name, "not defined for bool");
+            }
+            Type { dtype: DType::Bool, shape: operands[0].shape.clone() }
+        }
+        Op::Select => {
+            same_types(name, &operands[1..])?;
+            if operands[0].dtype != DType::Bool {
+                return err(name, format!("the condition must be bool, got {}", operands[0].dtype));
+            }
+            same_shapes(name, operands[0], operands[1])?;
+            operands[1].clone()
+        }
+        Op::Cast(t) => Type { dtype: *t, shape: operands[0].shape.clone() },
+        Op::Broadcast(shape) => {
+            let x = operands[0];
+            let lead = shape.len().wrapping_sub(x.shape.len());
+            let fits = x.shape.len() <= shape.len()
+                && x.shape.iter().zip(&shape[lead..]).all(|(from, to)| from.same(to) || from.fixed() == Some(1));
+            if !fits {
+                return err(
+                    name,
+                    format!(
+                        "cannot expand {} to {}: aligned at the right, each axis must be equal or 1",
+                        x,
+                        ShapeDisplay(shape)
+                    ),
+                );
+            }
+            Type { dtype: x.dtype, shape: shape.clone() }
+        }
+        Op::Reshape(shape) => {
+            let x = operands[0];
+            let to = Type { dtype: x.dtype, shape: shape.clone() };
+            if !x.numel().same(&to.numel()) {
+                return err(
+                    name,
+                    format!("{} has {} elements, {} has {}", x, x.numel(), ShapeDisplay(shape), to.numel()),
+                );
+            }
+            to
+        }
+        Op::Permute(axes) => {
+            let x = operands[0];
+            let mut sorted = axes.clone();
+            sorted.sort_unstable();
+            if !sorted.iter().copied().eq(0..x.shape.len()) {
+                return err(name, format!("{axes:?} is not a permutation of the {} axes of {x}", x.shape.len()));
+            }
+            Type { dtype: x.dtype, shape: axes.iter().map(|&a| x.shape[a].clone()).collect() }
+        }
+        Op::Slice { axis, start, len } => {
+            let x = operands[0];
+            axis_of(name, x, *axis)?;
+            if let (Some(s), Some(l), Some(n)) = (start.fixed(), len.fixed(), x.shape[*axis].fixed())
+                && s + l > n
+            {
+                return err(name, format!("{l} elements from {s} on do not lie in axis {axis} of {x}"));
+            }
+            let mut ty = x.clone();
+            ty.shape[*axis] = len.clone();
+            ty
+        }
+        Op::Concat { axis } => {
+            let Some(first) = operands.first() else { return err(name, "needs at least one operand") };
+            axis_of(name, first, *axis)?;
+            let mut ty = (*first).clone();
+            for x in &operands[1..] {
+                let fits = x.dtype == ty.dtype
+                    && x.shape.len() == ty.shape.len()
+                    && (0..ty.shape.len()).all(|i| i == *axis || x.shape[i].same(&ty.shape[i]));
+                if !fits {
+                    return err(
+                        name,
+                        format!("cannot join {x} to {first} along axis {axis}: the other axes must be equal"),
+                    );
+                }
+                ty.shape[*axis] = ty.shape[*axis].plus(&x.shape[*axis]);
+            }
+            ty
+        }
+        Op::Reduce { op: r, axes } => {
+            let x = operands[0];
+            if x.dtype == DType::Bool {
+                return err(name, "not defined for bool");
+            }
+            if !axes.windows(2).all(|w| w[0] < w[1]) || axes.last().is_some_and(|&a| a >= x.shape.len()) {
+                return err(name, format!("axes {axes:?} must be ascending and lie in {x}"));
+            }
+            if *r != ReduceOp::Sum && axes.iter().any(|&a| x.shape[a].fixed() == Some(0)) {
+                return err(name, format!("has no value over the empty axes {axes:?} of {x}"));
+            }
+            let kept = (0..x.shape.len()).filter(|a| !axes.contains(a)).map(|a| x.shape[a].clone());
+            Type::new(x.dtype, kept)
+        }
+        Op::Matmul => matmul(name, operands[0], operands[1])?,
+        Op::AddMatmul => {
+            let ty = matmul(name, operands[1], operands[2])?;
+            same_types(name, &[operands[0], &ty])?;
+            ty
+        }
+        Op::Scan(_) | Op::Fusion(_) => return err(name, "holds a graph: its types come from Graph::add"),
+    };
+    Ok(smallvec![ty])
+}
+
+fn matmul<D: Extent>(name: &str, a: &Type<D>, b: &Type<D>) -> Result<Type<D>, RuleError> {
+    let (ra, rb) = (a.shape.len(), b.shape.len());
+    if ra < 2 || ra != rb {
+        return err(name, format!("operands must have the same number of axes, two or more; got {a} and {b}"));
+    }
+    if a.dtype != b.dtype || a.dtype == DType::Bool {
+        return err(name, format!("operands must have one numeric dtype; got {a} and {b}"));
+    }
+    if !a.shape[ra - 1].same(&b.shape[rb - 2]) {
+        return err(
+            name,
+            format!(
+                "the last axis of {a} ({}) must equal the second to last of {b} ({})",
+                a.shape[ra - 1],
+                b.shape[rb - 2]
+            ),
+        );
+    }
+    if !a.shape[..ra - 2].iter().zip(&b.shape[..rb - 2]).all(|(x, y)| x.same(y)) {
+        return err(name, format!("batch axes of {a} and {b} must be equal"));
+    }
+    let mut ty = a.clone();
+    ty.shape[ra - 1] = b.shape[rb - 1].clone();
+    Ok(ty)
+}
+
+fn same_shapes<D: Extent>(name: &str, a: &Type<D>, b: &Type<D>) -> Result<(), RuleError> {
+    let same = a.shape.len() == b.shape.len() && a.shape.iter().zip(&b.shape).all(|(x, y)| x.same(y));
+    if same { Ok(()) } else { err(name, format!("operands must have one shape; got {a} and {b}")) }
+}
+
+fn same_types<D: Extent>(name: &str, operands: &[&Type<D>]) -> Result<(), RuleError> {
+    if operands[0].dtype != operands[1].dtype {
+        return err(name, format!("operands must have one dtype; got {} and {}", operands[0], operands[1]));
+    }
+    same_shapes(name, operands[0], operands[1])
+}
+
+fn axis_of<D: Extent>(name: &str, x: &Type<D>, axis: usize) -> Result<(), RuleError> {
+    if axis < x.shape.len() { Ok(()) } else { err(name, format!("axis {axis} does not exist in {x}")) }
+}
