@@ -1,1 +1,3 @@
 //! allotrope: one program, two structures.
+pub mod codegen;
+pub mod kernels;
