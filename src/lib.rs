@@ -1,1 +1,2 @@
 //! allotrope: one program, two structures.
+pub mod kernels;
