@@ -149,6 +149,12 @@ impl Graph {
         self.outputs.push(Output { value, update: Some(input) });
     }
 
+    /// The graph with other results, none of them an update: for bodies whose frame changes.
+    pub(crate) fn with_outputs(mut self, values: impl IntoIterator<Item = Value>) -> Graph {
+        self.outputs = values.into_iter().map(|value| Output { value, update: None }).collect();
+        self
+    }
+
     /// Gives a scan node one more of the ys: `value`, a value of its body, is collected for every t.
     /// Returns the collected value. Node order stays topological.
     ///

@@ -12,6 +12,7 @@ mod interp;
 mod lex;
 mod op;
 mod parse;
+pub mod passes;
 mod rules;
 mod text;
 
