@@ -183,6 +183,20 @@ impl Builder<'_, '_> {
         }
     }
 
+    /// Makes outputs of what nothing uses, the last first, and of one value that may be used.
+    fn outputs(&mut self, most: usize, rank: usize) {
+        let used: Vec<Value> = self.g.nodes().flat_map(|n| self.g.operands(n)).collect();
+        let fits = |v: &Value| self.g.ty(*v).shape.len() <= rank;
+        let mut unused: Vec<Value> = self.values.iter().copied().filter(|v| !used.contains(v) && fits(v)).collect();
+        unused.reverse();
+        unused.truncate(most);
+        let any = self.value();
+        if most > 0 && self.g.ty(any).shape.len() <= rank {
+            unused.push(any);
+        }
+        unused.into_iter().for_each(|v| self.g.output(v));
+    }
+
     /// A loop with random carries, xs and invariants, and a random body.
     fn scan(&mut self, depth: usize) {
         let length = self.c.of(&sizes());
@@ -220,12 +234,8 @@ impl Builder<'_, '_> {
             let new = body.of_type(&ty);
             body.g.output(new);
         }
-        for _ in 0..body.c.below(4) {
-            let y = body.value();
-            if body.g.ty(y).shape.len() < 3 {
-                body.g.output(y);
-            }
-        }
+        let most = body.c.below(5);
+        body.outputs(most, 2);
         let reverse = body.c.below(2) == 1;
         let scan = Scan { body: body.g, carries: carries.len(), xs: xs.len(), length, reverse };
         let operands: Vec<Value> = carries.into_iter().chain(xs).chain(invariants).collect();
@@ -257,10 +267,7 @@ fn graph(numbers: &[u32]) -> Graph {
             b.g.update(i, v);
         }
     }
-    for _ in 0..1 + b.c.below(4) {
-        let v = b.value();
-        b.g.output(v);
-    }
+    b.outputs(12, 8);
     b.g
 }
 
@@ -294,7 +301,7 @@ fn same(before: &[Array], after: &[Array]) -> bool {
 }
 
 fn numbers() -> impl Strategy<Value = Vec<u32>> {
-    prop::collection::vec(any::<u32>(), 10..260)
+    prop::collection::vec(any::<u32>(), 10..400)
 }
 
 proptest! {
