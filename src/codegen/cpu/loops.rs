@@ -75,6 +75,15 @@ impl Emitter<'_> {
                 self.call(&reduce_call(k, *e, "_begin"), &[state]);
             }
         }
+        if level + 2 == rank
+            && let Some((from, to)) = k.transposes()
+        {
+            let sizes = [&k.axes[level], &k.axes[level + 1], &from.strides[level + 1], &to.strides[level]];
+            let [rows, cols, fs, ts] = sizes.map(|d| self.dim(d));
+            let from_at = run.leaves[0].expect("in memory");
+            self.call(&format!("transpose_{}", from.dtype), &[rows, cols, from_at, fs, run.stores[0], ts]);
+            return;
+        }
         if level + 1 == rank {
             self.innermost(run, dense);
         } else if level < rank {

@@ -1,7 +1,7 @@
 //! The program between graph and machine code: buffers, and steps that run one after the other. Lowering makes it,
 //! planning gives its buffers addresses, emission turns it into instructions. It holds no code and no addresses.
 
-use super::layout::{BufId, ScalarId, View};
+use super::layout::{BufId, ScalarId, View, is_one};
 use allotrope_ir::{BinaryOp, CompareOp, DType, Dim, ReduceOp, Shape, UnaryOp};
 use smallvec::SmallVec;
 
@@ -56,7 +56,6 @@ pub enum Step {
 /// `c = a b`, or `c += a b`, over batch axes. All three views have rank 2 plus the batch axes.
 #[derive(Debug)]
 pub struct Matmul {
-    pub name: String,
     pub a: View,
     pub b: View,
     /// Its last axis has stride 1.
@@ -67,7 +66,6 @@ pub struct Matmul {
 /// A reduction over any axes, by one call.
 #[derive(Debug)]
 pub struct StridedReduce {
-    pub name: String,
     pub op: ReduceOp,
     pub axes: SmallVec<[usize; 4]>,
     pub x: View,
@@ -187,7 +185,6 @@ pub enum Call {
 /// A nest of loops that computes expressions over `axes`.
 #[derive(Debug)]
 pub struct Kernel {
-    pub name: String,
     /// The iteration space, collapsed.
     pub axes: Shape,
     /// Axes from here on are reduced.
@@ -209,6 +206,23 @@ pub struct Kernel {
 impl Kernel {
     pub fn expr(&self, e: ExprId) -> &Expr {
         &self.exprs[e.0 as usize]
+    }
+
+    /// Whether its innermost two axes only copy a matrix whose columns are dense to one whose rows are: a transposition,
+    /// from and to.
+    pub fn transposes(&self) -> Option<(&View, &View)> {
+        let ([Expr { kind: ExprKind::Leaf(from), .. }], [store]) = (&self.exprs[..], &self.stores[..]) else {
+            return None;
+        };
+        let rank = self.axes.len();
+        let to = &store.view;
+        let fits = rank >= 2
+            && from.buf().is_some()
+            && from.dtype != DType::Bool
+            && !store.in_place
+            && is_one(&from.strides[rank - 2])
+            && is_one(&to.strides[rank - 1]);
+        fits.then_some((from, to))
     }
 }
 
