@@ -197,8 +197,8 @@ pub struct Kernel {
     pub stages: Vec<Stage>,
     /// Elements of one block; 0 where the innermost axis is one pass.
     pub block: usize,
-    /// For each reduction, where its running state lies.
-    pub states: Vec<(ExprId, BufId)>,
+    /// The reductions, and where their running states lie if they have one.
+    pub states: Vec<(ExprId, Option<BufId>)>,
     /// For each expression: the block that holds it, from which stage on.
     pub filled: Vec<Option<(usize, Block)>>,
 }
@@ -206,6 +206,11 @@ pub struct Kernel {
 impl Kernel {
     pub fn expr(&self, e: ExprId) -> &Expr {
         &self.exprs[e.0 as usize]
+    }
+
+    /// Whether all that a reduction reduces lies in one piece.
+    pub fn is_dense(&self) -> bool {
+        self.axes.len() == self.kept + 1 && self.block == 0
     }
 
     /// Whether its innermost two axes only copy a matrix whose columns are dense to one whose rows are: a transposition,
@@ -245,7 +250,7 @@ pub fn buffers_of(step: &Step, f: &mut dyn FnMut(BufId)) {
                     }
                 }
             });
-            k.states.iter().for_each(|s| f(s.1));
+            k.states.iter().filter_map(|s| s.1).for_each(&mut *f);
         }
         Step::Matmul(m) => [&m.a, &m.b, &m.c].into_iter().for_each(view),
         Step::Reduce(r) => [&r.x, &r.out].into_iter().for_each(view),
