@@ -121,9 +121,7 @@ unsafe fn zip_body<S: Isa, T: Element, O: Element, F: Zip<T, O>>(
     unsafe {
         let out = std::slice::from_raw_parts_mut(out, n);
         match (sa, sb) {
-            (1, 1) => {
-                zip_slices::<T, O, F>(std::slice::from_raw_parts(a, n), std::slice::from_raw_parts(b, n), out)
-            }
+            (1, 1) => zip_slices::<T, O, F>(std::slice::from_raw_parts(a, n), std::slice::from_raw_parts(b, n), out),
             (1, 0) => {
                 let b = *b;
                 for (o, &a) in out.iter_mut().zip(std::slice::from_raw_parts(a, n)) {
@@ -144,7 +142,6 @@ unsafe fn zip_body<S: Isa, T: Element, O: Element, F: Zip<T, O>>(
         }
     }
 }
-
 
 #[inline(always)]
 unsafe fn select_body<S: Isa, T: Element>(
@@ -229,7 +226,15 @@ macro_rules! float_ops {
                 }
             }
             #[inline]
-            unsafe fn zip(op: BinaryOp, n: usize, a: *const Self, sa: isize, b: *const Self, sb: isize, out: *mut Self) {
+            unsafe fn zip(
+                op: BinaryOp,
+                n: usize,
+                a: *const Self,
+                sa: isize,
+                b: *const Self,
+                sb: isize,
+                out: *mut Self,
+            ) {
                 // SAFETY: the caller's contract is that of the functions called.
                 unsafe {
                     match op {
@@ -246,7 +251,13 @@ macro_rules! float_ops {
             }
             #[inline]
             unsafe fn compare(
-                op: CompareOp, n: usize, a: *const Self, sa: isize, b: *const Self, sb: isize, out: *mut bool,
+                op: CompareOp,
+                n: usize,
+                a: *const Self,
+                sa: isize,
+                b: *const Self,
+                sb: isize,
+                out: *mut bool,
             ) {
                 // SAFETY: the caller's contract is that of the functions called.
                 unsafe {

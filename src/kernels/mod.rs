@@ -32,6 +32,7 @@ pub mod rng;
 pub mod simd;
 mod table;
 mod threads;
+mod transpose;
 mod view;
 
 pub use copy::{Iota, copy, copy_into, iota};

@@ -46,7 +46,8 @@ impl<T> Matrix<T> {
     }
 }
 
-/// Products up to this many multiply-adds are not worth packing.
+/// Products up to this many multiply-adds are not worth packing, as are those with so few rows or columns that packing
+/// would cost more than it saves.
 const SMALL: usize = 48 * 48 * 48;
 
 /// `c[m, n] (+)= a[m, k] b[k, n]`; `c`'s rows are `c_rs` apart and its columns 1.
@@ -112,7 +113,7 @@ unsafe fn oriented<S: Isa, T: Scalar>(
                     }
                 }
             }
-        } else if m * n * k <= SMALL || (m < 4 && b.cs == 1) {
+        } else if m * n * k <= SMALL || (m < 16 && b.cs == 1) || n <= <T::Vec<S> as Lanes<T>>::N {
             if b.cs == 1 {
                 tile::direct::<S, T>(m, n, k, a, b.at, b.rs, c, c_rs, add);
             } else {
@@ -129,7 +130,14 @@ unsafe fn oriented<S: Isa, T: Scalar>(
 /// # Safety
 /// As for [`matmul_body`].
 #[inline(always)]
-pub(crate) unsafe fn matvec_body<S: Isa, T: Scalar>(n: usize, k: usize, x: *const T, b: *const T, b_rs: isize, c: *mut T) {
+pub(crate) unsafe fn matvec_body<S: Isa, T: Scalar>(
+    n: usize,
+    k: usize,
+    x: *const T,
+    b: *const T,
+    b_rs: isize,
+    c: *mut T,
+) {
     // SAFETY: as for the caller.
     unsafe { tile::row::<S, T>(n, k, x, 1, b, b_rs, c, false) }
 }
@@ -157,9 +165,7 @@ multiversion! {
         c: *mut T, c_rs: isize, accumulate: u32) = matmul_body::<T>;
 }
 
-type MatmulFn<T> = unsafe fn(
-    usize, usize, usize, *const T, isize, isize, *const T, isize, isize, *mut T, isize, u32,
-);
+type MatmulFn<T> = unsafe fn(usize, usize, usize, *const T, isize, isize, *const T, isize, isize, *mut T, isize, u32);
 
 /// The matrix product of each element type.
 pub trait MatmulOps: Copy + Sized {

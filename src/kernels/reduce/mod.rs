@@ -19,8 +19,8 @@
 //!
 //! The identities are exact, so lanes without an element change nothing and may be skipped.
 
-pub(crate) mod strided;
 pub(crate) mod stream;
+pub(crate) mod strided;
 
 pub use stream::{REDUCE_STATE_ALIGN, REDUCE_STATE_SIZE, ReduceState};
 
@@ -149,7 +149,8 @@ pub fn reduce<T: Element>(op: ReduceOp, x: View<T>, axes: &[usize], out: &mut [T
         }
         mask |= 1 << axis;
     }
-    let kept: usize = shape.iter().enumerate().filter(|(d, _)| *d >= 64 || mask >> d & 1 == 0).map(|(_, n)| n).product();
+    let kept: usize =
+        shape.iter().enumerate().filter(|(d, _)| *d >= 64 || mask >> d & 1 == 0).map(|(_, n)| n).product();
     if kept != out.len() || shape.len() > 64 {
         panic!("bug in allotrope: reduce {op:?} of shape {shape:?} over axes {axes:?} into {} elements", out.len());
     }
