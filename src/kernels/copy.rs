@@ -52,13 +52,12 @@ unsafe fn copy_loops<T: Element>(from: *const T, to: *mut T, mut loops: Loops<2>
     let last = dims.len() - 1;
     // A transposition reads with one unit stride and writes with another: blocks keep both in cache lines.
     let unit = dims.iter().position(|(_, s)| s[0] == 1);
-    if let (Some(d), [_, 1]) = (unit, dims[last].1) {
-        if d != last {
-            if last > 0 {
-                loops.swap(d, last - 1);
-            }
-            return unsafe { transpose_loops(from, to, &loops) };
-        }
+    if let (Some(d), [_, 1]) = (unit, dims[last].1)
+        && d != last
+    {
+        loops.swap(d, last - 1);
+        // SAFETY: as for the caller.
+        return unsafe { transpose_loops(from, to, &loops) };
     }
     loops.rows(|n, at, step| {
         // SAFETY: offsets of the loops stay inside what the caller vouches for.

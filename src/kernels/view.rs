@@ -197,12 +197,12 @@ impl<const N: usize> Loops<N> {
                 continue;
             }
             let here: [isize; N] = std::array::from_fn(|k| strides[k][d]);
-            if let Some((outer, above)) = dims.last_mut() {
-                if (0..N).all(|k| above[k] == here[k].wrapping_mul(size as isize)) {
-                    *outer *= size;
-                    *above = here;
-                    continue;
-                }
+            if let Some((outer, above)) = dims.last_mut()
+                && (0..N).all(|k| above[k] == here[k].wrapping_mul(size as isize))
+            {
+                *outer *= size;
+                *above = here;
+                continue;
             }
             dims.push((size, here));
         }

@@ -1,7 +1,7 @@
 //! Runs of the `f32` functions of [`super::poly`], sixteen elements at a time. Never defines a value itself.
 
 use super::poly;
-use crate::kernels::simd::{Isa, Lanes, multiversion};
+use crate::kernels::simd::{Isa, Lanes};
 
 /// Elements handled together: one AVX-512 register.
 const L: usize = 16;
@@ -214,13 +214,4 @@ pub(crate) unsafe fn pow_body<S: Isa>(n: usize, a: *const f32, b: *const f32, ou
         unsafe { std::ptr::copy_nonoverlapping(r.as_ptr(), out.add(i), m) };
         i += L;
     }
-}
-
-multiversion! {
-    pub(crate) unsafe fn exp(n: usize, x: *const f32, out: *mut f32) = exp_body;
-    pub(crate) unsafe fn log(n: usize, x: *const f32, out: *mut f32) = log_body;
-    pub(crate) unsafe fn sin(n: usize, x: *const f32, out: *mut f32) = sin_body;
-    pub(crate) unsafe fn cos(n: usize, x: *const f32, out: *mut f32) = cos_body;
-    pub(crate) unsafe fn tanh(n: usize, x: *const f32, out: *mut f32) = tanh_body;
-    pub(crate) unsafe fn pow(n: usize, a: *const f32, b: *const f32, out: *mut f32) = pow_body;
 }

@@ -21,12 +21,12 @@ fn push_dim(dims: &mut Dims, size: usize, stride: isize) {
     if size == 1 {
         return;
     }
-    if let Some((outer, above)) = dims.last_mut() {
-        if *above == stride.wrapping_mul(size as isize) {
-            *outer *= size;
-            *above = stride;
-            return;
-        }
+    if let Some((outer, above)) = dims.last_mut()
+        && *above == stride.wrapping_mul(size as isize)
+    {
+        *outer *= size;
+        *above = stride;
+        return;
     }
     dims.push((size, stride));
 }
