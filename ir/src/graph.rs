@@ -247,22 +247,41 @@ impl Graph {
     /// The same graph with every symbol replaced, in types, attributes and bodies.
     pub fn substitute(&self, of: &dyn Fn(Sym) -> Dim) -> Graph {
         let mut out = self.clone();
-        for node in out.g.node_weights_mut() {
-            for ty in &mut node.types {
-                ty.shape.iter_mut().for_each(|d| *d = d.substitute(of));
-            }
-            node.op = match &node.op {
-                Op::Scan(s) => {
-                    let mut s = s.clone();
-                    s.length = s.length.substitute(of);
-                    s.body = s.body.substitute(of);
-                    Op::Scan(s)
-                }
-                Op::Fusion(b) => Op::Fusion(Box::new(b.substitute(of))),
-                op => op.map_dims(&mut |d| d.substitute(of)),
-            };
-        }
+        out.resolve(&|d| d.substitute(of));
         out
+    }
+
+    /// Replaces every dimension, in types, attributes and bodies.
+    pub fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
+        for node in self.g.node_weights_mut() {
+            let dims = node.types.iter_mut().flat_map(|t| &mut t.shape);
+            dims.filter(|d| matches!(d, Dim::Poly(_))).for_each(|d| *d = of(d));
+            match &mut node.op {
+                Op::Scan(s) => {
+                    s.length = of(&s.length);
+                    s.body.resolve(of);
+                }
+                Op::Fusion(b) => b.resolve(of),
+                op @ (Op::Extent(_) | Op::Iota(_) | Op::Broadcast(_) | Op::Reshape(_) | Op::Slice { .. }) => {
+                    *op = op.map_dims(&mut |d| of(d));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Puts the inputs into another order: input `i` is the one that was number `order[i]`. Nodes stay where they are.
+    ///
+    /// # Panics
+    /// When `order` does not name each input once.
+    pub fn order_inputs(&mut self, order: &[usize]) {
+        assert_eq!(order.len(), self.inputs.len(), "an order names each input once");
+        let mut place = vec![usize::MAX; order.len()];
+        order.iter().enumerate().for_each(|(new, &old)| place[old] = new);
+        self.inputs = order.iter().map(|&old| self.inputs[old].clone()).collect();
+        for update in self.outputs.iter_mut().filter_map(|o| o.update.as_mut()) {
+            *update = place[*update];
+        }
     }
 
     /// Copies node `id` of `from` into this graph with its operands mapped, and records where its results went.
