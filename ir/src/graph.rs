@@ -104,15 +104,25 @@ impl Graph {
     /// # Errors
     /// When the operands do not fit the operation.
     pub fn add(&mut self, op: Op, operands: &[Value]) -> Result<NodeId, RuleError> {
-        let types = match &op {
-            Op::Scan(scan) => scan_types(scan, &self.types_of(operands))?,
-            Op::Fusion(body) => body_types(op.name(), body, &self.types_of(operands))?,
-            op => {
-                let types = self.types_of(operands);
-                infer(op, &types.iter().collect::<SmallVec<[&Type; 4]>>())?
-            }
-        };
+        let types = self.result_types(&op, operands)?;
         Ok(self.push(op, types, operands))
+    }
+
+    /// The types of the results that `op` has on values of this graph: the rules, bodies included.
+    ///
+    /// # Errors
+    /// When the operands do not fit the operation.
+    pub fn result_types(&self, op: &Op, operands: &[Value]) -> Result<SmallVec<[Type; 1]>, RuleError> {
+        match op {
+            Op::Scan(scan) => scan_types(scan, &self.types_of(operands)),
+            Op::Fusion(body) => body_types(op.name(), body, &self.types_of(operands)),
+            op => infer(op, &operands.iter().map(|v| self.ty(*v)).collect::<SmallVec<[&Type; 4]>>()),
+        }
+    }
+
+    /// Adds a node whose result types are known, as when a node is copied with operands of the same types.
+    pub(crate) fn add_typed(&mut self, op: Op, types: SmallVec<[Type; 1]>, operands: &[Value]) -> NodeId {
+        self.push(op, types, operands)
     }
 
     /// Adds a node with one result.
@@ -137,6 +147,12 @@ impl Graph {
     /// Adds a result that is stored into the state input with this index.
     pub fn update(&mut self, input: usize, value: Value) {
         self.outputs.push(Output { value, update: Some(input) });
+    }
+
+    /// The graph with other results, none of them an update: for bodies whose frame changes.
+    pub(crate) fn with_outputs(mut self, values: impl IntoIterator<Item = Value>) -> Graph {
+        self.outputs = values.into_iter().map(|value| Output { value, update: None }).collect();
+        self
     }
 
     /// Gives a scan node one more of the ys: `value`, a value of its body, is collected for every t.
