@@ -4,7 +4,7 @@ use super::sgd::fresh_zeros;
 use super::{Optimizer, checked};
 use crate::DType;
 use crate::autograd::no_grad;
-use crate::tensor::Tensor;
+use crate::tensor::{Flag, Tensor};
 
 /// What [`Adam::with_options`] takes; the defaults are PyTorch's.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -31,8 +31,10 @@ pub struct Adam {
     second: Vec<Tensor>,
     /// Steps taken so far, f32 without axes as in PyTorch.
     steps: Tensor,
-    /// For each parameter, how many of them passed without a gradient for it.
+    /// For each parameter, how many of them passed without a gradient for it: those do not count for it.
     missed: Vec<Tensor>,
+    /// Whether any did, so that parameters that always stepped together share their corrections.
+    has_missed: Vec<Flag>,
     lr: Tensor,
     options: AdamOptions,
 }
@@ -70,6 +72,7 @@ impl Adam {
             second: zeros(),
             steps: Tensor::scalar(0.0f32),
             missed: parameters.iter().map(|_| Tensor::scalar(0.0f32)).collect(),
+            has_missed: parameters.iter().map(|_| Flag::new(false)).collect(),
             lr: Tensor::scalar(lr),
             options,
             parameters,
@@ -104,13 +107,24 @@ impl Optimizer for Adam {
             self.steps.add_(1.0);
             // 1 - βᵗ, in f64 as PyTorch's host arithmetic.
             let correction = |beta: f64, t: &Tensor| 1.0 - Tensor::scalar(beta).pow(t);
-            let shared = self.steps.to(DType::F64);
-            let step_size = &self.lr / correction(beta1, &shared);
-            let root = correction(beta2, &shared).sqrt();
+            let corrections = |t: &Tensor| {
+                let t = t.to(DType::F64);
+                (&self.lr / correction(beta1, &t), correction(beta2, &t).sqrt())
+            };
+            let shared = corrections(&self.steps);
             for (i, p) in self.parameters.iter().enumerate() {
                 let Some(mut g) = p.grad() else {
                     self.missed[i].add_(1.0);
+                    self.has_missed[i].set(true);
                     continue;
+                };
+                let own;
+                let (step_size, root) = match self.has_missed[i].get() {
+                    false => &shared,
+                    true => {
+                        own = corrections(&(&self.steps - &self.missed[i]));
+                        &own
+                    }
                 };
                 if weight_decay != 0.0 {
                     g = &g + p * weight_decay;
@@ -118,8 +132,8 @@ impl Optimizer for Adam {
                 let (m, v) = (&self.first[i], &self.second[i]);
                 m.copy_(&(m + (&g - m) * (1.0 - beta1)));
                 v.copy_(&(v * beta2 + &g * (1.0 - beta2) * &g));
-                let denominator = v.sqrt() / &root + eps;
-                p.copy_(&(p - m / denominator * &step_size));
+                let denominator = v.sqrt() / root + eps;
+                p.copy_(&(p - m / denominator * step_size));
             }
         });
     }

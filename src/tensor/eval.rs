@@ -3,7 +3,7 @@
 
 use super::recorder::Operand;
 use super::size::hints;
-use super::storage::{Buffer, Storage};
+use super::storage::{Buffer, ReadGuard, Storage};
 use super::{Body, Dims, Element, FromElement, Size, Strided, Strides, Tensor, contiguous_strides, is_contiguous};
 use crate::error::{Error, Result};
 use crate::kernels::{self, View, ViewMut};
@@ -22,7 +22,6 @@ macro_rules! with_type {
         }
     };
 }
-pub(crate) use with_type;
 
 /// A tensor over a fresh buffer.
 pub(crate) fn fresh(dtype: DType, shape: &[usize], buffer: Buffer) -> Tensor {
@@ -52,7 +51,7 @@ pub(crate) fn strided(t: &Tensor) -> Result<&Strided> {
 
 /// An operand with its elements locked for reading.
 enum Locked<'a> {
-    Tensor { buffer: parking_lot::RwLockReadGuard<'a, Buffer>, tensor: &'a Tensor, strided: &'a Strided },
+    Tensor { buffer: ReadGuard<'a, Buffer>, tensor: &'a Tensor, strided: &'a Strided },
     Scalar(Scalar),
 }
 
@@ -334,8 +333,15 @@ pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     if target.shape_hint().contains(&0) {
         return Ok(());
     }
-    let source = Locked::new(Operand::Tensor(value))?;
-    let mut buffer = t.storage.write();
+    // Never waiting for one lock while holding the other: two assignments in opposite directions must not block.
+    let (source, mut buffer) = loop {
+        let source = Locked::new(Operand::Tensor(value))?;
+        match t.storage.try_write() {
+            Some(buffer) => break (source, buffer),
+            None => drop(source),
+        }
+        std::thread::yield_now();
+    };
     with_type!(target.dtype(), T => {
         let view = ViewMut::new(buffer.slice_mut::<T>(), t.offset, target.shape_hint(), &t.strides).map_err(|_| {
             Error::operands("assign", format!("a tensor expanded to {:?} can't be changed in place: its elements share memory", target.shape_hint()))

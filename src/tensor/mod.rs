@@ -3,6 +3,7 @@
 
 pub(crate) mod create;
 pub(crate) mod eval;
+mod flag;
 pub(crate) mod grad_fn;
 mod print;
 pub(crate) mod recorder;
@@ -10,6 +11,7 @@ pub(crate) mod size;
 pub(crate) mod storage;
 
 pub use create::{FromElement, Generator, manual_seed};
+pub use flag::Flag;
 pub use size::{Size, Sizes};
 
 use crate::error::{Error, Result, must};

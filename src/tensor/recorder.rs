@@ -66,6 +66,8 @@ pub(crate) trait Recorder {
     fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)>;
     /// Gives up the loop that is being recorded, after an error in its body.
     fn scan_abandon(&self);
+    /// The program branched on the flag: calls where it differs run another variant.
+    fn flag(&self, flag: &super::Flag);
     /// Why a host read cannot be had here, as an error for `what` at the caller's line.
     fn host_read(&self, what: &str, at: &'static Location<'static>) -> crate::Error;
 }

@@ -1,7 +1,8 @@
 //! The allocator: aligned buffers that are recycled per thread, and the locked storage that tensors share.
 //! It knows bytes and element types, never shapes.
 
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use parking_lot::RecursiveRwLock;
+pub(crate) use parking_lot::{RecursiveRwLockReadGuard as ReadGuard, RecursiveRwLockWriteGuard as WriteGuard};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::RefCell;
 use std::ptr::NonNull;
@@ -119,6 +120,12 @@ impl Buffer {
     }
 }
 
+impl Default for Buffer {
+    fn default() -> Buffer {
+        Buffer::new(0)
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         if self.capacity == 0 {
@@ -146,33 +153,34 @@ impl Drop for Buffer {
 
 /// The elements that a tensor and its views share, and how often they were changed in place.
 pub(crate) struct Storage {
-    buffer: RwLock<Buffer>,
+    /// Recursive: one operation may read a tensor twice.
+    buffer: RecursiveRwLock<Buffer>,
     version: AtomicU32,
 }
 
 impl Storage {
     pub(crate) fn new(buffer: Buffer) -> Storage {
-        Storage { buffer: RwLock::new(buffer), version: AtomicU32::new(0) }
+        Storage { buffer: RecursiveRwLock::new(buffer), version: AtomicU32::new(0) }
     }
 
     /// Read access; may be taken more than once by one thread.
-    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Buffer> {
-        self.buffer.read_recursive()
+    pub(crate) fn read(&self) -> ReadGuard<'_, Buffer> {
+        self.buffer.read()
     }
 
     /// Write access; counts as a change.
-    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Buffer> {
+    pub(crate) fn write(&self) -> WriteGuard<'_, Buffer> {
         self.version.fetch_add(1, Ordering::Relaxed);
         self.buffer.write()
     }
 
     /// Read access, if nothing is being written.
-    pub(crate) fn try_read(&self) -> Option<RwLockReadGuard<'_, Buffer>> {
-        self.buffer.try_read_recursive()
+    pub(crate) fn try_read(&self) -> Option<ReadGuard<'_, Buffer>> {
+        self.buffer.try_read()
     }
 
     /// Write access, if nothing else is looking; counts as a change.
-    pub(crate) fn try_write(&self) -> Option<RwLockWriteGuard<'_, Buffer>> {
+    pub(crate) fn try_write(&self) -> Option<WriteGuard<'_, Buffer>> {
         let guard = self.buffer.try_write()?;
         self.version.fetch_add(1, Ordering::Relaxed);
         Some(guard)

@@ -7,31 +7,31 @@ use crate::autograd::tape;
 use crate::codegen::Slot;
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::storage::{Buffer, Storage};
+use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
-use parking_lot::{RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// The elements of one input during a call.
 enum Held<'a> {
-    Read(RwLockReadGuard<'a, Buffer>),
-    Write(RwLockWriteGuard<'a, Buffer>),
+    Read(ReadGuard<'a, Buffer>),
+    Write(WriteGuard<'a, Buffer>),
 }
 
 impl Variant {
     /// Runs the compiled code on arguments that fit.
     pub(super) fn call(&mut self, args: &[&Tensor]) -> Result<Vec<Tensor>> {
         let binding = self.bind(args).ok_or_else(|| Error::Trace("bug in allotrope: the arguments do not fit".into()))?;
-        let inputs = self.inputs(args)?;
-        let mut outputs = self.output_buffers(&binding);
-        let scratch = self.compiled.scratch_bytes(&binding);
-        if self.scratch.len() < scratch {
-            self.scratch = Buffer::new(scratch);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let needed = self.compiled.scratch_bytes(&binding);
+        if scratch.len() < needed {
+            scratch = Buffer::new(needed);
         }
+        let mut outputs = self.output_buffers(&binding);
         {
+            let inputs = self.inputs(args)?;
             let mut held = self.lock(&inputs);
-            let mut slots: SmallVec<[Slot<'_>; 48]> = SmallVec::new();
+            let mut slots: SmallVec<[Slot<'_>; 64]> = SmallVec::new();
             for (tensor, held) in inputs.iter().zip(&mut held) {
                 let tensor = tensor.get();
                 let s = tensor.strided().expect("inputs have storage");
@@ -43,8 +43,9 @@ impl Variant {
                 });
             }
             slots.extend(outputs.iter_mut().map(|b| Slot::Out(b.bytes_mut())));
-            self.compiled.call(&binding, &mut slots, self.scratch.bytes_mut());
+            self.compiled.call(&binding, &mut slots, scratch.bytes_mut());
         }
+        self.scratch = scratch;
         self.hand_out(args, &binding, outputs)
     }
 

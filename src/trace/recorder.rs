@@ -5,7 +5,7 @@ use super::symbols::Symbols;
 use crate::error::{Error, Result};
 use crate::tensor::recorder::{Operand, Recorder, ScanBody, ScanSpec, SizeOp};
 use crate::tensor::storage::Storage;
-use crate::tensor::{Body, Dims, Size, Strides, Tensor, Traced};
+use crate::tensor::{Body, Dims, Flag, Size, Strides, Tensor, Traced};
 use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Scan, Type, Value};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -80,6 +80,7 @@ struct Inner {
     sources: Vec<Source>,
     states: Vec<State>,
     by_key: HashMap<StateKey, usize>,
+    flags: Vec<(Flag, bool)>,
     grads: Vec<GradState>,
     by_grad: HashMap<usize, usize>,
 }
@@ -94,6 +95,8 @@ pub(super) struct Captured {
     pub(super) symbols: Symbols,
     /// Tensors whose gradient was looked at: whether there must be one when a call begins.
     pub(super) grad_guards: Vec<(Tensor, bool)>,
+    /// Switches that the program branched on.
+    pub(super) flags: Vec<(Flag, bool)>,
     /// What becomes of the outputs, in order.
     pub(super) targets: Vec<Target>,
     /// Gradients that are none after the call.
@@ -136,6 +139,7 @@ impl Capture {
             sources: Vec::new(),
             states: Vec::new(),
             by_key: HashMap::new(),
+            flags: Vec::new(),
             grads: Vec::new(),
             by_grad: HashMap::new(),
         };
@@ -207,7 +211,7 @@ impl Capture {
             targets.push(Target::ArgGrad(i));
         }
         let graph = inner.builders.swap_remove(0).graph.expect("the whole program is open until the end");
-        let captured = Captured { graph, sources: inner.sources, symbols: inner.symbols, grad_guards, targets, cleared };
+        let captured = Captured { graph, sources: inner.sources, symbols: inner.symbols, grad_guards, flags: inner.flags, targets, cleared };
         Ok((captured, results))
     }
 }
@@ -330,7 +334,8 @@ impl Inner {
         }
         let ty = Type::new(t.dtype(), t.shape_hint().iter().map(|&n| Dim::fixed(n)));
         let input = self.sources.len();
-        let value = self.root().input(ty, InputKind::State, format!("state{}", self.states.len()));
+        let name = format!("state{}", self.states.len());
+        let value = self.root().input(ty, InputKind::State, name);
         // The handle kept must not keep the tape of the program alive: only elements matter.
         self.sources.push(Source::State(t.clone()));
         self.states.push(State { tensor: t.clone(), value, input, changes: 0 });
@@ -722,6 +727,10 @@ impl Recorder for Capture {
 
     fn scan_abandon(&self) {
         self.0.borrow_mut().open.pop();
+    }
+
+    fn flag(&self, flag: &Flag) {
+        self.0.borrow_mut().flags.push((flag.clone(), flag.peek()));
     }
 
     fn host_read(&self, what: &str, at: &'static Location<'static>) -> Error {

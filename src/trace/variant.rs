@@ -9,7 +9,7 @@ use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::Result;
 use crate::ops::TensorTree;
 use crate::tensor::storage::Buffer;
-use crate::tensor::{Tensor, recorder as slot};
+use crate::tensor::{Flag, Tensor, recorder as slot};
 use allotrope_ir::passes::{Passes, optimize_with};
 use allotrope_ir::{DType, Dim, Graph};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,6 +43,7 @@ pub(super) struct Variant {
     pub(super) state_flags: Vec<(Tensor, bool)>,
     /// Whether a tensor from outside has a gradient when a call begins.
     pub(super) grad_guards: Vec<(Tensor, bool)>,
+    pub(super) flags: Vec<(Flag, bool)>,
     pub(super) grad_enabled: bool,
     pub(super) sources: Vec<Source>,
     pub(super) targets: Vec<Target>,
@@ -109,6 +110,7 @@ impl Variant {
             symbols,
             state_flags,
             grad_guards: captured.grad_guards,
+            flags: captured.flags,
             grad_enabled: is_grad_enabled(),
             sources: captured.sources,
             targets: captured.targets,
@@ -135,6 +137,7 @@ impl Variant {
             && self.grad_enabled == is_grad_enabled()
             && self.state_flags.iter().all(|(t, on)| t.is_requires_grad() == *on)
             && self.grad_guards.iter().all(|(t, some)| t.stored_grad().is_some() == *some)
+            && self.flags.iter().all(|(flag, on)| flag.peek() == *on)
             && self.bind(args).is_some()
     }
 
