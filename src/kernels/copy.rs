@@ -1,9 +1,7 @@
 //! Copies between layouts. Never converts: the bits of each element stay.
 
+use super::transpose::plane;
 use super::view::{Element, Loops, View, ViewMut};
-
-/// Side of the square that a transposing copy handles at a time, in elements.
-const TILE: usize = 16;
 
 /// `out[i] = x[i]`, `out` contiguous in row-major order of `x`.
 ///
@@ -52,15 +50,14 @@ unsafe fn copy_loops<T: Element>(from: *const T, to: *mut T, mut loops: Loops<2>
     }
     let dims = loops.dims();
     let last = dims.len() - 1;
-    // A transposition reads with one unit stride and writes with another: square tiles keep both in cache lines.
+    // A transposition reads with one unit stride and writes with another: blocks keep both in cache lines.
     let unit = dims.iter().position(|(_, s)| s[0] == 1);
-    if let (Some(d), [_, 1]) = (unit, dims[last].1) {
-        if d != last {
-            if last > 0 {
-                loops.swap(d, last - 1);
-            }
-            return unsafe { transpose_loops(from, to, &loops) };
-        }
+    if let (Some(d), [_, 1]) = (unit, dims[last].1)
+        && d != last
+    {
+        loops.swap(d, last - 1);
+        // SAFETY: as for the caller.
+        return unsafe { transpose_loops(from, to, &loops) };
     }
     loops.rows(|n, at, step| {
         // SAFETY: offsets of the loops stay inside what the caller vouches for.
@@ -89,29 +86,14 @@ unsafe fn transpose_loops<T: Element>(from: *const T, to: *mut T, loops: &Loops<
     let planes: smallvec::SmallVec<[usize; 6]> = outer.iter().map(|d| d.0).collect();
     let from_strides: smallvec::SmallVec<[isize; 6]> = outer.iter().map(|d| d.1[0]).collect();
     let to_strides: smallvec::SmallVec<[isize; 6]> = outer.iter().map(|d| d.1[1]).collect();
-    let plane = |x: *const T, y: *mut T| {
-        for i0 in (0..*rows).step_by(TILE) {
-            for j0 in (0..*cols).step_by(TILE) {
-                for i in i0..(i0 + TILE).min(*rows) {
-                    for j in j0..(j0 + TILE).min(*cols) {
-                        // SAFETY: `i` and `j` are indices of the caller's loops.
-                        unsafe {
-                            *y.offset(i as isize * row_to + j as isize) = *x.offset(i as isize + j as isize * col_from);
-                        }
-                    }
-                }
-            }
-        }
-    };
+    // SAFETY: the rows and columns are the caller's innermost loops.
+    let plane = |x: *const T, y: *mut T| unsafe { plane(*rows, *cols, x, *col_from, y, *row_to) };
     if outer.is_empty() {
         return plane(from, to);
     }
     Loops::new(&planes, [&from_strides, &to_strides]).rows(|n, at, step| {
         for i in 0..n as isize {
-            plane(
-                from.wrapping_offset(at[0] + i * step[0]),
-                to.wrapping_offset(at[1] + i * step[1]),
-            );
+            plane(from.wrapping_offset(at[0] + i * step[0]), to.wrapping_offset(at[1] + i * step[1]));
         }
     });
 }

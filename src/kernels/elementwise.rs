@@ -1,9 +1,9 @@
 //! Elementwise operations of the eager mode. Never rounds differently from generated code: what is not exact in
-//! IEEE 754 goes to [`super::math`], which both modes call.
+//! IEEE 754 goes through [`super::table()`], as generated code does.
 
-use super::math;
 use super::ops::{BinaryOp, CompareOp, UnaryOp};
 use super::simd::{Isa, multiversion};
+use super::table::table;
 use super::view::{Element, Loops, View};
 
 #[cold]
@@ -121,9 +121,7 @@ unsafe fn zip_body<S: Isa, T: Element, O: Element, F: Zip<T, O>>(
     unsafe {
         let out = std::slice::from_raw_parts_mut(out, n);
         match (sa, sb) {
-            (1, 1) => {
-                zip_slices::<T, O, F>(std::slice::from_raw_parts(a, n), std::slice::from_raw_parts(b, n), out)
-            }
+            (1, 1) => zip_slices::<T, O, F>(std::slice::from_raw_parts(a, n), std::slice::from_raw_parts(b, n), out),
             (1, 0) => {
                 let b = *b;
                 for (o, &a) in out.iter_mut().zip(std::slice::from_raw_parts(a, n)) {
@@ -144,7 +142,6 @@ unsafe fn zip_body<S: Isa, T: Element, O: Element, F: Zip<T, O>>(
         }
     }
 }
-
 
 #[inline(always)]
 unsafe fn select_body<S: Isa, T: Element>(
@@ -209,7 +206,7 @@ unsafe fn gather<T: Element>(n: usize, x: *const T, sx: isize, out: *mut T) -> *
 }
 
 macro_rules! float_ops {
-    ($t:ident) => {
+    ($t:ident: $exp:ident, $log:ident, $sin:ident, $cos:ident, $tanh:ident, $pow:ident) => {
         impl ElementOps for $t {
             #[inline]
             unsafe fn map(op: UnaryOp, n: usize, x: *const Self, sx: isize, out: *mut Self) {
@@ -219,17 +216,25 @@ macro_rules! float_ops {
                         UnaryOp::Neg => map_run::<$t, $t, Neg>(n, x, sx, out),
                         UnaryOp::Abs => map_run::<$t, $t, Abs>(n, x, sx, out),
                         UnaryOp::Sqrt => map_run::<$t, $t, Sqrt>(n, x, sx, out),
-                        UnaryOp::Exp => math::$t::exp(n, gather(n, x, sx, out), out),
-                        UnaryOp::Log => math::$t::log(n, gather(n, x, sx, out), out),
-                        UnaryOp::Sin => math::$t::sin(n, gather(n, x, sx, out), out),
-                        UnaryOp::Cos => math::$t::cos(n, gather(n, x, sx, out), out),
-                        UnaryOp::Tanh => math::$t::tanh(n, gather(n, x, sx, out), out),
+                        UnaryOp::Exp => (table().$exp)(n, gather(n, x, sx, out), out),
+                        UnaryOp::Log => (table().$log)(n, gather(n, x, sx, out), out),
+                        UnaryOp::Sin => (table().$sin)(n, gather(n, x, sx, out), out),
+                        UnaryOp::Cos => (table().$cos)(n, gather(n, x, sx, out), out),
+                        UnaryOp::Tanh => (table().$tanh)(n, gather(n, x, sx, out), out),
                         UnaryOp::Not => undefined(op, stringify!($t)),
                     }
                 }
             }
             #[inline]
-            unsafe fn zip(op: BinaryOp, n: usize, a: *const Self, sa: isize, b: *const Self, sb: isize, out: *mut Self) {
+            unsafe fn zip(
+                op: BinaryOp,
+                n: usize,
+                a: *const Self,
+                sa: isize,
+                b: *const Self,
+                sb: isize,
+                out: *mut Self,
+            ) {
                 // SAFETY: the caller's contract is that of the functions called.
                 unsafe {
                     match op {
@@ -239,14 +244,20 @@ macro_rules! float_ops {
                         BinaryOp::Div => zip_run::<$t, $t, Div>(n, a, sa, b, sb, out),
                         BinaryOp::Maximum => zip_run::<$t, $t, Maximum>(n, a, sa, b, sb, out),
                         BinaryOp::Minimum => zip_run::<$t, $t, Minimum>(n, a, sa, b, sb, out),
-                        BinaryOp::Pow => pow_strided::<$t>(math::$t::pow, n, a, sa, b, sb, out),
+                        BinaryOp::Pow => pow_strided::<$t>(table().$pow, n, a, sa, b, sb, out),
                         BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => undefined(op, stringify!($t)),
                     }
                 }
             }
             #[inline]
             unsafe fn compare(
-                op: CompareOp, n: usize, a: *const Self, sa: isize, b: *const Self, sb: isize, out: *mut bool,
+                op: CompareOp,
+                n: usize,
+                a: *const Self,
+                sa: isize,
+                b: *const Self,
+                sb: isize,
+                out: *mut bool,
             ) {
                 // SAFETY: the caller's contract is that of the functions called.
                 unsafe {
@@ -263,10 +274,10 @@ macro_rules! float_ops {
         }
     };
 }
-float_ops!(f32);
-float_ops!(f64);
+float_ops!(f32: exp_f32, log_f32, sin_f32, cos_f32, tanh_f32, pow_f32);
+float_ops!(f64: exp_f64, log_f64, sin_f64, cos_f64, tanh_f64, pow_f64);
 
-type PowFn<T> = unsafe fn(usize, *const T, *const T, *mut T);
+type PowFn<T> = unsafe extern "C" fn(usize, *const T, *const T, *mut T);
 
 /// `pow` of strided runs, through small buffers where a stride is not 1.
 unsafe fn pow_strided<T: Element>(

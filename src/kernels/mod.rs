@@ -20,7 +20,8 @@
 
 #![warn(unsafe_op_in_unsafe_fn)]
 // Register tiles index several arrays at once, and kernels have as many parameters as strided operands need.
-#![allow(clippy::needless_range_loop, clippy::too_many_arguments)]
+// Bodies are generic over the level also where only the compiler's target features differ.
+#![allow(clippy::needless_range_loop, clippy::too_many_arguments, clippy::extra_unused_type_parameters)]
 
 mod copy;
 mod elementwise;
@@ -32,6 +33,7 @@ pub mod rng;
 pub mod simd;
 mod table;
 mod threads;
+mod transpose;
 mod view;
 
 pub use copy::{Iota, copy, copy_into, iota};

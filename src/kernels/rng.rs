@@ -169,7 +169,7 @@ pub fn normal_f32(generator: &mut Mt19937, out: &mut [f32], mean: f32, std: f32)
     uniform_f32(generator, out, 0.0, 1.0);
     // SAFETY: a safe body; it is only compiled for several levels.
     unsafe { box_muller_run(out, mean, std) };
-    if out.len() % 16 != 0 {
+    if !out.len().is_multiple_of(16) {
         let at = out.len() - 16;
         let tail = &mut out[at..];
         uniform_f32(generator, tail, 0.0, 1.0);
@@ -199,7 +199,7 @@ pub fn normal_f64(generator: &mut Mt19937, out: &mut [f64], mean: f64, std: f64)
     for group in out.chunks_exact_mut(16) {
         box_muller_f64(group, mean, std);
     }
-    if out.len() % 16 != 0 {
+    if !out.len().is_multiple_of(16) {
         let at = out.len() - 16;
         uniform_f64(generator, &mut out[at..], 0.0, 1.0);
         box_muller_f64(&mut out[at..], mean, std);

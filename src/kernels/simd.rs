@@ -107,8 +107,10 @@ pub(crate) use multiversion;
 
 /// A few elements side by side in registers. Lane `i` of a result depends on lane `i` of the operands only.
 ///
+/// # Safety
 /// Every method is `unsafe` because it may use instructions of its level: call it only from code compiled for, and
 /// chosen at, that level. Pointers need no alignment beyond the element's.
+#[allow(clippy::missing_safety_doc)]
 pub trait Lanes<T>: Copy {
     /// Number of lanes.
     const N: usize;
@@ -132,9 +134,9 @@ pub trait Lanes<T>: Copy {
 pub trait Arith: Copy + 'static {
     /// Positive zero.
     const ZERO: Self;
-    /// `a * b + self`, rounded once (wrapping for integers).
+    /// `a * b + self`, rounded once.
     fn fused(self, a: Self, b: Self) -> Self;
-    /// `self + b` (wrapping for integers).
+    /// `self + b`
     fn sum(self, b: Self) -> Self;
 }
 
@@ -154,18 +156,6 @@ macro_rules! float_arith {
     )+};
 }
 float_arith!(f32, f64);
-
-impl Arith for i64 {
-    const ZERO: Self = 0;
-    #[inline(always)]
-    fn fused(self, a: Self, b: Self) -> Self {
-        self.wrapping_add(a.wrapping_mul(b))
-    }
-    #[inline(always)]
-    fn sum(self, b: Self) -> Self {
-        self.wrapping_add(b)
-    }
-}
 
 impl<T: Arith, const L: usize> Lanes<T> for [T; L] {
     const N: usize = L;
@@ -223,12 +213,12 @@ pub trait Isa: Copy + 'static {
     type F32: Lanes<f32>;
     /// Lanes of `f64`.
     type F64: Lanes<f64>;
-    /// Lanes of `i64`.
-    type I64: Lanes<i64>;
     /// The level itself.
     const LEVEL: Level;
     /// Number of vector registers, which decides the size of register tiles.
     const REGISTERS: usize;
+    /// Whether fused multiply-adds are instructions, so that holding tiles of the output in registers pays.
+    const TILES: bool = true;
 }
 
 /// [`Level::Baseline`]
@@ -238,9 +228,9 @@ pub struct Baseline;
 impl Isa for Baseline {
     type F32 = [f32; 8];
     type F64 = [f64; 4];
-    type I64 = [i64; 4];
     const LEVEL: Level = Level::Baseline;
     const REGISTERS: usize = 16;
+    const TILES: bool = !cfg!(target_arch = "x86_64");
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -258,7 +248,6 @@ mod x86 {
     impl Isa for Avx2 {
         type F32 = __m256;
         type F64 = __m256d;
-        type I64 = [i64; 4];
         const LEVEL: Level = Level::Avx2;
         const REGISTERS: usize = 16;
     }
@@ -270,7 +259,6 @@ mod x86 {
     impl Isa for Avx512 {
         type F32 = __m512;
         type F64 = __m512d;
-        type I64 = [i64; 8];
         const LEVEL: Level = Level::Avx512;
         const REGISTERS: usize = 32;
     }

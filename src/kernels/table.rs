@@ -1,7 +1,7 @@
 //! The kernels as plain function pointers: what generated code calls. Never holds an algorithm.
 
 use super::math;
-use super::matmul::{matmul_body, matvec_body, rank1_acc_body};
+use super::matmul::{matmul_body, matmul_i64_body, matvec_body, rank1_acc_body};
 use super::reduce::stream::{begin_body, dense_body, finish_body, update_body};
 use super::reduce::strided::reduce_body;
 use super::reduce::{Max, Min, ReduceState, Sum};
@@ -103,7 +103,7 @@ table! {
         b_cs: isize, c: *mut f64, c_rs: isize, accumulate: u32) = matmul_body [f64];
     /// As `matmul_f32`, wrapping.
     matmul_i64(m: usize, n: usize, k: usize, a: *const i64, a_rs: isize, a_cs: isize, b: *const i64, b_rs: isize,
-        b_cs: isize, c: *mut i64, c_rs: isize, accumulate: u32) = matmul_body [i64];
+        b_cs: isize, c: *mut i64, c_rs: isize, accumulate: u32) = matmul_i64_body;
     /// `matmul_f32` for one dense row: `c[n] = x[k] b[k, n]`, `b`'s columns dense.
     matvec_f32(n: usize, k: usize, x: *const f32, b: *const f32, b_rs: isize, c: *mut f32) = matvec_body [f32];
     /// As `matvec_f32`.

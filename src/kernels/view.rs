@@ -64,33 +64,29 @@ pub struct ViewMut<'a, T> {
     strides: &'a [isize],
 }
 
-/// Number of elements, or `None` where it overflows.
-fn numel_of(shape: &[usize]) -> Option<usize> {
-    if shape.contains(&0) {
-        return Some(0);
-    }
-    shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
-}
-
 fn check(len: usize, offset: usize, shape: &[usize], strides: &[isize]) -> Result<(), ViewError> {
     if shape.len() != strides.len() {
         return Err(ViewError::RankMismatch);
     }
-    let numel = numel_of(shape).ok_or(ViewError::OutOfBounds)?;
-    if numel == 0 {
-        return Ok(());
-    }
-    let (mut low, mut high) = (offset as i128, offset as i128);
+    let (mut numel, mut below, mut above) = (1usize, 0usize, 0usize);
+    let (mut fits, mut empty) = (true, false);
     for (&d, &s) in shape.iter().zip(strides) {
-        // No overflow: each product is below 2^127 / 2^63 and there are far fewer than 2^60 dimensions.
-        let span = (d as i128 - 1) * s as i128;
-        if span < 0 {
-            low += span;
-        } else {
-            high += span;
+        if d == 0 {
+            empty = true;
+            continue;
         }
+        let (count, a) = numel.overflowing_mul(d);
+        let (span, b) = (d - 1).overflowing_mul(s.unsigned_abs());
+        let side = if s < 0 { &mut below } else { &mut above };
+        let (sum, c) = side.overflowing_add(span);
+        (numel, *side) = (count, sum);
+        fits &= !(a | b | c);
     }
-    if low < 0 || high >= len as i128 { Err(ViewError::OutOfBounds) } else { Ok(()) }
+    if empty || (fits && below <= offset && offset < len && above < len - offset) {
+        Ok(())
+    } else {
+        Err(ViewError::OutOfBounds)
+    }
 }
 
 impl<'a, T> View<'a, T> {
@@ -126,7 +122,8 @@ impl<'a, T> View<'a, T> {
     /// Number of elements.
     #[inline(always)]
     pub fn numel(&self) -> usize {
-        self.shape.iter().product()
+        // Wrapping: with a zero among them the sizes' product is zero however large the others are.
+        self.shape.iter().fold(1, |n: usize, &d| n.wrapping_mul(d))
     }
 
     /// Whether the elements lie in row-major order without gaps.
@@ -157,12 +154,7 @@ impl<'a, T> ViewMut<'a, T> {
     /// # Errors
     /// [`ViewError::RankMismatch`], [`ViewError::OutOfBounds`], [`ViewError::Overlapping`].
     #[inline]
-    pub fn new(
-        data: &'a mut [T],
-        offset: usize,
-        shape: &'a [usize],
-        strides: &'a [isize],
-    ) -> Result<Self, ViewError> {
+    pub fn new(data: &'a mut [T], offset: usize, shape: &'a [usize], strides: &'a [isize]) -> Result<Self, ViewError> {
         check(data.len(), offset, shape, strides)?;
         if shape.iter().zip(strides).any(|(&d, &s)| d > 1 && s == 0) {
             return Err(ViewError::Overlapping);
@@ -205,12 +197,12 @@ impl<const N: usize> Loops<N> {
                 continue;
             }
             let here: [isize; N] = std::array::from_fn(|k| strides[k][d]);
-            if let Some((outer, above)) = dims.last_mut() {
-                if (0..N).all(|k| above[k] == here[k].wrapping_mul(size as isize)) {
-                    *outer *= size;
-                    *above = here;
-                    continue;
-                }
+            if let Some((outer, above)) = dims.last_mut()
+                && (0..N).all(|k| above[k] == here[k].wrapping_mul(size as isize))
+            {
+                *outer *= size;
+                *above = here;
+                continue;
             }
             dims.push((size, here));
         }

@@ -32,15 +32,20 @@ fn run(f: Call, x: &[f32]) -> Vec<f32> {
 
 /// Every `step`-th bit pattern, both signs, and all of the borders between regimes.
 fn sweep(step: usize) -> impl Iterator<Item = Vec<f32>> {
-    let borders: Vec<f32> = [0.0f32, 0.8, 1.0, 9.2, 88.7, 89.5, 104.0, 1.0737418e9, f32::MIN_POSITIVE, 0.70710677, 1.5707964]
-        .iter()
-        .flat_map(|x| (-300i32..300).map(|d| f32::from_bits((x.to_bits() as i32).wrapping_add(d) as u32)))
-        .flat_map(|x| [x, -x])
-        .chain([f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN, f32::MAX, f32::MIN])
-        .collect();
+    let borders: Vec<f32> =
+        [0.0f32, 0.8, 1.0, 9.2, 88.7, 89.5, 104.0, 1.0737418e9, f32::MIN_POSITIVE, 0.70710677, 1.5707964]
+            .iter()
+            .flat_map(|x| (-300i32..300).map(|d| f32::from_bits((x.to_bits() as i32).wrapping_add(d) as u32)))
+            .flat_map(|x| [x, -x])
+            .chain([f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN, f32::MAX, f32::MIN])
+            .collect();
     let patterns: Vec<u32> = (0..=u32::MAX).step_by(step).collect();
-    std::iter::once(borders)
-        .chain(patterns.chunks(1 << 16).map(|c| c.iter().map(|&b| f32::from_bits(b)).collect::<Vec<f32>>()).collect::<Vec<_>>())
+    std::iter::once(borders).chain(
+        patterns
+            .chunks(1 << 16)
+            .map(|c| c.iter().map(|&b| f32::from_bits(b)).collect::<Vec<f32>>())
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn check(name: &str, of: impl Fn(&Table) -> Call, exact: fn(f64) -> f64, limit: f64) {

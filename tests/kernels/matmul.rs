@@ -60,12 +60,7 @@ fn check<T: Chain>(seed: u64, batch: &[usize], m: usize, k: usize, n: usize, fil
         matmul(a.view(), b.view(), &mut out);
         bits(&out)
     });
-    assert!(
-        got == bits(&expected(&a, &b)),
-        "{batch:?} {m} {k} {n} {:?} {:?}",
-        a.strides,
-        b.strides
-    );
+    assert!(got == bits(&expected(&a, &b)), "{batch:?} {m} {k} {n} {:?} {:?}", a.strides, b.strides);
 }
 
 fn check_sizes<T: Chain>() {

@@ -44,12 +44,8 @@ macro_rules! floats {
                 let inf = $t::INFINITY;
                 match op {
                     ReduceOp::Sum => defined(x, -0.0, 0.0, 4096, |a, b| a + b),
-                    ReduceOp::Max => {
-                        defined(x, -inf, -inf, usize::MAX, |a, b| if a > b || a.is_nan() { a } else { b })
-                    }
-                    ReduceOp::Min => {
-                        defined(x, inf, inf, usize::MAX, |a, b| if a < b || a.is_nan() { a } else { b })
-                    }
+                    ReduceOp::Max => defined(x, -inf, -inf, usize::MAX, |a, b| if a > b || a.is_nan() { a } else { b }),
+                    ReduceOp::Min => defined(x, inf, inf, usize::MAX, |a, b| if a < b || a.is_nan() { a } else { b }),
                 }
             }
         }

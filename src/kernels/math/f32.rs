@@ -1,7 +1,7 @@
 //! Runs of the `f32` functions of [`super::poly`], sixteen elements at a time. Never defines a value itself.
 
 use super::poly;
-use crate::kernels::simd::{Isa, multiversion};
+use crate::kernels::simd::{Isa, Lanes};
 
 /// Elements handled together: one AVX-512 register.
 const L: usize = 16;
@@ -94,6 +94,48 @@ fn lanes<F: Function>(x: [f32; L]) -> [f32; L] {
     y
 }
 
+/// The first `n <= L` elements, zeros in the other lanes.
+///
+/// # Safety
+/// `n` elements readable at `x`.
+#[inline(always)]
+unsafe fn load_some<S: Isa>(x: *const f32, n: usize) -> [f32; L] {
+    let mut group = [0.0f32; L];
+    let width = S::F32::N;
+    let mut i = 0;
+    // SAFETY: whole vectors below `n`, then a masked one.
+    unsafe {
+        while i + width <= n {
+            S::F32::load(x.add(i)).store(group.as_mut_ptr().add(i));
+            i += width;
+        }
+        if i < n {
+            S::F32::load_part(x.add(i), n - i).store(group.as_mut_ptr().add(i));
+        }
+    }
+    group
+}
+
+/// Writes the first `n <= L` lanes.
+///
+/// # Safety
+/// `n` elements writable at `out`.
+#[inline(always)]
+unsafe fn store_some<S: Isa>(group: [f32; L], out: *mut f32, n: usize) {
+    let width = S::F32::N;
+    let mut i = 0;
+    // SAFETY: whole vectors below `n`, then a masked one.
+    unsafe {
+        while i + width <= n {
+            S::F32::load(group.as_ptr().add(i)).store(out.add(i));
+            i += width;
+        }
+        if i < n {
+            S::F32::load(group.as_ptr().add(i)).store_part(out.add(i), n - i);
+        }
+    }
+}
+
 #[inline(always)]
 unsafe fn run<S: Isa, F: Function>(n: usize, x: *const f32, out: *mut f32) {
     let whole = n / L * L;
@@ -107,10 +149,8 @@ unsafe fn run<S: Isa, F: Function>(n: usize, x: *const f32, out: *mut f32) {
             i += L;
         }
         if whole < n {
-            let mut group = [0.0; L];
-            std::ptr::copy_nonoverlapping(x.add(whole), group.as_mut_ptr(), n - whole);
-            let group = lanes::<F>(group);
-            std::ptr::copy_nonoverlapping(group.as_ptr(), out.add(whole), n - whole);
+            let group = load_some::<S>(x.add(whole), n - whole);
+            store_some::<S>(lanes::<F>(group), out.add(whole), n - whole);
         }
     }
 }
@@ -174,13 +214,4 @@ pub(crate) unsafe fn pow_body<S: Isa>(n: usize, a: *const f32, b: *const f32, ou
         unsafe { std::ptr::copy_nonoverlapping(r.as_ptr(), out.add(i), m) };
         i += L;
     }
-}
-
-multiversion! {
-    pub(crate) unsafe fn exp(n: usize, x: *const f32, out: *mut f32) = exp_body;
-    pub(crate) unsafe fn log(n: usize, x: *const f32, out: *mut f32) = log_body;
-    pub(crate) unsafe fn sin(n: usize, x: *const f32, out: *mut f32) = sin_body;
-    pub(crate) unsafe fn cos(n: usize, x: *const f32, out: *mut f32) = cos_body;
-    pub(crate) unsafe fn tanh(n: usize, x: *const f32, out: *mut f32) = tanh_body;
-    pub(crate) unsafe fn pow(n: usize, a: *const f32, b: *const f32, out: *mut f32) = pow_body;
 }

@@ -4,56 +4,39 @@
 use crate::kernels::simd::Isa;
 
 macro_rules! functions {
-    ($($(#[$m:meta])* $name:ident, $body:ident = $f:path;)+) => {$(
+    ($($(#[$m:meta])* $body:ident = $f:path;)+) => {$(
         $(#[$m])*
         ///
         /// # Safety
         /// `n` elements readable at `x` and writable at `out`, which are equal or do not overlap.
-        pub(crate) unsafe fn $name(n: usize, x: *const f64, out: *mut f64) {
+        pub(crate) unsafe fn $body<S: Isa>(n: usize, x: *const f64, out: *mut f64) {
             for i in 0..n {
                 // SAFETY: `i < n`.
                 unsafe { *out.add(i) = $f(*x.add(i)) };
             }
         }
-        /// The same, as the table wants it.
-        ///
-        /// # Safety
-        /// As above.
-        pub(crate) unsafe fn $body<S: Isa>(n: usize, x: *const f64, out: *mut f64) {
-            // SAFETY: as for the caller.
-            unsafe { $name(n, x, out) }
-        }
     )+};
 }
 functions! {
     /// `out[i] = e^x[i]`
-    exp, exp_body = libm::exp;
+    exp_body = libm::exp;
     /// `out[i] = log x[i]`
-    log, log_body = libm::log;
+    log_body = libm::log;
     /// `out[i] = sin x[i]`
-    sin, sin_body = libm::sin;
+    sin_body = libm::sin;
     /// `out[i] = cos x[i]`
-    cos, cos_body = libm::cos;
+    cos_body = libm::cos;
     /// `out[i] = tanh x[i]`
-    tanh, tanh_body = libm::tanh;
+    tanh_body = libm::tanh;
 }
 
 /// `out[i] = a[i]^b[i]`
 ///
 /// # Safety
 /// `n` elements readable at `a` and `b` and writable at `out`, which is equal to either or does not overlap it.
-pub(crate) unsafe fn pow(n: usize, a: *const f64, b: *const f64, out: *mut f64) {
+pub(crate) unsafe fn pow_body<S: Isa>(n: usize, a: *const f64, b: *const f64, out: *mut f64) {
     for i in 0..n {
         // SAFETY: `i < n`.
         unsafe { *out.add(i) = libm::pow(*a.add(i), *b.add(i)) };
     }
-}
-
-/// The same, as the table wants it.
-///
-/// # Safety
-/// As above.
-pub(crate) unsafe fn pow_body<S: Isa>(n: usize, a: *const f64, b: *const f64, out: *mut f64) {
-    // SAFETY: as for the caller.
-    unsafe { pow(n, a, b, out) }
 }

@@ -5,6 +5,7 @@ use super::tile::{Finish, direct, tile};
 use super::{Matrix, Scalar};
 use crate::kernels::simd::{Isa, Lanes};
 use crate::kernels::threads::num_threads;
+use crate::kernels::transpose::plane_body;
 use std::cell::Cell;
 
 /// Steps of the chain per block: a packed panel of `b` of this height stays in the first-level cache.
@@ -14,7 +15,7 @@ const MC: usize = 240;
 /// Columns of `b` per block.
 const NC: usize = 4096;
 /// Multiply-adds below which threads cost more than they bring.
-const PARALLEL: usize = 128 * 128 * 128;
+const PARALLEL: usize = 160 * 160 * 160;
 
 #[derive(Copy, Clone)]
 #[repr(C, align(64))]
@@ -63,39 +64,20 @@ impl<P: Copy> Shared<P> {
     }
 }
 
-/// Copies `[k, n]` of `b` into row-major scratch (`n` dense), in squares.
+/// Copies `[k, n]` of `b` into row-major scratch (`n` dense).
 ///
 /// # Safety
-/// All indices readable from `b`; `k * n` elements writable at `to`.
+/// All indices readable from `b`; rows of `n` elements, `to_rs` apart, writable at `to`.
 #[inline(always)]
-unsafe fn densify<T: Scalar>(k: usize, n: usize, b: Matrix<T>, to: *mut T, to_rs: usize) {
-    const SQUARE: usize = 8;
-    for j0 in (0..n).step_by(SQUARE) {
-        let w = SQUARE.min(n - j0);
-        for p0 in (0..k).step_by(SQUARE) {
-            let h = SQUARE.min(k - p0);
-            // SAFETY: `p < k` and `j < n`.
-            unsafe {
-                if w == SQUARE && h == SQUARE && b.rs == 1 {
-                    let mut square = [[T::ZERO; SQUARE]; SQUARE];
-                    let corner = b.at.offset(j0 as isize * b.cs).add(p0);
-                    for (j, line) in square.iter_mut().enumerate() {
-                        *line = corner.offset(j as isize * b.cs).cast::<[T; SQUARE]>().read_unaligned();
-                    }
-                    for p in 0..SQUARE {
-                        let mut line = [T::ZERO; SQUARE];
-                        for j in 0..SQUARE {
-                            line[j] = square[j][p];
-                        }
-                        to.add((p0 + p) * to_rs + j0).cast::<[T; SQUARE]>().write_unaligned(line);
-                    }
-                } else {
-                    for p in p0..p0 + h {
-                        for j in j0..j0 + w {
-                            *to.add(p * to_rs + j) = *b.at.offset(p as isize * b.rs + j as isize * b.cs);
-                        }
-                    }
-                }
+unsafe fn densify<S: Isa, T: Scalar>(k: usize, n: usize, b: Matrix<T>, to: *mut T, to_rs: usize) {
+    // SAFETY: as for the caller.
+    unsafe {
+        if b.rs == 1 {
+            return plane_body::<S, T>(k, n, b.at, b.cs, to, to_rs as isize);
+        }
+        for p in 0..k {
+            for j in 0..n {
+                *to.add(p * to_rs + j) = *b.at.offset(p as isize * b.rs + j as isize * b.cs);
             }
         }
     }
@@ -120,7 +102,7 @@ pub(super) unsafe fn small_transposed<S: Isa, T: Scalar>(
     let dense = scratch.as_mut_ptr::<T>();
     // SAFETY: as for the caller; the scratch has `k * n` elements.
     unsafe {
-        densify(k, n, b, dense, n);
+        densify::<S, T>(k, n, b, dense, n);
         direct::<S, T>(m, n, k, a, dense, n as isize, c, c_rs, add);
     }
 }
@@ -189,7 +171,7 @@ unsafe fn blocked_store<S: Isa, T: Scalar>(
                 // each writes rows of `c` that no other touches.
                 unsafe {
                     let b = Matrix { at: b.at.offset(p as isize * b.rs + j as isize * b.cs), ..b };
-                    pack_b::<T>(depth, columns, nr, b, packed);
+                    pack_b::<S, T>(depth, columns, nr, b, packed);
                     let a = Matrix { at: a.at.offset(p as isize * a.cs), ..a };
                     let c = c.add(j);
                     if threads == 1 {
@@ -277,7 +259,7 @@ unsafe fn in_thread<S: Isa, T: Scalar>(
 /// # Safety
 /// All indices readable from `b`; `k * n.next_multiple_of(nr)` elements writable at `to`.
 #[inline(always)]
-unsafe fn pack_b<T: Scalar>(k: usize, n: usize, nr: usize, b: Matrix<T>, mut to: *mut T) {
+unsafe fn pack_b<S: Isa, T: Scalar>(k: usize, n: usize, nr: usize, b: Matrix<T>, mut to: *mut T) {
     for j in (0..n).step_by(nr) {
         let w = nr.min(n - j);
         // SAFETY: `j + w <= n`; each panel has `k * nr` elements.
@@ -288,7 +270,7 @@ unsafe fn pack_b<T: Scalar>(k: usize, n: usize, nr: usize, b: Matrix<T>, mut to:
                     std::ptr::copy_nonoverlapping(from.at.offset(p as isize * b.rs), to.add(p * nr), w);
                 }
             } else {
-                densify(k, w, from, to, nr);
+                densify::<S, T>(k, w, from, to, nr);
             }
             if w < nr {
                 for p in 0..k {
@@ -307,7 +289,7 @@ unsafe fn pack_b<T: Scalar>(k: usize, n: usize, nr: usize, b: Matrix<T>, mut to:
 /// # Safety
 /// All indices readable from `a`; `m.next_multiple_of(mr) * k` elements writable at `to`.
 #[inline(always)]
-unsafe fn pack_a<T: Scalar>(m: usize, k: usize, mr: usize, a: Matrix<T>, mut to: *mut T) {
+unsafe fn pack_a<S: Isa, T: Scalar>(m: usize, k: usize, mr: usize, a: Matrix<T>, mut to: *mut T) {
     for i in (0..m).step_by(mr) {
         let h = mr.min(m - i);
         // SAFETY: `i + h <= m`; each panel has `mr * k` elements. A panel is a transposed panel of `b`.
@@ -318,7 +300,7 @@ unsafe fn pack_a<T: Scalar>(m: usize, k: usize, mr: usize, a: Matrix<T>, mut to:
                     std::ptr::copy_nonoverlapping(from.at.offset(p as isize * a.cs), to.add(p * mr), h);
                 }
             } else {
-                densify(k, h, from, to, mr);
+                densify::<S, T>(k, h, from, to, mr);
             }
             if h < mr {
                 for p in 0..k {
@@ -356,7 +338,7 @@ unsafe fn row_blocks<S: Isa, T: Scalar>(
             // SAFETY: rows from `i` on are inside `m`.
             unsafe {
                 let a = Matrix { at: a.at.offset(i as isize * a.rs), ..a };
-                pack_a::<T>(rows, k, mr, a, block);
+                pack_a::<S, T>(rows, k, mr, a, block);
                 let c = c.offset(i as isize * c_rs);
                 if S::REGISTERS >= 32 {
                     tiles::<S, T, 12>(rows, n, k, block, packed, c, c_rs, finish);
@@ -366,6 +348,23 @@ unsafe fn row_blocks<S: Isa, T: Scalar>(
             }
         }
     }
+}
+
+/// Asks for the rows of `c` that the next tile begins with, which would otherwise wait for memory.
+#[inline(always)]
+fn prefetch_below<T: Scalar, const MR: usize>(c: *const T, c_rs: isize, rows: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for r in MR..(2 * MR).min(rows) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let at = c.wrapping_offset(r as isize * c_rs).cast::<i8>();
+        // SAFETY: a hint, which faults for no address.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(at);
+            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(64));
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (c, c_rs, rows);
 }
 
 /// All register tiles of one packed block of `a` with one of `b`.
@@ -395,6 +394,7 @@ unsafe fn tiles<S: Isa, T: Scalar, const MR: usize>(
                 let a = Matrix { at: a.add(i * k), rs: 1, cs: MR as isize };
                 let b = b.add(j * k);
                 let c = c.offset(i as isize * c_rs).add(j);
+                prefetch_below::<T, MR>(c, c_rs, m - i);
                 if h == MR && w == nr {
                     tile::<T::Vec<S>, T, MR, 2, false, true>(k, a, b, nr as isize, c, c_rs, 0, finish);
                     continue;

@@ -3,7 +3,7 @@
 //! `c[m, n]` is one chain of fused multiply-adds over ascending `k`, beginning at +0.0:
 //! `acc = fma(a[m, k], b[k, n], acc)`. There is one accumulator for an element, so the result depends neither on
 //! layouts, nor on M and N, nor on blocking, nor on threads. `K = 0` gives 0. Accumulating, `c = c_old + chain`: one
-//! addition at the end. `f32` and `f64`; `i64` wraps.
+//! addition at the end. `f32` and `f64`; `i64` wraps, where every order gives the same.
 //!
 //! Small products run straight on the operands ([`tile`]); large ones are packed and blocked ([`gemm`]), where a chain
 //! that spans blocks of K goes on from the partial result in `c`.
@@ -11,7 +11,8 @@
 pub(crate) mod gemm;
 pub(crate) mod tile;
 
-use super::simd::{Arith, Isa, Lanes, multiversion};
+use super::simd::{Arith, Isa, Lanes};
+use super::table::table;
 use super::view::{Element, View};
 use smallvec::SmallVec;
 
@@ -26,9 +27,6 @@ impl Scalar for f32 {
 }
 impl Scalar for f64 {
     type Vec<S: Isa> = S::F64;
-}
-impl Scalar for i64 {
-    type Vec<S: Isa> = S::I64;
 }
 
 /// The address of an element and the distances to its neighbours below and to the right.
@@ -46,7 +44,8 @@ impl<T> Matrix<T> {
     }
 }
 
-/// Products up to this many multiply-adds are not worth packing.
+/// Products up to this many multiply-adds are not worth packing, as are those with so few rows or columns that packing
+/// would cost more than it saves.
 const SMALL: usize = 48 * 48 * 48;
 
 /// `c[m, n] (+)= a[m, k] b[k, n]`; `c`'s rows are `c_rs` apart and its columns 1.
@@ -112,7 +111,7 @@ unsafe fn oriented<S: Isa, T: Scalar>(
                     }
                 }
             }
-        } else if m * n * k <= SMALL || (m < 4 && b.cs == 1) {
+        } else if m * n * k <= SMALL || (m < 16 && b.cs == 1) || n <= <T::Vec<S> as Lanes<T>>::N || !S::TILES {
             if b.cs == 1 {
                 tile::direct::<S, T>(m, n, k, a, b.at, b.rs, c, c_rs, add);
             } else {
@@ -129,7 +128,14 @@ unsafe fn oriented<S: Isa, T: Scalar>(
 /// # Safety
 /// As for [`matmul_body`].
 #[inline(always)]
-pub(crate) unsafe fn matvec_body<S: Isa, T: Scalar>(n: usize, k: usize, x: *const T, b: *const T, b_rs: isize, c: *mut T) {
+pub(crate) unsafe fn matvec_body<S: Isa, T: Scalar>(
+    n: usize,
+    k: usize,
+    x: *const T,
+    b: *const T,
+    b_rs: isize,
+    c: *mut T,
+) {
     // SAFETY: as for the caller.
     unsafe { tile::row::<S, T>(n, k, x, 1, b, b_rs, c, false) }
 }
@@ -151,25 +157,74 @@ pub(crate) unsafe fn rank1_acc_body<S: Isa, T: Scalar>(
     unsafe { tile::rank1_add::<S, T>(m, n, a, 1, b, c, c_rs) }
 }
 
-multiversion! {
-    pub(crate) unsafe fn matmul_run<T: Scalar>(
-        m: usize, n: usize, k: usize, a: *const T, a_rs: isize, a_cs: isize, b: *const T, b_rs: isize, b_cs: isize,
-        c: *mut T, c_rs: isize, accumulate: u32) = matmul_body::<T>;
+/// [`matmul_body`] for `i64`, where wrapping makes any order the same: rows of `b` added to rows of `c`.
+///
+/// # Safety
+/// As for [`matmul_body`].
+#[inline(always)]
+pub(crate) unsafe fn matmul_i64_body<S: Isa>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: *const i64,
+    a_rs: isize,
+    a_cs: isize,
+    b: *const i64,
+    b_rs: isize,
+    b_cs: isize,
+    c: *mut i64,
+    c_rs: isize,
+    accumulate: u32,
+) {
+    for i in 0..m as isize {
+        // SAFETY: `i < m`, `p < k` and `j < n`; a row of `c` overlaps nothing.
+        unsafe {
+            let row = std::slice::from_raw_parts_mut(c.offset(i * c_rs), n);
+            if accumulate == 0 {
+                row.fill(0);
+            }
+            for p in 0..k as isize {
+                let x = *a.offset(i * a_rs + p * a_cs);
+                let from = b.offset(p * b_rs);
+                if b_cs == 1 {
+                    for (c, b) in row.iter_mut().zip(std::slice::from_raw_parts(from, n)) {
+                        *c = c.wrapping_add(x.wrapping_mul(*b));
+                    }
+                } else {
+                    for (j, c) in row.iter_mut().enumerate() {
+                        *c = c.wrapping_add(x.wrapping_mul(*from.offset(j as isize * b_cs)));
+                    }
+                }
+            }
+        }
+    }
 }
 
-type MatmulFn<T> = unsafe fn(
-    usize, usize, usize, *const T, isize, isize, *const T, isize, isize, *mut T, isize, u32,
-);
+/// [`super::Table::matmul_f32`] for an element type.
+type MatmulFn<T> =
+    unsafe extern "C" fn(usize, usize, usize, *const T, isize, isize, *const T, isize, isize, *mut T, isize, u32);
 
 /// The matrix product of each element type.
 pub trait MatmulOps: Copy + Sized {
-    /// [`super::Table::matmul_f32`] for this type, if it has one.
-    const MATMUL: Option<MatmulFn<Self>>;
+    /// The product, if the type has one.
+    fn product() -> Option<MatmulFn<Self>>;
 }
 macro_rules! matmul_ops {
-    ($($t:ty => $f:expr),+) => {$( impl MatmulOps for $t { const MATMUL: Option<MatmulFn<$t>> = $f; } )+};
+    ($($t:ty: $f:ident;)+) => {$( impl MatmulOps for $t {
+        #[inline]
+        fn product() -> Option<MatmulFn<$t>> { Some(table().$f) }
+    } )+};
 }
-matmul_ops!(f32 => Some(matmul_run::<f32>), f64 => Some(matmul_run::<f64>), i64 => Some(matmul_run::<i64>), bool => None);
+matmul_ops! {
+    f32: matmul_f32;
+    f64: matmul_f64;
+    i64: matmul_i64;
+}
+impl MatmulOps for bool {
+    fn product() -> Option<MatmulFn<bool>> {
+        None
+    }
+}
 
 /// `out[.., m, n] = sum over k of a[.., m, k] b[.., k, n]`, `out` contiguous; batch dimensions are equal in both
 /// operands (broadcast ones with stride 0).
@@ -177,7 +232,7 @@ matmul_ops!(f32 => Some(matmul_run::<f32>), f64 => Some(matmul_run::<f64>), i64 
 /// # Panics
 /// A bug of the caller: shapes that do not fit, `bool` operands.
 pub fn matmul<T: Element>(a: View<T>, b: View<T>, out: &mut [T]) {
-    let Some(run) = T::MATMUL else {
+    let Some(run) = T::product() else {
         panic!("bug in allotrope: kernel matmul is not defined for {}", std::any::type_name::<T>());
     };
     let ((batch, &[m, k]), (batch_b, &[k2, n])) =

@@ -136,13 +136,15 @@ unsafe fn columns<S: Isa, T: Scalar, const MR: usize>(
             }
         };
     }
-    if MR == 1 {
+    if S::TILES && MR == 1 {
         tiles!(8);
     }
-    if MR == 1 || S::REGISTERS >= 32 {
+    if S::TILES && (MR <= 2 || (MR == 4 && S::REGISTERS >= 32)) {
         tiles!(4);
     }
-    tiles!(2);
+    if S::TILES {
+        tiles!(2);
+    }
     tiles!(1);
     if j < n {
         // SAFETY: the `n - j < N` columns left.
@@ -171,10 +173,20 @@ pub(crate) unsafe fn direct<S: Isa, T: Scalar>(
     let mut i = 0;
     // SAFETY: rows below `m`.
     unsafe {
-        while i + 4 <= m {
+        while S::TILES && S::REGISTERS >= 32 && i + 8 <= m {
+            let a = Matrix { at: a.at.offset(i as isize * a.rs), ..a };
+            columns::<S, T, 8>(n, k, a, b, b_rs, c.offset(i as isize * c_rs), c_rs, add);
+            i += 8;
+        }
+        while S::TILES && i + 4 <= m {
             let a = Matrix { at: a.at.offset(i as isize * a.rs), ..a };
             columns::<S, T, 4>(n, k, a, b, b_rs, c.offset(i as isize * c_rs), c_rs, add);
             i += 4;
+        }
+        while S::TILES && i + 2 <= m {
+            let a = Matrix { at: a.at.offset(i as isize * a.rs), ..a };
+            columns::<S, T, 2>(n, k, a, b, b_rs, c.offset(i as isize * c_rs), c_rs, add);
+            i += 2;
         }
         while i < m {
             let x = a.at.offset(i as isize * a.rs);

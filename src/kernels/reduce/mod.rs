@@ -19,13 +19,14 @@
 //!
 //! The identities are exact, so lanes without an element change nothing and may be skipped.
 
-pub(crate) mod strided;
 pub(crate) mod stream;
+pub(crate) mod strided;
 
 pub use stream::{REDUCE_STATE_ALIGN, REDUCE_STATE_SIZE, ReduceState};
 
 use super::ops::ReduceOp;
-use super::simd::multiversion;
+use super::simd::Baseline;
+use super::table::table;
 use super::view::{Element, View};
 
 /// Lanes of a block.
@@ -94,44 +95,58 @@ pub(crate) fn halve<T: Copy, F: Fold<T>>(lanes: &mut [T; LANES], used: usize) ->
     lanes[0]
 }
 
-use strided::reduce_body;
-multiversion! {
-    unsafe fn reduce_run<T: Element, F: Fold<T>>(
-        rank: usize, shape: *const usize, strides: *const isize, mask: u64, x: *const T, out: *mut T)
-        = reduce_body::<T, F>;
-}
-
-type ReduceFn<T> = unsafe fn(usize, *const usize, *const isize, u64, *const T, *mut T);
+/// [`super::Table::reduce_sum_f32`] for an element type.
+type ReduceFn<T> = unsafe extern "C" fn(usize, *const usize, *const isize, u64, *const T, *mut T);
 
 /// The reductions of each element type.
 pub trait ReduceOps: Copy + Sized {
-    /// The strided reduction for `op`, with the contract of [`super::Table::reduce_sum_f32`], if the type has it.
+    /// The strided reduction for `op`, if the type has it.
     fn reduction(op: ReduceOp) -> Option<ReduceFn<Self>>;
 }
 
 macro_rules! reduce_ops {
-    ($($t:ty),+) => {$(
+    ($($t:ty: $sum:ident, $max:ident, $min:ident;)+) => {$(
         impl ReduceOps for $t {
+            #[inline]
             fn reduction(op: ReduceOp) -> Option<ReduceFn<$t>> {
+                let table = table();
                 Some(match op {
-                    ReduceOp::Sum => reduce_run::<$t, Sum>,
-                    ReduceOp::Max => reduce_run::<$t, Max>,
-                    ReduceOp::Min => reduce_run::<$t, Min>,
+                    ReduceOp::Sum => table.$sum,
+                    ReduceOp::Max => table.$max,
+                    ReduceOp::Min => table.$min,
                 })
             }
         }
     )+};
 }
-reduce_ops!(f32, f64, i64);
+reduce_ops! {
+    f32: reduce_sum_f32, reduce_max_f32, reduce_min_f32;
+    f64: reduce_sum_f64, reduce_max_f64, reduce_min_f64;
+    i64: reduce_sum_i64, reduce_max_i64, reduce_min_i64;
+}
 
 impl ReduceOps for bool {
     fn reduction(op: ReduceOp) -> Option<ReduceFn<bool>> {
         match op {
             ReduceOp::Sum => None,
-            ReduceOp::Max => Some(reduce_run::<bool, Max>),
-            ReduceOp::Min => Some(reduce_run::<bool, Min>),
+            ReduceOp::Max => Some(reduce_bool::<Max>),
+            ReduceOp::Min => Some(reduce_bool::<Min>),
         }
     }
+}
+
+/// # Safety
+/// As for [`strided::reduce_body`].
+unsafe extern "C" fn reduce_bool<F: Fold<bool>>(
+    rank: usize,
+    shape: *const usize,
+    strides: *const isize,
+    mask: u64,
+    x: *const bool,
+    out: *mut bool,
+) {
+    // SAFETY: as for the caller.
+    unsafe { strided::reduce_body::<Baseline, bool, F>(rank, shape, strides, mask, x, out) }
 }
 
 /// Reduces `axes` of `x`; `out` is contiguous over the axes that are kept, in their order. The order of `axes` has no
@@ -149,7 +164,8 @@ pub fn reduce<T: Element>(op: ReduceOp, x: View<T>, axes: &[usize], out: &mut [T
         }
         mask |= 1 << axis;
     }
-    let kept: usize = shape.iter().enumerate().filter(|(d, _)| *d >= 64 || mask >> d & 1 == 0).map(|(_, n)| n).product();
+    let kept: usize =
+        shape.iter().enumerate().filter(|(d, _)| *d >= 64 || mask >> d & 1 == 0).map(|(_, n)| n).product();
     if kept != out.len() || shape.len() > 64 {
         panic!("bug in allotrope: reduce {op:?} of shape {shape:?} over axes {axes:?} into {} elements", out.len());
     }

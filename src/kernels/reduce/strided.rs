@@ -7,8 +7,10 @@ use crate::kernels::simd::Isa;
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
 
-/// Columns that are reduced side by side.
-const TILE: usize = 64;
+/// Columns that are reduced side by side where there are many.
+const WIDE: usize = 64;
+/// Columns that are reduced side by side otherwise.
+const NARROW: usize = 16;
 /// Elements gathered at a time where nothing is contiguous.
 const GATHER: usize = 256;
 
@@ -19,12 +21,12 @@ fn push_dim(dims: &mut Dims, size: usize, stride: isize) {
     if size == 1 {
         return;
     }
-    if let Some((outer, above)) = dims.last_mut() {
-        if *above == stride.wrapping_mul(size as isize) {
-            *outer *= size;
-            *above = stride;
-            return;
-        }
+    if let Some((outer, above)) = dims.last_mut()
+        && *above == stride.wrapping_mul(size as isize)
+    {
+        *outer *= size;
+        *above = stride;
+        return;
     }
     dims.push((size, stride));
 }
@@ -112,16 +114,16 @@ pub(crate) unsafe fn reduce_body<S: Isa, T: Copy, F: Fold<T>>(
             for (i, at) in Offsets::new(outer).enumerate() {
                 let (x, out) = (x.offset(at), out.add(i * columns));
                 let mut done = 0;
-                while done + TILE <= columns {
-                    tile::<T, F>(&reduced, r, TILE, x.add(done), out.add(done));
-                    done += TILE;
+                while done + WIDE <= columns {
+                    tile::<T, F, WIDE>(&reduced, r, WIDE, x.add(done), out.add(done));
+                    done += WIDE;
                 }
-                while done + LANES <= columns {
-                    tile::<T, F>(&reduced, r, LANES, x.add(done), out.add(done));
-                    done += LANES;
+                while done + NARROW <= columns {
+                    tile::<T, F, NARROW>(&reduced, r, NARROW, x.add(done), out.add(done));
+                    done += NARROW;
                 }
                 if done < columns {
-                    tile::<T, F>(&reduced, r, columns - done, x.add(done), out.add(done));
+                    tile::<T, F, NARROW>(&reduced, r, columns - done, x.add(done), out.add(done));
                 }
             }
         } else {
@@ -162,25 +164,37 @@ unsafe fn gathered<S: Isa, T: Copy, F: Fold<T>>(reduced: &[(usize, isize)], x: *
     }
 }
 
-/// `w <= TILE` neighbouring outputs at once, row by row: the lanes and the cascade of [`super`], each `w` wide.
+/// `w <= W` neighbouring outputs at once, row by row: the lanes and the cascade of [`super`], each `w` wide.
+///
+/// # Safety
+/// `r` rows of `w` elements at `x` and the offsets of `reduced`; `w` elements writable at `out`.
 #[inline(always)]
-unsafe fn tile<T: Copy, F: Fold<T>>(reduced: &[(usize, isize)], r: usize, w: usize, x: *const T, out: *mut T) {
-    debug_assert!(w <= TILE);
-    let mut lanes = [[F::IDENTITY; TILE]; LANES];
-    let mut cascade: SmallVec<[[T; TILE]; 1]> = SmallVec::new();
+unsafe fn tile<T: Copy, F: Fold<T>, const W: usize>(
+    reduced: &[(usize, isize)],
+    r: usize,
+    w: usize,
+    x: *const T,
+    out: *mut T,
+) {
+    debug_assert!(w <= W);
+    let mut lanes = [[F::IDENTITY; W]; LANES];
+    let mut cascade: SmallVec<[[T; W]; 1]> = SmallVec::new();
     let mut blocks = 0u64;
     let mut fill = 0usize;
     let whole = r > F::BLOCK;
-    for (i, at) in Offsets::new(reduced).enumerate() {
+    let (&(n, step), outer) = reduced.split_last().unwrap_or((&(1, 0), &[]));
+    let mut left = r;
+    for (at, i) in Offsets::new(outer).flat_map(|at| (0..n as isize).map(move |i| (at, i))) {
+        let row = x.wrapping_offset(at + i * step);
         let lane = &mut lanes[fill % LANES];
         for (j, v) in lane.iter_mut().enumerate().take(w) {
             // SAFETY: column `j < w` of a row of the caller's.
-            *v = F::fold(*v, unsafe { *x.offset(at).add(j) });
+            *v = F::fold(*v, unsafe { *row.add(j) });
         }
         fill += 1;
-        if whole && (fill == F::BLOCK || i + 1 == r) {
-            halve_tile::<T, F>(&mut lanes, w);
-            let mut value = lanes[0];
+        left -= 1;
+        if whole && (fill == F::BLOCK || left == 0) {
+            let mut value = halve_tile::<T, F, W>(&mut lanes, w, fill);
             let mut count = blocks;
             while count & 1 == 1 {
                 let stored = cascade.pop().expect("a stored level for each bit");
@@ -192,15 +206,11 @@ unsafe fn tile<T: Copy, F: Fold<T>>(reduced: &[(usize, isize)], r: usize, w: usi
             cascade.push(value);
             blocks += 1;
             fill = 0;
-            lanes = [[F::IDENTITY; TILE]; LANES];
+            lanes = [[F::IDENTITY; W]; LANES];
         }
     }
-    let mut value = if whole {
-        cascade.pop().expect("at least one block")
-    } else {
-        halve_tile::<T, F>(&mut lanes, w);
-        lanes[0]
-    };
+    let mut value =
+        if whole { cascade.pop().expect("at least one block") } else { halve_tile::<T, F, W>(&mut lanes, w, fill) };
     while let Some(stored) = cascade.pop() {
         for j in 0..w {
             value[j] = F::fold(stored[j], value[j]);
@@ -212,16 +222,19 @@ unsafe fn tile<T: Copy, F: Fold<T>>(reduced: &[(usize, isize)], r: usize, w: usi
     }
 }
 
+/// The lanes' halving, without those that hold only the identity.
 #[inline(always)]
-fn halve_tile<T: Copy, F: Fold<T>>(lanes: &mut [[T; TILE]; LANES], w: usize) {
+fn halve_tile<T: Copy, F: Fold<T>, const W: usize>(lanes: &mut [[T; W]; LANES], w: usize, fill: usize) -> [T; W] {
+    let mut used = fill.min(LANES);
     let mut h = LANES / 2;
     while h > 0 {
-        let (low, high) = lanes.split_at_mut(h);
-        for (a, b) in low.iter_mut().zip(high) {
+        for l in 0..used.saturating_sub(h) {
             for j in 0..w {
-                a[j] = F::fold(a[j], b[j]);
+                lanes[l][j] = F::fold(lanes[l][j], lanes[l + h][j]);
             }
         }
+        used = used.min(h);
         h /= 2;
     }
+    lanes[0]
 }
