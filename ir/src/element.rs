@@ -154,20 +154,45 @@ pub fn mul_add(acc: Scalar, a: Scalar, b: Scalar) -> Scalar {
     }
 }
 
-/// `op` over elements of one dtype; none for the extremes of nothing. A sum of floats is accumulated in f64 and
-/// rounded once: near the library's sum, whose lanes are not repeated here.
-pub fn reduce(op: ReduceOp, dtype: DType, elements: &[Scalar]) -> Option<Scalar> {
-    let extreme =
-        |better: BinaryOp| elements.iter().copied().reduce(|a, b| if is_nan(b) { b } else { binary(better, a, b) });
-    match op {
-        ReduceOp::Max => extreme(BinaryOp::Maximum),
-        ReduceOp::Min => extreme(BinaryOp::Minimum),
-        ReduceOp::Sum if dtype.is_float() => {
-            let total: f64 = elements.iter().map(|x| float_of(*x)).fold(0.0, |a, b| a + b);
-            Some(Scalar::from_f64(total, dtype))
+/// Lanes of a block of a reduction.
+const LANES: usize = 16;
+/// Elements of a block of a sum; an extreme is one block.
+const BLOCK: usize = 4096;
+
+/// `op` over elements of one dtype, in the library's order, so that the bits are the kernels': blocks of 16 lanes,
+/// lane `l` taking the elements `l, l + 16, …`, then the halving tree over the lanes; the blocks of a sum combined
+/// pairwise like the bits of a binary counter. An empty sum is 0, an empty extreme the identity.
+pub fn reduce(op: ReduceOp, dtype: DType, elements: &[Scalar]) -> Scalar {
+    let of = |float: f64, int: i64| match dtype {
+        DType::I64 => Scalar::I64(int),
+        dtype => Scalar::from_f64(float, dtype),
+    };
+    let (f, identity) = match op {
+        ReduceOp::Sum => (BinaryOp::Add, of(-0.0, 0)),
+        ReduceOp::Max => (BinaryOp::Maximum, of(f64::NEG_INFINITY, i64::MIN)),
+        ReduceOp::Min => (BinaryOp::Minimum, of(f64::INFINITY, i64::MAX)),
+    };
+    let block = |elements: &[Scalar]| {
+        let mut lanes = [identity; LANES];
+        elements.iter().enumerate().for_each(|(i, x)| lanes[i % LANES] = binary(f, lanes[i % LANES], *x));
+        for half in [8, 4, 2, 1] {
+            (0..half).for_each(|l| lanes[l] = binary(f, lanes[l], lanes[l + half]));
         }
-        ReduceOp::Sum => Some(elements.iter().fold(Scalar::I64(0), |a, b| binary(BinaryOp::Add, a, *b))),
+        lanes[0]
+    };
+    if op != ReduceOp::Sum {
+        return block(elements);
     }
+    let mut levels: Vec<Option<Scalar>> = Vec::new();
+    for mut carried in elements.chunks(BLOCK).map(block) {
+        let free = levels.iter().position(Option::is_none).unwrap_or(levels.len());
+        for stored in &mut levels[..free] {
+            carried = binary(f, stored.take().expect("taken below the first free level"), carried);
+        }
+        levels.resize(levels.len().max(free + 1), None);
+        levels[free] = Some(carried);
+    }
+    levels.into_iter().flatten().reduce(|value, stored| binary(f, stored, value)).unwrap_or(of(0.0, 0))
 }
 
 /// Whether it is a NaN of either float type.
@@ -182,13 +207,6 @@ pub fn is_nan(x: Scalar) -> bool {
 /// Equal bits, or both NaN: what "the same result" means throughout.
 pub fn same(a: Scalar, b: Scalar) -> bool {
     a == b || (a.dtype() == b.dtype() && is_nan(a) && is_nan(b))
-}
-
-fn float_of(x: Scalar) -> f64 {
-    match cast(x, DType::F64) {
-        Scalar::F64(x) => x,
-        _ => unreachable!("a cast to f64 gives f64"),
-    }
 }
 
 #[cfg(test)]
@@ -209,10 +227,27 @@ mod tests {
         for at in 0..3 {
             let mut x = [Scalar::F64(1.0); 3];
             x[at] = Scalar::F64(f64::NAN);
-            assert!(is_nan(reduce(ReduceOp::Max, DType::F64, &x).unwrap()));
-            assert!(is_nan(reduce(ReduceOp::Min, DType::F64, &x).unwrap()));
+            assert!(is_nan(reduce(ReduceOp::Max, DType::F64, &x)));
+            assert!(is_nan(reduce(ReduceOp::Min, DType::F64, &x)));
         }
-        assert_eq!(reduce(ReduceOp::Max, DType::F64, &[]), None);
+    }
+
+    #[test]
+    fn sums_have_an_order_and_keep_a_single_negative_zero() {
+        assert_eq!(reduce(ReduceOp::Sum, DType::F32, &[]), Scalar::F32(0.0));
+        assert_eq!(reduce(ReduceOp::Sum, DType::F32, &[Scalar::F32(-0.0)]), Scalar::F32(-0.0));
+        // 0 and 16 share a lane, 0 and 1 do not.
+        let mut x = vec![Scalar::F64(0.0); 17];
+        (x[0], x[1], x[16]) = (Scalar::F64(1e300), Scalar::F64(1.0), Scalar::F64(-1e300));
+        assert_eq!(reduce(ReduceOp::Sum, DType::F64, &x), Scalar::F64(1.0));
+        // Five blocks: ((0 + 1) + (2 + 3)), then the fourth level's value + the last.
+        let x: Vec<Scalar> = (0..5 * BLOCK).map(|i| Scalar::I64((i / BLOCK) as i64)).collect();
+        assert_eq!(reduce(ReduceOp::Sum, DType::I64, &x), Scalar::I64(10 * BLOCK as i64));
+        let blocks = [1e16, 1.0, -1e16, 1.0, 3.0];
+        let x: Vec<Scalar> =
+            (0..5 * BLOCK).map(|i| Scalar::F64(if i % BLOCK == 0 { blocks[i / BLOCK] } else { -0.0 })).collect();
+        let sum = ((blocks[0] + blocks[1]) + (blocks[2] + blocks[3])) + blocks[4];
+        assert_eq!(reduce(ReduceOp::Sum, DType::F64, &x), Scalar::F64(sum));
     }
 
     #[test]

@@ -130,8 +130,7 @@ pub enum RunError {
 /// Runs `graph` with symbol `i` bound to `binding[i]`; gives its outputs in order, updates included.
 ///
 /// # Errors
-/// When inputs or binding do not fit the graph, or an operation has no value (a slice out of range, the largest of
-/// no elements).
+/// When inputs or binding do not fit the graph, or a slice is out of range.
 pub fn run(graph: &Graph, binding: &[usize], inputs: &[Array]) -> Result<Vec<Array>, RunError> {
     if let Some(s) = graph.symbols().into_iter().find(|s| s.0 as usize >= binding.len()) {
         return Err(RunError::Unbound(s));
@@ -230,10 +229,7 @@ fn node(graph: &Graph, id: NodeId, binding: &[usize], x: &[&Array]) -> Result<Ve
                     axes.iter().zip(&inner).for_each(|(&a, &i)| index[a] = i);
                     elements.push(x[0].get(flat(&index, whole)));
                 }
-                match element::reduce(*op, x[0].dtype(), &elements) {
-                    Some(s) => items.push(s),
-                    None => return fail(format!("{}: has no value over no elements", op.name())),
-                }
+                items.push(element::reduce(*op, x[0].dtype(), &elements));
             }
             Array::from_scalars(x[0].dtype(), shape, items)
         }

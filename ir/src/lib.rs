@@ -5,6 +5,7 @@
 
 mod check;
 mod dim;
+mod dot;
 mod dtype;
 pub mod element;
 mod graph;
@@ -18,6 +19,7 @@ mod text;
 
 pub use check::{CheckError, CheckErrors, check};
 pub use dim::{Dim, Extent, Sym};
+pub use dot::dot;
 pub use dtype::{DType, Scalar};
 pub use graph::{Graph, Input, InputKind, Node, NodeId, Output, Value};
 pub use interp::{Array, Data, RunError, run};

@@ -54,5 +54,17 @@ macro_rules! passes {
 passes! {
     eliminate_dead_code,
     eliminate_common_subexpressions,
+    fold_constants,
+    simplify,
+    hoist_loop_invariants,
+    fuse_add_matmul,
     fuse_elementwise,
+}
+
+#[test]
+fn every_rule_of_simplify_has_a_case() {
+    let text = std::fs::read_to_string(path(Pass::Simplify)).unwrap();
+    for rule in allotrope_ir::passes::simplify_rules() {
+        assert!(text.contains(&format!("== {rule}")), "no case is titled `{rule}`");
+    }
 }

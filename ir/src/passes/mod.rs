@@ -1,14 +1,24 @@
 //! The passes: pure functions from graph to graph that keep every result to the bit (NaN payloads aside), and the
 //! pipeline, one visible list. A pass knows nothing of devices or code; which passes run is the caller's choice.
 
+mod batch;
 mod eliminate_common_subexpressions;
 mod eliminate_dead_code;
+mod fold_constants;
+mod fuse_add_matmul;
 mod fuse_elementwise;
+mod hoist_loop_invariants;
 mod rewrite;
+mod simplify;
+mod simplify_shapes;
 
 pub use eliminate_common_subexpressions::eliminate_common_subexpressions;
 pub use eliminate_dead_code::eliminate_dead_code;
+pub use fold_constants::fold_constants;
+pub use fuse_add_matmul::fuse_add_matmul;
 pub use fuse_elementwise::fuse_elementwise;
+pub use hoist_loop_invariants::hoist_loop_invariants;
+pub use simplify::{simplify, simplify_rules};
 
 use crate::{Graph, check};
 use std::fmt;
@@ -19,6 +29,10 @@ use std::time::{Duration, Instant};
 pub enum Pass {
     EliminateDeadCode,
     EliminateCommonSubexpressions,
+    FoldConstants,
+    Simplify,
+    HoistLoopInvariants,
+    FuseAddMatmul,
     FuseElementwise,
 }
 
@@ -26,16 +40,41 @@ use Pass::*;
 
 /// What [`optimize`] runs, in order. Cleaning comes before and after what moves code, fusion last: it is the form
 /// that code generators take.
-pub const PIPELINE: &[Pass] = &[EliminateDeadCode, EliminateCommonSubexpressions, FuseElementwise, EliminateDeadCode];
+pub const PIPELINE: &[Pass] = &[
+    EliminateDeadCode,
+    EliminateCommonSubexpressions,
+    FoldConstants,
+    Simplify,
+    EliminateCommonSubexpressions,
+    HoistLoopInvariants,
+    Simplify,
+    EliminateCommonSubexpressions,
+    EliminateDeadCode,
+    FuseAddMatmul,
+    FuseElementwise,
+    EliminateDeadCode,
+];
 
 impl Pass {
     /// Every pass, in the order of its first run.
-    pub const ALL: &'static [Pass] = &[EliminateDeadCode, EliminateCommonSubexpressions, FuseElementwise];
+    pub const ALL: &'static [Pass] = &[
+        EliminateDeadCode,
+        EliminateCommonSubexpressions,
+        FoldConstants,
+        Simplify,
+        HoistLoopInvariants,
+        FuseAddMatmul,
+        FuseElementwise,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             EliminateDeadCode => "eliminate_dead_code",
             EliminateCommonSubexpressions => "eliminate_common_subexpressions",
+            FoldConstants => "fold_constants",
+            Simplify => "simplify",
+            HoistLoopInvariants => "hoist_loop_invariants",
+            FuseAddMatmul => "fuse_add_matmul",
             FuseElementwise => "fuse_elementwise",
         }
     }
@@ -50,6 +89,10 @@ impl Pass {
         match self {
             EliminateDeadCode => eliminate_dead_code(graph),
             EliminateCommonSubexpressions => eliminate_common_subexpressions(graph),
+            FoldConstants => fold_constants(graph),
+            Simplify => simplify(graph),
+            HoistLoopInvariants => hoist_loop_invariants(graph),
+            FuseAddMatmul => fuse_add_matmul(graph),
             FuseElementwise => fuse_elementwise(graph),
         }
     }

@@ -1,7 +1,7 @@
 //! What passes share: building a new graph from an old one while recording where each value went. It decides
 //! nothing; passes do.
 
-use crate::{Graph, Input, Node, NodeId, Op, Scan, Type, Value};
+use crate::{Dim, Graph, Input, Node, NodeId, Op, Scan, Type, Value};
 use smallvec::SmallVec;
 
 pub(super) type Operands = SmallVec<[Value; 4]>;
@@ -31,8 +31,12 @@ impl<T: Clone> ValueMap<T> {
         &self.slots[(self.first[v.node.0 as usize] + v.port) as usize]
     }
 
+    pub(super) fn get_mut(&mut self, v: Value) -> &mut T {
+        &mut self.slots[(self.first[v.node.0 as usize] + v.port) as usize]
+    }
+
     pub(super) fn set(&mut self, v: Value, item: T) {
-        self.slots[(self.first[v.node.0 as usize] + v.port) as usize] = item;
+        *self.get_mut(v) = item;
     }
 }
 
@@ -138,4 +142,9 @@ pub(super) fn emit(g: &mut Graph, op: Op, operands: &[Value]) -> Value {
 /// Adds an operation with known result types.
 pub(super) fn emit_typed(g: &mut Graph, op: Op, ty: Type, operands: &[Value]) -> Value {
     port(g.add_typed(op, SmallVec::from_iter([ty]), operands), 0)
+}
+
+/// Whether `a <= b` for every binding; false where that is not plain to see.
+pub(super) fn surely_at_most(a: &Dim, b: &Dim) -> bool {
+    (b - a).terms().iter().all(|(_, coefficient)| *coefficient >= 0)
 }
