@@ -3,7 +3,7 @@
 //! knows no derivative: `ops` hands both over.
 
 use crate::autograd::tape::{self, Context, Edges};
-use crate::autograd::{is_grad_enabled, no_grad};
+use crate::autograd::is_grad_enabled;
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::recorder::{self, Operand};
@@ -99,9 +99,4 @@ pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
         target.set_grad_fn(value.grad_fn().or_else(|| tape::edge_of(value)));
     }
     Ok(())
-}
-
-/// Runs `f` with neither tape nor history.
-pub(crate) fn untaped<T>(f: impl FnOnce() -> T) -> T {
-    no_grad(f)
 }

@@ -29,7 +29,6 @@ pub mod autograd;
 pub mod codegen;
 mod dispatch;
 mod error;
-pub mod kernels;
 pub mod nn;
 pub mod ops;
 pub mod optim;
@@ -37,6 +36,7 @@ pub mod tensor;
 pub mod trace;
 
 pub use allotrope_ir as ir;
+pub use allotrope_kernels as kernels;
 pub use allotrope_ir::DType;
 pub use error::{Error, Result};
 pub use tensor::Tensor;

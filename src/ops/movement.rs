@@ -259,11 +259,6 @@ impl Tensor {
         let sum = if axes.is_empty() { self.clone() } else { super::reduce::sum_axes(self, axes)? };
         sum.reshape_sizes(sizes)
     }
-
-    /// The elements along one axis, each without it.
-    pub(crate) fn unbind_first(&self) -> Result<Vec<Tensor>> {
-        (0..self.shape_hint()[0]).map(|t| self.try_select(0, t as isize)).collect()
-    }
 }
 
 fn permute(x: &Tensor, axes: Axes) -> Result<Tensor> {

@@ -1,7 +1,7 @@
 //! The handle that users hold: dtype, shape, strides and shared storage, or a value of a running trace.
 //! It knows no derivative rule and no operation; those are `ops`, and `autograd` walks the graph.
 
-pub(crate) mod create;
+pub mod create;
 pub(crate) mod eval;
 mod flag;
 pub(crate) mod grad_fn;

@@ -168,12 +168,6 @@ impl Storage {
         self.buffer.read()
     }
 
-    /// Write access; counts as a change.
-    pub(crate) fn write(&self) -> WriteGuard<'_, Buffer> {
-        self.version.fetch_add(1, Ordering::Relaxed);
-        self.buffer.write()
-    }
-
     /// Read access, if nothing is being written.
     pub(crate) fn try_read(&self) -> Option<ReadGuard<'_, Buffer>> {
         self.buffer.try_read()

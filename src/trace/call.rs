@@ -138,7 +138,7 @@ impl Variant {
         }
         let each = self.returned.iter().zip(returned).map(|(known, tensor)| match (known, tensor) {
             (Returned::Same(t), _) => t.clone(),
-            (Returned::Computed { requires_grad, .. }, Some(t)) => {
+            (Returned::Computed { requires_grad }, Some(t)) => {
                 if *requires_grad {
                     t.set_grad_fn(Some(ended()));
                 }

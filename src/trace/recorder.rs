@@ -119,7 +119,7 @@ pub(super) enum Target {
 /// A result of the closure.
 pub(super) enum Returned {
     /// A computed value: the next output of the graph.
-    Computed { dtype: DType, shape: Vec<Dim>, requires_grad: bool },
+    Computed { requires_grad: bool },
     /// A tensor from outside, unchanged or updated: the caller gets the same handle.
     Same(Tensor),
 }
@@ -178,8 +178,7 @@ impl Capture {
             let value = inner.lift(t)?;
             inner.root().output(value);
             targets.push(Target::Return(i));
-            let shape = inner.root_graph().ty(value).shape.to_vec();
-            results.push(Returned::Computed { dtype: t.dtype(), shape, requires_grad: t.is_requires_grad() });
+            results.push(Returned::Computed { requires_grad: t.is_requires_grad() });
         }
         for s in std::mem::take(&mut inner.states) {
             if s.changes > 0 {
@@ -245,10 +244,6 @@ impl Inner {
 
     fn root(&mut self) -> &mut Graph {
         self.graph(0)
-    }
-
-    fn root_graph(&self) -> &Graph {
-        self.builders[0].graph.as_ref().expect("the whole program is open until the end")
     }
 
     /// The graph of a builder, open or closed.

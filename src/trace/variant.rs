@@ -3,10 +3,10 @@
 use super::closure::Traceable;
 use super::recorder::{Capture, Captured, Returned, Source, Target};
 use super::symbols::Specialization;
-use super::{Explanation, panic_message};
+use super::panic_message;
 use crate::autograd::is_grad_enabled;
 use crate::codegen::{Compiled, KernelInfo, Options};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::TensorTree;
 use crate::tensor::storage::Buffer;
 use crate::tensor::{Flag, Tensor, recorder as slot};
@@ -51,7 +51,6 @@ pub(super) struct Variant {
     pub(super) returned: Vec<Returned>,
     pub(super) compiled: Compiled,
     pub(super) scratch: Buffer,
-    pub(super) binding: Vec<usize>,
     captured: Graph,
     optimized: Graph,
     specializations: Vec<Specialization>,
@@ -70,7 +69,7 @@ impl Variant {
         let traced: Vec<Tensor> = args.iter().enumerate().map(|(i, a)| capture.argument(i, a)).collect();
         for (i, (t, a)) in traced.iter().zip(args).enumerate() {
             if a.is_requires_grad() && !a.is_leaf() {
-                return Err(crate::Error::Argument(format!(
+                return Err(Error::Argument(format!(
                     "argument {i} was computed from tensors that need gradients; its history cannot enter a trace: pass it with detach()"
                 )));
             }
@@ -92,7 +91,7 @@ impl Variant {
         let start = Instant::now();
         let mut phases = vec![("record".to_string(), recorded)];
         let optimized = optimize_with(&captured.graph, passes, &mut |name, _, time| phases.push((name.to_string(), time)));
-        let compiled = Compiled::compile(&optimized, &Options::default())?;
+        let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let (guards, symbols) = guards(&captured);
         let state_flags = captured
@@ -118,7 +117,6 @@ impl Variant {
             returned,
             compiled,
             scratch: Buffer::new(0),
-            binding: vec![0; symbols],
             captured: captured.graph,
             optimized,
             specializations: captured.symbols.specializations,
@@ -185,7 +183,7 @@ impl Variant {
     }
 
     pub(super) fn clif(&self) -> Result<String> {
-        let compiled = Compiled::compile(&self.optimized, &Options { keep_clif: true, ..Options::default() })?;
+        let compiled = compile(&self.optimized, &Options { keep_clif: true })?;
         Ok(compiled.clif().unwrap_or_default().to_string())
     }
 
@@ -206,7 +204,9 @@ impl Variant {
     }
 }
 
-const _: Option<Explanation<'static>> = None;
+fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
+    Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))
+}
 
 /// The guards on sizes, bindings before what is computed from them, and the number of symbols.
 fn guards(captured: &Captured) -> (Vec<Guard>, usize) {

@@ -1,7 +1,7 @@
 //! Reductions: the defined order, bit for bit, for any layout, axes, and cutting of a stream.
 
 use crate::common::*;
-use allotrope::kernels::{Element, ReduceOp, ReduceState, reduce, table_for};
+use allotrope_kernels::{Element, ReduceOp, ReduceState, reduce, table_for};
 use proptest::prelude::*;
 
 /// The definition in `kernels::reduce`, word for word.
@@ -141,7 +141,7 @@ fn reductions_follow_the_definition() {
 
 #[test]
 fn odd_cases_of_sums_and_extremes() {
-    let t = table_for(allotrope::kernels::simd::best_level()).unwrap();
+    let t = table_for(allotrope_kernels::simd::best_level()).unwrap();
     // SAFETY: lengths as given.
     unsafe {
         assert_eq!((t.sum_f32)(0, std::ptr::dangling()).to_bits(), 0);

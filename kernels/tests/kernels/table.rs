@@ -1,7 +1,7 @@
 //! The function table: complete, named, one for each level.
 
 use crate::common::levels;
-use allotrope::kernels::{REDUCE_STATE_ALIGN, REDUCE_STATE_SIZE, table_for};
+use allotrope_kernels::{REDUCE_STATE_ALIGN, REDUCE_STATE_SIZE, table_for};
 use std::collections::HashSet;
 
 #[test]

@@ -1,7 +1,7 @@
 //! The `f32` elementary functions against `f64` ones, over a dense sweep of all bit patterns.
 
 use crate::common::*;
-use allotrope::kernels::{Table, table_for};
+use allotrope_kernels::{Table, table_for};
 
 /// Distance in units in the last place of the exact value.
 fn ulps(got: f32, exact: f64) -> f64 {

@@ -1,7 +1,7 @@
 //! Matrix products: the chain of fused multiply-adds, bit for bit, whatever the layout, size, blocking and threads.
 
 use crate::common::*;
-use allotrope::kernels::{Element, matmul, set_num_threads, table_for};
+use allotrope_kernels::{Element, matmul, set_num_threads, table_for};
 
 trait Chain: Element + Sample + Bits {
     fn chain(self, a: Self, b: Self) -> Self;

@@ -1,7 +1,7 @@
 //! Elementwise operations: every op and type, any layout, against Rust's own operators.
 
 use crate::common::*;
-use allotrope::kernels::{BinaryOp, CompareOp, Element, UnaryOp, binary, cast, compare, select, unary};
+use allotrope_kernels::{BinaryOp, CompareOp, Element, UnaryOp, binary, cast, compare, select, unary};
 
 const COMPARE: [CompareOp; 6] =
     [CompareOp::Eq, CompareOp::Ne, CompareOp::Lt, CompareOp::Le, CompareOp::Gt, CompareOp::Ge];

@@ -1,6 +1,6 @@
 //! The random streams against PyTorch 2.15's (CPU, one thread): integers and orders to the last bit, floats to 1e-6.
 
-use allotrope::kernels::rng::*;
+use allotrope_kernels::rng::*;
 
 trait Number: Copy {
     fn number(self) -> f64;

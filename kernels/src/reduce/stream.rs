@@ -2,7 +2,7 @@
 //! their order counts. The order of folding is that of [`super`].
 
 use super::{Fold, LANES, halve};
-use crate::kernels::simd::Isa;
+use crate::simd::Isa;
 
 /// Levels of the cascade: enough for 2^64 blocks.
 const LEVELS: usize = 64;

@@ -1,7 +1,7 @@
 //! Runs of the `f64` functions, which are those of the `libm` crate, element by element. Never vectorises: exactness
 //! of meaning comes before speed in this type.
 
-use crate::kernels::simd::Isa;
+use crate::simd::Isa;
 
 macro_rules! functions {
     ($($(#[$m:meta])* $body:ident = $f:path;)+) => {$(

@@ -3,9 +3,9 @@
 
 use super::tile::{Finish, direct, tile};
 use super::{Matrix, Scalar};
-use crate::kernels::simd::{Isa, Lanes};
-use crate::kernels::threads::num_threads;
-use crate::kernels::transpose::plane_body;
+use crate::simd::{Isa, Lanes};
+use crate::threads::num_threads;
+use crate::transpose::plane_body;
 use std::cell::Cell;
 
 /// Steps of the chain per block: a packed panel of `b` of this height stays in the first-level cache.
@@ -246,9 +246,9 @@ unsafe fn in_thread<S: Isa, T: Scalar>(
     unsafe {
         match S::LEVEL {
             #[cfg(target_arch = "x86_64")]
-            crate::kernels::simd::Level::Avx512 => avx512::<S, T>(m, n, k, a, packed, c, c_rs, finish),
+            crate::simd::Level::Avx512 => avx512::<S, T>(m, n, k, a, packed, c, c_rs, finish),
             #[cfg(target_arch = "x86_64")]
-            crate::kernels::simd::Level::Avx2 => avx2::<S, T>(m, n, k, a, packed, c, c_rs, finish),
+            crate::simd::Level::Avx2 => avx2::<S, T>(m, n, k, a, packed, c, c_rs, finish),
             _ => row_blocks::<S, T>(m, n, k, a, packed, c, c_rs, finish),
         }
     }

@@ -2,7 +2,7 @@
 //! Never allocates; never reorders a chain.
 
 use super::{Matrix, Scalar};
-use crate::kernels::simd::{Isa, Lanes};
+use crate::simd::{Isa, Lanes};
 
 /// How a tile ends: what happens to the chain's result, and where the chain begins.
 #[derive(Copy, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Copies of any layout to any layout, iota, and the checks of views.
 
 use crate::common::*;
-use allotrope::kernels::{Element, View, ViewError, ViewMut, copy, copy_into, iota};
+use allotrope_kernels::{Element, View, ViewError, ViewMut, copy, copy_into, iota};
 
 fn check_copy<T: Element + Sample + Bits>() {
     let mut g = Lcg(3);

@@ -1,7 +1,7 @@
 //! Runs of the `f32` functions of [`super::poly`], sixteen elements at a time. Never defines a value itself.
 
 use super::poly;
-use crate::kernels::simd::{Isa, Lanes};
+use crate::simd::{Isa, Lanes};
 
 /// Elements handled together: one AVX-512 register.
 const L: usize = 16;

@@ -81,23 +81,23 @@ macro_rules! multiversion {
             #[allow(clippy::too_many_arguments)]
             unsafe fn avx2 $(<$($g: $bound),+>)? ($($a: $t),*) $(-> $r)? {
                 // SAFETY: the caller of the outer function keeps the body's contract.
-                unsafe { $body::<$crate::kernels::simd::Avx2 $($(, $bg)+)?>($($a),*) }
+                unsafe { $body::<$crate::simd::Avx2 $($(, $bg)+)?>($($a),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
             #[allow(clippy::too_many_arguments)]
             unsafe fn avx512 $(<$($g: $bound),+>)? ($($a: $t),*) $(-> $r)? {
                 // SAFETY: the caller of the outer function keeps the body's contract.
-                unsafe { $body::<$crate::kernels::simd::Avx512 $($(, $bg)+)?>($($a),*) }
+                unsafe { $body::<$crate::simd::Avx512 $($(, $bg)+)?>($($a),*) }
             }
             // SAFETY: `level` never exceeds what the CPU has; the caller keeps the body's contract.
             unsafe {
-                match $crate::kernels::simd::level() {
+                match $crate::simd::level() {
                     #[cfg(target_arch = "x86_64")]
-                    $crate::kernels::simd::Level::Avx512 => avx512 $(::<$($g),+>)? ($($a),*),
+                    $crate::simd::Level::Avx512 => avx512 $(::<$($g),+>)? ($($a),*),
                     #[cfg(target_arch = "x86_64")]
-                    $crate::kernels::simd::Level::Avx2 => avx2 $(::<$($g),+>)? ($($a),*),
-                    _ => $body::<$crate::kernels::simd::Baseline $($(, $bg)+)?>($($a),*),
+                    $crate::simd::Level::Avx2 => avx2 $(::<$($g),+>)? ($($a),*),
+                    _ => $body::<$crate::simd::Baseline $($(, $bg)+)?>($($a),*),
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Inputs and comparisons that the kernel tests share.
 
-use allotrope::kernels::View;
-use allotrope::kernels::simd::{Level, best_level, set_level};
+use allotrope_kernels::View;
+use allotrope_kernels::simd::{Level, best_level, set_level};
 
 /// The levels that this machine can run.
 pub fn levels() -> Vec<Level> {
@@ -154,7 +154,7 @@ pub struct Array<T> {
     pub strides: Vec<isize>,
 }
 
-impl<T: Sample + allotrope::kernels::Element> Array<T> {
+impl<T: Sample + allotrope_kernels::Element> Array<T> {
     pub fn view(&self) -> View<'_, T> {
         View::new(&self.data, self.offset, &self.shape, &self.strides).unwrap()
     }

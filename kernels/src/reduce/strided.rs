@@ -3,7 +3,7 @@
 
 use super::stream::{ReduceState, begin_body, dense_body, finish_body, update_body};
 use super::{Fold, LANES};
-use crate::kernels::simd::Isa;
+use crate::simd::Isa;
 use smallvec::SmallVec;
 use std::mem::MaybeUninit;
 
