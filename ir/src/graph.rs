@@ -321,6 +321,31 @@ impl Graph {
         Ok(new)
     }
 
+    /// The same graph with its inputs as the first nodes, in order, in bodies too: the form that passes keep.
+    pub fn inputs_first(&self) -> Graph {
+        let mut out = Graph::new();
+        let mut map: HashMap<Value, Value> = HashMap::new();
+        for i in &self.inputs {
+            let old = Value { node: i.node, port: 0 };
+            map.insert(old, out.input(self.ty(old).clone(), i.kind, i.name.clone()));
+        }
+        for id in self.nodes().filter(|id| self.node(*id).op != Op::Input) {
+            let node = self.node(id);
+            let op = match &node.op {
+                Op::Scan(s) => Op::Scan(Box::new(crate::Scan { body: s.body.inputs_first(), ..(**s).clone() })),
+                Op::Fusion(body) => Op::Fusion(Box::new(body.inputs_first())),
+                op => op.clone(),
+            };
+            let operands: SmallVec<[Value; 4]> = self.operands(id).iter().map(|v| map[v]).collect();
+            let new = out.push(op, node.types.clone(), &operands);
+            for port in 0..node.types.len() as u32 {
+                map.insert(Value { node: id, port }, Value { node: new, port });
+            }
+        }
+        out.outputs = self.outputs.iter().map(|o| Output { value: map[&o.value], update: o.update }).collect();
+        out
+    }
+
     fn push(&mut self, op: Op, types: SmallVec<[Type; 1]>, operands: &[Value]) -> NodeId {
         let node = self.g.add_node(Node { op, types });
         for (i, v) in operands.iter().enumerate() {

@@ -10,7 +10,7 @@ pub(crate) mod tape;
 pub use mode::{enable_grad, is_grad_enabled, no_grad};
 
 use crate::error::{Error, Result, must};
-use crate::tensor::Tensor;
+use crate::tensor::{Size, Tensor};
 use engine::Root;
 
 impl Tensor {
@@ -29,7 +29,8 @@ impl Tensor {
     /// When it has more than one element (then say from which gradient to start: [`Tensor::backward_from`]), needs no
     /// gradient, or a value that a derivative needs was changed in place. No gradient is accumulated then.
     pub fn try_backward(&self) -> Result<()> {
-        if self.shape_hint().iter().any(|&n| n != 1) {
+        let one = Size::from(1);
+        if !(0..self.dim()).all(|i| self.has_size(i, one)) {
             return Err(Error::Autograd(format!(
                 "a gradient is implied only for one element, the shape is {:?}; use backward_from(&gradient)",
                 self.shape_hint()
@@ -105,7 +106,7 @@ fn root(output: &Tensor, gradient: &Tensor) -> Result<Root> {
             "the tensor needs no gradient: it was computed from no tensor that requires one, or under no_grad".into(),
         ));
     };
-    if gradient.dtype() != output.dtype() || gradient.shape_hint() != output.shape_hint() {
+    if gradient.dtype() != output.dtype() || !gradient.same_shape(output) {
         return Err(Error::Autograd(format!(
             "the gradient must be {}{:?} as the tensor is, got {}{:?}",
             output.dtype(),

@@ -23,8 +23,7 @@ pub fn mse_loss(input: &Tensor, target: &Tensor) -> Tensor {
 /// # Errors
 /// When the shapes differ: broadcasting a loss is nearly always a mistake.
 pub fn try_mse_loss(input: &Tensor, target: &Tensor) -> Result<Tensor> {
-    let same = input.dim() == target.dim() && input.shape_hint() == target.shape_hint();
-    if !same {
+    if !input.same_shape(target) {
         return Err(Error::operands(
             "mse_loss",
             format!("input {:?} and target {:?} must have one shape", input.shape_hint(), target.shape_hint()),

@@ -6,7 +6,7 @@ use super::linear::linear;
 use crate::DType;
 use crate::error::{Error, Result, must};
 use crate::ops::scan;
-use crate::tensor::Tensor;
+use crate::tensor::{Size, Tensor, recorder};
 use std::fmt;
 
 /// The function between the steps of an [`Rnn`].
@@ -102,20 +102,22 @@ impl Rnn {
     pub fn try_forward<'a>(&self, x: &Tensor, h: impl Into<Option<&'a Tensor>>) -> Result<(Tensor, Tensor)> {
         let layout = if self.batch_first { "[batch, time, in]" } else { "[time, batch, in]" };
         let fail = |message: String| Err(Error::operands("rnn", message));
-        if x.dim() != 3 || x.shape_hint()[2] != self.input_size {
+        if x.dim() != 3 || !x.has_size(2, Size::from(self.input_size)) {
             return fail(format!("the input must be {layout} with in = {}, got {:?}", self.input_size, x.shape_hint()));
         }
         if x.dtype() != DType::F32 {
             return fail(format!("the input must be f32 as the weights, got {}", x.dtype()));
         }
         let (time, batch) = if self.batch_first { (1, 0) } else { (0, 1) };
-        if x.shape_hint()[time] == 0 {
+        if recorder::is_zero(x.sizes()[time]) {
             return fail(format!("the sequence is empty: the input {:?} is {layout}; it needs at least one step", x.shape_hint()));
         }
         if let Some(h) = h.into() {
-            let want = [self.layers.len(), x.shape_hint()[batch], self.hidden_size];
-            if h.shape_hint() != want {
-                return fail(format!("the hidden state must be [layers, batch, hidden] = {want:?}, got {:?}", h.shape_hint()));
+            let want = [Size::from(self.layers.len()), x.sizes()[batch], Size::from(self.hidden_size)];
+            if !h.has_sizes(&want) {
+                let want: Vec<String> = want.iter().map(Size::to_string).collect();
+                let want = want.join(", ");
+                return fail(format!("the hidden state must be [layers, batch, hidden] = [{want}], got {:?}", h.shape_hint()));
             }
             return self.run(x, h);
         }

@@ -164,6 +164,21 @@ impl Tensor {
         &self.0.shape
     }
 
+    /// Whether both have one shape; a trace holds for calls with the same answer.
+    pub fn same_shape(&self, other: &Tensor) -> bool {
+        self.has_sizes(&other.sizes())
+    }
+
+    /// Whether the sizes are these; a trace holds for calls with the same answer where it is yes.
+    pub fn has_sizes(&self, sizes: &[Size]) -> bool {
+        self.dim() == sizes.len() && (0..sizes.len()).all(|i| self.has_size(i, sizes[i]))
+    }
+
+    /// Whether axis `i`, counted from 0, has this size; a trace holds for calls with the same answer where it is yes.
+    pub fn has_size(&self, i: usize, size: Size) -> bool {
+        recorder::demand_equal(self.sizes()[i], size)
+    }
+
     /// Elements between neighbours along each axis; what a contiguous tensor would have inside a trace.
     pub fn strides(&self) -> SmallVec<[isize; 4]> {
         match &self.0.body {

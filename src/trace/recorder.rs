@@ -209,7 +209,7 @@ impl Capture {
             inner.root().output(value);
             targets.push(Target::ArgGrad(i));
         }
-        let graph = inner.builders.swap_remove(0).graph.expect("the whole program is open until the end");
+        let graph = inner.builders.swap_remove(0).graph.expect("the whole program is open until the end").inputs_first();
         let captured = Captured { graph, sources: inner.sources, symbols: inner.symbols, grad_guards, flags: inner.flags, targets, cleared };
         Ok((captured, results))
     }
