@@ -123,8 +123,9 @@ pub fn cos(x: f32) -> f32 {
 
 /// Hyperbolic tangent.
 ///
-/// Below 1: `x + x^3 s(x^2)`, `s` of degree 7 (relative error 2^-31). Above: `1 - 1/h(x)^2`, where `h` of degree 10
-/// approximates `sqrt((e^2x + 1) / 2)` so that the result's error is below 2^-28. Both sides are evaluated side by side
+/// Below 1.125: `x + x^3 s(x^2)`, `s` of degree 7 (relative error 2^-28). Above: `1 - (1 / h(x))^2`, where `h` of
+/// degree 10 approximates `sqrt((e^2x + 1) / 2)` so that the result's error is below 2^-28; its coefficients were
+/// rounded one after the other, refitting those left. Both sides are evaluated side by side
 /// in Estrin's scheme, as this function's latency is what a recurrent network waits for.
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
@@ -134,25 +135,26 @@ pub fn tanh(x: f32) -> f32 {
     let x4 = x2 * x2;
     let x8 = x4 * x4;
 
-    let h01 = c.mul_add(0.491_261_9, 1.001_773_6);
-    let h23 = c.mul_add(0.123_844_19, 0.393_37);
-    let h45 = c.mul_add(-0.012_270_729, 0.041_329_447);
-    let h67 = c.mul_add(-0.003_184_524, 0.011_336_18);
-    let h89 = c.mul_add(-6.937_872e-5, 0.000_660_093_6);
+    let h01 = c.mul_add(0.491_338_7, 1.001_759_2);
+    let h23 = c.mul_add(0.124_079_85, 0.393_192_23);
+    let h45 = c.mul_add(-0.012_161_304, 0.041_131_76);
+    let h67 = c.mul_add(-0.003_174_720_8, 0.011_295_786);
+    let h89 = c.mul_add(-6.924_946e-5, 0.000_658_598_67);
     let h03 = x2.mul_add(h23, h01);
     let h47 = x2.mul_add(h67, h45);
-    let h8a = x2.mul_add(3.891_89e-6, h89);
+    let h8a = x2.mul_add(3.887_078e-6, h89);
     let h = x8.mul_add(h8a, x4.mul_add(h47, h03));
-    let large = 1.0 - 1.0 / (h * h);
+    let q = 1.0 / h;
+    let large = q.mul_add(-q, 1.0);
 
-    let s01 = x2.mul_add(0.133_332, -0.333_333_28);
-    let s23 = x2.mul_add(0.021_784_41, -0.053_953_025);
-    let s45 = x2.mul_add(0.003_077_623_7, -0.008_594_36);
-    let s67 = x2.mul_add(0.000_121_298_24, -0.000_840_493_1);
+    let s01 = x2.mul_add(0.133_328_48, -0.333_333_13);
+    let s23 = x2.mul_add(0.021_673_294, -0.053_924_307);
+    let s45 = x2.mul_add(0.002_816_898, -0.008_364_709);
+    let s67 = x2.mul_add(8.469_863e-5, -0.000_687_055_8);
     let s = x8.mul_add(x4.mul_add(s67, s45), x4.mul_add(s23, s01));
     let small = (c * x2).mul_add(s, c);
 
-    let y = if a < 1.0 { small } else { large };
+    let y = if a < 1.125 { small } else { large };
     y.copysign(x)
 }
 

@@ -33,7 +33,7 @@ fn run(f: Call, x: &[f32]) -> Vec<f32> {
 /// Every `step`-th bit pattern, both signs, and all of the borders between regimes.
 fn sweep(step: usize) -> impl Iterator<Item = Vec<f32>> {
     let borders: Vec<f32> =
-        [0.0f32, 0.8, 1.0, 9.2, 88.7, 89.5, 104.0, 1.0737418e9, f32::MIN_POSITIVE, 0.70710677, 1.5707964]
+        [0.0f32, 1.125, 1.0, 9.2, 88.7, 89.5, 104.0, 1.0737418e9, f32::MIN_POSITIVE, 0.70710677, 1.5707964]
             .iter()
             .flat_map(|x| (-300i32..300).map(|d| f32::from_bits((x.to_bits() as i32).wrapping_add(d) as u32)))
             .flat_map(|x| [x, -x])
