@@ -1,7 +1,8 @@
 //! The graph as Graphviz DOT, for people: bodies of scans and fusions are boxes within it, states have thick borders,
 //! and what goes on to the next step of a loop, or back into a state, is a dashed edge. Nothing reads it back.
 
-use crate::{Graph, InputKind, NodeId, Op, Value, node_text};
+use crate::text::{Names, node_text_with};
+use crate::{Graph, InputKind, NodeId, Op, Value};
 use std::fmt::Write;
 
 /// The graph in the DOT language.
@@ -60,6 +61,7 @@ impl Dot {
     }
 
     fn graph(&mut self, g: &Graph, prefix: &str, depth: usize) {
+        let names = Names::of(g);
         for id in g.nodes() {
             let here = name(prefix, id);
             let op = &g.node(id).op;
@@ -70,7 +72,7 @@ impl Dot {
                     Op::Input => ", style=filled, fillcolor=\"#eeeeee\"",
                     _ => "",
                 };
-                self.line(depth, &format!("{here} [label={}{style}];", quoted(&node_text(g, id))));
+                self.line(depth, &format!("{here} [label={}{style}];", quoted(&node_text_with(g, &names, id))));
                 for v in g.operands(id) {
                     self.line(depth, &format!("{} -> {here};", source(g, prefix, v)));
                 }

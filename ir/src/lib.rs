@@ -15,7 +15,7 @@ mod op;
 mod parse;
 pub mod passes;
 mod rules;
-mod text;
+pub mod text;
 
 pub use check::{CheckError, CheckErrors, check};
 pub use dim::{Dim, Extent, Sym};

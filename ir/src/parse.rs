@@ -1,4 +1,4 @@
-//! The text form of a graph, read. The grammar stands in [`crate::print`]'s module; every node goes through
+//! The text form of a graph, read. The grammar stands in [`crate::text`]; every node goes through
 //! [`Graph::add`], so text that breaks a type rule is refused, with its line.
 
 use crate::lex::{Token, tokens};

@@ -47,9 +47,13 @@ impl fmt::Display for Graph {
 
 /// One node as the text form shows it, bodies left out: for messages and drawings.
 pub fn node_text(graph: &Graph, id: NodeId) -> String {
+    node_text_with(graph, &Names::of(graph), id)
+}
+
+/// [`node_text`] with the names at hand, for many nodes of one graph.
+pub(crate) fn node_text_with(graph: &Graph, names: &Names, id: NodeId) -> String {
     let mut out = String::new();
-    let names = Names::of(graph);
-    node_line(&mut out, graph, &names, id);
+    node_line(&mut out, graph, names, id);
     match &graph.node(id).op {
         Op::Input => {
             let name = graph.inputs().iter().find(|i| i.node == id).map_or("", |i| &i.name);

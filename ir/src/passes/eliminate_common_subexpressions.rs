@@ -1,5 +1,5 @@
 //! Computes equal things once: nodes of one operation on the same operands (constants by their bits, commutative
-//! operands in either order), operands that a scan gets twice, ys that it collects twice. Nothing is reordered.
+//! operands in either order), operands that a scan gets twice, carries that stay equal, ys that it collects twice. Nothing is reordered.
 
 use super::rewrite::{Operands, Rewrite, Types, port, scan_frame};
 use crate::{BinaryOp, CompareOp, Graph, NodeId, Op, Scan, Value};
@@ -78,54 +78,63 @@ fn hash(op: &Op, operands: &Operands) -> u64 {
     h.finish()
 }
 
-/// The scan without repeated xs, invariants and ys; also its operands and where each of its results went.
+/// The scan without repeated operands and ys; also its operands and where each of its results went.
 fn dedup_scan(s: &Scan, operands: &Operands) -> (Op, Operands, Vec<usize>) {
-    // An operand is repeated when an earlier one of its kind is the same value; carries differ after one step.
     let first_invariant = s.carries + s.xs;
-    let same_as: Vec<usize> = (0..operands.len())
-        .map(|i| {
-            let kind = if i < s.carries {
-                i
-            } else if i < first_invariant {
-                s.carries
-            } else {
-                first_invariant
-            };
-            (kind..i).find(|&j| operands[j] == operands[i]).unwrap_or(i)
-        })
-        .collect();
-    let mut body = Rewrite::new(&s.body);
-    let inputs: Vec<Value> = s.body.input_values().collect();
-    let mut index = 0..;
-    for id in s.body.nodes() {
-        if s.body.node(id).op != Op::Input {
-            body.copy(id);
-            continue;
+    let kinds = [0..s.carries, s.carries..first_invariant, first_invariant..operands.len()];
+    // Each operand stands for the first one of its kind that is the same value. For carries that is a hypothesis.
+    let mut same_as: Vec<usize> = Vec::with_capacity(operands.len());
+    for kind in kinds {
+        same_as.extend(kind.clone().map(|i| kind.clone().find(|&j| operands[j] == operands[i]).expect("itself")));
+    }
+    // Carries that begin equal stay equal if the body, given one value for them, gives one value back; groups of
+    // which it gives back several values are split by these until none is.
+    let body = loop {
+        let body = eliminate_common_subexpressions(&with_shared_inputs(&s.body, &same_as));
+        let key = |i: usize| (same_as[i], body.outputs()[i].value);
+        let split: Vec<usize> = (0..s.carries).map(|i| (0..=i).find(|&j| key(j) == key(i)).expect("itself")).collect();
+        if split == same_as[..s.carries] {
+            break body;
         }
-        let i = index.next().expect("endless");
-        if same_as[i] == i {
-            body.copy_input(id);
+        same_as[..s.carries].copy_from_slice(&split);
+    };
+
+    let mut outputs: Vec<Value> = Vec::new();
+    let mut ports: Vec<usize> = Vec::new();
+    let mut carries = 0;
+    for (i, o) in body.outputs().iter().enumerate() {
+        let known = if i < s.carries {
+            (same_as[i] != i).then(|| ports[same_as[i]])
         } else {
-            let kept = body.get(inputs[same_as[i]]);
-            body.set(inputs[i], kept);
+            (carries..outputs.len()).find(|&j| outputs[j] == o.value)
+        };
+        ports.push(known.unwrap_or(outputs.len()));
+        if known.is_none() {
+            outputs.push(o.value);
+            carries += usize::from(i < s.carries);
         }
     }
-    let body = eliminate_common_subexpressions(&body.finish());
-
-    // Equal ys can be told only now that equal values of the body are one.
-    let mut outputs: Vec<Value> = Vec::new();
-    let ports = (body.outputs().iter().enumerate())
-        .map(|(i, o)| {
-            let known = (s.carries..outputs.len()).find(|&j| i >= s.carries && outputs[j] == o.value);
-            known.unwrap_or_else(|| {
-                outputs.push(o.value);
-                outputs.len() - 1
-            })
-        })
-        .collect();
     let body = body.with_outputs(outputs);
     let kept = |i: &usize| same_as[*i] == *i;
     let xs = (s.carries..first_invariant).filter(kept).count();
     let operands = (0..operands.len()).filter(kept).map(|i| operands[i]).collect();
-    (Op::Scan(Box::new(Scan { body, xs, ..scan_frame(s) })), operands, ports)
+    (Op::Scan(Box::new(Scan { body, carries, xs, ..scan_frame(s) })), operands, ports)
+}
+
+/// The body with every input that is the same as another replaced by that other.
+fn with_shared_inputs(body: &Graph, same_as: &[usize]) -> Graph {
+    let mut r = Rewrite::new(body);
+    let inputs: Vec<Value> = body.input_values().collect();
+    for (i, v) in inputs.iter().enumerate() {
+        if same_as[i] == i {
+            r.copy_input(v.node);
+        } else {
+            let kept = r.get(inputs[same_as[i]]);
+            r.set(*v, kept);
+        }
+    }
+    for id in body.nodes().filter(|id| body.node(*id).op != Op::Input) {
+        r.copy(id);
+    }
+    r.finish()
 }

@@ -13,8 +13,9 @@ use std::collections::HashMap;
 
 /// A cluster of this many operations takes no more.
 const MAX_OPS: usize = 200;
-/// A cluster with this many values that are used outside takes no unrelated operations.
-const MAX_OPEN: usize = 48;
+/// A cluster with this many values that are used outside takes no unrelated operations: every one is a stream of
+/// memory, and the hardware follows only so many at once.
+const MAX_OPEN: usize = 16;
 
 /// The graph with every elementwise operation in a fusion.
 pub fn fuse_elementwise(graph: &Graph) -> Graph {
@@ -309,5 +310,41 @@ impl Body<'_> {
         let new = port(self.graph.add_typed(node.op.clone(), node.types.clone(), &operands), 0);
         self.map.insert(v, Some(new));
         new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DType, Dim, Type, UnaryOp, check};
+
+    fn fused_ops(g: &Graph) -> Vec<usize> {
+        let g = fuse_elementwise(g);
+        check(&g).unwrap();
+        let bodies = g.nodes().filter_map(|id| match &g.node(id).op {
+            Op::Fusion(b) => Some(b.len() - b.inputs().len()),
+            _ => None,
+        });
+        bodies.collect()
+    }
+
+    #[test]
+    fn clusters_are_bounded() {
+        let mut g = Graph::new();
+        let x = g.input(Type::new(DType::F32, [Dim::fixed(4)]), InputKind::Arg, "x");
+        let mut y = x;
+        for _ in 0..450 {
+            y = g.op(Op::Unary(UnaryOp::Sin), &[y]).unwrap();
+        }
+        g.output(y);
+        assert_eq!(fused_ops(&g), [200, 200, 50]);
+
+        let mut g = Graph::new();
+        for i in 0..40 {
+            let x = g.input(Type::new(DType::F32, [Dim::fixed(4)]), InputKind::Arg, format!("x{i}"));
+            let y = g.op(Op::Unary(UnaryOp::Sin), &[x]).unwrap();
+            g.output(y);
+        }
+        assert_eq!(fused_ops(&g), [16, 16, 8]);
     }
 }

@@ -58,6 +58,7 @@ const RULES: &[Rule] = &[
     rule("concat(x) => x", "moves nothing", shapes::concat_one),
     rule("reduce over no axes => x", "a sum of one element is that element: lanes begin at -0.0", shapes::reduce_none),
     rule("reduce over axes of size 1 => reshape", "each element is reduced alone", shapes::reduce_ones),
+    rule("reduce of all of reshape(x) => reduce of all of x", "same elements, same order", shapes::reduce_reshape),
     rule(
         "reduce with axes of size 1 behind => reshape(reduce of the last axes)",
         "same elements, same order",

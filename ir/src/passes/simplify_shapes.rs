@@ -113,6 +113,14 @@ pub(super) fn reduce_ones(s: &mut Simplifier, op: &Op, x: &[Value], ty: &Type) -
     axes.iter().all(|&a| shape[a] == one()).then(|| s.add(Op::Reshape(ty.shape.clone()), x))
 }
 
+pub(super) fn reduce_reshape(s: &mut Simplifier, op: &Op, x: &[Value], ty: &Type) -> Option<Value> {
+    let Op::Reduce { op: r, .. } = op else { return None };
+    let source = s.operand_of(x[0], |op| matches!(op, Op::Reshape(_)))?;
+    let rank = s.ty(source).shape.len();
+    // A scalar has no axes to reduce, but is never behind a reshape that is reduced: that is of size 1.
+    (ty.shape.is_empty() && rank > 0).then(|| s.add(Op::Reduce { op: *r, axes: (0..rank).collect() }, &[source]))
+}
+
 pub(super) fn reduce_last(s: &mut Simplifier, op: &Op, x: &[Value], ty: &Type) -> Option<Value> {
     let Op::Reduce { op: r, axes } = op else { return None };
     let shape = &s.ty(x[0]).shape;
