@@ -263,22 +263,41 @@ impl Graph {
     /// The same graph with every symbol replaced, in types, attributes and bodies.
     pub fn substitute(&self, of: &dyn Fn(Sym) -> Dim) -> Graph {
         let mut out = self.clone();
-        for node in out.g.node_weights_mut() {
-            for ty in &mut node.types {
-                ty.shape.iter_mut().for_each(|d| *d = d.substitute(of));
-            }
-            node.op = match &node.op {
-                Op::Scan(s) => {
-                    let mut s = s.clone();
-                    s.length = s.length.substitute(of);
-                    s.body = s.body.substitute(of);
-                    Op::Scan(s)
-                }
-                Op::Fusion(b) => Op::Fusion(Box::new(b.substitute(of))),
-                op => op.map_dims(&mut |d| d.substitute(of)),
-            };
-        }
+        out.resolve(&|d| d.substitute(of));
         out
+    }
+
+    /// Replaces every dimension, in types, attributes and bodies.
+    pub fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
+        for node in self.g.node_weights_mut() {
+            let dims = node.types.iter_mut().flat_map(|t| &mut t.shape);
+            dims.filter(|d| matches!(d, Dim::Poly(_))).for_each(|d| *d = of(d));
+            match &mut node.op {
+                Op::Scan(s) => {
+                    s.length = of(&s.length);
+                    s.body.resolve(of);
+                }
+                Op::Fusion(b) => b.resolve(of),
+                op @ (Op::Extent(_) | Op::Iota(_) | Op::Broadcast(_) | Op::Reshape(_) | Op::Slice { .. }) => {
+                    *op = op.map_dims(&mut |d| of(d));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Puts the inputs into another order: input `i` is the one that was number `order[i]`. Nodes stay where they are.
+    ///
+    /// # Panics
+    /// When `order` does not name each input once.
+    pub fn order_inputs(&mut self, order: &[usize]) {
+        assert_eq!(order.len(), self.inputs.len(), "an order names each input once");
+        let mut place = vec![usize::MAX; order.len()];
+        order.iter().enumerate().for_each(|(new, &old)| place[old] = new);
+        self.inputs = order.iter().map(|&old| self.inputs[old].clone()).collect();
+        for update in self.outputs.iter_mut().filter_map(|o| o.update.as_mut()) {
+            *update = place[*update];
+        }
     }
 
     /// Copies node `id` of `from` into this graph with its operands mapped, and records where its results went.
@@ -300,6 +319,31 @@ impl Graph {
             map.insert(Value { node: id, port }, Value { node: new, port });
         }
         Ok(new)
+    }
+
+    /// The same graph with its inputs as the first nodes, in order, in bodies too: the form that passes keep.
+    pub fn inputs_first(&self) -> Graph {
+        let mut out = Graph::new();
+        let mut map: HashMap<Value, Value> = HashMap::new();
+        for i in &self.inputs {
+            let old = Value { node: i.node, port: 0 };
+            map.insert(old, out.input(self.ty(old).clone(), i.kind, i.name.clone()));
+        }
+        for id in self.nodes().filter(|id| self.node(*id).op != Op::Input) {
+            let node = self.node(id);
+            let op = match &node.op {
+                Op::Scan(s) => Op::Scan(Box::new(crate::Scan { body: s.body.inputs_first(), ..(**s).clone() })),
+                Op::Fusion(body) => Op::Fusion(Box::new(body.inputs_first())),
+                op => op.clone(),
+            };
+            let operands: SmallVec<[Value; 4]> = self.operands(id).iter().map(|v| map[v]).collect();
+            let new = out.push(op, node.types.clone(), &operands);
+            for port in 0..node.types.len() as u32 {
+                map.insert(Value { node: id, port }, Value { node: new, port });
+            }
+        }
+        out.outputs = self.outputs.iter().map(|o| Output { value: map[&o.value], update: o.update }).collect();
+        out
     }
 
     fn push(&mut self, op: Op, types: SmallVec<[Type; 1]>, operands: &[Value]) -> NodeId {

@@ -2,3 +2,5 @@
 //! never see a user's tensor.
 
 pub mod cpu;
+
+pub use cpu::{CompileError, Compiled, KernelInfo, Options, Slot};

@@ -3,9 +3,11 @@
 //!
 //! In flow order: [`lower`] walks the graph ([`order`], [`fuse`], [`scan`]) and makes a [`program`] of steps on buffers
 //! ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`emit`] ([`loops`], [`arith`],
-//! [`steps`]) writes Cranelift IR; [`jit`] makes it executable. [`pack`] is the one piece of library code here. It never knows of tensors, modules or derivatives.
+//! [`steps`]) writes Cranelift IR; [`jit`] makes it executable; [`call`] runs it on checked slices. [`pack`] is the one
+//! piece of library code here. It never knows of tensors, modules or derivatives.
 
 mod arith;
+mod call;
 mod calls;
 mod emit;
 mod fuse;
@@ -20,6 +22,8 @@ mod program;
 mod scan;
 mod stage;
 mod steps;
+
+pub use call::Slot;
 
 use allotrope_ir::{Dim, Graph, NodeId};
 use std::time::{Duration, Instant};
@@ -64,10 +68,19 @@ pub struct KernelInfo {
     pub in_loop: bool,
 }
 
+impl std::fmt::Display for KernelInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let space: Vec<String> = self.space.iter().map(Dim::to_string).collect();
+        let place = if self.in_loop { " in a loop" } else { "" };
+        write!(f, "{} [{}]{place}: {} ({} flop, {} bytes)", self.name, space.join(", "), self.ops, self.flops, self.bytes)
+    }
+}
+
 /// A graph compiled to one function.
 pub struct Compiled {
     code: jit::Code,
     plan: plan::Plan,
+    signature: call::Signature,
     /// The scratch bytes, where no symbol changes them.
     fixed_scratch: Option<usize>,
     kernels: Vec<KernelInfo>,
@@ -92,7 +105,7 @@ impl Compiled {
         })?;
         let fixed = plan.slots.iter().all(|s| s.size.as_fixed().is_some());
         let fixed_scratch = fixed.then(|| plan.bytes(&[]));
-        Ok(Compiled { code, plan, fixed_scratch, kernels, phases })
+        Ok(Compiled { code, plan, signature: call::Signature::of(graph), fixed_scratch, kernels, phases })
     }
 
     /// Bytes of scratch memory that a run with these symbol values needs.
