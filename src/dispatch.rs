@@ -22,6 +22,11 @@ pub(crate) fn apply(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     {
         return r.record(op, operands);
     }
+    if op.is_elementwise() {
+        // `ops` has promoted and broadcast the operands, so the type rule has one answer; small tensors feel its cost.
+        debug_assert!(result_type(op, operands).is_ok(), "bug in allotrope: {op:?} on operands that do not fit");
+        return eval::elementwise(op, operands);
+    }
     let (dtype, sizes) = result_type(op, operands)?;
     eval::eval(op, operands, dtype, &sizes)
 }
@@ -66,7 +71,6 @@ fn result_type(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<(DType, Sizes)
         Operand::Tensor(t) => Some(*t),
         Operand::Scalar(_) => None,
     });
-    // Elementwise operands come with one shape (`ops` has broadcast them), so only the dtypes are left to check.
     let types: SmallVec<[Type<Size>; 3]> = operands
         .iter()
         .map(|x| match x {

@@ -99,7 +99,7 @@ fn reviewed(x: &Tensor, s: &Strided, shape: Dims, strides: Strides, offset: usiz
 pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes: &[Size]) -> Result<Tensor> {
     let shape = hints(sizes);
     match op {
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => elementwise(op, operands, dtype, &shape),
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => elementwise(op, operands),
         Op::Reduce { op: reduce, axes } => {
             let x = Locked::new(operands[0])?;
             let mut out = buffer_for(dtype, numel(&shape));
@@ -148,15 +148,29 @@ fn full_view<'a, T: Element>(x: &'a Locked<'_>) -> View<'a, T> {
         .expect("bug in allotrope: a tensor reaches outside its storage")
 }
 
-fn elementwise(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
-    let zeros: SmallVec<[isize; 8]> = SmallVec::from_elem(0, if shape.len() > 8 { shape.len() } else { 0 });
-    let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };
-    let mut out = buffer_for(dtype, numel(shape));
-    let a = Locked::new(operands[0])?;
+/// Computes an elementwise primitive: operands have one shape, and the dtypes that it asks for.
+#[inline]
+pub(crate) fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     let source = |x: &Operand<'_>| match x {
         Operand::Tensor(t) => t.dtype(),
         Operand::Scalar(s) => s.dtype(),
     };
+    let dtype = match op {
+        Op::Compare(_) => DType::Bool,
+        Op::Cast(to) => *to,
+        _ => source(operands.last().expect("elementwise primitives have operands")),
+    };
+    let shape = operands
+        .iter()
+        .find_map(|x| match x {
+            Operand::Tensor(t) => Some(t.shape_hint()),
+            Operand::Scalar(_) => None,
+        })
+        .unwrap_or(&[]);
+    let zeros: SmallVec<[isize; 8]> = SmallVec::from_elem(0, if shape.len() > 8 { shape.len() } else { 0 });
+    let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };
+    let mut out = buffer_for(dtype, numel(shape));
+    let a = Locked::new(operands[0])?;
     match op {
         Op::Unary(UnaryOp::Not) => {
             kernels::unary(UnaryOp::Not, view::<bool>(&a, &one(&a), shape, zeros), out.slice_mut())
