@@ -22,10 +22,12 @@ pub(crate) fn apply(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     {
         return r.record(op, operands);
     }
-    if op.is_elementwise() {
-        // `ops` has promoted and broadcast the operands, so the type rule has one answer; small tensors feel its cost.
+    // `ops` has checked, promoted and broadcast the operands of these, so the type rules have one answer; small tensors
+    // feel what asking them costs.
+    let settled = op.is_elementwise() || matches!(op, Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. });
+    if settled {
         debug_assert!(result_type(op, operands).is_ok(), "bug in allotrope: {op:?} on operands that do not fit");
-        return eval::elementwise(op, operands);
+        return eval::settled(op, operands);
     }
     let (dtype, sizes) = result_type(op, operands)?;
     eval::eval(op, operands, dtype, &sizes)

@@ -531,11 +531,14 @@ fn sums_are_the_same_alone_in_fusions_and_in_blocks() {
                 true => (body.replace("RES", ", %1"), format!(", %9: f32[{n}]")),
                 false => (body.replace("RES", ""), String::new()),
             };
-            format!("graph(%0: f32[{n}] \"x\") {{ %2: f32[], %3: f32[]{extra} = fusion %0 {{ {} }} return %2, %3 }}", body.replace('N', n))
-                .replace("%9", "%4")
-                .replace("%2: f32[], %3: f32[], %4", "%1: f32[], %2: f32[], %3")
-                .replace("%2: f32[], %3: f32[] = fusion", "%1: f32[], %2: f32[] = fusion")
-                .replace("} return %2, %3 }", "} return %1, %2 }")
+            format!(
+                "graph(%0: f32[{n}] \"x\") {{ %2: f32[], %3: f32[]{extra} = fusion %0 {{ {} }} return %2, %3 }}",
+                body.replace('N', n)
+            )
+            .replace("%9", "%4")
+            .replace("%2: f32[], %3: f32[], %4", "%1: f32[], %2: f32[], %3")
+            .replace("%2: f32[], %3: f32[] = fusion", "%1: f32[], %2: f32[] = fusion")
+            .replace("} return %2, %3 }", "} return %1, %2 }")
         };
         let number = n.to_string();
         let graphs: Vec<(allotrope_ir::Graph, Vec<usize>)> = [

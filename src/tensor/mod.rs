@@ -406,7 +406,7 @@ impl Tensor {
 
 /// Strides of a tensor of this shape that lies in row-major order without gaps.
 pub(crate) fn contiguous_strides(shape: &[usize]) -> Strides {
-    let mut strides: Strides = SmallVec::from_elem(1, shape.len());
+    let mut strides: Strides = size::small(shape, |_| 1);
     for i in (0..shape.len().saturating_sub(1)).rev() {
         strides[i] = strides[i + 1] * shape[i + 1].max(1) as isize;
     }

@@ -170,10 +170,7 @@ pub fn collapse(shape: &mut Shape, strides: &mut [&mut Shape], split: usize) -> 
             shape.remove(i);
             strides.iter_mut().for_each(|s| _ = s.remove(i));
             kept -= usize::from(i < kept);
-        } else if i + 1 < shape.len()
-            && i + 1 != kept
-            && strides.iter().all(|s| s[i] == &s[i + 1] * &shape[i + 1])
-        {
+        } else if i + 1 < shape.len() && i + 1 != kept && strides.iter().all(|s| s[i] == &s[i + 1] * &shape[i + 1]) {
             let n = shape.remove(i + 1);
             shape[i] = &shape[i] * &n;
             for s in strides.iter_mut() {

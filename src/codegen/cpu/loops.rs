@@ -263,7 +263,8 @@ impl Emitter<'_> {
         if stage.temps.is_empty() && stage.stores.is_empty() {
             return;
         }
-        let mut body = Body { run, s, stage, inputs: Vec::new(), temps: Vec::new(), splats: Vec::new(), lanes: Lanes::One };
+        let mut body =
+            Body { run, s, stage, inputs: Vec::new(), temps: Vec::new(), splats: Vec::new(), lanes: Lanes::One };
         let (lanes, size) = body.analyse();
         body.temps = stage.temps.iter().map(|t| self.buffer(t.1)).collect();
         body.inputs = (0..run.k.exprs.len() as u32)
@@ -392,7 +393,11 @@ impl Emitter<'_> {
             Source::Leaf(view) => {
                 let base = body.inputs[e.0 as usize].expect("an address");
                 let stride = &view.strides[k.axes.len() - 1];
-                if view.base == Base::Index { self.place(base, stride, 1, at).0 } else { self.get(base, stride, expr.dtype, at, body.lanes) }
+                if view.base == Base::Index {
+                    self.place(base, stride, 1, at).0
+                } else {
+                    self.get(base, stride, expr.dtype, at, body.lanes)
+                }
             }
             Source::Compute => {
                 let args: Vec<Value> = expr.args().iter().map(|a| self.value(body, *a, at, values)).collect();

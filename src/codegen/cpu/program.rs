@@ -177,9 +177,16 @@ pub struct Stage {
 
 #[derive(Debug)]
 pub enum Call {
-    Map { expr: ExprId, args: SmallVec<[Block; 2]>, out: Block },
+    Map {
+        expr: ExprId,
+        args: SmallVec<[Block; 2]>,
+        out: Block,
+    },
     /// Feeds the block to the reduction.
-    Update { reduce: ExprId, arg: Block },
+    Update {
+        reduce: ExprId,
+        arg: Block,
+    },
 }
 
 /// A nest of loops that computes expressions over `axes`.
