@@ -1,1 +1,53 @@
-//! allotrope: one program, two structures.
+//! **allotrope**: one program, two structures. Write a model and its training step as in PyTorch; run it *eagerly*,
+//! building the graph anew on every call, or put [`trace`](trace::trace) around it and run forward, backward and
+//! optimizer as one compiled function. The numbers are the same, to the bit.
+//!
+//! ```
+//! use allotrope::prelude::*;
+//!
+//! manual_seed(1);
+//! let model = nn::Linear::new(3, 1);
+//! let opt = optim::Adam::new(model.parameters(), 0.02);
+//! let step = |x: &Tensor, y: &Tensor| {
+//!     let loss = mse_loss(&model.forward(x), y);
+//!     opt.zero_grad();
+//!     loss.backward();
+//!     opt.step();
+//!     loss.detach()
+//! };
+//! let (x, y) = (randn(&[8, 3]), randn(&[8, 1]));
+//! let first = step(&x, &y);                    // eager
+//! let mut step = trace(step);                  // the same closure
+//! let second = step.call((&x, &y))?;           // one compiled function
+//! assert!(second.item::<f32>() < first.item::<f32>());
+//! # Ok::<(), allotrope::Error>(())
+//! ```
+//!
+//! `docs/ARCHITECTURE.md` says where things are and what each part never knows.
+
+pub mod autograd;
+pub mod codegen;
+mod dispatch;
+mod error;
+pub mod nn;
+pub mod ops;
+pub mod optim;
+pub mod tensor;
+pub mod trace;
+
+pub use allotrope_ir as ir;
+pub use allotrope_kernels as kernels;
+pub use allotrope_ir::DType;
+pub use error::{Error, Result};
+pub use tensor::Tensor;
+
+/// What most programs use.
+pub mod prelude {
+    pub use crate::autograd::{enable_grad, grad, no_grad};
+    pub use crate::nn::{self, Module, mse_loss};
+    pub use crate::ops::{cat, scan, scan_reverse, stack};
+    pub use crate::optim::{self, Optimizer};
+    pub use crate::tensor::create::{Generator, manual_seed, rand, randint, randn, randperm};
+    pub use crate::trace::trace;
+    pub use crate::{DType, Error, Tensor};
+}

@@ -104,15 +104,25 @@ impl Graph {
     /// # Errors
     /// When the operands do not fit the operation.
     pub fn add(&mut self, op: Op, operands: &[Value]) -> Result<NodeId, RuleError> {
-        let types = match &op {
-            Op::Scan(scan) => scan_types(scan, &self.types_of(operands))?,
-            Op::Fusion(body) => body_types(op.name(), body, &self.types_of(operands))?,
-            op => {
-                let types = self.types_of(operands);
-                infer(op, &types.iter().collect::<SmallVec<[&Type; 4]>>())?
-            }
-        };
+        let types = self.result_types(&op, operands)?;
         Ok(self.push(op, types, operands))
+    }
+
+    /// The types of the results that `op` has on values of this graph: the rules, bodies included.
+    ///
+    /// # Errors
+    /// When the operands do not fit the operation.
+    pub fn result_types(&self, op: &Op, operands: &[Value]) -> Result<SmallVec<[Type; 1]>, RuleError> {
+        match op {
+            Op::Scan(scan) => scan_types(scan, &self.types_of(operands)),
+            Op::Fusion(body) => body_types(op.name(), body, &self.types_of(operands)),
+            op => infer(op, &operands.iter().map(|v| self.ty(*v)).collect::<SmallVec<[&Type; 4]>>()),
+        }
+    }
+
+    /// Adds a node whose result types are known, as when a node is copied with operands of the same types.
+    pub(crate) fn add_typed(&mut self, op: Op, types: SmallVec<[Type; 1]>, operands: &[Value]) -> NodeId {
+        self.push(op, types, operands)
     }
 
     /// Adds a node with one result.
@@ -137,6 +147,12 @@ impl Graph {
     /// Adds a result that is stored into the state input with this index.
     pub fn update(&mut self, input: usize, value: Value) {
         self.outputs.push(Output { value, update: Some(input) });
+    }
+
+    /// The graph with other results, none of them an update: for bodies whose frame changes.
+    pub(crate) fn with_outputs(mut self, values: impl IntoIterator<Item = Value>) -> Graph {
+        self.outputs = values.into_iter().map(|value| Output { value, update: None }).collect();
+        self
     }
 
     /// Gives a scan node one more of the ys: `value`, a value of its body, is collected for every t.
@@ -247,22 +263,41 @@ impl Graph {
     /// The same graph with every symbol replaced, in types, attributes and bodies.
     pub fn substitute(&self, of: &dyn Fn(Sym) -> Dim) -> Graph {
         let mut out = self.clone();
-        for node in out.g.node_weights_mut() {
-            for ty in &mut node.types {
-                ty.shape.iter_mut().for_each(|d| *d = d.substitute(of));
-            }
-            node.op = match &node.op {
-                Op::Scan(s) => {
-                    let mut s = s.clone();
-                    s.length = s.length.substitute(of);
-                    s.body = s.body.substitute(of);
-                    Op::Scan(s)
-                }
-                Op::Fusion(b) => Op::Fusion(Box::new(b.substitute(of))),
-                op => op.map_dims(&mut |d| d.substitute(of)),
-            };
-        }
+        out.resolve(&|d| d.substitute(of));
         out
+    }
+
+    /// Replaces every dimension, in types, attributes and bodies.
+    pub fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
+        for node in self.g.node_weights_mut() {
+            let dims = node.types.iter_mut().flat_map(|t| &mut t.shape);
+            dims.filter(|d| matches!(d, Dim::Poly(_))).for_each(|d| *d = of(d));
+            match &mut node.op {
+                Op::Scan(s) => {
+                    s.length = of(&s.length);
+                    s.body.resolve(of);
+                }
+                Op::Fusion(b) => b.resolve(of),
+                op @ (Op::Extent(_) | Op::Iota(_) | Op::Broadcast(_) | Op::Reshape(_) | Op::Slice { .. }) => {
+                    *op = op.map_dims(&mut |d| of(d));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Puts the inputs into another order: input `i` is the one that was number `order[i]`. Nodes stay where they are.
+    ///
+    /// # Panics
+    /// When `order` does not name each input once.
+    pub fn order_inputs(&mut self, order: &[usize]) {
+        assert_eq!(order.len(), self.inputs.len(), "an order names each input once");
+        let mut place = vec![usize::MAX; order.len()];
+        order.iter().enumerate().for_each(|(new, &old)| place[old] = new);
+        self.inputs = order.iter().map(|&old| self.inputs[old].clone()).collect();
+        for update in self.outputs.iter_mut().filter_map(|o| o.update.as_mut()) {
+            *update = place[*update];
+        }
     }
 
     /// Copies node `id` of `from` into this graph with its operands mapped, and records where its results went.
@@ -284,6 +319,31 @@ impl Graph {
             map.insert(Value { node: id, port }, Value { node: new, port });
         }
         Ok(new)
+    }
+
+    /// The same graph with its inputs as the first nodes, in order, in bodies too: the form that passes keep.
+    pub fn inputs_first(&self) -> Graph {
+        let mut out = Graph::new();
+        let mut map: HashMap<Value, Value> = HashMap::new();
+        for i in &self.inputs {
+            let old = Value { node: i.node, port: 0 };
+            map.insert(old, out.input(self.ty(old).clone(), i.kind, i.name.clone()));
+        }
+        for id in self.nodes().filter(|id| self.node(*id).op != Op::Input) {
+            let node = self.node(id);
+            let op = match &node.op {
+                Op::Scan(s) => Op::Scan(Box::new(crate::Scan { body: s.body.inputs_first(), ..(**s).clone() })),
+                Op::Fusion(body) => Op::Fusion(Box::new(body.inputs_first())),
+                op => op.clone(),
+            };
+            let operands: SmallVec<[Value; 4]> = self.operands(id).iter().map(|v| map[v]).collect();
+            let new = out.push(op, node.types.clone(), &operands);
+            for port in 0..node.types.len() as u32 {
+                map.insert(Value { node: id, port }, Value { node: new, port });
+            }
+        }
+        out.outputs = self.outputs.iter().map(|o| Output { value: map[&o.value], update: o.update }).collect();
+        out
     }
 
     fn push(&mut self, op: Op, types: SmallVec<[Type; 1]>, operands: &[Value]) -> NodeId {

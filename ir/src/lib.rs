@@ -3,14 +3,27 @@
 //! that every back end is held against.
 #![forbid(unsafe_code)]
 
+mod check;
 mod dim;
+mod dot;
 mod dtype;
+pub mod element;
 mod graph;
+mod interp;
+mod lex;
 mod op;
+mod parse;
+pub mod passes;
 mod rules;
+pub mod text;
 
+pub use check::{CheckError, CheckErrors, check};
 pub use dim::{Dim, Extent, Sym};
+pub use dot::dot;
 pub use dtype::{DType, Scalar};
 pub use graph::{Graph, Input, InputKind, Node, NodeId, Output, Value};
+pub use interp::{Array, Data, RunError, run};
 pub use op::{Axes, BinaryOp, CompareOp, Op, ReduceOp, Scan, UnaryOp};
+pub use parse::{ParseError, parse};
 pub use rules::{RuleError, Shape, Type, infer};
+pub use text::{node_text, print};

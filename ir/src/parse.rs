@@ -1,0 +1,459 @@
+//! The text form of a graph, read. The grammar stands in [`crate::text`]; every node goes through
+//! [`Graph::add`], so text that breaks a type rule is refused, with its line.
+
+use crate::lex::{Token, tokens};
+use crate::{
+    Axes, BinaryOp, CompareOp, DType, Dim, Graph, InputKind, Op, ReduceOp, Scalar, Scan, Shape, Sym, Type, UnaryOp,
+    Value,
+};
+use std::collections::HashMap;
+use std::str::FromStr;
+
+/// Where the text stopped making sense, and what would fit there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct ParseError {
+    /// Counted from 1.
+    pub line: usize,
+    pub message: String,
+}
+
+/// Graphs nested deeper than this are refused, so that no text can exhaust the stack.
+const MAX_DEPTH: usize = 64;
+
+/// The graph that `text` prints. Value numbers may be any, as long as each is defined once and before its use.
+///
+/// # Errors
+/// When the text does not follow the grammar or a type rule.
+pub fn parse(text: &str) -> Result<Graph, ParseError> {
+    let tokens = tokens(text).map_err(|(line, message)| ParseError { line, message })?;
+    let mut p = Parser { tokens, at: 0, depth: 0 };
+    let graph = p.graph()?;
+    match p.peek() {
+        Token::End => Ok(graph),
+        _ => p.expected("the end of the text"),
+    }
+}
+
+impl FromStr for Graph {
+    type Err = ParseError;
+    fn from_str(text: &str) -> Result<Graph, ParseError> {
+        parse(text)
+    }
+}
+
+struct Parser {
+    tokens: Vec<(usize, Token)>,
+    at: usize,
+    depth: usize,
+}
+
+type Parsed<T> = Result<T, ParseError>;
+
+/// The values defined so far, by their number.
+type Scope = HashMap<u64, Value>;
+
+/// What stands behind the operands of a node.
+#[derive(Default)]
+struct Attributes {
+    words: HashMap<&'static str, Attribute>,
+    body: Option<Graph>,
+}
+
+enum Attribute {
+    DType(DType),
+    Dim(Dim),
+    Dims(Shape),
+    Number(usize),
+    Numbers(Axes),
+    Flag,
+}
+
+impl Parser {
+    fn graph(&mut self) -> Parsed<Graph> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return self.fail(format!("graphs are nested deeper than {MAX_DEPTH}"));
+        }
+        let mut g = Graph::new();
+        let mut scope = Scope::new();
+        self.word("graph")?;
+        self.mark("(")?;
+        while !self.take(")") {
+            if !g.is_empty() {
+                self.mark(",")?;
+            }
+            let n = self.value_number("an input such as `%0: f32[2] \"x\"`")?;
+            self.mark(":")?;
+            let ty = self.ty()?;
+            let (kind, name) = self.input()?;
+            let value = g.input(ty, kind, name);
+            self.define(&mut scope, n, value)?;
+        }
+        self.mark("{")?;
+        while *self.peek() != Token::Word("return".to_string()) {
+            self.node(&mut g, &mut scope)?;
+        }
+        self.word("return")?;
+        while !self.take("}") {
+            if !g.outputs().is_empty() {
+                self.mark(",")?;
+            }
+            let value = self.operand(&scope)?;
+            if !self.take("->") {
+                g.output(value);
+                continue;
+            }
+            let target = self.operand(&scope)?;
+            match g.inputs().iter().position(|i| i.node == target.node) {
+                Some(input) => g.update(input, value),
+                None => return self.fail("the target of `->` must be an input".to_string()),
+            }
+        }
+        self.depth -= 1;
+        Ok(g)
+    }
+
+    /// One line: definitions, mnemonic, operands, attributes, body.
+    fn node(&mut self, g: &mut Graph, scope: &mut Scope) -> Parsed<()> {
+        let mut defs: Vec<(u64, Type)> = Vec::new();
+        while matches!(self.peek(), Token::Value(_)) {
+            let n = self.value_number("a value")?;
+            self.mark(":")?;
+            defs.push((n, self.ty()?));
+            if !self.take(",") {
+                self.mark("=")?;
+                break;
+            }
+        }
+        let Token::Word(name) = self.next() else { return self.expected_before("an operation or `return`") };
+        let line = self.line();
+        if name == "input" {
+            let (kind, text) = self.input()?;
+            let [(n, ty)] = defs.as_slice() else { return self.fail("an input defines one value".to_string()) };
+            let value = g.input(ty.clone(), kind, text);
+            return self.define(scope, *n, value);
+        }
+        let (op, operands) = self.operation(&name, &defs, scope)?;
+        let node = g.add(op, &operands).map_err(|e| ParseError { line, message: e.to_string() })?;
+        let results = g.node(node).types.clone();
+        if results.len() != defs.len() {
+            return self.fail(format!("{name} has {} results, {} are defined", results.len(), defs.len()));
+        }
+        for (port, (found, (n, stated))) in results.iter().zip(defs).enumerate() {
+            if *found != stated {
+                return Err(ParseError {
+                    line,
+                    message: format!("%{n} is stated as {stated}, but {name} gives {found}"),
+                });
+            }
+            self.define(scope, n, Value { node, port: port as u32 })?;
+        }
+        Ok(())
+    }
+
+    fn operation(&mut self, name: &str, defs: &[(u64, Type)], scope: &Scope) -> Parsed<(Op, Vec<Value>)> {
+        match name {
+            "const" => {
+                let [(_, ty)] = defs else { return self.fail("const defines one value".to_string()) };
+                return Ok((Op::Const(self.literal(ty.dtype)?), Vec::new()));
+            }
+            "extent" => return Ok((Op::Extent(self.dim()?), Vec::new())),
+            "iota" => return Ok((Op::Iota(self.dim()?), Vec::new())),
+            _ => {}
+        }
+        let mut operands = Vec::new();
+        while matches!(self.peek(), Token::Value(_)) {
+            operands.push(self.operand(scope)?);
+            if !self.take(",") {
+                break;
+            }
+        }
+        let mut a = self.attributes()?;
+        let op = self.op_of(name, &mut a)?;
+        match a.words.into_keys().next() {
+            Some(key) => self.fail(format!("{name} has no attribute {key}")),
+            None if a.body.is_some() => self.fail(format!("{name} has no body")),
+            None => Ok((op, operands)),
+        }
+    }
+
+    fn op_of(&self, name: &str, a: &mut Attributes) -> Parsed<Op> {
+        macro_rules! attribute {
+            ($key:literal, $kind:ident) => {
+                match a.words.remove($key) {
+                    Some(Attribute::$kind(x)) => x,
+                    _ => return self.fail(format!("{name} needs {}=", $key)),
+                }
+            };
+        }
+        if let Some(u) = UnaryOp::ALL.iter().find(|u| u.name() == name) {
+            return Ok(Op::Unary(*u));
+        }
+        if let Some(b) = BinaryOp::ALL.iter().find(|b| b.name() == name) {
+            return Ok(Op::Binary(*b));
+        }
+        if let Some(c) = CompareOp::ALL.iter().find(|c| c.name() == name) {
+            return Ok(Op::Compare(*c));
+        }
+        if let Some(r) = ReduceOp::ALL.iter().find(|r| r.name() == name) {
+            return Ok(Op::Reduce { op: *r, axes: attribute!("axes", Numbers) });
+        }
+        Ok(match name {
+            "select" => Op::Select,
+            "cast" => Op::Cast(attribute!("dtype", DType)),
+            "broadcast" => Op::Broadcast(attribute!("shape", Dims)),
+            "reshape" => Op::Reshape(attribute!("shape", Dims)),
+            "permute" => Op::Permute(attribute!("axes", Numbers)),
+            "slice" => Op::Slice {
+                axis: attribute!("axis", Number),
+                start: attribute!("start", Dim),
+                len: attribute!("len", Dim),
+            },
+            "concat" => Op::Concat { axis: attribute!("axis", Number) },
+            "matmul" => Op::Matmul,
+            "addmatmul" => Op::AddMatmul,
+            "scan" => {
+                let (carries, xs) = (attribute!("carries", Number), attribute!("xs", Number));
+                let length = attribute!("length", Dim);
+                let reverse = a.words.remove("reverse").is_some();
+                let Some(body) = a.body.take() else { return self.fail("scan needs a body".to_string()) };
+                Op::Scan(Box::new(Scan { body, carries, xs, length, reverse }))
+            }
+            "fusion" => match a.body.take() {
+                Some(body) => Op::Fusion(Box::new(body)),
+                None => return self.fail("fusion needs a body".to_string()),
+            },
+            _ => return self.fail(format!("there is no operation `{name}`")),
+        })
+    }
+
+    fn attributes(&mut self) -> Parsed<Attributes> {
+        let mut out = Attributes::default();
+        loop {
+            if self.take("{") {
+                out.body = Some(self.graph()?);
+                self.mark("}")?;
+                return Ok(out);
+            }
+            // A word that another token than `=` follows begins the next line, except for the one flag.
+            let Token::Word(word) = self.peek().clone() else { return Ok(out) };
+            if word == "reverse" {
+                self.next();
+                out.words.insert("reverse", Attribute::Flag);
+                continue;
+            }
+            if self.tokens.get(self.at + 1).map(|t| &t.1) != Some(&Token::Mark("=")) {
+                return Ok(out);
+            }
+            self.next();
+            self.mark("=")?;
+            let (key, attribute) = match word.as_str() {
+                "dtype" => ("dtype", Attribute::DType(self.dtype()?)),
+                "shape" => ("shape", Attribute::Dims(self.dims()?)),
+                "axes" => ("axes", Attribute::Numbers(self.numbers()?)),
+                "axis" => ("axis", Attribute::Number(self.number()?)),
+                "start" => ("start", Attribute::Dim(self.dim()?)),
+                "len" => ("len", Attribute::Dim(self.dim()?)),
+                "carries" => ("carries", Attribute::Number(self.number()?)),
+                "xs" => ("xs", Attribute::Number(self.number()?)),
+                "length" => ("length", Attribute::Dim(self.dim()?)),
+                _ => return self.fail(format!("there is no attribute `{word}`")),
+            };
+            out.words.insert(key, attribute);
+        }
+    }
+
+    fn input(&mut self) -> Parsed<(InputKind, String)> {
+        let state = *self.peek() == Token::Word("state".to_string());
+        if state {
+            self.next();
+        }
+        match self.next() {
+            Token::Text(name) => Ok((if state { InputKind::State } else { InputKind::Arg }, name)),
+            _ => self.expected_before("`state` or the input's name in quotes"),
+        }
+    }
+
+    fn ty(&mut self) -> Parsed<Type> {
+        Ok(Type { dtype: self.dtype()?, shape: self.dims()? })
+    }
+
+    fn dtype(&mut self) -> Parsed<DType> {
+        let word = self.next();
+        let dtype = if let Token::Word(w) = &word { DType::from_name(w) } else { None };
+        match dtype {
+            Some(d) => Ok(d),
+            None => self.expected_before("a dtype (bool, i64, f32 or f64)"),
+        }
+    }
+
+    fn dims(&mut self) -> Parsed<Shape> {
+        self.mark("[")?;
+        let mut out = Shape::new();
+        while !self.take("]") {
+            if !out.is_empty() {
+                self.mark(",")?;
+            }
+            out.push(self.dim()?);
+        }
+        Ok(out)
+    }
+
+    fn dim(&mut self) -> Parsed<Dim> {
+        let mut terms = Vec::new();
+        let mut sign = if self.take("-") { -1 } else { 1 };
+        loop {
+            let (mut symbols, mut factor) = (Vec::new(), sign);
+            loop {
+                match self.next() {
+                    Token::Number(n) => match n.parse::<i64>().ok().and_then(|n| n.checked_mul(factor)) {
+                        Some(n) => factor = n,
+                        None => return self.expected_before("a whole number that fits 64 bits"),
+                    },
+                    Token::Word(w) => match w.strip_prefix('s').and_then(|n| n.parse().ok()) {
+                        Some(n) => symbols.push(Sym(n)),
+                        None => return self.expected_before("a symbol such as `s0`"),
+                    },
+                    _ => return self.expected_before("a dimension such as `3` or `2*s0+1`"),
+                }
+                if !self.take("*") {
+                    break;
+                }
+            }
+            terms.push((symbols, factor));
+            sign = match self.peek() {
+                Token::Mark("+") => 1,
+                Token::Mark("-") => -1,
+                _ => return Ok(Dim::from_terms(terms)),
+            };
+            self.next();
+        }
+    }
+
+    fn numbers(&mut self) -> Parsed<Axes> {
+        self.mark("[")?;
+        let mut out = Axes::new();
+        while !self.take("]") {
+            if !out.is_empty() {
+                self.mark(",")?;
+            }
+            out.push(self.number()?);
+        }
+        Ok(out)
+    }
+
+    fn number(&mut self) -> Parsed<usize> {
+        let token = self.next();
+        let number = if let Token::Number(n) = &token { n.parse().ok() } else { None };
+        match number {
+            Some(n) => Ok(n),
+            None => self.expected_before("a number"),
+        }
+    }
+
+    fn literal(&mut self, dtype: DType) -> Parsed<Scalar> {
+        let sign = if self.take("-") { "-" } else { "" };
+        let token = self.next();
+        let word = match &token {
+            Token::Word(w) if w == "nan" && sign.is_empty() => return self.nan(dtype),
+            Token::Word(w) | Token::Number(w) => format!("{sign}{w}"),
+            _ => String::new(),
+        };
+        let parsed = match dtype {
+            DType::Bool => word.parse().ok().map(Scalar::Bool),
+            DType::I64 => word.parse().ok().map(Scalar::I64),
+            DType::F32 => word.parse().ok().map(Scalar::F32),
+            DType::F64 => word.parse().ok().map(Scalar::F64),
+        };
+        match parsed {
+            Some(s) => Ok(s),
+            None => self.expected_before(&format!("a constant of {dtype}")),
+        }
+    }
+
+    /// The bits of a NaN, after the word `nan`.
+    fn nan(&mut self, dtype: DType) -> Parsed<Scalar> {
+        self.mark("(")?;
+        let token = self.next();
+        let digits = if let Token::Number(n) = &token { n.strip_prefix("0x") } else { None };
+        let Some(bits) = digits.and_then(|d| u64::from_str_radix(d, 16).ok()) else {
+            return self.expected_before("the bits of a NaN, such as 0x7fc00000");
+        };
+        let scalar = match dtype {
+            DType::F32 => u32::try_from(bits).ok().map(f32::from_bits).filter(|x| x.is_nan()).map(Scalar::F32),
+            DType::F64 => Some(f64::from_bits(bits)).filter(|x| x.is_nan()).map(Scalar::F64),
+            DType::Bool | DType::I64 => None,
+        };
+        let Some(scalar) = scalar else { return self.fail(format!("{bits:#x} is not a NaN of {dtype}")) };
+        self.mark(")")?;
+        Ok(scalar)
+    }
+
+    fn operand(&mut self, scope: &Scope) -> Parsed<Value> {
+        let n = self.value_number("a value such as `%0`")?;
+        match scope.get(&n) {
+            Some(v) => Ok(*v),
+            None => self.fail(format!("%{n} is not defined above")),
+        }
+    }
+
+    fn define(&self, scope: &mut Scope, n: u64, value: Value) -> Parsed<()> {
+        match scope.insert(n, value) {
+            None => Ok(()),
+            Some(_) => self.fail(format!("%{n} is defined twice")),
+        }
+    }
+
+    fn value_number(&mut self, what: &str) -> Parsed<u64> {
+        match self.next() {
+            Token::Value(n) => Ok(n),
+            _ => self.expected_before(what),
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Parsed<()> {
+        if self.next() == Token::Word(word.to_string()) { Ok(()) } else { self.expected_before(&format!("`{word}`")) }
+    }
+
+    fn mark(&mut self, mark: &str) -> Parsed<()> {
+        if self.take(mark) { Ok(()) } else { self.expected(&format!("`{mark}`")) }
+    }
+
+    fn take(&mut self, mark: &str) -> bool {
+        let found = matches!(self.peek(), Token::Mark(m) if *m == mark);
+        self.at += found as usize;
+        found
+    }
+
+    fn peek(&self) -> &Token {
+        &self.tokens[self.at.min(self.tokens.len() - 1)].1
+    }
+
+    fn next(&mut self) -> Token {
+        let token = self.peek().clone();
+        self.at += 1;
+        token
+    }
+
+    /// The line of the token that was taken last.
+    fn line(&self) -> usize {
+        self.tokens[self.at.saturating_sub(1).min(self.tokens.len() - 1)].0
+    }
+
+    fn fail<T>(&self, message: String) -> Parsed<T> {
+        Err(ParseError { line: self.line(), message })
+    }
+
+    /// The next token is not what fits.
+    fn expected<T>(&self, what: &str) -> Parsed<T> {
+        let (line, token) = &self.tokens[self.at.min(self.tokens.len() - 1)];
+        Err(ParseError { line: *line, message: format!("expected {what}, found {token}") })
+    }
+
+    /// The token just taken is not what fits.
+    fn expected_before<T>(&mut self, what: &str) -> Parsed<T> {
+        self.at = self.at.saturating_sub(1);
+        self.expected(what)
+    }
+}

@@ -1,0 +1,131 @@
+//! Removes what no output needs: nodes, and of scans the ys, xs, invariants and carries, of fusions the operands and
+//! results. The inputs of the graph itself stay, they are its signature.
+
+use super::rewrite::{Rewrite, ValueMap, add_output, port, scan_frame};
+use crate::{Graph, NodeId, Op, Scan, Value};
+use std::collections::HashMap;
+
+/// The graph without the nodes, and parts of scans and fusions, that no output depends on.
+pub fn eliminate_dead_code(graph: &Graph) -> Graph {
+    rebuild(graph, &vec![true; graph.inputs().len()], &vec![true; graph.outputs().len()])
+}
+
+/// What of a graph its chosen outputs need.
+struct Live {
+    values: ValueMap<bool>,
+    /// What of each live scan or fusion is needed.
+    parts: HashMap<NodeId, Parts>,
+}
+
+/// Which operands (also: body inputs) and which body outputs (also: results) of a node with a body are needed.
+struct Parts {
+    operands: Vec<bool>,
+    results: Vec<bool>,
+}
+
+impl Live {
+    fn of(g: &Graph, outputs: &[bool]) -> Live {
+        let mut live = Live { values: ValueMap::new(g, false), parts: HashMap::new() };
+        for (o, _) in g.outputs().iter().zip(outputs).filter(|(_, wanted)| **wanted) {
+            live.values.set(o.value, true);
+        }
+        for id in g.nodes().rev() {
+            if !live.node(g, id) {
+                continue;
+            }
+            let results = |n| (0..n).map(|i| *live.values.get(port(id, i))).collect();
+            let n = g.node(id).types.len();
+            let parts = match &g.node(id).op {
+                Op::Scan(s) => scan_parts(s, results(n)),
+                Op::Fusion(body) => {
+                    let results: Vec<bool> = results(n);
+                    Parts { operands: needed_inputs(body, &results), results }
+                }
+                _ => {
+                    g.operands(id).into_iter().for_each(|v| live.values.set(v, true));
+                    continue;
+                }
+            };
+            for (v, _) in g.operands(id).into_iter().zip(&parts.operands).filter(|(_, needed)| **needed) {
+                live.values.set(v, true);
+            }
+            live.parts.insert(id, parts);
+        }
+        live
+    }
+
+    fn node(&self, g: &Graph, id: NodeId) -> bool {
+        (0..g.node(id).types.len()).any(|i| *self.values.get(port(id, i)))
+    }
+}
+
+/// Which inputs of a body these outputs need.
+fn needed_inputs(body: &Graph, outputs: &[bool]) -> Vec<bool> {
+    let live = Live::of(body, outputs);
+    body.input_values().map(|v| *live.values.get(v)).collect()
+}
+
+/// A carry is needed when its final value is, or when the body needs it for something that is needed.
+fn scan_parts(s: &Scan, mut results: Vec<bool>) -> Parts {
+    loop {
+        let operands = needed_inputs(&s.body, &results);
+        let more: Vec<usize> = (0..s.carries).filter(|&i| operands[i] && !results[i]).collect();
+        if more.is_empty() {
+            let operands = operands.iter().enumerate().map(|(i, needed)| *needed || i < s.carries && results[i]);
+            return Parts { operands: operands.collect(), results };
+        }
+        more.into_iter().for_each(|i| results[i] = true);
+    }
+}
+
+/// The graph with only these inputs and outputs, and what they need.
+fn rebuild(g: &Graph, inputs: &[bool], outputs: &[bool]) -> Graph {
+    let live = Live::of(g, outputs);
+    let mut r = Rewrite::new(g);
+    let mut kept = inputs.iter();
+    for id in g.nodes() {
+        match &g.node(id).op {
+            Op::Input => {
+                if *kept.next().expect("one flag for each input") {
+                    r.copy_input(id);
+                }
+            }
+            _ if !live.node(g, id) => {}
+            Op::Scan(s) => {
+                let parts = &live.parts[&id];
+                let count = |flags: &[bool]| flags.iter().filter(|f| **f).count();
+                let carries = count(&parts.operands[..s.carries]);
+                let xs = count(&parts.operands[s.carries..s.carries + s.xs]);
+                let body = rebuild(&s.body, &parts.operands, &parts.results);
+                rebuilt(&mut r, id, Op::Scan(Box::new(Scan { body, carries, xs, ..scan_frame(s) })), parts);
+            }
+            Op::Fusion(body) => {
+                let parts = &live.parts[&id];
+                let body = rebuild(body, &parts.operands, &parts.results);
+                rebuilt(&mut r, id, Op::Fusion(Box::new(body)), parts);
+            }
+            _ => {
+                r.copy(id);
+            }
+        }
+    }
+    // Updates name inputs by index; those of a body are never updated, those of the graph itself all stay.
+    for (o, _) in g.outputs().iter().zip(outputs).filter(|(_, wanted)| **wanted) {
+        let value = r.get(o.value);
+        add_output(&mut r.to, value, o.update);
+    }
+    r.to
+}
+
+/// Adds the node that `id` becomes with only these parts.
+fn rebuilt(r: &mut Rewrite, id: NodeId, op: Op, parts: &Parts) {
+    let kept = |flags: &[bool]| flags.iter().enumerate().filter(|(_, f)| **f).map(|(i, _)| i).collect::<Vec<_>>();
+    let old = r.from.operands(id);
+    let operands: Vec<Value> = kept(&parts.operands).into_iter().map(|i| r.get(old[i])).collect();
+    let results = kept(&parts.results);
+    let types = results.iter().map(|&i| r.node(id).types[i].clone()).collect();
+    let new = r.to.add_typed(op, types, &operands);
+    for (i, old) in results.into_iter().enumerate() {
+        r.set(port(id, old), port(new, i));
+    }
+}

@@ -1,0 +1,227 @@
+//! The text form of a graph, printed: one line per node, values numbered densely in node order, nested graphs
+//! indented. [`crate::parse`] reads it back to an equal graph; nothing here changes or judges a graph.
+//!
+//! ```text
+//! graph   = "graph" "(" [param {"," param}] ")" "{" {node} "return" [result {"," result}] "}"
+//! param   = value ":" type ["state"] string                  an input; string is its name
+//! node    = [def {"," def} "="] op                           no def only where an op has no results
+//! def     = value ":" type
+//! op      = "input" ["state"] string                         an input that comes after other nodes
+//!         | "const" literal                                  the dtype is that of the def
+//!         | "extent" dim | "iota" dim
+//!         | name [value {"," value}] {attribute} ["{" graph "}"]
+//! attribute = "dtype=" dtype                                 cast
+//!         | "shape=" dims                                    broadcast, reshape
+//!         | "axes=" "[" number {"," number} "]"              permute, sum, amax, amin
+//!         | "axis=" number                                   slice, concat
+//!         | "start=" dim | "len=" dim                        slice
+//!         | "carries=" number | "xs=" number | "length=" dim | "reverse"      scan, which has a graph, as fusion has
+//! result  = value ["->" value]                               stored into that state input, else returned
+//! type    = dtype dims                                       bool, i64, f32, f64
+//! dims    = "[" [dim {"," dim}] "]"
+//! dim     = ["-"] product {("+" | "-") product}              product = factor {"*" factor}, factor = number | "s" number
+//! literal = "true" | "false" | ["-"] number | ["-"] "inf" | "nan" "(" bits ")"       bits as 0x…
+//! value   = "%" number
+//! ```
+//! Floats are the shortest decimals that read back to the same bits. `#` begins a comment that ends with the line.
+
+use crate::{Graph, InputKind, NodeId, Op, Scalar, Shape, Type, Value};
+use std::fmt::{self, Write};
+
+/// Parameters stay on one line up to this many characters.
+const PARAMS_WIDTH: usize = 100;
+
+/// The graph as text; [`crate::parse`] is its inverse.
+pub fn print(graph: &Graph) -> String {
+    let mut out = String::new();
+    graph_text(&mut out, graph, 0);
+    out.push('\n');
+    out
+}
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&print(self))
+    }
+}
+
+/// One node as the text form shows it, bodies left out: for messages and drawings.
+pub fn node_text(graph: &Graph, id: NodeId) -> String {
+    node_text_with(graph, &Names::of(graph), id)
+}
+
+/// [`node_text`] with the names at hand, for many nodes of one graph.
+pub(crate) fn node_text_with(graph: &Graph, names: &Names, id: NodeId) -> String {
+    let mut out = String::new();
+    node_line(&mut out, graph, names, id);
+    match &graph.node(id).op {
+        Op::Input => {
+            let name = graph.inputs().iter().find(|i| i.node == id).map_or("", |i| &i.name);
+            let _ = write!(out, " {name:?}");
+        }
+        Op::Scan(_) | Op::Fusion(_) => out.push_str(" { … }"),
+        _ => {}
+    }
+    out
+}
+
+/// The printed number of every value.
+pub(crate) struct Names {
+    first: Vec<usize>,
+}
+
+impl Names {
+    pub(crate) fn of(graph: &Graph) -> Names {
+        let mut next = 0;
+        let first = graph
+            .nodes()
+            .map(|id| {
+                let first = next;
+                next += graph.node(id).types.len();
+                first
+            })
+            .collect();
+        Names { first }
+    }
+
+    /// `%7`; a node that does not exist prints as `%?`.
+    pub(crate) fn name(&self, v: Value) -> String {
+        self.first.get(v.node.0 as usize).map_or("%?".to_string(), |n| format!("%{}", n + v.port as usize))
+    }
+}
+
+fn indent(out: &mut String, depth: usize) {
+    out.extend(std::iter::repeat_n("  ", depth));
+}
+
+/// Writes into a string, which cannot fail.
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => { let _ = write!($out, $($arg)*); };
+}
+
+fn graph_text(out: &mut String, g: &Graph, depth: usize) {
+    let names = Names::of(g);
+    // Inputs that come before all else stand in the header; later ones are lines, so that node order survives.
+    let leading = g.nodes().take_while(|id| g.node(*id).op == Op::Input).count();
+    let params: Vec<String> = (g.inputs().iter().take(leading))
+        .map(|i| {
+            let v = Value { node: i.node, port: 0 };
+            format!("{}: {} {}", names.name(v), g.ty(v), input_text(i.kind, &i.name))
+        })
+        .collect();
+    put!(out, "graph(");
+    if params.iter().map(|p| p.len() + 2).sum::<usize>() <= PARAMS_WIDTH {
+        out.push_str(&params.join(", "));
+    } else {
+        for (i, p) in params.iter().enumerate() {
+            out.push('\n');
+            indent(out, depth + 2);
+            put!(out, "{p}{}", if i + 1 < params.len() { "," } else { "" });
+        }
+    }
+    out.push_str(") {\n");
+    for id in g.nodes().skip(leading) {
+        indent(out, depth + 1);
+        node_line(out, g, &names, id);
+        let body = match &g.node(id).op {
+            Op::Input => {
+                let input = g.inputs().iter().find(|i| i.node == id);
+                put!(out, " {}", input.map_or(String::new(), |i| input_text(i.kind, &i.name)));
+                None
+            }
+            Op::Scan(s) => Some(&s.body),
+            Op::Fusion(b) => Some(&**b),
+            _ => None,
+        };
+        if let Some(body) = body {
+            out.push_str(" {\n");
+            indent(out, depth + 2);
+            graph_text(out, body, depth + 2);
+            out.push('\n');
+            indent(out, depth + 1);
+            out.push('}');
+        }
+        out.push('\n');
+    }
+    indent(out, depth + 1);
+    put!(out, "return");
+    for (i, o) in g.outputs().iter().enumerate() {
+        put!(out, "{} {}", if i > 0 { "," } else { "" }, names.name(o.value));
+        if let Some(update) = o.update {
+            let target = g.inputs().get(update).map(|i| Value { node: i.node, port: 0 });
+            put!(out, " -> {}", target.map_or("%?".to_string(), |v| names.name(v)));
+        }
+    }
+    out.push('\n');
+    indent(out, depth);
+    out.push('}');
+}
+
+fn input_text(kind: InputKind, name: &str) -> String {
+    match kind {
+        InputKind::Arg => format!("{name:?}"),
+        InputKind::State => format!("state {name:?}"),
+    }
+}
+
+/// Results, mnemonic, operands and attributes, without the body.
+fn node_line(out: &mut String, g: &Graph, names: &Names, id: NodeId) {
+    let node = g.node(id);
+    for (port, ty) in node.types.iter().enumerate() {
+        let v = Value { node: id, port: port as u32 };
+        put!(out, "{}{}: {ty}", if port > 0 { ", " } else { "" }, names.name(v));
+    }
+    put!(out, "{}{}", if node.types.is_empty() { "" } else { " = " }, node.op.name());
+    for (i, v) in g.operands(id).iter().enumerate() {
+        put!(out, "{} {}", if i > 0 { "," } else { "" }, names.name(*v));
+    }
+    match &node.op {
+        Op::Input | Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select => {}
+        Op::Matmul | Op::AddMatmul | Op::Fusion(_) => {}
+        Op::Const(s) => {
+            put!(out, " {}", literal(*s));
+        }
+        Op::Extent(d) | Op::Iota(d) => {
+            put!(out, " {d}");
+        }
+        Op::Cast(t) => {
+            put!(out, " dtype={t}");
+        }
+        Op::Broadcast(s) | Op::Reshape(s) => {
+            put!(out, " shape={}", dims(s));
+        }
+        Op::Permute(axes) | Op::Reduce { axes, .. } => {
+            put!(out, " axes={:?}", axes.as_slice());
+        }
+        Op::Slice { axis, start, len } => {
+            put!(out, " axis={axis} start={start} len={len}");
+        }
+        Op::Concat { axis } => {
+            put!(out, " axis={axis}");
+        }
+        Op::Scan(s) => {
+            put!(out, " carries={} xs={} length={}", s.carries, s.xs, s.length);
+            if s.reverse {
+                out.push_str(" reverse");
+            }
+        }
+    }
+}
+
+/// The constant so that it reads back to the same bits.
+pub(crate) fn literal(s: Scalar) -> String {
+    match s {
+        Scalar::Bool(b) => b.to_string(),
+        Scalar::I64(i) => i.to_string(),
+        Scalar::F32(x) if x.is_nan() => format!("nan({:#x})", x.to_bits()),
+        Scalar::F32(x) => format!("{x:?}"),
+        Scalar::F64(x) if x.is_nan() => format!("nan({:#x})", x.to_bits()),
+        Scalar::F64(x) => format!("{x:?}"),
+    }
+}
+
+fn dims(shape: &Shape) -> String {
+    // The shape of a type prints behind its dtype's name.
+    let text = Type { dtype: crate::DType::F32, shape: shape.clone() }.to_string();
+    text["f32".len()..].to_string()
+}

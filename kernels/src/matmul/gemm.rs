@@ -1,0 +1,416 @@
+//! Large matrix products: operands packed into panels, blocks that fit the caches, rows shared among threads.
+//! Never decides a value: blocking and threads only change when a chain is worked on.
+
+use super::tile::{Finish, direct, tile};
+use super::{Matrix, Scalar};
+use crate::simd::{Isa, Lanes};
+use crate::threads::num_threads;
+use crate::transpose::plane_body;
+use std::cell::Cell;
+
+/// Steps of the chain per block: a packed panel of `b` of this height stays in the first-level cache.
+const KC: usize = 256;
+/// Rows of `a` per block: a packed block of `a` stays in the second-level cache.
+const MC: usize = 240;
+/// Columns of `b` per block.
+const NC: usize = 4096;
+/// Multiply-adds below which threads cost more than they bring.
+const PARALLEL: usize = 160 * 160 * 160;
+
+#[derive(Copy, Clone)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+thread_local! {
+    static SCRATCH: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+}
+
+/// Scratch memory, kept by the thread from one product to the next. A nested use gets memory of its own, so that a
+/// thread that steals work while it waits is safe.
+struct Scratch(Vec<Line>);
+
+impl Scratch {
+    /// At least `len` elements, zero or left over from before.
+    fn of<T: Scalar>(len: usize) -> Scratch {
+        let lines = (len * size_of::<T>()).div_ceil(64);
+        let mut memory = SCRATCH.with(Cell::take);
+        if memory.len() < lines {
+            memory.resize(lines, Line([0; 64]));
+        }
+        Scratch(memory)
+    }
+
+    fn as_mut_ptr<T: Scalar>(&mut self) -> *mut T {
+        self.0.as_mut_ptr().cast()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        SCRATCH.with(|scratch| scratch.set(std::mem::take(&mut self.0)));
+    }
+}
+
+/// A raw pointer that threads may share because they touch different elements behind it.
+#[derive(Copy, Clone)]
+struct Shared<P>(P);
+// SAFETY: each user states why the elements touched are different or only read.
+unsafe impl<P> Send for Shared<P> {}
+// SAFETY: as above.
+unsafe impl<P> Sync for Shared<P> {}
+impl<P: Copy> Shared<P> {
+    fn get(&self) -> P {
+        self.0
+    }
+}
+
+/// Copies `[k, n]` of `b` into row-major scratch (`n` dense).
+///
+/// # Safety
+/// All indices readable from `b`; rows of `n` elements, `to_rs` apart, writable at `to`.
+#[inline(always)]
+unsafe fn densify<S: Isa, T: Scalar>(k: usize, n: usize, b: Matrix<T>, to: *mut T, to_rs: usize) {
+    // SAFETY: as for the caller.
+    unsafe {
+        if b.rs == 1 {
+            return plane_body::<S, T>(k, n, b.at, b.cs, to, to_rs as isize);
+        }
+        for p in 0..k {
+            for j in 0..n {
+                *to.add(p * to_rs + j) = *b.at.offset(p as isize * b.rs + j as isize * b.cs);
+            }
+        }
+    }
+}
+
+/// A small product whose `b` has no dense rows: `b` is copied into some first.
+///
+/// # Safety
+/// As for [`super::matmul_body`].
+#[inline(always)]
+pub(super) unsafe fn small_transposed<S: Isa, T: Scalar>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    c: *mut T,
+    c_rs: isize,
+    add: bool,
+) {
+    let mut scratch = Scratch::of::<T>(k * n);
+    let dense = scratch.as_mut_ptr::<T>();
+    // SAFETY: as for the caller; the scratch has `k * n` elements.
+    unsafe {
+        densify::<S, T>(k, n, b, dense, n);
+        direct::<S, T>(m, n, k, a, dense, n as isize, c, c_rs, add);
+    }
+}
+
+/// Rows of a register tile.
+const fn tile_rows<S: Isa>() -> usize {
+    if S::REGISTERS >= 32 { 12 } else { 6 }
+}
+
+/// # Safety
+/// As for [`super::matmul_body`].
+#[inline(always)]
+pub(super) unsafe fn blocked<S: Isa, T: Scalar>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    c: *mut T,
+    c_rs: isize,
+    add: bool,
+) {
+    // SAFETY: as for the caller. Accumulating over several blocks of K, the chain needs memory of its own before the
+    // one addition.
+    unsafe {
+        if add && k > KC {
+            let mut chain = vec![T::ZERO; m * n];
+            blocked_store::<S, T>(m, n, k, a, b, chain.as_mut_ptr(), n as isize, Finish::Store);
+            for i in 0..m {
+                for j in 0..n {
+                    let at = c.offset(i as isize * c_rs).add(j);
+                    *at = (*at).sum(chain[i * n + j]);
+                }
+            }
+        } else {
+            blocked_store::<S, T>(m, n, k, a, b, c, c_rs, if add { Finish::Add } else { Finish::Store });
+        }
+    }
+}
+
+/// # Safety
+/// As for [`super::matmul_body`]; `first` is not `Add` where `k > KC`.
+#[inline(always)]
+unsafe fn blocked_store<S: Isa, T: Scalar>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    c: *mut T,
+    c_rs: isize,
+    first: Finish,
+) {
+    let (mr, nr) = (tile_rows::<S>(), 2 * <T::Vec<S> as Lanes<T>>::N);
+    let threads = if m * n * k < PARALLEL { 1 } else { num_threads().min(m.div_ceil(mr)) };
+    let nc = NC.min(n.next_multiple_of(nr));
+    let mut scratch = Scratch::of::<T>(nc * KC.min(k));
+    let packed = scratch.as_mut_ptr::<T>();
+    {
+        for j in (0..n).step_by(nc) {
+            let columns = nc.min(n - j);
+            for p in (0..k).step_by(KC) {
+                let depth = KC.min(k - p);
+                let finish = if p == 0 { first } else { Finish::Continue };
+                // SAFETY: the blocks are inside the matrices. Threads read the packed block after it was written, and
+                // each writes rows of `c` that no other touches.
+                unsafe {
+                    let b = Matrix { at: b.at.offset(p as isize * b.rs + j as isize * b.cs), ..b };
+                    pack_b::<S, T>(depth, columns, nr, b, packed);
+                    let a = Matrix { at: a.at.offset(p as isize * a.cs), ..a };
+                    let c = c.add(j);
+                    if threads == 1 {
+                        row_blocks::<S, T>(m, columns, depth, a, packed, c, c_rs, finish);
+                        continue;
+                    }
+                    let share = m.div_ceil(threads).next_multiple_of(mr);
+                    let pointers = Shared((a.at, packed.cast_const(), c));
+                    let (rs, cs) = (a.rs, a.cs);
+                    rayon::scope(move |scope| {
+                        for from in (0..m).step_by(share) {
+                            let m = share.min(m - from);
+                            scope.spawn(move |_| {
+                                let (a, packed, c) = pointers.get();
+                                let a = Matrix { at: a.offset(from as isize * rs), rs, cs };
+                                let c = c.offset(from as isize * c_rs);
+                                in_thread::<S, T>(m, columns, depth, a, packed, c, c_rs, finish);
+                            });
+                        }
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// [`row_blocks`] compiled for its level once more: a spawned closure does not inherit the caller's features.
+///
+/// # Safety
+/// As for [`row_blocks`].
+unsafe fn in_thread<S: Isa, T: Scalar>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Matrix<T>,
+    packed: *const T,
+    c: *mut T,
+    c_rs: isize,
+    finish: Finish,
+) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn avx2<S: Isa, T: Scalar>(
+        m: usize,
+        n: usize,
+        k: usize,
+        a: Matrix<T>,
+        packed: *const T,
+        c: *mut T,
+        c_rs: isize,
+        finish: Finish,
+    ) {
+        // SAFETY: as for the caller.
+        unsafe { row_blocks::<S, T>(m, n, k, a, packed, c, c_rs, finish) }
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+    unsafe fn avx512<S: Isa, T: Scalar>(
+        m: usize,
+        n: usize,
+        k: usize,
+        a: Matrix<T>,
+        packed: *const T,
+        c: *mut T,
+        c_rs: isize,
+        finish: Finish,
+    ) {
+        // SAFETY: as for the caller.
+        unsafe { row_blocks::<S, T>(m, n, k, a, packed, c, c_rs, finish) }
+    }
+    // SAFETY: `S` was chosen because the CPU has its level; the rest as for the caller.
+    unsafe {
+        match S::LEVEL {
+            #[cfg(target_arch = "x86_64")]
+            crate::simd::Level::Avx512 => avx512::<S, T>(m, n, k, a, packed, c, c_rs, finish),
+            #[cfg(target_arch = "x86_64")]
+            crate::simd::Level::Avx2 => avx2::<S, T>(m, n, k, a, packed, c, c_rs, finish),
+            _ => row_blocks::<S, T>(m, n, k, a, packed, c, c_rs, finish),
+        }
+    }
+}
+
+/// Packs `[k, n]` of `b` into panels of `nr` columns, row after row, zeros beyond the last column.
+///
+/// # Safety
+/// All indices readable from `b`; `k * n.next_multiple_of(nr)` elements writable at `to`.
+#[inline(always)]
+unsafe fn pack_b<S: Isa, T: Scalar>(k: usize, n: usize, nr: usize, b: Matrix<T>, mut to: *mut T) {
+    for j in (0..n).step_by(nr) {
+        let w = nr.min(n - j);
+        // SAFETY: `j + w <= n`; each panel has `k * nr` elements.
+        unsafe {
+            let from = Matrix { at: b.at.offset(j as isize * b.cs), ..b };
+            if b.cs == 1 {
+                for p in 0..k {
+                    std::ptr::copy_nonoverlapping(from.at.offset(p as isize * b.rs), to.add(p * nr), w);
+                }
+            } else {
+                densify::<S, T>(k, w, from, to, nr);
+            }
+            if w < nr {
+                for p in 0..k {
+                    for l in w..nr {
+                        *to.add(p * nr + l) = T::ZERO;
+                    }
+                }
+            }
+            to = to.add(k * nr);
+        }
+    }
+}
+
+/// Packs `[m, k]` of `a` into panels of `mr` rows, column after column, zeros beyond the last row.
+///
+/// # Safety
+/// All indices readable from `a`; `m.next_multiple_of(mr) * k` elements writable at `to`.
+#[inline(always)]
+unsafe fn pack_a<S: Isa, T: Scalar>(m: usize, k: usize, mr: usize, a: Matrix<T>, mut to: *mut T) {
+    for i in (0..m).step_by(mr) {
+        let h = mr.min(m - i);
+        // SAFETY: `i + h <= m`; each panel has `mr * k` elements. A panel is a transposed panel of `b`.
+        unsafe {
+            let from = Matrix { at: a.at.offset(i as isize * a.rs), rs: a.cs, cs: a.rs };
+            if a.rs == 1 {
+                for p in 0..k {
+                    std::ptr::copy_nonoverlapping(from.at.offset(p as isize * a.cs), to.add(p * mr), h);
+                }
+            } else {
+                densify::<S, T>(k, h, from, to, mr);
+            }
+            if h < mr {
+                for p in 0..k {
+                    for l in h..mr {
+                        *to.add(p * mr + l) = T::ZERO;
+                    }
+                }
+            }
+            to = to.add(k * mr);
+        }
+    }
+}
+
+/// `m` rows of `c` for one packed block of `b`.
+///
+/// # Safety
+/// As for [`super::matmul_body`]; `packed` is [`pack_b`]'s.
+#[inline(always)]
+unsafe fn row_blocks<S: Isa, T: Scalar>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Matrix<T>,
+    packed: *const T,
+    c: *mut T,
+    c_rs: isize,
+    finish: Finish,
+) {
+    let mr = tile_rows::<S>();
+    let mut scratch = Scratch::of::<T>(MC.min(m).next_multiple_of(mr) * k);
+    let block = scratch.as_mut_ptr::<T>();
+    {
+        for i in (0..m).step_by(MC) {
+            let rows = MC.min(m - i);
+            // SAFETY: rows from `i` on are inside `m`.
+            unsafe {
+                let a = Matrix { at: a.at.offset(i as isize * a.rs), ..a };
+                pack_a::<S, T>(rows, k, mr, a, block);
+                let c = c.offset(i as isize * c_rs);
+                if S::REGISTERS >= 32 {
+                    tiles::<S, T, 12>(rows, n, k, block, packed, c, c_rs, finish);
+                } else {
+                    tiles::<S, T, 6>(rows, n, k, block, packed, c, c_rs, finish);
+                }
+            }
+        }
+    }
+}
+
+/// Asks for the rows of `c` that the next tile begins with, which would otherwise wait for memory.
+#[inline(always)]
+fn prefetch_below<T: Scalar, const MR: usize>(c: *const T, c_rs: isize, rows: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for r in MR..(2 * MR).min(rows) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let at = c.wrapping_offset(r as isize * c_rs).cast::<i8>();
+        // SAFETY: a hint, which faults for no address.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(at);
+            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(64));
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (c, c_rs, rows);
+}
+
+/// All register tiles of one packed block of `a` with one of `b`.
+///
+/// # Safety
+/// As for [`row_blocks`].
+#[inline(always)]
+unsafe fn tiles<S: Isa, T: Scalar, const MR: usize>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: *const T,
+    b: *const T,
+    c: *mut T,
+    c_rs: isize,
+    finish: Finish,
+) {
+    // A tile never exceeds 12 rows of 2 * 16 columns.
+    const EDGE: usize = 12 * 32;
+    let nr = 2 * <T::Vec<S> as Lanes<T>>::N;
+    for j in (0..n).step_by(nr) {
+        let w = nr.min(n - j);
+        for i in (0..m).step_by(MR) {
+            let h = MR.min(m - i);
+            // SAFETY: panels are whole by packing; at the edges the tile works on a copy of the part of `c` there is.
+            unsafe {
+                let a = Matrix { at: a.add(i * k), rs: 1, cs: MR as isize };
+                let b = b.add(j * k);
+                let c = c.offset(i as isize * c_rs).add(j);
+                prefetch_below::<T, MR>(c, c_rs, m - i);
+                if h == MR && w == nr {
+                    tile::<T::Vec<S>, T, MR, 2, false, true>(k, a, b, nr as isize, c, c_rs, 0, finish);
+                    continue;
+                }
+                let mut edge = [T::ZERO; EDGE];
+                if finish != Finish::Store {
+                    for r in 0..h {
+                        std::ptr::copy_nonoverlapping(c.offset(r as isize * c_rs), edge.as_mut_ptr().add(r * nr), w);
+                    }
+                }
+                let e = edge.as_mut_ptr();
+                tile::<T::Vec<S>, T, MR, 2, false, true>(k, a, b, nr as isize, e, nr as isize, 0, finish);
+                for r in 0..h {
+                    std::ptr::copy_nonoverlapping(e.add(r * nr), c.offset(r as isize * c_rs), w);
+                }
+            }
+        }
+    }
+}

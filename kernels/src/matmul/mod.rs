@@ -1,0 +1,290 @@
+//! Matrix products. The value of every element is defined here; how it is reached never changes it.
+//!
+//! `c[m, n]` is one chain of fused multiply-adds over ascending `k`, beginning at +0.0:
+//! `acc = fma(a[m, k], b[k, n], acc)`. There is one accumulator for an element, so the result depends neither on
+//! layouts, nor on M and N, nor on blocking, nor on threads. `K = 0` gives 0. Accumulating, `c = c_old + chain`: one
+//! addition at the end. `f32` and `f64`; `i64` wraps, where every order gives the same.
+//!
+//! Small products run straight on the operands ([`tile`]); large ones are packed and blocked ([`gemm`]), where a chain
+//! that spans blocks of K goes on from the partial result in `c`.
+
+pub(crate) mod gemm;
+pub(crate) mod tile;
+
+use super::simd::{Arith, Isa, Lanes};
+use super::table::table;
+use super::view::{Element, View};
+use smallvec::SmallVec;
+
+/// A type that matrices can be multiplied in.
+pub(crate) trait Scalar: Arith + Element {
+    /// Its lanes at a level.
+    type Vec<S: Isa>: Lanes<Self>;
+}
+
+impl Scalar for f32 {
+    type Vec<S: Isa> = S::F32;
+}
+impl Scalar for f64 {
+    type Vec<S: Isa> = S::F64;
+}
+
+/// The address of an element and the distances to its neighbours below and to the right.
+#[derive(Copy, Clone)]
+pub(crate) struct Matrix<T> {
+    pub at: *const T,
+    pub rs: isize,
+    pub cs: isize,
+}
+
+impl<T> Matrix<T> {
+    #[inline(always)]
+    pub(crate) fn transposed(self) -> Self {
+        Matrix { at: self.at, rs: self.cs, cs: self.rs }
+    }
+}
+
+/// Products up to this many multiply-adds are not worth packing, as are those with so few rows or columns that packing
+/// would cost more than it saves.
+const SMALL: usize = 48 * 48 * 48;
+
+/// `c[m, n] (+)= a[m, k] b[k, n]`; `c`'s rows are `c_rs` apart and its columns 1.
+///
+/// # Safety
+/// All indices are readable from `a` and `b` and writable to `c`, which overlaps neither.
+#[inline(always)]
+pub(crate) unsafe fn matmul_body<S: Isa, T: Scalar>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: *const T,
+    a_rs: isize,
+    a_cs: isize,
+    b: *const T,
+    b_rs: isize,
+    b_cs: isize,
+    c: *mut T,
+    c_rs: isize,
+    accumulate: u32,
+) {
+    let a = Matrix { at: a, rs: a_rs, cs: a_cs };
+    let b = Matrix { at: b, rs: b_rs, cs: b_cs };
+    let add = accumulate != 0;
+    // SAFETY: as for the caller; the transposed problem writes the same elements, as `n == 1` and `c_rs == 1`.
+    unsafe {
+        if m == 0 || n == 0 {
+            return;
+        }
+        if m == 1 && b_cs == 1 {
+            return tile::row::<S, T>(n, k, a.at, a.cs, b.at, b.rs, c, add);
+        }
+        if n == 1 && m > 1 && c_rs == 1 {
+            return oriented::<S, T>(1, m, k, b.transposed(), a.transposed(), c, m as isize, add);
+        }
+        oriented::<S, T>(m, n, k, a, b, c, c_rs, add)
+    }
+}
+
+/// # Safety
+/// As for [`matmul_body`].
+#[inline(always)]
+unsafe fn oriented<S: Isa, T: Scalar>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    c: *mut T,
+    c_rs: isize,
+    add: bool,
+) {
+    // SAFETY: as for the caller.
+    unsafe {
+        if k <= 1 && (b.cs == 1 || k == 0) && add {
+            if k == 1 {
+                tile::rank1_add::<S, T>(m, n, a.at, a.rs, b.at, c, c_rs);
+            } else {
+                for i in 0..m as isize {
+                    for j in 0..n {
+                        let at = c.offset(i * c_rs).add(j);
+                        *at = (*at).sum(T::ZERO);
+                    }
+                }
+            }
+        } else if m * n * k <= SMALL || (m < 16 && b.cs == 1) || n <= <T::Vec<S> as Lanes<T>>::N || !S::TILES {
+            if b.cs == 1 {
+                tile::direct::<S, T>(m, n, k, a, b.at, b.rs, c, c_rs, add);
+            } else {
+                gemm::small_transposed::<S, T>(m, n, k, a, b, c, c_rs, add);
+            }
+        } else {
+            gemm::blocked::<S, T>(m, n, k, a, b, c, c_rs, add);
+        }
+    }
+}
+
+/// `c[j] = sum over k of x[k] b[k, j]`: [`matmul_body`] for one dense row and `b_cs == 1`, without its branches.
+///
+/// # Safety
+/// As for [`matmul_body`].
+#[inline(always)]
+pub(crate) unsafe fn matvec_body<S: Isa, T: Scalar>(
+    n: usize,
+    k: usize,
+    x: *const T,
+    b: *const T,
+    b_rs: isize,
+    c: *mut T,
+) {
+    // SAFETY: as for the caller.
+    unsafe { tile::row::<S, T>(n, k, x, 1, b, b_rs, c, false) }
+}
+
+/// `c[i, j] += round(a[i] b[j])`: [`matmul_body`] for `k == 1`, dense operands, accumulating, without its branches.
+///
+/// # Safety
+/// As for [`matmul_body`].
+#[inline(always)]
+pub(crate) unsafe fn rank1_acc_body<S: Isa, T: Scalar>(
+    m: usize,
+    n: usize,
+    a: *const T,
+    b: *const T,
+    c: *mut T,
+    c_rs: isize,
+) {
+    // SAFETY: as for the caller.
+    unsafe { tile::rank1_add::<S, T>(m, n, a, 1, b, c, c_rs) }
+}
+
+/// [`matmul_body`] for `i64`, where wrapping makes any order the same: rows of `b` added to rows of `c`.
+///
+/// # Safety
+/// As for [`matmul_body`].
+#[inline(always)]
+pub(crate) unsafe fn matmul_i64_body<S: Isa>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: *const i64,
+    a_rs: isize,
+    a_cs: isize,
+    b: *const i64,
+    b_rs: isize,
+    b_cs: isize,
+    c: *mut i64,
+    c_rs: isize,
+    accumulate: u32,
+) {
+    for i in 0..m as isize {
+        // SAFETY: `i < m`, `p < k` and `j < n`; a row of `c` overlaps nothing.
+        unsafe {
+            let row = std::slice::from_raw_parts_mut(c.offset(i * c_rs), n);
+            if accumulate == 0 {
+                row.fill(0);
+            }
+            for p in 0..k as isize {
+                let x = *a.offset(i * a_rs + p * a_cs);
+                let from = b.offset(p * b_rs);
+                if b_cs == 1 {
+                    for (c, b) in row.iter_mut().zip(std::slice::from_raw_parts(from, n)) {
+                        *c = c.wrapping_add(x.wrapping_mul(*b));
+                    }
+                } else {
+                    for (j, c) in row.iter_mut().enumerate() {
+                        *c = c.wrapping_add(x.wrapping_mul(*from.offset(j as isize * b_cs)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// [`super::Table::matmul_f32`] for an element type.
+type MatmulFn<T> =
+    unsafe extern "C" fn(usize, usize, usize, *const T, isize, isize, *const T, isize, isize, *mut T, isize, u32);
+
+/// The matrix product of each element type.
+pub trait MatmulOps: Copy + Sized {
+    /// The product, if the type has one.
+    fn product() -> Option<MatmulFn<Self>>;
+}
+macro_rules! matmul_ops {
+    ($($t:ty: $f:ident;)+) => {$( impl MatmulOps for $t {
+        #[inline]
+        fn product() -> Option<MatmulFn<$t>> { Some(table().$f) }
+    } )+};
+}
+matmul_ops! {
+    f32: matmul_f32;
+    f64: matmul_f64;
+    i64: matmul_i64;
+}
+impl MatmulOps for bool {
+    fn product() -> Option<MatmulFn<bool>> {
+        None
+    }
+}
+
+/// `out[.., m, n] = sum over k of a[.., m, k] b[.., k, n]`, `out` contiguous; batch dimensions are equal in both
+/// operands (broadcast ones with stride 0).
+///
+/// # Panics
+/// A bug of the caller: shapes that do not fit, `bool` operands.
+pub fn matmul<T: Element>(a: View<T>, b: View<T>, out: &mut [T]) {
+    let Some(run) = T::product() else {
+        panic!("bug in allotrope: kernel matmul is not defined for {}", std::any::type_name::<T>());
+    };
+    let ((batch, &[m, k]), (batch_b, &[k2, n])) =
+        match (a.shape().split_last_chunk::<2>(), b.shape().split_last_chunk::<2>()) {
+            (Some(a), Some(b)) => (a, b),
+            _ => panic!("bug in allotrope: matmul of {:?} and {:?}", a.shape(), b.shape()),
+        };
+    let batches: usize = batch.iter().product();
+    if batch != batch_b || k != k2 || out.len() != batches * m * n {
+        panic!("bug in allotrope: matmul of {:?} and {:?} into {} elements", a.shape(), b.shape(), out.len());
+    }
+    if out.is_empty() {
+        return;
+    }
+    let (a_batch, &[a_rs, a_cs]) = a.strides().split_last_chunk::<2>().expect("as long as the shape");
+    let (b_batch, &[b_rs, b_cs]) = b.strides().split_last_chunk::<2>().expect("as long as the shape");
+    let (left, right, to) = (a.as_ptr(), b.as_ptr(), out.as_mut_ptr());
+    let step = m * n;
+    if batches == 1 {
+        // SAFETY: the views were checked, `out` has m * n elements and, being `&mut`, overlaps nothing.
+        return unsafe { run(m, n, k, left, a_rs, a_cs, right, b_rs, b_cs, to, n as isize, 0) };
+    }
+    // Rows of a batch that shares one `b` are rows of one larger product.
+    let shared = batch.iter().zip(b_batch).all(|(&d, &s)| d == 1 || s == 0);
+    let mut below = a_rs.wrapping_mul(m as isize);
+    let stacked = batch.iter().zip(a_batch).rev().all(|(&d, &s)| {
+        let fits = d == 1 || s == below;
+        below = below.wrapping_mul(d as isize);
+        fits
+    });
+    if shared && stacked {
+        // SAFETY: as above; row `i` of the larger product is row `i % m` of batch `i / m`.
+        return unsafe { run(batches * m, n, k, left, a_rs, a_cs, right, b_rs, b_cs, to, n as isize, 0) };
+    }
+    let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, batch.len());
+    let (mut i, mut j) = (0isize, 0isize);
+    for done in 0..batches {
+        // SAFETY: as above, for the batch at `index`.
+        unsafe {
+            let (x, y, z) = (left.offset(i), right.offset(j), to.add(done * step));
+            run(m, n, k, x, a_rs, a_cs, y, b_rs, b_cs, z, n as isize, 0);
+        }
+        for d in (0..batch.len()).rev() {
+            index[d] += 1;
+            i += a_batch[d];
+            j += b_batch[d];
+            if index[d] < batch[d] {
+                break;
+            }
+            index[d] = 0;
+            i -= a_batch[d] * batch[d] as isize;
+            j -= b_batch[d] * batch[d] as isize;
+        }
+    }
+}

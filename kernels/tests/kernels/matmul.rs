@@ -1,0 +1,216 @@
+//! Matrix products: the chain of fused multiply-adds, bit for bit, whatever the layout, size, blocking and threads.
+
+use crate::common::*;
+use allotrope_kernels::{Element, matmul, set_num_threads, table_for};
+
+trait Chain: Element + Sample + Bits {
+    fn chain(self, a: Self, b: Self) -> Self;
+    fn plus(self, b: Self) -> Self;
+}
+impl Chain for f32 {
+    fn chain(self, a: f32, b: f32) -> f32 {
+        a.mul_add(b, self)
+    }
+    fn plus(self, b: f32) -> f32 {
+        self + b
+    }
+}
+impl Chain for f64 {
+    fn chain(self, a: f64, b: f64) -> f64 {
+        a.mul_add(b, self)
+    }
+    fn plus(self, b: f64) -> f64 {
+        self + b
+    }
+}
+impl Chain for i64 {
+    fn chain(self, a: i64, b: i64) -> i64 {
+        self.wrapping_add(a.wrapping_mul(b))
+    }
+    fn plus(self, b: i64) -> i64 {
+        self.wrapping_add(b)
+    }
+}
+
+fn expected<T: Chain>(a: &Array<T>, b: &Array<T>) -> Vec<T> {
+    let r = a.shape.len();
+    let (m, k, n) = (a.shape[r - 2], a.shape[r - 1], b.shape[r - 1]);
+    let mut out = vec![];
+    for batch in indices(&a.shape[..r - 2]) {
+        for i in 0..m {
+            for j in 0..n {
+                let mut acc = T::default();
+                for p in 0..k {
+                    let (x, y) = ([&batch[..], &[i, p]].concat(), [&batch[..], &[p, j]].concat());
+                    acc = acc.chain(a.at(&x), b.at(&y));
+                }
+                out.push(acc);
+            }
+        }
+    }
+    out
+}
+
+fn check<T: Chain>(seed: u64, batch: &[usize], m: usize, k: usize, n: usize, fill: fn(&mut Lcg) -> T) {
+    let mut g = Lcg(seed);
+    let a = Array::random(&mut g, &[batch, &[m, k]].concat(), fill);
+    let b = Array::random(&mut g, &[batch, &[k, n]].concat(), fill);
+    let got = at_each_level(|| {
+        let mut out = vec![T::default(); batch.iter().product::<usize>() * m * n];
+        matmul(a.view(), b.view(), &mut out);
+        bits(&out)
+    });
+    assert!(got == bits(&expected(&a, &b)), "{batch:?} {m} {k} {n} {:?} {:?}", a.strides, b.strides);
+}
+
+fn check_sizes<T: Chain>() {
+    let sizes = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 64, 65, 100, 130];
+    let mut g = Lcg(11);
+    for seed in 0..250 {
+        let mut pick = || sizes[g.below(sizes.len())];
+        let (m, k, n) = (pick(), pick(), pick());
+        check::<T>(seed, &[], m, k, n, if seed % 4 == 0 { T::odd } else { T::plain });
+    }
+    for seed in 0..40 {
+        let mut pick = || [1, 2, 3, 5, 9][g.below(5)];
+        let batch = [pick(), pick()];
+        check::<T>(seed, &batch[..1 + seed as usize % 2], pick() * 3, pick() * 4, pick() * 7, T::plain);
+    }
+}
+
+#[test]
+fn products_are_their_chains() {
+    check_sizes::<f32>();
+    check_sizes::<f64>();
+    check_sizes::<i64>();
+}
+
+#[test]
+fn large_products_are_their_chains_for_any_number_of_threads() {
+    for threads in [1, 2, 3, 0] {
+        set_num_threads(threads);
+        check::<f32>(1, &[], 263, 517, 131, f32::plain);
+        check::<f32>(2, &[], 150, 300, 170, f32::plain);
+        check::<f64>(3, &[], 149, 301, 99, f64::plain);
+        check::<i64>(4, &[], 150, 258, 70, i64::plain);
+    }
+    check::<f32>(5, &[], 64, 30, 4200, f32::plain);
+}
+
+type Call<'a, T> = &'a dyn Fn(usize, usize, usize, *const T, isize, isize, *const T, isize, isize, *mut T, isize, u32);
+
+/// Raw calls with every combination of layouts, plain and accumulating, into rows with gaps.
+fn check_raw<T: Chain>(call: Call<T>, m: usize, n: usize, k: usize) {
+    let mut g = Lcg((m * 1000 + n * 10 + k) as u64);
+    let (a, b): (Vec<T>, Vec<T>) = (odd(&mut g, m * k), odd(&mut g, k * n));
+    let old: Vec<T> = odd(&mut g, m * (n + 3));
+    for layout in 0..8 {
+        let accumulate = layout & 4;
+        let (a_rs, a_cs) = if layout & 1 == 0 { (k, 1) } else { (1, m) };
+        let (b_rs, b_cs) = if layout & 2 == 0 { (n, 1) } else { (1, k) };
+        let mut c = old.clone();
+        let (ai, bi) = (a.as_ptr(), b.as_ptr());
+        let gap = if m > 1 && n == 1 && layout & 1 == 0 { 1 } else { n + 3 };
+        call(
+            m,
+            n,
+            k,
+            ai,
+            a_rs as isize,
+            a_cs as isize,
+            bi,
+            b_rs as isize,
+            b_cs as isize,
+            c.as_mut_ptr(),
+            gap as isize,
+            accumulate,
+        );
+        let mut want = old.clone();
+        for i in 0..m {
+            for j in 0..n {
+                let mut acc = T::default();
+                for p in 0..k {
+                    acc = acc.chain(a[i * a_rs + p * a_cs], b[p * b_rs + j * b_cs]);
+                }
+                let at = i * gap + j;
+                want[at] = if accumulate != 0 { want[at].plus(acc) } else { acc };
+            }
+        }
+        assert!(bits(&c) == bits(&want), "{m} {n} {k} layout {layout}");
+    }
+}
+
+#[test]
+fn raw_calls_accumulate_and_keep_gaps() {
+    let mut sizes = vec![(1, 32, 32), (32, 32, 1), (1, 40, 0), (5, 7, 0), (37, 1, 50), (33, 1, 1), (260, 40, 300)];
+    let mut g = Lcg(77);
+    for _ in 0..40 {
+        sizes.push((1 + g.below(20), 1 + g.below(70), g.below(40)));
+    }
+    sizes.push((70, 65, 61));
+    sizes.push((1, 300, 20));
+    for level in levels() {
+        let t = table_for(level).unwrap();
+        for &(m, n, k) in &sizes {
+            // SAFETY: `check_raw` passes matrices of these sizes.
+            check_raw::<f32>(
+                &|m, n, k, a, ar, ac, b, br, bc, c, cr, acc| unsafe {
+                    (t.matmul_f32)(m, n, k, a, ar, ac, b, br, bc, c, cr, acc)
+                },
+                m,
+                n,
+                k,
+            );
+            // SAFETY: as above.
+            check_raw::<f64>(
+                &|m, n, k, a, ar, ac, b, br, bc, c, cr, acc| unsafe {
+                    (t.matmul_f64)(m, n, k, a, ar, ac, b, br, bc, c, cr, acc)
+                },
+                m,
+                n,
+                k,
+            );
+            // SAFETY: as above.
+            check_raw::<i64>(
+                &|m, n, k, a, ar, ac, b, br, bc, c, cr, acc| unsafe {
+                    (t.matmul_i64)(m, n, k, a, ar, ac, b, br, bc, c, cr, acc)
+                },
+                m,
+                n,
+                k,
+            );
+        }
+    }
+}
+
+#[test]
+fn direct_entries_are_the_general_ones() {
+    let mut g = Lcg(5);
+    for level in levels() {
+        let t = table_for(level).unwrap();
+        for _ in 0..60 {
+            let (n, k) = (1 + g.below(150), g.below(50));
+            let (x, b): (Vec<f32>, Vec<f32>) = (odd(&mut g, k), odd(&mut g, k * n));
+            let (mut c, mut d) = (vec![9.0; n], vec![8.0; n]);
+            // SAFETY: sizes as allocated.
+            unsafe {
+                (t.matvec_f32)(n, k, x.as_ptr(), b.as_ptr(), n as isize, c.as_mut_ptr());
+                let ks = k as isize;
+                (t.matmul_f32)(1, n, k, x.as_ptr(), ks, 1, b.as_ptr(), n as isize, 1, d.as_mut_ptr(), n as isize, 0);
+            }
+            assert_eq!(bits(&c), bits(&d));
+            let (m, n) = (1 + g.below(40), 1 + g.below(70));
+            let (a, b): (Vec<f32>, Vec<f32>) = (odd(&mut g, m), odd(&mut g, n));
+            let mut c: Vec<f32> = odd(&mut g, m * n);
+            let mut d = c.clone();
+            for i in 0..m {
+                for j in 0..n {
+                    d[i * n + j] += a[i].mul_add(b[j], 0.0);
+                }
+            }
+            // SAFETY: sizes as allocated.
+            unsafe { (t.rank1_acc_f32)(m, n, a.as_ptr(), b.as_ptr(), c.as_mut_ptr(), n as isize) };
+            assert_eq!(bits(&c), bits(&d));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The walk back: from the roots, always to the youngest node that has a gradient, so each node is met once, when all
+//! gradients of its results are known. The order is part of the definition of every accumulated sum.
+
+use crate::error::Result;
+use crate::tensor::grad_fn::Edge;
+use crate::tensor::{Tensor, eval};
+use smallvec::SmallVec;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Where a walk begins, and with which gradient.
+pub(crate) struct Root {
+    pub(crate) edge: Edge,
+    pub(crate) gradient: Tensor,
+}
+
+struct Pending {
+    edge: Edge,
+    grads: SmallVec<[Option<Tensor>; 1]>,
+}
+
+/// Nodes that wait with their gradients; the youngest comes first. Leaves share number 0 and go by identity.
+#[derive(Default)]
+struct Queue(BTreeMap<(u64, usize), Pending>);
+
+impl Queue {
+    fn add(&mut self, edge: &Edge, gradient: Tensor) {
+        let pending = self
+            .0
+            .entry((edge.node().seq(), edge.id()))
+            .or_insert_with(|| Pending { edge: edge.clone(), grads: SmallVec::new() });
+        let i = edge.output as usize;
+        if pending.grads.len() <= i {
+            pending.grads.resize(i + 1, None);
+        }
+        let slot = &mut pending.grads[i];
+        *slot = Some(match slot.take() {
+            Some(sum) => &sum + &gradient,
+            None => gradient,
+        });
+    }
+}
+
+/// Walks from the roots until `visit` has seen every node that is a leaf or that it keeps.
+fn walk(roots: Vec<Root>, mut visit: impl FnMut(&Pending) -> bool) -> Result<()> {
+    let mut queue = Queue::default();
+    for root in &roots {
+        queue.add(&root.edge, root.gradient.clone());
+    }
+    drop(roots);
+    while let Some((_, pending)) = queue.0.pop_last() {
+        if visit(&pending) {
+            continue;
+        }
+        let node = pending.edge.node();
+        let grads = node.vjp(&pending.edge, &pending.grads)?;
+        for (edge, gradient) in node.edges().iter().zip(grads) {
+            if let (Some(edge), Some(gradient)) = (edge, gradient) {
+                queue.add(edge, gradient);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gradients of every leaf reached, in the order of the leaves' first appearance on the way.
+pub(crate) fn run_to_leaves(roots: Vec<Root>) -> Result<Vec<(Tensor, Tensor)>> {
+    let mut leaves = Vec::new();
+    walk(roots, |p| {
+        let Some(leaf) = p.edge.node().leaf() else { return false };
+        leaves.extend(p.grads[0].clone().map(|g| (leaf, g)));
+        true
+    })?;
+    Ok(leaves)
+}
+
+/// Gradients at the targets; the walk goes on behind a target that is no boundary, since others may lie there.
+pub(crate) fn run_to_targets(roots: Vec<Root>, targets: &[Edge]) -> Result<Vec<Option<Tensor>>> {
+    let mut places: HashMap<(usize, u32), Vec<usize>> = HashMap::new();
+    for (i, t) in targets.iter().enumerate() {
+        places.entry((t.id(), t.output)).or_default().push(i);
+    }
+    let mut found = vec![None; targets.len()];
+    walk(roots, |p| {
+        for (output, gradient) in p.grads.iter().enumerate() {
+            for &i in places.get(&(p.edge.id(), output as u32)).into_iter().flatten() {
+                found[i] = gradient.clone();
+            }
+        }
+        p.edge.node().edges().is_empty()
+    })?;
+    Ok(found)
+}
+
+/// The gradient itself where nothing else holds its elements, else a copy: a `grad` is the user's to change.
+pub(crate) fn own(gradient: Tensor) -> Result<Tensor> {
+    match gradient.strided() {
+        Some(s) if Arc::strong_count(&s.storage) > 1 || Arc::strong_count(&gradient.0) > 1 || !gradient.is_contiguous() => {
+            eval::copied(&gradient)
+        }
+        _ => Ok(gradient),
+    }
+}

@@ -1,0 +1,189 @@
+//! The arithmetic of one element or one vector, as Cranelift IR: exactly what IEEE 754 rounds exactly, and integers
+//! that wrap. Nothing here is approximated, contracted or reordered.
+
+use super::emit::{Emitter, vector_type};
+use super::program::ExprKind;
+use allotrope_ir::{BinaryOp, CompareOp, DType, UnaryOp};
+use cranelift::prelude::types::{F32, F64, I8, I32, I64};
+use cranelift::prelude::*;
+
+/// How many elements a value holds. In vectors a bool is a mask as wide as the elements beside it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Lanes {
+    One,
+    /// Of eight bytes.
+    Two,
+    /// Of four bytes.
+    Four,
+}
+
+impl Lanes {
+    /// Bytes of one element in a vector.
+    pub fn bytes(self) -> usize {
+        if self == Lanes::Four { 4 } else { 8 }
+    }
+
+    fn mask(self) -> Type {
+        match self {
+            Lanes::One => I8,
+            Lanes::Two => I64.by(2).expect("a vector type"),
+            Lanes::Four => I32.by(4).expect("a vector type"),
+        }
+    }
+}
+
+/// Whether [`Emitter::apply`] knows the operation on vectors.
+pub fn has_vectors(kind: &ExprKind, from: DType, to: DType) -> bool {
+    match kind {
+        ExprKind::Unary(UnaryOp::Abs, _) => to != DType::I64,
+        ExprKind::Cast(_) => from == to || from == DType::Bool || (to == DType::Bool && from.is_float()),
+        ExprKind::Reduce(..) | ExprKind::Leaf(_) => false,
+        _ => true,
+    }
+}
+
+impl Emitter<'_> {
+    /// A value in every lane.
+    pub fn splat(&mut self, v: Value, dtype: DType, lanes: Lanes) -> Value {
+        if dtype != DType::Bool {
+            return self.b.ins().splat(vector_type(dtype), v);
+        }
+        let lane = if lanes == Lanes::Four { I32 } else { I64 };
+        let v = self.b.ins().uextend(lane, v);
+        let v = self.b.ins().ineg(v);
+        self.b.ins().splat(lanes.mask(), v)
+    }
+
+    /// One operation; its operands are of dtype `from` (a select's second and third of `to`), its result of `to`.
+    pub fn apply(&mut self, kind: &ExprKind, args: &[Value], from: DType, to: DType, lanes: Lanes) -> Value {
+        match kind {
+            ExprKind::Unary(op, _) => self.unary(*op, args[0], to, lanes),
+            ExprKind::Binary(op, ..) => self.binary(*op, args[0], args[1], to, lanes),
+            ExprKind::Compare(op, ..) => self.compare(*op, args[0], args[1], from, lanes),
+            ExprKind::Select(..) => self.choose(args[0], args[1], args[2], to, lanes),
+            ExprKind::Cast(_) => self.cast(args[0], from, to, lanes),
+            ExprKind::Leaf(_) | ExprKind::Reduce(..) => unreachable!("not arithmetic"),
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, x: Value, dtype: DType, lanes: Lanes) -> Value {
+        let float = dtype.is_float();
+        match op {
+            UnaryOp::Neg if float => self.b.ins().fneg(x),
+            UnaryOp::Neg => self.b.ins().ineg(x),
+            UnaryOp::Abs if float => self.b.ins().fabs(x),
+            UnaryOp::Abs => self.b.ins().iabs(x),
+            UnaryOp::Sqrt => self.b.ins().sqrt(x),
+            UnaryOp::Not if lanes == Lanes::One => self.b.ins().bxor_imm_u(x, 1),
+            UnaryOp::Not => self.b.ins().bnot(x),
+            UnaryOp::Exp | UnaryOp::Log | UnaryOp::Sin | UnaryOp::Cos | UnaryOp::Tanh => {
+                unreachable!("{} is called, never generated", op.name())
+            }
+        }
+    }
+
+    fn binary(&mut self, op: BinaryOp, a: Value, b: Value, dtype: DType, lanes: Lanes) -> Value {
+        let float = dtype.is_float();
+        match op {
+            BinaryOp::Add if float => self.b.ins().fadd(a, b),
+            BinaryOp::Sub if float => self.b.ins().fsub(a, b),
+            BinaryOp::Mul if float => self.b.ins().fmul(a, b),
+            BinaryOp::Div => self.b.ins().fdiv(a, b),
+            BinaryOp::Add => self.b.ins().iadd(a, b),
+            BinaryOp::Sub => self.b.ins().isub(a, b),
+            BinaryOp::Mul => self.b.ins().imul(a, b),
+            BinaryOp::Maximum | BinaryOp::Minimum => {
+                let op = if op == BinaryOp::Maximum { CompareOp::Gt } else { CompareOp::Lt };
+                let mut first = self.compare(op, a, b, dtype, lanes);
+                if float {
+                    let nan = self.compare(CompareOp::Ne, a, a, dtype, lanes);
+                    first = self.b.ins().bor(first, nan);
+                }
+                self.choose(first, a, b, dtype, lanes)
+            }
+            BinaryOp::And => self.b.ins().band(a, b),
+            BinaryOp::Or => self.b.ins().bor(a, b),
+            BinaryOp::Xor => self.b.ins().bxor(a, b),
+            BinaryOp::Pow => unreachable!("pow is called, never generated"),
+        }
+    }
+
+    fn compare(&mut self, op: CompareOp, a: Value, b: Value, dtype: DType, lanes: Lanes) -> Value {
+        if dtype.is_float() {
+            let cc = match op {
+                CompareOp::Eq => FloatCC::Equal,
+                CompareOp::Ne => FloatCC::NotEqual,
+                CompareOp::Lt => FloatCC::LessThan,
+                CompareOp::Le => FloatCC::LessThanOrEqual,
+                CompareOp::Gt => FloatCC::GreaterThan,
+                CompareOp::Ge => FloatCC::GreaterThanOrEqual,
+            };
+            return self.b.ins().fcmp(cc, a, b);
+        }
+        if dtype == DType::Bool && lanes != Lanes::One {
+            let differ = self.b.ins().bxor(a, b);
+            return if op == CompareOp::Ne { differ } else { self.b.ins().bnot(differ) };
+        }
+        let cc = match op {
+            CompareOp::Eq => IntCC::Equal,
+            CompareOp::Ne => IntCC::NotEqual,
+            CompareOp::Lt => IntCC::SignedLessThan,
+            CompareOp::Le => IntCC::SignedLessThanOrEqual,
+            CompareOp::Gt => IntCC::SignedGreaterThan,
+            CompareOp::Ge => IntCC::SignedGreaterThanOrEqual,
+        };
+        self.b.ins().icmp(cc, a, b)
+    }
+
+    fn choose(&mut self, c: Value, a: Value, b: Value, dtype: DType, lanes: Lanes) -> Value {
+        if lanes == Lanes::One {
+            return self.b.ins().select(c, a, b);
+        }
+        let ty = if dtype == DType::Bool { lanes.mask() } else { vector_type(dtype) };
+        let c = if ty == lanes.mask() { c } else { self.b.ins().bitcast(ty, MemFlagsData::new(), c) };
+        self.b.ins().bitselect(c, a, b)
+    }
+
+    fn cast(&mut self, x: Value, from: DType, to: DType, lanes: Lanes) -> Value {
+        if from == to {
+            return x;
+        }
+        if lanes != Lanes::One {
+            if to == DType::Bool {
+                let zero = self.number(0, from);
+                let zero = self.splat(zero, from, lanes);
+                return self.compare(CompareOp::Ne, x, zero, from, lanes);
+            }
+            let one = self.number(1, to);
+            let one = self.splat(one, to, lanes);
+            let ty = vector_type(to);
+            let x = if ty == lanes.mask() { x } else { self.b.ins().bitcast(ty, MemFlagsData::new(), x) };
+            return self.b.ins().band(x, one);
+        }
+        match (from, to) {
+            (_, DType::Bool) => {
+                let zero = self.number(0, from);
+                self.compare(CompareOp::Ne, x, zero, from, lanes)
+            }
+            (DType::Bool, DType::I64) => self.b.ins().uextend(I64, x),
+            (DType::Bool, _) => {
+                let x = self.b.ins().uextend(I64, x);
+                self.cast(x, DType::I64, to, lanes)
+            }
+            (DType::I64, DType::F32) => self.b.ins().fcvt_from_sint(F32, x),
+            (DType::I64, _) => self.b.ins().fcvt_from_sint(F64, x),
+            (_, DType::I64) => self.b.ins().fcvt_to_sint_sat(I64, x),
+            (DType::F32, _) => self.b.ins().fpromote(F64, x),
+            (_, _) => self.b.ins().fdemote(F32, x),
+        }
+    }
+
+    fn number(&mut self, n: i32, dtype: DType) -> Value {
+        match dtype {
+            DType::F32 => self.b.ins().f32const(n as f32),
+            DType::F64 => self.b.ins().f64const(n as f64),
+            DType::I64 => self.int(n as i64),
+            DType::Bool => self.b.ins().iconst(I8, n as i64),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Machine code in executable memory: the instruction set of this machine, and the ownership of what was compiled.
+//! It knows nothing of programs; it is given a function to fill in.
+
+use super::{CompileError, calls};
+use cranelift::codegen::isa::OwnedTargetIsa;
+use cranelift::prelude::*;
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{FuncId, Linkage, Module, default_libcall_names};
+use parking_lot::Mutex;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// A compiled function; its memory is freed with it.
+pub struct Code {
+    /// Only for its memory. The lock is never contended: it makes the type `Sync`.
+    module: Mutex<Option<JITModule>>,
+    pub entry: Entry,
+    pub size: usize,
+    pub clif: Option<String>,
+}
+
+/// Binding, inputs, outputs, scratch.
+pub type Entry = unsafe extern "C" fn(*const usize, *const *const u8, *const *mut u8, *mut u8);
+
+impl Drop for Code {
+    fn drop(&mut self) {
+        if let Some(module) = self.module.get_mut().take() {
+            // SAFETY: `entry` is only called through `&Code`, so no call can be running, or come, once it is dropped.
+            unsafe { module.free_memory() }
+        }
+    }
+}
+
+/// The host's instruction set, made once: generated code may use all of it, as no instruction used changes a rounding.
+fn isa() -> Result<OwnedTargetIsa, CompileError> {
+    static ISA: OnceLock<Result<OwnedTargetIsa, String>> = OnceLock::new();
+    let make = || {
+        let mut flags = settings::builder();
+        let settings = [
+            ("opt_level", "speed"),
+            ("is_pic", "false"),
+            ("use_colocated_libcalls", "false"),
+            ("unwind_info", "false"),
+            ("enable_probestack", "false"),
+            ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+        ];
+        for (name, value) in settings {
+            flags.set(name, value).map_err(|e| format!("{name}: {e}"))?;
+        }
+        let isa = cranelift_native::builder()?.finish(settings::Flags::new(flags));
+        isa.map_err(|e| e.to_string())
+    };
+    ISA.get_or_init(make).clone().map_err(CompileError::Host)
+}
+
+/// Compiles one function of type [`Entry`]. `fill` writes its body and names what it calls.
+pub fn compile(
+    keep_clif: bool,
+    phases: &mut Vec<(&'static str, Duration)>,
+    fill: impl FnOnce(&mut dyn Module, &mut codegen::ir::Function, &mut FunctionBuilderContext) -> Vec<(FuncId, String)>,
+) -> Result<Code, CompileError> {
+    let clock = Instant::now();
+    let mut builder = JITBuilder::with_isa(isa()?, default_libcall_names());
+    builder.symbol_lookup_fn(Box::new(calls::address));
+    let mut module = JITModule::new(builder);
+    let mut context = module.make_context();
+    for _ in 0..4 {
+        context.func.signature.params.push(AbiParam::new(types::I64));
+    }
+    let called = fill(&mut module, &mut context.func, &mut FunctionBuilderContext::new());
+    let clif = keep_clif.then(|| {
+        let names: String = called.iter().map(|(id, name)| format!("; u0:{} is {name}\n", id.as_u32())).collect();
+        format!("{names}{}", context.func.display())
+    });
+    phases.push(("emit", clock.elapsed()));
+    let clock = Instant::now();
+    let failed = |e: cranelift_module::ModuleError| CompileError::Cranelift(format!("{e:?}"));
+    let id = module.declare_function("step", Linkage::Export, &context.func.signature).map_err(failed)?;
+    module.define_function(id, &mut context).map_err(failed)?;
+    let size = context.compiled_code().map_or(0, |c| c.code_buffer().len());
+    module.finalize_definitions().map_err(failed)?;
+    let address = module.get_finalized_function(id);
+    // SAFETY: the function was declared with four word parameters, no result and the platform's C convention, and its
+    // memory lives as long as `module`, which the result owns.
+    let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
+    phases.push(("cranelift", clock.elapsed()));
+    Ok(Code { module: Mutex::new(Some(module)), entry, size, clif })
+}

@@ -1,0 +1,146 @@
+//! Graph to machine code for this processor. One graph becomes one function: loops over fused arithmetic, and calls of
+//! the kernels for everything whose rounding is a choice.
+//!
+//! In flow order: [`lower`] walks the graph ([`order`], [`fuse`], [`scan`]) and makes a [`program`] of steps on buffers
+//! ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`emit`] ([`loops`], [`arith`],
+//! [`steps`]) writes Cranelift IR; [`jit`] makes it executable; [`call`] runs it on checked slices. It never knows of tensors, modules or derivatives.
+
+mod arith;
+mod call;
+mod calls;
+mod emit;
+mod fuse;
+mod jit;
+mod layout;
+mod loops;
+mod lower;
+mod order;
+mod plan;
+mod program;
+mod scan;
+mod stage;
+mod steps;
+
+pub use call::Slot;
+
+use allotrope_ir::{Dim, Graph, NodeId};
+use std::time::{Duration, Instant};
+
+/// What to keep of a compilation.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Keep the Cranelift IR as text, see [`Compiled::clif`].
+    pub keep_clif: bool,
+}
+
+/// Why a graph could not be compiled. None of them is a mistake in the user's program.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CompileError {
+    #[error("this processor cannot be compiled for: {0}")]
+    Host(String),
+    #[error("bug in this library: Cranelift refused the generated code: {0}")]
+    Cranelift(String),
+    #[error("bug in this library: {message}, at {node}")]
+    Bug { node: String, message: String },
+}
+
+impl CompileError {
+    fn bug(g: &Graph, id: NodeId, message: &str) -> CompileError {
+        CompileError::Bug { node: format!("{id} {}", g.node(id).op.name()), message: message.to_string() }
+    }
+}
+
+/// One kernel or library call of a compiled function, for people.
+#[derive(Clone, Debug)]
+pub struct KernelInfo {
+    pub name: String,
+    /// The operations in it, in order: `mul add tanh`.
+    pub ops: String,
+    /// The sizes of the space it walks; a matrix product's is m, n, k after the batch axes.
+    pub space: Vec<Dim>,
+    /// Arithmetic operations in one run of it.
+    pub flops: Dim,
+    /// Bytes read and written in one run of it, each operand once.
+    pub bytes: Dim,
+    /// Whether it runs once for each round of a loop.
+    pub in_loop: bool,
+}
+
+impl std::fmt::Display for KernelInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let space: Vec<String> = self.space.iter().map(Dim::to_string).collect();
+        let place = if self.in_loop { " in a loop" } else { "" };
+        write!(f, "{} [{}]{place}: {} ({} flop, {} bytes)", self.name, space.join(", "), self.ops, self.flops, self.bytes)
+    }
+}
+
+/// A graph compiled to one function.
+pub struct Compiled {
+    code: jit::Code,
+    plan: plan::Plan,
+    signature: call::Signature,
+    /// The scratch bytes, where no symbol changes them.
+    fixed_scratch: Option<usize>,
+    kernels: Vec<KernelInfo>,
+    phases: Vec<(&'static str, Duration)>,
+}
+
+impl Compiled {
+    /// Compiles a checked graph, optimised or not.
+    ///
+    /// # Errors
+    /// When this processor is not supported; anything else is a bug in this library.
+    pub fn compile(graph: &Graph, options: &Options) -> Result<Compiled, CompileError> {
+        let mut phases = Vec::new();
+        let clock = Instant::now();
+        let (program, kernels) = lower::lower(graph)?;
+        phases.push(("lower", clock.elapsed()));
+        let clock = Instant::now();
+        let plan = plan::plan(&program);
+        phases.push(("plan", clock.elapsed()));
+        let code = jit::compile(options.keep_clif, &mut phases, |module, func, context| {
+            emit::emit(&program, &plan, module, func, context)
+        })?;
+        let fixed = plan.slots.iter().all(|s| s.size.as_fixed().is_some());
+        let fixed_scratch = fixed.then(|| plan.bytes(&[]));
+        Ok(Compiled { code, plan, signature: call::Signature::of(graph), fixed_scratch, kernels, phases })
+    }
+
+    /// Bytes of scratch memory that a run with these symbol values needs.
+    pub fn scratch_bytes(&self, binding: &[usize]) -> usize {
+        self.fixed_scratch.unwrap_or_else(|| self.plan.bytes(binding))
+    }
+
+    /// Runs the function. Symbol `i` is `binding[i]`.
+    ///
+    /// # Safety
+    /// - Under this binding every dimension of the graph is what its types promise, and no smaller than 0.
+    /// - `inputs[i]` and `outputs[j]` point at contiguous row-major memory of the types of the graph's inputs and
+    ///   outputs, aligned for their elements. An output that updates input `i` has the pointer `inputs[i]`, and that
+    ///   memory may be written; all others overlap nothing.
+    /// - `scratch` is aligned to 64 bytes, and `scratch_bytes(binding)` long. Nobody else uses any of it meanwhile.
+    pub unsafe fn run(&self, binding: &[usize], inputs: &[*const u8], outputs: &[*mut u8], scratch: *mut u8) {
+        // SAFETY: the code was generated for this graph's inputs and outputs; the rest is the caller's promise.
+        unsafe { (self.code.entry)(binding.as_ptr(), inputs.as_ptr(), outputs.as_ptr(), scratch) }
+    }
+
+    /// What it runs, in order.
+    pub fn kernels(&self) -> &[KernelInfo] {
+        &self.kernels
+    }
+
+    /// The Cranelift IR, where it was kept.
+    pub fn clif(&self) -> Option<&str> {
+        self.code.clif.as_deref()
+    }
+
+    /// Bytes of machine code.
+    pub fn code_size(&self) -> usize {
+        self.code.size
+    }
+
+    /// How long each phase of the compilation took.
+    pub fn phases(&self) -> &[(&'static str, Duration)] {
+        &self.phases
+    }
+}

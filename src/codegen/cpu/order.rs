@@ -1,0 +1,133 @@
+//! In which order the nodes of a graph run, which of its inputs a value may be a view of, and from what that follows:
+//! when a result may be written over an input that later calls or rounds read anew. It makes no steps.
+
+use allotrope_ir::{Graph, NodeId, Op, Value};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+pub struct Order {
+    /// The nodes that outputs need, inputs left out.
+    pub nodes: Vec<NodeId>,
+    position: Vec<u32>,
+    /// For each input, the last position that reads it; `u32::MAX` where an output does.
+    last_read: Vec<u32>,
+    uses: FxHashMap<Value, u32>,
+}
+
+const NEVER: u32 = 0;
+
+impl Order {
+    pub fn of(g: &Graph) -> Order {
+        let mut live = vec![false; g.len()];
+        let mut used = vec![false; g.len()];
+        let mut uses: FxHashMap<Value, u32> = FxHashMap::default();
+        for o in g.outputs() {
+            live[o.value.node.0 as usize] = true;
+            *uses.entry(o.value).or_default() += 1;
+        }
+        for id in g.nodes().rev() {
+            if live[id.0 as usize] {
+                for v in g.operands(id) {
+                    live[v.node.0 as usize] = true;
+                    used[v.node.0 as usize] = true;
+                    *uses.entry(v).or_default() += 1;
+                }
+            }
+        }
+        // What nothing else needs runs last: updates of states come after the reads of their old values.
+        let runs = |id: &NodeId| live[id.0 as usize] && !matches!(g.node(*id).op, Op::Input);
+        let mut nodes: Vec<NodeId> = g.nodes().filter(|id| runs(id) && used[id.0 as usize]).collect();
+        nodes.extend(g.nodes().filter(|id| runs(id) && !used[id.0 as usize]));
+        let mut position = vec![0; g.len()];
+        for (i, id) in nodes.iter().enumerate() {
+            position[id.0 as usize] = i as u32 + 1;
+        }
+
+        let mut aliases: FxHashMap<Value, SmallVec<[usize; 2]>> = FxHashMap::default();
+        for (i, v) in g.input_values().enumerate() {
+            aliases.insert(v, smallvec::smallvec![i]);
+        }
+        let mut last_read = vec![NEVER; g.inputs().len()];
+        for &id in &nodes {
+            let operands = g.operands(id);
+            for v in &operands {
+                for &i in aliases.get(v).map(|a| a.as_slice()).unwrap_or_default() {
+                    last_read[i] = last_read[i].max(position[id.0 as usize]);
+                }
+            }
+            match &g.node(id).op {
+                Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } => {
+                    let all = inputs_of(&aliases, &operands[..1]);
+                    aliases.insert(Value { node: id, port: 0 }, all);
+                }
+                // A loop of no rounds, or a carry that never changes, gives back what it got.
+                Op::Scan(s) => {
+                    for port in 0..s.carries {
+                        let all = inputs_of(&aliases, &operands[port..port + 1]);
+                        aliases.insert(Value { node: id, port: port as u32 }, all);
+                    }
+                }
+                // Its results may be views of its operands.
+                Op::Fusion(_) => {
+                    let all = inputs_of(&aliases, &operands);
+                    let is_view = |v: Value, b: &Graph| !is_computed(&b.node(v.node).op);
+                    if let Op::Fusion(b) = &g.node(id).op {
+                        for (port, o) in b.outputs().iter().enumerate() {
+                            if is_view(o.value, b) {
+                                aliases.insert(Value { node: id, port: port as u32 }, all.clone());
+                            }
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        for o in g.outputs() {
+            for &i in aliases.get(&o.value).map(|a| a.as_slice()).unwrap_or_default() {
+                last_read[i] = u32::MAX;
+            }
+        }
+        Order { nodes, position, last_read, uses }
+    }
+
+    /// Times that a value is an operand or an output.
+    pub fn uses(&self, v: Value) -> u32 {
+        self.uses.get(&v).copied().unwrap_or(0)
+    }
+
+    /// The value, or the one that it is a reshape of, where a node computes it (rather than being a view).
+    pub fn computed(&self, g: &Graph, mut v: Value) -> Option<Value> {
+        while let Op::Reshape(_) = g.node(v.node).op {
+            v = g.operands(v.node)[0];
+        }
+        is_computed(&g.node(v.node).op).then_some(v)
+    }
+
+    /// Whether computing `v` into the memory of input `i` spares every other read of the input's value. The node of
+    /// `v` may itself still read it.
+    pub fn may_overwrite(&self, v: Value, i: usize) -> bool {
+        self.last_read[i] <= self.position[v.node.0 as usize]
+    }
+}
+
+fn inputs_of(aliases: &FxHashMap<Value, SmallVec<[usize; 2]>>, values: &[Value]) -> SmallVec<[usize; 2]> {
+    let mut all: SmallVec<[usize; 2]> =
+        values.iter().flat_map(|v| aliases.get(v).cloned().unwrap_or_default()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn is_computed(op: &Op) -> bool {
+    !matches!(
+        op,
+        Op::Input
+            | Op::Const(_)
+            | Op::Extent(_)
+            | Op::Iota(_)
+            | Op::Broadcast(_)
+            | Op::Reshape(_)
+            | Op::Permute(_)
+            | Op::Slice { .. }
+    )
+}

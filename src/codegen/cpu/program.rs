@@ -1,0 +1,240 @@
+//! The program between graph and machine code: buffers, and steps that run one after the other. Lowering makes it,
+//! planning gives its buffers addresses, emission turns it into instructions. It holds no code and no addresses.
+
+use super::layout::{BufId, ScalarId, View};
+use allotrope_ir::{BinaryOp, CompareOp, DType, Dim, ReduceOp, Shape, UnaryOp};
+use smallvec::SmallVec;
+
+/// A loop of the program.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ScanId(pub u32);
+
+/// Where a buffer's memory comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// The caller's input; a state's update is written there too.
+    Input(usize),
+    /// The caller's output.
+    Output(usize),
+    /// Part of the scratch memory; the plan says where.
+    Scratch,
+    /// One element of the first axis of another buffer, for the current round of `scan`: `offset + t * step`
+    /// elements from the start of `of`.
+    Element { of: BufId, offset: Dim, step: Dim, scan: ScanId },
+    /// An address that changes from round to round of a loop; it points into one of `into`.
+    Moving { into: SmallVec<[BufId; 4]> },
+}
+
+/// A piece of memory that values lie in.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    pub place: Place,
+    pub dtype: DType,
+    /// Elements; meaningless where the memory is not ours.
+    pub len: Dim,
+    /// The loop inside which it is made, so that each round may use it anew.
+    pub owner: Option<ScanId>,
+}
+
+#[derive(Debug, Default)]
+pub struct Program {
+    pub buffers: Vec<Buffer>,
+    pub scalars: Vec<DType>,
+    /// The enclosing loop of each loop.
+    pub scans: Vec<Option<ScanId>>,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+pub enum Step {
+    Kernel(Kernel),
+    Matmul(Matmul),
+    Reduce(StridedReduce),
+    Scan(ScanStep),
+}
+
+/// `c = a b`, or `c += a b`, over batch axes. All three views have rank 2 plus the batch axes.
+#[derive(Debug)]
+pub struct Matmul {
+    pub name: String,
+    pub a: View,
+    pub b: View,
+    /// Its last axis has stride 1.
+    pub c: View,
+    pub accumulate: bool,
+}
+
+/// A reduction over any axes, by one call.
+#[derive(Debug)]
+pub struct StridedReduce {
+    pub name: String,
+    pub op: ReduceOp,
+    pub axes: SmallVec<[usize; 4]>,
+    pub x: View,
+    /// Contiguous.
+    pub out: View,
+}
+
+/// A loop over the steps in `body`.
+#[derive(Debug)]
+pub struct ScanStep {
+    pub id: ScanId,
+    pub length: Dim,
+    pub reverse: bool,
+    pub carries: Vec<Carry>,
+    pub body: Vec<Step>,
+}
+
+/// An address that moves with the loop: the current value of a carry.
+#[derive(Debug)]
+pub struct Carry {
+    /// The `Moving` buffer: inside the loop the current value, after it the final one.
+    pub current: BufId,
+    pub init: View,
+    pub next: Next,
+}
+
+#[derive(Debug)]
+pub enum Next {
+    /// The next value lies in this buffer at the end of a round.
+    At(BufId),
+    /// The body writes to `target`, a `Moving` buffer that is each of the two in turn.
+    PingPong { target: BufId, buffers: [BufId; 2] },
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExprId(pub u32);
+
+#[derive(Clone, Debug)]
+pub enum ExprKind {
+    /// The strides are along the kernel's axes.
+    Leaf(View),
+    Unary(UnaryOp, ExprId),
+    Binary(BinaryOp, ExprId, ExprId),
+    Compare(CompareOp, ExprId, ExprId),
+    Select(ExprId, ExprId, ExprId),
+    Cast(ExprId),
+    /// Over the kernel's axes from `kept` on.
+    Reduce(ReduceOp, ExprId),
+}
+
+#[derive(Clone, Debug)]
+pub struct Expr {
+    pub kind: ExprKind,
+    pub dtype: DType,
+    /// Axes `0..depth` are those that the value depends on.
+    pub depth: usize,
+    /// Whether it needs the result of a reduction.
+    pub reduced: bool,
+}
+
+impl Expr {
+    pub fn args(&self) -> SmallVec<[ExprId; 3]> {
+        match &self.kind {
+            ExprKind::Leaf(_) => SmallVec::new(),
+            ExprKind::Unary(_, a) | ExprKind::Cast(a) | ExprKind::Reduce(_, a) => smallvec::smallvec![*a],
+            ExprKind::Binary(_, a, b) | ExprKind::Compare(_, a, b) => smallvec::smallvec![*a, *b],
+            ExprKind::Select(a, b, c) => smallvec::smallvec![*a, *b, *c],
+        }
+    }
+
+    /// Whether a library kernel computes it, on a block of elements.
+    pub fn is_call(&self) -> bool {
+        match self.kind {
+            ExprKind::Unary(op, _) => !op.is_exact(),
+            ExprKind::Binary(op, ..) => !op.is_exact(),
+            _ => false,
+        }
+    }
+}
+
+/// A result of a kernel in memory; the strides are along the kernel's axes.
+#[derive(Debug)]
+pub struct Store {
+    pub expr: ExprId,
+    pub view: View,
+    /// It overwrites what the kernel reads at the same positions.
+    pub in_place: bool,
+}
+
+/// Where a library call reads or writes a block.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub enum Block {
+    /// A buffer of one block.
+    Temp(BufId),
+    /// The current block of a leaf.
+    Leaf(ExprId),
+    /// The current block of a store.
+    Store(usize),
+}
+
+/// One pass over a block of the innermost axis: a loop that computes `roots`, then calls.
+#[derive(Debug, Default)]
+pub struct Stage {
+    /// Expressions to write to temporaries, for the calls or for later stages.
+    pub temps: Vec<(ExprId, BufId)>,
+    pub stores: Vec<usize>,
+    pub calls: Vec<Call>,
+}
+
+#[derive(Debug)]
+pub enum Call {
+    Map { expr: ExprId, args: SmallVec<[Block; 2]>, out: Block },
+    /// Feeds the block to the reduction.
+    Update { reduce: ExprId, arg: Block },
+}
+
+/// A nest of loops that computes expressions over `axes`.
+#[derive(Debug)]
+pub struct Kernel {
+    pub name: String,
+    /// The iteration space, collapsed.
+    pub axes: Shape,
+    /// Axes from here on are reduced.
+    pub kept: usize,
+    pub exprs: Vec<Expr>,
+    pub stores: Vec<Store>,
+    /// 0-dim results that stay in registers.
+    pub results: Vec<(ExprId, ScalarId)>,
+    /// Passes over the innermost axis; empty where nothing depends on it.
+    pub stages: Vec<Stage>,
+    /// Elements of one block; 0 where the innermost axis is one pass.
+    pub block: usize,
+    /// For each reduction, where its running state lies.
+    pub states: Vec<(ExprId, BufId)>,
+    /// For each expression: the block that holds it, from which stage on.
+    pub filled: Vec<Option<(usize, Block)>>,
+}
+
+impl Kernel {
+    pub fn expr(&self, e: ExprId) -> &Expr {
+        &self.exprs[e.0 as usize]
+    }
+}
+
+/// Every buffer that a view reads or writes.
+pub fn buffers_of(step: &Step, f: &mut dyn FnMut(BufId)) {
+    let mut view = |v: &View| v.buf().into_iter().for_each(&mut *f);
+    match step {
+        Step::Kernel(k) => {
+            k.exprs.iter().for_each(|e| {
+                if let ExprKind::Leaf(v) = &e.kind {
+                    view(v)
+                }
+            });
+            k.stores.iter().for_each(|s| view(&s.view));
+            k.stages.iter().for_each(|s| {
+                s.temps.iter().for_each(|t| f(t.1));
+                for call in &s.calls {
+                    if let Call::Map { out: Block::Temp(b), .. } = call {
+                        f(*b)
+                    }
+                }
+            });
+            k.states.iter().for_each(|s| f(s.1));
+        }
+        Step::Matmul(m) => [&m.a, &m.b, &m.c].into_iter().for_each(view),
+        Step::Reduce(r) => [&r.x, &r.out].into_iter().for_each(view),
+        Step::Scan(_) => {}
+    }
+}

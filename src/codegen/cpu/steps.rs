@@ -1,0 +1,210 @@
+//! Matrix products, reductions over any axes, and loops, as Cranelift IR.
+
+use super::calls;
+use super::emit::{Emitter, mem};
+use super::layout::{View, is_one, is_zero, row_major};
+use super::program::{Matmul, Next, ScanStep, StridedReduce};
+use allotrope_ir::{DType, Dim, Shape};
+use cranelift::codegen::ir::BlockArg;
+use cranelift::prelude::types::{I32, I64};
+use cranelift::prelude::*;
+
+impl Emitter<'_> {
+    pub fn matmul(&mut self, m: &Matmul) {
+        let rank = m.c.shape.len();
+        let mut batch: Shape = m.c.shape[..rank - 2].iter().cloned().collect();
+        let (mut rows, cols) = (m.c.shape[rank - 2].clone(), m.c.shape[rank - 1].clone());
+        let inner = m.a.shape[rank - 1].clone();
+        let of = |v: &View| -> (Shape, Dim, Dim) {
+            (v.strides[..rank - 2].iter().cloned().collect(), v.strides[rank - 2].clone(), v.strides[rank - 1].clone())
+        };
+        let ((mut ab, mut ars, acs), (mut bb, mut brs, mut bcs), (mut cb, mut crs, _)) = (of(&m.a), of(&m.b), of(&m.c));
+        // Strides along axes of one element mean nothing: take those that the fast entries want.
+        if is_one(&rows) {
+            (ars, crs) = (inner.clone(), cols.clone());
+        }
+        let acs = if is_one(&inner) { Dim::Fixed(1) } else { acs };
+        if is_one(&inner) {
+            brs = cols.clone();
+        }
+        if is_one(&cols) {
+            bcs = Dim::Fixed(1);
+        }
+        super::layout::collapse(&mut batch, &mut [&mut ab, &mut bb, &mut cb], usize::MAX);
+        // A batch that the right operand does not follow is more rows.
+        if let (Some(n), Some(sa), Some(sb), Some(sc)) = (batch.last(), ab.last(), bb.last(), cb.last())
+            && is_zero(sb)
+            && (is_one(&rows) || (*sa == &ars * &rows && *sc == &crs * &rows))
+        {
+            if is_one(&rows) {
+                (ars, crs) = (sa.clone(), sc.clone());
+            }
+            rows = &rows * n;
+            for s in [&mut batch, &mut ab, &mut bb, &mut cb] {
+                s.pop();
+            }
+        }
+        let dtype = m.c.dtype;
+        let at = (self.address(&m.a), self.address(&m.b), self.address(&m.c));
+        let call = Product { dtype, rows, cols, inner, ars, acs, brs, bcs, crs, accumulate: m.accumulate };
+        self.batches(&batch, &[&ab, &bb, &cb], [at.0, at.1, at.2], dtype, &call);
+    }
+
+    fn batches(&mut self, batch: &[Dim], strides: &[&[Dim]; 3], at: [Value; 3], dtype: DType, call: &Product) {
+        let Some((n, rest)) = batch.split_first() else { return self.product(call, at) };
+        self.for_each(n, 1, &mut |e, i| {
+            let moved: [Value; 3] = std::array::from_fn(|k| {
+                if is_zero(&strides[k][0]) {
+                    return at[k];
+                }
+                let step = e.dim_bytes(&strides[k][0], dtype);
+                let offset = e.b.ins().imul(i, step);
+                e.b.ins().iadd(at[k], offset)
+            });
+            e.batches(rest, &[&strides[0][1..], &strides[1][1..], &strides[2][1..]], moved, dtype, call);
+        });
+    }
+
+    /// One product of two matrices. The kernels give the same bits whichever entry is taken.
+    fn product(&mut self, p: &Product, at: [Value; 3]) {
+        let float = p.dtype.is_float();
+        let row = float && !p.accumulate && is_one(&p.acs) && is_one(&p.bcs);
+        let rank1 = float && p.accumulate && is_one(&p.ars) && is_one(&p.bcs);
+        let special = match (row, rank1) {
+            (true, _) => Some((&p.rows, format!("matvec_{}", p.dtype))),
+            (_, true) => Some((&p.inner, format!("rank1_acc_{}", p.dtype))),
+            _ => None,
+        };
+        let Some((n, name)) = special else { return self.general_product(p, at) };
+        match n.as_fixed() {
+            Some(1) => self.special_product(p, &name, at),
+            Some(_) => self.general_product(p, at),
+            None => {
+                let (fast, slow, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+                let n = self.dim(n);
+                let one = self.b.ins().icmp_imm_s(IntCC::Equal, n, 1);
+                self.b.ins().brif(one, fast, &[], slow, &[]);
+                self.b.switch_to_block(fast);
+                self.special_product(p, &name, at);
+                self.b.ins().jump(done, &[]);
+                self.b.switch_to_block(slow);
+                self.general_product(p, at);
+                self.b.ins().jump(done, &[]);
+                self.b.switch_to_block(done);
+            }
+        }
+    }
+
+    fn special_product(&mut self, p: &Product, name: &str, [a, b, c]: [Value; 3]) {
+        let cols = self.dim(&p.cols);
+        if p.accumulate {
+            let (rows, crs) = (self.dim(&p.rows), self.dim(&p.crs));
+            self.call(name, &[rows, cols, a, b, c, crs]);
+        } else {
+            let (inner, brs) = (self.dim(&p.inner), self.dim(&p.brs));
+            self.call(name, &[cols, inner, a, b, brs, c]);
+        }
+    }
+
+    fn general_product(&mut self, p: &Product, [a, b, c]: [Value; 3]) {
+        let [m, n, k] = [&p.rows, &p.cols, &p.inner].map(|d| self.dim(d));
+        let [ars, acs, brs, bcs, crs] = [&p.ars, &p.acs, &p.brs, &p.bcs, &p.crs].map(|d| self.dim(d));
+        let accumulate = self.b.ins().iconst(I32, p.accumulate as i64);
+        self.call(&format!("matmul_{}", p.dtype), &[m, n, k, a, ars, acs, b, brs, bcs, c, crs, accumulate]);
+    }
+
+    pub fn strided_reduce(&mut self, r: &StridedReduce) {
+        let rank = r.x.shape.len();
+        let table = self.stack(16 * rank.max(1) as u32);
+        for i in 0..rank {
+            let (n, s) = (self.dim(&r.x.shape[i]), self.dim(&r.x.strides[i]));
+            self.b.ins().store(mem(), n, table, 8 * i as i32);
+            self.b.ins().store(mem(), s, table, 8 * (rank + i) as i32);
+        }
+        let mask = r.axes.iter().fold(0i64, |m, a| m | 1 << a);
+        debug_assert!(r.out.strides == row_major(&r.out.shape) || r.out.is_contiguous());
+        let (x, out) = (self.address(&r.x), self.address(&r.out));
+        let (n, mask) = (self.int(rank as i64), self.int(mask));
+        let strides = self.b.ins().iadd_imm_s(table, 8 * rank as i64);
+        let name = format!("reduce_{}_{}", calls::reduce_name(r.op), r.x.dtype);
+        self.call(&name, &[n, table, strides, mask, x, out]);
+    }
+
+    pub fn scan(&mut self, s: &ScanStep) {
+        if s.length == Dim::Fixed(0) {
+            for c in &s.carries {
+                let init = self.address(&c.init);
+                self.moving.insert(c.current, init);
+            }
+            return;
+        }
+        let length = self.dim(&s.length);
+        let (head, body, exit) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let round = self.b.append_block_param(head, I64);
+        let zero = self.int(0);
+        let mut args: Vec<BlockArg> = vec![zero.into()];
+        let mut toggles = Vec::new();
+        for c in &s.carries {
+            let init = self.address(&c.init);
+            args.push(init.into());
+            let current = self.b.append_block_param(head, I64);
+            self.moving.insert(c.current, current);
+            toggles.push(match c.next {
+                Next::At(_) => None,
+                Next::PingPong { target, buffers } => {
+                    let (p, q) = (self.buffer(buffers[0]), self.buffer(buffers[1]));
+                    let both = self.b.ins().bxor(p, q);
+                    args.push(p.into());
+                    let t = self.b.append_block_param(head, I64);
+                    self.moving.insert(target, t);
+                    Some(both)
+                }
+            });
+        }
+        self.b.ins().jump(head, &args);
+        self.b.switch_to_block(head);
+        let more = self.b.ins().icmp(IntCC::SignedLessThan, round, length);
+        self.b.ins().brif(more, body, &[], exit, &[]);
+        self.b.switch_to_block(body);
+        let index = if s.reverse {
+            let last = self.b.ins().iadd_imm_s(length, -1);
+            self.b.ins().isub(last, round)
+        } else {
+            round
+        };
+        self.rounds.insert(s.id, index);
+        self.steps(&s.body);
+        let next = self.b.ins().iadd_imm_s(round, 1);
+        let mut args: Vec<BlockArg> = vec![next.into()];
+        for (c, both) in s.carries.iter().zip(toggles) {
+            match (&c.next, both) {
+                (Next::At(b), _) => {
+                    let at = self.buffer(*b);
+                    args.push(at.into());
+                }
+                (Next::PingPong { target, .. }, both) => {
+                    let t = self.moving[target];
+                    args.push(t.into());
+                    let other = self.b.ins().bxor(t, both.expect("made with the target"));
+                    args.push(other.into());
+                }
+            }
+        }
+        self.b.ins().jump(head, &args);
+        self.b.switch_to_block(exit);
+    }
+}
+
+/// A product of matrices: sizes and strides in elements.
+struct Product {
+    dtype: DType,
+    rows: Dim,
+    cols: Dim,
+    inner: Dim,
+    ars: Dim,
+    acs: Dim,
+    brs: Dim,
+    bcs: Dim,
+    crs: Dim,
+    accumulate: bool,
+}

@@ -1,0 +1,6 @@
+//! Code generators: an optimised graph becomes something that runs. They get checked graphs, never decide shapes and
+//! never see a user's tensor.
+
+pub mod cpu;
+
+pub use cpu::{CompileError, Compiled, KernelInfo, Options, Slot};

@@ -1,0 +1,12 @@
+//! What models are built of. Layers use only the public tensor API: they know nothing of modes, graphs or code.
+
+mod init;
+mod linear;
+mod loss;
+mod module;
+mod rnn;
+
+pub use linear::Linear;
+pub use loss::mse_loss;
+pub use module::Module;
+pub use rnn::{Nonlinearity, Rnn};

@@ -1,0 +1,57 @@
+//! The operations that users call, by family, each composed of primitives, with its derivative beside it in terms of
+//! operations, so that a derivative is traced and differentiated like anything else. No file here knows of the mode
+//! that it runs in.
+
+mod arg;
+mod elementwise;
+mod inplace;
+mod linalg;
+mod movement;
+mod operators;
+mod reduce;
+mod scan;
+
+pub use arg::{Arg, Number};
+pub use movement::{cat, stack};
+pub use scan::{TensorTree, scan, scan_reverse};
+
+/// Defines operations twice from one definition: the `try_` form that returns a `Result`, and the form that panics
+/// with the same text at the caller's line.
+macro_rules! twins {
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( &$self:ident $(, $arg:ident : $ty:ty)* $(,)? ) -> $out:ty $body:block )*) => {
+        impl Tensor {$(
+            $(#[$doc])*
+            ///
+            /// # Panics
+            #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
+            #[track_caller]
+            pub fn $name(&$self $(, $arg: $ty)*) -> $out {
+                crate::error::must($self.$try_name($($arg),*))
+            }
+
+            #[doc = concat!("As [`Tensor::", stringify!($name), "`].")]
+            ///
+            /// # Errors
+            /// When the operands do not fit; the message names what was given and what would fit.
+            #[track_caller]
+            pub fn $try_name(&$self $(, $arg: $ty)*) -> crate::Result<$out> $body
+        )*}
+    };
+}
+pub(crate) use twins;
+
+/// Gradients of one operand.
+pub(crate) fn grads1(a: crate::Tensor) -> crate::Result<crate::tensor::grad_fn::Grads> {
+    Ok(smallvec::smallvec![Some(a)])
+}
+
+/// Gradients of two operands, each computed only where it is wanted.
+pub(crate) fn grads2(
+    c: &crate::autograd::tape::Context<'_>,
+    a: impl FnOnce() -> crate::Result<crate::Tensor>,
+    b: impl FnOnce() -> crate::Result<crate::Tensor>,
+) -> crate::Result<crate::tensor::grad_fn::Grads> {
+    let a = if c.wants(0) { Some(a()?) } else { None };
+    let b = if c.wants(1) { Some(b()?) } else { None };
+    Ok(smallvec::smallvec![a, b])
+}

@@ -1,0 +1,361 @@
+//! Operations that move elements and compute nothing: views where the layout allows, copies where not.
+
+use super::{grads1, twins};
+use crate::dispatch::differentiable;
+use crate::error::{Error, Result, must};
+use crate::tensor::recorder::{self, Operand};
+use crate::tensor::size::{Sizes, hints};
+use crate::tensor::{Size, Tensor, eval};
+use allotrope_ir::{Axes, Op};
+use smallvec::{SmallVec, smallvec};
+
+twins! {
+    /// The same elements in row-major order under another shape; one axis may be -1, "what is left".
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// assert_eq!(Tensor::arange(6).reshape(&[2, -1]).shape(), [2, 3]);
+    /// ```
+    fn reshape / try_reshape(&self, shape: &[isize]) -> Tensor {
+        self.reshape_sizes(&wanted_sizes(self, shape)?)
+    }
+
+    /// The axes in another order: axis `i` of the result is axis `axes[i]`.
+    fn permute / try_permute(&self, axes: &[isize]) -> Tensor {
+        let axes: Axes = axes.iter().map(|&a| self.axis("permute", a)).collect::<Result<_>>()?;
+        permute(self, axes)
+    }
+
+    /// Two axes exchanged.
+    fn transpose / try_transpose(&self, a: isize, b: isize) -> Tensor {
+        let (a, b) = (self.axis("transpose", a)?, self.axis("transpose", b)?);
+        let mut axes: Axes = (0..self.dim()).collect();
+        axes.swap(a, b);
+        permute(self, axes)
+    }
+
+    /// The transpose of a matrix; fewer axes stay as they are.
+    fn t / try_t(&self) -> Tensor {
+        match self.dim() {
+            0 | 1 => Ok(self.clone()),
+            2 => permute(self, smallvec![1, 0]),
+            n => Err(Error::operands("t", format!("expects a matrix or less, got {n} axes; use transpose or permute"))),
+        }
+    }
+
+    /// A new axis of size 1 before `axis`.
+    fn unsqueeze / try_unsqueeze(&self, axis: isize) -> Tensor {
+        let n = self.dim() as isize + 1;
+        let at = if axis < 0 { axis + n } else { axis };
+        if !(0..n).contains(&at) {
+            return Err(Error::operands("unsqueeze", format!("axis {axis} must be {} to {}", -n, n - 1)));
+        }
+        let mut sizes = self.sizes();
+        sizes.insert(at as usize, Size::from(1));
+        self.reshape_sizes(&sizes)
+    }
+
+    /// Without the axis, where its size is 1; unchanged otherwise.
+    fn squeeze / try_squeeze(&self, axis: isize) -> Tensor {
+        if self.dim() == 0 {
+            return Ok(self.clone());
+        }
+        let axis = self.axis("squeeze", axis)?;
+        let mut sizes = self.sizes();
+        // Whether the axis goes depends on its size, so the trace holds for this answer only.
+        recorder::specialize(&[sizes[axis]], "squeeze() asked whether an axis has size 1");
+        if sizes[axis].hint() != 1 {
+            return Ok(self.clone());
+        }
+        sizes.remove(axis);
+        self.reshape_sizes(&sizes)
+    }
+
+    /// The axes from `from` to `to`, both included, as one.
+    fn flatten / try_flatten(&self, from: isize, to: isize) -> Tensor {
+        if self.dim() == 0 {
+            return self.try_reshape(&[1]);
+        }
+        let (from, to) = (self.axis("flatten", from)?, self.axis("flatten", to)?);
+        if from > to {
+            return Err(Error::operands("flatten", format!("axis {from} comes after axis {to}")));
+        }
+        let mut sizes = self.sizes();
+        let merged = recorder::numel(&sizes[from..=to]);
+        sizes.drain(from..=to);
+        sizes.insert(from, merged);
+        self.reshape_sizes(&sizes)
+    }
+
+    /// Axes of size 1 and new leading axes repeated without copying; -1 keeps an axis as it is.
+    fn expand / try_expand(&self, shape: &[isize]) -> Tensor {
+        let own = self.sizes();
+        let lead = shape.len().checked_sub(own.len()).ok_or_else(|| {
+            Error::operands("expand", format!("shape {shape:?} has fewer axes than {:?}", self.shape_hint()))
+        })?;
+        let sizes = shape
+            .iter()
+            .enumerate()
+            .map(|(i, &n)| match (n, i.checked_sub(lead)) {
+                (-1, Some(j)) => Ok(own[j]),
+                (n, _) if n >= 0 => Ok(Size::from(n as usize)),
+                _ => Err(Error::operands("expand", format!("-1 in {shape:?} stands for no axis of {:?}", self.shape_hint()))),
+            })
+            .collect::<Result<Sizes>>()?;
+        self.expand_sizes(&sizes)
+    }
+
+    /// Repeated to the shape of `other`; symbolic dimensions stay symbolic.
+    fn expand_as / try_expand_as(&self, other: &Tensor) -> Tensor {
+        self.expand_sizes(&other.sizes())
+    }
+
+    /// `len` elements of one axis from `start` on (negative counts from the end).
+    fn narrow / try_narrow(&self, axis: isize, start: isize, len: usize) -> Tensor {
+        let a = self.axis("narrow", axis)?;
+        let size = self.sizes()[a];
+        let n = size.hint() as isize;
+        let from = if start < 0 { start + n } else { start };
+        if from < 0 || from + len as isize > n {
+            return Err(Error::operands(
+                "narrow",
+                format!("{len} elements from {start} on do not lie in axis {axis} of shape {:?}", self.shape_hint()),
+            ));
+        }
+        let start = match start < 0 {
+            true => size.minus(Size::from(start.unsigned_abs())),
+            false => Size::from(start as usize),
+        };
+        if size.is_symbolic() {
+            recorder_at_least(size, (if from == n { len as isize } else { from + len as isize }) as usize, start);
+        }
+        narrow(self, a, start, Size::from(len))
+    }
+
+    /// The element `index` of one axis (negative counts from the end), without that axis.
+    fn select / try_select(&self, axis: isize, index: isize) -> Tensor {
+        let a = self.axis("select", axis)?;
+        let n = self.shape_hint()[a] as isize;
+        if !(-n..n).contains(&index) {
+            return Err(Error::operands(
+                "select",
+                format!("index {index} does not exist in axis {axis} of shape {:?}; it may be {} to {}", self.shape_hint(), -n, n - 1),
+            ));
+        }
+        let one = self.try_narrow(axis, index, 1)?;
+        let mut sizes = one.sizes();
+        sizes.remove(a);
+        one.reshape_sizes(&sizes)
+    }
+
+    /// The same elements in row-major order in memory; the tensor itself where they are so already.
+    fn contiguous / try_contiguous(&self) -> Tensor {
+        if self.is_contiguous() {
+            return Ok(self.clone());
+        }
+        let dense = eval::contiguous(self)?;
+        if self.is_requires_grad() && crate::autograd::is_grad_enabled() {
+            // Same values: the history is that of the original.
+            dense.set_grad_fn(crate::autograd::tape::edge_of(self));
+        }
+        Ok(dense)
+    }
+}
+
+/// How far a symbolic axis must reach for the slice to lie in it.
+fn recorder_at_least(size: Size, reach: usize, start: Size) {
+    let least = if start.is_symbolic() { size.hint() - start.hint() } else { reach };
+    if let Some(r) = recorder::active() {
+        r.at_least(size, least);
+    }
+}
+
+/// The sizes meant by a shape with at most one -1.
+fn wanted_sizes(x: &Tensor, shape: &[isize]) -> Result<Sizes> {
+    let fail = |why: &str| Err(Error::operands("reshape", format!("{:?} to {shape:?}: {why}", x.shape_hint())));
+    let Some(free) = shape.iter().position(|&n| n == -1) else {
+        if shape.iter().any(|&n| n < 0) {
+            return fail("sizes must not be negative");
+        }
+        return Ok(shape.iter().map(|&n| Size::from(n as usize)).collect());
+    };
+    if shape.iter().enumerate().any(|(i, &n)| i != free && n < 0) {
+        return fail("only one axis can be -1");
+    }
+    let known: usize = shape.iter().filter(|&&n| n >= 0).map(|&n| n as usize).product();
+    let total = recorder::numel(&x.sizes());
+    if known == 0 || total.hint() % known != 0 {
+        return fail("the other axes do not divide the number of elements");
+    }
+    let rest = if known == 1 {
+        total
+    } else {
+        recorder::specialize(&[total], "reshape(-1) divides a symbolic number of elements");
+        Size::from(total.hint() / known)
+    };
+    let mut sizes: Sizes = shape.iter().map(|&n| Size::from(n.max(0) as usize)).collect();
+    sizes[free] = rest;
+    Ok(sizes)
+}
+
+impl Tensor {
+    pub(crate) fn reshape_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
+        let own = self.sizes();
+        let same = own.len() == sizes.len() && own.iter().zip(sizes).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint());
+        if same {
+            return Ok(self.clone());
+        }
+        let (from, to) = (recorder::numel(&own), recorder::numel(sizes));
+        if from.hint() != to.hint() {
+            return Err(Error::operands(
+                "reshape",
+                format!("{:?} has {} elements, {:?} has {}", self.shape_hint(), from.hint(), hints(sizes), to.hint()),
+            ));
+        }
+        recorder::demand_equal(from, to);
+        differentiable(&Op::Reshape(sizes.iter().copied().collect()), "ViewBackward0", &[Operand::Tensor(self)], |_| {
+            move |_: &_, g: &Tensor| grads1(g.reshape_sizes(&own)?)
+        })
+    }
+
+    pub(crate) fn expand_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
+        let own = self.sizes();
+        let same = own.len() == sizes.len() && own.iter().zip(sizes).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint());
+        if same {
+            return Ok(self.clone());
+        }
+        let lead = sizes.len().checked_sub(own.len());
+        let fits = |lead: usize| {
+            own.iter().zip(&sizes[lead..]).all(|(&from, &to)| {
+                use allotrope_ir::Extent;
+                if from.fixed() == Some(1) || recorder::demand_equal(from, to) {
+                    return true;
+                }
+                if from.hint() == 1 {
+                    recorder::specialize(&[from], "an axis of size 1 is repeated by expand");
+                }
+                from.hint() == 1
+            })
+        };
+        if !lead.is_some_and(fits) {
+            return Err(Error::operands(
+                "expand",
+                format!("cannot expand {:?} to {:?}: aligned at the right, each axis must be equal or 1", self.shape_hint(), hints(sizes)),
+            ));
+        }
+        differentiable(&Op::Broadcast(sizes.iter().copied().collect()), "ExpandBackward0", &[Operand::Tensor(self)], |_| {
+            move |_: &_, g: &Tensor| grads1(g.sum_to(&own)?)
+        })
+    }
+
+    /// Summed over the axes along which `sizes` was repeated to this shape.
+    pub(crate) fn sum_to(&self, sizes: &[Size]) -> Result<Tensor> {
+        use allotrope_ir::Extent;
+        let own = self.sizes();
+        let lead = own.len() - sizes.len();
+        let axes: Axes = (0..own.len())
+            .filter(|&i| i < lead || (sizes[i - lead].fixed() == Some(1) && own[i].fixed() != Some(1)))
+            .collect();
+        let sum = if axes.is_empty() { self.clone() } else { super::reduce::sum_axes(self, axes)? };
+        sum.reshape_sizes(sizes)
+    }
+}
+
+fn permute(x: &Tensor, axes: Axes) -> Result<Tensor> {
+    let mut sorted: SmallVec<[usize; 4]> = axes.clone();
+    sorted.sort_unstable();
+    if !sorted.iter().copied().eq(0..x.dim()) {
+        return Err(Error::operands("permute", format!("{axes:?} does not name each of the {} axes once", x.dim())));
+    }
+    if axes.iter().copied().eq(0..x.dim()) {
+        return Ok(x.clone());
+    }
+    let mut back: Axes = SmallVec::from_elem(0, axes.len());
+    for (i, &a) in axes.iter().enumerate() {
+        back[a] = i;
+    }
+    differentiable(&Op::Permute(axes), "PermuteBackward0", &[Operand::Tensor(x)], |_| {
+        move |_: &_, g: &Tensor| grads1(permute(g, back.clone())?)
+    })
+}
+
+fn narrow(x: &Tensor, axis: usize, start: Size, len: Size) -> Result<Tensor> {
+    let own = x.sizes();
+    let op = Op::Slice { axis, start, len };
+    differentiable(&op, "SliceBackward0", &[Operand::Tensor(x)], |_| {
+        move |_: &_, g: &Tensor| {
+            // Zeros on both sides of the gradient.
+            let zeros = |n: Size| {
+                let mut sizes = own.clone();
+                sizes[axis] = n;
+                crate::tensor::create::full_of(&sizes, allotrope_ir::Scalar::from_f64(0.0, g.dtype()))
+            };
+            let (before, after) = (zeros(start)?, zeros(own[axis].minus(start).minus(len))?);
+            grads1(concat(&[&before, g, &after], axis)?)
+        }
+    })
+}
+
+fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
+    let operands: SmallVec<[Operand<'_>; 4]> = tensors.iter().map(|t| Operand::Tensor(t)).collect();
+    let sizes: SmallVec<[Size; 4]> = tensors.iter().map(|t| t.sizes()[axis]).collect();
+    differentiable(&Op::Concat { axis }, "CatBackward0", &operands, |_| {
+        move |c: &_, g: &Tensor| {
+            use allotrope_ir::Extent;
+            let mut start = Size::from(0);
+            let mut grads = crate::tensor::grad_fn::Grads::new();
+            for (i, &len) in sizes.iter().enumerate() {
+                let wanted = crate::autograd::tape::Context::wants(c, i);
+                grads.push(if wanted { Some(narrow(g, axis, start, len)?) } else { None });
+                start = start.plus(&len);
+            }
+            Ok(grads)
+        }
+    })
+}
+
+/// Tensors joined along an axis that they all have; the other axes must be equal.
+///
+/// # Panics
+/// When there is none, or shapes or dtypes do not fit.
+#[track_caller]
+pub fn cat(tensors: &[&Tensor], axis: isize) -> Tensor {
+    must(try_cat("cat", tensors, axis))
+}
+
+/// Tensors of one shape joined along a new axis.
+///
+/// # Panics
+/// When there is none, or shapes or dtypes differ.
+#[track_caller]
+pub fn stack(tensors: &[&Tensor], axis: isize) -> Tensor {
+    must(try_stack(tensors, axis))
+}
+
+fn try_cat(op: &'static str, tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+    let first = tensors.first().ok_or_else(|| Error::operands(op, "needs at least one tensor"))?;
+    let a = first.axis(op, axis)?;
+    for t in &tensors[1..] {
+        let fits = t.dtype() == first.dtype()
+            && t.dim() == first.dim()
+            && (0..t.dim()).all(|i| i == a || recorder::demand_equal(t.sizes()[i], first.sizes()[i]));
+        if !fits {
+            return Err(Error::operands(
+                op,
+                format!(
+                    "cannot join {}{:?} to {}{:?} along axis {axis}: dtypes and the other axes must be equal",
+                    t.dtype(),
+                    t.shape_hint(),
+                    first.dtype(),
+                    first.shape_hint()
+                ),
+            ));
+        }
+    }
+    concat(tensors, a)
+}
+
+pub(crate) fn try_stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+    let raised = tensors.iter().map(|t| t.try_unsqueeze(axis)).collect::<Result<Vec<Tensor>>>()?;
+    try_cat("stack", &raised.iter().collect::<Vec<_>>(), axis)
+}

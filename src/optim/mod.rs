@@ -1,0 +1,47 @@
+//! Optimizers: rules that change parameters by their gradients. Written with tensor operations only, so a traced
+//! step holds them as any other code; all that changes between steps is kept in tensors.
+
+mod adam;
+mod sgd;
+
+pub use adam::{Adam, AdamOptions};
+pub use sgd::{Sgd, SgdOptions};
+
+use crate::tensor::Tensor;
+
+/// What every optimizer does.
+pub trait Optimizer {
+    /// The parameters that it changes.
+    fn parameters(&self) -> &[Tensor];
+
+    /// Changes every parameter that has a gradient.
+    fn step(&self);
+
+    /// The learning rate in use, a tensor without axes (f64).
+    fn lr(&self) -> &Tensor;
+
+    /// Forgets the gradients of all parameters.
+    fn zero_grad(&self) {
+        self.parameters().iter().for_each(|p| p.set_grad(None));
+    }
+
+    /// Sets the learning rate; traced steps use it from their next call on, without compiling again.
+    fn set_lr(&self, lr: f64) {
+        self.lr().fill_(lr);
+    }
+}
+
+/// Parameters of an optimizer must be leaves that want gradients.
+#[track_caller]
+fn checked(name: &str, parameters: Vec<Tensor>, lr: f64) -> Vec<Tensor> {
+    if parameters.is_empty() {
+        panic!("{name}: got no parameters");
+    }
+    if let Some(i) = parameters.iter().position(|p| !p.is_leaf() || !p.dtype().is_float()) {
+        panic!("{name}: parameter {i} is not a floating-point leaf; only tensors made by the user can be optimized");
+    }
+    if !(lr >= 0.0 && lr.is_finite()) {
+        panic!("{name}: the learning rate must be a finite number of at least 0, got {lr}");
+    }
+    parameters
+}

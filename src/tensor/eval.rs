@@ -1,0 +1,383 @@
+//! Computes one primitive now: the eager meaning of each, by the kernels or as a view.
+//! Nothing is noted on the tape here, and operands have been checked by the type rules.
+
+use super::recorder::Operand;
+use super::size::hints;
+use super::storage::{Buffer, ReadGuard, Storage};
+use super::{Body, Dims, Element, FromElement, Size, Strided, Strides, Tensor, contiguous_strides, is_contiguous};
+use crate::error::{Error, Result};
+use crate::kernels::{self, View, ViewMut};
+use allotrope_ir::{DType, Op, Scalar, UnaryOp};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Runs `$body` with `$T` as the Rust type of `$dtype`.
+macro_rules! with_type {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            DType::F32 => { type $T = f32; $body }
+            DType::F64 => { type $T = f64; $body }
+            DType::I64 => { type $T = i64; $body }
+            DType::Bool => { type $T = bool; $body }
+        }
+    };
+}
+
+/// A tensor over a fresh buffer.
+pub(crate) fn fresh(dtype: DType, shape: &[usize], buffer: Buffer) -> Tensor {
+    let strides = contiguous_strides(shape);
+    let body = Strided { storage: Arc::new(Storage::new(buffer)), strides, offset: 0 };
+    Tensor::from_parts(dtype, Dims::from_slice(shape), Body::Strided(body))
+}
+
+/// A buffer for `n` elements; bools begin as valid ones.
+pub(crate) fn buffer_for(dtype: DType, n: usize) -> Buffer {
+    match dtype {
+        DType::Bool => Buffer::zeroed(n),
+        _ => Buffer::new(n * dtype.size()),
+    }
+}
+
+fn numel(shape: &[usize]) -> usize {
+    shape.iter().product()
+}
+
+/// The elements of a tensor with storage; an error for a value that leaked out of a trace.
+pub(crate) fn strided(t: &Tensor) -> Result<&Strided> {
+    t.strided().ok_or_else(|| {
+        Error::Trace("a value of a trace was used after the trace had ended; return it from the closure instead".into())
+    })
+}
+
+/// An operand with its elements locked for reading.
+enum Locked<'a> {
+    Tensor { buffer: ReadGuard<'a, Buffer>, tensor: &'a Tensor, strided: &'a Strided },
+    Scalar(Scalar),
+}
+
+const ZEROS: [isize; 8] = [0; 8];
+
+impl<'a> Locked<'a> {
+    fn new(operand: Operand<'a>) -> Result<Locked<'a>> {
+        Ok(match operand {
+            Operand::Scalar(s) => Locked::Scalar(s),
+            Operand::Tensor(tensor) => {
+                let strided = strided(tensor)?;
+                Locked::Tensor { buffer: strided.storage.read(), tensor, strided }
+            }
+        })
+    }
+}
+
+/// One element as a slice, for operands that are numbers.
+struct One<T>([T; 1]);
+
+fn one<T: Element + FromElement>(locked: &Locked<'_>) -> One<T> {
+    One([match locked {
+        Locked::Scalar(s) => T::from_scalar(*s),
+        Locked::Tensor { .. } => T::default(),
+    }])
+}
+
+fn view<'a, T: Element>(locked: &'a Locked<'_>, one: &'a One<T>, shape: &'a [usize], zeros: &'a [isize]) -> View<'a, T> {
+    let view = match locked {
+        Locked::Tensor { buffer, tensor, strided } => {
+            View::new(buffer.slice::<T>(), strided.offset, tensor.shape_hint(), &strided.strides)
+        }
+        Locked::Scalar(_) => View::new(&one.0, 0, shape, zeros),
+    };
+    view.expect("bug in allotrope: a tensor reaches outside its storage")
+}
+
+/// A tensor over another view of the same storage.
+fn reviewed(x: &Tensor, s: &Strided, shape: Dims, strides: Strides, offset: usize) -> Tensor {
+    let body = Strided { storage: s.storage.clone(), strides, offset };
+    Tensor::from_parts(x.dtype(), shape, Body::Strided(body))
+}
+
+/// Computes `op`; `ty` is what the type rules gave for it.
+pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes: &[Size]) -> Result<Tensor> {
+    let shape = hints(sizes);
+    match op {
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => elementwise(op, operands, dtype, &shape),
+        Op::Reduce { op: reduce, axes } => {
+            let x = Locked::new(operands[0])?;
+            let mut out = buffer_for(dtype, numel(&shape));
+            match dtype {
+                DType::F32 => kernels::reduce(*reduce, full_view::<f32>(&x), axes, out.slice_mut()),
+                DType::F64 => kernels::reduce(*reduce, full_view::<f64>(&x), axes, out.slice_mut()),
+                DType::I64 => kernels::reduce(*reduce, full_view::<i64>(&x), axes, out.slice_mut()),
+                DType::Bool => unreachable!("the type rules refuse bool"),
+            }
+            Ok(fresh(dtype, &shape, out))
+        }
+        Op::Matmul => {
+            let (a, b) = (Locked::new(operands[0])?, Locked::new(operands[1])?);
+            let mut out = buffer_for(dtype, numel(&shape));
+            match dtype {
+                DType::F32 => kernels::matmul(full_view::<f32>(&a), full_view::<f32>(&b), out.slice_mut()),
+                DType::F64 => kernels::matmul(full_view::<f64>(&a), full_view::<f64>(&b), out.slice_mut()),
+                DType::I64 => kernels::matmul(full_view::<i64>(&a), full_view::<i64>(&b), out.slice_mut()),
+                DType::Bool => unreachable!("the type rules refuse bool"),
+            }
+            Ok(fresh(dtype, &shape, out))
+        }
+        Op::Const(s) => Ok(full(&[], *s)),
+        Op::Extent(n) => Ok(full(&[], Scalar::I64(n.hint() as i64))),
+        Op::Iota(n) => {
+            let mut out = Buffer::new(n.hint() * 8);
+            for (i, x) in out.slice_mut::<i64>().iter_mut().enumerate() {
+                *x = i as i64;
+            }
+            Ok(fresh(DType::I64, &shape, out))
+        }
+        Op::Concat { axis } => concat(*axis, operands, dtype, &shape),
+        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } => {
+            let Operand::Tensor(x) = operands[0] else { unreachable!("views are of tensors") };
+            moved(op, x, shape)
+        }
+        Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) => {
+            unreachable!("bug in allotrope: {} is made by captures only", op.name())
+        }
+    }
+}
+
+fn full_view<'a, T: Element>(x: &'a Locked<'_>) -> View<'a, T> {
+    let Locked::Tensor { buffer, tensor, strided } = x else { unreachable!("not an elementwise operand") };
+    View::new(buffer.slice::<T>(), strided.offset, tensor.shape_hint(), &strided.strides)
+        .expect("bug in allotrope: a tensor reaches outside its storage")
+}
+
+fn elementwise(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
+    let zeros: SmallVec<[isize; 8]> = SmallVec::from_elem(0, if shape.len() > 8 { shape.len() } else { 0 });
+    let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };
+    let mut out = buffer_for(dtype, numel(shape));
+    let a = Locked::new(operands[0])?;
+    let source = |x: &Operand<'_>| match x {
+        Operand::Tensor(t) => t.dtype(),
+        Operand::Scalar(s) => s.dtype(),
+    };
+    match op {
+        Op::Unary(UnaryOp::Not) => {
+            kernels::unary(UnaryOp::Not, view::<bool>(&a, &one(&a), shape, zeros), out.slice_mut())
+        }
+        Op::Unary(u) => match dtype {
+            DType::F32 => kernels::unary(*u, view::<f32>(&a, &one(&a), shape, zeros), out.slice_mut()),
+            DType::F64 => kernels::unary(*u, view::<f64>(&a, &one(&a), shape, zeros), out.slice_mut()),
+            DType::I64 => kernels::unary(*u, view::<i64>(&a, &one(&a), shape, zeros), out.slice_mut()),
+            DType::Bool => unreachable!("the type rules refuse bool"),
+        },
+        Op::Binary(b) => {
+            let c = Locked::new(operands[1])?;
+            with_type!(dtype, T => {
+                kernels::binary(*b, view::<T>(&a, &one(&a), shape, zeros), view::<T>(&c, &one(&c), shape, zeros), out.slice_mut())
+            })
+        }
+        Op::Compare(p) => {
+            let c = Locked::new(operands[1])?;
+            with_type!(source(&operands[0]), T => {
+                kernels::compare(*p, view::<T>(&a, &one(&a), shape, zeros), view::<T>(&c, &one(&c), shape, zeros), out.slice_mut())
+            })
+        }
+        Op::Select => {
+            let (b, c) = (Locked::new(operands[1])?, Locked::new(operands[2])?);
+            with_type!(dtype, T => {
+                kernels::select(
+                    view::<bool>(&a, &one(&a), shape, zeros),
+                    view::<T>(&b, &one(&b), shape, zeros),
+                    view::<T>(&c, &one(&c), shape, zeros),
+                    out.slice_mut(),
+                )
+            })
+        }
+        Op::Cast(_) => with_type!(source(&operands[0]), S => with_type!(dtype, T => {
+            kernels::cast::<S, T>(view::<S>(&a, &one(&a), shape, zeros), out.slice_mut())
+        })),
+        _ => unreachable!("not elementwise"),
+    }
+    Ok(fresh(dtype, shape, out))
+}
+
+/// A tensor full of one number.
+pub(crate) fn full(shape: &[usize], value: Scalar) -> Tensor {
+    let dtype = value.dtype();
+    let mut out = buffer_for(dtype, numel(shape));
+    with_type!(dtype, T => out.slice_mut::<T>().fill(T::from_scalar(value)));
+    fresh(dtype, shape, out)
+}
+
+fn moved(op: &Op<Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
+    let s = strided(x)?;
+    Ok(match op {
+        Op::Broadcast(_) => {
+            let lead = shape.len() - x.dim();
+            let strides = (0..shape.len())
+                .map(|i| match i.checked_sub(lead) {
+                    Some(j) if x.shape_hint()[j] == shape[i] => s.strides[j],
+                    _ => 0,
+                })
+                .collect();
+            reviewed(x, s, shape, strides, s.offset)
+        }
+        Op::Reshape(_) => match reshaped_strides(x.shape_hint(), &s.strides, &shape) {
+            Some(strides) => reviewed(x, s, shape, strides, s.offset),
+            None => {
+                let dense = contiguous(x)?;
+                let s = strided(&dense)?;
+                let strides = contiguous_strides(&shape);
+                reviewed(&dense, s, shape, strides, s.offset)
+            }
+        },
+        Op::Permute(axes) => {
+            let strides = axes.iter().map(|&a| s.strides[a]).collect();
+            reviewed(x, s, shape, strides, s.offset)
+        }
+        Op::Slice { axis, start, .. } => {
+            let empty = shape.contains(&0);
+            let offset = if empty { s.offset } else { (s.offset as isize + start.hint() as isize * s.strides[*axis]) as usize };
+            reviewed(x, s, shape, s.strides.clone(), offset)
+        }
+        _ => unreachable!("not a view"),
+    })
+}
+
+/// Strides that show the same elements under `to`, where there are any: each group of merged axes must be dense
+/// within itself.
+fn reshaped_strides(from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
+    if is_contiguous(from, strides) {
+        return Some(contiguous_strides(to));
+    }
+    let mut out: Strides = SmallVec::from_elem(0, to.len());
+    let (mut i, mut j) = (0, 0);
+    while i < from.len() || j < to.len() {
+        // The smallest groups of axes on both sides with the same number of elements.
+        let (i0, j0) = (i, j);
+        let (mut a, mut b) = (1, 1);
+        loop {
+            if a <= b && i < from.len() && (a < b || i == i0) {
+                a *= from[i];
+                i += 1;
+            } else if b < a && j < to.len() {
+                b *= to[j];
+                j += 1;
+            } else {
+                break;
+            }
+        }
+        while i < from.len() && from[i] == 1 {
+            i += 1;
+        }
+        while j < to.len() && to[j] == 1 {
+            j += 1;
+        }
+        if a != b || (i == i0 && j == j0) {
+            return None;
+        }
+        let group: SmallVec<[(usize, isize); 4]> =
+            (i0..i).filter(|&k| from[k] != 1).map(|k| (from[k], strides[k])).collect();
+        if !group.windows(2).all(|w| w[0].1 == w[1].1 * w[1].0 as isize) {
+            return None;
+        }
+        let mut step = group.last().map_or(1, |g| g.1);
+        for k in (j0..j).rev() {
+            out[k] = step;
+            step *= to[k] as isize;
+        }
+    }
+    Some(out)
+}
+
+/// The same elements in row-major order: the tensor itself where it is so already.
+pub(crate) fn contiguous(x: &Tensor) -> Result<Tensor> {
+    let s = strided(x)?;
+    if is_contiguous(x.shape_hint(), &s.strides) {
+        return Ok(x.clone());
+    }
+    let mut out = buffer_for(x.dtype(), numel(x.shape_hint()));
+    {
+        let x = Locked::new(Operand::Tensor(x))?;
+        let Locked::Tensor { tensor, .. } = &x else { unreachable!() };
+        with_type!(tensor.dtype(), T => kernels::copy(full_view::<T>(&x), out.slice_mut()));
+    }
+    Ok(fresh(x.dtype(), x.shape_hint(), out))
+}
+
+fn concat(axis: usize, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
+    let mut out = buffer_for(dtype, numel(shape));
+    let strides = contiguous_strides(shape);
+    let mut at = 0;
+    for operand in operands {
+        let x = Locked::new(*operand)?;
+        let Locked::Tensor { tensor, .. } = &x else { unreachable!("joined operands are tensors") };
+        let offset = at * strides[axis] as usize;
+        if !tensor.shape_hint().contains(&0) {
+            with_type!(dtype, T => {
+                let target = ViewMut::new(out.slice_mut::<T>(), offset, tensor.shape_hint(), &strides)
+                    .expect("bug in allotrope: concat writes outside its result");
+                kernels::copy_into(target, full_view::<T>(&x));
+            });
+        }
+        at += tensor.shape_hint()[axis];
+    }
+    Ok(fresh(dtype, shape, out))
+}
+
+/// Writes the elements of `value` (same dtype and shape) into `target`'s storage.
+pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
+    let t = strided(target)?;
+    let v = strided(value)?;
+    // Elements that are both read and written are read first.
+    let shared = Arc::ptr_eq(&t.storage, &v.storage);
+    let copy = if shared { Some(copied(value)?) } else { None };
+    let value = copy.as_ref().unwrap_or(value);
+    if target.shape_hint().contains(&0) {
+        return Ok(());
+    }
+    // Never waiting for one lock while holding the other: two assignments in opposite directions must not block.
+    let (source, mut buffer) = loop {
+        let source = Locked::new(Operand::Tensor(value))?;
+        match t.storage.try_write() {
+            Some(buffer) => break (source, buffer),
+            None => drop(source),
+        }
+        std::thread::yield_now();
+    };
+    with_type!(target.dtype(), T => {
+        let view = ViewMut::new(buffer.slice_mut::<T>(), t.offset, target.shape_hint(), &t.strides).map_err(|_| {
+            Error::operands("assign", format!("a tensor expanded to {:?} can't be changed in place: its elements share memory", target.shape_hint()))
+        })?;
+        kernels::copy_into(view, full_view::<T>(&source));
+    });
+    Ok(())
+}
+
+/// A copy with its own storage.
+pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
+    let mut out = buffer_for(x.dtype(), numel(x.shape_hint()));
+    let locked = Locked::new(Operand::Tensor(x))?;
+    with_type!(x.dtype(), T => kernels::copy(full_view::<T>(&locked), out.slice_mut()));
+    drop(locked);
+    Ok(fresh(x.dtype(), x.shape_hint(), out))
+}
+
+/// All elements in row-major order.
+pub(crate) fn elements<T: Element>(x: &Tensor) -> Result<Vec<T>> {
+    let locked = Locked::new(Operand::Tensor(x))?;
+    let mut out = vec![T::default(); numel(x.shape_hint())];
+    kernels::copy(full_view::<T>(&locked), &mut out);
+    Ok(out)
+}
+
+/// Used by tests of this module's arithmetic on strides.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reshape_of_a_transposed_view_keeps_what_it_can() {
+        // [2, 3] transposed to [3, 2] has strides [1, 3]: splitting an axis works, merging does not.
+        assert_eq!(reshaped_strides(&[3, 2], &[1, 3], &[3, 1, 2]).as_deref(), Some(&[1, 3, 3][..]).map(|s| s).as_deref());
+        assert_eq!(reshaped_strides(&[3, 2], &[1, 3], &[6]), None);
+        assert_eq!(reshaped_strides(&[4, 2], &[1, 4], &[2, 2, 2]).as_deref(), Some(&[2, 1, 4][..]));
+    }
+}

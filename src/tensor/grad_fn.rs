@@ -1,0 +1,97 @@
+//! What a tensor keeps of the graph that made it: an edge to the node that knows the derivative.
+//! It holds no derivative rule and never walks the graph; `autograd` does.
+
+use super::Tensor;
+use crate::Result;
+use smallvec::SmallVec;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Gradients of the operands of one node, in order; none where no gradient flows.
+pub(crate) type Grads = SmallVec<[Option<Tensor>; 2]>;
+
+/// A node of the tape.
+pub(crate) trait GradFn: Send + Sync {
+    /// Order of creation: a node's operands were made before it. Leaves have 0.
+    fn seq(&self) -> u64;
+    /// The name that printing shows, such as `MulBackward`.
+    fn name(&self) -> &'static str;
+    /// One edge per operand; none where no gradient is wanted.
+    fn edges(&self) -> &[Option<Edge>];
+    /// Gradients of the operands, from those of the results. `me` is the edge to this node itself.
+    fn vjp(&self, me: &Edge, grads: &[Option<Tensor>]) -> Result<Grads>;
+    /// The tensor whose gradient is to be accumulated, for a leaf.
+    fn leaf(&self) -> Option<Tensor> {
+        None
+    }
+}
+
+/// Points at one result of a node. Dropping the last edge to a node takes a graph of any depth apart without recursion.
+pub(crate) struct Edge {
+    node: Option<Arc<dyn GradFn>>,
+    /// Which result of the node.
+    pub(crate) output: u32,
+}
+
+impl Edge {
+    pub(crate) fn new(node: Arc<dyn GradFn>, output: u32) -> Edge {
+        Edge { node: Some(node), output }
+    }
+
+    pub(crate) fn node(&self) -> &Arc<dyn GradFn> {
+        self.node.as_ref().expect("an edge has its node until it is dropped")
+    }
+
+    /// Identity of the node.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(self.node()).cast::<()>() as usize
+    }
+
+    /// The same node's other result.
+    pub(crate) fn to_output(&self, output: u32) -> Edge {
+        Edge { node: self.node.clone(), output }
+    }
+}
+
+impl Clone for Edge {
+    fn clone(&self) -> Edge {
+        self.to_output(self.output)
+    }
+}
+
+#[derive(Default)]
+struct Condemned {
+    nodes: Vec<Arc<dyn GradFn>>,
+    draining: bool,
+}
+
+thread_local! {
+    static CONDEMNED: RefCell<Condemned> = RefCell::default();
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        let Some(node) = self.node.take() else { return };
+        if Arc::strong_count(&node) > 1 {
+            return;
+        }
+        // The node would drop its own edges inside its drop, and those theirs: queue it instead.
+        let mut slot = Some(node);
+        let first = CONDEMNED.try_with(|c| {
+            let mut c = c.borrow_mut();
+            c.nodes.extend(slot.take());
+            !std::mem::replace(&mut c.draining, true)
+        });
+        if first != Ok(true) {
+            return;
+        }
+        while let Some(node) = CONDEMNED.with(|c| {
+            let mut c = c.borrow_mut();
+            let node = c.nodes.pop();
+            c.draining = node.is_some();
+            node
+        }) {
+            drop(node);
+        }
+    }
+}

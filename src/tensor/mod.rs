@@ -1,0 +1,416 @@
+//! The handle that users hold: dtype, shape, strides and shared storage, or a value of a running trace.
+//! It knows no derivative rule and no operation; those are `ops`, and `autograd` walks the graph.
+
+pub mod create;
+pub(crate) mod eval;
+mod flag;
+pub(crate) mod grad_fn;
+mod print;
+pub(crate) mod recorder;
+pub(crate) mod size;
+pub(crate) mod storage;
+
+pub use create::{FromElement, Generator, manual_seed};
+pub use flag::Flag;
+pub use size::{Size, Sizes};
+
+use crate::error::{Error, Result, must};
+use allotrope_ir::{DType, Value};
+use grad_fn::{Edge, GradFn};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use std::panic::Location;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
+use storage::{Element, Storage};
+
+/// Sizes of axes as numbers.
+pub(crate) type Dims = SmallVec<[usize; 4]>;
+/// Elements between neighbours along each axis.
+pub(crate) type Strides = SmallVec<[isize; 4]>;
+
+/// A multi-dimensional array of one dtype that remembers how it was computed.
+///
+/// Cloning is cheap and gives another handle to the same tensor. Views share storage; whatever computes makes a new
+/// tensor, except the methods whose name ends in `_`.
+///
+/// ```
+/// use allotrope::prelude::*;
+/// let x = Tensor::from_vec(vec![1.0f32, 2.0, 3.0], &[3]).requires_grad();
+/// (&x * &x).sum().backward();
+/// assert_eq!(x.grad().unwrap().to_vec::<f32>(), [2.0, 4.0, 6.0]);
+/// ```
+#[derive(Clone)]
+pub struct Tensor(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    dtype: DType,
+    shape: Dims,
+    body: Body,
+    requires_grad: AtomicBool,
+    meta: Mutex<Meta>,
+}
+
+pub(crate) enum Body {
+    Strided(Strided),
+    Traced(Traced),
+}
+
+/// Elements in storage.
+#[derive(Clone)]
+pub(crate) struct Strided {
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) strides: Strides,
+    pub(crate) offset: usize,
+}
+
+/// A value of a graph that is being captured.
+pub(crate) struct Traced {
+    /// Which builder of which capture the value belongs to.
+    pub(crate) scope: u64,
+    /// Replaced by in-place operations.
+    pub(crate) value: Mutex<Value>,
+    /// Expression of each axis in the capture's table; see [`Size`].
+    pub(crate) exprs: SmallVec<[u32; 4]>,
+    /// Shares elements with another traced value, so it can't be changed in place.
+    pub(crate) is_view: bool,
+    /// In-place changes so far; shared with every view, so that its count of holders tells whether there are any.
+    pub(crate) version: Arc<AtomicU32>,
+}
+
+#[derive(Default)]
+struct Meta {
+    /// The node that made this tensor.
+    grad_fn: Option<Edge>,
+    /// The node that accumulates into this leaf.
+    leaf: Option<Weak<dyn GradFn>>,
+    grad: Option<Tensor>,
+}
+
+impl Inner {
+    /// Makes this traced value a view of another one.
+    pub(crate) fn share_version(&mut self, of: &Arc<AtomicU32>) {
+        if let Body::Traced(t) = &mut self.body {
+            t.version = Arc::clone(of);
+        }
+    }
+}
+
+impl Tensor {
+    pub(crate) fn from_parts(dtype: DType, shape: Dims, body: Body) -> Tensor {
+        Tensor(Arc::new(Inner {
+            dtype,
+            shape,
+            body,
+            requires_grad: AtomicBool::new(false),
+            meta: Mutex::new(Meta::default()),
+        }))
+    }
+
+    /// The element type.
+    #[inline]
+    pub fn dtype(&self) -> DType {
+        self.0.dtype
+    }
+
+    /// The number of axes.
+    #[inline]
+    pub fn dim(&self) -> usize {
+        self.0.shape.len()
+    }
+
+    /// The number of elements along each axis, as numbers.
+    ///
+    /// Inside a trace this turns symbolic dimensions into the numbers that they have now: calls with others run
+    /// another compiled variant. [`Tensor::sizes`] keeps them symbolic.
+    #[track_caller]
+    pub fn shape(&self) -> &[usize] {
+        if let Body::Traced(_) = self.0.body {
+            recorder::specialize(&self.sizes(), "shape() was asked for as numbers");
+        }
+        &self.0.shape
+    }
+
+    /// The number of elements along `axis` (negative counts from the end), as a number; see [`Tensor::shape`].
+    ///
+    /// # Panics
+    /// When the axis does not exist.
+    #[track_caller]
+    pub fn size(&self, axis: isize) -> usize {
+        let axis = must(self.axis("size", axis));
+        if let Body::Traced(_) = self.0.body {
+            recorder::specialize(&[self.sizes()[axis]], "size() was asked for as a number");
+        }
+        self.0.shape[axis]
+    }
+
+    /// The number of elements along each axis, symbolic inside a trace.
+    pub fn sizes(&self) -> Sizes {
+        match &self.0.body {
+            Body::Strided(_) => recorder::sizes_of(&self.0.shape),
+            Body::Traced(t) => self.0.shape.iter().zip(&t.exprs).map(|(&n, &e)| Size::with_expr(n, e)).collect(),
+        }
+    }
+
+    /// The number of elements, as a number; see [`Tensor::shape`].
+    #[track_caller]
+    pub fn numel(&self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// The numbers of the shape in this call, without turning symbols into numbers.
+    #[inline]
+    pub(crate) fn shape_hint(&self) -> &[usize] {
+        &self.0.shape
+    }
+
+    /// Whether both have one shape; a trace holds for calls with the same answer.
+    pub fn same_shape(&self, other: &Tensor) -> bool {
+        self.has_sizes(&other.sizes())
+    }
+
+    /// Whether the sizes are these; a trace holds for calls with the same answer where it is yes.
+    pub fn has_sizes(&self, sizes: &[Size]) -> bool {
+        self.dim() == sizes.len() && (0..sizes.len()).all(|i| self.has_size(i, sizes[i]))
+    }
+
+    /// Whether axis `i`, counted from 0, has this size; a trace holds for calls with the same answer where it is yes.
+    pub fn has_size(&self, i: usize, size: Size) -> bool {
+        recorder::demand_equal(self.sizes()[i], size)
+    }
+
+    /// Elements between neighbours along each axis; what a contiguous tensor would have inside a trace.
+    pub fn strides(&self) -> SmallVec<[isize; 4]> {
+        match &self.0.body {
+            Body::Strided(s) => s.strides.clone(),
+            Body::Traced(_) => contiguous_strides(&self.0.shape),
+        }
+    }
+
+    /// Whether the elements lie in row-major order without gaps.
+    pub fn is_contiguous(&self) -> bool {
+        match &self.0.body {
+            Body::Strided(s) => is_contiguous(&self.0.shape, &s.strides),
+            Body::Traced(_) => true,
+        }
+    }
+
+    pub(crate) fn body(&self) -> &Body {
+        &self.0.body
+    }
+
+    /// The storage of a tensor that has one.
+    pub(crate) fn strided(&self) -> Option<&Strided> {
+        match &self.0.body {
+            Body::Strided(s) => Some(s),
+            Body::Traced(_) => None,
+        }
+    }
+
+    pub(crate) fn traced(&self) -> Option<&Traced> {
+        match &self.0.body {
+            Body::Strided(_) => None,
+            Body::Traced(t) => Some(t),
+        }
+    }
+
+    /// Identity of the tensor, as long as it lives.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+
+    /// Whether both handles mean the same tensor.
+    pub fn is_same(&self, other: &Tensor) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// `axis` counted from 0, for `op`'s message otherwise.
+    pub(crate) fn axis(&self, op: &'static str, axis: isize) -> Result<usize> {
+        let n = self.dim() as isize;
+        let a = if axis < 0 { axis + n } else { axis };
+        match (0..n).contains(&a) {
+            true => Ok(a as usize),
+            false => Err(Error::operands(
+                op,
+                format!("axis {axis} does not exist in shape {:?}; it may be {} to {}", self.shape_hint(), -n, n - 1),
+            )),
+        }
+    }
+
+    /// Whether gradients flow to this tensor.
+    #[inline]
+    pub fn is_requires_grad(&self) -> bool {
+        self.0.requires_grad.load(Ordering::Relaxed)
+    }
+
+    /// Whether the user made it, so that `backward` accumulates into its `grad`.
+    pub fn is_leaf(&self) -> bool {
+        !self.is_requires_grad() || self.0.meta.lock().grad_fn.is_none()
+    }
+
+    /// Asks for gradients, and returns the tensor: `let w = randn(&[3]).requires_grad();`
+    ///
+    /// # Panics
+    /// When the dtype is not a float.
+    #[track_caller]
+    pub fn requires_grad(self) -> Tensor {
+        self.set_requires_grad(true);
+        self
+    }
+
+    /// Asks for gradients from now on, or for none.
+    ///
+    /// # Panics
+    /// When the dtype is not a float, or the tensor was computed from others (then `detach` it instead).
+    #[track_caller]
+    pub fn set_requires_grad(&self, on: bool) {
+        if on && !self.dtype().is_float() {
+            panic!("requires_grad: only floating-point tensors have gradients, this one is {}", self.dtype());
+        }
+        if !on && !self.is_leaf() {
+            panic!("requires_grad: this tensor was computed from others; detach() gives one that needs no gradient");
+        }
+        self.0.requires_grad.store(on, Ordering::Relaxed);
+    }
+
+    /// The gradient that `backward` has accumulated, if any.
+    pub fn grad(&self) -> Option<Tensor> {
+        match recorder::active() {
+            Some(r) => r.grad(self),
+            None => self.stored_grad(),
+        }
+    }
+
+    /// Replaces the accumulated gradient; PyTorch's `zero_grad` sets none.
+    pub fn set_grad(&self, grad: Option<Tensor>) {
+        match recorder::active() {
+            Some(r) => r.set_grad(self, grad),
+            None => self.store_grad(grad),
+        }
+    }
+
+    pub(crate) fn stored_grad(&self) -> Option<Tensor> {
+        self.0.meta.lock().grad.clone()
+    }
+
+    pub(crate) fn store_grad(&self, grad: Option<Tensor>) {
+        let old = std::mem::replace(&mut self.0.meta.lock().grad, grad);
+        drop(old);
+    }
+
+    /// The edge to the node that made this tensor.
+    pub(crate) fn grad_fn(&self) -> Option<Edge> {
+        self.0.meta.lock().grad_fn.clone()
+    }
+
+    /// Says which node made this tensor; none makes it a leaf.
+    pub(crate) fn set_grad_fn(&self, edge: Option<Edge>) {
+        self.0.requires_grad.store(edge.is_some(), Ordering::Relaxed);
+        let old = std::mem::replace(&mut self.0.meta.lock().grad_fn, edge);
+        drop(old);
+    }
+
+    /// The node that accumulates into this leaf, made by `make` when there is none yet.
+    pub(crate) fn leaf_node(&self, make: impl FnOnce() -> Arc<dyn GradFn>) -> Arc<dyn GradFn> {
+        let mut meta = self.0.meta.lock();
+        meta.leaf.as_ref().and_then(Weak::upgrade).unwrap_or_else(|| {
+            let node = make();
+            meta.leaf = Some(Arc::downgrade(&node));
+            node
+        })
+    }
+
+    /// How often the elements were changed in place.
+    pub(crate) fn version(&self) -> u32 {
+        if let Some(r) = recorder::active() {
+            return r.version(self);
+        }
+        match &self.0.body {
+            Body::Strided(s) => s.storage.version(),
+            Body::Traced(t) => t.version.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Another tensor over the same elements, without history.
+    pub(crate) fn alias(&self) -> Tensor {
+        let body = match &self.0.body {
+            Body::Strided(s) => Body::Strided(s.clone()),
+            Body::Traced(t) => Body::Traced(Traced {
+                scope: t.scope,
+                value: Mutex::new(*t.value.lock()),
+                exprs: t.exprs.clone(),
+                is_view: true,
+                version: t.version.clone(),
+            }),
+        };
+        Tensor::from_parts(self.dtype(), self.0.shape.clone(), body)
+    }
+
+    /// All elements in row-major order.
+    ///
+    /// # Panics
+    /// When `T` is not the dtype, and inside a trace, where no element is known yet.
+    #[track_caller]
+    pub fn to_vec<T: Element + FromElement>(&self) -> Vec<T> {
+        must(self.read_elements("to_vec()", Location::caller()))
+    }
+
+    /// The only element.
+    ///
+    /// # Panics
+    /// As [`Tensor::try_item`] fails.
+    #[track_caller]
+    pub fn item<T: Element + FromElement>(&self) -> T {
+        must(self.item_at(Location::caller()))
+    }
+
+    /// The only element.
+    ///
+    /// # Errors
+    /// When there is not exactly one, when `T` is not the dtype, and inside a trace, where it is not known yet.
+    #[track_caller]
+    pub fn try_item<T: Element + FromElement>(&self) -> Result<T> {
+        self.item_at(Location::caller())
+    }
+
+    fn item_at<T: Element + FromElement>(&self, at: &'static Location<'static>) -> Result<T> {
+        let n: usize = self.shape_hint().iter().product();
+        if n != 1 {
+            return Err(Error::operands("item", format!("a tensor of shape {:?} has {n} elements, not one", self.shape_hint())));
+        }
+        Ok(self.read_elements("item()", at)?[0])
+    }
+
+    fn read_elements<T: Element + FromElement>(&self, what: &str, at: &'static Location<'static>) -> Result<Vec<T>> {
+        if T::DTYPE != self.dtype() {
+            return Err(Error::Argument(format!("{what}: the tensor is {}, asked for as {}", self.dtype(), T::DTYPE)));
+        }
+        if let Some(r) = recorder::active() {
+            return Err(r.host_read(what, at));
+        }
+        eval::elements(self)
+    }
+}
+
+/// Strides of a tensor of this shape that lies in row-major order without gaps.
+pub(crate) fn contiguous_strides(shape: &[usize]) -> Strides {
+    let mut strides: Strides = SmallVec::from_elem(1, shape.len());
+    for i in (0..shape.len().saturating_sub(1)).rev() {
+        strides[i] = strides[i + 1] * shape[i + 1].max(1) as isize;
+    }
+    strides
+}
+
+pub(crate) fn is_contiguous(shape: &[usize], strides: &[isize]) -> bool {
+    let mut expected = 1;
+    for (&n, &s) in shape.iter().zip(strides).rev() {
+        if n == 0 {
+            return true;
+        }
+        if n != 1 && s != expected {
+            return false;
+        }
+        expected *= n as isize;
+    }
+    true
+}

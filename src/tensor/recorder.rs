@@ -1,0 +1,169 @@
+//! The slot of this thread where a trace installs itself, and what it must be able to do.
+//! Nothing is recorded here; outside a trace every function is the plain one.
+
+use super::{Size, Sizes, Tensor};
+use crate::Result;
+use allotrope_ir::{Op, Scalar};
+use std::cell::{Cell, RefCell};
+use std::panic::Location;
+use std::rc::Rc;
+
+/// Arithmetic on sizes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SizeOp {
+    Add,
+    Sub,
+    Mul,
+}
+
+/// An operand of an elementwise primitive: a tensor, or one number that stands for a tensor full of it.
+#[derive(Copy, Clone)]
+pub(crate) enum Operand<'a> {
+    Tensor(&'a Tensor),
+    Scalar(Scalar),
+}
+
+/// A loop that is being recorded: what its body sees.
+pub(crate) struct ScanBody {
+    pub(crate) carries: Vec<Tensor>,
+    pub(crate) xs: Vec<Tensor>,
+    /// Names the body, for the loop that walks back through it.
+    pub(crate) scope: u64,
+}
+
+/// A loop to record.
+pub(crate) struct ScanSpec<'a> {
+    pub(crate) carries: &'a [Tensor],
+    pub(crate) xs: &'a [Tensor],
+    pub(crate) length: Size,
+    pub(crate) reverse: bool,
+    /// The body that this loop walks back through, step by step: values of it may be used.
+    pub(crate) mirror: Option<u64>,
+}
+
+/// What a capture must do for the tensors of its thread.
+pub(crate) trait Recorder {
+    fn size_arith(&self, op: SizeOp, a: Size, b: Size) -> Size;
+    fn proven_equal(&self, a: Size, b: Size) -> bool;
+    /// From here on the two are the same; calls where they are not run another variant.
+    fn unify(&self, a: Size, b: Size);
+    /// The size becomes the number that it is in this call, because the program asked for it.
+    fn specialize(&self, size: Size, why: &str, at: &'static Location<'static>);
+    /// Calls with a smaller size run another variant.
+    fn at_least(&self, size: Size, least: usize);
+    fn record(&self, op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor>;
+    /// A tensor full of `value`.
+    fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor>;
+    /// A size as an `i64` tensor without axes.
+    fn extent(&self, size: Size) -> Result<Tensor>;
+    /// `target` has the elements of `value` from here on.
+    fn assign(&self, target: &Tensor, value: &Tensor) -> Result<()>;
+    /// In-place changes of the tensor so far, those of the trace included.
+    fn version(&self, tensor: &Tensor) -> u32;
+    fn grad(&self, tensor: &Tensor) -> Option<Tensor>;
+    fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>);
+    fn scan_begin(&self, spec: &ScanSpec<'_>) -> Result<ScanBody>;
+    fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)>;
+    /// Gives up the loop that is being recorded, after an error in its body.
+    fn scan_abandon(&self);
+    /// The program branched on the flag: calls where it differs run another variant.
+    fn flag(&self, flag: &super::Flag);
+    /// Why a host read cannot be had here, as an error for `what` at the caller's line.
+    fn host_read(&self, what: &str, at: &'static Location<'static>) -> crate::Error;
+}
+
+thread_local! {
+    static ACTIVE: Cell<bool> = const { Cell::new(false) };
+    static RECORDER: RefCell<Option<Rc<dyn Recorder>>> = const { RefCell::new(None) };
+}
+
+/// Whether this thread is recording.
+#[inline]
+pub(crate) fn is_active() -> bool {
+    ACTIVE.get()
+}
+
+/// The recorder of this thread.
+pub(crate) fn active() -> Option<Rc<dyn Recorder>> {
+    if is_active() { RECORDER.with_borrow(|r| r.clone()) } else { None }
+}
+
+/// Runs `f` with `recorder` installed, whatever happens in it; none makes `f` run eagerly.
+pub(crate) fn with<T>(recorder: Option<Rc<dyn Recorder>>, f: impl FnOnce() -> T) -> T {
+    struct Restore(Option<Rc<dyn Recorder>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ACTIVE.set(self.0.is_some());
+            RECORDER.set(self.0.take());
+        }
+    }
+    let _restore = Restore(RECORDER.take());
+    ACTIVE.set(recorder.is_some());
+    RECORDER.set(recorder);
+    f()
+}
+
+pub(super) fn size_arith(op: SizeOp, a: Size, b: Size) -> Size {
+    match active() {
+        Some(r) => r.size_arith(op, a, b),
+        None => Size::from(match op {
+            SizeOp::Add => a.hint() + b.hint(),
+            SizeOp::Sub => a.hint() - b.hint(),
+            SizeOp::Mul => a.hint() * b.hint(),
+        }),
+    }
+}
+
+pub(super) fn proven_equal(a: Size, b: Size) -> bool {
+    active().is_some_and(|r| r.proven_equal(a, b))
+}
+
+/// Demands that two sizes are equal, which they are in this call: true when they are.
+pub(crate) fn demand_equal(a: Size, b: Size) -> bool {
+    if a.hint() != b.hint() {
+        return false;
+    }
+    if a.expr() != b.expr()
+        && let Some(r) = active()
+    {
+        r.unify(a, b);
+    }
+    true
+}
+
+/// Turns sizes into numbers because the program asked for them.
+#[track_caller]
+pub(crate) fn specialize(sizes: &[Size], why: &str) {
+    if sizes.iter().any(|s| s.is_symbolic())
+        && let Some(r) = active()
+    {
+        for s in sizes.iter().filter(|s| s.is_symbolic()) {
+            r.specialize(*s, why, Location::caller());
+        }
+    }
+}
+
+/// Whether the size is zero; a capture remembers the answer.
+#[track_caller]
+pub(crate) fn is_zero(size: Size) -> bool {
+    if size.is_symbolic()
+        && let Some(r) = active()
+    {
+        match size.hint() {
+            0 => r.specialize(size, "an axis of length 0", Location::caller()),
+            _ => r.at_least(size, 1),
+        }
+    }
+    size.hint() == 0
+}
+
+/// All sizes of a tensor as one list, for the recorder.
+pub(crate) fn numel(sizes: &[Size]) -> Size {
+    use allotrope_ir::Extent;
+    sizes.iter().fold(Size::from(1), |n, s| n.times(s))
+}
+
+/// Sizes from numbers.
+pub(crate) fn sizes_of(shape: &[usize]) -> Sizes {
+    shape.iter().map(|&n| Size::from(n)).collect()
+}

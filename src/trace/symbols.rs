@@ -1,0 +1,136 @@
+//! The symbols of one capture: which expression each size stands for, what was found equal, what became a number and
+//! why, and the least sizes that the capture holds for. It never decides a shape; it remembers what was decided.
+
+use crate::tensor::Size;
+use crate::tensor::recorder::SizeOp;
+use allotrope_ir::{Dim, Sym};
+use std::collections::HashMap;
+use std::panic::Location;
+
+/// A symbol that became a number, and why.
+#[derive(Clone, Debug)]
+pub struct Specialization {
+    /// The number.
+    pub value: usize,
+    /// What asked for it.
+    pub why: String,
+    /// Where in the program.
+    pub at: &'static Location<'static>,
+}
+
+#[derive(Default)]
+pub(super) struct Symbols {
+    /// Expressions that sizes name; the size's number 0 means none, so entry 0 is expression 1.
+    table: Vec<Dim>,
+    known: HashMap<Dim, u32>,
+    /// The number that each symbol had when the capture was made.
+    hints: Vec<usize>,
+    solved: HashMap<Sym, Dim>,
+    pub(super) least: Vec<(Dim, usize)>,
+    pub(super) specializations: Vec<Specialization>,
+}
+
+impl Symbols {
+    /// A size that another call may have differently.
+    pub(super) fn fresh(&mut self, hint: usize) -> Size {
+        let sym = Sym(self.hints.len() as u32);
+        self.hints.push(hint);
+        self.size(Dim::sym(sym))
+    }
+
+    /// The size for an expression.
+    pub(super) fn size(&mut self, dim: Dim) -> Size {
+        if let Some(n) = dim.as_fixed() {
+            return Size::from(n);
+        }
+        let value = dim.eval(&self.hints);
+        let table = &mut self.table;
+        let expr = *self.known.entry(dim.clone()).or_insert_with(|| {
+            table.push(dim);
+            table.len() as u32
+        });
+        Size::with_expr(value, expr)
+    }
+
+    /// What the size stands for, as far as is known now.
+    pub(super) fn dim(&self, size: Size) -> Dim {
+        match size.expr() {
+            0 => Dim::fixed(size.hint()),
+            e => self.table[e as usize - 1].clone(),
+        }
+    }
+
+    pub(super) fn arith(&mut self, op: SizeOp, a: Size, b: Size) -> Size {
+        let (a, b) = (self.dim(a), self.dim(b));
+        self.size(match op {
+            SizeOp::Add => &a + &b,
+            SizeOp::Sub => &a - &b,
+            SizeOp::Mul => &a * &b,
+        })
+    }
+
+    pub(super) fn resolve(&self, dim: &Dim) -> Dim {
+        match dim {
+            Dim::Fixed(_) => dim.clone(),
+            Dim::Poly(_) => dim.substitute(&|s| self.solved.get(&s).cloned().unwrap_or_else(|| Dim::sym(s))),
+        }
+    }
+
+    /// Makes two sizes the same from here on. True when something was solved, so that graphs must be rewritten.
+    pub(super) fn unify(&mut self, a: Size, b: Size) -> bool {
+        let (a, b) = (self.dim(a), self.dim(b));
+        if a == b {
+            return false;
+        }
+        for (one, other) in [(&a, &b), (&b, &a)] {
+            if let Some(s) = one.as_sym()
+                && !other.symbols().contains(&s)
+            {
+                self.solve(s, other.clone());
+                return true;
+            }
+        }
+        // Neither is a lone symbol: no general solution is looked for, the sizes of this call are kept.
+        let symbols: Vec<Sym> = a.symbols().into_iter().chain(b.symbols()).collect();
+        for s in symbols {
+            let hint = Dim::fixed(self.hints[s.0 as usize]);
+            self.solve(s, hint);
+        }
+        true
+    }
+
+    pub(super) fn specialize(&mut self, size: Size, why: &str, at: &'static Location<'static>) -> bool {
+        let symbols = self.dim(size).symbols();
+        for &s in &symbols {
+            let value = self.hints[s.0 as usize];
+            self.specializations.push(Specialization { value, why: why.to_string(), at });
+            self.solve(s, Dim::fixed(value));
+        }
+        !symbols.is_empty()
+    }
+
+    pub(super) fn at_least(&mut self, size: Size, least: usize) {
+        let bound = (self.dim(size), least);
+        if !self.least.contains(&bound) {
+            self.least.push(bound);
+        }
+    }
+
+    fn solve(&mut self, s: Sym, as_dim: Dim) {
+        if self.solved.contains_key(&s) {
+            return;
+        }
+        let one = |t: Sym| if t == s { as_dim.clone() } else { Dim::sym(t) };
+        for dim in self.solved.values_mut() {
+            *dim = dim.substitute(&one);
+        }
+        for dim in &mut self.table {
+            *dim = dim.substitute(&one);
+        }
+        for (dim, _) in &mut self.least {
+            *dim = dim.substitute(&one);
+        }
+        self.known = self.table.iter().enumerate().map(|(i, d)| (d.clone(), i as u32 + 1)).collect();
+        self.solved.insert(s, as_dim);
+    }
+}

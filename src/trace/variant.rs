@@ -1,0 +1,233 @@
+//! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code.
+
+use super::closure::Traceable;
+use super::recorder::{Capture, Captured, Returned, Source, Target};
+use super::symbols::Specialization;
+use super::panic_message;
+use crate::autograd::is_grad_enabled;
+use crate::codegen::{Compiled, KernelInfo, Options};
+use crate::error::{Error, Result};
+use crate::ops::TensorTree;
+use crate::tensor::storage::Buffer;
+use crate::tensor::{Flag, Tensor, recorder as slot};
+use allotrope_ir::passes::{Passes, optimize_with};
+use allotrope_ir::{DType, Dim, Graph};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// One thing that must hold for a call.
+pub(super) enum Guard {
+    /// The axis has this size.
+    Size { arg: usize, axis: usize, value: usize },
+    /// The axis gives symbol `sym` its number.
+    Bind { arg: usize, axis: usize, sym: usize },
+    /// The axis has the size that the expression gives.
+    Equal { arg: usize, axis: usize, dim: Dim },
+    /// The expression is at least this.
+    AtLeast { dim: Dim, least: usize },
+}
+
+/// What is fixed about an argument.
+pub(super) struct ArgType {
+    pub(super) dtype: DType,
+    pub(super) rank: usize,
+    pub(super) requires_grad: bool,
+}
+
+pub(super) struct Variant {
+    pub(super) args: Vec<ArgType>,
+    pub(super) guards: Vec<Guard>,
+    pub(super) symbols: usize,
+    /// Whether a tensor from outside needs a gradient, for those that the program reads.
+    pub(super) state_flags: Vec<(Tensor, bool)>,
+    /// Whether a tensor from outside has a gradient when a call begins.
+    pub(super) grad_guards: Vec<(Tensor, bool)>,
+    pub(super) flags: Vec<(Flag, bool)>,
+    pub(super) grad_enabled: bool,
+    pub(super) sources: Vec<Source>,
+    pub(super) targets: Vec<Target>,
+    pub(super) cleared: Vec<Tensor>,
+    pub(super) returned: Vec<Returned>,
+    pub(super) compiled: Compiled,
+    pub(super) scratch: Buffer,
+    captured: Graph,
+    optimized: Graph,
+    specializations: Vec<Specialization>,
+    phases: Vec<(String, Duration)>,
+    total: Duration,
+}
+
+impl Variant {
+    /// Records `closure` on arguments like these, and compiles it. Gives what it returned as a template.
+    pub(super) fn capture<F, const N: usize>(closure: &mut F, args: &[&Tensor; N], passes: &Passes) -> Result<(Variant, F::Output)>
+    where
+        F: Traceable<N>,
+    {
+        let start = Instant::now();
+        let capture = Rc::new(Capture::new());
+        let traced: Vec<Tensor> = args.iter().enumerate().map(|(i, a)| capture.argument(i, a)).collect();
+        for (i, (t, a)) in traced.iter().zip(args).enumerate() {
+            if a.is_requires_grad() && !a.is_leaf() {
+                return Err(Error::Argument(format!(
+                    "argument {i} was computed from tensors that need gradients; its history cannot enter a trace: pass it with detach()"
+                )));
+            }
+            debug_assert_eq!(t.is_requires_grad(), a.is_requires_grad());
+        }
+        let refs: [&Tensor; N] = std::array::from_fn(|i| &traced[i]);
+        let recorder: Rc<dyn slot::Recorder> = capture.clone();
+        let output = catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(refs)))).map_err(panic_message)?;
+        let mut returned = Vec::new();
+        output.flatten(&mut returned);
+        let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");
+        let (captured, returned) = capture.finish(&traced, &returned)?;
+        let recorded = start.elapsed();
+        let variant = Variant::compile(captured, returned, args, passes, recorded)?;
+        Ok((variant, output))
+    }
+
+    fn compile(captured: Captured, returned: Vec<Returned>, args: &[&Tensor], passes: &Passes, recorded: Duration) -> Result<Variant> {
+        let start = Instant::now();
+        let mut phases = vec![("record".to_string(), recorded)];
+        let optimized = optimize_with(&captured.graph, passes, &mut |name, _, time| phases.push((name.to_string(), time)));
+        let compiled = compile(&optimized, &Options::default())?;
+        phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
+        let (guards, symbols) = guards(&captured);
+        let state_flags = captured
+            .sources
+            .iter()
+            .filter_map(|s| match s {
+                Source::State(t) => Some((t.clone(), t.is_requires_grad())),
+                _ => None,
+            })
+            .collect();
+        let arg = |a: &&Tensor| ArgType { dtype: a.dtype(), rank: a.dim(), requires_grad: a.is_requires_grad() };
+        Ok(Variant {
+            args: args.iter().map(arg).collect(),
+            guards,
+            symbols,
+            state_flags,
+            grad_guards: captured.grad_guards,
+            flags: captured.flags,
+            grad_enabled: is_grad_enabled(),
+            sources: captured.sources,
+            targets: captured.targets,
+            cleared: captured.cleared,
+            returned,
+            compiled,
+            scratch: Buffer::new(0),
+            captured: captured.graph,
+            optimized,
+            specializations: captured.symbols.specializations,
+            phases,
+            total: recorded + start.elapsed(),
+        })
+    }
+
+    /// Whether the variant stands for a call with these arguments.
+    pub(super) fn fits(&self, args: &[&Tensor]) -> bool {
+        let same = |(a, ty): (&&Tensor, &ArgType)| {
+            a.dtype() == ty.dtype && a.dim() == ty.rank && a.is_requires_grad() == ty.requires_grad
+        };
+        args.len() == self.args.len()
+            && args.iter().zip(&self.args).all(same)
+            && self.grad_enabled == is_grad_enabled()
+            && self.state_flags.iter().all(|(t, on)| t.is_requires_grad() == *on)
+            && self.grad_guards.iter().all(|(t, some)| t.stored_grad().is_some() == *some)
+            && self.flags.iter().all(|(flag, on)| flag.peek() == *on)
+            && self.bind(args).is_some()
+    }
+
+    /// The numbers of the symbols for these arguments, if every guard on sizes holds.
+    pub(super) fn bind(&self, args: &[&Tensor]) -> Option<smallvec::SmallVec<[usize; 8]>> {
+        let mut binding = smallvec::SmallVec::from_elem(0, self.symbols);
+        for g in &self.guards {
+            let holds = match g {
+                Guard::Size { arg, axis, value } => args[*arg].shape_hint()[*axis] == *value,
+                Guard::Bind { arg, axis, sym } => {
+                    binding[*sym] = args[*arg].shape_hint()[*axis];
+                    true
+                }
+                Guard::Equal { arg, axis, dim } => dim.eval(&binding) == args[*arg].shape_hint()[*axis],
+                Guard::AtLeast { dim, least } => dim.eval(&binding) >= *least,
+            };
+            if !holds {
+                return None;
+            }
+        }
+        Some(binding)
+    }
+
+    pub(super) fn compile_time(&self) -> Duration {
+        self.total
+    }
+
+    /// Why dimensions became numbers, for a warning.
+    pub(super) fn reasons(&self) -> String {
+        match self.specializations.is_empty() {
+            true => "arguments of many dtypes, ranks or gradient flags".to_string(),
+            false => {
+                let each = self.specializations.iter().map(|s| format!("{} ({}, now {})", s.why, s.at, s.value));
+                each.collect::<Vec<_>>().join("; ")
+            }
+        }
+    }
+
+    pub(super) fn captured(&self) -> &Graph {
+        &self.captured
+    }
+
+    pub(super) fn optimized(&self) -> &Graph {
+        &self.optimized
+    }
+
+    pub(super) fn clif(&self) -> Result<String> {
+        let compiled = compile(&self.optimized, &Options { keep_clif: true })?;
+        Ok(compiled.clif().unwrap_or_default().to_string())
+    }
+
+    pub(super) fn kernels(&self) -> &[KernelInfo] {
+        self.compiled.kernels()
+    }
+
+    pub(super) fn specializations(&self) -> &[Specialization] {
+        &self.specializations
+    }
+
+    pub(super) fn phases(&self) -> &[(String, Duration)] {
+        &self.phases
+    }
+
+    pub(super) fn code_size(&self) -> usize {
+        self.compiled.code_size()
+    }
+}
+
+fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
+    Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))
+}
+
+/// The guards on sizes, bindings before what is computed from them, and the number of symbols.
+fn guards(captured: &Captured) -> (Vec<Guard>, usize) {
+    let graph = &captured.graph;
+    let mut bound = std::collections::HashSet::new();
+    let (mut first, mut later) = (Vec::new(), Vec::new());
+    for (source, value) in captured.sources.iter().zip(graph.input_values()) {
+        let Source::Arg(arg) = *source else { continue };
+        for (axis, dim) in graph.ty(value).shape.iter().enumerate() {
+            match (dim.as_fixed(), dim.as_sym()) {
+                (Some(value), _) => first.push(Guard::Size { arg, axis, value }),
+                (_, Some(s)) if bound.insert(s) => first.push(Guard::Bind { arg, axis, sym: s.0 as usize }),
+                _ => later.push(Guard::Equal { arg, axis, dim: dim.clone() }),
+            }
+        }
+    }
+    later.extend(captured.symbols.least.iter().filter_map(|(dim, least)| match dim.as_fixed() {
+        Some(_) => None,
+        None => Some(Guard::AtLeast { dim: dim.clone(), least: *least }),
+    }));
+    first.extend(later);
+    let symbols = graph.symbols().last().map_or(0, |s| s.0 as usize + 1);
+    (first, symbols.max(bound.iter().map(|s| s.0 as usize + 1).max().unwrap_or(0)))
+}
