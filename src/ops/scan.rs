@@ -4,7 +4,7 @@
 
 use crate::autograd::engine::{Root, run_to_targets};
 use crate::autograd::scope::{self, Boundary};
-use crate::autograd::{is_grad_enabled, no_grad, tape};
+use crate::autograd::{is_grad_enabled, tape};
 use crate::error::{Error, Result, must};
 use crate::tensor::create::full_of;
 use crate::tensor::grad_fn::{Edge, Grads};
