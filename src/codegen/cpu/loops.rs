@@ -4,7 +4,7 @@
 use super::arith::Lanes;
 use super::calls;
 use super::emit::{Emitter, mem, vector_type};
-use super::layout::{Base, BufId, View, is_one, is_zero};
+use super::layout::{Base, BufId, View, divisor, is_one, is_zero};
 use super::program::{Block, Call, ExprId, ExprKind, Kernel, Stage};
 use allotrope_ir::{DType, Dim};
 use cranelift::prelude::*;
@@ -23,7 +23,8 @@ struct Run<'a> {
 #[derive(Copy, Clone)]
 enum Len {
     Fixed(i64),
-    Value(Value),
+    /// A multiple of the second, which is not 0.
+    Value(Value, i64),
 }
 
 /// Where in a pass: element `index + ahead`.
@@ -190,7 +191,7 @@ impl Emitter<'_> {
         if k.block == 0 {
             let len = match n {
                 Dim::Fixed(n) => Len::Fixed(*n),
-                n => Len::Value(self.dim(n)),
+                n => Len::Value(self.dim(n), divisor(n)),
             };
             self.pass(run, len);
             return;
@@ -204,7 +205,7 @@ impl Emitter<'_> {
                     let end = e.dim(n);
                     let left = e.b.ins().isub(end, i);
                     let most = e.int(block);
-                    Len::Value(e.b.ins().smin(left, most))
+                    Len::Value(e.b.ins().smin(left, most), if divisor(n) % block == 0 { block } else { divisor(n) })
                 }
             };
             e.walk(run, axis, i);
@@ -220,7 +221,7 @@ impl Emitter<'_> {
             self.stage(run, s, stage, len);
             let n = match len {
                 Len::Fixed(n) => self.int(n),
-                Len::Value(v) => v,
+                Len::Value(v, _) => v,
             };
             for call in &stage.calls {
                 match call {
@@ -283,7 +284,7 @@ impl Emitter<'_> {
                 let n = self.int(n);
                 self.count(n, 1, true, &mut |e, i| e.element(&body, At { index: Some(i), ahead: 0 }));
             }
-            Len::Value(n) => self.count(n, 1, false, &mut |e, i| e.element(&body, At { index: Some(i), ahead: 0 })),
+            Len::Value(n, _) => self.count(n, 1, false, &mut |e, i| e.element(&body, At { index: Some(i), ahead: 0 })),
         }
     }
 
@@ -322,20 +323,27 @@ impl Emitter<'_> {
                 body.lanes = Lanes::One;
                 (vectors * width..n).for_each(|ahead| self.element(body, At { index: None, ahead }));
             }
-            Len::Value(n) => {
-                let zero = self.int(0);
-                let mut from = zero;
+            Len::Value(n, multiple) => {
+                // Whatever the binding, some remainders never are.
+                let multiple_of = |step: i64| multiple % step == 0;
+                let mut from = self.int(0);
                 if unroll > 1 {
-                    let end = self.b.ins().band_imm_s(n, -(unroll * width));
-                    self.span(from, end, unroll * width, &mut |e, i| {
+                    let step = unroll * width;
+                    let end = if multiple_of(step) { n } else { self.b.ins().band_imm_s(n, -step) };
+                    self.span(from, end, step, &mut |e, i| {
                         (0..unroll).for_each(|u| e.element(body, at(i, u * width)));
                     });
+                    if multiple_of(step) {
+                        return;
+                    }
                     from = end;
                 }
-                let end = self.b.ins().band_imm_s(n, -width);
+                let end = if multiple_of(width) { n } else { self.b.ins().band_imm_s(n, -width) };
                 self.span(from, end, width, &mut |e, i| e.element(body, at(i, 0)));
-                body.lanes = Lanes::One;
-                self.span(end, n, 1, &mut |e, i| e.element(body, at(i, 0)));
+                if !multiple_of(width) {
+                    body.lanes = Lanes::One;
+                    self.span(end, n, 1, &mut |e, i| e.element(body, at(i, 0)));
+                }
             }
         }
     }
