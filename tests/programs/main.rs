@@ -2,4 +2,7 @@
 //! what a trace sees of the world. One target, since every target links the whole library.
 
 mod common;
+mod equal_bits;
+mod generate;
 mod golden;
+mod program;
