@@ -88,7 +88,7 @@ impl Builder<'_, '_> {
         let x = self.value();
         let ty = self.g.ty(x).clone();
         let rank = ty.shape.len();
-        match self.c.below(if depth < 2 { 16 } else { 14 }) {
+        match self.c.below(if depth < 2 { 20 } else { 18 }) {
             0 | 1 => {
                 let op = self.c.of(UnaryOp::ALL);
                 self.emit(Op::Unary(op), &[x]);
@@ -177,6 +177,36 @@ impl Builder<'_, '_> {
                         1 => self.emit(Op::Binary(BinaryOp::Add), &[product, c]),
                         _ => None,
                     };
+                }
+            }
+            14 | 15 => {
+                // What identities match: a constant on either side.
+                let scalar = self.constant(ty.dtype);
+                let full = if rank == 0 { Some(scalar) } else { self.emit(Op::Broadcast(ty.shape.clone()), &[scalar]) };
+                let (op, y) = (self.c.of(BinaryOp::ALL), full.expect("a scalar expands to any shape"));
+                let operands = if self.c.below(2) == 0 { [x, y] } else { [y, x] };
+                self.emit(Op::Binary(op), &operands);
+            }
+            16 => {
+                // What common subexpressions are: a node again, perhaps with its operands swapped.
+                let op = self.g.node(x.node).op.clone();
+                let mut operands = self.g.operands(x.node);
+                if self.c.below(2) == 0 {
+                    operands.reverse();
+                }
+                if op != Op::Input {
+                    self.emit(op, &operands);
+                }
+            }
+            17 => {
+                // What is added to a product, and used nowhere else.
+                let products: Vec<Value> = (self.values.iter().copied())
+                    .filter(|v| self.g.node(v.node).op == Op::Matmul && self.g.users(v.node).is_empty())
+                    .collect();
+                if let Some(product) = products.last().copied() {
+                    let ty = self.g.ty(product).clone();
+                    let c = self.of_type(&ty);
+                    self.emit(Op::Binary(BinaryOp::Add), &[c, product]);
                 }
             }
             _ => self.scan(depth),
@@ -305,7 +335,7 @@ fn numbers() -> impl Strategy<Value = Vec<u32>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn text_reads_back(numbers in numbers()) {

@@ -293,6 +293,18 @@ impl Tensor {
         self.0.meta.lock().grad.clone()
     }
 
+    pub(crate) fn take_grad(&self) -> Option<Tensor> {
+        self.0.meta.lock().grad.take()
+    }
+
+    /// The elements, where this handle is the only one to them.
+    pub(crate) fn own_buffer(&mut self) -> Option<&mut storage::Buffer> {
+        match &mut Arc::get_mut(&mut self.0)?.body {
+            Body::Strided(s) if s.offset == 0 => Arc::get_mut(&mut s.storage).map(Storage::buffer_mut),
+            _ => None,
+        }
+    }
+
     pub(crate) fn store_grad(&self, grad: Option<Tensor>) {
         let old = std::mem::replace(&mut self.0.meta.lock().grad, grad);
         drop(old);

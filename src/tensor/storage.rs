@@ -180,6 +180,12 @@ impl Storage {
         Some(guard)
     }
 
+    /// The buffer of a storage that nothing else holds; counts as a change.
+    pub(crate) fn buffer_mut(&mut self) -> &mut Buffer {
+        *self.version.get_mut() += 1;
+        self.buffer.get_mut()
+    }
+
     /// The number of in-place changes so far.
     pub(crate) fn version(&self) -> u32 {
         self.version.load(Ordering::Relaxed)

@@ -108,8 +108,8 @@ pub(super) struct Captured {
 pub(super) enum Target {
     /// Result number i of the closure.
     Return(usize),
-    /// Elements of a tensor from outside; the same tensor as source number `input`.
-    State { tensor: Tensor, input: usize },
+    /// Elements of a tensor from outside.
+    State { tensor: Tensor },
     /// The gradient of a tensor from outside.
     Grad(Tensor),
     /// The gradient of an argument.
@@ -187,7 +187,7 @@ impl Capture {
                     true => inner.root().update(s.input, s.value),
                     false => inner.root().output(s.value),
                 }
-                targets.push(Target::State { tensor: s.tensor, input: s.input });
+                targets.push(Target::State { tensor: s.tensor });
             }
         }
         let mut grad_guards = Vec::new();

@@ -1,7 +1,8 @@
 //! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code.
 
 use super::closure::Traceable;
-use super::recorder::{Capture, Captured, Returned, Source, Target};
+use super::call::Plan;
+use super::recorder::{Capture, Captured, Returned, Source};
 use super::symbols::Specialization;
 use super::panic_message;
 use crate::autograd::is_grad_enabled;
@@ -15,6 +16,9 @@ use allotrope_ir::{DType, Dim, Graph};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+/// The numbers of the symbols in one call.
+pub(super) type Binding = smallvec::SmallVec<[usize; 8]>;
 
 /// One thing that must hold for a call.
 pub(super) enum Guard {
@@ -46,11 +50,13 @@ pub(super) struct Variant {
     pub(super) flags: Vec<(Flag, bool)>,
     pub(super) grad_enabled: bool,
     pub(super) sources: Vec<Source>,
-    pub(super) targets: Vec<Target>,
+    pub(super) plan: Plan,
     pub(super) cleared: Vec<Tensor>,
     pub(super) returned: Vec<Returned>,
     pub(super) compiled: Compiled,
     pub(super) scratch: Buffer,
+    /// The symbol values that the scratch is known to be large enough for.
+    pub(super) scratch_for: Option<Binding>,
     captured: Graph,
     optimized: Graph,
     specializations: Vec<Specialization>,
@@ -111,12 +117,13 @@ impl Variant {
             grad_guards: captured.grad_guards,
             flags: captured.flags,
             grad_enabled: is_grad_enabled(),
+            plan: Plan::new(&optimized, &captured.sources, &captured.targets),
             sources: captured.sources,
-            targets: captured.targets,
             cleared: captured.cleared,
             returned,
             compiled,
             scratch: Buffer::new(0),
+            scratch_for: None,
             captured: captured.graph,
             optimized,
             specializations: captured.symbols.specializations,
@@ -125,23 +132,23 @@ impl Variant {
         })
     }
 
-    /// Whether the variant stands for a call with these arguments.
-    pub(super) fn fits(&self, args: &[&Tensor]) -> bool {
+    /// The numbers of the symbols, if the variant stands for a call with these arguments.
+    pub(super) fn fits(&self, args: &[&Tensor]) -> Option<Binding> {
         let same = |(a, ty): (&&Tensor, &ArgType)| {
             a.dtype() == ty.dtype && a.dim() == ty.rank && a.is_requires_grad() == ty.requires_grad
         };
-        args.len() == self.args.len()
+        let holds = args.len() == self.args.len()
             && args.iter().zip(&self.args).all(same)
             && self.grad_enabled == is_grad_enabled()
             && self.state_flags.iter().all(|(t, on)| t.is_requires_grad() == *on)
             && self.grad_guards.iter().all(|(t, some)| t.stored_grad().is_some() == *some)
-            && self.flags.iter().all(|(flag, on)| flag.peek() == *on)
-            && self.bind(args).is_some()
+            && self.flags.iter().all(|(flag, on)| flag.peek() == *on);
+        if holds { self.bind(args) } else { None }
     }
 
     /// The numbers of the symbols for these arguments, if every guard on sizes holds.
-    pub(super) fn bind(&self, args: &[&Tensor]) -> Option<smallvec::SmallVec<[usize; 8]>> {
-        let mut binding = smallvec::SmallVec::from_elem(0, self.symbols);
+    fn bind(&self, args: &[&Tensor]) -> Option<Binding> {
+        let mut binding = Binding::from_elem(0, self.symbols);
         for g in &self.guards {
             let holds = match g {
                 Guard::Size { arg, axis, value } => args[*arg].shape_hint()[*axis] == *value,

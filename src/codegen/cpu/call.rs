@@ -17,24 +17,43 @@ pub enum Slot<'a> {
 
 /// What a call must be given: computed once for a graph.
 pub(super) struct Signature {
-    inputs: Vec<Type>,
-    /// Types of the outputs and, for those that update one, the input.
-    outputs: Vec<(Type, Option<usize>)>,
+    inputs: Vec<Memory>,
+    /// The outputs and, for those that update one, the input.
+    outputs: Vec<(Memory, Option<usize>)>,
     symbols: usize,
+}
+
+/// The memory of a value.
+struct Memory {
+    ty: Type,
+    /// Its length in bytes, where no symbol changes it.
+    fixed: Option<usize>,
+}
+
+impl Memory {
+    fn of(ty: &Type) -> Memory {
+        let fixed = ty.numel().as_fixed().map(|n| n * ty.dtype.size());
+        Memory { ty: ty.clone(), fixed }
+    }
+
+    fn check(&self, at: *const u8, len: usize, binding: &[usize]) {
+        let bytes = || self.ty.shape.iter().map(|d| d.eval(binding)).product::<usize>() * self.ty.dtype.size();
+        assert!(
+            len == self.fixed.unwrap_or_else(bytes) && at.align_offset(self.ty.dtype.size()) == 0,
+            "bug in this library: {len} bytes given for {} under {binding:?}",
+            self.ty
+        );
+    }
 }
 
 impl Signature {
     pub(super) fn of(graph: &Graph) -> Signature {
         Signature {
-            inputs: graph.input_values().map(|v| graph.ty(v).clone()).collect(),
-            outputs: graph.outputs().iter().map(|o| (graph.ty(o.value).clone(), o.update)).collect(),
+            inputs: graph.input_values().map(|v| Memory::of(graph.ty(v))).collect(),
+            outputs: graph.outputs().iter().map(|o| (Memory::of(graph.ty(o.value)), o.update)).collect(),
             symbols: graph.symbols().last().map_or(0, |s| s.0 as usize + 1),
         }
     }
-}
-
-fn bytes(ty: &Type, binding: &[usize]) -> usize {
-    ty.shape.iter().map(|d| d.eval(binding)).product::<usize>() * ty.dtype.size()
 }
 
 impl Compiled {
@@ -53,31 +72,25 @@ impl Compiled {
         let mut inputs: SmallVec<[*const u8; 64]> = SmallVec::new();
         let mut outputs: SmallVec<[*mut u8; 64]> = SmallVec::new();
         let (given, results) = slots.split_at_mut(s.inputs.len());
-        let fits = |at: *const u8, len: usize, ty: &Type| {
-            assert!(
-                len == bytes(ty, binding) && at.align_offset(ty.dtype.size()) == 0,
-                "bug in this library: {len} bytes given for {ty} under {binding:?}"
-            );
-        };
         let mut writable: SmallVec<[*mut u8; 64]> = SmallVec::new();
-        for (slot, ty) in given.iter_mut().zip(&s.inputs) {
+        for (slot, memory) in given.iter_mut().zip(&s.inputs) {
             let (read, write, len) = match slot {
                 Slot::In(b) => (b.as_ptr(), std::ptr::null_mut(), b.len()),
                 Slot::InOut(b) => (b.as_ptr(), b.as_mut_ptr(), b.len()),
                 Slot::Out(_) => panic!("bug in this library: an output given as an input"),
             };
-            fits(read, len, ty);
+            memory.check(read, len, binding);
             // Both come from the same borrow, so that what the code writes it may read.
             inputs.push(if write.is_null() { read } else { write });
             writable.push(write);
         }
         let mut results = results.iter_mut();
-        for (ty, update) in &s.outputs {
+        for (memory, update) in &s.outputs {
             let at = match update {
                 Some(i) => writable[*i],
                 None => match results.next() {
                     Some(Slot::Out(b)) => {
-                        fits(b.as_ptr(), b.len(), ty);
+                        memory.check(b.as_ptr(), b.len(), binding);
                         b.as_mut_ptr()
                     }
                     _ => panic!("bug in this library: an output without memory"),

@@ -3,7 +3,7 @@
 
 use super::layout::{BufId, ScalarId, View, collapse, is_one, is_zero};
 use super::program::{Expr, ExprId, ExprKind, Kernel, Store};
-use allotrope_ir::{DType, Dim, Graph, Op, ReduceOp, Shape, Value};
+use allotrope_ir::{BinaryOp, DType, Dim, Graph, Op, ReduceOp, Shape, Value};
 use smallvec::{SmallVec, smallvec};
 
 /// For each axis of a value, the axis of the iteration space that walks it (none: its first element) and where that
@@ -96,6 +96,16 @@ impl Draft {
         d
     }
 
+    /// The kernel that adds two values of one shape.
+    pub fn sum(a: &View, b: &View) -> Draft {
+        let mut d = Draft::copy(a, &a.shape);
+        let second = Draft::copy(b, &b.shape).exprs.remove(0);
+        d.exprs.push(second);
+        let sum = ExprKind::Binary(BinaryOp::Add, ExprId(0), ExprId(1));
+        d.results[0] = d.push(sum, a.dtype);
+        d
+    }
+
     /// What it reads; strides along its axes.
     pub fn leaves(&self) -> impl Iterator<Item = &View> {
         self.exprs.iter().filter_map(|e| if let ExprKind::Leaf(v) = &e.kind { Some(v) } else { None })
@@ -152,7 +162,7 @@ impl Draft {
             self.push(ExprKind::Leaf(leaf), ty.dtype)
         } else {
             let operands = g.operands(v.node);
-            let mut arg = |d: &mut Draft, i: usize| d.pull(g, known, operands[i], map);
+            let arg = |d: &mut Draft, i: usize| d.pull(g, known, operands[i], map);
             match &g.node(v.node).op {
                 Op::Unary(op) => {
                     let a = arg(self, 0)?;
@@ -237,7 +247,6 @@ impl Draft {
     /// The kernel, with its results going to `dests`; `temp` makes a buffer for a number of elements.
     pub fn finish(
         self,
-        name: String,
         dests: Vec<Dest>,
         temp: &mut dyn FnMut(DType, usize) -> BufId,
     ) -> Kernel {
@@ -279,7 +288,6 @@ impl Draft {
             };
         }
         let mut kernel = Kernel {
-            name,
             axes,
             kept,
             filled: vec![None; exprs.len()],

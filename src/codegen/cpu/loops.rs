@@ -4,7 +4,7 @@
 use super::arith::Lanes;
 use super::calls;
 use super::emit::{Emitter, mem, vector_type};
-use super::layout::{Base, View, is_one, is_zero};
+use super::layout::{Base, BufId, View, is_one, is_zero};
 use super::program::{Block, Call, ExprId, ExprKind, Kernel, Stage};
 use allotrope_ir::{DType, Dim};
 use cranelift::prelude::*;
@@ -68,15 +68,23 @@ impl Emitter<'_> {
             (0..k.exprs.len()).filter(|&i| here(i, false)).for_each(|i| self.single(run, i));
         }
         let reduces = level == k.kept && !k.states.is_empty();
-        let dense = rank == k.kept + 1 && k.block == 0;
-        if reduces && !dense {
+        if reduces && !k.is_dense() {
             for (e, state) in &k.states {
-                let state = self.buffer(*state);
+                let state = self.state(*state);
                 self.call(&reduce_call(k, *e, "_begin"), &[state]);
             }
         }
+        if level + 2 == rank
+            && let Some((from, to)) = k.transposes()
+        {
+            let sizes = [&k.axes[level], &k.axes[level + 1], &from.strides[level + 1], &to.strides[level]];
+            let [rows, cols, fs, ts] = sizes.map(|d| self.dim(d));
+            let from_at = run.leaves[0].expect("in memory");
+            self.call(&format!("transpose_{}", from.dtype), &[rows, cols, from_at, fs, run.stores[0], ts]);
+            return;
+        }
         if level + 1 == rank {
-            self.innermost(run, dense);
+            self.innermost(run);
         } else if level < rank {
             let (leaves, stores) = (run.leaves.clone(), run.stores.clone());
             self.for_each(&k.axes[level], 1, &mut |e, i| {
@@ -86,9 +94,9 @@ impl Emitter<'_> {
             });
         }
         if reduces {
-            if !dense {
+            if !k.is_dense() {
                 for (e, state) in &k.states {
-                    let state = self.buffer(*state);
+                    let state = self.state(*state);
                     run.values[e.0 as usize] = self.call(&reduce_call(k, *e, "_finish"), &[state]);
                 }
             }
@@ -175,7 +183,7 @@ impl Emitter<'_> {
     }
 
     /// All passes over the innermost axis.
-    fn innermost(&mut self, run: &mut Run, dense: bool) {
+    fn innermost(&mut self, run: &mut Run) {
         let k = run.k;
         let axis = k.axes.len() - 1;
         let n = &k.axes[axis];
@@ -184,7 +192,7 @@ impl Emitter<'_> {
                 Dim::Fixed(n) => Len::Fixed(*n),
                 n => Len::Value(self.dim(n)),
             };
-            self.pass(run, len, dense);
+            self.pass(run, len);
             return;
         }
         let block = k.block as i64;
@@ -200,13 +208,13 @@ impl Emitter<'_> {
                 }
             };
             e.walk(run, axis, i);
-            e.pass(run, len, false);
+            e.pass(run, len);
             (run.leaves, run.stores) = (leaves.clone(), stores.clone());
         });
     }
 
     /// One pass over (a block of) the innermost axis: stage by stage.
-    fn pass(&mut self, run: &mut Run, len: Len, dense: bool) {
+    fn pass(&mut self, run: &mut Run, len: Len) {
         let k = run.k;
         for (s, stage) in k.stages.iter().enumerate() {
             self.stage(run, s, stage, len);
@@ -225,17 +233,21 @@ impl Emitter<'_> {
                     }
                     Call::Update { reduce, arg } => {
                         let at = self.block(run, *arg);
-                        if dense {
+                        if k.is_dense() {
                             run.values[reduce.0 as usize] = self.call(&reduce_call(k, *reduce, ""), &[n, at]);
                         } else {
                             let state = k.states.iter().find(|s| s.0 == *reduce).expect("every reduction has one");
-                            let state = self.buffer(state.1);
+                            let state = self.state(state.1);
                             self.call(&reduce_call(k, *reduce, "_update"), &[state, n, at]);
                         }
                     }
                 }
             }
         }
+    }
+
+    fn state(&mut self, state: Option<BufId>) -> Value {
+        self.buffer(state.expect("pieces have a running state"))
     }
 
     fn block(&mut self, run: &Run, block: Block) -> Value {
@@ -280,9 +292,11 @@ impl Emitter<'_> {
         body.lanes = lanes;
         body.splats = vec![None; k.exprs.len()];
         if !matches!(len, Len::Fixed(n) if n < width) {
-            for i in 0..k.exprs.len() {
-                if let (true, Source::Value(v)) = (body.needed(i), body.source(ExprId(i as u32))) {
-                    body.splats[i] = Some(self.splat(v, k.exprs[i].dtype, lanes));
+            let mut needed = Vec::new();
+            body.walk(&mut |e| needed.push(e));
+            for e in needed {
+                if let Source::Value(v) = body.source(e) {
+                    body.splats[e.0 as usize] = Some(self.splat(v, k.expr(e).dtype, lanes));
                 }
             }
         }
@@ -477,12 +491,6 @@ impl Body<'_, '_> {
                 stack.extend(self.run.k.expr(e).args());
             }
         }
-    }
-
-    fn needed(&self, i: usize) -> bool {
-        let mut found = false;
-        self.walk(&mut |e| found |= e.0 as usize == i);
-        found
     }
 
     /// Whether vectors can do it, of which lanes, and how many operations one element is.

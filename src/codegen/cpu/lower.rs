@@ -257,9 +257,8 @@ impl Lower {
                         let x = if x.buf().is_some() { x } else { self.materialise(&x, true) };
                         let out = dest.unwrap_or_else(|| self.scratch(&node.types[0]));
                         self.unaliased(&[&x], &out, |l, out| {
-                            let name = l.info("reduce", op.name(), &x.shape, &numel(&x.shape), &bytes(&[&x, out]));
+                            l.info("reduce", op.name(), &x.shape, &numel(&x.shape), &bytes(&[&x, out]));
                             l.steps.push(Step::Reduce(StridedReduce {
-                                name,
                                 op: *op,
                                 axes: axes.iter().copied().collect(),
                                 x: x.clone(),
@@ -291,9 +290,10 @@ impl Lower {
                 if same_place(&first, &out) {
                     self.matmul(&a, &b, &out, true);
                 } else {
+                    // The product alone has the faster entries; adding to it is the same one rounding.
                     self.unaliased(&[&a, &b, &first], &out, |l, out| {
-                        l.copy(&first, out);
-                        l.matmul(&a, &b, out, true);
+                        l.matmul(&a, &b, out, false);
+                        l.kernel(Draft::sum(&first, out), &node.types, &[Some(out.clone())]);
                     });
                 }
                 out
@@ -377,14 +377,14 @@ impl Lower {
             dests.push(Dest { view, in_place, scalar });
         }
         let (flops, bytes) = draft.cost(&dests);
-        let name = self.info("k", &draft.ops(), &draft.shape().clone(), &flops, &bytes);
+        self.info("k", &draft.ops(), &draft.shape().clone(), &flops, &bytes);
         let owner = self.scan;
         let buffers = &mut self.program.buffers;
         let mut temp = |dtype: DType, len: usize| {
             buffers.push(Buffer { place: Place::Scratch, dtype, len: Dim::fixed(len), owner });
             BufId(buffers.len() as u32 - 1)
         };
-        let kernel = draft.finish(name, dests, &mut temp);
+        let kernel = draft.finish(dests, &mut temp);
         self.steps.push(Step::Kernel(kernel));
         for (from, to) in late {
             self.copy(&from, &to);
@@ -430,8 +430,8 @@ impl Lower {
         let draft = Draft::copy(from, &to.shape);
         let dests = vec![Dest { view: Some(to.clone()), in_place: false, scalar: None }];
         let (flops, bytes) = draft.cost(&dests);
-        let name = self.info("copy", "copy", &to.shape, &flops, &bytes);
-        let kernel = draft.finish(name, dests, &mut |_, _| unreachable!("a copy calls nothing"));
+        self.info("copy", "copy", &to.shape, &flops, &bytes);
+        let kernel = draft.finish(dests, &mut |_, _| unreachable!("a copy calls nothing"));
         self.steps.push(Step::Kernel(kernel));
     }
 
@@ -445,18 +445,17 @@ impl Lower {
         to
     }
 
-    /// Notes a kernel for people and names it.
-    pub(super) fn info(&mut self, kind: &str, ops: &str, space: &[Dim], flops: &Dim, bytes: &Dim) -> String {
+    /// Notes a kernel for people.
+    pub(super) fn info(&mut self, kind: &str, ops: &str, space: &[Dim], flops: &Dim, bytes: &Dim) {
         let name = format!("{kind}{}", self.infos.len());
         self.infos.push(KernelInfo {
-            name: name.clone(),
+            name,
             ops: ops.to_string(),
             space: space.iter().cloned().collect(),
             flops: flops.clone(),
             bytes: bytes.clone(),
             in_loop: self.scan.is_some(),
         });
-        name
     }
 }
 

@@ -259,8 +259,8 @@ impl Lower {
             let flops = &super::lower::numel(&space) * &Dim::Fixed(2);
             let bytes = super::lower::bytes(&[&a, &b, c]);
             let ops = if accumulate { "addmatmul" } else { "matmul" };
-            let name = l.info("matmul", ops, &space, &flops, &bytes);
-            l.steps.push(Step::Matmul(Matmul { name, a: a.clone(), b: b.clone(), c: c.clone(), accumulate }));
+            l.info("matmul", ops, &space, &flops, &bytes);
+            l.steps.push(Step::Matmul(Matmul { a: a.clone(), b: b.clone(), c: c.clone(), accumulate }));
         });
     }
 }
