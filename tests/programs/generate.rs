@@ -2,9 +2,11 @@
 //! step is tried eagerly, and left out where it does not fit, so that shrinking the numbers shrinks the program.
 
 use crate::program::*;
+use allotrope::ir::passes::Passes;
 use allotrope::ops::Number;
 use allotrope::prelude::*;
 use proptest::prelude::*;
+use std::fmt;
 
 /// The raw numbers of one step.
 pub type Raw = [u16; 5];
@@ -32,7 +34,7 @@ pub enum Values {
     Wild,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Input {
     pub dtype: DType,
     pub shape: Vec<usize>,
@@ -155,12 +157,35 @@ pub enum Kind {
 }
 
 /// A program with its inputs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Case {
     pub inputs: [Input; 4],
     pub program: Program,
     /// Two sets of passes to try.
     pub passes: [u32; 2],
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let grad = if self.requires_grad { ", requires grad" } else { "" };
+        write!(f, "{}{:?}, {:?}, {:?}, seed {}{grad}", self.dtype, self.shape, self.layout, self.values, self.seed)
+    }
+}
+
+/// One line for each step.
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f)?;
+        for (i, input) in self.inputs.iter().enumerate() {
+            writeln!(f, "  {i}: {}{input:?}", if self.program.outside[i] { "from outside, " } else { "" })?;
+        }
+        for step in &self.program.steps {
+            writeln!(f, "  {step:?}")?;
+        }
+        let Program { derivative, kept, update, .. } = &self.program;
+        write!(f, "  derivative {derivative:?}, kept {kept}, update {update:?}, ")?;
+        write!(f, "passes {:?} and {:?}", Passes::from_bits(self.passes[0]), Passes::from_bits(self.passes[1]))
+    }
 }
 
 impl Case {
