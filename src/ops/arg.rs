@@ -6,7 +6,7 @@ use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::Sizes;
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{DType, Extent, Scalar};
+use allotrope_ir::{DType, Scalar};
 
 /// A Rust number as an operand: it takes the dtype of the tensor beside it unless its kind is higher.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -112,10 +112,11 @@ pub(crate) fn broadcast_sizes(op: &'static str, a: &Tensor, b: &Tensor) -> Resul
 }
 
 pub(crate) fn broadcast_size(a: Size, b: Size) -> Option<Size> {
-    match (a.fixed(), b.fixed()) {
-        (Some(1), _) => return Some(b),
-        (_, Some(1)) => return Some(a),
-        _ => {}
+    if a.is_one() {
+        return Some(b);
+    }
+    if b.is_one() {
+        return Some(a);
     }
     if recorder::demand_equal(a, b) {
         return Some(a);

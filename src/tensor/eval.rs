@@ -377,10 +377,22 @@ fn concat(axis: usize, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) 
     Ok(fresh(dtype, shape, out))
 }
 
+/// That no two elements share memory, which only expanding does.
+pub(crate) fn check_apart(shape: &[usize], strides: &[isize]) -> Result<()> {
+    match shape.iter().zip(strides).any(|(&n, &s)| n > 1 && s == 0) && !shape.contains(&0) {
+        true => Err(Error::operands(
+            "assign",
+            format!("a tensor expanded to {shape:?} can't be changed in place: its elements share memory; use contiguous() first"),
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Writes the elements of `value` (same dtype and shape) into `target`'s storage.
 pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let t = strided(target)?;
     let v = strided(value)?;
+    check_apart(target.shape_hint(), &t.strides)?;
     // Elements that are both read and written are read first.
     let shared = Arc::ptr_eq(&t.storage, &v.storage);
     let copy = if shared { Some(copied(value)?) } else { None };
@@ -398,9 +410,8 @@ pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
         std::thread::yield_now();
     };
     with_type!(target.dtype(), T => {
-        let view = ViewMut::new(buffer.slice_mut::<T>(), t.offset, target.shape_hint(), &t.strides).map_err(|_| {
-            Error::operands("assign", format!("a tensor expanded to {:?} can't be changed in place: its elements share memory", target.shape_hint()))
-        })?;
+        let view = ViewMut::new(buffer.slice_mut::<T>(), t.offset, target.shape_hint(), &t.strides)
+            .expect("bug in allotrope: a tensor reaches outside its storage, or its elements share memory");
         kernels::copy_into(view, full_view::<T>(&source));
     });
     Ok(())

@@ -282,7 +282,22 @@ impl Tensor {
     }
 
     /// Replaces the accumulated gradient; PyTorch's `zero_grad` sets none.
+    ///
+    /// # Panics
+    /// When the gradient does not have the dtype and shape of the tensor.
+    #[track_caller]
     pub fn set_grad(&self, grad: Option<Tensor>) {
+        if let Some(g) = &grad
+            && (g.dtype() != self.dtype() || !g.same_shape(self))
+        {
+            panic!(
+                "set_grad: the gradient must be {}{:?} as the tensor is, got {}{:?}",
+                self.dtype(),
+                self.shape_hint(),
+                g.dtype(),
+                g.shape_hint()
+            );
+        }
         match recorder::active() {
             Some(r) => r.set_grad(self, grad),
             None => self.store_grad(grad),

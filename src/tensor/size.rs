@@ -37,6 +37,11 @@ impl Size {
         self.expr != 0
     }
 
+    /// Whether it is 1 in every call that this capture stands for. A symbol may have become 1 after the size was taken.
+    pub(crate) fn is_one(self) -> bool {
+        self == Size::from(1)
+    }
+
     pub(crate) fn minus(self, other: Size) -> Size {
         match self.is_symbolic() || other.is_symbolic() {
             true => super::recorder::size_arith(SizeOp::Sub, self, other),

@@ -110,11 +110,12 @@ impl Variant {
     /// The tensors behind the inputs, contiguous.
     fn inputs<'a>(&'a self, args: &[&'a Tensor]) -> Result<Inputs<'a>> {
         let mut inputs = Inputs::new();
-        for source in &self.sources {
+        for (source, written) in self.sources.iter().zip(&self.plan.written) {
             let (input, from_caller) = match source {
                 Source::Arg(i) => (Input::Borrowed(args[*i]), true),
                 Source::State(t) => (Input::Borrowed(t), false),
                 Source::Grad(t) => (Input::Owned(t.stored_grad().expect("guarded")), true),
+                Source::ArgGrad(i) => (Input::Owned(args[*i].stored_grad().expect("guarded")), true),
             };
             let s = eval::strided(input.get())?;
             if from_caller && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)) {
@@ -122,8 +123,13 @@ impl Variant {
                     "an argument shares its elements with a tensor that the traced function changes; pass a copy".into(),
                 ));
             }
-            let contiguous = input.get().is_contiguous();
-            inputs.push(if contiguous { input } else { Input::Owned(eval::contiguous(input.get())?) });
+            // What the program reads through another view, before it changes the elements, is read before the call.
+            let shared = !written && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
+            inputs.push(match input.get().is_contiguous() {
+                true if shared => Input::Owned(eval::copied(input.get())?),
+                true => input,
+                false => Input::Owned(eval::contiguous(input.get())?),
+            });
         }
         Ok(inputs)
     }
@@ -160,6 +166,9 @@ impl Variant {
         }
         for t in &self.cleared {
             t.store_grad(None);
+        }
+        for &i in &self.cleared_args {
+            args[i].store_grad(None);
         }
         // Results were added in the order of the closure's, so they come in that order.
         let mut computed = computed.into_iter();
