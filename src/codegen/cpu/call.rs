@@ -86,7 +86,8 @@ impl Compiled {
             outputs.push(at);
         }
         // SAFETY: every pointer comes from a live slice of the checked length and alignment; updated inputs have their
-        // own pointer and other outputs are distinct exclusive borrows, so they overlap nothing; the scratch was checked.
+        // own pointer and other outputs are distinct exclusive borrows, so they overlap nothing; the scratch was
+        // checked.
         unsafe { self.run(binding, &inputs, &outputs, scratch.as_mut_ptr()) }
     }
 }

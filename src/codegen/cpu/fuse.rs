@@ -204,7 +204,7 @@ impl Draft {
         Some(expr)
     }
 
-    /// The axes and dtype of result `i`, were it 0-dim or of one element: it may then stay in a register.
+    /// Whether result `i` has one element under every binding: it may then stay in a register.
     pub fn is_single(&self, i: usize) -> bool {
         let e = &self.exprs[self.results[i].0 as usize];
         let until = if e.reduced { self.kept } else { self.shape.len() };

@@ -2,9 +2,9 @@
 //! the kernels for everything whose rounding is a choice.
 //!
 //! In flow order: [`lower`] walks the graph ([`order`], [`fuse`], [`scan`]) and makes a [`program`] of steps on buffers
-//! ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`emit`] ([`loops`], [`arith`],
-//! [`steps`]) writes Cranelift IR; [`jit`] makes it executable; [`call`] runs it on checked slices. [`pack`] is the one
-//! piece of library code here. It never knows of tensors, modules or derivatives.
+//! ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`emit`] ([`loops`],
+//! [`arith`], [`steps`]) writes Cranelift IR; [`jit`] makes it executable; [`call`] runs it on checked slices. [`pack`]
+//! is the one piece of library code here. It never knows of tensors, modules or derivatives.
 
 mod arith;
 mod call;
