@@ -79,12 +79,23 @@ fn one<T: Element + FromElement>(locked: &Locked<'_>) -> One<T> {
     }])
 }
 
-fn view<'a, T: Element>(locked: &'a Locked<'_>, one: &'a One<T>, shape: &'a [usize], zeros: &'a [isize]) -> View<'a, T> {
-    let view = match locked {
-        Locked::Tensor { buffer, tensor, strided } => {
+/// The space that an elementwise primitive walks.
+struct Space<'a> {
+    shape: &'a [usize],
+    /// Strides of a number that is repeated.
+    zeros: &'a [isize],
+    /// One run over all elements, where every operand lies in row-major order.
+    dense: Option<[usize; 1]>,
+}
+
+fn view<'a, T: Element>(locked: &'a Locked<'_>, one: &'a One<T>, space: &'a Space<'_>) -> View<'a, T> {
+    let view = match (locked, &space.dense) {
+        (Locked::Tensor { buffer, strided, .. }, Some(n)) => View::new(buffer.slice::<T>(), strided.offset, n, &[1]),
+        (Locked::Tensor { buffer, tensor, strided }, None) => {
             View::new(buffer.slice::<T>(), strided.offset, tensor.shape_hint(), &strided.strides)
         }
-        Locked::Scalar(_) => View::new(&one.0, 0, shape, zeros),
+        (Locked::Scalar(_), Some(n)) => View::new(&one.0, 0, n, &[0]),
+        (Locked::Scalar(_), None) => View::new(&one.0, 0, space.shape, space.zeros),
     };
     view.expect("bug in allotrope: a tensor reaches outside its storage")
 }
@@ -183,43 +194,49 @@ fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
         .unwrap_or(&[]);
     let zeros: SmallVec<[isize; 8]> = SmallVec::from_elem(0, if shape.len() > 8 { shape.len() } else { 0 });
     let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };
-    let mut out = buffer_for(dtype, numel(shape));
+    let n = numel(shape);
+    let in_order = |x: &Operand<'_>| match x {
+        Operand::Tensor(t) => t.is_contiguous(),
+        Operand::Scalar(_) => true,
+    };
+    let space = Space { shape, zeros, dense: operands.iter().all(in_order).then_some([n]) };
+    let mut out = buffer_for(dtype, n);
     let a = Locked::new(operands[0])?;
     match op {
         Op::Unary(UnaryOp::Not) => {
-            kernels::unary(UnaryOp::Not, view::<bool>(&a, &one(&a), shape, zeros), out.slice_mut())
+            kernels::unary(UnaryOp::Not, view::<bool>(&a, &one(&a), &space), out.slice_mut())
         }
         Op::Unary(u) => match dtype {
-            DType::F32 => kernels::unary(*u, view::<f32>(&a, &one(&a), shape, zeros), out.slice_mut()),
-            DType::F64 => kernels::unary(*u, view::<f64>(&a, &one(&a), shape, zeros), out.slice_mut()),
-            DType::I64 => kernels::unary(*u, view::<i64>(&a, &one(&a), shape, zeros), out.slice_mut()),
+            DType::F32 => kernels::unary(*u, view::<f32>(&a, &one(&a), &space), out.slice_mut()),
+            DType::F64 => kernels::unary(*u, view::<f64>(&a, &one(&a), &space), out.slice_mut()),
+            DType::I64 => kernels::unary(*u, view::<i64>(&a, &one(&a), &space), out.slice_mut()),
             DType::Bool => unreachable!("the type rules refuse bool"),
         },
         Op::Binary(b) => {
             let c = Locked::new(operands[1])?;
             with_type!(dtype, T => {
-                kernels::binary(*b, view::<T>(&a, &one(&a), shape, zeros), view::<T>(&c, &one(&c), shape, zeros), out.slice_mut())
+                kernels::binary(*b, view::<T>(&a, &one(&a), &space), view::<T>(&c, &one(&c), &space), out.slice_mut())
             })
         }
         Op::Compare(p) => {
             let c = Locked::new(operands[1])?;
             with_type!(source(&operands[0]), T => {
-                kernels::compare(*p, view::<T>(&a, &one(&a), shape, zeros), view::<T>(&c, &one(&c), shape, zeros), out.slice_mut())
+                kernels::compare(*p, view::<T>(&a, &one(&a), &space), view::<T>(&c, &one(&c), &space), out.slice_mut())
             })
         }
         Op::Select => {
             let (b, c) = (Locked::new(operands[1])?, Locked::new(operands[2])?);
             with_type!(dtype, T => {
                 kernels::select(
-                    view::<bool>(&a, &one(&a), shape, zeros),
-                    view::<T>(&b, &one(&b), shape, zeros),
-                    view::<T>(&c, &one(&c), shape, zeros),
+                    view::<bool>(&a, &one(&a), &space),
+                    view::<T>(&b, &one(&b), &space),
+                    view::<T>(&c, &one(&c), &space),
                     out.slice_mut(),
                 )
             })
         }
         Op::Cast(_) => with_type!(source(&operands[0]), S => with_type!(dtype, T => {
-            kernels::cast::<S, T>(view::<S>(&a, &one(&a), shape, zeros), out.slice_mut())
+            kernels::cast::<S, T>(view::<S>(&a, &one(&a), &space), out.slice_mut())
         })),
         _ => unreachable!("not elementwise"),
     }
