@@ -117,6 +117,12 @@ pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor>
             shape[*axis] = len.hint();
             shape
         }
+        (Op::Matmul, [Operand::Tensor(a), Operand::Tensor(b)]) => {
+            let mut shape = a.0.shape.clone();
+            let last = shape.len() - 1;
+            shape[last] = b.shape_hint()[last];
+            return matmul(a, b, &shape);
+        }
         _ => return elementwise(op, operands),
     };
     let Operand::Tensor(x) = operands[0] else { unreachable!("views are of tensors") };
@@ -138,17 +144,6 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
             }
             Ok(fresh(dtype, &shape, out))
         }
-        Op::Matmul => {
-            let (a, b) = (Locked::new(operands[0])?, Locked::new(operands[1])?);
-            let mut out = buffer_for(dtype, numel(&shape));
-            match dtype {
-                DType::F32 => kernels::matmul(full_view::<f32>(&a), full_view::<f32>(&b), out.slice_mut()),
-                DType::F64 => kernels::matmul(full_view::<f64>(&a), full_view::<f64>(&b), out.slice_mut()),
-                DType::I64 => kernels::matmul(full_view::<i64>(&a), full_view::<i64>(&b), out.slice_mut()),
-                DType::Bool => unreachable!("the type rules refuse bool"),
-            }
-            Ok(fresh(dtype, &shape, out))
-        }
         Op::Const(s) => Ok(full(&[], *s)),
         Op::Extent(n) => Ok(full(&[], Scalar::I64(n.hint() as i64))),
         Op::Iota(n) => {
@@ -160,7 +155,7 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
         }
         Op::Concat { axis } => concat(*axis, operands, dtype, &shape),
         _ if op.is_elementwise() => elementwise(op, operands),
-        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } => settled(op, operands),
+        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Matmul => settled(op, operands),
         Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => unreachable!("elementwise"),
         Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) => {
             unreachable!("bug in allotrope: {} is made by captures only", op.name())
@@ -239,6 +234,19 @@ fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
             kernels::cast::<S, T>(view::<S>(&a, &one(&a), &space), out.slice_mut())
         })),
         _ => unreachable!("not elementwise"),
+    }
+    Ok(fresh(dtype, shape, out))
+}
+
+fn matmul(a: &Tensor, b: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    let dtype = a.dtype();
+    let mut out = buffer_for(dtype, numel(shape));
+    let (a, b) = (Locked::new(Operand::Tensor(a))?, Locked::new(Operand::Tensor(b))?);
+    match dtype {
+        DType::F32 => kernels::matmul(full_view::<f32>(&a), full_view::<f32>(&b), out.slice_mut()),
+        DType::F64 => kernels::matmul(full_view::<f64>(&a), full_view::<f64>(&b), out.slice_mut()),
+        DType::I64 => kernels::matmul(full_view::<i64>(&a), full_view::<i64>(&b), out.slice_mut()),
+        DType::Bool => unreachable!("matrix products refuse bool"),
     }
     Ok(fresh(dtype, shape, out))
 }
