@@ -86,7 +86,11 @@ pub(crate) fn result_dtype(args: &[Arg<'_>]) -> DType {
         };
         by_rank[rank] = Some(by_rank[rank].map_or(t, |o| o.max(t)));
     }
-    by_rank.into_iter().flatten().reduce(|high, low| if kind(low) > kind(high) { low } else { high }).unwrap_or(DType::F32)
+    by_rank
+        .into_iter()
+        .flatten()
+        .reduce(|high, low| if kind(low) > kind(high) { low } else { high })
+        .unwrap_or(DType::F32)
 }
 
 /// The sizes that `a` and `b` broadcast to.
@@ -224,7 +228,9 @@ impl SavedArg {
                 Scalar::F32(x) => Number::Float(x as f64),
                 Scalar::F64(x) => Number::Float(x),
             }),
-            SavedArg::Unwanted => unreachable!("bug in allotrope: a derivative asks for an operand that it did not keep"),
+            SavedArg::Unwanted => {
+                unreachable!("bug in allotrope: a derivative asks for an operand that it did not keep")
+            }
         })
     }
 }

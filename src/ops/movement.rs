@@ -206,7 +206,8 @@ fn wanted_sizes(x: &Tensor, shape: &[isize]) -> Result<Sizes> {
 impl Tensor {
     pub(crate) fn reshape_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
-        let same = own.len() == sizes.len() && own.iter().zip(sizes).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint());
+        let same = own.len() == sizes.len()
+            && own.iter().zip(sizes).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint());
         if same {
             return Ok(self.clone());
         }
@@ -225,7 +226,8 @@ impl Tensor {
 
     pub(crate) fn expand_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
-        let same = own.len() == sizes.len() && own.iter().zip(sizes).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint());
+        let same = own.len() == sizes.len()
+            && own.iter().zip(sizes).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint());
         if same {
             return Ok(self.clone());
         }
@@ -244,7 +246,11 @@ impl Tensor {
         if !lead.is_some_and(fits) {
             return Err(Error::operands(
                 "expand",
-                format!("cannot expand {:?} to {:?}: aligned at the right, each axis must be equal or 1", self.shape_hint(), hints(sizes)),
+                format!(
+                    "cannot expand {:?} to {:?}: aligned at the right, each axis must be equal or 1",
+                    self.shape_hint(),
+                    hints(sizes)
+                ),
             ));
         }
         differentiable(&Op::Broadcast(Sizes::from_slice(sizes)), "ExpandBackward0", &[Operand::Tensor(self)], |_| {

@@ -403,7 +403,10 @@ impl Tensor {
     fn item_at<T: Element + FromElement>(&self, at: &'static Location<'static>) -> Result<T> {
         let n: usize = self.shape_hint().iter().product();
         if n != 1 {
-            return Err(Error::operands("item", format!("a tensor of shape {:?} has {n} elements, not one", self.shape_hint())));
+            return Err(Error::operands(
+                "item",
+                format!("a tensor of shape {:?} has {n} elements, not one", self.shape_hint()),
+            ));
         }
         Ok(self.read_elements("item()", at)?[0])
     }
