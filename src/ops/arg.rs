@@ -2,6 +2,7 @@
 
 use crate::autograd::saved::Saved;
 use crate::error::{Error, Result};
+use crate::tensor::create::full_of;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::Sizes;
@@ -148,7 +149,7 @@ impl Aligned {
             }
             (Arg::Tensor(x), Arg::Number(_)) => [Some(x.try_to(dtype)?), None],
             (Arg::Number(_), Arg::Tensor(y)) => [None, Some(y.try_to(dtype)?)],
-            (Arg::Number(_), Arg::Number(_)) => [Some(Tensor::zeros(&[], dtype)), None],
+            (Arg::Number(x), Arg::Number(_)) => [Some(full_of(&[], x.to(dtype))?), None],
         };
         let scalar = |x: Arg<'_>| match x {
             Arg::Number(n) => n.to(dtype),
