@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::{Tensor, eval};
+use crate::tensor::{Tensor, eval, recorder};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -96,6 +96,8 @@ pub(crate) fn run_to_targets(roots: Vec<Root>, targets: &[Edge], sum: Sum) -> Re
 /// The gradient itself where nothing else holds its elements, else a copy: a `grad` is the user's to change.
 pub(crate) fn own(gradient: Tensor) -> Result<Tensor> {
     match gradient.strided() {
+        // A recorder takes the elements as they are now.
+        Some(_) if recorder::is_active() => Ok(gradient),
         Some(s)
             if Arc::strong_count(&s.storage) > 1 || Arc::strong_count(&gradient.0) > 1 || !gradient.is_contiguous() =>
         {

@@ -2,6 +2,7 @@
 
 use crate::autograd::saved::Saved;
 use crate::error::{Error, Result};
+use crate::tensor::create::full_of;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::Sizes;
@@ -176,7 +177,7 @@ impl<'a> Aligned<'a> {
             }
             (Arg::Tensor(x), Arg::Number(_)) => [Some(cast(x)?), None],
             (Arg::Number(_), Arg::Tensor(y)) => [None, Some(cast(y)?)],
-            (Arg::Number(_), Arg::Number(_)) => [Some(Held::Made(Tensor::zeros(&[], dtype))), None],
+            (Arg::Number(x), Arg::Number(_)) => [Some(Held::Made(full_of(&[], x.to(dtype))?)), None],
         };
         let scalar = |x: Arg<'_>| match x {
             Arg::Number(n) => n.to(dtype),
