@@ -470,3 +470,84 @@ fn zero_sizes() {
         CLOSE,
     );
 }
+
+#[test]
+fn compiled_functions_are_shared_between_threads() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    let g: allotrope_ir::Graph = SCAN.replace('B', "s1").replace("DIR", "").replace("YS", "%5, %0").parse().unwrap();
+    let c = codegen_support::compile(&g);
+    shared(&c);
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            let (c, g) = (&c, &g);
+            scope.spawn(move || {
+                for t in 0..50 {
+                    let binding = [t % 7, 1 + t % 3];
+                    let ins = codegen_support::inputs(g, &binding, seed * 100 + t as u64);
+                    let first = codegen_support::call(c, g, &binding, &ins);
+                    let again = codegen_support::call(c, g, &binding, &ins);
+                    assert!(first.iter().zip(&again).all(|(a, b)| a.same_bits(b)));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn people_can_see_what_was_made() {
+    let g: allotrope_ir::Graph = r#"graph(%0: f32[s0, 8] "x", %1: f32[8, 4] "w") {
+  %2: f32[s0, 4] = matmul %0, %1
+  %3: f32[s0, 4] = tanh %2
+  %4: f32[] = sum %3 axes=[0, 1]
+  return %3, %4
+}"#
+    .parse()
+    .unwrap();
+    let c = codegen_support::compile(&g);
+    let ops: Vec<&str> = c.kernels().iter().map(|k| k.ops.as_str()).collect();
+    assert_eq!(ops, ["matmul", "tanh", "sum"]);
+    assert_eq!(c.kernels()[0].flops.eval(&[3]), 2 * 3 * 8 * 4);
+    assert_eq!(c.kernels()[1].bytes.eval(&[3]), 2 * 3 * 4 * 4);
+    let clif = c.clif().unwrap();
+    assert!(clif.contains("is tanh_f32"), "{clif}");
+    assert!(c.code_size() > 0);
+    assert!(c.phases().iter().any(|(name, _)| *name == "cranelift"));
+    assert_eq!(c.scratch_bytes(&[3]), 64);
+    assert_eq!(c.scratch_bytes(&[30]), 512);
+}
+
+#[test]
+fn sums_are_the_same_alone_in_fusions_and_in_blocks() {
+    // One order of additions, whether the operand lies in memory, is computed in blocks, or is one of two results.
+    const BODY: &str = "%1: f32[N] = mul %0, %0 %2: f32[] = sum %1 axes=[0] %3: f32[] = amin %1 axes=[0]";
+    let alone = format!("graph(%0: f32[N] \"x\") {{ {BODY} return %2, %3 }}");
+    let fused = format!(
+        r#"graph(%0: f32[N] "x") {{
+  %1: f32[], %2: f32[] = fusion %0 {{ graph(%0: f32[N] "x") {{ {BODY} return %2, %3 }} }}
+  return %1, %2
+}}"#
+    );
+    let both = format!(
+        r#"graph(%0: f32[N] "x") {{
+  %1: f32[], %2: f32[], %3: f32[N] = fusion %0 {{ graph(%0: f32[N] "x") {{ {BODY} return %2, %3, %1 }} }}
+  return %1, %2, %3
+}}"#
+    );
+    for n in [1usize, 8, 100, 511, 512, 513, 1024, 5000] {
+        let graphs: Vec<(allotrope_ir::Graph, Vec<usize>)> = [&alone, &fused, &both]
+            .into_iter()
+            .flat_map(|text| [(text.replace('N', &n.to_string()), vec![]), (text.replace('N', "s0"), vec![n])])
+            .map(|(text, binding)| (text.parse().unwrap_or_else(|e| panic!("{e}\n{text}")), binding))
+            .collect();
+        let results: Vec<_> = graphs
+            .iter()
+            .map(|(g, binding)| {
+                let ins = codegen_support::inputs(g, binding, 3);
+                codegen_support::call(&codegen_support::compile(g), g, binding, &ins)
+            })
+            .collect();
+        for r in &results {
+            assert!(r[0].same_bits(&results[0][0]) && r[1].same_bits(&results[0][1]), "{n}: {r:?} {:?}", results[0]);
+        }
+    }
+}

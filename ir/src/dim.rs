@@ -30,8 +30,8 @@ type Monomial = Vec<Sym>;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dim {
     Fixed(i64),
-    /// At least one term with a symbol; no zero coefficient.
-    Poly(Arc<BTreeMap<Monomial, i64>>),
+    /// Terms in ascending order of their symbols, at least one with a symbol; no zero coefficient.
+    Poly(Arc<[(Monomial, i64)]>),
 }
 
 impl Dim {
@@ -40,7 +40,7 @@ impl Dim {
     }
 
     pub fn sym(s: Sym) -> Dim {
-        Dim::Poly(Arc::new(BTreeMap::from([(vec![s], 1)])))
+        Dim::Poly(Arc::from([(vec![s], 1)]))
     }
 
     /// The number, where the dimension is one.
@@ -54,8 +54,8 @@ impl Dim {
     /// The symbol, where the dimension is exactly one symbol.
     pub fn as_sym(&self) -> Option<Sym> {
         let Dim::Poly(p) = self else { return None };
-        match (p.len(), p.iter().next()) {
-            (1, Some((m, 1))) if m.len() == 1 => Some(m[0]),
+        match &**p {
+            [(m, 1)] if m.len() == 1 => Some(m[0]),
             _ => None,
         }
     }
@@ -65,7 +65,7 @@ impl Dim {
         match self {
             Dim::Fixed(0) => Vec::new(),
             Dim::Fixed(n) => vec![(Vec::new(), *n)],
-            Dim::Poly(p) => p.iter().map(|(m, c)| (m.clone(), *c)).collect(),
+            Dim::Poly(p) => p.to_vec(),
         }
     }
 
@@ -78,7 +78,7 @@ impl Dim {
         }
         map.retain(|_, c| *c != 0);
         match map.keys().any(|m| !m.is_empty()) {
-            true => Dim::Poly(Arc::new(map)),
+            true => Dim::Poly(map.into_iter().collect()),
             false => Dim::Fixed(map.into_values().next().unwrap_or(0)),
         }
     }

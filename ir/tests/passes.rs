@@ -58,6 +58,7 @@ passes! {
     simplify,
     hoist_loop_invariants,
     fuse_add_matmul,
+    transpose_products,
     fuse_elementwise,
 }
 

@@ -6,7 +6,7 @@ use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::Sizes;
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{DType, Extent, Scalar};
+use allotrope_ir::{DType, Scalar};
 
 /// A Rust number as an operand: it takes the dtype of the tensor beside it unless its kind is higher.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -72,6 +72,11 @@ fn kind(t: DType) -> u8 {
 /// The dtype that PyTorch computes in: tensors with axes decide, a tensor without axes only where its kind is higher,
 /// a number only where its kind is higher still.
 pub(crate) fn result_dtype(args: &[Arg<'_>]) -> DType {
+    if let [Arg::Tensor(a), Arg::Tensor(b)] = args
+        && a.dtype() == b.dtype()
+    {
+        return a.dtype();
+    }
     let mut by_rank: [Option<DType>; 3] = [None; 3];
     for arg in args {
         let (rank, t) = match arg {
@@ -107,10 +112,11 @@ pub(crate) fn broadcast_sizes(op: &'static str, a: &Tensor, b: &Tensor) -> Resul
 }
 
 pub(crate) fn broadcast_size(a: Size, b: Size) -> Option<Size> {
-    match (a.fixed(), b.fixed()) {
-        (Some(1), _) => return Some(b),
-        (_, Some(1)) => return Some(a),
-        _ => {}
+    if a.is_one() {
+        return Some(b);
+    }
+    if b.is_one() {
+        return Some(a);
     }
     if recorder::demand_equal(a, b) {
         return Some(a);
@@ -125,29 +131,48 @@ pub(crate) fn broadcast_size(a: Size, b: Size) -> Option<Size> {
     None
 }
 
+/// A tensor operand: the user's own, or one cast or broadcast for the operation.
+enum Held<'a> {
+    Own(&'a Tensor),
+    Made(Tensor),
+}
+
+impl Held<'_> {
+    fn get(&self) -> &Tensor {
+        match self {
+            Held::Own(t) => t,
+            Held::Made(t) => t,
+        }
+    }
+}
+
 /// Tensor operands of one dtype and shape, and numbers as elements of it.
-pub(crate) struct Aligned {
-    held: [Option<Tensor>; 2],
+pub(crate) struct Aligned<'a> {
+    held: [Option<Held<'a>>; 2],
     scalars: [Scalar; 2],
 }
 
-impl Aligned {
+impl<'a> Aligned<'a> {
     /// Casts to `dtype` and broadcasts.
-    pub(crate) fn new(op: &'static str, a: Arg<'_>, b: Arg<'_>, dtype: DType) -> Result<Aligned> {
+    pub(crate) fn new(op: &'static str, a: Arg<'a>, b: Arg<'a>, dtype: DType) -> Result<Aligned<'a>> {
+        let cast = |x: &'a Tensor| -> Result<Held<'a>> {
+            if x.dtype() == dtype { Ok(Held::Own(x)) } else { Ok(Held::Made(x.try_to(dtype)?)) }
+        };
         let held = match (a, b) {
             (Arg::Tensor(x), Arg::Tensor(y)) => {
-                let same = x.traced().is_none() && y.traced().is_none() && x.shape_hint() == y.shape_hint();
-                match same {
-                    true => [Some(x.try_to(dtype)?), Some(y.try_to(dtype)?)],
+                let known = x.traced().is_none() && y.traced().is_none() && x.shape_hint() == y.shape_hint();
+                match known {
+                    true => [Some(cast(x)?), Some(cast(y)?)],
                     false => {
                         let sizes = broadcast_sizes(op, x, y)?;
-                        [Some(x.try_to(dtype)?.expand_sizes(&sizes)?), Some(y.try_to(dtype)?.expand_sizes(&sizes)?)]
+                        let fit = |x| -> Result<_> { Ok(Some(Held::Made(cast(x)?.get().expand_sizes(&sizes)?))) };
+                        [fit(x)?, fit(y)?]
                     }
                 }
             }
-            (Arg::Tensor(x), Arg::Number(_)) => [Some(x.try_to(dtype)?), None],
-            (Arg::Number(_), Arg::Tensor(y)) => [None, Some(y.try_to(dtype)?)],
-            (Arg::Number(_), Arg::Number(_)) => [Some(Tensor::zeros(&[], dtype)), None],
+            (Arg::Tensor(x), Arg::Number(_)) => [Some(cast(x)?), None],
+            (Arg::Number(_), Arg::Tensor(y)) => [None, Some(cast(y)?)],
+            (Arg::Number(_), Arg::Number(_)) => [Some(Held::Made(Tensor::zeros(&[], dtype))), None],
         };
         let scalar = |x: Arg<'_>| match x {
             Arg::Number(n) => n.to(dtype),
@@ -158,16 +183,16 @@ impl Aligned {
 
     pub(crate) fn operand(&self, i: usize) -> Operand<'_> {
         match &self.held[i] {
-            Some(t) => Operand::Tensor(t),
+            Some(t) => Operand::Tensor(t.get()),
             None => Operand::Scalar(self.scalars[i]),
         }
     }
 
     /// Operand `i`, kept for a derivative that is wanted by operand `by`.
     pub(crate) fn saved(&self, i: usize, by: usize) -> SavedArg {
-        let wanted = self.held[by].as_ref().is_some_and(Tensor::is_requires_grad);
+        let wanted = self.held[by].as_ref().is_some_and(|t| t.get().is_requires_grad());
         match &self.held[i] {
-            Some(t) if wanted => SavedArg::Tensor(Saved::operand(t)),
+            Some(t) if wanted => SavedArg::Tensor(Saved::operand(t.get())),
             Some(_) => SavedArg::Unwanted,
             None => SavedArg::Number(self.scalars[i]),
         }

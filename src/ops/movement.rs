@@ -227,8 +227,7 @@ impl Tensor {
         let lead = sizes.len().checked_sub(own.len());
         let fits = |lead: usize| {
             own.iter().zip(&sizes[lead..]).all(|(&from, &to)| {
-                use allotrope_ir::Extent;
-                if from.fixed() == Some(1) || recorder::demand_equal(from, to) {
+                if from.is_one() || recorder::demand_equal(from, to) {
                     return true;
                 }
                 if from.hint() == 1 {
@@ -250,12 +249,10 @@ impl Tensor {
 
     /// Summed over the axes along which `sizes` was repeated to this shape.
     pub(crate) fn sum_to(&self, sizes: &[Size]) -> Result<Tensor> {
-        use allotrope_ir::Extent;
         let own = self.sizes();
         let lead = own.len() - sizes.len();
-        let axes: Axes = (0..own.len())
-            .filter(|&i| i < lead || (sizes[i - lead].fixed() == Some(1) && own[i].fixed() != Some(1)))
-            .collect();
+        let repeated = |i: &usize| *i < lead || (sizes[*i - lead].is_one() && !own[*i].is_one());
+        let axes: Axes = (0..own.len()).filter(repeated).collect();
         let sum = if axes.is_empty() { self.clone() } else { super::reduce::sum_axes(self, axes)? };
         sum.reshape_sizes(sizes)
     }

@@ -4,13 +4,13 @@
 
 use crate::autograd::engine::{Root, run_to_targets};
 use crate::autograd::scope::{self, Boundary};
-use crate::autograd::{is_grad_enabled, no_grad, tape};
+use crate::autograd::{is_grad_enabled, tape};
 use crate::error::{Error, Result, must};
 use crate::tensor::create::full_of;
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::recorder::{self, ScanSpec};
 use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -179,28 +179,40 @@ fn scan_flat(carries: Vec<Tensor>, xs: Vec<Tensor>, reverse: bool, body: Body<'_
             let mut rows: Vec<Vec<Tensor>> = Vec::new();
             for i in 0..length.hint() {
                 let t = if reverse { length.hint() - 1 - i } else { i };
-                let elements = no_grad(|| xs.iter().map(|x| x.try_select(0, t as isize)).collect::<Result<Vec<_>>>())?;
+                let elements = xs.iter().map(|x| eval::element(x, t)).collect::<Result<Vec<_>>>()?;
                 let (new, ys) = step(&current, &elements, &xs, body, &mut steps)?;
                 current = new;
                 rows.resize_with(ys.len(), Vec::new);
                 rows.iter_mut().zip(ys).for_each(|(row, y)| row.push(y));
             }
-            let ys = no_grad(|| {
-                rows.iter_mut()
-                    .map(|row| {
-                        if reverse {
-                            row.reverse();
-                        }
-                        super::movement::try_stack(&row.iter().collect::<Vec<_>>(), 0)
-                    })
-                    .collect::<Result<Vec<_>>>()
-            })?;
+            if reverse {
+                rows.iter_mut().for_each(|row| row.reverse());
+            }
+            let ys = rows.iter().enumerate().map(|(k, row)| stacked(k, row)).collect::<Result<Vec<_>>>()?;
             (current, ys, None)
         }
     };
     let tape = Tape::new(steps, &carries, &xs, length, reverse, scope);
     note(tape, &carries, &xs, &finals, &ys);
     Ok((finals, ys))
+}
+
+/// The rows of one of the ys as one tensor.
+fn stacked(k: usize, rows: &[Tensor]) -> Result<Tensor> {
+    let first = &rows[0];
+    if let Some(t) = rows.iter().position(|r| r.dtype() != first.dtype() || r.shape_hint() != first.shape_hint()) {
+        return Err(Error::operands(
+            "scan",
+            format!(
+                "output {k} is {}{:?} in one step and {}{:?} in another (step {t})",
+                first.dtype(),
+                first.shape_hint(),
+                rows[t].dtype(),
+                rows[t].shape_hint()
+            ),
+        ));
+    }
+    eval::stacked(rows)
 }
 
 fn common_length(xs: &[Tensor]) -> Result<Size> {
@@ -367,7 +379,7 @@ impl Tape {
         let mut rows: Vec<Vec<Option<Tensor>>> = vec![vec![None; n]; self.xs];
         for (i, step) in self.steps.iter().enumerate().rev() {
             let t = if self.reverse { n - 1 - i } else { i };
-            let dy = ys.iter().map(|y| y.as_ref().map(|y| y.try_select(0, t as isize)).transpose()).collect::<Result<Vec<_>>>()?;
+            let dy = ys.iter().map(|y| y.as_ref().map(|y| eval::element(y, t)).transpose()).collect::<Result<Vec<_>>>()?;
             let found = self.step_back(step, &carries, &dy)?;
             carries = self.next_carries(found.carries)?;
             for (row, g) in rows.iter_mut().zip(found.xs) {
@@ -384,7 +396,7 @@ impl Tape {
         let xs = rows.into_iter().map(|row| {
             let Some(like) = row.iter().flatten().next().map(Tensor::zeros_like) else { return Ok(None) };
             let row: Vec<Tensor> = row.into_iter().map(|g| g.unwrap_or_else(|| like.clone())).collect();
-            super::movement::try_stack(&row.iter().collect::<Vec<_>>(), 0).map(Some)
+            eval::stacked(&row).map(Some)
         });
         let xs = xs.collect::<Result<Vec<_>>>()?;
         Ok(carries.into_iter().map(Some).chain(xs).chain(sums).collect())

@@ -2,7 +2,7 @@
 //! Nothing is noted on the tape here, and operands have been checked by the type rules.
 
 use super::recorder::Operand;
-use super::size::hints;
+use super::size::{hints, small};
 use super::storage::{Buffer, ReadGuard, Storage};
 use super::{Body, Dims, Element, FromElement, Size, Strided, Strides, Tensor, contiguous_strides, is_contiguous};
 use crate::error::{Error, Result};
@@ -95,11 +95,27 @@ fn reviewed(x: &Tensor, s: &Strided, shape: Dims, strides: Strides, offset: usiz
     Tensor::from_parts(x.dtype(), shape, Body::Strided(body))
 }
 
-/// Computes `op`; `ty` is what the type rules gave for it.
+/// Computes an elementwise primitive or a view, whose type follows from the operands without the rules.
+#[inline]
+pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
+    let shape = match (op, operands) {
+        (Op::Broadcast(shape) | Op::Reshape(shape), _) => hints(shape),
+        (Op::Permute(axes), [Operand::Tensor(x)]) => small(axes, |a| x.shape_hint()[a]),
+        (Op::Slice { axis, len, .. }, [Operand::Tensor(x)]) => {
+            let mut shape = x.0.shape.clone();
+            shape[*axis] = len.hint();
+            shape
+        }
+        _ => return elementwise(op, operands),
+    };
+    let Operand::Tensor(x) = operands[0] else { unreachable!("views are of tensors") };
+    moved(op, x, shape)
+}
+
+/// Computes `op`, for which the type rules gave this dtype and these sizes.
 pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes: &[Size]) -> Result<Tensor> {
     let shape = hints(sizes);
     match op {
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => elementwise(op, operands, dtype, &shape),
         Op::Reduce { op: reduce, axes } => {
             let x = Locked::new(operands[0])?;
             let mut out = buffer_for(dtype, numel(&shape));
@@ -132,10 +148,9 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
             Ok(fresh(DType::I64, &shape, out))
         }
         Op::Concat { axis } => concat(*axis, operands, dtype, &shape),
-        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } => {
-            let Operand::Tensor(x) = operands[0] else { unreachable!("views are of tensors") };
-            moved(op, x, shape)
-        }
+        _ if op.is_elementwise() => elementwise(op, operands),
+        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } => settled(op, operands),
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => unreachable!("elementwise"),
         Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) => {
             unreachable!("bug in allotrope: {} is made by captures only", op.name())
         }
@@ -148,15 +163,28 @@ fn full_view<'a, T: Element>(x: &'a Locked<'_>) -> View<'a, T> {
         .expect("bug in allotrope: a tensor reaches outside its storage")
 }
 
-fn elementwise(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
-    let zeros: SmallVec<[isize; 8]> = SmallVec::from_elem(0, if shape.len() > 8 { shape.len() } else { 0 });
-    let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };
-    let mut out = buffer_for(dtype, numel(shape));
-    let a = Locked::new(operands[0])?;
+/// Computes an elementwise primitive: operands have one shape, and the dtypes that it asks for.
+fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     let source = |x: &Operand<'_>| match x {
         Operand::Tensor(t) => t.dtype(),
         Operand::Scalar(s) => s.dtype(),
     };
+    let dtype = match op {
+        Op::Compare(_) => DType::Bool,
+        Op::Cast(to) => *to,
+        _ => source(operands.last().expect("elementwise primitives have operands")),
+    };
+    let shape = operands
+        .iter()
+        .find_map(|x| match x {
+            Operand::Tensor(t) => Some(t.shape_hint()),
+            Operand::Scalar(_) => None,
+        })
+        .unwrap_or(&[]);
+    let zeros: SmallVec<[isize; 8]> = SmallVec::from_elem(0, if shape.len() > 8 { shape.len() } else { 0 });
+    let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };
+    let mut out = buffer_for(dtype, numel(shape));
+    let a = Locked::new(operands[0])?;
     match op {
         Op::Unary(UnaryOp::Not) => {
             kernels::unary(UnaryOp::Not, view::<bool>(&a, &one(&a), shape, zeros), out.slice_mut())
@@ -229,7 +257,7 @@ fn moved(op: &Op<Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
             }
         },
         Op::Permute(axes) => {
-            let strides = axes.iter().map(|&a| s.strides[a]).collect();
+            let strides = small(axes, |a| s.strides[a]);
             reviewed(x, s, shape, strides, s.offset)
         }
         Op::Slice { axis, start, .. } => {
@@ -302,6 +330,33 @@ pub(crate) fn contiguous(x: &Tensor) -> Result<Tensor> {
     Ok(fresh(x.dtype(), x.shape_hint(), out))
 }
 
+/// The element `t` along the first axis, as a view.
+pub(crate) fn element(x: &Tensor, t: usize) -> Result<Tensor> {
+    let s = strided(x)?;
+    let shape = Dims::from_slice(&x.shape_hint()[1..]);
+    let offset = if shape.contains(&0) { s.offset } else { (s.offset as isize + t as isize * s.strides[0]) as usize };
+    Ok(reviewed(x, s, shape, Strides::from_slice(&s.strides[1..]), offset))
+}
+
+/// Tensors of one dtype and shape along a new first axis.
+pub(crate) fn stacked(rows: &[Tensor]) -> Result<Tensor> {
+    let first = &rows[0];
+    let n = numel(first.shape_hint());
+    let mut out = buffer_for(first.dtype(), n * rows.len());
+    with_type!(first.dtype(), T => {
+        let mut rest = out.slice_mut::<T>();
+        for row in rows {
+            let (here, after) = rest.split_at_mut(n);
+            let locked = Locked::new(Operand::Tensor(row))?;
+            kernels::copy(full_view::<T>(&locked), here);
+            rest = after;
+        }
+    });
+    let mut shape = Dims::from_slice(&[rows.len()]);
+    shape.extend_from_slice(first.shape_hint());
+    Ok(fresh(first.dtype(), &shape, out))
+}
+
 fn concat(axis: usize, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
     let mut out = buffer_for(dtype, numel(shape));
     let strides = contiguous_strides(shape);
@@ -322,10 +377,22 @@ fn concat(axis: usize, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) 
     Ok(fresh(dtype, shape, out))
 }
 
+/// That no two elements share memory, which only expanding does.
+pub(crate) fn check_apart(shape: &[usize], strides: &[isize]) -> Result<()> {
+    match shape.iter().zip(strides).any(|(&n, &s)| n > 1 && s == 0) && !shape.contains(&0) {
+        true => Err(Error::operands(
+            "assign",
+            format!("a tensor expanded to {shape:?} can't be changed in place: its elements share memory; use contiguous() first"),
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Writes the elements of `value` (same dtype and shape) into `target`'s storage.
 pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let t = strided(target)?;
     let v = strided(value)?;
+    check_apart(target.shape_hint(), &t.strides)?;
     // Elements that are both read and written are read first.
     let shared = Arc::ptr_eq(&t.storage, &v.storage);
     let copy = if shared { Some(copied(value)?) } else { None };
@@ -343,9 +410,8 @@ pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
         std::thread::yield_now();
     };
     with_type!(target.dtype(), T => {
-        let view = ViewMut::new(buffer.slice_mut::<T>(), t.offset, target.shape_hint(), &t.strides).map_err(|_| {
-            Error::operands("assign", format!("a tensor expanded to {:?} can't be changed in place: its elements share memory", target.shape_hint()))
-        })?;
+        let view = ViewMut::new(buffer.slice_mut::<T>(), t.offset, target.shape_hint(), &t.strides)
+            .expect("bug in allotrope: a tensor reaches outside its storage, or its elements share memory");
         kernels::copy_into(view, full_view::<T>(&source));
     });
     Ok(())

@@ -282,7 +282,22 @@ impl Tensor {
     }
 
     /// Replaces the accumulated gradient; PyTorch's `zero_grad` sets none.
+    ///
+    /// # Panics
+    /// When the gradient does not have the dtype and shape of the tensor.
+    #[track_caller]
     pub fn set_grad(&self, grad: Option<Tensor>) {
+        if let Some(g) = &grad
+            && (g.dtype() != self.dtype() || !g.same_shape(self))
+        {
+            panic!(
+                "set_grad: the gradient must be {}{:?} as the tensor is, got {}{:?}",
+                self.dtype(),
+                self.shape_hint(),
+                g.dtype(),
+                g.shape_hint()
+            );
+        }
         match recorder::active() {
             Some(r) => r.set_grad(self, grad),
             None => self.store_grad(grad),
@@ -291,6 +306,18 @@ impl Tensor {
 
     pub(crate) fn stored_grad(&self) -> Option<Tensor> {
         self.0.meta.lock().grad.clone()
+    }
+
+    pub(crate) fn take_grad(&self) -> Option<Tensor> {
+        self.0.meta.lock().grad.take()
+    }
+
+    /// The elements, where this handle is the only one to them.
+    pub(crate) fn own_buffer(&mut self) -> Option<&mut storage::Buffer> {
+        match &mut Arc::get_mut(&mut self.0)?.body {
+            Body::Strided(s) if s.offset == 0 => Arc::get_mut(&mut s.storage).map(Storage::buffer_mut),
+            _ => None,
+        }
     }
 
     pub(crate) fn store_grad(&self, grad: Option<Tensor>) {
@@ -394,7 +421,7 @@ impl Tensor {
 
 /// Strides of a tensor of this shape that lies in row-major order without gaps.
 pub(crate) fn contiguous_strides(shape: &[usize]) -> Strides {
-    let mut strides: Strides = SmallVec::from_elem(1, shape.len());
+    let mut strides: Strides = size::small(shape, |_| 1);
     for i in (0..shape.len().saturating_sub(1)).rev() {
         strides[i] = strides[i + 1] * shape[i + 1].max(1) as isize;
     }

@@ -17,6 +17,12 @@ const LARGEST_KEPT: usize = 1 << 20;
 /// Bytes that a thread keeps for reuse.
 const KEPT_PER_THREAD: usize = 8 << 20;
 
+/// Gives the empty buffer its alignment.
+#[repr(align(64))]
+struct Line;
+
+const _: () = assert!(align_of::<Line>() == ALIGN);
+
 /// A 64-byte aligned block. All of its bytes are always initialised.
 pub(crate) struct Buffer {
     start: NonNull<u8>,
@@ -61,7 +67,7 @@ impl Buffer {
     /// A buffer of `len` bytes with any contents.
     pub(crate) fn new(len: usize) -> Buffer {
         if len == 0 {
-            return Buffer { start: NonNull::<[u8; ALIGN]>::dangling().cast(), len: 0, capacity: 0 };
+            return Buffer { start: NonNull::<Line>::dangling().cast(), len: 0, capacity: 0 };
         }
         let capacity = len.next_power_of_two().max(ALIGN);
         let kept = match capacity <= LARGEST_KEPT {
@@ -178,6 +184,12 @@ impl Storage {
         let guard = self.buffer.try_write()?;
         self.version.fetch_add(1, Ordering::Relaxed);
         Some(guard)
+    }
+
+    /// The buffer of a storage that nothing else holds; counts as a change.
+    pub(crate) fn buffer_mut(&mut self) -> &mut Buffer {
+        *self.version.get_mut() += 1;
+        self.buffer.get_mut()
     }
 
     /// The number of in-place changes so far.

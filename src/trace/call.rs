@@ -2,15 +2,46 @@
 //! can fail comes before the run, so a failed call has changed nothing.
 
 use super::recorder::{Returned, Source, Target};
-use super::variant::Variant;
+use super::variant::{Binding, Variant};
 use crate::autograd::tape;
 use crate::codegen::Slot;
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
+use allotrope_ir::{Graph, Type};
 use smallvec::SmallVec;
 use std::sync::Arc;
+
+/// What a call needs to know of the inputs and outputs, worked out once.
+pub(super) struct Plan {
+    /// For each input, whether the code changes it where it is.
+    written: Vec<bool>,
+    /// The storages that are changed so.
+    storages: Vec<Arc<Storage>>,
+    /// The outputs that get memory of their own: what becomes of each, its type, and its shape where that is fixed.
+    outputs: Vec<(Target, Type, Option<Dims>)>,
+}
+
+impl Plan {
+    pub(super) fn new(graph: &Graph, sources: &[Source], targets: &[Target]) -> Plan {
+        let mut plan = Plan { written: vec![false; sources.len()], storages: Vec::new(), outputs: Vec::new() };
+        for (target, output) in targets.iter().zip(graph.outputs()) {
+            match (target, output.update) {
+                (Target::State { tensor }, Some(input)) => {
+                    plan.written[input] = true;
+                    plan.storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
+                }
+                _ => {
+                    let ty = graph.ty(output.value).clone();
+                    let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
+                    plan.outputs.push((target.clone(), ty, fixed));
+                }
+            }
+        }
+        plan
+    }
+}
 
 /// The elements of one input during a call.
 enum Held<'a> {
@@ -18,139 +49,7 @@ enum Held<'a> {
     Write(WriteGuard<'a, Buffer>),
 }
 
-impl Variant {
-    /// Runs the compiled code on arguments that fit.
-    pub(super) fn call(&mut self, args: &[&Tensor]) -> Result<Vec<Tensor>> {
-        let binding = self.bind(args).ok_or_else(|| Error::Trace("bug in allotrope: the arguments do not fit".into()))?;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let needed = self.compiled.scratch_bytes(&binding);
-        if scratch.len() < needed {
-            scratch = Buffer::new(needed);
-        }
-        let mut outputs = self.output_buffers(&binding);
-        {
-            let inputs = self.inputs(args)?;
-            let mut held = self.lock(&inputs);
-            let mut slots: SmallVec<[Slot<'_>; 64]> = SmallVec::new();
-            for (tensor, held) in inputs.iter().zip(&mut held) {
-                let tensor = tensor.get();
-                let s = tensor.strided().expect("inputs have storage");
-                let size = tensor.dtype().size();
-                let bytes = s.offset * size..(s.offset + tensor.shape_hint().iter().product::<usize>()) * size;
-                slots.push(match held {
-                    Held::Read(b) => Slot::In(&b.bytes()[bytes]),
-                    Held::Write(b) => Slot::InOut(&mut b.bytes_mut()[bytes]),
-                });
-            }
-            slots.extend(outputs.iter_mut().map(|b| Slot::Out(b.bytes_mut())));
-            self.compiled.call(&binding, &mut slots, scratch.bytes_mut());
-        }
-        self.scratch = scratch;
-        self.hand_out(args, &binding, outputs)
-    }
-
-    /// The tensors behind the inputs, contiguous.
-    fn inputs<'a>(&'a self, args: &[&'a Tensor]) -> Result<SmallVec<[Input<'a>; 32]>> {
-        let written = || self.written().filter_map(|t| t.strided()).map(|s| Arc::as_ptr(&s.storage));
-        self.sources
-            .iter()
-            .map(|source| {
-                let (tensor, from_caller) = match source {
-                    Source::Arg(i) => (Input::Borrowed(args[*i]), true),
-                    Source::State(t) => (Input::Borrowed(t), false),
-                    Source::Grad(t) => (Input::Owned(t.stored_grad().expect("guarded")), true),
-                };
-                let s = eval::strided(tensor.get())?;
-                if from_caller && written().any(|w| w == Arc::as_ptr(&s.storage)) {
-                    return Err(Error::Argument(
-                        "an argument shares its elements with a tensor that the traced function changes; pass a copy".into(),
-                    ));
-                }
-                Ok(match tensor.get().is_contiguous() {
-                    true => tensor,
-                    false => Input::Owned(eval::contiguous(tensor.get())?),
-                })
-            })
-            .collect()
-    }
-
-    /// Tensors from outside that the code changes where they are.
-    fn written(&self) -> impl Iterator<Item = &Tensor> {
-        self.targets.iter().filter_map(|t| match t {
-            Target::State { tensor, .. } => Some(tensor),
-            _ => None,
-        })
-    }
-
-    /// Locks every input. Nothing is waited for while something is held, so calls cannot block each other for good.
-    fn lock<'a>(&self, inputs: &'a [Input<'_>]) -> SmallVec<[Held<'a>; 32]> {
-        let mut written: SmallVec<[bool; 64]> = SmallVec::from_elem(false, inputs.len());
-        for t in &self.targets {
-            if let Target::State { tensor, input } = t {
-                written[*input] = tensor.is_contiguous();
-            }
-        }
-        loop {
-            let each = inputs.iter().zip(&written).map(|(input, &write)| {
-                let storage: &Storage = &input.get().strided().expect("inputs have storage").storage;
-                if write { storage.try_write().map(Held::Write) } else { storage.try_read().map(Held::Read) }
-            });
-            if let Some(held) = each.collect::<Option<SmallVec<[Held<'a>; 32]>>>() {
-                return held;
-            }
-            std::thread::yield_now();
-        }
-    }
-
-    /// Fresh buffers for the outputs that are not written in place.
-    fn output_buffers(&self, binding: &[usize]) -> SmallVec<[Buffer; 16]> {
-        let graph = self.optimized();
-        let outputs = graph.outputs().iter().filter(|o| o.update.is_none());
-        outputs
-            .map(|o| {
-                let ty = graph.ty(o.value);
-                eval::buffer_for(ty.dtype, ty.shape.iter().map(|d| d.eval(binding)).product())
-            })
-            .collect()
-    }
-
-    fn hand_out(&self, args: &[&Tensor], binding: &[usize], outputs: SmallVec<[Buffer; 16]>) -> Result<Vec<Tensor>> {
-        let graph = self.optimized();
-        let mut buffers = outputs.into_iter();
-        let mut returned: Vec<Option<Tensor>> = self.returned.iter().map(|_| None).collect();
-        for (target, output) in self.targets.iter().zip(graph.outputs()) {
-            if output.update.is_some() {
-                continue;
-            }
-            let ty = graph.ty(output.value);
-            let shape: Dims = ty.shape.iter().map(|d| d.eval(binding)).collect();
-            let buffer = buffers.next().expect("one buffer for each output that is not in place");
-            let tensor = eval::fresh(ty.dtype, &shape, buffer);
-            match target {
-                Target::Return(i) => returned[*i] = Some(tensor),
-                Target::State { tensor: state, .. } => eval::assign(state, &tensor)?,
-                Target::Grad(of) => of.store_grad(Some(tensor)),
-                Target::ArgGrad(i) => args[*i].store_grad(Some(tensor)),
-            }
-        }
-        for t in &self.cleared {
-            t.store_grad(None);
-        }
-        let each = self.returned.iter().zip(returned).map(|(known, tensor)| match (known, tensor) {
-            (Returned::Same(t), _) => t.clone(),
-            (Returned::Computed { requires_grad }, Some(t)) => {
-                if *requires_grad {
-                    t.set_grad_fn(Some(ended()));
-                }
-                t
-            }
-            (Returned::Computed { .. }, None) => unreachable!("bug in allotrope: a result was not computed"),
-        });
-        Ok(each.collect())
-    }
-}
-
-/// An input tensor: the caller's, or a contiguous copy.
+/// An input tensor: the caller's or the program's, or a tensor made for this call.
 enum Input<'a> {
     Borrowed(&'a Tensor),
     Owned(Tensor),
@@ -163,6 +62,150 @@ impl Input<'_> {
             Input::Owned(t) => t,
         }
     }
+}
+
+type Inputs<'a> = SmallVec<[Input<'a>; 32]>;
+
+impl Variant {
+    /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
+    pub(super) fn call(&mut self, args: &[&Tensor], binding: &Binding) -> Result<Vec<Tensor>> {
+        if self.scratch_for.as_ref() != Some(binding) {
+            let needed = self.compiled.scratch_bytes(binding);
+            if self.scratch.len() < needed {
+                self.scratch = Buffer::new(needed);
+            }
+            self.scratch_for = Some(binding.clone());
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let done = self.run(args, binding, &mut scratch);
+        self.scratch = scratch;
+        done
+    }
+
+    fn run(&self, args: &[&Tensor], binding: &Binding, scratch: &mut Buffer) -> Result<Vec<Tensor>> {
+        let inputs = self.inputs(args)?;
+        let mut outputs: SmallVec<[Tensor; 16]> = self.plan.outputs.iter().map(|o| output(o, binding)).collect();
+        {
+            let mut held = self.lock(&inputs);
+            let mut slots: SmallVec<[Slot<'_>; 64]> = SmallVec::new();
+            for (tensor, held) in inputs.iter().zip(&mut held) {
+                let tensor = tensor.get();
+                let s = tensor.strided().expect("inputs have storage");
+                let size = tensor.dtype().size();
+                let bytes = s.offset * size..(s.offset + tensor.shape_hint().iter().product::<usize>()) * size;
+                slots.push(match held {
+                    Held::Read(b) => Slot::In(&b.bytes()[bytes]),
+                    Held::Write(b) => Slot::InOut(&mut b.bytes_mut()[bytes]),
+                });
+            }
+            for tensor in &mut outputs {
+                let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
+                slots.push(Slot::Out(buffer.bytes_mut()));
+            }
+            self.compiled.call(binding, &mut slots, scratch.bytes_mut());
+        }
+        self.hand_out(args, outputs)
+    }
+
+    /// The tensors behind the inputs, contiguous.
+    fn inputs<'a>(&'a self, args: &[&'a Tensor]) -> Result<Inputs<'a>> {
+        let mut inputs = Inputs::new();
+        for (source, written) in self.sources.iter().zip(&self.plan.written) {
+            let (input, from_caller) = match source {
+                Source::Arg(i) => (Input::Borrowed(args[*i]), true),
+                Source::State(t) => (Input::Borrowed(t), false),
+                Source::Grad(t) => (Input::Owned(t.stored_grad().expect("guarded")), true),
+                Source::ArgGrad(i) => (Input::Owned(args[*i].stored_grad().expect("guarded")), true),
+            };
+            let s = eval::strided(input.get())?;
+            if from_caller && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)) {
+                return Err(Error::Argument(
+                    "an argument shares its elements with a tensor that the traced function changes; pass a copy".into(),
+                ));
+            }
+            // What the program reads through another view, before it changes the elements, is read before the call.
+            let shared = !written && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
+            inputs.push(match input.get().is_contiguous() {
+                true if shared => Input::Owned(eval::copied(input.get())?),
+                true => input,
+                false => Input::Owned(eval::contiguous(input.get())?),
+            });
+        }
+        Ok(inputs)
+    }
+
+    /// Locks every input. Nothing is waited for while something is held, so calls cannot block each other for good.
+    fn lock<'a>(&self, inputs: &'a [Input<'_>]) -> SmallVec<[Held<'a>; 32]> {
+        let mut held = SmallVec::new();
+        while held.len() < inputs.len() {
+            let storage: &Storage = &inputs[held.len()].get().strided().expect("inputs have storage").storage;
+            let guard = match self.plan.written[held.len()] {
+                true => storage.try_write().map(Held::Write),
+                false => storage.try_read().map(Held::Read),
+            };
+            match guard {
+                Some(guard) => held.push(guard),
+                None => {
+                    held.clear();
+                    std::thread::yield_now();
+                }
+            }
+        }
+        held
+    }
+
+    fn hand_out(&self, args: &[&Tensor], outputs: SmallVec<[Tensor; 16]>) -> Result<Vec<Tensor>> {
+        let mut computed: SmallVec<[(usize, Tensor); 8]> = SmallVec::new();
+        for ((target, ..), tensor) in self.plan.outputs.iter().zip(outputs) {
+            match target {
+                Target::Return(i) => computed.push((*i, tensor)),
+                Target::State { tensor: state } => eval::assign(state, &tensor)?,
+                Target::Grad(of) => of.store_grad(Some(tensor)),
+                Target::ArgGrad(i) => args[*i].store_grad(Some(tensor)),
+            }
+        }
+        for t in &self.cleared {
+            t.store_grad(None);
+        }
+        for &i in &self.cleared_args {
+            args[i].store_grad(None);
+        }
+        // Results were added in the order of the closure's, so they come in that order.
+        let mut computed = computed.into_iter();
+        let each = self.returned.iter().map(|known| match known {
+            Returned::Same(t) => t.clone(),
+            Returned::Computed { requires_grad } => {
+                let (_, t) = computed.next().expect("bug in allotrope: a result was not computed");
+                if *requires_grad {
+                    t.set_grad_fn(Some(ended()));
+                }
+                t
+            }
+        });
+        Ok(each.collect())
+    }
+}
+
+/// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one.
+fn output((target, ty, fixed): &(Target, Type, Option<Dims>), binding: &Binding) -> Tensor {
+    if let (Target::Grad(of), Some(shape)) = (target, fixed)
+        && let Some(mut old) = of.take_grad()
+    {
+        let fits = old.dtype() == ty.dtype && old.shape_hint() == &shape[..] && old.is_contiguous();
+        if fits && old.own_buffer().is_some_and(|b| b.len() == shape.iter().product::<usize>() * ty.dtype.size()) {
+            return old;
+        }
+        of.store_grad(Some(old));
+    }
+    let evaluated: Dims;
+    let shape = match fixed {
+        Some(shape) => shape,
+        None => {
+            evaluated = ty.shape.iter().map(|d| d.eval(binding)).collect();
+            &evaluated
+        }
+    };
+    eval::fresh(ty.dtype, shape, eval::buffer_for(ty.dtype, shape.iter().product()))
 }
 
 /// Stands for the history of a result, which stayed in the trace.

@@ -82,16 +82,20 @@ where
         if slot::is_active() {
             return Ok(self.closure.run(args));
         }
-        let found = self.variants.iter().position(|v| v.fits(&args));
-        let i = match found {
-            Some(i) => i,
-            None => self.capture(&args)?,
+        let found = self.variants.iter().enumerate().find_map(|(i, v)| Some((i, v.fits(&args)?)));
+        let (i, binding) = match found {
+            Some(found) => found,
+            None => {
+                let i = self.capture(&args)?;
+                let binding = self.variants[i].fits(&args);
+                (i, binding.ok_or_else(|| Error::Trace("bug in allotrope: a capture does not fit its own call".into()))?)
+            }
         };
         if i > 0 {
             self.variants[..=i].rotate_right(1);
             self.templates[..=i].rotate_right(1);
         }
-        let results = self.variants[0].call(&args)?;
+        let results = self.variants[0].call(&args, &binding)?;
         Ok(self.templates[0].unflatten(&mut results.into_iter()))
     }
 
@@ -119,7 +123,7 @@ where
     /// As [`Traced::call`].
     pub fn compile<'a>(&mut self, args: impl Arguments<'a, N>) -> Result<()> {
         let args = args.tensors();
-        if !self.variants.iter().any(|v| v.fits(&args)) {
+        if !self.variants.iter().any(|v| v.fits(&args).is_some()) {
             self.capture(&args)?;
         }
         Ok(())

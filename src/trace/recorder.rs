@@ -5,7 +5,7 @@ use super::symbols::Symbols;
 use crate::error::{Error, Result};
 use crate::tensor::recorder::{Operand, Recorder, ScanBody, ScanSpec, SizeOp};
 use crate::tensor::storage::Storage;
-use crate::tensor::{Body, Dims, Flag, Size, Strides, Tensor, Traced};
+use crate::tensor::{Body, Dims, Flag, Size, Strides, Tensor, Traced, eval};
 use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Scan, Type, Value};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -24,6 +24,8 @@ pub(super) enum Source {
     State(Tensor),
     /// The gradient that a tensor from outside holds when the call begins.
     Grad(Tensor),
+    /// The gradient that an argument holds when the call begins.
+    ArgGrad(usize),
 }
 
 /// One graph under construction: the whole program, or the body of a loop.
@@ -59,9 +61,11 @@ struct State {
     changes: u32,
 }
 
-/// What the program knows of the gradient of a tensor from outside.
+/// What the program knows of the gradient of a tensor from outside or of an argument.
 struct GradState {
     tensor: Tensor,
+    /// The argument's number.
+    arg: Option<usize>,
     /// Whether there was one when the program first looked, where it looked before setting one.
     initially: Option<bool>,
     now: Option<Tensor>,
@@ -83,6 +87,10 @@ struct Inner {
     flags: Vec<(Flag, bool)>,
     grads: Vec<GradState>,
     by_grad: HashMap<usize, usize>,
+    /// The arguments by identity: number, and whether the caller's tensor has a gradient.
+    args: HashMap<usize, (usize, bool)>,
+    /// The caller's tensors that need gradients.
+    callers: Vec<(usize, Tensor)>,
 }
 
 /// The recorder of one capture.
@@ -95,12 +103,16 @@ pub(super) struct Captured {
     pub(super) symbols: Symbols,
     /// Tensors whose gradient was looked at: whether there must be one when a call begins.
     pub(super) grad_guards: Vec<(Tensor, bool)>,
+    /// The same for arguments, by number.
+    pub(super) arg_grad_guards: Vec<(usize, bool)>,
     /// Switches that the program branched on.
     pub(super) flags: Vec<(Flag, bool)>,
     /// What becomes of the outputs, in order.
     pub(super) targets: Vec<Target>,
     /// Gradients that are none after the call.
     pub(super) cleared: Vec<Tensor>,
+    /// Arguments whose gradients are.
+    pub(super) cleared_args: Vec<usize>,
 }
 
 /// Where a result of the captured graph goes.
@@ -108,8 +120,8 @@ pub(super) struct Captured {
 pub(super) enum Target {
     /// Result number i of the closure.
     Return(usize),
-    /// Elements of a tensor from outside; the same tensor as source number `input`.
-    State { tensor: Tensor, input: usize },
+    /// Elements of a tensor from outside.
+    State { tensor: Tensor },
     /// The gradient of a tensor from outside.
     Grad(Tensor),
     /// The gradient of an argument.
@@ -142,6 +154,8 @@ impl Capture {
             flags: Vec::new(),
             grads: Vec::new(),
             by_grad: HashMap::new(),
+            args: HashMap::new(),
+            callers: Vec::new(),
         };
         inner.push_builder(Size::from(1), false, None);
         Capture(RefCell::new(inner))
@@ -155,6 +169,10 @@ impl Capture {
         let value = inner.root().input(ty, InputKind::Arg, format!("arg{i}"));
         inner.sources.push(Source::Arg(i));
         let tensor = inner.tensor(like.dtype(), &sizes, 0, value, false);
+        inner.args.insert(tensor.id(), (i, like.stored_grad().is_some()));
+        if like.is_requires_grad() {
+            inner.callers.push((i, like.clone()));
+        }
         drop(inner);
         if like.is_requires_grad() {
             tensor.set_requires_grad(true);
@@ -163,9 +181,7 @@ impl Capture {
     }
 
     /// Ends the capture: what the closure returned and changed becomes the outputs of the graph.
-    pub(super) fn finish(self, args: &[Tensor], returned: &[Tensor]) -> Result<(Captured, Vec<Returned>)> {
-        let arg_grads: Vec<(usize, Tensor)> =
-            args.iter().enumerate().filter_map(|(i, a)| a.stored_grad().map(|g| (i, g))).collect();
+    pub(super) fn finish(self, returned: &[Tensor]) -> Result<(Captured, Vec<Returned>)> {
         let mut inner = self.0.into_inner();
         let mut targets = Vec::new();
         let mut results = Vec::new();
@@ -187,30 +203,42 @@ impl Capture {
                     true => inner.root().update(s.input, s.value),
                     false => inner.root().output(s.value),
                 }
-                targets.push(Target::State { tensor: s.tensor, input: s.input });
+                targets.push(Target::State { tensor: s.tensor });
             }
         }
         let mut grad_guards = Vec::new();
+        let mut arg_grad_guards = Vec::new();
         let mut cleared = Vec::new();
+        let mut cleared_args = Vec::new();
         for g in std::mem::take(&mut inner.grads) {
-            grad_guards.extend(g.initially.map(|some| (g.tensor.clone(), some)));
-            match (&g.now, g.changed) {
-                (Some(now), true) => {
+            match (g.arg, g.initially) {
+                (Some(i), Some(some)) => arg_grad_guards.push((i, some)),
+                (None, Some(some)) => grad_guards.push((g.tensor.clone(), some)),
+                (_, None) => {}
+            }
+            match (&g.now, g.changed, g.arg) {
+                (Some(now), true, arg) => {
                     let value = inner.lift(now)?;
                     inner.root().output(value);
-                    targets.push(Target::Grad(g.tensor));
+                    targets.push(arg.map_or(Target::Grad(g.tensor), Target::ArgGrad));
                 }
-                (None, true) => cleared.push(g.tensor),
-                (_, false) => {}
+                (None, true, None) => cleared.push(g.tensor),
+                (None, true, Some(i)) => cleared_args.push(i),
+                (_, false, _) => {}
             }
         }
-        for (i, g) in arg_grads {
-            let value = inner.lift(&g)?;
-            inner.root().output(value);
-            targets.push(Target::ArgGrad(i));
-        }
         let graph = inner.builders.swap_remove(0).graph.expect("the whole program is open until the end").inputs_first();
-        let captured = Captured { graph, sources: inner.sources, symbols: inner.symbols, grad_guards, flags: inner.flags, targets, cleared };
+        let captured = Captured {
+            graph,
+            sources: inner.sources,
+            symbols: inner.symbols,
+            grad_guards,
+            arg_grad_guards,
+            flags: inner.flags,
+            targets,
+            cleared,
+            cleared_args,
+        };
         Ok((captured, results))
     }
 }
@@ -326,6 +354,11 @@ impl Inner {
         }
         if self.states.iter().any(|s| s.changes > 0 && Self::key(&s.tensor).0 == key.0) {
             return Err(overlap(t));
+        }
+        if let Some((i, _)) = self.callers.iter().find(|(_, caller)| caller.is_same(t)) {
+            return Err(Error::Trace(format!(
+                "argument {i} is also used from outside the closure, so its gradient would come in two parts; use it in one way only"
+            )));
         }
         let ty = Type::new(t.dtype(), t.shape_hint().iter().map(|&n| Dim::fixed(n)));
         let input = self.sources.len();
@@ -584,6 +617,11 @@ impl Recorder for Capture {
         let new = inner.lift(value)?;
         match target.body() {
             Body::Traced(t) => {
+                if let Some((i, _)) = inner.args.get(&target.id()) {
+                    return Err(Error::Trace(format!(
+                        "argument {i} is changed in place, which would not reach the caller's tensor; return the new value, or let the closure use the tensor from outside"
+                    )));
+                }
                 if inner.builder_of(t)? != at {
                     return Err(Error::Trace("a value from outside a loop can't be changed in place inside it; carry it".into()));
                 }
@@ -596,7 +634,8 @@ impl Recorder for Capture {
                 *t.value.lock() = new;
                 t.version.fetch_add(1, Ordering::Relaxed);
             }
-            Body::Strided(_) => {
+            Body::Strided(strided) => {
+                eval::check_apart(target.shape_hint(), &strided.strides)?;
                 if at != 0 {
                     return Err(Error::Trace("a tensor from outside a loop can't be changed in place inside it; carry it".into()));
                 }
@@ -623,36 +662,46 @@ impl Recorder for Capture {
     }
 
     fn grad(&self, tensor: &Tensor) -> Option<Tensor> {
-        if tensor.traced().is_some() {
+        let mut inner = self.0.borrow_mut();
+        let arg = inner.args.get(&tensor.id()).copied();
+        if tensor.traced().is_some() && arg.is_none() {
             return tensor.stored_grad();
         }
-        let mut inner = self.0.borrow_mut();
         if let Some(&i) = inner.by_grad.get(&tensor.id()) {
             return inner.grads[i].now.clone();
         }
-        let now = tensor.stored_grad().map(|g| {
-            let ty = Type::new(g.dtype(), g.shape_hint().iter().map(|&n| Dim::fixed(n)));
+        let has = arg.map_or_else(|| tensor.stored_grad().is_some(), |(_, has)| has);
+        // A gradient has the dtype and the shape of its tensor.
+        let now = has.then(|| {
+            let ty = inner.ty(tensor.dtype(), &tensor.sizes());
             let name = format!("grad{}", inner.grads.len());
-            let value = inner.root().input(ty, InputKind::State, name);
-            inner.sources.push(Source::Grad(tensor.clone()));
+            let kind = if arg.is_some() { InputKind::Arg } else { InputKind::State };
+            let value = inner.root().input(ty, kind, name);
+            inner.sources.push(arg.map_or_else(|| Source::Grad(tensor.clone()), |(i, _)| Source::ArgGrad(i)));
             inner.tensor_of(0, value, false)
         });
-        let state = GradState { tensor: tensor.clone(), initially: Some(now.is_some()), now: now.clone(), changed: false };
-        inner.grads.push(state);
+        inner.grads.push(GradState {
+            tensor: tensor.clone(),
+            arg: arg.map(|(i, _)| i),
+            initially: Some(has),
+            now: now.clone(),
+            changed: false,
+        });
         let i = inner.grads.len() - 1;
         inner.by_grad.insert(tensor.id(), i);
         now
     }
 
     fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>) {
-        if tensor.traced().is_some() {
+        let mut inner = self.0.borrow_mut();
+        let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
+        if tensor.traced().is_some() && arg.is_none() {
             return tensor.store_grad(grad);
         }
-        let mut inner = self.0.borrow_mut();
         let i = match inner.by_grad.get(&tensor.id()) {
             Some(&i) => i,
             None => {
-                inner.grads.push(GradState { tensor: tensor.clone(), initially: None, now: None, changed: false });
+                inner.grads.push(GradState { tensor: tensor.clone(), arg, initially: None, now: None, changed: false });
                 let i = inner.grads.len() - 1;
                 inner.by_grad.insert(tensor.id(), i);
                 i

@@ -1,7 +1,8 @@
 //! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code.
 
 use super::closure::Traceable;
-use super::recorder::{Capture, Captured, Returned, Source, Target};
+use super::call::Plan;
+use super::recorder::{Capture, Captured, Returned, Source};
 use super::symbols::Specialization;
 use super::panic_message;
 use crate::autograd::is_grad_enabled;
@@ -15,6 +16,9 @@ use allotrope_ir::{DType, Dim, Graph};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+/// The numbers of the symbols in one call.
+pub(super) type Binding = smallvec::SmallVec<[usize; 8]>;
 
 /// One thing that must hold for a call.
 pub(super) enum Guard {
@@ -33,6 +37,14 @@ pub(super) struct ArgType {
     pub(super) dtype: DType,
     pub(super) rank: usize,
     pub(super) requires_grad: bool,
+    /// The argument before it that is the same tensor, where a gradient is wanted: it has one then, not two.
+    same_as: Option<usize>,
+}
+
+/// The first argument that is the same tensor as argument `i`, where it needs a gradient.
+fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
+    let first = || args[..i].iter().position(|a| a.is_same(args[i]));
+    if args[i].is_requires_grad() { first() } else { None }
 }
 
 pub(super) struct Variant {
@@ -43,14 +55,19 @@ pub(super) struct Variant {
     pub(super) state_flags: Vec<(Tensor, bool)>,
     /// Whether a tensor from outside has a gradient when a call begins.
     pub(super) grad_guards: Vec<(Tensor, bool)>,
+    /// The same for arguments, by number.
+    arg_grad_guards: Vec<(usize, bool)>,
     pub(super) flags: Vec<(Flag, bool)>,
     pub(super) grad_enabled: bool,
     pub(super) sources: Vec<Source>,
-    pub(super) targets: Vec<Target>,
+    pub(super) plan: Plan,
     pub(super) cleared: Vec<Tensor>,
+    pub(super) cleared_args: Vec<usize>,
     pub(super) returned: Vec<Returned>,
     pub(super) compiled: Compiled,
     pub(super) scratch: Buffer,
+    /// The symbol values that the scratch is known to be large enough for.
+    pub(super) scratch_for: Option<Binding>,
     captured: Graph,
     optimized: Graph,
     specializations: Vec<Specialization>,
@@ -66,7 +83,10 @@ impl Variant {
     {
         let start = Instant::now();
         let capture = Rc::new(Capture::new());
-        let traced: Vec<Tensor> = args.iter().enumerate().map(|(i, a)| capture.argument(i, a)).collect();
+        let mut traced: Vec<Tensor> = Vec::with_capacity(N);
+        for (i, a) in args.iter().enumerate() {
+            traced.push(same_as(args, i).map_or_else(|| capture.argument(i, a), |first| traced[first].clone()));
+        }
         for (i, (t, a)) in traced.iter().zip(args).enumerate() {
             if a.is_requires_grad() && !a.is_leaf() {
                 return Err(Error::Argument(format!(
@@ -81,7 +101,7 @@ impl Variant {
         let mut returned = Vec::new();
         output.flatten(&mut returned);
         let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");
-        let (captured, returned) = capture.finish(&traced, &returned)?;
+        let (captured, returned) = capture.finish(&returned)?;
         let recorded = start.elapsed();
         let variant = Variant::compile(captured, returned, args, passes, recorded)?;
         Ok((variant, output))
@@ -102,21 +122,29 @@ impl Variant {
                 _ => None,
             })
             .collect();
-        let arg = |a: &&Tensor| ArgType { dtype: a.dtype(), rank: a.dim(), requires_grad: a.is_requires_grad() };
+        let arg = |(i, a): (usize, &&Tensor)| ArgType {
+            dtype: a.dtype(),
+            rank: a.dim(),
+            requires_grad: a.is_requires_grad(),
+            same_as: same_as(args, i),
+        };
         Ok(Variant {
-            args: args.iter().map(arg).collect(),
+            args: args.iter().enumerate().map(arg).collect(),
             guards,
             symbols,
             state_flags,
             grad_guards: captured.grad_guards,
+            arg_grad_guards: captured.arg_grad_guards,
             flags: captured.flags,
             grad_enabled: is_grad_enabled(),
+            plan: Plan::new(&optimized, &captured.sources, &captured.targets),
             sources: captured.sources,
-            targets: captured.targets,
             cleared: captured.cleared,
+            cleared_args: captured.cleared_args,
             returned,
             compiled,
             scratch: Buffer::new(0),
+            scratch_for: None,
             captured: captured.graph,
             optimized,
             specializations: captured.symbols.specializations,
@@ -125,23 +153,29 @@ impl Variant {
         })
     }
 
-    /// Whether the variant stands for a call with these arguments.
-    pub(super) fn fits(&self, args: &[&Tensor]) -> bool {
-        let same = |(a, ty): (&&Tensor, &ArgType)| {
-            a.dtype() == ty.dtype && a.dim() == ty.rank && a.is_requires_grad() == ty.requires_grad
+    /// The numbers of the symbols, if the variant stands for a call with these arguments.
+    pub(super) fn fits(&self, args: &[&Tensor]) -> Option<Binding> {
+        let from_outside = |a: &Tensor| self.state_flags.iter().any(|(t, _)| t.is_same(a));
+        let same = |(i, ty): (usize, &ArgType)| {
+            let a = args[i];
+            a.dtype() == ty.dtype
+                && a.dim() == ty.rank
+                && a.is_requires_grad() == ty.requires_grad
+                && (!ty.requires_grad || (same_as(args, i) == ty.same_as && !from_outside(a)))
         };
-        args.len() == self.args.len()
-            && args.iter().zip(&self.args).all(same)
+        let holds = args.len() == self.args.len()
+            && self.args.iter().enumerate().all(same)
             && self.grad_enabled == is_grad_enabled()
             && self.state_flags.iter().all(|(t, on)| t.is_requires_grad() == *on)
             && self.grad_guards.iter().all(|(t, some)| t.stored_grad().is_some() == *some)
-            && self.flags.iter().all(|(flag, on)| flag.peek() == *on)
-            && self.bind(args).is_some()
+            && self.arg_grad_guards.iter().all(|(i, some)| args[*i].stored_grad().is_some() == *some)
+            && self.flags.iter().all(|(flag, on)| flag.peek() == *on);
+        if holds { self.bind(args) } else { None }
     }
 
     /// The numbers of the symbols for these arguments, if every guard on sizes holds.
-    pub(super) fn bind(&self, args: &[&Tensor]) -> Option<smallvec::SmallVec<[usize; 8]>> {
-        let mut binding = smallvec::SmallVec::from_elem(0, self.symbols);
+    fn bind(&self, args: &[&Tensor]) -> Option<Binding> {
+        let mut binding = Binding::from_elem(0, self.symbols);
         for g in &self.guards {
             let holds = match g {
                 Guard::Size { arg, axis, value } => args[*arg].shape_hint()[*axis] == *value,

@@ -11,6 +11,7 @@ mod hoist_loop_invariants;
 mod rewrite;
 mod simplify;
 mod simplify_shapes;
+mod transpose_products;
 
 pub use eliminate_common_subexpressions::eliminate_common_subexpressions;
 pub use eliminate_dead_code::eliminate_dead_code;
@@ -19,6 +20,7 @@ pub use fuse_add_matmul::fuse_add_matmul;
 pub use fuse_elementwise::fuse_elementwise;
 pub use hoist_loop_invariants::hoist_loop_invariants;
 pub use simplify::{simplify, simplify_rules};
+pub use transpose_products::transpose_products;
 
 use crate::{Graph, check};
 use std::fmt;
@@ -31,6 +33,7 @@ pub enum Pass {
     EliminateCommonSubexpressions,
     FoldConstants,
     Simplify,
+    TransposeProducts,
     HoistLoopInvariants,
     FuseAddMatmul,
     FuseElementwise,
@@ -46,6 +49,7 @@ pub const PIPELINE: &[Pass] = &[
     FoldConstants,
     Simplify,
     EliminateCommonSubexpressions,
+    TransposeProducts,
     HoistLoopInvariants,
     Simplify,
     EliminateCommonSubexpressions,
@@ -62,6 +66,7 @@ impl Pass {
         EliminateCommonSubexpressions,
         FoldConstants,
         Simplify,
+        TransposeProducts,
         HoistLoopInvariants,
         FuseAddMatmul,
         FuseElementwise,
@@ -73,6 +78,7 @@ impl Pass {
             EliminateCommonSubexpressions => "eliminate_common_subexpressions",
             FoldConstants => "fold_constants",
             Simplify => "simplify",
+            TransposeProducts => "transpose_products",
             HoistLoopInvariants => "hoist_loop_invariants",
             FuseAddMatmul => "fuse_add_matmul",
             FuseElementwise => "fuse_elementwise",
@@ -91,6 +97,7 @@ impl Pass {
             EliminateCommonSubexpressions => eliminate_common_subexpressions(graph),
             FoldConstants => fold_constants(graph),
             Simplify => simplify(graph),
+            TransposeProducts => transpose_products(graph),
             HoistLoopInvariants => hoist_loop_invariants(graph),
             FuseAddMatmul => fuse_add_matmul(graph),
             FuseElementwise => fuse_elementwise(graph),

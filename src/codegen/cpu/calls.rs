@@ -1,5 +1,6 @@
 //! The library functions that generated code calls: their names, signatures and addresses. Nothing is computed here.
 
+use super::pack;
 use crate::kernels;
 use allotrope_ir::{DType, ReduceOp};
 use cranelift::prelude::types::{F32, F64, I32, I64};
@@ -10,6 +11,9 @@ pub const STATE_BYTES: usize = kernels::REDUCE_STATE_SIZE;
 
 /// Address of a library function.
 pub fn address(name: &str) -> Option<*const u8> {
+    if let Some(f) = pack::function(name) {
+        return Some(f);
+    }
     kernels::table().entries().into_iter().find(|e| e.0 == name).map(|e| e.1)
 }
 
@@ -39,6 +43,7 @@ pub fn signature(name: &str, sig: &mut Signature) {
         "exp" | "log" | "sin" | "cos" | "tanh" => (3, false),
         "pow" => (4, false),
         "matmul" => (11, false),
+        "transpose" => (6, false),
         "matvec" | "rank1_acc" => (6, false),
         "sum" | "max" | "min" => (2, true),
         f if f.ends_with("_begin") => (1, false),

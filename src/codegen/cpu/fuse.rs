@@ -3,7 +3,7 @@
 
 use super::layout::{BufId, ScalarId, View, collapse, is_one, is_zero};
 use super::program::{Expr, ExprId, ExprKind, Kernel, Store};
-use allotrope_ir::{DType, Dim, Graph, Op, ReduceOp, Shape, Value};
+use allotrope_ir::{BinaryOp, DType, Dim, Graph, Op, ReduceOp, Shape, Value};
 use smallvec::{SmallVec, smallvec};
 
 /// For each axis of a value, the axis of the iteration space that walks it (none: its first element) and where that
@@ -96,6 +96,16 @@ impl Draft {
         d
     }
 
+    /// The kernel that adds two values of one shape.
+    pub fn sum(a: &View, b: &View) -> Draft {
+        let mut d = Draft::copy(a, &a.shape);
+        let second = Draft::copy(b, &b.shape).exprs.remove(0);
+        d.exprs.push(second);
+        let sum = ExprKind::Binary(BinaryOp::Add, ExprId(0), ExprId(1));
+        d.results[0] = d.push(sum, a.dtype);
+        d
+    }
+
     /// What it reads; strides along its axes.
     pub fn leaves(&self) -> impl Iterator<Item = &View> {
         self.exprs.iter().filter_map(|e| if let ExprKind::Leaf(v) = &e.kind { Some(v) } else { None })
@@ -136,7 +146,8 @@ impl Draft {
         }
         let ty = g.ty(v);
         let expr = if let Some(view) = self.view_of(g, known, v) {
-            let mut leaf = View { shape: self.shape.clone(), strides: smallvec![Dim::Fixed(0); self.shape.len()], ..view.clone() };
+            let mut leaf =
+                View { shape: self.shape.clone(), strides: smallvec![Dim::Fixed(0); self.shape.len()], ..view.clone() };
             for ((axis, start), stride) in map.iter().zip(&view.strides) {
                 leaf.offset = &leaf.offset + &(start * stride);
                 if let Some(axis) = *axis {
@@ -152,7 +163,7 @@ impl Draft {
             self.push(ExprKind::Leaf(leaf), ty.dtype)
         } else {
             let operands = g.operands(v.node);
-            let mut arg = |d: &mut Draft, i: usize| d.pull(g, known, operands[i], map);
+            let arg = |d: &mut Draft, i: usize| d.pull(g, known, operands[i], map);
             match &g.node(v.node).op {
                 Op::Unary(op) => {
                     let a = arg(self, 0)?;
@@ -193,7 +204,7 @@ impl Draft {
         Some(expr)
     }
 
-    /// The axes and dtype of result `i`, were it 0-dim or of one element: it may then stay in a register.
+    /// Whether result `i` has one element under every binding: it may then stay in a register.
     pub fn is_single(&self, i: usize) -> bool {
         let e = &self.exprs[self.results[i].0 as usize];
         let until = if e.reduced { self.kept } else { self.shape.len() };
@@ -208,9 +219,7 @@ impl Draft {
 
     /// Floating-point or integer operations, and bytes read and written, per call.
     pub fn cost(&self, dests: &[Dest]) -> (Dim, Dim) {
-        let numel = |shape: &[Dim], depth: usize| {
-            shape[..depth].iter().fold(Dim::Fixed(1), |n, d| &n * d)
-        };
+        let numel = |shape: &[Dim], depth: usize| shape[..depth].iter().fold(Dim::Fixed(1), |n, d| &n * d);
         let (mut flops, mut bytes) = (Dim::Fixed(0), Dim::Fixed(0));
         for e in &self.exprs {
             let depth = if let ExprKind::Reduce(..) = e.kind { self.shape.len() } else { e.depth };
@@ -235,12 +244,7 @@ impl Draft {
     }
 
     /// The kernel, with its results going to `dests`; `temp` makes a buffer for a number of elements.
-    pub fn finish(
-        self,
-        name: String,
-        dests: Vec<Dest>,
-        temp: &mut dyn FnMut(DType, usize) -> BufId,
-    ) -> Kernel {
+    pub fn finish(self, dests: Vec<Dest>, temp: &mut dyn FnMut(DType, usize) -> BufId) -> Kernel {
         let Draft { shape: mut axes, kept, mut exprs, results, .. } = self;
         let rank = axes.len();
         let mut stores = Vec::new();
@@ -279,7 +283,6 @@ impl Draft {
             };
         }
         let mut kernel = Kernel {
-            name,
             axes,
             kept,
             filled: vec![None; exprs.len()],

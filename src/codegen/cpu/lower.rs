@@ -28,8 +28,15 @@ pub struct Lower {
     pub(super) scan: Option<ScanId>,
     /// Buffers that a loop around us writes in place.
     pub(super) mutable: FxHashSet<BufId>,
-    /// Steps to run before a loop, and what they have packed.
-    pub(super) preambles: Vec<(ScanId, Vec<Step>, Vec<(View, View)>)>,
+    /// What comes before each of the loops around.
+    pub(super) preambles: Vec<Preamble>,
+}
+
+/// Steps to run before a loop, and the matrices that they pack: from and to.
+#[derive(Default)]
+pub(super) struct Preamble {
+    pub steps: Vec<Step>,
+    pub packed: Vec<(View, View)>,
 }
 
 /// The program of a whole graph.
@@ -197,7 +204,8 @@ impl Lower {
         let dest = dests.get(&v).cloned();
         let result = match &node.op {
             Op::Input => return Ok(()),
-            op @ (Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Broadcast(_) | Op::Permute(_) | Op::Slice { .. }) => {
+            op
+            @ (Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Broadcast(_) | Op::Permute(_) | Op::Slice { .. }) => {
                 let x = operands.first().map(|o| &env[o]);
                 view_op(op, x).ok_or_else(|| CompileError::bug(g, id, "no view"))?
             }
@@ -257,9 +265,8 @@ impl Lower {
                         let x = if x.buf().is_some() { x } else { self.materialise(&x, true) };
                         let out = dest.unwrap_or_else(|| self.scratch(&node.types[0]));
                         self.unaliased(&[&x], &out, |l, out| {
-                            let name = l.info("reduce", op.name(), &x.shape, &numel(&x.shape), &bytes(&[&x, out]));
+                            l.info("reduce", op.name(), &x.shape, &numel(&x.shape), &bytes(&[&x, out]));
                             l.steps.push(Step::Reduce(StridedReduce {
-                                name,
                                 op: *op,
                                 axes: axes.iter().copied().collect(),
                                 x: x.clone(),
@@ -291,9 +298,10 @@ impl Lower {
                 if same_place(&first, &out) {
                     self.matmul(&a, &b, &out, true);
                 } else {
+                    // The product alone has the faster entries; adding to it is the same one rounding.
                     self.unaliased(&[&a, &b, &first], &out, |l, out| {
-                        l.copy(&first, out);
-                        l.matmul(&a, &b, out, true);
+                        l.matmul(&a, &b, out, false);
+                        l.kernel(Draft::sum(&first, out), &node.types, &[Some(out.clone())]);
                     });
                 }
                 out
@@ -312,12 +320,7 @@ impl Lower {
     }
 
     /// A fusion as one kernel, or node by node where one will not do.
-    fn fusion(
-        &mut self,
-        body: &Graph,
-        inputs: &[View],
-        wanted: &[Option<View>],
-    ) -> Result<Vec<View>, CompileError> {
+    fn fusion(&mut self, body: &Graph, inputs: &[View], wanted: &[Option<View>]) -> Result<Vec<View>, CompileError> {
         let map: FxHashMap<Value, &View> = body.input_values().zip(inputs).collect();
         let known = |v: Value| map.get(&v).map(|v| (*v).clone());
         let results: Vec<Value> = body.outputs().iter().map(|o| o.value).collect();
@@ -325,9 +328,8 @@ impl Lower {
             let types: Vec<Type> = results.iter().map(|v| body.ty(*v).clone()).collect();
             return Ok(self.kernel(draft, &types, wanted));
         }
-        let clash = |l: &Lower, d: &View| {
-            inputs.iter().any(|x| x.buf().is_some_and(|b| l.may_alias(b, d.buf().unwrap_or(b))))
-        };
+        let clash =
+            |l: &Lower, d: &View| inputs.iter().any(|x| x.buf().is_some_and(|b| l.may_alias(b, d.buf().unwrap_or(b))));
         let wants: Vec<Option<Want>> = (wanted.iter())
             .map(|w| w.as_ref().filter(|d| !clash(self, d)).map(|d| Want { view: d.clone(), over: None }))
             .collect();
@@ -377,14 +379,14 @@ impl Lower {
             dests.push(Dest { view, in_place, scalar });
         }
         let (flops, bytes) = draft.cost(&dests);
-        let name = self.info("k", &draft.ops(), &draft.shape().clone(), &flops, &bytes);
+        self.info("k", &draft.ops(), &draft.shape().clone(), &flops, &bytes);
         let owner = self.scan;
         let buffers = &mut self.program.buffers;
         let mut temp = |dtype: DType, len: usize| {
             buffers.push(Buffer { place: Place::Scratch, dtype, len: Dim::fixed(len), owner });
             BufId(buffers.len() as u32 - 1)
         };
-        let kernel = draft.finish(name, dests, &mut temp);
+        let kernel = draft.finish(dests, &mut temp);
         self.steps.push(Step::Kernel(kernel));
         for (from, to) in late {
             self.copy(&from, &to);
@@ -430,8 +432,8 @@ impl Lower {
         let draft = Draft::copy(from, &to.shape);
         let dests = vec![Dest { view: Some(to.clone()), in_place: false, scalar: None }];
         let (flops, bytes) = draft.cost(&dests);
-        let name = self.info("copy", "copy", &to.shape, &flops, &bytes);
-        let kernel = draft.finish(name, dests, &mut |_, _| unreachable!("a copy calls nothing"));
+        self.info("copy", "copy", &to.shape, &flops, &bytes);
+        let kernel = draft.finish(dests, &mut |_, _| unreachable!("a copy calls nothing"));
         self.steps.push(Step::Kernel(kernel));
     }
 
@@ -445,18 +447,17 @@ impl Lower {
         to
     }
 
-    /// Notes a kernel for people and names it.
-    pub(super) fn info(&mut self, kind: &str, ops: &str, space: &[Dim], flops: &Dim, bytes: &Dim) -> String {
+    /// Notes a kernel for people.
+    pub(super) fn info(&mut self, kind: &str, ops: &str, space: &[Dim], flops: &Dim, bytes: &Dim) {
         let name = format!("{kind}{}", self.infos.len());
         self.infos.push(KernelInfo {
-            name: name.clone(),
+            name,
             ops: ops.to_string(),
-            space: space.iter().cloned().collect(),
+            space: space.to_vec(),
             flops: flops.clone(),
             bytes: bytes.clone(),
             in_loop: self.scan.is_some(),
         });
-        name
     }
 }
 

@@ -1,7 +1,7 @@
 //! The program between graph and machine code: buffers, and steps that run one after the other. Lowering makes it,
 //! planning gives its buffers addresses, emission turns it into instructions. It holds no code and no addresses.
 
-use super::layout::{BufId, ScalarId, View};
+use super::layout::{BufId, ScalarId, View, is_one};
 use allotrope_ir::{BinaryOp, CompareOp, DType, Dim, ReduceOp, Shape, UnaryOp};
 use smallvec::SmallVec;
 
@@ -56,7 +56,6 @@ pub enum Step {
 /// `c = a b`, or `c += a b`, over batch axes. All three views have rank 2 plus the batch axes.
 #[derive(Debug)]
 pub struct Matmul {
-    pub name: String,
     pub a: View,
     pub b: View,
     /// Its last axis has stride 1.
@@ -67,7 +66,6 @@ pub struct Matmul {
 /// A reduction over any axes, by one call.
 #[derive(Debug)]
 pub struct StridedReduce {
-    pub name: String,
     pub op: ReduceOp,
     pub axes: SmallVec<[usize; 4]>,
     pub x: View,
@@ -179,15 +177,21 @@ pub struct Stage {
 
 #[derive(Debug)]
 pub enum Call {
-    Map { expr: ExprId, args: SmallVec<[Block; 2]>, out: Block },
+    Map {
+        expr: ExprId,
+        args: SmallVec<[Block; 2]>,
+        out: Block,
+    },
     /// Feeds the block to the reduction.
-    Update { reduce: ExprId, arg: Block },
+    Update {
+        reduce: ExprId,
+        arg: Block,
+    },
 }
 
 /// A nest of loops that computes expressions over `axes`.
 #[derive(Debug)]
 pub struct Kernel {
-    pub name: String,
     /// The iteration space, collapsed.
     pub axes: Shape,
     /// Axes from here on are reduced.
@@ -200,8 +204,8 @@ pub struct Kernel {
     pub stages: Vec<Stage>,
     /// Elements of one block; 0 where the innermost axis is one pass.
     pub block: usize,
-    /// For each reduction, where its running state lies.
-    pub states: Vec<(ExprId, BufId)>,
+    /// The reductions, and where their running states lie if they have one.
+    pub states: Vec<(ExprId, Option<BufId>)>,
     /// For each expression: the block that holds it, from which stage on.
     pub filled: Vec<Option<(usize, Block)>>,
 }
@@ -209,6 +213,28 @@ pub struct Kernel {
 impl Kernel {
     pub fn expr(&self, e: ExprId) -> &Expr {
         &self.exprs[e.0 as usize]
+    }
+
+    /// Whether all that a reduction reduces lies in one piece.
+    pub fn is_dense(&self) -> bool {
+        self.axes.len() == self.kept + 1 && self.block == 0
+    }
+
+    /// Where from and where to, when its innermost two axes only transpose: copy a matrix whose columns are dense to
+    /// one whose rows are.
+    pub fn transposes(&self) -> Option<(&View, &View)> {
+        let ([Expr { kind: ExprKind::Leaf(from), .. }], [store]) = (&self.exprs[..], &self.stores[..]) else {
+            return None;
+        };
+        let rank = self.axes.len();
+        let to = &store.view;
+        let fits = rank >= 2
+            && from.buf().is_some()
+            && from.dtype != DType::Bool
+            && !store.in_place
+            && is_one(&from.strides[rank - 2])
+            && is_one(&to.strides[rank - 1]);
+        fits.then_some((from, to))
     }
 }
 
@@ -231,7 +257,7 @@ pub fn buffers_of(step: &Step, f: &mut dyn FnMut(BufId)) {
                     }
                 }
             });
-            k.states.iter().for_each(|s| f(s.1));
+            k.states.iter().filter_map(|s| s.1).for_each(&mut *f);
         }
         Step::Matmul(m) => [&m.a, &m.b, &m.c].into_iter().for_each(view),
         Step::Reduce(r) => [&r.x, &r.out].into_iter().for_each(view),

@@ -20,7 +20,7 @@ pub fn plan(k: &mut Kernel, temp: &mut dyn FnMut(DType, usize) -> BufId) {
     }
     for i in 0..k.exprs.len() {
         if let ExprKind::Reduce(..) = k.exprs[i].kind {
-            k.states.push((ExprId(i as u32), temp(DType::Bool, STATE_BYTES)));
+            k.states.push((ExprId(i as u32), None));
         }
     }
     let inner = |k: &Kernel, e: ExprId| k.expr(e).depth == rank && !k.expr(e).reduced;
@@ -62,7 +62,8 @@ pub fn plan(k: &mut Kernel, temp: &mut dyn FnMut(DType, usize) -> BufId) {
     for i in 0..k.exprs.len() {
         let id = ExprId(i as u32);
         let reduce = matches!(k.exprs[i].kind, ExprKind::Reduce(..));
-        if !reduce && !(k.exprs[i].is_call() && inner(k, id)) {
+        let call = k.exprs[i].is_call() && inner(k, id);
+        if !reduce && !call {
             continue;
         }
         let args = k.exprs[i].args();
@@ -70,9 +71,7 @@ pub fn plan(k: &mut Kernel, temp: &mut dyn FnMut(DType, usize) -> BufId) {
         let mut blocks = smallvec::SmallVec::new();
         for a in args {
             let contiguous = match &k.expr(a).kind {
-                ExprKind::Leaf(v) => {
-                    matches!(v.base, Base::Buf(_)) && (is_one(&v.strides[rank - 1]) || n == Some(1))
-                }
+                ExprKind::Leaf(v) => matches!(v.base, Base::Buf(_)) && (is_one(&v.strides[rank - 1]) || n == Some(1)),
                 _ => false,
             };
             let block = match k.filled[a.0 as usize] {
@@ -80,11 +79,25 @@ pub fn plan(k: &mut Kernel, temp: &mut dyn FnMut(DType, usize) -> BufId) {
                 None if contiguous => Block::Leaf(a),
                 None => {
                     let at = avail[a.0 as usize];
-                    let b = temp(k.expr(a).dtype, len);
-                    temps = true;
-                    k.stages[at].temps.push((a, b));
-                    k.filled[a.0 as usize] = Some((at + 1, Block::Temp(b)));
-                    Block::Temp(b)
+                    // Where the loop writes it down for a result anyway, the call can read it there.
+                    let stored = (0..k.stores.len()).find(|&s| {
+                        let store = &k.stores[s];
+                        store.expr == a
+                            && !store.in_place
+                            && store_stage[s] == Some(at)
+                            && is_one(&store.view.strides[rank - 1])
+                    });
+                    let block = match stored {
+                        Some(s) => Block::Store(s),
+                        None => {
+                            let b = temp(k.expr(a).dtype, len);
+                            temps = true;
+                            k.stages[at].temps.push((a, b));
+                            Block::Temp(b)
+                        }
+                    };
+                    k.filled[a.0 as usize] = Some((at + 1, block));
+                    block
                 }
             };
             blocks.push(block);
@@ -139,4 +152,8 @@ pub fn plan(k: &mut Kernel, temp: &mut dyn FnMut(DType, usize) -> BufId) {
         work.extend(k.expr(e).args().into_iter().map(|a| (at.min(s), a)));
     }
     k.block = if one_pass || !temps { 0 } else { BLOCK };
+    // One call reduces what lies in one piece; only pieces need a running state.
+    if !k.is_dense() {
+        k.states.iter_mut().for_each(|s| s.1 = Some(temp(DType::Bool, STATE_BYTES)));
+    }
 }

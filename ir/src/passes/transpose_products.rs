@@ -1,0 +1,49 @@
+//! Computes a transposed product transposed from the start: `permute(matmul(a, b))`, last two axes exchanged, becomes
+//! `matmul(permute(b), permute(a))`. Each element is the same chain of fused multiply-adds with its factors exchanged,
+//! so the bits are the same; transposed operands are free where a transposed result is not. Only where the product has
+//! no other use.
+
+use super::rewrite::{Rewrite, emit, port, with_scan_body};
+use crate::{Axes, Graph, NodeId, Op};
+
+/// The graph with transposed products computed transposed.
+pub fn transpose_products(graph: &Graph) -> Graph {
+    let mut uses = vec![0u32; graph.len()];
+    for id in graph.nodes() {
+        graph.operands(id).iter().for_each(|v| uses[v.node.0 as usize] += 1);
+    }
+    graph.outputs().iter().for_each(|o| uses[o.value.node.0 as usize] += 1);
+    // The product that a permutation transposes.
+    let product_of = |id: NodeId| match &graph.node(id).op {
+        Op::Permute(axes) if exchanges_last_two(axes) => {
+            let product = graph.operands(id)[0].node;
+            (graph.node(product).op == Op::Matmul && uses[product.0 as usize] == 1).then_some(product)
+        }
+        _ => None,
+    };
+    let mut gone = vec![false; graph.len()];
+    graph.nodes().filter_map(product_of).for_each(|product| gone[product.0 as usize] = true);
+
+    let mut r = Rewrite::new(graph);
+    for id in graph.nodes() {
+        match (&graph.node(id).op, product_of(id)) {
+            (Op::Input, _) => r.copy_input(id),
+            (Op::Permute(axes), Some(product)) => {
+                let x = r.operands(product);
+                let transposed = [x[1], x[0]].map(|v| emit(&mut r.to, Op::Permute(axes.clone()), &[v]));
+                let new = emit(&mut r.to, Op::Matmul, &transposed);
+                r.set(port(id, 0), new);
+            }
+            _ if gone[id.0 as usize] => {}
+            (op, _) => {
+                r.copy_as(id, with_scan_body(op, transpose_products));
+            }
+        }
+    }
+    r.finish()
+}
+
+fn exchanges_last_two(axes: &Axes) -> bool {
+    let n = axes.len();
+    n >= 2 && axes[n - 2] == n - 1 && axes[n - 1] == n - 2 && axes[..n - 2].iter().copied().eq(0..n - 2)
+}

@@ -1,0 +1,8 @@
+//! Whole programs through the public interface, eager and traced: PyTorch's numbers, equal bits, gradients, bad input,
+//! what a trace sees of the world. One target, since every target links the whole library.
+
+mod common;
+mod equal_bits;
+mod generate;
+mod golden;
+mod program;
