@@ -24,7 +24,8 @@ pub(crate) fn apply(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     }
     // `ops` has checked, promoted and broadcast the operands of these, so the type rules have one answer; small tensors
     // feel what asking them costs.
-    let settled = op.is_elementwise() || matches!(op, Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. });
+    let settled = op.is_elementwise()
+        || matches!(op, Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Matmul);
     if settled {
         debug_assert!(result_type(op, operands).is_ok(), "bug in allotrope: {op:?} on operands that do not fit");
         return eval::settled(op, operands);
@@ -50,13 +51,13 @@ where
     let result = apply(op, operands)?;
     let wanted = |x: &Operand<'_>| matches!(x, Operand::Tensor(t) if t.is_requires_grad());
     if is_grad_enabled() && result.dtype().is_float() && operands.iter().any(wanted) {
-        let edges: Edges = operands
-            .iter()
-            .map(|x| match x {
+        let mut edges = Edges::new();
+        for x in operands {
+            edges.push(match x {
                 Operand::Tensor(t) => tape::edge_of(t),
                 Operand::Scalar(_) => None,
-            })
-            .collect();
+            });
+        }
         let vjp = derivative(&result);
         let node = tape::node(name, edges, move |c, grads| match &grads[0] {
             Some(gradient) => vjp(c, gradient),

@@ -12,7 +12,6 @@ use crate::tensor::recorder::{self, ScanSpec};
 use crate::tensor::size::Sizes;
 use crate::tensor::{Size, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Tensors in a structure of tuples, arrays and vectors: what loops carry and traced functions take and give.
@@ -143,12 +142,16 @@ struct Outside {
     sizes: Sizes,
 }
 
+impl Outside {
+    fn is(&self, b: &Boundary) -> bool {
+        self.edge.id() == b.outside.id() && self.edge.output == b.outside.output
+    }
+}
+
 /// Everything that the walk back through a loop needs.
 struct Tape {
     steps: Vec<Step>,
     outside: Vec<Outside>,
-    /// Which of the outside values a boundary of a step stands for.
-    places: HashMap<(usize, u32), usize>,
     carries: Vec<(DType, Sizes)>,
     xs: usize,
     length: Size,
@@ -312,20 +315,19 @@ fn nothing(dtype: DType, sizes: &[Size]) -> Result<Tensor> {
 
 impl Tape {
     fn new(steps: Vec<Step>, carries: &[Tensor], xs: &[Tensor], length: Size, reverse: bool, scope: Option<u64>) -> Tape {
-        let mut outside = Vec::new();
-        let mut places = HashMap::new();
+        let mut outside: Vec<Outside> = Vec::new();
         for b in steps.iter().flat_map(|s| &s.outside) {
-            places.entry((b.outside.id(), b.outside.output)).or_insert_with(|| {
+            if !outside.iter().any(|o| o.is(b)) {
                 outside.push(Outside { edge: b.outside.clone(), dtype: b.dtype, sizes: b.sizes.clone() });
-                outside.len() - 1
-            });
+            }
         }
         let carries = carries.iter().map(|c| (c.dtype(), c.sizes())).collect();
-        Tape { steps, outside, places, carries, xs: xs.len(), length, reverse, scope }
+        Tape { steps, outside, carries, xs: xs.len(), length, reverse, scope }
     }
 
+    /// Which of the outside values a boundary of a step stands for.
     fn place(&self, b: &Boundary) -> usize {
-        self.places[&(b.outside.id(), b.outside.output)]
+        self.outside.iter().position(|o| o.is(b)).expect("every boundary was listed")
     }
 
     /// Gradients of carries, xs and outside values, from those of the final carries and the ys.

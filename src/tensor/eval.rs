@@ -79,12 +79,23 @@ fn one<T: Element + FromElement>(locked: &Locked<'_>) -> One<T> {
     }])
 }
 
-fn view<'a, T: Element>(locked: &'a Locked<'_>, one: &'a One<T>, shape: &'a [usize], zeros: &'a [isize]) -> View<'a, T> {
-    let view = match locked {
-        Locked::Tensor { buffer, tensor, strided } => {
+/// The space that an elementwise primitive walks.
+struct Space<'a> {
+    shape: &'a [usize],
+    /// Strides of a number that is repeated.
+    zeros: &'a [isize],
+    /// One run over all elements, where every operand lies in row-major order.
+    dense: Option<[usize; 1]>,
+}
+
+fn view<'a, T: Element>(locked: &'a Locked<'_>, one: &'a One<T>, space: &'a Space<'_>) -> View<'a, T> {
+    let view = match (locked, &space.dense) {
+        (Locked::Tensor { buffer, strided, .. }, Some(n)) => View::new(buffer.slice::<T>(), strided.offset, n, &[1]),
+        (Locked::Tensor { buffer, tensor, strided }, None) => {
             View::new(buffer.slice::<T>(), strided.offset, tensor.shape_hint(), &strided.strides)
         }
-        Locked::Scalar(_) => View::new(&one.0, 0, shape, zeros),
+        (Locked::Scalar(_), Some(n)) => View::new(&one.0, 0, n, &[0]),
+        (Locked::Scalar(_), None) => View::new(&one.0, 0, space.shape, space.zeros),
     };
     view.expect("bug in allotrope: a tensor reaches outside its storage")
 }
@@ -105,6 +116,12 @@ pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor>
             let mut shape = x.0.shape.clone();
             shape[*axis] = len.hint();
             shape
+        }
+        (Op::Matmul, [Operand::Tensor(a), Operand::Tensor(b)]) => {
+            let mut shape = a.0.shape.clone();
+            let last = shape.len() - 1;
+            shape[last] = b.shape_hint()[last];
+            return matmul(a, b, &shape);
         }
         _ => return elementwise(op, operands),
     };
@@ -127,17 +144,6 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
             }
             Ok(fresh(dtype, &shape, out))
         }
-        Op::Matmul => {
-            let (a, b) = (Locked::new(operands[0])?, Locked::new(operands[1])?);
-            let mut out = buffer_for(dtype, numel(&shape));
-            match dtype {
-                DType::F32 => kernels::matmul(full_view::<f32>(&a), full_view::<f32>(&b), out.slice_mut()),
-                DType::F64 => kernels::matmul(full_view::<f64>(&a), full_view::<f64>(&b), out.slice_mut()),
-                DType::I64 => kernels::matmul(full_view::<i64>(&a), full_view::<i64>(&b), out.slice_mut()),
-                DType::Bool => unreachable!("the type rules refuse bool"),
-            }
-            Ok(fresh(dtype, &shape, out))
-        }
         Op::Const(s) => Ok(full(&[], *s)),
         Op::Extent(n) => Ok(full(&[], Scalar::I64(n.hint() as i64))),
         Op::Iota(n) => {
@@ -149,7 +155,7 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
         }
         Op::Concat { axis } => concat(*axis, operands, dtype, &shape),
         _ if op.is_elementwise() => elementwise(op, operands),
-        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } => settled(op, operands),
+        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Matmul => settled(op, operands),
         Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => unreachable!("elementwise"),
         Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) => {
             unreachable!("bug in allotrope: {} is made by captures only", op.name())
@@ -183,45 +189,64 @@ fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
         .unwrap_or(&[]);
     let zeros: SmallVec<[isize; 8]> = SmallVec::from_elem(0, if shape.len() > 8 { shape.len() } else { 0 });
     let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };
-    let mut out = buffer_for(dtype, numel(shape));
+    let n = numel(shape);
+    let in_order = |x: &Operand<'_>| match x {
+        Operand::Tensor(t) => t.is_contiguous(),
+        Operand::Scalar(_) => true,
+    };
+    let space = Space { shape, zeros, dense: operands.iter().all(in_order).then_some([n]) };
+    let mut out = buffer_for(dtype, n);
     let a = Locked::new(operands[0])?;
     match op {
         Op::Unary(UnaryOp::Not) => {
-            kernels::unary(UnaryOp::Not, view::<bool>(&a, &one(&a), shape, zeros), out.slice_mut())
+            kernels::unary(UnaryOp::Not, view::<bool>(&a, &one(&a), &space), out.slice_mut())
         }
         Op::Unary(u) => match dtype {
-            DType::F32 => kernels::unary(*u, view::<f32>(&a, &one(&a), shape, zeros), out.slice_mut()),
-            DType::F64 => kernels::unary(*u, view::<f64>(&a, &one(&a), shape, zeros), out.slice_mut()),
-            DType::I64 => kernels::unary(*u, view::<i64>(&a, &one(&a), shape, zeros), out.slice_mut()),
+            DType::F32 => kernels::unary(*u, view::<f32>(&a, &one(&a), &space), out.slice_mut()),
+            DType::F64 => kernels::unary(*u, view::<f64>(&a, &one(&a), &space), out.slice_mut()),
+            DType::I64 => kernels::unary(*u, view::<i64>(&a, &one(&a), &space), out.slice_mut()),
             DType::Bool => unreachable!("the type rules refuse bool"),
         },
         Op::Binary(b) => {
             let c = Locked::new(operands[1])?;
             with_type!(dtype, T => {
-                kernels::binary(*b, view::<T>(&a, &one(&a), shape, zeros), view::<T>(&c, &one(&c), shape, zeros), out.slice_mut())
+                kernels::binary(*b, view::<T>(&a, &one(&a), &space), view::<T>(&c, &one(&c), &space), out.slice_mut())
             })
         }
         Op::Compare(p) => {
             let c = Locked::new(operands[1])?;
             with_type!(source(&operands[0]), T => {
-                kernels::compare(*p, view::<T>(&a, &one(&a), shape, zeros), view::<T>(&c, &one(&c), shape, zeros), out.slice_mut())
+                kernels::compare(*p, view::<T>(&a, &one(&a), &space), view::<T>(&c, &one(&c), &space), out.slice_mut())
             })
         }
         Op::Select => {
             let (b, c) = (Locked::new(operands[1])?, Locked::new(operands[2])?);
             with_type!(dtype, T => {
                 kernels::select(
-                    view::<bool>(&a, &one(&a), shape, zeros),
-                    view::<T>(&b, &one(&b), shape, zeros),
-                    view::<T>(&c, &one(&c), shape, zeros),
+                    view::<bool>(&a, &one(&a), &space),
+                    view::<T>(&b, &one(&b), &space),
+                    view::<T>(&c, &one(&c), &space),
                     out.slice_mut(),
                 )
             })
         }
         Op::Cast(_) => with_type!(source(&operands[0]), S => with_type!(dtype, T => {
-            kernels::cast::<S, T>(view::<S>(&a, &one(&a), shape, zeros), out.slice_mut())
+            kernels::cast::<S, T>(view::<S>(&a, &one(&a), &space), out.slice_mut())
         })),
         _ => unreachable!("not elementwise"),
+    }
+    Ok(fresh(dtype, shape, out))
+}
+
+fn matmul(a: &Tensor, b: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    let dtype = a.dtype();
+    let mut out = buffer_for(dtype, numel(shape));
+    let (a, b) = (Locked::new(Operand::Tensor(a))?, Locked::new(Operand::Tensor(b))?);
+    match dtype {
+        DType::F32 => kernels::matmul(full_view::<f32>(&a), full_view::<f32>(&b), out.slice_mut()),
+        DType::F64 => kernels::matmul(full_view::<f64>(&a), full_view::<f64>(&b), out.slice_mut()),
+        DType::I64 => kernels::matmul(full_view::<i64>(&a), full_view::<i64>(&b), out.slice_mut()),
+        DType::Bool => unreachable!("matrix products refuse bool"),
     }
     Ok(fresh(dtype, shape, out))
 }
