@@ -219,7 +219,8 @@ impl Capture {
                 (_, None) => {}
             }
             // The gradient itself may have been changed in place.
-            let in_place = g.now.as_ref().and_then(Tensor::traced).is_some_and(|t| g.given.is_some_and(|v| v != *t.value.lock()));
+            let in_place =
+                g.now.as_ref().and_then(Tensor::traced).is_some_and(|t| g.given.is_some_and(|v| v != *t.value.lock()));
             match (&g.now, g.changed || in_place, g.arg) {
                 (Some(now), true, arg) => {
                     let value = inner.lift(now)?;
