@@ -55,7 +55,7 @@ fn traced(case: &Case, passes: Passes, calls: usize) -> Result<Vec<Vec<Tensor>>,
 }
 
 proptest! {
-    #![proptest_config(config(400))]
+    #![proptest_config(config(800))]
 
     #[test]
     fn eager_and_traced(case in cases(Kind::Any)) {
