@@ -2,8 +2,8 @@
 //! running trace; in both cases it is noted on the tape when a gradient will be wanted. It chooses no primitive and
 //! knows no derivative: `ops` hands both over.
 
-use crate::autograd::tape::{self, Context, Edges};
 use crate::autograd::is_grad_enabled;
+use crate::autograd::tape::{self, Context, Edges};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::recorder::{self, Operand};
@@ -21,6 +21,14 @@ pub(crate) fn apply(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
         && let Some(r) = recorder::active()
     {
         return r.record(op, operands);
+    }
+    // `ops` has checked, promoted and broadcast the operands of these, so the type rules have one answer; small tensors
+    // feel what asking them costs.
+    let settled = op.is_elementwise()
+        || matches!(op, Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Matmul);
+    if settled {
+        debug_assert!(result_type(op, operands).is_ok(), "bug in allotrope: {op:?} on operands that do not fit");
+        return eval::settled(op, operands);
     }
     let (dtype, sizes) = result_type(op, operands)?;
     eval::eval(op, operands, dtype, &sizes)
@@ -43,13 +51,13 @@ where
     let result = apply(op, operands)?;
     let wanted = |x: &Operand<'_>| matches!(x, Operand::Tensor(t) if t.is_requires_grad());
     if is_grad_enabled() && result.dtype().is_float() && operands.iter().any(wanted) {
-        let edges: Edges = operands
-            .iter()
-            .map(|x| match x {
+        let mut edges = Edges::new();
+        for x in operands {
+            edges.push(match x {
                 Operand::Tensor(t) => tape::edge_of(t),
                 Operand::Scalar(_) => None,
-            })
-            .collect();
+            });
+        }
         let vjp = derivative(&result);
         let node = tape::node(name, edges, move |c, grads| match &grads[0] {
             Some(gradient) => vjp(c, gradient),
@@ -66,7 +74,6 @@ fn result_type(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<(DType, Sizes)
         Operand::Tensor(t) => Some(*t),
         Operand::Scalar(_) => None,
     });
-    // Elementwise operands come with one shape (`ops` has broadcast them), so only the dtypes are left to check.
     let types: SmallVec<[Type<Size>; 3]> = operands
         .iter()
         .map(|x| match x {

@@ -519,35 +519,26 @@ fn people_can_see_what_was_made() {
 #[test]
 fn sums_are_the_same_alone_in_fusions_and_in_blocks() {
     // One order of additions, whether the operand lies in memory, is computed in blocks, or is one of two results.
-    for n in [1, 8, 100, 511, 512, 513, 1024, 5000] {
-        let alone = format!(
-            "graph(%0: f32[{n}] \"x\") {{ %1: f32[{n}] = mul %0, %0 %2: f32[] = sum %1 axes=[0] %3: f32[] = amin %1 axes=[0] return %2, %3 }}"
-        );
-        let body = format!(
-            "graph(%0: f32[N] \"x\") {{ %1: f32[N] = mul %0, %0 %2: f32[] = sum %1 axes=[0] %3: f32[] = amin %1 axes=[0] return %2, %3 RES }}"
-        );
-        let fused = |n: &str, both: bool| {
-            let (body, extra) = match both {
-                true => (body.replace("RES", ", %1"), format!(", %9: f32[{n}]")),
-                false => (body.replace("RES", ""), String::new()),
-            };
-            format!("graph(%0: f32[{n}] \"x\") {{ %2: f32[], %3: f32[]{extra} = fusion %0 {{ {} }} return %2, %3 }}", body.replace('N', n))
-                .replace("%9", "%4")
-                .replace("%2: f32[], %3: f32[], %4", "%1: f32[], %2: f32[], %3")
-                .replace("%2: f32[], %3: f32[] = fusion", "%1: f32[], %2: f32[] = fusion")
-                .replace("} return %2, %3 }", "} return %1, %2 }")
-        };
-        let number = n.to_string();
-        let graphs: Vec<(allotrope_ir::Graph, Vec<usize>)> = [
-            (alone, vec![]),
-            (fused(&number, false), vec![]),
-            (fused(&number, true), vec![]),
-            (fused("s0", false), vec![n]),
-            (fused("s0", true), vec![n]),
-        ]
-        .into_iter()
-        .map(|(text, binding)| (text.parse().unwrap_or_else(|e| panic!("{e}\n{text}")), binding))
-        .collect();
+    const BODY: &str = "%1: f32[N] = mul %0, %0 %2: f32[] = sum %1 axes=[0] %3: f32[] = amin %1 axes=[0]";
+    let alone = format!("graph(%0: f32[N] \"x\") {{ {BODY} return %2, %3 }}");
+    let fused = format!(
+        r#"graph(%0: f32[N] "x") {{
+  %1: f32[], %2: f32[] = fusion %0 {{ graph(%0: f32[N] "x") {{ {BODY} return %2, %3 }} }}
+  return %1, %2
+}}"#
+    );
+    let both = format!(
+        r#"graph(%0: f32[N] "x") {{
+  %1: f32[], %2: f32[], %3: f32[N] = fusion %0 {{ graph(%0: f32[N] "x") {{ {BODY} return %2, %3, %1 }} }}
+  return %1, %2, %3
+}}"#
+    );
+    for n in [1usize, 8, 100, 511, 512, 513, 1024, 5000] {
+        let graphs: Vec<(allotrope_ir::Graph, Vec<usize>)> = [&alone, &fused, &both]
+            .into_iter()
+            .flat_map(|text| [(text.replace('N', &n.to_string()), vec![]), (text.replace('N', "s0"), vec![n])])
+            .map(|(text, binding)| (text.parse().unwrap_or_else(|e| panic!("{e}\n{text}")), binding))
+            .collect();
         let results: Vec<_> = graphs
             .iter()
             .map(|(g, binding)| {

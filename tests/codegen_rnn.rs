@@ -210,8 +210,7 @@ fn the_step_is_right_however_it_was_optimized() {
         (step(Dim::sym(Sym(0)), Dim::sym(Sym(1))), vec![vec![10, 1], vec![3, 2], vec![1, 1], vec![7, 5], vec![0, 1]]),
     ];
     for (g, bindings) in graphs {
-        let variants =
-            [g.clone(), optimized(&g, passes::PIPELINE), optimized(&g, &[passes::Pass::FuseElementwise])];
+        let variants = [g.clone(), optimized(&g, passes::PIPELINE), optimized(&g, &[passes::Pass::FuseElementwise])];
         let compiled: Vec<Compiled> = variants.iter().map(codegen_support::compile).collect();
         for binding in bindings {
             let ins = plausible(&g, &binding);
@@ -298,6 +297,33 @@ fn measure() {
                 let space: Vec<String> = k.space.iter().map(|d| d.to_string()).collect();
                 println!("  {} [{}] loop={} {}", k.name, space.join(", "), k.in_loop, k.ops);
             }
+        }
+    }
+}
+
+/// Compilation takes time in proportion to the graph, fused or not.
+#[test]
+#[ignore = "a measurement"]
+fn measure_compilation() {
+    for n in [100, 200, 400, 800] {
+        let mut s = B { g: Graph::new() };
+        let ty = Type::new(DType::F32, [Dim::sym(Sym(0)), Dim::fixed(32)]);
+        let x = s.g.input(ty.clone(), InputKind::Arg, "x");
+        let w = s.g.input(Type::new(DType::F32, [Dim::fixed(32), Dim::fixed(32)]), InputKind::Arg, "w");
+        let mut v = x;
+        for i in 0..n {
+            v = match i % 8 {
+                0 => s.op(Op::Matmul, &[v, w]),
+                1 => s.un(UnaryOp::Tanh, v),
+                k if k % 2 == 0 => s.bin(BinaryOp::Add, v, x),
+                _ => s.bin(BinaryOp::Mul, v, x),
+            };
+        }
+        s.g.output(v);
+        for (name, g) in [("plain", s.g.clone()), ("fused", optimized(&s.g, passes::PIPELINE))] {
+            let clock = std::time::Instant::now();
+            let c = Compiled::compile(&g, &Options::default()).unwrap();
+            println!("{n} {name}: {:?} {:?} {} bytes", clock.elapsed(), c.phases(), c.code_size());
         }
     }
 }

@@ -59,7 +59,9 @@ impl Linear {
 /// x Wᵀ + b.
 pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let product = x.try_matmul(&weight.try_t()?).map_err(|e| match e {
-        Error::Operands { message, .. } => Error::operands("linear", format!("x times the transposed weight: {message}")),
+        Error::Operands { message, .. } => {
+            Error::operands("linear", format!("x times the transposed weight: {message}"))
+        }
         other => other,
     })?;
     match bias {

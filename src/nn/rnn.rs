@@ -111,14 +111,20 @@ impl Rnn {
         }
         let (time, batch) = if self.batch_first { (1, 0) } else { (0, 1) };
         if recorder::is_zero(x.sizes()[time]) {
-            return fail(format!("the sequence is empty: the input {:?} is {layout}; it needs at least one step", x.shape_hint()));
+            return fail(format!(
+                "the sequence is empty: the input {:?} is {layout}; it needs at least one step",
+                x.shape_hint()
+            ));
         }
         if let Some(h) = h.into() {
             let want = [Size::from(self.layers.len()), x.sizes()[batch], Size::from(self.hidden_size)];
             if !h.has_sizes(&want) {
                 let want: Vec<String> = want.iter().map(Size::to_string).collect();
                 let want = want.join(", ");
-                return fail(format!("the hidden state must be [layers, batch, hidden] = [{want}], got {:?}", h.shape_hint()));
+                return fail(format!(
+                    "the hidden state must be [layers, batch, hidden] = [{want}], got {:?}",
+                    h.shape_hint()
+                ));
             }
             if h.dtype() != DType::F32 {
                 return fail(format!("the hidden state must be f32 as the weights, got {}", h.dtype()));

@@ -73,6 +73,11 @@ fn kind(t: DType) -> u8 {
 /// The dtype that PyTorch computes in: tensors with axes decide, a tensor without axes only where its kind is higher,
 /// a number only where its kind is higher still.
 pub(crate) fn result_dtype(args: &[Arg<'_>]) -> DType {
+    if let [Arg::Tensor(a), Arg::Tensor(b)] = args
+        && a.dtype() == b.dtype()
+    {
+        return a.dtype();
+    }
     let mut by_rank: [Option<DType>; 3] = [None; 3];
     for arg in args {
         let (rank, t) = match arg {
@@ -82,7 +87,11 @@ pub(crate) fn result_dtype(args: &[Arg<'_>]) -> DType {
         };
         by_rank[rank] = Some(by_rank[rank].map_or(t, |o| o.max(t)));
     }
-    by_rank.into_iter().flatten().reduce(|high, low| if kind(low) > kind(high) { low } else { high }).unwrap_or(DType::F32)
+    by_rank
+        .into_iter()
+        .flatten()
+        .reduce(|high, low| if kind(low) > kind(high) { low } else { high })
+        .unwrap_or(DType::F32)
 }
 
 /// The sizes that `a` and `b` broadcast to.
@@ -127,29 +136,48 @@ pub(crate) fn broadcast_size(a: Size, b: Size) -> Option<Size> {
     None
 }
 
+/// A tensor operand: the user's own, or one cast or broadcast for the operation.
+enum Held<'a> {
+    Own(&'a Tensor),
+    Made(Tensor),
+}
+
+impl Held<'_> {
+    fn get(&self) -> &Tensor {
+        match self {
+            Held::Own(t) => t,
+            Held::Made(t) => t,
+        }
+    }
+}
+
 /// Tensor operands of one dtype and shape, and numbers as elements of it.
-pub(crate) struct Aligned {
-    held: [Option<Tensor>; 2],
+pub(crate) struct Aligned<'a> {
+    held: [Option<Held<'a>>; 2],
     scalars: [Scalar; 2],
 }
 
-impl Aligned {
+impl<'a> Aligned<'a> {
     /// Casts to `dtype` and broadcasts.
-    pub(crate) fn new(op: &'static str, a: Arg<'_>, b: Arg<'_>, dtype: DType) -> Result<Aligned> {
+    pub(crate) fn new(op: &'static str, a: Arg<'a>, b: Arg<'a>, dtype: DType) -> Result<Aligned<'a>> {
+        let cast = |x: &'a Tensor| -> Result<Held<'a>> {
+            if x.dtype() == dtype { Ok(Held::Own(x)) } else { Ok(Held::Made(x.try_to(dtype)?)) }
+        };
         let held = match (a, b) {
             (Arg::Tensor(x), Arg::Tensor(y)) => {
-                let same = x.traced().is_none() && y.traced().is_none() && x.shape_hint() == y.shape_hint();
-                match same {
-                    true => [Some(x.try_to(dtype)?), Some(y.try_to(dtype)?)],
+                let known = x.traced().is_none() && y.traced().is_none() && x.shape_hint() == y.shape_hint();
+                match known {
+                    true => [Some(cast(x)?), Some(cast(y)?)],
                     false => {
                         let sizes = broadcast_sizes(op, x, y)?;
-                        [Some(x.try_to(dtype)?.expand_sizes(&sizes)?), Some(y.try_to(dtype)?.expand_sizes(&sizes)?)]
+                        let fit = |x| -> Result<_> { Ok(Some(Held::Made(cast(x)?.get().expand_sizes(&sizes)?))) };
+                        [fit(x)?, fit(y)?]
                     }
                 }
             }
-            (Arg::Tensor(x), Arg::Number(_)) => [Some(x.try_to(dtype)?), None],
-            (Arg::Number(_), Arg::Tensor(y)) => [None, Some(y.try_to(dtype)?)],
-            (Arg::Number(x), Arg::Number(_)) => [Some(full_of(&[], x.to(dtype))?), None],
+            (Arg::Tensor(x), Arg::Number(_)) => [Some(cast(x)?), None],
+            (Arg::Number(_), Arg::Tensor(y)) => [None, Some(cast(y)?)],
+            (Arg::Number(x), Arg::Number(_)) => [Some(Held::Made(full_of(&[], x.to(dtype))?)), None],
         };
         let scalar = |x: Arg<'_>| match x {
             Arg::Number(n) => n.to(dtype),
@@ -160,16 +188,16 @@ impl Aligned {
 
     pub(crate) fn operand(&self, i: usize) -> Operand<'_> {
         match &self.held[i] {
-            Some(t) => Operand::Tensor(t),
+            Some(t) => Operand::Tensor(t.get()),
             None => Operand::Scalar(self.scalars[i]),
         }
     }
 
     /// Operand `i`, kept for a derivative that is wanted by operand `by`.
     pub(crate) fn saved(&self, i: usize, by: usize) -> SavedArg {
-        let wanted = self.held[by].as_ref().is_some_and(Tensor::is_requires_grad);
+        let wanted = self.held[by].as_ref().is_some_and(|t| t.get().is_requires_grad());
         match &self.held[i] {
-            Some(t) if wanted => SavedArg::Tensor(Saved::operand(t)),
+            Some(t) if wanted => SavedArg::Tensor(Saved::operand(t.get())),
             Some(_) => SavedArg::Unwanted,
             None => SavedArg::Number(self.scalars[i]),
         }
@@ -201,7 +229,9 @@ impl SavedArg {
                 Scalar::F32(x) => Number::Float(x as f64),
                 Scalar::F64(x) => Number::Float(x),
             }),
-            SavedArg::Unwanted => unreachable!("bug in allotrope: a derivative asks for an operand that it did not keep"),
+            SavedArg::Unwanted => {
+                unreachable!("bug in allotrope: a derivative asks for an operand that it did not keep")
+            }
         })
     }
 }

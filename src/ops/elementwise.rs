@@ -254,7 +254,12 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
                             return if b == 0.0 { Ok(g.zeros_like()) } else { g.try_mul(&slope()?.try_mul(b)?) };
                         }
                         let less = binary("sub", BinaryOp::Sub, b.arg(), Arg::Number(Number::Float(1.0)))?;
-                        let slope = binary("mul", BinaryOp::Mul, b.arg(), Arg::Tensor(&binary("pow", BinaryOp::Pow, a.arg(), Arg::Tensor(&less))?))?;
+                        let slope = binary(
+                            "mul",
+                            BinaryOp::Mul,
+                            b.arg(),
+                            Arg::Tensor(&binary("pow", BinaryOp::Pow, a.arg(), Arg::Tensor(&less))?),
+                        )?;
                         // b * a^(b-1) is 0 for b = 0, also where a is 0.
                         let flat = compare("eq", CompareOp::Eq, b.arg(), Arg::Number(Number::Float(0.0)))?;
                         where_(&flat, &g.zeros_like(), &g.try_mul(&slope)?)

@@ -13,6 +13,7 @@ use allotrope_ir::{DType, Op};
 /// The product of operands with the same number of axes, two or more, and equal batch axes.
 fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     differentiable(&Op::Matmul, "MmBackward0", &[Operand::Tensor(a), Operand::Tensor(b)], |_| {
+        let turned = is_turned(b);
         // Each operand is kept for the gradient of the other.
         let (a, b) = (b.is_requires_grad().then(|| Saved::operand(a)), a.is_requires_grad().then(|| Saved::operand(b)));
         let transposed = |x: &Option<Saved>, me: &_| {
@@ -22,10 +23,23 @@ fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
             super::grads2(
                 c,
                 || product(g, &transposed(&b, c.me)?),
-                || product(&transposed(&a, c.me)?, g),
+                || match turned {
+                    // The same chains of products, laid out as the operand is, so that sums of them stay dense.
+                    true => product(&g.try_transpose(-1, -2)?, &transposed(&a, c.me)?.try_transpose(-1, -2)?)?
+                        .try_transpose(-1, -2),
+                    false => product(&transposed(&a, c.me)?, g),
+                },
             )
         }
     })
+}
+
+/// Whether the matrix lies in memory by columns.
+fn is_turned(x: &Tensor) -> bool {
+    match (x.strided(), x.dim()) {
+        (Some(s), n) if n >= 2 => s.strides[n - 2] == 1 && s.strides[n - 1] != 1,
+        _ => false,
+    }
 }
 
 twins! {
@@ -91,7 +105,10 @@ fn batched(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
     let batch = (0..rank)
         .map(|i| {
             super::arg::broadcast_size(at(batch_a, i), at(batch_b, i)).ok_or_else(|| {
-                Error::operands("matmul", format!("cannot broadcast the batch axes of {:?} with {:?}", a.shape_hint(), b.shape_hint()))
+                Error::operands(
+                    "matmul",
+                    format!("cannot broadcast the batch axes of {:?} with {:?}", a.shape_hint(), b.shape_hint()),
+                )
             })
         })
         .collect::<Result<Sizes>>()?;

@@ -23,6 +23,11 @@ twins! {
     /// The axes in another order: axis `i` of the result is axis `axes[i]`.
     fn permute / try_permute(&self, axes: &[isize]) -> Tensor {
         let axes: Axes = axes.iter().map(|&a| self.axis("permute", a)).collect::<Result<_>>()?;
+        let mut sorted = axes.clone();
+        sorted.sort_unstable();
+        if !sorted.iter().copied().eq(0..self.dim()) {
+            return Err(Error::operands("permute", format!("{axes:?} does not name each of the {} axes once", self.dim())));
+        }
         permute(self, axes)
     }
 
@@ -215,7 +220,7 @@ impl Tensor {
             ));
         }
         recorder::demand_equal(from, to);
-        differentiable(&Op::Reshape(sizes.iter().copied().collect()), "ViewBackward0", &[Operand::Tensor(self)], |_| {
+        differentiable(&Op::Reshape(Sizes::from_slice(sizes)), "ViewBackward0", &[Operand::Tensor(self)], |_| {
             move |_: &_, g: &Tensor| grads1(g.reshape_sizes(&own)?)
         })
     }
@@ -253,10 +258,14 @@ impl Tensor {
         if !lead.is_some_and(fits) {
             return Err(Error::operands(
                 "expand",
-                format!("cannot expand {:?} to {:?}: aligned at the right, each axis must be equal or 1", self.shape_hint(), hints(sizes)),
+                format!(
+                    "cannot expand {:?} to {:?}: aligned at the right, each axis must be equal or 1",
+                    self.shape_hint(),
+                    hints(sizes)
+                ),
             ));
         }
-        differentiable(&Op::Broadcast(sizes.iter().copied().collect()), "ExpandBackward0", &[Operand::Tensor(self)], |_| {
+        differentiable(&Op::Broadcast(Sizes::from_slice(sizes)), "ExpandBackward0", &[Operand::Tensor(self)], |_| {
             move |_: &_, g: &Tensor| grads1(g.sum_to(&own)?)
         })
     }
@@ -272,16 +281,12 @@ impl Tensor {
     }
 }
 
+/// The axes in another order; `axes` names each once.
 fn permute(x: &Tensor, axes: Axes) -> Result<Tensor> {
-    let mut sorted: SmallVec<[usize; 4]> = axes.clone();
-    sorted.sort_unstable();
-    if !sorted.iter().copied().eq(0..x.dim()) {
-        return Err(Error::operands("permute", format!("{axes:?} does not name each of the {} axes once", x.dim())));
-    }
     if axes.iter().copied().eq(0..x.dim()) {
         return Ok(x.clone());
     }
-    let mut back: Axes = SmallVec::from_elem(0, axes.len());
+    let mut back: Axes = axes.clone();
     for (i, &a) in axes.iter().enumerate() {
         back[a] = i;
     }

@@ -2,17 +2,17 @@
 //! body is recorded once and serves every length. The walk back is the same in both: per step on its own, with the
 //! gradients of what the body uses from outside summed from the last step to the first, so the bits agree.
 
+use super::backward::sum;
 use crate::autograd::engine::{Root, run_to_targets};
 use crate::autograd::scope::{self, Boundary};
-use crate::autograd::{is_grad_enabled, no_grad, tape};
+use crate::autograd::{is_grad_enabled, tape};
 use crate::error::{Error, Result, must};
 use crate::tensor::create::full_of;
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::recorder::{self, ScanSpec};
 use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Tensors in a structure of tuples, arrays and vectors: what loops carry and traced functions take and give.
@@ -104,7 +104,11 @@ pub fn scan<C: TensorTree, X: TensorTree, Y: TensorTree>(carry: C, xs: X, body: 
 /// # Panics
 /// As [`scan`].
 #[track_caller]
-pub fn scan_reverse<C: TensorTree, X: TensorTree, Y: TensorTree>(carry: C, xs: X, body: impl FnMut(C, X) -> (C, Y)) -> (C, Y) {
+pub fn scan_reverse<C: TensorTree, X: TensorTree, Y: TensorTree>(
+    carry: C,
+    xs: X,
+    body: impl FnMut(C, X) -> (C, Y),
+) -> (C, Y) {
     must(scan_tree(carry, xs, true, body))
 }
 
@@ -143,12 +147,16 @@ struct Outside {
     sizes: Sizes,
 }
 
+impl Outside {
+    fn is(&self, b: &Boundary) -> bool {
+        self.edge.id() == b.outside.id() && self.edge.output == b.outside.output
+    }
+}
+
 /// Everything that the walk back through a loop needs.
 struct Tape {
     steps: Vec<Step>,
     outside: Vec<Outside>,
-    /// Which of the outside values a boundary of a step stands for.
-    places: HashMap<(usize, u32), usize>,
     carries: Vec<(DType, Sizes)>,
     xs: usize,
     length: Size,
@@ -157,7 +165,12 @@ struct Tape {
     scope: Option<u64>,
 }
 
-fn scan_flat(carries: Vec<Tensor>, xs: Vec<Tensor>, reverse: bool, body: Body<'_>) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+fn scan_flat(
+    carries: Vec<Tensor>,
+    xs: Vec<Tensor>,
+    reverse: bool,
+    body: Body<'_>,
+) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let length = common_length(&xs)?;
     let mut steps = Vec::new();
     let (finals, ys, scope) = match recorder::active() {
@@ -179,28 +192,40 @@ fn scan_flat(carries: Vec<Tensor>, xs: Vec<Tensor>, reverse: bool, body: Body<'_
             let mut rows: Vec<Vec<Tensor>> = Vec::new();
             for i in 0..length.hint() {
                 let t = if reverse { length.hint() - 1 - i } else { i };
-                let elements = no_grad(|| xs.iter().map(|x| x.try_select(0, t as isize)).collect::<Result<Vec<_>>>())?;
+                let elements = xs.iter().map(|x| eval::element(x, t)).collect::<Result<Vec<_>>>()?;
                 let (new, ys) = step(&current, &elements, &xs, body, &mut steps)?;
                 current = new;
                 rows.resize_with(ys.len(), Vec::new);
                 rows.iter_mut().zip(ys).for_each(|(row, y)| row.push(y));
             }
-            let ys = no_grad(|| {
-                rows.iter_mut()
-                    .map(|row| {
-                        if reverse {
-                            row.reverse();
-                        }
-                        super::movement::try_stack(&row.iter().collect::<Vec<_>>(), 0)
-                    })
-                    .collect::<Result<Vec<_>>>()
-            })?;
+            if reverse {
+                rows.iter_mut().for_each(|row| row.reverse());
+            }
+            let ys = rows.iter().enumerate().map(|(k, row)| stacked(k, row)).collect::<Result<Vec<_>>>()?;
             (current, ys, None)
         }
     };
     let tape = Tape::new(steps, &carries, &xs, length, reverse, scope);
     note(tape, &carries, &xs, &finals, &ys);
     Ok((finals, ys))
+}
+
+/// The rows of one of the ys as one tensor.
+fn stacked(k: usize, rows: &[Tensor]) -> Result<Tensor> {
+    let first = &rows[0];
+    if let Some(t) = rows.iter().position(|r| r.dtype() != first.dtype() || r.shape_hint() != first.shape_hint()) {
+        return Err(Error::operands(
+            "scan",
+            format!(
+                "output {k} is {}{:?} in one step and {}{:?} in another (step {t})",
+                first.dtype(),
+                first.shape_hint(),
+                rows[t].dtype(),
+                rows[t].shape_hint()
+            ),
+        ));
+    }
+    eval::stacked(rows)
 }
 
 fn common_length(xs: &[Tensor]) -> Result<Size> {
@@ -212,7 +237,11 @@ fn common_length(xs: &[Tensor]) -> Result<Size> {
     let length = first.sizes()[0];
     for x in &xs[1..] {
         if !recorder::demand_equal(length, x.sizes()[0]) {
-            return fail(format!("the first axes must be equal, got {:?} and {:?}", first.shape_hint(), x.shape_hint()));
+            return fail(format!(
+                "the first axes must be equal, got {:?} and {:?}",
+                first.shape_hint(),
+                x.shape_hint()
+            ));
         }
     }
     if recorder::is_zero(length) {
@@ -241,7 +270,8 @@ fn step(
     };
     let ((carry_edges, x_edges, new, ys), outside) = scope::run(|| {
         let (c, carry_edges): (Vec<_>, Vec<_>) = carries.iter().map(|x| input(x, true)).unzip();
-        let (x, x_edges): (Vec<_>, Vec<_>) = xs.iter().zip(whole_xs).map(|(x, whole)| input(x, whole.is_requires_grad())).unzip();
+        let (x, x_edges): (Vec<_>, Vec<_>) =
+            xs.iter().zip(whole_xs).map(|(x, whole)| input(x, whole.is_requires_grad())).unzip();
         let (new, ys) = body(&c, &x);
         let with_edges = |t: Vec<Tensor>| -> Vec<(Tensor, Option<Edge>)> {
             t.into_iter().map(|t| (t.alias(), if taped { tape::edge_of(&t) } else { None })).collect()
@@ -299,21 +329,27 @@ fn nothing(dtype: DType, sizes: &[Size]) -> Result<Tensor> {
 }
 
 impl Tape {
-    fn new(steps: Vec<Step>, carries: &[Tensor], xs: &[Tensor], length: Size, reverse: bool, scope: Option<u64>) -> Tape {
-        let mut outside = Vec::new();
-        let mut places = HashMap::new();
+    fn new(
+        steps: Vec<Step>,
+        carries: &[Tensor],
+        xs: &[Tensor],
+        length: Size,
+        reverse: bool,
+        scope: Option<u64>,
+    ) -> Tape {
+        let mut outside: Vec<Outside> = Vec::new();
         for b in steps.iter().flat_map(|s| &s.outside) {
-            places.entry((b.outside.id(), b.outside.output)).or_insert_with(|| {
+            if !outside.iter().any(|o| o.is(b)) {
                 outside.push(Outside { edge: b.outside.clone(), dtype: b.dtype, sizes: b.sizes.clone() });
-                outside.len() - 1
-            });
+            }
         }
         let carries = carries.iter().map(|c| (c.dtype(), c.sizes())).collect();
-        Tape { steps, outside, places, carries, xs: xs.len(), length, reverse, scope }
+        Tape { steps, outside, carries, xs: xs.len(), length, reverse, scope }
     }
 
+    /// Which of the outside values a boundary of a step stands for.
     fn place(&self, b: &Boundary) -> usize {
-        self.places[&(b.outside.id(), b.outside.output)]
+        self.outside.iter().position(|o| o.is(b)).expect("every boundary was listed")
     }
 
     /// Gradients of carries, xs and outside values, from those of the final carries and the ys.
@@ -335,18 +371,22 @@ impl Tape {
         match (self.scope, recorder::active()) {
             (Some(scope), Some(r)) => self.record_back(r.as_ref(), scope, carries, ys),
             (None, _) => self.run_back(carries, ys),
-            (Some(_), None) => Err(Error::Trace("a loop of a trace was differentiated after the trace had ended".into())),
+            (Some(_), None) => {
+                Err(Error::Trace("a loop of a trace was differentiated after the trace had ended".into()))
+            }
         }
     }
 
     /// One step back: gradients of its carries, xs and outside values (by place).
     fn step_back(&self, step: &Step, carries: &[Tensor], ys: &[Option<Tensor>]) -> Result<StepGrads> {
         let from_ys = step.ys.iter().zip(ys).filter_map(|(edge, g)| Some((edge.clone()?, g.clone()?)));
-        let from_carries = step.new_carries.iter().zip(carries).filter_map(|(edge, g)| Some((edge.clone()?, g.clone())));
+        let from_carries =
+            step.new_carries.iter().zip(carries).filter_map(|(edge, g)| Some((edge.clone()?, g.clone())));
         let roots = from_ys.chain(from_carries).map(|(edge, gradient)| Root { edge, gradient }).collect();
         let inside = step.outside.iter().map(|b| &b.inside);
-        let targets: Vec<Edge> = step.carries.iter().flatten().chain(step.xs.iter().flatten()).chain(inside).cloned().collect();
-        let mut found = run_to_targets(roots, &targets)?.into_iter();
+        let targets: Vec<Edge> =
+            step.carries.iter().flatten().chain(step.xs.iter().flatten()).chain(inside).cloned().collect();
+        let mut found = run_to_targets(roots, &targets, sum)?.into_iter();
         let mut of = |edges: &[Option<Edge>]| -> Vec<Option<Tensor>> {
             edges.iter().map(|e| e.as_ref().and_then(|_| found.next().flatten())).collect()
         };
@@ -367,7 +407,8 @@ impl Tape {
         let mut rows: Vec<Vec<Option<Tensor>>> = vec![vec![None; n]; self.xs];
         for (i, step) in self.steps.iter().enumerate().rev() {
             let t = if self.reverse { n - 1 - i } else { i };
-            let dy = ys.iter().map(|y| y.as_ref().map(|y| y.try_select(0, t as isize)).transpose()).collect::<Result<Vec<_>>>()?;
+            let dy =
+                ys.iter().map(|y| y.as_ref().map(|y| eval::element(y, t)).transpose()).collect::<Result<Vec<_>>>()?;
             let found = self.step_back(step, &carries, &dy)?;
             carries = self.next_carries(found.carries)?;
             for (row, g) in rows.iter_mut().zip(found.xs) {
@@ -384,21 +425,28 @@ impl Tape {
         let xs = rows.into_iter().map(|row| {
             let Some(like) = row.iter().flatten().next().map(Tensor::zeros_like) else { return Ok(None) };
             let row: Vec<Tensor> = row.into_iter().map(|g| g.unwrap_or_else(|| like.clone())).collect();
-            super::movement::try_stack(&row.iter().collect::<Vec<_>>(), 0).map(Some)
+            eval::stacked(&row).map(Some)
         });
         let xs = xs.collect::<Result<Vec<_>>>()?;
         Ok(carries.into_iter().map(Some).chain(xs).chain(sums).collect())
     }
 
     /// The walk back as a recorded loop in the other direction.
-    fn record_back(&self, r: &dyn recorder::Recorder, scope: u64, carries: Vec<Tensor>, ys: Vec<Option<Tensor>>) -> Result<Grads> {
+    fn record_back(
+        &self,
+        r: &dyn recorder::Recorder,
+        scope: u64,
+        carries: Vec<Tensor>,
+        ys: Vec<Option<Tensor>>,
+    ) -> Result<Grads> {
         let count = carries.len();
         let mut all = carries;
         for o in &self.outside {
             all.push(nothing(o.dtype, &o.sizes)?);
         }
         let given: Vec<Tensor> = ys.iter().flatten().cloned().collect();
-        let spec = ScanSpec { carries: &all, xs: &given, length: self.length, reverse: !self.reverse, mirror: Some(scope) };
+        let spec =
+            ScanSpec { carries: &all, xs: &given, length: self.length, reverse: !self.reverse, mirror: Some(scope) };
         let inner = r.scan_begin(&spec)?;
         let mut elements = inner.xs.iter();
         let dy: Vec<Option<Tensor>> = ys.iter().map(|y| y.as_ref().and_then(|_| elements.next().cloned())).collect();

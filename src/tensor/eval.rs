@@ -2,7 +2,7 @@
 //! Nothing is noted on the tape here, and operands have been checked by the type rules.
 
 use super::recorder::Operand;
-use super::size::hints;
+use super::size::{hints, small};
 use super::storage::{Buffer, ReadGuard, Storage};
 use super::{Body, Dims, Element, FromElement, Size, Strided, Strides, Tensor, contiguous_strides, is_contiguous};
 use crate::error::{Error, Result};
@@ -15,10 +15,22 @@ use std::sync::Arc;
 macro_rules! with_type {
     ($dtype:expr, $T:ident => $body:expr) => {
         match $dtype {
-            DType::F32 => { type $T = f32; $body }
-            DType::F64 => { type $T = f64; $body }
-            DType::I64 => { type $T = i64; $body }
-            DType::Bool => { type $T = bool; $body }
+            DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            DType::I64 => {
+                type $T = i64;
+                $body
+            }
+            DType::Bool => {
+                type $T = bool;
+                $body
+            }
         }
     };
 }
@@ -79,12 +91,23 @@ fn one<T: Element + FromElement>(locked: &Locked<'_>) -> One<T> {
     }])
 }
 
-fn view<'a, T: Element>(locked: &'a Locked<'_>, one: &'a One<T>, shape: &'a [usize], zeros: &'a [isize]) -> View<'a, T> {
-    let view = match locked {
-        Locked::Tensor { buffer, tensor, strided } => {
+/// The space that an elementwise primitive walks.
+struct Space<'a> {
+    shape: &'a [usize],
+    /// Strides of a number that is repeated.
+    zeros: &'a [isize],
+    /// One run over all elements, where every operand lies in row-major order.
+    dense: Option<[usize; 1]>,
+}
+
+fn view<'a, T: Element>(locked: &'a Locked<'_>, one: &'a One<T>, space: &'a Space<'_>) -> View<'a, T> {
+    let view = match (locked, &space.dense) {
+        (Locked::Tensor { buffer, strided, .. }, Some(n)) => View::new(buffer.slice::<T>(), strided.offset, n, &[1]),
+        (Locked::Tensor { buffer, tensor, strided }, None) => {
             View::new(buffer.slice::<T>(), strided.offset, tensor.shape_hint(), &strided.strides)
         }
-        Locked::Scalar(_) => View::new(&one.0, 0, shape, zeros),
+        (Locked::Scalar(_), Some(n)) => View::new(&one.0, 0, n, &[0]),
+        (Locked::Scalar(_), None) => View::new(&one.0, 0, space.shape, space.zeros),
     };
     view.expect("bug in allotrope: a tensor reaches outside its storage")
 }
@@ -95,11 +118,33 @@ fn reviewed(x: &Tensor, s: &Strided, shape: Dims, strides: Strides, offset: usiz
     Tensor::from_parts(x.dtype(), shape, Body::Strided(body))
 }
 
-/// Computes `op`; `ty` is what the type rules gave for it.
+/// Computes an elementwise primitive or a view, whose type follows from the operands without the rules.
+#[inline]
+pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
+    let shape = match (op, operands) {
+        (Op::Broadcast(shape) | Op::Reshape(shape), _) => hints(shape),
+        (Op::Permute(axes), [Operand::Tensor(x)]) => small(axes, |a| x.shape_hint()[a]),
+        (Op::Slice { axis, len, .. }, [Operand::Tensor(x)]) => {
+            let mut shape = x.0.shape.clone();
+            shape[*axis] = len.hint();
+            shape
+        }
+        (Op::Matmul, [Operand::Tensor(a), Operand::Tensor(b)]) => {
+            let mut shape = a.0.shape.clone();
+            let last = shape.len() - 1;
+            shape[last] = b.shape_hint()[last];
+            return matmul(a, b, &shape);
+        }
+        _ => return elementwise(op, operands),
+    };
+    let Operand::Tensor(x) = operands[0] else { unreachable!("views are of tensors") };
+    moved(op, x, shape)
+}
+
+/// Computes `op`, for which the type rules gave this dtype and these sizes.
 pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes: &[Size]) -> Result<Tensor> {
     let shape = hints(sizes);
     match op {
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => elementwise(op, operands, dtype, &shape),
         Op::Reduce { op: reduce, axes } => {
             let x = Locked::new(operands[0])?;
             let mut out = buffer_for(dtype, numel(&shape));
@@ -107,17 +152,6 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
                 DType::F32 => kernels::reduce(*reduce, full_view::<f32>(&x), axes, out.slice_mut()),
                 DType::F64 => kernels::reduce(*reduce, full_view::<f64>(&x), axes, out.slice_mut()),
                 DType::I64 => kernels::reduce(*reduce, full_view::<i64>(&x), axes, out.slice_mut()),
-                DType::Bool => unreachable!("the type rules refuse bool"),
-            }
-            Ok(fresh(dtype, &shape, out))
-        }
-        Op::Matmul => {
-            let (a, b) = (Locked::new(operands[0])?, Locked::new(operands[1])?);
-            let mut out = buffer_for(dtype, numel(&shape));
-            match dtype {
-                DType::F32 => kernels::matmul(full_view::<f32>(&a), full_view::<f32>(&b), out.slice_mut()),
-                DType::F64 => kernels::matmul(full_view::<f64>(&a), full_view::<f64>(&b), out.slice_mut()),
-                DType::I64 => kernels::matmul(full_view::<i64>(&a), full_view::<i64>(&b), out.slice_mut()),
                 DType::Bool => unreachable!("the type rules refuse bool"),
             }
             Ok(fresh(dtype, &shape, out))
@@ -132,10 +166,9 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
             Ok(fresh(DType::I64, &shape, out))
         }
         Op::Concat { axis } => concat(*axis, operands, dtype, &shape),
-        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } => {
-            let Operand::Tensor(x) = operands[0] else { unreachable!("views are of tensors") };
-            moved(op, x, shape)
-        }
+        _ if op.is_elementwise() => elementwise(op, operands),
+        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Matmul => settled(op, operands),
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => unreachable!("elementwise"),
         Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) => {
             unreachable!("bug in allotrope: {} is made by captures only", op.name())
         }
@@ -148,52 +181,82 @@ fn full_view<'a, T: Element>(x: &'a Locked<'_>) -> View<'a, T> {
         .expect("bug in allotrope: a tensor reaches outside its storage")
 }
 
-fn elementwise(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
-    let zeros: SmallVec<[isize; 8]> = SmallVec::from_elem(0, if shape.len() > 8 { shape.len() } else { 0 });
-    let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };
-    let mut out = buffer_for(dtype, numel(shape));
-    let a = Locked::new(operands[0])?;
+/// Computes an elementwise primitive: operands have one shape, and the dtypes that it asks for.
+fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     let source = |x: &Operand<'_>| match x {
         Operand::Tensor(t) => t.dtype(),
         Operand::Scalar(s) => s.dtype(),
     };
+    let dtype = match op {
+        Op::Compare(_) => DType::Bool,
+        Op::Cast(to) => *to,
+        _ => source(operands.last().expect("elementwise primitives have operands")),
+    };
+    let shape = operands
+        .iter()
+        .find_map(|x| match x {
+            Operand::Tensor(t) => Some(t.shape_hint()),
+            Operand::Scalar(_) => None,
+        })
+        .unwrap_or(&[]);
+    let zeros: SmallVec<[isize; 8]> = SmallVec::from_elem(0, if shape.len() > 8 { shape.len() } else { 0 });
+    let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };
+    let n = numel(shape);
+    let in_order = |x: &Operand<'_>| match x {
+        Operand::Tensor(t) => t.is_contiguous(),
+        Operand::Scalar(_) => true,
+    };
+    let space = Space { shape, zeros, dense: operands.iter().all(in_order).then_some([n]) };
+    let mut out = buffer_for(dtype, n);
+    let a = Locked::new(operands[0])?;
     match op {
-        Op::Unary(UnaryOp::Not) => {
-            kernels::unary(UnaryOp::Not, view::<bool>(&a, &one(&a), shape, zeros), out.slice_mut())
-        }
+        Op::Unary(UnaryOp::Not) => kernels::unary(UnaryOp::Not, view::<bool>(&a, &one(&a), &space), out.slice_mut()),
         Op::Unary(u) => match dtype {
-            DType::F32 => kernels::unary(*u, view::<f32>(&a, &one(&a), shape, zeros), out.slice_mut()),
-            DType::F64 => kernels::unary(*u, view::<f64>(&a, &one(&a), shape, zeros), out.slice_mut()),
-            DType::I64 => kernels::unary(*u, view::<i64>(&a, &one(&a), shape, zeros), out.slice_mut()),
+            DType::F32 => kernels::unary(*u, view::<f32>(&a, &one(&a), &space), out.slice_mut()),
+            DType::F64 => kernels::unary(*u, view::<f64>(&a, &one(&a), &space), out.slice_mut()),
+            DType::I64 => kernels::unary(*u, view::<i64>(&a, &one(&a), &space), out.slice_mut()),
             DType::Bool => unreachable!("the type rules refuse bool"),
         },
         Op::Binary(b) => {
             let c = Locked::new(operands[1])?;
             with_type!(dtype, T => {
-                kernels::binary(*b, view::<T>(&a, &one(&a), shape, zeros), view::<T>(&c, &one(&c), shape, zeros), out.slice_mut())
+                kernels::binary(*b, view::<T>(&a, &one(&a), &space), view::<T>(&c, &one(&c), &space), out.slice_mut())
             })
         }
         Op::Compare(p) => {
             let c = Locked::new(operands[1])?;
             with_type!(source(&operands[0]), T => {
-                kernels::compare(*p, view::<T>(&a, &one(&a), shape, zeros), view::<T>(&c, &one(&c), shape, zeros), out.slice_mut())
+                kernels::compare(*p, view::<T>(&a, &one(&a), &space), view::<T>(&c, &one(&c), &space), out.slice_mut())
             })
         }
         Op::Select => {
             let (b, c) = (Locked::new(operands[1])?, Locked::new(operands[2])?);
             with_type!(dtype, T => {
                 kernels::select(
-                    view::<bool>(&a, &one(&a), shape, zeros),
-                    view::<T>(&b, &one(&b), shape, zeros),
-                    view::<T>(&c, &one(&c), shape, zeros),
+                    view::<bool>(&a, &one(&a), &space),
+                    view::<T>(&b, &one(&b), &space),
+                    view::<T>(&c, &one(&c), &space),
                     out.slice_mut(),
                 )
             })
         }
         Op::Cast(_) => with_type!(source(&operands[0]), S => with_type!(dtype, T => {
-            kernels::cast::<S, T>(view::<S>(&a, &one(&a), shape, zeros), out.slice_mut())
+            kernels::cast::<S, T>(view::<S>(&a, &one(&a), &space), out.slice_mut())
         })),
         _ => unreachable!("not elementwise"),
+    }
+    Ok(fresh(dtype, shape, out))
+}
+
+fn matmul(a: &Tensor, b: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    let dtype = a.dtype();
+    let mut out = buffer_for(dtype, numel(shape));
+    let (a, b) = (Locked::new(Operand::Tensor(a))?, Locked::new(Operand::Tensor(b))?);
+    match dtype {
+        DType::F32 => kernels::matmul(full_view::<f32>(&a), full_view::<f32>(&b), out.slice_mut()),
+        DType::F64 => kernels::matmul(full_view::<f64>(&a), full_view::<f64>(&b), out.slice_mut()),
+        DType::I64 => kernels::matmul(full_view::<i64>(&a), full_view::<i64>(&b), out.slice_mut()),
+        DType::Bool => unreachable!("matrix products refuse bool"),
     }
     Ok(fresh(dtype, shape, out))
 }
@@ -229,12 +292,13 @@ fn moved(op: &Op<Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
             }
         },
         Op::Permute(axes) => {
-            let strides = axes.iter().map(|&a| s.strides[a]).collect();
+            let strides = small(axes, |a| s.strides[a]);
             reviewed(x, s, shape, strides, s.offset)
         }
         Op::Slice { axis, start, .. } => {
             let empty = shape.contains(&0);
-            let offset = if empty { s.offset } else { (s.offset as isize + start.hint() as isize * s.strides[*axis]) as usize };
+            let offset =
+                if empty { s.offset } else { (s.offset as isize + start.hint() as isize * s.strides[*axis]) as usize };
             reviewed(x, s, shape, s.strides.clone(), offset)
         }
         _ => unreachable!("not a view"),
@@ -302,6 +366,33 @@ pub(crate) fn contiguous(x: &Tensor) -> Result<Tensor> {
     Ok(fresh(x.dtype(), x.shape_hint(), out))
 }
 
+/// The element `t` along the first axis, as a view.
+pub(crate) fn element(x: &Tensor, t: usize) -> Result<Tensor> {
+    let s = strided(x)?;
+    let shape = Dims::from_slice(&x.shape_hint()[1..]);
+    let offset = if shape.contains(&0) { s.offset } else { (s.offset as isize + t as isize * s.strides[0]) as usize };
+    Ok(reviewed(x, s, shape, Strides::from_slice(&s.strides[1..]), offset))
+}
+
+/// Tensors of one dtype and shape along a new first axis.
+pub(crate) fn stacked(rows: &[Tensor]) -> Result<Tensor> {
+    let first = &rows[0];
+    let n = numel(first.shape_hint());
+    let mut out = buffer_for(first.dtype(), n * rows.len());
+    with_type!(first.dtype(), T => {
+        let mut rest = out.slice_mut::<T>();
+        for row in rows {
+            let (here, after) = rest.split_at_mut(n);
+            let locked = Locked::new(Operand::Tensor(row))?;
+            kernels::copy(full_view::<T>(&locked), here);
+            rest = after;
+        }
+    });
+    let mut shape = Dims::from_slice(&[rows.len()]);
+    shape.extend_from_slice(first.shape_hint());
+    Ok(fresh(first.dtype(), &shape, out))
+}
+
 fn concat(axis: usize, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
     let mut out = buffer_for(dtype, numel(shape));
     let strides = contiguous_strides(shape);
@@ -327,7 +418,9 @@ pub(crate) fn check_apart(shape: &[usize], strides: &[isize]) -> Result<()> {
     match shape.iter().zip(strides).any(|(&n, &s)| n > 1 && s == 0) && !shape.contains(&0) {
         true => Err(Error::operands(
             "assign",
-            format!("a tensor expanded to {shape:?} can't be changed in place: its elements share memory; use contiguous() first"),
+            format!(
+                "a tensor expanded to {shape:?} can't be changed in place: its elements share memory; use contiguous() first"
+            ),
         )),
         false => Ok(()),
     }
@@ -379,16 +472,25 @@ pub(crate) fn elements<T: Element>(x: &Tensor) -> Result<Vec<T>> {
     Ok(out)
 }
 
-/// Used by tests of this module's arithmetic on strides.
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Strides of the axes that have more than one element.
+    fn moved(from: &[usize], strides: &[isize], to: &[usize]) -> Option<Vec<isize>> {
+        let strides = reshaped_strides(from, strides, to)?;
+        Some(to.iter().zip(strides).filter(|(n, _)| **n > 1).map(|(_, s)| s).collect())
+    }
+
     #[test]
     fn reshape_of_a_transposed_view_keeps_what_it_can() {
         // [2, 3] transposed to [3, 2] has strides [1, 3]: splitting an axis works, merging does not.
-        assert_eq!(reshaped_strides(&[3, 2], &[1, 3], &[3, 1, 2]).as_deref(), Some(&[1, 3, 3][..]).map(|s| s).as_deref());
-        assert_eq!(reshaped_strides(&[3, 2], &[1, 3], &[6]), None);
-        assert_eq!(reshaped_strides(&[4, 2], &[1, 4], &[2, 2, 2]).as_deref(), Some(&[2, 1, 4][..]));
+        assert_eq!(moved(&[3, 2], &[1, 3], &[3, 1, 2]), Some(vec![1, 3]));
+        assert_eq!(moved(&[3, 2], &[1, 3], &[1, 3, 2, 1]), Some(vec![1, 3]));
+        assert_eq!(moved(&[3, 2], &[1, 3], &[6]), None);
+        assert_eq!(moved(&[3, 2], &[1, 3], &[2, 3]), None);
+        assert_eq!(moved(&[4, 2], &[1, 4], &[2, 2, 2]), Some(vec![2, 1, 4]));
+        // A repeated axis can't be merged with another one.
+        assert_eq!(moved(&[2, 3], &[0, 1], &[6]), None);
     }
 }

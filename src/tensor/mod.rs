@@ -414,7 +414,10 @@ impl Tensor {
     fn item_at<T: Element + FromElement>(&self, at: &'static Location<'static>) -> Result<T> {
         let n: usize = self.shape_hint().iter().product();
         if n != 1 {
-            return Err(Error::operands("item", format!("a tensor of shape {:?} has {n} elements, not one", self.shape_hint())));
+            return Err(Error::operands(
+                "item",
+                format!("a tensor of shape {:?} has {n} elements, not one", self.shape_hint()),
+            ));
         }
         Ok(self.read_elements("item()", at)?[0])
     }
@@ -432,7 +435,7 @@ impl Tensor {
 
 /// Strides of a tensor of this shape that lies in row-major order without gaps.
 pub(crate) fn contiguous_strides(shape: &[usize]) -> Strides {
-    let mut strides: Strides = SmallVec::from_elem(1, shape.len());
+    let mut strides: Strides = size::small(shape, |_| 1);
     for i in (0..shape.len().saturating_sub(1)).rev() {
         strides[i] = strides[i + 1] * shape[i + 1].max(1) as isize;
     }

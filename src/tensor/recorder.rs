@@ -166,5 +166,5 @@ pub(crate) fn numel(sizes: &[Size]) -> Size {
 
 /// Sizes from numbers.
 pub(crate) fn sizes_of(shape: &[usize]) -> Sizes {
-    shape.iter().map(|&n| Size::from(n)).collect()
+    super::size::small(shape, Size::from)
 }

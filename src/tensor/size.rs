@@ -8,7 +8,7 @@ use std::fmt;
 
 /// The size of one axis in elements. Outside a trace it is a plain number; inside one it also says which symbolic
 /// expression the number stands for, and arithmetic on it is recorded.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Default)]
 pub struct Size {
     value: usize,
     /// Expression in the table of the running capture; 0 is "just the number".
@@ -97,5 +97,18 @@ impl Extent for Size {
 
 /// The numbers of `sizes`, for messages and for eager work.
 pub(crate) fn hints(sizes: &[Size]) -> SmallVec<[usize; 4]> {
-    sizes.iter().map(|s| s.hint()).collect()
+    small(sizes, |s| s.hint())
+}
+
+/// A short list made of another one. Collecting would ask about room for each element, which small tensors feel.
+#[inline]
+pub(crate) fn small<A: Copy, B: Copy + Default>(from: &[A], f: impl Fn(A) -> B) -> SmallVec<[B; 4]> {
+    if from.len() > 4 {
+        return from.iter().map(|a| f(*a)).collect();
+    }
+    let mut out = [B::default(); 4];
+    for (o, a) in out.iter_mut().zip(from) {
+        *o = f(*a);
+    }
+    SmallVec::from_buf_and_len(out, from.len())
 }

@@ -231,7 +231,8 @@ impl Capture {
                 (_, false, _) => {}
             }
         }
-        let graph = inner.builders.swap_remove(0).graph.expect("the whole program is open until the end").inputs_first();
+        let graph =
+            inner.builders.swap_remove(0).graph.expect("the whole program is open until the end").inputs_first();
         let captured = Captured {
             graph,
             sources: inner.sources,
@@ -357,7 +358,8 @@ impl Inner {
     fn state(&mut self, t: &Tensor) -> Result<usize> {
         let key = Self::key(t);
         if let Some(&slot) = self.by_key.get(&key) {
-            let changed_elsewhere = |s: &State| s.changes > 0 && Self::key(&s.tensor).0 == key.0 && Self::key(&s.tensor) != key;
+            let changed_elsewhere =
+                |s: &State| s.changes > 0 && Self::key(&s.tensor).0 == key.0 && Self::key(&s.tensor) != key;
             if self.states.iter().any(changed_elsewhere) {
                 return Err(overlap(t));
             }
@@ -464,7 +466,14 @@ impl Inner {
     }
 
     /// The element for this step of `outer`, which is collected over the loop `from`.
-    fn import_element(&mut self, from: usize, parent: usize, outer: Value, into: usize, leaked: impl Fn() -> Error) -> Result<Value> {
+    fn import_element(
+        &mut self,
+        from: usize,
+        parent: usize,
+        outer: Value,
+        into: usize,
+        leaked: impl Fn() -> Error,
+    ) -> Result<Value> {
         let mut walker = into;
         while self.builders[walker].mirror != Some(from) {
             walker = self.builders[walker].parent.ok_or_else(&leaked)?;
@@ -639,7 +648,9 @@ impl Recorder for Capture {
                     )));
                 }
                 if inner.builder_of(t)? != at {
-                    return Err(Error::Trace("a value from outside a loop can't be changed in place inside it; carry it".into()));
+                    return Err(Error::Trace(
+                        "a value from outside a loop can't be changed in place inside it; carry it".into(),
+                    ));
                 }
                 if t.is_view || Arc::strong_count(&t.version) > 1 {
                     return Err(Error::Trace(format!(
@@ -653,7 +664,9 @@ impl Recorder for Capture {
             Body::Strided(strided) => {
                 eval::check_apart(target.shape_hint(), &strided.strides)?;
                 if at != 0 {
-                    return Err(Error::Trace("a tensor from outside a loop can't be changed in place inside it; carry it".into()));
+                    return Err(Error::Trace(
+                        "a tensor from outside a loop can't be changed in place inside it; carry it".into(),
+                    ));
                 }
                 let slot = inner.state(target)?;
                 let state = &mut inner.states[slot];

@@ -4,6 +4,7 @@
 use super::emit::{Emitter, vector_type};
 use super::program::ExprKind;
 use allotrope_ir::{BinaryOp, CompareOp, DType, UnaryOp};
+use cranelift::codegen::ir::Endianness;
 use cranelift::prelude::types::{F32, F64, I8, I32, I64};
 use cranelift::prelude::*;
 
@@ -32,6 +33,11 @@ impl Lanes {
     }
 }
 
+/// The order of lanes when their number changes.
+fn little() -> MemFlagsData {
+    MemFlagsData::new().with_endianness(Endianness::Little)
+}
+
 /// Whether [`Emitter::apply`] knows the operation on vectors.
 pub fn has_vectors(kind: &ExprKind, from: DType, to: DType) -> bool {
     match kind {
@@ -52,6 +58,25 @@ impl Emitter<'_> {
         let v = self.b.ins().uextend(lane, v);
         let v = self.b.ins().ineg(v);
         self.b.ins().splat(lanes.mask(), v)
+    }
+
+    /// Four bools, as bytes, as a mask of four lanes.
+    pub fn bytes_to_mask(&mut self, bytes: Value) -> Value {
+        let mask = Lanes::Four.mask();
+        let x = self.b.ins().scalar_to_vector(mask, bytes);
+        let x = self.b.ins().bitcast(I8.by(16).expect("a vector type"), little(), x);
+        let x = self.b.ins().uwiden_low(x);
+        let x = self.b.ins().uwiden_low(x);
+        self.b.ins().ineg(x)
+    }
+
+    /// A mask of four lanes as four bools.
+    pub fn mask_to_bytes(&mut self, mask: Value) -> Value {
+        let x = self.b.ins().ineg(mask);
+        let x = self.b.ins().snarrow(x, x);
+        let x = self.b.ins().snarrow(x, x);
+        let x = self.b.ins().bitcast(Lanes::Four.mask(), little(), x);
+        self.b.ins().extractlane(x, 0)
     }
 
     /// One operation; its operands are of dtype `from` (a select's second and third of `to`), its result of `to`.

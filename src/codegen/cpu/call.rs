@@ -2,6 +2,7 @@
 //! the graph. It computes nothing itself.
 
 use super::Compiled;
+use super::size::Size;
 use allotrope_ir::{Graph, Type};
 use smallvec::SmallVec;
 
@@ -17,40 +18,19 @@ pub enum Slot<'a> {
 
 /// What a call must be given: computed once for a graph.
 pub(super) struct Signature {
-    inputs: Vec<Memory>,
-    /// The outputs and, for those that update one, the input.
-    outputs: Vec<(Memory, Option<usize>)>,
+    inputs: Vec<(Type, Size)>,
+    /// Types of the outputs and, for those that update one, the input.
+    outputs: Vec<(Type, Size, Option<usize>)>,
     symbols: usize,
-}
-
-/// The memory of a value.
-struct Memory {
-    ty: Type,
-    /// Its length in bytes, where no symbol changes it.
-    fixed: Option<usize>,
-}
-
-impl Memory {
-    fn of(ty: &Type) -> Memory {
-        let fixed = ty.numel().as_fixed().map(|n| n * ty.dtype.size());
-        Memory { ty: ty.clone(), fixed }
-    }
-
-    fn check(&self, at: *const u8, len: usize, binding: &[usize]) {
-        let bytes = || self.ty.shape.iter().map(|d| d.eval(binding)).product::<usize>() * self.ty.dtype.size();
-        assert!(
-            len == self.fixed.unwrap_or_else(bytes) && at.align_offset(self.ty.dtype.size()) == 0,
-            "bug in this library: {len} bytes given for {} under {binding:?}",
-            self.ty
-        );
-    }
 }
 
 impl Signature {
     pub(super) fn of(graph: &Graph) -> Signature {
         Signature {
-            inputs: graph.input_values().map(|v| Memory::of(graph.ty(v))).collect(),
-            outputs: graph.outputs().iter().map(|o| (Memory::of(graph.ty(o.value)), o.update)).collect(),
+            inputs: graph.input_values().map(|v| (graph.ty(v).clone(), Size::bytes(graph.ty(v)))).collect(),
+            outputs: (graph.outputs().iter())
+                .map(|o| (graph.ty(o.value).clone(), Size::bytes(graph.ty(o.value)), o.update))
+                .collect(),
             symbols: graph.symbols().last().map_or(0, |s| s.0 as usize + 1),
         }
     }
@@ -72,25 +52,31 @@ impl Compiled {
         let mut inputs: SmallVec<[*const u8; 64]> = SmallVec::new();
         let mut outputs: SmallVec<[*mut u8; 64]> = SmallVec::new();
         let (given, results) = slots.split_at_mut(s.inputs.len());
+        let fits = |at: *const u8, len: usize, ty: &Type, size: &Size| {
+            assert!(
+                len == size.eval(binding) && at.align_offset(ty.dtype.size()) == 0,
+                "bug in this library: {len} bytes given for {ty} under {binding:?}"
+            );
+        };
         let mut writable: SmallVec<[*mut u8; 64]> = SmallVec::new();
-        for (slot, memory) in given.iter_mut().zip(&s.inputs) {
+        for (slot, (ty, size)) in given.iter_mut().zip(&s.inputs) {
             let (read, write, len) = match slot {
                 Slot::In(b) => (b.as_ptr(), std::ptr::null_mut(), b.len()),
                 Slot::InOut(b) => (b.as_ptr(), b.as_mut_ptr(), b.len()),
                 Slot::Out(_) => panic!("bug in this library: an output given as an input"),
             };
-            memory.check(read, len, binding);
+            fits(read, len, ty, size);
             // Both come from the same borrow, so that what the code writes it may read.
             inputs.push(if write.is_null() { read } else { write });
             writable.push(write);
         }
         let mut results = results.iter_mut();
-        for (memory, update) in &s.outputs {
+        for (ty, size, update) in &s.outputs {
             let at = match update {
                 Some(i) => writable[*i],
                 None => match results.next() {
                     Some(Slot::Out(b)) => {
-                        memory.check(b.as_ptr(), b.len(), binding);
+                        fits(b.as_ptr(), b.len(), ty, size);
                         b.as_mut_ptr()
                     }
                     _ => panic!("bug in this library: an output without memory"),
@@ -100,7 +86,8 @@ impl Compiled {
             outputs.push(at);
         }
         // SAFETY: every pointer comes from a live slice of the checked length and alignment; updated inputs have their
-        // own pointer and other outputs are distinct exclusive borrows, so they overlap nothing; the scratch was checked.
+        // own pointer and other outputs are distinct exclusive borrows, so they overlap nothing; the scratch was
+        // checked.
         unsafe { self.run(binding, &inputs, &outputs, scratch.as_mut_ptr()) }
     }
 }

@@ -146,7 +146,8 @@ impl Draft {
         }
         let ty = g.ty(v);
         let expr = if let Some(view) = self.view_of(g, known, v) {
-            let mut leaf = View { shape: self.shape.clone(), strides: smallvec![Dim::Fixed(0); self.shape.len()], ..view.clone() };
+            let mut leaf =
+                View { shape: self.shape.clone(), strides: smallvec![Dim::Fixed(0); self.shape.len()], ..view.clone() };
             for ((axis, start), stride) in map.iter().zip(&view.strides) {
                 leaf.offset = &leaf.offset + &(start * stride);
                 if let Some(axis) = *axis {
@@ -203,7 +204,7 @@ impl Draft {
         Some(expr)
     }
 
-    /// The axes and dtype of result `i`, were it 0-dim or of one element: it may then stay in a register.
+    /// Whether result `i` has one element under every binding: it may then stay in a register.
     pub fn is_single(&self, i: usize) -> bool {
         let e = &self.exprs[self.results[i].0 as usize];
         let until = if e.reduced { self.kept } else { self.shape.len() };
@@ -218,9 +219,7 @@ impl Draft {
 
     /// Floating-point or integer operations, and bytes read and written, per call.
     pub fn cost(&self, dests: &[Dest]) -> (Dim, Dim) {
-        let numel = |shape: &[Dim], depth: usize| {
-            shape[..depth].iter().fold(Dim::Fixed(1), |n, d| &n * d)
-        };
+        let numel = |shape: &[Dim], depth: usize| shape[..depth].iter().fold(Dim::Fixed(1), |n, d| &n * d);
         let (mut flops, mut bytes) = (Dim::Fixed(0), Dim::Fixed(0));
         for e in &self.exprs {
             let depth = if let ExprKind::Reduce(..) = e.kind { self.shape.len() } else { e.depth };
@@ -245,11 +244,7 @@ impl Draft {
     }
 
     /// The kernel, with its results going to `dests`; `temp` makes a buffer for a number of elements.
-    pub fn finish(
-        self,
-        dests: Vec<Dest>,
-        temp: &mut dyn FnMut(DType, usize) -> BufId,
-    ) -> Kernel {
+    pub fn finish(self, dests: Vec<Dest>, temp: &mut dyn FnMut(DType, usize) -> BufId) -> Kernel {
         let Draft { shape: mut axes, kept, mut exprs, results, .. } = self;
         let rank = axes.len();
         let mut stores = Vec::new();

@@ -53,6 +53,15 @@ pub fn is_zero(d: &Dim) -> bool {
     *d == ZERO
 }
 
+pub fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The largest number that divides the dimension under every binding; 0 for the dimension 0.
+pub fn divisor(d: &Dim) -> i64 {
+    d.terms().iter().fold(0, |g, (_, factor)| gcd(g, factor.abs()))
+}
+
 impl View {
     pub fn contiguous(base: Base, ty: &Type) -> View {
         View { base, dtype: ty.dtype, offset: ZERO, shape: ty.shape.clone(), strides: row_major(&ty.shape) }
@@ -170,10 +179,7 @@ pub fn collapse(shape: &mut Shape, strides: &mut [&mut Shape], split: usize) -> 
             shape.remove(i);
             strides.iter_mut().for_each(|s| _ = s.remove(i));
             kept -= usize::from(i < kept);
-        } else if i + 1 < shape.len()
-            && i + 1 != kept
-            && strides.iter().all(|s| s[i] == &s[i + 1] * &shape[i + 1])
-        {
+        } else if i + 1 < shape.len() && i + 1 != kept && strides.iter().all(|s| s[i] == &s[i + 1] * &shape[i + 1]) {
             let n = shape.remove(i + 1);
             shape[i] = &shape[i] * &n;
             for s in strides.iter_mut() {

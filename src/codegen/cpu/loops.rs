@@ -4,7 +4,7 @@
 use super::arith::Lanes;
 use super::calls;
 use super::emit::{Emitter, mem, vector_type};
-use super::layout::{Base, BufId, View, is_one, is_zero};
+use super::layout::{Base, BufId, View, divisor, gcd, is_one, is_zero};
 use super::program::{Block, Call, ExprId, ExprKind, Kernel, Stage};
 use allotrope_ir::{DType, Dim};
 use cranelift::prelude::*;
@@ -23,7 +23,8 @@ struct Run<'a> {
 #[derive(Copy, Clone)]
 enum Len {
     Fixed(i64),
-    Value(Value),
+    /// A multiple of the second, which is not 0.
+    Value(Value, i64),
 }
 
 /// Where in a pass: element `index + ahead`.
@@ -190,7 +191,7 @@ impl Emitter<'_> {
         if k.block == 0 {
             let len = match n {
                 Dim::Fixed(n) => Len::Fixed(*n),
-                n => Len::Value(self.dim(n)),
+                n => Len::Value(self.dim(n), divisor(n)),
             };
             self.pass(run, len);
             return;
@@ -204,7 +205,7 @@ impl Emitter<'_> {
                     let end = e.dim(n);
                     let left = e.b.ins().isub(end, i);
                     let most = e.int(block);
-                    Len::Value(e.b.ins().smin(left, most))
+                    Len::Value(e.b.ins().smin(left, most), gcd(divisor(n), block))
                 }
             };
             e.walk(run, axis, i);
@@ -220,7 +221,7 @@ impl Emitter<'_> {
             self.stage(run, s, stage, len);
             let n = match len {
                 Len::Fixed(n) => self.int(n),
-                Len::Value(v) => v,
+                Len::Value(v, _) => v,
             };
             for call in &stage.calls {
                 match call {
@@ -263,7 +264,8 @@ impl Emitter<'_> {
         if stage.temps.is_empty() && stage.stores.is_empty() {
             return;
         }
-        let mut body = Body { run, s, stage, inputs: Vec::new(), temps: Vec::new(), splats: Vec::new(), lanes: Lanes::One };
+        let mut body =
+            Body { run, s, stage, inputs: Vec::new(), temps: Vec::new(), splats: Vec::new(), lanes: Lanes::One };
         let (lanes, size) = body.analyse();
         body.temps = stage.temps.iter().map(|t| self.buffer(t.1)).collect();
         body.inputs = (0..run.k.exprs.len() as u32)
@@ -282,7 +284,7 @@ impl Emitter<'_> {
                 let n = self.int(n);
                 self.count(n, 1, true, &mut |e, i| e.element(&body, At { index: Some(i), ahead: 0 }));
             }
-            Len::Value(n) => self.count(n, 1, false, &mut |e, i| e.element(&body, At { index: Some(i), ahead: 0 })),
+            Len::Value(n, _) => self.count(n, 1, false, &mut |e, i| e.element(&body, At { index: Some(i), ahead: 0 })),
         }
     }
 
@@ -321,20 +323,27 @@ impl Emitter<'_> {
                 body.lanes = Lanes::One;
                 (vectors * width..n).for_each(|ahead| self.element(body, At { index: None, ahead }));
             }
-            Len::Value(n) => {
-                let zero = self.int(0);
-                let mut from = zero;
+            Len::Value(n, multiple) => {
+                // Whatever the binding, some remainders never are.
+                let multiple_of = |step: i64| multiple % step == 0;
+                let mut from = self.int(0);
                 if unroll > 1 {
-                    let end = self.b.ins().band_imm_s(n, -(unroll * width));
-                    self.span(from, end, unroll * width, &mut |e, i| {
+                    let step = unroll * width;
+                    let end = if multiple_of(step) { n } else { self.b.ins().band_imm_s(n, -step) };
+                    self.span(from, end, step, &mut |e, i| {
                         (0..unroll).for_each(|u| e.element(body, at(i, u * width)));
                     });
+                    if multiple_of(step) {
+                        return;
+                    }
                     from = end;
                 }
-                let end = self.b.ins().band_imm_s(n, -width);
+                let end = if multiple_of(width) { n } else { self.b.ins().band_imm_s(n, -width) };
                 self.span(from, end, width, &mut |e, i| e.element(body, at(i, 0)));
-                body.lanes = Lanes::One;
-                self.span(end, n, 1, &mut |e, i| e.element(body, at(i, 0)));
+                if !multiple_of(width) {
+                    body.lanes = Lanes::One;
+                    self.span(end, n, 1, &mut |e, i| e.element(body, at(i, 0)));
+                }
             }
         }
     }
@@ -364,13 +373,13 @@ impl Emitter<'_> {
         for (i, (e, _)) in body.stage.temps.iter().enumerate() {
             let dtype = k.expr(*e).dtype;
             let (value, stride) = (values[e.0 as usize].expect("a root"), Dim::Fixed(1));
-            self.put(body.temps[i], &stride, dtype, at, value);
+            self.put(body.temps[i], &stride, dtype, at, body.lanes, value);
         }
         for &s in &body.stage.stores {
             let store = &k.stores[s];
             let value = values[store.expr.0 as usize].expect("a root");
             let stride = &store.view.strides[k.axes.len() - 1];
-            self.put(body.run.stores[s], stride, store.view.dtype, at, value);
+            self.put(body.run.stores[s], stride, store.view.dtype, at, body.lanes, value);
         }
     }
 
@@ -392,7 +401,11 @@ impl Emitter<'_> {
             Source::Leaf(view) => {
                 let base = body.inputs[e.0 as usize].expect("an address");
                 let stride = &view.strides[k.axes.len() - 1];
-                if view.base == Base::Index { self.place(base, stride, 1, at).0 } else { self.get(base, stride, expr.dtype, at, body.lanes) }
+                if view.base == Base::Index {
+                    self.place(base, stride, 1, at).0
+                } else {
+                    self.get(base, stride, expr.dtype, at, body.lanes)
+                }
             }
             Source::Compute => {
                 let args: Vec<Value> = expr.args().iter().map(|a| self.value(body, *a, at, values)).collect();
@@ -427,11 +440,18 @@ impl Emitter<'_> {
 
     fn get(&mut self, base: Value, stride: &Dim, dtype: DType, at: At, lanes: Lanes) -> Value {
         let (address, offset) = self.place(base, stride, dtype.size() as i64, at);
-        let ty = if lanes == Lanes::One { calls::machine_type(dtype) } else { vector_type(dtype) };
-        self.b.ins().load(ty, mem(), address, offset)
+        match (lanes, dtype) {
+            (Lanes::One, _) => self.b.ins().load(calls::machine_type(dtype), mem(), address, offset),
+            (_, DType::Bool) => {
+                let bytes = self.b.ins().load(types::I32, mem(), address, offset);
+                self.bytes_to_mask(bytes)
+            }
+            _ => self.b.ins().load(vector_type(dtype), mem(), address, offset),
+        }
     }
 
-    fn put(&mut self, base: Value, stride: &Dim, dtype: DType, at: At, value: Value) {
+    fn put(&mut self, base: Value, stride: &Dim, dtype: DType, at: At, lanes: Lanes, value: Value) {
+        let value = if lanes != Lanes::One && dtype == DType::Bool { self.mask_to_bytes(value) } else { value };
         let (address, offset) = self.place(base, stride, dtype.size() as i64, at);
         self.b.ins().store(mem(), value, address, offset);
     }
@@ -499,35 +519,36 @@ impl Body<'_, '_> {
         let inner = k.axes.len() - 1;
         let one_element = k.axes[inner].as_fixed() == Some(1);
         let (mut four, mut eight, mut fits, mut size) = (false, false, !one_element, 0);
-        let unit = |s: &Dim| is_one(s);
+        // Bools in memory are bytes: four of them make a mask of four lanes, other masks stay in registers.
+        let mut bytes = false;
         self.walk(&mut |e| {
             let expr = k.expr(e);
+            let in_memory = matches!(self.source(e), Source::Block(_) | Source::Leaf(_));
             match expr.dtype {
                 DType::F32 => four = true,
                 DType::F64 | DType::I64 => eight = true,
-                DType::Bool => {}
+                DType::Bool => bytes |= in_memory,
             }
             size += 1;
             match self.source(e) {
                 Source::Value(_) => size -= 1,
-                Source::Block(_) => fits &= expr.dtype != DType::Bool,
-                Source::Leaf(v) => {
-                    fits &= expr.dtype != DType::Bool && v.base != Base::Index && unit(&v.strides[inner]);
-                }
+                Source::Block(_) => {}
+                Source::Leaf(v) => fits &= v.base != Base::Index && is_one(&v.strides[inner]),
                 Source::Compute => {
                     let from = k.expr(expr.args()[0]).dtype;
                     fits &= super::arith::has_vectors(&expr.kind, from, expr.dtype);
                 }
             }
         });
-        fits &= self.stage.temps.iter().all(|t| k.expr(t.0).dtype != DType::Bool);
+        bytes |= self.stage.temps.iter().any(|t| k.expr(t.0).dtype == DType::Bool);
         for &s in &self.stage.stores {
             let v = &k.stores[s].view;
-            fits &= v.dtype != DType::Bool && unit(&v.strides[inner]);
+            bytes |= v.dtype == DType::Bool;
+            fits &= is_one(&v.strides[inner]);
         }
-        let lanes = match (fits, four, eight) {
-            (true, true, false) => Lanes::Four,
-            (true, false, true) => Lanes::Two,
+        let lanes = match (fits, four, eight, bytes) {
+            (true, true, false, _) | (true, false, false, true) => Lanes::Four,
+            (true, false, true, false) => Lanes::Two,
             _ => Lanes::One,
         };
         (lanes, size.max(1))

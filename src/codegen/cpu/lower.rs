@@ -28,8 +28,15 @@ pub struct Lower {
     pub(super) scan: Option<ScanId>,
     /// Buffers that a loop around us writes in place.
     pub(super) mutable: FxHashSet<BufId>,
-    /// Steps to run before a loop, and what they have packed.
-    pub(super) preambles: Vec<(ScanId, Vec<Step>, Vec<(View, View)>)>,
+    /// What comes before each of the loops around.
+    pub(super) preambles: Vec<Preamble>,
+}
+
+/// Steps to run before a loop, and the matrices that they pack: from and to.
+#[derive(Default)]
+pub(super) struct Preamble {
+    pub steps: Vec<Step>,
+    pub packed: Vec<(View, View)>,
 }
 
 /// The program of a whole graph.
@@ -197,7 +204,8 @@ impl Lower {
         let dest = dests.get(&v).cloned();
         let result = match &node.op {
             Op::Input => return Ok(()),
-            op @ (Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Broadcast(_) | Op::Permute(_) | Op::Slice { .. }) => {
+            op
+            @ (Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Broadcast(_) | Op::Permute(_) | Op::Slice { .. }) => {
                 let x = operands.first().map(|o| &env[o]);
                 view_op(op, x).ok_or_else(|| CompileError::bug(g, id, "no view"))?
             }
@@ -312,12 +320,7 @@ impl Lower {
     }
 
     /// A fusion as one kernel, or node by node where one will not do.
-    fn fusion(
-        &mut self,
-        body: &Graph,
-        inputs: &[View],
-        wanted: &[Option<View>],
-    ) -> Result<Vec<View>, CompileError> {
+    fn fusion(&mut self, body: &Graph, inputs: &[View], wanted: &[Option<View>]) -> Result<Vec<View>, CompileError> {
         let map: FxHashMap<Value, &View> = body.input_values().zip(inputs).collect();
         let known = |v: Value| map.get(&v).map(|v| (*v).clone());
         let results: Vec<Value> = body.outputs().iter().map(|o| o.value).collect();
@@ -325,9 +328,8 @@ impl Lower {
             let types: Vec<Type> = results.iter().map(|v| body.ty(*v).clone()).collect();
             return Ok(self.kernel(draft, &types, wanted));
         }
-        let clash = |l: &Lower, d: &View| {
-            inputs.iter().any(|x| x.buf().is_some_and(|b| l.may_alias(b, d.buf().unwrap_or(b))))
-        };
+        let clash =
+            |l: &Lower, d: &View| inputs.iter().any(|x| x.buf().is_some_and(|b| l.may_alias(b, d.buf().unwrap_or(b))));
         let wants: Vec<Option<Want>> = (wanted.iter())
             .map(|w| w.as_ref().filter(|d| !clash(self, d)).map(|d| Want { view: d.clone(), over: None }))
             .collect();
@@ -451,7 +453,7 @@ impl Lower {
         self.infos.push(KernelInfo {
             name,
             ops: ops.to_string(),
-            space: space.iter().cloned().collect(),
+            space: space.to_vec(),
             flops: flops.clone(),
             bytes: bytes.clone(),
             in_loop: self.scan.is_some(),

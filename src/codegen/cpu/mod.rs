@@ -2,9 +2,9 @@
 //! the kernels for everything whose rounding is a choice.
 //!
 //! In flow order: [`lower`] walks the graph ([`order`], [`fuse`], [`scan`]) and makes a [`program`] of steps on buffers
-//! ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`emit`] ([`loops`], [`arith`],
-//! [`steps`]) writes Cranelift IR; [`jit`] makes it executable; [`call`] runs it on checked slices. [`pack`] is the one
-//! piece of library code here. It never knows of tensors, modules or derivatives.
+//! ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`emit`] ([`loops`],
+//! [`arith`], [`steps`]) writes Cranelift IR; [`jit`] makes it executable; [`call`] runs it on checked slices. [`pack`]
+//! is the one piece of library code here. It never knows of tensors, modules or derivatives.
 
 mod arith;
 mod call;
@@ -20,6 +20,7 @@ mod pack;
 mod plan;
 mod program;
 mod scan;
+mod size;
 mod stage;
 mod steps;
 
@@ -72,7 +73,15 @@ impl std::fmt::Display for KernelInfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let space: Vec<String> = self.space.iter().map(Dim::to_string).collect();
         let place = if self.in_loop { " in a loop" } else { "" };
-        write!(f, "{} [{}]{place}: {} ({} flop, {} bytes)", self.name, space.join(", "), self.ops, self.flops, self.bytes)
+        write!(
+            f,
+            "{} [{}]{place}: {} ({} flop, {} bytes)",
+            self.name,
+            space.join(", "),
+            self.ops,
+            self.flops,
+            self.bytes
+        )
     }
 }
 
@@ -81,8 +90,6 @@ pub struct Compiled {
     code: jit::Code,
     plan: plan::Plan,
     signature: call::Signature,
-    /// The scratch bytes, where no symbol changes them.
-    fixed_scratch: Option<usize>,
     kernels: Vec<KernelInfo>,
     phases: Vec<(&'static str, Duration)>,
 }
@@ -103,14 +110,12 @@ impl Compiled {
         let code = jit::compile(options.keep_clif, &mut phases, |module, func, context| {
             emit::emit(&program, &plan, module, func, context)
         })?;
-        let fixed = plan.slots.iter().all(|s| s.size.as_fixed().is_some());
-        let fixed_scratch = fixed.then(|| plan.bytes(&[]));
-        Ok(Compiled { code, plan, signature: call::Signature::of(graph), fixed_scratch, kernels, phases })
+        Ok(Compiled { code, plan, signature: call::Signature::of(graph), kernels, phases })
     }
 
     /// Bytes of scratch memory that a run with these symbol values needs.
     pub fn scratch_bytes(&self, binding: &[usize]) -> usize {
-        self.fixed_scratch.unwrap_or_else(|| self.plan.bytes(binding))
+        self.plan.bytes(binding)
     }
 
     /// Runs the function. Symbol `i` is `binding[i]`.

@@ -3,6 +3,7 @@
 
 use super::layout::BufId;
 use super::program::{Carry, Next, Place, Program, ScanId, Step, buffers_of};
+use super::size::Size;
 use allotrope_ir::Dim;
 
 /// Every place begins at a multiple of this many bytes.
@@ -14,6 +15,9 @@ pub struct Plan {
     /// For each buffer, its slot.
     pub slot: Vec<Option<usize>>,
     pub slots: Vec<Slot>,
+    /// Bytes of all slots of fixed size.
+    fixed: usize,
+    symbolic: Vec<Size>,
 }
 
 #[derive(Debug)]
@@ -27,7 +31,8 @@ pub struct Slot {
 impl Plan {
     /// Bytes of scratch under a binding: the slots of fixed size first, then the others, in order.
     pub fn bytes(&self, binding: &[usize]) -> usize {
-        self.slots.iter().map(|s| s.size.eval(binding).next_multiple_of(ALIGN as usize)).sum()
+        let rounded = |s: &Size| s.eval(binding).next_multiple_of(ALIGN as usize);
+        self.fixed + self.symbolic.iter().map(rounded).sum::<usize>()
     }
 }
 
@@ -99,7 +104,7 @@ pub fn plan(program: &Program) -> Plan {
     lives.walk(&program.steps);
     let mut order: Vec<usize> = (0..program.buffers.len()).filter(|&b| lives.range[b].0 != u32::MAX).collect();
     order.sort_by_key(|&b| lives.range[b].0);
-    let mut out = Plan { slot: vec![None; program.buffers.len()], slots: Vec::new() };
+    let mut out = Plan { slot: vec![None; program.buffers.len()], ..Plan::default() };
     for b in order {
         let (first, last) = lives.range[b];
         let buffer = &program.buffers[b];
@@ -126,6 +131,12 @@ pub fn plan(program: &Program) -> Plan {
         }
         s.busy = last;
         out.slot[b] = Some(slot);
+    }
+    for s in &out.slots {
+        match s.size.as_fixed() {
+            Some(n) => out.fixed += n.next_multiple_of(ALIGN as usize),
+            None => out.symbolic.push(Size::of(&s.size)),
+        }
     }
     out
 }

@@ -177,9 +177,16 @@ pub struct Stage {
 
 #[derive(Debug)]
 pub enum Call {
-    Map { expr: ExprId, args: SmallVec<[Block; 2]>, out: Block },
+    Map {
+        expr: ExprId,
+        args: SmallVec<[Block; 2]>,
+        out: Block,
+    },
     /// Feeds the block to the reduction.
-    Update { reduce: ExprId, arg: Block },
+    Update {
+        reduce: ExprId,
+        arg: Block,
+    },
 }
 
 /// A nest of loops that computes expressions over `axes`.
@@ -213,8 +220,8 @@ impl Kernel {
         self.axes.len() == self.kept + 1 && self.block == 0
     }
 
-    /// Whether its innermost two axes only copy a matrix whose columns are dense to one whose rows are: a transposition,
-    /// from and to.
+    /// Where from and where to, when its innermost two axes only transpose: copy a matrix whose columns are dense to
+    /// one whose rows are.
     pub fn transposes(&self) -> Option<(&View, &View)> {
         let ([Expr { kind: ExprKind::Leaf(from), .. }], [store]) = (&self.exprs[..], &self.stores[..]) else {
             return None;

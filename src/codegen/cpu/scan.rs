@@ -1,11 +1,11 @@
 //! Lowering of loops: where the carries live from round to round, and what is prepared before the first. The body is
 //! lowered like any graph; this file decides only about the memory that outlives a round.
 
+use super::CompileError;
 use super::layout::{Base, BufId, View, is_zero};
-use super::lower::{Lower, Want, same_place};
+use super::lower::{Lower, Preamble, Want, same_place};
 use super::order::Order;
 use super::program::*;
-use super::CompileError;
 use allotrope_ir::{Dim, Scan, Type};
 use smallvec::SmallVec;
 
@@ -39,8 +39,7 @@ impl Lower {
         let clash = |l: &Lower, d: &View| {
             operands.iter().any(|x| x.buf().is_some_and(|b| l.may_alias(b, d.buf().unwrap_or(b))))
         };
-        let free: Vec<Option<View>> =
-            wanted.iter().map(|w| w.as_ref().filter(|d| !clash(self, d)).cloned()).collect();
+        let free: Vec<Option<View>> = wanted.iter().map(|w| w.as_ref().filter(|d| !clash(self, d)).cloned()).collect();
 
         // The ys, and the kinds of the carries.
         let ys: Vec<View> = (scan.carries..types.len())
@@ -141,7 +140,7 @@ impl Lower {
         let scan_outside = self.scan.replace(id);
         let fresh: Vec<BufId> = in_place.iter().copied().chain(ys.iter().filter_map(View::buf)).collect();
         let fresh: Vec<BufId> = fresh.into_iter().filter(|b| self.mutable.insert(*b)).collect();
-        self.preambles.push((id, Vec::new(), Vec::new()));
+        self.preambles.push(Preamble::default());
         let results = self.ordered(body, &order, &inputs, &wants)?;
         for (from, want) in results.iter().zip(&wants) {
             if let Some(want) = want
@@ -150,11 +149,11 @@ impl Lower {
                 self.copy(from, &want.view);
             }
         }
-        let (_, preamble, _) = self.preambles.pop().expect("pushed above");
+        let preamble = self.preambles.pop().expect("pushed above");
         fresh.iter().for_each(|b| _ = self.mutable.remove(b));
         self.scan = scan_outside;
         let body_steps = std::mem::replace(&mut self.steps, outside);
-        self.steps.extend(preamble);
+        self.steps.extend(preamble.steps);
         self.steps.push(Step::Scan(ScanStep {
             id,
             length: scan.length.clone(),
@@ -230,8 +229,8 @@ impl Lower {
         if !invariant {
             return if x.buf().is_some() { x.clone() } else { self.materialise(x, true) };
         }
-        let (_, _, packed) = self.preambles.last().expect("inside a loop");
-        if let Some((_, p)) = packed.iter().find(|(from, _)| from == x) {
+        let preamble = self.preambles.last().expect("inside a loop");
+        if let Some((_, p)) = preamble.packed.iter().find(|(from, _)| from == x) {
             return p.clone();
         }
         let scan = self.scan;
@@ -240,9 +239,9 @@ impl Lower {
         let p = self.materialise(x, true);
         let steps = std::mem::replace(&mut self.steps, body);
         self.scan = scan;
-        let (_, preamble, packed) = self.preambles.last_mut().expect("inside a loop");
-        preamble.extend(steps);
-        packed.push((x.clone(), p.clone()));
+        let preamble = self.preambles.last_mut().expect("inside a loop");
+        preamble.steps.extend(steps);
+        preamble.packed.push((x.clone(), p.clone()));
         p
     }
 

@@ -62,7 +62,8 @@ pub fn plan(k: &mut Kernel, temp: &mut dyn FnMut(DType, usize) -> BufId) {
     for i in 0..k.exprs.len() {
         let id = ExprId(i as u32);
         let reduce = matches!(k.exprs[i].kind, ExprKind::Reduce(..));
-        if !reduce && !(k.exprs[i].is_call() && inner(k, id)) {
+        let call = k.exprs[i].is_call() && inner(k, id);
+        if !reduce && !call {
             continue;
         }
         let args = k.exprs[i].args();
@@ -70,9 +71,7 @@ pub fn plan(k: &mut Kernel, temp: &mut dyn FnMut(DType, usize) -> BufId) {
         let mut blocks = smallvec::SmallVec::new();
         for a in args {
             let contiguous = match &k.expr(a).kind {
-                ExprKind::Leaf(v) => {
-                    matches!(v.base, Base::Buf(_)) && (is_one(&v.strides[rank - 1]) || n == Some(1))
-                }
+                ExprKind::Leaf(v) => matches!(v.base, Base::Buf(_)) && (is_one(&v.strides[rank - 1]) || n == Some(1)),
                 _ => false,
             };
             let block = match k.filled[a.0 as usize] {

@@ -1,0 +1,55 @@
+//! The command line: what `allotrope` is asked for, and who does it.
+//!
+//! It reads arguments and gives exit statuses; the numbers come from the library, the pages from the report.
+
+mod args;
+mod bench;
+mod compare;
+mod error;
+mod format;
+mod graph;
+mod memory;
+mod programs;
+mod progress;
+mod python_random;
+mod report;
+mod run;
+mod sequence;
+#[cfg(test)]
+mod synthetic;
+mod train;
+
+use args::{Cli, Command};
+use clap::Parser;
+use error::CliError;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Runs the command that the arguments name. Exit status 0 is success, 1 a failure while running (differing
+/// modes among them), 2 a command that cannot be run as it was given.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => compare::run(&cli.compare),
+        Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Graph(args)) => graph::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has gone away (`| head`) is no error.
+fn print(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),
+        _ => Ok(()),
+    }
+}

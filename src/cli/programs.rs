@@ -1,0 +1,222 @@
+//! The two ways to run the recurrent programs: the only file of the command line that knows the library.
+
+use super::error::CliError;
+use super::run::{KernelInfo, Mode, ParameterBits};
+use super::sequence::Window;
+use allotrope::prelude::*;
+use allotrope::trace::{Explanation, Traced};
+use std::rc::Rc;
+
+/// The learning rate of both programs.
+const LEARNING_RATE: f64 = 0.02;
+
+/// One window as the library holds it: `[batch, points, 1]` each.
+pub struct Data {
+    x: Tensor,
+    y: Tensor,
+}
+
+/// sin in, cos out: a recurrent layer and a linear one, as in the programs that users start from.
+struct SinToCos {
+    rnn: nn::Rnn,
+    out: nn::Linear,
+}
+
+impl SinToCos {
+    /// `[batch, points, 1]` and `[1, batch, hidden]` in, prediction and last hidden state out.
+    fn forward(&self, x: &Tensor, h: &Tensor) -> (Tensor, Tensor) {
+        let (states, h) = self.rnn.forward(x, h);
+        (self.out.forward(&states), h)
+    }
+}
+
+impl Module for SinToCos {
+    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
+        self.rnn.visit(&mut |name, t| f(&format!("rnn.{name}"), t));
+        self.out.visit(&mut |name, t| f(&format!("out.{name}"), t));
+    }
+}
+
+/// A training step: window and hidden state in; loss, prediction and hidden state out.
+type Step3 = Box<dyn FnMut(&Tensor, &Tensor, &Tensor) -> (Tensor, Tensor, Tensor)>;
+
+/// The same closure in both modes.
+enum Stepper {
+    Eager(Step3),
+    Traced(Box<Traced<Step3, (Tensor, Tensor, Tensor), 3>>),
+}
+
+/// A model with its optimizer and carried hidden state, trained step by step in one mode.
+pub struct Trainer {
+    model: Rc<SinToCos>,
+    stepper: Stepper,
+    hidden: Tensor,
+    batch: usize,
+}
+
+/// What a step gave: read outside the clock.
+pub struct Step {
+    loss: Tensor,
+    prediction: Tensor,
+}
+
+/// A traced step, printed.
+pub struct GraphText {
+    pub captured: String,
+    pub optimized: String,
+    pub dot: String,
+    pub clif: String,
+}
+
+/// The workloads that measure one eager operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatch {
+    Add,
+    MulForwardBackward,
+}
+
+fn library(what: &str) -> impl Fn(allotrope::Error) -> CliError {
+    move |error| CliError::Library { what: what.to_string(), message: error.to_string() }
+}
+
+/// Uses that many threads in large kernels.
+pub fn use_threads(threads: usize) -> Result<(), CliError> {
+    allotrope::kernels::set_num_threads(threads);
+    Ok(())
+}
+
+/// A chain of operations on eight values, ready to be timed.
+pub fn dispatch(which: Dispatch, operations: usize, seed: u64) -> Box<dyn FnMut()> {
+    manual_seed(seed);
+    let x = randn(&[8]);
+    match which {
+        Dispatch::Add => Box::new(move || {
+            let mut z = x.clone();
+            for _ in 0..operations {
+                z = &z + &x;
+            }
+            std::hint::black_box(z);
+        }),
+        Dispatch::MulForwardBackward => {
+            let y = randn(&[8]).requires_grad();
+            Box::new(move || {
+                let mut z = y.clone();
+                for _ in 0..operations {
+                    z = &z * &x;
+                }
+                z.sum().backward();
+            })
+        }
+    }
+}
+
+impl Step {
+    pub fn loss(&self) -> Result<f32, CliError> {
+        self.loss.try_item().map_err(library("the loss"))
+    }
+
+    pub fn prediction(&self) -> Result<Vec<f32>, CliError> {
+        Ok(self.prediction.to_vec())
+    }
+}
+
+impl Trainer {
+    pub fn new(mode: Mode, hidden: usize, batch: usize, seed: u64) -> Result<Self, CliError> {
+        manual_seed(seed);
+        let rnn = nn::Rnn::new(1, hidden).batch_first(true);
+        let model = Rc::new(SinToCos { rnn, out: nn::Linear::new(hidden, 1) });
+        let optimizer = optim::Adam::new(model.parameters(), LEARNING_RATE);
+        let step: Step3 = {
+            let model = Rc::clone(&model);
+            Box::new(move |x, y, h| {
+                let (prediction, h) = model.forward(x, h);
+                let loss = mse_loss(&prediction, y);
+                optimizer.zero_grad();
+                loss.backward();
+                optimizer.step();
+                (loss.detach(), prediction.detach(), h.detach())
+            })
+        };
+        let stepper = match mode {
+            Mode::Eager => Stepper::Eager(step),
+            Mode::Traced => Stepper::Traced(Box::new(trace(step))),
+        };
+        Ok(Trainer { model, stepper, hidden: Tensor::zeros(&[1, batch, hidden], DType::F32), batch })
+    }
+
+    pub fn data(&self, window: &Window) -> Result<Data, CliError> {
+        let tensor = |values: &[f32]| Tensor::try_from_slice(values, &[self.batch, window.points, 1]);
+        let make = || Ok(Data { x: tensor(&window.input)?, y: tensor(&window.target)? });
+        make().map_err(library("the window"))
+    }
+
+    pub fn random_data(&self, points: usize) -> Result<Data, CliError> {
+        let shape = [self.batch, points, 1];
+        Ok(Data { x: randn(&shape), y: randn(&shape) })
+    }
+
+    pub fn step(&mut self, data: &Data) -> Result<Step, CliError> {
+        let (loss, prediction, hidden) = match &mut self.stepper {
+            Stepper::Eager(step) => step(&data.x, &data.y, &self.hidden),
+            Stepper::Traced(step) => {
+                step.call((&data.x, &data.y, &self.hidden)).map_err(library("the training step"))?
+            }
+        };
+        self.hidden = hidden;
+        Ok(Step { loss, prediction })
+    }
+
+    pub fn train_only(&mut self, data: &Data) -> Result<(), CliError> {
+        self.step(data).map(drop)
+    }
+
+    fn traced(&self) -> Option<&Traced<Step3, (Tensor, Tensor, Tensor), 3>> {
+        match &self.stepper {
+            Stepper::Eager(_) => None,
+            Stepper::Traced(step) => Some(step),
+        }
+    }
+
+    fn explanation(&self) -> Option<Explanation<'_>> {
+        self.traced().and_then(|step| step.explain().into_iter().next())
+    }
+
+    pub fn compilations(&self) -> usize {
+        self.traced().map_or(0, Traced::compilations)
+    }
+
+    pub fn compile_seconds(&self) -> f64 {
+        self.traced().map_or(0.0, |step| step.compile_time().as_secs_f64())
+    }
+
+    pub fn parameters(&self) -> Result<Vec<ParameterBits>, CliError> {
+        let bits = |t: &Tensor| t.to_vec::<f32>().into_iter().map(f32::to_bits).collect();
+        let named = self.model.named_parameters();
+        Ok(named.into_iter().map(|(name, t)| ParameterBits { name, bits: bits(&t) }).collect())
+    }
+
+    pub fn kernels(&self) -> Vec<KernelInfo> {
+        let Some(explanation) = self.explanation() else { return Vec::new() };
+        let info = |k: &allotrope::codegen::KernelInfo| {
+            let space: Vec<String> = k.space.iter().map(|d| d.to_string()).collect();
+            let place = if k.in_loop { "in a loop over time" } else { "once a step" };
+            KernelInfo {
+                name: k.name.clone(),
+                operations: k.ops.split(' ').map(str::to_string).collect(),
+                place: format!("[{}], {place}", space.join(", ")),
+            }
+        };
+        explanation.kernels().iter().map(info).collect()
+    }
+
+    pub fn graph(&mut self) -> Result<GraphText, CliError> {
+        let missing = || CliError::Library { what: "graph".to_string(), message: "nothing was traced".to_string() };
+        let explanation = self.explanation().ok_or_else(missing)?;
+        Ok(GraphText {
+            captured: explanation.captured().to_string(),
+            optimized: explanation.optimized().to_string(),
+            dot: allotrope::ir::dot(explanation.optimized()),
+            clif: explanation.clif().map_err(library("code generation"))?,
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! One chart: axes, lines or dots, a legend, drawn on any of plotters' back ends.
+//!
+//! The same code makes the SVG files, the plots in the page and the animation's frames; it never decides what
+//! is shown, only how.
+
+use super::axis::Axis;
+use super::theme::{BAND, FONT, GRID, INK, MUTED, SCALE};
+use plotters::backend::DrawingBackend;
+use plotters::coord::Shift;
+use plotters::drawing::DrawingArea;
+use plotters::element::{Circle, PathElement, Rectangle, Text};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, FontStyle, IntoFont, RGBColor, TextStyle};
+
+pub type Area<DB> = DrawingArea<DB, Shift>;
+pub type Drawn<DB> = Result<(), plotters::drawing::DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// A line of so many half pixels.
+    Line(u32),
+    Dots,
+}
+
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// In the legend; series that share a label have one entry.
+    pub label: String,
+    pub color: RGBColor,
+    pub mark: Mark,
+    pub points: Vec<(f64, f64)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Chart {
+    pub title: String,
+    pub x: Axis,
+    pub y: Axis,
+    /// A shaded stretch of the x axis.
+    pub band: Option<(f64, f64)>,
+    /// Drawn in this order, the last on top.
+    pub series: Vec<Series>,
+}
+
+/// Room around the plotting field, in logical pixels.
+const LEFT: i32 = 62;
+const RIGHT: i32 = 18;
+const TOP: i32 = 58;
+const BOTTOM: i32 = 46;
+
+impl Chart {
+    /// Draws into the whole of `area`, whose pixels are `SCALE` to a logical one.
+    pub fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Drawn<DB> {
+        let (width, height) = area.dim_in_pixel();
+        let field = Field {
+            left: LEFT * SCALE,
+            right: width as i32 - RIGHT * SCALE,
+            top: TOP * SCALE,
+            bottom: height as i32 - BOTTOM * SCALE,
+        };
+        if field.left >= field.right || field.top >= field.bottom {
+            return Ok(()); // No room for a plot: leave the area empty rather than draw over its edges.
+        }
+        self.draw_band(area, &field)?;
+        self.draw_axes(area, &field)?;
+        for series in &self.series {
+            self.draw_series(area, &field, series)?;
+        }
+        let title = text(13.5, INK, FontStyle::Bold, HPos::Left, VPos::Top);
+        area.draw(&Text::new(self.title.clone(), (14 * SCALE, 9 * SCALE), title))?;
+        self.draw_legend(area, &field)
+    }
+
+    fn draw_band<DB: DrawingBackend>(&self, area: &Area<DB>, field: &Field) -> Drawn<DB> {
+        let Some((from, to)) = self.band else {
+            return Ok(());
+        };
+        let (Some(from), Some(to)) = (self.x.place(from), self.x.place(to)) else {
+            return Ok(());
+        };
+        let corners = [(field.x(from.clamp(0.0, 1.0)), field.top), (field.x(to.clamp(0.0, 1.0)), field.bottom)];
+        area.draw(&Rectangle::new(corners, BAND.filled()))
+    }
+
+    fn draw_axes<DB: DrawingBackend>(&self, area: &Area<DB>, field: &Field) -> Drawn<DB> {
+        let line = |points: Vec<(i32, i32)>, color: RGBColor| {
+            area.draw(&PathElement::new(points, color.stroke_width(SCALE as u32)))
+        };
+        for (value, label) in &self.y.ticks {
+            let Some(place) = self.y.place(*value) else { continue };
+            let y = field.y(place);
+            line(vec![(field.left, y), (field.right, y)], GRID)?;
+            let style = text(11.0, MUTED, FontStyle::Normal, HPos::Right, VPos::Center);
+            area.draw(&Text::new(label.clone(), (field.left - 7 * SCALE, y), style))?;
+        }
+        for (value, label) in &self.x.ticks {
+            let Some(place) = self.x.place(*value) else { continue };
+            let x = field.x(place);
+            line(vec![(x, field.bottom), (x, field.bottom + 4 * SCALE)], MUTED)?;
+            let style = text(11.0, MUTED, FontStyle::Normal, HPos::Center, VPos::Top);
+            area.draw(&Text::new(label.clone(), (x, field.bottom + 7 * SCALE), style))?;
+        }
+        line(vec![(field.left, field.bottom), (field.right, field.bottom)], MUTED)?;
+        let style = text(11.5, INK, FontStyle::Normal, HPos::Center, VPos::Top);
+        let middle = (field.left + field.right) / 2;
+        area.draw(&Text::new(self.x.label.clone(), (middle, field.bottom + 25 * SCALE), style))?;
+        // The vertical axis says what it is above its top end, where it reads without turning the head.
+        let style = text(11.5, INK, FontStyle::Normal, HPos::Left, VPos::Center);
+        area.draw(&Text::new(self.y.label.clone(), (14 * SCALE, field.top - 17 * SCALE), style))
+    }
+
+    fn draw_series<DB: DrawingBackend>(&self, area: &Area<DB>, field: &Field, series: &Series) -> Drawn<DB> {
+        let pixel = |&(x, y): &(f64, f64)| {
+            let (x, y) = (self.x.place(x)?, self.y.place(y)?);
+            let inside = (-0.001..=1.001).contains(&x);
+            inside.then(|| (field.x(x), field.y(y.clamp(-0.02, 1.02))))
+        };
+        match series.mark {
+            Mark::Dots => {
+                for at in series.points.iter().filter_map(pixel) {
+                    area.draw(&Circle::new(at, 2 * SCALE, series.color.filled()))?;
+                }
+            }
+            Mark::Line(width) => {
+                let style = series.color.stroke_width(width);
+                // A value without a place (NaN, or zero on a logarithmic axis) is a gap in the line.
+                for piece in series.points.split(|point| pixel(point).is_none()) {
+                    let path: Vec<_> = piece.iter().filter_map(pixel).collect();
+                    match path[..] {
+                        [] => {}
+                        [at] => area.draw(&Circle::new(at, width.max(3), style.filled()))?,
+                        _ => area.draw(&PathElement::new(path, style))?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries from the right end leftwards, on the line of the vertical axis's name.
+    fn draw_legend<DB: DrawingBackend>(&self, area: &Area<DB>, field: &Field) -> Drawn<DB> {
+        let y = field.top - 17 * SCALE;
+        let mut x = field.right;
+        let style = text(11.5, INK, FontStyle::Normal, HPos::Left, VPos::Center);
+        let mut shown: Vec<&str> = Vec::new();
+        for series in self.series.iter().rev() {
+            if shown.contains(&series.label.as_str()) {
+                continue;
+            }
+            shown.push(&series.label);
+            let (width, _) = area.estimate_text_size(&series.label, &style)?;
+            x -= width as i32;
+            area.draw(&Text::new(series.label.clone(), (x, y), style.clone()))?;
+            x -= 6 * SCALE;
+            match series.mark {
+                Mark::Dots => {
+                    let at = (x - 3 * SCALE, y);
+                    area.draw(&Circle::new(at, 3 * SCALE, series.color.filled()))?;
+                    x -= 6 * SCALE;
+                }
+                Mark::Line(width) => {
+                    let sample = vec![(x - 20 * SCALE, y), (x, y)];
+                    let style = series.color.stroke_width(width.max(4));
+                    area.draw(&PathElement::new(sample, style))?;
+                    x -= 20 * SCALE;
+                }
+            }
+            x -= 16 * SCALE;
+        }
+        Ok(())
+    }
+}
+
+/// The plotting field in pixels.
+struct Field {
+    left: i32,
+    right: i32,
+    top: i32,
+    bottom: i32,
+}
+
+impl Field {
+    fn x(&self, part: f64) -> i32 {
+        self.left + (part * f64::from(self.right - self.left)).round() as i32
+    }
+
+    fn y(&self, part: f64) -> i32 {
+        self.bottom - (part * f64::from(self.bottom - self.top)).round() as i32
+    }
+}
+
+/// Text of `size` logical pixels; plotters' sizes are line heights, about 1.24 of that.
+pub fn text(size: f64, color: RGBColor, style: FontStyle, h: HPos, v: VPos) -> TextStyle<'static> {
+    let font = (FONT, size * 1.24 * f64::from(SCALE)).into_font().style(style);
+    TextStyle { font, color: color.to_backend_color(), pos: Pos::new(h, v) }
+}

@@ -1,0 +1,305 @@
+//! `index.html`: the report as one page that opens from disk.
+//!
+//! Style and plots are in the page itself, the animation lies beside it; nothing is ever loaded from a network.
+
+use super::data::Machine;
+use super::figures::Figure;
+use super::theme::{self, BAND, EAGER, GRID, INK, MUTED, PAPER, TARGET, TRACED};
+use crate::cli::format;
+use crate::cli::run::{Agreement, Comparison, Mode, Run, Settings};
+use crate::cli::sequence::Program;
+
+/// What the page is made of.
+pub struct Page<'a> {
+    pub settings: &'a Settings,
+    pub machine: &'a Machine,
+    pub pairs: &'a [Comparison],
+    /// The figures of each comparison, in the same order.
+    pub figures: &'a [Vec<Figure>],
+    pub has_animation: bool,
+    /// The names of all other files of the report.
+    pub files: &'a [String],
+}
+
+impl Page<'_> {
+    pub fn html(&self) -> String {
+        let sections: String = (0..self.pairs.len()).map(|i| self.program(i)).collect();
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <title>allotrope: eager and traced</title>\n<style>\n{css}{plot_colors}</style>\n</head>\n\
+             <body>\n<main>\n{head}{tiles}{table}{guide}{sections}{animation}{kernels}{foot}</main>\n\
+             </body>\n</html>\n",
+            css = include_str!("../../../assets/report.css"),
+            plot_colors = plot_colors(),
+            head = self.head(),
+            tiles = self.tiles(),
+            table = self.table(),
+            guide = GUIDE,
+            animation = self.animation(),
+            kernels = self.kernels(),
+            foot = self.foot(),
+        )
+    }
+
+    fn head(&self) -> String {
+        let settings = self.settings;
+        format!(
+            "<h1>One program, two structures</h1>\n<p class=\"muted\">A recurrent network learns the cosine from \
+             the sine: <code>Rnn(1, {hidden})</code>, <code>Linear({hidden}, 1)</code>, mean squared error, Adam \
+             at 0.02, batch {batch}, seed {seed}. Each program ran twice on {threads}: <b>eager</b>, where every \
+             step builds its graph anew, and <b>traced</b>, where the whole step was captured once and compiled \
+             to one native function.</p>\n",
+            hidden = settings.hidden,
+            batch = settings.batch,
+            seed = settings.seed,
+            threads = counted(settings.threads, "thread"),
+        )
+    }
+
+    fn tiles(&self) -> String {
+        let differing = self.pairs.iter().filter(|pair| !pair.agrees()).count();
+        let values: usize = self.pairs.iter().map(|pair| pair.eager.losses.len()).sum();
+        let parameters = self.pairs.iter().flat_map(|pair| &pair.eager.parameters);
+        let parameters: usize = parameters.map(|p| p.bits.len()).sum();
+        let verdict = if differing == 0 {
+            tile(
+                "equal",
+                "Equal to the bit",
+                &format!("{values} losses and {parameters} trained parameters, compared as bits"),
+            )
+        } else {
+            let what = format!("{differing} of {} programs; see the table", self.pairs.len());
+            tile("differs", "The modes differ", &what)
+        };
+        let speeds = self.pairs.iter().map(|pair| {
+            let what = format!(
+                "faster step, traced {}: {} after {}",
+                pair.program().name(),
+                format::seconds(pair.traced.median_step_seconds()),
+                format::seconds(pair.eager.median_step_seconds()),
+            );
+            tile("", &format::times(pair.step_speedup()), &what)
+        });
+        format!("<div class=\"tiles\">\n{verdict}{}</div>\n", speeds.collect::<String>())
+    }
+
+    fn table(&self) -> String {
+        let rows: String = self.pairs.iter().flat_map(|pair| pair.runs().map(|run| row(pair, run))).collect();
+        let header: String = [
+            ("Program", true),
+            ("Mode", true),
+            ("Steps", false),
+            ("Compilations", false),
+            ("Compile time", false),
+            ("Median step", false),
+            ("Total time", false),
+            ("Speed-up, step", false),
+            ("Speed-up, total", false),
+            ("Final loss", false),
+            ("Losses", true),
+            ("Parameters", true),
+        ]
+        .map(|(name, text)| format!("<th{}>{name}</th>", if text { " class=\"text\"" } else { "" }))
+        .concat();
+        format!(
+            "<div class=\"scroll\"><table>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}</tbody>\n\
+             </table></div>\n<p class=\"muted\">Total time is the sum of all steps; for the traced mode it \
+             includes the compilation, which happens in the first one.</p>\n"
+        )
+    }
+
+    fn program(&self, index: usize) -> String {
+        let pair = &self.pairs[index];
+        let figures: String = self.figures[index].iter().map(figure).collect();
+        format!(
+            "<h2><code>{}</code></h2>\n<p>{}</p>\n<div class=\"plots\">\n{figures}</div>\n",
+            pair.program().name(),
+            description(pair, self.settings),
+        )
+    }
+
+    fn animation(&self) -> String {
+        if !self.has_animation {
+            return String::new();
+        }
+        "<h2>The fit while it trains</h2>\n<figure class=\"animation\">\n<img src=\"fit.gif\" \
+         alt=\"Animation of the prediction approaching the cosine, step by step\">\n<figcaption>The shaded \
+         stretch is the window of the step just made. Blue on amber: the two modes predict the same values at \
+         every step, not only at the end.</figcaption>\n</figure>\n"
+            .to_string()
+    }
+
+    /// The kernels of each traced graph; programs with the same list share one table.
+    fn kernels(&self) -> String {
+        let mut groups: Vec<(Vec<&str>, &Run)> = Vec::new();
+        for pair in self.pairs.iter().filter(|pair| !pair.traced.kernels.is_empty()) {
+            let run = &pair.traced;
+            match groups.iter_mut().find(|(_, other)| other.kernels == run.kernels) {
+                Some((names, _)) => names.push(run.program.name()),
+                None => groups.push((vec![run.program.name()], run)),
+            }
+        }
+        if groups.is_empty() {
+            return String::new();
+        }
+        let tables: String = groups.iter().map(|(names, run)| kernel_table(names, run)).collect();
+        format!(
+            "<h2>Fused kernels of the compiled step</h2>\n<p>Forward, backward and optimizer are one graph. \
+             Operations in one row share a loop and pass their values on in registers; nothing between them is \
+             written to memory.</p>\n{tables}"
+        )
+    }
+
+    fn foot(&self) -> String {
+        let files = self.files.iter().map(|file| format!("<a href=\"{0}\">{0}</a>", escape(file)));
+        format!(
+            "<footer>\n<p>allotrope {version} on {processor}, {cores}, {system}. \
+             <code>allotrope compare --steps {steps} --lengths {least}..{most} --hidden {hidden} --batch {batch} \
+             --seed {seed} --threads {threads}</code></p>\n<p>In this folder: {files}.</p>\n</footer>\n",
+            version = env!("CARGO_PKG_VERSION"),
+            processor = escape(&self.machine.processor),
+            cores = counted(self.machine.cores, "core"),
+            system = escape(&self.machine.system),
+            steps = self.settings.steps,
+            least = self.settings.half_turns.least,
+            most = self.settings.half_turns.most,
+            hidden = self.settings.hidden,
+            batch = self.settings.batch,
+            seed = self.settings.seed,
+            threads = self.settings.threads,
+            files = files.collect::<Vec<_>>().join(", "),
+        )
+    }
+}
+
+const GUIDE: &str = "<h2>How to read this</h2>\n<p>Tracing is allowed to change one thing: the time. Both modes \
+    start from the same parameters and see the same windows, so each pair of curves must coincide, and \
+    \u{201c}equal\u{201d} means equal bits, not close numbers. Both modes call the same kernels wherever a result \
+    has more than one correct rounding, and the order of every sum is part of its definition. The sequences \
+    change length from step to step and the hidden state is carried from each window to the next; \
+    <code>compilations</code> shows whether a new length made the compiler run again.</p>\n";
+
+fn description(pair: &Comparison, settings: &Settings) -> String {
+    let steps = counted(pair.traced.steps(), "step");
+    let points = || pair.eager.spans.iter().map(|span| span.points);
+    let (least, most) = (points().min().unwrap_or(0), points().max().unwrap_or(0));
+    match pair.program() {
+        Program::Fixed => format!("{steps} of one half-turn, {most} points each."),
+        Program::Dynamic => format!(
+            "{steps} of {} to {} half-turns each, so {least} to {most} points: the sequence length changes while \
+             it trains.",
+            settings.half_turns.least, settings.half_turns.most
+        ),
+        Program::Variable => format!(
+            "{steps} of a length drawn anew each time, {least} to {most} points in this run. A compiler that \
+             specialises on shapes would compile {} times here.",
+            distinct(points())
+        ),
+    }
+}
+
+fn row(pair: &Comparison, run: &Run) -> String {
+    let traced = run.mode == Mode::Traced;
+    let compiled = |text: String| if traced { text } else { "\u{2013}".to_string() };
+    let agreement = |agreement: Agreement| match agreement {
+        _ if !traced => "<td class=\"text\"></td>".to_string(),
+        Agreement::Equal => "<td class=\"text equal\">equal</td>".to_string(),
+        Agreement::Differ(what) => {
+            format!("<td class=\"text wrap differs\">differ: {}</td>", escape(&what))
+        }
+    };
+    let figures = [
+        run.steps().to_string(),
+        compiled(run.compilations.to_string()),
+        compiled(format::seconds(run.compile_seconds)),
+        format::seconds(run.median_step_seconds()),
+        format::seconds(run.total_seconds()),
+        compiled(format::times(pair.step_speedup())),
+        compiled(format::times(pair.total_speedup())),
+        format!("{:.6}", run.final_loss()),
+    ]
+    .map(|figure| format!("<td>{figure}</td>"))
+    .concat();
+    let program = if traced { "" } else { run.program.name() };
+    format!(
+        "<tr class=\"{mode}\"><td class=\"text\"><code>{program}</code></td><td class=\"text\"><span class=\"key \
+         {mode}\"></span>{mode}</td>{figures}{losses}{parameters}</tr>\n",
+        mode = run.mode.name(),
+        losses = agreement(pair.losses()),
+        parameters = agreement(pair.parameters()),
+    )
+}
+
+fn kernel_table(names: &[&str], run: &Run) -> String {
+    let rows: String = run
+        .kernels
+        .iter()
+        .enumerate()
+        .map(|(i, kernel)| {
+            format!(
+                "<tr><td>{}</td><td class=\"text\">{}</td><td class=\"text wrap\"><code>{}</code></td>\
+                 <td class=\"text wrap\">{}</td></tr>\n",
+                i + 1,
+                escape(&kernel.name),
+                escape(&kernel.operations.join(" \u{2192} ")),
+                escape(&kernel.place),
+            )
+        })
+        .collect();
+    let names = names.iter().map(|name| format!("<code>{name}</code>")).collect::<Vec<_>>();
+    format!(
+        "<p class=\"muted\">{}: {}</p>\n<div class=\"scroll\"><table>\n<thead><tr><th>#</th>\
+         <th class=\"text\">Kernel</th><th class=\"text\">Operations, in order</th>\
+         <th class=\"text\">Where</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n",
+        names.join(", "),
+        counted(run.kernels.len(), "kernel"),
+    )
+}
+
+fn figure(figure: &Figure) -> String {
+    // In a page an SVG element needs no namespace, and takes its width from the column.
+    let svg = figure.svg.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
+    let label = format!("<svg role=\"img\" aria-label=\"{}\"", escape(&figure.caption));
+    let svg = svg.replacen("<svg", &label, 1);
+    format!("<figure>\n{svg}<figcaption>{}</figcaption>\n</figure>\n", escape(&figure.caption))
+}
+
+/// The plots' colours by their names in the style sheet, so that they follow light and dark like the page.
+fn plot_colors() -> String {
+    let names = [
+        (PAPER, "panel"),
+        (INK, "ink"),
+        (MUTED, "muted"),
+        (GRID, "line"),
+        (BAND, "band"),
+        (TARGET, "target"),
+        (EAGER, "eager"),
+        (TRACED, "traced"),
+    ];
+    names
+        .map(|(color, name)| {
+            let hex = theme::hex(color);
+            format!(
+                "svg [fill=\"{hex}\"] {{ fill: var(--{name}); }}\n\
+                 svg [stroke=\"{hex}\"] {{ stroke: var(--{name}); }}\n"
+            )
+        })
+        .concat()
+}
+
+fn tile(class: &str, figure: &str, what: &str) -> String {
+    format!("<div class=\"tile {class}\"><b>{figure}</b><span>{}</span></div>\n", escape(what))
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn distinct(values: impl Iterator<Item = usize>) -> usize {
+    values.collect::<std::collections::BTreeSet<_>>().len()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

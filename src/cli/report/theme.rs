@@ -1,0 +1,44 @@
+//! Colours and type of the report, in one place for plots, animation and page.
+//!
+//! It decides looks only; what is drawn is the figures' business.
+
+use plotters::style::{FontStyle, RGBColor, register_font};
+use std::sync::Once;
+
+pub const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
+pub const INK: RGBColor = RGBColor(0x1F, 0x29, 0x37);
+pub const MUTED: RGBColor = RGBColor(0x6B, 0x72, 0x80);
+pub const GRID: RGBColor = RGBColor(0xE5, 0xE7, 0xEB);
+pub const BAND: RGBColor = RGBColor(0xF3, 0xF4, 0xF6);
+pub const TARGET: RGBColor = RGBColor(0x9C, 0xA3, 0xAF);
+/// Amber and blue stay apart for every common kind of colour blindness, and on black as on white.
+pub const EAGER: RGBColor = RGBColor(0xF2, 0xA9, 0x3B);
+pub const TRACED: RGBColor = RGBColor(0x1D, 0x5F, 0xD1);
+
+/// The families as an SVG viewer reads them; the bitmap side looks the same string up in the embedded fonts.
+pub const FONT: &str = "Inter, system-ui, sans-serif";
+
+/// Logical pixels are drawn this many times larger: whole-pixel coordinates stay smooth when the SVG is shown at
+/// its size, and the animation's frames are averaged down for soft edges.
+pub const SCALE: i32 = 2;
+
+/// Tells the plotting library of the fonts that this program carries, so that no system font is needed.
+pub fn register_fonts() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let regular = include_bytes!("../../../assets/fonts/Inter-Regular.subset.ttf");
+        let bold = include_bytes!("../../../assets/fonts/Inter-SemiBold.subset.ttf");
+        for (style, bytes) in [(FontStyle::Normal, &regular[..]), (FontStyle::Bold, &bold[..])] {
+            assert!(
+                register_font(FONT, style, bytes).is_ok(),
+                "bug in allotrope: the embedded {} font does not parse",
+                style.as_str()
+            );
+        }
+    });
+}
+
+/// `#1D5FD1`, as the plots write it and the page's style sheet finds it.
+pub fn hex(RGBColor(r, g, b): RGBColor) -> String {
+    format!("#{r:02X}{g:02X}{b:02X}")
+}
