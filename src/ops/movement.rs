@@ -107,12 +107,12 @@ twins! {
                 _ => Err(Error::operands("expand", format!("-1 in {shape:?} stands for no axis of {:?}", self.shape_hint()))),
             })
             .collect::<Result<Sizes>>()?;
-        self.expand_sizes(&sizes)
+        if self.is_off_tape() { self.expand_sizes(&sizes) } else { self.expand_noted(&sizes) }
     }
 
     /// Repeated to the shape of `other`; symbolic dimensions stay symbolic.
     fn expand_as / try_expand_as(&self, other: &Tensor) -> Tensor {
-        self.expand_sizes(&other.sizes())
+        if self.is_off_tape() { self.expand_sizes(&other.sizes()) } else { self.expand_noted(&other.sizes()) }
     }
 
     /// `len` elements of one axis from `start` on (negative counts from the end).
@@ -209,9 +209,7 @@ fn wanted_sizes(x: &Tensor, shape: &[isize]) -> Result<Sizes> {
 impl Tensor {
     pub(crate) fn reshape_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
-        let same = own.len() == sizes.len()
-            && own.iter().zip(sizes).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint());
-        if same {
+        if self.is_off_tape() && own[..] == *sizes {
             return Ok(self.clone());
         }
         let (from, to) = (recorder::numel(&own), recorder::numel(sizes));
@@ -227,13 +225,24 @@ impl Tensor {
         })
     }
 
+    /// Whether what is done to this tensor is not noted. What is noted must not depend on the sizes, or a trace would
+    /// add gradients in another order than an eager call with sizes that make an operation do nothing.
+    fn is_off_tape(&self) -> bool {
+        !(self.is_requires_grad() && crate::autograd::is_grad_enabled())
+    }
+
+    /// Repeated, for an operand of one operation: itself where nothing is repeated.
     pub(crate) fn expand_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
-        let same = own.len() == sizes.len()
-            && own.iter().zip(sizes).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint());
-        if same {
+        if own[..] == *sizes {
             return Ok(self.clone());
         }
+        self.expand_noted(sizes)
+    }
+
+    /// Repeated, and noted also where nothing is repeated.
+    fn expand_noted(&self, sizes: &[Size]) -> Result<Tensor> {
+        let own = self.sizes();
         let lead = sizes.len().checked_sub(own.len());
         let fits = |lead: usize| {
             own.iter().zip(&sizes[lead..]).all(|(&from, &to)| {

@@ -46,7 +46,7 @@ pub(crate) trait Recorder {
     fn size_arith(&self, op: SizeOp, a: Size, b: Size) -> Size;
     fn proven_equal(&self, a: Size, b: Size) -> bool;
     /// From here on the two are the same; calls where they are not run another variant.
-    fn unify(&self, a: Size, b: Size);
+    fn unify(&self, a: Size, b: Size, at: &'static Location<'static>);
     /// The size becomes the number that it is in this call, because the program asked for it.
     fn specialize(&self, size: Size, why: &str, at: &'static Location<'static>);
     /// Calls with a smaller size run another variant.
@@ -119,6 +119,7 @@ pub(super) fn proven_equal(a: Size, b: Size) -> bool {
 }
 
 /// Demands that two sizes are equal, which they are in this call: true when they are.
+#[track_caller]
 pub(crate) fn demand_equal(a: Size, b: Size) -> bool {
     if a.hint() != b.hint() {
         return false;
@@ -126,7 +127,7 @@ pub(crate) fn demand_equal(a: Size, b: Size) -> bool {
     if a.expr() != b.expr()
         && let Some(r) = active()
     {
-        r.unify(a, b);
+        r.unify(a, b, Location::caller());
     }
     true
 }

@@ -564,9 +564,9 @@ impl Recorder for Capture {
         inner.symbols.dim(a) == inner.symbols.dim(b)
     }
 
-    fn unify(&self, a: Size, b: Size) {
+    fn unify(&self, a: Size, b: Size, at: &'static Location<'static>) {
         let mut inner = self.0.borrow_mut();
-        if inner.symbols.unify(a, b) {
+        if inner.symbols.unify(a, b, at) {
             inner.rewrite();
         }
     }

@@ -18,6 +18,17 @@ pub struct Specialization {
     pub at: &'static Location<'static>,
 }
 
+/// A symbol that `a = b` gives a value to: one that stands alone in one term, whose factor divides all others.
+fn linear(a: &Dim, b: &Dim) -> Option<(Sym, Dim)> {
+    let terms = (a - b).terms();
+    terms.iter().enumerate().find_map(|(i, (m, c))| {
+        let [s] = m[..] else { return None };
+        let rest = || terms.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, t)| t);
+        let solvable = rest().all(|(m, k)| !m.contains(&s) && k % c == 0);
+        solvable.then(|| (s, Dim::from_terms(rest().map(|(m, k)| (m.clone(), -k / c)))))
+    })
+}
+
 #[derive(Default)]
 pub(super) struct Symbols {
     /// Expressions that sizes name; the size's number 0 means none, so entry 0 is expression 1.
@@ -77,7 +88,7 @@ impl Symbols {
     }
 
     /// Makes two sizes the same from here on. True when something was solved, so that graphs must be rewritten.
-    pub(super) fn unify(&mut self, a: Size, b: Size) -> bool {
+    pub(super) fn unify(&mut self, a: Size, b: Size, at: &'static Location<'static>) -> bool {
         let (a, b) = (self.dim(a), self.dim(b));
         if a == b {
             return false;
@@ -90,11 +101,18 @@ impl Symbols {
                 return true;
             }
         }
-        // Neither is a lone symbol: no general solution is looked for, the sizes of this call are kept.
-        let symbols: Vec<Sym> = a.symbols().into_iter().chain(b.symbols()).collect();
+        if let Some((s, value)) = linear(&a, &b) {
+            self.solve(s, value);
+            return true;
+        }
+        // No general solution is looked for: the sizes of this call are kept.
+        let mut symbols: Vec<Sym> = a.symbols().into_iter().chain(b.symbols()).collect();
+        symbols.sort();
+        symbols.dedup();
         for s in symbols {
-            let hint = Dim::fixed(self.hints[s.0 as usize]);
-            self.solve(s, hint);
+            let value = self.hints[s.0 as usize];
+            self.specializations.push(Specialization { value, why: format!("{a} and {b} must be equal"), at });
+            self.solve(s, Dim::fixed(value));
         }
         true
     }

@@ -236,6 +236,24 @@ fn sizes_that_become_numbers_say_where() {
 }
 
 #[test]
+fn sizes_that_are_found_equal() {
+    // What one equation gives is solved: no call needs another program.
+    let mut f = trace(|a: &Tensor, b: &Tensor| cat(&[a, a], 0) + cat(&[b, b], 0));
+    // What it does not becomes numbers, and says so.
+    let mut g = trace(|a: &Tensor, b: &Tensor| a.flatten(0, 1) + b.flatten(0, 1));
+    for n in [3, 5, 4] {
+        let (a, b) = (draw(1, &[n]), draw(2, &[n]));
+        assert_same("2a = 2b", &f.call((&a, &b)).unwrap(), &cat(&[&(&a + &b), &(&a + &b)], 0));
+        let (a, b) = (draw(1, &[n, 2]), draw(2, &[2, n]));
+        assert_same("ab = cd", &g.call((&a, &b)).unwrap(), &(a.flatten(0, 1) + b.flatten(0, 1)));
+    }
+    assert_eq!((f.compilations(), g.compilations()), (1, 3));
+    assert!(f.explain()[0].specializations().is_empty());
+    let text = g.explain()[0].to_string();
+    assert!(text.contains("must be equal"), "{text}");
+}
+
+#[test]
 fn more_kinds_of_arguments_than_are_kept() {
     let mut f = trace(|x: &Tensor| x * x.numel() as f64);
     for n in (1..=12).chain([12, 1]) {
