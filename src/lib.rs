@@ -36,16 +36,16 @@ pub mod tensor;
 pub mod trace;
 
 pub use allotrope_ir as ir;
-pub use allotrope_kernels as kernels;
 pub use allotrope_ir::DType;
+pub use allotrope_kernels as kernels;
 pub use error::{Error, Result};
 pub use tensor::Tensor;
 
 /// What most programs use.
 pub mod prelude {
-    pub use crate::autograd::{enable_grad, grad, no_grad};
+    pub use crate::autograd::{enable_grad, no_grad};
     pub use crate::nn::{self, Module, mse_loss};
-    pub use crate::ops::{cat, scan, scan_reverse, stack};
+    pub use crate::ops::{cat, grad, scan, scan_reverse, stack};
     pub use crate::optim::{self, Optimizer};
     pub use crate::tensor::create::{Generator, manual_seed, rand, randint, randn, randperm};
     pub use crate::trace::trace;

@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::{Tensor, eval};
+use crate::tensor::{Tensor, eval, recorder};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +13,9 @@ pub(crate) struct Root {
     pub(crate) edge: Edge,
     pub(crate) gradient: Tensor,
 }
+
+/// How two gradients of one value are summed.
+pub(crate) type Sum = fn(&Tensor, &Tensor) -> Result<Tensor>;
 
 struct Pending {
     edge: Edge,
@@ -24,7 +27,7 @@ struct Pending {
 struct Queue(BTreeMap<(u64, usize), Pending>);
 
 impl Queue {
-    fn add(&mut self, edge: &Edge, gradient: Tensor) {
+    fn add(&mut self, edge: &Edge, gradient: Tensor, sum: Sum) -> Result<()> {
         let pending = self
             .0
             .entry((edge.node().seq(), edge.id()))
@@ -35,17 +38,18 @@ impl Queue {
         }
         let slot = &mut pending.grads[i];
         *slot = Some(match slot.take() {
-            Some(sum) => &sum + &gradient,
+            Some(so_far) => sum(&so_far, &gradient)?,
             None => gradient,
         });
+        Ok(())
     }
 }
 
 /// Walks from the roots until `visit` has seen every node that is a leaf or that it keeps.
-fn walk(roots: Vec<Root>, mut visit: impl FnMut(&Pending) -> bool) -> Result<()> {
+fn walk(roots: Vec<Root>, sum: Sum, mut visit: impl FnMut(&Pending) -> bool) -> Result<()> {
     let mut queue = Queue::default();
     for root in &roots {
-        queue.add(&root.edge, root.gradient.clone());
+        queue.add(&root.edge, root.gradient.clone(), sum)?;
     }
     drop(roots);
     while let Some((_, pending)) = queue.0.pop_last() {
@@ -56,7 +60,7 @@ fn walk(roots: Vec<Root>, mut visit: impl FnMut(&Pending) -> bool) -> Result<()>
         let grads = node.vjp(&pending.edge, &pending.grads)?;
         for (edge, gradient) in node.edges().iter().zip(grads) {
             if let (Some(edge), Some(gradient)) = (edge, gradient) {
-                queue.add(edge, gradient);
+                queue.add(edge, gradient, sum)?;
             }
         }
     }
@@ -64,9 +68,9 @@ fn walk(roots: Vec<Root>, mut visit: impl FnMut(&Pending) -> bool) -> Result<()>
 }
 
 /// Gradients of every leaf reached, in the order of the leaves' first appearance on the way.
-pub(crate) fn run_to_leaves(roots: Vec<Root>) -> Result<Vec<(Tensor, Tensor)>> {
+pub(crate) fn run_to_leaves(roots: Vec<Root>, sum: Sum) -> Result<Vec<(Tensor, Tensor)>> {
     let mut leaves = Vec::new();
-    walk(roots, |p| {
+    walk(roots, sum, |p| {
         let Some(leaf) = p.edge.node().leaf() else { return false };
         leaves.extend(p.grads[0].clone().map(|g| (leaf, g)));
         true
@@ -75,9 +79,9 @@ pub(crate) fn run_to_leaves(roots: Vec<Root>) -> Result<Vec<(Tensor, Tensor)>> {
 }
 
 /// Gradients at the targets; the walk goes on behind a target that is no boundary, since others may lie there.
-pub(crate) fn run_to_targets(roots: Vec<Root>, targets: &[Edge]) -> Result<Vec<Option<Tensor>>> {
+pub(crate) fn run_to_targets(roots: Vec<Root>, targets: &[Edge], sum: Sum) -> Result<Vec<Option<Tensor>>> {
     let mut found = vec![None; targets.len()];
-    walk(roots, |p| {
+    walk(roots, sum, |p| {
         // Few are asked for: comparing beats hashing.
         for (target, found) in targets.iter().zip(&mut found) {
             if target.id() == p.edge.id() {
@@ -92,7 +96,11 @@ pub(crate) fn run_to_targets(roots: Vec<Root>, targets: &[Edge]) -> Result<Vec<O
 /// The gradient itself where nothing else holds its elements, else a copy: a `grad` is the user's to change.
 pub(crate) fn own(gradient: Tensor) -> Result<Tensor> {
     match gradient.strided() {
-        Some(s) if Arc::strong_count(&s.storage) > 1 || Arc::strong_count(&gradient.0) > 1 || !gradient.is_contiguous() => {
+        // A recorder takes the elements as they are now.
+        Some(_) if recorder::is_active() => Ok(gradient),
+        Some(s)
+            if Arc::strong_count(&s.storage) > 1 || Arc::strong_count(&gradient.0) > 1 || !gradient.is_contiguous() =>
+        {
             eval::copied(&gradient)
         }
         _ => Ok(gradient),

@@ -3,9 +3,9 @@
 
 use super::tape::next_seq;
 use crate::error::Result;
+use crate::tensor::grad_fn::{Edge, GradFn, Grads};
 use crate::tensor::{Sizes, Tensor};
 use allotrope_ir::DType;
-use crate::tensor::grad_fn::{Edge, GradFn, Grads};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -57,7 +57,8 @@ pub(crate) fn inside(edge: Edge, dtype: DType, sizes: impl FnOnce() -> Sizes) ->
         None => edge,
         Some(scope) if edge.node().seq() >= scope.first_seq => edge,
         Some(scope) => {
-            let known = scope.boundaries.iter().find(|b| b.outside.id() == edge.id() && b.outside.output == edge.output);
+            let known =
+                scope.boundaries.iter().find(|b| b.outside.id() == edge.id() && b.outside.output == edge.output);
             if let Some(b) = known {
                 return b.inside.clone();
             }
@@ -80,7 +81,8 @@ pub(crate) fn run<T>(f: impl FnOnce() -> T) -> (T, Vec<Boundary>) {
     SCOPES.with_borrow_mut(|s| s.push(Scope { first_seq: next_seq(), boundaries: Vec::new() }));
     let leave = Leave;
     let result = f();
-    let boundaries = SCOPES.with_borrow_mut(|s| std::mem::take(&mut s.last_mut().expect("the scope just made").boundaries));
+    let boundaries =
+        SCOPES.with_borrow_mut(|s| std::mem::take(&mut s.last_mut().expect("the scope just made").boundaries));
     drop(leave);
     (result, boundaries)
 }

@@ -158,7 +158,9 @@ impl Trainer {
     pub fn step(&mut self, data: &Data) -> Result<Step, CliError> {
         let (loss, prediction, hidden) = match &mut self.stepper {
             Stepper::Eager(step) => step(&data.x, &data.y, &self.hidden),
-            Stepper::Traced(step) => step.call((&data.x, &data.y, &self.hidden)).map_err(library("the training step"))?,
+            Stepper::Traced(step) => {
+                step.call((&data.x, &data.y, &self.hidden)).map_err(library("the training step"))?
+            }
         };
         self.hidden = hidden;
         Ok(Step { loss, prediction })

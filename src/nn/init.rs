@@ -5,6 +5,7 @@ use crate::tensor::Tensor;
 use crate::tensor::create::default_generator;
 
 /// A parameter of uniform numbers in [-bound, bound), as PyTorch's `uniform_`.
+#[track_caller]
 pub(super) fn uniform(shape: &[usize], bound: f64) -> Tensor {
     default_generator().uniform(shape, DType::F32, -bound, bound).requires_grad()
 }

@@ -24,15 +24,18 @@ impl Linear {
     /// let layer = nn::Linear::new(3, 2);
     /// assert_eq!(layer.forward(&randn(&[5, 3])).shape(), [5, 2]);
     /// ```
+    #[track_caller]
     pub fn new(in_features: usize, out_features: usize) -> Linear {
         Linear::with_bias(in_features, out_features, true)
     }
 
     /// A layer with or without a bias.
+    #[track_caller]
     pub fn with_bias(in_features: usize, out_features: usize, bias: bool) -> Linear {
         let weight = uniform(&[out_features, in_features], kaiming_bound(in_features));
         let bound = if in_features > 0 { 1.0 / (in_features as f64).sqrt() } else { 0.0 };
-        Linear { weight, bias: bias.then(|| uniform(&[out_features], bound)) }
+        let bias = if bias { Some(uniform(&[out_features], bound)) } else { None };
+        Linear { weight, bias }
     }
 
     /// `[.., in] -> [.., out]`.
@@ -56,7 +59,9 @@ impl Linear {
 /// x Wᵀ + b.
 pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let product = x.try_matmul(&weight.try_t()?).map_err(|e| match e {
-        Error::Operands { message, .. } => Error::operands("linear", format!("x times the transposed weight: {message}")),
+        Error::Operands { message, .. } => {
+            Error::operands("linear", format!("x times the transposed weight: {message}"))
+        }
         other => other,
     })?;
     match bias {

@@ -45,6 +45,7 @@ struct Layer {
 
 impl Rnn {
     /// One layer with tanh.
+    #[track_caller]
     pub fn new(input_size: usize, hidden_size: usize) -> Rnn {
         Rnn::with_layers(input_size, hidden_size, 1)
     }
@@ -59,17 +60,17 @@ impl Rnn {
             panic!("Rnn: needs at least one layer and one hidden unit, got {layers} and {hidden_size}");
         }
         let bound = 1.0 / (hidden_size as f64).sqrt();
-        let layer = |i: usize| {
+        let mut all = Vec::with_capacity(layers);
+        for i in 0..layers {
             let inputs = if i == 0 { input_size } else { hidden_size };
-            Layer {
+            all.push(Layer {
                 weight_ih: uniform(&[hidden_size, inputs], bound),
                 weight_hh: uniform(&[hidden_size, hidden_size], bound),
                 bias_ih: uniform(&[hidden_size], bound),
                 bias_hh: uniform(&[hidden_size], bound),
-            }
-        };
-        let layers = (0..layers).map(layer).collect();
-        Rnn { layers, nonlinearity: Nonlinearity::Tanh, batch_first: false, input_size, hidden_size }
+            });
+        }
+        Rnn { layers: all, nonlinearity: Nonlinearity::Tanh, batch_first: false, input_size, hidden_size }
     }
 
     /// Takes and gives `[batch, time, ..]` instead of `[time, batch, ..]`.
@@ -110,14 +111,23 @@ impl Rnn {
         }
         let (time, batch) = if self.batch_first { (1, 0) } else { (0, 1) };
         if recorder::is_zero(x.sizes()[time]) {
-            return fail(format!("the sequence is empty: the input {:?} is {layout}; it needs at least one step", x.shape_hint()));
+            return fail(format!(
+                "the sequence is empty: the input {:?} is {layout}; it needs at least one step",
+                x.shape_hint()
+            ));
         }
         if let Some(h) = h.into() {
             let want = [Size::from(self.layers.len()), x.sizes()[batch], Size::from(self.hidden_size)];
             if !h.has_sizes(&want) {
                 let want: Vec<String> = want.iter().map(Size::to_string).collect();
                 let want = want.join(", ");
-                return fail(format!("the hidden state must be [layers, batch, hidden] = [{want}], got {:?}", h.shape_hint()));
+                return fail(format!(
+                    "the hidden state must be [layers, batch, hidden] = [{want}], got {:?}",
+                    h.shape_hint()
+                ));
+            }
+            if h.dtype() != DType::F32 {
+                return fail(format!("the hidden state must be f32 as the weights, got {}", h.dtype()));
             }
             return self.run(x, h);
         }

@@ -2,6 +2,7 @@
 
 use crate::autograd::saved::Saved;
 use crate::error::{Error, Result};
+use crate::tensor::create::full_of;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::Sizes;
@@ -86,7 +87,11 @@ pub(crate) fn result_dtype(args: &[Arg<'_>]) -> DType {
         };
         by_rank[rank] = Some(by_rank[rank].map_or(t, |o| o.max(t)));
     }
-    by_rank.into_iter().flatten().reduce(|high, low| if kind(low) > kind(high) { low } else { high }).unwrap_or(DType::F32)
+    by_rank
+        .into_iter()
+        .flatten()
+        .reduce(|high, low| if kind(low) > kind(high) { low } else { high })
+        .unwrap_or(DType::F32)
 }
 
 /// The sizes that `a` and `b` broadcast to.
@@ -172,7 +177,7 @@ impl<'a> Aligned<'a> {
             }
             (Arg::Tensor(x), Arg::Number(_)) => [Some(cast(x)?), None],
             (Arg::Number(_), Arg::Tensor(y)) => [None, Some(cast(y)?)],
-            (Arg::Number(_), Arg::Number(_)) => [Some(Held::Made(Tensor::zeros(&[], dtype))), None],
+            (Arg::Number(x), Arg::Number(_)) => [Some(Held::Made(full_of(&[], x.to(dtype))?)), None],
         };
         let scalar = |x: Arg<'_>| match x {
             Arg::Number(n) => n.to(dtype),
@@ -224,7 +229,9 @@ impl SavedArg {
                 Scalar::F32(x) => Number::Float(x as f64),
                 Scalar::F64(x) => Number::Float(x),
             }),
-            SavedArg::Unwanted => unreachable!("bug in allotrope: a derivative asks for an operand that it did not keep"),
+            SavedArg::Unwanted => {
+                unreachable!("bug in allotrope: a derivative asks for an operand that it did not keep")
+            }
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::dispatch::{apply, differentiable};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::tensor::recorder::Operand;
-use allotrope_ir::{BinaryOp, CompareOp, DType, Op, UnaryOp};
+use allotrope_ir::{BinaryOp, CompareOp, DType, Op, Scalar, UnaryOp};
 use smallvec::smallvec;
 
 /// Integers and bools are computed as f32 by functions that have no integer meaning, as in PyTorch.
@@ -247,8 +247,19 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
                 grads2(
                     c,
                     || {
+                        if let Arg::Number(n) = b.arg() {
+                            // In f64 on the host, so that no digit of the exponent is lost.
+                            let Scalar::F64(b) = n.to(DType::F64) else { unreachable!("asked for f64") };
+                            let slope = || binary("pow", BinaryOp::Pow, a.arg(), Arg::Number(Number::Float(b - 1.0)));
+                            return if b == 0.0 { Ok(g.zeros_like()) } else { g.try_mul(&slope()?.try_mul(b)?) };
+                        }
                         let less = binary("sub", BinaryOp::Sub, b.arg(), Arg::Number(Number::Float(1.0)))?;
-                        let slope = binary("mul", BinaryOp::Mul, b.arg(), Arg::Tensor(&binary("pow", BinaryOp::Pow, a.arg(), Arg::Tensor(&less))?))?;
+                        let slope = binary(
+                            "mul",
+                            BinaryOp::Mul,
+                            b.arg(),
+                            Arg::Tensor(&binary("pow", BinaryOp::Pow, a.arg(), Arg::Tensor(&less))?),
+                        )?;
                         // b * a^(b-1) is 0 for b = 0, also where a is 0.
                         let flat = compare("eq", CompareOp::Eq, b.arg(), Arg::Number(Number::Float(0.0)))?;
                         where_(&flat, &g.zeros_like(), &g.try_mul(&slope)?)

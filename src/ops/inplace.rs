@@ -17,7 +17,10 @@ fn store(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
         ));
     }
     let value = value.expand_sizes(&target.sizes()).map_err(|_| {
-        Error::operands(op, format!("a result of shape {:?} does not fit into {:?}", value.shape_hint(), target.shape_hint()))
+        Error::operands(
+            op,
+            format!("a result of shape {:?} does not fit into {:?}", value.shape_hint(), target.shape_hint()),
+        )
     })?;
     assign(target, &value)
 }

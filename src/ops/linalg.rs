@@ -25,7 +25,8 @@ fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
                 || product(g, &transposed(&b, c.me)?),
                 || match turned {
                     // The same chains of products, laid out as the operand is, so that sums of them stay dense.
-                    true => product(&g.try_transpose(-1, -2)?, &transposed(&a, c.me)?.try_transpose(-1, -2)?)?.try_transpose(-1, -2),
+                    true => product(&g.try_transpose(-1, -2)?, &transposed(&a, c.me)?.try_transpose(-1, -2)?)?
+                        .try_transpose(-1, -2),
                     false => product(&transposed(&a, c.me)?, g),
                 },
             )
@@ -104,7 +105,10 @@ fn batched(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
     let batch = (0..rank)
         .map(|i| {
             super::arg::broadcast_size(at(batch_a, i), at(batch_b, i)).ok_or_else(|| {
-                Error::operands("matmul", format!("cannot broadcast the batch axes of {:?} with {:?}", a.shape_hint(), b.shape_hint()))
+                Error::operands(
+                    "matmul",
+                    format!("cannot broadcast the batch axes of {:?} with {:?}", a.shape_hint(), b.shape_hint()),
+                )
             })
         })
         .collect::<Result<Sizes>>()?;

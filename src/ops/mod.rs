@@ -3,6 +3,7 @@
 //! that it runs in.
 
 mod arg;
+mod backward;
 mod elementwise;
 mod inplace;
 mod linalg;
@@ -12,6 +13,7 @@ mod reduce;
 mod scan;
 
 pub use arg::{Arg, Number};
+pub use backward::grad;
 pub use movement::{cat, stack};
 pub use scan::{TensorTree, scan, scan_reverse};
 

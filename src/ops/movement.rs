@@ -1,7 +1,7 @@
 //! Operations that move elements and compute nothing: views where the layout allows, copies where not.
 
 use super::{grads1, twins};
-use crate::dispatch::differentiable;
+use crate::dispatch::{apply, differentiable};
 use crate::error::{Error, Result, must};
 use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::{Sizes, hints};
@@ -158,7 +158,10 @@ twins! {
         if self.is_contiguous() {
             return Ok(self.clone());
         }
-        let dense = eval::contiguous(self)?;
+        let dense = match recorder::is_active() {
+            true => apply(&Op::Reshape(self.sizes().iter().copied().collect()), &[Operand::Tensor(self)])?,
+            false => eval::contiguous(self)?,
+        };
         if self.is_requires_grad() && crate::autograd::is_grad_enabled() {
             // Same values: the history is that of the original.
             dense.set_grad_fn(crate::autograd::tape::edge_of(self));
@@ -206,7 +209,8 @@ fn wanted_sizes(x: &Tensor, shape: &[isize]) -> Result<Sizes> {
 impl Tensor {
     pub(crate) fn reshape_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
-        let same = own.len() == sizes.len() && own.iter().zip(sizes).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint());
+        let same = own.len() == sizes.len()
+            && own.iter().zip(sizes).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint());
         if same {
             return Ok(self.clone());
         }
@@ -225,7 +229,8 @@ impl Tensor {
 
     pub(crate) fn expand_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
-        let same = own.len() == sizes.len() && own.iter().zip(sizes).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint());
+        let same = own.len() == sizes.len()
+            && own.iter().zip(sizes).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint());
         if same {
             return Ok(self.clone());
         }
@@ -244,7 +249,11 @@ impl Tensor {
         if !lead.is_some_and(fits) {
             return Err(Error::operands(
                 "expand",
-                format!("cannot expand {:?} to {:?}: aligned at the right, each axis must be equal or 1", self.shape_hint(), hints(sizes)),
+                format!(
+                    "cannot expand {:?} to {:?}: aligned at the right, each axis must be equal or 1",
+                    self.shape_hint(),
+                    hints(sizes)
+                ),
             ));
         }
         differentiable(&Op::Broadcast(Sizes::from_slice(sizes)), "ExpandBackward0", &[Operand::Tensor(self)], |_| {
@@ -354,6 +363,20 @@ fn try_cat(op: &'static str, tensors: &[&Tensor], axis: isize) -> Result<Tensor>
 }
 
 pub(crate) fn try_stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+    if let Some((first, rest)) = tensors.split_first()
+        && let Some(t) = rest.iter().find(|t| t.dtype() != first.dtype() || !t.same_shape(first))
+    {
+        return Err(Error::operands(
+            "stack",
+            format!(
+                "cannot stack {}{:?} on {}{:?}: dtypes and shapes must be equal",
+                t.dtype(),
+                t.shape_hint(),
+                first.dtype(),
+                first.shape_hint()
+            ),
+        ));
+    }
     let raised = tensors.iter().map(|t| t.try_unsqueeze(axis)).collect::<Result<Vec<Tensor>>>()?;
     try_cat("stack", &raised.iter().collect::<Vec<_>>(), axis)
 }

@@ -35,9 +35,12 @@ fn with_axes_kept(result: Tensor, x: &Tensor, axes: &Axes, keepdim: bool) -> Res
 pub(crate) fn sum_axes(x: &Tensor, axes: Axes) -> Result<Tensor> {
     let x = if x.dtype() == DType::Bool { x.try_to(DType::I64)? } else { x.clone() };
     let own = x.sizes();
-    differentiable(&Op::Reduce { op: ReduceOp::Sum, axes: axes.clone() }, "SumBackward1", &[Operand::Tensor(&x)], |_| {
-        move |_: &_, g: &Tensor| grads1(g.reshape_sizes(&kept(&own, &axes))?.expand_sizes(&own)?)
-    })
+    differentiable(
+        &Op::Reduce { op: ReduceOp::Sum, axes: axes.clone() },
+        "SumBackward1",
+        &[Operand::Tensor(&x)],
+        |_| move |_: &_, g: &Tensor| grads1(g.reshape_sizes(&kept(&own, &axes))?.expand_sizes(&own)?),
+    )
 }
 
 fn extreme(x: &Tensor, name: &'static str, op: ReduceOp, axes: &[isize], keepdim: bool) -> Result<Tensor> {

@@ -2,6 +2,7 @@
 //! body is recorded once and serves every length. The walk back is the same in both: per step on its own, with the
 //! gradients of what the body uses from outside summed from the last step to the first, so the bits agree.
 
+use super::backward::sum;
 use crate::autograd::engine::{Root, run_to_targets};
 use crate::autograd::scope::{self, Boundary};
 use crate::autograd::{is_grad_enabled, tape};
@@ -103,7 +104,11 @@ pub fn scan<C: TensorTree, X: TensorTree, Y: TensorTree>(carry: C, xs: X, body: 
 /// # Panics
 /// As [`scan`].
 #[track_caller]
-pub fn scan_reverse<C: TensorTree, X: TensorTree, Y: TensorTree>(carry: C, xs: X, body: impl FnMut(C, X) -> (C, Y)) -> (C, Y) {
+pub fn scan_reverse<C: TensorTree, X: TensorTree, Y: TensorTree>(
+    carry: C,
+    xs: X,
+    body: impl FnMut(C, X) -> (C, Y),
+) -> (C, Y) {
     must(scan_tree(carry, xs, true, body))
 }
 
@@ -160,7 +165,12 @@ struct Tape {
     scope: Option<u64>,
 }
 
-fn scan_flat(carries: Vec<Tensor>, xs: Vec<Tensor>, reverse: bool, body: Body<'_>) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+fn scan_flat(
+    carries: Vec<Tensor>,
+    xs: Vec<Tensor>,
+    reverse: bool,
+    body: Body<'_>,
+) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let length = common_length(&xs)?;
     let mut steps = Vec::new();
     let (finals, ys, scope) = match recorder::active() {
@@ -227,7 +237,11 @@ fn common_length(xs: &[Tensor]) -> Result<Size> {
     let length = first.sizes()[0];
     for x in &xs[1..] {
         if !recorder::demand_equal(length, x.sizes()[0]) {
-            return fail(format!("the first axes must be equal, got {:?} and {:?}", first.shape_hint(), x.shape_hint()));
+            return fail(format!(
+                "the first axes must be equal, got {:?} and {:?}",
+                first.shape_hint(),
+                x.shape_hint()
+            ));
         }
     }
     if recorder::is_zero(length) {
@@ -256,7 +270,8 @@ fn step(
     };
     let ((carry_edges, x_edges, new, ys), outside) = scope::run(|| {
         let (c, carry_edges): (Vec<_>, Vec<_>) = carries.iter().map(|x| input(x, true)).unzip();
-        let (x, x_edges): (Vec<_>, Vec<_>) = xs.iter().zip(whole_xs).map(|(x, whole)| input(x, whole.is_requires_grad())).unzip();
+        let (x, x_edges): (Vec<_>, Vec<_>) =
+            xs.iter().zip(whole_xs).map(|(x, whole)| input(x, whole.is_requires_grad())).unzip();
         let (new, ys) = body(&c, &x);
         let with_edges = |t: Vec<Tensor>| -> Vec<(Tensor, Option<Edge>)> {
             t.into_iter().map(|t| (t.alias(), if taped { tape::edge_of(&t) } else { None })).collect()
@@ -314,7 +329,14 @@ fn nothing(dtype: DType, sizes: &[Size]) -> Result<Tensor> {
 }
 
 impl Tape {
-    fn new(steps: Vec<Step>, carries: &[Tensor], xs: &[Tensor], length: Size, reverse: bool, scope: Option<u64>) -> Tape {
+    fn new(
+        steps: Vec<Step>,
+        carries: &[Tensor],
+        xs: &[Tensor],
+        length: Size,
+        reverse: bool,
+        scope: Option<u64>,
+    ) -> Tape {
         let mut outside: Vec<Outside> = Vec::new();
         for b in steps.iter().flat_map(|s| &s.outside) {
             if !outside.iter().any(|o| o.is(b)) {
@@ -349,18 +371,22 @@ impl Tape {
         match (self.scope, recorder::active()) {
             (Some(scope), Some(r)) => self.record_back(r.as_ref(), scope, carries, ys),
             (None, _) => self.run_back(carries, ys),
-            (Some(_), None) => Err(Error::Trace("a loop of a trace was differentiated after the trace had ended".into())),
+            (Some(_), None) => {
+                Err(Error::Trace("a loop of a trace was differentiated after the trace had ended".into()))
+            }
         }
     }
 
     /// One step back: gradients of its carries, xs and outside values (by place).
     fn step_back(&self, step: &Step, carries: &[Tensor], ys: &[Option<Tensor>]) -> Result<StepGrads> {
         let from_ys = step.ys.iter().zip(ys).filter_map(|(edge, g)| Some((edge.clone()?, g.clone()?)));
-        let from_carries = step.new_carries.iter().zip(carries).filter_map(|(edge, g)| Some((edge.clone()?, g.clone())));
+        let from_carries =
+            step.new_carries.iter().zip(carries).filter_map(|(edge, g)| Some((edge.clone()?, g.clone())));
         let roots = from_ys.chain(from_carries).map(|(edge, gradient)| Root { edge, gradient }).collect();
         let inside = step.outside.iter().map(|b| &b.inside);
-        let targets: Vec<Edge> = step.carries.iter().flatten().chain(step.xs.iter().flatten()).chain(inside).cloned().collect();
-        let mut found = run_to_targets(roots, &targets)?.into_iter();
+        let targets: Vec<Edge> =
+            step.carries.iter().flatten().chain(step.xs.iter().flatten()).chain(inside).cloned().collect();
+        let mut found = run_to_targets(roots, &targets, sum)?.into_iter();
         let mut of = |edges: &[Option<Edge>]| -> Vec<Option<Tensor>> {
             edges.iter().map(|e| e.as_ref().and_then(|_| found.next().flatten())).collect()
         };
@@ -381,7 +407,8 @@ impl Tape {
         let mut rows: Vec<Vec<Option<Tensor>>> = vec![vec![None; n]; self.xs];
         for (i, step) in self.steps.iter().enumerate().rev() {
             let t = if self.reverse { n - 1 - i } else { i };
-            let dy = ys.iter().map(|y| y.as_ref().map(|y| eval::element(y, t)).transpose()).collect::<Result<Vec<_>>>()?;
+            let dy =
+                ys.iter().map(|y| y.as_ref().map(|y| eval::element(y, t)).transpose()).collect::<Result<Vec<_>>>()?;
             let found = self.step_back(step, &carries, &dy)?;
             carries = self.next_carries(found.carries)?;
             for (row, g) in rows.iter_mut().zip(found.xs) {
@@ -405,14 +432,21 @@ impl Tape {
     }
 
     /// The walk back as a recorded loop in the other direction.
-    fn record_back(&self, r: &dyn recorder::Recorder, scope: u64, carries: Vec<Tensor>, ys: Vec<Option<Tensor>>) -> Result<Grads> {
+    fn record_back(
+        &self,
+        r: &dyn recorder::Recorder,
+        scope: u64,
+        carries: Vec<Tensor>,
+        ys: Vec<Option<Tensor>>,
+    ) -> Result<Grads> {
         let count = carries.len();
         let mut all = carries;
         for o in &self.outside {
             all.push(nothing(o.dtype, &o.sizes)?);
         }
         let given: Vec<Tensor> = ys.iter().flatten().cloned().collect();
-        let spec = ScanSpec { carries: &all, xs: &given, length: self.length, reverse: !self.reverse, mirror: Some(scope) };
+        let spec =
+            ScanSpec { carries: &all, xs: &given, length: self.length, reverse: !self.reverse, mirror: Some(scope) };
         let inner = r.scan_begin(&spec)?;
         let mut elements = inner.xs.iter();
         let dy: Vec<Option<Tensor>> = ys.iter().map(|y| y.as_ref().and_then(|_| elements.next().cloned())).collect();

@@ -26,7 +26,12 @@ pub trait Optimizer {
     }
 
     /// Sets the learning rate; traced steps use it from their next call on, without compiling again.
+    ///
+    /// # Panics
+    /// When it is negative or not finite.
+    #[track_caller]
     fn set_lr(&self, lr: f64) {
+        check_lr("set_lr", lr);
         self.lr().fill_(lr);
     }
 }
@@ -40,8 +45,13 @@ fn checked(name: &str, parameters: Vec<Tensor>, lr: f64) -> Vec<Tensor> {
     if let Some(i) = parameters.iter().position(|p| !p.is_leaf() || !p.dtype().is_float()) {
         panic!("{name}: parameter {i} is not a floating-point leaf; only tensors made by the user can be optimized");
     }
+    check_lr(name, lr);
+    parameters
+}
+
+#[track_caller]
+fn check_lr(name: &str, lr: f64) {
     if !(lr >= 0.0 && lr.is_finite()) {
         panic!("{name}: the learning rate must be a finite number of at least 0, got {lr}");
     }
-    parameters
 }

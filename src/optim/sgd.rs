@@ -44,7 +44,8 @@ impl Sgd {
             }
         }
         // PyTorch's first velocity is the gradient itself, which zeros before the first step give too.
-        let velocities = if options.momentum != 0.0 { parameters.iter().map(fresh_zeros).collect() } else { Vec::new() };
+        let velocities =
+            if options.momentum != 0.0 { parameters.iter().map(fresh_zeros).collect() } else { Vec::new() };
         Sgd { parameters, velocities, lr: Tensor::scalar(lr), options }
     }
 }

@@ -5,7 +5,7 @@ use super::storage::Element;
 use super::{Size, Tensor, eval, recorder};
 use crate::error::{Error, Result, must};
 use crate::kernels::rng;
-use allotrope_ir::{DType, Scalar};
+use allotrope_ir::{DType, Op, Scalar};
 use parking_lot::Mutex;
 use std::panic::Location;
 use std::sync::Arc;
@@ -126,7 +126,11 @@ impl Tensor {
     /// The numbers 0, 1, …, n-1 as `i64`.
     #[track_caller]
     pub fn arange(n: usize) -> Tensor {
-        must(crate::dispatch::apply(&allotrope_ir::Op::Iota(Size::from(n)), &[]))
+        let (op, sizes) = (Op::Iota(Size::from(n)), [Size::from(n)]);
+        must(match recorder::active() {
+            Some(r) => r.record(&op, &[]),
+            None => eval::eval(&op, &[], DType::I64, &sizes),
+        })
     }
 }
 

@@ -15,10 +15,22 @@ use std::sync::Arc;
 macro_rules! with_type {
     ($dtype:expr, $T:ident => $body:expr) => {
         match $dtype {
-            DType::F32 => { type $T = f32; $body }
-            DType::F64 => { type $T = f64; $body }
-            DType::I64 => { type $T = i64; $body }
-            DType::Bool => { type $T = bool; $body }
+            DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            DType::I64 => {
+                type $T = i64;
+                $body
+            }
+            DType::Bool => {
+                type $T = bool;
+                $body
+            }
         }
     };
 }
@@ -198,9 +210,7 @@ fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     let mut out = buffer_for(dtype, n);
     let a = Locked::new(operands[0])?;
     match op {
-        Op::Unary(UnaryOp::Not) => {
-            kernels::unary(UnaryOp::Not, view::<bool>(&a, &one(&a), &space), out.slice_mut())
-        }
+        Op::Unary(UnaryOp::Not) => kernels::unary(UnaryOp::Not, view::<bool>(&a, &one(&a), &space), out.slice_mut()),
         Op::Unary(u) => match dtype {
             DType::F32 => kernels::unary(*u, view::<f32>(&a, &one(&a), &space), out.slice_mut()),
             DType::F64 => kernels::unary(*u, view::<f64>(&a, &one(&a), &space), out.slice_mut()),
@@ -287,7 +297,8 @@ fn moved(op: &Op<Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
         }
         Op::Slice { axis, start, .. } => {
             let empty = shape.contains(&0);
-            let offset = if empty { s.offset } else { (s.offset as isize + start.hint() as isize * s.strides[*axis]) as usize };
+            let offset =
+                if empty { s.offset } else { (s.offset as isize + start.hint() as isize * s.strides[*axis]) as usize };
             reviewed(x, s, shape, s.strides.clone(), offset)
         }
         _ => unreachable!("not a view"),
@@ -407,7 +418,9 @@ pub(crate) fn check_apart(shape: &[usize], strides: &[isize]) -> Result<()> {
     match shape.iter().zip(strides).any(|(&n, &s)| n > 1 && s == 0) && !shape.contains(&0) {
         true => Err(Error::operands(
             "assign",
-            format!("a tensor expanded to {shape:?} can't be changed in place: its elements share memory; use contiguous() first"),
+            format!(
+                "a tensor expanded to {shape:?} can't be changed in place: its elements share memory; use contiguous() first"
+            ),
         )),
         false => Ok(()),
     }
@@ -467,7 +480,10 @@ mod tests {
     #[test]
     fn reshape_of_a_transposed_view_keeps_what_it_can() {
         // [2, 3] transposed to [3, 2] has strides [1, 3]: splitting an axis works, merging does not.
-        assert_eq!(reshaped_strides(&[3, 2], &[1, 3], &[3, 1, 2]).as_deref(), Some(&[1, 3, 3][..]).map(|s| s).as_deref());
+        assert_eq!(
+            reshaped_strides(&[3, 2], &[1, 3], &[3, 1, 2]).as_deref(),
+            Some(&[1, 3, 3][..]).map(|s| s).as_deref()
+        );
         assert_eq!(reshaped_strides(&[3, 2], &[1, 3], &[6]), None);
         assert_eq!(reshaped_strides(&[4, 2], &[1, 4], &[2, 2, 2]).as_deref(), Some(&[2, 1, 4][..]));
     }

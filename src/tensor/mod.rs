@@ -76,6 +76,8 @@ pub(crate) struct Traced {
     pub(crate) is_view: bool,
     /// In-place changes so far; shared with every view, so that its count of holders tells whether there are any.
     pub(crate) version: Arc<AtomicU32>,
+    /// For a view of a tensor from outside: which of the capture's that is, and how often it had been changed.
+    pub(crate) base: Option<(usize, u32)>,
 }
 
 #[derive(Default)]
@@ -89,9 +91,17 @@ struct Meta {
 
 impl Inner {
     /// Makes this traced value a view of another one.
-    pub(crate) fn share_version(&mut self, of: &Arc<AtomicU32>) {
+    pub(crate) fn share_version(&mut self, of: &Traced) {
         if let Body::Traced(t) = &mut self.body {
-            t.version = Arc::clone(of);
+            t.version = Arc::clone(&of.version);
+            t.base = of.base;
+        }
+    }
+
+    /// Makes this traced value a view of a tensor from outside.
+    pub(crate) fn set_base(&mut self, base: (usize, u32)) {
+        if let Body::Traced(t) = &mut self.body {
+            t.base = Some(base);
         }
     }
 }
@@ -368,6 +378,7 @@ impl Tensor {
                 exprs: t.exprs.clone(),
                 is_view: true,
                 version: t.version.clone(),
+                base: t.base,
             }),
         };
         Tensor::from_parts(self.dtype(), self.0.shape.clone(), body)
@@ -403,7 +414,10 @@ impl Tensor {
     fn item_at<T: Element + FromElement>(&self, at: &'static Location<'static>) -> Result<T> {
         let n: usize = self.shape_hint().iter().product();
         if n != 1 {
-            return Err(Error::operands("item", format!("a tensor of shape {:?} has {n} elements, not one", self.shape_hint())));
+            return Err(Error::operands(
+                "item",
+                format!("a tensor of shape {:?} has {n} elements, not one", self.shape_hint()),
+            ));
         }
         Ok(self.read_elements("item()", at)?[0])
     }

@@ -57,7 +57,14 @@ fn floats(x: &[f64]) -> Vec<String> {
     let scientific = high > 0.0 && (high / low > 1000.0 && !whole || high > 1e8 || low < 1e-4);
     x.iter()
         .map(|v| match (v.is_finite(), scientific, whole) {
-            (false, ..) => if v.is_nan() { "nan" } else if *v > 0.0 { "inf" } else { "-inf" }.to_string(),
+            (false, ..) => if v.is_nan() {
+                "nan"
+            } else if *v > 0.0 {
+                "inf"
+            } else {
+                "-inf"
+            }
+            .to_string(),
             (_, true, _) => exponent(*v),
             (_, _, true) => format!("{v:.0}."),
             _ => format!("{v:.4}"),
@@ -73,7 +80,14 @@ fn exponent(v: f64) -> String {
     format!("{mantissa}e{}{:02}", if e < 0 { '-' } else { '+' }, e.abs())
 }
 
-fn axis(f: &mut fmt::Formatter<'_>, elements: &[String], shape: &[usize], width: usize, indent: usize, short: bool) -> fmt::Result {
+fn axis(
+    f: &mut fmt::Formatter<'_>,
+    elements: &[String],
+    shape: &[usize],
+    width: usize,
+    indent: usize,
+    short: bool,
+) -> fmt::Result {
     let (n, inner) = (shape[0], &shape[1..]);
     let stride: usize = inner.iter().product();
     f.write_str("[")?;

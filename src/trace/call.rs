@@ -120,7 +120,8 @@ impl Variant {
             let s = eval::strided(input.get())?;
             if from_caller && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)) {
                 return Err(Error::Argument(
-                    "an argument shares its elements with a tensor that the traced function changes; pass a copy".into(),
+                    "an argument shares its elements with a tensor that the traced function changes; pass a copy"
+                        .into(),
                 ));
             }
             // What the program reads through another view, before it changes the elements, is read before the call.

@@ -88,7 +88,11 @@ where
             None => {
                 let i = self.capture(&args)?;
                 let binding = self.variants[i].fits(&args);
-                (i, binding.ok_or_else(|| Error::Trace("bug in allotrope: a capture does not fit its own call".into()))?)
+                (
+                    i,
+                    binding
+                        .ok_or_else(|| Error::Trace("bug in allotrope: a capture does not fit its own call".into()))?,
+                )
             }
         };
         if i > 0 {
@@ -192,12 +196,23 @@ impl Explanation<'_> {
 
 impl std::fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let inputs: Vec<String> = self.captured().inputs().iter().map(|i| {
-            let v = allotrope_ir::Value { node: i.node, port: 0 };
-            format!("{} {}", i.name, self.captured().ty(v))
-        }).collect();
+        let inputs: Vec<String> = self
+            .captured()
+            .inputs()
+            .iter()
+            .map(|i| {
+                let v = allotrope_ir::Value { node: i.node, port: 0 };
+                format!("{} {}", i.name, self.captured().ty(v))
+            })
+            .collect();
         writeln!(f, "inputs: {}", inputs.join(", "))?;
-        writeln!(f, "nodes: {} captured, {} after the passes; {} bytes of code", self.captured().len(), self.optimized().len(), self.code_size())?;
+        writeln!(
+            f,
+            "nodes: {} captured, {} after the passes; {} bytes of code",
+            self.captured().len(),
+            self.optimized().len(),
+            self.code_size()
+        )?;
         for (phase, time) in self.phases() {
             writeln!(f, "  {phase}: {:.2} ms", time.as_secs_f64() * 1e3)?;
         }
@@ -215,7 +230,9 @@ impl std::fmt::Display for Explanation<'_> {
 fn panic_message(payload: Box<dyn std::any::Any + Send>) -> Error {
     let text = match payload.downcast::<String>() {
         Ok(s) => *s,
-        Err(payload) => payload.downcast::<&str>().map_or_else(|_| "the closure panicked".to_string(), |s| s.to_string()),
+        Err(payload) => {
+            payload.downcast::<&str>().map_or_else(|_| "the closure panicked".to_string(), |s| s.to_string())
+        }
     };
     Error::Argument(text)
 }

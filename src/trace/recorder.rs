@@ -68,6 +68,8 @@ struct GradState {
     arg: Option<usize>,
     /// Whether there was one when the program first looked, where it looked before setting one.
     initially: Option<bool>,
+    /// What it was then.
+    given: Option<Value>,
     now: Option<Tensor>,
     changed: bool,
 }
@@ -216,7 +218,9 @@ impl Capture {
                 (None, Some(some)) => grad_guards.push((g.tensor.clone(), some)),
                 (_, None) => {}
             }
-            match (&g.now, g.changed, g.arg) {
+            // The gradient itself may have been changed in place.
+            let in_place = g.now.as_ref().and_then(Tensor::traced).is_some_and(|t| g.given.is_some_and(|v| v != *t.value.lock()));
+            match (&g.now, g.changed || in_place, g.arg) {
                 (Some(now), true, arg) => {
                     let value = inner.lift(now)?;
                     inner.root().output(value);
@@ -227,7 +231,8 @@ impl Capture {
                 (_, false, _) => {}
             }
         }
-        let graph = inner.builders.swap_remove(0).graph.expect("the whole program is open until the end").inputs_first();
+        let graph =
+            inner.builders.swap_remove(0).graph.expect("the whole program is open until the end").inputs_first();
         let captured = Captured {
             graph,
             sources: inner.sources,
@@ -299,6 +304,7 @@ impl Inner {
             exprs: sizes.iter().map(|s| s.expr()).collect(),
             is_view,
             version: Arc::new(AtomicU32::new(0)),
+            base: None,
         };
         Tensor::from_parts(dtype, shape, Body::Traced(traced))
     }
@@ -326,6 +332,12 @@ impl Inner {
         match t.body() {
             Body::Traced(traced) => {
                 let from = self.builder_of(traced)?;
+                if traced.base.is_some_and(|(slot, seen)| self.states[slot].changes != seen) {
+                    return Err(Error::Trace(format!(
+                        "a view of shape {:?} was taken before its tensor was changed in place; take it again after the change",
+                        t.shape_hint()
+                    )));
+                }
                 let value = *traced.value.lock();
                 self.import(from, value, into)
             }
@@ -346,7 +358,8 @@ impl Inner {
     fn state(&mut self, t: &Tensor) -> Result<usize> {
         let key = Self::key(t);
         if let Some(&slot) = self.by_key.get(&key) {
-            let changed_elsewhere = |s: &State| s.changes > 0 && Self::key(&s.tensor).0 == key.0 && Self::key(&s.tensor) != key;
+            let changed_elsewhere =
+                |s: &State| s.changes > 0 && Self::key(&s.tensor).0 == key.0 && Self::key(&s.tensor) != key;
             if self.states.iter().any(changed_elsewhere) {
                 return Err(overlap(t));
             }
@@ -453,7 +466,14 @@ impl Inner {
     }
 
     /// The element for this step of `outer`, which is collected over the loop `from`.
-    fn import_element(&mut self, from: usize, parent: usize, outer: Value, into: usize, leaked: impl Fn() -> Error) -> Result<Value> {
+    fn import_element(
+        &mut self,
+        from: usize,
+        parent: usize,
+        outer: Value,
+        into: usize,
+        leaked: impl Fn() -> Error,
+    ) -> Result<Value> {
         let mut walker = into;
         while self.builders[walker].mirror != Some(from) {
             walker = self.builders[walker].parent.ok_or_else(&leaked)?;
@@ -585,10 +605,15 @@ impl Recorder for Capture {
         let mut result = inner.tensor_of(at, value, is_view);
         if is_view
             && let Operand::Tensor(source) = operands[0]
-            && let Some(source) = source.traced()
-            && let Some(inner) = Arc::get_mut(&mut result.0)
+            && let Some(view) = Arc::get_mut(&mut result.0)
         {
-            inner.share_version(&source.version);
+            match source.traced() {
+                Some(source) => view.share_version(source),
+                None => {
+                    let slot = inner.state(source)?;
+                    view.set_base((slot, inner.states[slot].changes));
+                }
+            }
         }
         Ok(result)
     }
@@ -623,7 +648,9 @@ impl Recorder for Capture {
                     )));
                 }
                 if inner.builder_of(t)? != at {
-                    return Err(Error::Trace("a value from outside a loop can't be changed in place inside it; carry it".into()));
+                    return Err(Error::Trace(
+                        "a value from outside a loop can't be changed in place inside it; carry it".into(),
+                    ));
                 }
                 if t.is_view || Arc::strong_count(&t.version) > 1 {
                     return Err(Error::Trace(format!(
@@ -637,7 +664,9 @@ impl Recorder for Capture {
             Body::Strided(strided) => {
                 eval::check_apart(target.shape_hint(), &strided.strides)?;
                 if at != 0 {
-                    return Err(Error::Trace("a tensor from outside a loop can't be changed in place inside it; carry it".into()));
+                    return Err(Error::Trace(
+                        "a tensor from outside a loop can't be changed in place inside it; carry it".into(),
+                    ));
                 }
                 let slot = inner.state(target)?;
                 let state = &mut inner.states[slot];
@@ -650,7 +679,10 @@ impl Recorder for Capture {
 
     fn version(&self, tensor: &Tensor) -> u32 {
         match tensor.body() {
-            Body::Traced(t) => t.version.load(Ordering::Relaxed),
+            Body::Traced(t) => {
+                let outside = t.base.map_or(0, |(slot, _)| self.0.borrow().states[slot].changes);
+                t.version.load(Ordering::Relaxed) + outside
+            }
             Body::Strided(s) => {
                 let inner = self.0.borrow();
                 let storage: *const Storage = Arc::as_ptr(&s.storage);
@@ -672,18 +704,20 @@ impl Recorder for Capture {
         }
         let has = arg.map_or_else(|| tensor.stored_grad().is_some(), |(_, has)| has);
         // A gradient has the dtype and the shape of its tensor.
-        let now = has.then(|| {
+        let given = has.then(|| {
             let ty = inner.ty(tensor.dtype(), &tensor.sizes());
             let name = format!("grad{}", inner.grads.len());
             let kind = if arg.is_some() { InputKind::Arg } else { InputKind::State };
             let value = inner.root().input(ty, kind, name);
             inner.sources.push(arg.map_or_else(|| Source::Grad(tensor.clone()), |(i, _)| Source::ArgGrad(i)));
-            inner.tensor_of(0, value, false)
+            value
         });
+        let now = given.map(|value| inner.tensor_of(0, value, false));
         inner.grads.push(GradState {
             tensor: tensor.clone(),
             arg: arg.map(|(i, _)| i),
             initially: Some(has),
+            given,
             now: now.clone(),
             changed: false,
         });
@@ -701,14 +735,29 @@ impl Recorder for Capture {
         let i = match inner.by_grad.get(&tensor.id()) {
             Some(&i) => i,
             None => {
-                inner.grads.push(GradState { tensor: tensor.clone(), arg, initially: None, now: None, changed: false });
+                inner.grads.push(GradState {
+                    tensor: tensor.clone(),
+                    arg,
+                    initially: None,
+                    given: None,
+                    now: None,
+                    changed: false,
+                });
                 let i = inner.grads.len() - 1;
                 inner.by_grad.insert(tensor.id(), i);
                 i
             }
         };
+        // The gradient is what these elements are now, whatever is done to a tensor from outside later.
+        let now = grad.map(|g| match inner.lift(&g) {
+            Ok(value) => {
+                let at = inner.current();
+                inner.tensor_of(at, value, false)
+            }
+            Err(_) => g,
+        });
         let state = &mut inner.grads[i];
-        state.now = grad;
+        state.now = now;
         state.changed = true;
     }
 

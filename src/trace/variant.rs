@@ -1,10 +1,10 @@
 //! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code.
 
-use super::closure::Traceable;
 use super::call::Plan;
+use super::closure::Traceable;
+use super::panic_message;
 use super::recorder::{Capture, Captured, Returned, Source};
 use super::symbols::Specialization;
-use super::panic_message;
 use crate::autograd::is_grad_enabled;
 use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
@@ -77,7 +77,11 @@ pub(super) struct Variant {
 
 impl Variant {
     /// Records `closure` on arguments like these, and compiles it. Gives what it returned as a template.
-    pub(super) fn capture<F, const N: usize>(closure: &mut F, args: &[&Tensor; N], passes: &Passes) -> Result<(Variant, F::Output)>
+    pub(super) fn capture<F, const N: usize>(
+        closure: &mut F,
+        args: &[&Tensor; N],
+        passes: &Passes,
+    ) -> Result<(Variant, F::Output)>
     where
         F: Traceable<N>,
     {
@@ -97,7 +101,8 @@ impl Variant {
         }
         let refs: [&Tensor; N] = std::array::from_fn(|i| &traced[i]);
         let recorder: Rc<dyn slot::Recorder> = capture.clone();
-        let output = catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(refs)))).map_err(panic_message)?;
+        let output = catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(refs))))
+            .map_err(panic_message)?;
         let mut returned = Vec::new();
         output.flatten(&mut returned);
         let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");
@@ -107,10 +112,17 @@ impl Variant {
         Ok((variant, output))
     }
 
-    fn compile(captured: Captured, returned: Vec<Returned>, args: &[&Tensor], passes: &Passes, recorded: Duration) -> Result<Variant> {
+    fn compile(
+        captured: Captured,
+        returned: Vec<Returned>,
+        args: &[&Tensor],
+        passes: &Passes,
+        recorded: Duration,
+    ) -> Result<Variant> {
         let start = Instant::now();
         let mut phases = vec![("record".to_string(), recorded)];
-        let optimized = optimize_with(&captured.graph, passes, &mut |name, _, time| phases.push((name.to_string(), time)));
+        let optimized =
+            optimize_with(&captured.graph, passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let (guards, symbols) = guards(&captured);

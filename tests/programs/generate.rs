@@ -400,7 +400,7 @@ impl Builder {
             }
             20 => match r2 % 4 {
                 0 if rank >= 1 && !any_size => Step::Squeeze(a, axis(r3)),
-                1 if rank >= 1 => Step::Flatten(a, 0, -1),
+                1 if rank >= 1 && !any_size => Step::Flatten(a, 0, -1),
                 2 => Step::Detach(a),
                 3 if rank >= 1 => Step::Contiguous(a),
                 _ => Step::Unsqueeze(a, (r3 % (rank + 1)) as isize),

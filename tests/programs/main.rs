@@ -3,6 +3,10 @@
 
 mod common;
 mod equal_bits;
+mod errors;
 mod generate;
 mod golden;
+mod gradients;
 mod program;
+mod semantics;
+mod training;

@@ -257,6 +257,8 @@ impl Program {
             results.push(loss);
         }
         if let Some((input, value)) = self.update {
+            // A result may be a view of what is changed now, which a trace refuses.
+            results = results.iter().map(|x| no_grad(|| x.where_self(&x.eq(x), x))).collect();
             no_grad(|| outside[input].copy_(&pool[value]));
             results.push(no_grad(|| outside[input].to(DType::F64) * 1.0));
         }

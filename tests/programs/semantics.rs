@@ -1,0 +1,423 @@
+//! What a trace sees of the world: state by identity, gradients, sizes, switches, other traces, other threads.
+
+use crate::common::{SinToCos, assert_all_same, assert_same, copy, draw, numbers};
+use allotrope::prelude::*;
+use allotrope::tensor::{Flag, Generator};
+
+#[test]
+fn parameters_changed_outside_are_seen() {
+    let w = draw(1, &[3]);
+    let x = draw(2, &[3]);
+    let mut f = trace(|x: &Tensor| x * &w);
+    for i in 0..4 {
+        assert_same("follows the tensor", &f.call(&x).unwrap(), &(&x * &w));
+        w.add_(f64::from(i));
+    }
+    w.copy_(&draw(3, &[3]));
+    assert_same("follows the tensor", &f.call(&x).unwrap(), &(&x * &w));
+    assert_eq!(f.compilations(), 1);
+}
+
+#[test]
+fn two_traced_functions_share_parameters() {
+    let make = || draw(1, &[4]).requires_grad();
+    let (w, twin) = (make(), make());
+    let (sgd, twin_sgd) = (optim::Sgd::new(vec![w.clone()], 0.1), optim::Sgd::new(vec![twin.clone()], 0.1));
+    let step = |w: &Tensor, opt: &optim::Sgd, x: &Tensor| {
+        opt.zero_grad();
+        let loss = (w * x).square().sum();
+        loss.backward();
+        opt.step();
+        loss.detach()
+    };
+    let mut train = trace(|x: &Tensor| step(&w, &sgd, x));
+    let mut look = trace(|x: &Tensor| no_grad(|| (&w * x).sum()));
+    for i in 0..5 {
+        let x = draw(10 + i, &[4]);
+        assert_same("loss", &train.call(&x).unwrap(), &step(&twin, &twin_sgd, &x));
+        assert_same("seen by the other", &look.call(&x).unwrap(), &no_grad(|| (&twin * &x).sum()));
+        assert_same("gradient", &w.grad().unwrap(), &twin.grad().unwrap());
+        assert_same("parameter", &w.detach(), &twin.detach());
+    }
+}
+
+#[test]
+fn gradients_are_there_after_the_call() {
+    let w = draw(1, &[3]).requires_grad();
+    let mut f = trace(|x: &Tensor| (&w * x).sum().backward());
+    let x = draw(2, &[3]);
+    assert!(w.grad().is_none());
+    f.call(&x).unwrap();
+    assert_same("first", &w.grad().unwrap(), &x);
+    f.call(&x).unwrap();
+    assert_same("accumulated", &w.grad().unwrap(), &(&x + &x));
+    let mut clear = trace(|| w.set_grad(None));
+    clear.call([]).unwrap();
+    assert!(w.grad().is_none());
+    // A gradient changed in place, and one that is given.
+    f.call(&x).unwrap();
+    let mut halve = trace(|| {
+        w.grad().unwrap().mul_(0.5);
+    });
+    halve.call([]).unwrap();
+    halve.call([]).unwrap();
+    assert_same("halved twice", &w.grad().unwrap(), &(&x * 0.25));
+    let mut give = trace(|x: &Tensor| w.set_grad(Some(x * 3.0)));
+    give.call(&x).unwrap();
+    assert_same("given", &w.grad().unwrap(), &(&x * 3.0));
+}
+
+#[test]
+fn gradients_of_arguments() {
+    let f = |a: &Tensor, b: &Tensor| (a * b).sum().backward();
+    let mut traced = trace(f);
+    let [(a, b), (c, d)] = [(); 2].map(|()| (draw(1, &[3]).requires_grad(), draw(2, &[3]).requires_grad()));
+    for _ in 0..3 {
+        traced.call((&a, &b)).unwrap();
+        f(&c, &d);
+        assert_same("the first's", &a.grad().unwrap(), &c.grad().unwrap());
+        assert_same("the second's", &b.grad().unwrap(), &d.grad().unwrap());
+    }
+    // One tensor given twice has one gradient.
+    traced.call((&a, &a)).unwrap();
+    f(&c, &c);
+    assert_same("both at once", &a.grad().unwrap(), &c.grad().unwrap());
+    traced.call((&a, &b)).unwrap();
+    f(&c, &d);
+    assert_same("and apart again", &a.grad().unwrap(), &c.grad().unwrap());
+    let mut clear = trace(|a: &Tensor| a.set_grad(None));
+    clear.call(&a).unwrap();
+    assert!(a.grad().is_none() && b.grad().is_some());
+}
+
+#[test]
+fn a_returned_parameter_is_the_same_tensor() {
+    let w = draw(1, &[3]).requires_grad();
+    let mut f = trace(|x: &Tensor| {
+        no_grad(|| w.add_(x));
+        (w.clone(), x * 1.0)
+    });
+    let x = draw(2, &[3]);
+    let (same, other) = f.call(&x).unwrap();
+    assert!(same.is_same(&w) && !other.is_same(&x));
+    assert!(same.is_requires_grad() && same.is_leaf());
+}
+
+/// In a trace, whatever is taken of a tensor from outside is taken of what it is at each call.
+#[test]
+fn nothing_from_outside_is_baked() {
+    let w = draw(1, &[2, 3]);
+    let turned = w.t();
+    let p = draw(2, &[3, 2]).requires_grad();
+    let mut f = trace(|x: &Tensor| {
+        p.set_grad(None);
+        (&p + x).backward_from(&turned);
+        (turned.contiguous() * x, p.grad().unwrap())
+    });
+    let x = draw(3, &[3, 2]);
+    for _ in 0..3 {
+        let (y, g) = f.call(&x).unwrap();
+        assert_same("a copy", &y, &(&w.t() * &x));
+        assert_same("a gradient", &g, &w.t().contiguous());
+        w.add_(1.0);
+    }
+}
+
+/// Views and changes in place: what one mode would see and the other not is an error.
+#[test]
+fn views_of_what_is_changed() {
+    let x = Tensor::ones(&[2, 3], DType::F32);
+    let w = draw(1, &[2, 3]);
+    let row = w.narrow(0, 0, 1);
+    let before = copy(&w);
+    // Read through one view, then changed through another: the reading came first.
+    let first = trace(|x: &Tensor| {
+        let y = &row * 2.0;
+        w.add_(x);
+        y
+    })
+    .call(&x)
+    .unwrap();
+    assert_same("read before", &first, &(before.narrow(0, 0, 1) * 2.0));
+    assert_same("changed after", &w, &(&before + &x));
+    // A view taken before the change and read after it.
+    let before = copy(&w);
+    let text = trace(|x: &Tensor| {
+        let view = w.t();
+        w.add_(x);
+        view * 1.0
+    })
+    .call(&x)
+    .unwrap_err()
+    .to_string();
+    assert!(text.contains("[3, 2]") && text.contains("in place"), "{text}");
+    let text = trace(|x: &Tensor| {
+        w.add_(x);
+        &row * 1.0
+    })
+    .call(&x)
+    .unwrap_err()
+    .to_string();
+    assert!(text.contains("in place"), "{text}");
+    // Elements that share memory can't be changed one by one.
+    let wide = Tensor::ones(&[1, 3], DType::F32).expand(&[2, 3]);
+    let text = trace(|x: &Tensor| {
+        w.add_(x);
+        wide.add_(x);
+    })
+    .call(&x)
+    .unwrap_err()
+    .to_string();
+    assert!(text.contains("share memory"), "{text}");
+    assert_same("a failed call", &before, &w);
+    // A derivative whose operand has changed meanwhile.
+    let p = draw(2, &[3]).requires_grad();
+    let text = trace(|x: &Tensor| {
+        let loss = (p.reshape(&[1, 3]) * x).square().sum();
+        no_grad(|| p.add_(1.0));
+        loss.backward();
+    })
+    .call(&x)
+    .map(|_| ());
+    let eager = {
+        let q = draw(2, &[3]).requires_grad();
+        let loss = (q.reshape(&[1, 3]) * &x).square().sum();
+        no_grad(|| q.add_(1.0));
+        loss.try_backward()
+    };
+    assert_eq!(text.is_err(), eager.is_err(), "{text:?} and {eager:?}");
+}
+
+/// Views of a tensor from outside that is not dense are changed where they are.
+#[test]
+fn a_part_of_a_tensor_is_changed() {
+    let runs = [false, true].map(|traced| {
+        let w = draw(1, &[4, 3]);
+        let column = w.narrow(1, 1, 1);
+        let f = |x: &Tensor| {
+            column.mul_(x);
+            &column + 1.0
+        };
+        let mut compiled = trace(f);
+        let x = Tensor::full(&[4, 1], 3.0f32);
+        let results: Vec<Tensor> = (0..3).map(|_| if traced { compiled.call(&x).unwrap() } else { f(&x) }).collect();
+        (results.iter().map(copy).collect::<Vec<_>>(), copy(&w))
+    });
+    assert_all_same("results", &runs[0].0, &runs[1].0);
+    assert_same("the whole", &runs[0].1, &runs[1].1);
+}
+
+#[test]
+fn sizes_that_become_numbers_say_where() {
+    let line = line!() + 1;
+    let mut f = trace(|x: &Tensor| x * x.shape()[0] as f64);
+    let mut g = trace(|x: &Tensor| x * x.size(-1) as f64);
+    for n in [3, 5, 3] {
+        let x = draw(1, &[n]);
+        assert_same("shape()", &f.call(&x).unwrap(), &(&x * n as f64));
+        assert_same("size()", &g.call(&x).unwrap(), &(&x * n as f64));
+    }
+    assert_eq!((f.compilations(), g.compilations()), (2, 2));
+    let explained = f.explain();
+    let found = &explained[0].specializations()[0];
+    assert_eq!((found.value, found.at.line()), (3, line));
+    assert!(found.at.file().ends_with("semantics.rs") && found.why.contains("shape()"));
+    let text = explained[0].to_string();
+    assert!(text.contains("specialised to 3 at") && text.contains("semantics.rs"), "{text}");
+    assert!(g.explain()[0].specializations()[0].why.contains("size()"));
+    // Sizes that stay sizes make nothing special.
+    let mut h = trace(|x: &Tensor| x + x.sum().expand_as(x) * x.mean());
+    for n in [3, 5, 1] {
+        let x = draw(1, &[n]);
+        assert_same("expand_as", &h.call(&x).unwrap(), &(&x + x.sum().expand_as(&x) * x.mean()));
+    }
+    assert_eq!(h.compilations(), 1);
+    assert!(h.explain()[0].specializations().is_empty());
+}
+
+#[test]
+fn more_kinds_of_arguments_than_are_kept() {
+    let mut f = trace(|x: &Tensor| x * x.numel() as f64);
+    for n in (1..=12).chain([12, 1]) {
+        let x = draw(1, &[n]);
+        assert_same("kept or not", &f.call(&x).unwrap(), &(&x * n as f64));
+    }
+    assert_eq!(f.compilations(), 13);
+    assert_eq!(f.explain().len(), 8);
+}
+
+#[test]
+fn two_hundred_lengths_are_one_program() {
+    let lengths = Generator::new(5).randint(1, 201, &[200]).to_vec::<i64>();
+    let runs = [false, true].map(|traced| {
+        let model = SinToCos::new(2, 6);
+        let opt = optim::Adam::new(model.parameters(), 0.01);
+        let step = |x: &Tensor, y: &Tensor, h: &Tensor| {
+            let (prediction, h) = model.forward(x, h);
+            let loss = mse_loss(&prediction, y);
+            opt.zero_grad();
+            loss.backward();
+            opt.step();
+            (loss.detach(), h.detach())
+        };
+        let mut compiled = trace(step);
+        let mut h = Tensor::zeros(&[1, 1, 6], DType::F32);
+        let mut losses = Vec::new();
+        for (i, &n) in lengths.iter().enumerate() {
+            let (x, y) = (draw(i as u64, &[1, n as usize, 1]), draw(i as u64 + 999, &[1, n as usize, 1]));
+            let loss;
+            (loss, h) = if traced { compiled.call((&x, &y, &h)).unwrap() } else { step(&x, &y, &h) };
+            losses.push(copy(&loss));
+        }
+        assert_eq!(compiled.compilations(), usize::from(traced));
+        losses.extend(model.parameters().iter().map(copy));
+        losses
+    });
+    assert_all_same("losses and parameters", &runs[0], &runs[1]);
+}
+
+#[test]
+fn a_trace_inside_a_trace() {
+    let w = draw(1, &[3]).requires_grad();
+    let inner = std::cell::RefCell::new(trace(|x: &Tensor| (x * &w).tanh()));
+    let mut outer = trace(|x: &Tensor| {
+        let y = inner.borrow_mut().call(x).unwrap();
+        let loss = (&y * &y).sum();
+        w.set_grad(None);
+        loss.backward();
+        (y.detach(), loss.detach())
+    });
+    let x = draw(2, &[3]);
+    let (y, loss) = outer.call(&x).unwrap();
+    assert_same("inner", &y, &no_grad(|| (&x * &w).tanh()));
+    assert_same("outer", &loss, &(&y * &y).sum());
+    let g = copy(&w.grad().unwrap());
+    w.set_grad(None);
+    let again = (&x * &w).tanh();
+    (&again * &again).sum().backward();
+    assert_same("the gradient goes through both", &g, &w.grad().unwrap());
+    drop(outer);
+    assert_eq!(inner.borrow().compilations(), 0);
+    assert_same("alone", &inner.borrow_mut().call(&x).unwrap().detach(), &y);
+}
+
+#[test]
+fn a_flag_is_a_guard() {
+    let doubled = Flag::new(false);
+    let mut f = trace(|x: &Tensor| if doubled.get() { x * 2.0 } else { x * 1.0 });
+    let x = draw(1, &[2]);
+    for on in [false, true, false, true] {
+        doubled.set(on);
+        assert_same("follows the flag", &f.call(&x).unwrap(), &(&x * if on { 2.0 } else { 1.0 }));
+    }
+    assert_eq!(f.compilations(), 2);
+}
+
+#[test]
+fn gradient_mode_and_wish_are_guards() {
+    let w = draw(1, &[2]).requires_grad();
+    let mut f = trace(|x: &Tensor| &w * x);
+    let x = draw(2, &[2]);
+    assert!(f.call(&x).unwrap().is_requires_grad());
+    assert!(!no_grad(|| f.call(&x).unwrap()).is_requires_grad());
+    w.set_requires_grad(false);
+    assert!(!f.call(&x).unwrap().is_requires_grad());
+    assert!(f.call(&x.requires_grad()).unwrap().is_requires_grad());
+    assert_eq!(f.compilations(), 4);
+}
+
+#[test]
+fn the_history_of_a_result_ends_with_the_call() {
+    let w = draw(1, &[1]).requires_grad();
+    let y = trace(|x: &Tensor| &w * x).call(&draw(2, &[1])).unwrap();
+    assert!(y.is_requires_grad());
+    let text = y.try_backward().unwrap_err().to_string();
+    assert!(text.contains("result of a traced function") && text.contains("inside the closure"), "{text}");
+    let text = (&y * 2.0).sum().try_backward().unwrap_err().to_string();
+    assert!(text.contains("inside the closure"), "{text}");
+    assert!(w.grad().is_none());
+    assert_eq!(numbers(&(y.detach() * 2.0)), numbers(&y).iter().map(|v| v * 2.0).collect::<Vec<_>>());
+}
+
+#[test]
+fn compiling_alone_changes_nothing() {
+    let w = draw(1, &[3]).requires_grad();
+    let before = copy(&w);
+    let opt = optim::Adam::new(vec![w.clone()], 0.1);
+    let mut f = trace(|x: &Tensor| {
+        (&w * x).sum().backward();
+        opt.step();
+    });
+    f.compile(&draw(2, &[3])).unwrap();
+    assert_same("the parameter", &before, &w);
+    assert!(w.grad().is_none());
+    assert!(opt.state().iter().all(|(_, t)| numbers(t).iter().all(|x| *x == 0.0)));
+    f.call(&draw(2, &[3])).unwrap();
+    assert_eq!(f.compilations(), 1);
+}
+
+#[test]
+fn structures_come_back_as_they_went() {
+    let mut f = trace(|a: &Tensor, b: &Tensor| (vec![a + b, a - b], [a * b], Some((a.clone(), ())), None::<Tensor>));
+    let (a, b) = (draw(1, &[2]), draw(2, &[2]));
+    let (two, [product], some, none) = f.call((&a, &b)).unwrap();
+    assert_all_same("sums", &two, &[&a + &b, &a - &b]);
+    assert_same("product", &product, &(&a * &b));
+    assert_same("the argument", &some.unwrap().0, &a);
+    assert!(none.is_none());
+    let mut g = trace(|a: &Tensor| {
+        let y = a * 2.0;
+        (y.clone(), y)
+    });
+    let (y, z) = g.call(&a).unwrap();
+    y.add_(1.0);
+    assert_same("two results are two tensors", &z, &(&a * 2.0));
+}
+
+fn sendable<T: Send + Sync>(_: &T) {}
+
+#[test]
+fn tensors_go_to_other_threads() {
+    let w = draw(1, &[64]).requires_grad();
+    sendable(&w);
+    let x = draw(2, &[64]);
+    let wanted = no_grad(|| (&w * &x).tanh());
+    std::thread::scope(|s| {
+        for _ in 0..4 {
+            s.spawn(|| {
+                let mut f = trace(|x: &Tensor| no_grad(|| (&w * x).tanh()));
+                for _ in 0..200 {
+                    assert_same("in each thread", &f.call(&x).unwrap(), &wanted);
+                }
+            });
+        }
+        s.spawn(|| {
+            for _ in 0..200 {
+                assert_same("eagerly beside them", &no_grad(|| (&w * &x).tanh()), &wanted);
+            }
+        });
+    });
+    let loss = (&w * &x).sum();
+    std::thread::spawn(move || loss.backward()).join().unwrap();
+    assert_same("a graph goes too", &w.grad().unwrap(), &x);
+}
+
+/// Threads that change two tensors in opposite order neither block each other nor lose a change.
+#[test]
+fn threads_that_change_the_same_tensors() {
+    let (a, b) = (Tensor::zeros(&[8], DType::F32), Tensor::zeros(&[8], DType::F32));
+    std::thread::scope(|s| {
+        for flip in [false, true, false, true] {
+            let (a, b) = if flip { (&b, &a) } else { (&a, &b) };
+            s.spawn(move || {
+                let mut f = trace(|| {
+                    a.add_(1.0);
+                    b.add_(1.0);
+                });
+                (0..500).for_each(|_| f.call([]).unwrap());
+            });
+        }
+    });
+    assert_eq!(a.to_vec::<f32>(), [2000.0; 8]);
+    assert_eq!(b.to_vec::<f32>(), [2000.0; 8]);
+}
