@@ -670,6 +670,11 @@ impl Recorder for Capture {
                     ));
                 }
                 let slot = inner.state(target)?;
+                let key = Inner::key(target);
+                // The code may write before it reads what was read through the other view.
+                if inner.states.iter().any(|s| Inner::key(&s.tensor).0 == key.0 && Inner::key(&s.tensor) != key) {
+                    return Err(overlap(target));
+                }
                 let state = &mut inner.states[slot];
                 state.value = new;
                 state.changes += 1;
