@@ -197,7 +197,10 @@ fn arguments_that_a_trace_cannot_take() {
     assert_same("nothing changed", &before, &w);
     grow.call(&x).unwrap();
     assert_same("still works", &(no_grad(|| &before + &x)), &w);
-    says(&trace(|x: &Tensor| drop(x.add_(1.0).detach())).call(&x).unwrap_err().to_string(), &["argument 0", "in place"]);
+    says(
+        &trace(|x: &Tensor| drop(x.add_(1.0).detach())).call(&x).unwrap_err().to_string(),
+        &["argument 0", "in place"],
+    );
     let text = trace(|a: &Tensor| (a * &w).sum().backward()).call(&w).unwrap_err().to_string();
     says(&text, &["argument 0", "outside"]);
     assert!(w.grad().is_none());

@@ -68,10 +68,13 @@ fn functions_of_one_operand() {
 
 #[test]
 fn functions_of_two_operands() {
-    let shapes: [(&[usize], &[usize]); 6] = [(&[2, 3], &[2, 3]), (&[2, 3], &[3]), (&[2, 1], &[1, 3]), (&[], &[2]), (&[4], &[]), (&[1], &[3, 1])];
+    let shapes: [(&[usize], &[usize]); 6] =
+        [(&[2, 3], &[2, 3]), (&[2, 3], &[3]), (&[2, 1], &[1, 3]), (&[], &[2]), (&[4], &[]), (&[1], &[3, 1])];
     for (a, b) in shapes {
         let two = |name: &str, f: fn(&Tensor, &Tensor) -> Tensor| {
-            check(&format!("{name} {a:?} {b:?}"), &[spread(3, a, 0.4, 2.0), spread(4, b, 0.5, 2.0)], |x| f(&x[0], &x[1]));
+            check(&format!("{name} {a:?} {b:?}"), &[spread(3, a, 0.4, 2.0), spread(4, b, 0.5, 2.0)], |x| {
+                f(&x[0], &x[1])
+            });
         };
         two("add", |a, b| a + b);
         two("sub", |a, b| a - b);
@@ -158,7 +161,8 @@ fn loops() {
                 ((new.clone(), &n + &new.sum()), (&new * &x_t, h))
             };
             let start = (x[0].clone(), Tensor::scalar(0.0f64));
-            let ((h, n), (a, b)) = if reverse { scan_reverse(start, x[1].clone(), body) } else { scan(start, x[1].clone(), body) };
+            let ((h, n), (a, b)) =
+                if reverse { scan_reverse(start, x[1].clone(), body) } else { scan(start, x[1].clone(), body) };
             cat(&[&h, &n.unsqueeze(0), &a.flatten(0, 1), &b.flatten(0, 1)], 0)
         });
     }
