@@ -192,7 +192,7 @@ fn wanted_sizes(x: &Tensor, shape: &[isize]) -> Result<Sizes> {
     }
     let known: usize = shape.iter().filter(|&&n| n >= 0).map(|&n| n as usize).product();
     let total = recorder::numel(&x.sizes());
-    if known == 0 || total.hint() % known != 0 {
+    if known == 0 || !total.hint().is_multiple_of(known) {
         return fail("the other axes do not divide the number of elements");
     }
     let rest = if known == 1 {

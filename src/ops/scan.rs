@@ -59,19 +59,24 @@ impl<T: TensorTree> TensorTree for Option<T> {
     }
 }
 
+impl TensorTree for () {
+    fn flatten(&self, _: &mut Vec<Tensor>) {}
+    fn unflatten(&self, _: &mut dyn Iterator<Item = Tensor>) {}
+}
+
 macro_rules! tuples {
     ($(($($t:ident $i:tt),*))*) => {$(
         impl<$($t: TensorTree),*> TensorTree for ($($t,)*) {
-            fn flatten(&self, _out: &mut Vec<Tensor>) {
-                $(self.$i.flatten(_out);)*
+            fn flatten(&self, out: &mut Vec<Tensor>) {
+                $(self.$i.flatten(out);)*
             }
-            fn unflatten(&self, _from: &mut dyn Iterator<Item = Tensor>) -> Self {
-                ($(self.$i.unflatten(_from),)*)
+            fn unflatten(&self, from: &mut dyn Iterator<Item = Tensor>) -> Self {
+                ($(self.$i.unflatten(from),)*)
             }
         }
     )*};
 }
-tuples! { () (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) (A 0, B 1, C 2, D 3, E 4) (A 0, B 1, C 2, D 3, E 4, F 5) }
+tuples! { (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) (A 0, B 1, C 2, D 3, E 4) (A 0, B 1, C 2, D 3, E 4, F 5) }
 
 fn flat(tree: &impl TensorTree) -> Vec<Tensor> {
     let mut out = Vec::new();

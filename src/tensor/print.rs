@@ -27,7 +27,10 @@ impl fmt::Display for Tensor {
         } else {
             axis(f, &elements, self.shape_hint(), width, 8, elements.len() > SUMMARISE)?;
         }
-        if !matches!(self.dtype(), DType::F32 | DType::Bool) && !(self.dtype() == DType::I64 && !elements.is_empty()) {
+        // The dtypes that the elements show by themselves are not named.
+        let plain =
+            matches!(self.dtype(), DType::F32 | DType::Bool) || (self.dtype() == DType::I64 && !elements.is_empty());
+        if !plain {
             write!(f, ", dtype={}", self.dtype())?;
         }
         if let Some(edge) = self.grad_fn() {

@@ -219,7 +219,8 @@ impl Capture {
                 (_, None) => {}
             }
             // The gradient itself may have been changed in place.
-            let in_place = g.now.as_ref().and_then(Tensor::traced).is_some_and(|t| g.given.is_some_and(|v| v != *t.value.lock()));
+            let in_place =
+                g.now.as_ref().and_then(Tensor::traced).is_some_and(|t| g.given.is_some_and(|v| v != *t.value.lock()));
             match (&g.now, g.changed || in_place, g.arg) {
                 (Some(now), true, arg) => {
                     let value = inner.lift(now)?;
@@ -669,6 +670,11 @@ impl Recorder for Capture {
                     ));
                 }
                 let slot = inner.state(target)?;
+                let key = Inner::key(target);
+                // The code may write before it reads what was read through the other view.
+                if inner.states.iter().any(|s| Inner::key(&s.tensor).0 == key.0 && Inner::key(&s.tensor) != key) {
+                    return Err(overlap(target));
+                }
                 let state = &mut inner.states[slot];
                 state.value = new;
                 state.changes += 1;
