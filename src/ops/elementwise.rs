@@ -2,6 +2,7 @@
 
 use super::arg::{Aligned, Arg, Number, result_dtype};
 use super::{grads1, grads2, twins};
+use crate::autograd::no_grad;
 use crate::autograd::saved::Saved;
 use crate::dispatch::{apply, differentiable};
 use crate::error::{Error, Result};
@@ -284,7 +285,8 @@ fn compare(name: &'static str, op: CompareOp, a: Arg<'_>, b: Arg<'_>) -> Result<
     if dtype == DType::Bool && !matches!(op, CompareOp::Eq | CompareOp::Ne) {
         dtype = DType::I64;
     }
-    let pair = Aligned::new(name, a, b, dtype)?;
+    // No gradient goes through a comparison, so what prepares its operands is not noted either.
+    let pair = no_grad(|| Aligned::new(name, a, b, dtype))?;
     apply(&Op::Compare(op), &[pair.operand(0), pair.operand(1)])
 }
 

@@ -73,7 +73,7 @@ impl Input {
         let r = splitmix(state);
         match self.values {
             Values::Small => (r % 7) as f64 - 3.0,
-            Values::Wild if r % 3 == 0 => ODD[(r >> 8) as usize % ODD.len()],
+            Values::Wild if r.is_multiple_of(3) => ODD[(r >> 8) as usize % ODD.len()],
             _ => (r >> 11) as f64 / (1u64 << 53) as f64 * 4.0 - 2.0,
         }
     }
@@ -286,7 +286,7 @@ impl Builder {
         let n = pool.len();
         let [op, r1, r2, r3, r4] = raw.map(usize::from);
         // Half of the time one of the latest.
-        let pick = |r: usize| if r % 2 == 0 { n - 1 - (r / 2) % n.min(5) } else { (r / 2) % n };
+        let pick = |r: usize| if r.is_multiple_of(2) { n - 1 - (r / 2) % n.min(5) } else { (r / 2) % n };
         let (a, b, c) = (pick(r1), pick(r2), pick(r3));
         let x = &pool[a];
         let rank = x.dim();

@@ -253,6 +253,31 @@ fn sizes_that_are_found_equal() {
     assert!(text.contains("must be equal"), "{text}");
 }
 
+/// What wants gradients, and in which order they are added, does not depend on the sizes at hand.
+#[test]
+fn sizes_of_one_want_the_same_gradients() {
+    let w = draw(1, &[4, 1]).requires_grad();
+    let compare = |x: &Tensor| {
+        scan(x.select(0, 0), x.clone(), |c, e| {
+            let larger = e.gt(&w).to(DType::F32).sum();
+            (&c + &e, larger)
+        })
+        .0
+    };
+    let share = |x: &Tensor| {
+        let same = w.expand_as(x);
+        let y = (&same / &same + &w * &same - &same * 0.3).sum();
+        grad(&[&y], &[&w], false).unwrap().remove(0).unwrap()
+    };
+    let (mut compared, mut shared) = (trace(compare), trace(share));
+    for n in [3, 1, 2] {
+        let x = draw(2, &[4, n]);
+        assert!(!compare(&x).is_requires_grad() && !compared.call(&x).unwrap().is_requires_grad());
+        assert_same("gradient", &share(&x), &shared.call(&x).unwrap());
+    }
+    assert_eq!((compared.compilations(), shared.compilations()), (1, 1));
+}
+
 #[test]
 fn more_kinds_of_arguments_than_are_kept() {
     let mut f = trace(|x: &Tensor| x * x.numel() as f64);
