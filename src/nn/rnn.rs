@@ -17,7 +17,7 @@ pub enum Nonlinearity {
     Relu,
 }
 
-/// h[t] = tanh(x[t] W_ihᵀ + b_ih + h[t-1] W_hhᵀ + b_hh), in one or more layers, as `torch.nn.RNN`.
+/// `h[t] = tanh(x[t] W_ihᵀ + b_ih + h[t-1] W_hhᵀ + b_hh)`, in one or more layers, as `torch.nn.RNN`.
 ///
 /// Input `[time, batch, in]`, or `[batch, time, in]` with [`Rnn::batch_first`]; hidden state `[layers, batch, hidden]`.
 /// Sequences of any length run the same compiled code in a trace. Parameters are drawn as PyTorch draws them.

@@ -1,7 +1,7 @@
 //! One call of a compiled variant: locks the storages, binds the pointers, runs, and hands out the results. All that
 //! can fail comes before the run, so a failed call has changed nothing.
 
-use super::recorder::{Returned, Source, Target};
+use super::captured::{Returned, Source, Target};
 use super::variant::{Binding, Variant};
 use crate::autograd::tape;
 use crate::codegen::Slot;

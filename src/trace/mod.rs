@@ -1,8 +1,11 @@
 //! `trace`: runs a closure once on symbolic tensors, compiles what it did into one function, and calls that from then
 //! on. It knows no layer and no optimizer: whatever a closure reads or changes is found by identity.
 
+mod bodies;
 mod call;
+mod captured;
 mod closure;
+mod inner;
 mod recorder;
 mod symbols;
 mod variant;

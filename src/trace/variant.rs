@@ -1,9 +1,10 @@
 //! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code.
 
 use super::call::Plan;
+use super::captured::{Captured, Returned, Source};
 use super::closure::Traceable;
 use super::panic_message;
-use super::recorder::{Capture, Captured, Returned, Source};
+use super::recorder::Capture;
 use super::symbols::Specialization;
 use crate::autograd::is_grad_enabled;
 use crate::codegen::{Compiled, KernelInfo, Options};

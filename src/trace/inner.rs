@@ -1,0 +1,248 @@
+//! The state of a running capture: graphs under construction, tensors from outside and what the program did to them.
+//! It decides nothing of its own; the recorder asks and tells.
+
+use super::captured::Source;
+use super::symbols::Symbols;
+use crate::error::{Error, Result};
+use crate::tensor::{Body, Dims, Flag, Size, Strides, Tensor, Traced};
+use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Type, Value};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+/// One graph under construction: the whole program, or the body of a loop.
+pub(super) struct Builder {
+    /// The graph while it is open; afterwards it is in its node of the parent.
+    pub(super) graph: Option<Graph>,
+    /// The builder around it, and (once closed) its scan node there.
+    pub(super) parent: Option<usize>,
+    pub(super) node: Option<NodeId>,
+    /// For a loop: its operands in the parent, in the order of the body's inputs of each kind.
+    pub(super) carries: Vec<Value>,
+    pub(super) xs: Vec<Value>,
+    pub(super) invariants: Vec<Value>,
+    /// Body inputs of each kind, as input numbers of the body graph.
+    pub(super) inputs: [Vec<usize>; 3],
+    /// Values of the parent that are inputs here.
+    pub(super) imported: HashMap<Value, Value>,
+    pub(super) imported_xs: HashMap<Value, Value>,
+    /// Values of a closed body that were recomputed in its parent.
+    pub(super) hoisted: HashMap<Value, Value>,
+    pub(super) length: Size,
+    pub(super) reverse: bool,
+    /// The closed body that this one walks back through.
+    pub(super) mirror: Option<usize>,
+}
+
+/// A tensor from outside that the program reads or changes.
+pub(super) struct State {
+    pub(super) tensor: Tensor,
+    /// Its value now, in the whole program's graph.
+    pub(super) value: Value,
+    pub(super) input: usize,
+    pub(super) changes: u32,
+}
+
+/// What the program knows of the gradient of a tensor from outside or of an argument.
+pub(super) struct GradState {
+    pub(super) tensor: Tensor,
+    /// The argument's number.
+    pub(super) arg: Option<usize>,
+    /// Whether there was one when the program first looked, where it looked before setting one.
+    pub(super) initially: Option<bool>,
+    /// What it was then.
+    pub(super) given: Option<Value>,
+    pub(super) now: Option<Tensor>,
+    pub(super) changed: bool,
+}
+
+pub(super) type StateKey = (usize, usize, Dims, Strides);
+
+pub(super) struct Inner {
+    /// Identity of builder 0; builder i has `first + i`.
+    pub(super) first: u64,
+    pub(super) builders: Vec<Builder>,
+    /// The open builders, innermost last.
+    pub(super) open: Vec<usize>,
+    pub(super) symbols: Symbols,
+    pub(super) sources: Vec<Source>,
+    pub(super) states: Vec<State>,
+    pub(super) by_key: HashMap<StateKey, usize>,
+    pub(super) flags: Vec<(Flag, bool)>,
+    pub(super) grads: Vec<GradState>,
+    pub(super) by_grad: HashMap<usize, usize>,
+    /// The arguments by identity: number, and whether the caller's tensor has a gradient.
+    pub(super) args: HashMap<usize, (usize, bool)>,
+    /// The caller's tensors that need gradients.
+    pub(super) callers: Vec<(usize, Tensor)>,
+}
+
+impl Inner {
+    pub(super) fn push_builder(&mut self, length: Size, reverse: bool, mirror: Option<usize>) -> usize {
+        let parent = self.open.last().copied();
+        self.builders.push(Builder {
+            graph: Some(Graph::new()),
+            parent,
+            node: None,
+            carries: Vec::new(),
+            xs: Vec::new(),
+            invariants: Vec::new(),
+            inputs: Default::default(),
+            imported: HashMap::new(),
+            imported_xs: HashMap::new(),
+            hoisted: HashMap::new(),
+            length,
+            reverse,
+            mirror,
+        });
+        let i = self.builders.len() - 1;
+        self.open.push(i);
+        i
+    }
+
+    pub(super) fn current(&self) -> usize {
+        *self.open.last().expect("the whole program is open")
+    }
+
+    pub(super) fn root(&mut self) -> &mut Graph {
+        self.graph(0)
+    }
+
+    /// The graph of a builder, open or closed.
+    pub(super) fn graph(&mut self, i: usize) -> &mut Graph {
+        if self.builders[i].graph.is_some() {
+            return self.builders[i].graph.as_mut().expect("just seen");
+        }
+        let (parent, node) = (self.builders[i].parent, self.builders[i].node);
+        let (parent, node) = parent.zip(node).expect("a closed body has its node in its parent");
+        match &mut self.graph(parent).node_mut(node).op {
+            Op::Scan(scan) => &mut scan.body,
+            _ => unreachable!("bug in allotrope: a loop's node is no scan"),
+        }
+    }
+
+    pub(super) fn ty(&self, dtype: DType, sizes: &[Size]) -> Type {
+        Type { dtype, shape: sizes.iter().map(|&s| self.symbols.dim(s)).collect() }
+    }
+
+    pub(super) fn tensor(&self, dtype: DType, sizes: &[Size], builder: usize, value: Value, is_view: bool) -> Tensor {
+        let shape: Dims = sizes.iter().map(|s| s.hint()).collect();
+        let traced = Traced {
+            scope: self.first + builder as u64,
+            value: Mutex::new(value),
+            exprs: sizes.iter().map(|s| s.expr()).collect(),
+            is_view,
+            version: Arc::new(AtomicU32::new(0)),
+            base: None,
+        };
+        Tensor::from_parts(dtype, shape, Body::Traced(traced))
+    }
+
+    /// The traced tensor for a value, with the sizes of its type.
+    pub(super) fn tensor_of(&mut self, builder: usize, value: Value, is_view: bool) -> Tensor {
+        let ty = self.graph(builder).ty(value).clone();
+        let sizes: SmallVec<[Size; 4]> = ty.shape.into_iter().map(|d| self.symbols.size(d)).collect();
+        self.tensor(ty.dtype, &sizes, builder, value, is_view)
+    }
+
+    /// The builder of this capture that a traced tensor belongs to.
+    pub(super) fn builder_of(&self, t: &Traced) -> Result<usize> {
+        match t.scope.checked_sub(self.first) {
+            Some(i) if (i as usize) < self.builders.len() => Ok(i as usize),
+            _ => Err(Error::Trace(
+                "a value of another trace is used here; return it from that closure and pass it as an argument".into(),
+            )),
+        }
+    }
+
+    /// The value of a tensor in the innermost open graph.
+    pub(super) fn lift(&mut self, t: &Tensor) -> Result<Value> {
+        let into = self.current();
+        match t.body() {
+            Body::Traced(traced) => {
+                let from = self.builder_of(traced)?;
+                if traced.base.is_some_and(|(slot, seen)| self.states[slot].changes != seen) {
+                    return Err(Error::Trace(format!(
+                        "a view of shape {:?} was taken before its tensor was changed in place; take it again after the change",
+                        t.shape_hint()
+                    )));
+                }
+                let value = *traced.value.lock();
+                self.import(from, value, into)
+            }
+            Body::Strided(_) => {
+                let slot = self.state(t)?;
+                let value = self.states[slot].value;
+                self.import(0, value, into)
+            }
+        }
+    }
+
+    pub(super) fn key(t: &Tensor) -> StateKey {
+        let s = t.strided().expect("a tensor from outside has storage");
+        (Arc::as_ptr(&s.storage) as usize, s.offset, t.shape_hint().into(), s.strides.clone())
+    }
+
+    /// The state entry for a tensor from outside.
+    pub(super) fn state(&mut self, t: &Tensor) -> Result<usize> {
+        let key = Self::key(t);
+        if let Some(&slot) = self.by_key.get(&key) {
+            let changed_elsewhere =
+                |s: &State| s.changes > 0 && Self::key(&s.tensor).0 == key.0 && Self::key(&s.tensor) != key;
+            if self.states.iter().any(changed_elsewhere) {
+                return Err(overlap(t));
+            }
+            return Ok(slot);
+        }
+        if self.states.iter().any(|s| s.changes > 0 && Self::key(&s.tensor).0 == key.0) {
+            return Err(overlap(t));
+        }
+        if let Some((i, _)) = self.callers.iter().find(|(_, caller)| caller.is_same(t)) {
+            return Err(Error::Trace(format!(
+                "argument {i} is also used from outside the closure, so its gradient would come in two parts; use it in one way only"
+            )));
+        }
+        let ty = Type::new(t.dtype(), t.shape_hint().iter().map(|&n| Dim::fixed(n)));
+        let input = self.sources.len();
+        let name = format!("state{}", self.states.len());
+        let value = self.root().input(ty, InputKind::State, name);
+        // The handle kept must not keep the tape of the program alive: only elements matter.
+        self.sources.push(Source::State(t.clone()));
+        self.states.push(State { tensor: t.clone(), value, input, changes: 0 });
+        self.by_key.insert(key, self.states.len() - 1);
+        Ok(self.states.len() - 1)
+    }
+
+    /// Rewrites every open graph after symbols were solved; closed ones are inside them.
+    pub(super) fn rewrite(&mut self) {
+        let symbols = &self.symbols;
+        for b in &mut self.builders {
+            if let Some(graph) = &mut b.graph {
+                graph.resolve(&|d| symbols.resolve(d));
+            }
+        }
+    }
+
+    pub(super) fn add(&mut self, op: Op, operands: &[Value]) -> Result<Value> {
+        let at = self.current();
+        Ok(self.graph(at).op(op, operands)?)
+    }
+
+    pub(super) fn full(&mut self, shape: &[Dim], value: Scalar) -> Result<Value> {
+        let at = self.current();
+        let scalar = self.graph(at).constant(value);
+        match shape.is_empty() {
+            true => Ok(scalar),
+            false => self.add(Op::Broadcast(shape.iter().cloned().collect()), &[scalar]),
+        }
+    }
+}
+
+pub(super) fn overlap(t: &Tensor) -> Error {
+    Error::Trace(format!(
+        "a tensor of shape {:?} shares storage with another one that the trace changes in place through a different view; change and read it through one view, or clone() it",
+        t.shape_hint()
+    ))
+}
