@@ -6,7 +6,7 @@ use super::axis::{Axis, Unit};
 use super::chart::{Chart, Mark, Series};
 use super::theme::{EAGER, FONT, PAPER, SCALE, TARGET, TRACED, register_fonts};
 use crate::cli::error::CliError;
-use crate::cli::run::{Comparison, Fit, Mode, Run, STEPS_IN_VIEW};
+use crate::cli::run::{Comparison, Fit, Run, STEPS_IN_VIEW};
 use crate::cli::sequence::Program;
 use plotters::backend::SVGBackend;
 use plotters::drawing::IntoDrawingArea;
@@ -196,14 +196,6 @@ fn svg(chart: &Chart, file: &str) -> Result<String, CliError> {
     let shown = format!("<svg width=\"{WIDTH}\" height=\"{HEIGHT}\" font-family=\"{FONT}\"");
     let family = format!(" font-family=\"{FONT}\"");
     Ok(text.replace(&family, "").replacen(&drawn, &shown, 1))
-}
-
-/// The mode's colour, for the page's marks.
-pub fn color(mode: Mode) -> RGBColor {
-    match mode {
-        Mode::Eager => EAGER,
-        Mode::Traced => TRACED,
-    }
 }
 
 #[cfg(test)]
