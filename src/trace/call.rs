@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(super) struct Plan {
     /// For each input, whether the code changes it where it is.
     written: Vec<bool>,
-    /// The storages that are changed so.
+    /// The storages that a call changes, so or after it.
     storages: Vec<Arc<Storage>>,
     /// The outputs that get memory of their own: what becomes of each, its type, and its shape where that is fixed.
     outputs: Vec<(Target, Type, Option<Dims>)>,
@@ -27,11 +27,11 @@ impl Plan {
     pub(super) fn new(graph: &Graph, sources: &[Source], targets: &[Target]) -> Plan {
         let mut plan = Plan { written: vec![false; sources.len()], storages: Vec::new(), outputs: Vec::new() };
         for (target, output) in targets.iter().zip(graph.outputs()) {
+            if let Target::State { tensor } = target {
+                plan.storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
+            }
             match (target, output.update) {
-                (Target::State { tensor }, Some(input)) => {
-                    plan.written[input] = true;
-                    plan.storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
-                }
+                (Target::State { .. }, Some(input)) => plan.written[input] = true,
                 _ => {
                     let ty = graph.ty(output.value).clone();
                     let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
@@ -110,7 +110,7 @@ impl Variant {
     /// The tensors behind the inputs, contiguous.
     fn inputs<'a>(&'a self, args: &[&'a Tensor]) -> Result<Inputs<'a>> {
         let mut inputs = Inputs::new();
-        for (source, written) in self.sources.iter().zip(&self.plan.written) {
+        for source in &self.sources {
             let (input, from_caller) = match source {
                 Source::Arg(i) => (Input::Borrowed(args[*i]), true),
                 Source::State(t) => (Input::Borrowed(t), false),
@@ -124,13 +124,8 @@ impl Variant {
                         .into(),
                 ));
             }
-            // What the program reads through another view, before it changes the elements, is read before the call.
-            let shared = !written && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
-            inputs.push(match input.get().is_contiguous() {
-                true if shared => Input::Owned(eval::copied(input.get())?),
-                true => input,
-                false => Input::Owned(eval::contiguous(input.get())?),
-            });
+            let contiguous = input.get().is_contiguous();
+            inputs.push(if contiguous { input } else { Input::Owned(eval::contiguous(input.get())?) });
         }
         Ok(inputs)
     }
