@@ -4,6 +4,7 @@
 use crate::error::Result;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::{Tensor, eval, recorder};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,16 +23,28 @@ struct Pending {
     grads: SmallVec<[Option<Tensor>; 1]>,
 }
 
-/// Nodes that wait with their gradients; the youngest comes first. Leaves share number 0 and go by identity.
+/// Nodes that wait with their gradients, the youngest first out, and leaves in the order in which gradients reached them.
 #[derive(Default)]
-struct Queue(BTreeMap<(u64, usize), Pending>);
+struct Queue {
+    nodes: BTreeMap<(u64, usize), Pending>,
+    leaves: Vec<Pending>,
+    /// Where each leaf is in the list, by identity.
+    places: FxHashMap<usize, usize>,
+}
 
 impl Queue {
     fn add(&mut self, edge: &Edge, gradient: Tensor, sum: Sum) -> Result<()> {
-        let pending = self
-            .0
-            .entry((edge.node().seq(), edge.id()))
-            .or_insert_with(|| Pending { edge: edge.clone(), grads: SmallVec::new() });
+        let new = || Pending { edge: edge.clone(), grads: SmallVec::new() };
+        let pending = match edge.node().seq() {
+            0 => {
+                let place = *self.places.entry(edge.id()).or_insert_with(|| {
+                    self.leaves.push(new());
+                    self.leaves.len() - 1
+                });
+                &mut self.leaves[place]
+            }
+            seq => self.nodes.entry((seq, edge.id())).or_insert_with(new),
+        };
         let i = edge.output as usize;
         if pending.grads.len() <= i {
             pending.grads.resize(i + 1, None);
@@ -45,14 +58,14 @@ impl Queue {
     }
 }
 
-/// Walks from the roots until `visit` has seen every node that is a leaf or that it keeps.
+/// Walks from the roots, and behind each node unless `visit` says that the walk ends there. Leaves come last.
 fn walk(roots: Vec<Root>, sum: Sum, mut visit: impl FnMut(&Pending) -> bool) -> Result<()> {
     let mut queue = Queue::default();
     for root in &roots {
         queue.add(&root.edge, root.gradient.clone(), sum)?;
     }
     drop(roots);
-    while let Some((_, pending)) = queue.0.pop_last() {
+    while let Some((_, pending)) = queue.nodes.pop_last() {
         if visit(&pending) {
             continue;
         }
@@ -64,10 +77,13 @@ fn walk(roots: Vec<Root>, sum: Sum, mut visit: impl FnMut(&Pending) -> bool) -> 
             }
         }
     }
+    for leaf in queue.leaves.drain(..) {
+        visit(&leaf);
+    }
     Ok(())
 }
 
-/// Gradients of every leaf reached, in the order of the leaves' first appearance on the way.
+/// Gradients of every leaf reached, in the order in which the walk first reached them.
 pub(crate) fn run_to_leaves(roots: Vec<Root>, sum: Sum) -> Result<Vec<(Tensor, Tensor)>> {
     let mut leaves = Vec::new();
     walk(roots, sum, |p| {

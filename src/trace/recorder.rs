@@ -138,6 +138,44 @@ pub(super) enum Returned {
     Same(Tensor),
 }
 
+impl Captured {
+    /// What another recording of the same closure did otherwise, in words.
+    pub(super) fn difference(&self, other: &Captured) -> Option<String> {
+        if self.graph != other.graph {
+            let (a, b) = (self.graph.to_string(), other.graph.to_string());
+            let lines = a.lines().zip(b.lines()).find(|(a, b)| a != b);
+            return Some(match lines {
+                Some((a, b)) => format!("`{}` became `{}`", a.trim(), b.trim()),
+                None => format!("{} operations became {}", self.graph.len(), other.graph.len()),
+            });
+        }
+        let same = |(a, b): (&Source, &Source)| match (a, b) {
+            (Source::Arg(a), Source::Arg(b)) | (Source::ArgGrad(a), Source::ArgGrad(b)) => a == b,
+            (Source::State(a), Source::State(b)) | (Source::Grad(a), Source::Grad(b)) => {
+                a.is_same(b) || Inner::key(a) == Inner::key(b)
+            }
+            _ => false,
+        };
+        match self.sources.iter().zip(&other.sources).all(same) {
+            true => None,
+            false => Some("it read another tensor from outside".to_string()),
+        }
+    }
+}
+
+impl Returned {
+    /// What is otherwise about the results of another recording, in words.
+    pub(super) fn difference(a: &[Returned], b: &[Returned]) -> Option<String> {
+        let same = |(a, b): (&Returned, &Returned)| match (a, b) {
+            (Returned::Computed { requires_grad: a }, Returned::Computed { requires_grad: b }) => a == b,
+            (Returned::Same(a), Returned::Same(b)) => a.is_same(b),
+            _ => false,
+        };
+        let equal = a.len() == b.len() && a.iter().zip(b).all(same);
+        if equal { None } else { Some("it returned something else".to_string()) }
+    }
+}
+
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 /// Builders that one capture can have.
 const SCOPES_PER_CAPTURE: u64 = 1 << 24;
@@ -670,11 +708,6 @@ impl Recorder for Capture {
                     ));
                 }
                 let slot = inner.state(target)?;
-                let key = Inner::key(target);
-                // The code may write before it reads what was read through the other view.
-                if inner.states.iter().any(|s| Inner::key(&s.tensor).0 == key.0 && Inner::key(&s.tensor) != key) {
-                    return Err(overlap(target));
-                }
                 let state = &mut inner.states[slot];
                 state.value = new;
                 state.changes += 1;

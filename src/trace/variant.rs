@@ -77,6 +77,9 @@ pub(super) struct Variant {
 
 impl Variant {
     /// Records `closure` on arguments like these, and compiles it. Gives what it returned as a template.
+    ///
+    /// It is recorded twice: a closure that does something else the second time depends on Rust values that change
+    /// (a counter, a growing list, a host generator), and compiled code would go on with those of one call.
     pub(super) fn capture<F, const N: usize>(
         closure: &mut F,
         args: &[&Tensor; N],
@@ -86,27 +89,15 @@ impl Variant {
         F: Traceable<N>,
     {
         let start = Instant::now();
-        let capture = Rc::new(Capture::new());
-        let mut traced: Vec<Tensor> = Vec::with_capacity(N);
-        for (i, a) in args.iter().enumerate() {
-            traced.push(same_as(args, i).map_or_else(|| capture.argument(i, a), |first| traced[first].clone()));
+        let (first, first_returned, _) = record(closure, args)?;
+        let (captured, returned, output) = record(closure, args)?;
+        if let Some(what) = first.difference(&captured).or_else(|| Returned::difference(&first_returned, &returned)) {
+            return Err(Error::Trace(format!(
+                "the closure was recorded twice and did something else the second time, so it depends on a Rust value \
+                 that changes between calls: {what}. Pass that value as an argument, keep it in a tensor that the \
+                 closure changes in place, or branch on a Flag"
+            )));
         }
-        for (i, (t, a)) in traced.iter().zip(args).enumerate() {
-            if a.is_requires_grad() && !a.is_leaf() {
-                return Err(Error::Argument(format!(
-                    "argument {i} was computed from tensors that need gradients; its history cannot enter a trace: pass it with detach()"
-                )));
-            }
-            debug_assert_eq!(t.is_requires_grad(), a.is_requires_grad());
-        }
-        let refs: [&Tensor; N] = std::array::from_fn(|i| &traced[i]);
-        let recorder: Rc<dyn slot::Recorder> = capture.clone();
-        let output = catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(refs))))
-            .map_err(panic_message)?;
-        let mut returned = Vec::new();
-        output.flatten(&mut returned);
-        let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");
-        let (captured, returned) = capture.finish(&returned)?;
         let recorded = start.elapsed();
         let variant = Variant::compile(captured, returned, args, passes, recorded)?;
         Ok((variant, output))
@@ -252,6 +243,35 @@ impl Variant {
 
 fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
     Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))
+}
+
+/// Runs the closure on traced arguments.
+fn record<F, const N: usize>(closure: &mut F, args: &[&Tensor; N]) -> Result<(Captured, Vec<Returned>, F::Output)>
+where
+    F: Traceable<N>,
+{
+    let capture = Rc::new(Capture::new());
+    let mut traced: Vec<Tensor> = Vec::with_capacity(N);
+    for (i, a) in args.iter().enumerate() {
+        traced.push(same_as(args, i).map_or_else(|| capture.argument(i, a), |first| traced[first].clone()));
+    }
+    for (i, (t, a)) in traced.iter().zip(args).enumerate() {
+        if a.is_requires_grad() && !a.is_leaf() {
+            return Err(Error::Argument(format!(
+                "argument {i} was computed from tensors that need gradients; its history cannot enter a trace: pass it with detach()"
+            )));
+        }
+        debug_assert_eq!(t.is_requires_grad(), a.is_requires_grad());
+    }
+    let refs: [&Tensor; N] = std::array::from_fn(|i| &traced[i]);
+    let recorder: Rc<dyn slot::Recorder> = capture.clone();
+    let output =
+        catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(refs)))).map_err(panic_message)?;
+    let mut returned = Vec::new();
+    output.flatten(&mut returned);
+    let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");
+    let (captured, returned) = capture.finish(&returned)?;
+    Ok((captured, returned, output))
 }
 
 /// The guards on sizes, bindings before what is computed from them, and the number of symbols.

@@ -465,3 +465,29 @@ fn threads_that_change_the_same_tensors() {
     assert_eq!(a.to_vec::<f32>(), [2000.0; 8]);
     assert_eq!(b.to_vec::<f32>(), [2000.0; 8]);
 }
+
+#[test]
+fn a_rust_value_that_changes_between_calls_is_an_error() {
+    let x = draw(1, &[3]);
+    let mut calls = 0;
+    let mut counting = trace(|x: &Tensor| {
+        calls += 1;
+        x * f64::from(calls)
+    });
+    let error = counting.call(&x).unwrap_err().to_string();
+    assert!(error.contains("const 1.0") && error.contains("const 2.0") && error.contains("Rust value"), "{error}");
+
+    let batches: Vec<Tensor> = (0..4).map(|i| draw(i, &[3])).collect();
+    let mut next = 0;
+    let mut walking = trace(|x: &Tensor| {
+        next = (next + 1) % batches.len();
+        x + &batches[next]
+    });
+    let error = walking.call(&x).unwrap_err().to_string();
+    assert!(error.contains("another tensor from outside"), "{error}");
+
+    // A value that stays as it is belongs to the program.
+    let factor = 3.0;
+    let mut steady = trace(|x: &Tensor| x * factor);
+    assert_same("a constant", &steady.call(&x).unwrap(), &(&x * 3.0));
+}
