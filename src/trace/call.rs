@@ -110,7 +110,7 @@ impl Variant {
     /// The tensors behind the inputs, contiguous.
     fn inputs<'a>(&'a self, args: &[&'a Tensor]) -> Result<Inputs<'a>> {
         let mut inputs = Inputs::new();
-        for source in &self.sources {
+        for (source, written) in self.sources.iter().zip(&self.plan.written) {
             let (input, from_caller) = match source {
                 Source::Arg(i) => (Input::Borrowed(args[*i]), true),
                 Source::State(t) => (Input::Borrowed(t), false),
@@ -124,8 +124,13 @@ impl Variant {
                         .into(),
                 ));
             }
-            let contiguous = input.get().is_contiguous();
-            inputs.push(if contiguous { input } else { Input::Owned(eval::contiguous(input.get())?) });
+            // What the program reads through another view, before it changes the elements, is read before the call.
+            let shared = !written && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
+            inputs.push(match input.get().is_contiguous() {
+                true if shared => Input::Owned(eval::copied(input.get())?),
+                true => input,
+                false => Input::Owned(eval::contiguous(input.get())?),
+            });
         }
         Ok(inputs)
     }
