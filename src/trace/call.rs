@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(super) struct Plan {
     /// For each input, whether the code changes it where it is.
     written: Vec<bool>,
-    /// The storages that are changed so.
+    /// The storages that a call changes, so or after it.
     storages: Vec<Arc<Storage>>,
     /// The outputs that get memory of their own: what becomes of each, its type, and its shape where that is fixed.
     outputs: Vec<(Target, Type, Option<Dims>)>,
@@ -27,11 +27,11 @@ impl Plan {
     pub(super) fn new(graph: &Graph, sources: &[Source], targets: &[Target]) -> Plan {
         let mut plan = Plan { written: vec![false; sources.len()], storages: Vec::new(), outputs: Vec::new() };
         for (target, output) in targets.iter().zip(graph.outputs()) {
+            if let Target::State { tensor } = target {
+                plan.storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
+            }
             match (target, output.update) {
-                (Target::State { tensor }, Some(input)) => {
-                    plan.written[input] = true;
-                    plan.storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
-                }
+                (Target::State { .. }, Some(input)) => plan.written[input] = true,
                 _ => {
                     let ty = graph.ty(output.value).clone();
                     let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();

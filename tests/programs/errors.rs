@@ -196,6 +196,15 @@ fn arguments_that_a_trace_cannot_take() {
     says(&grow.call(&w.detach()).unwrap_err().to_string(), &["argument", "copy"]);
     assert_same("nothing changed", &before, &w);
     grow.call(&x).unwrap();
+    // The same where what is changed does not lie dense.
+    let whole = draw(3, &[3, 2]);
+    let column = whole.select(1, 0);
+    let mut grow_column = trace(|x: &Tensor| {
+        column.add_(1.0);
+        x * 2.0
+    });
+    says(&grow_column.call(&whole).unwrap_err().to_string(), &["argument", "copy"]);
+    assert_same("nothing changed", &whole, &draw(3, &[3, 2]));
     assert_same("still works", &(no_grad(|| &before + &x)), &w);
     says(
         &trace(|x: &Tensor| drop(x.add_(1.0).detach())).call(&x).unwrap_err().to_string(),

@@ -101,6 +101,9 @@ fn a_returned_parameter_is_the_same_tensor() {
     let (same, other) = f.call(&x).unwrap();
     assert!(same.is_same(&w) && !other.is_same(&x));
     assert!(same.is_requires_grad() && same.is_leaf());
+    let detached = trace(|x: &Tensor| (w.detach(), x * 1.0)).call(&x).unwrap().0;
+    assert!(!detached.is_requires_grad());
+    assert_same("the same elements", &detached, &w);
 }
 
 /// In a trace, whatever is taken of a tensor from outside is taken of what it is at each call.
