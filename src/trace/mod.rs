@@ -1,4 +1,4 @@
-//! `trace`: runs a closure once on symbolic tensors, compiles what it did into one function, and calls that from then
+//! `trace`: runs a closure on symbolic tensors, compiles what it did into one function, and calls that from then
 //! on. It knows no layer and no optimizer: whatever a closure reads or changes is found by identity.
 
 mod bodies;
@@ -25,7 +25,7 @@ const VARIANTS: usize = 8;
 
 /// A closure that runs as compiled code. Made by [`trace`].
 ///
-/// The first call records the closure; every dimension of the arguments is symbolic unless the closure makes a number
+/// The first call records the closure (twice, so that one which depends on changing Rust values is noticed); every dimension of the arguments is symbolic unless the closure makes a number
 /// of it, so calls of other lengths run the same code. Tensors from outside that the closure reads (parameters,
 /// moments, gradients) are inputs by identity; those that it changes in place are changed when a call has succeeded.
 pub struct Traced<F, R, const N: usize> {
