@@ -1,4 +1,4 @@
-//! What models are built of. Layers use only the public tensor API: they know nothing of modes, graphs or code.
+//! What models are built of. Layers are written with tensor operations: they know nothing of modes, graphs or code.
 
 mod init;
 mod linear;
@@ -7,6 +7,6 @@ mod module;
 mod rnn;
 
 pub use linear::Linear;
-pub use loss::mse_loss;
+pub use loss::{mse_loss, try_mse_loss};
 pub use module::Module;
 pub use rnn::{Nonlinearity, Rnn};

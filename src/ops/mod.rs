@@ -14,8 +14,8 @@ mod scan;
 
 pub use arg::{Arg, Number};
 pub use backward::grad;
-pub use movement::{cat, stack};
-pub use scan::{TensorTree, scan, scan_reverse};
+pub use movement::{cat, stack, try_cat, try_stack};
+pub use scan::{TensorTree, scan, scan_reverse, try_scan, try_scan_reverse};
 
 /// Defines operations twice from one definition: the `try_` form that returns a `Result`, and the form that panics
 /// with the same text at the caller's line.

@@ -336,7 +336,7 @@ fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
 /// When there is none, or shapes or dtypes do not fit.
 #[track_caller]
 pub fn cat(tensors: &[&Tensor], axis: isize) -> Tensor {
-    must(try_cat("cat", tensors, axis))
+    must(try_cat(tensors, axis))
 }
 
 /// Tensors of one shape joined along a new axis.
@@ -348,7 +348,15 @@ pub fn stack(tensors: &[&Tensor], axis: isize) -> Tensor {
     must(try_stack(tensors, axis))
 }
 
-fn try_cat(op: &'static str, tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+/// As [`cat`].
+///
+/// # Errors
+/// When there is no tensor, or shapes or dtypes do not fit.
+pub fn try_cat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+    joined("cat", tensors, axis)
+}
+
+fn joined(op: &'static str, tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
     let first = tensors.first().ok_or_else(|| Error::operands(op, "needs at least one tensor"))?;
     let a = first.axis(op, axis)?;
     for t in &tensors[1..] {
@@ -371,7 +379,11 @@ fn try_cat(op: &'static str, tensors: &[&Tensor], axis: isize) -> Result<Tensor>
     concat(tensors, a)
 }
 
-pub(crate) fn try_stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+/// As [`stack`].
+///
+/// # Errors
+/// When there is no tensor, or shapes or dtypes differ.
+pub fn try_stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
     if let Some((first, rest)) = tensors.split_first()
         && let Some(t) = rest.iter().find(|t| t.dtype() != first.dtype() || !t.same_shape(first))
     {
@@ -387,5 +399,5 @@ pub(crate) fn try_stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
         ));
     }
     let raised = tensors.iter().map(|t| t.try_unsqueeze(axis)).collect::<Result<Vec<Tensor>>>()?;
-    try_cat("stack", &raised.iter().collect::<Vec<_>>(), axis)
+    joined("stack", &raised.iter().collect::<Vec<_>>(), axis)
 }

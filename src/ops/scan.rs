@@ -117,6 +117,30 @@ pub fn scan_reverse<C: TensorTree, X: TensorTree, Y: TensorTree>(
     must(scan_tree(carry, xs, true, body))
 }
 
+/// As [`scan`].
+///
+/// # Errors
+/// Where that panics; a panic of the body goes on.
+pub fn try_scan<C: TensorTree, X: TensorTree, Y: TensorTree>(
+    carry: C,
+    xs: X,
+    body: impl FnMut(C, X) -> (C, Y),
+) -> Result<(C, Y)> {
+    scan_tree(carry, xs, false, body)
+}
+
+/// As [`scan_reverse`].
+///
+/// # Errors
+/// Where that panics; a panic of the body goes on.
+pub fn try_scan_reverse<C: TensorTree, X: TensorTree, Y: TensorTree>(
+    carry: C,
+    xs: X,
+    body: impl FnMut(C, X) -> (C, Y),
+) -> Result<(C, Y)> {
+    scan_tree(carry, xs, true, body)
+}
+
 fn scan_tree<C: TensorTree, X: TensorTree, Y: TensorTree>(
     carry: C,
     xs: X,

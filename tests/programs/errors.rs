@@ -293,3 +293,18 @@ fn a_failed_call_changes_nothing() {
         good(&mut || traced.call((&x, &y, &h)));
     }
 }
+
+/// Functions that are no methods have their twins too.
+#[test]
+fn free_functions_have_twins() {
+    let (a, b) = (Tensor::zeros(&[2, 3], DType::F32), Tensor::zeros(&[2, 4], DType::F32));
+    says(&allotrope::ops::try_cat(&[&a, &b], 0).unwrap_err().to_string(), &["cat", "[2, 4]", "[2, 3]"]);
+    says(&allotrope::ops::try_stack(&[&a, &b], 0).unwrap_err().to_string(), &["stack"]);
+    says(&nn::try_mse_loss(&a, &b).unwrap_err().to_string(), &["mse_loss", "[2, 3]", "[2, 4]"]);
+    let empty = Tensor::zeros(&[0, 3], DType::F32);
+    let loops = [allotrope::ops::try_scan(a.clone(), empty.clone(), |c, x: Tensor| (c, x)).map(drop)];
+    for result in loops.into_iter().chain([allotrope::ops::try_scan_reverse(a, empty, |c, x: Tensor| (c, x)).map(drop)])
+    {
+        says(&result.unwrap_err().to_string(), &["scan", "empty"]);
+    }
+}
