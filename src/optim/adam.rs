@@ -107,11 +107,12 @@ impl Optimizer for Adam {
             self.steps.add_(1.0);
             // 1 - βᵗ, in f64 as PyTorch's host arithmetic.
             let correction = |beta: f64, t: &Tensor| 1.0 - Tensor::scalar(beta).pow(t);
-            let corrections = |t: &Tensor| {
+            let corrections = |t: &Tensor, dtype: DType| {
                 let t = t.to(DType::F64);
-                (&self.lr / correction(beta1, &t), correction(beta2, &t).sqrt())
+                ((&self.lr / correction(beta1, &t)).to(dtype), correction(beta2, &t).sqrt().to(dtype))
             };
-            let shared = corrections(&self.steps);
+            let dtype = self.parameters[0].dtype();
+            let shared = corrections(&self.steps, dtype);
             for (i, p) in self.parameters.iter().enumerate() {
                 let Some(mut g) = p.grad() else {
                     self.missed[i].add_(1.0);
@@ -119,10 +120,11 @@ impl Optimizer for Adam {
                     continue;
                 };
                 let own;
-                let (step_size, root) = match self.has_missed[i].get() {
-                    false => &shared,
-                    true => {
-                        own = corrections(&(&self.steps - &self.missed[i]));
+                let (step_size, root) = match (self.has_missed[i].get(), p.dtype() == dtype) {
+                    (false, true) => &shared,
+                    (missed, _) => {
+                        let steps = if missed { &self.steps - &self.missed[i] } else { self.steps.clone() };
+                        own = corrections(&steps, p.dtype());
                         &own
                     }
                 };
