@@ -3,6 +3,7 @@
 //! approximated: their bits belong to the kernels.
 
 use crate::{BinaryOp, CompareOp, DType, ReduceOp, Scalar, UnaryOp};
+use half::{bf16, f16};
 
 /// A bool, as the compiler's checks on types guarantee it.
 fn bool_of(s: Scalar) -> bool {
@@ -25,12 +26,23 @@ pub fn unary(op: UnaryOp, x: Scalar) -> Scalar {
         Scalar::F64(x) => Scalar::F64(exact(x)),
         x => mismatch(op.name(), &[x]),
     };
+    macro_rules! integer {
+        ($variant:ident, $x:expr, $abs:expr) => {
+            Scalar::$variant(match op {
+                UnaryOp::Not => !$x,
+                UnaryOp::Neg => $x.wrapping_neg(),
+                UnaryOp::Abs => $abs,
+                _ => mismatch(op.name(), &[x]),
+            })
+        };
+    }
     match (op, x) {
+        (_, Scalar::U8(v)) => integer!(U8, v, v),
+        (_, Scalar::I32(v)) => integer!(I32, v, v.wrapping_abs()),
+        (_, Scalar::I64(v)) => integer!(I64, v, v.wrapping_abs()),
         (UnaryOp::Not, x) => Scalar::Bool(!bool_of(x)),
-        (UnaryOp::Neg, Scalar::I64(x)) => Scalar::I64(x.wrapping_neg()),
         (UnaryOp::Neg, Scalar::F32(x)) => Scalar::F32(-x),
         (UnaryOp::Neg, Scalar::F64(x)) => Scalar::F64(-x),
-        (UnaryOp::Abs, Scalar::I64(x)) => Scalar::I64(x.wrapping_abs()),
         (UnaryOp::Abs, Scalar::F32(x)) => Scalar::F32(x.abs()),
         (UnaryOp::Abs, Scalar::F64(x)) => Scalar::F64(x.abs()),
         (UnaryOp::Neg | UnaryOp::Abs, x) => mismatch(op.name(), &[x]),
@@ -41,6 +53,26 @@ pub fn unary(op: UnaryOp, x: Scalar) -> Scalar {
         (UnaryOp::Sin, _) => float(f64::sin),
         (UnaryOp::Cos, _) => float(f64::cos),
         (UnaryOp::Tanh, _) => float(f64::tanh),
+        (UnaryOp::Floor, _) => float(f64::floor),
+        (UnaryOp::Ceil, _) => float(f64::ceil),
+        (UnaryOp::Round, _) => float(f64::round_ties_even),
+        (UnaryOp::Trunc, _) => float(f64::trunc),
+        (UnaryOp::Exp2, _) => float(f64::exp2),
+        (UnaryOp::Expm1, _) => float(f64::exp_m1),
+        (UnaryOp::Log2, _) => float(f64::log2),
+        (UnaryOp::Log10, _) => float(f64::log10),
+        (UnaryOp::Log1p, _) => float(f64::ln_1p),
+        (UnaryOp::Tan, _) => float(f64::tan),
+        (UnaryOp::Asin, _) => float(f64::asin),
+        (UnaryOp::Acos, _) => float(f64::acos),
+        (UnaryOp::Atan, _) => float(f64::atan),
+        (UnaryOp::Sinh, _) => float(f64::sinh),
+        (UnaryOp::Cosh, _) => float(f64::cosh),
+        (UnaryOp::Asinh, _) => float(f64::asinh),
+        (UnaryOp::Acosh, _) => float(f64::acosh),
+        (UnaryOp::Atanh, _) => float(f64::atanh),
+        (UnaryOp::Erf, _) => float(libm::erf),
+        (UnaryOp::Erfc, _) => float(libm::erfc),
     }
 }
 
@@ -69,23 +101,74 @@ pub fn binary(op: BinaryOp, a: Scalar, b: Scalar) -> Scalar {
                     }
                 }
                 BinaryOp::Pow => (a as f64).powf(b as f64) as _,
-                BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => {
+                BinaryOp::Atan2 => (a as f64).atan2(b as f64) as _,
+                BinaryOp::Rem => a % b,
+                BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::Quotient => {
                     mismatch(op.name(), &[Scalar::$variant(a), Scalar::$variant(b)])
                 }
+            })
+        }};
+    }
+    macro_rules! integer {
+        ($variant:ident, $x:expr, $y:expr) => {{
+            let (x, y) = ($x, $y);
+            Scalar::$variant(match op {
+                BinaryOp::Add => x.wrapping_add(y),
+                BinaryOp::Sub => x.wrapping_sub(y),
+                BinaryOp::Mul => x.wrapping_mul(y),
+                BinaryOp::Maximum => x.max(y),
+                BinaryOp::Minimum => x.min(y),
+                BinaryOp::And => x & y,
+                BinaryOp::Or => x | y,
+                BinaryOp::Xor => x ^ y,
+                BinaryOp::Rem => {
+                    if y == 0 {
+                        0
+                    } else {
+                        x.wrapping_rem(y)
+                    }
+                }
+                BinaryOp::Quotient => {
+                    if y == 0 {
+                        0
+                    } else {
+                        x.wrapping_div(y)
+                    }
+                }
+                #[allow(unused_comparisons)]
+                BinaryOp::Pow => match x {
+                    _ if y < 0 && x == 1 => 1,
+                    #[allow(clippy::unnecessary_cast)]
+                    _ if y < 0 && (x as i64) == -1 => {
+                        if y % 2 == 0 {
+                            1
+                        } else {
+                            x
+                        }
+                    }
+                    _ if y < 0 => 0,
+                    _ => {
+                        let (mut base, mut left, mut power) = (x, y, 1);
+                        while left > 0 {
+                            if left % 2 == 1 {
+                                power = base.wrapping_mul(power);
+                            }
+                            base = base.wrapping_mul(base);
+                            left /= 2;
+                        }
+                        power
+                    }
+                },
+                BinaryOp::Div | BinaryOp::Atan2 => mismatch(op.name(), &[a, b]),
             })
         }};
     }
     match (a, b) {
         (Scalar::F32(a), Scalar::F32(b)) => float!(F32, a, b),
         (Scalar::F64(a), Scalar::F64(b)) => float!(F64, a, b),
-        (Scalar::I64(x), Scalar::I64(y)) => Scalar::I64(match op {
-            BinaryOp::Add => x.wrapping_add(y),
-            BinaryOp::Sub => x.wrapping_sub(y),
-            BinaryOp::Mul => x.wrapping_mul(y),
-            BinaryOp::Maximum => x.max(y),
-            BinaryOp::Minimum => x.min(y),
-            _ => mismatch(op.name(), &[a, b]),
-        }),
+        (Scalar::U8(x), Scalar::U8(y)) => integer!(U8, x, y),
+        (Scalar::I32(x), Scalar::I32(y)) => integer!(I32, x, y),
+        (Scalar::I64(x), Scalar::I64(y)) => integer!(I64, x, y),
         (Scalar::Bool(x), Scalar::Bool(y)) => Scalar::Bool(match op {
             BinaryOp::And => x && y,
             BinaryOp::Or => x || y,
@@ -110,6 +193,8 @@ pub fn compare(op: CompareOp, a: Scalar, b: Scalar) -> bool {
     }
     match (a, b) {
         (Scalar::Bool(a), Scalar::Bool(b)) => by(op, a, b),
+        (Scalar::U8(a), Scalar::U8(b)) => by(op, a, b),
+        (Scalar::I32(a), Scalar::I32(b)) => by(op, a, b),
         (Scalar::I64(a), Scalar::I64(b)) => by(op, a, b),
         (Scalar::F32(a), Scalar::F32(b)) => by(op, a, b),
         (Scalar::F64(a), Scalar::F64(b)) => by(op, a, b),
@@ -122,25 +207,29 @@ pub fn select(condition: Scalar, a: Scalar, b: Scalar) -> Scalar {
     if bool_of(condition) { a } else { b }
 }
 
-/// `x` as `dtype`: to an integer truncated and saturated, NaN to 0; to bool `x != 0`; else rounded to nearest even.
+/// `x` as `dtype`: a float to an integer truncated to 64 bits and saturated, NaN to 0; to fewer bits wrapping; to bool
+/// `x != 0`; else rounded to nearest even, to the half-precision floats through f32.
 pub fn cast(x: Scalar, dtype: DType) -> Scalar {
-    match (x, dtype) {
-        (Scalar::Bool(x), DType::Bool) => Scalar::Bool(x),
-        (Scalar::Bool(x), DType::I64) => Scalar::I64(x as i64),
-        (Scalar::Bool(x), DType::F32) => Scalar::F32(x as i64 as f32),
-        (Scalar::Bool(x), DType::F64) => Scalar::F64(x as i64 as f64),
-        (Scalar::I64(x), DType::Bool) => Scalar::Bool(x != 0),
-        (Scalar::I64(x), DType::I64) => Scalar::I64(x),
-        (Scalar::I64(x), DType::F32) => Scalar::F32(x as f32),
-        (Scalar::I64(x), DType::F64) => Scalar::F64(x as f64),
-        (Scalar::F32(x), DType::Bool) => Scalar::Bool(x != 0.0),
-        (Scalar::F32(x), DType::I64) => Scalar::I64(x as i64),
-        (Scalar::F32(x), DType::F32) => Scalar::F32(x),
-        (Scalar::F32(x), DType::F64) => Scalar::F64(x as f64),
-        (Scalar::F64(x), DType::Bool) => Scalar::Bool(x != 0.0),
-        (Scalar::F64(x), DType::I64) => Scalar::I64(x as i64),
-        (Scalar::F64(x), DType::F32) => Scalar::F32(x as f32),
-        (Scalar::F64(x), DType::F64) => Scalar::F64(x),
+    let int = |x: i64| match dtype {
+        DType::Bool => Scalar::Bool(x != 0),
+        DType::U8 => Scalar::U8(x as u8),
+        DType::I32 => Scalar::I32(x as i32),
+        DType::I64 => Scalar::I64(x),
+        DType::F16 => Scalar::F16(f16::from_f32(x as f32)),
+        DType::BF16 => Scalar::BF16(bf16::from_f32(x as f32)),
+        DType::F32 => Scalar::F32(x as f32),
+        DType::F64 => Scalar::F64(x as f64),
+    };
+    match x {
+        x if x.dtype() == dtype => x,
+        Scalar::Bool(x) => int(x as i64),
+        Scalar::U8(x) => int(x as i64),
+        Scalar::I32(x) => int(x as i64),
+        Scalar::I64(x) => int(x),
+        Scalar::F16(x) => Scalar::from_f64(x.to_f64(), dtype),
+        Scalar::BF16(x) => Scalar::from_f64(x.to_f64(), dtype),
+        Scalar::F32(x) => Scalar::from_f64(x as f64, dtype),
+        Scalar::F64(x) => Scalar::from_f64(x, dtype),
     }
 }
 
@@ -149,6 +238,8 @@ pub fn mul_add(acc: Scalar, a: Scalar, b: Scalar) -> Scalar {
     match (acc, a, b) {
         (Scalar::F32(acc), Scalar::F32(a), Scalar::F32(b)) => Scalar::F32(a.mul_add(b, acc)),
         (Scalar::F64(acc), Scalar::F64(a), Scalar::F64(b)) => Scalar::F64(a.mul_add(b, acc)),
+        (Scalar::U8(acc), Scalar::U8(a), Scalar::U8(b)) => Scalar::U8(acc.wrapping_add(a.wrapping_mul(b))),
+        (Scalar::I32(acc), Scalar::I32(a), Scalar::I32(b)) => Scalar::I32(acc.wrapping_add(a.wrapping_mul(b))),
         (Scalar::I64(acc), Scalar::I64(a), Scalar::I64(b)) => Scalar::I64(acc.wrapping_add(a.wrapping_mul(b))),
         _ => mismatch("mul_add", &[acc, a, b]),
     }
@@ -163,14 +254,17 @@ const BLOCK: usize = 4096;
 /// lane `l` taking the elements `l, l + 16, …`, then the halving tree over the lanes; the blocks of a sum combined
 /// pairwise like the bits of a binary counter. An empty sum is 0, an empty extreme the identity.
 pub fn reduce(op: ReduceOp, dtype: DType, elements: &[Scalar]) -> Scalar {
-    let of = |float: f64, int: i64| match dtype {
-        DType::I64 => Scalar::I64(int),
-        dtype => Scalar::from_f64(float, dtype),
+    let of = |float: f64| Scalar::from_f64(float, dtype);
+    let (smallest, largest) = match dtype {
+        DType::U8 => (Scalar::U8(0), Scalar::U8(u8::MAX)),
+        DType::I32 => (Scalar::I32(i32::MIN), Scalar::I32(i32::MAX)),
+        DType::I64 => (Scalar::I64(i64::MIN), Scalar::I64(i64::MAX)),
+        _ => (of(f64::NEG_INFINITY), of(f64::INFINITY)),
     };
     let (f, identity) = match op {
-        ReduceOp::Sum => (BinaryOp::Add, of(-0.0, 0)),
-        ReduceOp::Max => (BinaryOp::Maximum, of(f64::NEG_INFINITY, i64::MIN)),
-        ReduceOp::Min => (BinaryOp::Minimum, of(f64::INFINITY, i64::MAX)),
+        ReduceOp::Sum => (BinaryOp::Add, of(-0.0)),
+        ReduceOp::Max => (BinaryOp::Maximum, smallest),
+        ReduceOp::Min => (BinaryOp::Minimum, largest),
     };
     let block = |elements: &[Scalar]| {
         let mut lanes = [identity; LANES];
@@ -192,15 +286,17 @@ pub fn reduce(op: ReduceOp, dtype: DType, elements: &[Scalar]) -> Scalar {
         levels.resize(levels.len().max(free + 1), None);
         levels[free] = Some(carried);
     }
-    levels.into_iter().flatten().reduce(|value, stored| binary(f, stored, value)).unwrap_or(of(0.0, 0))
+    levels.into_iter().flatten().reduce(|value, stored| binary(f, stored, value)).unwrap_or(of(0.0))
 }
 
 /// Whether it is a NaN of either float type.
 pub fn is_nan(x: Scalar) -> bool {
     match x {
+        Scalar::F16(x) => x.is_nan(),
+        Scalar::BF16(x) => x.is_nan(),
         Scalar::F32(x) => x.is_nan(),
         Scalar::F64(x) => x.is_nan(),
-        Scalar::Bool(_) | Scalar::I64(_) => false,
+        Scalar::Bool(_) | Scalar::U8(_) | Scalar::I32(_) | Scalar::I64(_) => false,
     }
 }
 

@@ -278,7 +278,13 @@ impl Graph {
                     s.body.resolve(of);
                 }
                 Op::Fusion(b) => b.resolve(of),
-                op @ (Op::Extent(_) | Op::Iota(_) | Op::Broadcast(_) | Op::Reshape(_) | Op::Slice { .. }) => {
+                op @ (Op::Extent(_)
+                | Op::Iota(_)
+                | Op::Broadcast(_)
+                | Op::Reshape(_)
+                | Op::Slice { .. }
+                | Op::Window { .. }
+                | Op::OverlapAdd { .. }) => {
                     *op = op.map_dims(&mut |d| of(d));
                 }
                 _ => {}

@@ -25,21 +25,38 @@ macro_rules! names {
 }
 
 names! {
-    /// Elementwise functions of one operand. `Not` takes bool; `Neg` and `Abs` any number; the others floats.
+    /// Elementwise functions of one operand. `Not` takes bool and integers (bitwise); `Neg` and `Abs` any number; the
+    /// others f32 and f64.
     UnaryOp {
         Neg = "neg", Abs = "abs", Sqrt = "sqrt", Exp = "exp", Log = "log", Sin = "sin", Cos = "cos", Tanh = "tanh",
         Not = "not",
+        Floor = "floor", Ceil = "ceil",
+        /// To the nearest whole number, halves to the even one.
+        Round = "round",
+        Trunc = "trunc",
+        Exp2 = "exp2", Expm1 = "expm1", Log2 = "log2", Log10 = "log10", Log1p = "log1p",
+        Tan = "tan", Asin = "asin", Acos = "acos", Atan = "atan",
+        Sinh = "sinh", Cosh = "cosh", Asinh = "asinh", Acosh = "acosh", Atanh = "atanh",
+        Erf = "erf", Erfc = "erfc",
     }
 }
 names! {
-    /// Elementwise functions of two operands of one type. `And`, `Or`, `Xor` take bool; `Div` and `Pow` floats.
+    /// Elementwise functions of two operands of one type. `And`, `Or`, `Xor` take bool and integers (bitwise); `Div` and
+    /// `Atan2` floats; `Quotient` integers; `Pow` and `Rem` both. A half-precision float is in none of them.
     BinaryOp {
         Add = "add", Sub = "sub", Mul = "mul", Div = "div",
         /// a where a > b or a is NaN, else b.
         Maximum = "maximum",
         /// a where a < b or a is NaN, else b.
         Minimum = "minimum",
+        /// Of integers by repeated squaring, wrapping; a negative exponent gives the truncated reciprocal (0 for 0).
         Pow = "pow", And = "and", Or = "or", Xor = "xor",
+        /// The angle of the point (b, a), in radians.
+        Atan2 = "atan2",
+        /// What is left of a after division by b, with the sign of a (C's fmod); of integers 0 where b is 0.
+        Rem = "rem",
+        /// The integer a / b rounded to zero, wrapping; 0 where b is 0.
+        Quotient = "quotient",
     }
 }
 names! {
@@ -57,17 +74,41 @@ names! {
     }
 }
 
+names! {
+    /// What a scatter does with an element that is there.
+    ScatterOp {
+        /// The last source in row-major order stays.
+        Set = "scatter",
+        /// Sources are added one after the other in row-major order.
+        Add = "scatter_add",
+    }
+}
+names! {
+    /// Which element's place is asked for: the first of equals; a NaN is both the largest and the smallest.
+    ArgOp { Max = "argmax", Min = "argmin" }
+}
+
 impl UnaryOp {
     /// Whether IEEE 754 fixes the result, so that generated code may compute it itself.
     pub fn is_exact(self) -> bool {
-        matches!(self, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sqrt | UnaryOp::Not)
+        matches!(
+            self,
+            UnaryOp::Neg
+                | UnaryOp::Abs
+                | UnaryOp::Sqrt
+                | UnaryOp::Not
+                | UnaryOp::Floor
+                | UnaryOp::Ceil
+                | UnaryOp::Round
+                | UnaryOp::Trunc
+        )
     }
 }
 
 impl BinaryOp {
-    /// Whether IEEE 754 fixes the result, so that generated code may compute it itself.
+    /// Whether IEEE 754 fixes the result and one instruction gives it, so that generated code computes it itself.
     pub fn is_exact(self) -> bool {
-        self != BinaryOp::Pow
+        !matches!(self, BinaryOp::Pow | BinaryOp::Atan2 | BinaryOp::Rem | BinaryOp::Quotient)
     }
 }
 
@@ -100,6 +141,29 @@ pub enum Op<D = Dim> {
     Permute(Axes),
     /// `len` elements of one axis, from `start`.
     Slice { axis: usize, start: D, len: D },
+    /// The axes named (ascending) run backwards.
+    Flip(Axes),
+    /// Overlapping pieces of one axis: `T[.., n, ..] -> T[.., count, .., size]`, the new last axis being the place in
+    /// the piece. Element `(i, j)` is element `i * step + j * dilation`, which must lie in the axis.
+    Window { axis: usize, count: D, size: D, step: usize, dilation: usize },
+    /// The transpose of `Window`: `T[.., count, .., size] -> T[.., len, ..]`, adding up what falls on one place, in the
+    /// order of the pieces, from 0.
+    OverlapAdd { axis: usize, len: D, step: usize, dilation: usize },
+    /// `T[s], i64[r] -> T[r]`: the element whose index along `axis` is given; the other axes of both are equal.
+    /// Indices lie in the axis: `Check` sees to that.
+    Gather { axis: usize },
+    /// `T[s], i64[r], T[r] -> T[s]`: the first, with the third put or added at the indices along `axis`; the other axes
+    /// are equal. Indices lie in the axis: `Check` sees to that.
+    Scatter { op: ScatterOp, axis: usize },
+    /// `T[s] -> i64[s without axis]`; the axis is not empty.
+    ArgReduce { op: ArgOp, axis: usize },
+    /// `T[s] -> i64[s]`: the places of the elements in stable ascending or descending order; NaN counts as largest.
+    ArgSort { axis: usize, descending: bool },
+    /// `T[s], T[s] -> T[s]`: `r[0] = b[0]`, `r[i] = a[i] * r[i-1] + b[i]` along the axis, from its end where `reverse`.
+    /// Product and sum are rounded one after the other, an f32 chain in f64 and each result once; integers wrap.
+    Recurrence { axis: usize, reverse: bool },
+    /// `T[s], bool[] -> T[s]`: the first as it is; where the second is false the whole call fails with this message.
+    Check(Box<str>),
     /// Operands (one or more) joined along one axis.
     Concat { axis: usize },
     /// The axes named (ascending) are reduced and removed.
@@ -147,6 +211,15 @@ impl<D> Op<D> {
             Op::Reshape(_) => "reshape",
             Op::Permute(_) => "permute",
             Op::Slice { .. } => "slice",
+            Op::Flip(_) => "flip",
+            Op::Window { .. } => "window",
+            Op::OverlapAdd { .. } => "overlap_add",
+            Op::Gather { .. } => "gather",
+            Op::Scatter { op, .. } => op.name(),
+            Op::ArgReduce { op, .. } => op.name(),
+            Op::ArgSort { .. } => "argsort",
+            Op::Recurrence { .. } => "recurrence",
+            Op::Check(_) => "check",
             Op::Concat { .. } => "concat",
             Op::Reduce { op, .. } => op.name(),
             Op::Matmul => "matmul",
@@ -177,6 +250,19 @@ impl<D> Op<D> {
             Op::Reshape(s) => Op::Reshape(s.iter().map(f).collect()),
             Op::Permute(a) => Op::Permute(a.clone()),
             Op::Slice { axis, start, len } => Op::Slice { axis: *axis, start: f(start), len: f(len) },
+            Op::Flip(a) => Op::Flip(a.clone()),
+            Op::Window { axis, count, size, step, dilation } => {
+                Op::Window { axis: *axis, count: f(count), size: f(size), step: *step, dilation: *dilation }
+            }
+            Op::OverlapAdd { axis, len, step, dilation } => {
+                Op::OverlapAdd { axis: *axis, len: f(len), step: *step, dilation: *dilation }
+            }
+            Op::Gather { axis } => Op::Gather { axis: *axis },
+            Op::Scatter { op, axis } => Op::Scatter { op: *op, axis: *axis },
+            Op::ArgReduce { op, axis } => Op::ArgReduce { op: *op, axis: *axis },
+            Op::ArgSort { axis, descending } => Op::ArgSort { axis: *axis, descending: *descending },
+            Op::Recurrence { axis, reverse } => Op::Recurrence { axis: *axis, reverse: *reverse },
+            Op::Check(message) => Op::Check(message.clone()),
             Op::Concat { axis } => Op::Concat { axis: *axis },
             Op::Reduce { op, axes } => Op::Reduce { op: *op, axes: axes.clone() },
             Op::Matmul => Op::Matmul,

@@ -3,8 +3,8 @@
 
 use crate::lex::{Token, tokens};
 use crate::{
-    Axes, BinaryOp, CompareOp, DType, Dim, Graph, InputKind, Op, ReduceOp, Scalar, Scan, Shape, Sym, Type, UnaryOp,
-    Value,
+    ArgOp, Axes, BinaryOp, CompareOp, DType, Dim, Graph, InputKind, Op, ReduceOp, Scalar, Scan, ScatterOp, Shape, Sym,
+    Type, UnaryOp, Value,
 };
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -66,6 +66,7 @@ enum Attribute {
     Dims(Shape),
     Number(usize),
     Numbers(Axes),
+    Text(Box<str>),
     Flag,
 }
 
@@ -199,6 +200,12 @@ impl Parser {
         if let Some(r) = ReduceOp::ALL.iter().find(|r| r.name() == name) {
             return Ok(Op::Reduce { op: *r, axes: attribute!("axes", Numbers) });
         }
+        if let Some(s) = ScatterOp::ALL.iter().find(|s| s.name() == name) {
+            return Ok(Op::Scatter { op: *s, axis: attribute!("axis", Number) });
+        }
+        if let Some(r) = ArgOp::ALL.iter().find(|r| r.name() == name) {
+            return Ok(Op::ArgReduce { op: *r, axis: attribute!("axis", Number) });
+        }
         Ok(match name {
             "select" => Op::Select,
             "cast" => Op::Cast(attribute!("dtype", DType)),
@@ -210,6 +217,28 @@ impl Parser {
                 start: attribute!("start", Dim),
                 len: attribute!("len", Dim),
             },
+            "flip" => Op::Flip(attribute!("axes", Numbers)),
+            "window" => Op::Window {
+                axis: attribute!("axis", Number),
+                count: attribute!("count", Dim),
+                size: attribute!("size", Dim),
+                step: attribute!("step", Number),
+                dilation: attribute!("dilation", Number),
+            },
+            "overlap_add" => Op::OverlapAdd {
+                axis: attribute!("axis", Number),
+                len: attribute!("len", Dim),
+                step: attribute!("step", Number),
+                dilation: attribute!("dilation", Number),
+            },
+            "gather" => Op::Gather { axis: attribute!("axis", Number) },
+            "argsort" => {
+                Op::ArgSort { axis: attribute!("axis", Number), descending: a.words.remove("descending").is_some() }
+            }
+            "recurrence" => {
+                Op::Recurrence { axis: attribute!("axis", Number), reverse: a.words.remove("reverse").is_some() }
+            }
+            "check" => Op::Check(attribute!("message", Text)),
             "concat" => Op::Concat { axis: attribute!("axis", Number) },
             "matmul" => Op::Matmul,
             "addmatmul" => Op::AddMatmul,
@@ -236,11 +265,21 @@ impl Parser {
                 self.mark("}")?;
                 return Ok(out);
             }
-            // A word that another token than `=` follows begins the next line, except for the one flag.
+            if let Token::Text(text) = self.peek().clone() {
+                self.next();
+                out.words.insert("message", Attribute::Text(text.into()));
+                continue;
+            }
+            // A word that another token than `=` follows begins the next line, except for the flags.
             let Token::Word(word) = self.peek().clone() else { return Ok(out) };
             if word == "reverse" {
                 self.next();
                 out.words.insert("reverse", Attribute::Flag);
+                continue;
+            }
+            if word == "descending" {
+                self.next();
+                out.words.insert("descending", Attribute::Flag);
                 continue;
             }
             if self.tokens.get(self.at + 1).map(|t| &t.1) != Some(&Token::Mark("=")) {
@@ -255,6 +294,10 @@ impl Parser {
                 "axis" => ("axis", Attribute::Number(self.number()?)),
                 "start" => ("start", Attribute::Dim(self.dim()?)),
                 "len" => ("len", Attribute::Dim(self.dim()?)),
+                "count" => ("count", Attribute::Dim(self.dim()?)),
+                "size" => ("size", Attribute::Dim(self.dim()?)),
+                "step" => ("step", Attribute::Number(self.number()?)),
+                "dilation" => ("dilation", Attribute::Number(self.number()?)),
                 "carries" => ("carries", Attribute::Number(self.number()?)),
                 "xs" => ("xs", Attribute::Number(self.number()?)),
                 "length" => ("length", Attribute::Dim(self.dim()?)),
@@ -284,7 +327,7 @@ impl Parser {
         let dtype = if let Token::Word(w) = &word { DType::from_name(w) } else { None };
         match dtype {
             Some(d) => Ok(d),
-            None => self.expected_before("a dtype (bool, i64, f32 or f64)"),
+            None => self.expected_before("a dtype such as bool, i64 or f32"),
         }
     }
 
@@ -362,7 +405,11 @@ impl Parser {
         };
         let parsed = match dtype {
             DType::Bool => word.parse().ok().map(Scalar::Bool),
+            DType::U8 => word.parse().ok().map(Scalar::U8),
+            DType::I32 => word.parse().ok().map(Scalar::I32),
             DType::I64 => word.parse().ok().map(Scalar::I64),
+            DType::F16 => word.parse().ok().map(|x| Scalar::F16(half::f16::from_f32(x))),
+            DType::BF16 => word.parse().ok().map(|x| Scalar::BF16(half::bf16::from_f32(x))),
             DType::F32 => word.parse().ok().map(Scalar::F32),
             DType::F64 => word.parse().ok().map(Scalar::F64),
         };
@@ -383,7 +430,9 @@ impl Parser {
         let scalar = match dtype {
             DType::F32 => u32::try_from(bits).ok().map(f32::from_bits).filter(|x| x.is_nan()).map(Scalar::F32),
             DType::F64 => Some(f64::from_bits(bits)).filter(|x| x.is_nan()).map(Scalar::F64),
-            DType::Bool | DType::I64 => None,
+            DType::F16 => u16::try_from(bits).ok().map(half::f16::from_bits).filter(|x| x.is_nan()).map(Scalar::F16),
+            DType::BF16 => u16::try_from(bits).ok().map(half::bf16::from_bits).filter(|x| x.is_nan()).map(Scalar::BF16),
+            DType::Bool | DType::U8 | DType::I32 | DType::I64 => None,
         };
         let Some(scalar) = scalar else { return self.fail(format!("{bits:#x} is not a NaN of {dtype}")) };
         self.mark(")")?;

@@ -1,7 +1,7 @@
 //! The type rules: what each primitive demands of its operands and what it gives. The only place that says so;
 //! eager tensors, captures and graphs all ask [`infer`]. Nothing is computed here.
 
-use crate::{BinaryOp, CompareOp, DType, Dim, Extent, Op, ReduceOp, UnaryOp};
+use crate::{BinaryOp, CompareOp, DType, Dim, Extent, Op, ReduceOp, ScatterOp, UnaryOp};
 use smallvec::{SmallVec, smallvec};
 use std::fmt;
 
@@ -71,7 +71,8 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
     let arity = match op {
         Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) => Some(0),
         Op::Binary(_) | Op::Compare(_) | Op::Matmul => Some(2),
-        Op::Select | Op::AddMatmul => Some(3),
+        Op::Gather { .. } | Op::Recurrence { .. } | Op::Check(_) => Some(2),
+        Op::Select | Op::AddMatmul | Op::Scatter { .. } => Some(3),
         Op::Concat { .. } | Op::Scan(_) | Op::Fusion(_) => None,
         Op::Unary(_)
         | Op::Cast(_)
@@ -79,6 +80,11 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
         | Op::Reshape(_)
         | Op::Permute(_)
         | Op::Slice { .. }
+        | Op::Flip(_)
+        | Op::Window { .. }
+        | Op::OverlapAdd { .. }
+        | Op::ArgReduce { .. }
+        | Op::ArgSort { .. }
         | Op::Reduce { .. } => Some(1),
     };
     if let Some(n) = arity
@@ -94,9 +100,9 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
         Op::Unary(u) => {
             let x = operands[0];
             let fits = match u {
-                UnaryOp::Not => x.dtype == DType::Bool,
-                UnaryOp::Neg | UnaryOp::Abs => x.dtype != DType::Bool,
-                _ => x.dtype.is_float(),
+                UnaryOp::Not => x.dtype == DType::Bool || x.dtype.is_integer(),
+                UnaryOp::Neg | UnaryOp::Abs => is_number(x.dtype),
+                _ => is_full_float(x.dtype),
             };
             if !fits {
                 return err(name, format!("not defined for {}", x.dtype));
@@ -107,9 +113,10 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
             same_types(name, operands)?;
             let t = operands[0].dtype;
             let fits = match b {
-                BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => t == DType::Bool,
-                BinaryOp::Div | BinaryOp::Pow => t.is_float(),
-                _ => t != DType::Bool,
+                BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => t == DType::Bool || t.is_integer(),
+                BinaryOp::Div | BinaryOp::Atan2 => is_full_float(t),
+                BinaryOp::Quotient => t.is_integer(),
+                _ => is_number(t),
             };
             if !fits {
                 return err(name, format!("not defined for {t}"));
@@ -118,6 +125,9 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
         }
         Op::Compare(c) => {
             same_types(name, operands)?;
+            if operands[0].dtype.is_half() {
+                return err(name, format!("not defined for {}", operands[0].dtype));
+            }
             if operands[0].dtype == DType::Bool && !matches!(c, CompareOp::Eq | CompareOp::Ne) {
                 return err(name, "not defined for bool");
             }
@@ -181,6 +191,81 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
             ty.shape[*axis] = len.clone();
             ty
         }
+        Op::Flip(axes) => {
+            ascending_axes(name, operands[0], axes)?;
+            operands[0].clone()
+        }
+        Op::Window { axis, count, size, step, dilation } => {
+            let x = operands[0];
+            axis_of(name, x, *axis)?;
+            if let (Some(c), Some(w), Some(n)) = (count.fixed(), size.fixed(), x.shape[*axis].fixed())
+                && c > 0
+                && (w == 0 || (c - 1) * step + (w - 1) * dilation >= n)
+            {
+                return err(
+                    name,
+                    format!(
+                        "{c} pieces of {w} elements, step {step} and dilation {dilation}, do not lie in axis {axis} of {x}"
+                    ),
+                );
+            }
+            let mut ty = x.clone();
+            ty.shape[*axis] = count.clone();
+            ty.shape.push(size.clone());
+            ty
+        }
+        Op::OverlapAdd { axis, len, .. } => {
+            let x = operands[0];
+            if x.shape.len() < 2 || *axis >= x.shape.len() - 1 || !is_number(x.dtype) {
+                return err(name, format!("axis {axis} must come before the last one of a tensor of numbers, got {x}"));
+            }
+            let mut ty = x.clone();
+            ty.shape.pop();
+            ty.shape[*axis] = len.clone();
+            ty
+        }
+        Op::Gather { axis } => {
+            index_fits(name, operands[0], operands[1], *axis)?;
+            Type { dtype: operands[0].dtype, shape: operands[1].shape.clone() }
+        }
+        Op::Scatter { op, axis } => {
+            index_fits(name, operands[0], operands[1], *axis)?;
+            same_shapes(name, operands[1], operands[2])?;
+            if operands[0].dtype != operands[2].dtype || (*op == ScatterOp::Add && !is_number(operands[0].dtype)) {
+                return err(name, format!("cannot put {} into {}", operands[2], operands[0]));
+            }
+            operands[0].clone()
+        }
+        Op::ArgReduce { axis, .. } => {
+            let x = operands[0];
+            axis_of(name, x, *axis)?;
+            if !is_number(x.dtype) || x.shape[*axis].fixed() == Some(0) {
+                return err(name, format!("has no answer for axis {axis} of {x}"));
+            }
+            let kept = (0..x.shape.len()).filter(|a| a != axis).map(|a| x.shape[a].clone());
+            Type::new(DType::I64, kept)
+        }
+        Op::ArgSort { axis, .. } => {
+            axis_of(name, operands[0], *axis)?;
+            if operands[0].dtype.is_half() {
+                return err(name, format!("not defined for {}", operands[0].dtype));
+            }
+            Type { dtype: DType::I64, shape: operands[0].shape.clone() }
+        }
+        Op::Recurrence { axis, .. } => {
+            same_types(name, operands)?;
+            axis_of(name, operands[0], *axis)?;
+            if !is_number(operands[0].dtype) {
+                return err(name, format!("not defined for {}", operands[0].dtype));
+            }
+            operands[0].clone()
+        }
+        Op::Check(_) => {
+            if operands[1].dtype != DType::Bool || !operands[1].shape.is_empty() {
+                return err(name, format!("the condition must be bool[], got {}", operands[1]));
+            }
+            operands[0].clone()
+        }
         Op::Concat { axis } => {
             let Some(first) = operands.first() else { return err(name, "needs at least one operand") };
             axis_of(name, first, *axis)?;
@@ -201,8 +286,8 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
         }
         Op::Reduce { op: r, axes } => {
             let x = operands[0];
-            if x.dtype == DType::Bool {
-                return err(name, "not defined for bool");
+            if !is_number(x.dtype) {
+                return err(name, format!("not defined for {}", x.dtype));
             }
             if !axes.windows(2).all(|w| w[0] < w[1]) || axes.last().is_some_and(|&a| a >= x.shape.len()) {
                 return err(name, format!("axes {axes:?} must be ascending and lie in {x}"));
@@ -229,7 +314,7 @@ fn matmul<D: Extent>(name: &str, a: &Type<D>, b: &Type<D>) -> Result<Type<D>, Ru
     if ra < 2 || ra != rb {
         return err(name, format!("operands must have the same number of axes, two or more; got {a} and {b}"));
     }
-    if a.dtype != b.dtype || a.dtype == DType::Bool {
+    if a.dtype != b.dtype || !is_number(a.dtype) {
         return err(name, format!("operands must have one numeric dtype; got {a} and {b}"));
     }
     if !a.shape[ra - 1].same(&b.shape[rb - 2]) {
@@ -248,6 +333,34 @@ fn matmul<D: Extent>(name: &str, a: &Type<D>, b: &Type<D>) -> Result<Type<D>, Ru
     let mut ty = a.clone();
     ty.shape[ra - 1] = b.shape[rb - 1].clone();
     Ok(ty)
+}
+
+/// Whether the primitives compute with it: the half-precision floats are only stored.
+fn is_number(t: DType) -> bool {
+    t != DType::Bool && !t.is_half()
+}
+
+fn is_full_float(t: DType) -> bool {
+    t.is_float() && !t.is_half()
+}
+
+/// That `index` names places along `axis` of `x`.
+fn index_fits<D: Extent>(name: &str, x: &Type<D>, index: &Type<D>, axis: usize) -> Result<(), RuleError> {
+    axis_of(name, x, axis)?;
+    let fits = index.dtype == DType::I64
+        && index.shape.len() == x.shape.len()
+        && (0..x.shape.len()).all(|i| i == axis || index.shape[i].same(&x.shape[i]));
+    if fits {
+        return Ok(());
+    }
+    err(name, format!("the indices along axis {axis} of {x} must be i64 with its other axes, got {index}"))
+}
+
+fn ascending_axes<D: Extent>(name: &str, x: &Type<D>, axes: &[usize]) -> Result<(), RuleError> {
+    if axes.windows(2).all(|w| w[0] < w[1]) && axes.last().is_none_or(|&a| a < x.shape.len()) {
+        return Ok(());
+    }
+    err(name, format!("axes {axes:?} must be ascending and lie in {x}"))
 }
 
 fn same_shapes<D: Extent>(name: &str, a: &Type<D>, b: &Type<D>) -> Result<(), RuleError> {

@@ -12,12 +12,17 @@
 //!         | name [value {"," value}] {attribute} ["{" graph "}"]
 //! attribute = "dtype=" dtype                                 cast
 //!         | "shape=" dims                                    broadcast, reshape
-//!         | "axes=" "[" number {"," number} "]"              permute, sum, amax, amin
-//!         | "axis=" number                                   slice, concat
-//!         | "start=" dim | "len=" dim                        slice
-//!         | "carries=" number | "xs=" number | "length=" dim | "reverse"      scan, which has a graph, as fusion has
+//!         | "axes=" "[" number {"," number} "]"              permute, flip, sum, amax, amin
+//!         | "axis=" number                                   slice, concat, window, overlap_add, gather, scatter,
+//!                                                            scatter_add, argmax, argmin, argsort, recurrence
+//!         | "start=" dim | "len=" dim                        slice; overlap_add has len
+//!         | "count=" dim | "size=" dim | "step=" number | "dilation=" number  window, overlap_add
+//!         | "descending"                                     argsort
+//!         | string                                           check
+//!         | "carries=" number | "xs=" number | "length=" dim | "reverse"      scan, which has a graph, as fusion has;
+//!                                                            recurrence has reverse
 //! result  = value ["->" value]                               stored into that state input, else returned
-//! type    = dtype dims                                       bool, i64, f32, f64
+//! type    = dtype dims                                       bool, u8, i32, i64, f16, bf16, f32, f64
 //! dims    = "[" [dim {"," dim}] "]"
 //! dim     = ["-"] product {("+" | "-") product}              product = factor {"*" factor}, factor = number | "s" number
 //! literal = "true" | "false" | ["-"] number | ["-"] "inf" | "nan" "(" bits ")"       bits as 0x…
@@ -190,14 +195,29 @@ fn node_line(out: &mut String, g: &Graph, names: &Names, id: NodeId) {
         Op::Broadcast(s) | Op::Reshape(s) => {
             put!(out, " shape={}", dims(s));
         }
-        Op::Permute(axes) | Op::Reduce { axes, .. } => {
+        Op::Permute(axes) | Op::Flip(axes) | Op::Reduce { axes, .. } => {
             put!(out, " axes={:?}", axes.as_slice());
         }
         Op::Slice { axis, start, len } => {
             put!(out, " axis={axis} start={start} len={len}");
         }
-        Op::Concat { axis } => {
+        Op::Window { axis, count, size, step, dilation } => {
+            put!(out, " axis={axis} count={count} size={size} step={step} dilation={dilation}");
+        }
+        Op::OverlapAdd { axis, len, step, dilation } => {
+            put!(out, " axis={axis} len={len} step={step} dilation={dilation}");
+        }
+        Op::Concat { axis } | Op::Gather { axis } | Op::Scatter { axis, .. } | Op::ArgReduce { axis, .. } => {
             put!(out, " axis={axis}");
+        }
+        Op::ArgSort { axis, descending } => {
+            put!(out, " axis={axis}{}", if *descending { " descending" } else { "" });
+        }
+        Op::Recurrence { axis, reverse } => {
+            put!(out, " axis={axis}{}", if *reverse { " reverse" } else { "" });
+        }
+        Op::Check(message) => {
+            put!(out, " {message:?}");
         }
         Op::Scan(s) => {
             put!(out, " carries={} xs={} length={}", s.carries, s.xs, s.length);
@@ -212,7 +232,13 @@ fn node_line(out: &mut String, g: &Graph, names: &Names, id: NodeId) {
 pub(crate) fn literal(s: Scalar) -> String {
     match s {
         Scalar::Bool(b) => b.to_string(),
+        Scalar::U8(i) => i.to_string(),
+        Scalar::I32(i) => i.to_string(),
         Scalar::I64(i) => i.to_string(),
+        Scalar::F16(x) if x.is_nan() => format!("nan({:#x})", x.to_bits()),
+        Scalar::F16(x) => format!("{:?}", x.to_f32()),
+        Scalar::BF16(x) if x.is_nan() => format!("nan({:#x})", x.to_bits()),
+        Scalar::BF16(x) => format!("{:?}", x.to_f32()),
         Scalar::F32(x) if x.is_nan() => format!("nan({:#x})", x.to_bits()),
         Scalar::F32(x) => format!("{x:?}"),
         Scalar::F64(x) if x.is_nan() => format!("nan({:#x})", x.to_bits()),

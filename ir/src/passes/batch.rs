@@ -21,6 +21,10 @@ pub(super) fn is_batchable(op: &Op) -> bool {
         Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => true,
         Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. } => true,
         Op::Reduce { .. } | Op::Matmul | Op::AddMatmul => true,
+        Op::Flip(_) | Op::Window { .. } | Op::OverlapAdd { .. } => true,
+        Op::Gather { .. } | Op::Scatter { .. } | Op::ArgReduce { .. } | Op::ArgSort { .. } => true,
+        Op::Recurrence { .. } => true,
+        Op::Check(_) => false,
     }
 }
 
@@ -125,6 +129,18 @@ fn with_leading_axis(op: &Op, length: &Dim) -> Op {
         Op::Permute(axes) => Op::Permute(std::iter::once(0).chain(behind(axes)).collect()),
         Op::Slice { axis, start, len } => Op::Slice { axis: axis + 1, start: start.clone(), len: len.clone() },
         Op::Concat { axis } => Op::Concat { axis: axis + 1 },
+        Op::Flip(axes) => Op::Flip(behind(axes)),
+        Op::Window { axis, count, size, step, dilation } => {
+            Op::Window { axis: axis + 1, count: count.clone(), size: size.clone(), step: *step, dilation: *dilation }
+        }
+        Op::OverlapAdd { axis, len, step, dilation } => {
+            Op::OverlapAdd { axis: axis + 1, len: len.clone(), step: *step, dilation: *dilation }
+        }
+        Op::Gather { axis } => Op::Gather { axis: axis + 1 },
+        Op::Scatter { op, axis } => Op::Scatter { op: *op, axis: axis + 1 },
+        Op::ArgReduce { op, axis } => Op::ArgReduce { op: *op, axis: axis + 1 },
+        Op::ArgSort { axis, descending } => Op::ArgSort { axis: axis + 1, descending: *descending },
+        Op::Recurrence { axis, reverse } => Op::Recurrence { axis: axis + 1, reverse: *reverse },
         Op::Reduce { op, axes } => Op::Reduce { op: *op, axes: behind(axes) },
         op => op.clone(),
     }

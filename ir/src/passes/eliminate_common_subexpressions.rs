@@ -68,9 +68,15 @@ fn hash(op: &Op, operands: &Operands) -> u64 {
         Op::Extent(d) | Op::Iota(d) => d.hash(&mut h),
         Op::Cast(t) => t.hash(&mut h),
         Op::Broadcast(s) | Op::Reshape(s) => s.hash(&mut h),
-        Op::Permute(a) | Op::Reduce { axes: a, .. } => a.hash(&mut h),
+        Op::Permute(a) | Op::Flip(a) | Op::Reduce { axes: a, .. } => a.hash(&mut h),
         Op::Slice { axis, start, len } => (axis, start, len).hash(&mut h),
-        Op::Concat { axis } => axis.hash(&mut h),
+        Op::Concat { axis } | Op::Gather { axis } | Op::Scatter { axis, .. } | Op::ArgReduce { axis, .. } => {
+            axis.hash(&mut h);
+        }
+        Op::ArgSort { axis, descending: flag } | Op::Recurrence { axis, reverse: flag } => (axis, flag).hash(&mut h),
+        Op::Window { axis, count, size, step, dilation } => (axis, count, size, step, dilation).hash(&mut h),
+        Op::OverlapAdd { axis, len, step, dilation } => (axis, len, step, dilation).hash(&mut h),
+        Op::Check(message) => message.hash(&mut h),
         Op::Scan(s) => (s.body.len(), s.carries, s.xs, &s.length, s.reverse).hash(&mut h),
         Op::Fusion(b) => b.len().hash(&mut h),
         Op::Input | Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Matmul | Op::AddMatmul => {}

@@ -8,7 +8,7 @@
 
 use super::batch::{Outer, batched, is_batchable, stacked};
 use super::rewrite::{Rewrite, ValueMap, port, scan_frame, surely_at_most};
-use crate::{BinaryOp, Dim, Graph, InputKind, NodeId, Op, Scan, Type, UnaryOp, Value};
+use crate::{Dim, Graph, InputKind, NodeId, Op, Scan, Type, UnaryOp, Value};
 use std::collections::HashMap;
 
 /// The graph with loops that hold only what must be in them.
@@ -361,8 +361,9 @@ fn is_product(op: &Op) -> bool {
 fn is_heavy(op: &Op) -> bool {
     match op {
         Op::Matmul | Op::AddMatmul | Op::Reduce { .. } => true,
+        Op::Recurrence { .. } | Op::ArgReduce { .. } | Op::ArgSort { .. } | Op::OverlapAdd { .. } => true,
         Op::Unary(u) => !u.is_exact() || *u == UnaryOp::Sqrt,
-        Op::Binary(b) => *b == BinaryOp::Pow,
+        Op::Binary(b) => !b.is_exact(),
         _ => false,
     }
 }
@@ -371,6 +372,7 @@ fn is_heavy(op: &Op) -> bool {
 fn can_fail(b: &Graph, n: NodeId) -> bool {
     match &b.node(n).op {
         Op::Slice { axis, start, len } => !surely_at_most(&(start + len), &b.ty(b.operands(n)[0]).shape[*axis]),
+        Op::Check(_) => true,
         Op::Scan(s) => s.body.nodes().any(|n| can_fail(&s.body, n)),
         Op::Fusion(body) => body.nodes().any(|n| can_fail(body, n)),
         _ => false,
