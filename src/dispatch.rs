@@ -17,6 +17,9 @@ use smallvec::SmallVec;
 /// # Errors
 /// When the operands do not fit the primitive.
 pub(crate) fn apply(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
+    if operands.iter().any(|x| operand_dtype(x).is_half()) && op.is_arithmetic() {
+        return in_f32(op, operands);
+    }
     if recorder::is_active()
         && let Some(r) = recorder::active()
     {
@@ -32,6 +35,40 @@ pub(crate) fn apply(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     }
     let (dtype, sizes) = result_type(op, operands)?;
     eval::eval(op, operands, dtype, &sizes)
+}
+
+fn operand_dtype(x: &Operand<'_>) -> DType {
+    match x {
+        Operand::Tensor(t) => t.dtype(),
+        Operand::Scalar(s) => s.dtype(),
+    }
+}
+
+/// Arithmetic of half-precision floats: each primitive computes in f32 and rounds its result once.
+fn in_f32(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
+    let half = operands.iter().map(operand_dtype).find(|t| t.is_half()).expect("one operand is a half");
+    let mut held: SmallVec<[Tensor; 3]> = SmallVec::new();
+    for x in operands {
+        if let Operand::Tensor(t) = x
+            && t.dtype().is_half()
+        {
+            held.push(apply(&Op::Cast(DType::F32), &[Operand::Tensor(t)])?);
+        }
+    }
+    let mut wide = held.iter();
+    let operands: SmallVec<[Operand<'_>; 3]> = operands
+        .iter()
+        .map(|x| match x {
+            Operand::Tensor(t) if t.dtype().is_half() => Operand::Tensor(wide.next().expect("one for each half")),
+            Operand::Scalar(s) if s.dtype().is_half() => Operand::Scalar(allotrope_ir::element::cast(*s, DType::F32)),
+            x => *x,
+        })
+        .collect();
+    let result = apply(op, &operands)?;
+    match result.dtype() {
+        DType::F32 => apply(&Op::Cast(half), &[Operand::Tensor(&result)]),
+        _ => Ok(result),
+    }
 }
 
 /// Computes or records `op` and notes it on the tape when an operand needs a gradient. `derivative` is called then,
@@ -76,9 +113,12 @@ fn result_type(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<(DType, Sizes)
     });
     let types: SmallVec<[Type<Size>; 3]> = operands
         .iter()
-        .map(|x| match x {
-            Operand::Tensor(t) => Type { dtype: t.dtype(), shape: t.sizes() },
-            Operand::Scalar(s) => Type { dtype: s.dtype(), shape: tensor.map(Tensor::sizes).unwrap_or_default() },
+        .map(|x| {
+            let shape = match x {
+                Operand::Tensor(t) => t.sizes(),
+                Operand::Scalar(_) => tensor.map(Tensor::sizes).unwrap_or_default(),
+            };
+            Type { dtype: operand_dtype(x), shape }
         })
         .collect();
     let types: SmallVec<[&Type<Size>; 3]> = types.iter().collect();

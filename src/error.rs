@@ -31,6 +31,11 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// The error of a failed `Check`, whose message begins with the operation's name.
+    pub(crate) fn checked(message: &str) -> Error {
+        Error::Argument(message.to_string())
+    }
+
     pub(crate) fn operands(op: &'static str, message: impl Into<String>) -> Error {
         Error::Operands { op, message: message.into() }
     }

@@ -234,6 +234,19 @@ impl<D> Op<D> {
         matches!(self, Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_))
     }
 
+    /// Whether it computes with the values of its operands, which half-precision floats have no arithmetic for, rather
+    /// than choosing, moving or converting them.
+    pub fn is_arithmetic(&self) -> bool {
+        match self {
+            Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Reduce { .. } | Op::Matmul | Op::AddMatmul => true,
+            Op::OverlapAdd { .. } | Op::ArgReduce { .. } | Op::ArgSort { .. } | Op::Recurrence { .. } => true,
+            Op::Scatter { op, .. } => *op == ScatterOp::Add,
+            Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Select | Op::Cast(_) | Op::Check(_) => false,
+            Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Flip(_) => false,
+            Op::Window { .. } | Op::Gather { .. } | Op::Concat { .. } | Op::Scan(_) | Op::Fusion(_) => false,
+        }
+    }
+
     /// The same primitive with its dimensions mapped.
     pub fn map_dims<E>(&self, f: &mut dyn FnMut(&D) -> E) -> Op<E> {
         match self {

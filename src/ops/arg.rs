@@ -28,11 +28,10 @@ impl Number {
 
     /// As an element of `dtype`.
     pub(crate) fn to(self, dtype: DType) -> Scalar {
-        match (self, dtype) {
-            (Number::Int(i), DType::I64) => Scalar::I64(i),
-            (Number::Bool(b), _) => Scalar::from_f64(b as u8 as f64, dtype),
-            (Number::Int(i), _) => Scalar::from_f64(i as f64, dtype),
-            (Number::Float(x), _) => Scalar::from_f64(x, dtype),
+        match self {
+            Number::Bool(b) => Scalar::from_f64(b as u8 as f64, dtype),
+            Number::Int(i) => allotrope_ir::element::cast(Scalar::I64(i), dtype),
+            Number::Float(x) => Scalar::from_f64(x, dtype),
         }
     }
 }
@@ -65,9 +64,14 @@ numbers!(f64 => Float as f64, f32 => Float as f64, i64 => Int as i64, i32 => Int
 fn kind(t: DType) -> u8 {
     match t {
         DType::Bool => 0,
-        DType::I64 => 1,
-        DType::F32 | DType::F64 => 2,
+        DType::U8 | DType::I32 | DType::I64 => 1,
+        DType::F16 | DType::BF16 | DType::F32 | DType::F64 => 2,
     }
+}
+
+/// The dtype that two tensors of equal rank (both with axes, or both without) are computed in.
+fn promote(a: DType, b: DType) -> DType {
+    if a != b && a.is_half() && b.is_half() { DType::F32 } else { a.max(b) }
 }
 
 /// The dtype that PyTorch computes in: tensors with axes decide, a tensor without axes only where its kind is higher,
@@ -85,7 +89,7 @@ pub(crate) fn result_dtype(args: &[Arg<'_>]) -> DType {
             Arg::Tensor(t) => (1, t.dtype()),
             Arg::Number(n) => (2, n.dtype()),
         };
-        by_rank[rank] = Some(by_rank[rank].map_or(t, |o| o.max(t)));
+        by_rank[rank] = Some(by_rank[rank].map_or(t, |o| promote(o, t)));
     }
     by_rank
         .into_iter()
@@ -225,7 +229,11 @@ impl SavedArg {
             SavedArg::Tensor(t) => Kept::Tensor(t.get(me)?),
             SavedArg::Number(s) => Kept::Number(match *s {
                 Scalar::Bool(b) => Number::Bool(b),
+                Scalar::U8(i) => Number::Int(i as i64),
+                Scalar::I32(i) => Number::Int(i as i64),
                 Scalar::I64(i) => Number::Int(i),
+                Scalar::F16(x) => Number::Float(x.to_f64()),
+                Scalar::BF16(x) => Number::Float(x.to_f64()),
                 Scalar::F32(x) => Number::Float(x as f64),
                 Scalar::F64(x) => Number::Float(x),
             }),

@@ -1,6 +1,6 @@
 //! Elementwise operations with their derivatives: arithmetic, comparison, choice and the functions of one operand.
 
-use super::arg::{Aligned, Arg, Number, result_dtype};
+use super::arg::{Aligned, Arg, Kept, Number, result_dtype};
 use super::{grads1, grads2, twins};
 use crate::autograd::no_grad;
 use crate::autograd::saved::Saved;
@@ -275,7 +275,36 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
                 )
             }
         }),
-        BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => apply(&prim, &operands),
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::Quotient => apply(&prim, &operands),
+        BinaryOp::Atan2 => differentiable(&prim, "Atan2Backward0", &operands, |_| {
+            let keep = |i: usize| match pair.saved(i, 0) {
+                super::arg::SavedArg::Unwanted => pair.saved(i, 1),
+                saved => saved,
+            };
+            let (a, b) = (keep(0), keep(1));
+            move |c: &_, g: &Tensor| {
+                // d atan2(a, b) = (b da - a db) / (a² + b²)
+                let (a, b) = (a.get(c.me)?, b.get(c.me)?);
+                let mul = |x: &Kept, y: &Kept| binary("mul", BinaryOp::Mul, x.arg(), y.arg());
+                let scale = g.try_div(&mul(&a, &a)?.try_add(&mul(&b, &b)?)?)?;
+                grads2(c, || scale.try_mul(b.arg()), || scale.try_neg()?.try_mul(a.arg()))
+            }
+        }),
+        BinaryOp::Rem => differentiable(&prim, "FmodBackward0", &operands, |_| {
+            let keep = |i: usize| match pair.saved(i, 0) {
+                super::arg::SavedArg::Unwanted => pair.saved(i, 1),
+                saved => saved,
+            };
+            let (a, b) = (keep(0), keep(1));
+            move |c: &_, g: &Tensor| {
+                // a - trunc(a / b) b
+                let by_b = || {
+                    let times = binary("div", BinaryOp::Div, a.get(c.me)?.arg(), b.get(c.me)?.arg())?;
+                    g.try_neg()?.try_mul(&apply(&Op::Unary(UnaryOp::Trunc), &[Operand::Tensor(&times)])?)
+                };
+                grads2(c, || Ok(g.clone()), by_b)
+            }
+        }),
     }
 }
 

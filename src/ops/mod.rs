@@ -5,12 +5,15 @@
 mod arg;
 mod backward;
 mod elementwise;
+mod gather;
 mod inplace;
 mod linalg;
 mod movement;
 mod operators;
+mod recurrence;
 mod reduce;
 mod scan;
+mod window;
 
 pub use arg::{Arg, Number};
 pub use backward::grad;

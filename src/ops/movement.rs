@@ -295,7 +295,7 @@ fn permute(x: &Tensor, axes: Axes) -> Result<Tensor> {
     })
 }
 
-fn narrow(x: &Tensor, axis: usize, start: Size, len: Size) -> Result<Tensor> {
+pub(crate) fn narrow(x: &Tensor, axis: usize, start: Size, len: Size) -> Result<Tensor> {
     let own = x.sizes();
     let op = Op::Slice { axis, start, len };
     differentiable(&op, "SliceBackward0", &[Operand::Tensor(x)], |_| {
@@ -312,7 +312,7 @@ fn narrow(x: &Tensor, axis: usize, start: Size, len: Size) -> Result<Tensor> {
     })
 }
 
-fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
+pub(crate) fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
     let operands: SmallVec<[Operand<'_>; 4]> = tensors.iter().map(|t| Operand::Tensor(t)).collect();
     let sizes: SmallVec<[Size; 4]> = tensors.iter().map(|t| t.sizes()[axis]).collect();
     differentiable(&Op::Concat { axis }, "CatBackward0", &operands, |_| {

@@ -114,12 +114,17 @@ twins! {
 }
 
 /// x / n where n may be symbolic.
-fn divide_by_size(x: &Tensor, n: Size) -> Result<Tensor> {
+pub(crate) fn divide_by_size(x: &Tensor, n: Size) -> Result<Tensor> {
+    match n.is_symbolic() {
+        false => x.try_div(n.hint() as f64),
+        true => x.try_div(&size_tensor(n, x.dtype())?),
+    }
+}
+
+/// A size, which may be symbolic, as a tensor without axes.
+pub(crate) fn size_tensor(n: Size, dtype: DType) -> Result<Tensor> {
     match recorder::active().filter(|_| n.is_symbolic()) {
-        None => x.try_div(n.hint() as f64),
-        Some(r) => {
-            let n = apply(&Op::Cast(x.dtype()), &[Operand::Tensor(&r.extent(n)?)])?;
-            x.try_div(&n)
-        }
+        None => crate::tensor::create::full_of(&[], super::arg::Number::Int(n.hint() as i64).to(dtype)),
+        Some(r) => apply(&Op::Cast(dtype), &[Operand::Tensor(&r.extent(n)?)]),
     }
 }

@@ -36,7 +36,7 @@ macro_rules! elements {
         }
     )*};
 }
-elements!(f32 = F32, f64 = F64, i64 = I64, bool = Bool);
+elements!(f32 = F32, f64 = F64, i64 = I64, i32 = I32, u8 = U8, bool = Bool, half::f16 = F16, half::bf16 = BF16);
 
 impl Tensor {
     /// A tensor of the elements in row-major order.

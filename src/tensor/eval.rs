@@ -11,26 +11,23 @@ use allotrope_ir::{DType, Op, Scalar, UnaryOp};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// Runs `$body` with `$T` as the Rust type of `$dtype`.
+/// Runs `$body` with `$T` as the Rust type of `$dtype`, of all dtypes, or of those that arithmetic is done in.
 macro_rules! with_type {
     ($dtype:expr, $T:ident => $body:expr) => {
+        with_type!(@match $dtype, $T, $body,
+            F32 f32, F64 f64, I64 i64, I32 i32, U8 u8, Bool bool, F16 half::f16, BF16 half::bf16;)
+    };
+    (number $dtype:expr, $T:ident => $body:expr) => {
+        with_type!(@match $dtype, $T, $body, F32 f32, F64 f64, I64 i64, I32 i32, U8 u8;
+            DType::Bool | DType::F16 | DType::BF16 => unreachable!("bug in allotrope: the type rules refuse {}", $dtype),)
+    };
+    (@match $dtype:expr, $T:ident, $body:expr, $($variant:ident $type:ty),+; $($rest:tt)*) => {
         match $dtype {
-            DType::F32 => {
-                type $T = f32;
+            $(DType::$variant => {
+                type $T = $type;
                 $body
-            }
-            DType::F64 => {
-                type $T = f64;
-                $body
-            }
-            DType::I64 => {
-                type $T = i64;
-                $body
-            }
-            DType::Bool => {
-                type $T = bool;
-                $body
-            }
+            })+
+            $($rest)*
         }
     };
 }
@@ -148,12 +145,7 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
         Op::Reduce { op: reduce, axes } => {
             let x = Locked::new(operands[0])?;
             let mut out = buffer_for(dtype, numel(&shape));
-            match dtype {
-                DType::F32 => kernels::reduce(*reduce, full_view::<f32>(&x), axes, out.slice_mut()),
-                DType::F64 => kernels::reduce(*reduce, full_view::<f64>(&x), axes, out.slice_mut()),
-                DType::I64 => kernels::reduce(*reduce, full_view::<i64>(&x), axes, out.slice_mut()),
-                DType::Bool => unreachable!("the type rules refuse bool"),
-            }
+            with_type!(number dtype, T => kernels::reduce(*reduce, full_view::<T>(&x), axes, out.slice_mut()));
             Ok(fresh(dtype, &shape, out))
         }
         Op::Const(s) => Ok(full(&[], *s)),
@@ -168,6 +160,15 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
         Op::Concat { axis } => concat(*axis, operands, dtype, &shape),
         _ if op.is_elementwise() => elementwise(op, operands),
         Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Matmul => settled(op, operands),
+        Op::Flip(_)
+        | Op::Window { .. }
+        | Op::OverlapAdd { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::ArgReduce { .. }
+        | Op::ArgSort { .. }
+        | Op::Recurrence { .. }
+        | Op::Check(_) => placed(op, operands, dtype, &shape),
         Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => unreachable!("elementwise"),
         Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) => {
             unreachable!("bug in allotrope: {} is made by captures only", op.name())
@@ -210,13 +211,7 @@ fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     let mut out = buffer_for(dtype, n);
     let a = Locked::new(operands[0])?;
     match op {
-        Op::Unary(UnaryOp::Not) => kernels::unary(UnaryOp::Not, view::<bool>(&a, &one(&a), &space), out.slice_mut()),
-        Op::Unary(u) => match dtype {
-            DType::F32 => kernels::unary(*u, view::<f32>(&a, &one(&a), &space), out.slice_mut()),
-            DType::F64 => kernels::unary(*u, view::<f64>(&a, &one(&a), &space), out.slice_mut()),
-            DType::I64 => kernels::unary(*u, view::<i64>(&a, &one(&a), &space), out.slice_mut()),
-            DType::Bool => unreachable!("the type rules refuse bool"),
-        },
+        Op::Unary(u) => with_type!(dtype, T => kernels::unary(*u, view::<T>(&a, &one(&a), &space), out.slice_mut())),
         Op::Binary(b) => {
             let c = Locked::new(operands[1])?;
             with_type!(dtype, T => {
@@ -252,11 +247,70 @@ fn matmul(a: &Tensor, b: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let dtype = a.dtype();
     let mut out = buffer_for(dtype, numel(shape));
     let (a, b) = (Locked::new(Operand::Tensor(a))?, Locked::new(Operand::Tensor(b))?);
-    match dtype {
-        DType::F32 => kernels::matmul(full_view::<f32>(&a), full_view::<f32>(&b), out.slice_mut()),
-        DType::F64 => kernels::matmul(full_view::<f64>(&a), full_view::<f64>(&b), out.slice_mut()),
-        DType::I64 => kernels::matmul(full_view::<i64>(&a), full_view::<i64>(&b), out.slice_mut()),
-        DType::Bool => unreachable!("matrix products refuse bool"),
+    with_type!(number dtype, T => kernels::matmul(full_view::<T>(&a), full_view::<T>(&b), out.slice_mut()));
+    Ok(fresh(dtype, shape, out))
+}
+
+/// Computes a primitive that moves elements to places which only the values or the axes tell.
+fn placed(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
+    let tensor = |i: usize| match operands[i] {
+        Operand::Tensor(t) => t,
+        Operand::Scalar(_) => unreachable!("bug in allotrope: operand {i} of {} is a number", op.name()),
+    };
+    let x = tensor(0);
+    let s = strided(x)?;
+    match op {
+        Op::Check(message) => {
+            let Operand::Tensor(holds) = operands[1] else { unreachable!("the condition is computed") };
+            return match elements::<bool>(holds)?[0] {
+                true => Ok(x.clone()),
+                false => Err(Error::checked(message)),
+            };
+        }
+        Op::Flip(axes) => {
+            let mut strides = s.strides.clone();
+            let mut offset = s.offset as isize;
+            for &a in axes {
+                offset += (shape[a] as isize - 1).max(0) * strides[a];
+                strides[a] = -strides[a];
+            }
+            let offset = if shape.contains(&0) { s.offset } else { offset as usize };
+            return copied(&reviewed(x, s, shape.into(), strides, offset));
+        }
+        Op::Window { axis, step, dilation, .. } => {
+            let mut strides = s.strides.clone();
+            let stride = strides[*axis];
+            strides[*axis] = stride * *step as isize;
+            strides.push(stride * *dilation as isize);
+            return Ok(reviewed(x, s, shape.into(), strides, s.offset));
+        }
+        _ => {}
+    }
+    let locked = operands.iter().map(|o| Locked::new(*o)).collect::<Result<SmallVec<[Locked<'_>; 3]>>>()?;
+    let mut out = buffer_for(dtype, numel(shape));
+    match op {
+        Op::OverlapAdd { axis, len, step, dilation } => with_type!(number dtype, T => {
+            kernels::overlap_add(full_view::<T>(&locked[0]), *axis, len.hint(), *step, *dilation, out.slice_mut())
+        }),
+        Op::Gather { axis } => with_type!(dtype, T => {
+            kernels::gather(full_view::<T>(&locked[0]), full_view::<i64>(&locked[1]), *axis, out.slice_mut())
+        }),
+        Op::Scatter { op, axis } => with_type!(dtype, T => {
+            kernels::copy(full_view::<T>(&locked[0]), out.slice_mut());
+            let (index, source) = (full_view::<i64>(&locked[1]), full_view::<T>(&locked[2]));
+            kernels::scatter(*op, index, source, *axis, out.slice_mut::<T>(), shape)
+        }),
+        Op::ArgReduce { op, axis } => with_type!(number x.dtype(), T => {
+            kernels::arg_reduce(*op, full_view::<T>(&locked[0]), *axis, out.slice_mut())
+        }),
+        Op::ArgSort { axis, descending } => with_type!(x.dtype(), T => {
+            kernels::argsort(full_view::<T>(&locked[0]), *axis, *descending, out.slice_mut())
+        }),
+        Op::Recurrence { axis, reverse } => with_type!(number dtype, T => {
+            let (a, b) = (full_view::<T>(&locked[0]), full_view::<T>(&locked[1]));
+            kernels::recurrence(a, b, *axis, *reverse, out.slice_mut())
+        }),
+        _ => unreachable!("not a placing primitive"),
     }
     Ok(fresh(dtype, shape, out))
 }
@@ -413,16 +467,26 @@ fn concat(axis: usize, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) 
     Ok(fresh(dtype, shape, out))
 }
 
-/// That no two elements share memory, which only expanding does.
+/// That no two elements share memory, as those of expanded tensors and of overlapping windows do.
 pub(crate) fn check_apart(shape: &[usize], strides: &[isize]) -> Result<()> {
-    match shape.iter().zip(strides).any(|(&n, &s)| n > 1 && s == 0) && !shape.contains(&0) {
-        true => Err(Error::operands(
+    let mut axes: SmallVec<[(usize, usize); 6]> =
+        shape.iter().zip(strides).filter(|(n, _)| **n > 1).map(|(&n, s)| (s.unsigned_abs(), n)).collect();
+    axes.sort_unstable();
+    // Each axis must step over everything that the smaller ones reach; whoever interleaves axes otherwise is refused.
+    let mut reach = 0;
+    let apart = axes.iter().all(|&(stride, n)| {
+        let clear = stride > reach;
+        reach += stride * (n - 1);
+        clear
+    });
+    match apart || shape.contains(&0) {
+        true => Ok(()),
+        false => Err(Error::operands(
             "assign",
             format!(
-                "a tensor expanded to {shape:?} can't be changed in place: its elements share memory; use contiguous() first"
+                "a view of shape {shape:?} whose elements share memory can't be changed in place; use contiguous() first"
             ),
         )),
-        false => Ok(()),
     }
 }
 

@@ -17,7 +17,11 @@ impl fmt::Display for Tensor {
         let elements: Vec<String> = match self.dtype() {
             DType::F32 => floats(&read::<f32>(self)?.into_iter().map(f64::from).collect::<Vec<_>>()),
             DType::F64 => floats(&read::<f64>(self)?),
+            DType::U8 => read::<u8>(self)?.iter().map(u8::to_string).collect(),
+            DType::I32 => read::<i32>(self)?.iter().map(i32::to_string).collect(),
             DType::I64 => read::<i64>(self)?.iter().map(i64::to_string).collect(),
+            DType::F16 => floats(&read::<half::f16>(self)?.into_iter().map(f64::from).collect::<Vec<_>>()),
+            DType::BF16 => floats(&read::<half::bf16>(self)?.into_iter().map(f64::from).collect::<Vec<_>>()),
             DType::Bool => read::<bool>(self)?.iter().map(|b| if *b { "True" } else { "False" }.to_string()).collect(),
         };
         let width = elements.iter().map(String::len).max().unwrap_or(0);

@@ -177,7 +177,10 @@ impl Recorder for Capture {
             }
         }
         let op = op.map_dims(&mut |s| inner.symbols.dim(*s));
-        let is_view = matches!(op, Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. });
+        let is_view = matches!(
+            op,
+            Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Window { .. } | Op::Check(_)
+        );
         let value = inner.add(op, &values)?;
         let mut result = inner.tensor_of(at, value, is_view);
         if is_view
