@@ -74,7 +74,8 @@ pub enum Stop {
 }
 
 impl Stop {
-    fn text(&self) -> String {
+    /// What stopped it, for a report.
+    pub fn text(&self) -> String {
         match self {
             Stop::Refused(text) => format!("error: {text}"),
             Stop::Panicked(text) => format!("panic: {text}"),
@@ -302,7 +303,7 @@ impl<'a> Run<'a> {
             let back = if grads { Some(self.grad_outputs()) } else { None };
             let (outputs, found) = self.program(leaves.clone(), back.as_deref()).map_err(refusal)?;
             for (key, t) in leaves.iter().filter(|(key, _)| !self.is_mutated(key)) {
-                compare::same_bits(&Host::of(t), &self.op.tensors[*key])
+                compare::same_bits(&Host::of(t), &Host::of(&self.op.tensors[*key].tensor()))
                     .map_err(|e| Stop::Refused(format!("input {key} was changed: {e}")))?;
             }
             let outputs = outputs.iter().map(Host::of).collect();
