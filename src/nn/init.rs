@@ -2,7 +2,7 @@
 
 use crate::DType;
 use crate::tensor::Tensor;
-use crate::tensor::create::default_generator;
+use crate::tensor::random::default_generator;
 
 /// A parameter of uniform numbers in [-bound, bound), as PyTorch's `uniform_`.
 #[track_caller]

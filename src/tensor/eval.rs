@@ -35,6 +35,8 @@ macro_rules! with_type {
     };
 }
 
+pub(super) use with_type;
+
 /// A tensor over a fresh buffer.
 pub(crate) fn fresh(dtype: DType, shape: &[usize], buffer: Buffer) -> Tensor {
     let strides = contiguous_strides(shape);
@@ -259,6 +261,11 @@ fn matmul(a: &Tensor, b: &Tensor, shape: &[usize]) -> Result<Tensor> {
         DType::Bool => unreachable!("matrix products refuse bool"),
     }
     Ok(fresh(dtype, shape, out))
+}
+
+/// The same numbers in another dtype.
+pub(crate) fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    elementwise(&Op::Cast(dtype), &[Operand::Tensor(x)])
 }
 
 /// A tensor full of one number.
