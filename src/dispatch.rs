@@ -93,17 +93,26 @@ fn result_type(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<(DType, Sizes)
 /// When the tape still needs `target` as it is (a leaf that requires a gradient, outside `no_grad`), or its elements
 /// share memory.
 pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
-    if target.is_requires_grad() && is_grad_enabled() && target.is_leaf() {
-        return Err(Error::Autograd(
-            "a leaf that requires a gradient can't be changed in place; do it under no_grad(|| ..)".into(),
-        ));
-    }
+    check_assignable(target)?;
     match recorder::active() {
         Some(r) => r.assign(target, value)?,
         None => eval::assign(target, value)?,
     }
     if is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad()) {
         target.set_grad_fn(value.grad_fn().or_else(|| tape::edge_of(value)));
+    }
+    Ok(())
+}
+
+/// That the tape does not need `target` as it is.
+///
+/// # Errors
+/// When it is a leaf that requires a gradient, outside `no_grad`.
+pub(crate) fn check_assignable(target: &Tensor) -> Result<()> {
+    if target.is_requires_grad() && is_grad_enabled() && target.is_leaf() {
+        return Err(Error::Autograd(
+            "a leaf that requires a gradient can't be changed in place; do it under no_grad(|| ..)".into(),
+        ));
     }
     Ok(())
 }

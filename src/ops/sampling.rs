@@ -2,7 +2,7 @@
 //! numbers of their own. Each is drawn by a generator and never inside a trace; no gradient flows through any.
 
 use super::arg::{Arg, broadcast_sizes};
-use crate::dispatch::assign;
+use crate::dispatch::{assign, check_assignable};
 use crate::error::{Error, Result, must};
 use crate::tensor::random::{Generator, Probabilities, check, default_generator, untraced};
 use crate::tensor::size::hints;
@@ -24,21 +24,28 @@ fn permuted(t: &Tensor, axes: &[usize]) -> Result<Tensor> {
     t.alias().try_permute(&axes.iter().map(|&a| a as isize).collect::<Vec<_>>())
 }
 
-/// Fills `target` in the order of its memory. `draw` gets a shape, and whether the target is contiguous.
+/// Where each axis went that `axes` put into another order.
+fn inverse(axes: &[usize]) -> Vec<usize> {
+    let mut back = vec![0; axes.len()];
+    axes.iter().enumerate().for_each(|(i, &a)| back[a] = i);
+    back
+}
+
+/// Fills `target` in the order of its memory. `draw` gets a shape, and the axes that it is of where they are in another
+/// order than the target's. Whatever can fail comes before.
 #[track_caller]
-fn fill(what: &str, target: &Tensor, draw: impl FnOnce(&[usize], bool) -> Result<Tensor>) -> Result<()> {
+fn fill(what: &str, target: &Tensor, draw: impl FnOnce(&[usize], Option<&[usize]>) -> Result<Tensor>) -> Result<()> {
     untraced(what, Location::caller())?;
-    let strides = eval::strided(target)?.strides.clone();
-    eval::check_apart(target.shape_hint(), &strides)?;
+    let strided = eval::strided(target)?;
+    eval::check_apart(target.shape_hint(), &strided.strides)?;
+    check_assignable(target)?;
     if target.is_contiguous() {
-        return assign(target, &draw(target.shape_hint(), true)?.try_to(target.dtype())?);
+        return assign(target, &draw(target.shape_hint(), None)?.try_to(target.dtype())?);
     }
     // Drawn in the order of memory, and put back into the order of the axes.
     let axes = memory_order(target);
     let shape: Vec<usize> = axes.iter().map(|&a| target.shape_hint()[a]).collect();
-    let mut back = vec![0; axes.len()];
-    axes.iter().enumerate().for_each(|(i, &a)| back[a] = i);
-    let drawn = permuted(&draw(&shape, false)?, &back)?;
+    let drawn = permuted(&draw(&shape, Some(&axes))?, &inverse(&axes))?;
     assign(target, &drawn.try_to(target.dtype())?)
 }
 
@@ -106,9 +113,9 @@ fills! {
     fn normal_ / try_normal_(g, t, mean: f64, std: f64) {
         float("normal_", t.dtype())?;
         check(std >= 0.0, || format!("normal_: the standard deviation must not be negative, got {std}"))?;
-        fill("normal_", t, |shape, contiguous| match contiguous {
-            true => g.try_normal_of(shape, t.dtype(), mean, std),
-            false => g.normal_serial(shape, t.dtype(), mean, std),
+        fill("normal_", t, |shape, axes| match axes {
+            None => g.try_normal_of(shape, t.dtype(), mean, std),
+            Some(_) => g.normal_serial(shape, t.dtype(), mean, std),
         })
     }
 
@@ -135,10 +142,29 @@ fills! {
             Probable::One(p) => fill("bernoulli_", t, |shape, _| g.try_bernoulli_of(shape, t.dtype(), p)),
             Probable::Each(p) => {
                 let p = p.detach().expand_sizes(&t.sizes())?;
-                let drawn = g.try_bernoulli(&p)?;
-                assign(t, &drawn.try_to(t.dtype())?)
+                fill("bernoulli_", t, |_, axes| bernoulli_of_each(g, &match axes {
+                    None => p,
+                    Some(axes) => permuted(&p, axes)?,
+                }))
             }
         }
+    }
+}
+
+/// 1 with the probability that stands in `p`, in row-major order.
+fn bernoulli_of_each(g: &Generator, p: &Tensor) -> Result<Tensor> {
+    float("bernoulli", p.dtype())?;
+    let each = match p.dtype() {
+        DType::F64 => Probabilities::F64(eval::elements(p)?),
+        _ => Probabilities::F32(eval::elements(&p.try_to(DType::F32)?)?),
+    };
+    let outside = match &each {
+        Probabilities::F32(p) => p.iter().map(|&p| f64::from(p)).find(|p| !(0.0..=1.0).contains(p)),
+        Probabilities::F64(p) => p.iter().copied().find(|p| !(0.0..=1.0).contains(p)),
+    };
+    match outside {
+        Some(p) => Err(Error::operands("bernoulli", format!("probabilities must be in [0, 1], got {p}"))),
+        None => g.bernoulli_each(&each, p.shape_hint()),
     }
 }
 
@@ -217,36 +243,26 @@ macro_rules! draws {
 draws! {
     /// Uniform numbers in [0, 1), with the shape, dtype and order of memory of another tensor: `torch.rand_like`.
     fn rand_like / try_rand_like(g, like: &Tensor) {
+        untraced("rand_like", Location::caller())?;
         like_of(like, |t| g.try_uniform_(t, 0.0, 1.0))
     }
 
     /// Normally distributed numbers with the shape, dtype and order of memory of another tensor: `torch.randn_like`.
     fn randn_like / try_randn_like(g, like: &Tensor) {
+        untraced("randn_like", Location::caller())?;
         like_of(like, |t| g.try_normal_(t, 0.0, 1.0))
     }
 
     /// Integers in [low, high), with the shape, dtype and order of memory of another tensor: `torch.randint_like`.
     fn randint_like / try_randint_like(g, like: &Tensor, low: i64, high: i64) {
+        untraced("randint_like", Location::caller())?;
         like_of(like, |t| g.try_random_range_(t, low, high))
     }
 
     /// 1 with the probability that stands in `p`, else 0, in the dtype of `p`: `torch.bernoulli`.
     fn bernoulli / try_bernoulli(g, p: &Tensor) {
-        let at = Location::caller();
-        untraced("bernoulli", at)?;
-        float("bernoulli", p.dtype())?;
-        let each = match p.dtype() {
-            DType::F64 => Probabilities::F64(eval::elements(p)?),
-            _ => Probabilities::F32(eval::elements(&p.detach().try_to(DType::F32)?)?),
-        };
-        let outside = match &each {
-            Probabilities::F32(p) => p.iter().map(|&p| f64::from(p)).find(|p| !(0.0..=1.0).contains(p)),
-            Probabilities::F64(p) => p.iter().copied().find(|p| !(0.0..=1.0).contains(p)),
-        };
-        if let Some(p) = outside {
-            return Err(Error::operands("bernoulli", format!("probabilities must be in [0, 1], got {p}")));
-        }
-        g.bernoulli_each(&each, p.shape_hint(), at)?.try_to(p.dtype())
+        untraced("bernoulli", Location::caller())?;
+        bernoulli_of_each(g, &p.detach())?.try_to(p.dtype())
     }
 
     /// Normally distributed numbers, each with its own mean and standard deviation: `torch.normal`. Tensors broadcast
@@ -359,9 +375,7 @@ where
 fn like_of(like: &Tensor, fill: impl FnOnce(&Tensor) -> Result<()>) -> Result<Tensor> {
     let axes = memory_order(like);
     let shape: Vec<usize> = axes.iter().map(|&a| like.shape_hint()[a]).collect();
-    let mut back = vec![0; axes.len()];
-    axes.iter().enumerate().for_each(|(i, &a)| back[a] = i);
-    let t = permuted(&Tensor::empty(&shape, like.dtype()), &back)?;
+    let t = permuted(&Tensor::empty(&shape, like.dtype()), &inverse(&axes))?;
     fill(&t)?;
     Ok(t)
 }

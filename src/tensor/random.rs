@@ -175,14 +175,9 @@ impl Generator {
         self.floats("normal", shape, dtype, Location::caller(), |g, out| out.normal_serial(g, mean, std))
     }
 
-    /// `f(p[i])` is true: `torch.bernoulli` of probabilities.
-    pub(crate) fn bernoulli_each(
-        &self,
-        p: &Probabilities,
-        shape: &[usize],
-        at: &'static Location<'static>,
-    ) -> Result<Tensor> {
-        self.bools("bernoulli", shape, at, |g, out| match p {
+    /// `true` with the probability of each element.
+    pub(crate) fn bernoulli_each(&self, p: &Probabilities, shape: &[usize]) -> Result<Tensor> {
+        self.bools("bernoulli", shape, Location::caller(), |g, out| match p {
             Probabilities::F32(p) => rng::bernoulli_each_f32(g, p, out),
             Probabilities::F64(p) => rng::bernoulli_each_f64(g, p, out),
         })

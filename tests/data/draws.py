@@ -71,6 +71,8 @@ DRAWS = {
     "part uniform_": lambda: strided().uniform_(generator=g),
     "part normal_": lambda: torch.zeros(10, 6)[:, 1:4].normal_(generator=g),
     "transposed bernoulli_": lambda: torch.empty(5, 4).t().bernoulli_(0.5, generator=g),
+    "transposed bernoulli": lambda: torch.bernoulli(P.reshape(3, 2).t(), generator=g),
+    "transposed bernoulli_ tensor": lambda: torch.empty(3, 2).t().bernoulli_(P.reshape(2, 3), generator=g),
     "last": lambda: torch.rand(2, generator=g),
 }
 g.manual_seed(7)
