@@ -4,7 +4,7 @@
 
 use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{self, Context, Edges};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::Sizes;
@@ -143,4 +143,19 @@ pub(crate) fn view(x: &Tensor, op: Op<Size>, name: &'static str, vjp: ViewVjp) -
         result.set_grad_fn(Some(tape::view_edge(edge, op, from, name, vjp)));
     }
     Ok(result)
+}
+
+/// That the tape does not need `target` as it is.
+///
+/// # Errors
+/// When it is a leaf that requires a gradient or a view of one, outside `no_grad`.
+pub(crate) fn check_assignable(target: &Tensor) -> Result<()> {
+    let base = target.view_of().map_or(target, |v| &v.base);
+    if is_grad_enabled() && base.is_requires_grad() && base.is_leaf() {
+        let what = if base.is_same(target) { "a leaf" } else { "a view of a leaf" };
+        return Err(Error::Autograd(format!(
+            "{what} that requires a gradient can't be changed in place; do it under no_grad(|| ..)"
+        )));
+    }
+    Ok(())
 }

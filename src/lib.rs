@@ -45,9 +45,10 @@ pub use tensor::Tensor;
 pub mod prelude {
     pub use crate::autograd::{enable_grad, no_grad};
     pub use crate::nn::{self, Module, mse_loss};
+    pub use crate::ops::{bernoulli, multinomial, normal, rand_like, randint_like, randn_like};
     pub use crate::ops::{cat, grad, scan, scan_reverse, stack};
     pub use crate::optim::{self, Optimizer};
-    pub use crate::tensor::create::{Generator, manual_seed, rand, randint, randn, randperm};
+    pub use crate::tensor::random::{Generator, manual_seed, rand, randint, randn, randperm};
     pub use crate::trace::trace;
     pub use crate::{DType, Error, Tensor};
 }

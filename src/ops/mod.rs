@@ -11,14 +11,21 @@ mod inplace;
 mod linalg;
 mod movement;
 mod operators;
+mod ranges;
 mod recurrence;
 mod reduce;
+mod sampling;
 mod scan;
 mod window;
 
 pub use arg::{Arg, Number};
 pub use backward::grad;
 pub use movement::{cat, stack, try_cat, try_stack};
+pub use ranges::Arange;
+pub use sampling::{
+    Probability, bernoulli, dropout_mask, multinomial, normal, rand_like, randint_like, randn_like, try_bernoulli,
+    try_dropout_mask, try_multinomial, try_normal, try_rand_like, try_randint_like, try_randn_like,
+};
 pub use scan::{TensorTree, scan, scan_reverse, try_scan, try_scan_reverse};
 
 /// Defines operations twice from one definition: the `try_` form that returns a `Result`, and the form that panics
