@@ -45,6 +45,30 @@ macro_rules! twins {
 }
 pub(crate) use twins;
 
+/// As [`twins!`], for free functions.
+#[allow(unused_macros)]
+macro_rules! twin_fns {
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Panics
+        #[doc = concat!("Where [`", stringify!($try_name), "`] fails.")]
+        #[track_caller]
+        pub fn $name($($arg: $ty),*) -> $out {
+            crate::error::must($try_name($($arg),*))
+        }
+
+        #[doc = concat!("As [`", stringify!($name), "`].")]
+        ///
+        /// # Errors
+        /// When the operands do not fit; the message names what was given and what would fit.
+        #[track_caller]
+        pub fn $try_name($($arg: $ty),*) -> crate::Result<$out> $body
+    )*};
+}
+#[allow(unused_imports)]
+pub(crate) use twin_fns;
+
 /// Gradients of one operand.
 pub(crate) fn grads1(a: crate::Tensor) -> crate::Result<crate::tensor::grad_fn::Grads> {
     Ok(smallvec::smallvec![Some(a)])
