@@ -291,7 +291,7 @@ activations! {
             return Err(Error::operands("prelu", format!("the weight must be {} as the input is, got {}", x.dtype(), weight.dtype())));
         }
         let weight = channel_weight(&x, weight)?;
-        in_full(&x, |x| prelu(x, &weight.try_to(x.dtype())?))
+        in_full(&x, |x| prelu_aligned(x, &weight.try_to(x.dtype())?))
     }
 }
 
@@ -318,7 +318,7 @@ fn channel_weight(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     weight.reshape_sizes(&sizes)?.expand_sizes(&x.sizes())
 }
 
-fn prelu(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+fn prelu_aligned(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let compute = || x.try_where_self(&x.try_gt(0.0)?, &weight.try_mul(x)?);
     composite("PreluKernelBackward0", &[Operand::Tensor(x), Operand::Tensor(weight)], compute, |_| {
         let (x, weight) = (Saved::operand(x), Saved::operand(weight));

@@ -36,14 +36,14 @@ fn write(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
 
 /// Defines the in-place twins of plain methods.
 macro_rules! inplace {
-    ($( $(#[$doc:meta])* $name:ident / $try_name:ident = $plain:ident ( $($arg:ident : $ty:ty),* ) ; )*) => {
+    ($( $(#[$doc:meta])* $name:ident / $try_name:ident = $plain:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* ) ; )*) => {
         impl Tensor {$(
             $(#[$doc])*
             ///
             /// # Panics
             #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
             #[track_caller]
-            pub fn $name(&self $(, $arg: $ty)*) -> &Tensor {
+            pub fn $name$(<$life>)?(&self $(, $arg: $ty)*) -> &Tensor {
                 crate::error::must(self.$try_name($($arg),*))
             }
 
@@ -52,7 +52,7 @@ macro_rules! inplace {
             /// # Errors
             /// When the result has not this shape or is of a higher kind, or this is a leaf that requires a gradient
             /// outside `no_grad`.
-            pub fn $try_name(&self $(, $arg: $ty)*) -> Result<&Tensor> {
+            pub fn $try_name$(<$life>)?(&self $(, $arg: $ty)*) -> Result<&Tensor> {
                 store(stringify!($name), self, &self.$plain($($arg),*)?)?;
                 Ok(self)
             }
@@ -62,47 +62,47 @@ macro_rules! inplace {
 
 inplace! {
     /// Adds a tensor or a number to every element.
-    add_ / try_add_ = try_add(other: impl Into<Arg<'_>>);
+    add_ / try_add_ = try_add<'a>(other: impl Into<Arg<'a>>);
     /// Adds a multiple of a tensor or a number to every element.
-    add_alpha_ / try_add_alpha_ = try_add_alpha(other: impl Into<Arg<'_>>, alpha: impl Into<Number>);
+    add_alpha_ / try_add_alpha_ = try_add_alpha<'a>(other: impl Into<Arg<'a>>, alpha: impl Into<Number>);
     /// Subtracts a tensor or a number from every element.
-    sub_ / try_sub_ = try_sub(other: impl Into<Arg<'_>>);
+    sub_ / try_sub_ = try_sub<'a>(other: impl Into<Arg<'a>>);
     /// Subtracts a multiple of a tensor or a number from every element.
-    sub_alpha_ / try_sub_alpha_ = try_sub_alpha(other: impl Into<Arg<'_>>, alpha: impl Into<Number>);
+    sub_alpha_ / try_sub_alpha_ = try_sub_alpha<'a>(other: impl Into<Arg<'a>>, alpha: impl Into<Number>);
     /// Multiplies every element.
-    mul_ / try_mul_ = try_mul(other: impl Into<Arg<'_>>);
+    mul_ / try_mul_ = try_mul<'a>(other: impl Into<Arg<'a>>);
     /// Divides every element.
-    div_ / try_div_ = try_div(other: impl Into<Arg<'_>>);
+    div_ / try_div_ = try_div<'a>(other: impl Into<Arg<'a>>);
     /// Divides every element, rounded down.
-    floor_divide_ / try_floor_divide_ = try_floor_divide(other: impl Into<Arg<'_>>);
+    floor_divide_ / try_floor_divide_ = try_floor_divide<'a>(other: impl Into<Arg<'a>>);
     /// The remainder with the sign of the divisor.
-    remainder_ / try_remainder_ = try_remainder(other: impl Into<Arg<'_>>);
+    remainder_ / try_remainder_ = try_remainder<'a>(other: impl Into<Arg<'a>>);
     /// The remainder with the sign of the dividend.
-    fmod_ / try_fmod_ = try_fmod(other: impl Into<Arg<'_>>);
+    fmod_ / try_fmod_ = try_fmod<'a>(other: impl Into<Arg<'a>>);
     /// Raises every element to a power.
-    pow_ / try_pow_ = try_pow(other: impl Into<Arg<'_>>);
+    pow_ / try_pow_ = try_pow<'a>(other: impl Into<Arg<'a>>);
     /// Moves every element towards `end`.
-    lerp_ / try_lerp_ = try_lerp(end: &Tensor, weight: impl Into<Arg<'_>>);
+    lerp_ / try_lerp_ = try_lerp<'a>(end: &Tensor, weight: impl Into<Arg<'a>>);
     /// Adds a multiple of a product.
     addcmul_ / try_addcmul_ = try_addcmul(a: &Tensor, b: &Tensor, value: impl Into<Number>);
     /// Adds a multiple of a quotient.
     addcdiv_ / try_addcdiv_ = try_addcdiv(a: &Tensor, b: &Tensor, value: impl Into<Number>);
     /// Keeps every element within bounds.
-    clamp_ / try_clamp_ = try_clamp(min: impl Into<Arg<'_>>, max: impl Into<Arg<'_>>);
+    clamp_ / try_clamp_ = try_clamp<'a>(min: impl Into<Arg<'a>>, max: impl Into<Arg<'a>>);
     /// Keeps every element above a bound.
-    clamp_min_ / try_clamp_min_ = try_clamp_min(min: impl Into<Arg<'_>>);
+    clamp_min_ / try_clamp_min_ = try_clamp_min<'a>(min: impl Into<Arg<'a>>);
     /// Keeps every element below a bound.
-    clamp_max_ / try_clamp_max_ = try_clamp_max(max: impl Into<Arg<'_>>);
+    clamp_max_ / try_clamp_max_ = try_clamp_max<'a>(max: impl Into<Arg<'a>>);
     /// Sets what is true in the mask to a number.
-    masked_fill_ / try_masked_fill_ = filled(mask: &Tensor, value: impl Into<Arg<'_>>);
+    masked_fill_ / try_masked_fill_ = filled<'a>(mask: &Tensor, value: impl Into<Arg<'a>>);
     /// Ands with the truth of a tensor or a number.
-    logical_and_ / try_logical_and_ = try_logical_and(other: impl Into<Arg<'_>>);
+    logical_and_ / try_logical_and_ = try_logical_and<'a>(other: impl Into<Arg<'a>>);
     /// Ors with the truth of a tensor or a number.
-    logical_or_ / try_logical_or_ = try_logical_or(other: impl Into<Arg<'_>>);
+    logical_or_ / try_logical_or_ = try_logical_or<'a>(other: impl Into<Arg<'a>>);
     /// Ands bit by bit.
-    bitwise_and_ / try_bitwise_and_ = try_bitwise_and(other: impl Into<Arg<'_>>);
+    bitwise_and_ / try_bitwise_and_ = try_bitwise_and<'a>(other: impl Into<Arg<'a>>);
     /// Ors bit by bit.
-    bitwise_or_ / try_bitwise_or_ = try_bitwise_or(other: impl Into<Arg<'_>>);
+    bitwise_or_ / try_bitwise_or_ = try_bitwise_or<'a>(other: impl Into<Arg<'a>>);
     /// Adds up along an axis.
     cumsum_ / try_cumsum_ = try_cumsum(axis: isize);
     /// Multiplies along an axis.

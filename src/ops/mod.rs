@@ -34,14 +34,14 @@ pub use scan::{TensorTree, scan, scan_reverse, try_scan, try_scan_reverse};
 /// Defines operations twice from one definition: the `try_` form that returns a `Result`, and the form that panics
 /// with the same text at the caller's line.
 macro_rules! twins {
-    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( &$self:ident $(, $arg:ident : $ty:ty)* $(,)? ) -> $out:ty $body:block )*) => {
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( &$self:ident $(, $arg:ident : $ty:ty)* $(,)? ) -> $out:ty $body:block )*) => {
         impl Tensor {$(
             $(#[$doc])*
             ///
             /// # Panics
             #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
             #[track_caller]
-            pub fn $name(&$self $(, $arg: $ty)*) -> $out {
+            pub fn $name$(<$life>)?(&$self $(, $arg: $ty)*) -> $out {
                 crate::error::must($self.$try_name($($arg),*))
             }
 
@@ -50,7 +50,7 @@ macro_rules! twins {
             /// # Errors
             /// When the operands do not fit; the message names what was given and what would fit.
             #[track_caller]
-            pub fn $try_name(&$self $(, $arg: $ty)*) -> crate::Result<$out> $body
+            pub fn $try_name$(<$life>)?(&$self $(, $arg: $ty)*) -> crate::Result<$out> $body
         )*}
     };
 }
@@ -59,13 +59,13 @@ pub(crate) use twins;
 /// As [`twins!`], for free functions.
 #[allow(unused_macros)]
 macro_rules! twin_fns {
-    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
         $(#[$doc])*
         ///
         /// # Panics
         #[doc = concat!("Where [`", stringify!($try_name), "`] fails.")]
         #[track_caller]
-        pub fn $name($($arg: $ty),*) -> $out {
+        pub fn $name$(<$life>)?($($arg: $ty),*) -> $out {
             crate::error::must($try_name($($arg),*))
         }
 
@@ -74,7 +74,7 @@ macro_rules! twin_fns {
         /// # Errors
         /// When the operands do not fit; the message names what was given and what would fit.
         #[track_caller]
-        pub fn $try_name($($arg: $ty),*) -> crate::Result<$out> $body
+        pub fn $try_name$(<$life>)?($($arg: $ty),*) -> crate::Result<$out> $body
     )*};
 }
 #[allow(unused_imports)]

@@ -1,6 +1,6 @@
 //! Arithmetic of two operands: the primitives with their derivatives, and what differs from them by a factor or a sign.
 
-use super::super::arg::{Aligned, Arg, Kept, Number, SavedArg, result_dtype};
+use super::super::arg::{Aligned, Arg, Kept, Number, result_dtype};
 use super::super::{grads2, twins};
 use super::{binary_fns, binary_twins, choose, compare, zero_where};
 use crate::autograd::saved::Saved;
@@ -172,17 +172,17 @@ fn scaled(name: &'static str, a: &Tensor, b: Arg<'_>, alpha: Number) -> Result<T
 
 twins! {
     /// a + alpha · b, elementwise.
-    fn add_alpha / try_add_alpha(&self, other: impl Into<Arg<'_>>, alpha: impl Into<Number>) -> Tensor {
+    fn add_alpha / try_add_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
         self.try_add(&scaled("add", self, other.into(), alpha.into())?)
     }
 
     /// a - alpha · b, elementwise.
-    fn sub_alpha / try_sub_alpha(&self, other: impl Into<Arg<'_>>, alpha: impl Into<Number>) -> Tensor {
+    fn sub_alpha / try_sub_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
         self.try_sub(&scaled("sub", self, other.into(), alpha.into())?)
     }
 
     /// b - alpha · a, elementwise.
-    fn rsub_alpha / try_rsub_alpha(&self, other: impl Into<Arg<'_>>, alpha: impl Into<Number>) -> Tensor {
+    fn rsub_alpha / try_rsub_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
         let other = other.into();
         let dtype = result_dtype(&[Arg::Tensor(self), other]);
         let own = scaled("rsub", &self.try_to(dtype)?, Arg::Tensor(self), alpha.into())?;

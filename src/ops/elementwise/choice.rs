@@ -22,7 +22,7 @@ twin_fns! {
     /// let x = Tensor::from_vec(vec![-1.0f32, 2.0], &[2]);
     /// assert_eq!(where_(&x.gt(0.0), &x, 0.0).to_vec::<f32>(), [0.0, 2.0]);
     /// ```
-    fn where_ / try_where_(condition: &Tensor, a: impl Into<Arg<'_>>, b: impl Into<Arg<'_>>) -> Tensor {
+    fn where_ / try_where_<'a>(condition: &Tensor, a: impl Into<Arg<'a>>, b: impl Into<Arg<'a>>) -> Tensor {
         let (a, b) = (a.into(), b.into());
         select(condition, a, b, result_dtype(&[a, b]))
     }
@@ -30,24 +30,25 @@ twin_fns! {
 
 twins! {
     /// `self` where `condition` (bool, same shape after broadcasting) is true, else `other`.
-    fn where_self / try_where_self(&self, condition: &Tensor, other: impl Into<Arg<'_>>) -> Tensor {
-        try_where_(condition, self, other)
+    fn where_self / try_where_self<'a>(&self, condition: &Tensor, other: impl Into<Arg<'a>>) -> Tensor {
+        let other = other.into();
+        select(condition, Arg::Tensor(self), other, result_dtype(&[Arg::Tensor(self), other]))
     }
 
     /// The elements within bounds, which are tensors or numbers: x below `min` becomes `min`, above `max` becomes `max`;
     /// where `min > max` all become `max`. NaN stays, and a bound that is NaN gives NaN. Gradients at the bounds are as
     /// PyTorch's: none beside numbers, and shared with a bound that is a tensor.
-    fn clamp / try_clamp(&self, min: impl Into<Arg<'_>>, max: impl Into<Arg<'_>>) -> Tensor {
+    fn clamp / try_clamp<'a>(&self, min: impl Into<Arg<'a>>, max: impl Into<Arg<'a>>) -> Tensor {
         clamp("clamp", self, Some(min.into()), Some(max.into()))
     }
 
     /// As [`Tensor::clamp`], with a lower bound only.
-    fn clamp_min / try_clamp_min(&self, min: impl Into<Arg<'_>>) -> Tensor {
+    fn clamp_min / try_clamp_min<'a>(&self, min: impl Into<Arg<'a>>) -> Tensor {
         clamp("clamp_min", self, Some(min.into()), None)
     }
 
     /// As [`Tensor::clamp`], with an upper bound only.
-    fn clamp_max / try_clamp_max(&self, max: impl Into<Arg<'_>>) -> Tensor {
+    fn clamp_max / try_clamp_max<'a>(&self, max: impl Into<Arg<'a>>) -> Tensor {
         clamp("clamp_max", self, None, Some(max.into()))
     }
 

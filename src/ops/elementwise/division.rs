@@ -5,14 +5,12 @@ use super::super::arg::{Arg, Kept, common, result_dtype};
 use super::super::gather::{all_true, checked};
 use super::super::grads2;
 use super::{binary, binary_fns, binary_twins, compare, zero_where};
-use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::{apply, composite};
+use crate::dispatch::composite;
 use crate::error::{Error, Result};
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::Operand;
-use allotrope_ir::{BinaryOp, CompareOp, DType, Op, Scalar};
+use allotrope_ir::{BinaryOp, CompareOp, DType, Scalar};
 
 /// What is asked for.
 #[derive(Copy, Clone, PartialEq)]

@@ -16,7 +16,7 @@ use smallvec::smallvec;
 twins! {
     /// a + weight · (b - a), elementwise, computed from the nearer end. Both are of one float dtype, and so is a weight
     /// that is a tensor with axes.
-    fn lerp / try_lerp(&self, end: &Tensor, weight: impl Into<Arg<'_>>) -> Tensor {
+    fn lerp / try_lerp<'a>(&self, end: &Tensor, weight: impl Into<Arg<'a>>) -> Tensor {
         let weight = weight.into();
         let dtype = floating(self, "lerp")?.dtype();
         let other = match weight {

@@ -110,7 +110,7 @@ pub(super) fn by_exponent(g: &Tensor, a: &Kept, b: &Kept, y: &Tensor) -> Result<
 
 twins! {
     /// 2 to the power `other`, times x.
-    fn ldexp / try_ldexp(&self, other: impl Into<Arg<'_>>) -> Tensor {
+    fn ldexp / try_ldexp<'a>(&self, other: impl Into<Arg<'a>>) -> Tensor {
         self.try_mul(&try_pow(2.0, other)?)
     }
 }

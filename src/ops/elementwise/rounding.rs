@@ -103,7 +103,7 @@ twins! {
     }
 
     /// The magnitude of x with the sign of `other`, elementwise; integers as f32.
-    fn copysign / try_copysign(&self, other: impl Into<Arg<'_>>) -> Tensor {
+    fn copysign / try_copysign<'a>(&self, other: impl Into<Arg<'a>>) -> Tensor {
         let other = other.into();
         let dtype = result_dtype(&[Arg::Tensor(self), other]);
         let dtype = if dtype.is_float() { dtype } else { DType::F32 };

@@ -60,7 +60,7 @@ twins! {
     }
 
     /// The length of the vector (a, b), elementwise: √(a² + b²), where no step overflows. Floats only.
-    fn hypot / try_hypot(&self, other: impl Into<Arg<'_>>) -> Tensor {
+    fn hypot / try_hypot<'a>(&self, other: impl Into<Arg<'a>>) -> Tensor {
         let other = other.into();
         let dtype = result_dtype(&[Arg::Tensor(self), other]);
         floating(&Tensor::zeros(&[0], dtype), "hypot")?;
