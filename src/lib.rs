@@ -29,6 +29,7 @@ pub mod autograd;
 pub mod codegen;
 mod dispatch;
 mod error;
+pub mod functional;
 pub mod nn;
 pub mod ops;
 pub mod optim;

@@ -2,24 +2,35 @@
 //! operations, so that a derivative is traced and differentiated like anything else. No file here knows of the mode
 //! that it runs in.
 
-mod arg;
+pub(crate) mod arg;
 mod assign;
 mod backward;
-mod elementwise;
+mod cumulative;
+pub(crate) mod elementwise;
+mod extreme;
 mod gather;
 mod inplace;
 mod linalg;
 mod movement;
+mod norm;
 mod operators;
 mod ranges;
 mod recurrence;
 mod reduce;
 mod sampling;
 mod scan;
+mod softmax;
+mod sort;
+mod statistics;
 mod window;
 
 pub use arg::{Arg, Number};
 pub use backward::grad;
+pub use elementwise::{
+    bitwise_and, bitwise_or, bitwise_xor, div, div_floor, div_trunc, float_power, floor_divide, fmod, pow, remainder,
+    sub, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_div_floor, try_div_trunc, try_float_power,
+    try_floor_divide, try_fmod, try_pow, try_remainder, try_sub, try_where_, try_xlogy, where_, xlogy,
+};
 pub use movement::{cat, stack, try_cat, try_stack};
 pub use ranges::Arange;
 pub use sampling::{
@@ -31,14 +42,14 @@ pub use scan::{TensorTree, scan, scan_reverse, try_scan, try_scan_reverse};
 /// Defines operations twice from one definition: the `try_` form that returns a `Result`, and the form that panics
 /// with the same text at the caller's line.
 macro_rules! twins {
-    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( &$self:ident $(, $arg:ident : $ty:ty)* $(,)? ) -> $out:ty $body:block )*) => {
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( &$self:ident $(, $arg:ident : $ty:ty)* $(,)? ) -> $out:ty $body:block )*) => {
         impl Tensor {$(
             $(#[$doc])*
             ///
             /// # Panics
             #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
             #[track_caller]
-            pub fn $name(&$self $(, $arg: $ty)*) -> $out {
+            pub fn $name$(<$life>)?(&$self $(, $arg: $ty)*) -> $out {
                 crate::error::must($self.$try_name($($arg),*))
             }
 
@@ -47,11 +58,35 @@ macro_rules! twins {
             /// # Errors
             /// When the operands do not fit; the message names what was given and what would fit.
             #[track_caller]
-            pub fn $try_name(&$self $(, $arg: $ty)*) -> crate::Result<$out> $body
+            pub fn $try_name$(<$life>)?(&$self $(, $arg: $ty)*) -> crate::Result<$out> $body
         )*}
     };
 }
 pub(crate) use twins;
+
+/// As [`twins!`], for free functions.
+#[allow(unused_macros)]
+macro_rules! twin_fns {
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Panics
+        #[doc = concat!("Where [`", stringify!($try_name), "`] fails.")]
+        #[track_caller]
+        pub fn $name$(<$life>)?($($arg: $ty),*) -> $out {
+            crate::error::must($try_name($($arg),*))
+        }
+
+        #[doc = concat!("As [`", stringify!($name), "`].")]
+        ///
+        /// # Errors
+        /// When the operands do not fit; the message names what was given and what would fit.
+        #[track_caller]
+        pub fn $try_name$(<$life>)?($($arg: $ty),*) -> crate::Result<$out> $body
+    )*};
+}
+#[allow(unused_imports)]
+pub(crate) use twin_fns;
 
 /// Gradients of one operand.
 pub(crate) fn grads1(a: crate::Tensor) -> crate::Result<crate::tensor::grad_fn::Grads> {
