@@ -10,3 +10,4 @@ mod gradients;
 mod program;
 mod semantics;
 mod training;
+mod views;
