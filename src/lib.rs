@@ -43,9 +43,9 @@ pub use tensor::Tensor;
 
 /// What most programs use.
 pub mod prelude {
-    pub use crate::autograd::{enable_grad, no_grad};
+    pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
     pub use crate::nn::{self, Module, mse_loss};
-    pub use crate::ops::{cat, grad, scan, scan_reverse, stack};
+    pub use crate::ops::{Backward, GradOptions, cat, grad, grad_with, scan, scan_reverse, stack};
     pub use crate::optim::{self, Optimizer};
     pub use crate::tensor::create::{Generator, manual_seed, rand, randint, randn, randperm};
     pub use crate::trace::trace;

@@ -2,6 +2,7 @@
 //! numbers are the same, and a change that `backward` would miss is an error.
 
 use super::arg::Arg;
+use crate::autograd::saved::changing;
 use crate::dispatch::assign;
 use crate::error::{Error, Result, must};
 use crate::tensor::Tensor;
@@ -42,7 +43,7 @@ macro_rules! inplace {
             /// # Errors
             /// When the result does not have this shape, or this is a leaf that requires a gradient outside `no_grad`.
             pub fn $try_name<'a>(&self, other: impl Into<Arg<'a>>) -> Result<&Tensor> {
-                store(stringify!($name), self, &self.$plain(other)?)?;
+                store(stringify!($name), self, &changing(self, || self.$plain(other))?)?;
                 Ok(self)
             }
         )*}

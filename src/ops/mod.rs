@@ -5,6 +5,7 @@
 mod arg;
 mod backward;
 mod elementwise;
+mod grad;
 mod inplace;
 mod linalg;
 mod movement;
@@ -13,7 +14,8 @@ mod reduce;
 mod scan;
 
 pub use arg::{Arg, Number};
-pub use backward::grad;
+pub use backward::Backward;
+pub use grad::{GradOptions, grad, grad_with};
 pub use movement::{cat, stack, try_cat, try_stack};
 pub use scan::{TensorTree, scan, scan_reverse, try_scan, try_scan_reverse};
 

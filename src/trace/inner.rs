@@ -77,6 +77,8 @@ pub(super) struct Inner {
     pub(super) args: HashMap<usize, (usize, bool)>,
     /// The caller's tensors that need gradients.
     pub(super) callers: Vec<(usize, Tensor)>,
+    /// Nodes of the tape with a smaller number were there before.
+    pub(super) first_seq: u64,
 }
 
 impl Inner {

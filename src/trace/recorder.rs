@@ -4,6 +4,7 @@
 use super::captured::{Captured, Returned, Source, Target};
 use super::inner::{GradState, Inner, State};
 use super::symbols::Symbols;
+use crate::autograd::tape::next_seq;
 use crate::error::{Error, Result};
 use crate::tensor::recorder::{Operand, Recorder, ScanBody, ScanSpec, SizeOp};
 use crate::tensor::storage::Storage;
@@ -39,6 +40,7 @@ impl Capture {
             by_grad: HashMap::new(),
             args: HashMap::new(),
             callers: Vec::new(),
+            first_seq: next_seq(),
         };
         inner.push_builder(Size::from(1), false, None);
         Capture(RefCell::new(inner))
@@ -268,6 +270,10 @@ impl Recorder for Capture {
                 s.storage.version() + changes
             }
         }
+    }
+
+    fn first_seq(&self) -> u64 {
+        self.0.borrow().first_seq
     }
 
     fn grad(&self, tensor: &Tensor) -> Option<Tensor> {
