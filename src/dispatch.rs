@@ -91,20 +91,43 @@ fn result_type(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<(DType, Sizes)
 /// Gives `target` the elements of `value`, which has its dtype and shape.
 ///
 /// # Errors
-/// When the tape still needs `target` as it is (a leaf that requires a gradient, outside `no_grad`), or its elements
-/// share memory.
+/// When the tape still needs `target` as it is (a leaf that requires a gradient, outside `no_grad`), its elements share
+/// memory, or the history that it gets would be unknown to others that share its elements.
 pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
-    if target.is_requires_grad() && is_grad_enabled() && target.is_leaf() {
+    if !is_grad_enabled() || !(value.is_requires_grad() || target.is_requires_grad()) {
+        return write(target, value);
+    }
+    if target.is_requires_grad() && target.is_leaf() {
         return Err(Error::Autograd(
             "a leaf that requires a gradient can't be changed in place; do it under no_grad(|| ..)".into(),
         ));
     }
-    match recorder::active() {
-        Some(r) => r.assign(target, value)?,
-        None => eval::assign(target, value)?,
+    if let Some(s) = target.strided() {
+        if recorder::is_active() {
+            return Err(Error::Trace(format!(
+                "a tensor of shape {:?} from outside would be changed to something that has a derivative, whose history ends with the call; detach() the value or do it under no_grad(|| ..)",
+                target.shape_hint()
+            )));
+        }
+        // Who needs no gradient would never ask whether it has a history by now.
+        if !target.is_requires_grad() && std::sync::Arc::strong_count(&s.storage) > 1 {
+            return Err(Error::Autograd(format!(
+                "a tensor of shape {:?} that needs no gradient shares its elements with another one (it is a view, or has one) and can't be changed in place to something that needs one: the other would not know. Put the parts together with cat, stack or where_self instead",
+                target.shape_hint()
+            )));
+        }
     }
-    if is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad()) {
-        target.set_grad_fn(value.grad_fn().or_else(|| tape::edge_of(value)));
+    write(target, value)?;
+    if let Some(s) = target.strided() {
+        s.storage.add_history();
     }
+    target.set_grad_fn(tape::own_edge(value));
     Ok(())
+}
+
+fn write(target: &Tensor, value: &Tensor) -> Result<()> {
+    match recorder::active() {
+        Some(r) => r.assign(target, value),
+        None => eval::assign(target, value),
+    }
 }

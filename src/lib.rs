@@ -29,6 +29,7 @@ pub mod autograd;
 pub mod codegen;
 mod dispatch;
 mod error;
+pub mod gradcheck;
 pub mod nn;
 pub mod ops;
 pub mod optim;
@@ -45,7 +46,7 @@ pub use tensor::Tensor;
 pub mod prelude {
     pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
     pub use crate::nn::{self, Module, mse_loss};
-    pub use crate::ops::{Backward, GradOptions, cat, grad, grad_with, scan, scan_reverse, stack};
+    pub use crate::ops::{Backward, GradOptions, cat, checkpoint, grad, grad_with, scan, scan_reverse, stack};
     pub use crate::optim::{self, Optimizer};
     pub use crate::tensor::create::{Generator, manual_seed, rand, randint, randn, randperm};
     pub use crate::trace::trace;

@@ -159,12 +159,13 @@ fn apply<F: Function>(function: F, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     let needs = inputs.iter().map(|x| noted && x.is_requires_grad()).collect();
     let mut ctx = FunctionContext { needs, ..FunctionContext::default() };
     let mut results = no_grad(|| function.forward(&mut ctx, inputs));
-    // An input that is given back becomes a tensor of its own: it has another history from here on.
+    // An input, or anything else that is in other hands too, becomes a tensor of its own when it is given back: it has
+    // another history from here on.
     let original = results.clone();
-    for i in 0..results.len() {
-        let again = |t: &&Tensor| t.is_same(&original[i]);
-        if inputs.iter().any(|x| again(&x)) || original[..i].iter().any(|x| again(&x)) {
-            results[i] = original[i].alias();
+    for (i, y) in original.iter().enumerate() {
+        let kept = ctx.saved.iter().chain(&ctx.non_differentiable).filter(|t| t.is_same(y)).count();
+        if y.holders() > kept + 2 || original[..i].iter().any(|x| x.is_same(y)) {
+            results[i] = y.alias();
         }
     }
     if !noted {

@@ -143,7 +143,24 @@ pub(crate) fn own_edge(x: &Tensor) -> Option<Edge> {
     if !x.is_requires_grad() {
         return None;
     }
-    Some(x.grad_fn().unwrap_or_else(|| Edge::new(x.leaf_node(|| Arc::new(Leaf(x.clone()))), 0)))
+    let (edge, current) = x.grad_fn_now();
+    let edge = edge.unwrap_or_else(|| Edge::new(x.leaf_node(|| Arc::new(Leaf(x.clone()))), 0));
+    if current { Some(edge) } else { Some(behind(x, edge)) }
+}
+
+/// Stands for the history of a tensor that has another one than the tape knows.
+#[cold]
+fn behind(x: &Tensor, edge: Edge) -> Edge {
+    let (dtype, shape) = (x.dtype(), x.shape_hint().to_vec());
+    let name = edge.node().name().to_string();
+    let node = node("ChangedThroughAnotherView", [Some(edge)].into_iter().collect(), false, move |_, _| {
+        Err(Error::Autograd(format!(
+            "a tensor {dtype}{shape:?}, which {name} made, was changed in place through another tensor that shares its \
+             elements (a view, or what it is a view of), and that change has a derivative which this tensor does not know. \
+             Put the parts together with cat, stack or where_self instead, or change the one tensor that is used later"
+        )))
+    });
+    Edge::new(node, 0)
 }
 
 /// A node over `edges` with the derivative `vjp`: gradients of the results in, gradients of the operands out. `saves`

@@ -131,7 +131,7 @@ pub(super) fn accumulate(x: &Tensor, gradient: Tensor) -> Result<()> {
     };
     x.set_grad(Some(sum));
     if x.is_leaf()
-        && let Some(hooks) = engine::leaf_hooks(x)
+        && let Some(hooks) = x.leaf_hooks(false)
     {
         hooks.run_accumulated(x);
     }

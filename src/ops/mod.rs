@@ -4,6 +4,7 @@
 
 mod arg;
 mod backward;
+mod checkpoint;
 mod elementwise;
 mod grad;
 mod inplace;
@@ -15,6 +16,7 @@ mod scan;
 
 pub use arg::{Arg, Number};
 pub use backward::Backward;
+pub use checkpoint::{checkpoint, try_checkpoint};
 pub use grad::{GradOptions, grad, grad_with};
 pub use movement::{cat, stack, try_cat, try_stack};
 pub use scan::{TensorTree, scan, scan_reverse, try_scan, try_scan_reverse};

@@ -94,6 +94,8 @@ struct Meta {
     hooks: Option<Arc<Hooks>>,
     /// Whether this tensor, which is no leaf, keeps its gradient.
     retains_grad: bool,
+    /// The changes with a derivative that the elements had seen when this tensor's history was last set.
+    history: u32,
 }
 
 impl Inner {
@@ -236,6 +238,11 @@ impl Tensor {
         Arc::as_ptr(&self.0) as usize
     }
 
+    /// The number of handles to this tensor.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// Whether both handles mean the same tensor.
     pub fn is_same(&self, other: &Tensor) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -286,6 +293,9 @@ impl Tensor {
         }
         if !on && !self.is_leaf() {
             panic!("requires_grad: this tensor was computed from others; detach() gives one that needs no gradient");
+        }
+        if on && self.is_leaf() {
+            self.0.meta.lock().history = self.history();
         }
         self.0.requires_grad.store(on, Ordering::Relaxed);
     }
@@ -363,10 +373,23 @@ impl Tensor {
         self.0.meta.lock().grad_fn.clone()
     }
 
+    /// How often the elements were changed in place by something that has a derivative.
+    fn history(&self) -> u32 {
+        self.strided().map_or(0, |s| s.storage.history())
+    }
+
+    /// The edge to the node that made this tensor, and whether the elements are still those that it made: not when they
+    /// were changed, with a derivative, through another tensor that shares them.
+    pub(crate) fn grad_fn_now(&self) -> (Option<Edge>, bool) {
+        let meta = self.0.meta.lock();
+        (meta.grad_fn.clone(), meta.history == self.history())
+    }
+
     /// Says which node made this tensor; none makes it a leaf.
     pub(crate) fn set_grad_fn(&self, edge: Option<Edge>) {
         self.0.requires_grad.store(edge.is_some(), Ordering::Relaxed);
         let mut meta = self.0.meta.lock();
+        meta.history = self.history();
         let old = std::mem::replace(&mut meta.grad_fn, edge);
         // A tensor that is changed in place keeps the gradient of what it is now.
         if meta.retains_grad {

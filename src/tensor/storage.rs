@@ -162,11 +162,13 @@ pub(crate) struct Storage {
     /// Recursive: one operation may read a tensor twice.
     buffer: RecursiveRwLock<Buffer>,
     version: AtomicU32,
+    /// Changes that have a derivative: whoever shares the elements without having been changed itself is behind.
+    history: AtomicU32,
 }
 
 impl Storage {
     pub(crate) fn new(buffer: Buffer) -> Storage {
-        Storage { buffer: RecursiveRwLock::new(buffer), version: AtomicU32::new(0) }
+        Storage { buffer: RecursiveRwLock::new(buffer), version: AtomicU32::new(0), history: AtomicU32::new(0) }
     }
 
     /// Read access; may be taken more than once by one thread.
@@ -190,6 +192,16 @@ impl Storage {
     pub(crate) fn buffer_mut(&mut self) -> &mut Buffer {
         *self.version.get_mut() += 1;
         self.buffer.get_mut()
+    }
+
+    /// The number of in-place changes so far that have a derivative.
+    pub(crate) fn history(&self) -> u32 {
+        self.history.load(Ordering::Relaxed)
+    }
+
+    /// One more change that has a derivative.
+    pub(crate) fn add_history(&self) {
+        self.history.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The number of in-place changes so far.

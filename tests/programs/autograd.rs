@@ -1,0 +1,865 @@
+//! What users ask of the tape beyond a plain `backward`: its options, hooks, kept gradients, functions of their own,
+//! checkpoints, checks of derivatives, and what is refused. Numbers are PyTorch's; nearly all is run in both modes.
+
+use crate::common::{assert_all_same, numbers, panic_text, seeded};
+use crate::golden::{assert_close, files, list};
+use allotrope::autograd::{is_grad_enabled, set_grad_enabled, with_grad_enabled};
+use allotrope::gradcheck::{GradCheck, GradCheckError, gradcheck, gradgradcheck};
+use allotrope::prelude::*;
+use std::sync::{Arc, Mutex};
+
+fn leaf(values: &[f32]) -> Tensor {
+    Tensor::from_vec(values.to_vec(), &[values.len()]).requires_grad()
+}
+
+/// Runs `f` on a leaf eagerly and traced, demands the same bits, and gives the numbers.
+fn both(values: &[f32], f: impl Fn(&Tensor) -> Vec<Tensor>) -> Vec<Vec<f64>> {
+    let eager = f(&leaf(values));
+    let traced = trace(|x: &Tensor| f(x)).call(&leaf(values)).unwrap();
+    assert_all_same("eager and traced", &eager, &traced);
+    eager.iter().map(numbers).collect()
+}
+
+#[track_caller]
+fn near(got: &[f64], want: &[f64]) {
+    assert_eq!(got.len(), want.len());
+    for (g, w) in got.iter().zip(want) {
+        assert!((g - w).abs() <= 2e-6 * w.abs().max(1e-3), "{got:?} where PyTorch has {want:?}");
+    }
+}
+
+/// The gradient that was accumulated.
+fn of(x: &Tensor) -> Tensor {
+    x.grad().expect("a gradient")
+}
+
+fn refused<T>(result: Result<T, Error>, words: &[&str]) {
+    let text = result.err().expect("an error").to_string();
+    assert!(words.iter().all(|w| text.contains(w)), "{words:?} in: {text}");
+}
+
+#[test]
+fn hooks_of_a_leaf_see_the_sum_once_and_in_order() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let x = leaf(&[1.0, 2.0, 3.0]);
+    for factor in [2.0, 1.0] {
+        let seen = seen.clone();
+        x.register_hook(move |g| {
+            seen.lock().unwrap().push(numbers(g));
+            Some(g * factor)
+        });
+    }
+    (&x * &x + x.sin() * 3.0).sum().backward();
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 2);
+    near(&seen[0], &[3.6209070682525635, 2.7515594959259033, 3.030022621154785]);
+    near(&seen[1], &[7.241814136505127, 5.503118991851807, 6.06004524230957]);
+    let got = both(&[1.0, 2.0, 3.0], |x| {
+        x.register_hook(|g| Some(g * 2.0));
+        x.register_hook(|_| None);
+        x.register_hook(|g| Some(g + 1.0));
+        (x * x + x.sin() * 3.0).sum().backward();
+        vec![of(x)]
+    });
+    near(&got[0], &[8.241813659667969, 6.503118991851807, 7.06004524230957]);
+}
+
+#[test]
+fn hooks_of_results_and_kept_gradients() {
+    let got = both(&[1.0, 2.0, 3.0], |x| {
+        let y = x * 2.0;
+        assert!(!y.retains_grad());
+        y.retain_grad();
+        y.register_hook(|g| Some(g * 10.0));
+        x.retain_grad();
+        assert!(y.retains_grad() && !x.retains_grad() && x.is_leaf() && !y.is_leaf());
+        ((&y * &y).sum() + y.sum()).backward();
+        vec![of(&y), of(x)]
+    });
+    near(&got[0], &[50.0, 90.0, 130.0]);
+    near(&got[1], &[100.0, 180.0, 260.0]);
+    // Kept gradients accumulate, and come by grad() too; without being asked for there are none.
+    let got = both(&[1.0, 2.0], |x| {
+        let y = x * 2.0;
+        y.retain_grad();
+        let z = (&y * &y).sum();
+        z.backward_with(Backward { retain_graph: true, ..Backward::default() });
+        let plain = x * 3.0;
+        plain.sum().backward();
+        assert!(plain.grad().is_none());
+        let found = grad(&[&z], &[x], false).unwrap().remove(0).unwrap();
+        vec![of(&y), found]
+    });
+    near(&got[0], &[8.0, 16.0]);
+    near(&got[1], &[8.0, 16.0]);
+    // A change in place makes another tensor of it for the tape: earlier hooks see the gradient of what it was, and the
+    // kept gradient is that of what it is.
+    let got = both(&[1.0, 2.0], |x| {
+        let y = x * 2.0;
+        y.retain_grad();
+        y.register_hook(|g| Some(g * 100.0));
+        y.mul_(3.0);
+        y.register_hook(|g| Some(g + 1.0));
+        y.sum().backward();
+        vec![of(&y), of(x)]
+    });
+    near(&got[0], &[2.0, 2.0]);
+    near(&got[1], &[1200.0, 1200.0]);
+    // A hook is differentiated like anything else.
+    let got = both(&[1.0, 2.0, 3.0], |x| {
+        let h = x * x;
+        h.register_hook(|g| Some(g * g));
+        let first = grad(&[&(&h * &h).sum()], &[x], true).unwrap().remove(0).unwrap();
+        let second = grad(&[&first.sum()], &[x], false).unwrap().remove(0).unwrap();
+        vec![first, second]
+    });
+    near(&got[0], &[8.0, 256.0, 1944.0]);
+    near(&got[1], &[520.0, 65664.0, 1120392.0]);
+    // One hook per result of a node with several.
+    let got = both(&[1.0, 2.0], |x| {
+        let (last, all) = scan(Tensor::scalar(0.0f32), x.clone(), |sum, x| (&sum + &x, &x * &x));
+        all.register_hook(|g| Some(g * 10.0));
+        (last + all.sum()).backward();
+        vec![of(x)]
+    });
+    near(&got[0], &[21.0, 41.0]);
+    // Inside a loop's body, where it is a value of each step.
+    let got = both(&[1.0, 2.0], |x| {
+        let (last, _) = scan(Tensor::scalar(1.0f32), x.clone(), |c, x| {
+            let y = &c * &x;
+            y.register_hook(|g| Some(g * 2.0));
+            (y, ())
+        });
+        last.backward();
+        vec![of(x)]
+    });
+    near(&got[0], &[8.0, 2.0]);
+}
+
+#[test]
+fn hooks_that_are_refused() {
+    let none = Tensor::ones(&[2], DType::F32);
+    refused(none.try_register_hook(|_| None), &["requires no gradient"]);
+    refused(none.try_retain_grad(), &["requires no gradient"]);
+    let x = leaf(&[1.0, 2.0]);
+    refused((&x * 2.0).try_register_post_accumulate_grad_hook(|_| ()), &["no leaf"]);
+    let hook = x.register_hook(|_| Some(Tensor::ones(&[3], DType::F32)));
+    refused((&x * 2.0).sum().try_backward(), &["hook", "[2]", "[3]"]);
+    assert!(x.grad().is_none());
+    // An argument's hooks are its own, and recording registers nothing outside.
+    let mut f = trace(|x: &Tensor| (x * 2.0).sum());
+    refused(f.call(&x), &["argument 0", "hooks"]);
+    hook.remove();
+    f.call(&x).unwrap();
+    let mut f = trace(|y: &Tensor| {
+        x.register_hook(|_| None);
+        y * 1.0
+    });
+    refused(f.call(&none), &["register_hook", "outside"]);
+    let outside = x.register_hook(|_| None);
+    refused(trace(|y: &Tensor| { outside.remove(); y * 1.0 }).call(&none), &["hook from outside"]);
+    let loops = || {
+        let body = |c: Tensor, x: Tensor| {
+            c.register_hook(|_| None);
+            (&c + &x, x)
+        };
+        scan(Tensor::scalar(0.0f32), x.clone(), body).0
+    };
+    loops().backward();
+    let bad = |_: Tensor, e: Tensor| {
+        x.register_hook(|_| None);
+        (e.clone(), e)
+    };
+    let text = panic_text(|| drop(scan(Tensor::scalar(0.0f32), x.clone(), bad)));
+    assert!(text.contains("register the hook outside"), "{text}");
+    let keeps = |_: Tensor, e: Tensor| {
+        let y = &e * 2.0;
+        y.retain_grad();
+        (y, e)
+    };
+    let text = panic_text(|| drop(scan(Tensor::scalar(0.0f32), x.clone(), keeps)));
+    assert!(text.contains("retain_grad") && text.contains("scan"), "{text}");
+}
+
+/// Compiled code has the hooks in it that were there; with others it is compiled anew.
+#[test]
+fn hooks_from_outside_are_part_of_a_compiled_function() {
+    let w = leaf(&[3.0]);
+    let step = |x: &Tensor| {
+        w.set_grad(None);
+        (x * &w).sum().backward();
+        of(&w)
+    };
+    let mut f = trace(step);
+    let x = Tensor::from_vec(vec![2.0f32], &[1]);
+    let mut run = |want: f32, compilations: usize| {
+        assert_eq!(step(&x).item::<f32>(), want);
+        for _ in 0..2 {
+            assert_eq!(f.call(&x).unwrap().item::<f32>(), want);
+        }
+        assert_eq!(f.compilations(), compilations);
+    };
+    run(2.0, 1);
+    let ten = w.register_hook(|g| Some(g * 10.0));
+    run(20.0, 2);
+    let more = w.register_hook(|g| Some(g + 1.0));
+    run(21.0, 3);
+    ten.remove();
+    ten.remove();
+    run(3.0, 4);
+    more.remove();
+    run(2.0, 5);
+}
+
+#[test]
+fn an_optimizer_in_the_backward_pass() {
+    for traced in [false, true] {
+        let w = leaf(&[1.0, 2.0]);
+        let hook = w.register_post_accumulate_grad_hook(|w| {
+            no_grad(|| w.sub_(&(of(w) * 0.1)));
+            w.set_grad(None);
+        });
+        let step = || {
+            let loss = (&w * &w * &w).sum();
+            loss.backward();
+            loss.detach()
+        };
+        let mut compiled = trace(step);
+        for _ in 0..3 {
+            if traced { drop(compiled.call([]).unwrap()) } else { drop(step()) }
+        }
+        near(&numbers(&w), &[0.46125727891921997, 0.4971007704734802]);
+        assert!(w.grad().is_none());
+        hook.remove();
+        step();
+        assert!(w.grad().is_some());
+    }
+}
+
+#[test]
+fn a_graph_is_good_for_one_walk_unless_retained() {
+    let got = both(&[1.0, 2.0], |x| {
+        let z = (x * x).sum();
+        z.backward_with(Backward { retain_graph: true, ..Backward::default() });
+        z.backward();
+        refused(z.try_backward(), &["second time", "retain_graph", "MulBackward0"]);
+        refused(grad(&[&z], &[x], false), &["second time"]);
+        vec![of(x)]
+    });
+    near(&got[0], &[4.0, 8.0]);
+    // What saved nothing may be walked again, as in PyTorch.
+    let got = both(&[1.0, 2.0], |x| {
+        let y = x + x;
+        y.sum().backward();
+        y.sum().backward();
+        vec![of(x)]
+    });
+    near(&got[0], &[4.0, 4.0]);
+    // grad() goes only where it is asked to: the rest is not used up.
+    let got = both(&[1.0, 2.0], |x| {
+        let (y, z) = (x * x, x * 3.0);
+        let first = grad(&[&(&y * &z).sum()], &[&z], false).unwrap().remove(0).unwrap();
+        vec![first, grad(&[&y.sum()], &[x], false).unwrap().remove(0).unwrap()]
+    });
+    near(&got[0], &[1.0, 4.0]);
+    near(&got[1], &[2.0, 4.0]);
+    // A failed walk accumulates nothing.
+    let x = leaf(&[1.0]);
+    let used = &x * &x;
+    used.sum().backward();
+    let other = (&x * 3.0 + &used).sum();
+    x.set_grad(None);
+    assert!(other.try_backward().is_err() && x.grad().is_none());
+}
+
+/// Tells when it is dropped, by a count of its holders.
+struct Marked(Arc<()>);
+
+impl Function for Marked {
+    fn forward(&self, ctx: &mut FunctionContext, inputs: &[&Tensor]) -> Vec<Tensor> {
+        ctx.save_for_backward(&[inputs[0]]);
+        vec![inputs[0] * 2.0]
+    }
+    fn backward(&self, _: &FunctionContext, grads: &[Tensor]) -> Vec<Option<Tensor>> {
+        vec![Some(&grads[0] * 2.0)]
+    }
+}
+
+#[test]
+fn whoever_keeps_a_loss_does_not_keep_what_was_saved() {
+    let x = leaf(&[1.0, 2.0]);
+    let mark = Arc::new(());
+    let loss = Marked(mark.clone()).apply1(&[&x]).sum();
+    loss.backward_with(Backward { retain_graph: true, ..Backward::default() });
+    assert_eq!(Arc::strong_count(&mark), 2);
+    loss.backward();
+    assert_eq!(Arc::strong_count(&mark), 1, "the graph was let go, though the loss lives");
+    assert_eq!(numbers(&loss), [6.0]);
+    assert_eq!(numbers(&of(&x)), [4.0, 4.0]);
+}
+
+#[test]
+fn backward_with_inputs_and_create_graph() {
+    let numbers_of_w = Tensor::from_vec(vec![3.0f32, 4.0], &[2]);
+    let got = both(&[1.0, 2.0], |x| {
+        let w = (&numbers_of_w * 1.0).requires_grad();
+        let y = x * &w;
+        let z = &y * &y;
+        let how = Backward { inputs: &[&w, &y], ..Backward::default() };
+        z.sum().backward_with(how);
+        assert!(x.grad().is_none());
+        vec![of(&w), of(&y)]
+    });
+    near(&got[0], &[6.0, 32.0]);
+    near(&got[1], &[6.0, 16.0]);
+    let got = both(&[1.0, 2.0], |x| {
+        x.pow(3).sum().backward_with(Backward { create_graph: true, ..Backward::default() });
+        let g = of(x);
+        assert!(g.is_requires_grad());
+        x.set_grad(None);
+        (&g * &g).sum().backward();
+        assert!(!of(x).is_requires_grad());
+        vec![g.detach(), of(x)]
+    });
+    near(&got[0], &[3.0, 12.0]);
+    near(&got[1], &[36.0, 288.0]);
+    let none = Tensor::ones(&[2], DType::F32);
+    refused(
+        leaf(&[1.0]).sum().try_backward_with(Backward { inputs: &[&none], ..Backward::default() }),
+        &["input 0", "requires_grad"],
+    );
+    // A gradient that needs a gradient itself leaves no history unless that is asked for.
+    let (x, g) = (leaf(&[1.0, 2.0]), leaf(&[5.0, 6.0]));
+    (&x + 1.0).backward_from(&g);
+    assert!(!of(&x).is_requires_grad());
+    x.set_grad(None);
+    (&x * 2.0).backward_with(Backward { gradient: Some(&g), create_graph: true, ..Backward::default() });
+    of(&x).sum().backward();
+    assert_eq!(numbers(&of(&g)), [2.0, 2.0]);
+}
+
+#[test]
+fn grad_with_options() {
+    let (a, b) = (leaf(&[1.0, -1.0]).detach(), leaf(&[0.5, 2.0]).detach());
+    let got = both(&[1.0, 2.0], |x| {
+        let how = GradOptions { grad_outputs: &[Some(&a), Some(&b)], ..GradOptions::default() };
+        vec![grad_with(&[&x.exp(), &(x * x)], &[x], how).unwrap().remove(0).unwrap()]
+    });
+    near(&got[0], &[3.7182817459106445, 0.6109437942504883]);
+    both(&[1.0, 2.0], |x| {
+        let unused = Tensor::ones(&[3], DType::F32).requires_grad();
+        let how = GradOptions::default();
+        refused(grad_with(&[&x.sum()], &[x, &unused], how), &["input 1", "[3]", "allow_unused"]);
+        let found = grad_with(&[&x.sum()], &[x, &unused], GradOptions { allow_unused: true, ..how }).unwrap();
+        assert!(found[0].is_some() && found[1].is_none());
+        let zeros = grad_with(&[&x.sum()], &[x, &unused], GradOptions { materialize_grads: true, ..how }).unwrap();
+        refused(grad_with(&[&(x * 2.0)], &[x], how), &["grad_outputs", "[2]"]);
+        let wrong = GradOptions { grad_outputs: &[Some(&unused)], ..how };
+        refused(grad_with(&[&(x * 2.0)], &[x], wrong), &["[2]", "[3]"]);
+        let two = GradOptions { grad_outputs: &[None, None], ..how };
+        refused(grad_with(&[&x.sum()], &[x], two), &["1 outputs", "2 gradients"]);
+        refused(grad_with(&[&unused.detach().sum()], &[x], how), &["needs no gradient"]);
+        vec![zeros[1].clone().unwrap()]
+    });
+}
+
+#[test]
+fn modes_and_names() {
+    let x = leaf(&[1.0, 2.0]);
+    assert_eq!((&x * 2.0).grad_fn_name().as_deref(), Some("MulBackward0"));
+    assert_eq!(x.grad_fn_name(), None);
+    assert!(!with_grad_enabled(false, || (&x * 2.0).is_requires_grad()));
+    assert!(no_grad(|| with_grad_enabled(true, || (&x * 2.0).is_requires_grad())));
+    no_grad(|| {
+        set_grad_enabled(true);
+        assert!(is_grad_enabled());
+    });
+    assert!(is_grad_enabled());
+    set_grad_enabled(false);
+    assert!(!(&x * 2.0).is_requires_grad());
+    set_grad_enabled(true);
+    refused(trace(|x: &Tensor| { set_grad_enabled(false); x * 1.0 }).call(&x), &["set_grad_enabled", "no_grad"]);
+    assert!(is_grad_enabled());
+    both(&[1.0, 2.0], |x| {
+        let y = x * 2.0;
+        y.detach_();
+        assert!(!y.is_requires_grad() && y.is_leaf());
+        y.requires_grad_(true);
+        (&y * &y).sum().backward();
+        assert!(x.grad().is_none());
+        vec![of(&y)]
+    });
+    assert!(panic_text(|| drop((&x * 2.0).requires_grad_(false).clone())).contains("detach"));
+    assert!(panic_text(|| drop(Tensor::arange(3).requires_grad_(true).clone())).contains("floating-point"));
+}
+
+#[test]
+fn changes_in_place_that_can_be_differentiated() {
+    let got = both(&[1.0, 2.0], |x| {
+        let y = x * 1.0;
+        y.mul_(x);
+        y.mul_(x);
+        y.sum().backward();
+        vec![of(x)]
+    });
+    near(&got[0], &[3.0, 12.0]);
+    let got = both(&[1.0, 2.0], |x| {
+        let y = x * 3.0;
+        y.div_(&(x * x));
+        y.sum().backward();
+        vec![of(x)]
+    });
+    near(&got[0], &[-3.0, -0.75]);
+    // PyTorch refuses this one; the square has a derivative.
+    let got = both(&[1.0, 2.0], |x| {
+        let y = x * 1.0;
+        y.mul_(&y);
+        y.sum().backward();
+        vec![of(x)]
+    });
+    near(&got[0], &[2.0, 4.0]);
+    // A tensor that needed no gradient begins to.
+    let got = both(&[3.0, 4.0], |x| {
+        let y = Tensor::ones(&[2], DType::F32) * 2.0;
+        y.div_(x);
+        y.sum().backward();
+        vec![of(x)]
+    });
+    near(&got[0], &[-2.0 / 9.0, -0.125]);
+    // And twice.
+    let got = both(&[1.0, 2.0], |x| {
+        let y = x * 1.0;
+        y.mul_(x);
+        let g = grad(&[&(&y * x).sum()], &[x], true).unwrap().remove(0).unwrap();
+        vec![grad(&[&g.sum()], &[x], false).unwrap().remove(0).unwrap()]
+    });
+    near(&got[0], &[6.0, 12.0]);
+}
+
+#[test]
+fn changes_in_place_that_cannot_are_named() {
+    let x = leaf(&[1.0, 2.0]);
+    let y = x.exp();
+    y.add_(1.0);
+    refused(y.sum().try_backward(), &["ExpBackward0", "f32[2]", "output 0", "version 1", "version 0"]);
+    let y = &x * 2.0;
+    let z = &y * &y;
+    y.add_(1.0);
+    refused(z.sum().try_backward(), &["MulBackward0 needs", "output 0 of AddBackward0", "version 1"]);
+    // In a trace that is said at the change.
+    let f = |x: &Tensor| {
+        let y = x.exp();
+        y.add_(1.0);
+        y.sum()
+    };
+    refused(trace(f).call(&x), &["in place", "[2]"]);
+    let f = |x: &Tensor| {
+        let y = x * 2.0;
+        let z = &y * &y;
+        y.add_(1.0);
+        z.sum().backward();
+        of(x)
+    };
+    refused(trace(f).call(&x), &["MulBackward0 needs", "version 1"]);
+    // Through a view the tape would lose the trail, which is said when the other one is used.
+    let y = &x * 1.0;
+    let part = y.narrow(0, 0, 1);
+    part.mul_(5.0);
+    part.sum().backward();
+    assert_eq!(numbers(&of(&x)), [5.0, 0.0]);
+    refused(y.sum().try_backward(), &["another tensor", "MulBackward0", "cat"]);
+    refused(grad(&[&y.sum()], &[&x], false), &["another tensor"]);
+    let y = &x * 1.0;
+    let part = y.narrow(0, 0, 1);
+    y.mul_(2.0);
+    y.sum().backward();
+    refused(part.sum().try_backward(), &["another tensor", "f32[1]"]);
+    let buffer = Tensor::zeros(&[4], DType::F32);
+    refused(buffer.narrow(0, 0, 2).try_copy_(&(&x * 2.0)), &["[2]", "cat"]);
+    buffer.narrow(0, 0, 2).copy_(&x.detach());
+    assert_eq!(numbers(&buffer), [1.0, 2.0, 0.0, 0.0]);
+    let outside = Tensor::zeros(&[2], DType::F32);
+    let f = |x: &Tensor| {
+        outside.copy_(&(x * 2.0));
+        outside.sum()
+    };
+    refused(trace(f).call(&x), &["outside", "detach"]);
+    assert!(!outside.is_requires_grad());
+}
+
+struct Cube;
+
+impl Function for Cube {
+    fn forward(&self, ctx: &mut FunctionContext, inputs: &[&Tensor]) -> Vec<Tensor> {
+        assert!(!is_grad_enabled());
+        let x = inputs[0];
+        ctx.save_for_backward(&[x]);
+        vec![x * x * x]
+    }
+    fn backward(&self, ctx: &FunctionContext, grads: &[Tensor]) -> Vec<Option<Tensor>> {
+        let x = &ctx.saved_tensors()[0];
+        vec![Some(&grads[0] * 3.0 * x * x)]
+    }
+}
+
+struct Two;
+
+impl Function for Two {
+    fn forward(&self, ctx: &mut FunctionContext, inputs: &[&Tensor]) -> Vec<Tensor> {
+        let (a, b) = (inputs[0], inputs[1]);
+        let (s, e, m) = (a * b, (a + b).exp(), a.gt(b).to(DType::F32));
+        ctx.save_for_backward(&[a, b, &e]);
+        ctx.mark_non_differentiable(&[&m]);
+        ctx.put("handed over".to_string());
+        vec![s, e, m]
+    }
+    fn backward(&self, ctx: &FunctionContext, grads: &[Tensor]) -> Vec<Option<Tensor>> {
+        let [a, b, e] = ctx.saved_tensors() else { panic!("three were saved") };
+        assert_eq!(ctx.get::<String>(), "handed over");
+        let with = |i: usize, other: &Tensor| ctx.needs_input_grad(i).then(|| &grads[0] * other + &grads[1] * e);
+        vec![with(0, b), with(1, a)]
+    }
+}
+
+#[test]
+fn functions_of_the_users_own() {
+    let got = both(&[1.0, 2.0, -3.0], |x| {
+        let y = Cube.apply1(&[x]);
+        assert_eq!(y.grad_fn_name().as_deref(), Some("CubeBackward"));
+        let first = grad(&[&(&y * &y).sum()], &[x], true).unwrap().remove(0).unwrap();
+        let second = grad(&[&first.sum()], &[x], false).unwrap().remove(0).unwrap();
+        vec![first, second]
+    });
+    near(&got[0], &[6.0, 192.0, -1458.0]);
+    near(&got[1], &[30.0, 480.0, 2430.0]);
+    let got = both(&[0.5, -1.0, 0.25, 2.0], |x| {
+        let (a, b) = (x.narrow(0, 0, 2), x.narrow(0, 2, 2));
+        let out = Two.apply(&[&a, &b]);
+        assert!(out[0].is_requires_grad() && out[1].is_requires_grad() && !out[2].is_requires_grad());
+        (&out[0] * 2.0 + out[1].sin()).sum().backward();
+        let plain = of(x);
+        let out = Two.apply(&[&a, &b]);
+        let loss = (&out[0] * &out[0] + &out[1] * &out[0]).sum();
+        let g = grad(&[&loss], &[&a, &b], true).unwrap();
+        x.set_grad(None);
+        (g[0].as_ref().unwrap() * g[1].as_ref().unwrap()).sum().backward();
+        vec![plain, of(x)]
+    });
+    near(&got[0], &[-0.5996695756912231, 1.5216505527496338, -0.09966957569122314, -4.478349685668945]);
+    near(&got[1], &[5.924527645111084, 8.17315673828125, 8.939966201782227, 104.2237777709961]);
+    // One result unused, one input without a gradient.
+    let got = both(&[0.5, -1.0], |x| {
+        let b = Tensor::ones(&[2], DType::F32);
+        Two.apply(&[x, &b]).remove(0).sum().backward();
+        vec![of(x)]
+    });
+    near(&got[0], &[1.0, 1.0]);
+    // In a loop.
+    let got = both(&[1.0, 2.0], |x| {
+        let (last, _) = scan(Tensor::scalar(1.0f32), x.clone(), |c, x| (Cube.apply1(&[&x]) * c, ()));
+        last.backward();
+        vec![of(x)]
+    });
+    near(&got[0], &[24.0, 12.0]);
+    // Without anything to differentiate nothing is noted.
+    assert!(!Cube.apply1(&[&leaf(&[1.0]).detach()]).is_requires_grad());
+    assert!(no_grad(|| !Cube.apply1(&[&leaf(&[1.0])]).is_requires_grad()));
+}
+
+struct Same(Tensor);
+
+impl Function for Same {
+    fn forward(&self, _: &mut FunctionContext, inputs: &[&Tensor]) -> Vec<Tensor> {
+        vec![inputs[0].clone(), self.0.clone(), inputs[0].clone()]
+    }
+    fn backward(&self, _: &FunctionContext, grads: &[Tensor]) -> Vec<Option<Tensor>> {
+        vec![Some(&grads[0] + &grads[1] * 10.0 + &grads[2] * 100.0)]
+    }
+}
+
+struct Wrong(usize);
+
+impl Function for Wrong {
+    fn forward(&self, ctx: &mut FunctionContext, inputs: &[&Tensor]) -> Vec<Tensor> {
+        let y = inputs[0] * 1.0;
+        ctx.save_for_backward(&[inputs[0], &y]);
+        vec![y]
+    }
+    fn backward(&self, _: &FunctionContext, grads: &[Tensor]) -> Vec<Option<Tensor>> {
+        match self.0 {
+            0 => vec![],
+            1 => vec![Some(grads[0].sum())],
+            2 => vec![Some(grads[0].to(DType::F64))],
+            _ => vec![None],
+        }
+    }
+    fn name(&self) -> String {
+        "Mistaken".into()
+    }
+}
+
+#[test]
+fn functions_that_give_back_what_they_got_or_give_what_does_not_fit() {
+    let constant = Tensor::ones(&[2], DType::F32);
+    let got = both(&[1.0, 2.0], |x| {
+        let out = Same(constant.clone()).apply(&[x]);
+        assert!(x.is_leaf() && !constant.is_requires_grad() && !out[0].is_same(x));
+        (&out[0] + &out[1] * 2.0 + &out[2] * 3.0).sum().backward();
+        vec![of(x)]
+    });
+    near(&got[0], &[321.0, 321.0]);
+    both(&[1.0, 2.0], |x| {
+        let run = |how: usize| Wrong(how).apply1(&[x]).sum().try_backward();
+        refused(run(0), &["Mistaken", "0 gradients for 1 inputs"]);
+        refused(run(1), &["Mistaken", "input 0", "[]", "[2]"]);
+        refused(run(2), &["Mistaken", "f64", "f32"]);
+        run(3).unwrap();
+        assert!(x.grad().is_none());
+        vec![x * 1.0]
+    });
+    // What was saved may not change, input or result.
+    let x = leaf(&[1.0, 2.0]);
+    let (a, b) = (&x * 1.0, &x * 1.0);
+    let (y, z) = (Wrong(3).apply1(&[&a]), Wrong(3).apply1(&[&b]));
+    a.add_(1.0);
+    refused(y.sum().try_backward(), &["Mistaken", "version"]);
+    z.add_(1.0);
+    refused(z.sum().try_backward(), &["Mistaken", "output 0", "version"]);
+}
+
+struct MyRelu;
+
+impl Function for MyRelu {
+    fn forward(&self, ctx: &mut FunctionContext, inputs: &[&Tensor]) -> Vec<Tensor> {
+        ctx.save_for_backward(&[inputs[0]]);
+        vec![inputs[0].relu()]
+    }
+    fn backward(&self, ctx: &FunctionContext, grads: &[Tensor]) -> Vec<Option<Tensor>> {
+        let x = &ctx.saved_tensors()[0];
+        vec![Some(x.zeros_like().where_self(&x.lt(0.0), &grads[0]))]
+    }
+}
+
+/// The program users start from: two layers, with a rectifier of their own, by hand-written descent.
+#[test]
+fn custom_function() {
+    const STEPS: usize = 120;
+    for (path, golden) in files("custom_function") {
+        let (want, tolerances) = (list(&golden["losses"]), list(&golden["rtol_by_step"]));
+        let run = |traced: bool| -> Vec<f64> {
+            let drawing = seeded(golden["seed"].as_u64().unwrap());
+            let (x, y) = (randn(&[64, 1000]), randn(&[64, 10]));
+            let (w1, w2) = (randn(&[1000, 100]).requires_grad(), randn(&[100, 10]).requires_grad());
+            drop(drawing);
+            let step = |x: &Tensor, y: &Tensor| {
+                let loss = (MyRelu.apply1(&[&x.matmul(&w1)]).matmul(&w2) - y).pow(2).sum();
+                loss.backward();
+                no_grad(|| {
+                    for w in [&w1, &w2] {
+                        w.sub_(&(of(w) * 1e-6));
+                        of(w).zero_();
+                    }
+                });
+                loss.detach()
+            };
+            let mut compiled = trace(step);
+            let one = |_| if traced { compiled.call((&x, &y)).unwrap() } else { step(&x, &y) };
+            (0..STEPS).map(one).map(|l| f64::from(l.item::<f32>())).collect()
+        };
+        let (eager, traced) = (run(false), run(true));
+        assert_eq!(eager, traced, "{}", path.display());
+        assert_close(&path.display().to_string(), &eager, &want[..STEPS], |i| tolerances[i]);
+    }
+}
+
+#[test]
+fn checkpoints() {
+    let x = [1.0, 2.0, 3.0, -1.0];
+    let weight = Tensor::from_vec(vec![0.1f32, 0.2, -0.3, 0.4], &[2, 2]);
+    let part = |x: &Tensor, w: &Tensor| {
+        let w = w.clone();
+        checkpoint(move |x| x[0].matmul(&w).tanh().matmul(&w), &[x])
+    };
+    for leaf_weight in [true, false] {
+        let got = both(&x, |x| {
+            let x2 = x.reshape(&[2, 2]);
+            let w = (&weight * 1.0).requires_grad();
+            let w2 = if leaf_weight { w.clone() } else { &w * 1.0 };
+            let y = part(&x2, &w2);
+            assert_eq!(y.grad_fn_name().as_deref(), Some("CheckpointBackward"));
+            (&y * &y).sum().backward();
+            refused((&y * 2.0).sum().try_backward(), &["second time"]);
+            vec![of(x), of(&w)]
+        });
+        near(&got[0], &[0.030458685010671616, 0.04914121702313423, 0.03451718017458916, 0.042904339730739594]);
+        near(&got[1], &[0.4282945990562439, 0.5839183926582336, -0.42573416233062744, 0.53138667345047]);
+        // Differentiated twice: the part leads on to where its values came from.
+        let got = both(&x, |x| {
+            let x2 = x.reshape(&[2, 2]);
+            let w = (&weight * 1.0).requires_grad();
+            let w2 = if leaf_weight { w.clone() } else { &w * 1.0 };
+            let y = part(&x2, &w2);
+            let g = grad(&[&(&y * &y).sum()], &[x], true).unwrap().remove(0).unwrap();
+            (&g * &g).sum().backward();
+            vec![of(x), of(&w)]
+        });
+        near(&got[0], &[-0.0014761637430638075, -0.0028247241862118244, 0.003970654681324959, 0.006243805401027203]);
+        near(&got[1], &[0.01657930389046669, 0.06547825038433075, -0.028189267963171005, 0.03395259380340576]);
+    }
+    // A checkpoint in a checkpoint, and in a loop; several results, one of them no float, one unused.
+    let deep = both(&[0.5, -0.25], |x| {
+        let w = x * 2.0;
+        let outer = w.clone();
+        let y = checkpoint(
+            move |x| {
+                let (inner, a) = (outer.clone(), &x[0] * &outer);
+                checkpoint(move |a| (a[0].tanh() * &inner, a[0].gt(0.0), a[0].exp()), &[&a])
+            },
+            &[x],
+        );
+        assert!(!y.1.is_requires_grad());
+        y.0.sum().backward();
+        let first = of(x);
+        x.set_grad(None);
+        let (last, _) = scan(Tensor::scalar(1.0f32), x.clone(), |c, e| {
+            let c2 = checkpoint(|v| (&v[0] * &v[1]).sin() + &v[1], &[&c, &e]);
+            (c2, ())
+        });
+        last.backward();
+        vec![first, of(x)]
+    });
+    let plain = both(&[0.5, -0.25], |x| {
+        let w = x * 2.0;
+        ((x * &w).tanh() * &w).sum().backward();
+        let first = of(x);
+        x.set_grad(None);
+        let (last, _) = scan(Tensor::scalar(1.0f32), x.clone(), |c, e| ((&c * &e).sin() + &e, ()));
+        last.backward();
+        vec![first, of(x)]
+    });
+    near(&deep[0], &plain[0]);
+    near(&deep[1], &plain[1]);
+    assert!(no_grad(|| !part(&Tensor::ones(&[1, 2], DType::F32), &weight).is_requires_grad()));
+}
+
+/// Its derivative is right but for one element, and its second derivative is lost.
+struct NearlySquare {
+    wrong: bool,
+    detached: bool,
+}
+
+impl Function for NearlySquare {
+    fn forward(&self, ctx: &mut FunctionContext, inputs: &[&Tensor]) -> Vec<Tensor> {
+        ctx.save_for_backward(&[inputs[0]]);
+        vec![inputs[0] * inputs[0]]
+    }
+    fn backward(&self, ctx: &FunctionContext, grads: &[Tensor]) -> Vec<Option<Tensor>> {
+        let x = &ctx.saved_tensors()[0];
+        let x = if self.detached { x.detach() } else { x.clone() };
+        let off = if self.wrong { x.gt(1.0).to(DType::F64) * 0.01 } else { x.zeros_like() };
+        vec![Some(&grads[0] * (x * 2.0 + off))]
+    }
+}
+
+#[test]
+fn derivatives_are_checked() {
+    let x = Tensor::from_vec(vec![0.5f64, -1.5, 1.25, 0.75], &[2, 2]).requires_grad();
+    let w = Tensor::from_vec(vec![0.3f64, -0.2], &[2, 1]).requires_grad();
+    let fixed = Tensor::from_vec(vec![1.0f32, 2.0], &[2]);
+    let check = GradCheck { traced: true, ..GradCheck::default() };
+    let f = |x: &[Tensor]| (x[0].matmul(&x[1]).tanh(), &x[0] * &x[2], x[0].gt(0.0));
+    check.first(f, &[&x, &w, &fixed]).unwrap();
+    check.second(f, &[&x, &w, &fixed]).unwrap();
+    check.second(|x| Cube.apply1(&[&x[0]]), &[&x]).unwrap();
+    let square = |wrong: bool, detached: bool| move |x: &[Tensor]| NearlySquare { wrong, detached }.apply1(&[&x[1]]);
+    gradcheck(square(false, true), &[&w, &x]).unwrap();
+    match gradcheck(square(true, false), &[&w, &x]).unwrap_err() {
+        GradCheckError::Mismatch(worst) => {
+            assert_eq!((worst.input, worst.element, worst.output, worst.output_element), (1, 2, 0, 2));
+            assert!((worst.numerical - 2.5).abs() < 1e-6 && (worst.analytical - 2.51).abs() < 1e-12);
+            assert!(worst.to_string().contains("input 1, element 2"), "{worst}");
+        }
+        other => panic!("{other}"),
+    }
+    let error = gradgradcheck(square(false, true), &[&w, &x]).unwrap_err();
+    assert!(matches!(error, GradCheckError::Mismatch(w) if w.input == 1 && w.analytical == 0.0), "{error}");
+    gradgradcheck(square(false, false), &[&w, &x]).unwrap();
+    let nan = |x: &[Tensor]| x[0].log();
+    assert!(matches!(gradcheck(nan, &[&x]), Err(GradCheckError::Mismatch(_))), "NaN agrees with nothing");
+    let error = gradcheck(|x| x[0].clone(), &[&leaf(&[1.0])]).unwrap_err();
+    assert!(error.to_string().contains("f64"), "{error}");
+    assert!(gradcheck(|x| x[0].clone(), &[&fixed]).is_err());
+    // A program that is another one in each mode, from its eleventh call on: one for the results, eight for the
+    // differences, one eagerly.
+    let calls = std::cell::Cell::new(0);
+    let moody = |x: &[Tensor]| {
+        calls.set(calls.get() + 1);
+        &x[0] * if calls.get() > 10 { 2.0 } else { 1.0 }
+    };
+    match check.first(moody, &[&x]).unwrap_err() {
+        GradCheckError::Modes { what, element: 0, eager, traced } => {
+            assert_eq!((what.as_str(), eager, traced), ("output 0", 0.5, 1.0));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// Neither walks nor drops recurse, whatever hangs on the graph.
+#[test]
+fn deep_graphs() {
+    const MANY: usize = 1_000_000;
+    let on_a_small_stack = |f: fn()| {
+        std::thread::Builder::new().stack_size(256 << 10).spawn(f).unwrap().join().unwrap();
+    };
+    // Each node saves the result of the one before it, and that its node.
+    on_a_small_stack(|| {
+        let (x, w) = (Tensor::scalar(1.0f32).requires_grad(), Tensor::scalar(1.0f32).requires_grad());
+        let chain = |n: usize| (0..n).fold(x.clone(), |y, _| &y * &w);
+        let y = chain(MANY);
+        y.backward();
+        assert_eq!((of(&x).item::<f32>(), of(&w).item::<f32>()), (1.0, MANY as f32));
+        drop(y);
+        drop(chain(MANY));
+        let y = chain(100_000);
+        let found = grad_with(&[&y], &[&x], GradOptions { retain_graph: true, ..GradOptions::default() }).unwrap();
+        assert_eq!(found[0].as_ref().unwrap().item::<f32>(), 1.0);
+    });
+    on_a_small_stack(|| {
+        let x = Tensor::scalar(1.0f32).requires_grad();
+        let mut kept = Vec::new();
+        let y = (0..MANY).fold(x.clone(), |y, i| {
+            let y = &y * 1.0;
+            y.retain_grad();
+            y.register_hook(|_| None);
+            if i % 1000 == 0 {
+                kept.push(y.clone());
+            }
+            y
+        });
+        y.backward();
+        assert!(kept.iter().all(|t| of(t).item::<f32>() == 1.0));
+        drop(y);
+    });
+    on_a_small_stack(|| {
+        let x = Tensor::ones(&[1], DType::F32).requires_grad();
+        let parts: Vec<Tensor> = (0..100_000).map(|_| &x * 2.0).collect();
+        let parts: Vec<&Tensor> = parts.iter().collect();
+        cat(&parts, 0).sum().backward();
+        assert_eq!(of(&x).item::<f32>(), 200_000.0);
+        let y = (0..100_000).fold(x.clone(), |y, _| cat(&[&y, &x], 0).narrow(0, 0, 1));
+        y.sum().backward();
+        drop(y);
+        // Changed in place, each version holding the one before it.
+        let y = &x * 1.0;
+        for _ in 0..100_000 {
+            y.mul_(&x);
+        }
+        x.set_grad(None);
+        y.sum().backward();
+        assert_eq!(of(&x).item::<f32>(), 100_001.0);
+        let y = (0..50_000).fold(x.clone(), |y, _| Cube.apply1(&[&y]));
+        drop(y);
+        let y = (0..20_000).fold(x.clone(), |y, _| checkpoint(|y| &y[0] * 1.0, &[&y]));
+        y.sum().backward();
+    });
+}
