@@ -138,72 +138,60 @@ impl GradCheck {
         self.check(&first, &all)
     }
 
-    fn check(&self, f: &dyn Fn(&[Tensor]) -> crate::Result<Vec<Tensor>>, inputs: &[&Tensor]) -> Result<(), GradCheckError> {
+    fn check(
+        &self,
+        f: &dyn Fn(&[Tensor]) -> crate::Result<Vec<Tensor>>,
+        inputs: &[&Tensor],
+    ) -> Result<(), GradCheckError> {
         let x = leaves(inputs)?;
         let outputs = f(&x)?;
-        let mut worst: Option<(f64, Worst)> = None;
-        // Differences of all results at once, one element of an input at a time.
-        let mut numerical: Vec<Vec<Vec<Vec<f64>>>> = Vec::new();
-        for (i, input) in x.iter().enumerate() {
-            let mut columns = Vec::new();
-            if input.is_requires_grad() {
-                let values = numbers(input);
-                for k in 0..values.len() {
-                    let at = |by: f64| -> crate::Result<Vec<Vec<f64>>> {
-                        let mut moved = values.clone();
-                        moved[k] += by;
-                        let mut all: Vec<Tensor> = x.iter().map(Tensor::detach).collect();
-                        all[i] = Tensor::from_vec(moved, input.shape());
-                        Ok(no_grad(|| f(&all))?.iter().map(numbers).collect())
-                    };
-                    let (up, down) = (at(self.eps)?, at(-self.eps)?);
-                    let slope = |(a, b): (&Vec<f64>, &Vec<f64>)| -> Vec<f64> {
-                        a.iter().zip(b).map(|(a, b)| (a - b) / (2.0 * self.eps)).collect()
-                    };
-                    columns.push(up.iter().zip(&down).map(slope).collect());
-                }
-            }
-            numerical.push(columns);
-        }
-        let targets: Vec<&Tensor> = x.iter().filter(|x| x.is_requires_grad()).collect();
         let places: Vec<usize> = (0..x.len()).filter(|&i| x[i].is_requires_grad()).collect();
-        for (j, y) in outputs.iter().enumerate().filter(|(_, y)| y.dtype().is_float()) {
-            for e in 0..y.numel() {
-                let rows = match y.is_requires_grad() {
-                    false => targets.iter().map(|x| vec![0.0; x.numel()]).collect(),
-                    true => {
-                        let mut hot = vec![0.0; y.numel()];
-                        hot[e] = 1.0;
-                        let hot = Tensor::from_vec(hot, y.shape()).to(y.dtype());
-                        let how = GradOptions {
-                            grad_outputs: &[Some(&hot)],
-                            retain_graph: true,
-                            materialize_grads: true,
-                            ..GradOptions::default()
-                        };
-                        grad_with(&[y], &targets, how)?.iter().flatten().map(numbers).collect::<Vec<_>>()
-                    }
-                };
-                for (&i, row) in places.iter().zip(&rows) {
-                    for (k, &analytical) in row.iter().enumerate() {
-                        let numerical = numerical[i][k][j][e];
+        let targets: Vec<&Tensor> = places.iter().map(|&i| &x[i]).collect();
+        let numerical = places.iter().map(|&i| self.differences(f, &x, i)).collect::<crate::Result<Vec<_>>>()?;
+        let mut worst: Option<(f64, Worst)> = None;
+        for (output, y) in outputs.iter().enumerate().filter(|(_, y)| y.dtype().is_float()) {
+            for output_element in 0..y.numel() {
+                let rows = row(y, output_element, &targets)?;
+                for ((&input, columns), row) in places.iter().zip(&numerical).zip(&rows) {
+                    for (element, &analytical) in row.iter().enumerate() {
+                        let numerical = columns[element][output][output_element];
                         let excess = (analytical - numerical).abs() / (self.atol + self.rtol * numerical.abs());
                         // A NaN is worse than anything.
                         let excess = if excess.is_nan() { f64::INFINITY } else { excess };
-                        if worst.is_none_or(|(w, _)| excess > w) {
-                            let place =
-                                Worst { input: i, element: k, output: j, output_element: e, numerical, analytical };
-                            worst = Some((excess, place));
+                        if worst.is_none_or(|(so_far, _)| excess > so_far) {
+                            worst =
+                                Some((excess, Worst { input, element, output, output_element, numerical, analytical }));
                         }
                     }
                 }
             }
         }
         match worst {
-            Some((excess, worst)) if excess > 1.0 => return Err(GradCheckError::Mismatch(worst)),
+            Some((excess, worst)) if excess > 1.0 => Err(GradCheckError::Mismatch(worst)),
             _ if self.traced => self.check_modes(f, &x, &outputs),
             _ => Ok(()),
         }
+    }
+
+    /// For each element of input `i`, the slopes of all elements of all results.
+    fn differences(
+        &self,
+        f: &dyn Fn(&[Tensor]) -> crate::Result<Vec<Tensor>>,
+        x: &[Tensor],
+        i: usize,
+    ) -> crate::Result<Vec<Vec<Vec<f64>>>> {
+        let values = numbers(&x[i]);
+        let at = |k: usize, by: f64| -> crate::Result<Vec<Vec<f64>>> {
+            let mut moved = values.clone();
+            moved[k] += by;
+            let mut all: Vec<Tensor> = x.iter().map(Tensor::detach).collect();
+            all[i] = Tensor::from_vec(moved, x[i].shape());
+            Ok(no_grad(|| f(&all))?.iter().map(numbers).collect())
+        };
+        let slopes = |(up, down): (&Vec<f64>, &Vec<f64>)| -> Vec<f64> {
+            up.iter().zip(down).map(|(up, down)| (up - down) / (2.0 * self.eps)).collect()
+        };
+        (0..values.len()).map(|k| Ok(at(k, self.eps)?.iter().zip(&at(k, -self.eps)?).map(slopes).collect())).collect()
     }
 
     /// The same program eagerly and traced.
@@ -242,6 +230,23 @@ impl GradCheck {
         }
         Ok(())
     }
+}
+
+/// The derivatives of one element of `y` with respect to every element of each target.
+fn row(y: &Tensor, element: usize, targets: &[&Tensor]) -> crate::Result<Vec<Vec<f64>>> {
+    if !y.is_requires_grad() {
+        return Ok(targets.iter().map(|x| vec![0.0; x.numel()]).collect());
+    }
+    let mut seed = vec![0.0; y.numel()];
+    seed[element] = 1.0;
+    let seed = Tensor::from_vec(seed, y.shape()).to(y.dtype());
+    let how = GradOptions {
+        grad_outputs: &[Some(&seed)],
+        retain_graph: true,
+        materialize_grads: true,
+        ..GradOptions::default()
+    };
+    Ok(grad_with(&[y], targets, how)?.iter().flatten().map(numbers).collect())
 }
 
 /// Leaves with the elements of the inputs.

@@ -67,10 +67,9 @@ pub trait Function: Send + Sync + Sized + 'static {
         let mut results = must(self.try_apply(inputs));
         match (results.pop(), results.is_empty()) {
             (Some(result), true) => result,
-            (last, _) => panic!(
-                "apply1: the function has {} results; use apply()",
-                results.len() + usize::from(last.is_some())
-            ),
+            (last, _) => {
+                panic!("apply1: the function has {} results; use apply()", results.len() + usize::from(last.is_some()))
+            }
         }
     }
 

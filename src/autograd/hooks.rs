@@ -105,7 +105,9 @@ impl Tensor {
     /// own: give the value back from the body and keep that.
     pub fn try_retain_grad(&self) -> Result<()> {
         if !self.is_requires_grad() {
-            return Err(Error::Autograd("retain_grad: this tensor requires no gradient, so it has none to keep".into()));
+            return Err(Error::Autograd(
+                "retain_grad: this tensor requires no gradient, so it has none to keep".into(),
+            ));
         }
         if self.is_leaf() || self.retains_grad() {
             return Ok(());

@@ -150,7 +150,10 @@ impl HookHandle {
     #[track_caller]
     pub fn remove(&self) {
         if recorder::is_active() && !self.recorded {
-            panic!("{}", Error::Trace("a hook from outside can't be removed inside the closure; do it between calls".into()));
+            panic!(
+                "{}",
+                Error::Trace("a hook from outside can't be removed inside the closure; do it between calls".into())
+            );
         }
         let Some(hooks) = self.hooks.upgrade() else { return };
         let mut list = hooks.0.lock();

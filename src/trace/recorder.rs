@@ -4,7 +4,7 @@
 use super::captured::{Captured, Returned, Source, Target};
 use super::inner::{GradState, Inner, State};
 use super::symbols::Symbols;
-use crate::autograd::tape::next_seq;
+use crate::autograd::tape::{next_seq, own_edge};
 use crate::error::{Error, Result};
 use crate::tensor::recorder::{Operand, Recorder, ScanBody, ScanSpec, SizeOp};
 use crate::tensor::storage::Storage;
@@ -335,7 +335,12 @@ impl Recorder for Capture {
         let now = grad.map(|g| match inner.lift(&g) {
             Ok(value) => {
                 let at = inner.current();
-                inner.tensor_of(at, value, false)
+                let now = inner.tensor_of(at, value, false);
+                // With a history where it can be differentiated again.
+                if g.is_requires_grad() {
+                    now.set_grad_fn(own_edge(&g));
+                }
+                now
             }
             Err(_) => g,
         });

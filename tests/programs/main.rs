@@ -5,6 +5,7 @@ mod autograd;
 mod common;
 mod equal_bits;
 mod errors;
+mod functions;
 mod generate;
 mod golden;
 mod gradients;
