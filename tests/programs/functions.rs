@@ -2,7 +2,7 @@
 //! Numbers are PyTorch's; nearly all is run in both modes.
 
 use crate::autograd::{both, leaf, near, of, refused};
-use crate::common::{numbers, seeded};
+use crate::common::seeded;
 use crate::golden::{assert_close, files, list};
 use allotrope::autograd::is_grad_enabled;
 use allotrope::gradcheck::{GradCheck, GradCheckError, gradcheck, gradgradcheck};
