@@ -30,6 +30,7 @@ pub mod codegen;
 mod dispatch;
 mod error;
 pub mod functional;
+pub mod gradcheck;
 pub mod nn;
 pub mod ops;
 pub mod optim;
@@ -44,10 +45,10 @@ pub use tensor::Tensor;
 
 /// What most programs use.
 pub mod prelude {
-    pub use crate::autograd::{enable_grad, no_grad};
+    pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
     pub use crate::nn::{self, Module, mse_loss};
+    pub use crate::ops::{Backward, GradOptions, cat, checkpoint, grad, grad_with, scan, scan_reverse, stack};
     pub use crate::ops::{bernoulli, multinomial, normal, rand_like, randint_like, randn_like};
-    pub use crate::ops::{cat, grad, scan, scan_reverse, stack};
     pub use crate::optim::{self, Optimizer};
     pub use crate::tensor::random::{Generator, manual_seed, rand, randint, randn, randperm};
     pub use crate::trace::trace;

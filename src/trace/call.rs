@@ -217,7 +217,7 @@ fn ended() -> Edge {
     use std::sync::OnceLock;
     static NODE: OnceLock<Arc<dyn crate::tensor::grad_fn::GradFn>> = OnceLock::new();
     let node = NODE.get_or_init(|| {
-        tape::node("TraceBackward", SmallVec::from_iter([]), |_, _| {
+        tape::node("TraceBackward", SmallVec::from_iter([]), false, |_, _| {
             Err(Error::Autograd(
                 "this tensor is the result of a traced function, whose history ended with the call; call backward() inside the closure".into(),
             ))

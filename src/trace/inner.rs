@@ -81,6 +81,8 @@ pub(super) struct Inner {
     pub(super) args_by_cell: HashMap<usize, usize>,
     /// The caller's tensors that need gradients.
     pub(super) callers: Vec<(usize, Tensor)>,
+    /// Nodes of the tape with a smaller number were there before.
+    pub(super) first_seq: u64,
 }
 
 impl Inner {

@@ -4,6 +4,7 @@
 use super::captured::{Captured, Returned, Source, Target};
 use super::inner::{GradState, Inner};
 use super::symbols::Symbols;
+use crate::autograd::tape::{next_seq, own_edge};
 use crate::error::{Error, Result};
 use crate::tensor::recorder::{Operand, Recorder, Root, ScanBody, ScanSpec, SizeOp};
 use crate::tensor::view::Link;
@@ -40,6 +41,7 @@ impl Capture {
             args: HashMap::new(),
             args_by_cell: HashMap::new(),
             callers: Vec::new(),
+            first_seq: next_seq(),
         };
         inner.push_builder(Size::from(1), false, None);
         Capture(RefCell::new(inner))
@@ -279,6 +281,10 @@ impl Recorder for Capture {
         }
     }
 
+    fn first_seq(&self) -> u64 {
+        self.0.borrow().first_seq
+    }
+
     fn grad(&self, tensor: &Tensor) -> Option<Tensor> {
         let mut inner = self.0.borrow_mut();
         let arg = inner.args.get(&tensor.id()).copied();
@@ -338,7 +344,12 @@ impl Recorder for Capture {
         let now = grad.map(|g| match inner.lift(&g) {
             Ok(value) => {
                 let at = inner.current();
-                inner.tensor_of(at, value)
+                let now = inner.tensor_of(at, value);
+                // With a history where it can be differentiated again.
+                if g.is_requires_grad() {
+                    now.set_grad_fn(own_edge(&g));
+                }
+                now
             }
             Err(_) => g,
         });
