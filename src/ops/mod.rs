@@ -2,18 +2,18 @@
 //! operations, so that a derivative is traced and differentiated like anything else. No file here knows of the mode
 //! that it runs in.
 
-mod arg;
+pub(crate) mod arg;
 mod backward;
-mod elementwise;
-mod gather;
+pub(crate) mod elementwise;
+pub(crate) mod gather;
 mod inplace;
 mod linalg;
-mod movement;
+pub(crate) mod movement;
 mod operators;
 mod recurrence;
-mod reduce;
+pub(crate) mod reduce;
 mod scan;
-mod window;
+pub(crate) mod window;
 
 pub use arg::{Arg, Number};
 pub use backward::grad;
@@ -46,7 +46,6 @@ macro_rules! twins {
 pub(crate) use twins;
 
 /// As [`twins!`], for free functions.
-#[allow(unused_macros)]
 macro_rules! twin_fns {
     ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
         $(#[$doc])*
@@ -66,7 +65,6 @@ macro_rules! twin_fns {
         pub fn $try_name($($arg: $ty),*) -> crate::Result<$out> $body
     )*};
 }
-#[allow(unused_imports)]
 pub(crate) use twin_fns;
 
 /// Gradients of one operand.
