@@ -93,14 +93,15 @@ pub struct Host {
 }
 
 impl Host {
-    /// A tensor of its own.
+    /// A tensor of its own, cast where the elements are of another kind than the dtype.
     pub fn tensor(&self) -> Tensor {
-        match &self.data {
+        let t = match &self.data {
             Data::Bool(v) => Tensor::from_slice(v, &self.shape),
             Data::I64(v) => Tensor::from_slice(v, &self.shape),
             Data::F32(v) => Tensor::from_slice(v, &self.shape),
             Data::F64(v) => Tensor::from_slice(v, &self.shape),
-        }
+        };
+        t.to(self.dtype)
     }
 
     /// The elements of a tensor; those of dtypes that Rust has no type for as wider ones, which keeps them.
@@ -141,6 +142,28 @@ impl Sample {
         let mut keys = Vec::new();
         self.args.iter().chain(self.kwargs.iter().map(|(_, v)| v)).for_each(|v| v.keys(&mut keys));
         keys
+    }
+
+    /// The keys of all of its tensors.
+    pub fn keys(&self) -> Vec<&str> {
+        let pairs = self.input_grads.iter().chain(&self.mutated).map(|(_, key)| key);
+        let results = self.outputs.iter().chain(self.grad_outputs.iter().flatten()).chain(pairs);
+        self.inputs().into_iter().chain(results.map(String::as_str)).collect()
+    }
+
+    /// A call that nothing is expected of.
+    pub fn call(op: &str, args: Vec<Given>, kwargs: Vec<(String, Given)>) -> Sample {
+        Sample {
+            id: format!("{op}/call"),
+            op: op.to_string(),
+            args,
+            kwargs,
+            outputs: Vec::new(),
+            grad_outputs: Vec::new(),
+            input_grads: Vec::new(),
+            mutated: Vec::new(),
+            error: None,
+        }
     }
 
     /// Whether the case has expected gradients.

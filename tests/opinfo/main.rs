@@ -19,9 +19,11 @@ macro_rules! table {
 mod case;
 mod compare;
 mod corpus;
+mod promotion;
 mod quiet;
 mod report;
 mod run;
+mod sample;
 
 mod elementwise;
 mod functional_activation;
@@ -57,7 +59,7 @@ fn adapters() -> Vec<(&'static str, Adapter)> {
 
 #[test]
 fn every_operator_of_the_corpus() {
-    let report = report::run(&corpus::folder(), &adapters());
+    let report = report::run(&corpus::folder(), &adapters(), report::only());
     println!("{report}");
     assert!(report.is_clean(), "the corpus has failures; they are listed above");
 }

@@ -12,14 +12,24 @@ const THREADS: usize = 2;
 /// Failing cases that are shown of each operator, unless all are asked for.
 const SHOWN: usize = 3;
 
+/// How many of a list are shown: `few`, unless the variable asks for all.
+pub fn shown(few: usize) -> usize {
+    if std::env::var_os("ALLOTROPE_OPINFO_VERBOSE").is_some() { usize::MAX } else { few }
+}
+
 /// How every operator did, by name.
 pub struct Report(pub Vec<(String, Tally)>);
 
-/// Runs the operators of a folder, all or those that the variable names.
-pub fn run(dir: &Path, adapters: &[(&'static str, Adapter)]) -> Report {
-    let only = std::env::var("ALLOTROPE_OPINFO_ONLY").ok();
-    let wanted = |name: &str| only.as_ref().is_none_or(|only| only.split(',').any(|o| o.trim() == name));
-    let names: Vec<String> = operators(dir).into_iter().filter(|n| wanted(n)).collect();
+/// The operators that the variable names, if it is set.
+pub fn only() -> Option<Vec<String>> {
+    let only = std::env::var("ALLOTROPE_OPINFO_ONLY").ok()?;
+    Some(only.split(',').map(|name| name.trim().to_string()).collect())
+}
+
+/// Runs the operators of a folder, all or some.
+pub fn run(dir: &Path, adapters: &[(&'static str, Adapter)], only: Option<Vec<String>>) -> Report {
+    let wanted = |name: &String| only.as_ref().is_none_or(|only| only.contains(name));
+    let names: Vec<String> = operators(dir).into_iter().filter(wanted).collect();
     assert!(!names.is_empty(), "no operators to test in {}", dir.display());
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
@@ -71,7 +81,6 @@ fn long(c: Count) -> String {
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let verbose = std::env::var_os("ALLOTROPE_OPINFO_VERBOSE").is_some();
         writeln!(f, "passed/failed/skipped")?;
         for (name, t) in &self.0 {
             let (eager, traced, grad) = (short(t.eager), short(t.traced), short(t.traced_grad));
@@ -83,7 +92,7 @@ impl std::fmt::Display for Report {
         }
         for (name, t) in self.0.iter().filter(|(_, t)| !t.failures.is_empty() && !t.no_adapter) {
             writeln!(f, "\n{name}: {} cases", t.failures.len())?;
-            let shown = if verbose { t.failures.len() } else { SHOWN };
+            let shown = shown(SHOWN);
             for failure in t.failures.iter().take(shown) {
                 writeln!(f, "  {failure}")?;
             }
