@@ -3,6 +3,7 @@
 
 use crate::autograd::tape::{self, Context, Edges};
 use crate::autograd::{is_grad_enabled, no_grad};
+use crate::dispatch::apply;
 use crate::error::{Error, Result};
 use crate::ops::{gather, movement, window};
 use crate::tensor::create::full_of;
@@ -10,7 +11,7 @@ use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::recorder;
 use crate::tensor::size::Sizes;
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{DType, Scalar};
+use allotrope_ir::{DType, Op, Scalar};
 use smallvec::smallvec;
 
 /// What becomes of the losses of the elements.
@@ -65,6 +66,11 @@ pub(super) fn widened(x: &Tensor) -> Result<Tensor> {
 pub(super) fn numbers(sizes: &[Size], why: &str) -> Vec<usize> {
     recorder::specialize(sizes, why);
     sizes.iter().map(|s| s.hint()).collect()
+}
+
+/// 0, 1, …, n-1 as i64, where n may be symbolic.
+pub(super) fn iota(n: Size) -> Result<Tensor> {
+    apply(&Op::Iota(n), &[])
 }
 
 /// 1 for every axis but `axis`, which is `n`.
