@@ -91,7 +91,8 @@ impl Shares {
         let mut sizes: Sizes = taken.sizes();
         sizes[axis] = Size::from(self.out);
         sizes.insert(axis + 1, Size::from(self.most));
-        let order: Vec<isize> = (0..sizes.len()).filter(|&a| a != axis + 1).chain([axis + 1]).map(|a| a as isize).collect();
+        let order: Vec<isize> =
+            (0..sizes.len()).filter(|&a| a != axis + 1).chain([axis + 1]).map(|a| a as isize).collect();
         taken.reshape_sizes(&sizes)?.try_permute(&order)
     }
 }

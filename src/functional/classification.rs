@@ -1,6 +1,6 @@
 //! Losses of classes: log likelihoods of one class, of several, and of probabilities.
 
-use super::common::{Reduction, demand_float, same_shapes, widened, with_derivative};
+use super::common::{Reduction, demand_float, log1p, same_shapes, widened, with_derivative};
 use crate::autograd::saved::Saved;
 use crate::error::{Error, Result};
 use crate::ops::gather::{all_true, checked, gather};
@@ -75,7 +75,14 @@ struct Classes {
 
 impl Classes {
     /// `axis` is that of the classes in `x`.
-    fn new(op: &'static str, x: &Tensor, target: &Tensor, axis: usize, weight: Option<&Tensor>, ignored: i64) -> Result<Classes> {
+    fn new(
+        op: &'static str,
+        x: &Tensor,
+        target: &Tensor,
+        axis: usize,
+        weight: Option<&Tensor>,
+        ignored: i64,
+    ) -> Result<Classes> {
         let own = x.sizes();
         let mut rest = own.clone();
         let c = rest.remove(axis);
@@ -84,7 +91,9 @@ impl Classes {
                 op,
                 format!(
                     "the target of an input {:?} must be integers of that shape without the axis of the {c} classes, got {}{:?}",
-                    x.shape_hint(), target.dtype(), target.shape_hint()
+                    x.shape_hint(),
+                    target.dtype(),
+                    target.shape_hint()
                 ),
             ));
         }
@@ -100,7 +109,11 @@ impl Classes {
         let weights = match weight {
             None => counts.try_to(x.dtype())?,
             Some(w) => {
-                let flat = super::common::take(&widened(w)?.try_to(x.dtype())?, 0, &index.reshape_sizes(&[recorder::numel(&rest)])?)?;
+                let flat = super::common::take(
+                    &widened(w)?.try_to(x.dtype())?,
+                    0,
+                    &index.reshape_sizes(&[recorder::numel(&rest)])?,
+                )?;
                 let of = flat.reshape_sizes(&rest)?;
                 of.try_where_self(&counts, &of.zeros_like())?
             }
@@ -127,10 +140,9 @@ impl Classes {
 
 fn check_weight(op: &'static str, weight: Option<&Tensor>, c: Size) -> Result<()> {
     match weight {
-        Some(w) if !w.has_sizes(&[c]) => Err(Error::operands(
-            op,
-            format!("the weight must be [{c}], one for each class, got {:?}", w.shape_hint()),
-        )),
+        Some(w) if !w.has_sizes(&[c]) => {
+            Err(Error::operands(op, format!("the weight must be [{c}], one for each class, got {:?}", w.shape_hint())))
+        }
         _ => Ok(()),
     }
 }
@@ -276,7 +288,7 @@ twin_fns! {
         same_shapes(op, input, target)?;
         let (x, t) = (widened(input)?, widened(target)?);
         // -log sigmoid(x)
-        let log = x.try_neg()?.try_maximum(0.0)?.try_add(&x.try_abs()?.try_neg()?.try_exp()?.try_log1p()?)?;
+        let log = x.try_neg()?.try_maximum(0.0)?.try_add(&log1p(&x.try_abs()?.try_neg()?.try_exp()?)?)?;
         let log = match pos_weight {
             None => log,
             Some(p) => log.try_mul(&widened(p)?.try_sub(1.0)?.try_mul(&t)?.try_add(1.0)?)?,
@@ -310,7 +322,7 @@ twin_fns! {
 
 /// log x and log(1 - x), no less than -100.
 fn logs(x: &Tensor) -> Result<(Tensor, Tensor)> {
-    Ok((x.try_log()?.try_maximum(-100.0)?, x.try_neg()?.try_log1p()?.try_maximum(-100.0)?))
+    Ok((x.try_log()?.try_maximum(-100.0)?, log1p(&x.try_neg()?)?.try_maximum(-100.0)?))
 }
 
 /// x log x, 0 at 0. Its slope is log x + 1 where x is above 0, and minus infinity at 0, as PyTorch's xlogy.

@@ -1,17 +1,18 @@
 //! What the functions of this folder share: reductions of losses, pieces of an axis by index, and axes that become
 //! numbers. Nothing here is public but [`Reduction`].
 
+use crate::autograd::saved::Saved;
 use crate::autograd::tape::{self, Context, Edges};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::dispatch::apply;
 use crate::error::{Error, Result};
-use crate::ops::{gather, movement, window};
+use crate::ops::{gather, grads1, movement, window};
 use crate::tensor::create::full_of;
 use crate::tensor::grad_fn::{Edge, Grads};
-use crate::tensor::recorder;
+use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::Sizes;
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{DType, Op, Scalar};
+use allotrope_ir::{DType, Op, Scalar, UnaryOp};
 use smallvec::smallvec;
 
 /// What becomes of the losses of the elements.
@@ -171,4 +172,11 @@ pub(super) fn with_derivative(
         result.set_grad_fn(Some(Edge::new(node, 0)));
     }
     Ok(result)
+}
+
+/// log(1 + x).
+pub(super) fn log1p(x: &Tensor) -> Result<Tensor> {
+    let saved = Saved::operand(x);
+    let value = || apply(&Op::Unary(UnaryOp::Log1p), &[Operand::Tensor(x)]);
+    with_derivative("Log1pBackward0", &[x], value, move |c, g| grads1(g.try_div(&saved.get(c.me)?.try_add(1.0)?)?))
 }

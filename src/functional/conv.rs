@@ -170,9 +170,10 @@ pub(super) fn weights(
 
 pub(super) fn check_bias(op: &'static str, bias: Option<&Tensor>, out: usize) -> Result<()> {
     match bias {
-        Some(b) if !b.has_sizes(&[Size::from(out)]) => {
-            Err(Error::operands(op, format!("the bias must be [{out}], one for each channel, got {:?}", b.shape_hint())))
-        }
+        Some(b) if !b.has_sizes(&[Size::from(out)]) => Err(Error::operands(
+            op,
+            format!("the bias must be [{out}], one for each channel, got {:?}", b.shape_hint()),
+        )),
         _ => Ok(()),
     }
 }

@@ -105,7 +105,8 @@ fn transposed<const N: usize>(
     // [o, k.., n, l..] as [n, o, l.., k..], then the windows of the last axis first.
     let kernel = shape[2..].iter().map(|&k| Size::from(k));
     let sizes: Sizes = std::iter::once(Size::from(out)).chain(kernel).chain(places).collect();
-    let order: Vec<isize> = [1 + N, 0].into_iter().chain(2 + N..2 + 2 * N).chain(1..1 + N).map(|a| a as isize).collect();
+    let order: Vec<isize> =
+        [1 + N, 0].into_iter().chain(2 + N..2 + 2 * N).chain(1..1 + N).map(|a| a as isize).collect();
     let mut result = windows.reshape_sizes(&sizes)?.try_permute(&order)?;
     for i in (0..N).rev() {
         let l = own[2 + i];
@@ -119,7 +120,12 @@ fn transposed<const N: usize>(
         if l.hint() < least {
             return Err(Error::operands(
                 op,
-                format!("padding {} cuts off more than there is of axis {} of {:?}", padding[i], 2 + i, input.shape_hint()),
+                format!(
+                    "padding {} cuts off more than there is of axis {} of {:?}",
+                    padding[i],
+                    2 + i,
+                    input.shape_hint()
+                ),
             ));
         }
         if let Some(r) = recorder::active().filter(|_| l.is_symbolic()) {

@@ -5,7 +5,9 @@ use crate::error::{Error, Result};
 use crate::ops::twin_fns;
 use crate::tensor::Tensor;
 use crate::tensor::create::default_generator;
+use crate::tensor::recorder;
 use allotrope_ir::DType;
+use std::panic::Location;
 
 fn check(op: &'static str, p: f64) -> Result<()> {
     match (0.0..=1.0).contains(&p) {
@@ -14,12 +16,23 @@ fn check(op: &'static str, p: f64) -> Result<()> {
     }
 }
 
-/// Which elements of this shape stay, each with probability 1 - p.
-fn kept(shape: &[usize], p: f64, dtype: DType) -> Result<Tensor> {
-    default_generator().try_bernoulli_of(shape, DType::Bool, 1.0 - p)?.try_to(dtype)
+/// Which elements of this shape stay, each with probability 1 - p: PyTorch's `bernoulli_(1 - p)`.
+#[track_caller]
+fn kept(op: &'static str, shape: &[usize], p: f64, dtype: DType) -> Result<Tensor> {
+    if let Some(r) = recorder::active() {
+        return Err(r.host_read(&format!("{op}(), whose numbers would be the same on every call,"), Location::caller()));
+    }
+    default_generator().uniform(shape, DType::F64, 0.0, 1.0).try_lt(1.0 - p)?.try_to(dtype)
 }
 
-fn dropped(op: &'static str, x: &Tensor, p: f64, training: bool, shape: impl Fn(&Tensor) -> Vec<usize>) -> Result<Tensor> {
+#[track_caller]
+fn dropped(
+    op: &'static str,
+    x: &Tensor,
+    p: f64,
+    training: bool,
+    shape: impl Fn(&Tensor) -> Vec<usize>,
+) -> Result<Tensor> {
     check(op, p)?;
     if !training || p == 0.0 {
         return Ok(x.clone());
@@ -30,7 +43,7 @@ fn dropped(op: &'static str, x: &Tensor, p: f64, training: bool, shape: impl Fn(
     if p == 1.0 {
         return x.try_mul(0.0);
     }
-    x.try_mul(&kept(&shape(x), p, x.dtype())?.try_div(1.0 - p)?)
+    x.try_mul(&kept(op, &shape(x), p, x.dtype())?.try_div(1.0 - p)?)
 }
 
 /// `[n, c, 1, ..]`: one number for each channel of each sample.
@@ -74,7 +87,7 @@ twin_fns! {
         // As PyTorch's: a (x mask + alpha (mask - 1)) + alpha a p, with the numbers of selu in alpha.
         const ALPHA: f64 = 1.758_099_340_847_376_6;
         let a = 1.0 / ((ALPHA * ALPHA * p + 1.0) * (1.0 - p)).sqrt();
-        let mask = kept(input.shape_hint(), p, input.dtype())?;
+        let mask = kept("alpha_dropout", input.shape_hint(), p, input.dtype())?;
         let shift = mask.try_sub(1.0)?.try_mul(ALPHA * a)?.try_add(ALPHA * a * p)?;
         input.try_mul(&mask.try_mul(a)?)?.try_add(&shift)
     }

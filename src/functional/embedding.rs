@@ -1,7 +1,7 @@
 //! Rows of a table by index, and indices as rows of zeros and ones.
 
 use super::common::{numbers, take};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::ops::gather::{all_true, checked, checked_index};
 use crate::ops::twin_fns;
 use crate::tensor::recorder;

@@ -28,10 +28,7 @@ fn check(op: &'static str, kernel: [usize; 2], o: &FoldOptions) -> Result<()> {
     match kernel.contains(&0) || o.dilation.contains(&0) || o.stride.contains(&0) {
         true => Err(Error::operands(
             op,
-            format!(
-                "kernel {kernel:?}, dilation {:?} and stride {:?} must be at least 1",
-                o.dilation, o.stride
-            ),
+            format!("kernel {kernel:?}, dilation {:?} and stride {:?} must be at least 1", o.dilation, o.stride),
         )),
         false => Ok(()),
     }

@@ -1,6 +1,6 @@
 //! Maps that are linear in each operand.
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::ops::twin_fns;
 use crate::tensor::recorder;
 use crate::tensor::size::Sizes;

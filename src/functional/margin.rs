@@ -1,12 +1,12 @@
 //! Losses of rankings and margins: what is on the wrong side of a border, and how far.
 
-use super::common::{Reduction, demand_float, same_shapes, widened};
+use super::common::{Reduction, demand_float, log1p, same_shapes, widened};
 use super::try_pairwise_distance;
 use crate::error::{Error, Result};
 use crate::ops::gather::{all_true, checked, gather};
 use crate::ops::twin_fns;
-use crate::tensor::recorder;
 use crate::tensor::Tensor;
+use crate::tensor::recorder;
 use allotrope_ir::DType;
 
 /// x where it is not below 0. Its slope at 0 is 1, as that of PyTorch's `clamp_min`.
@@ -82,7 +82,7 @@ twin_fns! {
         demand_float("soft_margin_loss", input)?;
         same_shapes("soft_margin_loss", input, target)?;
         let x = widened(input)?.try_mul(&widened(target)?.try_neg()?)?;
-        let losses = x.try_maximum(0.0)?.try_add(&x.try_abs()?.try_neg()?.try_exp()?.try_log1p()?)?;
+        let losses = x.try_maximum(0.0)?.try_add(&log1p(&x.try_abs()?.try_neg()?.try_exp()?)?)?;
         reduction.of(&losses)?.try_to(input.dtype())
     }
 

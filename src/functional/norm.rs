@@ -97,7 +97,11 @@ fn check_channels(op: &'static str, input: &Tensor, given: &[(&str, Option<&Tens
         {
             return Err(Error::operands(
                 op,
-                format!("{name} must be [{c}], one for each channel of {:?}, got {:?}", input.shape_hint(), t.shape_hint()),
+                format!(
+                    "{name} must be [{c}], one for each channel of {:?}, got {:?}",
+                    input.shape_hint(),
+                    t.shape_hint()
+                ),
             ));
         }
     }
@@ -299,20 +303,20 @@ twin_fns! {
 }
 
 /// The last axes, after the check that they have this shape, and what is given too.
-fn last_axes(
-    op: &'static str,
-    x: &Tensor,
-    shape: &[usize],
-    given: &[(&str, Option<&Tensor>)],
-) -> Result<Vec<isize>> {
+fn last_axes(op: &'static str, x: &Tensor, shape: &[usize], given: &[(&str, Option<&Tensor>)]) -> Result<Vec<isize>> {
     demand_float(op, x)?;
     let sizes = recorder::sizes_of(shape);
     let n = shape.len();
-    let fits = n > 0 && n <= x.dim() && x.sizes()[x.dim() - n..].iter().zip(&sizes).all(|(&a, &b)| recorder::demand_equal(a, b));
+    let fits = n > 0
+        && n <= x.dim()
+        && x.sizes()[x.dim() - n..].iter().zip(&sizes).all(|(&a, &b)| recorder::demand_equal(a, b));
     if !fits {
         return Err(Error::operands(
             op,
-            format!("the last axes of {:?} must be the normalized shape {shape:?}, of one axis at least", x.shape_hint()),
+            format!(
+                "the last axes of {:?} must be the normalized shape {shape:?}, of one axis at least",
+                x.shape_hint()
+            ),
         ));
     }
     for (name, t) in given {

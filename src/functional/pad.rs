@@ -101,7 +101,10 @@ fn padded_by_itself(x: &Tensor, axis: usize, before: isize, after: isize, mode: 
     if before.max(after) > most || out < 1 {
         return Err(Error::operands(
             "pad",
-            format!("{mode:?} cannot put {before} and {after} elements to the {n} of axis {axis} of {:?}", x.shape_hint()),
+            format!(
+                "{mode:?} cannot put {before} and {after} elements to the {n} of axis {axis} of {:?}",
+                x.shape_hint()
+            ),
         ));
     }
     if mode == PadMode::Circular {
