@@ -3,6 +3,7 @@
 //! that it runs in.
 
 mod arg;
+mod assign;
 mod backward;
 mod elementwise;
 mod gather;
