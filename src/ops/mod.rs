@@ -3,6 +3,7 @@
 //! that it runs in.
 
 pub(crate) mod arg;
+mod assign;
 mod backward;
 pub(crate) mod elementwise;
 pub(crate) mod gather;

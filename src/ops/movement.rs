@@ -1,7 +1,8 @@
 //! Operations that move elements and compute nothing: views where the layout allows, copies where not.
 
-use super::{grads1, twins};
-use crate::dispatch::{apply, differentiable};
+use super::twins;
+use super::window::{Pieces, overlap_add};
+use crate::dispatch::{apply, differentiable, view};
 use crate::error::{Error, Result, must};
 use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::{Sizes, hints};
@@ -220,9 +221,7 @@ impl Tensor {
             ));
         }
         recorder::demand_equal(from, to);
-        differentiable(&Op::Reshape(Sizes::from_slice(sizes)), "ViewBackward0", &[Operand::Tensor(self)], |_| {
-            move |_: &_, g: &Tensor| grads1(g.reshape_sizes(&own)?)
-        })
+        seen(self, Op::Reshape(Sizes::from_slice(sizes)), "ViewBackward0")
     }
 
     /// Whether what is done to this tensor is not noted. What is noted must not depend on the sizes, or a trace would
@@ -265,9 +264,7 @@ impl Tensor {
                 ),
             ));
         }
-        differentiable(&Op::Broadcast(Sizes::from_slice(sizes)), "ExpandBackward0", &[Operand::Tensor(self)], |_| {
-            move |_: &_, g: &Tensor| grads1(g.sum_to(&own)?)
-        })
+        seen(self, Op::Broadcast(Sizes::from_slice(sizes)), "ExpandBackward0")
     }
 
     /// Summed over the axes along which `sizes` was repeated to this shape.
@@ -286,30 +283,46 @@ fn permute(x: &Tensor, axes: Axes) -> Result<Tensor> {
     if axes.iter().copied().eq(0..x.dim()) {
         return Ok(x.clone());
     }
-    let mut back: Axes = axes.clone();
-    for (i, &a) in axes.iter().enumerate() {
-        back[a] = i;
+    seen(x, Op::Permute(axes), "PermuteBackward0")
+}
+
+/// A view by one primitive.
+pub(crate) fn seen(x: &Tensor, op: Op<Size>, name: &'static str) -> Result<Tensor> {
+    view(x, op, name, unseen)
+}
+
+/// The gradient of what was seen through `op`, which had the sizes `from`.
+fn unseen(op: &Op<Size>, from: &Sizes, g: &Tensor) -> Result<Tensor> {
+    match op {
+        Op::Reshape(_) => g.reshape_sizes(from),
+        Op::Broadcast(_) => g.sum_to(from),
+        Op::Permute(axes) => {
+            let mut back: Axes = axes.clone();
+            for (i, &a) in axes.iter().enumerate() {
+                back[a] = i;
+            }
+            permute(g, back)
+        }
+        Op::Slice { axis, start, len } => {
+            // Zeros on both sides of the gradient.
+            let zeros = |n: Size| {
+                let mut sizes = from.clone();
+                sizes[*axis] = n;
+                crate::tensor::create::full_of(&sizes, allotrope_ir::Scalar::from_f64(0.0, g.dtype()))
+            };
+            let (before, after) = (zeros(*start)?, zeros(from[*axis].minus(*start).minus(*len))?);
+            concat(&[&before, g, &after], *axis)
+        }
+        Op::Window { axis, size, step, dilation, .. } => {
+            let pieces = Pieces { axis: *axis, size: *size, step: *step, dilation: *dilation };
+            overlap_add(g, from[*axis], pieces)
+        }
+        _ => unreachable!("bug in allotrope: {} is no view", op.name()),
     }
-    differentiable(&Op::Permute(axes), "PermuteBackward0", &[Operand::Tensor(x)], |_| {
-        move |_: &_, g: &Tensor| grads1(permute(g, back.clone())?)
-    })
 }
 
 pub(crate) fn narrow(x: &Tensor, axis: usize, start: Size, len: Size) -> Result<Tensor> {
-    let own = x.sizes();
-    let op = Op::Slice { axis, start, len };
-    differentiable(&op, "SliceBackward0", &[Operand::Tensor(x)], |_| {
-        move |_: &_, g: &Tensor| {
-            // Zeros on both sides of the gradient.
-            let zeros = |n: Size| {
-                let mut sizes = own.clone();
-                sizes[axis] = n;
-                crate::tensor::create::full_of(&sizes, allotrope_ir::Scalar::from_f64(0.0, g.dtype()))
-            };
-            let (before, after) = (zeros(start)?, zeros(own[axis].minus(start).minus(len))?);
-            grads1(concat(&[&before, g, &after], axis)?)
-        }
-    })
+    seen(x, Op::Slice { axis, start, len }, "SliceBackward0")
 }
 
 pub(crate) fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
