@@ -4,6 +4,7 @@
 //! Arguments that PyTorch has defaults for are written out where they are few, and fields of an options struct with a
 //! `Default` where they are three or more: `conv2d(&x, &w, Some(&b), ConvOptions { stride: [2, 2], ..Default::default() })`.
 
+mod activation;
 mod adaptive;
 mod attention;
 mod classification;
@@ -23,6 +24,7 @@ mod pad;
 mod pool;
 mod shuffle;
 
+pub use activation::*;
 pub use adaptive::*;
 pub use attention::*;
 pub use classification::*;

@@ -5,33 +5,44 @@
 pub(crate) mod arg;
 mod assign;
 mod backward;
+mod cumulative;
 pub(crate) mod elementwise;
+mod extreme;
 pub(crate) mod gather;
 mod inplace;
 mod linalg;
 pub(crate) mod movement;
+mod norm;
 mod operators;
 mod recurrence;
 pub(crate) mod reduce;
 mod scan;
+mod softmax;
+mod sort;
+mod statistics;
 pub(crate) mod window;
 
 pub use arg::{Arg, Number};
 pub use backward::grad;
+pub use elementwise::{
+    bitwise_and, bitwise_or, bitwise_xor, div, div_floor, div_trunc, float_power, floor_divide, fmod, pow, remainder, sub,
+    try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_div_floor, try_div_trunc, try_float_power,
+    try_floor_divide, try_fmod, try_pow, try_remainder, try_sub, try_where_, try_xlogy, where_, xlogy,
+};
 pub use movement::{cat, stack, try_cat, try_stack};
 pub use scan::{TensorTree, scan, scan_reverse, try_scan, try_scan_reverse};
 
 /// Defines operations twice from one definition: the `try_` form that returns a `Result`, and the form that panics
 /// with the same text at the caller's line.
 macro_rules! twins {
-    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( &$self:ident $(, $arg:ident : $ty:ty)* $(,)? ) -> $out:ty $body:block )*) => {
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( &$self:ident $(, $arg:ident : $ty:ty)* $(,)? ) -> $out:ty $body:block )*) => {
         impl Tensor {$(
             $(#[$doc])*
             ///
             /// # Panics
             #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
             #[track_caller]
-            pub fn $name(&$self $(, $arg: $ty)*) -> $out {
+            pub fn $name$(<$life>)?(&$self $(, $arg: $ty)*) -> $out {
                 crate::error::must($self.$try_name($($arg),*))
             }
 
@@ -40,7 +51,7 @@ macro_rules! twins {
             /// # Errors
             /// When the operands do not fit; the message names what was given and what would fit.
             #[track_caller]
-            pub fn $try_name(&$self $(, $arg: $ty)*) -> crate::Result<$out> $body
+            pub fn $try_name$(<$life>)?(&$self $(, $arg: $ty)*) -> crate::Result<$out> $body
         )*}
     };
 }
@@ -48,13 +59,13 @@ pub(crate) use twins;
 
 /// As [`twins!`], for free functions.
 macro_rules! twin_fns {
-    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
         $(#[$doc])*
         ///
         /// # Panics
         #[doc = concat!("Where [`", stringify!($try_name), "`] fails.")]
         #[track_caller]
-        pub fn $name($($arg: $ty),*) -> $out {
+        pub fn $name$(<$life>)?($($arg: $ty),*) -> $out {
             crate::error::must($try_name($($arg),*))
         }
 
@@ -63,7 +74,7 @@ macro_rules! twin_fns {
         /// # Errors
         /// When the operands do not fit; the message names what was given and what would fit.
         #[track_caller]
-        pub fn $try_name($($arg: $ty),*) -> crate::Result<$out> $body
+        pub fn $try_name$(<$life>)?($($arg: $ty),*) -> crate::Result<$out> $body
     )*};
 }
 pub(crate) use twin_fns;
