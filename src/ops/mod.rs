@@ -9,22 +9,22 @@ mod checkpoint;
 mod cumulative;
 pub(crate) mod elementwise;
 mod extreme;
-mod gather;
+pub(crate) mod gather;
 mod grad;
 mod inplace;
 mod linalg;
-mod movement;
+pub(crate) mod movement;
 mod norm;
 mod operators;
 mod ranges;
 mod recurrence;
-mod reduce;
+pub(crate) mod reduce;
 mod sampling;
 mod scan;
 mod softmax;
 mod sort;
 mod statistics;
-mod window;
+pub(crate) mod window;
 
 pub use arg::{Arg, Number};
 pub use backward::Backward;
@@ -69,7 +69,6 @@ macro_rules! twins {
 pub(crate) use twins;
 
 /// As [`twins!`], for free functions.
-#[allow(unused_macros)]
 macro_rules! twin_fns {
     ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
         $(#[$doc])*
@@ -89,7 +88,6 @@ macro_rules! twin_fns {
         pub fn $try_name$(<$life>)?($($arg: $ty),*) -> crate::Result<$out> $body
     )*};
 }
-#[allow(unused_imports)]
 pub(crate) use twin_fns;
 
 /// Gradients of one operand.
