@@ -165,7 +165,7 @@ pub(super) fn with_derivative(
     let result = no_grad(value)?;
     if is_grad_enabled() && operands.iter().any(|x| x.is_requires_grad()) {
         let edges: Edges = operands.iter().map(|x| tape::edge_of(x)).collect();
-        let node = tape::node(name, edges, move |c, grads| match &grads[0] {
+        let node = tape::node(name, edges, true, move |c, grads| match &grads[0] {
             Some(g) => derivative(c, g),
             None => Ok(Grads::new()),
         });

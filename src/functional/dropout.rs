@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::ops::twin_fns;
 use crate::tensor::Tensor;
-use crate::tensor::create::default_generator;
+use crate::tensor::random::default_generator;
 use crate::tensor::recorder;
 use allotrope_ir::DType;
 use std::panic::Location;
