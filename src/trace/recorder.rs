@@ -4,6 +4,7 @@
 use super::captured::{Captured, Returned, Source, Target};
 use super::inner::{GradState, Inner};
 use super::symbols::Symbols;
+use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{next_seq, own_edge};
 use crate::error::{Error, Result};
 use crate::tensor::recorder::{Operand, Recorder, Root, ScanBody, ScanSpec, SizeOp};
@@ -57,7 +58,7 @@ impl Capture {
         let tensor = inner.tensor(like.dtype(), &sizes, 0, value);
         inner.args.insert(tensor.id(), (i, like.stored_grad().is_some()));
         if let Some(Root::Traced(cell)) = tensor.traced().map(|t| &t.root) {
-            inner.args_by_cell.insert(Arc::as_ptr(cell) as usize, i);
+            inner.args_by_cell.insert(Arc::as_ptr(cell) as usize, (Arc::clone(cell), i));
         }
         if like.is_requires_grad() {
             inner.callers.push((i, like.clone()));
@@ -80,10 +81,23 @@ impl Capture {
                 results.push(Returned::Same(t.clone()));
                 continue;
             }
+            if let Some(&(arg, _)) = inner.args.get(&t.id()) {
+                results.push(Returned::Arg(arg));
+                continue;
+            }
             let value = inner.lift(t)?;
             inner.root().output(value);
             targets.push(Target::Return(i));
             results.push(Returned::Computed { requires_grad: t.is_requires_grad() });
+        }
+        let mut arguments: Vec<_> = std::mem::take(&mut inner.args_by_cell).into_values().collect();
+        arguments.sort_unstable_by_key(|(_, arg)| *arg);
+        for (cell, arg) in arguments {
+            if cell.version.load(Ordering::Relaxed) > 0 {
+                let value = *cell.value.lock();
+                inner.root().output(value);
+                targets.push(Target::Arg(arg));
+            }
         }
         for s in std::mem::take(&mut inner.states) {
             if s.changes > 0 {
@@ -244,9 +258,13 @@ impl Recorder for Capture {
         match root.body() {
             Body::Traced(t) => {
                 let Root::Traced(cell) = &t.root else { unreachable!("bug in allotrope: a root is a view") };
-                if let Some(i) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize)) {
+                if inner.args_by_cell.contains_key(&(Arc::as_ptr(cell) as usize))
+                    && value.is_requires_grad()
+                    && is_grad_enabled()
+                {
                     return Err(Error::Trace(format!(
-                        "argument {i} is changed in place, which would not reach the caller's tensor; return the new value, or let the closure use the tensor from outside"
+                        "an argument of shape {:?} would be changed to something that has a derivative, whose history ends with the call; detach() the value or do it under no_grad(|| ..)",
+                        root.shape_hint()
                     )));
                 }
                 if inner.builder_of(cell.scope)? != at {

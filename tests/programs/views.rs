@@ -194,3 +194,26 @@ fn what_cannot_be_changed_is_said() {
         y.sum().try_backward()
     });
 }
+
+#[test]
+fn arguments_are_changed_where_they_are() {
+    let run = |traced: bool| {
+        let step = |x: &Tensor, y: &Tensor| {
+            x.narrow(0, 0, 1).mul_(y);
+            x.t().add_(1.0);
+            (x.clone(), x * 2.0)
+        };
+        let whole = ramp(&[2, 4]);
+        let mut out = Vec::new();
+        let mut traced_step = trace(step);
+        for x in [ramp(&[3, 2]), ramp(&[1, 2]), whole.narrow(1, 1, 2)] {
+            let y = ramp(&[2]);
+            let (same, double) = if traced { traced_step.call((&x, &y)).unwrap() } else { step(&x, &y) };
+            assert!(same.is_same(&x));
+            out.extend([copy(&x), double]);
+        }
+        out.push(whole);
+        out
+    };
+    assert_all_same("arguments", &run(true), &run(false));
+}
