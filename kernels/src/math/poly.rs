@@ -252,7 +252,8 @@ fn turned(x: f64, k: i64) -> f32 {
 #[inline(always)]
 pub fn sin(x: f32) -> f32 {
     let (sine, cosine, k) = quarter_turns(x);
-    turned(if k & 1 == 0 { sine } else { cosine }, k)
+    let y = turned(if k & 1 == 0 { sine } else { cosine }, k);
+    if x == 0.0 { x } else { y }
 }
 
 /// Cosine of `x` radians, `|x| < TRIG_LIMIT`.
@@ -266,8 +267,8 @@ pub fn cos(x: f32) -> f32 {
 #[inline(always)]
 pub fn tan(x: f32) -> f32 {
     let (sine, cosine, k) = quarter_turns(x);
-    let (y, x) = if k & 1 == 0 { (sine, cosine) } else { (-cosine, sine) };
-    (y / x) as f32
+    let (num, den) = if k & 1 == 0 { (sine, cosine) } else { (-cosine, sine) };
+    if x == 0.0 { x } else { (num / den) as f32 }
 }
 
 /// Hyperbolic tangent.
