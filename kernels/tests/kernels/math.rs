@@ -151,7 +151,7 @@ fn what_is_evaluated_in_f64_is_rounded_once() {
     check("sinh", |t| t.sinh_f32, libm::sinh, 0.6);
     check("cosh", |t| t.cosh_f32, libm::cosh, 0.6);
     check("asinh", |t| t.asinh_f32, libm::asinh, 0.6);
-    check("acosh", |t| t.acosh_f32, libm::acosh, 0.6);
+    check("acosh", |t| t.acosh_f32, acosh, 0.6);
     check("atanh", |t| t.atanh_f32, libm::atanh, 0.6);
     check("erfc", |t| t.erfc_f32, libm::erfc, 0.6);
 }
