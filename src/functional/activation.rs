@@ -68,10 +68,15 @@ fn by_hand(
     slope: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Result<Tensor> {
     in_full(x, |x| {
-        composite(name, &[Operand::Tensor(x)], || value(x), |_| {
-            let x = Saved::operand(x);
-            move |c: &Context<'_>, g: &Tensor| grads1(slope(g, &x.get(c.me)?)?)
-        })
+        composite(
+            name,
+            &[Operand::Tensor(x)],
+            || value(x),
+            |_| {
+                let x = Saved::operand(x);
+                move |c: &Context<'_>, g: &Tensor| grads1(slope(g, &x.get(c.me)?)?)
+            },
+        )
     })
 }
 
@@ -300,7 +305,11 @@ fn channel_weight(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let misfit = || {
         Error::operands(
             "prelu",
-            format!("a weight of shape {:?} does not fit {:?}: it has 1 element, or 1 for each of axis 1", weight.shape_hint(), x.shape_hint()),
+            format!(
+                "a weight of shape {:?} does not fit {:?}: it has 1 element, or 1 for each of axis 1",
+                weight.shape_hint(),
+                x.shape_hint()
+            ),
         )
     };
     let one = Size::from(1);

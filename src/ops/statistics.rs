@@ -1,7 +1,7 @@
 //! Variances and standard deviations, in two passes: the mean first, then the squares of what is left.
 
 use super::elementwise::{choose, floating, in_full, zero_where};
-use super::reduce::{axes_of, count, spread, size_tensor, sum_axes, with_axes_kept};
+use super::reduce::{axes_of, count, size_tensor, spread, sum_axes, with_axes_kept};
 use super::{grads1, twins};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
@@ -74,7 +74,14 @@ fn root(x: &Tensor) -> Result<Tensor> {
     })
 }
 
-fn spreads(x: &Tensor, name: &'static str, axes: &[isize], correction: f64, keepdim: bool, std: bool) -> Result<Tensor> {
+fn spreads(
+    x: &Tensor,
+    name: &'static str,
+    axes: &[isize],
+    correction: f64,
+    keepdim: bool,
+    std: bool,
+) -> Result<Tensor> {
     let axes = axes_of(x, name, axes)?;
     in_full(&floating(x, name)?, |x| {
         let variance = variance(x, &axes, correction)?;

@@ -64,7 +64,8 @@ type Call = fn(&[Tensor]) -> allotrope::Result<Vec<Tensor>>;
 /// Outputs, then the gradients of the inputs that are wanted.
 fn run(call: Call, inputs: &[Tensor], wanted: &[usize]) -> allotrope::Result<Vec<Tensor>> {
     let mut results = call(inputs)?;
-    let floats: Vec<Tensor> = results.iter().filter(|t| t.is_requires_grad()).map(|t| (t * &weights(t)).sum()).collect();
+    let floats: Vec<Tensor> =
+        results.iter().filter(|t| t.is_requires_grad()).map(|t| (t * &weights(t)).sum()).collect();
     let wanted: Vec<&Tensor> = wanted.iter().map(|&i| &inputs[i]).collect();
     if !wanted.is_empty() {
         let grads = grad(&floats.iter().collect::<Vec<_>>(), &wanted, false)?;
@@ -76,7 +77,9 @@ fn run(call: Call, inputs: &[Tensor], wanted: &[usize]) -> allotrope::Result<Vec
 fn bits(t: &Tensor) -> Vec<u64> {
     match t.dtype() {
         allotrope::DType::I64 => t.to_vec::<i64>().into_iter().map(|x| x as u64).collect(),
-        _ => t.to_vec::<f32>().into_iter().map(|x| if x.is_nan() { u64::MAX } else { u64::from(x.to_bits()) }).collect(),
+        _ => {
+            t.to_vec::<f32>().into_iter().map(|x| if x.is_nan() { u64::MAX } else { u64::from(x.to_bits()) }).collect()
+        }
     }
 }
 
@@ -137,7 +140,9 @@ fn as_pytorch_and_equal_in_both_modes() {
         }
         match calls.iter().find(|(n, _)| *n == name) {
             None => wrong.push(format!("{name}: nobody says how to call it")),
-            Some((_, call)) => wrong.extend(check(case, *call, name != "dropout").iter().map(|w| format!("{name}: {w}"))),
+            Some((_, call)) => {
+                wrong.extend(check(case, *call, name != "dropout").iter().map(|w| format!("{name}: {w}")))
+            }
         }
     }
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
