@@ -10,7 +10,7 @@ mod recorder;
 mod symbols;
 mod variant;
 
-pub use closure::{Arguments, Traceable};
+pub use closure::{Args, Arguments, SLICE, Traceable};
 pub use symbols::Specialization;
 
 use crate::error::{Error, Result};
@@ -48,6 +48,17 @@ pub struct Traced<F, R, const N: usize> {
 /// assert_eq!(double.call(&x)?.to_vec::<f32>(), [2.0, 4.0, 6.0]);
 /// # Ok::<(), allotrope::Error>(())
 /// ```
+///
+/// A closure of one slice takes any number of tensors; each number of them is compiled for itself.
+///
+/// ```
+/// use allotrope::prelude::*;
+/// let mut total = trace(|xs: &[Tensor]| xs.iter().skip(1).fold(xs[0].clone(), |sum, x| &sum + x));
+/// let xs: Vec<Tensor> = (1..=3).map(|i| Tensor::full(&[2], i as f32)).collect();
+/// assert_eq!(total.call(&xs)?.to_vec::<f32>(), [6.0, 6.0]);
+/// assert_eq!(total.call(&xs[..2])?.to_vec::<f32>(), [3.0, 3.0]);
+/// # Ok::<(), allotrope::Error>(())
+/// ```
 pub fn trace<F, const N: usize>(closure: F) -> Traced<F, F::Output, N>
 where
     F: Traceable<N>,
@@ -81,9 +92,9 @@ where
     /// When the closure panics while it is recorded (the message is the panic's: wrong shapes, a host read), or an
     /// argument cannot be bound. Nothing is changed then: no parameter, no moment, no gradient.
     pub fn call<'a>(&mut self, args: impl Arguments<'a, N>) -> Result<R> {
-        let args: [&Tensor; N] = args.tensors();
+        let args = args.tensors();
         if slot::is_active() {
-            return Ok(self.closure.run(args));
+            return Ok(self.closure.run(&args));
         }
         let found = self.variants.iter().enumerate().find_map(|(i, v)| Some((i, v.fits(&args)?)));
         let (i, binding) = match found {
@@ -107,8 +118,8 @@ where
     }
 
     /// Records, compiles and keeps a variant for these arguments; gives its place.
-    fn capture(&mut self, args: &[&Tensor; N]) -> Result<usize> {
-        let (variant, template) = Variant::capture(&mut self.closure, args, &self.passes)?;
+    fn capture(&mut self, args: &[&Tensor]) -> Result<usize> {
+        let (variant, template) = Variant::capture::<F, N>(&mut self.closure, args, &self.passes)?;
         self.compilations += 1;
         self.compile_time += variant.compile_time();
         if self.variants.len() == VARIANTS {

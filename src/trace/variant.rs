@@ -2,7 +2,7 @@
 
 use super::call::Plan;
 use super::captured::{Captured, Returned, Source};
-use super::closure::Traceable;
+use super::closure::{Args, Traceable};
 use super::panic_message;
 use super::recorder::Capture;
 use super::symbols::Specialization;
@@ -83,15 +83,15 @@ impl Variant {
     /// (a counter, a growing list, a host generator), and compiled code would go on with those of one call.
     pub(super) fn capture<F, const N: usize>(
         closure: &mut F,
-        args: &[&Tensor; N],
+        args: &[&Tensor],
         passes: &Passes,
     ) -> Result<(Variant, F::Output)>
     where
         F: Traceable<N>,
     {
         let start = Instant::now();
-        let (first, first_returned, _) = record(closure, args)?;
-        let (captured, returned, output) = record(closure, args)?;
+        let (first, first_returned, _) = record::<F, N>(closure, args)?;
+        let (captured, returned, output) = record::<F, N>(closure, args)?;
         if let Some(what) = first.difference(&captured).or_else(|| Returned::difference(&first_returned, &returned)) {
             return Err(Error::Trace(format!(
                 "the closure was recorded twice and did something else the second time, so it depends on a Rust value \
@@ -247,12 +247,12 @@ fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
 }
 
 /// Runs the closure on traced arguments.
-fn record<F, const N: usize>(closure: &mut F, args: &[&Tensor; N]) -> Result<(Captured, Vec<Returned>, F::Output)>
+fn record<F, const N: usize>(closure: &mut F, args: &[&Tensor]) -> Result<(Captured, Vec<Returned>, F::Output)>
 where
     F: Traceable<N>,
 {
     let capture = Rc::new(Capture::new());
-    let mut traced: Vec<Tensor> = Vec::with_capacity(N);
+    let mut traced: Vec<Tensor> = Vec::with_capacity(args.len());
     for (i, a) in args.iter().enumerate() {
         traced.push(same_as(args, i).map_or_else(|| capture.argument(i, a), |first| traced[first].clone()));
     }
@@ -264,10 +264,10 @@ where
         }
         debug_assert_eq!(t.is_requires_grad(), a.is_requires_grad());
     }
-    let refs: [&Tensor; N] = std::array::from_fn(|i| &traced[i]);
+    let refs: Args<'_> = traced.iter().collect();
     let recorder: Rc<dyn slot::Recorder> = capture.clone();
     let output =
-        catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(refs)))).map_err(panic_message)?;
+        catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(&refs)))).map_err(panic_message)?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);
     let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");

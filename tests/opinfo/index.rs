@@ -1,0 +1,8 @@
+//! Adapters: choosing and placing elements by index or mask.
+
+use crate::run::Adapter;
+
+/// Name in the corpus, and the call it means.
+pub fn adapters() -> Vec<(&'static str, Adapter)> {
+    Vec::new()
+}
