@@ -2,6 +2,7 @@
 
 use super::transpose::plane;
 use super::view::{Element, Loops, View, ViewMut};
+use half::{bf16, f16};
 
 /// `out[i] = x[i]`, `out` contiguous in row-major order of `x`.
 ///
@@ -100,7 +101,7 @@ unsafe fn transpose_loops<T: Element>(from: *const T, to: *mut T, loops: &Loops<
 
 /// The numbers of [`iota`].
 pub trait Iota: Element {
-    /// `i` in this type, rounded to nearest.
+    /// `i` in this type, as a cast from `i64` gives it.
     fn from_index(i: usize) -> Self;
 }
 macro_rules! iotas {
@@ -109,7 +110,15 @@ macro_rules! iotas {
         fn from_index(i: usize) -> Self { i as $t }
     } )+};
 }
-iotas!(f32, f64, i64);
+iotas!(u8, i32, i64, f32, f64);
+
+macro_rules! half_iotas {
+    ($($t:ty),+) => {$( impl Iota for $t {
+        #[inline(always)]
+        fn from_index(i: usize) -> Self { <$t>::from_f32(i as f32) }
+    } )+};
+}
+half_iotas!(f16, bf16);
 
 /// `out[i] = i`
 pub fn iota<T: Iota>(out: &mut [T]) {

@@ -4,6 +4,8 @@
 //! - [`View`], [`ViewMut`]: strided memory, checked once.
 //! - [`unary`], [`binary`], [`compare`], [`select`], [`cast`]: elementwise; plain IEEE 754 except for [`math`].
 //! - [`copy`], [`copy_into`], [`iota`]: moving and making elements.
+//! - [`gather`], [`scatter`], [`overlap_add`]: moving and adding along an axis.
+//! - [`arg_reduce`], [`argsort`], [`recurrence`]: order and chains along an axis.
 //! - [`mod@reduce`]: sums, maxima, minima, and the order that defines them.
 //! - [`mod@matmul`]: matrix products, and the chain that defines them.
 //! - [`rng`]: PyTorch's CPU generator and its streams.
@@ -23,24 +25,37 @@
 // Bodies are generic over the level also where only the compiler's target features differ.
 #![allow(clippy::needless_range_loop, clippy::too_many_arguments, clippy::extra_unused_type_parameters)]
 
+mod axis;
+mod cast;
 mod copy;
+mod element_ops;
 mod elementwise;
+mod index;
+mod int;
 pub mod math;
 pub mod matmul;
 mod ops;
+mod recurrence;
 pub mod reduce;
 pub mod rng;
 pub mod simd;
+mod sort;
 mod table;
 mod threads;
 mod transpose;
 mod view;
+mod window;
 
+pub use cast::{CastTo, cast};
 pub use copy::{Iota, copy, copy_into, iota};
-pub use elementwise::{CastTo, binary, cast, compare, select, unary};
+pub use elementwise::{binary, compare, select, unary};
+pub use index::{gather, scatter};
 pub use matmul::matmul;
-pub use ops::{BinaryOp, CompareOp, ReduceOp, UnaryOp};
+pub use ops::{ArgOp, BinaryOp, CompareOp, ReduceOp, ScatterOp, UnaryOp};
+pub use recurrence::recurrence;
 pub use reduce::{REDUCE_STATE_ALIGN, REDUCE_STATE_SIZE, ReduceState, reduce};
+pub use sort::{arg_reduce, argsort};
 pub use table::{Table, table, table_for};
 pub use threads::{num_threads, set_num_threads};
 pub use view::{Element, View, ViewError, ViewMut};
+pub use window::overlap_add;

@@ -1,4 +1,4 @@
-//! The names of the elementwise and reducing operations that the kernels implement: those of the graph language, which
-//! is all that the kernels know of it.
+//! The names of the operations that the kernels implement: those of the graph language, which is all that the kernels
+//! know of it.
 
-pub use allotrope_ir::{BinaryOp, CompareOp, ReduceOp, UnaryOp};
+pub use allotrope_ir::{ArgOp, BinaryOp, CompareOp, ReduceOp, ScatterOp, UnaryOp};

@@ -1,14 +1,27 @@
 //! Strided views that are checked once, so that the loops behind them need no checks. Never owns memory.
 
-use super::elementwise::ElementOps;
+use super::axis::AxisOps;
+use super::element_ops::ElementOps;
 use super::matmul::MatmulOps;
 use super::reduce::ReduceOps;
+use half::{bf16, f16};
 use smallvec::SmallVec;
 use std::fmt;
 
 /// The element types of the library.
 pub trait Element:
-    Copy + PartialEq + fmt::Debug + Default + Send + Sync + 'static + ElementOps + ReduceOps + MatmulOps + sealed::Sealed
+    Copy
+    + PartialEq
+    + fmt::Debug
+    + Default
+    + Send
+    + Sync
+    + 'static
+    + ElementOps
+    + ReduceOps
+    + MatmulOps
+    + AxisOps
+    + sealed::Sealed
 {
 }
 
@@ -18,7 +31,7 @@ mod sealed {
 macro_rules! elements {
     ($($t:ty),+) => {$( impl sealed::Sealed for $t {} impl Element for $t {} )+};
 }
-elements!(f32, f64, i64, bool);
+elements!(bool, u8, i32, i64, f16, bf16, f32, f64);
 
 /// Why a view was refused.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

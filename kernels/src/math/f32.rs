@@ -215,3 +215,41 @@ pub(crate) unsafe fn pow_body<S: Isa>(n: usize, a: *const f32, b: *const f32, ou
         i += L;
     }
 }
+
+macro_rules! provisional {
+    ($($body:ident = $f:expr;)+) => {$(
+        pub(crate) unsafe fn $body<S: Isa>(n: usize, x: *const f32, out: *mut f32) {
+            for i in 0..n {
+                unsafe { *out.add(i) = $f(*x.add(i) as f64) as f32 };
+            }
+        }
+    )+};
+}
+provisional! {
+    exp2_body = libm::exp2;
+    expm1_body = libm::expm1;
+    log2_body = libm::log2;
+    log10_body = libm::log10;
+    log1p_body = libm::log1p;
+    tan_body = libm::tan;
+    asin_body = libm::asin;
+    acos_body = libm::acos;
+    atan_body = libm::atan;
+    sinh_body = libm::sinh;
+    cosh_body = libm::cosh;
+    asinh_body = libm::asinh;
+    acosh_body = libm::acosh;
+    atanh_body = libm::atanh;
+    erf_body = libm::erf;
+    erfc_body = libm::erfc;
+}
+pub(crate) unsafe fn atan2_body<S: Isa>(n: usize, a: *const f32, b: *const f32, out: *mut f32) {
+    for i in 0..n {
+        unsafe { *out.add(i) = libm::atan2(*a.add(i) as f64, *b.add(i) as f64) as f32 };
+    }
+}
+pub(crate) unsafe fn rem_body<S: Isa>(n: usize, a: *const f32, b: *const f32, out: *mut f32) {
+    for i in 0..n {
+        unsafe { *out.add(i) = *a.add(i) % *b.add(i) };
+    }
+}

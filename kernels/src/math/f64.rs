@@ -28,15 +28,59 @@ functions! {
     cos_body = libm::cos;
     /// `out[i] = tanh x[i]`
     tanh_body = libm::tanh;
+    /// `out[i] = 2^x[i]`
+    exp2_body = libm::exp2;
+    /// `out[i] = e^x[i] - 1`
+    expm1_body = libm::expm1;
+    /// `out[i] = log2 x[i]`
+    log2_body = libm::log2;
+    /// `out[i] = log10 x[i]`
+    log10_body = libm::log10;
+    /// `out[i] = log(1 + x[i])`
+    log1p_body = libm::log1p;
+    /// `out[i] = tan x[i]`
+    tan_body = libm::tan;
+    /// `out[i] = asin x[i]`
+    asin_body = libm::asin;
+    /// `out[i] = acos x[i]`
+    acos_body = libm::acos;
+    /// `out[i] = atan x[i]`
+    atan_body = libm::atan;
+    /// `out[i] = sinh x[i]`
+    sinh_body = libm::sinh;
+    /// `out[i] = cosh x[i]`
+    cosh_body = libm::cosh;
+    /// `out[i] = asinh x[i]`
+    asinh_body = libm::asinh;
+    /// `out[i] = acosh x[i]`
+    acosh_body = libm::acosh;
+    /// `out[i] = atanh x[i]`
+    atanh_body = libm::atanh;
+    /// `out[i] = erf x[i]`
+    erf_body = libm::erf;
+    /// `out[i] = erfc x[i]`
+    erfc_body = libm::erfc;
 }
 
-/// `out[i] = a[i]^b[i]`
-///
-/// # Safety
-/// `n` elements readable at `a` and `b` and writable at `out`, which is equal to either or does not overlap it.
-pub(crate) unsafe fn pow_body<S: Isa>(n: usize, a: *const f64, b: *const f64, out: *mut f64) {
-    for i in 0..n {
-        // SAFETY: `i < n`.
-        unsafe { *out.add(i) = libm::pow(*a.add(i), *b.add(i)) };
-    }
+macro_rules! two_operands {
+    ($($(#[$m:meta])* $body:ident = $f:expr;)+) => {$(
+        $(#[$m])*
+        ///
+        /// # Safety
+        /// `n` elements readable at `a` and `b` and writable at `out`, which is equal to either or overlaps neither.
+        pub(crate) unsafe fn $body<S: Isa>(n: usize, a: *const f64, b: *const f64, out: *mut f64) {
+            for i in 0..n {
+                // SAFETY: `i < n`.
+                unsafe { *out.add(i) = $f(*a.add(i), *b.add(i)) };
+            }
+        }
+    )+};
+}
+two_operands! {
+    /// `out[i] = a[i]^b[i]`
+    pow_body = libm::pow;
+    /// `out[i]` is the angle of the point `(b[i], a[i])`.
+    atan2_body = libm::atan2;
+    /// `out[i]` is C's `fmod(a[i], b[i])`, which is exact.
+    rem_body = std::ops::Rem::rem;
 }

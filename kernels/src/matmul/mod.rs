@@ -3,7 +3,7 @@
 //! `c[m, n]` is one chain of fused multiply-adds over ascending `k`, beginning at +0.0:
 //! `acc = fma(a[m, k], b[k, n], acc)`. There is one accumulator for an element, so the result depends neither on
 //! layouts, nor on M and N, nor on blocking, nor on threads. `K = 0` gives 0. Accumulating, `c = c_old + chain`: one
-//! addition at the end. `f32` and `f64`; `i64` wraps, where every order gives the same.
+//! addition at the end. `f32` and `f64`; integers wrap, where every order gives the same.
 //!
 //! Small products run straight on the operands ([`tile`]); large ones are packed and blocked ([`gemm`]), where a chain
 //! that spans blocks of K goes on from the partial result in `c`.
@@ -11,9 +11,11 @@
 pub(crate) mod gemm;
 pub(crate) mod tile;
 
+use super::int::Int;
 use super::simd::{Arith, Isa, Lanes};
 use super::table::table;
 use super::view::{Element, View};
+use half::{bf16, f16};
 use smallvec::SmallVec;
 
 /// A type that matrices can be multiplied in.
@@ -157,22 +159,22 @@ pub(crate) unsafe fn rank1_acc_body<S: Isa, T: Scalar>(
     unsafe { tile::rank1_add::<S, T>(m, n, a, 1, b, c, c_rs) }
 }
 
-/// [`matmul_body`] for `i64`, where wrapping makes any order the same: rows of `b` added to rows of `c`.
+/// [`matmul_body`] for integers, where wrapping makes any order the same: rows of `b` added to rows of `c`.
 ///
 /// # Safety
 /// As for [`matmul_body`].
 #[inline(always)]
-pub(crate) unsafe fn matmul_i64_body<S: Isa>(
+pub(crate) unsafe fn matmul_int_body<S: Isa, T: Int>(
     m: usize,
     n: usize,
     k: usize,
-    a: *const i64,
+    a: *const T,
     a_rs: isize,
     a_cs: isize,
-    b: *const i64,
+    b: *const T,
     b_rs: isize,
     b_cs: isize,
-    c: *mut i64,
+    c: *mut T,
     c_rs: isize,
     accumulate: u32,
 ) {
@@ -181,18 +183,18 @@ pub(crate) unsafe fn matmul_i64_body<S: Isa>(
         unsafe {
             let row = std::slice::from_raw_parts_mut(c.offset(i * c_rs), n);
             if accumulate == 0 {
-                row.fill(0);
+                row.fill(T::ZERO);
             }
             for p in 0..k as isize {
                 let x = *a.offset(i * a_rs + p * a_cs);
                 let from = b.offset(p * b_rs);
                 if b_cs == 1 {
                     for (c, b) in row.iter_mut().zip(std::slice::from_raw_parts(from, n)) {
-                        *c = c.wrapping_add(x.wrapping_mul(*b));
+                        *c = c.mul_add_to(x, *b);
                     }
                 } else {
                     for (j, c) in row.iter_mut().enumerate() {
-                        *c = c.wrapping_add(x.wrapping_mul(*from.offset(j as isize * b_cs)));
+                        *c = c.mul_add_to(x, *from.offset(j as isize * b_cs));
                     }
                 }
             }
@@ -219,18 +221,22 @@ matmul_ops! {
     f32: matmul_f32;
     f64: matmul_f64;
     i64: matmul_i64;
+    i32: matmul_i32;
+    u8: matmul_u8;
 }
-impl MatmulOps for bool {
-    fn product() -> Option<MatmulFn<bool>> {
-        None
-    }
+
+macro_rules! no_matmul {
+    ($($t:ty),+) => {$( impl MatmulOps for $t {
+        fn product() -> Option<MatmulFn<$t>> { None }
+    } )+};
 }
+no_matmul!(bool, f16, bf16);
 
 /// `out[.., m, n] = sum over k of a[.., m, k] b[.., k, n]`, `out` contiguous; batch dimensions are equal in both
 /// operands (broadcast ones with stride 0).
 ///
 /// # Panics
-/// A bug of the caller: shapes that do not fit, `bool` operands.
+/// A bug of the caller: shapes that do not fit, operands without arithmetic.
 pub fn matmul<T: Element>(a: View<T>, b: View<T>, out: &mut [T]) {
     let Some(run) = T::product() else {
         panic!("bug in allotrope: kernel matmul is not defined for {}", std::any::type_name::<T>());

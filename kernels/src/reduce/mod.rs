@@ -7,14 +7,14 @@
 //! order, `lane = f(lane, x[r])`, beginning with the identity of `f`. Then the lanes are halved four times:
 //! `lane[l] = f(lane[l], lane[l + h])` for `l < h`, with `h = 8, 4, 2, 1`; `lane[0]` is the block's result.
 //!
-//! **Sum.** `f(a, b) = a + b`, identity -0.0 (the exact one of IEEE addition; 0 and wrapping for `i64`). Blocks are
+//! **Sum.** `f(a, b) = a + b`, identity -0.0 (the exact one of IEEE addition; 0 and wrapping for integers). Blocks are
 //! 4096 consecutive elements, the last one what is left. Block results are combined pairwise like the bits of a
 //! binary counter: to add block `i`, as long as the low bit of `i` is set, take the result stored at that level,
 //! `value = stored + value`, and shift `i` right; store the value at the level reached. At the end the stored values
 //! are combined from the lowest level up, `value = stored + value`. An empty sum is +0.0.
 //!
 //! **Max, min.** `f(a, b)` is `if a > b or a is NaN {a} else {b}` (`<` for min), identity -inf (+inf; the extreme
-//! values for `i64`, `false` and `true` for `bool`), and all elements are one block. So a NaN anywhere gives NaN, and
+//! values for integers, `false` and `true` for `bool`), and all elements are one block. So a NaN anywhere gives NaN, and
 //! of equal zeros the later operand of each `f` wins. An empty maximum is the identity.
 //!
 //! The identities are exact, so lanes without an element change nothing and may be skipped.
@@ -28,6 +28,7 @@ use super::ops::ReduceOp;
 use super::simd::Baseline;
 use super::table::table;
 use super::view::{Element, View};
+use half::{bf16, f16};
 
 /// Lanes of a block.
 pub const LANES: usize = 16;
@@ -67,13 +68,19 @@ folds! {
     Sum, f32: -0.0, 0.0, BLOCK, |a, b| a + b;
     Sum, f64: -0.0, 0.0, BLOCK, |a, b| a + b;
     Sum, i64: 0, 0, BLOCK, |a, b| a.wrapping_add(b);
+    Sum, i32: 0, 0, BLOCK, |a, b| a.wrapping_add(b);
+    Sum, u8: 0, 0, BLOCK, |a, b| a.wrapping_add(b);
     Max, f32: f32::NEG_INFINITY, f32::NEG_INFINITY, usize::MAX, |a, b| if a > b || a.is_nan() { a } else { b };
     Max, f64: f64::NEG_INFINITY, f64::NEG_INFINITY, usize::MAX, |a, b| if a > b || a.is_nan() { a } else { b };
     Max, i64: i64::MIN, i64::MIN, usize::MAX, |a, b| if a > b { a } else { b };
+    Max, i32: i32::MIN, i32::MIN, usize::MAX, |a, b| if a > b { a } else { b };
+    Max, u8: u8::MIN, u8::MIN, usize::MAX, |a, b| if a > b { a } else { b };
     Max, bool: false, false, usize::MAX, |a, b| a | b;
     Min, f32: f32::INFINITY, f32::INFINITY, usize::MAX, |a, b| if a < b || a.is_nan() { a } else { b };
     Min, f64: f64::INFINITY, f64::INFINITY, usize::MAX, |a, b| if a < b || a.is_nan() { a } else { b };
     Min, i64: i64::MAX, i64::MAX, usize::MAX, |a, b| if a < b { a } else { b };
+    Min, i32: i32::MAX, i32::MAX, usize::MAX, |a, b| if a < b { a } else { b };
+    Min, u8: u8::MAX, u8::MAX, usize::MAX, |a, b| if a < b { a } else { b };
     Min, bool: true, true, usize::MAX, |a, b| a & b;
 }
 
@@ -123,6 +130,8 @@ reduce_ops! {
     f32: reduce_sum_f32, reduce_max_f32, reduce_min_f32;
     f64: reduce_sum_f64, reduce_max_f64, reduce_min_f64;
     i64: reduce_sum_i64, reduce_max_i64, reduce_min_i64;
+    i32: reduce_sum_i32, reduce_max_i32, reduce_min_i32;
+    u8: reduce_sum_u8, reduce_max_u8, reduce_min_u8;
 }
 
 impl ReduceOps for bool {
@@ -134,6 +143,13 @@ impl ReduceOps for bool {
         }
     }
 }
+
+macro_rules! no_reductions {
+    ($($t:ty),+) => {$( impl ReduceOps for $t {
+        fn reduction(_: ReduceOp) -> Option<ReduceFn<$t>> { None }
+    } )+};
+}
+no_reductions!(f16, bf16);
 
 /// # Safety
 /// As for [`strided::reduce_body`].
@@ -153,8 +169,8 @@ unsafe extern "C" fn reduce_bool<F: Fold<bool>>(
 /// meaning.
 ///
 /// # Panics
-/// A bug of the caller: an axis out of range or given twice, `out` of another size, more than 64 dimensions, a sum
-/// of `bool`.
+/// A bug of the caller: an axis out of range or given twice, `out` of another size, more than 64 dimensions, a type
+/// that lacks the operation.
 pub fn reduce<T: Element>(op: ReduceOp, x: View<T>, axes: &[usize], out: &mut [T]) {
     let shape = x.shape();
     let mut mask = 0u64;
