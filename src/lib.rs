@@ -46,7 +46,9 @@ pub use tensor::Tensor;
 pub mod prelude {
     pub use crate::autograd::{enable_grad, no_grad};
     pub use crate::nn::{self, Module, mse_loss};
-    pub use crate::ops::{cat, grad, scan, scan_reverse, stack};
+    pub use crate::ops::{
+        Ellipsis, NewAxis, broadcast_tensors, cat, einsum, grad, meshgrid, scan, scan_reverse, stack, stepped,
+    };
     pub use crate::optim::{self, Optimizer};
     pub use crate::tensor::create::{Generator, manual_seed, rand, randint, randn, randperm};
     pub use crate::trace::trace;

@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 use allotrope_ir::Scalar;
 
 /// Writes `value` into `target`, with the dtype and shape of the target.
-fn store(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
+pub(super) fn store(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
     let value = value.try_to(target.dtype())?;
     if value.dim() > target.dim() {
         return Err(Error::operands(

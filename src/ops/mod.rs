@@ -3,22 +3,39 @@
 //! that it runs in.
 
 mod arg;
+mod axes;
 mod backward;
+mod diagonal;
+mod einsum;
 mod elementwise;
 mod gather;
+mod index;
+mod index_kind;
+mod indexing;
 mod inplace;
+mod joining;
 mod linalg;
 mod movement;
 mod operators;
+mod parts;
 mod recurrence;
 mod reduce;
+mod repeating;
 mod scan;
+mod shape;
 mod window;
 
 pub use arg::{Arg, Number};
 pub use backward::grad;
-pub use movement::{cat, stack, try_cat, try_stack};
+pub use einsum::{einsum, try_einsum};
+pub use index_kind::{Ellipsis, Index, Indices, NewAxis, stepped};
+pub use joining::{
+    cat, column_stack, dstack, hstack, stack, try_cat, try_column_stack, try_dstack, try_hstack, try_stack, try_vstack,
+    vstack,
+};
+pub use repeating::{meshgrid, try_meshgrid};
 pub use scan::{TensorTree, scan, scan_reverse, try_scan, try_scan_reverse};
+pub use shape::{broadcast_tensors, try_broadcast_tensors};
 
 /// Defines operations twice from one definition: the `try_` form that returns a `Result`, and the form that panics
 /// with the same text at the caller's line.
@@ -68,6 +85,11 @@ macro_rules! twin_fns {
 }
 #[allow(unused_imports)]
 pub(crate) use twin_fns;
+
+/// `axis` counted from 0, where a tensor without axes counts as having one, as PyTorch has it for many operations.
+pub(crate) fn wrapped(x: &crate::Tensor, op: &'static str, axis: isize) -> crate::Result<usize> {
+    if x.dim() == 0 && (axis == 0 || axis == -1) { Ok(0) } else { x.axis(op, axis) }
+}
 
 /// Gradients of one operand.
 pub(crate) fn grads1(a: crate::Tensor) -> crate::Result<crate::tensor::grad_fn::Grads> {
