@@ -4,10 +4,11 @@
 
 use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{self, Context, Edges};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::Sizes;
+use crate::tensor::view::ViewVjp;
 use crate::tensor::{Size, Tensor, eval};
 use allotrope_ir::{DType, Op, Type, infer};
 use smallvec::SmallVec;
@@ -127,23 +128,19 @@ fn result_type(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<(DType, Sizes)
     Ok((ty.dtype, ty.shape))
 }
 
-/// Gives `target` the elements of `value`, which has its dtype and shape.
+/// `x` seen through `op`: the same elements where the layout allows. The result remembers what it is a view of.
 ///
 /// # Errors
-/// When the tape still needs `target` as it is (a leaf that requires a gradient, outside `no_grad`), or its elements
-/// share memory.
-pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
-    if target.is_requires_grad() && is_grad_enabled() && target.is_leaf() {
-        return Err(Error::Autograd(
-            "a leaf that requires a gradient can't be changed in place; do it under no_grad(|| ..)".into(),
-        ));
+/// When the operand does not fit the primitive.
+pub(crate) fn view(x: &Tensor, op: Op<Size>, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
+    let from = x.sizes();
+    let mut result = apply(&op, &[Operand::Tensor(x)])?;
+    result.note_view(x, &op, &from, name, vjp);
+    if is_grad_enabled()
+        && x.is_requires_grad()
+        && let Some(edge) = tape::edge_of(x)
+    {
+        result.set_grad_fn(Some(tape::view_edge(edge, op, from, name, vjp)));
     }
-    match recorder::active() {
-        Some(r) => r.assign(target, value)?,
-        None => eval::assign(target, value)?,
-    }
-    if is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad()) {
-        target.set_grad_fn(value.grad_fn().or_else(|| tape::edge_of(value)));
-    }
-    Ok(())
+    Ok(result)
 }

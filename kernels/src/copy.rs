@@ -1,7 +1,7 @@
 //! Copies between layouts. Never converts: the bits of each element stay.
 
 use super::transpose::plane;
-use super::view::{Element, Loops, View, ViewMut};
+use super::view::{Element, Loops, View, ViewMut, dense_strides};
 use half::{bf16, f16};
 
 /// `out[i] = x[i]`, `out` contiguous in row-major order of `x`.
@@ -20,12 +20,7 @@ pub fn copy<T: Element>(x: View<T>, out: &mut [T]) {
         // SAFETY: the view was checked to hold as many elements as `out`.
         return unsafe { x.as_ptr().copy_to_nonoverlapping(out.as_mut_ptr(), out.len()) };
     }
-    let mut dense = smallvec::SmallVec::<[isize; 6]>::from_elem(0, x.shape().len());
-    let mut step = 1;
-    for (s, &d) in dense.iter_mut().zip(x.shape()).rev() {
-        *s = step;
-        step *= d as isize;
-    }
+    let dense = dense_strides(x.shape());
     // SAFETY: both sides were checked: `x` as a view, `out` by its length; `&mut` overlaps nothing.
     unsafe { copy_loops(x.as_ptr(), out.as_mut_ptr(), Loops::new(x.shape(), [x.strides(), &dense])) };
 }

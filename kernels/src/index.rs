@@ -3,12 +3,9 @@
 
 use super::axis::Number;
 use super::ops::ScatterOp;
-use super::view::{Element, Loops, View};
+use super::view::{Element, Loops, View, dense_strides};
 use smallvec::SmallVec;
 use std::ffi::c_void;
-
-/// Sizes or strides of a few dimensions.
-type Few<T> = SmallVec<[T; 6]>;
 
 /// The bits of elements of one size: moves are compiled for these, and shared by all dtypes.
 pub(crate) trait Word: Copy + Default + 'static {}
@@ -82,7 +79,7 @@ pub(crate) unsafe extern "C" fn gather_words<W: Word>(
         unsafe { (few(rank, index_shape), few(rank, x_strides), few(rank, index_strides)) };
     let (x, mut out) = (x.cast::<W>(), out.cast::<W>());
     let step = strides[axis];
-    let mut others: Few<isize> = strides.into();
+    let mut others: SmallVec<[isize; 6]> = strides.into();
     others[axis] = 0;
     Loops::new(shape, [&others, index_strides]).rows(|len, [at, at_index], [sx, si]| {
         // Where nothing can be read, addresses may lie anywhere.
@@ -139,7 +136,7 @@ unsafe fn scatter_each<T: Copy>(
     let (shape, index_strides, src_strides, out_strides) =
         unsafe { (few(rank, index_shape), few(rank, index_strides), few(rank, src_strides), few(rank, out_strides)) };
     let step = out_strides[axis];
-    let mut others: Few<isize> = out_strides.into();
+    let mut others: SmallVec<[isize; 6]> = out_strides.into();
     others[axis] = 0;
     Loops::new(shape, [index_strides, src_strides, &others]).rows(|len, [at_index, at_src, at], [si, ss, so]| {
         // Where nothing can be written, addresses may lie anywhere.
@@ -193,7 +190,6 @@ pub(crate) unsafe extern "C" fn scatter_words<W: Word>(
             index,
             src,
             out,
-            #[inline(always)]
             |to, from| *to = from,
         );
     }
@@ -226,7 +222,6 @@ pub(crate) unsafe extern "C" fn scatter_add<T: Number>(
             index,
             src,
             out,
-            #[inline(always)]
             |to, from| *to = to.plus(from),
         );
     }
@@ -302,12 +297,7 @@ pub fn scatter<T: Element>(
             out.len()
         );
     }
-    let mut strides: Few<isize> = SmallVec::from_elem(0, out_shape.len());
-    let mut step = 1isize;
-    for (s, &d) in strides.iter_mut().zip(out_shape).rev() {
-        *s = step;
-        step = step.wrapping_mul(d as isize);
-    }
+    let strides = dense_strides(out_shape);
     if out.is_empty() || index.numel() == 0 {
         return;
     }

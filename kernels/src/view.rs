@@ -192,6 +192,17 @@ impl<'a, T> ViewMut<'a, T> {
     }
 }
 
+/// The strides of a contiguous array. Of no meaning, but there, where a size is zero.
+pub(crate) fn dense_strides(shape: &[usize]) -> SmallVec<[isize; 6]> {
+    let mut strides = SmallVec::from_elem(0, shape.len());
+    let mut step = 1isize;
+    for (s, &d) in strides.iter_mut().zip(shape).rev() {
+        *s = step;
+        step = step.wrapping_mul(d as isize);
+    }
+    strides
+}
+
 /// The loops of an elementwise operation over `N` operands of one shape, with size-1 dimensions dropped and neighbours
 /// merged where every operand allows it. At least one dimension, unless empty.
 pub(crate) struct Loops<const N: usize> {

@@ -2,9 +2,12 @@
 
 use super::scope;
 use crate::error::Result;
-use crate::tensor::Tensor;
 use crate::tensor::grad_fn::{Edge, GradFn, Grads};
-use smallvec::SmallVec;
+use crate::tensor::size::Sizes;
+use crate::tensor::view::ViewVjp;
+use crate::tensor::{Size, Tensor};
+use allotrope_ir::Op;
+use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -79,8 +82,28 @@ pub(crate) fn edge_of(x: &Tensor) -> Option<Edge> {
     if !x.is_requires_grad() {
         return None;
     }
+    if let Some(view) = x.stale_view() {
+        // An in-place operation has changed what this is a view of: its history is that of the whole, seen as before.
+        let edge = edge_of(&view.base).map(|edge| {
+            view.path
+                .steps()
+                .iter()
+                .fold(edge, |edge, step| view_edge(edge, step.op.clone(), step.from.clone(), step.name, step.vjp))
+        });
+        x.set_grad_fn(edge);
+        x.history_seen();
+    }
     let edge = x.grad_fn().unwrap_or_else(|| Edge::new(x.leaf_node(|| Arc::new(Leaf(x.clone()))), 0));
     Some(scope::inside(edge, x.dtype(), || x.sizes()))
+}
+
+/// The edge to a view of the value behind `edge`.
+pub(crate) fn view_edge(edge: Edge, op: Op<Size>, from: Sizes, name: &'static str, vjp: ViewVjp) -> Edge {
+    let node = node(name, smallvec![Some(edge)], move |_, grads| match &grads[0] {
+        Some(g) => Ok(smallvec![Some(vjp(&op, &from, g)?)]),
+        None => Ok(Grads::new()),
+    });
+    Edge::new(node, 0)
 }
 
 /// A node over `edges` with the derivative `vjp`: gradients of the results in, gradients of the operands out.

@@ -2,7 +2,7 @@
 //! numbers are the same, and a change that `backward` would miss is an error.
 
 use super::arg::Arg;
-use crate::dispatch::assign;
+use super::assign::assign;
 use crate::error::{Error, Result, must};
 use crate::tensor::Tensor;
 use allotrope_ir::Scalar;

@@ -3,6 +3,7 @@
 //! that it runs in.
 
 mod arg;
+mod assign;
 mod axes;
 mod backward;
 mod diagonal;

@@ -2,9 +2,10 @@
 //! slicing, splitting, joining. Axes are counted from 0 and sizes may be symbolic; what users write is checked elsewhere.
 
 use super::grads1;
+use super::window::{Pieces, overlap_add};
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
-use crate::dispatch::{apply, differentiable};
+use crate::dispatch::{apply, differentiable, view};
 use crate::error::{Error, Result};
 use crate::tensor::create::full_of;
 use crate::tensor::grad_fn::{Edge, Grads};
@@ -13,7 +14,6 @@ use crate::tensor::size::{Sizes, hints};
 use crate::tensor::{Dims, Size, Strides, Tensor, eval};
 use allotrope_ir::{Axes, Extent, Op, Scalar};
 use smallvec::{SmallVec, smallvec};
-use std::sync::Arc;
 
 impl Tensor {
     pub(crate) fn reshape_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
@@ -29,9 +29,7 @@ impl Tensor {
             ));
         }
         recorder::demand_equal(from, to);
-        differentiable(&Op::Reshape(Sizes::from_slice(sizes)), "ViewBackward0", &[Operand::Tensor(self)], |_| {
-            move |_: &_, g: &Tensor| grads1(g.reshape_sizes(&own)?)
-        })
+        seen(self, Op::Reshape(Sizes::from_slice(sizes)), "ViewBackward0")
     }
 
     /// Whether what is done to this tensor is not noted. What is noted must not depend on the sizes, or a trace would
@@ -74,9 +72,7 @@ impl Tensor {
                 ),
             ));
         }
-        differentiable(&Op::Broadcast(Sizes::from_slice(sizes)), "ExpandBackward0", &[Operand::Tensor(self)], |_| {
-            move |_: &_, g: &Tensor| grads1(g.sum_to(&own)?)
-        })
+        seen(self, Op::Broadcast(Sizes::from_slice(sizes)), "ExpandBackward0")
     }
 
     /// Summed over the axes along which `sizes` was repeated to this shape.
@@ -95,30 +91,46 @@ pub(super) fn permute(x: &Tensor, axes: Axes) -> Result<Tensor> {
     if axes.iter().copied().eq(0..x.dim()) {
         return Ok(x.clone());
     }
-    let mut back: Axes = axes.clone();
-    for (i, &a) in axes.iter().enumerate() {
-        back[a] = i;
+    seen(x, Op::Permute(axes), "PermuteBackward0")
+}
+
+/// A view by one primitive.
+pub(crate) fn seen(x: &Tensor, op: Op<Size>, name: &'static str) -> Result<Tensor> {
+    view(x, op, name, unseen)
+}
+
+/// The gradient of what was seen through `op`, which had the sizes `from`.
+fn unseen(op: &Op<Size>, from: &Sizes, g: &Tensor) -> Result<Tensor> {
+    match op {
+        Op::Reshape(_) => g.reshape_sizes(from),
+        Op::Broadcast(_) => g.sum_to(from),
+        Op::Permute(axes) => {
+            let mut back: Axes = axes.clone();
+            for (i, &a) in axes.iter().enumerate() {
+                back[a] = i;
+            }
+            permute(g, back)
+        }
+        Op::Slice { axis, start, len } => {
+            // Zeros on both sides of the gradient.
+            let zeros = |n: Size| {
+                let mut sizes = from.clone();
+                sizes[*axis] = n;
+                full_of(&sizes, Scalar::from_f64(0.0, g.dtype()))
+            };
+            let (before, after) = (zeros(*start)?, zeros(from[*axis].minus(*start).minus(*len))?);
+            concat(&[&before, g, &after], *axis)
+        }
+        Op::Window { axis, size, step, dilation, .. } => {
+            let pieces = Pieces { axis: *axis, size: *size, step: *step, dilation: *dilation };
+            overlap_add(g, from[*axis], pieces)
+        }
+        _ => unreachable!("bug in allotrope: {} is no view", op.name()),
     }
-    differentiable(&Op::Permute(axes), "PermuteBackward0", &[Operand::Tensor(x)], |_| {
-        move |_: &_, g: &Tensor| grads1(permute(g, back.clone())?)
-    })
 }
 
 pub(crate) fn narrow(x: &Tensor, axis: usize, start: Size, len: Size) -> Result<Tensor> {
-    let own = x.sizes();
-    let op = Op::Slice { axis, start, len };
-    differentiable(&op, "SliceBackward0", &[Operand::Tensor(x)], |_| {
-        move |_: &_, g: &Tensor| {
-            // Zeros on both sides of the gradient.
-            let zeros = |n: Size| {
-                let mut sizes = own.clone();
-                sizes[axis] = n;
-                full_of(&sizes, Scalar::from_f64(0.0, g.dtype()))
-            };
-            let (before, after) = (zeros(start)?, zeros(own[axis].minus(start).minus(len))?);
-            grads1(concat(&[&before, g, &after], axis)?)
-        }
-    })
+    seen(x, Op::Slice { axis, start, len }, "SliceBackward0")
 }
 
 pub(crate) fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
@@ -143,7 +155,8 @@ pub(super) fn pieces(x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Tenso
     let mut start = Size::from(0);
     let mut parts = Vec::with_capacity(lens.len());
     for &len in lens {
-        parts.push(apply(&Op::Slice { axis, start, len }, &[Operand::Tensor(x)])?);
+        // Each is a view with a history of its own, which changes in place need; the common one replaces it.
+        parts.push(narrow(x, axis, start, len)?);
         start = start.plus(&len);
     }
     if x.is_off_tape() {
@@ -182,18 +195,16 @@ pub(super) fn strided_view<F>(
 where
     F: Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
 {
-    let result = match recorder::is_active() {
+    let own = x.sizes();
+    let mut result = match recorder::is_active() {
         false => eval::laid_out(x, layout)?,
-        true => no_grad(|| -> Result<Tensor> {
-            let same = |x: &Tensor| apply(&Op::Reshape(x.sizes()), &[Operand::Tensor(x)]);
-            let own = same(x)?;
-            let mut result = same(&recorded(&own)?)?;
-            if let (Some(view), Some(own)) = (Arc::get_mut(&mut result.0), own.traced()) {
-                view.share_version(own);
-            }
-            Ok(result)
-        })?,
+        true => {
+            let computed = no_grad(|| recorded(&x.detach()))?;
+            apply(&Op::Reshape(computed.sizes()), &[Operand::Tensor(&computed)])?
+        }
     };
+    // Stands for a step that can't be taken again nor undone: views of what has changed since are errors.
+    result.note_view(x, &Op::Gather { axis: 0 }, &own, name, taken_before);
     if !x.is_off_tape() {
         let node = tape::node(name, smallvec![tape::edge_of(x)], move |_, grads| match &grads[0] {
             Some(g) => grads1(derivative(g)?),
@@ -202,6 +213,12 @@ where
         result.set_grad_fn(Some(Edge::new(node, 0)));
     }
     Ok(result)
+}
+
+fn taken_before(_: &Op<Size>, _: &Sizes, _: &Tensor) -> Result<Tensor> {
+    Err(Error::Autograd(
+        "a strided view was taken before its tensor was changed in place; take it again after the change".into(),
+    ))
 }
 
 /// The same elements in new memory, for operations whose result is nobody's view although nothing is moved.

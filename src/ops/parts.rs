@@ -33,7 +33,7 @@ twins! {
         narrow(self, a, start, Size::from(len))
     }
 
-    /// As [`Tensor::narrow`], from a place that a tensor (an integer without axes, not negative) holds. A copy, and
+    /// As [`Tensor::narrow`], from a place that a tensor (an integer without axes) holds. A copy, and
     /// available in a trace too.
     fn narrow_at / try_narrow_at(&self, axis: isize, start: &Tensor, len: usize) -> Tensor {
         let a = self.axis("narrow", axis)?;
@@ -50,9 +50,12 @@ twins! {
                 format!("{len} elements do not lie in axis {axis} of shape {:?}", self.shape_hint()),
             ));
         }
+        let start = start.try_to(DType::I64)?;
+        let from_end = start.try_add(&super::reduce::size_tensor(n, DType::I64)?)?;
+        let start = from_end.try_where_self(&start.try_lt(0)?, &start)?;
         // The first place itself must be one that leaves room.
         let room = n.minus(Size::from(len)).plus(&Size::from(1));
-        let start = super::gather::checked_index("narrow", start, room, false)?;
+        let start = super::gather::checked_index("narrow", &start, room, false)?;
         super::index::rows(self, a, &iota(Size::from(len))?.try_add(&start)?)
     }
 

@@ -42,11 +42,8 @@ impl Pieces {
 
 /// The pieces of an axis, the place in the piece as a new last axis: `[.., n, ..] -> [.., count, .., size]`.
 pub(crate) fn window(x: &Tensor, count: Size, p: Pieces) -> Result<Tensor> {
-    let n = x.sizes()[p.axis];
     let op = Op::Window { axis: p.axis, count, size: p.size, step: p.step, dilation: p.dilation };
-    differentiable(&op, "UnfoldBackward0", &[Operand::Tensor(x)], |_| {
-        move |_: &_, g: &Tensor| grads1(overlap_add(g, n, p)?)
-    })
+    super::movement::seen(x, op, "UnfoldBackward0")
 }
 
 /// The pieces added back onto an axis of `len` elements: `[.., count, .., size] -> [.., len, ..]`.

@@ -126,11 +126,16 @@ impl Tensor {
     /// The numbers 0, 1, …, n-1 as `i64`.
     #[track_caller]
     pub fn arange(n: usize) -> Tensor {
-        let (op, sizes) = (Op::Iota(Size::from(n)), [Size::from(n)]);
-        must(match recorder::active() {
-            Some(r) => r.record(&op, &[]),
-            None => eval::eval(&op, &[], DType::I64, &sizes),
-        })
+        must(try_arange_sizes(Size::from(n)))
+    }
+}
+
+/// 0, 1, …, n-1 for a size that may be symbolic.
+pub(crate) fn try_arange_sizes(n: Size) -> Result<Tensor> {
+    let op = Op::Iota(n);
+    match recorder::active() {
+        Some(r) => r.record(&op, &[]),
+        None => eval::eval(&op, &[], DType::I64, &[n]),
     }
 }
 

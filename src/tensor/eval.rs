@@ -7,7 +7,7 @@ use super::storage::{Buffer, ReadGuard, Storage};
 use super::{Body, Dims, Element, FromElement, Size, Strided, Strides, Tensor, contiguous_strides, is_contiguous};
 use crate::error::{Error, Result};
 use crate::kernels::{self, View, ViewMut};
-use allotrope_ir::{DType, Op, Scalar, UnaryOp};
+use allotrope_ir::{DType, Op, Scalar};
 use smallvec::SmallVec;
 use std::sync::Arc;
 

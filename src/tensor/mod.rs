@@ -9,6 +9,7 @@ mod print;
 pub(crate) mod recorder;
 pub(crate) mod size;
 pub(crate) mod storage;
+pub(crate) mod view;
 
 pub use create::{FromElement, Generator, manual_seed};
 pub use flag::Flag;
@@ -49,6 +50,12 @@ pub(crate) struct Inner {
     body: Body,
     requires_grad: AtomicBool,
     meta: Mutex<Meta>,
+    /// Set where this is a differentiable view.
+    view: Option<view::ViewOf>,
+    /// In-place changes of the history of a tensor that is no view.
+    history: AtomicU32,
+    /// Of a view: the history of its base that its own belongs to.
+    seen: AtomicU32,
 }
 
 pub(crate) enum Body {
@@ -68,16 +75,14 @@ pub(crate) struct Strided {
 pub(crate) struct Traced {
     /// Which builder of which capture the value belongs to.
     pub(crate) scope: u64,
-    /// Replaced by in-place operations.
-    pub(crate) value: Mutex<Value>,
     /// Expression of each axis in the capture's table; see [`Size`].
     pub(crate) exprs: SmallVec<[u32; 4]>,
-    /// Shares elements with another traced value, so it can't be changed in place.
-    pub(crate) is_view: bool,
-    /// In-place changes so far; shared with every view, so that its count of holders tells whether there are any.
-    pub(crate) version: Arc<AtomicU32>,
-    /// For a view of a tensor from outside: which of the capture's that is, and how often it had been changed.
-    pub(crate) base: Option<(usize, u32)>,
+    /// Where the elements are.
+    pub(crate) root: recorder::Root,
+    /// How they are seen; none means as they are.
+    pub(crate) path: Option<Arc<view::Link>>,
+    /// Of a view: its value, and the version of the root that it belongs to.
+    pub(crate) seen: Mutex<(Value, u32)>,
 }
 
 #[derive(Default)]
@@ -90,19 +95,8 @@ struct Meta {
 }
 
 impl Inner {
-    /// Makes this traced value a view of another one.
-    pub(crate) fn share_version(&mut self, of: &Traced) {
-        if let Body::Traced(t) = &mut self.body {
-            t.version = Arc::clone(&of.version);
-            t.base = of.base;
-        }
-    }
-
-    /// Makes this traced value a view of a tensor from outside.
-    pub(crate) fn set_base(&mut self, base: (usize, u32)) {
-        if let Body::Traced(t) = &mut self.body {
-            t.base = Some(base);
-        }
+    pub(crate) fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
     }
 }
 
@@ -114,6 +108,9 @@ impl Tensor {
             body,
             requires_grad: AtomicBool::new(false),
             meta: Mutex::new(Meta::default()),
+            view: None,
+            history: AtomicU32::new(0),
+            seen: AtomicU32::new(0),
         }))
     }
 
@@ -250,7 +247,10 @@ impl Tensor {
     /// Whether gradients flow to this tensor.
     #[inline]
     pub fn is_requires_grad(&self) -> bool {
-        self.0.requires_grad.load(Ordering::Relaxed)
+        match self.stale_view() {
+            None => self.0.requires_grad.load(Ordering::Relaxed),
+            Some(v) => v.base.is_requires_grad(),
+        }
     }
 
     /// Whether the user made it, so that `backward` accumulates into its `grad`.
@@ -364,7 +364,7 @@ impl Tensor {
         }
         match &self.0.body {
             Body::Strided(s) => s.storage.version(),
-            Body::Traced(t) => t.version.load(Ordering::Relaxed),
+            Body::Traced(t) => t.root.version(),
         }
     }
 
@@ -374,11 +374,10 @@ impl Tensor {
             Body::Strided(s) => Body::Strided(s.clone()),
             Body::Traced(t) => Body::Traced(Traced {
                 scope: t.scope,
-                value: Mutex::new(*t.value.lock()),
                 exprs: t.exprs.clone(),
-                is_view: true,
-                version: t.version.clone(),
-                base: t.base,
+                root: t.root.clone(),
+                path: t.path.clone(),
+                seen: Mutex::new(*t.seen.lock()),
             }),
         };
         Tensor::from_parts(self.dtype(), self.0.shape.clone(), body)

@@ -1,12 +1,16 @@
 //! The slot of this thread where a trace installs itself, and what it must be able to do.
 //! Nothing is recorded here; outside a trace every function is the plain one.
 
+use super::view::Link;
 use super::{Size, Sizes, Tensor};
 use crate::Result;
-use allotrope_ir::{Op, Scalar};
-use std::cell::{Cell, RefCell};
+use allotrope_ir::{Op, Scalar, Value};
+use parking_lot::Mutex;
+use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Arithmetic on sizes.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,33 @@ pub(crate) enum SizeOp {
 pub(crate) enum Operand<'a> {
     Tensor(&'a Tensor),
     Scalar(Scalar),
+}
+
+/// The elements of one traced value, which in-place operations replace.
+pub(crate) struct Cell {
+    /// Which builder of which capture it belongs to.
+    pub(crate) scope: u64,
+    pub(crate) value: Mutex<Value>,
+    /// In-place changes so far.
+    pub(crate) version: AtomicU32,
+}
+
+/// Where the elements of a traced tensor are, whatever it shows of them.
+#[derive(Clone)]
+pub(crate) enum Root {
+    Traced(Arc<Cell>),
+    /// A tensor from outside, which is no view.
+    Outside(Tensor),
+}
+
+impl Root {
+    /// In-place changes so far, outside of a capture.
+    pub(crate) fn version(&self) -> u32 {
+        match self {
+            Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
+            Root::Outside(t) => t.version(),
+        }
+    }
 }
 
 /// A loop that is being recorded: what its body sees.
@@ -58,8 +89,12 @@ pub(crate) trait Recorder {
     fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor>;
     /// A size as an `i64` tensor without axes.
     fn extent(&self, size: Size) -> Result<Tensor>;
-    /// `target` has the elements of `value` from here on.
-    fn assign(&self, target: &Tensor, value: &Tensor) -> Result<()>;
+    /// The tensor of which `target` shows elements, and how; itself where it is no view.
+    fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)>;
+    /// `root`, which is no view, has the elements of `value` from here on.
+    fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()>;
+    /// The tensor just recorded is a view now.
+    fn note_view(&self, view: &Tensor);
     /// In-place changes of the tensor so far, those of the trace included.
     fn version(&self, tensor: &Tensor) -> u32;
     fn grad(&self, tensor: &Tensor) -> Option<Tensor>;
@@ -75,7 +110,7 @@ pub(crate) trait Recorder {
 }
 
 thread_local! {
-    static ACTIVE: Cell<bool> = const { Cell::new(false) };
+    static ACTIVE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
     static RECORDER: RefCell<Option<Rc<dyn Recorder>>> = const { RefCell::new(None) };
 }
 

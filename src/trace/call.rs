@@ -1,5 +1,6 @@
 //! One call of a compiled variant: locks the storages, binds the pointers, runs, and hands out the results. All that
-//! can fail comes before the run, so a failed call has changed nothing.
+//! can fail comes before the run, but for the program's own checks, whose code writes no state before all of them hold;
+//! so a failed call has changed nothing.
 
 use super::captured::{Returned, Source, Target};
 use super::variant::{Binding, Variant};
@@ -84,7 +85,8 @@ impl Variant {
 
     fn run(&self, args: &[&Tensor], binding: &Binding, scratch: &mut Buffer) -> Result<Vec<Tensor>> {
         let inputs = self.inputs(args)?;
-        let mut outputs: SmallVec<[Tensor; 16]> = self.plan.outputs.iter().map(|o| output(o, binding)).collect();
+        let mut outputs: SmallVec<[Tensor; 16]> =
+            self.plan.outputs.iter().map(|o| output(o, binding, !self.compiled.has_checks())).collect();
         {
             let mut held = self.lock(&inputs);
             let mut slots: SmallVec<[Slot<'_>; 64]> = SmallVec::new();
@@ -102,7 +104,7 @@ impl Variant {
                 let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
                 slots.push(Slot::Out(buffer.bytes_mut()));
             }
-            self.compiled.call(binding, &mut slots, scratch.bytes_mut());
+            self.compiled.call(binding, &mut slots, scratch.bytes_mut()).map_err(Error::checked)?;
         }
         self.hand_out(args, outputs)
     }
@@ -187,9 +189,10 @@ impl Variant {
     }
 }
 
-/// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one.
-fn output((target, ty, fixed): &(Target, Type, Option<Dims>), binding: &Binding) -> Tensor {
-    if let (Target::Grad(of), Some(shape)) = (target, fixed)
+/// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too
+/// where the run may fail, as `reuse` says, because the gradient then stays as it was.
+fn output((target, ty, fixed): &(Target, Type, Option<Dims>), binding: &Binding, reuse: bool) -> Tensor {
+    if let (Target::Grad(of), Some(shape), true) = (target, fixed, reuse)
         && let Some(mut old) = of.take_grad()
     {
         let fits = old.dtype() == ty.dtype && old.shape_hint() == &shape[..] && old.is_contiguous();

@@ -4,13 +4,15 @@
 use super::captured::Source;
 use super::symbols::Symbols;
 use crate::error::{Error, Result};
+use crate::tensor::recorder::{Cell, Root};
+use crate::tensor::view::Link;
 use crate::tensor::{Body, Dims, Flag, Size, Strides, Tensor, Traced};
 use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Type, Value};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One graph under construction: the whole program, or the body of a loop.
 pub(super) struct Builder {
@@ -75,6 +77,8 @@ pub(super) struct Inner {
     pub(super) by_grad: HashMap<usize, usize>,
     /// The arguments by identity: number, and whether the caller's tensor has a gradient.
     pub(super) args: HashMap<usize, (usize, bool)>,
+    /// The arguments by the identity of their elements.
+    pub(super) args_by_cell: HashMap<usize, usize>,
     /// The caller's tensors that need gradients.
     pub(super) callers: Vec<(usize, Tensor)>,
 }
@@ -127,29 +131,32 @@ impl Inner {
         Type { dtype, shape: sizes.iter().map(|&s| self.symbols.dim(s)).collect() }
     }
 
-    pub(super) fn tensor(&self, dtype: DType, sizes: &[Size], builder: usize, value: Value, is_view: bool) -> Tensor {
+    pub(super) fn tensor(&self, dtype: DType, sizes: &[Size], builder: usize, value: Value) -> Tensor {
         let shape: Dims = sizes.iter().map(|s| s.hint()).collect();
         let traced = Traced {
             scope: self.first + builder as u64,
-            value: Mutex::new(value),
             exprs: sizes.iter().map(|s| s.expr()).collect(),
-            is_view,
-            version: Arc::new(AtomicU32::new(0)),
-            base: None,
+            root: Root::Traced(Arc::new(Cell {
+                scope: self.first + builder as u64,
+                value: Mutex::new(value),
+                version: AtomicU32::new(0),
+            })),
+            path: None,
+            seen: Mutex::new((value, 0)),
         };
         Tensor::from_parts(dtype, shape, Body::Traced(traced))
     }
 
     /// The traced tensor for a value, with the sizes of its type.
-    pub(super) fn tensor_of(&mut self, builder: usize, value: Value, is_view: bool) -> Tensor {
+    pub(super) fn tensor_of(&mut self, builder: usize, value: Value) -> Tensor {
         let ty = self.graph(builder).ty(value).clone();
         let sizes: SmallVec<[Size; 4]> = ty.shape.into_iter().map(|d| self.symbols.size(d)).collect();
-        self.tensor(ty.dtype, &sizes, builder, value, is_view)
+        self.tensor(ty.dtype, &sizes, builder, value)
     }
 
     /// The builder of this capture that a traced tensor belongs to.
-    pub(super) fn builder_of(&self, t: &Traced) -> Result<usize> {
-        match t.scope.checked_sub(self.first) {
+    pub(super) fn builder_of(&self, scope: u64) -> Result<usize> {
+        match scope.checked_sub(self.first) {
             Some(i) if (i as usize) < self.builders.len() => Ok(i as usize),
             _ => Err(Error::Trace(
                 "a value of another trace is used here; return it from that closure and pass it as an argument".into(),
@@ -162,22 +169,76 @@ impl Inner {
         let into = self.current();
         match t.body() {
             Body::Traced(traced) => {
-                let from = self.builder_of(traced)?;
-                if traced.base.is_some_and(|(slot, seen)| self.states[slot].changes != seen) {
-                    return Err(Error::Trace(format!(
-                        "a view of shape {:?} was taken before its tensor was changed in place; take it again after the change",
-                        t.shape_hint()
-                    )));
+                let from = self.builder_of(traced.scope)?;
+                let Some(path) = &traced.path else { return self.lift_root(&traced.root) };
+                let version = self.version_of(&traced.root);
+                let (value, seen) = *traced.seen.lock();
+                if seen == version {
+                    return self.import(from, value, into);
                 }
-                let value = *traced.value.lock();
-                self.import(from, value, into)
+                // The root was changed in place since: look at it again.
+                let root = self.lift_root(&traced.root)?;
+                let value = self.follow(root, path)?;
+                if from == into {
+                    *traced.seen.lock() = (value, version);
+                }
+                Ok(value)
             }
-            Body::Strided(_) => {
-                let slot = self.state(t)?;
-                let value = self.states[slot].value;
-                self.import(0, value, into)
+            Body::Strided(_) => match t.view_of() {
+                Some(view) => {
+                    let base = self.lift(&view.base)?;
+                    self.follow(base, &view.path)
+                }
+                None => {
+                    let slot = self.state(t)?;
+                    let value = self.states[slot].value;
+                    self.import(0, value, into)
+                }
+            },
+        }
+    }
+
+    /// The elements themselves, however they are seen.
+    fn lift_root(&mut self, root: &Root) -> Result<Value> {
+        match root {
+            Root::Outside(t) => self.lift(t),
+            Root::Traced(cell) => {
+                let from = self.builder_of(cell.scope)?;
+                let value = *cell.value.lock();
+                self.import(from, value, self.current())
             }
         }
+    }
+
+    /// A value of the innermost open graph seen through a view's steps.
+    fn follow(&mut self, mut value: Value, path: &Arc<Link>) -> Result<Value> {
+        for step in path.steps() {
+            if let Op::Gather { .. } = step.op {
+                return Err(Error::Trace(
+                    "a diagonal or strided view was taken before its tensor was changed in place; take it again after the change".into(),
+                ));
+            }
+            let op = step.op.map_dims(&mut |s| self.symbols.dim(*s));
+            value = self.add(op, &[value])?;
+        }
+        Ok(value)
+    }
+
+    /// In-place changes of a root so far, those of the capture included.
+    pub(super) fn version_of(&self, root: &Root) -> u32 {
+        match root {
+            Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
+            Root::Outside(t) => self.outside_version(t),
+        }
+    }
+
+    /// In-place changes of a tensor from outside so far, those of the capture included.
+    pub(super) fn outside_version(&self, t: &Tensor) -> u32 {
+        let Some(s) = t.strided() else { return 0 };
+        let storage = Arc::as_ptr(&s.storage);
+        let here = |t: &State| t.tensor.strided().is_some_and(|s| Arc::as_ptr(&s.storage) == storage);
+        let changes: u32 = self.states.iter().filter(|t| t.changes > 0 && here(t)).map(|t| t.changes).sum();
+        s.storage.version() + changes
     }
 
     pub(super) fn key(t: &Tensor) -> StateKey {

@@ -2,11 +2,11 @@
 //! closure changes (parameters, gradients) is kept beside them until a compiled call has succeeded.
 
 use super::captured::{Captured, Returned, Source, Target};
-use super::inner::{GradState, Inner, State};
+use super::inner::{GradState, Inner};
 use super::symbols::Symbols;
 use crate::error::{Error, Result};
-use crate::tensor::recorder::{Operand, Recorder, ScanBody, ScanSpec, SizeOp};
-use crate::tensor::storage::Storage;
+use crate::tensor::recorder::{Operand, Recorder, Root, ScanBody, ScanSpec, SizeOp};
+use crate::tensor::view::Link;
 use crate::tensor::{Body, Flag, Size, Tensor, eval};
 use allotrope_ir::{Dim, InputKind, NodeId, Op, Scalar, Scan, Value};
 use smallvec::SmallVec;
@@ -38,6 +38,7 @@ impl Capture {
             grads: Vec::new(),
             by_grad: HashMap::new(),
             args: HashMap::new(),
+            args_by_cell: HashMap::new(),
             callers: Vec::new(),
         };
         inner.push_builder(Size::from(1), false, None);
@@ -51,8 +52,11 @@ impl Capture {
         let ty = inner.ty(like.dtype(), &sizes);
         let value = inner.root().input(ty, InputKind::Arg, format!("arg{i}"));
         inner.sources.push(Source::Arg(i));
-        let tensor = inner.tensor(like.dtype(), &sizes, 0, value, false);
+        let tensor = inner.tensor(like.dtype(), &sizes, 0, value);
         inner.args.insert(tensor.id(), (i, like.stored_grad().is_some()));
+        if let Some(Root::Traced(cell)) = tensor.traced().map(|t| &t.root) {
+            inner.args_by_cell.insert(Arc::as_ptr(cell) as usize, i);
+        }
         if like.is_requires_grad() {
             inner.callers.push((i, like.clone()));
         }
@@ -100,8 +104,10 @@ impl Capture {
                 (_, None) => {}
             }
             // The gradient itself may have been changed in place.
-            let in_place =
-                g.now.as_ref().and_then(Tensor::traced).is_some_and(|t| g.given.is_some_and(|v| v != *t.value.lock()));
+            let in_place = match (g.now.as_ref().and_then(Tensor::traced).map(|t| &t.root), g.given) {
+                (Some(Root::Traced(cell)), Some(given)) => given != *cell.value.lock(),
+                _ => false,
+            };
             match (&g.now, g.changed || in_place, g.arg) {
                 (Some(now), true, arg) => {
                     let value = inner.lift(now)?;
@@ -181,25 +187,8 @@ impl Recorder for Capture {
             }
         }
         let op = op.map_dims(&mut |s| inner.symbols.dim(*s));
-        let is_view = matches!(
-            op,
-            Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Window { .. } | Op::Check(_)
-        );
         let value = inner.add(op, &values)?;
-        let mut result = inner.tensor_of(at, value, is_view);
-        if is_view
-            && let Operand::Tensor(source) = operands[0]
-            && let Some(view) = Arc::get_mut(&mut result.0)
-        {
-            match source.traced() {
-                Some(source) => view.share_version(source),
-                None => {
-                    let slot = inner.state(source)?;
-                    view.set_base((slot, inner.states[slot].changes));
-                }
-            }
-        }
-        Ok(result)
+        Ok(inner.tensor_of(at, value))
     }
 
     fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor> {
@@ -207,7 +196,7 @@ impl Recorder for Capture {
         let at = inner.current();
         let shape: SmallVec<[Dim; 4]> = sizes.iter().map(|&s| inner.symbols.dim(s)).collect();
         let value = inner.full(&shape, value)?;
-        Ok(inner.tensor_of(at, value, false))
+        Ok(inner.tensor_of(at, value))
     }
 
     fn extent(&self, size: Size) -> Result<Tensor> {
@@ -217,42 +206,67 @@ impl Recorder for Capture {
             Dim::Fixed(n) => inner.graph(at).constant(Scalar::I64(n)),
             dim => inner.add(Op::Extent(dim), &[])?,
         };
-        Ok(inner.tensor_of(at, value, false))
+        Ok(inner.tensor_of(at, value))
     }
 
-    fn assign(&self, target: &Tensor, value: &Tensor) -> Result<()> {
+    fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
+        let mut inner = self.0.borrow_mut();
+        let Some(traced) = target.traced() else {
+            return Ok(match target.view_of() {
+                Some(view) => (view.base.clone(), Some(Arc::clone(&view.path))),
+                None => (target.clone(), None),
+            });
+        };
+        Ok(match (&traced.root, &traced.path) {
+            (_, None) => (target.clone(), None),
+            (Root::Outside(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
+            (Root::Traced(cell), Some(path)) => {
+                let builder = inner.builder_of(cell.scope)?;
+                let value = *cell.value.lock();
+                let mut root = inner.tensor_of(builder, value);
+                if let Some(Body::Traced(t)) = Arc::get_mut(&mut root.0).map(|i| i.body_mut()) {
+                    t.root = Root::Traced(Arc::clone(cell));
+                }
+                (root, Some(Arc::clone(path)))
+            }
+        })
+    }
+
+    fn note_view(&self, view: &Tensor) {
+        if let Some(t) = view.traced() {
+            let version = self.0.borrow().version_of(&t.root);
+            t.seen.lock().1 = version;
+        }
+    }
+
+    fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
         let new = inner.lift(value)?;
-        match target.body() {
+        match root.body() {
             Body::Traced(t) => {
-                if let Some((i, _)) = inner.args.get(&target.id()) {
+                let Root::Traced(cell) = &t.root else { unreachable!("bug in allotrope: a root is a view") };
+                if let Some(i) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize)) {
                     return Err(Error::Trace(format!(
                         "argument {i} is changed in place, which would not reach the caller's tensor; return the new value, or let the closure use the tensor from outside"
                     )));
                 }
-                if inner.builder_of(t)? != at {
+                if inner.builder_of(cell.scope)? != at {
                     return Err(Error::Trace(
                         "a value from outside a loop can't be changed in place inside it; carry it".into(),
                     ));
                 }
-                if t.is_view || Arc::strong_count(&t.version) > 1 {
-                    return Err(Error::Trace(format!(
-                        "a tensor of shape {:?} that has views (or is kept for a derivative) is changed in place; use the plain operation instead",
-                        target.shape_hint()
-                    )));
-                }
-                *t.value.lock() = new;
-                t.version.fetch_add(1, Ordering::Relaxed);
+                *cell.value.lock() = new;
+                cell.version.fetch_add(1, Ordering::Relaxed);
             }
             Body::Strided(strided) => {
-                eval::check_apart(target.shape_hint(), &strided.strides)?;
+                eval::check_apart(root.shape_hint(), &strided.strides)?;
                 if at != 0 {
                     return Err(Error::Trace(
                         "a tensor from outside a loop can't be changed in place inside it; carry it".into(),
                     ));
                 }
-                let slot = inner.state(target)?;
+                let slot = inner.state(root)?;
                 let state = &mut inner.states[slot];
                 state.value = new;
                 state.changes += 1;
@@ -262,18 +276,10 @@ impl Recorder for Capture {
     }
 
     fn version(&self, tensor: &Tensor) -> u32 {
+        let inner = self.0.borrow();
         match tensor.body() {
-            Body::Traced(t) => {
-                let outside = t.base.map_or(0, |(slot, _)| self.0.borrow().states[slot].changes);
-                t.version.load(Ordering::Relaxed) + outside
-            }
-            Body::Strided(s) => {
-                let inner = self.0.borrow();
-                let storage: *const Storage = Arc::as_ptr(&s.storage);
-                let here = |t: &State| t.tensor.strided().is_some_and(|s| Arc::as_ptr(&s.storage) == storage);
-                let changes: u32 = inner.states.iter().filter(|t| t.changes > 0 && here(t)).map(|t| t.changes).sum();
-                s.storage.version() + changes
-            }
+            Body::Traced(t) => inner.version_of(&t.root),
+            Body::Strided(_) => inner.outside_version(tensor),
         }
     }
 
@@ -296,7 +302,7 @@ impl Recorder for Capture {
             inner.sources.push(arg.map_or_else(|| Source::Grad(tensor.clone()), |(i, _)| Source::ArgGrad(i)));
             value
         });
-        let now = given.map(|value| inner.tensor_of(0, value, false));
+        let now = given.map(|value| inner.tensor_of(0, value));
         inner.grads.push(GradState {
             tensor: tensor.clone(),
             arg: arg.map(|(i, _)| i),
@@ -336,7 +342,7 @@ impl Recorder for Capture {
         let now = grad.map(|g| match inner.lift(&g) {
             Ok(value) => {
                 let at = inner.current();
-                inner.tensor_of(at, value, false)
+                inner.tensor_of(at, value)
             }
             Err(_) => g,
         });
@@ -356,14 +362,14 @@ impl Recorder for Capture {
         for &v in &carries {
             let ty = inner.graph(parent).ty(v).clone();
             let value = inner.body_input(body, ty, 0, "carry");
-            inside.carries.push(inner.tensor_of(body, value, false));
+            inside.carries.push(inner.tensor_of(body, value));
         }
         for &v in &xs {
             let mut ty = inner.graph(parent).ty(v).clone();
             ty.shape.remove(0);
             let value = inner.body_input(body, ty, 1, "x");
             inner.builders[body].imported_xs.insert(v, value);
-            inside.xs.push(inner.tensor_of(body, value, false));
+            inside.xs.push(inner.tensor_of(body, value));
         }
         inner.builders[body].carries = carries;
         inner.builders[body].xs = xs;
@@ -396,7 +402,7 @@ impl Recorder for Capture {
         let scan = Scan { body: graph, carries: b.carries.len(), xs: b.xs.len(), length, reverse: b.reverse };
         let node = inner.graph(parent).add(Op::Scan(Box::new(scan)), &operands)?;
         inner.builders[body].node = Some(node);
-        let mut result = |port: usize| inner.tensor_of(parent, Value { node, port: port as u32 }, false);
+        let mut result = |port: usize| inner.tensor_of(parent, Value { node, port: port as u32 });
         let finals = (0..carries.len()).map(&mut result).collect();
         let stacked = (carries.len()..carries.len() + ys.len()).map(&mut result).collect();
         Ok((finals, stacked))

@@ -19,11 +19,15 @@ macro_rules! table {
 mod case;
 mod compare;
 mod corpus;
+mod document;
+mod dtypes;
 mod promotion;
 mod quiet;
 mod report;
 mod run;
 mod sample;
+mod second;
+mod selftest;
 
 mod elementwise;
 mod functional_activation;

@@ -10,8 +10,11 @@ use allotrope::DType;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
-/// The columns of the table: the adapter, and an argument after the operands.
-const COLUMNS: [(&str, &str, Option<(&str, &str)>); 22] = [
+/// A column of the table: the adapter, and an argument after the operands.
+type Column = (&'static str, &'static str, Option<(&'static str, &'static str)>);
+
+/// Every column there is.
+const COLUMNS: [Column; 22] = [
     ("add", "add", None),
     ("mul", "mul", None),
     ("div", "div.no_rounding_mode", None),

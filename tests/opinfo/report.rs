@@ -31,12 +31,19 @@ pub fn run(dir: &Path, adapters: &[(&'static str, Adapter)], only: Option<Vec<St
     let wanted = |name: &String| only.as_ref().is_none_or(|only| only.contains(name));
     let names: Vec<String> = operators(dir).into_iter().filter(wanted).collect();
     assert!(!names.is_empty(), "no operators to test in {}", dir.display());
+    Report(in_parallel(&names, |name| {
+        let adapter = adapters.iter().find(|(n, _)| *n == name).map(|(_, a)| *a);
+        quietly(|| run::operator(&Operator::read(dir, name), adapter)).unwrap_or_else(broken)
+    }))
+}
+
+/// What `f` gives for each name, in their order, on a few threads.
+pub fn in_parallel<T: Send>(names: &[String], f: impl Fn(&str) -> T + Sync) -> Vec<(String, T)> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let adapter = adapters.iter().find(|(n, _)| n == name).map(|(_, a)| *a);
-            let tally = quietly(|| run::operator(&Operator::read(dir, name), adapter)).unwrap_or_else(broken);
-            done.lock().expect("no panic").push((name.clone(), tally));
+            let found = f(name);
+            done.lock().expect("no panic").push((name.clone(), found));
         }
     };
     std::thread::scope(|scope| {
@@ -46,7 +53,7 @@ pub fn run(dir: &Path, adapters: &[(&'static str, Adapter)], only: Option<Vec<St
     });
     let mut done = done.into_inner().expect("no panic");
     done.sort_by(|a, b| a.0.cmp(&b.0));
-    Report(done)
+    done
 }
 
 /// For an operator whose cases could not be read, or could not be run at all.

@@ -6,7 +6,7 @@ use crate::compare::{self, GRADIENTS};
 use crate::corpus::{Host, Operator, Sample};
 use crate::quiet::{has_panicked, is_crash, quietly, with_place};
 use allotrope::ops::grad;
-use allotrope::prelude::trace;
+use allotrope::prelude::{stack, trace};
 use allotrope::{Error, Tensor};
 use std::cell::RefCell;
 
@@ -157,6 +157,14 @@ impl<'a> Run<'a> {
             tally.traced.add(refused);
             return;
         }
+        let mut strided_same = true;
+        let has_grads = self.sample.has_grads();
+        let (with_grad, traced_grad) = (has_grads.then(|| self.eager(true)), has_grads.then(|| self.traced(true)));
+        for (grads, done) in [(false, Some(&eager)), (true, with_grad.as_ref())] {
+            let Some(what) = done.and_then(|done| self.strided_difference(done, grads)) else { continue };
+            problems.add("eager", format!("otherwise on inputs that are not contiguous: {what}"));
+            strided_same = false;
+        }
         let mut right = |done: &Done, mode: &str, grads: bool| match self.wrong(done, grads) {
             Some(what) => {
                 problems.add(mode, what);
@@ -164,23 +172,38 @@ impl<'a> Run<'a> {
             }
             None => true,
         };
-        let mut eager_right = right(&eager, "eager", false);
+        let mut eager_right = right(&eager, "eager", false) && strided_same;
         let traced_right = right(&traced, "traced", false);
         tally.traced.add(traced_right);
         let mut different = differ(&eager, &traced);
-        if self.sample.has_grads() {
-            let (with_grad, traced_grad) = (self.eager(true), self.traced(true));
-            let grad_right = right(&with_grad, "eager+grad", true);
+        if let (Some(with_grad), Some(traced_grad)) = (&with_grad, &traced_grad) {
+            let grad_right = right(with_grad, "eager+grad", true);
             tally.eager_grad.add(grad_right);
             eager_right &= grad_right;
-            let traced_right = right(&traced_grad, "traced+grad", true);
+            let traced_right = right(traced_grad, "traced+grad", true);
             tally.traced_grad.add(traced_right);
-            different = different.or_else(|| differ(&with_grad, &traced_grad));
+            different = different.or_else(|| differ(with_grad, traced_grad));
         }
         tally.eager.add(eager_right);
         if let Some(what) = different {
             tally.bits += 1;
             problems.add("bits", what);
+        }
+    }
+
+    /// What becomes otherwise where no input is contiguous.
+    fn strided_difference(self, contiguous: &Done, grads: bool) -> Option<String> {
+        // A view of such a tensor may be impossible.
+        if contiguous.is_err() || self.sample.op == "view" {
+            return None;
+        }
+        let strided = |(key, t): (&'a str, Tensor)| match self.is_mutated(key) {
+            true => (key, t),
+            false => (key, spread(&t)),
+        };
+        match self.eager_on(self.leaves(grads).into_iter().map(strided).collect(), grads) {
+            Err(stop) => Some(stop.text()),
+            strided => differ(contiguous, &strided),
         }
     }
 
@@ -298,8 +321,11 @@ impl<'a> Run<'a> {
 
     /// Eagerly.
     pub fn eager(self, grads: bool) -> Done {
+        self.eager_on(self.leaves(grads), grads)
+    }
+
+    fn eager_on(self, leaves: Vec<(&'a str, Tensor)>, grads: bool) -> Done {
         let run = || {
-            let leaves = self.leaves(grads);
             let back = if grads { Some(self.grad_outputs()) } else { None };
             let (outputs, found) = self.program(leaves.clone(), back.as_deref()).map_err(refusal)?;
             for (key, t) in leaves.iter().filter(|(key, _)| !self.is_mutated(key)) {
@@ -355,6 +381,15 @@ impl<'a> Run<'a> {
         };
         quietly(run).unwrap_or_else(|text| Err(Stop::Panicked(text)))
     }
+}
+
+/// The same elements, turned and every second one of the storage, where the axes allow it.
+fn spread(t: &Tensor) -> Tensor {
+    let turned: Vec<isize> = (0..t.dim() as isize).rev().collect();
+    let last = t.dim() as isize;
+    let values = t.detach().permute(&turned).contiguous();
+    let view = stack(&[&values, &values], last).select(last, 1).permute(&turned).detach();
+    if t.is_requires_grad() { view.requires_grad() } else { view }
 }
 
 fn refusal(e: Error) -> Stop {

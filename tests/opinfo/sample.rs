@@ -9,6 +9,9 @@ use std::path::Path;
 /// Cases of each operator, unless more kinds of calls than this are there.
 const CASES: usize = 8;
 
+/// Cases with gradients, where there are so many.
+const GRADED: usize = 4;
+
 /// Elements of a case that is taken only to fill up.
 const SMALL: usize = 300;
 
@@ -48,27 +51,39 @@ fn choose(op: &Operator) -> Vec<&Sample> {
     by_size.sort_by_key(|s| (elements(s), s.id.clone()));
     let mut kinds = HashSet::new();
     let (first, rest): (Vec<_>, Vec<_>) = by_size.into_iter().partition(|s| kinds.insert(kind(op, s)));
-    let fill = CASES.saturating_sub(first.len());
     // The largest of the small ones: tensors without elements are among the kinds already.
-    let small = rest.iter().rev().filter(|s| elements(s) <= SMALL).take(fill);
-    first.iter().chain(small).copied().collect()
+    let small = || rest.iter().rev().filter(|s| elements(s) <= SMALL);
+    let graded = GRADED.saturating_sub(first.iter().filter(|s| s.has_grads()).count());
+    let mut chosen: Vec<&Sample> =
+        first.iter().chain(small().filter(|s| s.has_grads()).take(graded)).copied().collect();
+    for s in small() {
+        if chosen.len() < CASES && !chosen.iter().any(|c| c.id == s.id) {
+            chosen.push(s);
+        }
+    }
+    chosen
 }
 
 /// What makes a call different from another: its arguments by dtype and rank, keywords, texts, and whether it must fail.
 fn kind(op: &Operator, s: &Sample) -> String {
-    let one = |v: &Given| match v {
-        Given::Tensor(key) => {
-            let t = &op.tensors[key];
-            format!("{}{}", t.dtype, if t.shape.contains(&0) { 9 } else { t.shape.len().min(2) })
+    fn one(op: &Operator, v: &Given) -> String {
+        match v {
+            Given::Tensor(key) => {
+                let t = &op.tensors[key];
+                format!("{}{}", t.dtype, if t.shape.contains(&0) { 9 } else { t.shape.len().min(2) })
+            }
+            Given::Str(s) => s.clone(),
+            Given::Bool(b) => b.to_string(),
+            Given::Int(i) => if *i < 0 { "-" } else { "+" }.to_string(),
+            Given::List(list) => {
+                let tensor = list.iter().find(|v| matches!(v, Given::Tensor(_)));
+                format!("list of {} {}", list.len().min(2), tensor.map_or_else(String::new, |v| one(op, v)))
+            }
+            v => format!("{:?}", std::mem::discriminant(v)),
         }
-        Given::Str(s) => s.clone(),
-        Given::Bool(b) => b.to_string(),
-        Given::Int(i) => if *i < 0 { "-" } else { "+" }.to_string(),
-        Given::List(list) => format!("list of {}", list.len().min(2)),
-        v => format!("{:?}", std::mem::discriminant(v)),
-    };
-    let args = s.args.iter().map(one);
-    let kwargs = s.kwargs.iter().map(|(name, v)| format!("{name}={}", one(v)));
+    }
+    let args = s.args.iter().map(|v| one(op, v));
+    let kwargs = s.kwargs.iter().map(|(name, v)| format!("{name}={}", one(op, v)));
     let refused = if s.error.is_some() { &s.id } else { "" };
     args.chain(kwargs).collect::<Vec<_>>().join(",") + refused
 }

@@ -90,6 +90,32 @@ fn gradients_of_arguments() {
     assert!(a.grad().is_none() && b.grad().is_some());
 }
 
+/// A slice may have more tensors than a tuple; each number of them is a program of its own, each length is not.
+#[test]
+fn a_slice_of_arguments() {
+    let f = |xs: &[Tensor]| {
+        let sum = xs.iter().enumerate().fold(Tensor::zeros(&[], DType::F32), |sum, (i, x)| sum + x.sum() * i as f64);
+        let gradients = match sum.is_requires_grad() {
+            true => grad(&[&sum], &xs.iter().collect::<Vec<_>>(), false).unwrap(),
+            false => Vec::new(),
+        };
+        (sum.detach(), gradients)
+    };
+    let mut traced = trace(f);
+    for (n, len) in [(12, 3), (12, 5), (1, 2), (0, 0), (12, 7), (1, 4)] {
+        let xs: Vec<Tensor> = (0..n).map(|i| draw(i as u64, &[len]).requires_grad()).collect();
+        let ((a, ga), (b, gb)) = (traced.call(&xs).unwrap(), f(&xs));
+        assert_same("the sum", &a, &b);
+        assert_eq!((ga.len(), gb.len()), (n, n));
+        for (a, b) in ga.iter().zip(&gb) {
+            assert_same("a gradient", a.as_ref().unwrap(), b.as_ref().unwrap());
+        }
+    }
+    assert_eq!(traced.compilations(), 3);
+    traced.compile(&[draw(1, &[2]), draw(2, &[2])]).unwrap();
+    assert_eq!(traced.compilations(), 4);
+}
+
 #[test]
 fn a_returned_parameter_is_the_same_tensor() {
     let w = draw(1, &[3]).requires_grad();

@@ -1,6 +1,6 @@
-//! Runs of the `f32` functions of [`super::poly`], sixteen elements at a time. Never defines a value itself.
+//! Runs of the `f32` functions of [`super::poly`] and [`super::wide`], sixteen elements at a time. Never defines a value itself.
 
-use super::poly;
+use super::{poly, wide};
 use crate::simd::{Isa, Lanes};
 
 /// Elements handled together: one AVX-512 register.
@@ -21,57 +21,60 @@ trait Function {
     }
 }
 
-struct Exp;
-struct Log;
-struct Sin;
-struct Cos;
-struct Tanh;
+/// A function of two elements, as [`Function`] is of one.
+trait Function2 {
+    fn of(a: f32, b: f32) -> f32;
+    #[inline(always)]
+    fn covers(_: f32, _: f32) -> bool {
+        true
+    }
+    #[inline(always)]
+    fn otherwise(a: f32, _: f32) -> f32 {
+        a
+    }
+}
 
-impl Function for Exp {
-    #[inline(always)]
-    fn of(x: f32) -> f32 {
-        poly::exp(x)
-    }
+macro_rules! functions {
+    (@fn $f:ident($($x:ident),+) -> $r:ty = $e:expr) => {
+        #[inline(always)]
+        fn $f($($x: f32),+) -> $r { $e }
+    };
+    ($($trait:ident $name:ident $x:tt = $of:path $(, where $covers:expr, else $otherwise:expr)?;)+) => {$(
+        struct $name;
+        impl $trait for $name {
+            functions!(@fn of $x -> f32 = $of $x);
+            $(
+                functions!(@fn covers $x -> bool = $covers);
+                functions!(@fn otherwise $x -> f32 = $otherwise);
+            )?
+        }
+    )+};
 }
-impl Function for Log {
-    #[inline(always)]
-    fn of(x: f32) -> f32 {
-        poly::log(x)
-    }
-}
-impl Function for Sin {
-    #[inline(always)]
-    fn of(x: f32) -> f32 {
-        poly::sin(x)
-    }
-    #[inline(always)]
-    fn covers(x: f32) -> bool {
-        x.abs() < poly::TRIG_LIMIT
-    }
-    #[inline(always)]
-    fn otherwise(x: f32) -> f32 {
-        libm::sin(x as f64) as f32
-    }
-}
-impl Function for Cos {
-    #[inline(always)]
-    fn of(x: f32) -> f32 {
-        poly::cos(x)
-    }
-    #[inline(always)]
-    fn covers(x: f32) -> bool {
-        x.abs() < poly::TRIG_LIMIT
-    }
-    #[inline(always)]
-    fn otherwise(x: f32) -> f32 {
-        libm::cos(x as f64) as f32
-    }
-}
-impl Function for Tanh {
-    #[inline(always)]
-    fn of(x: f32) -> f32 {
-        poly::tanh(x)
-    }
+functions! {
+    Function Exp(x) = poly::exp;
+    Function Log(x) = poly::log;
+    Function Sin(x) = poly::sin, where x.abs() < poly::TRIG_LIMIT, else libm::sin(x as f64) as f32;
+    Function Cos(x) = poly::cos, where x.abs() < poly::TRIG_LIMIT, else libm::cos(x as f64) as f32;
+    Function Tan(x) = poly::tan, where x.abs() < poly::TRIG_LIMIT, else libm::tan(x as f64) as f32;
+    Function Tanh(x) = poly::tanh;
+    Function Exp2(x) = poly::exp2;
+    Function Expm1(x) = poly::expm1;
+    Function Log2(x) = poly::log2;
+    Function Log1p(x) = poly::log1p;
+    Function Erf(x) = poly::erf;
+    Function Log10(x) = wide::log10;
+    Function Asin(x) = wide::asin;
+    Function Acos(x) = wide::acos;
+    Function Atan(x) = wide::atan;
+    Function Sinh(x) = wide::sinh;
+    Function Cosh(x) = wide::cosh;
+    Function Asinh(x) = wide::asinh;
+    Function Acosh(x) = wide::acosh;
+    Function Atanh(x) = wide::atanh;
+    Function Erfc(x) = wide::erfc;
+    Function2 Pow(a, b) = poly::pow, where poly::pow_is_ordinary(a, b), else libm::pow(a as f64, b as f64) as f32;
+    Function2 Atan2(a, b) = wide::atan2;
+    Function2 Rem(a, b) = wide::rem, where wide::rem_is_ordinary(a, b), else a % b;
 }
 
 #[inline(always)]
@@ -179,14 +182,42 @@ bodies! {
     cos_body = Cos;
     /// `out[i] = tanh x[i]`
     tanh_body = Tanh;
+    /// `out[i] = tan x[i]`
+    tan_body = Tan;
+    /// `out[i] = 2^x[i]`
+    exp2_body = Exp2;
+    /// `out[i] = e^x[i] - 1`
+    expm1_body = Expm1;
+    /// `out[i] = log2 x[i]`
+    log2_body = Log2;
+    /// `out[i] = log10 x[i]`
+    log10_body = Log10;
+    /// `out[i] = log(1 + x[i])`
+    log1p_body = Log1p;
+    /// `out[i] = asin x[i]`
+    asin_body = Asin;
+    /// `out[i] = acos x[i]`
+    acos_body = Acos;
+    /// `out[i] = atan x[i]`
+    atan_body = Atan;
+    /// `out[i] = sinh x[i]`
+    sinh_body = Sinh;
+    /// `out[i] = cosh x[i]`
+    cosh_body = Cosh;
+    /// `out[i] = asinh x[i]`
+    asinh_body = Asinh;
+    /// `out[i] = acosh x[i]`
+    acosh_body = Acosh;
+    /// `out[i] = atanh x[i]`
+    atanh_body = Atanh;
+    /// `out[i] = erf x[i]`
+    erf_body = Erf;
+    /// `out[i] = erfc x[i]`
+    erfc_body = Erfc;
 }
 
-/// `out[i] = a[i]^b[i]`
-///
-/// # Safety
-/// `n` elements readable at `a` and `b` and writable at `out`, which is equal to either or does not overlap it.
 #[inline(always)]
-pub(crate) unsafe fn pow_body<S: Isa>(n: usize, a: *const f32, b: *const f32, out: *mut f32) {
+unsafe fn run2<F: Function2>(n: usize, a: *const f32, b: *const f32, out: *mut f32) {
     let mut i = 0;
     while i < n {
         let m = L.min(n - i);
@@ -197,16 +228,16 @@ pub(crate) unsafe fn pow_body<S: Isa>(n: usize, a: *const f32, b: *const f32, ou
             std::ptr::copy_nonoverlapping(b.add(i), y.as_mut_ptr(), m);
         }
         for l in 0..L {
-            r[l] = poly::pow(x[l], y[l]);
+            r[l] = F::of(x[l], y[l]);
         }
-        let mut ordinary = true;
+        let mut covered = true;
         for l in 0..L {
-            ordinary &= poly::pow_is_ordinary(x[l], y[l]);
+            covered &= F::covers(x[l], y[l]);
         }
-        if !ordinary {
+        if !covered {
             for l in 0..L {
-                if !poly::pow_is_ordinary(x[l], y[l]) {
-                    r[l] = libm::pow(x[l] as f64, y[l] as f64) as f32;
+                if !F::covers(x[l], y[l]) {
+                    r[l] = F::otherwise(x[l], y[l]);
                 }
             }
         }
@@ -216,40 +247,24 @@ pub(crate) unsafe fn pow_body<S: Isa>(n: usize, a: *const f32, b: *const f32, ou
     }
 }
 
-macro_rules! provisional {
-    ($($body:ident = $f:expr;)+) => {$(
-        pub(crate) unsafe fn $body<S: Isa>(n: usize, x: *const f32, out: *mut f32) {
-            for i in 0..n {
-                unsafe { *out.add(i) = $f(*x.add(i) as f64) as f32 };
-            }
+macro_rules! bodies2 {
+    ($($(#[$m:meta])* $body:ident = $f:ident;)+) => {$(
+        $(#[$m])*
+        ///
+        /// # Safety
+        /// `n` elements readable at `a` and `b` and writable at `out`, which is equal to either or overlaps neither.
+        #[inline(always)]
+        pub(crate) unsafe fn $body<S: Isa>(n: usize, a: *const f32, b: *const f32, out: *mut f32) {
+            // SAFETY: as for the caller.
+            unsafe { run2::<$f>(n, a, b, out) }
         }
     )+};
 }
-provisional! {
-    exp2_body = libm::exp2;
-    expm1_body = libm::expm1;
-    log2_body = libm::log2;
-    log10_body = libm::log10;
-    log1p_body = libm::log1p;
-    tan_body = libm::tan;
-    asin_body = libm::asin;
-    acos_body = libm::acos;
-    atan_body = libm::atan;
-    sinh_body = libm::sinh;
-    cosh_body = libm::cosh;
-    asinh_body = libm::asinh;
-    acosh_body = libm::acosh;
-    atanh_body = libm::atanh;
-    erf_body = libm::erf;
-    erfc_body = libm::erfc;
-}
-pub(crate) unsafe fn atan2_body<S: Isa>(n: usize, a: *const f32, b: *const f32, out: *mut f32) {
-    for i in 0..n {
-        unsafe { *out.add(i) = libm::atan2(*a.add(i) as f64, *b.add(i) as f64) as f32 };
-    }
-}
-pub(crate) unsafe fn rem_body<S: Isa>(n: usize, a: *const f32, b: *const f32, out: *mut f32) {
-    for i in 0..n {
-        unsafe { *out.add(i) = *a.add(i) % *b.add(i) };
-    }
+bodies2! {
+    /// `out[i] = a[i]^b[i]`
+    pow_body = Pow;
+    /// `out[i]` is the angle of the point `(b[i], a[i])`.
+    atan2_body = Atan2;
+    /// `out[i]` is C's `fmod(a[i], b[i])`, which is exact.
+    rem_body = Rem;
 }

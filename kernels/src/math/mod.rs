@@ -16,3 +16,4 @@
 pub(crate) mod f32;
 pub(crate) mod f64;
 pub mod poly;
+pub mod wide;

@@ -2,6 +2,7 @@
 
 use allotrope_kernels::View;
 use allotrope_kernels::simd::{Level, best_level, set_level};
+use half::{bf16, f16};
 
 /// The levels that this machine can run.
 pub fn levels() -> Vec<Level> {
@@ -36,16 +37,22 @@ impl Bits for f64 {
         if self.is_nan() { 0x7ff8_0000_0000_0000 } else { self.to_bits() }
     }
 }
-impl Bits for i64 {
-    fn bits(self) -> u64 {
-        self as u64
-    }
+macro_rules! plain_bits {
+    ($($t:ty),+) => {$( impl Bits for $t {
+        fn bits(self) -> u64 {
+            self as u64
+        }
+    } )+};
 }
-impl Bits for bool {
-    fn bits(self) -> u64 {
-        self as u64
-    }
+plain_bits!(bool, u8, i32, i64);
+macro_rules! half_bits {
+    ($($t:ty),+) => {$( impl Bits for $t {
+        fn bits(self) -> u64 {
+            if self.is_nan() { <$t>::NAN.to_bits() as u64 } else { self.to_bits() as u64 }
+        }
+    } )+};
 }
+half_bits!(f16, bf16);
 
 pub fn bits<T: Bits>(x: &[T]) -> Vec<u64> {
     x.iter().map(|v| v.bits()).collect()
@@ -105,19 +112,34 @@ impl Sample for f64 {
         }
     }
 }
-impl Sample for i64 {
-    fn plain(g: &mut Lcg) -> i64 {
-        g.below(2001) as i64 - 1000
-    }
-    fn odd(g: &mut Lcg) -> i64 {
-        match g.below(6) {
-            0 => i64::MIN,
-            1 => i64::MAX,
-            2 => g.next() as i64,
-            _ => i64::plain(g),
+macro_rules! int_samples {
+    ($($t:ty),+) => {$( impl Sample for $t {
+        fn plain(g: &mut Lcg) -> $t {
+            (g.below(2001) as i64 - 1000) as $t
         }
-    }
+        fn odd(g: &mut Lcg) -> $t {
+            match g.below(8) {
+                0 => <$t>::MIN,
+                1 => <$t>::MAX,
+                2 => g.next() as $t,
+                3 => g.below(4) as $t,
+                _ => <$t>::plain(g),
+            }
+        }
+    } )+};
 }
+int_samples!(u8, i32, i64);
+macro_rules! half_samples {
+    ($($t:ty),+) => {$( impl Sample for $t {
+        fn plain(g: &mut Lcg) -> $t {
+            <$t>::from_f32(f32::plain(g))
+        }
+        fn odd(g: &mut Lcg) -> $t {
+            if g.below(3) == 0 { <$t>::from_bits(g.next() as u16) } else { <$t>::from_f32(f32::odd(g)) }
+        }
+    } )+};
+}
+half_samples!(f16, bf16);
 impl Sample for bool {
     fn plain(g: &mut Lcg) -> bool {
         g.below(2) == 1
@@ -230,4 +252,27 @@ pub fn random_shape(g: &mut Lcg) -> Vec<usize> {
             return shape;
         }
     }
+}
+
+/// A shape with at least one dimension, and one of its axes.
+pub fn random_axis(g: &mut Lcg) -> (Vec<usize>, usize) {
+    loop {
+        let shape = random_shape(g);
+        if !shape.is_empty() {
+            let axis = g.below(shape.len());
+            return (shape, axis);
+        }
+    }
+}
+
+/// Where an index stands in a contiguous array.
+pub fn flat(index: &[usize], shape: &[usize]) -> usize {
+    index.iter().zip(shape).fold(0, |at, (i, n)| at * n + i)
+}
+
+/// `index` with another place on one axis.
+pub fn moved(index: &[usize], axis: usize, place: usize) -> Vec<usize> {
+    let mut index = index.to_vec();
+    index[axis] = place;
+    index
 }

@@ -3,8 +3,12 @@
 mod common;
 mod copy;
 mod elementwise;
+mod index;
 mod math;
 mod matmul;
+mod recurrence;
 mod reduce;
 mod rng;
+mod sort;
 mod table;
+mod window;

@@ -1,6 +1,7 @@
 //! The arithmetic of one element or one vector, as Cranelift IR: exactly what IEEE 754 rounds exactly, and integers
 //! that wrap. Nothing here is approximated, contracted or reordered.
 
+use super::calls::machine_type;
 use super::emit::{Emitter, vector_type};
 use super::program::ExprKind;
 use allotrope_ir::{BinaryOp, CompareOp, DType, UnaryOp};
@@ -38,12 +39,17 @@ fn little() -> MemFlagsData {
     MemFlagsData::new().with_endianness(Endianness::Little)
 }
 
-/// Whether [`Emitter::apply`] knows the operation on vectors.
+/// Whether [`Emitter::apply`] knows the operation on vectors, given that all its dtypes have vectors.
 pub fn has_vectors(kind: &ExprKind, from: DType, to: DType) -> bool {
     match kind {
         ExprKind::Unary(UnaryOp::Abs, _) => to != DType::I64,
-        ExprKind::Cast(_) => from == to || from == DType::Bool || (to == DType::Bool && from.is_float()),
-        ExprKind::Reduce(..) | ExprKind::Leaf(_) => false,
+        ExprKind::Cast(_) => {
+            from == to
+                || from == DType::Bool
+                || (to == DType::Bool && from != DType::I64)
+                || (from == DType::I32 && to == DType::F32)
+        }
+        ExprKind::Reduce(..) | ExprKind::Leaf(_) | ExprKind::Widen(_) | ExprKind::Narrow(_) => false,
         _ => true,
     }
 }
@@ -87,7 +93,9 @@ impl Emitter<'_> {
             ExprKind::Compare(op, ..) => self.compare(*op, args[0], args[1], from, lanes),
             ExprKind::Select(..) => self.choose(args[0], args[1], args[2], to, lanes),
             ExprKind::Cast(_) => self.cast(args[0], from, to, lanes),
-            ExprKind::Leaf(_) | ExprKind::Reduce(..) => unreachable!("not arithmetic"),
+            ExprKind::Leaf(_) | ExprKind::Reduce(..) | ExprKind::Widen(_) | ExprKind::Narrow(_) => {
+                unreachable!("not arithmetic")
+            }
         }
     }
 
@@ -97,13 +105,16 @@ impl Emitter<'_> {
             UnaryOp::Neg if float => self.b.ins().fneg(x),
             UnaryOp::Neg => self.b.ins().ineg(x),
             UnaryOp::Abs if float => self.b.ins().fabs(x),
+            UnaryOp::Abs if dtype == DType::U8 => x,
             UnaryOp::Abs => self.b.ins().iabs(x),
             UnaryOp::Sqrt => self.b.ins().sqrt(x),
-            UnaryOp::Not if lanes == Lanes::One => self.b.ins().bxor_imm_u(x, 1),
+            UnaryOp::Floor => self.b.ins().floor(x),
+            UnaryOp::Ceil => self.b.ins().ceil(x),
+            UnaryOp::Round => self.b.ins().nearest(x),
+            UnaryOp::Trunc => self.b.ins().trunc(x),
+            UnaryOp::Not if lanes == Lanes::One && dtype == DType::Bool => self.b.ins().bxor_imm_u(x, 1),
             UnaryOp::Not => self.b.ins().bnot(x),
-            UnaryOp::Exp | UnaryOp::Log | UnaryOp::Sin | UnaryOp::Cos | UnaryOp::Tanh => {
-                unreachable!("{} is called, never generated", op.name())
-            }
+            _ => unreachable!("{} is called, never generated", op.name()),
         }
     }
 
@@ -129,7 +140,9 @@ impl Emitter<'_> {
             BinaryOp::And => self.b.ins().band(a, b),
             BinaryOp::Or => self.b.ins().bor(a, b),
             BinaryOp::Xor => self.b.ins().bxor(a, b),
-            BinaryOp::Pow => unreachable!("pow is called, never generated"),
+            BinaryOp::Pow | BinaryOp::Atan2 | BinaryOp::Rem | BinaryOp::Quotient => {
+                unreachable!("{} is called, never generated", op.name())
+            }
         }
     }
 
@@ -157,7 +170,8 @@ impl Emitter<'_> {
             CompareOp::Gt => IntCC::SignedGreaterThan,
             CompareOp::Ge => IntCC::SignedGreaterThanOrEqual,
         };
-        self.b.ins().icmp(cc, a, b)
+        let signed = matches!(dtype, DType::I32 | DType::I64);
+        self.b.ins().icmp(if signed { cc } else { cc.unsigned() }, a, b)
     }
 
     fn choose(&mut self, c: Value, a: Value, b: Value, dtype: DType, lanes: Lanes) -> Value {
@@ -179,9 +193,12 @@ impl Emitter<'_> {
                 let zero = self.splat(zero, from, lanes);
                 return self.compare(CompareOp::Ne, x, zero, from, lanes);
             }
+            let ty = vector_type(to);
+            if from != DType::Bool {
+                return self.b.ins().fcvt_from_sint(ty, x);
+            }
             let one = self.number(1, to);
             let one = self.splat(one, to, lanes);
-            let ty = vector_type(to);
             let x = if ty == lanes.mask() { x } else { self.b.ins().bitcast(ty, MemFlagsData::new(), x) };
             return self.b.ins().band(x, one);
         }
@@ -190,16 +207,28 @@ impl Emitter<'_> {
                 let zero = self.number(0, from);
                 self.compare(CompareOp::Ne, x, zero, from, lanes)
             }
-            (DType::Bool, DType::I64) => self.b.ins().uextend(I64, x),
-            (DType::Bool, _) => {
-                let x = self.b.ins().uextend(I64, x);
-                self.cast(x, DType::I64, to, lanes)
+            (DType::F32, DType::F64) => self.b.ins().fpromote(F64, x),
+            (DType::F64, DType::F32) => self.b.ins().fdemote(F32, x),
+            (DType::F32 | DType::F64, _) => {
+                let x = self.b.ins().fcvt_to_sint_sat(I64, x);
+                self.resize(x, DType::I64, to)
             }
-            (DType::I64, DType::F32) => self.b.ins().fcvt_from_sint(F32, x),
-            (DType::I64, _) => self.b.ins().fcvt_from_sint(F64, x),
-            (_, DType::I64) => self.b.ins().fcvt_to_sint_sat(I64, x),
-            (DType::F32, _) => self.b.ins().fpromote(F64, x),
-            (_, _) => self.b.ins().fdemote(F32, x),
+            (_, DType::F32 | DType::F64) => {
+                let x = if machine_type(from) == I8 { self.b.ins().uextend(I32, x) } else { x };
+                self.b.ins().fcvt_from_sint(machine_type(to), x)
+            }
+            (_, _) => self.resize(x, from, to),
+        }
+    }
+
+    /// An integer (or a bool) as one of another width: extended by its sign where it has one, or wrapped.
+    fn resize(&mut self, x: Value, from: DType, to: DType) -> Value {
+        let ty = machine_type(to);
+        match from.size().cmp(&to.size()) {
+            std::cmp::Ordering::Equal => x,
+            std::cmp::Ordering::Greater => self.b.ins().ireduce(ty, x),
+            std::cmp::Ordering::Less if from == DType::I32 => self.b.ins().sextend(ty, x),
+            std::cmp::Ordering::Less => self.b.ins().uextend(ty, x),
         }
     }
 
@@ -207,8 +236,7 @@ impl Emitter<'_> {
         match dtype {
             DType::F32 => self.b.ins().f32const(n as f32),
             DType::F64 => self.b.ins().f64const(n as f64),
-            DType::I64 => self.int(n as i64),
-            DType::Bool => self.b.ins().iconst(I8, n as i64),
+            _ => self.b.ins().iconst(machine_type(dtype), n as i64),
         }
     }
 }

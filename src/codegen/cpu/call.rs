@@ -40,9 +40,12 @@ impl Compiled {
     /// Runs the function: a slot for each input in order, then one for each output that updates none. Symbol `i` is
     /// `binding[i]`.
     ///
+    /// # Errors
+    /// As [`Compiled::run`].
+    ///
     /// # Panics
     /// When slots, lengths, alignment, scratch or symbols are not what the graph asks for: a bug in this library.
-    pub fn call(&self, binding: &[usize], slots: &mut [Slot<'_>], scratch: &mut [u8]) {
+    pub fn call(&self, binding: &[usize], slots: &mut [Slot<'_>], scratch: &mut [u8]) -> Result<(), &str> {
         let s = &self.signature;
         assert!(binding.len() >= s.symbols, "bug in this library: {} symbols for {}", binding.len(), s.symbols);
         assert!(

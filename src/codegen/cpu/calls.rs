@@ -2,8 +2,8 @@
 
 use super::pack;
 use crate::kernels;
-use allotrope_ir::{DType, ReduceOp};
-use cranelift::prelude::types::{F32, F64, I32, I64};
+use allotrope_ir::{BinaryOp, DType, ReduceOp, UnaryOp};
+use cranelift::prelude::types::{F32, F64, I8, I16, I32, I64};
 use cranelift::prelude::{AbiParam, Signature, Type};
 
 /// Bytes of a reduction's running state.
@@ -11,16 +11,57 @@ pub const STATE_BYTES: usize = kernels::REDUCE_STATE_SIZE;
 
 /// Address of a library function.
 pub fn address(name: &str) -> Option<*const u8> {
-    if let Some(f) = pack::function(name) {
+    if let Some(f) = pack::function(name).or_else(|| rounding(name)) {
         return Some(f);
     }
     kernels::table().entries().into_iter().find(|e| e.0 == name).map(|e| e.1)
 }
 
-/// The machine type of one element; a bool is a byte.
+/// What Cranelift calls to round to whole numbers where the processor has no instruction for it.
+fn rounding(name: &str) -> Option<*const u8> {
+    extern "C" fn ceil32(x: f32) -> f32 {
+        x.ceil()
+    }
+    extern "C" fn floor32(x: f32) -> f32 {
+        x.floor()
+    }
+    extern "C" fn trunc32(x: f32) -> f32 {
+        x.trunc()
+    }
+    extern "C" fn nearest32(x: f32) -> f32 {
+        x.round_ties_even()
+    }
+    extern "C" fn ceil64(x: f64) -> f64 {
+        x.ceil()
+    }
+    extern "C" fn floor64(x: f64) -> f64 {
+        x.floor()
+    }
+    extern "C" fn trunc64(x: f64) -> f64 {
+        x.trunc()
+    }
+    extern "C" fn nearest64(x: f64) -> f64 {
+        x.round_ties_even()
+    }
+    Some(match name {
+        "ceilf" => ceil32 as *const u8,
+        "floorf" => floor32 as *const u8,
+        "truncf" => trunc32 as *const u8,
+        "nearbyintf" => nearest32 as *const u8,
+        "ceil" => ceil64 as *const u8,
+        "floor" => floor64 as *const u8,
+        "trunc" => trunc64 as *const u8,
+        "nearbyint" => nearest64 as *const u8,
+        _ => return None,
+    })
+}
+
+/// The machine type of one element; a bool is a byte, a half-precision float is moved as an integer.
 pub fn machine_type(dtype: DType) -> Type {
     match dtype {
-        DType::Bool => cranelift::prelude::types::I8,
+        DType::Bool | DType::U8 => I8,
+        DType::F16 | DType::BF16 => I16,
+        DType::I32 => I32,
         DType::I64 => I64,
         DType::F32 => F32,
         DType::F64 => F64,
@@ -40,8 +81,13 @@ pub fn signature(name: &str, sig: &mut Signature) {
     let (function, dtype) = name.rsplit_once('_').expect("kernels are named after their dtype");
     let result = machine_type(DType::from_name(dtype).expect("kernels are named after their dtype"));
     let (words, returns) = match function {
-        "exp" | "log" | "sin" | "cos" | "tanh" => (3, false),
-        "pow" => (4, false),
+        "widen" | "narrow" => (3, false),
+        f if UnaryOp::ALL.iter().any(|op| op.name() == f) => (3, false),
+        f if BinaryOp::ALL.iter().any(|op| op.name() == f) => (4, false),
+        "gather" | "recurrence" | "overlap_add" => (9, false),
+        "scatter" | "scatter_add" => (10, false),
+        "argmax" | "argmin" => (6, false),
+        "argsort" => (7, false),
         "matmul" => (11, false),
         "transpose" => (6, false),
         "matvec" | "rank1_acc" => (6, false),

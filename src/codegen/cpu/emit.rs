@@ -8,7 +8,7 @@ use super::plan::{ALIGN, Plan};
 use super::program::{Place, Program, ScanId, Step};
 use allotrope_ir::{DType, Dim};
 use cranelift::codegen::ir::{BlockArg, FuncRef, StackSlot, StackSlotData, StackSlotKind};
-use cranelift::prelude::types::{F32, F64, I8, I64};
+use cranelift::prelude::types::{F32, F64, I8, I32, I64};
 use cranelift::prelude::*;
 use cranelift_module::{FuncId, Linkage, Module};
 use rustc_hash::FxHashMap;
@@ -45,9 +45,12 @@ pub struct Emitter<'a> {
     functions: FxHashMap<String, FuncRef>,
     /// Names of the functions called, by their number in the module.
     pub called: Vec<(FuncId, String)>,
+    /// The number of the first check that failed, in a program that has checks.
+    pub status: Option<StackSlot>,
 }
 
-/// Emits the whole program into `func`, whose signature is four addresses.
+/// Emits the whole program into `func`, whose signature is four addresses and, as its result, the number of the first
+/// check that failed, or 0.
 pub fn emit(
     program: &Program,
     plan: &Plan,
@@ -90,9 +93,15 @@ pub fn emit(
         rounds: FxHashMap::default(),
         functions: FxHashMap::default(),
         called: Vec::new(),
+        status: None,
     };
+    if !program.checks.is_empty() {
+        e.begin_checks();
+    }
     e.steps(&program.steps);
-    e.b.ins().return_(&[]);
+    // With checks, this comes after the guard.
+    let passed = e.int(0);
+    e.b.ins().return_(&[passed]);
     e.prologue(entry, start, at);
     let Emitter { mut b, called, .. } = e;
     b.seal_all_blocks();
@@ -107,7 +116,10 @@ impl Emitter<'_> {
                 Step::Kernel(k) => self.kernel(k),
                 Step::Matmul(m) => self.matmul(m),
                 Step::Reduce(r) => self.strided_reduce(r),
+                Step::Library(c) => self.library(c),
                 Step::Scan(s) => self.scan(s),
+                Step::Check { number, condition } => self.check(*number, condition),
+                Step::Guard => self.guard(),
             }
         }
     }
@@ -285,6 +297,9 @@ impl Emitter<'_> {
         use allotrope_ir::Scalar;
         match base {
             Base::Const(Scalar::Bool(x)) => self.b.ins().iconst(I8, *x as i64),
+            Base::Const(s @ (Scalar::U8(_) | Scalar::I32(_) | Scalar::F16(_) | Scalar::BF16(_))) => {
+                self.b.ins().iconst(calls::machine_type(s.dtype()), s.bits() as i64)
+            }
             Base::Const(Scalar::I64(x)) => self.int(*x),
             Base::Const(Scalar::F32(x)) => self.b.ins().f32const(Ieee32::with_bits(x.to_bits())),
             Base::Const(Scalar::F64(x)) => self.b.ins().f64const(Ieee64::with_bits(x.to_bits())),
@@ -308,6 +323,7 @@ pub fn vector_type(dtype: DType) -> Type {
         DType::F32 => F32.by(4).expect("a vector type"),
         DType::F64 => F64.by(2).expect("a vector type"),
         DType::I64 => I64.by(2).expect("a vector type"),
-        DType::Bool => unreachable!("bools are masks in vectors"),
+        DType::I32 => I32.by(4).expect("a vector type"),
+        DType::Bool | DType::U8 | DType::F16 | DType::BF16 => unreachable!("{dtype} has no vectors"),
     }
 }

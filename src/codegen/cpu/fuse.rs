@@ -128,6 +128,22 @@ impl Draft {
         ExprId(self.exprs.len() as u32 - 1)
     }
 
+    /// A cast; one from or to a half-precision float goes through f32.
+    fn cast(&mut self, a: ExprId, to: DType) -> ExprId {
+        let from = self.exprs[a.0 as usize].dtype;
+        if from != to && to != DType::F32 && (from.is_half() || (to.is_half() && from != DType::F32)) {
+            let wide = self.cast(a, DType::F32);
+            return self.cast(wide, to);
+        }
+        let kind = match from {
+            _ if from == to => ExprKind::Cast(a),
+            _ if from.is_half() => ExprKind::Widen(a),
+            _ if to.is_half() => ExprKind::Narrow(a),
+            _ => ExprKind::Cast(a),
+        };
+        self.push(kind, to)
+    }
+
     /// The view that a value is, where it is nothing but a view of known values.
     fn view_of(&self, g: &Graph, known: &dyn Fn(Value) -> Option<View>, v: Value) -> Option<View> {
         known(v).or_else(|| match &g.node(v.node).op {
@@ -183,7 +199,7 @@ impl Draft {
                 }
                 Op::Cast(_) => {
                     let a = arg(self, 0)?;
-                    self.push(ExprKind::Cast(a), ty.dtype)
+                    self.cast(a, ty.dtype)
                 }
                 Op::Reduce { op, .. } => {
                     let whole = map.iter().enumerate().all(|(i, m)| *m == (Some(i), Dim::Fixed(0)));
@@ -306,6 +322,8 @@ fn name_of(kind: &ExprKind) -> Option<&'static str> {
         ExprKind::Compare(op, ..) => op.name(),
         ExprKind::Select(..) => "select",
         ExprKind::Cast(_) => "cast",
+        ExprKind::Widen(_) => "widen",
+        ExprKind::Narrow(_) => "narrow",
         ExprKind::Reduce(op, _) => match op {
             ReduceOp::Sum => "sum",
             ReduceOp::Max => "amax",

@@ -19,8 +19,8 @@ pub struct Code {
     pub clif: Option<String>,
 }
 
-/// Binding, inputs, outputs, scratch.
-pub type Entry = unsafe extern "C" fn(*const usize, *const *const u8, *const *mut u8, *mut u8);
+/// Binding, inputs, outputs, scratch; gives the number of the first check that failed, or 0.
+pub type Entry = unsafe extern "C" fn(*const usize, *const *const u8, *const *mut u8, *mut u8) -> usize;
 
 impl Drop for Code {
     fn drop(&mut self) {
@@ -67,6 +67,7 @@ pub fn compile(
     for _ in 0..4 {
         context.func.signature.params.push(AbiParam::new(types::I64));
     }
+    context.func.signature.returns.push(AbiParam::new(types::I64));
     let called = fill(&mut module, &mut context.func, &mut FunctionBuilderContext::new());
     let clif = keep_clif.then(|| {
         let names: String = called.iter().map(|(id, name)| format!("; u0:{} is {name}\n", id.as_u32())).collect();
@@ -80,7 +81,7 @@ pub fn compile(
     let size = context.compiled_code().map_or(0, |c| c.code_buffer().len());
     module.finalize_definitions().map_err(failed)?;
     let address = module.get_finalized_function(id);
-    // SAFETY: the function was declared with four word parameters, no result and the platform's C convention, and its
+    // SAFETY: the function was declared with four word parameters, a word as its result and the platform's C convention, and its
     // memory lives as long as `module`, which the result owns.
     let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
     phases.push(("cranelift", clock.elapsed()));

@@ -23,7 +23,8 @@ pub enum Base {
     Index,
 }
 
-/// A value as it lies in memory (or would, if it had to). Offsets and strides count elements.
+/// A value as it lies in memory (or would, if it had to). Offsets and strides count elements; strides may be negative,
+/// and in a view that is only read elements may lie over one another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     pub base: Base,
@@ -114,6 +115,28 @@ impl View {
             })
             .collect();
         View { shape: shape.iter().cloned().collect(), strides, ..self.clone() }
+    }
+
+    /// The axes named run backwards: their strides change sign, so a stride may be negative.
+    pub fn flip(&self, axes: &[usize]) -> View {
+        let mut v = self.clone();
+        for &a in axes.iter().filter(|&&a| !is_one(&self.shape[a])) {
+            v.offset = &v.offset + &(&(&v.shape[a] - &ONE) * &v.strides[a]);
+            v.strides[a] = &ZERO - &v.strides[a];
+        }
+        v
+    }
+
+    /// `count` pieces of `size` elements of one axis, the places in a piece as a new last axis. Pieces may overlap, so
+    /// it is only ever read.
+    pub fn window(&self, axis: usize, count: &Dim, size: &Dim, step: usize, dilation: usize) -> View {
+        let mut v = self.clone();
+        let stride = v.strides[axis].clone();
+        v.shape[axis] = count.clone();
+        v.strides[axis] = &stride * &Dim::fixed(step);
+        v.shape.push(size.clone());
+        v.strides.push(&stride * &Dim::fixed(dilation));
+        v
     }
 
     /// The element with index `0` of the first axis, without that axis.

@@ -525,9 +525,10 @@ impl Body<'_, '_> {
             let expr = k.expr(e);
             let in_memory = matches!(self.source(e), Source::Block(_) | Source::Leaf(_));
             match expr.dtype {
-                DType::F32 => four = true,
+                DType::F32 | DType::I32 => four = true,
                 DType::F64 | DType::I64 => eight = true,
                 DType::Bool => bytes |= in_memory,
+                DType::U8 | DType::F16 | DType::BF16 => fits = false,
             }
             size += 1;
             match self.source(e) {
@@ -560,6 +561,8 @@ fn map_call(k: &Kernel, e: ExprId) -> String {
     let name = match &expr.kind {
         ExprKind::Unary(op, _) => op.name(),
         ExprKind::Binary(op, ..) => op.name(),
+        ExprKind::Narrow(_) => "narrow",
+        ExprKind::Widen(x) => return format!("widen_{}", k.expr(*x).dtype),
         kind => unreachable!("{kind:?} is no call"),
     };
     format!("{name}_{}", expr.dtype)

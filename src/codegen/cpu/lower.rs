@@ -45,22 +45,30 @@ pub fn lower(g: &Graph) -> Result<(Program, Vec<KernelInfo>), CompileError> {
     let inputs: Vec<View> = (g.input_values().enumerate())
         .map(|(i, v)| View::contiguous(Base::Buf(l.buffer(Place::Input(i), g.ty(v))), g.ty(v)))
         .collect();
-    let wants: Vec<Option<Want>> = (g.outputs().iter().enumerate())
+    let wants: Vec<Want> = (g.outputs().iter().enumerate())
         .map(|(j, o)| {
             let view = match o.update {
                 Some(i) => inputs[i].clone(),
                 None => View::contiguous(Base::Buf(l.buffer(Place::Output(j), g.ty(o.value))), g.ty(o.value)),
             };
-            Some(Want { view, over: o.update })
+            Want { view, over: o.update }
         })
         .collect();
-    let results = l.graph(g, &inputs, &wants)?;
+    // No state may be written while a check could still fail: what is computed before the guard is copied after it.
+    let order = Order::of(g);
+    let direct: Vec<Option<Want>> = (g.outputs().iter().zip(&wants))
+        .map(|(o, want)| {
+            let early = order.computed(g, o.value).is_some_and(|v| order.is_before_guard(v));
+            (want.over.is_none() || !early).then(|| want.clone())
+        })
+        .collect();
+    let results = l.ordered(g, &order, &inputs, &direct)?;
 
     // What could not be computed in place is copied now. All reads of states come before all writes of states.
     let moves: Vec<(View, View, bool)> = results
         .into_iter()
         .zip(wants)
-        .filter_map(|(from, want)| want.map(|w| (from, w.view, w.over.is_some())))
+        .map(|(from, want)| (from, want.view, want.over.is_some()))
         .filter(|(from, to, _)| !same_place(from, to))
         .collect();
     let mut late = Vec::new();
@@ -98,6 +106,8 @@ pub fn view_op(op: &Op, x: Option<&View>) -> Option<View> {
         Op::Reshape(shape) => x?.reshape(shape)?,
         Op::Permute(axes) => x?.permute(axes),
         Op::Slice { axis, start, len } => x?.slice(*axis, start, len),
+        Op::Flip(axes) => x?.flip(axes),
+        Op::Window { axis, count, size, step, dilation } => x?.window(*axis, count, size, *step, *dilation),
         _ => return None,
     })
 }
@@ -166,8 +176,9 @@ impl Lower {
             }
         }
         for &id in order.nodes.iter().rev() {
-            // The sum of a product begins as its first operand: let that be computed in place.
-            if matches!(g.node(id).op, Op::AddMatmul)
+            // The sum of a product begins as its first operand, as what is scattered into does: let that be computed
+            // in place.
+            if matches!(g.node(id).op, Op::AddMatmul | Op::Scatter { .. })
                 && let Some(d) = dests.get(&Value { node: id, port: 0 }).cloned()
                 && let first = g.operands(id)[0]
                 && order.uses(first) == 1
@@ -181,6 +192,9 @@ impl Lower {
         }
         for &id in &order.nodes {
             self.node(g, order, id, &mut env, &dests)?;
+            if self.scan.is_none() && order.guard() == Some(id) {
+                self.steps.push(Step::Guard);
+            }
         }
         Ok((0..g.outputs().len())
             .map(|j| match &wants.get(j) {
@@ -204,8 +218,14 @@ impl Lower {
         let dest = dests.get(&v).cloned();
         let result = match &node.op {
             Op::Input => return Ok(()),
-            op
-            @ (Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Broadcast(_) | Op::Permute(_) | Op::Slice { .. }) => {
+            op @ (Op::Const(_)
+            | Op::Extent(_)
+            | Op::Iota(_)
+            | Op::Broadcast(_)
+            | Op::Permute(_)
+            | Op::Slice { .. }
+            | Op::Flip(_)
+            | Op::Window { .. }) => {
                 let x = operands.first().map(|o| &env[o]);
                 view_op(op, x).ok_or_else(|| CompileError::bug(g, id, "no view"))?
             }
@@ -238,6 +258,10 @@ impl Lower {
                 };
                 env.extend(results.into_iter().zip(views));
                 return Ok(());
+            }
+            Op::Check(message) => {
+                self.check(message, &env[&operands[1]]);
+                env[&operands[0]].clone()
             }
             Op::Concat { axis } => {
                 let out = dest.unwrap_or_else(|| self.scratch(&node.types[0]));
@@ -286,10 +310,7 @@ impl Lower {
             Op::AddMatmul => {
                 let first = env[&operands[0]].clone();
                 let (a, b) = (env[&operands[1]].clone(), env[&operands[2]].clone());
-                let dying = order.uses(operands[0]) == 1
-                    && order.computed(g, operands[0]) == Some(operands[0])
-                    && first.is_contiguous()
-                    && matches!(first.buf().map(|b| self.place(b)), Some(Place::Scratch));
+                let dying = self.dies(g, order, operands[0], &first);
                 let out = match dest {
                     Some(d) => d,
                     None if dying => first.clone(),
@@ -306,6 +327,16 @@ impl Lower {
                 }
                 out
             }
+            op @ (Op::Gather { .. }
+            | Op::Scatter { .. }
+            | Op::ArgReduce { .. }
+            | Op::ArgSort { .. }
+            | Op::Recurrence { .. }
+            | Op::OverlapAdd { .. }) => {
+                let x: SmallVec<[View; 3]> = operands.iter().map(|o| env[o].clone()).collect();
+                let dies = self.dies(g, order, operands[0], &x[0]);
+                self.library(op, &x, &node.types[0], dest, dies).ok_or_else(|| CompileError::bug(g, id, "no kernel"))?
+            }
             Op::Scan(scan) => {
                 let inputs: Vec<View> = operands.iter().map(|o| env[o].clone()).collect();
                 let wanted: Vec<Option<View>> =
@@ -317,6 +348,23 @@ impl Lower {
         };
         env.insert(v, result);
         Ok(())
+    }
+
+    /// Whether nothing but one use reads the memory of a value, so that it may be written over.
+    fn dies(&self, g: &Graph, order: &Order, v: Value, view: &View) -> bool {
+        let own = match &g.node(v.node).op {
+            // What it gives may be what it got.
+            Op::Scan(_) => false,
+            Op::Fusion(b) => {
+                let result = b.outputs()[v.port as usize].value;
+                let times = b.outputs().iter().filter(|o| o.value == result).count();
+                times == 1 && super::order::is_computed(&b.node(result.node).op)
+            }
+            op => super::order::is_computed(op),
+        };
+        own && order.uses(v) == 1
+            && view.is_contiguous()
+            && matches!(view.buf().map(|b| self.place(b)), Some(Place::Scratch))
     }
 
     /// A fusion as one kernel, or node by node where one will not do.
@@ -334,11 +382,12 @@ impl Lower {
             .map(|w| w.as_ref().filter(|d| !clash(self, d)).map(|d| Want { view: d.clone(), over: None }))
             .collect();
         let mut views = self.graph(body, inputs, &wants)?;
+        let late: Vec<(View, View)> = (views.iter().zip(wanted))
+            .filter_map(|(v, w)| w.as_ref().filter(|w| !same_place(v, w)).map(|w| (v.clone(), w.clone())))
+            .collect();
+        self.copy_all(&late);
         for (view, want) in views.iter_mut().zip(wanted) {
-            if let Some(want) = want
-                && !same_place(view, want)
-            {
-                self.copy(view, want);
+            if let Some(want) = want {
                 *view = want.clone();
             }
         }

@@ -1,7 +1,7 @@
 //! Graph to machine code for this processor. One graph becomes one function: loops over fused arithmetic, and calls of
 //! the kernels for everything whose rounding is a choice.
 //!
-//! In flow order: [`lower`] walks the graph ([`order`], [`fuse`], [`scan`]) and makes a [`program`] of steps on buffers
+//! In flow order: [`lower`] walks the graph ([`order`], [`fuse`], [`library`], [`scan`]) and makes a [`program`] of steps on buffers
 //! ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`emit`] ([`loops`],
 //! [`arith`], [`steps`]) writes Cranelift IR; [`jit`] makes it executable; [`call`] runs it on checked slices. [`pack`]
 //! is the one piece of library code here. It never knows of tensors, modules or derivatives.
@@ -13,6 +13,7 @@ mod emit;
 mod fuse;
 mod jit;
 mod layout;
+mod library;
 mod loops;
 mod lower;
 mod order;
@@ -92,6 +93,8 @@ pub struct Compiled {
     signature: call::Signature,
     kernels: Vec<KernelInfo>,
     phases: Vec<(&'static str, Duration)>,
+    /// The messages of the checks, by their number less 1.
+    checks: Vec<Box<str>>,
 }
 
 impl Compiled {
@@ -110,7 +113,8 @@ impl Compiled {
         let code = jit::compile(options.keep_clif, &mut phases, |module, func, context| {
             emit::emit(&program, &plan, module, func, context)
         })?;
-        Ok(Compiled { code, plan, signature: call::Signature::of(graph), kernels, phases })
+        let checks = program.checks;
+        Ok(Compiled { code, plan, signature: call::Signature::of(graph), kernels, phases, checks })
     }
 
     /// Bytes of scratch memory that a run with these symbol values needs.
@@ -118,7 +122,16 @@ impl Compiled {
         self.plan.bytes(binding)
     }
 
+    /// Whether a run may fail.
+    pub fn has_checks(&self) -> bool {
+        !self.checks.is_empty()
+    }
+
     /// Runs the function. Symbol `i` is `binding[i]`.
+    ///
+    /// # Errors
+    /// The message of the first check of the graph that failed. No state was changed then; what is in the outputs that
+    /// update none is unspecified.
     ///
     /// # Safety
     /// - Under this binding every dimension of the graph is what its types promise, and no smaller than 0.
@@ -126,9 +139,19 @@ impl Compiled {
     ///   outputs, aligned for their elements. An output that updates input `i` has the pointer `inputs[i]`, and that
     ///   memory may be written; all others overlap nothing.
     /// - `scratch` is aligned to 64 bytes, and `scratch_bytes(binding)` long. Nobody else uses any of it meanwhile.
-    pub unsafe fn run(&self, binding: &[usize], inputs: &[*const u8], outputs: &[*mut u8], scratch: *mut u8) {
+    pub unsafe fn run(
+        &self,
+        binding: &[usize],
+        inputs: &[*const u8],
+        outputs: &[*mut u8],
+        scratch: *mut u8,
+    ) -> Result<(), &str> {
         // SAFETY: the code was generated for this graph's inputs and outputs; the rest is the caller's promise.
-        unsafe { (self.code.entry)(binding.as_ptr(), inputs.as_ptr(), outputs.as_ptr(), scratch) }
+        let failed = unsafe { (self.code.entry)(binding.as_ptr(), inputs.as_ptr(), outputs.as_ptr(), scratch) };
+        match failed {
+            0 => Ok(()),
+            number => Err(&self.checks[number - 1]),
+        }
     }
 
     /// What it runs, in order.

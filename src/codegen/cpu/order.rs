@@ -1,5 +1,6 @@
 //! In which order the nodes of a graph run, which of its inputs a value may be a view of, and from what that follows:
-//! when a result may be written over an input that later calls or rounds read anew. It makes no steps.
+//! when a result may be written over an input that later calls or rounds read anew, and from where on no check is left
+//! that could fail. It makes no steps.
 
 use allotrope_ir::{Graph, NodeId, Op, Value};
 use rustc_hash::FxHashMap;
@@ -12,6 +13,7 @@ pub struct Order {
     /// For each input, the last position that reads it; `u32::MAX` where an output does.
     last_read: Vec<u32>,
     uses: FxHashMap<Value, u32>,
+    guard: Option<NodeId>,
 }
 
 const NEVER: u32 = 0;
@@ -21,6 +23,9 @@ impl Order {
         let mut live = vec![false; g.len()];
         let mut used = vec![false; g.len()];
         let mut uses: FxHashMap<Value, u32> = FxHashMap::default();
+        // A check is asked even where nothing needs its value.
+        let checks: Vec<NodeId> = g.nodes().filter(|id| holds_check(&g.node(*id).op)).collect();
+        checks.iter().for_each(|id| live[id.0 as usize] = true);
         for o in g.outputs() {
             live[o.value.node.0 as usize] = true;
             *uses.entry(o.value).or_default() += 1;
@@ -34,10 +39,23 @@ impl Order {
                 }
             }
         }
-        // What nothing else needs runs last: updates of states come after the reads of their old values.
-        let runs = |id: &NodeId| live[id.0 as usize] && !matches!(g.node(*id).op, Op::Input);
-        let mut nodes: Vec<NodeId> = g.nodes().filter(|id| runs(id) && used[id.0 as usize]).collect();
-        nodes.extend(g.nodes().filter(|id| runs(id) && !used[id.0 as usize]));
+        // Checks, in their order, and what they need come first, so that what follows may write states. What nothing
+        // else needs runs last: updates of states come after the reads of their old values.
+        let mut checked = vec![false; g.len()];
+        checks.iter().for_each(|id| checked[id.0 as usize] = true);
+        for id in g.nodes().rev().filter(|_| !checks.is_empty()) {
+            if checked[id.0 as usize] {
+                g.operands(id).iter().for_each(|v| checked[v.node.0 as usize] = true);
+            }
+        }
+        let turn = |id: &NodeId| match (checked[id.0 as usize], used[id.0 as usize]) {
+            (true, _) => 0,
+            (_, true) => 1,
+            _ => 2,
+        };
+        let mut nodes: Vec<NodeId> =
+            g.nodes().filter(|id| live[id.0 as usize] && !matches!(g.node(*id).op, Op::Input)).collect();
+        nodes.sort_by_key(turn);
         let mut position = vec![0; g.len()];
         for (i, id) in nodes.iter().enumerate() {
             position[id.0 as usize] = i as u32 + 1;
@@ -56,7 +74,13 @@ impl Order {
                 }
             }
             match &g.node(id).op {
-                Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } => {
+                Op::Broadcast(_)
+                | Op::Reshape(_)
+                | Op::Permute(_)
+                | Op::Slice { .. }
+                | Op::Flip(_)
+                | Op::Window { .. }
+                | Op::Check(_) => {
                     let all = inputs_of(&aliases, &operands[..1]);
                     aliases.insert(Value { node: id, port: 0 }, all);
                 }
@@ -87,7 +111,18 @@ impl Order {
                 last_read[i] = u32::MAX;
             }
         }
-        Order { nodes, position, last_read, uses }
+        let guard = checks.last().copied();
+        Order { nodes, position, last_read, uses, guard }
+    }
+
+    /// The node after which all checks have been asked.
+    pub fn guard(&self) -> Option<NodeId> {
+        self.guard
+    }
+
+    /// Whether the node of `v` runs before all checks have been asked.
+    pub fn is_before_guard(&self, v: Value) -> bool {
+        self.guard.is_some_and(|guard| self.position[v.node.0 as usize] <= self.position[guard.0 as usize])
     }
 
     /// Times that a value is an operand or an output.
@@ -95,9 +130,9 @@ impl Order {
         self.uses.get(&v).copied().unwrap_or(0)
     }
 
-    /// The value, or the one that it is a reshape of, where a node computes it (rather than being a view).
+    /// The value, or the one that it is a reshape or a checked form of, where a node computes it (rather than being a view).
     pub fn computed(&self, g: &Graph, mut v: Value) -> Option<Value> {
-        while let Op::Reshape(_) = g.node(v.node).op {
+        while let Op::Reshape(_) | Op::Check(_) = g.node(v.node).op {
             v = g.operands(v.node)[0];
         }
         is_computed(&g.node(v.node).op).then_some(v)
@@ -110,6 +145,16 @@ impl Order {
     }
 }
 
+/// Whether running it may fail.
+fn holds_check(op: &Op) -> bool {
+    match op {
+        Op::Check(_) => true,
+        Op::Scan(s) => s.body.nodes().any(|id| holds_check(&s.body.node(id).op)),
+        Op::Fusion(b) => b.nodes().any(|id| holds_check(&b.node(id).op)),
+        _ => false,
+    }
+}
+
 fn inputs_of(aliases: &FxHashMap<Value, SmallVec<[usize; 2]>>, values: &[Value]) -> SmallVec<[usize; 2]> {
     let mut all: SmallVec<[usize; 2]> =
         values.iter().flat_map(|v| aliases.get(v).cloned().unwrap_or_default()).collect();
@@ -118,7 +163,8 @@ fn inputs_of(aliases: &FxHashMap<Value, SmallVec<[usize; 2]>>, values: &[Value])
     all
 }
 
-fn is_computed(op: &Op) -> bool {
+/// Whether the node makes its results, rather than giving views.
+pub fn is_computed(op: &Op) -> bool {
     !matches!(
         op,
         Op::Input
@@ -129,5 +175,8 @@ fn is_computed(op: &Op) -> bool {
             | Op::Reshape(_)
             | Op::Permute(_)
             | Op::Slice { .. }
+            | Op::Flip(_)
+            | Op::Window { .. }
+            | Op::Check(_)
     )
 }

@@ -1,9 +1,10 @@
-//! Moving matrices: a transposition, which generated code would do one element at a time. No arithmetic.
+//! Moving matrices: a transposition, which generated code would do one element at a time. Strides may be negative. No
+//! arithmetic.
 
 /// Address of the function of that name, where it is here.
 pub fn function(name: &str) -> Option<*const u8> {
     match name {
-        "transpose_f32" => Some(transpose_32 as *const u8),
+        "transpose_f32" | "transpose_i32" => Some(transpose_32 as *const u8),
         "transpose_f64" | "transpose_i64" => Some(transpose_64 as *const u8),
         _ => None,
     }
@@ -13,12 +14,12 @@ pub fn function(name: &str) -> Option<*const u8> {
 ///
 /// # Safety
 /// `from` and `to` must be readable and writable there, and must not overlap.
-unsafe extern "C" fn transpose_32(rows: usize, cols: usize, from: *const u32, fs: usize, to: *mut u32, ts: usize) {
+unsafe extern "C" fn transpose_32(rows: usize, cols: usize, from: *const u32, fs: isize, to: *mut u32, ts: isize) {
     let (r4, c4) = (rows / 4 * 4, cols / 4 * 4);
     for i in (0..r4).step_by(4) {
         for j in (0..c4).step_by(4) {
             // SAFETY: a tile of 4 by 4 inside both matrices, by the loops' bounds.
-            unsafe { tile(from.add(i + j * fs), fs, to.add(i * ts + j), ts) }
+            unsafe { tile(from.add(i).offset(j as isize * fs), fs, to.add(j).offset(i as isize * ts), ts) }
         }
     }
     // SAFETY: what the tiles have left, inside both matrices.
@@ -32,7 +33,7 @@ unsafe extern "C" fn transpose_32(rows: usize, cols: usize, from: *const u32, fs
 ///
 /// # Safety
 /// As there.
-unsafe extern "C" fn transpose_64(rows: usize, cols: usize, from: *const u64, fs: usize, to: *mut u64, ts: usize) {
+unsafe extern "C" fn transpose_64(rows: usize, cols: usize, from: *const u64, fs: isize, to: *mut u64, ts: isize) {
     // SAFETY: the caller's promise.
     unsafe { rest(0..rows, 0..cols, from, fs, to, ts) }
 }
@@ -41,32 +42,32 @@ unsafe fn rest<T: Copy>(
     rows: std::ops::Range<usize>,
     cols: std::ops::Range<usize>,
     from: *const T,
-    fs: usize,
+    fs: isize,
     to: *mut T,
-    ts: usize,
+    ts: isize,
 ) {
     for i in rows {
         for j in cols.clone() {
             // SAFETY: the caller's promise.
-            unsafe { *to.add(i * ts + j) = *from.add(i + j * fs) }
+            unsafe { *to.add(j).offset(i as isize * ts) = *from.add(i).offset(j as isize * fs) }
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-unsafe fn tile(from: *const u32, fs: usize, to: *mut u32, ts: usize) {
+unsafe fn tile(from: *const u32, fs: isize, to: *mut u32, ts: isize) {
     use std::arch::x86_64::*;
     // SAFETY: the caller's promise; SSE is part of x86-64.
     unsafe {
-        let mut r = [0, 1, 2, 3].map(|j| _mm_loadu_ps(from.add(j * fs).cast()));
+        let mut r = [0, 1, 2, 3].map(|j| _mm_loadu_ps(from.offset(j * fs).cast()));
         let [a, b, c, d] = &mut r;
         _MM_TRANSPOSE4_PS(a, b, c, d);
-        (0..4).for_each(|i| _mm_storeu_ps(to.add(i * ts).cast(), r[i]));
+        (0..4).for_each(|i| _mm_storeu_ps(to.offset(i as isize * ts).cast(), r[i]));
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-unsafe fn tile(from: *const u32, fs: usize, to: *mut u32, ts: usize) {
+unsafe fn tile(from: *const u32, fs: isize, to: *mut u32, ts: isize) {
     // SAFETY: the caller's promise.
     unsafe { rest(0..4, 0..4, from, fs, to, ts) }
 }

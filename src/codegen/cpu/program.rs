@@ -42,6 +42,8 @@ pub struct Program {
     pub scalars: Vec<DType>,
     /// The enclosing loop of each loop.
     pub scans: Vec<Option<ScanId>>,
+    /// The messages of the checks; check `i + 1` has message `i`.
+    pub checks: Vec<Box<str>>,
     pub steps: Vec<Step>,
 }
 
@@ -50,7 +52,15 @@ pub enum Step {
     Kernel(Kernel),
     Matmul(Matmul),
     Reduce(StridedReduce),
+    Library(LibraryCall),
     Scan(ScanStep),
+    /// Notes that the check of this number failed where the condition, a bool, is false and none failed before.
+    Check {
+        number: usize,
+        condition: View,
+    },
+    /// Ends the run where a check has failed: what follows may write states. Never in a loop.
+    Guard,
 }
 
 /// `c = a b`, or `c += a b`, over batch axes. All three views have rank 2 plus the batch axes.
@@ -71,6 +81,23 @@ pub struct StridedReduce {
     pub x: View,
     /// Contiguous.
     pub out: View,
+}
+
+/// A call of a kernel over strided operands.
+#[derive(Debug)]
+pub struct LibraryCall {
+    pub name: String,
+    pub args: Vec<Arg>,
+}
+
+/// What a kernel is given; every argument is one word.
+#[derive(Debug)]
+pub enum Arg {
+    Number(Dim),
+    /// The address of these numbers.
+    Table(Shape),
+    Read(View),
+    Write(View),
 }
 
 /// A loop over the steps in `body`.
@@ -111,7 +138,12 @@ pub enum ExprKind {
     Binary(BinaryOp, ExprId, ExprId),
     Compare(CompareOp, ExprId, ExprId),
     Select(ExprId, ExprId, ExprId),
+    /// Neither from nor to a half-precision float.
     Cast(ExprId),
+    /// A half-precision float as f32.
+    Widen(ExprId),
+    /// An f32 as a half-precision float.
+    Narrow(ExprId),
     /// Over the kernel's axes from `kept` on.
     Reduce(ReduceOp, ExprId),
 }
@@ -130,7 +162,11 @@ impl Expr {
     pub fn args(&self) -> SmallVec<[ExprId; 3]> {
         match &self.kind {
             ExprKind::Leaf(_) => SmallVec::new(),
-            ExprKind::Unary(_, a) | ExprKind::Cast(a) | ExprKind::Reduce(_, a) => smallvec::smallvec![*a],
+            ExprKind::Unary(_, a)
+            | ExprKind::Cast(a)
+            | ExprKind::Widen(a)
+            | ExprKind::Narrow(a)
+            | ExprKind::Reduce(_, a) => smallvec::smallvec![*a],
             ExprKind::Binary(_, a, b) | ExprKind::Compare(_, a, b) => smallvec::smallvec![*a, *b],
             ExprKind::Select(a, b, c) => smallvec::smallvec![*a, *b, *c],
         }
@@ -141,6 +177,7 @@ impl Expr {
         match self.kind {
             ExprKind::Unary(op, _) => !op.is_exact(),
             ExprKind::Binary(op, ..) => !op.is_exact(),
+            ExprKind::Widen(_) | ExprKind::Narrow(_) => true,
             _ => false,
         }
     }
@@ -230,7 +267,7 @@ impl Kernel {
         let to = &store.view;
         let fits = rank >= 2
             && from.buf().is_some()
-            && from.dtype != DType::Bool
+            && from.dtype.size() >= 4
             && !store.in_place
             && is_one(&from.strides[rank - 2])
             && is_one(&to.strides[rank - 1]);
@@ -261,6 +298,12 @@ pub fn buffers_of(step: &Step, f: &mut dyn FnMut(BufId)) {
         }
         Step::Matmul(m) => [&m.a, &m.b, &m.c].into_iter().for_each(view),
         Step::Reduce(r) => [&r.x, &r.out].into_iter().for_each(view),
-        Step::Scan(_) => {}
+        Step::Library(c) => c.args.iter().for_each(|a| {
+            if let Arg::Read(v) | Arg::Write(v) = a {
+                view(v)
+            }
+        }),
+        Step::Check { condition, .. } => view(condition),
+        Step::Scan(_) | Step::Guard => {}
     }
 }

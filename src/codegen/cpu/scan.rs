@@ -176,12 +176,14 @@ impl Lower {
         Ok(views)
     }
 
-    /// Copies as if all at once: a source that another copy overwrites is read first.
+    /// Copies as if all at once: a source that a copy overwrites, another one or its own in another order, is read
+    /// first.
     pub(super) fn copy_all(&mut self, moves: &[(View, View)]) {
         let mut late = Vec::new();
         for (i, (from, to)) in moves.iter().enumerate() {
             let hit = |l: &Lower, b: BufId| {
-                (moves.iter().enumerate()).any(|(j, (_, t))| j != i && l.may_alias(b, t.buf().unwrap_or(b)))
+                let own = |j: usize| j == i && from.is_contiguous();
+                (moves.iter().enumerate()).any(|(j, (_, t))| !own(j) && l.may_alias(b, t.buf().unwrap_or(b)))
             };
             let from = match from.buf() {
                 Some(b) if hit(self, b) => self.materialise(from, true),

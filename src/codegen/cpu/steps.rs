@@ -1,12 +1,12 @@
-//! Matrix products, reductions over any axes, and loops, as Cranelift IR.
+//! Matrix products, reductions over any axes, kernels over strided operands, checks, and loops, as Cranelift IR.
 
 use super::calls;
 use super::emit::{Emitter, mem};
-use super::layout::{View, is_one, is_zero, row_major};
-use super::program::{Matmul, Next, ScanStep, StridedReduce};
+use super::layout::{Base, View, is_one, is_zero, row_major};
+use super::program::{Arg, LibraryCall, Matmul, Next, ScanStep, StridedReduce};
 use allotrope_ir::{DType, Dim, Shape};
-use cranelift::codegen::ir::BlockArg;
-use cranelift::prelude::types::{I32, I64};
+use cranelift::codegen::ir::{BlockArg, StackSlotData, StackSlotKind};
+use cranelift::prelude::types::{I8, I32, I64};
 use cranelift::prelude::*;
 
 impl Emitter<'_> {
@@ -128,6 +128,65 @@ impl Emitter<'_> {
         let strides = self.b.ins().iadd_imm_s(table, 8 * rank as i64);
         let name = format!("reduce_{}_{}", calls::reduce_name(r.op), r.x.dtype);
         self.call(&name, &[n, table, strides, mask, x, out]);
+    }
+
+    pub fn library(&mut self, c: &LibraryCall) {
+        let words = |a: &Arg| if let Arg::Table(t) = a { t.len() as u32 } else { 0 };
+        let table = self.stack(8 * c.args.iter().map(words).sum::<u32>().max(1));
+        let mut at = 0;
+        let mut list = Vec::with_capacity(c.args.len());
+        for arg in &c.args {
+            list.push(match arg {
+                Arg::Number(n) => self.dim(n),
+                Arg::Table(t) => {
+                    let begin = self.b.ins().iadd_imm_s(table, at as i64);
+                    for n in t {
+                        let n = self.dim(n);
+                        self.b.ins().store(mem(), n, table, at);
+                        at += 8;
+                    }
+                    begin
+                }
+                Arg::Read(v) | Arg::Write(v) => self.address(v),
+            });
+        }
+        self.call(&c.name, &list);
+    }
+
+    /// No check has failed yet.
+    pub fn begin_checks(&mut self) {
+        let slot = self.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3));
+        let none = self.int(0);
+        self.b.ins().stack_store(I64, none, slot, 0);
+        self.status = Some(slot);
+    }
+
+    pub fn check(&mut self, number: usize, condition: &View) {
+        let slot = self.status.expect("a program with checks");
+        let holds = match &condition.base {
+            Base::Buf(_) => {
+                let at = self.address(condition);
+                self.b.ins().load(I8, mem(), at, 0)
+            }
+            base => self.immediate(base, None),
+        };
+        let before = self.b.ins().stack_load(I64, I64, slot, 0);
+        let number = self.int(number as i64);
+        let first = self.b.ins().icmp_imm_s(IntCC::Equal, before, 0);
+        let failed = self.b.ins().select(first, number, before);
+        let now = self.b.ins().select(holds, before, failed);
+        self.b.ins().stack_store(I64, now, slot, 0);
+    }
+
+    pub fn guard(&mut self) {
+        let slot = self.status.expect("a program with checks");
+        let status = self.b.ins().stack_load(I64, I64, slot, 0);
+        let (failed, passed) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(failed);
+        self.b.ins().brif(status, failed, &[], passed, &[]);
+        self.b.switch_to_block(failed);
+        self.b.ins().return_(&[status]);
+        self.b.switch_to_block(passed);
     }
 
     pub fn scan(&mut self, s: &ScanStep) {

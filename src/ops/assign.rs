@@ -1,0 +1,156 @@
+//! In-place assignment to a tensor or a view: its elements become others, for everybody who shares them, and so does
+//! its history. A view's assignment is one to the whole, of which the other elements stay.
+
+use super::gather::scatter;
+use super::movement::{concat, narrow, seen};
+use crate::autograd::{is_grad_enabled, no_grad, tape};
+use crate::error::{Error, Result};
+use crate::tensor::grad_fn::Edge;
+use crate::tensor::recorder;
+use crate::tensor::view::Link;
+use crate::tensor::{Size, Tensor, eval};
+use allotrope_ir::{DType, Extent, Op, ScatterOp};
+use smallvec::smallvec;
+use std::sync::Arc;
+
+/// Gives `target` the elements of `value`, which has its dtype and shape.
+///
+/// # Errors
+/// When the tape still needs `target` as it is (a leaf that requires a gradient or a view of one, outside `no_grad`), or
+/// its elements share memory.
+pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
+    let base = target.view_of().map_or(target, |v| &v.base);
+    let noted = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
+    if is_grad_enabled() && base.is_requires_grad() && base.is_leaf() {
+        let what = if base.is_same(target) { "a leaf" } else { "a view of a leaf" };
+        return Err(Error::Autograd(format!(
+            "{what} that requires a gradient can't be changed in place; do it under no_grad(|| ..)"
+        )));
+    }
+    // The history of the whole before, from which the elements that stay have their gradient.
+    let edges = if noted { Some((tape::edge_of(base), tape::edge_of(value))) } else { None };
+    match recorder::active() {
+        None => eval::assign(target, value)?,
+        Some(r) => {
+            let (root, path) = r.root_of(target)?;
+            match path {
+                None => r.assign(&root, value)?,
+                Some(path) => {
+                    let whole = no_grad(|| put_back(&root, &path, &value.detach()))?;
+                    r.assign(&root, &whole)?;
+                }
+            }
+        }
+    }
+    let Some((whole, part)) = edges else { return Ok(()) };
+    let edge = match target.view_of() {
+        // All elements are new: their history is that of the value.
+        None if part.is_some() => part,
+        None => Some(blocked(whole)),
+        Some(view) => {
+            let path = Arc::clone(&view.path);
+            let node = tape::node("CopySlices", smallvec![whole, part], move |c, grads| {
+                let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
+                let stays = || {
+                    let zeros = take(g, &path)?.zeros_like();
+                    put_back(g, &path, &zeros)
+                };
+                super::grads2(c, stays, || take(g, &path))
+            });
+            Some(Edge::new(node, 0))
+        }
+    };
+    base.set_grad_fn(edge);
+    base.history_changed();
+    Ok(())
+}
+
+/// The history of elements that were overwritten by constants: whatever came before has the gradient 0.
+fn blocked(before: Option<Edge>) -> Edge {
+    let node = tape::node("CopyBackwards", smallvec![before], |_, grads| {
+        Ok(smallvec![grads[0].as_ref().map(Tensor::zeros_like)])
+    });
+    Edge::new(node, 0)
+}
+
+/// `x` seen as the path says.
+fn take(x: &Tensor, path: &Arc<Link>) -> Result<Tensor> {
+    let mut x = x.clone();
+    for step in path.steps() {
+        x = seen(&x, step.op.clone(), step.name)?;
+    }
+    Ok(x)
+}
+
+/// `x` with other elements where the path looks.
+fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor) -> Result<Tensor> {
+    let steps = path.steps();
+    let mut wholes = vec![x.clone()];
+    for step in &steps[..steps.len() - 1] {
+        let next = seen(wholes.last().expect("begins with x"), step.op.clone(), step.name)?;
+        wholes.push(next);
+    }
+    let mut value = value.clone();
+    for (step, whole) in steps.iter().zip(&wholes).rev() {
+        value = put(&step.op, whole, &value)?;
+    }
+    Ok(value)
+}
+
+/// `whole` with the elements of `part` where `op` looks.
+fn put(op: &Op<Size>, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
+    match op {
+        Op::Reshape(_) => part.reshape_sizes(&whole.sizes()),
+        Op::Permute(axes) => {
+            let mut back = axes.clone();
+            for (i, &a) in axes.iter().enumerate() {
+                back[a] = i;
+            }
+            seen(part, Op::Permute(back), "PermuteBackward0")
+        }
+        Op::Slice { axis, start, len } => {
+            let end = start.plus(len);
+            let before = narrow(whole, *axis, Size::from(0), *start)?;
+            let after = narrow(whole, *axis, end, whole.sizes()[*axis].minus(end))?;
+            concat(&[&before, part, &after], *axis)
+        }
+        Op::Window { axis, count, size, step, dilation }
+            if *step > dilation * (size.hint().max(1) - 1) || count.hint() <= 1 =>
+        {
+            // Pieces that do not overlap: each place is met once.
+            let places = |n: Size, by: usize| -> Result<Tensor> {
+                crate::tensor::create::try_arange_sizes(n)?.try_mul(by as i64)
+            };
+            let index = places(*count, *step)?.try_unsqueeze(-1)?.try_add(&places(*size, *dilation)?)?;
+            let mut axes: allotrope_ir::Axes = (0..part.dim() - 1).collect();
+            axes.insert(axis + 1, part.dim() - 1);
+            let part = seen(part, Op::Permute(axes), "PermuteBackward0")?;
+            let mut sizes = whole.sizes();
+            sizes[*axis] = count.times(size);
+            let part = part.reshape_sizes(&sizes)?;
+            let mut one = sizes.clone();
+            for (i, n) in one.iter_mut().enumerate() {
+                if i != *axis {
+                    *n = Size::from(1);
+                }
+            }
+            let index = index.try_to(DType::I64)?.reshape_sizes(&one)?.expand_sizes(&sizes)?;
+            scatter(ScatterOp::Set, whole, &index, &part, *axis)
+        }
+        Op::Gather { .. } => Err(Error::operands(
+            "assign",
+            format!(
+                "a diagonal or strided view of shape {:?} can't be changed in place in a trace or where gradients flow; change its tensor by index_put_() or where_self()",
+                part.shape_hint()
+            ),
+        )),
+        Op::Broadcast(sizes) if whole.sizes()[..] == sizes[..] => Ok(part.clone()),
+        _ => Err(Error::operands(
+            "assign",
+            format!(
+                "a view of shape {:?} whose elements share memory can't be changed in place; use contiguous() first",
+                part.shape_hint()
+            ),
+        )),
+    }
+}

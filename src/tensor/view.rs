@@ -1,0 +1,111 @@
+//! What a view remembers: of which tensor it was taken, and by which steps. In-place operations need it, to reach the
+//! whole from a part; nothing is computed and no history is written here.
+
+use super::recorder::{self, Root};
+use super::size::Sizes;
+use super::{Body, Size, Tensor};
+use crate::Result;
+use allotrope_ir::Op;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Gradient of a view's operand from that of the view: the step, the operand's sizes, the gradient.
+pub(crate) type ViewVjp = fn(&Op<Size>, &Sizes, &Tensor) -> Result<Tensor>;
+
+/// One step of the way from a tensor to a view of it.
+pub(crate) struct Link {
+    /// The steps before; none at the base.
+    prev: Option<Arc<Link>>,
+    pub(crate) op: Op<Size>,
+    /// The sizes of what the step was taken on.
+    pub(crate) from: Sizes,
+    /// The name of its node on the tape.
+    pub(crate) name: &'static str,
+    pub(crate) vjp: ViewVjp,
+}
+
+impl Link {
+    /// The steps up to this one, in order.
+    pub(crate) fn steps(self: &Arc<Link>) -> Vec<Arc<Link>> {
+        let mut out = vec![Arc::clone(self)];
+        while let Some(prev) = &out.last().expect("never empty").prev {
+            out.push(Arc::clone(prev));
+        }
+        out.reverse();
+        out
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // A long chain of views must not be taken apart by recursion.
+        let mut next = self.prev.take();
+        while let Some(mut link) = next.and_then(Arc::into_inner) {
+            next = link.prev.take();
+        }
+    }
+}
+
+/// Whose elements a tensor shows, and gradients of whose elements it shares.
+pub(crate) struct ViewOf {
+    /// The tensor that is no view itself.
+    pub(crate) base: Tensor,
+    pub(crate) path: Arc<Link>,
+}
+
+impl Tensor {
+    /// Notes that this fresh result is `x` seen through `op`; nothing is noted where the elements had to be copied.
+    pub(crate) fn note_view(&mut self, x: &Tensor, op: &Op<Size>, from: &Sizes, name: &'static str, vjp: ViewVjp) {
+        let link = |prev: Option<Arc<Link>>| Arc::new(Link { prev, op: op.clone(), from: from.clone(), name, vjp });
+        let before = x.0.view.as_ref();
+        let Some(inner) = Arc::get_mut(&mut self.0) else { return };
+        let path = link(before.map(|v| Arc::clone(&v.path)));
+        match (&mut inner.body, &x.0.body) {
+            (Body::Strided(s), Body::Strided(of)) if !Arc::ptr_eq(&s.storage, &of.storage) => return,
+            (Body::Strided(_), _) => {}
+            (Body::Traced(t), Body::Strided(_)) => {
+                t.root = Root::Outside(before.map_or_else(|| x.clone(), |v| v.base.clone()));
+                t.path = Some(Arc::clone(&path));
+            }
+            (Body::Traced(t), Body::Traced(of)) => {
+                // Detached tensors are bases for gradients, though they show the elements of others.
+                let same = of.path.as_ref().map(Arc::as_ptr) == before.map(|v| Arc::as_ptr(&v.path));
+                t.root = of.root.clone();
+                t.path = Some(if same { Arc::clone(&path) } else { link(of.path.clone()) });
+            }
+        }
+        let base = before.map_or_else(|| x.clone(), |v| v.base.clone());
+        inner.seen = base.history().into();
+        inner.view = Some(ViewOf { base, path });
+        if let (Body::Traced(_), Some(r)) = (&inner.body, recorder::active()) {
+            r.note_view(self);
+        }
+    }
+
+    /// The tensor of which this is a differentiable view, and how.
+    pub(crate) fn view_of(&self) -> Option<&ViewOf> {
+        self.0.view.as_ref()
+    }
+
+    /// How often in-place operations have changed the history of this tensor, which is no view.
+    pub(crate) fn history(&self) -> u32 {
+        self.0.history.load(Ordering::Relaxed)
+    }
+
+    /// An in-place operation has changed the history: views taken before have to look at it again.
+    pub(crate) fn history_changed(&self) {
+        self.0.history.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The base whose history has changed since this view last looked.
+    pub(crate) fn stale_view(&self) -> Option<&ViewOf> {
+        self.0.view.as_ref().filter(|v| v.base.history() != self.0.seen.load(Ordering::Relaxed))
+    }
+
+    /// The view has looked at its base.
+    pub(crate) fn history_seen(&self) {
+        if let Some(v) = &self.0.view {
+            self.0.seen.store(v.base.history(), Ordering::Relaxed);
+        }
+    }
+}
