@@ -119,6 +119,14 @@ fn reviewed(x: &Tensor, s: &Strided, shape: Dims, strides: Strides, offset: usiz
     Tensor::from_parts(x.dtype(), shape, Body::Strided(body))
 }
 
+/// Another layout of the same storage: shape, strides and the distance of the first element, from the strides of `x`.
+pub(crate) fn laid_out(x: &Tensor, layout: impl FnOnce(&[isize]) -> (Dims, Strides, isize)) -> Result<Tensor> {
+    let s = strided(x)?;
+    let (shape, strides, skip) = layout(&s.strides);
+    let offset = if shape.contains(&0) { s.offset } else { (s.offset as isize + skip) as usize };
+    Ok(reviewed(x, s, shape, strides, offset))
+}
+
 /// Computes an elementwise primitive or a view, whose type follows from the operands without the rules.
 #[inline]
 pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
