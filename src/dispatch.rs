@@ -2,9 +2,9 @@
 //! running trace; in both cases it is noted on the tape when a gradient will be wanted. It chooses no primitive and
 //! knows no derivative: `ops` hands both over.
 
-use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{self, Context, Edges};
-use crate::error::Result;
+use crate::autograd::{is_grad_enabled, no_grad};
+use crate::error::{Error, Result};
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::Sizes;
@@ -86,7 +86,37 @@ pub(crate) fn differentiable<F>(
 where
     F: Fn(&Context<'_>, &Tensor) -> Result<Grads> + Send + Sync + 'static,
 {
-    let result = apply(op, operands)?;
+    Ok(noted(apply(op, operands)?, name, operands, derivative))
+}
+
+/// Computes with operations that are not noted, and notes the whole as one operation with this derivative: for what
+/// PyTorch's convention or the numbers ask to be differentiated otherwise than step by step.
+///
+/// # Errors
+/// As `compute` fails.
+pub(crate) fn composite<F>(
+    name: &'static str,
+    operands: &[Operand<'_>],
+    compute: impl FnOnce() -> Result<Tensor>,
+    derivative: impl FnOnce(&Tensor) -> F,
+) -> Result<Tensor>
+where
+    F: Fn(&Context<'_>, &Tensor) -> Result<Grads> + Send + Sync + 'static,
+{
+    Ok(noted(no_grad(compute)?, name, operands, derivative))
+}
+
+/// Notes a result, which has no history yet and is no operand, on the tape when an operand needs a gradient.
+#[inline]
+fn noted<F>(
+    result: Tensor,
+    name: &'static str,
+    operands: &[Operand<'_>],
+    derivative: impl FnOnce(&Tensor) -> F,
+) -> Tensor
+where
+    F: Fn(&Context<'_>, &Tensor) -> Result<Grads> + Send + Sync + 'static,
+{
     let wanted = |x: &Operand<'_>| matches!(x, Operand::Tensor(t) if t.is_requires_grad());
     if is_grad_enabled() && result.dtype().is_float() && operands.iter().any(wanted) {
         let mut edges = Edges::new();
@@ -103,7 +133,7 @@ where
         });
         result.set_grad_fn(Some(Edge::new(node, 0)));
     }
-    Ok(result)
+    result
 }
 
 /// What the type rules give for `op`.
@@ -143,4 +173,19 @@ pub(crate) fn view(x: &Tensor, op: Op<Size>, name: &'static str, vjp: ViewVjp) -
         result.set_grad_fn(Some(tape::view_edge(edge, op, from, name, vjp)));
     }
     Ok(result)
+}
+
+/// That the tape does not need `target` as it is.
+///
+/// # Errors
+/// When it is a leaf that requires a gradient or a view of one, outside `no_grad`.
+pub(crate) fn check_assignable(target: &Tensor) -> Result<()> {
+    let base = target.view_of().map_or(target, |v| &v.base);
+    if is_grad_enabled() && base.is_requires_grad() && base.is_leaf() {
+        let what = if base.is_same(target) { "a leaf" } else { "a view of a leaf" };
+        return Err(Error::Autograd(format!(
+            "{what} that requires a gradient can't be changed in place; do it under no_grad(|| ..)"
+        )));
+    }
+    Ok(())
 }

@@ -47,10 +47,11 @@ pub mod prelude {
     pub use crate::autograd::{enable_grad, no_grad};
     pub use crate::nn::{self, Module, mse_loss};
     pub use crate::ops::{
-        Ellipsis, NewAxis, broadcast_tensors, cat, einsum, grad, meshgrid, scan, scan_reverse, stack, stepped,
+        Ellipsis, NewAxis, bernoulli, broadcast_tensors, cat, einsum, grad, meshgrid, multinomial, normal, rand_like,
+        randint_like, randn_like, scan, scan_reverse, stack, stepped,
     };
     pub use crate::optim::{self, Optimizer};
-    pub use crate::tensor::create::{Generator, manual_seed, rand, randint, randn, randperm};
+    pub use crate::tensor::random::{Generator, manual_seed, rand, randint, randn, randperm};
     pub use crate::trace::trace;
     pub use crate::{DType, Error, Tensor};
 }

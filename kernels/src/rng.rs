@@ -15,6 +15,9 @@
 //! | [`bernoulli`] | 2 | `f64` uniform below p |
 //! | [`bernoulli_each_f32`] | 1 | `f32` uniform below p |
 //! | [`bernoulli_each_f64`] | 2 | `f64` uniform below p |
+//! | [`exponential`] | 2 | -log(1 - `f64` uniform) / λ |
+//! | [`random_f32`], [`random_bool`] | 1 | remainder of 2^24 + 1; lowest bit |
+//! | [`random_f64`], [`random_i64`] | 2 | remainder of 2^53 + 1; lowest 63 bits |
 //!
 //! Integers, orders and uniforms are PyTorch's to the last bit (tested against PyTorch 2.15); normals within some units
 //! in the last place, as the elementary functions are this library's.
@@ -35,6 +38,8 @@ pub struct Mt19937 {
     next: usize,
     seed: u64,
     normal: Option<f64>,
+    /// No word was given since seeding; PyTorch's saved state tells that from a batch that is used up.
+    fresh: bool,
 }
 
 impl fmt::Debug for Mt19937 {
@@ -52,7 +57,7 @@ impl Mt19937 {
             let before = state[i - 1];
             state[i] = (before ^ before >> 30).wrapping_mul(1_812_433_253).wrapping_add(i as u32);
         }
-        Mt19937 { state, next: N, seed, normal: None }
+        Mt19937 { state, next: N, seed, normal: None, fresh: true }
     }
 
     /// The seed that the generator was made with.
@@ -92,6 +97,7 @@ impl Mt19937 {
             s[i] = s[(i + M) % N] ^ twist(s[i], s[(i + 1) % N]);
         }
         self.next = 0;
+        self.fresh = false;
     }
 
     /// Uniform in `[0, 1)`, 24 bits.
@@ -117,6 +123,62 @@ impl Mt19937 {
         let theta = 2.0 * PI * u1;
         self.normal = Some(radius * libm::sin(theta));
         radius * libm::cos(theta)
+    }
+}
+
+/// Bytes of a saved state.
+pub const STATE_BYTES: usize = 5056;
+/// Where the words begin in a saved state, and where they end.
+const HEAD: usize = 24;
+const TAIL: usize = HEAD + 8 * N;
+
+/// The state in the layout of `torch.Generator.get_state()`, little-endian: seed (8 bytes), words left in the batch (4),
+/// whether it was seeded (4), next word (8), the words (8 each), three numbers of which the second is the kept sample
+/// (8 each), whether there is one (4), and 12 bytes that this generator has no use for.
+impl Mt19937 {
+    /// The state as bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(STATE_BYTES);
+        let used_up = self.next == N;
+        let left = if used_up { 1 } else { (N + 1 - self.next) as u32 };
+        let next = if self.fresh { 0 } else { self.next as u64 };
+        out.extend(self.seed.to_le_bytes());
+        out.extend(left.to_le_bytes());
+        out.extend(1u32.to_le_bytes());
+        out.extend(next.to_le_bytes());
+        self.state.iter().for_each(|&word| out.extend(u64::from(word).to_le_bytes()));
+        out.extend(0f64.to_le_bytes());
+        out.extend(self.normal.unwrap_or(0.0).to_le_bytes());
+        out.extend(0f64.to_le_bytes());
+        out.extend(u32::from(self.normal.is_some()).to_le_bytes());
+        out.resize(STATE_BYTES, 0);
+        out
+    }
+
+    /// The generator that [`Mt19937::to_bytes`] saved, or PyTorch.
+    ///
+    /// # Errors
+    /// What does not fit, in words.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() != STATE_BYTES {
+            return Err(format!("a generator's state has {STATE_BYTES} bytes, got {}", bytes.len()));
+        }
+        let u64_at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
+        let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+        let (left, seeded, next) = (u32_at(8) as usize, u32_at(12), u64_at(16));
+        // Before the first word of a batch PyTorch says that one is left; where it stands does not matter then.
+        let due = left == 1 && next <= N as u64;
+        if seeded == 0 || !(1..=N).contains(&left) || !(due || next == (N + 1 - left) as u64) {
+            return Err(format!(
+                "not the state of an MT19937 generator: seeded {seeded}, {left} words left of {N}, next is word {next}"
+            ));
+        }
+        let mut state = [0u32; N];
+        for (i, word) in state.iter_mut().enumerate() {
+            *word = u32::try_from(u64_at(HEAD + 8 * i)).map_err(|_| format!("word {i} has more than 32 bits"))?;
+        }
+        let normal = (u32_at(TAIL + 24) != 0).then(|| f64::from_bits(u64_at(TAIL + 8)));
+        Ok(Mt19937 { state, next: N + 1 - left, seed: u64_at(0), normal, fresh: due && next == 0 })
     }
 }
 
@@ -259,5 +321,40 @@ pub fn bernoulli_each_f64(generator: &mut Mt19937, p: &[f64], out: &mut [bool]) 
     assert_eq!(p.len(), out.len(), "bug in allotrope: bernoulli");
     for (o, &p) in out.iter_mut().zip(p) {
         *o = generator.unit_f64() < p;
+    }
+}
+
+/// Exponential with the given rate: `Tensor.exponential_`. `round` makes the element of a `float64` sample.
+pub fn exponential<T>(generator: &mut Mt19937, out: &mut [T], rate: f64, round: impl Fn(f64) -> T) {
+    for o in out {
+        *o = round(-1.0 / rate * libm::log1p(-generator.unit_f64()));
+    }
+}
+
+/// Whole numbers from 0 to 2^24, all of which `float32` has: `Tensor.random_` without limits.
+pub fn random_f32(generator: &mut Mt19937, out: &mut [f32]) {
+    for o in out {
+        *o = (generator.random() % ((1 << 24) + 1)) as f32;
+    }
+}
+
+/// Whole numbers from 0 to 2^53: `Tensor.random_` of `float64` without limits.
+pub fn random_f64(generator: &mut Mt19937, out: &mut [f64]) {
+    for o in out {
+        *o = (generator.random64() % ((1 << 53) + 1)) as f64;
+    }
+}
+
+/// From 0 to the largest: `Tensor.random_` of `int64` without limits.
+pub fn random_i64(generator: &mut Mt19937, out: &mut [i64]) {
+    for o in out {
+        *o = (generator.random64() & i64::MAX as u64) as i64;
+    }
+}
+
+/// `Tensor.random_` of `bool`.
+pub fn random_bool(generator: &mut Mt19937, out: &mut [bool]) {
+    for o in out {
+        *o = generator.random() & 1 == 1;
     }
 }

@@ -1,6 +1,6 @@
 //! What models are built of. Layers are written with tensor operations: they know nothing of modes, graphs or code.
 
-mod init;
+pub mod init;
 mod linear;
 mod loss;
 mod module;

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::tensor::create::full_of;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{self, Operand};
-use crate::tensor::size::Sizes;
+use crate::tensor::size::{Sizes, hints};
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{DType, Scalar};
 
@@ -26,12 +26,47 @@ impl Number {
         }
     }
 
-    /// As an element of `dtype`.
+    /// As an element of `dtype`; an integer that does not fit wraps.
     pub(crate) fn to(self, dtype: DType) -> Scalar {
         match self {
             Number::Bool(b) => Scalar::from_f64(b as u8 as f64, dtype),
             Number::Int(i) => allotrope_ir::element::cast(Scalar::I64(i), dtype),
             Number::Float(x) => Scalar::from_f64(x, dtype),
+        }
+    }
+
+    /// As a float, as near as possible.
+    pub(crate) fn to_f64(self) -> f64 {
+        match self {
+            Number::Bool(b) => b as u8 as f64,
+            Number::Int(i) => i as f64,
+            Number::Float(x) => x,
+        }
+    }
+
+    /// As an element of `dtype`, where PyTorch refuses one that does not fit: filling, choosing, exponents. Negative
+    /// numbers may wrap into unsigned ones.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub(crate) fn fitted(self, op: &'static str, dtype: DType) -> Result<Scalar> {
+        let (low, high) = match dtype {
+            DType::U8 => (-255.0, 255.0),
+            DType::I32 => (i32::MIN as f64, i32::MAX as f64),
+            // The bounds of i64 are the first numbers that do not fit, and a float between is none.
+            DType::I64 => (i64::MIN as f64, 9_223_372_036_854_774_784.0),
+            DType::F16 => (-65504.0, 65504.0),
+            DType::BF16 => (-half::bf16::MAX.to_f64(), half::bf16::MAX.to_f64()),
+            DType::F32 => (-(f32::MAX as f64), f32::MAX as f64),
+            DType::Bool | DType::F64 => return Ok(self.to(dtype)),
+        };
+        let x = self.to_f64();
+        let fits = (low..=high).contains(&x)
+            || (dtype.is_float() && !x.is_finite())
+            || (dtype == DType::I64 && matches!(self, Number::Int(_)));
+        match fits {
+            true => Ok(self.to(dtype)),
+            false => Err(Error::operands(op, format!("the number {x} does not fit into {dtype}"))),
         }
     }
 }
@@ -56,12 +91,33 @@ macro_rules! numbers {
                 Arg::Number(Number::$kind(x as $as))
             }
         }
+
+        impl From<$t> for Number {
+            fn from(x: $t) -> Self {
+                Number::$kind(x as $as)
+            }
+        }
     )*};
 }
 numbers!(f64 => Float as f64, f32 => Float as f64, i64 => Int as i64, i32 => Int as i64, bool => Bool as bool);
 
+impl From<Number> for Arg<'_> {
+    fn from(n: Number) -> Self {
+        Arg::Number(n)
+    }
+}
+
+impl Arg<'_> {
+    pub(crate) fn dtype(&self) -> DType {
+        match self {
+            Arg::Tensor(t) => t.dtype(),
+            Arg::Number(n) => n.dtype(),
+        }
+    }
+}
+
 /// 0 for bool, 1 for integers, 2 for floats.
-fn kind(t: DType) -> u8 {
+pub(crate) fn kind(t: DType) -> u8 {
     match t {
         DType::Bool => 0,
         DType::U8 | DType::I32 | DType::I64 => 1,
@@ -100,19 +156,22 @@ pub(crate) fn result_dtype(args: &[Arg<'_>]) -> DType {
 
 /// The sizes that `a` and `b` broadcast to.
 pub(crate) fn broadcast_sizes(op: &'static str, a: &Tensor, b: &Tensor) -> Result<Sizes> {
-    let (x, y) = (a.sizes(), b.sizes());
+    broadcast_with(op, &a.sizes(), &b.sizes())
+}
+
+fn broadcast_with(op: &'static str, x: &Sizes, y: &Sizes) -> Result<Sizes> {
     let rank = x.len().max(y.len());
     let at = |s: &Sizes, i: usize| (i + s.len()).checked_sub(rank).map_or(Size::from(1), |j| s[j]);
     (0..rank)
         .map(|i| {
-            broadcast_size(at(&x, i), at(&y, i)).ok_or_else(|| {
-                let (m, n) = (at(&x, i).hint(), at(&y, i).hint());
+            broadcast_size(at(x, i), at(y, i)).ok_or_else(|| {
+                let (m, n) = (at(x, i).hint(), at(y, i).hint());
                 Error::operands(
                     op,
                     format!(
                         "cannot broadcast {:?} with {:?}: aligned at the right, axis {i} is {m} and {n}; reshape one operand or make that axis 1",
-                        a.shape_hint(),
-                        b.shape_hint()
+                        hints(x),
+                        hints(y)
                     ),
                 )
             })
@@ -190,10 +249,31 @@ impl<'a> Aligned<'a> {
         Ok(Aligned { held, scalars: [scalar(a), scalar(b)] })
     }
 
+    /// For arithmetic: a number beside half-precision floats keeps the digits that the computation in f32 has room for.
+    pub(crate) fn for_arithmetic(op: &'static str, a: Arg<'a>, b: Arg<'a>, dtype: DType) -> Result<Aligned<'a>> {
+        let mut aligned = Aligned::new(op, a, b, dtype)?;
+        if dtype.is_half() {
+            for (scalar, x) in aligned.scalars.iter_mut().zip([a, b]) {
+                if let Arg::Number(n) = x {
+                    *scalar = n.to(DType::F32);
+                }
+            }
+        }
+        Ok(aligned)
+    }
+
     pub(crate) fn operand(&self, i: usize) -> Operand<'_> {
         match &self.held[i] {
             Some(t) => Operand::Tensor(t.get()),
             None => Operand::Scalar(self.scalars[i]),
+        }
+    }
+
+    /// Operand `i`, kept for a derivative that is wanted by either.
+    pub(crate) fn saved_for_both(&self, i: usize) -> SavedArg {
+        match self.saved(i, 0) {
+            SavedArg::Unwanted => self.saved(i, 1),
+            saved => saved,
         }
     }
 
@@ -208,6 +288,40 @@ impl<'a> Aligned<'a> {
     }
 }
 
+/// Operands of one dtype, the tensors broadcast to one shape; what is done is noted.
+pub(crate) fn common<const N: usize>(op: &'static str, args: [Arg<'_>; N], dtype: DType) -> Result<[Kept; N]> {
+    let mut kept = [const { Kept::Number(Number::Bool(false)) }; N];
+    for (kept, arg) in kept.iter_mut().zip(args) {
+        *kept = match arg {
+            Arg::Tensor(t) => Kept::Tensor(t.try_to(dtype)?),
+            Arg::Number(n) => Kept::Number(n),
+        };
+    }
+    broadcast(op, kept)
+}
+
+/// The operands with the tensors broadcast to one shape; what is done is noted.
+pub(crate) fn broadcast<const N: usize>(op: &'static str, mut operands: [Kept; N]) -> Result<[Kept; N]> {
+    let mut tensors = operands.iter().filter_map(Kept::tensor);
+    let Some(first) = tensors.next() else { return Ok(operands) };
+    let mut same = first.traced().is_none();
+    let mut sizes = first.sizes();
+    for t in tensors {
+        same &= t.traced().is_none() && t.shape_hint() == first.shape_hint();
+        if !same {
+            sizes = broadcast_with(op, &sizes, &t.sizes())?;
+        }
+    }
+    if !same {
+        for x in &mut operands {
+            if let Kept::Tensor(t) = x {
+                *t = t.expand_sizes(&sizes)?;
+            }
+        }
+    }
+    Ok(operands)
+}
+
 /// An operand kept for a derivative.
 pub(crate) enum SavedArg {
     Tensor(Saved),
@@ -215,7 +329,20 @@ pub(crate) enum SavedArg {
     Unwanted,
 }
 
-/// An operand taken out again.
+impl SavedArg {
+    pub(crate) fn of(x: &Kept) -> SavedArg {
+        match x {
+            Kept::Tensor(t) => SavedArg::Tensor(Saved::operand(t)),
+            Kept::Number(n) => SavedArg::Number(match *n {
+                Number::Bool(b) => Scalar::Bool(b),
+                Number::Int(i) => Scalar::I64(i),
+                Number::Float(x) => Scalar::F64(x),
+            }),
+        }
+    }
+}
+
+/// An operand as it is computed with, or taken out again.
 pub(crate) enum Kept {
     Tensor(Tensor),
     Number(Number),
@@ -245,6 +372,21 @@ impl SavedArg {
 }
 
 impl Kept {
+    pub(crate) fn tensor(&self) -> Option<&Tensor> {
+        match self {
+            Kept::Tensor(t) => Some(t),
+            Kept::Number(_) => None,
+        }
+    }
+
+    /// As an operand of a composite, where only tensors count.
+    pub(crate) fn operand(&self) -> Operand<'_> {
+        match self {
+            Kept::Tensor(t) => Operand::Tensor(t),
+            Kept::Number(n) => Operand::Scalar(n.to(DType::F64)),
+        }
+    }
+
     pub(crate) fn arg(&self) -> Arg<'_> {
         match self {
             Kept::Tensor(t) => Arg::Tensor(t),

@@ -4,6 +4,7 @@
 use super::gather::scatter;
 use super::movement::{concat, narrow, seen};
 use crate::autograd::{is_grad_enabled, no_grad, tape};
+use crate::dispatch::{apply, check_assignable};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder;
@@ -21,12 +22,7 @@ use std::sync::Arc;
 pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let base = target.view_of().map_or(target, |v| &v.base);
     let noted = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
-    if is_grad_enabled() && base.is_requires_grad() && base.is_leaf() {
-        let what = if base.is_same(target) { "a leaf" } else { "a view of a leaf" };
-        return Err(Error::Autograd(format!(
-            "{what} that requires a gradient can't be changed in place; do it under no_grad(|| ..)"
-        )));
-    }
+    check_assignable(target)?;
     // The history of the whole before, from which the elements that stay have their gradient.
     let edges = if noted { Some((tape::edge_of(base), tape::edge_of(value))) } else { None };
     match recorder::active() {
@@ -118,9 +114,7 @@ fn put(op: &Op<Size>, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
             if *step > dilation * (size.hint().max(1) - 1) || count.hint() <= 1 =>
         {
             // Pieces that do not overlap: each place is met once.
-            let places = |n: Size, by: usize| -> Result<Tensor> {
-                crate::tensor::create::try_arange_sizes(n)?.try_mul(by as i64)
-            };
+            let places = |n: Size, by: usize| -> Result<Tensor> { apply(&Op::Iota(n), &[])?.try_mul(by as i64) };
             let index = places(*count, *step)?.try_unsqueeze(-1)?.try_add(&places(*size, *dilation)?)?;
             let mut axes: allotrope_ir::Axes = (0..part.dim() - 1).collect();
             axes.insert(axis + 1, part.dim() - 1);

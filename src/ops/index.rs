@@ -138,45 +138,19 @@ twins! {
     }
 }
 
-/// Operations whose last operand is a tensor or a number.
-macro_rules! placing {
-    ($($(#[$doc:meta])* $name:ident / $try_name:ident ($self:ident, $($arg:ident: $ty:ty),*; $value:ident) $body:block)*) => {
-        impl Tensor {$(
-            $(#[$doc])*
-            ///
-            /// # Panics
-            #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
-            #[track_caller]
-            pub fn $name<'a>(&$self, $($arg: $ty,)* $value: impl Into<Arg<'a>>) -> Tensor {
-                must($self.$try_name($($arg,)* $value))
-            }
-
-            #[doc = concat!("As [`Tensor::", stringify!($name), "`].")]
-            ///
-            /// # Errors
-            /// When the operands do not fit; the message names what was given and what would fit.
-            #[track_caller]
-            pub fn $try_name<'a>(&$self, $($arg: $ty,)* $value: impl Into<Arg<'a>>) -> Result<Tensor> {
-                let $value = $value.into();
-                $body
-            }
-        )*}
-    };
-}
-
-placing! {
+twins! {
     /// With the elements of `source` (a tensor of this dtype, or a number) put at the indices along `axis`:
     /// `out[index[i][j]][j] = source[i][j]` for axis 0. Where a place is given twice the last one stays. The index is not
     /// longer than the source, nor, in the other axes, than this tensor.
-    scatter / try_scatter(self, axis: isize, index: &Tensor; source) {
-        placed("scatter", ScatterOp::Set, self, axis, index, source)
+    fn scatter / try_scatter<'a>(&self, axis: isize, index: &Tensor, source: impl Into<Arg<'a>>) -> Tensor {
+        placed("scatter", ScatterOp::Set, self, axis, index, source.into())
     }
 
     /// With a number, or a tensor without axes, at the places along `axis` that a vector of indices gives; negative ones
     /// count from the end.
-    index_fill / try_index_fill(self, axis: isize, index: &Tensor; value) {
+    fn index_fill / try_index_fill<'a>(&self, axis: isize, index: &Tensor, value: impl Into<Arg<'a>>) -> Tensor {
         let op = "index_fill";
-        let value = as_element(op, self, value)?;
+        let value = as_element(op, self, value.into())?;
         let a = super::wrapped(self, op, axis)?;
         let x = self.try_atleast_1d()?;
         let own = x.sizes();
@@ -188,9 +162,9 @@ placing! {
     }
 
     /// With a number, or a tensor without axes, where the mask (bool, broadcast with this tensor) is true.
-    masked_fill / try_masked_fill(self, mask: &Tensor; value) {
+    fn masked_fill / try_masked_fill<'a>(&self, mask: &Tensor, value: impl Into<Arg<'a>>) -> Tensor {
         demand_mask("masked_fill", mask)?;
-        as_element("masked_fill", self, value)?.try_where_self(mask, self)
+        as_element("masked_fill", self, value.into())?.try_where_self(mask, self)
     }
 }
 
@@ -226,7 +200,6 @@ placing_in_place! {
     index_add_ / try_index_add_ = try_index_add(axis: isize, index: &Tensor, source: &Tensor, alpha: f64);
     index_copy_ / try_index_copy_ = try_index_copy(axis: isize, index: &Tensor, source: &Tensor);
     index_fill_ / try_index_fill_ = try_index_fill<'a>(axis: isize, index: &Tensor, value: impl Into<Arg<'a>>);
-    masked_fill_ / try_masked_fill_ = try_masked_fill<'a>(mask: &Tensor, value: impl Into<Arg<'a>>);
 }
 
 /// The places of the true elements of a tensor of bools, one after the other, each as one number for each axis.

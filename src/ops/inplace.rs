@@ -1,48 +1,59 @@
 //! Operations that change a tensor's elements in place. Each is its plain operation followed by an assignment, so the
 //! numbers are the same, and a change that `backward` would miss is an error.
 
-use super::arg::Arg;
+use super::arg::{Arg, Number, kind};
 use super::assign::assign;
-use crate::error::{Error, Result, must};
+use super::elementwise::choose;
+use crate::error::{Error, Result};
 use crate::tensor::Tensor;
-use allotrope_ir::Scalar;
 
-/// Writes `value` into `target`, with the dtype and shape of the target.
+/// Writes the result of an operation into `target`, whose dtype must be of its kind, as PyTorch demands.
 pub(super) fn store(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
-    let value = value.try_to(target.dtype())?;
-    if value.dim() > target.dim() {
+    if kind(value.dtype()) > kind(target.dtype()) {
         return Err(Error::operands(
             op,
-            format!("a result of shape {:?} does not fit into {:?}", value.shape_hint(), target.shape_hint()),
+            format!("a result of {} can't be written into {}; use the plain operation", value.dtype(), target.dtype()),
         ));
     }
-    let value = value.expand_sizes(&target.sizes()).map_err(|_| {
+    write(op, target, value)
+}
+
+/// Writes `value` into `target`, with the dtype and shape of the target.
+fn write(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
+    let value = value.try_to(target.dtype())?;
+    let misfit = || {
         Error::operands(
             op,
             format!("a result of shape {:?} does not fit into {:?}", value.shape_hint(), target.shape_hint()),
         )
-    })?;
+    };
+    if value.dim() > target.dim() {
+        return Err(misfit());
+    }
+    let value = value.expand_sizes(&target.sizes()).map_err(|_| misfit())?;
     assign(target, &value)
 }
 
+/// Defines the in-place twins of plain methods.
 macro_rules! inplace {
-    ($($(#[$doc:meta])* $name:ident / $try_name:ident = $plain:ident;)*) => {
+    ($( $(#[$doc:meta])* $name:ident / $try_name:ident = $plain:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* ) ; )*) => {
         impl Tensor {$(
             $(#[$doc])*
             ///
             /// # Panics
             #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
             #[track_caller]
-            pub fn $name<'a>(&self, other: impl Into<Arg<'a>>) -> &Tensor {
-                must(self.$try_name(other))
+            pub fn $name$(<$life>)?(&self $(, $arg: $ty)*) -> &Tensor {
+                crate::error::must(self.$try_name($($arg),*))
             }
 
-            #[doc = concat!("As [`Tensor::", stringify!($name), "`].")]
+            #[doc = concat!("As [`Tensor::", stringify!($name), "`]; the elements become those of [`Tensor::", stringify!($plain), "`].")]
             ///
             /// # Errors
-            /// When the result does not have this shape, or this is a leaf that requires a gradient outside `no_grad`.
-            pub fn $try_name<'a>(&self, other: impl Into<Arg<'a>>) -> Result<&Tensor> {
-                store(stringify!($name), self, &self.$plain(other)?)?;
+            /// When the result has not this shape or is of a higher kind, or this is a leaf that requires a gradient
+            /// outside `no_grad`.
+            pub fn $try_name$(<$life>)?(&self $(, $arg: $ty)*) -> Result<&Tensor> {
+                store(stringify!($name), self, &self.$plain($($arg),*)?)?;
                 Ok(self)
             }
         )*}
@@ -51,23 +62,133 @@ macro_rules! inplace {
 
 inplace! {
     /// Adds a tensor or a number to every element.
-    add_ / try_add_ = try_add;
+    add_ / try_add_ = try_add<'a>(other: impl Into<Arg<'a>>);
+    /// Adds a multiple of a tensor or a number to every element.
+    add_alpha_ / try_add_alpha_ = try_add_alpha<'a>(other: impl Into<Arg<'a>>, alpha: impl Into<Number>);
     /// Subtracts a tensor or a number from every element.
-    sub_ / try_sub_ = try_sub;
+    sub_ / try_sub_ = try_sub<'a>(other: impl Into<Arg<'a>>);
+    /// Subtracts a multiple of a tensor or a number from every element.
+    sub_alpha_ / try_sub_alpha_ = try_sub_alpha<'a>(other: impl Into<Arg<'a>>, alpha: impl Into<Number>);
     /// Multiplies every element.
-    mul_ / try_mul_ = try_mul;
+    mul_ / try_mul_ = try_mul<'a>(other: impl Into<Arg<'a>>);
     /// Divides every element.
-    div_ / try_div_ = try_div;
+    div_ / try_div_ = try_div<'a>(other: impl Into<Arg<'a>>);
+    /// Divides every element, rounded down.
+    floor_divide_ / try_floor_divide_ = try_floor_divide<'a>(other: impl Into<Arg<'a>>);
+    /// The remainder with the sign of the divisor.
+    remainder_ / try_remainder_ = try_remainder<'a>(other: impl Into<Arg<'a>>);
+    /// The remainder with the sign of the dividend.
+    fmod_ / try_fmod_ = try_fmod<'a>(other: impl Into<Arg<'a>>);
+    /// Raises every element to a power.
+    pow_ / try_pow_ = try_pow<'a>(other: impl Into<Arg<'a>>);
+    /// Moves every element towards `end`.
+    lerp_ / try_lerp_ = try_lerp<'a>(end: &Tensor, weight: impl Into<Arg<'a>>);
+    /// Adds a multiple of a product.
+    addcmul_ / try_addcmul_ = try_addcmul(a: &Tensor, b: &Tensor, value: impl Into<Number>);
+    /// Adds a multiple of a quotient.
+    addcdiv_ / try_addcdiv_ = try_addcdiv(a: &Tensor, b: &Tensor, value: impl Into<Number>);
+    /// Keeps every element within bounds.
+    clamp_ / try_clamp_ = try_clamp<'a>(min: impl Into<Arg<'a>>, max: impl Into<Arg<'a>>);
+    /// Keeps every element above a bound.
+    clamp_min_ / try_clamp_min_ = try_clamp_min<'a>(min: impl Into<Arg<'a>>);
+    /// Keeps every element below a bound.
+    clamp_max_ / try_clamp_max_ = try_clamp_max<'a>(max: impl Into<Arg<'a>>);
+    /// Sets what is true in the mask to a number.
+    masked_fill_ / try_masked_fill_ = filled<'a>(mask: &Tensor, value: impl Into<Arg<'a>>);
+    /// Ands with the truth of a tensor or a number.
+    logical_and_ / try_logical_and_ = try_logical_and<'a>(other: impl Into<Arg<'a>>);
+    /// Ors with the truth of a tensor or a number.
+    logical_or_ / try_logical_or_ = try_logical_or<'a>(other: impl Into<Arg<'a>>);
+    /// Ands bit by bit.
+    bitwise_and_ / try_bitwise_and_ = try_bitwise_and<'a>(other: impl Into<Arg<'a>>);
+    /// Ors bit by bit.
+    bitwise_or_ / try_bitwise_or_ = try_bitwise_or<'a>(other: impl Into<Arg<'a>>);
+    /// Adds up along an axis.
+    cumsum_ / try_cumsum_ = try_cumsum(axis: isize);
+    /// Multiplies along an axis.
+    cumprod_ / try_cumprod_ = try_cumprod(axis: isize);
+    /// The leaky ReLU of every element.
+    leaky_relu_ / try_leaky_relu_ = try_leaky_relu(negative_slope: f64);
+    /// The ELU of every element.
+    elu_ / try_elu_ = try_elu(alpha: f64);
+    /// Every element between -1 and 1, or other bounds.
+    hardtanh_ / try_hardtanh_ = try_hardtanh(min: f64, max: f64);
+    /// NaN and the infinities become numbers.
+    nan_to_num_ / try_nan_to_num_ = try_nan_to_num(nan: Option<f64>, posinf: Option<f64>, neginf: Option<f64>);
+}
+
+/// In-place twins of functions of one operand.
+macro_rules! unary_inplace {
+    ($($name:ident / $try_name:ident = $plain:ident, $shown:ident;)*) => {
+        inplace! {$(
+            #[doc = concat!("Applies [`Tensor::", stringify!($shown), "`] to every element.")]
+            $name / $try_name = $plain();
+        )*}
+    };
+}
+
+unary_inplace! {
+    neg_ / try_neg_ = try_neg, neg;
+    abs_ / try_abs_ = try_abs, abs;
+    sqrt_ / try_sqrt_ = try_sqrt, sqrt;
+    rsqrt_ / try_rsqrt_ = try_rsqrt, rsqrt;
+    reciprocal_ / try_reciprocal_ = try_reciprocal, reciprocal;
+    square_ / try_square_ = try_square, square;
+    exp_ / try_exp_ = try_exp, exp;
+    exp2_ / try_exp2_ = try_exp2, exp2;
+    expm1_ / try_expm1_ = try_expm1, expm1;
+    log_ / try_log_ = try_log, log;
+    log2_ / try_log2_ = try_log2, log2;
+    log10_ / try_log10_ = try_log10, log10;
+    log1p_ / try_log1p_ = try_log1p, log1p;
+    sin_ / try_sin_ = try_sin, sin;
+    cos_ / try_cos_ = try_cos, cos;
+    tan_ / try_tan_ = try_tan, tan;
+    asin_ / try_asin_ = try_asin, asin;
+    acos_ / try_acos_ = try_acos, acos;
+    atan_ / try_atan_ = try_atan, atan;
+    sinh_ / try_sinh_ = try_sinh, sinh;
+    cosh_ / try_cosh_ = try_cosh, cosh;
+    tanh_ / try_tanh_ = try_tanh, tanh;
+    asinh_ / try_asinh_ = try_asinh, asinh;
+    acosh_ / try_acosh_ = try_acosh, acosh;
+    atanh_ / try_atanh_ = try_atanh, atanh;
+    erf_ / try_erf_ = try_erf, erf;
+    erfc_ / try_erfc_ = try_erfc, erfc;
+    sigmoid_ / try_sigmoid_ = try_sigmoid, sigmoid;
+    relu_ / try_relu_ = try_relu, relu;
+    floor_ / try_floor_ = try_floor, floor;
+    ceil_ / try_ceil_ = try_ceil, ceil;
+    round_ / try_round_ = try_round, round;
+    trunc_ / try_trunc_ = try_trunc, trunc;
+    frac_ / try_frac_ = try_frac, frac;
+    sign_ / try_sign_ = try_sign, sign;
+    logical_not_ / try_logical_not_ = try_logical_not, logical_not;
+    bitwise_not_ / try_bitwise_not_ = try_bitwise_not, bitwise_not;
 }
 
 impl Tensor {
+    /// The tensor with `value`, a number or a tensor without axes, where the mask is true.
+    fn filled<'a>(&self, mask: &Tensor, value: impl Into<Arg<'a>>) -> Result<Tensor> {
+        let value = value.into();
+        if let Arg::Tensor(t) = value
+            && t.dim() > 0
+        {
+            return Err(Error::operands(
+                "masked_fill_",
+                format!("the value must have no axes, got {:?}", t.shape_hint()),
+            ));
+        }
+        choose(mask, value, self)
+    }
+
     /// Takes the elements of `source`, cast and broadcast to this tensor.
     ///
     /// # Panics
     /// Where [`Tensor::try_copy_`] fails.
     #[track_caller]
     pub fn copy_(&self, source: &Tensor) -> &Tensor {
-        must(self.try_copy_(source))
+        crate::error::must(self.try_copy_(source))
     }
 
     /// As [`Tensor::copy_`].
@@ -75,26 +196,52 @@ impl Tensor {
     /// # Errors
     /// When `source` does not broadcast to this shape, or this is a leaf that requires a gradient outside `no_grad`.
     pub fn try_copy_(&self, source: &Tensor) -> Result<&Tensor> {
-        store("copy_", self, source)?;
+        write("copy_", self, source)?;
         Ok(self)
     }
 
-    /// Sets every element to `value`.
+    /// Sets every element to `value`, a number or a tensor without axes.
     ///
     /// # Panics
-    /// When this is a leaf that requires a gradient, outside `no_grad`.
+    /// Where [`Tensor::try_fill_`] fails.
     #[track_caller]
-    pub fn fill_(&self, value: f64) -> &Tensor {
-        let full = must(crate::tensor::create::full_of(&self.sizes(), Scalar::from_f64(value, self.dtype())));
-        must(store("fill_", self, &full).map(|()| self))
+    pub fn fill_<'a>(&self, value: impl Into<Arg<'a>>) -> &Tensor {
+        crate::error::must(self.try_fill_(value))
+    }
+
+    /// As [`Tensor::fill_`].
+    ///
+    /// # Errors
+    /// When the number does not fit into the dtype, the tensor has axes, or this is a leaf that requires a gradient
+    /// outside `no_grad`.
+    pub fn try_fill_<'a>(&self, value: impl Into<Arg<'a>>) -> Result<&Tensor> {
+        match value.into() {
+            Arg::Number(n) => {
+                let full = crate::tensor::create::full_of(&self.sizes(), n.fitted("fill_", self.dtype())?)?;
+                write("fill_", self, &full)?;
+            }
+            Arg::Tensor(t) if t.dim() == 0 => write("fill_", self, t)?,
+            Arg::Tensor(t) => {
+                return Err(Error::operands("fill_", format!("the value must have no axes, got {:?}", t.shape_hint())));
+            }
+        }
+        Ok(self)
     }
 
     /// Sets every element to 0.
     ///
     /// # Panics
-    /// As [`Tensor::fill_`].
+    /// Where [`Tensor::try_zero_`] fails.
     #[track_caller]
     pub fn zero_(&self) -> &Tensor {
-        self.fill_(0.0)
+        crate::error::must(self.try_zero_())
+    }
+
+    /// As [`Tensor::zero_`].
+    ///
+    /// # Errors
+    /// When this is a leaf that requires a gradient, outside `no_grad`.
+    pub fn try_zero_(&self) -> Result<&Tensor> {
+        self.try_fill_(Number::Int(0))
     }
 }

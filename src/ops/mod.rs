@@ -2,13 +2,15 @@
 //! operations, so that a derivative is traced and differentiated like anything else. No file here knows of the mode
 //! that it runs in.
 
-mod arg;
+pub(crate) mod arg;
 mod assign;
 mod axes;
 mod backward;
+mod cumulative;
 mod diagonal;
 mod einsum;
-mod elementwise;
+pub(crate) mod elementwise;
+mod extreme;
 mod gather;
 mod index;
 mod index_kind;
@@ -17,38 +19,54 @@ mod inplace;
 mod joining;
 mod linalg;
 mod movement;
+mod norm;
 mod operators;
 mod parts;
+mod ranges;
 mod recurrence;
 mod reduce;
 mod repeating;
+mod sampling;
 mod scan;
 mod shape;
+mod softmax;
+mod sort;
+mod statistics;
 mod window;
 
 pub use arg::{Arg, Number};
 pub use backward::grad;
 pub use einsum::{einsum, try_einsum};
+pub use elementwise::{
+    bitwise_and, bitwise_or, bitwise_xor, div, div_floor, div_trunc, float_power, floor_divide, fmod, pow, remainder,
+    sub, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_div_floor, try_div_trunc, try_float_power,
+    try_floor_divide, try_fmod, try_pow, try_remainder, try_sub, try_where_, try_xlogy, where_, xlogy,
+};
 pub use index_kind::{Ellipsis, Index, Indices, NewAxis, stepped};
 pub use joining::{
     cat, column_stack, dstack, hstack, stack, try_cat, try_column_stack, try_dstack, try_hstack, try_stack, try_vstack,
     vstack,
 };
+pub use ranges::Arange;
 pub use repeating::{meshgrid, try_meshgrid};
+pub use sampling::{
+    Probability, bernoulli, dropout_mask, multinomial, normal, rand_like, randint_like, randn_like, try_bernoulli,
+    try_dropout_mask, try_multinomial, try_normal, try_rand_like, try_randint_like, try_randn_like,
+};
 pub use scan::{TensorTree, scan, scan_reverse, try_scan, try_scan_reverse};
 pub use shape::{broadcast_tensors, try_broadcast_tensors};
 
 /// Defines operations twice from one definition: the `try_` form that returns a `Result`, and the form that panics
 /// with the same text at the caller's line.
 macro_rules! twins {
-    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( &$self:ident $(, $arg:ident : $ty:ty)* $(,)? ) -> $out:ty $body:block )*) => {
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( &$self:ident $(, $arg:ident : $ty:ty)* $(,)? ) -> $out:ty $body:block )*) => {
         impl Tensor {$(
             $(#[$doc])*
             ///
             /// # Panics
             #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
             #[track_caller]
-            pub fn $name(&$self $(, $arg: $ty)*) -> $out {
+            pub fn $name$(<$life>)?(&$self $(, $arg: $ty)*) -> $out {
                 crate::error::must($self.$try_name($($arg),*))
             }
 
@@ -57,7 +75,7 @@ macro_rules! twins {
             /// # Errors
             /// When the operands do not fit; the message names what was given and what would fit.
             #[track_caller]
-            pub fn $try_name(&$self $(, $arg: $ty)*) -> crate::Result<$out> $body
+            pub fn $try_name$(<$life>)?(&$self $(, $arg: $ty)*) -> crate::Result<$out> $body
         )*}
     };
 }
@@ -66,13 +84,13 @@ pub(crate) use twins;
 /// As [`twins!`], for free functions.
 #[allow(unused_macros)]
 macro_rules! twin_fns {
-    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
         $(#[$doc])*
         ///
         /// # Panics
         #[doc = concat!("Where [`", stringify!($try_name), "`] fails.")]
         #[track_caller]
-        pub fn $name($($arg: $ty),*) -> $out {
+        pub fn $name$(<$life>)?($($arg: $ty),*) -> $out {
             crate::error::must($try_name($($arg),*))
         }
 
@@ -81,7 +99,7 @@ macro_rules! twin_fns {
         /// # Errors
         /// When the operands do not fit; the message names what was given and what would fit.
         #[track_caller]
-        pub fn $try_name($($arg: $ty),*) -> crate::Result<$out> $body
+        pub fn $try_name$(<$life>)?($($arg: $ty),*) -> crate::Result<$out> $body
     )*};
 }
 #[allow(unused_imports)]

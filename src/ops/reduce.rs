@@ -1,7 +1,8 @@
-//! Reductions over axes, with their derivatives. The order of the additions is the kernels' definition.
+//! Sums, means, products and questions over axes, with their derivatives. The order of the additions is the kernels'
+//! definition. Extremes, variances and norms have files of their own.
 
+use super::elementwise::{floating, in_full};
 use super::{grads1, twins};
-use crate::autograd::saved::Saved;
 use crate::dispatch::{apply, differentiable};
 use crate::error::{Error, Result};
 use crate::tensor::recorder::{self, Operand};
@@ -9,9 +10,9 @@ use crate::tensor::size::Sizes;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{Axes, DType, Op, ReduceOp};
 
-/// The axes meant, sorted; none given means all.
-fn axes_of(x: &Tensor, op: &'static str, axes: &[isize]) -> Result<Axes> {
-    if axes.is_empty() {
+/// The axes meant, sorted; none given means all. A tensor without axes may be asked for its axis 0 or -1, as in PyTorch.
+pub(crate) fn axes_of(x: &Tensor, op: &'static str, axes: &[isize]) -> Result<Axes> {
+    if axes.is_empty() || (x.dim() == 0 && matches!(axes, [0 | -1])) {
         return Ok((0..x.dim()).collect());
     }
     let mut out: Axes = axes.iter().map(|&a| x.axis(op, a)).collect::<Result<_>>()?;
@@ -22,53 +23,73 @@ fn axes_of(x: &Tensor, op: &'static str, axes: &[isize]) -> Result<Axes> {
     Ok(out)
 }
 
+/// The tensor with the axis meant: one without axes gets one of size 1, which its result loses again.
+pub(crate) fn along(x: &Tensor, op: &'static str, axis: isize) -> Result<(Tensor, usize)> {
+    match x.dim() {
+        0 if matches!(axis, 0 | -1) => Ok((x.reshape_sizes(&[Size::from(1)])?, 0)),
+        0 => Err(Error::operands(op, format!("axis {axis} does not exist in shape []; it may be -1 to 0"))),
+        _ => Ok((x.clone(), x.axis(op, axis)?)),
+    }
+}
+
 /// `sizes` with the reduced axes as 1.
-fn kept(sizes: &Sizes, axes: &Axes) -> Sizes {
+pub(crate) fn kept(sizes: &Sizes, axes: &Axes) -> Sizes {
     sizes.iter().enumerate().map(|(i, s)| if axes.contains(&i) { Size::from(1) } else { *s }).collect()
 }
 
-fn with_axes_kept(result: Tensor, x: &Tensor, axes: &Axes, keepdim: bool) -> Result<Tensor> {
+/// `sizes` without the reduced axes.
+pub(crate) fn gone(sizes: &Sizes, axes: &Axes) -> Sizes {
+    sizes.iter().enumerate().filter(|(i, _)| !axes.contains(i)).map(|(_, s)| *s).collect()
+}
+
+pub(crate) fn with_axes_kept(result: Tensor, x: &Tensor, axes: &Axes, keepdim: bool) -> Result<Tensor> {
     if keepdim { result.reshape_sizes(&kept(&x.sizes(), axes)) } else { Ok(result) }
 }
 
-/// The sum over sorted axes, which go.
+/// A result without the axes spread over them again.
+pub(crate) fn spread(y: &Tensor, sizes: &Sizes, axes: &Axes) -> Result<Tensor> {
+    y.reshape_sizes(&kept(sizes, axes))?.expand_sizes(sizes)
+}
+
+/// How many elements are reduced to one.
+pub(crate) fn count(x: &Tensor, axes: &Axes) -> Size {
+    let own = x.sizes();
+    recorder::numel(&axes.iter().map(|&a| own[a]).collect::<Sizes>())
+}
+
+/// The sum over sorted axes, which go. Integers and bools are summed as i64.
 pub(crate) fn sum_axes(x: &Tensor, axes: Axes) -> Result<Tensor> {
-    let x = if x.dtype() == DType::Bool { x.try_to(DType::I64)? } else { x.clone() };
+    let x = if x.dtype().is_float() { x.clone() } else { x.try_to(DType::I64)? };
     let own = x.sizes();
     differentiable(
         &Op::Reduce { op: ReduceOp::Sum, axes: axes.clone() },
         "SumBackward1",
         &[Operand::Tensor(&x)],
-        |_| move |_: &_, g: &Tensor| grads1(g.reshape_sizes(&kept(&own, &axes))?.expand_sizes(&own)?),
+        |_| move |_: &_, g: &Tensor| grads1(spread(g, &own, &axes)?),
     )
 }
 
-fn extreme(x: &Tensor, name: &'static str, op: ReduceOp, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-    if x.dtype() == DType::Bool {
-        return Err(Error::operands(name, "not defined for bool; use to(DType::I64) first"));
-    }
-    let axes = axes_of(x, name, axes)?;
-    let own = x.sizes();
-    if axes.iter().any(|&a| recorder::is_zero(own[a])) {
-        return Err(Error::operands(name, format!("has no value over an empty axis of shape {:?}", x.shape_hint())));
-    }
-    let at = axes.clone();
-    let result = differentiable(&Op::Reduce { op, axes: axes.clone() }, "AmaxBackward0", &[Operand::Tensor(x)], |y| {
-        let (x, y) = (Saved::operand(x), Saved::output(y, 0));
-        move |c: &crate::autograd::tape::Context<'_>, g: &Tensor| {
-            // Elements equal to the extreme share its gradient evenly, as in PyTorch.
-            let (x, y) = (x.get(c.me)?, y.get(c.me)?);
-            let spread = |t: &Tensor| t.reshape_sizes(&kept(&own, &at))?.expand_sizes(&own);
-            let hit = x.try_eq(&spread(&y)?)?.try_to(g.dtype())?;
-            let count = spread(&sum_axes(&hit, at.clone())?)?;
-            grads1(hit.try_mul(&spread(g)?)?.try_div(&count)?)
-        }
-    })?;
-    with_axes_kept(result, x, &axes, keepdim)
+/// An extreme over sorted axes without history, where an empty one is the identity.
+pub(crate) fn extreme_axes(x: &Tensor, op: ReduceOp, axes: &Axes) -> Result<Tensor> {
+    apply(&Op::Reduce { op, axes: axes.clone() }, &[Operand::Tensor(&x.detach())])
+}
+
+/// Whether all are true, or any is: the smallest or the largest of truth.
+fn truth(x: &Tensor, op: ReduceOp, axes: Axes, keepdim: bool) -> Result<Tensor> {
+    let bits = x.detach().try_to(DType::Bool)?.try_to(DType::U8)?;
+    let answer = extreme_axes(&bits, op, &axes)?.try_to(DType::Bool)?;
+    let answer = with_axes_kept(answer, x, &axes, keepdim)?;
+    // u8 is what PyTorch had before bool, and stays u8.
+    if x.dtype() == DType::U8 { answer.try_to(DType::U8) } else { Ok(answer) }
+}
+
+/// The axes of a question: none named means none, other than for sums, as in PyTorch.
+fn asked(x: &Tensor, op: &'static str, axes: &[isize]) -> Result<Axes> {
+    if axes.is_empty() { Ok(Axes::new()) } else { axes_of(x, op, axes) }
 }
 
 twins! {
-    /// The sum of all elements; bools are counted. An empty sum is 0.
+    /// The sum of all elements; integers and bools give i64. An empty sum is 0.
     fn sum / try_sum(&self) -> Tensor {
         sum_axes(self, axes_of(self, "sum", &[])?)
     }
@@ -90,26 +111,52 @@ twins! {
         self.try_mean_dim(&[], false)
     }
 
-    /// The mean over some axes (none named means all); with `keepdim` they stay with size 1.
+    /// The mean over some axes (none named means all); with `keepdim` they stay with size 1. Floats only.
     fn mean_dim / try_mean_dim(&self, axes: &[isize], keepdim: bool) -> Tensor {
-        if !self.dtype().is_float() {
-            return Err(Error::operands("mean", format!("not defined for {}; use to(DType::F32) first", self.dtype())));
-        }
         let axes = axes_of(self, "mean", axes)?;
-        let own = self.sizes();
-        let counted: Sizes = axes.iter().map(|&a| own[a]).collect();
-        let sum = with_axes_kept(sum_axes(self, axes.clone())?, self, &axes, keepdim)?;
-        divide_by_size(&sum, recorder::numel(&counted))
+        in_full(&floating(self, "mean")?, |x| {
+            let sum = with_axes_kept(sum_axes(x, axes.clone())?, x, &axes, keepdim)?;
+            divide_by_size(&sum, count(x, &axes))
+        })
     }
 
-    /// The largest element over some axes (none named means all); NaN where there is one.
-    fn amax / try_amax(&self, axes: &[isize], keepdim: bool) -> Tensor {
-        extreme(self, "amax", ReduceOp::Max, axes, keepdim)
+    /// Whether all elements are true (not 0), as bool; u8 gives u8. True where there is none.
+    fn all / try_all(&self) -> Tensor {
+        truth(self, ReduceOp::Min, axes_of(self, "all", &[])?, false)
     }
 
-    /// The smallest element over some axes (none named means all); NaN where there is one.
-    fn amin / try_amin(&self, axes: &[isize], keepdim: bool) -> Tensor {
-        extreme(self, "amin", ReduceOp::Min, axes, keepdim)
+    /// Whether all elements over some axes are true. As in PyTorch no axis named means that none goes.
+    fn all_dim / try_all_dim(&self, axes: &[isize], keepdim: bool) -> Tensor {
+        truth(self, ReduceOp::Min, asked(self, "all", axes)?, keepdim)
+    }
+
+    /// Whether any element is true (not 0), as bool; u8 gives u8. False where there is none.
+    fn any / try_any(&self) -> Tensor {
+        truth(self, ReduceOp::Max, axes_of(self, "any", &[])?, false)
+    }
+
+    /// Whether any element over some axes is true. As in PyTorch no axis named means that none goes.
+    fn any_dim / try_any_dim(&self, axes: &[isize], keepdim: bool) -> Tensor {
+        truth(self, ReduceOp::Max, asked(self, "any", axes)?, keepdim)
+    }
+
+    /// The number of elements that are not 0 over some axes (none named means all), as i64.
+    fn count_nonzero / try_count_nonzero(&self, axes: &[isize]) -> Tensor {
+        self.try_ne(0)?.try_sum_dim(axes, false)
+    }
+
+    /// The product of all elements; integers and bools give i64. An empty product is 1.
+    fn prod / try_prod(&self) -> Tensor {
+        let flat = self.reshape_sizes(&[recorder::numel(&self.sizes())])?;
+        super::cumulative::product(&flat, 0)?.reshape_sizes(&[])
+    }
+
+    /// The product over an axis; with `keepdim` it stays with size 1. The gradient is right where elements are 0, too.
+    fn prod_dim / try_prod_dim(&self, axis: isize, keepdim: bool) -> Tensor {
+        let (x, axis) = along(self, "prod", axis)?;
+        let axes: Axes = [axis].into_iter().collect();
+        let product = super::cumulative::product(&x, axis)?;
+        if keepdim && self.dim() > 0 { Ok(product) } else { product.reshape_sizes(&gone(&x.sizes(), &axes)) }
     }
 }
 

@@ -32,6 +32,8 @@ macro_rules! with_type {
     };
 }
 
+pub(super) use with_type;
+
 /// A tensor over a fresh buffer.
 pub(crate) fn fresh(dtype: DType, shape: &[usize], buffer: Buffer) -> Tensor {
     let strides = contiguous_strides(shape);
@@ -321,6 +323,11 @@ fn placed(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]
         _ => unreachable!("not a placing primitive"),
     }
     Ok(fresh(dtype, shape, out))
+}
+
+/// The same numbers in another dtype.
+pub(crate) fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    elementwise(&Op::Cast(dtype), &[Operand::Tensor(x)])
 }
 
 /// A tensor full of one number.

@@ -5,14 +5,19 @@ pub mod create;
 pub(crate) mod eval;
 mod flag;
 pub(crate) mod grad_fn;
+mod ndarray;
 mod print;
+pub mod random;
 pub(crate) mod recorder;
 pub(crate) mod size;
 pub(crate) mod storage;
 pub(crate) mod view;
 
-pub use create::{FromElement, Generator, manual_seed};
+pub use self::ndarray::NdarrayGuard;
+pub use create::FromElement;
 pub use flag::Flag;
+pub use print::{PrintOptions, print_options, set_print_options, with_print_options};
+pub use random::{Generator, manual_seed};
 pub use size::{Size, Sizes};
 
 use crate::error::{Error, Result, must};
@@ -422,13 +427,19 @@ impl Tensor {
     }
 
     fn read_elements<T: Element + FromElement>(&self, what: &str, at: &'static Location<'static>) -> Result<Vec<T>> {
+        self.check_readable::<T>(what, at)?;
+        eval::elements(self)
+    }
+
+    /// That the elements are of type `T`, and known.
+    fn check_readable<T: FromElement>(&self, what: &str, at: &'static Location<'static>) -> Result<()> {
         if T::DTYPE != self.dtype() {
             return Err(Error::Argument(format!("{what}: the tensor is {}, asked for as {}", self.dtype(), T::DTYPE)));
         }
-        if let Some(r) = recorder::active() {
-            return Err(r.host_read(what, at));
+        match recorder::active() {
+            Some(r) => Err(r.host_read(what, at)),
+            None => Ok(()),
         }
-        eval::elements(self)
     }
 }
 

@@ -1,10 +1,12 @@
-//! The allocator: aligned buffers that are recycled per thread, and the locked storage that tensors share.
+//! The allocator: aligned buffers that are recycled per thread or taken over from a `Vec`, and the locked storage that
+//! tensors share.
 //! It knows bytes and element types, never shapes.
 
 use parking_lot::RecursiveRwLock;
 pub(crate) use parking_lot::{RecursiveRwLockReadGuard as ReadGuard, RecursiveRwLockWriteGuard as WriteGuard};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -23,13 +25,16 @@ struct Line;
 
 const _: () = assert!(align_of::<Line>() == ALIGN);
 
-/// A 64-byte aligned block. All of its bytes are always initialised.
+/// A block of bytes: a 64-byte aligned one of our own, or that of a `Vec`, aligned for its elements. The bytes in use
+/// are always initialised.
 pub(crate) struct Buffer {
     start: NonNull<u8>,
     /// Bytes in use.
     len: usize,
-    /// Bytes allocated; a power of two, or 0 for the empty buffer.
+    /// Bytes allocated; 0 where there is no block. Of our own blocks a power of two or more than [`LARGEST_KEPT`].
     capacity: usize,
+    /// Alignment that the block was allocated with: [`ALIGN`], or less for the block of a `Vec`.
+    align: usize,
 }
 
 // SAFETY: a Buffer owns its block alone, and the block is plain bytes.
@@ -67,7 +72,7 @@ impl Buffer {
     /// A buffer of `len` bytes with any contents.
     pub(crate) fn new(len: usize) -> Buffer {
         if len == 0 {
-            return Buffer { start: NonNull::<Line>::dangling().cast(), len: 0, capacity: 0 };
+            return Buffer { start: NonNull::<Line>::dangling().cast(), len: 0, capacity: 0, align: ALIGN };
         }
         let capacity = len.next_power_of_two().max(ALIGN);
         let kept = match capacity <= LARGEST_KEPT {
@@ -89,7 +94,19 @@ impl Buffer {
             let start = unsafe { alloc_zeroed(layout(capacity)) };
             NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout(capacity)))
         });
-        Buffer { start, len, capacity }
+        Buffer { start, len, capacity, align: ALIGN }
+    }
+
+    /// The elements of a `Vec`, where they are. The buffer may only be used as elements of `T`, which the dtype of its
+    /// tensor says; another type may want more alignment.
+    pub(crate) fn adopt<T: Element>(data: Vec<T>) -> Buffer {
+        const { assert!(align_of::<T>() < ALIGN, "the alignment tells whose block it is") }
+        let mut data = ManuallyDrop::new(data);
+        let (len, capacity) = (data.len() * size_of::<T>(), data.capacity() * size_of::<T>());
+        match NonNull::new(data.as_mut_ptr()) {
+            Some(start) if capacity > 0 => Buffer { start: start.cast(), len, capacity, align: align_of::<T>() },
+            _ => Buffer::new(0),
+        }
     }
 
     /// A buffer of zeros.
@@ -115,12 +132,15 @@ impl Buffer {
 
     /// The buffer as elements. It must have been made for this type, which a tensor's dtype says.
     pub(crate) fn slice<T: Element>(&self) -> &[T] {
-        // SAFETY: aligned for every element type, initialised, and every bit pattern is a number; buffers of bool
-        // are zeroed when made and only ever written as bool.
+        debug_assert!(self.start.cast::<T>().is_aligned(), "bug in allotrope: a buffer used as another type");
+        // SAFETY: our own blocks are aligned for every element type, adopted ones for the type that they are of. The
+        // bytes are initialised, and every bit pattern is a number; buffers of bool are zeroed when made, or were
+        // bools, and are only ever written as bool.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.len / size_of::<T>()) }
     }
 
     pub(crate) fn slice_mut<T: Element>(&mut self) -> &mut [T] {
+        debug_assert!(self.start.cast::<T>().is_aligned(), "bug in allotrope: a buffer used as another type");
         // SAFETY: as above, and `self` is borrowed alone.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast(), self.len / size_of::<T>()) }
     }
@@ -138,6 +158,11 @@ impl Drop for Buffer {
             return;
         }
         let (start, capacity) = (self.start, self.capacity);
+        if self.align != ALIGN {
+            let layout = Layout::from_size_align(capacity, self.align).expect("the layout of a Vec");
+            // SAFETY: the block is a Vec's that was given up to us, and Vec allocates with this layout.
+            return unsafe { dealloc(start.as_ptr(), layout) };
+        }
         let kept = capacity <= LARGEST_KEPT
             && KEPT
                 .try_with(|k| {

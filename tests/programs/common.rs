@@ -7,7 +7,11 @@ use std::sync::{Mutex, MutexGuard};
 pub fn bits(t: &Tensor) -> Vec<u64> {
     match t.dtype() {
         DType::Bool => t.to_vec::<bool>().into_iter().map(u64::from).collect(),
+        DType::U8 => t.to_vec::<u8>().into_iter().map(u64::from).collect(),
+        DType::I32 => t.to_vec::<i32>().into_iter().map(|x| x as u64).collect(),
         DType::I64 => t.to_vec::<i64>().into_iter().map(|x| x as u64).collect(),
+        DType::F16 => t.to_vec::<half::f16>().into_iter().map(|x| u64::from(x.to_bits())).collect(),
+        DType::BF16 => t.to_vec::<half::bf16>().into_iter().map(|x| u64::from(x.to_bits())).collect(),
         DType::F32 => {
             let one = |x: f32| if x.is_nan() { u64::from(f32::NAN.to_bits()) } else { u64::from(x.to_bits()) };
             t.to_vec::<f32>().into_iter().map(one).collect()
@@ -54,7 +58,11 @@ pub fn assert_all_same(what: &str, a: &[Tensor], b: &[Tensor]) {
 pub fn copy(t: &Tensor) -> Tensor {
     match t.dtype() {
         DType::Bool => Tensor::from_vec(t.to_vec::<bool>(), t.shape()),
+        DType::U8 => Tensor::from_vec(t.to_vec::<u8>(), t.shape()),
+        DType::I32 => Tensor::from_vec(t.to_vec::<i32>(), t.shape()),
         DType::I64 => Tensor::from_vec(t.to_vec::<i64>(), t.shape()),
+        DType::F16 => Tensor::from_vec(t.to_vec::<half::f16>(), t.shape()),
+        DType::BF16 => Tensor::from_vec(t.to_vec::<half::bf16>(), t.shape()),
         DType::F32 => Tensor::from_vec(t.to_vec::<f32>(), t.shape()),
         DType::F64 => Tensor::from_vec(t.to_vec::<f64>(), t.shape()),
     }

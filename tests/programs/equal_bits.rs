@@ -114,7 +114,11 @@ proptest! {
 fn number(s: Scalar) -> f64 {
     match s {
         Scalar::Bool(b) => f64::from(u8::from(b)),
+        Scalar::U8(i) => f64::from(i),
+        Scalar::I32(i) => f64::from(i),
         Scalar::I64(i) => i as f64,
+        Scalar::F16(x) => x.to_f64(),
+        Scalar::BF16(x) => x.to_f64(),
         Scalar::F32(x) => f64::from(x),
         Scalar::F64(x) => x,
     }
@@ -124,7 +128,11 @@ fn array(t: &Tensor) -> Array {
     let t = t.detach();
     let items: Vec<Scalar> = match t.dtype() {
         DType::Bool => t.to_vec().into_iter().map(Scalar::Bool).collect(),
+        DType::U8 => t.to_vec().into_iter().map(Scalar::U8).collect(),
+        DType::I32 => t.to_vec().into_iter().map(Scalar::I32).collect(),
         DType::I64 => t.to_vec().into_iter().map(Scalar::I64).collect(),
+        DType::F16 => t.to_vec().into_iter().map(Scalar::F16).collect(),
+        DType::BF16 => t.to_vec().into_iter().map(Scalar::BF16).collect(),
         DType::F32 => t.to_vec().into_iter().map(Scalar::F32).collect(),
         DType::F64 => t.to_vec().into_iter().map(Scalar::F64).collect(),
     };

@@ -143,8 +143,8 @@ fn host_reads_in_a_trace() {
     says(&read(&|_| drop(rand(&[2]))), &["rand()"]);
     says(&read(&|_| drop(randn(&[2]))), &["randn()"]);
     says(&read(&|_| drop(randperm(2))), &["randperm()"]);
-    says(&read(&|_| drop(nn::Linear::new(1, 1))), &["rand()"]);
-    says(&read(&|_| drop(nn::Rnn::new(1, 1))), &["rand()"]);
+    says(&read(&|_| drop(nn::Linear::new(1, 1))), &["uniform()"]);
+    says(&read(&|_| drop(nn::Rnn::new(1, 1))), &["uniform()"]);
     // The line is that of the call.
     let line = line!() + 1;
     let text = trace(|x: &Tensor| x * f64::from(x.item::<f32>())).call(&x).unwrap_err().to_string();

@@ -89,6 +89,7 @@ impl Input {
             }
             DType::F32 => Tensor::from_vec(each.iter().map(|x| *x as f32).collect::<Vec<f32>>(), shape),
             DType::F64 => Tensor::from_vec(each, shape),
+            other => Tensor::from_vec(each, shape).to(other),
         }
     }
 

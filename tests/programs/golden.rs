@@ -3,7 +3,7 @@
 
 use crate::common::{SinToCos, assert_all_same, assert_same, copy, numbers, seeded};
 use allotrope::prelude::*;
-use allotrope::tensor::create::default_generator;
+use allotrope::tensor::random::default_generator;
 use serde_json::Value;
 use std::f64::consts::PI;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,204 @@
+//! Arithmetic of two operands: the primitives with their derivatives, and what differs from them by a factor or a sign.
+
+use super::super::arg::{Aligned, Arg, Kept, Number, result_dtype};
+use super::super::{grads2, twins};
+use super::{binary_fns, binary_twins, choose, compare, zero_where};
+use crate::autograd::saved::Saved;
+use crate::autograd::tape::Context;
+use crate::dispatch::{apply, differentiable};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use allotrope_ir::{BinaryOp, CompareOp, DType, Op};
+
+/// Arithmetic of two operands with PyTorch's promotion and broadcasting.
+pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
+    let mut dtype = result_dtype(&[a, b]);
+    match op {
+        BinaryOp::Div | BinaryOp::Atan2 if !dtype.is_float() => dtype = DType::F32,
+        BinaryOp::Sub if a.dtype() == DType::Bool || b.dtype() == DType::Bool => {
+            return Err(Error::operands(name, "not defined for bool; use logical_xor() or logical_not()"));
+        }
+        BinaryOp::Pow | BinaryOp::Rem | BinaryOp::Quotient if dtype == DType::Bool => {
+            return Err(Error::operands(name, "not defined for bool; use to(DType::I64) first"));
+        }
+        _ => {}
+    }
+    // Sums, products and maxima of bools are or, and, or.
+    let op = match (op, dtype) {
+        (BinaryOp::Add | BinaryOp::Maximum, DType::Bool) => BinaryOp::Or,
+        (BinaryOp::Mul | BinaryOp::Minimum, DType::Bool) => BinaryOp::And,
+        (op, _) => op,
+    };
+    let pair = Aligned::for_arithmetic(name, a, b, dtype)?;
+    let operands = [pair.operand(0), pair.operand(1)];
+    let prim = Op::Binary(op);
+    match op {
+        BinaryOp::Add => differentiable(&prim, "AddBackward0", &operands, |_| {
+            |c: &_, g: &Tensor| grads2(c, || Ok(g.clone()), || Ok(g.clone()))
+        }),
+        BinaryOp::Sub => differentiable(&prim, "SubBackward0", &operands, |_| {
+            |c: &_, g: &Tensor| grads2(c, || Ok(g.clone()), || g.try_neg())
+        }),
+        BinaryOp::Mul => differentiable(&prim, "MulBackward0", &operands, |_| {
+            let (a, b) = (pair.saved(0, 1), pair.saved(1, 0));
+            move |c: &_, g: &Tensor| grads2(c, || g.try_mul(b.get(c.me)?.arg()), || g.try_mul(a.get(c.me)?.arg()))
+        }),
+        BinaryOp::Div => differentiable(&prim, "DivBackward0", &operands, |y| {
+            let b = pair.saved_for_both(1);
+            let y = Saved::output(y, 0);
+            move |c: &_, g: &Tensor| {
+                let b = b.get(c.me)?;
+                grads2(c, || g.try_div(b.arg()), || g.try_neg()?.try_mul(&y.get(c.me)?)?.try_div(b.arg()))
+            }
+        }),
+        BinaryOp::Maximum | BinaryOp::Minimum => differentiable(&prim, "MaximumBackward0", &operands, |_| {
+            let (a, b) = (pair.saved_for_both(0), pair.saved_for_both(1));
+            move |c: &_, g: &Tensor| {
+                // Equal operands get half each; else the smaller one, of a maximum, gets nothing. Beside a NaN neither is.
+                let (a, b) = (a.get(c.me)?, b.get(c.me)?);
+                let shared = choose(&compare("eq", CompareOp::Eq, a.arg(), b.arg())?, &g.try_mul(0.5)?, g)?;
+                let loses = |a: &Kept, b: &Kept| match op {
+                    BinaryOp::Maximum => compare("lt", CompareOp::Lt, a.arg(), b.arg()),
+                    _ => compare("gt", CompareOp::Gt, a.arg(), b.arg()),
+                };
+                grads2(c, || zero_where(&loses(&a, &b)?, &shared), || zero_where(&loses(&b, &a)?, &shared))
+            }
+        }),
+        BinaryOp::Pow => differentiable(&prim, "PowBackward0", &operands, |y| {
+            let (a, b, y) = (pair.saved_for_both(0), pair.saved_for_both(1), Saved::output(y, 0));
+            move |c: &_, g: &Tensor| {
+                let (a, b) = (a.get(c.me)?, b.get(c.me)?);
+                grads2(c, || super::power::by_base(g, &a, &b), || super::power::by_exponent(g, &a, &b, &y.get(c.me)?))
+            }
+        }),
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::Quotient => apply(&prim, &operands),
+        BinaryOp::Atan2 => differentiable(&prim, "Atan2Backward0", &operands, |_| {
+            let (a, b) = (pair.saved_for_both(0), pair.saved_for_both(1));
+            move |c: &_, g: &Tensor| {
+                // d atan2(a, b) = (b da - a db) / (a² + b²)
+                let (a, b) = (a.get(c.me)?, b.get(c.me)?);
+                let mul = |x: &Kept, y: &Kept| binary("mul", BinaryOp::Mul, x.arg(), y.arg());
+                let scale = mul(&a, &a)?.try_add(&mul(&b, &b)?)?.try_reciprocal()?;
+                let by = |g: &Tensor, x: &Kept| g.try_mul(x.arg())?.try_mul(&scale);
+                grads2(c, || by(g, &b), || by(&g.try_neg()?, &a))
+            }
+        }),
+        BinaryOp::Rem => differentiable(&prim, "FmodBackward0", &operands, |_| {
+            let (a, b) = (pair.saved(0, 1), pair.saved(1, 1));
+            move |c: &Context<'_>, g: &Tensor| {
+                // a - trunc(a / b) b
+                let by_b = || {
+                    let times = binary("div", BinaryOp::Div, a.get(c.me)?.arg(), b.get(c.me)?.arg())?.try_trunc()?;
+                    g.try_neg()?.try_mul(&times)
+                };
+                grads2(c, || Ok(g.clone()), by_b)
+            }
+        }),
+    }
+}
+
+/// And, or, xor of bools, or of the bits of integers.
+fn bitwise(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
+    let dtype = result_dtype(&[a, b]);
+    if dtype.is_float() {
+        return Err(Error::operands(name, format!("not defined for {dtype}; it takes integers and bools")));
+    }
+    binary(name, op, a, b)
+}
+
+/// And, or, xor of truth: what is not 0 is true.
+fn logical(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
+    let pair = crate::autograd::no_grad(|| Aligned::new(name, a, b, DType::Bool))?;
+    apply(&Op::Binary(op), &[pair.operand(0), pair.operand(1)])
+}
+
+binary_twins! {
+    /// a + b, elementwise.
+    add / try_add = binary(BinaryOp::Add);
+    /// a - b, elementwise.
+    sub / try_sub = binary(BinaryOp::Sub);
+    /// a · b, elementwise.
+    mul / try_mul = binary(BinaryOp::Mul);
+    /// a / b, elementwise; integers are divided as f32.
+    div / try_div = binary(BinaryOp::Div);
+    /// As [`Tensor::div`].
+    true_divide / try_true_divide = binary(BinaryOp::Div);
+    /// The larger of both, elementwise; NaN where either is.
+    maximum / try_maximum = binary(BinaryOp::Maximum);
+    /// The smaller of both, elementwise; NaN where either is.
+    minimum / try_minimum = binary(BinaryOp::Minimum);
+    /// The angle of the point (b, a) in radians, elementwise: the arc tangent of a / b in the right quadrant.
+    atan2 / try_atan2 = binary(BinaryOp::Atan2);
+    /// b - a, elementwise.
+    rsub / try_rsub = reversed(BinaryOp::Sub);
+    /// Both are true (not 0).
+    logical_and / try_logical_and = logical(BinaryOp::And);
+    /// One is true (not 0).
+    logical_or / try_logical_or = logical(BinaryOp::Or);
+    /// Just one is true (not 0).
+    logical_xor / try_logical_xor = logical(BinaryOp::Xor);
+    /// Both, of bools, or bit by bit of integers.
+    bitwise_and / try_bitwise_and = bitwise(BinaryOp::And);
+    /// Either, of bools, or bit by bit of integers.
+    bitwise_or / try_bitwise_or = bitwise(BinaryOp::Or);
+    /// Just one, of bools, or bit by bit of integers.
+    bitwise_xor / try_bitwise_xor = bitwise(BinaryOp::Xor);
+}
+
+fn reversed(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
+    binary(name, op, b, a)
+}
+
+/// `b` times the factor that `add` and `sub` take, where the factor's kind fits.
+fn scaled(name: &'static str, a: &Tensor, b: Arg<'_>, alpha: Number) -> Result<Tensor> {
+    let dtype = result_dtype(&[Arg::Tensor(a), b]);
+    match alpha {
+        Number::Float(_) if !dtype.is_float() => {
+            return Err(Error::operands(name, format!("alpha must be a whole number where the result is {dtype}")));
+        }
+        Number::Bool(_) if dtype != DType::Bool => {
+            return Err(Error::operands(name, "alpha may be a bool only where the result is bool"));
+        }
+        _ => {}
+    }
+    let b = match b {
+        Arg::Tensor(b) => b.try_to(dtype)?,
+        Arg::Number(b) => crate::tensor::create::full_of(&[], b.to(dtype))?,
+    };
+    // A factor for bools counts as whether it is 0.
+    let alpha = if dtype == DType::Bool { Number::Bool(alpha.to_f64() != 0.0) } else { alpha };
+    b.try_mul(alpha)
+}
+
+twins! {
+    /// a + alpha · b, elementwise.
+    fn add_alpha / try_add_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
+        self.try_add(&scaled("add", self, other.into(), alpha.into())?)
+    }
+
+    /// a - alpha · b, elementwise.
+    fn sub_alpha / try_sub_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
+        self.try_sub(&scaled("sub", self, other.into(), alpha.into())?)
+    }
+
+    /// b - alpha · a, elementwise.
+    fn rsub_alpha / try_rsub_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
+        let other = other.into();
+        let dtype = result_dtype(&[Arg::Tensor(self), other]);
+        let own = scaled("rsub", &self.try_to(dtype)?, Arg::Tensor(self), alpha.into())?;
+        binary("rsub", BinaryOp::Sub, other, Arg::Tensor(&own))
+    }
+}
+
+binary_fns! {
+    /// a - b, elementwise.
+    sub / try_sub = binary(BinaryOp::Sub);
+    /// a / b, elementwise; integers are divided as f32.
+    div / try_div = binary(BinaryOp::Div);
+    /// Both, of bools, or bit by bit of integers.
+    bitwise_and / try_bitwise_and = bitwise(BinaryOp::And);
+    /// Either, of bools, or bit by bit of integers.
+    bitwise_or / try_bitwise_or = bitwise(BinaryOp::Or);
+    /// Just one, of bools, or bit by bit of integers.
+    bitwise_xor / try_bitwise_xor = bitwise(BinaryOp::Xor);
+}

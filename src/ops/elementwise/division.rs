@@ -1,0 +1,172 @@
+//! Division to whole numbers, and what is left of it. Of integers a divisor of 0 is an error, in a compiled function too;
+//! of floats the quotient is what Python's `//` gives.
+
+use super::super::arg::{Arg, Kept, common, result_dtype};
+use super::super::gather::{all_true, checked};
+use super::super::grads2;
+use super::{binary, binary_fns, binary_twins, compare, zero_where};
+use crate::autograd::tape::Context;
+use crate::dispatch::composite;
+use crate::error::{Error, Result};
+use crate::ops::arg::SavedArg;
+use crate::tensor::Tensor;
+use allotrope_ir::{BinaryOp, CompareOp, DType, Scalar};
+
+/// What is asked for.
+#[derive(Copy, Clone, PartialEq)]
+enum Part {
+    /// The quotient, rounded down.
+    Floor,
+    /// The quotient, rounded to zero.
+    Trunc,
+    /// a - floor(a / b) b, with the sign of b.
+    Remainder,
+    /// a - trunc(a / b) b, with the sign of a.
+    Rest,
+}
+
+binary_twins! {
+    /// a / b rounded down, elementwise; PyTorch's `div(.., rounding_mode="floor")`.
+    div_floor / try_div_floor = part(Part::Floor);
+    /// a / b rounded down, elementwise.
+    floor_divide / try_floor_divide = part(Part::Floor);
+    /// a / b rounded to zero, elementwise; PyTorch's `div(.., rounding_mode="trunc")`.
+    div_trunc / try_div_trunc = part(Part::Trunc);
+    /// What is left of a after division by b, elementwise, with the sign of b, as Python's `%`.
+    remainder / try_remainder = part(Part::Remainder);
+    /// What is left of a after division by b, elementwise, with the sign of a, as C's `fmod`.
+    fmod / try_fmod = part(Part::Rest);
+}
+
+binary_fns! {
+    /// a / b rounded down, elementwise; PyTorch's `div(.., rounding_mode="floor")`.
+    div_floor / try_div_floor = part(Part::Floor);
+    /// a / b rounded down, elementwise.
+    floor_divide / try_floor_divide = part(Part::Floor);
+    /// a / b rounded to zero, elementwise; PyTorch's `div(.., rounding_mode="trunc")`.
+    div_trunc / try_div_trunc = part(Part::Trunc);
+    /// What is left of a after division by b, elementwise, with the sign of b, as Python's `%`.
+    remainder / try_remainder = part(Part::Remainder);
+    /// What is left of a after division by b, elementwise, with the sign of a, as C's `fmod`.
+    fmod / try_fmod = part(Part::Rest);
+}
+
+fn part(name: &'static str, part: Part, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
+    let dtype = result_dtype(&[a, b]);
+    match dtype {
+        DType::Bool => Err(Error::operands(name, "not defined for bool; use to(DType::I64) first")),
+        t if t.is_float() => super::all_in_full(name, [a, b], dtype, |[a, b]| of_floats(name, part, &a, &b)),
+        _ => {
+            let b = nonzero(name, b, dtype)?;
+            let [a, b] = common(name, [a, b.arg()], dtype)?;
+            of_integers(part, &a, &b)
+        }
+    }
+}
+
+/// The divisor, after the check that it is not 0.
+fn nonzero(name: &'static str, b: Arg<'_>, dtype: DType) -> Result<Kept> {
+    match b {
+        Arg::Number(n) if n.to(dtype) == Scalar::from_f64(0.0, dtype) => {
+            Err(Error::operands(name, "division of integers by zero (ZeroDivisionError)"))
+        }
+        Arg::Number(n) => Ok(Kept::Number(n)),
+        Arg::Tensor(b) => {
+            let b = b.try_to(dtype)?;
+            let holds = all_true(&b.try_ne(0)?)?;
+            let b = checked(&b, &holds, &format!("{name}: division of integers by zero (ZeroDivisionError)"))?;
+            Ok(Kept::Tensor(b))
+        }
+    }
+}
+
+fn of_integers(part: Part, a: &Kept, b: &Kept) -> Result<Tensor> {
+    let of = |op: BinaryOp| binary(op.name(), op, a.arg(), b.arg());
+    match part {
+        Part::Trunc => of(BinaryOp::Quotient),
+        Part::Rest => of(BinaryOp::Rem),
+        Part::Floor => {
+            let quotient = of(BinaryOp::Quotient)?;
+            quotient.try_sub(&other_side(&of(BinaryOp::Rem)?, b)?.try_to(quotient.dtype())?)
+        }
+        Part::Remainder => {
+            let rest = of(BinaryOp::Rem)?;
+            let corrected = rest.try_add(b.arg())?;
+            corrected.try_where_self(&other_side(&rest, b)?, &rest)
+        }
+    }
+}
+
+/// Where there is a rest, and it does not have the sign of the divisor.
+fn other_side(rest: &Tensor, b: &Kept) -> Result<Tensor> {
+    let zero = Arg::Number(super::super::Number::Int(0));
+    let b_negative = match b {
+        Kept::Number(_) => None,
+        Kept::Tensor(b) => Some(b.try_lt(0)?),
+    };
+    let differs = match (b, &b_negative) {
+        (_, Some(b)) => rest.try_lt(0)?.try_logical_xor(b)?,
+        (Kept::Number(n), None) if n.to_f64() < 0.0 => compare("ge", CompareOp::Ge, Arg::Tensor(rest), zero)?,
+        _ => rest.try_lt(0)?,
+    };
+    differs.try_logical_and(&rest.try_ne(0)?)
+}
+
+fn of_floats(name: &'static str, part: Part, a: &Kept, b: &Kept) -> Result<Tensor> {
+    if part == Part::Rest {
+        return binary(name, BinaryOp::Rem, a.arg(), b.arg());
+    }
+    let div = || binary(name, BinaryOp::Div, a.arg(), b.arg());
+    let rem = || binary(name, BinaryOp::Rem, a.arg(), b.arg());
+    let operands = [a.operand(), b.operand()];
+    match part {
+        Part::Trunc | Part::Floor => {
+            let compute = || match part {
+                Part::Trunc => div()?.try_trunc(),
+                _ => floored(&div()?, &rem()?, a, b),
+            };
+            composite("DivBackward1", &operands, compute, |_| {
+                |c: &Context<'_>, g: &Tensor| grads2(c, || Ok(g.zeros_like()), || Ok(g.zeros_like()))
+            })
+        }
+        Part::Remainder | Part::Rest => {
+            let compute = || {
+                let rest = rem()?;
+                rest.try_add(b.arg())?.try_where_self(&other_side(&rest, b)?, &rest)
+            };
+            composite("RemainderBackward0", &operands, compute, |_| {
+                let (a, b) = (SavedArg::of(a), SavedArg::of(b));
+                move |c: &Context<'_>, g: &Tensor| {
+                    let by_b = || {
+                        let times = part_of(c, &a, &b)?;
+                        g.try_neg()?.try_mul(&times)
+                    };
+                    grads2(c, || Ok(g.clone()), by_b)
+                }
+            })
+        }
+    }
+}
+
+fn part_of(c: &Context<'_>, a: &SavedArg, b: &SavedArg) -> Result<Tensor> {
+    part("div_floor", Part::Floor, a.get(c.me)?.arg(), b.get(c.me)?.arg())
+}
+
+/// The quotient rounded down, from the exact rest, so that it agrees with the remainder (as Python's and PyTorch's).
+fn floored(div: &Tensor, rest: &Tensor, a: &Kept, b: &Kept) -> Result<Tensor> {
+    // (a - rest) / b is whole but for rounding.
+    let whole = binary("sub", BinaryOp::Sub, a.arg(), Arg::Tensor(rest))?.try_div(b.arg())?;
+    let whole = whole.try_sub(&other_side(rest, b)?.try_to(whole.dtype())?)?;
+    let floor = whole.try_floor()?;
+    let up = whole.try_sub(&floor)?.try_gt(0.5)?.try_to(floor.dtype())?;
+    let floor = floor.try_add(&up)?;
+    // A zero has the sign of the exact quotient; a divisor of 0 gives a / b.
+    let zero = div.try_mul(0.0)?;
+    let zero = zero_where(&zero.try_isnan()?, &zero)?;
+    let floor = zero.try_where_self(&whole.try_eq(0.0)?, &floor)?;
+    let by_zero = compare("eq", CompareOp::Eq, b.arg(), Arg::Number(super::super::Number::Float(0.0)))?;
+    match b {
+        Kept::Tensor(_) => div.try_where_self(&by_zero, &floor),
+        Kept::Number(n) => Ok(if n.to_f64() == 0.0 { div.clone() } else { floor }),
+    }
+}

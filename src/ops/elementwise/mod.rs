@@ -1,0 +1,126 @@
+//! Elementwise operations with their derivatives, by idea: functions of one operand, arithmetic of two, sums and products
+//! of three, comparison, choice, conversion. What they share about dtypes is here; no shape is decided here.
+
+mod arithmetic;
+mod cast;
+mod choice;
+mod compare;
+mod division;
+mod fused;
+mod power;
+mod rounding;
+mod special;
+mod unary;
+
+pub(crate) use arithmetic::binary;
+pub use arithmetic::{
+    bitwise_and, bitwise_or, bitwise_xor, div, sub, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_sub,
+};
+pub(crate) use choice::{choose, zero_where};
+pub use choice::{try_where_, where_};
+pub(crate) use compare::compare;
+pub use division::{
+    div_floor, div_trunc, floor_divide, fmod, remainder, try_div_floor, try_div_trunc, try_floor_divide, try_fmod,
+    try_remainder,
+};
+pub use power::{float_power, pow, try_float_power, try_pow};
+pub use special::{try_xlogy, xlogy};
+
+use super::arg::{Arg, Kept};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use allotrope_ir::DType;
+
+/// Integers and bools are computed as f32 by functions that have no integer meaning, as in PyTorch.
+pub(crate) fn as_float(x: &Tensor) -> Result<Tensor> {
+    if x.dtype().is_float() { Ok(x.clone()) } else { x.try_to(DType::F32) }
+}
+
+/// The tensor, where it is no bool.
+pub(crate) fn numeric(x: &Tensor, op: &'static str) -> Result<Tensor> {
+    match x.dtype() {
+        DType::Bool => Err(Error::operands(op, "not defined for bool; use logical_not(), or to(DType::I64) first")),
+        _ => Ok(x.clone()),
+    }
+}
+
+/// The tensor, where it is a float.
+pub(crate) fn floating(x: &Tensor, op: &'static str) -> Result<Tensor> {
+    match x.dtype().is_float() {
+        true => Ok(x.clone()),
+        false => Err(Error::operands(op, format!("not defined for {}; use to(DType::F32) first", x.dtype()))),
+    }
+}
+
+/// Runs several steps in f32 for a half-precision float, and rounds the result once.
+pub(crate) fn in_full(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    match x.dtype().is_half() {
+        true => f(&x.try_to(DType::F32)?)?.try_to(x.dtype()),
+        false => f(x),
+    }
+}
+
+/// As [`in_full`], of several operands that have been promoted to `dtype`.
+fn all_in_full<const N: usize>(
+    op: &'static str,
+    args: [Arg<'_>; N],
+    dtype: DType,
+    f: impl FnOnce([Kept; N]) -> Result<Tensor>,
+) -> Result<Tensor> {
+    match dtype.is_half() {
+        true => f(super::arg::common(op, args, DType::F32)?)?.try_to(dtype),
+        false => f(super::arg::common(op, args, dtype)?),
+    }
+}
+
+/// Defines binary operations as twins that take a tensor or a number.
+macro_rules! binary_twins {
+    ($($(#[$doc:meta])* $name:ident / $try_name:ident = $call:ident ( $op:expr );)*) => {
+        impl Tensor {$(
+            $(#[$doc])*
+            /// The other operand is a tensor or a number; shapes broadcast, dtypes are promoted as in PyTorch.
+            ///
+            /// # Panics
+            #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
+            #[track_caller]
+            pub fn $name<'a>(&self, other: impl Into<Arg<'a>>) -> Tensor {
+                crate::error::must(self.$try_name(other))
+            }
+
+            #[doc = concat!("As [`Tensor::", stringify!($name), "`].")]
+            ///
+            /// # Errors
+            /// When the shapes do not broadcast or the operation has no meaning for the dtypes.
+            #[track_caller]
+            pub fn $try_name<'a>(&self, other: impl Into<Arg<'a>>) -> Result<Tensor> {
+                $call(stringify!($name), $op, Arg::Tensor(self), other.into())
+            }
+        )*}
+    };
+}
+use binary_twins;
+
+/// As [`binary_twins!`], for free functions, whose first operand may be a number too.
+macro_rules! binary_fns {
+    ($($(#[$doc:meta])* $name:ident / $try_name:ident = $call:ident ( $op:expr );)*) => {$(
+        $(#[$doc])*
+        /// Either operand is a tensor or a number; shapes broadcast, dtypes are promoted as in PyTorch.
+        ///
+        /// # Panics
+        #[doc = concat!("Where [`", stringify!($try_name), "`] fails.")]
+        #[track_caller]
+        pub fn $name<'a>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'a>>) -> Tensor {
+            crate::error::must($try_name(a, b))
+        }
+
+        #[doc = concat!("As [`", stringify!($name), "`].")]
+        ///
+        /// # Errors
+        /// When the shapes do not broadcast or the operation has no meaning for the dtypes.
+        #[track_caller]
+        pub fn $try_name<'a>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'a>>) -> Result<Tensor> {
+            $call(stringify!($name), $op, a.into(), b.into())
+        }
+    )*};
+}
+use binary_fns;

@@ -1,0 +1,119 @@
+//! Powers, with PyTorch's meaning of integer ones and its slopes at 0.
+
+use super::super::arg::{Arg, Kept, Number, result_dtype};
+use super::super::{grads1, twins};
+use super::{binary, binary_fns, binary_twins, choose, compare, in_full, zero_where};
+use crate::autograd::saved::Saved;
+use crate::autograd::tape::Context;
+use crate::dispatch::composite;
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use crate::tensor::recorder::Operand;
+use allotrope_ir::{BinaryOp, CompareOp, DType};
+
+binary_twins! {
+    /// a to the power b, elementwise. Integers to integer powers are integers, wrapping; a negative exponent gives 0
+    /// there (1 and -1 for a base of 1 or -1), and as a number it is an error.
+    pow / try_pow = power(());
+    /// a to the power b, computed in f64.
+    float_power / try_float_power = in_f64(());
+}
+
+binary_fns! {
+    /// a to the power b, elementwise; see [`Tensor::pow`].
+    pow / try_pow = power(());
+    /// a to the power b, computed in f64.
+    float_power / try_float_power = in_f64(());
+}
+
+fn in_f64(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
+    let wide = |x: Arg<'_>| match x {
+        Arg::Tensor(t) => Ok(Kept::Tensor(t.try_to(DType::F64)?)),
+        Arg::Number(n) => Ok::<_, Error>(Kept::Number(Number::Float(n.to_f64()))),
+    };
+    let (a, b) = (wide(a)?, wide(b)?);
+    power(name, (), a.arg(), b.arg())
+}
+
+fn power(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
+    let dtype = result_dtype(&[a, b]);
+    match (a, b) {
+        (Arg::Tensor(x), Arg::Number(n)) if dtype == DType::Bool => match n.to_f64() == 0.0 {
+            true => x.try_logical_or(true),
+            false => x.try_logical_or(false),
+        },
+        (Arg::Tensor(x), Arg::Number(n)) if dtype.is_float() => float_power_of(&x.try_to(dtype)?, n.to_f64()),
+        (Arg::Tensor(x), Arg::Number(n)) => {
+            if n.to_f64() < 0.0 {
+                return Err(Error::operands(
+                    name,
+                    "integers to negative integer powers are not allowed; use to(DType::F32) first",
+                ));
+            }
+            n.fitted(name, dtype)?;
+            let x = x.try_to(dtype)?;
+            if n.to_f64() == 2.0 { x.try_mul(&x) } else { binary(name, BinaryOp::Pow, Arg::Tensor(&x), b) }
+        }
+        _ => binary(name, BinaryOp::Pow, a, b),
+    }
+}
+
+/// Powers by a number that products or roots give exactly are computed so, as PyTorch does.
+fn float_power_of(x: &Tensor, n: f64) -> Result<Tensor> {
+    if n == 1.0 {
+        return x.try_mul(1.0);
+    }
+    if n == 2.0 {
+        return x.try_mul(x);
+    }
+    in_full(x, |x| {
+        let compute = || match n {
+            0.0 => Ok(x.ones_like()),
+            0.5 => x.try_sqrt(),
+            3.0 => x.try_mul(x)?.try_mul(x),
+            -0.5 => x.try_rsqrt(),
+            -1.0 => x.try_reciprocal(),
+            -2.0 => x.try_mul(x)?.try_reciprocal(),
+            _ => binary("pow", BinaryOp::Pow, Arg::Tensor(x), Arg::Number(Number::Float(n))),
+        };
+        composite("PowBackward0", &[Operand::Tensor(x)], compute, |_| {
+            let x = Saved::operand(x);
+            move |c: &Context<'_>, g: &Tensor| match n {
+                0.0 => grads1(g.zeros_like()),
+                _ => grads1(g.try_mul(&float_power_of(&x.get(c.me)?, n - 1.0)?.try_mul(n)?)?),
+            }
+        })
+    })
+}
+
+/// Gradient of the base: g b a^(b-1), and 0 for b = 0 also where a is 0.
+pub(super) fn by_base(g: &Tensor, a: &Kept, b: &Kept) -> Result<Tensor> {
+    let one = Arg::Number(Number::Float(1.0));
+    let power = binary("pow", BinaryOp::Pow, a.arg(), Arg::Tensor(&binary("sub", BinaryOp::Sub, b.arg(), one)?))?;
+    let slope = binary("mul", BinaryOp::Mul, b.arg(), Arg::Tensor(&power))?;
+    let flat = compare("eq", CompareOp::Eq, b.arg(), Arg::Number(Number::Float(0.0)))?;
+    zero_where(&flat, &g.try_mul(&slope)?)
+}
+
+/// Gradient of the exponent: g a^b log(a), and 0 where a is 0 and b is not negative.
+pub(super) fn by_exponent(g: &Tensor, a: &Kept, b: &Kept, y: &Tensor) -> Result<Tensor> {
+    let zero = Arg::Number(Number::Float(0.0));
+    let rising = compare("ge", CompareOp::Ge, b.arg(), zero)?;
+    match a {
+        Kept::Number(n) => {
+            let slope = y.try_mul(n.to_f64().ln())?;
+            g.try_mul(&if n.to_f64() == 0.0 { zero_where(&rising, &slope)? } else { slope })
+        }
+        Kept::Tensor(a) => {
+            let flat = rising.try_logical_and(&a.try_eq(0.0)?)?;
+            g.try_mul(&choose(&flat, &g.zeros_like(), &y.try_mul(&a.try_log()?)?)?)
+        }
+    }
+}
+
+twins! {
+    /// 2 to the power `other`, times x.
+    fn ldexp / try_ldexp<'a>(&self, other: impl Into<Arg<'a>>) -> Tensor {
+        self.try_mul(&try_pow(2.0, other)?)
+    }
+}

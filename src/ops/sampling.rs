@@ -1,0 +1,382 @@
+//! Random numbers for tensors that are there: filled in place, of the same shape, or with probabilities, means and
+//! numbers of their own. Each is drawn by a generator and never inside a trace; no gradient flows through any.
+
+use super::arg::{Arg, broadcast_sizes};
+use super::assign::assign;
+use crate::dispatch::check_assignable;
+use crate::error::{Error, Result, must};
+use crate::tensor::random::{Generator, Probabilities, check, default_generator, untraced};
+use crate::tensor::size::hints;
+use crate::tensor::{FromElement, Tensor, eval};
+use allotrope_ir::{DType, Scalar};
+use std::ops::{Add, Div};
+use std::panic::Location;
+
+/// The axes from the widest stride to the narrowest: the order in which PyTorch fills memory.
+fn memory_order(t: &Tensor) -> Vec<usize> {
+    let strides = t.strides();
+    let mut axes: Vec<usize> = (0..t.dim()).filter(|&a| t.shape_hint()[a] > 1).collect();
+    axes.sort_by_key(|&a| std::cmp::Reverse(strides[a].unsigned_abs()));
+    axes.extend((0..t.dim()).filter(|&a| t.shape_hint()[a] <= 1));
+    axes
+}
+
+fn permuted(t: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    t.alias().try_permute(&axes.iter().map(|&a| a as isize).collect::<Vec<_>>())
+}
+
+/// Where each axis went that `axes` put into another order.
+fn inverse(axes: &[usize]) -> Vec<usize> {
+    let mut back = vec![0; axes.len()];
+    axes.iter().enumerate().for_each(|(i, &a)| back[a] = i);
+    back
+}
+
+/// Fills `target` in the order of its memory. `draw` gets a shape, and the axes that it is of where they are in another
+/// order than the target's. Whatever can fail comes before.
+#[track_caller]
+fn fill(what: &str, target: &Tensor, draw: impl FnOnce(&[usize], Option<&[usize]>) -> Result<Tensor>) -> Result<()> {
+    untraced(what, Location::caller())?;
+    let strided = eval::strided(target)?;
+    eval::check_apart(target.shape_hint(), &strided.strides)?;
+    check_assignable(target)?;
+    if target.is_contiguous() {
+        return assign(target, &draw(target.shape_hint(), None)?.try_to(target.dtype())?);
+    }
+    // Drawn in the order of memory, and put back into the order of the axes.
+    let axes = memory_order(target);
+    let shape: Vec<usize> = axes.iter().map(|&a| target.shape_hint()[a]).collect();
+    let drawn = permuted(&draw(&shape, Some(&axes))?, &inverse(&axes))?;
+    assign(target, &drawn.try_to(target.dtype())?)
+}
+
+fn float(what: &'static str, dtype: DType) -> Result<()> {
+    check(dtype.is_float(), || format!("{what}: draws floats, the tensor is {dtype}"))
+}
+
+/// Defines fills for a generator and for the default one, each with its `try_` twin.
+macro_rules! fills {
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( $g:ident, $t:ident $(, $arg:ident : $ty:ty)* ) $body:block )*) => {
+        impl Generator {$(
+            $(#[$doc])*
+            ///
+            /// # Panics
+            #[doc = concat!("Where [`Generator::", stringify!($try_name), "`] fails.")]
+            #[track_caller]
+            pub fn $name(&self, tensor: &Tensor $(, $arg: $ty)*) {
+                must(self.$try_name(tensor $(, $arg)*))
+            }
+
+            #[doc = concat!("As [`Generator::", stringify!($name), "`].")]
+            ///
+            /// # Errors
+            /// When the arguments do not fit, when the tensor may not be changed in place, and inside a trace.
+            #[track_caller]
+            pub fn $try_name(&self, tensor: &Tensor $(, $arg: $ty)*) -> Result<()> {
+                let ($g, $t) = (self, tensor);
+                $body
+            }
+        )*}
+
+        impl Tensor {$(
+            $(#[$doc])*
+            ///
+            /// The numbers are the default generator's.
+            ///
+            /// # Panics
+            #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
+            #[track_caller]
+            pub fn $name(&self $(, $arg: $ty)*) -> &Tensor {
+                must(self.$try_name($($arg),*))
+            }
+
+            #[doc = concat!("As [`Tensor::", stringify!($name), "`].")]
+            ///
+            /// # Errors
+            /// When the arguments do not fit, when the tensor may not be changed in place, and inside a trace.
+            #[track_caller]
+            pub fn $try_name(&self $(, $arg: $ty)*) -> Result<&Tensor> {
+                default_generator().$try_name(self $(, $arg)*)?;
+                Ok(self)
+            }
+        )*}
+    };
+}
+
+fills! {
+    /// Fills the tensor with uniform numbers in [from, to).
+    fn uniform_ / try_uniform_(g, t, from: f64, to: f64) {
+        float("uniform_", t.dtype())?;
+        fill("uniform_", t, |shape, _| g.try_uniform(shape, t.dtype(), from, to))
+    }
+
+    /// Fills the tensor with normally distributed numbers.
+    fn normal_ / try_normal_(g, t, mean: f64, std: f64) {
+        float("normal_", t.dtype())?;
+        check(std >= 0.0, || format!("normal_: the standard deviation must not be negative, got {std}"))?;
+        fill("normal_", t, |shape, axes| match axes {
+            None => g.try_normal_of(shape, t.dtype(), mean, std),
+            Some(_) => g.normal_serial(shape, t.dtype(), mean, std),
+        })
+    }
+
+    /// Fills the tensor with exponentially distributed numbers of rate `lambd`.
+    fn exponential_ / try_exponential_(g, t, lambd: f64) {
+        float("exponential_", t.dtype())?;
+        fill("exponential_", t, |shape, _| g.try_exponential(shape, t.dtype(), lambd))
+    }
+
+    /// Fills the tensor with whole numbers from 0 up to what its dtype holds exactly.
+    fn random_ / try_random_(g, t) {
+        fill("random_", t, |shape, _| g.try_random(shape, t.dtype()))
+    }
+
+    /// Fills the tensor with integers in [from, to): `torch.Tensor.random_(from, to)`.
+    fn random_range_ / try_random_range_(g, t, from: i64, to: i64) {
+        fill("random_", t, |shape, _| g.try_randint(from, to, shape))
+    }
+
+    /// Sets each element to 1 with its probability, else to 0. One number is the probability of all; a tensor of
+    /// floats has one for each, and broadcasts.
+    fn bernoulli_ / try_bernoulli_(g, t, p: impl Probability) {
+        match p.probability() {
+            Probable::One(p) => fill("bernoulli_", t, |shape, _| g.try_bernoulli_of(shape, t.dtype(), p)),
+            Probable::Each(p) => {
+                let p = p.detach().expand_sizes(&t.sizes())?;
+                fill("bernoulli_", t, |_, axes| bernoulli_of_each(g, &match axes {
+                    None => p,
+                    Some(axes) => permuted(&p, axes)?,
+                }))
+            }
+        }
+    }
+}
+
+/// 1 with the probability that stands in `p`, in row-major order.
+fn bernoulli_of_each(g: &Generator, p: &Tensor) -> Result<Tensor> {
+    float("bernoulli", p.dtype())?;
+    let each = match p.dtype() {
+        DType::F64 => Probabilities::F64(eval::elements(p)?),
+        _ => Probabilities::F32(eval::elements(&p.try_to(DType::F32)?)?),
+    };
+    let outside = match &each {
+        Probabilities::F32(p) => p.iter().map(|&p| f64::from(p)).find(|p| !(0.0..=1.0).contains(p)),
+        Probabilities::F64(p) => p.iter().copied().find(|p| !(0.0..=1.0).contains(p)),
+    };
+    match outside {
+        Some(p) => Err(Error::operands("bernoulli", format!("probabilities must be in [0, 1], got {p}"))),
+        None => g.bernoulli_each(&each, p.shape_hint()),
+    }
+}
+
+/// What [`Tensor::bernoulli_`] takes: a number, or a tensor of them.
+pub trait Probability {
+    #[doc(hidden)]
+    fn probability(&self) -> Probable<'_>;
+}
+
+#[doc(hidden)]
+pub enum Probable<'a> {
+    One(f64),
+    Each(&'a Tensor),
+}
+
+impl Probability for f64 {
+    fn probability(&self) -> Probable<'_> {
+        Probable::One(*self)
+    }
+}
+
+impl Probability for &Tensor {
+    fn probability(&self) -> Probable<'_> {
+        Probable::Each(self)
+    }
+}
+
+/// Defines draws for a generator and as free functions from the default one, each with its `try_` twin.
+macro_rules! draws {
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$lt:lifetime>)? ( $g:ident $(, $arg:ident : $ty:ty)* ) $body:block )*) => {
+        impl Generator {$(
+            $(#[$doc])*
+            ///
+            /// # Panics
+            #[doc = concat!("Where [`Generator::", stringify!($try_name), "`] fails.")]
+            #[track_caller]
+            pub fn $name $(<$lt>)? (&self $(, $arg: $ty)*) -> Tensor {
+                must(self.$try_name($($arg),*))
+            }
+
+            #[doc = concat!("As [`Generator::", stringify!($name), "`].")]
+            ///
+            /// # Errors
+            /// When the arguments do not fit, and inside a trace.
+            #[track_caller]
+            pub fn $try_name $(<$lt>)? (&self $(, $arg: $ty)*) -> Result<Tensor> {
+                let $g = self;
+                $body
+            }
+        )*}
+
+        $(
+            $(#[$doc])*
+            ///
+            /// The numbers are the default generator's.
+            ///
+            /// # Panics
+            #[doc = concat!("Where [`", stringify!($try_name), "`] fails.")]
+            #[track_caller]
+            pub fn $name $(<$lt>)? ($($arg: $ty),*) -> Tensor {
+                must(default_generator().$try_name($($arg),*))
+            }
+
+            #[doc = concat!("As [`", stringify!($name), "`].")]
+            ///
+            /// # Errors
+            /// When the arguments do not fit, and inside a trace.
+            #[track_caller]
+            pub fn $try_name $(<$lt>)? ($($arg: $ty),*) -> Result<Tensor> {
+                default_generator().$try_name($($arg),*)
+            }
+        )*
+    };
+}
+
+draws! {
+    /// Uniform numbers in [0, 1), with the shape, dtype and order of memory of another tensor: `torch.rand_like`.
+    fn rand_like / try_rand_like(g, like: &Tensor) {
+        untraced("rand_like", Location::caller())?;
+        like_of(like, |t| g.try_uniform_(t, 0.0, 1.0))
+    }
+
+    /// Normally distributed numbers with the shape, dtype and order of memory of another tensor: `torch.randn_like`.
+    fn randn_like / try_randn_like(g, like: &Tensor) {
+        untraced("randn_like", Location::caller())?;
+        like_of(like, |t| g.try_normal_(t, 0.0, 1.0))
+    }
+
+    /// Integers in [low, high), with the shape, dtype and order of memory of another tensor: `torch.randint_like`.
+    fn randint_like / try_randint_like(g, like: &Tensor, low: i64, high: i64) {
+        untraced("randint_like", Location::caller())?;
+        like_of(like, |t| g.try_random_range_(t, low, high))
+    }
+
+    /// 1 with the probability that stands in `p`, else 0, in the dtype of `p`: `torch.bernoulli`.
+    fn bernoulli / try_bernoulli(g, p: &Tensor) {
+        untraced("bernoulli", Location::caller())?;
+        bernoulli_of_each(g, &p.detach())?.try_to(p.dtype())
+    }
+
+    /// Normally distributed numbers, each with its own mean and standard deviation: `torch.normal`. Tensors broadcast
+    /// together; [`Generator::normal_of`] is for two numbers.
+    fn normal / try_normal<'a>(g, mean: impl Into<Arg<'a>>, std: impl Into<Arg<'a>>) {
+        untraced("normal", Location::caller())?;
+        let (mean, std) = (mean.into(), std.into());
+        let (shape, dtype) = match (mean, std) {
+            (Arg::Tensor(m), Arg::Tensor(s)) => (hints(&broadcast_sizes("normal", m, s)?), m.dtype()),
+            (Arg::Tensor(t), Arg::Number(_)) | (Arg::Number(_), Arg::Tensor(t)) => (t.shape_hint().into(), t.dtype()),
+            (Arg::Number(_), Arg::Number(_)) => {
+                return Err(Error::operands("normal", "two numbers say no shape; use normal_of(shape, dtype, mean, std)"));
+            }
+        };
+        float("normal", dtype)?;
+        let spread = match std {
+            Arg::Number(n) => match n.to(DType::F64) {
+                Scalar::F64(std) => g.try_normal_of(&shape, dtype, 0.0, std)?,
+                other => unreachable!("bug in allotrope: a number as f64 became {other:?}"),
+            },
+            Arg::Tensor(s) => {
+                let least = eval::elements::<f64>(&s.detach().try_to(DType::F64)?)?.into_iter().find(|s| *s < 0.0);
+                check(least.is_none(), || format!("normal: standard deviations must not be negative, got {least:?}"))?;
+                g.try_randn(&shape, dtype)?.try_mul(&s.detach().try_to(dtype)?)?
+            }
+        };
+        match mean {
+            Arg::Number(_) => spread.try_add(mean),
+            Arg::Tensor(m) => spread.try_add(&m.detach()),
+        }
+    }
+
+    /// `n` indices for each row of weights, `[m] -> [n]` or `[rows, m] -> [rows, n]`, as `i64`: each is drawn with the
+    /// probability that its weight has in its row, with or without replacement. `torch.multinomial`.
+    fn multinomial / try_multinomial(g, weights: &Tensor, n: usize, replacement: bool) {
+        untraced("multinomial", Location::caller())?;
+        float("multinomial", weights.dtype())?;
+        let weights = weights.detach();
+        match weights.dtype() {
+            DType::F64 => multinomial_of::<f64>(g, &weights, n, replacement),
+            _ => multinomial_of::<f32>(g, &weights.try_to(DType::F32)?, n, replacement),
+        }
+    }
+
+    /// What dropout multiplies with: 0 with probability `p`, else 1 / (1 - p). As in PyTorch nothing is drawn where `p`
+    /// is 0 or 1.
+    fn dropout_mask / try_dropout_mask(g, shape: &[usize], dtype: DType, p: f64) {
+        check((0.0..=1.0).contains(&p), || format!("dropout: the probability must be in [0, 1], got {p}"))?;
+        untraced("dropout_mask", Location::caller())?;
+        float("dropout_mask", dtype)?;
+        match p {
+            0.0 => Ok(Tensor::ones(shape, dtype)),
+            1.0 => Ok(Tensor::zeros(shape, dtype)),
+            p => g.try_bernoulli_of(shape, dtype, 1.0 - p)?.try_div(1.0 - p),
+        }
+    }
+}
+
+fn multinomial_of<T>(g: &Generator, weights: &Tensor, n: usize, replacement: bool) -> Result<Tensor>
+where
+    T: FromElement + PartialOrd + Into<f64> + Add<Output = T> + Div<Output = T>,
+{
+    let wrong = |message: String| Err(Error::operands("multinomial", message));
+    let (rows, m) = match *weights.shape_hint() {
+        [m] => (1, m),
+        [rows, m] => (rows, m),
+        ref shape => return wrong(format!("weights are [m] or [rows, m], got shape {shape:?}")),
+    };
+    if n == 0 || m == 0 || (!replacement && n > m) {
+        return wrong(format!("can't draw {n} of {m} {} replacement", if replacement { "with" } else { "without" }));
+    }
+    let elements = eval::elements::<T>(weights)?;
+    if let Some(w) = elements.iter().map(|w| (*w).into()).find(|w| !w.is_finite() || *w < 0.0) {
+        return wrong(format!("weights must be finite and not negative, got {w}"));
+    }
+    let sums: Vec<T> = elements.chunks(m).map(|row| row.iter().fold(T::default(), |a, b| a + *b)).collect();
+    if sums.iter().any(|s| *s <= T::default()) {
+        return wrong("each row needs a weight above 0".into());
+    }
+    let mut drawn: Vec<i64> = Vec::with_capacity(rows * n);
+    if replacement && n > 1 {
+        for (row, sum) in elements.chunks(m).zip(&sums) {
+            let mut below = T::default();
+            let mut ends: Vec<f64> = Vec::with_capacity(m);
+            for w in row {
+                below = below + *w;
+                ends.push((below / *sum).into());
+            }
+            ends[m - 1] = 1.0;
+            let uniform = eval::elements::<f64>(&g.try_rand(&[n], DType::F64)?)?;
+            drawn.extend(uniform.iter().map(|u| ends.partition_point(|end| end < u) as i64));
+        }
+    } else {
+        // The largest of weight over exponential are a draw without replacement.
+        let times = eval::elements::<T>(&g.try_exponential(&[rows * m], T::DTYPE, 1.0)?)?;
+        for (row, times) in elements.chunks(m).zip(times.chunks(m)) {
+            let keys: Vec<f64> = row.iter().zip(times).map(|(w, t)| (*w / *t).into()).collect();
+            let mut order: Vec<usize> = (0..m).collect();
+            order.sort_by(|&a, &b| keys[b].total_cmp(&keys[a]));
+            drawn.extend(order[..n].iter().map(|&i| i as i64));
+        }
+    }
+    match weights.dim() {
+        1 => Tensor::try_from_vec(drawn, &[n]),
+        _ => Tensor::try_from_vec(drawn, &[rows, n]),
+    }
+}
+
+/// A tensor like another one, filled.
+fn like_of(like: &Tensor, fill: impl FnOnce(&Tensor) -> Result<()>) -> Result<Tensor> {
+    let axes = memory_order(like);
+    let shape: Vec<usize> = axes.iter().map(|&a| like.shape_hint()[a]).collect();
+    let t = permuted(&Tensor::empty(&shape, like.dtype()), &inverse(&axes))?;
+    fill(&t)?;
+    Ok(t)
+}

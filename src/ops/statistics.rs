@@ -1,0 +1,130 @@
+//! Variances and standard deviations, in two passes: the mean first, then the squares of what is left.
+
+use super::elementwise::{choose, floating, in_full, zero_where};
+use super::reduce::{axes_of, count, size_tensor, spread, sum_axes, with_axes_kept};
+use super::{grads1, twins};
+use crate::autograd::saved::Saved;
+use crate::autograd::tape::Context;
+use crate::dispatch::{composite, differentiable};
+use crate::error::Result;
+use crate::tensor::recorder::{self, Operand};
+use crate::tensor::{Size, Tensor};
+use allotrope_ir::{Axes, DType, Op, UnaryOp};
+
+/// x / max(0, n - correction), where n may be symbolic; computed in f64 and rounded to the dtype in both modes.
+fn divide(x: &Tensor, n: Size, correction: f64) -> Result<Tensor> {
+    match n.is_symbolic() {
+        false => x.try_div((n.hint() as f64 - correction).max(0.0)),
+        true => {
+            let freedom = size_tensor(n, DType::F64)?.try_sub(correction)?.try_clamp_min(0.0)?;
+            x.try_div(&freedom.try_to(x.dtype())?)
+        }
+    }
+}
+
+/// Whether n > correction; a trace holds for calls with the same answer.
+fn exceeds(n: Size, correction: f64) -> bool {
+    let is = n.hint() as f64 > correction;
+    if let Some(r) = recorder::active().filter(|_| n.is_symbolic()) {
+        match is {
+            true => r.at_least(n, (correction.floor() + 1.0).max(0.0) as usize),
+            false => recorder::specialize(&[n], "a variance of no more elements than its correction"),
+        }
+    }
+    is
+}
+
+/// x - mean over the axes.
+fn centered(x: &Tensor, axes: &Axes) -> Result<Tensor> {
+    let mean = super::reduce::divide_by_size(&sum_axes(x, axes.clone())?, count(x, axes))?;
+    x.try_sub(&spread(&mean, &x.sizes(), axes)?)
+}
+
+/// The variance over sorted axes, which go.
+fn variance(x: &Tensor, axes: &Axes, correction: f64) -> Result<Tensor> {
+    let compute = || {
+        let rest = centered(x, axes)?;
+        divide(&sum_axes(&rest.try_mul(&rest)?, axes.clone())?, count(x, axes), correction)
+    };
+    let axes = axes.clone();
+    composite("VarBackward0", &[Operand::Tensor(x)], compute, |_| {
+        let x = Saved::operand(x);
+        move |c: &Context<'_>, g: &Tensor| {
+            let x = x.get(c.me)?;
+            let (n, g) = (count(&x, &axes), spread(g, &x.sizes(), &axes)?);
+            let rest = centered(&x, &axes)?;
+            if exceeds(n, correction) {
+                return grads1(divide(&g.try_mul(2.0)?, n, correction)?.try_mul(&rest)?);
+            }
+            // PyTorch's convention where the divisor is 0.
+            let slope = rest.ones_like().try_mul(f64::INFINITY)?;
+            grads1(g.try_mul(&choose(&rest.try_eq(0.0)?, f64::NAN, &slope)?)?)
+        }
+    })
+}
+
+/// A square root whose slope at 0 is 0: that of a norm or a standard deviation, which has a minimum there.
+fn root(x: &Tensor) -> Result<Tensor> {
+    differentiable(&Op::Unary(UnaryOp::Sqrt), "StdBackward0", &[Operand::Tensor(x)], |y| {
+        let y = Saved::output(y, 0);
+        move |c: &Context<'_>, g: &Tensor| {
+            let y = y.get(c.me)?;
+            grads1(zero_where(&y.try_eq(0.0)?, &g.try_div(&y.try_mul(2.0)?)?)?)
+        }
+    })
+}
+
+fn spreads(
+    x: &Tensor,
+    name: &'static str,
+    axes: &[isize],
+    correction: f64,
+    keepdim: bool,
+    std: bool,
+) -> Result<Tensor> {
+    let axes = axes_of(x, name, axes)?;
+    in_full(&floating(x, name)?, |x| {
+        let variance = variance(x, &axes, correction)?;
+        with_axes_kept(if std { root(&variance)? } else { variance }, x, &axes, keepdim)
+    })
+}
+
+twins! {
+    /// The unbiased variance of all elements: the sum of the squared distances to the mean, divided by n - 1. NaN where
+    /// there are fewer than two.
+    fn var / try_var(&self) -> Tensor {
+        spreads(self, "var", &[], 1.0, false, false)
+    }
+
+    /// The variance over some axes (none named means all), divided by n - `correction` (or 0, where that is negative):
+    /// 1 for the unbiased one, 0 for that of a whole population. Floats only.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::from_vec(vec![1.0f32, 3.0, 2.0, 2.0], &[2, 2]);
+    /// assert_eq!(x.var_dim(&[1], 1.0, false).to_vec::<f32>(), [2.0, 0.0]);
+    /// ```
+    fn var_dim / try_var_dim(&self, axes: &[isize], correction: f64, keepdim: bool) -> Tensor {
+        spreads(self, "var", axes, correction, keepdim, false)
+    }
+
+    /// The square root of [`Tensor::var`]; its derivative at 0 is 0.
+    fn std / try_std(&self) -> Tensor {
+        spreads(self, "std", &[], 1.0, false, true)
+    }
+
+    /// The square root of [`Tensor::var_dim`]; its derivative at 0 is 0.
+    fn std_dim / try_std_dim(&self, axes: &[isize], correction: f64, keepdim: bool) -> Tensor {
+        spreads(self, "std", axes, correction, keepdim, true)
+    }
+
+    /// Variance and mean over some axes (none named means all); see [`Tensor::var_dim`].
+    fn var_mean / try_var_mean(&self, axes: &[isize], correction: f64, keepdim: bool) -> (Tensor, Tensor) {
+        Ok((self.try_var_dim(axes, correction, keepdim)?, self.try_mean_dim(axes, keepdim)?))
+    }
+
+    /// Standard deviation and mean over some axes (none named means all); see [`Tensor::std_dim`].
+    fn std_mean / try_std_mean(&self, axes: &[isize], correction: f64, keepdim: bool) -> (Tensor, Tensor) {
+        Ok((self.try_std_dim(axes, correction, keepdim)?, self.try_mean_dim(axes, keepdim)?))
+    }
+}
