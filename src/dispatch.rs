@@ -3,7 +3,7 @@
 //! knows no derivative: `ops` hands both over.
 
 use crate::autograd::tape::{self, Context, Edges};
-use crate::autograd::{is_grad_enabled, no_grad};
+use crate::autograd::{is_grad_enabled, no_grad, saved};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::recorder::{self, Operand};
@@ -126,8 +126,9 @@ where
                 Operand::Scalar(_) => None,
             });
         }
+        let saved = saved::count();
         let vjp = derivative(&result);
-        let node = tape::node(name, edges, move |c, grads| match &grads[0] {
+        let node = tape::node(name, edges, saved::count() != saved, move |c, grads| match &grads[0] {
             Some(gradient) => vjp(c, gradient),
             None => Ok(Grads::new()),
         });

@@ -30,6 +30,7 @@ pub mod codegen;
 mod dispatch;
 mod error;
 pub mod functional;
+pub mod gradcheck;
 pub mod nn;
 pub mod ops;
 pub mod optim;
@@ -44,11 +45,12 @@ pub use tensor::Tensor;
 
 /// What most programs use.
 pub mod prelude {
-    pub use crate::autograd::{enable_grad, no_grad};
+    pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
     pub use crate::nn::{self, Module, mse_loss};
     pub use crate::ops::{
-        Ellipsis, NewAxis, bernoulli, broadcast_tensors, cat, einsum, grad, meshgrid, multinomial, normal, rand_like,
-        randint_like, randn_like, scan, scan_reverse, stack, stepped,
+        Backward, Ellipsis, GradOptions, NewAxis, bernoulli, broadcast_tensors, cat, checkpoint, einsum, grad,
+        grad_with, meshgrid, multinomial, normal, rand_like, randint_like, randn_like, scan, scan_reverse, stack,
+        stepped,
     };
     pub use crate::optim::{self, Optimizer};
     pub use crate::tensor::random::{Generator, manual_seed, rand, randint, randn, randperm};

@@ -418,10 +418,10 @@ const CHECKED: &str = r#"graph(%0: f32[s0] state "x", %1: i64[] "n", %2: f32[s0]
   %3: i64[] = const 0
   %4: bool[] = ge %1, %3
   %5: f32[s0] = neg %0
-  %6: f32[s0] = check %5, %4 message="first: negative"
+  %6: f32[s0] = check %5, %4 "first: negative"
   %7: i64[] = const 5
   %8: bool[] = lt %1, %7
-  %9: i64[] = check %1, %8 message="second: too large"
+  %9: i64[] = check %1, %8 "second: too large"
   %10: f32[] = cast %9 dtype=f32
   %11: f32[s0] = broadcast %10 shape=[s0]
   %12: f32[s0] = add %2, %11
@@ -454,10 +454,10 @@ fn checks_in_loops_fail_for_the_first_round_that_does() {
     graph(%0: i64[] "sum", %1: i64[] "x") {
       %2: i64[] = const 0
       %3: bool[] = ge %1, %2
-      %4: i64[] = check %0, %3 message="loop: negative"
+      %4: i64[] = check %0, %3 "loop: negative"
       %5: i64[] = const 9
       %6: bool[] = lt %1, %5
-      %7: i64[] = check %1, %6 message="loop: too large"
+      %7: i64[] = check %1, %6 "loop: too large"
       %8: i64[] = add %4, %7
       return %8, %7
     }
@@ -484,7 +484,7 @@ fn what_needs_no_check_is_still_written_in_place() {
   %2: i64[] = amin %1 axes=[0]
   %3: i64[] = const 0
   %4: bool[] = ge %2, %3
-  %5: i64[s0] = check %1, %4 message="take: negative"
+  %5: i64[s0] = check %1, %4 "take: negative"
   %6: i64[] = sum %5 axes=[0]
   %7: f32[] = cast %6 dtype=f32
   %8: f32[64, 64] = broadcast %7 shape=[64, 64]
@@ -507,7 +507,7 @@ fn indices_out_of_range_touch_no_other_memory() {
   %2: f32[5, 3] = gather %0, %1 axis=0
   %3: f32[4, 3] = scatter_add %0, %1, %2 axis=0
   %4: bool[] = const false
-  %5: f32[4, 3] = check %3, %4 message="gather: index"
+  %5: f32[4, 3] = check %3, %4 "gather: index"
   return %5 -> %0, %2
 }"#
     .parse()

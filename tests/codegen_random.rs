@@ -6,7 +6,7 @@ mod codegen_support;
 use allotrope::codegen::cpu::Compiled;
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::*;
-use codegen_support::{call, compile};
+use codegen_support::{call, compile, try_call};
 use proptest::prelude::*;
 
 /// Raw material: every choice that builds a graph is taken from these numbers, in order.
@@ -90,16 +90,105 @@ impl Builder<'_, '_> {
         v
     }
 
-    fn binary(&mut self) -> BinaryOp {
-        let all: Vec<BinaryOp> = BinaryOp::ALL.iter().copied().filter(|op| !self.exact || op.is_exact()).collect();
+    fn binary(&mut self, dtype: DType) -> BinaryOp {
+        let exact = |op: BinaryOp| op.is_exact() || op == BinaryOp::Rem || dtype.is_integer();
+        let all: Vec<BinaryOp> = BinaryOp::ALL.iter().copied().filter(|op| !self.exact || exact(*op)).collect();
         self.c.of(&all)
+    }
+
+    /// Indices into an axis of `n` elements, where it has any.
+    fn index(&mut self, n: &Dim, shape: Shape) -> Value {
+        let ty = Type { dtype: DType::I64, shape };
+        let any = self.of_type(&ty);
+        let any = self.emit(Op::Unary(UnaryOp::Abs), &[any]).unwrap();
+        let n = self.emit(Op::Extent(n.clone()), &[]).unwrap();
+        let zero = self.g.constant(Scalar::I64(0));
+        let [n, zero] = [n, zero].map(|v| self.emit(Op::Broadcast(ty.shape.clone()), &[v]).unwrap());
+        let below = self.emit(Op::Binary(BinaryOp::Rem), &[any, n]).unwrap();
+        self.emit(Op::Binary(BinaryOp::Maximum), &[below, zero]).unwrap()
+    }
+
+    /// One of the operations along an axis, or of the views that they are used with.
+    fn along(&mut self, x: Value) {
+        let ty = self.g.ty(x).clone();
+        let rank = ty.shape.len();
+        if rank == 0 {
+            return;
+        }
+        let axis = self.c.below(rank);
+        let n = ty.shape[axis].clone();
+        match self.c.below(9) {
+            0 | 1 => {
+                let mask = self.c.below(16);
+                let axes = (0..rank).filter(|a| mask >> a & 1 == 1).collect();
+                self.emit(Op::Flip(axes), &[x]);
+            }
+            2 => {
+                let (step, dilation) = (1 + self.c.below(2), 1 + self.c.below(2));
+                let (count, size) = match n.as_fixed() {
+                    Some(n) => {
+                        let size = 1 + self.c.below(n.max(1));
+                        let reach = (size - 1) * dilation + 1;
+                        let most = if reach > n { 0 } else { (n - reach) / step + 1 };
+                        (Dim::fixed(self.c.below(most + 1)), Dim::fixed(size))
+                    }
+                    None => (n, Dim::fixed(1)),
+                };
+                let step = if count.as_fixed().is_none() { 1 } else { step };
+                if rank < 4 {
+                    self.emit(Op::Window { axis, count, size, step, dilation }, &[x]);
+                }
+            }
+            3 => {
+                let (step, dilation) = (1 + self.c.below(2), 1 + self.c.below(2));
+                let len = &(&n * &Dim::fixed(step)) + &(&ty.shape[rank - 1] * &Dim::fixed(dilation));
+                self.emit(Op::OverlapAdd { axis, len, step, dilation }, &[x]);
+            }
+            4 => {
+                let mut shape = ty.shape.clone();
+                shape[axis] = self.c.of(&sizes());
+                let index = self.index(&n, shape);
+                self.emit(Op::Gather { axis }, &[x, index]);
+            }
+            5 => {
+                let mut shape = ty.shape.clone();
+                shape[axis] = self.c.of(&sizes());
+                let index = self.index(&n, shape.clone());
+                let source = self.of_type(&Type { dtype: ty.dtype, shape });
+                let op = self.c.of(ScatterOp::ALL);
+                self.emit(Op::Scatter { op, axis }, &[x, index, source]);
+            }
+            6 if n.as_fixed().is_some_and(|n| n > 0) => {
+                let op = self.c.of(ArgOp::ALL);
+                self.emit(Op::ArgReduce { op, axis }, &[x]);
+            }
+            6 | 7 => {
+                let descending = self.c.below(2) == 1;
+                self.emit(Op::ArgSort { axis, descending }, &[x]);
+            }
+            _ => {
+                let (y, reverse) = (self.of_type(&ty), self.c.below(2) == 1);
+                self.emit(Op::Recurrence { axis, reverse }, &[x, y]);
+            }
+        }
+    }
+
+    /// A check, which mostly holds.
+    fn check(&mut self, x: Value) {
+        let mut holds = self.of_type(&Type::scalar(DType::Bool));
+        if self.c.below(4) > 0 {
+            let yes = self.g.constant(Scalar::Bool(true));
+            holds = self.emit(Op::Binary(BinaryOp::Or), &[holds, yes]).unwrap();
+        }
+        let message = format!("check: {}", self.c.at);
+        self.emit(Op::Check(message.into()), &[x, holds]);
     }
 
     fn step(&mut self, depth: usize) {
         let x = self.value();
         let ty = self.g.ty(x).clone();
         let rank = ty.shape.len();
-        match self.c.below(if depth < 2 { 20 } else { 18 }) {
+        match self.c.below(if depth < 2 { 27 } else { 25 }) {
             0 | 1 => {
                 let all: Vec<UnaryOp> =
                     UnaryOp::ALL.iter().copied().filter(|op| !self.exact || op.is_exact()).collect();
@@ -107,7 +196,7 @@ impl Builder<'_, '_> {
                 self.emit(Op::Unary(op), &[x]);
             }
             2..=4 => {
-                let (op, y) = (self.binary(), self.of_type(&ty));
+                let (op, y) = (self.binary(ty.dtype), self.of_type(&ty));
                 let operands = if self.c.below(2) == 0 { [x, y] } else { [y, x] };
                 self.emit(Op::Binary(op), &operands);
             }
@@ -197,7 +286,7 @@ impl Builder<'_, '_> {
                 // What identities match: a constant on either side.
                 let scalar = self.constant(ty.dtype);
                 let full = if rank == 0 { Some(scalar) } else { self.emit(Op::Broadcast(ty.shape.clone()), &[scalar]) };
-                let (op, y) = (self.binary(), full.expect("a scalar expands to any shape"));
+                let (op, y) = (self.binary(ty.dtype), full.expect("a scalar expands to any shape"));
                 let operands = if self.c.below(2) == 0 { [x, y] } else { [y, x] };
                 self.emit(Op::Binary(op), &operands);
             }
@@ -223,6 +312,8 @@ impl Builder<'_, '_> {
                     self.emit(Op::Binary(BinaryOp::Add), &[c, product]);
                 }
             }
+            18..=23 => self.along(x),
+            24 => self.check(x),
             _ => self.scan(depth),
         }
     }
@@ -293,7 +384,10 @@ fn graph(numbers: &[u32], exact: bool) -> Graph {
     for i in 0..1 + b.c.below(3) {
         let rank = b.c.below(4);
         let shape: Vec<Dim> = (0..rank).map(|_| b.c.of(&sizes())).collect();
-        let dtype = b.c.of(&[DType::F32, DType::F32, DType::F64, DType::I64, DType::Bool]);
+        let dtype = match b.c.below(2) {
+            0 => b.c.of(&DType::ALL),
+            _ => DType::F32,
+        };
         let kind = b.c.of(&[InputKind::Arg, InputKind::State]);
         let v = b.g.input(Type::new(dtype, shape), kind, format!("x{i}"));
         b.values.push(v);
@@ -375,7 +469,20 @@ proptest! {
         let compiled = compile(&after);
         for binding in [binding, other] {
             let x = inputs(&g, &binding, seed);
-            let Ok(want) = run(&g, &binding, &x) else { continue };
+            let want = match run(&g, &binding, &x) {
+                Ok(want) => want,
+                Err(error) => {
+                    // No memory is touched that is not its own, and nothing is changed that was checked.
+                    let got = try_call(&compiled, &after, &binding, &x).map(|_| ());
+                    if let RunError::Node { message, .. } = error
+                        && message.starts_with("check: ")
+                        && mode == 0
+                    {
+                        prop_assert_eq!(got.unwrap_err(), message);
+                    }
+                    continue;
+                }
+            };
             let got = call(&compiled, &after, &binding, &x);
             if let Some(j) = differ(&want, &got) {
                 let why = format!("got {:?}\nwant {:?}\n{}", got[j], want[j], code(&compiled));

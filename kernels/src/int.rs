@@ -33,11 +33,14 @@ macro_rules! ints {
             #[allow(unused_comparisons, clippy::absurd_extreme_comparisons)]
             fn power(self, b: Self) -> Self {
                 if b < 0 {
-                    // 1 / self: only 1 and -1 (whose square is 1) have one that is not 0.
-                    return match self.wrapping_mul(self) {
-                        1 if self == 1 || b & 1 == 0 => 1,
-                        1 if self == (0 as $t).wrapping_sub(1) => self,
-                        _ => 0,
+                    // 1 / self: only 1 and -1 have one that is not 0.
+                    let minus_one = (0 as $t).wrapping_sub(1);
+                    return if self == 1 || (self == minus_one && b & 1 == 0) {
+                        1
+                    } else if self == minus_one {
+                        self
+                    } else {
+                        0
                     };
                 }
                 let (mut base, mut left, mut power) = (self, b, 1 as $t);

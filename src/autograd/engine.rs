@@ -1,8 +1,10 @@
 //! The walk back: from the roots, always to the youngest node that has a gradient, so each node is met once, when all
 //! gradients of its results are known. The order is part of the definition of every accumulated sum.
 
+use super::reach::Reach;
 use crate::error::Result;
 use crate::tensor::grad_fn::Edge;
+use crate::tensor::hooks::Hooks;
 use crate::tensor::{Tensor, eval, recorder};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -17,6 +19,9 @@ pub(crate) struct Root {
 
 /// How two gradients of one value are summed.
 pub(crate) type Sum = fn(&Tensor, &Tensor) -> Result<Tensor>;
+
+/// Tensors with the gradients that are to be accumulated into them, in order.
+pub(crate) type Accumulations = Vec<(Tensor, Tensor)>;
 
 struct Pending {
     edge: Edge,
@@ -58,66 +63,153 @@ impl Queue {
     }
 }
 
-/// Walks from the roots, and behind each node unless `visit` says that the walk ends there. Leaves come last.
-fn walk(roots: Vec<Root>, sum: Sum, mut visit: impl FnMut(&Pending) -> bool) -> Result<()> {
-    let mut queue = Queue::default();
-    for root in &roots {
-        queue.add(&root.edge, root.gradient.clone(), sum)?;
-    }
-    drop(roots);
-    while let Some((_, pending)) = queue.nodes.pop_last() {
-        if visit(&pending) {
-            continue;
+/// How a walk goes.
+#[derive(Clone, Copy)]
+struct Manner<'a> {
+    /// Nodes keep what they saved.
+    keep: bool,
+    /// The walk goes only where this leads.
+    reach: Option<&'a Reach>,
+    sum: Sum,
+}
+
+/// Lets the hooks see the gradients of a node; those of tensors that keep theirs go to `retained`.
+fn see(hooks: &Hooks, grads: &mut [Option<Tensor>], retained: &mut Accumulations) -> Result<()> {
+    for (output, slot) in grads.iter_mut().enumerate() {
+        if let Some(gradient) = slot.take() {
+            let gradient = hooks.run(output as u32, gradient)?;
+            retained.extend(hooks.retaining(output as u32).into_iter().map(|t| (t, gradient.clone())));
+            *slot = Some(gradient);
         }
-        let node = pending.edge.node();
-        let grads = node.vjp(&pending.edge, &pending.grads)?;
-        for (edge, gradient) in node.edges().iter().zip(grads) {
-            if let (Some(edge), Some(gradient)) = (edge, gradient) {
-                queue.add(edge, gradient, sum)?;
-            }
-        }
-    }
-    for leaf in queue.leaves.drain(..) {
-        visit(&leaf);
     }
     Ok(())
 }
 
-/// Gradients of every leaf reached, in the order in which the walk first reached them.
-pub(crate) fn run_to_leaves(roots: Vec<Root>, sum: Sum) -> Result<Vec<(Tensor, Tensor)>> {
+/// The hooks of a leaf. A trace holds only as long as a leaf from outside has just these.
+pub(crate) fn leaf_hooks(leaf: &Tensor) -> Option<Arc<Hooks>> {
+    match recorder::active().filter(|_| leaf.strided().is_some()) {
+        None => leaf.leaf_hooks(false),
+        Some(r) => {
+            let hooks = leaf.leaf_hooks(true)?;
+            r.flag(&hooks.unchanged());
+            Some(hooks)
+        }
+    }
+}
+
+/// Walks from the roots, and behind each node unless `visit` says that the walk ends there. Leaves come last. Gives
+/// the gradients of tensors on the way that keep theirs.
+fn walk(roots: Vec<Root>, manner: Manner<'_>, mut visit: impl FnMut(&Pending) -> bool) -> Result<Accumulations> {
+    let Manner { keep, reach, sum } = manner;
+    let mut queue = Queue::default();
+    let mut retained = Vec::new();
+    for root in &roots {
+        if reach.is_none_or(|r| r.contains(&root.edge)) {
+            queue.add(&root.edge, root.gradient.clone(), sum)?;
+        }
+    }
+    drop(roots);
+    // Recording takes nothing away from a graph that was there before.
+    let first_seq = recorder::active().map_or(0, |r| r.first_seq());
+    while let Some((_, mut pending)) = queue.nodes.pop_last() {
+        if let Some(hooks) = pending.edge.node().hooks().and_then(|h| h.get()) {
+            see(hooks, &mut pending.grads, &mut retained)?;
+        }
+        if visit(&pending) || reach.is_some_and(|r| !r.goes_behind(&pending.edge)) {
+            continue;
+        }
+        let node = pending.edge.node();
+        let grads = node.vjp(&pending.edge, &pending.grads, keep || node.seq() < first_seq)?;
+        for (edge, gradient) in node.edges().iter().zip(grads) {
+            if let (Some(edge), Some(gradient)) = (edge, gradient)
+                && reach.is_none_or(|r| r.contains(edge))
+            {
+                queue.add(edge, gradient, sum)?;
+            }
+        }
+    }
+    for mut pending in queue.leaves.drain(..) {
+        if let Some(hooks) = pending.edge.node().leaf().as_ref().and_then(leaf_hooks) {
+            see(&hooks, &mut pending.grads, &mut retained)?;
+        }
+        visit(&pending);
+    }
+    Ok(retained)
+}
+
+/// Gradients of every leaf reached, in the order in which the walk first reached them, after those of tensors on the
+/// way that keep theirs.
+pub(crate) fn run_to_leaves(roots: Vec<Root>, keep: bool, sum: Sum) -> Result<Accumulations> {
     let mut leaves = Vec::new();
-    walk(roots, sum, |p| {
+    let mut found = walk(roots, Manner { keep, reach: None, sum }, |p| {
         let Some(leaf) = p.edge.node().leaf() else { return false };
         leaves.extend(p.grads[0].clone().map(|g| (leaf, g)));
         true
     })?;
-    Ok(leaves)
+    found.append(&mut leaves);
+    Ok(found)
 }
 
-/// Gradients at the targets; the walk goes on behind a target that is no boundary, since others may lie there.
-pub(crate) fn run_to_targets(roots: Vec<Root>, targets: &[Edge], sum: Sum) -> Result<Vec<Option<Tensor>>> {
+/// Gradients at the targets, and those of tensors on the way that keep theirs. Only nodes that lead to a target are
+/// walked through, so what others saved stays.
+pub(crate) fn run_to_targets(
+    roots: Vec<Root>,
+    targets: &[Edge],
+    keep: bool,
+    sum: Sum,
+) -> Result<(Vec<Option<Tensor>>, Accumulations)> {
+    let reach = Reach::new(roots.iter().map(|r| &r.edge), targets);
     let mut found = vec![None; targets.len()];
-    walk(roots, sum, |p| {
-        // Few are asked for: comparing beats hashing.
-        for (target, found) in targets.iter().zip(&mut found) {
-            if target.id() == p.edge.id() {
-                *found = p.grads.get(target.output as usize).cloned().flatten();
-            }
-        }
-        p.edge.node().edges().is_empty()
+    let retained = walk(roots, Manner { keep, reach: Some(&reach), sum }, |p| {
+        take(p, targets, &mut found);
+        false
+    })?;
+    Ok((found, retained))
+}
+
+/// Gradients at the targets of a part of the program that is differentiated on its own. It ends at its boundaries,
+/// which are targets all; whoever holds the part keeps it or lets it go as a whole.
+pub(crate) fn run_part(roots: Vec<Root>, targets: &[Edge], sum: Sum) -> Result<Vec<Option<Tensor>>> {
+    let mut found = vec![None; targets.len()];
+    walk(roots, Manner { keep: true, reach: None, sum }, |p| {
+        take(p, targets, &mut found) && p.edge.node().is_boundary()
     })?;
     Ok(found)
 }
 
+/// Takes the gradients of the targets among the results of this node. Whether there is one.
+fn take(p: &Pending, targets: &[Edge], found: &mut [Option<Tensor>]) -> bool {
+    let mut any = false;
+    // Few are asked for: comparing beats hashing.
+    for (target, found) in targets.iter().zip(found) {
+        if target.id() == p.edge.id() {
+            *found = p.grads.get(target.output as usize).cloned().flatten();
+            any = true;
+        }
+    }
+    any
+}
+
 /// The gradient itself where nothing else holds its elements, else a copy: a `grad` is the user's to change.
 pub(crate) fn own(gradient: Tensor) -> Result<Tensor> {
+    // A function or a hook of the user's may have given something with a history, which is wanted only in a graph of
+    // gradients.
+    let gradient = match gradient.is_requires_grad() && !super::is_grad_enabled() {
+        true => gradient.alias(),
+        false => gradient,
+    };
     match gradient.strided() {
         // A recorder takes the elements as they are now.
         Some(_) if recorder::is_active() => Ok(gradient),
         Some(s)
             if Arc::strong_count(&s.storage) > 1 || Arc::strong_count(&gradient.0) > 1 || !gradient.is_contiguous() =>
         {
-            eval::copied(&gradient)
+            let copy = eval::copied(&gradient)?;
+            // It has a history where the graph of the gradients is wanted.
+            if gradient.is_requires_grad() && super::is_grad_enabled() {
+                copy.set_grad_fn(super::tape::edge_of(&gradient));
+            }
+            Ok(copy)
         }
         _ => Ok(gradient),
     }

@@ -1,10 +1,16 @@
-//! The tape of one forward call and the walk back over it. It knows no operation and no derivative rule (those stand in
-//! `ops`, which hands over how two gradients are summed), and nothing of layers or compiled code.
+//! The tape of one forward call and the walk back over it, with what users hang on it: hooks, kept gradients, functions
+//! of their own. It knows no operation and no derivative rule (those stand in `ops`, which hands over how two gradients
+//! are summed), and nothing of layers or compiled code.
 
 pub(crate) mod engine;
+mod function;
+mod hooks;
 pub(crate) mod mode;
+mod reach;
 pub(crate) mod saved;
 pub(crate) mod scope;
 pub(crate) mod tape;
 
-pub use mode::{enable_grad, is_grad_enabled, no_grad};
+pub use crate::tensor::HookHandle;
+pub use function::{Function, FunctionContext};
+pub use mode::{enable_grad, is_grad_enabled, no_grad, set_grad_enabled, with_grad_enabled};

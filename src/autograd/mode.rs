@@ -1,5 +1,7 @@
 //! Whether this thread notes operations on the tape.
 
+use crate::error::Error;
+use crate::tensor::recorder;
 use std::cell::Cell;
 
 thread_local! {
@@ -26,6 +28,34 @@ pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
 /// Runs `f` with its operations noted, also inside [`no_grad`].
 pub fn enable_grad<T>(f: impl FnOnce() -> T) -> T {
     with(true, f)
+}
+
+/// Runs `f` with its operations noted or not: [`enable_grad`] or [`no_grad`], chosen by a Rust value.
+pub fn with_grad_enabled<T>(enabled: bool, f: impl FnOnce() -> T) -> T {
+    with(enabled, f)
+}
+
+/// From now on, operations of this thread are noted or not; inside of [`no_grad`] and the like until that ends.
+///
+/// ```
+/// use allotrope::autograd::set_grad_enabled;
+/// use allotrope::prelude::*;
+/// let w = Tensor::ones(&[2], DType::F32).requires_grad();
+/// set_grad_enabled(false);
+/// assert!(!(&w * 2.0).is_requires_grad());
+/// set_grad_enabled(true);
+/// assert!((&w * 2.0).is_requires_grad());
+/// ```
+///
+/// # Panics
+/// Inside a trace, since a compiled call would not change it.
+#[track_caller]
+pub fn set_grad_enabled(enabled: bool) {
+    if recorder::is_active() {
+        let text = "set_grad_enabled() would be changed by the recording and by no later call; use no_grad(|| ..), enable_grad(|| ..) or with_grad_enabled(.., || ..)";
+        panic!("{}", Error::Trace(text.into()));
+    }
+    ENABLED.set(enabled);
 }
 
 fn with<T>(enabled: bool, f: impl FnOnce() -> T) -> T {

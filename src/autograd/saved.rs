@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
+use std::cell::Cell;
 
 /// An operand or a result that is kept for the backward walk.
 pub(crate) struct Saved {
@@ -13,13 +14,45 @@ pub(crate) struct Saved {
     output: Option<u32>,
 }
 
+thread_local! {
+    /// How many were made on this thread.
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+    /// Identity of the tensor that an operation is about to change, 0 for none.
+    static CHANGING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many were made on this thread: whether there are more after a closure was made tells whether it holds any.
+pub(crate) fn count() -> u64 {
+    COUNT.get()
+}
+
+/// Runs `f`, which computes what `target` is then changed to in place. Where a derivative keeps `target`, it keeps a
+/// copy of the elements as they are before the change, as PyTorch does; so the change does not make itself impossible
+/// to differentiate. Where none does, nothing is copied.
+pub(crate) fn changing<T>(target: &Tensor, f: impl FnOnce() -> T) -> T {
+    struct Restore(usize);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CHANGING.set(self.0);
+        }
+    }
+    let _restore = Restore(CHANGING.replace(target.id()));
+    f()
+}
+
 impl Saved {
     pub(crate) fn operand(x: &Tensor) -> Saved {
-        Saved { tensor: x.clone(), version: x.version(), output: None }
+        COUNT.set(COUNT.get() + 1);
+        let changing = CHANGING.get() == x.id();
+        // Where there is no copy to be had, the change will be noticed.
+        let tensor = if changing { x.snapshot().unwrap_or_else(|_| x.clone()) } else { x.clone() };
+        let version = tensor.version();
+        Saved { tensor, version, output: None }
     }
 
     /// The result `output` of the node that keeps it.
     pub(crate) fn output(y: &Tensor, output: u32) -> Saved {
+        COUNT.set(COUNT.get() + 1);
         Saved { tensor: y.alias(), version: y.version(), output: Some(output) }
     }
 
@@ -30,12 +63,7 @@ impl Saved {
     pub(crate) fn get(&self, me: &Edge) -> Result<Tensor> {
         let now = self.tensor.version();
         if now != self.version {
-            return Err(Error::Autograd(format!(
-                "{} needs a tensor of shape {:?} that was changed in place since: it is at version {now}, the forward pass saw {}",
-                me.node().name(),
-                self.tensor.shape_hint(),
-                self.version
-            )));
+            return Err(self.changed(me, now));
         }
         let Some(output) = self.output.filter(|_| super::is_grad_enabled()) else {
             return Ok(self.tensor.clone());
@@ -43,5 +71,23 @@ impl Saved {
         let y = self.tensor.alias();
         y.set_grad_fn(Some(me.to_output(output)));
         Ok(y)
+    }
+
+    #[cold]
+    fn changed(&self, me: &Edge, now: u32) -> Error {
+        let name = me.node().name();
+        let made_by = match (self.output, self.tensor.grad_fn()) {
+            (Some(output), _) => format!("output {output} of {name} itself"),
+            (None, Some(edge)) => format!("output {} of {}", edge.output, edge.node().name()),
+            (None, None) => "computed by no noted operation".to_string(),
+        };
+        Error::Autograd(format!(
+            "{name} needs a tensor that was changed in place since: {}{:?}, which is {made_by}, is at version {now}, the \
+             forward pass saw version {}. Use the plain operation instead of the one that ends in _, or clone the tensor \
+             before it is changed",
+            self.tensor.dtype(),
+            self.tensor.shape_hint(),
+            self.version
+        ))
     }
 }

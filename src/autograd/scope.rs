@@ -4,10 +4,11 @@
 use super::tape::next_seq;
 use crate::error::Result;
 use crate::tensor::grad_fn::{Edge, GradFn, Grads};
+use crate::tensor::hooks::Hooks;
 use crate::tensor::{Sizes, Tensor};
 use allotrope_ir::DType;
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Stands inside a scope for one value from outside.
 pub(crate) struct Boundary {
@@ -23,22 +24,34 @@ struct Scope {
     /// Nodes with a smaller number were made outside.
     first_seq: u64,
     boundaries: Vec<Boundary>,
+    /// Boundaries lead on to what they stand for, so that what is computed inside keeps its whole history.
+    linked: bool,
 }
 
-struct BoundaryNode(u64);
+struct BoundaryNode {
+    seq: u64,
+    outside: Option<[Option<Edge>; 1]>,
+    hooks: OnceLock<Arc<Hooks>>,
+}
 
 impl GradFn for BoundaryNode {
     fn seq(&self) -> u64 {
-        self.0
+        self.seq
     }
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "ScanInput"
     }
     fn edges(&self) -> &[Option<Edge>] {
-        &[]
+        self.outside.as_ref().map_or(&[], |edge| edge)
     }
-    fn vjp(&self, _: &Edge, _: &[Option<Tensor>]) -> Result<Grads> {
-        Ok(Grads::new())
+    fn vjp(&self, _: &Edge, grads: &[Option<Tensor>], _: bool) -> Result<Grads> {
+        Ok(grads.iter().take(self.edges().len()).cloned().collect())
+    }
+    fn hooks(&self) -> Option<&OnceLock<Arc<Hooks>>> {
+        Some(&self.hooks)
+    }
+    fn is_boundary(&self) -> bool {
+        true
     }
 }
 
@@ -48,7 +61,27 @@ thread_local! {
 
 /// A fresh node that ends a walk, for an input of a loop body.
 pub(crate) fn input_edge() -> Edge {
-    Edge::new(Arc::new(BoundaryNode(next_seq())), 0)
+    boundary(None)
+}
+
+/// A fresh node that ends the walk through a part of the program, for an input of that; `outside` is where the input
+/// came from, and leads on for other walks.
+pub(crate) fn linked_edge(outside: Edge) -> Edge {
+    boundary(Some([Some(outside)]))
+}
+
+fn boundary(outside: Option<[Option<Edge>; 1]>) -> Edge {
+    Edge::new(Arc::new(BoundaryNode { seq: next_seq(), outside, hooks: OnceLock::new() }), 0)
+}
+
+/// Whether this runs in a part of the program that is differentiated on its own.
+pub(crate) fn is_active() -> bool {
+    SCOPES.with_borrow(|s| !s.is_empty())
+}
+
+/// Whether `edge` leads to a value from outside of the innermost scope.
+pub(crate) fn is_outside(edge: &Edge) -> bool {
+    SCOPES.with_borrow(|s| s.last().is_some_and(|scope| edge.node().seq() < scope.first_seq))
 }
 
 /// `edge`, to a value of this dtype and these sizes, as the innermost scope sees it.
@@ -62,7 +95,7 @@ pub(crate) fn inside(edge: Edge, dtype: DType, sizes: impl FnOnce() -> Sizes) ->
             if let Some(b) = known {
                 return b.inside.clone();
             }
-            let inside = input_edge();
+            let inside = boundary(scope.linked.then(|| [Some(edge.clone())]));
             scope.boundaries.push(Boundary { outside: edge, inside: inside.clone(), dtype, sizes: sizes() });
             inside
         }
@@ -72,13 +105,18 @@ pub(crate) fn inside(edge: Edge, dtype: DType, sizes: impl FnOnce() -> Sizes) ->
 /// Runs `f` in a new scope, and gives the boundaries that it made, in order of first use. What the outside edges are in
 /// the enclosing scope is for [`inside`] to say.
 pub(crate) fn run<T>(f: impl FnOnce() -> T) -> (T, Vec<Boundary>) {
+    run_linked(false, f)
+}
+
+/// As [`run`]; where `linked`, boundaries lead on to what they stand for, in any walk that does not end at them.
+pub(crate) fn run_linked<T>(linked: bool, f: impl FnOnce() -> T) -> (T, Vec<Boundary>) {
     struct Leave;
     impl Drop for Leave {
         fn drop(&mut self) {
             SCOPES.with_borrow_mut(|s| s.pop());
         }
     }
-    SCOPES.with_borrow_mut(|s| s.push(Scope { first_seq: next_seq(), boundaries: Vec::new() }));
+    SCOPES.with_borrow_mut(|s| s.push(Scope { first_seq: next_seq(), boundaries: Vec::new(), linked }));
     let leave = Leave;
     let result = f();
     let boundaries =

@@ -1,15 +1,18 @@
 //! Nodes of the tape: one per noted operation, holding the closure that is its derivative, and one per leaf.
 
 use super::scope;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tensor::grad_fn::{Edge, GradFn, Grads};
+use crate::tensor::hooks::Hooks;
 use crate::tensor::size::Sizes;
-use crate::tensor::view::ViewVjp;
+use crate::tensor::view::{Link, ViewVjp};
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::Op;
+use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
-use std::sync::Arc;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// One edge per operand.
 pub(crate) type Edges = SmallVec<[Option<Edge>; 2]>;
@@ -34,25 +37,80 @@ impl Context<'_> {
     }
 }
 
-struct OpNode<F> {
+/// What every node of an operation has.
+struct Head {
     seq: u64,
-    name: &'static str,
+    name: Cow<'static, str>,
     edges: Edges,
+    /// Made when the first is registered.
+    hooks: OnceLock<Arc<Hooks>>,
+}
+
+impl Head {
+    fn new(name: Cow<'static, str>, edges: Edges) -> Head {
+        Head { seq: next_seq(), name, edges, hooks: OnceLock::new() }
+    }
+
+    fn context<'a>(&'a self, me: &'a Edge) -> Context<'a> {
+        Context { me, edges: &self.edges }
+    }
+}
+
+macro_rules! head {
+    () => {
+        fn seq(&self) -> u64 {
+            self.head.seq
+        }
+        fn name(&self) -> &str {
+            &self.head.name
+        }
+        fn edges(&self) -> &[Option<Edge>] {
+            &self.head.edges
+        }
+        fn hooks(&self) -> Option<&OnceLock<Arc<Hooks>>> {
+            Some(&self.head.hooks)
+        }
+    };
+}
+
+/// An operation whose derivative saved no tensor: there is nothing to let go of, so any number of walks may pass.
+struct OpNode<F> {
+    head: Head,
     vjp: F,
 }
 
 impl<F: Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send + Sync> GradFn for OpNode<F> {
-    fn seq(&self) -> u64 {
-        self.seq
+    head!();
+    fn vjp(&self, me: &Edge, grads: &[Option<Tensor>], _: bool) -> Result<Grads> {
+        (self.vjp)(&self.head.context(me), grads)
     }
-    fn name(&self) -> &'static str {
-        self.name
-    }
-    fn edges(&self) -> &[Option<Edge>] {
-        &self.edges
-    }
-    fn vjp(&self, me: &Edge, grads: &[Option<Tensor>]) -> Result<Grads> {
-        (self.vjp)(&Context { me, edges: &self.edges }, grads)
+}
+
+/// An operation whose derivative saved tensors. They go with the closure that holds them, after the one walk that a
+/// graph is good for unless it is retained; so whoever keeps a loss does not keep every activation behind it. The lock
+/// costs a few nanoseconds on the way back and nothing on the way forth. It is held while the derivative runs: only a
+/// derivative that walks through its own node could meet it locked, and such a walk would have no end anyway.
+struct SavingNode<F> {
+    head: Head,
+    vjp: Mutex<Option<F>>,
+}
+
+impl<F: Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send> GradFn for SavingNode<F> {
+    head!();
+    fn vjp(&self, me: &Edge, grads: &[Option<Tensor>], keep: bool) -> Result<Grads> {
+        let mut slot = self.vjp.lock();
+        let Some(vjp) = &*slot else {
+            return Err(Error::Autograd(format!(
+                "Trying to backward through the graph a second time: {} has let go of the tensors that it saved. \
+                 Set retain_graph in the first backward or grad if the graph is needed again",
+                self.head.name
+            )));
+        };
+        let found = vjp(&self.head.context(me), grads);
+        if !keep && found.is_ok() {
+            *slot = None;
+        }
+        found
     }
 }
 
@@ -62,13 +120,13 @@ impl GradFn for Leaf {
     fn seq(&self) -> u64 {
         0
     }
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "AccumulateGrad"
     }
     fn edges(&self) -> &[Option<Edge>] {
         &[]
     }
-    fn vjp(&self, _: &Edge, _: &[Option<Tensor>]) -> Result<Grads> {
+    fn vjp(&self, _: &Edge, _: &[Option<Tensor>], _: bool) -> Result<Grads> {
         Ok(Grads::new())
     }
     fn leaf(&self) -> Option<Tensor> {
@@ -79,38 +137,48 @@ impl GradFn for Leaf {
 /// The edge to whatever made `x`, or to the node that accumulates into it; none where it needs no gradient.
 /// Inside a scope, values from outside are met through the scope's boundary.
 pub(crate) fn edge_of(x: &Tensor) -> Option<Edge> {
+    let edge = own_edge(x)?;
+    Some(scope::inside(edge, x.dtype(), || x.sizes()))
+}
+
+/// As [`edge_of`], whatever scope this is.
+pub(crate) fn own_edge(x: &Tensor) -> Option<Edge> {
     if !x.is_requires_grad() {
         return None;
     }
     if let Some(view) = x.stale_view() {
         // An in-place operation has changed what this is a view of: its history is that of the whole, seen as before.
-        let edge = edge_of(&view.base).map(|edge| {
-            view.path
-                .steps()
-                .iter()
-                .fold(edge, |edge, step| view_edge(edge, step.op.clone(), step.from.clone(), step.name, step.vjp))
+        let edge = own_edge(&view.base).map(|edge| {
+            let again =
+                |edge, step: &Arc<Link>| view_edge(edge, step.op.clone(), step.from.clone(), step.name, step.vjp);
+            view.path.steps().iter().fold(edge, again)
         });
         x.set_grad_fn(edge);
         x.history_seen();
     }
-    let edge = x.grad_fn().unwrap_or_else(|| Edge::new(x.leaf_node(|| Arc::new(Leaf(x.clone()))), 0));
-    Some(scope::inside(edge, x.dtype(), || x.sizes()))
+    Some(x.grad_fn().unwrap_or_else(|| Edge::new(x.leaf_node(|| Arc::new(Leaf(x.clone()))), 0)))
 }
 
 /// The edge to a view of the value behind `edge`.
 pub(crate) fn view_edge(edge: Edge, op: Op<Size>, from: Sizes, name: &'static str, vjp: ViewVjp) -> Edge {
-    let node = node(name, smallvec![Some(edge)], move |_, grads| match &grads[0] {
+    let node = node(name, smallvec![Some(edge)], false, move |_, grads| match &grads[0] {
         Some(g) => Ok(smallvec![Some(vjp(&op, &from, g)?)]),
         None => Ok(Grads::new()),
     });
     Edge::new(node, 0)
 }
 
-/// A node over `edges` with the derivative `vjp`: gradients of the results in, gradients of the operands out.
+/// A node over `edges` with the derivative `vjp`: gradients of the results in, gradients of the operands out. `saves`
+/// says whether the closure holds tensors that are to go after the walk.
 pub(crate) fn node(
-    name: &'static str,
+    name: impl Into<Cow<'static, str>>,
     edges: Edges,
+    saves: bool,
     vjp: impl Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send + Sync + 'static,
 ) -> Arc<dyn GradFn> {
-    Arc::new(OpNode { seq: next_seq(), name, edges, vjp })
+    let head = Head::new(name.into(), edges);
+    match saves {
+        true => Arc::new(SavingNode { head, vjp: Mutex::new(Some(vjp)) }),
+        false => Arc::new(OpNode { head, vjp }),
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::Module;
 use super::init::{kaiming_bound, uniform};
-use crate::error::{Error, Result, must};
+use crate::error::{Result, must};
+use crate::functional::try_linear;
 use crate::tensor::Tensor;
 use std::fmt;
 
@@ -52,21 +53,7 @@ impl Linear {
     /// # Errors
     /// When the last axis of `x` is not `in`.
     pub fn try_forward(&self, x: &Tensor) -> Result<Tensor> {
-        linear(x, &self.weight, self.bias.as_ref())
-    }
-}
-
-/// x Wᵀ + b.
-pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let product = x.try_matmul(&weight.try_t()?).map_err(|e| match e {
-        Error::Operands { message, .. } => {
-            Error::operands("linear", format!("x times the transposed weight: {message}"))
-        }
-        other => other,
-    })?;
-    match bias {
-        Some(b) => product.try_add(b),
-        None => Ok(product),
+        try_linear(x, &self.weight, self.bias.as_ref())
     }
 }
 

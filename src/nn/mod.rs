@@ -2,11 +2,10 @@
 
 pub mod init;
 mod linear;
-mod loss;
 mod module;
 mod rnn;
 
+pub use crate::functional::{mse_loss, try_mse_loss};
 pub use linear::Linear;
-pub use loss::{mse_loss, try_mse_loss};
 pub use module::Module;
 pub use rnn::{Nonlinearity, Rnn};

@@ -2,9 +2,9 @@
 
 use super::Module;
 use super::init::uniform;
-use super::linear::linear;
 use crate::DType;
 use crate::error::{Error, Result, must};
+use crate::functional::try_linear;
 use crate::ops::scan;
 use crate::tensor::{Size, Tensor, recorder};
 use std::fmt;
@@ -144,7 +144,7 @@ impl Rnn {
         for (i, layer) in self.layers.iter().enumerate() {
             // What comes from the inputs is the same whatever the hidden state: one product for the whole sequence.
             let bias = layer.bias_ih.try_add(&layer.bias_hh)?;
-            let inputs = linear(&sequence, &layer.weight_ih, Some(&bias))?;
+            let inputs = try_linear(&sequence, &layer.weight_ih, Some(&bias))?;
             let start = h.try_select(0, i as isize)?;
             let (end, states) = scan(start, inputs, |h, x| {
                 let z = x + h.matmul(&layer.weight_hh.t());

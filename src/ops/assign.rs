@@ -23,6 +23,12 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let base = target.view_of().map_or(target, |v| &v.base);
     let noted = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
     check_assignable(target)?;
+    if noted && value.is_requires_grad() && base.strided().is_some() && recorder::is_active() {
+        return Err(Error::Trace(format!(
+            "a tensor of shape {:?} from outside would be changed to something that has a derivative, whose history ends with the call; detach() the value or do it under no_grad(|| ..)",
+            target.shape_hint()
+        )));
+    }
     // The history of the whole before, from which the elements that stay have their gradient.
     let edges = if noted { Some((tape::edge_of(base), tape::edge_of(value))) } else { None };
     match recorder::active() {
@@ -41,11 +47,11 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let Some((whole, part)) = edges else { return Ok(()) };
     let edge = match target.view_of() {
         // All elements are new: their history is that of the value.
-        None if part.is_some() => part,
+        None if part.is_some() => tape::own_edge(value),
         None => Some(blocked(whole)),
         Some(view) => {
             let path = Arc::clone(&view.path);
-            let node = tape::node("CopySlices", smallvec![whole, part], move |c, grads| {
+            let node = tape::node("CopySlices", smallvec![whole, part], false, move |c, grads| {
                 let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
                 let stays = || {
                     let zeros = take(g, &path)?.zeros_like();
@@ -63,7 +69,7 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
 
 /// The history of elements that were overwritten by constants: whatever came before has the gradient 0.
 fn blocked(before: Option<Edge>) -> Edge {
-    let node = tape::node("CopyBackwards", smallvec![before], |_, grads| {
+    let node = tape::node("CopyBackwards", smallvec![before], false, |_, grads| {
         Ok(smallvec![grads[0].as_ref().map(Tensor::zeros_like)])
     });
     Edge::new(node, 0)

@@ -1,13 +1,37 @@
-//! `backward` and `grad`: what users ask of the tape. The walk itself is `autograd`'s; sums of gradients are operations
-//! as any other, so they are recorded in a trace.
+//! `backward`: accumulates gradients into leaves. The walk itself is `autograd`'s; sums of gradients are operations as
+//! any other, so they are recorded in a trace.
 
 use crate::autograd::engine::{self, Root};
-use crate::autograd::{enable_grad, no_grad, tape};
+use crate::autograd::{tape, with_grad_enabled};
 use crate::error::{Error, Result, must};
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Tensor, recorder};
+
+/// How [`Tensor::backward_with`] goes: what `torch.Tensor.backward` takes by name.
+///
+/// ```
+/// use allotrope::prelude::*;
+/// let x = Tensor::from_vec(vec![1.0f32, 2.0], &[2]).requires_grad();
+/// let y = &x * &x;
+/// let g = Tensor::ones(&[2], DType::F32);
+/// y.backward_with(Backward { gradient: Some(&g), retain_graph: true, ..Backward::default() });
+/// y.backward_from(&g);
+/// assert_eq!(x.grad().unwrap().to_vec::<f32>(), [4.0, 8.0]);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Backward<'a> {
+    /// The gradient of this tensor; without it the tensor must have one element, and the gradient is 1.
+    pub gradient: Option<&'a Tensor>,
+    /// Saved tensors are kept, so that the graph can be walked again; `create_graph` keeps them as well.
+    pub retain_graph: bool,
+    /// The gradients can be differentiated again.
+    pub create_graph: bool,
+    /// The tensors to accumulate into, leaves or not; none named means every leaf that is reached.
+    pub inputs: &'a [&'a Tensor],
+}
 
 impl Tensor {
-    /// Accumulates the gradient of this tensor into the `grad` of every leaf that it was computed from.
+    /// Accumulates the gradient of this tensor into the `grad` of every leaf that it was computed from. What derivatives
+    /// had saved is let go, so a graph is good for one walk; [`Tensor::backward_with`] can keep it.
     ///
     /// # Panics
     /// As [`Tensor::try_backward`] fails.
@@ -16,20 +40,14 @@ impl Tensor {
         must(self.try_backward());
     }
 
-    /// Accumulates the gradient of this tensor into the `grad` of every leaf that it was computed from.
+    /// As [`Tensor::backward`].
     ///
     /// # Errors
     /// When it has more than one element (then say from which gradient to start: [`Tensor::backward_from`]), needs no
-    /// gradient, or a value that a derivative needs was changed in place. No gradient is accumulated then.
+    /// gradient, the graph was walked before and not retained, or a value that a derivative needs was changed in place.
+    /// No gradient is accumulated then.
     pub fn try_backward(&self) -> Result<()> {
-        let one = Size::from(1);
-        if !(0..self.dim()).all(|i| self.has_size(i, one)) {
-            return Err(Error::Autograd(format!(
-                "a gradient is implied only for one element, the shape is {:?}; use backward_from(&gradient)",
-                self.shape_hint()
-            )));
-        }
-        self.try_backward_from(&self.ones_like())
+        self.try_backward_with(Backward::default())
     }
 
     /// As [`Tensor::backward`], starting from the gradient of this tensor (same shape and dtype).
@@ -46,17 +64,42 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::try_backward`], and when shape or dtype differ.
     pub fn try_backward_from(&self, gradient: &Tensor) -> Result<()> {
-        let root = root(self, gradient)?;
-        let leaves = no_grad(|| engine::run_to_leaves(vec![root], sum))?;
-        no_grad(|| {
-            for (leaf, gradient) in leaves {
-                let sum = match leaf.grad() {
-                    Some(old) => &old + &gradient,
-                    None => engine::own(gradient)?,
-                };
-                leaf.set_grad(Some(sum));
-            }
-            Ok(())
+        self.try_backward_with(Backward { gradient: Some(gradient), ..Backward::default() })
+    }
+
+    /// As [`Tensor::backward`], in another manner.
+    ///
+    /// # Panics
+    /// As [`Tensor::try_backward_with`] fails.
+    #[track_caller]
+    pub fn backward_with(&self, how: Backward<'_>) {
+        must(self.try_backward_with(how));
+    }
+
+    /// As [`Tensor::backward_with`].
+    ///
+    /// # Errors
+    /// As [`Tensor::try_backward`], when the gradient has another shape or dtype, or an input needs no gradient.
+    pub fn try_backward_with(&self, how: Backward<'_>) -> Result<()> {
+        let root = match how.gradient {
+            Some(gradient) => root(self, gradient, how.create_graph)?,
+            None => root(self, &implied("backward_from(&gradient)", self)?, false)?,
+        };
+        let keep = how.retain_graph || how.create_graph;
+        with_grad_enabled(how.create_graph, || {
+            let found = match how.inputs {
+                [] => engine::run_to_leaves(vec![root], keep, sum)?,
+                inputs => {
+                    let targets = edges_of(inputs, "backward()")?;
+                    let (gradients, mut all) = engine::run_to_targets(vec![root], &targets, keep, sum)?;
+                    // One that is named and keeps its gradient anyway gets it once.
+                    all.retain(|(t, _)| !inputs.iter().any(|x| x.is_same(t)));
+                    let named = inputs.iter().enumerate().filter(|(i, x)| !inputs[..*i].iter().any(|y| y.is_same(x)));
+                    all.extend(named.zip(gradients).filter_map(|((_, x), g)| Some(((*x).clone(), g?))));
+                    all
+                }
+            };
+            found.into_iter().try_for_each(|(x, gradient)| accumulate(&x, gradient))
         })
     }
 
@@ -64,34 +107,35 @@ impl Tensor {
     pub fn detach(&self) -> Tensor {
         self.alias()
     }
+
+    /// Takes this tensor out of the graph that made it: it becomes a leaf that needs no gradient.
+    ///
+    /// # Panics
+    /// Inside a trace, for a tensor from outside, which recording must not change.
+    #[track_caller]
+    pub fn detach_(&self) -> &Tensor {
+        if self.is_requires_grad() && recorder::is_active() && self.strided().is_some() {
+            let text = "detach_: the tensor is from outside of the closure that is recorded; use detach()";
+            panic!("{}", Error::Trace(text.into()));
+        }
+        self.set_grad_fn(None);
+        self
+    }
 }
 
-/// Gradients of the sum of `outputs` with respect to `inputs`, none where an output does not depend on the input.
-/// Nothing is accumulated. With `create_graph` the gradients can be differentiated again.
-///
-/// ```
-/// use allotrope::prelude::*;
-/// let x = Tensor::from_vec(vec![3.0f32], &[1]).requires_grad();
-/// let y = &(&x * &x) * &x;
-/// let first = grad(&[&y], &[&x], true).unwrap();
-/// let second = grad(&[first[0].as_ref().unwrap()], &[&x], false).unwrap();
-/// assert_eq!(second[0].as_ref().unwrap().to_vec::<f32>(), [18.0]);
-/// ```
-///
-/// # Errors
-/// When an output needs no gradient, an input needs none, or a value that a derivative needs was changed in place.
-pub fn grad(outputs: &[&Tensor], inputs: &[&Tensor], create_graph: bool) -> Result<Vec<Option<Tensor>>> {
-    let roots = outputs.iter().map(|y| root(y, &y.ones_like())).collect::<Result<Vec<Root>>>()?;
-    let targets = inputs
-        .iter()
-        .enumerate()
-        .map(|(i, x)| {
-            tape::edge_of(x)
-                .ok_or_else(|| Error::Autograd(format!("input {i} of grad() needs no gradient; call requires_grad()")))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let run = || engine::run_to_targets(roots, &targets, sum);
-    if create_graph { enable_grad(run) } else { no_grad(run) }
+/// Adds a gradient to what `x` has already, and tells whoever waits for that.
+pub(super) fn accumulate(x: &Tensor, gradient: Tensor) -> Result<()> {
+    let sum = match x.grad() {
+        Some(old) => sum(&old, &gradient)?,
+        None => engine::own(gradient)?,
+    };
+    x.set_grad(Some(sum));
+    if x.is_leaf()
+        && let Some(hooks) = x.leaf_hooks(false)
+    {
+        hooks.run_accumulated(x);
+    }
+    Ok(())
 }
 
 /// The sum of two gradients of one tensor.
@@ -99,7 +143,29 @@ pub(super) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     a.try_add(b)
 }
 
-fn root(output: &Tensor, gradient: &Tensor) -> Result<Root> {
+/// The gradient of a tensor of one element that nobody named one for.
+pub(super) fn implied(instead: &str, output: &Tensor) -> Result<Tensor> {
+    let one = Size::from(1);
+    match (0..output.dim()).all(|i| output.has_size(i, one)) {
+        true => Ok(output.ones_like()),
+        false => Err(Error::Autograd(format!(
+            "a gradient is implied only for one element, the shape is {:?}; use {instead}",
+            output.shape_hint()
+        ))),
+    }
+}
+
+/// The edges of tensors that gradients are asked for.
+pub(super) fn edges_of(inputs: &[&Tensor], whose: &str) -> Result<Vec<crate::tensor::grad_fn::Edge>> {
+    let edge = |(i, x): (usize, &&Tensor)| {
+        tape::edge_of(x)
+            .ok_or_else(|| Error::Autograd(format!("input {i} of {whose} needs no gradient; call requires_grad()")))
+    };
+    inputs.iter().enumerate().map(edge).collect()
+}
+
+/// Where a walk begins. With `history`, what the gradient was computed from is part of the graph of the gradients.
+pub(super) fn root(output: &Tensor, gradient: &Tensor, history: bool) -> Result<Root> {
     let Some(edge) = tape::edge_of(output) else {
         return Err(Error::Autograd(
             "the tensor needs no gradient: it was computed from no tensor that requires one, or under no_grad".into(),
@@ -114,5 +180,6 @@ fn root(output: &Tensor, gradient: &Tensor) -> Result<Root> {
             gradient.shape_hint()
         )));
     }
-    Ok(Root { edge, gradient: gradient.clone() })
+    let gradient = if history || !gradient.is_requires_grad() { gradient.clone() } else { gradient.detach() };
+    Ok(Root { edge, gradient })
 }

@@ -4,6 +4,7 @@
 use super::arg::{Arg, Number, kind};
 use super::assign::assign;
 use super::elementwise::choose;
+use crate::autograd::saved::changing;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -53,7 +54,7 @@ macro_rules! inplace {
             /// When the result has not this shape or is of a higher kind, or this is a leaf that requires a gradient
             /// outside `no_grad`.
             pub fn $try_name$(<$life>)?(&self $(, $arg: $ty)*) -> Result<&Tensor> {
-                store(stringify!($name), self, &self.$plain($($arg),*)?)?;
+                store(stringify!($name), self, &changing(self, || self.$plain($($arg),*))?)?;
                 Ok(self)
             }
         )*}

@@ -6,25 +6,27 @@ pub(crate) mod arg;
 mod assign;
 mod axes;
 mod backward;
+mod checkpoint;
 mod cumulative;
 mod diagonal;
 mod einsum;
 pub(crate) mod elementwise;
 mod extreme;
-mod gather;
+pub(crate) mod gather;
+mod grad;
 mod index;
 mod index_kind;
 mod indexing;
 mod inplace;
 mod joining;
 mod linalg;
-mod movement;
+pub(crate) mod movement;
 mod norm;
 mod operators;
 mod parts;
 mod ranges;
 mod recurrence;
-mod reduce;
+pub(crate) mod reduce;
 mod repeating;
 mod sampling;
 mod scan;
@@ -32,16 +34,18 @@ mod shape;
 mod softmax;
 mod sort;
 mod statistics;
-mod window;
+pub(crate) mod window;
 
 pub use arg::{Arg, Number};
-pub use backward::grad;
+pub use backward::Backward;
+pub use checkpoint::{checkpoint, try_checkpoint};
 pub use einsum::{einsum, try_einsum};
 pub use elementwise::{
     bitwise_and, bitwise_or, bitwise_xor, div, div_floor, div_trunc, float_power, floor_divide, fmod, pow, remainder,
     sub, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_div_floor, try_div_trunc, try_float_power,
     try_floor_divide, try_fmod, try_pow, try_remainder, try_sub, try_where_, try_xlogy, where_, xlogy,
 };
+pub use grad::{GradOptions, grad, grad_with};
 pub use index_kind::{Ellipsis, Index, Indices, NewAxis, stepped};
 pub use joining::{
     cat, column_stack, dstack, hstack, stack, try_cat, try_column_stack, try_dstack, try_hstack, try_stack, try_vstack,
@@ -82,7 +86,6 @@ macro_rules! twins {
 pub(crate) use twins;
 
 /// As [`twins!`], for free functions.
-#[allow(unused_macros)]
 macro_rules! twin_fns {
     ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
         $(#[$doc])*
@@ -102,7 +105,6 @@ macro_rules! twin_fns {
         pub fn $try_name$(<$life>)?($($arg: $ty),*) -> crate::Result<$out> $body
     )*};
 }
-#[allow(unused_imports)]
 pub(crate) use twin_fns;
 
 /// `axis` counted from 0, where a tensor without axes counts as having one, as PyTorch has it for many operations.

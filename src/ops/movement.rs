@@ -164,7 +164,7 @@ pub(super) fn pieces(x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Tenso
     }
     let (own, lens, dtype) = (x.sizes(), lens.to_vec(), x.dtype());
     let rest = own[axis].minus(start);
-    let node = tape::node("SplitBackward0", smallvec![tape::edge_of(x)], move |_, grads| {
+    let node = tape::node("SplitBackward0", smallvec![tape::edge_of(x)], false, move |_, grads| {
         let zeros = |n: Size| {
             let mut sizes = own.clone();
             sizes[axis] = n;
@@ -206,7 +206,7 @@ where
     // Stands for a step that can't be taken again nor undone: views of what has changed since are errors.
     result.note_view(x, &Op::Gather { axis: 0 }, &own, name, taken_before);
     if !x.is_off_tape() {
-        let node = tape::node(name, smallvec![tape::edge_of(x)], move |_, grads| match &grads[0] {
+        let node = tape::node(name, smallvec![tape::edge_of(x)], false, move |_, grads| match &grads[0] {
             Some(g) => grads1(derivative(g)?),
             None => Ok(Grads::new()),
         });

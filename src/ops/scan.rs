@@ -3,7 +3,7 @@
 //! gradients of what the body uses from outside summed from the last step to the first, so the bits agree.
 
 use super::backward::sum;
-use crate::autograd::engine::{Root, run_to_targets};
+use crate::autograd::engine::{Root, run_part};
 use crate::autograd::scope::{self, Boundary};
 use crate::autograd::{is_grad_enabled, tape};
 use crate::error::{Error, Result, must};
@@ -344,7 +344,7 @@ fn note(tape: Tape, carries: &[Tensor], xs: &[Tensor], finals: &[Tensor], ys: &[
     let inputs = carries.iter().chain(xs).map(tape::edge_of);
     let outside = tape.outside.iter().map(|o| Some(scope::inside(o.edge.clone(), o.dtype, || o.sizes.clone())));
     let edges = inputs.chain(outside).collect();
-    let node = tape::node("ScanBackward", edges, move |_, grads| tape.walk_back(grads));
+    let node = tape::node("ScanBackward", edges, true, move |_, grads| tape.walk_back(grads));
     for (i, y) in finals.iter().chain(ys).enumerate() {
         if y.dtype().is_float() {
             y.set_grad_fn(Some(Edge::new(Arc::clone(&node), i as u32)));
@@ -415,7 +415,7 @@ impl Tape {
         let inside = step.outside.iter().map(|b| &b.inside);
         let targets: Vec<Edge> =
             step.carries.iter().flatten().chain(step.xs.iter().flatten()).chain(inside).cloned().collect();
-        let mut found = run_to_targets(roots, &targets, sum)?.into_iter();
+        let mut found = run_part(roots, &targets, sum)?.into_iter();
         let mut of = |edges: &[Option<Edge>]| -> Vec<Option<Tensor>> {
             edges.iter().map(|e| e.as_ref().and_then(|_| found.next().flatten())).collect()
         };

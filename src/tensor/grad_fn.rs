@@ -1,11 +1,12 @@
 //! What a tensor keeps of the graph that made it: an edge to the node that knows the derivative.
 //! It holds no derivative rule and never walks the graph; `autograd` does.
 
-use super::Tensor;
+use super::hooks::Hooks;
+use super::{Inner, Tensor};
 use crate::Result;
 use smallvec::SmallVec;
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 /// Gradients of the operands of one node, in order; none where no gradient flows.
 pub(crate) type Grads = SmallVec<[Option<Tensor>; 2]>;
@@ -14,15 +15,24 @@ pub(crate) type Grads = SmallVec<[Option<Tensor>; 2]>;
 pub(crate) trait GradFn: Send + Sync {
     /// Order of creation: a node's operands were made before it. Leaves have 0.
     fn seq(&self) -> u64;
-    /// The name that printing shows, such as `MulBackward`.
-    fn name(&self) -> &'static str;
+    /// The name that printing shows, such as `MulBackward0`.
+    fn name(&self) -> &str;
     /// One edge per operand; none where no gradient is wanted.
     fn edges(&self) -> &[Option<Edge>];
-    /// Gradients of the operands, from those of the results. `me` is the edge to this node itself.
-    fn vjp(&self, me: &Edge, grads: &[Option<Tensor>]) -> Result<Grads>;
+    /// Gradients of the operands, from those of the results. `me` is the edge to this node itself. Unless `keep`, the
+    /// node lets go of what it saved for this.
+    fn vjp(&self, me: &Edge, grads: &[Option<Tensor>], keep: bool) -> Result<Grads>;
     /// The tensor whose gradient is to be accumulated, for a leaf.
     fn leaf(&self) -> Option<Tensor> {
         None
+    }
+    /// Where hooks on the gradients of the results are kept; a leaf's are with its tensor.
+    fn hooks(&self) -> Option<&OnceLock<Arc<Hooks>>> {
+        None
+    }
+    /// Whether walks end here: a boundary of a part of the program that is differentiated on its own.
+    fn is_boundary(&self) -> bool {
+        false
     }
 }
 
@@ -40,6 +50,18 @@ impl Edge {
 
     pub(crate) fn node(&self) -> &Arc<dyn GradFn> {
         self.node.as_ref().expect("an edge has its node until it is dropped")
+    }
+
+    /// The hooks of the node, made where there are none yet; none where the node can't have any.
+    pub(crate) fn hooks(&self) -> Option<&Arc<Hooks>> {
+        Some(self.node().hooks()?.get_or_init(Arc::default))
+    }
+
+    /// `tensor`, which is this result, keeps its gradient.
+    pub(super) fn retain(&self, tensor: Weak<Inner>) {
+        if let Some(hooks) = self.hooks() {
+            hooks.retain(self.output, tensor);
+        }
     }
 
     /// Identity of the node.

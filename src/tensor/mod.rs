@@ -5,6 +5,7 @@ pub mod create;
 pub(crate) mod eval;
 mod flag;
 pub(crate) mod grad_fn;
+pub(crate) mod hooks;
 mod ndarray;
 mod print;
 pub mod random;
@@ -16,6 +17,7 @@ pub(crate) mod view;
 pub use self::ndarray::NdarrayGuard;
 pub use create::FromElement;
 pub use flag::Flag;
+pub use hooks::HookHandle;
 pub use print::{PrintOptions, print_options, set_print_options, with_print_options};
 pub use random::{Generator, manual_seed};
 pub use size::{Size, Sizes};
@@ -23,6 +25,7 @@ pub use size::{Size, Sizes};
 use crate::error::{Error, Result, must};
 use allotrope_ir::{DType, Value};
 use grad_fn::{Edge, GradFn};
+use hooks::Hooks;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::panic::Location;
@@ -97,6 +100,10 @@ struct Meta {
     /// The node that accumulates into this leaf.
     leaf: Option<Weak<dyn GradFn>>,
     grad: Option<Tensor>,
+    /// What users hung on the gradient of this leaf.
+    hooks: Option<Arc<Hooks>>,
+    /// Whether this tensor, which is no leaf, keeps its gradient.
+    retains_grad: bool,
 }
 
 impl Inner {
@@ -231,6 +238,11 @@ impl Tensor {
         Arc::as_ptr(&self.0) as usize
     }
 
+    /// The number of handles to this tensor.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// Whether both handles mean the same tensor.
     pub fn is_same(&self, other: &Tensor) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -288,7 +300,23 @@ impl Tensor {
         self.0.requires_grad.store(on, Ordering::Relaxed);
     }
 
-    /// The gradient that `backward` has accumulated, if any.
+    /// Asks for gradients from now on, or for none; PyTorch's name of [`Tensor::set_requires_grad`], to be chained.
+    ///
+    /// # Panics
+    /// As [`Tensor::set_requires_grad`].
+    #[track_caller]
+    pub fn requires_grad_(&self, on: bool) -> &Tensor {
+        self.set_requires_grad(on);
+        self
+    }
+
+    /// The name of the operation's derivative that made this tensor, such as `MulBackward0`; none for a leaf.
+    pub fn grad_fn_name(&self) -> Option<String> {
+        self.grad_fn().map(|edge| edge.node().name().to_string())
+    }
+
+    /// The gradient that `backward` has accumulated, if any. A tensor that is no leaf has one only where
+    /// [`Tensor::retain_grad`] asked for it, or where `backward` was told to accumulate into it.
     pub fn grad(&self) -> Option<Tensor> {
         match recorder::active() {
             Some(r) => r.grad(self),
@@ -348,8 +376,44 @@ impl Tensor {
     /// Says which node made this tensor; none makes it a leaf.
     pub(crate) fn set_grad_fn(&self, edge: Option<Edge>) {
         self.0.requires_grad.store(edge.is_some(), Ordering::Relaxed);
-        let old = std::mem::replace(&mut self.0.meta.lock().grad_fn, edge);
+        let mut meta = self.0.meta.lock();
+        let old = std::mem::replace(&mut meta.grad_fn, edge);
+        // A tensor that is changed in place keeps the gradient of what it is now.
+        if meta.retains_grad {
+            if let Some(hooks) = old.as_ref().and_then(|e| e.node().hooks()?.get()) {
+                hooks.release(Arc::as_ptr(&self.0));
+            }
+            meta.retains_grad = meta.grad_fn.is_some();
+            if let Some(edge) = &meta.grad_fn {
+                edge.retain(Arc::downgrade(&self.0));
+            }
+        }
+        drop(meta);
         drop(old);
+    }
+
+    /// The tensor, which is no leaf, keeps its gradient from now on.
+    pub(crate) fn set_retains_grad(&self) {
+        let mut meta = self.0.meta.lock();
+        if let Some(edge) = meta.grad_fn.clone()
+            && !std::mem::replace(&mut meta.retains_grad, true)
+        {
+            edge.retain(Arc::downgrade(&self.0));
+        }
+    }
+
+    /// Whether the tensor, which is no leaf, keeps its gradient: [`Tensor::retain_grad`] asked for it.
+    pub fn retains_grad(&self) -> bool {
+        self.0.meta.lock().retains_grad
+    }
+
+    /// What hangs on the gradient of this leaf; made where there is nothing yet and `make` says so.
+    pub(crate) fn leaf_hooks(&self, make: bool) -> Option<Arc<Hooks>> {
+        let mut meta = self.0.meta.lock();
+        if meta.hooks.is_none() && make {
+            meta.hooks = Some(Arc::default());
+        }
+        meta.hooks.clone()
     }
 
     /// The node that accumulates into this leaf, made by `make` when there is none yet.
@@ -386,6 +450,20 @@ impl Tensor {
             }),
         };
         Tensor::from_parts(self.dtype(), self.0.shape.clone(), body)
+    }
+
+    /// Another tensor with the elements and the history that this one has now, whatever is done to it in place later.
+    ///
+    /// # Errors
+    /// When the elements can't be had: a value of a trace that has ended.
+    pub(crate) fn snapshot(&self) -> Result<Tensor> {
+        let copy = match recorder::active() {
+            None => eval::copied(self)?,
+            // A cast to the dtype that it has is a value of its own, and the passes take it out again.
+            Some(r) => r.record(&allotrope_ir::Op::Cast(self.dtype()), &[recorder::Operand::Tensor(self)])?,
+        };
+        copy.set_grad_fn(self.grad_fn());
+        Ok(copy)
     }
 
     /// All elements in row-major order.

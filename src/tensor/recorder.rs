@@ -97,6 +97,8 @@ pub(crate) trait Recorder {
     fn note_view(&self, view: &Tensor);
     /// In-place changes of the tensor so far, those of the trace included.
     fn version(&self, tensor: &Tensor) -> u32;
+    /// Nodes of the tape with a smaller number are not the trace's.
+    fn first_seq(&self) -> u64;
     fn grad(&self, tensor: &Tensor) -> Option<Tensor>;
     fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>);
     fn scan_begin(&self, spec: &ScanSpec<'_>) -> Result<ScanBody>;

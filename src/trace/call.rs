@@ -20,16 +20,26 @@ pub(super) struct Plan {
     written: Vec<bool>,
     /// The storages that a call changes, so or after it.
     storages: Vec<Arc<Storage>>,
+    /// The arguments that a call changes.
+    changed: Vec<usize>,
     /// The outputs that get memory of their own: what becomes of each, its type, and its shape where that is fixed.
     outputs: Vec<(Target, Type, Option<Dims>)>,
 }
 
 impl Plan {
     pub(super) fn new(graph: &Graph, sources: &[Source], targets: &[Target]) -> Plan {
-        let mut plan = Plan { written: vec![false; sources.len()], storages: Vec::new(), outputs: Vec::new() };
+        let mut plan = Plan {
+            written: vec![false; sources.len()],
+            storages: Vec::new(),
+            changed: Vec::new(),
+            outputs: Vec::new(),
+        };
         for (target, output) in targets.iter().zip(graph.outputs()) {
             if let Target::State { tensor } = target {
                 plan.storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
+            }
+            if let Target::Arg(i) = target {
+                plan.changed.push(*i);
             }
             match (target, output.update) {
                 (Target::State { .. }, Some(input)) => plan.written[input] = true,
@@ -126,6 +136,15 @@ impl Variant {
                         .into(),
                 ));
             }
+            for &i in &self.plan.changed {
+                let changed = eval::strided(args[i])?;
+                eval::check_apart(args[i].shape_hint(), &changed.strides)?;
+                if !matches!(source, Source::Arg(j) if *j == i) && Arc::ptr_eq(&changed.storage, &s.storage) {
+                    return Err(Error::Argument(format!(
+                        "argument {i}, which the traced function changes in place, shares its elements with something else that it uses; pass a copy"
+                    )));
+                }
+            }
             // What the program reads through another view, before it changes the elements, is read before the call.
             let shared = !written && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
             inputs.push(match input.get().is_contiguous() {
@@ -163,6 +182,7 @@ impl Variant {
             match target {
                 Target::Return(i) => computed.push((*i, tensor)),
                 Target::State { tensor: state } => eval::assign(state, &tensor)?,
+                Target::Arg(i) => eval::assign(args[*i], &tensor)?,
                 Target::Grad(of) => of.store_grad(Some(tensor)),
                 Target::ArgGrad(i) => args[*i].store_grad(Some(tensor)),
             }
@@ -177,6 +197,7 @@ impl Variant {
         let mut computed = computed.into_iter();
         let each = self.returned.iter().map(|known| match known {
             Returned::Same(t) => t.clone(),
+            Returned::Arg(i) => args[*i].clone(),
             Returned::Computed { requires_grad } => {
                 let (_, t) = computed.next().expect("bug in allotrope: a result was not computed");
                 if *requires_grad {
@@ -217,7 +238,7 @@ fn ended() -> Edge {
     use std::sync::OnceLock;
     static NODE: OnceLock<Arc<dyn crate::tensor::grad_fn::GradFn>> = OnceLock::new();
     let node = NODE.get_or_init(|| {
-        tape::node("TraceBackward", SmallVec::from_iter([]), |_, _| {
+        tape::node("TraceBackward", SmallVec::from_iter([]), false, |_, _| {
             Err(Error::Autograd(
                 "this tensor is the result of a traced function, whose history ended with the call; call backward() inside the closure".into(),
             ))

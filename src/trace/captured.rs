@@ -45,6 +45,8 @@ pub(super) enum Target {
     Return(usize),
     /// Elements of a tensor from outside.
     State { tensor: Tensor },
+    /// Elements of an argument, which the closure changed in place.
+    Arg(usize),
     /// The gradient of a tensor from outside.
     Grad(Tensor),
     /// The gradient of an argument.
@@ -57,6 +59,8 @@ pub(super) enum Returned {
     Computed { requires_grad: bool },
     /// A tensor from outside, unchanged or updated: the caller gets the same handle.
     Same(Tensor),
+    /// An argument: the caller gets the handle that was passed.
+    Arg(usize),
 }
 
 impl Captured {
@@ -88,6 +92,7 @@ impl Returned {
     /// What is otherwise about the results of another recording, in words.
     pub(super) fn difference(a: &[Returned], b: &[Returned]) -> Option<String> {
         let same = |(a, b): (&Returned, &Returned)| match (a, b) {
+            (Returned::Arg(a), Returned::Arg(b)) => a == b,
             (Returned::Computed { requires_grad: a }, Returned::Computed { requires_grad: b }) => a == b,
             // A closure that detaches a tensor from outside returns another handle to the same elements.
             (Returned::Same(a), Returned::Same(b)) => a.is_same(b) || Inner::key(a) == Inner::key(b),

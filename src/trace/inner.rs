@@ -78,9 +78,11 @@ pub(super) struct Inner {
     /// The arguments by identity: number, and whether the caller's tensor has a gradient.
     pub(super) args: HashMap<usize, (usize, bool)>,
     /// The arguments by the identity of their elements.
-    pub(super) args_by_cell: HashMap<usize, usize>,
+    pub(super) args_by_cell: HashMap<usize, (Arc<Cell>, usize)>,
     /// The caller's tensors that need gradients.
     pub(super) callers: Vec<(usize, Tensor)>,
+    /// Nodes of the tape with a smaller number were there before.
+    pub(super) first_seq: u64,
 }
 
 impl Inner {

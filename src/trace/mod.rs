@@ -96,6 +96,12 @@ where
         if slot::is_active() {
             return Ok(self.closure.run(&args));
         }
+        // Compiled code stands for every argument of a kind, and hooks are one tensor's own.
+        if let Some(i) = args.iter().position(|a| a.is_requires_grad() && a.has_leaf_hooks()) {
+            return Err(Error::Trace(format!(
+                "argument {i} has hooks on its gradient; register them inside the closure, or let it use the tensor from outside"
+            )));
+        }
         let found = self.variants.iter().enumerate().find_map(|(i, v)| Some((i, v.fits(&args)?)));
         let (i, binding) = match found {
             Some(found) => found,

@@ -4,6 +4,8 @@
 use super::captured::{Captured, Returned, Source, Target};
 use super::inner::{GradState, Inner};
 use super::symbols::Symbols;
+use crate::autograd::is_grad_enabled;
+use crate::autograd::tape::{next_seq, own_edge};
 use crate::error::{Error, Result};
 use crate::tensor::recorder::{Operand, Recorder, Root, ScanBody, ScanSpec, SizeOp};
 use crate::tensor::view::Link;
@@ -40,6 +42,7 @@ impl Capture {
             args: HashMap::new(),
             args_by_cell: HashMap::new(),
             callers: Vec::new(),
+            first_seq: next_seq(),
         };
         inner.push_builder(Size::from(1), false, None);
         Capture(RefCell::new(inner))
@@ -55,7 +58,7 @@ impl Capture {
         let tensor = inner.tensor(like.dtype(), &sizes, 0, value);
         inner.args.insert(tensor.id(), (i, like.stored_grad().is_some()));
         if let Some(Root::Traced(cell)) = tensor.traced().map(|t| &t.root) {
-            inner.args_by_cell.insert(Arc::as_ptr(cell) as usize, i);
+            inner.args_by_cell.insert(Arc::as_ptr(cell) as usize, (Arc::clone(cell), i));
         }
         if like.is_requires_grad() {
             inner.callers.push((i, like.clone()));
@@ -78,10 +81,23 @@ impl Capture {
                 results.push(Returned::Same(t.clone()));
                 continue;
             }
+            if let Some(&(arg, _)) = inner.args.get(&t.id()) {
+                results.push(Returned::Arg(arg));
+                continue;
+            }
             let value = inner.lift(t)?;
             inner.root().output(value);
             targets.push(Target::Return(i));
             results.push(Returned::Computed { requires_grad: t.is_requires_grad() });
+        }
+        let mut arguments: Vec<_> = std::mem::take(&mut inner.args_by_cell).into_values().collect();
+        arguments.sort_unstable_by_key(|(_, arg)| *arg);
+        for (cell, arg) in arguments {
+            if cell.version.load(Ordering::Relaxed) > 0 {
+                let value = *cell.value.lock();
+                inner.root().output(value);
+                targets.push(Target::Arg(arg));
+            }
         }
         for s in std::mem::take(&mut inner.states) {
             if s.changes > 0 {
@@ -246,9 +262,13 @@ impl Recorder for Capture {
         match root.body() {
             Body::Traced(t) => {
                 let Root::Traced(cell) = &t.root else { unreachable!("bug in allotrope: a root is a view") };
-                if let Some(i) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize)) {
+                if inner.args_by_cell.contains_key(&(Arc::as_ptr(cell) as usize))
+                    && value.is_requires_grad()
+                    && is_grad_enabled()
+                {
                     return Err(Error::Trace(format!(
-                        "argument {i} is changed in place, which would not reach the caller's tensor; return the new value, or let the closure use the tensor from outside"
+                        "an argument of shape {:?} would be changed to something that has a derivative, whose history ends with the call; detach() the value or do it under no_grad(|| ..)",
+                        root.shape_hint()
                     )));
                 }
                 if inner.builder_of(cell.scope)? != at {
@@ -281,6 +301,10 @@ impl Recorder for Capture {
             Body::Traced(t) => inner.version_of(&t.root),
             Body::Strided(_) => inner.outside_version(tensor),
         }
+    }
+
+    fn first_seq(&self) -> u64 {
+        self.0.borrow().first_seq
     }
 
     fn grad(&self, tensor: &Tensor) -> Option<Tensor> {
@@ -342,7 +366,12 @@ impl Recorder for Capture {
         let now = grad.map(|g| match inner.lift(&g) {
             Ok(value) => {
                 let at = inner.current();
-                inner.tensor_of(at, value)
+                let now = inner.tensor_of(at, value);
+                // With a history where it can be differentiated again.
+                if g.is_requires_grad() {
+                    now.set_grad_fn(own_edge(&g));
+                }
+                now
             }
             Err(_) => g,
         });

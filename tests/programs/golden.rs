@@ -9,7 +9,7 @@ use std::f64::consts::PI;
 use std::path::{Path, PathBuf};
 
 /// The files of a program, one for each seed.
-fn files(program: &str) -> Vec<(PathBuf, Value)> {
+pub fn files(program: &str) -> Vec<(PathBuf, Value)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let list = |dir: &Path| -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(dir) else {
@@ -26,7 +26,7 @@ fn files(program: &str) -> Vec<(PathBuf, Value)> {
     paths.into_iter().map(|p| (p.clone(), serde_json::from_slice(&std::fs::read(p).unwrap()).unwrap())).collect()
 }
 
-fn list(v: &Value) -> Vec<f64> {
+pub fn list(v: &Value) -> Vec<f64> {
     match v {
         Value::Array(items) => items.iter().flat_map(list).collect(),
         v => vec![v.as_f64().unwrap_or_else(|| panic!("a number, got {v}"))],
@@ -34,7 +34,7 @@ fn list(v: &Value) -> Vec<f64> {
 }
 
 #[track_caller]
-fn assert_close(what: &str, got: &[f64], want: &[f64], tolerance: impl Fn(usize) -> f64) {
+pub fn assert_close(what: &str, got: &[f64], want: &[f64], tolerance: impl Fn(usize) -> f64) {
     assert_eq!(got.len(), want.len(), "{what}: as many numbers");
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
         let off = (g - w).abs() / w.abs().max(1e-12);

@@ -1,12 +1,15 @@
 //! Whole programs through the public interface, eager and traced: PyTorch's numbers, equal bits, gradients, bad input,
 //! what a trace sees of the world. One target, since every target links the whole library.
 
+mod autograd;
 mod common;
 mod equal_bits;
 mod errors;
+mod functions;
 mod generate;
 mod golden;
 mod gradients;
 mod program;
 mod semantics;
 mod training;
+mod views;

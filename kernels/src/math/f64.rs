@@ -3,6 +3,11 @@
 
 use crate::simd::Isa;
 
+/// `libm`'s, which below -2 gives a number where there is none.
+fn acosh(x: f64) -> f64 {
+    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
+}
+
 macro_rules! functions {
     ($($(#[$m:meta])* $body:ident = $f:path;)+) => {$(
         $(#[$m])*
@@ -53,7 +58,7 @@ functions! {
     /// `out[i] = asinh x[i]`
     asinh_body = libm::asinh;
     /// `out[i] = acosh x[i]`
-    acosh_body = libm::acosh;
+    acosh_body = acosh;
     /// `out[i] = atanh x[i]`
     atanh_body = libm::atanh;
     /// `out[i] = erf x[i]`

@@ -63,7 +63,7 @@ pub fn exp2(x: f32) -> f32 {
 #[inline(always)]
 fn exp2_fraction(r: f32) -> f32 {
     let r2 = r * r;
-    let low = r.mul_add(0.240_226_48, 0.693_147_2);
+    let low = r.mul_add(0.240_226_48, std::f32::consts::LN_2);
     let mid = r.mul_add(0.009_618_438, 0.055_503_324);
     let high = r.mul_add(0.000_153_533_21, 0.001_339_892_6);
     r.mul_add(r2.mul_add(r2.mul_add(high, mid), low), 1.0)
@@ -252,7 +252,8 @@ fn turned(x: f64, k: i64) -> f32 {
 #[inline(always)]
 pub fn sin(x: f32) -> f32 {
     let (sine, cosine, k) = quarter_turns(x);
-    turned(if k & 1 == 0 { sine } else { cosine }, k)
+    let y = turned(if k & 1 == 0 { sine } else { cosine }, k);
+    if x == 0.0 { x } else { y }
 }
 
 /// Cosine of `x` radians, `|x| < TRIG_LIMIT`.
@@ -266,8 +267,8 @@ pub fn cos(x: f32) -> f32 {
 #[inline(always)]
 pub fn tan(x: f32) -> f32 {
     let (sine, cosine, k) = quarter_turns(x);
-    let (y, x) = if k & 1 == 0 { (sine, cosine) } else { (-cosine, sine) };
-    (y / x) as f32
+    let (num, den) = if k & 1 == 0 { (sine, cosine) } else { (-cosine, sine) };
+    if x == 0.0 { x } else { (num / den) as f32 }
 }
 
 /// Hyperbolic tangent.

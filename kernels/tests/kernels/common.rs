@@ -276,3 +276,8 @@ pub fn moved(index: &[usize], axis: usize, place: usize) -> Vec<usize> {
     index[axis] = place;
     index
 }
+
+/// `libm`'s, which below -2 gives a number where there is none.
+pub fn acosh(x: f64) -> f64 {
+    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
+}

@@ -2,6 +2,7 @@
 
 use crate::common::*;
 use allotrope_kernels::{Element, View, ViewError, ViewMut, copy, copy_into, iota};
+use half::{bf16, f16};
 
 fn check_copy<T: Element + Sample + Bits>() {
     let mut g = Lcg(3);
@@ -38,6 +39,10 @@ fn copies_keep_the_elements() {
     check_copy::<f64>();
     check_copy::<i64>();
     check_copy::<bool>();
+    check_copy::<u8>();
+    check_copy::<i32>();
+    check_copy::<f16>();
+    check_copy::<bf16>();
 }
 
 #[test]
@@ -47,6 +52,15 @@ fn iota_counts() {
     iota(&mut b);
     iota(&mut c);
     assert_eq!((a, b, c), ([0, 1, 2, 3, 4], [0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 2.0]));
+    let (mut a, mut b, mut c, mut d) = (vec![0u8; 258], [0i32; 3], vec![f16::ZERO; 4098], vec![bf16::ZERO; 260]);
+    iota(&mut a);
+    iota(&mut b);
+    iota(&mut c);
+    iota(&mut d);
+    assert_eq!(
+        (a[257], b[2], c[4097], d[257], d[259]),
+        (1, 2, f16::from_f32(4096.0), bf16::from_f32(256.0), bf16::from_f32(260.0))
+    );
 }
 
 #[test]

@@ -23,14 +23,17 @@ impl Chain for f64 {
         self + b
     }
 }
-impl Chain for i64 {
-    fn chain(self, a: i64, b: i64) -> i64 {
-        self.wrapping_add(a.wrapping_mul(b))
-    }
-    fn plus(self, b: i64) -> i64 {
-        self.wrapping_add(b)
-    }
+macro_rules! int_chains {
+    ($($t:ty),+) => {$( impl Chain for $t {
+        fn chain(self, a: $t, b: $t) -> $t {
+            self.wrapping_add(a.wrapping_mul(b))
+        }
+        fn plus(self, b: $t) -> $t {
+            self.wrapping_add(b)
+        }
+    } )+};
 }
+int_chains!(u8, i32, i64);
 
 fn expected<T: Chain>(a: &Array<T>, b: &Array<T>) -> Vec<T> {
     let r = a.shape.len();
@@ -83,6 +86,8 @@ fn products_are_their_chains() {
     check_sizes::<f32>();
     check_sizes::<f64>();
     check_sizes::<i64>();
+    check_sizes::<i32>();
+    check_sizes::<u8>();
 }
 
 #[test]

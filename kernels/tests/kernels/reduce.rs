@@ -53,15 +53,18 @@ macro_rules! floats {
 }
 floats!(f32);
 floats!(f64);
-impl Reduced for i64 {
-    fn defined(op: ReduceOp, x: &[i64]) -> i64 {
-        match op {
-            ReduceOp::Sum => x.iter().fold(0, |a, &b| a.wrapping_add(b)),
-            ReduceOp::Max => x.iter().copied().fold(i64::MIN, i64::max),
-            ReduceOp::Min => x.iter().copied().fold(i64::MAX, i64::min),
+macro_rules! ints {
+    ($($t:ident),+) => {$( impl Reduced for $t {
+        fn defined(op: ReduceOp, x: &[$t]) -> $t {
+            match op {
+                ReduceOp::Sum => x.iter().fold(0, |a, &b| a.wrapping_add(b)),
+                ReduceOp::Max => x.iter().copied().fold($t::MIN, $t::max),
+                ReduceOp::Min => x.iter().copied().fold($t::MAX, $t::min),
+            }
         }
-    }
+    } )+};
 }
+ints!(u8, i32, i64);
 impl Reduced for bool {
     fn defined(op: ReduceOp, x: &[bool]) -> bool {
         match op {
@@ -136,6 +139,8 @@ fn reductions_follow_the_definition() {
     check_all::<f32>(&all);
     check_all::<f64>(&all);
     check_all::<i64>(&all);
+    check_all::<i32>(&all);
+    check_all::<u8>(&all);
     check_all::<bool>(&all[1..]);
 }
 

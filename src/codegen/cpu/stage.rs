@@ -1,4 +1,4 @@
-//! Splits a kernel at its calls: the functions that are never generated (exp, tanh, …) and the reductions work on
+//! Splits a kernel at its calls: the functions that are never generated (exp, tanh, casts of halves, …) and the reductions work on
 //! blocks of the innermost axis, and between them run loops of plain arithmetic. Memory order is decided here:
 //! a store over something that the kernel reads happens after the last read.
 

@@ -1,0 +1,154 @@
+//! Methods by which users look at a gradient on its way, or keep it: hooks on tensors and leaves, and `retain_grad`.
+
+use super::{scope, tape};
+use crate::error::{Error, Result, must};
+use crate::tensor::hooks::Hooks;
+use crate::tensor::{HookHandle, Tensor, recorder};
+use std::sync::Arc;
+
+impl Tensor {
+    /// Calls `hook` with the gradient of this tensor when `backward` or `grad` has it: once per walk, with the sum of all
+    /// that flows to the tensor. What it returns goes on instead; `None` leaves the gradient as it is. Hooks of one
+    /// tensor are called in the order in which they were registered, for a leaf before the gradient is accumulated.
+    ///
+    /// A tensor that is changed in place is another one to the tape: earlier hooks see the gradient of what it was.
+    /// Inside a trace a hook is recorded with the rest: it is called while recording, with gradients whose elements are
+    /// not known yet, and what it computes becomes part of the compiled function.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::scalar(3.0f32).requires_grad();
+    /// let hook = x.register_hook(|g| Some(g * 2.0));
+    /// (&x * 5.0).backward();
+    /// assert_eq!(x.grad().unwrap().item::<f32>(), 10.0);
+    /// hook.remove();
+    /// ```
+    ///
+    /// # Panics
+    /// Where [`Tensor::try_register_hook`] fails.
+    #[track_caller]
+    pub fn register_hook(&self, hook: impl Fn(&Tensor) -> Option<Tensor> + Send + Sync + 'static) -> HookHandle {
+        must(self.try_register_hook(hook))
+    }
+
+    /// As [`Tensor::register_hook`].
+    ///
+    /// # Errors
+    /// When the tensor needs no gradient; and where the hook would be registered again and again: inside a trace or the
+    /// body of a loop, on a tensor from outside of it.
+    pub fn try_register_hook(
+        &self,
+        hook: impl Fn(&Tensor) -> Option<Tensor> + Send + Sync + 'static,
+    ) -> Result<HookHandle> {
+        let output = self.grad_fn().map_or(0, |e| e.output);
+        Ok(self.hooks_for("register_hook")?.add_gradient(output, Arc::new(hook)))
+    }
+
+    /// Calls `hook` with this leaf whenever `backward` has accumulated into its `grad`.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let w = Tensor::scalar(3.0f32).requires_grad();
+    /// w.register_post_accumulate_grad_hook(|w| {
+    ///     no_grad(|| w.sub_(&(w.grad().unwrap() * 0.5)));
+    ///     w.set_grad(None);
+    /// });
+    /// (&w * 2.0).backward();
+    /// assert_eq!(w.item::<f32>(), 2.0);
+    /// ```
+    ///
+    /// # Panics
+    /// Where [`Tensor::try_register_post_accumulate_grad_hook`] fails.
+    #[track_caller]
+    pub fn register_post_accumulate_grad_hook(&self, hook: impl Fn(&Tensor) + Send + Sync + 'static) -> HookHandle {
+        must(self.try_register_post_accumulate_grad_hook(hook))
+    }
+
+    /// As [`Tensor::register_post_accumulate_grad_hook`].
+    ///
+    /// # Errors
+    /// When the tensor is no leaf, and as [`Tensor::try_register_hook`].
+    pub fn try_register_post_accumulate_grad_hook(
+        &self,
+        hook: impl Fn(&Tensor) + Send + Sync + 'static,
+    ) -> Result<HookHandle> {
+        if !self.is_leaf() {
+            return Err(Error::Autograd(
+                "register_post_accumulate_grad_hook: the tensor is no leaf, so nothing is accumulated into it; use register_hook".into(),
+            ));
+        }
+        Ok(self.hooks_for("register_post_accumulate_grad_hook")?.add_accumulated(Arc::new(hook)))
+    }
+
+    /// Keeps the gradient of this tensor in its `grad` although it is no leaf; a leaf keeps its own anyway.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::scalar(3.0f32).requires_grad();
+    /// let y = &x * 2.0;
+    /// y.retain_grad();
+    /// (&y * &y).backward();
+    /// assert_eq!(y.grad().unwrap().item::<f32>(), 12.0);
+    /// ```
+    ///
+    /// # Panics
+    /// Where [`Tensor::try_retain_grad`] fails.
+    #[track_caller]
+    pub fn retain_grad(&self) {
+        must(self.try_retain_grad());
+    }
+
+    /// As [`Tensor::retain_grad`].
+    ///
+    /// # Errors
+    /// When the tensor needs no gradient, and inside the body of a loop or checkpoint, which is differentiated on its
+    /// own: give the value back from the body and keep that.
+    pub fn try_retain_grad(&self) -> Result<()> {
+        if !self.is_requires_grad() {
+            return Err(Error::Autograd(
+                "retain_grad: this tensor requires no gradient, so it has none to keep".into(),
+            ));
+        }
+        if self.is_leaf() || self.retains_grad() {
+            return Ok(());
+        }
+        if scope::is_active() {
+            return Err(Error::Autograd(
+                "retain_grad: inside the body of a scan or a checkpoint a value is differentiated on its own; give it back from the body and keep that".into(),
+            ));
+        }
+        self.not_from_outside("retain_grad")?;
+        self.set_retains_grad();
+        Ok(())
+    }
+
+    /// Where hooks of this tensor are kept.
+    fn hooks_for(&self, what: &str) -> Result<Arc<Hooks>> {
+        let Some(edge) = tape::own_edge(self) else {
+            return Err(Error::Autograd(format!("{what}: this tensor requires no gradient, so none will come by")));
+        };
+        self.not_from_outside(what)?;
+        if scope::is_outside(&edge) {
+            return Err(Error::Autograd(format!(
+                "{what}: the tensor is from outside of the body of this scan or checkpoint, which may run many times; register the hook outside"
+            )));
+        }
+        let hooks = if edge.node().seq() == 0 { self.leaf_hooks(true) } else { edge.hooks().cloned() };
+        hooks.ok_or_else(|| Error::Autograd(format!("{what}: bug in allotrope: {} takes no hooks", edge.node().name())))
+    }
+
+    /// Recording must not change what was there before, and would do it twice.
+    fn not_from_outside(&self, what: &str) -> Result<()> {
+        match recorder::is_active() && self.strided().is_some() {
+            true => Err(Error::Trace(format!(
+                "{what}: the tensor is from outside of the closure that is recorded, and no later call would register anything; do it outside"
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether hooks are registered on this leaf.
+    pub(crate) fn has_leaf_hooks(&self) -> bool {
+        self.is_leaf() && self.leaf_hooks(false).is_some_and(|h| !h.is_empty())
+    }
+}

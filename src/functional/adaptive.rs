@@ -1,0 +1,134 @@
+//! Adaptive pooling: so many results as asked for, each from its share of the axis. Shares of `l` elements for `m`
+//! results go from `floor(i l / m)` to `ceil((i + 1) l / m)`, so they may overlap and differ in size.
+
+use super::common::{along, demand_float, numbers, take, widened, windows, with_batch, without_batch};
+use super::pool::{at_places, maximum_places};
+use crate::error::{Error, Result};
+use crate::ops::arg::{Arg, Number};
+use crate::ops::{elementwise, twin_fns};
+use crate::tensor::recorder;
+use crate::tensor::size::Sizes;
+use crate::tensor::{Size, Tensor};
+use allotrope_ir::BinaryOp;
+
+twin_fns! {
+    /// Averages of shares: `[n, c, l] -> [n, c, out]`; none keeps the size. The axis of the batch may be missing.
+    ///
+    /// ```
+    /// use allotrope::functional::adaptive_avg_pool1d;
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::from_vec(vec![1.0f32, 2.0, 6.0], &[1, 1, 3]);
+    /// assert_eq!(adaptive_avg_pool1d(&x, [Some(2)]).to_vec::<f32>(), [1.5, 4.0]);
+    /// ```
+    fn adaptive_avg_pool1d / try_adaptive_avg_pool1d(input: &Tensor, out: [Option<usize>; 1]) -> Tensor {
+        averages("adaptive_avg_pool1d", input, out)
+    }
+
+    /// Averages of shares of two axes: `[n, c, h, w] -> [n, c, out[0], out[1]]`; see [`adaptive_avg_pool1d`].
+    fn adaptive_avg_pool2d / try_adaptive_avg_pool2d(input: &Tensor, out: [Option<usize>; 2]) -> Tensor {
+        averages("adaptive_avg_pool2d", input, out)
+    }
+
+    /// Averages of shares of three axes; see [`adaptive_avg_pool1d`].
+    fn adaptive_avg_pool3d / try_adaptive_avg_pool3d(input: &Tensor, out: [Option<usize>; 3]) -> Tensor {
+        averages("adaptive_avg_pool3d", input, out)
+    }
+
+    /// Maxima of shares: `[n, c, l] -> [n, c, out]`, and their places in the row; see [`adaptive_avg_pool1d`].
+    fn adaptive_max_pool1d / try_adaptive_max_pool1d(input: &Tensor, out: [Option<usize>; 1]) -> (Tensor, Tensor) {
+        maxima("adaptive_max_pool1d", input, out)
+    }
+
+    /// Maxima of shares of two axes, and their places in the plane; see [`adaptive_avg_pool1d`].
+    fn adaptive_max_pool2d / try_adaptive_max_pool2d(input: &Tensor, out: [Option<usize>; 2]) -> (Tensor, Tensor) {
+        maxima("adaptive_max_pool2d", input, out)
+    }
+}
+
+/// The shares of one axis.
+struct Shares {
+    n: usize,
+    out: usize,
+    /// Elements of the largest share.
+    most: usize,
+}
+
+impl Shares {
+    fn new(n: usize, out: usize) -> Shares {
+        let share = |i: usize| ((i + 1) * n).div_ceil(out) - i * n / out;
+        Shares { n, out, most: (0..out).map(share).max().unwrap_or(1) }
+    }
+
+    /// Whether all are equally large and none overlap.
+    fn is_even(&self) -> bool {
+        self.out > 0 && self.n.is_multiple_of(self.out)
+    }
+
+    /// Where each share begins, and how many elements it has.
+    fn bounds(&self) -> Result<(Tensor, Tensor)> {
+        let index = Tensor::arange(self.out);
+        let quotient = |x: Tensor| {
+            let by = Arg::Number(Number::Int(self.out as i64));
+            elementwise::binary("adaptive_pool", BinaryOp::Quotient, Arg::Tensor(&x), by)
+        };
+        let start = quotient(index.try_mul(self.n as i64)?)?;
+        let up = index.try_add(1)?.try_mul(self.n as i64)?.try_add(self.out as i64 - 1)?;
+        let count = quotient(up)?.try_sub(&start)?;
+        Ok((start, count))
+    }
+
+    /// The shares as a new last axis; the last element of a smaller one is repeated to the size of the largest.
+    fn cut(&self, op: &'static str, x: &Tensor, axis: usize) -> Result<Tensor> {
+        if self.is_even() {
+            let size = self.n / self.out;
+            return windows(op, x, axis, size, size, 1);
+        }
+        let (start, count) = self.bounds()?;
+        let column = [self.out as isize, 1];
+        let last = start.try_add(&count)?.try_sub(1)?.try_reshape(&column)?;
+        let index = start.try_reshape(&column)?.try_add(&Tensor::arange(self.most))?.try_minimum(&last)?;
+        let taken = take(x, axis, &index.try_reshape(&[-1])?)?;
+        let mut sizes: Sizes = taken.sizes();
+        sizes[axis] = Size::from(self.out);
+        sizes.insert(axis + 1, Size::from(self.most));
+        let order: Vec<isize> =
+            (0..sizes.len()).filter(|&a| a != axis + 1).chain([axis + 1]).map(|a| a as isize).collect();
+        taken.reshape_sizes(&sizes)?.try_permute(&order)
+    }
+}
+
+fn shares<const N: usize>(op: &'static str, x: &Tensor, out: [Option<usize>; N]) -> Result<Vec<Shares>> {
+    if x.sizes()[1..].iter().any(|&n| recorder::is_zero(n)) {
+        return Err(Error::operands(op, format!("only the batch may be empty, got {:?}", x.shape_hint())));
+    }
+    let sizes = numbers(&x.sizes()[2..], "pooling cuts an axis into shares");
+    Ok((0..N).map(|i| Shares::new(sizes[i], out[i].unwrap_or(sizes[i]))).collect())
+}
+
+fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize>; N]) -> Result<Tensor> {
+    demand_float(op, input)?;
+    let (x, added) = with_batch(op, input, N + 2)?;
+    let mut means = widened(&x)?;
+    for (i, s) in shares(op, &x, out)?.iter().enumerate().rev() {
+        let cut = s.cut(op, &means, 2 + i)?;
+        if s.is_even() {
+            means = cut.try_mean_dim(&[-1], false)?;
+            continue;
+        }
+        let (_, count) = s.bounds()?;
+        let inside = Tensor::arange(s.most).try_lt(&count.try_reshape(&[s.out as isize, 1])?)?;
+        let mut shape = along(N - i + 1, 0, s.out);
+        shape[N - i] = s.most as isize;
+        let sum = cut.try_where_self(&inside.try_reshape(&shape)?, &cut.zeros_like())?.try_sum_dim(&[-1], false)?;
+        means = sum.try_div(&count.try_to(sum.dtype())?.try_reshape(&along(N - i, 0, s.out))?)?;
+    }
+    without_batch(&means.try_to(input.dtype())?, added)
+}
+
+fn maxima<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize>; N]) -> Result<(Tensor, Tensor)> {
+    let (x, added) = with_batch(op, input, N + 2)?;
+    let shares = shares(op, &x, out)?;
+    let places = maximum_places(&x, N, |t, i, _| shares[i].cut(op, t, 2 + i))?;
+    let values = at_places(&x, &places, N)?;
+    Ok((without_batch(&values, added)?, without_batch(&places, added)?))
+}

@@ -1,0 +1,120 @@
+//! Attention: softmax of products of queries and keys, times values. Written out, so that its derivative follows.
+
+use super::common::{demand_float, iota, numbers, widened};
+use super::try_dropout;
+use crate::error::{Error, Result};
+use crate::ops::twin_fns;
+use crate::tensor::size::Sizes;
+use crate::tensor::{Size, Tensor};
+use allotrope_ir::DType;
+
+/// What attention has besides queries, keys and values; PyTorch's defaults.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct AttentionOptions<'a> {
+    /// Bool: where attention may look; float: added to the products. Broadcasts to `[.., l, s]`.
+    pub attn_mask: Option<&'a Tensor>,
+    /// The share of attention weights that is dropped.
+    pub dropout_p: f64,
+    /// The query at place i looks at the keys up to place i only.
+    pub is_causal: bool,
+    /// The factor of the products; none means 1 / √e.
+    pub scale: Option<f64>,
+    /// Keys and values may have fewer heads, each of which is used by several heads of the queries.
+    pub enable_gqa: bool,
+}
+
+twin_fns! {
+    /// `softmax(scale q kᵀ + mask) v`: queries `[.., l, e]`, keys `[.., s, e]` and values `[.., s, ev] -> [.., l, ev]`,
+    /// with leading axes that broadcast. A query that may look nowhere gets zeros.
+    ///
+    /// ```
+    /// use allotrope::functional::{AttentionOptions, scaled_dot_product_attention};
+    /// use allotrope::prelude::*;
+    /// let v = Tensor::from_vec(vec![1.0f32, 3.0], &[2, 1]);
+    /// let q = Tensor::zeros(&[2, 1], DType::F32);
+    /// let causal = AttentionOptions { is_causal: true, ..Default::default() };
+    /// assert_eq!(scaled_dot_product_attention(&q, &q, &v, causal).to_vec::<f32>(), [1.0, 2.0]);
+    /// ```
+    fn scaled_dot_product_attention / try_scaled_dot_product_attention(
+        query: &Tensor, key: &Tensor, value: &Tensor, options: AttentionOptions<'_>,
+    ) -> Tensor {
+        let op = "scaled_dot_product_attention";
+        let given = || format!(
+            "query {:?}, key {:?} and value {:?}", query.shape_hint(), key.shape_hint(), value.shape_hint()
+        );
+        for t in [query, key, value] {
+            demand_float(op, t)?;
+            if t.dim() < 2 || t.dtype() != query.dtype() {
+                return Err(Error::operands(op, format!("{} must have two axes at least and one dtype", given())));
+            }
+        }
+        if options.is_causal && options.attn_mask.is_some() {
+            return Err(Error::operands(op, "takes either a mask or is_causal"));
+        }
+        let (mut k, mut v) = (widened(key)?, widened(value)?);
+        if options.enable_gqa {
+            (k, v) = (shared_heads(op, query, &k)?, shared_heads(op, query, &v)?);
+        }
+        let q = widened(query)?;
+        let scale = match options.scale {
+            Some(s) => s,
+            None => 1.0 / (numbers(&query.sizes()[query.dim() - 1..], "attention is scaled by a size")[0] as f64).sqrt(),
+        };
+        let mut scores = q.try_mul(scale)?.try_matmul(&k.try_transpose(-1, -2)?)?;
+        let low = f64::NEG_INFINITY;
+        let fill = |scores: &Tensor, keep: &Tensor| {
+            scores.try_where_self(keep, &scores.zeros_like().try_add(low)?)
+        };
+        if options.is_causal {
+            let sizes = scores.sizes();
+            let [l, s] = [sizes[sizes.len() - 2], sizes[sizes.len() - 1]];
+            scores = fill(&scores, &iota(l)?.try_unsqueeze(1)?.try_ge(&iota(s)?)?)?;
+        }
+        if let Some(m) = options.attn_mask {
+            scores = match m.dtype() {
+                DType::Bool => fill(&scores, m)?,
+                t if t.is_float() => scores.try_add(&m.try_to(scores.dtype())?)?,
+                t => return Err(Error::operands(op, format!("the mask must be bool or float, got {t}"))),
+            };
+        }
+        // Without the largest, so that nothing overflows; where all are -inf, nothing is taken off, and the weights are 0.
+        let most = scores.detach().try_amax(&[-1], true)?;
+        let blind = most.try_eq(low)?;
+        let exp = scores.try_sub(&most.zeros_like().try_where_self(&blind, &most)?)?.try_exp()?;
+        let sum = exp.try_sum_dim(&[-1], true)?;
+        let weights = exp.try_div(&sum.ones_like().try_where_self(&blind, &sum)?)?;
+        let weights = try_dropout(&weights, options.dropout_p, options.dropout_p > 0.0)?;
+        weights.try_matmul(&v)?.try_to(query.dtype())
+    }
+}
+
+/// Each head of `x` (the axis before the last two) repeated for its heads of the queries.
+fn shared_heads(op: &'static str, query: &Tensor, x: &Tensor) -> Result<Tensor> {
+    let fail = || {
+        Err(Error::operands(
+            op,
+            format!(
+                "the heads of the query {:?} must be a multiple of those of {:?}",
+                query.shape_hint(),
+                x.shape_hint()
+            ),
+        ))
+    };
+    if query.dim() < 3 || x.dim() < 3 {
+        return fail();
+    }
+    let axis = x.dim() - 3;
+    let of = |t: &Tensor| numbers(&t.sizes()[t.dim() - 3..t.dim() - 2], "heads share keys and values")[0];
+    let (heads, own) = (of(query), of(x));
+    if own == 0 || !heads.is_multiple_of(own) {
+        return fail();
+    }
+    let mut sizes: Sizes = x.sizes();
+    sizes.insert(axis + 1, Size::from(1));
+    let raised = x.reshape_sizes(&sizes)?;
+    sizes[axis + 1] = Size::from(heads / own);
+    let repeated = raised.expand_sizes(&sizes)?;
+    sizes.remove(axis + 1);
+    sizes[axis] = Size::from(heads);
+    repeated.reshape_sizes(&sizes)
+}

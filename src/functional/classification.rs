@@ -1,0 +1,329 @@
+//! Losses of classes: log likelihoods of one class, of several, and of probabilities.
+
+use super::common::{Reduction, demand_float, same_shapes, take, widened};
+use crate::autograd::saved::Saved;
+use crate::autograd::tape::Context;
+use crate::dispatch::composite;
+use crate::error::{Error, Result};
+use crate::ops::gather::{all_true, checked, gather};
+use crate::ops::reduce::{divide_by_size, size_tensor};
+use crate::ops::{grads2, twin_fns};
+use crate::tensor::recorder::{self, Operand};
+use crate::tensor::size::Sizes;
+use crate::tensor::{Size, Tensor};
+use allotrope_ir::DType;
+
+/// What [`cross_entropy`] has besides input and target; PyTorch's defaults.
+#[derive(Copy, Clone, Debug)]
+pub struct CrossEntropyOptions<'a> {
+    /// `[c]`, the weight of each class.
+    pub weight: Option<&'a Tensor>,
+    /// The target that counts for nothing.
+    pub ignore_index: i64,
+    pub reduction: Reduction,
+    /// The share of each target that goes to all classes evenly.
+    pub label_smoothing: f64,
+}
+
+impl Default for CrossEntropyOptions<'_> {
+    fn default() -> Self {
+        CrossEntropyOptions { weight: None, ignore_index: -100, reduction: Reduction::Mean, label_smoothing: 0.0 }
+    }
+}
+
+/// What [`nll_loss`] has besides input and target; PyTorch's defaults.
+#[derive(Copy, Clone, Debug)]
+pub struct NllLossOptions<'a> {
+    /// `[c]`, the weight of each class.
+    pub weight: Option<&'a Tensor>,
+    /// The target that counts for nothing.
+    pub ignore_index: i64,
+    pub reduction: Reduction,
+}
+
+impl Default for NllLossOptions<'_> {
+    fn default() -> Self {
+        NllLossOptions { weight: None, ignore_index: -100, reduction: Reduction::Mean }
+    }
+}
+
+/// What [`kl_div`] does with the divergences of the elements.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
+pub enum KlReduction {
+    /// Their mean: not the divergence of distributions, but PyTorch's default.
+    #[default]
+    Mean,
+    /// Their sum over the size of the first axis.
+    BatchMean,
+    Sum,
+    None,
+}
+
+/// Targets as they are gathered by, with what they weigh.
+struct Classes {
+    /// `[n, 1, ..]`, 0 where the target is ignored.
+    index: Tensor,
+    /// `[n, ..]`, bool.
+    counts: Tensor,
+    /// `[n, ..]`, the weight of the class, 0 where the target is ignored.
+    weights: Tensor,
+}
+
+impl Classes {
+    /// `axis` is that of the classes in `x`.
+    fn new(
+        op: &'static str,
+        x: &Tensor,
+        target: &Tensor,
+        axis: usize,
+        weight: Option<&Tensor>,
+        ignored: i64,
+    ) -> Result<Classes> {
+        let own = x.sizes();
+        let mut rest = own.clone();
+        let c = rest.remove(axis);
+        if !target.dtype().is_integer() || !target.has_sizes(&rest) {
+            return Err(Error::operands(
+                op,
+                format!(
+                    "the target of an input {:?} must be integers of that shape without the axis of the {c} classes, got {}{:?}",
+                    x.shape_hint(),
+                    target.dtype(),
+                    target.shape_hint()
+                ),
+            ));
+        }
+        check_weight(op, weight, c)?;
+        let target = target.try_to(DType::I64)?;
+        let counts = target.try_ne(ignored)?;
+        let index = target.try_where_self(&counts, &target.zeros_like())?;
+        let c = size_tensor(c, DType::I64)?;
+        let inside = index.try_ge(0)?.try_logical_and(&index.try_lt(&c)?)?;
+        // An ignored target lies in no class, so there needs to be none.
+        let fine = all_true(&inside.try_logical_or(&counts.try_logical_not()?)?)?;
+        let index = checked(&index, &fine, &format!("{op}: a target is not a class"))?;
+        let weights = match weight {
+            None => counts.try_to(x.dtype())?,
+            Some(w) => {
+                let flat = take(&widened(w)?.try_to(x.dtype())?, 0, &index.reshape_sizes(&[recorder::numel(&rest)])?)?;
+                let of = flat.reshape_sizes(&rest)?;
+                of.try_where_self(&counts, &of.zeros_like())?
+            }
+        };
+        Ok(Classes { index: index.try_unsqueeze(axis as isize)?, counts, weights })
+    }
+
+    /// The weighted mean, where the mean is asked for.
+    fn reduce(&self, losses: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        match reduction {
+            Reduction::Mean => losses.try_sum()?.try_div(&self.weights.try_sum()?),
+            other => other.of(losses),
+        }
+    }
+
+    /// `-weight x[target]` for each target.
+    fn losses(&self, x: &Tensor, axis: usize) -> Result<Tensor> {
+        let picked = gather(x, &self.index, axis)?.reshape_sizes(&self.counts.sizes())?;
+        let losses = picked.try_neg()?.try_mul(&self.weights)?;
+        // Nothing of an ignored target counts, not even an infinity.
+        losses.try_where_self(&self.counts, &losses.zeros_like())
+    }
+}
+
+fn check_weight(op: &'static str, weight: Option<&Tensor>, c: Size) -> Result<()> {
+    match weight {
+        Some(w) if !w.has_sizes(&[c]) => {
+            Err(Error::operands(op, format!("the weight must be [{c}], one for each class, got {:?}", w.shape_hint())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The axis of the classes: the first of one sample, the second of a batch.
+fn class_axis(op: &'static str, x: &Tensor) -> Result<usize> {
+    demand_float(op, x)?;
+    match x.dim() {
+        0 => Err(Error::operands(op, "the input must be [c], or [n, c, ..], got a tensor without axes")),
+        1 => Ok(0),
+        _ => Ok(1),
+    }
+}
+
+twin_fns! {
+    /// The negative log likelihood of classes: input `[c]` or `[n, c, ..]` of log probabilities, target of integers, `[]` or
+    /// `[n, ..]`. The mean is weighted by the classes' weights. A target that is no class fails, also in a compiled
+    /// function.
+    ///
+    /// ```
+    /// use allotrope::functional::{NllLossOptions, nll_loss};
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::from_vec(vec![-1.0f32, -2.0, -3.0, -4.0], &[2, 2]);
+    /// let loss = nll_loss(&x, &Tensor::from_vec(vec![0i64, 1], &[2]), NllLossOptions::default());
+    /// assert_eq!(loss.item::<f32>(), 2.5);
+    /// ```
+    fn nll_loss / try_nll_loss(input: &Tensor, target: &Tensor, options: NllLossOptions<'_>) -> Tensor {
+        let NllLossOptions { weight, ignore_index, reduction } = options;
+        let axis = class_axis("nll_loss", input)?;
+        let x = widened(input)?;
+        let classes = Classes::new("nll_loss", &x, target, axis, weight, ignore_index)?;
+        classes.reduce(&classes.losses(&x, axis)?, reduction)?.try_to(input.dtype())
+    }
+
+    /// The cross entropy between logits, `[c]` or `[n, c, ..]`, and a target: classes as for [`nll_loss`], or probabilities
+    /// of the input's shape.
+    ///
+    /// ```
+    /// use allotrope::functional::{CrossEntropyOptions, cross_entropy};
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::zeros(&[3, 2], DType::F32);
+    /// let loss = cross_entropy(&x, &Tensor::from_vec(vec![0i64, 1, 1], &[3]), CrossEntropyOptions::default());
+    /// assert_eq!(loss.item::<f32>(), 2f32.ln());
+    /// ```
+    fn cross_entropy / try_cross_entropy(input: &Tensor, target: &Tensor, options: CrossEntropyOptions<'_>) -> Tensor {
+        let op = "cross_entropy";
+        let CrossEntropyOptions { weight, ignore_index, reduction, label_smoothing: smooth } = options;
+        let axis = class_axis(op, input)?;
+        if !(0.0..=1.0).contains(&smooth) {
+            return Err(Error::operands(op, format!("label_smoothing must be 0 to 1, got {smooth}")));
+        }
+        let x = widened(input)?;
+        let own = x.sizes();
+        let c = own[axis];
+        let logs = x.try_log_softmax(axis as isize)?;
+        let by_class = |t: &Tensor| -> Result<Tensor> {
+            let Some(w) = weight else { return Ok(t.clone()) };
+            let mut sizes: Sizes = own.iter().map(|_| Size::from(1)).collect();
+            sizes[axis] = c;
+            t.try_mul(&widened(w)?.reshape_sizes(&sizes)?)
+        };
+        if target.dtype().is_float() {
+            same_shapes(op, input, target)?;
+            check_weight(op, weight, c)?;
+            let mut t = widened(target)?;
+            if smooth > 0.0 {
+                let even = divide_by_size(&t.ones_like().try_mul(smooth)?, c)?;
+                t = t.try_mul(1.0 - smooth)?.try_add(&even)?;
+            }
+            let losses = by_class(&logs)?.try_mul(&t)?.try_sum_dim(&[axis as isize], false)?.try_neg()?;
+            let y = match reduction {
+                Reduction::Mean => {
+                    let mut rest = own.clone();
+                    rest.remove(axis);
+                    divide_by_size(&losses.try_sum()?, recorder::numel(&rest))?
+                }
+                other => other.of(&losses)?,
+            };
+            return y.try_to(input.dtype());
+        }
+        let classes = Classes::new(op, &x, target, axis, weight, ignore_index)?;
+        let losses = classes.losses(&logs, axis)?;
+        let y = classes.reduce(&losses, reduction)?;
+        if smooth == 0.0 {
+            return y.try_to(input.dtype());
+        }
+        let all = by_class(&logs)?.try_sum_dim(&[axis as isize], false)?.try_neg()?;
+        let all = classes.reduce(&all.try_where_self(&classes.counts, &all.zeros_like())?, reduction)?;
+        let all = divide_by_size(&all.try_mul(smooth)?, c)?;
+        y.try_mul(1.0 - smooth)?.try_add(&all)?.try_to(input.dtype())
+    }
+
+    /// The cross entropy between probabilities, 0 to 1, and targets of their shape; logarithms are no less than -100. A
+    /// `weight` broadcasts to them. Probabilities outside 0 to 1 fail, also in a compiled function.
+    ///
+    /// ```
+    /// use allotrope::functional::{Reduction, binary_cross_entropy};
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::from_vec(vec![1.0f32, 0.0], &[2]);
+    /// let y = binary_cross_entropy(&x, &Tensor::ones(&[2], DType::F32), None, Reduction::None);
+    /// assert_eq!(y.to_vec::<f32>(), [0.0, 100.0]);
+    /// ```
+    ///
+    /// # Gradient
+    /// `weight (x - t) / max(x (1 - x), 1e-12)`, as PyTorch's: finite at 0 and 1.
+    fn binary_cross_entropy / try_binary_cross_entropy(
+        input: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: Reduction,
+    ) -> Tensor {
+        let op = "binary_cross_entropy";
+        demand_float(op, input)?;
+        same_shapes(op, input, target)?;
+        let inside = input.try_ge(0.0)?.try_logical_and(&input.try_le(1.0)?)?;
+        let x = checked(input, &all_true(&inside)?, "binary_cross_entropy: a probability is not between 0 and 1")?;
+        let (x, t) = (widened(&x)?, widened(target)?.try_to(widened(input)?.dtype())?);
+        let value = || {
+            let (yes, no) = logs(&x)?;
+            no.try_mul(&t.try_sub(1.0)?)?.try_sub(&yes.try_mul(&t)?)
+        };
+        let operands = [Operand::Tensor(&x), Operand::Tensor(&t)];
+        let losses = composite("BinaryCrossEntropyBackward0", &operands, value, |_| {
+            let (x, t) = (Saved::operand(&x), Saved::operand(&t));
+            move |c: &Context<'_>, g: &Tensor| {
+                let (x, t) = (x.get(c.me)?, t.get(c.me)?);
+                let by_x = || {
+                    let slope = x.try_mul(&x.try_neg()?.try_add(1.0)?)?.try_maximum(1e-12)?;
+                    g.try_mul(&x.try_sub(&t)?.try_div(&slope)?)
+                };
+                let by_t = || {
+                    let (yes, no) = logs(&x)?;
+                    g.try_mul(&no.try_sub(&yes)?)
+                };
+                grads2(c, by_x, by_t)
+            }
+        })?;
+        let losses = if let Some(w) = weight { losses.try_mul(&widened(w)?)? } else { losses };
+        reduction.of(&losses)?.try_to(input.dtype())
+    }
+
+    /// As [`binary_cross_entropy`] of `sigmoid(input)`, without its overflows. `pos_weight` is the weight of what is true,
+    /// and broadcasts as `weight` does.
+    fn binary_cross_entropy_with_logits / try_binary_cross_entropy_with_logits(
+        input: &Tensor, target: &Tensor, weight: Option<&Tensor>, pos_weight: Option<&Tensor>, reduction: Reduction,
+    ) -> Tensor {
+        let op = "binary_cross_entropy_with_logits";
+        demand_float(op, input)?;
+        same_shapes(op, input, target)?;
+        let (x, t) = (widened(input)?, widened(target)?);
+        // -log sigmoid(x)
+        let log = x.try_neg()?.try_maximum(0.0)?.try_add(&x.try_abs()?.try_neg()?.try_exp()?.try_log1p()?)?;
+        let log = match pos_weight {
+            None => log,
+            Some(p) => log.try_mul(&widened(p)?.try_sub(1.0)?.try_mul(&t)?.try_add(1.0)?)?,
+        };
+        let losses = t.try_neg()?.try_add(1.0)?.try_mul(&x)?.try_add(&log)?;
+        let losses = if let Some(w) = weight { losses.try_mul(&widened(w)?)? } else { losses };
+        reduction.of(&losses)?.try_to(input.dtype())
+    }
+
+    /// The divergence of distributions: `target (log target - input)`, the input being a logarithm; with `log_target` the
+    /// target too. PyTorch's default: no log target.
+    fn kl_div / try_kl_div(input: &Tensor, target: &Tensor, log_target: bool, reduction: KlReduction) -> Tensor {
+        demand_float("kl_div", input)?;
+        let (x, t) = (widened(input)?, widened(target)?);
+        let losses = match log_target {
+            true => t.try_exp()?.try_mul(&t.try_sub(&x)?)?,
+            false => xlogx(&t)?.try_sub(&t.try_mul(&x)?)?,
+        };
+        let y = match reduction {
+            KlReduction::Mean => losses.try_mean()?,
+            KlReduction::Sum => losses.try_sum()?,
+            KlReduction::None => losses,
+            KlReduction::BatchMean => {
+                let n = input.sizes().first().copied().unwrap_or(Size::from(1));
+                divide_by_size(&losses.try_sum()?, n)?
+            }
+        };
+        y.try_to(input.dtype())
+    }
+}
+
+/// log x and log(1 - x), no less than -100.
+fn logs(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    Ok((x.try_log()?.try_maximum(-100.0)?, x.try_neg()?.try_log1p()?.try_maximum(-100.0)?))
+}
+
+/// x log x, which is 0 at 0, as is its slope there.
+fn xlogx(x: &Tensor) -> Result<Tensor> {
+    let zero = x.try_eq(0.0)?;
+    let inner = x.ones_like().try_where_self(&zero, x)?;
+    let y = inner.try_mul(&inner.try_log()?)?;
+    y.zeros_like().try_where_self(&zero, &y)
+}

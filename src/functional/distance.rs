@@ -1,0 +1,57 @@
+//! Lengths of vectors and what lies between two of them.
+
+use super::common::widened;
+use crate::error::Result;
+use crate::ops::twin_fns;
+use crate::tensor::Tensor;
+use allotrope_ir::DType;
+
+fn as_float(x: &Tensor) -> Result<Tensor> {
+    if x.dtype().is_float() { widened(x) } else { x.try_to(DType::F32) }
+}
+
+twin_fns! {
+    /// Vectors along an axis divided by their p-norm, or by `eps` where it is smaller. PyTorch's defaults: p = 2,
+    /// axis 1, eps = 1e-12.
+    ///
+    /// ```
+    /// use allotrope::functional::normalize;
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::from_vec(vec![3.0f32, 4.0], &[1, 2]);
+    /// assert_eq!(normalize(&x, 2.0, 1, 1e-12).to_vec::<f32>(), [0.6, 0.8]);
+    /// ```
+    fn normalize / try_normalize(input: &Tensor, p: f64, axis: isize, eps: f64) -> Tensor {
+        let x = as_float(input)?;
+        if x.dim() == 0 {
+            return try_normalize(&x.try_unsqueeze(0)?, p, axis, eps)?.try_reshape(&[])?.try_to(input.dtype());
+        }
+        let y = x.try_div(&x.try_vector_norm(p, &[axis], true)?.try_clamp_min(eps)?)?;
+        if input.dtype().is_float() { y.try_to(input.dtype()) } else { Ok(y) }
+    }
+
+    /// The cosine of the angle between vectors along an axis, of tensors that broadcast. PyTorch's defaults: axis 1,
+    /// eps = 1e-8, the least length that is divided by.
+    fn cosine_similarity / try_cosine_similarity(x1: &Tensor, x2: &Tensor, axis: isize, eps: f64) -> Tensor {
+        let (a, b) = (as_float(x1)?, as_float(x2)?);
+        // Broadcast first: an axis counts in the common shape.
+        let product = a.try_mul(&b)?;
+        let (a, b) = (a.try_expand_as(&product)?, b.try_expand_as(&product)?);
+        if product.dim() == 0 {
+            let lift = |t: &Tensor| t.try_unsqueeze(0);
+            return try_cosine_similarity(&lift(&a)?, &lift(&b)?, axis, eps);
+        }
+        let length = |t: &Tensor| t.try_vector_norm(2.0, &[axis], true)?.try_clamp_min(eps);
+        let (a, b) = (a.try_div(&length(&a)?)?, b.try_div(&length(&b)?)?);
+        let y = a.try_mul(&b)?.try_sum_dim(&[axis], false)?;
+        let back = crate::ops::arg::result_dtype(&[x1.into(), x2.into()]);
+        if back.is_float() { y.try_to(back) } else { Ok(y) }
+    }
+
+    /// The p-norm of `x1 - x2 + eps` along the last axis. PyTorch's defaults: p = 2, eps = 1e-6, no axis kept.
+    fn pairwise_distance / try_pairwise_distance(x1: &Tensor, x2: &Tensor, p: f64, eps: f64, keepdim: bool) -> Tensor {
+        let d = as_float(x1)?.try_sub(&as_float(x2)?)?.try_add(eps)?;
+        let y = if d.dim() == 0 { d.try_abs()? } else { d.try_vector_norm(p, &[-1], keepdim)? };
+        let back = crate::ops::arg::result_dtype(&[x1.into(), x2.into()]);
+        if back.is_float() { y.try_to(back) } else { Ok(y) }
+    }
+}

@@ -1,0 +1,94 @@
+//! Dropout: elements, or whole channels, set to 0 at random, the others made larger so that the mean stays. The numbers
+//! are drawn from the default generator, as PyTorch draws them; inside a trace that is an error.
+
+use crate::error::{Error, Result};
+use crate::ops::twin_fns;
+use crate::tensor::Tensor;
+use crate::tensor::random::default_generator;
+use crate::tensor::recorder;
+use allotrope_ir::DType;
+use std::panic::Location;
+
+fn check(op: &'static str, p: f64) -> Result<()> {
+    match (0.0..=1.0).contains(&p) {
+        true => Ok(()),
+        false => Err(Error::operands(op, format!("the probability must be 0 to 1, got {p}"))),
+    }
+}
+
+/// Which elements of this shape stay, each with probability 1 - p: PyTorch's `bernoulli_(1 - p)`.
+#[track_caller]
+fn kept(op: &'static str, shape: &[usize], p: f64, dtype: DType) -> Result<Tensor> {
+    if let Some(r) = recorder::active() {
+        return Err(r.host_read(&format!("{op}(), whose numbers would be the same on every call,"), Location::caller()));
+    }
+    default_generator().uniform(shape, DType::F64, 0.0, 1.0).try_lt(1.0 - p)?.try_to(dtype)
+}
+
+#[track_caller]
+fn dropped(
+    op: &'static str,
+    x: &Tensor,
+    p: f64,
+    training: bool,
+    shape: impl Fn(&Tensor) -> Vec<usize>,
+) -> Result<Tensor> {
+    check(op, p)?;
+    if !training || p == 0.0 {
+        return Ok(x.clone());
+    }
+    if !x.dtype().is_float() {
+        return Err(Error::operands(op, format!("not defined for {}; use to(DType::F32) first", x.dtype())));
+    }
+    if p == 1.0 {
+        return x.try_mul(0.0);
+    }
+    x.try_mul(&kept(op, &shape(x), p, x.dtype())?.try_div(1.0 - p)?)
+}
+
+/// `[n, c, 1, ..]`: one number for each channel of each sample.
+fn channels(op: &'static str, x: &Tensor, lead: usize) -> Result<Vec<usize>> {
+    if x.dim() < lead {
+        return Err(Error::operands(op, format!("the input has too few axes: {:?}", x.shape_hint())));
+    }
+    Ok(x.shape_hint().iter().enumerate().map(|(i, &n)| if i < lead { n } else { 1 }).collect())
+}
+
+twin_fns! {
+    /// In training, each element is 0 with probability p, else divided by 1 - p. PyTorch's defaults: p = 0.5, training.
+    ///
+    /// ```
+    /// use allotrope::functional::dropout;
+    /// use allotrope::prelude::*;
+    /// manual_seed(1);
+    /// let y = dropout(&Tensor::ones(&[8], DType::F32), 0.5, true).to_vec::<f32>();
+    /// assert!(y.iter().all(|&y| y == 0.0 || y == 2.0));
+    /// ```
+    fn dropout / try_dropout(input: &Tensor, p: f64, training: bool) -> Tensor {
+        dropped("dropout", input, p, training, |x| x.shape_hint().to_vec())
+    }
+
+    /// As [`dropout`], for whole channels: `[n, c, ..]`; PyTorch's `feature_dropout`, and `dropout2d` of a batch.
+    fn feature_dropout / try_feature_dropout(input: &Tensor, p: f64, training: bool) -> Tensor {
+        let shape = channels("feature_dropout", input, 2)?;
+        dropped("feature_dropout", input, p, training, |_| shape.clone())
+    }
+
+    /// As [`dropout`] for what went through [`Tensor::selu`]: mean and variance stay. What is dropped becomes the value
+    /// that selu tends to.
+    fn alpha_dropout / try_alpha_dropout(input: &Tensor, p: f64, training: bool) -> Tensor {
+        check("alpha_dropout", p)?;
+        if !training || p == 0.0 {
+            return Ok(input.clone());
+        }
+        if p == 1.0 {
+            return input.try_mul(0.0);
+        }
+        // As PyTorch's: a (x mask + alpha (mask - 1)) + alpha a p, with the numbers of selu in alpha.
+        const ALPHA: f64 = 1.758_099_340_847_376_6;
+        let a = 1.0 / ((ALPHA * ALPHA * p + 1.0) * (1.0 - p)).sqrt();
+        let mask = kept("alpha_dropout", input.shape_hint(), p, input.dtype())?;
+        let shift = mask.try_sub(1.0)?.try_mul(ALPHA * a)?.try_add(ALPHA * a * p)?;
+        input.try_mul(&mask.try_mul(a)?)?.try_add(&shift)
+    }
+}

@@ -1,0 +1,130 @@
+//! Losses between numbers and numbers: differences, and likelihoods of counts and normal variables.
+
+use super::common::{Reduction, demand_float, same_shapes, widened};
+use crate::dispatch::composite;
+use crate::error::{Error, Result};
+use crate::ops::gather::{all_true, checked};
+use crate::ops::{grads1, twin_fns};
+use crate::tensor::Tensor;
+use crate::tensor::recorder::Operand;
+
+/// `input - target` in the dtype that losses are computed in.
+fn difference(op: &'static str, input: &Tensor, target: &Tensor) -> Result<Tensor> {
+    same_shapes(op, input, target)?;
+    let d = widened(input)?.try_sub(&widened(target)?)?;
+    demand_float(op, &d)?;
+    Ok(d)
+}
+
+/// Reduced, in the dtype of the operands.
+fn finish(losses: &Tensor, reduction: Reduction, input: &Tensor) -> Result<Tensor> {
+    let y = reduction.of(losses)?;
+    if input.dtype().is_half() { y.try_to(input.dtype()) } else { Ok(y) }
+}
+
+twin_fns! {
+    /// The mean of the squared differences, a tensor without axes.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::from_vec(vec![1.0f32, 2.0], &[2]);
+    /// assert_eq!(mse_loss(&x, &Tensor::zeros(&[2], DType::F32)).item::<f32>(), 2.5);
+    /// ```
+    fn mse_loss / try_mse_loss(input: &Tensor, target: &Tensor) -> Tensor {
+        try_mse_loss_with(input, target, Reduction::Mean)
+    }
+
+    /// The squared differences; as [`mse_loss`], with another reduction.
+    fn mse_loss_with / try_mse_loss_with(input: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
+        finish(&difference("mse_loss", input, target)?.try_square()?, reduction, input)
+    }
+
+    /// The absolute differences.
+    fn l1_loss / try_l1_loss(input: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
+        finish(&difference("l1_loss", input, target)?.try_abs()?, reduction, input)
+    }
+
+    /// `0.5 d² / beta` for differences below `beta`, and `|d| - 0.5 beta` above. PyTorch's default: beta = 1.
+    fn smooth_l1_loss / try_smooth_l1_loss(input: &Tensor, target: &Tensor, beta: f64, reduction: Reduction) -> Tensor {
+        if beta == 0.0 {
+            return try_l1_loss(input, target, reduction);
+        }
+        if !(beta > 0.0) {
+            return Err(Error::operands("smooth_l1_loss", format!("beta must not be negative, got {beta}")));
+        }
+        let z = difference("smooth_l1_loss", input, target)?.try_abs()?;
+        // The part below beta, squared, and the part above it: neither overflows, and one slope is 0 where the other is.
+        let inner = z.try_minimum(beta)?;
+        let losses = inner.try_square()?.try_mul(0.5 / beta)?.try_add(&z.try_sub(&inner)?)?;
+        finish(&losses, reduction, input)
+    }
+
+    /// `0.5 d²` for differences below `delta`, and `delta (|d| - 0.5 delta)` above. PyTorch's default: delta = 1.
+    fn huber_loss / try_huber_loss(input: &Tensor, target: &Tensor, delta: f64, reduction: Reduction) -> Tensor {
+        if !(delta > 0.0) {
+            return Err(Error::operands("huber_loss", format!("delta must be above 0, got {delta}")));
+        }
+        let z = difference("huber_loss", input, target)?.try_abs()?;
+        let inner = z.try_minimum(delta)?;
+        let losses = inner.try_square()?.try_mul(0.5)?.try_add(&z.try_sub(&inner)?.try_mul(delta)?)?;
+        finish(&losses, reduction, input)
+    }
+
+    /// The negative log likelihood of normal variables: `0.5 (log(max(var, eps)) + (input - target)² / max(var, eps))`, and
+    /// with `full` the constant `0.5 log(2 π)` too. `var` has the shape of the input, or 1 for, or lacks, its last axis.
+    /// No gradient flows through the maximum. PyTorch's defaults: not full, eps = 1e-6.
+    fn gaussian_nll_loss / try_gaussian_nll_loss(
+        input: &Tensor, target: &Tensor, var: &Tensor, full: bool, eps: f64, reduction: Reduction,
+    ) -> Tensor {
+        let op = "gaussian_nll_loss";
+        demand_float(op, input)?;
+        let n = input.dim();
+        let own = input.sizes();
+        let lead = |t: &Tensor| t.dim() + 1 >= n && n > 0 && (0..n - 1).all(|i| t.has_size(i, own[i]));
+        let var = match var.dim() + 1 == n && lead(var) {
+            true => var.try_unsqueeze(-1)?,
+            false => var.clone(),
+        };
+        let fits = var.dim() == 0
+            || (var.dim() == n && lead(&var) && (var.sizes()[n - 1].is_one() || var.has_size(n - 1, own[n - 1])));
+        if !fits {
+            return Err(Error::operands(
+                op,
+                format!("var {:?} does not go with input {:?}", var.shape_hint(), input.shape_hint()),
+            ));
+        }
+        let inside = all_true(&var.try_lt(0.0)?.try_logical_not()?)?;
+        let var = widened(&checked(&var, &inside, "gaussian_nll_loss: var has a negative element")?)?;
+        let clamped = composite("GaussianNllBackward0", &[Operand::Tensor(&var)], || var.try_clamp_min(eps), |_| {
+            |_: &_, g: &Tensor| grads1(g.clone())
+        })?;
+        let d = widened(input)?.try_sub(&widened(target)?)?.try_square()?;
+        let losses = clamped.try_log()?.try_add(&d.try_div(&clamped)?)?.try_mul(0.5)?;
+        let losses = if full { losses.try_add(0.5 * (2.0 * std::f64::consts::PI).ln())? } else { losses };
+        finish(&losses, reduction, input)
+    }
+
+    /// The negative log likelihood of counts: `exp(input) - target input` where the input is a logarithm, else
+    /// `input - target log(input + eps)`; with `full`, Stirling's terms for targets above 1. PyTorch's defaults: log input,
+    /// not full, eps = 1e-8.
+    fn poisson_nll_loss / try_poisson_nll_loss(
+        input: &Tensor, target: &Tensor, log_input: bool, full: bool, eps: f64, reduction: Reduction,
+    ) -> Tensor {
+        demand_float("poisson_nll_loss", input)?;
+        let (x, t) = (widened(input)?, widened(target)?);
+        let mut losses = match log_input {
+            true => x.try_exp()?.try_sub(&t.try_mul(&x)?)?,
+            false => x.try_sub(&t.try_mul(&x.try_add(eps)?.try_log()?)?)?,
+        };
+        if full {
+            // t log t - t + 0.5 log(2 π t); of 1 where it does not count, so that no slope is infinite.
+            let counts = t.try_gt(1.0)?;
+            let s = t.try_where_self(&counts, &t.ones_like())?;
+            let log = s.try_log()?;
+            let half = s.try_mul(2.0 * std::f64::consts::PI)?.try_log()?.try_mul(0.5)?;
+            let terms = s.try_mul(&log)?.try_sub(&s)?.try_add(&half)?;
+            losses = losses.try_add(&terms.try_where_self(&counts, &terms.zeros_like())?)?;
+        }
+        finish(&losses, reduction, input)
+    }
+}

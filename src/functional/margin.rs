@@ -1,0 +1,166 @@
+//! Losses of rankings and margins: what is on the wrong side of a border, and how far.
+
+use super::common::{Reduction, demand_float, iota, same_shapes, take, widened};
+use super::try_pairwise_distance;
+use crate::error::Error;
+use crate::ops::gather::{all_true, checked, gather};
+use crate::ops::reduce::{divide_by_size, size_tensor};
+use crate::ops::twin_fns;
+use crate::tensor::Tensor;
+use crate::tensor::recorder;
+use allotrope_ir::DType;
+
+twin_fns! {
+    /// `x` where the target is 1, and `max(0, margin - x)` where it is -1. PyTorch's default: margin = 1.
+    fn hinge_embedding_loss / try_hinge_embedding_loss(
+        input: &Tensor, target: &Tensor, margin: f64, reduction: Reduction,
+    ) -> Tensor {
+        demand_float("hinge_embedding_loss", input)?;
+        let x = widened(input)?;
+        let zero = x.zeros_like();
+        let far = x.try_neg()?.try_add(margin)?.try_clamp_min(0.0)?;
+        let no = zero.try_where_self(&target.try_eq(1.0)?, &far)?;
+        let yes = zero.try_where_self(&target.try_eq(-1.0)?, &x)?;
+        reduction.of(&no.try_add(&yes)?)?.try_to(input.dtype())
+    }
+
+    /// `1 - cos` where the target is 1, and `max(0, cos - margin)` where it is -1, for vectors `[d]` or `[n, d]`.
+    /// PyTorch's default: margin = 0.
+    fn cosine_embedding_loss / try_cosine_embedding_loss(
+        input1: &Tensor, input2: &Tensor, target: &Tensor, margin: f64, reduction: Reduction,
+    ) -> Tensor {
+        let op = "cosine_embedding_loss";
+        demand_float(op, input1)?;
+        same_shapes(op, input1, input2)?;
+        let n = input1.dim();
+        if !(1..=2).contains(&n) || !target.has_sizes(&input1.sizes()[..n - 1]) {
+            return Err(Error::operands(
+                op,
+                format!(
+                    "the inputs must be [d] or [n, d] and the target [] or [n], got {:?} and {:?}",
+                    input1.shape_hint(), target.shape_hint()
+                ),
+            ));
+        }
+        let (a, b) = (widened(input1)?, widened(input2)?);
+        let sum = |t: Tensor| t.try_sum_dim(&[-1], false);
+        // As PyTorch: the products are moved off 0, not the lengths.
+        let (aa, bb) = (sum(a.try_square()?)?.try_add(1e-12)?, sum(b.try_square()?)?.try_add(1e-12)?);
+        let cos = sum(a.try_mul(&b)?)?.try_div(&aa.try_mul(&bb)?.try_sqrt()?)?;
+        let zero = cos.zeros_like();
+        let yes = cos.try_neg()?.try_add(1.0)?.try_where_self(&target.try_eq(1.0)?, &zero)?;
+        let no = cos.try_sub(margin)?.try_clamp_min(0.0)?.try_where_self(&target.try_eq(-1.0)?, &zero)?;
+        reduction.of(&yes.try_add(&no)?)?.try_to(input1.dtype())
+    }
+
+    /// `max(0, margin - target (x1 - x2))`: the target, 1 or -1, says which should rank higher. PyTorch's default:
+    /// margin = 0.
+    fn margin_ranking_loss / try_margin_ranking_loss(
+        input1: &Tensor, input2: &Tensor, target: &Tensor, margin: f64, reduction: Reduction,
+    ) -> Tensor {
+        demand_float("margin_ranking_loss", input1)?;
+        if input1.dim() != input2.dim() || input1.dim() != target.dim() {
+            return Err(Error::operands(
+                "margin_ranking_loss",
+                format!(
+                    "inputs {:?} and {:?} and target {:?} must have equally many axes",
+                    input1.shape_hint(), input2.shape_hint(), target.shape_hint()
+                ),
+            ));
+        }
+        let d = widened(input1)?.try_sub(&widened(input2)?)?;
+        let losses = d.try_mul(&target.try_neg()?)?.try_add(margin)?.try_clamp_min(0.0)?;
+        reduction.of(&losses)?.try_to(input1.dtype())
+    }
+
+    /// `log(1 + exp(-target x))`, the target being 1 or -1.
+    fn soft_margin_loss / try_soft_margin_loss(input: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
+        demand_float("soft_margin_loss", input)?;
+        same_shapes("soft_margin_loss", input, target)?;
+        let x = widened(input)?.try_mul(&widened(target)?.try_neg()?)?;
+        let losses = x.try_maximum(0.0)?.try_add(&x.try_abs()?.try_neg()?.try_exp()?.try_log1p()?)?;
+        reduction.of(&losses)?.try_to(input.dtype())
+    }
+
+    /// How much nearer the positive is than the negative: `max(0, d(anchor, positive) - d(anchor, negative) + margin)` with
+    /// the p-norm of differences `[.., d]`; with `swap` the smaller of the distances to the negative counts. PyTorch's
+    /// defaults: margin = 1, p = 2, eps = 1e-6, no swap.
+    #[allow(clippy::too_many_arguments, reason = "as PyTorch's")]
+    fn triplet_margin_loss / try_triplet_margin_loss(
+        anchor: &Tensor, positive: &Tensor, negative: &Tensor, margin: f64, p: f64, eps: f64, swap: bool,
+        reduction: Reduction,
+    ) -> Tensor {
+        let op = "triplet_margin_loss";
+        demand_float(op, anchor)?;
+        if !(margin > 0.0) || anchor.dim() != positive.dim() || anchor.dim() != negative.dim() {
+            return Err(Error::operands(
+                op,
+                format!(
+                    "needs a margin above 0 and equally many axes, got {margin}, {:?}, {:?} and {:?}",
+                    anchor.shape_hint(), positive.shape_hint(), negative.shape_hint()
+                ),
+            ));
+        }
+        let (a, b, c) = (widened(anchor)?, widened(positive)?, widened(negative)?);
+        let near = try_pairwise_distance(&a, &b, p, eps, false)?;
+        let mut far = try_pairwise_distance(&a, &c, p, eps, false)?;
+        if swap {
+            far = far.try_minimum(&try_pairwise_distance(&b, &c, p, eps, false)?)?;
+        }
+        reduction.of(&near.try_sub(&far)?.try_add(margin)?.try_clamp_min(0.0)?)?.try_to(anchor.dtype())
+    }
+
+    /// `max(0, margin - x[target] + x[j])^p` summed over the other classes j and divided by their number, for `[c]` or
+    /// `[n, c]` and integers `[]` or `[n]`; `weight` (`[c]`) is that of the target's class. PyTorch's defaults: p = 1,
+    /// margin = 1.
+    fn multi_margin_loss / try_multi_margin_loss(
+        input: &Tensor, target: &Tensor, p: u32, margin: f64, weight: Option<&Tensor>, reduction: Reduction,
+    ) -> Tensor {
+        let op = "multi_margin_loss";
+        demand_float(op, input)?;
+        let n = input.dim();
+        if !(1..=2).contains(&n) || !(1..=2).contains(&p) || !target.dtype().is_integer()
+            || !target.has_sizes(&input.sizes()[..n - 1])
+        {
+            return Err(Error::operands(
+                op,
+                format!(
+                    "needs [c] or [n, c], integers [] or [n] and p of 1 or 2, got {:?}, {}{:?} and {p}",
+                    input.shape_hint(), target.dtype(), target.shape_hint()
+                ),
+            ));
+        }
+        let x = widened(input)?;
+        let c = x.sizes()[n - 1];
+        let index = target.try_to(DType::I64)?.try_unsqueeze(-1)?;
+        let count = size_tensor(c, DType::I64)?;
+        let inside = index.try_ge(0)?.try_logical_and(&index.try_lt(&count)?)?;
+        let index = checked(&index, &all_true(&inside)?, "multi_margin_loss: a target is not a class")?;
+        let mut losses = x.try_sub(&gather(&x, &index, n - 1)?)?.try_add(margin)?.try_relu()?;
+        if p == 2 {
+            losses = losses.try_square()?;
+        }
+        if let Some(w) = weight {
+            if !w.has_sizes(&[c]) {
+                return Err(Error::operands(op, format!("the weight must be [{c}], got {:?}", w.shape_hint())));
+            }
+            let flat = index.reshape_sizes(&[recorder::numel(&index.sizes())])?;
+            losses = losses.try_mul(&take(&widened(w)?, 0, &flat)?.reshape_sizes(&index.sizes())?)?;
+        }
+        let others = iota(c)?.try_ne(&index)?;
+        let losses = losses.try_where_self(&others, &losses.zeros_like())?.try_sum_dim(&[-1], false)?;
+        let losses = divide_by_size(&losses, c)?;
+        reduction.of(&losses)?.try_to(input.dtype())
+    }
+
+    /// The mean over classes of the cross entropies of `sigmoid(x)` and targets of 0 and 1: `[.., c] -> [..]`.
+    fn multilabel_soft_margin_loss / try_multilabel_soft_margin_loss(
+        input: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: Reduction,
+    ) -> Tensor {
+        let losses = super::try_binary_cross_entropy_with_logits(input, target, weight, None, Reduction::None)?;
+        if losses.dim() == 0 {
+            return Err(Error::operands("multilabel_soft_margin_loss", "the input must be [.., c], got no axes"));
+        }
+        reduction.of(&losses.try_mean_dim(&[-1], false)?)
+    }
+}

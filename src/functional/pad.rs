@@ -1,0 +1,130 @@
+//! Padding: more elements at both ends of the last axes, or fewer.
+
+use super::common::{numbers, pad_axis, take};
+use crate::error::{Error, Result};
+use crate::ops::arg::Number;
+use crate::ops::{movement, twin_fns};
+use crate::tensor::{Size, Tensor};
+
+/// What the new elements are.
+#[derive(Copy, Clone, Debug, PartialEq, Default)]
+pub enum PadMode {
+    /// This number, cast to the dtype.
+    Constant(f64),
+    /// Zeros.
+    #[default]
+    Zeros,
+    /// The elements mirrored at the border, which is not repeated.
+    Reflect,
+    /// The element at the border.
+    Replicate,
+    /// The elements from the other end.
+    Circular,
+}
+
+twin_fns! {
+    /// Pads the last axes: `pads` are pairs of numbers of elements, before and after, for the last axis first. A negative
+    /// one takes elements away.
+    ///
+    /// Zeros and numbers go to any axes; the other modes take one to three axes behind one or two axes that stay.
+    ///
+    /// ```
+    /// use allotrope::functional::{PadMode, pad};
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::from_vec(vec![1i64, 2, 3], &[1, 3]);
+    /// assert_eq!(pad(&x, &[1, 2], PadMode::Reflect).to_vec::<i64>(), [2, 1, 2, 3, 2, 1]);
+    /// assert_eq!(pad(&x, &[-1, 1], PadMode::Zeros).to_vec::<i64>(), [2, 3, 0]);
+    /// ```
+    fn pad / try_pad(input: &Tensor, pads: &[isize], mode: PadMode) -> Tensor {
+        let n = pads.len() / 2;
+        if !pads.len().is_multiple_of(2) || n > input.dim() {
+            return Err(Error::operands(
+                "pad",
+                format!("{pads:?} must be pairs, at most one for each axis of {:?}", input.shape_hint()),
+            ));
+        }
+        let value = match mode {
+            PadMode::Constant(x) => Some(x),
+            PadMode::Zeros => Some(0.0),
+            _ => None,
+        };
+        let lead = input.dim() - n;
+        if value.is_none() && (!(1..=3).contains(&n) || !(1..=2).contains(&lead)) {
+            return Err(Error::operands(
+                "pad",
+                format!("{mode:?} pads one to three axes behind one or two others, got {pads:?} for {:?}", input.shape_hint()),
+            ));
+        }
+        let mut x = input.clone();
+        for i in 0..n {
+            let (axis, before, after) = (input.dim() - 1 - i, pads[2 * i], pads[2 * i + 1]);
+            if before == 0 && after == 0 {
+                continue;
+            }
+            x = match value {
+                Some(v) => {
+                    let cut = crop(&x, axis, before, after)?;
+                    pad_axis(&cut, axis, before.max(0) as usize, after.max(0) as usize, Number::Float(v).to(x.dtype()))?
+                }
+                None => padded_by_itself(&x, axis, before, after, mode)?,
+            };
+        }
+        Ok(x)
+    }
+}
+
+/// Without the elements that negative pads take away.
+fn crop(x: &Tensor, axis: usize, before: isize, after: isize) -> Result<Tensor> {
+    if before >= 0 && after >= 0 {
+        return Ok(x.clone());
+    }
+    let n = numbers(&x.sizes()[axis..=axis], "padding takes elements away")[0];
+    let (head, tail) = ((-before).max(0) as usize, (-after).max(0) as usize);
+    let Some(len) = n.checked_sub(head + tail) else {
+        return Err(Error::operands(
+            "pad",
+            format!("cannot take {head} and {tail} elements from the {n} of axis {axis} of {:?}", x.shape_hint()),
+        ));
+    };
+    movement::narrow(x, axis, Size::from(head), Size::from(len))
+}
+
+fn padded_by_itself(x: &Tensor, axis: usize, before: isize, after: isize, mode: PadMode) -> Result<Tensor> {
+    let n = numbers(&x.sizes()[axis..=axis], "padding repeats elements of an axis")[0];
+    let most = match mode {
+        PadMode::Reflect => n as isize - 1,
+        PadMode::Circular => n as isize,
+        _ if n == 0 => 0,
+        _ => isize::MAX,
+    };
+    let out = n as isize + before + after;
+    if before.max(after) > most || out < 1 {
+        return Err(Error::operands(
+            "pad",
+            format!(
+                "{mode:?} cannot put {before} and {after} elements to the {n} of axis {axis} of {:?}",
+                x.shape_hint()
+            ),
+        ));
+    }
+    if mode == PadMode::Circular {
+        let x = crop(x, axis, before, after)?;
+        let kept = (n as isize + before.min(0) + after.min(0)) as usize;
+        let (head, tail) = (before.max(0) as usize, after.max(0) as usize);
+        if head.max(tail) > kept {
+            return Err(Error::operands("pad", format!("{mode:?} cannot repeat {kept} elements as {head} and {tail}")));
+        }
+        let part = |start: usize, len: usize| movement::narrow(&x, axis, Size::from(start), Size::from(len));
+        return movement::concat(&[&part(kept - head, head)?, &x, &part(0, tail)?], axis);
+    }
+    let index = Tensor::arange(out as usize).try_sub(before as i64)?;
+    let index = match mode {
+        // Mirrored at the first element, then at the last one.
+        PadMode::Reflect => {
+            let last = n as i64 - 1;
+            index.try_abs()?.try_sub(last)?.try_abs()?.try_sub(last)?.try_neg()?
+        }
+        _ => index.try_maximum(0)?.try_minimum(n as i64 - 1)?,
+    };
+    take(x, axis, &index)
+}
