@@ -59,6 +59,27 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
         },
         "tril" => one(c.tensor(0, "input")?.try_tril(c.int_or(1, "diagonal", 0)?)),
         "triu" => one(c.tensor(0, "input")?.try_triu(c.int_or(1, "diagonal", 0)?)),
+        "arange" => {
+            let dtype = c.dtype_opt(KEYWORD, "dtype")?;
+            let end = c.given(1, "end");
+            let whole = [c.given(0, "start"), end, c.given(2, "step")].iter().flatten().all(|v| matches!(v, Given::Int(_)));
+            let (first, step) = (c.float(0, "start")?, c.float_or(2, "step", 1.0)?);
+            let (start, end) = match c.float_opt(1, "end")? {
+                Some(end) => (first, end),
+                None => (0.0, first),
+            };
+            let dtype = dtype.unwrap_or(if whole { allotrope::DType::I64 } else { allotrope::DType::F32 });
+            one(allotrope::Tensor::try_arange_with((start, end, step), dtype))
+        },
+        "eye" => {
+            let (n, m) = (c.size(0, "n")?, c.size_opt(1, "m")?);
+            one(allotrope::Tensor::try_eye(n, m, c.dtype_opt(KEYWORD, "dtype")?.unwrap_or(allotrope::DType::F32)))
+        },
+        "linspace" => {
+            let (start, end, steps) = (c.float(0, "start")?, c.float(1, "end")?, c.size(2, "steps")?);
+            let dtype = c.dtype_opt(KEYWORD, "dtype")?.unwrap_or(allotrope::DType::F32);
+            one(allotrope::Tensor::try_linspace_with(start, end, steps, dtype))
+        },
         "zeros_like" => one(c.tensor(0, "input")?.zeros_like().try_to(dtype_of(c)?)),
         "ones_like" => one(c.tensor(0, "input")?.ones_like().try_to(dtype_of(c)?)),
     }
