@@ -2,12 +2,13 @@
 //! gradients of its results are known. The order is part of the definition of every accumulated sum.
 
 use super::reach::Reach;
+use super::{is_grad_enabled, tape};
 use crate::error::Result;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::hooks::Hooks;
 use crate::tensor::{Tensor, eval, recorder};
 use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -39,6 +40,10 @@ struct Queue {
 
 impl Queue {
     fn add(&mut self, edge: &Edge, gradient: Tensor, sum: Sum) -> Result<()> {
+        let gradient = match edge.onto() {
+            Some(onto) => (onto.by)(&gradient, &onto.sizes)?,
+            None => relayed(gradient),
+        };
         let new = || Pending { edge: edge.clone(), grads: SmallVec::new() };
         let pending = match edge.node().seq() {
             0 => {
@@ -61,6 +66,20 @@ impl Queue {
         });
         Ok(())
     }
+}
+
+/// The gradient by a step of its own, where gradients are differentiated again: one that comes of a repeated tensor
+/// takes such a step too, and the order of all must not depend on whether something was repeated.
+fn relayed(gradient: Tensor) -> Tensor {
+    if !is_grad_enabled() || !gradient.is_requires_grad() {
+        return gradient;
+    }
+    let same = gradient.alias();
+    let node = tape::node("Relay", smallvec![tape::edge_of(&gradient)], false, |_, grads| {
+        Ok(smallvec![grads[0].clone().map(relayed)])
+    });
+    same.set_grad_fn(Some(Edge::new(node, 0)));
+    same
 }
 
 /// How a walk goes.

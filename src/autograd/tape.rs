@@ -137,8 +137,9 @@ impl GradFn for Leaf {
 /// The edge to whatever made `x`, or to the node that accumulates into it; none where it needs no gradient.
 /// Inside a scope, values from outside are met through the scope's boundary.
 pub(crate) fn edge_of(x: &Tensor) -> Option<Edge> {
-    let edge = own_edge(x)?;
-    Some(scope::inside(edge, x.dtype(), || x.sizes()))
+    let (edge, onto) = own_edge(x)?.apart();
+    let sizes = || onto.as_ref().map_or_else(|| x.sizes(), |o| o.sizes.clone());
+    Some(scope::inside(edge, x.dtype(), sizes).joined(onto))
 }
 
 /// As [`edge_of`], whatever scope this is.

@@ -36,7 +36,7 @@ impl Number {
     }
 
     /// As a float, as near as possible.
-    pub(crate) fn to_f64(self) -> f64 {
+    pub fn to_f64(self) -> f64 {
         match self {
             Number::Bool(b) => b as u8 as f64,
             Number::Int(i) => i as f64,

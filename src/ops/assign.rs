@@ -47,7 +47,8 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let Some((whole, part)) = edges else { return Ok(()) };
     let edge = match target.view_of() {
         // All elements are new: their history is that of the value.
-        None if part.is_some() => tape::own_edge(value),
+        None if part.as_ref().is_some_and(|e| e.onto().is_none()) => tape::own_edge(value),
+        None if part.is_some() => Some(copied(part)),
         None => Some(blocked(whole)),
         Some(view) => {
             let path = Arc::clone(&view.path);
@@ -72,6 +73,12 @@ fn blocked(before: Option<Edge>) -> Edge {
     let node = tape::node("CopyBackwards", smallvec![before], false, |_, grads| {
         Ok(smallvec![grads[0].as_ref().map(Tensor::zeros_like)])
     });
+    Edge::new(node, 0)
+}
+
+/// The history of elements that were taken from another tensor as they are.
+fn copied(from: Option<Edge>) -> Edge {
+    let node = tape::node("CopyBackwards", smallvec![from], false, |_, grads| Ok(smallvec![grads[0].clone()]));
     Edge::new(node, 0)
 }
 

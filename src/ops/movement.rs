@@ -8,7 +8,7 @@ use crate::autograd::{is_grad_enabled, no_grad};
 use crate::dispatch::{apply, differentiable, view};
 use crate::error::{Error, Result};
 use crate::tensor::create::full_of;
-use crate::tensor::grad_fn::{Edge, Grads};
+use crate::tensor::grad_fn::{Edge, Grads, Onto};
 use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::{Sizes, hints};
 use crate::tensor::{Dims, Size, Strides, Tensor, eval};
@@ -38,13 +38,20 @@ impl Tensor {
         !(self.is_requires_grad() && is_grad_enabled())
     }
 
-    /// Repeated, for an operand of one operation: itself where nothing is repeated.
+    /// Repeated, for an operand of one operation: itself where nothing is repeated. No step of the tape, for whether
+    /// something is repeated depends on the sizes; the result is not for users.
     pub(crate) fn expand_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
         if own[..] == *sizes {
             return Ok(self.clone());
         }
-        self.expand_noted(sizes)
+        if self.is_off_tape() {
+            return self.expand_noted(sizes);
+        }
+        let repeated = no_grad(|| self.expand_noted(sizes))?;
+        let onto = Onto { sizes: own, by: Tensor::sum_to };
+        repeated.set_grad_fn(tape::own_edge(self).map(|edge| edge.repeated(onto)));
+        Ok(repeated)
     }
 
     /// Repeated, and noted also where nothing is repeated.
@@ -75,14 +82,27 @@ impl Tensor {
         seen(self, Op::Broadcast(Sizes::from_slice(sizes)), "ExpandBackward0")
     }
 
-    /// Summed over the axes along which `sizes` was repeated to this shape.
+    /// Summed over the axes along which `sizes` was repeated to this shape: one step of the tape, whatever the sizes are,
+    /// or gradients of gradients would be added in an order that depends on them.
     pub(crate) fn sum_to(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
         let lead = own.len() - sizes.len();
         let repeated = |i: &usize| *i < lead || (sizes[*i - lead].is_one() && !own[*i].is_one());
-        let axes: Axes = (0..own.len()).filter(repeated).collect();
-        let sum = if axes.is_empty() { self.clone() } else { super::reduce::sum_axes(self, axes)? };
-        sum.reshape_sizes(sizes)
+        let sum = || {
+            let axes: Axes = (0..own.len()).filter(repeated).collect();
+            let sum = if axes.is_empty() { self.detach() } else { super::reduce::sum_axes(self, axes)? };
+            sum.reshape_sizes(sizes)
+        };
+        if self.is_off_tape() {
+            return sum();
+        }
+        let sum = no_grad(sum)?.alias();
+        let spread = own.clone();
+        let node = tape::node("SumToSizeBackward0", smallvec![tape::edge_of(self)], false, move |_, grads| {
+            Ok(smallvec![grads[0].as_ref().map(|g| g.expand_noted(&spread)).transpose()?])
+        });
+        sum.set_grad_fn(Some(Edge::new(node, 0)));
+        Ok(sum)
     }
 }
 

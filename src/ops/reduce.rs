@@ -48,7 +48,9 @@ pub(crate) fn with_axes_kept(result: Tensor, x: &Tensor, axes: &Axes, keepdim: b
 
 /// A result without the axes spread over them again.
 pub(crate) fn spread(y: &Tensor, sizes: &Sizes, axes: &Axes) -> Result<Tensor> {
-    y.reshape_sizes(&kept(sizes, axes))?.expand_sizes(sizes)
+    let y = y.reshape_sizes(&kept(sizes, axes))?;
+    // It may be a gradient that users get to see, so it is a step of the tape whatever the sizes are.
+    if y.is_off_tape() { y.expand_sizes(sizes) } else { y.expand_noted(sizes) }
 }
 
 /// How many elements are reduced to one.

@@ -2,7 +2,8 @@
 //! It holds no derivative rule and never walks the graph; `autograd` does.
 
 use super::hooks::Hooks;
-use super::{Inner, Tensor};
+use super::size::Sizes;
+use super::{Inner, Size, Tensor};
 use crate::Result;
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -41,11 +42,22 @@ pub(crate) struct Edge {
     node: Option<Arc<dyn GradFn>>,
     /// Which result of the node.
     pub(crate) output: u32,
+    /// Set where the tensor is the node's result repeated for an operation.
+    onto: Option<Arc<Onto>>,
+}
+
+/// Where gradients go that come from a repeated tensor. No node of the tape stands for such a repetition, so whether
+/// there is one, which the sizes tell, has no say in where gradients are added up, and in which order.
+pub(crate) struct Onto {
+    /// The sizes before.
+    pub(crate) sizes: Sizes,
+    /// Sums a gradient over what was repeated to these sizes.
+    pub(crate) by: fn(&Tensor, &[Size]) -> Result<Tensor>,
 }
 
 impl Edge {
     pub(crate) fn new(node: Arc<dyn GradFn>, output: u32) -> Edge {
-        Edge { node: Some(node), output }
+        Edge { node: Some(node), output, onto: None }
     }
 
     pub(crate) fn node(&self) -> &Arc<dyn GradFn> {
@@ -71,13 +83,37 @@ impl Edge {
 
     /// The same node's other result.
     pub(crate) fn to_output(&self, output: u32) -> Edge {
-        Edge { node: self.node.clone(), output }
+        Edge { node: self.node.clone(), output, onto: None }
+    }
+
+    /// The edge of the same result, repeated.
+    pub(crate) fn repeated(mut self, onto: Onto) -> Edge {
+        // What was repeated before is summed in one step.
+        self.onto.get_or_insert_with(|| Arc::new(onto));
+        self
+    }
+
+    /// Set where this is of a repeated tensor.
+    pub(crate) fn onto(&self) -> Option<&Arc<Onto>> {
+        self.onto.as_ref()
+    }
+
+    /// The edge of what was repeated, and how its gradient comes of one of this.
+    pub(crate) fn apart(mut self) -> (Edge, Option<Arc<Onto>>) {
+        let onto = self.onto.take();
+        (self, onto)
+    }
+
+    /// The opposite of [`Edge::apart`].
+    pub(crate) fn joined(mut self, onto: Option<Arc<Onto>>) -> Edge {
+        self.onto = onto;
+        self
     }
 }
 
 impl Clone for Edge {
     fn clone(&self) -> Edge {
-        self.to_output(self.output)
+        Edge { node: self.node.clone(), output: self.output, onto: self.onto.clone() }
     }
 }
 

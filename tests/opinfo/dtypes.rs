@@ -3,7 +3,7 @@
 use crate::compare::{self, GRADIENTS};
 use crate::corpus::{Given, Host, Operator};
 use crate::quiet::is_crash;
-use crate::run::{Adapter, Run, Stop};
+use crate::run::{Adapter, BY_SHAPE, Run, Stop};
 use allotrope::DType;
 
 /// Samples that are tried with each dtype.
@@ -69,6 +69,7 @@ fn one(op: &Operator, adapter: Adapter, dtype: DType) -> Support {
                 }
                 found = Support::Yes;
             }
+            (Ok(_), Err(Stop::Refused(text))) if text.contains(BY_SHAPE) => found = Support::Yes,
             (Ok(_), Err(stop)) => {
                 return Support::Broken(format!("{} in {dtype}, traced only: {}", sample.id, stop.text()));
             }

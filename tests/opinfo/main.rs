@@ -37,7 +37,6 @@ mod functional_norm;
 mod index;
 mod linalg;
 mod reduce;
-mod making;
 mod shape;
 
 use run::Adapter;
@@ -53,7 +52,6 @@ fn adapters() -> Vec<(&'static str, Adapter)> {
         index::adapters(),
         linalg::adapters(),
         reduce::adapters(),
-        making::adapters(),
         shape::adapters(),
     ];
     let all: Vec<(&str, Adapter)> = families.into_iter().flatten().collect();

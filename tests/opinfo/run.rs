@@ -40,7 +40,7 @@ pub struct Refusals {
 }
 
 /// What a trace says of an operator whose result has a shape that only the elements tell.
-const BY_SHAPE: &str = "the shape of the result depends on the elements";
+pub const BY_SHAPE: &str = "the shape of the result depends on the elements";
 
 /// How the cases of one operator went.
 #[derive(Default)]
