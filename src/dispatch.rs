@@ -2,8 +2,8 @@
 //! running trace; in both cases it is noted on the tape when a gradient will be wanted. It chooses no primitive and
 //! knows no derivative: `ops` hands both over.
 
-use crate::autograd::{is_grad_enabled, no_grad};
 use crate::autograd::tape::{self, Context, Edges};
+use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::recorder::{self, Operand};
@@ -107,7 +107,12 @@ where
 
 /// Notes a result, which has no history yet and is no operand, on the tape when an operand needs a gradient.
 #[inline]
-fn noted<F>(result: Tensor, name: &'static str, operands: &[Operand<'_>], derivative: impl FnOnce(&Tensor) -> F) -> Tensor
+fn noted<F>(
+    result: Tensor,
+    name: &'static str,
+    operands: &[Operand<'_>],
+    derivative: impl FnOnce(&Tensor) -> F,
+) -> Tensor
 where
     F: Fn(&Context<'_>, &Tensor) -> Result<Grads> + Send + Sync + 'static,
 {

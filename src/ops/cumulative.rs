@@ -7,9 +7,9 @@ use super::movement::{concat, narrow};
 use super::recurrence::recurrence;
 use super::reduce::along;
 use super::{grads1, twins};
+use crate::autograd::no_grad;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::autograd::no_grad;
 use crate::dispatch::{composite, differentiable};
 use crate::error::Result;
 use crate::tensor::create::full_of;
@@ -78,11 +78,16 @@ fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Te
             let (start, rest) = (Size::from(reach), Size::from(n - reach));
             let cut = |t: &Tensor| {
                 let zero = Size::from(0);
-                Ok::<_, crate::Error>((narrow(t, axis, zero, start)?, narrow(t, axis, zero, rest)?, narrow(t, axis, start, rest)?))
+                Ok::<_, crate::Error>((
+                    narrow(t, axis, zero, start)?,
+                    narrow(t, axis, zero, rest)?,
+                    narrow(t, axis, start, rest)?,
+                ))
             };
             let ((head, before, here), (place_head, place_before, place_here)) = (cut(&best)?, cut(&places)?);
             let wins = if largest { before.try_gt(&here)? } else { before.try_lt(&here)? };
-            let wins = wins.try_logical_or(&before.try_isnan()?.try_logical_and(&here.try_isnan()?.try_logical_not()?)?)?;
+            let wins =
+                wins.try_logical_or(&before.try_isnan()?.try_logical_and(&here.try_isnan()?.try_logical_not()?)?)?;
             best = concat(&[&head, &before.try_where_self(&wins, &here)?], axis)?;
             places = concat(&[&place_head, &place_before.try_where_self(&wins, &place_here)?], axis)?;
             reach *= 2;
@@ -101,7 +106,8 @@ fn running_log_sum(x: &Tensor, axis: usize) -> Result<Tensor> {
     let compute = || {
         let (most, _) = running_extreme(x, axis, true)?;
         let (one, rest) = (Size::from(1), n.minus(Size::from(1)));
-        let before = concat(&[&narrow(&most, axis, Size::from(0), one)?, &narrow(&most, axis, Size::from(0), rest)?], axis)?;
+        let before =
+            concat(&[&narrow(&most, axis, Size::from(0), one)?, &narrow(&most, axis, Size::from(0), rest)?], axis)?;
         // Equal infinities have no difference; they count as equal.
         let relative = |x: &Tensor| choose(&x.try_eq(&most)?, 1.0, &x.try_sub(&most)?.try_exp()?);
         recurrence(&relative(&before)?, &relative(x)?, axis, false)?.try_log()?.try_add(&most)
@@ -111,12 +117,13 @@ fn running_log_sum(x: &Tensor, axis: usize) -> Result<Tensor> {
         move |c: &Context<'_>, g: &Tensor| {
             // Σ_j g_j e^(x_i - y_j) over j >= i, the positive and the negative gradients in logarithms.
             let (x, y) = (x.get(c.me)?, y.get(c.me)?);
+            let along = || [axis].into_iter().collect();
             let part = |g: &Tensor| {
-                let positive = g.try_gt(0.0)?;
-                let log = choose(&positive.try_logical_not()?, f64::NEG_INFINITY, &choose(&positive.try_logical_not()?, 1.0, g)?.try_log()?)?;
-                let turned = flip(&log.try_sub(&y)?, [axis].into_iter().collect())?;
-                let sums = flip(&running_log_sum(&turned, axis)?, [axis].into_iter().collect())?;
-                sums.try_add(&x)?.try_exp()
+                // Where there is nothing, nothing is added, even relative to a log-sum of nothing. A NaN stays one.
+                let none = g.try_le(0.0)?;
+                let relative = choose(&none, 1.0, g)?.try_log()?.try_sub(&y)?;
+                let turned = flip(&choose(&none, f64::NEG_INFINITY, &relative)?, along())?;
+                flip(&running_log_sum(&turned, axis)?, along())?.try_add(&x)?.try_exp()
             };
             grads1(part(g)?.try_sub(&part(&g.try_neg()?)?)?)
         }

@@ -8,8 +8,8 @@ use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::dispatch::{apply, differentiable};
 use crate::error::{Error, Result};
-use crate::tensor::recorder::{self, Operand};
 use crate::tensor::Tensor;
+use crate::tensor::recorder::{self, Operand};
 use allotrope_ir::{ArgOp, Axes, DType, Op, ReduceOp};
 
 /// That no axis to be reduced is empty.

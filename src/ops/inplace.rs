@@ -174,7 +174,10 @@ impl Tensor {
         if let Arg::Tensor(t) = value
             && t.dim() > 0
         {
-            return Err(Error::operands("masked_fill_", format!("the value must have no axes, got {:?}", t.shape_hint())));
+            return Err(Error::operands(
+                "masked_fill_",
+                format!("the value must have no axes, got {:?}", t.shape_hint()),
+            ));
         }
         choose(mask, value, self)
     }

@@ -69,14 +69,19 @@ fn norm(x: &Tensor, p: f64, axes: &[isize], keepdim: bool) -> Result<Tensor> {
     }
     in_full(&x, |x| {
         let at = axes.clone();
-        let y = composite("LinalgVectorNormBackward0", &[Operand::Tensor(x)], || value(x, p, &axes), |y| {
-            let (x, y) = (Saved::operand(x), Saved::output(y, 0));
-            move |c: &Context<'_>, g: &Tensor| {
-                let (x, y) = (x.get(c.me)?, y.get(c.me)?);
-                let own = x.sizes();
-                grads1(gradient(&x, &spread(&y, &own, &at)?, &spread(g, &own, &at)?, p, &at)?)
-            }
-        })?;
+        let y = composite(
+            "LinalgVectorNormBackward0",
+            &[Operand::Tensor(x)],
+            || value(x, p, &axes),
+            |y| {
+                let (x, y) = (Saved::operand(x), Saved::output(y, 0));
+                move |c: &Context<'_>, g: &Tensor| {
+                    let (x, y) = (x.get(c.me)?, y.get(c.me)?);
+                    let own = x.sizes();
+                    grads1(gradient(&x, &spread(&y, &own, &at)?, &spread(g, &own, &at)?, p, &at)?)
+                }
+            },
+        )?;
         with_axes_kept(y, x, &axes, keepdim)
     })
 }

@@ -214,7 +214,10 @@ impl Bounds {
             grads[1] = Some(of_bound(&all, &at_low)?);
         }
         if c.wants(2) {
-            grads[2] = Some(of_bound(&over.try_logical_and(&is(CompareOp::Le, low, high)?)?.try_logical_or(&crossed)?, &at_high)?);
+            grads[2] = Some(of_bound(
+                &over.try_logical_and(&is(CompareOp::Le, low, high)?)?.try_logical_or(&crossed)?,
+                &at_high,
+            )?);
         }
         Ok(grads)
     }

@@ -16,8 +16,8 @@ pub(crate) use arithmetic::binary;
 pub use arithmetic::{
     bitwise_and, bitwise_or, bitwise_xor, div, sub, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_sub,
 };
-pub use choice::{try_where_, where_};
 pub(crate) use choice::{choose, zero_where};
+pub use choice::{try_where_, where_};
 pub(crate) use compare::compare;
 pub use division::{
     div_floor, div_trunc, floor_divide, fmod, remainder, try_div_floor, try_div_trunc, try_floor_divide, try_fmod,

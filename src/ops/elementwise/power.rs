@@ -45,7 +45,10 @@ fn power(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
         (Arg::Tensor(x), Arg::Number(n)) if dtype.is_float() => float_power_of(&x.try_to(dtype)?, n.to_f64()),
         (Arg::Tensor(x), Arg::Number(n)) => {
             if n.to_f64() < 0.0 {
-                return Err(Error::operands(name, "integers to negative integer powers are not allowed; use to(DType::F32) first"));
+                return Err(Error::operands(
+                    name,
+                    "integers to negative integer powers are not allowed; use to(DType::F32) first",
+                ));
             }
             n.fitted(name, dtype)?;
             let x = x.try_to(dtype)?;

@@ -23,10 +23,7 @@ fn rounded(x: &Tensor, op: UnaryOp, name: &'static str, node: &'static str) -> R
 }
 
 /// The derivative of what is flat.
-pub(super) fn flat(
-    _: &Context<'_>,
-    g: &Tensor,
-) -> Result<crate::tensor::grad_fn::Grads> {
+pub(super) fn flat(_: &Context<'_>, g: &Tensor) -> Result<crate::tensor::grad_fn::Grads> {
     grads1(g.zeros_like())
 }
 
@@ -128,4 +125,3 @@ twins! {
         })
     }
 }
-
