@@ -120,8 +120,7 @@ activations! {
     /// x between `min` and `max` (PyTorch's defaults are -1 and 1), elementwise. The derivative at both is 0.
     fn hardtanh / try_hardtanh(x, min: f64, max: f64) {
         let x = numeric(x, "hardtanh")?;
-        // Written so that a NaN is refused, too.
-        if !(min <= max) {
+        if min > max {
             return Err(Error::operands("hardtanh", format!("min must not be greater than max, got {min} and {max}")));
         }
         if x.dtype() == DType::U8 && min < 0.0 {
@@ -216,8 +215,7 @@ activations! {
 
     /// x moved by lambd (PyTorch's default is 0.5) towards 0, which it does not pass, elementwise.
     fn softshrink / try_softshrink(x, lambd: f64) {
-        // Written so that a NaN is refused, too.
-        if !(lambd >= 0.0) {
+        if lambd < 0.0 || lambd.is_nan() {
             return Err(Error::operands("softshrink", format!("lambd must not be negative, got {lambd}")));
         }
         let value = move |x: &Tensor| {
@@ -317,15 +315,13 @@ fn channel_weight(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         return Err(misfit());
     }
     let mut sizes: crate::tensor::Sizes = x.sizes().iter().map(|_| one).collect();
-    if weight.dim() == 1 && !weight.sizes()[0].is_one() {
-        let n = weight.sizes()[0];
-        if x.dim() >= 2 && recorder::demand_equal(n, x.sizes()[1]) {
-            sizes[1] = n;
-        } else if n.hint() == 1 {
-            recorder::specialize(&[n], "one weight of prelu serves all channels");
-        } else {
-            return Err(misfit());
-        }
+    let n = if weight.dim() == 1 { weight.sizes()[0] } else { one };
+    if !n.is_one() && x.dim() >= 2 && recorder::demand_equal(n, x.sizes()[1]) {
+        sizes[1] = n;
+    } else if n.hint() == 1 {
+        recorder::specialize(&[n], "prelu has one weight for all channels");
+    } else {
+        return Err(misfit());
     }
     weight.reshape_sizes(&sizes)?.expand_sizes(&x.sizes())
 }

@@ -117,16 +117,13 @@ fn running_log_sum(x: &Tensor, axis: usize) -> Result<Tensor> {
         move |c: &Context<'_>, g: &Tensor| {
             // Σ_j g_j e^(x_i - y_j) over j >= i, the positive and the negative gradients in logarithms.
             let (x, y) = (x.get(c.me)?, y.get(c.me)?);
+            let along = || [axis].into_iter().collect();
             let part = |g: &Tensor| {
-                let positive = g.try_gt(0.0)?;
-                let log = choose(
-                    &positive.try_logical_not()?,
-                    f64::NEG_INFINITY,
-                    &choose(&positive.try_logical_not()?, 1.0, g)?.try_log()?,
-                )?;
-                let turned = flip(&log.try_sub(&y)?, [axis].into_iter().collect())?;
-                let sums = flip(&running_log_sum(&turned, axis)?, [axis].into_iter().collect())?;
-                sums.try_add(&x)?.try_exp()
+                // Where there is nothing, nothing is added, even relative to a log-sum of nothing. A NaN stays one.
+                let none = g.try_le(0.0)?;
+                let relative = choose(&none, 1.0, g)?.try_log()?.try_sub(&y)?;
+                let turned = flip(&choose(&none, f64::NEG_INFINITY, &relative)?, along())?;
+                flip(&running_log_sum(&turned, axis)?, along())?.try_add(&x)?.try_exp()
             };
             grads1(part(g)?.try_sub(&part(&g.try_neg()?)?)?)
         }

@@ -34,16 +34,16 @@ fn exceeds(n: Size, correction: f64) -> bool {
     is
 }
 
-/// x - mean over the axes.
-fn centered(x: &Tensor, axes: &Axes) -> Result<Tensor> {
+/// The mean over the axes, spread over them again.
+fn mean(x: &Tensor, axes: &Axes) -> Result<Tensor> {
     let mean = super::reduce::divide_by_size(&sum_axes(x, axes.clone())?, count(x, axes))?;
-    x.try_sub(&spread(&mean, &x.sizes(), axes)?)
+    spread(&mean, &x.sizes(), axes)
 }
 
 /// The variance over sorted axes, which go.
 fn variance(x: &Tensor, axes: &Axes, correction: f64) -> Result<Tensor> {
     let compute = || {
-        let rest = centered(x, axes)?;
+        let rest = x.try_sub(&mean(x, axes)?)?;
         divide(&sum_axes(&rest.try_mul(&rest)?, axes.clone())?, count(x, axes), correction)
     };
     let axes = axes.clone();
@@ -52,13 +52,13 @@ fn variance(x: &Tensor, axes: &Axes, correction: f64) -> Result<Tensor> {
         move |c: &Context<'_>, g: &Tensor| {
             let x = x.get(c.me)?;
             let (n, g) = (count(&x, &axes), spread(g, &x.sizes(), &axes)?);
-            let rest = centered(&x, &axes)?;
+            let mean = mean(&x, &axes)?;
             if exceeds(n, correction) {
-                return grads1(divide(&g.try_mul(2.0)?, n, correction)?.try_mul(&rest)?);
+                return grads1(divide(&g.try_mul(2.0)?, n, correction)?.try_mul(&x.try_sub(&mean)?)?);
             }
             // PyTorch's convention where the divisor is 0.
-            let slope = rest.ones_like().try_mul(f64::INFINITY)?;
-            grads1(g.try_mul(&choose(&rest.try_eq(0.0)?, f64::NAN, &slope)?)?)
+            let slope = x.ones_like().try_mul(f64::INFINITY)?;
+            grads1(g.try_mul(&choose(&x.try_eq(&mean)?, f64::NAN, &slope)?)?)
         }
     })
 }

@@ -94,8 +94,7 @@ twins! {
         if a.dtype() != b.dtype() {
             return Err(Error::operands("isclose", format!("both need one dtype, got {} and {}", a.dtype(), b.dtype())));
         }
-        // Written so that a NaN is refused, too.
-        if !(rtol >= 0.0 && atol >= 0.0) {
+        if [rtol, atol].iter().any(|t| *t < 0.0 || t.is_nan()) {
             return Err(Error::operands("isclose", format!("the tolerances must not be negative, got {rtol} and {atol}")));
         }
         let mut close = a.try_eq(&b)?;

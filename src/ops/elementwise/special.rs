@@ -93,7 +93,7 @@ fn logit(x: &Tensor, eps: Option<f64>) -> Result<Tensor> {
     in_full(&as_float(x)?, |x| {
         let (low, high) = eps.map_or((0.0, 1.0), |e| (e, 1.0 - e));
         let compute = || {
-            // Not clamp: where eps is above a half, PyTorch asks for the lower bound first.
+            // The lower bound wins where the two cross, other than in a clamp.
             let z = match eps {
                 Some(_) => choose(&x.try_lt(low)?, low, &choose(&x.try_gt(high)?, high, x)?)?,
                 None => x.clone(),
@@ -191,8 +191,14 @@ fn x_log_y(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> 
             move |c: &Context<'_>, g: &Tensor| {
                 let (a, b) = (a.get(c.me)?, b.get(c.me)?);
                 let by_a = || {
-                    let any = compare("ne", CompareOp::Ne, a.arg(), Arg::Number(Number::Float(0.0)))?;
-                    g.try_mul(&x_log_y("xlogy", (), Arg::Tensor(&any.try_to(g.dtype())?), b.arg())?)
+                    let zero = Arg::Number(Number::Float(0.0));
+                    let flat = compare("eq", CompareOp::Eq, a.arg(), zero)?;
+                    let flat = flat.try_logical_and(&compare("le", CompareOp::Le, b.arg(), zero)?)?;
+                    let slope = match &b {
+                        Kept::Tensor(b) => g.try_mul(&b.try_log()?)?,
+                        Kept::Number(n) => g.try_mul(n.to_f64().ln())?,
+                    };
+                    zero_where(&flat, &slope)
                 };
                 grads2(c, by_a, || g.try_mul(a.arg())?.try_div(b.arg()))
             }
