@@ -80,6 +80,11 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
             let dtype = c.dtype_opt(KEYWORD, "dtype")?.unwrap_or(allotrope::DType::F32);
             one(allotrope::Tensor::try_linspace_with(start, end, steps, dtype))
         },
+        "full" => {
+            let x = allotrope::Tensor::zeros(&c.sizes(0, "size")?, c.dtype_opt(KEYWORD, "dtype")?.unwrap_or(allotrope::DType::F32));
+            one(Ok(x.full_like(number(c)?)))
+        },
+        "full_like" => one(c.tensor(0, "input")?.try_to(dtype_of(c)?)?.full_like(number(c)?).try_to(dtype_of(c)?)),
         "zeros_like" => one(c.tensor(0, "input")?.zeros_like().try_to(dtype_of(c)?)),
         "ones_like" => one(c.tensor(0, "input")?.ones_like().try_to(dtype_of(c)?)),
     }
@@ -91,4 +96,12 @@ fn split_with_sizes(c: &Case, name: &str) -> allotrope::Result<Vec<allotrope::Te
 
 fn dtype_of(c: &Case) -> allotrope::Result<allotrope::DType> {
     Ok(c.dtype_opt(KEYWORD, "dtype")?.unwrap_or(c.tensor(0, "input")?.dtype()))
+}
+
+/// The value of `full`: bools count as numbers.
+fn number(c: &Case) -> allotrope::Result<f64> {
+    match c.given(1, "fill_value") {
+        Some(Given::Bool(b)) => Ok(f64::from(*b)),
+        _ => c.float(1, "fill_value"),
+    }
 }
