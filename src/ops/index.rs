@@ -117,7 +117,7 @@ twins! {
         demand_mask("masked_select", mask)?;
         let sizes = super::arg::broadcast_sizes("masked_select", self, mask)?;
         let mask = mask.expand_sizes(&sizes)?;
-        let flags: Vec<bool> = host("masked_select(), whose length depends on values,", &mask)?;
+        let flags: Vec<bool> = host("masked_select", &mask)?;
         let places: Vec<i64> = flags.iter().enumerate().filter(|(_, b)| **b).map(|(i, _)| i as i64).collect();
         let flat = self.expand_sizes(&sizes)?.try_ravel()?;
         gather(&flat, &Tensor::try_from_slice(&places, &[places.len()])?, 0)
@@ -126,11 +126,11 @@ twins! {
     /// The places of the elements that are not 0, in row-major order: `[k, number of axes]`, i64. How many there are
     /// depends on values, so a trace can't hold it.
     fn nonzero / try_nonzero(&self) -> Tensor {
-        let places = true_places("nonzero(), whose length depends on values,", &self.try_to(DType::Bool)?)?;
+        let places = true_places("nonzero", &self.try_to(DType::Bool)?)?;
         let (k, rank) = (places.len() / self.dim().max(1), self.dim());
         match rank {
             0 => {
-                let one: Vec<bool> = host("nonzero(), whose length depends on values,", &self.try_to(DType::Bool)?)?;
+                let one: Vec<bool> = host("nonzero", &self.try_to(DType::Bool)?)?;
                 Ok(Tensor::zeros(&[usize::from(one[0]), 0], DType::I64))
             }
             _ => Tensor::try_from_slice(&places, &[k, rank]),
@@ -204,8 +204,8 @@ placing_in_place! {
 
 /// The places of the true elements of a tensor of bools, one after the other, each as one number for each axis.
 #[track_caller]
-pub(super) fn true_places(what: &str, mask: &Tensor) -> Result<Vec<i64>> {
-    let flags: Vec<bool> = host(what, mask)?;
+pub(super) fn true_places(op: &str, mask: &Tensor) -> Result<Vec<i64>> {
+    let flags: Vec<bool> = host(op, mask)?;
     let shape = mask.shape_hint();
     let mut places = Vec::new();
     for (i, _) in flags.iter().enumerate().filter(|(_, b)| **b) {

@@ -309,7 +309,7 @@ impl Place {
                 Chooser::Integers(t) => out.push((*axis, t.clone())),
                 Chooser::Mask(mask) => {
                     let rank = mask.dim();
-                    let places = true_places("an index that is a mask, whose result's size depends on values,", mask)?;
+                    let places = true_places("a mask in an index", mask)?;
                     for i in 0..rank {
                         let column: Vec<i64> = places.iter().skip(i).step_by(rank).copied().collect();
                         out.push((axis + i, Tensor::try_from_slice(&column, &[column.len()])?));

@@ -80,7 +80,7 @@ twins! {
         let n = self.sizes()[a];
         let times = times.try_to(DType::I64)?;
         let times = if times.dim() == 0 { times.reshape_sizes(&[Size::from(1)])? } else { times };
-        let times: Vec<i64> = host("repeat_interleave(), whose length depends on values,", &times.expand_sizes(&[n])?)?;
+        let times: Vec<i64> = host(op, &times.expand_sizes(&[n])?)?;
         if let Some(bad) = times.iter().find(|&&t| t < 0) {
             return Err(Error::operands(op, format!("times must not be negative, got {bad}")));
         }
@@ -199,11 +199,15 @@ fn rolled(x: &Tensor, axis: usize, shift: isize) -> Result<Tensor> {
     super::movement::concat(&[&front, &back], axis)
 }
 
-/// Elements on the host, for results whose size depends on them; in a trace the error names `what` and where.
+/// Elements on the host, for results whose shape depends on them: an error in a trace, which names `op` and where.
 #[track_caller]
-pub(super) fn host<T: FromElement>(what: &str, x: &Tensor) -> Result<Vec<T>> {
-    match recorder::active() {
-        Some(r) => Err(r.host_read(what, Location::caller())),
-        None => eval::elements(x),
+pub(super) fn host<T: FromElement>(op: &str, x: &Tensor) -> Result<Vec<T>> {
+    match recorder::is_active() {
+        true => Err(Error::Trace(format!(
+            "{op} at {}: the shape of the result depends on the elements, which are not known while a trace is recorded; \
+             do it outside of the trace, or keep the shape and choose with where_self() or masked_fill()",
+            Location::caller()
+        ))),
+        false => eval::elements(x),
     }
 }

@@ -3,8 +3,7 @@
 use crate::case::{Case, KEYWORD, one};
 use crate::corpus::Given;
 use crate::run::Adapter;
-use allotrope::ops::{Arg, Number, try_cat, try_hstack, try_stack, try_vstack};
-use allotrope::{DType, Tensor};
+use allotrope::ops::{try_cat, try_hstack, try_stack, try_vstack};
 
 /// Name in the corpus, and the call it means.
 pub fn adapters() -> Vec<(&'static str, Adapter)> {
@@ -81,11 +80,11 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
             let dtype = c.dtype_opt(KEYWORD, "dtype")?.unwrap_or(allotrope::DType::F32);
             one(allotrope::Tensor::try_linspace_with(start, end, steps, dtype))
         },
-        "full" => one(full(&c.sizes(0, "size")?, number(c, 1, "fill_value")?, c.dtype_opt(KEYWORD, "dtype")?)),
-        "full_like" => {
-            let value = number(c, 1, "fill_value")?.to_f64();
-            one(c.tensor(0, "input")?.full_like(value).try_to(dtype_of(c)?))
+        "full" => {
+            let x = allotrope::Tensor::zeros(&c.sizes(0, "size")?, c.dtype_opt(KEYWORD, "dtype")?.unwrap_or(allotrope::DType::F32));
+            one(Ok(x.full_like(number(c)?)))
         },
+        "full_like" => one(c.tensor(0, "input")?.try_to(dtype_of(c)?)?.full_like(number(c)?).try_to(dtype_of(c)?)),
         "zeros_like" => one(c.tensor(0, "input")?.zeros_like().try_to(dtype_of(c)?)),
         "ones_like" => one(c.tensor(0, "input")?.ones_like().try_to(dtype_of(c)?)),
     }
@@ -99,18 +98,10 @@ fn dtype_of(c: &Case) -> allotrope::Result<allotrope::DType> {
     Ok(c.dtype_opt(KEYWORD, "dtype")?.unwrap_or(c.tensor(0, "input")?.dtype()))
 }
 
-fn number(c: &Case, i: usize, name: &str) -> allotrope::Result<Number> {
-    match c.arg(i, name)? {
-        Arg::Number(n) => Ok(n),
-        Arg::Tensor(_) => Err(allotrope::Error::Argument(format!("{name} is a tensor"))),
+/// The value of `full`: bools count as numbers.
+fn number(c: &Case) -> allotrope::Result<f64> {
+    match c.given(1, "fill_value") {
+        Some(Given::Bool(b)) => Ok(f64::from(*b)),
+        _ => c.float(1, "fill_value"),
     }
-}
-
-fn full(shape: &[usize], value: Number, dtype: Option<DType>) -> allotrope::Result<Tensor> {
-    let made = match value {
-        Number::Bool(b) => Tensor::full(shape, b),
-        Number::Int(i) => Tensor::full(shape, i),
-        Number::Float(x) => Tensor::full(shape, x).try_to(DType::F32)?,
-    };
-    made.try_to(dtype.unwrap_or(made.dtype()))
 }
