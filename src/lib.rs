@@ -46,7 +46,11 @@ pub use tensor::Tensor;
 /// What most programs use.
 pub mod prelude {
     pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
-    pub use crate::nn::{self, Module, mse_loss};
+    pub use crate::functional::{
+        self, ConvOptions, CrossEntropyOptions, MaxPoolOptions, Padding, Reduction, conv1d, conv2d, cross_entropy,
+        dropout, max_pool2d, mse_loss,
+    };
+    pub use crate::nn::{self, Module};
     pub use crate::ops::{
         Backward, Ellipsis, GradOptions, NewAxis, bernoulli, broadcast_tensors, cat, checkpoint, einsum, grad,
         grad_with, meshgrid, multinomial, normal, rand_like, randint_like, randn_like, scan, scan_reverse, stack,
