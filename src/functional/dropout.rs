@@ -1,13 +1,12 @@
 //! Dropout: elements, or whole channels, set to 0 at random, the others made larger so that the mean stays. The numbers
-//! are drawn from the default generator, as PyTorch draws them; inside a trace that is an error.
+//! are drawn from the default generator, as PyTorch draws them, in a trace by every call.
 
 use crate::error::{Error, Result};
 use crate::ops::twin_fns;
-use crate::tensor::Tensor;
+use crate::tensor::draw::Kind;
 use crate::tensor::random::default_generator;
-use crate::tensor::recorder;
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;
-use std::panic::Location;
 
 fn check(op: &'static str, p: f64) -> Result<()> {
     match (0.0..=1.0).contains(&p) {
@@ -17,21 +16,16 @@ fn check(op: &'static str, p: f64) -> Result<()> {
 }
 
 /// Which elements of this shape stay, each with probability 1 - p: PyTorch's `bernoulli_(1 - p)`.
-#[track_caller]
-fn kept(op: &'static str, shape: &[usize], p: f64, dtype: DType) -> Result<Tensor> {
-    if let Some(r) = recorder::active() {
-        return Err(r.host_read(&format!("{op}(), whose numbers would be the same on every call,"), Location::caller()));
-    }
-    default_generator().uniform(shape, DType::F64, 0.0, 1.0).try_lt(1.0 - p)?.try_to(dtype)
+fn kept(sizes: &[Size], p: f64, dtype: DType) -> Result<Tensor> {
+    default_generator().draw(Kind::Bernoulli { p: 1.0 - p }, sizes, dtype)
 }
 
-#[track_caller]
 fn dropped(
     op: &'static str,
     x: &Tensor,
     p: f64,
     training: bool,
-    shape: impl Fn(&Tensor) -> Vec<usize>,
+    sizes: impl Fn(&Tensor) -> Sizes,
 ) -> Result<Tensor> {
     check(op, p)?;
     if !training || p == 0.0 {
@@ -43,15 +37,15 @@ fn dropped(
     if p == 1.0 {
         return x.try_mul(0.0);
     }
-    x.try_mul(&kept(op, &shape(x), p, x.dtype())?.try_div(1.0 - p)?)
+    x.try_mul(&kept(&sizes(x), p, x.dtype())?.try_div(1.0 - p)?)
 }
 
 /// `[n, c, 1, ..]`: one number for each channel of each sample.
-fn channels(op: &'static str, x: &Tensor, lead: usize) -> Result<Vec<usize>> {
+fn channels(op: &'static str, x: &Tensor, lead: usize) -> Result<Sizes> {
     if x.dim() < lead {
         return Err(Error::operands(op, format!("the input has too few axes: {:?}", x.shape_hint())));
     }
-    Ok(x.shape_hint().iter().enumerate().map(|(i, &n)| if i < lead { n } else { 1 }).collect())
+    Ok(x.sizes().iter().enumerate().map(|(i, &n)| if i < lead { n } else { Size::from(1) }).collect())
 }
 
 twin_fns! {
@@ -65,13 +59,13 @@ twin_fns! {
     /// assert!(y.iter().all(|&y| y == 0.0 || y == 2.0));
     /// ```
     fn dropout / try_dropout(input: &Tensor, p: f64, training: bool) -> Tensor {
-        dropped("dropout", input, p, training, |x| x.shape_hint().to_vec())
+        dropped("dropout", input, p, training, Tensor::sizes)
     }
 
     /// As [`dropout`], for whole channels: `[n, c, ..]`; PyTorch's `feature_dropout`, and `dropout2d` of a batch.
     fn feature_dropout / try_feature_dropout(input: &Tensor, p: f64, training: bool) -> Tensor {
-        let shape = channels("feature_dropout", input, 2)?;
-        dropped("feature_dropout", input, p, training, |_| shape.clone())
+        let sizes = channels("feature_dropout", input, 2)?;
+        dropped("feature_dropout", input, p, training, |_| sizes.clone())
     }
 
     /// As [`dropout`] for what went through [`Tensor::selu`]: mean and variance stay. What is dropped becomes the value
@@ -87,7 +81,7 @@ twin_fns! {
         // As PyTorch's: a (x mask + alpha (mask - 1)) + alpha a p, with the numbers of selu in alpha.
         const ALPHA: f64 = 1.758_099_340_847_376_6;
         let a = 1.0 / ((ALPHA * ALPHA * p + 1.0) * (1.0 - p)).sqrt();
-        let mask = kept("alpha_dropout", input.shape_hint(), p, input.dtype())?;
+        let mask = kept(&input.sizes(), p, input.dtype())?;
         let shift = mask.try_sub(1.0)?.try_mul(ALPHA * a)?.try_add(ALPHA * a * p)?;
         input.try_mul(&mask.try_mul(a)?)?.try_add(&shift)
     }

@@ -1,13 +1,14 @@
 //! Random numbers for tensors that are there: filled in place, of the same shape, or with probabilities, means and
-//! numbers of their own. Each is drawn by a generator and never inside a trace; no gradient flows through any.
+//! numbers of their own. Each is drawn by a generator, in a trace by every call; no gradient flows through any.
 
 use super::arg::{Arg, broadcast_sizes};
 use super::assign::assign;
+use super::gather::{all_true, checked};
 use crate::dispatch::check_assignable;
 use crate::error::{Error, Result, must};
-use crate::tensor::random::{Generator, Probabilities, check, default_generator, untraced};
-use crate::tensor::size::hints;
-use crate::tensor::{FromElement, Tensor, eval};
+use crate::tensor::draw::Kind;
+use crate::tensor::random::{Generator, check, default_generator, untraced};
+use crate::tensor::{FromElement, Sizes, Tensor, eval, recorder};
 use allotrope_ir::{DType, Scalar};
 use std::ops::{Add, Div};
 use std::panic::Location;
@@ -32,22 +33,44 @@ fn inverse(axes: &[usize]) -> Vec<usize> {
     back
 }
 
-/// Fills `target` in the order of its memory. `draw` gets a shape, and the axes that it is of where they are in another
-/// order than the target's. Whatever can fail comes before.
-#[track_caller]
-fn fill(what: &str, target: &Tensor, draw: impl FnOnce(&[usize], Option<&[usize]>) -> Result<Tensor>) -> Result<()> {
-    untraced(what, Location::caller())?;
-    let strided = eval::strided(target)?;
-    eval::check_apart(target.shape_hint(), &strided.strides)?;
-    check_assignable(target)?;
-    if target.is_contiguous() {
-        return assign(target, &draw(target.shape_hint(), None)?.try_to(target.dtype())?);
+/// Draws a number for every element of `like`, of `dtype`, in the order of its memory, in which the result lies too.
+fn draw_as(what: &'static str, g: &Generator, like: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
+    if like.strided().is_none() {
+        let Some(r) = recorder::active() else { return Err(eval::strided(like).err().expect("it has no storage")) };
+        r.in_order(what, like, false)?;
+        return g.draw(kind, &like.sizes(), dtype);
     }
-    // Drawn in the order of memory, and put back into the order of the axes.
-    let axes = memory_order(target);
-    let shape: Vec<usize> = axes.iter().map(|&a| target.shape_hint()[a]).collect();
-    let drawn = permuted(&draw(&shape, Some(&axes))?, &inverse(&axes))?;
-    assign(target, &drawn.try_to(target.dtype())?)
+    let axes = memory_order(like);
+    let sizes: Sizes = axes.iter().map(|&a| like.sizes()[a]).collect();
+    let many = |a: &&usize| like.shape_hint()[**a] > 1;
+    match axes.iter().filter(many).is_sorted() {
+        true => g.draw(kind, &like.sizes(), dtype),
+        // PyTorch draws normal numbers one by one where the axes are in another order.
+        false => permuted(&g.draw(kind.serial(), &sizes, dtype)?, &inverse(&axes)),
+    }
+}
+
+/// As [`draw_as`], to fill `target` itself: also where its memory has gaps PyTorch draws normal numbers one by one.
+fn draw_for(what: &'static str, g: &Generator, target: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
+    if let (Kind::Normal { .. }, None, Some(r)) = (&kind, target.strided(), recorder::active()) {
+        r.in_order(what, target, true)?;
+    }
+    let kind = if target.is_contiguous() { kind } else { kind.serial() };
+    draw_as(what, g, target, kind, dtype)
+}
+
+/// Fills `target` in the order of its memory. Whatever can fail comes before the draw.
+fn fill(what: &'static str, g: &Generator, target: &Tensor, kind: Kind) -> Result<()> {
+    check_fillable(target)?;
+    assign(target, &draw_for(what, g, target, kind, target.dtype())?)
+}
+
+/// That the elements of `target` may become others.
+fn check_fillable(target: &Tensor) -> Result<()> {
+    if let Some(strided) = target.strided() {
+        eval::check_apart(target.shape_hint(), &strided.strides)?;
+    }
+    check_assignable(target)
 }
 
 fn float(what: &'static str, dtype: DType) -> Result<()> {
@@ -70,7 +93,7 @@ macro_rules! fills {
             #[doc = concat!("As [`Generator::", stringify!($name), "`].")]
             ///
             /// # Errors
-            /// When the arguments do not fit, when the tensor may not be changed in place, and inside a trace.
+            /// When the arguments do not fit, and when the tensor may not be changed in place.
             #[track_caller]
             pub fn $try_name(&self, tensor: &Tensor $(, $arg: $ty)*) -> Result<()> {
                 let ($g, $t) = (self, tensor);
@@ -93,7 +116,7 @@ macro_rules! fills {
             #[doc = concat!("As [`Tensor::", stringify!($name), "`].")]
             ///
             /// # Errors
-            /// When the arguments do not fit, when the tensor may not be changed in place, and inside a trace.
+            /// When the arguments do not fit, and when the tensor may not be changed in place.
             #[track_caller]
             pub fn $try_name(&self $(, $arg: $ty)*) -> Result<&Tensor> {
                 default_generator().$try_name(self $(, $arg)*)?;
@@ -107,66 +130,58 @@ fills! {
     /// Fills the tensor with uniform numbers in [from, to).
     fn uniform_ / try_uniform_(g, t, from: f64, to: f64) {
         float("uniform_", t.dtype())?;
-        fill("uniform_", t, |shape, _| g.try_uniform(shape, t.dtype(), from, to))
+        fill("uniform_", g, t, Kind::Uniform { low: from, high: to })
     }
 
     /// Fills the tensor with normally distributed numbers.
     fn normal_ / try_normal_(g, t, mean: f64, std: f64) {
         float("normal_", t.dtype())?;
         check(std >= 0.0, || format!("normal_: the standard deviation must not be negative, got {std}"))?;
-        fill("normal_", t, |shape, axes| match axes {
-            None => g.try_normal_of(shape, t.dtype(), mean, std),
-            Some(_) => g.normal_serial(shape, t.dtype(), mean, std),
-        })
+        fill("normal_", g, t, Kind::Normal { mean, std })
     }
 
     /// Fills the tensor with exponentially distributed numbers of rate `lambd`.
     fn exponential_ / try_exponential_(g, t, lambd: f64) {
         float("exponential_", t.dtype())?;
-        fill("exponential_", t, |shape, _| g.try_exponential(shape, t.dtype(), lambd))
+        fill("exponential_", g, t, Kind::Exponential { rate: lambd })
     }
 
     /// Fills the tensor with whole numbers from 0 up to what its dtype holds exactly.
     fn random_ / try_random_(g, t) {
-        fill("random_", t, |shape, _| g.try_random(shape, t.dtype()))
+        fill("random_", g, t, Kind::Whole { of: t.dtype() })
     }
 
     /// Fills the tensor with integers in [from, to): `torch.Tensor.random_(from, to)`.
     fn random_range_ / try_random_range_(g, t, from: i64, to: i64) {
-        fill("random_", t, |shape, _| g.try_randint(from, to, shape))
+        fill("random_", g, t, Kind::Integers { low: from, high: to })
     }
 
     /// Sets each element to 1 with its probability, else to 0. One number is the probability of all; a tensor of
     /// floats has one for each, and broadcasts.
     fn bernoulli_ / try_bernoulli_(g, t, p: impl Probability) {
         match p.probability() {
-            Probable::One(p) => fill("bernoulli_", t, |shape, _| g.try_bernoulli_of(shape, t.dtype(), p)),
+            Probable::One(p) => fill("bernoulli_", g, t, Kind::Bernoulli { p }),
             Probable::Each(p) => {
-                let p = p.detach().expand_sizes(&t.sizes())?;
-                fill("bernoulli_", t, |_, axes| bernoulli_of_each(g, &match axes {
-                    None => p,
-                    Some(axes) => permuted(&p, axes)?,
-                }))
+                check_fillable(t)?;
+                let p = probabilities(p)?.expand_sizes(&t.sizes())?;
+                let drawn = draw_for("bernoulli_", g, t, UNIFORM, p.dtype())?.try_lt(&p)?;
+                assign(t, &drawn.try_to(t.dtype())?)
             }
         }
     }
 }
 
-/// 1 with the probability that stands in `p`, in row-major order.
-fn bernoulli_of_each(g: &Generator, p: &Tensor) -> Result<Tensor> {
+const UNIFORM: Kind = Kind::Uniform { low: 0.0, high: 1.0 };
+
+/// Probabilities in the dtype that PyTorch draws beside them, after the check that they are some.
+fn probabilities(p: &Tensor) -> Result<Tensor> {
     float("bernoulli", p.dtype())?;
-    let each = match p.dtype() {
-        DType::F64 => Probabilities::F64(eval::elements(p)?),
-        _ => Probabilities::F32(eval::elements(&p.try_to(DType::F32)?)?),
+    let p = match p.dtype() {
+        DType::F64 => p.detach(),
+        _ => p.detach().try_to(DType::F32)?,
     };
-    let outside = match &each {
-        Probabilities::F32(p) => p.iter().map(|&p| f64::from(p)).find(|p| !(0.0..=1.0).contains(p)),
-        Probabilities::F64(p) => p.iter().copied().find(|p| !(0.0..=1.0).contains(p)),
-    };
-    match outside {
-        Some(p) => Err(Error::operands("bernoulli", format!("probabilities must be in [0, 1], got {p}"))),
-        None => g.bernoulli_each(&each, p.shape_hint()),
-    }
+    let inside = all_true(&p.try_ge(0.0)?.try_logical_and(&p.try_le(1.0)?)?)?;
+    checked(&p, &inside, "bernoulli: probabilities must be in [0, 1]")
 }
 
 /// What [`Tensor::bernoulli_`] takes: a number, or a tensor of them.
@@ -209,7 +224,7 @@ macro_rules! draws {
             #[doc = concat!("As [`Generator::", stringify!($name), "`].")]
             ///
             /// # Errors
-            /// When the arguments do not fit, and inside a trace.
+            /// When the arguments do not fit; in a trace, for what has to look at elements.
             #[track_caller]
             pub fn $try_name $(<$lt>)? (&self $(, $arg: $ty)*) -> Result<Tensor> {
                 let $g = self;
@@ -232,7 +247,7 @@ macro_rules! draws {
             #[doc = concat!("As [`", stringify!($name), "`].")]
             ///
             /// # Errors
-            /// When the arguments do not fit, and inside a trace.
+            /// When the arguments do not fit; in a trace, for what has to look at elements.
             #[track_caller]
             pub fn $try_name $(<$lt>)? ($($arg: $ty),*) -> Result<Tensor> {
                 default_generator().$try_name($($arg),*)
@@ -244,36 +259,34 @@ macro_rules! draws {
 draws! {
     /// Uniform numbers in [0, 1), with the shape, dtype and order of memory of another tensor: `torch.rand_like`.
     fn rand_like / try_rand_like(g, like: &Tensor) {
-        untraced("rand_like", Location::caller())?;
-        like_of(like, |t| g.try_uniform_(t, 0.0, 1.0))
+        float("rand_like", like.dtype())?;
+        draw_as("rand_like", g, like, UNIFORM, like.dtype())
     }
 
     /// Normally distributed numbers with the shape, dtype and order of memory of another tensor: `torch.randn_like`.
     fn randn_like / try_randn_like(g, like: &Tensor) {
-        untraced("randn_like", Location::caller())?;
-        like_of(like, |t| g.try_normal_(t, 0.0, 1.0))
+        float("randn_like", like.dtype())?;
+        draw_as("randn_like", g, like, Kind::Normal { mean: 0.0, std: 1.0 }, like.dtype())
     }
 
     /// Integers in [low, high), with the shape, dtype and order of memory of another tensor: `torch.randint_like`.
     fn randint_like / try_randint_like(g, like: &Tensor, low: i64, high: i64) {
-        untraced("randint_like", Location::caller())?;
-        like_of(like, |t| g.try_random_range_(t, low, high))
+        draw_as("randint_like", g, like, Kind::Integers { low, high }, like.dtype())
     }
 
     /// 1 with the probability that stands in `p`, else 0, in the dtype of `p`: `torch.bernoulli`.
     fn bernoulli / try_bernoulli(g, p: &Tensor) {
-        untraced("bernoulli", Location::caller())?;
-        bernoulli_of_each(g, &p.detach())?.try_to(p.dtype())
+        let each = probabilities(p)?;
+        g.draw(UNIFORM, &each.sizes(), each.dtype())?.try_lt(&each)?.try_to(p.dtype())
     }
 
     /// Normally distributed numbers, each with its own mean and standard deviation: `torch.normal`. Tensors broadcast
     /// together; [`Generator::normal_of`] is for two numbers.
     fn normal / try_normal<'a>(g, mean: impl Into<Arg<'a>>, std: impl Into<Arg<'a>>) {
-        untraced("normal", Location::caller())?;
         let (mean, std) = (mean.into(), std.into());
-        let (shape, dtype) = match (mean, std) {
-            (Arg::Tensor(m), Arg::Tensor(s)) => (hints(&broadcast_sizes("normal", m, s)?), m.dtype()),
-            (Arg::Tensor(t), Arg::Number(_)) | (Arg::Number(_), Arg::Tensor(t)) => (t.shape_hint().into(), t.dtype()),
+        let (sizes, dtype) = match (mean, std) {
+            (Arg::Tensor(m), Arg::Tensor(s)) => (broadcast_sizes("normal", m, s)?, m.dtype()),
+            (Arg::Tensor(t), Arg::Number(_)) | (Arg::Number(_), Arg::Tensor(t)) => (t.sizes(), t.dtype()),
             (Arg::Number(_), Arg::Number(_)) => {
                 return Err(Error::operands("normal", "two numbers say no shape; use normal_of(shape, dtype, mean, std)"));
             }
@@ -281,13 +294,14 @@ draws! {
         float("normal", dtype)?;
         let spread = match std {
             Arg::Number(n) => match n.to(DType::F64) {
-                Scalar::F64(std) => g.try_normal_of(&shape, dtype, 0.0, std)?,
+                Scalar::F64(std) => g.draw(Kind::Normal { mean: 0.0, std }, &sizes, dtype)?,
                 other => unreachable!("bug in allotrope: a number as f64 became {other:?}"),
             },
             Arg::Tensor(s) => {
-                let least = eval::elements::<f64>(&s.detach().try_to(DType::F64)?)?.into_iter().find(|s| *s < 0.0);
-                check(least.is_none(), || format!("normal: standard deviations must not be negative, got {least:?}"))?;
-                g.try_randn(&shape, dtype)?.try_mul(&s.detach().try_to(dtype)?)?
+                let s = s.detach();
+                let holds = all_true(&s.try_ge(0.0)?)?;
+                let s = checked(&s, &holds, "normal: standard deviations must not be negative")?;
+                g.draw(Kind::Normal { mean: 0.0, std: 1.0 }, &sizes, dtype)?.try_mul(&s.try_to(dtype)?)?
             }
         };
         match mean {
@@ -312,7 +326,6 @@ draws! {
     /// is 0 or 1.
     fn dropout_mask / try_dropout_mask(g, shape: &[usize], dtype: DType, p: f64) {
         check((0.0..=1.0).contains(&p), || format!("dropout: the probability must be in [0, 1], got {p}"))?;
-        untraced("dropout_mask", Location::caller())?;
         float("dropout_mask", dtype)?;
         match p {
             0.0 => Ok(Tensor::ones(shape, dtype)),
@@ -370,13 +383,4 @@ where
         1 => Tensor::try_from_vec(drawn, &[n]),
         _ => Tensor::try_from_vec(drawn, &[rows, n]),
     }
-}
-
-/// A tensor like another one, filled.
-fn like_of(like: &Tensor, fill: impl FnOnce(&Tensor) -> Result<()>) -> Result<Tensor> {
-    let axes = memory_order(like);
-    let shape: Vec<usize> = axes.iter().map(|&a| like.shape_hint()[a]).collect();
-    let t = permuted(&Tensor::empty(&shape, like.dtype()), &inverse(&axes))?;
-    fill(&t)?;
-    Ok(t)
 }

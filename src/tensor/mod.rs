@@ -2,6 +2,7 @@
 //! It knows no derivative rule and no operation; those are `ops`, and `autograd` walks the graph.
 
 pub mod create;
+pub(crate) mod draw;
 pub(crate) mod eval;
 mod flag;
 pub(crate) mod grad_fn;

@@ -1,12 +1,15 @@
-//! Random tensors from PyTorch's CPU streams, and the generators that draw them. Inside a trace nothing is drawn: the
-//! numbers would be the same on every call. Filling tensors in place, and draws that other tensors parametrise, are
-//! operations: `ops/sampling.rs`.
+//! Random tensors from PyTorch's CPU streams, and the generators that draw them. Inside a trace nothing is drawn: each
+//! call of the compiled function draws, from the same generators. Filling tensors in place, and draws that other
+//! tensors parametrise, are operations: `ops/sampling.rs`.
 
-use super::{Tensor, eval, recorder};
+use super::draw::{Kind, numel};
+use super::recorder::{Draw, Operand};
+use super::size::hints;
+use super::{Size, Tensor, eval, recorder};
 use crate::error::{Error, Result, must};
-use crate::kernels::rng::{self, Mt19937};
-use allotrope_ir::DType;
-use parking_lot::Mutex;
+use crate::kernels::rng::Mt19937;
+use allotrope_ir::{DType, Op};
+use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::panic::Location;
@@ -29,7 +32,7 @@ pub struct Generator(Arc<Mutex<Mt19937>>);
 
 impl fmt::Debug for Generator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Generator").field("initial_seed", &self.initial_seed()).finish_non_exhaustive()
+        f.debug_struct("Generator").field("initial_seed", &self.0.lock().seed()).finish_non_exhaustive()
     }
 }
 
@@ -48,13 +51,22 @@ impl Generator {
         Generator(Arc::new(Mutex::new(Mt19937::new(seed))))
     }
 
-    /// Starts the streams of `seed`.
+    /// Starts the streams of `seed`. In a trace every call does so, at this place among its draws.
     pub fn manual_seed(&self, seed: u64) {
-        *self.0.lock() = Mt19937::new(seed);
+        match recorder::active() {
+            Some(r) => r.reseed(self, seed),
+            None => *self.0.lock() = Mt19937::new(seed),
+        }
     }
 
     /// Starts the streams of a seed that nobody chose, and returns it.
+    ///
+    /// # Panics
+    /// Inside a trace, which has no numbers yet; so do [`Generator::initial_seed`], [`Generator::get_state`] and
+    /// [`Generator::fork`].
+    #[track_caller]
     pub fn seed(&self) -> u64 {
+        must(untraced("seed()", Location::caller()));
         // The standard library's hashers begin with random keys from the system.
         let seed = std::collections::hash_map::RandomState::new().build_hasher().finish();
         self.manual_seed(seed);
@@ -62,247 +74,137 @@ impl Generator {
     }
 
     /// The seed that the streams began with.
+    #[track_caller]
     pub fn initial_seed(&self) -> u64 {
+        must(untraced("initial_seed()", Location::caller()));
         self.0.lock().seed()
     }
 
     /// The state as bytes, equal to those of `torch.Generator.get_state()` at the same place of the same stream.
+    #[track_caller]
     pub fn get_state(&self) -> Vec<u8> {
+        must(untraced("get_state()", Location::caller()));
         self.0.lock().to_bytes()
     }
 
     /// Goes on from a saved state, one of PyTorch's CPU generator too.
     ///
     /// # Errors
-    /// When the bytes are no state; the generator stays as it is.
+    /// When the bytes are no state, and inside a trace; the generator stays as it is.
+    #[track_caller]
     pub fn set_state(&self, state: &[u8]) -> Result<()> {
+        untraced("set_state()", Location::caller())?;
         let state = Mt19937::from_bytes(state).map_err(|e| Error::Argument(format!("set_state: {e}")))?;
         *self.0.lock() = state;
         Ok(())
     }
 
     /// Another generator, which goes on from the state of this one by itself.
+    #[track_caller]
     pub fn fork(&self) -> Generator {
+        must(untraced("fork()", Location::caller()));
         Generator(Arc::new(Mutex::new(self.0.lock().clone())))
+    }
+}
+
+impl Generator {
+    /// Draws a tensor, or has the running trace note that every call draws one.
+    ///
+    /// # Errors
+    /// When the distribution's numbers, the dtype or the shape do not fit.
+    pub(crate) fn draw(&self, kind: Kind, sizes: &[Size], dtype: DType) -> Result<Tensor> {
+        kind.check()?;
+        let drawn = kind.drawn_as(dtype)?;
+        let shape = hints(sizes);
+        let n = numel(kind.name(), &shape)?;
+        let traced = recorder::active();
+        let tensor = match &traced {
+            Some(r) => r.draw(&Draw { generator: self, kind: &kind, sizes, dtype: drawn })?,
+            None => {
+                let mut buffer = eval::buffer_for(drawn, n);
+                kind.fill(&mut self.0.lock(), &mut buffer, drawn, 0..n);
+                eval::fresh(drawn, &shape, buffer)
+            }
+        };
+        match &traced {
+            _ if drawn == dtype => Ok(tensor),
+            Some(r) => r.record(&Op::Cast(dtype), &[Operand::Tensor(&tensor)]),
+            None => eval::cast(&tensor, dtype),
+        }
+    }
+
+    /// Whether the two are one generator.
+    pub(crate) fn is_same(&self, other: &Generator) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The streams, to draw from or to put back.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Mt19937> {
+        self.0.lock()
     }
 }
 
 /// Defines draws twice from one definition: the form that panics at the caller's line, and the `try_` twin.
 macro_rules! draws {
-    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( &$self:ident $(, $arg:ident : $ty:ty)* $(,)? ) $body:block )*) => {
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident ( $($arg:ident : $ty:ty),* $(,)? ) = ($kind:expr, $shape:expr, $dtype:expr); )*) => {
         impl Generator {$(
             $(#[$doc])*
             ///
             /// # Panics
             #[doc = concat!("Where [`Generator::", stringify!($try_name), "`] fails.")]
             #[track_caller]
-            pub fn $name(&$self $(, $arg: $ty)*) -> Tensor {
-                must($self.$try_name($($arg),*))
+            pub fn $name(&self $(, $arg: $ty)*) -> Tensor {
+                must(self.$try_name($($arg),*))
             }
 
             #[doc = concat!("As [`Generator::", stringify!($name), "`].")]
             ///
             /// # Errors
-            /// When the arguments do not fit, and inside a trace.
-            #[track_caller]
-            pub fn $try_name(&$self $(, $arg: $ty)*) -> Result<Tensor> $body
+            /// When the arguments do not fit.
+            pub fn $try_name(&self $(, $arg: $ty)*) -> Result<Tensor> {
+                self.draw($kind, &recorder::sizes_of($shape), $dtype)
+            }
         )*}
     };
 }
 
 draws! {
     /// Uniform numbers in [0, 1), as `torch.rand`.
-    fn rand / try_rand(&self, shape: &[usize], dtype: DType) {
-        self.floats("rand", shape, dtype, Location::caller(), |g, out| out.uniform(g, 0.0, 1.0))
-    }
+    fn rand / try_rand(shape: &[usize], dtype: DType) = (Kind::Uniform { low: 0.0, high: 1.0 }, shape, dtype);
 
     /// Uniform numbers in [low, high), as `torch.empty(shape).uniform_(low, high)`.
-    fn uniform / try_uniform(&self, shape: &[usize], dtype: DType, low: f64, high: f64) {
-        check(low <= high, || format!("uniform: low must not be above high, got {low} and {high}"))?;
-        self.floats("uniform", shape, dtype, Location::caller(), |g, out| out.uniform(g, low, high))
-    }
+    fn uniform / try_uniform(shape: &[usize], dtype: DType, low: f64, high: f64) = (Kind::Uniform { low, high }, shape, dtype);
 
     /// Normally distributed numbers with mean 0 and variance 1, as `torch.randn`.
-    fn randn / try_randn(&self, shape: &[usize], dtype: DType) {
-        self.floats("randn", shape, dtype, Location::caller(), |g, out| out.normal(g, 0.0, 1.0))
-    }
+    fn randn / try_randn(shape: &[usize], dtype: DType) = (Kind::Normal { mean: 0.0, std: 1.0 }, shape, dtype);
 
     /// Normally distributed numbers, as `torch.normal(mean, std, shape)`.
-    fn normal_of / try_normal_of(&self, shape: &[usize], dtype: DType, mean: f64, std: f64) {
-        check(std >= 0.0, || format!("normal: the standard deviation must not be negative, got {std}"))?;
-        self.floats("normal", shape, dtype, Location::caller(), |g, out| out.normal(g, mean, std))
-    }
+    fn normal_of / try_normal_of(shape: &[usize], dtype: DType, mean: f64, std: f64) = (Kind::Normal { mean, std }, shape, dtype);
 
     /// Exponentially distributed numbers with rate `lambd`, as `torch.empty(shape).exponential_(lambd)`.
-    fn exponential / try_exponential(&self, shape: &[usize], dtype: DType, lambd: f64) {
-        check(lambd > 0.0, || format!("exponential: the rate must be above 0, got {lambd}"))?;
-        self.floats("exponential", shape, dtype, Location::caller(), |g, out| out.exponential(g, lambd))
-    }
+    fn exponential / try_exponential(shape: &[usize], dtype: DType, lambd: f64) = (Kind::Exponential { rate: lambd }, shape, dtype);
 
     /// Integers in [low, high), as `torch.randint`.
-    fn randint / try_randint(&self, low: i64, high: i64, shape: &[usize]) {
-        check(low < high, || format!("randint: low must be less than high, got {low} and {high}"))?;
-        self.ints("randint", shape, Location::caller(), |g, out| rng::randint(g, out, low, high))
-    }
+    fn randint / try_randint(low: i64, high: i64, shape: &[usize]) = (Kind::Integers { low, high }, shape, DType::I64);
 
     /// The numbers 0, …, n-1 in random order, as `torch.randperm`.
-    fn randperm / try_randperm(&self, n: usize) {
-        self.ints("randperm", &[n], Location::caller(), rng::randperm)
-    }
+    fn randperm / try_randperm(n: usize) = (Kind::Permutation, &[n], DType::I64);
 
     /// 1 with probability `p`, else 0, as `torch.empty(shape).bernoulli_(p)`.
-    fn bernoulli_of / try_bernoulli_of(&self, shape: &[usize], dtype: DType, p: f64) {
-        check((0.0..=1.0).contains(&p), || format!("bernoulli: the probability must be in [0, 1], got {p}"))?;
-        let drawn = self.bools("bernoulli", shape, Location::caller(), |g, out| rng::bernoulli(g, out, p))?;
-        eval::cast(&drawn, dtype)
-    }
+    fn bernoulli_of / try_bernoulli_of(shape: &[usize], dtype: DType, p: f64) = (Kind::Bernoulli { p }, shape, dtype);
 
     /// Whole numbers from 0 up to what the dtype holds exactly, as `torch.empty(shape).random_()`.
-    fn random / try_random(&self, shape: &[usize], dtype: DType) {
-        let at = Location::caller();
-        match dtype {
-            DType::Bool => self.bools("random", shape, at, rng::random_bool),
-            DType::I64 => self.ints("random", shape, at, rng::random_i64),
-            DType::U8 | DType::I32 => {
-                let below = if dtype == DType::U8 { 1 << 8 } else { 1u32 << 31 };
-                let fill = |g: &mut Mt19937, out: &mut [i64]| {
-                    out.iter_mut().for_each(|x| *x = i64::from(g.random() % below));
-                };
-                eval::cast(&self.ints("random", shape, at, fill)?, dtype)
-            }
-            DType::F16 | DType::BF16 => Err(Error::Argument(format!("random: not defined for {dtype}"))),
-            DType::F32 | DType::F64 => self.floats("random", shape, dtype, at, |g, out| out.random(g)),
-        }
-    }
-}
-
-impl Generator {
-    /// As [`Generator::try_normal_of`], one sample after the other also where PyTorch draws contiguous tensors of 16 and
-    /// more elements in groups.
-    pub(crate) fn normal_serial(&self, shape: &[usize], dtype: DType, mean: f64, std: f64) -> Result<Tensor> {
-        self.floats("normal", shape, dtype, Location::caller(), |g, out| out.normal_serial(g, mean, std))
-    }
-
-    /// `true` with the probability of each element.
-    pub(crate) fn bernoulli_each(&self, p: &Probabilities, shape: &[usize]) -> Result<Tensor> {
-        self.bools("bernoulli", shape, Location::caller(), |g, out| match p {
-            Probabilities::F32(p) => rng::bernoulli_each_f32(g, p, out),
-            Probabilities::F64(p) => rng::bernoulli_each_f64(g, p, out),
-        })
-    }
-
-    fn floats(
-        &self,
-        what: &str,
-        shape: &[usize],
-        dtype: DType,
-        at: &'static Location<'static>,
-        fill: impl FnOnce(&mut Mt19937, Floats<'_>),
-    ) -> Result<Tensor> {
-        untraced(what, at)?;
-        if dtype.is_half() {
-            // Drawn in f32 and rounded; PyTorch takes other bits of each word for these.
-            return eval::cast(&self.floats(what, shape, DType::F32, at, fill)?, dtype);
-        }
-        let mut buffer = eval::buffer_for(dtype, numel(what, shape)?);
-        let out = match dtype {
-            DType::F32 => Floats::F32(buffer.slice_mut()),
-            DType::F64 => Floats::F64(buffer.slice_mut()),
-            other => return Err(Error::Argument(format!("{what}: draws floats, not {other}"))),
-        };
-        fill(&mut self.0.lock(), out);
-        Ok(eval::fresh(dtype, shape, buffer))
-    }
-
-    fn ints(
-        &self,
-        what: &str,
-        shape: &[usize],
-        at: &'static Location<'static>,
-        fill: impl FnOnce(&mut Mt19937, &mut [i64]),
-    ) -> Result<Tensor> {
-        untraced(what, at)?;
-        let mut buffer = eval::buffer_for(DType::I64, numel(what, shape)?);
-        fill(&mut self.0.lock(), buffer.slice_mut());
-        Ok(eval::fresh(DType::I64, shape, buffer))
-    }
-
-    fn bools(
-        &self,
-        what: &str,
-        shape: &[usize],
-        at: &'static Location<'static>,
-        fill: impl FnOnce(&mut Mt19937, &mut [bool]),
-    ) -> Result<Tensor> {
-        untraced(what, at)?;
-        let mut buffer = eval::buffer_for(DType::Bool, numel(what, shape)?);
-        fill(&mut self.0.lock(), buffer.slice_mut());
-        Ok(eval::fresh(DType::Bool, shape, buffer))
-    }
-}
-
-/// One probability for each element.
-pub(crate) enum Probabilities {
-    F32(Vec<f32>),
-    F64(Vec<f64>),
-}
-
-/// Room for floats, and what fills it.
-enum Floats<'a> {
-    F32(&'a mut [f32]),
-    F64(&'a mut [f64]),
-}
-
-impl Floats<'_> {
-    fn uniform(self, g: &mut Mt19937, low: f64, high: f64) {
-        match self {
-            Floats::F32(out) => rng::uniform_f32(g, out, low as f32, high as f32),
-            Floats::F64(out) => rng::uniform_f64(g, out, low, high),
-        }
-    }
-
-    fn normal(self, g: &mut Mt19937, mean: f64, std: f64) {
-        match self {
-            Floats::F32(out) => rng::normal_f32(g, out, mean as f32, std as f32),
-            Floats::F64(out) => rng::normal_f64(g, out, mean, std),
-        }
-    }
-
-    fn normal_serial(self, g: &mut Mt19937, mean: f64, std: f64) {
-        // Fewer than 16 at a time are drawn one by one; the generator keeps the second of a pair for the next.
-        match self {
-            Floats::F32(out) => out.chunks_mut(15).for_each(|o| rng::normal_f32(g, o, mean as f32, std as f32)),
-            Floats::F64(out) => out.chunks_mut(15).for_each(|o| rng::normal_f64(g, o, mean, std)),
-        }
-    }
-
-    fn exponential(self, g: &mut Mt19937, rate: f64) {
-        match self {
-            Floats::F32(out) => rng::exponential(g, out, rate, |x| x as f32),
-            Floats::F64(out) => rng::exponential(g, out, rate, |x| x),
-        }
-    }
-
-    fn random(self, g: &mut Mt19937) {
-        match self {
-            Floats::F32(out) => rng::random_f32(g, out),
-            Floats::F64(out) => rng::random_f64(g, out),
-        }
-    }
-}
-
-fn numel(what: &str, shape: &[usize]) -> Result<usize> {
-    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-    n.ok_or_else(|| Error::Argument(format!("{what}: a tensor of shape {shape:?} has too many elements")))
+    fn random / try_random(shape: &[usize], dtype: DType) = (Kind::Whole { of: dtype }, shape, dtype);
 }
 
 pub(crate) fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { Err(Error::Argument(otherwise())) }
 }
 
+/// That no trace is recorded, for what only Rust can do with a generator.
 pub(crate) fn untraced(what: &str, at: &'static Location<'static>) -> Result<()> {
     match recorder::active() {
-        Some(r) => Err(r.host_read(&format!("{what}(), whose numbers would be the same on every call,"), at)),
+        Some(r) => Err(r.host_read(what, at)),
         None => Ok(()),
     }
 }
@@ -326,16 +228,19 @@ pub fn manual_seed(seed: u64) {
 }
 
 /// Starts the streams of a seed that nobody chose in the default generator, and returns it.
+#[track_caller]
 pub fn seed() -> u64 {
     default_generator().seed()
 }
 
 /// The seed that the default generator began with.
+#[track_caller]
 pub fn initial_seed() -> u64 {
     default_generator().initial_seed()
 }
 
 /// The state of the default generator, see [`Generator::get_state`].
+#[track_caller]
 pub fn get_rng_state() -> Vec<u8> {
     default_generator().get_state()
 }
@@ -344,11 +249,15 @@ pub fn get_rng_state() -> Vec<u8> {
 ///
 /// # Errors
 /// As [`Generator::set_state`].
+#[track_caller]
 pub fn set_rng_state(state: &[u8]) -> Result<()> {
     default_generator().set_state(state)
 }
 
 /// Runs `f`, and puts the default generator back to where it was, also where `f` panics.
+///
+/// # Panics
+/// Inside a trace.
 ///
 /// ```
 /// use allotrope::prelude::*;
@@ -357,7 +266,9 @@ pub fn set_rng_state(state: &[u8]) -> Result<()> {
 /// fork_rng(|| randn(&[100]));
 /// assert_eq!(rand(&[1]).item::<f32>(), 0.757_631_6);
 /// ```
+#[track_caller]
 pub fn fork_rng<T>(f: impl FnOnce() -> T) -> T {
+    must(untraced("fork_rng()", Location::caller()));
     struct Restore(Mt19937);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -383,8 +294,7 @@ macro_rules! from_default {
         #[doc = concat!("As [`", stringify!($name), "`].")]
         ///
         /// # Errors
-        /// When the arguments do not fit, and inside a trace.
-        #[track_caller]
+        /// When the arguments do not fit.
         pub fn $try_name($($arg: $ty),*) -> Result<Tensor> {
             default_generator().$try_name($($given),*)
         }

@@ -1,10 +1,11 @@
 //! The slot of this thread where a trace installs itself, and what it must be able to do.
 //! Nothing is recorded here; outside a trace every function is the plain one.
 
+use super::draw::Kind;
 use super::view::Link;
-use super::{Size, Sizes, Tensor};
+use super::{Generator, Size, Sizes, Tensor};
 use crate::Result;
-use allotrope_ir::{Op, Scalar, Value};
+use allotrope_ir::{DType, Op, Scalar, Value};
 use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::panic::Location;
@@ -72,6 +73,15 @@ pub(crate) struct ScanSpec<'a> {
     pub(crate) mirror: Option<u64>,
 }
 
+/// Random numbers that every call draws.
+pub(crate) struct Draw<'a> {
+    pub(crate) generator: &'a Generator,
+    pub(crate) kind: &'a Kind,
+    pub(crate) sizes: &'a [Size],
+    /// One that the kind can draw.
+    pub(crate) dtype: DType,
+}
+
 /// What a capture must do for the tensors of its thread.
 pub(crate) trait Recorder {
     fn size_arith(&self, op: SizeOp, a: Size, b: Size) -> Size;
@@ -107,6 +117,13 @@ pub(crate) trait Recorder {
     fn scan_abandon(&self);
     /// The program branched on the flag: calls where it differs run another variant.
     fn flag(&self, flag: &super::Flag);
+    /// A tensor that each call draws, at this place among the draws of the program.
+    fn draw(&self, draw: &Draw<'_>) -> Result<Tensor>;
+    /// Each call starts the streams of the seed, at this place among its draws.
+    fn reseed(&self, generator: &Generator, seed: u64);
+    /// The elements of `like` are drawn in row-major order, so they must lie so in memory when the same program runs
+    /// eagerly; with `whole` without gaps. Calls where they don't are refused.
+    fn in_order(&self, what: &'static str, like: &Tensor, whole: bool) -> Result<()>;
     /// Why a host read cannot be had here, as an error for `what` at the caller's line.
     fn host_read(&self, what: &str, at: &'static Location<'static>) -> crate::Error;
 }

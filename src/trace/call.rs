@@ -1,6 +1,6 @@
 //! One call of a compiled variant: locks the storages, binds the pointers, runs, and hands out the results. All that
 //! can fail comes before the run, but for the program's own checks, whose code writes no state before all of them hold;
-//! so a failed call has changed nothing.
+//! so a failed call has changed nothing: generators too go back to where they were.
 
 use super::captured::{Returned, Source, Target};
 use super::variant::{Binding, Variant};
@@ -64,6 +64,8 @@ enum Held<'a> {
 enum Input<'a> {
     Borrowed(&'a Tensor),
     Owned(Tensor),
+    /// To be drawn when everything else is there.
+    Drawn,
 }
 
 impl Input<'_> {
@@ -71,6 +73,7 @@ impl Input<'_> {
         match self {
             Input::Borrowed(t) => t,
             Input::Owned(t) => t,
+            Input::Drawn => unreachable!("bug in allotrope: an input was not drawn"),
         }
     }
 }
@@ -94,7 +97,29 @@ impl Variant {
     }
 
     fn run(&self, args: &[&Tensor], binding: &Binding, scratch: &mut Buffer) -> Result<Vec<Tensor>> {
-        let inputs = self.inputs(args)?;
+        let mut inputs = self.inputs(args)?;
+        if self.draws.is_empty() {
+            return self.compute(args, inputs, binding, scratch);
+        }
+        let mut drawn = self.draws.run(&self.sources, args, binding)?;
+        for (i, tensor) in drawn.tensors.drain(..) {
+            inputs[i] = Input::Owned(tensor);
+        }
+        let done = self.compute(args, inputs, binding, scratch);
+        if done.is_err() {
+            drawn.undo();
+        }
+        done
+    }
+
+    /// Runs the code on inputs that are all there.
+    fn compute(
+        &self,
+        args: &[&Tensor],
+        inputs: Inputs<'_>,
+        binding: &Binding,
+        scratch: &mut Buffer,
+    ) -> Result<Vec<Tensor>> {
         let mut outputs: SmallVec<[Tensor; 16]> =
             self.plan.outputs.iter().map(|o| output(o, binding, !self.compiled.has_checks())).collect();
         {
@@ -128,6 +153,10 @@ impl Variant {
                 Source::State(t) => (Input::Borrowed(t), false),
                 Source::Grad(t) => (Input::Owned(t.stored_grad().expect("guarded")), true),
                 Source::ArgGrad(i) => (Input::Owned(args[*i].stored_grad().expect("guarded")), true),
+                Source::Draw => {
+                    inputs.push(Input::Drawn);
+                    continue;
+                }
             };
             let s = eval::strided(input.get())?;
             if from_caller && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)) {

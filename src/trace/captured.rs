@@ -1,6 +1,7 @@
 //! What a finished capture knows: the graph, where its inputs come from, where its outputs go, and how two recordings of
 //! one closure differ. Nothing is recorded or run here.
 
+use super::draws::Draws;
 use super::inner::Inner;
 use super::symbols::Symbols;
 use crate::tensor::{Flag, Tensor};
@@ -17,11 +18,15 @@ pub(super) enum Source {
     Grad(Tensor),
     /// The gradient that an argument holds when the call begins.
     ArgGrad(usize),
+    /// Random numbers, new ones for each call.
+    Draw,
 }
 
 /// What a finished capture knows.
 pub(super) struct Captured {
     pub(super) graph: Graph,
+    /// Where the inputs that are drawn come from.
+    pub(super) draws: Draws,
     pub(super) sources: Vec<Source>,
     pub(super) symbols: Symbols,
     /// Tensors whose gradient was looked at: whether there must be one when a call begins.
@@ -66,6 +71,10 @@ pub(super) enum Returned {
 impl Captured {
     /// What another recording of the same closure did otherwise, in words.
     pub(super) fn difference(&self, other: &Captured) -> Option<String> {
+        // The draws first: they say it in the program's words.
+        if let Some(what) = self.draws.difference(&other.draws) {
+            return Some(what);
+        }
         if self.graph != other.graph {
             let (a, b) = (self.graph.to_string(), other.graph.to_string());
             let lines = a.lines().zip(b.lines()).find(|(a, b)| a != b);
@@ -79,6 +88,7 @@ impl Captured {
             (Source::State(a), Source::State(b)) | (Source::Grad(a), Source::Grad(b)) => {
                 a.is_same(b) || Inner::key(a) == Inner::key(b)
             }
+            (Source::Draw, Source::Draw) => true,
             _ => false,
         };
         match self.sources.iter().zip(&other.sources).all(same) {

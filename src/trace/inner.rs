@@ -2,6 +2,8 @@
 //! It decides nothing of its own; the recorder asks and tells.
 
 use super::captured::Source;
+use super::draws::Item;
+use super::layout::Demand;
 use super::symbols::Symbols;
 use crate::error::{Error, Result};
 use crate::tensor::recorder::{Cell, Root};
@@ -36,6 +38,8 @@ pub(super) struct Builder {
     pub(super) reverse: bool,
     /// The closed body that this one walks back through.
     pub(super) mirror: Option<usize>,
+    /// Carries that draws rely on to lie in row-major order.
+    pub(super) asked: Vec<usize>,
 }
 
 /// A tensor from outside that the program reads or changes.
@@ -83,6 +87,12 @@ pub(super) struct Inner {
     pub(super) callers: Vec<(usize, Tensor)>,
     /// Nodes of the tape with a smaller number were there before.
     pub(super) first_seq: u64,
+    /// What is drawn, for each open builder.
+    pub(super) draws: Vec<Vec<Item>>,
+    /// What must hold of memory for the draws to be those of the eager mode.
+    pub(super) demands: Vec<Demand>,
+    /// The values that elements had before they were changed in place, by their identity.
+    pub(super) first_values: HashMap<usize, (Arc<Cell>, Value)>,
 }
 
 impl Inner {
@@ -102,7 +112,9 @@ impl Inner {
             length,
             reverse,
             mirror,
+            asked: Vec::new(),
         });
+        self.draws.push(Vec::new());
         let i = self.builders.len() - 1;
         self.open.push(i);
         i

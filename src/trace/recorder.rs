@@ -2,14 +2,15 @@
 //! closure changes (parameters, gradients) is kept beside them until a compiled call has succeeded.
 
 use super::captured::{Captured, Returned, Source, Target};
+use super::draws::{Draws, Item};
 use super::inner::{GradState, Inner};
 use super::symbols::Symbols;
 use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{next_seq, own_edge};
 use crate::error::{Error, Result};
-use crate::tensor::recorder::{Operand, Recorder, Root, ScanBody, ScanSpec, SizeOp};
+use crate::tensor::recorder::{Draw, Operand, Recorder, Root, ScanBody, ScanSpec, SizeOp};
 use crate::tensor::view::Link;
-use crate::tensor::{Body, Flag, Size, Tensor, eval};
+use crate::tensor::{Body, Flag, Generator, Size, Tensor, eval};
 use allotrope_ir::{Dim, InputKind, NodeId, Op, Scalar, Scan, Value};
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -43,6 +44,9 @@ impl Capture {
             args_by_cell: HashMap::new(),
             callers: Vec::new(),
             first_seq: next_seq(),
+            draws: Vec::new(),
+            demands: Vec::new(),
+            first_values: HashMap::new(),
         };
         inner.push_builder(Size::from(1), false, None);
         Capture(RefCell::new(inner))
@@ -137,8 +141,10 @@ impl Capture {
         }
         let graph =
             inner.builders.swap_remove(0).graph.expect("the whole program is open until the end").inputs_first();
+        let draws = Draws::new(&mut inner, &graph);
         let captured = Captured {
             graph,
+            draws,
             sources: inner.sources,
             symbols: inner.symbols,
             grad_guards,
@@ -276,7 +282,9 @@ impl Recorder for Capture {
                         "a value from outside a loop can't be changed in place inside it; carry it".into(),
                     ));
                 }
-                *cell.value.lock() = new;
+                let before = std::mem::replace(&mut *cell.value.lock(), new);
+                let key = Arc::as_ptr(cell) as usize;
+                inner.first_values.entry(key).or_insert_with(|| (Arc::clone(cell), before));
                 cell.version.fetch_add(1, Ordering::Relaxed);
             }
             Body::Strided(strided) => {
@@ -412,7 +420,10 @@ impl Recorder for Capture {
             let at = inner.current();
             inner.graph(at).output(value);
         }
-        let body = inner.open.pop().expect("a loop is open");
+        let body = inner.current();
+        inner.carried_in_order(body, carries)?;
+        inner.open.pop();
+        inner.end_draws(body);
         let parent = inner.current();
         let length = inner.symbols.dim(inner.builders[body].length);
         let b = &mut inner.builders[body];
@@ -438,11 +449,26 @@ impl Recorder for Capture {
     }
 
     fn scan_abandon(&self) {
-        self.0.borrow_mut().open.pop();
+        let mut inner = self.0.borrow_mut();
+        if let Some(body) = inner.open.pop() {
+            inner.end_draws(body);
+        }
     }
 
     fn flag(&self, flag: &Flag) {
         self.0.borrow_mut().flags.push((flag.clone(), flag.peek()));
+    }
+
+    fn draw(&self, draw: &Draw<'_>) -> Result<Tensor> {
+        Ok(self.0.borrow_mut().draw(draw))
+    }
+
+    fn reseed(&self, generator: &Generator, seed: u64) {
+        self.0.borrow_mut().note(Item::Seed { generator: generator.clone(), seed });
+    }
+
+    fn in_order(&self, what: &'static str, like: &Tensor, whole: bool) -> Result<()> {
+        self.0.borrow_mut().in_order(what, like, whole)
     }
 
     fn host_read(&self, what: &str, at: &'static Location<'static>) -> Error {

@@ -3,6 +3,7 @@
 use super::call::Plan;
 use super::captured::{Captured, Returned, Source};
 use super::closure::{Args, Traceable};
+use super::draws::Draws;
 use super::panic_message;
 use super::recorder::Capture;
 use super::symbols::Specialization;
@@ -61,6 +62,7 @@ pub(super) struct Variant {
     pub(super) flags: Vec<(Flag, bool)>,
     pub(super) grad_enabled: bool,
     pub(super) sources: Vec<Source>,
+    pub(super) draws: Draws,
     pub(super) plan: Plan,
     pub(super) cleared: Vec<Tensor>,
     pub(super) cleared_args: Vec<usize>,
@@ -143,6 +145,7 @@ impl Variant {
             grad_enabled: is_grad_enabled(),
             plan: Plan::new(&optimized, &captured.sources, &captured.targets),
             sources: captured.sources,
+            draws: captured.draws,
             cleared: captured.cleared,
             cleared_args: captured.cleared_args,
             returned,

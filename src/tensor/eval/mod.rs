@@ -314,7 +314,7 @@ fn moved(op: &Op<Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
 
 /// Strides that show the same elements under `to`, where there are any: each group of merged axes must be dense
 /// within itself.
-fn reshaped_strides(from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
+pub(crate) fn reshaped_strides(from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
     if is_contiguous(from, strides) {
         return Some(contiguous_strides(to));
     }

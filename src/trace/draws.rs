@@ -1,0 +1,219 @@
+//! The random numbers of a capture: which draws the program makes, in its order, and drawing them for a call. A draw in
+//! a loop is one for each step, made before the run in the order in which the steps would run. Nothing is drawn while
+//! recording, and what is done with the numbers is the graph's.
+
+use super::captured::Source;
+use super::inner::Inner;
+use super::layout::Demand;
+use super::variant::Binding;
+use crate::error::Result;
+use crate::kernels::rng::Mt19937;
+use crate::tensor::draw::{Kind, numel};
+use crate::tensor::recorder::Draw;
+use crate::tensor::storage::Buffer;
+use crate::tensor::{Dims, Generator, Tensor, eval};
+use allotrope_ir::{DType, Dim, Graph, InputKind, Shape, Type};
+
+/// One thing that a call does with generators.
+pub(super) enum Item {
+    /// Draws the elements of an input, those of this step where it is in loops.
+    Draw { generator: Generator, kind: Kind, input: usize },
+    /// Starts the streams of a seed.
+    Seed { generator: Generator, seed: u64 },
+    /// Does these once for each step of a loop.
+    Loop { length: Dim, reverse: bool, items: Vec<Item> },
+}
+
+impl Item {
+    /// What another recording did otherwise, in words.
+    fn difference(&self, other: &Item) -> Option<String> {
+        match (self, other) {
+            (Item::Draw { generator: a, kind: k, input: i }, Item::Draw { generator: b, kind: l, input: j }) => {
+                if !a.is_same(b) {
+                    return Some(format!("it drew {} from another generator, one made outside stays", k.name()));
+                }
+                let (a, b) = (format!("{k:?}"), format!("{l:?}"));
+                (a != b || i != j).then(|| format!("the draw {a} became {b}"))
+            }
+            (Item::Seed { generator: a, seed: s }, Item::Seed { generator: b, seed: t }) => {
+                (!a.is_same(b) || s != t).then(|| format!("the seed {s} became {t}, or another generator's"))
+            }
+            (Item::Loop { items: a, reverse: r, .. }, Item::Loop { items: b, reverse: s, .. }) if r == s => {
+                difference(a, b)
+            }
+            _ => Some("it drew random numbers in another order".into()),
+        }
+    }
+
+    fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
+        if let Item::Loop { length, items, .. } = self {
+            *length = of(length);
+            items.iter_mut().for_each(|i| i.resolve(of));
+        }
+    }
+
+    /// Every generator in it, each once.
+    fn generators(&self, out: &mut Vec<Generator>) {
+        match self {
+            Item::Draw { generator, .. } | Item::Seed { generator, .. } => {
+                if !out.iter().any(|g| g.is_same(generator)) {
+                    out.push(generator.clone());
+                }
+            }
+            Item::Loop { items, .. } => items.iter().for_each(|i| i.generators(out)),
+        }
+    }
+}
+
+fn difference(a: &[Item], b: &[Item]) -> Option<String> {
+    if a.len() != b.len() {
+        return Some(format!("{} uses of random generators became {}", a.len(), b.len()));
+    }
+    a.iter().zip(b).find_map(|(a, b)| a.difference(b))
+}
+
+/// The draws of a finished capture.
+pub(super) struct Draws {
+    items: Vec<Item>,
+    demands: Vec<Demand>,
+    generators: Vec<Generator>,
+    /// The type of each input that is drawn, by number.
+    types: Vec<(usize, DType, Shape)>,
+}
+
+/// What a call has drawn, and the way back.
+pub(super) struct Drawn {
+    pub(super) tensors: Vec<(usize, Tensor)>,
+    /// Each generator before and after.
+    states: Vec<(Generator, Mt19937, Mt19937)>,
+}
+
+impl Drawn {
+    /// Puts the generators back to where they were, unless somebody else has drawn from one since.
+    pub(super) fn undo(self) {
+        for (generator, before, after) in self.states {
+            let mut now = generator.lock();
+            if *now == after {
+                *now = before;
+            }
+        }
+    }
+}
+
+/// An input on the way to be drawn.
+struct Room {
+    dtype: DType,
+    shape: Dims,
+    buffer: Buffer,
+}
+
+impl Draws {
+    pub(super) fn new(inner: &mut Inner, graph: &Graph) -> Draws {
+        let mut items = inner.draws.pop().expect("the whole program is open");
+        let mut demands = std::mem::take(&mut inner.demands);
+        let symbols = &inner.symbols;
+        items.iter_mut().for_each(|i| i.resolve(&|d| symbols.resolve(d)));
+        demands.iter_mut().for_each(|d| d.resolve(&|d| symbols.resolve(d)));
+        let mut generators = Vec::new();
+        items.iter().for_each(|i| i.generators(&mut generators));
+        let inputs = inner.sources.iter().zip(graph.input_values()).enumerate();
+        let types = inputs
+            .filter(|(_, (source, _))| matches!(source, Source::Draw))
+            .map(|(i, (_, value))| (i, graph.ty(value).dtype, graph.ty(value).shape.clone()))
+            .collect();
+        Draws { items, demands, generators, types }
+    }
+
+    pub(super) fn difference(&self, other: &Draws) -> Option<String> {
+        difference(&self.items, &other.items)
+    }
+
+    /// Whether a call does nothing with generators.
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Draws every input that is drawn.
+    ///
+    /// # Errors
+    /// Before anything is drawn, where a layout does not fit or a shape is too large.
+    pub(super) fn run(&self, sources: &[Source], args: &[&Tensor], binding: &Binding) -> Result<Drawn> {
+        self.demands.iter().try_for_each(|d| d.check(sources, args, binding))?;
+        let room = |(_, dtype, shape): &(usize, DType, Shape)| {
+            let shape: Dims = shape.iter().map(|d| d.eval(binding)).collect();
+            let buffer = eval::buffer_for(*dtype, numel("a draw", &shape)?);
+            Ok(Room { dtype: *dtype, shape, buffer })
+        };
+        let mut rooms = self.types.iter().map(room).collect::<Result<Vec<Room>>>()?;
+        let before: Vec<Mt19937> = self.generators.iter().map(|g| g.lock().clone()).collect();
+        self.fill(&self.items, binding, (0, 0), &mut rooms);
+        let states = self.generators.iter().zip(before).map(|(g, before)| {
+            let after = g.lock().clone();
+            (g.clone(), before, after)
+        });
+        let tensors = self.types.iter().zip(rooms);
+        let tensors = tensors.map(|((i, ..), r)| (*i, eval::fresh(r.dtype, &r.shape, r.buffer)));
+        Ok(Drawn { states: states.collect(), tensors: tensors.collect() })
+    }
+
+    /// Does the items of one step, which is number `at.0` of those of all loops around it, `at.1` of them.
+    fn fill(&self, items: &[Item], binding: &Binding, at: (usize, usize), rooms: &mut [Room]) {
+        for item in items {
+            match item {
+                Item::Seed { generator, seed } => *generator.lock() = Mt19937::new(*seed),
+                Item::Draw { generator, kind, input } => {
+                    let i = self.types.iter().position(|(n, ..)| n == input).expect("every draw has its input");
+                    let room = &mut rooms[i];
+                    let n: usize = room.shape[at.1..].iter().product();
+                    kind.fill(&mut generator.lock(), &mut room.buffer, room.dtype, at.0 * n..(at.0 + 1) * n);
+                }
+                Item::Loop { length, reverse, items } => {
+                    let length = length.eval(binding);
+                    for i in 0..length {
+                        let t = if *reverse { length - 1 - i } else { i };
+                        self.fill(items, binding, (at.0 * length + t, at.1 + 1), rooms);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each step.
+    pub(super) fn draw(&mut self, draw: &Draw<'_>) -> Tensor {
+        let (at, loops) = (self.current(), self.open[1..].to_vec());
+        let lengths: Vec<Dim> = loops.iter().map(|&b| self.symbols.dim(self.builders[b].length)).collect();
+        let dims = draw.sizes.iter().map(|&s| self.symbols.dim(s));
+        let mut ty = Type { dtype: draw.dtype, shape: lengths.into_iter().chain(dims).collect() };
+        let input = self.sources.len();
+        let count = self.sources.iter().filter(|s| matches!(s, Source::Draw)).count();
+        let name = format!("{}{count}", draw.kind.name());
+        let mut value = self.root().input(ty.clone(), InputKind::Arg, name);
+        self.sources.push(Source::Draw);
+        for body in loops {
+            ty.shape.remove(0);
+            let element = self.body_input(body, ty.clone(), 1, draw.kind.name());
+            let b = &mut self.builders[body];
+            b.xs.push(value);
+            b.imported_xs.insert(value, element);
+            value = element;
+        }
+        self.note(Item::Draw { generator: draw.generator.clone(), kind: draw.kind.clone(), input });
+        self.tensor_of(at, value)
+    }
+
+    pub(super) fn note(&mut self, item: Item) {
+        self.draws.last_mut().expect("the whole program is open").push(item);
+    }
+
+    /// The draws of a loop body that has ended become those of each step.
+    pub(super) fn end_draws(&mut self, body: usize) {
+        let items = self.draws.pop().expect("a loop is open");
+        if !items.is_empty() {
+            let (length, reverse) = (self.builders[body].length, self.builders[body].reverse);
+            let length = self.symbols.dim(length);
+            self.note(Item::Loop { length, reverse, items });
+        }
+    }
+}

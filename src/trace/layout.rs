@@ -1,0 +1,262 @@
+//! How the elements of a recorded value would lie in memory if the program ran eagerly. Random fills follow memory, a
+//! graph has none: so a draw in the shape of a tensor is only right in calls where that lies in row-major order, which
+//! is asked before anything is drawn. It changes no layout.
+
+use super::captured::Source;
+use super::inner::Inner;
+use super::variant::Binding;
+use crate::error::{Error, Result};
+use crate::tensor::recorder::Root;
+use crate::tensor::{Body, Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
+use allotrope_ir::{Dim, Op, Shape, Value};
+
+/// Whose memory it is.
+#[derive(Clone)]
+enum Place {
+    /// That of a fresh result.
+    Fresh(Shape),
+    /// That of an input of the whole program, by number.
+    Input(usize),
+    Outside(Tensor),
+}
+
+#[derive(Clone)]
+enum Step {
+    View(Op<Dim>),
+    /// One element along the first axis, as the body of a loop gets it.
+    Element,
+}
+
+/// Whose memory a value shows, and how.
+#[derive(Clone)]
+pub(super) struct Layout {
+    place: Place,
+    steps: Vec<Step>,
+}
+
+impl Layout {
+    fn fresh(shape: Shape) -> Layout {
+        Layout { place: Place::Fresh(shape), steps: Vec::new() }
+    }
+
+    fn then(mut self, step: Step) -> Layout {
+        self.steps.push(step);
+        self
+    }
+
+    fn is_fresh(&self) -> bool {
+        matches!(self.place, Place::Fresh(_)) && self.steps.is_empty()
+    }
+
+    /// Sizes as they are at the end of the capture.
+    fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
+        if let Place::Fresh(shape) = &mut self.place {
+            shape.iter_mut().for_each(|d| *d = of(d));
+        }
+        for step in &mut self.steps {
+            if let Step::View(op) = step {
+                *op = op.map_dims(&mut |d| of(d));
+            }
+        }
+    }
+
+    /// Shape and strides in one call.
+    fn eval(&self, sources: &[Source], args: &[&Tensor], binding: &Binding) -> (Dims, Strides) {
+        let of = |t: &Tensor| (Dims::from_slice(t.shape_hint()), t.strides());
+        let dims = |shape: &[Dim]| -> Dims { shape.iter().map(|d| d.eval(binding)).collect() };
+        let fresh = |shape: Dims| {
+            let strides = contiguous_strides(&shape);
+            (shape, strides)
+        };
+        let (mut shape, mut strides) = match &self.place {
+            Place::Fresh(shape) => fresh(dims(shape)),
+            Place::Outside(t) => of(t),
+            Place::Input(i) => match &sources[*i] {
+                Source::Arg(i) => of(args[*i]),
+                Source::State(t) => of(t),
+                Source::Grad(t) => of(&t.stored_grad().expect("guarded")),
+                Source::ArgGrad(i) => of(&args[*i].stored_grad().expect("guarded")),
+                Source::Draw => unreachable!("bug in allotrope: drawn tensors are fresh"),
+            },
+        };
+        for step in &self.steps {
+            match step {
+                Step::Element => {
+                    shape.remove(0);
+                    strides.remove(0);
+                }
+                Step::View(Op::Permute(axes)) => {
+                    shape = axes.iter().map(|&a| shape[a]).collect();
+                    strides = axes.iter().map(|&a| strides[a]).collect();
+                }
+                Step::View(Op::Slice { axis, len, .. }) => shape[*axis] = len.eval(binding),
+                Step::View(Op::Broadcast(to)) => {
+                    let to = dims(to);
+                    let lead = to.len() - shape.len();
+                    let stride = |i: usize| match i.checked_sub(lead) {
+                        Some(j) if shape[j] == to[i] => strides[j],
+                        _ => 0,
+                    };
+                    strides = (0..to.len()).map(stride).collect();
+                    shape = to;
+                }
+                Step::View(Op::Reshape(to)) => {
+                    let to = dims(to);
+                    strides = eval::reshaped_strides(&shape, &strides, &to).unwrap_or_else(|| contiguous_strides(&to));
+                    shape = to;
+                }
+                Step::View(Op::Window { axis, count, size, step, dilation }) => {
+                    let stride = strides[*axis];
+                    shape[*axis] = count.eval(binding);
+                    strides[*axis] = stride * *step as isize;
+                    shape.push(size.eval(binding));
+                    strides.push(stride * *dilation as isize);
+                }
+                Step::View(op) => unreachable!("bug in allotrope: {} is no view", op.name()),
+            }
+        }
+        (shape, strides)
+    }
+}
+
+/// What must hold of a layout in a call.
+#[derive(Clone)]
+pub(super) struct Demand {
+    what: &'static str,
+    layout: Layout,
+    /// Without gaps, not only in row-major order.
+    whole: bool,
+}
+
+impl Demand {
+    pub(super) fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
+        self.layout.resolve(of);
+    }
+
+    /// # Errors
+    /// Where it does not hold.
+    pub(super) fn check(&self, sources: &[Source], args: &[&Tensor], binding: &Binding) -> Result<()> {
+        let (shape, strides) = self.layout.eval(sources, args, binding);
+        if is_contiguous(&shape, &strides) {
+            return Ok(());
+        }
+        let wide: Strides = shape.iter().zip(&strides).filter(|(n, _)| **n > 1).map(|(_, s)| s.abs()).collect();
+        match !self.whole && wide.windows(2).all(|w| w[0] >= w[1]) {
+            true => Ok(()),
+            false => Err(Error::Trace(format!(
+                "{} draws in the order of memory, and a tensor of shape {shape:?} that it follows has strides {strides:?}, \
+                 which compiled code does not follow; pass a contiguous tensor, or draw in the shape before it was \
+                 permuted, narrowed or expanded",
+                self.what
+            ))),
+        }
+    }
+}
+
+impl Inner {
+    /// Notes that the elements of `t` must lie in row-major order.
+    pub(super) fn in_order(&mut self, what: &'static str, t: &Tensor, whole: bool) -> Result<()> {
+        let layout = match t.body() {
+            Body::Strided(_) => Layout { place: Place::Outside(t.clone()), steps: Vec::new() },
+            Body::Traced(traced) => {
+                let mut layout = match &traced.root {
+                    Root::Outside(t) => Layout { place: Place::Outside(t.clone()), steps: Vec::new() },
+                    Root::Traced(cell) => {
+                        let from = self.builder_of(cell.scope)?;
+                        // In-place changes give other elements, not another place for them.
+                        let first = self.first_values.get(&(std::sync::Arc::as_ptr(cell) as usize)).map(|(_, v)| *v);
+                        let value = first.unwrap_or_else(|| *cell.value.lock());
+                        self.layout_of(what, from, value)?
+                    }
+                };
+                for step in traced.path.iter().flat_map(|path| path.steps()) {
+                    layout = layout.then(Step::View(step.op.map_dims(&mut |s| self.symbols.dim(*s))));
+                }
+                layout
+            }
+        };
+        self.demand(what, layout, whole);
+        Ok(())
+    }
+
+    fn demand(&mut self, what: &'static str, layout: Layout, whole: bool) {
+        if !layout.is_fresh() {
+            self.demands.push(Demand { what, layout, whole });
+        }
+    }
+
+    /// The layout of a value of builder `at`, open or closed.
+    fn layout_of(&mut self, what: &'static str, at: usize, v: Value) -> Result<Layout> {
+        let fresh = Layout::fresh(self.graph(at).ty(v).shape.clone());
+        let number = self.graph(at).inputs().iter().position(|i| i.node == v.node);
+        if let Some(number) = number {
+            return self.layout_of_input(what, at, number, fresh);
+        }
+        let op = self.graph(at).node(v.node).op.clone();
+        let operand = self.graph(at).operands(v.node).first().copied();
+        match (op, operand) {
+            // A number repeated is what makes a full tensor.
+            (Op::Broadcast(_), Some(x)) if matches!(self.graph(at).node(x.node).op, Op::Const(_)) => Ok(fresh),
+            (
+                op @ (Op::Permute(_) | Op::Slice { .. } | Op::Broadcast(_) | Op::Reshape(_) | Op::Window { .. }),
+                Some(x),
+            ) => Ok(self.layout_of(what, at, x)?.then(Step::View(op))),
+            (Op::Check(_), Some(x)) => self.layout_of(what, at, x),
+            (Op::Scan(scan), _) if (v.port as usize) < scan.carries => {
+                let body = self.builders.iter().position(|b| b.parent == Some(at) && b.node == Some(v.node));
+                let body = body.expect("bug in allotrope: a loop has no builder");
+                let last = self.layout_of(what, body, scan.body.outputs()[v.port as usize].value)?;
+                match last.is_fresh() {
+                    true => Ok(fresh),
+                    false => Err(Error::Trace(format!(
+                        "{what} draws in the order of memory, which is not known of what a loop carried and did not \
+                         compute; draw in the shape of another tensor"
+                    ))),
+                }
+            }
+            _ => Ok(fresh),
+        }
+    }
+
+    fn layout_of_input(&mut self, what: &'static str, at: usize, number: usize, fresh: Layout) -> Result<Layout> {
+        if at == 0 {
+            return Ok(match self.sources[number] {
+                Source::Draw => fresh,
+                _ => Layout { place: Place::Input(number), steps: Vec::new() },
+            });
+        }
+        let b = &self.builders[at];
+        let parent = b.parent.expect("a loop has a builder around it");
+        let place = |kind: usize| b.inputs[kind].iter().position(|&n| n == number);
+        if let Some(i) = place(1) {
+            let outer = b.xs[i];
+            return Ok(self.layout_of(what, parent, outer)?.then(Step::Element));
+        }
+        if let Some(i) = place(2) {
+            let outer = b.invariants[i];
+            return self.layout_of(what, parent, outer);
+        }
+        // A carry lies as the step before left it: fresh, or the capture does not hold.
+        let i = place(0).expect("an input of a loop is of one kind");
+        if !b.asked.contains(&i) {
+            let outer = b.carries[i];
+            self.builders[at].asked.push(i);
+            let first = self.layout_of(what, parent, outer)?;
+            self.demand(what, first, true);
+            if self.builders[at].node.is_some() {
+                let next = self.graph(at).outputs()[i].value;
+                let next = self.layout_of(what, at, next)?;
+                self.demand(what, next, true);
+            }
+        }
+        Ok(fresh)
+    }
+
+    /// What was carried must lie as a fresh result does, where a draw in the loop relied on it.
+    pub(super) fn carried_in_order(&mut self, body: usize, carries: &[Tensor]) -> Result<()> {
+        for i in self.builders[body].asked.clone() {
+            self.in_order("a draw in a loop", &carries[i], true)?;
+        }
+        Ok(())
+    }
+}
