@@ -47,8 +47,11 @@ pub use tensor::Tensor;
 pub mod prelude {
     pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
     pub use crate::nn::{self, Module, mse_loss};
-    pub use crate::ops::{Backward, GradOptions, cat, checkpoint, grad, grad_with, scan, scan_reverse, stack};
-    pub use crate::ops::{bernoulli, multinomial, normal, rand_like, randint_like, randn_like};
+    pub use crate::ops::{
+        Backward, Ellipsis, GradOptions, NewAxis, bernoulli, broadcast_tensors, cat, checkpoint, einsum, grad,
+        grad_with, meshgrid, multinomial, normal, rand_like, randint_like, randn_like, scan, scan_reverse, stack,
+        stepped,
+    };
     pub use crate::optim::{self, Optimizer};
     pub use crate::tensor::random::{Generator, manual_seed, rand, randint, randn, randperm};
     pub use crate::trace::trace;

@@ -192,6 +192,12 @@ fn take(p: &Pending, targets: &[Edge], found: &mut [Option<Tensor>]) -> bool {
 
 /// The gradient itself where nothing else holds its elements, else a copy: a `grad` is the user's to change.
 pub(crate) fn own(gradient: Tensor) -> Result<Tensor> {
+    // A function or a hook of the user's may have given something with a history, which is wanted only in a graph of
+    // gradients.
+    let gradient = match gradient.is_requires_grad() && !super::is_grad_enabled() {
+        true => gradient.alias(),
+        false => gradient,
+    };
     match gradient.strided() {
         // A recorder takes the elements as they are now.
         Some(_) if recorder::is_active() => Ok(gradient),

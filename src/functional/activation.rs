@@ -319,10 +319,13 @@ fn channel_weight(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let mut sizes: crate::tensor::Sizes = x.sizes().iter().map(|_| one).collect();
     if weight.dim() == 1 && !weight.sizes()[0].is_one() {
         let n = weight.sizes()[0];
-        if x.dim() < 2 || !recorder::demand_equal(n, x.sizes()[1]) {
+        if x.dim() >= 2 && recorder::demand_equal(n, x.sizes()[1]) {
+            sizes[1] = n;
+        } else if n.hint() == 1 {
+            recorder::specialize(&[n], "one weight of prelu serves all channels");
+        } else {
             return Err(misfit());
         }
-        sizes[1] = n;
     }
     weight.reshape_sizes(&sizes)?.expand_sizes(&x.sizes())
 }

@@ -1,11 +1,14 @@
 //! Losses of classes: log likelihoods of one class, of several, and of probabilities.
 
-use super::common::{Reduction, demand_float, log1p, same_shapes, widened, with_derivative};
+use super::common::{Reduction, demand_float, same_shapes, take, widened};
 use crate::autograd::saved::Saved;
+use crate::autograd::tape::Context;
+use crate::dispatch::composite;
 use crate::error::{Error, Result};
 use crate::ops::gather::{all_true, checked, gather};
+use crate::ops::reduce::{divide_by_size, size_tensor};
 use crate::ops::{grads2, twin_fns};
-use crate::tensor::recorder;
+use crate::tensor::recorder::{self, Operand};
 use crate::tensor::size::Sizes;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::DType;
@@ -56,13 +59,6 @@ pub enum KlReduction {
     None,
 }
 
-/// log softmax along an axis, without overflow.
-pub(super) fn log_softmax(x: &Tensor, axis: usize) -> Result<Tensor> {
-    let axis = axis as isize;
-    let z = x.try_sub(&x.detach().try_amax(&[axis], true)?)?;
-    z.try_sub(&z.try_exp()?.try_sum_dim(&[axis], true)?.try_log()?)
-}
-
 /// Targets as they are gathered by, with what they weigh.
 struct Classes {
     /// `[n, 1, ..]`, 0 where the target is ignored.
@@ -101,7 +97,7 @@ impl Classes {
         let target = target.try_to(DType::I64)?;
         let counts = target.try_ne(ignored)?;
         let index = target.try_where_self(&counts, &target.zeros_like())?;
-        let c = crate::ops::reduce::size_tensor(c, DType::I64)?;
+        let c = size_tensor(c, DType::I64)?;
         let inside = index.try_ge(0)?.try_logical_and(&index.try_lt(&c)?)?;
         // An ignored target lies in no class, so there needs to be none.
         let fine = all_true(&inside.try_logical_or(&counts.try_logical_not()?)?)?;
@@ -109,11 +105,7 @@ impl Classes {
         let weights = match weight {
             None => counts.try_to(x.dtype())?,
             Some(w) => {
-                let flat = super::common::take(
-                    &widened(w)?.try_to(x.dtype())?,
-                    0,
-                    &index.reshape_sizes(&[recorder::numel(&rest)])?,
-                )?;
+                let flat = take(&widened(w)?.try_to(x.dtype())?, 0, &index.reshape_sizes(&[recorder::numel(&rest)])?)?;
                 let of = flat.reshape_sizes(&rest)?;
                 of.try_where_self(&counts, &of.zeros_like())?
             }
@@ -197,7 +189,7 @@ twin_fns! {
         let x = widened(input)?;
         let own = x.sizes();
         let c = own[axis];
-        let logs = log_softmax(&x, axis)?;
+        let logs = x.try_log_softmax(axis as isize)?;
         let by_class = |t: &Tensor| -> Result<Tensor> {
             let Some(w) = weight else { return Ok(t.clone()) };
             let mut sizes: Sizes = own.iter().map(|_| Size::from(1)).collect();
@@ -209,7 +201,7 @@ twin_fns! {
             check_weight(op, weight, c)?;
             let mut t = widened(target)?;
             if smooth > 0.0 {
-                let even = crate::ops::reduce::divide_by_size(&t.ones_like().try_mul(smooth)?, c)?;
+                let even = divide_by_size(&t.ones_like().try_mul(smooth)?, c)?;
                 t = t.try_mul(1.0 - smooth)?.try_add(&even)?;
             }
             let losses = by_class(&logs)?.try_mul(&t)?.try_sum_dim(&[axis as isize], false)?.try_neg()?;
@@ -217,7 +209,7 @@ twin_fns! {
                 Reduction::Mean => {
                     let mut rest = own.clone();
                     rest.remove(axis);
-                    crate::ops::reduce::divide_by_size(&losses.try_sum()?, recorder::numel(&rest))?
+                    divide_by_size(&losses.try_sum()?, recorder::numel(&rest))?
                 }
                 other => other.of(&losses)?,
             };
@@ -231,7 +223,7 @@ twin_fns! {
         }
         let all = by_class(&logs)?.try_sum_dim(&[axis as isize], false)?.try_neg()?;
         let all = classes.reduce(&all.try_where_self(&classes.counts, &all.zeros_like())?, reduction)?;
-        let all = crate::ops::reduce::divide_by_size(&all.try_mul(smooth)?, c)?;
+        let all = divide_by_size(&all.try_mul(smooth)?, c)?;
         y.try_mul(1.0 - smooth)?.try_add(&all)?.try_to(input.dtype())
     }
 
@@ -261,18 +253,21 @@ twin_fns! {
             let (yes, no) = logs(&x)?;
             no.try_mul(&t.try_sub(1.0)?)?.try_sub(&yes.try_mul(&t)?)
         };
-        let (kept_x, kept_t) = (Saved::operand(&x), Saved::operand(&t));
-        let losses = with_derivative("BinaryCrossEntropyBackward0", &[&x, &t], value, move |c, g| {
-            let (x, t) = (kept_x.get(c.me)?, kept_t.get(c.me)?);
-            let by_x = || {
-                let slope = x.try_sub(&t)?.try_div(&x.try_mul(&x.try_neg()?.try_add(1.0)?)?.try_maximum(1e-12)?)?;
-                g.try_mul(&slope)
-            };
-            let by_t = || {
-                let (yes, no) = logs(&x)?;
-                g.try_mul(&no.try_sub(&yes)?)
-            };
-            grads2(c, by_x, by_t)
+        let operands = [Operand::Tensor(&x), Operand::Tensor(&t)];
+        let losses = composite("BinaryCrossEntropyBackward0", &operands, value, |_| {
+            let (x, t) = (Saved::operand(&x), Saved::operand(&t));
+            move |c: &Context<'_>, g: &Tensor| {
+                let (x, t) = (x.get(c.me)?, t.get(c.me)?);
+                let by_x = || {
+                    let slope = x.try_mul(&x.try_neg()?.try_add(1.0)?)?.try_maximum(1e-12)?;
+                    g.try_mul(&x.try_sub(&t)?.try_div(&slope)?)
+                };
+                let by_t = || {
+                    let (yes, no) = logs(&x)?;
+                    g.try_mul(&no.try_sub(&yes)?)
+                };
+                grads2(c, by_x, by_t)
+            }
         })?;
         let losses = if let Some(w) = weight { losses.try_mul(&widened(w)?)? } else { losses };
         reduction.of(&losses)?.try_to(input.dtype())
@@ -288,7 +283,7 @@ twin_fns! {
         same_shapes(op, input, target)?;
         let (x, t) = (widened(input)?, widened(target)?);
         // -log sigmoid(x)
-        let log = x.try_neg()?.try_maximum(0.0)?.try_add(&log1p(&x.try_abs()?.try_neg()?.try_exp()?)?)?;
+        let log = x.try_neg()?.try_maximum(0.0)?.try_add(&x.try_abs()?.try_neg()?.try_exp()?.try_log1p()?)?;
         let log = match pos_weight {
             None => log,
             Some(p) => log.try_mul(&widened(p)?.try_sub(1.0)?.try_mul(&t)?.try_add(1.0)?)?,
@@ -313,7 +308,7 @@ twin_fns! {
             KlReduction::None => losses,
             KlReduction::BatchMean => {
                 let n = input.sizes().first().copied().unwrap_or(Size::from(1));
-                crate::ops::reduce::divide_by_size(&losses.try_sum()?, n)?
+                divide_by_size(&losses.try_sum()?, n)?
             }
         };
         y.try_to(input.dtype())
@@ -322,10 +317,10 @@ twin_fns! {
 
 /// log x and log(1 - x), no less than -100.
 fn logs(x: &Tensor) -> Result<(Tensor, Tensor)> {
-    Ok((x.try_log()?.try_maximum(-100.0)?, log1p(&x.try_neg()?)?.try_maximum(-100.0)?))
+    Ok((x.try_log()?.try_maximum(-100.0)?, x.try_neg()?.try_log1p()?.try_maximum(-100.0)?))
 }
 
-/// x log x, 0 at 0. Its slope is log x + 1 where x is above 0, and minus infinity at 0, as PyTorch's xlogy.
+/// x log x, which is 0 at 0, as is its slope there.
 fn xlogx(x: &Tensor) -> Result<Tensor> {
     let zero = x.try_eq(0.0)?;
     let inner = x.ones_like().try_where_self(&zero, x)?;

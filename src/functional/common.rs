@@ -1,18 +1,14 @@
 //! What the functions of this folder share: reductions of losses, pieces of an axis by index, and axes that become
 //! numbers. Nothing here is public but [`Reduction`].
 
-use crate::autograd::saved::Saved;
-use crate::autograd::tape::{self, Context, Edges};
-use crate::autograd::{is_grad_enabled, no_grad};
 use crate::dispatch::apply;
 use crate::error::{Error, Result};
-use crate::ops::{gather, grads1, movement, window};
+use crate::ops::{gather, movement, window};
 use crate::tensor::create::full_of;
-use crate::tensor::grad_fn::{Edge, Grads};
-use crate::tensor::recorder::{self, Operand};
+use crate::tensor::recorder;
 use crate::tensor::size::Sizes;
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{DType, Op, Scalar, UnaryOp};
+use allotrope_ir::{DType, Op, Scalar};
 use smallvec::smallvec;
 
 /// What becomes of the losses of the elements.
@@ -152,31 +148,4 @@ pub(super) fn without_batch(x: &Tensor, added: bool) -> Result<Tensor> {
         return Ok(x.clone());
     }
     x.reshape_sizes(&x.sizes()[1..])
-}
-
-/// The result of `value`, computed without the tape, with a derivative of its own: gradient in, one for each operand
-/// out.
-pub(super) fn with_derivative(
-    name: &'static str,
-    operands: &[&Tensor],
-    value: impl FnOnce() -> Result<Tensor>,
-    derivative: impl Fn(&Context<'_>, &Tensor) -> Result<Grads> + Send + Sync + 'static,
-) -> Result<Tensor> {
-    let result = no_grad(value)?;
-    if is_grad_enabled() && operands.iter().any(|x| x.is_requires_grad()) {
-        let edges: Edges = operands.iter().map(|x| tape::edge_of(x)).collect();
-        let node = tape::node(name, edges, true, move |c, grads| match &grads[0] {
-            Some(g) => derivative(c, g),
-            None => Ok(Grads::new()),
-        });
-        result.set_grad_fn(Some(Edge::new(node, 0)));
-    }
-    Ok(result)
-}
-
-/// log(1 + x).
-pub(super) fn log1p(x: &Tensor) -> Result<Tensor> {
-    let saved = Saved::operand(x);
-    let value = || apply(&Op::Unary(UnaryOp::Log1p), &[Operand::Tensor(x)]);
-    with_derivative("Log1pBackward0", &[x], value, move |c, g| grads1(g.try_div(&saved.get(c.me)?.try_add(1.0)?)?))
 }

@@ -63,6 +63,13 @@ twin_fns! {
             None if recorder::is_zero(recorder::numel(&index.sizes())) => {
                 return Err(Error::operands("one_hot", "no index says how many classes there are; give num_classes"));
             }
+            None if recorder::is_active() => {
+                return Err(Error::Trace(
+                    "one_hot: the shape of the result depends on the elements, which are not known while a trace is \
+                     recorded; give num_classes"
+                        .into(),
+                ));
+            }
             None => {
                 let most = index.try_amax(&[], false)?.try_item::<i64>()?;
                 usize::try_from(most.saturating_add(1)).unwrap_or(0)

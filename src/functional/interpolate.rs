@@ -4,12 +4,10 @@
 
 use super::common::{along, demand_float, numbers, take, widened};
 use super::{try_adaptive_avg_pool1d, try_adaptive_avg_pool2d, try_adaptive_avg_pool3d};
-use crate::dispatch::apply;
 use crate::error::{Error, Result};
 use crate::ops::twin_fns;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::Operand;
-use allotrope_ir::{DType, Op, UnaryOp};
+use allotrope_ir::DType;
 
 /// How a result is made of its neighbours.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
@@ -191,7 +189,7 @@ impl Line {
     /// Cubic convolution with a = -3/4 (Keys 1981), as PyTorch's.
     fn cubic(&self, x: &Tensor) -> Result<Tensor> {
         let at = self.places(x.dtype())?;
-        let floor = apply(&Op::Unary(UnaryOp::Floor), &[Operand::Tensor(&at)])?;
+        let floor = at.try_floor()?;
         let index = floor.try_to(DType::I64)?;
         let t = at.try_sub(&floor)?.try_maximum(0.0)?.try_minimum(1.0)?;
         let a = -0.75;

@@ -1,10 +1,12 @@
 //! Losses between numbers and numbers: differences, and likelihoods of counts and normal variables.
 
-use super::common::{Reduction, demand_float, same_shapes, widened, with_derivative};
+use super::common::{Reduction, demand_float, same_shapes, widened};
+use crate::dispatch::composite;
 use crate::error::{Error, Result};
 use crate::ops::gather::{all_true, checked};
 use crate::ops::{grads1, twin_fns};
 use crate::tensor::Tensor;
+use crate::tensor::recorder::Operand;
 
 /// `input - target` in the dtype that losses are computed in.
 fn difference(op: &'static str, input: &Tensor, target: &Tensor) -> Result<Tensor> {
@@ -93,7 +95,9 @@ twin_fns! {
         }
         let inside = all_true(&var.try_lt(0.0)?.try_logical_not()?)?;
         let var = widened(&checked(&var, &inside, "gaussian_nll_loss: var has a negative element")?)?;
-        let clamped = with_derivative("GaussianNllBackward0", &[&var], || var.try_maximum(eps), |_, g| grads1(g.clone()))?;
+        let clamped = composite("GaussianNllBackward0", &[Operand::Tensor(&var)], || var.try_clamp_min(eps), |_| {
+            |_: &_, g: &Tensor| grads1(g.clone())
+        })?;
         let d = widened(input)?.try_sub(&widened(target)?)?.try_square()?;
         let losses = clamped.try_log()?.try_add(&d.try_div(&clamped)?)?.try_mul(0.5)?;
         let losses = if full { losses.try_add(0.5 * (2.0 * std::f64::consts::PI).ln())? } else { losses };

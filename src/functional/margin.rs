@@ -1,18 +1,14 @@
 //! Losses of rankings and margins: what is on the wrong side of a border, and how far.
 
-use super::common::{Reduction, demand_float, log1p, same_shapes, widened};
+use super::common::{Reduction, demand_float, iota, same_shapes, take, widened};
 use super::try_pairwise_distance;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::ops::gather::{all_true, checked, gather};
+use crate::ops::reduce::{divide_by_size, size_tensor};
 use crate::ops::twin_fns;
 use crate::tensor::Tensor;
 use crate::tensor::recorder;
 use allotrope_ir::DType;
-
-/// x where it is not below 0. Its slope at 0 is 1, as that of PyTorch's `clamp_min`.
-fn hinge(x: Tensor) -> Result<Tensor> {
-    x.zeros_like().try_where_self(&x.try_lt(0.0)?, &x)
-}
 
 twin_fns! {
     /// `x` where the target is 1, and `max(0, margin - x)` where it is -1. PyTorch's default: margin = 1.
@@ -22,7 +18,7 @@ twin_fns! {
         demand_float("hinge_embedding_loss", input)?;
         let x = widened(input)?;
         let zero = x.zeros_like();
-        let far = hinge(x.try_neg()?.try_add(margin)?)?;
+        let far = x.try_neg()?.try_add(margin)?.try_clamp_min(0.0)?;
         let no = zero.try_where_self(&target.try_eq(1.0)?, &far)?;
         let yes = zero.try_where_self(&target.try_eq(-1.0)?, &x)?;
         reduction.of(&no.try_add(&yes)?)?.try_to(input.dtype())
@@ -53,7 +49,7 @@ twin_fns! {
         let cos = sum(a.try_mul(&b)?)?.try_div(&aa.try_mul(&bb)?.try_sqrt()?)?;
         let zero = cos.zeros_like();
         let yes = cos.try_neg()?.try_add(1.0)?.try_where_self(&target.try_eq(1.0)?, &zero)?;
-        let no = hinge(cos.try_sub(margin)?)?.try_where_self(&target.try_eq(-1.0)?, &zero)?;
+        let no = cos.try_sub(margin)?.try_clamp_min(0.0)?.try_where_self(&target.try_eq(-1.0)?, &zero)?;
         reduction.of(&yes.try_add(&no)?)?.try_to(input1.dtype())
     }
 
@@ -73,7 +69,7 @@ twin_fns! {
             ));
         }
         let d = widened(input1)?.try_sub(&widened(input2)?)?;
-        let losses = hinge(d.try_mul(&target.try_neg()?)?.try_add(margin)?)?;
+        let losses = d.try_mul(&target.try_neg()?)?.try_add(margin)?.try_clamp_min(0.0)?;
         reduction.of(&losses)?.try_to(input1.dtype())
     }
 
@@ -82,7 +78,7 @@ twin_fns! {
         demand_float("soft_margin_loss", input)?;
         same_shapes("soft_margin_loss", input, target)?;
         let x = widened(input)?.try_mul(&widened(target)?.try_neg()?)?;
-        let losses = x.try_maximum(0.0)?.try_add(&log1p(&x.try_abs()?.try_neg()?.try_exp()?)?)?;
+        let losses = x.try_maximum(0.0)?.try_add(&x.try_abs()?.try_neg()?.try_exp()?.try_log1p()?)?;
         reduction.of(&losses)?.try_to(input.dtype())
     }
 
@@ -111,7 +107,7 @@ twin_fns! {
         if swap {
             far = far.try_minimum(&try_pairwise_distance(&b, &c, p, eps, false)?)?;
         }
-        reduction.of(&hinge(near.try_sub(&far)?.try_add(margin)?)?)?.try_to(anchor.dtype())
+        reduction.of(&near.try_sub(&far)?.try_add(margin)?.try_clamp_min(0.0)?)?.try_to(anchor.dtype())
     }
 
     /// `max(0, margin - x[target] + x[j])^p` summed over the other classes j and divided by their number, for `[c]` or
@@ -137,7 +133,7 @@ twin_fns! {
         let x = widened(input)?;
         let c = x.sizes()[n - 1];
         let index = target.try_to(DType::I64)?.try_unsqueeze(-1)?;
-        let count = crate::ops::reduce::size_tensor(c, DType::I64)?;
+        let count = size_tensor(c, DType::I64)?;
         let inside = index.try_ge(0)?.try_logical_and(&index.try_lt(&count)?)?;
         let index = checked(&index, &all_true(&inside)?, "multi_margin_loss: a target is not a class")?;
         let mut losses = x.try_sub(&gather(&x, &index, n - 1)?)?.try_add(margin)?.try_relu()?;
@@ -149,11 +145,11 @@ twin_fns! {
                 return Err(Error::operands(op, format!("the weight must be [{c}], got {:?}", w.shape_hint())));
             }
             let flat = index.reshape_sizes(&[recorder::numel(&index.sizes())])?;
-            losses = losses.try_mul(&super::common::take(&widened(w)?, 0, &flat)?.reshape_sizes(&index.sizes())?)?;
+            losses = losses.try_mul(&take(&widened(w)?, 0, &flat)?.reshape_sizes(&index.sizes())?)?;
         }
-        let others = super::common::iota(c)?.try_ne(&index)?;
+        let others = iota(c)?.try_ne(&index)?;
         let losses = losses.try_where_self(&others, &losses.zeros_like())?.try_sum_dim(&[-1], false)?;
-        let losses = crate::ops::reduce::divide_by_size(&losses, c)?;
+        let losses = divide_by_size(&losses, c)?;
         reduction.of(&losses)?.try_to(input.dtype())
     }
 

@@ -137,6 +137,13 @@ fn put(op: &Op<Size>, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
             let index = index.try_to(DType::I64)?.reshape_sizes(&one)?.expand_sizes(&sizes)?;
             scatter(ScatterOp::Set, whole, &index, &part, *axis)
         }
+        Op::Gather { .. } => Err(Error::operands(
+            "assign",
+            format!(
+                "a diagonal or strided view of shape {:?} can't be changed in place in a trace or where gradients flow; change its tensor by index_put_() or where_self()",
+                part.shape_hint()
+            ),
+        )),
         Op::Broadcast(sizes) if whole.sizes()[..] == sizes[..] => Ok(part.clone()),
         _ => Err(Error::operands(
             "assign",

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 /// Writes the result of an operation into `target`, whose dtype must be of its kind, as PyTorch demands.
-fn store(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
+pub(super) fn store(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
     if kind(value.dtype()) > kind(target.dtype()) {
         return Err(Error::operands(
             op,

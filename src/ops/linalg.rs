@@ -1,5 +1,8 @@
-//! Matrix products, with PyTorch's rules for operands of any number of axes.
+//! Products of matrices and vectors, with PyTorch's rules for operands of any number of axes. Each element of a product
+//! is one chain of fused multiply-adds; everything else here is how operands are laid out for it.
 
+use super::arg::Number;
+use super::movement::concat;
 use super::twins;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
@@ -11,7 +14,7 @@ use crate::tensor::{Size, Tensor};
 use allotrope_ir::{DType, Op};
 
 /// The product of operands with the same number of axes, two or more, and equal batch axes.
-fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+pub(super) fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     differentiable(&Op::Matmul, "MmBackward0", &[Operand::Tensor(a), Operand::Tensor(b)], |_| {
         let turned = is_turned(b);
         // Each operand is kept for the gradient of the other.
@@ -86,6 +89,173 @@ twins! {
         };
         let full = if b.dim() == 1 { drop_axis(&full, full.dim() - 1)? } else { full };
         if a.dim() == 1 { drop_axis(&full, full.dim() - if b.dim() == 1 { 1 } else { 2 }) } else { Ok(full) }
+    }
+}
+
+twins! {
+    /// The product of two matrices: `[m, k] x [k, n] -> [m, n]`.
+    fn mm / try_mm(&self, other: &Tensor) -> Tensor {
+        self.demand_ranks("mm", other, 2, 2)?;
+        self.try_matmul(other)
+    }
+
+    /// The products of two batches of matrices: `[b, m, k] x [b, k, n] -> [b, m, n]`.
+    fn bmm / try_bmm(&self, other: &Tensor) -> Tensor {
+        self.demand_ranks("bmm", other, 3, 3)?;
+        if !other.has_size(0, self.sizes()[0]) {
+            let (a, b) = (self.shape_hint(), other.shape_hint());
+            return Err(Error::operands("bmm", format!("{a:?} x {b:?}: the batches must be as long as each other")));
+        }
+        self.try_matmul(other)
+    }
+
+    /// The product of a matrix and a vector: `[m, k] x [k] -> [m]`.
+    fn mv / try_mv(&self, vector: &Tensor) -> Tensor {
+        self.demand_ranks("mv", vector, 2, 1)?;
+        self.try_matmul(vector)
+    }
+
+    /// The sum of the products of two vectors' elements: `[k] x [k] -> []`.
+    fn dot / try_dot(&self, other: &Tensor) -> Tensor {
+        self.demand_ranks("dot", other, 1, 1)?;
+        if !other.has_size(0, self.sizes()[0]) {
+            let (a, b) = (self.shape_hint(), other.shape_hint());
+            return Err(Error::operands("dot", format!("vectors must be as long as each other, got {a:?} and {b:?}")));
+        }
+        self.try_matmul(other)
+    }
+
+    /// The product of each pair of two vectors' elements: `[m] x [n] -> [m, n]`.
+    fn outer / try_outer(&self, other: &Tensor) -> Tensor {
+        self.demand_ranks("outer", other, 1, 1)?;
+        self.try_unsqueeze(1)?.try_mul(other)
+    }
+
+    /// As [`Tensor::outer`], its older name.
+    fn ger / try_ger(&self, other: &Tensor) -> Tensor {
+        self.try_outer(other)
+    }
+
+    /// `beta * self + alpha * (a x b)` of matrices; this tensor broadcasts to the product. With `beta` 0 it counts for
+    /// nothing, whatever is in it.
+    fn addmm / try_addmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
+        a.demand_ranks("addmm", b, 2, 2)?;
+        added("addmm", self, &a.try_matmul(b)?, beta, alpha)
+    }
+
+    /// `beta * self + alpha * (a x b)` of batches of matrices; as [`Tensor::addmm`].
+    fn baddbmm / try_baddbmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
+        added("baddbmm", self, &a.try_bmm(b)?, beta, alpha)
+    }
+
+    /// `beta * self + alpha * (matrix x vector)`; as [`Tensor::addmm`].
+    fn addmv / try_addmv(&self, matrix: &Tensor, vector: &Tensor, beta: f64, alpha: f64) -> Tensor {
+        added("addmv", self, &matrix.try_mv(vector)?, beta, alpha)
+    }
+
+    /// `beta * self + alpha *` the outer product of two vectors; as [`Tensor::addmm`].
+    fn addr / try_addr(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
+        added("addr", self, &a.try_outer(b)?, beta, alpha)
+    }
+
+    /// The sums over pairs of axes: `axes[i]` of this tensor with `other_axes[i]` of the other; the axes that are left
+    /// follow each other. No axes give the product of all pairs of elements.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// assert_eq!(randn(&[2, 3, 4]).tensordot(&randn(&[4, 3, 5]), &[1, 2], &[1, 0]).shape(), [2, 5]);
+    /// ```
+    fn tensordot / try_tensordot(&self, other: &Tensor, axes: &[isize], other_axes: &[isize]) -> Tensor {
+        let fail = |why: &str| {
+            let (a, b) = (self.shape_hint(), other.shape_hint());
+            Err(Error::operands("tensordot", format!("{a:?} with {b:?} over {axes:?} and {other_axes:?}: {why}")))
+        };
+        if axes.len() != other_axes.len() {
+            return fail("there must be as many axes of both");
+        }
+        let of = |x: &Tensor, axes: &[isize]| axes.iter().map(|&a| x.axis("tensordot", a)).collect::<Result<Vec<usize>>>();
+        let (over, other_over) = (of(self, axes)?, of(other, other_axes)?);
+        let repeats = |list: &[usize]| (1..list.len()).any(|i| list[..i].contains(&list[i]));
+        if repeats(&over) || repeats(&other_over) {
+            return fail("an axis is named twice");
+        }
+        let (m, n) = (self.sizes(), other.sizes());
+        if !over.iter().zip(&other_over).all(|(&i, &j)| recorder::demand_equal(m[i], n[j])) {
+            return fail("the axes must have equal sizes");
+        }
+        let free = |rank: usize, over: &[usize]| (0..rank).filter(|i| !over.contains(i)).collect::<Vec<usize>>();
+        let (left, right) = (free(self.dim(), &over), free(other.dim(), &other_over));
+        let sizes = |s: &Sizes, axes: &[usize]| axes.iter().map(|&i| s[i]).collect::<Sizes>();
+        let k = recorder::numel(&sizes(&m, &over));
+        let order = |first: &[usize], second: &[usize]| first.iter().chain(second).copied().collect();
+        let a = super::movement::permute(self, order(&left, &over))?;
+        let b = super::movement::permute(other, order(&other_over, &right))?;
+        let a = a.reshape_sizes(&[recorder::numel(&sizes(&m, &left)), k])?;
+        let b = b.reshape_sizes(&[k, recorder::numel(&sizes(&n, &right))])?;
+        let mut out = sizes(&m, &left);
+        out.extend(sizes(&n, &right));
+        a.try_matmul(&b)?.reshape_sizes(&out)
+    }
+
+    /// The cross product of vectors of three elements, which lie along `axis` of both; the other axes broadcast.
+    fn cross / try_cross(&self, other: &Tensor, axis: isize) -> Tensor {
+        let a = self.axis("cross", axis)?;
+        let three = Size::from(3);
+        if other.dim() != self.dim() || !self.has_size(a, three) || !other.has_size(a, three) {
+            let (x, y) = (self.shape_hint(), other.shape_hint());
+            return Err(Error::operands(
+                "cross",
+                format!("needs as many axes of both and 3 elements along axis {axis}, got {x:?} and {y:?}"),
+            ));
+        }
+        let turned = |x: &Tensor, by: usize| -> Result<Tensor> {
+            let cut = |start: usize, len: usize| super::movement::narrow(x, a, Size::from(start), Size::from(len));
+            concat(&[&cut(by, 3 - by)?, &cut(0, by)?], a)
+        };
+        let (x1, x2) = (turned(self, 1)?, turned(self, 2)?);
+        x1.try_mul(&turned(other, 2)?)?.try_sub(&x2.try_mul(&turned(other, 1)?)?)
+    }
+}
+
+impl Tensor {
+    fn demand_ranks(&self, op: &'static str, other: &Tensor, first: usize, second: usize) -> Result<()> {
+        if self.dim() == first && other.dim() == second {
+            return Ok(());
+        }
+        let (a, b) = (self.shape_hint(), other.shape_hint());
+        Err(Error::operands(op, format!("takes operands with {first} and {second} axes, got {a:?} and {b:?}")))
+    }
+}
+
+/// x times a number, which a tensor of integers rounds to zero first.
+pub(super) fn scaled(x: &Tensor, by: f64) -> Result<Tensor> {
+    match x.dtype().is_float() {
+        true => x.try_mul(by),
+        false => x.try_mul(&super::index::number(x, Number::Float(by))?),
+    }
+}
+
+/// `beta * x + alpha * product`, where `x` broadcasts to the product.
+fn added(op: &'static str, x: &Tensor, product: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
+    if x.dtype() != product.dtype() {
+        let (own, other) = (x.dtype(), product.dtype());
+        return Err(Error::operands(op, format!("operands must have one dtype, got {own} and {other}")));
+    }
+    let sizes = product.sizes();
+    let wide = match x.dim() > sizes.len() {
+        true => Err(Error::operands(op, "")),
+        false => x.expand_sizes(&sizes),
+    };
+    let wide = wide.map_err(|_| {
+        let (given, wanted) = (x.shape_hint(), product.shape_hint());
+        Error::operands(op, format!("a tensor of shape {given:?} does not broadcast to the product, {wanted:?}"))
+    })?;
+    let product = if alpha == 1.0 { product.clone() } else { scaled(product, alpha)? };
+    let ignored = beta == 0.0 || (!x.dtype().is_float() && beta.trunc() == 0.0);
+    match ignored {
+        true => Ok(product),
+        false if beta == 1.0 => wide.try_add(&product),
+        false => scaled(&wide, beta)?.try_add(&product),
     }
 }
 

@@ -4,23 +4,33 @@
 
 pub(crate) mod arg;
 mod assign;
+mod axes;
 mod backward;
 mod checkpoint;
 mod cumulative;
+mod diagonal;
+mod einsum;
 pub(crate) mod elementwise;
 mod extreme;
 pub(crate) mod gather;
 mod grad;
+mod index;
+mod index_kind;
+mod indexing;
 mod inplace;
+mod joining;
 mod linalg;
 pub(crate) mod movement;
 mod norm;
 mod operators;
+mod parts;
 mod ranges;
 mod recurrence;
 pub(crate) mod reduce;
+mod repeating;
 mod sampling;
 mod scan;
+mod shape;
 mod softmax;
 mod sort;
 mod statistics;
@@ -29,19 +39,26 @@ pub(crate) mod window;
 pub use arg::{Arg, Number};
 pub use backward::Backward;
 pub use checkpoint::{checkpoint, try_checkpoint};
+pub use einsum::{einsum, try_einsum};
 pub use elementwise::{
     bitwise_and, bitwise_or, bitwise_xor, div, div_floor, div_trunc, float_power, floor_divide, fmod, pow, remainder,
     sub, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_div_floor, try_div_trunc, try_float_power,
     try_floor_divide, try_fmod, try_pow, try_remainder, try_sub, try_where_, try_xlogy, where_, xlogy,
 };
 pub use grad::{GradOptions, grad, grad_with};
-pub use movement::{cat, stack, try_cat, try_stack};
+pub use index_kind::{Ellipsis, Index, Indices, NewAxis, stepped};
+pub use joining::{
+    cat, column_stack, dstack, hstack, stack, try_cat, try_column_stack, try_dstack, try_hstack, try_stack, try_vstack,
+    vstack,
+};
 pub use ranges::Arange;
+pub use repeating::{meshgrid, try_meshgrid};
 pub use sampling::{
     Probability, bernoulli, dropout_mask, multinomial, normal, rand_like, randint_like, randn_like, try_bernoulli,
     try_dropout_mask, try_multinomial, try_normal, try_rand_like, try_randint_like, try_randn_like,
 };
 pub use scan::{TensorTree, scan, scan_reverse, try_scan, try_scan_reverse};
+pub use shape::{broadcast_tensors, try_broadcast_tensors};
 
 /// Defines operations twice from one definition: the `try_` form that returns a `Result`, and the form that panics
 /// with the same text at the caller's line.
@@ -89,6 +106,11 @@ macro_rules! twin_fns {
     )*};
 }
 pub(crate) use twin_fns;
+
+/// `axis` counted from 0, where a tensor without axes counts as having one, as PyTorch has it for many operations.
+pub(crate) fn wrapped(x: &crate::Tensor, op: &'static str, axis: isize) -> crate::Result<usize> {
+    if x.dim() == 0 && (axis == 0 || axis == -1) { Ok(0) } else { x.axis(op, axis) }
+}
 
 /// Gradients of one operand.
 pub(crate) fn grads1(a: crate::Tensor) -> crate::Result<crate::tensor::grad_fn::Grads> {

@@ -105,6 +105,17 @@ twins! {
         norm(self, p, axes, keepdim)
     }
 
+    /// The norm of order `p` of `self - other`, which broadcast; PyTorch's default is p = 2.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let (x, y) = (Tensor::from_vec(vec![1.0f32, 2.0], &[2]), Tensor::scalar(-2.0f32));
+    /// assert_eq!(x.dist(&y, 2.0).item::<f32>(), 5.0);
+    /// ```
+    fn dist / try_dist(&self, other: &Tensor, p: f64) -> Tensor {
+        norm(&self.try_sub(other)?, p, &[], false)
+    }
+
     /// As [`Tensor::norm_dim`]; PyTorch's `linalg.vector_norm`.
     fn vector_norm / try_vector_norm(&self, ord: f64, axes: &[isize], keepdim: bool) -> Tensor {
         norm(self, ord, axes, keepdim)

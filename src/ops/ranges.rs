@@ -4,7 +4,7 @@
 //! PyTorch computes `start + step * i` with one rounding on processors that have fused multiply-adds. An element of a
 //! matrix product is such a chain, so that is what these numbers are made with.
 
-use super::movement::{try_cat, try_stack};
+use super::joining::{try_cat, try_stack};
 use crate::dispatch::apply;
 use crate::error::{Error, Result, must};
 use crate::tensor::create::full_of;

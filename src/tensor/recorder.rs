@@ -82,6 +82,8 @@ pub(crate) trait Recorder {
     fn specialize(&self, size: Size, why: &str, at: &'static Location<'static>);
     /// Calls with a smaller size run another variant.
     fn at_least(&self, size: Size, least: usize);
+    /// The size divided by `by`, where that is exact in every call.
+    fn divided(&self, size: Size, by: usize) -> Option<Size>;
     fn record(&self, op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor>;
     /// A tensor full of `value`.
     fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor>;
@@ -193,6 +195,41 @@ pub(crate) fn is_zero(size: Size) -> bool {
         }
     }
     size.hint() == 0
+}
+
+/// Whether `a <= b`; a trace holds for calls with the same answer.
+pub(crate) fn at_most(a: Size, b: Size) -> bool {
+    use allotrope_ir::Extent;
+    let answer = a.hint() <= b.hint();
+    if (a.is_symbolic() || b.is_symbolic())
+        && let Some(r) = active()
+    {
+        // A difference below zero counts as zero, so the bound is on what must be positive.
+        let slack = if answer { b.plus(&Size::from(1)).minus(a) } else { a.minus(b) };
+        if slack.is_symbolic() {
+            r.at_least(slack, 1);
+        }
+    }
+    answer
+}
+
+/// The smaller of two sizes; a trace holds for calls where it is the same one.
+pub(crate) fn smaller(a: Size, b: Size) -> Size {
+    if at_most(a, b) { a } else { b }
+}
+
+/// The size divided by a divisor of it, symbolic where the division is exact in every call.
+#[track_caller]
+pub(crate) fn divide(size: Size, by: usize, why: &str) -> Size {
+    if size.is_symbolic()
+        && let Some(r) = active()
+    {
+        if let Some(exact) = r.divided(size, by) {
+            return exact;
+        }
+        r.specialize(size, why, Location::caller());
+    }
+    Size::from(size.hint() / by)
 }
 
 /// All sizes of a tensor as one list, for the recorder.

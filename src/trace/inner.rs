@@ -215,6 +215,11 @@ impl Inner {
     /// A value of the innermost open graph seen through a view's steps.
     fn follow(&mut self, mut value: Value, path: &Arc<Link>) -> Result<Value> {
         for step in path.steps() {
+            if let Op::Gather { .. } = step.op {
+                return Err(Error::Trace(
+                    "a diagonal or strided view was taken before its tensor was changed in place; take it again after the change".into(),
+                ));
+            }
             let op = step.op.map_dims(&mut |s| self.symbols.dim(*s));
             value = self.add(op, &[value])?;
         }

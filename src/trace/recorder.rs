@@ -180,6 +180,10 @@ impl Recorder for Capture {
         self.0.borrow_mut().symbols.at_least(size, least);
     }
 
+    fn divided(&self, size: Size, by: usize) -> Option<Size> {
+        self.0.borrow_mut().symbols.divided(size, by)
+    }
+
     fn record(&self, op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();

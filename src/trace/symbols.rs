@@ -80,6 +80,13 @@ impl Symbols {
         })
     }
 
+    /// The size divided by a number that divides each of its terms.
+    pub(super) fn divided(&mut self, size: Size, by: usize) -> Option<Size> {
+        let (by, terms) = (by as i64, self.dim(size).terms());
+        let exact = by > 0 && terms.iter().all(|(_, c)| c % by == 0);
+        exact.then(|| self.size(Dim::from_terms(terms.into_iter().map(|(m, c)| (m, c / by)))))
+    }
+
     pub(super) fn resolve(&self, dim: &Dim) -> Dim {
         match dim {
             Dim::Fixed(_) => dim.clone(),

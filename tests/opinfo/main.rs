@@ -37,6 +37,7 @@ mod functional_norm;
 mod index;
 mod linalg;
 mod reduce;
+mod making;
 mod shape;
 
 use run::Adapter;
@@ -52,6 +53,7 @@ fn adapters() -> Vec<(&'static str, Adapter)> {
         index::adapters(),
         linalg::adapters(),
         reduce::adapters(),
+        making::adapters(),
         shape::adapters(),
     ];
     let all: Vec<(&str, Adapter)> = families.into_iter().flatten().collect();

@@ -112,6 +112,8 @@ impl std::fmt::Display for Report {
         let clean = self.0.iter().filter(|(_, t)| t.failures.is_empty()).count();
         writeln!(f, "\noperators: {clean} of {} without failure", self.0.len())?;
         writeln!(f, "refused in both modes: {library} with an error, {types} by Rust's types, {panics} with a panic")?;
+        let by_shape = sum(|r| r.by_shape);
+        writeln!(f, "refused by a trace, as it must, because the result's shape depends on the elements: {by_shape}")?;
         write!(
             f,
             "eager: {}; traced: {}; eager gradients: {}; traced+grad: {}; bits differ: {}",

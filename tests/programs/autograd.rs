@@ -113,6 +113,16 @@ fn hooks_of_results_and_kept_gradients() {
     });
     near(&got[0], &[8.0, 256.0, 1944.0]);
     near(&got[1], &[520.0, 65664.0, 1120392.0]);
+    // What a hook gives may have a history of its own; the accumulated gradient has none unless it was asked for.
+    let other = leaf(&[7.0, 8.0]);
+    let got = both(&[1.0, 2.0], |x| {
+        let mine = other.clone();
+        x.register_hook(move |_| Some(mine.clone()));
+        (x * 2.0).sum().backward();
+        assert!(!of(x).is_requires_grad() && !of(x).is_same(&other));
+        vec![of(x)]
+    });
+    near(&got[0], &[7.0, 8.0]);
     // One hook per result of a node with several.
     let got = both(&[1.0, 2.0], |x| {
         let (last, all) = scan(Tensor::scalar(0.0f32), x.clone(), |sum, x| (&sum + &x, &x * &x));

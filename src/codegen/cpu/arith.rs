@@ -9,7 +9,7 @@ use cranelift::codegen::ir::Endianness;
 use cranelift::prelude::types::{F32, F64, I8, I32, I64};
 use cranelift::prelude::*;
 
-/// How many elements a value holds. In vectors a bool is a mask as wide as the elements beside it.
+/// How many elements a value holds. In vectors that are computed with, a bool is a mask as wide as the elements beside it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Lanes {
     One,
@@ -17,12 +17,21 @@ pub enum Lanes {
     Two,
     /// Of four bytes.
     Four,
+    /// Of two bytes, which are only moved.
+    Eight,
+    /// Of one byte, which are only moved: a bool is a byte here too.
+    Sixteen,
 }
 
 impl Lanes {
     /// Bytes of one element in a vector.
     pub fn bytes(self) -> usize {
-        if self == Lanes::Four { 4 } else { 8 }
+        match self {
+            Lanes::One | Lanes::Two => 8,
+            Lanes::Four => 4,
+            Lanes::Eight => 2,
+            Lanes::Sixteen => 1,
+        }
     }
 
     fn mask(self) -> Type {
@@ -30,6 +39,7 @@ impl Lanes {
             Lanes::One => I8,
             Lanes::Two => I64.by(2).expect("a vector type"),
             Lanes::Four => I32.by(4).expect("a vector type"),
+            Lanes::Eight | Lanes::Sixteen => unreachable!("these are only moved"),
         }
     }
 }
@@ -57,7 +67,7 @@ pub fn has_vectors(kind: &ExprKind, from: DType, to: DType) -> bool {
 impl Emitter<'_> {
     /// A value in every lane.
     pub fn splat(&mut self, v: Value, dtype: DType, lanes: Lanes) -> Value {
-        if dtype != DType::Bool {
+        if dtype != DType::Bool || lanes == Lanes::Sixteen {
             return self.b.ins().splat(vector_type(dtype), v);
         }
         let lane = if lanes == Lanes::Four { I32 } else { I64 };

@@ -8,7 +8,7 @@ use super::plan::{ALIGN, Plan};
 use super::program::{Place, Program, ScanId, Step};
 use allotrope_ir::{DType, Dim};
 use cranelift::codegen::ir::{BlockArg, FuncRef, StackSlot, StackSlotData, StackSlotKind};
-use cranelift::prelude::types::{F32, F64, I8, I32, I64};
+use cranelift::prelude::types::{F32, F64, I8, I16, I32, I64};
 use cranelift::prelude::*;
 use cranelift_module::{FuncId, Linkage, Module};
 use rustc_hash::FxHashMap;
@@ -324,6 +324,7 @@ pub fn vector_type(dtype: DType) -> Type {
         DType::F64 => F64.by(2).expect("a vector type"),
         DType::I64 => I64.by(2).expect("a vector type"),
         DType::I32 => I32.by(4).expect("a vector type"),
-        DType::Bool | DType::U8 | DType::F16 | DType::BF16 => unreachable!("{dtype} has no vectors"),
+        DType::F16 | DType::BF16 => I16.by(8).expect("a vector type"),
+        DType::Bool | DType::U8 => I8.by(16).expect("a vector type"),
     }
 }

@@ -442,7 +442,7 @@ impl Emitter<'_> {
         let (address, offset) = self.place(base, stride, dtype.size() as i64, at);
         match (lanes, dtype) {
             (Lanes::One, _) => self.b.ins().load(calls::machine_type(dtype), mem(), address, offset),
-            (_, DType::Bool) => {
+            (Lanes::Two | Lanes::Four, DType::Bool) => {
                 let bytes = self.b.ins().load(types::I32, mem(), address, offset);
                 self.bytes_to_mask(bytes)
             }
@@ -451,7 +451,8 @@ impl Emitter<'_> {
     }
 
     fn put(&mut self, base: Value, stride: &Dim, dtype: DType, at: At, lanes: Lanes, value: Value) {
-        let value = if lanes != Lanes::One && dtype == DType::Bool { self.mask_to_bytes(value) } else { value };
+        let mask = dtype == DType::Bool && matches!(lanes, Lanes::Two | Lanes::Four);
+        let value = if mask { self.mask_to_bytes(value) } else { value };
         let (address, offset) = self.place(base, stride, dtype.size() as i64, at);
         self.b.ins().store(mem(), value, address, offset);
     }
@@ -521,6 +522,8 @@ impl Body<'_, '_> {
         let (mut four, mut eight, mut fits, mut size) = (false, false, !one_element, 0);
         // Bools in memory are bytes: four of them make a mask of four lanes, other masks stay in registers.
         let mut bytes = false;
+        // One or two bytes have vectors that are moved, and none that are computed with.
+        let (mut narrow, mut only_moves, mut width) = (false, true, None);
         self.walk(&mut |e| {
             let expr = k.expr(e);
             let in_memory = matches!(self.source(e), Source::Block(_) | Source::Leaf(_));
@@ -528,14 +531,16 @@ impl Body<'_, '_> {
                 DType::F32 | DType::I32 => four = true,
                 DType::F64 | DType::I64 => eight = true,
                 DType::Bool => bytes |= in_memory,
-                DType::U8 | DType::F16 | DType::BF16 => fits = false,
+                DType::U8 | DType::F16 | DType::BF16 => narrow = true,
             }
+            only_moves &= *width.get_or_insert(expr.dtype.size()) == expr.dtype.size();
             size += 1;
             match self.source(e) {
                 Source::Value(_) => size -= 1,
                 Source::Block(_) => {}
                 Source::Leaf(v) => fits &= v.base != Base::Index && is_one(&v.strides[inner]),
                 Source::Compute => {
+                    only_moves = false;
                     let from = k.expr(expr.args()[0]).dtype;
                     fits &= super::arith::has_vectors(&expr.kind, from, expr.dtype);
                 }
@@ -547,10 +552,15 @@ impl Body<'_, '_> {
             bytes |= v.dtype == DType::Bool;
             fits &= is_one(&v.strides[inner]);
         }
-        let lanes = match (fits, four, eight, bytes) {
-            (true, true, false, _) | (true, false, false, true) => Lanes::Four,
-            (true, false, true, false) => Lanes::Two,
-            _ => Lanes::One,
+        let lanes = match width {
+            _ if !fits => Lanes::One,
+            Some(1) if only_moves => Lanes::Sixteen,
+            Some(2) if only_moves => Lanes::Eight,
+            _ => match (narrow, four, eight, bytes) {
+                (false, true, false, _) | (false, false, false, true) => Lanes::Four,
+                (false, false, true, false) => Lanes::Two,
+                _ => Lanes::One,
+            },
         };
         (lanes, size.max(1))
     }

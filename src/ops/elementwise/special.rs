@@ -93,7 +93,11 @@ fn logit(x: &Tensor, eps: Option<f64>) -> Result<Tensor> {
     in_full(&as_float(x)?, |x| {
         let (low, high) = eps.map_or((0.0, 1.0), |e| (e, 1.0 - e));
         let compute = || {
-            let z = if eps.is_some() { x.try_clamp(low, high)? } else { x.clone() };
+            // Not clamp: where eps is above a half, PyTorch asks for the lower bound first.
+            let z = match eps {
+                Some(_) => choose(&x.try_lt(low)?, low, &choose(&x.try_gt(high)?, high, x)?)?,
+                None => x.clone(),
+            };
             z.try_div(&super::try_sub(1.0, &z)?)?.try_log()
         };
         composite("LogitBackward0", &[Operand::Tensor(x)], compute, |_| {

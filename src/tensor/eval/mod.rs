@@ -1,6 +1,8 @@
 //! Computes one primitive now: the eager meaning of each, by the kernels or as a view.
 //! Nothing is noted on the tape here, and operands have been checked by the type rules.
 
+mod places;
+
 use super::recorder::Operand;
 use super::size::{hints, small};
 use super::storage::{Buffer, ReadGuard, Storage};
@@ -117,6 +119,14 @@ fn reviewed(x: &Tensor, s: &Strided, shape: Dims, strides: Strides, offset: usiz
     Tensor::from_parts(x.dtype(), shape, Body::Strided(body))
 }
 
+/// Another layout of the same storage: shape, strides and the distance of the first element, from the strides of `x`.
+pub(crate) fn laid_out(x: &Tensor, layout: impl FnOnce(&[isize]) -> (Dims, Strides, isize)) -> Result<Tensor> {
+    let s = strided(x)?;
+    let (shape, strides, skip) = layout(&s.strides);
+    let offset = if shape.contains(&0) { s.offset } else { (s.offset as isize + skip) as usize };
+    Ok(reviewed(x, s, shape, strides, offset))
+}
+
 /// Computes an elementwise primitive or a view, whose type follows from the operands without the rules.
 #[inline]
 pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
@@ -170,7 +180,7 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
         | Op::ArgReduce { .. }
         | Op::ArgSort { .. }
         | Op::Recurrence { .. }
-        | Op::Check(_) => placed(op, operands, dtype, &shape),
+        | Op::Check(_) => places::placed(op, operands, dtype, &shape),
         Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => unreachable!("elementwise"),
         Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) => {
             unreachable!("bug in allotrope: {} is made by captures only", op.name())
@@ -250,70 +260,6 @@ fn matmul(a: &Tensor, b: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let mut out = buffer_for(dtype, numel(shape));
     let (a, b) = (Locked::new(Operand::Tensor(a))?, Locked::new(Operand::Tensor(b))?);
     with_type!(number dtype, T => kernels::matmul(full_view::<T>(&a), full_view::<T>(&b), out.slice_mut()));
-    Ok(fresh(dtype, shape, out))
-}
-
-/// Computes a primitive that moves elements to places which only the values or the axes tell.
-fn placed(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
-    let tensor = |i: usize| match operands[i] {
-        Operand::Tensor(t) => t,
-        Operand::Scalar(_) => unreachable!("bug in allotrope: operand {i} of {} is a number", op.name()),
-    };
-    let x = tensor(0);
-    let s = strided(x)?;
-    match op {
-        Op::Check(message) => {
-            let Operand::Tensor(holds) = operands[1] else { unreachable!("the condition is computed") };
-            return match elements::<bool>(holds)?[0] {
-                true => Ok(x.clone()),
-                false => Err(Error::checked(message)),
-            };
-        }
-        Op::Flip(axes) => {
-            let mut strides = s.strides.clone();
-            let mut offset = s.offset as isize;
-            for &a in axes {
-                offset += (shape[a] as isize - 1).max(0) * strides[a];
-                strides[a] = -strides[a];
-            }
-            let offset = if shape.contains(&0) { s.offset } else { offset as usize };
-            return copied(&reviewed(x, s, shape.into(), strides, offset));
-        }
-        Op::Window { axis, step, dilation, .. } => {
-            let mut strides = s.strides.clone();
-            let stride = strides[*axis];
-            strides[*axis] = stride * *step as isize;
-            strides.push(stride * *dilation as isize);
-            return Ok(reviewed(x, s, shape.into(), strides, s.offset));
-        }
-        _ => {}
-    }
-    let locked = operands.iter().map(|o| Locked::new(*o)).collect::<Result<SmallVec<[Locked<'_>; 3]>>>()?;
-    let mut out = buffer_for(dtype, numel(shape));
-    match op {
-        Op::OverlapAdd { axis, len, step, dilation } => with_type!(number dtype, T => {
-            kernels::overlap_add(full_view::<T>(&locked[0]), *axis, len.hint(), *step, *dilation, out.slice_mut())
-        }),
-        Op::Gather { axis } => with_type!(dtype, T => {
-            kernels::gather(full_view::<T>(&locked[0]), full_view::<i64>(&locked[1]), *axis, out.slice_mut())
-        }),
-        Op::Scatter { op, axis } => with_type!(dtype, T => {
-            kernels::copy(full_view::<T>(&locked[0]), out.slice_mut());
-            let (index, source) = (full_view::<i64>(&locked[1]), full_view::<T>(&locked[2]));
-            kernels::scatter(*op, index, source, *axis, out.slice_mut::<T>(), shape)
-        }),
-        Op::ArgReduce { op, axis } => with_type!(number x.dtype(), T => {
-            kernels::arg_reduce(*op, full_view::<T>(&locked[0]), *axis, out.slice_mut())
-        }),
-        Op::ArgSort { axis, descending } => with_type!(x.dtype(), T => {
-            kernels::argsort(full_view::<T>(&locked[0]), *axis, *descending, out.slice_mut())
-        }),
-        Op::Recurrence { axis, reverse } => with_type!(number dtype, T => {
-            let (a, b) = (full_view::<T>(&locked[0]), full_view::<T>(&locked[1]));
-            kernels::recurrence(a, b, *axis, *reverse, out.slice_mut())
-        }),
-        _ => unreachable!("not a placing primitive"),
-    }
     Ok(fresh(dtype, shape, out))
 }
 

@@ -1,0 +1,156 @@
+//! Diagonals and triangles of matrices, and matrices made of diagonals.
+
+use super::movement::{concat, copied, iota, narrow, permute, strided_view, zero_of, zeros};
+use super::twins;
+use crate::error::{Error, Result};
+use crate::tensor::size::{Sizes, hints};
+use crate::tensor::{Size, Strides, Tensor, recorder};
+use allotrope_ir::{Axes, DType, Extent};
+
+twins! {
+    /// The diagonal of the matrices in two axes, as a new last axis, and a view: elements `(i, i + offset)`.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::arange(9).reshape(&[3, 3]);
+    /// assert_eq!(x.diagonal(1, 0, 1).to_vec::<i64>(), [1, 5]);
+    /// ```
+    fn diagonal / try_diagonal(&self, offset: isize, axis1: isize, axis2: isize) -> Tensor {
+        let (a, b) = (self.axis("diagonal", axis1)?, self.axis("diagonal", axis2)?);
+        if a == b {
+            return Err(Error::operands("diagonal", format!("axes {axis1} and {axis2} are one axis")));
+        }
+        diagonal(self, offset, a, b)
+    }
+
+    /// Matrices with the last axis on a diagonal, zero elsewhere; they lie in the axes named of the result.
+    fn diag_embed / try_diag_embed(&self, offset: isize, axis1: isize, axis2: isize) -> Tensor {
+        let rank = self.dim() + 1;
+        let last = self.dim().checked_sub(1).ok_or_else(|| {
+            Error::operands("diag_embed", "needs one axis at least, the tensor has none")
+        })?;
+        let place = |axis: isize| {
+            let at = if axis < 0 { axis + rank as isize } else { axis };
+            match (0..rank as isize).contains(&at) {
+                true => Ok(at as usize),
+                false => Err(Error::operands("diag_embed", format!("axis {axis} does not exist in a result of {rank} axes"))),
+            }
+        };
+        let (a, b) = (place(axis1)?, place(axis2)?);
+        if a == b {
+            return Err(Error::operands("diag_embed", format!("axes {axis1} and {axis2} are one axis")));
+        }
+        let n = self.sizes()[last].plus(&Size::from(offset.unsigned_abs()));
+        super::shape::moved(&embedded(self, n, n, offset)?, &[rank - 2, rank - 1], &[a, b])
+    }
+
+    /// Of a vector the matrix with it on the diagonal; of a matrix a copy of its diagonal.
+    fn diag / try_diag(&self, offset: isize) -> Tensor {
+        match self.dim() {
+            1 => self.try_diag_embed(offset, 0, 1),
+            2 => copied(&diagonal(self, offset, 0, 1)?),
+            _ => Err(Error::operands("diag", format!("takes a vector or a matrix, the shape is {:?}", self.shape_hint()))),
+        }
+    }
+
+    /// The sum of the diagonal of a matrix.
+    fn trace / try_trace(&self) -> Tensor {
+        if self.dim() != 2 || self.dtype() == DType::Bool {
+            return Err(Error::operands("trace", format!("takes a matrix of numbers, got {}{:?}", self.dtype(), self.shape_hint())));
+        }
+        diagonal(self, 0, 0, 1)?.try_sum()
+    }
+
+    /// The lower triangles of the matrices in the last two axes, zero elsewhere: elements `(i, j)` with
+    /// `j <= i + diagonal` stay.
+    fn tril / try_tril(&self, diagonal: isize) -> Tensor {
+        triangle("tril", self, |row, column| column.try_le(&row.try_add(diagonal as i64)?))
+    }
+
+    /// The upper triangles of the matrices in the last two axes, zero elsewhere: elements `(i, j)` with
+    /// `j >= i + diagonal` stay.
+    fn triu / try_triu(&self, diagonal: isize) -> Tensor {
+        triangle("triu", self, |row, column| column.try_ge(&row.try_add(diagonal as i64)?))
+    }
+}
+
+/// The places of rows `[m, 1]` and of columns `[n]`, which broadcast to those of a matrix.
+fn places(m: Size, n: Size) -> Result<(Tensor, Tensor)> {
+    Ok((iota(m)?.reshape_sizes(&[m, Size::from(1)])?, iota(n)?))
+}
+
+#[track_caller]
+fn triangle(op: &'static str, x: &Tensor, stays: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    if x.dim() < 2 {
+        return Err(Error::operands(op, format!("needs two axes at least, the shape is {:?}", x.shape_hint())));
+    }
+    let own = x.sizes();
+    let (row, column) = places(own[own.len() - 2], own[own.len() - 1])?;
+    x.try_where_self(&stays(&row, &column)?, &zero_of(x)?)
+}
+
+/// Where a diagonal begins and how long it is: row, column, length.
+fn course(m: Size, n: Size, offset: isize) -> (Size, Size, Size) {
+    let (zero, skip) = (Size::from(0), Size::from(offset.unsigned_abs()));
+    let (row, column) = if offset < 0 { (skip, zero) } else { (zero, skip) };
+    let skipped = if offset < 0 { m } else { n };
+    if !recorder::at_most(skip, skipped) {
+        return (zero, zero, zero);
+    }
+    (row, column, recorder::smaller(m.minus(row), n.minus(column)))
+}
+
+fn diagonal(x: &Tensor, offset: isize, a: usize, b: usize) -> Result<Tensor> {
+    let own = x.sizes();
+    let (m, n) = (own[a], own[b]);
+    let (row, column, len) = course(m, n, offset);
+    let rank = x.dim();
+    let mut order: Axes = (0..rank).filter(|&i| i != a && i != b).collect();
+    let batch: Sizes = order.iter().map(|&i| own[i]).collect();
+    order.extend([a, b]);
+    let mut back = order.clone();
+    for (i, &axis) in order.iter().enumerate() {
+        back[axis] = i;
+    }
+    let mut sizes = batch;
+    sizes.push(len);
+    let (layout_sizes, others) = (hints(&sizes), order[..rank - 2].to_vec());
+    strided_view(
+        "DiagonalBackward0",
+        x,
+        |strides| {
+            let mut out: Strides = others.iter().map(|&i| strides[i]).collect();
+            out.push(strides[a] + strides[b]);
+            (layout_sizes, out, row.hint() as isize * strides[a] + column.hint() as isize * strides[b])
+        },
+        |x| {
+            // The square whose main diagonal it is, and of each row of that the element in its place.
+            let square = narrow(&narrow(&permute(x, order.clone())?, rank - 2, row, len)?, rank - 1, column, len)?;
+            let mut one = sizes.clone();
+            one.push(Size::from(1));
+            let index = iota(len)?.reshape_sizes(&[len, Size::from(1)])?.expand_sizes(&one)?;
+            super::gather::gather(&square, &index, rank - 1)?.reshape_sizes(&sizes)
+        },
+        move |g| permute(&embedded(g, m, n, offset)?, back.clone()),
+    )
+}
+
+/// `[.., len] -> [.., m, n]` with the last axis on a diagonal and zeros elsewhere.
+fn embedded(x: &Tensor, m: Size, n: Size, offset: isize) -> Result<Tensor> {
+    let (row, _, len) = course(m, n, offset);
+    let last = x.dim() - 1;
+    let zeros = |n: Size| {
+        let mut sizes = x.sizes();
+        sizes[last] = n;
+        zeros(x, &sizes)
+    };
+    // One element for each row of the matrix, which is then at each of its columns.
+    let column = concat(&[&zeros(row)?, x, &zeros(m.minus(row).minus(len))?], last)?;
+    let mut sizes = column.sizes();
+    sizes.push(Size::from(1));
+    let column = column.reshape_sizes(&sizes)?;
+    sizes[last + 1] = n;
+    let (i, j) = places(m, n)?;
+    let here = j.try_eq(&i.try_add(offset as i64)?)?;
+    column.expand_sizes(&sizes)?.try_where_self(&here, &zero_of(x)?)
+}

@@ -1,0 +1,393 @@
+//! Elements chosen and placed by tensors of indices or of bools, one axis at a time. An index that lies outside its axis
+//! is an error of the call, in a compiled function too. What Rust's ranges and several axes at once are, see
+//! `indexing.rs`.
+
+use super::arg::{Arg, Number, broadcast_size};
+use super::gather::{checked_index, gather, scatter};
+use super::inplace::store;
+use super::movement::{concat, narrow};
+use super::repeating::host;
+use super::twins;
+use crate::error::{Error, Result, must};
+use crate::tensor::create::full_of;
+use crate::tensor::recorder;
+use crate::tensor::size::Sizes;
+use crate::tensor::{Size, Tensor};
+use allotrope_ir::{DType, ScatterOp};
+
+twins! {
+    /// `out[i][j] = x[index[i][j]][j]` for axis 0, and so on: the element whose place along `axis` is given. The index
+    /// has as many axes, none of the others longer than here; the result has its shape.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::from_vec(vec![1.0f32, 2.0, 3.0, 4.0], &[2, 2]);
+    /// let index = Tensor::from_vec(vec![1i64, 0], &[2, 1]);
+    /// assert_eq!(x.gather(1, &index).to_vec::<f32>(), [2.0, 3.0]);
+    /// ```
+    fn gather / try_gather(&self, axis: isize, index: &Tensor) -> Tensor {
+        let a = super::wrapped(self, "gather", axis)?;
+        let (x, index) = same_rank("gather", self, index)?;
+        let sizes = index.sizes();
+        let mut part = x.clone();
+        for i in (0..x.dim()).filter(|&i| i != a) {
+            part = fitted("gather", &part, i, sizes[i], &index)?;
+        }
+        let index = checked_index("gather", &index, x.sizes()[a], false)?;
+        let out = gather(&part, &index, a)?;
+        if self.dim() == 0 { out.reshape_sizes(&[]) } else { Ok(out) }
+    }
+
+    /// The elements of an axis whose places a vector of indices gives: `[.., n, ..] -> [.., k, ..]`.
+    fn index_select / try_index_select(&self, axis: isize, index: &Tensor) -> Tensor {
+        let a = super::wrapped(self, "index_select", axis)?;
+        let index = vector_index("index_select", index)?;
+        let x = self.try_atleast_1d()?;
+        let out = rows(&x, a, &checked_index("index_select", &index, x.sizes()[a], false)?)?;
+        if self.dim() > 0 {
+            return Ok(out);
+        }
+        match recorder::demand_equal(index.sizes()[0], Size::from(1)) {
+            true => out.reshape_sizes(&[]),
+            false => Err(Error::operands("index_select", "takes one index where the tensor has no axes")),
+        }
+    }
+
+    /// The elements of the flattened tensor at the indices, in the shape of those; negative ones count from the end.
+    fn take / try_take(&self, index: &Tensor) -> Tensor {
+        let flat = self.try_ravel()?;
+        let places = integers("take", index)?.try_ravel()?;
+        let places = checked_index("take", &places, flat.sizes()[0], true)?;
+        gather(&flat, &places, 0)?.reshape_sizes(&index.sizes())
+    }
+
+    /// As [`Tensor::gather`], where the axes besides `axis` broadcast; negative indices count from the end. Without an
+    /// axis, both are flattened.
+    fn take_along_dim / try_take_along_dim(&self, index: &Tensor, axis: Option<isize>) -> Tensor {
+        let op = "take_along_dim";
+        let Some(axis) = axis else { return self.try_ravel()?.try_take_along_dim(&index.try_ravel()?, Some(0)) };
+        let a = self.axis(op, axis)?;
+        let index = integers(op, index)?;
+        let (own, at) = (self.sizes(), index.sizes());
+        if index.dim() != self.dim() {
+            return Err(rank_error(op, self, &index));
+        }
+        let (mut x_sizes, mut index_sizes) = (own.clone(), at.clone());
+        for i in (0..self.dim()).filter(|&i| i != a) {
+            let n = broadcast_size(own[i], at[i]).ok_or_else(|| {
+                let (x, index) = (self.shape_hint(), index.shape_hint());
+                Error::operands(op, format!("cannot broadcast {x:?} with indices {index:?} in axis {i}"))
+            })?;
+            (x_sizes[i], index_sizes[i]) = (n, n);
+        }
+        let index = checked_index(op, &index, own[a], true)?.expand_sizes(&index_sizes)?;
+        gather(&self.expand_sizes(&x_sizes)?, &index, a)
+    }
+
+    /// With the elements of `source` added at the indices along `axis`: `out[index[i][j]][j] += source[i][j]` for axis 0.
+    /// Neither index nor source is longer than here in the other axes, and the index not longer than the source.
+    fn scatter_add / try_scatter_add(&self, axis: isize, index: &Tensor, source: &Tensor) -> Tensor {
+        if self.dtype() == DType::Bool && source.dtype() == DType::Bool {
+            // A sum of bools is whether one is true.
+            let wide = |x: &Tensor| x.try_to(DType::I64);
+            return wide(self)?.try_scatter_add(axis, index, &wide(source)?)?.try_to(DType::Bool);
+        }
+        placed("scatter_add", ScatterOp::Add, self, axis, index, Arg::Tensor(source))
+    }
+
+    /// With the parts of `source` along `axis` added, `alpha` times, at the places that a vector of indices gives.
+    fn index_add / try_index_add(&self, axis: isize, index: &Tensor, source: &Tensor, alpha: f64) -> Tensor {
+        if self.dtype() == DType::Bool && source.dtype() == DType::Bool {
+            let wide = |x: &Tensor| x.try_to(DType::I64);
+            return wide(self)?.try_index_add(axis, index, &wide(source)?, alpha)?.try_to(DType::Bool);
+        }
+        let source = if alpha == 1.0 { source.clone() } else { super::linalg::scaled(source, alpha)? };
+        placed_rows("index_add", ScatterOp::Add, self, axis, index, Arg::Tensor(&source))
+    }
+
+    /// With the parts of `source` along `axis` put at the places that a vector of indices gives; the last one stays where
+    /// a place is given twice.
+    fn index_copy / try_index_copy(&self, axis: isize, index: &Tensor, source: &Tensor) -> Tensor {
+        placed_rows("index_copy", ScatterOp::Set, self, axis, index, Arg::Tensor(source))
+    }
+
+    /// The elements where the mask (bool, broadcast with this tensor) is true, in row-major order. How many there are
+    /// depends on values, so a trace can't hold it: choose with `where_self` there.
+    fn masked_select / try_masked_select(&self, mask: &Tensor) -> Tensor {
+        demand_mask("masked_select", mask)?;
+        let sizes = super::arg::broadcast_sizes("masked_select", self, mask)?;
+        let mask = mask.expand_sizes(&sizes)?;
+        let flags: Vec<bool> = host("masked_select(), whose length depends on values,", &mask)?;
+        let places: Vec<i64> = flags.iter().enumerate().filter(|(_, b)| **b).map(|(i, _)| i as i64).collect();
+        let flat = self.expand_sizes(&sizes)?.try_ravel()?;
+        gather(&flat, &Tensor::try_from_slice(&places, &[places.len()])?, 0)
+    }
+
+    /// The places of the elements that are not 0, in row-major order: `[k, number of axes]`, i64. How many there are
+    /// depends on values, so a trace can't hold it.
+    fn nonzero / try_nonzero(&self) -> Tensor {
+        let places = true_places("nonzero(), whose length depends on values,", &self.try_to(DType::Bool)?)?;
+        let (k, rank) = (places.len() / self.dim().max(1), self.dim());
+        match rank {
+            0 => {
+                let one: Vec<bool> = host("nonzero(), whose length depends on values,", &self.try_to(DType::Bool)?)?;
+                Ok(Tensor::zeros(&[usize::from(one[0]), 0], DType::I64))
+            }
+            _ => Tensor::try_from_slice(&places, &[k, rank]),
+        }
+    }
+}
+
+twins! {
+    /// With the elements of `source` (a tensor of this dtype, or a number) put at the indices along `axis`:
+    /// `out[index[i][j]][j] = source[i][j]` for axis 0. Where a place is given twice the last one stays. The index is not
+    /// longer than the source, nor, in the other axes, than this tensor.
+    fn scatter / try_scatter<'a>(&self, axis: isize, index: &Tensor, source: impl Into<Arg<'a>>) -> Tensor {
+        placed("scatter", ScatterOp::Set, self, axis, index, source.into())
+    }
+
+    /// With a number, or a tensor without axes, at the places along `axis` that a vector of indices gives; negative ones
+    /// count from the end.
+    fn index_fill / try_index_fill<'a>(&self, axis: isize, index: &Tensor, value: impl Into<Arg<'a>>) -> Tensor {
+        let op = "index_fill";
+        let value = as_element(op, self, value.into())?;
+        let a = super::wrapped(self, op, axis)?;
+        let x = self.try_atleast_1d()?;
+        let own = x.sizes();
+        let index = checked_index(op, &vector_index(op, index)?, own[a], true)?;
+        let mut sizes = own.clone();
+        sizes[a] = index.sizes()[0];
+        let out = scatter(ScatterOp::Set, &x, &along(&index, a, &sizes)?, &value.expand_sizes(&sizes)?, a)?;
+        out.reshape_sizes(&self.sizes())
+    }
+
+    /// With a number, or a tensor without axes, where the mask (bool, broadcast with this tensor) is true.
+    fn masked_fill / try_masked_fill<'a>(&self, mask: &Tensor, value: impl Into<Arg<'a>>) -> Tensor {
+        demand_mask("masked_fill", mask)?;
+        as_element("masked_fill", self, value.into())?.try_where_self(mask, self)
+    }
+}
+
+/// In-place forms: the plain operation, and its result put into the tensor.
+macro_rules! placing_in_place {
+    ($($name:ident / $try_name:ident = $plain:ident $(<$l:lifetime>)? ($($arg:ident: $ty:ty),*);)*) => {
+        impl Tensor {$(
+            #[doc = concat!("As [`Tensor::", stringify!($plain), "`], in place.")]
+            ///
+            /// # Panics
+            #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
+            #[track_caller]
+            pub fn $name$(<$l>)?(&self, $($arg: $ty),*) -> &Tensor {
+                must(self.$try_name($($arg),*))
+            }
+
+            #[doc = concat!("As [`Tensor::", stringify!($name), "`].")]
+            ///
+            /// # Errors
+            /// When the operands do not fit, or this is a leaf that requires a gradient outside `no_grad`.
+            #[track_caller]
+            pub fn $try_name$(<$l>)?(&self, $($arg: $ty),*) -> Result<&Tensor> {
+                store(stringify!($name), self, &self.$plain($($arg),*)?)?;
+                Ok(self)
+            }
+        )*}
+    };
+}
+
+placing_in_place! {
+    scatter_ / try_scatter_ = try_scatter<'a>(axis: isize, index: &Tensor, source: impl Into<Arg<'a>>);
+    scatter_add_ / try_scatter_add_ = try_scatter_add(axis: isize, index: &Tensor, source: &Tensor);
+    index_add_ / try_index_add_ = try_index_add(axis: isize, index: &Tensor, source: &Tensor, alpha: f64);
+    index_copy_ / try_index_copy_ = try_index_copy(axis: isize, index: &Tensor, source: &Tensor);
+    index_fill_ / try_index_fill_ = try_index_fill<'a>(axis: isize, index: &Tensor, value: impl Into<Arg<'a>>);
+}
+
+/// The places of the true elements of a tensor of bools, one after the other, each as one number for each axis.
+#[track_caller]
+pub(super) fn true_places(what: &str, mask: &Tensor) -> Result<Vec<i64>> {
+    let flags: Vec<bool> = host(what, mask)?;
+    let shape = mask.shape_hint();
+    let mut places = Vec::new();
+    for (i, _) in flags.iter().enumerate().filter(|(_, b)| **b) {
+        let mut rest = i;
+        let from = places.len();
+        for &n in shape.iter().rev() {
+            places.push((rest % n) as i64);
+            rest /= n;
+        }
+        places[from..].reverse();
+    }
+    Ok(places)
+}
+
+/// The elements of an axis at the places of a vector that has been checked.
+pub(super) fn rows(x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
+    let mut sizes = x.sizes();
+    sizes[axis] = index.sizes()[0];
+    gather(x, &along(index, axis, &sizes)?, axis)
+}
+
+/// A vector of indices along an axis, repeated over the others.
+pub(super) fn along(index: &Tensor, axis: usize, sizes: &[Size]) -> Result<Tensor> {
+    let mut raised: Sizes = sizes.iter().map(|_| Size::from(1)).collect();
+    raised[axis] = index.sizes()[0];
+    index.reshape_sizes(&raised)?.expand_sizes(sizes)
+}
+
+/// One element of the dtype of `x`, for operations that put it in many places.
+#[track_caller]
+fn as_element(op: &'static str, x: &Tensor, value: Arg<'_>) -> Result<Tensor> {
+    match value {
+        Arg::Number(n) => number(x, n),
+        Arg::Tensor(t) if t.dim() == 0 => t.try_to(x.dtype()),
+        Arg::Tensor(t) => Err(Error::operands(
+            op,
+            format!("the value must be a number or a tensor without axes, got {:?}", t.shape_hint()),
+        )),
+    }
+}
+
+pub(super) fn number(x: &Tensor, n: Number) -> Result<Tensor> {
+    full_of(&[], n.to(x.dtype()))
+}
+
+fn demand_mask(op: &'static str, mask: &Tensor) -> Result<()> {
+    match mask.dtype() {
+        DType::Bool => Ok(()),
+        other => Err(Error::operands(op, format!("the mask must be bool, got {other}"))),
+    }
+}
+
+fn integers(op: &'static str, index: &Tensor) -> Result<Tensor> {
+    match index.dtype() {
+        DType::I64 | DType::I32 => Ok(index.clone()),
+        other => Err(Error::operands(op, format!("indices must be i64 or i32, got {other}"))),
+    }
+}
+
+/// A vector of indices; one without axes is a vector of one.
+fn vector_index(op: &'static str, index: &Tensor) -> Result<Tensor> {
+    match index.dim() {
+        0 | 1 => integers(op, index)?.try_atleast_1d(),
+        _ => Err(Error::operands(op, format!("indices must be a vector, got {:?}", index.shape_hint()))),
+    }
+}
+
+fn rank_error(op: &'static str, x: &Tensor, index: &Tensor) -> Error {
+    let (x, index) = (x.shape_hint(), index.shape_hint());
+    Error::operands(op, format!("indices of shape {index:?} must have as many axes as the tensor of shape {x:?}"))
+}
+
+/// Both with one axis at least, and as many.
+fn same_rank(op: &'static str, x: &Tensor, index: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (x1, index1) = (x.try_atleast_1d()?, integers(op, index)?.try_atleast_1d()?);
+    if x1.dim() != index1.dim() { Err(rank_error(op, x, index)) } else { Ok((x1, index1)) }
+}
+
+/// The first `size` elements of an axis, which must have as many, for an index of shape `by`.
+#[track_caller]
+fn fitted(op: &'static str, x: &Tensor, axis: usize, size: Size, by: &Tensor) -> Result<Tensor> {
+    let own = x.sizes()[axis];
+    if own == size || recorder::demand_equal(own, size) {
+        return Ok(x.clone());
+    }
+    if !recorder::at_most(size, own) {
+        let (x, index) = (x.shape_hint(), by.shape_hint());
+        return Err(Error::operands(op, format!("indices of shape {index:?} are longer than {x:?} in axis {axis}")));
+    }
+    narrow(x, axis, Size::from(0), size)
+}
+
+#[track_caller]
+fn placed(
+    op: &'static str,
+    how: ScatterOp,
+    x: &Tensor,
+    axis: isize,
+    index: &Tensor,
+    source: Arg<'_>,
+) -> Result<Tensor> {
+    let a = super::wrapped(x, op, axis)?;
+    let (wide, index) = same_rank(op, x, index)?;
+    let sizes = index.sizes();
+    let source = match source {
+        Arg::Number(n) => number(x, n)?.expand_sizes(&sizes)?,
+        Arg::Tensor(t) => {
+            let mut t = t.try_atleast_1d()?;
+            if t.dtype() != x.dtype() || t.dim() != index.dim() {
+                return Err(Error::operands(
+                    op,
+                    format!(
+                        "cannot put {}{:?} at indices {:?} of {}{:?}: dtypes and numbers of axes must be equal",
+                        t.dtype(),
+                        t.shape_hint(),
+                        index.shape_hint(),
+                        x.dtype(),
+                        x.shape_hint()
+                    ),
+                ));
+            }
+            for (i, &n) in sizes.iter().enumerate() {
+                t = fitted(op, &t, i, n, &index)?;
+            }
+            t
+        }
+    };
+    let index = checked_index(op, &index, wide.sizes()[a], false)?;
+    placed_in_front(op, how, &wide, a, &index, &source, 0)?.reshape_sizes(&x.sizes())
+}
+
+/// Scatters into the part of `x` that the index covers in the axes from `i` on; the rest stays.
+#[track_caller]
+fn placed_in_front(
+    op: &'static str,
+    how: ScatterOp,
+    x: &Tensor,
+    axis: usize,
+    index: &Tensor,
+    source: &Tensor,
+    i: usize,
+) -> Result<Tensor> {
+    if i == x.dim() {
+        return scatter(how, x, index, source, axis);
+    }
+    let (own, n) = (x.sizes()[i], index.sizes()[i]);
+    if i == axis || own == n || recorder::demand_equal(own, n) {
+        return placed_in_front(op, how, x, axis, index, source, i + 1);
+    }
+    let front = placed_in_front(op, how, &fitted(op, x, i, n, index)?, axis, index, source, i + 1)?;
+    concat(&[&front, &narrow(x, i, n, own.minus(n))?], i)
+}
+
+#[track_caller]
+fn placed_rows(
+    op: &'static str,
+    how: ScatterOp,
+    x: &Tensor,
+    axis: isize,
+    index: &Tensor,
+    source: Arg<'_>,
+) -> Result<Tensor> {
+    let Arg::Tensor(source) = source else { unreachable!("parts are tensors") };
+    let a = super::wrapped(x, op, axis)?;
+    let index = vector_index(op, index)?;
+    let (wide, source) = (x.try_atleast_1d()?, source.try_atleast_1d()?);
+    let mut sizes = wide.sizes();
+    let own = sizes[a];
+    sizes[a] = index.sizes()[0];
+    if source.dtype() != x.dtype() || !source.has_sizes(&sizes) {
+        return Err(Error::operands(
+            op,
+            format!(
+                "cannot put {}{:?} at {} places along axis {axis} of {}{:?}: dtypes and the other axes must be equal, and there must be one part for each place",
+                source.dtype(),
+                source.shape_hint(),
+                index.sizes()[0].hint(),
+                x.dtype(),
+                x.shape_hint()
+            ),
+        ));
+    }
+    let index = checked_index(op, &index, own, false)?;
+    scatter(how, &wide, &along(&index, a, &sizes)?, &source, a)?.reshape_sizes(&x.sizes())
+}

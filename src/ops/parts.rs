@@ -1,0 +1,291 @@
+//! Parts of a tensor: slices, single elements of an axis, pieces that cover an axis, windows. Every result is a view.
+
+use super::movement::{iota, narrow, pieces, strided_view, zeros};
+use super::twins;
+use super::window::{Pieces, window};
+use crate::error::{Error, Result};
+use crate::tensor::recorder;
+use crate::tensor::{Size, Tensor};
+use allotrope_ir::{DType, Extent, ScatterOp};
+use smallvec::SmallVec;
+
+twins! {
+    /// `len` elements of one axis from `start` on (negative counts from the end).
+    fn narrow / try_narrow(&self, axis: isize, start: isize, len: usize) -> Tensor {
+        let a = self.axis("narrow", axis)?;
+        let size = self.sizes()[a];
+        let n = size.hint() as isize;
+        let from = if start < 0 { start + n } else { start };
+        if from < 0 || from.saturating_add_unsigned(len) > n {
+            return Err(Error::operands(
+                "narrow",
+                format!("{len} elements from {start} on do not lie in axis {axis} of shape {:?}", self.shape_hint()),
+            ));
+        }
+        let start = match start < 0 {
+            true => size.minus(Size::from(start.unsigned_abs())),
+            false => Size::from(start as usize),
+        };
+        if let Some(r) = recorder::active().filter(|_| size.is_symbolic()) {
+            // How far the axis must reach for the slice to lie in it.
+            r.at_least(size, if start.is_symbolic() { size.hint() - start.hint() } else { start.hint() + len });
+        }
+        narrow(self, a, start, Size::from(len))
+    }
+
+    /// As [`Tensor::narrow`], from a place that a tensor (an integer without axes) holds. A copy, and
+    /// available in a trace too.
+    fn narrow_at / try_narrow_at(&self, axis: isize, start: &Tensor, len: usize) -> Tensor {
+        let a = self.axis("narrow", axis)?;
+        if start.dim() != 0 || !start.dtype().is_integer() {
+            return Err(Error::operands(
+                "narrow",
+                format!("start must be an integer without axes, got {}{:?}", start.dtype(), start.shape_hint()),
+            ));
+        }
+        let n = self.sizes()[a];
+        if !recorder::at_most(Size::from(len), n) {
+            return Err(Error::operands(
+                "narrow",
+                format!("{len} elements do not lie in axis {axis} of shape {:?}", self.shape_hint()),
+            ));
+        }
+        let start = start.try_to(DType::I64)?;
+        let from_end = start.try_add(&super::reduce::size_tensor(n, DType::I64)?)?;
+        let start = from_end.try_where_self(&start.try_lt(0)?, &start)?;
+        // The first place itself must be one that leaves room.
+        let room = n.minus(Size::from(len)).plus(&Size::from(1));
+        let start = super::gather::checked_index("narrow", &start, room, false)?;
+        super::index::rows(self, a, &iota(Size::from(len))?.try_add(&start)?)
+    }
+
+    /// The element `index` of one axis (negative counts from the end), without that axis.
+    fn select / try_select(&self, axis: isize, index: isize) -> Tensor {
+        let a = self.axis("select", axis)?;
+        let n = self.shape_hint()[a] as isize;
+        if !(-n..n).contains(&index) {
+            return Err(Error::operands(
+                "select",
+                format!("index {index} does not exist in axis {axis} of shape {:?}; it may be {} to {}", self.shape_hint(), -n, n - 1),
+            ));
+        }
+        let one = self.try_narrow(axis, index, 1)?;
+        let mut sizes = one.sizes();
+        sizes.remove(a);
+        one.reshape_sizes(&sizes)
+    }
+
+    /// The elements `start`, `start + step`, … before `end` of one axis, as Python's `start:end:step`: negative numbers
+    /// count from the end, what lies outside is cut off, none means from the first or to the last.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// assert_eq!(Tensor::arange(7).slice(0, Some(1), Some(-1), 2).to_vec::<i64>(), [1, 3, 5]);
+    /// ```
+    fn slice / try_slice(&self, axis: isize, start: Option<isize>, end: Option<isize>, step: usize) -> Tensor {
+        let a = self.axis("slice", axis)?;
+        let n = self.sizes()[a];
+        // By what was written and not by the size, since it is noted for gradients.
+        let whole = matches!((start, end), (None | Some(0), None));
+        let (start, len) = slice_bounds(n, start, end);
+        let part = if whole { self.clone() } else { narrow(self, a, start, len)? };
+        match step {
+            0 => Err(Error::operands("slice", "the step must be at least 1")),
+            1 => Ok(part),
+            _ => every(&part, a, step),
+        }
+    }
+
+    /// Pieces of `size` elements along an axis; the last one has what is left.
+    fn split / try_split(&self, size: usize, axis: isize) -> Vec<Tensor> {
+        let a = self.axis("split", axis)?;
+        let n = number_of(self, a, "split() cuts an axis into pieces of a given size");
+        if size == 0 && n != 0 {
+            return Err(Error::operands("split", format!("pieces of 0 elements never cover an axis of {n}")));
+        }
+        let count = if size == 0 { 1 } else { n.div_ceil(size).max(1) };
+        cut(self, a, (0..count).map(|i| size.min(n - i * size)))
+    }
+
+    /// Pieces of these sizes, which must cover the axis.
+    fn split_with_sizes / try_split_with_sizes(&self, sizes: &[usize], axis: isize) -> Vec<Tensor> {
+        let a = self.axis("split_with_sizes", axis)?;
+        let n = self.sizes()[a];
+        if !recorder::demand_equal(n, Size::from(sizes.iter().sum::<usize>())) {
+            return Err(Error::operands(
+                "split_with_sizes",
+                format!("{sizes:?} must add up to {}, the size of axis {axis} of {:?}", n.hint(), self.shape_hint()),
+            ));
+        }
+        cut(self, a, sizes.iter().copied())
+    }
+
+    /// The axis in `chunks` pieces of one size, the last one smaller; fewer where there are not enough elements.
+    fn chunk / try_chunk(&self, chunks: usize, axis: isize) -> Vec<Tensor> {
+        let a = self.axis("chunk", axis)?;
+        if chunks == 0 {
+            return Err(Error::operands("chunk", "needs at least one piece"));
+        }
+        let n = self.sizes()[a];
+        if n.is_symbolic() && n.hint().is_multiple_of(chunks) && n.hint() > 0 {
+            // Equal pieces of a size that can be divided in every call.
+            let size = recorder::divide(n, chunks, "chunk() cuts an axis into pieces");
+            if size.is_symbolic() && recorder::at_most(Size::from(1), size) {
+                return pieces(self, a, &vec![size; chunks]);
+            }
+        }
+        let n = number_of(self, a, "chunk() cuts an axis into pieces");
+        if n == 0 {
+            return cut(self, a, std::iter::repeat_n(0, chunks));
+        }
+        self.try_split(n.div_ceil(chunks), axis)
+    }
+
+    /// The axis in exactly `sections` pieces, the first ones larger by one where it can't be divided.
+    fn tensor_split / try_tensor_split(&self, sections: usize, axis: isize) -> Vec<Tensor> {
+        let a = self.axis("tensor_split", axis)?;
+        if sections == 0 {
+            return Err(Error::operands("tensor_split", "needs at least one piece"));
+        }
+        let n = number_of(self, a, "tensor_split() cuts an axis into pieces");
+        cut(self, a, (0..sections).map(|i| n / sections + usize::from(i < n % sections)))
+    }
+
+    /// The axis cut before each of the places, as by `start:end` slices between them: negative ones count from the end.
+    fn tensor_split_at / try_tensor_split_at(&self, places: &[isize], axis: isize) -> Vec<Tensor> {
+        self.axis("tensor_split", axis)?;
+        let ends = places.iter().map(|&p| Some(p)).chain([None]);
+        let starts = [None].into_iter().chain(places.iter().map(|&p| Some(p)));
+        starts.zip(ends).map(|(start, end)| self.try_slice(axis, start, end, 1)).collect()
+    }
+
+    /// Each element of an axis as a tensor without that axis.
+    fn unbind / try_unbind(&self, axis: isize) -> Vec<Tensor> {
+        let a = self.axis("unbind", axis)?;
+        let n = number_of(self, a, "unbind() makes a tensor of each element of an axis");
+        let mut sizes = self.sizes();
+        sizes.remove(a);
+        cut(self, a, std::iter::repeat_n(1, n))?.iter().map(|x| x.reshape_sizes(&sizes)).collect()
+    }
+
+    /// Every piece of `size` neighbours along an axis, `step` apart; the place in the piece is a new last axis:
+    /// `[.., n, ..] -> [.., (n - size) / step + 1, .., size]`.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// assert_eq!(Tensor::arange(4).unfold(0, 2, 1).to_vec::<i64>(), [0, 1, 1, 2, 2, 3]);
+    /// ```
+    fn unfold / try_unfold(&self, axis: isize, size: usize, step: usize) -> Tensor {
+        let a = super::wrapped(self, "unfold", axis)?;
+        if step == 0 {
+            return Err(Error::operands("unfold", "the step must be at least 1"));
+        }
+        if self.dim() == 0 {
+            // One element has one place, and the axis of the count goes again.
+            return match size {
+                0 | 1 => self.try_reshape(&[1])?.try_narrow(0, 0, size),
+                _ => Err(Error::operands("unfold", format!("{size} neighbours do not lie in a tensor of one element"))),
+            };
+        }
+        let n = self.sizes()[a];
+        if size == 0 {
+            // No element is wanted, of n + 1 pieces or fewer.
+            let n = number_of(self, a, "unfold() of empty pieces");
+            let mut sizes = self.sizes();
+            sizes[a] = Size::from(n / step + 1);
+            sizes.push(Size::from(0));
+            return zeros(self, &sizes);
+        }
+        let p = Pieces { axis: a, size: Size::from(size), step, dilation: 1 };
+        window(self, p.count("unfold", n)?, p)
+    }
+
+    /// The elements at `offset + i₀ strides[0] + i₁ strides[1] + …` of those of this tensor in row-major order, which it
+    /// must lie in. Results may name one element often; they can't be changed in place then.
+    fn as_strided / try_as_strided(&self, shape: &[usize], strides: &[usize], offset: usize) -> Tensor {
+        let fail = |why: String| Err(Error::operands("as_strided", format!("{shape:?} with strides {strides:?} from {offset}: {why}")));
+        if shape.len() != strides.len() {
+            return fail("there must be one stride for each axis".into());
+        }
+        if !self.is_contiguous() {
+            return fail(format!("the tensor of shape {:?} must be contiguous; call contiguous() first", self.shape_hint()));
+        }
+        let own = self.sizes();
+        let n = recorder::numel(&own);
+        let empty = shape.contains(&0);
+        let last = shape.iter().zip(strides).try_fold(offset, |at, (&n, &s)| at.checked_add(n.saturating_sub(1).checked_mul(s)?));
+        if !empty && !last.is_some_and(|last| last != usize::MAX && recorder::at_most(Size::from(last + 1), n)) {
+            return fail(format!("reaches outside the {} elements of {:?}", n.hint(), self.shape_hint()));
+        }
+        let (shape, strides) = (shape.to_vec(), strides.to_vec());
+        let places = {
+            let (shape, strides) = (shape.clone(), strides.clone());
+            move || strided_places(&shape, &strides, offset)
+        };
+        let sizes = recorder::sizes_of(&shape);
+        let (recorded_places, recorded_sizes) = (places.clone(), sizes.clone());
+        strided_view(
+            "AsStridedBackward0",
+            self,
+            |_| (shape.iter().copied().collect(), strides.iter().map(|&s| s as isize).collect(), offset as isize),
+            move |x| super::gather::gather(&x.reshape_sizes(&[n])?, &recorded_places()?, 0)?.reshape_sizes(&recorded_sizes),
+            move |g| {
+                // An element that is named often gets the sum.
+                let flat = g.reshape_sizes(&[recorder::numel(&sizes)])?;
+                super::gather::scatter(ScatterOp::Add, &zeros(g, &[n])?, &places()?, &flat, 0)?.reshape_sizes(&own)
+            },
+        )
+    }
+}
+
+/// Which element each place of a strided layout is, in row-major order.
+fn strided_places(shape: &[usize], strides: &[usize], offset: usize) -> Result<Tensor> {
+    let sizes = recorder::sizes_of(shape);
+    let mut at = crate::tensor::create::full_of(&[], allotrope_ir::Scalar::I64(offset as i64))?;
+    for (i, &stride) in strides.iter().enumerate() {
+        let mut along: SmallVec<[Size; 4]> = SmallVec::from_elem(Size::from(1), shape.len());
+        along[i] = sizes[i];
+        let steps = iota(sizes[i])?.try_mul(stride as i64)?.reshape_sizes(&along)?;
+        at = at.try_add(&steps)?;
+    }
+    debug_assert_eq!(at.dtype(), DType::I64);
+    at.expand_sizes(&sizes)?.reshape_sizes(&[recorder::numel(&sizes)])
+}
+
+/// Where a slice begins and how many elements it has, by Python's rules.
+pub(super) fn slice_bounds(n: Size, start: Option<isize>, end: Option<isize>) -> (Size, Size) {
+    let zero = Size::from(0);
+    let at = |place: isize| {
+        let m = Size::from(place.unsigned_abs());
+        match place < 0 {
+            false => recorder::smaller(m, n),
+            true if recorder::at_most(m, n) => n.minus(m),
+            true => zero,
+        }
+    };
+    let (start, end) = (start.map_or(zero, at), end.map_or(n, at));
+    (start, if recorder::at_most(start, end) { end.minus(start) } else { zero })
+}
+
+/// Every `step`-th element of an axis, from the first on.
+pub(super) fn every(x: &Tensor, axis: usize, step: usize) -> Result<Tensor> {
+    let n = x.sizes()[axis];
+    if recorder::is_zero(n) {
+        return Ok(x.clone());
+    }
+    let p = Pieces { axis, size: Size::from(1), step, dilation: 1 };
+    let mut sizes = x.sizes();
+    sizes[axis] = p.count("slice", n)?;
+    window(x, sizes[axis], p)?.reshape_sizes(&sizes)
+}
+
+/// The size of an axis as a number, because the program depends on it.
+#[track_caller]
+fn number_of(x: &Tensor, axis: usize, why: &str) -> usize {
+    recorder::specialize(&[x.sizes()[axis]], why);
+    x.shape_hint()[axis]
+}
+
+fn cut(x: &Tensor, axis: usize, lens: impl Iterator<Item = usize>) -> Result<Vec<Tensor>> {
+    pieces(x, axis, &lens.map(Size::from).collect::<Vec<_>>())
+}

@@ -1,0 +1,209 @@
+//! Elements repeated, turned round and rolled along axes. Results are new tensors, never views, except of `meshgrid`.
+
+use super::gather::flip;
+use super::movement::{copied, narrow};
+use super::{twin_fns, twins};
+use crate::error::{Error, Result};
+use crate::tensor::size::Sizes;
+use crate::tensor::{FromElement, Size, Tensor, eval, recorder};
+use allotrope_ir::{Axes, DType, Extent};
+use std::panic::Location;
+
+twins! {
+    /// The whole tensor `times[i]` times along axis `i`; more numbers than axes make new leading axes.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// assert_eq!(Tensor::arange(2).repeat(&[2, 2]).to_vec::<i64>(), [0, 1, 0, 1, 0, 1, 0, 1]);
+    /// ```
+    fn repeat / try_repeat(&self, times: &[usize]) -> Tensor {
+        let own = self.sizes();
+        let lead = times.len().checked_sub(own.len()).ok_or_else(|| {
+            Error::operands("repeat", format!("{times:?} has fewer numbers than {:?} has axes", self.shape_hint()))
+        })?;
+        if times.iter().all(|&n| n == 1) {
+            let sizes: Sizes = std::iter::repeat_n(Size::from(1), lead).chain(own).collect();
+            return copied(&self.reshape_sizes(&sizes)?);
+        }
+        // Each axis gets one before it that is repeated, and both become one again.
+        let (mut raised, mut repeated, mut merged) = (Sizes::new(), Sizes::new(), Sizes::new());
+        for (i, &n) in times.iter().enumerate() {
+            let n = Size::from(n);
+            let size = i.checked_sub(lead).map_or(Size::from(1), |i| own[i]);
+            raised.extend([Size::from(1), size]);
+            repeated.extend([n, size]);
+            merged.push(n.times(&size));
+        }
+        // Repeated axes may look like one axis of their own: only a copy is nobody's view.
+        self.reshape_sizes(&raised)?.expand_noted(&repeated)?.try_contiguous()?.reshape_sizes(&merged)
+    }
+
+    /// As [`Tensor::repeat`]; numbers that are missing at the left are 1.
+    fn tile / try_tile(&self, times: &[usize]) -> Tensor {
+        let missing = self.dim().saturating_sub(times.len());
+        let times: Vec<usize> = std::iter::repeat_n(1, missing).chain(times.iter().copied()).collect();
+        self.try_repeat(&times)
+    }
+
+    /// Each element of an axis `times` times; without an axis, each element of the flattened tensor.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// assert_eq!(Tensor::arange(3).repeat_interleave(2, None).to_vec::<i64>(), [0, 0, 1, 1, 2, 2]);
+    /// ```
+    fn repeat_interleave / try_repeat_interleave(&self, times: usize, axis: Option<isize>) -> Tensor {
+        let Some(axis) = axis else { return self.try_ravel()?.try_repeat_interleave(times, Some(0)) };
+        let a = self.axis("repeat_interleave", axis)?;
+        if times == 1 {
+            return copied(self);
+        }
+        let mut sizes = self.sizes();
+        sizes.insert(a + 1, Size::from(1));
+        let raised = self.reshape_sizes(&sizes)?;
+        sizes[a + 1] = Size::from(times);
+        let repeated = raised.expand_noted(&sizes)?.try_contiguous()?;
+        let merged = sizes[a].times(&sizes[a + 1]);
+        sizes.remove(a + 1);
+        sizes[a] = merged;
+        repeated.reshape_sizes(&sizes)
+    }
+
+    /// Element `i` of an axis `times[i]` times; without an axis, of the flattened tensor. How long the result is depends
+    /// on values, so a trace can't hold it.
+    fn repeat_interleave_by / try_repeat_interleave_by(&self, times: &Tensor, axis: Option<isize>) -> Tensor {
+        let op = "repeat_interleave";
+        let Some(axis) = axis else { return self.try_ravel()?.try_repeat_interleave_by(times, Some(0)) };
+        let a = self.axis(op, axis)?;
+        if !times.dtype().is_integer() || times.dim() > 1 {
+            return Err(Error::operands(op, format!("times must be integers along one axis, got {}{:?}", times.dtype(), times.shape_hint())));
+        }
+        let n = self.sizes()[a];
+        let times = times.try_to(DType::I64)?;
+        let times = if times.dim() == 0 { times.reshape_sizes(&[Size::from(1)])? } else { times };
+        let times: Vec<i64> = host("repeat_interleave(), whose length depends on values,", &times.expand_sizes(&[n])?)?;
+        if let Some(bad) = times.iter().find(|&&t| t < 0) {
+            return Err(Error::operands(op, format!("times must not be negative, got {bad}")));
+        }
+        let places: Vec<i64> = times.iter().enumerate().flat_map(|(i, &t)| std::iter::repeat_n(i as i64, t as usize)).collect();
+        super::index::rows(self, a, &Tensor::try_from_slice(&places, &[places.len()])?)
+    }
+
+    /// The elements in reverse order along the axes.
+    fn flip / try_flip(&self, axes: &[isize]) -> Tensor {
+        let mut named: Axes = axes.iter().map(|&a| super::wrapped(self, "flip", a)).collect::<Result<_>>()?;
+        named.sort_unstable();
+        if named.windows(2).any(|w| w[0] == w[1]) {
+            return Err(Error::operands("flip", format!("axes {axes:?} name one axis twice")));
+        }
+        if self.dim() == 0 || named.is_empty() { copied(self) } else { flip(self, named) }
+    }
+
+    /// The columns in reverse order: [`Tensor::flip`] of the second axis.
+    fn fliplr / try_fliplr(&self) -> Tensor {
+        if self.dim() < 2 {
+            return Err(Error::operands("fliplr", format!("needs two axes at least, the shape is {:?}", self.shape_hint())));
+        }
+        self.try_flip(&[1])
+    }
+
+    /// The rows in reverse order: [`Tensor::flip`] of the first axis.
+    fn flipud / try_flipud(&self) -> Tensor {
+        if self.dim() < 1 {
+            return Err(Error::operands("flipud", "needs one axis at least, the tensor has none"));
+        }
+        self.try_flip(&[0])
+    }
+
+    /// The elements moved on by `shifts[i]` along `axes[i]` (negative: back); what falls off at one end comes in at the
+    /// other. Without axes the flattened tensor is rolled by the one shift.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// assert_eq!(Tensor::arange(4).roll(&[1], &[0]).to_vec::<i64>(), [3, 0, 1, 2]);
+    /// ```
+    fn roll / try_roll(&self, shifts: &[isize], axes: &[isize]) -> Tensor {
+        if shifts.is_empty() || (shifts.len() != axes.len() && !(axes.is_empty() && shifts.len() == 1)) {
+            return Err(Error::operands("roll", format!("shifts {shifts:?} and axes {axes:?} must be as many")));
+        }
+        if axes.is_empty() {
+            return rolled(&self.try_ravel()?, 0, shifts[0])?.reshape_sizes(&self.sizes());
+        }
+        let axes = axes.iter().map(|&a| self.axis("roll", a)).collect::<Result<Vec<usize>>>()?;
+        let mut x = self.clone();
+        for (&a, &shift) in axes.iter().zip(shifts) {
+            x = rolled(&x, a, shift)?;
+        }
+        Ok(x)
+    }
+
+    /// Turned by `times` right angles in the plane of two axes, from the first to the second.
+    fn rot90 / try_rot90(&self, times: isize, axes: [isize; 2]) -> Tensor {
+        let (a, b) = (self.axis("rot90", axes[0])?, self.axis("rot90", axes[1])?);
+        if a == b {
+            return Err(Error::operands("rot90", format!("axes {axes:?} are one axis")));
+        }
+        match times.rem_euclid(4) {
+            0 => copied(self),
+            1 => self.try_flip(&[axes[1]])?.try_transpose(axes[0], axes[1]),
+            2 => self.try_flip(&axes),
+            _ => self.try_flip(&[axes[0]])?.try_transpose(axes[0], axes[1]),
+        }
+    }
+}
+
+twin_fns! {
+    /// The grid of the values of some vectors: tensor `i` of the result has the shape of all their lengths, and varies
+    /// along axis `i` only. `"ij"` takes the vectors as they come, `"xy"` exchanges the first two axes of each result.
+    fn meshgrid / try_meshgrid(tensors: &[&Tensor], indexing: &str) -> Vec<Tensor> {
+        let fail = |why: String| Err(Error::operands("meshgrid", why));
+        if tensors.is_empty() {
+            return fail("needs at least one tensor".into());
+        }
+        if !["ij", "xy"].contains(&indexing) {
+            return fail(format!("indexing must be \"ij\" or \"xy\", got {indexing:?}"));
+        }
+        if let Some(t) = tensors.iter().find(|t| t.dim() > 1 || t.dtype() != tensors[0].dtype()) {
+            return fail(format!("needs vectors of one dtype, got {}{:?}", t.dtype(), t.shape_hint()));
+        }
+        let vectors = tensors.iter().map(|t| t.try_atleast_1d()).collect::<Result<Vec<_>>>()?;
+        let sizes: Sizes = vectors.iter().map(|t| t.sizes()[0]).collect();
+        let swap = indexing == "xy" && vectors.len() > 1;
+        let grids = vectors.iter().enumerate().map(|(i, t)| {
+            let mut along: Sizes = sizes.iter().map(|_| Size::from(1)).collect();
+            along[i] = sizes[i];
+            let grid = t.reshape_sizes(&along)?.expand_noted(&sizes)?;
+            if swap { grid.try_transpose(0, 1) } else { Ok(grid) }
+        });
+        grids.collect()
+    }
+}
+
+/// Moved on by `shift` along an axis.
+fn rolled(x: &Tensor, axis: usize, shift: isize) -> Result<Tensor> {
+    let n = x.sizes()[axis];
+    if recorder::is_zero(n) {
+        return copied(x);
+    }
+    let m = Size::from(shift.unsigned_abs());
+    // How many elements come in from the end.
+    let tail = if m == Size::from(0) {
+        m
+    } else if recorder::at_most(m, n) {
+        if shift > 0 { m } else { n.minus(m) }
+    } else {
+        recorder::specialize(&[n], "roll() by more than an axis has");
+        Size::from(shift.rem_euclid(n.hint() as isize) as usize)
+    };
+    let head = n.minus(tail);
+    let (front, back) = (narrow(x, axis, head, tail)?, narrow(x, axis, Size::from(0), head)?);
+    super::movement::concat(&[&front, &back], axis)
+}
+
+/// Elements on the host, for results whose size depends on them; in a trace the error names `what` and where.
+#[track_caller]
+pub(super) fn host<T: FromElement>(what: &str, x: &Tensor) -> Result<Vec<T>> {
+    match recorder::active() {
+        Some(r) => Err(r.host_read(what, Location::caller())),
+        None => eval::elements(x),
+    }
+}
