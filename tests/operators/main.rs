@@ -1,0 +1,16 @@
+//! Every operator by itself: derivatives against differences, special values, whole numbers, errors that depend on
+//! values, twins that change a tensor in place; in both modes with equal bits.
+
+#[path = "../programs/common.rs"]
+#[allow(dead_code, reason = "what the tests of programs share beside equality")]
+mod common;
+
+mod derivative;
+mod draw;
+
+mod activations;
+mod elementwise;
+mod layers;
+mod losses;
+mod reductions;
+mod shapes;
