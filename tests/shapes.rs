@@ -1,6 +1,9 @@
 //! Views, joining, indexing and products against the numbers that PyTorch gives, each eagerly, traced with every size
 //! symbolic, and with its gradients in both modes to the bit.
 
+// Ranges count from the end where they are negative, as users write them.
+#![allow(clippy::reversed_empty_ranges)]
+
 use allotrope::ops::grad;
 use allotrope::prelude::*;
 

@@ -194,8 +194,8 @@ twins! {
             false => eval::contiguous(self)?,
         };
         if self.is_requires_grad() && crate::autograd::is_grad_enabled() {
-            // Same values: the history is that of the original.
-            dense.set_grad_fn(crate::autograd::tape::edge_of(self));
+            // Same values: the history is that of the original, which the loop around notices only when it is used.
+            dense.set_grad_fn(crate::autograd::tape::own_edge(self));
         }
         Ok(dense)
     }
