@@ -45,7 +45,11 @@ pub use tensor::Tensor;
 /// What most programs use.
 pub mod prelude {
     pub use crate::autograd::{enable_grad, no_grad};
-    pub use crate::nn::{self, Module, mse_loss};
+    pub use crate::functional::{
+        self, ConvOptions, CrossEntropyOptions, MaxPoolOptions, Padding, Reduction, conv1d, conv2d, cross_entropy,
+        dropout, max_pool2d, mse_loss,
+    };
+    pub use crate::nn::{self, Module};
     pub use crate::ops::{cat, grad, scan, scan_reverse, stack};
     pub use crate::optim::{self, Optimizer};
     pub use crate::tensor::create::{Generator, manual_seed, rand, randint, randn, randperm};

@@ -3,6 +3,7 @@
 use super::common::{Reduction, demand_float, same_shapes, widened};
 use crate::dispatch::composite;
 use crate::error::{Error, Result};
+use crate::ops::arg::broadcast_size;
 use crate::ops::gather::{all_true, checked};
 use crate::ops::{grads1, twin_fns};
 use crate::tensor::Tensor;
@@ -49,7 +50,7 @@ twin_fns! {
         if beta == 0.0 {
             return try_l1_loss(input, target, reduction);
         }
-        if !(beta > 0.0) {
+        if beta.is_nan() || beta < 0.0 {
             return Err(Error::operands("smooth_l1_loss", format!("beta must not be negative, got {beta}")));
         }
         let z = difference("smooth_l1_loss", input, target)?.try_abs()?;
@@ -61,7 +62,7 @@ twin_fns! {
 
     /// `0.5 d²` for differences below `delta`, and `delta (|d| - 0.5 delta)` above. PyTorch's default: delta = 1.
     fn huber_loss / try_huber_loss(input: &Tensor, target: &Tensor, delta: f64, reduction: Reduction) -> Tensor {
-        if !(delta > 0.0) {
+        if delta.is_nan() || delta <= 0.0 {
             return Err(Error::operands("huber_loss", format!("delta must be above 0, got {delta}")));
         }
         let z = difference("huber_loss", input, target)?.try_abs()?;
@@ -85,8 +86,11 @@ twin_fns! {
             true => var.try_unsqueeze(-1)?,
             false => var.clone(),
         };
-        let fits = var.dim() == 0
-            || (var.dim() == n && lead(&var) && (var.sizes()[n - 1].is_one() || var.has_size(n - 1, own[n - 1])));
+        let last = |t: &Tensor| {
+            let (a, b) = (t.sizes()[n - 1], own[n - 1]);
+            (a.hint() == 1 || a.hint() == b.hint()) && broadcast_size(a, b).is_some()
+        };
+        let fits = var.dim() == 0 || (var.dim() == n && lead(&var) && last(&var));
         if !fits {
             return Err(Error::operands(
                 op,

@@ -10,6 +10,26 @@ use crate::tensor::Tensor;
 use crate::tensor::recorder;
 use allotrope_ir::DType;
 
+/// What [`triplet_margin_loss`] has besides its three points; PyTorch's defaults.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct TripletMarginOptions {
+    /// How much nearer the positive must be.
+    pub margin: f64,
+    /// The order of the norm of differences.
+    pub p: f64,
+    /// Added to differences.
+    pub eps: f64,
+    /// The negative's distance to the positive counts where it is smaller than that to the anchor.
+    pub swap: bool,
+    pub reduction: Reduction,
+}
+
+impl Default for TripletMarginOptions {
+    fn default() -> Self {
+        TripletMarginOptions { margin: 1.0, p: 2.0, eps: 1e-6, swap: false, reduction: Reduction::Mean }
+    }
+}
+
 twin_fns! {
     /// `x` where the target is 1, and `max(0, margin - x)` where it is -1. PyTorch's default: margin = 1.
     fn hinge_embedding_loss / try_hinge_embedding_loss(
@@ -83,16 +103,14 @@ twin_fns! {
     }
 
     /// How much nearer the positive is than the negative: `max(0, d(anchor, positive) - d(anchor, negative) + margin)` with
-    /// the p-norm of differences `[.., d]`; with `swap` the smaller of the distances to the negative counts. PyTorch's
-    /// defaults: margin = 1, p = 2, eps = 1e-6, no swap.
-    #[allow(clippy::too_many_arguments, reason = "as PyTorch's")]
+    /// the p-norm of differences `[.., d]`; with `swap` the smaller of the distances to the negative counts.
     fn triplet_margin_loss / try_triplet_margin_loss(
-        anchor: &Tensor, positive: &Tensor, negative: &Tensor, margin: f64, p: f64, eps: f64, swap: bool,
-        reduction: Reduction,
+        anchor: &Tensor, positive: &Tensor, negative: &Tensor, options: TripletMarginOptions,
     ) -> Tensor {
+        let TripletMarginOptions { margin, p, eps, swap, reduction } = options;
         let op = "triplet_margin_loss";
         demand_float(op, anchor)?;
-        if !(margin > 0.0) || anchor.dim() != positive.dim() || anchor.dim() != negative.dim() {
+        if margin.is_nan() || margin <= 0.0 || anchor.dim() != positive.dim() || anchor.dim() != negative.dim() {
             return Err(Error::operands(
                 op,
                 format!(
