@@ -86,8 +86,11 @@ twin_fns! {
             true => var.try_unsqueeze(-1)?,
             false => var.clone(),
         };
-        let fits = var.dim() == 0
-            || (var.dim() == n && lead(&var) && broadcast_size(var.sizes()[n - 1], own[n - 1]) == Some(own[n - 1]));
+        let last = |t: &Tensor| {
+            let (a, b) = (t.sizes()[n - 1], own[n - 1]);
+            (a.hint() == 1 || a.hint() == b.hint()) && broadcast_size(a, b).is_some()
+        };
+        let fits = var.dim() == 0 || (var.dim() == n && lead(&var) && last(&var));
         if !fits {
             return Err(Error::operands(
                 op,

@@ -108,8 +108,11 @@ fn check_channels(op: &'static str, input: &Tensor, given: &[(&str, Option<&Tens
     Ok(())
 }
 
-/// Moves a running statistic to `now`, by a part that is the momentum.
+/// Moves a running statistic to `now`, by a part that is the momentum; one that does not move is not written.
 fn follow(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
+    if momentum == 0.0 {
+        return Ok(());
+    }
     no_grad(|| {
         let now = now.detach().try_to(running.dtype())?;
         let moved = running.try_mul(1.0 - momentum)?.try_add(&now.try_mul(momentum)?)?;

@@ -152,10 +152,7 @@ pub fn calls() -> Vec<(&'static str, Call)> {
         "gaussian_nll_loss" => f::try_gaussian_nll_loss(&t[0], &t[1], &t[2], true, 0.01, Reduction::Mean)?,
         "poisson_nll_loss" => f::try_poisson_nll_loss(&t[0], &t[1], true, true, 1e-8, Reduction::Mean)?,
         "poisson_nll_loss_plain" => f::try_poisson_nll_loss(&t[0], &t[1], false, false, 1e-8, Reduction::Sum)?,
-        "triplet_margin_loss" => {
-            let options = f::TripletMarginOptions { margin: 2.0, swap: true, ..Default::default() };
-            f::try_triplet_margin_loss(&t[0], &t[1], &t[2], options)?
-        },
+        "triplet_margin_loss" => f::try_triplet_margin_loss(&t[0], &t[1], &t[2], f::TripletMarginOptions { margin: 2.0, swap: true, ..Default::default() })?,
         "soft_margin_loss" => f::try_soft_margin_loss(&t[0], &t[1], Reduction::None)?,
         "multi_margin_loss" => f::try_multi_margin_loss(&t[0], &t[1], 2, 0.5, Some(&t[2]), Reduction::Mean)?,
         "multilabel_soft_margin_loss" => f::try_multilabel_soft_margin_loss(&t[0], &t[1], None, Reduction::Mean)?,
