@@ -35,7 +35,11 @@ pub fn row(name: &'static str, draw: impl Fn(&mut Draw) -> Case + 'static) -> Ro
 }
 
 /// A case with arguments to show.
-pub fn case(inputs: Vec<Tensor>, about: impl std::fmt::Debug, call: impl Fn(&[Tensor]) -> Vec<Tensor> + 'static) -> Case {
+pub fn case(
+    inputs: Vec<Tensor>,
+    about: impl std::fmt::Debug,
+    call: impl Fn(&[Tensor]) -> Vec<Tensor> + 'static,
+) -> Case {
     Case { inputs, about: format!("{about:?}"), call: Box::new(call) }
 }
 
@@ -48,7 +52,11 @@ pub fn unary(name: &'static str, domain: Domain, f: impl Fn(&Tensor) -> Tensor +
 }
 
 /// A row of a function of two tensors that broadcast with each other.
-pub fn binary(name: &'static str, domains: [Domain; 2], f: impl Fn(&Tensor, &Tensor) -> Tensor + Copy + 'static) -> Row {
+pub fn binary(
+    name: &'static str,
+    domains: [Domain; 2],
+    f: impl Fn(&Tensor, &Tensor) -> Tensor + Copy + 'static,
+) -> Row {
     row(name, move |d| {
         let [a, b] = d.partners();
         case(vec![d.tensor(&a, domains[0]), d.tensor(&b, domains[1])], (), move |x| vec![f(&x[0], &x[1])])

@@ -110,7 +110,10 @@ impl Draw {
 
     /// A subset of the axes, each from either end; none means all of them.
     pub fn axes(&mut self, rank: usize) -> Vec<isize> {
-        (0..rank).filter(|_| self.once_in(2)).map(|i| if self.once_in(2) { i as isize - rank as isize } else { i as isize }).collect()
+        (0..rank)
+            .filter(|_| self.once_in(2))
+            .map(|i| if self.once_in(2) { i as isize - rank as isize } else { i as isize })
+            .collect()
     }
 
     /// A shape that broadcasts with `shape`: some axes are 1, the first ones may be missing.
@@ -171,7 +174,13 @@ impl Draw {
     fn value(&mut self, domain: Domain) -> f64 {
         match domain {
             Domain::Any => self.uniform(-2.0, 2.0),
-            Domain::Zeros => if self.roll(4) == 0 { 0.0 } else { self.uniform(-2.0, 2.0) },
+            Domain::Zeros => {
+                if self.roll(4) == 0 {
+                    0.0
+                } else {
+                    self.uniform(-2.0, 2.0)
+                }
+            }
             Domain::Positive => self.uniform(0.3, 2.3),
             Domain::Unit => self.uniform(0.1, 0.9),
             Domain::Inner => self.uniform(-0.8, 0.8),

@@ -101,11 +101,7 @@ fn division(name: &'static str, f: fn(&Tensor, &Tensor) -> Tensor) -> Row {
 }
 
 /// `f` of a tensor, and a tensor or a number, and a multiple of the second.
-fn scaled(
-    name: &'static str,
-    f: fn(&Tensor, &Tensor, Number) -> Tensor,
-    g: fn(&Tensor, f64, Number) -> Tensor,
-) -> Row {
+fn scaled(name: &'static str, f: fn(&Tensor, &Tensor, Number) -> Tensor, g: fn(&Tensor, f64, Number) -> Tensor) -> Row {
     row(name, move |d| {
         let [a, b] = d.partners();
         let alpha = d.pick(&[Number::Int(1), Number::Float(-0.7), Number::Int(0), Number::Int(3)]);

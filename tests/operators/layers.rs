@@ -16,10 +16,7 @@ fn perhaps(d: &mut Draw, inputs: &mut Vec<Tensor>, shape: &[usize]) -> bool {
     given
 }
 
-fn conv<const N: usize>(
-    d: &mut Draw,
-    f: fn(&Tensor, &Tensor, Option<&Tensor>, f::ConvOptions<N>) -> Tensor,
-) -> Case {
+fn conv<const N: usize>(d: &mut Draw, f: fn(&Tensor, &Tensor, Option<&Tensor>, f::ConvOptions<N>) -> Tensor) -> Case {
     let groups = d.between(1, 2);
     let (ins, outs) = (groups * d.between(1, 2), groups);
     let kernel: [usize; N] = std::array::from_fn(|_| d.between(1, 2));
@@ -33,7 +30,8 @@ fn conv<const N: usize>(
         Padding::Same => [1; N],
         _ => std::array::from_fn(|_| d.between(1, 2)),
     };
-    let sizes: [usize; N] = std::array::from_fn(|i| (kernel[i] - 1) * dilation[i] + 1 + d.below(if N == 3 { 1 } else { 2 }));
+    let sizes: [usize; N] =
+        std::array::from_fn(|i| (kernel[i] - 1) * dilation[i] + 1 + d.below(if N == 3 { 1 } else { 2 }));
     let mut shape = vec![ins];
     if d.once_in(4) {
         // Without a batch.
@@ -164,8 +162,12 @@ fn windows() -> Vec<Row> {
         row("nn.functional.adaptive_avg_pool1d", |d| adaptive(d, |x, n| [f::adaptive_avg_pool1d(x, n)])),
         row("nn.functional.adaptive_avg_pool2d", |d| adaptive(d, |x, n| [f::adaptive_avg_pool2d(x, n)])),
         row("nn.functional.adaptive_avg_pool3d", |d| adaptive(d, |x, n| [f::adaptive_avg_pool3d(x, n)])),
-        row("nn.functional.adaptive_max_pool1d", |d| adaptive(d, |x, n| <[Tensor; 2]>::from(f::adaptive_max_pool1d(x, n)))),
-        row("nn.functional.adaptive_max_pool2d", |d| adaptive(d, |x, n| <[Tensor; 2]>::from(f::adaptive_max_pool2d(x, n)))),
+        row("nn.functional.adaptive_max_pool1d", |d| {
+            adaptive(d, |x, n| <[Tensor; 2]>::from(f::adaptive_max_pool1d(x, n)))
+        }),
+        row("nn.functional.adaptive_max_pool2d", |d| {
+            adaptive(d, |x, n| <[Tensor; 2]>::from(f::adaptive_max_pool2d(x, n)))
+        }),
         row("nn.functional.unfold", |d| {
             let (kernel, options) = fold_options(d);
             let sizes: [usize; 2] = std::array::from_fn(|i| (kernel[i] - 1) * options.dilation[i] + 1 + d.below(2));
@@ -241,7 +243,11 @@ fn with_affine(
 }
 
 /// Running statistics are read or left alone here; that they are changed is tested elsewhere.
-fn by_channel(d: &mut Draw, least: usize, f: fn(&Tensor, Option<&Tensor>, Option<&Tensor>, f::BatchNormOptions<'_>) -> Tensor) -> Case {
+fn by_channel(
+    d: &mut Draw,
+    least: usize,
+    f: fn(&Tensor, Option<&Tensor>, Option<&Tensor>, f::BatchNormOptions<'_>) -> Tensor,
+) -> Case {
     let c = d.between(1, 3);
     let training = !d.once_in(2);
     let mut shape = vec![2, c];
@@ -348,7 +354,8 @@ fn products() -> Vec<Row> {
             let masked = !causal && perhaps(d, &mut x, &[l, s]);
             let scale = d.pick(&[None, Some(0.7)]);
             case(x, (causal, masked, scale), move |x| {
-                let options = f::AttentionOptions { attn_mask: x.get(3), is_causal: causal, scale, ..Default::default() };
+                let options =
+                    f::AttentionOptions { attn_mask: x.get(3), is_causal: causal, scale, ..Default::default() };
                 vec![f::scaled_dot_product_attention(&x[0], &x[1], &x[2], options)]
             })
         }),

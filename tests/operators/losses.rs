@@ -23,7 +23,11 @@ fn of_two(
 }
 
 /// Input `[c]` or `[n, c, ..]`, classes `[]` or `[n, ..]`, and perhaps a weight for each class.
-fn of_classes(d: &mut Draw, domain: Domain, f: impl Fn(&Tensor, &Tensor, Option<&Tensor>, Reduction) -> Tensor + 'static) -> Case {
+fn of_classes(
+    d: &mut Draw,
+    domain: Domain,
+    f: impl Fn(&Tensor, &Tensor, Option<&Tensor>, Reduction) -> Tensor + 'static,
+) -> Case {
     let classes = d.between(2, 4);
     let targets = d.filled_shape(0, 2);
     let reduction = d.pick(&REDUCTIONS);
@@ -65,9 +69,7 @@ pub fn rows() -> Vec<Row> {
         of_two("nn.functional.l1_loss", [Grid(0.0), Grid(0.1)], f::l1_loss),
         of_two("nn.functional.smooth_l1_loss", [Grid(0.0), Grid(0.1)], |x, y, r| f::smooth_l1_loss(x, y, 0.95, r)),
         of_two("nn.functional.huber_loss", [Grid(0.0), Grid(0.1)], |x, y, r| f::huber_loss(x, y, 0.95, r)),
-        of_two("nn.functional.binary_cross_entropy", [Unit, Unit], |x, y, r| {
-            f::binary_cross_entropy(x, y, None, r)
-        }),
+        of_two("nn.functional.binary_cross_entropy", [Unit, Unit], |x, y, r| f::binary_cross_entropy(x, y, None, r)),
         row("nn.functional.binary_cross_entropy with weights", |d| {
             let shape = d.shape(0, 3);
             let reduction = d.pick(&REDUCTIONS);
@@ -99,14 +101,16 @@ pub fn rows() -> Vec<Row> {
             let ignore_index = d.pick(&[-100, 0]);
             // The mean of nothing is NaN: only where the first class counts.
             of_classes(d, Any, move |x, y, weight, reduction| {
-                let reduction = if ignore_index == 0 && reduction == Reduction::Mean { Reduction::Sum } else { reduction };
+                let reduction =
+                    if ignore_index == 0 && reduction == Reduction::Mean { Reduction::Sum } else { reduction };
                 f::nll_loss(x, y, f::NllLossOptions { weight, ignore_index, reduction })
             })
         }),
         row("nn.functional.cross_entropy", |d| {
             let (ignore_index, label_smoothing) = (d.pick(&[-100, 0]), d.pick(&[0.0, 0.3]));
             of_classes(d, Any, move |x, y, weight, reduction| {
-                let reduction = if ignore_index == 0 && reduction == Reduction::Mean { Reduction::Sum } else { reduction };
+                let reduction =
+                    if ignore_index == 0 && reduction == Reduction::Mean { Reduction::Sum } else { reduction };
                 f::cross_entropy(x, y, f::CrossEntropyOptions { weight, ignore_index, reduction, label_smoothing })
             })
         }),
@@ -134,7 +138,9 @@ pub fn rows() -> Vec<Row> {
                 vec![f::poisson_nll_loss(&x[0], &x[1], log_input, full, 1e-8, reduction)]
             })
         }),
-        ranked("nn.functional.hinge_embedding_loss", same_shapes, 1, |x, y, r| f::hinge_embedding_loss(&x[0], y, 1.0, r)),
+        ranked("nn.functional.hinge_embedding_loss", same_shapes, 1, |x, y, r| {
+            f::hinge_embedding_loss(&x[0], y, 1.0, r)
+        }),
         ranked("nn.functional.margin_ranking_loss", same_shapes, 2, |x, y, r| {
             f::margin_ranking_loss(&x[0], &x[1], y, 0.45, r)
         }),
