@@ -9,8 +9,15 @@ mod derivative;
 mod draw;
 
 mod activations;
+mod coverage;
 mod elementwise;
+mod indices;
 mod layers;
 mod losses;
+mod products;
 mod reductions;
 mod shapes;
+
+mod errors;
+mod inplace;
+mod special;
