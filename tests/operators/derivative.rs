@@ -108,7 +108,7 @@ fn check(row: &Row, choices: &[u32]) -> Result<(), TestCaseError> {
     let Case { inputs, call, .. } = (row.draw)(&mut d);
     let (traced, twice) = (d.once_in(4), d.once_in(3));
     let plain: Vec<Tensor> = inputs.iter().map(contiguous).collect();
-    let wrong = |what: &str| move |e: String| TestCaseError::fail(format!("{what}: {e}"));
+    let wrong = |what: &'static str| move |e: String| TestCaseError::fail(format!("{what}: {e}"));
 
     let want = program(&call, &plain, traced);
     same(&program(&call, &inputs, traced), &want).map_err(wrong("with other layouts"))?;

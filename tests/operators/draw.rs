@@ -110,10 +110,8 @@ impl Draw {
 
     /// A subset of the axes, each from either end; none means all of them.
     pub fn axes(&mut self, rank: usize) -> Vec<isize> {
-        (0..rank)
-            .filter(|_| self.once_in(2))
-            .map(|i| if self.once_in(2) { i as isize - rank as isize } else { i as isize })
-            .collect()
+        let own: Vec<usize> = (0..rank).filter(|_| self.once_in(2)).collect();
+        own.into_iter().map(|i| if self.once_in(2) { i as isize - rank as isize } else { i as isize }).collect()
     }
 
     /// A shape that broadcasts with `shape`: some axes are 1, the first ones may be missing.
