@@ -109,7 +109,10 @@ fn max_pool<const N: usize>(
     })
 }
 
-fn adaptive<const N: usize, R: Into<Vec<Tensor>> + 'static>(d: &mut Draw, f: fn(&Tensor, [Option<usize>; N]) -> R) -> Case {
+fn adaptive<const N: usize, R: Into<Vec<Tensor>> + 'static>(
+    d: &mut Draw,
+    f: fn(&Tensor, [Option<usize>; N]) -> R,
+) -> Case {
     let shape = image::<N>(d, 1, if N == 3 { 2 } else { 4 });
     let out = std::array::from_fn(|_| (!d.once_in(4)).then(|| d.between(1, 3)));
     case(vec![d.tensor(&shape, Distinct)], out, move |x| f(&x[0], out).into())

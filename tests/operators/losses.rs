@@ -159,7 +159,8 @@ pub fn rows() -> Vec<Row> {
             let (swap, reduction) = (d.once_in(2), d.pick(&REDUCTIONS));
             let x = vec![d.tensor(&shape, Grid(0.0)), d.tensor(&shape, Grid(0.1)), d.tensor(&shape, Grid(0.17))];
             case(x, (swap, reduction), move |x| {
-                vec![f::triplet_margin_loss(&x[0], &x[1], &x[2], 20.0, 2.0, 1e-6, swap, reduction)]
+                let options = f::TripletMarginOptions { margin: 20.0, swap, reduction, ..Default::default() };
+                vec![f::triplet_margin_loss(&x[0], &x[1], &x[2], options)]
             })
         }),
         row("nn.functional.multi_margin_loss", |d| {
