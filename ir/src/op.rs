@@ -64,7 +64,8 @@ names! {
     CompareOp { Eq = "eq", Ne = "ne", Lt = "lt", Le = "le", Gt = "gt", Ge = "ge" }
 }
 names! {
-    /// Reductions over axes. The order of the additions of `Sum` is part of its definition (see the kernels).
+    /// Reductions over axes. The order of the additions of `Sum` is part of its definition (see the kernels). Over nothing
+    /// each gives what changes no other element: 0, the smallest, the largest.
     ReduceOp {
         Sum = "sum",
         /// NaN where any element is.

@@ -1,6 +1,6 @@
 //! Variances and standard deviations, in two passes: the mean first, then the squares of what is left.
 
-use super::elementwise::{choose, floating, in_full, zero_where};
+use super::elementwise::{choose, floating, zero_where};
 use super::reduce::{axes_of, count, size_tensor, spread, sum_axes, with_axes_kept};
 use super::{grads1, twins};
 use crate::autograd::saved::Saved;
@@ -83,10 +83,10 @@ fn spreads(
     std: bool,
 ) -> Result<Tensor> {
     let axes = axes_of(x, name, axes)?;
-    in_full(&floating(x, name)?, |x| {
-        let variance = variance(x, &axes, correction)?;
-        with_axes_kept(if std { root(&variance)? } else { variance }, x, &axes, keepdim)
-    })
+    // In f64, as PyTorch does: no square of an f32 overflows or vanishes there.
+    let wide = floating(x, name)?.try_to(DType::F64)?;
+    let variance = variance(&wide, &axes, correction)?;
+    with_axes_kept(if std { root(&variance)? } else { variance }, x, &axes, keepdim)?.try_to(x.dtype())
 }
 
 twins! {
