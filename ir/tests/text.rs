@@ -84,7 +84,7 @@ fn wrong_text_is_refused_with_its_line() {
     refused("%1: f32[2] = add %0 return %1", "line 2: add: takes 2 operands, got 1");
     refused("%1: f32[] = sum %0 return %1", "line 2: sum needs axes=");
     refused("%1: f32[] = sum %0 axes=[0] axis=1 return %1", "line 2: sum has no attribute axis");
-    refused("%1: f16[] = sin %0", "line 2: expected a dtype (bool, i64, f32 or f64), found `f16`");
+    refused("%1: f8[] = sin %0", "line 2: expected a dtype such as bool, i64 or f32, found `f8`");
     refused("%1: i64[] = const 1.5 return", "line 2: expected a constant of i64, found `1.5`");
     refused("%1: f32[] = const nan(0x1) return", "line 2: 0x1 is not a NaN of f32");
     refused("return %0 $", "line 2: unexpected character '$'");
