@@ -55,8 +55,8 @@ twin_fns! {
             let p = options.padding[i];
             cols = pad_axis(&cols, 2 + i, p, p, Scalar::from_f64(0.0, x.dtype()))?;
         }
-        for i in 0..2 {
-            cols = windows("unfold", &cols, 2 + i, kernel[i], options.stride[i], options.dilation[i])?;
+        for (i, &size) in kernel.iter().enumerate() {
+            cols = windows("unfold", &cols, 2 + i, size, options.stride[i], options.dilation[i])?;
         }
         let cols = cols.try_permute(&[0, 1, 4, 5, 2, 3])?;
         let own = cols.sizes();

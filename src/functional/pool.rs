@@ -154,7 +154,7 @@ impl Plan {
         }
         let padded = n + 2 * padding;
         if span > padded {
-            let fits = ceil && span <= padded + step - 1 && n > 0;
+            let fits = ceil && span < padded + step && n > 0;
             if !fits {
                 return Err(Error::operands(
                     op,
