@@ -1,7 +1,7 @@
 //! The type rules: what each primitive demands of its operands and what it gives. The only place that says so;
 //! eager tensors, captures and graphs all ask [`infer`]. Nothing is computed here.
 
-use crate::{BinaryOp, CompareOp, DType, Dim, Extent, Op, ReduceOp, ScatterOp, UnaryOp};
+use crate::{BinaryOp, CompareOp, DType, Dim, Extent, Op, ScatterOp, UnaryOp};
 use smallvec::{SmallVec, smallvec};
 use std::fmt;
 
@@ -284,16 +284,13 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
             }
             ty
         }
-        Op::Reduce { op: r, axes } => {
+        Op::Reduce { axes, .. } => {
             let x = operands[0];
             if !is_number(x.dtype) {
                 return err(name, format!("not defined for {}", x.dtype));
             }
             if !axes.windows(2).all(|w| w[0] < w[1]) || axes.last().is_some_and(|&a| a >= x.shape.len()) {
                 return err(name, format!("axes {axes:?} must be ascending and lie in {x}"));
-            }
-            if *r != ReduceOp::Sum && axes.iter().any(|&a| x.shape[a].fixed() == Some(0)) {
-                return err(name, format!("has no value over the empty axes {axes:?} of {x}"));
             }
             let kept = (0..x.shape.len()).filter(|a| !axes.contains(a)).map(|a| x.shape[a].clone());
             Type::new(x.dtype, kept)
