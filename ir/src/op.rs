@@ -167,7 +167,8 @@ pub enum Op<D = Dim> {
     Check(Box<str>),
     /// Operands (one or more) joined along one axis.
     Concat { axis: usize },
-    /// The axes named (ascending) are reduced and removed.
+    /// The axes named (ascending) are reduced and removed; over an empty one, a sum is 0, a maximum the least number and a
+    /// minimum the greatest.
     Reduce { op: ReduceOp, axes: Axes },
     /// `T[b.., m, k], T[b.., k, n] -> T[b.., m, n]`, a chain of fused multiply-adds over k from 0.
     Matmul,

@@ -282,8 +282,7 @@ twin_fns! {
         demand_float(op, input)?;
         same_shapes(op, input, target)?;
         let (x, t) = (widened(input)?, widened(target)?);
-        // -log sigmoid(x)
-        let log = x.try_neg()?.try_maximum(0.0)?.try_add(&x.try_abs()?.try_neg()?.try_exp()?.try_log1p()?)?;
+        let log = x.try_logsigmoid()?.try_neg()?;
         let log = match pos_weight {
             None => log,
             Some(p) => log.try_mul(&widened(p)?.try_sub(1.0)?.try_mul(&t)?.try_add(1.0)?)?,

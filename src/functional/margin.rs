@@ -97,8 +97,8 @@ twin_fns! {
     fn soft_margin_loss / try_soft_margin_loss(input: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
         demand_float("soft_margin_loss", input)?;
         same_shapes("soft_margin_loss", input, target)?;
-        let x = widened(input)?.try_mul(&widened(target)?.try_neg()?)?;
-        let losses = x.try_maximum(0.0)?.try_add(&x.try_abs()?.try_neg()?.try_exp()?.try_log1p()?)?;
+        // One function rather than one for each sign, whose second derivatives do not meet at 0.
+        let losses = widened(input)?.try_mul(&widened(target)?)?.try_logsigmoid()?.try_neg()?;
         reduction.of(&losses)?.try_to(input.dtype())
     }
 

@@ -20,7 +20,8 @@ pub(super) fn placed(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, shap
         Op::Check(message) => {
             let Operand::Tensor(holds) = operands[1] else { unreachable!("the condition is computed") };
             return match elements::<bool>(holds)?[0] {
-                true => Ok(x.clone()),
+                // A handle of its own: the operand's history stays as it is.
+                true => Ok(x.alias()),
                 false => Err(Error::checked(message)),
             };
         }
