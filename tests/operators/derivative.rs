@@ -64,7 +64,7 @@ pub fn binary(
 }
 
 /// Draws of each row. A quarter of them is traced, about a third differentiated twice.
-const DRAWS: u32 = 6;
+const DRAWS: u32 = 20;
 
 /// Checks every row of a table.
 pub fn check_all(rows: Vec<Row>) {

@@ -76,14 +76,14 @@ pub fn rows() -> Vec<Row> {
             let x = vec![d.tensor(&shape, Unit), d.tensor(&shape, Unit), d.tensor(&shape, Positive).detach()];
             case(x, reduction, move |x| vec![f::binary_cross_entropy(&x[0], &x[1], Some(&x[2]), reduction)])
         }),
-        of_two("nn.functional.binary_cross_entropy_with_logits", [Away, Unit], |x, y, r| {
+        of_two("nn.functional.binary_cross_entropy_with_logits", [Zeros, Unit], |x, y, r| {
             f::binary_cross_entropy_with_logits(x, y, None, None, r)
         }),
         row("nn.functional.binary_cross_entropy_with_logits with weights", |d| {
             let shape = d.shape(0, 3);
             let reduction = d.pick(&REDUCTIONS);
             let weight = d.partner(&shape);
-            let mut x = vec![d.tensor(&shape, Away), d.tensor(&shape, Unit), d.tensor(&weight, Positive).detach()];
+            let mut x = vec![d.tensor(&shape, Zeros), d.tensor(&shape, Unit), d.tensor(&weight, Positive).detach()];
             x.push(d.tensor(&weight, Positive).detach());
             case(x, reduction, move |x| {
                 vec![f::binary_cross_entropy_with_logits(&x[0], &x[1], Some(&x[2]), Some(&x[3]), reduction)]
@@ -174,7 +174,7 @@ pub fn rows() -> Vec<Row> {
         row("nn.functional.multilabel_soft_margin_loss", |d| {
             let shape = d.filled_shape(1, 3);
             let reduction = d.pick(&REDUCTIONS);
-            let x = vec![d.tensor(&shape, Away), d.tensor(&shape, Unit)];
+            let x = vec![d.tensor(&shape, Zeros), d.tensor(&shape, Unit)];
             case(x, reduction, move |x| vec![f::multilabel_soft_margin_loss(&x[0], &x[1], None, reduction)])
         }),
     ]
