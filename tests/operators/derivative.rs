@@ -68,7 +68,7 @@ const DRAWS: u32 = 20;
 
 /// Checks every row of a table.
 pub fn check_all(rows: Vec<Row>) {
-    let failures: Vec<String> = rows.iter().filter_map(|row| failure(row)).collect();
+    let failures: Vec<String> = rows.iter().filter_map(failure).collect();
     assert!(failures.is_empty(), "{} of {} operators:\n{}", failures.len(), rows.len(), failures.join("\n"));
 }
 

@@ -48,7 +48,8 @@ fn refuses(what: &str, f: &Attempt, x: &Tensor, bad: &Tensor, good: &Tensor) {
 
 #[test]
 fn whole_numbers_divided_by_zero() {
-    let ops: [(&str, fn(&Tensor, &Tensor) -> Result<Tensor>); 6] = [
+    type Divide = fn(&Tensor, &Tensor) -> Result<Tensor>;
+    let ops: [(&str, Divide); 6] = [
         ("floor_divide", |x, y| x.try_floor_divide(y)),
         ("div_floor", |x, y| x.try_div_floor(y)),
         ("div_trunc", |x, y| x.try_div_trunc(y)),

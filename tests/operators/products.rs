@@ -34,8 +34,11 @@ fn added(
     })
 }
 
+/// Shapes of operands from the sizes of four letters.
+type Shapes = fn([usize; 4]) -> Vec<Vec<usize>>;
+
 /// Equations with shapes made of the sizes i, j, k, b.
-const EQUATIONS: [(&str, fn([usize; 4]) -> Vec<Vec<usize>>); 9] = [
+const EQUATIONS: [(&str, Shapes); 9] = [
     ("ij,jk->ik", |[i, j, k, _]| vec![vec![i, j], vec![j, k]]),
     ("ij,jk", |[i, j, k, _]| vec![vec![i, j], vec![j, k]]),
     ("bij,bjk->bik", |[i, j, k, b]| vec![vec![b, i, j], vec![b, j, k]]),

@@ -109,8 +109,8 @@ fn split() -> Vec<Row> {
             let size = d.between(1, 3);
             case(vec![d.tensor(&shape, Any)], (size, axis), move |x| x[0].split(size, axis))
         }),
-        row("split.list_args", |d| with_sizes(d)),
-        row("split_with_sizes", |d| with_sizes(d)),
+        row("split.list_args", with_sizes),
+        row("split_with_sizes", with_sizes),
         row("chunk", |d| {
             let shape = d.shape(1, 4);
             let (axis, n) = (d.axis(shape.len()), d.between(1, 4));

@@ -246,6 +246,7 @@ fn states_come_back_and_what_is_none_is_refused() {
         assert!(other.get_state() == g.get_state());
         assert_eq!(other.randn(&[700], DType::F64).to_vec::<f64>(), g.randn(&[700], DType::F64).to_vec::<f64>());
     }
+    let before = g.get_state();
     let refused = |state: &[u8], why: &str| {
         let said = g.set_state(state).unwrap_err().to_string();
         assert!(said.contains(why), "{said}");
@@ -322,7 +323,6 @@ fn wrong_arguments_are_errors_and_draw_nothing() {
 #[test]
 fn recording_draws_nothing_and_each_call_draws_once() {
     let g = Generator::new(1);
-    let before = g.get_state();
     let refused = std::cell::RefCell::new(String::new());
     let mut f = trace(|x: &Tensor| {
         *refused.borrow_mut() = g.try_multinomial(x, 1, true).unwrap_err().to_string();
