@@ -50,10 +50,13 @@ twins! {
                 let x = Saved::operand(x);
                 move |c: &Context<'_>, g: &Tensor| {
                     let x = x.get(c.me)?;
-                    let angle = x.try_mul(PI)?;
-                    let square = angle.try_mul(&x)?;
-                    let slope = angle.try_mul(&angle.try_cos()?)?.try_sub(&angle.try_sin()?)?.try_div(&square)?;
-                    grads1(zero_where(&square.try_eq(0.0)?, &g.try_mul(&slope)?)?)
+                    let flat = x.try_square()?.try_eq(0.0)?;
+                    // At 0 its slope is a line, which has a slope itself; the quotient there is of other numbers.
+                    let safe = choose(&flat, 1.0, &x)?;
+                    let angle = safe.try_mul(PI)?;
+                    let slope = angle.try_mul(&angle.try_cos()?)?.try_sub(&angle.try_sin()?)?;
+                    let slope = slope.try_div(&angle.try_mul(&safe)?)?;
+                    grads1(g.try_mul(&choose(&flat, &x.try_mul(-PI * PI / 3.0)?, &slope)?)?)
                 }
             })
         })
