@@ -20,13 +20,7 @@ fn kept(sizes: &[Size], p: f64, dtype: DType) -> Result<Tensor> {
     default_generator().draw(Kind::Bernoulli { p: 1.0 - p }, sizes, dtype)
 }
 
-fn dropped(
-    op: &'static str,
-    x: &Tensor,
-    p: f64,
-    training: bool,
-    sizes: impl Fn(&Tensor) -> Sizes,
-) -> Result<Tensor> {
+fn dropped(op: &'static str, x: &Tensor, p: f64, training: bool, sizes: impl Fn(&Tensor) -> Sizes) -> Result<Tensor> {
     check(op, p)?;
     if !training || p == 0.0 {
         return Ok(x.clone());

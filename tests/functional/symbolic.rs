@@ -96,6 +96,4 @@ fn wrong_arguments_say_what_would_fit() {
     assert!(text(f::try_dropout(&x, 1.5, true)).contains("0 to 1"));
     assert!(text(f::try_batch_norm(&x, None, None, Default::default())).contains("running mean"));
     assert!(text(f::try_pad(&x, &[9, 0], f::PadMode::Reflect)).contains("pad"));
-    let error = trace(|x: &Tensor| f::dropout(x, 0.5, true)).call(&x).unwrap_err().to_string();
-    assert!(error.contains("dropout"), "{error}");
 }

@@ -1,7 +1,7 @@
 //! Bad input: every message names what was given and what would fit, in all three forms (panic, `try_`, traced call),
 //! and a call that fails has changed nothing.
 
-use crate::common::{SinToCos, assert_all_same, assert_same, copy, draw, panic_text};
+use crate::common::{SinToCos, assert_all_same, assert_same, copy, draw, panic_text, seeded};
 use allotrope::nn::Rnn;
 use allotrope::prelude::*;
 use allotrope::tensor::Flag;
@@ -33,7 +33,10 @@ fn operands_that_do_not_fit() {
     let flags = Tensor::zeros(&[2, 3], DType::Bool);
     let ints = Tensor::zeros(&[2, 3], DType::I64);
     let none = zeros(&[0, 3]);
-    let five = nn::Linear::new(5, 1);
+    let five = {
+        let _drawing = seeded(1);
+        nn::Linear::new(5, 1)
+    };
     refused(|a, b| a.try_add(b), &m, &zeros(&[4, 3]), &["add", "[2, 3]", "[4, 3]", "axis 0"]);
     refused(|a, b| a.try_lt(b), &m, &v, &["lt", "[2, 3]", "[4]"]);
     refused(|a, b| a.try_matmul(b), &m, &zeros(&[4, 2]), &["matmul", "[2, 3]", "[4, 2]", "3", "4"]);
@@ -92,7 +95,10 @@ fn operands_of_functions_that_only_panic() {
 
 #[test]
 fn sequences_that_do_not_fit_a_recurrent_network() {
-    let rnn = Rnn::new(2, 4).batch_first(true);
+    let rnn = {
+        let _drawing = seeded(1);
+        Rnn::new(2, 4).batch_first(true)
+    };
     let f = |x: &Tensor, h: &Tensor| rnn.try_forward(x, h).map(|(y, _)| y);
     let h = zeros(&[1, 3, 4]);
     refused(f, &zeros(&[3, 2]), &h, &["rnn", "[batch, time, in]", "in = 2", "[3, 2]"]);
@@ -139,11 +145,13 @@ fn host_reads_in_a_trace() {
     says(&read(&|x| drop(x.to_vec::<f32>())), &["to_vec()"]);
     says(&read(&|_| drop(Tensor::from_vec(vec![1.0f32], &[1]))), &["Rust data"]);
     says(&read(&|_| drop(Tensor::from_slice(&[1.0f32], &[1]))), &["Rust data"]);
-    says(&read(&|_| drop(rand(&[2]))), &["rand()"]);
-    says(&read(&|_| drop(randn(&[2]))), &["randn()"]);
-    says(&read(&|_| drop(randperm(2))), &["randperm()"]);
-    says(&read(&|_| drop(nn::Linear::new(1, 1))), &["uniform()"]);
-    says(&read(&|_| drop(nn::Rnn::new(1, 1))), &["uniform()"]);
+    let g = allotrope::tensor::Generator::new(1);
+    says(&read(&|x| drop(g.multinomial(x, 1, true))), &["multinomial"]);
+    says(&read(&|_| drop(g.get_state())), &["get_state()"]);
+    says(&read(&|_| g.set_state(&[]).unwrap_or_else(|e| panic!("{e}"))), &["set_state()"]);
+    says(&read(&|_| drop(g.fork())), &["fork()"]);
+    says(&read(&|_| _ = g.seed()), &["seed()"]);
+    says(&read(&|_| _ = g.initial_seed()), &["initial_seed()"]);
     // The line is that of the call.
     let line = line!() + 1;
     let text = trace(|x: &Tensor| x * f64::from(x.item::<f32>())).call(&x).unwrap_err().to_string();

@@ -10,6 +10,7 @@ mod generate;
 mod golden;
 mod gradients;
 mod program;
+mod random;
 mod semantics;
 mod training;
 mod views;
