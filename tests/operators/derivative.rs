@@ -174,3 +174,23 @@ fn same(got: &[Tensor], want: &[Tensor]) -> Result<(), String> {
     let differ = |(i, (a, b)): (usize, (&Tensor, &Tensor))| Some(format!("result {i}: {}", difference(a, b)?));
     got.iter().zip(want).enumerate().find_map(differ).map_or(Ok(()), Err)
 }
+
+#[test]
+fn a_wrong_derivative_is_found() {
+    let half = unary("half of a square", Domain::Positive, |x| x * x.detach());
+    let why = failure(&half).expect("its derivative is half of the right one");
+    assert!(why.contains("first derivative: gradcheck: the derivative of output 0"), "{why}");
+    // The first derivative is right, but it does not depend on x.
+    let flat = unary("a square with a slope like a number", Domain::Positive, |x| {
+        let own = x.detach();
+        own.square() + (x - &own) * (&own * 2.0)
+    });
+    let why = failure(&flat).expect("its second derivative is 0 instead of 2");
+    assert!(why.contains("derivative: gradcheck"), "{why}");
+    let host = row("a program that depends on the layout", |d| {
+        let x = d.tensor(&[3, 4], Domain::Any);
+        case(vec![x], (), |x| vec![&x[0] * x[0].strides()[0] as f64])
+    });
+    let why = failure(&host).expect("its numbers depend on strides");
+    assert!(why.contains("with other layouts") || why.contains("traced"), "{why}");
+}
