@@ -49,7 +49,7 @@ macro_rules! initialisers {
         #[doc = concat!("As [`", stringify!($name), "`].")]
         ///
         /// # Errors
-        /// When the tensor or the arguments do not fit, and inside a trace.
+        /// When the tensor or the arguments do not fit.
         #[track_caller]
         pub fn $try_name($t: &Tensor $(, $arg: f64)*) -> Result<()> $body
     )*};

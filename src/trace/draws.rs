@@ -77,7 +77,7 @@ pub(super) struct Draws {
     items: Vec<Item>,
     demands: Vec<Demand>,
     generators: Vec<Generator>,
-    /// The type of each input that is drawn, by number.
+    /// The type of each input that is drawn, by number, in ascending order.
     types: Vec<(usize, DType, Shape)>,
 }
 
@@ -162,7 +162,7 @@ impl Draws {
             match item {
                 Item::Seed { generator, seed } => *generator.lock() = Mt19937::new(*seed),
                 Item::Draw { generator, kind, input } => {
-                    let i = self.types.iter().position(|(n, ..)| n == input).expect("every draw has its input");
+                    let i = self.types.binary_search_by_key(input, |(n, ..)| *n).expect("every draw has its input");
                     let room = &mut rooms[i];
                     let n: usize = room.shape[at.1..].iter().product();
                     kind.fill(&mut generator.lock(), &mut room.buffer, room.dtype, at.0 * n..(at.0 + 1) * n);

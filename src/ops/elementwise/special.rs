@@ -50,13 +50,14 @@ twins! {
                 let x = Saved::operand(x);
                 move |c: &Context<'_>, g: &Tensor| {
                     let x = x.get(c.me)?;
-                    let flat = x.try_square()?.try_eq(0.0)?;
-                    // At 0 its slope is a line, which has a slope itself; the quotient there is of other numbers.
-                    let safe = choose(&flat, 1.0, &x)?;
-                    let angle = safe.try_mul(PI)?;
-                    let slope = angle.try_mul(&angle.try_cos()?)?.try_sub(&angle.try_sin()?)?;
-                    let slope = slope.try_div(&angle.try_mul(&safe)?)?;
-                    grads1(g.try_mul(&choose(&flat, &x.try_mul(-PI * PI / 3.0)?, &slope)?)?)
+                    // At 0 the slope is that of its series, -π²x/3, so that it has a derivative there too.
+                    let near = x.try_mul(-PI * PI / 3.0)?;
+                    let flat = x.try_mul(&x)?.try_eq(0.0)?;
+                    let x = choose(&flat, 1.0, &x)?;
+                    let angle = x.try_mul(PI)?;
+                    let square = angle.try_mul(&x)?;
+                    let slope = angle.try_mul(&angle.try_cos()?)?.try_sub(&angle.try_sin()?)?.try_div(&square)?;
+                    grads1(g.try_mul(&choose(&flat, &near, &slope)?)?)
                 }
             })
         })
