@@ -226,7 +226,15 @@ fn averages<const N: usize>(
     kernel: [usize; N],
     options: AvgPoolOptions<N>,
 ) -> Result<Tensor> {
-    demand_float(op, input)?;
+    // Averages of integers are rounded to zero, as PyTorch's are.
+    if input.dtype() != DType::I64 {
+        demand_float(op, input)?;
+    }
+    let divided = |sum: &Tensor, by: &Tensor| match input.dtype() {
+        DType::I64 => sum.try_div_trunc(by),
+        _ => sum.try_div(&by.try_to(sum.dtype())?),
+    };
+    let by = |n: i64| Tensor::scalar(n);
     if options.divisor_override == Some(0) {
         return Err(Error::operands(op, "the divisor must not be 0"));
     }
@@ -239,7 +247,7 @@ fn averages<const N: usize>(
         sum = plan.windows(op, &padded, 2 + i)?.try_sum_dim(&[-1], false)?;
     }
     let means = match options.divisor_override {
-        Some(n) => sum.try_div(n as f64)?,
+        Some(n) => divided(&sum, &by(n as i64))?,
         None => {
             let mut even = 1;
             let mut counts: Option<Tensor> = None;
@@ -255,8 +263,8 @@ fn averages<const N: usize>(
                 });
             }
             match counts {
-                None => sum.try_div(even as f64)?,
-                Some(c) => sum.try_div(&c.try_mul(even as i64)?.try_to(sum.dtype())?)?,
+                None => divided(&sum, &by(even as i64))?,
+                Some(c) => divided(&sum, &c.try_mul(even as i64)?)?,
             }
         }
     };

@@ -27,6 +27,7 @@ twins! {
     /// ```
     fn gather / try_gather(&self, axis: isize, index: &Tensor) -> Tensor {
         let a = super::wrapped(self, "gather", axis)?;
+        let own = index.sizes();
         let (x, index) = same_rank("gather", self, index)?;
         let sizes = index.sizes();
         let mut part = x.clone();
@@ -35,7 +36,7 @@ twins! {
         }
         let index = checked_index("gather", &index, x.sizes()[a], false)?;
         let out = gather(&part, &index, a)?;
-        if self.dim() == 0 { out.reshape_sizes(&[]) } else { Ok(out) }
+        if self.dim() == 0 { out.reshape_sizes(&own) } else { Ok(out) }
     }
 
     /// The elements of an axis whose places a vector of indices gives: `[.., n, ..] -> [.., k, ..]`.

@@ -1,6 +1,7 @@
 //! Adapters: reductions, running sums, norms, sorting.
 
 use crate::case::{Case, KEYWORD, one};
+use crate::corpus::Given;
 use crate::run::Adapter;
 use allotrope::{Result, Tensor};
 
@@ -151,5 +152,10 @@ fn unbiased(c: &Case) -> Result<f64> {
 
 fn norm(c: &Case) -> Result<Vec<Tensor>> {
     let axes = c.ints_opt(2, "dim")?.unwrap_or_default();
-    one(c.tensor(0, "input")?.try_norm_dim(c.float_or(1, "p", 2.0)?, &axes, c.bool_or(3, "keepdim", false)?))
+    // "fro" is the Euclidean norm of whatever axes are named.
+    let p = match c.given(1, "p") {
+        Some(Given::Str(s)) if s == "fro" => 2.0,
+        _ => c.float_or(1, "p", 2.0)?,
+    };
+    one(c.tensor(0, "input")?.try_norm_dim(p, &axes, c.bool_or(3, "keepdim", false)?))
 }

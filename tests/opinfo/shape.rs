@@ -62,9 +62,13 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
         "arange" => {
             let dtype = c.dtype_opt(KEYWORD, "dtype")?;
             let end = c.given(1, "end");
-            let whole = [c.given(0, "start"), end, c.given(2, "step")].iter().flatten().all(|v| matches!(v, Given::Int(_)));
-            let (first, step) = (c.float(0, "start")?, c.float_or(2, "step", 1.0)?);
-            let (start, end) = match c.float_opt(1, "end")? {
+            let whole = [c.given(0, "start"), end, c.given(2, "step")].iter().flatten().all(|v| matches!(v, Given::Int(_) | Given::Bool(_)));
+            let value = |i: usize, name: &str| match c.given(i, name) {
+                Some(Given::Bool(b)) => Ok(Some(f64::from(u8::from(*b)))),
+                _ => c.float_opt(i, name),
+            };
+            let (first, step) = (value(0, "start")?.unwrap_or_default(), value(2, "step")?.unwrap_or(1.0));
+            let (start, end) = match value(1, "end")? {
                 Some(end) => (first, end),
                 None => (0.0, first),
             };

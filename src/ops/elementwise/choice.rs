@@ -123,7 +123,12 @@ fn clamp(name: &'static str, x: &Tensor, low: Option<Arg<'_>>, high: Option<Arg<
     let args: smallvec::SmallVec<[Arg<'_>; 3]> = std::iter::once(Arg::Tensor(x)).chain(bounds).collect();
     let dtype = result_dtype(&args);
     if dtype == DType::Bool {
-        return Err(Error::operands(name, "not defined for bool; use to(DType::I64) first"));
+        // PyTorch bounds bools on one side only, where that is or, or and.
+        return match (low, high) {
+            (Some(low), None) => binary(name, BinaryOp::Maximum, Arg::Tensor(x), low),
+            (None, Some(high)) => binary(name, BinaryOp::Minimum, Arg::Tensor(x), high),
+            _ => Err(Error::operands(name, "not defined for bool; use to(DType::I64) first")),
+        };
     }
     // A number in place of a bound that is not there: no gradient goes to it, and nobody looks at it.
     let (has_low, has_high) = (low.is_some(), high.is_some());
