@@ -247,7 +247,7 @@ fn averages<const N: usize>(
         sum = plan.windows(op, &padded, 2 + i)?.try_sum_dim(&[-1], false)?;
     }
     let means = match options.divisor_override {
-        Some(n) => divided(&sum, &by(n as i64))?,
+        Some(n) => divided(&sum, &by(n))?,
         None => {
             let mut even = 1;
             let mut counts: Option<Tensor> = None;

@@ -186,7 +186,7 @@ twins! {
 
     /// The same elements in row-major order in memory; the tensor itself where they are so already.
     fn contiguous / try_contiguous(&self) -> Tensor {
-        if self.is_contiguous() {
+        if self.is_dense() {
             return Ok(self.clone());
         }
         let dense = match recorder::is_active() {

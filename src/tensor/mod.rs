@@ -90,6 +90,9 @@ pub(crate) struct Traced {
     pub(crate) root: recorder::Root,
     /// How they are seen; none means as they are.
     pub(crate) path: Option<Arc<view::Link>>,
+    /// How the elements would lie if the program ran eagerly, in the call that is recorded: what shares elements there
+    /// shares them here.
+    pub(crate) strides: Strides,
     /// Of a view: its value, and the version of the root that it belongs to.
     pub(crate) seen: Mutex<(Value, u32)>,
 }
@@ -212,6 +215,19 @@ impl Tensor {
         match &self.0.body {
             Body::Strided(s) => is_contiguous(&self.0.shape, &s.strides),
             Body::Traced(_) => true,
+        }
+    }
+
+    /// Whether the elements lie in row-major order without gaps, or would if the program ran eagerly.
+    pub(crate) fn is_dense(&self) -> bool {
+        is_contiguous(&self.0.shape, self.laid_out())
+    }
+
+    /// The strides, or those that the tensor would have if the program ran eagerly.
+    pub(crate) fn laid_out(&self) -> &[isize] {
+        match &self.0.body {
+            Body::Strided(s) => &s.strides,
+            Body::Traced(t) => &t.strides,
         }
     }
 
@@ -447,6 +463,7 @@ impl Tensor {
                 exprs: t.exprs.clone(),
                 root: t.root.clone(),
                 path: t.path.clone(),
+                strides: t.strides.clone(),
                 seen: Mutex::new(*t.seen.lock()),
             }),
         };

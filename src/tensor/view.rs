@@ -3,7 +3,7 @@
 
 use super::recorder::{self, Root};
 use super::size::Sizes;
-use super::{Body, Size, Tensor};
+use super::{Body, Size, Tensor, eval};
 use crate::Result;
 use allotrope_ir::Op;
 use std::sync::Arc;
@@ -58,16 +58,19 @@ impl Tensor {
     pub(crate) fn note_view(&mut self, x: &Tensor, op: &Op<Size>, from: &Sizes, name: &'static str, vjp: ViewVjp) {
         let link = |prev: Option<Arc<Link>>| Arc::new(Link { prev, op: op.clone(), from: from.clone(), name, vjp });
         let before = x.0.view.as_ref();
-        let Some(inner) = Arc::get_mut(&mut self.0) else { return };
+        let strides = eval::view_strides(op, x.shape_hint(), x.laid_out(), self.shape_hint());
+        let (Some(inner), Some(strides)) = (Arc::get_mut(&mut self.0), strides) else { return };
         let path = link(before.map(|v| Arc::clone(&v.path)));
         match (&mut inner.body, &x.0.body) {
             (Body::Strided(s), Body::Strided(of)) if !Arc::ptr_eq(&s.storage, &of.storage) => return,
             (Body::Strided(_), _) => {}
             (Body::Traced(t), Body::Strided(_)) => {
+                t.strides = strides;
                 t.root = Root::Outside(before.map_or_else(|| x.clone(), |v| v.base.clone()));
                 t.path = Some(Arc::clone(&path));
             }
             (Body::Traced(t), Body::Traced(of)) => {
+                t.strides = strides;
                 // Detached tensors are bases for gradients, though they show the elements of others.
                 let same = of.path.as_ref().map(Arc::as_ptr) == before.map(|v| Arc::as_ptr(&v.path));
                 t.root = of.root.clone();

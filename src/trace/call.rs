@@ -52,6 +52,11 @@ impl Plan {
         }
         plan
     }
+
+    /// Whether a call changes argument `i`.
+    pub(super) fn changes(&self, i: usize) -> bool {
+        self.changed.contains(&i)
+    }
 }
 
 /// The elements of one input during a call.

@@ -8,7 +8,7 @@ use super::symbols::Symbols;
 use crate::error::{Error, Result};
 use crate::tensor::recorder::{Cell, Root};
 use crate::tensor::view::Link;
-use crate::tensor::{Body, Dims, Flag, Size, Strides, Tensor, Traced};
+use crate::tensor::{Body, Dims, Flag, Size, Strides, Tensor, Traced, contiguous_strides};
 use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Type, Value};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -147,7 +147,9 @@ impl Inner {
 
     pub(super) fn tensor(&self, dtype: DType, sizes: &[Size], builder: usize, value: Value) -> Tensor {
         let shape: Dims = sizes.iter().map(|s| s.hint()).collect();
+        let strides = contiguous_strides(&shape);
         let traced = Traced {
+            strides,
             scope: self.first + builder as u64,
             exprs: sizes.iter().map(|s| s.expr()).collect(),
             root: Root::Traced(Arc::new(Cell {

@@ -59,7 +59,10 @@ impl Capture {
         let ty = inner.ty(like.dtype(), &sizes);
         let value = inner.root().input(ty, InputKind::Arg, format!("arg{i}"));
         inner.sources.push(Source::Arg(i));
-        let tensor = inner.tensor(like.dtype(), &sizes, 0, value);
+        let mut tensor = inner.tensor(like.dtype(), &sizes, 0, value);
+        if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
+            t.strides = like.strides();
+        }
         inner.args.insert(tensor.id(), (i, like.stored_grad().is_some()));
         if let Some(Root::Traced(cell)) = tensor.traced().map(|t| &t.root) {
             inner.args_by_cell.insert(Arc::as_ptr(cell) as usize, (Arc::clone(cell), i));

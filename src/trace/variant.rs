@@ -39,6 +39,8 @@ pub(super) struct ArgType {
     pub(super) dtype: DType,
     pub(super) rank: usize,
     pub(super) requires_grad: bool,
+    /// Whether it lay in row-major order, which matters where it is changed in place.
+    pub(super) dense: bool,
     /// The argument before it that is the same tensor, where a gradient is wanted: it has one then, not two.
     same_as: Option<usize>,
 }
@@ -132,6 +134,7 @@ impl Variant {
             dtype: a.dtype(),
             rank: a.dim(),
             requires_grad: a.is_requires_grad(),
+            dense: a.is_contiguous(),
             same_as: same_as(args, i),
         };
         Ok(Variant {
@@ -168,6 +171,8 @@ impl Variant {
             a.dtype() == ty.dtype
                 && a.dim() == ty.rank
                 && a.is_requires_grad() == ty.requires_grad
+                // Which views of it share elements depends on how it lies.
+                && (ty.dense == a.is_contiguous() || !self.plan.changes(i))
                 && (!ty.requires_grad || (same_as(args, i) == ty.same_as && !from_outside(a)))
         };
         let holds = args.len() == self.args.len()

@@ -390,7 +390,8 @@ fn shapes_whose_memory_is_in_another_order() {
     });
     normal.call(&x).unwrap();
     assert!(normal.call(&part).unwrap_err().to_string().contains("normal_"));
-    assert_eq!((noise.compilations(), normal.compilations()), (1, 1));
+    // An argument that is changed in place is recorded anew where it lies otherwise.
+    assert_eq!((noise.compilations(), normal.compilations()), (1, 2));
     for f in [
         &(|x: &Tensor| g.rand_like(&x.t())) as &dyn Fn(&Tensor) -> Tensor,
         &|x| g.rand_like(&(x * 2.0).t()),

@@ -217,3 +217,36 @@ fn arguments_are_changed_where_they_are() {
     };
     assert_all_same("arguments", &run(true), &run(false));
 }
+
+#[test]
+fn what_eager_code_copies_is_a_copy_in_a_trace_too() {
+    let a = ramp(&[2, 3]);
+    let got = both(&a, |a| {
+        let x = a * 1.0;
+        // A transposed matrix has no flat view: these are copies, and x stays as it is.
+        x.t().reshape(&[6]).add_(100.0);
+        x.t().contiguous().mul_(100.0);
+        // These are views.
+        x.reshape(&[6]).narrow(0, 0, 1).add_(10.0);
+        x.contiguous().narrow(0, 1, 1).add_(20.0);
+        x.t().t().contiguous().select(1, 2).neg_();
+        vec![x]
+    });
+    assert_eq!(got[0].to_vec::<f32>(), [11.0, 2.0, -3.0, 24.0, 25.0, -26.0]);
+    // The layout of an argument counts as well.
+    let run = |traced: bool| {
+        let whole = ramp(&[3, 2]);
+        let x = whole.t();
+        let step = |x: &Tensor| drop(x.reshape(&[-1]).add_(1.0).detach());
+        if traced {
+            let mut step = trace(step);
+            step.call(&x).unwrap();
+            step.call(&x).unwrap();
+        } else {
+            step(&x);
+            step(&x);
+        }
+        vec![whole]
+    };
+    assert_all_same("a permuted argument", &run(true), &run(false));
+}

@@ -278,37 +278,43 @@ pub(crate) fn full(shape: &[usize], value: Scalar) -> Tensor {
 
 fn moved(op: &Op<Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
     let s = strided(x)?;
-    Ok(match op {
+    let Some(strides) = view_strides(op, x.shape_hint(), &s.strides, &shape) else {
+        let dense = contiguous(x)?;
+        let s = strided(&dense)?;
+        let strides = contiguous_strides(&shape);
+        return Ok(reviewed(&dense, s, shape, strides, s.offset));
+    };
+    let offset = match op {
+        Op::Slice { axis, start, .. } if !shape.contains(&0) => {
+            (s.offset as isize + start.hint() as isize * s.strides[*axis]) as usize
+        }
+        _ => s.offset,
+    };
+    Ok(reviewed(x, s, shape, strides, offset))
+}
+
+/// The strides of a tensor seen through `op`; none where its elements would have to be copied.
+pub(crate) fn view_strides(op: &Op<Size>, from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
+    Some(match op {
         Op::Broadcast(_) => {
-            let lead = shape.len() - x.dim();
-            let strides = (0..shape.len())
+            let lead = to.len() - from.len();
+            (0..to.len())
                 .map(|i| match i.checked_sub(lead) {
-                    Some(j) if x.shape_hint()[j] == shape[i] => s.strides[j],
+                    Some(j) if from[j] == to[i] => strides[j],
                     _ => 0,
                 })
-                .collect();
-            reviewed(x, s, shape, strides, s.offset)
+                .collect()
         }
-        Op::Reshape(_) => match reshaped_strides(x.shape_hint(), &s.strides, &shape) {
-            Some(strides) => reviewed(x, s, shape, strides, s.offset),
-            None => {
-                let dense = contiguous(x)?;
-                let s = strided(&dense)?;
-                let strides = contiguous_strides(&shape);
-                reviewed(&dense, s, shape, strides, s.offset)
-            }
-        },
-        Op::Permute(axes) => {
-            let strides = small(axes, |a| s.strides[a]);
-            reviewed(x, s, shape, strides, s.offset)
+        Op::Reshape(_) => return reshaped_strides(from, strides, to),
+        Op::Permute(axes) => small(axes, |a| strides[a]),
+        Op::Window { axis, step, dilation, .. } => {
+            let mut out = Strides::from_slice(strides);
+            out[*axis] = strides[*axis] * *step as isize;
+            out.push(strides[*axis] * *dilation as isize);
+            out
         }
-        Op::Slice { axis, start, .. } => {
-            let empty = shape.contains(&0);
-            let offset =
-                if empty { s.offset } else { (s.offset as isize + start.hint() as isize * s.strides[*axis]) as usize };
-            reviewed(x, s, shape, s.strides.clone(), offset)
-        }
-        _ => unreachable!("not a view"),
+        // A slice; others keep the elements where they are.
+        _ => Strides::from_slice(strides),
     })
 }
 
