@@ -297,16 +297,29 @@ fn step(
         x.set_grad_fn(Some(edge.clone()));
         (x, Some(edge))
     };
-    let ((carry_edges, x_edges, new, ys), outside) = scope::run(|| {
+    let ((carry_edges, x_edges, new, ys, changed), outside) = scope::run(|| {
         let (c, carry_edges): (Vec<_>, Vec<_>) = carries.iter().map(|x| input(x, true)).unzip();
         let (x, x_edges): (Vec<_>, Vec<_>) =
             xs.iter().zip(whole_xs).map(|(x, whole)| input(x, whole.is_requires_grad())).unzip();
+        let versions = || c.iter().chain(&x).map(Tensor::version).collect::<Vec<u32>>();
+        let before = versions();
         let (new, ys) = body(&c, &x);
+        let changed = before.iter().zip(versions()).position(|(a, b)| *a != b);
         let with_edges = |t: Vec<Tensor>| -> Vec<(Tensor, Option<Edge>)> {
             t.into_iter().map(|t| (t.alias(), if taped { tape::edge_of(&t) } else { None })).collect()
         };
-        (carry_edges, x_edges, with_edges(new), with_edges(ys))
+        (carry_edges, x_edges, with_edges(new), with_edges(ys), changed)
     });
+    if let Some(i) = changed {
+        let what =
+            if i < carries.len() { format!("carry {i}") } else { format!("element of input {}", i - carries.len()) };
+        return Err(Error::operands(
+            "scan",
+            format!(
+                "the body changed {what} in place, which belongs to the step before or to the caller; use the plain operation"
+            ),
+        ));
+    }
     let (new, new_edges): (Vec<Tensor>, Vec<_>) = new.into_iter().unzip();
     let (ys, y_edges): (Vec<Tensor>, Vec<_>) = ys.into_iter().unzip();
     if new.len() != carries.len() {

@@ -250,3 +250,17 @@ fn what_eager_code_copies_is_a_copy_in_a_trace_too() {
     };
     assert_all_same("a permuted argument", &run(true), &run(false));
 }
+
+#[test]
+fn what_a_loop_is_given_is_not_its_to_change() {
+    let x = ramp(&[3, 2]);
+    let carry = |x: &Tensor| scan(x.select(0, 0), x.clone(), |h, x| (h.mul_(2.0) + &x, x)).0;
+    let element = |x: &Tensor| scan(Tensor::zeros(&[2], DType::F32), x.clone(), |h, x| (&h + x.mul_(2.0), h)).0;
+    let say = |r: std::thread::Result<Tensor>| *r.unwrap_err().downcast::<String>().unwrap();
+    for (f, what) in [(&carry as &dyn Fn(&Tensor) -> Tensor, "carry 0"), (&element, "element of input 0")] {
+        let text = say(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(&copy(&x)))));
+        assert!(text.contains(what) && text.contains("in place"), "{text}");
+        let text = trace(|x: &Tensor| f(x)).call(&x).unwrap_err().to_string();
+        assert!(text.contains(what) && text.contains("in place"), "{text}");
+    }
+}
