@@ -135,6 +135,7 @@ pub fn binary(op: BinaryOp, a: Scalar, b: Scalar) -> Scalar {
                         x.wrapping_div(y)
                     }
                 }
+                // Also made for u8, where nothing is negative.
                 #[allow(unused_comparisons)]
                 BinaryOp::Pow => match x {
                     _ if y < 0 && x == 1 => 1,

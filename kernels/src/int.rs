@@ -30,6 +30,7 @@ macro_rules! ints {
                 if b == 0 { 0 } else { self.wrapping_div(b) }
             }
             #[inline(always)]
+            // Also made for u8, where nothing is negative.
             #[allow(unused_comparisons, clippy::absurd_extreme_comparisons)]
             fn power(self, b: Self) -> Self {
                 if b < 0 {

@@ -1,6 +1,6 @@
 //! The eager meaning of the primitives that pick, place or order elements along an axis, and of checks.
 
-use super::{Locked, buffer_for, copied, elements, fresh, full_view, numel, reviewed, strided, with_type};
+use super::{Locked, buffer_for, copied, elements, fresh, full_view, moved, numel, reviewed, strided, with_type};
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::tensor::recorder::Operand;
@@ -35,13 +35,7 @@ pub(super) fn placed(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, shap
             let offset = if shape.contains(&0) { s.offset } else { offset as usize };
             return copied(&reviewed(x, s, shape.into(), strides, offset));
         }
-        Op::Window { axis, step, dilation, .. } => {
-            let mut strides = s.strides.clone();
-            let stride = strides[*axis];
-            strides[*axis] = stride * *step as isize;
-            strides.push(stride * *dilation as isize);
-            return Ok(reviewed(x, s, shape.into(), strides, s.offset));
-        }
+        Op::Window { .. } => return moved(op, x, shape.into()),
         _ => {}
     }
     let locked = operands.iter().map(|o| Locked::new(*o)).collect::<Result<SmallVec<[Locked<'_>; 3]>>>()?;
