@@ -4,26 +4,26 @@
 pub mod create;
 pub(crate) mod draw;
 pub(crate) mod eval;
-mod flag;
 pub(crate) mod grad_fn;
 pub(crate) mod hooks;
 mod ndarray;
 mod print;
 pub mod random;
 pub(crate) mod recorder;
+pub(crate) mod setting;
 pub(crate) mod size;
 pub(crate) mod storage;
 pub(crate) mod view;
 
 pub use self::ndarray::NdarrayGuard;
 pub use create::FromElement;
-pub use flag::Flag;
 pub use hooks::HookHandle;
 pub use print::{PrintOptions, print_options, set_print_options, with_print_options};
 pub use random::{Generator, manual_seed};
+pub use setting::{Flag, Setting};
 pub use size::{Size, Sizes};
 
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, must, raise};
 use allotrope_ir::{DType, Value};
 use grad_fn::{Edge, GradFn};
 use hooks::Hooks;
@@ -171,7 +171,12 @@ impl Tensor {
     pub fn sizes(&self) -> Sizes {
         match &self.0.body {
             Body::Strided(_) => recorder::sizes_of(&self.0.shape),
-            Body::Traced(t) => self.0.shape.iter().zip(&t.exprs).map(|(&n, &e)| Size::with_expr(n, e)).collect(),
+            // Kept from a trace that has ended, it has no more than these numbers.
+            Body::Traced(_) if !recorder::is_active() => recorder::sizes_of(&self.0.shape),
+            Body::Traced(t) => {
+                let expr = |&number| size::Expr { number, capture: recorder::capture_of(t.scope) };
+                self.0.shape.iter().zip(&t.exprs).map(|(&n, e)| Size::with_expr(n, expr(e))).collect()
+            }
         }
     }
 
@@ -188,18 +193,21 @@ impl Tensor {
     }
 
     /// Whether both have one shape; a trace holds for calls with the same answer.
+    #[track_caller]
     pub fn same_shape(&self, other: &Tensor) -> bool {
         self.has_sizes(&other.sizes())
     }
 
-    /// Whether the sizes are these; a trace holds for calls with the same answer where it is yes.
+    /// Whether the sizes are these; a trace holds for calls with the same answer.
+    #[track_caller]
     pub fn has_sizes(&self, sizes: &[Size]) -> bool {
-        self.dim() == sizes.len() && (0..sizes.len()).all(|i| self.has_size(i, sizes[i]))
+        self.dim() == sizes.len() && self.sizes().iter().zip(sizes).all(|(a, b)| recorder::compare(*a, *b))
     }
 
-    /// Whether axis `i`, counted from 0, has this size; a trace holds for calls with the same answer where it is yes.
+    /// Whether axis `i`, counted from 0, has this size; a trace holds for calls with the same answer.
+    #[track_caller]
     pub fn has_size(&self, i: usize, size: Size) -> bool {
-        recorder::demand_equal(self.sizes()[i], size)
+        recorder::compare(self.sizes()[i], size)
     }
 
     /// Elements between neighbours along each axis; what a contiguous tensor would have inside a trace.
@@ -309,10 +317,12 @@ impl Tensor {
     #[track_caller]
     pub fn set_requires_grad(&self, on: bool) {
         if on && !self.dtype().is_float() {
-            panic!("requires_grad: only floating-point tensors have gradients, this one is {}", self.dtype());
+            let text = format!("requires_grad: only floating-point tensors have gradients, this one is {}", self.dtype());
+            raise(Error::Argument(text));
         }
         if !on && !self.is_leaf() {
-            panic!("requires_grad: this tensor was computed from others; detach() gives one that needs no gradient");
+            let text = "requires_grad: this tensor was computed from others; detach() gives one that needs no gradient";
+            raise(Error::Argument(text.into()));
         }
         self.0.requires_grad.store(on, Ordering::Relaxed);
     }
@@ -350,13 +360,13 @@ impl Tensor {
         if let Some(g) = &grad
             && (g.dtype() != self.dtype() || !g.same_shape(self))
         {
-            panic!(
+            raise(Error::Argument(format!(
                 "set_grad: the gradient must be {}{:?} as the tensor is, got {}{:?}",
                 self.dtype(),
                 self.shape_hint(),
                 g.dtype(),
                 g.shape_hint()
-            );
+            )));
         }
         match recorder::active() {
             Some(r) => r.set_grad(self, grad),

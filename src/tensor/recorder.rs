@@ -2,6 +2,7 @@
 //! Nothing is recorded here; outside a trace every function is the plain one.
 
 use super::draw::Kind;
+use super::setting::HostValue;
 use super::view::Link;
 use super::{Generator, Size, Sizes, Tensor};
 use crate::Result;
@@ -53,6 +54,14 @@ impl Root {
             Root::Outside(t) => t.version(),
         }
     }
+}
+
+/// Builders that one capture can have.
+pub(crate) const SCOPES_PER_CAPTURE: u64 = 1 << 24;
+
+/// Names the capture of a builder.
+pub(crate) fn capture_of(scope: u64) -> u32 {
+    (scope / SCOPES_PER_CAPTURE) as u32
 }
 
 /// A loop that is being recorded: what its body sees.
@@ -115,8 +124,11 @@ pub(crate) trait Recorder {
     fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)>;
     /// Gives up the loop that is being recorded, after an error in its body.
     fn scan_abandon(&self);
-    /// The program branched on the flag: calls where it differs run another variant.
-    fn flag(&self, flag: &super::Flag);
+    /// The program reads a setting of the host: calls where it has another value than this run another variant. Where the
+    /// program has set it before, that value is given instead.
+    fn host_value(&self, seen: Arc<dyn HostValue>) -> Option<Arc<dyn HostValue>>;
+    /// Each call that succeeds gives the setting this value.
+    fn set_host_value(&self, new: Arc<dyn HostValue>) -> Result<()>;
     /// A tensor that each call draws, at this place among the draws of the program.
     fn draw(&self, draw: &Draw<'_>) -> Result<Tensor>;
     /// Each call starts the streams of the seed, at this place among its draws.
@@ -170,8 +182,10 @@ pub(super) fn size_arith(op: SizeOp, a: Size, b: Size) -> Size {
     }
 }
 
+/// Whether two sizes that are equal in this call are so in all that a running trace holds for.
 pub(super) fn proven_equal(a: Size, b: Size) -> bool {
-    active().is_some_and(|r| r.proven_equal(a, b))
+    // Outside of a trace a size is its number.
+    active().is_none_or(|r| r.proven_equal(a, b))
 }
 
 /// Demands that two sizes are equal, which they are in this call: true when they are.
@@ -186,6 +200,23 @@ pub(crate) fn demand_equal(a: Size, b: Size) -> bool {
         r.unify(a, b, Location::caller());
     }
     true
+}
+
+/// Whether two sizes are equal in this call; a trace holds for calls with the same answer.
+#[track_caller]
+pub(crate) fn compare(a: Size, b: Size) -> bool {
+    let equal = demand_equal(a, b);
+    if !equal
+        && (a.is_symbolic() || b.is_symbolic())
+        && let Some(r) = active()
+    {
+        // Which of them is larger is remembered, for that is a bound.
+        let apart = if a.hint() > b.hint() { a.minus(b) } else { b.minus(a) };
+        if apart.is_symbolic() {
+            r.at_least(apart, 1);
+        }
+    }
+    equal
 }
 
 /// Turns sizes into numbers because the program asked for them.

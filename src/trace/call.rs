@@ -227,6 +227,7 @@ impl Variant {
         for &i in &self.cleared_args {
             args[i].store_grad(None);
         }
+        self.effects.iter().for_each(|e| e.apply());
         // Results were added in the order of the closure's, so they come in that order.
         let mut computed = computed.into_iter();
         let each = self.returned.iter().map(|known| match known {

@@ -4,8 +4,10 @@
 use super::draws::Draws;
 use super::inner::Inner;
 use super::symbols::Symbols;
-use crate::tensor::{Flag, Tensor};
+use crate::tensor::Tensor;
+use crate::tensor::setting::HostValue;
 use allotrope_ir::Graph;
+use std::sync::Arc;
 
 /// Where an input of the captured graph comes from on a call.
 #[derive(Clone)]
@@ -33,8 +35,10 @@ pub(super) struct Captured {
     pub(super) grad_guards: Vec<(Tensor, bool)>,
     /// The same for arguments, by number.
     pub(super) arg_grad_guards: Vec<(usize, bool)>,
-    /// Switches that the program branched on.
-    pub(super) flags: Vec<(Flag, bool)>,
+    /// Values on the host that the program read.
+    pub(super) host_values: Vec<Arc<dyn HostValue>>,
+    /// Values on the host that each call sets.
+    pub(super) effects: Vec<Arc<dyn HostValue>>,
     /// What becomes of the outputs, in order.
     pub(super) targets: Vec<Target>,
     /// Gradients that are none after the call.
@@ -91,10 +95,12 @@ impl Captured {
             (Source::Draw, Source::Draw) => true,
             _ => false,
         };
-        match self.sources.iter().zip(&other.sources).all(same) {
-            true => None,
-            false => Some("it read another tensor from outside".to_string()),
+        if !self.sources.iter().zip(&other.sources).all(same) {
+            return Some("it read another tensor from outside".to_string());
         }
+        let (a, b) = (&self.effects, &other.effects);
+        let same = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(&**b));
+        if same { None } else { Some("it set a Setting to another value".to_string()) }
     }
 }
 

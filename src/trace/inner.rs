@@ -7,8 +7,9 @@ use super::layout::Demand;
 use super::symbols::Symbols;
 use crate::error::{Error, Result};
 use crate::tensor::recorder::{Cell, Root};
+use crate::tensor::setting::HostValue;
 use crate::tensor::view::Link;
-use crate::tensor::{Body, Dims, Flag, Size, Strides, Tensor, Traced, contiguous_strides};
+use crate::tensor::{Body, Dims, Size, Strides, Tensor, Traced, contiguous_strides};
 use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Type, Value};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -76,7 +77,10 @@ pub(super) struct Inner {
     pub(super) sources: Vec<Source>,
     pub(super) states: Vec<State>,
     pub(super) by_key: HashMap<StateKey, usize>,
-    pub(super) flags: Vec<(Flag, bool)>,
+    /// What the program read of the host.
+    pub(super) host_values: Vec<Arc<dyn HostValue>>,
+    /// What it set there.
+    pub(super) effects: Vec<Arc<dyn HostValue>>,
     pub(super) grads: Vec<GradState>,
     pub(super) by_grad: HashMap<usize, usize>,
     /// The arguments by identity: number, and whether the caller's tensor has a gradient.
@@ -151,7 +155,7 @@ impl Inner {
         let traced = Traced {
             strides,
             scope: self.first + builder as u64,
-            exprs: sizes.iter().map(|s| s.expr()).collect(),
+            exprs: sizes.iter().map(|s| s.expr().number).collect(),
             root: Root::Traced(Arc::new(Cell {
                 scope: self.first + builder as u64,
                 value: Mutex::new(value),

@@ -247,14 +247,3 @@ impl std::fmt::Display for Explanation<'_> {
         Ok(())
     }
 }
-
-/// The text of a panic.
-fn panic_message(payload: Box<dyn std::any::Any + Send>) -> Error {
-    let text = match payload.downcast::<String>() {
-        Ok(s) => *s,
-        Err(payload) => {
-            payload.downcast::<&str>().map_or_else(|_| "the closure panicked".to_string(), |s| s.to_string())
-        }
-    };
-    Error::Argument(text)
-}

@@ -8,9 +8,10 @@ use super::symbols::Symbols;
 use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{next_seq, own_edge};
 use crate::error::{Error, Result};
-use crate::tensor::recorder::{Draw, Operand, Recorder, Root, ScanBody, ScanSpec, SizeOp};
+use crate::tensor::recorder::{capture_of, SCOPES_PER_CAPTURE, Draw, Operand, Recorder, Root, ScanBody, ScanSpec, SizeOp};
+use crate::tensor::setting::HostValue;
 use crate::tensor::view::Link;
-use crate::tensor::{Body, Flag, Generator, Size, Tensor, eval};
+use crate::tensor::{Body, Generator, Size, Tensor, eval};
 use allotrope_ir::{Dim, InputKind, NodeId, Op, Scalar, Scan, Value};
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -23,8 +24,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(super) struct Capture(RefCell<Inner>);
 
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
-/// Builders that one capture can have.
-const SCOPES_PER_CAPTURE: u64 = 1 << 24;
 
 impl Capture {
     pub(super) fn new() -> Capture {
@@ -33,11 +32,12 @@ impl Capture {
             first,
             builders: Vec::new(),
             open: Vec::new(),
-            symbols: Symbols::default(),
+            symbols: Symbols::new(capture_of(first)),
             sources: Vec::new(),
             states: Vec::new(),
             by_key: HashMap::new(),
-            flags: Vec::new(),
+            host_values: Vec::new(),
+            effects: Vec::new(),
             grads: Vec::new(),
             by_grad: HashMap::new(),
             args: HashMap::new(),
@@ -152,7 +152,8 @@ impl Capture {
             symbols: inner.symbols,
             grad_guards,
             arg_grad_guards,
-            flags: inner.flags,
+            host_values: inner.host_values,
+            effects: inner.effects,
             targets,
             cleared,
             cleared_args,
@@ -458,8 +459,33 @@ impl Recorder for Capture {
         }
     }
 
-    fn flag(&self, flag: &Flag) {
-        self.0.borrow_mut().flags.push((flag.clone(), flag.peek()));
+    fn host_value(&self, seen: Arc<dyn HostValue>) -> Option<Arc<dyn HostValue>> {
+        let mut inner = self.0.borrow_mut();
+        if let Some(set) = inner.effects.iter().find(|e| e.id() == seen.id()) {
+            return Some(Arc::clone(set));
+        }
+        // Another thread may set it while this is recorded: the first answer is the one that the trace holds for.
+        if let Some(known) = inner.host_values.iter().find(|g| g.id() == seen.id()) {
+            return Some(Arc::clone(known));
+        }
+        inner.host_values.push(seen);
+        None
+    }
+
+    fn set_host_value(&self, new: Arc<dyn HostValue>) -> Result<()> {
+        let mut inner = self.0.borrow_mut();
+        let known = inner.effects.iter().position(|e| e.id() == new.id());
+        let unchanged = known.is_some_and(|i| inner.effects[i].is_same(&*new));
+        if inner.current() != 0 && !unchanged {
+            return Err(Error::Trace(
+                "a Setting can't be set inside the body of a loop, which is recorded once for all steps; carry a tensor".into(),
+            ));
+        }
+        match known {
+            Some(i) => inner.effects[i] = new,
+            None => inner.effects.push(new),
+        }
+        Ok(())
     }
 
     fn draw(&self, draw: &Draw<'_>) -> Result<Tensor> {

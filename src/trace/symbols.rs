@@ -1,8 +1,10 @@
 //! The symbols of one capture: which expression each size stands for, what was found equal, what became a number and
 //! why, and the least sizes that the capture holds for. It never decides a shape; it remembers what was decided.
 
+use crate::error::{Error, give_up};
 use crate::tensor::Size;
 use crate::tensor::recorder::SizeOp;
+use crate::tensor::size::Expr;
 use allotrope_ir::{Dim, Sym};
 use std::collections::HashMap;
 use std::panic::Location;
@@ -31,6 +33,8 @@ fn linear(a: &Dim, b: &Dim) -> Option<(Sym, Dim)> {
 
 #[derive(Default)]
 pub(super) struct Symbols {
+    /// Names the capture, so that sizes of another one are noticed.
+    capture: u32,
     /// Expressions that sizes name; the size's number 0 means none, so entry 0 is expression 1.
     table: Vec<Dim>,
     known: HashMap<Dim, u32>,
@@ -42,6 +46,10 @@ pub(super) struct Symbols {
 }
 
 impl Symbols {
+    pub(super) fn new(capture: u32) -> Symbols {
+        Symbols { capture, ..Symbols::default() }
+    }
+
     /// A size that another call may have differently.
     pub(super) fn fresh(&mut self, hint: usize) -> Size {
         let sym = Sym(self.hints.len() as u32);
@@ -60,14 +68,18 @@ impl Symbols {
             table.push(dim);
             table.len() as u32
         });
-        Size::with_expr(value, expr)
+        Size::with_expr(value, Expr { number: expr, capture: self.capture })
     }
 
     /// What the size stands for, as far as is known now.
     pub(super) fn dim(&self, size: Size) -> Dim {
-        match size.expr() {
+        let Expr { number, capture } = size.expr();
+        match number {
             0 => Dim::fixed(size.hint()),
-            e => self.table[e as usize - 1].clone(),
+            _ if capture != self.capture => give_up(Error::Trace(format!(
+                "a size of another trace, {size} there, is used here; take it from a tensor of this one"
+            ))),
+            n => self.table[n as usize - 1].clone(),
         }
     }
 

@@ -4,7 +4,6 @@ use super::call::Plan;
 use super::captured::{Captured, Returned, Source};
 use super::closure::{Args, Traceable};
 use super::draws::Draws;
-use super::panic_message;
 use super::recorder::Capture;
 use super::symbols::Specialization;
 use crate::autograd::is_grad_enabled;
@@ -12,11 +11,13 @@ use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
 use crate::tensor::storage::Buffer;
-use crate::tensor::{Flag, Tensor, recorder as slot};
+use crate::tensor::setting::HostValue;
+use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::{Passes, optimize_with};
 use allotrope_ir::{DType, Dim, Graph};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The numbers of the symbols in one call.
@@ -61,7 +62,8 @@ pub(super) struct Variant {
     pub(super) grad_guards: Vec<(Tensor, bool)>,
     /// The same for arguments, by number.
     arg_grad_guards: Vec<(usize, bool)>,
-    pub(super) flags: Vec<(Flag, bool)>,
+    pub(super) host_values: Vec<Arc<dyn HostValue>>,
+    pub(super) effects: Vec<Arc<dyn HostValue>>,
     pub(super) grad_enabled: bool,
     pub(super) sources: Vec<Source>,
     pub(super) draws: Draws,
@@ -144,7 +146,8 @@ impl Variant {
             state_flags,
             grad_guards: captured.grad_guards,
             arg_grad_guards: captured.arg_grad_guards,
-            flags: captured.flags,
+            host_values: captured.host_values,
+            effects: captured.effects,
             grad_enabled: is_grad_enabled(),
             plan: Plan::new(&optimized, &captured.sources, &captured.targets),
             sources: captured.sources,
@@ -181,7 +184,7 @@ impl Variant {
             && self.state_flags.iter().all(|(t, on)| t.is_requires_grad() == *on)
             && self.grad_guards.iter().all(|(t, some)| t.stored_grad().is_some() == *some)
             && self.arg_grad_guards.iter().all(|(i, some)| args[*i].stored_grad().is_some() == *some)
-            && self.flags.iter().all(|(flag, on)| flag.peek() == *on);
+            && self.host_values.iter().all(|g| g.holds());
         if holds { self.bind(args) } else { None }
     }
 
@@ -275,7 +278,7 @@ where
     let refs: Args<'_> = traced.iter().collect();
     let recorder: Rc<dyn slot::Recorder> = capture.clone();
     let output =
-        catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(&refs)))).map_err(panic_message)?;
+        catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(&refs)))).map_err(Error::caught)?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);
     let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");

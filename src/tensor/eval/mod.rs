@@ -58,7 +58,9 @@ fn numel(shape: &[usize]) -> usize {
 /// The elements of a tensor with storage; an error for a value that leaked out of a trace.
 pub(crate) fn strided(t: &Tensor) -> Result<&Strided> {
     t.strided().ok_or_else(|| {
-        Error::Trace("a value of a trace was used after the trace had ended; return it from the closure instead".into())
+        Error::Trace(
+            "a value of a trace was used after the trace had ended, or on another thread; return it from the closure instead".into(),
+        )
     })
 }
 
