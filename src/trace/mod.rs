@@ -13,6 +13,7 @@ mod inner;
 mod layout;
 mod recorder;
 mod symbols;
+mod turns;
 mod variant;
 
 pub use closure::{Args, Arguments, SLICE, Traceable};
@@ -25,14 +26,10 @@ use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
 use cache::{Cache, Entry};
 use guards::Binding;
-use parking_lot::ReentrantMutex;
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
+use turns::Turns;
 use variant::Variant;
-
-/// How long a recording waits for another one that another thread makes.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A closure that runs as compiled code. Made by [`trace`].
 ///
@@ -43,8 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// It can be called by several threads at the same time. Calls that change nothing run in parallel; those that change the
 /// same tensor run one after the other. One thread at a time records.
 pub struct Traced<F, R, const N: usize> {
-    /// The same thread may come here again, through a closure that calls what it is part of: that is an error, not a wait.
-    closure: ReentrantMutex<RefCell<F>>,
+    closure: Turns<F>,
     cache: Cache<R>,
     passes: Passes,
 }
@@ -74,7 +70,7 @@ pub fn trace<F, const N: usize>(closure: F) -> Traced<F, F::Output, N>
 where
     F: Traceable<N>,
 {
-    Traced { closure: ReentrantMutex::new(RefCell::new(closure)), cache: Cache::default(), passes: Passes::ALL }
+    Traced { closure: Turns::new(closure), cache: Cache::default(), passes: Passes::ALL }
 }
 
 impl<F, R, const N: usize> Traced<F, R, N>
@@ -98,7 +94,7 @@ where
     pub fn call<'a>(&self, args: impl Arguments<'a, N>) -> Result<R> {
         let args = args.tensors();
         if slot::is_active() {
-            return self.with_closure(|closure| Ok(closure.run(&args)));
+            return self.closure.with(|closure| Ok(closure.run(&args)));
         }
         let (entry, binding) = self.entry(&args)?;
         let results = entry.variant.call(&args, &binding)?;
@@ -124,7 +120,7 @@ where
         if let Some(found) = self.cache.find(args) {
             return Ok(found);
         }
-        self.with_closure(|closure| {
+        self.closure.with(|closure| {
             // Another thread may have made it meanwhile.
             if let Some(found) = self.cache.find(args) {
                 return Ok(found);
@@ -136,29 +132,6 @@ where
                 .map_err(|_| Error::Trace("bug in allotrope: a capture does not fit its own call".into()))?;
             Ok((self.cache.add(variant, template), binding))
         })
-    }
-
-    /// Runs `f` on the closure, when no other thread does.
-    ///
-    /// # Errors
-    /// When this thread is recording the closure just now, or two threads wait for each other's.
-    fn with_closure<T>(&self, f: impl FnOnce(&mut F) -> Result<T>) -> Result<T> {
-        let recursion = |what: &str| {
-            Error::Trace(format!(
-                "{what}: a recording would never end. Write the recursion over plain functions and trace the outermost one, \
-                 or use scan, while_loop or cond"
-            ))
-        };
-        // Who is recording and waits could be waited for: that must end.
-        let lock = match slot::is_active() {
-            false => Some(self.closure.lock()),
-            true => self.closure.try_lock_for(PATIENCE),
-        };
-        let lock =
-            lock.ok_or_else(|| recursion("a traced function that another thread is recording calls this one back"))?;
-        let mut closure =
-            lock.try_borrow_mut().map_err(|_| recursion("a traced function calls itself while it is recorded"))?;
-        f(&mut closure)
     }
 }
 
