@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// ```
 /// use allotrope::{prelude::*, tensor::Setting};
 /// let depth = Setting::new(1usize);
-/// let mut f = trace(|x: &Tensor| (0..depth.get()).fold(x.clone(), |x, _| x * 2.0));
+/// let f = trace(|x: &Tensor| (0..depth.get()).fold(x.clone(), |x, _| x * 2.0));
 /// let x = Tensor::ones(&[1], DType::F32);
 /// assert_eq!(f.call(&x)?.item::<f32>(), 2.0);
 /// depth.set(3);
@@ -32,7 +32,7 @@ pub struct Setting<T>(Arc<Shared<T>>);
 /// ```
 /// use allotrope::{prelude::*, tensor::Flag};
 /// let doubled = Flag::new(false);
-/// let mut f = trace(|x: &Tensor| if doubled.get() { x * 2.0 } else { x * 1.0 });
+/// let f = trace(|x: &Tensor| if doubled.get() { x * 2.0 } else { x * 1.0 });
 /// let x = Tensor::ones(&[1], DType::F32);
 /// assert_eq!(f.call(&x)?.item::<f32>(), 1.0);
 /// doubled.set(true);

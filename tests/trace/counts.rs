@@ -60,7 +60,7 @@ fn training(traced: bool, steps: u64, batch: impl Fn(u64) -> usize) -> Run {
         opt.step();
         loss.detach()
     };
-    let mut compiled = trace(step);
+    let compiled = trace(step);
     let mut all = Vec::new();
     for i in 0..steps {
         let (x, y) = (draw(i, &[batch(i), 3]), draw(1000 + i, &[batch(i), 2]));
@@ -101,7 +101,7 @@ fn two_hundred_lengths_are_one_program() {
             opt.step();
             (loss.detach(), h.detach())
         };
-        let mut compiled = trace(step);
+        let compiled = trace(step);
         let mut h = Tensor::zeros(&[1, 1, 6], DType::F32);
         let mut all = Vec::new();
         for (i, &n) in lengths.iter().enumerate() {
@@ -136,7 +136,7 @@ fn training_and_evaluation_in_turns() {
             }
             y.detach()
         };
-        let mut compiled = trace(forward);
+        let compiled = trace(forward);
         let mut all = Vec::new();
         for i in 0..40u64 {
             is_training.set(i % 5 != 3 && i % 7 != 2);
@@ -166,7 +166,7 @@ fn a_hundred_learning_rates() {
                 (&w * x).square().sum().backward();
                 opt.step();
             };
-            let mut compiled = trace(step);
+            let compiled = trace(step);
             let mut all = Vec::new();
             for i in 0..100u64 {
                 opt.set_lr(0.1 * (0.5 + 0.5 * (i as f64 / 30.0).cos()));
@@ -190,7 +190,7 @@ fn dropout_draws_on_each_call() {
             recorded.set(recorded.get() + 1);
             dropout(&dropout(x, 0.5, true), 0.2, true)
         };
-        let mut compiled = trace(f);
+        let compiled = trace(f);
         let all: Vec<Tensor> = (0..30)
             .map(|i| {
                 let x = Tensor::ones(&[3 + i % 4, 5], DType::F32);
@@ -218,7 +218,7 @@ fn gradients_accumulate_over_calls() {
             loss.backward();
             loss.detach()
         };
-        let mut compiled = trace(accumulate);
+        let compiled = trace(accumulate);
         let mut all = Vec::new();
         for i in 0..24u64 {
             if i % 4 == 0 {
@@ -251,7 +251,7 @@ fn layers_are_frozen_and_thawed() {
             opt.step();
             loss.detach()
         };
-        let mut compiled = trace(step);
+        let compiled = trace(step);
         let mut all = Vec::new();
         for i in 0..18u64 {
             // Frozen from the beginning, so that no step passes that the optimizer has to count apart.
@@ -283,7 +283,7 @@ fn tied_weights() {
             opt.step();
             loss.detach()
         };
-        let mut compiled = trace(step);
+        let compiled = trace(step);
         let mut all = Vec::new();
         for i in 0..20u64 {
             let x = draw(i, &[1 + i as usize % 6, 4]);
@@ -309,7 +309,7 @@ fn a_parameter_is_replaced_between_calls() {
             no_grad(|| w.sub_(&(w.grad().unwrap() * 0.1)));
             loss.detach()
         };
-        let mut compiled = trace(step);
+        let compiled = trace(step);
         let mut all = Vec::new();
         for i in 0..20u64 {
             if i % 5 == 4 {
@@ -347,7 +347,7 @@ fn two_optimizers() {
             a.step();
             (seen.detach(), judged.detach())
         };
-        let mut compiled = trace(step);
+        let compiled = trace(step);
         let mut all = Vec::new();
         for i in 0..25u64 {
             let n = 1 + i as usize % 7;
@@ -379,7 +379,7 @@ fn second_derivatives_inside() {
             opt.step();
             loss.detach()
         };
-        let mut compiled = trace(step);
+        let compiled = trace(step);
         let mut all = Vec::new();
         for i in 0..20u64 {
             let x = draw(i, &[1 + i as usize % 5, 3]);

@@ -17,7 +17,7 @@ pub fn says(text: &str, needles: &[&str]) {
 /// That the closure is refused, twice, with these words and the place in this file; gives the error.
 #[track_caller]
 fn refused<R: allotrope::ops::TensorTree>(f: impl FnMut(&Tensor) -> R, x: &Tensor, needles: &[&str]) -> Error {
-    let mut f = trace(f);
+    let f = trace(f);
     let mut last = None;
     for _ in 0..2 {
         let error = f.call(x).err().unwrap_or_else(|| panic!("should have been refused, with {needles:?}"));
@@ -42,7 +42,7 @@ fn a_branch_on_an_element() {
     let w = draw(2, &[1]);
     refused(|x: &Tensor| if w.item::<f32>() > 0.5 { x * 2.0 } else { x - 1.0 }, &x, &ways);
     // The way out has both answers.
-    let mut chosen = trace(|x: &Tensor| (x * 2.0).where_self(&x.gt(0.5), &(x - 1.0)));
+    let chosen = trace(|x: &Tensor| (x * 2.0).where_self(&x.gt(0.5), &(x - 1.0)));
     for v in [0.0f32, 0.4, 0.6, 3.0] {
         let x = Tensor::from_vec(vec![v], &[1]);
         let wanted = if v > 0.5 { v * 2.0 } else { v - 1.0 };
@@ -55,7 +55,7 @@ fn a_branch_on_an_element() {
 #[test]
 fn a_branch_on_a_shape() {
     fn check(what: &str, f: impl Fn(&Tensor) -> Tensor, compilations: usize) {
-        let mut traced = trace(|x: &Tensor| f(x));
+        let traced = trace(|x: &Tensor| f(x));
         for n in [5, 3, 4, 2, 5, 3, 4, 2, 3] {
             let x = draw(n as u64, &[n, 2]);
             assert_same(what, &traced.call(&x).unwrap(), &f(&x));
@@ -85,7 +85,7 @@ fn a_branch_on_a_shape() {
 fn what_is_kept_from_another_recording() {
     let x = draw(1, &[3]);
     let kept = RefCell::new(Vec::<Size>::new());
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         kept.borrow_mut().push(x.sizes()[0]);
         x * 2.0
     });
@@ -128,7 +128,7 @@ fn a_growing_list_of_numbers() {
 fn a_growing_list_of_tensors() {
     let x = draw(1, &[3]).requires_grad();
     let kept = RefCell::new(Vec::new());
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         let y = x.tanh();
         kept.borrow_mut().push(y.clone());
         kept.borrow_mut().push(x.clone());
@@ -175,7 +175,7 @@ fn a_tensor_made_outside_and_changed_inside() {
             count.add_(1);
             (&total / &count.to(DType::F64)).to(DType::F32)
         };
-        let mut compiled = trace(f);
+        let compiled = trace(f);
         let mut all = Vec::new();
         for i in 0..7u64 {
             let x = draw(i, &[3]);
@@ -204,7 +204,7 @@ fn a_view_changed_in_place() {
             w.narrow(0, 2, 2).select(1, 0).sub_(1.0);
             &w * 1.0
         };
-        let mut compiled = trace(f);
+        let compiled = trace(f);
         let mut all = Vec::new();
         for i in 0..5u64 {
             let x = draw(10 + i, &[3]);
@@ -224,7 +224,7 @@ fn a_captured_tensor_is_exchanged() {
     let place = RefCell::new(draw(2, &[3]));
     let lock = std::sync::Mutex::new(draw(3, &[3]));
     let shared = RefCell::new(std::rc::Rc::new(draw(4, &[3])));
-    let mut f = trace(|x: &Tensor| x * &*place.borrow() + &*lock.lock().unwrap() - &**shared.borrow());
+    let f = trace(|x: &Tensor| x * &*place.borrow() + &*lock.lock().unwrap() - &**shared.borrow());
     for i in 0..12u64 {
         let wanted = &x * &*place.borrow() + &*lock.lock().unwrap() - &**shared.borrow();
         assert_same(&format!("exchange {i}"), &f.call(&x).unwrap(), &wanted);
@@ -239,7 +239,7 @@ fn a_captured_tensor_is_exchanged() {
     assert_eq!(f.compilations(), 10);
     // A view, and a detached handle: what they show stays reachable through its tensor.
     let whole = RefCell::new(draw(5, &[2, 3]));
-    let mut g = trace(|x: &Tensor| x * whole.borrow().detach().select(0, 0));
+    let g = trace(|x: &Tensor| x * whole.borrow().detach().select(0, 0));
     for i in 0..4u64 {
         assert_same("through a view", &g.call(&x).unwrap(), &(&x * whole.borrow().select(0, 0)));
         if i % 2 == 1 {
@@ -254,8 +254,8 @@ fn a_captured_tensor_is_exchanged() {
 fn an_exchanged_tensor_of_two_functions() {
     let x = draw(1, &[3]);
     let place = RefCell::new(draw(2, &[3]).requires_grad());
-    let mut f = trace(|x: &Tensor| no_grad(|| x * &*place.borrow()));
-    let mut g = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| no_grad(|| x * &*place.borrow()));
+    let g = trace(|x: &Tensor| {
         let w = place.borrow();
         w.set_grad(None);
         let loss = (x * &*w).square().sum();
@@ -279,7 +279,7 @@ fn an_exchanged_tensor_of_two_functions() {
 fn values_that_are_printed() {
     let w = draw(2, &[2, 3]).requires_grad();
     let text = RefCell::new(String::new());
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         let y = x * &w;
         let i = x.gt(0.0);
         *text.borrow_mut() = format!("{x}|{y:?}|{i:.1}|{w}|{:?}|{}", y.sizes(), x.sizes()[0]);
@@ -297,7 +297,7 @@ fn values_that_are_printed() {
     assert_eq!(parts[3], "tensor(..., size=(2, 3), traced, requires_grad=True)");
     assert_eq!(parts[5], "2");
     // Printing a size makes no number of it.
-    let mut g = trace(|x: &Tensor| {
+    let g = trace(|x: &Tensor| {
         println!("{x} {:?} {}", x.sizes(), x.sizes()[0]);
         x * 2.0
     });
@@ -313,7 +313,7 @@ fn a_panic_half_way() {
     let (w, fails) = (draw(2, &[3]).requires_grad(), Cell::new(true));
     let g = Generator::new(3);
     let ran = Cell::new(0);
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         ran.set(ran.get() + 1);
         no_grad(|| w.add_(x));
         let y = g.randn_like(x) * &w;
@@ -337,7 +337,7 @@ fn a_panic_half_way() {
     assert_same("after it", &w.detach(), &(&before + &x));
     assert_same("its numbers", &y, &(twin.randn_like(&x) * w.detach()));
     // A panic that is caught inside is the program's own affair.
-    let mut caught = trace(|x: &Tensor| {
+    let caught = trace(|x: &Tensor| {
         let y = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| x.reshape(&[7]))).unwrap_or_else(|_| x * 2.0);
         y + 1.0
     });
@@ -348,8 +348,8 @@ fn a_panic_half_way() {
 fn a_trace_in_a_trace() {
     let w = draw(1, &[3]).requires_grad();
     let inner = RefCell::new(trace(|x: &Tensor| (x * &w).tanh()));
-    let mut outer = trace(|x: &Tensor| {
-        let y = inner.borrow_mut().call(x).unwrap();
+    let outer = trace(|x: &Tensor| {
+        let y = inner.borrow().call(x).unwrap();
         let loss = (&y * &y).sum();
         w.set_grad(None);
         loss.backward();
@@ -366,17 +366,17 @@ fn a_trace_in_a_trace() {
     assert_same("the gradient goes through both", &g, &w.grad().unwrap());
     drop(outer);
     assert_eq!(inner.borrow().compilations(), 0);
-    assert_same("alone", &inner.borrow_mut().call(&x).unwrap().detach(), &y);
+    assert_same("alone", &inner.borrow().call(&x).unwrap().detach(), &y);
     // A trace that is made, called and dropped in one.
-    let mut maker = trace(|x: &Tensor| {
-        let mut twice = trace(|x: &Tensor| x * 2.0);
+    let maker = trace(|x: &Tensor| {
+        let twice = trace(|x: &Tensor| x * 2.0);
         let y = twice.call(x).unwrap();
         assert_eq!(twice.compilations(), 0);
         twice.call(&y).unwrap()
     });
     assert_same("made inside", &maker.call(&x).unwrap(), &(&x * 4.0));
     // An error in the inner one is the outer one's.
-    let mut wrong = trace(|x: &Tensor| trace(|x: &Tensor| x.reshape(&[7])).call(x).unwrap());
+    let wrong = trace(|x: &Tensor| trace(|x: &Tensor| x.reshape(&[7])).call(x).unwrap());
     says(&wrong.call(&x).unwrap_err().to_string(), &["reshape", "[3]", HERE]);
 }
 
@@ -398,7 +398,7 @@ fn a_counter_on_the_host() {
     );
     // The way out: a count that is a tensor.
     let count = Tensor::scalar(0.0f32);
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         count.add_(1.0);
         x * &count
     });
