@@ -216,6 +216,9 @@ fn node_line(out: &mut String, g: &Graph, names: &Names, id: NodeId) {
         Op::Recurrence { axis, reverse } => {
             put!(out, " axis={axis}{}", if *reverse { " reverse" } else { "" });
         }
+        Op::Barrier(n) => {
+            put!(out, " number={n}");
+        }
         Op::Check(message) => {
             put!(out, " {message:?}");
         }

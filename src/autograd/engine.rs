@@ -111,7 +111,7 @@ pub(crate) fn leaf_hooks(leaf: &Tensor) -> Option<Arc<Hooks>> {
         Some(_) => {
             let hooks = leaf.leaf_hooks(true)?;
             // Read, so that the trace holds for it.
-            hooks.unchanged().get();
+            hooks.unchanged().get_as("the list of hooks of a leaf,");
             Some(hooks)
         }
     }

@@ -89,6 +89,8 @@ pub(crate) struct Draw<'a> {
     pub(crate) sizes: &'a [Size],
     /// One that the kind can draw.
     pub(crate) dtype: DType,
+    /// The numbers that were drawn before, by what the recorder called them, where a part of the program is computed again.
+    pub(crate) again: Option<usize>,
 }
 
 /// What a capture must do for the tensors of its thread.
@@ -124,13 +126,28 @@ pub(crate) trait Recorder {
     fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)>;
     /// Gives up the loop that is being recorded, after an error in its body.
     fn scan_abandon(&self);
+    /// The program asked how this value, or any argument, lies in memory: calls whose arguments lie otherwise run
+    /// another variant.
+    fn layout_asked(&self, of: Option<&Tensor>);
+    /// Whether two handles mean one tensor of the caller's: calls with another answer run another variant.
+    fn is_same(&self, a: &Tensor, b: &Tensor) -> bool;
+    /// The program asked whether a tensor from outside needs a gradient: calls with another answer run another variant.
+    fn wish_asked(&self, outside: &Tensor, answer: bool);
+    /// The tensor, which shows elements from outside, was made by the program.
+    fn note_new(&self, alias: &Tensor);
+    /// Whether it was.
+    fn is_new(&self, tensor: &Tensor) -> bool;
     /// The program reads a setting of the host: calls where it has another value than this run another variant. Where the
     /// program has set it before, that value is given instead.
     fn host_value(&self, seen: Arc<dyn HostValue>) -> Option<Arc<dyn HostValue>>;
     /// Each call that succeeds gives the setting this value.
     fn set_host_value(&self, new: Arc<dyn HostValue>) -> Result<()>;
-    /// A tensor that each call draws, at this place among the draws of the program.
-    fn draw(&self, draw: &Draw<'_>) -> Result<Tensor>;
+    /// A tensor that each call draws, at this place among the draws of the program, and what it is called.
+    fn draw(&self, draw: &Draw<'_>) -> Result<(Tensor, usize)>;
+    /// From here to the end of it, a part of the program is computed again that was computed before: what has to be held
+    /// until then is what it begins with, so no result of it is taken for one of before.
+    fn again_begin(&self);
+    fn again_end(&self);
     /// Each call starts the streams of the seed, at this place among its draws.
     fn reseed(&self, generator: &Generator, seed: u64);
     /// The elements of `like` are drawn in row-major order, so they must lie so in memory when the same program runs
@@ -168,6 +185,25 @@ pub(crate) fn with<T>(recorder: Option<Rc<dyn Recorder>>, f: impl FnOnce() -> T)
     let _restore = Restore(RECORDER.take());
     ACTIVE.set(recorder.is_some());
     RECORDER.set(recorder);
+    f()
+}
+
+/// Runs `f`, which computes again a part of the program that was computed before; what a running trace records of it is
+/// not taken for what it has recorded of that.
+pub(crate) fn again<T>(f: impl FnOnce() -> T) -> T {
+    struct End(Option<Rc<dyn Recorder>>);
+    impl Drop for End {
+        fn drop(&mut self) {
+            if let Some(r) = &self.0 {
+                r.again_end();
+            }
+        }
+    }
+    let recorder = active();
+    if let Some(r) = &recorder {
+        r.again_begin();
+    }
+    let _end = End(recorder);
     f()
 }
 

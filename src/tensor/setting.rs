@@ -79,10 +79,16 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Setting<T> {
     /// The value; a running trace will hold for this one only.
     #[track_caller]
     pub fn get(&self) -> T {
+        self.get_as("the Setting")
+    }
+
+    /// As [`Setting::get`], for a value that messages call so.
+    #[track_caller]
+    pub(crate) fn get_as(&self, name: &'static str) -> T {
         if let Some(r) = recorder::active() {
             // The number of changes is read before the value: a guard that is too old only compares once more.
             let changes = self.changes();
-            let given = r.host_value(Arc::new(self.held(self.peek(), changes, Location::caller())));
+            let given = r.host_value(Arc::new(self.held(self.peek(), changes, name, Location::caller())));
             if let Some(set) = given.as_ref().and_then(|g| g.value().downcast_ref::<T>()) {
                 return set.clone();
             }
@@ -97,7 +103,7 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Setting<T> {
     #[track_caller]
     pub fn set(&self, value: T) {
         match recorder::active() {
-            Some(r) => crate::error::must(r.set_host_value(Arc::new(self.held(value, self.changes(), Location::caller())))),
+            Some(r) => crate::error::must(r.set_host_value(Arc::new(self.held(value, self.changes(), "the Setting", Location::caller())))),
             None => self.put(value),
         }
     }
@@ -123,8 +129,8 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Setting<T> {
         self.0.changes.load(Ordering::Acquire)
     }
 
-    fn held(&self, value: T, changes: u64, at: &'static Location<'static>) -> Held<T> {
-        Held { changes: AtomicU64::new(changes), setting: self.clone(), value, at }
+    fn held(&self, value: T, changes: u64, name: &'static str, at: &'static Location<'static>) -> Held<T> {
+        Held { changes: AtomicU64::new(changes), setting: self.clone(), value, name, at }
     }
 }
 
@@ -139,6 +145,8 @@ pub(crate) trait HostValue: Send + Sync {
     fn apply(&self);
     /// Whether both are the same value of the same setting.
     fn is_same(&self, other: &dyn HostValue) -> bool;
+    /// What it is, in words.
+    fn name(&self) -> &'static str;
     /// Where the program asked for it.
     fn place(&self) -> &'static Location<'static>;
 }
@@ -148,6 +156,7 @@ struct Held<T> {
     value: T,
     /// The changes of the setting after which it had this value.
     changes: AtomicU64,
+    name: &'static str,
     at: &'static Location<'static>,
 }
 
@@ -179,6 +188,10 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> HostValue for Held<T> {
 
     fn is_same(&self, other: &dyn HostValue) -> bool {
         self.id() == other.id() && other.value().downcast_ref::<T>().is_some_and(|v| *v == self.value)
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
     }
 
     fn place(&self) -> &'static Location<'static> {

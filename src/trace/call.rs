@@ -24,8 +24,8 @@ type Outputs = SmallVec<[Tensor; 8]>;
 /// What a call needs to know of the inputs and outputs, worked out once.
 pub(super) struct Plan {
     inputs: Vec<Planned>,
-    /// The storages that a call changes, so or after it.
-    storages: Vec<Arc<Storage>>,
+    /// The storages that a call changes, so or after it, by identity: their tensors are among the targets.
+    storages: Vec<usize>,
     /// The arguments that a call changes.
     changed: Vec<usize>,
     /// The outputs that get memory of their own: what becomes of each, its type, and its shape where that is fixed.
@@ -52,7 +52,7 @@ impl Plan {
         };
         for (target, output) in targets.iter().zip(graph.outputs()) {
             if let Target::State { tensor } = target {
-                plan.storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
+                plan.storages.extend(tensor.strided().map(|s| identity(&s.storage)));
             }
             if let Target::Arg(i) = target {
                 plan.changed.push(*i);
@@ -70,7 +70,7 @@ impl Plan {
             if let (Source::State(t), true) = (source, plan.changed.is_empty())
                 && t.is_contiguous()
                 && let Some(s) = t.strided()
-                && (planned.written || !plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)))
+                && (planned.written || !plan.storages.contains(&identity(&s.storage)))
             {
                 planned.ready = Some(bytes_of(t));
             }
@@ -82,6 +82,10 @@ impl Plan {
     pub(super) fn changed(&self) -> &[usize] {
         &self.changed
     }
+}
+
+fn identity(storage: &Arc<Storage>) -> usize {
+    Arc::as_ptr(storage) as usize
 }
 
 /// Where the elements of a contiguous tensor are in its storage.
@@ -172,7 +176,7 @@ impl Variant {
                 _ => unreachable!("bug in allotrope: gradients and draws were seen above"),
             };
             let s = eval::strided(input)?;
-            let shared = self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
+            let shared = self.plan.storages.contains(&identity(&s.storage));
             if shared && !matches!(source, Source::State(_)) {
                 return Err(Error::Argument(
                     "an argument shares its elements with a tensor that the traced function changes; pass a copy"
@@ -273,7 +277,7 @@ impl Variant {
         // Results were added in the order of the closure's, so they come in that order.
         let mut computed = computed.into_iter();
         let each = self.returned.iter().map(|known| match known {
-            Returned::Same(t) => t.clone(),
+            Returned::Same(t) => Tensor::clone(t),
             Returned::Arg(i) => args[*i].clone(),
             Returned::Computed { requires_grad } => {
                 let t = computed.next().expect("bug in allotrope: a result was not computed");

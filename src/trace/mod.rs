@@ -146,6 +146,12 @@ impl<F, R, const N: usize> Traced<F, R, N> {
         self.cache.compile_time()
     }
 
+    /// What was said on standard error about more variants than there should be: what in the program makes them, where,
+    /// and what to do instead. Said once, when the third variant is made for one reason, and when there are too many.
+    pub fn warnings(&self) -> Vec<String> {
+        self.cache.warnings()
+    }
+
     /// The compiled variants, most recently used first.
     pub fn explain(&self) -> Vec<Explanation> {
         self.cache.entries().into_iter().map(|e| Explanation(Arc::clone(&e.variant))).collect()

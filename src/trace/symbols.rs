@@ -18,6 +18,7 @@ pub struct Specialization {
     pub why: String,
     /// Where in the program.
     pub at: &'static Location<'static>,
+    sym: Sym,
 }
 
 /// A symbol that `a = b` gives a value to: one that stands alone in one term, whose factor divides all others.
@@ -40,6 +41,8 @@ pub(super) struct Symbols {
     known: HashMap<Dim, u32>,
     /// The number that each symbol had when the capture was made.
     hints: Vec<usize>,
+    /// The argument and the axis that each stands for.
+    axes: Vec<(usize, usize)>,
     solved: HashMap<Sym, Dim>,
     pub(super) least: Vec<(Dim, usize)>,
     pub(super) specializations: Vec<Specialization>,
@@ -50,10 +53,11 @@ impl Symbols {
         Symbols { capture, ..Symbols::default() }
     }
 
-    /// A size that another call may have differently.
-    pub(super) fn fresh(&mut self, hint: usize) -> Size {
+    /// The size of an axis of an argument, which another call may have differently.
+    pub(super) fn fresh(&mut self, hint: usize, arg: usize, axis: usize) -> Size {
         let sym = Sym(self.hints.len() as u32);
         self.hints.push(hint);
+        self.axes.push((arg, axis));
         self.size(Dim::sym(sym))
     }
 
@@ -130,7 +134,8 @@ impl Symbols {
         symbols.dedup();
         for s in symbols {
             let value = self.hints[s.0 as usize];
-            self.specializations.push(Specialization { value, why: format!("{a} and {b} must be equal"), at });
+            let why = format!("{a} and {b} must be equal");
+            self.specializations.push(Specialization { value, why, at, sym: s });
             self.solve(s, Dim::fixed(value));
         }
         true
@@ -140,10 +145,15 @@ impl Symbols {
         let symbols = self.dim(size).symbols();
         for &s in &symbols {
             let value = self.hints[s.0 as usize];
-            self.specializations.push(Specialization { value, why: why.to_string(), at });
+            self.specializations.push(Specialization { value, why: why.to_string(), at, sym: s });
             self.solve(s, Dim::fixed(value));
         }
         !symbols.is_empty()
+    }
+
+    /// What made a number of an axis of an argument, if anything did.
+    pub(super) fn reason_of(&self, arg: usize, axis: usize) -> Option<&Specialization> {
+        self.specializations.iter().find(|s| self.axes[s.sym.0 as usize] == (arg, axis))
     }
 
     pub(super) fn at_least(&mut self, size: Size, least: usize) {

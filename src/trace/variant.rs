@@ -11,6 +11,7 @@ use super::symbols::Specialization;
 use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
+use crate::tensor::kept::Kept;
 use crate::tensor::setting::HostValue;
 use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::Graph;
@@ -27,7 +28,7 @@ pub(super) struct Variant {
     pub(super) sources: Vec<Source>,
     pub(super) draws: Draws,
     pub(super) plan: Plan,
-    pub(super) cleared: Vec<Tensor>,
+    pub(super) cleared: Vec<Kept>,
     pub(super) cleared_args: Vec<usize>,
     pub(super) returned: Vec<Returned>,
     pub(super) compiled: Compiled,
@@ -86,7 +87,7 @@ impl Variant {
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let plan = Plan::new(&optimized, &captured.sources, &captured.targets);
         Ok(Variant {
-            guards: Guards::new(&captured, args, plan.changed()),
+            guards: Guards::new(&captured, &returned, args, plan.changed()),
             plan,
             effects: captured.effects,
             sources: captured.sources,
@@ -173,6 +174,11 @@ where
         traced.push(same_as(args, i).map_or_else(|| capture.argument(i, a), |first| traced[first].clone()));
     }
     for (i, (t, a)) in traced.iter().zip(args).enumerate() {
+        if a.traced().is_some() {
+            return Err(Error::Argument(format!(
+                "argument {i} is a value of a trace that has ended, which has no elements; return it from that closure"
+            )));
+        }
         if a.is_requires_grad() && !a.is_leaf() {
             return Err(Error::Argument(format!(
                 "argument {i} was computed from tensors that need gradients; its history cannot enter a trace: pass it with detach()"

@@ -131,7 +131,7 @@ fn training_and_evaluation_in_turns() {
             let options = BatchNormOptions { weight: Some(&w), bias: Some(&b), training, ..Default::default() };
             let y = dropout(&batch_norm(x, Some(&mean), Some(&var), options), 0.3, training);
             if training {
-                [&w, &b].map(|p| p.set_grad(None));
+                [&w, &b].into_iter().for_each(|p| p.set_grad(None));
                 y.square().sum().backward();
             }
             y.detach()
@@ -388,4 +388,93 @@ fn second_derivatives_inside() {
         all.extend(left(opt.parameters(), opt.state()));
         Run { all, recorded: if traced { recorded.get() } else { 0 }, compiled: compiled.compilations() }
     });
+}
+
+/// A size that the closure asks for as a number: one more capture for each new value, and a warning at the third that
+/// names the line and the way out. Eight are kept.
+#[test]
+fn a_size_that_is_asked_for_as_a_number() {
+    let recorded = Cell::new(0);
+    let line = Cell::new(0);
+    let f = trace(|x: &Tensor| {
+        recorded.set(recorded.get() + 1);
+        line.set(line!() + 1);
+        (0..x.size(0)).fold(Tensor::zeros(&[2], DType::F32), |h, t| (h + x.select(0, t as isize)).tanh())
+    });
+    let eager = |x: &Tensor| {
+        (0..x.size(0)).fold(Tensor::zeros(&[2], DType::F32), |h, t| (h + x.select(0, t as isize)).tanh())
+    };
+    let call = |n: usize, captures: usize| {
+        let x = draw(n as u64, &[n, 2]);
+        crate::common::assert_same("steps", &f.call(&x).unwrap(), &eager(&x));
+        assert_eq!((f.compilations(), recorded.get()), (captures, 2 * captures), "after {n} steps");
+    };
+    for (i, n) in (1..=8).enumerate() {
+        call(n, i + 1);
+        call(n, i + 1);
+        assert_eq!(f.warnings().len(), usize::from(n >= 3), "the third value is one too many");
+    }
+    let place = format!("tests/trace/counts.rs:{}", line.get());
+    let warning = &f.warnings()[0];
+    for needle in ["compiled for 3 values of axis 0 of argument 0", "size() was asked for as a number", &place, "sizes()", "scan()"] {
+        assert!(warning.contains(needle), "{warning:?} should say {needle:?}");
+    }
+    // What is kept needs no capture, whatever the order.
+    (1..=8).rev().for_each(|n| call(n, 8));
+    // The ninth goes for the one that was used least recently, which is the one of eight steps.
+    call(9, 9);
+    assert_eq!((f.explain().len(), f.warnings().len()), (8, 2));
+    assert!(f.warnings()[1].contains("least recently used") && f.warnings()[1].contains(&place));
+    call(1, 9);
+    call(8, 10);
+    assert_eq!(f.warnings().len(), 2, "it is said once");
+    // Each says why it was made: what the nearest variant missed, and where that came from.
+    let reasons: Vec<String> = f.explain().iter().map(|e| e.reason().to_string()).collect();
+    assert!(reasons[0].contains("axis 0 of argument 0 is 8, not 1"), "{reasons:?}");
+    assert!(reasons.iter().filter(|r| r.contains(&place)).count() >= 7, "{reasons:?}");
+    assert!(f.explain()[0].guards().contains(&place));
+}
+
+/// What makes few variants is nothing to warn of.
+#[test]
+fn modes_are_no_reason_to_warn() {
+    let training = Flag::new(true);
+    let w = draw(1, &[3]).requires_grad();
+    let f = trace(|x: &Tensor| if training.get() { &w * x } else { &w + x });
+    for i in 0..12u64 {
+        training.set(i % 2 == 0);
+        w.set_requires_grad(i % 4 < 2);
+        f.call(&draw(i, &[3])).unwrap();
+        f.call(&draw(i, &[3]).to(DType::F64)).unwrap();
+    }
+    assert_eq!(f.compilations(), 8);
+    assert!(f.warnings().is_empty(), "{:?}", f.warnings());
+}
+
+/// A tensor that is exchanged before each call is compiled for each call; the warning says what to do instead.
+#[test]
+fn an_exchange_before_each_call_is_warned_of() {
+    let x = draw(1, &[3]);
+    let place = RefCell::new(draw(2, &[3]));
+    let f = trace(|x: &Tensor| x * &*place.borrow());
+    for i in 0..5u64 {
+        crate::common::assert_same("the new one", &f.call(&x).unwrap(), &(&x * &*place.borrow()));
+        place.replace(draw(10 + i, &[3]));
+    }
+    assert_eq!(f.compilations(), 5);
+    // Variants of tensors that are gone can't be called any more, and hold no memory.
+    assert_eq!(f.explain().len(), 1);
+    let warnings = f.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("exchanged") && warnings[0].contains("copy_()"), "{warnings:?}");
+    // And so is a Setting that takes many values.
+    let factor = allotrope::tensor::Setting::new(0.0);
+    let g = trace(|x: &Tensor| x * factor.get());
+    for i in 0..4 {
+        factor.set(f64::from(i));
+        crate::common::assert_same("the setting", &g.call(&x).unwrap(), &(&x * f64::from(i)));
+    }
+    let warnings = g.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("Setting read at tests/trace/counts.rs:"), "{warnings:?}");
 }

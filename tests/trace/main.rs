@@ -6,3 +6,5 @@
 mod common;
 mod counts;
 mod traps;
+mod guards;
+mod transforms;

@@ -145,7 +145,7 @@ fn a_growing_list_of_tensors() {
         says(&text, &["size=(3,)", "traced"]);
         assert_eq!((old.dtype(), old.dim(), old.shape().to_vec()), (DType::F32, 1, vec![3]));
         says(&panic_text(|| drop(old.to_vec::<f32>())), &ended);
-        says(&panic_text(|| drop(old.sum().item::<f32>())), &ended);
+        says(&panic_text(|| _ = old.sum().item::<f32>()), &ended);
         says(&panic_text(|| drop(old + 1.0)), &ended);
         says(&panic_text(|| drop(old.matmul(old))), &ended);
         says(&panic_text(|| drop(cat(&[old, old], 0))), &ended);
@@ -154,9 +154,8 @@ fn a_growing_list_of_tensors() {
         says(&panic_text(|| _ = copy(&Tensor::zeros(&[3], DType::F32)).copy_(old).dim()), &ended);
         says(&trace(|x: &Tensor| x + old).call(&x).unwrap_err().to_string(), &["another trace"]);
         says(&trace(|y: &Tensor| y * 2.0).call(old).err().map_or(String::new(), |e| e.to_string()), &["trace", "ended"]);
-        let views = [old.narrow(0, 0, 2), old.reshape(&[3, 1]), old.detach()].map(|v| v.to_string());
-        views.iter().for_each(|v| says(v, &["traced"]));
-        says(&old.detach().try_backward().unwrap_err().to_string(), &["needs no gradient"]);
+        says(&panic_text(|| drop(old.narrow(0, 0, 2))), &ended);
+        says(&old.detach().to_string(), &["traced"]);
     }
     // Its history leads back into the recording.
     let history = kept.borrow()[0].clone();

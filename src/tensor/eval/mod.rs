@@ -184,7 +184,7 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
         | Op::Recurrence { .. }
         | Op::Check(_) => places::placed(op, operands, dtype, &shape),
         Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => unreachable!("elementwise"),
-        Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) => {
+        Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) | Op::Barrier(_) => {
             unreachable!("bug in allotrope: {} is made by captures only", op.name())
         }
     }
