@@ -8,3 +8,4 @@ mod counts;
 mod traps;
 mod guards;
 mod transforms;
+mod state;
