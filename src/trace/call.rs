@@ -12,7 +12,6 @@ use crate::tensor::grad_fn::Edge;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::{Graph, Type};
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
@@ -90,31 +89,6 @@ fn bytes_of(t: &Tensor) -> Range<usize> {
     offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
 }
 
-/// Scratch memory that is kept between calls. Calls at the same time get memory of their own.
-#[derive(Default)]
-pub(super) struct Scratch(Mutex<Option<(Binding, Buffer)>>);
-
-impl Scratch {
-    /// Memory that is large enough for these symbol values.
-    fn take(&self, code: &Compiled, binding: &Binding) -> (Binding, Buffer) {
-        let kept = self.0.try_lock().and_then(|mut kept| kept.take());
-        match kept {
-            Some(kept) if kept.0 == *binding => kept,
-            kept => {
-                let needed = code.scratch_bytes(binding);
-                let large = kept.map(|(_, buffer)| buffer).filter(|b| b.len() >= needed);
-                (Binding::from_slice(binding), large.unwrap_or_else(|| Buffer::new(needed)))
-            }
-        }
-    }
-
-    fn give_back(&self, used: (Binding, Buffer)) {
-        if let Some(mut kept) = self.0.try_lock() {
-            *kept = Some(used);
-        }
-    }
-}
-
 /// The elements of one input during a call.
 enum Held<'a> {
     Read(ReadGuard<'a, Buffer>),
@@ -135,9 +109,10 @@ impl Variant {
             let drawn = drawn.insert(self.draws.run(&self.sources, args, binding)?);
             made.extend(drawn.tensors.drain(..));
         }
-        let mut scratch = self.scratch.take(&self.compiled, binding);
-        let done = self.compute(args, &made, binding, &mut scratch.1);
-        self.scratch.give_back(scratch);
+        let mut turn = self.kept.take(&self.compiled, binding);
+        turn.count(self.hot, self.compile_time(), |binding| self.compile_for(binding));
+        let done = turn.run(&self.compiled, |code, binding, scratch| self.compute(code, args, &made, binding, scratch));
+        self.kept.give_back(turn);
         match done {
             Ok(outputs) => {
                 drop(made);
@@ -199,10 +174,17 @@ impl Variant {
     }
 
     /// Runs the code on inputs that are all there.
-    fn compute(&self, args: &[&Tensor], made: &Made, binding: &Binding, scratch: &mut Buffer) -> Result<Outputs> {
+    fn compute(
+        &self,
+        code: &Compiled,
+        args: &[&Tensor],
+        made: &Made,
+        binding: &Binding,
+        scratch: &mut Buffer,
+    ) -> Result<Outputs> {
         let mut outputs = Outputs::new();
         for o in &self.plan.outputs {
-            outputs.push(output(o, binding, !self.compiled.has_checks()));
+            outputs.push(output(o, binding, !code.has_checks()));
         }
         let inputs: Inputs<'_> = (self.sources.iter().enumerate())
             .map(|(i, source)| match (source, made.iter().find(|(at, _)| *at == i)) {
@@ -214,7 +196,7 @@ impl Variant {
             .collect();
         let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
         self.lock(&inputs, &mut held);
-        let mut call = self.compiled.call(binding);
+        let mut call = code.call(binding);
         for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.plan.inputs) {
             let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input));
             match held {

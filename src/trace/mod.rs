@@ -9,6 +9,7 @@ mod closure;
 mod draws;
 mod explain;
 mod guards;
+mod hot;
 mod inner;
 mod layout;
 mod recorder;
@@ -18,6 +19,7 @@ mod variant;
 
 pub use closure::{Args, Arguments, SLICE, Traceable};
 pub use explain::Explanation;
+pub use hot::{HotCopy, SpecializeHot};
 pub use symbols::Specialization;
 
 use crate::error::{Error, Result};
@@ -29,7 +31,7 @@ use guards::Binding;
 use std::sync::Arc;
 use std::time::Duration;
 use turns::Turns;
-use variant::Variant;
+use variant::{Manner, Variant};
 
 /// A closure that runs as compiled code. Made by [`trace`].
 ///
@@ -42,7 +44,7 @@ use variant::Variant;
 pub struct Traced<F, R, const N: usize> {
     closure: Turns<F>,
     cache: Cache<R>,
-    passes: Passes,
+    manner: Manner,
 }
 
 /// Makes a closure run as compiled code; see [`Traced`].
@@ -70,7 +72,11 @@ pub fn trace<F, const N: usize>(closure: F) -> Traced<F, F::Output, N>
 where
     F: Traceable<N>,
 {
-    Traced { closure: Turns::new(closure), cache: Cache::default(), passes: Passes::ALL }
+    Traced {
+        closure: Turns::new(closure),
+        cache: Cache::default(),
+        manner: Manner { passes: Passes::ALL, hot: SpecializeHot::default() },
+    }
 }
 
 impl<F, R, const N: usize> Traced<F, R, N>
@@ -80,7 +86,14 @@ where
 {
     /// Compiles with some passes of the pipeline only; results are the same, to the bit.
     pub fn with_passes(mut self, passes: Passes) -> Self {
-        self.passes = passes;
+        self.manner.passes = passes;
+        self
+    }
+
+    /// When a copy of hot code is made for sizes that keep coming, in addition to the code for all sizes; by default
+    /// where it is worthwhile. Results are the same, to the bit.
+    pub fn with_specialize_hot(mut self, when: SpecializeHot) -> Self {
+        self.manner.hot = when;
         self
     }
 
@@ -126,7 +139,7 @@ where
                 return Ok(found);
             }
             let reason = self.cache.reason(args);
-            let (variant, template) = Variant::capture::<F, N>(closure, args, &self.passes, &reason)?;
+            let (variant, template) = Variant::capture::<F, N>(closure, args, &self.manner, &reason)?;
             let binding = variant
                 .fits(args)
                 .map_err(|_| Error::Trace("bug in allotrope: a capture does not fit its own call".into()))?;
