@@ -20,7 +20,13 @@ fn losses(steps: usize, when: Option<SpecializeHot>) -> (Vec<u32>, usize) {
     let mut copies = 0;
     let losses = (0..steps).map(|i| {
         // Forty calls of one length, then of another, then of a mixture.
-        let length = if i < 40 { 7 } else if i < 80 { 4 } else { 1 + i % 3 };
+        let length = if i < 40 {
+            7
+        } else if i < 80 {
+            4
+        } else {
+            1 + i % 3
+        };
         let (x, h) = (randn(&[length, 1, 2]), Tensor::zeros(&[1, 1, 5], DType::F32));
         let (loss, _) = match &traced {
             None => step(&x, &h),

@@ -109,10 +109,10 @@ impl Variant {
             let drawn = drawn.insert(self.draws.run(&self.sources, args, binding)?);
             made.extend(drawn.tensors.drain(..));
         }
-        let mut turn = self.kept.take(&self.compiled, binding);
-        turn.count(self.hot, self.compile_time(), |binding| self.compile_for(binding));
-        let done = turn.run(&self.compiled, |code, binding, scratch| self.compute(code, args, &made, binding, scratch));
-        self.kept.give_back(turn);
+        let done = self.kept.turn(&self.compiled, binding, |turn| {
+            turn.heat(self.hot, self.compile_time(), |binding| self.compile_for(binding));
+            turn.run(&self.compiled, |code, binding, scratch| self.compute(code, args, &made, binding, scratch))
+        });
         match done {
             Ok(outputs) => {
                 drop(made);

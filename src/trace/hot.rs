@@ -40,15 +40,21 @@ const LOOK_EVERY: u32 = 256;
 
 /// What the last call left for the next one.
 #[derive(Default)]
-pub(super) struct Kept(Mutex<Option<Box<Turn>>>);
+pub(super) struct Kept(Mutex<Turn>);
 
 /// What one call at a time has; others, which come meanwhile, begin with a new one.
 pub(super) struct Turn {
-    pub(super) binding: Binding,
-    pub(super) scratch: Buffer,
+    binding: Binding,
+    scratch: Buffer,
     calls: u32,
     since: Instant,
     stage: Stage,
+}
+
+impl Default for Turn {
+    fn default() -> Turn {
+        Turn { binding: Binding::new(), scratch: Buffer::new(0), calls: 0, since: Instant::now(), stage: Stage::Cold }
+    }
 }
 
 enum Stage {
@@ -58,34 +64,24 @@ enum Stage {
 }
 
 impl Kept {
-    /// The turn of a call with these symbol values.
-    pub(super) fn take(&self, code: &Compiled, binding: &Binding) -> Box<Turn> {
-        let kept = self.0.try_lock().and_then(|mut kept| kept.take());
-        match kept {
-            Some(kept) if kept.binding == *binding => kept,
-            kept => {
-                let needed = code.scratch_bytes(binding);
-                let large = kept.map(|k| k.scratch).filter(|b| b.len() >= needed);
-                Box::new(Turn {
-                    binding: Binding::from_slice(binding),
-                    scratch: large.unwrap_or_else(|| Buffer::new(needed)),
-                    calls: 0,
-                    since: Instant::now(),
-                    stage: Stage::Cold,
-                })
+    /// Does `f` in the turn of a call with these symbol values.
+    pub(super) fn turn<T>(&self, code: &Compiled, binding: &Binding, f: impl FnOnce(&mut Turn) -> T) -> T {
+        match self.0.try_lock() {
+            Some(mut turn) => {
+                turn.begin(code, binding);
+                f(&mut turn)
             }
-        }
-    }
-
-    pub(super) fn give_back(&self, turn: Box<Turn>) {
-        if let Some(mut kept) = self.0.try_lock() {
-            *kept = Some(turn);
+            None => {
+                let mut turn = Turn::default();
+                turn.begin(code, binding);
+                f(&mut turn)
+            }
         }
     }
 
     /// What was tried, for the sizes of the last call.
     pub(super) fn report(&self) -> Option<HotCopy> {
-        match &self.0.lock().as_ref()?.stage {
+        match &self.0.lock().stage {
             Stage::Done { report, .. } => Some(report.clone()),
             _ => None,
         }
@@ -93,6 +89,23 @@ impl Kept {
 }
 
 impl Turn {
+    fn begin(&mut self, code: &Compiled, binding: &Binding) {
+        if self.calls > 0 && self.binding == *binding {
+            self.calls = self.calls.saturating_add(1);
+            return;
+        }
+        let needed = code.scratch_bytes(binding);
+        if self.scratch.len() < needed {
+            self.scratch = Buffer::new(needed);
+        }
+        self.binding = Binding::from_slice(binding);
+        self.calls = 1;
+        self.stage = Stage::Cold;
+        if !binding.is_empty() {
+            self.since = Instant::now();
+        }
+    }
+
     /// Runs the code that is best for this call, `run` being how.
     pub(super) fn run<T>(
         &mut self,
@@ -128,8 +141,8 @@ impl Turn {
         }
     }
 
-    /// Counts a call, and makes the copy when its time has come. `compile` takes `cost`.
-    pub(super) fn count(
+    /// Makes the copy when its time has come. `compile` takes `cost`.
+    pub(super) fn heat(
         &mut self,
         when: SpecializeHot,
         cost: Duration,
@@ -138,7 +151,6 @@ impl Turn {
         if self.binding.is_empty() || !matches!(self.stage, Stage::Cold) {
             return;
         }
-        self.calls = self.calls.saturating_add(1);
         let due = match when {
             SpecializeHot::Never => false,
             SpecializeHot::AfterCalls(n) => self.calls > n,

@@ -140,10 +140,15 @@ where
             }
             let reason = self.cache.reason(args);
             let (variant, template) = Variant::capture::<F, N>(closure, args, &self.manner, &reason)?;
-            let binding = variant
-                .fits(args)
-                .map_err(|_| Error::Trace("bug in allotrope: a capture does not fit its own call".into()))?;
-            Ok((self.cache.add(variant, template), binding))
+            let binding = variant.fits(args).map_err(|m| variant.guards.words(m, args));
+            let entry = self.cache.add(variant, template);
+            // It stands for other calls all the same.
+            let changed = |what| {
+                Error::Trace(format!(
+                    "another thread changed what the program depends on while it was recorded: {what}"
+                ))
+            };
+            Ok((entry, binding.map_err(changed)?))
         })
     }
 }
