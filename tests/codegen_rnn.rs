@@ -252,7 +252,7 @@ fn measure() {
             let c = Compiled::compile(&g, &Options::default()).unwrap();
             times.push((clock.elapsed(), c.phases().to_vec()));
         }
-        let c = Compiled::compile(&g, &Options { keep_clif: true }).unwrap();
+        let c = Compiled::compile(&g, &Options { keep_clif: true, ..Options::default() }).unwrap();
         if std::env::var("CLIF").is_ok() {
             println!("{}", c.clif().unwrap());
         }

@@ -2,14 +2,15 @@
 //! the kernels for everything whose rounding is a choice.
 //!
 //! In flow order: [`lower`] walks the graph ([`order`], [`fuse`], [`library`], [`scan`]) and makes a [`program`] of steps on buffers
-//! ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`emit`] ([`loops`],
-//! [`arith`], [`steps`]) writes Cranelift IR; [`jit`] makes it executable; [`call`] runs it on checked slices. [`pack`]
+//! ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`split`] cuts what is too large
+//! for one function; [`emit`] ([`frame`], [`loops`], [`arith`], [`steps`]) writes Cranelift IR; [`jit`] makes it executable; [`call`] runs it on checked slices. [`pack`]
 //! is the one piece of library code here. It never knows of tensors, modules or derivatives.
 
 mod arith;
 mod call;
 mod calls;
 mod emit;
+mod frame;
 mod fuse;
 mod jit;
 mod layout;
@@ -22,6 +23,7 @@ mod plan;
 mod program;
 mod scan;
 mod size;
+mod split;
 mod stage;
 mod steps;
 
@@ -30,11 +32,20 @@ pub use call::Call;
 use allotrope_ir::{Dim, Graph, NodeId};
 use std::time::{Duration, Instant};
 
-/// What to keep of a compilation.
-#[derive(Clone, Debug, Default)]
+/// How to compile, and what to keep of it.
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Keep the Cranelift IR as text, see [`Compiled::clif`].
     pub keep_clif: bool,
+    /// About how many instructions, before optimisation, one machine function may have. A program of more is cut into
+    /// several, since compiling one takes more than linear time. Results are the same, to the bit.
+    pub function_size: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { keep_clif: false, function_size: 6000 }
+    }
 }
 
 /// Why a graph could not be compiled. None of them is a mistake in the user's program.
@@ -105,14 +116,16 @@ impl Compiled {
     pub fn compile(graph: &Graph, options: &Options) -> Result<Compiled, CompileError> {
         let mut phases = Vec::new();
         let clock = Instant::now();
-        let (program, kernels) = lower::lower(graph)?;
+        let (mut program, kernels) = lower::lower(graph)?;
         phases.push(("lower", clock.elapsed()));
         let clock = Instant::now();
-        let plan = plan::plan(&program);
+        let mut plan = plan::plan(&program);
+        split::split(&mut program, options.function_size);
         phases.push(("plan", clock.elapsed()));
-        let code = jit::compile(options.keep_clif, &mut phases, |module, func, context| {
-            emit::emit(&program, &plan, module, func, context)
-        })?;
+        let mut builder = jit::Builder::new(options.keep_clif)?;
+        let (entry, frame) = emit::emit(&program, &plan, &mut builder)?;
+        plan.reserve(frame);
+        let code = builder.finish(entry, &mut phases)?;
         let checks = program.checks;
         Ok(Compiled { code, plan, signature: call::Signature::of(graph), kernels, phases, checks })
     }

@@ -29,6 +29,11 @@ pub struct Slot {
 }
 
 impl Plan {
+    /// Takes so many bytes more behind the slots of fixed size.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.fixed += bytes;
+    }
+
     /// Bytes of scratch under a binding: the slots of fixed size first, then the others, in order.
     pub fn bytes(&self, binding: &[usize]) -> usize {
         let rounded = |s: &Size| s.eval(binding).next_multiple_of(ALIGN as usize);
@@ -77,6 +82,7 @@ impl Lives<'_> {
         for step in steps {
             self.now += 1;
             buffers_of(step, &mut |b| self.access(b));
+            debug_assert!(!matches!(step, Step::Part(_)), "a program is planned before it is cut");
             if let Step::Scan(s) = step {
                 let carries = |l: &mut Self| {
                     for Carry { current, init, next } in &s.carries {

@@ -45,6 +45,8 @@ pub struct Program {
     /// The messages of the checks; check `i + 1` has message `i`.
     pub checks: Vec<Box<str>>,
     pub steps: Vec<Step>,
+    /// Steps that are functions of their own, see [`super::split`].
+    pub parts: Vec<Vec<Step>>,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,8 @@ pub enum Step {
     },
     /// Ends the run where a check has failed: what follows may write states. Never in a loop.
     Guard,
+    /// The steps of the part with this number.
+    Part(usize),
 }
 
 /// `c = a b`, or `c += a b`, over batch axes. All three views have rank 2 plus the batch axes.
@@ -304,6 +308,6 @@ pub fn buffers_of(step: &Step, f: &mut dyn FnMut(BufId)) {
             }
         }),
         Step::Check { condition, .. } => view(condition),
-        Step::Scan(_) | Step::Guard => {}
+        Step::Scan(_) | Step::Guard | Step::Part(_) => {}
     }
 }
