@@ -144,7 +144,7 @@ impl Variant {
                 let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
                 slots.push(Slot::Out(buffer.bytes_mut()));
             }
-            self.compiled.call(binding, &mut slots, scratch.bytes_mut()).map_err(Error::checked)?;
+            self.compiled.call(binding, &mut slots, scratch.bytes_mut()).map_err(|e| Error::checked(&e.to_string()))?;
         }
         self.hand_out(args, outputs)
     }

@@ -442,7 +442,7 @@ impl Recorder for Capture {
             }
         }
         let operands: Vec<Value> = [b.carries.as_slice(), &b.xs, &b.invariants].concat();
-        let scan = Scan { body: graph, carries: b.carries.len(), xs: b.xs.len(), length, reverse: b.reverse };
+        let scan = Scan { body: graph, carries: b.carries.len(), xs: b.xs.len(), length, reverse: b.reverse, trip: allotrope_ir::Trip::All };
         let node = inner.graph(parent).add(Op::Scan(Box::new(scan)), &operands)?;
         inner.builders[body].node = Some(node);
         let mut result = |port: usize| inner.tensor_of(parent, Value { node, port: port as u32 });

@@ -1,7 +1,7 @@
 //! The safe way to run a compiled function: memory is given as slices, whose lengths are checked against the types of
 //! the graph. It computes nothing itself.
 
-use super::Compiled;
+use super::{Compiled, Failure};
 use super::size::Size;
 use allotrope_ir::{Graph, Type};
 use smallvec::SmallVec;
@@ -45,7 +45,7 @@ impl Compiled {
     ///
     /// # Panics
     /// When slots, lengths, alignment, scratch or symbols are not what the graph asks for: a bug in this library.
-    pub fn call(&self, binding: &[usize], slots: &mut [Slot<'_>], scratch: &mut [u8]) -> Result<(), &str> {
+    pub fn call(&self, binding: &[usize], slots: &mut [Slot<'_>], scratch: &mut [u8]) -> Result<(), &Failure> {
         let s = &self.signature;
         assert!(binding.len() >= s.symbols, "bug in this library: {} symbols for {}", binding.len(), s.symbols);
         assert!(
