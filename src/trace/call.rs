@@ -5,12 +5,12 @@
 use super::captured::{Returned, Source, Target};
 use super::variant::{Binding, Variant};
 use crate::autograd::tape;
-use crate::codegen::Slot;
+use crate::codegen::{Failure, Slot};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::{Graph, Type};
+use allotrope_ir::{Dim, Graph, Type};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -83,11 +83,36 @@ impl Input<'_> {
     }
 }
 
+/// What ends a run early.
+enum Stop {
+    Error(Error),
+    /// A loop needs room for more steps than this.
+    Full(Dim),
+}
+
+impl From<Error> for Stop {
+    fn from(e: Error) -> Stop {
+        Stop::Error(e)
+    }
+}
+
 type Inputs<'a> = SmallVec<[Input<'a>; 32]>;
 
 impl Variant {
     /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
     pub(super) fn call(&mut self, args: &[&Tensor], binding: &Binding) -> Result<Vec<Tensor>> {
+        let mut binding = binding.clone();
+        loop {
+            match self.call_with(args, &binding) {
+                // No state has been written, so it can be run again.
+                Err(Stop::Full(limit)) => self.make_room(&limit, &mut binding)?,
+                Err(Stop::Error(e)) => return Err(e),
+                Ok(results) => return Ok(results),
+            }
+        }
+    }
+
+    fn call_with(&mut self, args: &[&Tensor], binding: &Binding) -> Result<Vec<Tensor>, Stop> {
         if self.scratch_for.as_ref() != Some(binding) {
             let needed = self.compiled.scratch_bytes(binding);
             if self.scratch.len() < needed {
@@ -101,7 +126,7 @@ impl Variant {
         done
     }
 
-    fn run(&self, args: &[&Tensor], binding: &Binding, scratch: &mut Buffer) -> Result<Vec<Tensor>> {
+    fn run(&self, args: &[&Tensor], binding: &Binding, scratch: &mut Buffer) -> Result<Vec<Tensor>, Stop> {
         let mut inputs = self.inputs(args)?;
         if self.draws.is_empty() {
             return self.compute(args, inputs, binding, scratch);
@@ -124,7 +149,7 @@ impl Variant {
         inputs: Inputs<'_>,
         binding: &Binding,
         scratch: &mut Buffer,
-    ) -> Result<Vec<Tensor>> {
+    ) -> Result<Vec<Tensor>, Stop> {
         let mut outputs: SmallVec<[Tensor; 16]> =
             self.plan.outputs.iter().map(|o| output(o, binding, !self.compiled.has_checks())).collect();
         {
@@ -144,9 +169,12 @@ impl Variant {
                 let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
                 slots.push(Slot::Out(buffer.bytes_mut()));
             }
-            self.compiled.call(binding, &mut slots, scratch.bytes_mut()).map_err(|e| Error::checked(&e.to_string()))?;
+            self.compiled.call(binding, &mut slots, scratch.bytes_mut()).map_err(|failure| match failure {
+                Failure::Check(message) => Stop::Error(Error::checked(message)),
+                Failure::Rounds(limit) => Stop::Full(limit.clone()),
+            })?;
         }
-        self.hand_out(args, outputs)
+        Ok(self.hand_out(args, outputs)?)
     }
 
     /// The tensors behind the inputs, contiguous.

@@ -248,6 +248,11 @@ impl std::fmt::Display for Explanation<'_> {
     }
 }
 
+/// See [`crate::forgetful_recorder`].
+pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn slot::Recorder> {
+    std::rc::Rc::new(recorder::Capture::forgetful())
+}
+
 /// The text of a panic.
 fn panic_message(payload: Box<dyn std::any::Any + Send>) -> Error {
     let text = match payload.downcast::<String>() {

@@ -6,7 +6,7 @@ use super::closure::{Args, Traceable};
 use super::draws::Draws;
 use super::panic_message;
 use super::recorder::Capture;
-use super::symbols::Specialization;
+use super::symbols::{FIRST_ROOM, Specialization};
 use crate::autograd::is_grad_enabled;
 use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
@@ -14,9 +14,10 @@ use crate::ops::TensorTree;
 use crate::tensor::storage::Buffer;
 use crate::tensor::{Flag, Tensor, recorder as slot};
 use allotrope_ir::passes::{Passes, optimize_with};
-use allotrope_ir::{DType, Dim, Graph};
+use allotrope_ir::{DType, Dim, Graph, Sym};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The numbers of the symbols in one call.
@@ -55,6 +56,8 @@ pub(super) struct Variant {
     pub(super) args: Vec<ArgType>,
     pub(super) guards: Vec<Guard>,
     pub(super) symbols: usize,
+    /// For how many steps loops have room: symbols that calls bind to what was enough so far.
+    rooms: Vec<(Sym, AtomicUsize)>,
     /// Whether a tensor from outside needs a gradient, for those that the program reads.
     pub(super) state_flags: Vec<(Tensor, bool)>,
     /// Whether a tensor from outside has a gradient when a call begins.
@@ -141,6 +144,7 @@ impl Variant {
             args: args.iter().enumerate().map(arg).collect(),
             guards,
             symbols,
+            rooms: captured.symbols.rooms.iter().map(|s| (*s, AtomicUsize::new(FIRST_ROOM))).collect(),
             state_flags,
             grad_guards: captured.grad_guards,
             arg_grad_guards: captured.arg_grad_guards,
@@ -188,6 +192,11 @@ impl Variant {
     /// The numbers of the symbols for these arguments, if every guard on sizes holds.
     fn bind(&self, args: &[&Tensor]) -> Option<Binding> {
         let mut binding = Binding::from_elem(0, self.symbols);
+        for (s, room) in &self.rooms {
+            if let Some(n) = binding.get_mut(s.0 as usize) {
+                *n = room.load(Ordering::Relaxed);
+            }
+        }
         for g in &self.guards {
             let holds = match g {
                 Guard::Size { arg, axis, value } => args[*arg].shape_hint()[*axis] == *value,
@@ -203,6 +212,26 @@ impl Variant {
             }
         }
         Some(binding)
+    }
+
+    /// Makes room for twice as many steps of a loop.
+    ///
+    /// # Errors
+    /// Where no memory could hold what they collect.
+    pub(super) fn make_room(&self, limit: &Dim, binding: &mut Binding) -> Result<()> {
+        let found = self.rooms.iter().find(|(s, _)| limit.as_sym() == Some(*s));
+        let (s, room) = found.ok_or_else(|| Error::Trace(format!("bug in allotrope: a loop has room for {limit}")))?;
+        let steps = binding[s.0 as usize];
+        let scratch = self.compiled.scratch_bytes(binding);
+        if scratch > isize::MAX as usize / 4 || steps > usize::MAX / 4 {
+            return Err(Error::Trace(format!(
+                "a while_loop goes on after {steps} steps, and what its gradient needs of each does not fit into memory; \
+                 carry a counter and let the condition end it"
+            )));
+        }
+        binding[s.0 as usize] = 2 * steps;
+        room.fetch_max(2 * steps, Ordering::Relaxed);
+        Ok(())
     }
 
     pub(super) fn compile_time(&self) -> Duration {
