@@ -3,4 +3,4 @@
 
 pub mod cpu;
 
-pub use cpu::{CompileError, Compiled, KernelInfo, Options};
+pub use cpu::{CompileError, Compiled, Failure, KernelInfo, Options};

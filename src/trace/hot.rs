@@ -100,11 +100,7 @@ impl Turn {
     }
 
     /// Runs the code that is best for this call, `run` being how.
-    pub(super) fn run<T>(
-        &mut self,
-        code: &Compiled,
-        run: impl FnOnce(&Compiled, &Binding, &mut Buffer) -> Result<T>,
-    ) -> Result<T> {
+    pub(super) fn run<T>(&mut self, code: &Compiled, run: impl FnOnce(&Compiled, &Binding, &mut Buffer) -> T) -> T {
         match &mut self.stage {
             Stage::Cold => run(code, &self.binding, &mut self.scratch),
             Stage::Done { copy, .. } => run(copy.as_ref().unwrap_or(code), &self.binding, &mut self.scratch),

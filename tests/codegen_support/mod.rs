@@ -117,7 +117,7 @@ pub fn try_call(c: &Compiled, g: &Graph, binding: &[usize], inputs: &[Array]) ->
     });
     // The fences hold whatever the checks say; what failed leaves anything in its outputs.
     let results: Vec<_> = results.collect();
-    done.map_err(str::to_string)?;
+    done.map_err(ToString::to_string)?;
     Ok(results.into_iter().map(|(dtype, shape, content)| array_of(dtype, shape, &content)).collect())
 }
 
@@ -203,7 +203,11 @@ pub fn holds_graph(g: &Graph, bindings: &[&[usize]], tolerance: f64) {
         }
         let again = call(&cut, g, binding, &ins);
         for (j, (a, b)) in again.iter().zip(&got).enumerate() {
-            assert!(a.same_bits(b), "output {j} under {binding:?}, cut:\n{a:?}\n{b:?}\n{g}\n{}", cut.clif().unwrap_or(""));
+            assert!(
+                a.same_bits(b),
+                "output {j} under {binding:?}, cut:\n{a:?}\n{b:?}\n{g}\n{}",
+                cut.clif().unwrap_or("")
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The safe way to run a compiled function: memory is given as slices, whose lengths are checked against the types of
 //! the graph. It computes nothing itself.
 
-use super::Compiled;
 use super::size::Size;
+use super::{Compiled, Failure};
 use allotrope_ir::{Graph, Type};
 use smallvec::SmallVec;
 
@@ -119,7 +119,7 @@ impl<'a> Call<'a> {
     /// # Errors
     /// As [`Compiled::run`].
     #[inline]
-    pub fn run(self, scratch: &mut [u8]) -> Result<(), &'a str> {
+    pub fn run(self, scratch: &mut [u8]) -> Result<(), &'a Failure> {
         let signature = &self.code.signature;
         assert!(
             self.inputs.len() == signature.inputs.len() && self.outputs.len() == signature.outputs.len(),

@@ -65,6 +65,25 @@ impl CompileError {
     }
 }
 
+/// Why a run ended early, before it wrote any state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A check of the program's own: its message.
+    Check(Box<str>),
+    /// A loop goes on after as many rounds as this, and what it collects has room for no more: where it is a symbol, it
+    /// may be bound to a larger number.
+    Rounds(Dim),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Check(message) => f.write_str(message),
+            Failure::Rounds(n) => write!(f, "the loop goes on after {n} rounds, more than its results have room for"),
+        }
+    }
+}
+
 /// One kernel or library call of a compiled function, for people.
 #[derive(Clone, Debug)]
 pub struct KernelInfo {
@@ -104,8 +123,8 @@ pub struct Compiled {
     signature: call::Signature,
     kernels: Vec<KernelInfo>,
     phases: Vec<(&'static str, Duration)>,
-    /// The messages of the checks, by their number less 1.
-    checks: Vec<Box<str>>,
+    /// What may end a run early, by number less 1.
+    checks: Vec<Failure>,
 }
 
 impl Compiled {
@@ -143,8 +162,8 @@ impl Compiled {
     /// Runs the function. Symbol `i` is `binding[i]`.
     ///
     /// # Errors
-    /// The message of the first check of the graph that failed. No state was changed then; what is in the outputs that
-    /// update none is unspecified.
+    /// The first check of the graph that failed, or loop that had no room. No state was changed then; what is in the
+    /// outputs that update none is unspecified.
     ///
     /// # Safety
     /// - Under this binding every dimension of the graph is what its types promise, and no smaller than 0.
@@ -158,7 +177,7 @@ impl Compiled {
         inputs: &[*const u8],
         outputs: &[*mut u8],
         scratch: *mut u8,
-    ) -> Result<(), &str> {
+    ) -> Result<(), &Failure> {
         // SAFETY: the code was generated for this graph's inputs and outputs; the rest is the caller's promise.
         let failed = unsafe { (self.code.entry)(binding.as_ptr(), inputs.as_ptr(), outputs.as_ptr(), scratch) };
         match failed {

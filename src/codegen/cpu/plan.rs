@@ -1,7 +1,7 @@
 //! Addresses for the scratch buffers, by liveness: two buffers share a place when they are never needed at the same
 //! time and are of the same symbolic size, or both of a fixed one. Nothing is moved, and no step is reordered.
 
-use super::layout::BufId;
+use super::layout::{BufId, View};
 use super::program::{Carry, Next, Place, Program, ScanId, Step, buffers_of};
 use super::size::Size;
 use allotrope_ir::Dim;
@@ -94,12 +94,16 @@ impl Lives<'_> {
                     }
                 };
                 carries(self);
+                let (before, each) = s.asks();
+                before.into_iter().chain(each).for_each(|b| self.access(b));
                 self.stack.push((s.id, self.now, Vec::new()));
+                each.into_iter().for_each(|b| self.access(b));
                 self.walk(&s.body);
                 let (_, _, until) = self.stack.pop().expect("pushed above");
                 self.now += 1;
                 until.into_iter().for_each(|b| self.touch(b, self.now));
                 carries(self);
+                s.tails.iter().filter_map(View::buf).for_each(|b| self.access(b));
             }
         }
     }

@@ -4,10 +4,11 @@ use super::calls;
 use super::emit::{Emitter, mem};
 use super::frame::Cell;
 use super::layout::{Base, View, is_one, is_zero, row_major};
-use super::program::{Arg, LibraryCall, Matmul, Next, ScanStep, StridedReduce};
+use super::lower::numel;
+use super::program::{Arg, LibraryCall, Matmul, Next, Rounds, ScanStep, StridedReduce};
 use allotrope_ir::{DType, Dim, Shape};
 use cranelift::codegen::ir::BlockArg;
-use cranelift::prelude::types::{I8, I32, I64};
+use cranelift::prelude::types::{I8, I16, I32, I64};
 use cranelift::prelude::*;
 
 impl Emitter<'_> {
@@ -161,13 +162,7 @@ impl Emitter<'_> {
     }
 
     pub fn check(&mut self, number: usize, condition: &View) {
-        let holds = match &condition.base {
-            Base::Buf(_) => {
-                let at = self.address(condition);
-                self.b.ins().load(I8, mem(), at, 0)
-            }
-            base => self.immediate(base, None),
-        };
+        let holds = self.scalar(condition);
         let before = self.recall(Cell::Status, I64);
         let number = self.int(number as i64);
         let first = self.b.ins().icmp_imm_s(IntCC::Equal, before, 0);
@@ -187,7 +182,7 @@ impl Emitter<'_> {
     }
 
     pub fn scan(&mut self, s: &ScanStep) {
-        if s.length == Dim::Fixed(0) {
+        if s.length == Dim::Fixed(0) && !matches!(s.rounds, Rounds::While { .. }) {
             for c in &s.carries {
                 let init = self.address(&c.init);
                 self.set_moving(c.current, init);
@@ -195,6 +190,15 @@ impl Emitter<'_> {
             return;
         }
         let length = self.dim(&s.length);
+        let rounds = match &s.rounds {
+            Rounds::Count(n) => {
+                let n = self.scalar(n);
+                let zero = self.int(0);
+                let n = self.b.ins().smax(n, zero);
+                self.b.ins().smin(n, length)
+            }
+            Rounds::All | Rounds::While { .. } => length,
+        };
         let (head, body, exit) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let round = self.b.append_block_param(head, I64);
         let zero = self.int(0);
@@ -220,11 +224,16 @@ impl Emitter<'_> {
         self.b.ins().jump(head, &args);
         self.b.switch_to_block(head);
         moving.iter().for_each(|(b, at)| self.set_moving(*b, *at));
-        let more = self.b.ins().icmp(IntCC::SignedLessThan, round, length);
-        self.b.ins().brif(more, body, &[], exit, &[]);
+        match &s.rounds {
+            Rounds::All | Rounds::Count(_) => {
+                let more = self.b.ins().icmp(IntCC::SignedLessThan, round, rounds);
+                self.b.ins().brif(more, body, &[], exit, &[]);
+            }
+            Rounds::While { flag, full } => self.ask(flag, *full, round, length, [body, exit]),
+        }
         self.b.switch_to_block(body);
         let index = if s.reverse {
-            let last = self.b.ins().iadd_imm_s(length, -1);
+            let last = self.b.ins().iadd_imm_s(rounds, -1);
             self.b.ins().isub(last, round)
         } else {
             round
@@ -249,6 +258,74 @@ impl Emitter<'_> {
         }
         self.b.ins().jump(head, &args);
         self.b.switch_to_block(exit);
+        for tail in &s.tails {
+            self.clear(tail, round, length);
+        }
+    }
+
+    /// Goes on to the first block where the flag is true and there is room for another round, else to the second.
+    fn ask(&mut self, flag: &View, full: Option<usize>, round: Value, length: Value, [body, exit]: [Block; 2]) {
+        let asked = self.b.create_block();
+        // Where a check has failed, what the flag says means nothing, and the loop need not end by itself.
+        if self.frame.has(&Cell::Status) {
+            let status = self.recall(Cell::Status, I64);
+            self.b.ins().brif(status, exit, &[], asked, &[]);
+        } else {
+            self.b.ins().jump(asked, &[]);
+        }
+        self.b.switch_to_block(asked);
+        let more = self.scalar(flag);
+        let Some(number) = full else {
+            self.b.ins().brif(more, body, &[], exit, &[]);
+            return;
+        };
+        let (wanted, stop) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(stop);
+        self.b.ins().brif(more, wanted, &[], exit, &[]);
+        self.b.switch_to_block(wanted);
+        let room = self.b.ins().icmp(IntCC::SignedLessThan, round, length);
+        self.b.ins().brif(room, body, &[], stop, &[]);
+        self.b.switch_to_block(stop);
+        // No check has failed before: that was asked above.
+        let number = self.int(number as i64);
+        self.save(Cell::Status, number);
+        self.b.ins().jump(exit, &[]);
+    }
+
+    /// Sets the elements of the first axis of `x`, which is contiguous, from `begin` on to 0.
+    fn clear(&mut self, x: &View, begin: Value, length: Value) {
+        let ty = match x.dtype.size() {
+            1 => I8,
+            2 => I16,
+            4 => I32,
+            _ => I64,
+        };
+        let left = self.b.ins().isub(length, begin);
+        let one = numel(&x.shape[1..]);
+        let step = self.dim(&one);
+        let n = self.b.ins().imul(left, step);
+        let bytes = self.dim_bytes(&one, x.dtype);
+        let skipped = self.b.ins().imul(begin, bytes);
+        let at = self.address(x);
+        let at = self.b.ins().iadd(at, skipped);
+        let size = x.dtype.size() as i64;
+        self.count(n, 1, false, &mut |e, i| {
+            let place = e.b.ins().imul_imm_s(i, size);
+            let place = e.b.ins().iadd(at, place);
+            let zero = e.b.ins().iconst(ty, 0);
+            e.b.ins().store(mem(), zero, place, 0);
+        });
+    }
+
+    /// The one element of a view.
+    fn scalar(&mut self, x: &View) -> Value {
+        match &x.base {
+            Base::Buf(_) => {
+                let at = self.address(x);
+                self.b.ins().load(calls::machine_type(x.dtype), mem(), at, 0)
+            }
+            base => self.immediate(base, None),
+        }
     }
 }
 
