@@ -40,9 +40,7 @@ pub(crate) mod window;
 pub use arg::{Arg, Number};
 pub use backward::Backward;
 pub use checkpoint::{checkpoint, try_checkpoint};
-pub use control::{
-    cond, scan, scan_reverse, try_cond, try_scan, try_scan_reverse, try_while_loop, while_loop,
-};
+pub use control::{cond, scan, scan_reverse, try_cond, try_scan, try_scan_reverse, try_while_loop, while_loop};
 pub use einsum::{einsum, try_einsum};
 pub use elementwise::{
     bitwise_and, bitwise_or, bitwise_xor, div, div_floor, div_trunc, float_power, floor_divide, fmod, pow, remainder,

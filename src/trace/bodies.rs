@@ -103,14 +103,8 @@ impl Inner {
         }
         let count = b.count.as_slice();
         let operands: Vec<Value> = [b.carries.as_slice(), &b.xs, &b.invariants, count].concat();
-        let scan = Scan {
-            body: graph,
-            carries: b.carries.len(),
-            xs: b.xs.len(),
-            length,
-            reverse: b.reverse,
-            trip: b.trip,
-        };
+        let scan =
+            Scan { body: graph, carries: b.carries.len(), xs: b.xs.len(), length, reverse: b.reverse, trip: b.trip };
         let node = self.graph(parent).add(Op::Scan(Box::new(scan)), &operands)?;
         self.builders[body].node = Some(node);
         let ports = self.graph(parent).node(node).types.len() as u32;

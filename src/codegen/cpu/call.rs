@@ -1,8 +1,8 @@
 //! The safe way to run a compiled function: memory is given as slices, whose lengths are checked against the types of
 //! the graph. It computes nothing itself.
 
-use super::{Compiled, Failure};
 use super::size::Size;
+use super::{Compiled, Failure};
 use allotrope_ir::{Graph, Type};
 use smallvec::SmallVec;
 

@@ -1,11 +1,11 @@
 //! Lowering of loops: where the carries live from round to round, and what is prepared before the first. The body is
 //! lowered like any graph; this file decides only about the memory that outlives a round.
 
-use super::{CompileError, Failure};
 use super::layout::{Base, BufId, View, is_zero};
 use super::lower::{Lower, Preamble, Want, same_place};
 use super::order::Order;
 use super::program::*;
+use super::{CompileError, Failure};
 use allotrope_ir::{Dim, Scan, Trip, Type};
 use smallvec::SmallVec;
 

@@ -104,7 +104,11 @@ fn cond_flat(pred: &Tensor, operands: &[Tensor], branches: Branches<'_>) -> Resu
     })?;
     let (results, step) = branch(OP, operands, &mut |x| branches(taken, x))?;
     let results = owned(results)?;
-    if taken { same_results(&results, &other)? } else { same_results(&other, &results)? }
+    if taken {
+        same_results(&results, &other)?
+    } else {
+        same_results(&other, &results)?
+    }
     let both: [&[Boundary]; 2] = if taken { [&step.outside, &untaken] } else { [&untaken, &step.outside] };
     let outside = Outsides::of(both.into_iter().flatten());
     Tape { outside, ran: Ran::Eagerly(step) }.note(&results);
@@ -207,7 +211,8 @@ impl Tape {
         let (branches, r) = branches;
         for (step, scope, n) in branches {
             let rounds = Rounds::Count { n, limit: Size::from(1) };
-            let inner = r.scan_begin(&ScanSpec { carries: &sums, xs: &[], rounds, reverse: false, mirror: Some(*scope) })?;
+            let inner =
+                r.scan_begin(&ScanSpec { carries: &sums, xs: &[], rounds, reverse: false, mirror: Some(*scope) })?;
             let found = match step_back(step, &self.outside, &[], &padded(grads, step)) {
                 Ok(found) => found,
                 Err(e) => {

@@ -92,9 +92,8 @@ fn while_flat(carries: Vec<Tensor>, ask: Ask<'_>, body: Body<'_>) -> Result<Vec<
             false => Outsides::of(steps.iter().flat_map(|s| &s.outside)),
             true => {
                 let forgotten = crate::forgetful_recorder();
-                let recorded = recorder::with(Some(forgotten.clone()), || {
-                    record(forgotten.as_ref(), &carries, ask, body)
-                });
+                let recorded =
+                    recorder::with(Some(forgotten.clone()), || record(forgotten.as_ref(), &carries, ask, body));
                 recorded?.1.map(|tape| tape.outside).unwrap_or_default()
             }
         };
@@ -124,10 +123,7 @@ fn asked(carries: &[Tensor], ask: Ask<'_>) -> Result<Tensor> {
     let before = versions(given.iter());
     let flag = no_grad(|| ask(&given));
     if let Some(i) = changed(&before, given.iter()) {
-        return Err(Error::operands(
-            OP,
-            format!("the condition changed carry {i} in place; use the plain operation"),
-        ));
+        return Err(Error::operands(OP, format!("the condition changed carry {i} in place; use the plain operation")));
     }
     condition(OP, &flag)
 }
