@@ -3,21 +3,27 @@
 //! so a failed call has changed nothing: generators too go back to where they were.
 
 use super::captured::{Returned, Source, Target};
-use super::variant::{Binding, Variant};
+use super::guards::Binding;
+use super::variant::Variant;
 use crate::autograd::tape;
-use crate::codegen::Slot;
+use crate::codegen::{Compiled, Slot};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::{Graph, Type};
+use parking_lot::Mutex;
 use smallvec::SmallVec;
+use std::ops::Range;
 use std::sync::Arc;
+
+/// What a call gives back, in the order of the closure's results.
+pub(super) type Results = SmallVec<[Tensor; 4]>;
+type Outputs = SmallVec<[Tensor; 8]>;
 
 /// What a call needs to know of the inputs and outputs, worked out once.
 pub(super) struct Plan {
-    /// For each input, whether the code changes it where it is.
-    written: Vec<bool>,
+    inputs: Vec<Planned>,
     /// The storages that a call changes, so or after it.
     storages: Vec<Arc<Storage>>,
     /// The arguments that a call changes.
@@ -26,10 +32,20 @@ pub(super) struct Plan {
     outputs: Vec<(Target, Type, Option<Dims>)>,
 }
 
+/// What is known of an input before any call.
+struct Planned {
+    /// Whether the code changes it where it is.
+    written: bool,
+    /// The bytes of a tensor from outside that can be used as it lies: it is contiguous, and the call changes no other
+    /// view of its elements.
+    ready: Option<Range<usize>>,
+}
+
 impl Plan {
     pub(super) fn new(graph: &Graph, sources: &[Source], targets: &[Target]) -> Plan {
+        let planned = || Planned { written: false, ready: None };
         let mut plan = Plan {
-            written: vec![false; sources.len()],
+            inputs: sources.iter().map(|_| planned()).collect(),
             storages: Vec::new(),
             changed: Vec::new(),
             outputs: Vec::new(),
@@ -42,7 +58,7 @@ impl Plan {
                 plan.changed.push(*i);
             }
             match (target, output.update) {
-                (Target::State { .. }, Some(input)) => plan.written[input] = true,
+                (Target::State { .. }, Some(input)) => plan.inputs[input].written = true,
                 _ => {
                     let ty = graph.ty(output.value).clone();
                     let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
@@ -50,12 +66,51 @@ impl Plan {
                 }
             }
         }
+        for (source, planned) in sources.iter().zip(&mut plan.inputs) {
+            if let (Source::State(t), true) = (source, plan.changed.is_empty())
+                && t.is_contiguous()
+                && let Some(s) = t.strided()
+                && (planned.written || !plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)))
+            {
+                planned.ready = Some(bytes_of(t));
+            }
+        }
         plan
     }
 
-    /// Whether a call changes argument `i`.
-    pub(super) fn changes(&self, i: usize) -> bool {
-        self.changed.contains(&i)
+    /// The arguments that a call changes, by number.
+    pub(super) fn changed(&self) -> &[usize] {
+        &self.changed
+    }
+}
+
+/// Where the elements of a contiguous tensor are in its storage.
+fn bytes_of(t: &Tensor) -> Range<usize> {
+    let (offset, size) = (t.strided().map_or(0, |s| s.offset), t.dtype().size());
+    offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
+}
+
+/// Scratch memory that is kept between calls. Calls at the same time get memory of their own.
+#[derive(Default)]
+pub(super) struct Scratch(Mutex<Option<(Binding, Buffer)>>);
+
+impl Scratch {
+    /// Memory that is large enough for these symbol values.
+    fn take(&self, code: &Compiled, binding: &Binding) -> Buffer {
+        let kept = self.0.try_lock().and_then(|mut kept| kept.take());
+        match kept {
+            Some((of, buffer)) if of == *binding => buffer,
+            kept => {
+                let needed = code.scratch_bytes(binding);
+                kept.map(|(_, buffer)| buffer).filter(|b| b.len() >= needed).unwrap_or_else(|| Buffer::new(needed))
+            }
+        }
+    }
+
+    fn give_back(&self, binding: &Binding, buffer: Buffer) {
+        if let Some(mut kept) = self.0.try_lock() {
+            *kept = Some((binding.clone(), buffer));
+        }
     }
 }
 
@@ -87,77 +142,68 @@ type Inputs<'a> = SmallVec<[Input<'a>; 32]>;
 
 impl Variant {
     /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
-    pub(super) fn call(&mut self, args: &[&Tensor], binding: &Binding) -> Result<Vec<Tensor>> {
-        if self.scratch_for.as_ref() != Some(binding) {
-            let needed = self.compiled.scratch_bytes(binding);
-            if self.scratch.len() < needed {
-                self.scratch = Buffer::new(needed);
+    pub(super) fn call(&self, args: &[&Tensor], binding: &Binding) -> Result<Results> {
+        let mut inputs = Inputs::new();
+        self.inputs(args, &mut inputs)?;
+        let mut drawn = None;
+        if !self.draws.is_empty() {
+            let drawn = drawn.insert(self.draws.run(&self.sources, args, binding)?);
+            for (i, tensor) in drawn.tensors.drain(..) {
+                inputs[i] = Input::Owned(tensor);
             }
-            self.scratch_for = Some(binding.clone());
         }
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let done = self.run(args, binding, &mut scratch);
-        self.scratch = scratch;
-        done
-    }
-
-    fn run(&self, args: &[&Tensor], binding: &Binding, scratch: &mut Buffer) -> Result<Vec<Tensor>> {
-        let mut inputs = self.inputs(args)?;
-        if self.draws.is_empty() {
-            return self.compute(args, inputs, binding, scratch);
+        let mut scratch = self.scratch.take(&self.compiled, binding);
+        let done = self.compute(&inputs, binding, &mut scratch);
+        self.scratch.give_back(binding, scratch);
+        match done {
+            Ok(outputs) => {
+                drop(inputs);
+                self.hand_out(args, outputs)
+            }
+            Err(e) => {
+                if let Some(drawn) = drawn {
+                    drawn.undo();
+                }
+                Err(e)
+            }
         }
-        let mut drawn = self.draws.run(&self.sources, args, binding)?;
-        for (i, tensor) in drawn.tensors.drain(..) {
-            inputs[i] = Input::Owned(tensor);
-        }
-        let done = self.compute(args, inputs, binding, scratch);
-        if done.is_err() {
-            drawn.undo();
-        }
-        done
     }
 
     /// Runs the code on inputs that are all there.
-    fn compute(
-        &self,
-        args: &[&Tensor],
-        inputs: Inputs<'_>,
-        binding: &Binding,
-        scratch: &mut Buffer,
-    ) -> Result<Vec<Tensor>> {
-        let mut outputs: SmallVec<[Tensor; 16]> =
-            self.plan.outputs.iter().map(|o| output(o, binding, !self.compiled.has_checks())).collect();
-        {
-            let mut held = self.lock(&inputs);
-            let mut slots: SmallVec<[Slot<'_>; 64]> = SmallVec::new();
-            for (tensor, held) in inputs.iter().zip(&mut held) {
-                let tensor = tensor.get();
-                let s = tensor.strided().expect("inputs have storage");
-                let size = tensor.dtype().size();
-                let bytes = s.offset * size..(s.offset + tensor.shape_hint().iter().product::<usize>()) * size;
-                slots.push(match held {
-                    Held::Read(b) => Slot::In(&b.bytes()[bytes]),
-                    Held::Write(b) => Slot::InOut(&mut b.bytes_mut()[bytes]),
-                });
-            }
-            for tensor in &mut outputs {
-                let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
-                slots.push(Slot::Out(buffer.bytes_mut()));
-            }
-            self.compiled.call(binding, &mut slots, scratch.bytes_mut()).map_err(Error::checked)?;
+    fn compute(&self, inputs: &Inputs<'_>, binding: &Binding, scratch: &mut Buffer) -> Result<Outputs> {
+        let mut outputs = Outputs::new();
+        outputs.extend(self.plan.outputs.iter().map(|o| output(o, binding, !self.compiled.has_checks())));
+        let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
+        self.lock(inputs, &mut held);
+        let mut slots: SmallVec<[Slot<'_>; 64]> = SmallVec::new();
+        for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.plan.inputs) {
+            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input.get()));
+            slots.push(match held {
+                Held::Read(b) => Slot::In(&b.bytes()[bytes]),
+                Held::Write(b) => Slot::InOut(&mut b.bytes_mut()[bytes]),
+            });
         }
-        self.hand_out(args, outputs)
+        for tensor in &mut outputs {
+            let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
+            slots.push(Slot::Out(buffer.bytes_mut()));
+        }
+        self.compiled.call(binding, &mut slots, scratch.bytes_mut()).map_err(Error::checked)?;
+        drop(slots);
+        Ok(outputs)
     }
 
     /// The tensors behind the inputs, contiguous.
-    fn inputs<'a>(&'a self, args: &[&'a Tensor]) -> Result<Inputs<'a>> {
-        let mut inputs = Inputs::new();
-        for (source, written) in self.sources.iter().zip(&self.plan.written) {
+    fn inputs<'a>(&'a self, args: &[&'a Tensor], inputs: &mut Inputs<'a>) -> Result<()> {
+        for (source, planned) in self.sources.iter().zip(&self.plan.inputs) {
             let (input, from_caller) = match source {
+                Source::State(t) if planned.ready.is_some() => {
+                    inputs.push(Input::Borrowed(t));
+                    continue;
+                }
                 Source::Arg(i) => (Input::Borrowed(args[*i]), true),
                 Source::State(t) => (Input::Borrowed(t), false),
-                Source::Grad(t) => (Input::Owned(t.stored_grad().expect("guarded")), true),
-                Source::ArgGrad(i) => (Input::Owned(args[*i].stored_grad().expect("guarded")), true),
+                Source::Grad(t) => (Input::Owned(gradient(t)?), true),
+                Source::ArgGrad(i) => (Input::Owned(gradient(args[*i])?), true),
                 Source::Draw => {
                     inputs.push(Input::Drawn);
                     continue;
@@ -180,22 +226,21 @@ impl Variant {
                 }
             }
             // What the program reads through another view, before it changes the elements, is read before the call.
-            let shared = !written && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
+            let shared = !planned.written && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
             inputs.push(match input.get().is_contiguous() {
                 true if shared => Input::Owned(eval::copied(input.get())?),
                 true => input,
                 false => Input::Owned(eval::contiguous(input.get())?),
             });
         }
-        Ok(inputs)
+        Ok(())
     }
 
     /// Locks every input. Nothing is waited for while something is held, so calls cannot block each other for good.
-    fn lock<'a>(&self, inputs: &'a [Input<'_>]) -> SmallVec<[Held<'a>; 32]> {
-        let mut held = SmallVec::new();
+    fn lock<'a>(&self, inputs: &'a Inputs<'_>, held: &mut SmallVec<[Held<'a>; 32]>) {
         while held.len() < inputs.len() {
             let storage: &Storage = &inputs[held.len()].get().strided().expect("inputs have storage").storage;
-            let guard = match self.plan.written[held.len()] {
+            let guard = match self.plan.inputs[held.len()].written {
                 true => storage.try_write().map(Held::Write),
                 false => storage.try_read().map(Held::Read),
             };
@@ -207,14 +252,13 @@ impl Variant {
                 }
             }
         }
-        held
     }
 
-    fn hand_out(&self, args: &[&Tensor], outputs: SmallVec<[Tensor; 16]>) -> Result<Vec<Tensor>> {
-        let mut computed: SmallVec<[(usize, Tensor); 8]> = SmallVec::new();
+    fn hand_out(&self, args: &[&Tensor], outputs: Outputs) -> Result<Results> {
+        let mut computed = Results::new();
         for ((target, ..), tensor) in self.plan.outputs.iter().zip(outputs) {
             match target {
-                Target::Return(i) => computed.push((*i, tensor)),
+                Target::Return => computed.push(tensor),
                 Target::State { tensor: state } => eval::assign(state, &tensor)?,
                 Target::Arg(i) => eval::assign(args[*i], &tensor)?,
                 Target::Grad(of) => of.store_grad(Some(tensor)),
@@ -233,7 +277,7 @@ impl Variant {
             Returned::Same(t) => t.clone(),
             Returned::Arg(i) => args[*i].clone(),
             Returned::Computed { requires_grad } => {
-                let (_, t) = computed.next().expect("bug in allotrope: a result was not computed");
+                let t = computed.next().expect("bug in allotrope: a result was not computed");
                 if *requires_grad {
                     t.set_grad_fn(Some(ended()));
                 }
@@ -242,6 +286,11 @@ impl Variant {
         });
         Ok(each.collect())
     }
+}
+
+/// The gradient that a guard has seen.
+fn gradient(of: &Tensor) -> Result<Tensor> {
+    of.stored_grad().ok_or_else(|| Error::Trace("another thread took a gradient away while a call began".into()))
 }
 
 /// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too

@@ -46,8 +46,8 @@ pub(super) struct Captured {
 /// Where a result of the captured graph goes.
 #[derive(Clone)]
 pub(super) enum Target {
-    /// Result number i of the closure.
-    Return(usize),
+    /// The next computed result of the closure.
+    Return,
     /// Elements of a tensor from outside.
     State { tensor: Tensor },
     /// Elements of an argument, which the closure changed in place.

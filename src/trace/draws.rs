@@ -3,9 +3,9 @@
 //! recording, and what is done with the numbers is the graph's.
 
 use super::captured::Source;
+use super::guards::Binding;
 use super::inner::Inner;
 use super::layout::Demand;
-use super::variant::Binding;
 use crate::error::Result;
 use crate::kernels::rng::Mt19937;
 use crate::tensor::draw::{Kind, numel};

@@ -3,8 +3,8 @@
 //! is asked before anything is drawn. It changes no layout.
 
 use super::captured::Source;
+use super::guards::Binding;
 use super::inner::Inner;
-use super::variant::Binding;
 use crate::error::{Error, Result};
 use crate::tensor::recorder::Root;
 use crate::tensor::{Body, Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};

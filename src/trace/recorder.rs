@@ -63,7 +63,7 @@ impl Capture {
         if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
             t.strides = like.strides();
         }
-        inner.args.insert(tensor.id(), (i, like.stored_grad().is_some()));
+        inner.args.insert(tensor.id(), (i, like.has_grad()));
         if let Some(Root::Traced(cell)) = tensor.traced().map(|t| &t.root) {
             inner.args_by_cell.insert(Arc::as_ptr(cell) as usize, (Arc::clone(cell), i));
         }
@@ -82,7 +82,7 @@ impl Capture {
         let mut inner = self.0.into_inner();
         let mut targets = Vec::new();
         let mut results = Vec::new();
-        for (i, t) in returned.iter().enumerate() {
+        for t in returned {
             let outside = t.traced().is_none();
             if outside {
                 results.push(Returned::Same(t.clone()));
@@ -94,7 +94,7 @@ impl Capture {
             }
             let value = inner.lift(t)?;
             inner.root().output(value);
-            targets.push(Target::Return(i));
+            targets.push(Target::Return);
             results.push(Returned::Computed { requires_grad: t.is_requires_grad() });
         }
         let mut arguments: Vec<_> = std::mem::take(&mut inner.args_by_cell).into_values().collect();
@@ -327,7 +327,7 @@ impl Recorder for Capture {
         if let Some(&i) = inner.by_grad.get(&tensor.id()) {
             return inner.grads[i].now.clone();
         }
-        let has = arg.map_or_else(|| tensor.stored_grad().is_some(), |(_, has)| has);
+        let has = arg.map_or_else(|| tensor.has_grad(), |(_, has)| has);
         // A gradient has the dtype and the shape of its tensor.
         let given = has.then(|| {
             let ty = inner.ty(tensor.dtype(), &tensor.sizes());
