@@ -317,7 +317,7 @@ fn output((target, ty, fixed): &(Target, Type, Option<Dims>), binding: &Binding,
 }
 
 /// Stands for the history of a result, which stayed in the trace.
-fn ended() -> Edge {
+pub(super) fn ended() -> Edge {
     use std::sync::OnceLock;
     static NODE: OnceLock<Arc<dyn crate::tensor::grad_fn::GradFn>> = OnceLock::new();
     let node = NODE.get_or_init(|| {

@@ -110,7 +110,7 @@ impl Checker<'_> {
     fn argument(&self, i: usize, a: &Argument) -> Checked {
         demand(!a.requires_grad || a.ty.dtype.is_float(), || format!("argument {i}: {} has no gradient", a.ty.dtype))?;
         let Some(first) = a.same_as else { return Ok(()) };
-        let same = first < i && self.variant.arguments[first].same_as.is_none();
+        let same = first < i && self.variant.arguments[first].same_as.is_none() && a.requires_grad;
         demand(same && self.variant.arguments[first].ty == a.ty, || {
             format!("argument {i} cannot be the same tensor as argument {first}")
         })

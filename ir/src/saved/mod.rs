@@ -79,9 +79,9 @@ pub struct Argument {
     /// Its type, with the symbols that its axes give a number to.
     pub ty: Type,
     pub requires_grad: bool,
-    /// Whether it lay in row-major order.
-    pub contiguous: bool,
-    /// The argument before it that is the same tensor.
+    /// Whether it lies in row-major order, where the program depends on that.
+    pub contiguous: Option<bool>,
+    /// The argument before it that is the same tensor, where both need a gradient.
     pub same_as: Option<usize>,
 }
 

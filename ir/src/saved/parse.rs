@@ -139,7 +139,12 @@ impl Reader {
             match word.as_str() {
                 "argument" => {
                     let ty = self.p.ty()?;
-                    let (requires_grad, contiguous) = (self.has("requires_grad"), self.has("contiguous"));
+                    let requires_grad = self.has("requires_grad");
+                    let contiguous = match () {
+                        () if self.has("contiguous") => Some(true),
+                        () if self.has("strided") => Some(false),
+                        () => None,
+                    };
                     let same_as = if self.has("same_as") { Some(self.p.number()?) } else { None };
                     v.arguments.push(Argument { ty, requires_grad, contiguous, same_as });
                 }

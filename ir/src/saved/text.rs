@@ -7,7 +7,7 @@
 //! generator = "generator" string                            its state is saved under its name
 //! flag      = "flag" string bool
 //! variant   = "variant" "{" {line} graph "}"                each kind of line in the order that counts for it
-//! line      = "argument" type ["requires_grad"] ["contiguous"] ["same_as" number]
+//! line      = "argument" type ["requires_grad"] ["contiguous" | "strided"] ["same_as" number]
 //!           | "when" ("grad_enabled" | "requires_grad" string | "grad" place | "flag" string) bool
 //!           | "when" "size" dim "least" number
 //!           | draw
@@ -82,7 +82,11 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
     for a in &v.arguments {
         put!(out, "  argument {}", a.ty);
         put!(out, "{}", if a.requires_grad { " requires_grad" } else { "" });
-        put!(out, "{}", if a.contiguous { " contiguous" } else { "" });
+        match a.contiguous {
+            Some(true) => out.push_str(" contiguous"),
+            Some(false) => out.push_str(" strided"),
+            None => {}
+        }
         if let Some(first) = a.same_as {
             put!(out, " same_as {first}");
         }
