@@ -1,11 +1,12 @@
 //! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code. It is
 //! never changed once made: calls from several threads share it.
 
-use super::call::{Plan, Scratch};
+use super::call::Plan;
 use super::captured::{Captured, Returned, Source, Target};
 use super::closure::{Args, Traceable};
 use super::draws::Draws;
 use super::guards::{Binding, Guards, Mismatch, same_as};
+use super::hot::{Kept, SpecializeHot};
 use super::panic_message;
 use super::recorder::Capture;
 use super::symbols::Specialization;
@@ -13,8 +14,8 @@ use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
 use crate::tensor::{Tensor, recorder as slot};
-use allotrope_ir::Graph;
 use allotrope_ir::passes::{Passes, optimize_with};
+use allotrope_ir::{Dim, Graph, Sym};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -30,7 +31,9 @@ pub(super) struct Variant {
     /// Where each output of the captured graph goes.
     pub(super) targets: Vec<Target>,
     pub(super) compiled: Compiled,
-    pub(super) scratch: Scratch,
+    pub(super) kept: Kept,
+    pub(super) hot: SpecializeHot,
+    passes: Passes,
     /// Why it was made, in words.
     pub(super) reason: String,
     captured: Graph,
@@ -38,6 +41,13 @@ pub(super) struct Variant {
     specializations: Vec<Specialization>,
     phases: Vec<(String, Duration)>,
     total: Duration,
+}
+
+/// How a traced function was asked to compile.
+#[derive(Clone)]
+pub(super) struct Manner {
+    pub(super) passes: Passes,
+    pub(super) hot: SpecializeHot,
 }
 
 impl Variant {
@@ -48,7 +58,7 @@ impl Variant {
     pub(super) fn capture<F, const N: usize>(
         closure: &mut F,
         args: &[&Tensor],
-        passes: &Passes,
+        manner: &Manner,
         reason: &str,
     ) -> Result<(Variant, F::Output)>
     where
@@ -66,7 +76,7 @@ impl Variant {
         }
         let recorded = start.elapsed();
         let guards = |captured: &Captured, changed: &[usize]| Guards::new(captured, args, changed);
-        let variant = Variant::compile(captured, returned, &guards, passes, ("record", recorded), reason)?;
+        let variant = Variant::compile(captured, returned, &guards, manner, ("record", recorded), reason)?;
         Ok((variant, output))
     }
 
@@ -76,14 +86,14 @@ impl Variant {
         captured: Captured,
         returned: Vec<Returned>,
         guards: &dyn Fn(&Captured, &[usize]) -> Guards,
-        passes: &Passes,
+        manner: &Manner,
         before: (&str, Duration),
         reason: &str,
     ) -> Result<Variant> {
         let start = Instant::now();
         let mut phases = vec![(before.0.to_string(), before.1)];
         let optimized =
-            optimize_with(&captured.graph, passes, &mut |name, _, time| phases.push((name.to_string(), time)));
+            optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let plan = Plan::new(&optimized, &captured.sources, &captured.targets);
@@ -97,7 +107,9 @@ impl Variant {
             returned,
             targets: captured.targets,
             compiled,
-            scratch: Scratch::default(),
+            kept: Kept::default(),
+            hot: manner.hot,
+            passes: manner.passes,
             reason: reason.to_string(),
             captured: captured.graph,
             optimized,
@@ -113,6 +125,14 @@ impl Variant {
     /// The first guard that does not hold.
     pub(super) fn fits(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         self.guards.check(args)
+    }
+
+    /// The code for these symbol values only.
+    pub(super) fn compile_for(&self, binding: &Binding) -> Result<Compiled> {
+        let mut graph = self.captured.clone();
+        let number = |s: Sym| binding.get(s.0 as usize).map_or_else(|| Dim::sym(s), |&n| Dim::fixed(n));
+        graph.resolve(&|dim| dim.substitute(&number));
+        compile(&optimize_with(&graph, &self.passes, &mut |_, _, _| {}), &Options::default())
     }
 
     pub(super) fn compile_time(&self) -> Duration {

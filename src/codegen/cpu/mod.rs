@@ -25,7 +25,7 @@ mod size;
 mod stage;
 mod steps;
 
-pub use call::Slot;
+pub use call::Call;
 
 use allotrope_ir::{Dim, Graph, NodeId};
 use std::time::{Duration, Instant};

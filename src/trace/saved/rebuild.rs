@@ -10,9 +10,10 @@ use crate::trace::call::ended;
 use crate::trace::captured::{Captured, Returned, Source, Target};
 use crate::trace::draws::{Draws, Item};
 use crate::trace::guards::{ArgType, Guards};
+use crate::trace::hot::SpecializeHot;
 use crate::trace::layout::{Demand, Layout, Place, Step};
 use crate::trace::symbols::Symbols;
-use crate::trace::variant::Variant;
+use crate::trace::variant::{Manner, Variant};
 use allotrope_ir::passes::Passes;
 use allotrope_ir::saved;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -103,9 +104,10 @@ impl Things {
             Guards::of(captured, v.arguments.iter().map(arg).collect(), state_flags.clone(), grad_enabled)
         };
         let returned = returned.collect();
+        let manner = Manner { passes: Passes::ALL, hot: SpecializeHot::default() };
         // A graph that no capture makes may meet what no capture has met: that is an error of the file then.
         let compile = AssertUnwindSafe(|| {
-            Variant::compile(captured, returned, &guards, &Passes::ALL, ("load", Duration::ZERO), "it was loaded")
+            Variant::compile(captured, returned, &guards, &manner, ("load", Duration::ZERO), "it was loaded")
         });
         catch_unwind(compile).unwrap_or_else(|_| {
             Err(Error::Compile("bug in this library: a graph that passes every check could not be compiled".into()))
