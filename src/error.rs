@@ -22,6 +22,9 @@ pub enum Error {
     /// Code could not be generated.
     #[error("compile: {0}")]
     Compile(String),
+    /// A file that cannot be read or written, or does not hold what it should.
+    #[error("{path}: {message}")]
+    File { path: String, message: String },
     /// Arguments of a layer, an optimizer or a traced call that do not fit.
     #[error("{0}")]
     Argument(String),

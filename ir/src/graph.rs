@@ -245,6 +245,25 @@ impl Graph {
         out
     }
 
+    /// The symbols that are nothing but the room of loops which run while a carry is true, bodies included, ascending: a
+    /// run decides how large they must be, so no input has them.
+    pub fn rooms(&self) -> Vec<Sym> {
+        let mut out = Vec::new();
+        for node in self.g.node_weights() {
+            match &node.op {
+                Op::Scan(s) => {
+                    out.extend(s.length.as_sym().filter(|_| matches!(s.trip, Trip::While)));
+                    out.extend(s.body.rooms());
+                }
+                Op::Fusion(b) => out.extend(b.rooms()),
+                _ => {}
+            }
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
     fn visit_dims(&self, f: &mut dyn FnMut(&Dim)) {
         for node in self.g.node_weights() {
             node.types.iter().flat_map(|t| &t.shape).for_each(&mut *f);

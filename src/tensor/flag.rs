@@ -38,6 +38,11 @@ impl Flag {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Whether the two are one switch.
+    pub(crate) fn is_same(&self, other: &Flag) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub fn set(&self, on: bool) {
         self.0.store(on, Ordering::Relaxed);
     }

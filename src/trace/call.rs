@@ -115,8 +115,19 @@ type Made = SmallVec<[(usize, Tensor); 4]>;
 
 impl Variant {
     /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
-    pub(super) fn call(&self, args: &[&Tensor], mut binding: Binding) -> Result<Results> {
+    pub(super) fn call(&self, args: &[&Tensor], binding: Binding) -> Result<Results> {
+        self.call_where(args, binding, |_| Ok(()))
+    }
+
+    /// As [`Variant::call`], where the numbers of the symbols are asked about before each run.
+    pub(super) fn call_where(
+        &self,
+        args: &[&Tensor],
+        mut binding: Binding,
+        check: impl Fn(&Binding) -> Result<()>,
+    ) -> Result<Results> {
         loop {
+            check(&binding)?;
             match self.run(args, &binding) {
                 // No state has been written, so it can be run again.
                 Err(Stop::Full(limit)) => self.make_room(&limit, &mut binding)?,
@@ -316,7 +327,7 @@ fn output((target, ty, fixed): &(Target, Type, Option<Dims>), binding: &Binding,
 }
 
 /// Stands for the history of a result, which stayed in the trace.
-fn ended() -> Edge {
+pub(super) fn ended() -> Edge {
     use std::sync::OnceLock;
     static NODE: OnceLock<Arc<dyn crate::tensor::grad_fn::GradFn>> = OnceLock::new();
     let node = NODE.get_or_init(|| {

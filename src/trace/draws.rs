@@ -74,8 +74,8 @@ fn difference(a: &[Item], b: &[Item]) -> Option<String> {
 
 /// The draws of a finished capture.
 pub(super) struct Draws {
-    items: Vec<Item>,
-    demands: Vec<Demand>,
+    pub(super) items: Vec<Item>,
+    pub(super) demands: Vec<Demand>,
     generators: Vec<Generator>,
     /// The type of each input that is drawn, by number, in ascending order.
     types: Vec<(usize, DType, Shape)>,
@@ -114,9 +114,14 @@ impl Draws {
         let symbols = &inner.symbols;
         items.iter_mut().for_each(|i| i.resolve(&|d| symbols.resolve(d)));
         demands.iter_mut().for_each(|d| d.resolve(&|d| symbols.resolve(d)));
+        Draws::of(items, demands, &inner.sources, graph)
+    }
+
+    /// The draws of a graph whose inputs come from these sources.
+    pub(super) fn of(items: Vec<Item>, demands: Vec<Demand>, sources: &[Source], graph: &Graph) -> Draws {
         let mut generators = Vec::new();
         items.iter().for_each(|i| i.generators(&mut generators));
-        let inputs = inner.sources.iter().zip(graph.input_values()).enumerate();
+        let inputs = sources.iter().zip(graph.input_values()).enumerate();
         let types = inputs
             .filter(|(_, (source, _))| matches!(source, Source::Draw))
             .map(|(i, (_, value))| (i, graph.ty(value).dtype, graph.ty(value).shape.clone()))

@@ -11,7 +11,7 @@ use allotrope_ir::{DType, Dim};
 pub(super) type Binding = smallvec::SmallVec<[usize; 8]>;
 
 /// One thing that must hold of the sizes.
-enum Guard {
+pub(super) enum Guard {
     /// The axis has this size.
     Size { arg: usize, axis: usize, value: usize },
     /// The axis gives symbol `sym` its number.
@@ -23,15 +23,15 @@ enum Guard {
 }
 
 /// What is fixed about an argument.
-struct ArgType {
-    dtype: DType,
-    rank: usize,
-    requires_grad: bool,
+pub(super) struct ArgType {
+    pub(super) dtype: DType,
+    pub(super) rank: usize,
+    pub(super) requires_grad: bool,
     /// Whether it lay in row-major order, where the program changes it in place: which views of it share elements depends
     /// on that.
-    dense: Option<bool>,
+    pub(super) dense: Option<bool>,
     /// The argument before it that is the same tensor, where a gradient is wanted: it has one then, not two.
-    same_as: Option<usize>,
+    pub(super) same_as: Option<usize>,
 }
 
 /// The first argument that is the same tensor as argument `i`, where it needs a gradient.
@@ -42,19 +42,19 @@ pub(super) fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
 
 /// Everything that the capture of a variant depended on.
 pub(super) struct Guards {
-    args: Vec<ArgType>,
-    sizes: Vec<Guard>,
+    pub(super) args: Vec<ArgType>,
+    pub(super) sizes: Vec<Guard>,
     symbols: usize,
     /// Symbols that no argument has.
     pub(super) rooms: Rooms,
     /// Whether a tensor from outside needs a gradient, for those that the program reads.
-    state_flags: Vec<(Tensor, bool)>,
+    pub(super) state_flags: Vec<(Tensor, bool)>,
     /// Whether a tensor from outside has a gradient when a call begins.
-    grads: Vec<(Tensor, bool)>,
+    pub(super) grads: Vec<(Tensor, bool)>,
     /// The same for arguments, by number.
-    arg_grads: Vec<(usize, bool)>,
-    flags: Vec<(Flag, bool)>,
-    grad_enabled: bool,
+    pub(super) arg_grads: Vec<(usize, bool)>,
+    pub(super) flags: Vec<(Flag, bool)>,
+    pub(super) grad_enabled: bool,
 }
 
 /// The first guard that a call does not meet.
@@ -77,7 +77,6 @@ pub(super) enum Mismatch {
 impl Guards {
     /// The guards of what was captured with these arguments, of which it changes those named in `changed`.
     pub(super) fn new(captured: &Captured, args: &[&Tensor], changed: &[usize]) -> Guards {
-        let (sizes, symbols) = sizes(captured);
         let arg = |(i, a): (usize, &&Tensor)| ArgType {
             dtype: a.dtype(),
             rank: a.dim(),
@@ -89,16 +88,30 @@ impl Guards {
             Source::State(t) => Some((t.clone(), t.is_requires_grad())),
             _ => None,
         };
+        let args = args.iter().enumerate().map(arg).collect();
+        let state_flags = captured.sources.iter().filter_map(flag).collect();
+        Guards::of(captured, args, state_flags, is_grad_enabled())
+    }
+
+    /// The guards of what was captured with arguments like these, tensors from outside like these and gradients enabled
+    /// or not.
+    pub(super) fn of(
+        captured: &Captured,
+        args: Vec<ArgType>,
+        state_flags: Vec<(Tensor, bool)>,
+        grad_enabled: bool,
+    ) -> Guards {
+        let (sizes, symbols) = sizes(captured);
         Guards {
-            args: args.iter().enumerate().map(arg).collect(),
+            args,
             sizes,
             symbols,
             rooms: Rooms::new(&captured.symbols.rooms),
-            state_flags: captured.sources.iter().filter_map(flag).collect(),
+            state_flags,
             grads: captured.grad_guards.clone(),
             arg_grads: captured.arg_grad_guards.clone(),
             flags: captured.flags.clone(),
-            grad_enabled: is_grad_enabled(),
+            grad_enabled,
         }
     }
 

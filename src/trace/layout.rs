@@ -9,10 +9,11 @@ use crate::error::{Error, Result};
 use crate::tensor::recorder::Root;
 use crate::tensor::{Body, Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
 use allotrope_ir::{Dim, Op, Shape, Trip, Value};
+use std::borrow::Cow;
 
 /// Whose memory it is.
 #[derive(Clone)]
-enum Place {
+pub(super) enum Place {
     /// That of a fresh result.
     Fresh(Shape),
     /// That of an input of the whole program, by number.
@@ -21,7 +22,7 @@ enum Place {
 }
 
 #[derive(Clone)]
-enum Step {
+pub(super) enum Step {
     View(Op<Dim>),
     /// One element along the first axis, as the body of a loop gets it.
     Element,
@@ -30,8 +31,8 @@ enum Step {
 /// Whose memory a value shows, and how.
 #[derive(Clone)]
 pub(super) struct Layout {
-    place: Place,
-    steps: Vec<Step>,
+    pub(super) place: Place,
+    pub(super) steps: Vec<Step>,
 }
 
 impl Layout {
@@ -122,10 +123,10 @@ impl Layout {
 /// What must hold of a layout in a call.
 #[derive(Clone)]
 pub(super) struct Demand {
-    what: &'static str,
-    layout: Layout,
+    pub(super) what: Cow<'static, str>,
+    pub(super) layout: Layout,
     /// Without gaps, not only in row-major order.
-    whole: bool,
+    pub(super) whole: bool,
 }
 
 impl Demand {
@@ -181,7 +182,7 @@ impl Inner {
 
     fn demand(&mut self, what: &'static str, layout: Layout, whole: bool) {
         if !layout.is_fresh() {
-            self.demands.push(Demand { what, layout, whole });
+            self.demands.push(Demand { what: what.into(), layout, whole });
         }
     }
 

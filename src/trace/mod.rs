@@ -14,6 +14,7 @@ mod inner;
 mod layout;
 mod recorder;
 mod rooms;
+mod saved;
 mod symbols;
 mod turns;
 mod variant;
@@ -21,6 +22,7 @@ mod variant;
 pub use closure::{Args, Arguments, SLICE, Traceable};
 pub use explain::Explanation;
 pub use hot::{HotCopy, SpecializeHot};
+pub use saved::{Names, Program, read_graphs};
 pub use symbols::Specialization;
 
 use crate::error::{Error, Result};
@@ -29,6 +31,7 @@ use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
 use cache::{Cache, Entry};
 use guards::Binding;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use turns::Turns;
@@ -163,6 +166,25 @@ impl<F, R, const N: usize> Traced<F, R, N> {
     /// Time spent recording, optimising and generating code, in total.
     pub fn compile_time(&self) -> Duration {
         self.cache.compile_time()
+    }
+
+    /// Saves every variant with the state that it uses: the graphs as text in `path.graph`, the elements in
+    /// `path.safetensors`. [`Program::load`] runs them without the closure. Neither file is ever half-written; a call on
+    /// another thread is saved as a whole or not at all, as far as elements go.
+    ///
+    /// # Errors
+    /// When nothing was captured yet, or a file cannot be written; both files are as they were then.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.save_with_names(path, &Names::new())
+    }
+
+    /// As [`Traced::save`], with names for the state.
+    ///
+    /// # Errors
+    /// Also when two things have one name.
+    pub fn save_with_names(&self, path: impl AsRef<Path>, names: &Names) -> Result<()> {
+        let variants: Vec<Arc<Variant>> = self.cache.entries().into_iter().map(|e| Arc::clone(&e.variant)).collect();
+        saved::save(&variants, names, path.as_ref())
     }
 
     /// The compiled variants, most recently used first.

@@ -2,7 +2,7 @@
 //! never changed once made: calls from several threads share it.
 
 use super::call::Plan;
-use super::captured::{Captured, Returned, Source};
+use super::captured::{Captured, Returned, Source, Target};
 use super::closure::{Args, Traceable};
 use super::draws::Draws;
 use super::guards::{Binding, Guards, Mismatch, same_as};
@@ -28,6 +28,8 @@ pub(super) struct Variant {
     pub(super) cleared: Vec<Tensor>,
     pub(super) cleared_args: Vec<usize>,
     pub(super) returned: Vec<Returned>,
+    /// Where each output of the captured graph goes.
+    pub(super) targets: Vec<Target>,
     pub(super) compiled: Compiled,
     pub(super) kept: Kept,
     pub(super) hot: SpecializeHot,
@@ -73,33 +75,37 @@ impl Variant {
             )));
         }
         let recorded = start.elapsed();
-        let variant = Variant::compile(captured, returned, args, manner, recorded, reason)?;
+        let guards = |captured: &Captured, changed: &[usize]| Guards::new(captured, args, changed);
+        let variant = Variant::compile(captured, returned, &guards, manner, ("record", recorded), reason)?;
         Ok((variant, output))
     }
 
-    fn compile(
+    /// Compiles what was captured. `guards` makes them, given the arguments that are changed; `before` is the phase that
+    /// the capture came from, with its time.
+    pub(super) fn compile(
         captured: Captured,
         returned: Vec<Returned>,
-        args: &[&Tensor],
+        guards: &dyn Fn(&Captured, &[usize]) -> Guards,
         manner: &Manner,
-        recorded: Duration,
+        before: (&str, Duration),
         reason: &str,
     ) -> Result<Variant> {
         let start = Instant::now();
-        let mut phases = vec![("record".to_string(), recorded)];
+        let mut phases = vec![(before.0.to_string(), before.1)];
         let optimized =
             optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let plan = Plan::new(&optimized, &captured.sources, &captured.targets);
         Ok(Variant {
-            guards: Guards::new(&captured, args, plan.changed()),
+            guards: guards(&captured, plan.changed()),
             plan,
             sources: captured.sources,
             draws: captured.draws,
             cleared: captured.cleared,
             cleared_args: captured.cleared_args,
             returned,
+            targets: captured.targets,
             compiled,
             kept: Kept::default(),
             hot: manner.hot,
@@ -109,7 +115,7 @@ impl Variant {
             optimized,
             specializations: captured.symbols.specializations,
             phases,
-            total: recorded + start.elapsed(),
+            total: before.1 + start.elapsed(),
         })
     }
 
