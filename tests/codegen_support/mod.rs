@@ -203,7 +203,11 @@ pub fn holds_graph(g: &Graph, bindings: &[&[usize]], tolerance: f64) {
         }
         let again = call(&cut, g, binding, &ins);
         for (j, (a, b)) in again.iter().zip(&got).enumerate() {
-            assert!(a.same_bits(b), "output {j} under {binding:?}, cut:\n{a:?}\n{b:?}\n{g}\n{}", cut.clif().unwrap_or(""));
+            assert!(
+                a.same_bits(b),
+                "output {j} under {binding:?}, cut:\n{a:?}\n{b:?}\n{g}\n{}",
+                cut.clif().unwrap_or("")
+            );
         }
     }
 }

@@ -37,6 +37,12 @@ impl Signature {
 }
 
 impl Compiled {
+    /// Bytes of the outputs that update no input.
+    pub(super) fn output_bytes(&self, binding: &[usize]) -> usize {
+        let own = self.signature.outputs.iter().filter(|(_, _, update)| update.is_none());
+        own.map(|(_, size, _)| size.eval(binding)).sum()
+    }
+
     /// Runs the function: a slot for each input in order, then one for each output that updates none. Symbol `i` is
     /// `binding[i]`.
     ///

@@ -66,8 +66,11 @@ fn isa_with(extensions: bool) -> Result<OwnedTargetIsa, String> {
 }
 
 /// Writes the body of a function and names the library functions that it calls.
-pub type Fill<'a> =
-    &'a mut dyn FnMut(&mut dyn Module, &mut codegen::ir::Function, &mut FunctionBuilderContext) -> Vec<(FuncId, String)>;
+pub type Fill<'a> = &'a mut dyn FnMut(
+    &mut dyn Module,
+    &mut codegen::ir::Function,
+    &mut FunctionBuilderContext,
+) -> Vec<(FuncId, String)>;
 
 /// The functions of a program, compiled one by one.
 pub struct Builder {
@@ -106,7 +109,13 @@ impl Builder {
     ///
     /// # Errors
     /// When Cranelift refuses what `fill` wrote.
-    pub fn function(&mut self, name: &str, words: usize, returns: bool, fill: Fill<'_>) -> Result<FuncId, CompileError> {
+    pub fn function(
+        &mut self,
+        name: &str,
+        words: usize,
+        returns: bool,
+        fill: Fill<'_>,
+    ) -> Result<FuncId, CompileError> {
         let clock = Instant::now();
         let module = self.module.module();
         let mut signature = module.make_signature();
