@@ -117,6 +117,8 @@ impl<'a> Emitter<'a> {
 impl Emitter<'_> {
     pub fn steps(&mut self, steps: &[Step]) {
         for step in steps {
+            let stamped = step.kernel().filter(|_| self.program.stamps);
+            self.stamp("stamp_begin", stamped);
             match step {
                 Step::Kernel(k) => self.kernel(k),
                 Step::Matmul(m) => self.matmul(m),
@@ -127,6 +129,15 @@ impl Emitter<'_> {
                 Step::Guard => self.guard(),
                 Step::Part(i) => self.part(*i),
             }
+            self.stamp("stamp_end", stamped);
+        }
+    }
+
+    /// Tells the time at which a kernel begins or ends.
+    fn stamp(&mut self, name: &str, kernel: Option<usize>) {
+        if let Some(kernel) = kernel {
+            let number = self.int(kernel as i64);
+            self.call(name, &[number]);
         }
     }
 
