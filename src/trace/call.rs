@@ -6,12 +6,12 @@ use super::captured::{Returned, Source, Target};
 use super::guards::Binding;
 use super::variant::Variant;
 use crate::autograd::tape;
-use crate::codegen::Compiled;
+use crate::codegen::{Compiled, Failure};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::{Graph, Type};
+use allotrope_ir::{Dim, Graph, Type};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
@@ -95,6 +95,19 @@ enum Held<'a> {
     Write(WriteGuard<'a, Buffer>),
 }
 
+/// What ends a run early.
+enum Stop {
+    Error(Error),
+    /// A loop needs room for more steps than this.
+    Full(Dim),
+}
+
+impl From<Error> for Stop {
+    fn from(e: Error) -> Stop {
+        Stop::Error(e)
+    }
+}
+
 /// The tensors that the code gets, in order.
 type Inputs<'a> = SmallVec<[&'a Tensor; 32]>;
 /// Those that were made for this call, by the number of their input: copies, gradients, draws.
@@ -102,7 +115,29 @@ type Made = SmallVec<[(usize, Tensor); 4]>;
 
 impl Variant {
     /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
-    pub(super) fn call(&self, args: &[&Tensor], binding: &Binding) -> Result<Results> {
+    pub(super) fn call(&self, args: &[&Tensor], binding: Binding) -> Result<Results> {
+        self.call_where(args, binding, |_| Ok(()))
+    }
+
+    /// As [`Variant::call`], where the numbers of the symbols are asked about before each run.
+    pub(super) fn call_where(
+        &self,
+        args: &[&Tensor],
+        mut binding: Binding,
+        check: impl Fn(&Binding) -> Result<()>,
+    ) -> Result<Results> {
+        loop {
+            check(&binding)?;
+            match self.run(args, &binding) {
+                // No state has been written, so it can be run again.
+                Err(Stop::Full(limit)) => self.make_room(&limit, &mut binding)?,
+                Err(Stop::Error(e)) => return Err(e),
+                Ok(outputs) => return self.hand_out(args, outputs),
+            }
+        }
+    }
+
+    fn run(&self, args: &[&Tensor], binding: &Binding) -> Result<Outputs, Stop> {
         let mut made = self.made(args)?;
         let mut drawn = None;
         if !self.draws.is_empty() {
@@ -113,18 +148,10 @@ impl Variant {
             turn.heat(self.hot, self.compile_time(), |binding| self.compile_for(binding));
             turn.run(&self.compiled, |code, binding, scratch| self.compute(code, args, &made, binding, scratch))
         });
-        match done {
-            Ok(outputs) => {
-                drop(made);
-                self.hand_out(args, outputs)
-            }
-            Err(e) => {
-                if let Some(drawn) = drawn {
-                    drawn.undo();
-                }
-                Err(e)
-            }
+        if let (Err(_), Some(drawn)) = (&done, drawn) {
+            drawn.undo();
         }
+        done
     }
 
     /// Checks the inputs that calls differ in, and makes those that cannot be used as they are.
@@ -181,7 +208,7 @@ impl Variant {
         made: &Made,
         binding: &Binding,
         scratch: &mut Buffer,
-    ) -> Result<Outputs> {
+    ) -> Result<Outputs, Stop> {
         let mut outputs = Outputs::new();
         for o in &self.plan.outputs {
             outputs.push(output(o, binding, !code.has_checks()));
@@ -208,7 +235,10 @@ impl Variant {
             let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
             call.output(buffer.bytes_mut());
         }
-        call.run(scratch.bytes_mut()).map_err(Error::checked)?;
+        call.run(scratch.bytes_mut()).map_err(|failure| match failure {
+            Failure::Check(message) => Stop::Error(Error::checked(message)),
+            Failure::Rounds(limit) => Stop::Full(limit.clone()),
+        })?;
         drop(held);
         Ok(outputs)
     }

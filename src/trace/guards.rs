@@ -2,6 +2,7 @@
 //! Checking changes nothing.
 
 use super::captured::{Captured, Source};
+use super::rooms::Rooms;
 use crate::autograd::is_grad_enabled;
 use crate::tensor::{Flag, Tensor};
 use allotrope_ir::{DType, Dim};
@@ -44,6 +45,8 @@ pub(super) struct Guards {
     pub(super) args: Vec<ArgType>,
     pub(super) sizes: Vec<Guard>,
     symbols: usize,
+    /// Symbols that no argument has.
+    pub(super) rooms: Rooms,
     /// Whether a tensor from outside needs a gradient, for those that the program reads.
     pub(super) state_flags: Vec<(Tensor, bool)>,
     /// Whether a tensor from outside has a gradient when a call begins.
@@ -103,6 +106,7 @@ impl Guards {
             args,
             sizes,
             symbols,
+            rooms: Rooms::new(&captured.symbols.rooms),
             state_flags,
             grads: captured.grad_guards.clone(),
             arg_grads: captured.arg_grad_guards.clone(),
@@ -140,6 +144,7 @@ impl Guards {
     /// The numbers of the symbols for these arguments, if every guard on sizes holds.
     fn bind(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         let mut binding = Binding::from_elem(0, self.symbols);
+        self.rooms.bind(&mut binding);
         for (i, g) in self.sizes.iter().enumerate() {
             let holds = match g {
                 Guard::Size { arg, axis, value } => args[*arg].shape_hint()[*axis] == *value,

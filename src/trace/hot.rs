@@ -38,22 +38,23 @@ const TRIALS: usize = 16;
 /// How often the clock is looked at.
 const LOOK_EVERY: u32 = 256;
 
-/// What the last call left for the next one.
+/// What calls left for the next ones: as many turns as calls at the same time are expected.
 #[derive(Default)]
-pub(super) struct Kept(Mutex<Turn>);
+pub(super) struct Kept([Mutex<Turn>; 4]);
 
-/// What one call at a time has; others, which come meanwhile, begin with a new one.
+/// What one call at a time has; where none is free, a call begins with a new one.
 pub(super) struct Turn {
     binding: Binding,
     scratch: Buffer,
     calls: u32,
-    since: Instant,
+    /// When calls with this binding began, where it has symbols.
+    since: Option<Instant>,
     stage: Stage,
 }
 
 impl Default for Turn {
     fn default() -> Turn {
-        Turn { binding: Binding::new(), scratch: Buffer::new(0), calls: 0, since: Instant::now(), stage: Stage::Cold }
+        Turn { binding: Binding::new(), scratch: Buffer::new(0), calls: 0, since: None, stage: Stage::Cold }
     }
 }
 
@@ -66,22 +67,16 @@ enum Stage {
 impl Kept {
     /// Does `f` in the turn of a call with these symbol values.
     pub(super) fn turn<T>(&self, code: &Compiled, binding: &Binding, f: impl FnOnce(&mut Turn) -> T) -> T {
-        match self.0.try_lock() {
-            Some(mut turn) => {
-                turn.begin(code, binding);
-                f(&mut turn)
-            }
-            None => {
-                let mut turn = Turn::default();
-                turn.begin(code, binding);
-                f(&mut turn)
-            }
-        }
+        let mut own = None;
+        let mut kept = self.0.iter().find_map(Mutex::try_lock);
+        let turn = kept.as_deref_mut().unwrap_or_else(|| own.insert(Turn::default()));
+        turn.begin(code, binding);
+        f(turn)
     }
 
     /// What was tried, for the sizes of the last call.
     pub(super) fn report(&self) -> Option<HotCopy> {
-        match &self.0.lock().stage {
+        match &self.0[0].lock().stage {
             Stage::Done { report, .. } => Some(report.clone()),
             _ => None,
         }
@@ -101,17 +96,11 @@ impl Turn {
         self.binding = Binding::from_slice(binding);
         self.calls = 1;
         self.stage = Stage::Cold;
-        if !binding.is_empty() {
-            self.since = Instant::now();
-        }
+        self.since = (!binding.is_empty()).then(Instant::now);
     }
 
     /// Runs the code that is best for this call, `run` being how.
-    pub(super) fn run<T>(
-        &mut self,
-        code: &Compiled,
-        run: impl FnOnce(&Compiled, &Binding, &mut Buffer) -> Result<T>,
-    ) -> Result<T> {
+    pub(super) fn run<T>(&mut self, code: &Compiled, run: impl FnOnce(&Compiled, &Binding, &mut Buffer) -> T) -> T {
         match &mut self.stage {
             Stage::Cold => run(code, &self.binding, &mut self.scratch),
             Stage::Done { copy, .. } => run(copy.as_ref().unwrap_or(code), &self.binding, &mut self.scratch),
@@ -154,7 +143,9 @@ impl Turn {
         let due = match when {
             SpecializeHot::Never => false,
             SpecializeHot::AfterCalls(n) => self.calls > n,
-            SpecializeHot::Worthwhile => self.calls.is_multiple_of(LOOK_EVERY) && self.since.elapsed() > cost * 100,
+            SpecializeHot::Worthwhile => {
+                self.calls.is_multiple_of(LOOK_EVERY) && self.since.is_some_and(|s| s.elapsed() > cost * 100)
+            }
         };
         if due {
             // A copy that cannot be made is not missed.

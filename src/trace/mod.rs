@@ -13,6 +13,7 @@ mod hot;
 mod inner;
 mod layout;
 mod recorder;
+mod rooms;
 mod saved;
 mod symbols;
 mod turns;
@@ -113,7 +114,7 @@ where
             return self.closure.with(|closure| Ok(closure.run(&args)));
         }
         let (entry, binding) = self.entry(&args)?;
-        let results = entry.variant.call(&args, &binding)?;
+        let results = entry.variant.call(&args, binding)?;
         Ok(entry.template.unflatten(&mut results.into_iter()))
     }
 
@@ -190,6 +191,11 @@ impl<F, R, const N: usize> Traced<F, R, N> {
     pub fn explain(&self) -> Vec<Explanation> {
         self.cache.entries().into_iter().map(|e| Explanation(Arc::clone(&e.variant))).collect()
     }
+}
+
+/// See [`crate::forgetful_recorder`].
+pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn slot::Recorder> {
+    std::rc::Rc::new(recorder::Capture::forgetful())
 }
 
 /// The text of a panic.

@@ -130,9 +130,21 @@ impl Variant {
     /// The code for these symbol values only.
     pub(super) fn compile_for(&self, binding: &Binding) -> Result<Compiled> {
         let mut graph = self.captured.clone();
-        let number = |s: Sym| binding.get(s.0 as usize).map_or_else(|| Dim::sym(s), |&n| Dim::fixed(n));
+        // Room for steps may have to grow during a call.
+        let number = |s: Sym| match binding.get(s.0 as usize) {
+            Some(&n) if !self.guards.rooms.contains(s) => Dim::fixed(n),
+            _ => Dim::sym(s),
+        };
         graph.resolve(&|dim| dim.substitute(&number));
         compile(&optimize_with(&graph, &self.passes, &mut |_, _, _| {}), &Options::default())
+    }
+
+    /// Makes room for more steps of a loop.
+    ///
+    /// # Errors
+    /// Where no memory could hold what they collect.
+    pub(super) fn make_room(&self, limit: &Dim, binding: &mut Binding) -> Result<()> {
+        self.guards.rooms.grow(limit, &self.compiled, binding)
     }
 
     pub(super) fn compile_time(&self) -> Duration {
@@ -159,7 +171,7 @@ impl Variant {
     }
 
     pub(super) fn clif(&self) -> Result<String> {
-        let compiled = compile(&self.optimized, &Options { keep_clif: true })?;
+        let compiled = compile(&self.optimized, &Options { keep_clif: true, ..Options::default() })?;
         Ok(compiled.clif().unwrap_or_default().to_string())
     }
 

@@ -144,3 +144,29 @@ fn dropout_and_loops_draw_the_same_numbers() {
     program.save(&path).unwrap();
     assert_eq!(Program::load(&path).unwrap().generator("noise").unwrap().get_state(), own.get_state());
 }
+
+/// A loop whose number of steps only a run tells: what it collects for the way back grows in a loaded program too.
+#[test]
+fn loops_that_run_while_something_holds() {
+    let w = Tensor::full(&[], 0.99f32).requires_grad();
+    let step = trace(|x: &Tensor| {
+        let shrunk = while_loop(|x| x.gt(1.0), |x| &x * &w, x.clone());
+        w.set_grad(None);
+        shrunk.backward();
+        shrunk.detach()
+    });
+    let run = |call: &dyn Fn(&Tensor) -> Tensor, w: &Tensor| -> Vec<u32> {
+        let each = [2.0f32, 0.5, 100.0, 3.0].map(|x| {
+            let y = call(&Tensor::scalar(x));
+            [bits(&y), bits(&w.grad().unwrap())].concat()
+        });
+        each.concat()
+    };
+    let want = run(&|x| step.call(x).unwrap(), &w);
+    assert_eq!(step.compilations(), 1);
+    let folder = Folder::new();
+    step.save(folder.file("loop")).unwrap();
+    let program = Program::load(folder.file("loop")).unwrap();
+    let w = program.state("state0").unwrap();
+    assert_eq!(run(&|x| program.call(&[x]).unwrap().remove(0), w), want);
+}

@@ -116,11 +116,12 @@ impl Checker<'_> {
         })
     }
 
-    /// Every symbol gets its number from an axis of an argument that is just this symbol.
+    /// Every symbol gets its number from an axis of an argument that is just this symbol, or is the room of a loop.
     fn symbols(&self) -> Checked {
         let v = self.variant;
         let dims = v.arguments.iter().flat_map(|a| &a.ty.shape);
-        let bound: HashSet<Sym> = dims.clone().filter_map(Dim::as_sym).collect();
+        let rooms = v.graph.rooms();
+        let bound: HashSet<Sym> = dims.clone().filter_map(Dim::as_sym).chain(rooms).collect();
         let mut used: Vec<Sym> = v.graph.symbols();
         let mut uses = |d: &Dim| used.extend(d.symbols());
         dims.for_each(&mut uses);

@@ -111,8 +111,8 @@ impl Program {
         for (i, loaded) in self.variants.iter().enumerate() {
             match loaded.variant.fits(args) {
                 Ok(binding) => {
-                    loaded.check(&binding)?;
-                    return Ok(loaded.variant.call(args, &binding)?.into_vec());
+                    let results = loaded.variant.call_where(args, binding, |binding| loaded.check(binding));
+                    return Ok(results?.into_vec());
                 }
                 Err(miss) => misses.push(format!("variant {i}: {}", loaded.variant.guards.words(miss, args))),
             }

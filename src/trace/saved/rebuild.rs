@@ -15,7 +15,7 @@ use crate::trace::layout::{Demand, Layout, Place, Step};
 use crate::trace::symbols::Symbols;
 use crate::trace::variant::{Manner, Variant};
 use allotrope_ir::passes::Passes;
-use allotrope_ir::saved;
+use allotrope_ir::{Sym, saved};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +57,8 @@ impl Things {
         let items = v.draws.iter().map(|d| self.draw(d)).collect::<Result<Vec<_>>>()?;
         let demands = v.orders.iter().map(|o| self.demand(o)).collect();
         let mut symbols = Symbols::default();
+        let of_arguments = |s: &Sym| v.arguments.iter().any(|a| a.ty.shape.iter().any(|d| d.as_sym() == Some(*s)));
+        symbols.rooms = v.graph.rooms().into_iter().filter(|s| !of_arguments(s)).collect();
         let mut captured_grads = (Vec::new(), Vec::new());
         let (mut state_flags, mut flags, mut grad_enabled) = (Vec::new(), Vec::new(), true);
         for guard in &v.guards {
