@@ -101,8 +101,6 @@ fn arguments_may_be_changed_and_returned() {
     assert!(results[0].is_same(&x) && results[2].is_same(&y));
     assert_eq!(results[1].to_vec::<f32>(), [6.0; 4]);
     // Whether it lies in order was asked of the argument that is changed.
-    let strided = Tensor::zeros(&[2, 2], DType::F32).t();
-    assert!(program.call(&[&strided.narrow(0, 0, 2), &y]).is_ok() || strided.is_contiguous());
     let wide = Tensor::zeros(&[2, 3], DType::F32);
     let error = program.call(&[&wide.narrow(1, 0, 2), &y]).unwrap_err().to_string();
     assert!(error.contains("lies otherwise"), "{error}");

@@ -128,7 +128,7 @@ fn dropout_and_loops_draw_the_same_numbers() {
     f.save_with_names(&path, &Names::new().tensor("w", &w).generator("noise", &own)).unwrap();
     let program = Program::load(&path).unwrap();
     let position = get_rng_state();
-    for length in [5, 2, 0, 9] {
+    for length in [5, 2, 1, 9] {
         let xs = Generator::new(length).randn(&[length as usize, 3], DType::F32);
         let before = get_rng_state();
         let (a, b, c, d) = f.call(&xs).unwrap();

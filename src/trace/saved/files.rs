@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::tensor::storage::{Buffer, ReadGuard};
 use allotrope_ir::DType;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -256,18 +255,21 @@ impl<'a> Elements<'a> {
             };
             left.insert(name.to_string(), (dtype, view.shape().to_vec(), view.data()));
         }
-        let about = |key: &str| about.metadata().as_ref().and_then(|m| m.get(key).map(|v| Cow::from(v.clone())));
+        let about = |key: &str| about.metadata().as_ref().and_then(|m| m.get(key).cloned());
+        if about(GRAPH).is_some() != about(SUM).is_some() {
+            return Err(fault(format!("is damaged: of `{GRAPH}` and `{SUM}`, one is missing in the metadata")));
+        }
         if about(GRAPH).is_some_and(|sum| sum != sum_of_text(text)) {
             return Err(fault(format!(
                 "holds the elements of another graph: saving was interrupted between the two files, or one of them was \
-                 replaced or changed. Save again; to use them together as they are, remove `{GRAPH}` from the metadata"
+                 replaced or changed. Save again; to use them together as they are, remove `{GRAPH}` and `{SUM}` from the metadata"
             )));
         }
         let entries = left.iter().map(|(name, (dtype, shape, bytes))| (name.as_str(), (*dtype, &shape[..], *bytes)));
         if about(SUM).is_some_and(|sum| sum != sum_of(&entries.collect())) {
             return Err(fault(format!(
                 "is damaged: its elements do not add up to what was saved. If they were changed on purpose, remove \
-                 `{SUM}` from the metadata"
+                 `{GRAPH}` and `{SUM}` from the metadata"
             )));
         }
         Ok(Elements { left })
