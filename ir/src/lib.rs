@@ -3,6 +3,7 @@
 //! that every back end is held against.
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod check;
 mod dim;
 mod dot;
@@ -15,15 +16,17 @@ mod op;
 mod parse;
 pub mod passes;
 mod rules;
+pub mod saved;
 pub mod text;
 
+pub use bounds::{Bounds, OutOfBounds};
 pub use check::{CheckError, CheckErrors, check};
 pub use dim::{Dim, Extent, Sym};
 pub use dot::dot;
 pub use dtype::{DType, Scalar};
 pub use graph::{Graph, Input, InputKind, Node, NodeId, Output, Value};
 pub use interp::{Array, Data, RunError, run};
-pub use op::{ArgOp, Axes, BinaryOp, CompareOp, Op, ReduceOp, Scan, ScatterOp, UnaryOp};
+pub use op::{ArgOp, Axes, BinaryOp, CompareOp, Op, ReduceOp, Scan, ScatterOp, Trip, UnaryOp};
 pub use parse::{ParseError, parse};
 pub use rules::{RuleError, Shape, Type, infer};
 pub use text::{node_text, print};

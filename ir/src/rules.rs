@@ -201,7 +201,7 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
             axis_of(name, x, *axis)?;
             if let (Some(c), Some(w), Some(n)) = (count.fixed(), size.fixed(), x.shape[*axis].fixed())
                 && c > 0
-                && (w == 0 || (c - 1) * step + (w - 1) * dilation >= n)
+                && (w == 0 || (c - 1).saturating_mul(*step).saturating_add((w - 1).saturating_mul(*dilation)) >= n)
             {
                 return err(
                     name,

@@ -3,4 +3,4 @@
 
 pub mod cpu;
 
-pub use cpu::{CompileError, Compiled, KernelInfo, Options};
+pub use cpu::{BufferInfo, CompileError, Compiled, Failure, KernelInfo, Options, Profile, eager_peak_bytes};

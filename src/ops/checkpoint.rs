@@ -3,7 +3,7 @@
 //! barrier that no pass sees through.
 
 use super::backward::sum;
-use super::scan::TensorTree;
+use super::tree::TensorTree;
 use crate::autograd::engine::{Root, run_part};
 use crate::autograd::saved::Saved;
 use crate::autograd::scope::{self, Boundary};

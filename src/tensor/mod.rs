@@ -2,12 +2,12 @@
 //! It knows no derivative rule and no operation; those are `ops`, and `autograd` walks the graph.
 
 pub(crate) mod again;
+pub(crate) mod anchor;
 pub mod create;
 pub(crate) mod draw;
 pub(crate) mod eval;
 pub(crate) mod grad_fn;
 pub(crate) mod hooks;
-pub(crate) mod kept;
 mod ndarray;
 mod print;
 pub mod random;
@@ -68,7 +68,7 @@ pub(crate) struct Inner {
     /// Of a view: the history of its base that its own belongs to.
     seen: AtomicU32,
     /// How many of the handles are those of traces.
-    kept: kept::Count,
+    kept: anchor::Count,
 }
 
 pub(crate) enum Body {
@@ -131,7 +131,7 @@ impl Tensor {
             view: None,
             history: AtomicU32::new(0),
             seen: AtomicU32::new(0),
-            kept: kept::Count::default(),
+            kept: anchor::Count::default(),
         }))
     }
 

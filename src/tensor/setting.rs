@@ -108,8 +108,19 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Setting<T> {
         }
     }
 
+    /// Whether the two are one setting.
+    pub(crate) fn is_same(&self, other: &Setting<T>) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// What a trace keeps that has read this value of it.
+    #[track_caller]
+    pub(crate) fn read_as(&self, value: T) -> Arc<dyn HostValue> {
+        Arc::new(self.held(value, u64::MAX, "the Setting", Location::caller()))
+    }
+
     /// The value, unnoticed by a running trace.
-    fn peek(&self) -> T {
+    pub(crate) fn peek(&self) -> T {
         self.0.value.lock().clone()
     }
 
@@ -139,6 +150,8 @@ pub(crate) trait HostValue: Send + Sync {
     /// Identity of the setting.
     fn id(&self) -> usize;
     fn value(&self) -> &dyn Any;
+    /// The [`Setting`].
+    fn setting(&self) -> &dyn Any;
     /// Whether the setting has this value.
     fn holds(&self) -> bool;
     /// Gives the setting this value.
@@ -167,6 +180,10 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> HostValue for Held<T> {
 
     fn value(&self) -> &dyn Any {
         &self.value
+    }
+
+    fn setting(&self) -> &dyn Any {
+        &self.setting
     }
 
     fn holds(&self) -> bool {

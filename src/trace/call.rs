@@ -6,13 +6,12 @@ use super::captured::{Returned, Source, Target};
 use super::guards::Binding;
 use super::variant::Variant;
 use crate::autograd::tape;
-use crate::codegen::Compiled;
+use crate::codegen::{Compiled, Failure};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::{Graph, Type};
-use parking_lot::Mutex;
+use allotrope_ir::{Dim, Graph, Type};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
@@ -94,35 +93,23 @@ fn bytes_of(t: &Tensor) -> Range<usize> {
     offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
 }
 
-/// Scratch memory that is kept between calls. Calls at the same time get memory of their own.
-#[derive(Default)]
-pub(super) struct Scratch(Mutex<Option<(Binding, Buffer)>>);
-
-impl Scratch {
-    /// Memory that is large enough for these symbol values.
-    fn take(&self, code: &Compiled, binding: &Binding) -> (Binding, Buffer) {
-        let kept = self.0.try_lock().and_then(|mut kept| kept.take());
-        match kept {
-            Some(kept) if kept.0 == *binding => kept,
-            kept => {
-                let needed = code.scratch_bytes(binding);
-                let large = kept.map(|(_, buffer)| buffer).filter(|b| b.len() >= needed);
-                (Binding::from_slice(binding), large.unwrap_or_else(|| Buffer::new(needed)))
-            }
-        }
-    }
-
-    fn give_back(&self, used: (Binding, Buffer)) {
-        if let Some(mut kept) = self.0.try_lock() {
-            *kept = Some(used);
-        }
-    }
-}
-
 /// The elements of one input during a call.
 enum Held<'a> {
     Read(ReadGuard<'a, Buffer>),
     Write(WriteGuard<'a, Buffer>),
+}
+
+/// What ends a run early.
+enum Stop {
+    Error(Error),
+    /// A loop needs room for more steps than this.
+    Full(Dim),
+}
+
+impl From<Error> for Stop {
+    fn from(e: Error) -> Stop {
+        Stop::Error(e)
+    }
 }
 
 /// The tensors that the code gets, in order.
@@ -132,28 +119,43 @@ type Made = SmallVec<[(usize, Tensor); 4]>;
 
 impl Variant {
     /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
-    pub(super) fn call(&self, args: &[&Tensor], binding: &Binding) -> Result<Results> {
+    pub(super) fn call(&self, args: &[&Tensor], binding: Binding) -> Result<Results> {
+        self.call_where(args, binding, |_| Ok(()))
+    }
+
+    /// As [`Variant::call`], where the numbers of the symbols are asked about before each run.
+    pub(super) fn call_where(
+        &self,
+        args: &[&Tensor],
+        mut binding: Binding,
+        check: impl Fn(&Binding) -> Result<()>,
+    ) -> Result<Results> {
+        loop {
+            check(&binding)?;
+            match self.run(args, &binding) {
+                // No state has been written, so it can be run again.
+                Err(Stop::Full(limit)) => self.make_room(&limit, &mut binding)?,
+                Err(Stop::Error(e)) => return Err(e),
+                Ok(outputs) => return self.hand_out(args, outputs),
+            }
+        }
+    }
+
+    fn run(&self, args: &[&Tensor], binding: &Binding) -> Result<Outputs, Stop> {
         let mut made = self.made(args)?;
         let mut drawn = None;
         if !self.draws.is_empty() {
             let drawn = drawn.insert(self.draws.run(&self.sources, args, binding)?);
             made.extend(drawn.tensors.drain(..));
         }
-        let mut scratch = self.scratch.take(&self.compiled, binding);
-        let done = self.compute(args, &made, binding, &mut scratch.1);
-        self.scratch.give_back(scratch);
-        match done {
-            Ok(outputs) => {
-                drop(made);
-                self.hand_out(args, outputs)
-            }
-            Err(e) => {
-                if let Some(drawn) = drawn {
-                    drawn.undo();
-                }
-                Err(e)
-            }
+        let done = self.kept.turn(&self.compiled, binding, |turn| {
+            turn.heat(self.hot, self.compile_time(), |binding| self.compile_for(binding));
+            turn.run(&self.compiled, |code, binding, scratch| self.compute(code, args, &made, binding, scratch))
+        });
+        if let (Err(_), Some(drawn)) = (&done, drawn) {
+            drawn.undo();
         }
+        done
     }
 
     /// Checks the inputs that calls differ in, and makes those that cannot be used as they are.
@@ -203,10 +205,17 @@ impl Variant {
     }
 
     /// Runs the code on inputs that are all there.
-    fn compute(&self, args: &[&Tensor], made: &Made, binding: &Binding, scratch: &mut Buffer) -> Result<Outputs> {
+    fn compute(
+        &self,
+        code: &Compiled,
+        args: &[&Tensor],
+        made: &Made,
+        binding: &Binding,
+        scratch: &mut Buffer,
+    ) -> Result<Outputs, Stop> {
         let mut outputs = Outputs::new();
         for o in &self.plan.outputs {
-            outputs.push(output(o, binding, !self.compiled.has_checks()));
+            outputs.push(output(o, binding, !code.has_checks()));
         }
         let inputs: Inputs<'_> = (self.sources.iter().enumerate())
             .map(|(i, source)| match (source, made.iter().find(|(at, _)| *at == i)) {
@@ -218,7 +227,7 @@ impl Variant {
             .collect();
         let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
         self.lock(&inputs, &mut held);
-        let mut call = self.compiled.call(binding);
+        let mut call = code.call(binding);
         for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.plan.inputs) {
             let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input));
             match held {
@@ -230,7 +239,10 @@ impl Variant {
             let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
             call.output(buffer.bytes_mut());
         }
-        call.run(scratch.bytes_mut()).map_err(Error::checked)?;
+        call.run(scratch.bytes_mut()).map_err(|failure| match failure {
+            Failure::Check(message) => Stop::Error(Error::checked(message)),
+            Failure::Rounds(limit) => Stop::Full(limit.clone()),
+        })?;
         drop(held);
         Ok(outputs)
     }
@@ -320,7 +332,7 @@ fn output((target, ty, fixed): &(Target, Type, Option<Dims>), binding: &Binding,
 }
 
 /// Stands for the history of a result, which stayed in the trace.
-fn ended() -> Edge {
+pub(super) fn ended() -> Edge {
     use std::sync::OnceLock;
     static NODE: OnceLock<Arc<dyn crate::tensor::grad_fn::GradFn>> = OnceLock::new();
     let node = NODE.get_or_init(|| {

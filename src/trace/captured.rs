@@ -4,7 +4,7 @@
 use super::draws::Draws;
 use super::inner::Inner;
 use super::symbols::Symbols;
-use crate::tensor::kept::Kept;
+use crate::tensor::anchor::Anchor;
 use crate::tensor::setting::HostValue;
 use allotrope_ir::Graph;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ pub(super) enum Source {
     /// An argument of the closure.
     Arg(usize),
     /// A tensor from outside.
-    State(Kept),
+    State(Anchor),
     /// The gradient that a tensor from outside holds when the call begins.
-    Grad(Kept),
+    Grad(Anchor),
     /// The gradient that an argument holds when the call begins.
     ArgGrad(usize),
     /// Random numbers, new ones for each call.
@@ -28,7 +28,7 @@ pub(super) enum Source {
 #[derive(Clone)]
 pub(super) enum Whose {
     Arg(usize),
-    Outside(Kept),
+    Outside(Anchor),
 }
 
 /// What a finished capture knows.
@@ -39,7 +39,7 @@ pub(super) struct Captured {
     pub(super) sources: Vec<Source>,
     pub(super) symbols: Symbols,
     /// Tensors whose gradient was looked at: whether there must be one when a call begins.
-    pub(super) grad_guards: Vec<(Kept, bool)>,
+    pub(super) grad_guards: Vec<(Anchor, bool)>,
     /// The same for arguments, by number.
     pub(super) arg_grad_guards: Vec<(usize, bool)>,
     /// Values on the host that the program read.
@@ -49,13 +49,13 @@ pub(super) struct Captured {
     /// Arguments that it compared with other tensors, and whether they were the same.
     pub(super) identities: Vec<(usize, Whose, bool)>,
     /// Tensors from outside that it asked whether they need gradients.
-    pub(super) wishes: Vec<(Kept, bool)>,
+    pub(super) wishes: Vec<(Anchor, bool)>,
     /// Values on the host that each call sets.
     pub(super) effects: Vec<Arc<dyn HostValue>>,
     /// What becomes of the outputs, in order.
     pub(super) targets: Vec<Target>,
     /// Gradients that are none after the call.
-    pub(super) cleared: Vec<Kept>,
+    pub(super) cleared: Vec<Anchor>,
     /// Arguments whose gradients are.
     pub(super) cleared_args: Vec<usize>,
 }
@@ -66,11 +66,11 @@ pub(super) enum Target {
     /// The next computed result of the closure.
     Return,
     /// Elements of a tensor from outside.
-    State { tensor: Kept },
+    State { tensor: Anchor },
     /// Elements of an argument, which the closure changed in place.
     Arg(usize),
     /// The gradient of a tensor from outside.
-    Grad(Kept),
+    Grad(Anchor),
     /// The gradient of an argument.
     ArgGrad(usize),
 }
@@ -80,14 +80,14 @@ pub(super) enum Returned {
     /// A computed value: the next output of the graph.
     Computed { requires_grad: bool },
     /// A tensor from outside, unchanged or updated: the caller gets the same handle.
-    Same(Kept),
+    Same(Anchor),
     /// An argument: the caller gets the handle that was passed.
     Arg(usize),
 }
 
 impl Captured {
     /// Every tensor from outside that the program reads or changes, each once.
-    pub(super) fn outside(&self, returned: &[Returned]) -> Vec<Kept> {
+    pub(super) fn outside(&self, returned: &[Returned]) -> Vec<Anchor> {
         let source = |s: &Source| match s {
             Source::State(t) | Source::Grad(t) => Some(t.clone()),
             Source::Arg(_) | Source::ArgGrad(_) | Source::Draw => None,

@@ -6,14 +6,14 @@ use super::captured::Source;
 use super::guards::Binding;
 use super::inner::Inner;
 use super::layout::Demand;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::rng::Mt19937;
 use crate::tensor::draw::{Kind, numel};
 use crate::tensor::again::other_draws;
 use crate::tensor::recorder::Draw;
 use crate::tensor::storage::Buffer;
 use crate::tensor::{Dims, Generator, Tensor, eval};
-use allotrope_ir::{DType, Dim, Graph, InputKind, Shape, Type};
+use allotrope_ir::{DType, Dim, Graph, InputKind, Shape, Trip, Type};
 
 /// One thing that a call does with generators.
 pub(super) enum Item {
@@ -75,8 +75,8 @@ fn difference(a: &[Item], b: &[Item]) -> Option<String> {
 
 /// The draws of a finished capture.
 pub(super) struct Draws {
-    items: Vec<Item>,
-    demands: Vec<Demand>,
+    pub(super) items: Vec<Item>,
+    pub(super) demands: Vec<Demand>,
     generators: Vec<Generator>,
     /// The type of each input that is drawn, by number, in ascending order.
     types: Vec<(usize, DType, Shape)>,
@@ -115,9 +115,14 @@ impl Draws {
         let symbols = &inner.symbols;
         items.iter_mut().for_each(|i| i.resolve(&|d| symbols.resolve(d)));
         demands.iter_mut().for_each(|d| d.resolve(&|d| symbols.resolve(d)));
+        Draws::of(items, demands, &inner.sources, graph)
+    }
+
+    /// The draws of a graph whose inputs come from these sources.
+    pub(super) fn of(items: Vec<Item>, demands: Vec<Demand>, sources: &[Source], graph: &Graph) -> Draws {
         let mut generators = Vec::new();
         items.iter().for_each(|i| i.generators(&mut generators));
-        let inputs = inner.sources.iter().zip(graph.input_values()).enumerate();
+        let inputs = sources.iter().zip(graph.input_values()).enumerate();
         let types = inputs
             .filter(|(_, (source, _))| matches!(source, Source::Draw))
             .map(|(i, (_, value))| (i, graph.ty(value).dtype, graph.ty(value).shape.clone()))
@@ -184,8 +189,17 @@ impl Inner {
     /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each step.
     ///
     /// # Errors
-    /// When it should be one that was drawn before, and is of another type.
+    /// Where it is not known before the run how often it is drawn, and when it should be one that was drawn before and is
+    /// of another type.
     pub(super) fn draw(&mut self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
+        if self.forgetful {
+            let ty = self.ty(draw.dtype, draw.sizes);
+            let drawn = self.root().input(ty, InputKind::Arg, draw.kind.name());
+            let at = self.current();
+            let value = self.import(0, drawn, at)?;
+            return Ok((self.tensor_of(at, value), 0));
+        }
+        self.draws_known(draw.kind.name())?;
         let (at, loops) = (self.current(), self.open[1..].to_vec());
         let lengths: Vec<Dim> = loops.iter().map(|&b| self.symbols.dim(self.builders[b].length)).collect();
         let dims = draw.sizes.iter().map(|&s| self.symbols.dim(s));
@@ -225,6 +239,27 @@ impl Inner {
         Ok((self.tensor_of(at, value), input))
     }
 
+    /// That every call knows, before it runs, how often this place in the program is passed.
+    ///
+    /// # Errors
+    /// In a loop whose number of steps is a value, and in a branch.
+    pub(super) fn draws_known(&self, what: &str) -> Result<()> {
+        let unknown = self.open.iter().find(|&&b| self.builders[b].trip != Trip::All);
+        match unknown.filter(|_| !self.forgetful) {
+            None => Ok(()),
+            Some(&b) => {
+                let place = match self.builders[b].trip {
+                    Trip::While => "the body of a while_loop, whose number of steps",
+                    _ => "a branch of a cond, or the walk back through one or through a while_loop, where what is run",
+                };
+                Err(Error::Trace(format!(
+                    "{what} is called in {place} is not known before the call has run, and all random numbers of a call are drawn before; \
+                     draw outside and pass the numbers in, or carry them"
+                )))
+            }
+        }
+    }
+
     pub(super) fn note(&mut self, item: Item) {
         self.draws.last_mut().expect("the whole program is open").push(item);
     }
@@ -232,7 +267,8 @@ impl Inner {
     /// The draws of a loop body that has ended become those of each step.
     pub(super) fn end_draws(&mut self, body: usize) {
         let items = self.draws.pop().expect("a loop is open");
-        if !items.is_empty() {
+        // No other loop has draws, but for one that is given up.
+        if !items.is_empty() && self.builders[body].trip == Trip::All {
             let (length, reverse) = (self.builders[body].length, self.builders[body].reverse);
             let length = self.symbols.dim(length);
             self.note(Item::Loop { length, reverse, items });

@@ -2,9 +2,10 @@
 //! Checking changes nothing.
 
 use super::captured::{Captured, Returned, Source, Whose};
+use super::rooms::Rooms;
 use crate::autograd::is_grad_enabled;
 use crate::tensor::{Strides, Tensor};
-use crate::tensor::kept::Kept;
+use crate::tensor::anchor::Anchor;
 use crate::tensor::setting::HostValue;
 use allotrope_ir::{DType, Dim};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 pub(super) type Binding = smallvec::SmallVec<[usize; 8]>;
 
 /// One thing that must hold of the sizes.
-enum Guard {
+pub(super) enum Guard {
     /// The axis has this size, because of what the program asked for.
     Size { arg: usize, axis: usize, value: usize, why: Option<String> },
     /// The axis gives symbol `sym` its number.
@@ -25,17 +26,17 @@ enum Guard {
 }
 
 /// What is fixed about an argument.
-struct ArgType {
-    dtype: DType,
-    rank: usize,
-    requires_grad: bool,
+pub(super) struct ArgType {
+    pub(super) dtype: DType,
+    pub(super) rank: usize,
+    pub(super) requires_grad: bool,
     /// Whether it lay in row-major order, where the program asks, or changes it in place: which views of it share elements
     /// depends on that.
-    dense: Option<bool>,
+    pub(super) dense: Option<bool>,
     /// How it lay, where the program asks and it is not dense.
-    strides: Option<Strides>,
+    pub(super) strides: Option<Strides>,
     /// The argument before it that is the same tensor, where a gradient is wanted: it has one then, not two.
-    same_as: Option<usize>,
+    pub(super) same_as: Option<usize>,
 }
 
 /// The first argument that is the same tensor as argument `i`, where it needs a gradient.
@@ -46,21 +47,23 @@ pub(super) fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
 
 /// Everything that the capture of a variant depended on.
 pub(super) struct Guards {
-    args: Vec<ArgType>,
-    sizes: Vec<Guard>,
+    pub(super) args: Vec<ArgType>,
+    pub(super) sizes: Vec<Guard>,
     symbols: usize,
+    /// Symbols that no argument has.
+    pub(super) rooms: Rooms,
     /// Whether a tensor from outside needs a gradient, for those that the program reads.
-    state_flags: Vec<(Kept, bool)>,
+    pub(super) state_flags: Vec<(Anchor, bool)>,
     /// Whether an argument is another tensor too, where the program asks.
-    identities: Vec<(usize, Whose, bool)>,
+    pub(super) identities: Vec<(usize, Whose, bool)>,
     /// Tensors from outside that somebody held, the closure or whoever gave them to it.
-    outside: Vec<Kept>,
+    outside: Vec<Anchor>,
     /// Whether a tensor from outside has a gradient when a call begins.
-    grads: Vec<(Kept, bool)>,
+    pub(super) grads: Vec<(Anchor, bool)>,
     /// The same for arguments, by number.
-    arg_grads: Vec<(usize, bool)>,
-    host_values: Vec<Arc<dyn HostValue>>,
-    grad_enabled: bool,
+    pub(super) arg_grads: Vec<(usize, bool)>,
+    pub(super) host_values: Vec<Arc<dyn HostValue>>,
+    pub(super) grad_enabled: bool,
 }
 
 /// A value that a guard was made for.
@@ -103,7 +106,6 @@ pub(super) enum Mismatch {
 impl Guards {
     /// The guards of what was captured with these arguments, of which it changes those named in `changed`.
     pub(super) fn new(captured: &Captured, returned: &[Returned], args: &[&Tensor], changed: &[usize]) -> Guards {
-        let (sizes, symbols) = sizes(captured);
         let arg = |(i, a): (usize, &&Tensor)| ArgType {
             dtype: a.dtype(),
             rank: a.dim(),
@@ -116,23 +118,39 @@ impl Guards {
             Source::State(t) => Some((t.clone(), t.is_requires_grad())),
             _ => None,
         };
-        let mut state_flags: Vec<(Kept, bool)> = captured.sources.iter().filter_map(flag).collect();
+        let mut state_flags: Vec<(Anchor, bool)> = captured.sources.iter().filter_map(flag).collect();
         for (t, on) in &captured.wishes {
             if !state_flags.iter().any(|(known, _)| known.id() == t.id()) {
                 state_flags.push((t.clone(), *on));
             }
         }
+        let args = args.iter().enumerate().map(arg).collect();
+        let mut guards = Guards::of(captured, args, state_flags, is_grad_enabled());
+        guards.outside = captured.outside(returned).into_iter().filter(Anchor::is_in_use).collect();
+        guards
+    }
+
+    /// The guards of what was captured with arguments like these, tensors from outside like these and gradients enabled
+    /// or not.
+    pub(super) fn of(
+        captured: &Captured,
+        args: Vec<ArgType>,
+        state_flags: Vec<(Anchor, bool)>,
+        grad_enabled: bool,
+    ) -> Guards {
+        let (sizes, symbols) = sizes(captured);
         Guards {
-            args: args.iter().enumerate().map(arg).collect(),
+            args,
             sizes,
             symbols,
+            rooms: Rooms::new(&captured.symbols.rooms),
             state_flags,
             identities: captured.identities.clone(),
-            outside: captured.outside(returned).into_iter().filter(Kept::is_in_use).collect(),
+            outside: Vec::new(),
             grads: captured.grad_guards.clone(),
             arg_grads: captured.arg_grad_guards.clone(),
             host_values: captured.host_values.clone(),
-            grad_enabled: is_grad_enabled(),
+            grad_enabled,
         }
     }
 
@@ -174,6 +192,7 @@ impl Guards {
     /// The numbers of the symbols for these arguments, if every guard on sizes holds.
     fn bind(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         let mut binding = Binding::from_elem(0, self.symbols);
+        self.rooms.bind(&mut binding);
         for (i, g) in self.sizes.iter().enumerate() {
             let holds = match g {
                 Guard::Size { arg, axis, value, .. } => args[*arg].shape_hint()[*axis] == *value,

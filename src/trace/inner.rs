@@ -6,12 +6,12 @@ use super::draws::Item;
 use super::layout::Demand;
 use super::symbols::Symbols;
 use crate::error::{Error, Result};
-use crate::tensor::kept::Kept;
+use crate::tensor::anchor::Anchor;
 use crate::tensor::recorder::{Cell, Root};
 use crate::tensor::setting::HostValue;
 use crate::tensor::view::Link;
 use crate::tensor::{Body, Dims, Size, Strides, Tensor, Traced, contiguous_strides};
-use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Type, Value};
+use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Trip, Type, Value};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -39,6 +39,9 @@ pub(super) struct Builder {
     pub(super) hoisted: HashMap<Value, Value>,
     pub(super) length: Size,
     pub(super) reverse: bool,
+    pub(super) trip: Trip,
+    /// For a counted loop: its number of steps, in the parent.
+    pub(super) count: Option<Value>,
     /// The closed body that this one walks back through.
     pub(super) mirror: Option<usize>,
     /// Carries that draws rely on to lie in row-major order.
@@ -82,6 +85,8 @@ pub(super) struct Again {
 pub(super) type StateKey = (usize, usize, Dims, Strides);
 
 pub(super) struct Inner {
+    /// Nothing of the recording is kept.
+    pub(super) forgetful: bool,
     /// Identity of builder 0; builder i has `first + i`.
     pub(super) first: u64,
     pub(super) builders: Vec<Builder>,
@@ -102,9 +107,9 @@ pub(super) struct Inner {
     /// Arguments that it compared with other tensors, and the answers.
     pub(super) identities: Vec<(usize, Whose, bool)>,
     /// Tensors from outside that it asked whether they need gradients, by identity.
-    pub(super) wishes: FxHashMap<usize, (Kept, bool)>,
+    pub(super) wishes: FxHashMap<usize, (Anchor, bool)>,
     /// Tensors over elements from outside that it made, by identity.
-    pub(super) made: FxHashMap<usize, Kept>,
+    pub(super) made: FxHashMap<usize, Anchor>,
     /// The parts that are being computed again, innermost last.
     pub(super) again: Vec<Again>,
     /// How many there were.
@@ -143,6 +148,8 @@ impl Inner {
             hoisted: HashMap::new(),
             length,
             reverse,
+            trip: Trip::All,
+            count: None,
             mirror,
             asked: Vec::new(),
         });
@@ -349,7 +356,7 @@ impl Inner {
         let name = format!("state{}", self.states.len());
         let value = self.root().input(ty, InputKind::State, name);
         // The handle kept must not keep the tape of the program alive: only elements matter.
-        self.sources.push(Source::State(Kept::new(t.clone())));
+        self.sources.push(Source::State(Anchor::new(t.clone())));
         self.states.push(State { tensor: t.clone(), value, input, changes: 0 });
         self.by_key.insert(key, self.states.len() - 1);
         Ok(self.states.len() - 1)

@@ -9,15 +9,20 @@ mod closure;
 mod draws;
 mod explain;
 mod guards;
+mod hot;
 mod inner;
 mod layout;
 mod recorder;
+mod rooms;
+mod saved;
 mod symbols;
 mod turns;
 mod variant;
 
 pub use closure::{Args, Arguments, SLICE, Traceable};
 pub use explain::Explanation;
+pub use hot::{HotCopy, SpecializeHot};
+pub use saved::{Names, Program, read_graphs};
 pub use symbols::Specialization;
 
 use crate::error::{Error, Result};
@@ -26,10 +31,11 @@ use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
 use cache::{Cache, Entry};
 use guards::Binding;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use turns::Turns;
-use variant::Variant;
+use variant::{Manner, Variant};
 
 /// A closure that runs as compiled code. Made by [`trace`].
 ///
@@ -42,7 +48,7 @@ use variant::Variant;
 pub struct Traced<F, R, const N: usize> {
     closure: Turns<F>,
     cache: Cache<R>,
-    passes: Passes,
+    manner: Manner,
 }
 
 /// Makes a closure run as compiled code; see [`Traced`].
@@ -70,7 +76,11 @@ pub fn trace<F, const N: usize>(closure: F) -> Traced<F, F::Output, N>
 where
     F: Traceable<N>,
 {
-    Traced { closure: Turns::new(closure), cache: Cache::default(), passes: Passes::ALL }
+    Traced {
+        closure: Turns::new(closure),
+        cache: Cache::default(),
+        manner: Manner { passes: Passes::ALL, hot: SpecializeHot::default() },
+    }
 }
 
 impl<F, R, const N: usize> Traced<F, R, N>
@@ -80,7 +90,14 @@ where
 {
     /// Compiles with some passes of the pipeline only; results are the same, to the bit.
     pub fn with_passes(mut self, passes: Passes) -> Self {
-        self.passes = passes;
+        self.manner.passes = passes;
+        self
+    }
+
+    /// When a copy of hot code is made for sizes that keep coming, in addition to the code for all sizes; by default
+    /// where it is worthwhile. Results are the same, to the bit.
+    pub fn with_specialize_hot(mut self, when: SpecializeHot) -> Self {
+        self.manner.hot = when;
         self
     }
 
@@ -97,7 +114,7 @@ where
             return self.closure.with(|closure| Ok(closure.run(&args)));
         }
         let (entry, binding) = self.entry(&args)?;
-        let results = entry.variant.call(&args, &binding)?;
+        let results = entry.variant.call(&args, binding)?;
         Ok(entry.template.unflatten(&mut results.into_iter()))
     }
 
@@ -126,11 +143,16 @@ where
                 return Ok(found);
             }
             let reason = self.cache.reason(args);
-            let (variant, template) = Variant::capture::<F, N>(closure, args, &self.passes, &reason)?;
-            let binding = variant
-                .fits(args)
-                .map_err(|_| Error::Trace("bug in allotrope: a capture does not fit its own call".into()))?;
-            Ok((self.cache.add(variant, template), binding))
+            let (variant, template) = Variant::capture::<F, N>(closure, args, &self.manner, &reason)?;
+            let binding = variant.fits(args).map_err(|m| variant.guards.words(m, args));
+            let entry = self.cache.add(variant, template);
+            // It stands for other calls all the same.
+            let changed = |what| {
+                Error::Trace(format!(
+                    "another thread changed what the program depends on while it was recorded: {what}"
+                ))
+            };
+            Ok((entry, binding.map_err(changed)?))
         })
     }
 }
@@ -152,8 +174,32 @@ impl<F, R, const N: usize> Traced<F, R, N> {
         self.cache.warnings()
     }
 
+    /// Saves every variant with the state that it uses: the graphs as text in `path.graph`, the elements in
+    /// `path.safetensors`. [`Program::load`] runs them without the closure. Neither file is ever half-written; a call on
+    /// another thread is saved as a whole or not at all, as far as elements go.
+    ///
+    /// # Errors
+    /// When nothing was captured yet, or a file cannot be written; both files are as they were then.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.save_with_names(path, &Names::new())
+    }
+
+    /// As [`Traced::save`], with names for the state.
+    ///
+    /// # Errors
+    /// Also when two things have one name.
+    pub fn save_with_names(&self, path: impl AsRef<Path>, names: &Names) -> Result<()> {
+        let variants: Vec<Arc<Variant>> = self.cache.entries().into_iter().map(|e| Arc::clone(&e.variant)).collect();
+        saved::save(&variants, names, path.as_ref())
+    }
+
     /// The compiled variants, most recently used first.
     pub fn explain(&self) -> Vec<Explanation> {
         self.cache.entries().into_iter().map(|e| Explanation(Arc::clone(&e.variant))).collect()
     }
+}
+
+/// See [`crate::forgetful_recorder`].
+pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn slot::Recorder> {
+    std::rc::Rc::new(recorder::Capture::forgetful())
 }

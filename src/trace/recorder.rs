@@ -8,12 +8,14 @@ use super::symbols::Symbols;
 use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{next_seq, own_edge};
 use crate::error::{Error, Result};
-use crate::tensor::kept::Kept;
-use crate::tensor::recorder::{capture_of, SCOPES_PER_CAPTURE, Draw, Operand, Recorder, Root, ScanBody, ScanSpec, SizeOp};
+use crate::tensor::anchor::Anchor;
+use crate::tensor::recorder::{
+    Draw, Operand, Recorder, Root, Rounds, SCOPES_PER_CAPTURE, ScanBody, ScanSpec, SizeOp, capture_of,
+};
 use crate::tensor::setting::HostValue;
 use crate::tensor::view::Link;
 use crate::tensor::{Body, Generator, Size, Tensor, eval};
-use allotrope_ir::{Dim, InputKind, NodeId, Op, Scalar, Scan, Value};
+use allotrope_ir::{Dim, InputKind, NodeId, Op, Scalar, Trip, Value};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -28,9 +30,17 @@ pub(super) struct Capture(RefCell<Inner>);
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 
 impl Capture {
+    /// One whose recording nobody looks at.
+    pub(super) fn forgetful() -> Capture {
+        let capture = Capture::new();
+        capture.0.borrow_mut().forgetful = true;
+        capture
+    }
+
     pub(super) fn new() -> Capture {
         let first = NEXT_SCOPE.fetch_add(SCOPES_PER_CAPTURE, Ordering::Relaxed);
         let mut inner = Inner {
+            forgetful: false,
             first,
             builders: Vec::new(),
             open: Vec::new(),
@@ -97,7 +107,7 @@ impl Capture {
         for t in returned {
             let outside = t.traced().is_none();
             if outside {
-                results.push(Returned::Same(Kept::new(t.clone())));
+                results.push(Returned::Same(Anchor::new(t.clone())));
                 continue;
             }
             if let Some(&(arg, _)) = inner.args.get(&t.id()) {
@@ -125,7 +135,7 @@ impl Capture {
                     true => inner.root().update(s.input, s.value),
                     false => inner.root().output(s.value),
                 }
-                targets.push(Target::State { tensor: Kept::new(s.tensor) });
+                targets.push(Target::State { tensor: Anchor::new(s.tensor) });
             }
         }
         let mut grad_guards = Vec::new();
@@ -135,7 +145,7 @@ impl Capture {
         for g in std::mem::take(&mut inner.grads) {
             match (g.arg, g.initially) {
                 (Some(i), Some(some)) => arg_grad_guards.push((i, some)),
-                (None, Some(some)) => grad_guards.push((Kept::new(g.tensor.clone()), some)),
+                (None, Some(some)) => grad_guards.push((Anchor::new(g.tensor.clone()), some)),
                 (_, None) => {}
             }
             // The gradient itself may have been changed in place.
@@ -147,9 +157,9 @@ impl Capture {
                 (Some(now), true, arg) => {
                     let value = inner.lift(now)?;
                     inner.root().output(value);
-                    targets.push(arg.map_or_else(|| Target::Grad(Kept::new(g.tensor)), Target::ArgGrad));
+                    targets.push(arg.map_or_else(|| Target::Grad(Anchor::new(g.tensor)), Target::ArgGrad));
                 }
-                (None, true, None) => cleared.push(Kept::new(g.tensor)),
+                (None, true, None) => cleared.push(Anchor::new(g.tensor)),
                 (None, true, Some(i)) => cleared_args.push(i),
                 (_, false, _) => {}
             }
@@ -354,7 +364,7 @@ impl Recorder for Capture {
             let name = format!("grad{}", inner.grads.len());
             let kind = if arg.is_some() { InputKind::Arg } else { InputKind::State };
             let value = inner.root().input(ty, kind, name);
-            inner.sources.push(arg.map_or_else(|| Source::Grad(Kept::new(tensor.clone())), |(i, _)| Source::ArgGrad(i)));
+            inner.sources.push(arg.map_or_else(|| Source::Grad(Anchor::new(tensor.clone())), |(i, _)| Source::ArgGrad(i)));
             value
         });
         let now = given.map(|value| inner.tensor_of(0, value));
@@ -417,8 +427,17 @@ impl Recorder for Capture {
         let carries = spec.carries.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
         let xs = spec.xs.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
         let mirror = spec.mirror.map(|scope| (scope - inner.first) as usize);
-        let body = inner.push_builder(spec.length, spec.reverse, mirror);
-        let mut inside = ScanBody { carries: Vec::new(), xs: Vec::new(), scope: inner.first + body as u64 };
+        let (trip, limit, count) = match spec.rounds {
+            Rounds::All(length) => (Trip::All, length, None),
+            Rounds::Count { n, limit } => (Trip::Count, limit, Some(inner.lift(n)?)),
+            Rounds::While => (Trip::While, inner.symbols.room(), None),
+        };
+        if let Some(walked) = mirror {
+            inner.bound(walked);
+        }
+        let body = inner.push_builder(limit, spec.reverse, mirror);
+        (inner.builders[body].trip, inner.builders[body].count) = (trip, count);
+        let mut inside = ScanBody { carries: Vec::new(), xs: Vec::new(), scope: inner.first + body as u64, limit };
         for &v in &carries {
             let ty = inner.graph(parent).ty(v).clone();
             let value = inner.body_input(body, ty, 0, "carry");
@@ -445,30 +464,35 @@ impl Recorder for Capture {
         }
         let body = inner.current();
         inner.carried_in_order(body, carries)?;
-        inner.open.pop();
-        inner.end_draws(body);
-        let parent = inner.current();
-        let length = inner.symbols.dim(inner.builders[body].length);
-        let b = &mut inner.builders[body];
-        let mut graph = b.graph.take().expect("the loop is open");
-        let order: Vec<usize> = b.inputs.concat();
-        graph.order_inputs(&order);
-        // The inputs have moved: carries first, then xs, then what comes from outside.
-        let mut at = 0;
-        for kind in &mut b.inputs {
-            for number in kind {
-                *number = at;
-                at += 1;
-            }
+        let results = inner.close_loop()?;
+        let (finals, stacked) = results.split_at(carries.len());
+        Ok((finals.to_vec(), stacked.to_vec()))
+    }
+
+    fn branch_end(&self, results: &[Tensor], otherwise: Option<&[Tensor]>) -> Result<Vec<Tensor>> {
+        let mut inner = self.0.borrow_mut();
+        let body = inner.current();
+        for t in results {
+            let value = inner.lift(t)?;
+            let ty = inner.graph(body).ty(value).clone();
+            inner.graph(body).output(value);
+            inner.body_input(body, ty, 0, "otherwise");
         }
-        let operands: Vec<Value> = [b.carries.as_slice(), &b.xs, &b.invariants].concat();
-        let scan = Scan { body: graph, carries: b.carries.len(), xs: b.xs.len(), length, reverse: b.reverse };
-        let node = inner.graph(parent).add(Op::Scan(Box::new(scan)), &operands)?;
-        inner.builders[body].node = Some(node);
-        let mut result = |port: usize| inner.tensor_of(parent, Value { node, port: port as u32 });
-        let finals = (0..carries.len()).map(&mut result).collect();
-        let stacked = (carries.len()..carries.len() + ys.len()).map(&mut result).collect();
-        Ok((finals, stacked))
+        // What it begins with is computed around it.
+        inner.open.pop();
+        let begin = match otherwise {
+            Some(tensors) => tensors.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>(),
+            None => results
+                .iter()
+                .map(|t| {
+                    let ty = inner.ty(t.dtype(), &t.sizes());
+                    inner.full(&ty.shape, Scalar::from_f64(0.0, ty.dtype))
+                })
+                .collect(),
+        };
+        inner.open.push(body);
+        inner.builders[body].carries = begin?;
+        inner.close_loop()
     }
 
     fn scan_abandon(&self) {
@@ -476,6 +500,10 @@ impl Recorder for Capture {
         if let Some(body) = inner.open.pop() {
             inner.end_draws(body);
         }
+    }
+
+    fn catches(&self) -> bool {
+        self.0.try_borrow().map_or(true, |inner| !inner.forgetful)
     }
 
     fn layout_asked(&self, of: Option<&Tensor>) {
@@ -499,8 +527,8 @@ impl Recorder for Capture {
         let arg = |t: &Tensor| inner.args.get(&t.id()).map(|(i, _)| *i);
         let (which, other) = match (arg(a), arg(b)) {
             (Some(i), Some(j)) => (i.max(j), Whose::Arg(i.min(j))),
-            (Some(i), None) if b.strided().is_some() => (i, Whose::Outside(Kept::new(b.clone()))),
-            (None, Some(j)) if a.strided().is_some() => (j, Whose::Outside(Kept::new(a.clone()))),
+            (Some(i), None) if b.strided().is_some() => (i, Whose::Outside(Anchor::new(b.clone()))),
+            (None, Some(j)) if a.strided().is_some() => (j, Whose::Outside(Anchor::new(a.clone()))),
             _ => return false,
         };
         let given = |i: usize| &inner.given[i];
@@ -515,13 +543,13 @@ impl Recorder for Capture {
     fn wish_asked(&self, outside: &Tensor, answer: bool) {
         let Ok(mut inner) = self.0.try_borrow_mut() else { return };
         if !inner.made.contains_key(&outside.id()) {
-            inner.wishes.entry(outside.id()).or_insert_with(|| (Kept::new(outside.clone()), answer));
+            inner.wishes.entry(outside.id()).or_insert_with(|| (Anchor::new(outside.clone()), answer));
         }
     }
 
     fn note_new(&self, alias: &Tensor) {
         if let Ok(mut inner) = self.0.try_borrow_mut() {
-            inner.made.insert(alias.id(), Kept::new(alias.clone()));
+            inner.made.insert(alias.id(), Anchor::new(alias.clone()));
         }
     }
 
@@ -571,6 +599,7 @@ impl Recorder for Capture {
     }
 
     fn reseed(&self, generator: &Generator, seed: u64) {
+        crate::error::must(self.0.borrow().draws_known("manual_seed()"));
         self.0.borrow_mut().note(Item::Seed { generator: generator.clone(), seed });
     }
 

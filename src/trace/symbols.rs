@@ -41,12 +41,17 @@ pub(super) struct Symbols {
     known: HashMap<Dim, u32>,
     /// The number that each symbol had when the capture was made.
     hints: Vec<usize>,
-    /// The argument and the axis that each stands for.
-    axes: Vec<(usize, usize)>,
+    /// The argument and the axis that each stands for, if it does for one.
+    axes: Vec<Option<(usize, usize)>>,
     solved: HashMap<Sym, Dim>,
     pub(super) least: Vec<(Dim, usize)>,
     pub(super) specializations: Vec<Specialization>,
+    /// The symbols that stand for how many steps loops have room for.
+    pub(super) rooms: Vec<Sym>,
 }
+
+/// Steps that a loop has room for at first.
+pub(super) const FIRST_ROOM: usize = 16;
 
 impl Symbols {
     pub(super) fn new(capture: u32) -> Symbols {
@@ -55,10 +60,20 @@ impl Symbols {
 
     /// The size of an axis of an argument, which another call may have differently.
     pub(super) fn fresh(&mut self, hint: usize, arg: usize, axis: usize) -> Size {
+        self.symbol(hint, Some((arg, axis)))
+    }
+
+    fn symbol(&mut self, hint: usize, of: Option<(usize, usize)>) -> Size {
         let sym = Sym(self.hints.len() as u32);
         self.hints.push(hint);
-        self.axes.push((arg, axis));
+        self.axes.push(of);
         self.size(Dim::sym(sym))
+    }
+
+    /// The number of steps that what a loop collects has room for. No argument says it: calls find it by running.
+    pub(super) fn room(&mut self) -> Size {
+        self.rooms.push(Sym(self.hints.len() as u32));
+        self.symbol(FIRST_ROOM, None)
     }
 
     /// The size for an expression.
@@ -153,7 +168,7 @@ impl Symbols {
 
     /// What made a number of an axis of an argument, if anything did.
     pub(super) fn reason_of(&self, arg: usize, axis: usize) -> Option<&Specialization> {
-        self.specializations.iter().find(|s| self.axes[s.sym.0 as usize] == (arg, axis))
+        self.specializations.iter().find(|s| self.axes[s.sym.0 as usize] == Some((arg, axis)))
     }
 
     pub(super) fn at_least(&mut self, size: Size, least: usize) {

@@ -1,21 +1,22 @@
 //! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code. It is
 //! never changed once made: calls from several threads share it.
 
-use super::call::{Plan, Scratch};
-use super::captured::{Captured, Returned, Source};
+use super::call::Plan;
+use super::captured::{Captured, Returned, Source, Target};
 use super::closure::{Args, Traceable};
 use super::draws::Draws;
 use super::guards::{Binding, Guards, Mismatch, same_as};
+use super::hot::{Kept, SpecializeHot};
 use super::recorder::Capture;
 use super::symbols::Specialization;
 use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
-use crate::tensor::kept::Kept;
+use crate::tensor::anchor::Anchor;
 use crate::tensor::setting::HostValue;
 use crate::tensor::{Tensor, recorder as slot};
-use allotrope_ir::Graph;
 use allotrope_ir::passes::{Passes, optimize_with};
+use allotrope_ir::{Dim, Graph, Sym};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,11 +29,15 @@ pub(super) struct Variant {
     pub(super) sources: Vec<Source>,
     pub(super) draws: Draws,
     pub(super) plan: Plan,
-    pub(super) cleared: Vec<Kept>,
+    pub(super) cleared: Vec<Anchor>,
     pub(super) cleared_args: Vec<usize>,
     pub(super) returned: Vec<Returned>,
+    /// Where each output of the captured graph goes.
+    pub(super) targets: Vec<Target>,
     pub(super) compiled: Compiled,
-    pub(super) scratch: Scratch,
+    pub(super) kept: Kept,
+    pub(super) hot: SpecializeHot,
+    passes: Passes,
     /// Why it was made, in words.
     pub(super) reason: String,
     captured: Graph,
@@ -40,6 +45,13 @@ pub(super) struct Variant {
     specializations: Vec<Specialization>,
     phases: Vec<(String, Duration)>,
     total: Duration,
+}
+
+/// How a traced function was asked to compile.
+#[derive(Clone)]
+pub(super) struct Manner {
+    pub(super) passes: Passes,
+    pub(super) hot: SpecializeHot,
 }
 
 impl Variant {
@@ -50,7 +62,7 @@ impl Variant {
     pub(super) fn capture<F, const N: usize>(
         closure: &mut F,
         args: &[&Tensor],
-        passes: &Passes,
+        manner: &Manner,
         reason: &str,
     ) -> Result<(Variant, F::Output)>
     where
@@ -67,27 +79,31 @@ impl Variant {
             )));
         }
         let recorded = start.elapsed();
-        let variant = Variant::compile(captured, returned, args, passes, recorded, reason)?;
+        let guards =
+            |captured: &Captured, returned: &[Returned], changed: &[usize]| Guards::new(captured, returned, args, changed);
+        let variant = Variant::compile(captured, returned, &guards, manner, ("record", recorded), reason)?;
         Ok((variant, output))
     }
 
-    fn compile(
+    /// Compiles what was captured. `guards` makes them, given the arguments that are changed; `before` is the phase that
+    /// the capture came from, with its time.
+    pub(super) fn compile(
         captured: Captured,
         returned: Vec<Returned>,
-        args: &[&Tensor],
-        passes: &Passes,
-        recorded: Duration,
+        guards: &dyn Fn(&Captured, &[Returned], &[usize]) -> Guards,
+        manner: &Manner,
+        before: (&str, Duration),
         reason: &str,
     ) -> Result<Variant> {
         let start = Instant::now();
-        let mut phases = vec![("record".to_string(), recorded)];
+        let mut phases = vec![(before.0.to_string(), before.1)];
         let optimized =
-            optimize_with(&captured.graph, passes, &mut |name, _, time| phases.push((name.to_string(), time)));
+            optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let plan = Plan::new(&optimized, &captured.sources, &captured.targets);
         Ok(Variant {
-            guards: Guards::new(&captured, &returned, args, plan.changed()),
+            guards: guards(&captured, &returned, plan.changed()),
             plan,
             effects: captured.effects,
             sources: captured.sources,
@@ -95,14 +111,17 @@ impl Variant {
             cleared: captured.cleared,
             cleared_args: captured.cleared_args,
             returned,
+            targets: captured.targets,
             compiled,
-            scratch: Scratch::default(),
+            kept: Kept::default(),
+            hot: manner.hot,
+            passes: manner.passes,
             reason: reason.to_string(),
             captured: captured.graph,
             optimized,
             specializations: captured.symbols.specializations,
             phases,
-            total: recorded + start.elapsed(),
+            total: before.1 + start.elapsed(),
         })
     }
 
@@ -112,6 +131,26 @@ impl Variant {
     /// The first guard that does not hold.
     pub(super) fn fits(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         self.guards.check(args)
+    }
+
+    /// The code for these symbol values only.
+    pub(super) fn compile_for(&self, binding: &Binding) -> Result<Compiled> {
+        let mut graph = self.captured.clone();
+        // Room for steps may have to grow during a call.
+        let number = |s: Sym| match binding.get(s.0 as usize) {
+            Some(&n) if !self.guards.rooms.contains(s) => Dim::fixed(n),
+            _ => Dim::sym(s),
+        };
+        graph.resolve(&|dim| dim.substitute(&number));
+        compile(&optimize_with(&graph, &self.passes, &mut |_, _, _| {}), &Options::default())
+    }
+
+    /// Makes room for more steps of a loop.
+    ///
+    /// # Errors
+    /// Where no memory could hold what they collect.
+    pub(super) fn make_room(&self, limit: &Dim, binding: &mut Binding) -> Result<()> {
+        self.guards.rooms.grow(limit, &self.compiled, binding)
     }
 
     pub(super) fn compile_time(&self) -> Duration {
@@ -138,7 +177,7 @@ impl Variant {
     }
 
     pub(super) fn clif(&self) -> Result<String> {
-        let compiled = compile(&self.optimized, &Options { keep_clif: true })?;
+        let compiled = compile(&self.optimized, &Options { keep_clif: true, ..Options::default() })?;
         Ok(compiled.clif().unwrap_or_default().to_string())
     }
 

@@ -2,17 +2,12 @@
 //! recurrences and overlapping sums. Operands are handed over as they lie, repeated axes included; nothing is copied
 //! that has a place in memory.
 
+use super::Failure;
 use super::layout::{View, is_zero};
-use super::lower::{Lower, numel, same_place};
+use super::lower::{Lower, numel, same_place, touched};
 use super::program::{Arg, LibraryCall, Step};
 use allotrope_ir::{ArgOp, DType, Dim, Op, ScatterOp, Shape, Type};
 use smallvec::SmallVec;
-
-/// Bytes of the elements of a view, those that are repeated once.
-fn touched(v: &View) -> Dim {
-    let walked = v.shape.iter().zip(&v.strides).filter(|(_, s)| !is_zero(s));
-    walked.fold(Dim::Fixed(v.dtype.size() as i64), |n, (d, _)| &n * d)
-}
 
 fn number(n: usize) -> Arg {
     Arg::Number(Dim::fixed(n))
@@ -89,8 +84,8 @@ impl Lower {
             args.extend(x.iter().map(|v| table(&v.strides)));
             args.extend(x.iter().map(read));
             args.push(write(out));
-            l.info(function, op.name(), &x[0].shape, &flops, &(&read_bytes + &touched(out)));
-            l.steps.push(Step::Library(LibraryCall { name: format!("{function}_{}", x[0].dtype), args }));
+            let number = l.info(function, op.name(), &x[0].shape, &flops, &(&read_bytes + &touched(out)));
+            l.steps.push(Step::Library(LibraryCall { name: format!("{function}_{}", x[0].dtype), args, number }));
         });
         Some(out)
     }
@@ -132,8 +127,8 @@ impl Lower {
             ScatterOp::Add => (elements.clone(), &each * &Dim::Fixed(2)),
         };
         let bytes = &(&touched(&index) + &touched(&source)) + &(&elements * &moves);
-        self.info(op.name(), op.name(), &index.shape, &flops, &bytes);
-        self.steps.push(Step::Library(LibraryCall { name: format!("{}_{}", op.name(), ty.dtype), args }));
+        let number = self.info(op.name(), op.name(), &index.shape, &flops, &bytes);
+        self.steps.push(Step::Library(LibraryCall { name: format!("{}_{}", op.name(), ty.dtype), args, number }));
         out
     }
 
@@ -161,7 +156,7 @@ impl Lower {
     /// Appends the step that asks a check.
     pub(super) fn check(&mut self, message: &str, condition: &View) {
         debug_assert_eq!(condition.dtype, DType::Bool);
-        self.program.checks.push(message.into());
+        self.program.checks.push(Failure::Check(message.into()));
         let number = self.program.checks.len();
         self.steps.push(Step::Check { number, condition: condition.clone() });
     }

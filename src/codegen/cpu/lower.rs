@@ -35,6 +35,8 @@ pub struct Lower {
 /// Steps to run before a loop, and the matrices that they pack: from and to.
 #[derive(Default)]
 pub(super) struct Preamble {
+    /// The loop has one round at most.
+    pub once: bool,
     pub steps: Vec<Step>,
     pub packed: Vec<(View, View)>,
 }
@@ -88,7 +90,8 @@ pub fn lower(g: &Graph) -> Result<(Program, Vec<KernelInfo>), CompileError> {
         l.copy(&from, to);
     }
     l.program.steps = std::mem::take(&mut l.steps);
-    Ok((l.program, l.infos))
+    let infos = super::describe::in_order(&mut l.program.steps, l.infos);
+    Ok((l.program, infos))
 }
 
 /// Whether two views are the same elements in the same order.
@@ -188,6 +191,21 @@ impl Lower {
                 && !d.buf().is_some_and(|b| self.mutable.contains(&b))
             {
                 dests.insert(first, d);
+            }
+            // What a branch leaves as it was, where it is not taken.
+            if let Op::Scan(s) = &g.node(id).op
+                && s.is_branch()
+            {
+                for (port, first) in g.operands(id).into_iter().take(s.carries).enumerate() {
+                    if let Some(d) = dests.get(&Value { node: id, port: port as u32 }).cloned()
+                        && order.uses(first) == 1
+                        && order.computed(g, first) == Some(first)
+                        && !dests.contains_key(&first)
+                        && matches!(d.buf().map(|b| self.place(b)), Some(Place::Output(_)))
+                    {
+                        dests.insert(first, d);
+                    }
+                }
             }
         }
         for &id in &order.nodes {
@@ -290,12 +308,13 @@ impl Lower {
                         let x = if x.buf().is_some() { x } else { self.materialise(&x, true) };
                         let out = dest.unwrap_or_else(|| self.scratch(&node.types[0]));
                         self.unaliased(&[&x], &out, |l, out| {
-                            l.info("reduce", op.name(), &x.shape, &numel(&x.shape), &bytes(&[&x, out]));
+                            let number = l.info("reduce", op.name(), &x.shape, &numel(&x.shape), &bytes(&[&x, out]));
                             l.steps.push(Step::Reduce(StridedReduce {
                                 op: *op,
                                 axes: axes.iter().copied().collect(),
                                 x: x.clone(),
                                 out: out.clone(),
+                                number,
                             }));
                         });
                         out
@@ -342,7 +361,10 @@ impl Lower {
                 let inputs: Vec<View> = operands.iter().map(|o| env[o].clone()).collect();
                 let wanted: Vec<Option<View>> =
                     (0..node.types.len() as u32).map(|port| dests.get(&Value { node: id, port }).cloned()).collect();
-                let views = self.lower_scan(scan, &node.types, &inputs, &wanted)?;
+                let dying: Vec<bool> =
+                    (0..scan.carries).map(|i| self.dies(g, order, operands[i], &inputs[i])).collect();
+                let tails = super::scan::unseen_tails(g, id, scan);
+                let views = self.lower_scan(scan, &node.types, &inputs, &wanted, &dying, &tails)?;
                 env.extend((0..).map(|port| Value { node: id, port }).zip(views));
                 return Ok(());
             }
@@ -354,8 +376,13 @@ impl Lower {
     /// Whether nothing but one use reads the memory of a value, so that it may be written over.
     fn dies(&self, g: &Graph, order: &Order, v: Value, view: &View) -> bool {
         let own = match &g.node(v.node).op {
-            // What it gives may be what it got.
-            Op::Scan(_) => false,
+            // What it gives may be what it got; a branch says when it is not.
+            Op::Scan(s) => {
+                s.is_branch() && {
+                    let given = s.body.outputs()[v.port as usize].value;
+                    (v.port as usize) < s.carries && s.body.node(given.node).op != Op::Input
+                }
+            }
             Op::Fusion(b) => {
                 let result = b.outputs()[v.port as usize].value;
                 let times = b.outputs().iter().filter(|o| o.value == result).count();
@@ -429,14 +456,14 @@ impl Lower {
             dests.push(Dest { view, in_place, scalar });
         }
         let (flops, bytes) = draft.cost(&dests);
-        self.info("k", &draft.ops(), &draft.shape().clone(), &flops, &bytes);
+        let number = self.info("k", &draft.ops(), &draft.shape().clone(), &flops, &bytes);
         let owner = self.scan;
         let buffers = &mut self.program.buffers;
         let mut temp = |dtype: DType, len: usize| {
             buffers.push(Buffer { place: Place::Scratch, dtype, len: Dim::fixed(len), owner });
             BufId(buffers.len() as u32 - 1)
         };
-        let kernel = draft.finish(dests, &mut temp);
+        let kernel = draft.finish(number, dests, &mut temp);
         self.steps.push(Step::Kernel(kernel));
         for (from, to) in late {
             self.copy(&from, &to);
@@ -482,8 +509,8 @@ impl Lower {
         let draft = Draft::copy(from, &to.shape);
         let dests = vec![Dest { view: Some(to.clone()), in_place: false, scalar: None }];
         let (flops, bytes) = draft.cost(&dests);
-        self.info("copy", "copy", &to.shape, &flops, &bytes);
-        let kernel = draft.finish(dests, &mut |_, _| unreachable!("a copy calls nothing"));
+        let number = self.info("copy", "copy", &to.shape, &flops, &bytes);
+        let kernel = draft.finish(number, dests, &mut |_, _| unreachable!("a copy calls nothing"));
         self.steps.push(Step::Kernel(kernel));
     }
 
@@ -497,17 +524,18 @@ impl Lower {
         to
     }
 
-    /// Notes a kernel for people.
-    pub(super) fn info(&mut self, kind: &str, ops: &str, space: &[Dim], flops: &Dim, bytes: &Dim) {
-        let name = format!("{kind}{}", self.infos.len());
+    /// Notes a kernel for people; gives its number.
+    pub(super) fn info(&mut self, kind: &str, ops: &str, space: &[Dim], flops: &Dim, bytes: &Dim) -> Number {
         self.infos.push(KernelInfo {
-            name,
+            name: kind.to_string(),
             ops: ops.to_string(),
             space: space.to_vec(),
             flops: flops.clone(),
             bytes: bytes.clone(),
             in_loop: self.scan.is_some(),
+            loops: Vec::new(),
         });
+        self.infos.len() - 1
     }
 }
 
@@ -522,6 +550,13 @@ pub fn numel(shape: &[Dim]) -> Dim {
     shape.iter().fold(Dim::Fixed(1), |n, d| &n * d)
 }
 
+/// Bytes of the elements of views, those that are repeated along an axis once.
 pub fn bytes(views: &[&View]) -> Dim {
-    views.iter().fold(Dim::Fixed(0), |n, v| &n + &(&numel(&v.shape) * &Dim::Fixed(v.dtype.size() as i64)))
+    views.iter().fold(Dim::Fixed(0), |n, v| &n + &touched(v))
+}
+
+/// Bytes of the elements of a view, those that are repeated along an axis once.
+pub fn touched(v: &View) -> Dim {
+    let walked = v.shape.iter().zip(&v.strides).filter(|(_, s)| !is_zero(s));
+    walked.fold(Dim::Fixed(v.dtype.size() as i64), |n, (d, _)| &n * d)
 }

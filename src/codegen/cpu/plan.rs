@@ -1,7 +1,7 @@
 //! Addresses for the scratch buffers, by liveness: two buffers share a place when they are never needed at the same
 //! time and are of the same symbolic size, or both of a fixed one. Nothing is moved, and no step is reordered.
 
-use super::layout::BufId;
+use super::layout::{BufId, View};
 use super::program::{Carry, Next, Place, Program, ScanId, Step, buffers_of};
 use super::size::Size;
 use allotrope_ir::Dim;
@@ -15,6 +15,8 @@ pub struct Plan {
     /// For each buffer, its slot.
     pub slot: Vec<Option<usize>>,
     pub slots: Vec<Slot>,
+    /// For each buffer that is used, the first and the last kernel while it is.
+    pub alive: Vec<Option<(usize, usize)>>,
     /// Bytes of all slots of fixed size.
     fixed: usize,
     symbolic: Vec<Size>,
@@ -29,6 +31,11 @@ pub struct Slot {
 }
 
 impl Plan {
+    /// Takes so many bytes more behind the slots of fixed size.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.fixed += bytes;
+    }
+
     /// Bytes of scratch under a binding: the slots of fixed size first, then the others, in order.
     pub fn bytes(&self, binding: &[usize]) -> usize {
         let rounded = |s: &Size| s.eval(binding).next_multiple_of(ALIGN as usize);
@@ -43,9 +50,25 @@ struct Lives<'a> {
     /// The loops around, with their start, and what must live to their end.
     stack: Vec<(ScanId, u32, Vec<BufId>)>,
     now: u32,
+    /// Kernels that come before each position, and how many there are.
+    kernels: Vec<usize>,
+    count: usize,
 }
 
 impl Lives<'_> {
+    /// Comes to the next position.
+    fn tick(&mut self) {
+        self.now += 1;
+        self.kernels.push(self.count);
+    }
+
+    /// The kernels during the life of a buffer. They are numbered as they come.
+    fn alive(&self, (first, last): (u32, u32)) -> Option<(usize, usize)> {
+        let until = |position: usize| self.kernels.get(position).copied().unwrap_or(self.count);
+        let begin = until((first as usize).saturating_sub(1));
+        (first != u32::MAX).then(|| (begin, until(last as usize).saturating_sub(1).max(begin)))
+    }
+
     fn touch(&mut self, b: BufId, at: u32) {
         let r = &mut self.range[b.0 as usize];
         *r = (r.0.min(at), r.1.max(at));
@@ -75,8 +98,10 @@ impl Lives<'_> {
 
     fn walk(&mut self, steps: &[Step]) {
         for step in steps {
-            self.now += 1;
+            self.tick();
+            self.count += usize::from(step.kernel().is_some());
             buffers_of(step, &mut |b| self.access(b));
+            debug_assert!(!matches!(step, Step::Part(_)), "a program is planned before it is cut");
             if let Step::Scan(s) = step {
                 let carries = |l: &mut Self| {
                     for Carry { current, init, next } in &s.carries {
@@ -88,19 +113,30 @@ impl Lives<'_> {
                     }
                 };
                 carries(self);
+                let (before, each) = s.asks();
+                before.into_iter().chain(each).for_each(|b| self.access(b));
                 self.stack.push((s.id, self.now, Vec::new()));
+                each.into_iter().for_each(|b| self.access(b));
                 self.walk(&s.body);
                 let (_, _, until) = self.stack.pop().expect("pushed above");
-                self.now += 1;
+                self.tick();
                 until.into_iter().for_each(|b| self.touch(b, self.now));
                 carries(self);
+                s.tails.iter().filter_map(View::buf).for_each(|b| self.access(b));
             }
         }
     }
 }
 
 pub fn plan(program: &Program) -> Plan {
-    let mut lives = Lives { program, range: vec![(u32::MAX, 0); program.buffers.len()], stack: Vec::new(), now: 0 };
+    let mut lives = Lives {
+        program,
+        range: vec![(u32::MAX, 0); program.buffers.len()],
+        stack: Vec::new(),
+        now: 0,
+        kernels: Vec::new(),
+        count: 0,
+    };
     lives.walk(&program.steps);
     let mut order: Vec<usize> = (0..program.buffers.len()).filter(|&b| lives.range[b].0 != u32::MAX).collect();
     order.sort_by_key(|&b| lives.range[b].0);
@@ -132,6 +168,7 @@ pub fn plan(program: &Program) -> Plan {
         s.busy = last;
         out.slot[b] = Some(slot);
     }
+    out.alive = lives.range.iter().map(|range| lives.alive(*range)).collect();
     for s in &out.slots {
         match s.size.as_fixed() {
             Some(n) => out.fixed += n.next_multiple_of(ALIGN as usize),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 /// A handle that keeps a tensor alive for a trace, and does not count as somebody's who could use it.
-pub(crate) struct Kept(Tensor);
+pub(crate) struct Anchor(Tensor);
 
 /// The handles of traces to one tensor.
 #[derive(Default)]
@@ -18,13 +18,13 @@ pub(super) struct Count(AtomicU32);
 /// The tensors that traces keep, by the identity of their storage: several may show the same elements.
 static KEPT: RwLock<Option<FxHashMap<usize, Vec<Weak<Inner>>>>> = RwLock::new(None);
 
-impl Kept {
-    pub(crate) fn new(tensor: Tensor) -> Kept {
+impl Anchor {
+    pub(crate) fn new(tensor: Tensor) -> Anchor {
         // A handle more than is counted only makes the tensor seem to be in use.
         if tensor.0.kept.0.fetch_add(1, Ordering::AcqRel) == 0 {
             tensor.list();
         }
-        Kept(tensor)
+        Anchor(tensor)
     }
 
     /// Whether anybody but traces can reach the elements.
@@ -33,20 +33,20 @@ impl Kept {
     }
 }
 
-impl Clone for Kept {
-    fn clone(&self) -> Kept {
-        Kept::new(self.0.clone())
+impl Clone for Anchor {
+    fn clone(&self) -> Anchor {
+        Anchor::new(self.0.clone())
     }
 }
 
-impl Deref for Kept {
+impl Deref for Anchor {
     type Target = Tensor;
     fn deref(&self) -> &Tensor {
         &self.0
     }
 }
 
-impl Drop for Kept {
+impl Drop for Anchor {
     fn drop(&mut self) {
         if self.0.0.kept.0.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.list();
