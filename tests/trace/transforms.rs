@@ -34,6 +34,8 @@ enum Kind {
     Grad,
     Scan,
     Dropout,
+    Cond,
+    While,
 }
 
 const KINDS: [Kind; 8] = [
@@ -78,6 +80,11 @@ fn nested(kinds: &[Kind], x: &Tensor, w: &Tensor) -> Tensor {
         Kind::Scan if x.dim() == 1 => nested(kinds, &x.unsqueeze(0), w).select(0, 0),
         Kind::Scan => scan(x.sum_dim(&[0], false), x.clone(), |c, e| (&c * 0.5 + inner(&e), inner(&c))).1,
         Kind::Dropout => dropout(&inner(&dropout(x, 0.25, true)), 0.5, true),
+        Kind::Cond => cond(&x.mean().gt(0.05), |v: Tensor| inner(&v), |v: Tensor| (v * w).sin(), x.clone()),
+        Kind::While => {
+            let step = |(i, v): (Tensor, Tensor)| (i + 1, inner(&v) * 0.5);
+            while_loop(|(i, _): (Tensor, Tensor)| i.lt(2), step, (Tensor::scalar(0i64), x.clone())).1
+        }
     }
 }
 
@@ -139,6 +146,25 @@ fn every_pair_of_transformations() {
         }
     }
     assert_eq!(refused, expected);
+}
+
+/// Branches and loops of unknown length around all others, and inside of them. Random numbers in them are refused by a
+/// trace alone, which must know how many there are.
+#[test]
+fn branches_and_unknown_lengths() {
+    let _drawing = seeded(5);
+    let mut refused = 0;
+    for a in [Kind::Cond, Kind::While] {
+        for b in KINDS.into_iter().chain([Kind::Cond, Kind::While]) {
+            for kinds in [[a, b], [b, a]] {
+                if kinds[1] != Kind::Dropout {
+                    agree(&kinds, &mut refused);
+                }
+            }
+        }
+        assert!(trace(|x: &Tensor| nested(&[a, Kind::Dropout], x, x)).call(&draw(1, &[2, 4])).is_err());
+    }
+    assert!(refused <= 6, "{refused} were refused in both modes: only second derivatives may be");
 }
 
 #[test]

@@ -343,6 +343,45 @@ fn a_panic_half_way() {
     assert_same("caught", &caught.call(&x).unwrap(), &(&x * 2.0 + 1.0));
 }
 
+thread_local! {
+    /// Panics that this thread's hook has seen.
+    static PRINTED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// What the hook of panics sees, which prints: an error of the library inside of a closure is given back and not printed; a
+/// panic of the closure's own is printed once.
+#[test]
+fn what_is_printed_of_a_failure() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        PRINTED.set(PRINTED.get() + 1);
+        before(info);
+    }));
+    let x = draw(1, &[2, 3]);
+    let w = draw(2, &[4, 3]).requires_grad();
+    let errors: [(&dyn Fn(&Tensor) -> Tensor, &str); 6] = [
+        (&|x| x + &w, "add"),
+        (&|x| x.matmul(&w), "matmul"),
+        (&|x| x * f64::from(x.item::<f32>()), "item"),
+        (&|x| x.reshape(&[7]), "reshape"),
+        (&|x| nn::Linear::new(5, 1).forward(x), "linear"),
+        (&|x| (x * 1.0).to(DType::I64).requires_grad(), "requires_grad"),
+    ];
+    for (f, name) in errors {
+        let error = trace(|x: &Tensor| f(x)).call(&x).unwrap_err();
+        says(&error.to_string(), &[name, HERE]);
+        assert!(!matches!(error, Error::Panic(_)), "{error:?} is no panic of the closure's own");
+        assert_eq!(PRINTED.get(), 0, "nothing is printed of {error}");
+        // The words of the eager mode, and where.
+        let eager = panic_text(|| drop(f(&x)));
+        PRINTED.set(0);
+        let told = error.to_string();
+        assert!(name == "item" || told.starts_with(&eager), "{told} and {eager}");
+    }
+    let error = trace(|x: &Tensor| if x.dim() == 2 { panic!("mine") } else { x.clone() }).call(&x).unwrap_err();
+    assert_eq!((error, PRINTED.get()), (Error::Panic("mine".into()), 1));
+}
+
 #[test]
 fn a_trace_in_a_trace() {
     let w = draw(1, &[3]).requires_grad();
