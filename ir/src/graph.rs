@@ -155,7 +155,8 @@ impl Graph {
         self
     }
 
-    /// Gives a scan node one more of the ys: `value`, a value of its body, is collected for every t.
+    /// Gives a scan node one more of the ys: `value`, a value of its body, is collected for every t. A loop without a
+    /// bound is bound by its length then.
     /// Returns the collected value. Node order stays topological.
     ///
     /// # Panics
@@ -165,6 +166,9 @@ impl Graph {
         let Op::Scan(scan) = &mut n.op else { panic!("{node} is not a scan") };
         let ty = scan.body.ty(value).clone();
         scan.body.output(value);
+        if scan.trip == Trip::While {
+            scan.trip = Trip::Within;
+        }
         n.types.push(stacked(&scan.length, &ty));
         Value { node, port: n.types.len() as u32 - 1 }
     }
@@ -433,10 +437,13 @@ fn scan_types(scan: &crate::Scan, operands: &[Type]) -> Result<SmallVec<[Type; 1
         (Trip::Count, Some(ty)) if *ty != Type::scalar(DType::I64) => {
             return fail(format!("the number of rounds must be i64[], got {ty}"));
         }
-        (Trip::While, _) if x > 0 || scan.reverse => {
+        (Trip::While, _) if scan.body.outputs.len() > c => {
+            return fail("a loop without a bound has no ys".to_string());
+        }
+        (Trip::While | Trip::Within, _) if x > 0 || scan.reverse => {
             return fail("a loop that runs while its first carry is true has no xs and no reverse".to_string());
         }
-        (Trip::While, _) if c == 0 || operands.first() != Some(&Type::scalar(DType::Bool)) => {
+        (Trip::While | Trip::Within, _) if c == 0 || operands.first() != Some(&Type::scalar(DType::Bool)) => {
             return fail("the first carry says whether to go on, so it must be bool[]".to_string());
         }
         _ => {}

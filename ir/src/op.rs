@@ -189,10 +189,12 @@ names! {
         /// As many as the last operand says, an `i64[]` that counts as 0 below 0 and as `length` above that: the first n
         /// elements, in reverse from the last of these. Elements n and on of the ys are 0.
         Count = "count",
-        /// As long as carry 0, a `bool[]`, is true, which is asked before each round; there are no xs. Elements of the
-        /// ys that no round gave are 0. If there are ys, a round too many for `length` fails the whole call; without
-        /// them there is no bound.
+        /// As long as carry 0, a `bool[]`, is true, which is asked before each round. There are no xs and no ys, and
+        /// `length` means nothing.
         While = "while",
+        /// As `While`, but where it would go on after `length` rounds the whole call fails. It may have ys, of which the
+        /// elements that no round gave are 0.
+        Within = "within",
     }
 }
 
@@ -218,9 +220,9 @@ impl Scan {
         self.trip == Trip::Count && self.length == Dim::Fixed(1)
     }
 
-    /// Whether a run may need more rounds than `length` has room for.
-    pub fn is_bounded(&self) -> bool {
-        self.trip == Trip::While && self.body.outputs().len() > self.carries
+    /// Whether it runs as long as its first carry is true.
+    pub fn is_while(&self) -> bool {
+        matches!(self.trip, Trip::While | Trip::Within)
     }
 
     /// The operands that the body sees, and the number of rounds where that is one.

@@ -348,7 +348,7 @@ impl Parser {
         let word = self.next();
         match Trip::ALL.iter().find(|t| word == Token::Word(t.name().to_string())) {
             Some(trip) => Ok(*trip),
-            None => self.expected_before("all, count or while"),
+            None => self.expected_before("all, count, while or within"),
         }
     }
 

@@ -21,7 +21,7 @@
 //!         | string                                           check
 //!         | "carries=" number | "xs=" number | "length=" dim | "reverse"      scan, which has a graph, as fusion has;
 //!                                                            recurrence has reverse
-//!         | "trip=" ("all" | "count" | "while")              scan, all where it is not said
+//!         | "trip=" ("all" | "count" | "while" | "within")              scan, all where it is not said
 //! result  = value ["->" value]                               stored into that state input, else returned
 //! type    = dtype dims                                       bool, u8, i32, i64, f16, bf16, f32, f64
 //! dims    = "[" [dim {"," dim}] "]"

@@ -111,6 +111,16 @@ impl Inner {
         Ok((0..ports).map(|port| self.tensor_of(parent, Value { node, port })).collect())
     }
 
+    /// A closed loop may run no more steps than what walks back through it has room for.
+    pub(super) fn bound(&mut self, body: usize) {
+        if let (Some(parent), Some(node)) = (self.builders[body].parent, self.builders[body].node)
+            && let Op::Scan(scan) = &mut self.graph(parent).node_mut(node).op
+            && scan.trip == Trip::While
+        {
+            scan.trip = Trip::Within;
+        }
+    }
+
     /// The collected value of body value `v`, one more result of its loop where it is none yet.
     pub(super) fn collected(&mut self, parent: usize, node: NodeId, v: Value) -> Value {
         let graph = self.graph(parent);

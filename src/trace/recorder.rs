@@ -410,6 +410,9 @@ impl Recorder for Capture {
             Rounds::Count { n, limit } => (Trip::Count, limit, Some(inner.lift(n)?)),
             Rounds::While => (Trip::While, inner.symbols.room(), None),
         };
+        if let Some(walked) = mirror {
+            inner.bound(walked);
+        }
         let body = inner.push_builder(limit, spec.reverse, mirror);
         (inner.builders[body].trip, inner.builders[body].count) = (trip, count);
         let mut inside = ScanBody { carries: Vec::new(), xs: Vec::new(), scope: inner.first + body as u64, limit };

@@ -116,6 +116,22 @@ fn gradients_of_ten_thousand_steps() {
     assert_eq!(long.compilations(), 1);
 }
 
+/// The walk back needs no value of any step, only their number.
+#[test]
+fn gradients_that_need_nothing_collected() {
+    let mut sums = Both::new(|a: &[Tensor]| {
+        let [x, w, n] = a else { unreachable!() };
+        let y = cond(&n.ne(5), |x: Tensor| repeat(n, x, |x| x - w * 0.5), |x| x, x.clone());
+        with_gradients(&(y + repeat(n, x.clone(), |x| x + w)), &[x, w])
+    });
+    for n in [3, 17, 5, 100, 0] {
+        let out = sums.run(&[leaf(vector(&[1.0, 2.0])), leaf(vector(&[4.0, 8.0])), count(n)]);
+        let steps = if n == 5 { 5.0 } else { n as f32 * 0.5 };
+        assert_eq!(out[2].to_vec::<f32>(), [steps, steps]);
+    }
+    assert_eq!(sums.compilations(), 1);
+}
+
 /// The derivative of the square root by Newton's method, which converges with the value.
 #[test]
 fn newtons_method_until_it_has_converged() {

@@ -192,6 +192,21 @@ impl Lower {
             {
                 dests.insert(first, d);
             }
+            // What a branch leaves as it was, where it is not taken.
+            if let Op::Scan(s) = &g.node(id).op
+                && s.is_branch()
+            {
+                for (port, first) in g.operands(id).into_iter().take(s.carries).enumerate() {
+                    if let Some(d) = dests.get(&Value { node: id, port: port as u32 }).cloned()
+                        && order.uses(first) == 1
+                        && order.computed(g, first) == Some(first)
+                        && !dests.contains_key(&first)
+                        && matches!(d.buf().map(|b| self.place(b)), Some(Place::Output(_)))
+                    {
+                        dests.insert(first, d);
+                    }
+                }
+            }
         }
         for &id in &order.nodes {
             self.node(g, order, id, &mut env, &dests)?;
@@ -345,7 +360,10 @@ impl Lower {
                 let inputs: Vec<View> = operands.iter().map(|o| env[o].clone()).collect();
                 let wanted: Vec<Option<View>> =
                     (0..node.types.len() as u32).map(|port| dests.get(&Value { node: id, port }).cloned()).collect();
-                let views = self.lower_scan(scan, &node.types, &inputs, &wanted)?;
+                let dying: Vec<bool> =
+                    (0..scan.carries).map(|i| self.dies(g, order, operands[i], &inputs[i])).collect();
+                let tails = super::scan::unseen_tails(g, id, scan);
+                let views = self.lower_scan(scan, &node.types, &inputs, &wanted, &dying, &tails)?;
                 env.extend((0..).map(|port| Value { node: id, port }).zip(views));
                 return Ok(());
             }
@@ -357,8 +375,13 @@ impl Lower {
     /// Whether nothing but one use reads the memory of a value, so that it may be written over.
     fn dies(&self, g: &Graph, order: &Order, v: Value, view: &View) -> bool {
         let own = match &g.node(v.node).op {
-            // What it gives may be what it got.
-            Op::Scan(_) => false,
+            // What it gives may be what it got; a branch says when it is not.
+            Op::Scan(s) => {
+                s.is_branch() && {
+                    let given = s.body.outputs()[v.port as usize].value;
+                    (v.port as usize) < s.carries && s.body.node(given.node).op != Op::Input
+                }
+            }
             Op::Fusion(b) => {
                 let result = b.outputs()[v.port as usize].value;
                 let times = b.outputs().iter().filter(|o| o.value == result).count();

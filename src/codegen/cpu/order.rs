@@ -2,7 +2,7 @@
 //! when a result may be written over an input that later calls or rounds read anew, and from where on no check is left
 //! that could fail. It makes no steps.
 
-use allotrope_ir::{Graph, NodeId, Op, Value};
+use allotrope_ir::{Graph, NodeId, Op, Trip, Value};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -138,6 +138,11 @@ impl Order {
         is_computed(&g.node(v.node).op).then_some(v)
     }
 
+    /// Whether nothing reads input `i`.
+    pub fn is_unread(&self, i: usize) -> bool {
+        self.last_read[i] == NEVER
+    }
+
     /// Whether computing `v` into the memory of input `i` spares every other read of the input's value. The node of
     /// `v` may itself still read it.
     pub fn may_overwrite(&self, v: Value, i: usize) -> bool {
@@ -149,7 +154,7 @@ impl Order {
 fn holds_check(op: &Op) -> bool {
     match op {
         Op::Check(_) => true,
-        Op::Scan(s) => s.is_bounded() || s.body.nodes().any(|id| holds_check(&s.body.node(id).op)),
+        Op::Scan(s) => s.trip == Trip::Within || s.body.nodes().any(|id| holds_check(&s.body.node(id).op)),
         Op::Fusion(b) => b.nodes().any(|id| holds_check(&b.node(id).op)),
         _ => false,
     }
