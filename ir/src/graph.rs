@@ -149,8 +149,8 @@ impl Graph {
         self.outputs.push(Output { value, update: Some(input) });
     }
 
-    /// The graph with other results, none of them an update: for bodies whose frame changes.
-    pub(crate) fn with_outputs(mut self, values: impl IntoIterator<Item = Value>) -> Graph {
+    /// The graph with other results, none of them an update: for bodies whose frame changes, and to look at values.
+    pub fn with_outputs(mut self, values: impl IntoIterator<Item = Value>) -> Graph {
         self.outputs = values.into_iter().map(|value| Output { value, update: None }).collect();
         self
     }
@@ -313,6 +313,14 @@ impl Graph {
                 _ => {}
             }
         }
+    }
+
+    /// Gives input `i` another name.
+    ///
+    /// # Panics
+    /// When there is no such input.
+    pub fn rename_input(&mut self, i: usize, name: impl Into<String>) {
+        self.inputs[i].name = name.into();
     }
 
     /// Puts the inputs into another order: input `i` is the one that was number `order[i]`. Nodes stay where they are.

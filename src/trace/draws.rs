@@ -76,7 +76,7 @@ fn difference(a: &[Item], b: &[Item]) -> Option<String> {
 pub(super) struct Draws {
     pub(super) items: Vec<Item>,
     pub(super) demands: Vec<Demand>,
-    generators: Vec<Generator>,
+    pub(super) generators: Vec<Generator>,
     /// The type of each input that is drawn, by number, in ascending order.
     types: Vec<(usize, DType, Shape)>,
 }
