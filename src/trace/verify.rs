@@ -226,7 +226,7 @@ fn eager<F: Traceable<N>, const N: usize>(
     args: &[&Tensor],
 ) -> Result<Seen> {
     let run = AssertUnwindSafe(|| closure.run(args));
-    let output = catch_unwind(run).map_err(super::panic_message)?;
+    let output = catch_unwind(run).map_err(Error::caught)?;
     let mut results = Vec::new();
     output.flatten(&mut results);
     let mut seen: Seen = Vec::new();

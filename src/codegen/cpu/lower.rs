@@ -282,6 +282,7 @@ impl Lower {
                 self.check(message, &env[&operands[1]]);
                 env[&operands[0]].clone()
             }
+            Op::Barrier(_) => env[&operands[0]].clone(),
             Op::Concat { axis } => {
                 let out = dest.unwrap_or_else(|| self.scratch(&node.types[0]));
                 let parts: Vec<View> = operands.iter().map(|o| env[o].clone()).collect();

@@ -5,6 +5,7 @@ use super::names::Names;
 use crate::error::{Error, Result};
 use crate::tensor::draw::Kind;
 use crate::tensor::random::default_generator;
+use crate::tensor::setting::HostValue;
 use crate::tensor::{Flag, Generator, Tensor};
 use crate::trace::captured::{Returned, Source, Target};
 use crate::trace::draws::Item;
@@ -62,9 +63,16 @@ impl Outside {
 /// Everything but where elements lie.
 ///
 /// # Errors
-/// When two things were given one name.
+/// When two things were given one name, or a variant depends on what cannot be saved.
 pub(super) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(saved::Program, Outside)> {
     let mut outside = Outside::default();
+    for v in variants {
+        if let Some(what) = unsayable(v) {
+            return Err(Error::Argument(format!(
+                "save: a variant of the function cannot be written down, because {what}; make that an argument or a tensor"
+            )));
+        }
+    }
     let variants = variants.iter().map(|v| variant(v, &mut outside)).collect();
     // Gradients are tensors that somebody else may hold too.
     let used = outside.tensors.len();
@@ -239,13 +247,34 @@ fn guards(v: &Variant, outside: &mut Outside) -> Vec<saved::Guard> {
     out.extend(g.state_flags.iter().map(|(t, on)| saved::Guard::RequiresGrad(outside.tensor(t), *on)));
     out.extend(g.grads.iter().map(|(t, some)| saved::Guard::HasGrad(outside.place(t), *some)));
     out.extend(g.arg_grads.iter().map(|(i, some)| saved::Guard::HasGrad(saved::Place::Argument(*i), *some)));
-    out.extend(g.flags.iter().map(|(flag, on)| saved::Guard::Flag(outside.flag(flag), *on)));
+    let flags = g.host_values.iter().filter_map(|v| flag(&**v));
+    out.extend(flags.map(|(flag, on)| saved::Guard::Flag(outside.flag(flag), on)));
     out.extend(g.sizes.iter().filter_map(|s| match s {
         Guard::AtLeast { dim, least } => Some(saved::Guard::Least(dim.clone(), *least)),
         // The others are in the types of the arguments.
         Guard::Size { .. } | Guard::Bind { .. } | Guard::Equal { .. } => None,
     }));
     out
+}
+
+/// The switch and the state that a value of the host is, if it is one.
+fn flag(v: &dyn HostValue) -> Option<(&Flag, bool)> {
+    v.setting().downcast_ref().zip(v.value().downcast_ref().copied())
+}
+
+/// What the variant holds for that has no words in the saved form.
+fn unsayable(v: &Variant) -> Option<String> {
+    let g = &v.guards;
+    let other = g.host_values.iter().find(|v| flag(&***v).is_none());
+    // A switch that is set already stays as it is.
+    let set = v.effects.iter().find(|e| flag(&***e).is_none() || !e.holds());
+    other
+        .map(|v| format!("it reads, at {}, a Setting that is no Flag", v.place()))
+        .or_else(|| set.map(|e| format!("it sets, at {}, a Setting that no call has set yet", e.place())))
+        .or_else(|| (!g.identities.is_empty()).then(|| "it asks whether an argument is another tensor".to_string()))
+        .or_else(|| {
+            g.args.iter().any(|a| a.strides.is_some()).then(|| "it asks for the strides of arguments".to_string())
+        })
 }
 
 fn draw(item: &Item, outside: &mut Outside) -> saved::Draw {
