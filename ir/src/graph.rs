@@ -149,8 +149,8 @@ impl Graph {
         self.outputs.push(Output { value, update: Some(input) });
     }
 
-    /// The graph with other results, none of them an update: for bodies whose frame changes.
-    pub(crate) fn with_outputs(mut self, values: impl IntoIterator<Item = Value>) -> Graph {
+    /// The graph with other results, none of them an update: for bodies whose frame changes, and to look at values.
+    pub fn with_outputs(mut self, values: impl IntoIterator<Item = Value>) -> Graph {
         self.outputs = values.into_iter().map(|value| Output { value, update: None }).collect();
         self
     }
@@ -256,7 +256,7 @@ impl Graph {
         for node in self.g.node_weights() {
             match &node.op {
                 Op::Scan(s) => {
-                    out.extend(s.length.as_sym().filter(|_| matches!(s.trip, Trip::While)));
+                    out.extend(s.length.as_sym().filter(|_| matches!(s.trip, Trip::Within)));
                     out.extend(s.body.rooms());
                 }
                 Op::Fusion(b) => out.extend(b.rooms()),
@@ -313,6 +313,14 @@ impl Graph {
                 _ => {}
             }
         }
+    }
+
+    /// Gives input `i` another name.
+    ///
+    /// # Panics
+    /// When there is no such input.
+    pub fn rename_input(&mut self, i: usize, name: impl Into<String>) {
+        self.inputs[i].name = name.into();
     }
 
     /// Puts the inputs into another order: input `i` is the one that was number `order[i]`. Nodes stay where they are.

@@ -10,8 +10,8 @@ use crate::autograd::scope::{self, Boundary};
 use crate::autograd::{enable_grad, is_grad_enabled, tape};
 use crate::error::{Error, Result, must};
 use crate::tensor::again::{self, Drawn};
-use crate::tensor::{Tensor, recorder};
 use crate::tensor::grad_fn::{Edge, Grads};
+use crate::tensor::{Tensor, recorder};
 use smallvec::SmallVec;
 use std::sync::Arc;
 

@@ -55,8 +55,6 @@ fn checked(name: &str, parameters: Vec<Tensor>, lr: f64) -> Vec<Tensor> {
 #[track_caller]
 fn check_lr(name: &str, lr: f64) {
     if !(lr >= 0.0 && lr.is_finite()) {
-        raise(Error::Argument(format!(
-            "{name}: the learning rate must be a finite number of at least 0, got {lr}"
-        )));
+        raise(Error::Argument(format!("{name}: the learning rate must be a finite number of at least 0, got {lr}")));
     }
 }

@@ -356,7 +356,8 @@ impl Tensor {
     #[track_caller]
     pub fn set_requires_grad(&self, on: bool) {
         if on && !self.dtype().is_float() {
-            let text = format!("requires_grad: only floating-point tensors have gradients, this one is {}", self.dtype());
+            let text =
+                format!("requires_grad: only floating-point tensors have gradients, this one is {}", self.dtype());
             raise(Error::Argument(text));
         }
         if !on && !self.is_leaf() {

@@ -2,8 +2,8 @@
 //! call of the compiled function draws, from the same generators. Filling tensors in place, and draws that other
 //! tensors parametrise, are operations: `ops/sampling.rs`.
 
-use super::draw::{Kind, numel};
 use super::again::{is_again, next_again, note_drawn, note_state};
+use super::draw::{Kind, numel};
 use super::recorder::{Draw, Operand};
 use super::size::hints;
 use super::{Size, Tensor, eval, recorder};

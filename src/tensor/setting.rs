@@ -103,7 +103,12 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Setting<T> {
     #[track_caller]
     pub fn set(&self, value: T) {
         match recorder::active() {
-            Some(r) => crate::error::must(r.set_host_value(Arc::new(self.held(value, self.changes(), "the Setting", Location::caller())))),
+            Some(r) => crate::error::must(r.set_host_value(Arc::new(self.held(
+                value,
+                self.changes(),
+                "the Setting",
+                Location::caller(),
+            )))),
             None => self.put(value),
         }
     }

@@ -86,7 +86,12 @@ impl<R> Cache<R> {
         if let Mismatch::Gone(_) = mismatch {
             let what = "tensors from outside that are exchanged for others";
             // The first exchange tells of two.
-            self.met(what, Met::Other, MANY - 1, "keep one tensor and copy_() the new elements into it, or pass it as an argument");
+            self.met(
+                what,
+                Met::Other,
+                MANY - 1,
+                "keep one tensor and copy_() the new elements into it, or pass it as an argument",
+            );
         }
         entry.variant.guards.words(mismatch, args)
     }

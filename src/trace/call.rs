@@ -158,6 +158,14 @@ impl Variant {
         done
     }
 
+    /// That a call with these arguments has inputs that it can use.
+    ///
+    /// # Errors
+    /// Where an argument shares its elements with what is changed.
+    pub(super) fn check_inputs(&self, args: &[&Tensor]) -> Result<()> {
+        self.made(args).map(drop)
+    }
+
     /// Checks the inputs that calls differ in, and makes those that cannot be used as they are.
     fn made(&self, args: &[&Tensor]) -> Result<Made> {
         let mut made = Made::new();

@@ -8,8 +8,8 @@ use super::inner::Inner;
 use super::layout::Demand;
 use crate::error::{Error, Result};
 use crate::kernels::rng::Mt19937;
-use crate::tensor::draw::{Kind, numel};
 use crate::tensor::again::other_draws;
+use crate::tensor::draw::{Kind, numel};
 use crate::tensor::recorder::Draw;
 use crate::tensor::storage::Buffer;
 use crate::tensor::{Dims, Generator, Tensor, eval};
@@ -77,7 +77,7 @@ fn difference(a: &[Item], b: &[Item]) -> Option<String> {
 pub(super) struct Draws {
     pub(super) items: Vec<Item>,
     pub(super) demands: Vec<Demand>,
-    generators: Vec<Generator>,
+    pub(super) generators: Vec<Generator>,
     /// The type of each input that is drawn, by number, in ascending order.
     types: Vec<(usize, DType, Shape)>,
 }

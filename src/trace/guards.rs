@@ -4,9 +4,9 @@
 use super::captured::{Captured, Returned, Source, Whose};
 use super::rooms::Rooms;
 use crate::autograd::is_grad_enabled;
-use crate::tensor::{Strides, Tensor};
 use crate::tensor::anchor::Anchor;
 use crate::tensor::setting::HostValue;
+use crate::tensor::{Strides, Tensor};
 use allotrope_ir::{DType, Dim};
 use std::sync::Arc;
 
@@ -244,7 +244,9 @@ impl Guards {
             Mismatch::Rank(i) => format!("argument {i} has {} axes, not {}", args[i].dim(), self.args[i].rank),
             Mismatch::RequiresGrad(i) => format!("argument {i} now {}", wants(args[i].is_requires_grad())),
             Mismatch::Layout(i) => format!("argument {i} lies otherwise in memory"),
-            Mismatch::SameAs(i) | Mismatch::Identity(i) => format!("argument {i} is the same tensor as another one, or no longer"),
+            Mismatch::SameAs(i) | Mismatch::Identity(i) => {
+                format!("argument {i} is the same tensor as another one, or no longer")
+            }
             Mismatch::GradMode => format!("gradients are {}", if is_grad_enabled() { "enabled" } else { "disabled" }),
             Mismatch::Gone(i) => format!(
                 "a tensor from outside of shape {:?} is held by nobody any more, so the closure now reads another one",
@@ -262,7 +264,7 @@ impl Guards {
             Mismatch::HostValue(i) => {
                 let v = &self.host_values[i];
                 format!("{} read at {} has another value", v.name(), v.place())
-            },
+            }
             Mismatch::Size(i) => {
                 let of = |arg: &usize, axis: &usize| args[*arg].shape_hint()[*axis];
                 match &self.sizes[i] {

@@ -1,6 +1,7 @@
 //! `trace`: runs a closure on symbolic tensors, compiles what it did into one function, and calls that from then
 //! on. It knows no layer and no optimizer: whatever a closure reads or changes is found by identity.
 
+mod apart;
 mod bodies;
 mod cache;
 mod call;
@@ -12,18 +13,24 @@ mod guards;
 mod hot;
 mod inner;
 mod layout;
+mod log;
+mod profile;
 mod recorder;
 mod rooms;
 mod saved;
+mod stepwise;
 mod symbols;
 mod turns;
 mod variant;
+mod verify;
 
 pub use closure::{Args, Arguments, SLICE, Traceable};
 pub use explain::Explanation;
 pub use hot::{HotCopy, SpecializeHot};
+pub use profile::Profile;
 pub use saved::{Names, Program, read_graphs};
 pub use symbols::Specialization;
+pub use verify::{Cause, Difference, NodeDifference, Verification};
 
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
@@ -126,6 +133,57 @@ where
         self.entry(&args.tensors()).map(drop)
     }
 
+    /// Runs both modes on copies of all state, the closure eagerly and its compiled code, and compares every bit that they
+    /// leave behind: results, changed tensors, gradients, generators. Where they differ, the report names the first node of
+    /// the captured graph that does, and prints its inputs.
+    ///
+    /// Afterwards every tensor, gradient and generator that the trace knows is as it was; what the closure does to Rust
+    /// values it does twice. Call it while no other thread uses the state.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// use std::cell::Cell;
+    /// let factor = Cell::new(2.0);
+    /// let f = trace(|x: &Tensor| (x * factor.get()).tanh());
+    /// let x = Tensor::ones(&[2], DType::F32);
+    /// assert!(f.verify(&x)?.is_equal());
+    /// factor.set(3.0);                                          // a Rust value is built into the code
+    /// let found = f.verify(&x)?;
+    /// assert!(found.to_string().contains("const 2.0"), "{found}");
+    /// # Ok::<(), allotrope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Traced::call`], and inside a trace. That the modes differ is no error.
+    pub fn verify<'a>(&self, args: impl Arguments<'a, N>) -> Result<Verification> {
+        let args = args.tensors();
+        outside("verify()")?;
+        let (entry, binding) = self.entry(&args)?;
+        entry.variant.check_inputs(&args)?;
+        self.closure.with(|closure| verify::verify::<F, N>(&entry.variant, closure, &args, binding))
+    }
+
+    /// Times each kernel of the code for these arguments, on copies: nothing is changed.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let f = trace(|x: &Tensor| x.matmul(x).tanh().sum());
+    /// let profile = f.profile(&Tensor::ones(&[64, 64], DType::F32))?;
+    /// println!("{profile}");
+    /// assert!(profile.chrome_trace().contains("matmul"));
+    /// # Ok::<(), allotrope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Traced::call`], and inside a trace.
+    pub fn profile<'a>(&self, args: impl Arguments<'a, N>) -> Result<Profile> {
+        let args = args.tensors();
+        outside("profile()")?;
+        let (entry, binding) = self.entry(&args)?;
+        entry.variant.check_inputs(&args)?;
+        entry.variant.profile(&args, binding)
+    }
+
     /// The variant that stands for these arguments, made where there is none yet.
     fn entry(&self, args: &[&Tensor]) -> Result<(Arc<Entry<R>>, Binding)> {
         // Compiled code stands for every argument of a kind, and hooks are one tensor's own.
@@ -202,4 +260,12 @@ impl<F, R, const N: usize> Traced<F, R, N> {
 /// See [`crate::forgetful_recorder`].
 pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn slot::Recorder> {
     std::rc::Rc::new(recorder::Capture::forgetful())
+}
+
+/// That no trace is recorded.
+fn outside(what: &str) -> Result<()> {
+    match slot::is_active() {
+        true => Err(Error::Trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
+        false => Ok(()),
+    }
 }

@@ -364,7 +364,9 @@ impl Recorder for Capture {
             let name = format!("grad{}", inner.grads.len());
             let kind = if arg.is_some() { InputKind::Arg } else { InputKind::State };
             let value = inner.root().input(ty, kind, name);
-            inner.sources.push(arg.map_or_else(|| Source::Grad(Anchor::new(tensor.clone())), |(i, _)| Source::ArgGrad(i)));
+            inner
+                .sources
+                .push(arg.map_or_else(|| Source::Grad(Anchor::new(tensor.clone())), |(i, _)| Source::ArgGrad(i)));
             value
         });
         let now = given.map(|value| inner.tensor_of(0, value));

@@ -7,6 +7,7 @@ use super::closure::{Args, Traceable};
 use super::draws::Draws;
 use super::guards::{Binding, Guards, Mismatch, same_as};
 use super::hot::{Kept, SpecializeHot};
+use super::log;
 use super::recorder::Capture;
 use super::symbols::Specialization;
 use crate::codegen::{Compiled, KernelInfo, Options};
@@ -79,8 +80,9 @@ impl Variant {
             )));
         }
         let recorded = start.elapsed();
-        let guards =
-            |captured: &Captured, returned: &[Returned], changed: &[usize]| Guards::new(captured, returned, args, changed);
+        let guards = |captured: &Captured, returned: &[Returned], changed: &[usize]| {
+            Guards::new(captured, returned, args, changed)
+        };
         let variant = Variant::compile(captured, returned, &guards, manner, ("record", recorded), reason)?;
         Ok((variant, output))
     }
@@ -102,7 +104,7 @@ impl Variant {
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let plan = Plan::new(&optimized, &captured.sources, &captured.targets);
-        Ok(Variant {
+        let variant = Variant {
             guards: guards(&captured, &returned, plan.changed()),
             plan,
             effects: captured.effects,
@@ -122,7 +124,9 @@ impl Variant {
             specializations: captured.symbols.specializations,
             phases,
             total: before.1 + start.elapsed(),
-        })
+        };
+        log::compiled(&variant);
+        Ok(variant)
     }
 
     /// The numbers of the symbols, if the variant stands for a call with these arguments.
@@ -142,7 +146,12 @@ impl Variant {
             _ => Dim::sym(s),
         };
         graph.resolve(&|dim| dim.substitute(&number));
-        compile(&optimize_with(&graph, &self.passes, &mut |_, _, _| {}), &Options::default())
+        compile(&self.optimize(&graph), &Options::default())
+    }
+
+    /// A graph after the passes that this variant was compiled with.
+    pub(super) fn optimize(&self, graph: &Graph) -> Graph {
+        optimize_with(graph, &self.passes, &mut |_, _, _| {})
     }
 
     /// Makes room for more steps of a loop.
@@ -203,7 +212,10 @@ fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
 }
 
 /// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders.
-fn record<F, const N: usize>(closure: &mut F, args: &[&Tensor]) -> Result<(Captured, Vec<Returned>, F::Output)>
+pub(super) fn record<F, const N: usize>(
+    closure: &mut F,
+    args: &[&Tensor],
+) -> Result<(Captured, Vec<Returned>, F::Output)>
 where
     F: Traceable<N>,
 {

@@ -81,7 +81,9 @@ fn batches_of_any_size() {
     let sizes = Generator::new(3).randint(1, 65, &[120]).to_vec::<i64>();
     // The first of one sample: an axis of length 1 is no special case.
     for first in [1, 2, 33] {
-        counted("batches", 1, |traced| training(traced, 120, |i| if i == 0 { first } else { sizes[i as usize] as usize }));
+        counted("batches", 1, |traced| {
+            training(traced, 120, |i| if i == 0 { first } else { sizes[i as usize] as usize })
+        });
     }
 }
 
@@ -156,7 +158,9 @@ fn a_hundred_learning_rates() {
             let w = draw(1, &[3]).requires_grad();
             let opt: Box<dyn Optimizer> = match rule {
                 0 => Box::new(Sgd::new(vec![w.clone()], 1.0)),
-                1 => Box::new(Sgd::with_options(vec![w.clone()], 1.0, SgdOptions { momentum: 0.9, weight_decay: 0.01 })),
+                1 => {
+                    Box::new(Sgd::with_options(vec![w.clone()], 1.0, SgdOptions { momentum: 0.9, weight_decay: 0.01 }))
+                }
                 _ => Box::new(Adam::with_options(vec![w.clone()], 1.0, AdamOptions::default())),
             };
             let recorded = Cell::new(0);
@@ -171,7 +175,11 @@ fn a_hundred_learning_rates() {
             for i in 0..100u64 {
                 opt.set_lr(0.1 * (0.5 + 0.5 * (i as f64 / 30.0).cos()));
                 let x = draw(i, &[3]);
-                if traced { compiled.call(&x).unwrap() } else { step(&x) }
+                if traced {
+                    compiled.call(&x).unwrap()
+                } else {
+                    step(&x)
+                }
                 all.push(copy(&w));
             }
             Run { all, recorded: if traced { recorded.get() } else { 0 }, compiled: compiled.compilations() }
@@ -401,9 +409,8 @@ fn a_size_that_is_asked_for_as_a_number() {
         line.set(line!() + 1);
         (0..x.size(0)).fold(Tensor::zeros(&[2], DType::F32), |h, t| (h + x.select(0, t as isize)).tanh())
     });
-    let eager = |x: &Tensor| {
-        (0..x.size(0)).fold(Tensor::zeros(&[2], DType::F32), |h, t| (h + x.select(0, t as isize)).tanh())
-    };
+    let eager =
+        |x: &Tensor| (0..x.size(0)).fold(Tensor::zeros(&[2], DType::F32), |h, t| (h + x.select(0, t as isize)).tanh());
     let call = |n: usize, captures: usize| {
         let x = draw(n as u64, &[n, 2]);
         crate::common::assert_same("steps", &f.call(&x).unwrap(), &eager(&x));
@@ -416,7 +423,13 @@ fn a_size_that_is_asked_for_as_a_number() {
     }
     let place = format!("tests/trace/counts.rs:{}", line.get());
     let warning = &f.warnings()[0];
-    for needle in ["compiled for 3 values of axis 0 of argument 0", "size() was asked for as a number", &place, "sizes()", "scan()"] {
+    for needle in [
+        "compiled for 3 values of axis 0 of argument 0",
+        "size() was asked for as a number",
+        &place,
+        "sizes()",
+        "scan()",
+    ] {
         assert!(warning.contains(needle), "{warning:?} should say {needle:?}");
     }
     // What is kept needs no capture, whatever the order.

@@ -5,7 +5,7 @@
 #[allow(dead_code)]
 mod common;
 mod counts;
-mod traps;
 mod guards;
-mod transforms;
 mod state;
+mod transforms;
+mod traps;

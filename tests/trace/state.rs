@@ -100,8 +100,14 @@ impl World {
 
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    Train { traced: bool, batch: usize },
-    Look { traced: bool, batch: usize },
+    Train {
+        traced: bool,
+        batch: usize,
+    },
+    Look {
+        traced: bool,
+        batch: usize,
+    },
     /// Eager code in between.
     ZeroGrad,
     SetLr(u8),

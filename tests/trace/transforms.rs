@@ -38,16 +38,8 @@ enum Kind {
     While,
 }
 
-const KINDS: [Kind; 8] = [
-    Kind::Plain,
-    Kind::Checkpoint,
-    Kind::Function,
-    Kind::Hook,
-    Kind::NoGrad,
-    Kind::Grad,
-    Kind::Scan,
-    Kind::Dropout,
-];
+const KINDS: [Kind; 8] =
+    [Kind::Plain, Kind::Checkpoint, Kind::Function, Kind::Hook, Kind::NoGrad, Kind::Grad, Kind::Scan, Kind::Dropout];
 
 /// The transformations around each other, outermost first, around tanh(x w). `x` is `[.., 4]`, as the result.
 fn nested(kinds: &[Kind], x: &Tensor, w: &Tensor) -> Tensor {

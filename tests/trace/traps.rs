@@ -153,7 +153,10 @@ fn a_growing_list_of_tensors() {
         says(&panic_text(|| _ = no_grad(|| old.add_(1.0).dim())), &ended);
         says(&panic_text(|| _ = copy(&Tensor::zeros(&[3], DType::F32)).copy_(old).dim()), &ended);
         says(&trace(|x: &Tensor| x + old).call(&x).unwrap_err().to_string(), &["another trace"]);
-        says(&trace(|y: &Tensor| y * 2.0).call(old).err().map_or(String::new(), |e| e.to_string()), &["trace", "ended"]);
+        says(
+            &trace(|y: &Tensor| y * 2.0).call(old).err().map_or(String::new(), |e| e.to_string()),
+            &["trace", "ended"],
+        );
         says(&panic_text(|| drop(old.narrow(0, 0, 2))), &ended);
         says(&old.detach().to_string(), &["traced"]);
     }
@@ -473,10 +476,12 @@ fn an_order_that_is_random() {
 fn another_thread_inside() {
     let x = draw(1, &[3]);
     let text = panic_text(|| {
-        trace(|x: &Tensor| std::thread::scope(|s| s.spawn(|| x * 2.0).join().unwrap_or_else(|e| std::panic::resume_unwind(e))))
-            .call(&x)
-            .map(drop)
-            .unwrap_or_else(|e| panic!("{e}"));
+        trace(|x: &Tensor| {
+            std::thread::scope(|s| s.spawn(|| x * 2.0).join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+        })
+        .call(&x)
+        .map(drop)
+        .unwrap_or_else(|e| panic!("{e}"));
     });
     says(&text, &["another thread"]);
 }

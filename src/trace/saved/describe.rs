@@ -272,7 +272,9 @@ fn unsayable(v: &Variant) -> Option<String> {
         .map(|v| format!("it reads, at {}, a Setting that is no Flag", v.place()))
         .or_else(|| set.map(|e| format!("it sets, at {}, a Setting that no call has set yet", e.place())))
         .or_else(|| (!g.identities.is_empty()).then(|| "it asks whether an argument is another tensor".to_string()))
-        .or_else(|| g.args.iter().any(|a| a.strides.is_some()).then(|| "it asks for the strides of arguments".to_string()))
+        .or_else(|| {
+            g.args.iter().any(|a| a.strides.is_some()).then(|| "it asks for the strides of arguments".to_string())
+        })
 }
 
 fn draw(item: &Item, outside: &mut Outside) -> saved::Draw {

@@ -3,9 +3,9 @@
 
 use super::files::Fault;
 use crate::error::{Error, Result};
+use crate::tensor::anchor::Anchor;
 use crate::tensor::draw::Kind;
 use crate::tensor::random::default_generator;
-use crate::tensor::anchor::Anchor;
 use crate::tensor::{Flag, Generator, Tensor, eval};
 use crate::trace::call::ended;
 use crate::trace::captured::{Captured, Returned, Source, Target};
