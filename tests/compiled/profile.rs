@@ -15,7 +15,7 @@ fn compile(g: &Graph) -> Compiled {
 /// Memory whose elements lie at multiples of 64 bytes.
 #[repr(align(64))]
 #[derive(Clone, Copy)]
-struct Line([u8; 64]);
+struct Line(#[allow(dead_code, reason = "seen as bytes only")] [u8; 64]);
 
 fn bytes(lines: &mut [Line], len: usize) -> &mut [u8] {
     &mut lines.as_flattened_mut()[..len]
