@@ -76,7 +76,7 @@ impl Kept {
 
     /// The sizes of the last call, if there was one.
     pub(super) fn sizes(&self) -> Option<Binding> {
-        let turn = self.0.lock();
+        let turn = self.0[0].lock();
         (turn.calls > 0).then(|| turn.binding.clone())
     }
 

@@ -70,13 +70,13 @@ fn looped(graph: &Graph, id: NodeId, scan: &Scan, binding: &[usize], operands: &
     let mut ys: Vec<Vec<Option<Tensor>>> = vec![vec![None; length]; graph.node(id).types.len() - scan.carries];
     for step in 0.. {
         let more = match scan.trip {
-            Trip::While => carries[0].try_item::<bool>()?,
+            Trip::While | Trip::Within => carries[0].try_item::<bool>()?,
             Trip::All | Trip::Count => step < rounds,
         };
         if !more {
             break;
         }
-        if scan.is_bounded() && step == length {
+        if scan.trip == Trip::Within && step == length {
             let text = node_text(graph, id);
             return Err(Error::Trace(format!("{text}: the loop goes on after {length} rounds")));
         }
