@@ -73,7 +73,7 @@ pub(super) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(save
             )));
         }
     }
-    let variants = variants.iter().map(|v| variant(v, &mut outside)).collect();
+    let mut variants: Vec<saved::Variant> = variants.iter().map(|v| variant(v, &mut outside)).collect();
     // Gradients are tensors that somebody else may hold too.
     let used = outside.tensors.len();
     let mut grads = HashMap::new();
@@ -84,6 +84,17 @@ pub(super) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(save
     }
     let mut taken = Taken::default();
     let tensor_names = tensor_names(&outside, used, &grads, names, &mut taken)?;
+    for v in &mut variants {
+        for (i, source) in v.inputs.iter().enumerate() {
+            match source {
+                saved::Source::Elements(saved::Place::Tensor(t)) => v.graph.rename_input(i, &tensor_names[*t]),
+                saved::Source::Grad(saved::Place::Tensor(t)) => {
+                    v.graph.rename_input(i, format!("{}.grad", tensor_names[*t]));
+                }
+                _ => {}
+            }
+        }
+    }
     let generators = outside.generators.iter();
     let generators = generators.map(|g| names.generators.iter().find(|(_, n)| n.is_same(g)).map(|(name, _)| name));
     let generators = taken.all(generators, "generator")?;

@@ -107,17 +107,9 @@ impl Program {
                 "a tensor has hooks on its gradient, which a loaded program does not run; those that were there when it was captured are part of it".into(),
             ));
         }
-        let mut misses = Vec::new();
-        for (i, loaded) in self.variants.iter().enumerate() {
-            match loaded.variant.fits(args) {
-                Ok(binding) => {
-                    let results = loaded.variant.call_where(args, binding, |binding| loaded.check(binding));
-                    return Ok(results?.into_vec());
-                }
-                Err(miss) => misses.push(format!("variant {i}: {}", loaded.variant.guards.words(miss, args))),
-            }
-        }
-        Err(Error::Argument(format!("no saved variant stands for this call; {}", misses.join("; "))))
+        let (loaded, binding) = self.fitting(args)?;
+        let results = loaded.variant.call_where(args, binding, |binding| loaded.check(binding));
+        Ok(results?.into_vec())
     }
 
     /// The tensor of that name: a parameter, a buffer, a moment. It is the one that calls read and change.
@@ -152,6 +144,30 @@ impl Program {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let variants: Vec<Arc<Variant>> = self.variants.iter().map(|v| Arc::clone(&v.variant)).collect();
         save(&variants, &self.names, path.as_ref())
+    }
+
+    /// Times each kernel of the variant that stands for these arguments, see [`super::Traced::profile`].
+    ///
+    /// # Errors
+    /// As [`Program::call`].
+    pub fn profile(&self, args: &[&Tensor]) -> Result<super::Profile> {
+        super::outside("profile()")?;
+        let (loaded, binding) = self.fitting(args)?;
+        loaded.check(&binding)?;
+        loaded.variant.check_inputs(args)?;
+        loaded.variant.profile(args, binding)
+    }
+
+    /// The variant that stands for these arguments.
+    fn fitting(&self, args: &[&Tensor]) -> Result<(&Loaded, Binding)> {
+        let mut misses = Vec::new();
+        for (i, loaded) in self.variants.iter().enumerate() {
+            match loaded.variant.fits(args) {
+                Ok(binding) => return Ok((loaded, binding)),
+                Err(miss) => misses.push(format!("variant {i}: {}", loaded.variant.guards.words(miss, args))),
+            }
+        }
+        Err(Error::Argument(format!("no saved variant stands for this call; {}", misses.join("; "))))
     }
 
     /// The variants.
