@@ -201,6 +201,7 @@ impl Lower {
                         && order.computed(g, first) == Some(first)
                         && !dests.contains_key(&first)
                         && matches!(d.buf().map(|b| self.place(b)), Some(Place::Output(_)))
+                        && !d.buf().is_some_and(|b| self.mutable.contains(&b))
                     {
                         dests.insert(first, d);
                     }
