@@ -269,3 +269,22 @@ fn what_recording_must_not_change() {
     assert!(v.is_requires_grad());
     says(&panic_text(|| v.try_item::<f32>().map(drop).unwrap()), &["3 elements"]);
 }
+
+/// Sizes that happen to be equal in the recorded call stay apart where nothing needs them to be.
+#[test]
+fn sizes_that_happen_to_be_equal() {
+    let w = draw(1, &[3]).requires_grad();
+    let f = |xs: &Tensor, i: &Tensor| {
+        let (last, ys) = scan(Tensor::zeros(&[3], DType::F32), xs.clone(), |c, x| ((&c + &x).tanh(), &c * &x));
+        let picked = w.index_select(0, i);
+        let loss = (last * &w).sum() + ys.sum() + picked.sum();
+        grad(&[&loss], &[&w], false).unwrap().remove(0).unwrap()
+    };
+    let traced = trace(f);
+    for (t, n) in [(2, 2), (3, 2), (2, 3), (1, 1), (4, 1)] {
+        let (xs, i) = (draw(t as u64, &[t, 3]), Tensor::from_vec((0..n).collect::<Vec<i64>>(), &[n as usize]));
+        assert_same("gradient", &traced.call((&xs, &i)).unwrap(), &f(&xs, &i));
+    }
+    println!("{}", traced.explain()[0].captured());
+    assert_eq!(traced.compilations(), 1, "{}", traced.explain()[0].guards());
+}
