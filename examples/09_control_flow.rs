@@ -5,7 +5,11 @@
 //! `cargo run --release --example 09_control_flow` prints
 //!
 //! ```text
-//! EXPECTED
+//! step 10: loss 0.005071, w 0.6107, 22 steps
+//! step 20: loss 0.000556, w 0.7243, 34 steps
+//! step 30: loss 0.000105, w 0.7649, 41 steps
+//! step 40: loss 0.000024, w 0.7828, 45 steps
+//! 1 compilation
 //! ```
 
 use allotrope::prelude::*;
@@ -42,7 +46,12 @@ fn main() -> Result<(), Error> {
         let (wanted, _) = fixed_point(&x, &truth);
         let (loss, steps) = step.call((&x, &wanted))?;
         if i % 10 == 0 {
-            println!("step {i}: loss {:.6}, w {:.4}, {} steps", loss.item::<f32>(), w.item::<f32>(), steps.item::<i64>());
+            println!(
+                "step {i}: loss {:.6}, w {:.4}, {} steps",
+                loss.item::<f32>(),
+                w.item::<f32>(),
+                steps.item::<i64>()
+            );
         }
     }
     println!("{} compilation", step.compilations());
