@@ -40,7 +40,7 @@ fn main() -> Result<(), Error> {
 
     // Which w makes these fixed points?
     let truth = Tensor::scalar(0.8f32);
-    let mut step = trace(step);
+    let step = trace(step);
     for i in 1..=40 {
         let x = Tensor::linspace(-1.0, 1.0, 3 + i % 5);
         let (wanted, _) = fixed_point(&x, &truth);

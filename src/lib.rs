@@ -17,7 +17,7 @@
 //! };
 //! let (x, y) = (randn(&[8, 3]), randn(&[8, 1]));
 //! let first = step(&x, &y);                    // eager
-//! let mut step = trace(step);                  // the same closure
+//! let step = trace(step);                  // the same closure
 //! let second = step.call((&x, &y))?;           // one compiled function
 //! assert!(second.item::<f32>() < first.item::<f32>());
 //! # Ok::<(), allotrope::Error>(())

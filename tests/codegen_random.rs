@@ -6,7 +6,7 @@ mod codegen_support;
 use allotrope::codegen::cpu::Compiled;
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::*;
-use codegen_support::{call, compile, try_call};
+use codegen_support::{call, compile, compile_cut, try_call};
 use proptest::prelude::*;
 
 /// Raw material: every choice that builds a graph is taken from these numbers, in order.
@@ -491,12 +491,12 @@ proptest! {
 
     #[test]
     fn exact_graphs_give_the_interpreters_bits(
-        numbers in numbers(), binding in sizes_bound(), other in sizes_bound(), seed: u64, bits: u32, mode in 0..3,
+        numbers in numbers(), binding in sizes_bound(), other in sizes_bound(), seed: u64, bits: u32, mode in 0..3, cut: bool,
     ) {
         let g = graph(&numbers, true);
         let passes = [Passes::NONE, Passes::ALL, Passes::from_bits(bits)][mode as usize];
         let after = optimize(&g, &passes);
-        let compiled = compile(&after);
+        let compiled = if cut { compile_cut(&after) } else { compile(&after) };
         for binding in [binding, other] {
             let x = inputs(&g, &binding, seed);
             let want = match run(&g, &binding, &x) {
@@ -523,11 +523,11 @@ proptest! {
 
     #[test]
     fn every_subset_of_the_passes_gives_the_same_bits(
-        numbers in numbers(), binding in sizes_bound(), other in sizes_bound(), seed: u64, bits: u32, all: bool,
+        numbers in numbers(), binding in sizes_bound(), other in sizes_bound(), seed: u64, bits: u32, all: bool, cut: bool,
     ) {
         let g = graph(&numbers, false);
         let after = optimize(&g, &if all { Passes::ALL } else { Passes::from_bits(bits) });
-        let (plain, compiled) = (compile(&g), compile(&after));
+        let (plain, compiled) = (compile(&g), if cut { compile_cut(&after) } else { compile(&after) });
         for binding in [binding, other] {
             let x = inputs(&g, &binding, seed);
             if run(&g, &binding, &x).is_err() {

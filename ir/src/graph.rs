@@ -149,8 +149,8 @@ impl Graph {
         self.outputs.push(Output { value, update: Some(input) });
     }
 
-    /// The graph with other results, none of them an update: for bodies whose frame changes.
-    pub(crate) fn with_outputs(mut self, values: impl IntoIterator<Item = Value>) -> Graph {
+    /// The graph with other results, none of them an update: for bodies whose frame changes, and to look at values.
+    pub fn with_outputs(mut self, values: impl IntoIterator<Item = Value>) -> Graph {
         self.outputs = values.into_iter().map(|value| Output { value, update: None }).collect();
         self
     }
@@ -249,6 +249,25 @@ impl Graph {
         out
     }
 
+    /// The symbols that are nothing but the room of loops which run while a carry is true, bodies included, ascending: a
+    /// run decides how large they must be, so no input has them.
+    pub fn rooms(&self) -> Vec<Sym> {
+        let mut out = Vec::new();
+        for node in self.g.node_weights() {
+            match &node.op {
+                Op::Scan(s) => {
+                    out.extend(s.length.as_sym().filter(|_| matches!(s.trip, Trip::Within)));
+                    out.extend(s.body.rooms());
+                }
+                Op::Fusion(b) => out.extend(b.rooms()),
+                _ => {}
+            }
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
     fn visit_dims(&self, f: &mut dyn FnMut(&Dim)) {
         for node in self.g.node_weights() {
             node.types.iter().flat_map(|t| &t.shape).for_each(&mut *f);
@@ -294,6 +313,14 @@ impl Graph {
                 _ => {}
             }
         }
+    }
+
+    /// Gives input `i` another name.
+    ///
+    /// # Panics
+    /// When there is no such input.
+    pub fn rename_input(&mut self, i: usize, name: impl Into<String>) {
+        self.inputs[i].name = name.into();
     }
 
     /// Puts the inputs into another order: input `i` is the one that was number `order[i]`. Nodes stay where they are.

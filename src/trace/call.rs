@@ -3,46 +3,61 @@
 //! so a failed call has changed nothing: generators too go back to where they were.
 
 use super::captured::{Returned, Source, Target};
-use super::variant::{Binding, Variant};
+use super::guards::Binding;
+use super::variant::Variant;
 use crate::autograd::tape;
-use crate::codegen::{Failure, Slot};
+use crate::codegen::{Compiled, Failure};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::{Dim, Graph, Type};
 use smallvec::SmallVec;
+use std::ops::Range;
 use std::sync::Arc;
+
+/// What a call gives back, in the order of the closure's results.
+pub(super) type Results = SmallVec<[Tensor; 4]>;
+type Outputs = SmallVec<[Tensor; 8]>;
 
 /// What a call needs to know of the inputs and outputs, worked out once.
 pub(super) struct Plan {
-    /// For each input, whether the code changes it where it is.
-    written: Vec<bool>,
-    /// The storages that a call changes, so or after it.
-    storages: Vec<Arc<Storage>>,
+    inputs: Vec<Planned>,
+    /// The storages that a call changes, so or after it, by identity: their tensors are among the targets.
+    storages: Vec<usize>,
     /// The arguments that a call changes.
     changed: Vec<usize>,
     /// The outputs that get memory of their own: what becomes of each, its type, and its shape where that is fixed.
     outputs: Vec<(Target, Type, Option<Dims>)>,
 }
 
+/// What is known of an input before any call.
+struct Planned {
+    /// Whether the code changes it where it is.
+    written: bool,
+    /// The bytes of a tensor from outside that can be used as it lies: it is contiguous, and the call changes no other
+    /// view of its elements.
+    ready: Option<Range<usize>>,
+}
+
 impl Plan {
     pub(super) fn new(graph: &Graph, sources: &[Source], targets: &[Target]) -> Plan {
+        let planned = || Planned { written: false, ready: None };
         let mut plan = Plan {
-            written: vec![false; sources.len()],
+            inputs: sources.iter().map(|_| planned()).collect(),
             storages: Vec::new(),
             changed: Vec::new(),
             outputs: Vec::new(),
         };
         for (target, output) in targets.iter().zip(graph.outputs()) {
             if let Target::State { tensor } = target {
-                plan.storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
+                plan.storages.extend(tensor.strided().map(|s| identity(&s.storage)));
             }
             if let Target::Arg(i) = target {
                 plan.changed.push(*i);
             }
             match (target, output.update) {
-                (Target::State { .. }, Some(input)) => plan.written[input] = true,
+                (Target::State { .. }, Some(input)) => plan.inputs[input].written = true,
                 _ => {
                     let ty = graph.ty(output.value).clone();
                     let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
@@ -50,37 +65,38 @@ impl Plan {
                 }
             }
         }
+        for (source, planned) in sources.iter().zip(&mut plan.inputs) {
+            if let (Source::State(t), true) = (source, plan.changed.is_empty())
+                && t.is_contiguous()
+                && let Some(s) = t.strided()
+                && (planned.written || !plan.storages.contains(&identity(&s.storage)))
+            {
+                planned.ready = Some(bytes_of(t));
+            }
+        }
         plan
     }
 
-    /// Whether a call changes argument `i`.
-    pub(super) fn changes(&self, i: usize) -> bool {
-        self.changed.contains(&i)
+    /// The arguments that a call changes, by number.
+    pub(super) fn changed(&self) -> &[usize] {
+        &self.changed
     }
+}
+
+fn identity(storage: &Arc<Storage>) -> usize {
+    Arc::as_ptr(storage) as usize
+}
+
+/// Where the elements of a contiguous tensor are in its storage.
+fn bytes_of(t: &Tensor) -> Range<usize> {
+    let (offset, size) = (t.strided().map_or(0, |s| s.offset), t.dtype().size());
+    offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
 }
 
 /// The elements of one input during a call.
 enum Held<'a> {
     Read(ReadGuard<'a, Buffer>),
     Write(WriteGuard<'a, Buffer>),
-}
-
-/// An input tensor: the caller's or the program's, or a tensor made for this call.
-enum Input<'a> {
-    Borrowed(&'a Tensor),
-    Owned(Tensor),
-    /// To be drawn when everything else is there.
-    Drawn,
-}
-
-impl Input<'_> {
-    fn get(&self) -> &Tensor {
-        match self {
-            Input::Borrowed(t) => t,
-            Input::Owned(t) => t,
-            Input::Drawn => unreachable!("bug in allotrope: an input was not drawn"),
-        }
-    }
 }
 
 /// What ends a run early.
@@ -96,103 +112,82 @@ impl From<Error> for Stop {
     }
 }
 
-type Inputs<'a> = SmallVec<[Input<'a>; 32]>;
+/// The tensors that the code gets, in order.
+type Inputs<'a> = SmallVec<[&'a Tensor; 32]>;
+/// Those that were made for this call, by the number of their input: copies, gradients, draws.
+type Made = SmallVec<[(usize, Tensor); 4]>;
 
 impl Variant {
     /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
-    pub(super) fn call(&mut self, args: &[&Tensor], binding: &Binding) -> Result<Vec<Tensor>> {
-        let mut binding = binding.clone();
+    pub(super) fn call(&self, args: &[&Tensor], binding: Binding) -> Result<Results> {
+        self.call_where(args, binding, |_| Ok(()))
+    }
+
+    /// As [`Variant::call`], where the numbers of the symbols are asked about before each run.
+    pub(super) fn call_where(
+        &self,
+        args: &[&Tensor],
+        mut binding: Binding,
+        check: impl Fn(&Binding) -> Result<()>,
+    ) -> Result<Results> {
         loop {
-            match self.call_with(args, &binding) {
+            check(&binding)?;
+            match self.run(args, &binding) {
                 // No state has been written, so it can be run again.
                 Err(Stop::Full(limit)) => self.make_room(&limit, &mut binding)?,
                 Err(Stop::Error(e)) => return Err(e),
-                Ok(results) => return Ok(results),
+                Ok(outputs) => return self.hand_out(args, outputs),
             }
         }
     }
 
-    fn call_with(&mut self, args: &[&Tensor], binding: &Binding) -> Result<Vec<Tensor>, Stop> {
-        if self.scratch_for.as_ref() != Some(binding) {
-            let needed = self.compiled.scratch_bytes(binding);
-            if self.scratch.len() < needed {
-                self.scratch = Buffer::new(needed);
-            }
-            self.scratch_for = Some(binding.clone());
+    fn run(&self, args: &[&Tensor], binding: &Binding) -> Result<Outputs, Stop> {
+        let mut made = self.made(args)?;
+        let mut drawn = None;
+        if !self.draws.is_empty() {
+            let drawn = drawn.insert(self.draws.run(&self.sources, args, binding)?);
+            made.extend(drawn.tensors.drain(..));
         }
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let done = self.run(args, binding, &mut scratch);
-        self.scratch = scratch;
-        done
-    }
-
-    fn run(&self, args: &[&Tensor], binding: &Binding, scratch: &mut Buffer) -> Result<Vec<Tensor>, Stop> {
-        let mut inputs = self.inputs(args)?;
-        if self.draws.is_empty() {
-            return self.compute(args, inputs, binding, scratch);
-        }
-        let mut drawn = self.draws.run(&self.sources, args, binding)?;
-        for (i, tensor) in drawn.tensors.drain(..) {
-            inputs[i] = Input::Owned(tensor);
-        }
-        let done = self.compute(args, inputs, binding, scratch);
-        if done.is_err() {
+        let done = self.kept.turn(&self.compiled, binding, |turn| {
+            turn.heat(self.hot, self.compile_time(), |binding| self.compile_for(binding));
+            turn.run(&self.compiled, |code, binding, scratch| self.compute(code, args, &made, binding, scratch))
+        });
+        if let (Err(_), Some(drawn)) = (&done, drawn) {
             drawn.undo();
         }
         done
     }
 
-    /// Runs the code on inputs that are all there.
-    fn compute(
-        &self,
-        args: &[&Tensor],
-        inputs: Inputs<'_>,
-        binding: &Binding,
-        scratch: &mut Buffer,
-    ) -> Result<Vec<Tensor>, Stop> {
-        let mut outputs: SmallVec<[Tensor; 16]> =
-            self.plan.outputs.iter().map(|o| output(o, binding, !self.compiled.has_checks())).collect();
-        {
-            let mut held = self.lock(&inputs);
-            let mut slots: SmallVec<[Slot<'_>; 64]> = SmallVec::new();
-            for (tensor, held) in inputs.iter().zip(&mut held) {
-                let tensor = tensor.get();
-                let s = tensor.strided().expect("inputs have storage");
-                let size = tensor.dtype().size();
-                let bytes = s.offset * size..(s.offset + tensor.shape_hint().iter().product::<usize>()) * size;
-                slots.push(match held {
-                    Held::Read(b) => Slot::In(&b.bytes()[bytes]),
-                    Held::Write(b) => Slot::InOut(&mut b.bytes_mut()[bytes]),
-                });
-            }
-            for tensor in &mut outputs {
-                let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
-                slots.push(Slot::Out(buffer.bytes_mut()));
-            }
-            self.compiled.call(binding, &mut slots, scratch.bytes_mut()).map_err(|failure| match failure {
-                Failure::Check(message) => Stop::Error(Error::checked(message)),
-                Failure::Rounds(limit) => Stop::Full(limit.clone()),
-            })?;
-        }
-        Ok(self.hand_out(args, outputs)?)
+    /// That a call with these arguments has inputs that it can use.
+    ///
+    /// # Errors
+    /// Where an argument shares its elements with what is changed.
+    pub(super) fn check_inputs(&self, args: &[&Tensor]) -> Result<()> {
+        self.made(args).map(drop)
     }
 
-    /// The tensors behind the inputs, contiguous.
-    fn inputs<'a>(&'a self, args: &[&'a Tensor]) -> Result<Inputs<'a>> {
-        let mut inputs = Inputs::new();
-        for (source, written) in self.sources.iter().zip(&self.plan.written) {
-            let (input, from_caller) = match source {
-                Source::Arg(i) => (Input::Borrowed(args[*i]), true),
-                Source::State(t) => (Input::Borrowed(t), false),
-                Source::Grad(t) => (Input::Owned(t.stored_grad().expect("guarded")), true),
-                Source::ArgGrad(i) => (Input::Owned(args[*i].stored_grad().expect("guarded")), true),
-                Source::Draw => {
-                    inputs.push(Input::Drawn);
-                    continue;
-                }
+    /// Checks the inputs that calls differ in, and makes those that cannot be used as they are.
+    fn made(&self, args: &[&Tensor]) -> Result<Made> {
+        let mut made = Made::new();
+        for (i, (source, planned)) in self.sources.iter().zip(&self.plan.inputs).enumerate() {
+            if planned.ready.is_some() {
+                continue;
+            }
+            let gradient = match source {
+                Source::Grad(t) => Some(gradient(t)?),
+                Source::ArgGrad(i) => Some(gradient(args[*i])?),
+                Source::Arg(_) | Source::State(_) => None,
+                Source::Draw => continue,
             };
-            let s = eval::strided(input.get())?;
-            if from_caller && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)) {
+            let input = match (source, &gradient) {
+                (_, Some(t)) => t,
+                (Source::Arg(i), _) => args[*i],
+                (Source::State(t), _) => t,
+                _ => unreachable!("bug in allotrope: gradients and draws were seen above"),
+            };
+            let s = eval::strided(input)?;
+            let shared = self.plan.storages.contains(&identity(&s.storage));
+            if shared && !matches!(source, Source::State(_)) {
                 return Err(Error::Argument(
                     "an argument shares its elements with a tensor that the traced function changes; pass a copy"
                         .into(),
@@ -208,41 +203,84 @@ impl Variant {
                 }
             }
             // What the program reads through another view, before it changes the elements, is read before the call.
-            let shared = !written && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
-            inputs.push(match input.get().is_contiguous() {
-                true if shared => Input::Owned(eval::copied(input.get())?),
-                true => input,
-                false => Input::Owned(eval::contiguous(input.get())?),
-            });
+            match input.is_contiguous() {
+                true if shared && !planned.written => made.push((i, eval::copied(input)?)),
+                true => made.extend(gradient.map(|g| (i, g))),
+                false => made.push((i, eval::contiguous(input)?)),
+            }
         }
-        Ok(inputs)
+        Ok(made)
+    }
+
+    /// Runs the code on inputs that are all there.
+    fn compute(
+        &self,
+        code: &Compiled,
+        args: &[&Tensor],
+        made: &Made,
+        binding: &Binding,
+        scratch: &mut Buffer,
+    ) -> Result<Outputs, Stop> {
+        let mut outputs = Outputs::new();
+        for o in &self.plan.outputs {
+            outputs.push(output(o, binding, !code.has_checks()));
+        }
+        let inputs: Inputs<'_> = (self.sources.iter().enumerate())
+            .map(|(i, source)| match (source, made.iter().find(|(at, _)| *at == i)) {
+                (_, Some((_, t))) => t,
+                (Source::Arg(i), _) => args[*i],
+                (Source::State(t), _) => t,
+                _ => unreachable!("bug in allotrope: an input was not made"),
+            })
+            .collect();
+        let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
+        self.lock(&inputs, &mut held);
+        let mut call = code.call(binding);
+        for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.plan.inputs) {
+            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input));
+            match held {
+                Held::Read(b) => call.input(&b.bytes()[bytes]),
+                Held::Write(b) => call.input_mut(&mut b.bytes_mut()[bytes]),
+            }
+        }
+        for tensor in &mut outputs {
+            let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
+            call.output(buffer.bytes_mut());
+        }
+        call.run(scratch.bytes_mut()).map_err(|failure| match failure {
+            Failure::Check(message) => Stop::Error(Error::checked(message)),
+            Failure::Rounds(limit) => Stop::Full(limit.clone()),
+        })?;
+        drop(held);
+        Ok(outputs)
     }
 
     /// Locks every input. Nothing is waited for while something is held, so calls cannot block each other for good.
-    fn lock<'a>(&self, inputs: &'a [Input<'_>]) -> SmallVec<[Held<'a>; 32]> {
-        let mut held = SmallVec::new();
-        while held.len() < inputs.len() {
-            let storage: &Storage = &inputs[held.len()].get().strided().expect("inputs have storage").storage;
-            let guard = match self.plan.written[held.len()] {
-                true => storage.try_write().map(Held::Write),
-                false => storage.try_read().map(Held::Read),
-            };
-            match guard {
-                Some(guard) => held.push(guard),
-                None => {
+    fn lock<'a>(&self, inputs: &Inputs<'a>, held: &mut SmallVec<[Held<'a>; 32]>) {
+        held.reserve(inputs.len());
+        'again: loop {
+            for (input, planned) in inputs.iter().zip(&self.plan.inputs) {
+                let storage: &Storage = &input.strided().expect("inputs have storage").storage;
+                let guard = match planned.written {
+                    true => storage.try_write().map(Held::Write),
+                    false => storage.try_read().map(Held::Read),
+                };
+                let Some(guard) = guard else {
                     held.clear();
                     std::thread::yield_now();
-                }
+                    continue 'again;
+                };
+                held.push(guard);
             }
+            return;
         }
-        held
     }
 
-    fn hand_out(&self, args: &[&Tensor], outputs: SmallVec<[Tensor; 16]>) -> Result<Vec<Tensor>> {
-        let mut computed: SmallVec<[(usize, Tensor); 8]> = SmallVec::new();
+    fn hand_out(&self, args: &[&Tensor], outputs: Outputs) -> Result<Results> {
+        let mut computed = Results::new();
         for ((target, ..), tensor) in self.plan.outputs.iter().zip(outputs) {
             match target {
-                Target::Return(i) => computed.push((*i, tensor)),
+                Target::Return => computed.push(tensor),
                 Target::State { tensor: state } => eval::assign(state, &tensor)?,
                 Target::Arg(i) => eval::assign(args[*i], &tensor)?,
                 Target::Grad(of) => of.store_grad(Some(tensor)),
@@ -255,13 +293,14 @@ impl Variant {
         for &i in &self.cleared_args {
             args[i].store_grad(None);
         }
+        self.effects.iter().for_each(|e| e.apply());
         // Results were added in the order of the closure's, so they come in that order.
         let mut computed = computed.into_iter();
         let each = self.returned.iter().map(|known| match known {
-            Returned::Same(t) => t.clone(),
+            Returned::Same(t) => Tensor::clone(t),
             Returned::Arg(i) => args[*i].clone(),
             Returned::Computed { requires_grad } => {
-                let (_, t) = computed.next().expect("bug in allotrope: a result was not computed");
+                let t = computed.next().expect("bug in allotrope: a result was not computed");
                 if *requires_grad {
                     t.set_grad_fn(Some(ended()));
                 }
@@ -270,6 +309,11 @@ impl Variant {
         });
         Ok(each.collect())
     }
+}
+
+/// The gradient that a guard has seen.
+fn gradient(of: &Tensor) -> Result<Tensor> {
+    of.stored_grad().ok_or_else(|| Error::Trace("another thread took a gradient away while a call began".into()))
 }
 
 /// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too
@@ -296,7 +340,7 @@ fn output((target, ty, fixed): &(Target, Type, Option<Dims>), binding: &Binding,
 }
 
 /// Stands for the history of a result, which stayed in the trace.
-fn ended() -> Edge {
+pub(super) fn ended() -> Edge {
     use std::sync::OnceLock;
     static NODE: OnceLock<Arc<dyn crate::tensor::grad_fn::GradFn>> = OnceLock::new();
     let node = NODE.get_or_init(|| {

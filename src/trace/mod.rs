@@ -1,43 +1,61 @@
 //! `trace`: runs a closure on symbolic tensors, compiles what it did into one function, and calls that from then
 //! on. It knows no layer and no optimizer: whatever a closure reads or changes is found by identity.
 
+mod apart;
 mod bodies;
+mod cache;
 mod call;
 mod captured;
 mod closure;
 mod draws;
+mod explain;
+mod guards;
+mod hot;
 mod inner;
 mod layout;
+mod log;
+mod profile;
 mod recorder;
+mod rooms;
+mod saved;
+mod stepwise;
 mod symbols;
+mod turns;
 mod variant;
+mod verify;
 
 pub use closure::{Args, Arguments, SLICE, Traceable};
+pub use explain::Explanation;
+pub use hot::{HotCopy, SpecializeHot};
+pub use profile::Profile;
+pub use saved::{Names, Program, read_graphs};
 pub use symbols::Specialization;
+pub use verify::{Cause, Difference, NodeDifference, Verification};
 
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
 use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
+use cache::{Cache, Entry};
+use guards::Binding;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
-use variant::Variant;
-
-/// Compiled variants that one traced function keeps; beyond it the least recently used one goes.
-const VARIANTS: usize = 8;
+use turns::Turns;
+use variant::{Manner, Variant};
 
 /// A closure that runs as compiled code. Made by [`trace`].
 ///
 /// The first call records the closure (twice, so that one which depends on changing Rust values is noticed); every dimension of the arguments is symbolic unless the closure makes a number
 /// of it, so calls of other lengths run the same code. Tensors from outside that the closure reads (parameters,
 /// moments, gradients) are inputs by identity; those that it changes in place are changed when a call has succeeded.
+///
+/// It can be called by several threads at the same time. Calls that change nothing run in parallel; those that change the
+/// same tensor run one after the other. One thread at a time records.
 pub struct Traced<F, R, const N: usize> {
-    closure: F,
-    /// Most recently used first.
-    variants: Vec<Variant>,
-    templates: Vec<R>,
-    passes: Passes,
-    compilations: usize,
-    compile_time: Duration,
+    closure: Turns<F>,
+    cache: Cache<R>,
+    manner: Manner,
 }
 
 /// Makes a closure run as compiled code; see [`Traced`].
@@ -45,7 +63,7 @@ pub struct Traced<F, R, const N: usize> {
 /// ```
 /// use allotrope::prelude::*;
 /// let w = Tensor::full(&[3], 2.0f32);
-/// let mut double = trace(|x: &Tensor| x * &w);
+/// let double = trace(|x: &Tensor| x * &w);
 /// let x = Tensor::from_vec(vec![1.0f32, 2.0, 3.0], &[3]);
 /// assert_eq!(double.call(&x)?.to_vec::<f32>(), [2.0, 4.0, 6.0]);
 /// # Ok::<(), allotrope::Error>(())
@@ -55,7 +73,7 @@ pub struct Traced<F, R, const N: usize> {
 ///
 /// ```
 /// use allotrope::prelude::*;
-/// let mut total = trace(|xs: &[Tensor]| xs.iter().skip(1).fold(xs[0].clone(), |sum, x| &sum + x));
+/// let total = trace(|xs: &[Tensor]| xs.iter().skip(1).fold(xs[0].clone(), |sum, x| &sum + x));
 /// let xs: Vec<Tensor> = (1..=3).map(|i| Tensor::full(&[2], i as f32)).collect();
 /// assert_eq!(total.call(&xs)?.to_vec::<f32>(), [6.0, 6.0]);
 /// assert_eq!(total.call(&xs[..2])?.to_vec::<f32>(), [3.0, 3.0]);
@@ -66,12 +84,9 @@ where
     F: Traceable<N>,
 {
     Traced {
-        closure,
-        variants: Vec::new(),
-        templates: Vec::new(),
-        passes: Passes::ALL,
-        compilations: 0,
-        compile_time: Duration::ZERO,
+        closure: Turns::new(closure),
+        cache: Cache::default(),
+        manner: Manner { passes: Passes::ALL, hot: SpecializeHot::default() },
     }
 }
 
@@ -82,7 +97,14 @@ where
 {
     /// Compiles with some passes of the pipeline only; results are the same, to the bit.
     pub fn with_passes(mut self, passes: Passes) -> Self {
-        self.passes = passes;
+        self.manner.passes = passes;
+        self
+    }
+
+    /// When a copy of hot code is made for sizes that keep coming, in addition to the code for all sizes; by default
+    /// where it is worthwhile. Results are the same, to the bit.
+    pub fn with_specialize_hot(mut self, when: SpecializeHot) -> Self {
+        self.manner.hot = when;
         self
     }
 
@@ -93,158 +115,145 @@ where
     /// # Errors
     /// When the closure panics while it is recorded (the message is the panic's: wrong shapes, a host read), or an
     /// argument cannot be bound. Nothing is changed then: no parameter, no moment, no gradient.
-    pub fn call<'a>(&mut self, args: impl Arguments<'a, N>) -> Result<R> {
+    pub fn call<'a>(&self, args: impl Arguments<'a, N>) -> Result<R> {
         let args = args.tensors();
         if slot::is_active() {
-            return Ok(self.closure.run(&args));
+            return self.closure.with(|closure| Ok(closure.run(&args)));
         }
-        // Compiled code stands for every argument of a kind, and hooks are one tensor's own.
-        if let Some(i) = args.iter().position(|a| a.is_requires_grad() && a.has_leaf_hooks()) {
-            return Err(Error::Trace(format!(
-                "argument {i} has hooks on its gradient; register them inside the closure, or let it use the tensor from outside"
-            )));
-        }
-        let found = self.variants.iter().enumerate().find_map(|(i, v)| Some((i, v.fits(&args)?)));
-        let (i, binding) = match found {
-            Some(found) => found,
-            None => {
-                let i = self.capture(&args)?;
-                let binding = self.variants[i].fits(&args);
-                (
-                    i,
-                    binding
-                        .ok_or_else(|| Error::Trace("bug in allotrope: a capture does not fit its own call".into()))?,
-                )
-            }
-        };
-        if i > 0 {
-            self.variants[..=i].rotate_right(1);
-            self.templates[..=i].rotate_right(1);
-        }
-        let results = self.variants[0].call(&args, &binding)?;
-        Ok(self.templates[0].unflatten(&mut results.into_iter()))
-    }
-
-    /// Records, compiles and keeps a variant for these arguments; gives its place.
-    fn capture(&mut self, args: &[&Tensor]) -> Result<usize> {
-        let (variant, template) = Variant::capture::<F, N>(&mut self.closure, args, &self.passes)?;
-        self.compilations += 1;
-        self.compile_time += variant.compile_time();
-        if self.variants.len() == VARIANTS {
-            self.variants.pop();
-            self.templates.pop();
-            eprintln!(
-                "allotrope: a traced function was compiled for more than {VARIANTS} kinds of arguments, the least recently used one goes: {}",
-                variant.reasons()
-            );
-        }
-        self.variants.push(variant);
-        self.templates.push(template);
-        Ok(self.variants.len() - 1)
+        let (entry, binding) = self.entry(&args)?;
+        let results = entry.variant.call(&args, binding)?;
+        Ok(entry.template.unflatten(&mut results.into_iter()))
     }
 
     /// Compiles for arguments like these without running: nothing is changed.
     ///
     /// # Errors
     /// As [`Traced::call`].
-    pub fn compile<'a>(&mut self, args: impl Arguments<'a, N>) -> Result<()> {
+    pub fn compile<'a>(&self, args: impl Arguments<'a, N>) -> Result<()> {
+        self.entry(&args.tensors()).map(drop)
+    }
+
+    /// Runs both modes on copies of all state, the closure eagerly and its compiled code, and compares every bit that they
+    /// leave behind: results, changed tensors, gradients, generators. Where they differ, the report names the first node of
+    /// the captured graph that does, and prints its inputs.
+    ///
+    /// Afterwards every tensor, gradient and generator that the trace knows is as it was; what the closure does to Rust
+    /// values it does twice. Call it while no other thread uses the state.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// use std::cell::Cell;
+    /// let factor = Cell::new(2.0);
+    /// let f = trace(|x: &Tensor| (x * factor.get()).tanh());
+    /// let x = Tensor::ones(&[2], DType::F32);
+    /// assert!(f.verify(&x)?.is_equal());
+    /// factor.set(3.0);                                          // a Rust value is built into the code
+    /// let found = f.verify(&x)?;
+    /// assert!(found.to_string().contains("const 2.0"), "{found}");
+    /// # Ok::<(), allotrope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Traced::call`], and inside a trace. That the modes differ is no error.
+    pub fn verify<'a>(&self, args: impl Arguments<'a, N>) -> Result<Verification> {
         let args = args.tensors();
-        if !self.variants.iter().any(|v| v.fits(&args).is_some()) {
-            self.capture(&args)?;
+        outside("verify()")?;
+        let (entry, binding) = self.entry(&args)?;
+        entry.variant.check_inputs(&args)?;
+        self.closure.with(|closure| verify::verify::<F, N>(&entry.variant, closure, &args, binding))
+    }
+
+    /// Times each kernel of the code for these arguments, on copies: nothing is changed.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let f = trace(|x: &Tensor| x.matmul(x).tanh().sum());
+    /// let profile = f.profile(&Tensor::ones(&[64, 64], DType::F32))?;
+    /// println!("{profile}");
+    /// assert!(profile.chrome_trace().contains("matmul"));
+    /// # Ok::<(), allotrope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Traced::call`], and inside a trace.
+    pub fn profile<'a>(&self, args: impl Arguments<'a, N>) -> Result<Profile> {
+        let args = args.tensors();
+        outside("profile()")?;
+        let (entry, binding) = self.entry(&args)?;
+        entry.variant.check_inputs(&args)?;
+        entry.variant.profile(&args, binding)
+    }
+
+    /// The variant that stands for these arguments, made where there is none yet.
+    fn entry(&self, args: &[&Tensor]) -> Result<(Arc<Entry<R>>, Binding)> {
+        // Compiled code stands for every argument of a kind, and hooks are one tensor's own.
+        if let Some(i) = args.iter().position(|a| a.is_requires_grad() && a.has_leaf_hooks()) {
+            return Err(Error::Trace(format!(
+                "argument {i} has hooks on its gradient; register them inside the closure, or let it use the tensor from outside"
+            )));
         }
-        Ok(())
+        if let Some(found) = self.cache.find(args) {
+            return Ok(found);
+        }
+        self.closure.with(|closure| {
+            // Another thread may have made it meanwhile.
+            if let Some(found) = self.cache.find(args) {
+                return Ok(found);
+            }
+            let reason = self.cache.reason(args);
+            let (variant, template) = Variant::capture::<F, N>(closure, args, &self.manner, &reason)?;
+            let binding = variant.fits(args).map_err(|m| variant.guards.words(m, args));
+            let entry = self.cache.add(variant, template);
+            // It stands for other calls all the same.
+            let changed = |what| {
+                Error::Trace(format!(
+                    "another thread changed what the program depends on while it was recorded: {what}"
+                ))
+            };
+            Ok((entry, binding.map_err(changed)?))
+        })
     }
 }
 
 impl<F, R, const N: usize> Traced<F, R, N> {
     /// How often code was generated.
     pub fn compilations(&self) -> usize {
-        self.compilations
+        self.cache.compilations()
     }
 
     /// Time spent recording, optimising and generating code, in total.
     pub fn compile_time(&self) -> Duration {
-        self.compile_time
+        self.cache.compile_time()
+    }
+
+    /// What was said on standard error about more variants than there should be: what in the program makes them, where,
+    /// and what to do instead. Said once, when the third variant is made for one reason, and when there are too many.
+    pub fn warnings(&self) -> Vec<String> {
+        self.cache.warnings()
+    }
+
+    /// Saves every variant with the state that it uses: the graphs as text in `path.graph`, the elements in
+    /// `path.safetensors`. [`Program::load`] runs them without the closure. Neither file is ever half-written; a call on
+    /// another thread is saved as a whole or not at all, as far as elements go.
+    ///
+    /// # Errors
+    /// When nothing was captured yet, or a file cannot be written; both files are as they were then.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.save_with_names(path, &Names::new())
+    }
+
+    /// As [`Traced::save`], with names for the state.
+    ///
+    /// # Errors
+    /// Also when two things have one name.
+    pub fn save_with_names(&self, path: impl AsRef<Path>, names: &Names) -> Result<()> {
+        let variants: Vec<Arc<Variant>> = self.cache.entries().into_iter().map(|e| Arc::clone(&e.variant)).collect();
+        saved::save(&variants, names, path.as_ref())
     }
 
     /// The compiled variants, most recently used first.
-    pub fn explain(&self) -> Vec<Explanation<'_>> {
-        self.variants.iter().map(Explanation).collect()
-    }
-}
-
-/// What is known of one compiled variant. Printing it shows everything in short.
-pub struct Explanation<'a>(&'a Variant);
-
-impl Explanation<'_> {
-    /// The captured graph in text form, before the passes.
-    pub fn captured(&self) -> &allotrope_ir::Graph {
-        self.0.captured()
-    }
-
-    /// The graph that code was made of.
-    pub fn optimized(&self) -> &allotrope_ir::Graph {
-        self.0.optimized()
-    }
-
-    /// The Cranelift code, made again for reading.
-    ///
-    /// # Errors
-    /// When code cannot be generated.
-    pub fn clif(&self) -> Result<String> {
-        self.0.clif()
-    }
-
-    /// The fused kernels and calls of the compiled function.
-    pub fn kernels(&self) -> &[crate::codegen::KernelInfo] {
-        self.0.kernels()
-    }
-
-    /// Dimensions that became numbers, and why.
-    pub fn specializations(&self) -> &[Specialization] {
-        self.0.specializations()
-    }
-
-    /// Time taken by each phase of the compilation.
-    pub fn phases(&self) -> &[(String, Duration)] {
-        self.0.phases()
-    }
-
-    /// Bytes of machine code.
-    pub fn code_size(&self) -> usize {
-        self.0.code_size()
-    }
-}
-
-impl std::fmt::Display for Explanation<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let inputs: Vec<String> = self
-            .captured()
-            .inputs()
-            .iter()
-            .map(|i| {
-                let v = allotrope_ir::Value { node: i.node, port: 0 };
-                format!("{} {}", i.name, self.captured().ty(v))
-            })
-            .collect();
-        writeln!(f, "inputs: {}", inputs.join(", "))?;
-        writeln!(
-            f,
-            "nodes: {} captured, {} after the passes; {} bytes of code",
-            self.captured().len(),
-            self.optimized().len(),
-            self.code_size()
-        )?;
-        for (phase, time) in self.phases() {
-            writeln!(f, "  {phase}: {:.2} ms", time.as_secs_f64() * 1e3)?;
-        }
-        for s in self.specializations() {
-            writeln!(f, "specialised to {} at {}: {}", s.value, s.at, s.why)?;
-        }
-        for k in self.kernels() {
-            writeln!(f, "  {k}")?;
-        }
-        Ok(())
+    pub fn explain(&self) -> Vec<Explanation> {
+        self.cache.entries().into_iter().map(|e| Explanation(Arc::clone(&e.variant))).collect()
     }
 }
 
@@ -253,13 +262,10 @@ pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn slot::Recorder> {
     std::rc::Rc::new(recorder::Capture::forgetful())
 }
 
-/// The text of a panic.
-fn panic_message(payload: Box<dyn std::any::Any + Send>) -> Error {
-    let text = match payload.downcast::<String>() {
-        Ok(s) => *s,
-        Err(payload) => {
-            payload.downcast::<&str>().map_or_else(|_| "the closure panicked".to_string(), |s| s.to_string())
-        }
-    };
-    Error::Argument(text)
+/// That no trace is recorded.
+fn outside(what: &str) -> Result<()> {
+    match slot::is_active() {
+        true => Err(Error::Trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
+        false => Ok(()),
+    }
 }

@@ -1,86 +1,58 @@
-//! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code.
+//! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code. It is
+//! never changed once made: calls from several threads share it.
 
 use super::call::Plan;
-use super::captured::{Captured, Returned, Source};
+use super::captured::{Captured, Returned, Source, Target};
 use super::closure::{Args, Traceable};
 use super::draws::Draws;
-use super::panic_message;
+use super::guards::{Binding, Guards, Mismatch, same_as};
+use super::hot::{Kept, SpecializeHot};
+use super::log;
 use super::recorder::Capture;
-use super::symbols::{FIRST_ROOM, Specialization};
-use crate::autograd::is_grad_enabled;
+use super::symbols::Specialization;
 use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
-use crate::tensor::storage::Buffer;
-use crate::tensor::{Flag, Tensor, recorder as slot};
+use crate::tensor::anchor::Anchor;
+use crate::tensor::setting::HostValue;
+use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::{Passes, optimize_with};
-use allotrope_ir::{DType, Dim, Graph, Sym};
+use allotrope_ir::{Dim, Graph, Sym};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The numbers of the symbols in one call.
-pub(super) type Binding = smallvec::SmallVec<[usize; 8]>;
-
-/// One thing that must hold for a call.
-pub(super) enum Guard {
-    /// The axis has this size.
-    Size { arg: usize, axis: usize, value: usize },
-    /// The axis gives symbol `sym` its number.
-    Bind { arg: usize, axis: usize, sym: usize },
-    /// The axis has the size that the expression gives.
-    Equal { arg: usize, axis: usize, dim: Dim },
-    /// The expression is at least this.
-    AtLeast { dim: Dim, least: usize },
-}
-
-/// What is fixed about an argument.
-pub(super) struct ArgType {
-    pub(super) dtype: DType,
-    pub(super) rank: usize,
-    pub(super) requires_grad: bool,
-    /// Whether it lay in row-major order, which matters where it is changed in place.
-    pub(super) dense: bool,
-    /// The argument before it that is the same tensor, where a gradient is wanted: it has one then, not two.
-    same_as: Option<usize>,
-}
-
-/// The first argument that is the same tensor as argument `i`, where it needs a gradient.
-fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
-    let first = || args[..i].iter().position(|a| a.is_same(args[i]));
-    if args[i].is_requires_grad() { first() } else { None }
-}
-
 pub(super) struct Variant {
-    pub(super) args: Vec<ArgType>,
-    pub(super) guards: Vec<Guard>,
-    pub(super) symbols: usize,
-    /// For how many steps loops have room: symbols that calls bind to what was enough so far.
-    rooms: Vec<(Sym, AtomicUsize)>,
-    /// Whether a tensor from outside needs a gradient, for those that the program reads.
-    pub(super) state_flags: Vec<(Tensor, bool)>,
-    /// Whether a tensor from outside has a gradient when a call begins.
-    pub(super) grad_guards: Vec<(Tensor, bool)>,
-    /// The same for arguments, by number.
-    arg_grad_guards: Vec<(usize, bool)>,
-    pub(super) flags: Vec<(Flag, bool)>,
-    pub(super) grad_enabled: bool,
+    pub(super) guards: Guards,
+    /// Values on the host that each call sets.
+    pub(super) effects: Vec<Arc<dyn HostValue>>,
     pub(super) sources: Vec<Source>,
     pub(super) draws: Draws,
     pub(super) plan: Plan,
-    pub(super) cleared: Vec<Tensor>,
+    pub(super) cleared: Vec<Anchor>,
     pub(super) cleared_args: Vec<usize>,
     pub(super) returned: Vec<Returned>,
+    /// Where each output of the captured graph goes.
+    pub(super) targets: Vec<Target>,
     pub(super) compiled: Compiled,
-    pub(super) scratch: Buffer,
-    /// The symbol values that the scratch is known to be large enough for.
-    pub(super) scratch_for: Option<Binding>,
+    pub(super) kept: Kept,
+    pub(super) hot: SpecializeHot,
+    passes: Passes,
+    /// Why it was made, in words.
+    pub(super) reason: String,
     captured: Graph,
     optimized: Graph,
     specializations: Vec<Specialization>,
     phases: Vec<(String, Duration)>,
     total: Duration,
+}
+
+/// How a traced function was asked to compile.
+#[derive(Clone)]
+pub(super) struct Manner {
+    pub(super) passes: Passes,
+    pub(super) hot: SpecializeHot,
 }
 
 impl Variant {
@@ -91,7 +63,8 @@ impl Variant {
     pub(super) fn capture<F, const N: usize>(
         closure: &mut F,
         args: &[&Tensor],
-        passes: &Passes,
+        manner: &Manner,
+        reason: &str,
     ) -> Result<(Variant, F::Output)>
     where
         F: Traceable<N>,
@@ -107,131 +80,86 @@ impl Variant {
             )));
         }
         let recorded = start.elapsed();
-        let variant = Variant::compile(captured, returned, args, passes, recorded)?;
+        let guards = |captured: &Captured, returned: &[Returned], changed: &[usize]| {
+            Guards::new(captured, returned, args, changed)
+        };
+        let variant = Variant::compile(captured, returned, &guards, manner, ("record", recorded), reason)?;
         Ok((variant, output))
     }
 
-    fn compile(
+    /// Compiles what was captured. `guards` makes them, given the arguments that are changed; `before` is the phase that
+    /// the capture came from, with its time.
+    pub(super) fn compile(
         captured: Captured,
         returned: Vec<Returned>,
-        args: &[&Tensor],
-        passes: &Passes,
-        recorded: Duration,
+        guards: &dyn Fn(&Captured, &[Returned], &[usize]) -> Guards,
+        manner: &Manner,
+        before: (&str, Duration),
+        reason: &str,
     ) -> Result<Variant> {
         let start = Instant::now();
-        let mut phases = vec![("record".to_string(), recorded)];
+        let mut phases = vec![(before.0.to_string(), before.1)];
         let optimized =
-            optimize_with(&captured.graph, passes, &mut |name, _, time| phases.push((name.to_string(), time)));
+            optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
-        let (guards, symbols) = guards(&captured);
-        let state_flags = captured
-            .sources
-            .iter()
-            .filter_map(|s| match s {
-                Source::State(t) => Some((t.clone(), t.is_requires_grad())),
-                _ => None,
-            })
-            .collect();
-        let arg = |(i, a): (usize, &&Tensor)| ArgType {
-            dtype: a.dtype(),
-            rank: a.dim(),
-            requires_grad: a.is_requires_grad(),
-            dense: a.is_contiguous(),
-            same_as: same_as(args, i),
-        };
-        Ok(Variant {
-            args: args.iter().enumerate().map(arg).collect(),
-            guards,
-            symbols,
-            rooms: captured.symbols.rooms.iter().map(|s| (*s, AtomicUsize::new(FIRST_ROOM))).collect(),
-            state_flags,
-            grad_guards: captured.grad_guards,
-            arg_grad_guards: captured.arg_grad_guards,
-            flags: captured.flags,
-            grad_enabled: is_grad_enabled(),
-            plan: Plan::new(&optimized, &captured.sources, &captured.targets),
+        let plan = Plan::new(&optimized, &captured.sources, &captured.targets);
+        let variant = Variant {
+            guards: guards(&captured, &returned, plan.changed()),
+            plan,
+            effects: captured.effects,
             sources: captured.sources,
             draws: captured.draws,
             cleared: captured.cleared,
             cleared_args: captured.cleared_args,
             returned,
+            targets: captured.targets,
             compiled,
-            scratch: Buffer::new(0),
-            scratch_for: None,
+            kept: Kept::default(),
+            hot: manner.hot,
+            passes: manner.passes,
+            reason: reason.to_string(),
             captured: captured.graph,
             optimized,
             specializations: captured.symbols.specializations,
             phases,
-            total: recorded + start.elapsed(),
-        })
+            total: before.1 + start.elapsed(),
+        };
+        log::compiled(&variant);
+        Ok(variant)
     }
 
     /// The numbers of the symbols, if the variant stands for a call with these arguments.
-    pub(super) fn fits(&self, args: &[&Tensor]) -> Option<Binding> {
-        let from_outside = |a: &Tensor| self.state_flags.iter().any(|(t, _)| t.is_same(a));
-        let same = |(i, ty): (usize, &ArgType)| {
-            let a = args[i];
-            a.dtype() == ty.dtype
-                && a.dim() == ty.rank
-                && a.is_requires_grad() == ty.requires_grad
-                // Which views of it share elements depends on how it lies.
-                && (ty.dense == a.is_contiguous() || !self.plan.changes(i))
-                && (!ty.requires_grad || (same_as(args, i) == ty.same_as && !from_outside(a)))
+    ///
+    /// # Errors
+    /// The first guard that does not hold.
+    pub(super) fn fits(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
+        self.guards.check(args)
+    }
+
+    /// The code for these symbol values only.
+    pub(super) fn compile_for(&self, binding: &Binding) -> Result<Compiled> {
+        let mut graph = self.captured.clone();
+        // Room for steps may have to grow during a call.
+        let number = |s: Sym| match binding.get(s.0 as usize) {
+            Some(&n) if !self.guards.rooms.contains(s) => Dim::fixed(n),
+            _ => Dim::sym(s),
         };
-        let holds = args.len() == self.args.len()
-            && self.args.iter().enumerate().all(same)
-            && self.grad_enabled == is_grad_enabled()
-            && self.state_flags.iter().all(|(t, on)| t.is_requires_grad() == *on)
-            && self.grad_guards.iter().all(|(t, some)| t.stored_grad().is_some() == *some)
-            && self.arg_grad_guards.iter().all(|(i, some)| args[*i].stored_grad().is_some() == *some)
-            && self.flags.iter().all(|(flag, on)| flag.peek() == *on);
-        if holds { self.bind(args) } else { None }
+        graph.resolve(&|dim| dim.substitute(&number));
+        compile(&self.optimize(&graph), &Options::default())
     }
 
-    /// The numbers of the symbols for these arguments, if every guard on sizes holds.
-    fn bind(&self, args: &[&Tensor]) -> Option<Binding> {
-        let mut binding = Binding::from_elem(0, self.symbols);
-        for (s, room) in &self.rooms {
-            if let Some(n) = binding.get_mut(s.0 as usize) {
-                *n = room.load(Ordering::Relaxed);
-            }
-        }
-        for g in &self.guards {
-            let holds = match g {
-                Guard::Size { arg, axis, value } => args[*arg].shape_hint()[*axis] == *value,
-                Guard::Bind { arg, axis, sym } => {
-                    binding[*sym] = args[*arg].shape_hint()[*axis];
-                    true
-                }
-                Guard::Equal { arg, axis, dim } => dim.eval(&binding) == args[*arg].shape_hint()[*axis],
-                Guard::AtLeast { dim, least } => dim.eval(&binding) >= *least,
-            };
-            if !holds {
-                return None;
-            }
-        }
-        Some(binding)
+    /// A graph after the passes that this variant was compiled with.
+    pub(super) fn optimize(&self, graph: &Graph) -> Graph {
+        optimize_with(graph, &self.passes, &mut |_, _, _| {})
     }
 
-    /// Makes room for twice as many steps of a loop.
+    /// Makes room for more steps of a loop.
     ///
     /// # Errors
     /// Where no memory could hold what they collect.
     pub(super) fn make_room(&self, limit: &Dim, binding: &mut Binding) -> Result<()> {
-        let found = self.rooms.iter().find(|(s, _)| limit.as_sym() == Some(*s));
-        let (s, room) = found.ok_or_else(|| Error::Trace(format!("bug in allotrope: a loop has room for {limit}")))?;
-        let steps = binding[s.0 as usize];
-        let scratch = self.compiled.scratch_bytes(binding);
-        if scratch > isize::MAX as usize / 4 || steps > usize::MAX / 4 {
-            return Err(Error::Trace(format!(
-                "a while_loop goes on after {steps} steps, and what its gradient needs of each does not fit into memory; \
-                 carry a counter and let the condition end it"
-            )));
-        }
-        binding[s.0 as usize] = 2 * steps;
-        room.fetch_max(2 * steps, Ordering::Relaxed);
-        Ok(())
+        self.guards.rooms.grow(limit, &self.compiled, binding)
     }
 
     pub(super) fn compile_time(&self) -> Duration {
@@ -258,7 +186,7 @@ impl Variant {
     }
 
     pub(super) fn clif(&self) -> Result<String> {
-        let compiled = compile(&self.optimized, &Options { keep_clif: true })?;
+        let compiled = compile(&self.optimized, &Options { keep_clif: true, ..Options::default() })?;
         Ok(compiled.clif().unwrap_or_default().to_string())
     }
 
@@ -283,8 +211,11 @@ fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
     Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))
 }
 
-/// Runs the closure on traced arguments.
-fn record<F, const N: usize>(closure: &mut F, args: &[&Tensor]) -> Result<(Captured, Vec<Returned>, F::Output)>
+/// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders.
+pub(super) fn record<F, const N: usize>(
+    closure: &mut F,
+    args: &[&Tensor],
+) -> Result<(Captured, Vec<Returned>, F::Output)>
 where
     F: Traceable<N>,
 {
@@ -294,6 +225,11 @@ where
         traced.push(same_as(args, i).map_or_else(|| capture.argument(i, a), |first| traced[first].clone()));
     }
     for (i, (t, a)) in traced.iter().zip(args).enumerate() {
+        if a.traced().is_some() {
+            return Err(Error::Argument(format!(
+                "argument {i} is a value of a trace that has ended, which has no elements; return it from that closure"
+            )));
+        }
         if a.is_requires_grad() && !a.is_leaf() {
             return Err(Error::Argument(format!(
                 "argument {i} was computed from tensors that need gradients; its history cannot enter a trace: pass it with detach()"
@@ -304,34 +240,13 @@ where
     let refs: Args<'_> = traced.iter().collect();
     let recorder: Rc<dyn slot::Recorder> = capture.clone();
     let output =
-        catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(&refs)))).map_err(panic_message)?;
+        catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(&refs)))).map_err(Error::caught)?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);
     let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");
     let (captured, returned) = capture.finish(&returned)?;
-    Ok((captured, returned, output))
-}
-
-/// The guards on sizes, bindings before what is computed from them, and the number of symbols.
-fn guards(captured: &Captured) -> (Vec<Guard>, usize) {
-    let graph = &captured.graph;
-    let mut bound = std::collections::HashSet::new();
-    let (mut first, mut later) = (Vec::new(), Vec::new());
-    for (source, value) in captured.sources.iter().zip(graph.input_values()) {
-        let Source::Arg(arg) = *source else { continue };
-        for (axis, dim) in graph.ty(value).shape.iter().enumerate() {
-            match (dim.as_fixed(), dim.as_sym()) {
-                (Some(value), _) => first.push(Guard::Size { arg, axis, value }),
-                (_, Some(s)) if bound.insert(s) => first.push(Guard::Bind { arg, axis, sym: s.0 as usize }),
-                _ => later.push(Guard::Equal { arg, axis, dim: dim.clone() }),
-            }
-        }
-    }
-    later.extend(captured.symbols.least.iter().filter_map(|(dim, least)| match dim.as_fixed() {
-        Some(_) => None,
-        None => Some(Guard::AtLeast { dim: dim.clone(), least: *least }),
-    }));
-    first.extend(later);
-    let symbols = graph.symbols().last().map_or(0, |s| s.0 as usize + 1);
-    (first, symbols.max(bound.iter().map(|s| s.0 as usize + 1).max().unwrap_or(0)))
+    // The recorded tensors would keep the recording alive.
+    let nothing = Tensor::scalar(0.0f32);
+    let template = output.unflatten(&mut std::iter::repeat(nothing));
+    Ok((captured, returned, template))
 }

@@ -343,9 +343,10 @@ impl Lower {
             let space: SmallVec<[Dim; 4]> = c.shape.iter().cloned().chain([a.shape[rank - 1].clone()]).collect();
             let flops = &super::lower::numel(&space) * &Dim::Fixed(2);
             let bytes = super::lower::bytes(&[&a, &b, c]);
+            let bytes = if accumulate { &bytes + &super::lower::touched(c) } else { bytes };
             let ops = if accumulate { "addmatmul" } else { "matmul" };
-            l.info("matmul", ops, &space, &flops, &bytes);
-            l.steps.push(Step::Matmul(Matmul { a: a.clone(), b: b.clone(), c: c.clone(), accumulate }));
+            let number = l.info("matmul", ops, &space, &flops, &bytes);
+            l.steps.push(Step::Matmul(Matmul { a: a.clone(), b: b.clone(), c: c.clone(), accumulate, number }));
         });
     }
 }

@@ -2,11 +2,12 @@
 
 use super::calls;
 use super::emit::{Emitter, mem};
+use super::frame::Cell;
 use super::layout::{Base, View, is_one, is_zero, row_major};
 use super::lower::numel;
 use super::program::{Arg, LibraryCall, Matmul, Next, Rounds, ScanStep, StridedReduce};
 use allotrope_ir::{DType, Dim, Shape};
-use cranelift::codegen::ir::{BlockArg, StackSlotData, StackSlotKind};
+use cranelift::codegen::ir::BlockArg;
 use cranelift::prelude::types::{I8, I16, I32, I64};
 use cranelift::prelude::*;
 
@@ -156,26 +157,22 @@ impl Emitter<'_> {
 
     /// No check has failed yet.
     pub fn begin_checks(&mut self) {
-        let slot = self.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3));
         let none = self.int(0);
-        self.b.ins().stack_store(I64, none, slot, 0);
-        self.status = Some(slot);
+        self.save(Cell::Status, none);
     }
 
     pub fn check(&mut self, number: usize, condition: &View) {
-        let slot = self.status.expect("a program with checks");
         let holds = self.scalar(condition);
-        let before = self.b.ins().stack_load(I64, I64, slot, 0);
+        let before = self.recall(Cell::Status, I64);
         let number = self.int(number as i64);
         let first = self.b.ins().icmp_imm_s(IntCC::Equal, before, 0);
         let failed = self.b.ins().select(first, number, before);
         let now = self.b.ins().select(holds, before, failed);
-        self.b.ins().stack_store(I64, now, slot, 0);
+        self.save(Cell::Status, now);
     }
 
     pub fn guard(&mut self) {
-        let slot = self.status.expect("a program with checks");
-        let status = self.b.ins().stack_load(I64, I64, slot, 0);
+        let status = self.recall(Cell::Status, I64);
         let (failed, passed) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(failed);
         self.b.ins().brif(status, failed, &[], passed, &[]);
@@ -188,7 +185,7 @@ impl Emitter<'_> {
         if s.length == Dim::Fixed(0) && !matches!(s.rounds, Rounds::While { .. }) {
             for c in &s.carries {
                 let init = self.address(&c.init);
-                self.moving.insert(c.current, init);
+                self.set_moving(c.current, init);
             }
             return;
         }
@@ -206,12 +203,12 @@ impl Emitter<'_> {
         let round = self.b.append_block_param(head, I64);
         let zero = self.int(0);
         let mut args: Vec<BlockArg> = vec![zero.into()];
-        let mut toggles = Vec::new();
+        let (mut toggles, mut moving) = (Vec::new(), Vec::new());
         for c in &s.carries {
             let init = self.address(&c.init);
             args.push(init.into());
             let current = self.b.append_block_param(head, I64);
-            self.moving.insert(c.current, current);
+            moving.push((c.current, current));
             toggles.push(match c.next {
                 Next::At(_) => None,
                 Next::PingPong { target, buffers } => {
@@ -219,13 +216,14 @@ impl Emitter<'_> {
                     let both = self.b.ins().bxor(p, q);
                     args.push(p.into());
                     let t = self.b.append_block_param(head, I64);
-                    self.moving.insert(target, t);
+                    moving.push((target, t));
                     Some(both)
                 }
             });
         }
         self.b.ins().jump(head, &args);
         self.b.switch_to_block(head);
+        moving.iter().for_each(|(b, at)| self.set_moving(*b, *at));
         match &s.rounds {
             Rounds::All | Rounds::Count(_) => {
                 let more = self.b.ins().icmp(IntCC::SignedLessThan, round, rounds);
@@ -240,7 +238,7 @@ impl Emitter<'_> {
         } else {
             round
         };
-        self.rounds.insert(s.id, index);
+        self.set_round(s.id, index);
         self.steps(&s.body);
         let next = self.b.ins().iadd_imm_s(round, 1);
         let mut args: Vec<BlockArg> = vec![next.into()];
@@ -251,7 +249,7 @@ impl Emitter<'_> {
                     args.push(at.into());
                 }
                 (Next::PingPong { target, .. }, both) => {
-                    let t = self.moving[target];
+                    let t = self.buffer(*target);
                     args.push(t.into());
                     let other = self.b.ins().bxor(t, both.expect("made with the target"));
                     args.push(other.into());
@@ -269,8 +267,8 @@ impl Emitter<'_> {
     fn ask(&mut self, flag: &View, full: Option<usize>, round: Value, length: Value, [body, exit]: [Block; 2]) {
         let asked = self.b.create_block();
         // Where a check has failed, what the flag says means nothing, and the loop need not end by itself.
-        if let Some(slot) = self.status {
-            let status = self.b.ins().stack_load(I64, I64, slot, 0);
+        if self.frame.has(&Cell::Status) {
+            let status = self.recall(Cell::Status, I64);
             self.b.ins().brif(status, exit, &[], asked, &[]);
         } else {
             self.b.ins().jump(asked, &[]);
@@ -290,8 +288,7 @@ impl Emitter<'_> {
         self.b.switch_to_block(stop);
         // No check has failed before: that was asked above.
         let number = self.int(number as i64);
-        let slot = self.status.expect("a program with checks");
-        self.b.ins().stack_store(I64, number, slot, 0);
+        self.save(Cell::Status, number);
         self.b.ins().jump(exit, &[]);
     }
 
