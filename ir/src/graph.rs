@@ -256,7 +256,7 @@ impl Graph {
         for node in self.g.node_weights() {
             match &node.op {
                 Op::Scan(s) => {
-                    out.extend(s.length.as_sym().filter(|_| matches!(s.trip, Trip::While)));
+                    out.extend(s.length.as_sym().filter(|_| matches!(s.trip, Trip::Within)));
                     out.extend(s.body.rooms());
                 }
                 Op::Fusion(b) => out.extend(b.rooms()),

@@ -165,6 +165,10 @@ pub enum Op<D = Dim> {
     Recurrence { axis: usize, reverse: bool },
     /// `T[s], bool[] -> T[s]`: the first as it is; where the second is false the whole call fails with this message.
     Check(Box<str>),
+    /// `T[s] -> T[s]`: the operand as it is, which no pass sees through: what is computed of the result is not taken for
+    /// what is computed of the operand. So what is computed again to save memory stays computed again. Barriers of
+    /// one number belong to one such recomputation.
+    Barrier(u32),
     /// Operands (one or more) joined along one axis.
     Concat { axis: usize },
     /// The axes named (ascending) are reduced and removed; over an empty one, a sum is 0, a maximum the least number and a
@@ -260,6 +264,7 @@ impl<D> Op<D> {
             Op::ArgSort { .. } => "argsort",
             Op::Recurrence { .. } => "recurrence",
             Op::Check(_) => "check",
+            Op::Barrier(_) => "barrier",
             Op::Concat { .. } => "concat",
             Op::Reduce { op, .. } => op.name(),
             Op::Matmul => "matmul",
@@ -284,6 +289,7 @@ impl<D> Op<D> {
             Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Select | Op::Cast(_) | Op::Check(_) => false,
             Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Flip(_) => false,
             Op::Window { .. } | Op::Gather { .. } | Op::Concat { .. } | Op::Scan(_) | Op::Fusion(_) => false,
+            Op::Barrier(_) => false,
         }
     }
 
@@ -316,6 +322,7 @@ impl<D> Op<D> {
             Op::ArgSort { axis, descending } => Op::ArgSort { axis: *axis, descending: *descending },
             Op::Recurrence { axis, reverse } => Op::Recurrence { axis: *axis, reverse: *reverse },
             Op::Check(message) => Op::Check(message.clone()),
+            Op::Barrier(n) => Op::Barrier(*n),
             Op::Concat { axis } => Op::Concat { axis: *axis },
             Op::Reduce { op, axes } => Op::Reduce { op: *op, axes: axes.clone() },
             Op::Matmul => Op::Matmul,

@@ -270,6 +270,7 @@ impl Parser {
             "recurrence" => {
                 Op::Recurrence { axis: attribute!("axis", Number), reverse: a.words.remove("reverse").is_some() }
             }
+            "barrier" => Op::Barrier(attribute!("number", Number) as u32),
             "check" => Op::Check(attribute!("message", Text)),
             "concat" => Op::Concat { axis: attribute!("axis", Number) },
             "matmul" => Op::Matmul,

@@ -222,6 +222,9 @@ pub(crate) fn attributes(out: &mut String, op: &Op) {
         Op::Recurrence { axis, reverse } => {
             put!(out, " axis={axis}{}", if *reverse { " reverse" } else { "" });
         }
+        Op::Barrier(n) => {
+            put!(out, " number={n}");
+        }
         Op::Check(message) => {
             put!(out, " {message:?}");
         }

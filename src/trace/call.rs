@@ -23,8 +23,8 @@ type Outputs = SmallVec<[Tensor; 8]>;
 /// What a call needs to know of the inputs and outputs, worked out once.
 pub(super) struct Plan {
     inputs: Vec<Planned>,
-    /// The storages that a call changes, so or after it.
-    storages: Vec<Arc<Storage>>,
+    /// The storages that a call changes, so or after it, by identity: their tensors are among the targets.
+    storages: Vec<usize>,
     /// The arguments that a call changes.
     changed: Vec<usize>,
     /// The outputs that get memory of their own: what becomes of each, its type, and its shape where that is fixed.
@@ -51,7 +51,7 @@ impl Plan {
         };
         for (target, output) in targets.iter().zip(graph.outputs()) {
             if let Target::State { tensor } = target {
-                plan.storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
+                plan.storages.extend(tensor.strided().map(|s| identity(&s.storage)));
             }
             if let Target::Arg(i) = target {
                 plan.changed.push(*i);
@@ -69,7 +69,7 @@ impl Plan {
             if let (Source::State(t), true) = (source, plan.changed.is_empty())
                 && t.is_contiguous()
                 && let Some(s) = t.strided()
-                && (planned.written || !plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)))
+                && (planned.written || !plan.storages.contains(&identity(&s.storage)))
             {
                 planned.ready = Some(bytes_of(t));
             }
@@ -81,6 +81,10 @@ impl Plan {
     pub(super) fn changed(&self) -> &[usize] {
         &self.changed
     }
+}
+
+fn identity(storage: &Arc<Storage>) -> usize {
+    Arc::as_ptr(storage) as usize
 }
 
 /// Where the elements of a contiguous tensor are in its storage.
@@ -182,7 +186,7 @@ impl Variant {
                 _ => unreachable!("bug in allotrope: gradients and draws were seen above"),
             };
             let s = eval::strided(input)?;
-            let shared = self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
+            let shared = self.plan.storages.contains(&identity(&s.storage));
             if shared && !matches!(source, Source::State(_)) {
                 return Err(Error::Argument(
                     "an argument shares its elements with a tensor that the traced function changes; pass a copy"
@@ -289,10 +293,11 @@ impl Variant {
         for &i in &self.cleared_args {
             args[i].store_grad(None);
         }
+        self.effects.iter().for_each(|e| e.apply());
         // Results were added in the order of the closure's, so they come in that order.
         let mut computed = computed.into_iter();
         let each = self.returned.iter().map(|known| match known {
-            Returned::Same(t) => t.clone(),
+            Returned::Same(t) => Tensor::clone(t),
             Returned::Arg(i) => args[*i].clone(),
             Returned::Computed { requires_grad } => {
                 let t = computed.next().expect("bug in allotrope: a result was not computed");

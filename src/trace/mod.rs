@@ -226,6 +226,12 @@ impl<F, R, const N: usize> Traced<F, R, N> {
         self.cache.compile_time()
     }
 
+    /// What was said on standard error about more variants than there should be: what in the program makes them, where,
+    /// and what to do instead. Said once, when the third variant is made for one reason, and when there are too many.
+    pub fn warnings(&self) -> Vec<String> {
+        self.cache.warnings()
+    }
+
     /// Saves every variant with the state that it uses: the graphs as text in `path.graph`, the elements in
     /// `path.safetensors`. [`Program::load`] runs them without the closure. Neither file is ever half-written; a call on
     /// another thread is saved as a whole or not at all, as far as elements go.
@@ -262,15 +268,4 @@ fn outside(what: &str) -> Result<()> {
         true => Err(Error::Trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
         false => Ok(()),
     }
-}
-
-/// The text of a panic.
-fn panic_message(payload: Box<dyn std::any::Any + Send>) -> Error {
-    let text = match payload.downcast::<String>() {
-        Ok(s) => *s,
-        Err(payload) => {
-            payload.downcast::<&str>().map_or_else(|_| "the closure panicked".to_string(), |s| s.to_string())
-        }
-    };
-    Error::Argument(text)
 }

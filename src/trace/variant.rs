@@ -8,25 +8,29 @@ use super::draws::Draws;
 use super::guards::{Binding, Guards, Mismatch, same_as};
 use super::hot::{Kept, SpecializeHot};
 use super::log;
-use super::panic_message;
 use super::recorder::Capture;
 use super::symbols::Specialization;
 use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
+use crate::tensor::anchor::Anchor;
+use crate::tensor::setting::HostValue;
 use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::{Passes, optimize_with};
 use allotrope_ir::{Dim, Graph, Sym};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(super) struct Variant {
     pub(super) guards: Guards,
+    /// Values on the host that each call sets.
+    pub(super) effects: Vec<Arc<dyn HostValue>>,
     pub(super) sources: Vec<Source>,
     pub(super) draws: Draws,
     pub(super) plan: Plan,
-    pub(super) cleared: Vec<Tensor>,
+    pub(super) cleared: Vec<Anchor>,
     pub(super) cleared_args: Vec<usize>,
     pub(super) returned: Vec<Returned>,
     /// Where each output of the captured graph goes.
@@ -76,7 +80,9 @@ impl Variant {
             )));
         }
         let recorded = start.elapsed();
-        let guards = |captured: &Captured, changed: &[usize]| Guards::new(captured, args, changed);
+        let guards = |captured: &Captured, returned: &[Returned], changed: &[usize]| {
+            Guards::new(captured, returned, args, changed)
+        };
         let variant = Variant::compile(captured, returned, &guards, manner, ("record", recorded), reason)?;
         Ok((variant, output))
     }
@@ -86,7 +92,7 @@ impl Variant {
     pub(super) fn compile(
         captured: Captured,
         returned: Vec<Returned>,
-        guards: &dyn Fn(&Captured, &[usize]) -> Guards,
+        guards: &dyn Fn(&Captured, &[Returned], &[usize]) -> Guards,
         manner: &Manner,
         before: (&str, Duration),
         reason: &str,
@@ -99,8 +105,9 @@ impl Variant {
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let plan = Plan::new(&optimized, &captured.sources, &captured.targets);
         let variant = Variant {
-            guards: guards(&captured, plan.changed()),
+            guards: guards(&captured, &returned, plan.changed()),
             plan,
+            effects: captured.effects,
             sources: captured.sources,
             draws: captured.draws,
             cleared: captured.cleared,
@@ -218,6 +225,11 @@ where
         traced.push(same_as(args, i).map_or_else(|| capture.argument(i, a), |first| traced[first].clone()));
     }
     for (i, (t, a)) in traced.iter().zip(args).enumerate() {
+        if a.traced().is_some() {
+            return Err(Error::Argument(format!(
+                "argument {i} is a value of a trace that has ended, which has no elements; return it from that closure"
+            )));
+        }
         if a.is_requires_grad() && !a.is_leaf() {
             return Err(Error::Argument(format!(
                 "argument {i} was computed from tensors that need gradients; its history cannot enter a trace: pass it with detach()"
@@ -228,7 +240,7 @@ where
     let refs: Args<'_> = traced.iter().collect();
     let recorder: Rc<dyn slot::Recorder> = capture.clone();
     let output =
-        catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(&refs)))).map_err(panic_message)?;
+        catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(&refs)))).map_err(Error::caught)?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);
     let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");

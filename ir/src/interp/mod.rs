@@ -219,6 +219,7 @@ fn node(graph: &Graph, id: NodeId, binding: &[usize], x: &[&Array]) -> Result<Ve
             let from = &x[0].shape;
             x[0].gather(shape, |i| i[lead..].iter().zip(from).map(|(&i, &n)| if n == 1 { 0 } else { i }).collect())
         }
+        Op::Barrier(_) => x[0].clone(),
         Op::Reshape(shape) => Array::new(shape_of(shape), x[0].data.clone()),
         Op::Permute(axes) => {
             let shape = axes.iter().map(|&a| x[0].shape[a]).collect();

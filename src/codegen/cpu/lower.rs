@@ -77,9 +77,12 @@ pub fn lower(g: &Graph) -> Result<(Program, Vec<KernelInfo>), CompileError> {
     for (from, to, _) in moves.iter().filter(|m| !m.2) {
         l.copy(from, to);
     }
+    // States are inputs, which nothing stands between.
+    let states: FxHashSet<BufId> = moves.iter().filter(|m| m.2).filter_map(|m| m.1.buf()).collect();
     for (from, to, _) in moves.iter().filter(|m| m.2) {
-        let written = |b: BufId| moves.iter().any(|(_, to, state)| *state && l.may_alias(b, to.buf().unwrap_or(b)));
-        if from.buf().is_some_and(written) {
+        let mut roots = SmallVec::new();
+        from.buf().into_iter().for_each(|b| l.roots(b, &mut roots));
+        if roots.iter().any(|b| states.contains(b)) {
             let from = l.materialise(from, true);
             late.push((from, to));
         } else {
@@ -202,6 +205,7 @@ impl Lower {
                         && order.computed(g, first) == Some(first)
                         && !dests.contains_key(&first)
                         && matches!(d.buf().map(|b| self.place(b)), Some(Place::Output(_)))
+                        && !d.buf().is_some_and(|b| self.mutable.contains(&b))
                     {
                         dests.insert(first, d);
                     }
@@ -281,6 +285,7 @@ impl Lower {
                 self.check(message, &env[&operands[1]]);
                 env[&operands[0]].clone()
             }
+            Op::Barrier(_) => env[&operands[0]].clone(),
             Op::Concat { axis } => {
                 let out = dest.unwrap_or_else(|| self.scratch(&node.types[0]));
                 let parts: Vec<View> = operands.iter().map(|o| env[o].clone()).collect();

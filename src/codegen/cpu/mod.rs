@@ -222,7 +222,12 @@ impl Compiled {
 
     /// Bytes of machine code.
     pub fn code_size(&self) -> usize {
-        self.code.size
+        self.code.sizes.iter().sum()
+    }
+
+    /// Bytes of machine code of each function that the program was cut into; see [`Options::function_size`].
+    pub fn function_sizes(&self) -> &[usize] {
+        &self.code.sizes
     }
 
     /// How long each phase of the compilation took.

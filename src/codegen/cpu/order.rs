@@ -80,7 +80,8 @@ impl Order {
                 | Op::Slice { .. }
                 | Op::Flip(_)
                 | Op::Window { .. }
-                | Op::Check(_) => {
+                | Op::Check(_)
+                | Op::Barrier(_) => {
                     let all = inputs_of(&aliases, &operands[..1]);
                     aliases.insert(Value { node: id, port: 0 }, all);
                 }
@@ -132,7 +133,7 @@ impl Order {
 
     /// The value, or the one that it is a reshape or a checked form of, where a node computes it (rather than being a view).
     pub fn computed(&self, g: &Graph, mut v: Value) -> Option<Value> {
-        while let Op::Reshape(_) | Op::Check(_) = g.node(v.node).op {
+        while let Op::Reshape(_) | Op::Check(_) | Op::Barrier(_) = g.node(v.node).op {
             v = g.operands(v.node)[0];
         }
         is_computed(&g.node(v.node).op).then_some(v)
@@ -183,5 +184,6 @@ pub fn is_computed(op: &Op) -> bool {
             | Op::Flip(_)
             | Op::Window { .. }
             | Op::Check(_)
+            | Op::Barrier(_)
     )
 }

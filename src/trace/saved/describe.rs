@@ -5,8 +5,9 @@ use super::names::Names;
 use crate::error::{Error, Result};
 use crate::tensor::draw::Kind;
 use crate::tensor::random::default_generator;
+use crate::tensor::setting::HostValue;
 use crate::tensor::{Flag, Generator, Tensor};
-use crate::trace::captured::{Returned, Source, Target};
+use crate::trace::captured::{Returned, Source, Target, Whose};
 use crate::trace::draws::Item;
 use crate::trace::guards::Guard;
 use crate::trace::inner::Inner;
@@ -62,9 +63,16 @@ impl Outside {
 /// Everything but where elements lie.
 ///
 /// # Errors
-/// When two things were given one name.
+/// When two things were given one name, or a variant depends on what cannot be saved.
 pub(super) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(saved::Program, Outside)> {
     let mut outside = Outside::default();
+    for v in variants {
+        if let Some(what) = unsayable(v) {
+            return Err(Error::Argument(format!(
+                "save: a variant of the function cannot be written down, because {what}; make that an argument or a tensor"
+            )));
+        }
+    }
     let mut variants: Vec<saved::Variant> = variants.iter().map(|v| variant(v, &mut outside)).collect();
     // Gradients are tensors that somebody else may hold too.
     let used = outside.tensors.len();
@@ -210,6 +218,7 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
         ty: input_of(a.same_as.unwrap_or(i)),
         requires_grad: a.requires_grad,
         contiguous: a.dense,
+        strides: a.strides.as_ref().map(|s| s.to_vec()),
         same_as: a.same_as,
     };
     let arguments = v.guards.args.iter().enumerate().map(argument).collect();
@@ -241,7 +250,9 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
     });
     let results = results.collect();
     let draws = v.draws.items.iter().map(|d| draw(d, outside)).collect();
-    saved::Variant { arguments, guards: guards(v, outside), draws, orders, inputs, outputs, cleared, results, graph }
+    let guards = guards(v, outside);
+    let set = v.effects.iter().filter_map(|e| flag(&**e)).map(|(f, on)| (outside.flag(f), on)).collect();
+    saved::Variant { arguments, guards, draws, orders, inputs, outputs, cleared, set, results, graph }
 }
 
 fn guards(v: &Variant, outside: &mut Outside) -> Vec<saved::Guard> {
@@ -250,13 +261,33 @@ fn guards(v: &Variant, outside: &mut Outside) -> Vec<saved::Guard> {
     out.extend(g.state_flags.iter().map(|(t, on)| saved::Guard::RequiresGrad(outside.tensor(t), *on)));
     out.extend(g.grads.iter().map(|(t, some)| saved::Guard::HasGrad(outside.place(t), *some)));
     out.extend(g.arg_grads.iter().map(|(i, some)| saved::Guard::HasGrad(saved::Place::Argument(*i), *some)));
-    out.extend(g.flags.iter().map(|(flag, on)| saved::Guard::Flag(outside.flag(flag), *on)));
+    out.extend(g.identities.iter().map(|(i, whose, same)| {
+        let other = match whose {
+            Whose::Arg(j) => saved::Place::Argument(*j),
+            Whose::Outside(t) => outside.place(t),
+        };
+        saved::Guard::Same(*i, other, *same)
+    }));
+    let flags = g.host_values.iter().filter_map(|v| flag(&**v));
+    out.extend(flags.map(|(flag, on)| saved::Guard::Flag(outside.flag(flag), on)));
     out.extend(g.sizes.iter().filter_map(|s| match s {
         Guard::AtLeast { dim, least } => Some(saved::Guard::Least(dim.clone(), *least)),
         // The others are in the types of the arguments.
         Guard::Size { .. } | Guard::Bind { .. } | Guard::Equal { .. } => None,
     }));
     out
+}
+
+/// The switch and the state that a value of the host is, if it is one.
+fn flag(v: &dyn HostValue) -> Option<(&Flag, bool)> {
+    v.setting().downcast_ref().zip(v.value().downcast_ref().copied())
+}
+
+/// What the variant depends on or does that has no words in the saved form.
+fn unsayable(v: &Variant) -> Option<String> {
+    let mut all = v.guards.host_values.iter().chain(&v.effects);
+    let other = all.find(|v| flag(&***v).is_none())?;
+    Some(format!("it reads or sets, at {}, a Setting that is no Flag", other.place()))
 }
 
 fn draw(item: &Item, outside: &mut Outside) -> saved::Draw {

@@ -3,11 +3,12 @@
 
 use super::files::Fault;
 use crate::error::{Error, Result};
+use crate::tensor::anchor::Anchor;
 use crate::tensor::draw::Kind;
 use crate::tensor::random::default_generator;
-use crate::tensor::{Flag, Generator, Tensor, eval};
+use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
 use crate::trace::call::ended;
-use crate::trace::captured::{Captured, Returned, Source, Target};
+use crate::trace::captured::{Captured, Returned, Source, Target, Whose};
 use crate::trace::draws::{Draws, Item};
 use crate::trace::guards::{ArgType, Guards};
 use crate::trace::hot::SpecializeHot;
@@ -43,6 +44,10 @@ impl Things {
         self.tensors[i].clone()
     }
 
+    fn anchor(&self, i: usize) -> Anchor {
+        Anchor::new(self.tensor(i))
+    }
+
     fn generator(&self, g: saved::Generator) -> Generator {
         g.map_or_else(|| default_generator().clone(), |i| self.generators[i].clone())
     }
@@ -60,21 +65,27 @@ impl Things {
         let of_arguments = |s: &Sym| v.arguments.iter().any(|a| a.ty.shape.iter().any(|d| d.as_sym() == Some(*s)));
         symbols.rooms = v.graph.rooms().into_iter().filter(|s| !of_arguments(s)).collect();
         let mut captured_grads = (Vec::new(), Vec::new());
-        let (mut state_flags, mut flags, mut grad_enabled) = (Vec::new(), Vec::new(), true);
+        let (mut state_flags, mut host_values, mut grad_enabled) = (Vec::new(), Vec::new(), true);
         for guard in &v.guards {
             match guard {
                 saved::Guard::GradEnabled(on) => grad_enabled = *on,
-                saved::Guard::RequiresGrad(t, on) => state_flags.push((self.tensor(*t), *on)),
-                saved::Guard::HasGrad(saved::Place::Tensor(t), some) => captured_grads.0.push((self.tensor(*t), *some)),
+                saved::Guard::RequiresGrad(t, on) => state_flags.push((self.anchor(*t), *on)),
+                saved::Guard::HasGrad(saved::Place::Tensor(t), some) => captured_grads.0.push((self.anchor(*t), *some)),
                 saved::Guard::HasGrad(saved::Place::Argument(i), some) => captured_grads.1.push((*i, *some)),
-                saved::Guard::Flag(f, on) => flags.push((self.flags[*f].clone(), *on)),
+                saved::Guard::Flag(f, on) => host_values.push(self.flags[*f].read_as(*on)),
+                saved::Guard::Same(..) => {}
                 saved::Guard::Least(dim, least) => symbols.least.push((dim.clone(), *least)),
             }
         }
+        let identities = v.guards.iter().filter_map(|guard| match guard {
+            saved::Guard::Same(i, saved::Place::Argument(j), same) => Some((*i, Whose::Arg(*j), *same)),
+            saved::Guard::Same(i, saved::Place::Tensor(t), same) => Some((*i, Whose::Outside(self.anchor(*t)), *same)),
+            _ => None,
+        });
         let (mut cleared, mut cleared_args) = (Vec::new(), Vec::new());
         for c in &v.cleared {
             match c {
-                saved::Place::Tensor(t) => cleared.push(self.tensor(*t)),
+                saved::Place::Tensor(t) => cleared.push(self.anchor(*t)),
                 saved::Place::Argument(i) => cleared_args.push(*i),
             }
         }
@@ -85,14 +96,18 @@ impl Things {
             symbols,
             grad_guards: captured_grads.0,
             arg_grad_guards: captured_grads.1,
-            flags,
+            host_values,
+            effects: v.set.iter().map(|(f, on)| self.flags[*f].read_as(*on)).collect(),
+            layouts: Vec::new(),
+            identities: identities.collect(),
+            wishes: Vec::new(),
             targets: v.outputs.iter().map(|t| self.target(*t)).collect(),
             cleared,
             cleared_args,
         };
         let returned = v.results.iter().map(|r| match r {
             saved::Returned::Computed { requires_grad } => Returned::Computed { requires_grad: *requires_grad },
-            saved::Returned::Same(saved::Place::Tensor(t)) => Returned::Same(self.tensor(*t)),
+            saved::Returned::Same(saved::Place::Tensor(t)) => Returned::Same(self.anchor(*t)),
             saved::Returned::Same(saved::Place::Argument(i)) => Returned::Arg(*i),
         });
         let arg = |a: &saved::Argument| ArgType {
@@ -100,9 +115,10 @@ impl Things {
             rank: a.ty.shape.len(),
             requires_grad: a.requires_grad,
             dense: a.contiguous,
+            strides: a.strides.as_ref().map(|s| Strides::from_slice(s)),
             same_as: a.same_as,
         };
-        let guards = |captured: &Captured, _: &[usize]| {
+        let guards = |captured: &Captured, _: &[Returned], _: &[usize]| {
             Guards::of(captured, v.arguments.iter().map(arg).collect(), state_flags.clone(), grad_enabled)
         };
         let returned = returned.collect();
@@ -142,9 +158,9 @@ impl Things {
     fn source(&self, s: saved::Source) -> Source {
         match s {
             saved::Source::Elements(saved::Place::Argument(i)) => Source::Arg(i),
-            saved::Source::Elements(saved::Place::Tensor(t)) => Source::State(self.tensor(t)),
+            saved::Source::Elements(saved::Place::Tensor(t)) => Source::State(self.anchor(t)),
             saved::Source::Grad(saved::Place::Argument(i)) => Source::ArgGrad(i),
-            saved::Source::Grad(saved::Place::Tensor(t)) => Source::Grad(self.tensor(t)),
+            saved::Source::Grad(saved::Place::Tensor(t)) => Source::Grad(self.anchor(t)),
             saved::Source::Draw => Source::Draw,
         }
     }
@@ -153,9 +169,9 @@ impl Things {
         match t {
             saved::Target::Result(_) => Target::Return,
             saved::Target::Elements(saved::Place::Argument(i)) => Target::Arg(i),
-            saved::Target::Elements(saved::Place::Tensor(t)) => Target::State { tensor: self.tensor(t) },
+            saved::Target::Elements(saved::Place::Tensor(t)) => Target::State { tensor: self.anchor(t) },
             saved::Target::Grad(saved::Place::Argument(i)) => Target::ArgGrad(i),
-            saved::Target::Grad(saved::Place::Tensor(t)) => Target::Grad(self.tensor(t)),
+            saved::Target::Grad(saved::Place::Tensor(t)) => Target::Grad(self.anchor(t)),
         }
     }
 
@@ -178,7 +194,7 @@ impl Things {
         let place = match &o.from {
             saved::OrderOf::Fresh(shape) => Place::Fresh(shape.clone()),
             saved::OrderOf::Input(i) => Place::Input(*i),
-            saved::OrderOf::Tensor(t) => Place::Outside(self.tensor(*t)),
+            saved::OrderOf::Tensor(t) => Place::Outside(self.anchor(*t)),
         };
         let steps = o.steps.iter().map(|s| match s {
             saved::OrderStep::View(op) => Step::View(op.clone()),
