@@ -203,6 +203,7 @@ fn a_step_is_explained_verified_and_profiled() {
     let all = printed(&["graph", "rnn_dynamic", "--explain", "--verify", "--profile", &trace]);
     for part in [
         "made because: it was the first call",
+        "axis 1 of argument 0 is s",
         ", any size",
         "at its peak",
         "the eager mode at least",

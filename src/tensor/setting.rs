@@ -105,7 +105,8 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Setting<T> {
         match recorder::active() {
             Some(r) => crate::error::must(r.set_host_value(Arc::new(self.held(
                 value,
-                self.changes(),
+                // It does not hold before a call has succeeded.
+                u64::MAX,
                 "the Setting",
                 Location::caller(),
             )))),

@@ -31,7 +31,7 @@ pub(super) struct Cache<R> {
     compilations: AtomicUsize,
     nanoseconds: AtomicU64,
     /// What made variants, and for which values.
-    culprits: Mutex<HashMap<String, Vec<Met>>>,
+    culprits: Mutex<HashMap<(String, usize), Vec<Met>>>,
     warnings: Mutex<Vec<String>>,
     /// Whether there were too many variants before.
     overflowed: AtomicBool,
@@ -99,7 +99,9 @@ impl<R> Cache<R> {
     /// Notes one more value, and warns when it is number `many`.
     fn met(&self, what: &str, value: Met, many: usize, instead: &str) {
         let mut culprits = self.culprits.lock();
-        let values = culprits.entry(what.to_string()).or_default();
+        // Several settings may be read at one place.
+        let id = if let Met::Host(value) = &value { value.id() } else { 0 };
+        let values = culprits.entry((what.to_string(), id)).or_default();
         if values.len() < many && !values.iter().any(|v| v.is_same(&value)) {
             values.push(value);
             if values.len() == many {

@@ -320,7 +320,19 @@ impl std::fmt::Display for Guards {
         f.write_str(&having(some, all, "tensors from outside"))?;
         let (all, some) = (self.arg_grads.len(), self.arg_grads.iter().filter(|(_, some)| *some).count());
         f.write_str(&having(some, all, "arguments"))?;
-        self.host_values.iter().try_for_each(|v| writeln!(f, "{} read at {} is as it was", v.name(), v.place()))
+        // Several values may be read at one place.
+        let mut told: Vec<(String, usize)> = Vec::new();
+        for v in &self.host_values {
+            let text = format!("{} read at {}", v.name(), v.place());
+            match told.iter_mut().find(|(t, _)| *t == text) {
+                Some((_, times)) => *times += 1,
+                None => told.push((text, 1)),
+            }
+        }
+        told.into_iter().try_for_each(|(text, times)| match times {
+            1 => writeln!(f, "{text} is as it was"),
+            _ => writeln!(f, "{text}: all {times} are as they were"),
+        })
     }
 }
 

@@ -139,7 +139,7 @@ fn wrong_lines_are_named() {
         ("tensor \"state0\": bool[3]", "tensor \"generator0\": bool[3]", "state0"),
         ("flag \"flag\" true", "flag \"flag\" maybe", "a constant of bool"),
         ("result computed", "result computed requires_grad requires_grad", "line"),
-        ("loop s0", "loop s1", "lengths of its loops"),
+        ("loop s0", "loop s0+1", "lengths of its loops"),
         ("loop s0", "loop s9", "s9"),
     ] {
         assert!(good.contains(from), "{from} in\n{good}");

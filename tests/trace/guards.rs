@@ -138,7 +138,10 @@ fn guards_that_cannot_be_saved() {
     let refused = |f: &dyn Fn(&Tensor) -> Tensor, needles: &[&str]| {
         let traced = trace(|x: &Tensor| f(x));
         traced.compile(&x).unwrap();
-        says(&traced.save(&path).unwrap_err().to_string(), needles);
+        says(
+            &traced.save(&path).err().unwrap_or_else(|| panic!("{needles:?} {}", traced.explain()[0])).to_string(),
+            needles,
+        );
         assert!(!path.with_extension("graph").exists());
     };
     refused(&|x| x * f64::from(depth.get()), &["save", "Setting that is no Flag", "tests/trace/guards.rs:"]);
@@ -177,7 +180,11 @@ fn a_failed_step_does_not_count_as_missed() {
     g.call([]).unwrap();
     both(&twin_w, &twin_v, &twin);
     // Both hold for parameters that never missed a step.
-    assert_eq!(g.explain()[0].guards().matches("the Setting read at src/optim/adam.rs").count(), 2);
+    let guards = g.explain()[0].guards();
+    assert!(
+        guards.contains("the Setting read at src/optim/adam.rs") && guards.contains("all 2 are as they were"),
+        "{guards}"
+    );
     assert_same("as if it had not been", &w, &twin_w);
     assert_same("as if it had not been", &v, &twin_v);
 }
