@@ -4,11 +4,10 @@
 
 use super::captured::{Returned, Source, Target};
 use super::guards::Binding;
+use super::outer::Kept;
 use super::variant::Variant;
-use crate::autograd::tape;
 use crate::codegen::{Compiled, Slot};
 use crate::error::{Error, Result};
-use crate::tensor::grad_fn::Edge;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::{Graph, Type};
@@ -85,7 +84,7 @@ impl Plan {
 }
 
 /// Where the elements of a contiguous tensor are in its storage.
-fn bytes_of(t: &Tensor) -> Range<usize> {
+pub(super) fn bytes_of(t: &Tensor) -> Range<usize> {
     let (offset, size) = (t.strided().map_or(0, |s| s.offset), t.dtype().size());
     offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
 }
@@ -96,7 +95,7 @@ pub(super) struct Scratch(Mutex<Option<(Binding, Buffer)>>);
 
 impl Scratch {
     /// Memory that is large enough for these symbol values.
-    fn take(&self, code: &Compiled, binding: &Binding) -> Buffer {
+    pub(super) fn take(&self, code: &Compiled, binding: &Binding) -> Buffer {
         let kept = self.0.try_lock().and_then(|mut kept| kept.take());
         match kept {
             Some((of, buffer)) if of == *binding => buffer,
@@ -107,7 +106,7 @@ impl Scratch {
         }
     }
 
-    fn give_back(&self, binding: &Binding, buffer: Buffer) {
+    pub(super) fn give_back(&self, binding: &Binding, buffer: Buffer) {
         if let Some(mut kept) = self.0.try_lock() {
             *kept = Some((binding.clone(), buffer));
         }
@@ -157,8 +156,10 @@ impl Variant {
         self.scratch.give_back(binding, scratch);
         match done {
             Ok(outputs) => {
+                let kept = self.outer.iter().flat_map(|outer| outer.inputs());
+                let kept = kept.map(|i| self.kept(args, &inputs, i)).collect::<Vec<Tensor>>();
                 drop(inputs);
-                self.hand_out(args, outputs)
+                self.hand_out(args, outputs, kept, binding)
             }
             Err(e) => {
                 if let Some(drawn) = drawn {
@@ -166,6 +167,15 @@ impl Variant {
                 }
                 Err(e)
             }
+        }
+    }
+
+    /// Input `i` as a handle, as the program around knows it.
+    fn kept(&self, args: &[&Tensor], inputs: &Inputs<'_>, i: usize) -> Tensor {
+        match &self.sources[i] {
+            Source::Arg(i) => args[*i].clone(),
+            Source::State(t) => t.clone(),
+            _ => inputs[i].get().clone(),
         }
     }
 
@@ -204,7 +214,7 @@ impl Variant {
                 Source::State(t) => (Input::Borrowed(t), false),
                 Source::Grad(t) => (Input::Owned(gradient(t)?), true),
                 Source::ArgGrad(i) => (Input::Owned(gradient(args[*i])?), true),
-                Source::Draw => {
+                Source::Draw | Source::Gradient => {
                     inputs.push(Input::Drawn);
                     continue;
                 }
@@ -254,11 +264,18 @@ impl Variant {
         }
     }
 
-    fn hand_out(&self, args: &[&Tensor], outputs: Outputs) -> Result<Results> {
-        let mut computed = Results::new();
+    fn hand_out(
+        &self,
+        args: &[&Tensor],
+        outputs: Outputs,
+        inputs: Vec<Tensor>,
+        binding: &Binding,
+    ) -> Result<Results> {
+        let (mut computed, mut kept) = (Results::new(), Vec::new());
         for ((target, ..), tensor) in self.plan.outputs.iter().zip(outputs) {
             match target {
                 Target::Return => computed.push(tensor),
+                Target::Keep => kept.push(tensor),
                 Target::State { tensor: state } => eval::assign(state, &tensor)?,
                 Target::Arg(i) => eval::assign(args[*i], &tensor)?,
                 Target::Grad(of) => of.store_grad(Some(tensor)),
@@ -271,18 +288,17 @@ impl Variant {
         for &i in &self.cleared_args {
             args[i].store_grad(None);
         }
+        if let Some(outer) = &self.outer {
+            let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
+            outer.attach(args, kept, &computed, binding);
+        }
         // Results were added in the order of the closure's, so they come in that order.
-        let mut computed = computed.into_iter();
+        let mut next = computed.iter();
         let each = self.returned.iter().map(|known| match known {
             Returned::Same(t) => t.clone(),
             Returned::Arg(i) => args[*i].clone(),
-            Returned::Computed { requires_grad } => {
-                let t = computed.next().expect("bug in allotrope: a result was not computed");
-                if *requires_grad {
-                    t.set_grad_fn(Some(ended()));
-                }
-                t
-            }
+            Returned::Again(i) => computed[*i].clone(),
+            Returned::Computed { .. } => next.next().expect("bug in allotrope: a result was not computed").clone(),
         });
         Ok(each.collect())
     }
@@ -314,18 +330,4 @@ fn output((target, ty, fixed): &(Target, Type, Option<Dims>), binding: &Binding,
         }
     };
     eval::fresh(ty.dtype, shape, eval::buffer_for(ty.dtype, shape.iter().product()))
-}
-
-/// Stands for the history of a result, which stayed in the trace.
-fn ended() -> Edge {
-    use std::sync::OnceLock;
-    static NODE: OnceLock<Arc<dyn crate::tensor::grad_fn::GradFn>> = OnceLock::new();
-    let node = NODE.get_or_init(|| {
-        tape::node("TraceBackward", SmallVec::from_iter([]), false, |_, _| {
-            Err(Error::Autograd(
-                "this tensor is the result of a traced function, whose history ended with the call; call backward() inside the closure".into(),
-            ))
-        })
-    });
-    Edge::new(Arc::clone(node), 0)
 }

@@ -3,6 +3,7 @@
 
 use super::draws::Draws;
 use super::inner::Inner;
+use super::stage::Recorded;
 use super::symbols::Symbols;
 use crate::tensor::{Flag, Tensor};
 use allotrope_ir::Graph;
@@ -20,6 +21,8 @@ pub(super) enum Source {
     ArgGrad(usize),
     /// Random numbers, new ones for each call.
     Draw,
+    /// The gradient of a result, which comes from outside; only where a walk back from there is recorded.
+    Gradient,
 }
 
 /// What a finished capture knows.
@@ -41,6 +44,8 @@ pub(super) struct Captured {
     pub(super) cleared: Vec<Tensor>,
     /// Arguments whose gradients are.
     pub(super) cleared_args: Vec<usize>,
+    /// The way back from outside, where a result needs a gradient.
+    pub(super) recorded: Option<Recorded>,
 }
 
 /// Where a result of the captured graph goes.
@@ -48,6 +53,8 @@ pub(super) struct Captured {
 pub(super) enum Target {
     /// The next computed result of the closure.
     Return,
+    /// What the way back from outside needs, in order.
+    Keep,
     /// Elements of a tensor from outside.
     State { tensor: Tensor },
     /// Elements of an argument, which the closure changed in place.
@@ -62,6 +69,8 @@ pub(super) enum Target {
 pub(super) enum Returned {
     /// A computed value: the next output of the graph.
     Computed { requires_grad: bool },
+    /// The same tensor as a result before: the computed one of this number.
+    Again(usize),
     /// A tensor from outside, unchanged or updated: the caller gets the same handle.
     Same(Tensor),
     /// An argument: the caller gets the handle that was passed.
@@ -102,7 +111,7 @@ impl Returned {
     /// What is otherwise about the results of another recording, in words.
     pub(super) fn difference(a: &[Returned], b: &[Returned]) -> Option<String> {
         let same = |(a, b): (&Returned, &Returned)| match (a, b) {
-            (Returned::Arg(a), Returned::Arg(b)) => a == b,
+            (Returned::Arg(a), Returned::Arg(b)) | (Returned::Again(a), Returned::Again(b)) => a == b,
             (Returned::Computed { requires_grad: a }, Returned::Computed { requires_grad: b }) => a == b,
             // A closure that detaches a tensor from outside returns another handle to the same elements.
             (Returned::Same(a), Returned::Same(b)) => a.is_same(b) || Inner::key(a) == Inner::key(b),

@@ -2,6 +2,7 @@
 //! Checking changes nothing.
 
 use super::captured::{Captured, Source};
+use super::recorder::is_watched;
 use crate::autograd::is_grad_enabled;
 use crate::tensor::{Flag, Tensor};
 use allotrope_ir::{DType, Dim};
@@ -26,11 +27,17 @@ struct ArgType {
     dtype: DType,
     rank: usize,
     requires_grad: bool,
+    /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where it needs one.
+    history: (bool, bool),
     /// Whether it lay in row-major order, where the program changes it in place: which views of it share elements depends
     /// on that.
     dense: Option<bool>,
     /// The argument before it that is the same tensor, where a gradient is wanted: it has one then, not two.
     same_as: Option<usize>,
+}
+
+fn history(a: &Tensor) -> (bool, bool) {
+    if a.is_requires_grad() { (a.is_leaf(), is_watched(a)) } else { (true, false) }
 }
 
 /// The first argument that is the same tensor as argument `i`, where it needs a gradient.
@@ -61,6 +68,7 @@ pub(super) enum Mismatch {
     DType(usize),
     Rank(usize),
     RequiresGrad(usize),
+    History(usize),
     Layout(usize),
     SameAs(usize),
     GradMode,
@@ -79,6 +87,7 @@ impl Guards {
             dtype: a.dtype(),
             rank: a.dim(),
             requires_grad: a.is_requires_grad(),
+            history: history(a),
             dense: changed.contains(&i).then(|| a.is_contiguous()),
             same_as: same_as(args, i),
         };
@@ -111,6 +120,7 @@ impl Guards {
             holds(a.is_requires_grad() == ty.requires_grad, Mismatch::RequiresGrad(i))?;
             holds(ty.dense.is_none_or(|dense| dense == a.is_contiguous()), Mismatch::Layout(i))?;
             if ty.requires_grad {
+                holds(history(a) == ty.history, Mismatch::History(i))?;
                 let from_outside = self.state_flags.iter().any(|(t, _)| t.is_same(a));
                 holds(same_as(args, i) == ty.same_as && !from_outside, Mismatch::SameAs(i))?;
             }
@@ -153,6 +163,11 @@ impl Guards {
             Mismatch::DType(i) => format!("argument {i} is {}, not {}", args[i].dtype(), self.args[i].dtype),
             Mismatch::Rank(i) => format!("argument {i} has {} axes, not {}", args[i].dim(), self.args[i].rank),
             Mismatch::RequiresGrad(i) => format!("argument {i} now {}", wants(args[i].is_requires_grad())),
+            Mismatch::History(i) => {
+                let (leaf, watched) = history(args[i]);
+                let what = if leaf { "is a leaf" } else { "has a history" };
+                format!("argument {i} now {what}{}", if watched { ", and its gradient has hooks or is kept" } else { "" })
+            }
             Mismatch::Layout(i) => format!("argument {i}, which is changed in place, lies otherwise in memory"),
             Mismatch::SameAs(i) => format!("argument {i} is the same tensor as another one, or no longer"),
             Mismatch::GradMode => format!("gradients are {}", if is_grad_enabled() { "enabled" } else { "disabled" }),
@@ -187,7 +202,13 @@ impl std::fmt::Display for Guards {
     /// One line for each.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (i, a) in self.args.iter().enumerate() {
-            let grad = if a.requires_grad { ", needs a gradient" } else { "" };
+            let grad = match (a.requires_grad, a.history) {
+                (false, _) => "",
+                (true, (true, false)) => ", needs a gradient",
+                (true, (true, true)) => ", needs a gradient and has hooks on it",
+                (true, (false, false)) => ", needs a gradient and has a history",
+                (true, (false, true)) => ", needs a gradient, has a history and hooks on it",
+            };
             let dense = match a.dense {
                 Some(true) => ", contiguous",
                 Some(false) => ", not contiguous",

@@ -6,9 +6,13 @@ use super::captured::{Captured, Returned, Source};
 use super::closure::{Args, Traceable};
 use super::draws::Draws;
 use super::guards::{Binding, Guards, Mismatch, same_as};
+use super::outer::Outer;
 use super::panic_message;
 use super::recorder::Capture;
+use super::stage::{Recorded, watchers};
 use super::symbols::Specialization;
+use crate::autograd::scope;
+use crate::autograd::tape::next_seq;
 use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
@@ -27,6 +31,8 @@ pub(super) struct Variant {
     pub(super) cleared: Vec<Tensor>,
     pub(super) cleared_args: Vec<usize>,
     pub(super) returned: Vec<Returned>,
+    /// The way back from outside, where a result needs a gradient.
+    pub(super) outer: Option<Outer>,
     pub(super) compiled: Compiled,
     pub(super) scratch: Scratch,
     /// Why it was made, in words.
@@ -53,8 +59,8 @@ impl Variant {
         F: Traceable<N>,
     {
         let start = Instant::now();
-        let (first, first_returned, _) = record::<F, N>(closure, args)?;
-        let (captured, returned, output) = record::<F, N>(closure, args)?;
+        let (first, first_returned, _) = record::<F, N>(closure, args, None)?;
+        let (captured, returned, output) = record::<F, N>(closure, args, Some(passes))?;
         if let Some(what) = first.difference(&captured).or_else(|| Returned::difference(&first_returned, &returned)) {
             return Err(Error::Trace(format!(
                 "the closure was recorded twice and did something else the second time, so it depends on a Rust value \
@@ -68,7 +74,7 @@ impl Variant {
     }
 
     fn compile(
-        captured: Captured,
+        mut captured: Captured,
         returned: Vec<Returned>,
         args: &[&Tensor],
         passes: &Passes,
@@ -81,6 +87,7 @@ impl Variant {
             optimize_with(&captured.graph, passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
+        let outer = captured.recorded.take().map(Outer::new);
         let plan = Plan::new(&optimized, &captured.sources, &captured.targets);
         Ok(Variant {
             guards: Guards::new(&captured, args, plan.changed()),
@@ -90,6 +97,7 @@ impl Variant {
             cleared: captured.cleared,
             cleared_args: captured.cleared_args,
             returned,
+            outer,
             compiled,
             scratch: Scratch::default(),
             reason: reason.to_string(),
@@ -158,8 +166,13 @@ fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
     Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))
 }
 
-/// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders.
-fn record<F, const N: usize>(closure: &mut F, args: &[&Tensor]) -> Result<(Captured, Vec<Returned>, F::Output)>
+/// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders. With
+/// `passes`, the way back from its results is recorded too, to be compiled with these.
+fn record<F, const N: usize>(
+    closure: &mut F,
+    args: &[&Tensor],
+    passes: Option<&Passes>,
+) -> Result<(Captured, Vec<Returned>, F::Output)>
 where
     F: Traceable<N>,
 {
@@ -168,22 +181,20 @@ where
     for (i, a) in args.iter().enumerate() {
         traced.push(same_as(args, i).map_or_else(|| capture.argument(i, a), |first| traced[first].clone()));
     }
-    for (i, (t, a)) in traced.iter().zip(args).enumerate() {
-        if a.is_requires_grad() && !a.is_leaf() {
-            return Err(Error::Argument(format!(
-                "argument {i} was computed from tensors that need gradients; its history cannot enter a trace: pass it with detach()"
-            )));
-        }
-        debug_assert_eq!(t.is_requires_grad(), a.is_requires_grad());
-    }
+    let watchers: Vec<usize> = traced.iter().map(watchers).collect();
     let refs: Args<'_> = traced.iter().collect();
     let recorder: Rc<dyn slot::Recorder> = capture.clone();
-    let output =
-        catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(&refs)))).map_err(panic_message)?;
+    let border = next_seq();
+    let run = || scope::apart(|| slot::with(Some(recorder), || closure.run(&refs)));
+    let output = catch_unwind(AssertUnwindSafe(run)).map_err(panic_message)?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);
+    let recorded = match passes {
+        Some(passes) => Recorded::new(&capture, &capture.computed(&returned), &traced, &watchers, border, passes)?,
+        None => None,
+    };
     let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");
-    let (captured, returned) = capture.finish(&returned)?;
+    let (captured, returned) = capture.finish(&returned, recorded)?;
     // The recorded tensors would keep the recording alive.
     let nothing = Tensor::scalar(0.0f32);
     let template = output.unflatten(&mut std::iter::repeat(nothing));
