@@ -162,6 +162,8 @@ pub(super) struct Recorded {
     pub(super) retaining: Vec<bool>,
     /// The values that are outputs of the program besides the results.
     pub(super) outputs: Vec<Value>,
+    /// The walk back with every gradient given.
+    pub(super) walk: Graph,
 }
 
 /// A walk as it has been recorded.
@@ -237,25 +239,25 @@ struct Draft {
     /// The recording before the walk, with loops that collect what the walk uses.
     inner: Inner,
     tape: Tape,
+    walk: Graph,
     /// The values of the part and those before that the walk uses.
     uses: Vec<Value>,
 }
 
 impl Draft {
-    fn new(mut base: Inner, border: u64, slots: &[Slot]) -> Result<Draft> {
+    /// `like` is the same walk of another recording, which is to be the same graph.
+    fn new(mut base: Inner, border: u64, slots: &[Slot], like: Option<&Graph>) -> Result<Draft> {
         let all = vec![Given::Plain; slots.len()];
         let mark = base.root().len();
-        let again = walk(&base, border, slots, &all, false)?;
-        let mut tape = walk(&base, border, slots, &all, false)?;
-        let of = |mut tape: Tape| {
+        let record = || -> Result<(Tape, Part)> {
+            let mut tape = walk(&base, border, slots, &all, false)?;
             let values: Vec<Value> = tape.departures.iter().map(|(_, v, _)| *v).collect();
             let part = later_part(tape.inner.root(), mark, &values);
-            (part, tape)
+            Ok((tape, part))
         };
-        let (first, _) = of(again);
-        let (part, walked) = of(tape);
-        tape = walked;
-        if first.graph != part.graph {
+        let (mut tape, part) = record()?;
+        // A view from outside may have looked at its history anew in between; what counts is that the same comes again.
+        if like.is_some_and(|g| *g != part.graph) && record()?.1.graph != part.graph {
             return Err(Error::Trace(
                 "the way back through the closure was recorded twice and did something else the second time: a hook or a \
                  derivative of the user's depends on a Rust value that changes"
@@ -265,7 +267,7 @@ impl Draft {
         base.builders[0].graph = Some(tape.inner.root().prefix(mark));
         base.symbols = tape.inner.symbols.clone();
         let uses = part.feeds.into_iter().filter(|v| !tape.given.contains_key(v)).collect();
-        Ok(Draft { inner: base, tape, uses })
+        Ok(Draft { inner: base, tape, walk: part.graph, uses })
     }
 }
 
@@ -367,15 +369,16 @@ impl Ends {
 
 impl Recorded {
     /// What is to be kept of a closure that has run on the traced `args` and returned these tensors as computed ones; none
-    /// where none of them needs a gradient. `watching` are the [`watchers`] of the arguments before. The recording gets loops that collect what the way back needs.
+    /// where none of them needs a gradient. `how` has the passes for the way back, and what that was in another recording. `watching` are the [`watchers`] of the arguments before. The recording gets loops that collect what the way back needs.
     pub(super) fn new(
         capture: &Rc<Capture>,
         computed: &[Tensor],
         args: &[Tensor],
         watching: &[usize],
         border: u64,
-        passes: &Passes,
+        how: (&Passes, Option<&Graph>),
     ) -> Result<Option<Recorded>> {
+        let (passes, like) = how;
         if !computed.iter().any(Tensor::is_requires_grad) {
             return Ok(None);
         }
@@ -390,7 +393,7 @@ impl Recorded {
             computed.iter().position(|t| t.is_same(&leaf))
         };
         let base = capture.0.borrow().clone();
-        let draft = Draft::new(base, border, &ends.slots);
+        let draft = Draft::new(base, border, &ends.slots, like);
         let ways_out = match &draft {
             Ok(d) => d.tape.inner.ways_out.clone(),
             Err(_) => capture.0.borrow().ways_out.clone(),
@@ -430,9 +433,12 @@ impl Recorded {
             }
             Ok(draft)
         });
-        let draft = match made {
+        let mut draft = match made {
             Ok(draft) => draft,
-            Err(e) => return Ok(Some(Recorded { stage: Err(e), histories, retaining, outputs: Vec::new() })),
+            Err(e) => {
+                let (stage, outputs, walk) = (Err(e), Vec::new(), Graph::new());
+                return Ok(Some(Recorded { stage, histories, retaining, outputs, walk }));
+            }
         };
         let (mut keeps, mut outputs) = (Vec::new(), Vec::new());
         for &v in &draft.uses {
@@ -452,8 +458,9 @@ impl Recorded {
             inner.symbols = draft.inner.symbols.clone();
             inner.flags.extend(draft.tape.inner.flags.iter().cloned());
         }
-        let stage = Stage::new(draft, border, slots, exits, keeps, passes, args.to_vec())?;
-        Ok(Some(Recorded { stage: Ok(Arc::new(stage)), histories, retaining, outputs }))
+        let walk = std::mem::take(&mut draft.walk);
+        let stage = Ok(Arc::new(Stage::new(draft, border, slots, exits, keeps, passes, args.to_vec())?));
+        Ok(Some(Recorded { stage, histories, retaining, outputs, walk }))
     }
 }
 
@@ -628,7 +635,7 @@ impl Stage {
         let capture = Rc::new(Capture(std::cell::RefCell::new(base)));
         let ends = recording(&capture, true, || Ends::of(&capture, tape.begun, &gradients))?;
         let base = Rc::into_inner(capture).expect("the recorder is no longer installed").0.into_inner();
-        let mut draft = Draft::new(base, tape.begun, &ends.slots)?;
+        let mut draft = Draft::new(base, tape.begun, &ends.slots, Some(&Graph::new()))?;
         let mut exits = Exits::default();
         let ways_out = draft.tape.inner.ways_out.clone();
         let types: HashMap<(usize, u32), Type> = {

@@ -59,8 +59,10 @@ impl Variant {
         F: Traceable<N>,
     {
         let start = Instant::now();
-        let (first, first_returned, _) = record::<F, N>(closure, args, None)?;
-        let (captured, returned, output) = record::<F, N>(closure, args, Some(passes))?;
+        let (first, first_returned, _) = record::<F, N>(closure, args, (passes, None))?;
+        let nothing = Graph::new();
+        let like = first.recorded.as_ref().map_or(&nothing, |r| &r.walk);
+        let (captured, returned, output) = record::<F, N>(closure, args, (passes, Some(like)))?;
         if let Some(what) = first.difference(&captured).or_else(|| Returned::difference(&first_returned, &returned)) {
             return Err(Error::Trace(format!(
                 "the closure was recorded twice and did something else the second time, so it depends on a Rust value \
@@ -166,12 +168,12 @@ fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
     Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))
 }
 
-/// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders. With
-/// `passes`, the way back from its results is recorded too, to be compiled with these.
+/// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders. The way
+/// back from its results is recorded too; `how` has the passes for that, and what it was in another recording.
 fn record<F, const N: usize>(
     closure: &mut F,
     args: &[&Tensor],
-    passes: Option<&Passes>,
+    how: (&Passes, Option<&Graph>),
 ) -> Result<(Captured, Vec<Returned>, F::Output)>
 where
     F: Traceable<N>,
@@ -189,10 +191,7 @@ where
     let output = catch_unwind(AssertUnwindSafe(run)).map_err(panic_message)?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);
-    let recorded = match passes {
-        Some(passes) => Recorded::new(&capture, &capture.computed(&returned), &traced, &watchers, border, passes)?,
-        None => None,
-    };
+    let recorded = Recorded::new(&capture, &capture.computed(&returned), &traced, &watchers, border, how)?;
     let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");
     let (captured, returned) = capture.finish(&returned, recorded)?;
     // The recorded tensors would keep the recording alive.
