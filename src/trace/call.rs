@@ -6,12 +6,11 @@ use super::captured::{Returned, Source, Target};
 use super::guards::Binding;
 use super::outer::Kept;
 use super::variant::Variant;
-use crate::codegen::{Compiled, Slot};
+use crate::codegen::{Compiled, Failure};
 use crate::error::{Error, Result};
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::{Graph, Type};
-use parking_lot::Mutex;
+use allotrope_ir::{Dim, Graph, Type};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
@@ -89,138 +88,94 @@ pub(super) fn bytes_of(t: &Tensor) -> Range<usize> {
     offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
 }
 
-/// Scratch memory that is kept between calls. Calls at the same time get memory of their own.
-#[derive(Default)]
-pub(super) struct Scratch(Mutex<Option<(Binding, Buffer)>>);
-
-impl Scratch {
-    /// Memory that is large enough for these symbol values.
-    pub(super) fn take(&self, code: &Compiled, binding: &Binding) -> Buffer {
-        let kept = self.0.try_lock().and_then(|mut kept| kept.take());
-        match kept {
-            Some((of, buffer)) if of == *binding => buffer,
-            kept => {
-                let needed = code.scratch_bytes(binding);
-                kept.map(|(_, buffer)| buffer).filter(|b| b.len() >= needed).unwrap_or_else(|| Buffer::new(needed))
-            }
-        }
-    }
-
-    pub(super) fn give_back(&self, binding: &Binding, buffer: Buffer) {
-        if let Some(mut kept) = self.0.try_lock() {
-            *kept = Some((binding.clone(), buffer));
-        }
-    }
-}
-
 /// The elements of one input during a call.
 enum Held<'a> {
     Read(ReadGuard<'a, Buffer>),
     Write(WriteGuard<'a, Buffer>),
 }
 
-/// An input tensor: the caller's or the program's, or a tensor made for this call.
-enum Input<'a> {
-    Borrowed(&'a Tensor),
-    Owned(Tensor),
-    /// To be drawn when everything else is there.
-    Drawn,
+/// What ends a run early.
+enum Stop {
+    Error(Error),
+    /// A loop needs room for more steps than this.
+    Full(Dim),
 }
 
-impl Input<'_> {
-    fn get(&self) -> &Tensor {
-        match self {
-            Input::Borrowed(t) => t,
-            Input::Owned(t) => t,
-            Input::Drawn => unreachable!("bug in allotrope: an input was not drawn"),
-        }
+impl From<Error> for Stop {
+    fn from(e: Error) -> Stop {
+        Stop::Error(e)
     }
 }
 
-type Inputs<'a> = SmallVec<[Input<'a>; 32]>;
+/// The tensors that the code gets, in order.
+type Inputs<'a> = SmallVec<[&'a Tensor; 32]>;
+/// Those that were made for this call, by the number of their input: copies, gradients, draws.
+type Made = SmallVec<[(usize, Tensor); 4]>;
 
 impl Variant {
     /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
-    pub(super) fn call(&self, args: &[&Tensor], binding: &Binding) -> Result<Results> {
-        let mut inputs = Inputs::new();
-        self.inputs(args, &mut inputs)?;
+    pub(super) fn call(&self, args: &[&Tensor], mut binding: Binding) -> Result<Results> {
+        loop {
+            match self.run(args, &binding) {
+                // No state has been written, so it can be run again.
+                Err(Stop::Full(limit)) => self.make_room(&limit, &mut binding)?,
+                Err(Stop::Error(e)) => return Err(e),
+                Ok((outputs, kept)) => return self.hand_out(args, outputs, kept, &binding),
+            }
+        }
+    }
+
+    fn run(&self, args: &[&Tensor], binding: &Binding) -> Result<(Outputs, Vec<Tensor>), Stop> {
+        let mut made = self.made(args)?;
         let mut drawn = None;
         if !self.draws.is_empty() {
             let drawn = drawn.insert(self.draws.run(&self.sources, args, binding)?);
-            for (i, tensor) in drawn.tensors.drain(..) {
-                inputs[i] = Input::Owned(tensor);
-            }
+            made.extend(drawn.tensors.drain(..));
         }
-        let mut scratch = self.scratch.take(&self.compiled, binding);
-        let done = self.compute(&inputs, binding, &mut scratch);
-        self.scratch.give_back(binding, scratch);
-        match done {
-            Ok(outputs) => {
-                let kept = self.outer.iter().flat_map(|outer| outer.inputs());
-                let kept = kept.map(|i| self.kept(args, &inputs, i)).collect::<Vec<Tensor>>();
-                drop(inputs);
-                self.hand_out(args, outputs, kept, binding)
-            }
-            Err(e) => {
-                if let Some(drawn) = drawn {
-                    drawn.undo();
-                }
-                Err(e)
-            }
+        let done = self.kept.turn(&self.compiled, binding, |turn| {
+            turn.heat(self.hot, self.compile_time(), |binding| self.compile_for(binding));
+            turn.run(&self.compiled, |code, binding, scratch| self.compute(code, args, &made, binding, scratch))
+        });
+        if let (Err(_), Some(drawn)) = (&done, drawn) {
+            drawn.undo();
+        }
+        let kept = self.outer.iter().flat_map(|outer| outer.inputs());
+        let kept = kept.map(|i| self.handle(args, &made, i)).collect();
+        Ok((done?, kept))
+    }
+
+    /// Input `i` as the program around knows it.
+    fn handle(&self, args: &[&Tensor], made: &Made, i: usize) -> Tensor {
+        match (&self.sources[i], made.iter().find(|(at, _)| *at == i)) {
+            (Source::Arg(i), _) => args[*i].clone(),
+            (Source::State(t), _) => t.clone(),
+            (_, Some((_, t))) => t.clone(),
+            _ => unreachable!("bug in allotrope: an input was not made"),
         }
     }
 
-    /// Input `i` as a handle, as the program around knows it.
-    fn kept(&self, args: &[&Tensor], inputs: &Inputs<'_>, i: usize) -> Tensor {
-        match &self.sources[i] {
-            Source::Arg(i) => args[*i].clone(),
-            Source::State(t) => t.clone(),
-            _ => inputs[i].get().clone(),
-        }
-    }
-
-    /// Runs the code on inputs that are all there.
-    fn compute(&self, inputs: &Inputs<'_>, binding: &Binding, scratch: &mut Buffer) -> Result<Outputs> {
-        let mut outputs = Outputs::new();
-        outputs.extend(self.plan.outputs.iter().map(|o| output(o, binding, !self.compiled.has_checks())));
-        let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
-        self.lock(inputs, &mut held);
-        let mut slots: SmallVec<[Slot<'_>; 64]> = SmallVec::new();
-        for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.plan.inputs) {
-            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input.get()));
-            slots.push(match held {
-                Held::Read(b) => Slot::In(&b.bytes()[bytes]),
-                Held::Write(b) => Slot::InOut(&mut b.bytes_mut()[bytes]),
-            });
-        }
-        for tensor in &mut outputs {
-            let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
-            slots.push(Slot::Out(buffer.bytes_mut()));
-        }
-        self.compiled.call(binding, &mut slots, scratch.bytes_mut()).map_err(Error::checked)?;
-        drop(slots);
-        Ok(outputs)
-    }
-
-    /// The tensors behind the inputs, contiguous.
-    fn inputs<'a>(&'a self, args: &[&'a Tensor], inputs: &mut Inputs<'a>) -> Result<()> {
-        for (source, planned) in self.sources.iter().zip(&self.plan.inputs) {
-            let (input, from_caller) = match source {
-                Source::State(t) if planned.ready.is_some() => {
-                    inputs.push(Input::Borrowed(t));
-                    continue;
-                }
-                Source::Arg(i) => (Input::Borrowed(args[*i]), true),
-                Source::State(t) => (Input::Borrowed(t), false),
-                Source::Grad(t) => (Input::Owned(gradient(t)?), true),
-                Source::ArgGrad(i) => (Input::Owned(gradient(args[*i])?), true),
-                Source::Draw | Source::Gradient => {
-                    inputs.push(Input::Drawn);
-                    continue;
-                }
+    /// Checks the inputs that calls differ in, and makes those that cannot be used as they are.
+    fn made(&self, args: &[&Tensor]) -> Result<Made> {
+        let mut made = Made::new();
+        for (i, (source, planned)) in self.sources.iter().zip(&self.plan.inputs).enumerate() {
+            if planned.ready.is_some() {
+                continue;
+            }
+            let gradient = match source {
+                Source::Grad(t) => Some(gradient(t)?),
+                Source::ArgGrad(i) => Some(gradient(args[*i])?),
+                Source::Arg(_) | Source::State(_) => None,
+                Source::Draw | Source::Gradient => continue,
             };
-            let s = eval::strided(input.get())?;
-            if from_caller && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)) {
+            let input = match (source, &gradient) {
+                (_, Some(t)) => t,
+                (Source::Arg(i), _) => args[*i],
+                (Source::State(t), _) => t,
+                _ => unreachable!("bug in allotrope: gradients and draws were seen above"),
+            };
+            let s = eval::strided(input)?;
+            let shared = self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
+            if shared && !matches!(source, Source::State(_)) {
                 return Err(Error::Argument(
                     "an argument shares its elements with a tensor that the traced function changes; pass a copy"
                         .into(),
@@ -236,41 +191,80 @@ impl Variant {
                 }
             }
             // What the program reads through another view, before it changes the elements, is read before the call.
-            let shared = !planned.written && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
-            inputs.push(match input.get().is_contiguous() {
-                true if shared => Input::Owned(eval::copied(input.get())?),
-                true => input,
-                false => Input::Owned(eval::contiguous(input.get())?),
-            });
+            match input.is_contiguous() {
+                true if shared && !planned.written => made.push((i, eval::copied(input)?)),
+                true => made.extend(gradient.map(|g| (i, g))),
+                false => made.push((i, eval::contiguous(input)?)),
+            }
         }
-        Ok(())
+        Ok(made)
+    }
+
+    /// Runs the code on inputs that are all there.
+    fn compute(
+        &self,
+        code: &Compiled,
+        args: &[&Tensor],
+        made: &Made,
+        binding: &Binding,
+        scratch: &mut Buffer,
+    ) -> Result<Outputs, Stop> {
+        let mut outputs = Outputs::new();
+        for o in &self.plan.outputs {
+            outputs.push(output(o, binding, !code.has_checks()));
+        }
+        let inputs: Inputs<'_> = (self.sources.iter().enumerate())
+            .map(|(i, source)| match (source, made.iter().find(|(at, _)| *at == i)) {
+                (_, Some((_, t))) => t,
+                (Source::Arg(i), _) => args[*i],
+                (Source::State(t), _) => t,
+                _ => unreachable!("bug in allotrope: an input was not made"),
+            })
+            .collect();
+        let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
+        self.lock(&inputs, &mut held);
+        let mut call = code.call(binding);
+        for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.plan.inputs) {
+            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input));
+            match held {
+                Held::Read(b) => call.input(&b.bytes()[bytes]),
+                Held::Write(b) => call.input_mut(&mut b.bytes_mut()[bytes]),
+            }
+        }
+        for tensor in &mut outputs {
+            let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
+            call.output(buffer.bytes_mut());
+        }
+        call.run(scratch.bytes_mut()).map_err(|failure| match failure {
+            Failure::Check(message) => Stop::Error(Error::checked(message)),
+            Failure::Rounds(limit) => Stop::Full(limit.clone()),
+        })?;
+        drop(held);
+        Ok(outputs)
     }
 
     /// Locks every input. Nothing is waited for while something is held, so calls cannot block each other for good.
-    fn lock<'a>(&self, inputs: &'a Inputs<'_>, held: &mut SmallVec<[Held<'a>; 32]>) {
-        while held.len() < inputs.len() {
-            let storage: &Storage = &inputs[held.len()].get().strided().expect("inputs have storage").storage;
-            let guard = match self.plan.inputs[held.len()].written {
-                true => storage.try_write().map(Held::Write),
-                false => storage.try_read().map(Held::Read),
-            };
-            match guard {
-                Some(guard) => held.push(guard),
-                None => {
+    fn lock<'a>(&self, inputs: &Inputs<'a>, held: &mut SmallVec<[Held<'a>; 32]>) {
+        held.reserve(inputs.len());
+        'again: loop {
+            for (input, planned) in inputs.iter().zip(&self.plan.inputs) {
+                let storage: &Storage = &input.strided().expect("inputs have storage").storage;
+                let guard = match planned.written {
+                    true => storage.try_write().map(Held::Write),
+                    false => storage.try_read().map(Held::Read),
+                };
+                let Some(guard) = guard else {
                     held.clear();
                     std::thread::yield_now();
-                }
+                    continue 'again;
+                };
+                held.push(guard);
             }
+            return;
         }
     }
 
-    fn hand_out(
-        &self,
-        args: &[&Tensor],
-        outputs: Outputs,
-        inputs: Vec<Tensor>,
-        binding: &Binding,
-    ) -> Result<Results> {
+    fn hand_out(&self, args: &[&Tensor], outputs: Outputs, inputs: Vec<Tensor>, binding: &Binding) -> Result<Results> {
         let (mut computed, mut kept) = (Results::new(), Vec::new());
         for ((target, ..), tensor) in self.plan.outputs.iter().zip(outputs) {
             match target {
@@ -288,11 +282,15 @@ impl Variant {
         for &i in &self.cleared_args {
             args[i].store_grad(None);
         }
-        if let Some(outer) = &self.outer {
-            let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
-            outer.attach(args, kept, &computed, binding);
-        }
         // Results were added in the order of the closure's, so they come in that order.
+        let Some(outer) = &self.outer else { return Ok(self.in_order(args, &computed)) };
+        let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
+        outer.attach(args, kept, &computed, binding);
+        Ok(self.in_order(args, &computed))
+    }
+
+    /// What the closure returns, of which some is computed.
+    fn in_order(&self, args: &[&Tensor], computed: &Results) -> Results {
         let mut next = computed.iter();
         let each = self.returned.iter().map(|known| match known {
             Returned::Same(t) => t.clone(),
@@ -300,7 +298,7 @@ impl Variant {
             Returned::Again(i) => computed[*i].clone(),
             Returned::Computed { .. } => next.next().expect("bug in allotrope: a result was not computed").clone(),
         });
-        Ok(each.collect())
+        each.collect()
     }
 }
 

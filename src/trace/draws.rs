@@ -6,13 +6,13 @@ use super::captured::Source;
 use super::guards::Binding;
 use super::inner::Inner;
 use super::layout::Demand;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::rng::Mt19937;
 use crate::tensor::draw::{Kind, numel};
 use crate::tensor::recorder::Draw;
 use crate::tensor::storage::Buffer;
 use crate::tensor::{Dims, Generator, Tensor, eval};
-use allotrope_ir::{DType, Dim, Graph, InputKind, Shape, Type};
+use allotrope_ir::{DType, Dim, Graph, InputKind, Shape, Trip, Type};
 
 /// One thing that a call does with generators.
 #[derive(Clone)]
@@ -182,7 +182,18 @@ impl Draws {
 
 impl Inner {
     /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each step.
-    pub(super) fn draw(&mut self, draw: &Draw<'_>) -> Tensor {
+    ///
+    /// # Errors
+    /// Where it is not known before the run how often it is drawn.
+    pub(super) fn draw(&mut self, draw: &Draw<'_>) -> Result<Tensor> {
+        if self.forgetful {
+            let ty = self.ty(draw.dtype, draw.sizes);
+            let drawn = self.root().input(ty, InputKind::Arg, draw.kind.name());
+            let at = self.current();
+            let value = self.import(0, drawn, at)?;
+            return Ok(self.tensor_of(at, value));
+        }
+        self.draws_known(draw.kind.name())?;
         let (at, loops) = (self.current(), self.open[1..].to_vec());
         let lengths: Vec<Dim> = loops.iter().map(|&b| self.symbols.dim(self.builders[b].length)).collect();
         let dims = draw.sizes.iter().map(|&s| self.symbols.dim(s));
@@ -201,7 +212,28 @@ impl Inner {
             value = element;
         }
         self.note(Item::Draw { generator: draw.generator.clone(), kind: draw.kind.clone(), input });
-        self.tensor_of(at, value)
+        Ok(self.tensor_of(at, value))
+    }
+
+    /// That every call knows, before it runs, how often this place in the program is passed.
+    ///
+    /// # Errors
+    /// In a loop whose number of steps is a value, and in a branch.
+    pub(super) fn draws_known(&self, what: &str) -> Result<()> {
+        let unknown = self.open.iter().find(|&&b| self.builders[b].trip != Trip::All);
+        match unknown.filter(|_| !self.forgetful) {
+            None => Ok(()),
+            Some(&b) => {
+                let place = match self.builders[b].trip {
+                    Trip::While => "the body of a while_loop, whose number of steps",
+                    _ => "a branch of a cond, or the walk back through one or through a while_loop, where what is run",
+                };
+                Err(Error::Trace(format!(
+                    "{what} is called in {place} is not known before the call has run, and all random numbers of a call are drawn before; \
+                     draw outside and pass the numbers in, or carry them"
+                )))
+            }
+        }
     }
 
     pub(super) fn note(&mut self, item: Item) {
@@ -211,7 +243,8 @@ impl Inner {
     /// The draws of a loop body that has ended become those of each step.
     pub(super) fn end_draws(&mut self, body: usize) {
         let items = self.draws.pop().expect("a loop is open");
-        if !items.is_empty() {
+        // No other loop has draws, but for one that is given up.
+        if !items.is_empty() && self.builders[body].trip == Trip::All {
             let (length, reverse) = (self.builders[body].length, self.builders[body].reverse);
             let length = self.symbols.dim(length);
             self.note(Item::Loop { length, reverse, items });

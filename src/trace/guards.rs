@@ -3,6 +3,7 @@
 
 use super::captured::{Captured, Source};
 use super::recorder::is_watched;
+use super::rooms::Rooms;
 use crate::autograd::is_grad_enabled;
 use crate::tensor::{Flag, Tensor};
 use allotrope_ir::{DType, Dim};
@@ -51,6 +52,8 @@ pub(super) struct Guards {
     args: Vec<ArgType>,
     sizes: Vec<Guard>,
     symbols: usize,
+    /// Symbols that no argument has.
+    pub(super) rooms: Rooms,
     /// Whether a tensor from outside needs a gradient, for those that the program reads.
     state_flags: Vec<(Tensor, bool)>,
     /// Whether a tensor from outside has a gradient when a call begins.
@@ -99,6 +102,7 @@ impl Guards {
             args: args.iter().enumerate().map(arg).collect(),
             sizes,
             symbols,
+            rooms: Rooms::new(&captured.symbols.rooms),
             state_flags: captured.sources.iter().filter_map(flag).collect(),
             grads: captured.grad_guards.clone(),
             arg_grads: captured.arg_grad_guards.clone(),
@@ -137,6 +141,7 @@ impl Guards {
     /// The numbers of the symbols for these arguments, if every guard on sizes holds.
     fn bind(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         let mut binding = Binding::from_elem(0, self.symbols);
+        self.rooms.bind(&mut binding);
         for (i, g) in self.sizes.iter().enumerate() {
             let holds = match g {
                 Guard::Size { arg, axis, value } => args[*arg].shape_hint()[*axis] == *value,
@@ -166,7 +171,10 @@ impl Guards {
             Mismatch::History(i) => {
                 let (leaf, watched) = history(args[i]);
                 let what = if leaf { "is a leaf" } else { "has a history" };
-                format!("argument {i} now {what}{}", if watched { ", and its gradient has hooks or is kept" } else { "" })
+                format!(
+                    "argument {i} now {what}{}",
+                    if watched { ", and its gradient has hooks or is kept" } else { "" }
+                )
             }
             Mismatch::Layout(i) => format!("argument {i}, which is changed in place, lies otherwise in memory"),
             Mismatch::SameAs(i) => format!("argument {i} is the same tensor as another one, or no longer"),

@@ -10,7 +10,7 @@ use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{Cell, Root};
 use crate::tensor::view::Link;
 use crate::tensor::{Body, Dims, Flag, Size, Strides, Tensor, Traced, contiguous_strides};
-use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Type, Value};
+use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Trip, Type, Value};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -38,6 +38,9 @@ pub(super) struct Builder {
     pub(super) hoisted: HashMap<Value, Value>,
     pub(super) length: Size,
     pub(super) reverse: bool,
+    pub(super) trip: Trip,
+    /// For a counted loop: its number of steps, in the parent.
+    pub(super) count: Option<Value>,
     /// The closed body that this one walks back through.
     pub(super) mirror: Option<usize>,
     /// Carries that draws rely on to lie in row-major order.
@@ -72,6 +75,8 @@ pub(super) type StateKey = (usize, usize, Dims, Strides);
 
 #[derive(Clone)]
 pub(super) struct Inner {
+    /// Nothing of the recording is kept.
+    pub(super) forgetful: bool,
     /// Identity of builder 0; builder i has `first + i`.
     pub(super) first: u64,
     pub(super) builders: Vec<Builder>,
@@ -124,6 +129,8 @@ impl Inner {
             hoisted: HashMap::new(),
             length,
             reverse,
+            trip: Trip::All,
+            count: None,
             mirror,
             asked: Vec::new(),
         });

@@ -8,7 +8,7 @@ use super::inner::Inner;
 use crate::error::{Error, Result};
 use crate::tensor::recorder::Root;
 use crate::tensor::{Body, Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
-use allotrope_ir::{Dim, Op, Shape, Value};
+use allotrope_ir::{Dim, Op, Shape, Trip, Value};
 
 /// Whose memory it is.
 #[derive(Clone)]
@@ -202,7 +202,8 @@ impl Inner {
                 Some(x),
             ) => Ok(self.layout_of(what, at, x)?.then(Step::View(op))),
             (Op::Check(_), Some(x)) => self.layout_of(what, at, x),
-            (Op::Scan(scan), _) if (v.port as usize) < scan.carries => {
+            // A branch, and a loop that may have no steps, give fresh tensors.
+            (Op::Scan(scan), _) if (v.port as usize) < scan.carries && scan.trip == Trip::All => {
                 let body = self.builders.iter().position(|b| b.parent == Some(at) && b.node == Some(v.node));
                 let body = body.expect("bug in allotrope: a loop has no builder");
                 let last = self.layout_of(what, body, scan.body.outputs()[v.port as usize].value)?;

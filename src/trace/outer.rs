@@ -2,14 +2,15 @@
 //! back needs and runs it as compiled code when gradients come. It records nothing itself; `stage` does, once for each set
 //! of results whose gradients come together.
 
-use super::call::{Results, Scratch, bytes_of};
+use super::call::{Results, bytes_of};
 use super::guards::Binding;
+use super::hot;
 use super::replay::replay;
 use super::stage::{Exit, Feed, Given, History, Keep, Origin, Recorded, Repeated, Stage, Walk};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::{self, Edges, next_seq};
 use crate::autograd::{is_grad_enabled, no_grad};
-use crate::codegen::{Compiled, Options, Slot};
+use crate::codegen::{Compiled, Failure, Options};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, Onto};
 use crate::tensor::hooks::Hooks;
@@ -272,7 +273,7 @@ impl Walk {
 pub(super) struct Program {
     code: Compiled,
     outputs: Vec<Type>,
-    scratch: Scratch,
+    kept: hot::Kept,
 }
 
 impl Program {
@@ -280,7 +281,7 @@ impl Program {
         let optimized = optimize(graph, passes);
         let code = Compiled::compile(&optimized, &Options::default()).map_err(|e| Error::Compile(e.to_string()))?;
         let outputs = optimized.outputs().iter().map(|o| optimized.ty(o.value).clone()).collect();
-        Ok(Program { code, outputs, scratch: Scratch::default() })
+        Ok(Program { code, outputs, kept: hot::Kept::default() })
     }
 
     /// Runs the code on inputs of its types.
@@ -291,19 +292,26 @@ impl Program {
             eval::fresh(ty.dtype, &shape, eval::buffer_for(ty.dtype, shape.iter().product()))
         };
         let mut outputs: Vec<Tensor> = self.outputs.iter().map(fresh).collect();
-        let mut scratch: Buffer = self.scratch.take(&self.code, binding);
-        let held = dense.iter().map(|t| Ok(eval::strided(t)?.storage.read()));
-        let held = held.collect::<Result<SmallVec<[ReadGuard<'_, Buffer>; 16]>>>()?;
-        let mut slots: SmallVec<[Slot<'_>; 32]> =
-            dense.iter().zip(&held).map(|(t, held)| Slot::In(&held.bytes()[bytes_of(t)])).collect();
-        for t in &mut outputs {
-            let buffer = t.own_buffer().expect("an output tensor is in no other hands");
-            slots.push(Slot::Out(buffer.bytes_mut()));
-        }
-        let done = self.code.call(binding, &mut slots, scratch.bytes_mut()).map_err(Error::checked);
-        drop(slots);
-        drop(held);
-        self.scratch.give_back(binding, scratch);
-        done.map(|()| outputs)
+        self.kept.turn(&self.code, binding, |turn| {
+            turn.run(&self.code, |code, binding, scratch| {
+                let held = dense.iter().map(|t| Ok(eval::strided(t)?.storage.read()));
+                let held = held.collect::<Result<SmallVec<[ReadGuard<'_, Buffer>; 16]>>>()?;
+                let mut call = code.call(binding);
+                for (t, held) in dense.iter().zip(&held) {
+                    call.input(&held.bytes()[bytes_of(t)]);
+                }
+                for t in &mut outputs {
+                    let buffer = t.own_buffer().expect("an output tensor is in no other hands");
+                    call.output(buffer.bytes_mut());
+                }
+                call.run(scratch.bytes_mut()).map_err(|failure| match failure {
+                    Failure::Check(message) => Error::checked(message),
+                    Failure::Rounds(limit) => {
+                        Error::Trace(format!("bug in allotrope: a walk back has more than {limit} steps"))
+                    }
+                })
+            })
+        })?;
+        Ok(outputs)
     }
 }

@@ -10,10 +10,10 @@ use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{self, next_seq, own_edge};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::recorder::{Draw, Operand, Recorder, Root, ScanBody, ScanSpec, SizeOp};
+use crate::tensor::recorder::{Draw, Operand, Recorder, Root, Rounds, ScanBody, ScanSpec, SizeOp};
 use crate::tensor::view::Link;
 use crate::tensor::{Body, Flag, Generator, Size, Tensor, eval};
-use allotrope_ir::{Dim, InputKind, NodeId, Op, Scalar, Scan, Value};
+use allotrope_ir::{Dim, InputKind, NodeId, Op, Scalar, Trip, Value};
 use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -68,9 +68,17 @@ static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 const SCOPES_PER_CAPTURE: u64 = 1 << 24;
 
 impl Capture {
+    /// One whose recording nobody looks at.
+    pub(super) fn forgetful() -> Capture {
+        let capture = Capture::new();
+        capture.0.borrow_mut().forgetful = true;
+        capture
+    }
+
     pub(super) fn new() -> Capture {
         let first = NEXT_SCOPE.fetch_add(SCOPES_PER_CAPTURE, Ordering::Relaxed);
         let mut inner = Inner {
+            forgetful: false,
             first,
             builders: Vec::new(),
             open: Vec::new(),
@@ -136,11 +144,7 @@ impl Capture {
     }
 
     /// Ends the capture: what the closure returned and changed becomes the outputs of the graph.
-    pub(super) fn finish(
-        self,
-        returned: &[Tensor],
-        recorded: Option<Recorded>,
-    ) -> Result<(Captured, Vec<Returned>)> {
+    pub(super) fn finish(self, returned: &[Tensor], recorded: Option<Recorded>) -> Result<(Captured, Vec<Returned>)> {
         let mut inner = self.0.into_inner();
         let mut targets = Vec::new();
         let mut results = Vec::new();
@@ -482,8 +486,14 @@ impl Recorder for Capture {
         let carries = spec.carries.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
         let xs = spec.xs.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
         let mirror = spec.mirror.map(|scope| (scope - inner.first) as usize);
-        let body = inner.push_builder(spec.length, spec.reverse, mirror);
-        let mut inside = ScanBody { carries: Vec::new(), xs: Vec::new(), scope: inner.first + body as u64 };
+        let (trip, limit, count) = match spec.rounds {
+            Rounds::All(length) => (Trip::All, length, None),
+            Rounds::Count { n, limit } => (Trip::Count, limit, Some(inner.lift(n)?)),
+            Rounds::While => (Trip::While, inner.symbols.room(), None),
+        };
+        let body = inner.push_builder(limit, spec.reverse, mirror);
+        (inner.builders[body].trip, inner.builders[body].count) = (trip, count);
+        let mut inside = ScanBody { carries: Vec::new(), xs: Vec::new(), scope: inner.first + body as u64, limit };
         for &v in &carries {
             let ty = inner.graph(parent).ty(v).clone();
             let value = inner.body_input(body, ty, 0, "carry");
@@ -510,30 +520,35 @@ impl Recorder for Capture {
         }
         let body = inner.current();
         inner.carried_in_order(body, carries)?;
-        inner.open.pop();
-        inner.end_draws(body);
-        let parent = inner.current();
-        let length = inner.symbols.dim(inner.builders[body].length);
-        let b = &mut inner.builders[body];
-        let mut graph = b.graph.take().expect("the loop is open");
-        let order: Vec<usize> = b.inputs.concat();
-        graph.order_inputs(&order);
-        // The inputs have moved: carries first, then xs, then what comes from outside.
-        let mut at = 0;
-        for kind in &mut b.inputs {
-            for number in kind {
-                *number = at;
-                at += 1;
-            }
+        let results = inner.close_loop()?;
+        let (finals, stacked) = results.split_at(carries.len());
+        Ok((finals.to_vec(), stacked.to_vec()))
+    }
+
+    fn branch_end(&self, results: &[Tensor], otherwise: Option<&[Tensor]>) -> Result<Vec<Tensor>> {
+        let mut inner = self.0.borrow_mut();
+        let body = inner.current();
+        for t in results {
+            let value = inner.lift(t)?;
+            let ty = inner.graph(body).ty(value).clone();
+            inner.graph(body).output(value);
+            inner.body_input(body, ty, 0, "otherwise");
         }
-        let operands: Vec<Value> = [b.carries.as_slice(), &b.xs, &b.invariants].concat();
-        let scan = Scan { body: graph, carries: b.carries.len(), xs: b.xs.len(), length, reverse: b.reverse };
-        let node = inner.graph(parent).add(Op::Scan(Box::new(scan)), &operands)?;
-        inner.builders[body].node = Some(node);
-        let mut result = |port: usize| inner.tensor_of(parent, Value { node, port: port as u32 });
-        let finals = (0..carries.len()).map(&mut result).collect();
-        let stacked = (carries.len()..carries.len() + ys.len()).map(&mut result).collect();
-        Ok((finals, stacked))
+        // What it begins with is computed around it.
+        inner.open.pop();
+        let begin = match otherwise {
+            Some(tensors) => tensors.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>(),
+            None => results
+                .iter()
+                .map(|t| {
+                    let ty = inner.ty(t.dtype(), &t.sizes());
+                    inner.full(&ty.shape, Scalar::from_f64(0.0, ty.dtype))
+                })
+                .collect(),
+        };
+        inner.open.push(body);
+        inner.builders[body].carries = begin?;
+        inner.close_loop()
     }
 
     fn scan_abandon(&self) {
@@ -548,10 +563,13 @@ impl Recorder for Capture {
     }
 
     fn draw(&self, draw: &Draw<'_>) -> Result<Tensor> {
-        Ok(self.0.borrow_mut().draw(draw))
+        self.0.borrow_mut().draw(draw)
     }
 
     fn reseed(&self, generator: &Generator, seed: u64) {
+        if let Err(e) = self.0.borrow().draws_known("manual_seed()") {
+            panic!("{e}");
+        }
         self.0.borrow_mut().note(Item::Seed { generator: generator.clone(), seed });
     }
 

@@ -4,9 +4,9 @@
 use crate::dispatch::apply;
 use crate::error::{Error, Result};
 use crate::tensor::create::full_of;
-use crate::tensor::recorder::{Operand, Recorder, ScanSpec};
+use crate::tensor::recorder::{Operand, Recorder, Rounds, ScanSpec};
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{Dim, Graph, Op, Scan, Value};
+use allotrope_ir::{Dim, Graph, Op, Scan, Trip, Value};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
@@ -33,16 +33,17 @@ pub(super) fn replay(r: &dyn Recorder, graph: &Graph, inputs: &[Tensor], binding
     Ok(graph.outputs().iter().map(|o| values[&o.value].clone()).collect())
 }
 
-fn replay_scan(
-    r: &dyn Recorder,
-    scan: &Scan,
-    operands: &[Tensor],
-    binding: &[usize],
-) -> Result<SmallVec<[Tensor; 2]>> {
+fn replay_scan(r: &dyn Recorder, scan: &Scan, operands: &[Tensor], binding: &[usize]) -> Result<SmallVec<[Tensor; 2]>> {
+    let (operands, count) = scan.split(operands);
     let (carries, rest) = operands.split_at(scan.carries);
     let (xs, invariants) = rest.split_at(scan.xs);
-    let length = Size::from(scan.length.eval(binding));
-    let inner = r.scan_begin(&ScanSpec { carries, xs, length, reverse: scan.reverse, mirror: None })?;
+    let limit = Size::from(scan.length.eval(binding));
+    let rounds = match (scan.trip, count) {
+        (Trip::Count, Some(n)) => Rounds::Count { n, limit },
+        (Trip::While, _) => Rounds::While,
+        _ => Rounds::All(limit),
+    };
+    let inner = r.scan_begin(&ScanSpec { carries, xs, rounds, reverse: scan.reverse, mirror: None })?;
     let inputs: Vec<Tensor> = [&inner.carries[..], &inner.xs, invariants].concat();
     let ended = replay(r, &scan.body, &inputs, binding).and_then(|out| {
         let (next, ys) = out.split_at(scan.carries);

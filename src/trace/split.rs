@@ -38,7 +38,11 @@ pub(super) fn later_part(whole: &Graph, mark: usize, outputs: &[Value]) -> Part 
             Again::Operand | Again::Computed => {
                 kept[id.0 as usize] = true;
                 let operands = whole.operands(id);
-                let used = if matches!(whole.node(id).op, Op::Check(_)) && (id.0 as usize) < mark { 1 } else { operands.len() };
+                let used = if matches!(whole.node(id).op, Op::Check(_)) && (id.0 as usize) < mark {
+                    1
+                } else {
+                    operands.len()
+                };
                 operands.iter().take(used).for_each(|v| wanted[v.node.0 as usize].push(*v));
             }
         }

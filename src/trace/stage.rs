@@ -323,10 +323,8 @@ impl Ends {
             };
             let (edge, onto) = edge.apart();
             let inner = capture.0.borrow_mut();
-            let onto = onto.map(|o| Repeated {
-                by: o.by,
-                shape: o.sizes.iter().map(|&s| inner.symbols.dim(s)).collect(),
-            });
+            let onto =
+                onto.map(|o| Repeated { by: o.by, shape: o.sizes.iter().map(|&s| inner.symbols.dim(s)).collect() });
             if edge.node().seq() < border {
                 ends.each.push(End::Out(edge, onto));
                 continue;

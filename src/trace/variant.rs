@@ -1,11 +1,12 @@
 //! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code. It is
 //! never changed once made: calls from several threads share it.
 
-use super::call::{Plan, Scratch};
+use super::call::Plan;
 use super::captured::{Captured, Returned, Source};
 use super::closure::{Args, Traceable};
 use super::draws::Draws;
 use super::guards::{Binding, Guards, Mismatch, same_as};
+use super::hot::{Kept, SpecializeHot};
 use super::outer::Outer;
 use super::panic_message;
 use super::recorder::Capture;
@@ -17,8 +18,8 @@ use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
 use crate::tensor::{Tensor, recorder as slot};
-use allotrope_ir::Graph;
 use allotrope_ir::passes::{Passes, optimize_with};
+use allotrope_ir::{Dim, Graph, Sym};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -34,7 +35,9 @@ pub(super) struct Variant {
     /// The way back from outside, where a result needs a gradient.
     pub(super) outer: Option<Outer>,
     pub(super) compiled: Compiled,
-    pub(super) scratch: Scratch,
+    pub(super) kept: Kept,
+    pub(super) hot: SpecializeHot,
+    passes: Passes,
     /// Why it was made, in words.
     pub(super) reason: String,
     captured: Graph,
@@ -42,6 +45,13 @@ pub(super) struct Variant {
     specializations: Vec<Specialization>,
     phases: Vec<(String, Duration)>,
     total: Duration,
+}
+
+/// How a traced function was asked to compile.
+#[derive(Clone)]
+pub(super) struct Manner {
+    pub(super) passes: Passes,
+    pub(super) hot: SpecializeHot,
 }
 
 impl Variant {
@@ -52,17 +62,17 @@ impl Variant {
     pub(super) fn capture<F, const N: usize>(
         closure: &mut F,
         args: &[&Tensor],
-        passes: &Passes,
+        manner: &Manner,
         reason: &str,
     ) -> Result<(Variant, F::Output)>
     where
         F: Traceable<N>,
     {
         let start = Instant::now();
-        let (first, first_returned, _) = record::<F, N>(closure, args, (passes, None))?;
+        let (first, first_returned, _) = record::<F, N>(closure, args, (&manner.passes, None))?;
         let nothing = Graph::new();
         let like = first.recorded.as_ref().map_or(&nothing, |r| &r.walk);
-        let (captured, returned, output) = record::<F, N>(closure, args, (passes, Some(like)))?;
+        let (captured, returned, output) = record::<F, N>(closure, args, (&manner.passes, Some(like)))?;
         if let Some(what) = first.difference(&captured).or_else(|| Returned::difference(&first_returned, &returned)) {
             return Err(Error::Trace(format!(
                 "the closure was recorded twice and did something else the second time, so it depends on a Rust value \
@@ -71,7 +81,7 @@ impl Variant {
             )));
         }
         let recorded = start.elapsed();
-        let variant = Variant::compile(captured, returned, args, passes, recorded, reason)?;
+        let variant = Variant::compile(captured, returned, args, manner, recorded, reason)?;
         Ok((variant, output))
     }
 
@@ -79,14 +89,14 @@ impl Variant {
         mut captured: Captured,
         returned: Vec<Returned>,
         args: &[&Tensor],
-        passes: &Passes,
+        manner: &Manner,
         recorded: Duration,
         reason: &str,
     ) -> Result<Variant> {
         let start = Instant::now();
         let mut phases = vec![("record".to_string(), recorded)];
         let optimized =
-            optimize_with(&captured.graph, passes, &mut |name, _, time| phases.push((name.to_string(), time)));
+            optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let outer = captured.recorded.take().map(Outer::new);
@@ -101,7 +111,9 @@ impl Variant {
             returned,
             outer,
             compiled,
-            scratch: Scratch::default(),
+            kept: Kept::default(),
+            hot: manner.hot,
+            passes: manner.passes,
             reason: reason.to_string(),
             captured: captured.graph,
             optimized,
@@ -117,6 +129,26 @@ impl Variant {
     /// The first guard that does not hold.
     pub(super) fn fits(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         self.guards.check(args)
+    }
+
+    /// The code for these symbol values only.
+    pub(super) fn compile_for(&self, binding: &Binding) -> Result<Compiled> {
+        let mut graph = self.captured.clone();
+        // Room for steps may have to grow during a call.
+        let number = |s: Sym| match binding.get(s.0 as usize) {
+            Some(&n) if !self.guards.rooms.contains(s) => Dim::fixed(n),
+            _ => Dim::sym(s),
+        };
+        graph.resolve(&|dim| dim.substitute(&number));
+        compile(&optimize_with(&graph, &self.passes, &mut |_, _, _| {}), &Options::default())
+    }
+
+    /// Makes room for more steps of a loop.
+    ///
+    /// # Errors
+    /// Where no memory could hold what they collect.
+    pub(super) fn make_room(&self, limit: &Dim, binding: &mut Binding) -> Result<()> {
+        self.guards.rooms.grow(limit, &self.compiled, binding)
     }
 
     pub(super) fn compile_time(&self) -> Duration {
@@ -143,7 +175,7 @@ impl Variant {
     }
 
     pub(super) fn clif(&self) -> Result<String> {
-        let compiled = compile(&self.optimized, &Options { keep_clif: true })?;
+        let compiled = compile(&self.optimized, &Options { keep_clif: true, ..Options::default() })?;
         Ok(compiled.clif().unwrap_or_default().to_string())
     }
 

@@ -129,28 +129,33 @@ fn results_can_be_changed_in_place() {
 #[test]
 fn hooks_outside_see_what_they_see_eagerly() {
     let params = [draw(1, &[3]).requires_grad()];
-    both("hooks", &params, |x, p| vec![(&x[0] * &p[0]).exp() * &p[0]], |f, p| {
-        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let note = |name: &'static str| {
-            let seen = Arc::clone(&seen);
-            move |g: &Tensor| {
-                seen.lock().unwrap().push((name, g.detach()));
-                Some(g * 2.0)
-            }
-        };
-        let x = draw(2, &[3]).requires_grad();
-        x.register_hook(note("x"));
-        p[0].register_hook(note("w"));
-        let middle = &x * 2.0;
-        middle.register_hook(note("middle"));
-        let y = f(&[middle.clone()]).remove(0);
-        y.register_hook(note("y"));
-        let z = f(&[x.clone()]).remove(0);
-        (&y * &p[0] + &z).sum().backward();
-        let seen = std::mem::take(&mut *seen.lock().unwrap());
-        assert_eq!(seen.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["y", "middle", "w", "x"]);
-        seen.into_iter().map(|(_, g)| g).chain(grads(&[x, p[0].clone()])).collect()
-    });
+    both(
+        "hooks",
+        &params,
+        |x, p| vec![(&x[0] * &p[0]).exp() * &p[0]],
+        |f, p| {
+            let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+            let note = |name: &'static str| {
+                let seen = Arc::clone(&seen);
+                move |g: &Tensor| {
+                    seen.lock().unwrap().push((name, g.detach()));
+                    Some(g * 2.0)
+                }
+            };
+            let x = draw(2, &[3]).requires_grad();
+            x.register_hook(note("x"));
+            p[0].register_hook(note("w"));
+            let middle = &x * 2.0;
+            middle.register_hook(note("middle"));
+            let y = f(&[middle.clone()]).remove(0);
+            y.register_hook(note("y"));
+            let z = f(&[x.clone()]).remove(0);
+            (&y * &p[0] + &z).sum().backward();
+            let seen = std::mem::take(&mut *seen.lock().unwrap());
+            assert_eq!(seen.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["y", "middle", "w", "x"]);
+            seen.into_iter().map(|(_, g)| g).chain(grads(&[x, p[0].clone()])).collect()
+        },
+    );
 }
 
 #[test]
@@ -199,18 +204,23 @@ fn second_derivatives() {
 fn gradients_of_gradients_given() {
     // The vjp is linear in the gradient that is given: differentiating by that gives the jvp.
     let params = [draw(1, &[4]).requires_grad()];
-    both("jvp", &params, |x, p| vec![(&x[0] * &p[0]).sin()], |f, p| {
-        let x = draw(2, &[4]).requires_grad();
-        let y = f(&[x.clone()]).remove(0);
-        let v = draw(3, &[4]).requires_grad();
-        let how = GradOptions { grad_outputs: &[Some(&v)], create_graph: true, ..GradOptions::default() };
-        let g = grad_with(&[&y], &[&x], how).unwrap().remove(0).unwrap();
-        let t = draw(4, &[4]);
-        let how = GradOptions { grad_outputs: &[Some(&t)], retain_graph: true, ..GradOptions::default() };
-        let jvp = grad_with(&[&g], &[&v], how).unwrap().remove(0).unwrap();
-        let again = grad_with(&[&g], &[&x, &p[0]], GradOptions { grad_outputs: &[Some(&t)], ..how }).unwrap();
-        vec![g, jvp, again[0].clone().unwrap(), again[1].clone().unwrap()]
-    });
+    both(
+        "jvp",
+        &params,
+        |x, p| vec![(&x[0] * &p[0]).sin()],
+        |f, p| {
+            let x = draw(2, &[4]).requires_grad();
+            let y = f(&[x.clone()]).remove(0);
+            let v = draw(3, &[4]).requires_grad();
+            let how = GradOptions { grad_outputs: &[Some(&v)], create_graph: true, ..GradOptions::default() };
+            let g = grad_with(&[&y], &[&x], how).unwrap().remove(0).unwrap();
+            let t = draw(4, &[4]);
+            let how = GradOptions { grad_outputs: &[Some(&t)], retain_graph: true, ..GradOptions::default() };
+            let jvp = grad_with(&[&g], &[&v], how).unwrap().remove(0).unwrap();
+            let again = grad_with(&[&g], &[&x, &p[0]], GradOptions { grad_outputs: &[Some(&t)], ..how }).unwrap();
+            vec![g, jvp, again[0].clone().unwrap(), again[1].clone().unwrap()]
+        },
+    );
 }
 
 #[test]
@@ -237,14 +247,19 @@ fn a_walk_inside_does_not_enter_a_history_outside() {
     assert!(text.contains("argument 0") && text.contains("detach()"), "{text}");
     // A gradient as a value needs no history behind the argument.
     let params = [draw(1, &[3]).requires_grad()];
-    both("grad inside", &params, |x, p| {
-        let y = (&x[0] * &p[0]).sin().sum();
-        vec![grad(&[&y], &[&x[0]], true).unwrap().remove(0).unwrap()]
-    }, |f, p| {
-        let x = draw(2, &[3]).requires_grad();
-        f(&[&x * 2.0]).remove(0).exp().sum().backward();
-        vec![x.grad().unwrap(), p[0].grad().unwrap()]
-    });
+    both(
+        "grad inside",
+        &params,
+        |x, p| {
+            let y = (&x[0] * &p[0]).sin().sum();
+            vec![grad(&[&y], &[&x[0]], true).unwrap().remove(0).unwrap()]
+        },
+        |f, p| {
+            let x = draw(2, &[3]).requires_grad();
+            f(&[&x * 2.0]).remove(0).exp().sum().backward();
+            vec![x.grad().unwrap(), p[0].grad().unwrap()]
+        },
+    );
 }
 
 #[test]
@@ -324,7 +339,8 @@ fn a_result_is_differentiated_inside_another_trace() {
         let y = if traced { f.call(&x).unwrap() } else { inner(&x) };
         let step = |s: &Tensor| {
             let loss = (&y * s).sum();
-            let g = grad_with(&[&loss], &[&x, &w], GradOptions { retain_graph: true, ..GradOptions::default() }).unwrap();
+            let g =
+                grad_with(&[&loss], &[&x, &w], GradOptions { retain_graph: true, ..GradOptions::default() }).unwrap();
             g.into_iter().map(Option::unwrap).collect::<Vec<_>>()
         };
         let s = draw(4, &[3, 3]);
@@ -375,7 +391,13 @@ fn what_cannot_be_is_said() {
     let text = y.sum().try_backward().unwrap_err().to_string();
     assert!(text.contains("hook on its argument 0"), "{text}");
     // A loop has no second derivative.
-    let f = trace(|x: &Tensor| scan(x.clone(), draw_row(), |c, x| { let c = (c * x).sin(); (c.clone(), c) }).0);
+    let f = trace(|x: &Tensor| {
+        scan(x.clone(), draw_row(), |c, x| {
+            let c = (c * x).sin();
+            (c.clone(), c)
+        })
+        .0
+    });
     let y = f.call(&x).unwrap();
     let text = grad(&[&y.sum()], &[&x], true).unwrap_err().to_string();
     assert!(text.contains("second derivatives through scan"), "{text}");

@@ -1,8 +1,8 @@
 //! Gradients through traced calls from outside: the same bits as the program that is eager throughout, with the order in
 //! which gradients are added; what is kept and let go of; second derivatives; what is an error.
 
+mod both;
 #[path = "../programs/common.rs"]
 mod common;
-mod both;
 mod histories;
 mod programs;
