@@ -3,6 +3,14 @@
 
 mod both;
 #[path = "../programs/common.rs"]
+#[allow(dead_code)]
 mod common;
+#[path = "../programs/generate.rs"]
+#[allow(dead_code)]
+mod generate;
 mod histories;
+#[path = "../programs/program.rs"]
+#[allow(dead_code)]
+mod program;
 mod programs;
+mod random;
