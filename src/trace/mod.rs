@@ -16,7 +16,6 @@ mod outer;
 mod recorder;
 mod replay;
 mod rooms;
-mod split;
 mod stage;
 mod symbols;
 mod turns;

@@ -397,11 +397,8 @@ impl Recorder for Capture {
     }
 
     fn leads_out(&self, edge: &Edge, tensor: &Tensor) {
-        let mut inner = self.0.borrow_mut();
-        if edge.node().seq() < inner.first_seq {
-            let way = || (edge.to_output(edge.output), tensor.clone());
-            inner.ways_out.entry((edge.id(), edge.output)).or_insert_with(way);
-        }
+        let way = || (edge.to_output(edge.output), tensor.clone());
+        self.0.borrow_mut().ways_out.entry((edge.id(), edge.output)).or_insert_with(way);
     }
 
     fn first_seq(&self) -> u64 {

@@ -7,7 +7,6 @@ use super::inner::Inner;
 use super::outer::Program;
 use super::panic_message;
 use super::recorder::Capture;
-use super::split::{Part, later_part};
 use crate::autograd::engine::{self, Root};
 use crate::autograd::tape::{self, next_seq};
 use crate::autograd::{scope, with_grad_enabled};
@@ -16,7 +15,7 @@ use crate::ops::backward::sum;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::{Flag, Size, Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
-use allotrope_ir::{Dim, Graph, InputKind, Sym, Type, Value};
+use allotrope_ir::{Dim, Graph, InputKind, Part, Sym, Type, Value, later_part};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -171,8 +170,8 @@ struct Tape {
     inner: Inner,
     begun: u64,
     given: HashMap<Value, usize>,
-    /// The leaf of each gradient given, by node.
-    leaves: HashMap<usize, usize>,
+    /// The leaf of each gradient given that needs one itself.
+    leaves: Vec<(Edge, usize)>,
     departures: Vec<(Edge, Value, Tensor)>,
     _given: Vec<Tensor>,
 }
@@ -202,13 +201,13 @@ fn walk(base: &Inner, border: u64, slots: &[Slot], pattern: &[Given], noted: boo
     inner.grads.iter_mut().for_each(|g| g.changed = false);
     let capture = Rc::new(Capture(std::cell::RefCell::new(inner)));
     let recorded = recording(&capture, noted, || {
-        let (mut roots, mut given, mut leaves, mut held) = (Vec::new(), HashMap::new(), HashMap::new(), Vec::new());
+        let (mut roots, mut given, mut leaves, mut held) = (Vec::new(), HashMap::new(), Vec::new(), Vec::new());
         for (k, (slot, how)) in slots.iter().zip(pattern).enumerate().filter(|(_, (_, how))| **how != Given::No) {
             let (tensor, value) = capture.gradient(k, &slot.ty);
             given.insert(value, k);
             if *how == Given::Noted {
                 tensor.set_requires_grad(true);
-                leaves.extend(tape::own_edge(&tensor).map(|e| (e.id(), k)));
+                leaves.extend(tape::own_edge(&tensor).map(|e| (e, k)));
             }
             roots.push(Root { edge: slot.edge.clone(), gradient: tensor.clone() });
             held.push(tensor);
@@ -498,8 +497,11 @@ impl Stage {
         passes: &Passes,
         args: Vec<Tensor>,
     ) -> Result<Stage> {
+        let mut inner = draft.inner;
+        // The arguments of one call, and their history, are nobody's business later.
+        inner.callers.clear();
         let stage = Stage {
-            inner: draft.inner,
+            inner,
             border,
             exits: exits.exits,
             by_edge: exits.by_edge,
@@ -645,7 +647,7 @@ impl Stage {
         };
         let find = |edge: &Edge| -> Result<Option<Exit>> {
             let key = (edge.id(), edge.output);
-            if let Some(k) = tape.leaves.get(&edge.id()) {
+            if let Some((_, k)) = tape.leaves.iter().find(|(leaf, _)| leaf.id() == edge.id()) {
                 return Ok(Some(Exit::Gradient(*k)));
             }
             if let Some(known) = self.by_edge.get(&key) {

@@ -99,10 +99,18 @@ fn a_changed_value_is_noticed() {
         let text = sum.try_backward().unwrap_err().to_string();
         assert!(text.contains("changed in place since"), "{text}");
     };
-    fails(&|x, _| drop(x.add_(1.0)));
-    fails(&|_, _| no_grad(|| drop(w.mul_(0.5))));
+    fails(&|x, _| {
+        x.add_(1.0);
+    });
+    fails(&|_, _| {
+        no_grad(|| {
+            w.mul_(0.5);
+        })
+    });
     // The result of tanh is what its derivative needs.
-    fails(&|_, y| drop(y.mul_(2.0)));
+    fails(&|_, y| {
+        y.mul_(2.0);
+    });
     assert!(w.grad().is_none());
     f.call(&x).unwrap().sum().backward();
     assert!(w.grad().is_some());
@@ -379,7 +387,9 @@ fn a_changed_history_of_a_tensor_from_outside_is_seen() {
 fn what_cannot_be_is_said() {
     let x = draw(1, &[3]).requires_grad();
     // An argument with a history, overwritten.
-    let f = trace(|x: &Tensor| drop(x.zero_()));
+    let f = trace(|x: &Tensor| {
+        x.zero_();
+    });
     let text = f.call(&(&x * 2.0)).unwrap_err().to_string();
     assert!(text.contains("no_grad") || text.contains("detach"), "{text}");
     // A hook on the argument that would see a part of the gradient.

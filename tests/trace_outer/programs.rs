@@ -208,3 +208,36 @@ fn a_tensor_that_is_repeated_sums_where_the_eager_program_does() {
         );
     }
 }
+
+#[test]
+fn loops_and_branches() {
+    let params = [draw(1, &[3, 3]).requires_grad(), draw(2, &[3]).requires_grad()];
+    let inner = |x: &[Tensor], p: &[Tensor]| {
+        let (h, ys) = scan(x[0].select(0, 0), x[0].clone(), |h: Tensor, x| {
+            let h = (h.matmul(&p[0]) + &x).tanh();
+            (h.clone(), &h * &p[1])
+        });
+        let (v, steps) = while_loop(
+            |(v, _): (Tensor, Tensor)| v.abs().sum().lt(40.0),
+            |(v, n)| (&v * 1.5 + &p[1], n + 1.0),
+            (h.clone(), Tensor::scalar(0.0f32)),
+        );
+        let chosen = cond(&v.sum().gt(0.0), |v: Tensor| (&v * &p[1]).sin(), |v| v.matmul(&p[0]), v.clone());
+        vec![ys, v, chosen, steps.detach()]
+    };
+    both("loops", &params, inner, |f, p| {
+        let mut out = Vec::new();
+        for (i, n) in [3usize, 8, 1].into_iter().enumerate() {
+            let x = (draw(5 + i as u64, &[n, 3]) * 10f64.powi(-2 * i as i32)).detach().requires_grad();
+            let y = f(&[&x * 2.0]);
+            (y[0].square().sum() + (&y[1] * &y[2]).sum() + (&y[2] * &p[1]).sum()).backward();
+            out.extend(grads(p));
+            out.extend([x.grad().unwrap(), y[3].clone()]);
+            // Some of the results only.
+            let y = f(&[x.clone()]);
+            y[2].sum().backward();
+            out.extend(grads(p));
+        }
+        out
+    });
+}

@@ -1,16 +1,15 @@
 //! Splits a graph that was recorded in parts: what a later part computes becomes a graph of its own, whose inputs are the
 //! values of the parts before that it uses. What only rearranges or repeats such a value is done again rather than kept.
-//! It knows graphs only.
+//! No part is changed.
 
-use allotrope_ir::{Graph, InputKind, Op, Value};
-use smallvec::SmallVec;
+use crate::{Graph, InputKind, Op, Value};
 use std::collections::{BTreeSet, HashMap};
 
 /// A later part of a graph.
-pub(super) struct Part {
-    pub(super) graph: Graph,
+pub struct Part {
+    pub graph: Graph,
     /// The value of the whole graph that each input is.
-    pub(super) feeds: Vec<Value>,
+    pub feeds: Vec<Value>,
 }
 
 /// How a value of the parts before is had again.
@@ -23,7 +22,22 @@ enum Again {
 }
 
 /// The part of `whole` that computes `outputs` with the nodes from number `mark` on.
-pub(super) fn later_part(whole: &Graph, mark: usize, outputs: &[Value]) -> Part {
+///
+/// ```
+/// use allotrope_ir::*;
+/// let mut g = Graph::new();
+/// let x = g.input(Type::new(DType::F32, [Dim::sym(Sym(0))]), InputKind::Arg, "x");
+/// let y = g.op(Op::Unary(UnaryOp::Exp), &[x]).unwrap();
+/// let mark = g.len();
+/// let z = g.op(Op::Binary(BinaryOp::Mul), &[x, y]).unwrap();
+/// let part = later_part(&g, mark, &[z]);
+/// assert_eq!(part.feeds, [x, y]);
+/// assert_eq!(part.graph.len(), 3);
+/// ```
+///
+/// # Panics
+/// When an output is no value of the graph.
+pub fn later_part(whole: &Graph, mark: usize, outputs: &[Value]) -> Part {
     let mut feeds: BTreeSet<Value> = BTreeSet::new();
     let mut wanted: Vec<Vec<Value>> = vec![Vec::new(); whole.len()];
     outputs.iter().for_each(|v| wanted[v.node.0 as usize].push(*v));
@@ -95,8 +109,7 @@ fn of_input(whole: &Graph, mut v: Value) -> bool {
             | Op::Window { .. }
             | Op::Check(_)
             | Op::Slice { .. } => {
-                let operands: SmallVec<[Value; 4]> = whole.operands(v.node);
-                v = operands[0];
+                v = whole.operands(v.node)[0];
             }
             _ => return false,
         }
