@@ -121,6 +121,8 @@ pub(crate) trait Recorder {
     fn note_view(&self, view: &Tensor);
     /// In-place changes of the tensor so far, those of the trace included.
     fn version(&self, tensor: &Tensor) -> u32;
+    /// The program asks what history a traced tensor has: calls where an argument has another run another variant.
+    fn asks_history(&self, tensor: &Tensor);
     /// The tape of the program leads out of it through `edge`, the history of a tensor from outside.
     fn leads_out(&self, edge: &Edge, tensor: &Tensor);
     /// Nodes of the tape with a smaller number are not the trace's.

@@ -44,6 +44,8 @@ pub(super) struct Captured {
     pub(super) cleared: Vec<Tensor>,
     /// Arguments whose gradients are.
     pub(super) cleared_args: Vec<usize>,
+    /// Arguments of which the program depended on what history they have.
+    pub(super) asked: Vec<usize>,
     /// The way back from outside, where a result needs a gradient.
     pub(super) recorded: Option<Recorded>,
 }

@@ -28,8 +28,8 @@ struct ArgType {
     dtype: DType,
     rank: usize,
     requires_grad: bool,
-    /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where it needs one.
-    history: (bool, bool),
+    /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program depended on that.
+    history: Option<(bool, bool)>,
     /// Whether it lay in row-major order, where the program changes it in place: which views of it share elements depends
     /// on that.
     dense: Option<bool>,
@@ -90,7 +90,7 @@ impl Guards {
             dtype: a.dtype(),
             rank: a.dim(),
             requires_grad: a.is_requires_grad(),
-            history: history(a),
+            history: captured.asked.contains(&i).then(|| history(a)),
             dense: changed.contains(&i).then(|| a.is_contiguous()),
             same_as: same_as(args, i),
         };
@@ -124,7 +124,7 @@ impl Guards {
             holds(a.is_requires_grad() == ty.requires_grad, Mismatch::RequiresGrad(i))?;
             holds(ty.dense.is_none_or(|dense| dense == a.is_contiguous()), Mismatch::Layout(i))?;
             if ty.requires_grad {
-                holds(history(a) == ty.history, Mismatch::History(i))?;
+                holds(ty.history.is_none_or(|h| h == history(a)), Mismatch::History(i))?;
                 let from_outside = self.state_flags.iter().any(|(t, _)| t.is_same(a));
                 holds(same_as(args, i) == ty.same_as && !from_outside, Mismatch::SameAs(i))?;
             }
@@ -212,10 +212,11 @@ impl std::fmt::Display for Guards {
         for (i, a) in self.args.iter().enumerate() {
             let grad = match (a.requires_grad, a.history) {
                 (false, _) => "",
-                (true, (true, false)) => ", needs a gradient",
-                (true, (true, true)) => ", needs a gradient and has hooks on it",
-                (true, (false, false)) => ", needs a gradient and has a history",
-                (true, (false, true)) => ", needs a gradient, has a history and hooks on it",
+                (true, None) => ", needs a gradient",
+                (true, Some((true, false))) => ", needs a gradient and is a leaf",
+                (true, Some((true, true))) => ", needs a gradient, is a leaf and has hooks on it",
+                (true, Some((false, false))) => ", needs a gradient and has a history",
+                (true, Some((false, true))) => ", needs a gradient, has a history and hooks on it",
             };
             let dense = match a.dense {
                 Some(true) => ", contiguous",

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// One graph under construction: the whole program, or the body of a loop.
 #[derive(Clone)]
@@ -108,6 +108,8 @@ pub(super) struct Inner {
     pub(super) versions: HashMap<usize, u32>,
     /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are.
     pub(super) ways_out: HashMap<(usize, u32), (Edge, Tensor)>,
+    /// The arguments that need gradients, by number, with whether the program depended on what history they have.
+    pub(super) asked: Vec<(usize, Arc<AtomicBool>)>,
     /// Nodes of the whole program with a smaller number have run when what is recorded now runs: nothing that they
     /// computed can be changed in place. 0 while the closure is recorded.
     pub(super) sealed: u32,

@@ -10,6 +10,7 @@ use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{self, next_seq, own_edge};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
+use crate::tensor::hooks::GradientHook;
 use crate::tensor::recorder::{Draw, Operand, Recorder, Root, Rounds, ScanBody, ScanSpec, SizeOp};
 use crate::tensor::view::Link;
 use crate::tensor::{Body, Flag, Generator, Size, Tensor, eval};
@@ -19,7 +20,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The recorder of one capture.
 pub(super) struct Capture(pub(super) RefCell<Inner>);
@@ -41,26 +42,28 @@ pub(super) fn is_watched(arg: &Tensor) -> bool {
 }
 
 /// The history that argument `i` has inside, where it has one outside that is not in the trace: a walk inside ends here.
-/// Compiled code stands for every argument of a kind, so nobody can look at the gradient inside who is one tensor's own.
-fn entrance(i: usize, watched: bool) -> Edge {
+fn entrance(i: usize) -> Edge {
     let node = tape::node("TraceInput", SmallVec::new(), false, move |_, _| {
         Err(Error::Trace(format!(
             "backward() inside the closure comes to argument {i}, which was computed from tensors that need gradients: that \
              history is not in the trace. Call backward() after the call, or pass the argument with detach()"
         )))
     });
-    let edge = Edge::new(node, 0);
-    if let Some(hooks) = edge.hooks().filter(|_| watched) {
-        hooks.add_gradient(
-            0,
-            Arc::new(move |_| {
-                panic!(
-                    "argument {i} has hooks on its gradient, or keeps it; register them inside the closure, or let it use the tensor from outside"
-                )
-            }),
-        );
-    }
-    edge
+    Edge::new(node, 0)
+}
+
+/// Sees the gradient of argument `i` in a walk inside. The capture then holds only for arguments with a history of that
+/// kind; and compiled code stands for all of them, so nobody can look at the gradient who is one tensor's own.
+fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
+    Arc::new(move |_| {
+        asked.store(true, Ordering::Relaxed);
+        match watched {
+            false => None,
+            true => panic!(
+                "argument {i} has hooks on its gradient, or keeps it; register them inside the closure, or let it use the tensor from outside"
+            ),
+        }
+    })
 }
 
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
@@ -98,6 +101,7 @@ impl Capture {
             first_values: HashMap::new(),
             versions: HashMap::new(),
             ways_out: HashMap::new(),
+            asked: Vec::new(),
             sealed: 0,
         };
         inner.push_builder(Size::from(1), false, None);
@@ -123,11 +127,25 @@ impl Capture {
             inner.callers.push((i, like.clone()));
         }
         drop(inner);
-        match (like.is_requires_grad(), like.is_leaf() && !is_watched(like)) {
-            (false, _) => {}
-            (true, true) => tensor.set_requires_grad(true),
-            (true, false) => tensor.set_grad_fn(Some(entrance(i, is_watched(like)))),
+        if !like.is_requires_grad() {
+            return tensor;
         }
+        let watched = is_watched(like);
+        let hooks = match like.is_leaf() && !watched {
+            true => {
+                tensor.set_requires_grad(true);
+                tensor.leaf_hooks(true)
+            }
+            false => {
+                let edge = entrance(i);
+                let hooks = edge.hooks().cloned();
+                tensor.set_grad_fn(Some(edge));
+                hooks
+            }
+        };
+        let asked = Arc::<AtomicBool>::default();
+        hooks.iter().for_each(|h| drop(h.add_gradient(0, reached(i, watched, Arc::clone(&asked)))));
+        self.0.borrow_mut().asked.push((i, asked));
         tensor
     }
 
@@ -232,6 +250,7 @@ impl Capture {
             targets,
             cleared,
             cleared_args,
+            asked: inner.asked.iter().filter(|(_, asked)| asked.load(Ordering::Relaxed)).map(|(i, _)| *i).collect(),
             recorded,
         };
         Ok((captured, results))
@@ -393,6 +412,14 @@ impl Recorder for Capture {
         match tensor.body() {
             Body::Traced(t) => inner.version_of(&t.root),
             Body::Strided(_) => inner.outside_version(tensor),
+        }
+    }
+
+    fn asks_history(&self, tensor: &Tensor) {
+        let inner = self.0.borrow();
+        let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
+        if let Some((_, asked)) = inner.asked.iter().find(|(i, _)| Some(*i) == arg) {
+            asked.store(true, Ordering::Relaxed);
         }
     }
 

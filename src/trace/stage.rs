@@ -265,7 +265,8 @@ impl Draft {
         }
         base.builders[0].graph = Some(tape.inner.root().prefix(mark));
         base.symbols = tape.inner.symbols.clone();
-        let uses = part.feeds.into_iter().filter(|v| !tape.given.contains_key(v)).collect();
+        // The gradients given are no values of the part, nor is what only the walk reads.
+        let uses = part.feeds.into_iter().filter(|v| (v.node.0 as usize) < mark).collect();
         Ok(Draft { inner: base, tape, walk: part.graph, uses })
     }
 }
