@@ -162,6 +162,8 @@ pub(crate) trait HostValue: Send + Sync {
     fn holds(&self) -> bool;
     /// Gives the setting this value.
     fn apply(&self);
+    /// The value that the setting has now.
+    fn now(&self) -> Arc<dyn HostValue>;
     /// Whether both are the same value of the same setting.
     fn is_same(&self, other: &dyn HostValue) -> bool;
     /// What it is, in words.
@@ -207,6 +209,11 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> HostValue for Held<T> {
 
     fn apply(&self) {
         self.setting.put(self.value.clone());
+    }
+
+    fn now(&self) -> Arc<dyn HostValue> {
+        let changes = self.setting.changes();
+        Arc::new(self.setting.held(self.setting.peek(), changes, self.name, self.at))
     }
 
     fn is_same(&self, other: &dyn HostValue) -> bool {

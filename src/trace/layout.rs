@@ -110,9 +110,9 @@ impl Layout {
                 Step::View(Op::Window { axis, count, size, step, dilation }) => {
                     let stride = strides[*axis];
                     shape[*axis] = count.eval(binding);
-                    strides[*axis] = stride * *step as isize;
+                    strides[*axis] = stride.wrapping_mul(*step as isize);
                     shape.push(size.eval(binding));
-                    strides.push(stride * *dilation as isize);
+                    strides.push(stride.wrapping_mul(*dilation as isize));
                 }
                 Step::View(op) => unreachable!("bug in allotrope: {} is no view", op.name()),
             }

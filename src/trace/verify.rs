@@ -11,10 +11,12 @@ use crate::codegen::{Compiled, Options};
 use crate::error::{Error, Result};
 use crate::kernels::rng::Mt19937;
 use crate::ops::TensorTree;
+use crate::tensor::setting::HostValue;
 use crate::tensor::{Generator, Tensor, eval};
 use allotrope_ir::{DType, Graph, NodeId, Op, Scalar, Value, node_text};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// Nodes that are compiled by themselves in search of the one that differs.
 const MOST_NODES: usize = 2000;
@@ -113,6 +115,13 @@ struct Touched {
 struct Snapshot {
     touched: Vec<Touched>,
     generators: Vec<(Generator, Mt19937)>,
+    settings: Vec<Arc<dyn HostValue>>,
+}
+
+/// The values on the host that a call leaves behind: those that it sets, and those that it only reads.
+fn settings(variant: &Variant) -> impl Iterator<Item = &Arc<dyn HostValue>> {
+    let set = |v: &&Arc<dyn HostValue>| !variant.effects.iter().any(|e| e.id() == v.id());
+    variant.effects.iter().chain(variant.guards.host_values.iter().filter(set))
 }
 
 impl Snapshot {
@@ -145,7 +154,8 @@ impl Snapshot {
         }
         variant.cleared.iter().try_for_each(|t| add(outside(t), None, t))?;
         let generators = variant.draws.generators.iter().map(|g| (g.clone(), g.lock().clone())).collect();
-        Ok(Snapshot { touched, generators })
+        let settings = settings(variant).map(|v| v.now()).collect();
+        Ok(Snapshot { touched, generators, settings })
     }
 
     /// Puts everything back that is not as it was.
@@ -158,6 +168,7 @@ impl Snapshot {
             t.tensor.store_grad(t.grad.as_ref().map(|(g, _)| g.clone()));
         }
         self.generators.iter().for_each(|(g, state)| *g.lock() = state.clone());
+        self.settings.iter().for_each(|v| v.apply());
         Ok(())
     }
 }
@@ -243,7 +254,14 @@ fn eager<F: Traceable<N>, const N: usize>(
         let n = state.len();
         seen.push((format!("the state of generator {i}"), Some(Tensor::try_from_vec(state, &[n])?)));
     }
+    for v in settings(variant) {
+        seen.push((setting_name(&**v), Some(Tensor::scalar(v.holds()))));
+    }
     Ok(seen)
+}
+
+fn setting_name(v: &dyn HostValue) -> String {
+    format!("whether {} of {} is as it was recorded", v.name(), v.place())
 }
 
 /// What the compiled code leaves behind.
@@ -292,6 +310,7 @@ fn traced(variant: &Variant, before: &Snapshot, apart: &mut Apart) -> Result<See
         let n = state.len();
         seen.push((format!("the state of generator {i}"), Some(Tensor::try_from_vec(state.clone(), &[n])?)));
     }
+    seen.extend(settings(variant).map(|v| (setting_name(&**v), Some(Tensor::scalar(true)))));
     Ok(seen)
 }
 

@@ -146,3 +146,20 @@ fn what_cannot_be_verified_says_so() {
     });
     assert!(g.verify(&w).unwrap_err().to_string().contains("pass a copy"));
 }
+
+#[test]
+fn switches_are_compared_and_put_back() {
+    let (met, on) = (allotrope::tensor::Flag::new(false), Cell::new(true));
+    let f = trace(|x: &Tensor| {
+        met.set(on.get());
+        x.exp()
+    });
+    let x = Tensor::ones(&[2], DType::F32);
+    let found = f.verify(&x).unwrap();
+    assert!(found.is_equal() && !met.get(), "{found}");
+    on.set(false);
+    let found = f.verify(&x).unwrap();
+    assert!(!met.get());
+    let what = &found.difference.as_ref().unwrap().what;
+    assert!(what.contains("tests/inspect/verify.rs") && what.contains("as it was recorded"), "{found}");
+}

@@ -134,3 +134,41 @@ fn nothing_captured_and_names_twice_are_errors() {
     let error = f.save(folder.file("no such folder/x")).unwrap_err().to_string();
     assert!(error.contains("cannot be written"), "{error}");
 }
+
+#[test]
+fn layouts_identities_and_switches_that_are_set_are_kept() {
+    let folder = Folder::new();
+    let path = folder.file("asked");
+    let (w, met) = (Tensor::full(&[2, 2], 3.0f32), Flag::new(false));
+    let f = trace(|x: &Tensor| {
+        met.set(true);
+        let sum = if x.is_contiguous() { x + 1.0 } else { x * 2.0 };
+        if x.is_same(&w) { sum * 10.0 } else { sum }
+    });
+    let x = Tensor::from_vec(vec![1.0f32, 2.0, 3.0, 4.0], &[2, 2]);
+    for x in [&x, &x.t(), &w] {
+        f.call(x).unwrap();
+    }
+    assert_eq!(f.compilations(), 3);
+    met.set(false);
+    f.save_with_names(&path, &Names::new().tensor("w", &w).flag("met", &met)).unwrap();
+    let program = Program::load(&path).unwrap();
+    let call = |x: &Tensor| program.call(&[x]).unwrap().remove(0).to_vec::<f32>();
+    assert!(!program.flag("met").unwrap().get());
+    assert_eq!(call(&x), [2.0, 3.0, 4.0, 5.0]);
+    assert!(program.flag("met").unwrap().get() && !met.get());
+    assert_eq!(call(&x.t()), [2.0, 6.0, 4.0, 8.0]);
+    assert_eq!(call(program.state("w").unwrap()), [40.0; 4]);
+    assert_eq!(call(&w), [4.0; 4]);
+}
+
+#[test]
+fn what_has_no_words_is_an_error() {
+    let folder = Folder::new();
+    let depth = allotrope::tensor::Setting::new(2usize);
+    let f = trace(|x: &Tensor| (0..depth.get()).fold(x.clone(), |x, _| x * 2.0));
+    f.call(&Tensor::ones(&[2], DType::F32)).unwrap();
+    let error = f.save(folder.file("setting")).unwrap_err().to_string();
+    assert!(error.contains("tests/saved/guards.rs") && error.contains("no Flag"), "{error}");
+    assert!(folder.names().is_empty());
+}

@@ -104,11 +104,16 @@ impl Checker<'_> {
         self.draws()?;
         self.orders()?;
         self.outputs()?;
-        v.cleared.iter().try_for_each(|c| self.place(*c))
+        v.cleared.iter().try_for_each(|c| self.place(*c))?;
+        v.set.iter().try_for_each(|(f, _)| self.flag(*f))
     }
 
     fn argument(&self, i: usize, a: &Argument) -> Checked {
         demand(!a.requires_grad || a.ty.dtype.is_float(), || format!("argument {i}: {} has no gradient", a.ty.dtype))?;
+        let rank = a.ty.shape.len();
+        demand(a.strides.as_ref().is_none_or(|s| s.len() == rank && a.contiguous == Some(false)), || {
+            format!("argument {i}: these are not the strides of {rank} axes")
+        })?;
         let Some(first) = a.same_as else { return Ok(()) };
         let same = first < i && self.variant.arguments[first].same_as.is_none() && a.requires_grad;
         demand(same && self.variant.arguments[first].ty == a.ty, || {
@@ -120,9 +125,8 @@ impl Checker<'_> {
     fn symbols(&self) -> Checked {
         let v = self.variant;
         let dims = v.arguments.iter().flat_map(|a| &a.ty.shape);
-        let rooms = v.graph.rooms();
-        let bound: HashSet<Sym> = dims.clone().filter_map(Dim::as_sym).chain(rooms).collect();
-        let mut used: Vec<Sym> = v.graph.symbols();
+        let mut bound: HashSet<Sym> = dims.clone().filter_map(Dim::as_sym).collect();
+        let mut used: Vec<Sym> = Vec::new();
         let mut uses = |d: &Dim| used.extend(d.symbols());
         dims.for_each(&mut uses);
         for guard in &v.guards {
@@ -141,10 +145,15 @@ impl Checker<'_> {
             }
         }
         lengths(&v.draws, &mut uses);
-        match used.into_iter().find(|s| !bound.contains(s)) {
+        v.graph.input_values().flat_map(|input| &v.graph.ty(input).shape).for_each(&mut uses);
+        let unknown = |s: Option<Sym>| match s {
             Some(s) => Err(format!("no axis of an argument gives {s} a number")),
             None => Ok(()),
-        }
+        };
+        unknown(used.into_iter().find(|s| !bound.contains(s)))?;
+        // What a run decides is inside the graph only.
+        bound.extend(v.graph.rooms());
+        unknown(v.graph.symbols().into_iter().find(|s| !bound.contains(s)))
     }
 
     fn guard(&self, guard: &Guard) -> Checked {
@@ -152,8 +161,16 @@ impl Checker<'_> {
             Guard::GradEnabled(_) | Guard::Least(..) => Ok(()),
             Guard::RequiresGrad(t, _) => self.place(Place::Tensor(*t)),
             Guard::HasGrad(of, _) => self.place(*of),
-            Guard::Flag(f, _) => demand(*f < self.program.flags.len(), || "a flag does not exist".into()),
+            Guard::Same(i, other, _) => {
+                self.place(Place::Argument(*i))?;
+                self.place(*other)
+            }
+            Guard::Flag(f, _) => self.flag(*f),
         }
+    }
+
+    fn flag(&self, i: usize) -> Checked {
+        demand(i < self.program.flags.len(), || format!("flag {i} does not exist"))
     }
 
     fn place(&self, place: Place) -> Checked {
@@ -200,6 +217,10 @@ impl Checker<'_> {
             demand(*found == stated, || format!("input {i} of the graph is {found}, what is given is {stated}"))?;
             let alias = matches!(source, Source::Elements(Place::Argument(a)) if v.arguments[*a].same_as.is_some());
             demand(!alias, || format!("input {i} is an argument that is the same tensor as another one"))?;
+        }
+        for (i, a) in v.arguments.iter().enumerate() {
+            let given = a.same_as.is_some() || seen.contains(&Source::Elements(Place::Argument(i)));
+            demand(given, || format!("argument {i} is no input of the graph"))?;
         }
         Ok(())
     }

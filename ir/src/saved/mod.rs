@@ -68,6 +68,8 @@ pub struct Variant {
     pub outputs: Vec<Target>,
     /// Whose gradients are none after the call.
     pub cleared: Vec<Place>,
+    /// Switches that a call which succeeds sets.
+    pub set: Vec<(usize, bool)>,
     /// What the caller gets.
     pub results: Vec<Returned>,
     pub graph: Graph,
@@ -81,6 +83,8 @@ pub struct Argument {
     pub requires_grad: bool,
     /// Whether it lies in row-major order, where the program depends on that.
     pub contiguous: Option<bool>,
+    /// How it lies, where the program depends on that and it is not contiguous.
+    pub strides: Option<Vec<isize>>,
     /// The argument before it that is the same tensor, where both need a gradient.
     pub same_as: Option<usize>,
 }
@@ -103,6 +107,8 @@ pub enum Guard {
     RequiresGrad(usize, bool),
     /// There is a gradient when the call begins, or not.
     HasGrad(Place, bool),
+    /// The argument is that other tensor, or not.
+    Same(usize, Place, bool),
     /// The switch stands like this.
     Flag(usize, bool),
     /// The size is at least this.

@@ -107,14 +107,7 @@ impl Reader {
     }
 
     fn layout(&mut self) -> Parsed<Layout> {
-        self.p.mark("[")?;
-        let mut strides = Vec::new();
-        while !self.p.take("]") {
-            if !strides.is_empty() {
-                self.p.mark(",")?;
-            }
-            strides.push(self.integer()? as isize);
-        }
+        let strides = self.strides()?;
         let shared = if self.has("in") {
             let memory = self.text()?;
             self.p.word("offset")?;
@@ -123,6 +116,18 @@ impl Reader {
             None
         };
         Ok(Layout { strides, shared })
+    }
+
+    fn strides(&mut self) -> Parsed<Vec<isize>> {
+        self.p.mark("[")?;
+        let mut strides = Vec::new();
+        while !self.p.take("]") {
+            if !strides.is_empty() {
+                self.p.mark(",")?;
+            }
+            strides.push(self.integer()? as isize);
+        }
+        Ok(strides)
     }
 
     fn variant(&mut self) -> Parsed<Variant> {
@@ -145,8 +150,10 @@ impl Reader {
                         () if self.has("strided") => Some(false),
                         () => None,
                     };
+                    let lies = contiguous == Some(false) && *self.p.peek() == Token::Mark("[");
+                    let strides = if lies { Some(self.strides()?) } else { None };
                     let same_as = if self.has("same_as") { Some(self.p.number()?) } else { None };
-                    v.arguments.push(Argument { ty, requires_grad, contiguous, same_as });
+                    v.arguments.push(Argument { ty, requires_grad, contiguous, strides, same_as });
                 }
                 "when" => v.guards.push(self.guard()?),
                 "draw" | "seed" | "loop" => v.draws.push(self.draw(&word, 0)?),
@@ -167,6 +174,10 @@ impl Reader {
                     };
                     v.outputs.push(target);
                 }
+                "set" => {
+                    let flag = self.flag()?;
+                    v.set.push((flag, self.truth()?));
+                }
                 "clear" => v.cleared.push(self.place()?),
                 "result" => {
                     let result = match self.has("computed") {
@@ -177,7 +188,7 @@ impl Reader {
                 }
                 _ => {
                     return self.p.expected_before(
-                        "`argument`, `when`, `draw`, `seed`, `loop`, `order`, `input`, `output`, `clear`, `result` or `graph`",
+                        "`argument`, `when`, `draw`, `seed`, `loop`, `order`, `input`, `output`, `clear`, `set`, `result` or `graph`",
                     );
                 }
             }
@@ -194,18 +205,16 @@ impl Reader {
             "requires_grad" => Guard::RequiresGrad(self.tensor_name()?, self.truth()?),
             "grad" => Guard::HasGrad(self.place()?, self.truth()?),
             "flag" => {
-                let name = self.text()?;
-                let Some(i) = self.program.flags.iter().position(|(n, _)| *n == name) else {
-                    return self.p.fail(format!("there is no flag {name:?} above"));
-                };
-                Guard::Flag(i, self.truth()?)
+                let flag = self.flag()?;
+                Guard::Flag(flag, self.truth()?)
             }
+            "same" => Guard::Same(self.p.number()?, self.place()?, self.truth()?),
             "size" => {
                 let dim = self.p.dim()?;
                 self.p.word("least")?;
                 Guard::Least(dim, self.p.number()?)
             }
-            _ => return self.p.expected_before("`grad_enabled`, `requires_grad`, `grad`, `flag` or `size`"),
+            _ => return self.p.expected_before("`grad_enabled`, `requires_grad`, `grad`, `same`, `flag` or `size`"),
         })
     }
 
@@ -314,6 +323,14 @@ impl Reader {
         match self.names.get(&name) {
             Some(&i) => Ok(i),
             None => self.p.fail(format!("there is no tensor {name:?} above")),
+        }
+    }
+
+    fn flag(&mut self) -> Parsed<usize> {
+        let name = self.text()?;
+        match self.program.flags.iter().position(|(n, _)| *n == name) {
+            Some(i) => Ok(i),
+            None => self.p.fail(format!("there is no flag {name:?} above")),
         }
     }
 

@@ -7,14 +7,15 @@
 //! generator = "generator" string                            its state is saved under its name
 //! flag      = "flag" string bool
 //! variant   = "variant" "{" {line} graph "}"                each kind of line in the order that counts for it
-//! line      = "argument" type ["requires_grad"] ["contiguous" | "strided"] ["same_as" number]
-//!           | "when" ("grad_enabled" | "requires_grad" string | "grad" place | "flag" string) bool
+//! line      = "argument" type ["requires_grad"] ["contiguous" | "strided" [numbers]] ["same_as" number]
+//!           | "when" ("grad_enabled" | "requires_grad" string | "grad" place | "same" number place | "flag" string) bool
 //!           | "when" "size" dim "least" number
 //!           | draw
 //!           | "order" string ["whole"] ("fresh" dims | "input" number | "tensor" string) "{" {step} "}"
 //!           | "input" (place | "grad" place | "draw")       one for each input of the graph, in order
 //!           | "output" ("result" number | place | "grad" place)   one for each output of the graph, in order
 //!           | "clear" place                                 its gradient is none after the call
+//!           | "set" string bool                               a flag, by a call that has succeeded
 //!           | "result" ("computed" ["requires_grad"] | place)
 //! place     = "argument" number | "tensor" string
 //! draw      = "draw" number distribution ["from" string]    the number of an input; without from: the process's generator
@@ -87,6 +88,9 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
             Some(false) => out.push_str(" strided"),
             None => {}
         }
+        if let Some(strides) = &a.strides {
+            put!(out, " {strides:?}");
+        }
         if let Some(first) = a.same_as {
             put!(out, " same_as {first}");
         }
@@ -98,6 +102,7 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
             Guard::GradEnabled(on) => put!(out, "grad_enabled {on}\n"),
             Guard::RequiresGrad(t, on) => put!(out, "requires_grad {:?} {on}\n", tensor(p, *t)),
             Guard::HasGrad(of, on) => put!(out, "grad {} {on}\n", place(p, *of)),
+            Guard::Same(i, other, on) => put!(out, "same {i} {} {on}\n", place(p, *other)),
             Guard::Flag(f, on) => put!(out, "flag {:?} {on}\n", p.flags.get(*f).map_or("?", |f| &f.0)),
             Guard::Least(dim, least) => put!(out, "size {dim} least {least}\n"),
         }
@@ -124,6 +129,9 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
     }
     for c in &v.cleared {
         put!(out, "  clear {}\n", place(p, *c));
+    }
+    for (f, on) in &v.set {
+        put!(out, "  set {:?} {on}\n", p.flags.get(*f).map_or("?", |f| &f.0));
     }
     for r in &v.results {
         match r {

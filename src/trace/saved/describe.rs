@@ -7,7 +7,7 @@ use crate::tensor::draw::Kind;
 use crate::tensor::random::default_generator;
 use crate::tensor::setting::HostValue;
 use crate::tensor::{Flag, Generator, Tensor};
-use crate::trace::captured::{Returned, Source, Target};
+use crate::trace::captured::{Returned, Source, Target, Whose};
 use crate::trace::draws::Item;
 use crate::trace::guards::Guard;
 use crate::trace::inner::Inner;
@@ -218,6 +218,7 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
         ty: input_of(a.same_as.unwrap_or(i)),
         requires_grad: a.requires_grad,
         contiguous: a.dense,
+        strides: a.strides.as_ref().map(|s| s.to_vec()),
         same_as: a.same_as,
     };
     let arguments = v.guards.args.iter().enumerate().map(argument).collect();
@@ -249,7 +250,9 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
     });
     let results = results.collect();
     let draws = v.draws.items.iter().map(|d| draw(d, outside)).collect();
-    saved::Variant { arguments, guards: guards(v, outside), draws, orders, inputs, outputs, cleared, results, graph }
+    let guards = guards(v, outside);
+    let set = v.effects.iter().filter_map(|e| flag(&**e)).map(|(f, on)| (outside.flag(f), on)).collect();
+    saved::Variant { arguments, guards, draws, orders, inputs, outputs, cleared, set, results, graph }
 }
 
 fn guards(v: &Variant, outside: &mut Outside) -> Vec<saved::Guard> {
@@ -258,6 +261,13 @@ fn guards(v: &Variant, outside: &mut Outside) -> Vec<saved::Guard> {
     out.extend(g.state_flags.iter().map(|(t, on)| saved::Guard::RequiresGrad(outside.tensor(t), *on)));
     out.extend(g.grads.iter().map(|(t, some)| saved::Guard::HasGrad(outside.place(t), *some)));
     out.extend(g.arg_grads.iter().map(|(i, some)| saved::Guard::HasGrad(saved::Place::Argument(*i), *some)));
+    out.extend(g.identities.iter().map(|(i, whose, same)| {
+        let other = match whose {
+            Whose::Arg(j) => saved::Place::Argument(*j),
+            Whose::Outside(t) => outside.place(t),
+        };
+        saved::Guard::Same(*i, other, *same)
+    }));
     let flags = g.host_values.iter().filter_map(|v| flag(&**v));
     out.extend(flags.map(|(flag, on)| saved::Guard::Flag(outside.flag(flag), on)));
     out.extend(g.sizes.iter().filter_map(|s| match s {
@@ -273,19 +283,11 @@ fn flag(v: &dyn HostValue) -> Option<(&Flag, bool)> {
     v.setting().downcast_ref().zip(v.value().downcast_ref().copied())
 }
 
-/// What the variant holds for that has no words in the saved form.
+/// What the variant depends on or does that has no words in the saved form.
 fn unsayable(v: &Variant) -> Option<String> {
-    let g = &v.guards;
-    let other = g.host_values.iter().find(|v| flag(&***v).is_none());
-    // A switch that is set already stays as it is.
-    let set = v.effects.iter().find(|e| flag(&***e).is_none() || !e.holds());
-    other
-        .map(|v| format!("it reads, at {}, a Setting that is no Flag", v.place()))
-        .or_else(|| set.map(|e| format!("it sets, at {}, a Setting that no call has set yet", e.place())))
-        .or_else(|| (!g.identities.is_empty()).then(|| "it asks whether an argument is another tensor".to_string()))
-        .or_else(|| {
-            g.args.iter().any(|a| a.strides.is_some()).then(|| "it asks for the strides of arguments".to_string())
-        })
+    let mut all = v.guards.host_values.iter().chain(&v.effects);
+    let other = all.find(|v| flag(&***v).is_none())?;
+    Some(format!("it reads or sets, at {}, a Setting that is no Flag", other.place()))
 }
 
 fn draw(item: &Item, outside: &mut Outside) -> saved::Draw {

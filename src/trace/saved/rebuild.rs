@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 use crate::tensor::anchor::Anchor;
 use crate::tensor::draw::Kind;
 use crate::tensor::random::default_generator;
-use crate::tensor::{Flag, Generator, Tensor, eval};
+use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
 use crate::trace::call::ended;
-use crate::trace::captured::{Captured, Returned, Source, Target};
+use crate::trace::captured::{Captured, Returned, Source, Target, Whose};
 use crate::trace::draws::{Draws, Item};
 use crate::trace::guards::{ArgType, Guards};
 use crate::trace::hot::SpecializeHot;
@@ -73,9 +73,15 @@ impl Things {
                 saved::Guard::HasGrad(saved::Place::Tensor(t), some) => captured_grads.0.push((self.anchor(*t), *some)),
                 saved::Guard::HasGrad(saved::Place::Argument(i), some) => captured_grads.1.push((*i, *some)),
                 saved::Guard::Flag(f, on) => host_values.push(self.flags[*f].read_as(*on)),
+                saved::Guard::Same(..) => {}
                 saved::Guard::Least(dim, least) => symbols.least.push((dim.clone(), *least)),
             }
         }
+        let identities = v.guards.iter().filter_map(|guard| match guard {
+            saved::Guard::Same(i, saved::Place::Argument(j), same) => Some((*i, Whose::Arg(*j), *same)),
+            saved::Guard::Same(i, saved::Place::Tensor(t), same) => Some((*i, Whose::Outside(self.anchor(*t)), *same)),
+            _ => None,
+        });
         let (mut cleared, mut cleared_args) = (Vec::new(), Vec::new());
         for c in &v.cleared {
             match c {
@@ -91,9 +97,9 @@ impl Things {
             grad_guards: captured_grads.0,
             arg_grad_guards: captured_grads.1,
             host_values,
-            effects: Vec::new(),
+            effects: v.set.iter().map(|(f, on)| self.flags[*f].read_as(*on)).collect(),
             layouts: Vec::new(),
-            identities: Vec::new(),
+            identities: identities.collect(),
             wishes: Vec::new(),
             targets: v.outputs.iter().map(|t| self.target(*t)).collect(),
             cleared,
@@ -109,7 +115,7 @@ impl Things {
             rank: a.ty.shape.len(),
             requires_grad: a.requires_grad,
             dense: a.contiguous,
-            strides: None,
+            strides: a.strides.as_ref().map(|s| Strides::from_slice(s)),
             same_as: a.same_as,
         };
         let guards = |captured: &Captured, _: &[Returned], _: &[usize]| {
