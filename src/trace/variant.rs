@@ -54,6 +54,9 @@ pub(super) struct Variant {
     total: Duration,
 }
 
+/// Makes the guards of what was captured, given what it returned and the arguments that it changes.
+type MakeGuards<'a> = dyn Fn(&Captured, &[Returned], &[usize]) -> Guards + 'a;
+
 /// How a traced function was asked to compile.
 #[derive(Clone)]
 pub(super) struct Manner {
@@ -100,7 +103,7 @@ impl Variant {
     pub(super) fn compile(
         mut captured: Captured,
         returned: Vec<Returned>,
-        guards: &dyn Fn(&Captured, &[Returned], &[usize]) -> Guards,
+        guards: &MakeGuards<'_>,
         manner: &Manner,
         before: (&str, Duration),
         reason: &str,

@@ -180,10 +180,8 @@ fn tensor_names(
     for i in 0..outside.tensors.len() {
         out.push(named.get(&i).map(|name| taken.given(name)).transpose()?);
     }
-    let mut count = 0;
-    for name in out[..used].iter_mut().filter(|name| name.is_none()) {
-        *name = Some(taken.free(format!("state{count}")));
-        count += 1;
+    for (i, name) in out[..used].iter_mut().filter(|name| name.is_none()).enumerate() {
+        *name = Some(taken.free(format!("state{i}")));
     }
     let mut owners: Vec<(&usize, &usize)> = grads.iter().collect();
     owners.sort();
