@@ -419,3 +419,66 @@ fn what_cannot_be_is_said() {
 fn draw_row() -> Tensor {
     Tensor::ones(&[4, 3], DType::F32)
 }
+
+/// Doubles, and keeps a token for the way back.
+struct Token(Arc<()>);
+
+impl Function for Token {
+    fn forward(&self, ctx: &mut FunctionContext, inputs: &[&Tensor]) -> Vec<Tensor> {
+        ctx.put(Arc::clone(&self.0));
+        ctx.save_for_backward(&[inputs[0]]);
+        vec![inputs[0] * 2.0]
+    }
+    fn backward(&self, ctx: &FunctionContext, grads: &[Tensor]) -> Vec<Option<Tensor>> {
+        let _: &Arc<()> = ctx.get();
+        vec![Some(&grads[0] * &ctx.saved_tensors()[0])]
+    }
+}
+
+#[test]
+fn nothing_stays_when_all_is_dropped() {
+    let token = Arc::new(());
+    let w = draw(1, &[3]).requires_grad();
+    let x = draw(2, &[3]).requires_grad();
+    {
+        let f = trace(|x: &Tensor| (Token(Arc::clone(&token)).apply1(&[&(x * &w)]), (x * &w).exp()));
+        let (a, b) = f.call(&(&x * 1.0)).unwrap();
+        assert!(Arc::strong_count(&token) > 1);
+        // The derivative that the user wrote is the one that is differentiated again: a * a of a = x w, not 2.
+        let loss = a.sum() + b.square().sum();
+        let g = grad(&[&loss], &[&x], true).unwrap().remove(0).unwrap();
+        let second = grad(&[&g.sum()], &[&x], false).unwrap().remove(0).unwrap();
+        let plain = |x: &Tensor| (Token(Arc::clone(&token)).apply1(&[&(x * &w)]), (x * &w).exp());
+        let (a, b) = plain(&(&x * 1.0));
+        let loss = a.sum() + b.square().sum();
+        let eager = grad(&[&loss], &[&x], true).unwrap().remove(0).unwrap();
+        assert_same("first", &g, &eager);
+        assert_same("second", &second, &grad(&[&eager.sum()], &[&x], false).unwrap().remove(0).unwrap());
+    }
+    assert_eq!(Arc::strong_count(&token), 1);
+}
+
+#[test]
+fn threads_call_and_go_back_at_the_same_time() {
+    let w = draw(1, &[8, 8]);
+    let f = trace(|x: &Tensor| (x.matmul(&w).tanh(), x.sum()));
+    let wanted = |x: &Tensor| grad(&[&(x.matmul(&w).tanh() * 3.0).sum()], &[x], false).unwrap().remove(0).unwrap();
+    std::thread::scope(|s| {
+        for i in 0..4u64 {
+            let (f, wanted) = (&f, &wanted);
+            s.spawn(move || {
+                for k in 0..20 {
+                    let x = draw(10 * i + k, &[1 + (k as usize) % 5, 8]).requires_grad();
+                    let (y, total) = f.call(&x).unwrap();
+                    if k % 3 == 0 {
+                        total.backward();
+                        x.set_grad(None);
+                    }
+                    (y * 3.0).sum().backward();
+                    assert_same("a thread", &x.grad().unwrap(), &wanted(&x));
+                }
+            });
+        }
+    });
+    assert_eq!(f.compilations(), 1);
+}
