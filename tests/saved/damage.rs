@@ -158,7 +158,8 @@ fn wrong_elements_are_named() {
     without_sums(&path);
     let file = path.with_extension("safetensors");
     let good = std::fs::read(&file).unwrap();
-    let with = |change: &dyn Fn(&str, TensorView<'_>) -> Option<(Dtype, Vec<usize>, Vec<u8>)>| {
+    type Raw = (Dtype, Vec<usize>, Vec<u8>);
+    let with = |change: &dyn Fn(&str, TensorView<'_>) -> Option<Raw>| {
         let read = SafeTensors::deserialize(&good).unwrap();
         let mut entries = Vec::new();
         for (name, view) in read.iter() {
