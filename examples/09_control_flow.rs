@@ -5,7 +5,11 @@
 //! `cargo run --release --example 09_control_flow` prints
 //!
 //! ```text
-//! EXPECTED
+//! step 10: loss 0.005071, w 0.6107, 22 steps
+//! step 20: loss 0.000556, w 0.7243, 34 steps
+//! step 30: loss 0.000105, w 0.7649, 41 steps
+//! step 40: loss 0.000024, w 0.7828, 45 steps
+//! 1 compilation
 //! ```
 
 use allotrope::prelude::*;

@@ -4,7 +4,7 @@
 
 use super::inner::Inner;
 use crate::error::{Error, Result};
-use crate::tensor::{Size, Tensor};
+use crate::tensor::Tensor;
 use allotrope_ir::{InputKind, NodeId, Op, Scan, Trip, Type, Value};
 use smallvec::SmallVec;
 
@@ -23,7 +23,7 @@ impl Inner {
     }
 
     fn is_branch(&self, i: usize) -> bool {
-        self.builders[i].trip == Trip::Count && self.builders[i].length == Size::from(1)
+        self.builders[i].trip == Trip::Count && self.symbols.dim(self.builders[i].length).as_fixed() == Some(1)
     }
 
     pub(super) fn encloses(&self, outer: usize, mut inner: usize) -> bool {

@@ -254,7 +254,7 @@ impl Emitter<'_> {
             }
             Place::Moving { .. } => match self.moving.get(&id) {
                 Some(&at) => at,
-                None => self.recall(Cell::Moving(id), I64),
+                None => self.recall_shared(Cell::Moving(id), I64),
             },
         }
     }
@@ -263,7 +263,7 @@ impl Emitter<'_> {
     fn round(&mut self, scan: ScanId) -> Value {
         match self.rounds.get(&scan) {
             Some(&round) => round,
-            None => self.recall(Cell::Round(scan), I64),
+            None => self.recall_shared(Cell::Round(scan), I64),
         }
     }
 
@@ -356,7 +356,7 @@ impl Emitter<'_> {
             Base::Extent(d) => self.dim(d),
             Base::Ssa(s) => match self.scalars[s.0 as usize] {
                 Some(v) => v,
-                None => self.recall(Cell::Scalar(*s), calls::machine_type(self.program.scalars[s.0 as usize])),
+                None => self.recall_shared(Cell::Scalar(*s), calls::machine_type(self.program.scalars[s.0 as usize])),
             },
             Base::Index => at.expect("an iota is walked"),
             Base::Buf(_) => unreachable!("lies in memory"),
