@@ -339,7 +339,7 @@ fn measure() {
     for (size, n) in [(1, 100_000), (256, 100_000)] {
         let (x, n) = (leaf(draw(1, &[size])), count(n));
         let per = n.item::<i64>() as f64;
-        let (mut a, mut b) = (trace(value), trace(slope));
+        let (a, b) = (trace(value), trace(slope));
         time(&format!("a step of {size} numbers, traced"), per, &mut || _ = a.call((&x, &n)).unwrap());
         time(&format!("a step of {size} numbers and its way back, traced"), per, &mut || _ = b.call((&x, &n)).unwrap());
         let few = count(1_000);
@@ -349,7 +349,7 @@ fn measure() {
     let choose = |x: &Tensor, p: &Tensor| cond(p, |x: Tensor| x * 2.0, |x: Tensor| x + 1.0, x.clone());
     let plain = |x: &Tensor, _: &Tensor| x * 2.0;
     let (x, p) = (draw(1, &[256]), Tensor::scalar(true));
-    let (mut a, mut b) = (trace(choose), trace(plain));
+    let (a, b) = (trace(choose), trace(plain));
     time("a call that chooses, traced", 1e3, &mut || (0..1000).for_each(|_| _ = a.call((&x, &p)).unwrap()));
     time("a call that does not", 1e3, &mut || (0..1000).for_each(|_| _ = b.call((&x, &p)).unwrap()));
     time("a choice, eager", 1e3, &mut || (0..1000).for_each(|_| _ = choose(&x, &p)));
