@@ -2,12 +2,12 @@
 //! that has ended into the loop that walks back through it, where they are collected per step, or computed again outside
 //! if the loop does not change them. No operation is recorded here but those copies.
 
-use super::inner::Inner;
+use super::program::Program;
 use crate::error::{Error, Result};
 use allotrope_ir::{InputKind, NodeId, Op, Type, Value};
 use smallvec::SmallVec;
 
-impl Inner {
+impl Program {
     /// The value `v` of builder `from` as a value of the open builder `into`.
     pub(super) fn import(&mut self, from: usize, v: Value, into: usize) -> Result<Value> {
         if from == into {

@@ -3,18 +3,20 @@
 
 use super::captured::{Captured, Returned, Source, Target};
 use super::draws::{Draws, Item};
-use super::inner::{GradState, Inner};
-use super::symbols::Symbols;
+use super::event::{Answer, Event, Given, Loop};
+use super::follow::Script;
+use super::inner::{GradState, Inner, Open};
 use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{next_seq, own_edge};
 use crate::error::{Error, Result};
 use crate::tensor::recorder::{Draw, Operand, Recorder, Root, ScanBody, ScanSpec, SizeOp};
 use crate::tensor::view::Link;
 use crate::tensor::{Body, Flag, Generator, Size, Tensor, eval};
-use allotrope_ir::{Dim, InputKind, NodeId, Op, Scalar, Scan, Value};
+use allotrope_ir::{InputKind, Op, Scalar, Value};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,39 +29,40 @@ static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 const SCOPES_PER_CAPTURE: u64 = 1 << 24;
 
 impl Capture {
-    pub(super) fn new() -> Capture {
+    /// A capture whose graphs the script makes, or knows.
+    pub(super) fn new(script: Script) -> Capture {
         let first = NEXT_SCOPE.fetch_add(SCOPES_PER_CAPTURE, Ordering::Relaxed);
-        let mut inner = Inner {
+        Capture(RefCell::new(Inner {
             first,
-            builders: Vec::new(),
+            script,
+            builders: 1,
             open: Vec::new(),
-            symbols: Symbols::default(),
             sources: Vec::new(),
             states: Vec::new(),
-            by_key: HashMap::new(),
+            by_storage: FxHashMap::default(),
             flags: Vec::new(),
             grads: Vec::new(),
-            by_grad: HashMap::new(),
-            args: HashMap::new(),
-            args_by_cell: HashMap::new(),
+            by_grad: FxHashMap::default(),
+            args: FxHashMap::default(),
+            args_by_cell: FxHashMap::default(),
             callers: Vec::new(),
             first_seq: next_seq(),
-            draws: Vec::new(),
-            demands: Vec::new(),
-            first_values: HashMap::new(),
-        };
-        inner.push_builder(Size::from(1), false, None);
-        Capture(RefCell::new(inner))
+            draws: vec![Vec::new()],
+            outside: Vec::new(),
+            first_values: FxHashMap::default(),
+        }))
     }
 
     /// A traced tensor for argument number `i`, every dimension symbolic.
-    pub(super) fn argument(&self, i: usize, like: &Tensor) -> Tensor {
+    ///
+    /// # Errors
+    /// None that a caller could meet.
+    pub(super) fn argument(&self, i: usize, like: &Tensor) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
-        let sizes: SmallVec<[Size; 4]> = like.shape_hint().iter().map(|&n| inner.symbols.fresh(n)).collect();
-        let ty = inner.ty(like.dtype(), &sizes);
-        let value = inner.root().input(ty, InputKind::Arg, format!("arg{i}"));
+        let numbers = Cow::Borrowed(like.shape_hint());
+        let made = inner.made(Event::Argument { dtype: like.dtype(), numbers, name: ("arg", i) })?;
         inner.sources.push(Source::Arg(i));
-        let mut tensor = inner.tensor(like.dtype(), &sizes, 0, value);
+        let mut tensor = inner.tensor(0, &made);
         if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
             t.strides = like.strides();
         }
@@ -74,7 +77,7 @@ impl Capture {
         if like.is_requires_grad() {
             tensor.set_requires_grad(true);
         }
-        tensor
+        Ok(tensor)
     }
 
     /// Ends the capture: what the closure returned and changed becomes the outputs of the graph.
@@ -93,7 +96,7 @@ impl Capture {
                 continue;
             }
             let value = inner.lift(t)?;
-            inner.root().output(value);
+            inner.output(value, None)?;
             targets.push(Target::Return(i));
             results.push(Returned::Computed { requires_grad: t.is_requires_grad() });
         }
@@ -102,17 +105,14 @@ impl Capture {
         for (cell, arg) in arguments {
             if cell.version.load(Ordering::Relaxed) > 0 {
                 let value = *cell.value.lock();
-                inner.root().output(value);
+                inner.output(value, None)?;
                 targets.push(Target::Arg(arg));
             }
         }
         for s in std::mem::take(&mut inner.states) {
             if s.changes > 0 {
                 let dense = s.tensor.is_contiguous();
-                match dense {
-                    true => inner.root().update(s.input, s.value),
-                    false => inner.root().output(s.value),
-                }
+                inner.output(s.value, dense.then_some(s.input))?;
                 targets.push(Target::State { tensor: s.tensor });
             }
         }
@@ -134,7 +134,7 @@ impl Capture {
             match (&g.now, g.changed || in_place, g.arg) {
                 (Some(now), true, arg) => {
                     let value = inner.lift(now)?;
-                    inner.root().output(value);
+                    inner.output(value, None)?;
                     targets.push(arg.map_or(Target::Grad(g.tensor), Target::ArgGrad));
                 }
                 (None, true, None) => cleared.push(g.tensor),
@@ -142,11 +142,12 @@ impl Capture {
                 (_, false, _) => {}
             }
         }
-        let graph =
-            inner.builders.swap_remove(0).graph.expect("the whole program is open until the end").inputs_first();
-        let draws = Draws::new(&mut inner, &graph);
+        let (program, log) = inner.script.end();
+        let draws = inner.draws.pop().expect("the whole program is open");
+        let (graph, rooms, symbols) = XXX;
         let captured = Captured {
             graph,
+            rooms,
             draws,
             sources: inner.sources,
             symbols: inner.symbols,
@@ -163,75 +164,55 @@ impl Capture {
 
 impl Recorder for Capture {
     fn size_arith(&self, op: SizeOp, a: Size, b: Size) -> Size {
-        self.0.borrow_mut().symbols.arith(op, a, b)
+        self.0.borrow_mut().size(Event::Arith(op, a, b)).expect("a sum or a product of sizes is one")
     }
 
     fn proven_equal(&self, a: Size, b: Size) -> bool {
-        let inner = self.0.borrow();
-        inner.symbols.dim(a) == inner.symbols.dim(b)
+        self.0.borrow_mut().certainly(Event::Proven(a, b)).is_true()
     }
 
     fn unify(&self, a: Size, b: Size, at: &'static Location<'static>) {
-        let mut inner = self.0.borrow_mut();
-        if inner.symbols.unify(a, b, at) {
-            inner.rewrite();
-        }
+        self.0.borrow_mut().certainly(Event::Unify(a, b, at));
     }
 
     fn specialize(&self, size: Size, why: &str, at: &'static Location<'static>) {
-        let mut inner = self.0.borrow_mut();
-        if inner.symbols.specialize(size, why, at) {
-            inner.rewrite();
-        }
+        self.0.borrow_mut().certainly(Event::Specialize { size, why: Cow::Borrowed(why), at });
     }
 
     fn at_least(&self, size: Size, least: usize) {
-        self.0.borrow_mut().symbols.at_least(size, least);
+        self.0.borrow_mut().certainly(Event::AtLeast(size, least));
     }
 
     fn divided(&self, size: Size, by: usize) -> Option<Size> {
-        self.0.borrow_mut().symbols.divided(size, by)
+        self.0.borrow_mut().size(Event::Divided(size, by))
     }
 
     fn record(&self, op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
-        let mut values: SmallVec<[Value; 4]> = SmallVec::new();
+        let mut given: SmallVec<[Given; 4]> = SmallVec::new();
         for operand in operands {
-            // A number has the shape of the tensor beside it, which comes later when the number is first.
-            values.push(match operand {
-                Operand::Tensor(t) => inner.lift(t)?,
-                Operand::Scalar(_) => Value { node: NodeId(u32::MAX), port: 0 },
+            given.push(match operand {
+                Operand::Tensor(t) => Given::Value(inner.lift(t)?),
+                Operand::Scalar(s) => Given::Number(*s),
             });
         }
-        let shaped = values.iter().find(|v| v.node != NodeId(u32::MAX)).copied();
-        for (operand, value) in operands.iter().zip(&mut values) {
-            if let Operand::Scalar(s) = operand {
-                let shape = shaped.map(|v| inner.graph(at).ty(v).shape.clone()).unwrap_or_default();
-                *value = inner.full(&shape, *s)?;
-            }
-        }
-        let op = op.map_dims(&mut |s| inner.symbols.dim(*s));
-        let value = inner.add(op, &values)?;
-        Ok(inner.tensor_of(at, value))
+        let made = inner.made(Event::Record { op: Cow::Borrowed(op), operands: Cow::Borrowed(&given) })?;
+        Ok(inner.tensor(at, &made))
     }
 
     fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
-        let shape: SmallVec<[Dim; 4]> = sizes.iter().map(|&s| inner.symbols.dim(s)).collect();
-        let value = inner.full(&shape, value)?;
-        Ok(inner.tensor_of(at, value))
+        let made = inner.made(Event::Full { sizes: Cow::Borrowed(sizes), number: Given::Number(value) })?;
+        Ok(inner.tensor(at, &made))
     }
 
     fn extent(&self, size: Size) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
-        let value = match inner.symbols.dim(size) {
-            Dim::Fixed(n) => inner.graph(at).constant(Scalar::I64(n)),
-            dim => inner.add(Op::Extent(dim), &[])?,
-        };
-        Ok(inner.tensor_of(at, value))
+        let made = inner.made(Event::Extent(size))?;
+        Ok(inner.tensor(at, &made))
     }
 
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
@@ -248,7 +229,7 @@ impl Recorder for Capture {
             (Root::Traced(cell), Some(path)) => {
                 let builder = inner.builder_of(cell.scope)?;
                 let value = *cell.value.lock();
-                let mut root = inner.tensor_of(builder, value);
+                let mut root = inner.tensor_of(builder, value)?;
                 if let Some(Body::Traced(t)) = Arc::get_mut(&mut root.0).map(|i| i.body_mut()) {
                     t.root = Root::Traced(Arc::clone(cell));
                 }
@@ -330,14 +311,15 @@ impl Recorder for Capture {
         let has = arg.map_or_else(|| tensor.stored_grad().is_some(), |(_, has)| has);
         // A gradient has the dtype and the shape of its tensor.
         let given = has.then(|| {
-            let ty = inner.ty(tensor.dtype(), &tensor.sizes());
-            let name = format!("grad{}", inner.grads.len());
+            let (sizes, name) = (tensor.sizes(), ("grad", inner.grads.len()));
             let kind = if arg.is_some() { InputKind::Arg } else { InputKind::State };
-            let value = inner.root().input(ty, kind, name);
+            let event = Event::Input { dtype: tensor.dtype(), sizes: Cow::Borrowed(&sizes), kind, name };
+            let made = inner.made(event).expect("an input has no operands that could not fit");
             inner.sources.push(arg.map_or_else(|| Source::Grad(tensor.clone()), |(i, _)| Source::ArgGrad(i)));
-            value
+            made
         });
-        let now = given.map(|value| inner.tensor_of(0, value));
+        let now = given.as_ref().map(|made| inner.tensor(0, made));
+        let given = given.map(|made| made.value);
         inner.grads.push(GradState {
             tensor: tensor.clone(),
             arg: arg.map(|(i, _)| i),
@@ -374,10 +356,9 @@ impl Recorder for Capture {
             }
         };
         // The gradient is what these elements are now, whatever is done to a tensor from outside later.
-        let now = grad.map(|g| match inner.lift(&g) {
-            Ok(value) => {
-                let at = inner.current();
-                let now = inner.tensor_of(at, value);
+        let at = inner.current();
+        let now = grad.map(|g| match inner.lift(&g).and_then(|value| inner.tensor_of(at, value)) {
+            Ok(now) => {
                 // With a history where it can be differentiated again.
                 if g.is_requires_grad() {
                     now.set_grad_fn(own_edge(&g));
@@ -393,68 +374,43 @@ impl Recorder for Capture {
 
     fn scan_begin(&self, spec: &ScanSpec<'_>) -> Result<ScanBody> {
         let mut inner = self.0.borrow_mut();
-        let parent = inner.current();
-        let carries = spec.carries.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
-        let xs = spec.xs.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
+        let carries = spec.carries.iter().map(|t| inner.lift(t)).collect::<Result<_>>()?;
+        let xs = spec.xs.iter().map(|t| inner.lift(t)).collect::<Result<_>>()?;
         let mirror = spec.mirror.map(|scope| (scope - inner.first) as usize);
-        let body = inner.push_builder(spec.length, spec.reverse, mirror);
-        let mut inside = ScanBody { carries: Vec::new(), xs: Vec::new(), scope: inner.first + body as u64 };
-        for &v in &carries {
-            let ty = inner.graph(parent).ty(v).clone();
-            let value = inner.body_input(body, ty, 0, "carry");
-            inside.carries.push(inner.tensor_of(body, value));
-        }
-        for &v in &xs {
-            let mut ty = inner.graph(parent).ty(v).clone();
-            ty.shape.remove(0);
-            let value = inner.body_input(body, ty, 1, "x");
-            inner.builders[body].imported_xs.insert(v, value);
-            inside.xs.push(inner.tensor_of(body, value));
-        }
-        inner.builders[body].carries = carries;
-        inner.builders[body].xs = xs;
-        Ok(inside)
+        let (length, reverse) = (spec.length, spec.reverse);
+        let made = inner.many(Event::Begin(Cow::Owned(Loop { carries, xs, length, reverse, mirror })))?;
+        let builder = inner.builders;
+        inner.builders += 1;
+        inner.open.push(Open { builder, length, reverse });
+        inner.draws.push(Vec::new());
+        let mut inside = made.iter().map(|made| inner.tensor(builder, made));
+        let carries = inside.by_ref().take(spec.carries.len()).collect();
+        Ok(ScanBody { carries, xs: inside.collect(), scope: inner.first + builder as u64 })
     }
 
     fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
         let mut inner = self.0.borrow_mut();
-        for t in carries.iter().chain(ys) {
-            let value = inner.lift(t)?;
-            let at = inner.current();
-            inner.graph(at).output(value);
-        }
-        let body = inner.current();
-        inner.carried_in_order(body, carries)?;
-        inner.open.pop();
-        inner.end_draws(body);
-        let parent = inner.current();
-        let length = inner.symbols.dim(inner.builders[body].length);
-        let b = &mut inner.builders[body];
-        let mut graph = b.graph.take().expect("the loop is open");
-        let order: Vec<usize> = b.inputs.concat();
-        graph.order_inputs(&order);
-        // The inputs have moved: carries first, then xs, then what comes from outside.
-        let mut at = 0;
-        for kind in &mut b.inputs {
-            for number in kind {
-                *number = at;
-                at += 1;
+        let values = carries.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
+        let collected = ys.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
+        // What was carried must lie as a fresh result does, where a draw in the loop relied on it.
+        if let Answer::Places(ordered) = inner.script.ask(Event::Ordered)? {
+            for i in ordered {
+                inner.in_order("a draw in a loop", &carries[i], true)?;
             }
         }
-        let operands: Vec<Value> = [b.carries.as_slice(), &b.xs, &b.invariants].concat();
-        let scan = Scan { body: graph, carries: b.carries.len(), xs: b.xs.len(), length, reverse: b.reverse };
-        let node = inner.graph(parent).add(Op::Scan(Box::new(scan)), &operands)?;
-        inner.builders[body].node = Some(node);
-        let mut result = |port: usize| inner.tensor_of(parent, Value { node, port: port as u32 });
-        let finals = (0..carries.len()).map(&mut result).collect();
-        let stacked = (carries.len()..carries.len() + ys.len()).map(&mut result).collect();
-        Ok((finals, stacked))
+        let made = inner.many(Event::End { carries: Cow::Borrowed(&values), ys: Cow::Borrowed(&collected) })?;
+        inner.leave_loop();
+        let at = inner.current();
+        let mut results = made.iter().map(|made| inner.tensor(at, made));
+        let finals = results.by_ref().take(carries.len()).collect();
+        Ok((finals, results.collect()))
     }
 
     fn scan_abandon(&self) {
         let mut inner = self.0.borrow_mut();
-        if let Some(body) = inner.open.pop() {
-            inner.end_draws(body);
+        if !inner.open.is_empty() {
+            inner.certainly(Event::Abandon);
+            inner.leave_loop();
         }
     }
 
@@ -463,7 +419,7 @@ impl Recorder for Capture {
     }
 
     fn draw(&self, draw: &Draw<'_>) -> Result<Tensor> {
-        Ok(self.0.borrow_mut().draw(draw))
+        self.0.borrow_mut().draw(draw)
     }
 
     fn reseed(&self, generator: &Generator, seed: u64) {

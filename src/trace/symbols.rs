@@ -37,6 +37,8 @@ pub(super) struct Symbols {
     /// The number that each symbol had when the capture was made.
     hints: Vec<usize>,
     solved: HashMap<Sym, Dim>,
+    /// The symbols that became the numbers which they have in this call, in order.
+    pub(super) numbers: Vec<(Sym, usize)>,
     pub(super) least: Vec<(Dim, usize)>,
     pub(super) specializations: Vec<Specialization>,
 }
@@ -119,7 +121,7 @@ impl Symbols {
         for s in symbols {
             let value = self.hints[s.0 as usize];
             self.specializations.push(Specialization { value, why: format!("{a} and {b} must be equal"), at });
-            self.solve(s, Dim::fixed(value));
+            self.number(s);
         }
         true
     }
@@ -129,7 +131,7 @@ impl Symbols {
         for &s in &symbols {
             let value = self.hints[s.0 as usize];
             self.specializations.push(Specialization { value, why: why.to_string(), at });
-            self.solve(s, Dim::fixed(value));
+            self.number(s);
         }
         !symbols.is_empty()
     }
@@ -139,6 +141,18 @@ impl Symbols {
         if !self.least.contains(&bound) {
             self.least.push(bound);
         }
+    }
+
+    /// The symbol becomes the number that it has in this call.
+    fn number(&mut self, s: Sym) {
+        let value = self.hints[s.0 as usize];
+        self.numbers.push((s, value));
+        self.solve(s, Dim::fixed(value));
+    }
+
+    /// The expressions that sizes have named so far, from number `from` on, as far as they are solved.
+    pub(super) fn expressions(&self, from: usize) -> &[Dim] {
+        &self.table[from..]
     }
 
     fn solve(&mut self, s: Sym, as_dim: Dim) {
