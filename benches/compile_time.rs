@@ -16,7 +16,7 @@ fn compile_time(c: &mut Criterion) {
 
     let (model, opt) = SinToCos::new();
     let step = |x: &Tensor, y: &Tensor, h: &Tensor| model.step(&opt, x, y, h);
-    let mut traced = trace(&step);
+    let traced = trace(&step);
     let loss = traced.call((&x, &y, &h)).expect("the step compiles").0.item::<f32>();
     assert_eq!((traced.compilations(), loss.to_bits()), (1, eager.to_bits()));
 
@@ -24,7 +24,7 @@ fn compile_time(c: &mut Criterion) {
     let step = |x: &Tensor, y: &Tensor, h: &Tensor| model.step(&opt, x, y, h);
     c.bench_function("compile_time/training_step", |b| {
         b.iter(|| {
-            let mut traced = trace(&step);
+            let traced = trace(&step);
             // Compiling runs nothing, so every round begins with the same parameters.
             traced.compile((&x, &y, &h)).expect("the step compiles");
             traced.compilations()

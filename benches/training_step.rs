@@ -21,7 +21,7 @@ fn training_step(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("eager", points), |b| b.iter(|| h = model.step(&opt, &x, &y, &h).1));
 
         let (model, opt) = SinToCos::new();
-        let mut step = trace(|x: &Tensor, y: &Tensor, h: &Tensor| model.step(&opt, x, y, h));
+        let step = trace(|x: &Tensor, y: &Tensor, h: &Tensor| model.step(&opt, x, y, h));
         let mut h = start;
         group.bench_function(BenchmarkId::new("traced", points), |b| {
             b.iter(|| h = step.call((&x, &y, &h)).expect("the step compiles").1)
@@ -37,7 +37,7 @@ fn check(points: usize) {
     let losses = |traced: bool| -> Vec<u32> {
         let (model, opt) = SinToCos::new();
         let step = |x: &Tensor, y: &Tensor, h: &Tensor| model.step(&opt, x, y, h);
-        let mut compiled = trace(&step);
+        let compiled = trace(&step);
         let mut h = start.clone();
         let mut one = || {
             let (loss, next) = match traced {

@@ -48,7 +48,7 @@ fn main() -> Result<(), Error> {
     let x = Tensor::linspace(-1.0, 1.0, 6).reshape(&[2, 3]);
     let eager = f(&x);
 
-    let mut f = trace(f);
+    let f = trace(f);
     let traced = f.call(&x)?;
     println!("{eager} {traced}: equal bits {}", eager.item::<f32>().to_bits() == traced.item::<f32>().to_bits());
 

@@ -57,7 +57,7 @@ fn train(steps: usize, traced: bool) -> Result<Vec<f32>, Error> {
         opt.step();
         (loss.detach(), h.detach())
     };
-    let mut compiled = trace(&step);
+    let compiled = trace(&step);
 
     let start = Instant::now();
     let mut h = Tensor::zeros(&[1, 1, 32], DType::F32);

@@ -29,7 +29,7 @@ fn main() -> Result<(), Error> {
     // Which decay makes these averages?
     let decay = Tensor::scalar(0.5f32).requires_grad();
     let opt = optim::Adam::new(vec![decay.clone()], 0.05);
-    let mut step = trace(|xs: &Tensor, wanted: &Tensor| {
+    let step = trace(|xs: &Tensor, wanted: &Tensor| {
         let loss = mse_loss(&moving_average(xs, &decay), wanted);
         opt.zero_grad();
         loss.backward();

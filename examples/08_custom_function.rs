@@ -42,7 +42,7 @@ fn train(traced: bool) -> Result<Vec<f32>, Error> {
         loss.detach()
     };
     let (images, classes) = (randn(&[12, 1, 8, 8]), randint(0, 3, &[12]));
-    let mut compiled = trace(step);
+    let compiled = trace(step);
     let mut losses = Vec::new();
     for _ in 0..5 {
         let loss = if traced { compiled.call((&images, &classes))? } else { step(&images, &classes) };

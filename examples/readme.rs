@@ -13,7 +13,7 @@ fn main() -> Result<(), Error> {
     };
     let (x, y) = (randn(&[8, 3]), randn(&[8, 1]));
     println!("eager  {}", step(&x, &y)); // the graph is built, walked back and dropped
-    let mut step = trace(step); // the same closure
+    let step = trace(step); // the same closure
     println!("traced {}", step.call((&x, &y))?); // forward, backward and Adam: one compiled function
     println!("{} compilation", step.compilations());
     Ok(())

@@ -17,7 +17,7 @@
 //! };
 //! let (x, y) = (randn(&[8, 3]), randn(&[8, 1]));
 //! let first = step(&x, &y);                    // eager
-//! let mut step = trace(step);                  // the same closure
+//! let step = trace(step);                  // the same closure
 //! let second = step.call((&x, &y))?;           // one compiled function
 //! assert!(second.item::<f32>() < first.item::<f32>());
 //! # Ok::<(), allotrope::Error>(())
@@ -58,6 +58,6 @@ pub mod prelude {
     };
     pub use crate::optim::{self, Optimizer};
     pub use crate::tensor::random::{Generator, manual_seed, rand, randint, randn, randperm};
-    pub use crate::trace::trace;
+    pub use crate::trace::{trace, trace_dynamic};
     pub use crate::{DType, Error, Tensor};
 }

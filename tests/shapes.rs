@@ -66,7 +66,7 @@ fn as_pytorch_in_both_modes() {
         if y.shape() != row.shape || y.to_vec::<f32>() != row.values {
             failures.push(format!("{}: {:?} {:?}", row.what, y.shape(), y.to_vec::<f32>()));
         }
-        let mut traced = trace(|v: &[Tensor]| with_gradient(row.run, v));
+        let traced = trace(|v: &[Tensor]| with_gradient(row.run, v));
         match traced.call(&v) {
             Err(e) => failures.push(format!("{}: {e}", row.what)),
             Ok((ty, tg)) => {
@@ -139,7 +139,7 @@ fn symbolic_sizes_stay_symbolic() {
         let x = x.index((1..-1, NewAxis, ..)).movedim(&[0], &[1]).tril(0);
         cat(&[&x, &x.triu(1)], 0).slice(1, Some(-2), None, 1)
     };
-    let mut traced = trace(f);
+    let traced = trace(f);
     for n in [3, 5, 9] {
         let x = Tensor::from_vec((0..n * 6).map(|i| i as f32).collect::<Vec<f32>>(), &[n, 6]);
         assert_eq!(bits(&traced.call(&x).unwrap()), bits(&f(&x)), "{n}");

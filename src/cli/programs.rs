@@ -177,7 +177,7 @@ impl Trainer {
         }
     }
 
-    fn explanation(&self) -> Option<Explanation<'_>> {
+    fn explanation(&self) -> Option<Explanation> {
         self.traced().and_then(|step| step.explain().into_iter().next())
     }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// ```
 /// use allotrope::{prelude::*, tensor::Flag};
 /// let doubled = Flag::new(false);
-/// let mut f = trace(|x: &Tensor| if doubled.get() { x * 2.0 } else { x * 1.0 });
+/// let f = trace(|x: &Tensor| if doubled.get() { x * 2.0 } else { x * 1.0 });
 /// let x = Tensor::ones(&[1], DType::F32);
 /// assert_eq!(f.call(&x)?.item::<f32>(), 1.0);
 /// doubled.set(true);

@@ -368,6 +368,10 @@ impl Tensor {
         self.0.meta.lock().grad.clone()
     }
 
+    pub(crate) fn has_grad(&self) -> bool {
+        self.0.meta.lock().grad.is_some()
+    }
+
     pub(crate) fn take_grad(&self) -> Option<Tensor> {
         self.0.meta.lock().grad.take()
     }

@@ -2,60 +2,132 @@
 //! can fail comes before the run, but for the program's own checks, whose code writes no state before all of them hold;
 //! so a failed call has changed nothing: generators too go back to where they were.
 
-use super::captured::{Returned, Source, Target};
-use super::variant::{Binding, Variant};
+use super::captured::{Returned, Source, Target, Wiring};
+use super::draws::Rooms;
+use super::guards::Binding;
 use crate::autograd::tape;
-use crate::codegen::Slot;
+use crate::codegen::{Compiled, Slot};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::{Graph, Type};
+use parking_lot::Mutex;
 use smallvec::SmallVec;
+use std::ops::Range;
 use std::sync::Arc;
 
-/// What a call needs to know of the inputs and outputs, worked out once.
-pub(super) struct Plan {
-    /// For each input, whether the code changes it where it is.
-    written: Vec<bool>,
+/// What a call gives back, in the order of the closure's results.
+pub(super) type Results = SmallVec<[Tensor; 4]>;
+type Outputs = SmallVec<[Tensor; 8]>;
+
+/// Compiled code, and what is known of its inputs and outputs whatever tensors they are.
+pub(super) struct Code {
+    pub(super) compiled: Compiled,
+    scratch: Scratch,
+    rooms: Rooms,
+    /// For each output, the input that it updates.
+    updates: Vec<Option<usize>>,
+    /// The type of each output, and its shape where that is fixed.
+    types: Vec<(Type, Option<Dims>)>,
+}
+
+impl Code {
+    /// The code of the optimised `graph`.
+    pub(super) fn new(compiled: Compiled, graph: &Graph, rooms: Rooms) -> Code {
+        let ty = |o: &allotrope_ir::Output| {
+            let ty = graph.ty(o.value).clone();
+            let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
+            (ty, fixed)
+        };
+        Code {
+            compiled,
+            scratch: Scratch::default(),
+            rooms,
+            updates: graph.outputs().iter().map(|o| o.update).collect(),
+            types: graph.outputs().iter().map(ty).collect(),
+        }
+    }
+}
+
+/// The tensors that code runs on, and what a call needs to know of them.
+pub(super) struct Bound {
+    wiring: Wiring,
+    inputs: Vec<Planned>,
     /// The storages that a call changes, so or after it.
     storages: Vec<Arc<Storage>>,
     /// The arguments that a call changes.
     changed: Vec<usize>,
-    /// The outputs that get memory of their own: what becomes of each, its type, and its shape where that is fixed.
-    outputs: Vec<(Target, Type, Option<Dims>)>,
+    /// The outputs that get memory of their own, by number.
+    fresh: Vec<usize>,
 }
 
-impl Plan {
-    pub(super) fn new(graph: &Graph, sources: &[Source], targets: &[Target]) -> Plan {
-        let mut plan = Plan {
-            written: vec![false; sources.len()],
-            storages: Vec::new(),
-            changed: Vec::new(),
-            outputs: Vec::new(),
-        };
-        for (target, output) in targets.iter().zip(graph.outputs()) {
+/// What is known of an input before any call.
+struct Planned {
+    /// Whether the code changes it where it is.
+    written: bool,
+    /// The bytes of a tensor from outside that can be used as it lies: it is contiguous, and the call changes no other
+    /// view of its elements.
+    ready: Option<Range<usize>>,
+}
+
+impl Bound {
+    pub(super) fn new(code: &Code, wiring: Wiring) -> Bound {
+        let mut inputs: Vec<Planned> =
+            wiring.sources.iter().map(|_| Planned { written: false, ready: None }).collect();
+        let (mut storages, mut changed, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, (target, update)) in wiring.targets.iter().zip(&code.updates).enumerate() {
             if let Target::State { tensor } = target {
-                plan.storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
+                storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
             }
             if let Target::Arg(i) = target {
-                plan.changed.push(*i);
+                changed.push(*i);
             }
-            match (target, output.update) {
-                (Target::State { .. }, Some(input)) => plan.written[input] = true,
-                _ => {
-                    let ty = graph.ty(output.value).clone();
-                    let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
-                    plan.outputs.push((target.clone(), ty, fixed));
-                }
+            match (target, update) {
+                (Target::State { .. }, Some(input)) => inputs[*input].written = true,
+                _ => fresh.push(i),
             }
         }
-        plan
+        for (source, planned) in wiring.sources.iter().zip(&mut inputs) {
+            if let (Source::State(t), true) = (source, changed.is_empty())
+                && t.is_contiguous()
+                && let Some(s) = t.strided()
+                && (planned.written || !storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)))
+            {
+                planned.ready = Some(bytes_of(t));
+            }
+        }
+        Bound { wiring, inputs, storages, changed, fresh }
+    }
+}
+
+/// Where the elements of a contiguous tensor are in its storage.
+fn bytes_of(t: &Tensor) -> Range<usize> {
+    let (offset, size) = (t.strided().map_or(0, |s| s.offset), t.dtype().size());
+    offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
+}
+
+/// Scratch memory that is kept between calls. Calls at the same time get memory of their own.
+#[derive(Default)]
+pub(super) struct Scratch(Mutex<Option<(Binding, Buffer)>>);
+
+impl Scratch {
+    /// Memory that is large enough for these symbol values.
+    fn take(&self, code: &Compiled, binding: &Binding) -> Buffer {
+        let kept = self.0.try_lock().and_then(|mut kept| kept.take());
+        match kept {
+            Some((of, buffer)) if of == *binding => buffer,
+            kept => {
+                let needed = code.scratch_bytes(binding);
+                kept.map(|(_, buffer)| buffer).filter(|b| b.len() >= needed).unwrap_or_else(|| Buffer::new(needed))
+            }
+        }
     }
 
-    /// Whether a call changes argument `i`.
-    pub(super) fn changes(&self, i: usize) -> bool {
-        self.changed.contains(&i)
+    fn give_back(&self, binding: &Binding, buffer: Buffer) {
+        if let Some(mut kept) = self.0.try_lock() {
+            *kept = Some((binding.clone(), buffer));
+        }
     }
 }
 
@@ -85,92 +157,96 @@ impl Input<'_> {
 
 type Inputs<'a> = SmallVec<[Input<'a>; 32]>;
 
-impl Variant {
-    /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
-    pub(super) fn call(&mut self, args: &[&Tensor], binding: &Binding) -> Result<Vec<Tensor>> {
-        if self.scratch_for.as_ref() != Some(binding) {
-            let needed = self.compiled.scratch_bytes(binding);
-            if self.scratch.len() < needed {
-                self.scratch = Buffer::new(needed);
+impl Bound {
+    /// Runs compiled code on arguments that fit, with the numbers that they give the symbols.
+    pub(super) fn call(&self, code: &Code, args: &[&Tensor], binding: &Binding) -> Result<Results> {
+        let mut inputs = Inputs::new();
+        self.inputs(args, &mut inputs)?;
+        let mut drawn = None;
+        if !self.wiring.draws.is_empty() {
+            let drawn = drawn.insert(self.wiring.draws.run(&code.rooms, &self.wiring.sources, args, binding)?);
+            for (i, tensor) in drawn.tensors.drain(..) {
+                inputs[i] = Input::Owned(tensor);
             }
-            self.scratch_for = Some(binding.clone());
         }
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let done = self.run(args, binding, &mut scratch);
-        self.scratch = scratch;
-        done
-    }
-
-    fn run(&self, args: &[&Tensor], binding: &Binding, scratch: &mut Buffer) -> Result<Vec<Tensor>> {
-        let mut inputs = self.inputs(args)?;
-        if self.draws.is_empty() {
-            return self.compute(args, inputs, binding, scratch);
+        let mut scratch = code.scratch.take(&code.compiled, binding);
+        let done = self.compute(code, &inputs, binding, &mut scratch);
+        code.scratch.give_back(binding, scratch);
+        match done {
+            Ok(outputs) => {
+                drop(inputs);
+                self.hand_out(args, outputs)
+            }
+            Err(e) => {
+                if let Some(drawn) = drawn {
+                    drawn.undo();
+                }
+                Err(e)
+            }
         }
-        let mut drawn = self.draws.run(&self.sources, args, binding)?;
-        for (i, tensor) in drawn.tensors.drain(..) {
-            inputs[i] = Input::Owned(tensor);
-        }
-        let done = self.compute(args, inputs, binding, scratch);
-        if done.is_err() {
-            drawn.undo();
-        }
-        done
     }
 
     /// Runs the code on inputs that are all there.
     fn compute(
         &self,
-        args: &[&Tensor],
-        inputs: Inputs<'_>,
+        code: &Code,
+        inputs: &Inputs<'_>,
         binding: &Binding,
         scratch: &mut Buffer,
-    ) -> Result<Vec<Tensor>> {
-        let mut outputs: SmallVec<[Tensor; 16]> =
-            self.plan.outputs.iter().map(|o| output(o, binding, !self.compiled.has_checks())).collect();
-        {
-            let mut held = self.lock(&inputs);
-            let mut slots: SmallVec<[Slot<'_>; 64]> = SmallVec::new();
-            for (tensor, held) in inputs.iter().zip(&mut held) {
-                let tensor = tensor.get();
-                let s = tensor.strided().expect("inputs have storage");
-                let size = tensor.dtype().size();
-                let bytes = s.offset * size..(s.offset + tensor.shape_hint().iter().product::<usize>()) * size;
-                slots.push(match held {
-                    Held::Read(b) => Slot::In(&b.bytes()[bytes]),
-                    Held::Write(b) => Slot::InOut(&mut b.bytes_mut()[bytes]),
-                });
-            }
-            for tensor in &mut outputs {
-                let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
-                slots.push(Slot::Out(buffer.bytes_mut()));
-            }
-            self.compiled.call(binding, &mut slots, scratch.bytes_mut()).map_err(Error::checked)?;
+    ) -> Result<Outputs> {
+        let mut outputs = Outputs::new();
+        let reuse = !code.compiled.has_checks();
+        let room = |&i: &usize| output(&self.wiring.targets[i], &code.types[i], binding, reuse);
+        outputs.extend(self.fresh.iter().map(room));
+        let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
+        self.lock(inputs, &mut held);
+        let mut slots: SmallVec<[Slot<'_>; 64]> = SmallVec::new();
+        for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.inputs) {
+            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input.get()));
+            slots.push(match held {
+                Held::Read(b) => Slot::In(&b.bytes()[bytes]),
+                Held::Write(b) => Slot::InOut(&mut b.bytes_mut()[bytes]),
+            });
         }
-        self.hand_out(args, outputs)
+        for tensor in &mut outputs {
+            let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
+            slots.push(Slot::Out(buffer.bytes_mut()));
+        }
+        code.compiled.call(binding, &mut slots, scratch.bytes_mut()).map_err(Error::checked)?;
+        drop(slots);
+        Ok(outputs)
     }
 
     /// The tensors behind the inputs, contiguous.
-    fn inputs<'a>(&'a self, args: &[&'a Tensor]) -> Result<Inputs<'a>> {
-        let mut inputs = Inputs::new();
-        for (source, written) in self.sources.iter().zip(&self.plan.written) {
+    fn inputs<'a>(&'a self, args: &[&'a Tensor], inputs: &mut Inputs<'a>) -> Result<()> {
+        for (source, planned) in self.wiring.sources.iter().zip(&self.inputs) {
             let (input, from_caller) = match source {
+                Source::State(t) if planned.ready.is_some() => {
+                    inputs.push(Input::Borrowed(t));
+                    continue;
+                }
                 Source::Arg(i) => (Input::Borrowed(args[*i]), true),
                 Source::State(t) => (Input::Borrowed(t), false),
-                Source::Grad(t) => (Input::Owned(t.stored_grad().expect("guarded")), true),
-                Source::ArgGrad(i) => (Input::Owned(args[*i].stored_grad().expect("guarded")), true),
+                Source::Grad(t) => (Input::Owned(gradient(t)?), true),
+                Source::ArgGrad(i) => (Input::Owned(gradient(args[*i])?), true),
                 Source::Draw => {
                     inputs.push(Input::Drawn);
                     continue;
                 }
+                Source::Data(t) => (Input::Borrowed(t), false),
+                Source::Number(s) => {
+                    inputs.push(Input::Owned(eval::full(&[], *s)));
+                    continue;
+                }
             };
             let s = eval::strided(input.get())?;
-            if from_caller && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)) {
+            if from_caller && self.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)) {
                 return Err(Error::Argument(
                     "an argument shares its elements with a tensor that the traced function changes; pass a copy"
                         .into(),
                 ));
             }
-            for &i in &self.plan.changed {
+            for &i in &self.changed {
                 let changed = eval::strided(args[i])?;
                 eval::check_apart(args[i].shape_hint(), &changed.strides)?;
                 if !matches!(source, Source::Arg(j) if *j == i) && Arc::ptr_eq(&changed.storage, &s.storage) {
@@ -180,22 +256,21 @@ impl Variant {
                 }
             }
             // What the program reads through another view, before it changes the elements, is read before the call.
-            let shared = !written && self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
+            let shared = !planned.written && self.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
             inputs.push(match input.get().is_contiguous() {
                 true if shared => Input::Owned(eval::copied(input.get())?),
                 true => input,
                 false => Input::Owned(eval::contiguous(input.get())?),
             });
         }
-        Ok(inputs)
+        Ok(())
     }
 
     /// Locks every input. Nothing is waited for while something is held, so calls cannot block each other for good.
-    fn lock<'a>(&self, inputs: &'a [Input<'_>]) -> SmallVec<[Held<'a>; 32]> {
-        let mut held = SmallVec::new();
+    fn lock<'a>(&self, inputs: &'a Inputs<'_>, held: &mut SmallVec<[Held<'a>; 32]>) {
         while held.len() < inputs.len() {
             let storage: &Storage = &inputs[held.len()].get().strided().expect("inputs have storage").storage;
-            let guard = match self.plan.written[held.len()] {
+            let guard = match self.inputs[held.len()].written {
                 true => storage.try_write().map(Held::Write),
                 false => storage.try_read().map(Held::Read),
             };
@@ -207,33 +282,32 @@ impl Variant {
                 }
             }
         }
-        held
     }
 
-    fn hand_out(&self, args: &[&Tensor], outputs: SmallVec<[Tensor; 16]>) -> Result<Vec<Tensor>> {
-        let mut computed: SmallVec<[(usize, Tensor); 8]> = SmallVec::new();
-        for ((target, ..), tensor) in self.plan.outputs.iter().zip(outputs) {
-            match target {
-                Target::Return(i) => computed.push((*i, tensor)),
+    fn hand_out(&self, args: &[&Tensor], outputs: Outputs) -> Result<Results> {
+        let mut computed = Results::new();
+        for (&i, tensor) in self.fresh.iter().zip(outputs) {
+            match &self.wiring.targets[i] {
+                Target::Return => computed.push(tensor),
                 Target::State { tensor: state } => eval::assign(state, &tensor)?,
                 Target::Arg(i) => eval::assign(args[*i], &tensor)?,
                 Target::Grad(of) => of.store_grad(Some(tensor)),
                 Target::ArgGrad(i) => args[*i].store_grad(Some(tensor)),
             }
         }
-        for t in &self.cleared {
+        for t in &self.wiring.cleared {
             t.store_grad(None);
         }
-        for &i in &self.cleared_args {
+        for &i in &self.wiring.cleared_args {
             args[i].store_grad(None);
         }
         // Results were added in the order of the closure's, so they come in that order.
         let mut computed = computed.into_iter();
-        let each = self.returned.iter().map(|known| match known {
+        let each = self.wiring.returned.iter().map(|known| match known {
             Returned::Same(t) => t.clone(),
             Returned::Arg(i) => args[*i].clone(),
             Returned::Computed { requires_grad } => {
-                let (_, t) = computed.next().expect("bug in allotrope: a result was not computed");
+                let t = computed.next().expect("bug in allotrope: a result was not computed");
                 if *requires_grad {
                     t.set_grad_fn(Some(ended()));
                 }
@@ -244,9 +318,14 @@ impl Variant {
     }
 }
 
+/// The gradient that a guard has seen.
+fn gradient(of: &Tensor) -> Result<Tensor> {
+    of.stored_grad().ok_or_else(|| Error::Trace("another thread took a gradient away while a call began".into()))
+}
+
 /// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too
 /// where the run may fail, as `reuse` says, because the gradient then stays as it was.
-fn output((target, ty, fixed): &(Target, Type, Option<Dims>), binding: &Binding, reuse: bool) -> Tensor {
+fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), binding: &Binding, reuse: bool) -> Tensor {
     if let (Target::Grad(of), Some(shape), true) = (target, fixed, reuse)
         && let Some(mut old) = of.take_grad()
     {

@@ -4,10 +4,10 @@
 
 use super::captured::Source;
 use super::event::Event;
+use super::guards::Binding;
 use super::inner::Inner;
 use super::layout::{Demand, Given};
 use super::program::{Program, Role};
-use super::variant::Binding;
 use crate::error::Result;
 use crate::kernels::rng::Mt19937;
 use crate::tensor::draw::{Kind, numel};
@@ -82,6 +82,7 @@ fn difference(a: &[Item], b: &[Item]) -> Option<String> {
 }
 
 /// The draws of one recording.
+#[derive(Default)]
 pub(super) struct Draws {
     items: Vec<Item>,
     generators: Vec<Generator>,

@@ -149,6 +149,24 @@ impl Answer {
     pub(super) fn is_true(&self) -> bool {
         matches!(self, Answer::Bool(true))
     }
+
+    /// Whether both are one answer, whatever numbers sizes have in a call.
+    pub(super) fn agrees(&self, other: &Answer) -> bool {
+        let same = |a: &Made, b: &Made| a.value == b.value && a.dtype == b.dtype && all(&a.sizes, &b.sizes);
+        match (self, other) {
+            (Answer::None, Answer::None) => true,
+            (Answer::Made(a), Answer::Made(b)) => same(a, b),
+            (Answer::Value(a), Answer::Value(b)) => a == b,
+            (Answer::Many(a), Answer::Many(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+            (Answer::Size(Some(a)), Answer::Size(Some(b))) => one(a, b),
+            (Answer::Size(None), Answer::Size(None)) => true,
+            (Answer::Bool(a), Answer::Bool(b)) => a == b,
+            (Answer::Places(a), Answer::Places(b)) => a == b,
+            (Answer::Numbers(a), Answer::Numbers(b)) => a == b,
+            (Answer::Failed(a), Answer::Failed(b)) => a == b,
+            _ => false,
+        }
+    }
 }
 
 impl Event<'_> {
@@ -196,6 +214,24 @@ impl Event<'_> {
             _ => false,
         };
         if same { Match::Same } else { Match::Other }
+    }
+
+    /// What is asked, for people.
+    pub(super) fn words(&self) -> String {
+        let shape = |sizes: &[Size]| sizes.iter().map(|s| s.hint()).collect::<Vec<_>>();
+        match self {
+            Event::Argument { dtype, numbers, name } => format!("{} {dtype} with {} axes", name.0, numbers.len()),
+            Event::Input { dtype, sizes, .. } => format!("a tensor from outside {dtype}{:?}", shape(sizes)),
+            Event::Draw { dtype, sizes, name } => format!("{name} {dtype}{:?}", shape(sizes)),
+            Event::Record { op, .. } => op.name().to_string(),
+            Event::Full { sizes, .. } => format!("a tensor {:?} full of a number", shape(sizes)),
+            Event::Begin(_) => "a loop".to_string(),
+            Event::Ordered | Event::End { .. } | Event::Abandon => "the end of a loop".to_string(),
+            Event::Output { .. } => "a result, or a change of a tensor".to_string(),
+            Event::Specialize { size, why, at } => format!("{why} at {at}, and it is {size}"),
+            Event::Unify(a, b, at) => format!("sizes {a} and {b} must be equal at {at}"),
+            _ => "something about sizes".to_string(),
+        }
     }
 
     /// The operands that may be numbers.

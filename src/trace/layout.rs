@@ -4,8 +4,8 @@
 
 use super::captured::Source;
 use super::event;
+use super::guards::Binding;
 use super::program::{Program, Role};
-use super::variant::Binding;
 use crate::error::{Error, Result};
 use crate::tensor::{Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
 use allotrope_ir::{Dim, Op, Shape, Value};
@@ -82,7 +82,10 @@ impl Layout {
                 Source::State(t) => of(t),
                 Source::Grad(t) => of(&t.stored_grad().expect("guarded")),
                 Source::ArgGrad(i) => of(&given.args[*i].stored_grad().expect("guarded")),
-                Source::Draw => unreachable!("bug in allotrope: drawn tensors are fresh"),
+                Source::Data(t) => of(t),
+                Source::Draw | Source::Number(_) => {
+                    unreachable!("bug in allotrope: numbers and what is drawn are fresh")
+                }
             },
         };
         for step in &self.steps {

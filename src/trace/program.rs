@@ -6,7 +6,6 @@ use super::layout::{Demand, Layout};
 use super::symbols::Symbols;
 use crate::error::Result;
 use crate::tensor::Size;
-use crate::tensor::recorder::SizeOp;
 use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Scan, Type, Value};
 use smallvec::SmallVec;
 use std::collections::HashMap;

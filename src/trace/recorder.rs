@@ -1,10 +1,10 @@
 //! Records the operations of a closure as a graph. Nothing is computed and no tensor outside is touched: what the
 //! closure changes (parameters, gradients) is kept beside them until a compiled call has succeeded.
 
-use super::captured::{Captured, Returned, Source, Target};
+use super::captured::{Depended, Returned, Source, Target, Wiring};
 use super::draws::{Draws, Item};
 use super::event::{Answer, Event, Given, Loop};
-use super::follow::Script;
+use super::follow::{Ended, Script};
 use super::inner::{GradState, Inner, Open};
 use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{next_seq, own_edge};
@@ -66,7 +66,7 @@ impl Capture {
         if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
             t.strides = like.strides();
         }
-        inner.args.insert(tensor.id(), (i, like.stored_grad().is_some()));
+        inner.args.insert(tensor.id(), (i, like.has_grad()));
         if let Some(Root::Traced(cell)) = tensor.traced().map(|t| &t.root) {
             inner.args_by_cell.insert(Arc::as_ptr(cell) as usize, (Arc::clone(cell), i));
         }
@@ -81,11 +81,11 @@ impl Capture {
     }
 
     /// Ends the capture: what the closure returned and changed becomes the outputs of the graph.
-    pub(super) fn finish(self, returned: &[Tensor]) -> Result<(Captured, Vec<Returned>)> {
+    pub(super) fn finish(self, returned: &[Tensor]) -> Result<(Ended, Wiring, Depended)> {
         let mut inner = self.0.into_inner();
         let mut targets = Vec::new();
         let mut results = Vec::new();
-        for (i, t) in returned.iter().enumerate() {
+        for t in returned {
             let outside = t.traced().is_none();
             if outside {
                 results.push(Returned::Same(t.clone()));
@@ -97,7 +97,7 @@ impl Capture {
             }
             let value = inner.lift(t)?;
             inner.output(value, None)?;
-            targets.push(Target::Return(i));
+            targets.push(Target::Return);
             results.push(Returned::Computed { requires_grad: t.is_requires_grad() });
         }
         let mut arguments: Vec<_> = std::mem::take(&mut inner.args_by_cell).into_values().collect();
@@ -116,14 +116,13 @@ impl Capture {
                 targets.push(Target::State { tensor: s.tensor });
             }
         }
-        let mut grad_guards = Vec::new();
-        let mut arg_grad_guards = Vec::new();
+        let mut depended = Depended { flags: std::mem::take(&mut inner.flags), ..Depended::default() };
         let mut cleared = Vec::new();
         let mut cleared_args = Vec::new();
         for g in std::mem::take(&mut inner.grads) {
             match (g.arg, g.initially) {
-                (Some(i), Some(some)) => arg_grad_guards.push((i, some)),
-                (None, Some(some)) => grad_guards.push((g.tensor.clone(), some)),
+                (Some(i), Some(some)) => depended.arg_grads.push((i, some)),
+                (None, Some(some)) => depended.grads.push((g.tensor.clone(), some)),
                 (_, None) => {}
             }
             // The gradient itself may have been changed in place.
@@ -142,23 +141,13 @@ impl Capture {
                 (_, false, _) => {}
             }
         }
-        let (program, log) = inner.script.end();
-        let draws = inner.draws.pop().expect("the whole program is open");
-        let (graph, rooms, symbols) = XXX;
-        let captured = Captured {
-            graph,
-            rooms,
-            draws,
-            sources: inner.sources,
-            symbols: inner.symbols,
-            grad_guards,
-            arg_grad_guards,
-            flags: inner.flags,
-            targets,
-            cleared,
-            cleared_args,
-        };
-        Ok((captured, results))
+        let ended = inner.script.end()?;
+        let items = inner.draws.pop().expect("the whole program is open");
+        let draws = Draws::new(items, inner.outside, &|length| ended.length(length));
+        let mut sources = inner.sources;
+        sources.extend(ended.numbers().map(Source::Number));
+        let wiring = Wiring { sources, targets, returned: results, cleared, cleared_args, draws };
+        Ok((ended, wiring, depended))
     }
 }
 
@@ -308,7 +297,7 @@ impl Recorder for Capture {
         if let Some(&i) = inner.by_grad.get(&tensor.id()) {
             return inner.grads[i].now.clone();
         }
-        let has = arg.map_or_else(|| tensor.stored_grad().is_some(), |(_, has)| has);
+        let has = arg.map_or_else(|| tensor.has_grad(), |(_, has)| has);
         // A gradient has the dtype and the shape of its tensor.
         let given = has.then(|| {
             let (sizes, name) = (tensor.sizes(), ("grad", inner.grads.len()));
@@ -428,6 +417,20 @@ impl Recorder for Capture {
 
     fn in_order(&self, what: &'static str, like: &Tensor, whole: bool) -> Result<()> {
         self.0.borrow_mut().in_order(what, like, whole)
+    }
+
+    fn data(&self, tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
+        let mut inner = self.0.borrow_mut();
+        if inner.script.is_plain() {
+            drop(inner);
+            return Err(self.host_read(what, at));
+        }
+        let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
+        let (dtype, numbers) = (tensor.dtype(), Cow::Borrowed(tensor.shape_hint()));
+        let made = inner.made(Event::Argument { dtype, numbers, name: ("data", count) })?;
+        let traced = inner.tensor(0, &made);
+        inner.sources.push(Source::Data(tensor));
+        Ok(traced)
     }
 
     fn host_read(&self, what: &str, at: &'static Location<'static>) -> Error {

@@ -150,6 +150,11 @@ impl Symbols {
         self.solve(s, Dim::fixed(value));
     }
 
+    /// The numbers that the symbols have in this call.
+    pub(super) fn hints(&self) -> &[usize] {
+        &self.hints
+    }
+
     /// The expressions that sizes have named so far, from number `from` on, as far as they are solved.
     pub(super) fn expressions(&self, from: usize) -> &[Dim] {
         &self.table[from..]

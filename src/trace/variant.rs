@@ -1,78 +1,32 @@
-//! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code.
+//! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code. It is
+//! never changed once made: calls from several threads share it.
 
-use super::call::Plan;
-use super::captured::{Captured, Returned, Source};
+use super::call::{Bound, Code, Results};
+use super::captured::{Captured, Depended, Wiring};
 use super::closure::{Args, Traceable};
-use super::draws::Draws;
+use super::draws::Rooms;
+use super::follow::{Ended, Script};
+use super::guards::{Binding, Guards, Mismatch, same_as};
 use super::panic_message;
+use super::program::Program;
 use super::recorder::Capture;
 use super::symbols::Specialization;
-use crate::autograd::is_grad_enabled;
 use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
-use crate::tensor::storage::Buffer;
-use crate::tensor::{Flag, Tensor, recorder as slot};
+use crate::tensor::{Tensor, recorder as slot};
+use allotrope_ir::Graph;
 use allotrope_ir::passes::{Passes, optimize_with};
-use allotrope_ir::{DType, Dim, Graph};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// The numbers of the symbols in one call.
-pub(super) type Binding = smallvec::SmallVec<[usize; 8]>;
-
-/// One thing that must hold for a call.
-pub(super) enum Guard {
-    /// The axis has this size.
-    Size { arg: usize, axis: usize, value: usize },
-    /// The axis gives symbol `sym` its number.
-    Bind { arg: usize, axis: usize, sym: usize },
-    /// The axis has the size that the expression gives.
-    Equal { arg: usize, axis: usize, dim: Dim },
-    /// The expression is at least this.
-    AtLeast { dim: Dim, least: usize },
-}
-
-/// What is fixed about an argument.
-pub(super) struct ArgType {
-    pub(super) dtype: DType,
-    pub(super) rank: usize,
-    pub(super) requires_grad: bool,
-    /// Whether it lay in row-major order, which matters where it is changed in place.
-    pub(super) dense: bool,
-    /// The argument before it that is the same tensor, where a gradient is wanted: it has one then, not two.
-    same_as: Option<usize>,
-}
-
-/// The first argument that is the same tensor as argument `i`, where it needs a gradient.
-fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
-    let first = || args[..i].iter().position(|a| a.is_same(args[i]));
-    if args[i].is_requires_grad() { first() } else { None }
-}
-
 pub(super) struct Variant {
-    pub(super) args: Vec<ArgType>,
-    pub(super) guards: Vec<Guard>,
-    pub(super) symbols: usize,
-    /// Whether a tensor from outside needs a gradient, for those that the program reads.
-    pub(super) state_flags: Vec<(Tensor, bool)>,
-    /// Whether a tensor from outside has a gradient when a call begins.
-    pub(super) grad_guards: Vec<(Tensor, bool)>,
-    /// The same for arguments, by number.
-    arg_grad_guards: Vec<(usize, bool)>,
-    pub(super) flags: Vec<(Flag, bool)>,
-    pub(super) grad_enabled: bool,
-    pub(super) sources: Vec<Source>,
-    pub(super) draws: Draws,
-    pub(super) plan: Plan,
-    pub(super) cleared: Vec<Tensor>,
-    pub(super) cleared_args: Vec<usize>,
-    pub(super) returned: Vec<Returned>,
-    pub(super) compiled: Compiled,
-    pub(super) scratch: Buffer,
-    /// The symbol values that the scratch is known to be large enough for.
-    pub(super) scratch_for: Option<Binding>,
+    pub(super) guards: Guards,
+    bound: Bound,
+    pub(super) code: Code,
+    /// Why it was made, in words.
+    pub(super) reason: String,
     captured: Graph,
     optimized: Graph,
     specializations: Vec<Specialization>,
@@ -89,14 +43,15 @@ impl Variant {
         closure: &mut F,
         args: &[&Tensor],
         passes: &Passes,
+        reason: &str,
     ) -> Result<(Variant, F::Output)>
     where
         F: Traceable<N>,
     {
         let start = Instant::now();
-        let (first, first_returned, _) = record::<F, N>(closure, args)?;
-        let (captured, returned, output) = record::<F, N>(closure, args)?;
-        if let Some(what) = first.difference(&captured).or_else(|| Returned::difference(&first_returned, &returned)) {
+        let (first, _) = Captured::record::<F, N>(closure, args)?;
+        let (captured, output) = Captured::record::<F, N>(closure, args)?;
+        if let Some(what) = first.difference(&captured) {
             return Err(Error::Trace(format!(
                 "the closure was recorded twice and did something else the second time, so it depends on a Rust value \
                  that changes between calls: {what}. Pass that value as an argument, keep it in a tensor that the \
@@ -104,16 +59,16 @@ impl Variant {
             )));
         }
         let recorded = start.elapsed();
-        let variant = Variant::compile(captured, returned, args, passes, recorded)?;
+        let variant = Variant::compile(captured, args, passes, recorded, reason)?;
         Ok((variant, output))
     }
 
-    fn compile(
+    pub(super) fn compile(
         captured: Captured,
-        returned: Vec<Returned>,
         args: &[&Tensor],
         passes: &Passes,
         recorded: Duration,
+        reason: &str,
     ) -> Result<Variant> {
         let start = Instant::now();
         let mut phases = vec![("record".to_string(), recorded)];
@@ -121,40 +76,13 @@ impl Variant {
             optimize_with(&captured.graph, passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
-        let (guards, symbols) = guards(&captured);
-        let state_flags = captured
-            .sources
-            .iter()
-            .filter_map(|s| match s {
-                Source::State(t) => Some((t.clone(), t.is_requires_grad())),
-                _ => None,
-            })
-            .collect();
-        let arg = |(i, a): (usize, &&Tensor)| ArgType {
-            dtype: a.dtype(),
-            rank: a.dim(),
-            requires_grad: a.is_requires_grad(),
-            dense: a.is_contiguous(),
-            same_as: same_as(args, i),
-        };
+        let guards = Guards::new(&captured, args);
+        let code = Code::new(compiled, &optimized, captured.rooms);
         Ok(Variant {
-            args: args.iter().enumerate().map(arg).collect(),
             guards,
-            symbols,
-            state_flags,
-            grad_guards: captured.grad_guards,
-            arg_grad_guards: captured.arg_grad_guards,
-            flags: captured.flags,
-            grad_enabled: is_grad_enabled(),
-            plan: Plan::new(&optimized, &captured.sources, &captured.targets),
-            sources: captured.sources,
-            draws: captured.draws,
-            cleared: captured.cleared,
-            cleared_args: captured.cleared_args,
-            returned,
-            compiled,
-            scratch: Buffer::new(0),
-            scratch_for: None,
+            bound: Bound::new(&code, captured.wiring),
+            code,
+            reason: reason.to_string(),
             captured: captured.graph,
             optimized,
             specializations: captured.symbols.specializations,
@@ -164,45 +92,16 @@ impl Variant {
     }
 
     /// The numbers of the symbols, if the variant stands for a call with these arguments.
-    pub(super) fn fits(&self, args: &[&Tensor]) -> Option<Binding> {
-        let from_outside = |a: &Tensor| self.state_flags.iter().any(|(t, _)| t.is_same(a));
-        let same = |(i, ty): (usize, &ArgType)| {
-            let a = args[i];
-            a.dtype() == ty.dtype
-                && a.dim() == ty.rank
-                && a.is_requires_grad() == ty.requires_grad
-                // Which views of it share elements depends on how it lies.
-                && (ty.dense == a.is_contiguous() || !self.plan.changes(i))
-                && (!ty.requires_grad || (same_as(args, i) == ty.same_as && !from_outside(a)))
-        };
-        let holds = args.len() == self.args.len()
-            && self.args.iter().enumerate().all(same)
-            && self.grad_enabled == is_grad_enabled()
-            && self.state_flags.iter().all(|(t, on)| t.is_requires_grad() == *on)
-            && self.grad_guards.iter().all(|(t, some)| t.stored_grad().is_some() == *some)
-            && self.arg_grad_guards.iter().all(|(i, some)| args[*i].stored_grad().is_some() == *some)
-            && self.flags.iter().all(|(flag, on)| flag.peek() == *on);
-        if holds { self.bind(args) } else { None }
+    ///
+    /// # Errors
+    /// The first guard that does not hold.
+    pub(super) fn fits(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
+        self.guards.check(args)
     }
 
-    /// The numbers of the symbols for these arguments, if every guard on sizes holds.
-    fn bind(&self, args: &[&Tensor]) -> Option<Binding> {
-        let mut binding = Binding::from_elem(0, self.symbols);
-        for g in &self.guards {
-            let holds = match g {
-                Guard::Size { arg, axis, value } => args[*arg].shape_hint()[*axis] == *value,
-                Guard::Bind { arg, axis, sym } => {
-                    binding[*sym] = args[*arg].shape_hint()[*axis];
-                    true
-                }
-                Guard::Equal { arg, axis, dim } => dim.eval(&binding) == args[*arg].shape_hint()[*axis],
-                Guard::AtLeast { dim, least } => dim.eval(&binding) >= *least,
-            };
-            if !holds {
-                return None;
-            }
-        }
-        Some(binding)
+    /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
+    pub(super) fn call(&self, args: &[&Tensor], binding: &Binding) -> Result<Results> {
+        self.bound.call(&self.code, args, binding)
     }
 
     pub(super) fn compile_time(&self) -> Duration {
@@ -234,7 +133,7 @@ impl Variant {
     }
 
     pub(super) fn kernels(&self) -> &[KernelInfo] {
-        self.compiled.kernels()
+        self.code.compiled.kernels()
     }
 
     pub(super) fn specializations(&self) -> &[Specialization] {
@@ -246,7 +145,7 @@ impl Variant {
     }
 
     pub(super) fn code_size(&self) -> usize {
-        self.compiled.code_size()
+        self.code.compiled.code_size()
     }
 }
 
@@ -254,15 +153,45 @@ fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
     Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))
 }
 
+impl Captured {
+    /// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders.
+    fn record<F, const N: usize>(closure: &mut F, args: &[&Tensor]) -> Result<(Captured, F::Output)>
+    where
+        F: Traceable<N>,
+    {
+        let (ended, wiring, depended, output) = record::<F, N>(closure, args, Script::plain())?;
+        let Ended::New { program, .. } = ended else { unreachable!("bug in allotrope: there was nothing to follow") };
+        let captured = Captured::new(*program, wiring, depended);
+        // The recorded tensors would keep the recording alive.
+        let nothing = Tensor::scalar(0.0f32);
+        let template = output.unflatten(&mut std::iter::repeat(nothing));
+        Ok((captured, template))
+    }
+
+    /// What a recording made that followed no other one.
+    pub(super) fn new(mut program: Program, wiring: Wiring, depended: Depended) -> Captured {
+        let graph = program.finish();
+        let rooms = Rooms::new(&mut program, &graph);
+        Captured { graph, rooms, symbols: program.symbols, wiring, depended }
+    }
+}
+
 /// Runs the closure on traced arguments.
-fn record<F, const N: usize>(closure: &mut F, args: &[&Tensor]) -> Result<(Captured, Vec<Returned>, F::Output)>
+pub(super) fn record<F, const N: usize>(
+    closure: &mut F,
+    args: &[&Tensor],
+    script: Script,
+) -> Result<(Ended, Wiring, Depended, F::Output)>
 where
     F: Traceable<N>,
 {
-    let capture = Rc::new(Capture::new());
+    let capture = Rc::new(Capture::new(script));
     let mut traced: Vec<Tensor> = Vec::with_capacity(args.len());
     for (i, a) in args.iter().enumerate() {
-        traced.push(same_as(args, i).map_or_else(|| capture.argument(i, a), |first| traced[first].clone()));
+        traced.push(match same_as(args, i) {
+            Some(first) => traced[first].clone(),
+            None => capture.argument(i, a)?,
+        });
     }
     for (i, (t, a)) in traced.iter().zip(args).enumerate() {
         if a.is_requires_grad() && !a.is_leaf() {
@@ -279,30 +208,6 @@ where
     let mut returned = Vec::new();
     output.flatten(&mut returned);
     let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");
-    let (captured, returned) = capture.finish(&returned)?;
-    Ok((captured, returned, output))
-}
-
-/// The guards on sizes, bindings before what is computed from them, and the number of symbols.
-fn guards(captured: &Captured) -> (Vec<Guard>, usize) {
-    let graph = &captured.graph;
-    let mut bound = std::collections::HashSet::new();
-    let (mut first, mut later) = (Vec::new(), Vec::new());
-    for (source, value) in captured.sources.iter().zip(graph.input_values()) {
-        let Source::Arg(arg) = *source else { continue };
-        for (axis, dim) in graph.ty(value).shape.iter().enumerate() {
-            match (dim.as_fixed(), dim.as_sym()) {
-                (Some(value), _) => first.push(Guard::Size { arg, axis, value }),
-                (_, Some(s)) if bound.insert(s) => first.push(Guard::Bind { arg, axis, sym: s.0 as usize }),
-                _ => later.push(Guard::Equal { arg, axis, dim: dim.clone() }),
-            }
-        }
-    }
-    later.extend(captured.symbols.least.iter().filter_map(|(dim, least)| match dim.as_fixed() {
-        Some(_) => None,
-        None => Some(Guard::AtLeast { dim: dim.clone(), least: *least }),
-    }));
-    first.extend(later);
-    let symbols = graph.symbols().last().map_or(0, |s| s.0 as usize + 1);
-    (first, symbols.max(bound.iter().map(|s| s.0 as usize + 1).max().unwrap_or(0)))
+    let (ended, wiring, depended) = capture.finish(&returned)?;
+    Ok((ended, wiring, depended, output))
 }

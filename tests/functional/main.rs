@@ -109,7 +109,7 @@ fn check(case: &Value, call: Call) -> Vec<String> {
     for ((want, got), i) in given_grads.zip(&eager[outputs.len()..]).zip(&wanted) {
         wrong.extend(want.differs(got, &format!("gradient {i}"), 1e-4, 1e-4));
     }
-    let mut traced = trace(|inputs: &[Tensor]| run(call, inputs, &wanted).expect("as eagerly"));
+    let traced = trace(|inputs: &[Tensor]| run(call, inputs, &wanted).expect("as eagerly"));
     match traced.call(&tensors()[..]) {
         Err(e) => wrong.push(format!("traced: {e}")),
         Ok(results) => {

@@ -36,7 +36,7 @@ fn parameters() -> Vec<Tensor> {
 #[test]
 fn the_batch_is_symbolic() {
     let (eager, inside) = (parameters(), parameters());
-    let mut traced = trace(|x: &Tensor, y: &Tensor| network(x, y, &inside));
+    let traced = trace(|x: &Tensor, y: &Tensor| network(x, y, &inside));
     for n in [2, 5, 3] {
         let x = numbers(&[n, 2, 6, 8], n);
         let y = Tensor::from_vec((0..n as i64).map(|i| i % 3).collect(), &[n]);
@@ -62,7 +62,7 @@ fn the_length_of_a_sequence_is_symbolic() {
         let q = h.transpose(1, 2);
         f::scaled_dot_product_attention(&q, &q, &q, f::AttentionOptions { is_causal: true, ..Default::default() })
     };
-    let mut traced = trace(run);
+    let traced = trace(run);
     for n in [5, 9, 4] {
         let x = numbers(&[2, 2, n], n);
         assert_eq!(traced.call(&x).expect("compiles").to_vec::<f32>(), run(&x).to_vec::<f32>());
@@ -77,7 +77,7 @@ fn a_target_that_is_no_class_is_refused_in_both_modes() {
     let loss = |x: &Tensor, y: &Tensor| f::cross_entropy(x, y, f::CrossEntropyOptions::default());
     let error = f::try_cross_entropy(&x, &bad, f::CrossEntropyOptions::default()).unwrap_err().to_string();
     assert_eq!(error, "cross_entropy: a target is not a class");
-    let mut traced = trace(loss);
+    let traced = trace(loss);
     assert!(traced.call((&x, &Tensor::from_vec(vec![0i64, 2], &[2]))).is_ok());
     assert_eq!(traced.call((&x, &bad)).unwrap_err().to_string(), error);
 }

@@ -120,7 +120,7 @@ fn check(row: &Row, choices: &[u32]) -> Result<(), TestCaseError> {
         how.second(&call, &refs).map_err(|e| TestCaseError::fail(format!("second derivative: {e}")))?;
     }
     if traced {
-        let mut compiled = trace(|x: &[Tensor]| program(&call, x, true));
+        let compiled = trace(|x: &[Tensor]| program(&call, x, true));
         let got = compiled.call(&inputs).map_err(|e| TestCaseError::fail(format!("traced: {e}")))?;
         same(&got, &want).map_err(wrong("traced"))?;
     }

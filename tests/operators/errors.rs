@@ -20,7 +20,7 @@ fn refuses(what: &str, f: &Attempt, x: &Tensor, bad: &Tensor, good: &Tensor) {
     let column = state.narrow(1, 0, 1);
     let count = Tensor::scalar(0i64);
     let (state_before, count_before) = (copy(&state), copy(&count));
-    let mut step = trace(|x: &Tensor, index: &Tensor| {
+    let step = trace(|x: &Tensor, index: &Tensor| {
         state.mul_(3.0);
         count.add_(1);
         let y = f(x, index).unwrap_or_else(|e| panic!("{e}"));

@@ -215,7 +215,7 @@ fn same_bits_in_a_trace_on_tensors_from_outside() {
         let (x, y) = (values(kind, 1), values(kind, 2));
         let want = plain(&x, &y);
         for (what, _, view) in views(&x) {
-            let mut step = trace(|y: &Tensor| {
+            let step = trace(|y: &Tensor| {
                 inplace(&view, y);
                 view.clone()
             });
@@ -231,7 +231,7 @@ fn same_bits_in_a_trace_on_arguments_and_values_within() {
     for Twin { name, kind, plain, inplace } in all() {
         let (x, y) = (values(kind, 1), values(kind, 2));
         let want = plain(&x, &y);
-        let mut step = trace(|x: &Tensor, y: &Tensor| {
+        let step = trace(|x: &Tensor, y: &Tensor| {
             let own = x.contiguous().reshape(&[2, 6]).reshape(&[3, 4]).where_self(&y.eq(y), x);
             inplace(&own, y);
             inplace(x, y);

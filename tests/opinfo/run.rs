@@ -355,7 +355,7 @@ impl<'a> Run<'a> {
                 args.iter().map(|(_, t)| t.clone()).chain(back.iter().flatten().cloned()).collect();
             // The closure gives tensors only, so an error of the program waits here.
             let refused = RefCell::new(None);
-            let mut traced = trace(|xs: &[Tensor]| {
+            let traced = trace(|xs: &[Tensor]| {
                 let (xs, gs) = xs.split_at(args.len());
                 let mut gs = gs.iter().cloned();
                 let back: Vec<_> = back.iter().map(|g| g.as_ref().and_then(|_| gs.next())).collect();
@@ -366,7 +366,7 @@ impl<'a> Run<'a> {
                     std::panic::resume_unwind(Box::new(e.to_string()))
                 })
             });
-            let mut call = || {
+            let call = || {
                 for (key, t) in &state {
                     t.copy_(&self.op.tensors[*key].tensor());
                 }

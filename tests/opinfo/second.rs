@@ -139,7 +139,7 @@ impl<'a> Second<'a> {
 
     fn traced(&self) -> Result<Vec<Host>> {
         let n = self.inputs.len();
-        let mut traced = trace(|ts: &[Tensor]| {
+        let traced = trace(|ts: &[Tensor]| {
             let (inputs, weights) = ts.split_at(n);
             self.program(inputs, weights).unwrap_or_else(|e| std::panic::resume_unwind(Box::new(e.to_string()))).1
         });

@@ -155,11 +155,11 @@ fn hooks_that_are_refused() {
     refused((&x * 2.0).sum().try_backward(), &["hook", "[2]", "[3]"]);
     assert!(x.grad().is_none());
     // An argument's hooks are its own, and recording registers nothing outside.
-    let mut f = trace(|x: &Tensor| (x * 2.0).sum());
+    let f = trace(|x: &Tensor| (x * 2.0).sum());
     refused(f.call(&x), &["argument 0", "hooks"]);
     hook.remove();
     f.call(&x).unwrap();
-    let mut f = trace(|y: &Tensor| {
+    let f = trace(|y: &Tensor| {
         x.register_hook(|_| None);
         y * 1.0
     });
@@ -205,9 +205,9 @@ fn hooks_from_outside_are_part_of_a_compiled_function() {
         (x * &w).sum().backward();
         of(&w)
     };
-    let mut f = trace(step);
+    let f = trace(step);
     let x = Tensor::from_vec(vec![2.0f32], &[1]);
-    let mut run = |want: f32, compilations: usize| {
+    let run = |want: f32, compilations: usize| {
         assert_eq!(step(&x).item::<f32>(), want);
         for _ in 0..2 {
             assert_eq!(f.call(&x).unwrap().item::<f32>(), want);
@@ -239,7 +239,7 @@ fn an_optimizer_in_the_backward_pass() {
             loss.backward();
             loss.detach()
         };
-        let mut compiled = trace(step);
+        let compiled = trace(step);
         for _ in 0..3 {
             if traced { drop(compiled.call([]).unwrap()) } else { drop(step()) }
         }

@@ -43,7 +43,7 @@ fn left_behind(outside: &[Tensor; 4], args: &[Tensor; 4]) -> Vec<Tensor> {
 fn traced(case: &Case, passes: Passes, calls: usize) -> Result<Vec<Vec<Tensor>>, TestCaseError> {
     let (outside, args) = (case.tensors(), case.tensors());
     let [a, b, c, d] = args.each_ref();
-    let mut f = trace(|a: &Tensor, b: &Tensor, c: &Tensor, d: &Tensor| case.program.run(&outside, [a, b, c, d]))
+    let f = trace(|a: &Tensor, b: &Tensor, c: &Tensor, d: &Tensor| case.program.run(&outside, [a, b, c, d]))
         .with_passes(passes);
     let mut all = Vec::new();
     for _ in 0..calls {
@@ -72,7 +72,7 @@ proptest! {
     #[test]
     fn one_compilation_for_all_sizes(case in cases(Kind::AnySize)) {
         let outside = case.tensors();
-        let mut f = trace(|a: &Tensor, b: &Tensor, c: &Tensor, d: &Tensor| case.program.run(&outside, [a, b, c, d]));
+        let f = trace(|a: &Tensor, b: &Tensor, c: &Tensor, d: &Tensor| case.program.run(&outside, [a, b, c, d]));
         for (n, m) in [(5, 7), (2, 3), (11, 4), (33, 2), (3, 3), (1, 4), (6, 1), (5, 7)] {
             let sized = |i: usize| {
                 let mut input = case.inputs[i].clone();
@@ -94,7 +94,7 @@ proptest! {
         let args = case.tensors();
         let [a, b, c, d] = args.each_ref();
         let outside = case.tensors();
-        let mut f = trace(|a: &Tensor, b: &Tensor, c: &Tensor, d: &Tensor| case.program.run(&outside, [a, b, c, d]));
+        let f = trace(|a: &Tensor, b: &Tensor, c: &Tensor, d: &Tensor| case.program.run(&outside, [a, b, c, d]));
         let compiled = f.call((a, b, c, d)).map_err(|e| TestCaseError::fail(e.to_string()))?;
         let largest = compiled.iter().flat_map(numbers).fold(0.0f64, |m, x| m.max(x.abs()));
         prop_assume!(largest < 1e6);

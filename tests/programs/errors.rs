@@ -194,7 +194,7 @@ fn arguments_that_a_trace_cannot_take() {
     let w = draw(2, &[3]).requires_grad();
     let text = trace(|x: &Tensor| x * 2.0).call(&(&w * 2.0)).unwrap_err().to_string();
     says(&text, &["argument 0", "detach()"]);
-    let mut grow = trace(|x: &Tensor| {
+    let grow = trace(|x: &Tensor| {
         no_grad(|| w.add_(x));
     });
     grow.call(&x).unwrap();
@@ -205,7 +205,7 @@ fn arguments_that_a_trace_cannot_take() {
     // The same where what is changed does not lie dense.
     let whole = draw(3, &[3, 2]);
     let column = whole.select(1, 0);
-    let mut grow_column = trace(|x: &Tensor| {
+    let grow_column = trace(|x: &Tensor| {
         column.add_(1.0);
         x * 2.0
     });
@@ -213,7 +213,7 @@ fn arguments_that_a_trace_cannot_take() {
     assert_same("nothing changed", &whole, &draw(3, &[3, 2]));
     assert_same("still works", &(no_grad(|| &before + &x)), &w);
     // An argument that is changed in place must not be reached in two ways.
-    let mut add = trace(|a: &Tensor, b: &Tensor| {
+    let add = trace(|a: &Tensor, b: &Tensor| {
         a.add_(b);
     });
     says(&add.call((&x, &x)).unwrap_err().to_string(), &["argument 0", "in place", "copy"]);
@@ -224,7 +224,7 @@ fn arguments_that_a_trace_cannot_take() {
 
 #[test]
 fn a_later_call_that_does_not_fit() {
-    let mut f = trace(|a: &Tensor, b: &Tensor| a + b);
+    let f = trace(|a: &Tensor, b: &Tensor| a + b);
     let (a, b) = (draw(1, &[2, 3]), draw(2, &[2, 3]));
     assert_same("good", &f.call((&a, &b)).unwrap(), &(&a + &b));
     says(&f.call((&a, &zeros(&[4, 3]))).unwrap_err().to_string(), &["add", "[2, 3]", "[4, 3]"]);
@@ -264,7 +264,7 @@ fn a_failed_call_changes_nothing() {
             (loss.detach(), h.detach())
         }
     });
-    let mut traced = trace(step);
+    let traced = trace(step);
     let (x, y, h) = (draw(1, &[2, 5, 1]), draw(2, &[2, 5, 1]), zeros(&[1, 2, 8]));
     let good = |traced: &mut dyn FnMut() -> allotrope::Result<(Tensor, Tensor)>| {
         let (a, b) = (traced().unwrap(), twin_step(&x, &y, &h));

@@ -183,7 +183,7 @@ fn custom_function() {
                 });
                 loss.detach()
             };
-            let mut compiled = trace(step);
+            let compiled = trace(step);
             let one = |_| if traced { compiled.call((&x, &y)).unwrap() } else { step(&x, &y) };
             (0..STEPS).map(one).map(|l| f64::from(l.item::<f32>())).collect()
         };

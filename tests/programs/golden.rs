@@ -76,7 +76,7 @@ fn recurrent(seed: u64, spans: &[u64], traced: bool) -> Run {
         opt.step();
         (loss.detach(), prediction.detach(), h.detach())
     };
-    let mut compiled = trace(step);
+    let compiled = trace(step);
     let mut h = Tensor::zeros(&[1, 1, 32], DType::F32);
     let mut last = h.clone();
     let mut losses = Vec::new();
@@ -167,7 +167,7 @@ fn in_place(traced: bool) -> (Vec<f32>, Tensor) {
         no_grad(|| p.sub_(&(p.grad().unwrap() * 1e-2)));
         loss.detach()
     };
-    let mut compiled = trace(step);
+    let compiled = trace(step);
     let one = |_| if traced { compiled.call((&x, &y)).unwrap() } else { step(&x, &y) };
     let losses = (0..5000).map(one).map(|l| l.item::<f32>()).collect();
     (losses, p.detach())
@@ -182,7 +182,7 @@ fn carried(traced: bool) -> (Vec<f32>, Tensor) {
         let next = (p - p.grad().unwrap() * 1e-2).detach();
         (loss.detach(), next)
     };
-    let mut compiled = trace(step);
+    let compiled = trace(step);
     let mut p = start();
     let mut losses = Vec::new();
     for _ in 0..5000 {

@@ -17,7 +17,7 @@ fn agree(what: &str, inputs: &[Tensor], f: impl Fn(&Tensor) -> Vec<Tensor>) {
         inputs.iter().enumerate().map(|(i, x)| (f(i, &copy(x)), get_rng_state())).collect()
     };
     let eager = run(&mut |_, x| f(x));
-    let mut compiled = trace(|x: &Tensor| f(x));
+    let compiled = trace(|x: &Tensor| f(x));
     let traced = run(&mut |_, x| compiled.call(x).unwrap_or_else(|e| panic!("{what}: {e}")));
     let mixed = run(&mut |i, x| if i % 2 == 0 { f(x) } else { compiled.call(x).unwrap() });
     assert_eq!(compiled.compilations(), 1, "{what}: compilations");
@@ -158,7 +158,7 @@ fn a_training_loop_with_dropout() {
             opt.step();
             loss.detach()
         };
-        let mut compiled = trace(step);
+        let compiled = trace(step);
         let mut losses = Vec::new();
         for i in 0..12 {
             // Whoever draws between the steps draws from the same stream.
@@ -185,7 +185,7 @@ fn generators_of_ones_own() {
         h.uniform_(x, 0.0, 1.0);
         vec![x + g.rand_like(x), first * second, h.bernoulli(&x.sigmoid())]
     };
-    let mut compiled = trace(|x: &Tensor| program(&c, &d, x));
+    let compiled = trace(|x: &Tensor| program(&c, &d, x));
     for n in [1, 4, 20] {
         let (x, y) = (draw(n, &[n as usize]), draw(n, &[n as usize]));
         assert_all_same("two generators", &program(&a, &b, &x), &compiled.call(&y).unwrap());
@@ -195,7 +195,7 @@ fn generators_of_ones_own() {
     assert_eq!(compiled.compilations(), 1);
     // A seed in the program starts each call's draws at the same place.
     let g = Generator::new(1);
-    let mut seeds = trace(|x: &Tensor| {
+    let seeds = trace(|x: &Tensor| {
         g.manual_seed(5);
         x + g.rand(&[2], DType::F32)
     });
@@ -213,13 +213,13 @@ fn generators_of_ones_own() {
 fn recording_draws_nothing() {
     let g = Generator::new(1);
     let before = g.get_state();
-    let mut f = trace(|x: &Tensor| x + g.randn_like(x));
+    let f = trace(|x: &Tensor| x + g.randn_like(x));
     f.compile(&draw(1, &[3])).unwrap();
     assert!(g.get_state() == before);
     assert_eq!(f.compilations(), 1);
     let _drawing = seeded(2);
     let before = get_rng_state();
-    let mut made = trace(|x: &Tensor| nn::Linear::new(4, 2).forward(x).detach());
+    let made = trace(|x: &Tensor| nn::Linear::new(4, 2).forward(x).detach());
     made.compile(&draw(1, &[3, 4])).unwrap();
     assert!(get_rng_state() == before);
     let x = draw(1, &[3, 4]);
@@ -297,7 +297,7 @@ fn a_failed_call_puts_generators_back() {
     let g = Generator::new(1);
     let table = draw(1, &[5, 1]);
     let state = Tensor::zeros(&[2], DType::F32);
-    let mut f = trace(|i: &Tensor| {
+    let f = trace(|i: &Tensor| {
         state.add_(&g.rand(&[2], DType::F32));
         let taken = embedding(i, &table, None).reshape(&[-1]);
         taken + g.randn(&[2], DType::F32)
@@ -319,7 +319,7 @@ fn a_failed_call_puts_generators_back() {
         same(&mut || f.call(&good).unwrap());
     }
     // Probabilities that are none are found by the call too.
-    let mut b = trace(|p: &Tensor| g.bernoulli(&(p * 2.0)));
+    let b = trace(|p: &Tensor| g.bernoulli(&(p * 2.0)));
     let before = g.get_state();
     for p in [0.6f32, f32::NAN, -0.1] {
         let text = b.call(&Tensor::full(&[3], p)).unwrap_err().to_string();
@@ -374,7 +374,7 @@ fn draws_that_change_with_rust_values_are_refused() {
 #[test]
 fn shapes_whose_memory_is_in_another_order() {
     let g = Generator::new(1);
-    let mut noise = trace(|x: &Tensor| g.rand_like(x));
+    let noise = trace(|x: &Tensor| g.rand_like(x));
     let x = draw(1, &[3, 4]);
     noise.call(&x).unwrap();
     let before = g.get_state();
@@ -385,7 +385,7 @@ fn shapes_whose_memory_is_in_another_order() {
     let part = draw(2, &[3, 9]).narrow(1, 2, 4);
     let twin = g.fork();
     assert_same("a part", &noise.call(&part).unwrap(), &twin.rand_like(&part));
-    let mut normal = trace(|x: &Tensor| {
+    let normal = trace(|x: &Tensor| {
         g.normal_(x, 0.0, 1.0);
     });
     normal.call(&x).unwrap();
@@ -415,7 +415,7 @@ fn shapes_whose_memory_is_in_another_order() {
     let (w, v) = (draw(3, &[4, 3]), draw(3, &[4, 3]));
     let (wt, vt) = (w.t(), v.t());
     let twin = g.fork();
-    let mut fill = trace(|x: &Tensor| {
+    let fill = trace(|x: &Tensor| {
         g.normal_(&wt, 0.0, 1.0);
         x + g.rand_like(&wt)
     });

@@ -8,7 +8,7 @@ use allotrope::tensor::{Flag, Generator};
 fn parameters_changed_outside_are_seen() {
     let w = draw(1, &[3]);
     let x = draw(2, &[3]);
-    let mut f = trace(|x: &Tensor| x * &w);
+    let f = trace(|x: &Tensor| x * &w);
     for i in 0..4 {
         assert_same("follows the tensor", &f.call(&x).unwrap(), &(&x * &w));
         w.add_(f64::from(i));
@@ -30,8 +30,8 @@ fn two_traced_functions_share_parameters() {
         opt.step();
         loss.detach()
     };
-    let mut train = trace(|x: &Tensor| step(&w, &sgd, x));
-    let mut look = trace(|x: &Tensor| no_grad(|| (&w * x).sum()));
+    let train = trace(|x: &Tensor| step(&w, &sgd, x));
+    let look = trace(|x: &Tensor| no_grad(|| (&w * x).sum()));
     for i in 0..5 {
         let x = draw(10 + i, &[4]);
         assert_same("loss", &train.call(&x).unwrap(), &step(&twin, &twin_sgd, &x));
@@ -44,25 +44,25 @@ fn two_traced_functions_share_parameters() {
 #[test]
 fn gradients_are_there_after_the_call() {
     let w = draw(1, &[3]).requires_grad();
-    let mut f = trace(|x: &Tensor| (&w * x).sum().backward());
+    let f = trace(|x: &Tensor| (&w * x).sum().backward());
     let x = draw(2, &[3]);
     assert!(w.grad().is_none());
     f.call(&x).unwrap();
     assert_same("first", &w.grad().unwrap(), &x);
     f.call(&x).unwrap();
     assert_same("accumulated", &w.grad().unwrap(), &(&x + &x));
-    let mut clear = trace(|| w.set_grad(None));
+    let clear = trace(|| w.set_grad(None));
     clear.call([]).unwrap();
     assert!(w.grad().is_none());
     // A gradient changed in place, and one that is given.
     f.call(&x).unwrap();
-    let mut halve = trace(|| {
+    let halve = trace(|| {
         w.grad().unwrap().mul_(0.5);
     });
     halve.call([]).unwrap();
     halve.call([]).unwrap();
     assert_same("halved twice", &w.grad().unwrap(), &(&x * 0.25));
-    let mut give = trace(|x: &Tensor| w.set_grad(Some(x * 3.0)));
+    let give = trace(|x: &Tensor| w.set_grad(Some(x * 3.0)));
     give.call(&x).unwrap();
     assert_same("given", &w.grad().unwrap(), &(&x * 3.0));
 }
@@ -70,7 +70,7 @@ fn gradients_are_there_after_the_call() {
 #[test]
 fn gradients_of_arguments() {
     let f = |a: &Tensor, b: &Tensor| (a * b).sum().backward();
-    let mut traced = trace(f);
+    let traced = trace(f);
     let [(a, b), (c, d)] = [(); 2].map(|()| (draw(1, &[3]).requires_grad(), draw(2, &[3]).requires_grad()));
     for _ in 0..3 {
         traced.call((&a, &b)).unwrap();
@@ -85,7 +85,7 @@ fn gradients_of_arguments() {
     traced.call((&a, &b)).unwrap();
     f(&c, &d);
     assert_same("and apart again", &a.grad().unwrap(), &c.grad().unwrap());
-    let mut clear = trace(|a: &Tensor| a.set_grad(None));
+    let clear = trace(|a: &Tensor| a.set_grad(None));
     clear.call(&a).unwrap();
     assert!(a.grad().is_none() && b.grad().is_some());
 }
@@ -101,7 +101,7 @@ fn a_slice_of_arguments() {
         };
         (sum.detach(), gradients)
     };
-    let mut traced = trace(f);
+    let traced = trace(f);
     for (n, len) in [(12, 3), (12, 5), (1, 2), (0, 0), (12, 7), (1, 4)] {
         let xs: Vec<Tensor> = (0..n).map(|i| draw(i as u64, &[len]).requires_grad()).collect();
         let ((a, ga), (b, gb)) = (traced.call(&xs).unwrap(), f(&xs));
@@ -119,7 +119,7 @@ fn a_slice_of_arguments() {
 #[test]
 fn a_returned_parameter_is_the_same_tensor() {
     let w = draw(1, &[3]).requires_grad();
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         no_grad(|| w.add_(x));
         (w.clone(), x * 1.0)
     });
@@ -138,7 +138,7 @@ fn nothing_from_outside_is_baked() {
     let w = draw(1, &[2, 3]);
     let turned = w.t();
     let p = draw(2, &[3, 2]).requires_grad();
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         p.set_grad(None);
         (&p + x).backward_from(&turned);
         (turned.contiguous() * x, p.grad().unwrap())
@@ -227,7 +227,7 @@ fn a_part_of_a_tensor_is_changed() {
             column.mul_(x);
             &column + 1.0
         };
-        let mut compiled = trace(f);
+        let compiled = trace(f);
         let x = Tensor::full(&[4, 1], 3.0f32);
         let results: Vec<Tensor> = (0..3).map(|_| if traced { compiled.call(&x).unwrap() } else { f(&x) }).collect();
         (results.iter().map(copy).collect::<Vec<_>>(), copy(&w))
@@ -239,8 +239,8 @@ fn a_part_of_a_tensor_is_changed() {
 #[test]
 fn sizes_that_become_numbers_say_where() {
     let line = line!() + 1;
-    let mut f = trace(|x: &Tensor| x * x.shape()[0] as f64);
-    let mut g = trace(|x: &Tensor| x * x.size(-1) as f64);
+    let f = trace(|x: &Tensor| x * x.shape()[0] as f64);
+    let g = trace(|x: &Tensor| x * x.size(-1) as f64);
     for n in [3, 5, 3] {
         let x = draw(1, &[n]);
         assert_same("shape()", &f.call(&x).unwrap(), &(&x * n as f64));
@@ -255,7 +255,7 @@ fn sizes_that_become_numbers_say_where() {
     assert!(text.contains("specialised to 3 at") && text.contains("semantics.rs"), "{text}");
     assert!(g.explain()[0].specializations()[0].why.contains("size()"));
     // Sizes that stay sizes make nothing special.
-    let mut h = trace(|x: &Tensor| x + x.sum().expand_as(x) * x.mean());
+    let h = trace(|x: &Tensor| x + x.sum().expand_as(x) * x.mean());
     for n in [3, 5, 1] {
         let x = draw(1, &[n]);
         assert_same("expand_as", &h.call(&x).unwrap(), &(&x + x.sum().expand_as(&x) * x.mean()));
@@ -267,9 +267,9 @@ fn sizes_that_become_numbers_say_where() {
 #[test]
 fn sizes_that_are_found_equal() {
     // What one equation gives is solved: no call needs another program.
-    let mut f = trace(|a: &Tensor, b: &Tensor| cat(&[a, a], 0) + cat(&[b, b], 0));
+    let f = trace(|a: &Tensor, b: &Tensor| cat(&[a, a], 0) + cat(&[b, b], 0));
     // What it does not becomes numbers, and says so.
-    let mut g = trace(|a: &Tensor, b: &Tensor| a.flatten(0, 1) + b.flatten(0, 1));
+    let g = trace(|a: &Tensor, b: &Tensor| a.flatten(0, 1) + b.flatten(0, 1));
     for n in [3, 5, 4] {
         let (a, b) = (draw(1, &[n]), draw(2, &[n]));
         assert_same("2a = 2b", &f.call((&a, &b)).unwrap(), &cat(&[&(&a + &b), &(&a + &b)], 0));
@@ -298,7 +298,7 @@ fn sizes_of_one_want_the_same_gradients() {
         let y = (&same / &same + &w * &same - &same * 0.3).sum();
         grad(&[&y], &[&w], false).unwrap().remove(0).unwrap()
     };
-    let (mut compared, mut shared) = (trace(compare), trace(share));
+    let (compared, shared) = (trace(compare), trace(share));
     for n in [3, 1, 2] {
         let x = draw(2, &[4, n]);
         assert!(!compare(&x).is_requires_grad() && !compared.call(&x).unwrap().is_requires_grad());
@@ -309,7 +309,7 @@ fn sizes_of_one_want_the_same_gradients() {
 
 #[test]
 fn more_kinds_of_arguments_than_are_kept() {
-    let mut f = trace(|x: &Tensor| x * x.numel() as f64);
+    let f = trace(|x: &Tensor| x * x.numel() as f64);
     for n in (1..=12).chain([12, 1]) {
         let x = draw(1, &[n]);
         assert_same("kept or not", &f.call(&x).unwrap(), &(&x * n as f64));
@@ -332,7 +332,7 @@ fn two_hundred_lengths_are_one_program() {
             opt.step();
             (loss.detach(), h.detach())
         };
-        let mut compiled = trace(step);
+        let compiled = trace(step);
         let mut h = Tensor::zeros(&[1, 1, 6], DType::F32);
         let mut losses = Vec::new();
         for (i, &n) in lengths.iter().enumerate() {
@@ -352,7 +352,7 @@ fn two_hundred_lengths_are_one_program() {
 fn a_trace_inside_a_trace() {
     let w = draw(1, &[3]).requires_grad();
     let inner = std::cell::RefCell::new(trace(|x: &Tensor| (x * &w).tanh()));
-    let mut outer = trace(|x: &Tensor| {
+    let outer = trace(|x: &Tensor| {
         let y = inner.borrow_mut().call(x).unwrap();
         let loss = (&y * &y).sum();
         w.set_grad(None);
@@ -376,7 +376,7 @@ fn a_trace_inside_a_trace() {
 #[test]
 fn a_flag_is_a_guard() {
     let doubled = Flag::new(false);
-    let mut f = trace(|x: &Tensor| if doubled.get() { x * 2.0 } else { x * 1.0 });
+    let f = trace(|x: &Tensor| if doubled.get() { x * 2.0 } else { x * 1.0 });
     let x = draw(1, &[2]);
     for on in [false, true, false, true] {
         doubled.set(on);
@@ -388,7 +388,7 @@ fn a_flag_is_a_guard() {
 #[test]
 fn gradient_mode_and_wish_are_guards() {
     let w = draw(1, &[2]).requires_grad();
-    let mut f = trace(|x: &Tensor| &w * x);
+    let f = trace(|x: &Tensor| &w * x);
     let x = draw(2, &[2]);
     assert!(f.call(&x).unwrap().is_requires_grad());
     assert!(!no_grad(|| f.call(&x).unwrap()).is_requires_grad());
@@ -416,7 +416,7 @@ fn compiling_alone_changes_nothing() {
     let w = draw(1, &[3]).requires_grad();
     let before = copy(&w);
     let opt = optim::Adam::new(vec![w.clone()], 0.1);
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         (&w * x).sum().backward();
         opt.step();
     });
@@ -430,14 +430,14 @@ fn compiling_alone_changes_nothing() {
 
 #[test]
 fn structures_come_back_as_they_went() {
-    let mut f = trace(|a: &Tensor, b: &Tensor| (vec![a + b, a - b], [a * b], Some((a.clone(), ())), None::<Tensor>));
+    let f = trace(|a: &Tensor, b: &Tensor| (vec![a + b, a - b], [a * b], Some((a.clone(), ())), None::<Tensor>));
     let (a, b) = (draw(1, &[2]), draw(2, &[2]));
     let (two, [product], some, none) = f.call((&a, &b)).unwrap();
     assert_all_same("sums", &two, &[&a + &b, &a - &b]);
     assert_same("product", &product, &(&a * &b));
     assert_same("the argument", &some.unwrap().0, &a);
     assert!(none.is_none());
-    let mut g = trace(|a: &Tensor| {
+    let g = trace(|a: &Tensor| {
         let y = a * 2.0;
         (y.clone(), y)
     });
@@ -457,7 +457,7 @@ fn tensors_go_to_other_threads() {
     std::thread::scope(|s| {
         for _ in 0..4 {
             s.spawn(|| {
-                let mut f = trace(|x: &Tensor| no_grad(|| (&w * x).tanh()));
+                let f = trace(|x: &Tensor| no_grad(|| (&w * x).tanh()));
                 for _ in 0..200 {
                     assert_same("in each thread", &f.call(&x).unwrap(), &wanted);
                 }
@@ -482,7 +482,7 @@ fn threads_that_change_the_same_tensors() {
         for flip in [false, true, false, true] {
             let (a, b) = if flip { (&b, &a) } else { (&a, &b) };
             s.spawn(move || {
-                let mut f = trace(|| {
+                let f = trace(|| {
                     a.add_(1.0);
                     b.add_(1.0);
                 });
@@ -498,7 +498,7 @@ fn threads_that_change_the_same_tensors() {
 fn a_rust_value_that_changes_between_calls_is_an_error() {
     let x = draw(1, &[3]);
     let mut calls = 0;
-    let mut counting = trace(|x: &Tensor| {
+    let counting = trace(|x: &Tensor| {
         calls += 1;
         x * f64::from(calls)
     });
@@ -507,7 +507,7 @@ fn a_rust_value_that_changes_between_calls_is_an_error() {
 
     let batches: Vec<Tensor> = (0..4).map(|i| draw(i, &[3])).collect();
     let mut next = 0;
-    let mut walking = trace(|x: &Tensor| {
+    let walking = trace(|x: &Tensor| {
         next = (next + 1) % batches.len();
         x + &batches[next]
     });
@@ -516,6 +516,6 @@ fn a_rust_value_that_changes_between_calls_is_an_error() {
 
     // A value that stays as it is belongs to the program.
     let factor = 3.0;
-    let mut steady = trace(|x: &Tensor| x * factor);
+    let steady = trace(|x: &Tensor| x * factor);
     assert_same("a constant", &steady.call(&x).unwrap(), &(&x * 3.0));
 }

@@ -115,7 +115,7 @@ fn run(mode: Mode, model: &Model, rule: &Rule, steps: usize, zero_every: usize) 
         rule.optimizer().step();
         (loss.detach(), h.detach())
     };
-    let mut compiled = trace(step);
+    let compiled = trace(step);
     let (layers, batch_first) = match model {
         Model::Linear(_) => (1, true),
         Model::Rnn { rnn, .. } => (rnn.parameters().len() / 4, rnn.to_string().contains("batch_first")),
@@ -234,7 +234,7 @@ fn adam_skips_what_has_no_gradient() {
         };
         let both = |x: &Tensor| finish((&w * x + &v).square().sum());
         let one = |x: &Tensor| finish((&w * x).square().sum());
-        let (mut both_c, mut one_c) = (trace(both), trace(one));
+        let (both_c, one_c) = (trace(both), trace(one));
         let mut all = Vec::new();
         for i in 0..9 {
             let x = draw(10 + i as u64, &[3]);
@@ -260,7 +260,7 @@ fn adam_skips_what_has_no_gradient() {
 fn the_learning_rate_is_a_value() {
     let p = Tensor::ones(&[2], DType::F32).requires_grad();
     let opt = Sgd::new(vec![p.clone()], 1.0);
-    let mut step = trace(|x: &Tensor| {
+    let step = trace(|x: &Tensor| {
         opt.zero_grad();
         (&p * x).sum().backward();
         opt.step();

@@ -7,7 +7,7 @@ use allotrope::prelude::*;
 /// Runs eagerly, twice, and as a trace, twice; results have equal bits. Gives the results of the first call.
 fn both(x: &Tensor, mut f: impl FnMut(&Tensor) -> Vec<Tensor>) -> Vec<Tensor> {
     let eager = f(x);
-    let mut traced = trace(&mut f);
+    let traced = trace(&mut f);
     for call in ["first", "second"] {
         let got = traced.call(x).unwrap_or_else(|e| panic!("{call} call: {e}"));
         assert_all_same(call, &got, &eager);
@@ -158,7 +158,7 @@ fn parts_of_a_tensor_from_outside_are_kept() {
         let calls = [ramp(&[2]), ramp(&[2]) * 3.0, draw(1, &[2])];
         let mut results: Vec<Tensor> = Vec::new();
         if traced {
-            let mut step = trace(step);
+            let step = trace(step);
             results.extend(calls.iter().map(|x| step.call(x).unwrap()));
         } else {
             results.extend(calls.iter().map(&mut step));
@@ -205,7 +205,7 @@ fn arguments_are_changed_where_they_are() {
         };
         let whole = ramp(&[2, 4]);
         let mut out = Vec::new();
-        let mut traced_step = trace(step);
+        let traced_step = trace(step);
         for x in [ramp(&[3, 2]), ramp(&[1, 2]), whole.narrow(1, 1, 2)] {
             let y = ramp(&[2]);
             let (same, double) = if traced { traced_step.call((&x, &y)).unwrap() } else { step(&x, &y) };
@@ -239,7 +239,7 @@ fn what_eager_code_copies_is_a_copy_in_a_trace_too() {
         let x = whole.t();
         let step = |x: &Tensor| drop(x.reshape(&[-1]).add_(1.0).detach());
         if traced {
-            let mut step = trace(step);
+            let step = trace(step);
             step.call(&x).unwrap();
             step.call(&x).unwrap();
         } else {

@@ -112,7 +112,7 @@ fn a_reversed_array_trains_and_traces() {
     loss(&x).backward();
     let eager = x.grad().unwrap();
     x.set_grad(None);
-    let mut traced = trace(|x: &Tensor| {
+    let traced = trace(|x: &Tensor| {
         loss(x).backward();
     });
     traced.call(&x).unwrap();
@@ -138,7 +138,7 @@ fn what_does_not_fit_is_an_error() {
 #[test]
 fn inside_a_trace_there_are_no_elements() {
     let seen = std::cell::RefCell::new(Vec::new());
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         let mut seen = seen.borrow_mut();
         seen.clear();
         seen.push(x.try_to_ndarray::<f32>().unwrap_err().to_string());

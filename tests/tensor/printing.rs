@@ -93,7 +93,7 @@ fn what_was_computed_says_by_what() {
 fn inside_a_trace_nothing_is_read() {
     let outside = Tensor::from_vec(vec![1i64, 2], &[2]);
     let said = std::cell::RefCell::new(Vec::new());
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         let y = x * 2.0;
         y.sum().backward();
         *said.borrow_mut() = vec![x.to_string(), y.to_string(), format!("{:?}", x.lt(0.0)), outside.to_string()];
@@ -117,7 +117,7 @@ fn inside_a_trace_nothing_is_read() {
 #[test]
 fn what_leaked_out_of_a_trace_still_prints() {
     let leaked = std::cell::RefCell::new(None);
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         let y = x + 1.0;
         *leaked.borrow_mut() = Some(y.clone());
         y

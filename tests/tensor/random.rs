@@ -324,7 +324,7 @@ fn wrong_arguments_are_errors_and_draw_nothing() {
 fn recording_draws_nothing_and_each_call_draws_once() {
     let g = Generator::new(1);
     let refused = std::cell::RefCell::new(String::new());
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         *refused.borrow_mut() = g.try_multinomial(x, 1, true).unwrap_err().to_string();
         (g.rand(&[2], DType::F32), g.randn_like(x), g.bernoulli(&(x * 0.5)))
     });
@@ -390,7 +390,7 @@ fn ranges_are_pytorchs_in_both_modes() {
         let what = format!("{kind} from {start} to {end} by {by} as {dtype}");
         let eager = make();
         same(&what, &eager, case, if kind == "logspace" { 8.0 } else { 0.0 });
-        let mut traced = trace(|x: &Tensor| (make(), x + 1.0));
+        let traced = trace(|x: &Tensor| (make(), x + 1.0));
         let (recorded, _) = traced.call(&Tensor::ones(&[1], DType::F32)).unwrap();
         assert_eq!(recorded.dtype(), dtype, "{what}");
         let bits = |t: &Tensor| wide(t).iter().map(|x| x.to_bits()).collect::<Vec<_>>();
@@ -433,7 +433,7 @@ fn ranges_of_every_form() {
 /// The length follows a size of the trace.
 #[test]
 fn a_range_as_long_as_an_axis() {
-    let mut f = trace(|x: &Tensor| x + Tensor::arange_with(x.sizes()[0], DType::F32));
+    let f = trace(|x: &Tensor| x + Tensor::arange_with(x.sizes()[0], DType::F32));
     for n in [3, 5, 8] {
         let y = f.call(&Tensor::zeros(&[n], DType::F32)).unwrap();
         assert_eq!(y.to_vec::<f32>(), (0..n).map(|i| i as f32).collect::<Vec<_>>());

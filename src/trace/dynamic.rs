@@ -1,0 +1,227 @@
+//! `trace_dynamic`: for closures whose Rust code decides what is computed. Each call records the closure anew, which costs
+//! little where an earlier call has done the same, and runs the variant that was compiled for what was recorded. It
+//! decides nothing about a graph: what two calls have in common is for `follow.rs` to find.
+
+use super::call::Bound;
+use super::captured::{Captured, Depended, Wiring};
+use super::closure::{Arguments, Traceable};
+use super::explain::Explanation;
+use super::follow::{Book, Ended, Script};
+use super::variant::{Variant, record};
+use crate::error::{Error, Result};
+use crate::ops::TensorTree;
+use crate::tensor::{Tensor, recorder as slot};
+use allotrope_ir::passes::Passes;
+use parking_lot::ReentrantMutex;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Compiled variants that one traced function keeps; beyond it the least recently used one goes.
+const VARIANTS: usize = 32;
+
+/// A closure that is recorded on every call and runs as compiled code. Made by [`trace_dynamic`].
+///
+/// It can be called by several threads at the same time; they record one after the other, and run side by side where
+/// they do not change the same tensors.
+pub struct DynamicTraced<F, const N: usize> {
+    /// The same thread may come here again, through a closure that calls what it is part of: that is an error, not a wait.
+    state: ReentrantMutex<RefCell<State<F>>>,
+    passes: Passes,
+}
+
+struct State<F> {
+    closure: F,
+    book: Arc<Book>,
+    /// In the order of the book.
+    known: Vec<Known>,
+    /// The recording that the last call was.
+    recent: usize,
+    calls: u64,
+    compilations: usize,
+    compile_time: Duration,
+}
+
+struct Known {
+    variant: Arc<Variant>,
+    /// The last call that it ran.
+    used: u64,
+}
+
+/// Makes a closure run as compiled code that may do something else on every call; see [`DynamicTraced`].
+///
+/// Each call runs the closure once, on tensors without elements, to record what it does: a branch on a Rust value, the
+/// count of a loop, the length of a list or the layer that was picked are what they are in that call. Code is compiled
+/// for each structure that was not there before, never for other tensors, sizes or numbers in the same places. Where
+/// the closure always does the same, [`trace`](super::trace) does without recording.
+///
+/// ```
+/// use allotrope::prelude::*;
+/// let layers = [nn::Linear::new(2, 2), nn::Linear::new(2, 2)];
+/// let mut calls = 0;
+/// let net = trace_dynamic(|x: &Tensor| {
+///     calls += 1;
+///     (0..calls % 3).fold(x.clone(), |h, i| layers[i % 2].forward(&h).tanh())
+/// });
+/// let x = Tensor::ones(&[4, 2], DType::F32);
+/// for _ in 0..12 {
+///     net.call(&x)?;
+/// }
+/// assert_eq!(net.compilations(), 3); // 0, 1 and 2 layers
+/// # Ok::<(), allotrope::Error>(())
+/// ```
+pub fn trace_dynamic<F, const N: usize>(closure: F) -> DynamicTraced<F, N>
+where
+    F: Traceable<N>,
+{
+    let state = State {
+        closure,
+        book: Arc::default(),
+        known: Vec::new(),
+        recent: 0,
+        calls: 0,
+        compilations: 0,
+        compile_time: Duration::ZERO,
+    };
+    DynamicTraced { state: ReentrantMutex::new(RefCell::new(state)), passes: Passes::ALL }
+}
+
+impl<F, R, const N: usize> DynamicTraced<F, N>
+where
+    F: Traceable<N, Output = R>,
+    R: TensorTree,
+{
+    /// Compiles with some passes of the pipeline only; results are the same, to the bit.
+    pub fn with_passes(mut self, passes: Passes) -> Self {
+        self.passes = passes;
+        self
+    }
+
+    /// Records the closure and runs the code for what it did, compiling that first where no call did it before.
+    ///
+    /// Inside another trace the closure is recorded as part of that one.
+    ///
+    /// # Errors
+    /// When the closure panics while it is recorded (the message is the panic's: wrong shapes, a host read), or an
+    /// argument cannot be bound. Nothing is changed then: no parameter, no moment, no gradient, no generator. What
+    /// the closure did to Rust values stays done.
+    pub fn call<'a>(&self, args: impl Arguments<'a, N>) -> Result<R> {
+        let args = args.tensors();
+        if slot::is_active() {
+            return self.with_state(|state| Ok(state.closure.run(&args)));
+        }
+        // A recording stands for every argument of a kind, and hooks are one tensor's own.
+        if let Some(i) = args.iter().position(|a| a.is_requires_grad() && a.has_leaf_hooks()) {
+            return Err(Error::Trace(format!(
+                "argument {i} has hooks on its gradient; register them inside the closure, or let it use the tensor from outside"
+            )));
+        }
+        let ready = self.with_state(|state| state.record::<R, N>(&args, &self.passes))?;
+        let results = ready.bound.call(&ready.variant.code, &args, &ready.binding)?;
+        Ok(ready.output.unflatten(&mut results.into_iter()))
+    }
+
+    /// Runs `f` when no other thread records.
+    ///
+    /// # Errors
+    /// When this thread is recording the closure just now.
+    fn with_state<T>(&self, f: impl FnOnce(&mut State<F>) -> Result<T>) -> Result<T> {
+        let lock = self.state.lock();
+        let mut state = lock.try_borrow_mut().map_err(|_| {
+            Error::Trace(
+                "a traced function calls itself while it is recorded: a recording would never end. Write the recursion \
+                 over plain functions and trace the outermost one, or use scan, while_loop or cond"
+                    .into(),
+            )
+        })?;
+        f(&mut state)
+    }
+}
+
+/// What a call needs to run.
+struct Ready<R> {
+    variant: Arc<Variant>,
+    bound: Bound,
+    binding: super::guards::Binding,
+    output: R,
+}
+
+impl<F> State<F> {
+    /// Records the closure, and finds or makes the code for what it did.
+    fn record<R, const N: usize>(&mut self, args: &[&Tensor], passes: &Passes) -> Result<Ready<R>>
+    where
+        F: Traceable<N, Output = R>,
+        R: TensorTree,
+    {
+        let start = Instant::now();
+        let script = Script::following(&self.book, self.recent);
+        let (ended, wiring, _, output) = record::<F, N>(&mut self.closure, args, script)?;
+        self.calls += 1;
+        let (i, wiring, binding) = match ended {
+            Ended::Known { at, binding, .. } => (at, wiring, binding),
+            Ended::New { program, log, .. } => {
+                let log = *log.expect("bug in allotrope: a recording was not written down");
+                // The code stands for other tensors too, so nothing of it holds on to those of this call.
+                let captured = Captured::new(*program, Wiring::default(), Depended::default());
+                let binding = captured.symbols.hints().iter().copied().collect();
+                let reason = match self.known.is_empty() {
+                    true => "it was the first call".to_string(),
+                    false => format!("the closure did something new: {}", log.first_new(&self.book)),
+                };
+                let variant = Variant::compile(captured, args, passes, start.elapsed(), &reason)?;
+                self.compilations += 1;
+                self.compile_time += variant.compile_time();
+                (self.keep(log, variant), wiring, binding)
+            }
+        };
+        self.recent = i;
+        let known = &mut self.known[i];
+        known.used = self.calls;
+        let variant = Arc::clone(&known.variant);
+        Ok(Ready { bound: Bound::new(&variant.code, wiring), variant, binding, output })
+    }
+
+    /// Keeps one more variant; gives its place.
+    fn keep(&mut self, log: super::follow::Log, variant: Variant) -> usize {
+        if self.known.len() == VARIANTS {
+            let oldest = (0..VARIANTS).min_by_key(|&i| self.known[i].used).unwrap_or(0);
+            self.known.remove(oldest);
+            self.book = Arc::new(self.book.without(oldest));
+            eprintln!(
+                "allotrope: a traced function has done more than {VARIANTS} different things, code for the least \
+                 recently used one goes; {}. Take what changes as an argument or make a tensor of it, or write the loop \
+                 with scan or while_loop",
+                variant.reason
+            );
+        }
+        self.book = Arc::new(self.book.with(log));
+        self.known.push(Known { variant: Arc::new(variant), used: self.calls });
+        self.known.len() - 1
+    }
+}
+
+impl<F, const N: usize> DynamicTraced<F, N> {
+    /// Looks at the state when no other thread records.
+    fn look<T>(&self, f: impl FnOnce(&State<F>) -> T) -> T {
+        f(&self.state.lock().borrow())
+    }
+
+    /// How often code was generated.
+    pub fn compilations(&self) -> usize {
+        self.look(|state| state.compilations)
+    }
+
+    /// Time spent optimising and generating code, and recording what it was generated for, in total.
+    pub fn compile_time(&self) -> Duration {
+        self.look(|state| state.compile_time)
+    }
+
+    /// The compiled variants, most recently used first.
+    pub fn explain(&self) -> Vec<Explanation> {
+        self.look(|state| {
+            let mut known: Vec<&Known> = state.known.iter().collect();
+            known.sort_by_key(|k| std::cmp::Reverse(k.used));
+            known.into_iter().map(|k| Explanation(Arc::clone(&k.variant))).collect()
+        })
+    }
+}
