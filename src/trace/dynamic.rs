@@ -166,7 +166,7 @@ impl<F> State<F> {
                 let binding = captured.symbols.hints().iter().copied().collect();
                 let reason = match self.known.is_empty() {
                     true => "it was the first call".to_string(),
-                    false => format!("the closure did something new: {}", log.first_new(&self.book)),
+                    false => format!("the closure did something else: {}", log.first_new(&self.book)),
                 };
                 let variant = Variant::compile(captured, args, passes, start.elapsed(), &reason)?;
                 self.compilations += 1;

@@ -70,7 +70,6 @@ pub(super) enum Event<'a> {
     Output { value: Value, update: Option<usize> },
     Arith(SizeOp, Size, Size),
     Divided(Size, usize),
-    Proven(Size, Size),
     Unify(Size, Size, &'static Location<'static>),
     Specialize { size: Size, why: Cow<'a, str>, at: &'static Location<'static> },
     AtLeast(Size, usize),
@@ -92,7 +91,6 @@ pub(super) enum Answer {
     Value(Value),
     Many(Vec<Made>),
     Size(Option<Size>),
-    Bool(bool),
     Places(SmallVec<[usize; 4]>),
     /// Symbols that became the numbers which they have in this call.
     Numbers(SmallVec<[(Sym, usize); 2]>),
@@ -146,10 +144,6 @@ impl Given {
 }
 
 impl Answer {
-    pub(super) fn is_true(&self) -> bool {
-        matches!(self, Answer::Bool(true))
-    }
-
     /// Whether both are one answer, whatever numbers sizes have in a call.
     pub(super) fn agrees(&self, other: &Answer) -> bool {
         let same = |a: &Made, b: &Made| a.value == b.value && a.dtype == b.dtype && all(&a.sizes, &b.sizes);
@@ -160,7 +154,6 @@ impl Answer {
             (Answer::Many(a), Answer::Many(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
             (Answer::Size(Some(a)), Answer::Size(Some(b))) => one(a, b),
             (Answer::Size(None), Answer::Size(None)) => true,
-            (Answer::Bool(a), Answer::Bool(b)) => a == b,
             (Answer::Places(a), Answer::Places(b)) => a == b,
             (Answer::Numbers(a), Answer::Numbers(b)) => a == b,
             (Answer::Failed(a), Answer::Failed(b)) => a == b,
@@ -209,7 +202,7 @@ impl Event<'_> {
             ) => a == b && p == q && v == w && x.len() == y.len() && x.iter().zip(&y[..]).all(|(a, b)| same_op(a, b)),
             (Output { value: v, update: a }, Output { value: w, update: b }) => v == w && a == b,
             (Divided(a, m), Divided(b, n)) | (AtLeast(a, m), AtLeast(b, n)) => one(a, b) && m == n,
-            (Proven(a, b), Proven(c, d)) | (Unify(a, b, _), Unify(c, d, _)) => one(a, c) && one(b, d),
+            (Unify(a, b, _), Unify(c, d, _)) => one(a, c) && one(b, d),
             (Specialize { size: a, .. }, Specialize { size: b, .. }) => one(a, b),
             _ => false,
         };
@@ -230,7 +223,11 @@ impl Event<'_> {
             Event::Output { .. } => "a result, or a change of a tensor".to_string(),
             Event::Specialize { size, why, at } => format!("{why} at {at}, and it is {size}"),
             Event::Unify(a, b, at) => format!("sizes {a} and {b} must be equal at {at}"),
-            _ => "something about sizes".to_string(),
+            Event::AtLeast(size, least) => format!("a size, here {size}, must be at least {least}"),
+            Event::Arith(..) | Event::Divided(..) => "a computation with sizes".to_string(),
+            Event::Extent(_) => "a size as a number".to_string(),
+            Event::TypeOf(..) | Event::Import { .. } => "another use of a value".to_string(),
+            Event::InOrder { what, .. } => format!("{what} in the order of memory"),
         }
     }
 
@@ -277,7 +274,6 @@ impl Event<'_> {
             Output { value, update } => Output { value, update },
             Arith(op, a, b) => Arith(op, a, b),
             Divided(size, by) => Divided(size, by),
-            Proven(a, b) => Proven(a, b),
             Unify(a, b, at) => Unify(a, b, at),
             Specialize { size, why, at } => Specialize { size, why: Cow::Owned(why.into_owned()), at },
             AtLeast(size, least) => AtLeast(size, least),

@@ -24,6 +24,8 @@ pub(super) struct Log {
     entries: Vec<Entry>,
     /// The expressions that sizes named, in order.
     exprs: Vec<Dim>,
+    /// What the expressions so far were after symbols had been solved, by the number of the entry that solved them.
+    solved: Vec<(usize, Vec<Dim>)>,
     /// The numbers in the program, in order.
     numbers: Vec<Number>,
 }
@@ -50,10 +52,24 @@ impl Log {
         self.entries.len()
     }
 
+    /// What a size stands for after the first `cursor` entries, as far as it is known then.
+    fn dim(&self, size: Size, cursor: usize) -> Cow<'_, Dim> {
+        let Some(i) = (size.expr() as usize).checked_sub(1) else { return Cow::Owned(Dim::fixed(size.hint())) };
+        let last = self.solved.partition_point(|(entry, _)| *entry < cursor);
+        let known = last.checked_sub(1).and_then(|last| self.solved[last].1.get(i));
+        Cow::Borrowed(known.unwrap_or(&self.exprs[i]))
+    }
+
     /// What this recording is the first to ask, in words.
     pub(super) fn first_new(&self, book: &Book) -> String {
-        let known = book.logs.iter().map(|log| log.common(self)).max().unwrap_or(0);
-        self.entries.get(known).map_or_else(|| "it ended".to_string(), |e| e.event.words())
+        let nearest = book.logs.iter().max_by_key(|log| log.common(self));
+        let Some((log, at)) = nearest.map(|log| (log, log.common(self))) else { return String::new() };
+        let words = |log: &Log| log.entries.get(at).map_or_else(|| "the end".to_string(), |e| e.event.words());
+        let (now, before) = (words(self), words(log));
+        match now == before {
+            true => format!("step {at}, {now}, was of other values or sizes"),
+            false => format!("step {at} was {now}, not {before}"),
+        }
     }
 
     fn common(&self, other: &Log) -> usize {
@@ -185,6 +201,15 @@ impl Script {
         }
     }
 
+    /// Whether two sizes are the same in every call that this recording stands for. It is no question of the graph, so it
+    /// makes no difference between two recordings whether it was asked.
+    pub(super) fn proven(&self, a: Size, b: Size) -> bool {
+        match self {
+            Script::Building(building) => building.program.symbols.dim(a) == building.program.symbols.dim(b),
+            Script::Following(f) => f.log().dim(a, f.cursor) == f.log().dim(b, f.cursor),
+        }
+    }
+
     /// Whether the recording stands for other calls too, which it will not see.
     pub(super) fn is_plain(&self) -> bool {
         matches!(self, Script::Building(building) if building.writer.is_none())
@@ -260,6 +285,9 @@ impl Building {
             Given::Slot(_) => Some(Number { fixed: None, outermost }),
         }));
         log.exprs.extend_from_slice(self.program.symbols.expressions(log.exprs.len()));
+        if matches!(&answer, Ok(Answer::Numbers(_))) && matches!(event, Event::Unify(..) | Event::Specialize { .. }) {
+            log.solved.push((log.entries.len(), self.program.symbols.expressions(0).to_vec()));
+        }
         let noted = answer.clone().unwrap_or_else(Answer::Failed);
         log.entries.push(Entry { event, answer: noted });
         answer

@@ -132,7 +132,6 @@ impl Program {
             }
             Event::Arith(op, a, b) => Answer::Size(Some(self.symbols.arith(*op, *a, *b))),
             Event::Divided(size, by) => Answer::Size(self.symbols.divided(*size, *by)),
-            Event::Proven(a, b) => Answer::Bool(self.symbols.dim(*a) == self.symbols.dim(*b)),
             Event::Unify(a, b, at) => self.solving(|symbols| symbols.unify(*a, *b, at)),
             Event::Specialize { size, why, at } => self.solving(|symbols| symbols.specialize(*size, why, at)),
             Event::AtLeast(size, least) => {

@@ -7,17 +7,17 @@ use std::cell::{Cell, RefCell};
 
 #[test]
 fn a_number_that_changes_is_compiled_twice() {
-    let (k, fill) = (Cell::new(0.5f32), Cell::new(0.0f32));
-    let program = |x: &Tensor| (x * k.get() + Tensor::full(&[3], fill.get())).tanh() * 2.0 + k.get();
+    let (k, fill) = (Cell::new(0.5f64), Cell::new(0.0f64));
+    let program = |x: &Tensor| (x * k.get() + Tensor::full(&[3], fill.get() as f32)).tanh() * 2.0 + k.get();
     let f = trace_dynamic(program);
     for i in 0..50 {
-        k.set(i as f32 * 0.37 - 3.0);
-        fill.set((i / 7) as f32);
+        k.set(i as f64 * 0.37 - 3.0);
+        fill.set((i / 7) as f64);
         let x = draw(i, &[2, 3]);
         assert_same("number", &program(&x), &f.call(&x).unwrap());
     }
     assert!(f.compilations() <= 3, "{} compilations: the first number, then any", f.compilations());
-    for odd in [f32::NAN, f32::INFINITY, -0.0, f32::MIN_POSITIVE / 4.0] {
+    for odd in [f64::NAN, f64::INFINITY, -0.0, 1e-40] {
         k.set(odd);
         let x = draw(3, &[2, 3]);
         assert_same("odd", &program(&x), &f.call(&x).unwrap());
@@ -43,10 +43,10 @@ fn numbers_that_go_with_a_branch() {
 
 #[test]
 fn a_number_inside_a_loop_and_in_its_gradient() {
-    let k = Cell::new(1.0f32);
+    let k = Cell::new(1.0f64);
     let w = draw(5, &[2]).requires_grad();
     let step = |x: &Tensor| {
-        let (h, _) = scan(Tensor::zeros(&[2], DType::F32), x, |h, x| ((h * k.get() + &x * &w).tanh(), ()));
+        let (h, _) = scan(Tensor::zeros(&[2], DType::F32), x.clone(), |h, x| ((h * k.get() + &x * &w).tanh(), ()));
         let loss = (h * k.get()).sum();
         w.set_grad(None);
         loss.backward();
@@ -54,7 +54,7 @@ fn a_number_inside_a_loop_and_in_its_gradient() {
     };
     let f = trace_dynamic(step);
     for i in 0..20 {
-        k.set(0.1 * (i % 7) as f32);
+        k.set(0.1 * (i % 7) as f64);
         let x = draw(i, &[3, 2]);
         let (a, b) = (step(&x), f.call(&x).unwrap());
         assert_same("loss", &a.0, &b.0);

@@ -12,7 +12,8 @@ use proptest::test_runner::{Config, TestCaseError};
 /// The programs that a case's can be cut to.
 fn parts(case: &Case) -> Vec<Program> {
     let whole = &case.program;
-    let lengths = [whole.steps.len(), whole.steps.len() / 2, whole.steps.len().saturating_sub(1), 1];
+    let all = whole.steps.len();
+    let lengths = [all, all / 2, all.saturating_sub(1), all.min(1)];
     let mut parts: Vec<Program> = Vec::new();
     for (i, n) in lengths.into_iter().enumerate() {
         let values = 4 + n;

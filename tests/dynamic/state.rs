@@ -18,11 +18,13 @@ fn a_parameter_that_is_replaced() {
     assert_eq!(f.compilations(), 1);
     w.replace(draw(99, &[3, 4]));
     assert_eq!(f.call(&draw(1, &[2, 3])).unwrap().shape(), [2, 4]);
-    // Another layout in memory is no other structure, another dtype is.
-    w.replace(draw(98, &[4, 3]).t());
-    let x = draw(2, &[2, 3]);
-    assert_same("transposed", &x.matmul(&*w.borrow()).relu(), &f.call(&x).unwrap());
-    assert_eq!(f.compilations(), 2);
+    // A view is what it is a view of, and the way to it.
+    for i in 90..95 {
+        w.replace(draw(i, &[4, 3]).t());
+        let x = draw(2, &[2, 3]);
+        assert_same("transposed", &x.matmul(&*w.borrow()).relu(), &f.call(&x).unwrap());
+    }
+    assert_eq!(f.compilations(), 3, "{}", crate::structure::reasons(&f.explain()));
 }
 
 #[test]
@@ -77,7 +79,7 @@ fn views_that_are_changed_in_place() {
         let view = table.select(0, row.get());
         view.add_(x);
         x.mul_(&view);
-        table.sum_dims(&[1], false)
+        table.sum_dim(&[1], false)
     };
     let f = trace_dynamic(program);
     let mut next = host(4);
@@ -144,7 +146,7 @@ fn dropout_and_draws_take_one_stream() {
         let (depth, p) = (Cell::new(0), Cell::new(0.5));
         let program = |x: &Tensor| {
             let h = (0..depth.get()).fold(x.clone(), |h, _| allotrope::functional::dropout(&h, p.get(), true));
-            let (_, noise) = scan(Tensor::zeros(&[2], DType::F32), &h, |c, x| {
+            let (_, noise) = scan(Tensor::zeros(&[2], DType::F32), h, |c, x| {
                 let y = &x + &rand(&[2]);
                 (c + &y, y)
             });
@@ -160,7 +162,11 @@ fn dropout_and_draws_take_one_stream() {
             all.push(if dynamic(i as usize) { f.call(&x).unwrap() } else { program(&x) });
         }
         all.push(rand(&[3]));
-        (all, f.compilations())
+        let compilations = f.compilations();
+        if compilations > 6 {
+            eprintln!("{}", crate::structure::reasons(&f.explain()));
+        }
+        (all, compilations)
     };
     let (eager, _) = run(&|_| false);
     let (dynamic, compilations) = run(&|_| true);
