@@ -43,6 +43,12 @@ pub use allotrope_kernels as kernels;
 pub use error::{Error, Result};
 pub use tensor::Tensor;
 
+/// A recorder whose recording nobody looks at, for operations that must know what a part of the program would use without
+/// running it. Operations may ask for it here, as they know nothing of traces.
+pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn tensor::recorder::Recorder> {
+    trace::forgetful_recorder()
+}
+
 /// What most programs use.
 pub mod prelude {
     pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
@@ -52,9 +58,9 @@ pub mod prelude {
     };
     pub use crate::nn::{self, Module};
     pub use crate::ops::{
-        Backward, Ellipsis, GradOptions, NewAxis, bernoulli, broadcast_tensors, cat, checkpoint, einsum, grad,
+        Backward, Ellipsis, GradOptions, NewAxis, bernoulli, broadcast_tensors, cat, checkpoint, cond, einsum, grad,
         grad_with, meshgrid, multinomial, normal, rand_like, randint_like, randn_like, scan, scan_reverse, stack,
-        stepped,
+        stepped, while_loop,
     };
     pub use crate::optim::{self, Optimizer};
     pub use crate::tensor::random::{Generator, manual_seed, rand, randint, randn, randperm};

@@ -4,7 +4,7 @@
 mod codegen_support;
 
 use allotrope_ir::{Array, Data, Graph, run};
-use codegen_support::{call, compile, f32s, holds, inputs, try_call};
+use codegen_support::{call, compile, compile_cut, f32s, holds, inputs, try_call};
 
 const EXACT: f64 = 0.0;
 
@@ -435,15 +435,16 @@ fn int(n: i64) -> Array {
 #[test]
 fn the_first_check_that_fails_is_named_and_nothing_changes() {
     let g: Graph = CHECKED.parse().unwrap();
-    let c = compile(&g);
-    assert!(c.has_checks());
-    let call = |n: i64| try_call(&c, &g, &[3], &[f32s(&[3], &[1., 2., 3.]), int(n), f32s(&[3], &[0.; 3])]);
     let want = run(&g, &[3], &[f32s(&[3], &[1., 2., 3.]), int(4), f32s(&[3], &[0.; 3])]).unwrap();
-    assert!(call(4).unwrap().iter().zip(&want).all(|(a, b)| a.same_bits(b)));
-    assert_eq!(call(-1).unwrap_err(), "first: negative");
-    assert_eq!(call(5).unwrap_err(), "second: too large");
-    // It can be called again.
-    assert!(call(0).is_ok());
+    for c in [compile(&g), compile_cut(&g)] {
+        assert!(c.has_checks());
+        let call = |n: i64| try_call(&c, &g, &[3], &[f32s(&[3], &[1., 2., 3.]), int(n), f32s(&[3], &[0.; 3])]);
+        assert!(call(4).unwrap().iter().zip(&want).all(|(a, b)| a.same_bits(b)));
+        assert_eq!(call(-1).unwrap_err(), "first: negative");
+        assert_eq!(call(5).unwrap_err(), "second: too large");
+        // It can be called again.
+        assert!(call(0).is_ok());
+    }
     assert!(!compile(&"graph(%0: f32[3] \"x\") { return %0 }".parse().unwrap()).has_checks());
 }
 
@@ -467,14 +468,15 @@ fn checks_in_loops_fail_for_the_first_round_that_does() {
 }"#
     .parse()
     .unwrap();
-    let c = compile(&g);
-    let call =
-        |x: &[i64]| try_call(&c, &g, &[x.len()], &[Array::new([x.len()], Data::I64(x.to_vec())), int(100), int(1)]);
-    let out = call(&[1, 2, 3]).unwrap();
-    assert!(out[0].same_bits(&int(106)) && out[1].same_bits(&int(107)));
-    assert!(call(&[]).unwrap()[0].same_bits(&int(100)));
-    assert_eq!(call(&[1, 10, -1]).unwrap_err(), "loop: too large");
-    assert_eq!(call(&[1, -1, 10]).unwrap_err(), "loop: negative");
+    for c in [compile(&g), compile_cut(&g)] {
+        let call =
+            |x: &[i64]| try_call(&c, &g, &[x.len()], &[Array::new([x.len()], Data::I64(x.to_vec())), int(100), int(1)]);
+        let out = call(&[1, 2, 3]).unwrap();
+        assert!(out[0].same_bits(&int(106)) && out[1].same_bits(&int(107)));
+        assert!(call(&[]).unwrap()[0].same_bits(&int(100)));
+        assert_eq!(call(&[1, 10, -1]).unwrap_err(), "loop: too large");
+        assert_eq!(call(&[1, -1, 10]).unwrap_err(), "loop: negative");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod codegen_support;
 use allotrope::codegen::cpu::Compiled;
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::*;
-use codegen_support::{call, compile, try_call};
+use codegen_support::{call, compile, compile_cut, try_call};
 use proptest::prelude::*;
 
 /// Raw material: every choice that builds a graph is taken from these numbers, in order.
@@ -297,7 +297,8 @@ impl Builder<'_, '_> {
                 if self.c.below(2) == 0 {
                     operands.reverse();
                 }
-                if op != Op::Input {
+                // A loop that ends is not turned into one that may not.
+                if op != Op::Input && !matches!(&op, Op::Scan(s) if s.trip == Trip::While) {
                     self.emit(op, &operands);
                 }
             }
@@ -335,9 +336,21 @@ impl Builder<'_, '_> {
     /// A loop with random carries, xs and invariants, and a random body.
     fn scan(&mut self, depth: usize) {
         let length = self.c.of(&sizes());
-        let carries: Vec<Value> = (0..self.c.below(3)).map(|_| self.value()).collect();
+        let trip = self.c.of(Trip::ALL);
+        let mut carries: Vec<Value> = Vec::new();
+        if trip == Trip::While {
+            // It counts down from at most what there is room for.
+            let most = self.emit(Op::Extent(length.clone()), &[]).expect("has no operands");
+            let rounds = self.g.constant(Scalar::I64(self.c.below(6) as i64));
+            let rounds = self.emit(Op::Binary(BinaryOp::Minimum), &[most, rounds]).expect("both are i64[]");
+            let zero = self.g.constant(Scalar::I64(0));
+            carries.push(self.emit(Op::Compare(CompareOp::Gt), &[rounds, zero]).expect("both are i64[]"));
+            carries.push(rounds);
+        }
+        let counters = carries.len();
+        carries.extend((0..self.c.below(3)).map(|_| self.value()));
         let mut xs: Vec<Value> = Vec::new();
-        for _ in 0..self.c.below(3) {
+        for _ in 0..if trip == Trip::While { 0 } else { self.c.below(3) } {
             let x = self.value();
             let mut shape = self.g.ty(x).shape.clone();
             if shape.first() != Some(&length) {
@@ -364,16 +377,32 @@ impl Builder<'_, '_> {
         for _ in 0..body.c.below(8) {
             body.step(depth + 1);
         }
-        for v in &carries {
+        if trip == Trip::While {
+            let one = body.g.constant(Scalar::I64(1));
+            let rounds = body.g.input_values().nth(1).expect("the second carry");
+            let left = body.emit(Op::Binary(BinaryOp::Sub), &[rounds, one]).expect("both are i64[]");
+            let zero = body.g.constant(Scalar::I64(0));
+            let mut more = body.emit(Op::Compare(CompareOp::Gt), &[left, zero]).expect("both are i64[]");
+            if body.c.below(3) == 0 {
+                let also = body.of_type(&Type::scalar(DType::Bool));
+                more = body.emit(Op::Binary(BinaryOp::And), &[more, also]).expect("both are bool[]");
+            }
+            body.g.output(more);
+            body.g.output(left);
+        }
+        for v in &carries[counters..] {
             let ty = self.g.ty(*v).clone();
             let new = body.of_type(&ty);
             body.g.output(new);
         }
         let most = body.c.below(5);
         body.outputs(most, 2);
-        let reverse = body.c.below(2) == 1;
-        let scan = Scan { body: body.g, carries: carries.len(), xs: xs.len(), length, reverse };
-        let operands: Vec<Value> = carries.into_iter().chain(xs).chain(invariants).collect();
+        let reverse = trip != Trip::While && body.c.below(2) == 1;
+        let scan = Scan { body: body.g, carries: carries.len(), xs: xs.len(), length, reverse, trip };
+        let mut operands: Vec<Value> = carries.into_iter().chain(xs).chain(invariants).collect();
+        if trip == Trip::Count {
+            operands.push(self.of_type(&Type::scalar(DType::I64)));
+        }
         self.emit(Op::Scan(Box::new(scan)), &operands).expect("a scan that fits");
     }
 }
@@ -461,12 +490,12 @@ proptest! {
 
     #[test]
     fn exact_graphs_give_the_interpreters_bits(
-        numbers in numbers(), binding in sizes_bound(), other in sizes_bound(), seed: u64, bits: u32, mode in 0..3,
+        numbers in numbers(), binding in sizes_bound(), other in sizes_bound(), seed: u64, bits: u32, mode in 0..3, cut: bool,
     ) {
         let g = graph(&numbers, true);
         let passes = [Passes::NONE, Passes::ALL, Passes::from_bits(bits)][mode as usize];
         let after = optimize(&g, &passes);
-        let compiled = compile(&after);
+        let compiled = if cut { compile_cut(&after) } else { compile(&after) };
         for binding in [binding, other] {
             let x = inputs(&g, &binding, seed);
             let want = match run(&g, &binding, &x) {
@@ -493,11 +522,11 @@ proptest! {
 
     #[test]
     fn every_subset_of_the_passes_gives_the_same_bits(
-        numbers in numbers(), binding in sizes_bound(), other in sizes_bound(), seed: u64, bits: u32, all: bool,
+        numbers in numbers(), binding in sizes_bound(), other in sizes_bound(), seed: u64, bits: u32, all: bool, cut: bool,
     ) {
         let g = graph(&numbers, false);
         let after = optimize(&g, &if all { Passes::ALL } else { Passes::from_bits(bits) });
-        let (plain, compiled) = (compile(&g), compile(&after));
+        let (plain, compiled) = (compile(&g), if cut { compile_cut(&after) } else { compile(&after) });
         for binding in [binding, other] {
             let x = inputs(&g, &binding, seed);
             if run(&g, &binding, &x).is_err() {

@@ -87,7 +87,7 @@ fn step(t: Dim, b: Dim) -> Graph {
         [hn, hn, hp].into_iter().for_each(|v| s.g.output(v));
         s.g
     };
-    let scan = Scan { body, carries: 1, xs: 1, length: t.clone(), reverse: false };
+    let scan = Scan { body, carries: 1, xs: 1, length: t.clone(), reverse: false, trip: Trip::All };
     let node = s.g.add(Op::Scan(Box::new(scan)), &[h0, xp, w_hh_t]).unwrap();
     let port = |port| Value { node, port };
     let (h_last, hs, hps) = (port(0), port(1), port(2));
@@ -137,7 +137,7 @@ fn step(t: Dim, b: Dim) -> Graph {
         [dhp, dw, dz].into_iter().for_each(|v| s.g.output(v));
         s.g
     };
-    let scan = Scan { body, carries: 2, xs: 3, length: t.clone(), reverse: true };
+    let scan = Scan { body, carries: 2, xs: 3, length: t.clone(), reverse: true, trip: Trip::All };
     let node = s.g.add(Op::Scan(Box::new(scan)), &[dh0, dw0, dhs, hs, hps, p[1]]).unwrap();
     let dw_hh = Value { node, port: 1 };
     let dz = s.reshape(Value { node, port: 2 }, &[tb, h]);
@@ -252,7 +252,7 @@ fn measure() {
             let c = Compiled::compile(&g, &Options::default()).unwrap();
             times.push((clock.elapsed(), c.phases().to_vec()));
         }
-        let c = Compiled::compile(&g, &Options { keep_clif: true }).unwrap();
+        let c = Compiled::compile(&g, &Options { keep_clif: true, ..Options::default() }).unwrap();
         if std::env::var("CLIF").is_ok() {
             println!("{}", c.clif().unwrap());
         }

@@ -2,7 +2,7 @@
 //! and what goes on to the next step of a loop, or back into a state, is a dashed edge. Nothing reads it back.
 
 use crate::text::{Names, node_text_with};
-use crate::{Graph, InputKind, NodeId, Op, Value};
+use crate::{Graph, InputKind, NodeId, Op, Trip, Value};
 use std::fmt::Write;
 
 /// The graph in the DOT language.
@@ -90,6 +90,14 @@ impl Dot {
                 }
             }
             self.line(depth, "}");
+            // The number of rounds is no input of the body.
+            if let Op::Scan(s) = op
+                && let Some(v) = s.split(&g.operands(id)).1
+                && let Some(o) = b.outputs().first()
+            {
+                let edge = format!("{} -> {} [label=\"rounds\"];", source(g, prefix, *v), source(b, &inner, o.value));
+                self.line(depth, &edge);
+            }
             for (i, (v, input)) in g.operands(id).into_iter().zip(b.inputs()).enumerate() {
                 let edge = format!("{} -> {}{};", source(g, prefix, v), name(&inner, input.node), role(op, i));
                 self.line(depth, &edge);
@@ -100,7 +108,10 @@ impl Dot {
 
 fn title(op: &Op) -> String {
     match op {
-        Op::Scan(s) => format!("scan length={}{}", s.length, if s.reverse { " reverse" } else { "" }),
+        Op::Scan(s) => {
+            let trip = if s.trip == Trip::All { String::new() } else { format!(" trip={}", s.trip.name()) };
+            format!("scan length={}{}{trip}", s.length, if s.reverse { " reverse" } else { "" })
+        }
         op => op.name().to_string(),
     }
 }

@@ -2,7 +2,7 @@
 //! A node is only ever added after its operands, so node order is a topological order. There is no removal: passes
 //! build new graphs.
 
-use crate::{Dim, Op, RuleError, Scalar, Shape, Sym, Type, infer};
+use crate::{DType, Dim, Op, RuleError, Scalar, Shape, Sym, Trip, Type, infer};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -400,6 +400,20 @@ fn body_types(name: &str, body: &Graph, operands: &[Type]) -> Result<SmallVec<[T
 fn scan_types(scan: &crate::Scan, operands: &[Type]) -> Result<SmallVec<[Type; 1]>, RuleError> {
     let fail = |message: String| Err(RuleError { op: "scan".to_string(), message });
     let (c, x) = (scan.carries, scan.xs);
+    let (operands, count) = scan.split(operands);
+    match (scan.trip, count) {
+        (Trip::Count, None) => return fail("takes the number of rounds as its last operand".to_string()),
+        (Trip::Count, Some(ty)) if *ty != Type::scalar(DType::I64) => {
+            return fail(format!("the number of rounds must be i64[], got {ty}"));
+        }
+        (Trip::While, _) if x > 0 || scan.reverse => {
+            return fail("a loop that runs while its first carry is true has no xs and no reverse".to_string());
+        }
+        (Trip::While, _) if c == 0 || operands.first() != Some(&Type::scalar(DType::Bool)) => {
+            return fail("the first carry says whether to go on, so it must be bool[]".to_string());
+        }
+        _ => {}
+    }
     if operands.len() < c + x || scan.body.outputs.len() < c {
         return fail(format!(
             "{c} carries and {x} xs do not fit {} operands and {} results",

@@ -23,7 +23,7 @@ pub use dot::dot;
 pub use dtype::{DType, Scalar};
 pub use graph::{Graph, Input, InputKind, Node, NodeId, Output, Value};
 pub use interp::{Array, Data, RunError, run};
-pub use op::{ArgOp, Axes, BinaryOp, CompareOp, Op, ReduceOp, Scan, ScatterOp, UnaryOp};
+pub use op::{ArgOp, Axes, BinaryOp, CompareOp, Op, ReduceOp, Scan, ScatterOp, Trip, UnaryOp};
 pub use parse::{ParseError, parse};
 pub use rules::{RuleError, Shape, Type, infer};
 pub use text::{node_text, print};

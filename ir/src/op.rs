@@ -181,11 +181,26 @@ pub enum Op<D = Dim> {
     Fusion(Box<Graph>),
 }
 
+names! {
+    /// How many rounds a [`Scan`] runs.
+    Trip {
+        /// `length`, one for each element.
+        All = "all",
+        /// As many as the last operand says, an `i64[]` that counts as 0 below 0 and as `length` above that: the first n
+        /// elements, in reverse from the last of these. Elements n and on of the ys are 0.
+        Count = "count",
+        /// As long as carry 0, a `bool[]`, is true, which is asked before each round; there are no xs. Elements of the
+        /// ys that no round gave are 0. If there are ys, a round too many for `length` fails the whole call; without
+        /// them there is no bound.
+        While = "while",
+    }
+}
+
 /// A loop over the first axis: `carry, ys[t] = body(carry, xs[t], invariants)`, for t = 0, 1, … or in reverse.
 ///
-/// Operands: the initial carries, then the xs (each `[length, ..]`), then the invariants. Body inputs: carries, one
-/// element of each of the xs, invariants. Body outputs: the new carries, then one element of each of the ys.
-/// Results: the final carries, then the ys (each `[length, ..]`).
+/// Operands: the initial carries, then the xs (each `[length, ..]`), then the invariants, then the number of rounds where
+/// [`Trip::Count`] asks for it. Body inputs: carries, one element of each of the xs, invariants. Body outputs: the new
+/// carries, then one element of each of the ys. Results: the final carries, then the ys (each `[length, ..]`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scan {
     pub body: Graph,
@@ -194,6 +209,27 @@ pub struct Scan {
     pub length: Dim,
     /// Runs from the last element to the first; `ys[t]` still belongs to `xs[t]`.
     pub reverse: bool,
+    pub trip: Trip,
+}
+
+impl Scan {
+    /// Whether it is a branch: its body runs once or not at all.
+    pub fn is_branch(&self) -> bool {
+        self.trip == Trip::Count && self.length == Dim::Fixed(1)
+    }
+
+    /// Whether a run may need more rounds than `length` has room for.
+    pub fn is_bounded(&self) -> bool {
+        self.trip == Trip::While && self.body.outputs().len() > self.carries
+    }
+
+    /// The operands that the body sees, and the number of rounds where that is one.
+    pub fn split<'a, T>(&self, operands: &'a [T]) -> (&'a [T], Option<&'a T>) {
+        match (self.trip, operands) {
+            (Trip::Count, [seen @ .., count]) => (seen, Some(count)),
+            _ => (operands, None),
+        }
+    }
 }
 
 impl<D> Op<D> {

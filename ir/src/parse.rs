@@ -4,7 +4,7 @@
 use crate::lex::{Token, tokens};
 use crate::{
     ArgOp, Axes, BinaryOp, CompareOp, DType, Dim, Graph, InputKind, Op, ReduceOp, Scalar, Scan, ScatterOp, Shape, Sym,
-    Type, UnaryOp, Value,
+    Trip, Type, UnaryOp, Value,
 };
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -67,6 +67,7 @@ enum Attribute {
     Number(usize),
     Numbers(Axes),
     Text(Box<str>),
+    Trip(Trip),
     Flag,
 }
 
@@ -247,7 +248,11 @@ impl Parser {
                 let length = attribute!("length", Dim);
                 let reverse = a.words.remove("reverse").is_some();
                 let Some(body) = a.body.take() else { return self.fail("scan needs a body".to_string()) };
-                Op::Scan(Box::new(Scan { body, carries, xs, length, reverse }))
+                let trip = match a.words.remove("trip") {
+                    Some(Attribute::Trip(trip)) => trip,
+                    _ => Trip::All,
+                };
+                Op::Scan(Box::new(Scan { body, carries, xs, length, reverse, trip }))
             }
             "fusion" => match a.body.take() {
                 Some(body) => Op::Fusion(Box::new(body)),
@@ -301,9 +306,18 @@ impl Parser {
                 "carries" => ("carries", Attribute::Number(self.number()?)),
                 "xs" => ("xs", Attribute::Number(self.number()?)),
                 "length" => ("length", Attribute::Dim(self.dim()?)),
+                "trip" => ("trip", Attribute::Trip(self.trip()?)),
                 _ => return self.fail(format!("there is no attribute `{word}`")),
             };
             out.words.insert(key, attribute);
+        }
+    }
+
+    fn trip(&mut self) -> Parsed<Trip> {
+        let word = self.next();
+        match Trip::ALL.iter().find(|t| word == Token::Word(t.name().to_string())) {
+            Some(trip) => Ok(*trip),
+            None => self.expected_before("all, count or while"),
         }
     }
 

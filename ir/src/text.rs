@@ -21,6 +21,7 @@
 //!         | string                                           check
 //!         | "carries=" number | "xs=" number | "length=" dim | "reverse"      scan, which has a graph, as fusion has;
 //!                                                            recurrence has reverse
+//!         | "trip=" ("all" | "count" | "while")              scan, all where it is not said
 //! result  = value ["->" value]                               stored into that state input, else returned
 //! type    = dtype dims                                       bool, u8, i32, i64, f16, bf16, f32, f64
 //! dims    = "[" [dim {"," dim}] "]"
@@ -30,7 +31,7 @@
 //! ```
 //! Floats are the shortest decimals that read back to the same bits. `#` begins a comment that ends with the line.
 
-use crate::{Graph, InputKind, NodeId, Op, Scalar, Shape, Type, Value};
+use crate::{Graph, InputKind, NodeId, Op, Scalar, Shape, Trip, Type, Value};
 use std::fmt::{self, Write};
 
 /// Parameters stay on one line up to this many characters.
@@ -223,6 +224,9 @@ fn node_line(out: &mut String, g: &Graph, names: &Names, id: NodeId) {
             put!(out, " carries={} xs={} length={}", s.carries, s.xs, s.length);
             if s.reverse {
                 out.push_str(" reverse");
+            }
+            if s.trip != Trip::All {
+                put!(out, " trip={}", s.trip.name());
             }
         }
     }

@@ -3,4 +3,4 @@
 
 pub mod cpu;
 
-pub use cpu::{CompileError, Compiled, KernelInfo, Options, Slot};
+pub use cpu::{CompileError, Compiled, Failure, KernelInfo, Options};

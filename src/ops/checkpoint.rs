@@ -2,7 +2,7 @@
 //! computations are recorded; whether two stay two is for the passes to say.
 
 use super::backward::sum;
-use super::scan::TensorTree;
+use super::tree::TensorTree;
 use crate::autograd::engine::{Root, run_part};
 use crate::autograd::saved::Saved;
 use crate::autograd::scope::{self, Boundary};

@@ -7,6 +7,7 @@ mod assign;
 mod axes;
 mod backward;
 mod checkpoint;
+mod control;
 mod cumulative;
 mod diagonal;
 mod einsum;
@@ -29,16 +30,17 @@ mod recurrence;
 pub(crate) mod reduce;
 mod repeating;
 mod sampling;
-mod scan;
 mod shape;
 mod softmax;
 mod sort;
 mod statistics;
+mod tree;
 pub(crate) mod window;
 
 pub use arg::{Arg, Number};
 pub use backward::Backward;
 pub use checkpoint::{checkpoint, try_checkpoint};
+pub use control::{cond, scan, scan_reverse, try_cond, try_scan, try_scan_reverse, try_while_loop, while_loop};
 pub use einsum::{einsum, try_einsum};
 pub use elementwise::{
     bitwise_and, bitwise_or, bitwise_xor, div, div_floor, div_trunc, float_power, floor_divide, fmod, pow, remainder,
@@ -57,8 +59,8 @@ pub use sampling::{
     Probability, bernoulli, dropout_mask, multinomial, normal, rand_like, randint_like, randn_like, try_bernoulli,
     try_dropout_mask, try_multinomial, try_normal, try_rand_like, try_randint_like, try_randn_like,
 };
-pub use scan::{TensorTree, scan, scan_reverse, try_scan, try_scan_reverse};
 pub use shape::{broadcast_tensors, try_broadcast_tensors};
+pub use tree::TensorTree;
 
 /// Defines operations twice from one definition: the `try_` form that returns a `Result`, and the form that panics
 /// with the same text at the caller's line.

@@ -61,13 +61,26 @@ pub(crate) struct ScanBody {
     pub(crate) xs: Vec<Tensor>,
     /// Names the body, for the loop that walks back through it.
     pub(crate) scope: u64,
+    /// The number of steps that what is collected has room for.
+    pub(crate) limit: Size,
+}
+
+/// How many steps a loop has that is recorded.
+#[derive(Clone, Copy)]
+pub(crate) enum Rounds<'a> {
+    /// One for each element along the first axes.
+    All(Size),
+    /// As many as `n` says, an `i64[]` between 0 and `limit`.
+    Count { n: &'a Tensor, limit: Size },
+    /// As long as the first carry, a `bool[]`, is true.
+    While,
 }
 
 /// A loop to record.
 pub(crate) struct ScanSpec<'a> {
     pub(crate) carries: &'a [Tensor],
     pub(crate) xs: &'a [Tensor],
-    pub(crate) length: Size,
+    pub(crate) rounds: Rounds<'a>,
     pub(crate) reverse: bool,
     /// The body that this loop walks back through, step by step: values of it may be used.
     pub(crate) mirror: Option<u64>,
@@ -113,6 +126,9 @@ pub(crate) trait Recorder {
     fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>);
     fn scan_begin(&self, spec: &ScanSpec<'_>) -> Result<ScanBody>;
     fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)>;
+    /// Ends a branch, a loop without carries that has one step or none: gives what it gave, or where it has not run
+    /// `otherwise`, zeros where that is not said.
+    fn branch_end(&self, results: &[Tensor], otherwise: Option<&[Tensor]>) -> Result<Vec<Tensor>>;
     /// Gives up the loop that is being recorded, after an error in its body.
     fn scan_abandon(&self);
     /// The program branched on the flag: calls where it differs run another variant.

@@ -207,7 +207,8 @@ impl Storage {
     /// Write access, if nothing else is looking; counts as a change.
     pub(crate) fn try_write(&self) -> Option<WriteGuard<'_, Buffer>> {
         let guard = self.buffer.try_write()?;
-        self.version.fetch_add(1, Ordering::Relaxed);
+        // Who holds the lock is the only one to count.
+        self.version.store(self.version().wrapping_add(1), Ordering::Relaxed);
         Some(guard)
     }
 

@@ -2,9 +2,11 @@
 //! that has ended into the loop that walks back through it, where they are collected per step, or computed again outside
 //! if the loop does not change them. No operation is recorded here but those copies.
 
+use super::event::Made;
 use super::program::Program;
 use crate::error::{Error, Result};
-use allotrope_ir::{InputKind, NodeId, Op, Type, Value};
+use crate::tensor::Size;
+use allotrope_ir::{InputKind, NodeId, Op, Scan, Trip, Type, Value};
 use smallvec::SmallVec;
 
 impl Program {
@@ -19,6 +21,10 @@ impl Program {
             return Ok(self.import_from_parent(outer, parent, into));
         }
         self.import_from_closed(from, v, into)
+    }
+
+    fn is_branch(&self, i: usize) -> bool {
+        self.builders[i].trip == Trip::Count && self.builders[i].length == Size::from(1)
     }
 
     pub(super) fn encloses(&self, outer: usize, mut inner: usize) -> bool {
@@ -78,6 +84,33 @@ impl Program {
         self.import_element(from, parent, collected, into, leaked)
     }
 
+    /// Ends the innermost loop, whose body has its outputs: gives its results.
+    pub(super) fn close_loop(&mut self) -> Result<Vec<Made>> {
+        let body = self.open.pop().expect("a loop is open");
+        let parent = self.current();
+        let length = self.symbols.dim(self.builders[body].length);
+        let b = &mut self.builders[body];
+        let mut graph = b.graph.take().expect("the loop is open");
+        let order: Vec<usize> = b.inputs.concat();
+        graph.order_inputs(&order);
+        // The inputs have moved: carries first, then xs, then what comes from outside.
+        let mut at = 0;
+        for kind in &mut b.inputs {
+            for number in kind {
+                *number = at;
+                at += 1;
+            }
+        }
+        let count = b.count.as_slice();
+        let operands: Vec<Value> = [b.carries.as_slice(), &b.xs, &b.invariants, count].concat();
+        let scan =
+            Scan { body: graph, carries: b.carries.len(), xs: b.xs.len(), length, reverse: b.reverse, trip: b.trip };
+        let node = self.graph(parent).add(Op::Scan(Box::new(scan)), &operands)?;
+        self.builders[body].node = Some(node);
+        let ports = self.graph(parent).node(node).types.len() as u32;
+        Ok((0..ports).map(|port| self.typed(parent, Value { node, port })).collect())
+    }
+
     /// The collected value of body value `v`, one more result of its loop where it is none yet.
     pub(super) fn collected(&mut self, parent: usize, node: NodeId, v: Value) -> Value {
         let graph = self.graph(parent);
@@ -130,7 +163,14 @@ impl Program {
             return Ok(b.inputs[2].iter().position(|&n| n == number).map(|i| b.invariants[i]));
         }
         let op = self.graph(from).node(v.node).op.clone();
-        if matches!(op, Op::Scan(_) | Op::Fusion(_)) {
+        let stays = match (&op, self.builders[from].trip) {
+            (Op::Scan(_) | Op::Fusion(_), _) => true,
+            (_, Trip::All) => false,
+            // A loop that has no steps computes nothing that can fail, a branch that is not taken nothing at all.
+            (Op::Check(_), _) => true,
+            (op, _) => self.is_branch(from) && !is_free(op),
+        };
+        if stays {
             return Ok(None);
         }
         let mut operands: SmallVec<[Value; 4]> = SmallVec::new();
@@ -144,4 +184,20 @@ impl Program {
         self.builders[from].hoisted.insert(v, outer);
         Ok(Some(outer))
     }
+}
+
+/// Whether computing it takes no time: a number, or a view.
+fn is_free(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Const(_)
+            | Op::Extent(_)
+            | Op::Iota(_)
+            | Op::Broadcast(_)
+            | Op::Reshape(_)
+            | Op::Permute(_)
+            | Op::Slice { .. }
+            | Op::Flip(_)
+            | Op::Window { .. }
+    )
 }

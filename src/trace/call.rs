@@ -3,16 +3,16 @@
 //! so a failed call has changed nothing: generators too go back to where they were.
 
 use super::captured::{Returned, Source, Target, Wiring};
-use super::draws::Rooms;
+use super::draws::Fills;
 use super::guards::Binding;
+use super::variant::Variant;
 use crate::autograd::tape;
-use crate::codegen::{Compiled, Slot};
+use crate::codegen::{Compiled, Failure};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::{Graph, Type};
-use parking_lot::Mutex;
+use allotrope_ir::{Dim, Graph, Type};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,29 +21,25 @@ use std::sync::Arc;
 pub(super) type Results = SmallVec<[Tensor; 4]>;
 type Outputs = SmallVec<[Tensor; 8]>;
 
-/// Compiled code, and what is known of its inputs and outputs whatever tensors they are.
-pub(super) struct Code {
-    pub(super) compiled: Compiled,
-    scratch: Scratch,
-    rooms: Rooms,
+/// What is known of the inputs and outputs of compiled code, whatever tensors they are.
+pub(super) struct Frame {
+    fills: Fills,
     /// For each output, the input that it updates.
     updates: Vec<Option<usize>>,
     /// The type of each output, and its shape where that is fixed.
     types: Vec<(Type, Option<Dims>)>,
 }
 
-impl Code {
-    /// The code of the optimised `graph`.
-    pub(super) fn new(compiled: Compiled, graph: &Graph, rooms: Rooms) -> Code {
+impl Frame {
+    /// The frame of an optimised graph.
+    pub(super) fn new(graph: &Graph, fills: Fills) -> Frame {
         let ty = |o: &allotrope_ir::Output| {
             let ty = graph.ty(o.value).clone();
             let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
             (ty, fixed)
         };
-        Code {
-            compiled,
-            scratch: Scratch::default(),
-            rooms,
+        Frame {
+            fills,
             updates: graph.outputs().iter().map(|o| o.update).collect(),
             types: graph.outputs().iter().map(ty).collect(),
         }
@@ -72,11 +68,10 @@ struct Planned {
 }
 
 impl Bound {
-    pub(super) fn new(code: &Code, wiring: Wiring) -> Bound {
-        let mut inputs: Vec<Planned> =
-            wiring.sources.iter().map(|_| Planned { written: false, ready: None }).collect();
+    pub(super) fn new(frame: &Frame, wiring: Wiring) -> Bound {
+        let mut inputs: Vec<Planned> = wiring.sources.iter().map(|_| Planned { written: false, ready: None }).collect();
         let (mut storages, mut changed, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
-        for (i, (target, update)) in wiring.targets.iter().zip(&code.updates).enumerate() {
+        for (i, (target, update)) in wiring.targets.iter().zip(&frame.updates).enumerate() {
             if let Target::State { tensor } = target {
                 storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
             }
@@ -107,140 +102,84 @@ fn bytes_of(t: &Tensor) -> Range<usize> {
     offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
 }
 
-/// Scratch memory that is kept between calls. Calls at the same time get memory of their own.
-#[derive(Default)]
-pub(super) struct Scratch(Mutex<Option<(Binding, Buffer)>>);
-
-impl Scratch {
-    /// Memory that is large enough for these symbol values.
-    fn take(&self, code: &Compiled, binding: &Binding) -> Buffer {
-        let kept = self.0.try_lock().and_then(|mut kept| kept.take());
-        match kept {
-            Some((of, buffer)) if of == *binding => buffer,
-            kept => {
-                let needed = code.scratch_bytes(binding);
-                kept.map(|(_, buffer)| buffer).filter(|b| b.len() >= needed).unwrap_or_else(|| Buffer::new(needed))
-            }
-        }
-    }
-
-    fn give_back(&self, binding: &Binding, buffer: Buffer) {
-        if let Some(mut kept) = self.0.try_lock() {
-            *kept = Some((binding.clone(), buffer));
-        }
-    }
-}
-
 /// The elements of one input during a call.
 enum Held<'a> {
     Read(ReadGuard<'a, Buffer>),
     Write(WriteGuard<'a, Buffer>),
 }
 
-/// An input tensor: the caller's or the program's, or a tensor made for this call.
-enum Input<'a> {
-    Borrowed(&'a Tensor),
-    Owned(Tensor),
-    /// To be drawn when everything else is there.
-    Drawn,
+/// What ends a run early.
+enum Stop {
+    Error(Error),
+    /// A loop needs room for more steps than this.
+    Full(Dim),
 }
 
-impl Input<'_> {
-    fn get(&self) -> &Tensor {
-        match self {
-            Input::Borrowed(t) => t,
-            Input::Owned(t) => t,
-            Input::Drawn => unreachable!("bug in allotrope: an input was not drawn"),
-        }
+impl From<Error> for Stop {
+    fn from(e: Error) -> Stop {
+        Stop::Error(e)
     }
 }
 
-type Inputs<'a> = SmallVec<[Input<'a>; 32]>;
+/// The tensors that the code gets, in order.
+type Inputs<'a> = SmallVec<[&'a Tensor; 32]>;
+/// Those that were made for this call, by the number of their input: copies, gradients, draws.
+type Made = SmallVec<[(usize, Tensor); 4]>;
 
 impl Bound {
-    /// Runs compiled code on arguments that fit, with the numbers that they give the symbols.
-    pub(super) fn call(&self, code: &Code, args: &[&Tensor], binding: &Binding) -> Result<Results> {
-        let mut inputs = Inputs::new();
-        self.inputs(args, &mut inputs)?;
+    /// Runs the code of a variant on arguments that fit, with the numbers that they give the symbols.
+    pub(super) fn call(&self, variant: &Variant, args: &[&Tensor], mut binding: Binding) -> Result<Results> {
+        loop {
+            match self.run(variant, args, &binding) {
+                // No state has been written, so it can be run again.
+                Err(Stop::Full(limit)) => variant.make_room(&limit, &mut binding)?,
+                Err(Stop::Error(e)) => return Err(e),
+                Ok(outputs) => return self.hand_out(args, outputs),
+            }
+        }
+    }
+
+    fn run(&self, variant: &Variant, args: &[&Tensor], binding: &Binding) -> Result<Outputs, Stop> {
+        let mut made = self.made(args)?;
         let mut drawn = None;
         if !self.wiring.draws.is_empty() {
-            let drawn = drawn.insert(self.wiring.draws.run(&code.rooms, &self.wiring.sources, args, binding)?);
-            for (i, tensor) in drawn.tensors.drain(..) {
-                inputs[i] = Input::Owned(tensor);
-            }
+            let draws = &self.wiring.draws;
+            let drawn = drawn.insert(draws.run(&variant.frame.fills, &self.wiring.sources, args, binding)?);
+            made.extend(drawn.tensors.drain(..));
         }
-        let mut scratch = code.scratch.take(&code.compiled, binding);
-        let done = self.compute(code, &inputs, binding, &mut scratch);
-        code.scratch.give_back(binding, scratch);
-        match done {
-            Ok(outputs) => {
-                drop(inputs);
-                self.hand_out(args, outputs)
-            }
-            Err(e) => {
-                if let Some(drawn) = drawn {
-                    drawn.undo();
-                }
-                Err(e)
-            }
+        let (frame, compiled) = (&variant.frame, &variant.compiled);
+        let done = variant.kept.turn(compiled, binding, |turn| {
+            turn.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
+            turn.run(compiled, |code, binding, scratch| self.compute(frame, code, args, &made, binding, scratch))
+        });
+        if let (Err(_), Some(drawn)) = (&done, drawn) {
+            drawn.undo();
         }
+        done
     }
 
-    /// Runs the code on inputs that are all there.
-    fn compute(
-        &self,
-        code: &Code,
-        inputs: &Inputs<'_>,
-        binding: &Binding,
-        scratch: &mut Buffer,
-    ) -> Result<Outputs> {
-        let mut outputs = Outputs::new();
-        let reuse = !code.compiled.has_checks();
-        let room = |&i: &usize| output(&self.wiring.targets[i], &code.types[i], binding, reuse);
-        outputs.extend(self.fresh.iter().map(room));
-        let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
-        self.lock(inputs, &mut held);
-        let mut slots: SmallVec<[Slot<'_>; 64]> = SmallVec::new();
-        for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.inputs) {
-            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input.get()));
-            slots.push(match held {
-                Held::Read(b) => Slot::In(&b.bytes()[bytes]),
-                Held::Write(b) => Slot::InOut(&mut b.bytes_mut()[bytes]),
-            });
-        }
-        for tensor in &mut outputs {
-            let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
-            slots.push(Slot::Out(buffer.bytes_mut()));
-        }
-        code.compiled.call(binding, &mut slots, scratch.bytes_mut()).map_err(Error::checked)?;
-        drop(slots);
-        Ok(outputs)
-    }
-
-    /// The tensors behind the inputs, contiguous.
-    fn inputs<'a>(&'a self, args: &[&'a Tensor], inputs: &mut Inputs<'a>) -> Result<()> {
-        for (source, planned) in self.wiring.sources.iter().zip(&self.inputs) {
-            let (input, from_caller) = match source {
-                Source::State(t) if planned.ready.is_some() => {
-                    inputs.push(Input::Borrowed(t));
-                    continue;
-                }
-                Source::Arg(i) => (Input::Borrowed(args[*i]), true),
-                Source::State(t) => (Input::Borrowed(t), false),
-                Source::Grad(t) => (Input::Owned(gradient(t)?), true),
-                Source::ArgGrad(i) => (Input::Owned(gradient(args[*i])?), true),
-                Source::Draw => {
-                    inputs.push(Input::Drawn);
-                    continue;
-                }
-                Source::Data(t) => (Input::Borrowed(t), false),
-                Source::Number(s) => {
-                    inputs.push(Input::Owned(eval::full(&[], *s)));
-                    continue;
-                }
+    /// Checks the inputs that calls differ in, and makes those that cannot be used as they are.
+    fn made(&self, args: &[&Tensor]) -> Result<Made> {
+        let mut made = Made::new();
+        for (i, (source, planned)) in self.wiring.sources.iter().zip(&self.inputs).enumerate() {
+            if planned.ready.is_some() {
+                continue;
+            }
+            let gradient = match source {
+                Source::Grad(t) => Some(gradient(t)?),
+                Source::ArgGrad(i) => Some(gradient(args[*i])?),
+                Source::Arg(_) | Source::State(_) | Source::Data(_) => None,
+                Source::Draw => continue,
             };
-            let s = eval::strided(input.get())?;
-            if from_caller && self.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)) {
+            let input = match (source, &gradient) {
+                (_, Some(t)) => t,
+                (Source::Arg(i), _) => args[*i],
+                (Source::State(t) | Source::Data(t), _) => t,
+                _ => unreachable!("bug in allotrope: gradients and draws were seen above"),
+            };
+            let s = eval::strided(input)?;
+            let shared = self.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
+            if shared && !matches!(source, Source::State(_)) {
                 return Err(Error::Argument(
                     "an argument shares its elements with a tensor that the traced function changes; pass a copy"
                         .into(),
@@ -256,31 +195,77 @@ impl Bound {
                 }
             }
             // What the program reads through another view, before it changes the elements, is read before the call.
-            let shared = !planned.written && self.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
-            inputs.push(match input.get().is_contiguous() {
-                true if shared => Input::Owned(eval::copied(input.get())?),
-                true => input,
-                false => Input::Owned(eval::contiguous(input.get())?),
-            });
+            match input.is_contiguous() {
+                true if shared && !planned.written => made.push((i, eval::copied(input)?)),
+                true => made.extend(gradient.map(|g| (i, g))),
+                false => made.push((i, eval::contiguous(input)?)),
+            }
         }
-        Ok(())
+        Ok(made)
+    }
+
+    /// Runs the code on inputs that are all there.
+    fn compute(
+        &self,
+        frame: &Frame,
+        code: &Compiled,
+        args: &[&Tensor],
+        made: &Made,
+        binding: &Binding,
+        scratch: &mut Buffer,
+    ) -> Result<Outputs, Stop> {
+        let mut outputs = Outputs::new();
+        for &i in &self.fresh {
+            outputs.push(output(&self.wiring.targets[i], &frame.types[i], binding, !code.has_checks()));
+        }
+        let inputs: Inputs<'_> = (self.wiring.sources.iter().enumerate())
+            .map(|(i, source)| match (source, made.iter().find(|(at, _)| *at == i)) {
+                (_, Some((_, t))) => t,
+                (Source::Arg(i), _) => args[*i],
+                (Source::State(t) | Source::Data(t), _) => t,
+                _ => unreachable!("bug in allotrope: an input was not made"),
+            })
+            .collect();
+        let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
+        self.lock(&inputs, &mut held);
+        let mut call = code.call(binding);
+        for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.inputs) {
+            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input));
+            match held {
+                Held::Read(b) => call.input(&b.bytes()[bytes]),
+                Held::Write(b) => call.input_mut(&mut b.bytes_mut()[bytes]),
+            }
+        }
+        for tensor in &mut outputs {
+            let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
+            call.output(buffer.bytes_mut());
+        }
+        call.run(scratch.bytes_mut()).map_err(|failure| match failure {
+            Failure::Check(message) => Stop::Error(Error::checked(message)),
+            Failure::Rounds(limit) => Stop::Full(limit.clone()),
+        })?;
+        drop(held);
+        Ok(outputs)
     }
 
     /// Locks every input. Nothing is waited for while something is held, so calls cannot block each other for good.
-    fn lock<'a>(&self, inputs: &'a Inputs<'_>, held: &mut SmallVec<[Held<'a>; 32]>) {
-        while held.len() < inputs.len() {
-            let storage: &Storage = &inputs[held.len()].get().strided().expect("inputs have storage").storage;
-            let guard = match self.inputs[held.len()].written {
-                true => storage.try_write().map(Held::Write),
-                false => storage.try_read().map(Held::Read),
-            };
-            match guard {
-                Some(guard) => held.push(guard),
-                None => {
+    fn lock<'a>(&self, inputs: &Inputs<'a>, held: &mut SmallVec<[Held<'a>; 32]>) {
+        held.reserve(inputs.len());
+        'again: loop {
+            for (input, planned) in inputs.iter().zip(&self.inputs) {
+                let storage: &Storage = &input.strided().expect("inputs have storage").storage;
+                let guard = match planned.written {
+                    true => storage.try_write().map(Held::Write),
+                    false => storage.try_read().map(Held::Read),
+                };
+                let Some(guard) = guard else {
                     held.clear();
                     std::thread::yield_now();
-                }
+                    continue 'again;
+                };
+                held.push(guard);
             }
+            return;
         }
     }
 

@@ -1,11 +1,11 @@
 //! What a finished capture knows: the graph, where its inputs come from, where its outputs go, and how two recordings of
 //! one closure differ. Nothing is recorded or run here.
 
-use super::draws::{Draws, Rooms};
+use super::draws::{Draws, Fills};
 use super::inner::Inner;
 use super::symbols::Symbols;
 use crate::tensor::{Flag, Tensor};
-use allotrope_ir::{Graph, Scalar};
+use allotrope_ir::Graph;
 
 /// Where an input of the captured graph comes from on a call.
 #[derive(Clone)]
@@ -20,10 +20,8 @@ pub(super) enum Source {
     ArgGrad(usize),
     /// Random numbers, new ones for each call.
     Draw,
-    /// Rust data that the closure made into a tensor in this call.
+    /// Data of the host in this call: a tensor that the closure made of it, or a number in the program.
     Data(Tensor),
-    /// A number in the program, in this call.
-    Number(Scalar),
 }
 
 /// What one recording says of tensors: where the inputs of the graph come from, and where its outputs go.
@@ -55,7 +53,7 @@ pub(super) struct Depended {
 /// What a finished capture knows.
 pub(super) struct Captured {
     pub(super) graph: Graph,
-    pub(super) rooms: Rooms,
+    pub(super) fills: Fills,
     pub(super) symbols: Symbols,
     pub(super) wiring: Wiring,
     pub(super) depended: Depended,

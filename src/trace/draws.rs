@@ -5,16 +5,16 @@
 use super::captured::Source;
 use super::event::Event;
 use super::guards::Binding;
-use super::inner::Inner;
+use super::inner::{Inner, Open};
 use super::layout::{Demand, Given};
 use super::program::{Program, Role};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::rng::Mt19937;
 use crate::tensor::draw::{Kind, numel};
 use crate::tensor::recorder::Draw;
 use crate::tensor::storage::Buffer;
 use crate::tensor::{Dims, Generator, Size, Tensor, eval};
-use allotrope_ir::{DType, Dim, Graph, Shape};
+use allotrope_ir::{DType, Dim, Graph, InputKind, Shape, Trip};
 use std::borrow::Cow;
 
 /// One thing that a call does with generators.
@@ -91,7 +91,7 @@ pub(super) struct Draws {
 }
 
 /// What the draws fill.
-pub(super) struct Rooms {
+pub(super) struct Fills {
     demands: Vec<Demand>,
     /// The type of each input that is drawn, by number, in ascending order.
     types: Vec<(usize, DType, Shape)>,
@@ -123,9 +123,9 @@ struct Room {
     buffer: Buffer,
 }
 
-impl Rooms {
-    /// The rooms of a finished program, whose graph this is.
-    pub(super) fn new(program: &mut Program, graph: &Graph) -> Rooms {
+impl Fills {
+    /// What the draws of a finished program fill, whose graph this is.
+    pub(super) fn new(program: &mut Program, graph: &Graph) -> Fills {
         let mut demands = std::mem::take(&mut program.demands);
         demands.iter_mut().for_each(|d| d.resolve(&|d| program.symbols.resolve(d)));
         let tensors = program.roles.iter().filter(|r| **r != Role::Slot);
@@ -135,7 +135,7 @@ impl Rooms {
             .filter(|(_, (role, _))| **role == Role::Drawn)
             .map(|(i, (_, value))| (i, graph.ty(value).dtype, graph.ty(value).shape.clone()))
             .collect();
-        Rooms { demands, types }
+        Fills { demands, types }
     }
 }
 
@@ -163,14 +163,14 @@ impl Draws {
     /// Before anything is drawn, where a layout does not fit or a shape is too large.
     pub(super) fn run(
         &self,
-        rooms: &Rooms,
+        fills: &Fills,
         sources: &[Source],
         args: &[&Tensor],
         binding: &Binding,
     ) -> Result<Drawn> {
         let given = Given { sources, args, outside: &self.outside };
-        rooms.demands.iter().try_for_each(|d| d.check(&given, binding))?;
-        let types = &rooms.types;
+        fills.demands.iter().try_for_each(|d| d.check(&given, binding))?;
+        let types = &fills.types;
         let room = |(_, dtype, shape): &(usize, DType, Shape)| {
             let shape: Dims = shape.iter().map(|d| d.eval(binding)).collect();
             let buffer = eval::buffer_for(*dtype, numel("a draw", &shape)?);
@@ -219,9 +219,19 @@ fn fill(
 
 impl Inner {
     /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each step.
+    ///
+    /// # Errors
+    /// Where it is not known before the run how often it is drawn.
     pub(super) fn draw(&mut self, draw: &Draw<'_>) -> Result<Tensor> {
         let at = self.current();
         let name = draw.kind.name();
+        if self.forgetful {
+            let (dtype, sizes) = (draw.dtype, Cow::Borrowed(draw.sizes));
+            let mut made = self.made(Event::Input { dtype, sizes, kind: InputKind::Arg, name: (name, 0) })?;
+            made.value = self.import(0, made.value)?;
+            return Ok(self.tensor(at, &made));
+        }
+        self.draws_known(name)?;
         let made = self.made(Event::Draw { dtype: draw.dtype, sizes: Cow::Borrowed(draw.sizes), name })?;
         let input = self.sources.len();
         self.sources.push(Source::Draw);
@@ -229,14 +239,36 @@ impl Inner {
         Ok(self.tensor(at, &made))
     }
 
+    /// That every call knows, before it runs, how often this place in the program is passed.
+    ///
+    /// # Errors
+    /// In a loop whose number of steps is a value, and in a branch.
+    pub(super) fn draws_known(&self, what: &str) -> Result<()> {
+        let unknown = self.open.iter().find(|open| open.trip != Trip::All);
+        match unknown.filter(|_| !self.forgetful) {
+            None => Ok(()),
+            Some(open) => {
+                let place = match open.trip {
+                    Trip::While => "the body of a while_loop, whose number of steps",
+                    _ => "a branch of a cond, or the walk back through one or through a while_loop, where what is run",
+                };
+                Err(Error::Trace(format!(
+                    "{what} is called in {place} is not known before the call has run, and all random numbers of a call are drawn before; \
+                     draw outside and pass the numbers in, or carry them"
+                )))
+            }
+        }
+    }
+
     pub(super) fn note(&mut self, item: Item<Size>) {
         self.draws.last_mut().expect("the whole program is open").push(item);
     }
 
     /// The draws of a loop body that has ended become those of each step.
-    pub(super) fn end_draws(&mut self, length: Size, reverse: bool) {
+    pub(super) fn end_draws(&mut self, Open { length, reverse, trip, .. }: Open) {
         let items = self.draws.pop().expect("a loop is open");
-        if !items.is_empty() {
+        // No other loop has draws, but for one that is given up.
+        if !items.is_empty() && trip == Trip::All {
             self.note(Item::Loop { length, reverse, items });
         }
     }

@@ -6,14 +6,16 @@ use super::call::Bound;
 use super::captured::{Captured, Depended, Wiring};
 use super::closure::{Arguments, Traceable};
 use super::explain::Explanation;
-use super::follow::{Book, Ended, Script};
-use super::variant::{Variant, record};
+use super::follow::{Book, Ended, Log, Script};
+use super::guards::Binding;
+use super::hot::SpecializeHot;
+use super::turns::Turns;
+use super::variant::{Manner, Variant, record};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
 use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
-use parking_lot::ReentrantMutex;
-use std::cell::RefCell;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,13 +27,14 @@ const VARIANTS: usize = 32;
 /// It can be called by several threads at the same time; they record one after the other, and run side by side where
 /// they do not change the same tensors.
 pub struct DynamicTraced<F, const N: usize> {
-    /// The same thread may come here again, through a closure that calls what it is part of: that is an error, not a wait.
-    state: ReentrantMutex<RefCell<State<F>>>,
-    passes: Passes,
+    closure: Turns<F>,
+    shelf: Mutex<Shelf>,
+    manner: Manner,
 }
 
-struct State<F> {
-    closure: F,
+/// What was recorded and compiled so far.
+#[derive(Default)]
+struct Shelf {
     book: Arc<Book>,
     /// In the order of the book.
     known: Vec<Known>,
@@ -74,16 +77,8 @@ pub fn trace_dynamic<F, const N: usize>(closure: F) -> DynamicTraced<F, N>
 where
     F: Traceable<N>,
 {
-    let state = State {
-        closure,
-        book: Arc::default(),
-        known: Vec::new(),
-        recent: 0,
-        calls: 0,
-        compilations: 0,
-        compile_time: Duration::ZERO,
-    };
-    DynamicTraced { state: ReentrantMutex::new(RefCell::new(state)), passes: Passes::ALL }
+    let manner = Manner { passes: Passes::ALL, hot: SpecializeHot::default() };
+    DynamicTraced { closure: Turns::new(closure), shelf: Mutex::default(), manner }
 }
 
 impl<F, R, const N: usize> DynamicTraced<F, N>
@@ -93,7 +88,7 @@ where
 {
     /// Compiles with some passes of the pipeline only; results are the same, to the bit.
     pub fn with_passes(mut self, passes: Passes) -> Self {
-        self.passes = passes;
+        self.manner.passes = passes;
         self
     }
 
@@ -108,7 +103,7 @@ where
     pub fn call<'a>(&self, args: impl Arguments<'a, N>) -> Result<R> {
         let args = args.tensors();
         if slot::is_active() {
-            return self.with_state(|state| Ok(state.closure.run(&args)));
+            return self.closure.with(|closure| Ok(closure.run(&args)));
         }
         // A recording stands for every argument of a kind, and hooks are one tensor's own.
         if let Some(i) = args.iter().position(|a| a.is_requires_grad() && a.has_leaf_hooks()) {
@@ -116,25 +111,33 @@ where
                 "argument {i} has hooks on its gradient; register them inside the closure, or let it use the tensor from outside"
             )));
         }
-        let ready = self.with_state(|state| state.record::<R, N>(&args, &self.passes))?;
-        let results = ready.bound.call(&ready.variant.code, &args, &ready.binding)?;
+        let ready = self.closure.with(|closure| self.record(closure, &args))?;
+        let results = ready.bound.call(&ready.variant, &args, ready.binding)?;
         Ok(ready.output.unflatten(&mut results.into_iter()))
     }
 
-    /// Runs `f` when no other thread records.
-    ///
-    /// # Errors
-    /// When this thread is recording the closure just now.
-    fn with_state<T>(&self, f: impl FnOnce(&mut State<F>) -> Result<T>) -> Result<T> {
-        let lock = self.state.lock();
-        let mut state = lock.try_borrow_mut().map_err(|_| {
-            Error::Trace(
-                "a traced function calls itself while it is recorded: a recording would never end. Write the recursion \
-                 over plain functions and trace the outermost one, or use scan, while_loop or cond"
-                    .into(),
-            )
-        })?;
-        f(&mut state)
+    /// Records the closure, and finds or makes the code for what it did.
+    fn record(&self, closure: &mut F, args: &[&Tensor]) -> Result<Ready<R>> {
+        let start = Instant::now();
+        let (book, recent) = {
+            let shelf = self.shelf.lock();
+            (Arc::clone(&shelf.book), shelf.recent)
+        };
+        let (ended, wiring, _, output) = record::<F, N>(closure, args, Script::following(book, recent))?;
+        let (variant, symbols) = match ended {
+            Ended::Known { at, symbols, .. } => (self.shelf.lock().take(at), symbols),
+            Ended::New { program, log, .. } => {
+                let log = *log.expect("bug in allotrope: a recording was not written down");
+                // The code stands for other tensors too, so nothing of it holds on to those of this call.
+                let captured = Captured::new(*program, Wiring::default(), Depended::default());
+                let symbols = captured.symbols.hints().to_vec();
+                let reason = self.shelf.lock().reason(&log);
+                let variant = Variant::compile(captured, args, &self.manner, start.elapsed(), &reason)?;
+                (self.shelf.lock().keep(log, variant), symbols)
+            }
+        };
+        let (bound, binding) = (Bound::new(&variant.frame, wiring), variant.guards.binding(&symbols));
+        Ok(Ready { bound, variant, binding, output })
     }
 }
 
@@ -142,47 +145,30 @@ where
 struct Ready<R> {
     variant: Arc<Variant>,
     bound: Bound,
-    binding: super::guards::Binding,
+    binding: Binding,
     output: R,
 }
 
-impl<F> State<F> {
-    /// Records the closure, and finds or makes the code for what it did.
-    fn record<R, const N: usize>(&mut self, args: &[&Tensor], passes: &Passes) -> Result<Ready<R>>
-    where
-        F: Traceable<N, Output = R>,
-        R: TensorTree,
-    {
-        let start = Instant::now();
-        let script = Script::following(&self.book, self.recent);
-        let (ended, wiring, _, output) = record::<F, N>(&mut self.closure, args, script)?;
-        self.calls += 1;
-        let (i, wiring, binding) = match ended {
-            Ended::Known { at, binding, .. } => (at, wiring, binding),
-            Ended::New { program, log, .. } => {
-                let log = *log.expect("bug in allotrope: a recording was not written down");
-                // The code stands for other tensors too, so nothing of it holds on to those of this call.
-                let captured = Captured::new(*program, Wiring::default(), Depended::default());
-                let binding = captured.symbols.hints().iter().copied().collect();
-                let reason = match self.known.is_empty() {
-                    true => "it was the first call".to_string(),
-                    false => format!("the closure did something else: {}", log.first_new(&self.book)),
-                };
-                let variant = Variant::compile(captured, args, passes, start.elapsed(), &reason)?;
-                self.compilations += 1;
-                self.compile_time += variant.compile_time();
-                (self.keep(log, variant), wiring, binding)
-            }
-        };
+impl Shelf {
+    /// The code of a known recording, which is used now.
+    fn take(&mut self, i: usize) -> Arc<Variant> {
         self.recent = i;
+        self.calls += 1;
         let known = &mut self.known[i];
         known.used = self.calls;
-        let variant = Arc::clone(&known.variant);
-        Ok(Ready { bound: Bound::new(&variant.code, wiring), variant, binding, output })
+        Arc::clone(&known.variant)
     }
 
-    /// Keeps one more variant; gives its place.
-    fn keep(&mut self, log: super::follow::Log, variant: Variant) -> usize {
+    /// Why a recording needs code of its own, in words.
+    fn reason(&self, log: &Log) -> String {
+        match self.known.is_empty() {
+            true => "it was the first call".to_string(),
+            false => format!("the closure did something else: {}", log.first_new(&self.book)),
+        }
+    }
+
+    /// Keeps one more variant, which is used now.
+    fn keep(&mut self, log: Log, variant: Variant) -> Arc<Variant> {
         if self.known.len() == VARIANTS {
             let oldest = (0..VARIANTS).min_by_key(|&i| self.known[i].used).unwrap_or(0);
             self.known.remove(oldest);
@@ -194,34 +180,30 @@ impl<F> State<F> {
                 variant.reason
             );
         }
+        self.compilations += 1;
+        self.compile_time += variant.compile_time();
         self.book = Arc::new(self.book.with(log));
-        self.known.push(Known { variant: Arc::new(variant), used: self.calls });
-        self.known.len() - 1
+        self.known.push(Known { variant: Arc::new(variant), used: 0 });
+        self.take(self.known.len() - 1)
     }
 }
 
 impl<F, const N: usize> DynamicTraced<F, N> {
-    /// Looks at the state when no other thread records.
-    fn look<T>(&self, f: impl FnOnce(&State<F>) -> T) -> T {
-        f(&self.state.lock().borrow())
-    }
-
     /// How often code was generated.
     pub fn compilations(&self) -> usize {
-        self.look(|state| state.compilations)
+        self.shelf.lock().compilations
     }
 
     /// Time spent optimising and generating code, and recording what it was generated for, in total.
     pub fn compile_time(&self) -> Duration {
-        self.look(|state| state.compile_time)
+        self.shelf.lock().compile_time
     }
 
     /// The compiled variants, most recently used first.
     pub fn explain(&self) -> Vec<Explanation> {
-        self.look(|state| {
-            let mut known: Vec<&Known> = state.known.iter().collect();
-            known.sort_by_key(|k| std::cmp::Reverse(k.used));
-            known.into_iter().map(|k| Explanation(Arc::clone(&k.variant))).collect()
-        })
+        let shelf = self.shelf.lock();
+        let mut known: Vec<&Known> = shelf.known.iter().collect();
+        known.sort_by_key(|k| std::cmp::Reverse(k.used));
+        known.into_iter().map(|k| Explanation(Arc::clone(&k.variant))).collect()
     }
 }

@@ -5,7 +5,7 @@
 use crate::error::Error;
 use crate::tensor::recorder::SizeOp;
 use crate::tensor::{Size, Sizes};
-use allotrope_ir::{DType, InputKind, Op, Scalar, Sym, Value};
+use allotrope_ir::{DType, InputKind, Op, Scalar, Sym, Trip, Value};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::panic::Location;
@@ -35,7 +35,11 @@ pub(super) enum Place {
 pub(super) struct Loop {
     pub(super) carries: SmallVec<[Value; 4]>,
     pub(super) xs: SmallVec<[Value; 4]>,
-    pub(super) length: Size,
+    pub(super) trip: Trip,
+    /// The number of steps that what it collects has room for; none where no size says it.
+    pub(super) limit: Option<Size>,
+    /// For a counted loop: its number of steps.
+    pub(super) count: Option<Value>,
     pub(super) reverse: bool,
     /// The builder of the body that it walks back through.
     pub(super) mirror: Option<usize>,
@@ -65,6 +69,13 @@ pub(super) enum Event<'a> {
     Ordered,
     /// Ends the innermost loop: its carries and what it collects.
     End { carries: Cow<'a, [Value]>, ys: Cow<'a, [Value]> },
+    /// The results of a branch, which ends.
+    Results(Cow<'a, [Value]>),
+    /// What follows is around the innermost loop, until `Enter` names its builder.
+    Leave,
+    Enter(usize),
+    /// Ends a branch, which gives these values where it does not run.
+    EndBranch(Cow<'a, [Value]>),
     Abandon,
     InOrder { what: &'static str, place: Place, steps: Cow<'a, [Op<Size>]>, whole: bool },
     Output { value: Value, update: Option<usize> },
@@ -90,6 +101,8 @@ pub(super) enum Answer {
     Made(Made),
     Value(Value),
     Many(Vec<Made>),
+    /// What the body of a loop sees, and the number of steps that it has room for.
+    Begun(Vec<Made>, Size),
     Size(Option<Size>),
     Places(SmallVec<[usize; 4]>),
     /// Symbols that became the numbers which they have in this call.
@@ -152,6 +165,9 @@ impl Answer {
             (Answer::Made(a), Answer::Made(b)) => same(a, b),
             (Answer::Value(a), Answer::Value(b)) => a == b,
             (Answer::Many(a), Answer::Many(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+            (Answer::Begun(a, n), Answer::Begun(b, m)) => {
+                one(n, m) && a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+            }
             (Answer::Size(Some(a)), Answer::Size(Some(b))) => one(a, b),
             (Answer::Size(None), Answer::Size(None)) => true,
             (Answer::Places(a), Answer::Places(b)) => a == b,
@@ -190,11 +206,18 @@ impl Event<'_> {
             (Begin(a), Begin(b)) => {
                 a.carries == b.carries
                     && a.xs == b.xs
-                    && one(&a.length, &b.length)
+                    && a.trip == b.trip
+                    && a.count == b.count
+                    && match (&a.limit, &b.limit) {
+                        (Some(a), Some(b)) => one(a, b),
+                        (a, b) => a.is_none() && b.is_none(),
+                    }
                     && a.reverse == b.reverse
                     && a.mirror == b.mirror
             }
-            (Ordered, Ordered) | (Abandon, Abandon) => true,
+            (Ordered, Ordered) | (Abandon, Abandon) | (Leave, Leave) => true,
+            (Results(a), Results(b)) | (EndBranch(a), EndBranch(b)) => a == b,
+            (Enter(a), Enter(b)) => a == b,
             (End { carries: a, ys: x }, End { carries: b, ys: y }) => a == b && x == y,
             (
                 InOrder { what: a, place: p, steps: x, whole: v },
@@ -220,6 +243,7 @@ impl Event<'_> {
             Event::Full { sizes, .. } => format!("a tensor {:?} full of a number", shape(sizes)),
             Event::Begin(_) => "a loop".to_string(),
             Event::Ordered | Event::End { .. } | Event::Abandon => "the end of a loop".to_string(),
+            Event::Results(_) | Event::Leave | Event::Enter(_) | Event::EndBranch(_) => "the end of a branch".to_string(),
             Event::Output { .. } => "a result, or a change of a tensor".to_string(),
             Event::Specialize { size, why, at } => format!("{why} at {at}, and it is {size}"),
             Event::Unify(a, b, at) => format!("sizes {a} and {b} must be equal at {at}"),
@@ -269,6 +293,10 @@ impl Event<'_> {
             Begin(spec) => Begin(Cow::Owned(spec.into_owned())),
             Ordered => Ordered,
             End { carries, ys } => End { carries: own(carries), ys: own(ys) },
+            Results(values) => Results(own(values)),
+            Leave => Leave,
+            Enter(body) => Enter(body),
+            EndBranch(values) => EndBranch(own(values)),
             Abandon => Abandon,
             InOrder { what, place, steps, whole } => InOrder { what, place, steps: own(steps), whole },
             Output { value, update } => Output { value, update },

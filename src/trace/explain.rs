@@ -1,6 +1,7 @@
 //! What a traced function can tell of itself: why each variant was made, for which calls it stands, and what its code
 //! does. It only reads.
 
+use super::hot::HotCopy;
 use super::symbols::Specialization;
 use super::variant::Variant;
 use crate::error::Result;
@@ -19,6 +20,11 @@ impl Explanation {
     /// What must hold of a call that it stands for, a line each.
     pub fn guards(&self) -> String {
         self.0.guards.to_string()
+    }
+
+    /// The copy of the code that was tried for the sizes of the last call, where these have come often enough.
+    pub fn hot_copy(&self) -> Option<HotCopy> {
+        self.0.kept.report()
     }
 
     /// The captured graph in text form, before the passes.
@@ -85,6 +91,11 @@ impl std::fmt::Display for Explanation {
         }
         for s in self.specializations() {
             writeln!(f, "specialised to {} at {}: {}", s.value, s.at, s.why)?;
+        }
+        if let Some(hot) = self.hot_copy() {
+            let [all, copy] = hot.times.map(|t| t.as_secs_f64() * 1e6);
+            let done = if hot.kept { "runs now" } else { "was not faster" };
+            writeln!(f, "a copy for the sizes {:?} {done}: {copy:.2} µs instead of {all:.2} µs", hot.sizes)?;
         }
         for k in self.kernels() {
             writeln!(f, "  {k}")?;

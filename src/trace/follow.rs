@@ -4,8 +4,8 @@
 //! graph; `program.rs` does.
 
 use super::event::{Answer, Event, Given, Match};
-use super::guards::Binding;
 use super::program::Program;
+use super::symbols::FIRST_ROOM;
 use crate::error::Result;
 use crate::tensor::Size;
 use allotrope_ir::{Dim, Scalar};
@@ -159,7 +159,7 @@ pub(super) struct Following {
 /// How a recording ended.
 pub(super) enum Ended {
     /// As one that is known.
-    Known { at: usize, binding: Binding, numbers: Vec<Scalar> },
+    Known { at: usize, symbols: Vec<usize>, numbers: Vec<Scalar> },
     /// As none.
     New { program: Box<Program>, log: Option<Box<Log>>, numbers: Vec<Scalar> },
 }
@@ -187,12 +187,12 @@ impl Script {
     }
 
     /// Follows the recordings of a book, beginning with number `at`.
-    pub(super) fn following(book: &Arc<Book>, at: usize) -> Script {
+    pub(super) fn following(book: Arc<Book>, at: usize) -> Script {
         match book.logs.is_empty() {
             true => Script::Building(Box::new(Building::logged(None))),
             false => Script::Following(Following {
-                book: Arc::clone(book),
                 at: at.min(book.logs.len() - 1),
+                book,
                 cursor: 0,
                 hints: Vec::new(),
                 values: Vec::new(),
@@ -242,7 +242,7 @@ impl Script {
                     return Ok(Ended::Known {
                         at: following.at,
                         numbers: slots.map(|(_, s)| *s).collect(),
-                        binding: following.hints.into_iter().collect(),
+                        symbols: following.hints,
                     });
                 }
                 false => Box::new(following.rebuilt(None)),
@@ -326,8 +326,10 @@ impl Following {
         let cursor = self.cursor;
         self.cursor += 1;
         self.given.extend(event.given().iter().filter_map(Given::number));
-        if let Event::Argument { numbers, .. } = event {
-            self.hints.extend_from_slice(numbers);
+        match event {
+            Event::Argument { numbers, .. } => self.hints.extend_from_slice(numbers),
+            Event::Begin(spec) if spec.limit.is_none() => self.hints.push(FIRST_ROOM),
+            _ => {}
         }
         let Following { book, at, hints, values, .. } = self;
         let log = &book.logs[*at];
@@ -342,6 +344,12 @@ impl Following {
                 let mut many = many.clone();
                 many.iter_mut().for_each(|made| now(&mut made.sizes));
                 Ok(Answer::Many(many))
+            }
+            Answer::Begun(inside, limit) => {
+                let (mut inside, mut limit) = (inside.clone(), [*limit]);
+                inside.iter_mut().for_each(|made| now(&mut made.sizes));
+                now(&mut limit);
+                Ok(Answer::Begun(inside, limit[0]))
             }
             Answer::Size(Some(size)) => {
                 let mut size = [*size];
@@ -393,6 +401,10 @@ impl Following {
         let (mut hints, mut given) = (&self.hints[..], self.given.iter());
         for entry in &base.entries[..self.cursor] {
             let event = match &entry.event {
+                Event::Begin(spec) if spec.limit.is_none() => {
+                    hints = &hints[1..];
+                    entry.event.clone()
+                }
                 Event::Argument { dtype, numbers, name } => {
                     let (these, rest) = hints.split_at(numbers.len());
                     hints = rest;

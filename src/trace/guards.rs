@@ -2,6 +2,7 @@
 //! Checking changes nothing.
 
 use super::captured::{Captured, Source, Target};
+use super::rooms::Rooms;
 use crate::autograd::is_grad_enabled;
 use crate::tensor::{Flag, Tensor};
 use allotrope_ir::{DType, Dim};
@@ -44,6 +45,8 @@ pub(super) struct Guards {
     args: Vec<ArgType>,
     sizes: Vec<Guard>,
     symbols: usize,
+    /// Symbols that no argument has.
+    pub(super) rooms: Rooms,
     /// Whether a tensor from outside needs a gradient, for those that the program reads.
     state_flags: Vec<(Tensor, bool)>,
     /// Whether a tensor from outside has a gradient when a call begins.
@@ -91,6 +94,7 @@ impl Guards {
             args: args.iter().enumerate().map(arg).collect(),
             sizes,
             symbols,
+            rooms: Rooms::new(&captured.symbols.rooms),
             state_flags: captured.wiring.sources.iter().filter_map(flag).collect(),
             grads: captured.depended.grads.clone(),
             arg_grads: captured.depended.arg_grads.clone(),
@@ -125,9 +129,17 @@ impl Guards {
         self.bind(args)
     }
 
+    /// The binding of a recording in which the symbols have these numbers.
+    pub(super) fn binding(&self, numbers: &[usize]) -> Binding {
+        let mut binding: Binding = numbers.iter().take(self.symbols).copied().collect();
+        self.rooms.bind(&mut binding);
+        binding
+    }
+
     /// The numbers of the symbols for these arguments, if every guard on sizes holds.
     fn bind(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         let mut binding = Binding::from_elem(0, self.symbols);
+        self.rooms.bind(&mut binding);
         for (i, g) in self.sizes.iter().enumerate() {
             let holds = match g {
                 Guard::Size { arg, axis, value } => args[*arg].shape_hint()[*axis] == *value,

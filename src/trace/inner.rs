@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::tensor::recorder::{Cell, Root};
 use crate::tensor::view::Link;
 use crate::tensor::{Body, Dims, Flag, Size, Sizes, Tensor, Traced, contiguous_strides, size};
-use allotrope_ir::{InputKind, Op, Value};
+use allotrope_ir::{InputKind, Op, Trip, Value};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -43,11 +43,15 @@ pub(super) struct GradState {
 /// A loop whose body is being recorded.
 pub(super) struct Open {
     pub(super) builder: usize,
+    /// The number of steps that what it collects has room for.
     pub(super) length: Size,
     pub(super) reverse: bool,
+    pub(super) trip: Trip,
 }
 
 pub(super) struct Inner {
+    /// Nothing of the recording is kept.
+    pub(super) forgetful: bool,
     /// Identity of builder 0; builder i has `first + i`.
     pub(super) first: u64,
     /// The graphs, under construction or known already.
@@ -120,8 +124,8 @@ impl Inner {
 
     /// The innermost loop is recorded, or given up.
     pub(super) fn leave_loop(&mut self) {
-        if let Some(Open { length, reverse, .. }) = self.open.pop() {
-            self.end_draws(length, reverse);
+        if let Some(open) = self.open.pop() {
+            self.end_draws(open);
         }
     }
 
@@ -160,7 +164,7 @@ impl Inner {
     }
 
     /// The value `v` of builder `from` in the innermost open graph.
-    fn import(&mut self, from: usize, value: Value) -> Result<Value> {
+    pub(super) fn import(&mut self, from: usize, value: Value) -> Result<Value> {
         if from == self.current() {
             return Ok(value);
         }

@@ -8,7 +8,7 @@ use super::guards::Binding;
 use super::program::{Program, Role};
 use crate::error::{Error, Result};
 use crate::tensor::{Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
-use allotrope_ir::{Dim, Op, Shape, Value};
+use allotrope_ir::{Dim, Op, Shape, Trip, Value};
 
 /// Whose memory it is.
 #[derive(Clone)]
@@ -83,9 +83,7 @@ impl Layout {
                 Source::Grad(t) => of(&t.stored_grad().expect("guarded")),
                 Source::ArgGrad(i) => of(&given.args[*i].stored_grad().expect("guarded")),
                 Source::Data(t) => of(t),
-                Source::Draw | Source::Number(_) => {
-                    unreachable!("bug in allotrope: numbers and what is drawn are fresh")
-                }
+                Source::Draw => unreachable!("bug in allotrope: drawn tensors are fresh"),
             },
         };
         for step in &self.steps {
@@ -203,7 +201,8 @@ impl Program {
                 Some(x),
             ) => Ok(self.layout_of(what, at, x)?.then(Step::View(op))),
             (Op::Check(_), Some(x)) => self.layout_of(what, at, x),
-            (Op::Scan(scan), _) if (v.port as usize) < scan.carries => {
+            // A branch, and a loop that may have no steps, give fresh tensors.
+            (Op::Scan(scan), _) if (v.port as usize) < scan.carries && scan.trip == Trip::All => {
                 let body = self.builders.iter().position(|b| b.parent == Some(at) && b.node == Some(v.node));
                 let body = body.expect("bug in allotrope: a loop has no builder");
                 let last = self.layout_of(what, body, scan.body.outputs()[v.port as usize].value)?;

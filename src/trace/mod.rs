@@ -12,16 +12,20 @@ mod event;
 mod explain;
 mod follow;
 mod guards;
+mod hot;
 mod inner;
 mod layout;
 mod program;
 mod recorder;
+mod rooms;
 mod symbols;
+mod turns;
 mod variant;
 
 pub use closure::{Args, Arguments, SLICE, Traceable};
 pub use dynamic::{DynamicTraced, trace_dynamic};
 pub use explain::Explanation;
+pub use hot::{HotCopy, SpecializeHot};
 pub use symbols::Specialization;
 
 use crate::error::{Error, Result};
@@ -30,14 +34,10 @@ use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
 use cache::{Cache, Entry};
 use guards::Binding;
-use parking_lot::ReentrantMutex;
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
-use variant::Variant;
-
-/// How long a recording waits for another one that another thread makes.
-const PATIENCE: Duration = Duration::from_secs(10);
+use turns::Turns;
+use variant::{Manner, Variant};
 
 /// A closure that runs as compiled code. Made by [`trace`].
 ///
@@ -48,10 +48,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// It can be called by several threads at the same time. Calls that change nothing run in parallel; those that change the
 /// same tensor run one after the other. One thread at a time records.
 pub struct Traced<F, R, const N: usize> {
-    /// The same thread may come here again, through a closure that calls what it is part of: that is an error, not a wait.
-    closure: ReentrantMutex<RefCell<F>>,
+    closure: Turns<F>,
     cache: Cache<R>,
-    passes: Passes,
+    manner: Manner,
 }
 
 /// Makes a closure run as compiled code; see [`Traced`].
@@ -79,7 +78,11 @@ pub fn trace<F, const N: usize>(closure: F) -> Traced<F, F::Output, N>
 where
     F: Traceable<N>,
 {
-    Traced { closure: ReentrantMutex::new(RefCell::new(closure)), cache: Cache::default(), passes: Passes::ALL }
+    Traced {
+        closure: Turns::new(closure),
+        cache: Cache::default(),
+        manner: Manner { passes: Passes::ALL, hot: SpecializeHot::default() },
+    }
 }
 
 impl<F, R, const N: usize> Traced<F, R, N>
@@ -89,7 +92,14 @@ where
 {
     /// Compiles with some passes of the pipeline only; results are the same, to the bit.
     pub fn with_passes(mut self, passes: Passes) -> Self {
-        self.passes = passes;
+        self.manner.passes = passes;
+        self
+    }
+
+    /// When a copy of hot code is made for sizes that keep coming, in addition to the code for all sizes; by default
+    /// where it is worthwhile. Results are the same, to the bit.
+    pub fn with_specialize_hot(mut self, when: SpecializeHot) -> Self {
+        self.manner.hot = when;
         self
     }
 
@@ -103,10 +113,10 @@ where
     pub fn call<'a>(&self, args: impl Arguments<'a, N>) -> Result<R> {
         let args = args.tensors();
         if slot::is_active() {
-            return self.with_closure(|closure| Ok(closure.run(&args)));
+            return self.closure.with(|closure| Ok(closure.run(&args)));
         }
         let (entry, binding) = self.entry(&args)?;
-        let results = entry.variant.call(&args, &binding)?;
+        let results = entry.variant.call(&args, binding)?;
         Ok(entry.template.unflatten(&mut results.into_iter()))
     }
 
@@ -129,41 +139,23 @@ where
         if let Some(found) = self.cache.find(args) {
             return Ok(found);
         }
-        self.with_closure(|closure| {
+        self.closure.with(|closure| {
             // Another thread may have made it meanwhile.
             if let Some(found) = self.cache.find(args) {
                 return Ok(found);
             }
             let reason = self.cache.reason(args);
-            let (variant, template) = Variant::capture::<F, N>(closure, args, &self.passes, &reason)?;
-            let binding = variant
-                .fits(args)
-                .map_err(|_| Error::Trace("bug in allotrope: a capture does not fit its own call".into()))?;
-            Ok((self.cache.add(variant, template), binding))
+            let (variant, template) = Variant::capture::<F, N>(closure, args, &self.manner, &reason)?;
+            let binding = variant.fits(args).map_err(|m| variant.guards.words(m, args));
+            let entry = self.cache.add(variant, template);
+            // It stands for other calls all the same.
+            let changed = |what| {
+                Error::Trace(format!(
+                    "another thread changed what the program depends on while it was recorded: {what}"
+                ))
+            };
+            Ok((entry, binding.map_err(changed)?))
         })
-    }
-
-    /// Runs `f` on the closure, when no other thread does.
-    ///
-    /// # Errors
-    /// When this thread is recording the closure just now, or two threads wait for each other's.
-    fn with_closure<T>(&self, f: impl FnOnce(&mut F) -> Result<T>) -> Result<T> {
-        let recursion = |what: &str| {
-            Error::Trace(format!(
-                "{what}: a recording would never end. Write the recursion over plain functions and trace the outermost one, \
-                 or use scan, while_loop or cond"
-            ))
-        };
-        // Who is recording and waits could be waited for: that must end.
-        let lock = match slot::is_active() {
-            false => Some(self.closure.lock()),
-            true => self.closure.try_lock_for(PATIENCE),
-        };
-        let lock =
-            lock.ok_or_else(|| recursion("a traced function that another thread is recording calls this one back"))?;
-        let mut closure =
-            lock.try_borrow_mut().map_err(|_| recursion("a traced function calls itself while it is recorded"))?;
-        f(&mut closure)
     }
 }
 
@@ -182,6 +174,11 @@ impl<F, R, const N: usize> Traced<F, R, N> {
     pub fn explain(&self) -> Vec<Explanation> {
         self.cache.entries().into_iter().map(|e| Explanation(Arc::clone(&e.variant))).collect()
     }
+}
+
+/// See [`crate::forgetful_recorder`].
+pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn slot::Recorder> {
+    std::rc::Rc::new(recorder::Capture::forgetful())
 }
 
 /// The text of a panic.

@@ -6,7 +6,7 @@ use super::layout::{Demand, Layout};
 use super::symbols::Symbols;
 use crate::error::Result;
 use crate::tensor::Size;
-use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Scan, Type, Value};
+use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Trip, Type, Value};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
@@ -30,6 +30,9 @@ pub(super) struct Builder {
     pub(super) hoisted: HashMap<Value, Value>,
     pub(super) length: Size,
     pub(super) reverse: bool,
+    pub(super) trip: Trip,
+    /// For a counted loop: its number of steps, in the parent.
+    pub(super) count: Option<Value>,
     /// The closed body that this one walks back through.
     pub(super) mirror: Option<usize>,
     /// Carries that draws rely on to lie in row-major order.
@@ -89,7 +92,7 @@ impl Program {
             Event::Full { sizes, number } => {
                 let shape: SmallVec<[Dim; 4]> = sizes.iter().map(|&s| self.symbols.dim(s)).collect();
                 let value = self.full(&shape, *number)?;
-                Answer::Made(self.made(self.current(), value))
+                Answer::Made(self.typed(self.current(), value))
             }
             Event::Extent(size) => {
                 let value = match self.symbols.dim(*size) {
@@ -99,13 +102,39 @@ impl Program {
                     }
                     dim => self.add(Op::Extent(dim), &[])?,
                 };
-                Answer::Made(self.made(self.current(), value))
+                Answer::Made(self.typed(self.current(), value))
             }
-            Event::TypeOf(at, value) => Answer::Made(self.made(*at, *value)),
+            Event::TypeOf(at, value) => Answer::Made(self.typed(*at, *value)),
             Event::Import { from, value } => Answer::Value(self.import(*from, *value, self.current())?),
-            Event::Begin(spec) => Answer::Many(self.begin(spec)),
+            Event::Begin(spec) => self.begin(spec),
             Event::Ordered => Answer::Places(self.builders[self.current()].asked.iter().copied().collect()),
-            Event::End { carries, ys } => Answer::Many(self.end(carries, ys)?),
+            Event::End { carries, ys } => {
+                let body = self.current();
+                carries.iter().chain(&ys[..]).for_each(|&v| self.graph(body).output(v));
+                Answer::Many(self.close_loop()?)
+            }
+            Event::Results(values) => {
+                let body = self.current();
+                for &value in &values[..] {
+                    let ty = self.graph(body).ty(value).clone();
+                    self.graph(body).output(value);
+                    self.body_input(body, ty, 0, "otherwise");
+                }
+                Answer::None
+            }
+            Event::Leave => {
+                self.open.pop();
+                Answer::None
+            }
+            Event::Enter(body) => {
+                self.open.push(*body);
+                Answer::None
+            }
+            Event::EndBranch(begin) => {
+                let body = self.current();
+                self.builders[body].carries = begin.to_vec();
+                Answer::Many(self.close_loop()?)
+            }
             Event::Abandon => {
                 self.open.pop();
                 Answer::None
@@ -175,6 +204,8 @@ impl Program {
             hoisted: HashMap::new(),
             length,
             reverse,
+            trip: Trip::All,
+            count: None,
             mirror,
             asked: Vec::new(),
         });
@@ -205,7 +236,7 @@ impl Program {
     }
 
     /// A value with its type, in sizes of this capture.
-    fn made(&mut self, builder: usize, value: Value) -> Made {
+    pub(super) fn typed(&mut self, builder: usize, value: Value) -> Made {
         let ty = self.graph(builder).ty(value).clone();
         let sizes = ty.shape.into_iter().map(|d| self.symbols.size(d)).collect();
         Made { value, dtype: ty.dtype, sizes }
@@ -215,7 +246,7 @@ impl Program {
         let ty = Type { dtype, shape: sizes.iter().map(|&s| self.symbols.dim(s)).collect() };
         self.roles.push(role);
         let value = self.root().input(ty, kind, name);
-        self.made(0, value)
+        self.typed(0, value)
     }
 
     /// A number that each call gives, as a value of the innermost open graph.
@@ -244,7 +275,7 @@ impl Program {
         }
         let op = op.map_dims(&mut |s| self.symbols.dim(*s));
         let value = self.add(op, &values)?;
-        Ok(self.made(at, value))
+        Ok(self.typed(at, value))
     }
 
     fn full(&mut self, shape: &[Dim], number: Given) -> Result<Value> {
@@ -292,58 +323,31 @@ impl Program {
             b.imported_xs.insert(value, element);
             value = element;
         }
-        self.made(at, value)
+        self.typed(at, value)
     }
 
     /// Begins a loop; gives what its body sees, carries first.
-    fn begin(&mut self, spec: &Loop) -> Vec<Made> {
+    fn begin(&mut self, spec: &Loop) -> Answer {
         let parent = self.current();
-        let body = self.push_builder(spec.length, spec.reverse, spec.mirror);
+        let limit = spec.limit.unwrap_or_else(|| self.symbols.room());
+        let body = self.push_builder(limit, spec.reverse, spec.mirror);
+        (self.builders[body].trip, self.builders[body].count) = (spec.trip, spec.count);
         let mut inside = Vec::new();
         for &v in &spec.carries {
             let ty = self.graph(parent).ty(v).clone();
             let value = self.body_input(body, ty, 0, "carry");
-            inside.push(self.made(body, value));
+            inside.push(self.typed(body, value));
         }
         for &v in &spec.xs {
             let mut ty = self.graph(parent).ty(v).clone();
             ty.shape.remove(0);
             let value = self.body_input(body, ty, 1, "x");
             self.builders[body].imported_xs.insert(v, value);
-            inside.push(self.made(body, value));
+            inside.push(self.typed(body, value));
         }
         self.builders[body].carries = spec.carries.to_vec();
         self.builders[body].xs = spec.xs.to_vec();
-        inside
-    }
-
-    /// Ends the innermost loop; gives its results, carries first.
-    fn end(&mut self, carries: &[Value], ys: &[Value]) -> Result<Vec<Made>> {
-        let body = self.current();
-        for &v in carries.iter().chain(ys) {
-            self.graph(body).output(v);
-        }
-        self.open.pop();
-        let parent = self.current();
-        let length = self.symbols.dim(self.builders[body].length);
-        let b = &mut self.builders[body];
-        let mut graph = b.graph.take().expect("the loop is open");
-        let order: Vec<usize> = b.inputs.concat();
-        graph.order_inputs(&order);
-        // The inputs have moved: carries first, then xs, then what comes from outside.
-        let mut at = 0;
-        for kind in &mut b.inputs {
-            for number in kind {
-                *number = at;
-                at += 1;
-            }
-        }
-        let operands: Vec<Value> = [b.carries.as_slice(), &b.xs, &b.invariants].concat();
-        let scan = Scan { body: graph, carries: b.carries.len(), xs: b.xs.len(), length, reverse: b.reverse };
-        let node = self.graph(parent).add(Op::Scan(Box::new(scan)), &operands)?;
-        self.builders[body].node = Some(node);
-        let results = carries.len() + ys.len();
-        Ok((0..results).map(|port| self.made(parent, Value { node, port: port as u32 })).collect())
+        Answer::Begun(inside, limit)
     }
 }
 

@@ -9,10 +9,10 @@ use super::inner::{GradState, Inner, Open};
 use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{next_seq, own_edge};
 use crate::error::{Error, Result};
-use crate::tensor::recorder::{Draw, Operand, Recorder, Root, ScanBody, ScanSpec, SizeOp};
+use crate::tensor::recorder::{Draw, Operand, Recorder, Root, Rounds, ScanBody, ScanSpec, SizeOp};
 use crate::tensor::view::Link;
 use crate::tensor::{Body, Flag, Generator, Size, Tensor, eval};
-use allotrope_ir::{InputKind, Op, Scalar, Value};
+use allotrope_ir::{InputKind, Op, Scalar, Trip, Value};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -29,10 +29,18 @@ static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 const SCOPES_PER_CAPTURE: u64 = 1 << 24;
 
 impl Capture {
+    /// One whose recording nobody looks at.
+    pub(super) fn forgetful() -> Capture {
+        let capture = Capture::new(Script::plain());
+        capture.0.borrow_mut().forgetful = true;
+        capture
+    }
+
     /// A capture whose graphs the script makes, or knows.
     pub(super) fn new(script: Script) -> Capture {
         let first = NEXT_SCOPE.fetch_add(SCOPES_PER_CAPTURE, Ordering::Relaxed);
         Capture(RefCell::new(Inner {
+            forgetful: false,
             first,
             script,
             builders: 1,
@@ -145,7 +153,7 @@ impl Capture {
         let items = inner.draws.pop().expect("the whole program is open");
         let draws = Draws::new(items, inner.outside, &|length| ended.length(length));
         let mut sources = inner.sources;
-        sources.extend(ended.numbers().map(Source::Number));
+        sources.extend(ended.numbers().map(|number| Source::Data(eval::full(&[], number))));
         let wiring = Wiring { sources, targets, returned: results, cleared, cleared_args, draws };
         Ok((ended, wiring, depended))
     }
@@ -366,15 +374,24 @@ impl Recorder for Capture {
         let carries = spec.carries.iter().map(|t| inner.lift(t)).collect::<Result<_>>()?;
         let xs = spec.xs.iter().map(|t| inner.lift(t)).collect::<Result<_>>()?;
         let mirror = spec.mirror.map(|scope| (scope - inner.first) as usize);
-        let (length, reverse) = (spec.length, spec.reverse);
-        let made = inner.many(Event::Begin(Cow::Owned(Loop { carries, xs, length, reverse, mirror })))?;
+        let (trip, limit, count) = match spec.rounds {
+            Rounds::All(length) => (Trip::All, Some(length), None),
+            Rounds::Count { n, limit } => (Trip::Count, Some(limit), Some(inner.lift(n)?)),
+            Rounds::While => (Trip::While, None, None),
+        };
+        let reverse = spec.reverse;
+        let begin = Loop { carries, xs, trip, limit, count, reverse, mirror };
+        let (made, length) = match inner.script.ask(Event::Begin(Cow::Owned(begin)))? {
+            Answer::Begun(made, limit) => (made, limit),
+            other => unreachable!("bug in allotrope: no loop but {other:?}"),
+        };
         let builder = inner.builders;
         inner.builders += 1;
-        inner.open.push(Open { builder, length, reverse });
+        inner.open.push(Open { builder, length, reverse, trip });
         inner.draws.push(Vec::new());
         let mut inside = made.iter().map(|made| inner.tensor(builder, made));
         let carries = inside.by_ref().take(spec.carries.len()).collect();
-        Ok(ScanBody { carries, xs: inside.collect(), scope: inner.first + builder as u64 })
+        Ok(ScanBody { carries, xs: inside.collect(), scope: inner.first + builder as u64, limit: length })
     }
 
     fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
@@ -395,6 +412,32 @@ impl Recorder for Capture {
         Ok((finals, results.collect()))
     }
 
+    fn branch_end(&self, results: &[Tensor], otherwise: Option<&[Tensor]>) -> Result<Vec<Tensor>> {
+        let mut inner = self.0.borrow_mut();
+        let body = inner.current();
+        let values = results.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
+        inner.script.ask(Event::Results(Cow::Borrowed(&values)))?;
+        // What it begins with is computed around it.
+        inner.script.ask(Event::Leave)?;
+        let open = inner.open.pop().expect("a branch is open");
+        let begin = match otherwise {
+            Some(tensors) => tensors.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>(),
+            None => results
+                .iter()
+                .map(|t| {
+                    let zero = Given::Number(Scalar::from_f64(0.0, t.dtype()));
+                    Ok(inner.made(Event::Full { sizes: Cow::Borrowed(&t.sizes()), number: zero })?.value)
+                })
+                .collect(),
+        };
+        inner.open.push(open);
+        inner.script.ask(Event::Enter(body))?;
+        let made = inner.many(Event::EndBranch(Cow::Owned(begin?)))?;
+        inner.leave_loop();
+        let at = inner.current();
+        Ok(made.iter().map(|made| inner.tensor(at, made)).collect())
+    }
+
     fn scan_abandon(&self) {
         let mut inner = self.0.borrow_mut();
         if !inner.open.is_empty() {
@@ -412,6 +455,9 @@ impl Recorder for Capture {
     }
 
     fn reseed(&self, generator: &Generator, seed: u64) {
+        if let Err(e) = self.0.borrow().draws_known("manual_seed()") {
+            panic!("{e}");
+        }
         self.0.borrow_mut().note(Item::Seed { generator: generator.clone(), seed });
     }
 

@@ -41,7 +41,12 @@ pub(super) struct Symbols {
     pub(super) numbers: Vec<(Sym, usize)>,
     pub(super) least: Vec<(Dim, usize)>,
     pub(super) specializations: Vec<Specialization>,
+    /// The symbols that stand for how many steps loops have room for.
+    pub(super) rooms: Vec<Sym>,
 }
+
+/// Steps that a loop has room for at first.
+pub(super) const FIRST_ROOM: usize = 16;
 
 impl Symbols {
     /// A size that another call may have differently.
@@ -49,6 +54,12 @@ impl Symbols {
         let sym = Sym(self.hints.len() as u32);
         self.hints.push(hint);
         self.size(Dim::sym(sym))
+    }
+
+    /// The number of steps that what a loop collects has room for. No argument says it: calls find it by running.
+    pub(super) fn room(&mut self) -> Size {
+        self.rooms.push(Sym(self.hints.len() as u32));
+        self.fresh(FIRST_ROOM)
     }
 
     /// The size for an expression.

@@ -1,12 +1,13 @@
 //! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code. It is
 //! never changed once made: calls from several threads share it.
 
-use super::call::{Bound, Code, Results};
+use super::call::{Bound, Frame, Results};
 use super::captured::{Captured, Depended, Wiring};
 use super::closure::{Args, Traceable};
-use super::draws::Rooms;
+use super::draws::Fills;
 use super::follow::{Ended, Script};
 use super::guards::{Binding, Guards, Mismatch, same_as};
+use super::hot::{Kept, SpecializeHot};
 use super::panic_message;
 use super::program::Program;
 use super::recorder::Capture;
@@ -15,16 +16,21 @@ use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
 use crate::tensor::{Tensor, recorder as slot};
-use allotrope_ir::Graph;
 use allotrope_ir::passes::{Passes, optimize_with};
+use allotrope_ir::{Dim, Graph, Sym};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 pub(super) struct Variant {
     pub(super) guards: Guards,
+    /// The tensors of every call, where they are always the same.
     bound: Bound,
-    pub(super) code: Code,
+    pub(super) frame: Frame,
+    pub(super) compiled: Compiled,
+    pub(super) kept: Kept,
+    pub(super) hot: SpecializeHot,
+    passes: Passes,
     /// Why it was made, in words.
     pub(super) reason: String,
     captured: Graph,
@@ -32,6 +38,13 @@ pub(super) struct Variant {
     specializations: Vec<Specialization>,
     phases: Vec<(String, Duration)>,
     total: Duration,
+}
+
+/// How a traced function was asked to compile.
+#[derive(Clone)]
+pub(super) struct Manner {
+    pub(super) passes: Passes,
+    pub(super) hot: SpecializeHot,
 }
 
 impl Variant {
@@ -42,7 +55,7 @@ impl Variant {
     pub(super) fn capture<F, const N: usize>(
         closure: &mut F,
         args: &[&Tensor],
-        passes: &Passes,
+        manner: &Manner,
         reason: &str,
     ) -> Result<(Variant, F::Output)>
     where
@@ -59,29 +72,33 @@ impl Variant {
             )));
         }
         let recorded = start.elapsed();
-        let variant = Variant::compile(captured, args, passes, recorded, reason)?;
+        let variant = Variant::compile(captured, args, manner, recorded, reason)?;
         Ok((variant, output))
     }
 
     pub(super) fn compile(
         captured: Captured,
         args: &[&Tensor],
-        passes: &Passes,
+        manner: &Manner,
         recorded: Duration,
         reason: &str,
     ) -> Result<Variant> {
         let start = Instant::now();
         let mut phases = vec![("record".to_string(), recorded)];
         let optimized =
-            optimize_with(&captured.graph, passes, &mut |name, _, time| phases.push((name.to_string(), time)));
+            optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let guards = Guards::new(&captured, args);
-        let code = Code::new(compiled, &optimized, captured.rooms);
+        let frame = Frame::new(&optimized, captured.fills);
         Ok(Variant {
             guards,
-            bound: Bound::new(&code, captured.wiring),
-            code,
+            bound: Bound::new(&frame, captured.wiring),
+            frame,
+            compiled,
+            kept: Kept::default(),
+            hot: manner.hot,
+            passes: manner.passes,
             reason: reason.to_string(),
             captured: captured.graph,
             optimized,
@@ -100,8 +117,28 @@ impl Variant {
     }
 
     /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
-    pub(super) fn call(&self, args: &[&Tensor], binding: &Binding) -> Result<Results> {
-        self.bound.call(&self.code, args, binding)
+    pub(super) fn call(&self, args: &[&Tensor], binding: Binding) -> Result<Results> {
+        self.bound.call(self, args, binding)
+    }
+
+    /// The code for these symbol values only.
+    pub(super) fn compile_for(&self, binding: &Binding) -> Result<Compiled> {
+        let mut graph = self.captured.clone();
+        // Room for steps may have to grow during a call.
+        let number = |s: Sym| match binding.get(s.0 as usize) {
+            Some(&n) if !self.guards.rooms.contains(s) => Dim::fixed(n),
+            _ => Dim::sym(s),
+        };
+        graph.resolve(&|dim| dim.substitute(&number));
+        compile(&optimize_with(&graph, &self.passes, &mut |_, _, _| {}), &Options::default())
+    }
+
+    /// Makes room for more steps of a loop.
+    ///
+    /// # Errors
+    /// Where no memory could hold what they collect.
+    pub(super) fn make_room(&self, limit: &Dim, binding: &mut Binding) -> Result<()> {
+        self.guards.rooms.grow(limit, &self.compiled, binding)
     }
 
     pub(super) fn compile_time(&self) -> Duration {
@@ -128,12 +165,12 @@ impl Variant {
     }
 
     pub(super) fn clif(&self) -> Result<String> {
-        let compiled = compile(&self.optimized, &Options { keep_clif: true })?;
+        let compiled = compile(&self.optimized, &Options { keep_clif: true, ..Options::default() })?;
         Ok(compiled.clif().unwrap_or_default().to_string())
     }
 
     pub(super) fn kernels(&self) -> &[KernelInfo] {
-        self.code.compiled.kernels()
+        self.compiled.kernels()
     }
 
     pub(super) fn specializations(&self) -> &[Specialization] {
@@ -145,7 +182,7 @@ impl Variant {
     }
 
     pub(super) fn code_size(&self) -> usize {
-        self.code.compiled.code_size()
+        self.compiled.code_size()
     }
 }
 
@@ -171,8 +208,8 @@ impl Captured {
     /// What a recording made that followed no other one.
     pub(super) fn new(mut program: Program, wiring: Wiring, depended: Depended) -> Captured {
         let graph = program.finish();
-        let rooms = Rooms::new(&mut program, &graph);
-        Captured { graph, rooms, symbols: program.symbols, wiring, depended }
+        let fills = Fills::new(&mut program, &graph);
+        Captured { graph, fills, symbols: program.symbols, wiring, depended }
     }
 }
 

@@ -117,12 +117,21 @@ pub fn try_call(c: &Compiled, g: &Graph, binding: &[usize], inputs: &[Array]) ->
     });
     // The fences hold whatever the checks say; what failed leaves anything in its outputs.
     let results: Vec<_> = results.collect();
-    done.map_err(str::to_string)?;
+    done.map_err(ToString::to_string)?;
     Ok(results.into_iter().map(|(dtype, shape, content)| array_of(dtype, shape, &content)).collect())
 }
 
 pub fn compile(g: &Graph) -> Compiled {
-    Compiled::compile(g, &Options { keep_clif: true }).unwrap_or_else(|e| panic!("{e}\n{g}"))
+    compile_as(g, &Options { keep_clif: true, ..Options::default() })
+}
+
+/// Compiles as a program is that is too large for one function: each step is one of its own.
+pub fn compile_cut(g: &Graph) -> Compiled {
+    compile_as(g, &Options { keep_clif: true, function_size: 1, ..Options::default() })
+}
+
+fn compile_as(g: &Graph, options: &Options) -> Compiled {
+    Compiled::compile(g, options).unwrap_or_else(|e| panic!("{e}\n{g}"))
 }
 
 /// Whether two results agree: to the bit where `tolerance` is 0, else relative to their size.
@@ -180,7 +189,7 @@ pub fn holds(text: &str, bindings: &[&[usize]], tolerance: f64) {
 }
 
 pub fn holds_graph(g: &Graph, bindings: &[&[usize]], tolerance: f64) {
-    let c = compile(g);
+    let (c, cut) = (compile(g), compile_cut(g));
     for (seed, binding) in bindings.iter().enumerate() {
         let ins = inputs(g, binding, seed as u64 + 1);
         let want = run(g, binding, &ins).unwrap_or_else(|e| panic!("{e}\n{g}"));
@@ -190,6 +199,14 @@ pub fn holds_graph(g: &Graph, bindings: &[&[usize]], tolerance: f64) {
                 agree(got, want, tolerance),
                 "output {j} under {binding:?}:\n got {got:?}\nwant {want:?}\n{g}\n{}",
                 c.clif().unwrap_or("")
+            );
+        }
+        let again = call(&cut, g, binding, &ins);
+        for (j, (a, b)) in again.iter().zip(&got).enumerate() {
+            assert!(
+                a.same_bits(b),
+                "output {j} under {binding:?}, cut:\n{a:?}\n{b:?}\n{g}\n{}",
+                cut.clif().unwrap_or("")
             );
         }
     }

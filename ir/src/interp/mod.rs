@@ -4,7 +4,7 @@
 mod places;
 
 use crate::element;
-use crate::{DType, Dim, Graph, NodeId, Op, Scalar, Scan, Sym, Type, Value};
+use crate::{DType, Dim, Graph, NodeId, Op, Scalar, Scan, Sym, Trip, Type, Value};
 use half::{bf16, f16};
 use std::collections::HashMap;
 
@@ -280,13 +280,28 @@ fn node(graph: &Graph, id: NodeId, binding: &[usize], x: &[&Array]) -> Result<Ve
 
 fn scan(graph: &Graph, id: NodeId, s: &Scan, binding: &[usize], x: &[&Array]) -> Result<Vec<Array>, RunError> {
     let length = s.length.eval(binding);
+    let (x, count) = s.split(x);
+    let rounds = match count.map(|n| n.get(0)) {
+        Some(Scalar::I64(n)) => usize::try_from(n).unwrap_or(0).min(length),
+        _ => length,
+    };
     let clone = |a: &[&Array]| a.iter().map(|a| (*a).clone()).collect::<Vec<Array>>();
     let mut carries = clone(&x[..s.carries]);
     let xs = &x[s.carries..s.carries + s.xs];
     let invariants = clone(&x[s.carries + s.xs..]);
     let mut ys: Vec<Vec<Option<Array>>> = vec![vec![None; length]; graph.node(id).types.len() - s.carries];
-    for step in 0..length {
-        let t = if s.reverse { length - 1 - step } else { step };
+    for step in 0.. {
+        let more = match s.trip {
+            Trip::While => carries[0].get(0) == Scalar::Bool(true),
+            Trip::All | Trip::Count => step < rounds,
+        };
+        if !more {
+            break;
+        }
+        if s.is_bounded() && step == length {
+            return Err(RunError::Node { node: id, message: too_many_rounds(length) });
+        }
+        let t = if s.reverse { rounds - 1 - step } else { step };
         let mut inputs = carries;
         inputs.extend(xs.iter().map(|a| element_of(a, t)));
         inputs.extend(invariants.iter().cloned());
@@ -297,10 +312,20 @@ fn scan(graph: &Graph, id: NodeId, s: &Scan, binding: &[usize], x: &[&Array]) ->
     }
     for (i, y) in ys.into_iter().enumerate() {
         let ty = bind(&graph.node(id).types[s.carries + i], binding);
-        let items = y.iter().flatten().flat_map(|a| a.scalars());
+        let zero = element::cast(Scalar::I64(0), ty.dtype);
+        let one: usize = ty.shape.iter().skip(1).product();
+        let items = y.iter().flat_map(|a| match a {
+            Some(a) => a.scalars().collect(),
+            None => vec![zero; one],
+        });
         carries.push(Array::from_scalars(ty.dtype, ty.shape.to_vec(), items));
     }
     Ok(carries)
+}
+
+/// What is said of a loop that would need more rounds than the ys have room for.
+fn too_many_rounds(length: usize) -> String {
+    format!("the loop goes on after {length} rounds, more than its results have room for")
 }
 
 /// Element `t` of the first axis.
@@ -415,6 +440,61 @@ graph(%0: f32[s0] "x", %1: f32[] "h") {
         assert!(out[1].same_bits(&f32s(&[3], &[106., 104., 100.])));
         let empty = run(&g, &[0], &[f32s(&[0], &[]), f32s(&[], &[100.])]).unwrap();
         assert_eq!((empty[1].shape.as_slice(), empty[0].get(0)), (&[0][..], Scalar::F32(100.)));
+    }
+
+    #[test]
+    fn counted_rounds_leave_zeros_behind_them() {
+        let g: Graph = r#"
+graph(%0: f32[3] "x", %1: f32[] "h", %2: i64[] "n") {
+  %3: f32[], %4: f32[3] = scan %1, %0, %2 carries=1 xs=1 length=3 reverse trip=count {
+    graph(%0: f32[] "h", %1: f32[] "x") {
+      %2: f32[] = add %0, %1
+      return %2, %2
+    }
+  }
+  return %3, %4
+}"#
+        .parse()
+        .unwrap();
+        let run = |n: i64| {
+            let n = Array::new([], Data::I64(vec![n]));
+            run(&g, &[], &[f32s(&[3], &[1., 2., 4.]), f32s(&[], &[100.]), n]).unwrap()
+        };
+        for (n, last, ys) in [(2, 103., [103., 102., 0.]), (0, 100., [0.; 3]), (-7, 100., [0.; 3])] {
+            let out = run(n);
+            assert!(out[0].same_bits(&f32s(&[], &[last])) && out[1].same_bits(&f32s(&[3], &ys)), "{n}");
+        }
+        assert!(run(9)[0].same_bits(&f32s(&[], &[107.])));
+    }
+
+    #[test]
+    fn a_while_loop_asks_before_each_round_and_is_bounded_by_its_ys_only() {
+        let text = |ys: &str, y: &str| {
+            format!(
+                "graph(%0: bool[] \"go\", %1: i64[] \"i\") {{
+                  %2: bool[], %3: i64[]{ys} = scan %0, %1 carries=2 xs=0 length=4 trip=while {{
+                    graph(%0: bool[] \"go\", %1: i64[] \"i\") {{
+                      %2: i64[] = const 1
+                      %3: i64[] = sub %1, %2
+                      %4: i64[] = const 0
+                      %5: bool[] = gt %3, %4
+                      return %5, %3{y}
+                    }}
+                  }}
+                  return %3
+                }}"
+            )
+        };
+        let go = |text: String, go: bool, i: i64| {
+            let g: Graph = text.parse().unwrap();
+            let inputs = [Array::new([], Data::Bool(vec![go])), Array::new([], Data::I64(vec![i]))];
+            run(&g, &[], &inputs).map(|out| out[0].get(0))
+        };
+        assert_eq!(go(text("", ""), true, 9), Ok(Scalar::I64(0)));
+        assert_eq!(go(text("", ""), false, 9), Ok(Scalar::I64(9)));
+        let bounded = || text(", %4: i64[4]", ", %3");
+        assert_eq!(go(bounded(), true, 4), Ok(Scalar::I64(0)));
+        assert!(go(bounded(), true, 5).unwrap_err().to_string().contains("after 4 rounds"));
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn hash(op: &Op, operands: &Operands) -> u64 {
         Op::Window { axis, count, size, step, dilation } => (axis, count, size, step, dilation).hash(&mut h),
         Op::OverlapAdd { axis, len, step, dilation } => (axis, len, step, dilation).hash(&mut h),
         Op::Check(message) => message.hash(&mut h),
-        Op::Scan(s) => (s.body.len(), s.carries, s.xs, &s.length, s.reverse).hash(&mut h),
+        Op::Scan(s) => (s.body.len(), s.carries, s.xs, &s.length, s.reverse, s.trip).hash(&mut h),
         Op::Fusion(b) => b.len().hash(&mut h),
         Op::Input | Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Matmul | Op::AddMatmul => {}
     }
@@ -86,6 +86,7 @@ fn hash(op: &Op, operands: &Operands) -> u64 {
 
 /// The scan without repeated operands and ys; also its operands and where each of its results went.
 fn dedup_scan(s: &Scan, operands: &Operands) -> (Op, Operands, Vec<usize>) {
+    let (operands, count) = s.split(operands);
     let first_invariant = s.carries + s.xs;
     let kinds = [0..s.carries, s.carries..first_invariant, first_invariant..operands.len()];
     // Each operand stands for the first one of its kind that is the same value. For carries that is a hypothesis.
@@ -123,7 +124,7 @@ fn dedup_scan(s: &Scan, operands: &Operands) -> (Op, Operands, Vec<usize>) {
     let body = body.with_outputs(outputs);
     let kept = |i: &usize| same_as[*i] == *i;
     let xs = (s.carries..first_invariant).filter(kept).count();
-    let operands = (0..operands.len()).filter(kept).map(|i| operands[i]).collect();
+    let operands = (0..operands.len()).filter(kept).map(|i| operands[i]).chain(count.copied()).collect();
     (Op::Scan(Box::new(Scan { body, carries, xs, ..scan_frame(s) })), operands, ports)
 }
 

@@ -2,7 +2,7 @@
 //! results. The inputs of the graph itself stay, they are its signature.
 
 use super::rewrite::{Rewrite, ValueMap, add_output, port, scan_frame};
-use crate::{Graph, NodeId, Op, Scan, Value};
+use crate::{Graph, NodeId, Op, Scan, Trip, Value};
 use std::collections::HashMap;
 
 /// The graph without the nodes, and parts of scans and fusions, that no output depends on.
@@ -36,7 +36,7 @@ impl Live {
             let results = |n| (0..n).map(|i| *live.values.get(port(id, i))).collect();
             let n = g.node(id).types.len();
             let parts = match &g.node(id).op {
-                Op::Scan(s) => scan_parts(s, results(n)),
+                Op::Scan(s) => scan_parts(s, g.operands(id).len(), results(n)),
                 Op::Fusion(body) => {
                     let results: Vec<bool> = results(n);
                     Parts { operands: needed_inputs(body, &results), results }
@@ -65,14 +65,20 @@ fn needed_inputs(body: &Graph, outputs: &[bool]) -> Vec<bool> {
     body.input_values().map(|v| *live.values.get(v)).collect()
 }
 
-/// A carry is needed when its final value is, or when the body needs it for something that is needed.
-fn scan_parts(s: &Scan, mut results: Vec<bool>) -> Parts {
+/// A carry is needed when its final value is, or when the body needs it for something that is needed; what says how many
+/// rounds there are is.
+fn scan_parts(s: &Scan, count: usize, mut results: Vec<bool>) -> Parts {
+    if s.trip == Trip::While {
+        results[0] = true;
+    }
     loop {
         let operands = needed_inputs(&s.body, &results);
         let more: Vec<usize> = (0..s.carries).filter(|&i| operands[i] && !results[i]).collect();
         if more.is_empty() {
             let operands = operands.iter().enumerate().map(|(i, needed)| *needed || i < s.carries && results[i]);
-            return Parts { operands: operands.collect(), results };
+            let mut operands: Vec<bool> = operands.collect();
+            operands.resize(count, true);
+            return Parts { operands, results };
         }
         more.into_iter().for_each(|i| results[i] = true);
     }

@@ -1,14 +1,15 @@
 //! Takes work out of loops. What depends only on invariants is computed once before the loop; what depends on no
 //! carry, for all steps at once before it (the input projection of a sequence becomes one matrix product); what only
 //! the ys need, for all steps at once behind it. Per-element definitions make the bits equal ([`super::batch`]), and
-//! as nothing that moves can fail, it does not matter if the loop runs no steps.
+//! as nothing that moves can fail, it does not matter if the loop runs no steps. Of a loop whose number of steps is a
+//! value, only invariants move, as the steps it has room for are not those that it runs; of a branch nothing does.
 //!
 //! Memory: a value per step is stored for all steps only where a product is concerned or where it replaces one that
 //! is at least as big.
 
 use super::batch::{Outer, batched, is_batchable, stacked};
 use super::rewrite::{Rewrite, ValueMap, port, scan_frame, surely_at_most};
-use crate::{Dim, Graph, InputKind, NodeId, Op, Scan, Type, UnaryOp, Value};
+use crate::{Dim, Graph, InputKind, NodeId, Op, Scan, Trip, Type, UnaryOp, Value};
 use std::collections::HashMap;
 
 /// The graph with loops that hold only what must be in them.
@@ -19,7 +20,10 @@ pub fn hoist_loop_invariants(graph: &Graph) -> Graph {
             Op::Input => r.copy_input(id),
             Op::Scan(s) => {
                 let s = Scan { body: hoist_loop_invariants(&s.body), ..scan_frame(s) };
-                hoist(&mut r, id, &s);
+                match s.is_branch() {
+                    true => _ = r.copy_as(id, Op::Scan(Box::new(s))),
+                    false => hoist(&mut r, id, &s),
+                }
             }
             _ => {
                 r.copy(id);
@@ -41,6 +45,7 @@ enum Depends {
 fn hoist(r: &mut Rewrite, id: NodeId, s: &Scan) {
     let plan = Plan::of(s);
     let operands = r.operands(id);
+    let (operands, count) = s.split(&operands);
     let b = &s.body;
     let inputs: Vec<Value> = b.input_values().collect();
 
@@ -72,6 +77,7 @@ fn hoist(r: &mut Rewrite, id: NodeId, s: &Scan) {
         let (Outer::Uniform(v) | Outer::Stacked(v)) = outer[v];
         arguments.push(v);
     }
+    arguments.extend(count);
     body.nodes();
     let outputs = carries.iter().map(|&i| b.outputs()[i].value).chain(plan.collected.iter().copied());
     let outputs: Vec<Value> = outputs.map(|v| body.map[&v]).collect();
@@ -142,13 +148,18 @@ struct Plan {
     /// Nodes that are, or depend on, a product that can move before the loop.
     from_product: Vec<bool>,
     depends: Vec<Depends>,
+    /// Whether all steps that there is room for are run.
+    every_step: bool,
 }
 
 impl Plan {
     fn of(s: &Scan) -> Plan {
         let b = &s.body;
         let inputs: Vec<Value> = b.input_values().collect();
-        let constant_carry: Vec<bool> = (0..s.carries).map(|i| b.outputs()[i].value == inputs[i]).collect();
+        let mut constant_carry: Vec<bool> = (0..s.carries).map(|i| b.outputs()[i].value == inputs[i]).collect();
+        if s.trip == Trip::While {
+            constant_carry[0] = false;
+        }
         let mut depends = vec![Depends::Invariants; b.len()];
         for (i, v) in inputs.iter().enumerate() {
             depends[v.node.0 as usize] = match i {
@@ -171,6 +182,7 @@ impl Plan {
             available: vec![false; b.len()],
             from_product: vec![false; b.len()],
             depends,
+            every_step: s.trip == Trip::All,
         };
         plan.find_available(b, true);
         if plan.stores_more(s) {
@@ -215,7 +227,7 @@ impl Plan {
             movable[i] = match self.depends[i] {
                 _ if *op == Op::Input => self.depends[i] != Depends::Carries,
                 Depends::Carries => false,
-                Depends::Xs => is_batchable(op) && !can_fail(b, n),
+                Depends::Xs => self.every_step && is_batchable(op) && !can_fail(b, n),
                 Depends::Invariants => !can_fail(b, n),
             } && b.operands(n).iter().all(|v| movable[v.node.0 as usize]);
         }
@@ -260,6 +272,15 @@ impl Plan {
             for_carries[n.0 as usize] || *op == Op::Input || !is_batchable(op) || can_fail(b, n)
         };
         let ys: Vec<Value> = b.outputs()[s.carries..].iter().map(|o| o.value).collect();
+        if !self.every_step {
+            // Which steps ran is seen in each of them.
+            for y in ys {
+                if !self.collected.contains(&y) {
+                    self.collected.push(y);
+                }
+            }
+            return;
+        }
         let is_known = |plan: &Plan, v: Value| {
             let i = v.node.0 as usize;
             plan.available[i] || plan.behind[i] || plan.collected.contains(&v)
@@ -373,7 +394,8 @@ fn can_fail(b: &Graph, n: NodeId) -> bool {
     match &b.node(n).op {
         Op::Slice { axis, start, len } => !surely_at_most(&(start + len), &b.ty(b.operands(n)[0]).shape[*axis]),
         Op::Check(_) => true,
-        Op::Scan(s) => s.body.nodes().any(|n| can_fail(&s.body, n)),
+        // A loop without a bound need not end.
+        Op::Scan(s) => s.trip == Trip::While || s.body.nodes().any(|n| can_fail(&s.body, n)),
         Op::Fusion(body) => body.nodes().any(|n| can_fail(body, n)),
         _ => false,
     }
@@ -409,6 +431,7 @@ impl LoopBody<'_> {
         }
         let carries = (0..self.s.carries).filter(|&i| !self.plan.constant_carry[i]);
         carries.map(|i| b.outputs()[i].value).for_each(&mut need);
+        self.plan.collected.iter().copied().for_each(&mut need);
         (xs, invariants)
     }
 

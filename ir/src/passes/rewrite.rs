@@ -125,7 +125,7 @@ pub(super) fn with_scan_body(op: &Op, pass: fn(&Graph) -> Graph) -> Op {
 
 /// The attributes of a scan with an empty body.
 pub(super) fn scan_frame(s: &Scan) -> Scan {
-    Scan { body: Graph::new(), carries: s.carries, xs: s.xs, length: s.length.clone(), reverse: s.reverse }
+    Scan { body: Graph::new(), length: s.length.clone(), ..*s }
 }
 
 /// A value of one node.

@@ -1,96 +1,159 @@
 //! The safe way to run a compiled function: memory is given as slices, whose lengths are checked against the types of
 //! the graph. It computes nothing itself.
 
-use super::Compiled;
 use super::size::Size;
+use super::{Compiled, Failure};
 use allotrope_ir::{Graph, Type};
 use smallvec::SmallVec;
 
-/// The memory of one input or output.
-pub enum Slot<'a> {
-    /// An input that is only read.
-    In(&'a [u8]),
-    /// An input that an output updates.
-    InOut(&'a mut [u8]),
-    /// An output that updates no input.
-    Out(&'a mut [u8]),
+/// What an input or output must be given: computed once for a graph.
+struct Place {
+    ty: Type,
+    bytes: Bytes,
 }
 
-/// What a call must be given: computed once for a graph.
+enum Bytes {
+    Fixed(usize),
+    Symbolic(Size),
+}
+
+impl Place {
+    fn of(ty: &Type) -> Place {
+        let bytes = match ty.numel().as_fixed() {
+            Some(n) => Bytes::Fixed(n * ty.dtype.size()),
+            None => Bytes::Symbolic(Size::bytes(ty)),
+        };
+        Place { ty: ty.clone(), bytes }
+    }
+
+    #[inline]
+    fn check(&self, at: *const u8, len: usize, binding: &[usize]) {
+        let needed = match &self.bytes {
+            Bytes::Fixed(n) => *n,
+            Bytes::Symbolic(size) => size.eval(binding),
+        };
+        assert!(
+            len == needed && (at as usize).is_multiple_of(self.ty.dtype.size()),
+            "bug in this library: {len} bytes given for {} under {binding:?}",
+            self.ty
+        );
+    }
+}
+
+/// What a call must be given.
 pub(super) struct Signature {
-    inputs: Vec<(Type, Size)>,
-    /// Types of the outputs and, for those that update one, the input.
-    outputs: Vec<(Type, Size, Option<usize>)>,
+    /// The inputs, and whether an output updates them.
+    inputs: Vec<(Place, bool)>,
+    /// The outputs that update no input, by number.
+    outputs: Vec<(usize, Place)>,
+    /// The outputs that update one, and the input.
+    updates: Vec<(usize, usize)>,
     symbols: usize,
 }
 
 impl Signature {
     pub(super) fn of(graph: &Graph) -> Signature {
+        let outputs = || graph.outputs().iter().enumerate();
+        let updated = |i: usize| outputs().any(|(_, o)| o.update == Some(i));
         Signature {
-            inputs: graph.input_values().map(|v| (graph.ty(v).clone(), Size::bytes(graph.ty(v)))).collect(),
-            outputs: (graph.outputs().iter())
-                .map(|o| (graph.ty(o.value).clone(), Size::bytes(graph.ty(o.value)), o.update))
+            inputs: graph.input_values().enumerate().map(|(i, v)| (Place::of(graph.ty(v)), updated(i))).collect(),
+            outputs: (outputs().filter(|(_, o)| o.update.is_none()))
+                .map(|(i, o)| (i, Place::of(graph.ty(o.value))))
                 .collect(),
+            updates: outputs().filter_map(|(i, o)| Some((i, o.update?))).collect(),
             symbols: graph.symbols().last().map_or(0, |s| s.0 as usize + 1),
         }
     }
 }
 
+/// A call of a compiled function under way: it is given each input in order, then each output that updates none, and run.
+///
+/// Every method panics where lengths, alignment or order are not what the graph asks for: a bug in this library.
+pub struct Call<'a> {
+    code: &'a Compiled,
+    binding: &'a [usize],
+    /// Those of inputs that are only read are never written.
+    inputs: SmallVec<[*mut u8; 64]>,
+    outputs: SmallVec<[*mut u8; 32]>,
+}
+
 impl Compiled {
-    /// Runs the function: a slot for each input in order, then one for each output that updates none. Symbol `i` is
-    /// `binding[i]`.
+    /// Begins a call in which symbol `i` is `binding[i]`.
+    #[inline]
+    pub fn call<'a>(&'a self, binding: &'a [usize]) -> Call<'a> {
+        let symbols = self.signature.symbols;
+        assert!(binding.len() >= symbols, "bug in this library: {} symbols for {symbols}", binding.len());
+        Call { code: self, binding, inputs: SmallVec::new(), outputs: SmallVec::new() }
+    }
+}
+
+impl<'a> Call<'a> {
+    /// The next input, which no output updates.
+    #[inline]
+    pub fn input(&mut self, bytes: &'a [u8]) {
+        let (place, updated) = &self.code.signature.inputs[self.inputs.len()];
+        assert!(!updated, "bug in this library: an input that is updated was given as read-only");
+        place.check(bytes.as_ptr(), bytes.len(), self.binding);
+        self.inputs.push(bytes.as_ptr().cast_mut());
+    }
+
+    /// The next input, which an output updates.
+    #[inline]
+    pub fn input_mut(&mut self, bytes: &'a mut [u8]) {
+        let (place, updated) = &self.code.signature.inputs[self.inputs.len()];
+        assert!(updated, "bug in this library: an input that is only read was given to be updated");
+        place.check(bytes.as_ptr(), bytes.len(), self.binding);
+        self.inputs.push(bytes.as_mut_ptr());
+    }
+
+    /// The next output that updates no input.
+    #[inline]
+    pub fn output(&mut self, bytes: &'a mut [u8]) {
+        let (_, place) = &self.code.signature.outputs[self.outputs.len()];
+        place.check(bytes.as_ptr(), bytes.len(), self.binding);
+        self.outputs.push(bytes.as_mut_ptr());
+    }
+
+    /// Runs the function.
     ///
     /// # Errors
     /// As [`Compiled::run`].
-    ///
-    /// # Panics
-    /// When slots, lengths, alignment, scratch or symbols are not what the graph asks for: a bug in this library.
-    pub fn call(&self, binding: &[usize], slots: &mut [Slot<'_>], scratch: &mut [u8]) -> Result<(), &str> {
-        let s = &self.signature;
-        assert!(binding.len() >= s.symbols, "bug in this library: {} symbols for {}", binding.len(), s.symbols);
+    #[inline]
+    pub fn run(self, scratch: &mut [u8]) -> Result<(), &'a Failure> {
+        let signature = &self.code.signature;
         assert!(
-            scratch.len() >= self.scratch_bytes(binding) && scratch.as_ptr().align_offset(64) == 0,
+            self.inputs.len() == signature.inputs.len() && self.outputs.len() == signature.outputs.len(),
+            "bug in this library: a call without all of its memory"
+        );
+        assert!(
+            scratch.len() >= self.code.scratch_bytes(self.binding) && (scratch.as_ptr() as usize).is_multiple_of(64),
             "bug in this library: the scratch memory is too small or not aligned"
         );
-        let mut inputs: SmallVec<[*const u8; 64]> = SmallVec::new();
-        let mut outputs: SmallVec<[*mut u8; 64]> = SmallVec::new();
-        let (given, results) = slots.split_at_mut(s.inputs.len());
-        let fits = |at: *const u8, len: usize, ty: &Type, size: &Size| {
-            assert!(
-                len == size.eval(binding) && at.align_offset(ty.dtype.size()) == 0,
-                "bug in this library: {len} bytes given for {ty} under {binding:?}"
-            );
+        let mut all: SmallVec<[*mut u8; 64]> = SmallVec::new();
+        let outputs = match signature.updates.is_empty() {
+            true => &self.outputs[..],
+            false => {
+                all.resize(signature.updates.len() + signature.outputs.len(), std::ptr::null_mut());
+                for (at, (i, _)) in self.outputs.iter().zip(&signature.outputs) {
+                    all[*i] = *at;
+                }
+                for (i, input) in &signature.updates {
+                    all[*i] = self.inputs[*input];
+                }
+                &all[..]
+            }
         };
-        let mut writable: SmallVec<[*mut u8; 64]> = SmallVec::new();
-        for (slot, (ty, size)) in given.iter_mut().zip(&s.inputs) {
-            let (read, write, len) = match slot {
-                Slot::In(b) => (b.as_ptr(), std::ptr::null_mut(), b.len()),
-                Slot::InOut(b) => (b.as_ptr(), b.as_mut_ptr(), b.len()),
-                Slot::Out(_) => panic!("bug in this library: an output given as an input"),
-            };
-            fits(read, len, ty, size);
-            // Both come from the same borrow, so that what the code writes it may read.
-            inputs.push(if write.is_null() { read } else { write });
-            writable.push(write);
+        // SAFETY: every pointer comes from a slice of the checked length and alignment that is borrowed as long as `self`
+        // lives; updated inputs were given as exclusive borrows and have their own pointer; other outputs are distinct
+        // exclusive borrows, so they overlap nothing; the scratch was checked. The lists hold one pointer for each input
+        // and output of the graph, and a list of `*mut u8` may be read as one of `*const u8`.
+        unsafe {
+            self.code.run(
+                self.binding,
+                &*(&self.inputs[..] as *const [*mut u8] as *const [*const u8]),
+                outputs,
+                scratch.as_mut_ptr(),
+            )
         }
-        let mut results = results.iter_mut();
-        for (ty, size, update) in &s.outputs {
-            let at = match update {
-                Some(i) => writable[*i],
-                None => match results.next() {
-                    Some(Slot::Out(b)) => {
-                        fits(b.as_ptr(), b.len(), ty, size);
-                        b.as_mut_ptr()
-                    }
-                    _ => panic!("bug in this library: an output without memory"),
-                },
-            };
-            assert!(!at.is_null(), "bug in this library: an input that is updated was given as read-only");
-            outputs.push(at);
-        }
-        // SAFETY: every pointer comes from a live slice of the checked length and alignment; updated inputs have their
-        // own pointer and other outputs are distinct exclusive borrows, so they overlap nothing; the scratch was
-        // checked.
-        unsafe { self.run(binding, &inputs, &outputs, scratch.as_mut_ptr()) }
     }
 }

@@ -1,13 +1,15 @@
-//! Program to Cranelift IR: one function for all of it. This file has what every step needs: dimensions, addresses,
-//! loops, calls; the steps themselves are in [`super::loops`] and [`super::steps`]. It decides nothing about memory or
-//! order.
+//! Program to Cranelift IR: one function, or several where [`super::split`] has cut it. This file has what every step
+//! needs: dimensions, addresses, loops, calls; the steps themselves are in [`super::loops`] and [`super::steps`]. It
+//! decides nothing about memory or order.
 
 use super::calls;
-use super::layout::{Base, BufId, View};
+use super::frame::{Cell, Frame, Home};
+use super::layout::{Base, BufId, ScalarId, View};
 use super::plan::{ALIGN, Plan};
 use super::program::{Place, Program, ScanId, Step};
+use super::{CompileError, jit};
 use allotrope_ir::{DType, Dim};
-use cranelift::codegen::ir::{BlockArg, FuncRef, StackSlot, StackSlotData, StackSlotKind};
+use cranelift::codegen::ir::{BlockArg, FuncRef, StackSlotData, StackSlotKind};
 use cranelift::prelude::types::{F32, F64, I8, I16, I32, I64};
 use cranelift::prelude::*;
 use cranelift_module::{FuncId, Linkage, Module};
@@ -18,95 +20,98 @@ pub fn mem() -> MemFlagsData {
     MemFlagsData::new().with_notrap()
 }
 
-/// What is computed once at the start of the function, from the binding.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Constant {
-    Dim(Dim),
-    /// Where a slot of symbolic size begins, in bytes.
-    Slot(usize),
-}
-
 pub struct Emitter<'a> {
     pub b: FunctionBuilder<'a>,
     pub program: &'a Program,
     plan: &'a Plan,
     module: &'a mut dyn Module,
     /// Addresses: the binding, the inputs, the outputs, the scratch memory.
-    params: [Value; 4],
-    constants: FxHashMap<Constant, i32>,
-    constant_slot: StackSlot,
-    /// Where slots of fixed size begin.
-    fixed: Vec<Option<i64>>,
-    pub scalars: Vec<Option<Value>>,
+    pub(super) params: [Value; 4],
+    /// What the functions of the program share.
+    pub(super) frame: &'a mut Frame,
+    pub(super) home: Home,
+    scalars: Vec<Option<Value>>,
     /// The current addresses of moving buffers.
-    pub moving: FxHashMap<BufId, Value>,
+    moving: FxHashMap<BufId, Value>,
     /// The rounds of the loops around.
-    pub rounds: FxHashMap<ScanId, Value>,
+    rounds: FxHashMap<ScanId, Value>,
     functions: FxHashMap<String, FuncRef>,
     /// Names of the functions called, by their number in the module.
-    pub called: Vec<(FuncId, String)>,
-    /// The number of the first check that failed, in a program that has checks.
-    pub status: Option<StackSlot>,
+    called: Vec<(FuncId, String)>,
 }
 
-/// Emits the whole program into `func`, whose signature is four addresses and, as its result, the number of the first
-/// check that failed, or 0.
-pub fn emit(
-    program: &Program,
-    plan: &Plan,
-    module: &mut dyn Module,
-    func: &mut codegen::ir::Function,
-    context: &mut FunctionBuilderContext,
-) -> Vec<(FuncId, String)> {
-    let config = module.target_config();
-    let mut b = FunctionBuilder::new(func, context);
-    let entry = b.create_block();
-    b.append_block_params_for_function_params(entry);
-    let params = std::array::from_fn(|i| b.block_params(entry)[i]);
-    // The entry block comes first, and is filled last: only then is it known which dimensions are needed.
-    b.func.layout.append_block(entry);
-    let start = b.create_block();
-    b.switch_to_block(start);
-    let constant_slot = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 0, 3));
-    let mut fixed = Vec::new();
-    let mut at = 0;
-    for slot in &plan.slots {
-        fixed.push(match slot.size {
-            Dim::Fixed(n) => {
-                at += (n + ALIGN - 1) / ALIGN * ALIGN;
-                Some(at - (n + ALIGN - 1) / ALIGN * ALIGN)
-            }
-            Dim::Poly(_) => None,
-        });
+/// Emits and compiles the whole program. Gives the function to call, whose parameters are four addresses and whose
+/// result is the number of the first check that failed, or 0; and the bytes of scratch that the frame takes.
+pub fn emit(program: &Program, plan: &Plan, builder: &mut jit::Builder) -> Result<(FuncId, usize), CompileError> {
+    let mut frame = Frame::new(plan, !program.parts.is_empty());
+    for (i, steps) in program.parts.iter().enumerate() {
+        let id = builder.function(&format!("part{i}"), 4, false, &mut |module, func, context| {
+            let (mut e, entry) = Emitter::new(program, plan, &mut frame, module, func, context);
+            e.b.switch_to_block(entry);
+            e.open_home();
+            e.steps(steps);
+            e.b.ins().return_(&[]);
+            e.finish()
+        })?;
+        frame.parts.push(id);
     }
-    let mut e = Emitter {
-        b,
-        program,
-        plan,
-        module,
-        params,
-        constants: FxHashMap::default(),
-        constant_slot,
-        fixed,
-        scalars: vec![None; program.scalars.len()],
-        moving: FxHashMap::default(),
-        rounds: FxHashMap::default(),
-        functions: FxHashMap::default(),
-        called: Vec::new(),
-        status: None,
-    };
-    if !program.checks.is_empty() {
-        e.begin_checks();
+    // The entry block of the whole comes first, and is filled last: only then is it known which dimensions are needed.
+    let id = builder.function("step", 4, true, &mut |module, func, context| {
+        let (mut e, entry) = Emitter::new(program, plan, &mut frame, module, func, context);
+        let start = e.b.create_block();
+        e.b.switch_to_block(start);
+        e.open_home();
+        if !program.checks.is_empty() {
+            e.begin_checks();
+        }
+        e.steps(&program.steps);
+        // With checks, this comes after the guard.
+        let passed = e.int(0);
+        e.b.ins().return_(&[passed]);
+        e.prologue(entry, start);
+        e.finish()
+    })?;
+    Ok((id, frame.scratch_bytes()))
+}
+
+impl<'a> Emitter<'a> {
+    fn new(
+        program: &'a Program,
+        plan: &'a Plan,
+        frame: &'a mut Frame,
+        module: &'a mut dyn Module,
+        func: &'a mut codegen::ir::Function,
+        context: &'a mut FunctionBuilderContext,
+    ) -> (Emitter<'a>, Block) {
+        let mut b = FunctionBuilder::new(func, context);
+        let entry = b.create_block();
+        b.append_block_params_for_function_params(entry);
+        let params = std::array::from_fn(|i| b.block_params(entry)[i]);
+        b.func.layout.append_block(entry);
+        let e = Emitter {
+            b,
+            program,
+            plan,
+            module,
+            params,
+            frame,
+            home: Home::Closed,
+            scalars: vec![None; program.scalars.len()],
+            moving: FxHashMap::default(),
+            rounds: FxHashMap::default(),
+            functions: FxHashMap::default(),
+            called: Vec::new(),
+        };
+        (e, entry)
     }
-    e.steps(&program.steps);
-    // With checks, this comes after the guard.
-    let passed = e.int(0);
-    e.b.ins().return_(&[passed]);
-    e.prologue(entry, start, at);
-    let Emitter { mut b, called, .. } = e;
-    b.seal_all_blocks();
-    b.finalize(config);
-    called
+
+    fn finish(self) -> Vec<(FuncId, String)> {
+        let config = self.module.target_config();
+        let Emitter { mut b, called, .. } = self;
+        b.seal_all_blocks();
+        b.finalize(config);
+        called
+    }
 }
 
 impl Emitter<'_> {
@@ -120,34 +125,46 @@ impl Emitter<'_> {
                 Step::Scan(s) => self.scan(s),
                 Step::Check { number, condition } => self.check(*number, condition),
                 Step::Guard => self.guard(),
+                Step::Part(i) => self.part(*i),
             }
         }
     }
 
+    /// Runs the steps of another function of this program.
+    fn part(&mut self, i: usize) {
+        let id = self.frame.parts[i];
+        let f = self.module.declare_func_in_func(id, self.b.func);
+        // Each function may lie anywhere in memory.
+        self.b.func.dfg.ext_funcs[f].colocated = false;
+        self.called.push((id, format!("part{i}")));
+        self.b.ins().call(f, &self.params);
+    }
+
     /// Computes what is constant during a call.
-    fn prologue(&mut self, entry: Block, start: Block, fixed_bytes: i64) {
+    fn prologue(&mut self, entry: Block, start: Block) {
         self.b.switch_to_block(entry);
-        let mut wanted: Vec<(Constant, i32)> = self.constants.drain().collect();
-        wanted.sort_by_key(|w| w.1);
-        let slots = self.plan.slots.iter().any(|s| matches!(s.size, Dim::Poly(_)));
-        let mut offset = slots.then(|| self.int(fixed_bytes));
-        for (i, slot) in self.plan.slots.iter().enumerate() {
-            let (Dim::Poly(_), Some(at)) = (&slot.size, offset) else { continue };
-            if let Some((_, place)) = wanted.iter().find(|w| w.0 == Constant::Slot(i)) {
-                self.b.ins().stack_store(I64, at, self.constant_slot, *place);
-            }
-            let size = self.polynomial(&slot.size);
-            let size = self.b.ins().iadd_imm_s(size, ALIGN - 1);
-            let size = self.b.ins().band_imm_s(size, -ALIGN);
-            offset = Some(self.b.ins().iadd(at, size));
+        if self.frame.is_shared() {
+            self.open_home();
         }
-        for (c, place) in &wanted {
-            if let Constant::Dim(d) = c {
-                let v = self.polynomial(d);
-                self.b.ins().stack_store(I64, v, self.constant_slot, *place);
+        let cells = self.frame.constants();
+        if self.plan.slots.iter().any(|s| matches!(s.size, Dim::Poly(_))) {
+            let mut at = self.int(self.frame.symbolic_slots_begin());
+            for (i, slot) in self.plan.slots.iter().enumerate() {
+                let Dim::Poly(_) = &slot.size else { continue };
+                if self.frame.has(&Cell::Slot(i)) {
+                    self.save(Cell::Slot(i), at);
+                }
+                let size = self.polynomial(&slot.size);
+                let size = self.b.ins().iadd_imm_s(size, ALIGN - 1);
+                let size = self.b.ins().band_imm_s(size, -ALIGN);
+                at = self.b.ins().iadd(at, size);
             }
         }
-        self.b.func.sized_stack_slots[self.constant_slot].size = 8 * wanted.len().max(1) as u32;
+        for d in cells {
+            let v = self.polynomial(&d);
+            self.save(Cell::Dim(d), v);
+        }
+        self.close_home();
         self.b.ins().jump(start, &[]);
     }
 
@@ -169,12 +186,6 @@ impl Emitter<'_> {
         sum.unwrap_or_else(|| self.int(0))
     }
 
-    fn constant(&mut self, c: Constant) -> Value {
-        let next = 8 * self.constants.len() as i32;
-        let at = *self.constants.entry(c).or_insert(next);
-        self.b.ins().stack_load(I64, I64, self.constant_slot, at)
-    }
-
     pub fn int(&mut self, n: i64) -> Value {
         self.b.ins().iconst(I64, n)
     }
@@ -183,7 +194,7 @@ impl Emitter<'_> {
     pub fn dim(&mut self, d: &Dim) -> Value {
         match d {
             Dim::Fixed(n) => self.int(*n),
-            d => self.constant(Constant::Dim(d.clone())),
+            d => self.recall(Cell::Dim(d.clone()), I64),
         }
     }
 
@@ -213,11 +224,11 @@ impl Emitter<'_> {
             Place::Output(j) => self.b.ins().load(I64, mem(), self.params[2], 8 * *j as i32),
             Place::Scratch => {
                 let slot = self.plan.slot[id.0 as usize].expect("a buffer that is used has a slot");
-                match self.fixed[slot] {
+                match self.frame.fixed(slot) {
                     Some(0) => self.params[3],
                     Some(at) => self.b.ins().iadd_imm_s(self.params[3], at),
                     None => {
-                        let at = self.constant(Constant::Slot(slot));
+                        let at = self.recall(Cell::Slot(slot), I64);
                         self.b.ins().iadd(self.params[3], at)
                     }
                 }
@@ -226,11 +237,39 @@ impl Emitter<'_> {
                 let base = self.buffer(*of);
                 let base = self.advance(base, offset, buffer.dtype);
                 let step = self.dim_bytes(step, buffer.dtype);
-                let at = self.b.ins().imul(self.rounds[scan], step);
+                let round = self.round(*scan);
+                let at = self.b.ins().imul(round, step);
                 self.b.ins().iadd(base, at)
             }
-            Place::Moving { .. } => self.moving[&id],
+            Place::Moving { .. } => match self.moving.get(&id) {
+                Some(&at) => at,
+                None => self.recall(Cell::Moving(id), I64),
+            },
         }
+    }
+
+    /// The current round of a loop around.
+    fn round(&mut self, scan: ScanId) -> Value {
+        match self.rounds.get(&scan) {
+            Some(&round) => round,
+            None => self.recall(Cell::Round(scan), I64),
+        }
+    }
+
+    /// Where a moving buffer is from here on.
+    pub fn set_moving(&mut self, b: BufId, at: Value) {
+        self.moving.insert(b, at);
+        self.share(Cell::Moving(b), at);
+    }
+
+    pub fn set_round(&mut self, scan: ScanId, round: Value) {
+        self.rounds.insert(scan, round);
+        self.share(Cell::Round(scan), round);
+    }
+
+    pub fn set_scalar(&mut self, s: ScalarId, v: Value) {
+        self.scalars[s.0 as usize] = Some(v);
+        self.share(Cell::Scalar(s), v);
     }
 
     /// The address of the first element of a view in memory.
@@ -304,7 +343,10 @@ impl Emitter<'_> {
             Base::Const(Scalar::F32(x)) => self.b.ins().f32const(Ieee32::with_bits(x.to_bits())),
             Base::Const(Scalar::F64(x)) => self.b.ins().f64const(Ieee64::with_bits(x.to_bits())),
             Base::Extent(d) => self.dim(d),
-            Base::Ssa(s) => self.scalars[s.0 as usize].expect("scalars are computed before they are used"),
+            Base::Ssa(s) => match self.scalars[s.0 as usize] {
+                Some(v) => v,
+                None => self.recall(Cell::Scalar(*s), calls::machine_type(self.program.scalars[s.0 as usize])),
+            },
             Base::Index => at.expect("an iota is walked"),
             Base::Buf(_) => unreachable!("lies in memory"),
         }

@@ -4,6 +4,7 @@
 use super::layout::{BufId, ScalarId, View, collapse, is_one, is_zero};
 use super::program::{Expr, ExprId, ExprKind, Kernel, Store};
 use allotrope_ir::{BinaryOp, DType, Dim, Graph, Op, ReduceOp, Shape, Value};
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 
 /// For each axis of a value, the axis of the iteration space that walks it (none: its first element) and where that
@@ -22,7 +23,8 @@ pub struct Draft {
     exprs: Vec<Expr>,
     /// For each result of the node: what it is.
     pub results: Vec<ExprId>,
-    memo: Vec<(Value, Map, ExprId)>,
+    /// What a value is where it is walked by a map.
+    memo: FxHashMap<Value, SmallVec<[(Map, ExprId); 1]>>,
 }
 
 /// Where a result goes.
@@ -36,7 +38,7 @@ pub struct Dest {
 /// None where that needs more than one nest of loops.
 pub fn draft(g: &Graph, known: &dyn Fn(Value) -> Option<View>, results: &[Value]) -> Option<Draft> {
     let (shape, kept) = space(g, known, results)?;
-    let mut d = Draft { shape, kept, exprs: Vec::new(), results: Vec::new(), memo: Vec::new() };
+    let mut d = Draft { shape, kept, exprs: Vec::new(), results: Vec::new(), memo: FxHashMap::default() };
     for &v in results {
         let shape = &g.ty(v).shape;
         let fits = *shape == d.shape || (shape[..] == d.shape[..d.kept] && d.kept < d.shape.len());
@@ -50,13 +52,12 @@ pub fn draft(g: &Graph, known: &dyn Fn(Value) -> Option<View>, results: &[Value]
 /// The iteration space: the operand of the reductions where there are any, else the shape of the results.
 fn space(g: &Graph, known: &dyn Fn(Value) -> Option<View>, results: &[Value]) -> Option<(Shape, usize)> {
     let mut stack: Vec<Value> = results.to_vec();
-    let mut seen: Vec<Value> = Vec::new();
+    let mut seen: FxHashSet<Value> = FxHashSet::default();
     let mut found: Option<(Shape, usize)> = None;
     while let Some(v) = stack.pop() {
-        if seen.contains(&v) {
+        if !seen.insert(v) {
             continue;
         }
-        seen.push(v);
         if known(v).is_some() {
             continue;
         }
@@ -84,7 +85,7 @@ impl Draft {
     pub fn copy(from: &View, shape: &[Dim]) -> Draft {
         let shape: Shape = shape.iter().cloned().collect();
         let (kept, dtype) = (shape.len(), from.dtype);
-        let mut d = Draft { shape, kept, exprs: Vec::new(), results: Vec::new(), memo: Vec::new() };
+        let mut d = Draft { shape, kept, exprs: Vec::new(), results: Vec::new(), memo: FxHashMap::default() };
         let mut leaf = from.clone();
         for (n, s) in d.shape.iter().zip(&mut leaf.strides) {
             if is_one(n) {
@@ -157,7 +158,7 @@ impl Draft {
     }
 
     fn pull(&mut self, g: &Graph, known: &dyn Fn(Value) -> Option<View>, v: Value, map: &Map) -> Option<ExprId> {
-        if let Some((.., e)) = self.memo.iter().find(|(w, m, _)| *w == v && m == map) {
+        if let Some((_, e)) = self.memo.get(&v).and_then(|known| known.iter().find(|(m, _)| m == map)) {
             return Some(*e);
         }
         let ty = g.ty(v);
@@ -216,7 +217,7 @@ impl Draft {
                 }
             }
         };
-        self.memo.push((v, map.clone(), expr));
+        self.memo.entry(v).or_default().push((map.clone(), expr));
         Some(expr)
     }
 

@@ -1,5 +1,5 @@
 //! Machine code in executable memory: the instruction set of this machine, and the ownership of what was compiled.
-//! It knows nothing of programs; it is given a function to fill in.
+//! It knows nothing of programs; it is given functions to fill in.
 
 use super::{CompileError, calls};
 use cranelift::codegen::isa::OwnedTargetIsa;
@@ -10,10 +10,10 @@ use parking_lot::Mutex;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// A compiled function; its memory is freed with it.
+/// A compiled program; its memory is freed with it.
 pub struct Code {
     /// Only for its memory. The lock is never contended: it makes the type `Sync`.
-    module: Mutex<Option<JITModule>>,
+    _module: Mutex<Owned>,
     pub entry: Entry,
     pub size: usize,
     pub clif: Option<String>,
@@ -22,10 +22,20 @@ pub struct Code {
 /// Binding, inputs, outputs, scratch; gives the number of the first check that failed, or 0.
 pub type Entry = unsafe extern "C" fn(*const usize, *const *const u8, *const *mut u8, *mut u8) -> usize;
 
-impl Drop for Code {
+/// A module whose memory goes with it, whether or not it was finished: by itself it would stay for good.
+struct Owned(Option<JITModule>);
+
+impl Owned {
+    fn module(&mut self) -> &mut JITModule {
+        self.0.as_mut().expect("there until it is dropped")
+    }
+}
+
+impl Drop for Owned {
     fn drop(&mut self) {
-        if let Some(module) = self.module.get_mut().take() {
-            // SAFETY: `entry` is only called through `&Code`, so no call can be running, or come, once it is dropped.
+        if let Some(module) = self.0.take() {
+            // SAFETY: the code is only called through `&Code`, which owns this, so no call can be running, or come, once
+            // it is dropped; before there is a `Code`, nobody has its address.
             unsafe { module.free_memory() }
         }
     }
@@ -55,48 +65,96 @@ fn isa_with(extensions: bool) -> Result<OwnedTargetIsa, String> {
     isa.map_err(|e| e.to_string())
 }
 
-/// Compiles one function of type [`Entry`]. `fill` writes its body and names what it calls.
-pub fn compile(
-    keep_clif: bool,
-    phases: &mut Vec<(&'static str, Duration)>,
-    fill: impl FnOnce(&mut dyn Module, &mut codegen::ir::Function, &mut FunctionBuilderContext) -> Vec<(FuncId, String)>,
-) -> Result<Code, CompileError> {
-    compile_for(isa()?, keep_clif, phases, fill)
+/// Writes the body of a function and names the library functions that it calls.
+pub type Fill<'a> = &'a mut dyn FnMut(
+    &mut dyn Module,
+    &mut codegen::ir::Function,
+    &mut FunctionBuilderContext,
+) -> Vec<(FuncId, String)>;
+
+/// The functions of a program, compiled one by one.
+pub struct Builder {
+    module: Owned,
+    context: codegen::Context,
+    frontend: FunctionBuilderContext,
+    size: usize,
+    clif: Option<String>,
+    emit: Duration,
+    cranelift: Duration,
 }
 
-fn compile_for(
-    isa: OwnedTargetIsa,
-    keep_clif: bool,
-    phases: &mut Vec<(&'static str, Duration)>,
-    fill: impl FnOnce(&mut dyn Module, &mut codegen::ir::Function, &mut FunctionBuilderContext) -> Vec<(FuncId, String)>,
-) -> Result<Code, CompileError> {
-    let clock = Instant::now();
-    let mut builder = JITBuilder::with_isa(isa, default_libcall_names());
-    builder.symbol_lookup_fn(Box::new(calls::address));
-    let mut module = JITModule::new(builder);
-    let mut context = module.make_context();
-    for _ in 0..4 {
-        context.func.signature.params.push(AbiParam::new(types::I64));
+impl Builder {
+    /// # Errors
+    /// When this processor is not supported.
+    pub fn new(keep_clif: bool) -> Result<Builder, CompileError> {
+        Ok(Builder::with_isa(isa()?, keep_clif))
     }
-    context.func.signature.returns.push(AbiParam::new(types::I64));
-    let called = fill(&mut module, &mut context.func, &mut FunctionBuilderContext::new());
-    let clif = keep_clif.then(|| {
-        let names: String = called.iter().map(|(id, name)| format!("; u0:{} is {name}\n", id.as_u32())).collect();
-        format!("{names}{}", context.func.display())
-    });
-    phases.push(("emit", clock.elapsed()));
-    let clock = Instant::now();
-    let failed = |e: cranelift_module::ModuleError| CompileError::Cranelift(format!("{e:?}"));
-    let id = module.declare_function("step", Linkage::Export, &context.func.signature).map_err(failed)?;
-    module.define_function(id, &mut context).map_err(failed)?;
-    let size = context.compiled_code().map_or(0, |c| c.code_buffer().len());
-    module.finalize_definitions().map_err(failed)?;
-    let address = module.get_finalized_function(id);
-    // SAFETY: the function was declared with four word parameters, a word as its result and the platform's C convention, and its
-    // memory lives as long as `module`, which the result owns.
-    let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
-    phases.push(("cranelift", clock.elapsed()));
-    Ok(Code { module: Mutex::new(Some(module)), entry, size, clif })
+
+    fn with_isa(isa: OwnedTargetIsa, keep_clif: bool) -> Builder {
+        let mut builder = JITBuilder::with_isa(isa, default_libcall_names());
+        builder.symbol_lookup_fn(Box::new(calls::address));
+        let module = Owned(Some(JITModule::new(builder)));
+        Builder {
+            module,
+            context: codegen::Context::new(),
+            frontend: FunctionBuilderContext::new(),
+            size: 0,
+            clif: keep_clif.then(String::new),
+            emit: Duration::ZERO,
+            cranelift: Duration::ZERO,
+        }
+    }
+
+    /// Compiles a function of `words` words that gives one back where `returns`.
+    ///
+    /// # Errors
+    /// When Cranelift refuses what `fill` wrote.
+    pub fn function(
+        &mut self,
+        name: &str,
+        words: usize,
+        returns: bool,
+        fill: Fill<'_>,
+    ) -> Result<FuncId, CompileError> {
+        let clock = Instant::now();
+        let module = self.module.module();
+        let mut signature = module.make_signature();
+        signature.params.extend((0..words).map(|_| AbiParam::new(types::I64)));
+        signature.returns.extend(returns.then(|| AbiParam::new(types::I64)));
+        let failed = |e: cranelift_module::ModuleError| CompileError::Cranelift(format!("{e:?}"));
+        let id = module.declare_function(name, Linkage::Export, &signature).map_err(failed)?;
+        self.context.func.signature = signature;
+        self.context.func.name = codegen::ir::UserFuncName::user(0, id.as_u32());
+        let called = fill(module, &mut self.context.func, &mut self.frontend);
+        if let Some(clif) = &mut self.clif {
+            called.iter().for_each(|(id, name)| *clif += &format!("; u0:{} is {name}\n", id.as_u32()));
+            *clif += &format!("{}\n", self.context.func.display());
+        }
+        self.emit += clock.elapsed();
+        let clock = Instant::now();
+        module.define_function(id, &mut self.context).map_err(failed)?;
+        self.size += self.context.compiled_code().map_or(0, |c| c.code_buffer().len());
+        module.clear_context(&mut self.context);
+        self.cranelift += clock.elapsed();
+        Ok(id)
+    }
+
+    /// Makes the functions executable; `entry` is the one of type [`Entry`], four words and a result.
+    ///
+    /// # Errors
+    /// When the memory cannot be made executable.
+    pub fn finish(mut self, entry: FuncId, phases: &mut Vec<(&'static str, Duration)>) -> Result<Code, CompileError> {
+        let clock = Instant::now();
+        let module = self.module.module();
+        module.finalize_definitions().map_err(|e| CompileError::Cranelift(format!("{e:?}")))?;
+        let address = module.get_finalized_function(entry);
+        // SAFETY: the function was declared with four word parameters, a word as its result and the platform's C
+        // convention, and its memory lives as long as the module, which the result owns.
+        let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
+        phases.push(("emit", self.emit));
+        phases.push(("cranelift", self.cranelift + clock.elapsed()));
+        Ok(Code { _module: Mutex::new(self.module), entry, size: self.size, clif: self.clif })
+    }
 }
 
 #[cfg(test)]
@@ -108,7 +166,7 @@ mod tests {
     fn rounding_works_on_every_processor() {
         for extensions in [false, true] {
             let four = types::F32.by(4).unwrap();
-            let fill =
+            let mut fill =
                 |module: &mut dyn Module, func: &mut codegen::ir::Function, context: &mut FunctionBuilderContext| {
                     let config = module.target_config();
                     let mut b = FunctionBuilder::new(func, context);
@@ -130,7 +188,9 @@ mod tests {
                     b.finalize(config);
                     Vec::new()
                 };
-            let code = compile_for(isa_with(extensions).unwrap(), false, &mut Vec::new(), fill).unwrap();
+            let mut builder = Builder::with_isa(isa_with(extensions).unwrap(), false);
+            let entry = builder.function("step", 4, true, &mut fill).unwrap();
+            let code = builder.finish(entry, &mut Vec::new()).unwrap();
             let (mut from, mut to) = ([0u64; 24], [0u64; 24]);
             let pair = |a: f32, b: f32| a.to_bits() as u64 | (b.to_bits() as u64) << 32;
             (from[0], from[1]) = (pair(2.5, -2.5), pair(-0.5, 3.7));

@@ -2,6 +2,7 @@
 //! recurrences and overlapping sums. Operands are handed over as they lie, repeated axes included; nothing is copied
 //! that has a place in memory.
 
+use super::Failure;
 use super::layout::{View, is_zero};
 use super::lower::{Lower, numel, same_place};
 use super::program::{Arg, LibraryCall, Step};
@@ -161,7 +162,7 @@ impl Lower {
     /// Appends the step that asks a check.
     pub(super) fn check(&mut self, message: &str, condition: &View) {
         debug_assert_eq!(condition.dtype, DType::Bool);
-        self.program.checks.push(message.into());
+        self.program.checks.push(Failure::Check(message.into()));
         let number = self.program.checks.len();
         self.steps.push(Step::Check { number, condition: condition.clone() });
     }

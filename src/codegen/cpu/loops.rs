@@ -9,6 +9,9 @@ use super::program::{Block, Call, ExprId, ExprKind, Kernel, Stage};
 use allotrope_ir::{DType, Dim};
 use cranelift::prelude::*;
 
+/// A kernel of more stages has short loops only.
+const MANY_STAGES: usize = 8;
+
 /// What is known while a kernel is emitted.
 struct Run<'a> {
     k: &'a Kernel,
@@ -56,7 +59,8 @@ impl Emitter<'_> {
         run.stores = k.stores.iter().map(|s| self.address(&s.view)).collect();
         self.level(&mut run, 0);
         for (e, s) in &k.results {
-            self.scalars[s.0 as usize] = run.values[e.0 as usize];
+            let value = run.values[e.0 as usize].expect("a result is computed");
+            self.set_scalar(*s, value);
         }
     }
 
@@ -268,12 +272,10 @@ impl Emitter<'_> {
             Body { run, s, stage, inputs: Vec::new(), temps: Vec::new(), splats: Vec::new(), lanes: Lanes::One };
         let (lanes, size) = body.analyse();
         body.temps = stage.temps.iter().map(|t| self.buffer(t.1)).collect();
-        body.inputs = (0..run.k.exprs.len() as u32)
-            .map(|e| match body.source(ExprId(e)) {
-                Source::Block(b) => Some(self.block(run, b)),
-                _ => run.leaves[e as usize],
-            })
-            .collect();
+        body.inputs = run.leaves.clone();
+        for (e, b) in body.blocks() {
+            body.inputs[e.0 as usize] = Some(self.block(run, b));
+        }
         if lanes != Lanes::One {
             self.vectors(&mut body, lanes, size, len);
             return;
@@ -303,6 +305,8 @@ impl Emitter<'_> {
             }
         }
         let unroll: i64 = match size {
+            // Where calls are many, they take the time, and the code of the loops between would be most of the code.
+            _ if k.stages.len() > MANY_STAGES => 1,
             0..=6 => 4,
             7..=12 => 2,
             _ => 1,
@@ -512,6 +516,17 @@ impl Body<'_, '_> {
                 stack.extend(self.run.k.expr(e).args());
             }
         }
+    }
+
+    /// What the loop reads from blocks that others have filled.
+    fn blocks(&self) -> Vec<(ExprId, Block)> {
+        let mut found = Vec::new();
+        self.walk(&mut |e| {
+            if let Source::Block(b) = self.source(e) {
+                found.push((e, b));
+            }
+        });
+        found
     }
 
     /// Whether vectors can do it, of which lanes, and how many operations one element is.

@@ -35,6 +35,8 @@ pub struct Lower {
 /// Steps to run before a loop, and the matrices that they pack: from and to.
 #[derive(Default)]
 pub(super) struct Preamble {
+    /// The loop has one round at most.
+    pub once: bool,
     pub steps: Vec<Step>,
     pub packed: Vec<(View, View)>,
 }

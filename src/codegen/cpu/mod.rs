@@ -2,14 +2,15 @@
 //! the kernels for everything whose rounding is a choice.
 //!
 //! In flow order: [`lower`] walks the graph ([`order`], [`fuse`], [`library`], [`scan`]) and makes a [`program`] of steps on buffers
-//! ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`emit`] ([`loops`],
-//! [`arith`], [`steps`]) writes Cranelift IR; [`jit`] makes it executable; [`call`] runs it on checked slices. [`pack`]
+//! ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`split`] cuts what is too large
+//! for one function; [`emit`] ([`frame`], [`loops`], [`arith`], [`steps`]) writes Cranelift IR; [`jit`] makes it executable; [`call`] runs it on checked slices. [`pack`]
 //! is the one piece of library code here. It never knows of tensors, modules or derivatives.
 
 mod arith;
 mod call;
 mod calls;
 mod emit;
+mod frame;
 mod fuse;
 mod jit;
 mod layout;
@@ -22,19 +23,29 @@ mod plan;
 mod program;
 mod scan;
 mod size;
+mod split;
 mod stage;
 mod steps;
 
-pub use call::Slot;
+pub use call::Call;
 
 use allotrope_ir::{Dim, Graph, NodeId};
 use std::time::{Duration, Instant};
 
-/// What to keep of a compilation.
-#[derive(Clone, Debug, Default)]
+/// How to compile, and what to keep of it.
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Keep the Cranelift IR as text, see [`Compiled::clif`].
     pub keep_clif: bool,
+    /// About how many instructions, before optimisation, one machine function may have. A program of more is cut into
+    /// several, since compiling one takes more than linear time. Results are the same, to the bit.
+    pub function_size: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { keep_clif: false, function_size: 6000 }
+    }
 }
 
 /// Why a graph could not be compiled. None of them is a mistake in the user's program.
@@ -51,6 +62,25 @@ pub enum CompileError {
 impl CompileError {
     fn bug(g: &Graph, id: NodeId, message: &str) -> CompileError {
         CompileError::Bug { node: format!("{id} {}", g.node(id).op.name()), message: message.to_string() }
+    }
+}
+
+/// Why a run ended early, before it wrote any state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A check of the program's own: its message.
+    Check(Box<str>),
+    /// A loop goes on after as many rounds as this, and what it collects has room for no more: where it is a symbol, it
+    /// may be bound to a larger number.
+    Rounds(Dim),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Check(message) => f.write_str(message),
+            Failure::Rounds(n) => write!(f, "the loop goes on after {n} rounds, more than its results have room for"),
+        }
     }
 }
 
@@ -93,8 +123,8 @@ pub struct Compiled {
     signature: call::Signature,
     kernels: Vec<KernelInfo>,
     phases: Vec<(&'static str, Duration)>,
-    /// The messages of the checks, by their number less 1.
-    checks: Vec<Box<str>>,
+    /// What may end a run early, by number less 1.
+    checks: Vec<Failure>,
 }
 
 impl Compiled {
@@ -105,14 +135,16 @@ impl Compiled {
     pub fn compile(graph: &Graph, options: &Options) -> Result<Compiled, CompileError> {
         let mut phases = Vec::new();
         let clock = Instant::now();
-        let (program, kernels) = lower::lower(graph)?;
+        let (mut program, kernels) = lower::lower(graph)?;
         phases.push(("lower", clock.elapsed()));
         let clock = Instant::now();
-        let plan = plan::plan(&program);
+        let mut plan = plan::plan(&program);
+        split::split(&mut program, options.function_size);
         phases.push(("plan", clock.elapsed()));
-        let code = jit::compile(options.keep_clif, &mut phases, |module, func, context| {
-            emit::emit(&program, &plan, module, func, context)
-        })?;
+        let mut builder = jit::Builder::new(options.keep_clif)?;
+        let (entry, frame) = emit::emit(&program, &plan, &mut builder)?;
+        plan.reserve(frame);
+        let code = builder.finish(entry, &mut phases)?;
         let checks = program.checks;
         Ok(Compiled { code, plan, signature: call::Signature::of(graph), kernels, phases, checks })
     }
@@ -130,8 +162,8 @@ impl Compiled {
     /// Runs the function. Symbol `i` is `binding[i]`.
     ///
     /// # Errors
-    /// The message of the first check of the graph that failed. No state was changed then; what is in the outputs that
-    /// update none is unspecified.
+    /// The first check of the graph that failed, or loop that had no room. No state was changed then; what is in the
+    /// outputs that update none is unspecified.
     ///
     /// # Safety
     /// - Under this binding every dimension of the graph is what its types promise, and no smaller than 0.
@@ -145,7 +177,7 @@ impl Compiled {
         inputs: &[*const u8],
         outputs: &[*mut u8],
         scratch: *mut u8,
-    ) -> Result<(), &str> {
+    ) -> Result<(), &Failure> {
         // SAFETY: the code was generated for this graph's inputs and outputs; the rest is the caller's promise.
         let failed = unsafe { (self.code.entry)(binding.as_ptr(), inputs.as_ptr(), outputs.as_ptr(), scratch) };
         match failed {

@@ -149,7 +149,7 @@ impl Order {
 fn holds_check(op: &Op) -> bool {
     match op {
         Op::Check(_) => true,
-        Op::Scan(s) => s.body.nodes().any(|id| holds_check(&s.body.node(id).op)),
+        Op::Scan(s) => s.is_bounded() || s.body.nodes().any(|id| holds_check(&s.body.node(id).op)),
         Op::Fusion(b) => b.nodes().any(|id| holds_check(&b.node(id).op)),
         _ => false,
     }

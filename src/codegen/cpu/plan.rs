@@ -1,7 +1,7 @@
 //! Addresses for the scratch buffers, by liveness: two buffers share a place when they are never needed at the same
 //! time and are of the same symbolic size, or both of a fixed one. Nothing is moved, and no step is reordered.
 
-use super::layout::BufId;
+use super::layout::{BufId, View};
 use super::program::{Carry, Next, Place, Program, ScanId, Step, buffers_of};
 use super::size::Size;
 use allotrope_ir::Dim;
@@ -29,6 +29,11 @@ pub struct Slot {
 }
 
 impl Plan {
+    /// Takes so many bytes more behind the slots of fixed size.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.fixed += bytes;
+    }
+
     /// Bytes of scratch under a binding: the slots of fixed size first, then the others, in order.
     pub fn bytes(&self, binding: &[usize]) -> usize {
         let rounded = |s: &Size| s.eval(binding).next_multiple_of(ALIGN as usize);
@@ -77,6 +82,7 @@ impl Lives<'_> {
         for step in steps {
             self.now += 1;
             buffers_of(step, &mut |b| self.access(b));
+            debug_assert!(!matches!(step, Step::Part(_)), "a program is planned before it is cut");
             if let Step::Scan(s) = step {
                 let carries = |l: &mut Self| {
                     for Carry { current, init, next } in &s.carries {
@@ -88,12 +94,16 @@ impl Lives<'_> {
                     }
                 };
                 carries(self);
+                let (before, each) = s.asks();
+                before.into_iter().chain(each).for_each(|b| self.access(b));
                 self.stack.push((s.id, self.now, Vec::new()));
+                each.into_iter().for_each(|b| self.access(b));
                 self.walk(&s.body);
                 let (_, _, until) = self.stack.pop().expect("pushed above");
                 self.now += 1;
                 until.into_iter().for_each(|b| self.touch(b, self.now));
                 carries(self);
+                s.tails.iter().filter_map(View::buf).for_each(|b| self.access(b));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The program between graph and machine code: buffers, and steps that run one after the other. Lowering makes it,
 //! planning gives its buffers addresses, emission turns it into instructions. It holds no code and no addresses.
 
+use super::Failure;
 use super::layout::{BufId, ScalarId, View, is_one};
 use allotrope_ir::{BinaryOp, CompareOp, DType, Dim, ReduceOp, Shape, UnaryOp};
 use smallvec::SmallVec;
@@ -42,9 +43,11 @@ pub struct Program {
     pub scalars: Vec<DType>,
     /// The enclosing loop of each loop.
     pub scans: Vec<Option<ScanId>>,
-    /// The messages of the checks; check `i + 1` has message `i`.
-    pub checks: Vec<Box<str>>,
+    /// What may end a run early; failure `i + 1` is number `i` here.
+    pub checks: Vec<Failure>,
     pub steps: Vec<Step>,
+    /// Steps that are functions of their own, see [`super::split`].
+    pub parts: Vec<Vec<Step>>,
 }
 
 #[derive(Debug)]
@@ -61,6 +64,8 @@ pub enum Step {
     },
     /// Ends the run where a check has failed: what follows may write states. Never in a loop.
     Guard,
+    /// The steps of the part with this number.
+    Part(usize),
 }
 
 /// `c = a b`, or `c += a b`, over batch axes. All three views have rank 2 plus the batch axes.
@@ -106,8 +111,34 @@ pub struct ScanStep {
     pub id: ScanId,
     pub length: Dim,
     pub reverse: bool,
+    pub rounds: Rounds,
     pub carries: Vec<Carry>,
     pub body: Vec<Step>,
+    /// What has an element for each round, where rounds may be fewer than `length`: the elements behind are set to 0.
+    pub tails: Vec<View>,
+}
+
+/// How many rounds a loop runs.
+#[derive(Debug)]
+pub enum Rounds {
+    /// `length`.
+    All,
+    /// This i64, kept between 0 and `length`.
+    Count(View),
+    /// As long as this bool, which is a carry, is true. Where it is still true after `length` rounds, the failure of that
+    /// number ends the loop.
+    While { flag: View, full: Option<usize> },
+}
+
+impl ScanStep {
+    /// What is read to know whether there is another round: before the loop only, or before each round.
+    pub fn asks(&self) -> (Option<BufId>, Option<BufId>) {
+        match &self.rounds {
+            Rounds::All => (None, None),
+            Rounds::Count(n) => (n.buf(), None),
+            Rounds::While { flag, .. } => (None, flag.buf()),
+        }
+    }
 }
 
 /// An address that moves with the loop: the current value of a carry.
@@ -304,6 +335,6 @@ pub fn buffers_of(step: &Step, f: &mut dyn FnMut(BufId)) {
             }
         }),
         Step::Check { condition, .. } => view(condition),
-        Step::Scan(_) | Step::Guard => {}
+        Step::Scan(_) | Step::Guard | Step::Part(_) => {}
     }
 }

@@ -1,12 +1,12 @@
 //! Lowering of loops: where the carries live from round to round, and what is prepared before the first. The body is
 //! lowered like any graph; this file decides only about the memory that outlives a round.
 
-use super::CompileError;
 use super::layout::{Base, BufId, View, is_zero};
 use super::lower::{Lower, Preamble, Want, same_place};
 use super::order::Order;
 use super::program::*;
-use allotrope_ir::{Dim, Scan, Type};
+use super::{CompileError, Failure};
+use allotrope_ir::{Dim, Scan, Trip, Type};
 use smallvec::SmallVec;
 
 enum Kind {
@@ -34,6 +34,7 @@ impl Lower {
         let order = Order::of(body);
         let outputs = body.outputs();
         let body_inputs: Vec<_> = body.input_values().collect();
+        let (operands, count) = scan.split(operands);
 
         // A result may only be wanted over memory that the loop does not read.
         let clash = |l: &Lower, d: &View| {
@@ -140,7 +141,7 @@ impl Lower {
         let scan_outside = self.scan.replace(id);
         let fresh: Vec<BufId> = in_place.iter().copied().chain(ys.iter().filter_map(View::buf)).collect();
         let fresh: Vec<BufId> = fresh.into_iter().filter(|b| self.mutable.insert(*b)).collect();
-        self.preambles.push(Preamble::default());
+        self.preambles.push(Preamble { once: scan.is_branch(), ..Preamble::default() });
         let results = self.ordered(body, &order, &inputs, &wants)?;
         for (from, want) in results.iter().zip(&wants) {
             if let Some(want) = want
@@ -154,12 +155,25 @@ impl Lower {
         self.scan = scan_outside;
         let body_steps = std::mem::replace(&mut self.steps, outside);
         self.steps.extend(preamble.steps);
+        let rounds = match (scan.trip, count) {
+            (Trip::Count, Some(n)) => Rounds::Count(n.clone()),
+            (Trip::While, _) => {
+                let full = scan.is_bounded().then(|| {
+                    self.program.checks.push(Failure::Rounds(scan.length.clone()));
+                    self.program.checks.len()
+                });
+                Rounds::While { flag: inputs[0].clone(), full }
+            }
+            _ => Rounds::All,
+        };
         self.steps.push(Step::Scan(ScanStep {
             id,
             length: scan.length.clone(),
             reverse: scan.reverse,
+            rounds,
             carries: carries.into_iter().map(|c| c.1).collect(),
             body: body_steps,
+            tails: if scan.trip == Trip::All { Vec::new() } else { ys.clone() },
         }));
 
         // Results that are wanted elsewhere.
@@ -232,6 +246,10 @@ impl Lower {
             return if x.buf().is_some() { x.clone() } else { self.materialise(x, true) };
         }
         let preamble = self.preambles.last().expect("inside a loop");
+        // A branch that is not taken packs nothing.
+        if preamble.once {
+            return x.clone();
+        }
         if let Some((_, p)) = preamble.packed.iter().find(|(from, _)| from == x) {
             return p.clone();
         }

@@ -5,6 +5,7 @@
 use super::layout::{Base, BufId, is_one, is_zero};
 use super::program::{Block, Call, ExprId, ExprKind, Kernel, Stage};
 use allotrope_ir::DType;
+use rustc_hash::FxHashSet;
 
 /// Elements of a block: 2 KiB of f32, so that several blocks stay in the first-level cache.
 const BLOCK: usize = 512;
@@ -137,7 +138,11 @@ pub fn plan(k: &mut Kernel, temp: &mut dyn FnMut(DType, usize) -> BufId) {
         work.extend(stage.temps.iter().flat_map(|t| k.expr(t.0).args()).map(|e| (s, e)));
         work.extend(stage.stores.iter().map(|&i| (s, k.stores[i].expr)));
     }
+    let mut seen: FxHashSet<(usize, ExprId)> = FxHashSet::default();
     while let Some((s, e)) = work.pop() {
+        if !seen.insert((s, e)) {
+            continue;
+        }
         let leaf = matches!(k.expr(e).kind, ExprKind::Leaf(_));
         if leaf || !inner(k, e) || k.filled[e.0 as usize].is_some_and(|(from, _)| from <= s) {
             continue;

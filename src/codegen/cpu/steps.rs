@@ -2,11 +2,13 @@
 
 use super::calls;
 use super::emit::{Emitter, mem};
+use super::frame::Cell;
 use super::layout::{Base, View, is_one, is_zero, row_major};
-use super::program::{Arg, LibraryCall, Matmul, Next, ScanStep, StridedReduce};
+use super::lower::numel;
+use super::program::{Arg, LibraryCall, Matmul, Next, Rounds, ScanStep, StridedReduce};
 use allotrope_ir::{DType, Dim, Shape};
-use cranelift::codegen::ir::{BlockArg, StackSlotData, StackSlotKind};
-use cranelift::prelude::types::{I8, I32, I64};
+use cranelift::codegen::ir::BlockArg;
+use cranelift::prelude::types::{I8, I16, I32, I64};
 use cranelift::prelude::*;
 
 impl Emitter<'_> {
@@ -155,32 +157,22 @@ impl Emitter<'_> {
 
     /// No check has failed yet.
     pub fn begin_checks(&mut self) {
-        let slot = self.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3));
         let none = self.int(0);
-        self.b.ins().stack_store(I64, none, slot, 0);
-        self.status = Some(slot);
+        self.save(Cell::Status, none);
     }
 
     pub fn check(&mut self, number: usize, condition: &View) {
-        let slot = self.status.expect("a program with checks");
-        let holds = match &condition.base {
-            Base::Buf(_) => {
-                let at = self.address(condition);
-                self.b.ins().load(I8, mem(), at, 0)
-            }
-            base => self.immediate(base, None),
-        };
-        let before = self.b.ins().stack_load(I64, I64, slot, 0);
+        let holds = self.scalar(condition);
+        let before = self.recall(Cell::Status, I64);
         let number = self.int(number as i64);
         let first = self.b.ins().icmp_imm_s(IntCC::Equal, before, 0);
         let failed = self.b.ins().select(first, number, before);
         let now = self.b.ins().select(holds, before, failed);
-        self.b.ins().stack_store(I64, now, slot, 0);
+        self.save(Cell::Status, now);
     }
 
     pub fn guard(&mut self) {
-        let slot = self.status.expect("a program with checks");
-        let status = self.b.ins().stack_load(I64, I64, slot, 0);
+        let status = self.recall(Cell::Status, I64);
         let (failed, passed) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(failed);
         self.b.ins().brif(status, failed, &[], passed, &[]);
@@ -190,24 +182,33 @@ impl Emitter<'_> {
     }
 
     pub fn scan(&mut self, s: &ScanStep) {
-        if s.length == Dim::Fixed(0) {
+        if s.length == Dim::Fixed(0) && !matches!(s.rounds, Rounds::While { .. }) {
             for c in &s.carries {
                 let init = self.address(&c.init);
-                self.moving.insert(c.current, init);
+                self.set_moving(c.current, init);
             }
             return;
         }
         let length = self.dim(&s.length);
+        let rounds = match &s.rounds {
+            Rounds::Count(n) => {
+                let n = self.scalar(n);
+                let zero = self.int(0);
+                let n = self.b.ins().smax(n, zero);
+                self.b.ins().smin(n, length)
+            }
+            Rounds::All | Rounds::While { .. } => length,
+        };
         let (head, body, exit) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let round = self.b.append_block_param(head, I64);
         let zero = self.int(0);
         let mut args: Vec<BlockArg> = vec![zero.into()];
-        let mut toggles = Vec::new();
+        let (mut toggles, mut moving) = (Vec::new(), Vec::new());
         for c in &s.carries {
             let init = self.address(&c.init);
             args.push(init.into());
             let current = self.b.append_block_param(head, I64);
-            self.moving.insert(c.current, current);
+            moving.push((c.current, current));
             toggles.push(match c.next {
                 Next::At(_) => None,
                 Next::PingPong { target, buffers } => {
@@ -215,23 +216,29 @@ impl Emitter<'_> {
                     let both = self.b.ins().bxor(p, q);
                     args.push(p.into());
                     let t = self.b.append_block_param(head, I64);
-                    self.moving.insert(target, t);
+                    moving.push((target, t));
                     Some(both)
                 }
             });
         }
         self.b.ins().jump(head, &args);
         self.b.switch_to_block(head);
-        let more = self.b.ins().icmp(IntCC::SignedLessThan, round, length);
-        self.b.ins().brif(more, body, &[], exit, &[]);
+        moving.iter().for_each(|(b, at)| self.set_moving(*b, *at));
+        match &s.rounds {
+            Rounds::All | Rounds::Count(_) => {
+                let more = self.b.ins().icmp(IntCC::SignedLessThan, round, rounds);
+                self.b.ins().brif(more, body, &[], exit, &[]);
+            }
+            Rounds::While { flag, full } => self.ask(flag, *full, round, length, [body, exit]),
+        }
         self.b.switch_to_block(body);
         let index = if s.reverse {
-            let last = self.b.ins().iadd_imm_s(length, -1);
+            let last = self.b.ins().iadd_imm_s(rounds, -1);
             self.b.ins().isub(last, round)
         } else {
             round
         };
-        self.rounds.insert(s.id, index);
+        self.set_round(s.id, index);
         self.steps(&s.body);
         let next = self.b.ins().iadd_imm_s(round, 1);
         let mut args: Vec<BlockArg> = vec![next.into()];
@@ -242,7 +249,7 @@ impl Emitter<'_> {
                     args.push(at.into());
                 }
                 (Next::PingPong { target, .. }, both) => {
-                    let t = self.moving[target];
+                    let t = self.buffer(*target);
                     args.push(t.into());
                     let other = self.b.ins().bxor(t, both.expect("made with the target"));
                     args.push(other.into());
@@ -251,6 +258,74 @@ impl Emitter<'_> {
         }
         self.b.ins().jump(head, &args);
         self.b.switch_to_block(exit);
+        for tail in &s.tails {
+            self.clear(tail, round, length);
+        }
+    }
+
+    /// Goes on to the first block where the flag is true and there is room for another round, else to the second.
+    fn ask(&mut self, flag: &View, full: Option<usize>, round: Value, length: Value, [body, exit]: [Block; 2]) {
+        let asked = self.b.create_block();
+        // Where a check has failed, what the flag says means nothing, and the loop need not end by itself.
+        if self.frame.has(&Cell::Status) {
+            let status = self.recall(Cell::Status, I64);
+            self.b.ins().brif(status, exit, &[], asked, &[]);
+        } else {
+            self.b.ins().jump(asked, &[]);
+        }
+        self.b.switch_to_block(asked);
+        let more = self.scalar(flag);
+        let Some(number) = full else {
+            self.b.ins().brif(more, body, &[], exit, &[]);
+            return;
+        };
+        let (wanted, stop) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(stop);
+        self.b.ins().brif(more, wanted, &[], exit, &[]);
+        self.b.switch_to_block(wanted);
+        let room = self.b.ins().icmp(IntCC::SignedLessThan, round, length);
+        self.b.ins().brif(room, body, &[], stop, &[]);
+        self.b.switch_to_block(stop);
+        // No check has failed before: that was asked above.
+        let number = self.int(number as i64);
+        self.save(Cell::Status, number);
+        self.b.ins().jump(exit, &[]);
+    }
+
+    /// Sets the elements of the first axis of `x`, which is contiguous, from `begin` on to 0.
+    fn clear(&mut self, x: &View, begin: Value, length: Value) {
+        let ty = match x.dtype.size() {
+            1 => I8,
+            2 => I16,
+            4 => I32,
+            _ => I64,
+        };
+        let left = self.b.ins().isub(length, begin);
+        let one = numel(&x.shape[1..]);
+        let step = self.dim(&one);
+        let n = self.b.ins().imul(left, step);
+        let bytes = self.dim_bytes(&one, x.dtype);
+        let skipped = self.b.ins().imul(begin, bytes);
+        let at = self.address(x);
+        let at = self.b.ins().iadd(at, skipped);
+        let size = x.dtype.size() as i64;
+        self.count(n, 1, false, &mut |e, i| {
+            let place = e.b.ins().imul_imm_s(i, size);
+            let place = e.b.ins().iadd(at, place);
+            let zero = e.b.ins().iconst(ty, 0);
+            e.b.ins().store(mem(), zero, place, 0);
+        });
+    }
+
+    /// The one element of a view.
+    fn scalar(&mut self, x: &View) -> Value {
+        match &x.base {
+            Base::Buf(_) => {
+                let at = self.address(x);
+                self.b.ins().load(calls::machine_type(x.dtype), mem(), at, 0)
+            }
+            base => self.immediate(base, None),
+        }
     }
 }
 

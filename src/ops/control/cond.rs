@@ -1,0 +1,236 @@
+//! `cond`: one of two branches, as a tensor says. In a trace both are recorded, and a run computes the one that is taken.
+
+use super::super::tree::{TensorTree, flat};
+use super::step::{Step, branch, same_type, shown};
+use super::walk::{Outsides, only_once, step_back, trace_ended};
+use super::{condition, owned};
+use crate::autograd::scope::Boundary;
+use crate::autograd::{is_grad_enabled, no_grad, tape};
+use crate::error::{Error, Result, must};
+use crate::tensor::grad_fn::{Edge, Grads};
+use crate::tensor::recorder::{self, Recorder, Rounds, ScanSpec};
+use crate::tensor::{Size, Tensor};
+use allotrope_ir::{DType, Scalar};
+use std::sync::Arc;
+
+/// `true_fn(operands)` where `pred`, a bool tensor of one element, is true, else `false_fn(operands)`: PyTorch's `cond`.
+/// Both give as many tensors, of the same dtypes and shapes, and may use any tensor from outside.
+///
+/// In a trace both are recorded and each call computes the branch that is taken, and only that: what the other one would
+/// give (NaN, an index out of range, a loop without end) is not seen.
+///
+/// ```
+/// use allotrope::prelude::*;
+/// let x = Tensor::from_vec(vec![3.0f32, 4.0], &[2]);
+/// let norm = (&x * &x).sum().sqrt();
+/// let clipped = cond(&norm.gt(1.0), |x: Tensor| &x / &norm, |x| x, x.clone());
+/// assert_eq!(clipped.to_vec::<f32>(), [0.6, 0.8]);
+/// ```
+///
+/// # Gradient
+/// That of the branch that was taken. Every operand, and every tensor from outside that either branch uses, has a gradient:
+/// zeros (-0.0, which changes nothing that it is added to) where the branch taken gave none. To know what these are, the
+/// branch not taken is recorded in eager mode too, without computing anything, where gradients are enabled: it must fit the
+/// operands, and must not read elements.
+///
+/// # Panics
+/// As [`try_cond`] fails.
+#[track_caller]
+pub fn cond<X: TensorTree, Y: TensorTree>(
+    pred: &Tensor,
+    true_fn: impl FnOnce(X) -> Y,
+    false_fn: impl FnOnce(X) -> Y,
+    operands: X,
+) -> Y {
+    must(try_cond(pred, true_fn, false_fn, operands))
+}
+
+/// As [`cond`].
+///
+/// # Errors
+/// When `pred` is not a bool of one element, the branches give different numbers of tensors, dtypes or shapes, or a branch
+/// changes an operand in place; in a trace also where a branch changes a tensor from outside in place or draws random
+/// numbers. A panic of a branch goes on.
+#[track_caller]
+pub fn try_cond<X: TensorTree, Y: TensorTree>(
+    pred: &Tensor,
+    true_fn: impl FnOnce(X) -> Y,
+    false_fn: impl FnOnce(X) -> Y,
+    operands: X,
+) -> Result<Y> {
+    let mut structure = None;
+    let mut run = |f: &mut dyn FnMut(X) -> Y, given: &[Tensor]| {
+        let y = f(operands.unflatten(&mut given.iter().cloned()));
+        let tensors = flat(&y);
+        structure = Some(y);
+        tensors
+    };
+    let (mut true_fn, mut false_fn) = (once(true_fn), once(false_fn));
+    let given = flat(&operands);
+    let results = cond_flat(pred, &given, &mut |taken, given| match taken {
+        true => run(&mut true_fn, given),
+        false => run(&mut false_fn, given),
+    })?;
+    Ok(structure.expect("a branch has run").unflatten(&mut results.into_iter()))
+}
+
+fn once<X, Y>(f: impl FnOnce(X) -> Y) -> impl FnMut(X) -> Y {
+    let mut f = Some(f);
+    move |x| f.take().expect("bug in allotrope: a branch ran twice")(x)
+}
+
+const OP: &str = "cond";
+
+/// Runs a branch, which one being said.
+type Branches<'a> = &'a mut dyn FnMut(bool, &[Tensor]) -> Vec<Tensor>;
+
+fn cond_flat(pred: &Tensor, operands: &[Tensor], branches: Branches<'_>) -> Result<Vec<Tensor>> {
+    let flag = condition(OP, pred)?;
+    if let Some(r) = recorder::active() {
+        return record(r.as_ref(), &flag, operands, branches);
+    }
+    let taken = flag.try_item::<bool>()?;
+    if !is_grad_enabled() {
+        return owned(branch(OP, operands, &mut |x| branches(taken, x))?.0);
+    }
+    let (other, untaken) = recorder::with(Some(crate::forgetful_recorder()), || {
+        let r = recorder::active().expect("just installed");
+        let n = r.full(&[], Scalar::I64(0))?;
+        let rounds = Rounds::Count { n: &n, limit: Size::from(1) };
+        r.scan_begin(&ScanSpec { carries: &[], xs: &[], rounds, reverse: false, mirror: None })?;
+        let (results, step) = branch(OP, operands, &mut |x| branches(!taken, x))?;
+        let types: Vec<Tensor> = results;
+        Ok::<_, Error>((types, step.outside))
+    })?;
+    let (results, step) = branch(OP, operands, &mut |x| branches(taken, x))?;
+    let results = owned(results)?;
+    if taken {
+        same_results(&results, &other)?
+    } else {
+        same_results(&other, &results)?
+    }
+    let both: [&[Boundary]; 2] = if taken { [&step.outside, &untaken] } else { [&untaken, &step.outside] };
+    let outside = Outsides::of(both.into_iter().flatten());
+    Tape { outside, ran: Ran::Eagerly(step) }.note(&results);
+    Ok(results)
+}
+
+/// That both branches give the same dtypes and shapes.
+fn same_results(if_true: &[Tensor], if_false: &[Tensor]) -> Result<()> {
+    let fail = |message: String| Err(Error::operands(OP, message));
+    if if_true.len() != if_false.len() {
+        return fail(format!(
+            "the branches must give as many tensors, the first gives {} and the second {}",
+            if_true.len(),
+            if_false.len()
+        ));
+    }
+    match if_true.iter().zip(if_false).position(|(a, b)| !same_type(a, b)) {
+        None => Ok(()),
+        Some(i) => fail(format!(
+            "result {i} must have one dtype and shape, the first branch gives {} and the second {}",
+            shown(&if_true[i]),
+            shown(&if_false[i])
+        )),
+    }
+}
+
+/// A branch runs once or not at all: it is a loop of as many rounds. The second begins with what the first has left.
+fn record(r: &dyn Recorder, flag: &Tensor, operands: &[Tensor], branches: Branches<'_>) -> Result<Vec<Tensor>> {
+    let taped = is_grad_enabled();
+    let counts = no_grad(|| Ok::<_, Error>([flag.try_to(DType::I64)?, flag.try_logical_not()?.try_to(DType::I64)?]))?;
+    let mut results: Option<Vec<Tensor>> = None;
+    let (mut steps, mut scopes) = (Vec::new(), Vec::new());
+    for (n, which) in counts.iter().zip([true, false]) {
+        let rounds = Rounds::Count { n, limit: Size::from(1) };
+        let inner = r.scan_begin(&ScanSpec { carries: &[], xs: &[], rounds, reverse: false, mirror: None })?;
+        let recorded = branch(OP, operands, &mut |x| branches(which, x)).and_then(|(given, step)| {
+            results.iter().try_for_each(|first| same_results(first, &given))?;
+            Ok((given, step))
+        });
+        let (given, step) = match recorded {
+            Ok(recorded) => recorded,
+            Err(e) => {
+                r.scan_abandon();
+                return Err(e);
+            }
+        };
+        results = Some(r.branch_end(&given, results.as_deref())?);
+        steps.push(step);
+        scopes.push(inner.scope);
+    }
+    let results = results.expect("two branches");
+    if taped {
+        let outside = Outsides::of(steps.iter().flat_map(|s| &s.outside));
+        let branches = steps.into_iter().zip(scopes).zip(counts).map(|((step, scope), n)| (step, scope, n)).collect();
+        Tape { outside, ran: Ran::Recorded(branches) }.note(&results);
+    }
+    Ok(results)
+}
+
+/// What the walk back needs.
+struct Tape {
+    outside: Outsides,
+    ran: Ran,
+}
+
+enum Ran {
+    /// The branch that was taken.
+    Eagerly(Step),
+    /// Both, with the names of their bodies and how often they run.
+    Recorded(Vec<(Step, u64, Tensor)>),
+}
+
+impl Tape {
+    fn note(self, results: &[Tensor]) {
+        if self.outside.len() == 0 {
+            return;
+        }
+        let edges = self.outside.edges().collect();
+        let node = tape::node("CondBackward", edges, true, move |_, grads| self.walk_back(grads));
+        for (i, y) in results.iter().enumerate() {
+            if y.dtype().is_float() {
+                y.set_grad_fn(Some(Edge::new(Arc::clone(&node), i as u32)));
+            }
+        }
+    }
+
+    fn walk_back(&self, grads: &[Option<Tensor>]) -> Result<Grads> {
+        only_once(OP)?;
+        let mut sums = self.outside.nothing()?;
+        let branches = match (&self.ran, recorder::active()) {
+            (Ran::Eagerly(step), _) => {
+                for (place, g) in step_back(step, &self.outside, &[], &padded(grads, step))?.outside {
+                    sums[place] = g.unwrap_or_else(|| sums[place].clone());
+                }
+                return Ok(sums.into_iter().map(Some).collect());
+            }
+            (Ran::Recorded(branches), Some(r)) => (branches, r),
+            (Ran::Recorded(_), None) => return Err(trace_ended(OP)),
+        };
+        let (branches, r) = branches;
+        for (step, scope, n) in branches {
+            let rounds = Rounds::Count { n, limit: Size::from(1) };
+            let inner =
+                r.scan_begin(&ScanSpec { carries: &sums, xs: &[], rounds, reverse: false, mirror: Some(*scope) })?;
+            let found = match step_back(step, &self.outside, &[], &padded(grads, step)) {
+                Ok(found) => found,
+                Err(e) => {
+                    r.scan_abandon();
+                    return Err(e);
+                }
+            };
+            let mut new = inner.carries.clone();
+            for (place, g) in found.outside {
+                new[place] = g.unwrap_or_else(|| new[place].clone());
+            }
+            sums = r.scan_end(&new, &[])?.0;
+        }
+        Ok(sums.into_iter().map(Some).collect())
+    }
+}
+
+/// A gradient, or none, for each result.
+fn padded(grads: &[Option<Tensor>], step: &Step) -> Vec<Option<Tensor>> {
+    (0..step.ys.len()).map(|i| grads.get(i).cloned().flatten()).collect()
+}

@@ -1,0 +1,158 @@
+//! `while_loop`: steps as long as a tensor says so. Its number is known only when it has run, so in a trace the loop counts
+//! its steps, and the walk back runs as many.
+
+use super::super::tree::{TensorTree, flat};
+use super::step::{Body, changed, step, versions};
+use super::walk::{Outsides, Recorded, Tape, Walked, types_of};
+use super::{condition, owned};
+use crate::autograd::{is_grad_enabled, no_grad};
+use crate::error::{Error, Result, must};
+use crate::tensor::Tensor;
+use crate::tensor::recorder::{self, Recorder, Rounds, ScanSpec};
+use allotrope_ir::Scalar;
+
+/// Runs `carry = body(carry)` as long as `cond(carry)` is true, which is asked before each step, and gives the last carry:
+/// PyTorch's `while_loop`. `cond` gives a bool tensor of one element, and is not differentiated; both may use any tensor
+/// from outside. Carries keep dtype and shape.
+///
+/// In a trace both are recorded once, and one compilation serves every number of steps, none included.
+///
+/// ```
+/// use allotrope::prelude::*;
+/// // Newton's method for the square root of 2.
+/// let (root, _) = while_loop(
+///     |(_, step)| step.abs().gt(1e-12),
+///     |(x, _)| {
+///         let step = (&x * &x - 2.0) / (&x * 2.0);
+///         (x - &step, step)
+///     },
+///     (Tensor::scalar(1.0f64), Tensor::scalar(1.0f64)),
+/// );
+/// assert!((root.item::<f64>() - 2f64.sqrt()).abs() < 1e-12);
+/// ```
+///
+/// # Gradient
+/// Steps are walked back from the last to the first. What the body uses from outside has a gradient also where no step was
+/// run: zeros (-0.0, which changes nothing that it is added to). To know what that is, a body that did not run is recorded
+/// once in eager mode too, without computing anything, where gradients are enabled: it must not read elements.
+///
+/// # Panics
+/// As [`try_while_loop`] fails.
+#[track_caller]
+pub fn while_loop<C: TensorTree>(cond: impl FnMut(C) -> Tensor, body: impl FnMut(C) -> C, carry: C) -> C {
+    must(try_while_loop(cond, body, carry))
+}
+
+/// As [`while_loop`].
+///
+/// # Errors
+/// When nothing is carried, the condition is not a bool of one element, a carry changes its shape or dtype, `cond` or
+/// `body` changes its carry in place, and in a trace where `body` changes a tensor from outside in place or draws random
+/// numbers. A panic of `cond` or `body` goes on.
+#[track_caller]
+pub fn try_while_loop<C: TensorTree>(
+    mut cond: impl FnMut(C) -> Tensor,
+    mut body: impl FnMut(C) -> C,
+    carry: C,
+) -> Result<C> {
+    let again = |from: &[Tensor]| carry.unflatten(&mut from.iter().cloned());
+    let finals = while_flat(flat(&carry), &mut |c| cond(again(c)), &mut |c, _| (flat(&body(again(c))), Vec::new()))?;
+    Ok(carry.unflatten(&mut finals.into_iter()))
+}
+
+type Ask<'a> = &'a mut dyn FnMut(&[Tensor]) -> Tensor;
+
+const OP: &str = "while_loop";
+
+/// Carries that a recorded loop has before those of the program: whether to go on, and the number of steps so far.
+const OWN: usize = 2;
+
+fn while_flat(carries: Vec<Tensor>, ask: Ask<'_>, body: Body<'_>) -> Result<Vec<Tensor>> {
+    if carries.is_empty() {
+        return Err(Error::operands(OP, "carries nothing, so its condition could never change"));
+    }
+    let inputs: Vec<&Tensor> = carries.iter().collect();
+    if let Some(r) = recorder::active() {
+        let (finals, tape) = record(r.as_ref(), &carries, ask, body)?;
+        if let Some(tape) = tape {
+            tape.note("WhileLoopBackward", &inputs, &finals.iter().collect::<Vec<_>>());
+        }
+        return Ok(finals);
+    }
+    let mut steps = Vec::new();
+    let mut current: Vec<Tensor> = carries.iter().map(Tensor::alias).collect();
+    while asked(&current, ask)?.try_item::<bool>()? {
+        let (new, _, step) = step(OP, &current, &[], &[], body)?;
+        steps.extend(step);
+        current = new;
+    }
+    let finals = owned(current)?;
+    if is_grad_enabled() {
+        let outside = match steps.is_empty() {
+            false => Outsides::of(steps.iter().flat_map(|s| &s.outside)),
+            true => {
+                let forgotten = crate::forgetful_recorder();
+                let recorded =
+                    recorder::with(Some(forgotten.clone()), || record(forgotten.as_ref(), &carries, ask, body));
+                recorded?.1.map(|tape| tape.outside).unwrap_or_default()
+            }
+        };
+        let tape = tape(steps, outside, &carries, None);
+        tape.note("WhileLoopBackward", &inputs, &finals.iter().collect::<Vec<_>>());
+    }
+    Ok(finals)
+}
+
+fn tape(steps: Vec<super::step::Step>, outside: Outsides, carries: &[Tensor], recorded: Option<Recorded>) -> Tape {
+    Tape {
+        op: OP,
+        steps,
+        outside,
+        carries: types_of(carries),
+        xs: 0,
+        ys: 0,
+        reverse: false,
+        may_be_none: true,
+        recorded,
+    }
+}
+
+/// Whether there is another step.
+fn asked(carries: &[Tensor], ask: Ask<'_>) -> Result<Tensor> {
+    let given: Vec<Tensor> = carries.iter().map(Tensor::alias).collect();
+    let before = versions(given.iter());
+    let flag = no_grad(|| ask(&given));
+    if let Some(i) = changed(&before, given.iter()) {
+        return Err(Error::operands(OP, format!("the condition changed carry {i} in place; use the plain operation")));
+    }
+    condition(OP, &flag)
+}
+
+fn record(r: &dyn Recorder, carries: &[Tensor], ask: Ask<'_>, body: Body<'_>) -> Result<(Vec<Tensor>, Option<Tape>)> {
+    let mut all = vec![asked(carries, ask)?, r.full(&[], Scalar::I64(0))?];
+    all.extend_from_slice(carries);
+    let spec = ScanSpec { carries: &all, xs: &[], rounds: Rounds::While, reverse: false, mirror: None };
+    let inner = r.scan_begin(&spec)?;
+    let mut recorded = || {
+        let (new, _, step) = step(OP, &inner.carries[OWN..], &[], &[], body)?;
+        let mut all = vec![asked(&new, ask)?, no_grad(|| inner.carries[1].try_add(1))?];
+        all.extend(new);
+        Ok((all, step))
+    };
+    let (new, step) = match recorded() {
+        Ok(recorded) => recorded,
+        Err(e) => {
+            r.scan_abandon();
+            return Err(e);
+        }
+    };
+    let (mut own, _) = r.scan_end(&new, &[])?;
+    let finals = own.split_off(OWN);
+    let tape = step.map(|step| {
+        let n = own.pop().expect("the number of steps is carried");
+        let recorded = Recorded { scope: inner.scope, rounds: Walked::Count { n, limit: inner.limit } };
+        let outside = Outsides::of(step.outside.iter());
+        tape(vec![step], outside, carries, Some(recorded))
+    });
+    Ok((finals, tape))
+}
