@@ -161,13 +161,7 @@ impl Draws {
     ///
     /// # Errors
     /// Before anything is drawn, where a layout does not fit or a shape is too large.
-    pub(super) fn run(
-        &self,
-        fills: &Fills,
-        sources: &[Source],
-        args: &[&Tensor],
-        binding: &Binding,
-    ) -> Result<Drawn> {
+    pub(super) fn run(&self, fills: &Fills, sources: &[Source], args: &[&Tensor], binding: &Binding) -> Result<Drawn> {
         let given = Given { sources, args, outside: &self.outside };
         fills.demands.iter().try_for_each(|d| d.check(&given, binding))?;
         let types = &fills.types;
@@ -190,13 +184,7 @@ impl Draws {
 }
 
 /// Does the items of one step, which is number `at.0` of those of all loops around it, `at.1` of them.
-fn fill(
-    types: &[(usize, DType, Shape)],
-    items: &[Item],
-    binding: &Binding,
-    at: (usize, usize),
-    rooms: &mut [Room],
-) {
+fn fill(types: &[(usize, DType, Shape)], items: &[Item], binding: &Binding, at: (usize, usize), rooms: &mut [Room]) {
     for item in items {
         match item {
             Item::Seed { generator, seed } => *generator.lock() = Mt19937::new(*seed),

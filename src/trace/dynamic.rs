@@ -7,7 +7,7 @@ use super::captured::{Captured, Depended, Wiring};
 use super::closure::{Arguments, Traceable};
 use super::explain::Explanation;
 use super::follow::{Book, Ended, Log, Script};
-use super::guards::Binding;
+use super::guards::{Binding, Guards};
 use super::hot::SpecializeHot;
 use super::turns::Turns;
 use super::variant::{Manner, Variant, record};
@@ -132,7 +132,8 @@ where
                 let captured = Captured::new(*program, Wiring::default(), Depended::default());
                 let symbols = captured.symbols.hints().to_vec();
                 let reason = self.shelf.lock().reason(&log);
-                let variant = Variant::compile(captured, args, &self.manner, start.elapsed(), &reason)?;
+                let guards = Guards::recorded(&captured, log.len());
+                let variant = Variant::compile(captured, guards, &self.manner, start.elapsed(), &reason)?;
                 (self.shelf.lock().keep(log, variant), symbols)
             }
         };

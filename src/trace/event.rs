@@ -49,26 +49,51 @@ pub(super) struct Loop {
 #[derive(Clone, Debug)]
 pub(super) enum Event<'a> {
     /// An input whose dimensions are symbols, with the numbers that they have in this call.
-    Argument { dtype: DType, numbers: Cow<'a, [usize]>, name: (&'static str, usize) },
+    Argument {
+        dtype: DType,
+        numbers: Cow<'a, [usize]>,
+        name: (&'static str, usize),
+    },
     /// An input of known sizes.
-    Input { dtype: DType, sizes: Cow<'a, [Size]>, kind: InputKind, name: (&'static str, usize) },
+    Input {
+        dtype: DType,
+        sizes: Cow<'a, [Size]>,
+        kind: InputKind,
+        name: (&'static str, usize),
+    },
     /// An input that is drawn, and in loops an element of it for each step.
-    Draw { dtype: DType, sizes: Cow<'a, [Size]>, name: &'static str },
+    Draw {
+        dtype: DType,
+        sizes: Cow<'a, [Size]>,
+        name: &'static str,
+    },
     /// An operation in the innermost open graph.
-    Record { op: Cow<'a, Op<Size>>, operands: Cow<'a, [Given]> },
+    Record {
+        op: Cow<'a, Op<Size>>,
+        operands: Cow<'a, [Given]>,
+    },
     /// A value full of a number.
-    Full { sizes: Cow<'a, [Size]>, number: Given },
+    Full {
+        sizes: Cow<'a, [Size]>,
+        number: Given,
+    },
     /// A size as a value.
     Extent(Size),
     /// The type of a value of a builder.
     TypeOf(usize, Value),
     /// A value of another builder in the innermost open graph.
-    Import { from: usize, value: Value },
+    Import {
+        from: usize,
+        value: Value,
+    },
     Begin(Cow<'a, Loop>),
     /// Which carries of the innermost loop must lie in row-major order.
     Ordered,
     /// Ends the innermost loop: its carries and what it collects.
-    End { carries: Cow<'a, [Value]>, ys: Cow<'a, [Value]> },
+    End {
+        carries: Cow<'a, [Value]>,
+        ys: Cow<'a, [Value]>,
+    },
     /// The results of a branch, which ends.
     Results(Cow<'a, [Value]>),
     /// What follows is around the innermost loop, until `Enter` names its builder.
@@ -77,12 +102,24 @@ pub(super) enum Event<'a> {
     /// Ends a branch, which gives these values where it does not run.
     EndBranch(Cow<'a, [Value]>),
     Abandon,
-    InOrder { what: &'static str, place: Place, steps: Cow<'a, [Op<Size>]>, whole: bool },
-    Output { value: Value, update: Option<usize> },
+    InOrder {
+        what: &'static str,
+        place: Place,
+        steps: Cow<'a, [Op<Size>]>,
+        whole: bool,
+    },
+    Output {
+        value: Value,
+        update: Option<usize>,
+    },
     Arith(SizeOp, Size, Size),
     Divided(Size, usize),
     Unify(Size, Size, &'static Location<'static>),
-    Specialize { size: Size, why: Cow<'a, str>, at: &'static Location<'static> },
+    Specialize {
+        size: Size,
+        why: Cow<'a, str>,
+        at: &'static Location<'static>,
+    },
     AtLeast(Size, usize),
 }
 
@@ -219,10 +256,9 @@ impl Event<'_> {
             (Results(a), Results(b)) | (EndBranch(a), EndBranch(b)) => a == b,
             (Enter(a), Enter(b)) => a == b,
             (End { carries: a, ys: x }, End { carries: b, ys: y }) => a == b && x == y,
-            (
-                InOrder { what: a, place: p, steps: x, whole: v },
-                InOrder { what: b, place: q, steps: y, whole: w },
-            ) => a == b && p == q && v == w && x.len() == y.len() && x.iter().zip(&y[..]).all(|(a, b)| same_op(a, b)),
+            (InOrder { what: a, place: p, steps: x, whole: v }, InOrder { what: b, place: q, steps: y, whole: w }) => {
+                a == b && p == q && v == w && x.len() == y.len() && x.iter().zip(&y[..]).all(|(a, b)| same_op(a, b))
+            }
             (Output { value: v, update: a }, Output { value: w, update: b }) => v == w && a == b,
             (Divided(a, m), Divided(b, n)) | (AtLeast(a, m), AtLeast(b, n)) => one(a, b) && m == n,
             (Unify(a, b, _), Unify(c, d, _)) => one(a, c) && one(b, d),
@@ -243,7 +279,9 @@ impl Event<'_> {
             Event::Full { sizes, .. } => format!("a tensor {:?} full of a number", shape(sizes)),
             Event::Begin(_) => "a loop".to_string(),
             Event::Ordered | Event::End { .. } | Event::Abandon => "the end of a loop".to_string(),
-            Event::Results(_) | Event::Leave | Event::Enter(_) | Event::EndBranch(_) => "the end of a branch".to_string(),
+            Event::Results(_) | Event::Leave | Event::Enter(_) | Event::EndBranch(_) => {
+                "the end of a branch".to_string()
+            }
             Event::Output { .. } => "a result, or a change of a tensor".to_string(),
             Event::Specialize { size, why, at } => format!("{why} at {at}, and it is {size}"),
             Event::Unify(a, b, at) => format!("sizes {a} and {b} must be equal at {at}"),

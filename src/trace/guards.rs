@@ -41,7 +41,10 @@ pub(super) fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
 }
 
 /// Everything that the capture of a variant depended on.
+#[derive(Default)]
 pub(super) struct Guards {
+    /// Where every call is recorded, how many things a recording asks that it stands for; nothing else matters then.
+    recorded: Option<usize>,
     args: Vec<ArgType>,
     sizes: Vec<Guard>,
     symbols: usize,
@@ -91,6 +94,7 @@ impl Guards {
             _ => None,
         };
         Guards {
+            recorded: None,
             args: args.iter().enumerate().map(arg).collect(),
             sizes,
             symbols,
@@ -101,6 +105,12 @@ impl Guards {
             flags: captured.depended.flags.clone(),
             grad_enabled: is_grad_enabled(),
         }
+    }
+
+    /// That a recording asks for the same things, so many of them.
+    pub(super) fn recorded(captured: &Captured, asked: usize) -> Guards {
+        let (_, symbols) = sizes(captured);
+        Guards { recorded: Some(asked), symbols, rooms: Rooms::new(&captured.symbols.rooms), ..Guards::default() }
     }
 
     /// The numbers of the symbols, if the variant stands for a call with these arguments.
@@ -199,6 +209,12 @@ impl Guards {
 impl std::fmt::Display for Guards {
     /// One line for each.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(asked) = self.recorded {
+            return writeln!(
+                f,
+                "the closure does the same as when it was recorded, {asked} things one after the other"
+            );
+        }
         for (i, a) in self.args.iter().enumerate() {
             let grad = if a.requires_grad { ", needs a gradient" } else { "" };
             let dense = match a.dense {

@@ -228,7 +228,9 @@ impl Inner {
                     "a diagonal or strided view was taken before its tensor was changed in place; take it again after the change".into(),
                 ));
             }
-            value = self.made(Event::Record { op: Cow::Borrowed(&step.op), operands: Cow::Borrowed(&[Given::Value(value)]) })?.value;
+            value = self
+                .made(Event::Record { op: Cow::Borrowed(&step.op), operands: Cow::Borrowed(&[Given::Value(value)]) })?
+                .value;
         }
         Ok(value)
     }

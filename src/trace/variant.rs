@@ -72,13 +72,15 @@ impl Variant {
             )));
         }
         let recorded = start.elapsed();
-        let variant = Variant::compile(captured, args, manner, recorded, reason)?;
+        let guards = Guards::new(&captured, args);
+        let variant = Variant::compile(captured, guards, manner, recorded, reason)?;
         Ok((variant, output))
     }
 
+    /// Compiles what was captured.
     pub(super) fn compile(
         captured: Captured,
-        args: &[&Tensor],
+        guards: Guards,
         manner: &Manner,
         recorded: Duration,
         reason: &str,
@@ -89,7 +91,6 @@ impl Variant {
             optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
-        let guards = Guards::new(&captured, args);
         let frame = Frame::new(&optimized, captured.fills);
         Ok(Variant {
             guards,

@@ -32,7 +32,8 @@ struct Run {
 /// The golden program; `dynamic` runs its step compiled.
 fn golden(seed: u64, depths: &[usize], dynamic: bool) -> Run {
     let drawing = seeded(seed);
-    let net = Net { first: nn::Linear::new(1000, 100), middle: nn::Linear::new(100, 100), last: nn::Linear::new(100, 10) };
+    let net =
+        Net { first: nn::Linear::new(1000, 100), middle: nn::Linear::new(100, 100), last: nn::Linear::new(100, 10) };
     let (x, y) = (randn(&[64, 1000]), randn(&[64, 10]));
     drop(drawing);
     let options = SgdOptions { momentum: 0.9, ..SgdOptions::default() };
