@@ -3,6 +3,7 @@
 //! that every back end is held against.
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod check;
 mod dim;
 mod dot;
@@ -10,19 +11,23 @@ mod dtype;
 pub mod element;
 mod graph;
 mod interp;
+mod later_part;
 mod lex;
 mod op;
 mod parse;
 pub mod passes;
 mod rules;
+pub mod saved;
 pub mod text;
 
+pub use bounds::{Bounds, OutOfBounds};
 pub use check::{CheckError, CheckErrors, check};
 pub use dim::{Dim, Extent, Sym};
 pub use dot::dot;
 pub use dtype::{DType, Scalar};
 pub use graph::{Graph, Input, InputKind, Node, NodeId, Output, Value};
 pub use interp::{Array, Data, RunError, run};
+pub use later_part::{Part, later_part};
 pub use op::{ArgOp, Axes, BinaryOp, CompareOp, Op, ReduceOp, Scan, ScatterOp, Trip, UnaryOp};
 pub use parse::{ParseError, parse};
 pub use rules::{RuleError, Shape, Type, infer};

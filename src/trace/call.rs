@@ -5,11 +5,10 @@
 use super::captured::{Returned, Source, Target, Wiring};
 use super::draws::Fills;
 use super::guards::Binding;
+use super::outer::{Kept, Outer};
 use super::variant::Variant;
-use crate::autograd::tape;
 use crate::codegen::{Compiled, Failure};
 use crate::error::{Error, Result};
-use crate::tensor::grad_fn::Edge;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::{Dim, Graph, Type};
@@ -23,7 +22,7 @@ type Outputs = SmallVec<[Tensor; 8]>;
 
 /// What is known of the inputs and outputs of compiled code, whatever tensors they are.
 pub(super) struct Frame {
-    fills: Fills,
+    pub(super) fills: Fills,
     /// For each output, the input that it updates.
     updates: Vec<Option<usize>>,
     /// The type of each output, and its shape where that is fixed.
@@ -48,10 +47,10 @@ impl Frame {
 
 /// The tensors that code runs on, and what a call needs to know of them.
 pub(super) struct Bound {
-    wiring: Wiring,
+    pub(super) wiring: Wiring,
     inputs: Vec<Planned>,
-    /// The storages that a call changes, so or after it.
-    storages: Vec<Arc<Storage>>,
+    /// The storages that a call changes, so or after it, by identity: their tensors are among the targets.
+    storages: Vec<usize>,
     /// The arguments that a call changes.
     changed: Vec<usize>,
     /// The outputs that get memory of their own, by number.
@@ -73,7 +72,7 @@ impl Bound {
         let (mut storages, mut changed, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
         for (i, (target, update)) in wiring.targets.iter().zip(&frame.updates).enumerate() {
             if let Target::State { tensor } = target {
-                storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
+                storages.extend(tensor.strided().map(|s| identity(&s.storage)));
             }
             if let Target::Arg(i) = target {
                 changed.push(*i);
@@ -87,7 +86,7 @@ impl Bound {
             if let (Source::State(t), true) = (source, changed.is_empty())
                 && t.is_contiguous()
                 && let Some(s) = t.strided()
-                && (planned.written || !storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)))
+                && (planned.written || !storages.contains(&identity(&s.storage)))
             {
                 planned.ready = Some(bytes_of(t));
             }
@@ -96,8 +95,12 @@ impl Bound {
     }
 }
 
+fn identity(storage: &Arc<Storage>) -> usize {
+    Arc::as_ptr(storage) as usize
+}
+
 /// Where the elements of a contiguous tensor are in its storage.
-fn bytes_of(t: &Tensor) -> Range<usize> {
+pub(super) fn bytes_of(t: &Tensor) -> Range<usize> {
     let (offset, size) = (t.strided().map_or(0, |s| s.offset), t.dtype().size());
     offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
 }
@@ -128,18 +131,32 @@ type Made = SmallVec<[(usize, Tensor); 4]>;
 
 impl Bound {
     /// Runs the code of a variant on arguments that fit, with the numbers that they give the symbols.
-    pub(super) fn call(&self, variant: &Variant, args: &[&Tensor], mut binding: Binding) -> Result<Results> {
+    pub(super) fn call(&self, variant: &Variant, args: &[&Tensor], binding: Binding) -> Result<Results> {
+        self.call_where(variant, args, binding, |_| Ok(()))
+    }
+
+    /// As [`Bound::call`], where the numbers of the symbols are asked about before each run.
+    pub(super) fn call_where(
+        &self,
+        variant: &Variant,
+        args: &[&Tensor],
+        mut binding: Binding,
+        check: impl Fn(&Binding) -> Result<()>,
+    ) -> Result<Results> {
         loop {
+            check(&binding)?;
             match self.run(variant, args, &binding) {
                 // No state has been written, so it can be run again.
                 Err(Stop::Full(limit)) => variant.make_room(&limit, &mut binding)?,
                 Err(Stop::Error(e)) => return Err(e),
-                Ok(outputs) => return self.hand_out(args, outputs),
+                Ok((outputs, kept)) => {
+                    return self.hand_out(variant.outer.as_ref(), args, outputs, kept, &binding);
+                }
             }
         }
     }
 
-    fn run(&self, variant: &Variant, args: &[&Tensor], binding: &Binding) -> Result<Outputs, Stop> {
+    fn run(&self, variant: &Variant, args: &[&Tensor], binding: &Binding) -> Result<(Outputs, Vec<Tensor>), Stop> {
         let mut made = self.made(args)?;
         let mut drawn = None;
         if !self.wiring.draws.is_empty() {
@@ -155,7 +172,27 @@ impl Bound {
         if let (Err(_), Some(drawn)) = (&done, drawn) {
             drawn.undo();
         }
-        done
+        let kept = variant.outer.iter().flat_map(|outer| outer.inputs());
+        let kept = kept.map(|i| self.handle(args, &made, i)).collect();
+        Ok((done?, kept))
+    }
+
+    /// Input `i` as the program around knows it.
+    fn handle(&self, args: &[&Tensor], made: &Made, i: usize) -> Tensor {
+        match (&self.wiring.sources[i], made.iter().find(|(at, _)| *at == i)) {
+            (Source::Arg(i), _) => args[*i].clone(),
+            (Source::State(t), _) => Tensor::clone(t),
+            (_, Some((_, t))) => t.clone(),
+            _ => unreachable!("bug in allotrope: an input was not made"),
+        }
+    }
+
+    /// That a call with these arguments has inputs that it can use.
+    ///
+    /// # Errors
+    /// Where an argument shares its elements with what is changed.
+    pub(super) fn check_inputs(&self, args: &[&Tensor]) -> Result<()> {
+        self.made(args).map(drop)
     }
 
     /// Checks the inputs that calls differ in, and makes those that cannot be used as they are.
@@ -169,16 +206,17 @@ impl Bound {
                 Source::Grad(t) => Some(gradient(t)?),
                 Source::ArgGrad(i) => Some(gradient(args[*i])?),
                 Source::Arg(_) | Source::State(_) | Source::Data(_) => None,
-                Source::Draw => continue,
+                Source::Draw | Source::Gradient => continue,
             };
             let input = match (source, &gradient) {
                 (_, Some(t)) => t,
                 (Source::Arg(i), _) => args[*i],
-                (Source::State(t) | Source::Data(t), _) => t,
+                (Source::State(t), _) => t,
+                (Source::Data(t), _) => t,
                 _ => unreachable!("bug in allotrope: gradients and draws were seen above"),
             };
             let s = eval::strided(input)?;
-            let shared = self.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
+            let shared = self.storages.contains(&identity(&s.storage));
             if shared && !matches!(source, Source::State(_)) {
                 return Err(Error::Argument(
                     "an argument shares its elements with a tensor that the traced function changes; pass a copy"
@@ -222,7 +260,8 @@ impl Bound {
             .map(|(i, source)| match (source, made.iter().find(|(at, _)| *at == i)) {
                 (_, Some((_, t))) => t,
                 (Source::Arg(i), _) => args[*i],
-                (Source::State(t) | Source::Data(t), _) => t,
+                (Source::State(t), _) => t,
+                (Source::Data(t), _) => t,
                 _ => unreachable!("bug in allotrope: an input was not made"),
             })
             .collect();
@@ -269,11 +308,19 @@ impl Bound {
         }
     }
 
-    fn hand_out(&self, args: &[&Tensor], outputs: Outputs) -> Result<Results> {
-        let mut computed = Results::new();
+    fn hand_out(
+        &self,
+        outer: Option<&Outer>,
+        args: &[&Tensor],
+        outputs: Outputs,
+        inputs: Vec<Tensor>,
+        binding: &Binding,
+    ) -> Result<Results> {
+        let (mut computed, mut kept) = (Results::new(), Vec::new());
         for (&i, tensor) in self.fresh.iter().zip(outputs) {
             match &self.wiring.targets[i] {
                 Target::Return => computed.push(tensor),
+                Target::Keep => kept.push(tensor),
                 Target::State { tensor: state } => eval::assign(state, &tensor)?,
                 Target::Arg(i) => eval::assign(args[*i], &tensor)?,
                 Target::Grad(of) => of.store_grad(Some(tensor)),
@@ -286,20 +333,24 @@ impl Bound {
         for &i in &self.wiring.cleared_args {
             args[i].store_grad(None);
         }
+        self.wiring.effects.iter().for_each(|e| e.apply());
         // Results were added in the order of the closure's, so they come in that order.
-        let mut computed = computed.into_iter();
+        let Some(outer) = outer else { return Ok(self.in_order(args, &computed)) };
+        let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
+        outer.attach(args, kept, &computed, binding);
+        Ok(self.in_order(args, &computed))
+    }
+
+    /// What the closure returns, of which some is computed.
+    fn in_order(&self, args: &[&Tensor], computed: &Results) -> Results {
+        let mut next = computed.iter();
         let each = self.wiring.returned.iter().map(|known| match known {
-            Returned::Same(t) => t.clone(),
+            Returned::Same(t) => Tensor::clone(t),
             Returned::Arg(i) => args[*i].clone(),
-            Returned::Computed { requires_grad } => {
-                let t = computed.next().expect("bug in allotrope: a result was not computed");
-                if *requires_grad {
-                    t.set_grad_fn(Some(ended()));
-                }
-                t
-            }
+            Returned::Again(i) => computed[*i].clone(),
+            Returned::Computed { .. } => next.next().expect("bug in allotrope: a result was not computed").clone(),
         });
-        Ok(each.collect())
+        each.collect()
     }
 }
 
@@ -329,18 +380,4 @@ fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), binding: &Binding
         }
     };
     eval::fresh(ty.dtype, shape, eval::buffer_for(ty.dtype, shape.iter().product()))
-}
-
-/// Stands for the history of a result, which stayed in the trace.
-fn ended() -> Edge {
-    use std::sync::OnceLock;
-    static NODE: OnceLock<Arc<dyn crate::tensor::grad_fn::GradFn>> = OnceLock::new();
-    let node = NODE.get_or_init(|| {
-        tape::node("TraceBackward", SmallVec::from_iter([]), false, |_, _| {
-            Err(Error::Autograd(
-                "this tensor is the result of a traced function, whose history ended with the call; call backward() inside the closure".into(),
-            ))
-        })
-    });
-    Edge::new(Arc::clone(node), 0)
 }

@@ -3,9 +3,13 @@
 
 use super::draws::{Draws, Fills};
 use super::inner::Inner;
+use super::stage::Recorded;
 use super::symbols::Symbols;
-use crate::tensor::{Flag, Tensor};
+use crate::tensor::Tensor;
+use crate::tensor::anchor::Anchor;
+use crate::tensor::setting::HostValue;
 use allotrope_ir::Graph;
+use std::sync::Arc;
 
 /// Where an input of the captured graph comes from on a call.
 #[derive(Clone)]
@@ -13,15 +17,24 @@ pub(super) enum Source {
     /// An argument of the closure.
     Arg(usize),
     /// A tensor from outside.
-    State(Tensor),
+    State(Anchor),
     /// The gradient that a tensor from outside holds when the call begins.
-    Grad(Tensor),
+    Grad(Anchor),
     /// The gradient that an argument holds when the call begins.
     ArgGrad(usize),
     /// Random numbers, new ones for each call.
     Draw,
     /// Data of the host in this call: a tensor that the closure made of it, or a number in the program.
     Data(Tensor),
+    /// The gradient of a result, which comes from outside; only where a walk back from there is recorded.
+    Gradient,
+}
+
+/// A tensor of the caller's.
+#[derive(Clone)]
+pub(super) enum Whose {
+    Arg(usize),
+    Outside(Anchor),
 }
 
 /// What one recording says of tensors: where the inputs of the graph come from, and where its outputs go.
@@ -32,22 +45,32 @@ pub(super) struct Wiring {
     pub(super) targets: Vec<Target>,
     pub(super) returned: Vec<Returned>,
     /// Gradients that are none after the call.
-    pub(super) cleared: Vec<Tensor>,
+    pub(super) cleared: Vec<Anchor>,
     /// Arguments whose gradients are.
     pub(super) cleared_args: Vec<usize>,
     /// Where the inputs that are drawn come from.
     pub(super) draws: Draws,
+    /// Values on the host that each call sets.
+    pub(super) effects: Vec<Arc<dyn HostValue>>,
 }
 
 /// What a recording depended on that is neither an input nor a size.
 #[derive(Default)]
 pub(super) struct Depended {
     /// Tensors whose gradient was looked at: whether there must be one when a call begins.
-    pub(super) grads: Vec<(Tensor, bool)>,
+    pub(super) grads: Vec<(Anchor, bool)>,
     /// The same for arguments, by number.
     pub(super) arg_grads: Vec<(usize, bool)>,
-    /// Switches that the program branched on.
-    pub(super) flags: Vec<(Flag, bool)>,
+    /// Values on the host that the program read.
+    pub(super) host_values: Vec<Arc<dyn HostValue>>,
+    /// Arguments whose layout in memory the program asked for.
+    pub(super) layouts: Vec<usize>,
+    /// Arguments that it compared with other tensors, and whether they were the same.
+    pub(super) identities: Vec<(usize, Whose, bool)>,
+    /// Tensors from outside that it asked whether they need gradients.
+    pub(super) wishes: Vec<(Anchor, bool)>,
+    /// Arguments of which the program depended on what history they have.
+    pub(super) asked: Vec<usize>,
 }
 
 /// What a finished capture knows.
@@ -57,6 +80,8 @@ pub(super) struct Captured {
     pub(super) symbols: Symbols,
     pub(super) wiring: Wiring,
     pub(super) depended: Depended,
+    /// The way back from outside, where a result needs a gradient.
+    pub(super) recorded: Option<Recorded>,
 }
 
 /// Where a result of the captured graph goes.
@@ -64,12 +89,14 @@ pub(super) struct Captured {
 pub(super) enum Target {
     /// The next computed result of the closure.
     Return,
+    /// What the way back from outside needs, in order.
+    Keep,
     /// Elements of a tensor from outside.
-    State { tensor: Tensor },
+    State { tensor: Anchor },
     /// Elements of an argument, which the closure changed in place.
     Arg(usize),
     /// The gradient of a tensor from outside.
-    Grad(Tensor),
+    Grad(Anchor),
     /// The gradient of an argument.
     ArgGrad(usize),
 }
@@ -78,13 +105,36 @@ pub(super) enum Target {
 pub(super) enum Returned {
     /// A computed value: the next output of the graph.
     Computed { requires_grad: bool },
+    /// The same tensor as a result before: the computed one of this number.
+    Again(usize),
     /// A tensor from outside, unchanged or updated: the caller gets the same handle.
-    Same(Tensor),
+    Same(Anchor),
     /// An argument: the caller gets the handle that was passed.
     Arg(usize),
 }
 
 impl Captured {
+    /// Every tensor from outside that the program reads or changes, each once.
+    pub(super) fn outside(&self) -> Vec<Anchor> {
+        let wiring = &self.wiring;
+        let source = |s: &Source| match s {
+            Source::State(t) | Source::Grad(t) => Some(t.clone()),
+            Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Data(_) | Source::Gradient => None,
+        };
+        let target = |t: &Target| match t {
+            Target::State { tensor: t } | Target::Grad(t) => Some(t.clone()),
+            Target::Return | Target::Keep | Target::Arg(_) | Target::ArgGrad(_) => None,
+        };
+        let result = |r: &Returned| match r {
+            Returned::Same(t) => Some(t.clone()),
+            Returned::Arg(_) | Returned::Computed { .. } | Returned::Again(_) => None,
+        };
+        let all = wiring.sources.iter().filter_map(source).chain(wiring.targets.iter().filter_map(target));
+        let all = all.chain(wiring.cleared.iter().cloned()).chain(self.depended.grads.iter().map(|(t, _)| t.clone()));
+        let mut seen = rustc_hash::FxHashSet::default();
+        all.chain(wiring.returned.iter().filter_map(result)).filter(|t| seen.insert(t.id())).collect()
+    }
+
     /// What another recording of the same closure did otherwise, in words.
     pub(super) fn difference(&self, other: &Captured) -> Option<String> {
         // The draws first: they say it in the program's words.
@@ -107,10 +157,14 @@ impl Captured {
             (Source::Draw, Source::Draw) => true,
             _ => false,
         };
-        let (sources, others) = (&self.wiring.sources, &other.wiring.sources);
-        match sources.iter().zip(others).all(same) {
+        if !self.wiring.sources.iter().zip(&other.wiring.sources).all(same) {
+            return Some("it read another tensor from outside".to_string());
+        }
+        let (a, b) = (&self.wiring.effects, &other.wiring.effects);
+        let same = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(&**b));
+        match same {
             true => Returned::difference(&self.wiring.returned, &other.wiring.returned),
-            false => Some("it read another tensor from outside".to_string()),
+            false => Some("it set a Setting to another value".to_string()),
         }
     }
 }
@@ -119,7 +173,7 @@ impl Returned {
     /// What is otherwise about the results of another recording, in words.
     fn difference(a: &[Returned], b: &[Returned]) -> Option<String> {
         let same = |(a, b): (&Returned, &Returned)| match (a, b) {
-            (Returned::Arg(a), Returned::Arg(b)) => a == b,
+            (Returned::Arg(a), Returned::Arg(b)) | (Returned::Again(a), Returned::Again(b)) => a == b,
             (Returned::Computed { requires_grad: a }, Returned::Computed { requires_grad: b }) => a == b,
             // A closure that detaches a tensor from outside returns another handle to the same elements.
             (Returned::Same(a), Returned::Same(b)) => a.is_same(b) || Inner::same_elements(a, b),

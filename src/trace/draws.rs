@@ -10,6 +10,7 @@ use super::layout::{Demand, Given};
 use super::program::{Program, Role};
 use crate::error::{Error, Result};
 use crate::kernels::rng::Mt19937;
+use crate::tensor::anchor::Anchor;
 use crate::tensor::draw::{Kind, numel};
 use crate::tensor::recorder::Draw;
 use crate::tensor::storage::Buffer;
@@ -18,6 +19,7 @@ use allotrope_ir::{DType, Dim, Graph, InputKind, Shape, Trip};
 use std::borrow::Cow;
 
 /// One thing that a call does with generators.
+#[derive(Clone)]
 pub(super) enum Item<D = Dim> {
     /// Draws the elements of an input, those of this step where it is in loops.
     Draw { generator: Generator, kind: Kind, input: usize },
@@ -84,15 +86,15 @@ fn difference(a: &[Item], b: &[Item]) -> Option<String> {
 /// The draws of one recording.
 #[derive(Default)]
 pub(super) struct Draws {
-    items: Vec<Item>,
-    generators: Vec<Generator>,
+    pub(super) items: Vec<Item>,
+    pub(super) generators: Vec<Generator>,
     /// The tensors from outside whose memory matters.
-    outside: Vec<Tensor>,
+    pub(super) outside: Vec<Anchor>,
 }
 
 /// What the draws fill.
 pub(super) struct Fills {
-    demands: Vec<Demand>,
+    pub(super) demands: Vec<Demand>,
     /// The type of each input that is drawn, by number, in ascending order.
     types: Vec<(usize, DType, Shape)>,
 }
@@ -129,10 +131,15 @@ impl Fills {
         let mut demands = std::mem::take(&mut program.demands);
         demands.iter_mut().for_each(|d| d.resolve(&|d| program.symbols.resolve(d)));
         let tensors = program.roles.iter().filter(|r| **r != Role::Slot);
-        let types = tensors
+        Fills::of(demands, tensors.map(|role| *role == Role::Drawn), graph)
+    }
+
+    /// What is filled in a graph, where `drawn` says for each input whether it is drawn.
+    pub(super) fn of(demands: Vec<Demand>, drawn: impl Iterator<Item = bool>, graph: &Graph) -> Fills {
+        let types = drawn
             .zip(graph.input_values())
             .enumerate()
-            .filter(|(_, (role, _))| **role == Role::Drawn)
+            .filter(|(_, (drawn, _))| *drawn)
             .map(|(i, (_, value))| (i, graph.ty(value).dtype, graph.ty(value).shape.clone()))
             .collect();
         Fills { demands, types }
@@ -141,8 +148,11 @@ impl Fills {
 
 impl Draws {
     /// The draws of a recording; `length` says what a loop's length is.
-    pub(super) fn new(items: Vec<Item<Size>>, outside: Vec<Tensor>, length: &dyn Fn(Size) -> Dim) -> Draws {
-        let items: Vec<Item> = items.into_iter().map(|i| i.map(length)).collect();
+    pub(super) fn new(items: Vec<Item<Size>>, outside: Vec<Anchor>, length: &dyn Fn(Size) -> Dim) -> Draws {
+        Draws::of(items.into_iter().map(|i| i.map(length)).collect(), outside)
+    }
+
+    pub(super) fn of(items: Vec<Item>, outside: Vec<Anchor>) -> Draws {
         let mut generators = Vec::new();
         items.iter().for_each(|i| i.generators(&mut generators));
         Draws { items, generators, outside }
@@ -209,22 +219,27 @@ impl Inner {
     /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each step.
     ///
     /// # Errors
-    /// Where it is not known before the run how often it is drawn.
-    pub(super) fn draw(&mut self, draw: &Draw<'_>) -> Result<Tensor> {
+    /// Where it is not known before the run how often it is drawn, and when it should be one that was drawn before and is
+    /// of another type.
+    pub(super) fn draw(&mut self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
         let at = self.current();
         let name = draw.kind.name();
         if self.forgetful {
             let (dtype, sizes) = (draw.dtype, Cow::Borrowed(draw.sizes));
             let mut made = self.made(Event::Input { dtype, sizes, kind: InputKind::Arg, name: (name, 0) })?;
             made.value = self.import(0, made.value)?;
-            return Ok(self.tensor(at, &made));
+            return Ok((self.tensor(at, &made), 0));
         }
         self.draws_known(name)?;
-        let made = self.made(Event::Draw { dtype: draw.dtype, sizes: Cow::Borrowed(draw.sizes), name })?;
-        let input = self.sources.len();
-        self.sources.push(Source::Draw);
-        self.note(Item::Draw { generator: draw.generator.clone(), kind: draw.kind.clone(), input });
-        Ok(self.tensor(at, &made))
+        let (dtype, sizes) = (draw.dtype, Cow::Borrowed(draw.sizes));
+        let made = self.made(Event::Draw { dtype, sizes, name, again: draw.again })?;
+        let input = draw.again.unwrap_or_else(|| {
+            let input = self.sources.len();
+            self.sources.push(Source::Draw);
+            self.note(Item::Draw { generator: draw.generator.clone(), kind: draw.kind.clone(), input });
+            input
+        });
+        Ok((self.tensor(at, &made), input))
     }
 
     /// That every call knows, before it runs, how often this place in the program is passed.

@@ -3,20 +3,24 @@
 //! decides nothing about a graph: what two calls have in common is for `follow.rs` to find.
 
 use super::call::Bound;
-use super::captured::{Captured, Depended, Wiring};
+use super::captured::{Captured, Depended, Returned, Wiring};
 use super::closure::{Arguments, Traceable};
 use super::explain::Explanation;
-use super::follow::{Book, Ended, Log, Script};
+use super::follow::{Book, Ended, Log};
 use super::guards::{Binding, Guards};
 use super::hot::SpecializeHot;
+use super::recorder::Capture;
 use super::turns::Turns;
-use super::variant::{Manner, Variant, record};
+use super::variant::{Manner, Recording, Variant, record};
+use crate::autograd::tape;
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
+use crate::tensor::grad_fn::{Edge, GradFn};
 use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
 use parking_lot::Mutex;
-use std::sync::Arc;
+use smallvec::SmallVec;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Compiled variants that one traced function keeps; beyond it the least recently used one goes.
@@ -113,6 +117,11 @@ where
         }
         let ready = self.closure.with(|closure| self.record(closure, &args))?;
         let results = ready.bound.call(&ready.variant, &args, ready.binding)?;
+        for (t, known) in results.iter().zip(&ready.bound.wiring.returned) {
+            if let Returned::Computed { requires_grad: true } = known {
+                t.set_grad_fn(Some(ended()));
+            }
+        }
         Ok(ready.output.unflatten(&mut results.into_iter()))
     }
 
@@ -123,23 +132,37 @@ where
             let shelf = self.shelf.lock();
             (Arc::clone(&shelf.book), shelf.recent)
         };
-        let (ended, wiring, _, output) = record::<F, N>(closure, args, Script::following(book, recent))?;
+        let capture = Capture::following(book, recent);
+        let Recording { ended, wiring, output, .. } = record::<F, N>(closure, args, capture, None)?;
         let (variant, symbols) = match ended {
             Ended::Known { at, symbols, .. } => (self.shelf.lock().take(at), symbols),
             Ended::New { program, log, .. } => {
                 let log = *log.expect("bug in allotrope: a recording was not written down");
                 // The code stands for other tensors too, so nothing of it holds on to those of this call.
-                let captured = Captured::new(*program, Wiring::default(), Depended::default());
+                let captured = Captured::new(*program, Wiring::default(), Depended::default(), None);
                 let symbols = captured.symbols.hints().to_vec();
                 let reason = self.shelf.lock().reason(&log);
                 let guards = Guards::recorded(&captured, log.len());
-                let variant = Variant::compile(captured, guards, &self.manner, start.elapsed(), &reason)?;
+                let variant = Variant::compile(captured, guards, &self.manner, ("record", start.elapsed()), &reason)?;
                 (self.shelf.lock().keep(log, variant), symbols)
             }
         };
         let (bound, binding) = (Bound::new(&variant.frame, wiring), variant.guards.binding(&symbols));
         Ok(Ready { bound, variant, binding, output })
     }
+}
+
+/// Stands for the history of a result, which stayed in the recording.
+fn ended() -> Edge {
+    static NODE: OnceLock<Arc<dyn GradFn>> = OnceLock::new();
+    let node = NODE.get_or_init(|| {
+        tape::node("DynamicTraceBackward", SmallVec::new(), false, |_, _| {
+            Err(Error::Autograd(
+                "this tensor is the result of a function made by trace_dynamic, whose history ended with the call; call backward() inside the closure, or use trace".into(),
+            ))
+        })
+    });
+    Edge::new(Arc::clone(node), 0)
 }
 
 /// What a call needs to run.

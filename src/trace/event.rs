@@ -66,6 +66,9 @@ pub(super) enum Event<'a> {
         dtype: DType,
         sizes: Cow<'a, [Size]>,
         name: &'static str,
+        /// The input that was drawn before, by its number among the inputs that are tensors, where a part of the program is
+        /// computed again.
+        again: Option<usize>,
     },
     /// An operation in the innermost open graph.
     Record {
@@ -102,6 +105,9 @@ pub(super) enum Event<'a> {
     /// Ends a branch, which gives these values where it does not run.
     EndBranch(Cow<'a, [Value]>),
     Abandon,
+    /// A part of the program is computed again, from here to the end of it.
+    Again,
+    AgainEnd,
     InOrder {
         what: &'static str,
         place: Place,
@@ -156,9 +162,9 @@ pub(super) enum Match {
     Other,
 }
 
-/// Whether two sizes are one: the same expression, or the same number.
+/// Whether two sizes are one: the same expression, or the same number. Each may be of another recording.
 fn one(a: &Size, b: &Size) -> bool {
-    a.expr() == b.expr() && (a.is_symbolic() || a.hint() == b.hint())
+    a.expr().number == b.expr().number && (a.is_symbolic() || a.hint() == b.hint())
 }
 
 fn all(a: &[Size], b: &[Size]) -> bool {
@@ -236,7 +242,9 @@ impl Event<'_> {
             (Input { dtype: t, sizes: a, kind: k, .. }, Input { dtype: u, sizes: b, kind: l, .. }) => {
                 t == u && k == l && all(a, b)
             }
-            (Draw { dtype: t, sizes: a, .. }, Draw { dtype: u, sizes: b, .. }) => t == u && all(a, b),
+            (Draw { dtype: t, sizes: a, again: i, .. }, Draw { dtype: u, sizes: b, again: j, .. }) => {
+                t == u && i == j && all(a, b)
+            }
             (Extent(a), Extent(b)) => one(a, b),
             (TypeOf(a, v), TypeOf(b, w)) => a == b && v == w,
             (Import { from: a, value: v }, Import { from: b, value: w }) => a == b && v == w,
@@ -252,7 +260,7 @@ impl Event<'_> {
                     && a.reverse == b.reverse
                     && a.mirror == b.mirror
             }
-            (Ordered, Ordered) | (Abandon, Abandon) | (Leave, Leave) => true,
+            (Ordered, Ordered) | (Abandon, Abandon) | (Leave, Leave) | (Again, Again) | (AgainEnd, AgainEnd) => true,
             (Results(a), Results(b)) | (EndBranch(a), EndBranch(b)) => a == b,
             (Enter(a), Enter(b)) => a == b,
             (End { carries: a, ys: x }, End { carries: b, ys: y }) => a == b && x == y,
@@ -274,7 +282,7 @@ impl Event<'_> {
         match self {
             Event::Argument { dtype, numbers, name } => format!("{} {dtype} with {} axes", name.0, numbers.len()),
             Event::Input { dtype, sizes, .. } => format!("a tensor from outside {dtype}{:?}", shape(sizes)),
-            Event::Draw { dtype, sizes, name } => format!("{name} {dtype}{:?}", shape(sizes)),
+            Event::Draw { dtype, sizes, name, .. } => format!("{name} {dtype}{:?}", shape(sizes)),
             Event::Record { op, .. } => op.name().to_string(),
             Event::Full { sizes, .. } => format!("a tensor {:?} full of a number", shape(sizes)),
             Event::Begin(_) => "a loop".to_string(),
@@ -289,7 +297,42 @@ impl Event<'_> {
             Event::Arith(..) | Event::Divided(..) => "a computation with sizes".to_string(),
             Event::Extent(_) => "a size as a number".to_string(),
             Event::TypeOf(..) | Event::Import { .. } => "another use of a value".to_string(),
+            Event::Again | Event::AgainEnd => "a part that is computed again".to_string(),
             Event::InOrder { what, .. } => format!("{what} in the order of memory"),
+        }
+    }
+
+    /// Every size in what is asked.
+    pub(super) fn sizes(&self, f: &mut dyn FnMut(&Size)) {
+        match self {
+            Event::Input { sizes, .. } | Event::Draw { sizes, .. } | Event::Full { sizes, .. } => {
+                sizes.iter().for_each(f);
+            }
+            Event::Record { op, .. } => {
+                op.map_dims(&mut |size| f(size));
+            }
+            Event::InOrder { steps, .. } => steps.iter().for_each(|op| {
+                op.map_dims(&mut |size| f(size));
+            }),
+            Event::Begin(spec) => spec.limit.iter().for_each(f),
+            Event::Extent(size)
+            | Event::Divided(size, _)
+            | Event::Specialize { size, .. }
+            | Event::AtLeast(size, _) => f(size),
+            Event::Arith(_, a, b) | Event::Unify(a, b, _) => [a, b].into_iter().for_each(f),
+            Event::Argument { .. }
+            | Event::TypeOf(..)
+            | Event::Import { .. }
+            | Event::Ordered
+            | Event::End { .. }
+            | Event::Results(_)
+            | Event::Leave
+            | Event::Enter(_)
+            | Event::EndBranch(_)
+            | Event::Abandon
+            | Event::Again
+            | Event::AgainEnd
+            | Event::Output { .. } => {}
         }
     }
 
@@ -322,7 +365,7 @@ impl Event<'_> {
         match self {
             Argument { dtype, numbers, name } => Argument { dtype, numbers: own(numbers), name },
             Input { dtype, sizes, kind, name } => Input { dtype, sizes: own(sizes), kind, name },
-            Draw { dtype, sizes, name } => Draw { dtype, sizes: own(sizes), name },
+            Draw { dtype, sizes, name, again } => Draw { dtype, sizes: own(sizes), name, again },
             Record { op, operands } => Record { op: Cow::Owned(op.into_owned()), operands: own(operands) },
             Full { sizes, number } => Full { sizes: own(sizes), number },
             Extent(size) => Extent(size),
@@ -336,6 +379,8 @@ impl Event<'_> {
             Enter(body) => Enter(body),
             EndBranch(values) => EndBranch(own(values)),
             Abandon => Abandon,
+            Again => Again,
+            AgainEnd => AgainEnd,
             InOrder { what, place, steps, whole } => InOrder { what, place, steps: own(steps), whole },
             Output { value, update } => Output { value, update },
             Arith(op, a, b) => Arith(op, a, b),

@@ -5,21 +5,23 @@
 
 use super::event::{Answer, Event, Given, Match};
 use super::program::Program;
-use super::symbols::FIRST_ROOM;
-use crate::error::Result;
+use super::symbols::{FIRST_ROOM, foreign};
+use crate::error::{Result, give_up};
 use crate::tensor::Size;
+use crate::tensor::size::Expr;
 use allotrope_ir::{Dim, Scalar};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 /// One thing that was asked, with its answer.
+#[derive(Clone)]
 struct Entry {
     event: Event<'static>,
     answer: Answer,
 }
 
 /// Everything that a recording asked, in order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Log {
     entries: Vec<Entry>,
     /// The expressions that sizes named, in order.
@@ -31,6 +33,7 @@ pub(super) struct Log {
 }
 
 /// A number in the program.
+#[derive(Clone)]
 struct Number {
     /// What it must be; none where each call gives it.
     fixed: Option<Scalar>,
@@ -54,7 +57,7 @@ impl Log {
 
     /// What a size stands for after the first `cursor` entries, as far as it is known then.
     fn dim(&self, size: Size, cursor: usize) -> Cow<'_, Dim> {
-        let Some(i) = (size.expr() as usize).checked_sub(1) else { return Cow::Owned(Dim::fixed(size.hint())) };
+        let Some(i) = (size.expr().number as usize).checked_sub(1) else { return Cow::Owned(Dim::fixed(size.hint())) };
         let last = self.solved.partition_point(|(entry, _)| *entry < cursor);
         let known = last.checked_sub(1).and_then(|last| self.solved[last].1.get(i));
         Cow::Borrowed(known.unwrap_or(&self.exprs[i]))
@@ -82,14 +85,15 @@ impl Log {
         self.numbers.iter().zip(given).all(|(n, g)| n.fixed.is_none_or(|n| n.bits() == g.bits()))
     }
 
-    /// Gives sizes of an answer the numbers that they have in a call with these numbers of the symbols. `values` are those
+    /// Gives sizes of an answer the name of this capture, and the numbers that they have in a call with these numbers of the symbols. `values` are those
     /// of the expressions, as far as they were asked for.
-    fn renumber(&self, sizes: &mut [Size], hints: &[usize], values: &mut Vec<usize>) {
+    fn renumber(&self, sizes: &mut [Size], capture: u32, hints: &[usize], values: &mut Vec<usize>) {
         for size in sizes.iter_mut().filter(|s| s.is_symbolic()) {
-            let expr = size.expr() as usize;
+            let number = size.expr().number;
+            let expr = number as usize;
             let known = values.len().min(expr);
             values.extend(self.exprs[known..expr].iter().map(|dim| dim.eval(hints)));
-            *size = Size::with_expr(values[expr - 1], size.expr());
+            *size = Size::with_expr(values[expr - 1], Expr { number, capture });
         }
     }
 
@@ -122,18 +126,21 @@ impl Book {
 }
 
 /// How the graphs of a recording come to be.
+#[derive(Clone)]
 pub(super) enum Script {
     Building(Box<Building>),
     Following(Following),
 }
 
 /// Graphs under construction.
+#[derive(Clone)]
 pub(super) struct Building {
     program: Program,
     /// Set where the recording is to be followed later.
     writer: Option<Writer>,
 }
 
+#[derive(Clone)]
 struct Writer {
     log: Log,
     /// The numbers in the program, as this recording has them.
@@ -143,7 +150,10 @@ struct Writer {
 }
 
 /// A recording that has asked what a known one did.
+#[derive(Clone)]
 pub(super) struct Following {
+    /// Names this recording, so that sizes of another one are noticed.
+    capture: u32,
     book: Arc<Book>,
     /// The recording that is followed, and how far.
     at: usize,
@@ -181,16 +191,17 @@ impl Ended {
 }
 
 impl Script {
-    /// Builds graphs for one recording.
-    pub(super) fn plain() -> Script {
-        Script::Building(Box::new(Building { program: Program::new(), writer: None }))
+    /// Builds graphs for one recording, the capture of that name.
+    pub(super) fn plain(capture: u32) -> Script {
+        Script::Building(Box::new(Building { program: Program::new(capture), writer: None }))
     }
 
     /// Follows the recordings of a book, beginning with number `at`.
-    pub(super) fn following(book: Arc<Book>, at: usize) -> Script {
+    pub(super) fn following(book: Arc<Book>, at: usize, capture: u32) -> Script {
         match book.logs.is_empty() {
-            true => Script::Building(Box::new(Building::logged(None))),
+            true => Script::Building(Box::new(Building::logged(None, capture))),
             false => Script::Following(Following {
+                capture,
                 at: at.min(book.logs.len() - 1),
                 book,
                 cursor: 0,
@@ -206,13 +217,28 @@ impl Script {
     pub(super) fn proven(&self, a: Size, b: Size) -> bool {
         match self {
             Script::Building(building) => building.program.symbols.dim(a) == building.program.symbols.dim(b),
-            Script::Following(f) => f.log().dim(a, f.cursor) == f.log().dim(b, f.cursor),
+            Script::Following(f) => f.dim(a) == f.dim(b),
         }
     }
 
     /// Whether the recording stands for other calls too, which it will not see.
     pub(super) fn is_plain(&self) -> bool {
         matches!(self, Script::Building(building) if building.writer.is_none())
+    }
+
+    /// The graphs under construction of a recording that follows no other.
+    pub(super) fn program(&self) -> &Program {
+        match self {
+            Script::Building(building) => &building.program,
+            Script::Following(_) => unreachable!("bug in allotrope: what follows a recording has no graphs"),
+        }
+    }
+
+    pub(super) fn program_mut(&mut self) -> &mut Program {
+        match self {
+            Script::Building(building) => &mut building.program,
+            Script::Following(_) => unreachable!("bug in allotrope: what follows a recording has no graphs"),
+        }
     }
 
     /// # Errors
@@ -262,9 +288,9 @@ impl Script {
 }
 
 impl Building {
-    fn logged(like: Option<Arc<Log>>) -> Building {
+    fn logged(like: Option<Arc<Log>>, capture: u32) -> Building {
         let writer = Writer { log: Log::default(), given: Vec::new(), like };
-        Building { program: Program::new(), writer: Some(writer) }
+        Building { program: Program::new(capture), writer: Some(writer) }
     }
 
     fn answer(&mut self, event: Event<'_>) -> Result<Answer> {
@@ -316,8 +342,21 @@ impl Following {
         &self.book.logs[self.at]
     }
 
+    fn dim(&self, size: Size) -> Cow<'_, Dim> {
+        self.own(&size);
+        self.log().dim(size, self.cursor)
+    }
+
+    /// That a size is none of another recording.
+    fn own(&self, size: &Size) {
+        if size.is_symbolic() && size.expr().capture != self.capture {
+            give_up(foreign(*size));
+        }
+    }
+
     /// The known answer, if one of the recordings has asked this after all that was asked.
     fn step(&mut self, event: &Event<'_>) -> Option<Result<Answer>> {
+        event.sizes(&mut |size| self.own(size));
         if !self.asked(self.at, event, Match::Same) {
             let found = |&i: &usize| self.asked(i, event, Match::Same) && self.book.logs[i].has(&self.given);
             let other = self.others().find(found)?;
@@ -331,9 +370,9 @@ impl Following {
             Event::Begin(spec) if spec.limit.is_none() => self.hints.push(FIRST_ROOM),
             _ => {}
         }
-        let Following { book, at, hints, values, .. } = self;
+        let Following { book, at, hints, values, capture, .. } = self;
         let log = &book.logs[*at];
-        let mut now = |sizes: &mut [Size]| log.renumber(sizes, hints, values);
+        let mut now = |sizes: &mut [Size]| log.renumber(sizes, *capture, hints, values);
         Some(match &log.entries[cursor].answer {
             Answer::Made(made) => {
                 let mut made = made.clone();
@@ -397,7 +436,8 @@ impl Following {
             known.find(|&i| self.asked(i, next, Match::Numbers) && self.book.logs[i].could_have(&self.given))
         });
         let base = like.map_or_else(|| self.log(), |i| &self.book.logs[i]);
-        let mut building = Building::logged(like.map(|i| Arc::clone(&self.book.logs[i])));
+        let mut building = Building::logged(like.map(|i| Arc::clone(&self.book.logs[i])), self.capture);
+        building.program.symbols.replaying = true;
         let (mut hints, mut given) = (&self.hints[..], self.given.iter());
         for entry in &base.entries[..self.cursor] {
             let event = match &entry.event {
@@ -430,6 +470,7 @@ impl Following {
                 "bug in allotrope: the same question has another answer"
             );
         }
+        building.program.symbols.replaying = false;
         if let Some(writer) = &mut building.writer {
             writer.given = self.given.clone();
         }

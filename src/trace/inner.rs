@@ -2,23 +2,28 @@
 //! same in every recording, also where the graphs are known already. It decides nothing of its own; the recorder asks
 //! and tells.
 
-use super::captured::Source;
+use super::captured::{Source, Whose};
 use super::draws::Item;
 use super::event::{Answer, Event, Given, Made, Place};
 use super::follow::Script;
 use crate::error::{Error, Result};
+use crate::tensor::anchor::Anchor;
+use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{Cell, Root};
+use crate::tensor::setting::HostValue;
 use crate::tensor::view::Link;
-use crate::tensor::{Body, Dims, Flag, Size, Sizes, Tensor, Traced, contiguous_strides, size};
+use crate::tensor::{Body, Dims, Size, Sizes, Tensor, Traced, contiguous_strides, size};
 use allotrope_ir::{InputKind, Op, Trip, Value};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// A tensor from outside that the program reads or changes.
+#[derive(Clone)]
 pub(super) struct State {
     pub(super) tensor: Tensor,
     /// Its value now, in the whole program's graph.
@@ -28,6 +33,7 @@ pub(super) struct State {
 }
 
 /// What the program knows of the gradient of a tensor from outside or of an argument.
+#[derive(Clone)]
 pub(super) struct GradState {
     pub(super) tensor: Tensor,
     /// The argument's number.
@@ -41,6 +47,7 @@ pub(super) struct GradState {
 }
 
 /// A loop whose body is being recorded.
+#[derive(Clone)]
 pub(super) struct Open {
     pub(super) builder: usize,
     /// The number of steps that what it collects has room for.
@@ -49,6 +56,7 @@ pub(super) struct Open {
     pub(super) trip: Trip,
 }
 
+#[derive(Clone)]
 pub(super) struct Inner {
     /// Nothing of the recording is kept.
     pub(super) forgetful: bool,
@@ -64,7 +72,22 @@ pub(super) struct Inner {
     pub(super) states: Vec<State>,
     /// The states on each storage, by its address.
     pub(super) by_storage: FxHashMap<usize, SmallVec<[usize; 1]>>,
-    pub(super) flags: Vec<(Flag, bool)>,
+    /// What the program read of the host.
+    pub(super) host_values: Vec<Arc<dyn HostValue>>,
+    /// What it set there.
+    pub(super) effects: Vec<Arc<dyn HostValue>>,
+    /// The caller's arguments.
+    pub(super) given: Vec<Tensor>,
+    /// Arguments whose layout the program asked for.
+    pub(super) layouts: Vec<usize>,
+    /// Arguments that it compared with other tensors, and the answers.
+    pub(super) identities: Vec<(usize, Whose, bool)>,
+    /// Tensors from outside that it asked whether they need gradients, by identity.
+    pub(super) wishes: FxHashMap<usize, (Anchor, bool)>,
+    /// Tensors over elements from outside that it made, by identity.
+    pub(super) made_here: FxHashMap<usize, Anchor>,
+    /// How many parts are being computed again, one in the other.
+    pub(super) again: usize,
     pub(super) grads: Vec<GradState>,
     pub(super) by_grad: FxHashMap<usize, usize>,
     /// The arguments by identity: number, and whether the caller's tensor has a gradient.
@@ -78,9 +101,19 @@ pub(super) struct Inner {
     /// What is drawn, for each open builder.
     pub(super) draws: Vec<Vec<Item<Size>>>,
     /// Tensors from outside whose memory was asked about.
-    pub(super) outside: Vec<Tensor>,
+    pub(super) outside: Vec<Anchor>,
     /// The values that elements had before they were changed in place, by their identity.
     pub(super) first_values: FxHashMap<usize, (Arc<Cell>, Value)>,
+    /// In-place changes that storages from outside had had when they were first asked: what is recorded later sees them
+    /// as they were.
+    pub(super) versions: FxHashMap<usize, u32>,
+    /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are.
+    pub(super) ways_out: HashMap<(usize, u32), (Edge, Tensor)>,
+    /// The arguments that need gradients, by number, with whether the program depended on what history they have.
+    pub(super) asked: Vec<(usize, Arc<AtomicBool>)>,
+    /// Nodes of the whole program with a smaller number have run when what is recorded now runs: nothing that they
+    /// computed can be changed in place. 0 while the closure is recorded.
+    pub(super) sealed: u32,
 }
 
 impl Inner {
@@ -135,7 +168,7 @@ impl Inner {
         let traced = Traced {
             strides: contiguous_strides(&shape),
             scope: self.first + builder as u64,
-            exprs: size::small(&made.sizes, |s| s.expr()),
+            exprs: size::small(&made.sizes, |s| s.expr().number),
             root: Root::Traced(Arc::new(Cell {
                 scope: self.first + builder as u64,
                 value: Mutex::new(made.value),
@@ -165,7 +198,8 @@ impl Inner {
 
     /// The value `v` of builder `from` in the innermost open graph.
     pub(super) fn import(&mut self, from: usize, value: Value) -> Result<Value> {
-        if from == self.current() {
+        // What is computed again takes its operands from before behind barriers, which the script knows.
+        if from == self.current() && self.again == 0 {
             return Ok(value);
         }
         match self.script.ask(Event::Import { from, value })? {
@@ -189,7 +223,8 @@ impl Inner {
                 // The root was changed in place since: look at it again.
                 let root = self.lift_root(&traced.root)?;
                 let value = self.follow(root, path)?;
-                if from == into {
+                // A walk back is recorded on a copy, whose values the tensor must not remember.
+                if from == into && self.sealed == 0 {
                     *traced.seen.lock() = (value, version);
                 }
                 Ok(value)
@@ -236,7 +271,7 @@ impl Inner {
     }
 
     /// In-place changes of a root so far, those of the capture included.
-    pub(super) fn version_of(&self, root: &Root) -> u32 {
+    pub(super) fn version_of(&mut self, root: &Root) -> u32 {
         match root {
             Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
             Root::Outside(t) => self.outside_version(t),
@@ -244,11 +279,12 @@ impl Inner {
     }
 
     /// In-place changes of a tensor from outside so far, those of the capture included.
-    pub(super) fn outside_version(&self, t: &Tensor) -> u32 {
+    pub(super) fn outside_version(&mut self, t: &Tensor) -> u32 {
         let Some(s) = t.strided() else { return 0 };
-        let here = self.by_storage.get(&(Arc::as_ptr(&s.storage) as usize));
+        let storage = Arc::as_ptr(&s.storage) as usize;
+        let here = self.by_storage.get(&storage);
         let changes: u32 = here.into_iter().flatten().map(|&slot| self.states[slot].changes).sum();
-        s.storage.version() + changes
+        *self.versions.entry(storage).or_insert_with(|| s.storage.version()) + changes
     }
 
     /// Whether two tensors from outside show the same elements in the same way.
@@ -287,7 +323,7 @@ impl Inner {
         let kind = InputKind::State;
         let made = self.made(Event::Input { dtype: t.dtype(), sizes: Cow::Borrowed(&sizes), kind, name })?;
         // The handle kept must not keep the tape of the program alive: only elements matter.
-        self.sources.push(Source::State(t.clone()));
+        self.sources.push(Source::State(Anchor::new(t.clone())));
         self.states.push(State { tensor: t.clone(), value: made.value, input, changes: 0 });
         self.by_storage.entry(storage).or_default().push(self.states.len() - 1);
         Ok(self.states.len() - 1)
@@ -296,7 +332,7 @@ impl Inner {
     /// Notes that the elements of `t` must lie in row-major order.
     pub(super) fn in_order(&mut self, what: &'static str, t: &Tensor, whole: bool) -> Result<()> {
         let mut outside = |t: &Tensor| {
-            self.outside.push(t.clone());
+            self.outside.push(Anchor::new(t.clone()));
             Place::Outside(self.outside.len() - 1)
         };
         let (place, path) = match t.body() {

@@ -7,12 +7,14 @@ use super::event;
 use super::guards::Binding;
 use super::program::{Program, Role};
 use crate::error::{Error, Result};
+use crate::tensor::anchor::Anchor;
 use crate::tensor::{Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
 use allotrope_ir::{Dim, Op, Shape, Trip, Value};
+use std::borrow::Cow;
 
 /// Whose memory it is.
 #[derive(Clone)]
-enum Place {
+pub(super) enum Place {
     /// That of a fresh result.
     Fresh(Shape),
     /// That of an input of the whole program, by number.
@@ -22,7 +24,7 @@ enum Place {
 }
 
 #[derive(Clone)]
-enum Step {
+pub(super) enum Step {
     View(Op<Dim>),
     /// One element along the first axis, as the body of a loop gets it.
     Element,
@@ -31,8 +33,8 @@ enum Step {
 /// Whose memory a value shows, and how.
 #[derive(Clone)]
 pub(super) struct Layout {
-    place: Place,
-    steps: Vec<Step>,
+    pub(super) place: Place,
+    pub(super) steps: Vec<Step>,
 }
 
 impl Layout {
@@ -83,7 +85,7 @@ impl Layout {
                 Source::Grad(t) => of(&t.stored_grad().expect("guarded")),
                 Source::ArgGrad(i) => of(&given.args[*i].stored_grad().expect("guarded")),
                 Source::Data(t) => of(t),
-                Source::Draw => unreachable!("bug in allotrope: drawn tensors are fresh"),
+                Source::Draw | Source::Gradient => unreachable!("bug in allotrope: drawn tensors are fresh"),
             },
         };
         for step in &self.steps {
@@ -115,9 +117,9 @@ impl Layout {
                 Step::View(Op::Window { axis, count, size, step, dilation }) => {
                     let stride = strides[*axis];
                     shape[*axis] = count.eval(binding);
-                    strides[*axis] = stride * *step as isize;
+                    strides[*axis] = stride.wrapping_mul(*step as isize);
                     shape.push(size.eval(binding));
-                    strides.push(stride * *dilation as isize);
+                    strides.push(stride.wrapping_mul(*dilation as isize));
                 }
                 Step::View(op) => unreachable!("bug in allotrope: {} is no view", op.name()),
             }
@@ -131,16 +133,16 @@ pub(super) struct Given<'a> {
     pub(super) sources: &'a [Source],
     pub(super) args: &'a [&'a Tensor],
     /// Those whose memory was asked about.
-    pub(super) outside: &'a [Tensor],
+    pub(super) outside: &'a [Anchor],
 }
 
 /// What must hold of a layout in a call.
 #[derive(Clone)]
 pub(super) struct Demand {
-    what: &'static str,
-    layout: Layout,
+    pub(super) what: Cow<'static, str>,
+    pub(super) layout: Layout,
     /// Without gaps, not only in row-major order.
-    whole: bool,
+    pub(super) whole: bool,
 }
 
 impl Demand {
@@ -180,7 +182,7 @@ impl Program {
     /// Notes that the elements must lie in row-major order.
     pub(super) fn demand(&mut self, what: &'static str, layout: Layout, whole: bool) {
         if !layout.is_fresh() {
-            self.demands.push(Demand { what, layout, whole });
+            self.demands.push(Demand { what: what.into(), layout, whole });
         }
     }
 
@@ -200,7 +202,7 @@ impl Program {
                 op @ (Op::Permute(_) | Op::Slice { .. } | Op::Broadcast(_) | Op::Reshape(_) | Op::Window { .. }),
                 Some(x),
             ) => Ok(self.layout_of(what, at, x)?.then(Step::View(op))),
-            (Op::Check(_), Some(x)) => self.layout_of(what, at, x),
+            (Op::Check(_) | Op::Barrier(_), Some(x)) => self.layout_of(what, at, x),
             // A branch, and a loop that may have no steps, give fresh tensors.
             (Op::Scan(scan), _) if (v.port as usize) < scan.carries && scan.trip == Trip::All => {
                 let body = self.builders.iter().position(|b| b.parent == Some(at) && b.node == Some(v.node));
@@ -236,7 +238,7 @@ impl Program {
         if at == 0 {
             let place = self.roles[..number].iter().filter(|r| **r != Role::Slot).count();
             return Ok(match self.roles[number] {
-                Role::Drawn | Role::Slot => fresh,
+                Role::Drawn | Role::Slot | Role::Gradient => fresh,
                 Role::Tensor => Layout { place: Place::Input(place), steps: Vec::new() },
             });
         }

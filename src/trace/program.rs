@@ -6,11 +6,13 @@ use super::layout::{Demand, Layout};
 use super::symbols::Symbols;
 use crate::error::Result;
 use crate::tensor::Size;
+use crate::tensor::again::other_draws;
 use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Trip, Type, Value};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
 /// One graph under construction: the whole program, or the body of a loop.
+#[derive(Clone)]
 pub(super) struct Builder {
     /// The graph while it is open; afterwards it is in its node of the parent.
     pub(super) graph: Option<Graph>,
@@ -39,6 +41,9 @@ pub(super) struct Builder {
     pub(super) asked: Vec<usize>,
 }
 
+/// What the inputs are called that stand for arguments.
+pub(super) const ARGUMENT: &str = "arg";
+
 /// What an input of the whole program is.
 #[derive(Copy, Clone, PartialEq)]
 pub(super) enum Role {
@@ -48,8 +53,24 @@ pub(super) enum Role {
     Drawn,
     /// A number in the program.
     Slot,
+    /// The gradient of a result, which comes from outside.
+    Gradient,
 }
 
+/// A part of the program that is computed again.
+#[derive(Clone)]
+struct Again {
+    number: u32,
+    /// The builder in which it is, and the first node that it could make there.
+    at: usize,
+    first: NodeId,
+    /// Builders from here on are inside.
+    first_builder: usize,
+    /// What it uses from before, and as what.
+    barriers: HashMap<Value, Value>,
+}
+
+#[derive(Clone)]
 pub(super) struct Program {
     pub(super) builders: Vec<Builder>,
     /// The open builders, innermost last.
@@ -59,16 +80,23 @@ pub(super) struct Program {
     pub(super) roles: Vec<Role>,
     /// What must hold of memory for the draws to be those of the eager mode.
     pub(super) demands: Vec<Demand>,
+    /// The parts that are being computed again, innermost last.
+    again: Vec<Again>,
+    /// How many there were.
+    barriers: u32,
 }
 
 impl Program {
-    pub(super) fn new() -> Program {
+    /// A program of the capture of that name.
+    pub(super) fn new(capture: u32) -> Program {
         let mut program = Program {
             builders: Vec::new(),
             open: Vec::new(),
-            symbols: Symbols::default(),
+            symbols: Symbols::new(capture),
             roles: Vec::new(),
             demands: Vec::new(),
+            again: Vec::new(),
+            barriers: 0,
         };
         program.push_builder(Size::from(1), false, None);
         program
@@ -81,13 +109,16 @@ impl Program {
     pub(super) fn answer(&mut self, event: &Event<'_>) -> Result<Answer> {
         Ok(match event {
             Event::Argument { dtype, numbers, name } => {
-                let sizes: SmallVec<[Size; 4]> = numbers.iter().map(|&n| self.symbols.fresh(n)).collect();
+                let arg = (name.0 == ARGUMENT).then_some(name.1);
+                let axes = numbers.iter().enumerate();
+                let sizes: SmallVec<[Size; 4]> =
+                    axes.map(|(axis, &n)| self.symbols.symbol(n, arg.map(|arg| (arg, axis)))).collect();
                 Answer::Made(self.input(*dtype, &sizes, InputKind::Arg, named(*name), Role::Tensor))
             }
             Event::Input { dtype, sizes, kind, name } => {
                 Answer::Made(self.input(*dtype, sizes, *kind, named(*name), Role::Tensor))
             }
-            Event::Draw { dtype, sizes, name } => Answer::Made(self.draw(*dtype, sizes, name)),
+            Event::Draw { dtype, sizes, name, again } => Answer::Made(self.draw(*dtype, sizes, name, *again)?),
             Event::Record { op, operands } => Answer::Made(self.record(op, operands)?),
             Event::Full { sizes, number } => {
                 let shape: SmallVec<[Dim; 4]> = sizes.iter().map(|&s| self.symbols.dim(s)).collect();
@@ -105,7 +136,7 @@ impl Program {
                 Answer::Made(self.typed(self.current(), value))
             }
             Event::TypeOf(at, value) => Answer::Made(self.typed(*at, *value)),
-            Event::Import { from, value } => Answer::Value(self.import(*from, *value, self.current())?),
+            Event::Import { from, value } => Answer::Value(self.bring(*from, *value)?),
             Event::Begin(spec) => self.begin(spec),
             Event::Ordered => Answer::Places(self.builders[self.current()].asked.iter().copied().collect()),
             Event::End { carries, ys } => {
@@ -135,6 +166,14 @@ impl Program {
                 self.builders[body].carries = begin.to_vec();
                 Answer::Many(self.close_loop()?)
             }
+            Event::Again => {
+                self.again_begin();
+                Answer::None
+            }
+            Event::AgainEnd => {
+                self.again.pop();
+                Answer::None
+            }
             Event::Abandon => {
                 self.open.pop();
                 Answer::None
@@ -147,12 +186,7 @@ impl Program {
                 Answer::None
             }
             Event::Output { value, update } => {
-                // Numbers in the program come after all other inputs in the end.
-                let number = |k: usize| {
-                    let tensors = self.roles.iter().enumerate().filter(|(_, role)| **role != Role::Slot);
-                    tensors.map(|(i, _)| i).nth(k).expect("an update is one of an input")
-                };
-                let update = update.map(number);
+                let update = update.map(|k| self.input_number(k));
                 match update {
                     Some(input) => self.root().update(input, *value),
                     None => self.root().output(*value),
@@ -168,6 +202,44 @@ impl Program {
                 Answer::None
             }
         })
+    }
+
+    /// The number so far of the input that is number `k` of those that are tensors: numbers in the program come after all
+    /// others in the end.
+    fn input_number(&self, k: usize) -> usize {
+        let tensors = self.roles.iter().enumerate().filter(|(_, role)| **role != Role::Slot);
+        tensors.map(|(i, _)| i).nth(k).expect("there is such an input")
+    }
+
+    fn again_begin(&mut self) {
+        let at = self.current();
+        let first = NodeId(self.graph(at).len() as u32);
+        let first_builder = self.builders.len();
+        self.again.push(Again { number: self.barriers, at, first, first_builder, barriers: HashMap::new() });
+        self.barriers += 1;
+    }
+
+    /// The value `v` of builder `from` as a value of the innermost open one. Where a part of the program is computed
+    /// again, what it uses from before goes through a barrier.
+    fn bring(&mut self, from: usize, v: Value) -> Result<Value> {
+        let into = self.current();
+        let Some(again) = self.again.last() else { return self.import(from, v, into) };
+        let at = again.at;
+        if from >= again.first_builder || (from == at && v.node >= again.first) {
+            return self.import(from, v, into);
+        }
+        let here = self.import(from, v, at)?;
+        let again = self.again.last().expect("just seen");
+        let behind = match again.barriers.get(&here) {
+            Some(&behind) => behind,
+            None => {
+                let op = Op::Barrier(again.number);
+                let behind = self.graph(at).op(op, &[here])?;
+                self.again.last_mut().expect("just seen").barriers.insert(here, behind);
+                behind
+            }
+        };
+        self.import(at, behind, into)
     }
 
     /// Solves symbols, and brings the graphs up to date. Gives those that became numbers of this call.
@@ -242,8 +314,18 @@ impl Program {
         Made { value, dtype: ty.dtype, sizes }
     }
 
+    pub(super) fn ty(&self, dtype: DType, sizes: &[Size]) -> Type {
+        Type { dtype, shape: sizes.iter().map(|&s| self.symbols.dim(s)).collect() }
+    }
+
+    /// An input for a gradient that comes from outside.
+    pub(super) fn gradient(&mut self, slot: usize, ty: &Type) -> Value {
+        self.roles.push(Role::Gradient);
+        self.root().input(ty.clone(), InputKind::Arg, format!("gradient{slot}"))
+    }
+
     fn input(&mut self, dtype: DType, sizes: &[Size], kind: InputKind, name: String, role: Role) -> Made {
-        let ty = Type { dtype, shape: sizes.iter().map(|&s| self.symbols.dim(s)).collect() };
+        let ty = self.ty(dtype, sizes);
         self.roles.push(role);
         let value = self.root().input(ty, kind, name);
         self.typed(0, value)
@@ -306,30 +388,54 @@ impl Program {
         }
     }
 
-    /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each step.
-    fn draw(&mut self, dtype: DType, sizes: &[Size], name: &'static str) -> Made {
+    /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each step; or one that
+    /// was drawn before.
+    ///
+    /// # Errors
+    /// When it was drawn before and is of another type.
+    fn draw(&mut self, dtype: DType, sizes: &[Size], name: &'static str, again: Option<usize>) -> Result<Made> {
         let (at, loops) = (self.current(), self.open[1..].to_vec());
         let lengths: Vec<Dim> = loops.iter().map(|&b| self.symbols.dim(self.builders[b].length)).collect();
         let dims = sizes.iter().map(|&s| self.symbols.dim(s));
         let mut ty = Type { dtype, shape: lengths.into_iter().chain(dims).collect() };
-        let count = self.roles.iter().filter(|r| **r == Role::Drawn).count();
-        self.roles.push(Role::Drawn);
-        let mut value = self.root().input(ty.clone(), InputKind::Arg, format!("{name}{count}"));
+        let mut value = match again {
+            Some(k) => {
+                let number = self.input_number(k);
+                let value = self.root().input_values().nth(number).expect("what was drawn is an input");
+                if *self.root().ty(value) != ty {
+                    return Err(other_draws());
+                }
+                value
+            }
+            None => {
+                let count = self.roles.iter().filter(|r| **r == Role::Drawn).count();
+                self.roles.push(Role::Drawn);
+                self.root().input(ty.clone(), InputKind::Arg, format!("{name}{count}"))
+            }
+        };
         for body in loops {
             ty.shape.remove(0);
-            let element = self.body_input(body, ty.clone(), 1, name);
-            let b = &mut self.builders[body];
-            b.xs.push(value);
-            b.imported_xs.insert(value, element);
-            value = element;
+            value = match self.builders[body].imported_xs.get(&value) {
+                Some(&element) => element,
+                None => {
+                    let element = self.body_input(body, ty.clone(), 1, name);
+                    let b = &mut self.builders[body];
+                    b.xs.push(value);
+                    b.imported_xs.insert(value, element);
+                    element
+                }
+            };
         }
-        self.typed(at, value)
+        Ok(self.typed(at, value))
     }
 
     /// Begins a loop; gives what its body sees, carries first.
     fn begin(&mut self, spec: &Loop) -> Answer {
         let parent = self.current();
         let limit = spec.limit.unwrap_or_else(|| self.symbols.room());
+        if let Some(walked) = spec.mirror {
+            self.bound(walked);
+        }
         let body = self.push_builder(limit, spec.reverse, spec.mirror);
         (self.builders[body].trip, self.builders[body].count) = (spec.trip, spec.count);
         let mut inside = Vec::new();

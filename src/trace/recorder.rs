@@ -1,54 +1,117 @@
 //! Records the operations of a closure as a graph. Nothing is computed and no tensor outside is touched: what the
 //! closure changes (parameters, gradients) is kept beside them until a compiled call has succeeded.
 
-use super::captured::{Depended, Returned, Source, Target, Wiring};
+use super::captured::{Depended, Returned, Source, Target, Whose, Wiring};
 use super::draws::{Draws, Item};
 use super::event::{Answer, Event, Given, Loop};
-use super::follow::{Ended, Script};
+use super::follow::{Book, Ended, Script};
 use super::inner::{GradState, Inner, Open};
+use super::program::ARGUMENT;
 use crate::autograd::is_grad_enabled;
-use crate::autograd::tape::{next_seq, own_edge};
+use crate::autograd::tape::{self, next_seq, own_edge};
 use crate::error::{Error, Result};
-use crate::tensor::recorder::{Draw, Operand, Recorder, Root, Rounds, ScanBody, ScanSpec, SizeOp};
+use crate::tensor::anchor::Anchor;
+use crate::tensor::grad_fn::Edge;
+use crate::tensor::hooks::GradientHook;
+use crate::tensor::recorder::{
+    Draw, Operand, Recorder, Root, Rounds, SCOPES_PER_CAPTURE, ScanBody, ScanSpec, SizeOp, capture_of,
+};
+use crate::tensor::setting::HostValue;
 use crate::tensor::view::Link;
-use crate::tensor::{Body, Flag, Generator, Size, Tensor, eval};
+use crate::tensor::{Body, Generator, Size, Tensor, eval};
 use allotrope_ir::{InputKind, Op, Scalar, Trip, Value};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The recorder of one capture.
-pub(super) struct Capture(RefCell<Inner>);
+pub(super) struct Capture(pub(super) RefCell<Inner>);
+
+/// What a hook or a derivative may not do when the gradient comes from outside of the trace.
+fn late(what: &str) -> Error {
+    Error::Trace(format!(
+        "{what} would be changed in place on the way back, by a hook or a derivative of the user's, where the gradient comes \
+         from outside of the traced function; compute a new tensor instead, or call backward() inside the closure"
+    ))
+}
+
+/// Whether somebody looks at the gradient of an argument on its way outside.
+pub(super) fn is_watched(arg: &Tensor) -> bool {
+    match arg.grad_fn() {
+        None => arg.has_leaf_hooks(),
+        Some(edge) => arg.retains_grad() || edge.node().hooks().and_then(|h| h.get()).is_some_and(|h| !h.is_empty()),
+    }
+}
+
+/// The history that argument `i` has inside, where it has one outside that is not in the trace: a walk inside ends here.
+fn entrance(i: usize) -> Edge {
+    let node = tape::node("TraceInput", SmallVec::new(), false, move |_, _| {
+        Err(Error::Trace(format!(
+            "backward() inside the closure comes to argument {i}, which was computed from tensors that need gradients: that \
+             history is not in the trace. Call backward() after the call, or pass the argument with detach()"
+        )))
+    });
+    Edge::new(node, 0)
+}
+
+/// Sees the gradient of argument `i` in a walk inside. The capture then holds only for arguments with a history of that
+/// kind; and compiled code stands for all of them, so nobody can look at the gradient who is one tensor's own.
+fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
+    Arc::new(move |_| {
+        asked.store(true, Ordering::Relaxed);
+        match watched {
+            false => None,
+            true => panic!(
+                "argument {i} has hooks on its gradient, or keeps it; register them inside the closure, or let it use the tensor from outside"
+            ),
+        }
+    })
+}
 
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
-/// Builders that one capture can have.
-const SCOPES_PER_CAPTURE: u64 = 1 << 24;
 
 impl Capture {
     /// One whose recording nobody looks at.
     pub(super) fn forgetful() -> Capture {
-        let capture = Capture::new(Script::plain());
+        let capture = Capture::plain();
         capture.0.borrow_mut().forgetful = true;
         capture
     }
 
-    /// A capture whose graphs the script makes, or knows.
-    pub(super) fn new(script: Script) -> Capture {
+    /// One that builds its graphs.
+    pub(super) fn plain() -> Capture {
+        Capture::new(Script::plain)
+    }
+
+    /// One that follows the recordings of a book, beginning with number `at`.
+    pub(super) fn following(book: Arc<Book>, at: usize) -> Capture {
+        Capture::new(|capture| Script::following(book, at, capture))
+    }
+
+    fn new(script: impl FnOnce(u32) -> Script) -> Capture {
         let first = NEXT_SCOPE.fetch_add(SCOPES_PER_CAPTURE, Ordering::Relaxed);
         Capture(RefCell::new(Inner {
             forgetful: false,
             first,
-            script,
+            script: script(capture_of(first)),
             builders: 1,
             open: Vec::new(),
             sources: Vec::new(),
             states: Vec::new(),
             by_storage: FxHashMap::default(),
-            flags: Vec::new(),
+            host_values: Vec::new(),
+            effects: Vec::new(),
+            given: Vec::new(),
+            layouts: Vec::new(),
+            identities: Vec::new(),
+            wishes: FxHashMap::default(),
+            made_here: FxHashMap::default(),
+            again: 0,
             grads: Vec::new(),
             by_grad: FxHashMap::default(),
             args: FxHashMap::default(),
@@ -58,6 +121,10 @@ impl Capture {
             draws: vec![Vec::new()],
             outside: Vec::new(),
             first_values: FxHashMap::default(),
+            versions: FxHashMap::default(),
+            ways_out: HashMap::new(),
+            asked: Vec::new(),
+            sealed: 0,
         }))
     }
 
@@ -68,8 +135,10 @@ impl Capture {
     pub(super) fn argument(&self, i: usize, like: &Tensor) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let numbers = Cow::Borrowed(like.shape_hint());
-        let made = inner.made(Event::Argument { dtype: like.dtype(), numbers, name: ("arg", i) })?;
+        let made = inner.made(Event::Argument { dtype: like.dtype(), numbers, name: (ARGUMENT, i) })?;
         inner.sources.push(Source::Arg(i));
+        inner.given.resize_with(i, || like.clone());
+        inner.given.push(like.clone());
         let mut tensor = inner.tensor(0, &made);
         if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
             t.strides = like.strides();
@@ -82,27 +151,63 @@ impl Capture {
             inner.callers.push((i, like.clone()));
         }
         drop(inner);
-        if like.is_requires_grad() {
-            tensor.set_requires_grad(true);
+        if !like.is_requires_grad() {
+            return Ok(tensor);
         }
+        let watched = is_watched(like);
+        let hooks = match like.is_leaf() && !watched {
+            true => {
+                tensor.set_requires_grad(true);
+                tensor.leaf_hooks(true)
+            }
+            false => {
+                let edge = entrance(i);
+                let hooks = edge.hooks().cloned();
+                tensor.set_grad_fn(Some(edge));
+                hooks
+            }
+        };
+        let asked = Arc::<AtomicBool>::default();
+        hooks.iter().for_each(|h| drop(h.add_gradient(0, reached(i, watched, Arc::clone(&asked)))));
+        self.0.borrow_mut().asked.push((i, asked));
         Ok(tensor)
     }
 
+    /// The results that are computed, each once.
+    pub(super) fn computed(&self, returned: &[Tensor]) -> Vec<Tensor> {
+        let inner = self.0.borrow();
+        let mut computed: Vec<Tensor> = Vec::new();
+        for t in returned.iter().filter(|t| t.traced().is_some() && !inner.args.contains_key(&t.id())) {
+            if !computed.iter().any(|c| c.is_same(t)) {
+                computed.push(t.clone());
+            }
+        }
+        computed
+    }
+
     /// Ends the capture: what the closure returned and changed becomes the outputs of the graph.
-    pub(super) fn finish(self, returned: &[Tensor]) -> Result<(Ended, Wiring, Depended)> {
+    ///
+    /// `keep` are values that the way back from outside needs besides.
+    pub(super) fn finish(self, returned: &[Tensor], keep: &[Value]) -> Result<(Ended, Wiring, Depended)> {
         let mut inner = self.0.into_inner();
         let mut targets = Vec::new();
         let mut results = Vec::new();
+        let mut computed: Vec<&Tensor> = Vec::new();
         for t in returned {
             let outside = t.traced().is_none();
             if outside {
-                results.push(Returned::Same(t.clone()));
+                results.push(Returned::Same(Anchor::new(t.clone())));
                 continue;
             }
             if let Some(&(arg, _)) = inner.args.get(&t.id()) {
                 results.push(Returned::Arg(arg));
                 continue;
             }
+            if let Some(i) = computed.iter().position(|c| c.is_same(t)) {
+                results.push(Returned::Again(i));
+                continue;
+            }
+            computed.push(t);
             let value = inner.lift(t)?;
             inner.output(value, None)?;
             targets.push(Target::Return);
@@ -121,16 +226,16 @@ impl Capture {
             if s.changes > 0 {
                 let dense = s.tensor.is_contiguous();
                 inner.output(s.value, dense.then_some(s.input))?;
-                targets.push(Target::State { tensor: s.tensor });
+                targets.push(Target::State { tensor: Anchor::new(s.tensor) });
             }
         }
-        let mut depended = Depended { flags: std::mem::take(&mut inner.flags), ..Depended::default() };
+        let mut depended = Depended::default();
         let mut cleared = Vec::new();
         let mut cleared_args = Vec::new();
         for g in std::mem::take(&mut inner.grads) {
             match (g.arg, g.initially) {
                 (Some(i), Some(some)) => depended.arg_grads.push((i, some)),
-                (None, Some(some)) => depended.grads.push((g.tensor.clone(), some)),
+                (None, Some(some)) => depended.grads.push((Anchor::new(g.tensor.clone()), some)),
                 (_, None) => {}
             }
             // The gradient itself may have been changed in place.
@@ -142,19 +247,30 @@ impl Capture {
                 (Some(now), true, arg) => {
                     let value = inner.lift(now)?;
                     inner.output(value, None)?;
-                    targets.push(arg.map_or(Target::Grad(g.tensor), Target::ArgGrad));
+                    targets.push(arg.map_or_else(|| Target::Grad(Anchor::new(g.tensor)), Target::ArgGrad));
                 }
-                (None, true, None) => cleared.push(g.tensor),
+                (None, true, None) => cleared.push(Anchor::new(g.tensor)),
                 (None, true, Some(i)) => cleared_args.push(i),
                 (_, false, _) => {}
             }
         }
+        for &value in keep {
+            inner.output(value, None)?;
+            targets.push(Target::Keep);
+        }
+        depended.host_values = inner.host_values;
+        depended.layouts = inner.layouts;
+        depended.identities = inner.identities;
+        depended.wishes = inner.wishes.into_values().collect();
+        let asked = inner.asked.iter().filter(|(_, asked)| asked.load(Ordering::Relaxed));
+        depended.asked = asked.map(|(i, _)| *i).collect();
         let ended = inner.script.end()?;
         let items = inner.draws.pop().expect("the whole program is open");
         let draws = Draws::new(items, inner.outside, &|length| ended.length(length));
         let mut sources = inner.sources;
         sources.extend(ended.numbers().map(|number| Source::Data(eval::full(&[], number))));
-        let wiring = Wiring { sources, targets, returned: results, cleared, cleared_args, draws };
+        let wiring =
+            Wiring { sources, targets, returned: results, cleared, cleared_args, draws, effects: inner.effects };
         Ok((ended, wiring, depended))
     }
 }
@@ -193,6 +309,10 @@ impl Recorder for Capture {
                 Operand::Tensor(t) => Given::Value(inner.lift(t)?),
                 Operand::Scalar(s) => Given::Number(*s),
             });
+        }
+        // It held the first time, or the call has failed.
+        if let (Op::Check(_), 1.., Some(Given::Value(value))) = (op, inner.again, given.first()) {
+            return inner.tensor_of(at, *value);
         }
         let made = inner.made(Event::Record { op: Cow::Borrowed(op), operands: Cow::Borrowed(&given) })?;
         Ok(inner.tensor(at, &made))
@@ -237,7 +357,7 @@ impl Recorder for Capture {
 
     fn note_view(&self, view: &Tensor) {
         if let Some(t) = view.traced() {
-            let version = self.0.borrow().version_of(&t.root);
+            let version = self.0.borrow_mut().version_of(&t.root);
             t.seen.lock().1 = version;
         }
     }
@@ -249,12 +369,11 @@ impl Recorder for Capture {
         match root.body() {
             Body::Traced(t) => {
                 let Root::Traced(cell) = &t.root else { unreachable!("bug in allotrope: a root is a view") };
-                if inner.args_by_cell.contains_key(&(Arc::as_ptr(cell) as usize))
-                    && value.is_requires_grad()
-                    && is_grad_enabled()
-                {
+                let arg = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize)).map(|(_, i)| *i);
+                let has_history = |i: usize| inner.callers.iter().any(|(j, _)| *j == i) || value.is_requires_grad();
+                if is_grad_enabled() && arg.is_some_and(has_history) {
                     return Err(Error::Trace(format!(
-                        "an argument of shape {:?} would be changed to something that has a derivative, whose history ends with the call; detach() the value or do it under no_grad(|| ..)",
+                        "an argument of shape {:?} would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
                         root.shape_hint()
                     )));
                 }
@@ -263,6 +382,9 @@ impl Recorder for Capture {
                         "a value from outside a loop can't be changed in place inside it; carry it".into(),
                     ));
                 }
+                if at == 0 && cell.value.lock().node.0 < inner.sealed {
+                    return Err(late("a value of the traced function"));
+                }
                 let before = std::mem::replace(&mut *cell.value.lock(), new);
                 let key = Arc::as_ptr(cell) as usize;
                 inner.first_values.entry(key).or_insert_with(|| (Arc::clone(cell), before));
@@ -270,6 +392,9 @@ impl Recorder for Capture {
             }
             Body::Strided(strided) => {
                 eval::check_apart(root.shape_hint(), &strided.strides)?;
+                if inner.sealed > 0 {
+                    return Err(late("a tensor from outside"));
+                }
                 if at != 0 {
                     return Err(Error::Trace(
                         "a tensor from outside a loop can't be changed in place inside it; carry it".into(),
@@ -285,11 +410,24 @@ impl Recorder for Capture {
     }
 
     fn version(&self, tensor: &Tensor) -> u32 {
-        let inner = self.0.borrow();
+        let mut inner = self.0.borrow_mut();
         match tensor.body() {
             Body::Traced(t) => inner.version_of(&t.root),
             Body::Strided(_) => inner.outside_version(tensor),
         }
+    }
+
+    fn asks_history(&self, tensor: &Tensor) {
+        let inner = self.0.borrow();
+        let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
+        if let Some((_, asked)) = inner.asked.iter().find(|(i, _)| Some(*i) == arg) {
+            asked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn leads_out(&self, edge: &Edge, tensor: &Tensor) {
+        let way = || (edge.to_output(edge.output), tensor.clone());
+        self.0.borrow_mut().ways_out.entry((edge.id(), edge.output)).or_insert_with(way);
     }
 
     fn first_seq(&self) -> u64 {
@@ -312,7 +450,8 @@ impl Recorder for Capture {
             let kind = if arg.is_some() { InputKind::Arg } else { InputKind::State };
             let event = Event::Input { dtype: tensor.dtype(), sizes: Cow::Borrowed(&sizes), kind, name };
             let made = inner.made(event).expect("an input has no operands that could not fit");
-            inner.sources.push(arg.map_or_else(|| Source::Grad(tensor.clone()), |(i, _)| Source::ArgGrad(i)));
+            let source = || Source::Grad(Anchor::new(tensor.clone()));
+            inner.sources.push(arg.map_or_else(source, |(i, _)| Source::ArgGrad(i)));
             made
         });
         let now = given.as_ref().map(|made| inner.tensor(0, made));
@@ -331,6 +470,8 @@ impl Recorder for Capture {
     }
 
     fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>) {
+        // With a history where it can be differentiated again.
+        let history = grad.as_ref().and_then(own_edge);
         let mut inner = self.0.borrow_mut();
         let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
         if tensor.traced().is_some() && arg.is_none() {
@@ -356,10 +497,7 @@ impl Recorder for Capture {
         let at = inner.current();
         let now = grad.map(|g| match inner.lift(&g).and_then(|value| inner.tensor_of(at, value)) {
             Ok(now) => {
-                // With a history where it can be differentiated again.
-                if g.is_requires_grad() {
-                    now.set_grad_fn(own_edge(&g));
-                }
+                now.set_grad_fn(history.clone());
                 now
             }
             Err(_) => g,
@@ -446,18 +584,108 @@ impl Recorder for Capture {
         }
     }
 
-    fn flag(&self, flag: &Flag) {
-        self.0.borrow_mut().flags.push((flag.clone(), flag.peek()));
+    fn catches(&self) -> bool {
+        self.0.try_borrow().map_or(true, |inner| !inner.forgetful)
     }
 
-    fn draw(&self, draw: &Draw<'_>) -> Result<Tensor> {
+    fn layout_asked(&self, of: Option<&Tensor>) {
+        let mut inner = self.0.borrow_mut();
+        let Some(t) = of else {
+            inner.layouts = (0..inner.given.len()).collect();
+            return;
+        };
+        // A value that was computed is dense whatever the arguments are.
+        if let Some(Root::Traced(cell)) = t.traced().map(|t| &t.root)
+            && let Some((_, arg)) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize))
+        {
+            let arg = *arg;
+            inner.layouts.push(arg);
+        }
+    }
+
+    fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
+        // The capture itself asks too, about handles only.
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return false };
+        let arg = |t: &Tensor| inner.args.get(&t.id()).map(|(i, _)| *i);
+        let (which, other) = match (arg(a), arg(b)) {
+            (Some(i), Some(j)) => (i.max(j), Whose::Arg(i.min(j))),
+            (Some(i), None) if b.strided().is_some() => (i, Whose::Outside(Anchor::new(b.clone()))),
+            (None, Some(j)) if a.strided().is_some() => (j, Whose::Outside(Anchor::new(a.clone()))),
+            _ => return false,
+        };
+        let given = |i: usize| &inner.given[i];
+        let same = match &other {
+            Whose::Arg(i) => given(which).id() == given(*i).id(),
+            Whose::Outside(t) => given(which).id() == t.id(),
+        };
+        inner.identities.push((which, other, same));
+        same
+    }
+
+    fn wish_asked(&self, outside: &Tensor, answer: bool) {
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return };
+        if !inner.made_here.contains_key(&outside.id()) {
+            inner.wishes.entry(outside.id()).or_insert_with(|| (Anchor::new(outside.clone()), answer));
+        }
+    }
+
+    fn note_new(&self, alias: &Tensor) {
+        if let Ok(mut inner) = self.0.try_borrow_mut() {
+            inner.made_here.insert(alias.id(), Anchor::new(alias.clone()));
+        }
+    }
+
+    fn is_new(&self, tensor: &Tensor) -> bool {
+        self.0.borrow().made_here.contains_key(&tensor.id())
+    }
+
+    fn host_value(&self, seen: Arc<dyn HostValue>) -> Option<Arc<dyn HostValue>> {
+        let mut inner = self.0.borrow_mut();
+        if let Some(set) = inner.effects.iter().find(|e| e.id() == seen.id()) {
+            return Some(Arc::clone(set));
+        }
+        // Another thread may set it while this is recorded: the first answer is the one that the trace holds for.
+        if let Some(known) = inner.host_values.iter().find(|g| g.id() == seen.id()) {
+            return Some(Arc::clone(known));
+        }
+        inner.host_values.push(seen);
+        None
+    }
+
+    fn set_host_value(&self, new: Arc<dyn HostValue>) -> Result<()> {
+        let mut inner = self.0.borrow_mut();
+        let known = inner.effects.iter().position(|e| e.id() == new.id());
+        let unchanged = known.is_some_and(|i| inner.effects[i].is_same(&*new));
+        if inner.current() != 0 && !unchanged {
+            return Err(Error::Trace(
+                "a Setting can't be set inside the body of a loop, which is recorded once for all steps; carry a tensor".into(),
+            ));
+        }
+        match known {
+            Some(i) => inner.effects[i] = new,
+            None => inner.effects.push(new),
+        }
+        Ok(())
+    }
+
+    fn draw(&self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
         self.0.borrow_mut().draw(draw)
     }
 
+    fn again_begin(&self) {
+        let mut inner = self.0.borrow_mut();
+        inner.certainly(Event::Again);
+        inner.again += 1;
+    }
+
+    fn again_end(&self) {
+        let mut inner = self.0.borrow_mut();
+        inner.certainly(Event::AgainEnd);
+        inner.again -= 1;
+    }
+
     fn reseed(&self, generator: &Generator, seed: u64) {
-        if let Err(e) = self.0.borrow().draws_known("manual_seed()") {
-            panic!("{e}");
-        }
+        crate::error::must(self.0.borrow().draws_known("manual_seed()"));
         self.0.borrow_mut().note(Item::Seed { generator: generator.clone(), seed });
     }
 

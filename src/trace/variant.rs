@@ -5,13 +5,17 @@ use super::call::{Bound, Frame, Results};
 use super::captured::{Captured, Depended, Wiring};
 use super::closure::{Args, Traceable};
 use super::draws::Fills;
-use super::follow::{Ended, Script};
+use super::follow::Ended;
 use super::guards::{Binding, Guards, Mismatch, same_as};
 use super::hot::{Kept, SpecializeHot};
-use super::panic_message;
+use super::log;
+use super::outer::Outer;
 use super::program::Program;
 use super::recorder::Capture;
+use super::stage::{Recorded, watchers};
 use super::symbols::Specialization;
+use crate::autograd::scope;
+use crate::autograd::tape::next_seq;
 use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
@@ -27,10 +31,12 @@ pub(super) struct Variant {
     /// The tensors of every call, where they are always the same.
     bound: Bound,
     pub(super) frame: Frame,
+    /// The way back from outside, where a result needs a gradient.
+    pub(super) outer: Option<Outer>,
     pub(super) compiled: Compiled,
     pub(super) kept: Kept,
     pub(super) hot: SpecializeHot,
-    passes: Passes,
+    pub(super) passes: Passes,
     /// Why it was made, in words.
     pub(super) reason: String,
     captured: Graph,
@@ -62,8 +68,10 @@ impl Variant {
         F: Traceable<N>,
     {
         let start = Instant::now();
-        let (first, _) = Captured::record::<F, N>(closure, args)?;
-        let (captured, output) = Captured::record::<F, N>(closure, args)?;
+        let (first, _) = Captured::record::<F, N>(closure, args, (&manner.passes, None))?;
+        let nothing = Graph::new();
+        let like = first.recorded.as_ref().map_or(&nothing, |r| &r.walk);
+        let (captured, output) = Captured::record::<F, N>(closure, args, (&manner.passes, Some(like)))?;
         if let Some(what) = first.difference(&captured) {
             return Err(Error::Trace(format!(
                 "the closure was recorded twice and did something else the second time, so it depends on a Rust value \
@@ -73,29 +81,31 @@ impl Variant {
         }
         let recorded = start.elapsed();
         let guards = Guards::new(&captured, args);
-        let variant = Variant::compile(captured, guards, manner, recorded, reason)?;
+        let variant = Variant::compile(captured, guards, manner, ("record", recorded), reason)?;
         Ok((variant, output))
     }
 
-    /// Compiles what was captured.
+    /// Compiles what was captured. `before` is the phase that the capture came from, with its time.
     pub(super) fn compile(
         captured: Captured,
         guards: Guards,
         manner: &Manner,
-        recorded: Duration,
+        before: (&str, Duration),
         reason: &str,
     ) -> Result<Variant> {
         let start = Instant::now();
-        let mut phases = vec![("record".to_string(), recorded)];
+        let mut phases = vec![(before.0.to_string(), before.1)];
         let optimized =
             optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
+        let outer = captured.recorded.map(Outer::new);
         let frame = Frame::new(&optimized, captured.fills);
-        Ok(Variant {
+        let variant = Variant {
             guards,
             bound: Bound::new(&frame, captured.wiring),
             frame,
+            outer,
             compiled,
             kept: Kept::default(),
             hot: manner.hot,
@@ -105,8 +115,10 @@ impl Variant {
             optimized,
             specializations: captured.symbols.specializations,
             phases,
-            total: recorded + start.elapsed(),
-        })
+            total: before.1 + start.elapsed(),
+        };
+        log::compiled(&variant);
+        Ok(variant)
     }
 
     /// The numbers of the symbols, if the variant stands for a call with these arguments.
@@ -122,6 +134,29 @@ impl Variant {
         self.bound.call(self, args, binding)
     }
 
+    /// As [`Variant::call`], where the numbers of the symbols are asked about before each run.
+    pub(super) fn call_where(
+        &self,
+        args: &[&Tensor],
+        binding: Binding,
+        check: impl Fn(&Binding) -> Result<()>,
+    ) -> Result<Results> {
+        self.bound.call_where(self, args, binding, check)
+    }
+
+    /// That a call with these arguments has inputs that it can use.
+    ///
+    /// # Errors
+    /// Where an argument shares its elements with what is changed.
+    pub(super) fn check_inputs(&self, args: &[&Tensor]) -> Result<()> {
+        self.bound.check_inputs(args)
+    }
+
+    /// The tensors of every call, where they are always the same.
+    pub(super) fn wiring(&self) -> &Wiring {
+        &self.bound.wiring
+    }
+
     /// The code for these symbol values only.
     pub(super) fn compile_for(&self, binding: &Binding) -> Result<Compiled> {
         let mut graph = self.captured.clone();
@@ -131,7 +166,12 @@ impl Variant {
             _ => Dim::sym(s),
         };
         graph.resolve(&|dim| dim.substitute(&number));
-        compile(&optimize_with(&graph, &self.passes, &mut |_, _, _| {}), &Options::default())
+        compile(&self.optimize(&graph), &Options::default())
+    }
+
+    /// A graph after the passes that this variant was compiled with.
+    pub(super) fn optimize(&self, graph: &Graph) -> Graph {
+        optimize_with(graph, &self.passes, &mut |_, _, _| {})
     }
 
     /// Makes room for more steps of a loop.
@@ -192,14 +232,20 @@ fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
 }
 
 impl Captured {
-    /// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders.
-    fn record<F, const N: usize>(closure: &mut F, args: &[&Tensor]) -> Result<(Captured, F::Output)>
+    /// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders. The
+    /// way back from its results is recorded too; `how` has the passes for that, and what it was in another recording.
+    pub(super) fn record<F, const N: usize>(
+        closure: &mut F,
+        args: &[&Tensor],
+        how: (&Passes, Option<&Graph>),
+    ) -> Result<(Captured, F::Output)>
     where
         F: Traceable<N>,
     {
-        let (ended, wiring, depended, output) = record::<F, N>(closure, args, Script::plain())?;
+        let Recording { ended, wiring, depended, recorded, output } =
+            record::<F, N>(closure, args, Capture::plain(), Some(how))?;
         let Ended::New { program, .. } = ended else { unreachable!("bug in allotrope: there was nothing to follow") };
-        let captured = Captured::new(*program, wiring, depended);
+        let captured = Captured::new(*program, wiring, depended, recorded);
         // The recorded tensors would keep the recording alive.
         let nothing = Tensor::scalar(0.0f32);
         let template = output.unflatten(&mut std::iter::repeat(nothing));
@@ -207,23 +253,39 @@ impl Captured {
     }
 
     /// What a recording made that followed no other one.
-    pub(super) fn new(mut program: Program, wiring: Wiring, depended: Depended) -> Captured {
+    pub(super) fn new(
+        mut program: Program,
+        wiring: Wiring,
+        depended: Depended,
+        recorded: Option<Recorded>,
+    ) -> Captured {
         let graph = program.finish();
         let fills = Fills::new(&mut program, &graph);
-        Captured { graph, fills, symbols: program.symbols, wiring, depended }
+        Captured { graph, fills, symbols: program.symbols, wiring, depended, recorded }
     }
 }
 
-/// Runs the closure on traced arguments.
+/// What one run of a closure on traced arguments gave.
+pub(super) struct Recording<R> {
+    pub(super) ended: Ended,
+    pub(super) wiring: Wiring,
+    pub(super) depended: Depended,
+    pub(super) recorded: Option<Recorded>,
+    pub(super) output: R,
+}
+
+/// Runs the closure on traced arguments. With `how`, the way back from its results is recorded too: the passes for that,
+/// and what it was in another recording.
 pub(super) fn record<F, const N: usize>(
     closure: &mut F,
     args: &[&Tensor],
-    script: Script,
-) -> Result<(Ended, Wiring, Depended, F::Output)>
+    capture: Capture,
+    how: Option<(&Passes, Option<&Graph>)>,
+) -> Result<Recording<F::Output>>
 where
     F: Traceable<N>,
 {
-    let capture = Rc::new(Capture::new(script));
+    let capture = Rc::new(capture);
     let mut traced: Vec<Tensor> = Vec::with_capacity(args.len());
     for (i, a) in args.iter().enumerate() {
         traced.push(match same_as(args, i) {
@@ -231,21 +293,27 @@ where
             None => capture.argument(i, a)?,
         });
     }
-    for (i, (t, a)) in traced.iter().zip(args).enumerate() {
-        if a.is_requires_grad() && !a.is_leaf() {
+    for (i, a) in args.iter().enumerate() {
+        if a.traced().is_some() {
             return Err(Error::Argument(format!(
-                "argument {i} was computed from tensors that need gradients; its history cannot enter a trace: pass it with detach()"
+                "argument {i} is a value of a trace that has ended, which has no elements; return it from that closure"
             )));
         }
-        debug_assert_eq!(t.is_requires_grad(), a.is_requires_grad());
     }
+    let watchers: Vec<usize> = traced.iter().map(watchers).collect();
     let refs: Args<'_> = traced.iter().collect();
     let recorder: Rc<dyn slot::Recorder> = capture.clone();
-    let output =
-        catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(&refs)))).map_err(panic_message)?;
+    let border = next_seq();
+    let run = || scope::apart(|| slot::with(Some(recorder), || closure.run(&refs)));
+    let output = catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);
+    let recorded = match how {
+        Some(how) => Recorded::new(&capture, &capture.computed(&returned), &traced, &watchers, border, how)?,
+        None => None,
+    };
     let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");
-    let (ended, wiring, depended) = capture.finish(&returned)?;
-    Ok((ended, wiring, depended, output))
+    let keep = recorded.as_ref().map_or(&[][..], |r| &r.outputs);
+    let (ended, wiring, depended) = capture.finish(&returned, keep)?;
+    Ok(Recording { ended, wiring, depended, recorded, output })
 }
