@@ -176,6 +176,11 @@ pub(crate) trait Recorder {
     /// The elements of `like` are drawn in row-major order, so they must lie so in memory when the same program runs
     /// eagerly; with `whole` without gaps. Calls where they don't are refused.
     fn in_order(&self, what: &'static str, like: &Tensor, whole: bool) -> Result<()>;
+    /// Rust data that was made into a tensor, as an input that each call gives.
+    ///
+    /// # Errors
+    /// Where calls do not give it anew: what `what` at the caller's line would build in.
+    fn data(&self, tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor>;
     /// Why a host read cannot be had here, as an error for `what` at the caller's line.
     fn host_read(&self, what: &str, at: &'static Location<'static>) -> crate::Error;
 }
@@ -209,6 +214,14 @@ pub(crate) fn with<T>(recorder: Option<Rc<dyn Recorder>>, f: impl FnOnce() -> T)
     ACTIVE.set(recorder.is_some());
     RECORDER.set(recorder);
     f()
+}
+
+/// A tensor that was made of Rust data, as the mode has it.
+pub(super) fn data(tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
+    match active() {
+        Some(r) => r.data(tensor, what, at),
+        None => Ok(tensor),
+    }
 }
 
 /// Runs `f`, which computes again a part of the program that was computed before; what a running trace records of it is

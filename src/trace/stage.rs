@@ -16,7 +16,7 @@ use crate::tensor::grad_fn::Edge;
 use crate::tensor::setting::HostValue;
 use crate::tensor::{Size, Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
-use allotrope_ir::{Dim, Graph, InputKind, Part, Sym, Type, Value, later_part};
+use allotrope_ir::{Dim, Graph, Part, Sym, Type, Value, later_part};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -180,9 +180,10 @@ struct Tape {
 impl Capture {
     fn gradient(&self, slot: usize, ty: &Type) -> (Tensor, Value) {
         let mut inner = self.0.borrow_mut();
-        let value = inner.root().input(ty.clone(), InputKind::Arg, format!("gradient{slot}"));
+        let value = inner.script.program_mut().gradient(slot, ty);
         inner.sources.push(Source::Gradient);
-        (inner.tensor_of(0, value), value)
+        let made = inner.script.program_mut().typed(0, value);
+        (inner.tensor(0, &made), value)
     }
 }
 
@@ -196,7 +197,7 @@ fn recording<T>(capture: &Rc<Capture>, noted: bool, f: impl FnOnce() -> Result<T
 /// Records a walk back from the slots that the pattern names on a copy of `base`, to the nodes before `border`.
 fn walk(base: &Inner, border: u64, slots: &[Slot], pattern: &[Given], noted: bool) -> Result<Tape> {
     let mut inner = base.clone();
-    inner.sealed = inner.root().len() as u32;
+    inner.sealed = inner.script.program_mut().root().len() as u32;
     inner.draws = vec![Vec::new()];
     inner.host_values.clear();
     inner.grads.iter_mut().for_each(|g| g.changed = false);
@@ -248,11 +249,11 @@ impl Draft {
     /// `like` is the same walk of another recording, which is to be the same graph.
     fn new(mut base: Inner, border: u64, slots: &[Slot], like: Option<&Graph>) -> Result<Draft> {
         let all = vec![Given::Plain; slots.len()];
-        let mark = base.root().len();
+        let mark = base.script.program_mut().root().len();
         let record = || -> Result<(Tape, Part)> {
             let mut tape = walk(&base, border, slots, &all, false)?;
             let values: Vec<Value> = tape.departures.iter().map(|(_, v, _)| *v).collect();
-            let part = later_part(tape.inner.root(), mark, &values);
+            let part = later_part(tape.inner.script.program_mut().root(), mark, &values);
             Ok((tape, part))
         };
         let (mut tape, part) = record()?;
@@ -264,10 +265,12 @@ impl Draft {
                     .into(),
             ));
         }
-        base.builders[0].graph = Some(tape.inner.root().prefix(mark));
-        base.symbols = tape.inner.symbols.clone();
+        let program = base.script.program_mut();
+        let walked = tape.inner.script.program_mut();
+        program.builders[0].graph = Some(walked.root().prefix(mark));
+        program.symbols = walked.symbols.clone();
         // What a loop in a loop had computed again around it stands in the body of that one now.
-        for (b, walked) in base.builders.iter_mut().zip(&tape.inner.builders).filter(|(b, _)| b.parent != Some(0)) {
+        for (b, walked) in program.builders.iter_mut().zip(&walked.builders).filter(|(b, _)| b.parent != Some(0)) {
             b.hoisted = walked.hoisted.clone();
         }
         // The gradients given are no values of the part, nor is what only the walk reads.
@@ -328,8 +331,10 @@ impl Ends {
             };
             let (edge, onto) = edge.apart();
             let inner = capture.0.borrow_mut();
-            let onto =
-                onto.map(|o| Repeated { by: o.by, shape: o.sizes.iter().map(|&s| inner.symbols.dim(s)).collect() });
+            let onto = onto.map(|o| Repeated {
+                by: o.by,
+                shape: o.sizes.iter().map(|&s| inner.script.program().symbols.dim(s)).collect(),
+            });
             if edge.node().seq() < border {
                 ends.each.push(End::Out(edge, onto));
                 continue;
@@ -338,7 +343,7 @@ impl Ends {
             let slot = match known {
                 Some(k) => k,
                 None => {
-                    let mut ty = inner.ty(t.dtype(), &t.sizes());
+                    let mut ty = inner.script.program().ty(t.dtype(), &t.sizes());
                     if let Some(onto) = &onto {
                         ty.shape = onto.shape.iter().cloned().collect();
                     }
@@ -445,7 +450,10 @@ impl Recorded {
         };
         let (mut keeps, mut outputs) = (Vec::new(), Vec::new());
         for &v in &draft.uses {
-            let input = draft.inner.builders[0].graph.as_ref().and_then(|g| g.input_values().position(|i| i == v));
+            let input = draft.inner.script.program().builders[0]
+                .graph
+                .as_ref()
+                .and_then(|g| g.input_values().position(|i| i == v));
             keeps.push(match (input, values.iter().position(|r| *r == v)) {
                 (Some(i), _) if i < draft.inner.sources.len() && !draft.inner.overwrites(i) => Keep::Input(i),
                 (None, Some(j)) => Keep::Result(j),
@@ -457,8 +465,9 @@ impl Recorded {
         }
         {
             let mut inner = capture.0.borrow_mut();
-            inner.builders[0].graph = draft.inner.builders[0].graph.clone();
-            inner.symbols = draft.inner.symbols.clone();
+            let (program, drafted) = (inner.script.program_mut(), draft.inner.script.program());
+            program.builders[0].graph = drafted.builders[0].graph.clone();
+            program.symbols = drafted.symbols.clone();
             inner.host_values.extend(draft.tape.inner.host_values.iter().cloned());
         }
         let walk = std::mem::take(&mut draft.walk);
@@ -568,7 +577,7 @@ impl Stage {
 
     /// A walk that has been recorded; with `below`, which is this, one that can be differentiated again.
     fn made(&self, mut tape: Tape, pattern: Vec<Given>, below: Option<&Arc<Stage>>) -> Result<Walk> {
-        let mark = self.inner.builders[0].graph.as_ref().map_or(0, Graph::len);
+        let mark = self.inner.script.program().builders[0].graph.as_ref().map_or(0, Graph::len);
         let host_values = tape.inner.host_values.clone();
         let departures = std::mem::take(&mut tape.departures);
         let mut values: Vec<Value> = Vec::new();
@@ -579,7 +588,7 @@ impl Stage {
         }
         let computed = values.len();
         let mut above = None;
-        let mut whole = tape.inner.root().clone();
+        let mut whole = tape.inner.script.program_mut().root().clone();
         if let Some(below) = below {
             above = Some(self.above(below, &mut tape, &departures, &mut values, &mut whole));
         }
@@ -601,7 +610,7 @@ impl Stage {
             Ok((exit, origin))
         });
         let departures = departures.collect::<Result<Vec<_>>>()?;
-        let sizes = self.inner.symbols.bounds_of(&tape.inner.symbols);
+        let sizes = self.inner.script.program().symbols.bounds_of(&tape.inner.script.program().symbols);
         let (noted, program) = (below.is_some(), OnceLock::new());
         Ok(Walk { pattern, noted, host_values, sizes, graph, feeds, departures, above, program })
     }
@@ -614,7 +623,7 @@ impl Stage {
         if let Some(i) = self.by_value.get(&v) {
             return Ok(Feed::Kept(*i));
         }
-        let input = tape.inner.root().input_values().position(|i| i == v);
+        let input = tape.inner.script.program_mut().root().input_values().position(|i| i == v);
         match input.filter(|i| *i >= self.inner.sources.len()).map(|i| &tape.inner.sources[i]) {
             Some(Source::State(t)) => Ok(Feed::State(t.clone())),
             Some(Source::Grad(t)) => Ok(Feed::Grad(t.clone())),
@@ -646,7 +655,7 @@ impl Stage {
         let ways_out = draft.tape.inner.ways_out.clone();
         let types: HashMap<(usize, u32), Type> = {
             let departures = std::mem::take(&mut draft.tape.departures);
-            let root = draft.tape.inner.root();
+            let root = draft.tape.inner.script.program_mut().root();
             let types = departures.iter().map(|(e, v, _)| ((e.id(), e.output), root.ty(*v).clone())).collect();
             draft.tape.departures = departures;
             types
@@ -686,7 +695,7 @@ impl Stage {
                 },
             });
         }
-        *whole = draft.inner.root().clone();
+        *whole = draft.inner.script.program_mut().root().clone();
         let stage = Stage::new(draft, tape.begun, slots, exits, keeps, &self.passes, Vec::new())?;
         Ok((Arc::new(stage), histories))
     }
