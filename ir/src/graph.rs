@@ -358,6 +358,17 @@ impl Graph {
         Ok(new)
     }
 
+    /// The first `n` nodes alone, with no outputs.
+    pub fn prefix(&self, n: usize) -> Graph {
+        let mut out = Graph::new();
+        for id in self.nodes().take(n) {
+            let node = self.node(id);
+            out.push(node.op.clone(), node.types.clone(), &self.operands(id));
+        }
+        out.inputs = self.inputs.iter().filter(|i| (i.node.0 as usize) < n).cloned().collect();
+        out
+    }
+
     /// The same graph with its inputs as the first nodes, in order, in bodies too: the form that passes keep.
     pub fn inputs_first(&self) -> Graph {
         let mut out = Graph::new();

@@ -343,6 +343,7 @@ impl Parser {
                 "xs" => ("xs", Attribute::Number(self.number()?)),
                 "length" => ("length", Attribute::Dim(self.dim()?)),
                 "trip" => ("trip", Attribute::Trip(self.trip()?)),
+                "number" => ("number", Attribute::Number(self.number()?)),
                 _ => return self.fail(format!("there is no attribute `{word}`")),
             };
             out.words.insert(key, attribute);

@@ -24,6 +24,9 @@ pub(crate) type Sum = fn(&Tensor, &Tensor) -> Result<Tensor>;
 /// Tensors with the gradients that are to be accumulated into them, in order.
 pub(crate) type Accumulations = Vec<(Tensor, Tensor)>;
 
+/// Gradients on their way out of a part of the program, one by one, in the order in which they left.
+pub(crate) type Departures = Vec<(Edge, Tensor)>;
+
 struct Pending {
     edge: Edge,
     grads: SmallVec<[Option<Tensor>; 1]>,
@@ -36,6 +39,10 @@ struct Queue {
     leaves: Vec<Pending>,
     /// Where each leaf is in the list, by identity.
     places: FxHashMap<usize, usize>,
+    /// Nodes with a smaller number are not of the part that is walked through.
+    border: u64,
+    /// The gradients that have left that part, in order.
+    departures: Departures,
 }
 
 impl Queue {
@@ -44,6 +51,10 @@ impl Queue {
             Some(onto) => (onto.by)(&gradient, &onto.sizes)?,
             None => relayed(gradient),
         };
+        if edge.node().seq() < self.border {
+            self.departures.push((edge.to_output(edge.output), gradient));
+            return Ok(());
+        }
         let new = || Pending { edge: edge.clone(), grads: SmallVec::new() };
         let pending = match edge.node().seq() {
             0 => {
@@ -89,6 +100,8 @@ struct Manner<'a> {
     keep: bool,
     /// The walk goes only where this leads.
     reach: Option<&'a Reach>,
+    /// Nodes with a smaller number are left alone, leaves too; 0 where there are none such.
+    border: u64,
     sum: Sum,
 }
 
@@ -118,10 +131,14 @@ pub(crate) fn leaf_hooks(leaf: &Tensor) -> Option<Arc<Hooks>> {
 }
 
 /// Walks from the roots, and behind each node unless `visit` says that the walk ends there. Leaves come last. Gives
-/// the gradients of tensors on the way that keep theirs.
-fn walk(roots: Vec<Root>, manner: Manner<'_>, mut visit: impl FnMut(&Pending) -> bool) -> Result<Accumulations> {
-    let Manner { keep, reach, sum } = manner;
-    let mut queue = Queue::default();
+/// the gradients of tensors on the way that keep theirs, and those that have left over the border.
+fn walk(
+    roots: Vec<Root>,
+    manner: Manner<'_>,
+    mut visit: impl FnMut(&Pending) -> bool,
+) -> Result<(Accumulations, Departures)> {
+    let Manner { keep, reach, border, sum } = manner;
+    let mut queue = Queue { border, ..Queue::default() };
     let mut retained = Vec::new();
     for root in &roots {
         if reach.is_none_or(|r| r.contains(&root.edge)) {
@@ -139,7 +156,18 @@ fn walk(roots: Vec<Root>, manner: Manner<'_>, mut visit: impl FnMut(&Pending) ->
             continue;
         }
         let node = pending.edge.node();
-        let grads = node.vjp(&pending.edge, &pending.grads, keep || node.seq() < first_seq)?;
+        let keep = keep || node.seq() < first_seq;
+        if let Some(each) = node.contributions(&pending.edge, &pending.grads, keep) {
+            for (i, gradient) in each? {
+                if let Some(edge) = &node.edges()[i]
+                    && reach.is_none_or(|r| r.contains(edge))
+                {
+                    queue.add(edge, gradient, sum)?;
+                }
+            }
+            continue;
+        }
+        let grads = node.vjp(&pending.edge, &pending.grads, keep)?;
         for (edge, gradient) in node.edges().iter().zip(grads) {
             if let (Some(edge), Some(gradient)) = (edge, gradient)
                 && reach.is_none_or(|r| r.contains(edge))
@@ -154,14 +182,14 @@ fn walk(roots: Vec<Root>, manner: Manner<'_>, mut visit: impl FnMut(&Pending) ->
         }
         visit(&pending);
     }
-    Ok(retained)
+    Ok((retained, queue.departures))
 }
 
 /// Gradients of every leaf reached, in the order in which the walk first reached them, after those of tensors on the
 /// way that keep theirs.
 pub(crate) fn run_to_leaves(roots: Vec<Root>, keep: bool, sum: Sum) -> Result<Accumulations> {
     let mut leaves = Vec::new();
-    let mut found = walk(roots, Manner { keep, reach: None, sum }, |p| {
+    let (mut found, _) = walk(roots, Manner { keep, reach: None, border: 0, sum }, |p| {
         let Some(leaf) = p.edge.node().leaf() else { return false };
         leaves.extend(p.grads[0].clone().map(|g| (leaf, g)));
         true
@@ -180,7 +208,7 @@ pub(crate) fn run_to_targets(
 ) -> Result<(Vec<Option<Tensor>>, Accumulations)> {
     let reach = Reach::new(roots.iter().map(|r| &r.edge), targets);
     let mut found = vec![None; targets.len()];
-    let retained = walk(roots, Manner { keep, reach: Some(&reach), sum }, |p| {
+    let (retained, _) = walk(roots, Manner { keep, reach: Some(&reach), border: 0, sum }, |p| {
         take(p, targets, &mut found);
         false
     })?;
@@ -191,10 +219,16 @@ pub(crate) fn run_to_targets(
 /// which are targets all; whoever holds the part keeps it or lets it go as a whole.
 pub(crate) fn run_part(roots: Vec<Root>, targets: &[Edge], sum: Sum) -> Result<Vec<Option<Tensor>>> {
     let mut found = vec![None; targets.len()];
-    walk(roots, Manner { keep: true, reach: None, sum }, |p| {
+    walk(roots, Manner { keep: true, reach: None, border: 0, sum }, |p| {
         take(p, targets, &mut found) && p.edge.node().is_boundary()
     })?;
     Ok(found)
+}
+
+/// Gradients that leave the part of the program whose nodes have numbers from `border` on: one by one, for whoever walks
+/// on has to add them to others in this order. Nothing is let go of.
+pub(crate) fn run_out(roots: Vec<Root>, border: u64, sum: Sum) -> Result<Departures> {
+    Ok(walk(roots, Manner { keep: true, reach: None, border, sum }, |_| false)?.1)
 }
 
 /// Takes the gradients of the targets among the results of this node. Whether there is one.

@@ -108,6 +108,18 @@ pub(crate) fn run<T>(f: impl FnOnce() -> T) -> (T, Vec<Boundary>) {
     run_linked(false, f)
 }
 
+/// Runs `f` outside of every scope: for a part of the program that is recorded on a tape of its own.
+pub(crate) fn apart<T>(f: impl FnOnce() -> T) -> T {
+    struct Return(Vec<Scope>);
+    impl Drop for Return {
+        fn drop(&mut self) {
+            SCOPES.set(std::mem::take(&mut self.0));
+        }
+    }
+    let _return = Return(SCOPES.take());
+    f()
+}
+
 /// As [`run`]; where `linked`, boundaries lead on to what they stand for, in any walk that does not end at them.
 pub(crate) fn run_linked<T>(linked: bool, f: impl FnOnce() -> T) -> (T, Vec<Boundary>) {
     struct Leave;

@@ -6,7 +6,7 @@ use crate::tensor::grad_fn::{Edge, GradFn, Grads};
 use crate::tensor::hooks::Hooks;
 use crate::tensor::size::Sizes;
 use crate::tensor::view::{Link, ViewVjp};
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Tensor, recorder};
 use allotrope_ir::Op;
 use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
@@ -100,11 +100,7 @@ impl<F: Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send> GradFn for 
     fn vjp(&self, me: &Edge, grads: &[Option<Tensor>], keep: bool) -> Result<Grads> {
         let mut slot = self.vjp.lock();
         let Some(vjp) = &*slot else {
-            return Err(Error::Autograd(format!(
-                "Trying to backward through the graph a second time: {} has let go of the tensors that it saved. \
-                 Set retain_graph in the first backward or grad if the graph is needed again",
-                self.head.name
-            )));
+            return Err(gone(&self.head.name));
         };
         let found = vjp(&self.head.context(me), grads);
         if !keep && found.is_ok() {
@@ -112,6 +108,14 @@ impl<F: Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send> GradFn for 
         }
         found
     }
+}
+
+/// What a node says that was walked through before and let go of what it saved.
+pub(crate) fn gone(name: &str) -> Error {
+    Error::Autograd(format!(
+        "Trying to backward through the graph a second time: {name} has let go of the tensors that it saved. \
+         Set retain_graph in the first backward or grad if the graph is needed again"
+    ))
 }
 
 struct Leaf(Tensor);
@@ -157,7 +161,13 @@ pub(crate) fn own_edge(x: &Tensor) -> Option<Edge> {
         x.set_grad_fn(edge);
         x.history_seen();
     }
-    Some(x.grad_fn().unwrap_or_else(|| Edge::new(x.leaf_node(|| Arc::new(Leaf(x.clone()))), 0)))
+    let edge = x.grad_fn().unwrap_or_else(|| Edge::new(x.leaf_node(|| Arc::new(Leaf(x.clone()))), 0));
+    if x.strided().is_some()
+        && let Some(r) = recorder::active()
+    {
+        r.leads_out(&edge, x);
+    }
+    Some(edge)
 }
 
 /// The edge to a view of the value behind `edge`.

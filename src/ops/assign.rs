@@ -24,9 +24,9 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let base = target.view_of().map_or(target, |v| &v.base);
     let noted = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
     check_assignable(target)?;
-    if noted && value.is_requires_grad() && base.strided().is_some() && recorder::is_active() {
+    if noted && base.strided().is_some() && recorder::is_active() {
         return Err(Error::Trace(format!(
-            "a tensor of shape {:?} from outside would be changed to something that has a derivative, whose history ends with the call; detach() the value or do it under no_grad(|| ..)",
+            "a tensor of shape {:?} from outside would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
             target.shape_hint()
         )));
     }

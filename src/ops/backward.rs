@@ -139,7 +139,7 @@ pub(super) fn accumulate(x: &Tensor, gradient: Tensor) -> Result<()> {
 }
 
 /// The sum of two gradients of one tensor.
-pub(super) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+pub(crate) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     a.try_add(b)
 }
 

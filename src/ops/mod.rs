@@ -5,7 +5,7 @@
 pub(crate) mod arg;
 mod assign;
 mod axes;
-mod backward;
+pub(crate) mod backward;
 mod checkpoint;
 mod control;
 mod cumulative;

@@ -12,6 +12,9 @@ use std::sync::{Arc, OnceLock, Weak};
 /// Gradients of the operands of one node, in order; none where no gradient flows.
 pub(crate) type Grads = SmallVec<[Option<Tensor>; 2]>;
 
+/// Gradients with the numbers of the edges that they go along.
+pub(crate) type Contributions = Vec<(usize, Tensor)>;
+
 /// A node of the tape.
 pub(crate) trait GradFn: Send + Sync {
     /// Order of creation: a node's operands were made before it. Leaves have 0.
@@ -23,6 +26,11 @@ pub(crate) trait GradFn: Send + Sync {
     /// Gradients of the operands, from those of the results. `me` is the edge to this node itself. Unless `keep`, the
     /// node lets go of what it saved for this.
     fn vjp(&self, me: &Edge, grads: &[Option<Tensor>], keep: bool) -> Result<Grads>;
+    /// As `vjp`, for a node that stands for a part of a program with more than one way to an operand: the number of an
+    /// edge with each gradient, in the order in which they are to be added up. None for all other nodes.
+    fn contributions(&self, _me: &Edge, _grads: &[Option<Tensor>], _keep: bool) -> Option<Result<Contributions>> {
+        None
+    }
     /// The tensor whose gradient is to be accumulated, for a leaf.
     fn leaf(&self) -> Option<Tensor> {
         None

@@ -123,7 +123,12 @@ impl Hooks {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().each.is_empty()
+        self.len() == 0
+    }
+
+    /// The number of hooks that are registered.
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().each.len()
     }
 }
 

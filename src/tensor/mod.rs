@@ -336,7 +336,14 @@ impl Tensor {
 
     /// Whether the user made it, so that `backward` accumulates into its `grad`.
     pub fn is_leaf(&self) -> bool {
+        self.asks_history();
         !self.is_requires_grad() || self.0.meta.lock().grad_fn.is_none()
+    }
+
+    fn asks_history(&self) {
+        if let (Body::Traced(_), Some(r)) = (&self.0.body, recorder::active()) {
+            r.asks_history(self);
+        }
     }
 
     /// Asks for gradients, and returns the tensor: `let w = randn(&[3]).requires_grad();`
@@ -387,6 +394,7 @@ impl Tensor {
 
     /// The name of the operation's derivative that made this tensor, such as `MulBackward0`; none for a leaf.
     pub fn grad_fn_name(&self) -> Option<String> {
+        self.asks_history();
         self.grad_fn().map(|edge| edge.node().name().to_string())
     }
 

@@ -2,6 +2,7 @@
 //! Nothing is recorded here; outside a trace every function is the plain one.
 
 use super::draw::Kind;
+use super::grad_fn::Edge;
 use super::setting::HostValue;
 use super::view::Link;
 use super::{Generator, Size, Sizes, Tensor};
@@ -131,6 +132,10 @@ pub(crate) trait Recorder {
     fn note_view(&self, view: &Tensor);
     /// In-place changes of the tensor so far, those of the trace included.
     fn version(&self, tensor: &Tensor) -> u32;
+    /// The program asks what history a traced tensor has: calls where an argument has another run another variant.
+    fn asks_history(&self, tensor: &Tensor);
+    /// The tape of the program leads out of it through `edge`, the history of a tensor from outside.
+    fn leads_out(&self, edge: &Edge, tensor: &Tensor);
     /// Nodes of the tape with a smaller number are not the trace's.
     fn first_seq(&self) -> u64;
     fn grad(&self, tensor: &Tensor) -> Option<Tensor>;

@@ -41,6 +41,7 @@ impl Apart {
                 Source::State(t) => eval::copied(t)?,
                 Source::Grad(t) => eval::copied(&t.stored_grad().ok_or_else(gone)?)?,
                 Source::ArgGrad(i) => eval::copied(&args[*i].stored_grad().ok_or_else(gone)?)?,
+                Source::Gradient => unreachable!("bug in allotrope: a gradient from outside is no input of the call"),
                 Source::Draw => numbers.next().expect("bug in allotrope: an input was not drawn").1,
             });
         }

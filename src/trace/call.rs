@@ -4,11 +4,10 @@
 
 use super::captured::{Returned, Source, Target};
 use super::guards::Binding;
+use super::outer::Kept;
 use super::variant::Variant;
-use crate::autograd::tape;
 use crate::codegen::{Compiled, Failure};
 use crate::error::{Error, Result};
-use crate::tensor::grad_fn::Edge;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::{Dim, Graph, Type};
@@ -88,7 +87,7 @@ fn identity(storage: &Arc<Storage>) -> usize {
 }
 
 /// Where the elements of a contiguous tensor are in its storage.
-fn bytes_of(t: &Tensor) -> Range<usize> {
+pub(super) fn bytes_of(t: &Tensor) -> Range<usize> {
     let (offset, size) = (t.strided().map_or(0, |s| s.offset), t.dtype().size());
     offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
 }
@@ -136,12 +135,12 @@ impl Variant {
                 // No state has been written, so it can be run again.
                 Err(Stop::Full(limit)) => self.make_room(&limit, &mut binding)?,
                 Err(Stop::Error(e)) => return Err(e),
-                Ok(outputs) => return self.hand_out(args, outputs),
+                Ok((outputs, kept)) => return self.hand_out(args, outputs, kept, &binding),
             }
         }
     }
 
-    fn run(&self, args: &[&Tensor], binding: &Binding) -> Result<Outputs, Stop> {
+    fn run(&self, args: &[&Tensor], binding: &Binding) -> Result<(Outputs, Vec<Tensor>), Stop> {
         let mut made = self.made(args)?;
         let mut drawn = None;
         if !self.draws.is_empty() {
@@ -155,7 +154,19 @@ impl Variant {
         if let (Err(_), Some(drawn)) = (&done, drawn) {
             drawn.undo();
         }
-        done
+        let kept = self.outer.iter().flat_map(|outer| outer.inputs());
+        let kept = kept.map(|i| self.handle(args, &made, i)).collect();
+        Ok((done?, kept))
+    }
+
+    /// Input `i` as the program around knows it.
+    fn handle(&self, args: &[&Tensor], made: &Made, i: usize) -> Tensor {
+        match (&self.sources[i], made.iter().find(|(at, _)| *at == i)) {
+            (Source::Arg(i), _) => args[*i].clone(),
+            (Source::State(t), _) => Tensor::clone(t),
+            (_, Some((_, t))) => t.clone(),
+            _ => unreachable!("bug in allotrope: an input was not made"),
+        }
     }
 
     /// That a call with these arguments has inputs that it can use.
@@ -177,7 +188,7 @@ impl Variant {
                 Source::Grad(t) => Some(gradient(t)?),
                 Source::ArgGrad(i) => Some(gradient(args[*i])?),
                 Source::Arg(_) | Source::State(_) => None,
-                Source::Draw => continue,
+                Source::Draw | Source::Gradient => continue,
             };
             let input = match (source, &gradient) {
                 (_, Some(t)) => t,
@@ -276,11 +287,12 @@ impl Variant {
         }
     }
 
-    fn hand_out(&self, args: &[&Tensor], outputs: Outputs) -> Result<Results> {
-        let mut computed = Results::new();
+    fn hand_out(&self, args: &[&Tensor], outputs: Outputs, inputs: Vec<Tensor>, binding: &Binding) -> Result<Results> {
+        let (mut computed, mut kept) = (Results::new(), Vec::new());
         for ((target, ..), tensor) in self.plan.outputs.iter().zip(outputs) {
             match target {
                 Target::Return => computed.push(tensor),
+                Target::Keep => kept.push(tensor),
                 Target::State { tensor: state } => eval::assign(state, &tensor)?,
                 Target::Arg(i) => eval::assign(args[*i], &tensor)?,
                 Target::Grad(of) => of.store_grad(Some(tensor)),
@@ -294,20 +306,22 @@ impl Variant {
             args[i].store_grad(None);
         }
         self.effects.iter().for_each(|e| e.apply());
+        if let Some(outer) = &self.outer {
+            let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
+            outer.attach(args, kept, &computed, binding);
+        }
         // Results were added in the order of the closure's, so they come in that order.
         let mut computed = computed.into_iter();
-        let each = self.returned.iter().map(|known| match known {
-            Returned::Same(t) => Tensor::clone(t),
-            Returned::Arg(i) => args[*i].clone(),
-            Returned::Computed { requires_grad } => {
-                let t = computed.next().expect("bug in allotrope: a result was not computed");
-                if *requires_grad {
-                    t.set_grad_fn(Some(ended()));
-                }
-                t
-            }
-        });
-        Ok(each.collect())
+        let mut results = Results::new();
+        for known in &self.returned {
+            results.push(match known {
+                Returned::Same(t) => Tensor::clone(t),
+                Returned::Arg(i) => args[*i].clone(),
+                Returned::Again(i) => results[*i].clone(),
+                Returned::Computed { .. } => computed.next().expect("bug in allotrope: a result was not computed"),
+            });
+        }
+        Ok(results)
     }
 }
 
@@ -337,18 +351,4 @@ fn output((target, ty, fixed): &(Target, Type, Option<Dims>), binding: &Binding,
         }
     };
     eval::fresh(ty.dtype, shape, eval::buffer_for(ty.dtype, shape.iter().product()))
-}
-
-/// Stands for the history of a result, which stayed in the trace.
-pub(super) fn ended() -> Edge {
-    use std::sync::OnceLock;
-    static NODE: OnceLock<Arc<dyn crate::tensor::grad_fn::GradFn>> = OnceLock::new();
-    let node = NODE.get_or_init(|| {
-        tape::node("TraceBackward", SmallVec::from_iter([]), false, |_, _| {
-            Err(Error::Autograd(
-                "this tensor is the result of a traced function, whose history ended with the call; call backward() inside the closure".into(),
-            ))
-        })
-    });
-    Edge::new(Arc::clone(node), 0)
 }

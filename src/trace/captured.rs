@@ -3,6 +3,7 @@
 
 use super::draws::Draws;
 use super::inner::Inner;
+use super::stage::Recorded;
 use super::symbols::Symbols;
 use crate::tensor::anchor::Anchor;
 use crate::tensor::setting::HostValue;
@@ -22,6 +23,8 @@ pub(super) enum Source {
     ArgGrad(usize),
     /// Random numbers, new ones for each call.
     Draw,
+    /// The gradient of a result, which comes from outside; only where a walk back from there is recorded.
+    Gradient,
 }
 
 /// A tensor of the caller's.
@@ -58,6 +61,10 @@ pub(super) struct Captured {
     pub(super) cleared: Vec<Anchor>,
     /// Arguments whose gradients are.
     pub(super) cleared_args: Vec<usize>,
+    /// Arguments of which the program depended on what history they have.
+    pub(super) asked: Vec<usize>,
+    /// The way back from outside, where a result needs a gradient.
+    pub(super) recorded: Option<Recorded>,
 }
 
 /// Where a result of the captured graph goes.
@@ -65,6 +72,8 @@ pub(super) struct Captured {
 pub(super) enum Target {
     /// The next computed result of the closure.
     Return,
+    /// What the way back from outside needs, in order.
+    Keep,
     /// Elements of a tensor from outside.
     State { tensor: Anchor },
     /// Elements of an argument, which the closure changed in place.
@@ -79,6 +88,8 @@ pub(super) enum Target {
 pub(super) enum Returned {
     /// A computed value: the next output of the graph.
     Computed { requires_grad: bool },
+    /// The same tensor as the result of this number.
+    Again(usize),
     /// A tensor from outside, unchanged or updated: the caller gets the same handle.
     Same(Anchor),
     /// An argument: the caller gets the handle that was passed.
@@ -90,15 +101,15 @@ impl Captured {
     pub(super) fn outside(&self, returned: &[Returned]) -> Vec<Anchor> {
         let source = |s: &Source| match s {
             Source::State(t) | Source::Grad(t) => Some(t.clone()),
-            Source::Arg(_) | Source::ArgGrad(_) | Source::Draw => None,
+            Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Gradient => None,
         };
         let target = |t: &Target| match t {
             Target::State { tensor: t } | Target::Grad(t) => Some(t.clone()),
-            Target::Return | Target::Arg(_) | Target::ArgGrad(_) => None,
+            Target::Return | Target::Keep | Target::Arg(_) | Target::ArgGrad(_) => None,
         };
         let result = |r: &Returned| match r {
             Returned::Same(t) => Some(t.clone()),
-            Returned::Arg(_) | Returned::Computed { .. } => None,
+            Returned::Arg(_) | Returned::Computed { .. } | Returned::Again(_) => None,
         };
         let all = self.sources.iter().filter_map(source).chain(self.targets.iter().filter_map(target));
         let all = all.chain(self.cleared.iter().cloned()).chain(self.grad_guards.iter().map(|(t, _)| t.clone()));
@@ -141,7 +152,7 @@ impl Returned {
     /// What is otherwise about the results of another recording, in words.
     pub(super) fn difference(a: &[Returned], b: &[Returned]) -> Option<String> {
         let same = |(a, b): (&Returned, &Returned)| match (a, b) {
-            (Returned::Arg(a), Returned::Arg(b)) => a == b,
+            (Returned::Arg(a), Returned::Arg(b)) | (Returned::Again(a), Returned::Again(b)) => a == b,
             (Returned::Computed { requires_grad: a }, Returned::Computed { requires_grad: b }) => a == b,
             // A closure that detaches a tensor from outside returns another handle to the same elements.
             (Returned::Same(a), Returned::Same(b)) => a.is_same(b) || Inner::key(a) == Inner::key(b),

@@ -16,6 +16,7 @@ use crate::tensor::{Dims, Generator, Tensor, eval};
 use allotrope_ir::{DType, Dim, Graph, InputKind, Shape, Trip, Type};
 
 /// One thing that a call does with generators.
+#[derive(Clone)]
 pub(super) enum Item {
     /// Draws the elements of an input, those of this step where it is in loops.
     Draw { generator: Generator, kind: Kind, input: usize },

@@ -2,6 +2,7 @@
 //! Checking changes nothing.
 
 use super::captured::{Captured, Returned, Source, Whose};
+use super::recorder::is_watched;
 use super::rooms::Rooms;
 use crate::autograd::is_grad_enabled;
 use crate::tensor::anchor::Anchor;
@@ -30,6 +31,8 @@ pub(super) struct ArgType {
     pub(super) dtype: DType,
     pub(super) rank: usize,
     pub(super) requires_grad: bool,
+    /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program depended on that.
+    pub(super) history: Option<(bool, bool)>,
     /// Whether it lay in row-major order, where the program asks, or changes it in place: which views of it share elements
     /// depends on that.
     pub(super) dense: Option<bool>,
@@ -37,6 +40,10 @@ pub(super) struct ArgType {
     pub(super) strides: Option<Strides>,
     /// The argument before it that is the same tensor, where a gradient is wanted: it has one then, not two.
     pub(super) same_as: Option<usize>,
+}
+
+fn history(a: &Tensor) -> (bool, bool) {
+    if a.is_requires_grad() { (a.is_leaf(), is_watched(a)) } else { (true, false) }
 }
 
 /// The first argument that is the same tensor as argument `i`, where it needs a gradient.
@@ -91,6 +98,7 @@ pub(super) enum Mismatch {
     DType(usize),
     Rank(usize),
     RequiresGrad(usize),
+    History(usize),
     Layout(usize),
     SameAs(usize),
     Identity(usize),
@@ -110,6 +118,7 @@ impl Guards {
             dtype: a.dtype(),
             rank: a.dim(),
             requires_grad: a.is_requires_grad(),
+            history: captured.asked.contains(&i).then(|| history(a)),
             dense: (changed.contains(&i) || captured.layouts.contains(&i)).then(|| a.is_contiguous()),
             strides: (captured.layouts.contains(&i) && !a.is_contiguous()).then(|| a.strides()),
             same_as: same_as(args, i),
@@ -168,6 +177,7 @@ impl Guards {
             holds(ty.dense.is_none_or(|dense| dense == a.is_contiguous()), Mismatch::Layout(i))?;
             holds(ty.strides.as_ref().is_none_or(|s| **s == *a.laid_out()), Mismatch::Layout(i))?;
             if ty.requires_grad {
+                holds(ty.history.is_none_or(|h| h == history(a)), Mismatch::History(i))?;
                 let from_outside = self.state_flags.iter().any(|(t, _)| t.is_same(a));
                 holds(same_as(args, i) == ty.same_as && !from_outside, Mismatch::SameAs(i))?;
             }
@@ -243,6 +253,14 @@ impl Guards {
             Mismatch::DType(i) => format!("argument {i} is {}, not {}", args[i].dtype(), self.args[i].dtype),
             Mismatch::Rank(i) => format!("argument {i} has {} axes, not {}", args[i].dim(), self.args[i].rank),
             Mismatch::RequiresGrad(i) => format!("argument {i} now {}", wants(args[i].is_requires_grad())),
+            Mismatch::History(i) => {
+                let (leaf, watched) = history(args[i]);
+                let what = if leaf { "is a leaf" } else { "has a history" };
+                format!(
+                    "argument {i} now {what}{}",
+                    if watched { ", and its gradient has hooks or is kept" } else { "" }
+                )
+            }
             Mismatch::Layout(i) => format!("argument {i} lies otherwise in memory"),
             Mismatch::SameAs(i) | Mismatch::Identity(i) => {
                 format!("argument {i} is the same tensor as another one, or no longer")
@@ -287,7 +305,14 @@ impl std::fmt::Display for Guards {
     /// One line for each.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (i, a) in self.args.iter().enumerate() {
-            let grad = if a.requires_grad { ", needs a gradient" } else { "" };
+            let grad = match (a.requires_grad, a.history) {
+                (false, _) => "",
+                (true, None) => ", needs a gradient",
+                (true, Some((true, false))) => ", needs a gradient and is a leaf",
+                (true, Some((true, true))) => ", needs a gradient, is a leaf and has hooks on it",
+                (true, Some((false, false))) => ", needs a gradient and has a history",
+                (true, Some((false, true))) => ", needs a gradient, has a history and hooks on it",
+            };
             let dense = match a.dense {
                 Some(true) => ", contiguous",
                 Some(false) => ", not contiguous",

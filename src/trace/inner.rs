@@ -7,6 +7,7 @@ use super::layout::Demand;
 use super::symbols::Symbols;
 use crate::error::{Error, Result};
 use crate::tensor::anchor::Anchor;
+use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{Cell, Root};
 use crate::tensor::setting::HostValue;
 use crate::tensor::view::Link;
@@ -17,9 +18,10 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// One graph under construction: the whole program, or the body of a loop.
+#[derive(Clone)]
 pub(super) struct Builder {
     /// The graph while it is open; afterwards it is in its node of the parent.
     pub(super) graph: Option<Graph>,
@@ -49,6 +51,7 @@ pub(super) struct Builder {
 }
 
 /// A tensor from outside that the program reads or changes.
+#[derive(Clone)]
 pub(super) struct State {
     pub(super) tensor: Tensor,
     /// Its value now, in the whole program's graph.
@@ -58,6 +61,7 @@ pub(super) struct State {
 }
 
 /// What the program knows of the gradient of a tensor from outside or of an argument.
+#[derive(Clone)]
 pub(super) struct GradState {
     pub(super) tensor: Tensor,
     /// The argument's number.
@@ -71,6 +75,7 @@ pub(super) struct GradState {
 }
 
 /// A part of the program that is computed again.
+#[derive(Clone)]
 pub(super) struct Again {
     number: u32,
     /// The builder in which it is, and the first node that it could make there.
@@ -84,6 +89,7 @@ pub(super) struct Again {
 
 pub(super) type StateKey = (usize, usize, Dims, Strides);
 
+#[derive(Clone)]
 pub(super) struct Inner {
     /// Nothing of the recording is kept.
     pub(super) forgetful: bool,
@@ -130,6 +136,16 @@ pub(super) struct Inner {
     pub(super) demands: Vec<Demand>,
     /// The values that elements had before they were changed in place, by their identity.
     pub(super) first_values: HashMap<usize, (Arc<Cell>, Value)>,
+    /// In-place changes that storages from outside had had when they were first asked: what is recorded later sees them
+    /// as they were.
+    pub(super) versions: HashMap<usize, u32>,
+    /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are.
+    pub(super) ways_out: HashMap<(usize, u32), (Edge, Tensor)>,
+    /// The arguments that need gradients, by number, with whether the program depended on what history they have.
+    pub(super) asked: Vec<(usize, Arc<AtomicBool>)>,
+    /// Nodes of the whole program with a smaller number have run when what is recorded now runs: nothing that they
+    /// computed can be changed in place. 0 while the closure is recorded.
+    pub(super) sealed: u32,
 }
 
 impl Inner {
@@ -265,7 +281,8 @@ impl Inner {
                 // The root was changed in place since: look at it again.
                 let root = self.lift_root(&traced.root)?;
                 let value = self.follow(root, path)?;
-                if from == into {
+                // A walk back is recorded on a copy, whose values the tensor must not remember.
+                if from == into && self.sealed == 0 {
                     *traced.seen.lock() = (value, version);
                 }
                 Ok(value)
@@ -311,7 +328,7 @@ impl Inner {
     }
 
     /// In-place changes of a root so far, those of the capture included.
-    pub(super) fn version_of(&self, root: &Root) -> u32 {
+    pub(super) fn version_of(&mut self, root: &Root) -> u32 {
         match root {
             Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
             Root::Outside(t) => self.outside_version(t),
@@ -319,12 +336,12 @@ impl Inner {
     }
 
     /// In-place changes of a tensor from outside so far, those of the capture included.
-    pub(super) fn outside_version(&self, t: &Tensor) -> u32 {
+    pub(super) fn outside_version(&mut self, t: &Tensor) -> u32 {
         let Some(s) = t.strided() else { return 0 };
         let storage = Arc::as_ptr(&s.storage);
         let here = |t: &State| t.tensor.strided().is_some_and(|s| Arc::as_ptr(&s.storage) == storage);
         let changes: u32 = self.states.iter().filter(|t| t.changes > 0 && here(t)).map(|t| t.changes).sum();
-        s.storage.version() + changes
+        *self.versions.entry(storage as usize).or_insert_with(|| s.storage.version()) + changes
     }
 
     pub(super) fn key(t: &Tensor) -> StateKey {

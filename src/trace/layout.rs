@@ -78,7 +78,7 @@ impl Layout {
                 Source::State(t) => of(t),
                 Source::Grad(t) => of(&t.stored_grad().expect("guarded")),
                 Source::ArgGrad(i) => of(&args[*i].stored_grad().expect("guarded")),
-                Source::Draw => unreachable!("bug in allotrope: drawn tensors are fresh"),
+                Source::Draw | Source::Gradient => unreachable!("bug in allotrope: drawn tensors are fresh"),
             },
         };
         for step in &self.steps {
@@ -224,7 +224,7 @@ impl Inner {
     fn layout_of_input(&mut self, what: &'static str, at: usize, number: usize, fresh: Layout) -> Result<Layout> {
         if at == 0 {
             return Ok(match self.sources[number] {
-                Source::Draw => fresh,
+                Source::Draw | Source::Gradient => fresh,
                 _ => Layout { place: Place::Input(number), steps: Vec::new() },
             });
         }

@@ -14,10 +14,13 @@ mod hot;
 mod inner;
 mod layout;
 mod log;
+mod outer;
 mod profile;
 mod recorder;
+mod replay;
 mod rooms;
 mod saved;
+mod stage;
 mod stepwise;
 mod symbols;
 mod turns;
@@ -186,12 +189,6 @@ where
 
     /// The variant that stands for these arguments, made where there is none yet.
     fn entry(&self, args: &[&Tensor]) -> Result<(Arc<Entry<R>>, Binding)> {
-        // Compiled code stands for every argument of a kind, and hooks are one tensor's own.
-        if let Some(i) = args.iter().position(|a| a.is_requires_grad() && a.has_leaf_hooks()) {
-            return Err(Error::Trace(format!(
-                "argument {i} has hooks on its gradient; register them inside the closure, or let it use the tensor from outside"
-            )));
-        }
         if let Some(found) = self.cache.find(args) {
             return Ok(found);
         }

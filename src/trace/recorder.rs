@@ -4,11 +4,14 @@
 use super::captured::{Captured, Returned, Source, Target, Whose};
 use super::draws::{Draws, Item};
 use super::inner::{GradState, Inner};
+use super::stage::Recorded;
 use super::symbols::Symbols;
 use crate::autograd::is_grad_enabled;
-use crate::autograd::tape::{next_seq, own_edge};
+use crate::autograd::tape::{self, next_seq, own_edge};
 use crate::error::{Error, Result};
 use crate::tensor::anchor::Anchor;
+use crate::tensor::grad_fn::Edge;
+use crate::tensor::hooks::GradientHook;
 use crate::tensor::recorder::{
     Draw, Operand, Recorder, Root, Rounds, SCOPES_PER_CAPTURE, ScanBody, ScanSpec, SizeOp, capture_of,
 };
@@ -22,10 +25,51 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The recorder of one capture.
-pub(super) struct Capture(RefCell<Inner>);
+pub(super) struct Capture(pub(super) RefCell<Inner>);
+
+/// What a hook or a derivative may not do when the gradient comes from outside of the trace.
+fn late(what: &str) -> Error {
+    Error::Trace(format!(
+        "{what} would be changed in place on the way back, by a hook or a derivative of the user's, where the gradient comes \
+         from outside of the traced function; compute a new tensor instead, or call backward() inside the closure"
+    ))
+}
+
+/// Whether somebody looks at the gradient of an argument on its way outside.
+pub(super) fn is_watched(arg: &Tensor) -> bool {
+    match arg.grad_fn() {
+        None => arg.has_leaf_hooks(),
+        Some(edge) => arg.retains_grad() || edge.node().hooks().and_then(|h| h.get()).is_some_and(|h| !h.is_empty()),
+    }
+}
+
+/// The history that argument `i` has inside, where it has one outside that is not in the trace: a walk inside ends here.
+fn entrance(i: usize) -> Edge {
+    let node = tape::node("TraceInput", SmallVec::new(), false, move |_, _| {
+        Err(Error::Trace(format!(
+            "backward() inside the closure comes to argument {i}, which was computed from tensors that need gradients: that \
+             history is not in the trace. Call backward() after the call, or pass the argument with detach()"
+        )))
+    });
+    Edge::new(node, 0)
+}
+
+/// Sees the gradient of argument `i` in a walk inside. The capture then holds only for arguments with a history of that
+/// kind; and compiled code stands for all of them, so nobody can look at the gradient who is one tensor's own.
+fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
+    Arc::new(move |_| {
+        asked.store(true, Ordering::Relaxed);
+        match watched {
+            false => None,
+            true => panic!(
+                "argument {i} has hooks on its gradient, or keeps it; register them inside the closure, or let it use the tensor from outside"
+            ),
+        }
+    })
+}
 
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 
@@ -66,6 +110,10 @@ impl Capture {
             draws: Vec::new(),
             demands: Vec::new(),
             first_values: HashMap::new(),
+            versions: HashMap::new(),
+            ways_out: HashMap::new(),
+            asked: Vec::new(),
+            sealed: 0,
         };
         inner.push_builder(Size::from(1), false, None);
         Capture(RefCell::new(inner))
@@ -93,18 +141,46 @@ impl Capture {
             inner.callers.push((i, like.clone()));
         }
         drop(inner);
-        if like.is_requires_grad() {
-            tensor.set_requires_grad(true);
+        if !like.is_requires_grad() {
+            return tensor;
         }
+        let watched = is_watched(like);
+        let hooks = match like.is_leaf() && !watched {
+            true => {
+                tensor.set_requires_grad(true);
+                tensor.leaf_hooks(true)
+            }
+            false => {
+                let edge = entrance(i);
+                let hooks = edge.hooks().cloned();
+                tensor.set_grad_fn(Some(edge));
+                hooks
+            }
+        };
+        let asked = Arc::<AtomicBool>::default();
+        hooks.iter().for_each(|h| drop(h.add_gradient(0, reached(i, watched, Arc::clone(&asked)))));
+        self.0.borrow_mut().asked.push((i, asked));
         tensor
     }
 
+    /// The results that are computed, each once.
+    pub(super) fn computed(&self, returned: &[Tensor]) -> Vec<Tensor> {
+        let inner = self.0.borrow();
+        let mut computed: Vec<Tensor> = Vec::new();
+        for t in returned.iter().filter(|t| t.traced().is_some() && !inner.args.contains_key(&t.id())) {
+            if !computed.iter().any(|c| c.is_same(t)) {
+                computed.push(t.clone());
+            }
+        }
+        computed
+    }
+
     /// Ends the capture: what the closure returned and changed becomes the outputs of the graph.
-    pub(super) fn finish(self, returned: &[Tensor]) -> Result<(Captured, Vec<Returned>)> {
+    pub(super) fn finish(self, returned: &[Tensor], recorded: Option<Recorded>) -> Result<(Captured, Vec<Returned>)> {
         let mut inner = self.0.into_inner();
         let mut targets = Vec::new();
         let mut results = Vec::new();
-        for t in returned {
+        for (i, t) in returned.iter().enumerate() {
             let outside = t.traced().is_none();
             if outside {
                 results.push(Returned::Same(Anchor::new(t.clone())));
@@ -112,6 +188,10 @@ impl Capture {
             }
             if let Some(&(arg, _)) = inner.args.get(&t.id()) {
                 results.push(Returned::Arg(arg));
+                continue;
+            }
+            if let Some(first) = returned[..i].iter().position(|r| r.is_same(t)) {
+                results.push(Returned::Again(first));
                 continue;
             }
             let value = inner.lift(t)?;
@@ -164,6 +244,10 @@ impl Capture {
                 (_, false, _) => {}
             }
         }
+        for &value in recorded.iter().flat_map(|r| &r.outputs) {
+            inner.root().output(value);
+            targets.push(Target::Keep);
+        }
         let graph =
             inner.builders.swap_remove(0).graph.expect("the whole program is open until the end").inputs_first();
         let draws = Draws::new(&mut inner, &graph);
@@ -182,6 +266,8 @@ impl Capture {
             targets,
             cleared,
             cleared_args,
+            asked: inner.asked.iter().filter(|(_, asked)| asked.load(Ordering::Relaxed)).map(|(i, _)| *i).collect(),
+            recorded,
         };
         Ok((captured, results))
     }
@@ -289,7 +375,7 @@ impl Recorder for Capture {
 
     fn note_view(&self, view: &Tensor) {
         if let Some(t) = view.traced() {
-            let version = self.0.borrow().version_of(&t.root);
+            let version = self.0.borrow_mut().version_of(&t.root);
             t.seen.lock().1 = version;
         }
     }
@@ -301,12 +387,11 @@ impl Recorder for Capture {
         match root.body() {
             Body::Traced(t) => {
                 let Root::Traced(cell) = &t.root else { unreachable!("bug in allotrope: a root is a view") };
-                if inner.args_by_cell.contains_key(&(Arc::as_ptr(cell) as usize))
-                    && value.is_requires_grad()
-                    && is_grad_enabled()
-                {
+                let arg = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize)).map(|(_, i)| *i);
+                let has_history = |i: usize| inner.callers.iter().any(|(j, _)| *j == i) || value.is_requires_grad();
+                if is_grad_enabled() && arg.is_some_and(has_history) {
                     return Err(Error::Trace(format!(
-                        "an argument of shape {:?} would be changed to something that has a derivative, whose history ends with the call; detach() the value or do it under no_grad(|| ..)",
+                        "an argument of shape {:?} would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
                         root.shape_hint()
                     )));
                 }
@@ -315,6 +400,9 @@ impl Recorder for Capture {
                         "a value from outside a loop can't be changed in place inside it; carry it".into(),
                     ));
                 }
+                if at == 0 && cell.value.lock().node.0 < inner.sealed {
+                    return Err(late("a value of the traced function"));
+                }
                 let before = std::mem::replace(&mut *cell.value.lock(), new);
                 let key = Arc::as_ptr(cell) as usize;
                 inner.first_values.entry(key).or_insert_with(|| (Arc::clone(cell), before));
@@ -322,6 +410,9 @@ impl Recorder for Capture {
             }
             Body::Strided(strided) => {
                 eval::check_apart(root.shape_hint(), &strided.strides)?;
+                if inner.sealed > 0 {
+                    return Err(late("a tensor from outside"));
+                }
                 if at != 0 {
                     return Err(Error::Trace(
                         "a tensor from outside a loop can't be changed in place inside it; carry it".into(),
@@ -337,11 +428,24 @@ impl Recorder for Capture {
     }
 
     fn version(&self, tensor: &Tensor) -> u32 {
-        let inner = self.0.borrow();
+        let mut inner = self.0.borrow_mut();
         match tensor.body() {
             Body::Traced(t) => inner.version_of(&t.root),
             Body::Strided(_) => inner.outside_version(tensor),
         }
+    }
+
+    fn asks_history(&self, tensor: &Tensor) {
+        let inner = self.0.borrow();
+        let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
+        if let Some((_, asked)) = inner.asked.iter().find(|(i, _)| Some(*i) == arg) {
+            asked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn leads_out(&self, edge: &Edge, tensor: &Tensor) {
+        let way = || (edge.to_output(edge.output), tensor.clone());
+        self.0.borrow_mut().ways_out.entry((edge.id(), edge.output)).or_insert_with(way);
     }
 
     fn first_seq(&self) -> u64 {
@@ -384,6 +488,8 @@ impl Recorder for Capture {
     }
 
     fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>) {
+        // With a history where it can be differentiated again.
+        let history = grad.as_ref().and_then(own_edge);
         let mut inner = self.0.borrow_mut();
         let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
         if tensor.traced().is_some() && arg.is_none() {
@@ -410,10 +516,7 @@ impl Recorder for Capture {
             Ok(value) => {
                 let at = inner.current();
                 let now = inner.tensor_of(at, value);
-                // With a history where it can be differentiated again.
-                if g.is_requires_grad() {
-                    now.set_grad_fn(own_edge(&g));
-                }
+                now.set_grad_fn(history.clone());
                 now
             }
             Err(_) => g,

@@ -32,7 +32,7 @@ fn linear(a: &Dim, b: &Dim) -> Option<(Sym, Dim)> {
     })
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Symbols {
     /// Names the capture, so that sizes of another one are noticed.
     capture: u32,
@@ -176,6 +176,11 @@ impl Symbols {
         if !self.least.contains(&bound) {
             self.least.push(bound);
         }
+    }
+
+    /// The symbols that have a value here and had none in `before`, with their values.
+    pub(super) fn solved_besides(&self, before: &Symbols) -> impl Iterator<Item = (Sym, Dim)> {
+        self.solved.iter().filter(|(s, _)| !before.solved.contains_key(s)).map(|(s, dim)| (*s, dim.clone()))
     }
 
     fn solve(&mut self, s: Sym, as_dim: Dim) {

@@ -8,8 +8,12 @@ use super::draws::Draws;
 use super::guards::{Binding, Guards, Mismatch, same_as};
 use super::hot::{Kept, SpecializeHot};
 use super::log;
+use super::outer::Outer;
 use super::recorder::Capture;
+use super::stage::{Recorded, watchers};
 use super::symbols::Specialization;
+use crate::autograd::scope;
+use crate::autograd::tape::next_seq;
 use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
@@ -35,10 +39,12 @@ pub(super) struct Variant {
     pub(super) returned: Vec<Returned>,
     /// Where each output of the captured graph goes.
     pub(super) targets: Vec<Target>,
+    /// The way back from outside, where a result needs a gradient.
+    pub(super) outer: Option<Outer>,
     pub(super) compiled: Compiled,
     pub(super) kept: Kept,
     pub(super) hot: SpecializeHot,
-    passes: Passes,
+    pub(super) passes: Passes,
     /// Why it was made, in words.
     pub(super) reason: String,
     captured: Graph,
@@ -73,8 +79,10 @@ impl Variant {
         F: Traceable<N>,
     {
         let start = Instant::now();
-        let (first, first_returned, _) = record::<F, N>(closure, args)?;
-        let (captured, returned, output) = record::<F, N>(closure, args)?;
+        let (first, first_returned, _) = record::<F, N>(closure, args, (&manner.passes, None))?;
+        let nothing = Graph::new();
+        let like = first.recorded.as_ref().map_or(&nothing, |r| &r.walk);
+        let (captured, returned, output) = record::<F, N>(closure, args, (&manner.passes, Some(like)))?;
         if let Some(what) = first.difference(&captured).or_else(|| Returned::difference(&first_returned, &returned)) {
             return Err(Error::Trace(format!(
                 "the closure was recorded twice and did something else the second time, so it depends on a Rust value \
@@ -93,7 +101,7 @@ impl Variant {
     /// Compiles what was captured. `guards` makes them, given the arguments that are changed; `before` is the phase that
     /// the capture came from, with its time.
     pub(super) fn compile(
-        captured: Captured,
+        mut captured: Captured,
         returned: Vec<Returned>,
         guards: &MakeGuards<'_>,
         manner: &Manner,
@@ -106,6 +114,7 @@ impl Variant {
             optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
+        let outer = captured.recorded.take().map(Outer::new);
         let plan = Plan::new(&optimized, &captured.sources, &captured.targets);
         let variant = Variant {
             guards: guards(&captured, &returned, plan.changed()),
@@ -117,6 +126,7 @@ impl Variant {
             cleared_args: captured.cleared_args,
             returned,
             targets: captured.targets,
+            outer,
             compiled,
             kept: Kept::default(),
             hot: manner.hot,
@@ -214,10 +224,12 @@ fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
     Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))
 }
 
-/// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders.
+/// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders. The way
+/// back from its results is recorded too; `how` has the passes for that, and what it was in another recording.
 pub(super) fn record<F, const N: usize>(
     closure: &mut F,
     args: &[&Tensor],
+    how: (&Passes, Option<&Graph>),
 ) -> Result<(Captured, Vec<Returned>, F::Output)>
 where
     F: Traceable<N>,
@@ -227,27 +239,24 @@ where
     for (i, a) in args.iter().enumerate() {
         traced.push(same_as(args, i).map_or_else(|| capture.argument(i, a), |first| traced[first].clone()));
     }
-    for (i, (t, a)) in traced.iter().zip(args).enumerate() {
+    for (i, a) in args.iter().enumerate() {
         if a.traced().is_some() {
             return Err(Error::Argument(format!(
                 "argument {i} is a value of a trace that has ended, which has no elements; return it from that closure"
             )));
         }
-        if a.is_requires_grad() && !a.is_leaf() {
-            return Err(Error::Argument(format!(
-                "argument {i} was computed from tensors that need gradients; its history cannot enter a trace: pass it with detach()"
-            )));
-        }
-        debug_assert_eq!(t.is_requires_grad(), a.is_requires_grad());
     }
+    let watchers: Vec<usize> = traced.iter().map(watchers).collect();
     let refs: Args<'_> = traced.iter().collect();
     let recorder: Rc<dyn slot::Recorder> = capture.clone();
-    let output =
-        catch_unwind(AssertUnwindSafe(|| slot::with(Some(recorder), || closure.run(&refs)))).map_err(Error::caught)?;
+    let border = next_seq();
+    let run = || scope::apart(|| slot::with(Some(recorder), || closure.run(&refs)));
+    let output = catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);
+    let recorded = Recorded::new(&capture, &capture.computed(&returned), &traced, &watchers, border, how)?;
     let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");
-    let (captured, returned) = capture.finish(&returned)?;
+    let (captured, returned) = capture.finish(&returned, recorded)?;
     // The recorded tensors would keep the recording alive.
     let nothing = Tensor::scalar(0.0f32);
     let template = output.unflatten(&mut std::iter::repeat(nothing));

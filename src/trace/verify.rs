@@ -144,7 +144,7 @@ impl Snapshot {
             match source {
                 Source::State(t) => add(format!("{:?}, {}", input.name, outside(t)), None, t)?,
                 Source::Grad(t) => add(outside(t), None, t)?,
-                Source::Arg(_) | Source::ArgGrad(_) | Source::Draw => {}
+                Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Gradient => {}
             }
         }
         for target in &variant.targets {
@@ -297,6 +297,7 @@ fn traced(variant: &Variant, before: &Snapshot, apart: &mut Apart) -> Result<See
     for (i, r) in variant.returned.iter().enumerate() {
         let result = match r {
             Returned::Computed { .. } => computed.next().map(|(_, t)| t.clone()),
+            Returned::Again(i) => seen.get(*i).and_then(|s: &(String, Option<Tensor>)| s.1.clone()),
             Returned::Same(t) => Some(of(t)?),
             Returned::Arg(i) => before.touched.iter().find(|t| t.argument == Some(*i)).map(after),
         };
@@ -385,7 +386,7 @@ fn cause<F: Traceable<N>, const N: usize>(
     args: &[&Tensor],
 ) -> Result<Cause> {
     let graph = variant.captured();
-    let again = record::<F, N>(closure, args).map(|recorded| recorded.0.graph);
+    let again = record::<F, N>(closure, args, (&variant.passes, None)).map(|recorded| recorded.0.graph);
     if let Ok(again) = again
         && again != *graph
     {

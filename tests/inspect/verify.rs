@@ -30,6 +30,7 @@ fn a_training_step_agrees_and_nothing_is_changed() {
 
 #[test]
 fn arguments_loops_and_checks_agree() {
+    let _alone = crate::alone();
     let w = Tensor::from_vec(vec![0.5f32, -1.0, 2.0], &[3]).requires_grad();
     let f = trace(|x: &Tensor, i: &Tensor| {
         x.mul_(2.0);

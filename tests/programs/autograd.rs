@@ -155,7 +155,7 @@ fn hooks_that_are_refused() {
     refused((&x * 2.0).sum().try_backward(), &["hook", "[2]", "[3]"]);
     assert!(x.grad().is_none());
     // An argument's hooks are its own, and recording registers nothing outside.
-    let f = trace(|x: &Tensor| (x * 2.0).sum());
+    let f = trace(|x: &Tensor| (x * 2.0).sum().backward());
     refused(f.call(&x), &["argument 0", "hooks"]);
     hook.remove();
     f.call(&x).unwrap();

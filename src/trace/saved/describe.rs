@@ -14,7 +14,7 @@ use crate::trace::inner::Inner;
 use crate::trace::layout::{Demand, Place, Step};
 use crate::trace::variant::Variant;
 use allotrope_ir::saved;
-use allotrope_ir::{Type, Value};
+use allotrope_ir::{Graph, Type, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -205,8 +205,43 @@ pub(super) fn memory_names(program: &saved::Program) -> impl FnMut() -> String +
     }
 }
 
+/// Takes out of the graph what only the way back from outside needs, which is the closure's, and gives each result an output
+/// of its own. Gives where the outputs go, and the results.
+fn without_way_back(v: &Variant, graph: &mut Graph) -> (Vec<Target>, Vec<Returned>) {
+    let all: Vec<_> = graph.outputs().iter().cloned().zip(v.targets.iter().cloned()).collect();
+    let computed: Vec<Value> = all.iter().filter(|(_, t)| matches!(t, Target::Return)).map(|(o, _)| o.value).collect();
+    let mut computed = computed.into_iter();
+    let (mut values, mut returned) = (Vec::new(), Vec::new());
+    // Of each result that is computed: its value, and whether it needs a gradient.
+    let mut made: Vec<Option<(Value, bool)>> = Vec::new();
+    for r in &v.returned {
+        let (one, result) = match r {
+            Returned::Same(t) => (None, Returned::Same(t.clone())),
+            Returned::Arg(i) => (None, Returned::Arg(*i)),
+            Returned::Again(i) => (made[*i], Returned::Computed { requires_grad: made[*i].is_some_and(|m| m.1) }),
+            Returned::Computed { requires_grad } => {
+                (computed.next().map(|v| (v, *requires_grad)), Returned::Computed { requires_grad: *requires_grad })
+            }
+        };
+        values.extend(one.map(|m| m.0));
+        made.push(one);
+        returned.push(result);
+    }
+    let mut targets = vec![Target::Return; values.len()];
+    *graph = std::mem::take(graph).with_outputs(values);
+    for (output, target) in all.into_iter().filter(|(_, t)| !matches!(t, Target::Return | Target::Keep)) {
+        match output.update {
+            Some(input) => graph.update(input, output.value),
+            None => graph.output(output.value),
+        }
+        targets.push(target);
+    }
+    (targets, returned)
+}
+
 fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
-    let graph = v.captured().clone();
+    let mut graph = v.captured().clone();
+    let (targets, returned) = without_way_back(v, &mut graph);
     let input_of = |arg: usize| {
         let place = v.sources.iter().position(|s| matches!(s, Source::Arg(i) if *i == arg));
         let value = place.and_then(|i| graph.input_values().nth(i));
@@ -227,11 +262,13 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
         Source::Grad(t) => saved::Source::Grad(outside.place(t)),
         Source::ArgGrad(i) => saved::Source::Grad(saved::Place::Argument(*i)),
         Source::Draw => saved::Source::Draw,
+        Source::Gradient => unreachable!("bug in allotrope: a gradient from outside is no input of the call"),
     });
     let inputs = sources.collect();
-    let computed = v.returned.iter().enumerate().filter(|(_, r)| matches!(r, Returned::Computed { .. }));
+    let computed = returned.iter().enumerate().filter(|(_, r)| matches!(r, Returned::Computed { .. }));
     let mut computed = computed.map(|(i, _)| i);
-    let targets = v.targets.iter().map(|t| match t {
+    let targets = targets.iter().map(|t| match t {
+        Target::Keep => unreachable!("bug in allotrope: what the way back keeps was taken out"),
         Target::Return => saved::Target::Result(computed.next().unwrap_or(usize::MAX)),
         Target::State { tensor } => saved::Target::Elements(outside.place(tensor)),
         Target::Arg(i) => saved::Target::Elements(saved::Place::Argument(*i)),
@@ -241,7 +278,8 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
     let outputs = targets.collect();
     let cleared = v.cleared.iter().map(|t| outside.place(t));
     let cleared = cleared.chain(v.cleared_args.iter().map(|&i| saved::Place::Argument(i))).collect();
-    let results = v.returned.iter().map(|r| match r {
+    let results = returned.iter().map(|r| match r {
+        Returned::Again(_) => unreachable!("bug in allotrope: every result was made one of its own"),
         Returned::Computed { requires_grad } => saved::Returned::Computed { requires_grad: *requires_grad },
         Returned::Same(t) => saved::Returned::Same(outside.place(t)),
         Returned::Arg(i) => saved::Returned::Same(saved::Place::Argument(*i)),

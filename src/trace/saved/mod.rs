@@ -9,6 +9,7 @@ mod rebuild;
 
 pub use names::Names;
 
+use super::captured::Returned;
 use super::explain::Explanation;
 use super::guards::Binding;
 use super::variant::Variant;
@@ -109,7 +110,13 @@ impl Program {
         }
         let (loaded, binding) = self.fitting(args)?;
         let results = loaded.variant.call_where(args, binding, |binding| loaded.check(binding));
-        Ok(results?.into_vec())
+        let results = results?.into_vec();
+        for (t, known) in results.iter().zip(&loaded.variant.returned) {
+            if let Returned::Computed { requires_grad: true } = known {
+                t.set_grad_fn(Some(rebuild::ended()));
+            }
+        }
+        Ok(results)
     }
 
     /// The tensor of that name: a parameter, a buffer, a moment. It is the one that calls read and change.

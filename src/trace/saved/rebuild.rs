@@ -2,12 +2,13 @@
 //! it is given has passed the checks of the text form; what only memory can say is checked here.
 
 use super::files::Fault;
+use crate::autograd::tape;
 use crate::error::{Error, Result};
 use crate::tensor::anchor::Anchor;
 use crate::tensor::draw::Kind;
+use crate::tensor::grad_fn::{Edge, GradFn};
 use crate::tensor::random::default_generator;
 use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
-use crate::trace::call::ended;
 use crate::trace::captured::{Captured, Returned, Source, Target, Whose};
 use crate::trace::draws::{Draws, Item};
 use crate::trace::guards::{ArgType, Guards};
@@ -17,8 +18,9 @@ use crate::trace::symbols::Symbols;
 use crate::trace::variant::{Manner, Variant};
 use allotrope_ir::passes::Passes;
 use allotrope_ir::{Sym, saved};
+use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What names of a saved function stand for now.
@@ -104,6 +106,9 @@ impl Things {
             targets: v.outputs.iter().map(|t| self.target(*t)).collect(),
             cleared,
             cleared_args,
+            asked: Vec::new(),
+            // The way back from outside is the closure's.
+            recorded: None,
         };
         let returned = v.results.iter().map(|r| match r {
             saved::Returned::Computed { requires_grad } => Returned::Computed { requires_grad: *requires_grad },
@@ -114,6 +119,7 @@ impl Things {
             dtype: a.ty.dtype,
             rank: a.ty.shape.len(),
             requires_grad: a.requires_grad,
+            history: None,
             dense: a.contiguous,
             strides: a.strides.as_ref().map(|s| Strides::from_slice(s)),
             same_as: a.same_as,
@@ -216,4 +222,17 @@ fn kind_of(d: saved::Distribution) -> Kind {
         D::Bernoulli { p } => Kind::Bernoulli { p },
         D::Whole { of } => Kind::Whole { of },
     }
+}
+
+/// Stands for a history that is not in the files.
+pub(super) fn ended() -> Edge {
+    static NODE: OnceLock<Arc<dyn GradFn>> = OnceLock::new();
+    let node = NODE.get_or_init(|| {
+        tape::node("LoadedBackward", SmallVec::new(), false, |_, _| {
+            Err(Error::Autograd(
+                "this tensor comes from a saved function, and its history ended when that was saved; call backward() inside the closure that is saved".into(),
+            ))
+        })
+    });
+    Edge::new(Arc::clone(node), 0)
 }

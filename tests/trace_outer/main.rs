@@ -1,0 +1,16 @@
+//! Gradients through traced calls from outside: the same bits as the program that is eager throughout, with the order in
+//! which gradients are added; what is kept and let go of; second derivatives; what is an error.
+
+mod both;
+#[path = "../programs/common.rs"]
+#[allow(dead_code)]
+mod common;
+#[path = "../programs/generate.rs"]
+#[allow(dead_code)]
+mod generate;
+mod histories;
+#[path = "../programs/program.rs"]
+#[allow(dead_code)]
+mod program;
+mod programs;
+mod random;
