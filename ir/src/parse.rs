@@ -338,7 +338,6 @@ impl Parser {
                 "size" => ("size", Attribute::Dim(self.dim()?)),
                 "step" => ("step", Attribute::Number(self.number()?)),
                 "dilation" => ("dilation", Attribute::Number(self.number()?)),
-                "number" => ("number", Attribute::Number(self.number()?)),
                 "carries" => ("carries", Attribute::Number(self.number()?)),
                 "xs" => ("xs", Attribute::Number(self.number()?)),
                 "length" => ("length", Attribute::Dim(self.dim()?)),
