@@ -270,7 +270,10 @@ impl Parser {
             "recurrence" => {
                 Op::Recurrence { axis: attribute!("axis", Number), reverse: a.words.remove("reverse").is_some() }
             }
-            "barrier" => Op::Barrier(attribute!("number", Number) as u32),
+            "barrier" => match u32::try_from(attribute!("number", Number)) {
+                Ok(n) => Op::Barrier(n),
+                Err(_) => return self.fail("the number of a barrier must fit into 32 bits".to_string()),
+            },
             "check" => Op::Check(attribute!("message", Text)),
             "concat" => Op::Concat { axis: attribute!("axis", Number) },
             "matmul" => Op::Matmul,
