@@ -3,12 +3,12 @@
 //! looked for, and where there is none the graphs are built from what was asked until here. It decides nothing about a
 //! graph; `program.rs` does.
 
-use super::event::{Answer, Event, Given, Match};
+use super::event::{Answer, Event, Given, Made, Match};
 use super::program::Program;
 use super::symbols::{FIRST_ROOM, foreign};
 use crate::error::{Result, give_up};
-use crate::tensor::Size;
 use crate::tensor::size::Expr;
+use crate::tensor::{Size, Sizes};
 use allotrope_ir::{Dim, Scalar};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -241,21 +241,61 @@ impl Script {
         }
     }
 
+    /// The answer to an event.
+    ///
     /// # Errors
     /// Where operands do not fit, and values cannot be had.
     pub(super) fn ask(&mut self, event: Event<'_>) -> Result<Answer> {
-        let building = match self {
-            Script::Building(building) => building,
-            Script::Following(following) => {
-                if let Some(known) = following.step(&event) {
-                    return known;
-                }
-                *self = Script::Building(Box::new(following.rebuilt(Some(&event))));
-                let Script::Building(building) = self else { unreachable!("just set") };
-                building
-            }
+        let known = self.follow(&event);
+        match self {
+            Script::Following(following) if known => following.answer(),
+            _ => self.building(&event).answer(event),
+        }
+    }
+
+    /// The answer to an event that makes a value.
+    ///
+    /// # Errors
+    /// As [`Script::ask`].
+    pub(super) fn made(&mut self, event: Event<'_>) -> Result<Made> {
+        // Most of what a recording asks comes here, so nothing is copied that need not be.
+        let known = self.follow(&event);
+        let answer = match self {
+            Script::Following(following) if known => match following.made() {
+                Some(made) => return Ok(made),
+                None => following.answer()?,
+            },
+            _ => self.building(&event).answer(event)?,
         };
-        building.answer(event)
+        match answer {
+            Answer::Made(made) => Ok(made),
+            other => unreachable!("bug in allotrope: no value but {other:?}"),
+        }
+    }
+
+    /// Whether a known recording has asked this next.
+    #[inline]
+    fn follow(&mut self, event: &Event<'_>) -> bool {
+        match self {
+            Script::Following(following) => following.step(event),
+            Script::Building(_) => false,
+        }
+    }
+
+    /// The graphs under construction, made where they were known until this event.
+    #[cold]
+    fn rebuild(following: &Following, event: &Event<'_>) -> Script {
+        Script::Building(Box::new(following.rebuilt(Some(event))))
+    }
+
+    fn building(&mut self, event: &Event<'_>) -> &mut Building {
+        if let Script::Following(following) = self {
+            *self = Script::rebuild(following, event);
+        }
+        match self {
+            Script::Building(building) => building,
+            Script::Following(_) => unreachable!("bug in allotrope: just rebuilt"),
+        }
     }
 
     pub(super) fn end(self) -> Result<Ended> {
@@ -354,15 +394,14 @@ impl Following {
         }
     }
 
-    /// The known answer, if one of the recordings has asked this after all that was asked.
-    fn step(&mut self, event: &Event<'_>) -> Option<Result<Answer>> {
+    /// Goes on to the entry of this event, if one of the recordings has asked this after all that was asked.
+    fn step(&mut self, event: &Event<'_>) -> bool {
         event.sizes(&mut |size| self.own(size));
         if !self.asked(self.at, event, Match::Same) {
             let found = |&i: &usize| self.asked(i, event, Match::Same) && self.book.logs[i].has(&self.given);
-            let other = self.others().find(found)?;
+            let Some(other) = self.others().find(found) else { return false };
             self.at = other;
         }
-        let cursor = self.cursor;
         self.cursor += 1;
         self.given.extend(event.given().iter().filter_map(Given::number));
         match event {
@@ -370,34 +409,41 @@ impl Following {
             Event::Begin(spec) if spec.limit.is_none() => self.hints.push(FIRST_ROOM),
             _ => {}
         }
-        let Following { book, at, hints, values, capture, .. } = self;
+        true
+    }
+
+    /// The answer to the last event, if it was a value.
+    fn made(&mut self) -> Option<Made> {
+        let Following { book, at, cursor, hints, values, capture, .. } = self;
+        let log = &book.logs[*at];
+        match &log.entries[*cursor - 1].answer {
+            Answer::Made(made) => {
+                let mut sizes = Sizes::from_slice(&made.sizes);
+                log.renumber(&mut sizes, *capture, hints, values);
+                Some(Made { value: made.value, dtype: made.dtype, sizes })
+            }
+            _ => None,
+        }
+    }
+
+    /// The answer to the last event.
+    fn answer(&mut self) -> Result<Answer> {
+        let Following { book, at, cursor, hints, values, capture, .. } = self;
         let log = &book.logs[*at];
         let mut now = |sizes: &mut [Size]| log.renumber(sizes, *capture, hints, values);
-        Some(match &log.entries[cursor].answer {
-            Answer::Made(made) => {
-                let mut made = made.clone();
-                now(&mut made.sizes);
-                Ok(Answer::Made(made))
-            }
-            Answer::Many(many) => {
-                let mut many = many.clone();
-                many.iter_mut().for_each(|made| now(&mut made.sizes));
-                Ok(Answer::Many(many))
-            }
+        let mut answer = log.entries[*cursor - 1].answer.clone();
+        match &mut answer {
+            Answer::Made(made) => now(&mut made.sizes),
+            Answer::Many(many) => many.iter_mut().for_each(|made| now(&mut made.sizes)),
             Answer::Begun(inside, limit) => {
-                let (mut inside, mut limit) = (inside.clone(), [*limit]);
                 inside.iter_mut().for_each(|made| now(&mut made.sizes));
-                now(&mut limit);
-                Ok(Answer::Begun(inside, limit[0]))
+                now(std::slice::from_mut(limit));
             }
-            Answer::Size(Some(size)) => {
-                let mut size = [*size];
-                now(&mut size);
-                Ok(Answer::Size(Some(size[0])))
-            }
-            Answer::Failed(e) => Err(e.clone()),
-            other => Ok(other.clone()),
-        })
+            Answer::Size(Some(size)) => now(std::slice::from_mut(size)),
+            Answer::Failed(e) => return Err(e.clone()),
+            _ => {}
+        }
+        Ok(answer)
     }
 
     /// The other recordings that have asked what this one did, but for numbers.

@@ -20,7 +20,7 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A tensor from outside that the program reads or changes.
 #[derive(Clone)]
@@ -123,10 +123,7 @@ impl Inner {
 
     /// Asks for something that is a value.
     pub(super) fn made(&mut self, event: Event<'_>) -> Result<Made> {
-        match self.script.ask(event)? {
-            Answer::Made(made) => Ok(made),
-            other => unreachable!("bug in allotrope: no value but {other:?}"),
-        }
+        self.script.made(event)
     }
 
     /// Asks for several values.
@@ -169,11 +166,7 @@ impl Inner {
             strides: contiguous_strides(&shape),
             scope: self.first + builder as u64,
             exprs: size::small(&made.sizes, |s| s.expr().number),
-            root: Root::Traced(Arc::new(Cell {
-                scope: self.first + builder as u64,
-                value: Mutex::new(made.value),
-                version: AtomicU32::new(0),
-            })),
+            root: Root::Traced(Arc::new(Cell::new(self.first + builder as u64, made.value))),
             path: None,
             seen: Mutex::new((made.value, 0)),
         };
@@ -249,7 +242,7 @@ impl Inner {
             Root::Outside(t) => self.lift(t),
             Root::Traced(cell) => {
                 let from = self.builder_of(cell.scope)?;
-                let value = *cell.value.lock();
+                let value = cell.value();
                 self.import(from, value)
             }
         }
@@ -344,7 +337,7 @@ impl Inner {
                         let from = self.builder_of(cell.scope)?;
                         // In-place changes give other elements, not another place for them.
                         let first = self.first_values.get(&(Arc::as_ptr(cell) as usize)).map(|(_, v)| *v);
-                        Place::Value(from, first.unwrap_or_else(|| *cell.value.lock()))
+                        Place::Value(from, first.unwrap_or_else(|| cell.value()))
                     }
                 };
                 (place, traced.path.as_ref())

@@ -215,7 +215,7 @@ impl Capture {
         arguments.sort_unstable_by_key(|(_, arg)| *arg);
         for (cell, arg) in arguments {
             if cell.version.load(Ordering::Relaxed) > 0 {
-                let value = *cell.value.lock();
+                let value = cell.value();
                 inner.output(value, None)?;
                 targets.push(Target::Arg(arg));
             }
@@ -238,7 +238,7 @@ impl Capture {
             }
             // The gradient itself may have been changed in place.
             let in_place = match (g.now.as_ref().and_then(Tensor::traced).map(|t| &t.root), g.given) {
-                (Some(Root::Traced(cell)), Some(given)) => given != *cell.value.lock(),
+                (Some(Root::Traced(cell)), Some(given)) => given != cell.value(),
                 _ => false,
             };
             match (&g.now, g.changed || in_place, g.arg) {
@@ -343,7 +343,7 @@ impl Recorder for Capture {
             (Root::Outside(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
             (Root::Traced(cell), Some(path)) => {
                 let builder = inner.builder_of(cell.scope)?;
-                let value = *cell.value.lock();
+                let value = cell.value();
                 let mut root = inner.tensor_of(builder, value)?;
                 if let Some(Body::Traced(t)) = Arc::get_mut(&mut root.0).map(|i| i.body_mut()) {
                     t.root = Root::Traced(Arc::clone(cell));
@@ -380,10 +380,10 @@ impl Recorder for Capture {
                         "a value from outside a loop can't be changed in place inside it; carry it".into(),
                     ));
                 }
-                if at == 0 && cell.value.lock().node.0 < inner.sealed {
+                if at == 0 && cell.value().node.0 < inner.sealed {
                     return Err(late("a value of the traced function"));
                 }
-                let before = std::mem::replace(&mut *cell.value.lock(), new);
+                let before = cell.replace(new);
                 let key = Arc::as_ptr(cell) as usize;
                 inner.first_values.entry(key).or_insert_with(|| (Arc::clone(cell), before));
                 cell.version.fetch_add(1, Ordering::Relaxed);
