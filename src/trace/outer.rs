@@ -125,6 +125,14 @@ fn set_history(t: &Tensor, history: &History, node: &Arc<TraceNode>, binding: &B
 
 type SavedList = SmallVec<[Arc<Saved>; 8]>;
 
+/// What the walks back need.
+struct Shelf {
+    /// None when all of it has been let go.
+    saved: Option<SavedList>,
+    /// The nodes inside that have been walked through and would have let go of what they saved.
+    gone: Vec<u64>,
+}
+
 /// The node of one call, or of one walk back whose gradients can be differentiated again.
 struct TraceNode {
     seq: u64,
@@ -132,14 +140,14 @@ struct TraceNode {
     edges: Edges,
     hooks: OnceLock<Arc<Hooks>>,
     binding: Binding,
-    /// What the walk back needs; none when it has been let go.
-    saved: Mutex<Option<SavedList>>,
+    shelf: Mutex<Shelf>,
 }
 
 impl TraceNode {
     fn new(stage: &Arc<Stage>, edges: Edges, binding: Binding, saved: SavedList) -> Arc<TraceNode> {
-        let (stage, hooks, saved) = (Arc::clone(stage), OnceLock::new(), Mutex::new(Some(saved)));
-        Arc::new(TraceNode { seq: next_seq(), stage, edges, hooks, binding, saved })
+        let shelf = Mutex::new(Shelf { saved: Some(saved), gone: Vec::new() });
+        let (stage, hooks) = (Arc::clone(stage), OnceLock::new());
+        Arc::new(TraceNode { seq: next_seq(), stage, edges, hooks, binding, shelf })
     }
 
     fn walk_back(&self, me: &Edge, grads: &[Option<Tensor>], keep: bool) -> Result<Contributions> {
@@ -153,8 +161,8 @@ impl TraceNode {
         if pattern.iter().all(|g| *g == Given::No) {
             return Ok(Vec::new());
         }
-        let saved = self.saved.lock().clone().ok_or_else(|| tape::gone(NAME))?;
         let walk = self.stage.walk(&pattern, noted, &self.binding)?;
+        let saved = self.saved(&walk)?;
         let feeds = walk.feeds.iter().map(|feed| match feed {
             Feed::Kept(i) => saved[*i].get(me),
             Feed::Gradient(k) => Ok(grads[*k].clone().expect("the walk is for these gradients")),
@@ -179,10 +187,26 @@ impl TraceNode {
         if let Some(above) = &walk.above {
             self.note(me, grads, &walk, above, &saved, &outputs, &mut found);
         }
-        if !keep && !saved.is_empty() {
-            *self.saved.lock() = None;
+        if !keep {
+            self.let_go(&walk);
         }
         Ok(found.into_iter().filter_map(|(exit, t)| Some((exit?, t))).collect())
+    }
+
+    /// What is saved, if the walk goes through nothing that has let go.
+    fn saved(&self, walk: &Walk) -> Result<SavedList> {
+        let shelf = self.shelf.lock();
+        let gone = walk.saving.iter().any(|seq| shelf.gone.contains(seq));
+        shelf.saved.clone().filter(|_| !gone).ok_or_else(|| tape::gone(NAME))
+    }
+
+    /// The nodes inside let go of what they saved; when all have, it is dropped.
+    fn let_go(&self, walk: &Walk) {
+        let mut shelf = self.shelf.lock();
+        shelf.gone.extend(&walk.saving);
+        if !walk.saving.is_empty() && self.stage.saving.iter().all(|seq| shelf.gone.contains(seq)) {
+            shelf.saved = None;
+        }
     }
 
     /// Gives the gradients found their own history.
