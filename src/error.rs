@@ -1,7 +1,10 @@
 //! The one error type of the library. A caller's mistake (shape, dtype, index) panics with its text at the caller's
 //! line; the `try_` twin of the method returns it. What depends on the world always returns it.
 
+use crate::tensor::recorder;
 use allotrope_ir::RuleError;
+use std::any::Any;
+use std::panic::{Location, resume_unwind};
 
 /// What went wrong, with what was given and what would fit.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -22,9 +25,15 @@ pub enum Error {
     /// Code could not be generated.
     #[error("compile: {0}")]
     Compile(String),
+    /// A file that cannot be read or written, or does not hold what it should.
+    #[error("{path}: {message}")]
+    File { path: String, message: String },
     /// Arguments of a layer, an optimizer or a traced call that do not fit.
     #[error("{0}")]
     Argument(String),
+    /// A closure of the user's panicked while it was recorded, with these words.
+    #[error("the closure panicked while it was recorded: {0}")]
+    Panic(String),
 }
 
 /// The result of everything that can fail.
@@ -41,11 +50,63 @@ impl Error {
     }
 }
 
+/// An error on its way out of a closure that is recorded: what went wrong, and where in the program.
+struct Raised {
+    error: Error,
+    /// None where only a place in the library is known.
+    at: Option<&'static Location<'static>>,
+}
+
+impl Error {
+    /// The error with the place where it arose, unless it names that already.
+    fn at(mut self, at: &'static Location<'static>) -> Error {
+        let text = match &mut self {
+            Error::Operands { message, .. } | Error::File { message, .. } => message,
+            Error::Rule(rule) => &mut rule.message,
+            Error::Autograd(s) | Error::Trace(s) | Error::Compile(s) | Error::Argument(s) | Error::Panic(s) => s,
+        };
+        let place = format!("at {at}");
+        if !text.contains(&place) {
+            text.push_str(&format!(" ({place})"));
+        }
+        self
+    }
+
+    /// The error behind what came out of a closure that was recorded.
+    pub(crate) fn caught(payload: Box<dyn Any + Send>) -> Error {
+        let payload = match payload.downcast::<Raised>() {
+            Ok(raised) => return raised.at.into_iter().fold(raised.error, Error::at),
+            Err(payload) => payload,
+        };
+        Error::Panic(match payload.downcast::<String>() {
+            Ok(text) => *text,
+            Err(payload) => payload.downcast::<&str>().map_or_else(|_| "without a message".into(), |s| s.to_string()),
+        })
+    }
+}
+
+/// Panics with the error at the caller's line. While a closure is recorded it only unwinds: `call` returns the error as
+/// it is, so nothing is printed.
+#[track_caller]
+#[cold]
+pub(crate) fn raise(error: Error) -> ! {
+    match recorder::active().is_some_and(|r| r.catches()) {
+        true => resume_unwind(Box::new(Raised { error, at: Some(Location::caller()) })),
+        false => panic!("{error}"),
+    }
+}
+
+/// Ends the recording of a closure with the error, from deep inside the library.
+#[cold]
+pub(crate) fn give_up(error: Error) -> ! {
+    resume_unwind(Box::new(Raised { error, at: None }))
+}
+
 /// Unwraps for the panicking twin of a `try_` method: the message alone, at the caller's line.
 #[track_caller]
 pub(crate) fn must<T>(result: Result<T>) -> T {
     match result {
         Ok(value) => value,
-        Err(error) => panic!("{error}"),
+        Err(error) => raise(error),
     }
 }

@@ -167,7 +167,8 @@ fn numbers_that_make_no_sense_are_refused() {
 fn names_that_are_not_known_are_refused_with_those_that_are() {
     refused(&["bench", "rnn_fixed_11"], &["rnn_fixed_11", "rnn_fixed_10", "rnn_var_200"]);
     refused(&["bench", "--mode", "fast"], &["fast", "eager", "trace"]);
-    refused(&["graph", "cnn"], &["cnn", "rnn_fixed"]);
+    refused(&["graph", "cnn"], &["cnn", "rnn_fixed", ".graph"]);
+    refused(&["graph", "x.graph", "--verify"], &["x.graph", "no closure"]);
     refused(&["train"], &["train"]);
 }
 
@@ -193,4 +194,65 @@ fn a_reader_that_goes_away_is_no_crash() {
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("it ends");
     assert!(!text(&output.stderr).contains("panicked"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_step_is_explained_verified_and_profiled() {
+    let folder = Folder::new("graph");
+    let trace = folder.path("trace.json");
+    let all = printed(&["graph", "rnn_dynamic", "--explain", "--verify", "--profile", &trace]);
+    for part in [
+        "made because: it was the first call",
+        "axis 1 of argument 0 is s",
+        ", any size",
+        "at its peak",
+        "the eager mode at least",
+        "fuse_elementwise: ",
+        "both modes give the same bits",
+        "Gflop/s",
+    ] {
+        assert!(all.contains(part), "{part} in {all}");
+    }
+    let trace: Value = serde_json::from_str(&read(&folder.path(""), "trace.json")).expect("JSON");
+    let events = trace["traceEvents"].as_array().expect("a list of events");
+    assert!(events.len() > 10 && events.iter().all(|e| e["ph"] == "X" && e["dur"].as_f64().is_some()));
+    let whole = events[0]["dur"].as_f64().expect("a time");
+    let inside: f64 = events[1..].iter().map(|e| e["dur"].as_f64().expect("a time")).sum();
+    assert!(inside > 0.0 && inside <= whole, "{inside} of {whole}");
+}
+
+#[test]
+fn a_saved_function_is_shown() {
+    let saved = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/saved/v1.graph");
+    let file = printed(&["graph", saved]);
+    assert_eq!(file, fs::read_to_string(saved).expect("the sample").replace('\r', ""));
+    let shown = printed(&["graph", saved, "--explain", "--text"]);
+    assert!(shown.contains("made because: it was loaded") && shown.contains("after the passes"), "{shown}");
+    let missing = allotrope(&["graph", "nothing/there.graph"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stderr).contains("there.graph: cannot be read"));
+}
+
+#[test]
+fn the_environment_asks_to_see_compilations() {
+    let shown = |words: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_allotrope"))
+            .args(["graph", "rnn_fixed", "--dot"])
+            .env("ALLOTROPE_LOG", words)
+            .output()
+            .expect("the command starts");
+        assert!(output.status.success());
+        text(&output.stderr)
+    };
+    assert_eq!(shown(""), "");
+    let all = shown("graph, optimized,kernels,code,timings,recapture");
+    for part in
+        ["graph(", "fusion", "matmul", "function ", "fuse_elementwise: ", "captured because: it was the first call"]
+    {
+        assert!(all.contains(part), "{part} in {all}");
+    }
+    let one = shown("timings,speed");
+    assert!(one.contains("does not know `speed`") && one.contains("recapture: why"), "{one}");
+    assert_eq!(one.matches("speed").count(), 1, "{one}");
+    assert!(one.contains("in all: ") && !one.contains("graph("), "{one}");
 }

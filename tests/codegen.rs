@@ -475,22 +475,23 @@ fn zero_sizes() {
 fn compiled_functions_are_shared_between_threads() {
     fn shared<T: Send + Sync>(_: &T) {}
     let g: allotrope_ir::Graph = SCAN.replace('B', "s1").replace("DIR", "").replace("YS", "%5, %0").parse().unwrap();
-    let c = codegen_support::compile(&g);
-    shared(&c);
-    std::thread::scope(|scope| {
-        for seed in 0..4 {
-            let (c, g) = (&c, &g);
-            scope.spawn(move || {
-                for t in 0..50 {
-                    let binding = [t % 7, 1 + t % 3];
-                    let ins = codegen_support::inputs(g, &binding, seed * 100 + t as u64);
-                    let first = codegen_support::call(c, g, &binding, &ins);
-                    let again = codegen_support::call(c, g, &binding, &ins);
-                    assert!(first.iter().zip(&again).all(|(a, b)| a.same_bits(b)));
-                }
-            });
-        }
-    });
+    for c in [codegen_support::compile(&g), codegen_support::compile_cut(&g)] {
+        shared(&c);
+        std::thread::scope(|scope| {
+            for seed in 0..4 {
+                let (c, g) = (&c, &g);
+                scope.spawn(move || {
+                    for t in 0..50 {
+                        let binding = [t % 7, 1 + t % 3];
+                        let ins = codegen_support::inputs(g, &binding, seed * 100 + t as u64);
+                        let first = codegen_support::call(c, g, &binding, &ins);
+                        let again = codegen_support::call(c, g, &binding, &ins);
+                        assert!(first.iter().zip(&again).all(|(a, b)| a.same_bits(b)));
+                    }
+                });
+            }
+        });
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod codegen_support;
 
+use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::{Array, Data, Graph, run};
 use codegen_support::{call, compile, compile_cut, f32s, holds, inputs, try_call};
 
@@ -536,4 +537,51 @@ fn people_see_the_kernels_along_an_axis() {
     assert_eq!(c.kernels()[0].bytes.eval(&[10]), 10 * 2 * (8 + 4 + 4));
     assert_eq!(c.kernels()[1].flops.eval(&[10]), 10 * 2 * 2);
     assert_eq!(c.kernels()[2].bytes.eval(&[10]), 10 * 2 * 4 + 10 * 8);
+}
+
+/// Two loops that need room: the run ends with the first that has none, no state changed, and the second is told apart by
+/// its symbol. A check that fails before ends the loop, which would not end by itself.
+#[test]
+fn a_loop_without_room_fails_before_states_are_written() {
+    let g: Graph = r#"graph(%0: i64[] "n", %1: i64[] state "sum", %2: bool[] "fine") {
+  %3: i64[] = const 0
+  %4: bool[] = gt %0, %3
+  %5: i64[] = check %0, %2 "loop: not now"
+  %6: bool[], %7: i64[], %8: i64[s0] = scan %4, %5, %3 carries=2 xs=0 length=s0 trip=within {
+    graph(%0: bool[] "go", %1: i64[] "n", %2: i64[] "zero") {
+      %3: i64[] = const 1
+      %4: i64[] = sub %1, %3
+      %5: bool[] = ne %4, %2
+      return %5, %4, %1
+    }
+  }
+  %9: i64[] = sum %8 axes=[0]
+  %10: i64[] = add %9, %1
+  %11: bool[], %12: i64[] = scan %4, %0, %3 carries=2 xs=0 length=s1 trip=within {
+    graph(%0: bool[] "go", %1: i64[] "n", %2: i64[] "zero") {
+      %3: i64[] = const 2
+      %4: i64[] = sub %1, %3
+      %5: bool[] = gt %4, %2
+      return %5, %4
+    }
+  }
+  return %10 -> %1, %8, %12
+}"#
+    .parse()
+    .unwrap();
+    for g in [g.clone(), optimize(&g, &Passes::ALL)] {
+        let c = compile(&g);
+        let call = |n: i64, fine: bool, room: [usize; 2]| {
+            try_call(&c, &g, &room, &[int(n), int(100), Array::new([], Data::Bool(vec![fine]))])
+        };
+        let out = call(3, true, [5, 2]).unwrap();
+        assert!(out[0].same_bits(&int(106)) && out[2].same_bits(&int(-1)));
+        assert!(out[1].same_bits(&Array::new([5], Data::I64(vec![3, 2, 1, 0, 0]))));
+        assert!(call(0, true, [0, 0]).unwrap()[0].same_bits(&int(100)));
+        assert!(call(3, true, [3, 2]).is_ok());
+        let full = |s: &str| format!("the loop goes on after {s} rounds, more than its results have room for");
+        assert_eq!(call(3, true, [2, 2]).unwrap_err(), full("s0"));
+        assert_eq!(call(3, true, [3, 1]).unwrap_err(), full("s1"));
+        assert_eq!(call(3, false, [9, 9]).unwrap_err(), "loop: not now");
+    }
 }

@@ -298,7 +298,7 @@ impl Builder<'_, '_> {
                     operands.reverse();
                 }
                 // A loop that ends is not turned into one that may not.
-                if op != Op::Input && !matches!(&op, Op::Scan(s) if s.trip == Trip::While) {
+                if op != Op::Input && !matches!(&op, Op::Scan(s) if s.is_while()) {
                     self.emit(op, &operands);
                 }
             }
@@ -337,8 +337,9 @@ impl Builder<'_, '_> {
     fn scan(&mut self, depth: usize) {
         let length = self.c.of(&sizes());
         let trip = self.c.of(Trip::ALL);
+        let counted = matches!(trip, Trip::While | Trip::Within);
         let mut carries: Vec<Value> = Vec::new();
-        if trip == Trip::While {
+        if counted {
             // It counts down from at most what there is room for.
             let most = self.emit(Op::Extent(length.clone()), &[]).expect("has no operands");
             let rounds = self.g.constant(Scalar::I64(self.c.below(6) as i64));
@@ -350,7 +351,7 @@ impl Builder<'_, '_> {
         let counters = carries.len();
         carries.extend((0..self.c.below(3)).map(|_| self.value()));
         let mut xs: Vec<Value> = Vec::new();
-        for _ in 0..if trip == Trip::While { 0 } else { self.c.below(3) } {
+        for _ in 0..if counted { 0 } else { self.c.below(3) } {
             let x = self.value();
             let mut shape = self.g.ty(x).shape.clone();
             if shape.first() != Some(&length) {
@@ -377,7 +378,7 @@ impl Builder<'_, '_> {
         for _ in 0..body.c.below(8) {
             body.step(depth + 1);
         }
-        if trip == Trip::While {
+        if counted {
             let one = body.g.constant(Scalar::I64(1));
             let rounds = body.g.input_values().nth(1).expect("the second carry");
             let left = body.emit(Op::Binary(BinaryOp::Sub), &[rounds, one]).expect("both are i64[]");
@@ -395,9 +396,9 @@ impl Builder<'_, '_> {
             let new = body.of_type(&ty);
             body.g.output(new);
         }
-        let most = body.c.below(5);
+        let most = if trip == Trip::While { 0 } else { body.c.below(5) };
         body.outputs(most, 2);
-        let reverse = trip != Trip::While && body.c.below(2) == 1;
+        let reverse = !counted && body.c.below(2) == 1;
         let scan = Scan { body: body.g, carries: carries.len(), xs: xs.len(), length, reverse, trip };
         let mut operands: Vec<Value> = carries.into_iter().chain(xs).chain(invariants).collect();
         if trip == Trip::Count {

@@ -12,7 +12,7 @@ pub fn chain(x: &Tensor, n: usize) -> Tensor {
 pub fn wide(x: &Tensor, n: usize) -> Vec<Tensor> {
     let each = |i: usize| {
         let y = (x * (1.0 + i as f64 * 1e-4)).sin();
-        if i % 2 == 0 { y.sum_dim(&[1], false) } else { y + 0.5 }
+        if i.is_multiple_of(2) { y.sum_dim(&[1], false) } else { y + 0.5 }
     };
     (0..n / 3).map(each).collect()
 }
@@ -43,7 +43,7 @@ impl Unrolled {
         for t in 0..steps {
             h = (x.select(0, t as isize).matmul(w_ih) + h.matmul(w_hh)).tanh();
             let y = h.matmul(w_o);
-            loss = loss + (&y * &y).sum();
+            loss = (&y * &y).sum() + loss;
         }
         let gradients = grad(&[&loss], &[w_ih, w_hh, w_o], false).expect("the loss depends on every weight");
         gradients.into_iter().flatten().chain([loss.detach()]).collect()

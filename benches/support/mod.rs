@@ -1,4 +1,9 @@
-//! The model that the benches train: sin to cos with one recurrent layer, as the examples and the comparison do.
+//! The model that the benches train: sin to cos with one recurrent layer, as the examples and the comparison do. Each
+//! bench uses a part of what is here.
+#![allow(dead_code)]
+
+pub mod large;
+pub mod mnist;
 
 use allotrope::prelude::*;
 

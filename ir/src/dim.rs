@@ -18,7 +18,8 @@ impl fmt::Display for Sym {
 /// A product of symbols (sorted, repeated for powers); the empty product is 1.
 type Monomial = Vec<Sym>;
 
-/// The size of one axis, in elements: fixed, or a polynomial with integer coefficients over symbols.
+/// The size of one axis, in elements: fixed, or a polynomial with integer coefficients over symbols. Arithmetic stops at
+/// the ends of `i64`; sizes that no memory has are refused by [`crate::Bounds`].
 ///
 /// ```
 /// use allotrope_ir::{Dim, Sym};
@@ -74,7 +75,8 @@ impl Dim {
         let mut map: BTreeMap<Monomial, i64> = BTreeMap::new();
         for (mut m, c) in terms {
             m.sort();
-            *map.entry(m).or_insert(0) += c;
+            let sum = map.entry(m).or_insert(0);
+            *sum = sum.saturating_add(c);
         }
         map.retain(|_, c| *c != 0);
         match map.keys().any(|m| !m.is_empty()) {
@@ -90,7 +92,7 @@ impl Dim {
     pub fn eval(&self, binding: &[usize]) -> usize {
         let value: i64 = match self {
             Dim::Fixed(n) => *n,
-            Dim::Poly(p) => p.iter().map(|(m, c)| m.iter().fold(*c, |acc, s| acc * binding[s.0 as usize] as i64)).sum(),
+            Dim::Poly(p) => p.iter().map(|(m, c)| product(m, *c, binding)).fold(0, i64::saturating_add),
         };
         usize::try_from(value).unwrap_or(0)
     }
@@ -114,15 +116,23 @@ impl Dim {
     }
 }
 
+/// `c` times the numbers of the symbols.
+fn product(m: &Monomial, c: i64, binding: &[usize]) -> i64 {
+    m.iter().fold(c, |n, s| n.saturating_mul(i64::try_from(binding[s.0 as usize]).unwrap_or(i64::MAX)))
+}
+
 impl std::ops::Mul for &Dim {
     type Output = Dim;
     fn mul(self, rhs: &Dim) -> Dim {
         if let (Dim::Fixed(a), Dim::Fixed(b)) = (self, rhs) {
-            return Dim::Fixed(a * b);
+            return Dim::Fixed(a.saturating_mul(*b));
         }
         let right = rhs.terms();
         Dim::from_terms(self.terms().into_iter().flat_map(|(m, c)| {
-            right.iter().map(move |(n, d)| ([m.as_slice(), n.as_slice()].concat(), c * d)).collect::<Vec<_>>()
+            right
+                .iter()
+                .map(move |(n, d)| ([m.as_slice(), n.as_slice()].concat(), c.saturating_mul(*d)))
+                .collect::<Vec<_>>()
         }))
     }
 }
@@ -131,7 +141,7 @@ impl std::ops::Add for &Dim {
     type Output = Dim;
     fn add(self, rhs: &Dim) -> Dim {
         if let (Dim::Fixed(a), Dim::Fixed(b)) = (self, rhs) {
-            return Dim::Fixed(a + b);
+            return Dim::Fixed(a.saturating_add(*b));
         }
         Dim::from_terms(self.terms().into_iter().chain(rhs.terms()))
     }
@@ -166,8 +176,8 @@ impl fmt::Display for Dim {
                 ""
             };
             let mut factors: Vec<String> = m.iter().map(Sym::to_string).collect();
-            if c.abs() != 1 || m.is_empty() {
-                factors.insert(0, c.abs().to_string());
+            if c.unsigned_abs() != 1 || m.is_empty() {
+                factors.insert(0, c.unsigned_abs().to_string());
             }
             write!(f, "{sign}{}", factors.join("*"))?;
         }
@@ -177,16 +187,14 @@ impl fmt::Display for Dim {
 
 /// What the shape rules need of a dimension, so that the one set of rules serves the graph ([`Dim`]), the eager
 /// mode (`usize`) and a capture (a number together with its symbol).
-pub trait Extent: Clone + PartialEq + fmt::Display {
+pub trait Extent: Clone + fmt::Display {
     fn of(n: usize) -> Self;
     /// The number, where it is one whatever the symbols are bound to.
     fn fixed(&self) -> Option<usize>;
     fn times(&self, other: &Self) -> Self;
     fn plus(&self, other: &Self) -> Self;
     /// Whether the two are the same for every binding.
-    fn same(&self, other: &Self) -> bool {
-        self == other
-    }
+    fn same(&self, other: &Self) -> bool;
 }
 
 impl Extent for Dim {
@@ -202,6 +210,9 @@ impl Extent for Dim {
     fn plus(&self, other: &Dim) -> Dim {
         self + other
     }
+    fn same(&self, other: &Dim) -> bool {
+        self == other
+    }
 }
 
 impl Extent for usize {
@@ -216,5 +227,8 @@ impl Extent for usize {
     }
     fn plus(&self, other: &usize) -> usize {
         self + other
+    }
+    fn same(&self, other: &usize) -> bool {
+        self == other
     }
 }

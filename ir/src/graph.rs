@@ -149,13 +149,14 @@ impl Graph {
         self.outputs.push(Output { value, update: Some(input) });
     }
 
-    /// The graph with other results, none of them an update: for bodies whose frame changes.
-    pub(crate) fn with_outputs(mut self, values: impl IntoIterator<Item = Value>) -> Graph {
+    /// The graph with other results, none of them an update: for bodies whose frame changes, and to look at values.
+    pub fn with_outputs(mut self, values: impl IntoIterator<Item = Value>) -> Graph {
         self.outputs = values.into_iter().map(|value| Output { value, update: None }).collect();
         self
     }
 
-    /// Gives a scan node one more of the ys: `value`, a value of its body, is collected for every t.
+    /// Gives a scan node one more of the ys: `value`, a value of its body, is collected for every t. A loop without a
+    /// bound is bound by its length then.
     /// Returns the collected value. Node order stays topological.
     ///
     /// # Panics
@@ -165,6 +166,9 @@ impl Graph {
         let Op::Scan(scan) = &mut n.op else { panic!("{node} is not a scan") };
         let ty = scan.body.ty(value).clone();
         scan.body.output(value);
+        if scan.trip == Trip::While {
+            scan.trip = Trip::Within;
+        }
         n.types.push(stacked(&scan.length, &ty));
         Value { node, port: n.types.len() as u32 - 1 }
     }
@@ -245,6 +249,25 @@ impl Graph {
         out
     }
 
+    /// The symbols that are nothing but the room of loops which run while a carry is true, bodies included, ascending: a
+    /// run decides how large they must be, so no input has them.
+    pub fn rooms(&self) -> Vec<Sym> {
+        let mut out = Vec::new();
+        for node in self.g.node_weights() {
+            match &node.op {
+                Op::Scan(s) => {
+                    out.extend(s.length.as_sym().filter(|_| matches!(s.trip, Trip::Within)));
+                    out.extend(s.body.rooms());
+                }
+                Op::Fusion(b) => out.extend(b.rooms()),
+                _ => {}
+            }
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
     fn visit_dims(&self, f: &mut dyn FnMut(&Dim)) {
         for node in self.g.node_weights() {
             node.types.iter().flat_map(|t| &t.shape).for_each(&mut *f);
@@ -290,6 +313,14 @@ impl Graph {
                 _ => {}
             }
         }
+    }
+
+    /// Gives input `i` another name.
+    ///
+    /// # Panics
+    /// When there is no such input.
+    pub fn rename_input(&mut self, i: usize, name: impl Into<String>) {
+        self.inputs[i].name = name.into();
     }
 
     /// Puts the inputs into another order: input `i` is the one that was number `order[i]`. Nodes stay where they are.
@@ -417,10 +448,13 @@ fn scan_types(scan: &crate::Scan, operands: &[Type]) -> Result<SmallVec<[Type; 1
         (Trip::Count, Some(ty)) if *ty != Type::scalar(DType::I64) => {
             return fail(format!("the number of rounds must be i64[], got {ty}"));
         }
-        (Trip::While, _) if x > 0 || scan.reverse => {
+        (Trip::While, _) if scan.body.outputs.len() > c => {
+            return fail("a loop without a bound has no ys".to_string());
+        }
+        (Trip::While | Trip::Within, _) if x > 0 || scan.reverse => {
             return fail("a loop that runs while its first carry is true has no xs and no reverse".to_string());
         }
-        (Trip::While, _) if c == 0 || operands.first() != Some(&Type::scalar(DType::Bool)) => {
+        (Trip::While | Trip::Within, _) if c == 0 || operands.first() != Some(&Type::scalar(DType::Bool)) => {
             return fail("the first carry says whether to go on, so it must be bool[]".to_string());
         }
         _ => {}

@@ -3,6 +3,7 @@
 //! that every back end is held against.
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod check;
 mod dim;
 mod dot;
@@ -16,8 +17,10 @@ mod op;
 mod parse;
 pub mod passes;
 mod rules;
+pub mod saved;
 pub mod text;
 
+pub use bounds::{Bounds, OutOfBounds};
 pub use check::{CheckError, CheckErrors, check};
 pub use dim::{Dim, Extent, Sym};
 pub use dot::dot;

@@ -165,6 +165,10 @@ pub enum Op<D = Dim> {
     Recurrence { axis: usize, reverse: bool },
     /// `T[s], bool[] -> T[s]`: the first as it is; where the second is false the whole call fails with this message.
     Check(Box<str>),
+    /// `T[s] -> T[s]`: the operand as it is, which no pass sees through: what is computed of the result is not taken for
+    /// what is computed of the operand. So what is computed again to save memory stays computed again. Barriers of
+    /// one number belong to one such recomputation.
+    Barrier(u32),
     /// Operands (one or more) joined along one axis.
     Concat { axis: usize },
     /// The axes named (ascending) are reduced and removed; over an empty one, a sum is 0, a maximum the least number and a
@@ -189,10 +193,12 @@ names! {
         /// As many as the last operand says, an `i64[]` that counts as 0 below 0 and as `length` above that: the first n
         /// elements, in reverse from the last of these. Elements n and on of the ys are 0.
         Count = "count",
-        /// As long as carry 0, a `bool[]`, is true, which is asked before each round; there are no xs. Elements of the
-        /// ys that no round gave are 0. If there are ys, a round too many for `length` fails the whole call; without
-        /// them there is no bound.
+        /// As long as carry 0, a `bool[]`, is true, which is asked before each round. There are no xs and no ys, and
+        /// `length` means nothing.
         While = "while",
+        /// As `While`, but where it would go on after `length` rounds the whole call fails. It may have ys, of which the
+        /// elements that no round gave are 0.
+        Within = "within",
     }
 }
 
@@ -218,9 +224,9 @@ impl Scan {
         self.trip == Trip::Count && self.length == Dim::Fixed(1)
     }
 
-    /// Whether a run may need more rounds than `length` has room for.
-    pub fn is_bounded(&self) -> bool {
-        self.trip == Trip::While && self.body.outputs().len() > self.carries
+    /// Whether it runs as long as its first carry is true.
+    pub fn is_while(&self) -> bool {
+        matches!(self.trip, Trip::While | Trip::Within)
     }
 
     /// The operands that the body sees, and the number of rounds where that is one.
@@ -258,6 +264,7 @@ impl<D> Op<D> {
             Op::ArgSort { .. } => "argsort",
             Op::Recurrence { .. } => "recurrence",
             Op::Check(_) => "check",
+            Op::Barrier(_) => "barrier",
             Op::Concat { .. } => "concat",
             Op::Reduce { op, .. } => op.name(),
             Op::Matmul => "matmul",
@@ -282,6 +289,7 @@ impl<D> Op<D> {
             Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Select | Op::Cast(_) | Op::Check(_) => false,
             Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Flip(_) => false,
             Op::Window { .. } | Op::Gather { .. } | Op::Concat { .. } | Op::Scan(_) | Op::Fusion(_) => false,
+            Op::Barrier(_) => false,
         }
     }
 
@@ -314,6 +322,7 @@ impl<D> Op<D> {
             Op::ArgSort { axis, descending } => Op::ArgSort { axis: *axis, descending: *descending },
             Op::Recurrence { axis, reverse } => Op::Recurrence { axis: *axis, reverse: *reverse },
             Op::Check(message) => Op::Check(message.clone()),
+            Op::Barrier(n) => Op::Barrier(*n),
             Op::Concat { axis } => Op::Concat { axis: *axis },
             Op::Reduce { op, axes } => Op::Reduce { op: *op, axes: axes.clone() },
             Op::Matmul => Op::Matmul,

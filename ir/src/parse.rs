@@ -6,7 +6,7 @@ use crate::{
     ArgOp, Axes, BinaryOp, CompareOp, DType, Dim, Graph, InputKind, Op, ReduceOp, Scalar, Scan, ScatterOp, Shape, Sym,
     Trip, Type, UnaryOp, Value,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 
 /// Where the text stopped making sense, and what would fit there.
@@ -20,19 +20,26 @@ pub struct ParseError {
 
 /// Graphs nested deeper than this are refused, so that no text can exhaust the stack.
 const MAX_DEPTH: usize = 64;
+/// Axes of one value; no text can make a rule or a loop nest of more.
+const MAX_RANK: usize = 64;
+/// Products of symbols in the number of elements of one value, multiplied out; sizes beyond it take long to compute.
+const MAX_TERMS: usize = 1024;
+/// Symbols in one product.
+const MAX_DEGREE: usize = 16;
+/// Symbols are numbered below this: a call holds a number for each.
+const MAX_SYMBOLS: u32 = 1 << 16;
+/// Numbers such as axes, steps and counts go up to here, so that sums and products of two need no care.
+const MAX_NUMBER: usize = 1 << 31;
 
 /// The graph that `text` prints. Value numbers may be any, as long as each is defined once and before its use.
 ///
 /// # Errors
 /// When the text does not follow the grammar or a type rule.
 pub fn parse(text: &str) -> Result<Graph, ParseError> {
-    let tokens = tokens(text).map_err(|(line, message)| ParseError { line, message })?;
-    let mut p = Parser { tokens, at: 0, depth: 0 };
+    let mut p = Parser::new(text)?;
     let graph = p.graph()?;
-    match p.peek() {
-        Token::End => Ok(graph),
-        _ => p.expected("the end of the text"),
-    }
+    p.end()?;
+    Ok(graph)
 }
 
 impl FromStr for Graph {
@@ -42,25 +49,25 @@ impl FromStr for Graph {
     }
 }
 
-struct Parser {
+pub(crate) struct Parser {
     tokens: Vec<(usize, Token)>,
     at: usize,
     depth: usize,
 }
 
-type Parsed<T> = Result<T, ParseError>;
+pub(crate) type Parsed<T> = Result<T, ParseError>;
 
 /// The values defined so far, by their number.
 type Scope = HashMap<u64, Value>;
 
 /// What stands behind the operands of a node.
 #[derive(Default)]
-struct Attributes {
+pub(crate) struct Attributes {
     words: HashMap<&'static str, Attribute>,
     body: Option<Graph>,
 }
 
-enum Attribute {
+pub(crate) enum Attribute {
     DType(DType),
     Dim(Dim),
     Dims(Shape),
@@ -72,7 +79,19 @@ enum Attribute {
 }
 
 impl Parser {
-    fn graph(&mut self) -> Parsed<Graph> {
+    pub(crate) fn new(text: &str) -> Parsed<Parser> {
+        let tokens = tokens(text).map_err(|(line, message)| ParseError { line, message })?;
+        Ok(Parser { tokens, at: 0, depth: 0 })
+    }
+
+    pub(crate) fn end(&self) -> Parsed<()> {
+        match self.peek() {
+            Token::End => Ok(()),
+            _ => self.expected("the end of the text"),
+        }
+    }
+
+    pub(crate) fn graph(&mut self) -> Parsed<Graph> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return self.fail(format!("graphs are nested deeper than {MAX_DEPTH}"));
@@ -137,6 +156,13 @@ impl Parser {
             return self.define(scope, *n, value);
         }
         let (op, operands) = self.operation(&name, &defs, scope)?;
+        if let Op::Concat { .. } = op {
+            let dims = operands.iter().flat_map(|v| &g.ty(*v).shape);
+            let distinct: HashSet<Vec<Sym>> = dims.flat_map(|d| d.terms()).map(|(symbols, _)| symbols).collect();
+            if distinct.len() > MAX_TERMS {
+                return self.fail(format!("the sizes joined have more than {MAX_TERMS} terms"));
+            }
+        }
         let node = g.add(op, &operands).map_err(|e| ParseError { line, message: e.to_string() })?;
         let results = g.node(node).types.clone();
         if results.len() != defs.len() {
@@ -171,12 +197,17 @@ impl Parser {
                 break;
             }
         }
+        Ok((self.op_with_attributes(name)?, operands))
+    }
+
+    /// The operation of that name with what stands behind its operands.
+    pub(crate) fn op_with_attributes(&mut self, name: &str) -> Parsed<Op> {
         let mut a = self.attributes()?;
         let op = self.op_of(name, &mut a)?;
         match a.words.into_keys().next() {
             Some(key) => self.fail(format!("{name} has no attribute {key}")),
             None if a.body.is_some() => self.fail(format!("{name} has no body")),
-            None => Ok((op, operands)),
+            None => Ok(op),
         }
     }
 
@@ -239,6 +270,7 @@ impl Parser {
             "recurrence" => {
                 Op::Recurrence { axis: attribute!("axis", Number), reverse: a.words.remove("reverse").is_some() }
             }
+            "barrier" => Op::Barrier(attribute!("number", Number) as u32),
             "check" => Op::Check(attribute!("message", Text)),
             "concat" => Op::Concat { axis: attribute!("axis", Number) },
             "matmul" => Op::Matmul,
@@ -307,6 +339,7 @@ impl Parser {
                 "xs" => ("xs", Attribute::Number(self.number()?)),
                 "length" => ("length", Attribute::Dim(self.dim()?)),
                 "trip" => ("trip", Attribute::Trip(self.trip()?)),
+                "number" => ("number", Attribute::Number(self.number()?)),
                 _ => return self.fail(format!("there is no attribute `{word}`")),
             };
             out.words.insert(key, attribute);
@@ -317,7 +350,7 @@ impl Parser {
         let word = self.next();
         match Trip::ALL.iter().find(|t| word == Token::Word(t.name().to_string())) {
             Some(trip) => Ok(*trip),
-            None => self.expected_before("all, count or while"),
+            None => self.expected_before("all, count, while or within"),
         }
     }
 
@@ -332,11 +365,11 @@ impl Parser {
         }
     }
 
-    fn ty(&mut self) -> Parsed<Type> {
+    pub(crate) fn ty(&mut self) -> Parsed<Type> {
         Ok(Type { dtype: self.dtype()?, shape: self.dims()? })
     }
 
-    fn dtype(&mut self) -> Parsed<DType> {
+    pub(crate) fn dtype(&mut self) -> Parsed<DType> {
         let word = self.next();
         let dtype = if let Token::Word(w) = &word { DType::from_name(w) } else { None };
         match dtype {
@@ -345,7 +378,7 @@ impl Parser {
         }
     }
 
-    fn dims(&mut self) -> Parsed<Shape> {
+    pub(crate) fn dims(&mut self) -> Parsed<Shape> {
         self.mark("[")?;
         let mut out = Shape::new();
         while !self.take("]") {
@@ -354,10 +387,17 @@ impl Parser {
             }
             out.push(self.dim()?);
         }
-        Ok(out)
+        if out.len() > MAX_RANK {
+            return self.fail(format!("a value has {} axes, at most {MAX_RANK} can be read", out.len()));
+        }
+        let terms = out.iter().map(|d| d.terms().len().max(1)).fold(1usize, usize::saturating_mul);
+        match terms > MAX_TERMS {
+            true => self.fail(format!("these sizes multiply out to {terms} terms, at most {MAX_TERMS} can be read")),
+            false => Ok(out),
+        }
     }
 
-    fn dim(&mut self) -> Parsed<Dim> {
+    pub(crate) fn dim(&mut self) -> Parsed<Dim> {
         let mut terms = Vec::new();
         let mut sign = if self.take("-") { -1 } else { 1 };
         loop {
@@ -369,6 +409,11 @@ impl Parser {
                         None => return self.expected_before("a whole number that fits 64 bits"),
                     },
                     Token::Word(w) => match w.strip_prefix('s').and_then(|n| n.parse().ok()) {
+                        Some(n) if n >= MAX_SYMBOLS || symbols.len() == MAX_DEGREE => {
+                            return self.fail(format!(
+                                "symbols are numbered below {MAX_SYMBOLS}, and at most {MAX_DEGREE} stand in one product"
+                            ));
+                        }
                         Some(n) => symbols.push(Sym(n)),
                         None => return self.expected_before("a symbol such as `s0`"),
                     },
@@ -379,6 +424,9 @@ impl Parser {
                 }
             }
             terms.push((symbols, factor));
+            if terms.len() > MAX_TERMS {
+                return self.fail(format!("a size has more than {MAX_TERMS} terms"));
+            }
             sign = match self.peek() {
                 Token::Mark("+") => 1,
                 Token::Mark("-") => -1,
@@ -400,16 +448,16 @@ impl Parser {
         Ok(out)
     }
 
-    fn number(&mut self) -> Parsed<usize> {
+    pub(crate) fn number(&mut self) -> Parsed<usize> {
         let token = self.next();
         let number = if let Token::Number(n) = &token { n.parse().ok() } else { None };
-        match number {
+        match number.filter(|n| *n <= MAX_NUMBER) {
             Some(n) => Ok(n),
-            None => self.expected_before("a number"),
+            None => self.expected_before(&format!("a number up to {MAX_NUMBER}")),
         }
     }
 
-    fn literal(&mut self, dtype: DType) -> Parsed<Scalar> {
+    pub(crate) fn literal(&mut self, dtype: DType) -> Parsed<Scalar> {
         let sign = if self.take("-") { "-" } else { "" };
         let token = self.next();
         let word = match &token {
@@ -475,47 +523,47 @@ impl Parser {
         }
     }
 
-    fn word(&mut self, word: &str) -> Parsed<()> {
+    pub(crate) fn word(&mut self, word: &str) -> Parsed<()> {
         if self.next() == Token::Word(word.to_string()) { Ok(()) } else { self.expected_before(&format!("`{word}`")) }
     }
 
-    fn mark(&mut self, mark: &str) -> Parsed<()> {
+    pub(crate) fn mark(&mut self, mark: &str) -> Parsed<()> {
         if self.take(mark) { Ok(()) } else { self.expected(&format!("`{mark}`")) }
     }
 
-    fn take(&mut self, mark: &str) -> bool {
+    pub(crate) fn take(&mut self, mark: &str) -> bool {
         let found = matches!(self.peek(), Token::Mark(m) if *m == mark);
         self.at += found as usize;
         found
     }
 
-    fn peek(&self) -> &Token {
+    pub(crate) fn peek(&self) -> &Token {
         &self.tokens[self.at.min(self.tokens.len() - 1)].1
     }
 
-    fn next(&mut self) -> Token {
+    pub(crate) fn next(&mut self) -> Token {
         let token = self.peek().clone();
         self.at += 1;
         token
     }
 
     /// The line of the token that was taken last.
-    fn line(&self) -> usize {
+    pub(crate) fn line(&self) -> usize {
         self.tokens[self.at.saturating_sub(1).min(self.tokens.len() - 1)].0
     }
 
-    fn fail<T>(&self, message: String) -> Parsed<T> {
+    pub(crate) fn fail<T>(&self, message: String) -> Parsed<T> {
         Err(ParseError { line: self.line(), message })
     }
 
     /// The next token is not what fits.
-    fn expected<T>(&self, what: &str) -> Parsed<T> {
+    pub(crate) fn expected<T>(&self, what: &str) -> Parsed<T> {
         let (line, token) = &self.tokens[self.at.min(self.tokens.len() - 1)];
         Err(ParseError { line: *line, message: format!("expected {what}, found {token}") })
     }
 
     /// The token just taken is not what fits.
-    fn expected_before<T>(&mut self, what: &str) -> Parsed<T> {
+    pub(crate) fn expected_before<T>(&mut self, what: &str) -> Parsed<T> {
         self.at = self.at.saturating_sub(1);
         self.expected(what)
     }

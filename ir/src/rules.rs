@@ -76,6 +76,7 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
         Op::Concat { .. } | Op::Scan(_) | Op::Fusion(_) => None,
         Op::Unary(_)
         | Op::Cast(_)
+        | Op::Barrier(_)
         | Op::Broadcast(_)
         | Op::Reshape(_)
         | Op::Permute(_)
@@ -200,7 +201,7 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
             axis_of(name, x, *axis)?;
             if let (Some(c), Some(w), Some(n)) = (count.fixed(), size.fixed(), x.shape[*axis].fixed())
                 && c > 0
-                && (w == 0 || (c - 1) * step + (w - 1) * dilation >= n)
+                && (w == 0 || (c - 1).saturating_mul(*step).saturating_add((w - 1).saturating_mul(*dilation)) >= n)
             {
                 return err(
                     name,
@@ -266,6 +267,7 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
             }
             operands[0].clone()
         }
+        Op::Barrier(_) => operands[0].clone(),
         Op::Concat { axis } => {
             let Some(first) = operands.first() else { return err(name, "needs at least one operand") };
             axis_of(name, first, *axis)?;

@@ -21,7 +21,7 @@
 //!         | string                                           check
 //!         | "carries=" number | "xs=" number | "length=" dim | "reverse"      scan, which has a graph, as fusion has;
 //!                                                            recurrence has reverse
-//!         | "trip=" ("all" | "count" | "while")              scan, all where it is not said
+//!         | "trip=" ("all" | "count" | "while" | "within")              scan, all where it is not said
 //! result  = value ["->" value]                               stored into that state input, else returned
 //! type    = dtype dims                                       bool, u8, i32, i64, f16, bf16, f32, f64
 //! dims    = "[" [dim {"," dim}] "]"
@@ -181,7 +181,12 @@ fn node_line(out: &mut String, g: &Graph, names: &Names, id: NodeId) {
     for (i, v) in g.operands(id).iter().enumerate() {
         put!(out, "{} {}", if i > 0 { "," } else { "" }, names.name(*v));
     }
-    match &node.op {
+    attributes(out, &node.op);
+}
+
+/// What stands behind the operands, each with a space before it.
+pub(crate) fn attributes(out: &mut String, op: &Op) {
+    match op {
         Op::Input | Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select => {}
         Op::Matmul | Op::AddMatmul | Op::Fusion(_) => {}
         Op::Const(s) => {
@@ -217,6 +222,9 @@ fn node_line(out: &mut String, g: &Graph, names: &Names, id: NodeId) {
         Op::Recurrence { axis, reverse } => {
             put!(out, " axis={axis}{}", if *reverse { " reverse" } else { "" });
         }
+        Op::Barrier(n) => {
+            put!(out, " number={n}");
+        }
         Op::Check(message) => {
             put!(out, " {message:?}");
         }
@@ -250,7 +258,7 @@ pub(crate) fn literal(s: Scalar) -> String {
     }
 }
 
-fn dims(shape: &Shape) -> String {
+pub(crate) fn dims(shape: &Shape) -> String {
     // The shape of a type prints behind its dtype's name.
     let text = Type { dtype: crate::DType::F32, shape: shape.clone() }.to_string();
     text["f32".len()..].to_string()

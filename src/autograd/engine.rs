@@ -123,9 +123,10 @@ fn see(hooks: &Hooks, grads: &mut [Option<Tensor>], retained: &mut Accumulations
 pub(crate) fn leaf_hooks(leaf: &Tensor) -> Option<Arc<Hooks>> {
     match recorder::active().filter(|_| leaf.strided().is_some()) {
         None => leaf.leaf_hooks(false),
-        Some(r) => {
+        Some(_) => {
             let hooks = leaf.leaf_hooks(true)?;
-            r.flag(&hooks.unchanged());
+            // Read, so that the trace holds for it.
+            hooks.unchanged().get_as("the list of hooks of a leaf,");
             Some(hooks)
         }
     }

@@ -3,7 +3,7 @@
 
 use super::saved::Saved;
 use super::{is_grad_enabled, no_grad, tape};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, must, raise};
 use crate::tensor::create::full_of;
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::{Sizes, Tensor};
@@ -68,7 +68,8 @@ pub trait Function: Send + Sync + Sized + 'static {
         match (results.pop(), results.is_empty()) {
             (Some(result), true) => result,
             (last, _) => {
-                panic!("apply1: the function has {} results; use apply()", results.len() + usize::from(last.is_some()))
+                let n = results.len() + usize::from(last.is_some());
+                raise(Error::operands("apply1", format!("the function has {n} results; use apply()")))
             }
         }
     }
@@ -117,7 +118,10 @@ impl FunctionContext {
     pub fn needs_input_grad(&self, i: usize) -> bool {
         match self.needs.get(i) {
             Some(needed) => *needed,
-            None => panic!("needs_input_grad: input {i} does not exist, there are {}", self.needs.len()),
+            None => {
+                let text = format!("input {i} does not exist, there are {}", self.needs.len());
+                raise(Error::operands("needs_input_grad", text))
+            }
         }
     }
 
@@ -134,7 +138,10 @@ impl FunctionContext {
     pub fn get<T: Any + Send + Sync>(&self) -> &T {
         match self.value.as_ref().and_then(|v| v.downcast_ref()) {
             Some(value) => value,
-            None => panic!("FunctionContext: forward has put no {}", std::any::type_name::<T>()),
+            None => {
+                let text = format!("FunctionContext: forward has put no {}", std::any::type_name::<T>());
+                raise(Error::Argument(text))
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Whether this thread notes operations on the tape.
 
-use crate::error::Error;
+use crate::error::{Error, raise};
 use crate::tensor::recorder;
 use std::cell::Cell;
 
@@ -53,7 +53,7 @@ pub fn with_grad_enabled<T>(enabled: bool, f: impl FnOnce() -> T) -> T {
 pub fn set_grad_enabled(enabled: bool) {
     if recorder::is_active() {
         let text = "set_grad_enabled() would be changed by the recording and by no later call; use no_grad(|| ..), enable_grad(|| ..) or with_grad_enabled(.., || ..)";
-        panic!("{}", Error::Trace(text.into()));
+        raise(Error::Trace(text.into()));
     }
     ENABLED.set(enabled);
 }

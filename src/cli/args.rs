@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::run::Settings;
 use super::sequence::{HalfTurns, LONGEST_VARIABLE, POINTS_PER_HALF_TURN, Program};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const MOST_STEPS: usize = 100_000;
 const MOST_HALF_TURNS: usize = 1_000;
@@ -120,18 +120,42 @@ pub enum BenchMode {
 
 #[derive(Args, Debug, Clone)]
 pub struct GraphArgs {
-    /// The program: rnn_fixed, rnn_dynamic or rnn_var_200
-    #[arg(value_parser = program)]
-    pub program: Program,
+    /// The program: rnn_fixed, rnn_dynamic or rnn_var_200; or a saved function, FILE.graph
+    #[arg(value_parser = looked_at)]
+    pub program: LookedAt,
     /// The graph in its text form before and after the passes (the default, together with the code)
     #[arg(long)]
     pub text: bool,
     /// The graph after the passes for Graphviz
-    #[arg(long, conflicts_with_all = ["text", "clif"])]
+    #[arg(long, conflicts_with_all = ["text", "clif", "explain", "verify", "profile"])]
     pub dot: bool,
     /// The code made of it, in Cranelift's text form
     #[arg(long)]
     pub clif: bool,
+    /// Why each variant was compiled, for which calls, its kernels, memory and compile time
+    #[arg(long)]
+    pub explain: bool,
+    /// Run both modes on copies of all state and compare every bit; where they differ, name the first node that does
+    #[arg(long)]
+    pub verify: bool,
+    /// Time each kernel, and write a trace for chrome://tracing or Perfetto
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
+}
+
+/// What `graph` is to look at.
+#[derive(Debug, Clone)]
+pub enum LookedAt {
+    Program(Program),
+    Saved(PathBuf),
+}
+
+fn looked_at(text: &str) -> Result<LookedAt, String> {
+    match Program::by_name(text) {
+        Some(program) => Ok(LookedAt::Program(program)),
+        None if Path::new(text).extension().is_some_and(|e| e == "graph") => Ok(LookedAt::Saved(text.into())),
+        None => Err(format!("unknown program; known: {}, and files that end in .graph", Program::known())),
+    }
 }
 
 fn count(text: &str, what: &str, most: usize) -> Result<usize, String> {
@@ -163,10 +187,6 @@ fn half_turns(text: &str) -> Result<HalfTurns, String> {
         return Err(format!("{most} half-turns are too many; {fits}"));
     }
     Ok(HalfTurns { least, most })
-}
-
-fn program(text: &str) -> Result<Program, String> {
-    Program::by_name(text).ok_or_else(|| format!("unknown program; known: {}", Program::known()))
 }
 
 fn workload(text: &str) -> Result<Workload, String> {

@@ -5,6 +5,7 @@ use super::run::{KernelInfo, Mode, ParameterBits};
 use super::sequence::Window;
 use allotrope::prelude::*;
 use allotrope::trace::{Explanation, Traced};
+use std::path::Path;
 use std::rc::Rc;
 
 /// The learning rate of both programs.
@@ -66,6 +67,7 @@ pub struct GraphText {
     pub optimized: String,
     pub dot: String,
     pub clif: String,
+    pub explanation: String,
 }
 
 /// The workloads that measure one eager operation.
@@ -210,13 +212,49 @@ impl Trainer {
     }
 
     pub fn graph(&mut self) -> Result<GraphText, CliError> {
-        let missing = || CliError::Library { what: "graph".to_string(), message: "nothing was traced".to_string() };
-        let explanation = self.explanation().ok_or_else(missing)?;
+        GraphText::of(&self.explanation().ok_or_else(nothing)?)
+    }
+
+    /// Both modes compared on this step, and whether they agree.
+    pub fn verify(&self, data: &Data) -> Result<(String, bool), CliError> {
+        let step = self.traced().ok_or_else(nothing)?;
+        let found = step.verify((&data.x, &data.y, &self.hidden)).map_err(library("verify"))?;
+        Ok((found.to_string(), found.is_equal()))
+    }
+
+    /// The times of the kernels in this step; the trace goes to the file.
+    pub fn profile(&self, data: &Data, trace: &Path) -> Result<String, CliError> {
+        let step = self.traced().ok_or_else(nothing)?;
+        let profile = step.profile((&data.x, &data.y, &self.hidden)).map_err(library("profile"))?;
+        profile.write_chrome_trace(trace).map_err(library("profile"))?;
+        Ok(profile.to_string())
+    }
+}
+
+fn nothing() -> CliError {
+    CliError::Library { what: "graph".to_string(), message: "nothing was traced".to_string() }
+}
+
+impl GraphText {
+    fn of(explanation: &Explanation) -> Result<GraphText, CliError> {
         Ok(GraphText {
             captured: explanation.captured().to_string(),
             optimized: explanation.optimized().to_string(),
             dot: allotrope::ir::dot(explanation.optimized()),
             clif: explanation.clif().map_err(library("code generation"))?,
+            explanation: explanation.to_string(),
         })
     }
+}
+
+/// The text of a saved function, checked.
+pub fn saved_text(path: &Path) -> Result<String, CliError> {
+    let read = allotrope::trace::read_graphs(path).map_err(library("graph"))?;
+    Ok(allotrope::ir::saved::print(&read))
+}
+
+/// Every variant of a saved function, compiled.
+pub fn saved_graphs(path: &Path) -> Result<Vec<GraphText>, CliError> {
+    let program = allotrope::trace::Program::load(path).map_err(library("graph"))?;
+    program.explain().iter().map(GraphText::of).collect()
 }

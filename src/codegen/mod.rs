@@ -3,4 +3,6 @@
 
 pub mod cpu;
 
-pub use cpu::{CompileError, Compiled, Failure, KernelInfo, Options};
+pub use cpu::{
+    BufferInfo, CompileError, Compiled, Failure, KernelInfo, KernelTime, Options, Profile, eager_peak_bytes,
+};

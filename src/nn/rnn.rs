@@ -3,7 +3,7 @@
 use super::Module;
 use super::init::uniform;
 use crate::DType;
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, must, raise};
 use crate::functional::try_linear;
 use crate::ops::scan;
 use crate::tensor::{Size, Tensor, recorder};
@@ -57,7 +57,9 @@ impl Rnn {
     #[track_caller]
     pub fn with_layers(input_size: usize, hidden_size: usize, layers: usize) -> Rnn {
         if layers == 0 || hidden_size == 0 {
-            panic!("Rnn: needs at least one layer and one hidden unit, got {layers} and {hidden_size}");
+            raise(Error::Argument(format!(
+                "Rnn: needs at least one layer and one hidden unit, got {layers} and {hidden_size}"
+            )));
         }
         let bound = 1.0 / (hidden_size as f64).sqrt();
         let mut all = Vec::with_capacity(layers);

@@ -8,6 +8,7 @@ use crate::dispatch::{apply, check_assignable};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder;
+use crate::tensor::size::all_same;
 use crate::tensor::view::Link;
 use crate::tensor::{Size, Tensor, eval};
 use allotrope_ir::{DType, Extent, Op, ScatterOp};
@@ -151,7 +152,7 @@ fn put(op: &Op<Size>, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
                 part.shape_hint()
             ),
         )),
-        Op::Broadcast(sizes) if whole.sizes()[..] == sizes[..] => Ok(part.clone()),
+        Op::Broadcast(sizes) if all_same(&whole.sizes(), sizes) => Ok(part.clone()),
         _ => Err(Error::operands(
             "assign",
             format!(

@@ -3,7 +3,7 @@
 
 use crate::autograd::engine::{self, Root};
 use crate::autograd::{tape, with_grad_enabled};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, must, raise};
 use crate::tensor::{Size, Tensor, recorder};
 
 /// How [`Tensor::backward_with`] goes: what `torch.Tensor.backward` takes by name.
@@ -116,7 +116,7 @@ impl Tensor {
     pub fn detach_(&self) -> &Tensor {
         if self.is_requires_grad() && recorder::is_active() && self.strided().is_some() {
             let text = "detach_: the tensor is from outside of the closure that is recorded; use detach()";
-            panic!("{}", Error::Trace(text.into()));
+            raise(Error::Trace(text.into()));
         }
         self.set_grad_fn(None);
         self

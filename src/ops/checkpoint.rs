@@ -1,5 +1,6 @@
-//! `checkpoint`: a part of the program keeps only its inputs, and is computed again on the way back. In a trace both
-//! computations are recorded; whether two stay two is for the passes to say.
+//! `checkpoint`: a part of the program keeps only its inputs, and is computed again on the way back, with the random
+//! numbers that it drew. In a trace both computations are recorded, and stay two: what the second begins with is behind a
+//! barrier that no pass sees through.
 
 use super::backward::sum;
 use super::tree::TensorTree;
@@ -8,15 +9,17 @@ use crate::autograd::saved::Saved;
 use crate::autograd::scope::{self, Boundary};
 use crate::autograd::{enable_grad, is_grad_enabled, tape};
 use crate::error::{Error, Result, must};
-use crate::tensor::Tensor;
+use crate::tensor::again::{self, Drawn};
 use crate::tensor::grad_fn::{Edge, Grads};
+use crate::tensor::{Tensor, recorder};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// `f(inputs)`, whose intermediate results are not kept for the derivative but computed again when it is asked for:
 /// less memory for more arithmetic, as `torch.utils.checkpoint`. Tensors that `f` uses from outside, such as parameters,
-/// get their gradients too. `f` must do the same again: random numbers are drawn outside of it, and tensors from outside
-/// are not changed in place before the way back is over.
+/// get their gradients too. `f` must do the same again: tensors from outside are not changed in place before the way back
+/// is over. Random numbers, those of dropout for instance, are the same again, as with PyTorch's `preserve_rng_state`:
+/// generators that `f` uses are put back for it, and afterwards go on from where they were.
 ///
 /// ```
 /// use allotrope::prelude::*;
@@ -50,7 +53,7 @@ pub fn try_checkpoint<R: TensorTree>(
     }
     let own: Vec<Option<Edge>> = inputs.iter().map(|x| tape::own_edge(x)).collect();
     let borrowed: Vec<Tensor> = inputs.iter().map(|x| (*x).clone()).collect();
-    let part = Part::run(&f, &borrowed, &own, false);
+    let (part, drawn) = again::noting(|| Part::run(&f, &borrowed, &own, false));
     // The tape of the part goes with this; what it used from outside is met again through these edges.
     let Part { tree, results, outside, .. } = part;
     let noted = own.iter().any(Option::is_some) || !outside.is_empty();
@@ -62,7 +65,7 @@ pub fn try_checkpoint<R: TensorTree>(
         let outside: Vec<Edge> = outside.into_iter().map(|b| b.outside).collect();
         let node = tape::node("CheckpointBackward", edges, true, move |c, grads| {
             let inputs = saved.iter().map(|s| s.get(c.me)).collect::<Result<Vec<Tensor>>>()?;
-            walk_back(&f, &inputs, &own, &outside, grads)
+            walk_back(&f, &inputs, &own, &outside, &drawn, grads)
         });
         for (i, y) in results.iter().enumerate().filter(|(_, y)| y.dtype().is_float()) {
             y.set_grad_fn(Some(Edge::new(Arc::clone(&node), i as u32)));
@@ -111,10 +114,11 @@ fn walk_back<R: TensorTree>(
     inputs: &[Tensor],
     own: &[Option<Edge>],
     outside: &[Edge],
+    drawn: &Drawn,
     grads: &[Option<Tensor>],
 ) -> Result<Grads> {
     // For a derivative of this derivative, the part computed again must lead on to where its inputs came from.
-    let part = enable_grad_keeping(|linked| Part::run(f, inputs, own, linked));
+    let part = drawn.again(|| recorder::again(|| enable_grad_keeping(|linked| Part::run(f, inputs, own, linked))));
     let of = |i: usize| grads.get(i).cloned().flatten();
     let roots: Vec<Root> = (part.ends.iter().enumerate())
         .filter_map(|(i, edge)| Some(Root { edge: edge.clone()?, gradient: of(i)? }))

@@ -13,7 +13,7 @@ use crate::tensor::create::full_of;
 use crate::tensor::recorder;
 use crate::tensor::size::Sizes;
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{DType, ScatterOp};
+use allotrope_ir::{DType, Extent, ScatterOp};
 
 twins! {
     /// `out[i][j] = x[index[i][j]][j]` for axis 0, and so on: the element whose place along `axis` is given. The index
@@ -289,7 +289,7 @@ fn same_rank(op: &'static str, x: &Tensor, index: &Tensor) -> Result<(Tensor, Te
 #[track_caller]
 fn fitted(op: &'static str, x: &Tensor, axis: usize, size: Size, by: &Tensor) -> Result<Tensor> {
     let own = x.sizes()[axis];
-    if own == size || recorder::demand_equal(own, size) {
+    if own.same(&size) || recorder::demand_equal(own, size) {
         return Ok(x.clone());
     }
     if !recorder::at_most(size, own) {
@@ -353,7 +353,7 @@ fn placed_in_front(
         return scatter(how, x, index, source, axis);
     }
     let (own, n) = (x.sizes()[i], index.sizes()[i]);
-    if i == axis || own == n || recorder::demand_equal(own, n) {
+    if i == axis || own.same(&n) || recorder::demand_equal(own, n) {
         return placed_in_front(op, how, x, axis, index, source, i + 1);
     }
     let front = placed_in_front(op, how, &fitted(op, x, i, n, index)?, axis, index, source, i + 1)?;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::tensor::create::full_of;
 use crate::tensor::grad_fn::{Edge, Grads, Onto};
 use crate::tensor::recorder::{self, Operand};
-use crate::tensor::size::{Sizes, hints};
+use crate::tensor::size::{Sizes, all_same, hints};
 use crate::tensor::{Dims, Size, Strides, Tensor, eval};
 use allotrope_ir::{Axes, Extent, Op, Scalar};
 use smallvec::{SmallVec, smallvec};
@@ -18,7 +18,7 @@ use smallvec::{SmallVec, smallvec};
 impl Tensor {
     pub(crate) fn reshape_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
-        if self.is_off_tape() && own[..] == *sizes {
+        if self.is_off_tape() && all_same(&own, sizes) {
             return Ok(self.clone());
         }
         let (from, to) = (recorder::numel(&own), recorder::numel(sizes));
@@ -42,7 +42,7 @@ impl Tensor {
     /// something is repeated depends on the sizes; the result is not for users.
     pub(crate) fn expand_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
-        if own[..] == *sizes {
+        if all_same(&own, sizes) {
             return Ok(self.clone());
         }
         if self.is_off_tape() {

@@ -186,7 +186,7 @@ fn rolled(x: &Tensor, axis: usize, shift: isize) -> Result<Tensor> {
     }
     let m = Size::from(shift.unsigned_abs());
     // How many elements come in from the end.
-    let tail = if m == Size::from(0) {
+    let tail = if shift == 0 {
         m
     } else if recorder::at_most(m, n) {
         if shift > 0 { m } else { n.minus(m) }

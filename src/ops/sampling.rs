@@ -55,7 +55,8 @@ fn draw_for(what: &'static str, g: &Generator, target: &Tensor, kind: Kind, dtyp
     if let (Kind::Normal { .. }, None, Some(r)) = (&kind, target.strided(), recorder::active()) {
         r.in_order(what, target, true)?;
     }
-    let kind = if target.is_contiguous() { kind } else { kind.serial() };
+    // In a trace the recorder sees to it.
+    let kind = if target.strided().is_none() || target.is_contiguous() { kind } else { kind.serial() };
     draw_as(what, g, target, kind, dtype)
 }
 

@@ -7,6 +7,7 @@ mod sgd;
 pub use adam::{Adam, AdamOptions};
 pub use sgd::{Sgd, SgdOptions};
 
+use crate::error::{Error, raise};
 use crate::tensor::Tensor;
 
 /// What every optimizer does.
@@ -40,10 +41,12 @@ pub trait Optimizer {
 #[track_caller]
 fn checked(name: &str, parameters: Vec<Tensor>, lr: f64) -> Vec<Tensor> {
     if parameters.is_empty() {
-        panic!("{name}: got no parameters");
+        raise(Error::Argument(format!("{name}: got no parameters")));
     }
     if let Some(i) = parameters.iter().position(|p| !p.is_leaf() || !p.dtype().is_float()) {
-        panic!("{name}: parameter {i} is not a floating-point leaf; only tensors made by the user can be optimized");
+        raise(Error::Argument(format!(
+            "{name}: parameter {i} is not a floating-point leaf; only tensors made by the user can be optimized"
+        )));
     }
     check_lr(name, lr);
     parameters
@@ -52,6 +55,6 @@ fn checked(name: &str, parameters: Vec<Tensor>, lr: f64) -> Vec<Tensor> {
 #[track_caller]
 fn check_lr(name: &str, lr: f64) {
     if !(lr >= 0.0 && lr.is_finite()) {
-        panic!("{name}: the learning rate must be a finite number of at least 0, got {lr}");
+        raise(Error::Argument(format!("{name}: the learning rate must be a finite number of at least 0, got {lr}")));
     }
 }

@@ -2,7 +2,7 @@
 //! it. Only kept here; `autograd` calls them.
 
 use super::{Flag, Inner, Tensor, recorder};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, raise};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 
@@ -31,7 +31,7 @@ impl List {
     /// To be called after every change.
     fn changed(&mut self) {
         if let Some(flag) = self.unchanged.take() {
-            flag.set(false);
+            flag.put(false);
         }
     }
 }
@@ -155,10 +155,7 @@ impl HookHandle {
     #[track_caller]
     pub fn remove(&self) {
         if recorder::is_active() && !self.recorded {
-            panic!(
-                "{}",
-                Error::Trace("a hook from outside can't be removed inside the closure; do it between calls".into())
-            );
+            raise(Error::Trace("a hook from outside can't be removed inside the closure; do it between calls".into()));
         }
         let Some(hooks) = self.hooks.upgrade() else { return };
         let mut list = hooks.0.lock();

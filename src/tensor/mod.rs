@@ -1,29 +1,31 @@
 //! The handle that users hold: dtype, shape, strides and shared storage, or a value of a running trace.
 //! It knows no derivative rule and no operation; those are `ops`, and `autograd` walks the graph.
 
+pub(crate) mod again;
+pub(crate) mod anchor;
 pub mod create;
 pub(crate) mod draw;
 pub(crate) mod eval;
-mod flag;
 pub(crate) mod grad_fn;
 pub(crate) mod hooks;
 mod ndarray;
 mod print;
 pub mod random;
 pub(crate) mod recorder;
+pub(crate) mod setting;
 pub(crate) mod size;
 pub(crate) mod storage;
 pub(crate) mod view;
 
 pub use self::ndarray::NdarrayGuard;
 pub use create::FromElement;
-pub use flag::Flag;
 pub use hooks::HookHandle;
 pub use print::{PrintOptions, print_options, set_print_options, with_print_options};
 pub use random::{Generator, manual_seed};
+pub use setting::{Flag, Setting};
 pub use size::{Size, Sizes};
 
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, must, raise};
 use allotrope_ir::{DType, Value};
 use grad_fn::{Edge, GradFn};
 use hooks::Hooks;
@@ -65,6 +67,8 @@ pub(crate) struct Inner {
     history: AtomicU32,
     /// Of a view: the history of its base that its own belongs to.
     seen: AtomicU32,
+    /// How many of the handles are those of traces.
+    kept: anchor::Count,
 }
 
 pub(crate) enum Body {
@@ -127,6 +131,7 @@ impl Tensor {
             view: None,
             history: AtomicU32::new(0),
             seen: AtomicU32::new(0),
+            kept: anchor::Count::default(),
         }))
     }
 
@@ -171,7 +176,16 @@ impl Tensor {
     pub fn sizes(&self) -> Sizes {
         match &self.0.body {
             Body::Strided(_) => recorder::sizes_of(&self.0.shape),
-            Body::Traced(t) => self.0.shape.iter().zip(&t.exprs).map(|(&n, &e)| Size::with_expr(n, e)).collect(),
+            // Kept from a trace that has ended, it has no more than these numbers.
+            Body::Traced(_) if !recorder::is_active() => recorder::sizes_of(&self.0.shape),
+            Body::Traced(t) => {
+                let capture = recorder::capture_of(t.scope);
+                let size = |(&n, &number): (&usize, &u32)| match number {
+                    0 => Size::from(n),
+                    number => Size::with_expr(n, size::Expr { number, capture }),
+                };
+                self.0.shape.iter().zip(&t.exprs).map(size).collect()
+            }
         }
     }
 
@@ -188,34 +202,56 @@ impl Tensor {
     }
 
     /// Whether both have one shape; a trace holds for calls with the same answer.
+    #[track_caller]
     pub fn same_shape(&self, other: &Tensor) -> bool {
         self.has_sizes(&other.sizes())
     }
 
-    /// Whether the sizes are these; a trace holds for calls with the same answer where it is yes.
+    /// Whether the sizes are these; a trace holds for calls with the same answer.
+    #[track_caller]
     pub fn has_sizes(&self, sizes: &[Size]) -> bool {
-        self.dim() == sizes.len() && (0..sizes.len()).all(|i| self.has_size(i, sizes[i]))
+        self.dim() == sizes.len() && self.sizes().iter().zip(sizes).all(|(a, b)| recorder::compare(*a, *b))
     }
 
-    /// Whether axis `i`, counted from 0, has this size; a trace holds for calls with the same answer where it is yes.
+    /// Whether axis `i`, counted from 0, has this size; a trace holds for calls with the same answer.
+    #[track_caller]
     pub fn has_size(&self, i: usize, size: Size) -> bool {
-        recorder::demand_equal(self.sizes()[i], size)
+        recorder::compare(self.sizes()[i], size)
     }
 
-    /// Elements between neighbours along each axis; what a contiguous tensor would have inside a trace.
+    /// Elements between neighbours along each axis. Inside a trace this turns symbolic dimensions into numbers, and calls
+    /// whose arguments lie otherwise run another compiled variant.
+    #[track_caller]
     pub fn strides(&self) -> SmallVec<[isize; 4]> {
         match &self.0.body {
             Body::Strided(s) => s.strides.clone(),
-            Body::Traced(_) => contiguous_strides(&self.0.shape),
+            Body::Traced(t) => {
+                recorder::specialize(&self.sizes(), "strides() was asked for");
+                recorder::active().inspect(|r| r.layout_asked(None));
+                t.strides.clone()
+            }
         }
     }
 
-    /// Whether the elements lie in row-major order without gaps.
+    /// Whether the elements lie in row-major order without gaps; a running trace holds for calls with the same answer.
+    #[track_caller]
     pub fn is_contiguous(&self) -> bool {
-        match &self.0.body {
-            Body::Strided(s) => is_contiguous(&self.0.shape, &s.strides),
-            Body::Traced(_) => true,
+        let t = match &self.0.body {
+            Body::Strided(s) => return is_contiguous(&self.0.shape, &s.strides),
+            Body::Traced(t) => t,
+        };
+        let dense = self.is_dense();
+        if let Some(r) = recorder::active() {
+            match (&t.path, dense) {
+                (None, _) => r.layout_asked(Some(self)),
+                (Some(_), _) => {
+                    // It may depend on which axes have one element.
+                    recorder::specialize(&self.sizes(), "is_contiguous() was asked for");
+                    r.layout_asked(None);
+                }
+            }
         }
+        dense
     }
 
     /// Whether the elements lie in row-major order without gaps, or would if the program ran eagerly.
@@ -260,9 +296,9 @@ impl Tensor {
         Arc::strong_count(&self.0)
     }
 
-    /// Whether both handles mean the same tensor.
+    /// Whether both handles mean the same tensor; a running trace holds for calls with the same answer.
     pub fn is_same(&self, other: &Tensor) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.0, &other.0) || recorder::active().is_some_and(|r| r.is_same(self, other))
     }
 
     /// `axis` counted from 0, for `op`'s message otherwise.
@@ -278,12 +314,23 @@ impl Tensor {
         }
     }
 
-    /// Whether gradients flow to this tensor.
+    /// Whether gradients flow to this tensor; a running trace holds for calls with the same answer.
     #[inline]
     pub fn is_requires_grad(&self) -> bool {
-        match self.stale_view() {
+        let answer = match self.stale_view() {
             None => self.0.requires_grad.load(Ordering::Relaxed),
-            Some(v) => v.base.is_requires_grad(),
+            Some(v) => return v.base.is_requires_grad(),
+        };
+        if recorder::is_active() {
+            self.note_wish(answer);
+        }
+        answer
+    }
+
+    #[cold]
+    fn note_wish(&self, answer: bool) {
+        if let Some(r) = recorder::active().filter(|_| self.strided().is_some()) {
+            r.wish_asked(self, answer);
         }
     }
 
@@ -316,10 +363,21 @@ impl Tensor {
     #[track_caller]
     pub fn set_requires_grad(&self, on: bool) {
         if on && !self.dtype().is_float() {
-            panic!("requires_grad: only floating-point tensors have gradients, this one is {}", self.dtype());
+            let text =
+                format!("requires_grad: only floating-point tensors have gradients, this one is {}", self.dtype());
+            raise(Error::Argument(text));
         }
         if !on && !self.is_leaf() {
-            panic!("requires_grad: this tensor was computed from others; detach() gives one that needs no gradient");
+            let text = "requires_grad: this tensor was computed from others; detach() gives one that needs no gradient";
+            raise(Error::Argument(text.into()));
+        }
+        if let Some(r) = recorder::active().filter(|_| self.strided().is_some())
+            && on != self.0.requires_grad.load(Ordering::Relaxed)
+            && !r.is_new(self)
+        {
+            raise(Error::Trace(
+                "requires_grad: the tensor is from outside of the closure that is recorded, and no later call would change it; do it outside, or to what detach() gives".into(),
+            ));
         }
         self.0.requires_grad.store(on, Ordering::Relaxed);
     }
@@ -358,13 +416,13 @@ impl Tensor {
         if let Some(g) = &grad
             && (g.dtype() != self.dtype() || !g.same_shape(self))
         {
-            panic!(
+            raise(Error::Argument(format!(
                 "set_grad: the gradient must be {}{:?} as the tensor is, got {}{:?}",
                 self.dtype(),
                 self.shape_hint(),
                 g.dtype(),
                 g.shape_hint()
-            );
+            )));
         }
         match recorder::active() {
             Some(r) => r.set_grad(self, grad),
@@ -479,7 +537,14 @@ impl Tensor {
                 seen: Mutex::new(*t.seen.lock()),
             }),
         };
-        Tensor::from_parts(self.dtype(), self.0.shape.clone(), body)
+        let alias = Tensor::from_parts(self.dtype(), self.0.shape.clone(), body);
+        if recorder::is_active()
+            && alias.strided().is_some()
+            && let Some(r) = recorder::active()
+        {
+            r.note_new(&alias);
+        }
+        alias
     }
 
     /// Another tensor with the elements and the history that this one has now, whatever is done to it in place later.

@@ -2,6 +2,7 @@
 //! call of the compiled function draws, from the same generators. Filling tensors in place, and draws that other
 //! tensors parametrise, are operations: `ops/sampling.rs`.
 
+use super::again::{is_again, next_again, note_drawn, note_state};
 use super::draw::{Kind, numel};
 use super::recorder::{Draw, Operand};
 use super::size::hints;
@@ -54,8 +55,10 @@ impl Generator {
     /// Starts the streams of `seed`. In a trace every call does so, at this place among its draws.
     pub fn manual_seed(&self, seed: u64) {
         match recorder::active() {
+            // Where a part of the program is computed again, its draws are the first ones whatever the seed.
+            Some(_) if is_again() => {}
             Some(r) => r.reseed(self, seed),
-            None => *self.0.lock() = Mt19937::new(seed),
+            None => *self.lock() = Mt19937::new(seed),
         }
     }
 
@@ -95,7 +98,7 @@ impl Generator {
     pub fn set_state(&self, state: &[u8]) -> Result<()> {
         untraced("set_state()", Location::caller())?;
         let state = Mt19937::from_bytes(state).map_err(|e| Error::Argument(format!("set_state: {e}")))?;
-        *self.0.lock() = state;
+        *self.lock() = state;
         Ok(())
     }
 
@@ -119,10 +122,15 @@ impl Generator {
         let n = numel(kind.name(), &shape)?;
         let traced = recorder::active();
         let tensor = match &traced {
-            Some(r) => r.draw(&Draw { generator: self, kind: &kind, sizes, dtype: drawn })?,
+            Some(r) => {
+                let (tensor, name) =
+                    r.draw(&Draw { generator: self, kind: &kind, sizes, dtype: drawn, again: next_again()? })?;
+                note_drawn(name);
+                tensor
+            }
             None => {
                 let mut buffer = eval::buffer_for(drawn, n);
-                kind.fill(&mut self.0.lock(), &mut buffer, drawn, 0..n);
+                kind.fill(&mut self.lock(), &mut buffer, drawn, 0..n);
                 eval::fresh(drawn, &shape, buffer)
             }
         };
@@ -140,6 +148,13 @@ impl Generator {
 
     /// The streams, to draw from or to put back.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Mt19937> {
+        let state = self.0.lock();
+        note_state(self, &state);
+        state
+    }
+
+    /// The streams, unnoticed.
+    pub(super) fn lock_unnoted(&self) -> MutexGuard<'_, Mt19937> {
         self.0.lock()
     }
 }
@@ -272,7 +287,7 @@ pub fn fork_rng<T>(f: impl FnOnce() -> T) -> T {
     struct Restore(Mt19937);
     impl Drop for Restore {
         fn drop(&mut self) {
-            std::mem::swap(&mut *default_generator().0.lock(), &mut self.0);
+            std::mem::swap(&mut *default_generator().lock(), &mut self.0);
         }
     }
     let _restore = Restore(default_generator().0.lock().clone());

@@ -3,6 +3,7 @@
 
 use super::draw::Kind;
 use super::grad_fn::Edge;
+use super::setting::HostValue;
 use super::view::Link;
 use super::{Generator, Size, Sizes, Tensor};
 use crate::Result;
@@ -56,6 +57,14 @@ impl Root {
     }
 }
 
+/// Builders that one capture can have.
+pub(crate) const SCOPES_PER_CAPTURE: u64 = 1 << 24;
+
+/// Names the capture of a builder.
+pub(crate) fn capture_of(scope: u64) -> u32 {
+    (scope / SCOPES_PER_CAPTURE) as u32
+}
+
 /// A loop that is being recorded: what its body sees.
 pub(crate) struct ScanBody {
     pub(crate) carries: Vec<Tensor>,
@@ -94,6 +103,8 @@ pub(crate) struct Draw<'a> {
     pub(crate) sizes: &'a [Size],
     /// One that the kind can draw.
     pub(crate) dtype: DType,
+    /// The numbers that were drawn before, by what the recorder called them, where a part of the program is computed again.
+    pub(crate) again: Option<usize>,
 }
 
 /// What a capture must do for the tensors of its thread.
@@ -136,10 +147,30 @@ pub(crate) trait Recorder {
     fn branch_end(&self, results: &[Tensor], otherwise: Option<&[Tensor]>) -> Result<Vec<Tensor>>;
     /// Gives up the loop that is being recorded, after an error in its body.
     fn scan_abandon(&self);
-    /// The program branched on the flag: calls where it differs run another variant.
-    fn flag(&self, flag: &super::Flag);
-    /// A tensor that each call draws, at this place among the draws of the program.
-    fn draw(&self, draw: &Draw<'_>) -> Result<Tensor>;
+    /// Whether an error that unwinds out of the closure is given back by a call.
+    fn catches(&self) -> bool;
+    /// The program asked how this value, or any argument, lies in memory: calls whose arguments lie otherwise run
+    /// another variant.
+    fn layout_asked(&self, of: Option<&Tensor>);
+    /// Whether two handles mean one tensor of the caller's: calls with another answer run another variant.
+    fn is_same(&self, a: &Tensor, b: &Tensor) -> bool;
+    /// The program asked whether a tensor from outside needs a gradient: calls with another answer run another variant.
+    fn wish_asked(&self, outside: &Tensor, answer: bool);
+    /// The tensor, which shows elements from outside, was made by the program.
+    fn note_new(&self, alias: &Tensor);
+    /// Whether it was.
+    fn is_new(&self, tensor: &Tensor) -> bool;
+    /// The program reads a setting of the host: calls where it has another value than this run another variant. Where the
+    /// program has set it before, that value is given instead.
+    fn host_value(&self, seen: Arc<dyn HostValue>) -> Option<Arc<dyn HostValue>>;
+    /// Each call that succeeds gives the setting this value.
+    fn set_host_value(&self, new: Arc<dyn HostValue>) -> Result<()>;
+    /// A tensor that each call draws, at this place among the draws of the program, and what it is called.
+    fn draw(&self, draw: &Draw<'_>) -> Result<(Tensor, usize)>;
+    /// From here to the end of it, a part of the program is computed again that was computed before: what has to be held
+    /// until then is what it begins with, so no result of it is taken for one of before.
+    fn again_begin(&self);
+    fn again_end(&self);
     /// Each call starts the streams of the seed, at this place among its draws.
     fn reseed(&self, generator: &Generator, seed: u64);
     /// The elements of `like` are drawn in row-major order, so they must lie so in memory when the same program runs
@@ -180,6 +211,25 @@ pub(crate) fn with<T>(recorder: Option<Rc<dyn Recorder>>, f: impl FnOnce() -> T)
     f()
 }
 
+/// Runs `f`, which computes again a part of the program that was computed before; what a running trace records of it is
+/// not taken for what it has recorded of that.
+pub(crate) fn again<T>(f: impl FnOnce() -> T) -> T {
+    struct End(Option<Rc<dyn Recorder>>);
+    impl Drop for End {
+        fn drop(&mut self) {
+            if let Some(r) = &self.0 {
+                r.again_end();
+            }
+        }
+    }
+    let recorder = active();
+    if let Some(r) = &recorder {
+        r.again_begin();
+    }
+    let _end = End(recorder);
+    f()
+}
+
 pub(super) fn size_arith(op: SizeOp, a: Size, b: Size) -> Size {
     match active() {
         Some(r) => r.size_arith(op, a, b),
@@ -191,8 +241,10 @@ pub(super) fn size_arith(op: SizeOp, a: Size, b: Size) -> Size {
     }
 }
 
+/// Whether two sizes that are equal in this call are so in all that a running trace holds for.
 pub(super) fn proven_equal(a: Size, b: Size) -> bool {
-    active().is_some_and(|r| r.proven_equal(a, b))
+    // Outside of a trace a size is its number.
+    active().is_none_or(|r| r.proven_equal(a, b))
 }
 
 /// Demands that two sizes are equal, which they are in this call: true when they are.
@@ -207,6 +259,23 @@ pub(crate) fn demand_equal(a: Size, b: Size) -> bool {
         r.unify(a, b, Location::caller());
     }
     true
+}
+
+/// Whether two sizes are equal in this call; a trace holds for calls with the same answer.
+#[track_caller]
+pub(crate) fn compare(a: Size, b: Size) -> bool {
+    let equal = demand_equal(a, b);
+    if !equal
+        && (a.is_symbolic() || b.is_symbolic())
+        && let Some(r) = active()
+    {
+        // Which of them is larger is remembered, for that is a bound.
+        let apart = if a.hint() > b.hint() { a.minus(b) } else { b.minus(a) };
+        if apart.is_symbolic() {
+            r.at_least(apart, 1);
+        }
+    }
+    equal
 }
 
 /// Turns sizes into numbers because the program asked for them.

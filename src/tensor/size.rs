@@ -8,18 +8,27 @@ use std::fmt;
 
 /// The size of one axis in elements. Outside a trace it is a plain number; inside one it also says which symbolic
 /// expression the number stands for, and arithmetic on it is recorded.
+///
+/// Comparing two sizes gives the answer of this call; a running trace holds for calls with the same answer.
 #[derive(Copy, Clone, Debug, Default)]
 pub struct Size {
     value: usize,
-    /// Expression in the table of the running capture; 0 is "just the number".
-    expr: u32,
+    expr: Expr,
+}
+
+/// An expression in the table of a capture; number 0 is "just the number".
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Expr {
+    pub(crate) number: u32,
+    /// Whose table it is.
+    pub(crate) capture: u32,
 }
 
 /// The sizes of all axes.
 pub type Sizes = SmallVec<[Size; 4]>;
 
 impl Size {
-    pub(crate) fn with_expr(value: usize, expr: u32) -> Size {
+    pub(crate) fn with_expr(value: usize, expr: Expr) -> Size {
         Size { value, expr }
     }
 
@@ -29,17 +38,17 @@ impl Size {
         self.value
     }
 
-    pub(crate) fn expr(self) -> u32 {
+    pub(crate) fn expr(self) -> Expr {
         self.expr
     }
 
     pub(crate) fn is_symbolic(self) -> bool {
-        self.expr != 0
+        self.expr.number != 0
     }
 
     /// Whether it is 1 in every call that this capture stands for. A symbol may have become 1 after the size was taken.
     pub(crate) fn is_one(self) -> bool {
-        self == Size::from(1)
+        self.same(&Size::from(1))
     }
 
     pub(crate) fn minus(self, other: Size) -> Size {
@@ -52,17 +61,21 @@ impl Size {
 
 impl From<usize> for Size {
     fn from(value: usize) -> Size {
-        Size { value, expr: 0 }
+        Size { value, expr: Expr::default() }
     }
 }
 
-/// Equal for every call that this capture stands for.
+/// Equal in this call; a running trace holds for calls with the same answer.
 impl PartialEq for Size {
+    #[track_caller]
     fn eq(&self, other: &Size) -> bool {
-        self.value == other.value
-            && (self.expr == other.expr
-                || ((self.is_symbolic() || other.is_symbolic()) && super::recorder::proven_equal(*self, *other)))
+        super::recorder::compare(*self, *other)
     }
+}
+
+/// Whether both lists hold the same sizes in every call that this capture stands for.
+pub(crate) fn all_same(a: &[Size], b: &[Size]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
 }
 
 impl fmt::Display for Size {
@@ -92,6 +105,12 @@ impl Extent for Size {
             true => super::recorder::size_arith(SizeOp::Add, *self, *other),
             false => Size::from(self.value + other.value),
         }
+    }
+
+    fn same(&self, other: &Size) -> bool {
+        self.value == other.value
+            && (self.expr == other.expr
+                || ((self.is_symbolic() || other.is_symbolic()) && super::recorder::proven_equal(*self, *other)))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::inner::Inner;
 use crate::error::{Error, Result};
-use crate::tensor::{Size, Tensor};
+use crate::tensor::Tensor;
 use allotrope_ir::{InputKind, NodeId, Op, Scan, Trip, Type, Value};
 use smallvec::SmallVec;
 
@@ -23,7 +23,7 @@ impl Inner {
     }
 
     fn is_branch(&self, i: usize) -> bool {
-        self.builders[i].trip == Trip::Count && self.builders[i].length == Size::from(1)
+        self.builders[i].trip == Trip::Count && self.symbols.dim(self.builders[i].length).as_fixed() == Some(1)
     }
 
     pub(super) fn encloses(&self, outer: usize, mut inner: usize) -> bool {
@@ -109,6 +109,16 @@ impl Inner {
         self.builders[body].node = Some(node);
         let ports = self.graph(parent).node(node).types.len() as u32;
         Ok((0..ports).map(|port| self.tensor_of(parent, Value { node, port })).collect())
+    }
+
+    /// A closed loop may run no more steps than what walks back through it has room for.
+    pub(super) fn bound(&mut self, body: usize) {
+        if let (Some(parent), Some(node)) = (self.builders[body].parent, self.builders[body].node)
+            && let Op::Scan(scan) = &mut self.graph(parent).node_mut(node).op
+            && scan.trip == Trip::While
+        {
+            scan.trip = Trip::Within;
+        }
     }
 
     /// The collected value of body value `v`, one more result of its loop where it is none yet.

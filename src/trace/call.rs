@@ -22,8 +22,8 @@ type Outputs = SmallVec<[Tensor; 8]>;
 /// What a call needs to know of the inputs and outputs, worked out once.
 pub(super) struct Plan {
     inputs: Vec<Planned>,
-    /// The storages that a call changes, so or after it.
-    storages: Vec<Arc<Storage>>,
+    /// The storages that a call changes, so or after it, by identity: their tensors are among the targets.
+    storages: Vec<usize>,
     /// The arguments that a call changes.
     changed: Vec<usize>,
     /// The outputs that get memory of their own: what becomes of each, its type, and its shape where that is fixed.
@@ -50,7 +50,7 @@ impl Plan {
         };
         for (target, output) in targets.iter().zip(graph.outputs()) {
             if let Target::State { tensor } = target {
-                plan.storages.extend(tensor.strided().map(|s| Arc::clone(&s.storage)));
+                plan.storages.extend(tensor.strided().map(|s| identity(&s.storage)));
             }
             if let Target::Arg(i) = target {
                 plan.changed.push(*i);
@@ -68,7 +68,7 @@ impl Plan {
             if let (Source::State(t), true) = (source, plan.changed.is_empty())
                 && t.is_contiguous()
                 && let Some(s) = t.strided()
-                && (planned.written || !plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage)))
+                && (planned.written || !plan.storages.contains(&identity(&s.storage)))
             {
                 planned.ready = Some(bytes_of(t));
             }
@@ -80,6 +80,10 @@ impl Plan {
     pub(super) fn changed(&self) -> &[usize] {
         &self.changed
     }
+}
+
+fn identity(storage: &Arc<Storage>) -> usize {
+    Arc::as_ptr(storage) as usize
 }
 
 /// Where the elements of a contiguous tensor are in its storage.
@@ -114,8 +118,19 @@ type Made = SmallVec<[(usize, Tensor); 4]>;
 
 impl Variant {
     /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
-    pub(super) fn call(&self, args: &[&Tensor], mut binding: Binding) -> Result<Results> {
+    pub(super) fn call(&self, args: &[&Tensor], binding: Binding) -> Result<Results> {
+        self.call_where(args, binding, |_| Ok(()))
+    }
+
+    /// As [`Variant::call`], where the numbers of the symbols are asked about before each run.
+    pub(super) fn call_where(
+        &self,
+        args: &[&Tensor],
+        mut binding: Binding,
+        check: impl Fn(&Binding) -> Result<()>,
+    ) -> Result<Results> {
         loop {
+            check(&binding)?;
             match self.run(args, &binding) {
                 // No state has been written, so it can be run again.
                 Err(Stop::Full(limit)) => self.make_room(&limit, &mut binding)?,
@@ -148,10 +163,18 @@ impl Variant {
     fn handle(&self, args: &[&Tensor], made: &Made, i: usize) -> Tensor {
         match (&self.sources[i], made.iter().find(|(at, _)| *at == i)) {
             (Source::Arg(i), _) => args[*i].clone(),
-            (Source::State(t), _) => t.clone(),
+            (Source::State(t), _) => Tensor::clone(t),
             (_, Some((_, t))) => t.clone(),
             _ => unreachable!("bug in allotrope: an input was not made"),
         }
+    }
+
+    /// That a call with these arguments has inputs that it can use.
+    ///
+    /// # Errors
+    /// Where an argument shares its elements with what is changed.
+    pub(super) fn check_inputs(&self, args: &[&Tensor]) -> Result<()> {
+        self.made(args).map(drop)
     }
 
     /// Checks the inputs that calls differ in, and makes those that cannot be used as they are.
@@ -174,7 +197,7 @@ impl Variant {
                 _ => unreachable!("bug in allotrope: gradients and draws were seen above"),
             };
             let s = eval::strided(input)?;
-            let shared = self.plan.storages.iter().any(|w| Arc::ptr_eq(w, &s.storage));
+            let shared = self.plan.storages.contains(&identity(&s.storage));
             if shared && !matches!(source, Source::State(_)) {
                 return Err(Error::Argument(
                     "an argument shares its elements with a tensor that the traced function changes; pass a copy"
@@ -282,6 +305,7 @@ impl Variant {
         for &i in &self.cleared_args {
             args[i].store_grad(None);
         }
+        self.effects.iter().for_each(|e| e.apply());
         if let Some(outer) = &self.outer {
             let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
             outer.attach(args, kept, &computed, binding);
@@ -291,7 +315,7 @@ impl Variant {
         let mut results = Results::new();
         for known in &self.returned {
             results.push(match known {
-                Returned::Same(t) => t.clone(),
+                Returned::Same(t) => Tensor::clone(t),
                 Returned::Arg(i) => args[*i].clone(),
                 Returned::Again(i) => results[*i].clone(),
                 Returned::Computed { .. } => computed.next().expect("bug in allotrope: a result was not computed"),

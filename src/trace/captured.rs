@@ -5,8 +5,10 @@ use super::draws::Draws;
 use super::inner::Inner;
 use super::stage::Recorded;
 use super::symbols::Symbols;
-use crate::tensor::{Flag, Tensor};
+use crate::tensor::anchor::Anchor;
+use crate::tensor::setting::HostValue;
 use allotrope_ir::Graph;
+use std::sync::Arc;
 
 /// Where an input of the captured graph comes from on a call.
 #[derive(Clone)]
@@ -14,15 +16,22 @@ pub(super) enum Source {
     /// An argument of the closure.
     Arg(usize),
     /// A tensor from outside.
-    State(Tensor),
+    State(Anchor),
     /// The gradient that a tensor from outside holds when the call begins.
-    Grad(Tensor),
+    Grad(Anchor),
     /// The gradient that an argument holds when the call begins.
     ArgGrad(usize),
     /// Random numbers, new ones for each call.
     Draw,
     /// The gradient of a result, which comes from outside; only where a walk back from there is recorded.
     Gradient,
+}
+
+/// A tensor of the caller's.
+#[derive(Clone)]
+pub(super) enum Whose {
+    Arg(usize),
+    Outside(Anchor),
 }
 
 /// What a finished capture knows.
@@ -33,15 +42,23 @@ pub(super) struct Captured {
     pub(super) sources: Vec<Source>,
     pub(super) symbols: Symbols,
     /// Tensors whose gradient was looked at: whether there must be one when a call begins.
-    pub(super) grad_guards: Vec<(Tensor, bool)>,
+    pub(super) grad_guards: Vec<(Anchor, bool)>,
     /// The same for arguments, by number.
     pub(super) arg_grad_guards: Vec<(usize, bool)>,
-    /// Switches that the program branched on.
-    pub(super) flags: Vec<(Flag, bool)>,
+    /// Values on the host that the program read.
+    pub(super) host_values: Vec<Arc<dyn HostValue>>,
+    /// Arguments whose layout in memory the program asked for.
+    pub(super) layouts: Vec<usize>,
+    /// Arguments that it compared with other tensors, and whether they were the same.
+    pub(super) identities: Vec<(usize, Whose, bool)>,
+    /// Tensors from outside that it asked whether they need gradients.
+    pub(super) wishes: Vec<(Anchor, bool)>,
+    /// Values on the host that each call sets.
+    pub(super) effects: Vec<Arc<dyn HostValue>>,
     /// What becomes of the outputs, in order.
     pub(super) targets: Vec<Target>,
     /// Gradients that are none after the call.
-    pub(super) cleared: Vec<Tensor>,
+    pub(super) cleared: Vec<Anchor>,
     /// Arguments whose gradients are.
     pub(super) cleared_args: Vec<usize>,
     /// Arguments of which the program depended on what history they have.
@@ -58,11 +75,11 @@ pub(super) enum Target {
     /// What the way back from outside needs, in order.
     Keep,
     /// Elements of a tensor from outside.
-    State { tensor: Tensor },
+    State { tensor: Anchor },
     /// Elements of an argument, which the closure changed in place.
     Arg(usize),
     /// The gradient of a tensor from outside.
-    Grad(Tensor),
+    Grad(Anchor),
     /// The gradient of an argument.
     ArgGrad(usize),
 }
@@ -74,12 +91,32 @@ pub(super) enum Returned {
     /// The same tensor as the result of this number.
     Again(usize),
     /// A tensor from outside, unchanged or updated: the caller gets the same handle.
-    Same(Tensor),
+    Same(Anchor),
     /// An argument: the caller gets the handle that was passed.
     Arg(usize),
 }
 
 impl Captured {
+    /// Every tensor from outside that the program reads or changes, each once.
+    pub(super) fn outside(&self, returned: &[Returned]) -> Vec<Anchor> {
+        let source = |s: &Source| match s {
+            Source::State(t) | Source::Grad(t) => Some(t.clone()),
+            Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Gradient => None,
+        };
+        let target = |t: &Target| match t {
+            Target::State { tensor: t } | Target::Grad(t) => Some(t.clone()),
+            Target::Return | Target::Keep | Target::Arg(_) | Target::ArgGrad(_) => None,
+        };
+        let result = |r: &Returned| match r {
+            Returned::Same(t) => Some(t.clone()),
+            Returned::Arg(_) | Returned::Computed { .. } | Returned::Again(_) => None,
+        };
+        let all = self.sources.iter().filter_map(source).chain(self.targets.iter().filter_map(target));
+        let all = all.chain(self.cleared.iter().cloned()).chain(self.grad_guards.iter().map(|(t, _)| t.clone()));
+        let mut seen = rustc_hash::FxHashSet::default();
+        all.chain(returned.iter().filter_map(result)).filter(|t| seen.insert(t.id())).collect()
+    }
+
     /// What another recording of the same closure did otherwise, in words.
     pub(super) fn difference(&self, other: &Captured) -> Option<String> {
         // The draws first: they say it in the program's words.
@@ -102,10 +139,12 @@ impl Captured {
             (Source::Draw, Source::Draw) => true,
             _ => false,
         };
-        match self.sources.iter().zip(&other.sources).all(same) {
-            true => None,
-            false => Some("it read another tensor from outside".to_string()),
+        if !self.sources.iter().zip(&other.sources).all(same) {
+            return Some("it read another tensor from outside".to_string());
         }
+        let (a, b) = (&self.effects, &other.effects);
+        let same = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(&**b));
+        if same { None } else { Some("it set a Setting to another value".to_string()) }
     }
 }
 

@@ -8,6 +8,7 @@ use super::inner::Inner;
 use super::layout::Demand;
 use crate::error::{Error, Result};
 use crate::kernels::rng::Mt19937;
+use crate::tensor::again::other_draws;
 use crate::tensor::draw::{Kind, numel};
 use crate::tensor::recorder::Draw;
 use crate::tensor::storage::Buffer;
@@ -75,9 +76,9 @@ fn difference(a: &[Item], b: &[Item]) -> Option<String> {
 
 /// The draws of a finished capture.
 pub(super) struct Draws {
-    items: Vec<Item>,
-    demands: Vec<Demand>,
-    generators: Vec<Generator>,
+    pub(super) items: Vec<Item>,
+    pub(super) demands: Vec<Demand>,
+    pub(super) generators: Vec<Generator>,
     /// The type of each input that is drawn, by number, in ascending order.
     types: Vec<(usize, DType, Shape)>,
 }
@@ -115,9 +116,14 @@ impl Draws {
         let symbols = &inner.symbols;
         items.iter_mut().for_each(|i| i.resolve(&|d| symbols.resolve(d)));
         demands.iter_mut().for_each(|d| d.resolve(&|d| symbols.resolve(d)));
+        Draws::of(items, demands, &inner.sources, graph)
+    }
+
+    /// The draws of a graph whose inputs come from these sources.
+    pub(super) fn of(items: Vec<Item>, demands: Vec<Demand>, sources: &[Source], graph: &Graph) -> Draws {
         let mut generators = Vec::new();
         items.iter().for_each(|i| i.generators(&mut generators));
-        let inputs = inner.sources.iter().zip(graph.input_values()).enumerate();
+        let inputs = sources.iter().zip(graph.input_values()).enumerate();
         let types = inputs
             .filter(|(_, (source, _))| matches!(source, Source::Draw))
             .map(|(i, (_, value))| (i, graph.ty(value).dtype, graph.ty(value).shape.clone()))
@@ -184,35 +190,54 @@ impl Inner {
     /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each step.
     ///
     /// # Errors
-    /// Where it is not known before the run how often it is drawn.
-    pub(super) fn draw(&mut self, draw: &Draw<'_>) -> Result<Tensor> {
+    /// Where it is not known before the run how often it is drawn, and when it should be one that was drawn before and is
+    /// of another type.
+    pub(super) fn draw(&mut self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
         if self.forgetful {
             let ty = self.ty(draw.dtype, draw.sizes);
             let drawn = self.root().input(ty, InputKind::Arg, draw.kind.name());
             let at = self.current();
             let value = self.import(0, drawn, at)?;
-            return Ok(self.tensor_of(at, value));
+            return Ok((self.tensor_of(at, value), 0));
         }
         self.draws_known(draw.kind.name())?;
         let (at, loops) = (self.current(), self.open[1..].to_vec());
         let lengths: Vec<Dim> = loops.iter().map(|&b| self.symbols.dim(self.builders[b].length)).collect();
         let dims = draw.sizes.iter().map(|&s| self.symbols.dim(s));
         let mut ty = Type { dtype: draw.dtype, shape: lengths.into_iter().chain(dims).collect() };
-        let input = self.sources.len();
-        let count = self.sources.iter().filter(|s| matches!(s, Source::Draw)).count();
-        let name = format!("{}{count}", draw.kind.name());
-        let mut value = self.root().input(ty.clone(), InputKind::Arg, name);
-        self.sources.push(Source::Draw);
+        let (input, mut value) = match draw.again {
+            Some(input) => {
+                let value = self.root().input_values().nth(input).expect("what was drawn is an input");
+                if *self.root().ty(value) != ty {
+                    return Err(other_draws());
+                }
+                (input, value)
+            }
+            None => {
+                let count = self.sources.iter().filter(|s| matches!(s, Source::Draw)).count();
+                let name = format!("{}{count}", draw.kind.name());
+                let value = self.root().input(ty.clone(), InputKind::Arg, name);
+                self.sources.push(Source::Draw);
+                (self.sources.len() - 1, value)
+            }
+        };
         for body in loops {
             ty.shape.remove(0);
-            let element = self.body_input(body, ty.clone(), 1, draw.kind.name());
-            let b = &mut self.builders[body];
-            b.xs.push(value);
-            b.imported_xs.insert(value, element);
-            value = element;
+            value = match self.builders[body].imported_xs.get(&value) {
+                Some(&element) => element,
+                None => {
+                    let element = self.body_input(body, ty.clone(), 1, draw.kind.name());
+                    let b = &mut self.builders[body];
+                    b.xs.push(value);
+                    b.imported_xs.insert(value, element);
+                    element
+                }
+            };
         }
-        self.note(Item::Draw { generator: draw.generator.clone(), kind: draw.kind.clone(), input });
-        Ok(self.tensor_of(at, value))
+        if draw.again.is_none() {
+            self.note(Item::Draw { generator: draw.generator.clone(), kind: draw.kind.clone(), input });
+        }
+        Ok((self.tensor_of(at, value), input))
     }
 
     /// That every call knows, before it runs, how often this place in the program is passed.

@@ -1,20 +1,23 @@
 //! The guards of a variant: what must hold for a call to run its code, and what does not where one fails, in words.
 //! Checking changes nothing.
 
-use super::captured::{Captured, Source};
+use super::captured::{Captured, Returned, Source, Whose};
 use super::recorder::is_watched;
 use super::rooms::Rooms;
 use crate::autograd::is_grad_enabled;
-use crate::tensor::{Flag, Tensor};
+use crate::tensor::anchor::Anchor;
+use crate::tensor::setting::HostValue;
+use crate::tensor::{Strides, Tensor};
 use allotrope_ir::{DType, Dim};
+use std::sync::Arc;
 
 /// The numbers of the symbols in one call.
 pub(super) type Binding = smallvec::SmallVec<[usize; 8]>;
 
 /// One thing that must hold of the sizes.
-enum Guard {
-    /// The axis has this size.
-    Size { arg: usize, axis: usize, value: usize },
+pub(super) enum Guard {
+    /// The axis has this size, because of what the program asked for.
+    Size { arg: usize, axis: usize, value: usize, why: Option<String> },
     /// The axis gives symbol `sym` its number.
     Bind { arg: usize, axis: usize, sym: usize },
     /// The axis has the size that the expression gives.
@@ -24,17 +27,19 @@ enum Guard {
 }
 
 /// What is fixed about an argument.
-struct ArgType {
-    dtype: DType,
-    rank: usize,
-    requires_grad: bool,
+pub(super) struct ArgType {
+    pub(super) dtype: DType,
+    pub(super) rank: usize,
+    pub(super) requires_grad: bool,
     /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program depended on that.
-    history: Option<(bool, bool)>,
-    /// Whether it lay in row-major order, where the program changes it in place: which views of it share elements depends
-    /// on that.
-    dense: Option<bool>,
+    pub(super) history: Option<(bool, bool)>,
+    /// Whether it lay in row-major order, where the program asks, or changes it in place: which views of it share elements
+    /// depends on that.
+    pub(super) dense: Option<bool>,
+    /// How it lay, where the program asks and it is not dense.
+    pub(super) strides: Option<Strides>,
     /// The argument before it that is the same tensor, where a gradient is wanted: it has one then, not two.
-    same_as: Option<usize>,
+    pub(super) same_as: Option<usize>,
 }
 
 fn history(a: &Tensor) -> (bool, bool) {
@@ -49,23 +54,45 @@ pub(super) fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
 
 /// Everything that the capture of a variant depended on.
 pub(super) struct Guards {
-    args: Vec<ArgType>,
-    sizes: Vec<Guard>,
+    pub(super) args: Vec<ArgType>,
+    pub(super) sizes: Vec<Guard>,
     symbols: usize,
     /// Symbols that no argument has.
     pub(super) rooms: Rooms,
     /// Whether a tensor from outside needs a gradient, for those that the program reads.
-    state_flags: Vec<(Tensor, bool)>,
+    pub(super) state_flags: Vec<(Anchor, bool)>,
+    /// Whether an argument is another tensor too, where the program asks.
+    pub(super) identities: Vec<(usize, Whose, bool)>,
+    /// Tensors from outside that somebody held, the closure or whoever gave them to it.
+    outside: Vec<Anchor>,
     /// Whether a tensor from outside has a gradient when a call begins.
-    grads: Vec<(Tensor, bool)>,
+    pub(super) grads: Vec<(Anchor, bool)>,
     /// The same for arguments, by number.
-    arg_grads: Vec<(usize, bool)>,
-    flags: Vec<(Flag, bool)>,
-    grad_enabled: bool,
+    pub(super) arg_grads: Vec<(usize, bool)>,
+    pub(super) host_values: Vec<Arc<dyn HostValue>>,
+    pub(super) grad_enabled: bool,
+}
+
+/// A value that a guard was made for.
+pub(super) enum Met {
+    Size(usize),
+    Host(Arc<dyn HostValue>),
+    /// Another tensor.
+    Other,
+}
+
+impl Met {
+    pub(super) fn is_same(&self, other: &Met) -> bool {
+        match (self, other) {
+            (Met::Size(a), Met::Size(b)) => a == b,
+            (Met::Host(a), Met::Host(b)) => a.is_same(&**b),
+            _ => false,
+        }
+    }
 }
 
 /// The first guard that a call does not meet.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mismatch {
     Count,
     DType(usize),
@@ -74,40 +101,65 @@ pub(super) enum Mismatch {
     History(usize),
     Layout(usize),
     SameAs(usize),
+    Identity(usize),
     GradMode,
+    Gone(usize),
     StateFlag(usize),
     Grad(usize),
     ArgGrad(usize),
-    Flag(usize),
+    HostValue(usize),
     Size(usize),
 }
 
 impl Guards {
     /// The guards of what was captured with these arguments, of which it changes those named in `changed`.
-    pub(super) fn new(captured: &Captured, args: &[&Tensor], changed: &[usize]) -> Guards {
-        let (sizes, symbols) = sizes(captured);
+    pub(super) fn new(captured: &Captured, returned: &[Returned], args: &[&Tensor], changed: &[usize]) -> Guards {
         let arg = |(i, a): (usize, &&Tensor)| ArgType {
             dtype: a.dtype(),
             rank: a.dim(),
             requires_grad: a.is_requires_grad(),
             history: captured.asked.contains(&i).then(|| history(a)),
-            dense: changed.contains(&i).then(|| a.is_contiguous()),
+            dense: (changed.contains(&i) || captured.layouts.contains(&i)).then(|| a.is_contiguous()),
+            strides: (captured.layouts.contains(&i) && !a.is_contiguous()).then(|| a.strides()),
             same_as: same_as(args, i),
         };
         let flag = |s: &Source| match s {
             Source::State(t) => Some((t.clone(), t.is_requires_grad())),
             _ => None,
         };
+        let mut state_flags: Vec<(Anchor, bool)> = captured.sources.iter().filter_map(flag).collect();
+        for (t, on) in &captured.wishes {
+            if !state_flags.iter().any(|(known, _)| known.id() == t.id()) {
+                state_flags.push((t.clone(), *on));
+            }
+        }
+        let args = args.iter().enumerate().map(arg).collect();
+        let mut guards = Guards::of(captured, args, state_flags, is_grad_enabled());
+        guards.outside = captured.outside(returned).into_iter().filter(Anchor::is_in_use).collect();
+        guards
+    }
+
+    /// The guards of what was captured with arguments like these, tensors from outside like these and gradients enabled
+    /// or not.
+    pub(super) fn of(
+        captured: &Captured,
+        args: Vec<ArgType>,
+        state_flags: Vec<(Anchor, bool)>,
+        grad_enabled: bool,
+    ) -> Guards {
+        let (sizes, symbols) = sizes(captured);
         Guards {
-            args: args.iter().enumerate().map(arg).collect(),
+            args,
             sizes,
             symbols,
             rooms: Rooms::new(&captured.symbols.rooms),
-            state_flags: captured.sources.iter().filter_map(flag).collect(),
+            state_flags,
+            identities: captured.identities.clone(),
+            outside: Vec::new(),
             grads: captured.grad_guards.clone(),
             arg_grads: captured.arg_grad_guards.clone(),
-            flags: captured.flags.clone(),
-            grad_enabled: is_grad_enabled(),
+            host_values: captured.host_values.clone(),
+            grad_enabled,
         }
     }
 
@@ -123,18 +175,27 @@ impl Guards {
             holds(a.dim() == ty.rank, Mismatch::Rank(i))?;
             holds(a.is_requires_grad() == ty.requires_grad, Mismatch::RequiresGrad(i))?;
             holds(ty.dense.is_none_or(|dense| dense == a.is_contiguous()), Mismatch::Layout(i))?;
+            holds(ty.strides.as_ref().is_none_or(|s| **s == *a.laid_out()), Mismatch::Layout(i))?;
             if ty.requires_grad {
                 holds(ty.history.is_none_or(|h| h == history(a)), Mismatch::History(i))?;
                 let from_outside = self.state_flags.iter().any(|(t, _)| t.is_same(a));
                 holds(same_as(args, i) == ty.same_as && !from_outside, Mismatch::SameAs(i))?;
             }
         }
+        for (i, whose, same) in &self.identities {
+            let other = match whose {
+                Whose::Arg(j) => args[*j].id(),
+                Whose::Outside(t) => t.id(),
+            };
+            holds((args[*i].id() == other) == *same, Mismatch::Identity(*i))?;
+        }
         holds(self.grad_enabled == is_grad_enabled(), Mismatch::GradMode)?;
         let first = |found: Option<usize>, of: fn(usize) -> Mismatch| found.map_or(Ok(()), |i| Err(of(i)));
+        first(self.outside.iter().position(|t| !t.is_in_use()), Mismatch::Gone)?;
         first(self.state_flags.iter().position(|(t, on)| t.is_requires_grad() != *on), Mismatch::StateFlag)?;
         first(self.grads.iter().position(|(t, some)| t.has_grad() != *some), Mismatch::Grad)?;
         first(self.arg_grads.iter().position(|(i, some)| args[*i].has_grad() != *some), Mismatch::ArgGrad)?;
-        first(self.flags.iter().position(|(flag, on)| flag.peek() != *on), Mismatch::Flag)?;
+        first(self.host_values.iter().position(|v| !v.holds()), Mismatch::HostValue)?;
         self.bind(args)
     }
 
@@ -144,7 +205,7 @@ impl Guards {
         self.rooms.bind(&mut binding);
         for (i, g) in self.sizes.iter().enumerate() {
             let holds = match g {
-                Guard::Size { arg, axis, value } => args[*arg].shape_hint()[*axis] == *value,
+                Guard::Size { arg, axis, value, .. } => args[*arg].shape_hint()[*axis] == *value,
                 Guard::Bind { arg, axis, sym } => {
                     binding[*sym] = args[*arg].shape_hint()[*axis];
                     true
@@ -157,6 +218,30 @@ impl Guards {
             }
         }
         Ok(binding)
+    }
+
+    /// Whether no call can meet the guards any more: a tensor from outside is gone.
+    pub(super) fn are_void(&self) -> bool {
+        self.outside.iter().any(|t| !t.is_in_use())
+    }
+
+    /// What may take one more value on each call, each with the place in the program, the value that it has here, and what
+    /// to do where there are many.
+    pub(super) fn values(&self) -> impl Iterator<Item = (String, Met, &'static str)> {
+        let sizes = self.sizes.iter().filter_map(|g| match g {
+            Guard::Size { arg, axis, value, why: Some(why) } => Some((
+                format!("axis {axis} of argument {arg}: {why}"),
+                Met::Size(*value),
+                "keep the size symbolic: sizes() and has_size() instead of shape(), reshape(&[-1, n]), mean(), scan() \
+                 instead of a Rust loop; or pad the data to a few sizes",
+            )),
+            _ => None,
+        });
+        let host_values = self.host_values.iter().map(|v| {
+            let what = format!("{} read at {}", v.name(), v.place());
+            (what, Met::Host(Arc::clone(v)), "keep a number that changes often in a tensor")
+        });
+        sizes.chain(host_values)
     }
 
     /// What did not hold, in words.
@@ -176,9 +261,15 @@ impl Guards {
                     if watched { ", and its gradient has hooks or is kept" } else { "" }
                 )
             }
-            Mismatch::Layout(i) => format!("argument {i}, which is changed in place, lies otherwise in memory"),
-            Mismatch::SameAs(i) => format!("argument {i} is the same tensor as another one, or no longer"),
+            Mismatch::Layout(i) => format!("argument {i} lies otherwise in memory"),
+            Mismatch::SameAs(i) | Mismatch::Identity(i) => {
+                format!("argument {i} is the same tensor as another one, or no longer")
+            }
             Mismatch::GradMode => format!("gradients are {}", if is_grad_enabled() { "enabled" } else { "disabled" }),
+            Mismatch::Gone(i) => format!(
+                "a tensor from outside of shape {:?} is held by nobody any more, so the closure now reads another one",
+                self.outside[i].shape_hint()
+            ),
             Mismatch::StateFlag(i) => {
                 let (t, on) = &self.state_flags[i];
                 format!("a tensor from outside of shape {:?} now {}", t.shape_hint(), wants(!on))
@@ -188,12 +279,16 @@ impl Guards {
                 format!("a tensor from outside of shape {:?} now {}", t.shape_hint(), has(!some))
             }
             Mismatch::ArgGrad(i) => format!("argument {} now {}", self.arg_grads[i].0, has(!self.arg_grads[i].1)),
-            Mismatch::Flag(i) => format!("a flag is {}", !self.flags[i].1),
+            Mismatch::HostValue(i) => {
+                let v = &self.host_values[i];
+                format!("{} read at {} has another value", v.name(), v.place())
+            }
             Mismatch::Size(i) => {
                 let of = |arg: &usize, axis: &usize| args[*arg].shape_hint()[*axis];
                 match &self.sizes[i] {
-                    Guard::Size { arg, axis, value } => {
-                        format!("axis {axis} of argument {arg} is {}, not {value}", of(arg, axis))
+                    Guard::Size { arg, axis, value, why } => {
+                        let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+                        format!("axis {axis} of argument {arg} is {}, not {value}{why}", of(arg, axis))
                     }
                     Guard::Bind { .. } => unreachable!("bug in allotrope: a binding cannot fail"),
                     Guard::Equal { arg, axis, dim } => {
@@ -228,7 +323,10 @@ impl std::fmt::Display for Guards {
         }
         for g in &self.sizes {
             match g {
-                Guard::Size { arg, axis, value } => writeln!(f, "axis {axis} of argument {arg} is {value}")?,
+                Guard::Size { arg, axis, value, why } => {
+                    let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+                    writeln!(f, "axis {axis} of argument {arg} is {value}{why}")?;
+                }
                 Guard::Bind { arg, axis, sym } => writeln!(f, "axis {axis} of argument {arg} is s{sym}, any size")?,
                 Guard::Equal { arg, axis, dim } => writeln!(f, "axis {axis} of argument {arg} is {dim}")?,
                 Guard::AtLeast { dim, least } => writeln!(f, "{dim} is at least {least}")?,
@@ -247,7 +345,19 @@ impl std::fmt::Display for Guards {
         f.write_str(&having(some, all, "tensors from outside"))?;
         let (all, some) = (self.arg_grads.len(), self.arg_grads.iter().filter(|(_, some)| *some).count());
         f.write_str(&having(some, all, "arguments"))?;
-        self.flags.iter().try_for_each(|(_, on)| writeln!(f, "a flag is {on}"))
+        // Several values may be read at one place.
+        let mut told: Vec<(String, usize)> = Vec::new();
+        for v in &self.host_values {
+            let text = format!("{} read at {}", v.name(), v.place());
+            match told.iter_mut().find(|(t, _)| *t == text) {
+                Some((_, times)) => *times += 1,
+                None => told.push((text, 1)),
+            }
+        }
+        told.into_iter().try_for_each(|(text, times)| match times {
+            1 => writeln!(f, "{text} is as it was"),
+            _ => writeln!(f, "{text}: all {times} are as they were"),
+        })
     }
 }
 
@@ -260,7 +370,10 @@ fn sizes(captured: &Captured) -> (Vec<Guard>, usize) {
         let Source::Arg(arg) = *source else { continue };
         for (axis, dim) in graph.ty(value).shape.iter().enumerate() {
             match (dim.as_fixed(), dim.as_sym()) {
-                (Some(value), _) => first.push(Guard::Size { arg, axis, value }),
+                (Some(value), _) => {
+                    let why = captured.symbols.reason_of(arg, axis).map(|s| format!("{} at {}", s.why, s.at));
+                    first.push(Guard::Size { arg, axis, value, why });
+                }
                 (_, Some(s)) if bound.insert(s) => first.push(Guard::Bind { arg, axis, sym: s.0 as usize }),
                 _ => later.push(Guard::Equal { arg, axis, dim: dim.clone() }),
             }

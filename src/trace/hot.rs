@@ -74,6 +74,12 @@ impl Kept {
         f(turn)
     }
 
+    /// The sizes of the last call, if there was one.
+    pub(super) fn sizes(&self) -> Option<Binding> {
+        let turn = self.0[0].lock();
+        (turn.calls > 0).then(|| turn.binding.clone())
+    }
+
     /// What was tried, for the sizes of the last call.
     pub(super) fn report(&self) -> Option<HotCopy> {
         match &self.0[0].lock().stage {

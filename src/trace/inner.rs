@@ -1,17 +1,20 @@
 //! The state of a running capture: graphs under construction, tensors from outside and what the program did to them.
 //! It decides nothing of its own; the recorder asks and tells.
 
-use super::captured::Source;
+use super::captured::{Source, Whose};
 use super::draws::Item;
 use super::layout::Demand;
 use super::symbols::Symbols;
 use crate::error::{Error, Result};
+use crate::tensor::anchor::Anchor;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{Cell, Root};
+use crate::tensor::setting::HostValue;
 use crate::tensor::view::Link;
-use crate::tensor::{Body, Dims, Flag, Size, Strides, Tensor, Traced, contiguous_strides};
+use crate::tensor::{Body, Dims, Size, Strides, Tensor, Traced, contiguous_strides};
 use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Trip, Type, Value};
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -71,6 +74,19 @@ pub(super) struct GradState {
     pub(super) changed: bool,
 }
 
+/// A part of the program that is computed again.
+#[derive(Clone)]
+pub(super) struct Again {
+    number: u32,
+    /// The builder in which it is, and the first node that it could make there.
+    at: usize,
+    first: NodeId,
+    /// Builders from here on are inside.
+    first_builder: usize,
+    /// What it uses from before, and as what.
+    barriers: HashMap<Value, Value>,
+}
+
 pub(super) type StateKey = (usize, usize, Dims, Strides);
 
 #[derive(Clone)]
@@ -86,7 +102,24 @@ pub(super) struct Inner {
     pub(super) sources: Vec<Source>,
     pub(super) states: Vec<State>,
     pub(super) by_key: HashMap<StateKey, usize>,
-    pub(super) flags: Vec<(Flag, bool)>,
+    /// What the program read of the host.
+    pub(super) host_values: Vec<Arc<dyn HostValue>>,
+    /// What it set there.
+    pub(super) effects: Vec<Arc<dyn HostValue>>,
+    /// The caller's arguments.
+    pub(super) given: Vec<Tensor>,
+    /// Arguments whose layout the program asked for.
+    pub(super) layouts: Vec<usize>,
+    /// Arguments that it compared with other tensors, and the answers.
+    pub(super) identities: Vec<(usize, Whose, bool)>,
+    /// Tensors from outside that it asked whether they need gradients, by identity.
+    pub(super) wishes: FxHashMap<usize, (Anchor, bool)>,
+    /// Tensors over elements from outside that it made, by identity.
+    pub(super) made: FxHashMap<usize, Anchor>,
+    /// The parts that are being computed again, innermost last.
+    pub(super) again: Vec<Again>,
+    /// How many there were.
+    pub(super) barriers: u32,
     pub(super) grads: Vec<GradState>,
     pub(super) by_grad: HashMap<usize, usize>,
     /// The arguments by identity: number, and whether the caller's tensor has a gradient.
@@ -173,7 +206,7 @@ impl Inner {
         let traced = Traced {
             strides,
             scope: self.first + builder as u64,
-            exprs: sizes.iter().map(|s| s.expr()).collect(),
+            exprs: sizes.iter().map(|s| s.expr().number).collect(),
             root: Root::Traced(Arc::new(Cell {
                 scope: self.first + builder as u64,
                 value: Mutex::new(value),
@@ -190,6 +223,37 @@ impl Inner {
         let ty = self.graph(builder).ty(value).clone();
         let sizes: SmallVec<[Size; 4]> = ty.shape.into_iter().map(|d| self.symbols.size(d)).collect();
         self.tensor(ty.dtype, &sizes, builder, value)
+    }
+
+    pub(super) fn again_begin(&mut self) {
+        let at = self.current();
+        let first = NodeId(self.graph(at).len() as u32);
+        let first_builder = self.builders.len();
+        self.again.push(Again { number: self.barriers, at, first, first_builder, barriers: HashMap::new() });
+        self.barriers += 1;
+    }
+
+    /// The value `v` of builder `from` as a value of the innermost open one. Where a part of the program is computed
+    /// again, what it uses from before goes through a barrier.
+    fn bring(&mut self, from: usize, v: Value) -> Result<Value> {
+        let into = self.current();
+        let Some(again) = self.again.last() else { return self.import(from, v, into) };
+        let at = again.at;
+        if from >= again.first_builder || (from == at && v.node >= again.first) {
+            return self.import(from, v, into);
+        }
+        let here = self.import(from, v, at)?;
+        let again = self.again.last().expect("just seen");
+        let behind = match again.barriers.get(&here) {
+            Some(&behind) => behind,
+            None => {
+                let op = Op::Barrier(again.number);
+                let behind = self.graph(at).op(op, &[here])?;
+                self.again.last_mut().expect("just seen").barriers.insert(here, behind);
+                behind
+            }
+        };
+        self.import(at, behind, into)
     }
 
     /// The builder of this capture that a traced tensor belongs to.
@@ -212,7 +276,7 @@ impl Inner {
                 let version = self.version_of(&traced.root);
                 let (value, seen) = *traced.seen.lock();
                 if seen == version {
-                    return self.import(from, value, into);
+                    return self.bring(from, value);
                 }
                 // The root was changed in place since: look at it again.
                 let root = self.lift_root(&traced.root)?;
@@ -231,7 +295,7 @@ impl Inner {
                 None => {
                     let slot = self.state(t)?;
                     let value = self.states[slot].value;
-                    self.import(0, value, into)
+                    self.bring(0, value)
                 }
             },
         }
@@ -244,7 +308,7 @@ impl Inner {
             Root::Traced(cell) => {
                 let from = self.builder_of(cell.scope)?;
                 let value = *cell.value.lock();
-                self.import(from, value, self.current())
+                self.bring(from, value)
             }
         }
     }
@@ -309,7 +373,7 @@ impl Inner {
         let name = format!("state{}", self.states.len());
         let value = self.root().input(ty, InputKind::State, name);
         // The handle kept must not keep the tape of the program alive: only elements matter.
-        self.sources.push(Source::State(t.clone()));
+        self.sources.push(Source::State(Anchor::new(t.clone())));
         self.states.push(State { tensor: t.clone(), value, input, changes: 0 });
         self.by_key.insert(key, self.states.len() - 1);
         Ok(self.states.len() - 1)

@@ -6,22 +6,24 @@ use super::captured::Source;
 use super::guards::Binding;
 use super::inner::Inner;
 use crate::error::{Error, Result};
+use crate::tensor::anchor::Anchor;
 use crate::tensor::recorder::Root;
 use crate::tensor::{Body, Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
 use allotrope_ir::{Dim, Op, Shape, Trip, Value};
+use std::borrow::Cow;
 
 /// Whose memory it is.
 #[derive(Clone)]
-enum Place {
+pub(super) enum Place {
     /// That of a fresh result.
     Fresh(Shape),
     /// That of an input of the whole program, by number.
     Input(usize),
-    Outside(Tensor),
+    Outside(Anchor),
 }
 
 #[derive(Clone)]
-enum Step {
+pub(super) enum Step {
     View(Op<Dim>),
     /// One element along the first axis, as the body of a loop gets it.
     Element,
@@ -30,8 +32,8 @@ enum Step {
 /// Whose memory a value shows, and how.
 #[derive(Clone)]
 pub(super) struct Layout {
-    place: Place,
-    steps: Vec<Step>,
+    pub(super) place: Place,
+    pub(super) steps: Vec<Step>,
 }
 
 impl Layout {
@@ -108,9 +110,9 @@ impl Layout {
                 Step::View(Op::Window { axis, count, size, step, dilation }) => {
                     let stride = strides[*axis];
                     shape[*axis] = count.eval(binding);
-                    strides[*axis] = stride * *step as isize;
+                    strides[*axis] = stride.wrapping_mul(*step as isize);
                     shape.push(size.eval(binding));
-                    strides.push(stride * *dilation as isize);
+                    strides.push(stride.wrapping_mul(*dilation as isize));
                 }
                 Step::View(op) => unreachable!("bug in allotrope: {} is no view", op.name()),
             }
@@ -122,10 +124,10 @@ impl Layout {
 /// What must hold of a layout in a call.
 #[derive(Clone)]
 pub(super) struct Demand {
-    what: &'static str,
-    layout: Layout,
+    pub(super) what: Cow<'static, str>,
+    pub(super) layout: Layout,
     /// Without gaps, not only in row-major order.
-    whole: bool,
+    pub(super) whole: bool,
 }
 
 impl Demand {
@@ -157,10 +159,10 @@ impl Inner {
     /// Notes that the elements of `t` must lie in row-major order.
     pub(super) fn in_order(&mut self, what: &'static str, t: &Tensor, whole: bool) -> Result<()> {
         let layout = match t.body() {
-            Body::Strided(_) => Layout { place: Place::Outside(t.clone()), steps: Vec::new() },
+            Body::Strided(_) => Layout { place: Place::Outside(Anchor::new(t.clone())), steps: Vec::new() },
             Body::Traced(traced) => {
                 let mut layout = match &traced.root {
-                    Root::Outside(t) => Layout { place: Place::Outside(t.clone()), steps: Vec::new() },
+                    Root::Outside(t) => Layout { place: Place::Outside(Anchor::new(t.clone())), steps: Vec::new() },
                     Root::Traced(cell) => {
                         let from = self.builder_of(cell.scope)?;
                         // In-place changes give other elements, not another place for them.
@@ -181,7 +183,7 @@ impl Inner {
 
     fn demand(&mut self, what: &'static str, layout: Layout, whole: bool) {
         if !layout.is_fresh() {
-            self.demands.push(Demand { what, layout, whole });
+            self.demands.push(Demand { what: what.into(), layout, whole });
         }
     }
 
@@ -201,7 +203,7 @@ impl Inner {
                 op @ (Op::Permute(_) | Op::Slice { .. } | Op::Broadcast(_) | Op::Reshape(_) | Op::Window { .. }),
                 Some(x),
             ) => Ok(self.layout_of(what, at, x)?.then(Step::View(op))),
-            (Op::Check(_), Some(x)) => self.layout_of(what, at, x),
+            (Op::Check(_) | Op::Barrier(_), Some(x)) => self.layout_of(what, at, x),
             // A branch, and a loop that may have no steps, give fresh tensors.
             (Op::Scan(scan), _) if (v.port as usize) < scan.carries && scan.trip == Trip::All => {
                 let body = self.builders.iter().position(|b| b.parent == Some(at) && b.node == Some(v.node));

@@ -1,6 +1,7 @@
 //! `trace`: runs a closure on symbolic tensors, compiles what it did into one function, and calls that from then
 //! on. It knows no layer and no optimizer: whatever a closure reads or changes is found by identity.
 
+mod apart;
 mod bodies;
 mod cache;
 mod call;
@@ -12,19 +13,27 @@ mod guards;
 mod hot;
 mod inner;
 mod layout;
+mod log;
 mod outer;
+mod profile;
 mod recorder;
 mod replay;
 mod rooms;
+mod saved;
 mod stage;
+mod stepwise;
 mod symbols;
 mod turns;
 mod variant;
+mod verify;
 
 pub use closure::{Args, Arguments, SLICE, Traceable};
 pub use explain::Explanation;
 pub use hot::{HotCopy, SpecializeHot};
+pub use profile::Profile;
+pub use saved::{Names, Program, read_graphs};
 pub use symbols::Specialization;
+pub use verify::{Cause, Difference, NodeDifference, Verification};
 
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
@@ -32,6 +41,7 @@ use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
 use cache::{Cache, Entry};
 use guards::Binding;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use turns::Turns;
@@ -126,6 +136,57 @@ where
         self.entry(&args.tensors()).map(drop)
     }
 
+    /// Runs both modes on copies of all state, the closure eagerly and its compiled code, and compares every bit that they
+    /// leave behind: results, changed tensors, gradients, generators. Where they differ, the report names the first node of
+    /// the captured graph that does, and prints its inputs.
+    ///
+    /// Afterwards every tensor, gradient and generator that the trace knows is as it was; what the closure does to Rust
+    /// values it does twice. Call it while no other thread uses the state.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// use std::cell::Cell;
+    /// let factor = Cell::new(2.0);
+    /// let f = trace(|x: &Tensor| (x * factor.get()).tanh());
+    /// let x = Tensor::ones(&[2], DType::F32);
+    /// assert!(f.verify(&x)?.is_equal());
+    /// factor.set(3.0);                                          // a Rust value is built into the code
+    /// let found = f.verify(&x)?;
+    /// assert!(found.to_string().contains("const 2.0"), "{found}");
+    /// # Ok::<(), allotrope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Traced::call`], and inside a trace. That the modes differ is no error.
+    pub fn verify<'a>(&self, args: impl Arguments<'a, N>) -> Result<Verification> {
+        let args = args.tensors();
+        outside("verify()")?;
+        let (entry, binding) = self.entry(&args)?;
+        entry.variant.check_inputs(&args)?;
+        self.closure.with(|closure| verify::verify::<F, N>(&entry.variant, closure, &args, binding))
+    }
+
+    /// Times each kernel of the code for these arguments, on copies: nothing is changed.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let f = trace(|x: &Tensor| x.matmul(x).tanh().sum());
+    /// let profile = f.profile(&Tensor::ones(&[64, 64], DType::F32))?;
+    /// println!("{profile}");
+    /// assert!(profile.chrome_trace().contains("matmul"));
+    /// # Ok::<(), allotrope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Traced::call`], and inside a trace.
+    pub fn profile<'a>(&self, args: impl Arguments<'a, N>) -> Result<Profile> {
+        let args = args.tensors();
+        outside("profile()")?;
+        let (entry, binding) = self.entry(&args)?;
+        entry.variant.check_inputs(&args)?;
+        entry.variant.profile(&args, binding)
+    }
+
     /// The variant that stands for these arguments, made where there is none yet.
     fn entry(&self, args: &[&Tensor]) -> Result<(Arc<Entry<R>>, Binding)> {
         if let Some(found) = self.cache.find(args) {
@@ -162,6 +223,31 @@ impl<F, R, const N: usize> Traced<F, R, N> {
         self.cache.compile_time()
     }
 
+    /// What was said on standard error about more variants than there should be: what in the program makes them, where,
+    /// and what to do instead. Said once, when the third variant is made for one reason, and when there are too many.
+    pub fn warnings(&self) -> Vec<String> {
+        self.cache.warnings()
+    }
+
+    /// Saves every variant with the state that it uses: the graphs as text in `path.graph`, the elements in
+    /// `path.safetensors`. [`Program::load`] runs them without the closure. Neither file is ever half-written; a call on
+    /// another thread is saved as a whole or not at all, as far as elements go.
+    ///
+    /// # Errors
+    /// When nothing was captured yet, or a file cannot be written; both files are as they were then.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.save_with_names(path, &Names::new())
+    }
+
+    /// As [`Traced::save`], with names for the state.
+    ///
+    /// # Errors
+    /// Also when two things have one name.
+    pub fn save_with_names(&self, path: impl AsRef<Path>, names: &Names) -> Result<()> {
+        let variants: Vec<Arc<Variant>> = self.cache.entries().into_iter().map(|e| Arc::clone(&e.variant)).collect();
+        saved::save(&variants, names, path.as_ref())
+    }
+
     /// The compiled variants, most recently used first.
     pub fn explain(&self) -> Vec<Explanation> {
         self.cache.entries().into_iter().map(|e| Explanation(Arc::clone(&e.variant))).collect()
@@ -173,13 +259,10 @@ pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn slot::Recorder> {
     std::rc::Rc::new(recorder::Capture::forgetful())
 }
 
-/// The text of a panic.
-fn panic_message(payload: Box<dyn std::any::Any + Send>) -> Error {
-    let text = match payload.downcast::<String>() {
-        Ok(s) => *s,
-        Err(payload) => {
-            payload.downcast::<&str>().map_or_else(|_| "the closure panicked".to_string(), |s| s.to_string())
-        }
-    };
-    Error::Argument(text)
+/// That no trace is recorded.
+fn outside(what: &str) -> Result<()> {
+    match slot::is_active() {
+        true => Err(Error::Trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
+        false => Ok(()),
+    }
 }

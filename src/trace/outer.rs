@@ -19,6 +19,7 @@ use crate::tensor::{Dims, Tensor, eval, recorder};
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::{Graph, Type};
 use parking_lot::Mutex;
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
 
@@ -130,7 +131,7 @@ struct Shelf {
     /// None when all of it has been let go.
     saved: Option<SavedList>,
     /// The nodes inside that have been walked through and would have let go of what they saved.
-    gone: Vec<u64>,
+    gone: FxHashSet<u64>,
 }
 
 /// The node of one call, or of one walk back whose gradients can be differentiated again.
@@ -145,7 +146,7 @@ struct TraceNode {
 
 impl TraceNode {
     fn new(stage: &Arc<Stage>, edges: Edges, binding: Binding, saved: SavedList) -> Arc<TraceNode> {
-        let shelf = Mutex::new(Shelf { saved: Some(saved), gone: Vec::new() });
+        let shelf = Mutex::new(Shelf { saved: Some(saved), gone: FxHashSet::default() });
         let (stage, hooks) = (Arc::clone(stage), OnceLock::new());
         Arc::new(TraceNode { seq: next_seq(), stage, edges, hooks, binding, shelf })
     }
@@ -166,7 +167,7 @@ impl TraceNode {
         let feeds = walk.feeds.iter().map(|feed| match feed {
             Feed::Kept(i) => saved[*i].get(me),
             Feed::Gradient(k) => Ok(grads[*k].clone().expect("the walk is for these gradients")),
-            Feed::State(t) => Ok(t.clone()),
+            Feed::State(t) => Ok(Tensor::clone(t)),
             Feed::Grad(t) => t.stored_grad().ok_or_else(|| {
                 Error::Autograd("a hook of a traced function reads a gradient that is not there".into())
             }),
@@ -196,17 +197,31 @@ impl TraceNode {
     /// What is saved, if the walk goes through nothing that has let go.
     fn saved(&self, walk: &Walk) -> Result<SavedList> {
         let shelf = self.shelf.lock();
-        let gone = walk.saving.iter().any(|seq| shelf.gone.contains(seq));
-        shelf.saved.clone().filter(|_| !gone).ok_or_else(|| tape::gone(NAME))
+        match &shelf.saved {
+            Some(saved) if shelf.gone.is_empty() || !walk.saving.iter().any(|seq| shelf.gone.contains(seq)) => {
+                Ok(saved.clone())
+            }
+            // A part that saved nothing can be walked through again.
+            None if walk.needs_nothing() => Ok(SavedList::new()),
+            _ => Err(tape::gone(NAME)),
+        }
     }
 
     /// The nodes inside let go of what they saved; when all have, it is dropped.
     fn let_go(&self, walk: &Walk) {
-        let mut shelf = self.shelf.lock();
-        shelf.gone.extend(&walk.saving);
-        if !walk.saving.is_empty() && self.stage.saving.iter().all(|seq| shelf.gone.contains(seq)) {
-            shelf.saved = None;
+        if walk.saving.is_empty() {
+            return;
         }
+        let mut shelf = self.shelf.lock();
+        let all = &self.stage.saving;
+        // Most walks go through everything.
+        if walk.saving != *all {
+            shelf.gone.extend(&walk.saving);
+            if !all.iter().all(|seq| shelf.gone.contains(seq)) {
+                return;
+            }
+        }
+        shelf.saved = None;
     }
 
     /// Gives the gradients found their own history.
@@ -281,6 +296,10 @@ impl GradFn for TraceNode {
 }
 
 impl Walk {
+    fn needs_nothing(&self) -> bool {
+        self.saving.is_empty() && self.above.is_none() && !self.feeds.iter().any(|f| matches!(f, Feed::Kept(_)))
+    }
+
     /// The code, made when it is first needed.
     fn program(&self, passes: &Passes) -> Result<&Program> {
         self.program.get_or_init(|| Program::compile(&self.graph, passes)).as_ref().map_err(Clone::clone)

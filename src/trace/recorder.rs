@@ -1,7 +1,7 @@
 //! Records the operations of a closure as a graph. Nothing is computed and no tensor outside is touched: what the
 //! closure changes (parameters, gradients) is kept beside them until a compiled call has succeeded.
 
-use super::captured::{Captured, Returned, Source, Target};
+use super::captured::{Captured, Returned, Source, Target, Whose};
 use super::draws::{Draws, Item};
 use super::inner::{GradState, Inner};
 use super::stage::Recorded;
@@ -9,12 +9,17 @@ use super::symbols::Symbols;
 use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{self, next_seq, own_edge};
 use crate::error::{Error, Result};
+use crate::tensor::anchor::Anchor;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::hooks::GradientHook;
-use crate::tensor::recorder::{Draw, Operand, Recorder, Root, Rounds, ScanBody, ScanSpec, SizeOp};
+use crate::tensor::recorder::{
+    Draw, Operand, Recorder, Root, Rounds, SCOPES_PER_CAPTURE, ScanBody, ScanSpec, SizeOp, capture_of,
+};
+use crate::tensor::setting::HostValue;
 use crate::tensor::view::Link;
-use crate::tensor::{Body, Flag, Generator, Size, Tensor, eval};
+use crate::tensor::{Body, Generator, Size, Tensor, eval};
 use allotrope_ir::{Dim, InputKind, NodeId, Op, Scalar, Trip, Value};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -67,8 +72,6 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
 }
 
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
-/// Builders that one capture can have.
-const SCOPES_PER_CAPTURE: u64 = 1 << 24;
 
 impl Capture {
     /// One whose recording nobody looks at.
@@ -85,11 +88,19 @@ impl Capture {
             first,
             builders: Vec::new(),
             open: Vec::new(),
-            symbols: Symbols::default(),
+            symbols: Symbols::new(capture_of(first)),
             sources: Vec::new(),
             states: Vec::new(),
             by_key: HashMap::new(),
-            flags: Vec::new(),
+            host_values: Vec::new(),
+            effects: Vec::new(),
+            again: Vec::new(),
+            given: Vec::new(),
+            layouts: Vec::new(),
+            identities: Vec::new(),
+            wishes: FxHashMap::default(),
+            made: FxHashMap::default(),
+            barriers: 0,
             grads: Vec::new(),
             by_grad: HashMap::new(),
             args: HashMap::new(),
@@ -111,10 +122,13 @@ impl Capture {
     /// A traced tensor for argument number `i`, every dimension symbolic.
     pub(super) fn argument(&self, i: usize, like: &Tensor) -> Tensor {
         let mut inner = self.0.borrow_mut();
-        let sizes: SmallVec<[Size; 4]> = like.shape_hint().iter().map(|&n| inner.symbols.fresh(n)).collect();
+        let axes = like.shape_hint().iter().enumerate();
+        let sizes: SmallVec<[Size; 4]> = axes.map(|(axis, &n)| inner.symbols.fresh(n, i, axis)).collect();
         let ty = inner.ty(like.dtype(), &sizes);
         let value = inner.root().input(ty, InputKind::Arg, format!("arg{i}"));
         inner.sources.push(Source::Arg(i));
+        inner.given.resize_with(i, || like.clone());
+        inner.given.push(like.clone());
         let mut tensor = inner.tensor(like.dtype(), &sizes, 0, value);
         if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
             t.strides = like.strides();
@@ -169,7 +183,7 @@ impl Capture {
         for (i, t) in returned.iter().enumerate() {
             let outside = t.traced().is_none();
             if outside {
-                results.push(Returned::Same(t.clone()));
+                results.push(Returned::Same(Anchor::new(t.clone())));
                 continue;
             }
             if let Some(&(arg, _)) = inner.args.get(&t.id()) {
@@ -201,7 +215,7 @@ impl Capture {
                     true => inner.root().update(s.input, s.value),
                     false => inner.root().output(s.value),
                 }
-                targets.push(Target::State { tensor: s.tensor });
+                targets.push(Target::State { tensor: Anchor::new(s.tensor) });
             }
         }
         let mut grad_guards = Vec::new();
@@ -211,7 +225,7 @@ impl Capture {
         for g in std::mem::take(&mut inner.grads) {
             match (g.arg, g.initially) {
                 (Some(i), Some(some)) => arg_grad_guards.push((i, some)),
-                (None, Some(some)) => grad_guards.push((g.tensor.clone(), some)),
+                (None, Some(some)) => grad_guards.push((Anchor::new(g.tensor.clone()), some)),
                 (_, None) => {}
             }
             // The gradient itself may have been changed in place.
@@ -223,9 +237,9 @@ impl Capture {
                 (Some(now), true, arg) => {
                     let value = inner.lift(now)?;
                     inner.root().output(value);
-                    targets.push(arg.map_or(Target::Grad(g.tensor), Target::ArgGrad));
+                    targets.push(arg.map_or_else(|| Target::Grad(Anchor::new(g.tensor)), Target::ArgGrad));
                 }
-                (None, true, None) => cleared.push(g.tensor),
+                (None, true, None) => cleared.push(Anchor::new(g.tensor)),
                 (None, true, Some(i)) => cleared_args.push(i),
                 (_, false, _) => {}
             }
@@ -244,7 +258,11 @@ impl Capture {
             symbols: inner.symbols,
             grad_guards,
             arg_grad_guards,
-            flags: inner.flags,
+            host_values: inner.host_values,
+            effects: inner.effects,
+            layouts: inner.layouts,
+            identities: inner.identities,
+            wishes: inner.wishes.into_values().collect(),
             targets,
             cleared,
             cleared_args,
@@ -297,6 +315,10 @@ impl Recorder for Capture {
                 Operand::Tensor(t) => inner.lift(t)?,
                 Operand::Scalar(_) => Value { node: NodeId(u32::MAX), port: 0 },
             });
+        }
+        // It held the first time, or the call has failed.
+        if let (Op::Check(_), false) = (op, inner.again.is_empty()) {
+            return Ok(inner.tensor_of(at, values[0]));
         }
         let shaped = values.iter().find(|v| v.node != NodeId(u32::MAX)).copied();
         for (operand, value) in operands.iter().zip(&mut values) {
@@ -446,7 +468,9 @@ impl Recorder for Capture {
             let name = format!("grad{}", inner.grads.len());
             let kind = if arg.is_some() { InputKind::Arg } else { InputKind::State };
             let value = inner.root().input(ty, kind, name);
-            inner.sources.push(arg.map_or_else(|| Source::Grad(tensor.clone()), |(i, _)| Source::ArgGrad(i)));
+            inner
+                .sources
+                .push(arg.map_or_else(|| Source::Grad(Anchor::new(tensor.clone())), |(i, _)| Source::ArgGrad(i)));
             value
         });
         let now = given.map(|value| inner.tensor_of(0, value));
@@ -513,6 +537,9 @@ impl Recorder for Capture {
             Rounds::Count { n, limit } => (Trip::Count, limit, Some(inner.lift(n)?)),
             Rounds::While => (Trip::While, inner.symbols.room(), None),
         };
+        if let Some(walked) = mirror {
+            inner.bound(walked);
+        }
         let body = inner.push_builder(limit, spec.reverse, mirror);
         (inner.builders[body].trip, inner.builders[body].count) = (trip, count);
         let mut inside = ScanBody { carries: Vec::new(), xs: Vec::new(), scope: inner.first + body as u64, limit };
@@ -580,18 +607,104 @@ impl Recorder for Capture {
         }
     }
 
-    fn flag(&self, flag: &Flag) {
-        self.0.borrow_mut().flags.push((flag.clone(), flag.peek()));
+    fn catches(&self) -> bool {
+        self.0.try_borrow().map_or(true, |inner| !inner.forgetful)
     }
 
-    fn draw(&self, draw: &Draw<'_>) -> Result<Tensor> {
+    fn layout_asked(&self, of: Option<&Tensor>) {
+        let mut inner = self.0.borrow_mut();
+        let Some(t) = of else {
+            inner.layouts = (0..inner.given.len()).collect();
+            return;
+        };
+        // A value that was computed is dense whatever the arguments are.
+        if let Some(Root::Traced(cell)) = t.traced().map(|t| &t.root)
+            && let Some((_, arg)) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize))
+        {
+            let arg = *arg;
+            inner.layouts.push(arg);
+        }
+    }
+
+    fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
+        // The capture itself asks too, about handles only.
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return false };
+        let arg = |t: &Tensor| inner.args.get(&t.id()).map(|(i, _)| *i);
+        let (which, other) = match (arg(a), arg(b)) {
+            (Some(i), Some(j)) => (i.max(j), Whose::Arg(i.min(j))),
+            (Some(i), None) if b.strided().is_some() => (i, Whose::Outside(Anchor::new(b.clone()))),
+            (None, Some(j)) if a.strided().is_some() => (j, Whose::Outside(Anchor::new(a.clone()))),
+            _ => return false,
+        };
+        let given = |i: usize| &inner.given[i];
+        let same = match &other {
+            Whose::Arg(i) => given(which).id() == given(*i).id(),
+            Whose::Outside(t) => given(which).id() == t.id(),
+        };
+        inner.identities.push((which, other, same));
+        same
+    }
+
+    fn wish_asked(&self, outside: &Tensor, answer: bool) {
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return };
+        if !inner.made.contains_key(&outside.id()) {
+            inner.wishes.entry(outside.id()).or_insert_with(|| (Anchor::new(outside.clone()), answer));
+        }
+    }
+
+    fn note_new(&self, alias: &Tensor) {
+        if let Ok(mut inner) = self.0.try_borrow_mut() {
+            inner.made.insert(alias.id(), Anchor::new(alias.clone()));
+        }
+    }
+
+    fn is_new(&self, tensor: &Tensor) -> bool {
+        self.0.borrow().made.contains_key(&tensor.id())
+    }
+
+    fn host_value(&self, seen: Arc<dyn HostValue>) -> Option<Arc<dyn HostValue>> {
+        let mut inner = self.0.borrow_mut();
+        if let Some(set) = inner.effects.iter().find(|e| e.id() == seen.id()) {
+            return Some(Arc::clone(set));
+        }
+        // Another thread may set it while this is recorded: the first answer is the one that the trace holds for.
+        if let Some(known) = inner.host_values.iter().find(|g| g.id() == seen.id()) {
+            return Some(Arc::clone(known));
+        }
+        inner.host_values.push(seen);
+        None
+    }
+
+    fn set_host_value(&self, new: Arc<dyn HostValue>) -> Result<()> {
+        let mut inner = self.0.borrow_mut();
+        let known = inner.effects.iter().position(|e| e.id() == new.id());
+        let unchanged = known.is_some_and(|i| inner.effects[i].is_same(&*new));
+        if inner.current() != 0 && !unchanged {
+            return Err(Error::Trace(
+                "a Setting can't be set inside the body of a loop, which is recorded once for all steps; carry a tensor".into(),
+            ));
+        }
+        match known {
+            Some(i) => inner.effects[i] = new,
+            None => inner.effects.push(new),
+        }
+        Ok(())
+    }
+
+    fn draw(&self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
         self.0.borrow_mut().draw(draw)
     }
 
+    fn again_begin(&self) {
+        self.0.borrow_mut().again_begin();
+    }
+
+    fn again_end(&self) {
+        self.0.borrow_mut().again.pop();
+    }
+
     fn reseed(&self, generator: &Generator, seed: u64) {
-        if let Err(e) = self.0.borrow().draws_known("manual_seed()") {
-            panic!("{e}");
-        }
+        crate::error::must(self.0.borrow().draws_known("manual_seed()"));
         self.0.borrow_mut().note(Item::Seed { generator: generator.clone(), seed });
     }
 

@@ -5,15 +5,16 @@
 use super::captured::Source;
 use super::inner::Inner;
 use super::outer::Program;
-use super::panic_message;
 use super::recorder::Capture;
 use crate::autograd::engine::{self, Root};
 use crate::autograd::tape::{self, next_seq};
 use crate::autograd::{scope, with_grad_enabled};
 use crate::error::{Error, Result};
 use crate::ops::backward::sum;
+use crate::tensor::anchor::Anchor;
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::{Flag, Size, Tensor, recorder as slot};
+use crate::tensor::setting::HostValue;
+use crate::tensor::{Size, Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
 use allotrope_ir::{Dim, Graph, InputKind, Part, Sym, Type, Value, later_part};
 use parking_lot::Mutex;
@@ -38,7 +39,7 @@ pub(super) enum Exit {
     /// To an argument of the closure.
     Arg(usize),
     /// To a tensor from outside.
-    Outside(Tensor),
+    Outside(Anchor),
     /// To a leaf that the closure made: its computed result of this number.
     Leaf(usize),
     /// To where exit `i` of the part below leads.
@@ -98,9 +99,9 @@ pub(super) enum Feed {
     Kept(usize),
     Gradient(usize),
     /// A tensor from outside that only this walk reads.
-    State(Tensor),
+    State(Anchor),
     /// The gradient that a tensor from outside has when the walk runs.
-    Grad(Tensor),
+    Grad(Anchor),
 }
 
 /// Where the gradient that leaves comes from.
@@ -115,7 +116,7 @@ pub(super) struct Walk {
     pattern: Vec<Given>,
     /// Whether its gradients can be differentiated again.
     noted: bool,
-    flags: Vec<(Flag, bool)>,
+    host_values: Vec<Arc<dyn HostValue>>,
     sizes: Vec<Bound>,
     pub(super) graph: Graph,
     pub(super) feeds: Vec<Feed>,
@@ -194,7 +195,7 @@ impl Capture {
 fn recording<T>(capture: &Rc<Capture>, noted: bool, f: impl FnOnce() -> Result<T>) -> Result<T> {
     let recorder: Rc<dyn slot::Recorder> = capture.clone();
     let run = || scope::apart(|| slot::with(Some(recorder), || with_grad_enabled(noted, f)));
-    catch_unwind(AssertUnwindSafe(run)).map_err(panic_message)?
+    catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)?
 }
 
 /// Records a walk back from the slots that the pattern names on a copy of `base`, to the nodes before `border`.
@@ -202,7 +203,7 @@ fn walk(base: &Inner, border: u64, slots: &[Slot], pattern: &[Given], noted: boo
     let mut inner = base.clone();
     inner.sealed = inner.root().len() as u32;
     inner.draws = vec![Vec::new()];
-    inner.flags.clear();
+    inner.host_values.clear();
     inner.grads.iter_mut().for_each(|g| g.changed = false);
     let capture = Rc::new(Capture(std::cell::RefCell::new(inner)));
     let recorded = recording(&capture, noted, || {
@@ -411,7 +412,7 @@ impl Recorded {
                 return Ok(Some(Exit::Arg(i)));
             }
             if let Some((_, t)) = ways_out.get(&(edge.id(), edge.output)) {
-                return Ok(Some(Exit::Outside(t.clone())));
+                return Ok(Some(Exit::Outside(Anchor::new(t.clone()))));
             }
             match edge.node().seq() {
                 0 => Ok(leaf(edge).map(Exit::Leaf)),
@@ -464,7 +465,7 @@ impl Recorded {
             let mut inner = capture.0.borrow_mut();
             inner.builders[0].graph = draft.inner.builders[0].graph.clone();
             inner.symbols = draft.inner.symbols.clone();
-            inner.flags.extend(draft.tape.inner.flags.iter().cloned());
+            inner.host_values.extend(draft.tape.inner.host_values.iter().cloned());
         }
         let walk = std::mem::take(&mut draft.walk);
         let stage = Ok(Arc::new(Stage::new(draft, border, slots, exits, keeps, passes, args.to_vec())?));
@@ -575,7 +576,7 @@ impl Stage {
     /// A walk that has been recorded; with `below`, which is this, one that can be differentiated again.
     fn made(&self, mut tape: Tape, pattern: Vec<Given>, below: Option<&Arc<Stage>>) -> Result<Walk> {
         let mark = self.inner.builders[0].graph.as_ref().map_or(0, Graph::len);
-        let flags = tape.inner.flags.clone();
+        let host_values = tape.inner.host_values.clone();
         let departures = std::mem::take(&mut tape.departures);
         let mut values: Vec<Value> = Vec::new();
         for (_, v, _) in &departures {
@@ -609,7 +610,7 @@ impl Stage {
         let departures = departures.collect::<Result<Vec<_>>>()?;
         let sizes = self.inner.symbols.bounds_of(&tape.inner.symbols);
         let (noted, saving, program) = (below.is_some(), tape.saving, OnceLock::new());
-        Ok(Walk { pattern, noted, flags, sizes, graph, feeds, saving, departures, above, program })
+        Ok(Walk { pattern, noted, host_values, sizes, graph, feeds, saving, departures, above, program })
     }
 
     /// Where a walk has a value from that it does not compute.
@@ -666,7 +667,7 @@ impl Stage {
                 return Ok(known.map(Exit::Below));
             }
             if let Some((_, t)) = ways_out.get(&key) {
-                return Ok(Some(Exit::Outside(t.clone())));
+                return Ok(Some(Exit::Outside(Anchor::new(t.clone()))));
             }
             match types.get(&key).and_then(|ty| below.slot(edge, ty)) {
                 Some(k) => Ok(Some(Exit::Slot(k))),
@@ -710,7 +711,7 @@ impl Walk {
             Bound::Equal(sym, dim) => binding[sym.0 as usize] == dim.eval(binding),
             Bound::AtLeast(dim, least) => dim.eval(binding) >= *least,
         });
-        sizes && self.flags.iter().all(|(flag, on)| flag.peek() == *on)
+        sizes && self.host_values.iter().all(|v| v.holds())
     }
 }
 

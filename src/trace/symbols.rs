@@ -1,8 +1,10 @@
 //! The symbols of one capture: which expression each size stands for, what was found equal, what became a number and
 //! why, and the least sizes that the capture holds for. It never decides a shape; it remembers what was decided.
 
+use crate::error::{Error, give_up};
 use crate::tensor::Size;
 use crate::tensor::recorder::SizeOp;
+use crate::tensor::size::Expr;
 use allotrope_ir::{Dim, Sym};
 use std::collections::HashMap;
 use std::panic::Location;
@@ -16,6 +18,7 @@ pub struct Specialization {
     pub why: String,
     /// Where in the program.
     pub at: &'static Location<'static>,
+    sym: Sym,
 }
 
 /// A symbol that `a = b` gives a value to: one that stands alone in one term, whose factor divides all others.
@@ -31,11 +34,15 @@ fn linear(a: &Dim, b: &Dim) -> Option<(Sym, Dim)> {
 
 #[derive(Clone, Default)]
 pub(super) struct Symbols {
+    /// Names the capture, so that sizes of another one are noticed.
+    capture: u32,
     /// Expressions that sizes name; the size's number 0 means none, so entry 0 is expression 1.
     table: Vec<Dim>,
     known: HashMap<Dim, u32>,
     /// The number that each symbol had when the capture was made.
     hints: Vec<usize>,
+    /// The argument and the axis that each stands for, if it does for one.
+    axes: Vec<Option<(usize, usize)>>,
     solved: HashMap<Sym, Dim>,
     pub(super) least: Vec<(Dim, usize)>,
     pub(super) specializations: Vec<Specialization>,
@@ -47,17 +54,26 @@ pub(super) struct Symbols {
 pub(super) const FIRST_ROOM: usize = 16;
 
 impl Symbols {
-    /// A size that another call may have differently.
-    pub(super) fn fresh(&mut self, hint: usize) -> Size {
+    pub(super) fn new(capture: u32) -> Symbols {
+        Symbols { capture, ..Symbols::default() }
+    }
+
+    /// The size of an axis of an argument, which another call may have differently.
+    pub(super) fn fresh(&mut self, hint: usize, arg: usize, axis: usize) -> Size {
+        self.symbol(hint, Some((arg, axis)))
+    }
+
+    fn symbol(&mut self, hint: usize, of: Option<(usize, usize)>) -> Size {
         let sym = Sym(self.hints.len() as u32);
         self.hints.push(hint);
+        self.axes.push(of);
         self.size(Dim::sym(sym))
     }
 
     /// The number of steps that what a loop collects has room for. No argument says it: calls find it by running.
     pub(super) fn room(&mut self) -> Size {
         self.rooms.push(Sym(self.hints.len() as u32));
-        self.fresh(FIRST_ROOM)
+        self.symbol(FIRST_ROOM, None)
     }
 
     /// The size for an expression.
@@ -71,14 +87,18 @@ impl Symbols {
             table.push(dim);
             table.len() as u32
         });
-        Size::with_expr(value, expr)
+        Size::with_expr(value, Expr { number: expr, capture: self.capture })
     }
 
     /// What the size stands for, as far as is known now.
     pub(super) fn dim(&self, size: Size) -> Dim {
-        match size.expr() {
+        let Expr { number, capture } = size.expr();
+        match number {
             0 => Dim::fixed(size.hint()),
-            e => self.table[e as usize - 1].clone(),
+            _ if capture != self.capture => give_up(Error::Trace(format!(
+                "a size of another trace, {size} there, is used here; take it from a tensor of this one"
+            ))),
+            n => self.table[n as usize - 1].clone(),
         }
     }
 
@@ -129,7 +149,8 @@ impl Symbols {
         symbols.dedup();
         for s in symbols {
             let value = self.hints[s.0 as usize];
-            self.specializations.push(Specialization { value, why: format!("{a} and {b} must be equal"), at });
+            let why = format!("{a} and {b} must be equal");
+            self.specializations.push(Specialization { value, why, at, sym: s });
             self.solve(s, Dim::fixed(value));
         }
         true
@@ -139,10 +160,15 @@ impl Symbols {
         let symbols = self.dim(size).symbols();
         for &s in &symbols {
             let value = self.hints[s.0 as usize];
-            self.specializations.push(Specialization { value, why: why.to_string(), at });
+            self.specializations.push(Specialization { value, why: why.to_string(), at, sym: s });
             self.solve(s, Dim::fixed(value));
         }
         !symbols.is_empty()
+    }
+
+    /// What made a number of an axis of an argument, if anything did.
+    pub(super) fn reason_of(&self, arg: usize, axis: usize) -> Option<&Specialization> {
+        self.specializations.iter().find(|s| self.axes[s.sym.0 as usize] == Some((arg, axis)))
     }
 
     pub(super) fn at_least(&mut self, size: Size, least: usize) {

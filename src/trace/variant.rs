@@ -2,13 +2,13 @@
 //! never changed once made: calls from several threads share it.
 
 use super::call::Plan;
-use super::captured::{Captured, Returned, Source};
+use super::captured::{Captured, Returned, Source, Target};
 use super::closure::{Args, Traceable};
 use super::draws::Draws;
 use super::guards::{Binding, Guards, Mismatch, same_as};
 use super::hot::{Kept, SpecializeHot};
+use super::log;
 use super::outer::Outer;
-use super::panic_message;
 use super::recorder::Capture;
 use super::stage::{Recorded, watchers};
 use super::symbols::Specialization;
@@ -17,27 +17,34 @@ use crate::autograd::tape::next_seq;
 use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
+use crate::tensor::anchor::Anchor;
+use crate::tensor::setting::HostValue;
 use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::{Passes, optimize_with};
 use allotrope_ir::{Dim, Graph, Sym};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(super) struct Variant {
     pub(super) guards: Guards,
+    /// Values on the host that each call sets.
+    pub(super) effects: Vec<Arc<dyn HostValue>>,
     pub(super) sources: Vec<Source>,
     pub(super) draws: Draws,
     pub(super) plan: Plan,
-    pub(super) cleared: Vec<Tensor>,
+    pub(super) cleared: Vec<Anchor>,
     pub(super) cleared_args: Vec<usize>,
     pub(super) returned: Vec<Returned>,
+    /// Where each output of the captured graph goes.
+    pub(super) targets: Vec<Target>,
     /// The way back from outside, where a result needs a gradient.
     pub(super) outer: Option<Outer>,
     pub(super) compiled: Compiled,
     pub(super) kept: Kept,
     pub(super) hot: SpecializeHot,
-    passes: Passes,
+    pub(super) passes: Passes,
     /// Why it was made, in words.
     pub(super) reason: String,
     captured: Graph,
@@ -46,6 +53,9 @@ pub(super) struct Variant {
     phases: Vec<(String, Duration)>,
     total: Duration,
 }
+
+/// Makes the guards of what was captured, given what it returned and the arguments that it changes.
+type MakeGuards<'a> = dyn Fn(&Captured, &[Returned], &[usize]) -> Guards + 'a;
 
 /// How a traced function was asked to compile.
 #[derive(Clone)]
@@ -81,34 +91,41 @@ impl Variant {
             )));
         }
         let recorded = start.elapsed();
-        let variant = Variant::compile(captured, returned, args, manner, recorded, reason)?;
+        let guards = |captured: &Captured, returned: &[Returned], changed: &[usize]| {
+            Guards::new(captured, returned, args, changed)
+        };
+        let variant = Variant::compile(captured, returned, &guards, manner, ("record", recorded), reason)?;
         Ok((variant, output))
     }
 
-    fn compile(
+    /// Compiles what was captured. `guards` makes them, given the arguments that are changed; `before` is the phase that
+    /// the capture came from, with its time.
+    pub(super) fn compile(
         mut captured: Captured,
         returned: Vec<Returned>,
-        args: &[&Tensor],
+        guards: &MakeGuards<'_>,
         manner: &Manner,
-        recorded: Duration,
+        before: (&str, Duration),
         reason: &str,
     ) -> Result<Variant> {
         let start = Instant::now();
-        let mut phases = vec![("record".to_string(), recorded)];
+        let mut phases = vec![(before.0.to_string(), before.1)];
         let optimized =
             optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let outer = captured.recorded.take().map(Outer::new);
         let plan = Plan::new(&optimized, &captured.sources, &captured.targets);
-        Ok(Variant {
-            guards: Guards::new(&captured, args, plan.changed()),
+        let variant = Variant {
+            guards: guards(&captured, &returned, plan.changed()),
             plan,
+            effects: captured.effects,
             sources: captured.sources,
             draws: captured.draws,
             cleared: captured.cleared,
             cleared_args: captured.cleared_args,
             returned,
+            targets: captured.targets,
             outer,
             compiled,
             kept: Kept::default(),
@@ -119,8 +136,10 @@ impl Variant {
             optimized,
             specializations: captured.symbols.specializations,
             phases,
-            total: recorded + start.elapsed(),
-        })
+            total: before.1 + start.elapsed(),
+        };
+        log::compiled(&variant);
+        Ok(variant)
     }
 
     /// The numbers of the symbols, if the variant stands for a call with these arguments.
@@ -140,7 +159,12 @@ impl Variant {
             _ => Dim::sym(s),
         };
         graph.resolve(&|dim| dim.substitute(&number));
-        compile(&optimize_with(&graph, &self.passes, &mut |_, _, _| {}), &Options::default())
+        compile(&self.optimize(&graph), &Options::default())
+    }
+
+    /// A graph after the passes that this variant was compiled with.
+    pub(super) fn optimize(&self, graph: &Graph) -> Graph {
+        optimize_with(graph, &self.passes, &mut |_, _, _| {})
     }
 
     /// Makes room for more steps of a loop.
@@ -202,7 +226,7 @@ fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
 
 /// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders. The way
 /// back from its results is recorded too; `how` has the passes for that, and what it was in another recording.
-fn record<F, const N: usize>(
+pub(super) fn record<F, const N: usize>(
     closure: &mut F,
     args: &[&Tensor],
     how: (&Passes, Option<&Graph>),
@@ -215,12 +239,19 @@ where
     for (i, a) in args.iter().enumerate() {
         traced.push(same_as(args, i).map_or_else(|| capture.argument(i, a), |first| traced[first].clone()));
     }
+    for (i, a) in args.iter().enumerate() {
+        if a.traced().is_some() {
+            return Err(Error::Argument(format!(
+                "argument {i} is a value of a trace that has ended, which has no elements; return it from that closure"
+            )));
+        }
+    }
     let watchers: Vec<usize> = traced.iter().map(watchers).collect();
     let refs: Args<'_> = traced.iter().collect();
     let recorder: Rc<dyn slot::Recorder> = capture.clone();
     let border = next_seq();
     let run = || scope::apart(|| slot::with(Some(recorder), || closure.run(&refs)));
-    let output = catch_unwind(AssertUnwindSafe(run)).map_err(panic_message)?;
+    let output = catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);
     let recorded = Recorded::new(&capture, &capture.computed(&returned), &traced, &watchers, border, how)?;

@@ -92,7 +92,7 @@ fn parameters_of_one_branch_train_alike_in_both_modes() {
         };
         let data = |i: u64| (draw(100 + i, &[1 + i as usize % 4, 3]), draw(200 + i, &[1 + i as usize % 4, 3]));
         let losses: Vec<Tensor> = if traced {
-            let mut step = trace(step);
+            let step = trace(step);
             let losses = (0..24).map(|i| step.call((&data(i).0, &data(i).1)).unwrap()).collect();
             assert_eq!(step.compilations(), 1);
             losses
@@ -157,7 +157,7 @@ fn eager_branches_may_draw_and_read_where_no_gradient_is_wanted() {
 /// Only one of them runs: a branch of ten thousand steps costs nothing where it is not taken.
 #[test]
 fn the_branch_not_taken_is_not_computed() {
-    let mut slow = trace(|pred: &Tensor, x: &Tensor| {
+    let slow = trace(|pred: &Tensor, x: &Tensor| {
         cond(
             pred,
             |x: Tensor| repeat(&Tensor::scalar(2_000i64), x, |x| x.matmul(&x).tanh()),
@@ -166,7 +166,7 @@ fn the_branch_not_taken_is_not_computed() {
         )
     });
     let x = draw(1, &[64, 64]);
-    let mut time = |on: bool| {
+    let time = |on: bool| {
         let start = std::time::Instant::now();
         slow.call((&flag(on), &x)).unwrap();
         start.elapsed()

@@ -173,7 +173,7 @@ fn twins_return_what_the_others_panic_with() {
     let error = try_cond(&x, |x: Tensor| x, |x| x, x.clone()).unwrap_err().to_string();
     assert_eq!(error, panic_text(|| _ = cond(&x, |x: Tensor| x, |x| x, x.clone())));
     // A trace in which a loop was given up goes on.
-    let mut f = trace(|x: &Tensor| {
+    let f = trace(|x: &Tensor| {
         assert!(try_while_loop(|x: Tensor| x.sum().lt(0.0), |x| x.sum(), x.clone()).is_err());
         assert!(try_cond(&x.sum().gt(0.0), |x: Tensor| x, |x: Tensor| x.sum(), x.clone()).is_err());
         x * 2.0

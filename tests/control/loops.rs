@@ -116,6 +116,22 @@ fn gradients_of_ten_thousand_steps() {
     assert_eq!(long.compilations(), 1);
 }
 
+/// The walk back needs no value of any step, only their number.
+#[test]
+fn gradients_that_need_nothing_collected() {
+    let mut sums = Both::new(|a: &[Tensor]| {
+        let [x, w, n] = a else { unreachable!() };
+        let y = cond(&n.ne(5), |x: Tensor| repeat(n, x, |x| x - w * 0.5), |x| x, x.clone());
+        with_gradients(&(y + repeat(n, x.clone(), |x| x + w)), &[x, w])
+    });
+    for n in [3, 17, 5, 100, 0] {
+        let out = sums.run(&[leaf(vector(&[1.0, 2.0])), leaf(vector(&[4.0, 8.0])), count(n)]);
+        let steps = if n == 5 { 5.0 } else { n as f32 * 0.5 };
+        assert_eq!(out[2].to_vec::<f32>(), [steps, steps]);
+    }
+    assert_eq!(sums.compilations(), 1);
+}
+
 /// The derivative of the square root by Newton's method, which converges with the value.
 #[test]
 fn newtons_method_until_it_has_converged() {
@@ -170,7 +186,7 @@ fn training_through_a_loop_with_the_optimizer_in_the_trace() {
         let mut losses = Vec::new();
         let mut steps = Vec::new();
         if traced {
-            let mut step = trace(step);
+            let step = trace(step);
             for i in 0..30 {
                 let (x, y) = data(i);
                 let (loss, n) = step.call((&x, &y)).unwrap();
@@ -250,7 +266,7 @@ fn products_sums_and_views_in_a_loop() {
 #[test]
 fn a_check_in_the_body_fails_the_call_and_changes_nothing() {
     let total = Tensor::zeros(&[], DType::F32);
-    let mut look = trace({
+    let look = trace({
         let total = total.clone();
         move |table: &Tensor, n: &Tensor| {
             let (i, sum) = while_loop(
@@ -272,7 +288,7 @@ fn a_check_in_the_body_fails_the_call_and_changes_nothing() {
     assert!(error.contains("out of range") || error.contains("index"), "{error}");
     assert_eq!(total.item::<f32>(), 7.0);
     // What is read through an index out of range is nobody's element: the loop ends with the check.
-    let mut chase = trace(|next: &Tensor| while_loop(|i| i.ne(-7), |i| next.take(&i), Tensor::scalar(0i64)));
+    let chase = trace(|next: &Tensor| while_loop(|i| i.ne(-7), |i| next.take(&i), Tensor::scalar(0i64)));
     let error = chase.call(&Tensor::from_vec(vec![1i64, 2, 9], &[3])).unwrap_err().to_string();
     assert!(error.contains("9") || error.contains("index"), "{error}");
 }
@@ -281,7 +297,7 @@ fn a_check_in_the_body_fails_the_call_and_changes_nothing() {
 fn state_is_changed_once_however_often_a_call_needs_more_room() {
     let w = leaf(vector(&[1.0, 1.0]));
     let calls = Tensor::zeros(&[], DType::I64);
-    let mut step = trace({
+    let step = trace({
         let (w, calls) = (w.clone(), calls.clone());
         move |n: &Tensor| {
             let y = repeat(n, w.ones_like(), |x| x * &w).sum();

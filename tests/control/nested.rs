@@ -164,3 +164,27 @@ fn gradients_within_a_step() {
     }
     assert_eq!(f.compilations(), 1);
 }
+
+/// Branches that hand on what they get, in a loop that carries it.
+#[test]
+fn operands_pass_through_branches() {
+    let mut f = Both::new(|a: &[Tensor]| {
+        let [x, y, w, n, pred] = a else { unreachable!() };
+        let (p, q) = repeat(n, (x.clone(), y.clone()), |s| {
+            cond(pred, |(x, y)| (y.clone(), x * w + y), |(x, y): (Tensor, Tensor)| (y.clone(), x * w + y), s)
+        });
+        with_gradients(&(&p * &q), &[x, y, w])
+    });
+    for (n, on) in [(1, false), (1, true), (0, true), (5, false), (20, true)] {
+        let v = |i| leaf(draw(i, &[2]));
+        let args = [v(1), v(2), v(3), count(n), Tensor::scalar(on)];
+        if n == 1 && std::env::var_os("SHOW").is_some() {
+            let _ = f.traced.call(&args);
+            for e in f.traced.explain() {
+                eprintln!("{}\n{}", e.optimized(), e.clif().unwrap());
+            }
+        }
+        f.run(&args);
+    }
+    assert_eq!(f.compilations(), 1);
+}

@@ -1,8 +1,8 @@
-//! What a trace sees of the world: state by identity, gradients, sizes, switches, other traces, other threads.
+//! What a trace sees of the world: state by identity, gradients, sizes, structures, other threads. Counts, traps, guards
+//! and transformations are in `tests/trace`.
 
-use crate::common::{SinToCos, assert_all_same, assert_same, copy, draw, numbers};
+use crate::common::{assert_all_same, assert_same, copy, draw, numbers};
 use allotrope::prelude::*;
-use allotrope::tensor::{Flag, Generator};
 
 #[test]
 fn parameters_changed_outside_are_seen() {
@@ -308,97 +308,6 @@ fn sizes_of_one_want_the_same_gradients() {
 }
 
 #[test]
-fn more_kinds_of_arguments_than_are_kept() {
-    let f = trace(|x: &Tensor| x * x.numel() as f64);
-    for n in (1..=12).chain([12, 1]) {
-        let x = draw(1, &[n]);
-        assert_same("kept or not", &f.call(&x).unwrap(), &(&x * n as f64));
-    }
-    assert_eq!(f.compilations(), 13);
-    assert_eq!(f.explain().len(), 8);
-}
-
-#[test]
-fn two_hundred_lengths_are_one_program() {
-    let lengths = Generator::new(5).randint(1, 201, &[200]).to_vec::<i64>();
-    let runs = [false, true].map(|traced| {
-        let model = SinToCos::new(2, 6);
-        let opt = optim::Adam::new(model.parameters(), 0.01);
-        let step = |x: &Tensor, y: &Tensor, h: &Tensor| {
-            let (prediction, h) = model.forward(x, h);
-            let loss = mse_loss(&prediction, y);
-            opt.zero_grad();
-            loss.backward();
-            opt.step();
-            (loss.detach(), h.detach())
-        };
-        let compiled = trace(step);
-        let mut h = Tensor::zeros(&[1, 1, 6], DType::F32);
-        let mut losses = Vec::new();
-        for (i, &n) in lengths.iter().enumerate() {
-            let (x, y) = (draw(i as u64, &[1, n as usize, 1]), draw(i as u64 + 999, &[1, n as usize, 1]));
-            let loss;
-            (loss, h) = if traced { compiled.call((&x, &y, &h)).unwrap() } else { step(&x, &y, &h) };
-            losses.push(copy(&loss));
-        }
-        assert_eq!(compiled.compilations(), usize::from(traced));
-        losses.extend(model.parameters().iter().map(copy));
-        losses
-    });
-    assert_all_same("losses and parameters", &runs[0], &runs[1]);
-}
-
-#[test]
-fn a_trace_inside_a_trace() {
-    let w = draw(1, &[3]).requires_grad();
-    let inner = std::cell::RefCell::new(trace(|x: &Tensor| (x * &w).tanh()));
-    let outer = trace(|x: &Tensor| {
-        let y = inner.borrow_mut().call(x).unwrap();
-        let loss = (&y * &y).sum();
-        w.set_grad(None);
-        loss.backward();
-        (y.detach(), loss.detach())
-    });
-    let x = draw(2, &[3]);
-    let (y, loss) = outer.call(&x).unwrap();
-    assert_same("inner", &y, &no_grad(|| (&x * &w).tanh()));
-    assert_same("outer", &loss, &(&y * &y).sum());
-    let g = copy(&w.grad().unwrap());
-    w.set_grad(None);
-    let again = (&x * &w).tanh();
-    (&again * &again).sum().backward();
-    assert_same("the gradient goes through both", &g, &w.grad().unwrap());
-    drop(outer);
-    assert_eq!(inner.borrow().compilations(), 0);
-    assert_same("alone", &inner.borrow_mut().call(&x).unwrap().detach(), &y);
-}
-
-#[test]
-fn a_flag_is_a_guard() {
-    let doubled = Flag::new(false);
-    let f = trace(|x: &Tensor| if doubled.get() { x * 2.0 } else { x * 1.0 });
-    let x = draw(1, &[2]);
-    for on in [false, true, false, true] {
-        doubled.set(on);
-        assert_same("follows the flag", &f.call(&x).unwrap(), &(&x * if on { 2.0 } else { 1.0 }));
-    }
-    assert_eq!(f.compilations(), 2);
-}
-
-#[test]
-fn gradient_mode_and_wish_are_guards() {
-    let w = draw(1, &[2]).requires_grad();
-    let f = trace(|x: &Tensor| &w * x);
-    let x = draw(2, &[2]);
-    assert!(f.call(&x).unwrap().is_requires_grad());
-    assert!(!no_grad(|| f.call(&x).unwrap()).is_requires_grad());
-    w.set_requires_grad(false);
-    assert!(!f.call(&x).unwrap().is_requires_grad());
-    assert!(f.call(&x.requires_grad()).unwrap().is_requires_grad());
-    assert_eq!(f.compilations(), 4);
-}
-
-#[test]
 fn a_result_has_the_history_of_its_call() {
     let w = draw(1, &[1]).requires_grad();
     let x = draw(2, &[1]);
@@ -441,9 +350,8 @@ fn structures_come_back_as_they_went() {
     });
     let (y, z) = g.call(&a).unwrap();
     y.add_(1.0);
-    // As in eager code, they are one.
     assert!(y.is_same(&z));
-    assert_same("both", &z, &(&a * 2.0 + 1.0));
+    assert_same("one tensor that is returned twice is one tensor, as in eager code", &z, &(&a * 2.0 + 1.0));
 }
 
 fn sendable<T: Send + Sync>(_: &T) {}

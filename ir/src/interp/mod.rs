@@ -219,6 +219,7 @@ fn node(graph: &Graph, id: NodeId, binding: &[usize], x: &[&Array]) -> Result<Ve
             let from = &x[0].shape;
             x[0].gather(shape, |i| i[lead..].iter().zip(from).map(|(&i, &n)| if n == 1 { 0 } else { i }).collect())
         }
+        Op::Barrier(_) => x[0].clone(),
         Op::Reshape(shape) => Array::new(shape_of(shape), x[0].data.clone()),
         Op::Permute(axes) => {
             let shape = axes.iter().map(|&a| x[0].shape[a]).collect();
@@ -292,13 +293,13 @@ fn scan(graph: &Graph, id: NodeId, s: &Scan, binding: &[usize], x: &[&Array]) ->
     let mut ys: Vec<Vec<Option<Array>>> = vec![vec![None; length]; graph.node(id).types.len() - s.carries];
     for step in 0.. {
         let more = match s.trip {
-            Trip::While => carries[0].get(0) == Scalar::Bool(true),
+            Trip::While | Trip::Within => carries[0].get(0) == Scalar::Bool(true),
             Trip::All | Trip::Count => step < rounds,
         };
         if !more {
             break;
         }
-        if s.is_bounded() && step == length {
+        if s.trip == Trip::Within && step == length {
             return Err(RunError::Node { node: id, message: too_many_rounds(length) });
         }
         let t = if s.reverse { rounds - 1 - step } else { step };
@@ -468,11 +469,11 @@ graph(%0: f32[3] "x", %1: f32[] "h", %2: i64[] "n") {
     }
 
     #[test]
-    fn a_while_loop_asks_before_each_round_and_is_bounded_by_its_ys_only() {
-        let text = |ys: &str, y: &str| {
+    fn a_while_loop_asks_before_each_round_and_may_have_a_bound() {
+        let text = |trip: &str, ys: &str, y: &str| {
             format!(
                 "graph(%0: bool[] \"go\", %1: i64[] \"i\") {{
-                  %2: bool[], %3: i64[]{ys} = scan %0, %1 carries=2 xs=0 length=4 trip=while {{
+                  %2: bool[], %3: i64[]{ys} = scan %0, %1 carries=2 xs=0 length=4 trip={trip} {{
                     graph(%0: bool[] \"go\", %1: i64[] \"i\") {{
                       %2: i64[] = const 1
                       %3: i64[] = sub %1, %2
@@ -490,11 +491,13 @@ graph(%0: f32[3] "x", %1: f32[] "h", %2: i64[] "n") {
             let inputs = [Array::new([], Data::Bool(vec![go])), Array::new([], Data::I64(vec![i]))];
             run(&g, &[], &inputs).map(|out| out[0].get(0))
         };
-        assert_eq!(go(text("", ""), true, 9), Ok(Scalar::I64(0)));
-        assert_eq!(go(text("", ""), false, 9), Ok(Scalar::I64(9)));
-        let bounded = || text(", %4: i64[4]", ", %3");
-        assert_eq!(go(bounded(), true, 4), Ok(Scalar::I64(0)));
-        assert!(go(bounded(), true, 5).unwrap_err().to_string().contains("after 4 rounds"));
+        assert_eq!(go(text("while", "", ""), true, 9), Ok(Scalar::I64(0)));
+        assert_eq!(go(text("while", "", ""), false, 9), Ok(Scalar::I64(9)));
+        for (ys, y) in [("", ""), (", %4: i64[4]", ", %3")] {
+            let bounded = || text("within", ys, y);
+            assert_eq!(go(bounded(), true, 4), Ok(Scalar::I64(0)));
+            assert!(go(bounded(), true, 5).unwrap_err().to_string().contains("after 4 rounds"));
+        }
     }
 
     #[test]

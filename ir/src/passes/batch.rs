@@ -24,7 +24,8 @@ pub(super) fn is_batchable(op: &Op) -> bool {
         Op::Flip(_) | Op::Window { .. } | Op::OverlapAdd { .. } => true,
         Op::Gather { .. } | Op::Scatter { .. } | Op::ArgReduce { .. } | Op::ArgSort { .. } => true,
         Op::Recurrence { .. } => true,
-        Op::Check(_) => false,
+        // What is computed again in each step is to be gone after it.
+        Op::Check(_) | Op::Barrier(_) => false,
     }
 }
 

@@ -2,7 +2,7 @@
 //! results. The inputs of the graph itself stay, they are its signature.
 
 use super::rewrite::{Rewrite, ValueMap, add_output, port, scan_frame};
-use crate::{Graph, NodeId, Op, Scan, Trip, Value};
+use crate::{Graph, NodeId, Op, Scan, Value};
 use std::collections::HashMap;
 
 /// The graph without the nodes, and parts of scans and fusions, that no output depends on.
@@ -68,7 +68,7 @@ fn needed_inputs(body: &Graph, outputs: &[bool]) -> Vec<bool> {
 /// A carry is needed when its final value is, or when the body needs it for something that is needed; what says how many
 /// rounds there are is.
 fn scan_parts(s: &Scan, count: usize, mut results: Vec<bool>) -> Parts {
-    if s.trip == Trip::While {
+    if s.is_while() {
         results[0] = true;
     }
     loop {

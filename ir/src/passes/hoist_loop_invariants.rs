@@ -157,7 +157,7 @@ impl Plan {
         let b = &s.body;
         let inputs: Vec<Value> = b.input_values().collect();
         let mut constant_carry: Vec<bool> = (0..s.carries).map(|i| b.outputs()[i].value == inputs[i]).collect();
-        if s.trip == Trip::While {
+        if s.is_while() {
             constant_carry[0] = false;
         }
         let mut depends = vec![Depends::Invariants; b.len()];
@@ -395,7 +395,7 @@ fn can_fail(b: &Graph, n: NodeId) -> bool {
         Op::Slice { axis, start, len } => !surely_at_most(&(start + len), &b.ty(b.operands(n)[0]).shape[*axis]),
         Op::Check(_) => true,
         // A loop without a bound need not end.
-        Op::Scan(s) => s.trip == Trip::While || s.body.nodes().any(|n| can_fail(&s.body, n)),
+        Op::Scan(s) => s.is_while() || s.body.nodes().any(|n| can_fail(&s.body, n)),
         Op::Fusion(body) => body.nodes().any(|n| can_fail(body, n)),
         _ => false,
     }

@@ -27,13 +27,17 @@ impl Place {
     }
 
     #[inline]
-    fn check(&self, at: *const u8, len: usize, binding: &[usize]) {
-        let needed = match &self.bytes {
+    fn bytes(&self, binding: &[usize]) -> usize {
+        match &self.bytes {
             Bytes::Fixed(n) => *n,
             Bytes::Symbolic(size) => size.eval(binding),
-        };
+        }
+    }
+
+    #[inline]
+    fn check(&self, at: *const u8, len: usize, binding: &[usize]) {
         assert!(
-            len == needed && (at as usize).is_multiple_of(self.ty.dtype.size()),
+            len == self.bytes(binding) && (at as usize).is_multiple_of(self.ty.dtype.size()),
             "bug in this library: {len} bytes given for {} under {binding:?}",
             self.ty
         );
@@ -78,6 +82,11 @@ pub struct Call<'a> {
 }
 
 impl Compiled {
+    /// Bytes of the outputs that update no input.
+    pub(super) fn output_bytes(&self, binding: &[usize]) -> usize {
+        self.signature.outputs.iter().map(|(_, place)| place.bytes(binding)).sum()
+    }
+
     /// Begins a call in which symbol `i` is `binding[i]`.
     #[inline]
     pub fn call<'a>(&'a self, binding: &'a [usize]) -> Call<'a> {
@@ -88,6 +97,10 @@ impl Compiled {
 }
 
 impl<'a> Call<'a> {
+    pub(super) fn code(&self) -> &'a Compiled {
+        self.code
+    }
+
     /// The next input, which no output updates.
     #[inline]
     pub fn input(&mut self, bytes: &'a [u8]) {

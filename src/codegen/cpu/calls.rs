@@ -1,20 +1,33 @@
 //! The library functions that generated code calls: their names, signatures and addresses. Nothing is computed here.
 
-use super::pack;
-use crate::kernels;
+use super::{pack, profile};
+use crate::kernels::simd::Level;
+use crate::kernels::{self, simd};
 use allotrope_ir::{BinaryOp, DType, ReduceOp, UnaryOp};
 use cranelift::prelude::types::{F32, F64, I8, I16, I32, I64};
 use cranelift::prelude::{AbiParam, Signature, Type};
+use rustc_hash::FxHashMap;
+use std::sync::OnceLock;
 
 /// Bytes of a reduction's running state.
 pub const STATE_BYTES: usize = kernels::REDUCE_STATE_SIZE;
 
 /// Address of a library function.
 pub fn address(name: &str) -> Option<*const u8> {
-    if let Some(f) = pack::function(name).or_else(|| rounding(name)) {
+    if let Some(f) = pack::function(name).or_else(|| rounding(name)).or_else(|| profile::function(name)) {
         return Some(f);
     }
-    kernels::table().entries().into_iter().find(|e| e.0 == name).map(|e| e.1)
+    // One map for each level of instructions, as which of them is used may change.
+    static KERNELS: [OnceLock<FxHashMap<&str, usize>>; 3] = [const { OnceLock::new() }; 3];
+    let level = match simd::level() {
+        Level::Baseline => 0,
+        Level::Avx2 => 1,
+        Level::Avx512 => 2,
+    };
+    let map = KERNELS[level].get_or_init(|| {
+        kernels::table().entries().into_iter().map(|(name, at)| (name, at.expose_provenance())).collect()
+    });
+    map.get(name).map(|&at| std::ptr::with_exposed_provenance(at))
 }
 
 /// What Cranelift calls to round to whole numbers where the processor has no instruction for it.
@@ -78,6 +91,9 @@ pub fn reduce_name(op: ReduceOp) -> &'static str {
 
 /// Fills in the parameters and the result of the function with this name, `<function>_<dtype>`.
 pub fn signature(name: &str, sig: &mut Signature) {
+    if profile::function(name).is_some() {
+        return sig.params.push(AbiParam::new(I64));
+    }
     let (function, dtype) = name.rsplit_once('_').expect("kernels are named after their dtype");
     let result = machine_type(DType::from_name(dtype).expect("kernels are named after their dtype"));
     let (words, returns) = match function {

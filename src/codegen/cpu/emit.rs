@@ -117,6 +117,8 @@ impl<'a> Emitter<'a> {
 impl Emitter<'_> {
     pub fn steps(&mut self, steps: &[Step]) {
         for step in steps {
+            let stamped = step.kernel().filter(|_| self.program.stamps);
+            self.stamp("stamp_begin", stamped);
             match step {
                 Step::Kernel(k) => self.kernel(k),
                 Step::Matmul(m) => self.matmul(m),
@@ -127,6 +129,15 @@ impl Emitter<'_> {
                 Step::Guard => self.guard(),
                 Step::Part(i) => self.part(*i),
             }
+            self.stamp("stamp_end", stamped);
+        }
+    }
+
+    /// Tells the time at which a kernel begins or ends.
+    fn stamp(&mut self, name: &str, kernel: Option<usize>) {
+        if let Some(kernel) = kernel {
+            let number = self.int(kernel as i64);
+            self.call(name, &[number]);
         }
     }
 
@@ -243,7 +254,7 @@ impl Emitter<'_> {
             }
             Place::Moving { .. } => match self.moving.get(&id) {
                 Some(&at) => at,
-                None => self.recall(Cell::Moving(id), I64),
+                None => self.recall_shared(Cell::Moving(id), I64),
             },
         }
     }
@@ -252,7 +263,7 @@ impl Emitter<'_> {
     fn round(&mut self, scan: ScanId) -> Value {
         match self.rounds.get(&scan) {
             Some(&round) => round,
-            None => self.recall(Cell::Round(scan), I64),
+            None => self.recall_shared(Cell::Round(scan), I64),
         }
     }
 
@@ -345,7 +356,7 @@ impl Emitter<'_> {
             Base::Extent(d) => self.dim(d),
             Base::Ssa(s) => match self.scalars[s.0 as usize] {
                 Some(v) => v,
-                None => self.recall(Cell::Scalar(*s), calls::machine_type(self.program.scalars[s.0 as usize])),
+                None => self.recall_shared(Cell::Scalar(*s), calls::machine_type(self.program.scalars[s.0 as usize])),
             },
             Base::Index => at.expect("an iota is walked"),
             Base::Buf(_) => unreachable!("lies in memory"),

@@ -124,6 +124,12 @@ impl Emitter<'_> {
         }
     }
 
+    /// What another function of the program has noted with [`Emitter::share`].
+    pub fn recall_shared(&mut self, cell: Cell, ty: Type) -> Value {
+        assert!(self.frame.shared, "bug in this library: {cell:?} is used before it is computed");
+        self.recall(cell, ty)
+    }
+
     pub fn save(&mut self, cell: Cell, value: Value) {
         let at = self.place_of(cell);
         match self.home {

@@ -2,7 +2,7 @@
 //! iteration space. It decides nothing of memory: destinations are given to [`Draft::finish`].
 
 use super::layout::{BufId, ScalarId, View, collapse, is_one, is_zero};
-use super::program::{Expr, ExprId, ExprKind, Kernel, Store};
+use super::program::{Expr, ExprId, ExprKind, Kernel, Number, Store};
 use allotrope_ir::{BinaryOp, DType, Dim, Graph, Op, ReduceOp, Shape, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
@@ -261,7 +261,7 @@ impl Draft {
     }
 
     /// The kernel, with its results going to `dests`; `temp` makes a buffer for a number of elements.
-    pub fn finish(self, dests: Vec<Dest>, temp: &mut dyn FnMut(DType, usize) -> BufId) -> Kernel {
+    pub fn finish(self, number: Number, dests: Vec<Dest>, temp: &mut dyn FnMut(DType, usize) -> BufId) -> Kernel {
         let Draft { shape: mut axes, kept, mut exprs, results, .. } = self;
         let rank = axes.len();
         let mut stores = Vec::new();
@@ -309,6 +309,7 @@ impl Draft {
             stages: Vec::new(),
             block: 0,
             states: Vec::new(),
+            number,
         };
         super::stage::plan(&mut kernel, temp);
         kernel

@@ -15,7 +15,8 @@ pub struct Code {
     /// Only for its memory. The lock is never contended: it makes the type `Sync`.
     _module: Mutex<Owned>,
     pub entry: Entry,
-    pub size: usize,
+    /// Bytes of each function.
+    pub sizes: Vec<usize>,
     pub clif: Option<String>,
 }
 
@@ -77,7 +78,7 @@ pub struct Builder {
     module: Owned,
     context: codegen::Context,
     frontend: FunctionBuilderContext,
-    size: usize,
+    sizes: Vec<usize>,
     clif: Option<String>,
     emit: Duration,
     cranelift: Duration,
@@ -98,7 +99,7 @@ impl Builder {
             module,
             context: codegen::Context::new(),
             frontend: FunctionBuilderContext::new(),
-            size: 0,
+            sizes: Vec::new(),
             clif: keep_clif.then(String::new),
             emit: Duration::ZERO,
             cranelift: Duration::ZERO,
@@ -133,7 +134,7 @@ impl Builder {
         self.emit += clock.elapsed();
         let clock = Instant::now();
         module.define_function(id, &mut self.context).map_err(failed)?;
-        self.size += self.context.compiled_code().map_or(0, |c| c.code_buffer().len());
+        self.sizes.push(self.context.compiled_code().map_or(0, |c| c.code_buffer().len()));
         module.clear_context(&mut self.context);
         self.cranelift += clock.elapsed();
         Ok(id)
@@ -153,7 +154,7 @@ impl Builder {
         let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
         phases.push(("emit", self.emit));
         phases.push(("cranelift", self.cranelift + clock.elapsed()));
-        Ok(Code { _module: Mutex::new(self.module), entry, size: self.size, clif: self.clif })
+        Ok(Code { _module: Mutex::new(self.module), entry, sizes: self.sizes, clif: self.clif })
     }
 }
 

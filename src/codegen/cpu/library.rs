@@ -4,16 +4,10 @@
 
 use super::Failure;
 use super::layout::{View, is_zero};
-use super::lower::{Lower, numel, same_place};
+use super::lower::{Lower, numel, same_place, touched};
 use super::program::{Arg, LibraryCall, Step};
 use allotrope_ir::{ArgOp, DType, Dim, Op, ScatterOp, Shape, Type};
 use smallvec::SmallVec;
-
-/// Bytes of the elements of a view, those that are repeated once.
-fn touched(v: &View) -> Dim {
-    let walked = v.shape.iter().zip(&v.strides).filter(|(_, s)| !is_zero(s));
-    walked.fold(Dim::Fixed(v.dtype.size() as i64), |n, (d, _)| &n * d)
-}
 
 fn number(n: usize) -> Arg {
     Arg::Number(Dim::fixed(n))
@@ -90,8 +84,8 @@ impl Lower {
             args.extend(x.iter().map(|v| table(&v.strides)));
             args.extend(x.iter().map(read));
             args.push(write(out));
-            l.info(function, op.name(), &x[0].shape, &flops, &(&read_bytes + &touched(out)));
-            l.steps.push(Step::Library(LibraryCall { name: format!("{function}_{}", x[0].dtype), args }));
+            let number = l.info(function, op.name(), &x[0].shape, &flops, &(&read_bytes + &touched(out)));
+            l.steps.push(Step::Library(LibraryCall { name: format!("{function}_{}", x[0].dtype), args, number }));
         });
         Some(out)
     }
@@ -133,8 +127,8 @@ impl Lower {
             ScatterOp::Add => (elements.clone(), &each * &Dim::Fixed(2)),
         };
         let bytes = &(&touched(&index) + &touched(&source)) + &(&elements * &moves);
-        self.info(op.name(), op.name(), &index.shape, &flops, &bytes);
-        self.steps.push(Step::Library(LibraryCall { name: format!("{}_{}", op.name(), ty.dtype), args }));
+        let number = self.info(op.name(), op.name(), &index.shape, &flops, &bytes);
+        self.steps.push(Step::Library(LibraryCall { name: format!("{}_{}", op.name(), ty.dtype), args, number }));
         out
     }
 

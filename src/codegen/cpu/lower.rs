@@ -77,9 +77,12 @@ pub fn lower(g: &Graph) -> Result<(Program, Vec<KernelInfo>), CompileError> {
     for (from, to, _) in moves.iter().filter(|m| !m.2) {
         l.copy(from, to);
     }
+    // States are inputs, which nothing stands between.
+    let states: FxHashSet<BufId> = moves.iter().filter(|m| m.2).filter_map(|m| m.1.buf()).collect();
     for (from, to, _) in moves.iter().filter(|m| m.2) {
-        let written = |b: BufId| moves.iter().any(|(_, to, state)| *state && l.may_alias(b, to.buf().unwrap_or(b)));
-        if from.buf().is_some_and(written) {
+        let mut roots = SmallVec::new();
+        from.buf().into_iter().for_each(|b| l.roots(b, &mut roots));
+        if roots.iter().any(|b| states.contains(b)) {
             let from = l.materialise(from, true);
             late.push((from, to));
         } else {
@@ -90,7 +93,8 @@ pub fn lower(g: &Graph) -> Result<(Program, Vec<KernelInfo>), CompileError> {
         l.copy(&from, to);
     }
     l.program.steps = std::mem::take(&mut l.steps);
-    Ok((l.program, l.infos))
+    let infos = super::describe::in_order(&mut l.program.steps, l.infos);
+    Ok((l.program, infos))
 }
 
 /// Whether two views are the same elements in the same order.
@@ -191,6 +195,22 @@ impl Lower {
             {
                 dests.insert(first, d);
             }
+            // What a branch leaves as it was, where it is not taken.
+            if let Op::Scan(s) = &g.node(id).op
+                && s.is_branch()
+            {
+                for (port, first) in g.operands(id).into_iter().take(s.carries).enumerate() {
+                    if let Some(d) = dests.get(&Value { node: id, port: port as u32 }).cloned()
+                        && order.uses(first) == 1
+                        && order.computed(g, first) == Some(first)
+                        && !dests.contains_key(&first)
+                        && matches!(d.buf().map(|b| self.place(b)), Some(Place::Output(_)))
+                        && !d.buf().is_some_and(|b| self.mutable.contains(&b))
+                    {
+                        dests.insert(first, d);
+                    }
+                }
+            }
         }
         for &id in &order.nodes {
             self.node(g, order, id, &mut env, &dests)?;
@@ -265,6 +285,7 @@ impl Lower {
                 self.check(message, &env[&operands[1]]);
                 env[&operands[0]].clone()
             }
+            Op::Barrier(_) => env[&operands[0]].clone(),
             Op::Concat { axis } => {
                 let out = dest.unwrap_or_else(|| self.scratch(&node.types[0]));
                 let parts: Vec<View> = operands.iter().map(|o| env[o].clone()).collect();
@@ -291,12 +312,13 @@ impl Lower {
                         let x = if x.buf().is_some() { x } else { self.materialise(&x, true) };
                         let out = dest.unwrap_or_else(|| self.scratch(&node.types[0]));
                         self.unaliased(&[&x], &out, |l, out| {
-                            l.info("reduce", op.name(), &x.shape, &numel(&x.shape), &bytes(&[&x, out]));
+                            let number = l.info("reduce", op.name(), &x.shape, &numel(&x.shape), &bytes(&[&x, out]));
                             l.steps.push(Step::Reduce(StridedReduce {
                                 op: *op,
                                 axes: axes.iter().copied().collect(),
                                 x: x.clone(),
                                 out: out.clone(),
+                                number,
                             }));
                         });
                         out
@@ -343,7 +365,10 @@ impl Lower {
                 let inputs: Vec<View> = operands.iter().map(|o| env[o].clone()).collect();
                 let wanted: Vec<Option<View>> =
                     (0..node.types.len() as u32).map(|port| dests.get(&Value { node: id, port }).cloned()).collect();
-                let views = self.lower_scan(scan, &node.types, &inputs, &wanted)?;
+                let dying: Vec<bool> =
+                    (0..scan.carries).map(|i| self.dies(g, order, operands[i], &inputs[i])).collect();
+                let tails = super::scan::unseen_tails(g, id, scan);
+                let views = self.lower_scan(scan, &node.types, &inputs, &wanted, &dying, &tails)?;
                 env.extend((0..).map(|port| Value { node: id, port }).zip(views));
                 return Ok(());
             }
@@ -355,8 +380,13 @@ impl Lower {
     /// Whether nothing but one use reads the memory of a value, so that it may be written over.
     fn dies(&self, g: &Graph, order: &Order, v: Value, view: &View) -> bool {
         let own = match &g.node(v.node).op {
-            // What it gives may be what it got.
-            Op::Scan(_) => false,
+            // What it gives may be what it got; a branch says when it is not.
+            Op::Scan(s) => {
+                s.is_branch() && {
+                    let given = s.body.outputs()[v.port as usize].value;
+                    (v.port as usize) < s.carries && s.body.node(given.node).op != Op::Input
+                }
+            }
             Op::Fusion(b) => {
                 let result = b.outputs()[v.port as usize].value;
                 let times = b.outputs().iter().filter(|o| o.value == result).count();
@@ -430,14 +460,14 @@ impl Lower {
             dests.push(Dest { view, in_place, scalar });
         }
         let (flops, bytes) = draft.cost(&dests);
-        self.info("k", &draft.ops(), &draft.shape().clone(), &flops, &bytes);
+        let number = self.info("k", &draft.ops(), &draft.shape().clone(), &flops, &bytes);
         let owner = self.scan;
         let buffers = &mut self.program.buffers;
         let mut temp = |dtype: DType, len: usize| {
             buffers.push(Buffer { place: Place::Scratch, dtype, len: Dim::fixed(len), owner });
             BufId(buffers.len() as u32 - 1)
         };
-        let kernel = draft.finish(dests, &mut temp);
+        let kernel = draft.finish(number, dests, &mut temp);
         self.steps.push(Step::Kernel(kernel));
         for (from, to) in late {
             self.copy(&from, &to);
@@ -483,8 +513,8 @@ impl Lower {
         let draft = Draft::copy(from, &to.shape);
         let dests = vec![Dest { view: Some(to.clone()), in_place: false, scalar: None }];
         let (flops, bytes) = draft.cost(&dests);
-        self.info("copy", "copy", &to.shape, &flops, &bytes);
-        let kernel = draft.finish(dests, &mut |_, _| unreachable!("a copy calls nothing"));
+        let number = self.info("copy", "copy", &to.shape, &flops, &bytes);
+        let kernel = draft.finish(number, dests, &mut |_, _| unreachable!("a copy calls nothing"));
         self.steps.push(Step::Kernel(kernel));
     }
 
@@ -498,17 +528,18 @@ impl Lower {
         to
     }
 
-    /// Notes a kernel for people.
-    pub(super) fn info(&mut self, kind: &str, ops: &str, space: &[Dim], flops: &Dim, bytes: &Dim) {
-        let name = format!("{kind}{}", self.infos.len());
+    /// Notes a kernel for people; gives its number.
+    pub(super) fn info(&mut self, kind: &str, ops: &str, space: &[Dim], flops: &Dim, bytes: &Dim) -> Number {
         self.infos.push(KernelInfo {
-            name,
+            name: kind.to_string(),
             ops: ops.to_string(),
             space: space.to_vec(),
             flops: flops.clone(),
             bytes: bytes.clone(),
             in_loop: self.scan.is_some(),
+            loops: Vec::new(),
         });
+        self.infos.len() - 1
     }
 }
 
@@ -523,6 +554,13 @@ pub fn numel(shape: &[Dim]) -> Dim {
     shape.iter().fold(Dim::Fixed(1), |n, d| &n * d)
 }
 
+/// Bytes of the elements of views, those that are repeated along an axis once.
 pub fn bytes(views: &[&View]) -> Dim {
-    views.iter().fold(Dim::Fixed(0), |n, v| &n + &(&numel(&v.shape) * &Dim::Fixed(v.dtype.size() as i64)))
+    views.iter().fold(Dim::Fixed(0), |n, v| &n + &touched(v))
+}
+
+/// Bytes of the elements of a view, those that are repeated along an axis once.
+pub fn touched(v: &View) -> Dim {
+    let walked = v.shape.iter().zip(&v.strides).filter(|(_, s)| !is_zero(s));
+    walked.fold(Dim::Fixed(v.dtype.size() as i64), |n, (d, _)| &n * d)
 }

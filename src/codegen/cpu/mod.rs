@@ -1,14 +1,16 @@
 //! Graph to machine code for this processor. One graph becomes one function: loops over fused arithmetic, and calls of
 //! the kernels for everything whose rounding is a choice.
 //!
-//! In flow order: [`lower`] walks the graph ([`order`], [`fuse`], [`library`], [`scan`]) and makes a [`program`] of steps on buffers
-//! ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`split`] cuts what is too large
-//! for one function; [`emit`] ([`frame`], [`loops`], [`arith`], [`steps`]) writes Cranelift IR; [`jit`] makes it executable; [`call`] runs it on checked slices. [`pack`]
-//! is the one piece of library code here. It never knows of tensors, modules or derivatives.
+//! In flow order: [`lower`] walks the graph ([`order`], [`fuse`], [`library`], [`scan`]) and makes a [`program`] of steps
+//! on buffers ([`layout`]); [`stage`] splits kernels at their calls; [`plan`] lays the buffers out; [`split`] cuts what is
+//! too large for one function; [`emit`] ([`frame`], [`loops`], [`arith`], [`steps`]) writes Cranelift IR; [`jit`] makes it
+//! executable; [`call`] runs it on checked slices, [`profile`] with a clock. [`describe`] and [`memory`] are what people
+//! are told of it. [`pack`] is the one piece of library code here. It never knows of tensors, modules or derivatives.
 
 mod arith;
 mod call;
 mod calls;
+mod describe;
 mod emit;
 mod frame;
 mod fuse;
@@ -17,9 +19,11 @@ mod layout;
 mod library;
 mod loops;
 mod lower;
+mod memory;
 mod order;
 mod pack;
 mod plan;
+mod profile;
 mod program;
 mod scan;
 mod size;
@@ -28,6 +32,8 @@ mod stage;
 mod steps;
 
 pub use call::Call;
+pub use memory::{BufferInfo, eager_peak_bytes};
+pub use profile::{Event, KernelTime, Profile};
 
 use allotrope_ir::{Dim, Graph, NodeId};
 use std::time::{Duration, Instant};
@@ -40,11 +46,13 @@ pub struct Options {
     /// About how many instructions, before optimisation, one machine function may have. A program of more is cut into
     /// several, since compiling one takes more than linear time. Results are the same, to the bit.
     pub function_size: usize,
+    /// Tell the time before and after each kernel, for [`Call::run_profiled`]. Results are the same, to the bit.
+    pub profile: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { keep_clif: false, function_size: 6000 }
+        Options { keep_clif: false, function_size: 6000, profile: false }
     }
 }
 
@@ -94,10 +102,12 @@ pub struct KernelInfo {
     pub space: Vec<Dim>,
     /// Arithmetic operations in one run of it.
     pub flops: Dim,
-    /// Bytes read and written in one run of it, each operand once.
+    /// Bytes read and written in one run of it: each operand once, elements that are repeated along an axis once.
     pub bytes: Dim,
     /// Whether it runs once for each round of a loop.
     pub in_loop: bool,
+    /// The lengths of the loops around it, the outermost first: it runs so often, times each other.
+    pub loops: Vec<Dim>,
 }
 
 impl std::fmt::Display for KernelInfo {
@@ -125,6 +135,9 @@ pub struct Compiled {
     phases: Vec<(&'static str, Duration)>,
     /// What may end a run early, by number less 1.
     checks: Vec<Failure>,
+    /// Whether it tells the times of its kernels.
+    stamps: bool,
+    buffers: Vec<BufferInfo>,
 }
 
 impl Compiled {
@@ -139,6 +152,8 @@ impl Compiled {
         phases.push(("lower", clock.elapsed()));
         let clock = Instant::now();
         let mut plan = plan::plan(&program);
+        let buffers = memory::buffers(&program, &plan);
+        program.stamps = options.profile;
         split::split(&mut program, options.function_size);
         phases.push(("plan", clock.elapsed()));
         let mut builder = jit::Builder::new(options.keep_clif)?;
@@ -146,7 +161,16 @@ impl Compiled {
         plan.reserve(frame);
         let code = builder.finish(entry, &mut phases)?;
         let checks = program.checks;
-        Ok(Compiled { code, plan, signature: call::Signature::of(graph), kernels, phases, checks })
+        Ok(Compiled {
+            code,
+            plan,
+            signature: call::Signature::of(graph),
+            kernels,
+            phases,
+            checks,
+            stamps: options.profile,
+            buffers,
+        })
     }
 
     /// Bytes of scratch memory that a run with these symbol values needs.
@@ -198,7 +222,12 @@ impl Compiled {
 
     /// Bytes of machine code.
     pub fn code_size(&self) -> usize {
-        self.code.size
+        self.code.sizes.iter().sum()
+    }
+
+    /// Bytes of machine code of each function that the program was cut into; see [`Options::function_size`].
+    pub fn function_sizes(&self) -> &[usize] {
+        &self.code.sizes
     }
 
     /// How long each phase of the compilation took.

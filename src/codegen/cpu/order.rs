@@ -2,7 +2,7 @@
 //! when a result may be written over an input that later calls or rounds read anew, and from where on no check is left
 //! that could fail. It makes no steps.
 
-use allotrope_ir::{Graph, NodeId, Op, Value};
+use allotrope_ir::{Graph, NodeId, Op, Trip, Value};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -80,7 +80,8 @@ impl Order {
                 | Op::Slice { .. }
                 | Op::Flip(_)
                 | Op::Window { .. }
-                | Op::Check(_) => {
+                | Op::Check(_)
+                | Op::Barrier(_) => {
                     let all = inputs_of(&aliases, &operands[..1]);
                     aliases.insert(Value { node: id, port: 0 }, all);
                 }
@@ -132,10 +133,15 @@ impl Order {
 
     /// The value, or the one that it is a reshape or a checked form of, where a node computes it (rather than being a view).
     pub fn computed(&self, g: &Graph, mut v: Value) -> Option<Value> {
-        while let Op::Reshape(_) | Op::Check(_) = g.node(v.node).op {
+        while let Op::Reshape(_) | Op::Check(_) | Op::Barrier(_) = g.node(v.node).op {
             v = g.operands(v.node)[0];
         }
         is_computed(&g.node(v.node).op).then_some(v)
+    }
+
+    /// Whether nothing reads input `i`.
+    pub fn is_unread(&self, i: usize) -> bool {
+        self.last_read[i] == NEVER
     }
 
     /// Whether computing `v` into the memory of input `i` spares every other read of the input's value. The node of
@@ -149,7 +155,7 @@ impl Order {
 fn holds_check(op: &Op) -> bool {
     match op {
         Op::Check(_) => true,
-        Op::Scan(s) => s.is_bounded() || s.body.nodes().any(|id| holds_check(&s.body.node(id).op)),
+        Op::Scan(s) => s.trip == Trip::Within || s.body.nodes().any(|id| holds_check(&s.body.node(id).op)),
         Op::Fusion(b) => b.nodes().any(|id| holds_check(&b.node(id).op)),
         _ => false,
     }
@@ -178,5 +184,6 @@ pub fn is_computed(op: &Op) -> bool {
             | Op::Flip(_)
             | Op::Window { .. }
             | Op::Check(_)
+            | Op::Barrier(_)
     )
 }

@@ -5,6 +5,9 @@ use super::layout::{BufId, View};
 use super::program::{Carry, Next, Place, Program, ScanId, Step, buffers_of};
 use super::size::Size;
 use allotrope_ir::Dim;
+use rustc_hash::FxHashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
 
 /// Every place begins at a multiple of this many bytes.
 pub const ALIGN: i64 = 64;
@@ -15,6 +18,8 @@ pub struct Plan {
     /// For each buffer, its slot.
     pub slot: Vec<Option<usize>>,
     pub slots: Vec<Slot>,
+    /// For each buffer that is used, the first and the last kernel while it is.
+    pub alive: Vec<Option<(usize, usize)>>,
     /// Bytes of all slots of fixed size.
     fixed: usize,
     symbolic: Vec<Size>,
@@ -24,8 +29,6 @@ pub struct Plan {
 pub struct Slot {
     /// Bytes, before rounding up.
     pub size: Dim,
-    /// The last position at which it is in use.
-    busy: u32,
 }
 
 impl Plan {
@@ -48,9 +51,25 @@ struct Lives<'a> {
     /// The loops around, with their start, and what must live to their end.
     stack: Vec<(ScanId, u32, Vec<BufId>)>,
     now: u32,
+    /// Kernels that come before each position, and how many there are.
+    kernels: Vec<usize>,
+    count: usize,
 }
 
 impl Lives<'_> {
+    /// Comes to the next position.
+    fn tick(&mut self) {
+        self.now += 1;
+        self.kernels.push(self.count);
+    }
+
+    /// The kernels during the life of a buffer. They are numbered as they come.
+    fn alive(&self, (first, last): (u32, u32)) -> Option<(usize, usize)> {
+        let until = |position: usize| self.kernels.get(position).copied().unwrap_or(self.count);
+        let begin = until((first as usize).saturating_sub(1));
+        (first != u32::MAX).then(|| (begin, until(last as usize).saturating_sub(1).max(begin)))
+    }
+
     fn touch(&mut self, b: BufId, at: u32) {
         let r = &mut self.range[b.0 as usize];
         *r = (r.0.min(at), r.1.max(at));
@@ -80,7 +99,8 @@ impl Lives<'_> {
 
     fn walk(&mut self, steps: &[Step]) {
         for step in steps {
-            self.now += 1;
+            self.tick();
+            self.count += usize::from(step.kernel().is_some());
             buffers_of(step, &mut |b| self.access(b));
             debug_assert!(!matches!(step, Step::Part(_)), "a program is planned before it is cut");
             if let Step::Scan(s) = step {
@@ -100,7 +120,7 @@ impl Lives<'_> {
                 each.into_iter().for_each(|b| self.access(b));
                 self.walk(&s.body);
                 let (_, _, until) = self.stack.pop().expect("pushed above");
-                self.now += 1;
+                self.tick();
                 until.into_iter().for_each(|b| self.touch(b, self.now));
                 carries(self);
                 s.tails.iter().filter_map(View::buf).for_each(|b| self.access(b));
@@ -110,38 +130,36 @@ impl Lives<'_> {
 }
 
 pub fn plan(program: &Program) -> Plan {
-    let mut lives = Lives { program, range: vec![(u32::MAX, 0); program.buffers.len()], stack: Vec::new(), now: 0 };
+    let mut lives = Lives {
+        program,
+        range: vec![(u32::MAX, 0); program.buffers.len()],
+        stack: Vec::new(),
+        now: 0,
+        kernels: Vec::new(),
+        count: 0,
+    };
     lives.walk(&program.steps);
     let mut order: Vec<usize> = (0..program.buffers.len()).filter(|&b| lives.range[b].0 != u32::MAX).collect();
     order.sort_by_key(|&b| lives.range[b].0);
     let mut out = Plan { slot: vec![None; program.buffers.len()], ..Plan::default() };
+    let mut free = Free::default();
     for b in order {
         let (first, last) = lives.range[b];
         let buffer = &program.buffers[b];
         let size = &buffer.len * &Dim::Fixed(buffer.dtype.size() as i64);
-        let free = |s: &Slot| s.busy < first;
-        let found = match &size {
-            Dim::Poly(_) => out.slots.iter().position(|s| free(s) && s.size == size),
-            Dim::Fixed(n) => {
-                // The tightest that is large enough, else the largest, grown.
-                let fixed = out.slots.iter().enumerate().filter_map(|(i, s)| match s.size {
-                    Dim::Fixed(m) if free(s) => Some((if m >= *n { (0, m - n) } else { (1, n - m) }, i)),
-                    _ => None,
-                });
-                fixed.min().map(|f| f.1)
-            }
-        };
-        let slot = found.unwrap_or_else(|| {
-            out.slots.push(Slot { size: size.clone(), busy: 0 });
+        free.until(first, &out.slots);
+        let slot = free.take(&size).unwrap_or_else(|| {
+            out.slots.push(Slot { size: size.clone() });
             out.slots.len() - 1
         });
         let s = &mut out.slots[slot];
         if let (Dim::Fixed(have), Dim::Fixed(need)) = (&s.size, &size) {
             s.size = Dim::Fixed(*have.max(need));
         }
-        s.busy = last;
+        free.busy.push(Reverse((last, slot)));
         out.slot[b] = Some(slot);
     }
+    out.alive = lives.range.iter().map(|range| lives.alive(*range)).collect();
     for s in &out.slots {
         match s.size.as_fixed() {
             Some(n) => out.fixed += n.next_multiple_of(ALIGN as usize),
@@ -149,4 +167,38 @@ pub fn plan(program: &Program) -> Plan {
         }
     }
     out
+}
+
+/// The slots by when they are free, and those that are by their size.
+#[derive(Default)]
+struct Free {
+    /// The last position at which a slot is in use, the earliest first.
+    busy: BinaryHeap<Reverse<(u32, usize)>>,
+    fixed: BTreeSet<(i64, usize)>,
+    symbolic: FxHashMap<Dim, BTreeSet<usize>>,
+}
+
+impl Free {
+    /// Finds the slots that are free from `position` on.
+    fn until(&mut self, position: u32, slots: &[Slot]) {
+        while let Some(Reverse((last, slot))) = self.busy.peek().copied()
+            && last < position
+        {
+            self.busy.pop();
+            match &slots[slot].size {
+                Dim::Fixed(n) => _ = self.fixed.insert((*n, slot)),
+                d => _ = self.symbolic.entry(d.clone()).or_default().insert(slot),
+            }
+        }
+    }
+
+    /// A free slot for so many bytes: of that size where it is symbolic; else the tightest that is large enough, else
+    /// the largest, to be grown. Of equal ones the first.
+    fn take(&mut self, size: &Dim) -> Option<usize> {
+        let Dim::Fixed(n) = size else { return self.symbolic.get_mut(size)?.pop_first() };
+        let large = self.fixed.range((*n, 0)..).next().copied();
+        let found = large.or_else(|| self.fixed.range((self.fixed.last()?.0, 0)..).next().copied())?;
+        self.fixed.remove(&found);
+        Some(found.1)
+    }
 }

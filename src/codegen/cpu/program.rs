@@ -48,7 +48,12 @@ pub struct Program {
     pub steps: Vec<Step>,
     /// Steps that are functions of their own, see [`super::split`].
     pub parts: Vec<Vec<Step>>,
+    /// Whether the code tells the time before and after each kernel, see [`super::profile`].
+    pub stamps: bool,
 }
+
+/// The number of a kernel: its place among the kernels of the program, in the order in which they first run.
+pub type Number = usize;
 
 #[derive(Debug)]
 pub enum Step {
@@ -68,6 +73,30 @@ pub enum Step {
     Part(usize),
 }
 
+impl Step {
+    /// The kernel that it is.
+    pub fn kernel(&self) -> Option<Number> {
+        match self {
+            Step::Kernel(k) => Some(k.number),
+            Step::Matmul(m) => Some(m.number),
+            Step::Reduce(r) => Some(r.number),
+            Step::Library(c) => Some(c.number),
+            _ => None,
+        }
+    }
+
+    /// The kernel that it is, to be given another number.
+    pub fn kernel_mut(&mut self) -> Option<&mut Number> {
+        match self {
+            Step::Kernel(k) => Some(&mut k.number),
+            Step::Matmul(m) => Some(&mut m.number),
+            Step::Reduce(r) => Some(&mut r.number),
+            Step::Library(c) => Some(&mut c.number),
+            _ => None,
+        }
+    }
+}
+
 /// `c = a b`, or `c += a b`, over batch axes. All three views have rank 2 plus the batch axes.
 #[derive(Debug)]
 pub struct Matmul {
@@ -76,6 +105,7 @@ pub struct Matmul {
     /// Its last axis has stride 1.
     pub c: View,
     pub accumulate: bool,
+    pub number: Number,
 }
 
 /// A reduction over any axes, by one call.
@@ -86,6 +116,7 @@ pub struct StridedReduce {
     pub x: View,
     /// Contiguous.
     pub out: View,
+    pub number: Number,
 }
 
 /// A call of a kernel over strided operands.
@@ -93,6 +124,7 @@ pub struct StridedReduce {
 pub struct LibraryCall {
     pub name: String,
     pub args: Vec<Arg>,
+    pub number: Number,
 }
 
 /// What a kernel is given; every argument is one word.
@@ -276,6 +308,7 @@ pub struct Kernel {
     pub states: Vec<(ExprId, Option<BufId>)>,
     /// For each expression: the block that holds it, from which stage on.
     pub filled: Vec<Option<(usize, Block)>>,
+    pub number: Number,
 }
 
 impl Kernel {

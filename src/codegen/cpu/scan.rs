@@ -6,7 +6,7 @@ use super::lower::{Lower, Preamble, Want, same_place};
 use super::order::Order;
 use super::program::*;
 use super::{CompileError, Failure};
-use allotrope_ir::{Dim, Scan, Trip, Type};
+use allotrope_ir::{BinaryOp, Dim, Graph, NodeId, Op, Scalar, Scan, Trip, Type, Value};
 use smallvec::SmallVec;
 
 enum Kind {
@@ -20,6 +20,58 @@ enum Kind {
     PingPong,
 }
 
+/// For each of the ys, whether nothing reads the elements that no round gave: all have one, or only loops of as many
+/// rounds use them.
+pub(super) fn unseen_tails(g: &Graph, id: NodeId, scan: &Scan) -> Vec<bool> {
+    let ys = scan.carries..g.node(id).types.len();
+    if scan.trip == Trip::All {
+        return vec![true; ys.len()];
+    }
+    let operands = g.operands(id);
+    // The carries that are the number of rounds so far.
+    let counts = |v: Value| {
+        v.node == id
+            && (v.port as usize) < scan.carries
+            && g.node(operands[v.port as usize].node).op == Op::Const(Scalar::I64(0))
+            && {
+                let input = scan.body.input_values().nth(v.port as usize);
+                input.is_some_and(|input| is_next(&scan.body, scan.body.outputs()[v.port as usize].value, input))
+            }
+    };
+    let users = g.users(id);
+    let unseen = |y: Value| {
+        g.outputs().iter().all(|o| o.value != y)
+            && users.iter().all(|&user| {
+                let x = g.operands(user);
+                let used = || x.iter().enumerate().filter(|(_, v)| **v == y).map(|(i, _)| i);
+                match &g.node(user).op {
+                    Op::Scan(s) => {
+                        let as_xs = |i: usize| i >= s.carries && i < s.carries + s.xs;
+                        used().next().is_none() || s.split(&x).1.is_some_and(|n| counts(*n)) && used().all(as_xs)
+                    }
+                    _ => used().next().is_none(),
+                }
+            })
+    };
+    ys.map(|port| unseen(Value { node: id, port: port as u32 })).collect()
+}
+
+/// Whether `v` is `x` plus 1.
+fn is_next(g: &Graph, v: Value, x: Value) -> bool {
+    let operands = g.operands(v.node);
+    match &g.node(v.node).op {
+        Op::Binary(BinaryOp::Add) => {
+            let one = |v: Value| g.node(v.node).op == Op::Const(Scalar::I64(1));
+            operands[0] == x && one(operands[1]) || operands[1] == x && one(operands[0])
+        }
+        Op::Fusion(body) => {
+            let given = operands.iter().position(|o| *o == x).and_then(|i| body.input_values().nth(i));
+            given.is_some_and(|given| is_next(body, body.outputs()[v.port as usize].value, given))
+        }
+        _ => false,
+    }
+}
+
 impl Lower {
     pub(super) fn lower_scan(
         &mut self,
@@ -27,6 +79,8 @@ impl Lower {
         types: &[Type],
         operands: &[View],
         wanted: &[Option<View>],
+        dying: &[bool],
+        unseen: &[bool],
     ) -> Result<Vec<View>, CompileError> {
         let id = ScanId(self.program.scans.len() as u32);
         self.program.scans.push(self.scan);
@@ -37,10 +91,14 @@ impl Lower {
         let (operands, count) = scan.split(operands);
 
         // A result may only be wanted over memory that the loop does not read.
-        let clash = |l: &Lower, d: &View| {
-            operands.iter().any(|x| x.buf().is_some_and(|b| l.may_alias(b, d.buf().unwrap_or(b))))
+        let clash = |l: &Lower, i: usize, d: &View| {
+            // It may lie there when the loop begins.
+            let own = |j: usize| i == j && i < scan.carries && same_place(&operands[j], d);
+            let reads = |x: &View| x.buf().is_some_and(|b| l.may_alias(b, d.buf().unwrap_or(b)));
+            operands.iter().enumerate().any(|(j, x)| !own(j) && reads(x))
         };
-        let free: Vec<Option<View>> = wanted.iter().map(|w| w.as_ref().filter(|d| !clash(self, d)).cloned()).collect();
+        let free: Vec<Option<View>> =
+            (wanted.iter().enumerate()).map(|(i, w)| w.as_ref().filter(|d| !clash(self, i, d)).cloned()).collect();
 
         // The ys, and the kinds of the carries.
         let ys: Vec<View> = (scan.carries..types.len())
@@ -52,7 +110,9 @@ impl Lower {
                 if v == body_inputs[i] {
                     return Kind::Unchanged;
                 }
-                let Some(u) = order.computed(body, v) else { return Kind::PingPong };
+                let Some(u) = order.computed(body, v) else {
+                    return if order.is_unread(i) { Kind::InPlace } else { Kind::PingPong };
+                };
                 let taken = |j: usize| order.computed(body, outputs[j].value) == Some(u);
                 if let Some(j) = (scan.carries..outputs.len()).find(|&j| taken(j))
                     && outputs[j].value == v
@@ -81,8 +141,14 @@ impl Lower {
                     finals.push(init.clone());
                 }
                 Kind::InPlace => {
-                    let d = free[i].clone().unwrap_or_else(|| self.scratch(ty));
-                    self.copy(init, &d);
+                    let d = match &free[i] {
+                        Some(d) => d.clone(),
+                        None if dying[i] => init.clone(),
+                        None => self.scratch(ty),
+                    };
+                    if !same_place(init, &d) {
+                        self.copy(init, &d);
+                    }
                     in_place.extend(d.buf());
                     wants[i] = Some(Want { view: d.clone(), over: Some(i) });
                     inputs.push(d.clone());
@@ -157,8 +223,8 @@ impl Lower {
         self.steps.extend(preamble.steps);
         let rounds = match (scan.trip, count) {
             (Trip::Count, Some(n)) => Rounds::Count(n.clone()),
-            (Trip::While, _) => {
-                let full = scan.is_bounded().then(|| {
+            (Trip::While | Trip::Within, _) => {
+                let full = (scan.trip == Trip::Within).then(|| {
                     self.program.checks.push(Failure::Rounds(scan.length.clone()));
                     self.program.checks.len()
                 });
@@ -173,7 +239,7 @@ impl Lower {
             rounds,
             carries: carries.into_iter().map(|c| c.1).collect(),
             body: body_steps,
-            tails: if scan.trip == Trip::All { Vec::new() } else { ys.clone() },
+            tails: (ys.iter().zip(unseen)).filter(|(_, unseen)| !**unseen).map(|(y, _)| y.clone()).collect(),
         }));
 
         // Results that are wanted elsewhere.
@@ -277,9 +343,10 @@ impl Lower {
             let space: SmallVec<[Dim; 4]> = c.shape.iter().cloned().chain([a.shape[rank - 1].clone()]).collect();
             let flops = &super::lower::numel(&space) * &Dim::Fixed(2);
             let bytes = super::lower::bytes(&[&a, &b, c]);
+            let bytes = if accumulate { &bytes + &super::lower::touched(c) } else { bytes };
             let ops = if accumulate { "addmatmul" } else { "matmul" };
-            l.info("matmul", ops, &space, &flops, &bytes);
-            l.steps.push(Step::Matmul(Matmul { a: a.clone(), b: b.clone(), c: c.clone(), accumulate }));
+            let number = l.info("matmul", ops, &space, &flops, &bytes);
+            l.steps.push(Step::Matmul(Matmul { a: a.clone(), b: b.clone(), c: c.clone(), accumulate, number }));
         });
     }
 }

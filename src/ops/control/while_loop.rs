@@ -79,18 +79,20 @@ fn while_flat(carries: Vec<Tensor>, ask: Ask<'_>, body: Body<'_>) -> Result<Vec<
         }
         return Ok(finals);
     }
-    let mut steps = Vec::new();
+    let (mut ran, mut steps) = (false, Vec::new());
+    let wanted = inputs.iter().any(|x| x.is_requires_grad());
     let mut current: Vec<Tensor> = carries.iter().map(Tensor::alias).collect();
     while asked(&current, ask)?.try_item::<bool>()? {
         let (new, _, step) = step(OP, &current, &[], &[], body)?;
-        steps.extend(step);
-        current = new;
+        // A walk back ends before the steps that came before anything that wants a gradient.
+        steps.extend(step.filter(|step| wanted || !steps.is_empty() || !step.outside.is_empty()));
+        (ran, current) = (true, new);
     }
     let finals = owned(current)?;
     if is_grad_enabled() {
-        let outside = match steps.is_empty() {
-            false => Outsides::of(steps.iter().flat_map(|s| &s.outside)),
-            true => {
+        let outside = match ran {
+            true => Outsides::of(steps.iter().flat_map(|s| &s.outside)),
+            false => {
                 let forgotten = crate::forgetful_recorder();
                 let recorded =
                     recorder::with(Some(forgotten.clone()), || record(forgotten.as_ref(), &carries, ask, body));

@@ -58,7 +58,9 @@ fn numel(shape: &[usize]) -> usize {
 /// The elements of a tensor with storage; an error for a value that leaked out of a trace.
 pub(crate) fn strided(t: &Tensor) -> Result<&Strided> {
     t.strided().ok_or_else(|| {
-        Error::Trace("a value of a trace was used after the trace had ended; return it from the closure instead".into())
+        Error::Trace(
+            "a value of a trace was used after the trace had ended, or on another thread; return it from the closure instead".into(),
+        )
     })
 }
 
@@ -182,7 +184,7 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
         | Op::Recurrence { .. }
         | Op::Check(_) => places::placed(op, operands, dtype, &shape),
         Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => unreachable!("elementwise"),
-        Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) => {
+        Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) | Op::Barrier(_) => {
             unreachable!("bug in allotrope: {} is made by captures only", op.name())
         }
     }

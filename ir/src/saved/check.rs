@@ -1,0 +1,356 @@
+//! What a saved function must satisfy before anything is made of it: every graph is a checked one whose sizes memory can
+//! have, and what stands around it fits it. So text from anywhere that passes here asks for nothing that a captured
+//! function could not. Nothing is repaired.
+
+use super::{
+    Argument, Distribution, Draw, Guard, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Tensor, Variant,
+};
+use crate::{Bounds, DType, Dim, Graph, InputKind, Op, Sym, Type, Value, infer};
+use std::collections::HashSet;
+
+/// Why a saved function cannot be used, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct SavedError {
+    pub place: String,
+    pub message: String,
+}
+
+type Checked = Result<(), String>;
+
+/// Checks everything that the text form does not.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub fn check(program: &Program) -> Result<(), SavedError> {
+    let at = |place: String| move |message: String| SavedError { place, message };
+    names(program).map_err(at("names".to_string()))?;
+    for (i, t) in program.tensors.iter().enumerate() {
+        tensor(program, i).map_err(at(format!("tensor {:?}", t.name)))?;
+    }
+    for (i, variant) in program.variants.iter().enumerate() {
+        Checker { program, variant }.check().map_err(at(format!("variant {i}")))?;
+    }
+    Ok(())
+}
+
+fn demand(holds: bool, otherwise: impl FnOnce() -> String) -> Checked {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+fn names(p: &Program) -> Checked {
+    let mut known = HashSet::new();
+    let tensors = p.tensors.iter().map(|t| &t.name);
+    for name in tensors.chain(&p.generators).chain(p.flags.iter().map(|f| &f.0)) {
+        demand(!name.is_empty(), || "a name is empty".into())?;
+        demand(known.insert(name), || format!("{name:?} names two things"))?;
+    }
+    Ok(())
+}
+
+fn tensor(p: &Program, i: usize) -> Checked {
+    let t = &p.tensors[i];
+    demand(!(t.requires_grad || t.history) || t.dtype.is_float(), || format!("{} has no gradient", t.dtype))?;
+    demand(t.requires_grad || !t.history, || "a history without a gradient".into())?;
+    if let Some(grad) = t.grad {
+        let g = p.tensors.get(grad).ok_or("its gradient does not exist")?;
+        demand(grad != i && g.dtype == t.dtype && g.shape == t.shape, || {
+            format!("its gradient {:?} is another type: {}{:?} of {}{:?}", g.name, g.dtype, g.shape, t.dtype, t.shape)
+        })?;
+    }
+    if let Some(layout) = &t.layout {
+        demand(layout.strides.len() == t.shape.len(), || {
+            format!("{} strides for {} axes", layout.strides.len(), t.shape.len())
+        })?;
+    }
+    let ty = type_of(t);
+    let mut g = Graph::new();
+    g.input(ty, InputKind::State, "");
+    Bounds::of(&g).map(|_| ()).map_err(|e| e.to_string())
+}
+
+fn type_of(t: &Tensor) -> Type {
+    Type::new(t.dtype, t.shape.iter().map(|&n| Dim::fixed(n)))
+}
+
+/// Whether that distribution draws elements of the dtype.
+fn draws(kind: Distribution, dtype: DType) -> bool {
+    match kind {
+        Distribution::Integers { .. } | Distribution::Permutation => dtype == DType::I64,
+        Distribution::Bernoulli { .. } => dtype == DType::Bool,
+        Distribution::Whole { of: DType::U8 | DType::I32 | DType::I64 } => dtype == DType::I64,
+        Distribution::Whole { of } => dtype == of && !of.is_half(),
+        _ => dtype == DType::F32 || dtype == DType::F64,
+    }
+}
+
+struct Checker<'a> {
+    program: &'a Program,
+    variant: &'a Variant,
+}
+
+impl Checker<'_> {
+    fn check(&self) -> Checked {
+        let v = self.variant;
+        crate::check(&v.graph).map_err(|e| e.to_string())?;
+        demand(!fused(&v.graph), || "a fusion is made by the passes; a saved graph is one from before them".into())?;
+        Bounds::of(&v.graph).map_err(|e| e.to_string())?;
+        for (i, a) in v.arguments.iter().enumerate() {
+            self.argument(i, a)?;
+        }
+        self.symbols()?;
+        v.guards.iter().try_for_each(|g| self.guard(g))?;
+        self.inputs()?;
+        self.draws()?;
+        self.orders()?;
+        self.outputs()?;
+        v.cleared.iter().try_for_each(|c| self.place(*c))?;
+        v.set.iter().try_for_each(|(f, _)| self.flag(*f))
+    }
+
+    fn argument(&self, i: usize, a: &Argument) -> Checked {
+        demand(!a.requires_grad || a.ty.dtype.is_float(), || format!("argument {i}: {} has no gradient", a.ty.dtype))?;
+        let rank = a.ty.shape.len();
+        demand(a.strides.as_ref().is_none_or(|s| s.len() == rank && a.contiguous == Some(false)), || {
+            format!("argument {i}: these are not the strides of {rank} axes")
+        })?;
+        let Some(first) = a.same_as else { return Ok(()) };
+        let same = first < i && self.variant.arguments[first].same_as.is_none() && a.requires_grad;
+        demand(same && self.variant.arguments[first].ty == a.ty, || {
+            format!("argument {i} cannot be the same tensor as argument {first}")
+        })
+    }
+
+    /// Every symbol gets its number from an axis of an argument that is just this symbol, or is the room of a loop.
+    fn symbols(&self) -> Checked {
+        let v = self.variant;
+        let dims = v.arguments.iter().flat_map(|a| &a.ty.shape);
+        let mut bound: HashSet<Sym> = dims.clone().filter_map(Dim::as_sym).collect();
+        let mut used: Vec<Sym> = Vec::new();
+        let mut uses = |d: &Dim| used.extend(d.symbols());
+        dims.for_each(&mut uses);
+        for guard in &v.guards {
+            if let Guard::Least(dim, _) = guard {
+                uses(dim);
+            }
+        }
+        for order in &v.orders {
+            if let OrderOf::Fresh(shape) = &order.from {
+                shape.iter().for_each(&mut uses);
+            }
+            for step in &order.steps {
+                if let OrderStep::View(op) = step {
+                    op.map_dims(&mut uses);
+                }
+            }
+        }
+        lengths(&v.draws, &mut uses);
+        v.graph.input_values().flat_map(|input| &v.graph.ty(input).shape).for_each(&mut uses);
+        let unknown = |s: Option<Sym>| match s {
+            Some(s) => Err(format!("no axis of an argument gives {s} a number")),
+            None => Ok(()),
+        };
+        unknown(used.into_iter().find(|s| !bound.contains(s)))?;
+        // What a run decides is inside the graph only.
+        bound.extend(v.graph.rooms());
+        unknown(v.graph.symbols().into_iter().find(|s| !bound.contains(s)))
+    }
+
+    fn guard(&self, guard: &Guard) -> Checked {
+        match guard {
+            Guard::GradEnabled(_) | Guard::Least(..) => Ok(()),
+            Guard::RequiresGrad(t, _) => self.place(Place::Tensor(*t)),
+            Guard::HasGrad(of, _) => self.place(*of),
+            Guard::Same(i, other, _) => {
+                self.place(Place::Argument(*i))?;
+                self.place(*other)
+            }
+            Guard::Flag(f, _) => self.flag(*f),
+        }
+    }
+
+    fn flag(&self, i: usize) -> Checked {
+        demand(i < self.program.flags.len(), || format!("flag {i} does not exist"))
+    }
+
+    fn place(&self, place: Place) -> Checked {
+        let exists = match place {
+            Place::Tensor(i) => i < self.program.tensors.len(),
+            Place::Argument(i) => i < self.variant.arguments.len(),
+        };
+        demand(exists, || format!("{place:?} does not exist"))
+    }
+
+    /// The type of what is there.
+    fn ty(&self, place: Place) -> Result<Type, String> {
+        self.place(place)?;
+        Ok(match place {
+            Place::Tensor(i) => type_of(&self.program.tensors[i]),
+            Place::Argument(i) => self.variant.arguments[i].ty.clone(),
+        })
+    }
+
+    /// The gradient of what is there can be read when the call begins: a guard says that there is one.
+    fn guarded(&self, place: Place) -> Checked {
+        let guarded = self.variant.guards.contains(&Guard::HasGrad(place, true));
+        demand(guarded, || format!("the gradient of {place:?} is read, and no `when` says that there is one"))
+    }
+
+    fn inputs(&self) -> Checked {
+        let v = self.variant;
+        let inputs = v.graph.inputs();
+        demand(inputs.len() == v.inputs.len(), || {
+            format!("the graph has {} inputs, {} are described", inputs.len(), v.inputs.len())
+        })?;
+        let mut seen = HashSet::new();
+        for (i, (input, source)) in inputs.iter().zip(&v.inputs).enumerate() {
+            let found = v.graph.ty(Value { node: input.node, port: 0 });
+            let stated = match *source {
+                Source::Draw => continue,
+                Source::Elements(of) => self.ty(of)?,
+                Source::Grad(of) => {
+                    self.guarded(of)?;
+                    self.ty(of)?
+                }
+            };
+            demand(seen.insert(*source), || format!("input {i} is one that there is already"))?;
+            demand(*found == stated, || format!("input {i} of the graph is {found}, what is given is {stated}"))?;
+            let alias = matches!(source, Source::Elements(Place::Argument(a)) if v.arguments[*a].same_as.is_some());
+            demand(!alias, || format!("input {i} is an argument that is the same tensor as another one"))?;
+        }
+        for (i, a) in v.arguments.iter().enumerate() {
+            let given = a.same_as.is_some() || seen.contains(&Source::Elements(Place::Argument(i)));
+            demand(given, || format!("argument {i} is no input of the graph"))?;
+        }
+        Ok(())
+    }
+
+    fn draws(&self) -> Checked {
+        let mut drawn = vec![false; self.variant.inputs.len()];
+        self.items(&self.variant.draws, &mut Vec::new(), &mut drawn)?;
+        let sources = self.variant.inputs.iter().zip(&drawn);
+        match sources.enumerate().find(|(_, (source, drawn))| (**source == Source::Draw) != **drawn) {
+            Some((i, _)) => Err(format!("input {i} is not drawn")),
+            None => Ok(()),
+        }
+    }
+
+    fn items(&self, items: &[Draw], lengths: &mut Vec<Dim>, drawn: &mut [bool]) -> Checked {
+        let generator = |g: &Option<usize>| {
+            demand(g.is_none_or(|g| g < self.program.generators.len()), || "a generator does not exist".into())
+        };
+        for item in items {
+            match item {
+                Draw::Seed { generator: g, .. } => generator(g)?,
+                Draw::Draw { input, kind, generator: g } => {
+                    generator(g)?;
+                    let value = self.variant.graph.input_values().nth(*input);
+                    let value = value.ok_or_else(|| format!("input {input} is drawn and does not exist"))?;
+                    let ty = self.variant.graph.ty(value);
+                    demand(self.variant.inputs[*input] == Source::Draw && !drawn[*input], || {
+                        format!("input {input} cannot be drawn, or is drawn twice")
+                    })?;
+                    drawn[*input] = true;
+                    demand(ty.shape.starts_with(lengths), || {
+                        format!("input {input} is {ty}, which does not begin with the lengths of its loops")
+                    })?;
+                    demand(draws(*kind, ty.dtype), || format!("input {input}: {kind:?} draws no {}", ty.dtype))?;
+                }
+                Draw::Loop { length, items, .. } => {
+                    lengths.push(length.clone());
+                    self.items(items, lengths, drawn)?;
+                    lengths.pop();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The steps lead from one shape to the next as the type rules say, so that following them cannot fail.
+    fn orders(&self) -> Checked {
+        for order in &self.variant.orders {
+            let mut ty = match &order.from {
+                OrderOf::Fresh(shape) => Type::new(DType::F32, shape.iter().cloned()),
+                OrderOf::Tensor(t) => self.ty(Place::Tensor(*t))?,
+                OrderOf::Input(i) => match self.variant.inputs.get(*i) {
+                    Some(Source::Elements(of) | Source::Grad(of)) => self.ty(*of)?,
+                    _ => return Err(format!("input {i} has no memory to ask about")),
+                },
+            };
+            for step in &order.steps {
+                ty = match step {
+                    OrderStep::View(op) => infer(op, &[&ty]).map_err(|e| e.to_string())?.remove(0),
+                    OrderStep::Element if !ty.shape.is_empty() => Type::new(ty.dtype, ty.shape.into_iter().skip(1)),
+                    OrderStep::Element => return Err("a tensor without axes has no elements along one".into()),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn outputs(&self) -> Checked {
+        let v = self.variant;
+        let outputs = v.graph.outputs();
+        demand(outputs.len() == v.outputs.len(), || {
+            format!("the graph has {} outputs, {} are described", outputs.len(), v.outputs.len())
+        })?;
+        let mut seen = HashSet::new();
+        let mut results = Vec::new();
+        for (i, (output, target)) in outputs.iter().zip(&v.outputs).enumerate() {
+            demand(seen.insert(*target), || format!("output {i} goes where another one goes"))?;
+            let found = v.graph.ty(output.value);
+            let stated = match *target {
+                Target::Result(number) => {
+                    results.push(number);
+                    found.clone()
+                }
+                Target::Elements(of) => self.ty(of)?,
+                Target::Grad(of) => {
+                    let ty = self.ty(of)?;
+                    demand(ty.dtype.is_float(), || format!("output {i} would be a gradient of {ty}"))?;
+                    ty
+                }
+            };
+            demand(*found == stated, || format!("output {i} of the graph is {found}, where it goes is {stated}"))?;
+            if let Some(input) = output.update {
+                let tensor = matches!(target, Target::Elements(Place::Tensor(_)));
+                let same = matches!((v.inputs[input], *target), (Source::Elements(a), Target::Elements(b)) if a == b);
+                demand(tensor && same, || format!("output {i} updates an input that is not where it goes"))?;
+            }
+        }
+        let mut computed = Vec::new();
+        for (i, r) in v.results.iter().enumerate() {
+            match r {
+                Returned::Same(of) => self.place(*of)?,
+                Returned::Computed { requires_grad } => {
+                    computed.push(i);
+                    let output = v.outputs.iter().position(|t| *t == Target::Result(i));
+                    let float = output.is_some_and(|n| v.graph.ty(outputs[n].value).dtype.is_float());
+                    demand(!requires_grad || float, || format!("result {i} has no gradient"))?;
+                }
+            }
+        }
+        demand(results == computed, || {
+            format!("the results {computed:?} are computed, and the outputs give the results {results:?}")
+        })
+    }
+}
+
+/// The lengths of all loops.
+fn lengths(items: &[Draw], uses: &mut dyn FnMut(&Dim)) {
+    for item in items {
+        if let Draw::Loop { length, items, .. } = item {
+            uses(length);
+            lengths(items, uses);
+        }
+    }
+}
+
+/// Whether there is a fusion in the graph or a body of it.
+fn fused(g: &Graph) -> bool {
+    g.nodes().any(|id| match &g.node(id).op {
+        Op::Fusion(_) => true,
+        Op::Scan(s) => fused(&s.body),
+        _ => false,
+    })
+}

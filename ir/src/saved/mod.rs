@@ -1,0 +1,206 @@
+//! A traced function that was saved: its captured graphs with everything that a call of them needs, as plain data with
+//! names in place of tensors, generators and switches. It has a text form ([`print`], [`parse()`]) and rules ([`check()`]); it
+//! holds no element, opens no file and runs nothing.
+
+mod check;
+mod parse;
+mod text;
+
+pub use check::{SavedError, check};
+pub use parse::parse;
+pub use text::print;
+
+use crate::{DType, Dim, Graph, Op, Shape, Type};
+
+/// The newest version of the text form: what this library writes. It reads every version up to it.
+pub const VERSION: u32 = 1;
+
+/// The whole of a saved function.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Program {
+    /// Tensors from outside; others refer to them by their place here.
+    pub tensors: Vec<Tensor>,
+    /// Names of the generators, but for the process's own.
+    pub generators: Vec<String>,
+    /// Switches that the program branched on, and how they stand.
+    pub flags: Vec<(String, bool)>,
+    /// Most recently used first.
+    pub variants: Vec<Variant>,
+}
+
+/// A tensor from outside, whose elements are elsewhere under its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    pub name: String,
+    pub dtype: DType,
+    pub shape: Vec<usize>,
+    pub requires_grad: bool,
+    /// Whether it was computed from others: it has no derivative that a loaded program could follow.
+    pub history: bool,
+    /// The tensor that is its gradient.
+    pub grad: Option<usize>,
+    /// How its elements lie; none means in row-major order in memory of its own.
+    pub layout: Option<Layout>,
+}
+
+/// A tensor as a view of memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layout {
+    pub strides: Vec<isize>,
+    /// The name of the memory that it shares with others, and the place of its first element; none means that the
+    /// elements are saved in row-major order and only lie like this.
+    pub shared: Option<(String, usize)>,
+}
+
+/// One captured graph and what a call of it needs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Variant {
+    pub arguments: Vec<Argument>,
+    /// What must hold of a call beside the types of the arguments.
+    pub guards: Vec<Guard>,
+    /// What is drawn, in the order of the program.
+    pub draws: Vec<Draw>,
+    /// What must lie in row-major order in memory, because draws follow it.
+    pub orders: Vec<Order>,
+    /// Where each input of the graph comes from.
+    pub inputs: Vec<Source>,
+    /// Where each output of the graph goes.
+    pub outputs: Vec<Target>,
+    /// Whose gradients are none after the call.
+    pub cleared: Vec<Place>,
+    /// Switches that a call which succeeds sets.
+    pub set: Vec<(usize, bool)>,
+    /// What the caller gets.
+    pub results: Vec<Returned>,
+    pub graph: Graph,
+}
+
+/// What is fixed about an argument.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Argument {
+    /// Its type, with the symbols that its axes give a number to.
+    pub ty: Type,
+    pub requires_grad: bool,
+    /// Whether it lies in row-major order, where the program depends on that.
+    pub contiguous: Option<bool>,
+    /// How it lies, where the program depends on that and it is not contiguous.
+    pub strides: Option<Vec<isize>>,
+    /// The argument before it that is the same tensor, where both need a gradient.
+    pub same_as: Option<usize>,
+}
+
+/// A tensor that a call meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A tensor from outside, by its place in [`Program::tensors`].
+    Tensor(usize),
+    /// An argument, by number.
+    Argument(usize),
+}
+
+/// One thing that must hold.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Guard {
+    /// Gradients are enabled, or not.
+    GradEnabled(bool),
+    /// The tensor from outside needs a gradient, or not.
+    RequiresGrad(usize, bool),
+    /// There is a gradient when the call begins, or not.
+    HasGrad(Place, bool),
+    /// The argument is that other tensor, or not.
+    Same(usize, Place, bool),
+    /// The switch stands like this.
+    Flag(usize, bool),
+    /// The size is at least this.
+    Least(Dim, usize),
+}
+
+/// Where an input of the graph comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The elements of a tensor.
+    Elements(Place),
+    /// The gradient that it holds when the call begins.
+    Grad(Place),
+    /// Random numbers.
+    Draw,
+}
+
+/// Where an output of the graph goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Result of that number.
+    Result(usize),
+    /// The elements of a tensor.
+    Elements(Place),
+    /// Its gradient.
+    Grad(Place),
+}
+
+/// What a result is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    Computed {
+        requires_grad: bool,
+    },
+    /// The tensor itself.
+    Same(Place),
+}
+
+/// Whose numbers: the process's own generator, or one by its place in [`Program::generators`].
+pub type Generator = Option<usize>;
+
+/// One thing that a call does with generators.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Draw {
+    /// Draws the elements of that input, those of this step where it is in loops.
+    Draw { input: usize, kind: Distribution, generator: Generator },
+    /// Starts the streams of a seed.
+    Seed { seed: u64, generator: Generator },
+    /// Does these once for each step of a loop.
+    Loop { length: Dim, reverse: bool, items: Vec<Draw> },
+}
+
+/// What is drawn; the dtype is that of the input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Distribution {
+    Uniform { low: f64, high: f64 },
+    Normal { mean: f64, std: f64 },
+    NormalSerial { mean: f64, std: f64 },
+    Exponential { rate: f64 },
+    Integers { low: i64, high: i64 },
+    Permutation,
+    Bernoulli { p: f64 },
+    Whole { of: DType },
+}
+
+/// A demand on memory: what is reached by the steps lies in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// The operation that draws, for messages.
+    pub what: String,
+    /// Without gaps, not only in order.
+    pub whole: bool,
+    pub from: OrderOf,
+    pub steps: Vec<OrderStep>,
+}
+
+/// Whose memory it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OrderOf {
+    /// That of a fresh result of this shape.
+    Fresh(Shape),
+    /// That of an input of the graph.
+    Input(usize),
+    /// That of a tensor from outside.
+    Tensor(usize),
+}
+
+/// One step from a tensor to what is seen of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OrderStep {
+    /// A view: permute, slice, broadcast, reshape or window.
+    View(Op),
+    /// One element along the first axis, as the body of a loop gets it.
+    Element,
+}

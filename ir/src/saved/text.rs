@@ -1,0 +1,206 @@
+//! The text form of a saved function, printed: a header with the version, what it knows from outside, then each variant
+//! with its graph. [`super::parse()`] reads it back to an equal one.
+//!
+//! ```text
+//! saved     = "allotrope" number {tensor | generator | flag} {variant}
+//! tensor    = "tensor" string ":" type ["requires_grad"] ["history"] ["grad" string] ["strides" numbers ["in" string "offset" number]]
+//! generator = "generator" string                            its state is saved under its name
+//! flag      = "flag" string bool
+//! variant   = "variant" "{" {line} graph "}"                each kind of line in the order that counts for it
+//! line      = "argument" type ["requires_grad"] ["contiguous" | "strided" [numbers]] ["same_as" number]
+//!           | "when" ("grad_enabled" | "requires_grad" string | "grad" place | "same" number place | "flag" string) bool
+//!           | "when" "size" dim "least" number
+//!           | draw
+//!           | "order" string ["whole"] ("fresh" dims | "input" number | "tensor" string) "{" {step} "}"
+//!           | "input" (place | "grad" place | "draw")       one for each input of the graph, in order
+//!           | "output" ("result" number | place | "grad" place)   one for each output of the graph, in order
+//!           | "clear" place                                 its gradient is none after the call
+//!           | "set" string bool                               a flag, by a call that has succeeded
+//!           | "result" ("computed" ["requires_grad"] | place)
+//! place     = "argument" number | "tensor" string
+//! draw      = "draw" number distribution ["from" string]    the number of an input; without from: the process's generator
+//!           | "seed" literal ["from" string]
+//!           | "loop" dim ["reverse"] "{" {draw} "}"
+//! distribution = "uniform" float float | "normal" float float | "normal_serial" float float | "exponential" float
+//!           | "integers" integer integer | "permutation" | "bernoulli" float | "whole" dtype
+//! step      = "element" | name {attribute}                  of the graph's text form
+//! ```
+
+use super::{Distribution, Draw, Guard, Order, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Variant};
+use crate::text::{attributes, dims, literal};
+use crate::{Scalar, Type};
+use std::fmt::Write;
+
+/// Writes into a string, which cannot fail.
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => {{ let _ = write!($out, $($arg)*); }};
+}
+
+/// The saved function as text, in the newest version.
+pub fn print(program: &Program) -> String {
+    let mut out = format!("allotrope {}\n\n", super::VERSION);
+    for t in &program.tensors {
+        let shape = t.shape.iter().map(|&n| crate::Dim::fixed(n));
+        put!(out, "tensor {:?}: {}", t.name, Type::new(t.dtype, shape));
+        put!(out, "{}{}", if t.requires_grad { " requires_grad" } else { "" }, if t.history { " history" } else { "" });
+        if let Some(grad) = t.grad {
+            put!(out, " grad {:?}", tensor(program, grad));
+        }
+        if let Some(layout) = &t.layout {
+            put!(out, " strides {:?}", layout.strides);
+            if let Some((memory, offset)) = &layout.shared {
+                put!(out, " in {memory:?} offset {offset}");
+            }
+        }
+        out.push('\n');
+    }
+    for g in &program.generators {
+        put!(out, "generator {g:?}\n");
+    }
+    for (name, on) in &program.flags {
+        put!(out, "flag {name:?} {on}\n");
+    }
+    for v in &program.variants {
+        out.push_str("\nvariant {\n");
+        variant(&mut out, program, v);
+        out.push_str("}\n");
+    }
+    out
+}
+
+fn tensor(program: &Program, i: usize) -> &str {
+    program.tensors.get(i).map_or("?", |t| &t.name)
+}
+
+fn place(program: &Program, p: Place) -> String {
+    match p {
+        Place::Tensor(i) => format!("tensor {:?}", tensor(program, i)),
+        Place::Argument(i) => format!("argument {i}"),
+    }
+}
+
+fn variant(out: &mut String, p: &Program, v: &Variant) {
+    for a in &v.arguments {
+        put!(out, "  argument {}", a.ty);
+        put!(out, "{}", if a.requires_grad { " requires_grad" } else { "" });
+        match a.contiguous {
+            Some(true) => out.push_str(" contiguous"),
+            Some(false) => out.push_str(" strided"),
+            None => {}
+        }
+        if let Some(strides) = &a.strides {
+            put!(out, " {strides:?}");
+        }
+        if let Some(first) = a.same_as {
+            put!(out, " same_as {first}");
+        }
+        out.push('\n');
+    }
+    for g in &v.guards {
+        out.push_str("  when ");
+        match g {
+            Guard::GradEnabled(on) => put!(out, "grad_enabled {on}\n"),
+            Guard::RequiresGrad(t, on) => put!(out, "requires_grad {:?} {on}\n", tensor(p, *t)),
+            Guard::HasGrad(of, on) => put!(out, "grad {} {on}\n", place(p, *of)),
+            Guard::Same(i, other, on) => put!(out, "same {i} {} {on}\n", place(p, *other)),
+            Guard::Flag(f, on) => put!(out, "flag {:?} {on}\n", p.flags.get(*f).map_or("?", |f| &f.0)),
+            Guard::Least(dim, least) => put!(out, "size {dim} least {least}\n"),
+        }
+    }
+    for d in &v.draws {
+        draw(out, p, d, 1);
+    }
+    for o in &v.orders {
+        order(out, p, o);
+    }
+    for s in &v.inputs {
+        match s {
+            Source::Elements(of) => put!(out, "  input {}\n", place(p, *of)),
+            Source::Grad(of) => put!(out, "  input grad {}\n", place(p, *of)),
+            Source::Draw => out.push_str("  input draw\n"),
+        }
+    }
+    for t in &v.outputs {
+        match t {
+            Target::Result(i) => put!(out, "  output result {i}\n"),
+            Target::Elements(of) => put!(out, "  output {}\n", place(p, *of)),
+            Target::Grad(of) => put!(out, "  output grad {}\n", place(p, *of)),
+        }
+    }
+    for c in &v.cleared {
+        put!(out, "  clear {}\n", place(p, *c));
+    }
+    for (f, on) in &v.set {
+        put!(out, "  set {:?} {on}\n", p.flags.get(*f).map_or("?", |f| &f.0));
+    }
+    for r in &v.results {
+        match r {
+            Returned::Computed { requires_grad } => {
+                put!(out, "  result computed{}\n", if *requires_grad { " requires_grad" } else { "" });
+            }
+            Returned::Same(of) => put!(out, "  result {}\n", place(p, *of)),
+        }
+    }
+    let graph = crate::print(&v.graph);
+    graph.lines().for_each(|line| {
+        put!(out, "  {line}\n");
+    });
+}
+
+fn float(x: f64) -> String {
+    literal(Scalar::F64(x))
+}
+
+fn draw(out: &mut String, p: &Program, d: &Draw, depth: usize) {
+    out.extend(std::iter::repeat_n("  ", depth));
+    let from = |g: &Option<usize>| match g {
+        Some(i) => format!(" from {:?}", p.generators.get(*i).map_or("?", |g| g)),
+        None => String::new(),
+    };
+    match d {
+        Draw::Draw { input, kind, generator } => {
+            let kind = match *kind {
+                Distribution::Uniform { low, high } => format!("uniform {} {}", float(low), float(high)),
+                Distribution::Normal { mean, std } => format!("normal {} {}", float(mean), float(std)),
+                Distribution::NormalSerial { mean, std } => format!("normal_serial {} {}", float(mean), float(std)),
+                Distribution::Exponential { rate } => format!("exponential {}", float(rate)),
+                Distribution::Integers { low, high } => format!("integers {low} {high}"),
+                Distribution::Permutation => "permutation".to_string(),
+                Distribution::Bernoulli { p } => format!("bernoulli {}", float(p)),
+                Distribution::Whole { of } => format!("whole {of}"),
+            };
+            put!(out, "draw {input} {kind}{}\n", from(generator));
+        }
+        Draw::Seed { seed, generator } => {
+            put!(out, "seed {seed}{}\n", from(generator));
+        }
+        Draw::Loop { length, reverse, items } => {
+            put!(out, "loop {length}{} {{\n", if *reverse { " reverse" } else { "" });
+            items.iter().for_each(|d| draw(out, p, d, depth + 1));
+            out.extend(std::iter::repeat_n("  ", depth));
+            out.push_str("}\n");
+        }
+    }
+}
+
+fn order(out: &mut String, p: &Program, o: &Order) {
+    put!(out, "  order {:?}{}", o.what, if o.whole { " whole" } else { "" });
+    match &o.from {
+        OrderOf::Fresh(shape) => put!(out, " fresh {}", dims(shape)),
+        OrderOf::Input(i) => put!(out, " input {i}"),
+        OrderOf::Tensor(i) => put!(out, " tensor {:?}", tensor(p, *i)),
+    }
+    out.push_str(" {\n");
+    for step in &o.steps {
+        out.push_str("    ");
+        match step {
+            OrderStep::Element => out.push_str("element"),
+            OrderStep::View(op) => {
+                out.push_str(op.name());
+                attributes(out, op);
+            }
+        }
+        out.push('\n');
+    }
+    out.push_str("  }\n");
+}

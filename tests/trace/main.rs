@@ -1,0 +1,11 @@
+//! What `trace` promises, as tests: how often it captures and compiles, the traps of other tracers, state, guards, and
+//! transformations inside of it. Beside each count stand equal bits with eager code.
+
+#[path = "../programs/common.rs"]
+#[allow(dead_code)]
+mod common;
+mod counts;
+mod guards;
+mod state;
+mod transforms;
+mod traps;
