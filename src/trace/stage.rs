@@ -120,6 +120,8 @@ pub(super) struct Walk {
     sizes: Vec<Bound>,
     pub(super) graph: Graph,
     pub(super) feeds: Vec<Feed>,
+    /// The nodes that it walks through and that saved something, by number.
+    pub(super) saving: Vec<u64>,
     /// The gradients that leave, in order: the number of the exit, if anybody is behind it, and what it is.
     pub(super) departures: Vec<(Option<usize>, Origin)>,
     /// The part that this walk is, where it can be differentiated again, with the histories of the departures; or why it
@@ -146,6 +148,8 @@ pub(super) struct Stage {
     /// The edges behind those numbers, which live as long as this.
     _edges: Vec<Edge>,
     pub(super) keeps: Vec<Keep>,
+    /// The nodes that the walk with every gradient goes through and that saved something.
+    pub(super) saving: Vec<u64>,
     by_value: HashMap<Value, usize>,
     walks: Mutex<Vec<Arc<Walk>>>,
     pub(super) passes: Passes,
@@ -174,6 +178,7 @@ struct Tape {
     /// The leaf of each gradient given that needs one itself.
     leaves: Vec<(Edge, usize)>,
     departures: Vec<(Edge, Value, Tensor)>,
+    saving: Vec<u64>,
     _given: Vec<Tensor>,
 }
 
@@ -216,14 +221,15 @@ fn walk(base: &Inner, border: u64, slots: &[Slot], pattern: &[Given], noted: boo
         }
         let begun = next_seq();
         let mut departures = Vec::new();
-        for (edge, gradient) in engine::run_out(roots, border, sum)? {
+        let (out, saving) = engine::run_out(roots, border, sum)?;
+        for (edge, gradient) in out {
             let value = capture.0.borrow_mut().lift(&gradient)?;
             departures.push((edge, value, gradient));
         }
-        Ok((begun, given, leaves, departures, held))
+        Ok((begun, given, leaves, departures, saving, held))
     });
     let inner = Rc::into_inner(capture).expect("the recorder is no longer installed").0.into_inner();
-    let (begun, given, leaves, departures, held) = recorded?;
+    let (begun, given, leaves, departures, saving, held) = recorded?;
     let drawn = inner.draws.iter().any(|items| !items.is_empty());
     if drawn || inner.grads.iter().any(|g| g.changed) {
         let what = if drawn { "random numbers are drawn" } else { "a gradient is set" };
@@ -232,7 +238,7 @@ fn walk(base: &Inner, border: u64, slots: &[Slot], pattern: &[Given], noted: boo
              the gradient comes from outside; call backward() inside the closure"
         )));
     }
-    Ok(Tape { inner, begun, given, leaves, departures, _given: held })
+    Ok(Tape { inner, begun, given, leaves, departures, saving, _given: held })
 }
 
 /// What is known of the walk with every gradient given, which says what a run has to keep.
@@ -523,6 +529,7 @@ impl Stage {
             _edges: exits.edges,
             by_value: draft.uses.iter().enumerate().map(|(i, v)| (*v, i)).collect(),
             keeps,
+            saving: draft.tape.saving.clone(),
             walks: Mutex::default(),
             passes: *passes,
             _args: args,
@@ -611,8 +618,8 @@ impl Stage {
         });
         let departures = departures.collect::<Result<Vec<_>>>()?;
         let sizes = self.inner.script.program().symbols.bounds_of(&tape.inner.script.program().symbols);
-        let (noted, program) = (below.is_some(), OnceLock::new());
-        Ok(Walk { pattern, noted, host_values, sizes, graph, feeds, departures, above, program })
+        let (noted, saving, program) = (below.is_some(), tape.saving, OnceLock::new());
+        Ok(Walk { pattern, noted, host_values, sizes, graph, feeds, saving, departures, above, program })
     }
 
     /// Where a walk has a value from that it does not compute.

@@ -459,6 +459,26 @@ fn nothing_stays_when_all_is_dropped() {
 }
 
 #[test]
+fn results_that_share_no_part_are_walked_one_after_the_other() {
+    let w = draw(1, &[3]).requires_grad();
+    let inner = |x: &Tensor| {
+        let shared = (x * &w).exp();
+        (x.square().sum(), shared.sin().sum(), shared.cos().sum())
+    };
+    let f = trace(inner);
+    for traced in [false, true] {
+        let x = draw(2, &[3]).requires_grad();
+        let (a, b, c) = if traced { f.call(&x).unwrap() } else { inner(&x) };
+        a.backward();
+        b.backward();
+        for gone in [a, b, c] {
+            let text = gone.try_backward().unwrap_err().to_string();
+            assert!(text.contains("a second time"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn threads_call_and_go_back_at_the_same_time() {
     let w = draw(1, &[8, 8]);
     let f = trace(|x: &Tensor| (x.matmul(&w).tanh(), x.sum()));
