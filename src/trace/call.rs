@@ -306,23 +306,22 @@ impl Variant {
             args[i].store_grad(None);
         }
         self.effects.iter().for_each(|e| e.apply());
+        if let Some(outer) = &self.outer {
+            let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
+            outer.attach(args, kept, &computed, binding);
+        }
         // Results were added in the order of the closure's, so they come in that order.
-        let Some(outer) = &self.outer else { return Ok(self.in_order(args, &computed)) };
-        let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
-        outer.attach(args, kept, &computed, binding);
-        Ok(self.in_order(args, &computed))
-    }
-
-    /// What the closure returns, of which some is computed.
-    fn in_order(&self, args: &[&Tensor], computed: &Results) -> Results {
-        let mut next = computed.iter();
-        let each = self.returned.iter().map(|known| match known {
-            Returned::Same(t) => Tensor::clone(t),
-            Returned::Arg(i) => args[*i].clone(),
-            Returned::Again(i) => computed[*i].clone(),
-            Returned::Computed { .. } => next.next().expect("bug in allotrope: a result was not computed").clone(),
-        });
-        each.collect()
+        let mut computed = computed.into_iter();
+        let mut results = Results::new();
+        for known in &self.returned {
+            results.push(match known {
+                Returned::Same(t) => Tensor::clone(t),
+                Returned::Arg(i) => args[*i].clone(),
+                Returned::Again(i) => results[*i].clone(),
+                Returned::Computed { .. } => computed.next().expect("bug in allotrope: a result was not computed"),
+            });
+        }
+        Ok(results)
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) enum Target {
 pub(super) enum Returned {
     /// A computed value: the next output of the graph.
     Computed { requires_grad: bool },
-    /// The same tensor as a result before: the computed one of this number.
+    /// The same tensor as the result of this number.
     Again(usize),
     /// A tensor from outside, unchanged or updated: the caller gets the same handle.
     Same(Anchor),

@@ -180,8 +180,7 @@ impl Capture {
         let mut inner = self.0.into_inner();
         let mut targets = Vec::new();
         let mut results = Vec::new();
-        let mut computed: Vec<&Tensor> = Vec::new();
-        for t in returned {
+        for (i, t) in returned.iter().enumerate() {
             let outside = t.traced().is_none();
             if outside {
                 results.push(Returned::Same(Anchor::new(t.clone())));
@@ -191,11 +190,10 @@ impl Capture {
                 results.push(Returned::Arg(arg));
                 continue;
             }
-            if let Some(i) = computed.iter().position(|c| c.is_same(t)) {
-                results.push(Returned::Again(i));
+            if let Some(first) = returned[..i].iter().position(|r| r.is_same(t)) {
+                results.push(Returned::Again(first));
                 continue;
             }
-            computed.push(t);
             let value = inner.lift(t)?;
             inner.root().output(value);
             targets.push(Target::Return);

@@ -266,6 +266,10 @@ impl Draft {
         }
         base.builders[0].graph = Some(tape.inner.root().prefix(mark));
         base.symbols = tape.inner.symbols.clone();
+        // What a loop in a loop had computed again around it stands in the body of that one now.
+        for (b, walked) in base.builders.iter_mut().zip(&tape.inner.builders).filter(|(b, _)| b.parent != Some(0)) {
+            b.hoisted = walked.hoisted.clone();
+        }
         // The gradients given are no values of the part, nor is what only the walk reads.
         let uses = part.feeds.into_iter().filter(|v| (v.node.0 as usize) < mark).collect();
         Ok(Draft { inner: base, tape, walk: part.graph, uses })

@@ -293,13 +293,11 @@ fn traced(variant: &Variant, before: &Snapshot, apart: &mut Apart) -> Result<See
         Some(t) => Ok(after(t)),
         None => eval::copied(tensor),
     };
-    let all: Vec<Tensor> = computed.by_ref().map(|(_, t)| t.clone()).collect();
-    let mut computed = all.iter();
     let mut seen: Seen = Vec::new();
     for (i, r) in variant.returned.iter().enumerate() {
         let result = match r {
-            Returned::Computed { .. } => computed.next().cloned(),
-            Returned::Again(i) => all.get(*i).cloned(),
+            Returned::Computed { .. } => computed.next().map(|(_, t)| t.clone()),
+            Returned::Again(i) => seen.get(*i).and_then(|s: &(String, Option<Tensor>)| s.1.clone()),
             Returned::Same(t) => Some(of(t)?),
             Returned::Arg(i) => before.touched.iter().find(|t| t.argument == Some(*i)).map(after),
         };

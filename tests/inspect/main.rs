@@ -27,6 +27,7 @@ pub struct Training {
 }
 
 impl Training {
+    #[allow(clippy::new_without_default, reason = "it waits for its turn")]
     pub fn new() -> Training {
         let alone = alone();
         manual_seed(5);

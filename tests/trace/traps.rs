@@ -362,7 +362,8 @@ fn what_is_printed_of_a_failure() {
     }));
     let x = draw(1, &[2, 3]);
     let w = draw(2, &[4, 3]).requires_grad();
-    let errors: [(&dyn Fn(&Tensor) -> Tensor, &str); 6] = [
+    type Case<'a> = (&'a dyn Fn(&Tensor) -> Tensor, &'a str);
+    let errors: [Case<'_>; 6] = [
         (&|x| x + &w, "add"),
         (&|x| x.matmul(&w), "matmul"),
         (&|x| x * f64::from(x.item::<f32>()), "item"),

@@ -210,24 +210,23 @@ pub(super) fn memory_names(program: &saved::Program) -> impl FnMut() -> String +
 fn without_way_back(v: &Variant, graph: &mut Graph) -> (Vec<Target>, Vec<Returned>) {
     let all: Vec<_> = graph.outputs().iter().cloned().zip(v.targets.iter().cloned()).collect();
     let computed: Vec<Value> = all.iter().filter(|(_, t)| matches!(t, Target::Return)).map(|(o, _)| o.value).collect();
-    let wishes: Vec<bool> = (v.returned.iter())
-        .filter_map(|r| if let Returned::Computed { requires_grad } = r { Some(*requires_grad) } else { None })
-        .collect();
-    let (mut values, mut next) = (Vec::new(), 0);
-    let returned = v.returned.iter().map(|r| {
-        let i = match r {
-            Returned::Same(t) => return Returned::Same(t.clone()),
-            Returned::Arg(i) => return Returned::Arg(*i),
-            Returned::Again(i) => *i,
-            Returned::Computed { .. } => {
-                next += 1;
-                next - 1
+    let mut computed = computed.into_iter();
+    let (mut values, mut returned) = (Vec::new(), Vec::new());
+    // Of each result that is computed: its value, and whether it needs a gradient.
+    let mut made: Vec<Option<(Value, bool)>> = Vec::new();
+    for r in &v.returned {
+        let (one, result) = match r {
+            Returned::Same(t) => (None, Returned::Same(t.clone())),
+            Returned::Arg(i) => (None, Returned::Arg(*i)),
+            Returned::Again(i) => (made[*i], Returned::Computed { requires_grad: made[*i].is_some_and(|m| m.1) }),
+            Returned::Computed { requires_grad } => {
+                (computed.next().map(|v| (v, *requires_grad)), Returned::Computed { requires_grad: *requires_grad })
             }
         };
-        values.push(computed[i]);
-        Returned::Computed { requires_grad: wishes[i] }
-    });
-    let returned: Vec<Returned> = returned.collect();
+        values.extend(one.map(|m| m.0));
+        made.push(one);
+        returned.push(result);
+    }
     let mut targets = vec![Target::Return; values.len()];
     *graph = std::mem::take(graph).with_outputs(values);
     for (output, target) in all.into_iter().filter(|(_, t)| !matches!(t, Target::Return | Target::Keep)) {
