@@ -9,6 +9,7 @@ mod support;
 use allotrope::ir::{Graph, Op};
 use allotrope::prelude::*;
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use support::{SinToCos, data};
 
@@ -21,24 +22,33 @@ fn nodes(g: &Graph) -> usize {
     g.nodes().map(|id| 1 + body(id)).sum()
 }
 
-/// The median time of a call, of rounds that go by turns.
-fn medians(mut one: impl FnMut(usize), mut other: impl FnMut(usize), calls: usize) -> [f64; 2] {
-    let mut times: [Vec<Duration>; 2] = Default::default();
-    for round in 0..41 {
-        let start = Instant::now();
+/// The processor's time that this thread has had; other programs on the machine have no part in it.
+fn clock() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = START.get_or_init(Instant::now);
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    match stat.split(' ').next().and_then(|n| n.parse().ok()) {
+        Some(nanoseconds) => Duration::from_nanos(nanoseconds),
+        None => start.elapsed(),
+    }
+}
+
+/// The mean time of a call in µs, of rounds that go by turns.
+fn means(mut one: impl FnMut(usize), mut other: impl FnMut(usize), calls: usize) -> [f64; 2] {
+    let rounds = std::env::var("ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
+    let mut times = [Duration::ZERO; 2];
+    for round in 0..=rounds {
+        let start = clock();
         (0..calls).for_each(&mut one);
-        let between = Instant::now();
+        let between = clock();
         (0..calls).for_each(&mut other);
         // The first round warms up.
         if round > 0 {
-            times[0].push(between - start);
-            times[1].push(between.elapsed());
+            times[0] += between - start;
+            times[1] += clock() - between;
         }
     }
-    times.map(|mut t| {
-        t.sort_unstable();
-        t[t.len() / 2].as_secs_f64() * 1e6 / calls as f64
-    })
+    times.map(|t| t.as_secs_f64() * 1e6 / (calls * rounds) as f64)
 }
 
 fn report(name: &str, [plain, dynamic]: [f64; 2], nodes: f64) {
@@ -121,7 +131,7 @@ fn dynamic_net(
     }
     counts.sort_unstable();
     let mean = list.iter().map(|&d| counts[d] as f64).sum::<f64>() / calls as f64;
-    let times = medians(|i| _ = call_plain(i), |i| _ = call_dynamic(i), calls);
+    let times = means(|i| _ = call_plain(i), |i| _ = call_dynamic(i), calls);
     report(name, times, mean);
     println!("  {} compilations", dynamic.compilations());
 }
@@ -137,11 +147,19 @@ fn recurrent(points: usize) {
         assert_eq!(p.item::<f32>().to_bits(), d.item::<f32>().to_bits());
     }
     let n = nodes(dynamic.explain()[0].captured());
-    let times = medians(|_| _ = plain.call((&x, &y, &h)).unwrap(), |_| _ = dynamic.call((&x, &y, &h)).unwrap(), 200);
+    let times = means(|_| _ = plain.call((&x, &y, &h)).unwrap(), |_| _ = dynamic.call((&x, &y, &h)).unwrap(), 200);
     report(&format!("recurrent step of {points} points"), times, n as f64);
 }
 
+/// What an eager operation costs, to know the machine.
+fn eager() {
+    let (a, b) = (Tensor::ones(&[8], DType::F32), Tensor::ones(&[8], DType::F32));
+    let [none, add] = means(|_| (), |_| _ = &a + &b, 20_000);
+    println!("an eager addition of 8 elements: {:.0} ns", (add - none) * 1e3);
+}
+
 fn main() {
+    eager();
     let sgd = |p| -> Box<dyn Optimizer> {
         Box::new(optim::Sgd::with_options(p, 1e-4, optim::SgdOptions { momentum: 0.9, ..Default::default() }))
     };

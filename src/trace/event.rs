@@ -163,10 +163,12 @@ pub(super) enum Match {
 }
 
 /// Whether two sizes are one: the same expression, or the same number. Each may be of another recording.
+#[inline]
 fn one(a: &Size, b: &Size) -> bool {
     a.expr().number == b.expr().number && (a.is_symbolic() || a.hint() == b.hint())
 }
 
+#[inline]
 fn all(a: &[Size], b: &[Size]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| one(a, b))
 }
@@ -177,6 +179,7 @@ fn same_op(a: &Op<Size>, b: &Op<Size>) -> bool {
 
 impl Given {
     /// The number, where it is one.
+    #[inline]
     pub(super) fn number(&self) -> Option<Scalar> {
         match self {
             Given::Number(s) => Some(*s),
@@ -184,6 +187,7 @@ impl Given {
         }
     }
 
+    #[inline]
     fn compare(&self, asked: &Given) -> Match {
         let same = match (self, asked) {
             (Given::Value(a), Given::Value(b)) => a == b,
@@ -223,6 +227,7 @@ impl Answer {
 
 impl Event<'_> {
     /// How what is asked compares with this, which was asked before. A slot takes any number.
+    #[inline]
     pub(super) fn compare(&self, asked: &Event<'_>) -> Match {
         use Event::*;
         let same = match (self, asked) {
@@ -393,6 +398,7 @@ impl Event<'_> {
 }
 
 impl Match {
+    #[inline]
     fn and(self, other: Match) -> Match {
         match (self, other) {
             (Match::Other, _) | (_, Match::Other) => Match::Other,
