@@ -105,10 +105,8 @@ fn dynamic_net(
     let (x, y) = (randn(&[batch, sizes[0]]), randn(&[batch, sizes[2]]));
     let plain: Vec<_> = (0..4)
         .map(|depth| {
-            trace((|d| {
-                let (a, opt) = (&a, &opt_a);
-                move |x: &Tensor, y: &Tensor| a.step(&**opt, x, y, d)
-            })(depth))
+            let (a, opt) = (&a, &opt_a);
+            trace(move |x: &Tensor, y: &Tensor| a.step(&**opt, x, y, depth))
         })
         .collect();
     let depth = Cell::new(0);

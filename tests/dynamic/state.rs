@@ -9,11 +9,11 @@ use std::cell::{Cell, RefCell};
 #[test]
 fn a_parameter_that_is_replaced() {
     let w = RefCell::new(draw(1, &[3, 3]));
-    let f = trace_dynamic(|x: &Tensor| x.matmul(&*w.borrow()).relu());
+    let f = trace_dynamic(|x: &Tensor| x.matmul(&w.borrow()).relu());
     for i in 0..20 {
         w.replace(draw(i, &[3, 3]));
         let x = draw(i + 50, &[2, 3]);
-        assert_same("replaced", &x.matmul(&*w.borrow()).relu(), &f.call(&x).unwrap());
+        assert_same("replaced", &x.matmul(&w.borrow()).relu(), &f.call(&x).unwrap());
     }
     assert_eq!(f.compilations(), 1);
     w.replace(draw(99, &[3, 4]));
@@ -22,7 +22,7 @@ fn a_parameter_that_is_replaced() {
     for i in 90..95 {
         w.replace(draw(i, &[4, 3]).t());
         let x = draw(2, &[2, 3]);
-        assert_same("transposed", &x.matmul(&*w.borrow()).relu(), &f.call(&x).unwrap());
+        assert_same("transposed", &x.matmul(&w.borrow()).relu(), &f.call(&x).unwrap());
     }
     assert_eq!(f.compilations(), 3, "{}", crate::structure::reasons(&f.explain()));
 }

@@ -73,13 +73,13 @@ fn the_count_of_a_loop_and_a_list_that_grows() {
     let mut seen: Vec<Tensor> = Vec::new();
     let f = trace_dynamic(move |x: &Tensor| {
         // Tensors from outside that are in the list for good.
-        seen.push(x.sizes().len().eq(&1).then(|| Tensor::ones(&[3], DType::F32)).unwrap_or_else(|| x.clone()));
+        seen.push(if x.sizes().len().eq(&1) { Tensor::ones(&[3], DType::F32) } else { x.clone() });
         (0..seen.len()).fold(x.clone(), |h, _| h * 1.5)
     });
     let x = draw(1, &[3]);
     let mut want = copy(&x);
     for n in 1..6 {
-        want = want * 1.5;
+        want *= 1.5;
         assert_same("list", &want, &f.call(&x).unwrap());
         assert_eq!(f.compilations(), n);
     }
