@@ -4,7 +4,19 @@
 //! `cargo run --release --example 10_dynamic`
 //!
 //! ```text
-//! call   0: depth 2, loss 1.6577, compiled 1
+//! call   0: depth 1, loss 0.9427, compiled 1
+//! call  25: depth 0, loss 0.8973, compiled 4
+//! call  50: depth 1, loss 0.8212, compiled 4
+//! call  75: depth 0, loss 0.7122, compiled 4
+//! call 100: depth 1, loss 0.6649, compiled 4
+//! call 125: depth 1, loss 0.4461, compiled 4
+//! call 150: depth 0, loss 0.2841, compiled 4
+//! call 175: depth 2, loss 0.2141, compiled 4
+//! call 199: depth 1, loss 0.1438, compiled 4
+//! 93 operations, made because: it was the first call
+//! 64 operations, made because: the closure did something else: step 11 was a tensor from outside f32[2, 10], not a tensor from outside f32[10, 10]
+//! 135 operations, made because: the closure did something else: step 19 was permute, not a tensor from outside f32[2, 10]
+//! 114 operations, made because: the closure did something else: step 25 was a tensor from outside f32[2, 10], not permute
 //! ```
 
 use allotrope::prelude::*;
