@@ -64,6 +64,6 @@ pub mod prelude {
     };
     pub use crate::optim::{self, Optimizer};
     pub use crate::tensor::random::{Generator, manual_seed, rand, randint, randn, randperm};
-    pub use crate::trace::trace;
+    pub use crate::trace::{trace, trace_dynamic};
     pub use crate::{DType, Error, Tensor};
 }

@@ -293,6 +293,33 @@ impl<D> Op<D> {
         }
     }
 
+    /// Whether both are the same primitive with the same attributes, where dimensions are compared by `same`.
+    pub fn equal_by(&self, other: &Op<D>, same: impl Fn(&D, &D) -> bool) -> bool
+    where
+        D: PartialEq,
+    {
+        let all = |a: &[D], b: &[D]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
+        match (self, other) {
+            (Op::Unary(a), Op::Unary(b)) => a == b,
+            (Op::Binary(a), Op::Binary(b)) => a == b,
+            (Op::Extent(a), Op::Extent(b)) | (Op::Iota(a), Op::Iota(b)) => same(a, b),
+            (Op::Broadcast(a), Op::Broadcast(b)) | (Op::Reshape(a), Op::Reshape(b)) => all(a, b),
+            (Op::Slice { axis, start, len }, Op::Slice { axis: a, start: s, len: l }) => {
+                axis == a && same(start, s) && same(len, l)
+            }
+            (
+                Op::Window { axis, count, size, step, dilation },
+                Op::Window { axis: a, count: c, size: s, step: t, dilation: d },
+            ) => axis == a && same(count, c) && same(size, s) && step == t && dilation == d,
+            (
+                Op::OverlapAdd { axis, len, step, dilation },
+                Op::OverlapAdd { axis: a, len: l, step: t, dilation: d },
+            ) => axis == a && same(len, l) && step == t && dilation == d,
+            // The others have no dimension.
+            (a, b) => a == b,
+        }
+    }
+
     /// The same primitive with its dimensions mapped.
     pub fn map_dims<E>(&self, f: &mut dyn FnMut(&D) -> E) -> Op<E> {
         match self {

@@ -270,7 +270,10 @@ impl Parser {
             "recurrence" => {
                 Op::Recurrence { axis: attribute!("axis", Number), reverse: a.words.remove("reverse").is_some() }
             }
-            "barrier" => Op::Barrier(attribute!("number", Number) as u32),
+            "barrier" => match u32::try_from(attribute!("number", Number)) {
+                Ok(n) => Op::Barrier(n),
+                Err(_) => return self.fail("the number of a barrier must fit into 32 bits".to_string()),
+            },
             "check" => Op::Check(attribute!("message", Text)),
             "concat" => Op::Concat { axis: attribute!("axis", Number) },
             "matmul" => Op::Matmul,
@@ -339,6 +342,7 @@ impl Parser {
                 "xs" => ("xs", Attribute::Number(self.number()?)),
                 "length" => ("length", Attribute::Dim(self.dim()?)),
                 "trip" => ("trip", Attribute::Trip(self.trip()?)),
+                "number" => ("number", Attribute::Number(self.number()?)),
                 _ => return self.fail(format!("there is no attribute `{word}`")),
             };
             out.words.insert(key, attribute);

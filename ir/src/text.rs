@@ -19,6 +19,7 @@
 //!         | "count=" dim | "size=" dim | "step=" number | "dilation=" number  window, overlap_add
 //!         | "descending"                                     argsort
 //!         | string                                           check
+//!         | "number=" number                                 barrier
 //!         | "carries=" number | "xs=" number | "length=" dim | "reverse"      scan, which has a graph, as fusion has;
 //!                                                            recurrence has reverse
 //!         | "trip=" ("all" | "count" | "while" | "within")              scan, all where it is not said

@@ -80,7 +80,7 @@ fn of_a_computed_value_only_the_piece_is_kept() {
 #[test]
 fn what_was_checked_is_not_checked_again() {
     let text = "graph(%0: i64[3] \"i\", %1: f32[5] \"x\", %2: bool[] \"fine\") {
-            %3: i64[3] = check %0, %2 message=\"no\"
+            %3: i64[3] = check %0, %2 \"no\"
             %4: f32[3] = gather %1, %3 axis=0
             %5: f32[3] = gather %1, %3 axis=0
             %6: f32[3] = exp %5

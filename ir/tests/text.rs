@@ -1,6 +1,6 @@
 //! The text form: what is printed reads back to an equal graph, and text that makes no sense is refused by line.
 
-use allotrope_ir::{Graph, check, parse, print};
+use allotrope_ir::{Graph, check, dot, parse, print};
 
 const STEP: &str = r#"graph(%0: f32[1, s0, 32] "x", %1: f32[32, 32] state "rnn.weight", %2: f32[1, 32] "h") {
   %3: f32[s0, 1, 32] = permute %0 axes=[1, 0, 2]
@@ -91,4 +91,37 @@ fn wrong_text_is_refused_with_its_line() {
     refused("", "line 3: expected an operation or `return`, found `}`");
     let nested = "%1: f32[] = fusion { graph() { ".repeat(100_000);
     refused(&nested, "line 2: graphs are nested deeper than 64");
+}
+
+#[test]
+fn loops_say_how_often_they_run() {
+    let looped = |operands: &str, attributes: &str, y: &str| {
+        let ys = if y.is_empty() { "" } else { ", %4: bool[s0]" };
+        parse(&format!(
+            "graph(%0: bool[] \"go\", %1: i64[] \"n\", %2: bool[s0] \"x\") {{
+  %3: bool[]{ys} = scan {operands} carries=1 length=s0 {attributes} {{ graph(%0: bool[] \"go\") {{ return %0{y} }} }}
+  return %3
+}}"
+        ))
+    };
+    for (operands, attributes, y) in [
+        ("%0", "xs=0 trip=while", ""),
+        ("%0", "xs=0 trip=within", ", %0"),
+        ("%0, %1", "xs=0 trip=count reverse", ", %0"),
+        ("%0", "xs=0 trip=all", ", %0"),
+    ] {
+        let g = looped(operands, attributes, y).unwrap();
+        assert_eq!(parse(&print(&g)).unwrap(), g, "{attributes}");
+        assert!(dot(&g).contains("scan length=s0"));
+    }
+    let refused = |operands: &str, attributes: &str, y: &str, message: &str| {
+        let text = looped(operands, attributes, y).unwrap_err().to_string();
+        assert!(text.contains(message), "{text}");
+    };
+    refused("%0", "xs=0 trip=sometimes", "", "expected all, count, while or within");
+    refused("%0", "xs=0 trip=while", ", %0", "a loop without a bound has no ys");
+    refused("%0, %2", "xs=1 trip=within", "", "has no xs and no reverse");
+    refused("%0", "xs=0 trip=while reverse", "", "has no xs and no reverse");
+    refused("%1", "xs=0 trip=while", "", "must be bool[]");
+    refused("%0, %0", "xs=0 trip=count", "", "the number of rounds must be i64[], got bool[]");
 }

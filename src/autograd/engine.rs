@@ -43,6 +43,8 @@ struct Queue {
     border: u64,
     /// The gradients that have left that part, in order.
     departures: Departures,
+    /// The nodes met that had saved something, by number.
+    saving: Vec<u64>,
 }
 
 impl Queue {
@@ -136,7 +138,7 @@ fn walk(
     roots: Vec<Root>,
     manner: Manner<'_>,
     mut visit: impl FnMut(&Pending) -> bool,
-) -> Result<(Accumulations, Departures)> {
+) -> Result<(Accumulations, Departures, Vec<u64>)> {
     let Manner { keep, reach, border, sum } = manner;
     let mut queue = Queue { border, ..Queue::default() };
     let mut retained = Vec::new();
@@ -157,6 +159,9 @@ fn walk(
         }
         let node = pending.edge.node();
         let keep = keep || node.seq() < first_seq;
+        if border > 0 && node.saves() {
+            queue.saving.push(node.seq());
+        }
         if let Some(each) = node.contributions(&pending.edge, &pending.grads, keep) {
             for (i, gradient) in each? {
                 if let Some(edge) = &node.edges()[i]
@@ -182,14 +187,14 @@ fn walk(
         }
         visit(&pending);
     }
-    Ok((retained, queue.departures))
+    Ok((retained, queue.departures, queue.saving))
 }
 
 /// Gradients of every leaf reached, in the order in which the walk first reached them, after those of tensors on the
 /// way that keep theirs.
 pub(crate) fn run_to_leaves(roots: Vec<Root>, keep: bool, sum: Sum) -> Result<Accumulations> {
     let mut leaves = Vec::new();
-    let (mut found, _) = walk(roots, Manner { keep, reach: None, border: 0, sum }, |p| {
+    let (mut found, ..) = walk(roots, Manner { keep, reach: None, border: 0, sum }, |p| {
         let Some(leaf) = p.edge.node().leaf() else { return false };
         leaves.extend(p.grads[0].clone().map(|g| (leaf, g)));
         true
@@ -208,7 +213,7 @@ pub(crate) fn run_to_targets(
 ) -> Result<(Vec<Option<Tensor>>, Accumulations)> {
     let reach = Reach::new(roots.iter().map(|r| &r.edge), targets);
     let mut found = vec![None; targets.len()];
-    let (retained, _) = walk(roots, Manner { keep, reach: Some(&reach), border: 0, sum }, |p| {
+    let (retained, ..) = walk(roots, Manner { keep, reach: Some(&reach), border: 0, sum }, |p| {
         take(p, targets, &mut found);
         false
     })?;
@@ -226,9 +231,10 @@ pub(crate) fn run_part(roots: Vec<Root>, targets: &[Edge], sum: Sum) -> Result<V
 }
 
 /// Gradients that leave the part of the program whose nodes have numbers from `border` on: one by one, for whoever walks
-/// on has to add them to others in this order. Nothing is let go of.
-pub(crate) fn run_out(roots: Vec<Root>, border: u64, sum: Sum) -> Result<Departures> {
-    Ok(walk(roots, Manner { keep: true, reach: None, border, sum }, |_| false)?.1)
+/// on has to add them to others in this order. Nothing is let go of; the numbers of the nodes that could have are given, too.
+pub(crate) fn run_out(roots: Vec<Root>, border: u64, sum: Sum) -> Result<(Departures, Vec<u64>)> {
+    let (_, departures, saving) = walk(roots, Manner { keep: true, reach: None, border, sum }, |_| false)?;
+    Ok((departures, saving))
 }
 
 /// Takes the gradients of the targets among the results of this node. Whether there is one.

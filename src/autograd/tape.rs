@@ -97,6 +97,9 @@ struct SavingNode<F> {
 
 impl<F: Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send> GradFn for SavingNode<F> {
     head!();
+    fn saves(&self) -> bool {
+        true
+    }
     fn vjp(&self, me: &Edge, grads: &[Option<Tensor>], keep: bool) -> Result<Grads> {
         let mut slot = self.vjp.lock();
         let Some(vjp) = &*slot else {

@@ -227,17 +227,14 @@ impl<'a> Aligned<'a> {
             if x.dtype() == dtype { Ok(Held::Own(x)) } else { Ok(Held::Made(x.try_to(dtype)?)) }
         };
         let held = match (a, b) {
-            (Arg::Tensor(x), Arg::Tensor(y)) => {
-                let known = x.traced().is_none() && y.traced().is_none() && x.shape_hint() == y.shape_hint();
-                match known {
-                    true => [Some(cast(x)?), Some(cast(y)?)],
-                    false => {
-                        let sizes = broadcast_sizes(op, x, y)?;
-                        let fit = |x| -> Result<_> { Ok(Some(Held::Made(cast(x)?.get().expand_sizes(&sizes)?))) };
-                        [fit(x)?, fit(y)?]
-                    }
+            (Arg::Tensor(x), Arg::Tensor(y)) => match x.surely_has_shape_of(y) {
+                true => [Some(cast(x)?), Some(cast(y)?)],
+                false => {
+                    let sizes = broadcast_sizes(op, x, y)?;
+                    let fit = |x| -> Result<_> { Ok(Some(Held::Made(cast(x)?.get().expand_sizes(&sizes)?))) };
+                    [fit(x)?, fit(y)?]
                 }
-            }
+            },
             (Arg::Tensor(x), Arg::Number(_)) => [Some(cast(x)?), None],
             (Arg::Number(_), Arg::Tensor(y)) => [None, Some(cast(y)?)],
             (Arg::Number(x), Arg::Number(_)) => [Some(Held::Made(full_of(&[], x.to(dtype))?)), None],

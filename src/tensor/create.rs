@@ -156,24 +156,24 @@ fn from_vec_at<T: FromElement>(data: Vec<T>, shape: &[usize], at: &'static Locat
     if size_of_val(&data[..]) < ADOPTED {
         return from_slice_at(&data, shape, at);
     }
-    check_data(data.len(), shape, at)?;
-    Ok(eval::fresh(T::DTYPE, shape, Buffer::adopt(data)))
+    check_data(data.len(), shape)?;
+    recorder::data(eval::fresh(T::DTYPE, shape, Buffer::adopt(data)), DATA, at)
 }
 
 fn from_slice_at<T: FromElement>(data: &[T], shape: &[usize], at: &'static Location<'static>) -> Result<Tensor> {
-    check_data(data.len(), shape, at)?;
+    check_data(data.len(), shape)?;
     let mut buffer = eval::buffer_for(T::DTYPE, data.len());
     buffer.slice_mut::<T>().copy_from_slice(data);
-    Ok(eval::fresh(T::DTYPE, shape, buffer))
+    recorder::data(eval::fresh(T::DTYPE, shape, buffer), DATA, at)
 }
 
-/// That so many elements fill the shape, and no trace runs.
-fn check_data(len: usize, shape: &[usize], at: &'static Location<'static>) -> Result<()> {
-    if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(len) {
-        return Err(Error::operands("from_vec", format!("{len} elements do not fill shape {shape:?}")));
-    }
-    match recorder::active() {
-        Some(r) => Err(r.host_read("Rust data made into a tensor", at)),
-        None => Ok(()),
+/// What a trace says of it.
+const DATA: &str = "Rust data made into a tensor";
+
+/// That so many elements fill the shape.
+fn check_data(len: usize, shape: &[usize]) -> Result<()> {
+    match shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) == Some(len) {
+        true => Ok(()),
+        false => Err(Error::operands("from_vec", format!("{len} elements do not fill shape {shape:?}"))),
     }
 }

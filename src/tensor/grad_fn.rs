@@ -31,6 +31,10 @@ pub(crate) trait GradFn: Send + Sync {
     fn contributions(&self, _me: &Edge, _grads: &[Option<Tensor>], _keep: bool) -> Option<Result<Contributions>> {
         None
     }
+    /// Whether it saved something that it lets go of.
+    fn saves(&self) -> bool {
+        false
+    }
     /// The tensor whose gradient is to be accumulated, for a leaf.
     fn leaf(&self) -> Option<Tensor> {
         None

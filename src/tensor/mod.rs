@@ -180,13 +180,25 @@ impl Tensor {
             Body::Traced(_) if !recorder::is_active() => recorder::sizes_of(&self.0.shape),
             Body::Traced(t) => {
                 let capture = recorder::capture_of(t.scope);
-                let size = |(&n, &number): (&usize, &u32)| match number {
-                    0 => Size::from(n),
-                    number => Size::with_expr(n, size::Expr { number, capture }),
-                };
-                self.0.shape.iter().zip(&t.exprs).map(size).collect()
+                let mut sizes: Sizes = size::small(&self.0.shape, Size::from);
+                for (size, &number) in sizes.iter_mut().zip(&t.exprs).filter(|(_, number)| **number != 0) {
+                    *size = Size::with_expr(size.hint(), size::Expr { number, capture });
+                }
+                sizes
             }
         }
+    }
+
+    /// Whether both have one shape in every call, as far as can be said without asking a running trace.
+    #[inline]
+    pub(crate) fn surely_has_shape_of(&self, other: &Tensor) -> bool {
+        let fixed = |t: &Traced| t.exprs.iter().all(|&e| e == 0);
+        self.0.shape == other.0.shape
+            && match (&self.0.body, &other.0.body) {
+                (Body::Strided(_), Body::Strided(_)) => true,
+                (Body::Traced(a), Body::Traced(b)) => a.exprs == b.exprs,
+                (Body::Traced(t), Body::Strided(_)) | (Body::Strided(_), Body::Traced(t)) => fixed(t),
+            }
     }
 
     /// The number of elements, as a number; see [`Tensor::shape`].

@@ -117,16 +117,14 @@ impl Tensor {
 }
 
 fn from_ndarray_at<T: FromElement, D: Dimension>(array: Array<T, D>, at: &'static Location<'static>) -> Result<Tensor> {
-    if let Some(r) = recorder::active() {
-        return Err(r.host_read("an array made into a tensor", at));
-    }
+    const DATA: &str = "an array made into a tensor";
     let shape = Dims::from_slice(array.shape());
     let strides = Strides::from_slice(array.strides());
     let (elements, Some(offset)) = array.into_raw_vec_and_offset() else {
-        return Ok(eval::fresh(T::DTYPE, &shape, Buffer::new(0)));
+        return recorder::data(eval::fresh(T::DTYPE, &shape, Buffer::new(0)), DATA, at);
     };
     let storage = Arc::new(Storage::new(Buffer::adopt(elements)));
-    Ok(Tensor::from_parts(T::DTYPE, shape, Body::Strided(Strided { storage, strides, offset })))
+    recorder::data(Tensor::from_parts(T::DTYPE, shape, Body::Strided(Strided { storage, strides, offset })), DATA, at)
 }
 
 /// The elements of a tensor, locked for reading. Other threads that change the tensor in place wait until it is dropped;

@@ -7,13 +7,12 @@ use super::setting::HostValue;
 use super::view::Link;
 use super::{Generator, Size, Sizes, Tensor};
 use crate::Result;
-use allotrope_ir::{DType, Op, Scalar, Value};
-use parking_lot::Mutex;
+use allotrope_ir::{DType, NodeId, Op, Scalar, Value};
 use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Arithmetic on sizes.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -34,9 +33,31 @@ pub(crate) enum Operand<'a> {
 pub(crate) struct Cell {
     /// Which builder of which capture it belongs to.
     pub(crate) scope: u64,
-    pub(crate) value: Mutex<Value>,
+    value: AtomicU64,
     /// In-place changes so far.
     pub(crate) version: AtomicU32,
+}
+
+impl Cell {
+    pub(crate) fn new(scope: u64, value: Value) -> Cell {
+        Cell { scope, value: AtomicU64::new(packed(value)), version: AtomicU32::new(0) }
+    }
+
+    pub(crate) fn value(&self) -> Value {
+        let bits = self.value.load(Ordering::Relaxed);
+        Value { node: NodeId((bits >> 32) as u32), port: bits as u32 }
+    }
+
+    /// The elements are `value` from here on; gives what they were.
+    pub(crate) fn replace(&self, value: Value) -> Value {
+        let before = self.value();
+        self.value.store(packed(value), Ordering::Relaxed);
+        before
+    }
+}
+
+fn packed(value: Value) -> u64 {
+    u64::from(value.node.0) << 32 | u64::from(value.port)
 }
 
 /// Where the elements of a traced tensor are, whatever it shows of them.
@@ -176,6 +197,11 @@ pub(crate) trait Recorder {
     /// The elements of `like` are drawn in row-major order, so they must lie so in memory when the same program runs
     /// eagerly; with `whole` without gaps. Calls where they don't are refused.
     fn in_order(&self, what: &'static str, like: &Tensor, whole: bool) -> Result<()>;
+    /// Rust data that was made into a tensor, as an input that each call gives.
+    ///
+    /// # Errors
+    /// Where calls do not give it anew: what `what` at the caller's line would build in.
+    fn data(&self, tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor>;
     /// Why a host read cannot be had here, as an error for `what` at the caller's line.
     fn host_read(&self, what: &str, at: &'static Location<'static>) -> crate::Error;
 }
@@ -209,6 +235,14 @@ pub(crate) fn with<T>(recorder: Option<Rc<dyn Recorder>>, f: impl FnOnce() -> T)
     ACTIVE.set(recorder.is_some());
     RECORDER.set(recorder);
     f()
+}
+
+/// A tensor that was made of Rust data, as the mode has it.
+pub(super) fn data(tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
+    match active() {
+        Some(r) => r.data(tensor, what, at),
+        None => Ok(tensor),
+    }
 }
 
 /// Runs `f`, which computes again a part of the program that was computed before; what a running trace records of it is

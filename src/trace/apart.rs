@@ -24,23 +24,25 @@ impl Apart {
     /// # Errors
     /// When an argument has no elements, or numbers cannot be drawn.
     pub(super) fn new(variant: &Variant, args: &[&Tensor], binding: Binding) -> Result<Apart> {
-        let mut drawn = match variant.draws.is_empty() {
+        let wiring = variant.wiring();
+        let mut drawn = match variant.wiring().draws.is_empty() {
             true => None,
-            false => Some(variant.draws.run(&variant.sources, args, &binding)?),
+            false => Some(wiring.draws.run(&variant.frame.fills, &wiring.sources, args, &binding)?),
         };
         let mut numbers = drawn.as_mut().map(|d| std::mem::take(&mut d.tensors)).unwrap_or_default().into_iter();
-        let generators = variant.draws.generators.iter().map(|g| g.lock().to_bytes()).collect();
+        let generators = variant.wiring().draws.generators.iter().map(|g| g.lock().to_bytes()).collect();
         if let Some(drawn) = drawn {
             drawn.undo();
         }
         let gone = || Error::Trace("a gradient went away while a call began".into());
         let mut inputs = Vec::new();
-        for source in &variant.sources {
+        for source in &variant.wiring().sources {
             inputs.push(match source {
                 Source::Arg(i) => eval::copied(args[*i])?,
                 Source::State(t) => eval::copied(t)?,
                 Source::Grad(t) => eval::copied(&t.stored_grad().ok_or_else(gone)?)?,
                 Source::ArgGrad(i) => eval::copied(&args[*i].stored_grad().ok_or_else(gone)?)?,
+                Source::Data(t) => eval::copied(t)?,
                 Source::Gradient => unreachable!("bug in allotrope: a gradient from outside is no input of the call"),
                 Source::Draw => numbers.next().expect("bug in allotrope: an input was not drawn").1,
             });

@@ -2,13 +2,13 @@
 //! that has ended into the loop that walks back through it, where they are collected per step, or computed again outside
 //! if the loop does not change them. No operation is recorded here but those copies.
 
-use super::inner::Inner;
+use super::event::Made;
+use super::program::Program;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
 use allotrope_ir::{InputKind, NodeId, Op, Scan, Trip, Type, Value};
 use smallvec::SmallVec;
 
-impl Inner {
+impl Program {
     /// The value `v` of builder `from` as a value of the open builder `into`.
     pub(super) fn import(&mut self, from: usize, v: Value, into: usize) -> Result<Value> {
         if from == into {
@@ -84,9 +84,8 @@ impl Inner {
     }
 
     /// Ends the innermost loop, whose body has its outputs: gives its results.
-    pub(super) fn close_loop(&mut self) -> Result<Vec<Tensor>> {
+    pub(super) fn close_loop(&mut self) -> Result<Vec<Made>> {
         let body = self.open.pop().expect("a loop is open");
-        self.end_draws(body);
         let parent = self.current();
         let length = self.symbols.dim(self.builders[body].length);
         let b = &mut self.builders[body];
@@ -108,7 +107,7 @@ impl Inner {
         let node = self.graph(parent).add(Op::Scan(Box::new(scan)), &operands)?;
         self.builders[body].node = Some(node);
         let ports = self.graph(parent).node(node).types.len() as u32;
-        Ok((0..ports).map(|port| self.tensor_of(parent, Value { node, port })).collect())
+        Ok((0..ports).map(|port| self.typed(parent, Value { node, port })).collect())
     }
 
     /// A closed loop may run no more steps than what walks back through it has room for.

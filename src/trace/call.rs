@@ -2,9 +2,10 @@
 //! can fail comes before the run, but for the program's own checks, whose code writes no state before all of them hold;
 //! so a failed call has changed nothing: generators too go back to where they were.
 
-use super::captured::{Returned, Source, Target};
+use super::captured::{Returned, Source, Target, Wiring};
+use super::draws::Fills;
 use super::guards::Binding;
-use super::outer::Kept;
+use super::outer::{Kept, Outer};
 use super::variant::Variant;
 use crate::codegen::{Compiled, Failure};
 use crate::error::{Error, Result};
@@ -19,15 +20,41 @@ use std::sync::Arc;
 pub(super) type Results = SmallVec<[Tensor; 4]>;
 type Outputs = SmallVec<[Tensor; 8]>;
 
-/// What a call needs to know of the inputs and outputs, worked out once.
-pub(super) struct Plan {
+/// What is known of the inputs and outputs of compiled code, whatever tensors they are.
+pub(super) struct Frame {
+    pub(super) fills: Fills,
+    /// For each output, the input that it updates.
+    updates: Vec<Option<usize>>,
+    /// The type of each output, and its shape where that is fixed.
+    types: Vec<(Type, Option<Dims>)>,
+}
+
+impl Frame {
+    /// The frame of an optimised graph.
+    pub(super) fn new(graph: &Graph, fills: Fills) -> Frame {
+        let ty = |o: &allotrope_ir::Output| {
+            let ty = graph.ty(o.value).clone();
+            let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
+            (ty, fixed)
+        };
+        Frame {
+            fills,
+            updates: graph.outputs().iter().map(|o| o.update).collect(),
+            types: graph.outputs().iter().map(ty).collect(),
+        }
+    }
+}
+
+/// The tensors that code runs on, and what a call needs to know of them.
+pub(super) struct Bound {
+    pub(super) wiring: Wiring,
     inputs: Vec<Planned>,
     /// The storages that a call changes, so or after it, by identity: their tensors are among the targets.
     storages: Vec<usize>,
     /// The arguments that a call changes.
     changed: Vec<usize>,
-    /// The outputs that get memory of their own: what becomes of each, its type, and its shape where that is fixed.
-    outputs: Vec<(Target, Type, Option<Dims>)>,
+    /// The outputs that get memory of their own, by number.
+    fresh: Vec<usize>,
 }
 
 /// What is known of an input before any call.
@@ -39,46 +66,32 @@ struct Planned {
     ready: Option<Range<usize>>,
 }
 
-impl Plan {
-    pub(super) fn new(graph: &Graph, sources: &[Source], targets: &[Target]) -> Plan {
-        let planned = || Planned { written: false, ready: None };
-        let mut plan = Plan {
-            inputs: sources.iter().map(|_| planned()).collect(),
-            storages: Vec::new(),
-            changed: Vec::new(),
-            outputs: Vec::new(),
-        };
-        for (target, output) in targets.iter().zip(graph.outputs()) {
+impl Bound {
+    pub(super) fn new(frame: &Frame, wiring: Wiring) -> Bound {
+        let mut inputs: Vec<Planned> = wiring.sources.iter().map(|_| Planned { written: false, ready: None }).collect();
+        let (mut storages, mut changed, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, (target, update)) in wiring.targets.iter().zip(&frame.updates).enumerate() {
             if let Target::State { tensor } = target {
-                plan.storages.extend(tensor.strided().map(|s| identity(&s.storage)));
+                storages.extend(tensor.strided().map(|s| identity(&s.storage)));
             }
             if let Target::Arg(i) = target {
-                plan.changed.push(*i);
+                changed.push(*i);
             }
-            match (target, output.update) {
-                (Target::State { .. }, Some(input)) => plan.inputs[input].written = true,
-                _ => {
-                    let ty = graph.ty(output.value).clone();
-                    let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
-                    plan.outputs.push((target.clone(), ty, fixed));
-                }
+            match (target, update) {
+                (Target::State { .. }, Some(input)) => inputs[*input].written = true,
+                _ => fresh.push(i),
             }
         }
-        for (source, planned) in sources.iter().zip(&mut plan.inputs) {
-            if let (Source::State(t), true) = (source, plan.changed.is_empty())
+        for (source, planned) in wiring.sources.iter().zip(&mut inputs) {
+            if let (Source::State(t), true) = (source, changed.is_empty())
                 && t.is_contiguous()
                 && let Some(s) = t.strided()
-                && (planned.written || !plan.storages.contains(&identity(&s.storage)))
+                && (planned.written || !storages.contains(&identity(&s.storage)))
             {
                 planned.ready = Some(bytes_of(t));
             }
         }
-        plan
-    }
-
-    /// The arguments that a call changes, by number.
-    pub(super) fn changed(&self) -> &[usize] {
-        &self.changed
+        Bound { wiring, inputs, storages, changed, fresh }
     }
 }
 
@@ -116,52 +129,57 @@ type Inputs<'a> = SmallVec<[&'a Tensor; 32]>;
 /// Those that were made for this call, by the number of their input: copies, gradients, draws.
 type Made = SmallVec<[(usize, Tensor); 4]>;
 
-impl Variant {
-    /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
-    pub(super) fn call(&self, args: &[&Tensor], binding: Binding) -> Result<Results> {
-        self.call_where(args, binding, |_| Ok(()))
+impl Bound {
+    /// Runs the code of a variant on arguments that fit, with the numbers that they give the symbols.
+    pub(super) fn call(&self, variant: &Variant, args: &[&Tensor], binding: Binding) -> Result<Results> {
+        self.call_where(variant, args, binding, |_| Ok(()))
     }
 
-    /// As [`Variant::call`], where the numbers of the symbols are asked about before each run.
+    /// As [`Bound::call`], where the numbers of the symbols are asked about before each run.
     pub(super) fn call_where(
         &self,
+        variant: &Variant,
         args: &[&Tensor],
         mut binding: Binding,
         check: impl Fn(&Binding) -> Result<()>,
     ) -> Result<Results> {
         loop {
             check(&binding)?;
-            match self.run(args, &binding) {
+            match self.run(variant, args, &binding) {
                 // No state has been written, so it can be run again.
-                Err(Stop::Full(limit)) => self.make_room(&limit, &mut binding)?,
+                Err(Stop::Full(limit)) => variant.make_room(&limit, &mut binding)?,
                 Err(Stop::Error(e)) => return Err(e),
-                Ok((outputs, kept)) => return self.hand_out(args, outputs, kept, &binding),
+                Ok((outputs, kept)) => {
+                    return self.hand_out(variant.outer.as_ref(), args, outputs, kept, &binding);
+                }
             }
         }
     }
 
-    fn run(&self, args: &[&Tensor], binding: &Binding) -> Result<(Outputs, Vec<Tensor>), Stop> {
+    fn run(&self, variant: &Variant, args: &[&Tensor], binding: &Binding) -> Result<(Outputs, Vec<Tensor>), Stop> {
         let mut made = self.made(args)?;
         let mut drawn = None;
-        if !self.draws.is_empty() {
-            let drawn = drawn.insert(self.draws.run(&self.sources, args, binding)?);
+        if !self.wiring.draws.is_empty() {
+            let draws = &self.wiring.draws;
+            let drawn = drawn.insert(draws.run(&variant.frame.fills, &self.wiring.sources, args, binding)?);
             made.extend(drawn.tensors.drain(..));
         }
-        let done = self.kept.turn(&self.compiled, binding, |turn| {
-            turn.heat(self.hot, self.compile_time(), |binding| self.compile_for(binding));
-            turn.run(&self.compiled, |code, binding, scratch| self.compute(code, args, &made, binding, scratch))
+        let (frame, compiled) = (&variant.frame, &variant.compiled);
+        let done = variant.kept.turn(compiled, binding, |turn| {
+            turn.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
+            turn.run(compiled, |code, binding, scratch| self.compute(frame, code, args, &made, binding, scratch))
         });
         if let (Err(_), Some(drawn)) = (&done, drawn) {
             drawn.undo();
         }
-        let kept = self.outer.iter().flat_map(|outer| outer.inputs());
+        let kept = variant.outer.iter().flat_map(|outer| outer.inputs());
         let kept = kept.map(|i| self.handle(args, &made, i)).collect();
         Ok((done?, kept))
     }
 
     /// Input `i` as the program around knows it.
     fn handle(&self, args: &[&Tensor], made: &Made, i: usize) -> Tensor {
-        match (&self.sources[i], made.iter().find(|(at, _)| *at == i)) {
+        match (&self.wiring.sources[i], made.iter().find(|(at, _)| *at == i)) {
             (Source::Arg(i), _) => args[*i].clone(),
             (Source::State(t), _) => Tensor::clone(t),
             (_, Some((_, t))) => t.clone(),
@@ -180,31 +198,32 @@ impl Variant {
     /// Checks the inputs that calls differ in, and makes those that cannot be used as they are.
     fn made(&self, args: &[&Tensor]) -> Result<Made> {
         let mut made = Made::new();
-        for (i, (source, planned)) in self.sources.iter().zip(&self.plan.inputs).enumerate() {
+        for (i, (source, planned)) in self.wiring.sources.iter().zip(&self.inputs).enumerate() {
             if planned.ready.is_some() {
                 continue;
             }
             let gradient = match source {
                 Source::Grad(t) => Some(gradient(t)?),
                 Source::ArgGrad(i) => Some(gradient(args[*i])?),
-                Source::Arg(_) | Source::State(_) => None,
+                Source::Arg(_) | Source::State(_) | Source::Data(_) => None,
                 Source::Draw | Source::Gradient => continue,
             };
             let input = match (source, &gradient) {
                 (_, Some(t)) => t,
                 (Source::Arg(i), _) => args[*i],
                 (Source::State(t), _) => t,
+                (Source::Data(t), _) => t,
                 _ => unreachable!("bug in allotrope: gradients and draws were seen above"),
             };
             let s = eval::strided(input)?;
-            let shared = self.plan.storages.contains(&identity(&s.storage));
+            let shared = self.storages.contains(&identity(&s.storage));
             if shared && !matches!(source, Source::State(_)) {
                 return Err(Error::Argument(
                     "an argument shares its elements with a tensor that the traced function changes; pass a copy"
                         .into(),
                 ));
             }
-            for &i in &self.plan.changed {
+            for &i in &self.changed {
                 let changed = eval::strided(args[i])?;
                 eval::check_apart(args[i].shape_hint(), &changed.strides)?;
                 if !matches!(source, Source::Arg(j) if *j == i) && Arc::ptr_eq(&changed.storage, &s.storage) {
@@ -226,6 +245,7 @@ impl Variant {
     /// Runs the code on inputs that are all there.
     fn compute(
         &self,
+        frame: &Frame,
         code: &Compiled,
         args: &[&Tensor],
         made: &Made,
@@ -233,21 +253,22 @@ impl Variant {
         scratch: &mut Buffer,
     ) -> Result<Outputs, Stop> {
         let mut outputs = Outputs::new();
-        for o in &self.plan.outputs {
-            outputs.push(output(o, binding, !code.has_checks()));
+        for &i in &self.fresh {
+            outputs.push(output(&self.wiring.targets[i], &frame.types[i], binding, !code.has_checks()));
         }
-        let inputs: Inputs<'_> = (self.sources.iter().enumerate())
+        let inputs: Inputs<'_> = (self.wiring.sources.iter().enumerate())
             .map(|(i, source)| match (source, made.iter().find(|(at, _)| *at == i)) {
                 (_, Some((_, t))) => t,
                 (Source::Arg(i), _) => args[*i],
                 (Source::State(t), _) => t,
+                (Source::Data(t), _) => t,
                 _ => unreachable!("bug in allotrope: an input was not made"),
             })
             .collect();
         let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
         self.lock(&inputs, &mut held);
         let mut call = code.call(binding);
-        for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.plan.inputs) {
+        for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.inputs) {
             let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input));
             match held {
                 Held::Read(b) => call.input(&b.bytes()[bytes]),
@@ -270,7 +291,7 @@ impl Variant {
     fn lock<'a>(&self, inputs: &Inputs<'a>, held: &mut SmallVec<[Held<'a>; 32]>) {
         held.reserve(inputs.len());
         'again: loop {
-            for (input, planned) in inputs.iter().zip(&self.plan.inputs) {
+            for (input, planned) in inputs.iter().zip(&self.inputs) {
                 let storage: &Storage = &input.strided().expect("inputs have storage").storage;
                 let guard = match planned.written {
                     true => storage.try_write().map(Held::Write),
@@ -287,10 +308,17 @@ impl Variant {
         }
     }
 
-    fn hand_out(&self, args: &[&Tensor], outputs: Outputs, inputs: Vec<Tensor>, binding: &Binding) -> Result<Results> {
+    fn hand_out(
+        &self,
+        outer: Option<&Outer>,
+        args: &[&Tensor],
+        outputs: Outputs,
+        inputs: Vec<Tensor>,
+        binding: &Binding,
+    ) -> Result<Results> {
         let (mut computed, mut kept) = (Results::new(), Vec::new());
-        for ((target, ..), tensor) in self.plan.outputs.iter().zip(outputs) {
-            match target {
+        for (&i, tensor) in self.fresh.iter().zip(outputs) {
+            match &self.wiring.targets[i] {
                 Target::Return => computed.push(tensor),
                 Target::Keep => kept.push(tensor),
                 Target::State { tensor: state } => eval::assign(state, &tensor)?,
@@ -299,30 +327,29 @@ impl Variant {
                 Target::ArgGrad(i) => args[*i].store_grad(Some(tensor)),
             }
         }
-        for t in &self.cleared {
+        for t in &self.wiring.cleared {
             t.store_grad(None);
         }
-        for &i in &self.cleared_args {
+        for &i in &self.wiring.cleared_args {
             args[i].store_grad(None);
         }
-        self.effects.iter().for_each(|e| e.apply());
+        self.wiring.effects.iter().for_each(|e| e.apply());
+        if let Some(outer) = outer {
+            let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
+            outer.attach(args, kept, &computed, binding);
+        }
         // Results were added in the order of the closure's, so they come in that order.
-        let Some(outer) = &self.outer else { return Ok(self.in_order(args, &computed)) };
-        let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
-        outer.attach(args, kept, &computed, binding);
-        Ok(self.in_order(args, &computed))
-    }
-
-    /// What the closure returns, of which some is computed.
-    fn in_order(&self, args: &[&Tensor], computed: &Results) -> Results {
-        let mut next = computed.iter();
-        let each = self.returned.iter().map(|known| match known {
-            Returned::Same(t) => Tensor::clone(t),
-            Returned::Arg(i) => args[*i].clone(),
-            Returned::Again(i) => computed[*i].clone(),
-            Returned::Computed { .. } => next.next().expect("bug in allotrope: a result was not computed").clone(),
-        });
-        each.collect()
+        let mut computed = computed.into_iter();
+        let mut results = Results::new();
+        for known in &self.wiring.returned {
+            results.push(match known {
+                Returned::Same(t) => Tensor::clone(t),
+                Returned::Arg(i) => args[*i].clone(),
+                Returned::Again(i) => results[*i].clone(),
+                Returned::Computed { .. } => computed.next().expect("bug in allotrope: a result was not computed"),
+            });
+        }
+        Ok(results)
     }
 }
 
@@ -333,7 +360,7 @@ fn gradient(of: &Tensor) -> Result<Tensor> {
 
 /// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too
 /// where the run may fail, as `reuse` says, because the gradient then stays as it was.
-fn output((target, ty, fixed): &(Target, Type, Option<Dims>), binding: &Binding, reuse: bool) -> Tensor {
+fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), binding: &Binding, reuse: bool) -> Tensor {
     if let (Target::Grad(of), Some(shape), true) = (target, fixed, reuse)
         && let Some(mut old) = of.take_grad()
     {

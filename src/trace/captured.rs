@@ -1,10 +1,11 @@
 //! What a finished capture knows: the graph, where its inputs come from, where its outputs go, and how two recordings of
 //! one closure differ. Nothing is recorded or run here.
 
-use super::draws::Draws;
+use super::draws::{Draws, Fills};
 use super::inner::Inner;
 use super::stage::Recorded;
 use super::symbols::Symbols;
+use crate::tensor::Tensor;
 use crate::tensor::anchor::Anchor;
 use crate::tensor::setting::HostValue;
 use allotrope_ir::Graph;
@@ -23,6 +24,8 @@ pub(super) enum Source {
     ArgGrad(usize),
     /// Random numbers, new ones for each call.
     Draw,
+    /// Data of the host in this call: a tensor that the closure made of it, or a number in the program.
+    Data(Tensor),
     /// The gradient of a result, which comes from outside; only where a walk back from there is recorded.
     Gradient,
 }
@@ -34,17 +37,30 @@ pub(super) enum Whose {
     Outside(Anchor),
 }
 
-/// What a finished capture knows.
-pub(super) struct Captured {
-    pub(super) graph: Graph,
+/// What one recording says of tensors: where the inputs of the graph come from, and where its outputs go.
+#[derive(Default)]
+pub(super) struct Wiring {
+    pub(super) sources: Vec<Source>,
+    /// What becomes of the outputs, in order.
+    pub(super) targets: Vec<Target>,
+    pub(super) returned: Vec<Returned>,
+    /// Gradients that are none after the call.
+    pub(super) cleared: Vec<Anchor>,
+    /// Arguments whose gradients are.
+    pub(super) cleared_args: Vec<usize>,
     /// Where the inputs that are drawn come from.
     pub(super) draws: Draws,
-    pub(super) sources: Vec<Source>,
-    pub(super) symbols: Symbols,
+    /// Values on the host that each call sets.
+    pub(super) effects: Vec<Arc<dyn HostValue>>,
+}
+
+/// What a recording depended on that is neither an input nor a size.
+#[derive(Default)]
+pub(super) struct Depended {
     /// Tensors whose gradient was looked at: whether there must be one when a call begins.
-    pub(super) grad_guards: Vec<(Anchor, bool)>,
+    pub(super) grads: Vec<(Anchor, bool)>,
     /// The same for arguments, by number.
-    pub(super) arg_grad_guards: Vec<(usize, bool)>,
+    pub(super) arg_grads: Vec<(usize, bool)>,
     /// Values on the host that the program read.
     pub(super) host_values: Vec<Arc<dyn HostValue>>,
     /// Arguments whose layout in memory the program asked for.
@@ -53,16 +69,17 @@ pub(super) struct Captured {
     pub(super) identities: Vec<(usize, Whose, bool)>,
     /// Tensors from outside that it asked whether they need gradients.
     pub(super) wishes: Vec<(Anchor, bool)>,
-    /// Values on the host that each call sets.
-    pub(super) effects: Vec<Arc<dyn HostValue>>,
-    /// What becomes of the outputs, in order.
-    pub(super) targets: Vec<Target>,
-    /// Gradients that are none after the call.
-    pub(super) cleared: Vec<Anchor>,
-    /// Arguments whose gradients are.
-    pub(super) cleared_args: Vec<usize>,
     /// Arguments of which the program depended on what history they have.
     pub(super) asked: Vec<usize>,
+}
+
+/// What a finished capture knows.
+pub(super) struct Captured {
+    pub(super) graph: Graph,
+    pub(super) fills: Fills,
+    pub(super) symbols: Symbols,
+    pub(super) wiring: Wiring,
+    pub(super) depended: Depended,
     /// The way back from outside, where a result needs a gradient.
     pub(super) recorded: Option<Recorded>,
 }
@@ -88,7 +105,7 @@ pub(super) enum Target {
 pub(super) enum Returned {
     /// A computed value: the next output of the graph.
     Computed { requires_grad: bool },
-    /// The same tensor as a result before: the computed one of this number.
+    /// The same tensor as the result of this number.
     Again(usize),
     /// A tensor from outside, unchanged or updated: the caller gets the same handle.
     Same(Anchor),
@@ -98,10 +115,11 @@ pub(super) enum Returned {
 
 impl Captured {
     /// Every tensor from outside that the program reads or changes, each once.
-    pub(super) fn outside(&self, returned: &[Returned]) -> Vec<Anchor> {
+    pub(super) fn outside(&self) -> Vec<Anchor> {
+        let wiring = &self.wiring;
         let source = |s: &Source| match s {
             Source::State(t) | Source::Grad(t) => Some(t.clone()),
-            Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Gradient => None,
+            Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Data(_) | Source::Gradient => None,
         };
         let target = |t: &Target| match t {
             Target::State { tensor: t } | Target::Grad(t) => Some(t.clone()),
@@ -111,16 +129,16 @@ impl Captured {
             Returned::Same(t) => Some(t.clone()),
             Returned::Arg(_) | Returned::Computed { .. } | Returned::Again(_) => None,
         };
-        let all = self.sources.iter().filter_map(source).chain(self.targets.iter().filter_map(target));
-        let all = all.chain(self.cleared.iter().cloned()).chain(self.grad_guards.iter().map(|(t, _)| t.clone()));
+        let all = wiring.sources.iter().filter_map(source).chain(wiring.targets.iter().filter_map(target));
+        let all = all.chain(wiring.cleared.iter().cloned()).chain(self.depended.grads.iter().map(|(t, _)| t.clone()));
         let mut seen = rustc_hash::FxHashSet::default();
-        all.chain(returned.iter().filter_map(result)).filter(|t| seen.insert(t.id())).collect()
+        all.chain(wiring.returned.iter().filter_map(result)).filter(|t| seen.insert(t.id())).collect()
     }
 
     /// What another recording of the same closure did otherwise, in words.
     pub(super) fn difference(&self, other: &Captured) -> Option<String> {
         // The draws first: they say it in the program's words.
-        if let Some(what) = self.draws.difference(&other.draws) {
+        if let Some(what) = self.wiring.draws.difference(&other.wiring.draws) {
             return Some(what);
         }
         if self.graph != other.graph {
@@ -134,28 +152,31 @@ impl Captured {
         let same = |(a, b): (&Source, &Source)| match (a, b) {
             (Source::Arg(a), Source::Arg(b)) | (Source::ArgGrad(a), Source::ArgGrad(b)) => a == b,
             (Source::State(a), Source::State(b)) | (Source::Grad(a), Source::Grad(b)) => {
-                a.is_same(b) || Inner::key(a) == Inner::key(b)
+                a.is_same(b) || Inner::same_elements(a, b)
             }
             (Source::Draw, Source::Draw) => true,
             _ => false,
         };
-        if !self.sources.iter().zip(&other.sources).all(same) {
+        if !self.wiring.sources.iter().zip(&other.wiring.sources).all(same) {
             return Some("it read another tensor from outside".to_string());
         }
-        let (a, b) = (&self.effects, &other.effects);
+        let (a, b) = (&self.wiring.effects, &other.wiring.effects);
         let same = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(&**b));
-        if same { None } else { Some("it set a Setting to another value".to_string()) }
+        match same {
+            true => Returned::difference(&self.wiring.returned, &other.wiring.returned),
+            false => Some("it set a Setting to another value".to_string()),
+        }
     }
 }
 
 impl Returned {
     /// What is otherwise about the results of another recording, in words.
-    pub(super) fn difference(a: &[Returned], b: &[Returned]) -> Option<String> {
+    fn difference(a: &[Returned], b: &[Returned]) -> Option<String> {
         let same = |(a, b): (&Returned, &Returned)| match (a, b) {
             (Returned::Arg(a), Returned::Arg(b)) | (Returned::Again(a), Returned::Again(b)) => a == b,
             (Returned::Computed { requires_grad: a }, Returned::Computed { requires_grad: b }) => a == b,
             // A closure that detaches a tensor from outside returns another handle to the same elements.
-            (Returned::Same(a), Returned::Same(b)) => a.is_same(b) || Inner::key(a) == Inner::key(b),
+            (Returned::Same(a), Returned::Same(b)) => a.is_same(b) || Inner::same_elements(a, b),
             _ => false,
         };
         let equal = a.len() == b.len() && a.iter().zip(b).all(same);

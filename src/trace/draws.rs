@@ -3,27 +3,30 @@
 //! recording, and what is done with the numbers is the graph's.
 
 use super::captured::Source;
+use super::event::Event;
 use super::guards::Binding;
-use super::inner::Inner;
-use super::layout::Demand;
+use super::inner::{Inner, Open};
+use super::layout::{Demand, Given};
+use super::program::{Program, Role};
 use crate::error::{Error, Result};
 use crate::kernels::rng::Mt19937;
-use crate::tensor::again::other_draws;
+use crate::tensor::anchor::Anchor;
 use crate::tensor::draw::{Kind, numel};
 use crate::tensor::recorder::Draw;
 use crate::tensor::storage::Buffer;
-use crate::tensor::{Dims, Generator, Tensor, eval};
-use allotrope_ir::{DType, Dim, Graph, InputKind, Shape, Trip, Type};
+use crate::tensor::{Dims, Generator, Size, Tensor, eval};
+use allotrope_ir::{DType, Dim, Graph, InputKind, Shape, Trip};
+use std::borrow::Cow;
 
 /// One thing that a call does with generators.
 #[derive(Clone)]
-pub(super) enum Item {
+pub(super) enum Item<D = Dim> {
     /// Draws the elements of an input, those of this step where it is in loops.
     Draw { generator: Generator, kind: Kind, input: usize },
     /// Starts the streams of a seed.
     Seed { generator: Generator, seed: u64 },
     /// Does these once for each step of a loop.
-    Loop { length: Dim, reverse: bool, items: Vec<Item> },
+    Loop { length: D, reverse: bool, items: Vec<Item<D>> },
 }
 
 impl Item {
@@ -47,13 +50,6 @@ impl Item {
         }
     }
 
-    fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
-        if let Item::Loop { length, items, .. } = self {
-            *length = of(length);
-            items.iter_mut().for_each(|i| i.resolve(of));
-        }
-    }
-
     /// Every generator in it, each once.
     fn generators(&self, out: &mut Vec<Generator>) {
         match self {
@@ -67,6 +63,19 @@ impl Item {
     }
 }
 
+impl Item<Size> {
+    /// The item with its lengths said in another way.
+    fn map(self, of: &dyn Fn(Size) -> Dim) -> Item {
+        match self {
+            Item::Draw { generator, kind, input } => Item::Draw { generator, kind, input },
+            Item::Seed { generator, seed } => Item::Seed { generator, seed },
+            Item::Loop { length, reverse, items } => {
+                Item::Loop { length: of(length), reverse, items: items.into_iter().map(|i| i.map(of)).collect() }
+            }
+        }
+    }
+}
+
 fn difference(a: &[Item], b: &[Item]) -> Option<String> {
     if a.len() != b.len() {
         return Some(format!("{} uses of random generators became {}", a.len(), b.len()));
@@ -74,11 +83,18 @@ fn difference(a: &[Item], b: &[Item]) -> Option<String> {
     a.iter().zip(b).find_map(|(a, b)| a.difference(b))
 }
 
-/// The draws of a finished capture.
+/// The draws of one recording.
+#[derive(Default)]
 pub(super) struct Draws {
     pub(super) items: Vec<Item>,
-    pub(super) demands: Vec<Demand>,
     pub(super) generators: Vec<Generator>,
+    /// The tensors from outside whose memory matters.
+    pub(super) outside: Vec<Anchor>,
+}
+
+/// What the draws fill.
+pub(super) struct Fills {
+    pub(super) demands: Vec<Demand>,
     /// The type of each input that is drawn, by number, in ascending order.
     types: Vec<(usize, DType, Shape)>,
 }
@@ -109,26 +125,37 @@ struct Room {
     buffer: Buffer,
 }
 
-impl Draws {
-    pub(super) fn new(inner: &mut Inner, graph: &Graph) -> Draws {
-        let mut items = inner.draws.pop().expect("the whole program is open");
-        let mut demands = std::mem::take(&mut inner.demands);
-        let symbols = &inner.symbols;
-        items.iter_mut().for_each(|i| i.resolve(&|d| symbols.resolve(d)));
-        demands.iter_mut().for_each(|d| d.resolve(&|d| symbols.resolve(d)));
-        Draws::of(items, demands, &inner.sources, graph)
+impl Fills {
+    /// What the draws of a finished program fill, whose graph this is.
+    pub(super) fn new(program: &mut Program, graph: &Graph) -> Fills {
+        let mut demands = std::mem::take(&mut program.demands);
+        demands.iter_mut().for_each(|d| d.resolve(&|d| program.symbols.resolve(d)));
+        let tensors = program.roles.iter().filter(|r| **r != Role::Slot);
+        Fills::of(demands, tensors.map(|role| *role == Role::Drawn), graph)
     }
 
-    /// The draws of a graph whose inputs come from these sources.
-    pub(super) fn of(items: Vec<Item>, demands: Vec<Demand>, sources: &[Source], graph: &Graph) -> Draws {
-        let mut generators = Vec::new();
-        items.iter().for_each(|i| i.generators(&mut generators));
-        let inputs = sources.iter().zip(graph.input_values()).enumerate();
-        let types = inputs
-            .filter(|(_, (source, _))| matches!(source, Source::Draw))
+    /// What is filled in a graph, where `drawn` says for each input whether it is drawn.
+    pub(super) fn of(demands: Vec<Demand>, drawn: impl Iterator<Item = bool>, graph: &Graph) -> Fills {
+        let types = drawn
+            .zip(graph.input_values())
+            .enumerate()
+            .filter(|(_, (drawn, _))| *drawn)
             .map(|(i, (_, value))| (i, graph.ty(value).dtype, graph.ty(value).shape.clone()))
             .collect();
-        Draws { items, demands, generators, types }
+        Fills { demands, types }
+    }
+}
+
+impl Draws {
+    /// The draws of a recording; `length` says what a loop's length is.
+    pub(super) fn new(items: Vec<Item<Size>>, outside: Vec<Anchor>, length: &dyn Fn(Size) -> Dim) -> Draws {
+        Draws::of(items.into_iter().map(|i| i.map(length)).collect(), outside)
+    }
+
+    pub(super) fn of(items: Vec<Item>, outside: Vec<Anchor>) -> Draws {
+        let mut generators = Vec::new();
+        items.iter().for_each(|i| i.generators(&mut generators));
+        Draws { items, generators, outside }
     }
 
     pub(super) fn difference(&self, other: &Draws) -> Option<String> {
@@ -144,42 +171,44 @@ impl Draws {
     ///
     /// # Errors
     /// Before anything is drawn, where a layout does not fit or a shape is too large.
-    pub(super) fn run(&self, sources: &[Source], args: &[&Tensor], binding: &Binding) -> Result<Drawn> {
-        self.demands.iter().try_for_each(|d| d.check(sources, args, binding))?;
+    pub(super) fn run(&self, fills: &Fills, sources: &[Source], args: &[&Tensor], binding: &Binding) -> Result<Drawn> {
+        let given = Given { sources, args, outside: &self.outside };
+        fills.demands.iter().try_for_each(|d| d.check(&given, binding))?;
+        let types = &fills.types;
         let room = |(_, dtype, shape): &(usize, DType, Shape)| {
             let shape: Dims = shape.iter().map(|d| d.eval(binding)).collect();
             let buffer = eval::buffer_for(*dtype, numel("a draw", &shape)?);
             Ok(Room { dtype: *dtype, shape, buffer })
         };
-        let mut rooms = self.types.iter().map(room).collect::<Result<Vec<Room>>>()?;
+        let mut rooms = types.iter().map(room).collect::<Result<Vec<Room>>>()?;
         let before: Vec<Mt19937> = self.generators.iter().map(|g| g.lock().clone()).collect();
-        self.fill(&self.items, binding, (0, 0), &mut rooms);
+        fill(types, &self.items, binding, (0, 0), &mut rooms);
         let states = self.generators.iter().zip(before).map(|(g, before)| {
             let after = g.lock().clone();
             (g.clone(), before, after)
         });
-        let tensors = self.types.iter().zip(rooms);
+        let tensors = types.iter().zip(rooms);
         let tensors = tensors.map(|((i, ..), r)| (*i, eval::fresh(r.dtype, &r.shape, r.buffer)));
         Ok(Drawn { states: states.collect(), tensors: tensors.collect() })
     }
+}
 
-    /// Does the items of one step, which is number `at.0` of those of all loops around it, `at.1` of them.
-    fn fill(&self, items: &[Item], binding: &Binding, at: (usize, usize), rooms: &mut [Room]) {
-        for item in items {
-            match item {
-                Item::Seed { generator, seed } => *generator.lock() = Mt19937::new(*seed),
-                Item::Draw { generator, kind, input } => {
-                    let i = self.types.binary_search_by_key(input, |(n, ..)| *n).expect("every draw has its input");
-                    let room = &mut rooms[i];
-                    let n: usize = room.shape[at.1..].iter().product();
-                    kind.fill(&mut generator.lock(), &mut room.buffer, room.dtype, at.0 * n..(at.0 + 1) * n);
-                }
-                Item::Loop { length, reverse, items } => {
-                    let length = length.eval(binding);
-                    for i in 0..length {
-                        let t = if *reverse { length - 1 - i } else { i };
-                        self.fill(items, binding, (at.0 * length + t, at.1 + 1), rooms);
-                    }
+/// Does the items of one step, which is number `at.0` of those of all loops around it, `at.1` of them.
+fn fill(types: &[(usize, DType, Shape)], items: &[Item], binding: &Binding, at: (usize, usize), rooms: &mut [Room]) {
+    for item in items {
+        match item {
+            Item::Seed { generator, seed } => *generator.lock() = Mt19937::new(*seed),
+            Item::Draw { generator, kind, input } => {
+                let i = types.binary_search_by_key(input, |(n, ..)| *n).expect("every draw has its input");
+                let room = &mut rooms[i];
+                let n: usize = room.shape[at.1..].iter().product();
+                kind.fill(&mut generator.lock(), &mut room.buffer, room.dtype, at.0 * n..(at.0 + 1) * n);
+            }
+            Item::Loop { length, reverse, items } => {
+                let length = length.eval(binding);
+                for i in 0..length {
+                    let t = if *reverse { length - 1 - i } else { i };
+                    fill(types, items, binding, (at.0 * length + t, at.1 + 1), rooms);
                 }
             }
         }
@@ -193,51 +222,24 @@ impl Inner {
     /// Where it is not known before the run how often it is drawn, and when it should be one that was drawn before and is
     /// of another type.
     pub(super) fn draw(&mut self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
+        let at = self.current();
+        let name = draw.kind.name();
         if self.forgetful {
-            let ty = self.ty(draw.dtype, draw.sizes);
-            let drawn = self.root().input(ty, InputKind::Arg, draw.kind.name());
-            let at = self.current();
-            let value = self.import(0, drawn, at)?;
-            return Ok((self.tensor_of(at, value), 0));
+            let (dtype, sizes) = (draw.dtype, Cow::Borrowed(draw.sizes));
+            let mut made = self.made(Event::Input { dtype, sizes, kind: InputKind::Arg, name: (name, 0) })?;
+            made.value = self.import(0, made.value)?;
+            return Ok((self.tensor(at, &made), 0));
         }
-        self.draws_known(draw.kind.name())?;
-        let (at, loops) = (self.current(), self.open[1..].to_vec());
-        let lengths: Vec<Dim> = loops.iter().map(|&b| self.symbols.dim(self.builders[b].length)).collect();
-        let dims = draw.sizes.iter().map(|&s| self.symbols.dim(s));
-        let mut ty = Type { dtype: draw.dtype, shape: lengths.into_iter().chain(dims).collect() };
-        let (input, mut value) = match draw.again {
-            Some(input) => {
-                let value = self.root().input_values().nth(input).expect("what was drawn is an input");
-                if *self.root().ty(value) != ty {
-                    return Err(other_draws());
-                }
-                (input, value)
-            }
-            None => {
-                let count = self.sources.iter().filter(|s| matches!(s, Source::Draw)).count();
-                let name = format!("{}{count}", draw.kind.name());
-                let value = self.root().input(ty.clone(), InputKind::Arg, name);
-                self.sources.push(Source::Draw);
-                (self.sources.len() - 1, value)
-            }
-        };
-        for body in loops {
-            ty.shape.remove(0);
-            value = match self.builders[body].imported_xs.get(&value) {
-                Some(&element) => element,
-                None => {
-                    let element = self.body_input(body, ty.clone(), 1, draw.kind.name());
-                    let b = &mut self.builders[body];
-                    b.xs.push(value);
-                    b.imported_xs.insert(value, element);
-                    element
-                }
-            };
-        }
-        if draw.again.is_none() {
+        self.draws_known(name)?;
+        let (dtype, sizes) = (draw.dtype, Cow::Borrowed(draw.sizes));
+        let made = self.made(Event::Draw { dtype, sizes, name, again: draw.again })?;
+        let input = draw.again.unwrap_or_else(|| {
+            let input = self.sources.len();
+            self.sources.push(Source::Draw);
             self.note(Item::Draw { generator: draw.generator.clone(), kind: draw.kind.clone(), input });
-        }
-        Ok((self.tensor_of(at, value), input))
+            input
+        });
+        Ok((self.tensor(at, &made), input))
     }
 
     /// That every call knows, before it runs, how often this place in the program is passed.
@@ -245,11 +247,11 @@ impl Inner {
     /// # Errors
     /// In a loop whose number of steps is a value, and in a branch.
     pub(super) fn draws_known(&self, what: &str) -> Result<()> {
-        let unknown = self.open.iter().find(|&&b| self.builders[b].trip != Trip::All);
+        let unknown = self.open.iter().find(|open| open.trip != Trip::All);
         match unknown.filter(|_| !self.forgetful) {
             None => Ok(()),
-            Some(&b) => {
-                let place = match self.builders[b].trip {
+            Some(open) => {
+                let place = match open.trip {
                     Trip::While => "the body of a while_loop, whose number of steps",
                     _ => "a branch of a cond, or the walk back through one or through a while_loop, where what is run",
                 };
@@ -261,17 +263,15 @@ impl Inner {
         }
     }
 
-    pub(super) fn note(&mut self, item: Item) {
+    pub(super) fn note(&mut self, item: Item<Size>) {
         self.draws.last_mut().expect("the whole program is open").push(item);
     }
 
     /// The draws of a loop body that has ended become those of each step.
-    pub(super) fn end_draws(&mut self, body: usize) {
+    pub(super) fn end_draws(&mut self, Open { length, reverse, trip, .. }: Open) {
         let items = self.draws.pop().expect("a loop is open");
         // No other loop has draws, but for one that is given up.
-        if !items.is_empty() && self.builders[body].trip == Trip::All {
-            let (length, reverse) = (self.builders[body].length, self.builders[body].reverse);
-            let length = self.symbols.dim(length);
+        if !items.is_empty() && trip == Trip::All {
             self.note(Item::Loop { length, reverse, items });
         }
     }

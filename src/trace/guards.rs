@@ -1,7 +1,7 @@
 //! The guards of a variant: what must hold for a call to run its code, and what does not where one fails, in words.
 //! Checking changes nothing.
 
-use super::captured::{Captured, Returned, Source, Whose};
+use super::captured::{Captured, Source, Target, Whose};
 use super::recorder::is_watched;
 use super::rooms::Rooms;
 use crate::autograd::is_grad_enabled;
@@ -53,7 +53,10 @@ pub(super) fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
 }
 
 /// Everything that the capture of a variant depended on.
+#[derive(Default)]
 pub(super) struct Guards {
+    /// Where every call is recorded, how many things a recording asks that it stands for; nothing else matters then.
+    recorded: Option<usize>,
     pub(super) args: Vec<ArgType>,
     pub(super) sizes: Vec<Guard>,
     symbols: usize,
@@ -112,30 +115,33 @@ pub(super) enum Mismatch {
 }
 
 impl Guards {
-    /// The guards of what was captured with these arguments, of which it changes those named in `changed`.
-    pub(super) fn new(captured: &Captured, returned: &[Returned], args: &[&Tensor], changed: &[usize]) -> Guards {
+    /// The guards of what was captured with these arguments.
+    pub(super) fn new(captured: &Captured, args: &[&Tensor]) -> Guards {
+        let depended = &captured.depended;
+        let changed = |i: usize| captured.wiring.targets.iter().any(|t| matches!(t, Target::Arg(j) if *j == i));
+        let asked = |i: usize| depended.layouts.contains(&i);
         let arg = |(i, a): (usize, &&Tensor)| ArgType {
             dtype: a.dtype(),
             rank: a.dim(),
             requires_grad: a.is_requires_grad(),
-            history: captured.asked.contains(&i).then(|| history(a)),
-            dense: (changed.contains(&i) || captured.layouts.contains(&i)).then(|| a.is_contiguous()),
-            strides: (captured.layouts.contains(&i) && !a.is_contiguous()).then(|| a.strides()),
+            history: depended.asked.contains(&i).then(|| history(a)),
+            dense: (changed(i) || asked(i)).then(|| a.is_contiguous()),
+            strides: (asked(i) && !a.is_contiguous()).then(|| a.strides()),
             same_as: same_as(args, i),
         };
         let flag = |s: &Source| match s {
             Source::State(t) => Some((t.clone(), t.is_requires_grad())),
             _ => None,
         };
-        let mut state_flags: Vec<(Anchor, bool)> = captured.sources.iter().filter_map(flag).collect();
-        for (t, on) in &captured.wishes {
+        let mut state_flags: Vec<(Anchor, bool)> = captured.wiring.sources.iter().filter_map(flag).collect();
+        for (t, on) in &depended.wishes {
             if !state_flags.iter().any(|(known, _)| known.id() == t.id()) {
                 state_flags.push((t.clone(), *on));
             }
         }
         let args = args.iter().enumerate().map(arg).collect();
         let mut guards = Guards::of(captured, args, state_flags, is_grad_enabled());
-        guards.outside = captured.outside(returned).into_iter().filter(Anchor::is_in_use).collect();
+        guards.outside = captured.outside().into_iter().filter(Anchor::is_in_use).collect();
         guards
     }
 
@@ -148,19 +154,34 @@ impl Guards {
         grad_enabled: bool,
     ) -> Guards {
         let (sizes, symbols) = sizes(captured);
+        let depended = &captured.depended;
         Guards {
+            recorded: None,
             args,
             sizes,
             symbols,
             rooms: Rooms::new(&captured.symbols.rooms),
             state_flags,
-            identities: captured.identities.clone(),
+            identities: depended.identities.clone(),
             outside: Vec::new(),
-            grads: captured.grad_guards.clone(),
-            arg_grads: captured.arg_grad_guards.clone(),
-            host_values: captured.host_values.clone(),
+            grads: depended.grads.clone(),
+            arg_grads: depended.arg_grads.clone(),
+            host_values: depended.host_values.clone(),
             grad_enabled,
         }
+    }
+
+    /// That a recording asks for the same things, so many of them.
+    pub(super) fn recorded(captured: &Captured, asked: usize) -> Guards {
+        let (_, symbols) = sizes(captured);
+        Guards { recorded: Some(asked), symbols, rooms: Rooms::new(&captured.symbols.rooms), ..Guards::default() }
+    }
+
+    /// The binding of a recording in which the symbols have these numbers.
+    pub(super) fn binding(&self, numbers: &[usize]) -> Binding {
+        let mut binding: Binding = numbers.iter().take(self.symbols).copied().collect();
+        self.rooms.bind(&mut binding);
+        binding
     }
 
     /// The numbers of the symbols, if the variant stands for a call with these arguments.
@@ -304,6 +325,12 @@ impl Guards {
 impl std::fmt::Display for Guards {
     /// One line for each.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(asked) = self.recorded {
+            return writeln!(
+                f,
+                "the closure does the same as when it was recorded, {asked} things one after the other"
+            );
+        }
         for (i, a) in self.args.iter().enumerate() {
             let grad = match (a.requires_grad, a.history) {
                 (false, _) => "",
@@ -366,7 +393,7 @@ fn sizes(captured: &Captured) -> (Vec<Guard>, usize) {
     let graph = &captured.graph;
     let mut bound = std::collections::HashSet::new();
     let (mut first, mut later) = (Vec::new(), Vec::new());
-    for (source, value) in captured.sources.iter().zip(graph.input_values()) {
+    for (source, value) in captured.wiring.sources.iter().zip(graph.input_values()) {
         let Source::Arg(arg) = *source else { continue };
         for (axis, dim) in graph.ty(value).shape.iter().enumerate() {
             match (dim.as_fixed(), dim.as_sym()) {

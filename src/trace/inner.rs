@@ -1,54 +1,26 @@
-//! The state of a running capture: graphs under construction, tensors from outside and what the program did to them.
-//! It decides nothing of its own; the recorder asks and tells.
+//! The state of a running capture beside its graphs: tensors from outside and what the program did to them. It is the
+//! same in every recording, also where the graphs are known already. It decides nothing of its own; the recorder asks
+//! and tells.
 
 use super::captured::{Source, Whose};
 use super::draws::Item;
-use super::layout::Demand;
-use super::symbols::Symbols;
+use super::event::{Answer, Event, Given, Made, Place};
+use super::follow::Script;
 use crate::error::{Error, Result};
 use crate::tensor::anchor::Anchor;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{Cell, Root};
 use crate::tensor::setting::HostValue;
 use crate::tensor::view::Link;
-use crate::tensor::{Body, Dims, Size, Strides, Tensor, Traced, contiguous_strides};
-use allotrope_ir::{DType, Dim, Graph, InputKind, NodeId, Op, Scalar, Trip, Type, Value};
+use crate::tensor::{Body, Dims, Size, Sizes, Tensor, Traced, contiguous_strides, size};
+use allotrope_ir::{InputKind, Op, Trip, Value};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-
-/// One graph under construction: the whole program, or the body of a loop.
-#[derive(Clone)]
-pub(super) struct Builder {
-    /// The graph while it is open; afterwards it is in its node of the parent.
-    pub(super) graph: Option<Graph>,
-    /// The builder around it, and (once closed) its scan node there.
-    pub(super) parent: Option<usize>,
-    pub(super) node: Option<NodeId>,
-    /// For a loop: its operands in the parent, in the order of the body's inputs of each kind.
-    pub(super) carries: Vec<Value>,
-    pub(super) xs: Vec<Value>,
-    pub(super) invariants: Vec<Value>,
-    /// Body inputs of each kind, as input numbers of the body graph.
-    pub(super) inputs: [Vec<usize>; 3],
-    /// Values of the parent that are inputs here.
-    pub(super) imported: HashMap<Value, Value>,
-    pub(super) imported_xs: HashMap<Value, Value>,
-    /// Values of a closed body that were recomputed in its parent.
-    pub(super) hoisted: HashMap<Value, Value>,
-    pub(super) length: Size,
-    pub(super) reverse: bool,
-    pub(super) trip: Trip,
-    /// For a counted loop: its number of steps, in the parent.
-    pub(super) count: Option<Value>,
-    /// The closed body that this one walks back through.
-    pub(super) mirror: Option<usize>,
-    /// Carries that draws rely on to lie in row-major order.
-    pub(super) asked: Vec<usize>,
-}
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A tensor from outside that the program reads or changes.
 #[derive(Clone)]
@@ -74,20 +46,15 @@ pub(super) struct GradState {
     pub(super) changed: bool,
 }
 
-/// A part of the program that is computed again.
+/// A loop whose body is being recorded.
 #[derive(Clone)]
-pub(super) struct Again {
-    number: u32,
-    /// The builder in which it is, and the first node that it could make there.
-    at: usize,
-    first: NodeId,
-    /// Builders from here on are inside.
-    first_builder: usize,
-    /// What it uses from before, and as what.
-    barriers: HashMap<Value, Value>,
+pub(super) struct Open {
+    pub(super) builder: usize,
+    /// The number of steps that what it collects has room for.
+    pub(super) length: Size,
+    pub(super) reverse: bool,
+    pub(super) trip: Trip,
 }
-
-pub(super) type StateKey = (usize, usize, Dims, Strides);
 
 #[derive(Clone)]
 pub(super) struct Inner {
@@ -95,13 +62,16 @@ pub(super) struct Inner {
     pub(super) forgetful: bool,
     /// Identity of builder 0; builder i has `first + i`.
     pub(super) first: u64,
-    pub(super) builders: Vec<Builder>,
-    /// The open builders, innermost last.
-    pub(super) open: Vec<usize>,
-    pub(super) symbols: Symbols,
+    /// The graphs, under construction or known already.
+    pub(super) script: Script,
+    /// Builders so far, open and closed.
+    pub(super) builders: usize,
+    /// The open loops, innermost last.
+    pub(super) open: Vec<Open>,
     pub(super) sources: Vec<Source>,
     pub(super) states: Vec<State>,
-    pub(super) by_key: HashMap<StateKey, usize>,
+    /// The states on each storage, by its address.
+    pub(super) by_storage: FxHashMap<usize, SmallVec<[usize; 1]>>,
     /// What the program read of the host.
     pub(super) host_values: Vec<Arc<dyn HostValue>>,
     /// What it set there.
@@ -115,30 +85,28 @@ pub(super) struct Inner {
     /// Tensors from outside that it asked whether they need gradients, by identity.
     pub(super) wishes: FxHashMap<usize, (Anchor, bool)>,
     /// Tensors over elements from outside that it made, by identity.
-    pub(super) made: FxHashMap<usize, Anchor>,
-    /// The parts that are being computed again, innermost last.
-    pub(super) again: Vec<Again>,
-    /// How many there were.
-    pub(super) barriers: u32,
+    pub(super) made_here: FxHashMap<usize, Anchor>,
+    /// How many parts are being computed again, one in the other.
+    pub(super) again: usize,
     pub(super) grads: Vec<GradState>,
-    pub(super) by_grad: HashMap<usize, usize>,
+    pub(super) by_grad: FxHashMap<usize, usize>,
     /// The arguments by identity: number, and whether the caller's tensor has a gradient.
-    pub(super) args: HashMap<usize, (usize, bool)>,
+    pub(super) args: FxHashMap<usize, (usize, bool)>,
     /// The arguments by the identity of their elements.
-    pub(super) args_by_cell: HashMap<usize, (Arc<Cell>, usize)>,
+    pub(super) args_by_cell: FxHashMap<usize, (Arc<Cell>, usize)>,
     /// The caller's tensors that need gradients.
     pub(super) callers: Vec<(usize, Tensor)>,
     /// Nodes of the tape with a smaller number were there before.
     pub(super) first_seq: u64,
     /// What is drawn, for each open builder.
-    pub(super) draws: Vec<Vec<Item>>,
-    /// What must hold of memory for the draws to be those of the eager mode.
-    pub(super) demands: Vec<Demand>,
+    pub(super) draws: Vec<Vec<Item<Size>>>,
+    /// Tensors from outside whose memory was asked about.
+    pub(super) outside: Vec<Anchor>,
     /// The values that elements had before they were changed in place, by their identity.
-    pub(super) first_values: HashMap<usize, (Arc<Cell>, Value)>,
+    pub(super) first_values: FxHashMap<usize, (Arc<Cell>, Value)>,
     /// In-place changes that storages from outside had had when they were first asked: what is recorded later sees them
     /// as they were.
-    pub(super) versions: HashMap<usize, u32>,
+    pub(super) versions: FxHashMap<usize, u32>,
     /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are.
     pub(super) ways_out: HashMap<(usize, u32), (Edge, Tensor)>,
     /// The arguments that need gradients, by number, with whether the program depended on what history they have.
@@ -149,120 +117,87 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    pub(super) fn push_builder(&mut self, length: Size, reverse: bool, mirror: Option<usize>) -> usize {
-        let parent = self.open.last().copied();
-        self.builders.push(Builder {
-            graph: Some(Graph::new()),
-            parent,
-            node: None,
-            carries: Vec::new(),
-            xs: Vec::new(),
-            invariants: Vec::new(),
-            inputs: Default::default(),
-            imported: HashMap::new(),
-            imported_xs: HashMap::new(),
-            hoisted: HashMap::new(),
-            length,
-            reverse,
-            trip: Trip::All,
-            count: None,
-            mirror,
-            asked: Vec::new(),
-        });
-        self.draws.push(Vec::new());
-        let i = self.builders.len() - 1;
-        self.open.push(i);
-        i
-    }
-
     pub(super) fn current(&self) -> usize {
-        *self.open.last().expect("the whole program is open")
+        self.open.last().map_or(0, |l| l.builder)
     }
 
-    pub(super) fn root(&mut self) -> &mut Graph {
-        self.graph(0)
+    /// Asks for something that is a value.
+    pub(super) fn made(&mut self, event: Event<'_>) -> Result<Made> {
+        self.script.made(event)
     }
 
-    /// The graph of a builder, open or closed.
-    pub(super) fn graph(&mut self, i: usize) -> &mut Graph {
-        if self.builders[i].graph.is_some() {
-            return self.builders[i].graph.as_mut().expect("just seen");
-        }
-        let (parent, node) = (self.builders[i].parent, self.builders[i].node);
-        let (parent, node) = parent.zip(node).expect("a closed body has its node in its parent");
-        match &mut self.graph(parent).node_mut(node).op {
-            Op::Scan(scan) => &mut scan.body,
-            _ => unreachable!("bug in allotrope: a loop's node is no scan"),
+    /// Asks for several values.
+    pub(super) fn many(&mut self, event: Event<'_>) -> Result<Vec<Made>> {
+        match self.script.ask(event)? {
+            Answer::Many(made) => Ok(made),
+            other => unreachable!("bug in allotrope: no values but {other:?}"),
         }
     }
 
-    pub(super) fn ty(&self, dtype: DType, sizes: &[Size]) -> Type {
-        Type { dtype, shape: sizes.iter().map(|&s| self.symbols.dim(s)).collect() }
+    /// Asks for a size, which may not be there.
+    pub(super) fn size(&mut self, event: Event<'_>) -> Option<Size> {
+        match self.certainly(event) {
+            Answer::Size(size) => size,
+            other => unreachable!("bug in allotrope: no size but {other:?}"),
+        }
     }
 
-    pub(super) fn tensor(&self, dtype: DType, sizes: &[Size], builder: usize, value: Value) -> Tensor {
-        let shape: Dims = sizes.iter().map(|s| s.hint()).collect();
-        let strides = contiguous_strides(&shape);
+    /// Asks what always has an answer.
+    pub(super) fn certainly(&mut self, event: Event<'_>) -> Answer {
+        self.script.ask(event).expect("what is asked of sizes can't fail")
+    }
+
+    /// One more result of the whole program, which updates the input where one is named.
+    pub(super) fn output(&mut self, value: Value, update: Option<usize>) -> Result<()> {
+        self.script.ask(Event::Output { value, update }).map(|_| ())
+    }
+
+    /// The innermost loop is recorded, or given up.
+    pub(super) fn leave_loop(&mut self) {
+        if let Some(open) = self.open.pop() {
+            self.end_draws(open);
+        }
+    }
+
+    /// The traced tensor for what was made.
+    pub(super) fn tensor(&self, builder: usize, made: &Made) -> Tensor {
+        let shape: Dims = size::small(&made.sizes, |s| s.hint());
         let traced = Traced {
-            strides,
+            strides: contiguous_strides(&shape),
             scope: self.first + builder as u64,
-            exprs: sizes.iter().map(|s| s.expr().number).collect(),
-            root: Root::Traced(Arc::new(Cell {
-                scope: self.first + builder as u64,
-                value: Mutex::new(value),
-                version: AtomicU32::new(0),
-            })),
+            exprs: size::small(&made.sizes, |s| s.expr().number),
+            root: Root::Traced(Arc::new(Cell::new(self.first + builder as u64, made.value))),
             path: None,
-            seen: Mutex::new((value, 0)),
+            seen: Mutex::new((made.value, 0)),
         };
-        Tensor::from_parts(dtype, shape, Body::Traced(traced))
+        Tensor::from_parts(made.dtype, shape, Body::Traced(traced))
     }
 
     /// The traced tensor for a value, with the sizes of its type.
-    pub(super) fn tensor_of(&mut self, builder: usize, value: Value) -> Tensor {
-        let ty = self.graph(builder).ty(value).clone();
-        let sizes: SmallVec<[Size; 4]> = ty.shape.into_iter().map(|d| self.symbols.size(d)).collect();
-        self.tensor(ty.dtype, &sizes, builder, value)
-    }
-
-    pub(super) fn again_begin(&mut self) {
-        let at = self.current();
-        let first = NodeId(self.graph(at).len() as u32);
-        let first_builder = self.builders.len();
-        self.again.push(Again { number: self.barriers, at, first, first_builder, barriers: HashMap::new() });
-        self.barriers += 1;
-    }
-
-    /// The value `v` of builder `from` as a value of the innermost open one. Where a part of the program is computed
-    /// again, what it uses from before goes through a barrier.
-    fn bring(&mut self, from: usize, v: Value) -> Result<Value> {
-        let into = self.current();
-        let Some(again) = self.again.last() else { return self.import(from, v, into) };
-        let at = again.at;
-        if from >= again.first_builder || (from == at && v.node >= again.first) {
-            return self.import(from, v, into);
-        }
-        let here = self.import(from, v, at)?;
-        let again = self.again.last().expect("just seen");
-        let behind = match again.barriers.get(&here) {
-            Some(&behind) => behind,
-            None => {
-                let op = Op::Barrier(again.number);
-                let behind = self.graph(at).op(op, &[here])?;
-                self.again.last_mut().expect("just seen").barriers.insert(here, behind);
-                behind
-            }
-        };
-        self.import(at, behind, into)
+    pub(super) fn tensor_of(&mut self, builder: usize, value: Value) -> Result<Tensor> {
+        let made = self.made(Event::TypeOf(builder, value))?;
+        Ok(self.tensor(builder, &made))
     }
 
     /// The builder of this capture that a traced tensor belongs to.
     pub(super) fn builder_of(&self, scope: u64) -> Result<usize> {
         match scope.checked_sub(self.first) {
-            Some(i) if (i as usize) < self.builders.len() => Ok(i as usize),
+            Some(i) if (i as usize) < self.builders => Ok(i as usize),
             _ => Err(Error::Trace(
                 "a value of another trace is used here; return it from that closure and pass it as an argument".into(),
             )),
+        }
+    }
+
+    /// The value `v` of builder `from` in the innermost open graph.
+    pub(super) fn import(&mut self, from: usize, value: Value) -> Result<Value> {
+        // What is computed again takes its operands from before behind barriers, which the script knows.
+        if from == self.current() && self.again == 0 {
+            return Ok(value);
+        }
+        match self.script.ask(Event::Import { from, value })? {
+            Answer::Value(value) => Ok(value),
+            other => unreachable!("bug in allotrope: no value but {other:?}"),
         }
     }
 
@@ -276,7 +211,7 @@ impl Inner {
                 let version = self.version_of(&traced.root);
                 let (value, seen) = *traced.seen.lock();
                 if seen == version {
-                    return self.bring(from, value);
+                    return self.import(from, value);
                 }
                 // The root was changed in place since: look at it again.
                 let root = self.lift_root(&traced.root)?;
@@ -295,7 +230,7 @@ impl Inner {
                 None => {
                     let slot = self.state(t)?;
                     let value = self.states[slot].value;
-                    self.bring(0, value)
+                    self.import(0, value)
                 }
             },
         }
@@ -307,8 +242,8 @@ impl Inner {
             Root::Outside(t) => self.lift(t),
             Root::Traced(cell) => {
                 let from = self.builder_of(cell.scope)?;
-                let value = *cell.value.lock();
-                self.bring(from, value)
+                let value = cell.value();
+                self.import(from, value)
             }
         }
     }
@@ -321,8 +256,9 @@ impl Inner {
                     "a diagonal or strided view was taken before its tensor was changed in place; take it again after the change".into(),
                 ));
             }
-            let op = step.op.map_dims(&mut |s| self.symbols.dim(*s));
-            value = self.add(op, &[value])?;
+            value = self
+                .made(Event::Record { op: Cow::Borrowed(&step.op), operands: Cow::Borrowed(&[Given::Value(value)]) })?
+                .value;
         }
         Ok(value)
     }
@@ -338,69 +274,78 @@ impl Inner {
     /// In-place changes of a tensor from outside so far, those of the capture included.
     pub(super) fn outside_version(&mut self, t: &Tensor) -> u32 {
         let Some(s) = t.strided() else { return 0 };
-        let storage = Arc::as_ptr(&s.storage);
-        let here = |t: &State| t.tensor.strided().is_some_and(|s| Arc::as_ptr(&s.storage) == storage);
-        let changes: u32 = self.states.iter().filter(|t| t.changes > 0 && here(t)).map(|t| t.changes).sum();
-        *self.versions.entry(storage as usize).or_insert_with(|| s.storage.version()) + changes
+        let storage = Arc::as_ptr(&s.storage) as usize;
+        let here = self.by_storage.get(&storage);
+        let changes: u32 = here.into_iter().flatten().map(|&slot| self.states[slot].changes).sum();
+        *self.versions.entry(storage).or_insert_with(|| s.storage.version()) + changes
     }
 
-    pub(super) fn key(t: &Tensor) -> StateKey {
-        let s = t.strided().expect("a tensor from outside has storage");
-        (Arc::as_ptr(&s.storage) as usize, s.offset, t.shape_hint().into(), s.strides.clone())
+    /// Whether two tensors from outside show the same elements in the same way.
+    pub(super) fn same_elements(a: &Tensor, b: &Tensor) -> bool {
+        let (Some(s), Some(t)) = (a.strided(), b.strided()) else { return false };
+        Arc::ptr_eq(&s.storage, &t.storage)
+            && s.offset == t.offset
+            && a.shape_hint() == b.shape_hint()
+            && s.strides == t.strides
     }
 
     /// The state entry for a tensor from outside.
     pub(super) fn state(&mut self, t: &Tensor) -> Result<usize> {
-        let key = Self::key(t);
-        if let Some(&slot) = self.by_key.get(&key) {
-            let changed_elsewhere =
-                |s: &State| s.changes > 0 && Self::key(&s.tensor).0 == key.0 && Self::key(&s.tensor) != key;
-            if self.states.iter().any(changed_elsewhere) {
-                return Err(overlap(t));
+        let strided = t.strided().expect("a tensor from outside has storage");
+        let storage = Arc::as_ptr(&strided.storage) as usize;
+        let mut known = None;
+        for &slot in self.by_storage.get(&storage).into_iter().flatten() {
+            let state = &self.states[slot];
+            match Self::same_elements(&state.tensor, t) {
+                true => known = Some(slot),
+                false if state.changes > 0 => return Err(overlap(t)),
+                false => {}
             }
-            return Ok(slot);
         }
-        if self.states.iter().any(|s| s.changes > 0 && Self::key(&s.tensor).0 == key.0) {
-            return Err(overlap(t));
+        if let Some(slot) = known {
+            return Ok(slot);
         }
         if let Some((i, _)) = self.callers.iter().find(|(_, caller)| caller.is_same(t)) {
             return Err(Error::Trace(format!(
                 "argument {i} is also used from outside the closure, so its gradient would come in two parts; use it in one way only"
             )));
         }
-        let ty = Type::new(t.dtype(), t.shape_hint().iter().map(|&n| Dim::fixed(n)));
         let input = self.sources.len();
-        let name = format!("state{}", self.states.len());
-        let value = self.root().input(ty, InputKind::State, name);
+        let sizes: Sizes = size::small(t.shape_hint(), Size::from);
+        let name = ("state", self.states.len());
+        let kind = InputKind::State;
+        let made = self.made(Event::Input { dtype: t.dtype(), sizes: Cow::Borrowed(&sizes), kind, name })?;
         // The handle kept must not keep the tape of the program alive: only elements matter.
         self.sources.push(Source::State(Anchor::new(t.clone())));
-        self.states.push(State { tensor: t.clone(), value, input, changes: 0 });
-        self.by_key.insert(key, self.states.len() - 1);
+        self.states.push(State { tensor: t.clone(), value: made.value, input, changes: 0 });
+        self.by_storage.entry(storage).or_default().push(self.states.len() - 1);
         Ok(self.states.len() - 1)
     }
 
-    /// Rewrites every open graph after symbols were solved; closed ones are inside them.
-    pub(super) fn rewrite(&mut self) {
-        let symbols = &self.symbols;
-        for b in &mut self.builders {
-            if let Some(graph) = &mut b.graph {
-                graph.resolve(&|d| symbols.resolve(d));
+    /// Notes that the elements of `t` must lie in row-major order.
+    pub(super) fn in_order(&mut self, what: &'static str, t: &Tensor, whole: bool) -> Result<()> {
+        let mut outside = |t: &Tensor| {
+            self.outside.push(Anchor::new(t.clone()));
+            Place::Outside(self.outside.len() - 1)
+        };
+        let (place, path) = match t.body() {
+            Body::Strided(_) => (outside(t), None),
+            Body::Traced(traced) => {
+                let place = match &traced.root {
+                    Root::Outside(t) => outside(t),
+                    Root::Traced(cell) => {
+                        let from = self.builder_of(cell.scope)?;
+                        // In-place changes give other elements, not another place for them.
+                        let first = self.first_values.get(&(Arc::as_ptr(cell) as usize)).map(|(_, v)| *v);
+                        Place::Value(from, first.unwrap_or_else(|| cell.value()))
+                    }
+                };
+                (place, traced.path.as_ref())
             }
-        }
-    }
-
-    pub(super) fn add(&mut self, op: Op, operands: &[Value]) -> Result<Value> {
-        let at = self.current();
-        Ok(self.graph(at).op(op, operands)?)
-    }
-
-    pub(super) fn full(&mut self, shape: &[Dim], value: Scalar) -> Result<Value> {
-        let at = self.current();
-        let scalar = self.graph(at).constant(value);
-        match shape.is_empty() {
-            true => Ok(scalar),
-            false => self.add(Op::Broadcast(shape.iter().cloned().collect()), &[scalar]),
-        }
+        };
+        let steps: Vec<Op<Size>> = path.into_iter().flat_map(|p| p.steps()).map(|step| step.op.clone()).collect();
+        self.script.ask(Event::InOrder { what, place, steps: Cow::Owned(steps), whole })?;
+        Ok(())
     }
 }
 

@@ -3,12 +3,12 @@
 //! is asked before anything is drawn. It changes no layout.
 
 use super::captured::Source;
+use super::event;
 use super::guards::Binding;
-use super::inner::Inner;
+use super::program::{Program, Role};
 use crate::error::{Error, Result};
 use crate::tensor::anchor::Anchor;
-use crate::tensor::recorder::Root;
-use crate::tensor::{Body, Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
+use crate::tensor::{Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
 use allotrope_ir::{Dim, Op, Shape, Trip, Value};
 use std::borrow::Cow;
 
@@ -19,7 +19,8 @@ pub(super) enum Place {
     Fresh(Shape),
     /// That of an input of the whole program, by number.
     Input(usize),
-    Outside(Anchor),
+    /// That of a tensor from outside, by its place among those that were asked about.
+    Outside(usize),
 }
 
 #[derive(Clone)]
@@ -39,6 +40,11 @@ pub(super) struct Layout {
 impl Layout {
     fn fresh(shape: Shape) -> Layout {
         Layout { place: Place::Fresh(shape), steps: Vec::new() }
+    }
+
+    /// As it is seen through `op`.
+    pub(super) fn view(self, op: Op<Dim>) -> Layout {
+        self.then(Step::View(op))
     }
 
     fn then(mut self, step: Step) -> Layout {
@@ -63,7 +69,7 @@ impl Layout {
     }
 
     /// Shape and strides in one call.
-    fn eval(&self, sources: &[Source], args: &[&Tensor], binding: &Binding) -> (Dims, Strides) {
+    fn eval(&self, given: &Given<'_>, binding: &Binding) -> (Dims, Strides) {
         let of = |t: &Tensor| (Dims::from_slice(t.shape_hint()), t.strides());
         let dims = |shape: &[Dim]| -> Dims { shape.iter().map(|d| d.eval(binding)).collect() };
         let fresh = |shape: Dims| {
@@ -72,12 +78,13 @@ impl Layout {
         };
         let (mut shape, mut strides) = match &self.place {
             Place::Fresh(shape) => fresh(dims(shape)),
-            Place::Outside(t) => of(t),
-            Place::Input(i) => match &sources[*i] {
-                Source::Arg(i) => of(args[*i]),
+            Place::Outside(i) => of(&given.outside[*i]),
+            Place::Input(i) => match &given.sources[*i] {
+                Source::Arg(i) => of(given.args[*i]),
                 Source::State(t) => of(t),
                 Source::Grad(t) => of(&t.stored_grad().expect("guarded")),
-                Source::ArgGrad(i) => of(&args[*i].stored_grad().expect("guarded")),
+                Source::ArgGrad(i) => of(&given.args[*i].stored_grad().expect("guarded")),
+                Source::Data(t) => of(t),
                 Source::Draw | Source::Gradient => unreachable!("bug in allotrope: drawn tensors are fresh"),
             },
         };
@@ -121,6 +128,14 @@ impl Layout {
     }
 }
 
+/// The tensors of one call.
+pub(super) struct Given<'a> {
+    pub(super) sources: &'a [Source],
+    pub(super) args: &'a [&'a Tensor],
+    /// Those whose memory was asked about.
+    pub(super) outside: &'a [Anchor],
+}
+
 /// What must hold of a layout in a call.
 #[derive(Clone)]
 pub(super) struct Demand {
@@ -137,8 +152,8 @@ impl Demand {
 
     /// # Errors
     /// Where it does not hold.
-    pub(super) fn check(&self, sources: &[Source], args: &[&Tensor], binding: &Binding) -> Result<()> {
-        let (shape, strides) = self.layout.eval(sources, args, binding);
+    pub(super) fn check(&self, given: &Given<'_>, binding: &Binding) -> Result<()> {
+        let (shape, strides) = self.layout.eval(given, binding);
         if is_contiguous(&shape, &strides) {
             return Ok(());
         }
@@ -155,33 +170,17 @@ impl Demand {
     }
 }
 
-impl Inner {
-    /// Notes that the elements of `t` must lie in row-major order.
-    pub(super) fn in_order(&mut self, what: &'static str, t: &Tensor, whole: bool) -> Result<()> {
-        let layout = match t.body() {
-            Body::Strided(_) => Layout { place: Place::Outside(Anchor::new(t.clone())), steps: Vec::new() },
-            Body::Traced(traced) => {
-                let mut layout = match &traced.root {
-                    Root::Outside(t) => Layout { place: Place::Outside(Anchor::new(t.clone())), steps: Vec::new() },
-                    Root::Traced(cell) => {
-                        let from = self.builder_of(cell.scope)?;
-                        // In-place changes give other elements, not another place for them.
-                        let first = self.first_values.get(&(std::sync::Arc::as_ptr(cell) as usize)).map(|(_, v)| *v);
-                        let value = first.unwrap_or_else(|| *cell.value.lock());
-                        self.layout_of(what, from, value)?
-                    }
-                };
-                for step in traced.path.iter().flat_map(|path| path.steps()) {
-                    layout = layout.then(Step::View(step.op.map_dims(&mut |s| self.symbols.dim(*s))));
-                }
-                layout
-            }
-        };
-        self.demand(what, layout, whole);
-        Ok(())
+impl Program {
+    /// The layout of what is asked about.
+    pub(super) fn layout_at(&mut self, what: &'static str, place: &event::Place) -> Result<Layout> {
+        match place {
+            event::Place::Outside(i) => Ok(Layout { place: Place::Outside(*i), steps: Vec::new() }),
+            event::Place::Value(at, value) => self.layout_of(what, *at, *value),
+        }
     }
 
-    fn demand(&mut self, what: &'static str, layout: Layout, whole: bool) {
+    /// Notes that the elements must lie in row-major order.
+    pub(super) fn demand(&mut self, what: &'static str, layout: Layout, whole: bool) {
         if !layout.is_fresh() {
             self.demands.push(Demand { what: what.into(), layout, whole });
         }
@@ -198,7 +197,7 @@ impl Inner {
         let operand = self.graph(at).operands(v.node).first().copied();
         match (op, operand) {
             // A number repeated is what makes a full tensor.
-            (Op::Broadcast(_), Some(x)) if matches!(self.graph(at).node(x.node).op, Op::Const(_)) => Ok(fresh),
+            (Op::Broadcast(_), Some(x)) if self.is_number(at, x) => Ok(fresh),
             (
                 op @ (Op::Permute(_) | Op::Slice { .. } | Op::Broadcast(_) | Op::Reshape(_) | Op::Window { .. }),
                 Some(x),
@@ -221,11 +220,26 @@ impl Inner {
         }
     }
 
+    /// Whether the value is a number in the program.
+    fn is_number(&mut self, at: usize, v: Value) -> bool {
+        let Some(number) = self.graph(at).inputs().iter().position(|i| i.node == v.node) else {
+            return matches!(self.graph(at).node(v.node).op, Op::Const(_));
+        };
+        if at == 0 {
+            return self.roles[number] == Role::Slot;
+        }
+        let b = &self.builders[at];
+        let outer = b.inputs[2].iter().position(|&n| n == number).map(|i| b.invariants[i]);
+        let parent = b.parent.expect("a loop has a builder around it");
+        outer.is_some_and(|outer| self.is_number(parent, outer))
+    }
+
     fn layout_of_input(&mut self, what: &'static str, at: usize, number: usize, fresh: Layout) -> Result<Layout> {
         if at == 0 {
-            return Ok(match self.sources[number] {
-                Source::Draw | Source::Gradient => fresh,
-                _ => Layout { place: Place::Input(number), steps: Vec::new() },
+            let place = self.roles[..number].iter().filter(|r| **r != Role::Slot).count();
+            return Ok(match self.roles[number] {
+                Role::Drawn | Role::Slot | Role::Gradient => fresh,
+                Role::Tensor => Layout { place: Place::Input(place), steps: Vec::new() },
             });
         }
         let b = &self.builders[at];
@@ -253,13 +267,5 @@ impl Inner {
             }
         }
         Ok(fresh)
-    }
-
-    /// What was carried must lie as a fresh result does, where a draw in the loop relied on it.
-    pub(super) fn carried_in_order(&mut self, body: usize, carries: &[Tensor]) -> Result<()> {
-        for i in self.builders[body].asked.clone() {
-            self.in_order("a draw in a loop", &carries[i], true)?;
-        }
-        Ok(())
     }
 }

@@ -19,6 +19,7 @@ use crate::tensor::{Dims, Tensor, eval, recorder};
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::{Graph, Type};
 use parking_lot::Mutex;
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
 
@@ -125,6 +126,14 @@ fn set_history(t: &Tensor, history: &History, node: &Arc<TraceNode>, binding: &B
 
 type SavedList = SmallVec<[Arc<Saved>; 8]>;
 
+/// What the walks back need.
+struct Shelf {
+    /// None when all of it has been let go.
+    saved: Option<SavedList>,
+    /// The nodes inside that have been walked through and would have let go of what they saved.
+    gone: FxHashSet<u64>,
+}
+
 /// The node of one call, or of one walk back whose gradients can be differentiated again.
 struct TraceNode {
     seq: u64,
@@ -132,14 +141,14 @@ struct TraceNode {
     edges: Edges,
     hooks: OnceLock<Arc<Hooks>>,
     binding: Binding,
-    /// What the walk back needs; none when it has been let go.
-    saved: Mutex<Option<SavedList>>,
+    shelf: Mutex<Shelf>,
 }
 
 impl TraceNode {
     fn new(stage: &Arc<Stage>, edges: Edges, binding: Binding, saved: SavedList) -> Arc<TraceNode> {
-        let (stage, hooks, saved) = (Arc::clone(stage), OnceLock::new(), Mutex::new(Some(saved)));
-        Arc::new(TraceNode { seq: next_seq(), stage, edges, hooks, binding, saved })
+        let shelf = Mutex::new(Shelf { saved: Some(saved), gone: FxHashSet::default() });
+        let (stage, hooks) = (Arc::clone(stage), OnceLock::new());
+        Arc::new(TraceNode { seq: next_seq(), stage, edges, hooks, binding, shelf })
     }
 
     fn walk_back(&self, me: &Edge, grads: &[Option<Tensor>], keep: bool) -> Result<Contributions> {
@@ -153,8 +162,8 @@ impl TraceNode {
         if pattern.iter().all(|g| *g == Given::No) {
             return Ok(Vec::new());
         }
-        let saved = self.saved.lock().clone().ok_or_else(|| tape::gone(NAME))?;
         let walk = self.stage.walk(&pattern, noted, &self.binding)?;
+        let saved = self.saved(&walk)?;
         let feeds = walk.feeds.iter().map(|feed| match feed {
             Feed::Kept(i) => saved[*i].get(me),
             Feed::Gradient(k) => Ok(grads[*k].clone().expect("the walk is for these gradients")),
@@ -179,10 +188,40 @@ impl TraceNode {
         if let Some(above) = &walk.above {
             self.note(me, grads, &walk, above, &saved, &outputs, &mut found);
         }
-        if !keep && !saved.is_empty() {
-            *self.saved.lock() = None;
+        if !keep {
+            self.let_go(&walk);
         }
         Ok(found.into_iter().filter_map(|(exit, t)| Some((exit?, t))).collect())
+    }
+
+    /// What is saved, if the walk goes through nothing that has let go.
+    fn saved(&self, walk: &Walk) -> Result<SavedList> {
+        let shelf = self.shelf.lock();
+        match &shelf.saved {
+            Some(saved) if shelf.gone.is_empty() || !walk.saving.iter().any(|seq| shelf.gone.contains(seq)) => {
+                Ok(saved.clone())
+            }
+            // A part that saved nothing can be walked through again.
+            None if walk.needs_nothing() => Ok(SavedList::new()),
+            _ => Err(tape::gone(NAME)),
+        }
+    }
+
+    /// The nodes inside let go of what they saved; when all have, it is dropped.
+    fn let_go(&self, walk: &Walk) {
+        if walk.saving.is_empty() {
+            return;
+        }
+        let mut shelf = self.shelf.lock();
+        let all = &self.stage.saving;
+        // Most walks go through everything.
+        if walk.saving != *all {
+            shelf.gone.extend(&walk.saving);
+            if !all.iter().all(|seq| shelf.gone.contains(seq)) {
+                return;
+            }
+        }
+        shelf.saved = None;
     }
 
     /// Gives the gradients found their own history.
@@ -257,6 +296,10 @@ impl GradFn for TraceNode {
 }
 
 impl Walk {
+    fn needs_nothing(&self) -> bool {
+        self.saving.is_empty() && self.above.is_none() && !self.feeds.iter().any(|f| matches!(f, Feed::Kept(_)))
+    }
+
     /// The code, made when it is first needed.
     fn program(&self, passes: &Passes) -> Result<&Program> {
         self.program.get_or_init(|| Program::compile(&self.graph, passes)).as_ref().map_err(Clone::clone)

@@ -1,11 +1,12 @@
 //! Records the operations of a closure as a graph. Nothing is computed and no tensor outside is touched: what the
 //! closure changes (parameters, gradients) is kept beside them until a compiled call has succeeded.
 
-use super::captured::{Captured, Returned, Source, Target, Whose};
+use super::captured::{Depended, Returned, Source, Target, Whose, Wiring};
 use super::draws::{Draws, Item};
-use super::inner::{GradState, Inner};
-use super::stage::Recorded;
-use super::symbols::Symbols;
+use super::event::{Answer, Event, Given, Loop};
+use super::follow::{Book, Ended, Script};
+use super::inner::{GradState, Inner, Open};
+use super::program::ARGUMENT;
 use crate::autograd::is_grad_enabled;
 use crate::autograd::tape::{self, next_seq, own_edge};
 use crate::error::{Error, Result};
@@ -18,9 +19,10 @@ use crate::tensor::recorder::{
 use crate::tensor::setting::HostValue;
 use crate::tensor::view::Link;
 use crate::tensor::{Body, Generator, Size, Tensor, eval};
-use allotrope_ir::{Dim, InputKind, NodeId, Op, Scalar, Trip, Value};
+use allotrope_ir::{InputKind, Op, Scalar, Trip, Value};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::Location;
@@ -76,60 +78,68 @@ static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 impl Capture {
     /// One whose recording nobody looks at.
     pub(super) fn forgetful() -> Capture {
-        let capture = Capture::new();
+        let capture = Capture::plain();
         capture.0.borrow_mut().forgetful = true;
         capture
     }
 
-    pub(super) fn new() -> Capture {
+    /// One that builds its graphs.
+    pub(super) fn plain() -> Capture {
+        Capture::new(Script::plain)
+    }
+
+    /// One that follows the recordings of a book, beginning with number `at`.
+    pub(super) fn following(book: Arc<Book>, at: usize) -> Capture {
+        Capture::new(|capture| Script::following(book, at, capture))
+    }
+
+    fn new(script: impl FnOnce(u32) -> Script) -> Capture {
         let first = NEXT_SCOPE.fetch_add(SCOPES_PER_CAPTURE, Ordering::Relaxed);
-        let mut inner = Inner {
+        Capture(RefCell::new(Inner {
             forgetful: false,
             first,
-            builders: Vec::new(),
+            script: script(capture_of(first)),
+            builders: 1,
             open: Vec::new(),
-            symbols: Symbols::new(capture_of(first)),
             sources: Vec::new(),
             states: Vec::new(),
-            by_key: HashMap::new(),
+            by_storage: FxHashMap::default(),
             host_values: Vec::new(),
             effects: Vec::new(),
-            again: Vec::new(),
             given: Vec::new(),
             layouts: Vec::new(),
             identities: Vec::new(),
             wishes: FxHashMap::default(),
-            made: FxHashMap::default(),
-            barriers: 0,
+            made_here: FxHashMap::default(),
+            again: 0,
             grads: Vec::new(),
-            by_grad: HashMap::new(),
-            args: HashMap::new(),
-            args_by_cell: HashMap::new(),
+            by_grad: FxHashMap::default(),
+            args: FxHashMap::default(),
+            args_by_cell: FxHashMap::default(),
             callers: Vec::new(),
             first_seq: next_seq(),
-            draws: Vec::new(),
-            demands: Vec::new(),
-            first_values: HashMap::new(),
-            versions: HashMap::new(),
+            draws: vec![Vec::new()],
+            outside: Vec::new(),
+            first_values: FxHashMap::default(),
+            versions: FxHashMap::default(),
             ways_out: HashMap::new(),
             asked: Vec::new(),
             sealed: 0,
-        };
-        inner.push_builder(Size::from(1), false, None);
-        Capture(RefCell::new(inner))
+        }))
     }
 
     /// A traced tensor for argument number `i`, every dimension symbolic.
-    pub(super) fn argument(&self, i: usize, like: &Tensor) -> Tensor {
+    ///
+    /// # Errors
+    /// None that a caller could meet.
+    pub(super) fn argument(&self, i: usize, like: &Tensor) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
-        let axes = like.shape_hint().iter().enumerate();
-        let sizes: SmallVec<[Size; 4]> = axes.map(|(axis, &n)| inner.symbols.fresh(n, i, axis)).collect();
-        let ty = inner.ty(like.dtype(), &sizes);
-        let value = inner.root().input(ty, InputKind::Arg, format!("arg{i}"));
+        let numbers = Cow::Borrowed(like.shape_hint());
+        let made = inner.made(Event::Argument { dtype: like.dtype(), numbers, name: (ARGUMENT, i) })?;
         inner.sources.push(Source::Arg(i));
         inner.given.resize_with(i, || like.clone());
         inner.given.push(like.clone());
-        let mut tensor = inner.tensor(like.dtype(), &sizes, 0, value);
+        let mut tensor = inner.tensor(0, &made);
         if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
             t.strides = like.strides();
         }
@@ -142,7 +152,7 @@ impl Capture {
         }
         drop(inner);
         if !like.is_requires_grad() {
-            return tensor;
+            return Ok(tensor);
         }
         let watched = is_watched(like);
         let hooks = match like.is_leaf() && !watched {
@@ -160,7 +170,7 @@ impl Capture {
         let asked = Arc::<AtomicBool>::default();
         hooks.iter().for_each(|h| drop(h.add_gradient(0, reached(i, watched, Arc::clone(&asked)))));
         self.0.borrow_mut().asked.push((i, asked));
-        tensor
+        Ok(tensor)
     }
 
     /// The results that are computed, each once.
@@ -176,12 +186,13 @@ impl Capture {
     }
 
     /// Ends the capture: what the closure returned and changed becomes the outputs of the graph.
-    pub(super) fn finish(self, returned: &[Tensor], recorded: Option<Recorded>) -> Result<(Captured, Vec<Returned>)> {
+    ///
+    /// `keep` are values that the way back from outside needs besides.
+    pub(super) fn finish(self, returned: &[Tensor], keep: &[Value]) -> Result<(Ended, Wiring, Depended)> {
         let mut inner = self.0.into_inner();
         let mut targets = Vec::new();
         let mut results = Vec::new();
-        let mut computed: Vec<&Tensor> = Vec::new();
-        for t in returned {
+        for (i, t) in returned.iter().enumerate() {
             let outside = t.traced().is_none();
             if outside {
                 results.push(Returned::Same(Anchor::new(t.clone())));
@@ -191,13 +202,12 @@ impl Capture {
                 results.push(Returned::Arg(arg));
                 continue;
             }
-            if let Some(i) = computed.iter().position(|c| c.is_same(t)) {
-                results.push(Returned::Again(i));
+            if let Some(first) = returned[..i].iter().position(|r| r.is_same(t)) {
+                results.push(Returned::Again(first));
                 continue;
             }
-            computed.push(t);
             let value = inner.lift(t)?;
-            inner.root().output(value);
+            inner.output(value, None)?;
             targets.push(Target::Return);
             results.push(Returned::Computed { requires_grad: t.is_requires_grad() });
         }
@@ -205,40 +215,36 @@ impl Capture {
         arguments.sort_unstable_by_key(|(_, arg)| *arg);
         for (cell, arg) in arguments {
             if cell.version.load(Ordering::Relaxed) > 0 {
-                let value = *cell.value.lock();
-                inner.root().output(value);
+                let value = cell.value();
+                inner.output(value, None)?;
                 targets.push(Target::Arg(arg));
             }
         }
         for s in std::mem::take(&mut inner.states) {
             if s.changes > 0 {
                 let dense = s.tensor.is_contiguous();
-                match dense {
-                    true => inner.root().update(s.input, s.value),
-                    false => inner.root().output(s.value),
-                }
+                inner.output(s.value, dense.then_some(s.input))?;
                 targets.push(Target::State { tensor: Anchor::new(s.tensor) });
             }
         }
-        let mut grad_guards = Vec::new();
-        let mut arg_grad_guards = Vec::new();
+        let mut depended = Depended::default();
         let mut cleared = Vec::new();
         let mut cleared_args = Vec::new();
         for g in std::mem::take(&mut inner.grads) {
             match (g.arg, g.initially) {
-                (Some(i), Some(some)) => arg_grad_guards.push((i, some)),
-                (None, Some(some)) => grad_guards.push((Anchor::new(g.tensor.clone()), some)),
+                (Some(i), Some(some)) => depended.arg_grads.push((i, some)),
+                (None, Some(some)) => depended.grads.push((Anchor::new(g.tensor.clone()), some)),
                 (_, None) => {}
             }
             // The gradient itself may have been changed in place.
             let in_place = match (g.now.as_ref().and_then(Tensor::traced).map(|t| &t.root), g.given) {
-                (Some(Root::Traced(cell)), Some(given)) => given != *cell.value.lock(),
+                (Some(Root::Traced(cell)), Some(given)) => given != cell.value(),
                 _ => false,
             };
             match (&g.now, g.changed || in_place, g.arg) {
                 (Some(now), true, arg) => {
                     let value = inner.lift(now)?;
-                    inner.root().output(value);
+                    inner.output(value, None)?;
                     targets.push(arg.map_or_else(|| Target::Grad(Anchor::new(g.tensor)), Target::ArgGrad));
                 }
                 (None, true, None) => cleared.push(Anchor::new(g.tensor)),
@@ -246,110 +252,82 @@ impl Capture {
                 (_, false, _) => {}
             }
         }
-        for &value in recorded.iter().flat_map(|r| &r.outputs) {
-            inner.root().output(value);
+        for &value in keep {
+            inner.output(value, None)?;
             targets.push(Target::Keep);
         }
-        let graph =
-            inner.builders.swap_remove(0).graph.expect("the whole program is open until the end").inputs_first();
-        let draws = Draws::new(&mut inner, &graph);
-        let captured = Captured {
-            graph,
-            draws,
-            sources: inner.sources,
-            symbols: inner.symbols,
-            grad_guards,
-            arg_grad_guards,
-            host_values: inner.host_values,
-            effects: inner.effects,
-            layouts: inner.layouts,
-            identities: inner.identities,
-            wishes: inner.wishes.into_values().collect(),
-            targets,
-            cleared,
-            cleared_args,
-            asked: inner.asked.iter().filter(|(_, asked)| asked.load(Ordering::Relaxed)).map(|(i, _)| *i).collect(),
-            recorded,
-        };
-        Ok((captured, results))
+        depended.host_values = inner.host_values;
+        depended.layouts = inner.layouts;
+        depended.identities = inner.identities;
+        depended.wishes = inner.wishes.into_values().collect();
+        let asked = inner.asked.iter().filter(|(_, asked)| asked.load(Ordering::Relaxed));
+        depended.asked = asked.map(|(i, _)| *i).collect();
+        let ended = inner.script.end()?;
+        let items = inner.draws.pop().expect("the whole program is open");
+        let draws = Draws::new(items, inner.outside, &|length| ended.length(length));
+        let mut sources = inner.sources;
+        sources.extend(ended.numbers().map(|number| Source::Data(eval::full(&[], number))));
+        let wiring =
+            Wiring { sources, targets, returned: results, cleared, cleared_args, draws, effects: inner.effects };
+        Ok((ended, wiring, depended))
     }
 }
 
 impl Recorder for Capture {
     fn size_arith(&self, op: SizeOp, a: Size, b: Size) -> Size {
-        self.0.borrow_mut().symbols.arith(op, a, b)
+        self.0.borrow_mut().size(Event::Arith(op, a, b)).expect("a sum or a product of sizes is one")
     }
 
     fn proven_equal(&self, a: Size, b: Size) -> bool {
-        let inner = self.0.borrow();
-        inner.symbols.dim(a) == inner.symbols.dim(b)
+        self.0.borrow().script.proven(a, b)
     }
 
     fn unify(&self, a: Size, b: Size, at: &'static Location<'static>) {
-        let mut inner = self.0.borrow_mut();
-        if inner.symbols.unify(a, b, at) {
-            inner.rewrite();
-        }
+        self.0.borrow_mut().certainly(Event::Unify(a, b, at));
     }
 
     fn specialize(&self, size: Size, why: &str, at: &'static Location<'static>) {
-        let mut inner = self.0.borrow_mut();
-        if inner.symbols.specialize(size, why, at) {
-            inner.rewrite();
-        }
+        self.0.borrow_mut().certainly(Event::Specialize { size, why: Cow::Borrowed(why), at });
     }
 
     fn at_least(&self, size: Size, least: usize) {
-        self.0.borrow_mut().symbols.at_least(size, least);
+        self.0.borrow_mut().certainly(Event::AtLeast(size, least));
     }
 
     fn divided(&self, size: Size, by: usize) -> Option<Size> {
-        self.0.borrow_mut().symbols.divided(size, by)
+        self.0.borrow_mut().size(Event::Divided(size, by))
     }
 
     fn record(&self, op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
-        let mut values: SmallVec<[Value; 4]> = SmallVec::new();
+        let mut given: SmallVec<[Given; 4]> = SmallVec::new();
         for operand in operands {
-            // A number has the shape of the tensor beside it, which comes later when the number is first.
-            values.push(match operand {
-                Operand::Tensor(t) => inner.lift(t)?,
-                Operand::Scalar(_) => Value { node: NodeId(u32::MAX), port: 0 },
+            given.push(match operand {
+                Operand::Tensor(t) => Given::Value(inner.lift(t)?),
+                Operand::Scalar(s) => Given::Number(*s),
             });
         }
         // It held the first time, or the call has failed.
-        if let (Op::Check(_), false) = (op, inner.again.is_empty()) {
-            return Ok(inner.tensor_of(at, values[0]));
+        if let (Op::Check(_), 1.., Some(Given::Value(value))) = (op, inner.again, given.first()) {
+            return inner.tensor_of(at, *value);
         }
-        let shaped = values.iter().find(|v| v.node != NodeId(u32::MAX)).copied();
-        for (operand, value) in operands.iter().zip(&mut values) {
-            if let Operand::Scalar(s) = operand {
-                let shape = shaped.map(|v| inner.graph(at).ty(v).shape.clone()).unwrap_or_default();
-                *value = inner.full(&shape, *s)?;
-            }
-        }
-        let op = op.map_dims(&mut |s| inner.symbols.dim(*s));
-        let value = inner.add(op, &values)?;
-        Ok(inner.tensor_of(at, value))
+        let made = inner.made(Event::Record { op: Cow::Borrowed(op), operands: Cow::Borrowed(&given) })?;
+        Ok(inner.tensor(at, &made))
     }
 
     fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
-        let shape: SmallVec<[Dim; 4]> = sizes.iter().map(|&s| inner.symbols.dim(s)).collect();
-        let value = inner.full(&shape, value)?;
-        Ok(inner.tensor_of(at, value))
+        let made = inner.made(Event::Full { sizes: Cow::Borrowed(sizes), number: Given::Number(value) })?;
+        Ok(inner.tensor(at, &made))
     }
 
     fn extent(&self, size: Size) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
-        let value = match inner.symbols.dim(size) {
-            Dim::Fixed(n) => inner.graph(at).constant(Scalar::I64(n)),
-            dim => inner.add(Op::Extent(dim), &[])?,
-        };
-        Ok(inner.tensor_of(at, value))
+        let made = inner.made(Event::Extent(size))?;
+        Ok(inner.tensor(at, &made))
     }
 
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
@@ -365,8 +343,8 @@ impl Recorder for Capture {
             (Root::Outside(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
             (Root::Traced(cell), Some(path)) => {
                 let builder = inner.builder_of(cell.scope)?;
-                let value = *cell.value.lock();
-                let mut root = inner.tensor_of(builder, value);
+                let value = cell.value();
+                let mut root = inner.tensor_of(builder, value)?;
                 if let Some(Body::Traced(t)) = Arc::get_mut(&mut root.0).map(|i| i.body_mut()) {
                     t.root = Root::Traced(Arc::clone(cell));
                 }
@@ -402,10 +380,10 @@ impl Recorder for Capture {
                         "a value from outside a loop can't be changed in place inside it; carry it".into(),
                     ));
                 }
-                if at == 0 && cell.value.lock().node.0 < inner.sealed {
+                if at == 0 && cell.value().node.0 < inner.sealed {
                     return Err(late("a value of the traced function"));
                 }
-                let before = std::mem::replace(&mut *cell.value.lock(), new);
+                let before = cell.replace(new);
                 let key = Arc::as_ptr(cell) as usize;
                 inner.first_values.entry(key).or_insert_with(|| (Arc::clone(cell), before));
                 cell.version.fetch_add(1, Ordering::Relaxed);
@@ -466,16 +444,16 @@ impl Recorder for Capture {
         let has = arg.map_or_else(|| tensor.has_grad(), |(_, has)| has);
         // A gradient has the dtype and the shape of its tensor.
         let given = has.then(|| {
-            let ty = inner.ty(tensor.dtype(), &tensor.sizes());
-            let name = format!("grad{}", inner.grads.len());
+            let (sizes, name) = (tensor.sizes(), ("grad", inner.grads.len()));
             let kind = if arg.is_some() { InputKind::Arg } else { InputKind::State };
-            let value = inner.root().input(ty, kind, name);
-            inner
-                .sources
-                .push(arg.map_or_else(|| Source::Grad(Anchor::new(tensor.clone())), |(i, _)| Source::ArgGrad(i)));
-            value
+            let event = Event::Input { dtype: tensor.dtype(), sizes: Cow::Borrowed(&sizes), kind, name };
+            let made = inner.made(event).expect("an input has no operands that could not fit");
+            let source = || Source::Grad(Anchor::new(tensor.clone()));
+            inner.sources.push(arg.map_or_else(source, |(i, _)| Source::ArgGrad(i)));
+            made
         });
-        let now = given.map(|value| inner.tensor_of(0, value));
+        let now = given.as_ref().map(|made| inner.tensor(0, made));
+        let given = given.map(|made| made.value);
         inner.grads.push(GradState {
             tensor: tensor.clone(),
             arg: arg.map(|(i, _)| i),
@@ -514,10 +492,9 @@ impl Recorder for Capture {
             }
         };
         // The gradient is what these elements are now, whatever is done to a tensor from outside later.
-        let now = grad.map(|g| match inner.lift(&g) {
-            Ok(value) => {
-                let at = inner.current();
-                let now = inner.tensor_of(at, value);
+        let at = inner.current();
+        let now = grad.map(|g| match inner.lift(&g).and_then(|value| inner.tensor_of(at, value)) {
+            Ok(now) => {
                 now.set_grad_fn(history.clone());
                 now
             }
@@ -530,82 +507,78 @@ impl Recorder for Capture {
 
     fn scan_begin(&self, spec: &ScanSpec<'_>) -> Result<ScanBody> {
         let mut inner = self.0.borrow_mut();
-        let parent = inner.current();
-        let carries = spec.carries.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
-        let xs = spec.xs.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
+        let carries = spec.carries.iter().map(|t| inner.lift(t)).collect::<Result<_>>()?;
+        let xs = spec.xs.iter().map(|t| inner.lift(t)).collect::<Result<_>>()?;
         let mirror = spec.mirror.map(|scope| (scope - inner.first) as usize);
         let (trip, limit, count) = match spec.rounds {
-            Rounds::All(length) => (Trip::All, length, None),
-            Rounds::Count { n, limit } => (Trip::Count, limit, Some(inner.lift(n)?)),
-            Rounds::While => (Trip::While, inner.symbols.room(), None),
+            Rounds::All(length) => (Trip::All, Some(length), None),
+            Rounds::Count { n, limit } => (Trip::Count, Some(limit), Some(inner.lift(n)?)),
+            Rounds::While => (Trip::While, None, None),
         };
-        if let Some(walked) = mirror {
-            inner.bound(walked);
-        }
-        let body = inner.push_builder(limit, spec.reverse, mirror);
-        (inner.builders[body].trip, inner.builders[body].count) = (trip, count);
-        let mut inside = ScanBody { carries: Vec::new(), xs: Vec::new(), scope: inner.first + body as u64, limit };
-        for &v in &carries {
-            let ty = inner.graph(parent).ty(v).clone();
-            let value = inner.body_input(body, ty, 0, "carry");
-            inside.carries.push(inner.tensor_of(body, value));
-        }
-        for &v in &xs {
-            let mut ty = inner.graph(parent).ty(v).clone();
-            ty.shape.remove(0);
-            let value = inner.body_input(body, ty, 1, "x");
-            inner.builders[body].imported_xs.insert(v, value);
-            inside.xs.push(inner.tensor_of(body, value));
-        }
-        inner.builders[body].carries = carries;
-        inner.builders[body].xs = xs;
-        Ok(inside)
+        let reverse = spec.reverse;
+        let begin = Loop { carries, xs, trip, limit, count, reverse, mirror };
+        let (made, length) = match inner.script.ask(Event::Begin(Cow::Owned(begin)))? {
+            Answer::Begun(made, limit) => (made, limit),
+            other => unreachable!("bug in allotrope: no loop but {other:?}"),
+        };
+        let builder = inner.builders;
+        inner.builders += 1;
+        inner.open.push(Open { builder, length, reverse, trip });
+        inner.draws.push(Vec::new());
+        let mut inside = made.iter().map(|made| inner.tensor(builder, made));
+        let carries = inside.by_ref().take(spec.carries.len()).collect();
+        Ok(ScanBody { carries, xs: inside.collect(), scope: inner.first + builder as u64, limit: length })
     }
 
     fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
         let mut inner = self.0.borrow_mut();
-        for t in carries.iter().chain(ys) {
-            let value = inner.lift(t)?;
-            let at = inner.current();
-            inner.graph(at).output(value);
+        let values = carries.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
+        let collected = ys.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
+        // What was carried must lie as a fresh result does, where a draw in the loop relied on it.
+        if let Answer::Places(ordered) = inner.script.ask(Event::Ordered)? {
+            for i in ordered {
+                inner.in_order("a draw in a loop", &carries[i], true)?;
+            }
         }
-        let body = inner.current();
-        inner.carried_in_order(body, carries)?;
-        let results = inner.close_loop()?;
-        let (finals, stacked) = results.split_at(carries.len());
-        Ok((finals.to_vec(), stacked.to_vec()))
+        let made = inner.many(Event::End { carries: Cow::Borrowed(&values), ys: Cow::Borrowed(&collected) })?;
+        inner.leave_loop();
+        let at = inner.current();
+        let mut results = made.iter().map(|made| inner.tensor(at, made));
+        let finals = results.by_ref().take(carries.len()).collect();
+        Ok((finals, results.collect()))
     }
 
     fn branch_end(&self, results: &[Tensor], otherwise: Option<&[Tensor]>) -> Result<Vec<Tensor>> {
         let mut inner = self.0.borrow_mut();
         let body = inner.current();
-        for t in results {
-            let value = inner.lift(t)?;
-            let ty = inner.graph(body).ty(value).clone();
-            inner.graph(body).output(value);
-            inner.body_input(body, ty, 0, "otherwise");
-        }
+        let values = results.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
+        inner.script.ask(Event::Results(Cow::Borrowed(&values)))?;
         // What it begins with is computed around it.
-        inner.open.pop();
+        inner.script.ask(Event::Leave)?;
+        let open = inner.open.pop().expect("a branch is open");
         let begin = match otherwise {
             Some(tensors) => tensors.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>(),
             None => results
                 .iter()
                 .map(|t| {
-                    let ty = inner.ty(t.dtype(), &t.sizes());
-                    inner.full(&ty.shape, Scalar::from_f64(0.0, ty.dtype))
+                    let zero = Given::Number(Scalar::from_f64(0.0, t.dtype()));
+                    Ok(inner.made(Event::Full { sizes: Cow::Borrowed(&t.sizes()), number: zero })?.value)
                 })
                 .collect(),
         };
-        inner.open.push(body);
-        inner.builders[body].carries = begin?;
-        inner.close_loop()
+        inner.open.push(open);
+        inner.script.ask(Event::Enter(body))?;
+        let made = inner.many(Event::EndBranch(Cow::Owned(begin?)))?;
+        inner.leave_loop();
+        let at = inner.current();
+        Ok(made.iter().map(|made| inner.tensor(at, made)).collect())
     }
 
     fn scan_abandon(&self) {
         let mut inner = self.0.borrow_mut();
-        if let Some(body) = inner.open.pop() {
-            inner.end_draws(body);
+        if !inner.open.is_empty() {
+            inner.certainly(Event::Abandon);
+            inner.leave_loop();
         }
     }
 
@@ -649,19 +622,19 @@ impl Recorder for Capture {
 
     fn wish_asked(&self, outside: &Tensor, answer: bool) {
         let Ok(mut inner) = self.0.try_borrow_mut() else { return };
-        if !inner.made.contains_key(&outside.id()) {
+        if !inner.made_here.contains_key(&outside.id()) {
             inner.wishes.entry(outside.id()).or_insert_with(|| (Anchor::new(outside.clone()), answer));
         }
     }
 
     fn note_new(&self, alias: &Tensor) {
         if let Ok(mut inner) = self.0.try_borrow_mut() {
-            inner.made.insert(alias.id(), Anchor::new(alias.clone()));
+            inner.made_here.insert(alias.id(), Anchor::new(alias.clone()));
         }
     }
 
     fn is_new(&self, tensor: &Tensor) -> bool {
-        self.0.borrow().made.contains_key(&tensor.id())
+        self.0.borrow().made_here.contains_key(&tensor.id())
     }
 
     fn host_value(&self, seen: Arc<dyn HostValue>) -> Option<Arc<dyn HostValue>> {
@@ -698,11 +671,15 @@ impl Recorder for Capture {
     }
 
     fn again_begin(&self) {
-        self.0.borrow_mut().again_begin();
+        let mut inner = self.0.borrow_mut();
+        inner.certainly(Event::Again);
+        inner.again += 1;
     }
 
     fn again_end(&self) {
-        self.0.borrow_mut().again.pop();
+        let mut inner = self.0.borrow_mut();
+        inner.certainly(Event::AgainEnd);
+        inner.again -= 1;
     }
 
     fn reseed(&self, generator: &Generator, seed: u64) {
@@ -712,6 +689,20 @@ impl Recorder for Capture {
 
     fn in_order(&self, what: &'static str, like: &Tensor, whole: bool) -> Result<()> {
         self.0.borrow_mut().in_order(what, like, whole)
+    }
+
+    fn data(&self, tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
+        let mut inner = self.0.borrow_mut();
+        if inner.script.is_plain() {
+            drop(inner);
+            return Err(self.host_read(what, at));
+        }
+        let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
+        let (dtype, numbers) = (tensor.dtype(), Cow::Borrowed(tensor.shape_hint()));
+        let made = inner.made(Event::Argument { dtype, numbers, name: ("data", count) })?;
+        let traced = inner.tensor(0, &made);
+        inner.sources.push(Source::Data(tensor));
+        Ok(traced)
     }
 
     fn host_read(&self, what: &str, at: &'static Location<'static>) -> Error {

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use allotrope_ir::{Dim, Sym};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+#[derive(Default)]
 pub(super) struct Rooms(Vec<(Sym, AtomicUsize)>);
 
 impl Rooms {

@@ -16,7 +16,7 @@ use crate::tensor::grad_fn::Edge;
 use crate::tensor::setting::HostValue;
 use crate::tensor::{Size, Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
-use allotrope_ir::{Dim, Graph, InputKind, Part, Sym, Type, Value, later_part};
+use allotrope_ir::{Dim, Graph, Part, Sym, Type, Value, later_part};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -120,6 +120,8 @@ pub(super) struct Walk {
     sizes: Vec<Bound>,
     pub(super) graph: Graph,
     pub(super) feeds: Vec<Feed>,
+    /// The nodes that it walks through and that saved something, by number.
+    pub(super) saving: Vec<u64>,
     /// The gradients that leave, in order: the number of the exit, if anybody is behind it, and what it is.
     pub(super) departures: Vec<(Option<usize>, Origin)>,
     /// The part that this walk is, where it can be differentiated again, with the histories of the departures; or why it
@@ -146,6 +148,8 @@ pub(super) struct Stage {
     /// The edges behind those numbers, which live as long as this.
     _edges: Vec<Edge>,
     pub(super) keeps: Vec<Keep>,
+    /// The nodes that the walk with every gradient goes through and that saved something.
+    pub(super) saving: Vec<u64>,
     by_value: HashMap<Value, usize>,
     walks: Mutex<Vec<Arc<Walk>>>,
     pub(super) passes: Passes,
@@ -174,15 +178,17 @@ struct Tape {
     /// The leaf of each gradient given that needs one itself.
     leaves: Vec<(Edge, usize)>,
     departures: Vec<(Edge, Value, Tensor)>,
+    saving: Vec<u64>,
     _given: Vec<Tensor>,
 }
 
 impl Capture {
     fn gradient(&self, slot: usize, ty: &Type) -> (Tensor, Value) {
         let mut inner = self.0.borrow_mut();
-        let value = inner.root().input(ty.clone(), InputKind::Arg, format!("gradient{slot}"));
+        let value = inner.script.program_mut().gradient(slot, ty);
         inner.sources.push(Source::Gradient);
-        (inner.tensor_of(0, value), value)
+        let made = inner.script.program_mut().typed(0, value);
+        (inner.tensor(0, &made), value)
     }
 }
 
@@ -196,7 +202,7 @@ fn recording<T>(capture: &Rc<Capture>, noted: bool, f: impl FnOnce() -> Result<T
 /// Records a walk back from the slots that the pattern names on a copy of `base`, to the nodes before `border`.
 fn walk(base: &Inner, border: u64, slots: &[Slot], pattern: &[Given], noted: bool) -> Result<Tape> {
     let mut inner = base.clone();
-    inner.sealed = inner.root().len() as u32;
+    inner.sealed = inner.script.program_mut().root().len() as u32;
     inner.draws = vec![Vec::new()];
     inner.host_values.clear();
     inner.grads.iter_mut().for_each(|g| g.changed = false);
@@ -215,14 +221,15 @@ fn walk(base: &Inner, border: u64, slots: &[Slot], pattern: &[Given], noted: boo
         }
         let begun = next_seq();
         let mut departures = Vec::new();
-        for (edge, gradient) in engine::run_out(roots, border, sum)? {
+        let (out, saving) = engine::run_out(roots, border, sum)?;
+        for (edge, gradient) in out {
             let value = capture.0.borrow_mut().lift(&gradient)?;
             departures.push((edge, value, gradient));
         }
-        Ok((begun, given, leaves, departures, held))
+        Ok((begun, given, leaves, departures, saving, held))
     });
     let inner = Rc::into_inner(capture).expect("the recorder is no longer installed").0.into_inner();
-    let (begun, given, leaves, departures, held) = recorded?;
+    let (begun, given, leaves, departures, saving, held) = recorded?;
     let drawn = inner.draws.iter().any(|items| !items.is_empty());
     if drawn || inner.grads.iter().any(|g| g.changed) {
         let what = if drawn { "random numbers are drawn" } else { "a gradient is set" };
@@ -231,7 +238,7 @@ fn walk(base: &Inner, border: u64, slots: &[Slot], pattern: &[Given], noted: boo
              the gradient comes from outside; call backward() inside the closure"
         )));
     }
-    Ok(Tape { inner, begun, given, leaves, departures, _given: held })
+    Ok(Tape { inner, begun, given, leaves, departures, saving, _given: held })
 }
 
 /// What is known of the walk with every gradient given, which says what a run has to keep.
@@ -248,11 +255,11 @@ impl Draft {
     /// `like` is the same walk of another recording, which is to be the same graph.
     fn new(mut base: Inner, border: u64, slots: &[Slot], like: Option<&Graph>) -> Result<Draft> {
         let all = vec![Given::Plain; slots.len()];
-        let mark = base.root().len();
+        let mark = base.script.program_mut().root().len();
         let record = || -> Result<(Tape, Part)> {
             let mut tape = walk(&base, border, slots, &all, false)?;
             let values: Vec<Value> = tape.departures.iter().map(|(_, v, _)| *v).collect();
-            let part = later_part(tape.inner.root(), mark, &values);
+            let part = later_part(tape.inner.script.program_mut().root(), mark, &values);
             Ok((tape, part))
         };
         let (mut tape, part) = record()?;
@@ -264,8 +271,14 @@ impl Draft {
                     .into(),
             ));
         }
-        base.builders[0].graph = Some(tape.inner.root().prefix(mark));
-        base.symbols = tape.inner.symbols.clone();
+        let program = base.script.program_mut();
+        let walked = tape.inner.script.program_mut();
+        program.builders[0].graph = Some(walked.root().prefix(mark));
+        program.symbols = walked.symbols.clone();
+        // What a loop in a loop had computed again around it stands in the body of that one now.
+        for (b, walked) in program.builders.iter_mut().zip(&walked.builders).filter(|(b, _)| b.parent != Some(0)) {
+            b.hoisted = walked.hoisted.clone();
+        }
         // The gradients given are no values of the part, nor is what only the walk reads.
         let uses = part.feeds.into_iter().filter(|v| (v.node.0 as usize) < mark).collect();
         Ok(Draft { inner: base, tape, walk: part.graph, uses })
@@ -324,8 +337,10 @@ impl Ends {
             };
             let (edge, onto) = edge.apart();
             let inner = capture.0.borrow_mut();
-            let onto =
-                onto.map(|o| Repeated { by: o.by, shape: o.sizes.iter().map(|&s| inner.symbols.dim(s)).collect() });
+            let onto = onto.map(|o| Repeated {
+                by: o.by,
+                shape: o.sizes.iter().map(|&s| inner.script.program().symbols.dim(s)).collect(),
+            });
             if edge.node().seq() < border {
                 ends.each.push(End::Out(edge, onto));
                 continue;
@@ -334,7 +349,7 @@ impl Ends {
             let slot = match known {
                 Some(k) => k,
                 None => {
-                    let mut ty = inner.ty(t.dtype(), &t.sizes());
+                    let mut ty = inner.script.program().ty(t.dtype(), &t.sizes());
                     if let Some(onto) = &onto {
                         ty.shape = onto.shape.iter().cloned().collect();
                     }
@@ -441,7 +456,10 @@ impl Recorded {
         };
         let (mut keeps, mut outputs) = (Vec::new(), Vec::new());
         for &v in &draft.uses {
-            let input = draft.inner.builders[0].graph.as_ref().and_then(|g| g.input_values().position(|i| i == v));
+            let input = draft.inner.script.program().builders[0]
+                .graph
+                .as_ref()
+                .and_then(|g| g.input_values().position(|i| i == v));
             keeps.push(match (input, values.iter().position(|r| *r == v)) {
                 (Some(i), _) if i < draft.inner.sources.len() && !draft.inner.overwrites(i) => Keep::Input(i),
                 (None, Some(j)) => Keep::Result(j),
@@ -453,8 +471,9 @@ impl Recorded {
         }
         {
             let mut inner = capture.0.borrow_mut();
-            inner.builders[0].graph = draft.inner.builders[0].graph.clone();
-            inner.symbols = draft.inner.symbols.clone();
+            let (program, drafted) = (inner.script.program_mut(), draft.inner.script.program());
+            program.builders[0].graph = drafted.builders[0].graph.clone();
+            program.symbols = drafted.symbols.clone();
             inner.host_values.extend(draft.tape.inner.host_values.iter().cloned());
         }
         let walk = std::mem::take(&mut draft.walk);
@@ -510,6 +529,7 @@ impl Stage {
             _edges: exits.edges,
             by_value: draft.uses.iter().enumerate().map(|(i, v)| (*v, i)).collect(),
             keeps,
+            saving: draft.tape.saving.clone(),
             walks: Mutex::default(),
             passes: *passes,
             _args: args,
@@ -564,7 +584,7 @@ impl Stage {
 
     /// A walk that has been recorded; with `below`, which is this, one that can be differentiated again.
     fn made(&self, mut tape: Tape, pattern: Vec<Given>, below: Option<&Arc<Stage>>) -> Result<Walk> {
-        let mark = self.inner.builders[0].graph.as_ref().map_or(0, Graph::len);
+        let mark = self.inner.script.program().builders[0].graph.as_ref().map_or(0, Graph::len);
         let host_values = tape.inner.host_values.clone();
         let departures = std::mem::take(&mut tape.departures);
         let mut values: Vec<Value> = Vec::new();
@@ -575,7 +595,7 @@ impl Stage {
         }
         let computed = values.len();
         let mut above = None;
-        let mut whole = tape.inner.root().clone();
+        let mut whole = tape.inner.script.program_mut().root().clone();
         if let Some(below) = below {
             above = Some(self.above(below, &mut tape, &departures, &mut values, &mut whole));
         }
@@ -597,9 +617,9 @@ impl Stage {
             Ok((exit, origin))
         });
         let departures = departures.collect::<Result<Vec<_>>>()?;
-        let sizes = self.inner.symbols.bounds_of(&tape.inner.symbols);
-        let (noted, program) = (below.is_some(), OnceLock::new());
-        Ok(Walk { pattern, noted, host_values, sizes, graph, feeds, departures, above, program })
+        let sizes = self.inner.script.program().symbols.bounds_of(&tape.inner.script.program().symbols);
+        let (noted, saving, program) = (below.is_some(), tape.saving, OnceLock::new());
+        Ok(Walk { pattern, noted, host_values, sizes, graph, feeds, saving, departures, above, program })
     }
 
     /// Where a walk has a value from that it does not compute.
@@ -610,7 +630,7 @@ impl Stage {
         if let Some(i) = self.by_value.get(&v) {
             return Ok(Feed::Kept(*i));
         }
-        let input = tape.inner.root().input_values().position(|i| i == v);
+        let input = tape.inner.script.program_mut().root().input_values().position(|i| i == v);
         match input.filter(|i| *i >= self.inner.sources.len()).map(|i| &tape.inner.sources[i]) {
             Some(Source::State(t)) => Ok(Feed::State(t.clone())),
             Some(Source::Grad(t)) => Ok(Feed::Grad(t.clone())),
@@ -642,7 +662,7 @@ impl Stage {
         let ways_out = draft.tape.inner.ways_out.clone();
         let types: HashMap<(usize, u32), Type> = {
             let departures = std::mem::take(&mut draft.tape.departures);
-            let root = draft.tape.inner.root();
+            let root = draft.tape.inner.script.program_mut().root();
             let types = departures.iter().map(|(e, v, _)| ((e.id(), e.output), root.ty(*v).clone())).collect();
             draft.tape.departures = departures;
             types
@@ -682,7 +702,7 @@ impl Stage {
                 },
             });
         }
-        *whole = draft.inner.root().clone();
+        *whole = draft.inner.script.program_mut().root().clone();
         let stage = Stage::new(draft, tape.begun, slots, exits, keeps, &self.passes, Vec::new())?;
         Ok((Arc::new(stage), histories))
     }

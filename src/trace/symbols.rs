@@ -44,10 +44,19 @@ pub(super) struct Symbols {
     /// The argument and the axis that each stands for, if it does for one.
     axes: Vec<Option<(usize, usize)>>,
     solved: HashMap<Sym, Dim>,
+    /// The symbols that became the numbers which they have in this call, in order.
+    pub(super) numbers: Vec<(Sym, usize)>,
+    /// Whether sizes of another recording, which has asked the same, are taken for those of this one.
+    pub(super) replaying: bool,
     pub(super) least: Vec<(Dim, usize)>,
     pub(super) specializations: Vec<Specialization>,
     /// The symbols that stand for how many steps loops have room for.
     pub(super) rooms: Vec<Sym>,
+}
+
+/// That a size of another trace is used.
+pub(super) fn foreign(size: Size) -> Error {
+    Error::Trace(format!("a size of another trace, {size} there, is used here; take it from a tensor of this one"))
 }
 
 /// Steps that a loop has room for at first.
@@ -58,12 +67,8 @@ impl Symbols {
         Symbols { capture, ..Symbols::default() }
     }
 
-    /// The size of an axis of an argument, which another call may have differently.
-    pub(super) fn fresh(&mut self, hint: usize, arg: usize, axis: usize) -> Size {
-        self.symbol(hint, Some((arg, axis)))
-    }
-
-    fn symbol(&mut self, hint: usize, of: Option<(usize, usize)>) -> Size {
+    /// A size that another call may have differently: that of an axis of an argument, or of something else.
+    pub(super) fn symbol(&mut self, hint: usize, of: Option<(usize, usize)>) -> Size {
         let sym = Sym(self.hints.len() as u32);
         self.hints.push(hint);
         self.axes.push(of);
@@ -95,9 +100,7 @@ impl Symbols {
         let Expr { number, capture } = size.expr();
         match number {
             0 => Dim::fixed(size.hint()),
-            _ if capture != self.capture => give_up(Error::Trace(format!(
-                "a size of another trace, {size} there, is used here; take it from a tensor of this one"
-            ))),
+            _ if capture != self.capture && !self.replaying => give_up(foreign(size)),
             n => self.table[n as usize - 1].clone(),
         }
     }
@@ -151,7 +154,7 @@ impl Symbols {
             let value = self.hints[s.0 as usize];
             let why = format!("{a} and {b} must be equal");
             self.specializations.push(Specialization { value, why, at, sym: s });
-            self.solve(s, Dim::fixed(value));
+            self.number(s);
         }
         true
     }
@@ -161,7 +164,7 @@ impl Symbols {
         for &s in &symbols {
             let value = self.hints[s.0 as usize];
             self.specializations.push(Specialization { value, why: why.to_string(), at, sym: s });
-            self.solve(s, Dim::fixed(value));
+            self.number(s);
         }
         !symbols.is_empty()
     }
@@ -176,6 +179,23 @@ impl Symbols {
         if !self.least.contains(&bound) {
             self.least.push(bound);
         }
+    }
+
+    /// The symbol becomes the number that it has in this call.
+    fn number(&mut self, s: Sym) {
+        let value = self.hints[s.0 as usize];
+        self.numbers.push((s, value));
+        self.solve(s, Dim::fixed(value));
+    }
+
+    /// The numbers that the symbols have in this call.
+    pub(super) fn hints(&self) -> &[usize] {
+        &self.hints
+    }
+
+    /// The expressions that sizes have named so far, from number `from` on, as far as they are solved.
+    pub(super) fn expressions(&self, from: usize) -> &[Dim] {
+        &self.table[from..]
     }
 
     /// The symbols that have a value here and had none in `before`, with their values.

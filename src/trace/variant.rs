@@ -1,14 +1,16 @@
 //! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code. It is
 //! never changed once made: calls from several threads share it.
 
-use super::call::Plan;
-use super::captured::{Captured, Returned, Source, Target};
+use super::call::{Bound, Frame, Results};
+use super::captured::{Captured, Depended, Wiring};
 use super::closure::{Args, Traceable};
-use super::draws::Draws;
+use super::draws::Fills;
+use super::follow::Ended;
 use super::guards::{Binding, Guards, Mismatch, same_as};
 use super::hot::{Kept, SpecializeHot};
 use super::log;
 use super::outer::Outer;
+use super::program::Program;
 use super::recorder::Capture;
 use super::stage::{Recorded, watchers};
 use super::symbols::Specialization;
@@ -17,28 +19,18 @@ use crate::autograd::tape::next_seq;
 use crate::codegen::{Compiled, KernelInfo, Options};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
-use crate::tensor::anchor::Anchor;
-use crate::tensor::setting::HostValue;
 use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::{Passes, optimize_with};
 use allotrope_ir::{Dim, Graph, Sym};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(super) struct Variant {
     pub(super) guards: Guards,
-    /// Values on the host that each call sets.
-    pub(super) effects: Vec<Arc<dyn HostValue>>,
-    pub(super) sources: Vec<Source>,
-    pub(super) draws: Draws,
-    pub(super) plan: Plan,
-    pub(super) cleared: Vec<Anchor>,
-    pub(super) cleared_args: Vec<usize>,
-    pub(super) returned: Vec<Returned>,
-    /// Where each output of the captured graph goes.
-    pub(super) targets: Vec<Target>,
+    /// The tensors of every call, where they are always the same.
+    bound: Bound,
+    pub(super) frame: Frame,
     /// The way back from outside, where a result needs a gradient.
     pub(super) outer: Option<Outer>,
     pub(super) compiled: Compiled,
@@ -53,9 +45,6 @@ pub(super) struct Variant {
     phases: Vec<(String, Duration)>,
     total: Duration,
 }
-
-/// Makes the guards of what was captured, given what it returned and the arguments that it changes.
-type MakeGuards<'a> = dyn Fn(&Captured, &[Returned], &[usize]) -> Guards + 'a;
 
 /// How a traced function was asked to compile.
 #[derive(Clone)]
@@ -79,11 +68,11 @@ impl Variant {
         F: Traceable<N>,
     {
         let start = Instant::now();
-        let (first, first_returned, _) = record::<F, N>(closure, args, (&manner.passes, None))?;
+        let (first, _) = Captured::record::<F, N>(closure, args, (&manner.passes, None))?;
         let nothing = Graph::new();
         let like = first.recorded.as_ref().map_or(&nothing, |r| &r.walk);
-        let (captured, returned, output) = record::<F, N>(closure, args, (&manner.passes, Some(like)))?;
-        if let Some(what) = first.difference(&captured).or_else(|| Returned::difference(&first_returned, &returned)) {
+        let (captured, output) = Captured::record::<F, N>(closure, args, (&manner.passes, Some(like)))?;
+        if let Some(what) = first.difference(&captured) {
             return Err(Error::Trace(format!(
                 "the closure was recorded twice and did something else the second time, so it depends on a Rust value \
                  that changes between calls: {what}. Pass that value as an argument, keep it in a tensor that the \
@@ -91,19 +80,15 @@ impl Variant {
             )));
         }
         let recorded = start.elapsed();
-        let guards = |captured: &Captured, returned: &[Returned], changed: &[usize]| {
-            Guards::new(captured, returned, args, changed)
-        };
-        let variant = Variant::compile(captured, returned, &guards, manner, ("record", recorded), reason)?;
+        let guards = Guards::new(&captured, args);
+        let variant = Variant::compile(captured, guards, manner, ("record", recorded), reason)?;
         Ok((variant, output))
     }
 
-    /// Compiles what was captured. `guards` makes them, given the arguments that are changed; `before` is the phase that
-    /// the capture came from, with its time.
+    /// Compiles what was captured. `before` is the phase that the capture came from, with its time.
     pub(super) fn compile(
-        mut captured: Captured,
-        returned: Vec<Returned>,
-        guards: &MakeGuards<'_>,
+        captured: Captured,
+        guards: Guards,
         manner: &Manner,
         before: (&str, Duration),
         reason: &str,
@@ -114,18 +99,12 @@ impl Variant {
             optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
         let compiled = compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
-        let outer = captured.recorded.take().map(Outer::new);
-        let plan = Plan::new(&optimized, &captured.sources, &captured.targets);
+        let outer = captured.recorded.map(Outer::new);
+        let frame = Frame::new(&optimized, captured.fills);
         let variant = Variant {
-            guards: guards(&captured, &returned, plan.changed()),
-            plan,
-            effects: captured.effects,
-            sources: captured.sources,
-            draws: captured.draws,
-            cleared: captured.cleared,
-            cleared_args: captured.cleared_args,
-            returned,
-            targets: captured.targets,
+            guards,
+            bound: Bound::new(&frame, captured.wiring),
+            frame,
             outer,
             compiled,
             kept: Kept::default(),
@@ -148,6 +127,34 @@ impl Variant {
     /// The first guard that does not hold.
     pub(super) fn fits(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         self.guards.check(args)
+    }
+
+    /// Runs the compiled code on arguments that fit, with the numbers that they give the symbols.
+    pub(super) fn call(&self, args: &[&Tensor], binding: Binding) -> Result<Results> {
+        self.bound.call(self, args, binding)
+    }
+
+    /// As [`Variant::call`], where the numbers of the symbols are asked about before each run.
+    pub(super) fn call_where(
+        &self,
+        args: &[&Tensor],
+        binding: Binding,
+        check: impl Fn(&Binding) -> Result<()>,
+    ) -> Result<Results> {
+        self.bound.call_where(self, args, binding, check)
+    }
+
+    /// That a call with these arguments has inputs that it can use.
+    ///
+    /// # Errors
+    /// Where an argument shares its elements with what is changed.
+    pub(super) fn check_inputs(&self, args: &[&Tensor]) -> Result<()> {
+        self.bound.check_inputs(args)
+    }
+
+    /// The tensors of every call, where they are always the same.
+    pub(super) fn wiring(&self) -> &Wiring {
+        &self.bound.wiring
     }
 
     /// The code for these symbol values only.
@@ -224,20 +231,67 @@ fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
     Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))
 }
 
-/// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders. The way
-/// back from its results is recorded too; `how` has the passes for that, and what it was in another recording.
+impl Captured {
+    /// Runs the closure on traced arguments. What it returned keeps its structure only: its tensors are placeholders. The
+    /// way back from its results is recorded too; `how` has the passes for that, and what it was in another recording.
+    pub(super) fn record<F, const N: usize>(
+        closure: &mut F,
+        args: &[&Tensor],
+        how: (&Passes, Option<&Graph>),
+    ) -> Result<(Captured, F::Output)>
+    where
+        F: Traceable<N>,
+    {
+        let Recording { ended, wiring, depended, recorded, output } =
+            record::<F, N>(closure, args, Capture::plain(), Some(how))?;
+        let Ended::New { program, .. } = ended else { unreachable!("bug in allotrope: there was nothing to follow") };
+        let captured = Captured::new(*program, wiring, depended, recorded);
+        // The recorded tensors would keep the recording alive.
+        let nothing = Tensor::scalar(0.0f32);
+        let template = output.unflatten(&mut std::iter::repeat(nothing));
+        Ok((captured, template))
+    }
+
+    /// What a recording made that followed no other one.
+    pub(super) fn new(
+        mut program: Program,
+        wiring: Wiring,
+        depended: Depended,
+        recorded: Option<Recorded>,
+    ) -> Captured {
+        let graph = program.finish();
+        let fills = Fills::new(&mut program, &graph);
+        Captured { graph, fills, symbols: program.symbols, wiring, depended, recorded }
+    }
+}
+
+/// What one run of a closure on traced arguments gave.
+pub(super) struct Recording<R> {
+    pub(super) ended: Ended,
+    pub(super) wiring: Wiring,
+    pub(super) depended: Depended,
+    pub(super) recorded: Option<Recorded>,
+    pub(super) output: R,
+}
+
+/// Runs the closure on traced arguments. With `how`, the way back from its results is recorded too: the passes for that,
+/// and what it was in another recording.
 pub(super) fn record<F, const N: usize>(
     closure: &mut F,
     args: &[&Tensor],
-    how: (&Passes, Option<&Graph>),
-) -> Result<(Captured, Vec<Returned>, F::Output)>
+    capture: Capture,
+    how: Option<(&Passes, Option<&Graph>)>,
+) -> Result<Recording<F::Output>>
 where
     F: Traceable<N>,
 {
-    let capture = Rc::new(Capture::new());
+    let capture = Rc::new(capture);
     let mut traced: Vec<Tensor> = Vec::with_capacity(args.len());
     for (i, a) in args.iter().enumerate() {
-        traced.push(same_as(args, i).map_or_else(|| capture.argument(i, a), |first| traced[first].clone()));
+        traced.push(match same_as(args, i) {
+            Some(first) => traced[first].clone(),
+            None => capture.argument(i, a)?,
+        });
     }
     for (i, a) in args.iter().enumerate() {
         if a.traced().is_some() {
@@ -254,11 +308,12 @@ where
     let output = catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);
-    let recorded = Recorded::new(&capture, &capture.computed(&returned), &traced, &watchers, border, how)?;
+    let recorded = match how {
+        Some(how) => Recorded::new(&capture, &capture.computed(&returned), &traced, &watchers, border, how)?,
+        None => None,
+    };
     let capture = Rc::into_inner(capture).expect("the recorder is no longer installed");
-    let (captured, returned) = capture.finish(&returned, recorded)?;
-    // The recorded tensors would keep the recording alive.
-    let nothing = Tensor::scalar(0.0f32);
-    let template = output.unflatten(&mut std::iter::repeat(nothing));
-    Ok((captured, returned, template))
+    let keep = recorded.as_ref().map_or(&[][..], |r| &r.outputs);
+    let (ended, wiring, depended) = capture.finish(&returned, keep)?;
+    Ok(Recording { ended, wiring, depended, recorded, output })
 }

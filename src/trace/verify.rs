@@ -2,11 +2,11 @@
 //! state; and where they differ, the first node of the captured graph that does. Everything is as it was afterwards.
 
 use super::apart::Apart;
-use super::captured::{Returned, Source, Target};
+use super::captured::{Captured, Returned, Source, Target};
 use super::closure::Traceable;
 use super::guards::Binding;
 use super::stepwise;
-use super::variant::{Variant, record};
+use super::variant::Variant;
 use crate::codegen::{Compiled, Options};
 use crate::error::{Error, Result};
 use crate::kernels::rng::Mt19937;
@@ -120,8 +120,8 @@ struct Snapshot {
 
 /// The values on the host that a call leaves behind: those that it sets, and those that it only reads.
 fn settings(variant: &Variant) -> impl Iterator<Item = &Arc<dyn HostValue>> {
-    let set = |v: &&Arc<dyn HostValue>| !variant.effects.iter().any(|e| e.id() == v.id());
-    variant.effects.iter().chain(variant.guards.host_values.iter().filter(set))
+    let set = |v: &&Arc<dyn HostValue>| !variant.wiring().effects.iter().any(|e| e.id() == v.id());
+    variant.wiring().effects.iter().chain(variant.guards.host_values.iter().filter(set))
 }
 
 impl Snapshot {
@@ -140,20 +140,20 @@ impl Snapshot {
             add(format!("argument {i}"), Some(i), a)?;
         }
         let outside = |t: &Tensor| format!("a tensor from outside of shape {:?}", t.shape_hint());
-        for (source, input) in variant.sources.iter().zip(variant.captured().inputs()) {
+        for (source, input) in variant.wiring().sources.iter().zip(variant.captured().inputs()) {
             match source {
                 Source::State(t) => add(format!("{:?}, {}", input.name, outside(t)), None, t)?,
                 Source::Grad(t) => add(outside(t), None, t)?,
-                Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Gradient => {}
+                Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Data(_) | Source::Gradient => {}
             }
         }
-        for target in &variant.targets {
+        for target in &variant.wiring().targets {
             if let Target::State { tensor } | Target::Grad(tensor) = target {
                 add(outside(tensor), None, tensor)?;
             }
         }
-        variant.cleared.iter().try_for_each(|t| add(outside(t), None, t))?;
-        let generators = variant.draws.generators.iter().map(|g| (g.clone(), g.lock().clone())).collect();
+        variant.wiring().cleared.iter().try_for_each(|t| add(outside(t), None, t))?;
+        let generators = variant.wiring().draws.generators.iter().map(|g| (g.clone(), g.lock().clone())).collect();
         let settings = settings(variant).map(|v| v.now()).collect();
         Ok(Snapshot { touched, generators, settings })
     }
@@ -249,7 +249,7 @@ fn eager<F: Traceable<N>, const N: usize>(
         let grad = t.tensor.stored_grad().map(|g| eval::copied(&g)).transpose()?;
         seen.push((format!("the gradient of {}", t.what), grad));
     }
-    for (i, g) in variant.draws.generators.iter().enumerate() {
+    for (i, g) in variant.wiring().draws.generators.iter().enumerate() {
         let state = g.lock().to_bytes();
         let n = state.len();
         seen.push((format!("the state of generator {i}"), Some(Tensor::try_from_vec(state, &[n])?)));
@@ -268,7 +268,7 @@ fn setting_name(v: &dyn HostValue) -> String {
 fn traced(variant: &Variant, before: &Snapshot, apart: &mut Apart) -> Result<Seen> {
     let (outputs, _) = apart.run(variant, &variant.compiled, variant.optimized(), None)?;
     let target = |wanted: &dyn Fn(&Target) -> bool| {
-        variant.targets.iter().position(wanted).and_then(|i| outputs.get(i).cloned())
+        variant.wiring().targets.iter().position(wanted).and_then(|i| outputs.get(i).cloned())
     };
     let after = |t: &Touched| {
         let own = target(&|target| match target {
@@ -284,22 +284,20 @@ fn traced(variant: &Variant, before: &Snapshot, apart: &mut Apart) -> Result<See
             Target::ArgGrad(i) => t.argument == Some(*i),
             _ => false,
         });
-        let cleared = variant.cleared.iter().any(|c| c.is_same(&t.tensor))
-            || variant.cleared_args.iter().any(|i| t.argument == Some(*i));
+        let cleared = variant.wiring().cleared.iter().any(|c| c.is_same(&t.tensor))
+            || variant.wiring().cleared_args.iter().any(|i| t.argument == Some(*i));
         own.or_else(|| t.grad.as_ref().filter(|_| !cleared).map(|(_, elements)| elements.clone()))
     };
-    let mut computed = variant.targets.iter().zip(&outputs).filter(|(t, _)| matches!(t, Target::Return));
+    let mut computed = variant.wiring().targets.iter().zip(&outputs).filter(|(t, _)| matches!(t, Target::Return));
     let of = |tensor: &Tensor| match before.touched.iter().find(|t| t.tensor.is_same(tensor)) {
         Some(t) => Ok(after(t)),
         None => eval::copied(tensor),
     };
-    let all: Vec<Tensor> = computed.by_ref().map(|(_, t)| t.clone()).collect();
-    let mut computed = all.iter();
     let mut seen: Seen = Vec::new();
-    for (i, r) in variant.returned.iter().enumerate() {
+    for (i, r) in variant.wiring().returned.iter().enumerate() {
         let result = match r {
-            Returned::Computed { .. } => computed.next().cloned(),
-            Returned::Again(i) => all.get(*i).cloned(),
+            Returned::Computed { .. } => computed.next().map(|(_, t)| t.clone()),
+            Returned::Again(i) => seen.get(*i).and_then(|s: &(String, Option<Tensor>)| s.1.clone()),
             Returned::Same(t) => Some(of(t)?),
             Returned::Arg(i) => before.touched.iter().find(|t| t.argument == Some(*i)).map(after),
         };
@@ -388,7 +386,7 @@ fn cause<F: Traceable<N>, const N: usize>(
     args: &[&Tensor],
 ) -> Result<Cause> {
     let graph = variant.captured();
-    let again = record::<F, N>(closure, args, (&variant.passes, None)).map(|recorded| recorded.0.graph);
+    let again = Captured::record::<F, N>(closure, args, (&variant.passes, None)).map(|(captured, _)| captured.graph);
     if let Ok(again) = again
         && again != *graph
     {

@@ -314,3 +314,44 @@ fn state_is_changed_once_however_often_a_call_needs_more_room() {
     }
     assert_eq!(step.compilations(), 1);
 }
+
+/// `cargo test --release --test control measure -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn measure() {
+    let time = |what: &str, per: f64, f: &mut dyn FnMut()| {
+        f();
+        let mut runs: Vec<f64> = (0..9)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                f();
+                start.elapsed().as_secs_f64()
+            })
+            .collect();
+        runs.sort_by(f64::total_cmp);
+        println!("{what}: {:.1} ns", runs[4] * 1e9 / per);
+    };
+    let value = |x: &Tensor, n: &Tensor| no_grad(|| repeat(n, x.clone(), |x| x * 0.999 + 0.001));
+    let slope = |x: &Tensor, n: &Tensor| {
+        let y = repeat(n, x.clone(), |x| x * 0.999 + 0.001).sum();
+        grad(&[&y], &[x], false).unwrap().remove(0).unwrap()
+    };
+    for (size, n) in [(1, 100_000), (256, 100_000)] {
+        let (x, n) = (leaf(draw(1, &[size])), count(n));
+        let per = n.item::<i64>() as f64;
+        let (a, b) = (trace(value), trace(slope));
+        time(&format!("a step of {size} numbers, traced"), per, &mut || _ = a.call((&x, &n)).unwrap());
+        time(&format!("a step of {size} numbers and its way back, traced"), per, &mut || _ = b.call((&x, &n)).unwrap());
+        let few = count(1_000);
+        time(&format!("a step of {size} numbers, eager"), 1e3, &mut || _ = value(&x, &few));
+        time(&format!("a step of {size} numbers and its way back, eager"), 1e3, &mut || _ = slope(&x, &few));
+    }
+    let choose = |x: &Tensor, p: &Tensor| cond(p, |x: Tensor| x * 2.0, |x: Tensor| x + 1.0, x.clone());
+    let plain = |x: &Tensor, _: &Tensor| x * 2.0;
+    let (x, p) = (draw(1, &[256]), Tensor::scalar(true));
+    let (a, b) = (trace(choose), trace(plain));
+    time("a call that chooses, traced", 1e3, &mut || (0..1000).for_each(|_| _ = a.call((&x, &p)).unwrap()));
+    time("a call that does not", 1e3, &mut || (0..1000).for_each(|_| _ = b.call((&x, &p)).unwrap()));
+    time("a choice, eager", 1e3, &mut || (0..1000).for_each(|_| _ = choose(&x, &p)));
+    time("a choice, eager without gradients", 1e3, &mut || (0..1000).for_each(|_| _ = no_grad(|| choose(&x, &p))));
+}

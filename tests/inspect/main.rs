@@ -6,6 +6,13 @@ mod verify;
 
 use allotrope::prelude::*;
 use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Held by each test that looks at the process's generator, or draws from it.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The bits of the elements.
 pub fn bits(t: &Tensor) -> Vec<u32> {
@@ -16,14 +23,17 @@ pub fn bits(t: &Tensor) -> Vec<u32> {
 pub struct Training {
     pub model: Rc<nn::Linear>,
     pub opt: Rc<optim::Adam>,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Training {
+    #[allow(clippy::new_without_default, reason = "it waits for its turn")]
     pub fn new() -> Training {
+        let alone = alone();
         manual_seed(5);
         let model = Rc::new(nn::Linear::new(4, 3));
         let opt = Rc::new(optim::Adam::new(model.parameters(), 0.05));
-        Training { model, opt }
+        Training { model, opt, _alone: alone }
     }
 
     /// A step with dropout in it.

@@ -30,6 +30,7 @@ fn a_training_step_agrees_and_nothing_is_changed() {
 
 #[test]
 fn arguments_loops_and_checks_agree() {
+    let _alone = crate::alone();
     let w = Tensor::from_vec(vec![0.5f32, -1.0, 2.0], &[3]).requires_grad();
     let f = trace(|x: &Tensor, i: &Tensor| {
         x.mul_(2.0);
@@ -162,4 +163,22 @@ fn switches_are_compared_and_put_back() {
     assert!(!met.get());
     let what = &found.difference.as_ref().unwrap().what;
     assert!(what.contains("tests/inspect/verify.rs") && what.contains("as it was recorded"), "{found}");
+}
+
+#[test]
+fn what_is_computed_again_agrees() {
+    let w = Tensor::from_vec(vec![0.5f32, -1.0], &[2]).requires_grad();
+    let on = Cell::new(false);
+    let f = trace(|x: &Tensor| {
+        let y = checkpoint(|xs: &[Tensor]| (&xs[0] * &xs[1]).tanh(), &[x, &w]);
+        w.set_grad(None);
+        y.sum().backward();
+        if on.get() { y.detach() * 2.0 } else { y.detach() }
+    });
+    let x = Tensor::ones(&[2], DType::F32);
+    let found = f.verify(&x).unwrap();
+    assert!(found.is_equal(), "{found}");
+    on.set(true);
+    let found = f.verify(&x).unwrap();
+    assert!(matches!(found.difference.as_ref().unwrap().cause, Cause::Closure(_)), "{found}");
 }

@@ -151,6 +151,9 @@ fn wrong_lines_are_named() {
     Program::load(&path).unwrap();
 }
 
+/// Elements of a file: dtype, shape, bytes.
+type Entry = (Dtype, Vec<usize>, Vec<u8>);
+
 #[test]
 fn wrong_elements_are_named() {
     let folder = Folder::new();
@@ -158,7 +161,7 @@ fn wrong_elements_are_named() {
     without_sums(&path);
     let file = path.with_extension("safetensors");
     let good = std::fs::read(&file).unwrap();
-    let with = |change: &dyn Fn(&str, TensorView<'_>) -> Option<(Dtype, Vec<usize>, Vec<u8>)>| {
+    let with = |change: &dyn Fn(&str, TensorView<'_>) -> Option<Entry>| {
         let read = SafeTensors::deserialize(&good).unwrap();
         let mut entries = Vec::new();
         for (name, view) in read.iter() {
@@ -170,9 +173,7 @@ fn wrong_elements_are_named() {
         std::fs::write(&file, safetensors::serialize(views, None).unwrap()).unwrap();
         refused(&path)
     };
-    let only = |wanted: &'static str, e: (Dtype, Vec<usize>, Vec<u8>)| {
-        with(&move |name, _| (name == wanted).then(|| e.clone()))
-    };
+    let only = |wanted: &'static str, e: Entry| with(&move |name, _| (name == wanted).then(|| e.clone()));
     let error = only("w", (Dtype::F64, vec![3], vec![0; 24]));
     assert!(error.contains("sample.safetensors: tensor \"w\": is f64[3], the graph says f32[3]"), "{error}");
     let error = only("w", (Dtype::F32, vec![2], vec![0; 8]));

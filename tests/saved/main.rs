@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Folder(PathBuf);
 
 impl Folder {
+    #[allow(clippy::new_without_default)]
     pub fn new() -> Folder {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("allotrope-saved-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));

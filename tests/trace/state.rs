@@ -250,7 +250,7 @@ fn state_that_only_the_closure_has() {
     let x = draw(2, &[3]);
     let mut w = draw(1, &[3]);
     for i in 1..5i64 {
-        w = w * 0.5;
+        w = &w * 0.5;
         let (y, count) = f.call(&x).unwrap();
         assert_eq!(difference(&y, &(&x * &w)), None);
         assert_eq!(count.item::<i64>(), i);

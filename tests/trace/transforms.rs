@@ -286,7 +286,8 @@ fn checkpoints_of_parameters_and_in_loops() {
         (last.detach(), g)
     };
     let x = draw(2, &[5, 8]);
-    let programs: [&dyn Fn(&Tensor) -> (Tensor, Tensor); 2] = [&of_parameter, &in_loop];
+    type Program<'a> = &'a dyn Fn(&Tensor) -> (Tensor, Tensor);
+    let programs: [Program<'_>; 2] = [&of_parameter, &in_loop];
     for f in programs {
         let traced = trace(|x: &Tensor| f(x));
         for n in [5, 3, 1] {
@@ -369,9 +370,10 @@ fn dropout_in_checkpoints_and_loops() {
         let f = move |p: &[Tensor]| {
             scan(p[0].select(0, 0), p[0].clone(), |c, e| (dropout(&(&c * &v + &e).tanh(), 0.5, true), ())).0
         };
-        if parts { checkpoint(f, &[x]) } else { f(&[x.clone()]) }
+        if parts { checkpoint(f, &[x]) } else { f(std::slice::from_ref(x)) }
     };
-    let programs: [&dyn Fn(&Tensor, bool) -> Tensor; 2] = [&in_loop, &around];
+    type Program<'a> = &'a dyn Fn(&Tensor, bool) -> Tensor;
+    let programs: [Program<'_>; 2] = [&in_loop, &around];
     for (p, program) in programs.iter().enumerate() {
         let run = |parts: bool, traced: bool| {
             manual_seed(2);

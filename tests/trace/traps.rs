@@ -1,6 +1,6 @@
 //! What other tracers get silently wrong, each with its right answer or with an error that says the way out.
 
-use crate::common::{assert_same, bits, copy, draw, panic_text};
+use crate::common::{assert_same, bits, copy, draw, panic_text, seeded};
 use allotrope::prelude::*;
 use allotrope::tensor::{Generator, Size};
 use std::cell::{Cell, RefCell};
@@ -355,6 +355,8 @@ thread_local! {
 /// panic of the closure's own is printed once.
 #[test]
 fn what_is_printed_of_a_failure() {
+    // A layer draws its weights.
+    let _drawing = seeded(1);
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         PRINTED.set(PRINTED.get() + 1);
@@ -362,7 +364,8 @@ fn what_is_printed_of_a_failure() {
     }));
     let x = draw(1, &[2, 3]);
     let w = draw(2, &[4, 3]).requires_grad();
-    let errors: [(&dyn Fn(&Tensor) -> Tensor, &str); 6] = [
+    type Case<'a> = (&'a dyn Fn(&Tensor) -> Tensor, &'a str);
+    let errors: [Case<'_>; 6] = [
         (&|x| x + &w, "add"),
         (&|x| x.matmul(&w), "matmul"),
         (&|x| x * f64::from(x.item::<f32>()), "item"),

@@ -17,7 +17,7 @@ fn an_argument_may_have_a_history() {
             let x = draw(2, &[3, 4]).requires_grad();
             let middle = (&x * 2.0).matmul(&p[0]);
             middle.retain_grad();
-            let y = f(&[middle.clone()]).remove(0);
+            let y = f(std::slice::from_ref(&middle)).remove(0);
             let z = f(&[&y + &middle]).remove(0);
             z.square().sum().backward();
             vec![x.grad().unwrap(), p[0].grad().unwrap(), middle.grad().unwrap()]
@@ -59,7 +59,7 @@ fn results_that_are_no_new_values() {
         |f, p| {
             let x = (draw(2, &[3]).requires_grad()) * 1.5;
             x.retain_grad();
-            let y = f(&[x.clone()]);
+            let y = f(std::slice::from_ref(&x));
             assert!(y[0].is_same(&y[1]) && y[2].is_same(&x) && y[3].is_same(&p[0]));
             let loss = (&y[0] * &x + &y[1] * 3.0 + &y[0] * &y[3] * &y[2] + &y[4] * &x + &y[5] + &y[6] * &y[7]).sum();
             (&loss + y[7].exp().sum() + (&y[7] * &x).sum()).backward();
@@ -123,7 +123,7 @@ fn results_can_be_changed_in_place() {
         |x, p| vec![&x[0] + &p[0], &x[0] * &p[0]],
         |f, p| {
             let x = draw(2, &[2, 3]).requires_grad();
-            let y = f(&[x.clone()]);
+            let y = f(std::slice::from_ref(&x));
             y[1].select(0, 1).mul_(3.0);
             y[0].mul_(&y[1]);
             (&y[0] * &y[1]).sum().backward();
@@ -153,9 +153,9 @@ fn hooks_outside_see_what_they_see_eagerly() {
             p[0].register_hook(note("w"));
             let middle = &x * 2.0;
             middle.register_hook(note("middle"));
-            let y = f(&[middle.clone()]).remove(0);
+            let y = f(std::slice::from_ref(&middle)).remove(0);
             y.register_hook(note("y"));
-            let z = f(&[x.clone()]).remove(0);
+            let z = f(std::slice::from_ref(&x)).remove(0);
             (&y * &p[0] + &z).sum().backward();
             let seen = std::mem::take(&mut *seen.lock().unwrap());
             assert_eq!(seen.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["y", "middle", "w", "x"]);
@@ -177,7 +177,7 @@ fn hooks_inside_are_part_of_the_function() {
         },
         |f, p| {
             let x = draw(2, &[3]).requires_grad();
-            f(&[x.clone()]).remove(0).sum().backward();
+            f(std::slice::from_ref(&x)).remove(0).sum().backward();
             vec![x.grad().unwrap(), p[0].grad().unwrap()]
         },
     );
@@ -216,7 +216,7 @@ fn gradients_of_gradients_given() {
         |x, p| vec![(&x[0] * &p[0]).sin()],
         |f, p| {
             let x = draw(2, &[4]).requires_grad();
-            let y = f(&[x.clone()]).remove(0);
+            let y = f(std::slice::from_ref(&x)).remove(0);
             let v = draw(3, &[4]).requires_grad();
             let how = GradOptions { grad_outputs: &[Some(&v)], create_graph: true, ..GradOptions::default() };
             let g = grad_with(&[&y], &[&x], how).unwrap().remove(0).unwrap();
@@ -376,7 +376,7 @@ fn a_changed_history_of_a_tensor_from_outside_is_seen() {
         let x = draw(3, &[3]);
         let mut out = vec![];
         call(&x).sum().backward_with(Backward { retain_graph: true, ..Backward::default() });
-        out.extend(grads(&[w.clone()]));
+        out.extend(grads(std::slice::from_ref(&w)));
         outside.mul_(&v);
         call(&x).sum().backward();
         out.extend(grads(&[w.clone(), v.clone()]));
@@ -418,4 +418,89 @@ fn what_cannot_be_is_said() {
 
 fn draw_row() -> Tensor {
     Tensor::ones(&[4, 3], DType::F32)
+}
+
+/// Doubles, and keeps a token for the way back.
+struct Token(Arc<()>);
+
+impl Function for Token {
+    fn forward(&self, ctx: &mut FunctionContext, inputs: &[&Tensor]) -> Vec<Tensor> {
+        ctx.put(Arc::clone(&self.0));
+        ctx.save_for_backward(&[inputs[0]]);
+        vec![inputs[0] * 2.0]
+    }
+    fn backward(&self, ctx: &FunctionContext, grads: &[Tensor]) -> Vec<Option<Tensor>> {
+        let _: &Arc<()> = ctx.get();
+        vec![Some(&grads[0] * &ctx.saved_tensors()[0])]
+    }
+}
+
+#[test]
+fn nothing_stays_when_all_is_dropped() {
+    let token = Arc::new(());
+    let w = draw(1, &[3]).requires_grad();
+    let x = draw(2, &[3]).requires_grad();
+    {
+        let f = trace(|x: &Tensor| (Token(Arc::clone(&token)).apply1(&[&(x * &w)]), (x * &w).exp()));
+        let (a, b) = f.call(&(&x * 1.0)).unwrap();
+        assert!(Arc::strong_count(&token) > 1);
+        // The derivative that the user wrote is the one that is differentiated again: a * a of a = x w, not 2.
+        let loss = a.sum() + b.square().sum();
+        let g = grad(&[&loss], &[&x], true).unwrap().remove(0).unwrap();
+        let second = grad(&[&g.sum()], &[&x], false).unwrap().remove(0).unwrap();
+        let plain = |x: &Tensor| (Token(Arc::clone(&token)).apply1(&[&(x * &w)]), (x * &w).exp());
+        let (a, b) = plain(&(&x * 1.0));
+        let loss = a.sum() + b.square().sum();
+        let eager = grad(&[&loss], &[&x], true).unwrap().remove(0).unwrap();
+        assert_same("first", &g, &eager);
+        assert_same("second", &second, &grad(&[&eager.sum()], &[&x], false).unwrap().remove(0).unwrap());
+    }
+    assert_eq!(Arc::strong_count(&token), 1);
+}
+
+#[test]
+fn results_that_share_no_part_are_walked_one_after_the_other() {
+    let w = draw(1, &[3]).requires_grad();
+    let inner = |x: &Tensor| {
+        let shared = (x * &w).exp();
+        (x.square().sum(), shared.sin().sum(), shared.cos().sum())
+    };
+    let f = trace(inner);
+    for traced in [false, true] {
+        let x = draw(2, &[3]).requires_grad();
+        let (a, b, c) = if traced { f.call(&x).unwrap() } else { inner(&x) };
+        a.backward();
+        b.backward();
+        for gone in [a, b, c] {
+            let text = gone.try_backward().unwrap_err().to_string();
+            assert!(text.contains("a second time"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn threads_call_and_go_back_at_the_same_time() {
+    let w = draw(1, &[8, 8]);
+    let f = trace(|x: &Tensor| (x.matmul(&w).tanh(), x.sum()));
+    let wanted = |x: &Tensor| grad(&[&(x.matmul(&w).tanh() * 3.0).sum()], &[x], false).unwrap().remove(0).unwrap();
+    std::thread::scope(|s| {
+        for i in 0..4u64 {
+            let (f, wanted) = (&f, &wanted);
+            s.spawn(move || {
+                for k in 0..20 {
+                    let x = draw(10 * i + k, &[1 + (k as usize) % 5, 8]).requires_grad();
+                    let (y, total) = f.call(&x).unwrap();
+                    // The other result brings what adds nothing, or nothing at all.
+                    let sum = (y * 3.0).sum();
+                    if k % 3 == 0 {
+                        (sum + total * 0.0).backward()
+                    } else {
+                        sum.backward()
+                    }
+                    assert_same("a thread", &x.grad().unwrap(), &wanted(&x));
+                }
+            });
+        }
+    });
+    assert_eq!(f.compilations(), 1);
 }

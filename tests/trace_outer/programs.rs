@@ -14,7 +14,7 @@ fn a_product() {
         |x, p| vec![&x[0] * &p[0]],
         |f, p| {
             let x = draw(2, &[3]).requires_grad();
-            let y = f(&[x.clone()]).remove(0);
+            let y = f(std::slice::from_ref(&x)).remove(0);
             y.sum().backward();
             vec![y, x.grad().unwrap(), p[0].grad().unwrap()]
         },
@@ -113,7 +113,7 @@ fn batch_norm_updates_its_statistics_in_the_call() {
             let mut out = Vec::new();
             for i in 0..3 {
                 let x = draw(10 + i, &[6, 4]).requires_grad();
-                let y = f(&[x.clone()]).remove(0);
+                let y = f(std::slice::from_ref(&x)).remove(0);
                 (&y * &y).sum().backward();
                 out.push(x.grad().unwrap());
                 out.extend(grads(&p[..2]));
@@ -135,11 +135,11 @@ fn several_results_of_which_some_are_used() {
     for used in 1..8u32 {
         both("several results", &params, inner, |f, p| {
             let x = draw(3, &[3, 3]).requires_grad();
-            let y = f(&[x.clone()]);
+            let y = f(std::slice::from_ref(&x));
             assert!(!y[3].is_requires_grad());
             let mut loss = Tensor::scalar(0.0f32);
             for (i, y) in y[..3].iter().enumerate().filter(|(i, _)| used >> i & 1 == 1) {
-                loss = loss + (y * (i as f64 + 0.5)).square().sum();
+                loss += (y * (i as f64 + 0.5)).square().sum();
             }
             loss.backward();
             let mut out = grads(p);
@@ -159,7 +159,7 @@ fn gradients_of_zeros_with_signs_are_not_made_up() {
         |x, p| vec![&x[0] * &p[0], (&x[0] * &p[0]).exp() * &p[0], p[0].log()],
         |f, p| {
             let x = Tensor::from_vec(vec![0.0f32, -0.0, 3.0], &[3]).requires_grad();
-            let y = f(&[x.clone()]);
+            let y = f(std::slice::from_ref(&x));
             y[0].backward_from(&Tensor::from_vec(vec![-0.0f32, 0.0, -0.0], &[3]));
             vec![x.grad().unwrap(), p[0].grad().unwrap()]
         },
@@ -179,9 +179,9 @@ fn gradients_are_added_in_the_order_of_the_eager_program() {
     both("order", &params, inner, |f, p| {
         let x = draw(3, &[40]).requires_grad();
         let before = &x * &p[1] + &p[0];
-        let y = f(&[x.clone()]).remove(0);
+        let y = f(std::slice::from_ref(&x)).remove(0);
         let after = (&x * &p[0]).cos() * &p[1];
-        let again = f(&[before.clone()]).remove(0);
+        let again = f(std::slice::from_ref(&before)).remove(0);
         (&y * &after + &again * &before).sum().backward();
         let mut out = grads(p);
         out.push(x.grad().unwrap());
@@ -199,7 +199,7 @@ fn a_tensor_that_is_repeated_sums_where_the_eager_program_does() {
             |x, p| vec![&x[0] + &p[0], (&x[0] * &p[1]).contiguous(), p[1].expand(&[3, 4]).contiguous()],
             |f, p| {
                 let x = draw(3, &[n, 4]).requires_grad();
-                let y = f(&[x.clone()]);
+                let y = f(std::slice::from_ref(&x));
                 ((&y[0] * &y[1]).sin().sum() + (&y[2] * &y[2]).sum() + y[2].exp().sum()).backward();
                 let mut out = grads(p);
                 out.push(x.grad().unwrap());
@@ -234,7 +234,7 @@ fn loops_and_branches() {
             out.extend(grads(p));
             out.extend([x.grad().unwrap(), y[3].clone()]);
             // Some of the results only.
-            let y = f(&[x.clone()]);
+            let y = f(std::slice::from_ref(&x));
             y[2].sum().backward();
             out.extend(grads(p));
         }

@@ -4,7 +4,6 @@ use super::super::tree::{TensorTree, flat};
 use super::step::{Step, branch, same_type, shown};
 use super::walk::{Outsides, only_once, step_back, trace_ended};
 use super::{condition, owned};
-use crate::autograd::scope::Boundary;
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result, must};
 use crate::tensor::grad_fn::{Edge, Grads};
@@ -93,23 +92,20 @@ fn cond_flat(pred: &Tensor, operands: &[Tensor], branches: Branches<'_>) -> Resu
     if !is_grad_enabled() {
         return owned(branch(OP, operands, &mut |x| branches(taken, x))?.0);
     }
-    let (other, untaken) = recorder::with(Some(crate::forgetful_recorder()), || {
-        let r = recorder::active().expect("just installed");
+    // First, so that nothing has happened where it can't be recorded.
+    let r = crate::forgetful_recorder();
+    let (other, untaken) = recorder::with(Some(r.clone()), || {
         let n = r.full(&[], Scalar::I64(0))?;
         let rounds = Rounds::Count { n: &n, limit: Size::from(1) };
         r.scan_begin(&ScanSpec { carries: &[], xs: &[], rounds, reverse: false, mirror: None })?;
-        let (results, step) = branch(OP, operands, &mut |x| branches(!taken, x))?;
-        let types: Vec<Tensor> = results;
-        Ok::<_, Error>((types, step.outside))
+        branch(OP, operands, &mut |x| branches(!taken, x))
     })?;
     let (results, step) = branch(OP, operands, &mut |x| branches(taken, x))?;
     let results = owned(results)?;
-    if taken {
-        same_results(&results, &other)?
-    } else {
-        same_results(&other, &results)?
-    }
-    let both: [&[Boundary]; 2] = if taken { [&step.outside, &untaken] } else { [&untaken, &step.outside] };
+    // In the order of a trace, which knows of no branch that is taken.
+    let (first, second) = if taken { (&results, &other) } else { (&other, &results) };
+    same_results(first, second)?;
+    let both = if taken { [&step.outside, &untaken.outside] } else { [&untaken.outside, &step.outside] };
     let outside = Outsides::of(both.into_iter().flatten());
     Tape { outside, ran: Ran::Eagerly(step) }.note(&results);
     Ok(results)
@@ -198,17 +194,16 @@ impl Tape {
     fn walk_back(&self, grads: &[Option<Tensor>]) -> Result<Grads> {
         only_once(OP)?;
         let mut sums = self.outside.nothing()?;
-        let branches = match (&self.ran, recorder::active()) {
-            (Ran::Eagerly(step), _) => {
+        let branches = match &self.ran {
+            Ran::Recorded(branches) => branches,
+            Ran::Eagerly(step) => {
                 for (place, g) in step_back(step, &self.outside, &[], &padded(grads, step))?.outside {
                     sums[place] = g.unwrap_or_else(|| sums[place].clone());
                 }
                 return Ok(sums.into_iter().map(Some).collect());
             }
-            (Ran::Recorded(branches), Some(r)) => (branches, r),
-            (Ran::Recorded(_), None) => return Err(trace_ended(OP)),
         };
-        let (branches, r) = branches;
+        let r = recorder::active().ok_or_else(|| trace_ended(OP))?;
         for (step, scope, n) in branches {
             let rounds = Rounds::Count { n, limit: Size::from(1) };
             let inner =

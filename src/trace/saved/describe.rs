@@ -3,6 +3,7 @@
 
 use super::names::Names;
 use crate::error::{Error, Result};
+use crate::tensor::anchor::Anchor;
 use crate::tensor::draw::Kind;
 use crate::tensor::random::default_generator;
 use crate::tensor::setting::HostValue;
@@ -164,7 +165,7 @@ fn tensor_names(
     for exact in [true, false] {
         for (name, tensor) in &names.tensors {
             let same = |(i, t): &(usize, &Tensor)| {
-                let elements = || tensor.strided().is_some() && Inner::key(t) == Inner::key(tensor);
+                let elements = || tensor.strided().is_some() && Inner::same_elements(t, tensor);
                 !named.contains_key(i) && if exact { t.is_same(tensor) } else { elements() }
             };
             let known = named.values().any(|n| n == name);
@@ -208,26 +209,25 @@ pub(super) fn memory_names(program: &saved::Program) -> impl FnMut() -> String +
 /// Takes out of the graph what only the way back from outside needs, which is the closure's, and gives each result an output
 /// of its own. Gives where the outputs go, and the results.
 fn without_way_back(v: &Variant, graph: &mut Graph) -> (Vec<Target>, Vec<Returned>) {
-    let all: Vec<_> = graph.outputs().iter().cloned().zip(v.targets.iter().cloned()).collect();
+    let all: Vec<_> = graph.outputs().iter().cloned().zip(v.wiring().targets.iter().cloned()).collect();
     let computed: Vec<Value> = all.iter().filter(|(_, t)| matches!(t, Target::Return)).map(|(o, _)| o.value).collect();
-    let wishes: Vec<bool> = (v.returned.iter())
-        .filter_map(|r| if let Returned::Computed { requires_grad } = r { Some(*requires_grad) } else { None })
-        .collect();
-    let (mut values, mut next) = (Vec::new(), 0);
-    let returned = v.returned.iter().map(|r| {
-        let i = match r {
-            Returned::Same(t) => return Returned::Same(t.clone()),
-            Returned::Arg(i) => return Returned::Arg(*i),
-            Returned::Again(i) => *i,
-            Returned::Computed { .. } => {
-                next += 1;
-                next - 1
+    let mut computed = computed.into_iter();
+    let (mut values, mut returned) = (Vec::new(), Vec::new());
+    // Of each result that is computed: its value, and whether it needs a gradient.
+    let mut made: Vec<Option<(Value, bool)>> = Vec::new();
+    for r in &v.wiring().returned {
+        let (one, result) = match r {
+            Returned::Same(t) => (None, Returned::Same(t.clone())),
+            Returned::Arg(i) => (None, Returned::Arg(*i)),
+            Returned::Again(i) => (made[*i], Returned::Computed { requires_grad: made[*i].is_some_and(|m| m.1) }),
+            Returned::Computed { requires_grad } => {
+                (computed.next().map(|v| (v, *requires_grad)), Returned::Computed { requires_grad: *requires_grad })
             }
         };
-        values.push(computed[i]);
-        Returned::Computed { requires_grad: wishes[i] }
-    });
-    let returned: Vec<Returned> = returned.collect();
+        values.extend(one.map(|m| m.0));
+        made.push(one);
+        returned.push(result);
+    }
     let mut targets = vec![Target::Return; values.len()];
     *graph = std::mem::take(graph).with_outputs(values);
     for (output, target) in all.into_iter().filter(|(_, t)| !matches!(t, Target::Return | Target::Keep)) {
@@ -244,7 +244,7 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
     let mut graph = v.captured().clone();
     let (targets, returned) = without_way_back(v, &mut graph);
     let input_of = |arg: usize| {
-        let place = v.sources.iter().position(|s| matches!(s, Source::Arg(i) if *i == arg));
+        let place = v.wiring().sources.iter().position(|s| matches!(s, Source::Arg(i) if *i == arg));
         let value = place.and_then(|i| graph.input_values().nth(i));
         value.map_or_else(|| Type::scalar(v.guards.args[arg].dtype), |value: Value| graph.ty(value).clone())
     };
@@ -256,13 +256,14 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
         same_as: a.same_as,
     };
     let arguments = v.guards.args.iter().enumerate().map(argument).collect();
-    let orders = v.draws.demands.iter().map(|d| order(d, outside)).collect();
-    let sources = v.sources.iter().map(|s| match s {
+    let orders = v.frame.fills.demands.iter().map(|d| order(d, &v.wiring().draws.outside, outside)).collect();
+    let sources = v.wiring().sources.iter().map(|s| match s {
         Source::Arg(i) => saved::Source::Elements(saved::Place::Argument(*i)),
         Source::State(t) => saved::Source::Elements(outside.place(t)),
         Source::Grad(t) => saved::Source::Grad(outside.place(t)),
         Source::ArgGrad(i) => saved::Source::Grad(saved::Place::Argument(*i)),
         Source::Draw => saved::Source::Draw,
+        Source::Data(_) => unreachable!("bug in allotrope: data of one call is no input of a trace"),
         Source::Gradient => unreachable!("bug in allotrope: a gradient from outside is no input of the call"),
     });
     let inputs = sources.collect();
@@ -277,8 +278,8 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
         Target::ArgGrad(i) => saved::Target::Grad(saved::Place::Argument(*i)),
     });
     let outputs = targets.collect();
-    let cleared = v.cleared.iter().map(|t| outside.place(t));
-    let cleared = cleared.chain(v.cleared_args.iter().map(|&i| saved::Place::Argument(i))).collect();
+    let cleared = v.wiring().cleared.iter().map(|t| outside.place(t));
+    let cleared = cleared.chain(v.wiring().cleared_args.iter().map(|&i| saved::Place::Argument(i))).collect();
     let results = returned.iter().map(|r| match r {
         Returned::Again(_) => unreachable!("bug in allotrope: every result was made one of its own"),
         Returned::Computed { requires_grad } => saved::Returned::Computed { requires_grad: *requires_grad },
@@ -286,9 +287,9 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
         Returned::Arg(i) => saved::Returned::Same(saved::Place::Argument(*i)),
     });
     let results = results.collect();
-    let draws = v.draws.items.iter().map(|d| draw(d, outside)).collect();
+    let draws = v.wiring().draws.items.iter().map(|d| draw(d, outside)).collect();
     let guards = guards(v, outside);
-    let set = v.effects.iter().filter_map(|e| flag(&**e)).map(|(f, on)| (outside.flag(f), on)).collect();
+    let set = v.wiring().effects.iter().filter_map(|e| flag(&**e)).map(|(f, on)| (outside.flag(f), on)).collect();
     saved::Variant { arguments, guards, draws, orders, inputs, outputs, cleared, set, results, graph }
 }
 
@@ -322,7 +323,7 @@ fn flag(v: &dyn HostValue) -> Option<(&Flag, bool)> {
 
 /// What the variant depends on or does that has no words in the saved form.
 fn unsayable(v: &Variant) -> Option<String> {
-    let mut all = v.guards.host_values.iter().chain(&v.effects);
+    let mut all = v.guards.host_values.iter().chain(&v.wiring().effects);
     let other = all.find(|v| flag(&***v).is_none())?;
     Some(format!("it reads or sets, at {}, a Setting that is no Flag", other.place()))
 }
@@ -355,11 +356,11 @@ fn distribution(kind: &Kind) -> saved::Distribution {
     }
 }
 
-fn order(demand: &Demand, outside: &mut Outside) -> saved::Order {
+fn order(demand: &Demand, asked: &[Anchor], outside: &mut Outside) -> saved::Order {
     let from = match &demand.layout.place {
         Place::Fresh(shape) => saved::OrderOf::Fresh(shape.clone()),
         Place::Input(i) => saved::OrderOf::Input(*i),
-        Place::Outside(t) => saved::OrderOf::Tensor(outside.tensor(t)),
+        Place::Outside(i) => saved::OrderOf::Tensor(outside.tensor(&asked[*i])),
     };
     let steps = demand.layout.steps.iter().map(|s| match s {
         Step::View(op) => saved::OrderStep::View(op.clone()),

@@ -111,7 +111,7 @@ impl Program {
         let (loaded, binding) = self.fitting(args)?;
         let results = loaded.variant.call_where(args, binding, |binding| loaded.check(binding));
         let results = results?.into_vec();
-        for (t, known) in results.iter().zip(&loaded.variant.returned) {
+        for (t, known) in results.iter().zip(&loaded.variant.wiring().returned) {
             if let Returned::Computed { requires_grad: true } = known {
                 t.set_grad_fn(Some(rebuild::ended()));
             }

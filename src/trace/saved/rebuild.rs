@@ -9,8 +9,8 @@ use crate::tensor::draw::Kind;
 use crate::tensor::grad_fn::{Edge, GradFn};
 use crate::tensor::random::default_generator;
 use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
-use crate::trace::captured::{Captured, Returned, Source, Target, Whose};
-use crate::trace::draws::{Draws, Item};
+use crate::trace::captured::{Captured, Depended, Returned, Source, Target, Whose, Wiring};
+use crate::trace::draws::{Draws, Fills, Item};
 use crate::trace::guards::{ArgType, Guards};
 use crate::trace::hot::SpecializeHot;
 use crate::trace::layout::{Demand, Layout, Place, Step};
@@ -62,7 +62,8 @@ impl Things {
         self.check_writes(v).map_err(|f| Error::Argument(f.message))?;
         let sources: Vec<Source> = v.inputs.iter().map(|s| self.source(*s)).collect();
         let items = v.draws.iter().map(|d| self.draw(d)).collect::<Result<Vec<_>>>()?;
-        let demands = v.orders.iter().map(|o| self.demand(o)).collect();
+        let mut outside = Vec::new();
+        let demands = v.orders.iter().map(|o| self.demand(o, &mut outside)).collect();
         let mut symbols = Symbols::default();
         let of_arguments = |s: &Sym| v.arguments.iter().any(|a| a.ty.shape.iter().any(|d| d.as_sym() == Some(*s)));
         symbols.rooms = v.graph.rooms().into_iter().filter(|s| !of_arguments(s)).collect();
@@ -91,30 +92,35 @@ impl Things {
                 saved::Place::Argument(i) => cleared_args.push(*i),
             }
         }
-        let captured = Captured {
-            draws: Draws::of(items, demands, &sources, &v.graph),
-            graph: v.graph.clone(),
-            sources,
-            symbols,
-            grad_guards: captured_grads.0,
-            arg_grad_guards: captured_grads.1,
-            host_values,
-            effects: v.set.iter().map(|(f, on)| self.flags[*f].read_as(*on)).collect(),
-            layouts: Vec::new(),
-            identities: identities.collect(),
-            wishes: Vec::new(),
-            targets: v.outputs.iter().map(|t| self.target(*t)).collect(),
-            cleared,
-            cleared_args,
-            asked: Vec::new(),
-            // The way back from outside is the closure's.
-            recorded: None,
-        };
         let returned = v.results.iter().map(|r| match r {
             saved::Returned::Computed { requires_grad } => Returned::Computed { requires_grad: *requires_grad },
             saved::Returned::Same(saved::Place::Tensor(t)) => Returned::Same(self.anchor(*t)),
             saved::Returned::Same(saved::Place::Argument(i)) => Returned::Arg(*i),
         });
+        let drawn = sources.iter().map(|s| matches!(s, Source::Draw));
+        let captured = Captured {
+            fills: Fills::of(demands, drawn, &v.graph),
+            graph: v.graph.clone(),
+            symbols,
+            wiring: Wiring {
+                draws: Draws::of(items, outside),
+                sources,
+                targets: v.outputs.iter().map(|t| self.target(*t)).collect(),
+                returned: returned.collect(),
+                cleared,
+                cleared_args,
+                effects: v.set.iter().map(|(f, on)| self.flags[*f].read_as(*on)).collect(),
+            },
+            depended: Depended {
+                grads: captured_grads.0,
+                arg_grads: captured_grads.1,
+                host_values,
+                identities: identities.collect(),
+                ..Depended::default()
+            },
+            // The way back from outside is the closure's.
+            recorded: None,
+        };
         let arg = |a: &saved::Argument| ArgType {
             dtype: a.ty.dtype,
             rank: a.ty.shape.len(),
@@ -124,15 +130,12 @@ impl Things {
             strides: a.strides.as_ref().map(|s| Strides::from_slice(s)),
             same_as: a.same_as,
         };
-        let guards = |captured: &Captured, _: &[Returned], _: &[usize]| {
-            Guards::of(captured, v.arguments.iter().map(arg).collect(), state_flags.clone(), grad_enabled)
-        };
-        let returned = returned.collect();
+        let args = v.arguments.iter().map(arg).collect();
+        let guards = Guards::of(&captured, args, state_flags, grad_enabled);
         let manner = Manner { passes: Passes::ALL, hot: SpecializeHot::default() };
         // A graph that no capture makes may meet what no capture has met: that is an error of the file then.
-        let compile = AssertUnwindSafe(|| {
-            Variant::compile(captured, returned, &guards, &manner, ("load", Duration::ZERO), "it was loaded")
-        });
+        let compile =
+            AssertUnwindSafe(|| Variant::compile(captured, guards, &manner, ("load", Duration::ZERO), "it was loaded"));
         catch_unwind(compile).unwrap_or_else(|_| {
             Err(Error::Compile("bug in this library: a graph that passes every check could not be compiled".into()))
         })
@@ -196,11 +199,14 @@ impl Things {
         })
     }
 
-    fn demand(&self, o: &saved::Order) -> Demand {
+    fn demand(&self, o: &saved::Order, outside: &mut Vec<Anchor>) -> Demand {
         let place = match &o.from {
             saved::OrderOf::Fresh(shape) => Place::Fresh(shape.clone()),
             saved::OrderOf::Input(i) => Place::Input(*i),
-            saved::OrderOf::Tensor(t) => Place::Outside(self.anchor(*t)),
+            saved::OrderOf::Tensor(t) => {
+                outside.push(self.anchor(*t));
+                Place::Outside(outside.len() - 1)
+            }
         };
         let steps = o.steps.iter().map(|s| match s {
             saved::OrderStep::View(op) => Step::View(op.clone()),

@@ -1,0 +1,18 @@
+//! `trace_dynamic`: closures whose Rust code decides what is computed give eager mode's bits on every call, and what was
+//! compiled once is not compiled again.
+
+#[path = "../programs/common.rs"]
+#[allow(dead_code)]
+mod common;
+#[path = "../programs/generate.rs"]
+#[allow(dead_code)]
+mod generate;
+mod golden;
+mod numbers;
+#[path = "../programs/program.rs"]
+#[allow(dead_code)]
+mod program;
+mod random_programs;
+mod state;
+mod structure;
+mod trouble;
