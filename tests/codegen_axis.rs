@@ -585,3 +585,27 @@ fn a_loop_without_room_fails_before_states_are_written() {
         assert_eq!(call(3, false, [9, 9]).unwrap_err(), "loop: not now");
     }
 }
+
+/// Whether or not the loop is in one machine function with the whole.
+#[test]
+fn a_check_that_fails_ends_a_loop_that_would_not_end() {
+    let g: Graph = r#"graph(%0: i64[] "n") {
+  %1: bool[] = const true
+  %2: i64[] = const 0
+  %3: bool[], %4: i64[] = scan %1, %2, %0 carries=2 xs=0 length=0 trip=while {
+    graph(%0: bool[] "go", %1: i64[] "i", %2: i64[] "n") {
+      %3: i64[] = const 1
+      %4: i64[] = add %1, %3
+      %5: bool[] = lt %4, %2
+      %6: i64[] = check %4, %5 "too far"
+      return %0, %6
+    }
+  }
+  return %4
+}"#
+    .parse()
+    .unwrap();
+    for c in [compile(&g), compile_cut(&g)] {
+        assert_eq!(try_call(&c, &g, &[], &[int(5)]).unwrap_err(), "too far");
+    }
+}

@@ -12,7 +12,7 @@ fn resident() -> Option<usize> {
 /// One of several kinds of functions, made, called and dropped.
 fn one(i: usize, x: &Tensor, w: &Tensor) {
     let factor = 1.0 + (i % 97) as f64;
-    match i % 8 {
+    match i % 32 {
         // Loops, gradients and states.
         0 => {
             let step = |x: &Tensor| {

@@ -58,9 +58,10 @@ pub(super) struct Signature {
 impl Signature {
     pub(super) fn of(graph: &Graph) -> Signature {
         let outputs = || graph.outputs().iter().enumerate();
-        let updated = |i: usize| outputs().any(|(_, o)| o.update == Some(i));
+        let mut updated = vec![false; graph.inputs().len()];
+        outputs().filter_map(|(_, o)| o.update).for_each(|i| updated[i] = true);
         Signature {
-            inputs: graph.input_values().enumerate().map(|(i, v)| (Place::of(graph.ty(v)), updated(i))).collect(),
+            inputs: graph.input_values().zip(updated).map(|(v, updated)| (Place::of(graph.ty(v)), updated)).collect(),
             outputs: (outputs().filter(|(_, o)| o.update.is_none()))
                 .map(|(i, o)| (i, Place::of(graph.ty(o.value))))
                 .collect(),

@@ -106,7 +106,8 @@ pub struct KernelInfo {
     pub bytes: Dim,
     /// Whether it runs once for each round of a loop.
     pub in_loop: bool,
-    /// The lengths of the loops around it, the outermost first: it runs so often, times each other.
+    /// The lengths of the loops around it, the outermost first: it runs so often, times each other. Where the rounds
+    /// depend on elements, the length is the most there can be, or 0 where nothing bounds them.
     pub loops: Vec<Dim>,
 }
 

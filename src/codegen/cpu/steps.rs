@@ -267,7 +267,7 @@ impl Emitter<'_> {
     fn ask(&mut self, flag: &View, full: Option<usize>, round: Value, length: Value, [body, exit]: [Block; 2]) {
         let asked = self.b.create_block();
         // Where a check has failed, what the flag says means nothing, and the loop need not end by itself.
-        if self.frame.has(&Cell::Status) {
+        if !self.program.checks.is_empty() {
             let status = self.recall(Cell::Status, I64);
             self.b.ins().brif(status, exit, &[], asked, &[]);
         } else {
