@@ -547,7 +547,7 @@ fn a_loop_without_room_fails_before_states_are_written() {
   %3: i64[] = const 0
   %4: bool[] = gt %0, %3
   %5: i64[] = check %0, %2 "loop: not now"
-  %6: bool[], %7: i64[], %8: i64[s0] = scan %4, %5, %3 carries=2 xs=0 length=s0 trip=within {
+  %6: bool[], %7: i64[], %8: i64[s0] = scan %4, %5, %3 carries=2 xs=0 length=s0 kind=within {
     graph(%0: bool[] "go", %1: i64[] "n", %2: i64[] "zero") {
       %3: i64[] = const 1
       %4: i64[] = sub %1, %3
@@ -557,7 +557,7 @@ fn a_loop_without_room_fails_before_states_are_written() {
   }
   %9: i64[] = sum %8 axes=[0]
   %10: i64[] = add %9, %1
-  %11: bool[], %12: i64[] = scan %4, %0, %3 carries=2 xs=0 length=s1 trip=within {
+  %11: bool[], %12: i64[] = scan %4, %0, %3 carries=2 xs=0 length=s1 kind=within {
     graph(%0: bool[] "go", %1: i64[] "n", %2: i64[] "zero") {
       %3: i64[] = const 2
       %4: i64[] = sub %1, %3
@@ -592,7 +592,7 @@ fn a_check_that_fails_ends_a_loop_that_would_not_end() {
     let g: Graph = r#"graph(%0: i64[] "n") {
   %1: bool[] = const true
   %2: i64[] = const 0
-  %3: bool[], %4: i64[] = scan %1, %2, %0 carries=2 xs=0 length=0 trip=while {
+  %3: bool[], %4: i64[] = scan %1, %2, %0 carries=2 xs=0 length=0 kind=while {
     graph(%0: bool[] "go", %1: i64[] "i", %2: i64[] "n") {
       %3: i64[] = const 1
       %4: i64[] = add %1, %3

@@ -2,7 +2,6 @@
 //! It knows no derivative rule and no operation; those are `ops`, and `autograd` walks the graph.
 
 pub(crate) mod again;
-pub(crate) mod anchor;
 pub mod create;
 pub(crate) mod draw;
 pub(crate) mod eval;
@@ -15,6 +14,7 @@ pub(crate) mod recorder;
 pub(crate) mod setting;
 pub(crate) mod size;
 pub(crate) mod storage;
+pub(crate) mod trace_handle;
 pub(crate) mod view;
 
 pub use self::ndarray::NdarrayGuard;
@@ -68,7 +68,7 @@ pub(crate) struct Inner {
     /// Of a view: the history of its base that its own belongs to.
     seen: AtomicU32,
     /// How many of the handles are those of traces.
-    kept: anchor::Count,
+    kept: trace_handle::Count,
 }
 
 pub(crate) enum Body {
@@ -131,7 +131,7 @@ impl Tensor {
             view: None,
             history: AtomicU32::new(0),
             seen: AtomicU32::new(0),
-            kept: anchor::Count::default(),
+            kept: trace_handle::Count::default(),
         }))
     }
 

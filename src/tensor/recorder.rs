@@ -98,7 +98,7 @@ pub(crate) struct ScanBody {
 
 /// How many steps a loop has that is recorded.
 #[derive(Clone, Copy)]
-pub(crate) enum Rounds<'a> {
+pub(crate) enum Iterations<'a> {
     /// One for each element along the first axes.
     All(Size),
     /// As many as `n` says, an `i64[]` between 0 and `limit`.
@@ -111,7 +111,7 @@ pub(crate) enum Rounds<'a> {
 pub(crate) struct ScanSpec<'a> {
     pub(crate) carries: &'a [Tensor],
     pub(crate) xs: &'a [Tensor],
-    pub(crate) rounds: Rounds<'a>,
+    pub(crate) rounds: Iterations<'a>,
     pub(crate) reverse: bool,
     /// The body that this loop walks back through, step by step: values of it may be used.
     pub(crate) mirror: Option<u64>,

@@ -242,7 +242,7 @@ fn without_gradients_nothing_is_kept() {
     }
     let text = plain.traced.explain()[0].optimized().to_string();
     // Two carries, the value and the counter that the condition reads, and nothing collected.
-    assert!(text.contains("trip=while") && !text.contains("f32[s1, s0]"), "{text}");
+    assert!(text.contains("kind=while") && !text.contains("f32[s1, s0]"), "{text}");
 }
 
 /// A product with a matrix that is transposed for it, which is done once, before the loop, though that may have no steps.

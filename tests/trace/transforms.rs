@@ -2,7 +2,7 @@
 //! `no_grad`, functions with derivatives of the user's own, hooks, `checkpoint`, loops, dropout, traces.
 
 use crate::common::{assert_all_same, assert_same, copy, difference, draw, seeded};
-use allotrope::codegen::{Compiled, Options};
+use allotrope::backend::{Compiled, Options};
 use allotrope::functional::dropout;
 use allotrope::ir::Op;
 use allotrope::prelude::*;

@@ -4,7 +4,7 @@
 mod places;
 
 use crate::element;
-use crate::{DType, Dim, Graph, NodeId, Op, Scalar, Scan, Sym, Trip, Type, Value};
+use crate::{DType, Dim, Graph, LoopKind, NodeId, Op, Scalar, Scan, Sym, Type, Value};
 use half::{bf16, f16};
 use std::collections::HashMap;
 
@@ -292,14 +292,14 @@ fn scan(graph: &Graph, id: NodeId, s: &Scan, binding: &[usize], x: &[&Array]) ->
     let invariants = clone(&x[s.carries + s.xs..]);
     let mut ys: Vec<Vec<Option<Array>>> = vec![vec![None; length]; graph.node(id).types.len() - s.carries];
     for step in 0.. {
-        let more = match s.trip {
-            Trip::While | Trip::Within => carries[0].get(0) == Scalar::Bool(true),
-            Trip::All | Trip::Count => step < rounds,
+        let more = match s.kind {
+            LoopKind::While | LoopKind::Within => carries[0].get(0) == Scalar::Bool(true),
+            LoopKind::All | LoopKind::Count => step < rounds,
         };
         if !more {
             break;
         }
-        if s.trip == Trip::Within && step == length {
+        if s.kind == LoopKind::Within && step == length {
             return Err(RunError::Node { node: id, message: too_many_rounds(length) });
         }
         let t = if s.reverse { rounds - 1 - step } else { step };
@@ -447,7 +447,7 @@ graph(%0: f32[s0] "x", %1: f32[] "h") {
     fn counted_rounds_leave_zeros_behind_them() {
         let g: Graph = r#"
 graph(%0: f32[3] "x", %1: f32[] "h", %2: i64[] "n") {
-  %3: f32[], %4: f32[3] = scan %1, %0, %2 carries=1 xs=1 length=3 reverse trip=count {
+  %3: f32[], %4: f32[3] = scan %1, %0, %2 carries=1 xs=1 length=3 reverse kind=count {
     graph(%0: f32[] "h", %1: f32[] "x") {
       %2: f32[] = add %0, %1
       return %2, %2
@@ -470,10 +470,10 @@ graph(%0: f32[3] "x", %1: f32[] "h", %2: i64[] "n") {
 
     #[test]
     fn a_while_loop_asks_before_each_round_and_may_have_a_bound() {
-        let text = |trip: &str, ys: &str, y: &str| {
+        let text = |kind: &str, ys: &str, y: &str| {
             format!(
                 "graph(%0: bool[] \"go\", %1: i64[] \"i\") {{
-                  %2: bool[], %3: i64[]{ys} = scan %0, %1 carries=2 xs=0 length=4 trip={trip} {{
+                  %2: bool[], %3: i64[]{ys} = scan %0, %1 carries=2 xs=0 length=4 kind={kind} {{
                     graph(%0: bool[] \"go\", %1: i64[] \"i\") {{
                       %2: i64[] = const 1
                       %3: i64[] = sub %1, %2

@@ -7,7 +7,7 @@ use super::{condition, owned};
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result, must};
 use crate::tensor::grad_fn::{Edge, Grads};
-use crate::tensor::recorder::{self, Recorder, Rounds, ScanSpec};
+use crate::tensor::recorder::{self, Iterations, Recorder, ScanSpec};
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{DType, Scalar};
 use std::sync::Arc;
@@ -96,7 +96,7 @@ fn cond_flat(pred: &Tensor, operands: &[Tensor], branches: Branches<'_>) -> Resu
     let r = crate::forgetful_recorder();
     let (other, untaken) = recorder::with(Some(r.clone()), || {
         let n = r.full(&[], Scalar::I64(0))?;
-        let rounds = Rounds::Count { n: &n, limit: Size::from(1) };
+        let rounds = Iterations::Count { n: &n, limit: Size::from(1) };
         r.scan_begin(&ScanSpec { carries: &[], xs: &[], rounds, reverse: false, mirror: None })?;
         branch(OP, operands, &mut |x| branches(!taken, x))
     })?;
@@ -138,7 +138,7 @@ fn record(r: &dyn Recorder, flag: &Tensor, operands: &[Tensor], branches: Branch
     let mut results: Option<Vec<Tensor>> = None;
     let (mut steps, mut scopes) = (Vec::new(), Vec::new());
     for (n, which) in counts.iter().zip([true, false]) {
-        let rounds = Rounds::Count { n, limit: Size::from(1) };
+        let rounds = Iterations::Count { n, limit: Size::from(1) };
         let inner = r.scan_begin(&ScanSpec { carries: &[], xs: &[], rounds, reverse: false, mirror: None })?;
         let recorded = branch(OP, operands, &mut |x| branches(which, x)).and_then(|(given, step)| {
             results.iter().try_for_each(|first| same_results(first, &given))?;
@@ -205,7 +205,7 @@ impl Tape {
         };
         let r = recorder::active().ok_or_else(|| trace_ended(OP))?;
         for (step, scope, n) in branches {
-            let rounds = Rounds::Count { n, limit: Size::from(1) };
+            let rounds = Iterations::Count { n, limit: Size::from(1) };
             let inner =
                 r.scan_begin(&ScanSpec { carries: &sums, xs: &[], rounds, reverse: false, mirror: Some(*scope) })?;
             let found = match step_back(step, &self.outside, &[], &padded(grads, step)) {

@@ -5,7 +5,7 @@ use super::owned;
 use super::step::{Body, step};
 use super::walk::{Outsides, Recorded, Tape, Walked, types_of};
 use crate::error::{Error, Result, must};
-use crate::tensor::recorder::{self, Rounds, ScanSpec};
+use crate::tensor::recorder::{self, Iterations, ScanSpec};
 use crate::tensor::{Size, Tensor, eval};
 
 /// Runs `carry, y[t] = body(carry, xs[t])` for t = 0, 1, …, and gives the last carry and all y stacked along a new
@@ -92,7 +92,7 @@ fn scan_flat(
     let mut steps = Vec::new();
     let (finals, ys, recorded) = match recorder::active() {
         Some(r) => {
-            let rounds = Rounds::All(length);
+            let rounds = Iterations::All(length);
             let inner = r.scan_begin(&ScanSpec { carries: &carries, xs: &xs, rounds, reverse, mirror: None })?;
             let (new_carries, ys) = match step("scan", &inner.carries, &inner.xs, &xs, body) {
                 Ok((new_carries, ys, step)) => {

@@ -10,7 +10,7 @@ use crate::autograd::{is_grad_enabled, tape};
 use crate::error::{Error, Result};
 use crate::tensor::create::full_of;
 use crate::tensor::grad_fn::{Edge, Grads};
-use crate::tensor::recorder::{self, Recorder, Rounds, ScanSpec};
+use crate::tensor::recorder::{self, Iterations, Recorder, ScanSpec};
 use crate::tensor::size::Sizes;
 use crate::tensor::{Size, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
@@ -123,10 +123,10 @@ pub(super) enum Walked {
 }
 
 impl Walked {
-    fn rounds(&self) -> Rounds<'_> {
+    fn rounds(&self) -> Iterations<'_> {
         match self {
-            Walked::All(n) => Rounds::All(*n),
-            Walked::Count { n, limit } => Rounds::Count { n, limit: *limit },
+            Walked::All(n) => Iterations::All(*n),
+            Walked::Count { n, limit } => Iterations::Count { n, limit: *limit },
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{condition, owned};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result, must};
 use crate::tensor::Tensor;
-use crate::tensor::recorder::{self, Recorder, Rounds, ScanSpec};
+use crate::tensor::recorder::{self, Iterations, Recorder, ScanSpec};
 use allotrope_ir::Scalar;
 
 /// Runs `carry = body(carry)` as long as `cond(carry)` is true, which is asked before each step, and gives the last carry:
@@ -133,7 +133,7 @@ fn asked(carries: &[Tensor], ask: Ask<'_>) -> Result<Tensor> {
 fn record(r: &dyn Recorder, carries: &[Tensor], ask: Ask<'_>, body: Body<'_>) -> Result<(Vec<Tensor>, Option<Tape>)> {
     let mut all = vec![asked(carries, ask)?, r.full(&[], Scalar::I64(0))?];
     all.extend_from_slice(carries);
-    let spec = ScanSpec { carries: &all, xs: &[], rounds: Rounds::While, reverse: false, mirror: None };
+    let spec = ScanSpec { carries: &all, xs: &[], rounds: Iterations::While, reverse: false, mirror: None };
     let inner = r.scan_begin(&spec)?;
     let mut recorded = || {
         let (new, _, step) = step(OP, &inner.carries[OWN..], &[], &[], body)?;

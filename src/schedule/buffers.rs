@@ -1,0 +1,100 @@
+//! The memory of a program: the buffers that were planned, how much that is at its peak, and how much the eager mode would
+//! hold for the same graph. Nothing is decided here.
+
+use crate::schedule::memory_plan::Plan;
+use crate::schedule::program::{Place, Program};
+use crate::schedule::size::Size;
+use allotrope_ir::{Dim, Graph, NodeId, Op, Value};
+use rustc_hash::FxHashMap;
+
+/// A piece of the scratch memory, for one value or for blocks of one that are computed in passes.
+#[derive(Clone, Debug)]
+pub struct BufferInfo {
+    pub bytes: Dim,
+    /// The first and the last kernel while it holds something, as places in [`Compiled::kernels`].
+    pub alive: (usize, usize),
+    /// Buffers of one place share their memory: they are alive at different times.
+    pub place: usize,
+}
+
+/// The buffers of a program, in the order in which they come to life.
+pub(crate) fn buffers(program: &Program, plan: &Plan) -> Vec<BufferInfo> {
+    let mut all: Vec<BufferInfo> = (program.buffers.iter().zip(&plan.alive).zip(&plan.slot))
+        .filter(|((b, _), _)| b.place == Place::Scratch)
+        .filter_map(|((b, alive), slot)| {
+            let bytes = &b.len * &Dim::fixed(b.dtype.size());
+            Some(BufferInfo { bytes, alive: (*alive)?, place: (*slot)? })
+        })
+        .collect();
+    all.sort_by_key(|b| b.alive);
+    all
+}
+
+/// Bytes that the eager mode would hold at its peak beside the inputs, for the operations of this graph one after the
+/// other: each result in memory of its own, from when it is computed until its last use is done, outputs until the end.
+/// Views take none. A loop holds its stacked results whole, its carries, and what one round of it holds at its peak.
+///
+/// It is a lower bound of what running the program eagerly takes, whose tape may keep values for longer.
+pub fn eager_peak_bytes(graph: &Graph, binding: &[usize]) -> usize {
+    peak(graph, binding)
+}
+
+fn peak(g: &Graph, binding: &[usize]) -> usize {
+    let mut sizes: FxHashMap<Value, usize> = FxHashMap::default();
+    // What each value is a view of, and the node that uses it last.
+    let mut root: FxHashMap<Value, Value> = FxHashMap::default();
+    let mut last: FxHashMap<Value, NodeId> = FxHashMap::default();
+    for id in g.nodes() {
+        let operands = g.operands(id);
+        let roots = operands.iter().map(|v| root[v]);
+        roots.clone().for_each(|v| _ = last.insert(v, id));
+        let first = roots.clone().next();
+        let node = g.node(id);
+        for (port, ty) in node.types.iter().enumerate() {
+            let v = Value { node: id, port: port as u32 };
+            match (is_view(&node.op), first) {
+                (true, Some(of)) => _ = root.insert(v, of),
+                _ => {
+                    root.insert(v, v);
+                    last.insert(v, id);
+                    if node.op != Op::Input {
+                        sizes.insert(v, Size::bytes(ty).eval(binding));
+                    }
+                }
+            }
+        }
+    }
+    let mut ends: FxHashMap<NodeId, usize> = FxHashMap::default();
+    let kept: Vec<Value> = g.outputs().iter().map(|o| root[&o.value]).collect();
+    kept.iter().for_each(|v| _ = last.remove(v));
+    for (v, id) in last {
+        *ends.entry(id).or_default() += sizes.get(&v).copied().unwrap_or(0);
+    }
+    let (mut now, mut most) = (0, 0);
+    for id in g.nodes() {
+        let node = g.node(id);
+        now += (0..node.types.len() as u32).filter_map(|port| sizes.get(&Value { node: id, port })).sum::<usize>();
+        let inside = match &node.op {
+            Op::Scan(s) => peak(&s.body, binding),
+            Op::Fusion(body) => peak(body, binding),
+            _ => 0,
+        };
+        most = most.max(now + inside);
+        now -= ends.get(&id).copied().unwrap_or(0);
+    }
+    most
+}
+
+/// Whether the eager mode gives another view of the operand's elements.
+fn is_view(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Broadcast(_)
+            | Op::Reshape(_)
+            | Op::Permute(_)
+            | Op::Slice { .. }
+            | Op::Flip(_)
+            | Op::Window { .. }
+            | Op::Check(_)
+    )
+}

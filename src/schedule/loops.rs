@@ -1,0 +1,353 @@
+//! Lowering of loops: where the carries live from round to round, and what is prepared before the first. The body is
+//! lowered like any graph; this file decides only about the memory that outlives a round.
+
+use crate::schedule::ScheduleError;
+use crate::schedule::lower::{Lower, Preamble, Want, same_place};
+use crate::schedule::order::Order;
+use crate::schedule::program::Failure;
+use crate::schedule::program::*;
+use crate::schedule::view::{Base, BufId, View, is_zero};
+use allotrope_ir::{BinaryOp, Dim, Graph, LoopKind, NodeId, Op, Scalar, Scan, Type, Value};
+use smallvec::SmallVec;
+
+enum Kind {
+    /// The body hands on what it got.
+    Unchanged,
+    /// The new value is also an element of the ys with this index: the next round reads it there.
+    InYs(usize),
+    /// The new value is written over the old one.
+    InPlace,
+    /// Two buffers in turn.
+    PingPong,
+}
+
+/// For each of the ys, whether nothing reads the elements that no round gave: all have one, or only loops of as many
+/// rounds use them.
+pub(crate) fn unseen_tails(g: &Graph, id: NodeId, scan: &Scan) -> Vec<bool> {
+    let ys = scan.carries..g.node(id).types.len();
+    if scan.kind == LoopKind::All {
+        return vec![true; ys.len()];
+    }
+    let operands = g.operands(id);
+    // The carries that are the number of rounds so far.
+    let counts = |v: Value| {
+        v.node == id
+            && (v.port as usize) < scan.carries
+            && g.node(operands[v.port as usize].node).op == Op::Const(Scalar::I64(0))
+            && {
+                let input = scan.body.input_values().nth(v.port as usize);
+                input.is_some_and(|input| is_next(&scan.body, scan.body.outputs()[v.port as usize].value, input))
+            }
+    };
+    let users = g.users(id);
+    let unseen = |y: Value| {
+        g.outputs().iter().all(|o| o.value != y)
+            && users.iter().all(|&user| {
+                let x = g.operands(user);
+                let used = || x.iter().enumerate().filter(|(_, v)| **v == y).map(|(i, _)| i);
+                match &g.node(user).op {
+                    Op::Scan(s) => {
+                        let as_xs = |i: usize| i >= s.carries && i < s.carries + s.xs;
+                        used().next().is_none() || s.split(&x).1.is_some_and(|n| counts(*n)) && used().all(as_xs)
+                    }
+                    _ => used().next().is_none(),
+                }
+            })
+    };
+    ys.map(|port| unseen(Value { node: id, port: port as u32 })).collect()
+}
+
+/// Whether `v` is `x` plus 1.
+fn is_next(g: &Graph, v: Value, x: Value) -> bool {
+    let operands = g.operands(v.node);
+    match &g.node(v.node).op {
+        Op::Binary(BinaryOp::Add) => {
+            let one = |v: Value| g.node(v.node).op == Op::Const(Scalar::I64(1));
+            operands[0] == x && one(operands[1]) || operands[1] == x && one(operands[0])
+        }
+        Op::Fusion(body) => {
+            let given = operands.iter().position(|o| *o == x).and_then(|i| body.input_values().nth(i));
+            given.is_some_and(|given| is_next(body, body.outputs()[v.port as usize].value, given))
+        }
+        _ => false,
+    }
+}
+
+impl Lower {
+    pub(crate) fn lower_scan(
+        &mut self,
+        scan: &Scan,
+        types: &[Type],
+        operands: &[View],
+        wanted: &[Option<View>],
+        dying: &[bool],
+        unseen: &[bool],
+    ) -> Result<Vec<View>, ScheduleError> {
+        let id = ScanId(self.program.scans.len() as u32);
+        self.program.scans.push(self.scan);
+        let body = &scan.body;
+        let order = Order::of(body);
+        let outputs = body.outputs();
+        let body_inputs: Vec<_> = body.input_values().collect();
+        let (operands, count) = scan.split(operands);
+
+        // A result may only be wanted over memory that the loop does not read.
+        let clash = |l: &Lower, i: usize, d: &View| {
+            // It may lie there when the loop begins.
+            let own = |j: usize| i == j && i < scan.carries && same_place(&operands[j], d);
+            let reads = |x: &View| x.buf().is_some_and(|b| l.may_alias(b, d.buf().unwrap_or(b)));
+            operands.iter().enumerate().any(|(j, x)| !own(j) && reads(x))
+        };
+        let free: Vec<Option<View>> =
+            (wanted.iter().enumerate()).map(|(i, w)| w.as_ref().filter(|d| !clash(self, i, d)).cloned()).collect();
+
+        // The ys, and the kinds of the carries.
+        let ys: Vec<View> = (scan.carries..types.len())
+            .map(|port| free[port].clone().unwrap_or_else(|| self.scratch(&types[port])))
+            .collect();
+        let kinds: Vec<Kind> = (0..scan.carries)
+            .map(|i| {
+                let v = outputs[i].value;
+                if v == body_inputs[i] {
+                    return Kind::Unchanged;
+                }
+                let Some(u) = order.computed(body, v) else {
+                    return if order.is_unread(i) { Kind::InPlace } else { Kind::PingPong };
+                };
+                let taken = |j: usize| order.computed(body, outputs[j].value) == Some(u);
+                if let Some(j) = (scan.carries..outputs.len()).find(|&j| taken(j))
+                    && outputs[j].value == v
+                {
+                    Kind::InYs(j - scan.carries)
+                } else if order.may_overwrite(u, i) && !(0..i).any(taken) {
+                    Kind::InPlace
+                } else {
+                    Kind::PingPong
+                }
+            })
+            .collect();
+
+        // Before the loop: initial carries, each in the place where the first round looks for it.
+        let mut inputs: Vec<View> = Vec::with_capacity(operands.len());
+        let mut carries = Vec::new();
+        let mut finals: Vec<View> = Vec::new();
+        let mut wants: Vec<Option<Want>> = vec![None; outputs.len()];
+        let mut in_place = Vec::new();
+        for (i, kind) in kinds.iter().enumerate() {
+            let ty = &types[i];
+            let init = &operands[i];
+            match kind {
+                Kind::Unchanged => {
+                    inputs.push(init.clone());
+                    finals.push(init.clone());
+                }
+                Kind::InPlace => {
+                    let d = match &free[i] {
+                        Some(d) => d.clone(),
+                        None if dying[i] => init.clone(),
+                        None => self.scratch(ty),
+                    };
+                    if !same_place(init, &d) {
+                        self.copy(init, &d);
+                    }
+                    in_place.extend(d.buf());
+                    wants[i] = Some(Want { view: d.clone(), over: Some(i) });
+                    inputs.push(d.clone());
+                    finals.push(d);
+                }
+                Kind::InYs(_) | Kind::PingPong => {
+                    let init = self.materialise(init, false);
+                    let mut into: SmallVec<[BufId; 4]> = init.buf().into_iter().collect();
+                    let pair = match kind {
+                        Kind::InYs(j) => {
+                            into.extend(ys[*j].buf());
+                            None
+                        }
+                        _ => {
+                            let pair = [self.buffer(Place::Scratch, ty), self.buffer(Place::Scratch, ty)];
+                            into.extend(pair);
+                            Some(pair)
+                        }
+                    };
+                    let current = self.buffer(Place::Moving { into }, ty);
+                    let next = match pair {
+                        None => Next::At(BufId(u32::MAX)),
+                        Some(buffers) => {
+                            let target = self.buffer(Place::Moving { into: buffers.into_iter().collect() }, ty);
+                            let view = View::contiguous(Base::Buf(target), ty);
+                            wants[i] = Some(Want { view, over: None });
+                            Next::PingPong { target, buffers }
+                        }
+                    };
+                    let view = View::contiguous(Base::Buf(current), ty);
+                    inputs.push(view.clone());
+                    finals.push(view);
+                    carries.push((i, Carry { current, init, next }));
+                }
+            }
+        }
+
+        // What the body sees of xs and ys: the element of this round.
+        for x in &operands[scan.carries..scan.carries + scan.xs] {
+            let memory = x.buf().is_some() || is_zero(&x.strides[0]);
+            let x = if memory { x.clone() } else { self.materialise(x, true) };
+            inputs.push(self.element(&x, id));
+        }
+        inputs.extend_from_slice(&operands[scan.carries + scan.xs..]);
+        for (j, y) in ys.iter().enumerate() {
+            let view = self.element(y, id);
+            wants[scan.carries + j] = Some(Want { view, over: None });
+        }
+        for (i, carry) in &mut carries {
+            if let (Kind::InYs(j), Next::At(b)) = (&kinds[*i], &mut carry.next) {
+                *b = wants[scan.carries + j].as_ref().and_then(|w| w.view.buf()).expect("ys lie in memory");
+            }
+        }
+
+        let outside = std::mem::take(&mut self.steps);
+        let scan_outside = self.scan.replace(id);
+        let fresh: Vec<BufId> = in_place.iter().copied().chain(ys.iter().filter_map(View::buf)).collect();
+        let fresh: Vec<BufId> = fresh.into_iter().filter(|b| self.mutable.insert(*b)).collect();
+        self.preambles.push(Preamble { once: scan.is_branch(), ..Preamble::default() });
+        let results = self.ordered(body, &order, &inputs, &wants)?;
+        for (from, want) in results.iter().zip(&wants) {
+            if let Some(want) = want
+                && !same_place(from, &want.view)
+            {
+                self.copy(from, &want.view);
+            }
+        }
+        let preamble = self.preambles.pop().expect("pushed above");
+        fresh.iter().for_each(|b| _ = self.mutable.remove(b));
+        self.scan = scan_outside;
+        let body_steps = std::mem::replace(&mut self.steps, outside);
+        self.steps.extend(preamble.steps);
+        let rounds = match (scan.kind, count) {
+            (LoopKind::Count, Some(n)) => Iterations::Count(n.clone()),
+            (LoopKind::While | LoopKind::Within, _) => {
+                let full = (scan.kind == LoopKind::Within).then(|| {
+                    self.program.checks.push(Failure::Iterations(scan.length.clone()));
+                    self.program.checks.len()
+                });
+                Iterations::While { flag: inputs[0].clone(), full }
+            }
+            _ => Iterations::All,
+        };
+        self.steps.push(Step::Scan(ScanStep {
+            id,
+            length: scan.length.clone(),
+            reverse: scan.reverse,
+            rounds,
+            carries: carries.into_iter().map(|c| c.1).collect(),
+            body: body_steps,
+            tails: (ys.iter().zip(unseen)).filter(|(_, unseen)| !**unseen).map(|(y, _)| y.clone()).collect(),
+        }));
+
+        // Results that are wanted elsewhere.
+        let mut views: Vec<View> = finals.into_iter().chain(ys).collect();
+        let late: Vec<(View, View)> = (views.iter().zip(wanted))
+            .filter_map(|(v, w)| w.as_ref().filter(|w| !same_place(v, w)).map(|w| (v.clone(), w.clone())))
+            .collect();
+        self.copy_all(&late);
+        for (v, w) in views.iter_mut().zip(wanted) {
+            if let Some(w) = w {
+                *v = w.clone();
+            }
+        }
+        Ok(views)
+    }
+
+    /// Copies as if all at once: a source that a copy overwrites, another one or its own in another order, is read
+    /// first.
+    pub(crate) fn copy_all(&mut self, moves: &[(View, View)]) {
+        let mut late = Vec::new();
+        for (i, (from, to)) in moves.iter().enumerate() {
+            let hit = |l: &Lower, b: BufId| {
+                let own = |j: usize| j == i && from.is_contiguous();
+                (moves.iter().enumerate()).any(|(j, (_, t))| !own(j) && l.may_alias(b, t.buf().unwrap_or(b)))
+            };
+            let from = match from.buf() {
+                Some(b) if hit(self, b) => self.materialise(from, true),
+                _ => from.clone(),
+            };
+            late.push((from, to));
+        }
+        for (from, to) in late {
+            self.copy(&from, to);
+        }
+    }
+
+    /// The element of the current round.
+    fn element(&mut self, x: &View, scan: ScanId) -> View {
+        let first = x.first();
+        let (Some(of), false) = (x.buf(), is_zero(&x.strides[0])) else { return first };
+        let place = Place::Element { of, offset: x.offset.clone(), step: x.strides[0].clone(), scan };
+        let b = self.buffer(place, &Type { dtype: x.dtype, shape: first.shape.clone() });
+        View { base: Base::Buf(b), offset: Dim::Fixed(0), ..first }
+    }
+
+    /// Whether the contents of a buffer are the same in every round of the innermost loop.
+    fn is_invariant(&self, b: BufId) -> bool {
+        let buffer = &self.program.buffers[b.0 as usize];
+        if self.mutable.contains(&b) || buffer.owner == self.scan {
+            return false;
+        }
+        match &buffer.place {
+            Place::Element { of, scan, .. } => Some(*scan) != self.scan && self.is_invariant(*of),
+            // A carry of the innermost loop, or of one around it.
+            Place::Moving { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// The matrix with its last axis contiguous, which is how the kernels take the right operand. Where it is the same
+    /// in every round of the loop around, it is packed once, before it.
+    pub(crate) fn packed(&mut self, x: &View) -> View {
+        let rank = x.shape.len();
+        let fits = x.buf().is_some() && (crate::schedule::view::is_one(&x.strides[rank - 1]));
+        if fits || x.shape[rank - 1].as_fixed() == Some(1) && x.buf().is_some() {
+            return x.clone();
+        }
+        let invariant = self.scan.is_some() && x.buf().is_some_and(|b| self.is_invariant(b));
+        if !invariant {
+            return if x.buf().is_some() { x.clone() } else { self.materialise(x, true) };
+        }
+        let preamble = self.preambles.last().expect("inside a loop");
+        // A branch that is not taken packs nothing.
+        if preamble.once {
+            return x.clone();
+        }
+        if let Some((_, p)) = preamble.packed.iter().find(|(from, _)| from == x) {
+            return p.clone();
+        }
+        let scan = self.scan;
+        self.scan = scan.and_then(|s| self.program.scans[s.0 as usize]);
+        let body = std::mem::take(&mut self.steps);
+        let p = self.materialise(x, true);
+        let steps = std::mem::replace(&mut self.steps, body);
+        self.scan = scan;
+        let preamble = self.preambles.last_mut().expect("inside a loop");
+        preamble.steps.extend(steps);
+        preamble.packed.push((x.clone(), p.clone()));
+        p
+    }
+
+    /// Appends a matrix product.
+    pub(crate) fn matmul(&mut self, a: &View, b: &View, out: &View, accumulate: bool) {
+        let a = if a.buf().is_some() { a.clone() } else { self.materialise(a, true) };
+        let b = self.packed(b);
+        self.unaliased(&[&a, &b], out, |l, c| {
+            if accumulate && c != out {
+                l.copy(out, c);
+            }
+            let rank = c.shape.len();
+            let space: SmallVec<[Dim; 4]> = c.shape.iter().cloned().chain([a.shape[rank - 1].clone()]).collect();
+            let flops = &crate::schedule::lower::numel(&space) * &Dim::Fixed(2);
+            let bytes = crate::schedule::lower::bytes(&[&a, &b, c]);
+            let bytes = if accumulate { &bytes + &crate::schedule::lower::touched(c) } else { bytes };
+            let ops = if accumulate { "addmatmul" } else { "matmul" };
+            let number = l.info("matmul", ops, &space, &flops, &bytes);
+            l.steps.push(Step::Matmul(Matmul { a: a.clone(), b: b.clone(), c: c.clone(), accumulate, number }));
+        });
+    }
+}
