@@ -135,6 +135,7 @@ impl Program {
                 };
                 Answer::Made(self.typed(self.current(), value))
             }
+            Event::On(_) => Answer::None,
             Event::TypeOf(at, value) => Answer::Made(self.typed(*at, *value)),
             Event::Import { from, value } => Answer::Value(self.bring(*from, *value)?),
             Event::Begin(spec) => self.begin(spec),

@@ -4,6 +4,7 @@
 use crate::capture::random::{Draws, Fills};
 use crate::capture::state::Inner;
 use crate::capture::symbols::Symbols;
+use crate::device::Device;
 use crate::partition::stage::Recorded;
 use crate::tensor::Tensor;
 use crate::tensor::setting::HostValue;
@@ -75,6 +76,8 @@ pub(crate) struct Depended {
 
 /// What a finished capture knows.
 pub(crate) struct Captured {
+    /// Where the code is to run.
+    pub(crate) device: Device,
     pub(crate) graph: Graph,
     pub(crate) fills: Fills,
     pub(crate) symbols: Symbols,

@@ -2,6 +2,7 @@
 //! becomes depends on nothing but these events, in order; so a recording that asks the same as an earlier one needs no
 //! graph of its own. Nothing is answered here.
 
+use crate::device::Device;
 use crate::error::Error;
 use crate::tensor::recorder::SizeOp;
 use crate::tensor::{Size, Sizes};
@@ -48,6 +49,8 @@ pub(crate) struct Loop {
 /// One thing that is asked.
 #[derive(Clone, Debug)]
 pub(crate) enum Event<'a> {
+    /// What is recorded runs on this device, not on the CPU.
+    On(Device),
     /// An input whose dimensions are symbols, with the numbers that they have in this call.
     Argument {
         dtype: DType,
@@ -250,6 +253,7 @@ impl Event<'_> {
             (Draw { dtype: t, sizes: a, again: i, .. }, Draw { dtype: u, sizes: b, again: j, .. }) => {
                 t == u && i == j && all(a, b)
             }
+            (On(a), On(b)) => a == b,
             (Extent(a), Extent(b)) => one(a, b),
             (TypeOf(a, v), TypeOf(b, w)) => a == b && v == w,
             (Import { from: a, value: v }, Import { from: b, value: w }) => a == b && v == w,
@@ -300,6 +304,7 @@ impl Event<'_> {
             Event::Unify(a, b, at) => format!("sizes {a} and {b} must be equal at {at}"),
             Event::AtLeast(size, least) => format!("a size, here {size}, must be at least {least}"),
             Event::Arith(..) | Event::Divided(..) => "a computation with sizes".to_string(),
+            Event::On(device) => format!("a device, {device}"),
             Event::Extent(_) => "a size as a number".to_string(),
             Event::TypeOf(..) | Event::Import { .. } => "another use of a value".to_string(),
             Event::Again | Event::AgainEnd => "a part that is computed again".to_string(),
@@ -325,7 +330,8 @@ impl Event<'_> {
             | Event::Specialize { size, .. }
             | Event::AtLeast(size, _) => f(size),
             Event::Arith(_, a, b) | Event::Unify(a, b, _) => [a, b].into_iter().for_each(f),
-            Event::Argument { .. }
+            Event::On(_)
+            | Event::Argument { .. }
             | Event::TypeOf(..)
             | Event::Import { .. }
             | Event::Ordered
@@ -373,6 +379,7 @@ impl Event<'_> {
             Draw { dtype, sizes, name, again } => Draw { dtype, sizes: own(sizes), name, again },
             Record { op, operands } => Record { op: Cow::Owned(op.into_owned()), operands: own(operands) },
             Full { sizes, number } => Full { sizes: own(sizes), number },
+            On(device) => On(device),
             Extent(size) => Extent(size),
             TypeOf(at, value) => TypeOf(at, value),
             Import { from, value } => Import { from, value },

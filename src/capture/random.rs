@@ -2,17 +2,18 @@
 //! a loop is one for each step, made before the run in the order in which the steps would run. Nothing is drawn while
 //! recording, and what is done with the numbers is the graph's.
 
+use crate::backend::{self, Memory};
 use crate::capture::builder::{Program, Role};
 use crate::capture::captured::Source;
 use crate::capture::event::Event;
 use crate::capture::layout::{Demand, Given};
 use crate::capture::state::{Inner, Open};
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::kernels::rng::Mt19937;
 use crate::runtime::guards::Binding;
 use crate::tensor::draw::{Kind, numel};
 use crate::tensor::recorder::Draw;
-use crate::tensor::storage::Buffer;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Dims, Generator, Size, Tensor, eval};
 use allotrope_ir::{DType, Dim, Graph, InputKind, LoopKind, Shape};
@@ -122,7 +123,7 @@ impl Drawn {
 struct Room {
     dtype: DType,
     shape: Dims,
-    buffer: Buffer,
+    memory: Memory,
 }
 
 impl Fills {
@@ -171,14 +172,21 @@ impl Draws {
     ///
     /// # Errors
     /// Before anything is drawn, where a layout does not fit or a shape is too large.
-    pub(crate) fn run(&self, fills: &Fills, sources: &[Source], args: &[&Tensor], binding: &Binding) -> Result<Drawn> {
+    pub(crate) fn run(
+        &self,
+        device: Device,
+        fills: &Fills,
+        sources: &[Source],
+        args: &[&Tensor],
+        binding: &Binding,
+    ) -> Result<Drawn> {
         let given = Given { sources, args, outside: &self.outside };
         fills.demands.iter().try_for_each(|d| d.check(&given, binding))?;
         let types = &fills.types;
         let room = |(_, dtype, shape): &(usize, DType, Shape)| {
             let shape: Dims = shape.iter().map(|d| d.eval(binding)).collect();
-            let buffer = eval::buffer_for(*dtype, numel("a draw", &shape)?);
-            Ok(Room { dtype: *dtype, shape, buffer })
+            let memory = backend::of(Device::Cpu).allocate(*dtype, numel("a draw", &shape)?)?;
+            Ok(Room { dtype: *dtype, shape, memory })
         };
         let mut rooms = types.iter().map(room).collect::<Result<Vec<Room>>>()?;
         let before: Vec<Mt19937> = self.generators.iter().map(|g| g.lock().clone()).collect();
@@ -187,9 +195,19 @@ impl Draws {
             let after = g.lock().clone();
             (g.clone(), before, after)
         });
-        let tensors = types.iter().zip(rooms);
-        let tensors = tensors.map(|((i, ..), r)| (*i, eval::fresh(r.dtype, &r.shape, r.buffer)));
-        Ok(Drawn { states: states.collect(), tensors: tensors.collect() })
+        let mut drawn = Drawn { states: states.collect(), tensors: Vec::with_capacity(types.len()) };
+        for ((i, ..), r) in types.iter().zip(rooms) {
+            // Drawn by the host on every device, so the streams are the same.
+            let here = eval::fresh(Device::Cpu, r.dtype, &r.shape, r.memory);
+            match eval::transferred(&here, device) {
+                Ok(tensor) => drawn.tensors.push((*i, tensor)),
+                Err(e) => {
+                    drawn.undo();
+                    return Err(e);
+                }
+            }
+        }
+        Ok(drawn)
     }
 }
 
@@ -202,7 +220,7 @@ fn fill(types: &[(usize, DType, Shape)], items: &[Item], binding: &Binding, at: 
                 let i = types.binary_search_by_key(input, |(n, ..)| *n).expect("every draw has its input");
                 let room = &mut rooms[i];
                 let n: usize = room.shape[at.1..].iter().product();
-                kind.fill(&mut generator.lock(), &mut room.buffer, room.dtype, at.0 * n..(at.0 + 1) * n);
+                kind.fill(&mut generator.lock(), &mut room.memory, room.dtype, at.0 * n..(at.0 + 1) * n);
             }
             Item::Loop { length, reverse, items } => {
                 let length = length.eval(binding);

@@ -9,6 +9,7 @@ use crate::capture::event::{Answer, Event, Given, Loop};
 use crate::capture::random::{Draws, Item};
 use crate::capture::replay_cache::{Book, Ended, Script};
 use crate::capture::state::{GradState, Inner, Open};
+use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::hooks::GradientHook;
@@ -78,25 +79,30 @@ static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 impl Capture {
     /// One whose recording nobody looks at.
     pub(crate) fn forgetful() -> Capture {
-        let capture = Capture::plain();
+        let capture = Capture::new(None, Script::plain);
         capture.0.borrow_mut().forgetful = true;
         capture
     }
 
     /// One that builds its graphs.
-    pub(crate) fn plain() -> Capture {
-        Capture::new(Script::plain)
+    pub(crate) fn plain(device: Device) -> Capture {
+        Capture::new(Some(device), Script::plain)
     }
 
     /// One that follows the recordings of a book, beginning with number `at`.
-    pub(crate) fn following(book: Arc<Book>, at: usize) -> Capture {
-        Capture::new(|capture| Script::following(book, at, capture))
+    pub(crate) fn following(book: Arc<Book>, at: usize, device: Device) -> Capture {
+        let capture = Capture::new(Some(device), |capture| Script::following(book, at, capture));
+        if device != Device::Cpu {
+            capture.0.borrow_mut().certainly(Event::On(device));
+        }
+        capture
     }
 
-    fn new(script: impl FnOnce(u32) -> Script) -> Capture {
+    fn new(device: Option<Device>, script: impl FnOnce(u32) -> Script) -> Capture {
         let first = NEXT_SCOPE.fetch_add(SCOPES_PER_CAPTURE, Ordering::Relaxed);
         Capture(RefCell::new(Inner {
             forgetful: false,
+            device,
             first,
             script: script(capture_of(first)),
             builders: 1,
@@ -131,9 +137,10 @@ impl Capture {
     /// A traced tensor for argument number `i`, every dimension symbolic.
     ///
     /// # Errors
-    /// None that a caller could meet.
+    /// When it is on another device than the recording.
     pub(crate) fn argument(&self, i: usize, like: &Tensor) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
+        inner.runs_on("trace", like.device())?;
         let numbers = Cow::Borrowed(like.shape_hint());
         let made = inner.made(Event::Argument { dtype: like.dtype(), numbers, name: (ARGUMENT, i) })?;
         inner.sources.push(Source::Arg(i));
@@ -266,7 +273,10 @@ impl Capture {
         let items = inner.draws.pop().expect("the whole program is open");
         let draws = Draws::new(items, inner.outside, &|length| ended.length(length));
         let mut sources = inner.sources;
-        sources.extend(ended.numbers().map(|number| Source::Data(eval::full(&[], number))));
+        let device = inner.device.unwrap_or_else(default_device);
+        for number in ended.numbers() {
+            sources.push(Source::Data(eval::full_on(device, &[], number)?));
+        }
         let wiring =
             Wiring { sources, targets, returned: results, cleared, cleared_args, draws, effects: inner.effects };
         Ok((ended, wiring, depended))
@@ -321,6 +331,10 @@ impl Recorder for Capture {
         let at = inner.current();
         let made = inner.made(Event::Full { sizes: Cow::Borrowed(sizes), number: Given::Number(value) })?;
         Ok(inner.tensor(at, &made))
+    }
+
+    fn runs_on(&self, op: &'static str, device: Device) -> Result<()> {
+        self.0.borrow_mut().runs_on(op, device)
     }
 
     fn extent(&self, size: Size) -> Result<Tensor> {
@@ -697,6 +711,7 @@ impl Recorder for Capture {
             drop(inner);
             return Err(self.host_read(what, at));
         }
+        inner.runs_on("trace", tensor.device())?;
         let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
         let (dtype, numbers) = (tensor.dtype(), Cow::Borrowed(tensor.shape_hint()));
         let made = inner.made(Event::Argument { dtype, numbers, name: ("data", count) })?;

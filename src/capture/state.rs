@@ -6,7 +6,9 @@ use crate::capture::captured::{Source, Whose};
 use crate::capture::event::{Answer, Event, Given, Made, Place};
 use crate::capture::random::Item;
 use crate::capture::replay_cache::Script;
+use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
+use crate::tensor::eval;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{Cell, Root};
 use crate::tensor::setting::HostValue;
@@ -60,6 +62,8 @@ pub(crate) struct Open {
 pub(crate) struct Inner {
     /// Nothing of the recording is kept.
     pub(crate) forgetful: bool,
+    /// Where it runs; none where nobody has said so yet.
+    pub(crate) device: Option<Device>,
     /// Identity of builder 0; builder i has `first + i`.
     pub(crate) first: u64,
     /// The graphs, under construction or known already.
@@ -165,6 +169,7 @@ impl Inner {
         let traced = Traced {
             strides: contiguous_strides(&shape),
             scope: self.first + builder as u64,
+            device: self.device.unwrap_or_else(default_device),
             exprs: size::small(&made.sizes, |s| s.expr().number),
             root: Root::Traced(Arc::new(Cell::new(self.first + builder as u64, made.value))),
             path: None,
@@ -289,6 +294,11 @@ impl Inner {
             && s.strides == t.strides
     }
 
+    /// That this is for the device that the whole recording runs on.
+    pub(crate) fn runs_on(&mut self, op: &'static str, device: Device) -> Result<()> {
+        eval::same_device(op, *self.device.get_or_insert(device), device)
+    }
+
     /// The state entry for a tensor from outside.
     pub(crate) fn state(&mut self, t: &Tensor) -> Result<usize> {
         let strided = t.strided().expect("a tensor from outside has storage");
@@ -310,6 +320,7 @@ impl Inner {
                 "argument {i} is also used from outside the closure, so its gradient would come in two parts; use it in one way only"
             )));
         }
+        self.runs_on("trace", t.device())?;
         let input = self.sources.len();
         let sizes: Sizes = size::small(t.shape_hint(), Size::from);
         let name = ("state", self.states.len());

@@ -1,16 +1,14 @@
 //! Compiled code run on copies of everything that it would touch: no tensor, gradient or generator is changed, so it can be
 //! tried, timed and looked into.
 
-use crate::backend::cpu::Compiled;
-use crate::backend::cpu::profile::Profile;
+use crate::backend::{Executable, Failure, Input, Memory, Profile, Stop};
 use crate::capture::captured::Source;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
-use crate::schedule::program::Failure;
-use crate::tensor::storage::Buffer;
 use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::Graph;
+use allotrope_ir::{Graph, Output};
 
 /// The inputs of one call, copied, with random numbers drawn as the call would draw them.
 pub(crate) struct Apart {
@@ -29,7 +27,7 @@ impl Apart {
         let wiring = variant.wiring();
         let mut drawn = match variant.wiring().draws.is_empty() {
             true => None,
-            false => Some(wiring.draws.run(&variant.frame.fills, &wiring.sources, args, &binding)?),
+            false => Some(wiring.draws.run(variant.device(), &variant.frame.fills, &wiring.sources, args, &binding)?),
         };
         let mut numbers = drawn.as_mut().map(|d| std::mem::take(&mut d.tensors)).unwrap_or_default().into_iter();
         let generators = variant.wiring().draws.generators.iter().map(|g| g.lock().to_bytes()).collect();
@@ -60,71 +58,56 @@ impl Apart {
     pub(crate) fn run(
         &mut self,
         variant: &Variant,
-        code: &Compiled,
+        code: &dyn Executable,
         graph: &Graph,
         time: Option<usize>,
     ) -> Result<(Vec<Tensor>, Option<Profile>)> {
         loop {
-            match self.attempt(code, graph, time) {
+            match self.attempt(variant.device(), code, graph, time) {
                 Ok(done) => return Ok(done),
-                Err(Failure::Check(message)) => return Err(Error::checked(&message)),
-                Err(Failure::Iterations(limit)) => variant.make_room(&limit, &mut self.binding)?,
+                Err(Stop::Failed(Failure::Check(message))) => return Err(Error::checked(&message)),
+                Err(Stop::Failed(Failure::Iterations(limit))) => variant.make_room(&limit, &mut self.binding)?,
+                Err(Stop::Device(e)) => return Err(e),
             }
         }
     }
 
     fn attempt(
         &self,
-        code: &Compiled,
+        device: Device,
+        code: &dyn Executable,
         graph: &Graph,
         time: Option<usize>,
-    ) -> Result<(Vec<Tensor>, Option<Profile>), Failure> {
-        let updated = |i: usize| graph.outputs().iter().position(|o| o.update == Some(i));
-        let copy = |t: &Tensor| {
-            let mut buffer = eval::buffer_for(t.dtype(), t.shape_hint().iter().product());
-            if let Some(s) = t.strided() {
-                buffer.bytes_mut().copy_from_slice(s.storage.read().bytes());
-            }
-            buffer
+    ) -> Result<(Vec<Tensor>, Option<Profile>), Stop> {
+        const OWN: &str = "bug in allotrope: a copy is in other hands";
+        let updated = |i: usize| graph.outputs().iter().any(|o| o.update == Some(i));
+        // Contiguous, in memory of their own.
+        let mut inputs = self.inputs.iter().map(eval::copied).collect::<Result<Vec<Tensor>>>().map_err(Stop::Device)?;
+        let fresh = |o: &Output| {
+            let ty = graph.ty(o.value);
+            let shape: Dims = ty.shape.iter().map(|d| d.eval(&self.binding)).collect();
+            eval::empty(device, ty.dtype, &shape)
         };
-        // Copies were made contiguous, in memory of their own.
-        let mut inputs: Vec<Buffer> = self.inputs.iter().map(copy).collect();
-        let types: Vec<(Dims, allotrope_ir::DType)> = graph
-            .outputs()
-            .iter()
-            .map(|o| {
-                let ty = graph.ty(o.value);
-                (ty.shape.iter().map(|d| d.eval(&self.binding)).collect(), ty.dtype)
-            })
-            .collect();
-        let mut outputs: Vec<Buffer> =
-            types.iter().map(|(shape, dtype)| eval::buffer_for(*dtype, shape.iter().product())).collect();
-        let mut scratch = Buffer::new(code.scratch_bytes(&self.binding));
-        let mut call = code.call(&self.binding);
-        for (i, buffer) in inputs.iter_mut().enumerate() {
-            match updated(i) {
-                Some(_) => call.input_mut(buffer.bytes_mut()),
-                None => call.input(buffer.bytes()),
-            }
+        let made = graph.outputs().iter().filter(|o| o.update.is_none()).map(fresh);
+        let mut made = made.collect::<Result<Vec<Tensor>>>().map_err(Stop::Device)?;
+        let mut scratch = code.scratch(code.scratch_bytes(&self.binding)).map_err(Stop::Device)?;
+        let mut read: Vec<Input<'_>> = Vec::with_capacity(inputs.len());
+        for (i, input) in inputs.iter_mut().enumerate() {
+            let memory = input.own_memory().expect(OWN);
+            let bytes = 0..memory.bytes();
+            read.push(if updated(i) { Input::Update(memory, bytes) } else { Input::Read(memory, bytes) });
         }
-        for (buffer, o) in outputs.iter_mut().zip(graph.outputs()) {
-            if o.update.is_none() {
-                call.output(buffer.bytes_mut());
-            }
-        }
+        let mut written: Vec<&mut Memory> = made.iter_mut().map(|t| t.own_memory().expect(OWN)).collect();
         let profile = match time {
-            None => call.run(scratch.bytes_mut()).map(|()| None).map_err(Clone::clone)?,
-            Some(most) => {
-                let (done, profile) = call.run_profiled(scratch.bytes_mut(), most);
-                done.map_err(Clone::clone)?;
-                Some(profile)
-            }
+            None => code.run(&self.binding, &mut read, &mut written, &mut scratch).map(|()| None)?,
+            Some(most) => Some(code.run_profiled(&self.binding, &mut read, &mut written, &mut scratch, most)?),
         };
-        let mut results = Vec::new();
-        for ((o, own), (shape, dtype)) in graph.outputs().iter().zip(outputs).zip(types) {
-            let buffer = o.update.map_or(own, |i| std::mem::take(&mut inputs[i]));
-            results.push(eval::fresh(dtype, &shape, buffer));
-        }
-        Ok((results, profile))
+        drop((read, written));
+        let mut made = made.into_iter();
+        let result = |o: &Output| match o.update {
+            Some(i) => inputs[i].clone(),
+            None => made.next().expect("one for each output that updates none"),
+        };
+        Ok((graph.outputs().iter().map(result).collect(), profile))
     }
 }

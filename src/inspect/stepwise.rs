@@ -10,7 +10,7 @@ use std::collections::HashMap;
 /// All values of a graph.
 pub(crate) type Values = HashMap<Value, Tensor>;
 
-/// Every value of the graph on these inputs, contiguous or not, with symbol `i` being `binding[i]`.
+/// Every value of the graph on these inputs, contiguous or not, on the device that this thread makes tensors on, with symbol `i` being `binding[i]`.
 ///
 /// # Errors
 /// When a check of the program fails.
@@ -96,8 +96,8 @@ fn looped(graph: &Graph, id: NodeId, scan: &Scan, binding: &[usize], operands: &
         let shape = shape_of(ty, binding);
         let zero = || eval::full(&shape[1..], Scalar::from_f64(0.0, ty.dtype));
         carries.push(match length {
-            0 => eval::full(&shape, Scalar::from_f64(0.0, ty.dtype)),
-            _ => eval::stacked(&y.into_iter().map(|row| row.unwrap_or_else(zero)).collect::<Vec<_>>())?,
+            0 => eval::full(&shape, Scalar::from_f64(0.0, ty.dtype))?,
+            _ => eval::stacked(&y.into_iter().map(|row| row.map_or_else(zero, Ok)).collect::<Result<Vec<_>>>()?)?,
         });
     }
     Ok(carries)

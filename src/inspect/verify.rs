@@ -1,9 +1,10 @@
 //! Both modes held against each other on one call: the closure run eagerly and its compiled code, each on copies of all
 //! state; and where they differ, the first node of the captured graph that does. Everything is as it was afterwards.
 
-use crate::backend::cpu::{Compiled, Options};
+use crate::backend::{self, Options};
 use crate::capture::captured::{Captured, Returned, Source, Target};
 use crate::capture::closure::Traceable;
+use crate::device::with_device;
 use crate::error::{Error, Result};
 use crate::inspect::sandbox::Apart;
 use crate::inspect::stepwise;
@@ -266,7 +267,7 @@ fn setting_name(v: &dyn HostValue) -> String {
 
 /// What the compiled code leaves behind.
 fn traced(variant: &Variant, before: &Snapshot, apart: &mut Apart) -> Result<Seen> {
-    let (outputs, _) = apart.run(variant, &variant.compiled, variant.optimized(), None)?;
+    let (outputs, _) = apart.run(variant, &*variant.compiled, variant.optimized(), None)?;
     let target = |wanted: &dyn Fn(&Target) -> bool| {
         variant.wiring().targets.iter().position(wanted).and_then(|i| outputs.get(i).cloned())
     };
@@ -435,11 +436,11 @@ fn wrong_node(
             .flat_map(|&id| (0..graph.node(id).types.len() as u32).map(move |port| Value { node: id, port }));
         let results: Vec<Value> = results.collect();
         let part = optimize(&graph.clone().with_outputs(results.iter().copied()));
-        let code = Compiled::compile(&part, &Options::default()).map_err(|e| Error::Compile(e.to_string()))?;
-        let (outputs, _) = apart.run(variant, &code, &part, None)?;
+        let code = backend::of(variant.device()).compile(&part, &Options::default())?;
+        let (outputs, _) = apart.run(variant, &*code, &part, None)?;
         // Loops may have needed more room.
         if values.is_none() {
-            values = Some(stepwise::values(graph, &apart.binding, &apart.inputs)?);
+            values = Some(with_device(variant.device(), || stepwise::values(graph, &apart.binding, &apart.inputs))?);
         }
         let values = values.as_ref().expect("just made");
         let wrong = results.iter().zip(&outputs).find_map(|(v, found)| Some((v, difference(&values[v], found)?)));
@@ -464,7 +465,7 @@ fn wrong_node(
 mod tests {
     use super::*;
     use crate::runtime::traced::trace;
-    use crate::tensor::create::FromElement;
+    use crate::tensor::FromElement;
     use allotrope_ir::{UnaryOp, print};
 
     fn tensor<T: FromElement>(x: Vec<T>) -> Tensor {

@@ -2,15 +2,15 @@
 //! can fail comes before the run, but for the program's own checks, whose code writes no state before all of them hold;
 //! so a failed call has changed nothing: generators too go back to where they were.
 
-use crate::backend::cpu::Compiled;
+use crate::backend::{Executable, Failure, Input, Memory, Stop as Stopped};
 use crate::capture::captured::{Returned, Source, Target, Wiring};
 use crate::capture::random::Fills;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::runtime::guards::Binding;
 use crate::runtime::outer::{Kept, Outer};
 use crate::runtime::variant::Variant;
-use crate::schedule::program::Failure;
-use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
+use crate::tensor::storage::{ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::{Dim, Graph, Type};
 use smallvec::SmallVec;
@@ -23,6 +23,8 @@ type Outputs = SmallVec<[Tensor; 8]>;
 
 /// What is known of the inputs and outputs of compiled code, whatever tensors they are.
 pub(crate) struct Frame {
+    /// Where the code runs.
+    pub(crate) device: Device,
     pub(crate) fills: Fills,
     /// For each output, the input that it updates.
     updates: Vec<Option<usize>>,
@@ -32,13 +34,14 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// The frame of an optimised graph.
-    pub(crate) fn new(graph: &Graph, fills: Fills) -> Frame {
+    pub(crate) fn new(graph: &Graph, device: Device, fills: Fills) -> Frame {
         let ty = |o: &allotrope_ir::Output| {
             let ty = graph.ty(o.value).clone();
             let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
             (ty, fixed)
         };
         Frame {
+            device,
             fills,
             updates: graph.outputs().iter().map(|o| o.update).collect(),
             types: graph.outputs().iter().map(ty).collect(),
@@ -108,8 +111,8 @@ pub(crate) fn bytes_of(t: &Tensor) -> Range<usize> {
 
 /// The elements of one input during a call.
 enum Held<'a> {
-    Read(ReadGuard<'a, Buffer>),
-    Write(WriteGuard<'a, Buffer>),
+    Read(ReadGuard<'a, Memory>),
+    Write(WriteGuard<'a, Memory>),
 }
 
 /// What ends a run early.
@@ -162,10 +165,11 @@ impl Bound {
         let mut drawn = None;
         if !self.wiring.draws.is_empty() {
             let draws = &self.wiring.draws;
-            let drawn = drawn.insert(draws.run(&variant.frame.fills, &self.wiring.sources, args, binding)?);
+            let drawn =
+                drawn.insert(draws.run(variant.device(), &variant.frame.fills, &self.wiring.sources, args, binding)?);
             made.extend(drawn.tensors.drain(..));
         }
-        let (frame, compiled) = (&variant.frame, &variant.compiled);
+        let (frame, compiled) = (&variant.frame, &*variant.compiled);
         let done = variant.kept.turn(compiled, binding, |turn| {
             turn.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
             turn.run(compiled, |code, binding, scratch| self.compute(frame, code, args, &made, binding, scratch))
@@ -247,15 +251,16 @@ impl Bound {
     fn compute(
         &self,
         frame: &Frame,
-        code: &Compiled,
+        code: &dyn Executable,
         args: &[&Tensor],
         made: &Made,
         binding: &Binding,
-        scratch: &mut Buffer,
+        scratch: &mut Memory,
     ) -> Result<Outputs, Stop> {
         let mut outputs = Outputs::new();
         for &i in &self.fresh {
-            outputs.push(output(&self.wiring.targets[i], &frame.types[i], binding, !code.has_checks()));
+            let (target, ty) = (&self.wiring.targets[i], &frame.types[i]);
+            outputs.push(output(target, ty, frame.device, binding, !code.has_checks())?);
         }
         let inputs: Inputs<'_> = (self.wiring.sources.iter().enumerate())
             .map(|(i, source)| match (source, made.iter().find(|(at, _)| *at == i)) {
@@ -268,22 +273,24 @@ impl Bound {
             .collect();
         let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
         self.lock(&inputs, &mut held);
-        let mut call = code.call(binding);
+        let mut read: SmallVec<[Input<'_>; 32]> = SmallVec::with_capacity(inputs.len());
         for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.inputs) {
             let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input));
-            match held {
-                Held::Read(b) => call.input(&b.bytes()[bytes]),
-                Held::Write(b) => call.input_mut(&mut b.bytes_mut()[bytes]),
-            }
+            read.push(match held {
+                Held::Read(memory) => Input::Read(memory, bytes),
+                Held::Write(memory) => Input::Update(memory, bytes),
+            });
         }
+        let mut written: SmallVec<[&mut Memory; 8]> = SmallVec::with_capacity(outputs.len());
         for tensor in &mut outputs {
-            let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
-            call.output(buffer.bytes_mut());
+            written.push(tensor.own_memory().expect("an output tensor is in no other hands"));
         }
-        call.run(scratch.bytes_mut()).map_err(|failure| match failure {
-            Failure::Check(message) => Stop::Error(Error::checked(message)),
-            Failure::Iterations(limit) => Stop::Full(limit.clone()),
+        code.run(binding, &mut read, &mut written, scratch).map_err(|stopped| match stopped {
+            Stopped::Failed(Failure::Check(message)) => Stop::Error(Error::checked(&message)),
+            Stopped::Failed(Failure::Iterations(limit)) => Stop::Full(limit),
+            Stopped::Device(e) => Stop::Error(e),
         })?;
+        drop((read, written));
         drop(held);
         Ok(outputs)
     }
@@ -361,13 +368,20 @@ fn gradient(of: &Tensor) -> Result<Tensor> {
 
 /// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too
 /// where the run may fail, as `reuse` says, because the gradient then stays as it was.
-fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), binding: &Binding, reuse: bool) -> Tensor {
+fn output(
+    target: &Target,
+    (ty, fixed): &(Type, Option<Dims>),
+    device: Device,
+    binding: &Binding,
+    reuse: bool,
+) -> Result<Tensor> {
     if let (Target::Grad(of), Some(shape), true) = (target, fixed, reuse)
         && let Some(mut old) = of.take_grad()
     {
         let fits = old.dtype() == ty.dtype && old.shape_hint() == &shape[..] && old.is_contiguous();
-        if fits && old.own_buffer().is_some_and(|b| b.len() == shape.iter().product::<usize>() * ty.dtype.size()) {
-            return old;
+        let size = shape.iter().product::<usize>() * ty.dtype.size();
+        if fits && old.device() == device && old.own_memory().is_some_and(|m| m.bytes() == size) {
+            return Ok(old);
         }
         of.store_grad(Some(old));
     }
@@ -379,5 +393,5 @@ fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), binding: &Binding
             &evaluated
         }
     };
-    eval::fresh(ty.dtype, shape, eval::buffer_for(ty.dtype, shape.iter().product()))
+    eval::empty(device, ty.dtype, shape)
 }

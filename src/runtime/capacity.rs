@@ -1,7 +1,7 @@
 //! For how many steps the loops of a variant have room, where only a run tells how many they make: symbols that calls
 //! bind to what was enough so far. It runs nothing.
 
-use crate::backend::cpu::Compiled;
+use crate::backend::Executable;
 use crate::capture::symbols::FIRST_ROOM;
 use crate::error::{Error, Result};
 use crate::runtime::guards::Binding;
@@ -32,7 +32,7 @@ impl Rooms {
     ///
     /// # Errors
     /// Where no memory could hold what they collect.
-    pub(crate) fn grow(&self, limit: &Dim, code: &Compiled, binding: &mut Binding) -> Result<()> {
+    pub(crate) fn grow(&self, limit: &Dim, code: &dyn Executable, binding: &mut Binding) -> Result<()> {
         let found = self.0.iter().find(|(s, _)| limit.as_sym() == Some(*s));
         let (s, room) = found.ok_or_else(|| Error::Trace(format!("bug in allotrope: a loop has room for {limit}")))?;
         let steps = binding[s.0 as usize];

@@ -14,6 +14,7 @@ use crate::runtime::call::Bound;
 use crate::runtime::guards::{Binding, Guards};
 use crate::runtime::recording_lock::Turns;
 use crate::runtime::specialize::SpecializeHot;
+use crate::runtime::variant::device_of;
 use crate::runtime::variant::{Manner, Recording, Variant, record};
 use crate::tensor::grad_fn::{Edge, GradFn};
 use crate::tensor::{Tensor, recorder as slot};
@@ -128,18 +129,19 @@ where
     /// Records the closure, and finds or makes the code for what it did.
     fn record(&self, closure: &mut F, args: &[&Tensor]) -> Result<Ready<R>> {
         let start = Instant::now();
+        let device = device_of(args);
         let (book, recent) = {
             let shelf = self.shelf.lock();
             (Arc::clone(&shelf.book), shelf.recent)
         };
-        let capture = Capture::following(book, recent);
+        let capture = Capture::following(book, recent, device);
         let Recording { ended, wiring, output, .. } = record::<F, N>(closure, args, capture, None)?;
         let (variant, symbols) = match ended {
             Ended::Known { at, symbols, .. } => (self.shelf.lock().take(at), symbols),
             Ended::New { program, log, .. } => {
                 let log = *log.expect("bug in allotrope: a recording was not written down");
                 // The code stands for other tensors too, so nothing of it holds on to those of this call.
-                let captured = Captured::new(*program, Wiring::default(), Depended::default(), None);
+                let captured = Captured::new(*program, device, Wiring::default(), Depended::default(), None);
                 let symbols = captured.symbols.hints().to_vec();
                 let reason = self.shelf.lock().reason(&log);
                 let guards = Guards::recorded(&captured, log.len());

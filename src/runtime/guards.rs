@@ -4,6 +4,7 @@
 use crate::autograd::is_grad_enabled;
 use crate::capture::captured::{Captured, Source, Target, Whose};
 use crate::capture::recorder::is_watched;
+use crate::device::{Device, default_device};
 use crate::runtime::capacity::Rooms;
 use crate::tensor::setting::HostValue;
 use crate::tensor::trace_handle::TraceHandle;
@@ -57,6 +58,8 @@ pub(crate) fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
 pub(crate) struct Guards {
     /// Where every call is recorded, how many things a recording asks that it stands for; nothing else matters then.
     recorded: Option<usize>,
+    /// Where the code runs, as the arguments do.
+    device: Device,
     pub(crate) args: Vec<ArgType>,
     pub(crate) sizes: Vec<Guard>,
     symbols: usize,
@@ -100,6 +103,7 @@ pub(crate) enum Mismatch {
     Count,
     DType(usize),
     Rank(usize),
+    Device(usize),
     RequiresGrad(usize),
     History(usize),
     Layout(usize),
@@ -157,6 +161,7 @@ impl Guards {
         let depended = &captured.depended;
         Guards {
             recorded: None,
+            device: captured.device,
             args,
             sizes,
             symbols,
@@ -174,7 +179,13 @@ impl Guards {
     /// That a recording asks for the same things, so many of them.
     pub(crate) fn recorded(captured: &Captured, asked: usize) -> Guards {
         let (_, symbols) = sizes(captured);
-        Guards { recorded: Some(asked), symbols, rooms: Rooms::new(&captured.symbols.rooms), ..Guards::default() }
+        Guards {
+            recorded: Some(asked),
+            device: captured.device,
+            symbols,
+            rooms: Rooms::new(&captured.symbols.rooms),
+            ..Guards::default()
+        }
     }
 
     /// The binding of a recording in which the symbols have these numbers.
@@ -191,9 +202,11 @@ impl Guards {
     pub(crate) fn check(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         let holds = |yes: bool, otherwise: Mismatch| if yes { Ok(()) } else { Err(otherwise) };
         holds(args.len() == self.args.len(), Mismatch::Count)?;
+        holds(!args.is_empty() || default_device() == self.device, Mismatch::Device(0))?;
         for (i, (a, ty)) in args.iter().zip(&self.args).enumerate() {
             holds(a.dtype() == ty.dtype, Mismatch::DType(i))?;
             holds(a.dim() == ty.rank, Mismatch::Rank(i))?;
+            holds(a.device() == self.device, Mismatch::Device(i))?;
             holds(a.is_requires_grad() == ty.requires_grad, Mismatch::RequiresGrad(i))?;
             holds(ty.dense.is_none_or(|dense| dense == a.is_contiguous()), Mismatch::Layout(i))?;
             holds(ty.strides.as_ref().is_none_or(|s| **s == *a.laid_out()), Mismatch::Layout(i))?;
@@ -273,6 +286,10 @@ impl Guards {
             Mismatch::Count => format!("{} arguments, not {}", args.len(), self.args.len()),
             Mismatch::DType(i) => format!("argument {i} is {}, not {}", args[i].dtype(), self.args[i].dtype),
             Mismatch::Rank(i) => format!("argument {i} has {} axes, not {}", args[i].dim(), self.args[i].rank),
+            Mismatch::Device(i) => {
+                let device = args.get(i).map_or_else(default_device, |a| a.device());
+                format!("argument {i} is on {device}, not on {}", self.device)
+            }
             Mismatch::RequiresGrad(i) => format!("argument {i} now {}", wants(args[i].is_requires_grad())),
             Mismatch::History(i) => {
                 let (leaf, watched) = history(args[i]);

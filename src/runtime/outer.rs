@@ -5,17 +5,17 @@
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::{self, Edges, next_seq};
 use crate::autograd::{is_grad_enabled, no_grad};
-use crate::backend::cpu::{Compiled, Options};
+use crate::backend::{self, Executable, Failure, Input, Memory, Options, Stop};
 use crate::capture::inline::replay;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::partition::stage::{Exit, Feed, Given, History, Keep, Origin, Recorded, Repeated, Stage, Walk};
 use crate::runtime::call::{Results, bytes_of};
 use crate::runtime::guards::Binding;
 use crate::runtime::specialize as hot;
-use crate::schedule::program::Failure;
 use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, Onto};
 use crate::tensor::hooks::Hooks;
-use crate::tensor::storage::{Buffer, ReadGuard};
+use crate::tensor::storage::ReadGuard;
 use crate::tensor::{Dims, Tensor, eval, recorder};
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::{Graph, Type};
@@ -175,9 +175,10 @@ impl TraceNode {
         });
         let feeds = feeds.collect::<Result<Vec<Tensor>>>()?;
         let inputs = &feeds[..walk.graph.inputs().len()];
+        let device = grads.iter().flatten().next().map_or(Device::Cpu, Tensor::device);
         let outputs = match recorder::active() {
             Some(r) => no_grad(|| replay(r.as_ref(), &walk.graph, inputs, &self.binding))?,
-            None => walk.program(&self.stage.passes)?.run(inputs, &self.binding)?,
+            None => walk.program(device, &self.stage.passes)?.run(inputs, &self.binding)?,
         };
         let tensor = |origin: &Origin| match origin {
             Origin::Output(i) => outputs[*i].clone(),
@@ -302,8 +303,8 @@ impl Walk {
     }
 
     /// The code, made when it is first needed.
-    fn program(&self, passes: &Passes) -> Result<&Program> {
-        self.program.get_or_init(|| Program::compile(&self.graph, passes)).as_ref().map_err(Clone::clone)
+    fn program(&self, device: Device, passes: &Passes) -> Result<&Program> {
+        self.program.get_or_init(|| Program::compile(&self.graph, device, passes)).as_ref().map_err(Clone::clone)
     }
 
     /// The number of outputs that are gradients.
@@ -315,17 +316,18 @@ impl Walk {
 
 /// Compiled code that changes nothing: every input is read, every output is a fresh tensor.
 pub(crate) struct Program {
-    code: Compiled,
+    code: Box<dyn Executable>,
+    device: Device,
     outputs: Vec<Type>,
     kept: hot::Kept,
 }
 
 impl Program {
-    fn compile(graph: &Graph, passes: &Passes) -> Result<Program> {
+    fn compile(graph: &Graph, device: Device, passes: &Passes) -> Result<Program> {
         let optimized = optimize(graph, passes);
-        let code = Compiled::compile(&optimized, &Options::default()).map_err(|e| Error::Compile(e.to_string()))?;
+        let code = backend::of(device).compile(&optimized, &Options::default())?;
         let outputs = optimized.outputs().iter().map(|o| optimized.ty(o.value).clone()).collect();
-        Ok(Program { code, outputs, kept: hot::Kept::default() })
+        Ok(Program { code, device, outputs, kept: hot::Kept::default() })
     }
 
     /// Runs the code on inputs of its types.
@@ -333,26 +335,23 @@ impl Program {
         let dense: SmallVec<[Tensor; 16]> = inputs.iter().map(eval::contiguous).collect::<Result<_>>()?;
         let fresh = |ty: &Type| {
             let shape: Dims = ty.shape.iter().map(|d| d.eval(binding)).collect();
-            eval::fresh(ty.dtype, &shape, eval::buffer_for(ty.dtype, shape.iter().product()))
+            eval::empty(self.device, ty.dtype, &shape)
         };
-        let mut outputs: Vec<Tensor> = self.outputs.iter().map(fresh).collect();
-        self.kept.turn(&self.code, binding, |turn| {
-            turn.run(&self.code, |code, binding, scratch| {
+        let mut outputs = self.outputs.iter().map(fresh).collect::<Result<Vec<Tensor>>>()?;
+        self.kept.turn(&*self.code, binding, |turn| {
+            turn.run(&*self.code, |code, binding, scratch| {
                 let held = dense.iter().map(|t| Ok(eval::strided(t)?.storage.read()));
-                let held = held.collect::<Result<SmallVec<[ReadGuard<'_, Buffer>; 16]>>>()?;
-                let mut call = code.call(binding);
-                for (t, held) in dense.iter().zip(&held) {
-                    call.input(&held.bytes()[bytes_of(t)]);
-                }
-                for t in &mut outputs {
-                    let buffer = t.own_buffer().expect("an output tensor is in no other hands");
-                    call.output(buffer.bytes_mut());
-                }
-                call.run(scratch.bytes_mut()).map_err(|failure| match failure {
-                    Failure::Check(message) => Error::checked(message),
-                    Failure::Iterations(limit) => {
+                let held = held.collect::<Result<SmallVec<[ReadGuard<'_, Memory>; 16]>>>()?;
+                let inputs = dense.iter().zip(&held).map(|(t, held)| Input::Read(held, bytes_of(t)));
+                let mut inputs: SmallVec<[Input<'_>; 16]> = inputs.collect();
+                let own = |t| Tensor::own_memory(t).expect("an output tensor is in no other hands");
+                let mut written: SmallVec<[&mut Memory; 8]> = outputs.iter_mut().map(own).collect();
+                code.run(binding, &mut inputs, &mut written, scratch).map_err(|stop| match stop {
+                    Stop::Failed(Failure::Check(message)) => Error::checked(&message),
+                    Stop::Failed(Failure::Iterations(limit)) => {
                         Error::Trace(format!("bug in allotrope: a walk back has more than {limit} steps"))
                     }
+                    Stop::Device(e) => e,
                 })
             })
         })?;

@@ -2,10 +2,9 @@
 //! altogether, a copy of the code for just these sizes. The copy is made in addition, tried against the code for all sizes,
 //! and stays only where it is faster. Its results have the same bits, as those of any optimisation.
 
-use crate::backend::cpu::Compiled;
-use crate::error::Result;
+use crate::backend::{Executable, Memory};
+use crate::error::{Error, Result};
 use crate::runtime::guards::Binding;
-use crate::tensor::storage::Buffer;
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
@@ -45,7 +44,8 @@ pub(crate) struct Kept([Mutex<Turn>; 4]);
 /// What one call at a time has; where none is free, a call begins with a new one.
 pub(crate) struct Turn {
     binding: Binding,
-    scratch: Buffer,
+    /// None before the first call.
+    scratch: Option<Memory>,
     calls: u32,
     /// When calls with this binding began, where it has symbols.
     since: Option<Instant>,
@@ -54,23 +54,31 @@ pub(crate) struct Turn {
 
 impl Default for Turn {
     fn default() -> Turn {
-        Turn { binding: Binding::new(), scratch: Buffer::new(0), calls: 0, since: None, stage: Stage::Cold }
+        Turn { binding: Binding::new(), scratch: None, calls: 0, since: None, stage: Stage::Cold }
     }
 }
 
 enum Stage {
     Cold,
-    Trial { copy: Compiled, times: [Vec<Duration>; 2] },
-    Done { copy: Option<Compiled>, report: HotCopy },
+    Trial { copy: Box<dyn Executable>, times: [Vec<Duration>; 2] },
+    Done { copy: Option<Box<dyn Executable>>, report: HotCopy },
 }
 
 impl Kept {
     /// Does `f` in the turn of a call with these symbol values.
-    pub(crate) fn turn<T>(&self, code: &Compiled, binding: &Binding, f: impl FnOnce(&mut Turn) -> T) -> T {
+    ///
+    /// # Errors
+    /// As `f` fails, and when there is no memory for it.
+    pub(crate) fn turn<T, E: From<Error>>(
+        &self,
+        code: &dyn Executable,
+        binding: &Binding,
+        f: impl FnOnce(&mut Turn) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut own = None;
         let mut kept = self.0.iter().find_map(Mutex::try_lock);
         let turn = kept.as_deref_mut().unwrap_or_else(|| own.insert(Turn::default()));
-        turn.begin(code, binding);
+        turn.begin(code, binding)?;
         f(turn)
     }
 
@@ -90,31 +98,34 @@ impl Kept {
 }
 
 impl Turn {
-    fn begin(&mut self, code: &Compiled, binding: &Binding) {
+    fn begin(&mut self, code: &dyn Executable, binding: &Binding) -> Result<()> {
         if self.calls > 0 && self.binding == *binding {
             self.calls = self.calls.saturating_add(1);
-            return;
+            return Ok(());
         }
-        let needed = code.scratch_bytes(binding);
-        if self.scratch.len() < needed {
-            self.scratch = Buffer::new(needed);
-        }
+        reserve(&mut self.scratch, code, binding)?;
         self.binding = Binding::from_slice(binding);
         self.calls = 1;
         self.stage = Stage::Cold;
         self.since = (!binding.is_empty()).then(Instant::now);
+        Ok(())
     }
 
     /// Runs the code that is best for this call, `run` being how.
-    pub(crate) fn run<T>(&mut self, code: &Compiled, run: impl FnOnce(&Compiled, &Binding, &mut Buffer) -> T) -> T {
+    pub(crate) fn run<T>(
+        &mut self,
+        code: &dyn Executable,
+        run: impl FnOnce(&dyn Executable, &Binding, &mut Memory) -> T,
+    ) -> T {
+        let scratch = self.scratch.as_mut().expect("bug in allotrope: a call that has not begun");
         match &mut self.stage {
-            Stage::Cold => run(code, &self.binding, &mut self.scratch),
-            Stage::Done { copy, .. } => run(copy.as_ref().unwrap_or(code), &self.binding, &mut self.scratch),
+            Stage::Cold => run(code, &self.binding, scratch),
+            Stage::Done { copy, .. } => run(copy.as_deref().unwrap_or(code), &self.binding, scratch),
             Stage::Trial { copy, times } => {
                 // By turns, so that whatever else the machine does meets both.
                 let which = usize::from(times[1].len() < times[0].len());
                 let start = Instant::now();
-                let done = run(if which == 1 { copy } else { code }, &self.binding, &mut self.scratch);
+                let done = run(if which == 1 { &**copy } else { code }, &self.binding, scratch);
                 times[which].push(start.elapsed());
                 if times[1].len() == TRIALS {
                     self.decide();
@@ -141,7 +152,7 @@ impl Turn {
         &mut self,
         when: SpecializeHot,
         cost: Duration,
-        compile: impl FnOnce(&Binding) -> Result<Compiled>,
+        compile: impl FnOnce(&Binding) -> Result<Box<dyn Executable>>,
     ) {
         if self.binding.is_empty() || !matches!(self.stage, Stage::Cold) {
             return;
@@ -155,8 +166,10 @@ impl Turn {
         };
         if due {
             // A copy that cannot be made is not missed.
-            self.stage = match compile(&self.binding) {
-                Ok(copy) => self.trial(copy),
+            let copy = compile(&self.binding);
+            let ready = copy.and_then(|copy| reserve(&mut self.scratch, &*copy, &self.binding).map(|()| copy));
+            self.stage = match ready {
+                Ok(copy) => Stage::Trial { copy, times: Default::default() },
                 Err(_) => {
                     let report = HotCopy { sizes: self.binding.to_vec(), times: [Duration::ZERO; 2], kept: false };
                     Stage::Done { copy: None, report }
@@ -164,12 +177,13 @@ impl Turn {
             };
         }
     }
+}
 
-    fn trial(&mut self, copy: Compiled) -> Stage {
-        let needed = copy.scratch_bytes(&self.binding);
-        if self.scratch.len() < needed {
-            self.scratch = Buffer::new(needed);
-        }
-        Stage::Trial { copy, times: Default::default() }
+/// Makes the scratch memory as large as the code asks for.
+fn reserve(scratch: &mut Option<Memory>, code: &dyn Executable, binding: &Binding) -> Result<()> {
+    let needed = code.scratch_bytes(binding);
+    if scratch.as_ref().is_none_or(|memory| memory.bytes() < needed) {
+        *scratch = Some(code.scratch(needed)?);
     }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 
 use crate::autograd::scope;
 use crate::autograd::tape::next_seq;
-use crate::backend::cpu::{Compiled, Options};
+use crate::backend::{self, Executable, Options};
 use crate::capture::builder::Program;
 use crate::capture::captured::{Captured, Depended, Wiring};
 use crate::capture::closure::{Args, Traceable};
@@ -11,6 +11,7 @@ use crate::capture::random::Fills;
 use crate::capture::recorder::Capture;
 use crate::capture::replay_cache::Ended;
 use crate::capture::symbols::Specialization;
+use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
 use crate::inspect::log;
 use crate::ops::TensorTree;
@@ -34,7 +35,7 @@ pub(crate) struct Variant {
     pub(crate) frame: Frame,
     /// The way back from outside, where a result needs a gradient.
     pub(crate) outer: Option<Outer>,
-    pub(crate) compiled: Compiled,
+    pub(crate) compiled: Box<dyn Executable>,
     pub(crate) kept: Kept,
     pub(crate) hot: SpecializeHot,
     pub(crate) passes: Passes,
@@ -98,10 +99,10 @@ impl Variant {
         let mut phases = vec![(before.0.to_string(), before.1)];
         let optimized =
             optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
-        let compiled = compile(&optimized, &Options::default())?;
+        let compiled = backend::of(captured.device).compile(&optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let outer = captured.recorded.map(Outer::new);
-        let frame = Frame::new(&optimized, captured.fills);
+        let frame = Frame::new(&optimized, captured.device, captured.fills);
         let variant = Variant {
             guards,
             bound: Bound::new(&frame, captured.wiring),
@@ -159,7 +160,7 @@ impl Variant {
     }
 
     /// The code for these symbol values only.
-    pub(crate) fn compile_for(&self, binding: &Binding) -> Result<Compiled> {
+    pub(crate) fn compile_for(&self, binding: &Binding) -> Result<Box<dyn Executable>> {
         let mut graph = self.captured.clone();
         // Room for steps may have to grow during a call.
         let number = |s: Sym| match binding.get(s.0 as usize) {
@@ -167,7 +168,12 @@ impl Variant {
             _ => Dim::sym(s),
         };
         graph.resolve(&|dim| dim.substitute(&number));
-        compile(&self.optimize(&graph), &Options::default())
+        backend::of(self.device()).compile(&self.optimize(&graph), &Options::default())
+    }
+
+    /// Where the code runs.
+    pub(crate) fn device(&self) -> Device {
+        self.frame.device
     }
 
     /// A graph after the passes that this variant was compiled with.
@@ -180,7 +186,7 @@ impl Variant {
     /// # Errors
     /// Where no memory could hold what they collect.
     pub(crate) fn make_room(&self, limit: &Dim, binding: &mut Binding) -> Result<()> {
-        self.guards.rooms.grow(limit, &self.compiled, binding)
+        self.guards.rooms.grow(limit, &*self.compiled, binding)
     }
 
     pub(crate) fn compile_time(&self) -> Duration {
@@ -207,8 +213,9 @@ impl Variant {
     }
 
     pub(crate) fn clif(&self) -> Result<String> {
-        let compiled = compile(&self.optimized, &Options { keep_clif: true, ..Options::default() })?;
-        Ok(compiled.clif().unwrap_or_default().to_string())
+        let options = Options { keep_clif: true, ..Options::default() };
+        let compiled = backend::of(self.device()).compile(&self.optimized, &options)?;
+        Ok(compiled.text().unwrap_or_default().to_string())
     }
 
     pub(crate) fn kernels(&self) -> &[KernelInfo] {
@@ -228,8 +235,9 @@ impl Variant {
     }
 }
 
-fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
-    Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))
+/// Where a call with these arguments runs: where they are, or where this thread makes tensors if there are none.
+pub(crate) fn device_of(args: &[&Tensor]) -> Device {
+    args.first().map_or_else(default_device, |a| a.device())
 }
 
 impl Captured {
@@ -243,10 +251,11 @@ impl Captured {
     where
         F: Traceable<N>,
     {
+        let device = device_of(args);
         let Recording { ended, wiring, depended, recorded, output } =
-            record::<F, N>(closure, args, Capture::plain(), Some(how))?;
+            record::<F, N>(closure, args, Capture::plain(device), Some(how))?;
         let Ended::New { program, .. } = ended else { unreachable!("bug in allotrope: there was nothing to follow") };
-        let captured = Captured::new(*program, wiring, depended, recorded);
+        let captured = Captured::new(*program, device, wiring, depended, recorded);
         // The recorded tensors would keep the recording alive.
         let nothing = Tensor::scalar(0.0f32);
         let template = output.unflatten(&mut std::iter::repeat(nothing));
@@ -256,13 +265,14 @@ impl Captured {
     /// What a recording made that followed no other one.
     pub(crate) fn new(
         mut program: Program,
+        device: Device,
         wiring: Wiring,
         depended: Depended,
         recorded: Option<Recorded>,
     ) -> Captured {
         let graph = program.finish();
         let fills = Fills::new(&mut program, &graph);
-        Captured { graph, fills, symbols: program.symbols, wiring, depended, recorded }
+        Captured { device, graph, fills, symbols: program.symbols, wiring, depended, recorded }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::capture::captured::{Captured, Depended, Returned, Source, Target, Who
 use crate::capture::layout::{Demand, Layout, Place, Step};
 use crate::capture::random::{Draws, Fills, Item};
 use crate::capture::symbols::Symbols;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::runtime::guards::{ArgType, Guards};
 use crate::runtime::specialize::SpecializeHot;
@@ -99,6 +100,7 @@ impl Things {
         });
         let drawn = sources.iter().map(|s| matches!(s, Source::Draw));
         let captured = Captured {
+            device: Device::Cpu,
             fills: Fills::of(demands, drawn, &v.graph),
             graph: v.graph.clone(),
             symbols,

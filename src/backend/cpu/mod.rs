@@ -11,15 +11,21 @@ mod arith;
 pub(crate) mod blocks;
 mod call;
 pub(crate) mod calls;
+mod eager;
 mod emit;
 mod frame;
+pub(crate) mod host;
 mod instructions;
 mod jit;
 mod loops;
+pub(in crate::backend) mod memory;
 mod pack;
 pub(crate) mod profile;
 mod split;
 
+mod backend;
+
+pub use crate::backend::cpu::backend::Cpu;
 pub use crate::backend::cpu::call::Call;
 pub use crate::backend::cpu::profile::{Event, KernelTime, Profile};
 use crate::schedule::buffers::BufferInfo;
