@@ -1,10 +1,11 @@
 //! How long each kernel of a variant takes: a report to read, and a Chrome trace to look at. Runs are made on copies, so
 //! nothing is changed.
 
+use crate::backend::cpu::Options;
 use crate::backend::cpu::profile::KernelTime;
-use crate::backend::cpu::{Compiled, Options};
 use crate::error::{Error, Result};
 use crate::inspect::sandbox::Apart;
+use crate::runtime::execute;
 use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
 use crate::schedule::describe::KernelInfo;
@@ -34,7 +35,7 @@ impl Variant {
     /// Times the kernels on copies of what a call with these arguments would use.
     pub(crate) fn profile(&self, args: &[&Tensor], binding: Binding) -> Result<Profile> {
         let options = Options { profile: true, ..Options::default() };
-        let code = Compiled::compile(self.optimized(), &options).map_err(|e| Error::Compile(e.to_string()))?;
+        let code = execute::compile(self.optimized(), &options)?;
         let mut apart = Apart::new(self, args, binding)?;
         let mut runs = Vec::new();
         for i in 0..WARM_UP + RUNS {

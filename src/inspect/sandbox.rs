@@ -5,11 +5,11 @@ use crate::backend::cpu::Compiled;
 use crate::backend::cpu::profile::Profile;
 use crate::capture::captured::Source;
 use crate::error::{Error, Result};
+use crate::runtime::execute::{self, Input, Stop};
 use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
-use crate::schedule::program::Failure;
 use crate::tensor::storage::Buffer;
-use crate::tensor::{Dims, Tensor, eval};
+use crate::tensor::{Tensor, eval};
 use allotrope_ir::Graph;
 
 /// The inputs of one call, copied, with random numbers drawn as the call would draw them.
@@ -67,8 +67,8 @@ impl Apart {
         loop {
             match self.attempt(code, graph, time) {
                 Ok(done) => return Ok(done),
-                Err(Failure::Check(message)) => return Err(Error::checked(&message)),
-                Err(Failure::Iterations(limit)) => variant.make_room(&limit, &mut self.binding)?,
+                Err(Stop::Error(e)) => return Err(e),
+                Err(Stop::Full(limit)) => variant.make_room(&limit, &mut self.binding)?,
             }
         }
     }
@@ -78,53 +78,19 @@ impl Apart {
         code: &Compiled,
         graph: &Graph,
         time: Option<usize>,
-    ) -> Result<(Vec<Tensor>, Option<Profile>), Failure> {
-        let updated = |i: usize| graph.outputs().iter().position(|o| o.update == Some(i));
-        let copy = |t: &Tensor| {
-            let mut buffer = eval::buffer_for(t.dtype(), t.shape_hint().iter().product());
-            if let Some(s) = t.strided() {
-                buffer.bytes_mut().copy_from_slice(s.storage.read().bytes());
-            }
-            buffer
-        };
-        // Copies were made contiguous, in memory of their own.
-        let mut inputs: Vec<Buffer> = self.inputs.iter().map(copy).collect();
-        let types: Vec<(Dims, allotrope_ir::DType)> = graph
-            .outputs()
-            .iter()
-            .map(|o| {
-                let ty = graph.ty(o.value);
-                (ty.shape.iter().map(|d| d.eval(&self.binding)).collect(), ty.dtype)
-            })
-            .collect();
-        let mut outputs: Vec<Buffer> =
-            types.iter().map(|(shape, dtype)| eval::buffer_for(*dtype, shape.iter().product())).collect();
+    ) -> Result<(Vec<Tensor>, Option<Profile>), Stop> {
+        let copies = self.inputs.iter().map(eval::copied).collect::<Result<Vec<Tensor>>>()?;
+        let written = |i: usize| graph.outputs().iter().any(|o| o.update == Some(i));
+        let inputs = copies.iter().enumerate().map(|(i, t)| Input::new(t, written(i))).collect();
+        let fresh = graph.outputs().iter().filter(|o| o.update.is_none());
+        let mut fresh: Vec<Tensor> = fresh.map(|o| execute::output(graph.ty(o.value), &self.binding)).collect();
         let mut scratch = Buffer::new(code.scratch_bytes(&self.binding));
-        let mut call = code.call(&self.binding);
-        for (i, buffer) in inputs.iter_mut().enumerate() {
-            match updated(i) {
-                Some(_) => call.input_mut(buffer.bytes_mut()),
-                None => call.input(buffer.bytes()),
-            }
-        }
-        for (buffer, o) in outputs.iter_mut().zip(graph.outputs()) {
-            if o.update.is_none() {
-                call.output(buffer.bytes_mut());
-            }
-        }
-        let profile = match time {
-            None => call.run(scratch.bytes_mut()).map(|()| None).map_err(Clone::clone)?,
-            Some(most) => {
-                let (done, profile) = call.run_profiled(scratch.bytes_mut(), most);
-                done.map_err(Clone::clone)?;
-                Some(profile)
-            }
-        };
-        let mut results = Vec::new();
-        for ((o, own), (shape, dtype)) in graph.outputs().iter().zip(outputs).zip(types) {
-            let buffer = o.update.map_or(own, |i| std::mem::take(&mut inputs[i]));
-            results.push(eval::fresh(dtype, &shape, buffer));
-        }
-        Ok((results, profile))
+        let profile = execute::run(code, &self.binding, &inputs, &mut fresh, &mut scratch, time)?;
+        let mut fresh = fresh.into_iter();
+        let results = graph.outputs().iter().map(|o| match o.update {
+            Some(i) => copies[i].clone(),
+            None => fresh.next().expect("one for each output that updates nothing"),
+        });
+        Ok((results.collect(), profile))
     }
 }

@@ -1,7 +1,7 @@
 //! Both modes held against each other on one call: the closure run eagerly and its compiled code, each on copies of all
 //! state; and where they differ, the first node of the captured graph that does. Everything is as it was afterwards.
 
-use crate::backend::cpu::{Compiled, Options};
+use crate::backend::cpu::Options;
 use crate::capture::captured::{Captured, Returned, Source, Target};
 use crate::capture::closure::Traceable;
 use crate::error::{Error, Result};
@@ -9,6 +9,7 @@ use crate::inspect::sandbox::Apart;
 use crate::inspect::stepwise;
 use crate::kernels::rng::Mt19937;
 use crate::ops::TensorTree;
+use crate::runtime::execute;
 use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
 use crate::tensor::setting::HostValue;
@@ -435,7 +436,7 @@ fn wrong_node(
             .flat_map(|&id| (0..graph.node(id).types.len() as u32).map(move |port| Value { node: id, port }));
         let results: Vec<Value> = results.collect();
         let part = optimize(&graph.clone().with_outputs(results.iter().copied()));
-        let code = Compiled::compile(&part, &Options::default()).map_err(|e| Error::Compile(e.to_string()))?;
+        let code = execute::compile(&part, &Options::default())?;
         let (outputs, _) = apart.run(variant, &code, &part, None)?;
         // Loops may have needed more room.
         if values.is_none() {

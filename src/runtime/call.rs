@@ -6,13 +6,13 @@ use crate::backend::cpu::Compiled;
 use crate::capture::captured::{Returned, Source, Target, Wiring};
 use crate::capture::random::Fills;
 use crate::error::{Error, Result};
+use crate::runtime::execute::{self, Input, Inputs, Stop, bytes_of};
 use crate::runtime::guards::Binding;
 use crate::runtime::outer::{Kept, Outer};
 use crate::runtime::variant::Variant;
-use crate::schedule::program::Failure;
-use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
+use crate::tensor::storage::{Buffer, Storage};
 use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::{Dim, Graph, Type};
+use allotrope_ir::{Graph, Type};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
@@ -100,33 +100,6 @@ fn identity(storage: &Arc<Storage>) -> usize {
     Arc::as_ptr(storage) as usize
 }
 
-/// Where the elements of a contiguous tensor are in its storage.
-pub(crate) fn bytes_of(t: &Tensor) -> Range<usize> {
-    let (offset, size) = (t.strided().map_or(0, |s| s.offset), t.dtype().size());
-    offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
-}
-
-/// The elements of one input during a call.
-enum Held<'a> {
-    Read(ReadGuard<'a, Buffer>),
-    Write(WriteGuard<'a, Buffer>),
-}
-
-/// What ends a run early.
-enum Stop {
-    Error(Error),
-    /// A loop needs room for more steps than this.
-    Full(Dim),
-}
-
-impl From<Error> for Stop {
-    fn from(e: Error) -> Stop {
-        Stop::Error(e)
-    }
-}
-
-/// The tensors that the code gets, in order.
-type Inputs<'a> = SmallVec<[&'a Tensor; 32]>;
 /// Those that were made for this call, by the number of their input: copies, gradients, draws.
 type Made = SmallVec<[(usize, Tensor); 4]>;
 
@@ -257,56 +230,20 @@ impl Bound {
         for &i in &self.fresh {
             outputs.push(output(&self.wiring.targets[i], &frame.types[i], binding, !code.has_checks()));
         }
-        let inputs: Inputs<'_> = (self.wiring.sources.iter().enumerate())
-            .map(|(i, source)| match (source, made.iter().find(|(at, _)| *at == i)) {
+        let mut inputs = Inputs::new();
+        for (i, (source, planned)) in self.wiring.sources.iter().zip(&self.inputs).enumerate() {
+            let tensor = match (source, made.iter().find(|(at, _)| *at == i)) {
                 (_, Some((_, t))) => t,
                 (Source::Arg(i), _) => args[*i],
                 (Source::State(t), _) => t,
                 (Source::Data(t), _) => t,
                 _ => unreachable!("bug in allotrope: an input was not made"),
-            })
-            .collect();
-        let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
-        self.lock(&inputs, &mut held);
-        let mut call = code.call(binding);
-        for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.inputs) {
-            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input));
-            match held {
-                Held::Read(b) => call.input(&b.bytes()[bytes]),
-                Held::Write(b) => call.input_mut(&mut b.bytes_mut()[bytes]),
-            }
+            };
+            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(tensor));
+            inputs.push(Input::at(tensor, bytes, planned.written));
         }
-        for tensor in &mut outputs {
-            let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
-            call.output(buffer.bytes_mut());
-        }
-        call.run(scratch.bytes_mut()).map_err(|failure| match failure {
-            Failure::Check(message) => Stop::Error(Error::checked(message)),
-            Failure::Iterations(limit) => Stop::Full(limit.clone()),
-        })?;
-        drop(held);
+        execute::run(code, binding, &inputs, &mut outputs, scratch, None)?;
         Ok(outputs)
-    }
-
-    /// Locks every input. Nothing is waited for while something is held, so calls cannot block each other for good.
-    fn lock<'a>(&self, inputs: &Inputs<'a>, held: &mut SmallVec<[Held<'a>; 32]>) {
-        held.reserve(inputs.len());
-        'again: loop {
-            for (input, planned) in inputs.iter().zip(&self.inputs) {
-                let storage: &Storage = &input.strided().expect("inputs have storage").storage;
-                let guard = match planned.written {
-                    true => storage.try_write().map(Held::Write),
-                    false => storage.try_read().map(Held::Read),
-                };
-                let Some(guard) = guard else {
-                    held.clear();
-                    std::thread::yield_now();
-                    continue 'again;
-                };
-                held.push(guard);
-            }
-            return;
-        }
     }
 
     fn hand_out(
@@ -371,13 +308,8 @@ fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), binding: &Binding
         }
         of.store_grad(Some(old));
     }
-    let evaluated: Dims;
-    let shape = match fixed {
-        Some(shape) => shape,
-        None => {
-            evaluated = ty.shape.iter().map(|d| d.eval(binding)).collect();
-            &evaluated
-        }
-    };
-    eval::fresh(ty.dtype, shape, eval::buffer_for(ty.dtype, shape.iter().product()))
+    match fixed {
+        Some(shape) => eval::fresh(ty.dtype, shape, eval::buffer_for(ty.dtype, shape.iter().product())),
+        None => execute::output(ty, binding),
+    }
 }

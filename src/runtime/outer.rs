@@ -9,13 +9,12 @@ use crate::backend::cpu::{Compiled, Options};
 use crate::capture::inline::replay;
 use crate::error::{Error, Result};
 use crate::partition::stage::{Exit, Feed, Given, History, Keep, Origin, Recorded, Repeated, Stage, Walk};
-use crate::runtime::call::{Results, bytes_of};
+use crate::runtime::call::Results;
+use crate::runtime::execute::{self, Input, Inputs, Stop};
 use crate::runtime::guards::Binding;
 use crate::runtime::specialize as hot;
-use crate::schedule::program::Failure;
 use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, Onto};
 use crate::tensor::hooks::Hooks;
-use crate::tensor::storage::{Buffer, ReadGuard};
 use crate::tensor::{Dims, Tensor, eval, recorder};
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::{Graph, Type};
@@ -323,7 +322,7 @@ pub(crate) struct Program {
 impl Program {
     fn compile(graph: &Graph, passes: &Passes) -> Result<Program> {
         let optimized = optimize(graph, passes);
-        let code = Compiled::compile(&optimized, &Options::default()).map_err(|e| Error::Compile(e.to_string()))?;
+        let code = execute::compile(&optimized, &Options::default())?;
         let outputs = optimized.outputs().iter().map(|o| optimized.ty(o.value).clone()).collect();
         Ok(Program { code, outputs, kept: hot::Kept::default() })
     }
@@ -331,31 +330,19 @@ impl Program {
     /// Runs the code on inputs of its types.
     fn run(&self, inputs: &[Tensor], binding: &Binding) -> Result<Vec<Tensor>> {
         let dense: SmallVec<[Tensor; 16]> = inputs.iter().map(eval::contiguous).collect::<Result<_>>()?;
-        let fresh = |ty: &Type| {
-            let shape: Dims = ty.shape.iter().map(|d| d.eval(binding)).collect();
-            eval::fresh(ty.dtype, &shape, eval::buffer_for(ty.dtype, shape.iter().product()))
-        };
-        let mut outputs: Vec<Tensor> = self.outputs.iter().map(fresh).collect();
-        self.kept.turn(&self.code, binding, |turn| {
+        let inputs: Inputs<'_> = dense.iter().map(|t| Input::new(t, false)).collect();
+        let mut outputs: Vec<Tensor> = self.outputs.iter().map(|ty| execute::output(ty, binding)).collect();
+        let done = self.kept.turn(&self.code, binding, |turn| {
             turn.run(&self.code, |code, binding, scratch| {
-                let held = dense.iter().map(|t| Ok(eval::strided(t)?.storage.read()));
-                let held = held.collect::<Result<SmallVec<[ReadGuard<'_, Buffer>; 16]>>>()?;
-                let mut call = code.call(binding);
-                for (t, held) in dense.iter().zip(&held) {
-                    call.input(&held.bytes()[bytes_of(t)]);
-                }
-                for t in &mut outputs {
-                    let buffer = t.own_buffer().expect("an output tensor is in no other hands");
-                    call.output(buffer.bytes_mut());
-                }
-                call.run(scratch.bytes_mut()).map_err(|failure| match failure {
-                    Failure::Check(message) => Error::checked(message),
-                    Failure::Iterations(limit) => {
-                        Error::Trace(format!("bug in allotrope: a walk back has more than {limit} steps"))
-                    }
-                })
+                execute::run(code, binding, &inputs, &mut outputs, scratch, None)
             })
-        })?;
-        Ok(outputs)
+        });
+        match done {
+            Ok(_) => Ok(outputs),
+            Err(Stop::Error(e)) => Err(e),
+            Err(Stop::Full(limit)) => {
+                Err(Error::Trace(format!("bug in allotrope: a backward pass has more than {limit} iterations")))
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::inspect::log;
 use crate::ops::TensorTree;
 use crate::partition::stage::{Recorded, watchers};
 use crate::runtime::call::{Bound, Frame, Results};
+use crate::runtime::execute::compile;
 use crate::runtime::guards::{Binding, Guards, Mismatch, same_as};
 use crate::runtime::outer::Outer;
 use crate::runtime::specialize::{Kept, SpecializeHot};
@@ -226,10 +227,6 @@ impl Variant {
     pub(crate) fn code_size(&self) -> usize {
         self.compiled.code_size()
     }
-}
-
-fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
-    Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))
 }
 
 impl Captured {
