@@ -1,10 +1,11 @@
 //! How long each kernel of a variant takes: a report to read, and a Chrome trace to look at. Runs are made on copies, so
 //! nothing is changed.
 
+use crate::backend::Options;
 use crate::backend::cpu::profile::KernelTime;
-use crate::backend::{self, Options};
 use crate::error::{Error, Result};
 use crate::inspect::sandbox::Apart;
+use crate::runtime::execute;
 use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
 use crate::schedule::describe::KernelInfo;
@@ -34,11 +35,11 @@ impl Variant {
     /// Times the kernels on copies of what a call with these arguments would use.
     pub(crate) fn profile(&self, args: &[&Tensor], binding: Binding) -> Result<Profile> {
         let options = Options { profile: true, ..Options::default() };
-        let code = backend::of(self.device()).compile(self.optimized(), &options)?;
+        let code = execute::compile(self.device(), self.optimized(), &options)?;
         let mut apart = Apart::new(self, args, binding)?;
         let mut runs = Vec::new();
         for i in 0..WARM_UP + RUNS {
-            let (_, times) = apart.run(self, &*code, self.optimized(), Some(EVENTS))?;
+            let (_, times) = apart.run(self, &code, self.optimized(), Some(EVENTS))?;
             runs.extend(times.filter(|_| i >= WARM_UP));
         }
         runs.sort_by_key(|times| times.total);

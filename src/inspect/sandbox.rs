@@ -1,14 +1,14 @@
 //! Compiled code run on copies of everything that it would touch: no tensor, gradient or generator is changed, so it can be
 //! tried, timed and looked into.
 
-use crate::backend::{Executable, Failure, Input, Memory, Profile, Stop};
+use crate::backend::Profile;
 use crate::capture::captured::Source;
-use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::runtime::execute::{self, Code, Input, Stop};
 use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
-use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::{Graph, Output};
+use crate::tensor::{Tensor, eval};
+use allotrope_ir::Graph;
 
 /// The inputs of one call, copied, with random numbers drawn as the call would draw them.
 pub(crate) struct Apart {
@@ -58,56 +58,33 @@ impl Apart {
     pub(crate) fn run(
         &mut self,
         variant: &Variant,
-        code: &dyn Executable,
+        code: &Code,
         graph: &Graph,
         time: Option<usize>,
     ) -> Result<(Vec<Tensor>, Option<Profile>)> {
         loop {
-            match self.attempt(variant.device(), code, graph, time) {
+            match self.attempt(code, graph, time) {
                 Ok(done) => return Ok(done),
-                Err(Stop::Failed(Failure::Check(message))) => return Err(Error::checked(&message)),
-                Err(Stop::Failed(Failure::Iterations(limit))) => variant.make_room(&limit, &mut self.binding)?,
-                Err(Stop::Device(e)) => return Err(e),
+                Err(Stop::Error(e)) => return Err(e),
+                Err(Stop::Full(limit)) => variant.make_room(&limit, &mut self.binding)?,
             }
         }
     }
 
-    fn attempt(
-        &self,
-        device: Device,
-        code: &dyn Executable,
-        graph: &Graph,
-        time: Option<usize>,
-    ) -> Result<(Vec<Tensor>, Option<Profile>), Stop> {
-        const OWN: &str = "bug in allotrope: a copy is in other hands";
-        let updated = |i: usize| graph.outputs().iter().any(|o| o.update == Some(i));
-        // Contiguous, in memory of their own.
-        let mut inputs = self.inputs.iter().map(eval::copied).collect::<Result<Vec<Tensor>>>().map_err(Stop::Device)?;
-        let fresh = |o: &Output| {
-            let ty = graph.ty(o.value);
-            let shape: Dims = ty.shape.iter().map(|d| d.eval(&self.binding)).collect();
-            eval::empty(device, ty.dtype, &shape)
-        };
-        let made = graph.outputs().iter().filter(|o| o.update.is_none()).map(fresh);
-        let mut made = made.collect::<Result<Vec<Tensor>>>().map_err(Stop::Device)?;
-        let mut scratch = code.scratch(code.scratch_bytes(&self.binding)).map_err(Stop::Device)?;
-        let mut read: Vec<Input<'_>> = Vec::with_capacity(inputs.len());
-        for (i, input) in inputs.iter_mut().enumerate() {
-            let memory = input.own_memory().expect(OWN);
-            let bytes = 0..memory.bytes();
-            read.push(if updated(i) { Input::Update(memory, bytes) } else { Input::Read(memory, bytes) });
-        }
-        let mut written: Vec<&mut Memory> = made.iter_mut().map(|t| t.own_memory().expect(OWN)).collect();
-        let profile = match time {
-            None => code.run(&self.binding, &mut read, &mut written, &mut scratch).map(|()| None)?,
-            Some(most) => Some(code.run_profiled(&self.binding, &mut read, &mut written, &mut scratch, most)?),
-        };
-        drop((read, written));
-        let mut made = made.into_iter();
-        let result = |o: &Output| match o.update {
-            Some(i) => inputs[i].clone(),
-            None => made.next().expect("one for each output that updates none"),
-        };
-        Ok((graph.outputs().iter().map(result).collect(), profile))
+    fn attempt(&self, code: &Code, graph: &Graph, time: Option<usize>) -> Result<(Vec<Tensor>, Option<Profile>), Stop> {
+        let copies = self.inputs.iter().map(eval::copied).collect::<Result<Vec<Tensor>>>()?;
+        let written = |i: usize| graph.outputs().iter().any(|o| o.update == Some(i));
+        let inputs = copies.iter().enumerate().map(|(i, t)| Input::new(t, written(i))).collect();
+        let fresh = graph.outputs().iter().filter(|o| o.update.is_none());
+        let fresh = fresh.map(|o| execute::output(code.device, graph.ty(o.value), &self.binding));
+        let mut fresh = fresh.collect::<Result<Vec<Tensor>>>()?;
+        let mut scratch = code.scratch(code.scratch_bytes(&self.binding))?;
+        let profile = execute::run(code, &self.binding, &inputs, &mut fresh, &mut scratch, time)?;
+        let mut fresh = fresh.into_iter();
+        let results = graph.outputs().iter().map(|o| match o.update {
+            Some(i) => copies[i].clone(),
+            None => fresh.next().expect("one for each output that updates nothing"),
+        });
+        Ok((results.collect(), profile))
     }
 }

@@ -1,7 +1,7 @@
 //! Both modes held against each other on one call: the closure run eagerly and its compiled code, each on copies of all
 //! state; and where they differ, the first node of the captured graph that does. Everything is as it was afterwards.
 
-use crate::backend::{self, Options};
+use crate::backend::Options;
 use crate::capture::captured::{Captured, Returned, Source, Target};
 use crate::capture::closure::Traceable;
 use crate::device::with_device;
@@ -10,6 +10,7 @@ use crate::inspect::sandbox::Apart;
 use crate::inspect::stepwise;
 use crate::kernels::rng::Mt19937;
 use crate::ops::TensorTree;
+use crate::runtime::execute;
 use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
 use crate::tensor::setting::HostValue;
@@ -267,7 +268,7 @@ fn setting_name(v: &dyn HostValue) -> String {
 
 /// What the compiled code leaves behind.
 fn traced(variant: &Variant, before: &Snapshot, apart: &mut Apart) -> Result<Seen> {
-    let (outputs, _) = apart.run(variant, &*variant.compiled, variant.optimized(), None)?;
+    let (outputs, _) = apart.run(variant, &variant.compiled, variant.optimized(), None)?;
     let target = |wanted: &dyn Fn(&Target) -> bool| {
         variant.wiring().targets.iter().position(wanted).and_then(|i| outputs.get(i).cloned())
     };
@@ -436,8 +437,8 @@ fn wrong_node(
             .flat_map(|&id| (0..graph.node(id).types.len() as u32).map(move |port| Value { node: id, port }));
         let results: Vec<Value> = results.collect();
         let part = optimize(&graph.clone().with_outputs(results.iter().copied()));
-        let code = backend::of(variant.device()).compile(&part, &Options::default())?;
-        let (outputs, _) = apart.run(variant, &*code, &part, None)?;
+        let code = execute::compile(variant.device(), &part, &Options::default())?;
+        let (outputs, _) = apart.run(variant, &code, &part, None)?;
         // Loops may have needed more room.
         if values.is_none() {
             values = Some(with_device(variant.device(), || stepwise::values(graph, &apart.binding, &apart.inputs))?);

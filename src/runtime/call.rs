@@ -2,17 +2,17 @@
 //! can fail comes before the run, but for the program's own checks, whose code writes no state before all of them hold;
 //! so a failed call has changed nothing: generators too go back to where they were.
 
-use crate::backend::{Executable, Failure, Input, Memory, Stop as Stopped};
+use crate::backend::Memory;
 use crate::capture::captured::{Returned, Source, Target, Wiring};
 use crate::capture::random::Fills;
-use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::runtime::execute::{self, Code, Input, Inputs, Stop, bytes_of};
 use crate::runtime::guards::Binding;
 use crate::runtime::outer::{Kept, Outer};
 use crate::runtime::variant::Variant;
-use crate::tensor::storage::{ReadGuard, Storage, WriteGuard};
+use crate::tensor::storage::Storage;
 use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::{Dim, Graph, Type};
+use allotrope_ir::{Graph, Type};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,8 +23,6 @@ type Outputs = SmallVec<[Tensor; 8]>;
 
 /// What is known of the inputs and outputs of compiled code, whatever tensors they are.
 pub(crate) struct Frame {
-    /// Where the code runs.
-    pub(crate) device: Device,
     pub(crate) fills: Fills,
     /// For each output, the input that it updates.
     updates: Vec<Option<usize>>,
@@ -34,14 +32,13 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// The frame of an optimised graph.
-    pub(crate) fn new(graph: &Graph, device: Device, fills: Fills) -> Frame {
+    pub(crate) fn new(graph: &Graph, fills: Fills) -> Frame {
         let ty = |o: &allotrope_ir::Output| {
             let ty = graph.ty(o.value).clone();
             let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
             (ty, fixed)
         };
         Frame {
-            device,
             fills,
             updates: graph.outputs().iter().map(|o| o.update).collect(),
             types: graph.outputs().iter().map(ty).collect(),
@@ -103,33 +100,6 @@ fn identity(storage: &Arc<Storage>) -> usize {
     Arc::as_ptr(storage) as usize
 }
 
-/// Where the elements of a contiguous tensor are in its storage.
-pub(crate) fn bytes_of(t: &Tensor) -> Range<usize> {
-    let (offset, size) = (t.strided().map_or(0, |s| s.offset), t.dtype().size());
-    offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
-}
-
-/// The elements of one input during a call.
-enum Held<'a> {
-    Read(ReadGuard<'a, Memory>),
-    Write(WriteGuard<'a, Memory>),
-}
-
-/// What ends a run early.
-enum Stop {
-    Error(Error),
-    /// A loop needs room for more steps than this.
-    Full(Dim),
-}
-
-impl From<Error> for Stop {
-    fn from(e: Error) -> Stop {
-        Stop::Error(e)
-    }
-}
-
-/// The tensors that the code gets, in order.
-type Inputs<'a> = SmallVec<[&'a Tensor; 32]>;
 /// Those that were made for this call, by the number of their input: copies, gradients, draws.
 type Made = SmallVec<[(usize, Tensor); 4]>;
 
@@ -169,7 +139,7 @@ impl Bound {
                 drawn.insert(draws.run(variant.device(), &variant.frame.fills, &self.wiring.sources, args, binding)?);
             made.extend(drawn.tensors.drain(..));
         }
-        let (frame, compiled) = (&variant.frame, &*variant.compiled);
+        let (frame, compiled) = (&variant.frame, &variant.compiled);
         let done = variant.kept.turn(compiled, binding, |turn| {
             turn.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
             turn.run(compiled, |code, binding, scratch| self.compute(frame, code, args, &made, binding, scratch))
@@ -251,7 +221,7 @@ impl Bound {
     fn compute(
         &self,
         frame: &Frame,
-        code: &dyn Executable,
+        code: &Code,
         args: &[&Tensor],
         made: &Made,
         binding: &Binding,
@@ -259,61 +229,22 @@ impl Bound {
     ) -> Result<Outputs, Stop> {
         let mut outputs = Outputs::new();
         for &i in &self.fresh {
-            let (target, ty) = (&self.wiring.targets[i], &frame.types[i]);
-            outputs.push(output(target, ty, frame.device, binding, !code.has_checks())?);
+            outputs.push(output(&self.wiring.targets[i], &frame.types[i], code, binding)?);
         }
-        let inputs: Inputs<'_> = (self.wiring.sources.iter().enumerate())
-            .map(|(i, source)| match (source, made.iter().find(|(at, _)| *at == i)) {
+        let mut inputs = Inputs::new();
+        for (i, (source, planned)) in self.wiring.sources.iter().zip(&self.inputs).enumerate() {
+            let tensor = match (source, made.iter().find(|(at, _)| *at == i)) {
                 (_, Some((_, t))) => t,
                 (Source::Arg(i), _) => args[*i],
                 (Source::State(t), _) => t,
                 (Source::Data(t), _) => t,
                 _ => unreachable!("bug in allotrope: an input was not made"),
-            })
-            .collect();
-        let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
-        self.lock(&inputs, &mut held);
-        let mut read: SmallVec<[Input<'_>; 32]> = SmallVec::with_capacity(inputs.len());
-        for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.inputs) {
-            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input));
-            read.push(match held {
-                Held::Read(memory) => Input::Read(memory, bytes),
-                Held::Write(memory) => Input::Update(memory, bytes),
-            });
+            };
+            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(tensor));
+            inputs.push(Input::at(tensor, bytes, planned.written));
         }
-        let mut written: SmallVec<[&mut Memory; 8]> = SmallVec::with_capacity(outputs.len());
-        for tensor in &mut outputs {
-            written.push(tensor.own_memory().expect("an output tensor is in no other hands"));
-        }
-        code.run(binding, &mut read, &mut written, scratch).map_err(|stopped| match stopped {
-            Stopped::Failed(Failure::Check(message)) => Stop::Error(Error::checked(&message)),
-            Stopped::Failed(Failure::Iterations(limit)) => Stop::Full(limit),
-            Stopped::Device(e) => Stop::Error(e),
-        })?;
-        drop((read, written));
-        drop(held);
+        execute::run(code, binding, &inputs, &mut outputs, scratch, None)?;
         Ok(outputs)
-    }
-
-    /// Locks every input. Nothing is waited for while something is held, so calls cannot block each other for good.
-    fn lock<'a>(&self, inputs: &Inputs<'a>, held: &mut SmallVec<[Held<'a>; 32]>) {
-        held.reserve(inputs.len());
-        'again: loop {
-            for (input, planned) in inputs.iter().zip(&self.inputs) {
-                let storage: &Storage = &input.strided().expect("inputs have storage").storage;
-                let guard = match planned.written {
-                    true => storage.try_write().map(Held::Write),
-                    false => storage.try_read().map(Held::Read),
-                };
-                let Some(guard) = guard else {
-                    held.clear();
-                    std::thread::yield_now();
-                    continue 'again;
-                };
-                held.push(guard);
-            }
-            return;
-        }
     }
 
     fn hand_out(
@@ -367,31 +298,20 @@ fn gradient(of: &Tensor) -> Result<Tensor> {
 }
 
 /// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too
-/// where the run may fail, as `reuse` says, because the gradient then stays as it was.
-fn output(
-    target: &Target,
-    (ty, fixed): &(Type, Option<Dims>),
-    device: Device,
-    binding: &Binding,
-    reuse: bool,
-) -> Result<Tensor> {
-    if let (Target::Grad(of), Some(shape), true) = (target, fixed, reuse)
+/// where the run may fail, because the gradient then stays as it was.
+fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), code: &Code, binding: &Binding) -> Result<Tensor> {
+    if let (Target::Grad(of), Some(shape), false) = (target, fixed, code.has_checks())
         && let Some(mut old) = of.take_grad()
     {
         let fits = old.dtype() == ty.dtype && old.shape_hint() == &shape[..] && old.is_contiguous();
         let size = shape.iter().product::<usize>() * ty.dtype.size();
-        if fits && old.device() == device && old.own_memory().is_some_and(|m| m.bytes() == size) {
+        if fits && old.device() == code.device && old.own_memory().is_some_and(|m| m.bytes() == size) {
             return Ok(old);
         }
         of.store_grad(Some(old));
     }
-    let evaluated: Dims;
-    let shape = match fixed {
-        Some(shape) => shape,
-        None => {
-            evaluated = ty.shape.iter().map(|d| d.eval(binding)).collect();
-            &evaluated
-        }
-    };
-    eval::empty(device, ty.dtype, shape)
+    match fixed {
+        Some(shape) => eval::empty(code.device, ty.dtype, shape),
+        None => execute::output(code.device, ty, binding),
+    }
 }

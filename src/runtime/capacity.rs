@@ -1,9 +1,9 @@
 //! For how many steps the loops of a variant have room, where only a run tells how many they make: symbols that calls
 //! bind to what was enough so far. It runs nothing.
 
-use crate::backend::Executable;
 use crate::capture::symbols::FIRST_ROOM;
 use crate::error::{Error, Result};
+use crate::runtime::execute::Code;
 use crate::runtime::guards::Binding;
 use allotrope_ir::{Dim, Sym};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +32,7 @@ impl Rooms {
     ///
     /// # Errors
     /// Where no memory could hold what they collect.
-    pub(crate) fn grow(&self, limit: &Dim, code: &dyn Executable, binding: &mut Binding) -> Result<()> {
+    pub(crate) fn grow(&self, limit: &Dim, code: &Code, binding: &mut Binding) -> Result<()> {
         let found = self.0.iter().find(|(s, _)| limit.as_sym() == Some(*s));
         let (s, room) = found.ok_or_else(|| Error::Trace(format!("bug in allotrope: a loop has room for {limit}")))?;
         let steps = binding[s.0 as usize];

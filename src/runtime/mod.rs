@@ -4,6 +4,7 @@ pub(crate) mod cache;
 pub(crate) mod call;
 pub(crate) mod capacity;
 pub(crate) mod dynamic;
+pub(crate) mod execute;
 pub(crate) mod guards;
 pub(crate) mod outer;
 pub(crate) mod recording_lock;

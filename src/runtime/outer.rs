@@ -5,17 +5,17 @@
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::{self, Edges, next_seq};
 use crate::autograd::{is_grad_enabled, no_grad};
-use crate::backend::{self, Executable, Failure, Input, Memory, Options, Stop};
+use crate::backend::Options;
 use crate::capture::inline::replay;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::partition::stage::{Exit, Feed, Given, History, Keep, Origin, Recorded, Repeated, Stage, Walk};
-use crate::runtime::call::{Results, bytes_of};
+use crate::runtime::call::Results;
+use crate::runtime::execute::{self, Code, Input, Inputs, Stop};
 use crate::runtime::guards::Binding;
 use crate::runtime::specialize as hot;
 use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, Onto};
 use crate::tensor::hooks::Hooks;
-use crate::tensor::storage::ReadGuard;
 use crate::tensor::{Dims, Tensor, eval, recorder};
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::{Graph, Type};
@@ -316,8 +316,7 @@ impl Walk {
 
 /// Compiled code that changes nothing: every input is read, every output is a fresh tensor.
 pub(crate) struct Program {
-    code: Box<dyn Executable>,
-    device: Device,
+    code: Code,
     outputs: Vec<Type>,
     kept: hot::Kept,
 }
@@ -325,36 +324,28 @@ pub(crate) struct Program {
 impl Program {
     fn compile(graph: &Graph, device: Device, passes: &Passes) -> Result<Program> {
         let optimized = optimize(graph, passes);
-        let code = backend::of(device).compile(&optimized, &Options::default())?;
+        let code = execute::compile(device, &optimized, &Options::default())?;
         let outputs = optimized.outputs().iter().map(|o| optimized.ty(o.value).clone()).collect();
-        Ok(Program { code, device, outputs, kept: hot::Kept::default() })
+        Ok(Program { code, outputs, kept: hot::Kept::default() })
     }
 
     /// Runs the code on inputs of its types.
     fn run(&self, inputs: &[Tensor], binding: &Binding) -> Result<Vec<Tensor>> {
         let dense: SmallVec<[Tensor; 16]> = inputs.iter().map(eval::contiguous).collect::<Result<_>>()?;
-        let fresh = |ty: &Type| {
-            let shape: Dims = ty.shape.iter().map(|d| d.eval(binding)).collect();
-            eval::empty(self.device, ty.dtype, &shape)
-        };
-        let mut outputs = self.outputs.iter().map(fresh).collect::<Result<Vec<Tensor>>>()?;
-        self.kept.turn(&*self.code, binding, |turn| {
-            turn.run(&*self.code, |code, binding, scratch| {
-                let held = dense.iter().map(|t| Ok(eval::strided(t)?.storage.read()));
-                let held = held.collect::<Result<SmallVec<[ReadGuard<'_, Memory>; 16]>>>()?;
-                let inputs = dense.iter().zip(&held).map(|(t, held)| Input::Read(held, bytes_of(t)));
-                let mut inputs: SmallVec<[Input<'_>; 16]> = inputs.collect();
-                let own = |t| Tensor::own_memory(t).expect("an output tensor is in no other hands");
-                let mut written: SmallVec<[&mut Memory; 8]> = outputs.iter_mut().map(own).collect();
-                code.run(binding, &mut inputs, &mut written, scratch).map_err(|stop| match stop {
-                    Stop::Failed(Failure::Check(message)) => Error::checked(&message),
-                    Stop::Failed(Failure::Iterations(limit)) => {
-                        Error::Trace(format!("bug in allotrope: a walk back has more than {limit} steps"))
-                    }
-                    Stop::Device(e) => e,
-                })
+        let inputs: Inputs<'_> = dense.iter().map(|t| Input::new(t, false)).collect();
+        let fresh = self.outputs.iter().map(|ty| execute::output(self.code.device, ty, binding));
+        let mut outputs = fresh.collect::<Result<Vec<Tensor>>>()?;
+        let done = self.kept.turn(&self.code, binding, |turn| {
+            turn.run(&self.code, |code, binding, scratch| {
+                execute::run(code, binding, &inputs, &mut outputs, scratch, None)
             })
-        })?;
-        Ok(outputs)
+        });
+        match done {
+            Ok(_) => Ok(outputs),
+            Err(Stop::Error(e)) => Err(e),
+            Err(Stop::Full(limit)) => {
+                Err(Error::Trace(format!("bug in allotrope: a backward pass has more than {limit} iterations")))
+            }
+        }
     }
 }

@@ -2,8 +2,9 @@
 //! altogether, a copy of the code for just these sizes. The copy is made in addition, tried against the code for all sizes,
 //! and stays only where it is faster. Its results have the same bits, as those of any optimisation.
 
-use crate::backend::{Executable, Memory};
+use crate::backend::Memory;
 use crate::error::{Error, Result};
+use crate::runtime::execute::Code;
 use crate::runtime::guards::Binding;
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
@@ -60,8 +61,8 @@ impl Default for Turn {
 
 enum Stage {
     Cold,
-    Trial { copy: Box<dyn Executable>, times: [Vec<Duration>; 2] },
-    Done { copy: Option<Box<dyn Executable>>, report: HotCopy },
+    Trial { copy: Code, times: [Vec<Duration>; 2] },
+    Done { copy: Option<Code>, report: HotCopy },
 }
 
 impl Kept {
@@ -71,7 +72,7 @@ impl Kept {
     /// As `f` fails, and when there is no memory for it.
     pub(crate) fn turn<T, E: From<Error>>(
         &self,
-        code: &dyn Executable,
+        code: &Code,
         binding: &Binding,
         f: impl FnOnce(&mut Turn) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -98,7 +99,7 @@ impl Kept {
 }
 
 impl Turn {
-    fn begin(&mut self, code: &dyn Executable, binding: &Binding) -> Result<()> {
+    fn begin(&mut self, code: &Code, binding: &Binding) -> Result<()> {
         if self.calls > 0 && self.binding == *binding {
             self.calls = self.calls.saturating_add(1);
             return Ok(());
@@ -112,20 +113,16 @@ impl Turn {
     }
 
     /// Runs the code that is best for this call, `run` being how.
-    pub(crate) fn run<T>(
-        &mut self,
-        code: &dyn Executable,
-        run: impl FnOnce(&dyn Executable, &Binding, &mut Memory) -> T,
-    ) -> T {
+    pub(crate) fn run<T>(&mut self, code: &Code, run: impl FnOnce(&Code, &Binding, &mut Memory) -> T) -> T {
         let scratch = self.scratch.as_mut().expect("bug in allotrope: a call that has not begun");
         match &mut self.stage {
             Stage::Cold => run(code, &self.binding, scratch),
-            Stage::Done { copy, .. } => run(copy.as_deref().unwrap_or(code), &self.binding, scratch),
+            Stage::Done { copy, .. } => run(copy.as_ref().unwrap_or(code), &self.binding, scratch),
             Stage::Trial { copy, times } => {
                 // By turns, so that whatever else the machine does meets both.
                 let which = usize::from(times[1].len() < times[0].len());
                 let start = Instant::now();
-                let done = run(if which == 1 { &**copy } else { code }, &self.binding, scratch);
+                let done = run(if which == 1 { copy } else { code }, &self.binding, scratch);
                 times[which].push(start.elapsed());
                 if times[1].len() == TRIALS {
                     self.decide();
@@ -148,12 +145,7 @@ impl Turn {
     }
 
     /// Makes the copy when its time has come. `compile` takes `cost`.
-    pub(crate) fn heat(
-        &mut self,
-        when: SpecializeHot,
-        cost: Duration,
-        compile: impl FnOnce(&Binding) -> Result<Box<dyn Executable>>,
-    ) {
+    pub(crate) fn heat(&mut self, when: SpecializeHot, cost: Duration, compile: impl FnOnce(&Binding) -> Result<Code>) {
         if self.binding.is_empty() || !matches!(self.stage, Stage::Cold) {
             return;
         }
@@ -167,7 +159,7 @@ impl Turn {
         if due {
             // A copy that cannot be made is not missed.
             let copy = compile(&self.binding);
-            let ready = copy.and_then(|copy| reserve(&mut self.scratch, &*copy, &self.binding).map(|()| copy));
+            let ready = copy.and_then(|copy| reserve(&mut self.scratch, &copy, &self.binding).map(|()| copy));
             self.stage = match ready {
                 Ok(copy) => Stage::Trial { copy, times: Default::default() },
                 Err(_) => {
@@ -180,7 +172,7 @@ impl Turn {
 }
 
 /// Makes the scratch memory as large as the code asks for.
-fn reserve(scratch: &mut Option<Memory>, code: &dyn Executable, binding: &Binding) -> Result<()> {
+fn reserve(scratch: &mut Option<Memory>, code: &Code, binding: &Binding) -> Result<()> {
     let needed = code.scratch_bytes(binding);
     if scratch.as_ref().is_none_or(|memory| memory.bytes() < needed) {
         *scratch = Some(code.scratch(needed)?);

@@ -3,7 +3,7 @@
 
 use crate::autograd::scope;
 use crate::autograd::tape::next_seq;
-use crate::backend::{self, Executable, Options};
+use crate::backend::Options;
 use crate::capture::builder::Program;
 use crate::capture::captured::{Captured, Depended, Wiring};
 use crate::capture::closure::{Args, Traceable};
@@ -17,6 +17,7 @@ use crate::inspect::log;
 use crate::ops::TensorTree;
 use crate::partition::stage::{Recorded, watchers};
 use crate::runtime::call::{Bound, Frame, Results};
+use crate::runtime::execute::{Code, compile};
 use crate::runtime::guards::{Binding, Guards, Mismatch, same_as};
 use crate::runtime::outer::Outer;
 use crate::runtime::specialize::{Kept, SpecializeHot};
@@ -35,7 +36,7 @@ pub(crate) struct Variant {
     pub(crate) frame: Frame,
     /// The way back from outside, where a result needs a gradient.
     pub(crate) outer: Option<Outer>,
-    pub(crate) compiled: Box<dyn Executable>,
+    pub(crate) compiled: Code,
     pub(crate) kept: Kept,
     pub(crate) hot: SpecializeHot,
     pub(crate) passes: Passes,
@@ -99,10 +100,10 @@ impl Variant {
         let mut phases = vec![(before.0.to_string(), before.1)];
         let optimized =
             optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
-        let compiled = backend::of(captured.device).compile(&optimized, &Options::default())?;
+        let compiled = compile(captured.device, &optimized, &Options::default())?;
         phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
         let outer = captured.recorded.map(Outer::new);
-        let frame = Frame::new(&optimized, captured.device, captured.fills);
+        let frame = Frame::new(&optimized, captured.fills);
         let variant = Variant {
             guards,
             bound: Bound::new(&frame, captured.wiring),
@@ -160,7 +161,7 @@ impl Variant {
     }
 
     /// The code for these symbol values only.
-    pub(crate) fn compile_for(&self, binding: &Binding) -> Result<Box<dyn Executable>> {
+    pub(crate) fn compile_for(&self, binding: &Binding) -> Result<Code> {
         let mut graph = self.captured.clone();
         // Room for steps may have to grow during a call.
         let number = |s: Sym| match binding.get(s.0 as usize) {
@@ -168,12 +169,12 @@ impl Variant {
             _ => Dim::sym(s),
         };
         graph.resolve(&|dim| dim.substitute(&number));
-        backend::of(self.device()).compile(&self.optimize(&graph), &Options::default())
+        compile(self.device(), &self.optimize(&graph), &Options::default())
     }
 
     /// Where the code runs.
     pub(crate) fn device(&self) -> Device {
-        self.frame.device
+        self.compiled.device
     }
 
     /// A graph after the passes that this variant was compiled with.
@@ -186,7 +187,7 @@ impl Variant {
     /// # Errors
     /// Where no memory could hold what they collect.
     pub(crate) fn make_room(&self, limit: &Dim, binding: &mut Binding) -> Result<()> {
-        self.guards.rooms.grow(limit, &*self.compiled, binding)
+        self.guards.rooms.grow(limit, &self.compiled, binding)
     }
 
     pub(crate) fn compile_time(&self) -> Duration {
@@ -214,7 +215,7 @@ impl Variant {
 
     pub(crate) fn clif(&self) -> Result<String> {
         let options = Options { keep_clif: true, ..Options::default() };
-        let compiled = backend::of(self.device()).compile(&self.optimized, &options)?;
+        let compiled = compile(self.device(), &self.optimized, &options)?;
         Ok(compiled.text().unwrap_or_default().to_string())
     }
 
