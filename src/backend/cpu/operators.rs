@@ -1,26 +1,76 @@
-//! Matrix products, reductions over any axes, kernels over strided operands, checks, and loops, as Cranelift IR.
+//! The operators of the library as Cranelift IR: matrix products, reductions over any axes, kernels along an axis. How each is
+//! called is laid out here; what it computes is the kernel's.
 
-use crate::backend::cpu::calls;
+use crate::backend::cpu::calls::Function;
 use crate::backend::cpu::emit::{Emitter, mem};
-use crate::backend::cpu::frame::Cell;
-use crate::schedule::lower::numel;
-use crate::schedule::program::{Arg, Iterations, LibraryCall, Matmul, Next, ScanStep, StridedReduce};
-use crate::schedule::view::{Base, View, is_one, is_zero, row_major};
-use allotrope_ir::{DType, Dim, Shape};
-use cranelift::codegen::ir::BlockArg;
-use cranelift::prelude::types::{I8, I16, I32, I64};
+use crate::kernels::Family;
+use crate::schedule::{Operator, View, collapse, is_one, is_zero, row_major};
+use allotrope_ir::{DType, Dim, ReduceOp, Shape};
+use cranelift::prelude::types::I32;
 use cranelift::prelude::*;
 
+/// What a kernel along an axis is given.
+#[derive(Copy, Clone)]
+enum Argument<'a> {
+    Number(usize),
+    Dim(&'a Dim),
+    /// The address of these numbers.
+    Table(&'a Shape),
+    Address(&'a View),
+}
+
 impl Emitter<'_> {
-    pub fn matmul(&mut self, m: &Matmul) {
-        let rank = m.c.shape.len();
-        let mut batch: Shape = m.c.shape[..rank - 2].iter().cloned().collect();
-        let (mut rows, cols) = (m.c.shape[rank - 2].clone(), m.c.shape[rank - 1].clone());
-        let inner = m.a.shape[rank - 1].clone();
+    pub fn operator(&mut self, operator: &Operator) {
+        use Argument::{Address, Dim, Number, Table};
+        let flag = |on: bool| Number(usize::from(on));
+        match operator {
+            Operator::Matmul { a, b, out, accumulate } => self.matmul(a, b, out, *accumulate),
+            Operator::Reduce { op, axes, x, out } => self.strided_reduce(*op, axes, x, out),
+            Operator::Gather { axis, x, index, out } => {
+                let head = [Number(x.shape.len()), Number(*axis), Dim(&x.shape[*axis]), Table(&index.shape)];
+                let strides = [Table(&x.strides), Table(&index.strides)];
+                let rest = [Address(x), Address(index), Address(out)];
+                self.along_axis(Family::Gather, x.dtype, &[&head[..], &strides, &rest].concat());
+            }
+            Operator::Scatter { op, axis, index, source, out } => {
+                let head = [Number(out.shape.len()), Number(*axis), Dim(&out.shape[*axis]), Table(&index.shape)];
+                let dense = row_major(&out.shape);
+                let strides = [Table(&index.strides), Table(&source.strides), Table(&dense)];
+                let rest = [Address(index), Address(source), Address(out)];
+                self.along_axis(Family::Scatter(*op), out.dtype, &[&head[..], &strides, &rest].concat());
+            }
+            Operator::ArgReduce { op, axis, x, out } => {
+                let head = [Number(x.shape.len()), Number(*axis), Table(&x.shape), Table(&x.strides)];
+                let rest = [Address(x), Address(out)];
+                self.along_axis(Family::ArgReduce(*op), x.dtype, &[&head[..], &rest].concat());
+            }
+            Operator::ArgSort { axis, descending, x, out } => {
+                let head = [Number(x.shape.len()), Number(*axis), flag(*descending), Table(&x.shape)];
+                let rest = [Table(&x.strides), Address(x), Address(out)];
+                self.along_axis(Family::ArgSort, x.dtype, &[&head[..], &rest].concat());
+            }
+            Operator::Recurrence { axis, reverse, a, b, out } => {
+                let head = [Number(a.shape.len()), Number(*axis), flag(*reverse), Table(&a.shape)];
+                let rest = [Table(&a.strides), Table(&b.strides), Address(a), Address(b), Address(out)];
+                self.along_axis(Family::Recurrence, a.dtype, &[&head[..], &rest].concat());
+            }
+            Operator::OverlapAdd { axis, len, step, dilation, x, out } => {
+                let head = [Number(x.shape.len()), Number(*axis), Dim(len), Number(*step), Number(*dilation)];
+                let rest = [Table(&x.shape), Table(&x.strides), Address(x), Address(out)];
+                self.along_axis(Family::OverlapAdd, x.dtype, &[&head[..], &rest].concat());
+            }
+        }
+    }
+
+    fn matmul(&mut self, a: &View, b: &View, c: &View, accumulate: bool) {
+        let rank = c.shape.len();
+        let mut batch: Shape = c.shape[..rank - 2].iter().cloned().collect();
+        let (mut rows, cols) = (c.shape[rank - 2].clone(), c.shape[rank - 1].clone());
+        let inner = a.shape[rank - 1].clone();
         let of = |v: &View| -> (Shape, Dim, Dim) {
             (v.strides[..rank - 2].iter().cloned().collect(), v.strides[rank - 2].clone(), v.strides[rank - 1].clone())
         };
-        let ((mut ab, mut ars, acs), (mut bb, mut brs, mut bcs), (mut cb, mut crs, _)) = (of(&m.a), of(&m.b), of(&m.c));
+        let ((mut ab, mut ars, acs), (mut bb, mut brs, mut bcs), (mut cb, mut crs, _)) = (of(a), of(b), of(c));
         // Strides along axes of one element mean nothing: take those that the fast entries want.
         if is_one(&rows) {
             (ars, crs) = (inner.clone(), cols.clone());
@@ -32,7 +82,7 @@ impl Emitter<'_> {
         if is_one(&cols) {
             bcs = Dim::Fixed(1);
         }
-        crate::schedule::view::collapse(&mut batch, &mut [&mut ab, &mut bb, &mut cb], usize::MAX);
+        collapse(&mut batch, &mut [&mut ab, &mut bb, &mut cb], usize::MAX);
         // A batch that the right operand does not follow is more rows.
         if let (Some(n), Some(sa), Some(sb), Some(sc)) = (batch.last(), ab.last(), bb.last(), cb.last())
             && is_zero(sb)
@@ -46,9 +96,9 @@ impl Emitter<'_> {
                 s.pop();
             }
         }
-        let dtype = m.c.dtype;
-        let at = (self.address(&m.a), self.address(&m.b), self.address(&m.c));
-        let call = Product { dtype, rows, cols, inner, ars, acs, brs, bcs, crs, accumulate: m.accumulate };
+        let dtype = c.dtype;
+        let at = (self.address(a), self.address(b), self.address(c));
+        let call = Product { dtype, rows, cols, inner, ars, acs, brs, bcs, crs, accumulate };
         self.batches(&batch, &[&ab, &bb, &cb], [at.0, at.1, at.2], dtype, &call);
     }
 
@@ -73,13 +123,13 @@ impl Emitter<'_> {
         let row = float && !p.accumulate && is_one(&p.acs) && is_one(&p.bcs);
         let rank1 = float && p.accumulate && is_one(&p.ars) && is_one(&p.bcs);
         let special = match (row, rank1) {
-            (true, _) => Some((&p.rows, format!("matvec_{}", p.dtype))),
-            (_, true) => Some((&p.inner, format!("rank1_acc_{}", p.dtype))),
+            (true, _) => Some((&p.rows, Family::Matvec)),
+            (_, true) => Some((&p.inner, Family::Rank1Acc)),
             _ => None,
         };
-        let Some((n, name)) = special else { return self.general_product(p, at) };
+        let Some((n, family)) = special else { return self.general_product(p, at) };
         match n.as_fixed() {
-            Some(1) => self.special_product(p, &name, at),
+            Some(1) => self.special_product(p, family, at),
             Some(_) => self.general_product(p, at),
             None => {
                 let (fast, slow, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
@@ -87,7 +137,7 @@ impl Emitter<'_> {
                 let one = self.b.ins().icmp_imm_s(IntCC::Equal, n, 1);
                 self.b.ins().brif(one, fast, &[], slow, &[]);
                 self.b.switch_to_block(fast);
-                self.special_product(p, &name, at);
+                self.special_product(p, family, at);
                 self.b.ins().jump(done, &[]);
                 self.b.switch_to_block(slow);
                 self.general_product(p, at);
@@ -97,14 +147,15 @@ impl Emitter<'_> {
         }
     }
 
-    fn special_product(&mut self, p: &Product, name: &str, [a, b, c]: [Value; 3]) {
+    fn special_product(&mut self, p: &Product, family: Family, [a, b, c]: [Value; 3]) {
+        let function = Function::Kernel(family.of(p.dtype));
         let cols = self.dim(&p.cols);
         if p.accumulate {
             let (rows, crs) = (self.dim(&p.rows), self.dim(&p.crs));
-            self.call(name, &[rows, cols, a, b, c, crs]);
+            self.call(function, &[rows, cols, a, b, c, crs]);
         } else {
             let (inner, brs) = (self.dim(&p.inner), self.dim(&p.brs));
-            self.call(name, &[cols, inner, a, b, brs, c]);
+            self.call(function, &[cols, inner, a, b, brs, c]);
         }
     }
 
@@ -112,220 +163,50 @@ impl Emitter<'_> {
         let [m, n, k] = [&p.rows, &p.cols, &p.inner].map(|d| self.dim(d));
         let [ars, acs, brs, bcs, crs] = [&p.ars, &p.acs, &p.brs, &p.bcs, &p.crs].map(|d| self.dim(d));
         let accumulate = self.b.ins().iconst(I32, p.accumulate as i64);
-        self.call(&format!("matmul_{}", p.dtype), &[m, n, k, a, ars, acs, b, brs, bcs, c, crs, accumulate]);
+        let function = Function::Kernel(Family::Matmul.of(p.dtype));
+        self.call(function, &[m, n, k, a, ars, acs, b, brs, bcs, c, crs, accumulate]);
     }
 
-    pub fn strided_reduce(&mut self, r: &StridedReduce) {
-        let rank = r.x.shape.len();
+    fn strided_reduce(&mut self, op: ReduceOp, axes: &[usize], x: &View, out: &View) {
+        let rank = x.shape.len();
         let table = self.stack(16 * rank.max(1) as u32);
         for i in 0..rank {
-            let (n, s) = (self.dim(&r.x.shape[i]), self.dim(&r.x.strides[i]));
+            let (n, s) = (self.dim(&x.shape[i]), self.dim(&x.strides[i]));
             self.b.ins().store(mem(), n, table, 8 * i as i32);
             self.b.ins().store(mem(), s, table, 8 * (rank + i) as i32);
         }
-        let mask = r.axes.iter().fold(0i64, |m, a| m | 1 << a);
-        debug_assert!(r.out.strides == row_major(&r.out.shape) || r.out.is_contiguous());
-        let (x, out) = (self.address(&r.x), self.address(&r.out));
+        let mask = axes.iter().fold(0i64, |m, a| m | 1 << a);
+        debug_assert!(out.strides == row_major(&out.shape) || out.is_contiguous());
+        let dtype = x.dtype;
+        let (x, out) = (self.address(x), self.address(out));
         let (n, mask) = (self.int(rank as i64), self.int(mask));
         let strides = self.b.ins().iadd_imm_s(table, 8 * rank as i64);
-        let name = format!("reduce_{}_{}", calls::reduce_name(r.op), r.x.dtype);
-        self.call(&name, &[n, table, strides, mask, x, out]);
+        self.call(Function::Kernel(Family::ReduceStrided(op).of(dtype)), &[n, table, strides, mask, x, out]);
     }
 
-    pub fn library(&mut self, c: &LibraryCall) {
-        let words = |a: &Arg| if let Arg::Table(t) = a { t.len() as u32 } else { 0 };
-        let table = self.stack(8 * c.args.iter().map(words).sum::<u32>().max(1));
+    /// A kernel along an axis: what it is given, in order, are words, tables of words, and addresses.
+    fn along_axis(&mut self, family: Family, dtype: DType, arguments: &[Argument]) {
+        let words = |a: &Argument| if let Argument::Table(t) = a { t.len() as u32 } else { 0 };
+        let table = self.stack(8 * arguments.iter().map(words).sum::<u32>().max(1));
         let mut at = 0;
-        let mut list = Vec::with_capacity(c.args.len());
-        for arg in &c.args {
-            list.push(match arg {
-                Arg::Number(n) => self.dim(n),
-                Arg::Table(t) => {
+        let mut list = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            list.push(match argument {
+                Argument::Number(n) => self.int(*n as i64),
+                Argument::Dim(d) => self.dim(d),
+                Argument::Table(t) => {
                     let begin = self.b.ins().iadd_imm_s(table, at as i64);
-                    for n in t {
+                    for n in *t {
                         let n = self.dim(n);
                         self.b.ins().store(mem(), n, table, at);
                         at += 8;
                     }
                     begin
                 }
-                Arg::Read(v) | Arg::Write(v) => self.address(v),
+                Argument::Address(v) => self.address(v),
             });
         }
-        self.call(&c.name, &list);
-    }
-
-    /// No check has failed yet.
-    pub fn begin_checks(&mut self) {
-        let none = self.int(0);
-        self.save(Cell::Status, none);
-    }
-
-    pub fn check(&mut self, number: usize, condition: &View) {
-        let holds = self.scalar(condition);
-        let before = self.recall(Cell::Status, I64);
-        let number = self.int(number as i64);
-        let first = self.b.ins().icmp_imm_s(IntCC::Equal, before, 0);
-        let failed = self.b.ins().select(first, number, before);
-        let now = self.b.ins().select(holds, before, failed);
-        self.save(Cell::Status, now);
-    }
-
-    pub fn guard(&mut self) {
-        let status = self.recall(Cell::Status, I64);
-        let (failed, passed) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(failed);
-        self.b.ins().brif(status, failed, &[], passed, &[]);
-        self.b.switch_to_block(failed);
-        self.b.ins().return_(&[status]);
-        self.b.switch_to_block(passed);
-    }
-
-    pub fn scan(&mut self, s: &ScanStep) {
-        if s.length == Dim::Fixed(0) && !matches!(s.rounds, Iterations::While { .. }) {
-            for c in &s.carries {
-                let init = self.address(&c.init);
-                self.set_moving(c.current, init);
-            }
-            return;
-        }
-        let length = self.dim(&s.length);
-        let rounds = match &s.rounds {
-            Iterations::Count(n) => {
-                let n = self.scalar(n);
-                let zero = self.int(0);
-                let n = self.b.ins().smax(n, zero);
-                self.b.ins().smin(n, length)
-            }
-            Iterations::All | Iterations::While { .. } => length,
-        };
-        let (head, body, exit) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        let round = self.b.append_block_param(head, I64);
-        let zero = self.int(0);
-        let mut args: Vec<BlockArg> = vec![zero.into()];
-        let (mut toggles, mut moving) = (Vec::new(), Vec::new());
-        for c in &s.carries {
-            let init = self.address(&c.init);
-            args.push(init.into());
-            let current = self.b.append_block_param(head, I64);
-            moving.push((c.current, current));
-            toggles.push(match c.next {
-                Next::At(_) => None,
-                Next::PingPong { target, buffers } => {
-                    let (p, q) = (self.buffer(buffers[0]), self.buffer(buffers[1]));
-                    let both = self.b.ins().bxor(p, q);
-                    args.push(p.into());
-                    let t = self.b.append_block_param(head, I64);
-                    moving.push((target, t));
-                    Some(both)
-                }
-            });
-        }
-        self.b.ins().jump(head, &args);
-        self.b.switch_to_block(head);
-        moving.iter().for_each(|(b, at)| self.set_moving(*b, *at));
-        match &s.rounds {
-            Iterations::All | Iterations::Count(_) => {
-                let more = self.b.ins().icmp(IntCC::SignedLessThan, round, rounds);
-                self.b.ins().brif(more, body, &[], exit, &[]);
-            }
-            Iterations::While { flag, full } => self.ask(flag, *full, round, length, [body, exit]),
-        }
-        self.b.switch_to_block(body);
-        let index = if s.reverse {
-            let last = self.b.ins().iadd_imm_s(rounds, -1);
-            self.b.ins().isub(last, round)
-        } else {
-            round
-        };
-        self.set_round(s.id, index);
-        self.steps(&s.body);
-        let next = self.b.ins().iadd_imm_s(round, 1);
-        let mut args: Vec<BlockArg> = vec![next.into()];
-        for (c, both) in s.carries.iter().zip(toggles) {
-            match (&c.next, both) {
-                (Next::At(b), _) => {
-                    let at = self.buffer(*b);
-                    args.push(at.into());
-                }
-                (Next::PingPong { target, .. }, both) => {
-                    let t = self.buffer(*target);
-                    args.push(t.into());
-                    let other = self.b.ins().bxor(t, both.expect("made with the target"));
-                    args.push(other.into());
-                }
-            }
-        }
-        self.b.ins().jump(head, &args);
-        self.b.switch_to_block(exit);
-        for tail in &s.tails {
-            self.clear(tail, round, length);
-        }
-    }
-
-    /// Goes on to the first block where the flag is true and there is room for another round, else to the second.
-    fn ask(&mut self, flag: &View, full: Option<usize>, round: Value, length: Value, [body, exit]: [Block; 2]) {
-        let asked = self.b.create_block();
-        // Where a check has failed, what the flag says means nothing, and the loop need not end by itself.
-        if !self.program.checks.is_empty() {
-            let status = self.recall(Cell::Status, I64);
-            self.b.ins().brif(status, exit, &[], asked, &[]);
-        } else {
-            self.b.ins().jump(asked, &[]);
-        }
-        self.b.switch_to_block(asked);
-        let more = self.scalar(flag);
-        let Some(number) = full else {
-            self.b.ins().brif(more, body, &[], exit, &[]);
-            return;
-        };
-        let (wanted, stop) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(stop);
-        self.b.ins().brif(more, wanted, &[], exit, &[]);
-        self.b.switch_to_block(wanted);
-        let room = self.b.ins().icmp(IntCC::SignedLessThan, round, length);
-        self.b.ins().brif(room, body, &[], stop, &[]);
-        self.b.switch_to_block(stop);
-        // No check has failed before: that was asked above.
-        let number = self.int(number as i64);
-        self.save(Cell::Status, number);
-        self.b.ins().jump(exit, &[]);
-    }
-
-    /// Sets the elements of the first axis of `x`, which is contiguous, from `begin` on to 0.
-    fn clear(&mut self, x: &View, begin: Value, length: Value) {
-        let ty = match x.dtype.size() {
-            1 => I8,
-            2 => I16,
-            4 => I32,
-            _ => I64,
-        };
-        let left = self.b.ins().isub(length, begin);
-        let one = numel(&x.shape[1..]);
-        let step = self.dim(&one);
-        let n = self.b.ins().imul(left, step);
-        let bytes = self.dim_bytes(&one, x.dtype);
-        let skipped = self.b.ins().imul(begin, bytes);
-        let at = self.address(x);
-        let at = self.b.ins().iadd(at, skipped);
-        let size = x.dtype.size() as i64;
-        self.count(n, 1, false, &mut |e, i| {
-            let place = e.b.ins().imul_imm_s(i, size);
-            let place = e.b.ins().iadd(at, place);
-            let zero = e.b.ins().iconst(ty, 0);
-            e.b.ins().store(mem(), zero, place, 0);
-        });
-    }
-
-    /// The one element of a view.
-    fn scalar(&mut self, x: &View) -> Value {
-        match &x.base {
-            Base::Buf(_) => {
-                let at = self.address(x);
-                self.b.ins().load(calls::machine_type(x.dtype), mem(), at, 0)
-            }
-            base => self.immediate(base, None),
-        }
+        self.call(Function::Kernel(family.of(dtype)), &list);
     }
 }
 

@@ -1,97 +1,49 @@
-//! Operations that are one call of a kernel over strided operands: gathering, scattering, places of extremes, sorting,
-//! recurrences and overlapping sums. Operands are handed over as they lie, repeated axes included; nothing is copied
-//! that has a place in memory.
+//! Operators of the library: over strided operands as they lie, repeated axes included. Nothing is copied that has a place in
+//! memory and is not written over.
 
-use crate::schedule::lower::{Lower, numel, same_place, touched};
-use crate::schedule::program::Failure;
-use crate::schedule::program::{Arg, LibraryCall, Step};
-use crate::schedule::view::{View, is_zero};
-use allotrope_ir::{ArgOp, DType, Dim, Op, ScatterOp, Shape, Type};
+use crate::schedule::instruction::Instruction;
+use crate::schedule::lower::{Lower, same_place};
+use crate::schedule::operator::{Operation, Operator};
+use crate::schedule::view::{View, is_zero, numel};
+use allotrope_ir::{Dim, ScatterOp, Type};
 use smallvec::SmallVec;
 
-fn number(n: usize) -> Arg {
-    Arg::Number(Dim::fixed(n))
-}
-
-fn flag(on: bool) -> Arg {
-    number(usize::from(on))
-}
-
-fn table(t: &Shape) -> Arg {
-    Arg::Table(t.clone())
-}
-
-fn read(v: &View) -> Arg {
-    Arg::Read(v.clone())
-}
-
-fn write(v: &View) -> Arg {
-    Arg::Write(v.clone())
-}
-
 impl Lower {
-    /// Appends the call that `op` is; its result, of type `ty`, lies in the view returned, in `dest` where given.
-    /// None where `op` is no such operation. `dies` says that the memory of the first operand may be written over.
-    pub(crate) fn library(
+    /// Appends an operator that has its number.
+    pub(super) fn operation(&mut self, operator: Operator, number: usize) {
+        self.instructions.push(Instruction::Operation(Operation { operator, number }));
+    }
+
+    /// Appends the operator that `make` gives for operands in memory and where the result is to lie. The result, of type
+    /// `ty`, lies in the view returned: in `dest` where given. `flops` is for each element of the first operand.
+    pub(super) fn along_axis(
         &mut self,
-        op: &Op,
+        name: &str,
+        flops: i64,
         operands: &[View],
         ty: &Type,
         dest: Option<View>,
-        dies: bool,
-    ) -> Option<View> {
-        if let Op::Scatter { op, axis } = op {
-            return Some(self.scatter(*op, *axis, operands, ty, dest, dies));
-        }
+        make: impl FnOnce(&[View], View) -> Operator,
+    ) -> View {
         let x: SmallVec<[View; 2]> = operands.iter().map(|v| self.in_memory(v)).collect();
-        let rank = operands.first()?.shape.len();
-        let elements = numel(&x[0].shape);
-        let (head, flops) = match op {
-            Op::Gather { axis } => {
-                let n = x[0].shape[*axis].clone();
-                let head = vec![number(rank), number(*axis), Arg::Number(n), table(&x[1].shape)];
-                (head, Dim::Fixed(0))
-            }
-            Op::ArgReduce { axis, .. } => (vec![number(rank), number(*axis), table(&x[0].shape)], elements),
-            Op::ArgSort { axis, descending } => {
-                (vec![number(rank), number(*axis), flag(*descending), table(&x[0].shape)], Dim::Fixed(0))
-            }
-            Op::Recurrence { axis, reverse } => {
-                let head = vec![number(rank), number(*axis), flag(*reverse), table(&x[0].shape)];
-                (head, &elements * &Dim::Fixed(2))
-            }
-            Op::OverlapAdd { axis, len, step, dilation } => {
-                let len = Arg::Number(len.clone());
-                let head = vec![number(rank), number(*axis), len, number(*step), number(*dilation), table(&x[0].shape)];
-                (head, elements)
-            }
-            _ => return None,
-        };
-        let function = match op {
-            Op::ArgReduce { op: ArgOp::Max, .. } => "argmax",
-            Op::ArgReduce { op: ArgOp::Min, .. } => "argmin",
-            op => op.name(),
-        };
         let out = dest.unwrap_or_else(|| self.scratch(ty));
         let reads: SmallVec<[&View; 2]> = x.iter().collect();
-        let read_bytes = match op {
-            // As much as it writes, and the indices.
-            Op::Gather { .. } => &touched(&out) + &touched(&x[1]),
-            _ => x.iter().fold(Dim::Fixed(0), |n, v| &n + &touched(v)),
-        };
         self.unaliased(&reads, &out, |l, out| {
-            let mut args = head;
-            args.extend(x.iter().map(|v| table(&v.strides)));
-            args.extend(x.iter().map(read));
-            args.push(write(out));
-            let number = l.info(function, op.name(), &x[0].shape, &flops, &(&read_bytes + &touched(out)));
-            l.steps.push(Step::Library(LibraryCall { name: format!("{function}_{}", x[0].dtype), args, number }));
+            let operator = make(&x, out.clone());
+            let read = match &operator {
+                // As much as it writes, and the indices.
+                Operator::Gather { index, .. } => &touched(out) + &touched(index),
+                _ => bytes(&reads),
+            };
+            let flops = &numel(&x[0].shape) * &Dim::Fixed(flops);
+            let number = l.info(name, name, &x[0].shape, &flops, &(&read + &touched(out)));
+            l.operation(operator, number);
         });
-        Some(out)
+        out
     }
 
     /// The base goes where the result is wanted; then the call puts the sources there.
-    fn scatter(
+    pub(super) fn scatter(
         &mut self,
         op: ScatterOp,
         axis: usize,
@@ -115,11 +67,6 @@ impl Lower {
         if !same_place(base, &out) {
             self.unaliased(&[base], &out, |l, out| l.copy(base, out));
         }
-        let strides = crate::schedule::view::row_major(&out.shape);
-        let n = Arg::Number(out.shape[axis].clone());
-        let mut args = vec![number(out.shape.len()), number(axis), n, table(&index.shape)];
-        args.extend([table(&index.strides), table(&source.strides), table(&strides)]);
-        args.extend([read(&index), read(&source), write(&out)]);
         let elements = numel(&index.shape);
         let each = Dim::Fixed(ty.dtype.size() as i64);
         let (flops, moves) = match op {
@@ -128,36 +75,37 @@ impl Lower {
         };
         let bytes = &(&touched(&index) + &touched(&source)) + &(&elements * &moves);
         let number = self.info(op.name(), op.name(), &index.shape, &flops, &bytes);
-        self.steps.push(Step::Library(LibraryCall { name: format!("{}_{}", op.name(), ty.dtype), args, number }));
+        self.operation(Operator::Scatter { op, axis, index, source, out: out.clone() }, number);
         out
     }
 
-    /// The value as a view of memory: as it is, or what is not repeated of it copied there.
-    pub(crate) fn in_memory(&mut self, x: &View) -> View {
-        if x.buf().is_some() {
-            return x.clone();
-        }
-        let mut once = x.clone();
-        for (n, s) in once.shape.iter_mut().zip(&x.strides) {
-            if is_zero(s) {
-                *n = Dim::Fixed(1);
+    /// Appends a matrix product.
+    pub(super) fn matmul(&mut self, a: &View, b: &View, out: &View, accumulate: bool) {
+        let a = if a.buf().is_some() { a.clone() } else { self.materialise(a, true) };
+        let b = self.packed(b);
+        self.unaliased(&[&a, &b], out, |l, c| {
+            if accumulate && c != out {
+                l.copy(out, c);
             }
-        }
-        let mut there = self.materialise(&once, true);
-        for (s, old) in there.strides.iter_mut().zip(&x.strides) {
-            if is_zero(old) {
-                *s = Dim::Fixed(0);
-            }
-        }
-        there.shape = x.shape.clone();
-        there
+            let rank = c.shape.len();
+            let space: SmallVec<[Dim; 4]> = c.shape.iter().cloned().chain([a.shape[rank - 1].clone()]).collect();
+            let flops = &numel(&space) * &Dim::Fixed(2);
+            let bytes = bytes(&[&a, &b, c]);
+            let bytes = if accumulate { &bytes + &touched(c) } else { bytes };
+            let ops = if accumulate { "addmatmul" } else { "matmul" };
+            let number = l.info("matmul", ops, &space, &flops, &bytes);
+            l.operation(Operator::Matmul { a: a.clone(), b: b.clone(), out: c.clone(), accumulate }, number);
+        });
     }
+}
 
-    /// Appends the step that asks a check.
-    pub(crate) fn check(&mut self, message: &str, condition: &View) {
-        debug_assert_eq!(condition.dtype, DType::Bool);
-        self.program.checks.push(Failure::Check(message.into()));
-        let number = self.program.checks.len();
-        self.steps.push(Step::Check { number, condition: condition.clone() });
-    }
+/// Bytes of the elements of views, those that are repeated along an axis once.
+pub fn bytes(views: &[&View]) -> Dim {
+    views.iter().fold(Dim::Fixed(0), |n, v| &n + &touched(v))
+}
+
+/// Bytes of the elements of a view, those that are repeated along an axis once.
+pub fn touched(v: &View) -> Dim {
+    let walked = v.shape.iter().zip(&v.strides).filter(|(_, s)| !is_zero(s));
+    walked.fold(Dim::Fixed(v.dtype.size() as i64), |n, (d, _)| &n * d)
 }
