@@ -1,12 +1,23 @@
 //! What a backend must be able to do: have memory, move bytes to it and from it, compute one
-//! primitive on it, and compile a graph of them. It gets
+//! primitive on it, and compile a schedule of many. It gets
 //! checked operands, and never sees a tensor, a size that is not a number, or a derivative.
 
-use crate::backend::{Array, ArrayMut, Executable, Memory, Operand, Options};
+use crate::backend::{Array, ArrayMut, Executable, Memory, Operand};
 use crate::error::Result;
-use allotrope_ir::{DType, Graph, Op, Scalar};
+use crate::schedule::Schedule;
+use allotrope_ir::{DType, Op, Scalar};
 use std::borrow::Cow;
 use std::ops::Range;
+
+/// What to compile for beside the results, which have the same bits whatever it is.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CompileOptions {
+    /// Keep the code as text, see [`Executable::text`].
+    pub keep_text: bool,
+    /// Tell the time before and after each kernel, for [`Executable::run_profiled`].
+    pub profile: bool,
+}
 
 /// A way to compute on a device. Elements lie in memory as on the host: 1, 2, 4 or 8 bytes each, a bool being 0 or 1.
 ///
@@ -50,9 +61,9 @@ pub trait Backend: Send + Sync {
     /// When the device fails.
     fn compute(&self, op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Memory>;
 
-    /// Compiles a checked graph.
+    /// Compiles a schedule.
     ///
     /// # Errors
     /// When the device cannot be compiled for; anything else is a bug in this library.
-    fn compile(&self, graph: &Graph, options: &Options) -> Result<Box<dyn Executable>>;
+    fn compile(&self, schedule: &Schedule, options: &CompileOptions) -> Result<Box<dyn Executable>>;
 }

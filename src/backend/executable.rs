@@ -1,4 +1,4 @@
-//! What a compiled graph can do on its device: run on memory that is bound to it, and say what it is made of. It knows
+//! What a compiled schedule can do on its device: run on memory that is bound to it, and say what it is made of. It knows
 //! sizes by the numbers of their symbols, and never sees a tensor.
 
 use crate::backend::{BufferInfo, Failure, KernelInfo, Memory, Profile};
@@ -22,7 +22,7 @@ pub enum Stop {
     Device(Error),
 }
 
-/// A graph compiled for a device.
+/// A schedule compiled for a device.
 pub trait Executable: Send + Sync {
     /// Bytes of scratch memory that a run needs in which symbol `i` is `binding[i]`.
     fn scratch_bytes(&self, binding: &[usize]) -> usize;
@@ -39,7 +39,7 @@ pub trait Executable: Send + Sync {
     /// Whether a run may fail.
     fn has_checks(&self) -> bool;
 
-    /// Runs it. There is one input for each of the graph, in order, and one output for each that updates no input: memory
+    /// Runs it. There is one input for each of the schedule, in order, and one output for each that updates no input: memory
     /// that holds just its elements. Inputs that are updated, outputs and scratch are memory of their own.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ pub trait Executable: Send + Sync {
     /// unspecified.
     ///
     /// # Panics
-    /// Where the memory is not what the graph asks for: a bug in this library.
+    /// Where the memory is not what the schedule asks for: a bug in this library.
     fn run(
         &self,
         binding: &[usize],
@@ -75,7 +75,7 @@ pub trait Executable: Send + Sync {
     /// The buffers that were planned for what is computed on the way.
     fn buffers(&self) -> &[BufferInfo];
 
-    /// How long each phase of the compilation took.
+    /// How long each phase of the compilation of the schedule took.
     fn phases(&self) -> &[(&'static str, Duration)];
 
     /// Bytes of machine code.

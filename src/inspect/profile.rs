@@ -1,14 +1,13 @@
 //! How long each kernel of a variant takes: a report to read, and a Chrome trace to look at. Runs are made on copies, so
 //! nothing is changed.
 
-use crate::backend::Options;
-use crate::backend::cpu::profile::KernelTime;
+use crate::backend::{CompileOptions, KernelTime};
 use crate::error::{Error, Result};
 use crate::inspect::sandbox::Apart;
 use crate::runtime::execute;
 use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
-use crate::schedule::describe::KernelInfo;
+use crate::schedule::KernelInfo;
 use crate::tensor::Tensor;
 use serde_json::json;
 use std::fmt;
@@ -28,13 +27,13 @@ pub struct Profile {
     kernels: Vec<KernelInfo>,
     sizes: Vec<usize>,
     runs: usize,
-    times: crate::backend::cpu::profile::Profile,
+    times: crate::backend::Profile,
 }
 
 impl Variant {
     /// Times the kernels on copies of what a call with these arguments would use.
     pub(crate) fn profile(&self, args: &[&Tensor], binding: Binding) -> Result<Profile> {
-        let options = Options { profile: true, ..Options::default() };
+        let options = CompileOptions { profile: true, ..CompileOptions::default() };
         let code = execute::compile(self.device(), self.optimized(), &options)?;
         let mut apart = Apart::new(self, args, binding)?;
         let mut runs = Vec::new();

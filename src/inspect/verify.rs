@@ -1,7 +1,7 @@
 //! Both modes held against each other on one call: the closure run eagerly and its compiled code, each on copies of all
 //! state; and where they differ, the first node of the captured graph that does. Everything is as it was afterwards.
 
-use crate::backend::Options;
+use crate::backend::CompileOptions;
 use crate::capture::captured::{Captured, Returned, Source, Target};
 use crate::capture::closure::Traceable;
 use crate::device::with_device;
@@ -437,7 +437,7 @@ fn wrong_node(
             .flat_map(|&id| (0..graph.node(id).types.len() as u32).map(move |port| Value { node: id, port }));
         let results: Vec<Value> = results.collect();
         let part = optimize(&graph.clone().with_outputs(results.iter().copied()));
-        let code = execute::compile(variant.device(), &part, &Options::default())?;
+        let code = execute::compile(variant.device(), &part, &CompileOptions::default())?;
         let (outputs, _) = apart.run(variant, &code, &part, None)?;
         // Loops may have needed more room.
         if values.is_none() {

@@ -1,19 +1,23 @@
 //! The one place where graphs are compiled and compiled code is run on tensors: locks the memory of the inputs, binds it
 //! and that of the outputs to the code, and runs. It chooses no input, makes no output and knows no variant.
 
-use crate::backend::{self, Executable, Failure, Memory, Options, Profile};
+use crate::backend::{self, CompileOptions, Executable, Failure, Memory, Profile};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::schedule::Schedule;
 use crate::tensor::storage::{ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::{Dim, Graph, Type};
 use smallvec::SmallVec;
 use std::ops::{Deref, Range};
+use std::time::{Duration, Instant};
 
 /// Compiled code, and where it runs.
 pub(crate) struct Code {
     pub(crate) device: Device,
     executable: Box<dyn Executable>,
+    /// How long scheduling took, and each phase of the backend.
+    pub(crate) phases: Vec<(&'static str, Duration)>,
 }
 
 impl Deref for Code {
@@ -25,12 +29,18 @@ impl Deref for Code {
     }
 }
 
-/// Compiles an optimised graph for a device.
+/// Schedules an optimised graph, and compiles that for a device.
 ///
 /// # Errors
 /// Where code cannot be generated.
-pub(crate) fn compile(device: Device, graph: &Graph, options: &Options) -> Result<Code> {
-    Ok(Code { device, executable: backend::of(device).compile(graph, options)? })
+pub(crate) fn compile(device: Device, graph: &Graph, options: &CompileOptions) -> Result<Code> {
+    let bug = |e: &dyn ToString| Error::Compile(e.to_string());
+    let clock = Instant::now();
+    let schedule = Schedule::of(graph).map_err(|e| bug(&e))?;
+    let mut phases = vec![("lower", clock.elapsed())];
+    let executable = backend::of(device).compile(&schedule, options)?;
+    phases.extend(executable.phases());
+    Ok(Code { device, executable, phases })
 }
 
 /// One input of compiled code.

@@ -5,7 +5,7 @@
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::{self, Edges, next_seq};
 use crate::autograd::{is_grad_enabled, no_grad};
-use crate::backend::Options;
+use crate::backend::CompileOptions;
 use crate::capture::inline::replay;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -324,7 +324,7 @@ pub(crate) struct Program {
 impl Program {
     fn compile(graph: &Graph, device: Device, passes: &Passes) -> Result<Program> {
         let optimized = optimize(graph, passes);
-        let code = execute::compile(device, &optimized, &Options::default())?;
+        let code = execute::compile(device, &optimized, &CompileOptions::default())?;
         let outputs = optimized.outputs().iter().map(|o| optimized.ty(o.value).clone()).collect();
         Ok(Program { code, outputs, kept: hot::Kept::default() })
     }

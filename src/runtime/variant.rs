@@ -3,7 +3,7 @@
 
 use crate::autograd::scope;
 use crate::autograd::tape::next_seq;
-use crate::backend::Options;
+use crate::backend::CompileOptions;
 use crate::capture::builder::Program;
 use crate::capture::captured::{Captured, Depended, Wiring};
 use crate::capture::closure::{Args, Traceable};
@@ -21,7 +21,7 @@ use crate::runtime::execute::{Code, compile};
 use crate::runtime::guards::{Binding, Guards, Mismatch, same_as};
 use crate::runtime::outer::Outer;
 use crate::runtime::specialize::{Kept, SpecializeHot};
-use crate::schedule::describe::KernelInfo;
+use crate::schedule::KernelInfo;
 use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::{Passes, optimize_with};
 use allotrope_ir::{Dim, Graph, Sym};
@@ -100,8 +100,8 @@ impl Variant {
         let mut phases = vec![(before.0.to_string(), before.1)];
         let optimized =
             optimize_with(&captured.graph, &manner.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
-        let compiled = compile(captured.device, &optimized, &Options::default())?;
-        phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
+        let compiled = compile(captured.device, &optimized, &CompileOptions::default())?;
+        phases.extend(compiled.phases.iter().map(|(name, time)| (name.to_string(), *time)));
         let outer = captured.recorded.map(Outer::new);
         let frame = Frame::new(&optimized, captured.fills);
         let variant = Variant {
@@ -169,7 +169,7 @@ impl Variant {
             _ => Dim::sym(s),
         };
         graph.resolve(&|dim| dim.substitute(&number));
-        compile(self.device(), &self.optimize(&graph), &Options::default())
+        compile(self.device(), &self.optimize(&graph), &CompileOptions::default())
     }
 
     /// Where the code runs.
@@ -214,7 +214,7 @@ impl Variant {
     }
 
     pub(crate) fn clif(&self) -> Result<String> {
-        let options = Options { keep_clif: true, ..Options::default() };
+        let options = CompileOptions { keep_text: true, ..CompileOptions::default() };
         let compiled = compile(self.device(), &self.optimized, &options)?;
         Ok(compiled.text().unwrap_or_default().to_string())
     }

@@ -2,9 +2,10 @@
 
 use super::{Call, Compiled, Options, eager, host};
 use crate::backend::{Array, ArrayMut, Backend, BufferInfo, Executable, Failure, Input, KernelInfo, Memory, Operand};
-use crate::backend::{Profile, Stop};
+use crate::backend::{CompileOptions, Profile, Stop};
 use crate::error::{Error, Result};
-use allotrope_ir::{DType, Graph, Op, Scalar};
+use crate::schedule::Schedule;
+use allotrope_ir::{DType, Op, Scalar};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
@@ -38,8 +39,9 @@ impl Backend for Cpu {
         Ok(eager::compute(op, operands, dtype, shape))
     }
 
-    fn compile(&self, graph: &Graph, options: &Options) -> Result<Box<dyn Executable>> {
-        let compiled = Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))?;
+    fn compile(&self, schedule: &Schedule, options: &CompileOptions) -> Result<Box<dyn Executable>> {
+        let options = Options { keep_clif: options.keep_text, profile: options.profile, ..Options::default() };
+        let compiled = Compiled::of(schedule, &options).map_err(|e| Error::Compile(e.to_string()))?;
         Ok(Box::new(compiled))
     }
 }
