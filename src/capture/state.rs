@@ -2,10 +2,10 @@
 //! same in every recording, also where the graphs are known already. It decides nothing of its own; the recorder asks
 //! and tells.
 
-use crate::capture::captured::{Source, Whose};
-use crate::capture::event::{Answer, Event, Given, Made, Place};
-use crate::capture::random::Item;
-use crate::capture::replay_cache::Script;
+use crate::capture::draws::Item;
+use crate::capture::endpoints::{CallerTensor, Source, same_elements};
+use crate::capture::event::{Answer, Aside, Event, EventOperand, LayoutOf, Made, Symbolic};
+use crate::capture::replay_cache::ReplayBuilder;
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{Cell, Root};
@@ -57,13 +57,13 @@ pub(crate) struct Open {
 }
 
 #[derive(Clone)]
-pub(crate) struct Inner {
+pub(crate) struct CaptureState {
     /// Nothing of the recording is kept.
     pub(crate) forgetful: bool,
     /// Identity of builder 0; builder i has `first + i`.
     pub(crate) first: u64,
     /// The graphs, under construction or known already.
-    pub(crate) script: Script,
+    pub(crate) replay: ReplayBuilder,
     /// Builders so far, open and closed.
     pub(crate) builders: usize,
     /// The open loops, innermost last.
@@ -81,7 +81,7 @@ pub(crate) struct Inner {
     /// Arguments whose layout the program asked for.
     pub(crate) layouts: Vec<usize>,
     /// Arguments that it compared with other tensors, and the answers.
-    pub(crate) identities: Vec<(usize, Whose, bool)>,
+    pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
     /// Tensors from outside that it asked whether they need gradients, by identity.
     pub(crate) wishes: FxHashMap<usize, (TraceHandle, bool)>,
     /// Tensors over elements from outside that it made, by identity.
@@ -108,27 +108,33 @@ pub(crate) struct Inner {
     /// as they were.
     pub(crate) versions: FxHashMap<usize, u32>,
     /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are.
-    pub(crate) ways_out: HashMap<(usize, u32), (Edge, Tensor)>,
-    /// The arguments that need gradients, by number, with whether the program depended on what history they have.
+    pub(crate) outgoing_edges: HashMap<(usize, u32), (Edge, Tensor)>,
+    /// The arguments that need gradients, by number, with whether the program dependencies on what history they have.
     pub(crate) asked: Vec<(usize, Arc<AtomicBool>)>,
     /// Nodes of the whole program with a smaller number have run when what is recorded now runs: nothing that they
     /// computed can be changed in place. 0 while the closure is recorded.
     pub(crate) sealed: u32,
 }
 
-impl Inner {
+impl CaptureState {
     pub(crate) fn current(&self) -> usize {
         self.open.last().map_or(0, |l| l.builder)
     }
 
     /// Asks for something that is a value.
     pub(crate) fn made(&mut self, event: Event<'_>) -> Result<Made> {
-        self.script.made(event)
+        self.replay.made(event)
+    }
+
+    /// Asks for an input in the place of a tensor, all dimensions symbolic.
+    pub(crate) fn argument(&mut self, like: &Tensor, name: (&'static str, usize)) -> Result<Made> {
+        let (rank, numbers) = (like.dim(), Aside(Cow::Borrowed(like.shape_hint())));
+        self.made(Event::Argument { dtype: like.dtype(), rank, numbers, name: Aside(name) })
     }
 
     /// Asks for several values.
     pub(crate) fn many(&mut self, event: Event<'_>) -> Result<Vec<Made>> {
-        match self.script.ask(event)? {
+        match self.replay.ask(event)? {
             Answer::Many(made) => Ok(made),
             other => unreachable!("bug in allotrope: no values but {other:?}"),
         }
@@ -137,19 +143,19 @@ impl Inner {
     /// Asks for a size, which may not be there.
     pub(crate) fn size(&mut self, event: Event<'_>) -> Option<Size> {
         match self.certainly(event) {
-            Answer::Size(size) => size,
+            Answer::Size(Symbolic(size)) => size,
             other => unreachable!("bug in allotrope: no size but {other:?}"),
         }
     }
 
     /// Asks what always has an answer.
     pub(crate) fn certainly(&mut self, event: Event<'_>) -> Answer {
-        self.script.ask(event).expect("what is asked of sizes can't fail")
+        self.replay.ask(event).expect("what is asked of sizes can't fail")
     }
 
     /// One more result of the whole program, which updates the input where one is named.
     pub(crate) fn output(&mut self, value: Value, update: Option<usize>) -> Result<()> {
-        self.script.ask(Event::Output { value, update }).map(|_| ())
+        self.replay.ask(Event::Output { value, update }).map(|_| ())
     }
 
     /// The innermost loop is recorded, or given up.
@@ -161,11 +167,11 @@ impl Inner {
 
     /// The traced tensor for what was made.
     pub(crate) fn tensor(&self, builder: usize, made: &Made) -> Tensor {
-        let shape: Dims = size::small(&made.sizes, |s| s.hint());
+        let shape: Dims = size::small(&made.sizes.0, |s| s.hint());
         let traced = Traced {
             strides: contiguous_strides(&shape),
             scope: self.first + builder as u64,
-            exprs: size::small(&made.sizes, |s| s.expr().number),
+            exprs: size::small(&made.sizes.0, |s| s.expr().number),
             root: Root::Traced(Arc::new(Cell::new(self.first + builder as u64, made.value))),
             path: None,
             seen: Mutex::new((made.value, 0)),
@@ -195,7 +201,7 @@ impl Inner {
         if from == self.current() && self.again == 0 {
             return Ok(value);
         }
-        match self.script.ask(Event::Import { from, value })? {
+        match self.replay.ask(Event::Import { from, value })? {
             Answer::Value(value) => Ok(value),
             other => unreachable!("bug in allotrope: no value but {other:?}"),
         }
@@ -257,7 +263,10 @@ impl Inner {
                 ));
             }
             value = self
-                .made(Event::Record { op: Cow::Borrowed(&step.op), operands: Cow::Borrowed(&[Given::Value(value)]) })?
+                .made(Event::Record {
+                    op: Symbolic(Cow::Borrowed(&step.op)),
+                    operands: Cow::Borrowed(&[EventOperand::Value(value)]),
+                })?
                 .value;
         }
         Ok(value)
@@ -280,15 +289,6 @@ impl Inner {
         *self.versions.entry(storage).or_insert_with(|| s.storage.version()) + changes
     }
 
-    /// Whether two tensors from outside show the same elements in the same way.
-    pub(crate) fn same_elements(a: &Tensor, b: &Tensor) -> bool {
-        let (Some(s), Some(t)) = (a.strided(), b.strided()) else { return false };
-        Arc::ptr_eq(&s.storage, &t.storage)
-            && s.offset == t.offset
-            && a.shape_hint() == b.shape_hint()
-            && s.strides == t.strides
-    }
-
     /// The state entry for a tensor from outside.
     pub(crate) fn state(&mut self, t: &Tensor) -> Result<usize> {
         let strided = t.strided().expect("a tensor from outside has storage");
@@ -296,7 +296,7 @@ impl Inner {
         let mut known = None;
         for &slot in self.by_storage.get(&storage).into_iter().flatten() {
             let state = &self.states[slot];
-            match Self::same_elements(&state.tensor, t) {
+            match same_elements(&state.tensor, t) {
                 true => known = Some(slot),
                 false if state.changes > 0 => return Err(overlap(t)),
                 false => {}
@@ -312,9 +312,9 @@ impl Inner {
         }
         let input = self.sources.len();
         let sizes: Sizes = size::small(t.shape_hint(), Size::from);
-        let name = ("state", self.states.len());
+        let name = Aside(("state", self.states.len()));
         let kind = InputKind::State;
-        let made = self.made(Event::Input { dtype: t.dtype(), sizes: Cow::Borrowed(&sizes), kind, name })?;
+        let made = self.made(Event::Input { dtype: t.dtype(), sizes: Symbolic(Cow::Borrowed(&sizes)), kind, name })?;
         // The handle kept must not keep the tape of the program alive: only elements matter.
         self.sources.push(Source::State(TraceHandle::new(t.clone())));
         self.states.push(State { tensor: t.clone(), value: made.value, input, changes: 0 });
@@ -326,7 +326,7 @@ impl Inner {
     pub(crate) fn in_order(&mut self, what: &'static str, t: &Tensor, whole: bool) -> Result<()> {
         let mut outside = |t: &Tensor| {
             self.outside.push(TraceHandle::new(t.clone()));
-            Place::Outside(self.outside.len() - 1)
+            LayoutOf::Captured(self.outside.len() - 1)
         };
         let (place, path) = match t.body() {
             Body::Strided(_) => (outside(t), None),
@@ -337,14 +337,14 @@ impl Inner {
                         let from = self.builder_of(cell.scope)?;
                         // In-place changes give other elements, not another place for them.
                         let first = self.first_values.get(&(Arc::as_ptr(cell) as usize)).map(|(_, v)| *v);
-                        Place::Value(from, first.unwrap_or_else(|| cell.value()))
+                        LayoutOf::Value(from, first.unwrap_or_else(|| cell.value()))
                     }
                 };
                 (place, traced.path.as_ref())
             }
         };
         let steps: Vec<Op<Size>> = path.into_iter().flat_map(|p| p.steps()).map(|step| step.op.clone()).collect();
-        self.script.ask(Event::InOrder { what, place, steps: Cow::Owned(steps), whole })?;
+        self.replay.ask(Event::InOrder { what, place, steps: Symbolic(Cow::Owned(steps)), whole })?;
         Ok(())
     }
 }

@@ -9,6 +9,9 @@ use allotrope_ir::{Dim, Sym};
 use std::collections::HashMap;
 use std::panic::Location;
 
+/// The numbers of the symbols in one call.
+pub(crate) type Binding = smallvec::SmallVec<[usize; 8]>;
+
 /// A symbol that became a number, and why.
 #[derive(Clone, Debug)]
 pub struct Specialization {
@@ -51,7 +54,7 @@ pub(crate) struct Symbols {
     pub(crate) least: Vec<(Dim, usize)>,
     pub(crate) specializations: Vec<Specialization>,
     /// The symbols that stand for how many steps loops have room for.
-    pub(crate) rooms: Vec<Sym>,
+    pub(crate) capacities: Vec<Sym>,
 }
 
 /// That a size of another trace is used.
@@ -60,7 +63,7 @@ pub(crate) fn foreign(size: Size) -> Error {
 }
 
 /// Steps that a loop has room for at first.
-pub(crate) const FIRST_ROOM: usize = 16;
+pub(crate) const INITIAL_CAPACITY: usize = 16;
 
 impl Symbols {
     pub(crate) fn new(capture: u32) -> Symbols {
@@ -76,9 +79,9 @@ impl Symbols {
     }
 
     /// The number of steps that what a loop collects has room for. No argument says it: calls find it by running.
-    pub(crate) fn room(&mut self) -> Size {
-        self.rooms.push(Sym(self.hints.len() as u32));
-        self.symbol(FIRST_ROOM, None)
+    pub(crate) fn capacity(&mut self) -> Size {
+        self.capacities.push(Sym(self.hints.len() as u32));
+        self.symbol(INITIAL_CAPACITY, None)
     }
 
     /// The size for an expression.

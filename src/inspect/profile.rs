@@ -3,10 +3,13 @@
 
 use crate::backend::cpu::Options;
 use crate::backend::cpu::profile::KernelTime;
+use crate::capture::closure::{Arguments, Traceable};
+use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::inspect::sandbox::Apart;
+use crate::inspect::sandbox::Sandbox;
+use crate::ops::TensorTree;
 use crate::runtime::execute;
-use crate::runtime::guards::Binding;
+use crate::runtime::traced::{Traced, outside};
 use crate::runtime::variant::Variant;
 use crate::schedule::describe::KernelInfo;
 use crate::tensor::Tensor;
@@ -31,12 +34,39 @@ pub struct Profile {
     times: crate::backend::cpu::profile::Profile,
 }
 
+impl<F, R, const N: usize> Traced<F, R, N>
+where
+    F: Traceable<N, Output = R>,
+    R: TensorTree,
+{
+    /// Times each kernel of the code for these arguments, on copies: nothing is changed.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let f = trace(|x: &Tensor| x.matmul(x).tanh().sum());
+    /// let profile = f.profile(&Tensor::ones(&[64, 64], DType::F32))?;
+    /// println!("{profile}");
+    /// assert!(profile.chrome_trace().contains("matmul"));
+    /// # Ok::<(), allotrope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Traced::call`], and inside a trace.
+    pub fn profile<'a>(&self, args: impl Arguments<'a, N>) -> Result<Profile> {
+        let args = args.tensors();
+        outside("profile()")?;
+        let (entry, binding) = self.entry(&args)?;
+        entry.variant.check_inputs(&args)?;
+        entry.variant.profile(&args, binding)
+    }
+}
+
 impl Variant {
     /// Times the kernels on copies of what a call with these arguments would use.
     pub(crate) fn profile(&self, args: &[&Tensor], binding: Binding) -> Result<Profile> {
         let options = Options { profile: true, ..Options::default() };
         let code = execute::compile(self.optimized(), &options)?;
-        let mut apart = Apart::new(self, args, binding)?;
+        let mut apart = Sandbox::new(self, args, binding)?;
         let mut runs = Vec::new();
         for i in 0..WARM_UP + RUNS {
             let (_, times) = apart.run(self, &code, self.optimized(), Some(EVENTS))?;

@@ -2,15 +2,19 @@
 //! state; and where they differ, the first node of the captured graph that does. Everything is as it was afterwards.
 
 use crate::backend::cpu::Options;
-use crate::capture::captured::{Captured, Returned, Source, Target};
-use crate::capture::closure::Traceable;
+use crate::capture::captured::Captured;
+use crate::capture::closure::{Arguments, Traceable};
+use crate::capture::endpoints::{Returned, Source, Target};
+use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::inspect::sandbox::Apart;
+use crate::inspect::sandbox::Sandbox;
 use crate::inspect::stepwise;
 use crate::kernels::rng::Mt19937;
 use crate::ops::TensorTree;
+use crate::partition::closure::BackwardOptions;
 use crate::runtime::execute;
-use crate::runtime::guards::Binding;
+use crate::runtime::record::{Recorded, record};
+use crate::runtime::traced::{Traced, outside};
 use crate::runtime::variant::Variant;
 use crate::tensor::setting::HostValue;
 use crate::tensor::{Generator, Tensor, eval};
@@ -99,6 +103,42 @@ impl fmt::Display for Verification {
         };
         writeln!(f, "  {}\n  {}", node.node, node.how)?;
         node.inputs.iter().try_for_each(|(name, t)| writeln!(f, "{name} = {t}"))
+    }
+}
+
+impl<F, R, const N: usize> Traced<F, R, N>
+where
+    F: Traceable<N, Output = R>,
+    R: TensorTree,
+{
+    /// Runs both modes on copies of all state, the closure eagerly and its compiled code, and compares every bit that they
+    /// leave behind: results, changed tensors, gradients, generators. Where they differ, the report names the first node of
+    /// the captured graph that does, and prints its inputs.
+    ///
+    /// Afterwards every tensor, gradient and generator that the trace knows is as it was; what the closure does to Rust
+    /// values it does twice. Call it while no other thread uses the state.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// use std::cell::Cell;
+    /// let factor = Cell::new(2.0);
+    /// let f = trace(|x: &Tensor| (x * factor.get()).tanh());
+    /// let x = Tensor::ones(&[2], DType::F32);
+    /// assert!(f.verify(&x)?.is_equal());
+    /// factor.set(3.0);                                          // a Rust value is built into the code
+    /// let found = f.verify(&x)?;
+    /// assert!(found.to_string().contains("const 2.0"), "{found}");
+    /// # Ok::<(), allotrope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Traced::call`], and inside a trace. That the modes differ is no error.
+    pub fn verify<'a>(&self, args: impl Arguments<'a, N>) -> Result<Verification> {
+        let args = args.tensors();
+        outside("verify()")?;
+        let (entry, binding) = self.entry(&args)?;
+        entry.variant.check_inputs(&args)?;
+        self.closure.with(|closure| verify::<F, N>(&entry.variant, closure, &args, binding))
     }
 }
 
@@ -196,7 +236,7 @@ pub(crate) fn verify<F: Traceable<N>, const N: usize>(
     binding: Binding,
 ) -> Result<Verification> {
     let before = Snapshot::new(variant, args)?;
-    let mut apart = Apart::new(variant, args, binding)?;
+    let mut apart = Sandbox::new(variant, args, binding)?;
     let traced = traced(variant, &before, &mut apart);
     let eager = eager(variant, &before, closure, args);
     before.restore()?;
@@ -266,7 +306,7 @@ fn setting_name(v: &dyn HostValue) -> String {
 }
 
 /// What the compiled code leaves behind.
-fn traced(variant: &Variant, before: &Snapshot, apart: &mut Apart) -> Result<Seen> {
+fn traced(variant: &Variant, before: &Snapshot, apart: &mut Sandbox) -> Result<Seen> {
     let (outputs, _) = apart.run(variant, &variant.compiled, variant.optimized(), None)?;
     let target = |wanted: &dyn Fn(&Target) -> bool| {
         variant.wiring().targets.iter().position(wanted).and_then(|i| outputs.get(i).cloned())
@@ -382,19 +422,19 @@ fn number(s: Scalar) -> String {
 /// Where a difference comes from.
 fn cause<F: Traceable<N>, const N: usize>(
     variant: &Variant,
-    apart: &mut Apart,
+    apart: &mut Sandbox,
     closure: &mut F,
     args: &[&Tensor],
 ) -> Result<Cause> {
     let graph = variant.captured();
-    let again = Captured::record::<F, N>(closure, args, (&variant.passes, None)).map(|(captured, _)| captured.graph);
-    if let Ok(again) = again
-        && again != *graph
+    let now = record::<F, N>(closure, args, BackwardOptions { passes: &variant.passes, like: None });
+    if let Ok(Recorded { captured: Captured { graph: now, .. }, .. }) = now
+        && now != *graph
     {
-        let at = first_difference(graph, &again);
-        let how = match at.filter(|id| (id.0 as usize) < again.len()) {
-            Some(id) => format!("it is now {}", node_text(&again, id)),
-            None => format!("{} operations are now {}", graph.len(), again.len()),
+        let at = first_difference(graph, &now);
+        let how = match at.filter(|id| (id.0 as usize) < now.len()) {
+            Some(id) => format!("it is now {}", node_text(&now, id)),
+            None => format!("{} operations are now {}", graph.len(), now.len()),
         };
         let values = stepwise::values(graph, &apart.binding, &apart.inputs)?;
         let at = at.filter(|id| (id.0 as usize) < graph.len()).or_else(|| graph.nodes().next_back());
@@ -425,7 +465,7 @@ fn operands(graph: &Graph, id: NodeId, values: &stepwise::Values) -> Vec<(String
 fn wrong_node(
     variant: &Variant,
     graph: &Graph,
-    apart: &mut Apart,
+    apart: &mut Sandbox,
     optimize: &dyn Fn(&Graph) -> Graph,
 ) -> Result<Option<NodeDifference>> {
     let nodes: Vec<NodeId> = graph.nodes().filter(|id| graph.node(*id).op != Op::Input).collect();
@@ -491,7 +531,7 @@ mod tests {
         let x = Tensor::from_vec(vec![1.0f32, 2.0], &[2]);
         let (entry, binding) = f.entry(&[&x]).unwrap();
         let variant = &entry.variant;
-        let mut apart = Apart::new(variant, &[&x], binding).unwrap();
+        let mut apart = Sandbox::new(variant, &[&x], binding).unwrap();
         let right = |g: &Graph| variant.optimize(g);
         assert!(wrong_node(variant, variant.captured(), &mut apart, &right).unwrap().is_none());
         let wrong = |g: &Graph| -> Graph { print(g).replace("= tanh ", "= sin ").parse().unwrap() };

@@ -1,7 +1,8 @@
 //! The compiled variants of one traced function: found by their guards, the least recently used one gone when there are
 //! too many. It records and compiles nothing.
 
-use crate::runtime::guards::{Binding, Met, Mismatch};
+use crate::capture::symbols::Binding;
+use crate::runtime::guards::{Met, Mismatch};
 use crate::runtime::variant::Variant;
 use crate::tensor::Tensor;
 use parking_lot::{Mutex, RwLock};

@@ -3,12 +3,13 @@
 //! so a failed call has changed nothing: generators too go back to where they were.
 
 use crate::backend::cpu::Compiled;
-use crate::capture::captured::{Returned, Source, Target, Wiring};
-use crate::capture::random::Fills;
+use crate::capture::captured::Wiring;
+use crate::capture::draws::Fills;
+use crate::capture::endpoints::{Returned, Source, Target};
+use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
+use crate::runtime::backward::{Backward, SavedForBackward};
 use crate::runtime::execute::{self, Input, Inputs, Stop, bytes_of};
-use crate::runtime::guards::Binding;
-use crate::runtime::outer::{Kept, Outer};
 use crate::runtime::variant::Variant;
 use crate::tensor::storage::{Buffer, Storage};
 use crate::tensor::{Dims, Tensor, eval};
@@ -121,10 +122,10 @@ impl Bound {
             check(&binding)?;
             match self.run(variant, args, &binding) {
                 // No state has been written, so it can be run again.
-                Err(Stop::Full(limit)) => variant.make_room(&limit, &mut binding)?,
+                Err(Stop::Full(limit)) => variant.grow_capacity(&limit, &mut binding)?,
                 Err(Stop::Error(e)) => return Err(e),
-                Ok((outputs, kept)) => {
-                    return self.hand_out(variant.outer.as_ref(), args, outputs, kept, &binding);
+                Ok((outputs, saved)) => {
+                    return self.hand_out(variant.backward.as_ref(), args, outputs, saved, &binding);
                 }
             }
         }
@@ -139,16 +140,16 @@ impl Bound {
             made.extend(drawn.tensors.drain(..));
         }
         let (frame, compiled) = (&variant.frame, &variant.compiled);
-        let done = variant.kept.turn(compiled, binding, |turn| {
-            turn.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
-            turn.run(compiled, |code, binding, scratch| self.compute(frame, code, args, &made, binding, scratch))
+        let done = variant.workspaces.with(compiled, binding, |workspace| {
+            workspace.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
+            workspace.run(compiled, |code, binding, scratch| self.compute(frame, code, args, &made, binding, scratch))
         });
         if let (Err(_), Some(drawn)) = (&done, drawn) {
             drawn.undo();
         }
-        let kept = variant.outer.iter().flat_map(|outer| outer.inputs());
-        let kept = kept.map(|i| self.handle(args, &made, i)).collect();
-        Ok((done?, kept))
+        let saved = variant.backward.iter().flat_map(Backward::inputs);
+        let saved = saved.map(|i| self.handle(args, &made, i)).collect();
+        Ok((done?, saved))
     }
 
     /// Input `i` as the program around knows it.
@@ -248,17 +249,17 @@ impl Bound {
 
     fn hand_out(
         &self,
-        outer: Option<&Outer>,
+        backward: Option<&Backward>,
         args: &[&Tensor],
         outputs: Outputs,
         inputs: Vec<Tensor>,
         binding: &Binding,
     ) -> Result<Results> {
-        let (mut computed, mut kept) = (Results::new(), Vec::new());
+        let (mut computed, mut saved) = (Results::new(), Vec::new());
         for (&i, tensor) in self.fresh.iter().zip(outputs) {
             match &self.wiring.targets[i] {
                 Target::Return => computed.push(tensor),
-                Target::Keep => kept.push(tensor),
+                Target::Save => saved.push(tensor),
                 Target::State { tensor: state } => eval::assign(state, &tensor)?,
                 Target::Arg(i) => eval::assign(args[*i], &tensor)?,
                 Target::Grad(of) => of.store_grad(Some(tensor)),
@@ -272,9 +273,9 @@ impl Bound {
             args[i].store_grad(None);
         }
         self.wiring.effects.iter().for_each(|e| e.apply());
-        if let Some(outer) = outer {
-            let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
-            outer.attach(args, kept, &computed, binding);
+        if let Some(backward) = backward {
+            let saved = SavedForBackward { inputs: inputs.into_iter(), outputs: saved.into_iter() };
+            backward.attach(args, saved, &computed, binding);
         }
         // Results were added in the order of the closure's, so they come in that order.
         let mut computed = computed.into_iter();

@@ -2,18 +2,18 @@
 //! bind to what was enough so far. It runs nothing.
 
 use crate::backend::cpu::Compiled;
-use crate::capture::symbols::FIRST_ROOM;
+use crate::capture::symbols::Binding;
+use crate::capture::symbols::INITIAL_CAPACITY;
 use crate::error::{Error, Result};
-use crate::runtime::guards::Binding;
 use allotrope_ir::{Dim, Sym};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Default)]
-pub(crate) struct Rooms(Vec<(Sym, AtomicUsize)>);
+pub(crate) struct Capacities(Vec<(Sym, AtomicUsize)>);
 
-impl Rooms {
-    pub(crate) fn new(symbols: &[Sym]) -> Rooms {
-        Rooms(symbols.iter().map(|s| (*s, AtomicUsize::new(FIRST_ROOM))).collect())
+impl Capacities {
+    pub(crate) fn new(symbols: &[Sym]) -> Capacities {
+        Capacities(symbols.iter().map(|s| (*s, AtomicUsize::new(INITIAL_CAPACITY))).collect())
     }
 
     pub(crate) fn bind(&self, binding: &mut Binding) {

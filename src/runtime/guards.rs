@@ -2,17 +2,16 @@
 //! Checking changes nothing.
 
 use crate::autograd::is_grad_enabled;
-use crate::capture::captured::{Captured, Source, Target, Whose};
+use crate::capture::captured::Captured;
+use crate::capture::endpoints::{CallerTensor, Source, Target};
 use crate::capture::recorder::is_watched;
-use crate::runtime::capacity::Rooms;
+use crate::capture::symbols::Binding;
+use crate::runtime::capacity::Capacities;
 use crate::tensor::setting::HostValue;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Strides, Tensor};
 use allotrope_ir::{DType, Dim};
 use std::sync::Arc;
-
-/// The numbers of the symbols in one call.
-pub(crate) type Binding = smallvec::SmallVec<[usize; 8]>;
 
 /// One thing that must hold of the sizes.
 pub(crate) enum Guard {
@@ -31,7 +30,7 @@ pub(crate) struct ArgType {
     pub(crate) dtype: DType,
     pub(crate) rank: usize,
     pub(crate) requires_grad: bool,
-    /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program depended on that.
+    /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program dependencies on that.
     pub(crate) history: Option<(bool, bool)>,
     /// Whether it lay in row-major order, where the program asks, or changes it in place: which views of it share elements
     /// depends on that.
@@ -52,7 +51,7 @@ pub(crate) fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
     if args[i].is_requires_grad() { first() } else { None }
 }
 
-/// Everything that the capture of a variant depended on.
+/// Everything that the capture of a variant dependencies on.
 #[derive(Default)]
 pub(crate) struct Guards {
     /// Where every call is recorded, how many things a recording asks that it stands for; nothing else matters then.
@@ -61,11 +60,11 @@ pub(crate) struct Guards {
     pub(crate) sizes: Vec<Guard>,
     symbols: usize,
     /// Symbols that no argument has.
-    pub(crate) rooms: Rooms,
+    pub(crate) capacities: Capacities,
     /// Whether a tensor from outside needs a gradient, for those that the program reads.
     pub(crate) state_flags: Vec<(TraceHandle, bool)>,
     /// Whether an argument is another tensor too, where the program asks.
-    pub(crate) identities: Vec<(usize, Whose, bool)>,
+    pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
     /// Tensors from outside that somebody held, the closure or whoever gave them to it.
     outside: Vec<TraceHandle>,
     /// Whether a tensor from outside has a gradient when a call begins.
@@ -117,14 +116,14 @@ pub(crate) enum Mismatch {
 impl Guards {
     /// The guards of what was captured with these arguments.
     pub(crate) fn new(captured: &Captured, args: &[&Tensor]) -> Guards {
-        let depended = &captured.depended;
+        let dependencies = &captured.dependencies;
         let changed = |i: usize| captured.wiring.targets.iter().any(|t| matches!(t, Target::Arg(j) if *j == i));
-        let asked = |i: usize| depended.layouts.contains(&i);
+        let asked = |i: usize| dependencies.layouts.contains(&i);
         let arg = |(i, a): (usize, &&Tensor)| ArgType {
             dtype: a.dtype(),
             rank: a.dim(),
             requires_grad: a.is_requires_grad(),
-            history: depended.asked.contains(&i).then(|| history(a)),
+            history: dependencies.asked.contains(&i).then(|| history(a)),
             dense: (changed(i) || asked(i)).then(|| a.is_contiguous()),
             strides: (asked(i) && !a.is_contiguous()).then(|| a.strides()),
             same_as: same_as(args, i),
@@ -134,7 +133,7 @@ impl Guards {
             _ => None,
         };
         let mut state_flags: Vec<(TraceHandle, bool)> = captured.wiring.sources.iter().filter_map(flag).collect();
-        for (t, on) in &depended.wishes {
+        for (t, on) in &dependencies.wishes {
             if !state_flags.iter().any(|(known, _)| known.id() == t.id()) {
                 state_flags.push((t.clone(), *on));
             }
@@ -154,19 +153,19 @@ impl Guards {
         grad_enabled: bool,
     ) -> Guards {
         let (sizes, symbols) = sizes(captured);
-        let depended = &captured.depended;
+        let dependencies = &captured.dependencies;
         Guards {
             recorded: None,
             args,
             sizes,
             symbols,
-            rooms: Rooms::new(&captured.symbols.rooms),
+            capacities: Capacities::new(&captured.symbols.capacities),
             state_flags,
-            identities: depended.identities.clone(),
+            identities: dependencies.identities.clone(),
             outside: Vec::new(),
-            grads: depended.grads.clone(),
-            arg_grads: depended.arg_grads.clone(),
-            host_values: depended.host_values.clone(),
+            grads: dependencies.grads.clone(),
+            arg_grads: dependencies.arg_grads.clone(),
+            host_values: dependencies.host_values.clone(),
             grad_enabled,
         }
     }
@@ -174,13 +173,18 @@ impl Guards {
     /// That a recording asks for the same things, so many of them.
     pub(crate) fn recorded(captured: &Captured, asked: usize) -> Guards {
         let (_, symbols) = sizes(captured);
-        Guards { recorded: Some(asked), symbols, rooms: Rooms::new(&captured.symbols.rooms), ..Guards::default() }
+        Guards {
+            recorded: Some(asked),
+            symbols,
+            capacities: Capacities::new(&captured.symbols.capacities),
+            ..Guards::default()
+        }
     }
 
     /// The binding of a recording in which the symbols have these numbers.
     pub(crate) fn binding(&self, numbers: &[usize]) -> Binding {
         let mut binding: Binding = numbers.iter().take(self.symbols).copied().collect();
-        self.rooms.bind(&mut binding);
+        self.capacities.bind(&mut binding);
         binding
     }
 
@@ -205,8 +209,8 @@ impl Guards {
         }
         for (i, whose, same) in &self.identities {
             let other = match whose {
-                Whose::Arg(j) => args[*j].id(),
-                Whose::Outside(t) => t.id(),
+                CallerTensor::Arg(j) => args[*j].id(),
+                CallerTensor::Captured(t) => t.id(),
             };
             holds((args[*i].id() == other) == *same, Mismatch::Identity(*i))?;
         }
@@ -223,7 +227,7 @@ impl Guards {
     /// The numbers of the symbols for these arguments, if every guard on sizes holds.
     fn bind(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         let mut binding = Binding::from_elem(0, self.symbols);
-        self.rooms.bind(&mut binding);
+        self.capacities.bind(&mut binding);
         for (i, g) in self.sizes.iter().enumerate() {
             let holds = match g {
                 Guard::Size { arg, axis, value, .. } => args[*arg].shape_hint()[*axis] == *value,

@@ -11,7 +11,7 @@ use std::time::Duration;
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A closure that one thread at a time may run.
-pub(crate) struct Turns<F>(ReentrantMutex<RefCell<F>>);
+pub(crate) struct RecordingLock<F>(ReentrantMutex<RefCell<F>>);
 
 /// Which closure each thread has, and which it waits for.
 static THREADS: Mutex<Vec<(ThreadId, usize, What)>> = Mutex::new(Vec::new());
@@ -60,9 +60,9 @@ fn would_never_end(closure: usize) -> bool {
     false
 }
 
-impl<F> Turns<F> {
-    pub(crate) fn new(closure: F) -> Turns<F> {
-        Turns(ReentrantMutex::new(RefCell::new(closure)))
+impl<F> RecordingLock<F> {
+    pub(crate) fn new(closure: F) -> RecordingLock<F> {
+        RecordingLock(ReentrantMutex::new(RefCell::new(closure)))
     }
 
     /// Runs `f` on the closure, when no other thread does.

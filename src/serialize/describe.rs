@@ -1,10 +1,9 @@
 //! Compiled variants as plain data: names and numbers in place of tensors, generators and switches. It changes nothing
 //! and reads no element.
 
-use crate::capture::captured::{Returned, Source, Target, Whose};
-use crate::capture::layout::{Demand, Place, Step};
-use crate::capture::random::Item;
-use crate::capture::state::Inner;
+use crate::capture::draws::Item;
+use crate::capture::endpoints::{CallerTensor, Returned, Source, Target, same_elements};
+use crate::capture::layout::{Demand, Memory, ViewStep};
 use crate::error::{Error, Result};
 use crate::runtime::guards::Guard;
 use crate::runtime::variant::Variant;
@@ -165,7 +164,7 @@ fn tensor_names(
     for exact in [true, false] {
         for (name, tensor) in &names.tensors {
             let same = |(i, t): &(usize, &Tensor)| {
-                let elements = || tensor.strided().is_some() && Inner::same_elements(t, tensor);
+                let elements = || tensor.strided().is_some() && same_elements(t, tensor);
                 !named.contains_key(i) && if exact { t.is_same(tensor) } else { elements() }
             };
             let known = named.values().any(|n| n == name);
@@ -230,7 +229,7 @@ fn without_way_back(v: &Variant, graph: &mut Graph) -> (Vec<Target>, Vec<Returne
     }
     let mut targets = vec![Target::Return; values.len()];
     *graph = std::mem::take(graph).with_outputs(values);
-    for (output, target) in all.into_iter().filter(|(_, t)| !matches!(t, Target::Return | Target::Keep)) {
+    for (output, target) in all.into_iter().filter(|(_, t)| !matches!(t, Target::Return | Target::Save)) {
         match output.update {
             Some(input) => graph.update(input, output.value),
             None => graph.output(output.value),
@@ -270,7 +269,7 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
     let computed = returned.iter().enumerate().filter(|(_, r)| matches!(r, Returned::Computed { .. }));
     let mut computed = computed.map(|(i, _)| i);
     let targets = targets.iter().map(|t| match t {
-        Target::Keep => unreachable!("bug in allotrope: what the way back keeps was taken out"),
+        Target::Save => unreachable!("bug in allotrope: what the way back keeps was taken out"),
         Target::Return => saved::Target::Result(computed.next().unwrap_or(usize::MAX)),
         Target::State { tensor } => saved::Target::Elements(outside.place(tensor)),
         Target::Arg(i) => saved::Target::Elements(saved::Place::Argument(*i)),
@@ -301,8 +300,8 @@ fn guards(v: &Variant, outside: &mut Outside) -> Vec<saved::Guard> {
     out.extend(g.arg_grads.iter().map(|(i, some)| saved::Guard::HasGrad(saved::Place::Argument(*i), *some)));
     out.extend(g.identities.iter().map(|(i, whose, same)| {
         let other = match whose {
-            Whose::Arg(j) => saved::Place::Argument(*j),
-            Whose::Outside(t) => outside.place(t),
+            CallerTensor::Arg(j) => saved::Place::Argument(*j),
+            CallerTensor::Captured(t) => outside.place(t),
         };
         saved::Guard::Same(*i, other, *same)
     }));
@@ -357,14 +356,14 @@ fn distribution(kind: &Kind) -> saved::Distribution {
 }
 
 fn order(demand: &Demand, asked: &[TraceHandle], outside: &mut Outside) -> saved::Order {
-    let from = match &demand.layout.place {
-        Place::Fresh(shape) => saved::OrderOf::Fresh(shape.clone()),
-        Place::Input(i) => saved::OrderOf::Input(*i),
-        Place::Outside(i) => saved::OrderOf::Tensor(outside.tensor(&asked[*i])),
+    let from = match &demand.layout.memory {
+        Memory::Fresh(shape) => saved::OrderOf::Fresh(shape.clone()),
+        Memory::Input(i) => saved::OrderOf::Input(*i),
+        Memory::Captured(i) => saved::OrderOf::Tensor(outside.tensor(&asked[*i])),
     };
     let steps = demand.layout.steps.iter().map(|s| match s {
-        Step::View(op) => saved::OrderStep::View(op.clone()),
-        Step::Element => saved::OrderStep::Element,
+        ViewStep::View(op) => saved::OrderStep::View(op.clone()),
+        ViewStep::Element => saved::OrderStep::Element,
     });
     saved::Order { what: demand.what.to_string(), whole: demand.whole, from, steps: steps.collect() }
 }

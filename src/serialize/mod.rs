@@ -9,10 +9,11 @@ mod rebuild;
 
 pub use crate::serialize::names::Names;
 
-use crate::capture::captured::Returned;
+use crate::capture::endpoints::Returned;
+use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
 use crate::inspect::explain::Explanation;
-use crate::runtime::guards::Binding;
+use crate::runtime::traced::{Traced, outside};
 use crate::runtime::variant::Variant;
 use crate::serialize::files::{Elements, Pair, file_error};
 use crate::serialize::rebuild::Things;
@@ -52,6 +53,26 @@ use std::sync::Arc;
 pub struct Program {
     variants: Vec<Loaded>,
     names: Names,
+}
+
+impl<F, R, const N: usize> Traced<F, R, N> {
+    /// Saves every variant with the state that it uses: the graphs as text in `path.graph`, the elements in
+    /// `path.safetensors`. [`Program::load`] runs them without the closure. Neither file is ever half-written; a call on
+    /// another thread is saved as a whole or not at all, as far as elements go.
+    ///
+    /// # Errors
+    /// When nothing was captured yet, or a file cannot be written; both files are as they were then.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.save_with_names(path, &Names::new())
+    }
+
+    /// As [`Traced::save`], with names for the state.
+    ///
+    /// # Errors
+    /// Also when two things have one name.
+    pub fn save_with_names(&self, path: impl AsRef<Path>, names: &Names) -> Result<()> {
+        save(&self.variants(), names, path.as_ref())
+    }
 }
 
 /// A variant, and what its sizes must satisfy.
@@ -158,7 +179,7 @@ impl Program {
     /// # Errors
     /// As [`Program::call`].
     pub fn profile(&self, args: &[&Tensor]) -> Result<crate::inspect::profile::Profile> {
-        crate::runtime::traced::outside("profile()")?;
+        outside("profile()")?;
         let (loaded, binding) = self.fitting(args)?;
         loaded.check(&binding)?;
         loaded.variant.check_inputs(args)?;
