@@ -65,7 +65,7 @@ pub mod trace {
 /// A recorder whose recording nobody looks at, for operations that must know what a part of the program would use without
 /// running it. Operations may ask for it here, as they know nothing of traces.
 pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn tensor::recorder::Recorder> {
-    std::rc::Rc::new(capture::recorder::Capture::forgetful())
+    std::rc::Rc::new(capture::recorder::Capture::abstract_evaluation())
 }
 
 /// What most programs use.

@@ -40,7 +40,7 @@ pub(crate) struct Dependencies {
     pub(crate) layouts: Vec<usize>,
     /// Arguments that it compared with other tensors, and whether they were the same.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
-    /// Tensors from outside that it asked whether they need gradients.
+    /// Captured tensors that it asked whether they need gradients.
     pub(crate) wishes: Vec<(TraceHandle, bool)>,
     /// Arguments of which the program dependencies on what history they have.
     pub(crate) asked: Vec<usize>,
@@ -66,8 +66,8 @@ impl Captured {
         Captured { graph, fills, symbols: graphs.symbols, wiring, dependencies }
     }
 
-    /// Every tensor from outside that the program reads or changes, each once.
-    pub(crate) fn outside(&self) -> Vec<TraceHandle> {
+    /// Every captured tensor that the program reads or changes, each once.
+    pub(crate) fn captured_tensors(&self) -> Vec<TraceHandle> {
         let wiring = &self.wiring;
         let source = |s: &Source| match s {
             Source::State(t) | Source::Grad(t) => Some(t.clone()),
@@ -79,7 +79,7 @@ impl Captured {
         };
         let result = |r: &Returned| match r {
             Returned::Same(t) => Some(t.clone()),
-            Returned::Arg(_) | Returned::Computed { .. } | Returned::Again(_) => None,
+            Returned::Arg(_) | Returned::Computed { .. } | Returned::SameAs(_) => None,
         };
         let all = wiring.sources.iter().filter_map(source).chain(wiring.targets.iter().filter_map(target));
         let all =
@@ -111,7 +111,7 @@ impl Captured {
             _ => false,
         };
         if !self.wiring.sources.iter().zip(&other.wiring.sources).all(same) {
-            return Some("it read another tensor from outside".to_string());
+            return Some("it read another captured tensor".to_string());
         }
         let (a, b) = (&self.wiring.effects, &other.wiring.effects);
         let same = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(&**b));

@@ -1,5 +1,5 @@
 //! The random numbers of a capture: which draws the program makes, in its order, and drawing them for a call. A draw in
-//! a loop is one for each step, made before the run in the order in which the steps would run. Nothing is drawn while
+//! a loop is one for each iteration, made before the run in the order in which the iterations would run. Nothing is drawn while
 //! recording, and what is done with the numbers is the graph's.
 
 use crate::capture::endpoints::Source;
@@ -16,11 +16,11 @@ use allotrope_ir::{DType, Dim, Graph, Shape};
 /// One thing that a call does with generators.
 #[derive(Clone)]
 pub(crate) enum Item<D = Dim> {
-    /// Draws the elements of an input, those of this step where it is in loops.
+    /// Draws the elements of an input, those of this iteration where it is in loops.
     Draw { generator: Generator, kind: Kind, input: usize },
     /// Starts the streams of a seed.
     Seed { generator: Generator, seed: u64 },
-    /// Does these once for each step of a loop.
+    /// Does these once for each iteration of a loop.
     Loop { length: D, reverse: bool, items: Vec<Item<D>> },
 }
 
@@ -83,7 +83,7 @@ fn difference(a: &[Item], b: &[Item]) -> Option<String> {
 pub(crate) struct Draws {
     pub(crate) items: Vec<Item>,
     pub(crate) generators: Vec<Generator>,
-    /// The tensors from outside whose memory matters.
+    /// The captured tensors whose memory matters.
     pub(crate) outside: Vec<TraceHandle>,
 }
 
@@ -94,7 +94,7 @@ pub(crate) struct Fills {
     types: Vec<(usize, DType, Shape)>,
 }
 
-/// What a call has drawn, and the way back.
+/// What a call has drawn, and how to undo it.
 pub(crate) struct Drawn {
     pub(crate) tensors: Vec<(usize, Tensor)>,
     /// Each generator before and after.
@@ -180,7 +180,7 @@ impl Draws {
     }
 }
 
-/// Does the items of one step, which is number `at.0` of those of all loops around it, `at.1` of them.
+/// Does the items of one iteration, which is number `at.0` of those of all loops around it, `at.1` of them.
 fn fill(
     types: &[(usize, DType, Shape)],
     items: &[Item],

@@ -10,9 +10,9 @@ use std::sync::Arc;
 pub(crate) enum Source {
     /// An argument of the closure.
     Arg(usize),
-    /// A tensor from outside.
+    /// A captured tensor.
     State(TraceHandle),
-    /// The gradient that a tensor from outside holds when the call begins.
+    /// The gradient that a captured tensor holds when the call begins.
     Grad(TraceHandle),
     /// The gradient that an argument holds when the call begins.
     ArgGrad(usize),
@@ -20,7 +20,7 @@ pub(crate) enum Source {
     Draw,
     /// Data of the host in this call: a tensor that the closure made of it, or a number in the program.
     Data(Tensor),
-    /// The gradient of a result, which comes from outside; only where a walk back from there is recorded.
+    /// The gradient of a result, which comes from outside; only where a backward pass from there is recorded.
     Gradient,
 }
 
@@ -38,11 +38,11 @@ pub(crate) enum Target {
     Return,
     /// What backward passes from outside need, in order.
     Save,
-    /// Elements of a tensor from outside.
+    /// Elements of a captured tensor.
     State { tensor: TraceHandle },
     /// Elements of an argument, which the closure changed in place.
     Arg(usize),
-    /// The gradient of a tensor from outside.
+    /// The gradient of a captured tensor.
     Grad(TraceHandle),
     /// The gradient of an argument.
     ArgGrad(usize),
@@ -53,8 +53,8 @@ pub(crate) enum Returned {
     /// A computed value: the next output of the graph.
     Computed { requires_grad: bool },
     /// The same tensor as the result of this number.
-    Again(usize),
-    /// A tensor from outside, unchanged or updated: the caller gets the same handle.
+    SameAs(usize),
+    /// A captured tensor, unchanged or updated: the caller gets the same handle.
     Same(TraceHandle),
     /// An argument: the caller gets the handle that was passed.
     Arg(usize),
@@ -64,9 +64,9 @@ impl Returned {
     /// What is otherwise about the results of another recording, in words.
     pub(crate) fn difference(a: &[Returned], b: &[Returned]) -> Option<String> {
         let same = |(a, b): (&Returned, &Returned)| match (a, b) {
-            (Returned::Arg(a), Returned::Arg(b)) | (Returned::Again(a), Returned::Again(b)) => a == b,
+            (Returned::Arg(a), Returned::Arg(b)) | (Returned::SameAs(a), Returned::SameAs(b)) => a == b,
             (Returned::Computed { requires_grad: a }, Returned::Computed { requires_grad: b }) => a == b,
-            // A closure that detaches a tensor from outside returns another handle to the same elements.
+            // A closure that detaches a captured tensor returns another handle to the same elements.
             (Returned::Same(a), Returned::Same(b)) => a.is_same(b) || same_elements(a, b),
             _ => false,
         };

@@ -115,12 +115,12 @@ pub(crate) struct Loop {
     pub(crate) carries: SmallVec<[Value; 4]>,
     pub(crate) xs: SmallVec<[Value; 4]>,
     pub(crate) kind: LoopKind,
-    /// The number of steps that what it collects has room for; none where no size says it.
+    /// The capacity of what it collects, in iterations; none where no size says it.
     pub(crate) limit: Symbolic<Option<Size>>,
-    /// For a counted loop: its number of steps.
+    /// For a counted loop: its number of iterations.
     pub(crate) count: Option<Value>,
     pub(crate) reverse: bool,
-    /// The builder of the body that it walks back through.
+    /// The scope of the body whose backward pass it is.
     pub(crate) mirror: Option<usize>,
 }
 
@@ -141,14 +141,14 @@ pub(crate) enum Event<'a> {
         kind: InputKind,
         name: Aside<(&'static str, usize)>,
     },
-    /// An input that is drawn, and in loops an element of it for each step.
+    /// An input that is drawn, and in loops an element of it for each iteration.
     Draw {
         dtype: DType,
         sizes: Symbolic<Cow<'a, [Size]>>,
         name: Aside<&'static str>,
         /// The input that was drawn before, by its number among the inputs that are tensors, where a part of the program is
-        /// computed again.
-        again: Option<usize>,
+        /// recomputed.
+        recompute: Option<usize>,
     },
     /// An operation in the innermost open graph.
     Record {
@@ -162,9 +162,9 @@ pub(crate) enum Event<'a> {
     },
     /// A size as a value.
     Extent(Symbolic<Size>),
-    /// The type of a value of a builder.
+    /// The type of a value of a scope.
     TypeOf(usize, Value),
-    /// A value of another builder in the innermost open graph.
+    /// A value of another scope in the innermost open graph.
     Import {
         from: usize,
         value: Value,
@@ -179,13 +179,13 @@ pub(crate) enum Event<'a> {
     },
     /// The results of a branch, which ends.
     Results(Cow<'a, [Value]>),
-    /// What follows is around the innermost loop, until `Enter` names its builder.
+    /// What follows is around the innermost loop, until `Enter` names its scope.
     Leave,
     Enter(usize),
     /// Ends a branch, which gives these values where it does not run.
     EndBranch(Cow<'a, [Value]>),
     Abandon,
-    /// A part of the program is computed again, from here to the end of it.
+    /// A part of the program is recomputed, from here to the end of it.
     RecomputeBegin,
     RecomputeEnd,
     InOrder {
@@ -380,7 +380,7 @@ impl Event<'_> {
         match self {
             Argument { dtype, rank, numbers, name } => Argument { dtype, rank, numbers: Aside(own(numbers.0)), name },
             Input { dtype, sizes, kind, name } => Input { dtype, sizes: named(sizes), kind, name },
-            Draw { dtype, sizes, name, again } => Draw { dtype, sizes: named(sizes), name, again },
+            Draw { dtype, sizes, name, recompute } => Draw { dtype, sizes: named(sizes), name, recompute },
             Record { op, operands } => Record { op: named(op), operands: own(operands) },
             Full { sizes, number } => Full { sizes: named(sizes), number },
             Extent(size) => Extent(size),

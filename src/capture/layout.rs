@@ -17,7 +17,7 @@ pub(crate) enum Memory {
     Fresh(Shape),
     /// That of an input of the whole program, by number.
     Input(usize),
-    /// That of a tensor from outside, by its place among those that were asked about.
+    /// That of a captured tensor, by its place among those that were asked about.
     Captured(usize),
 }
 

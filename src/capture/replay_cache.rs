@@ -1,5 +1,5 @@
-//! The script of a recording: either the graphs are built, or they are known from an earlier recording that has asked
-//! the same so far, and then answers are only looked up. Where a recording asks something new, another known one is
+//! The replay cache: what the recordings of one closure asked, with the answers. Either the graphs of a recording are
+//! built, or they are known from an earlier one that has asked the same so far, and then answers are only looked up. Where a recording asks something new, another known one is
 //! looked for, and where there is none the graphs are built from what was asked until here. It decides nothing about a
 //! graph; `graphs.rs` does.
 
@@ -70,8 +70,8 @@ impl EventLog {
         let words = |log: &EventLog| log.entries.get(at).map_or_else(|| "the end".to_string(), |e| e.event.words());
         let (now, before) = (words(self), words(log));
         match now == before {
-            true => format!("step {at}, {now}, was of other values or sizes"),
-            false => format!("step {at} was {now}, not {before}"),
+            true => format!("event {at}, {now}, was of other values or sizes"),
+            false => format!("event {at} was {now}, not {before}"),
         }
     }
 
@@ -136,7 +136,7 @@ pub(crate) enum ReplayBuilder {
 #[derive(Clone)]
 pub(crate) struct Building {
     graphs: GraphBuilder,
-    /// Set where the recording is to be followed later.
+    /// Set where the recording is to be replayed later.
     writer: Option<LogWriter>,
 }
 
@@ -155,7 +155,7 @@ pub(crate) struct Replaying {
     /// Names this recording, so that sizes of another one are noticed.
     capture: u32,
     cache: Arc<ReplayCache>,
-    /// The recording that is followed, and how far.
+    /// The recording that is replayed, and how far.
     at: usize,
     cursor: usize,
     /// The numbers of the symbols in this call.
@@ -196,7 +196,7 @@ impl ReplayBuilder {
         ReplayBuilder::Building(Box::new(Building { graphs: GraphBuilder::new(capture), writer: None }))
     }
 
-    /// Follows the recordings of a cache, beginning with number `at`.
+    /// Replays the recordings of a cache, beginning with number `at`.
     pub(crate) fn replaying(cache: Arc<ReplayCache>, at: usize, capture: u32) -> ReplayBuilder {
         match cache.logs.is_empty() {
             true => ReplayBuilder::Building(Box::new(Building::logged(None, capture))),
@@ -226,18 +226,18 @@ impl ReplayBuilder {
         matches!(self, ReplayBuilder::Building(building) if building.writer.is_none())
     }
 
-    /// The graphs under construction of a recording that follows no other.
+    /// The graphs under construction of a recording that replays no other.
     pub(crate) fn graphs(&self) -> &GraphBuilder {
         match self {
             ReplayBuilder::Building(building) => &building.graphs,
-            ReplayBuilder::Replaying(_) => unreachable!("bug in allotrope: what follows a recording has no graphs"),
+            ReplayBuilder::Replaying(_) => unreachable!("bug in allotrope: what replays a recording has no graphs"),
         }
     }
 
     pub(crate) fn graphs_mut(&mut self) -> &mut GraphBuilder {
         match self {
             ReplayBuilder::Building(building) => &mut building.graphs,
-            ReplayBuilder::Replaying(_) => unreachable!("bug in allotrope: what follows a recording has no graphs"),
+            ReplayBuilder::Replaying(_) => unreachable!("bug in allotrope: what replays a recording has no graphs"),
         }
     }
 
@@ -246,7 +246,7 @@ impl ReplayBuilder {
     /// # Errors
     /// Where operands do not fit, and values cannot be had.
     pub(crate) fn ask(&mut self, event: Event<'_>) -> Result<Answer> {
-        let known = self.follow(&event);
+        let known = self.replays(&event);
         match self {
             ReplayBuilder::Replaying(replaying) if known => replaying.answer(),
             _ => self.building(&event).answer(event),
@@ -259,7 +259,7 @@ impl ReplayBuilder {
     /// As [`ReplayBuilder::ask`].
     pub(crate) fn made(&mut self, event: Event<'_>) -> Result<Made> {
         // Most of what a recording asks comes here, so nothing is copied that need not be.
-        let known = self.follow(&event);
+        let known = self.replays(&event);
         let answer = match self {
             ReplayBuilder::Replaying(replaying) if known => match replaying.made() {
                 Some(made) => return Ok(made),
@@ -275,9 +275,9 @@ impl ReplayBuilder {
 
     /// Whether a known recording has asked this next.
     #[inline]
-    fn follow(&mut self, event: &Event<'_>) -> bool {
+    fn replays(&mut self, event: &Event<'_>) -> bool {
         match self {
-            ReplayBuilder::Replaying(replaying) => replaying.step(event),
+            ReplayBuilder::Replaying(replaying) => replaying.advance(event),
             ReplayBuilder::Building(_) => false,
         }
     }
@@ -353,8 +353,8 @@ impl Building {
         if matches!(&answer, Ok(Answer::Numbers(_))) && matches!(event, Event::Unify(..) | Event::Specialize { .. }) {
             log.solved.push((log.entries.len(), self.graphs.symbols.expressions(0).to_vec()));
         }
-        let noted = answer.clone().unwrap_or_else(Answer::Failed);
-        log.entries.push(Entry { event, answer: noted });
+        let recorded = answer.clone().unwrap_or_else(Answer::Failed);
+        log.entries.push(Entry { event, answer: recorded });
         answer
     }
 }
@@ -396,7 +396,7 @@ impl Replaying {
     }
 
     /// Goes on to the entry of this event, if one of the recordings has asked this after all that was asked.
-    fn step(&mut self, event: &Event<'_>) -> bool {
+    fn advance(&mut self, event: &Event<'_>) -> bool {
         event.sizes(&mut |size| self.own(size));
         if !self.asked(self.at, event, Match::Same) {
             let found = |&i: &usize| self.asked(i, event, Match::Same) && self.cache.logs[i].has(&self.given);

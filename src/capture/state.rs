@@ -1,4 +1,4 @@
-//! The state of a running capture beside its graphs: tensors from outside and what the program did to them. It is the
+//! The state of a running capture beside its graphs: captured tensors and what the program did to them. It is the
 //! same in every recording, also where the graphs are known already. It decides nothing of its own; the recorder asks
 //! and tells.
 
@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A tensor from outside that the program reads or changes.
+/// A captured tensor that the program reads or changes.
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) tensor: Tensor,
@@ -32,7 +32,7 @@ pub(crate) struct State {
     pub(crate) changes: u32,
 }
 
-/// What the program knows of the gradient of a tensor from outside or of an argument.
+/// What the program knows of the gradient of a captured tensor or of an argument.
 #[derive(Clone)]
 pub(crate) struct GradState {
     pub(crate) tensor: Tensor,
@@ -49,8 +49,8 @@ pub(crate) struct GradState {
 /// A loop whose body is being recorded.
 #[derive(Clone)]
 pub(crate) struct Open {
-    pub(crate) builder: usize,
-    /// The number of steps that what it collects has room for.
+    pub(crate) scope: usize,
+    /// The capacity of what it collects, in iterations.
     pub(crate) length: Size,
     pub(crate) reverse: bool,
     pub(crate) kind: LoopKind,
@@ -58,14 +58,14 @@ pub(crate) struct Open {
 
 #[derive(Clone)]
 pub(crate) struct CaptureState {
-    /// Nothing of the recording is kept.
-    pub(crate) forgetful: bool,
-    /// Identity of builder 0; builder i has `first + i`.
+    /// Nothing of the recording is kept: what operations give is all that is asked.
+    pub(crate) abstract_only: bool,
+    /// Identity of scope 0; scope i has `first + i`.
     pub(crate) first: u64,
     /// The graphs, under construction or known already.
     pub(crate) replay: ReplayBuilder,
-    /// Builders so far, open and closed.
-    pub(crate) builders: usize,
+    /// Scopes so far, open and closed.
+    pub(crate) scopes: usize,
     /// The open loops, innermost last.
     pub(crate) open: Vec<Open>,
     pub(crate) sources: Vec<Source>,
@@ -82,12 +82,12 @@ pub(crate) struct CaptureState {
     pub(crate) layouts: Vec<usize>,
     /// Arguments that it compared with other tensors, and the answers.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
-    /// Tensors from outside that it asked whether they need gradients, by identity.
+    /// Captured tensors that it asked whether they need gradients, by identity.
     pub(crate) wishes: FxHashMap<usize, (TraceHandle, bool)>,
-    /// Tensors over elements from outside that it made, by identity.
+    /// Tensors over captured elements that it made, by identity.
     pub(crate) made_here: FxHashMap<usize, TraceHandle>,
-    /// How many parts are being computed again, one in the other.
-    pub(crate) again: usize,
+    /// How many parts are being recomputed, one in the other.
+    pub(crate) recomputing: usize,
     pub(crate) grads: Vec<GradState>,
     pub(crate) by_grad: FxHashMap<usize, usize>,
     /// The arguments by identity: number, and whether the caller's tensor has a gradient.
@@ -98,13 +98,13 @@ pub(crate) struct CaptureState {
     pub(crate) callers: Vec<(usize, Tensor)>,
     /// Nodes of the tape with a smaller number were there before.
     pub(crate) first_seq: u64,
-    /// What is drawn, for each open builder.
+    /// What is drawn, for each open scope.
     pub(crate) draws: Vec<Vec<Item<Size>>>,
-    /// Tensors from outside whose memory was asked about.
-    pub(crate) outside: Vec<TraceHandle>,
+    /// Captured tensors whose memory was asked about by draws.
+    pub(crate) draw_layouts: Vec<TraceHandle>,
     /// The values that elements had before they were changed in place, by their identity.
     pub(crate) first_values: FxHashMap<usize, (Arc<Cell>, Value)>,
-    /// In-place changes that storages from outside had had when they were first asked: what is recorded later sees them
+    /// In-place changes that captured storages had had when they were first asked: what is recorded later sees them
     /// as they were.
     pub(crate) versions: FxHashMap<usize, u32>,
     /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are.
@@ -118,7 +118,7 @@ pub(crate) struct CaptureState {
 
 impl CaptureState {
     pub(crate) fn current(&self) -> usize {
-        self.open.last().map_or(0, |l| l.builder)
+        self.open.last().map_or(0, |l| l.scope)
     }
 
     /// Asks for something that is a value.
@@ -185,20 +185,20 @@ impl CaptureState {
         Ok(self.tensor(builder, &made))
     }
 
-    /// The builder of this capture that a traced tensor belongs to.
-    pub(crate) fn builder_of(&self, scope: u64) -> Result<usize> {
+    /// The scope of this capture that a traced tensor belongs to.
+    pub(crate) fn scope_of(&self, scope: u64) -> Result<usize> {
         match scope.checked_sub(self.first) {
-            Some(i) if (i as usize) < self.builders => Ok(i as usize),
+            Some(i) if (i as usize) < self.scopes => Ok(i as usize),
             _ => Err(Error::Trace(
                 "a value of another trace is used here; return it from that closure and pass it as an argument".into(),
             )),
         }
     }
 
-    /// The value `v` of builder `from` in the innermost open graph.
+    /// The value `v` of scope `from` in the innermost open graph.
     pub(crate) fn import(&mut self, from: usize, value: Value) -> Result<Value> {
-        // What is computed again takes its operands from before behind barriers, which the script knows.
-        if from == self.current() && self.again == 0 {
+        // What is recomputed takes its operands from before behind barriers, which the builder knows.
+        if from == self.current() && self.recomputing == 0 {
             return Ok(value);
         }
         match self.replay.ask(Event::Import { from, value })? {
@@ -212,7 +212,7 @@ impl CaptureState {
         let into = self.current();
         match t.body() {
             Body::Traced(traced) => {
-                let from = self.builder_of(traced.scope)?;
+                let from = self.scope_of(traced.scope)?;
                 let Some(path) = &traced.path else { return self.lift_root(&traced.root) };
                 let version = self.version_of(&traced.root);
                 let (value, seen) = *traced.seen.lock();
@@ -221,8 +221,8 @@ impl CaptureState {
                 }
                 // The root was changed in place since: look at it again.
                 let root = self.lift_root(&traced.root)?;
-                let value = self.follow(root, path)?;
-                // A walk back is recorded on a copy, whose values the tensor must not remember.
+                let value = self.through(root, path)?;
+                // A backward pass is recorded on a copy, whose values the tensor must not remember.
                 if from == into && self.sealed == 0 {
                     *traced.seen.lock() = (value, version);
                 }
@@ -231,7 +231,7 @@ impl CaptureState {
             Body::Strided(_) => match t.view_of() {
                 Some(view) => {
                     let base = self.lift(&view.base)?;
-                    self.follow(base, &view.path)
+                    self.through(base, &view.path)
                 }
                 None => {
                     let slot = self.state(t)?;
@@ -247,15 +247,15 @@ impl CaptureState {
         match root {
             Root::Outside(t) => self.lift(t),
             Root::Traced(cell) => {
-                let from = self.builder_of(cell.scope)?;
+                let from = self.scope_of(cell.scope)?;
                 let value = cell.value();
                 self.import(from, value)
             }
         }
     }
 
-    /// A value of the innermost open graph seen through a view's steps.
-    fn follow(&mut self, mut value: Value, path: &Arc<Link>) -> Result<Value> {
+    /// A value of the innermost open graph seen through a view's path.
+    fn through(&mut self, mut value: Value, path: &Arc<Link>) -> Result<Value> {
         for step in path.steps() {
             if let Op::Gather { .. } = step.op {
                 return Err(Error::Trace(
@@ -276,12 +276,12 @@ impl CaptureState {
     pub(crate) fn version_of(&mut self, root: &Root) -> u32 {
         match root {
             Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
-            Root::Outside(t) => self.outside_version(t),
+            Root::Outside(t) => self.captured_version(t),
         }
     }
 
-    /// In-place changes of a tensor from outside so far, those of the capture included.
-    pub(crate) fn outside_version(&mut self, t: &Tensor) -> u32 {
+    /// In-place changes of a captured tensor so far, those of the capture included.
+    pub(crate) fn captured_version(&mut self, t: &Tensor) -> u32 {
         let Some(s) = t.strided() else { return 0 };
         let storage = Arc::as_ptr(&s.storage) as usize;
         let here = self.by_storage.get(&storage);
@@ -289,9 +289,9 @@ impl CaptureState {
         *self.versions.entry(storage).or_insert_with(|| s.storage.version()) + changes
     }
 
-    /// The state entry for a tensor from outside.
+    /// The state entry for a captured tensor.
     pub(crate) fn state(&mut self, t: &Tensor) -> Result<usize> {
-        let strided = t.strided().expect("a tensor from outside has storage");
+        let strided = t.strided().expect("a captured tensor has storage");
         let storage = Arc::as_ptr(&strided.storage) as usize;
         let mut known = None;
         for &slot in self.by_storage.get(&storage).into_iter().flatten() {
@@ -307,7 +307,7 @@ impl CaptureState {
         }
         if let Some((i, _)) = self.callers.iter().find(|(_, caller)| caller.is_same(t)) {
             return Err(Error::Trace(format!(
-                "argument {i} is also used from outside the closure, so its gradient would come in two parts; use it in one way only"
+                "argument {i} is also captured by the closure, so its gradient would come in two parts; use it in one way only"
             )));
         }
         let input = self.sources.len();
@@ -322,11 +322,11 @@ impl CaptureState {
         Ok(self.states.len() - 1)
     }
 
-    /// Notes that the elements of `t` must lie in row-major order.
+    /// Demands that the elements of `t` must lie in row-major order.
     pub(crate) fn in_order(&mut self, what: &'static str, t: &Tensor, whole: bool) -> Result<()> {
         let mut outside = |t: &Tensor| {
-            self.outside.push(TraceHandle::new(t.clone()));
-            LayoutOf::Captured(self.outside.len() - 1)
+            self.draw_layouts.push(TraceHandle::new(t.clone()));
+            LayoutOf::Captured(self.draw_layouts.len() - 1)
         };
         let (place, path) = match t.body() {
             Body::Strided(_) => (outside(t), None),
@@ -334,7 +334,7 @@ impl CaptureState {
                 let place = match &traced.root {
                     Root::Outside(t) => outside(t),
                     Root::Traced(cell) => {
-                        let from = self.builder_of(cell.scope)?;
+                        let from = self.scope_of(cell.scope)?;
                         // In-place changes give other elements, not another place for them.
                         let first = self.first_values.get(&(Arc::as_ptr(cell) as usize)).map(|(_, v)| *v);
                         LayoutOf::Value(from, first.unwrap_or_else(|| cell.value()))

@@ -53,7 +53,7 @@ pub(crate) struct Symbols {
     pub(crate) replaying: bool,
     pub(crate) least: Vec<(Dim, usize)>,
     pub(crate) specializations: Vec<Specialization>,
-    /// The symbols that stand for how many steps loops have room for.
+    /// The symbols that stand for the capacities of loops.
     pub(crate) capacities: Vec<Sym>,
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn foreign(size: Size) -> Error {
     Error::Trace(format!("a size of another trace, {size} there, is used here; take it from a tensor of this one"))
 }
 
-/// Steps that a loop has room for at first.
+/// The capacity of a loop at first, in iterations.
 pub(crate) const INITIAL_CAPACITY: usize = 16;
 
 impl Symbols {
@@ -78,7 +78,7 @@ impl Symbols {
         self.size(Dim::sym(sym))
     }
 
-    /// The number of steps that what a loop collects has room for. No argument says it: calls find it by running.
+    /// The capacity of what a loop collects, in iterations. No argument says it: calls find it by running.
     pub(crate) fn capacity(&mut self) -> Size {
         self.capacities.push(Sym(self.hints.len() as u32));
         self.symbol(INITIAL_CAPACITY, None)

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::inspect::sandbox::Sandbox;
 use crate::ops::TensorTree;
 use crate::runtime::execute;
-use crate::runtime::traced::{Traced, outside};
+use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
 use crate::schedule::describe::KernelInfo;
 use crate::tensor::Tensor;
@@ -54,7 +54,7 @@ where
     /// As [`Traced::call`], and inside a trace.
     pub fn profile<'a>(&self, args: impl Arguments<'a, N>) -> Result<Profile> {
         let args = args.tensors();
-        outside("profile()")?;
+        not_recording("profile()")?;
         let (entry, binding) = self.entry(&args)?;
         entry.variant.check_inputs(&args)?;
         entry.variant.profile(&args, binding)
@@ -66,15 +66,15 @@ impl Variant {
     pub(crate) fn profile(&self, args: &[&Tensor], binding: Binding) -> Result<Profile> {
         let options = Options { profile: true, ..Options::default() };
         let code = execute::compile(self.optimized(), &options)?;
-        let mut apart = Sandbox::new(self, args, binding)?;
+        let mut sandbox = Sandbox::new(self, args, binding)?;
         let mut runs = Vec::new();
         for i in 0..WARM_UP + RUNS {
-            let (_, times) = apart.run(self, &code, self.optimized(), Some(EVENTS))?;
+            let (_, times) = sandbox.run(self, &code, self.optimized(), Some(EVENTS))?;
             runs.extend(times.filter(|_| i >= WARM_UP));
         }
         runs.sort_by_key(|times| times.total);
         let times = runs.swap_remove(RUNS / 2);
-        Ok(Profile { kernels: code.kernels().to_vec(), sizes: apart.binding.to_vec(), runs: RUNS, times })
+        Ok(Profile { kernels: code.kernels().to_vec(), sizes: sandbox.binding.to_vec(), runs: RUNS, times })
     }
 }
 

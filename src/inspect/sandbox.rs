@@ -36,14 +36,14 @@ impl Sandbox {
         if let Some(drawn) = drawn {
             drawn.undo();
         }
-        let gone = || Error::Trace("a gradient went away while a call began".into());
+        let taken = || Error::Trace("a gradient was taken away while a call began".into());
         let mut inputs = Vec::new();
         for source in &variant.wiring().sources {
             inputs.push(match source {
                 Source::Arg(i) => eval::copied(args[*i])?,
                 Source::State(t) => eval::copied(t)?,
-                Source::Grad(t) => eval::copied(&t.stored_grad().ok_or_else(gone)?)?,
-                Source::ArgGrad(i) => eval::copied(&args[*i].stored_grad().ok_or_else(gone)?)?,
+                Source::Grad(t) => eval::copied(&t.stored_grad().ok_or_else(taken)?)?,
+                Source::ArgGrad(i) => eval::copied(&args[*i].stored_grad().ok_or_else(taken)?)?,
                 Source::Data(t) => eval::copied(t)?,
                 Source::Gradient => unreachable!("bug in allotrope: a gradient from outside is no input of the call"),
                 Source::Draw => numbers.next().expect("bug in allotrope: an input was not drawn").1,

@@ -14,7 +14,7 @@ use crate::ops::TensorTree;
 use crate::partition::closure::BackwardOptions;
 use crate::runtime::execute;
 use crate::runtime::record::{Recorded, record};
-use crate::runtime::traced::{Traced, outside};
+use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
 use crate::tensor::setting::HostValue;
 use crate::tensor::{Generator, Tensor, eval};
@@ -135,7 +135,7 @@ where
     /// As [`Traced::call`], and inside a trace. That the modes differ is no error.
     pub fn verify<'a>(&self, args: impl Arguments<'a, N>) -> Result<Verification> {
         let args = args.tensors();
-        outside("verify()")?;
+        not_recording("verify()")?;
         let (entry, binding) = self.entry(&args)?;
         entry.variant.check_inputs(&args)?;
         self.closure.with(|closure| verify::<F, N>(&entry.variant, closure, &args, binding))
@@ -180,7 +180,7 @@ impl Snapshot {
         for (i, a) in args.iter().enumerate() {
             add(format!("argument {i}"), Some(i), a)?;
         }
-        let outside = |t: &Tensor| format!("a tensor from outside of shape {:?}", t.shape_hint());
+        let outside = |t: &Tensor| format!("a captured tensor of shape {:?}", t.shape_hint());
         for (source, input) in variant.wiring().sources.iter().zip(variant.captured().inputs()) {
             match source {
                 Source::State(t) => add(format!("{:?}, {}", input.name, outside(t)), None, t)?,
@@ -214,7 +214,7 @@ impl Snapshot {
     }
 }
 
-/// Only where they differ: changing a tensor in place would end what was noted of it on a tape.
+/// Only where they differ: changing a tensor in place would end what was recorded of it on a tape.
 fn put_back(t: &Tensor, elements: &Tensor) -> Result<()> {
     match difference(&eval::copied(t)?, elements) {
         Some(_) => eval::assign(t, elements),
@@ -236,8 +236,8 @@ pub(crate) fn verify<F: Traceable<N>, const N: usize>(
     binding: Binding,
 ) -> Result<Verification> {
     let before = Snapshot::new(variant, args)?;
-    let mut apart = Sandbox::new(variant, args, binding)?;
-    let traced = traced(variant, &before, &mut apart);
+    let mut sandbox = Sandbox::new(variant, args, binding)?;
+    let traced = traced(variant, &before, &mut sandbox);
     let eager = eager(variant, &before, closure, args);
     before.restore()?;
     let (traced, eager) = match (traced, eager) {
@@ -257,7 +257,7 @@ pub(crate) fn verify<F: Traceable<N>, const N: usize>(
             (None, Some(_)) => Some("there is one traced and none eagerly".to_string()),
         };
         if let Some(how) = how {
-            let cause = cause(variant, &mut apart, closure, args)?;
+            let cause = cause(variant, &mut sandbox, closure, args)?;
             before.restore()?;
             return Ok(Verification { compared, difference: Some(Difference { what: what.clone(), how, cause }) });
         }
@@ -306,8 +306,8 @@ fn setting_name(v: &dyn HostValue) -> String {
 }
 
 /// What the compiled code leaves behind.
-fn traced(variant: &Variant, before: &Snapshot, apart: &mut Sandbox) -> Result<Seen> {
-    let (outputs, _) = apart.run(variant, &variant.compiled, variant.optimized(), None)?;
+fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox) -> Result<Seen> {
+    let (outputs, _) = sandbox.run(variant, &variant.compiled, variant.optimized(), None)?;
     let target = |wanted: &dyn Fn(&Target) -> bool| {
         variant.wiring().targets.iter().position(wanted).and_then(|i| outputs.get(i).cloned())
     };
@@ -338,7 +338,7 @@ fn traced(variant: &Variant, before: &Snapshot, apart: &mut Sandbox) -> Result<S
     for (i, r) in variant.wiring().returned.iter().enumerate() {
         let result = match r {
             Returned::Computed { .. } => computed.next().map(|(_, t)| t.clone()),
-            Returned::Again(i) => seen.get(*i).and_then(|s: &(String, Option<Tensor>)| s.1.clone()),
+            Returned::SameAs(i) => seen.get(*i).and_then(|s: &(String, Option<Tensor>)| s.1.clone()),
             Returned::Same(t) => Some(of(t)?),
             Returned::Arg(i) => before.touched.iter().find(|t| t.argument == Some(*i)).map(after),
         };
@@ -348,7 +348,7 @@ fn traced(variant: &Variant, before: &Snapshot, apart: &mut Sandbox) -> Result<S
         seen.push((t.what.clone(), Some(after(t))));
         seen.push((format!("the gradient of {}", t.what), grad_after(t)));
     }
-    for (i, state) in apart.generators.iter().enumerate() {
+    for (i, state) in sandbox.generators.iter().enumerate() {
         let n = state.len();
         seen.push((format!("the state of generator {i}"), Some(Tensor::try_from_vec(state.clone(), &[n])?)));
     }
@@ -422,7 +422,7 @@ fn number(s: Scalar) -> String {
 /// Where a difference comes from.
 fn cause<F: Traceable<N>, const N: usize>(
     variant: &Variant,
-    apart: &mut Sandbox,
+    sandbox: &mut Sandbox,
     closure: &mut F,
     args: &[&Tensor],
 ) -> Result<Cause> {
@@ -436,14 +436,14 @@ fn cause<F: Traceable<N>, const N: usize>(
             Some(id) => format!("it is now {}", node_text(&now, id)),
             None => format!("{} operations are now {}", graph.len(), now.len()),
         };
-        let values = stepwise::values(graph, &apart.binding, &apart.inputs)?;
+        let values = stepwise::values(graph, &sandbox.binding, &sandbox.inputs)?;
         let at = at.filter(|id| (id.0 as usize) < graph.len()).or_else(|| graph.nodes().next_back());
         let node = at.map_or_else(String::new, |id| node_text(graph, id));
         let inputs = at.map_or_else(Vec::new, |id| operands(graph, id, &values));
         return Ok(Cause::Closure(NodeDifference { node, how, inputs }));
     }
     let optimize = |g: &Graph| variant.optimize(g);
-    Ok(match wrong_node(variant, graph, apart, &optimize)? {
+    Ok(match wrong_node(variant, graph, sandbox, &optimize)? {
         Some(node) => Cause::Code(node),
         None => Cause::Recording,
     })
@@ -465,7 +465,7 @@ fn operands(graph: &Graph, id: NodeId, values: &stepwise::Values) -> Vec<(String
 fn wrong_node(
     variant: &Variant,
     graph: &Graph,
-    apart: &mut Sandbox,
+    sandbox: &mut Sandbox,
     optimize: &dyn Fn(&Graph) -> Graph,
 ) -> Result<Option<NodeDifference>> {
     let nodes: Vec<NodeId> = graph.nodes().filter(|id| graph.node(*id).op != Op::Input).collect();
@@ -477,10 +477,10 @@ fn wrong_node(
         let results: Vec<Value> = results.collect();
         let part = optimize(&graph.clone().with_outputs(results.iter().copied()));
         let code = execute::compile(&part, &Options::default())?;
-        let (outputs, _) = apart.run(variant, &code, &part, None)?;
-        // Loops may have needed more room.
+        let (outputs, _) = sandbox.run(variant, &code, &part, None)?;
+        // Loops may have needed more capacity.
         if values.is_none() {
-            values = Some(stepwise::values(graph, &apart.binding, &apart.inputs)?);
+            values = Some(stepwise::values(graph, &sandbox.binding, &sandbox.inputs)?);
         }
         let values = values.as_ref().expect("just made");
         let wrong = results.iter().zip(&outputs).find_map(|(v, found)| Some((v, difference(&values[v], found)?)));
@@ -531,16 +531,16 @@ mod tests {
         let x = Tensor::from_vec(vec![1.0f32, 2.0], &[2]);
         let (entry, binding) = f.entry(&[&x]).unwrap();
         let variant = &entry.variant;
-        let mut apart = Sandbox::new(variant, &[&x], binding).unwrap();
+        let mut sandbox = Sandbox::new(variant, &[&x], binding).unwrap();
         let right = |g: &Graph| variant.optimize(g);
-        assert!(wrong_node(variant, variant.captured(), &mut apart, &right).unwrap().is_none());
+        assert!(wrong_node(variant, variant.captured(), &mut sandbox, &right).unwrap().is_none());
         let wrong = |g: &Graph| -> Graph { print(g).replace("= tanh ", "= sin ").parse().unwrap() };
-        let found = wrong_node(variant, variant.captured(), &mut apart, &wrong).unwrap().unwrap();
+        let found = wrong_node(variant, variant.captured(), &mut sandbox, &wrong).unwrap().unwrap();
         assert!(found.node.contains("= tanh %"), "{}", found.node);
         assert_eq!(found.inputs[0].1.to_vec::<f32>(), [0.5, -2.0]);
         // The same, only where the sum is the one output.
         let hidden = |g: &Graph| if g.outputs().len() == 1 { wrong(g) } else { variant.optimize(g) };
-        let found = wrong_node(variant, variant.captured(), &mut apart, &hidden).unwrap().unwrap();
+        let found = wrong_node(variant, variant.captured(), &mut sandbox, &hidden).unwrap().unwrap();
         assert!(found.node.contains("= tanh %"), "{}", found.node);
         assert!(variant.captured().nodes().any(|id| variant.captured().node(id).op == Op::Unary(UnaryOp::Tanh)));
     }

@@ -139,7 +139,7 @@ impl FullBackward {
             Ok((pass, part))
         };
         let (pass, part) = record()?;
-        // A view from outside may have looked at its history anew in between; what counts is that the same comes again.
+        // A captured view may have looked at its history anew in between; what counts is that the same comes again.
         if like.is_some_and(|g| *g != part.graph) && record()?.1.graph != part.graph {
             return Err(Error::Trace(
                 "the backward pass through the closure was recorded twice and did something else the second time: a hook \

@@ -9,7 +9,7 @@ use crate::capture::endpoints::{Returned, Source, Target};
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
 use crate::runtime::backward::{Backward, SavedForBackward};
-use crate::runtime::execute::{self, Input, Inputs, Stop, bytes_of};
+use crate::runtime::execute::{self, Input, Inputs, Results, Stop, bytes_of};
 use crate::runtime::variant::Variant;
 use crate::tensor::storage::{Buffer, Storage};
 use crate::tensor::{Dims, Tensor, eval};
@@ -18,8 +18,6 @@ use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What a call gives back, in the order of the closure's results.
-pub(crate) type Results = SmallVec<[Tensor; 4]>;
 type Outputs = SmallVec<[Tensor; 8]>;
 
 /// What is known of the inputs and outputs of compiled code, whatever tensors they are.
@@ -63,7 +61,7 @@ pub(crate) struct Bound {
 struct Planned {
     /// Whether the code changes it where it is.
     written: bool,
-    /// The bytes of a tensor from outside that can be used as it lies: it is contiguous, and the call changes no other
+    /// The bytes of a captured tensor that can be used as it lies: it is contiguous, and the call changes no other
     /// view of its elements.
     ready: Option<Range<usize>>,
 }
@@ -284,7 +282,7 @@ impl Bound {
             results.push(match known {
                 Returned::Same(t) => Tensor::clone(t),
                 Returned::Arg(i) => args[*i].clone(),
-                Returned::Again(i) => results[*i].clone(),
+                Returned::SameAs(i) => results[*i].clone(),
                 Returned::Computed { .. } => computed.next().expect("bug in allotrope: a result was not computed"),
             });
         }

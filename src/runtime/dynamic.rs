@@ -1,6 +1,6 @@
 //! `trace_dynamic`: for closures whose Rust code decides what is computed. Each call records the closure anew, which costs
 //! little where an earlier call has done the same, and runs the variant that was compiled for what was recorded. It
-//! decides nothing about a graph: what two calls have in common is for `follow.rs` to find.
+//! decides nothing about a graph: what two calls have in common is for the replay cache to find.
 
 use crate::autograd::tape;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
@@ -114,7 +114,7 @@ where
         // A recording stands for every argument of a kind, and hooks are one tensor's own.
         if let Some(i) = args.iter().position(|a| a.is_requires_grad() && a.has_leaf_hooks()) {
             return Err(Error::Trace(format!(
-                "argument {i} has hooks on its gradient; register them inside the closure, or let it use the tensor from outside"
+                "argument {i} has hooks on its gradient; register them inside the closure, or let it capture the tensor"
             )));
         }
         let ready = self.closure.with(|closure| self.record(closure, &args))?;

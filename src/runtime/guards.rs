@@ -61,13 +61,13 @@ pub(crate) struct Guards {
     symbols: usize,
     /// Symbols that no argument has.
     pub(crate) capacities: Capacities,
-    /// Whether a tensor from outside needs a gradient, for those that the program reads.
+    /// Whether a captured tensor needs a gradient, for those that the program reads.
     pub(crate) state_flags: Vec<(TraceHandle, bool)>,
     /// Whether an argument is another tensor too, where the program asks.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
-    /// Tensors from outside that somebody held, the closure or whoever gave them to it.
-    outside: Vec<TraceHandle>,
-    /// Whether a tensor from outside has a gradient when a call begins.
+    /// Captured tensors that somebody held, the closure or whoever gave them to it.
+    captured: Vec<TraceHandle>,
+    /// Whether a captured tensor has a gradient when a call begins.
     pub(crate) grads: Vec<(TraceHandle, bool)>,
     /// The same for arguments, by number.
     pub(crate) arg_grads: Vec<(usize, bool)>,
@@ -105,7 +105,7 @@ pub(crate) enum Mismatch {
     SameAs(usize),
     Identity(usize),
     GradMode,
-    Gone(usize),
+    Freed(usize),
     StateFlag(usize),
     Grad(usize),
     ArgGrad(usize),
@@ -140,11 +140,11 @@ impl Guards {
         }
         let args = args.iter().enumerate().map(arg).collect();
         let mut guards = Guards::of(captured, args, state_flags, is_grad_enabled());
-        guards.outside = captured.outside().into_iter().filter(TraceHandle::is_in_use).collect();
+        guards.captured = captured.captured_tensors().into_iter().filter(TraceHandle::is_in_use).collect();
         guards
     }
 
-    /// The guards of what was captured with arguments like these, tensors from outside like these and gradients enabled
+    /// The guards of what was captured with arguments like these, captured tensors like these and gradients enabled
     /// or not.
     pub(crate) fn of(
         captured: &Captured,
@@ -162,7 +162,7 @@ impl Guards {
             capacities: Capacities::new(&captured.symbols.capacities),
             state_flags,
             identities: dependencies.identities.clone(),
-            outside: Vec::new(),
+            captured: Vec::new(),
             grads: dependencies.grads.clone(),
             arg_grads: dependencies.arg_grads.clone(),
             host_values: dependencies.host_values.clone(),
@@ -203,8 +203,8 @@ impl Guards {
             holds(ty.strides.as_ref().is_none_or(|s| **s == *a.laid_out()), Mismatch::Layout(i))?;
             if ty.requires_grad {
                 holds(ty.history.is_none_or(|h| h == history(a)), Mismatch::History(i))?;
-                let from_outside = self.state_flags.iter().any(|(t, _)| t.is_same(a));
-                holds(same_as(args, i) == ty.same_as && !from_outside, Mismatch::SameAs(i))?;
+                let captured = self.state_flags.iter().any(|(t, _)| t.is_same(a));
+                holds(same_as(args, i) == ty.same_as && !captured, Mismatch::SameAs(i))?;
             }
         }
         for (i, whose, same) in &self.identities {
@@ -216,7 +216,7 @@ impl Guards {
         }
         holds(self.grad_enabled == is_grad_enabled(), Mismatch::GradMode)?;
         let first = |found: Option<usize>, of: fn(usize) -> Mismatch| found.map_or(Ok(()), |i| Err(of(i)));
-        first(self.outside.iter().position(|t| !t.is_in_use()), Mismatch::Gone)?;
+        first(self.captured.iter().position(|t| !t.is_in_use()), Mismatch::Freed)?;
         first(self.state_flags.iter().position(|(t, on)| t.is_requires_grad() != *on), Mismatch::StateFlag)?;
         first(self.grads.iter().position(|(t, some)| t.has_grad() != *some), Mismatch::Grad)?;
         first(self.arg_grads.iter().position(|(i, some)| args[*i].has_grad() != *some), Mismatch::ArgGrad)?;
@@ -245,9 +245,9 @@ impl Guards {
         Ok(binding)
     }
 
-    /// Whether no call can meet the guards any more: a tensor from outside is gone.
+    /// Whether no call can meet the guards any more: a captured tensor is gone.
     pub(crate) fn are_void(&self) -> bool {
-        self.outside.iter().any(|t| !t.is_in_use())
+        self.captured.iter().any(|t| !t.is_in_use())
     }
 
     /// What may take one more value on each call, each with the place in the program, the value that it has here, and what
@@ -291,17 +291,17 @@ impl Guards {
                 format!("argument {i} is the same tensor as another one, or no longer")
             }
             Mismatch::GradMode => format!("gradients are {}", if is_grad_enabled() { "enabled" } else { "disabled" }),
-            Mismatch::Gone(i) => format!(
-                "a tensor from outside of shape {:?} is held by nobody any more, so the closure now reads another one",
-                self.outside[i].shape_hint()
+            Mismatch::Freed(i) => format!(
+                "a captured tensor of shape {:?} is held by nobody any more, so the closure now reads another one",
+                self.captured[i].shape_hint()
             ),
             Mismatch::StateFlag(i) => {
                 let (t, on) = &self.state_flags[i];
-                format!("a tensor from outside of shape {:?} now {}", t.shape_hint(), wants(!on))
+                format!("a captured tensor of shape {:?} now {}", t.shape_hint(), wants(!on))
             }
             Mismatch::Grad(i) => {
                 let (t, some) = &self.grads[i];
-                format!("a tensor from outside of shape {:?} now {}", t.shape_hint(), has(!some))
+                format!("a captured tensor of shape {:?} now {}", t.shape_hint(), has(!some))
             }
             Mismatch::ArgGrad(i) => format!("argument {} now {}", self.arg_grads[i].0, has(!self.arg_grads[i].1)),
             Mismatch::HostValue(i) => {
@@ -366,14 +366,14 @@ impl std::fmt::Display for Guards {
         writeln!(f, "gradients are {}", if self.grad_enabled { "enabled" } else { "disabled" })?;
         let wanting = self.state_flags.iter().filter(|(_, on)| *on).count();
         if !self.state_flags.is_empty() {
-            writeln!(f, "{wanting} of {} tensors from outside need gradients", self.state_flags.len())?;
+            writeln!(f, "{wanting} of {} captured tensors need gradients", self.state_flags.len())?;
         }
         let having = |of: usize, all: usize, what: &str| match all {
             0 => String::new(),
             _ => format!("{of} of {all} {what} have gradients when a call begins\n"),
         };
         let (all, some) = (self.grads.len(), self.grads.iter().filter(|(_, some)| *some).count());
-        f.write_str(&having(some, all, "tensors from outside"))?;
+        f.write_str(&having(some, all, "captured tensors"))?;
         let (all, some) = (self.arg_grads.len(), self.arg_grads.iter().filter(|(_, some)| *some).count());
         f.write_str(&having(some, all, "arguments"))?;
         // Several values may be read at one place.

@@ -1,4 +1,4 @@
-//! One recording of a closure at a time: other threads wait for their turn, and who would wait for ever gets an error
+//! One recording of a closure at a time: other threads wait, and who would wait for ever gets an error
 //! instead, be it a closure that calls itself or threads whose closures call each other. It records nothing.
 
 use crate::error::{Error, Result};
@@ -49,7 +49,7 @@ fn would_never_end(closure: usize) -> bool {
     let waits = |thread| threads.iter().find(|e| e.0 == thread && e.2 == What::WaitsFor).map(|e| e.1);
     let me = thread::current().id();
     let mut at = runs(closure);
-    // Each step goes to another thread, so there are no more than entries.
+    // Each hop goes to another thread, so there are no more than entries.
     for _ in 0..threads.len() {
         match at {
             Some(thread) if thread == me => return true,

@@ -38,7 +38,7 @@ const TRIALS: usize = 16;
 /// How often the clock is looked at.
 const LOOK_EVERY: u32 = 256;
 
-/// What calls left for the next ones: as many turns as calls at the same time are expected.
+/// What calls left for the next ones: a workspace for each call that is expected at one time.
 #[derive(Default)]
 pub(crate) struct WorkspacePool([Mutex<Workspace>; 4]);
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// A closure that runs as compiled code. Made by [`trace`].
 ///
 /// The first call records the closure (twice, so that one which depends on changing Rust values is noticed); every dimension of the arguments is symbolic unless the closure makes a number
-/// of it, so calls of other lengths run the same code. Tensors from outside that the closure reads (parameters,
+/// of it, so calls of other lengths run the same code. Captured tensors that the closure reads (parameters,
 /// moments, gradients) are inputs by identity; those that it changes in place are changed when a call has succeeded.
 ///
 /// It can be called by several threads at the same time. Calls that change nothing run in parallel; those that change the
@@ -152,7 +152,7 @@ impl<F, R, const N: usize> Traced<F, R, N> {
 }
 
 /// That no trace is recorded.
-pub(crate) fn outside(what: &str) -> Result<()> {
+pub(crate) fn not_recording(what: &str) -> Result<()> {
     match slot::is_active() {
         true => Err(Error::Trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
         false => Ok(()),

@@ -1,9 +1,9 @@
-//! Names for what a saved function holds from outside. They only name: what is saved is what the function uses.
+//! Names for what a saved function has captured. They only name: what is saved is what the function uses.
 
 use crate::tensor::named::NamedTensors;
 use crate::tensor::{Flag, Generator, Tensor};
 
-/// Names under which tensors from outside, generators and switches are saved. What has none is called `state0`,
+/// Names under which captured tensors, generators and switches are saved. What has none is called `state0`,
 /// `generator0`, `flag0` and so on; a gradient is called after its tensor.
 ///
 /// ```

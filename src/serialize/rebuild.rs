@@ -25,13 +25,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What names of a saved function stand for now.
-pub(crate) struct Things {
+pub(crate) struct LoadedState {
     pub(crate) tensors: Vec<Tensor>,
     pub(crate) generators: Vec<Generator>,
     pub(crate) flags: Vec<Flag>,
 }
 
-impl Things {
+impl LoadedState {
     /// Gives the tensors what is theirs beside elements.
     pub(crate) fn settle(&self, program: &saved::Program) {
         for (t, described) in self.tensors.iter().zip(&program.tensors) {

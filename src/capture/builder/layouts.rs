@@ -16,14 +16,14 @@ impl GraphBuilder {
         }
     }
 
-    /// Notes that the elements must lie in row-major order.
+    /// Demands that the elements must lie in row-major order.
     pub(crate) fn demand(&mut self, what: &'static str, layout: Layout, whole: bool) {
         if !layout.is_fresh() {
             self.demands.push(Demand { what: what.into(), layout, whole });
         }
     }
 
-    /// The layout of a value of builder `at`, open or closed.
+    /// The layout of a value of scope `at`, open or closed.
     fn layout_of(&mut self, what: &'static str, at: usize, v: Value) -> Result<Layout> {
         let fresh = Layout::fresh(self.graph(at).ty(v).shape.clone());
         let number = self.graph(at).inputs().iter().position(|i| i.node == v.node);
@@ -40,10 +40,10 @@ impl GraphBuilder {
                 Some(x),
             ) => Ok(self.layout_of(what, at, x)?.then(ViewStep::View(op))),
             (Op::Check(_) | Op::Barrier(_), Some(x)) => self.layout_of(what, at, x),
-            // A branch, and a loop that may have no steps, give fresh tensors.
+            // A branch, and a loop that may have no iterations, give fresh tensors.
             (Op::Scan(scan), _) if (v.port as usize) < scan.carries && scan.kind == LoopKind::All => {
                 let body = self.scopes.iter().position(|b| b.parent == Some(at) && b.node == Some(v.node));
-                let body = body.expect("bug in allotrope: a loop has no builder");
+                let body = body.expect("bug in allotrope: a loop has no scope");
                 let last = self.layout_of(what, body, scan.body.outputs()[v.port as usize].value)?;
                 match last.is_fresh() {
                     true => Ok(fresh),
@@ -67,7 +67,7 @@ impl GraphBuilder {
         }
         let b = &self.scopes[at];
         let outer = b.inputs[2].iter().position(|&n| n == number).map(|i| b.invariants[i]);
-        let parent = b.parent.expect("a loop has a builder around it");
+        let parent = b.parent.expect("a loop has a scope around it");
         outer.is_some_and(|outer| self.is_number(parent, outer))
     }
 
@@ -80,7 +80,7 @@ impl GraphBuilder {
             });
         }
         let b = &self.scopes[at];
-        let parent = b.parent.expect("a loop has a builder around it");
+        let parent = b.parent.expect("a loop has a scope around it");
         let place = |kind: usize| b.inputs[kind].iter().position(|&n| n == number);
         if let Some(i) = place(1) {
             let outer = b.xs[i];
@@ -90,7 +90,7 @@ impl GraphBuilder {
             let outer = b.invariants[i];
             return self.layout_of(what, parent, outer);
         }
-        // A carry lies as the step before left it: fresh, or the capture does not hold.
+        // A carry lies as the iteration before left it: fresh, or the capture does not hold.
         let i = place(0).expect("an input of a loop is of one kind");
         if !b.asked.contains(&i) {
             let outer = b.carries[i];

@@ -1,5 +1,5 @@
-//! Values that cross the border of a loop body: from around it, where they become inputs of the body; and out of a body
-//! that has ended into the loop that walks back through it, where they are collected per step, or computed again outside
+//! Values that cross the boundary of a loop body: from around it, where they become inputs of the body; and out of a body
+//! that has ended into the loop that is its backward pass, where they are collected per iteration, or recomputed outside
 //! if the loop does not change them. No operation is recorded here but those copies.
 
 use crate::capture::builder::GraphBuilder;
@@ -9,7 +9,7 @@ use allotrope_ir::{InputKind, LoopKind, NodeId, Op, Scan, Type, Value};
 use smallvec::SmallVec;
 
 impl GraphBuilder {
-    /// The value `v` of builder `from` as a value of the open builder `into`.
+    /// The value `v` of scope `from` as a value of the open scope `into`.
     pub(crate) fn import(&mut self, from: usize, v: Value, into: usize) -> Result<Value> {
         if from == into {
             return Ok(v);
@@ -56,7 +56,7 @@ impl GraphBuilder {
         v
     }
 
-    /// A value of a loop body that has ended, used by the loop that walks back through it.
+    /// A value of a loop body that has ended, used by the loop that is its backward pass.
     pub(crate) fn import_from_closed(&mut self, from: usize, v: Value, into: usize) -> Result<Value> {
         let leaked = || {
             Error::Trace("a value of a loop body is used outside the loop; give it back from the body instead".into())
@@ -110,7 +110,7 @@ impl GraphBuilder {
         Ok((0..ports).map(|port| self.typed(parent, Value { node, port })).collect())
     }
 
-    /// A closed loop may run no more steps than what walks back through it has room for.
+    /// A closed loop may run no more iterations than the capacity of its backward pass.
     pub(crate) fn bound(&mut self, body: usize) {
         if let (Some(parent), Some(node)) = (self.scopes[body].parent, self.scopes[body].node)
             && let Op::Scan(scan) = &mut self.graph(parent).node_mut(node).op
@@ -131,7 +131,7 @@ impl GraphBuilder {
         graph.grow_scan(node, v)
     }
 
-    /// The element for this step of `outer`, which is collected over the loop `from`.
+    /// The element for this iteration of `outer`, which is collected over the loop `from`.
     pub(crate) fn import_element(
         &mut self,
         from: usize,
@@ -140,25 +140,25 @@ impl GraphBuilder {
         into: usize,
         leaked: impl Fn() -> Error,
     ) -> Result<Value> {
-        let mut walker = into;
-        while self.scopes[walker].mirror != Some(from) {
-            walker = self.scopes[walker].parent.ok_or_else(&leaked)?;
+        let mut scope = into;
+        while self.scopes[scope].mirror != Some(from) {
+            scope = self.scopes[scope].parent.ok_or_else(&leaked)?;
         }
-        let around = self.scopes[walker].parent.expect("a loop has a builder around it");
+        let around = self.scopes[scope].parent.expect("a loop has a scope around it");
         let outer = self.import(parent, outer, around)?;
-        let element = match self.scopes[walker].imported_xs.get(&outer) {
+        let element = match self.scopes[scope].imported_xs.get(&outer) {
             Some(&v) => v,
             None => {
                 let mut ty = self.graph(around).ty(outer).clone();
                 ty.shape.remove(0);
-                let v = self.body_input(walker, ty, 1, "x");
-                let b = &mut self.scopes[walker];
+                let v = self.body_input(scope, ty, 1, "x");
+                let b = &mut self.scopes[scope];
                 b.xs.push(outer);
                 b.imported_xs.insert(outer, v);
                 v
             }
         };
-        self.import(walker, element, into)
+        self.import(scope, element, into)
     }
 
     /// Body value `v` recomputed in the parent, where it depends on nothing that the loop changes.
@@ -175,7 +175,7 @@ impl GraphBuilder {
         let stays = match (&op, self.scopes[from].kind) {
             (Op::Scan(_) | Op::Fusion(_), _) => true,
             (_, LoopKind::All) => false,
-            // A loop that has no steps computes nothing that can fail, a branch that is not taken nothing at all.
+            // A loop that has no iterations computes nothing that can fail, a branch that is not taken nothing at all.
             (Op::Check(_), _) => true,
             (op, _) => self.is_branch(from) && !is_free(op),
         };

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 pub(crate) struct Scope {
     /// The graph while it is open; afterwards it is in its node of the parent.
     pub(crate) graph: Option<Graph>,
-    /// The builder around it, and (once closed) its scan node there.
+    /// The scope around it, and (once closed) its scan node there.
     pub(crate) parent: Option<usize>,
     pub(crate) node: Option<NodeId>,
     /// For a loop: its operands in the parent, in the order of the body's inputs of each kind.
@@ -36,9 +36,9 @@ pub(crate) struct Scope {
     pub(crate) length: Size,
     pub(crate) reverse: bool,
     pub(crate) kind: LoopKind,
-    /// For a counted loop: its number of steps, in the parent.
+    /// For a counted loop: its number of iterations, in the parent.
     pub(crate) count: Option<Value>,
-    /// The closed body that this one walks back through.
+    /// The closed body whose backward pass this one is.
     pub(crate) mirror: Option<usize>,
     /// Carries that draws rely on to lie in row-major order.
     pub(crate) asked: Vec<usize>,
@@ -60,15 +60,15 @@ pub(crate) enum Role {
     Gradient,
 }
 
-/// A part of the program that is computed again.
+/// A part of the program that is recomputed.
 #[derive(Clone)]
-struct Again {
+struct Recompute {
     number: u32,
-    /// The builder in which it is, and the first node that it could make there.
+    /// The scope in which it is, and the first node that it could make there.
     at: usize,
     first: NodeId,
-    /// Builders from here on are inside.
-    first_builder: usize,
+    /// Scopes from here on are inside.
+    first_scope: usize,
     /// What it uses from before, and as what.
     barriers: HashMap<Value, Value>,
 }
@@ -83,8 +83,8 @@ pub(crate) struct GraphBuilder {
     pub(crate) roles: Vec<Role>,
     /// What must hold of memory for the draws to be those of the eager mode.
     pub(crate) demands: Vec<Demand>,
-    /// The parts that are being computed again, innermost last.
-    again: Vec<Again>,
+    /// The parts that are being recomputed, innermost last.
+    recomputing: Vec<Recompute>,
     /// How many there were.
     barriers: u32,
 }
@@ -98,10 +98,10 @@ impl GraphBuilder {
             symbols: Symbols::new(capture),
             roles: Vec::new(),
             demands: Vec::new(),
-            again: Vec::new(),
+            recomputing: Vec::new(),
             barriers: 0,
         };
-        program.push_builder(Size::from(1), false, None);
+        program.push_scope(Size::from(1), false, None);
         program
     }
 
@@ -121,8 +121,8 @@ impl GraphBuilder {
             Event::Input { dtype, sizes: Symbolic(sizes), kind, name: Aside(name) } => {
                 Answer::Made(self.input(*dtype, sizes, *kind, named(*name), Role::Tensor))
             }
-            Event::Draw { dtype, sizes: Symbolic(sizes), name: Aside(name), again } => {
-                Answer::Made(self.draw(*dtype, sizes, name, *again)?)
+            Event::Draw { dtype, sizes: Symbolic(sizes), name: Aside(name), recompute } => {
+                Answer::Made(self.draw(*dtype, sizes, name, *recompute)?)
             }
             Event::Record { op: Symbolic(op), operands } => Answer::Made(self.record(op, operands)?),
             Event::Full { sizes: Symbolic(sizes), number } => {
@@ -172,11 +172,11 @@ impl GraphBuilder {
                 Answer::Many(self.close_loop()?)
             }
             Event::RecomputeBegin => {
-                self.again_begin();
+                self.begin_recompute();
                 Answer::None
             }
             Event::RecomputeEnd => {
-                self.again.pop();
+                self.recomputing.pop();
                 Answer::None
             }
             Event::Abandon => {
@@ -218,31 +218,31 @@ impl GraphBuilder {
         tensors.map(|(i, _)| i).nth(k).expect("there is such an input")
     }
 
-    fn again_begin(&mut self) {
+    fn begin_recompute(&mut self) {
         let at = self.current();
         let first = NodeId(self.graph(at).len() as u32);
-        let first_builder = self.scopes.len();
-        self.again.push(Again { number: self.barriers, at, first, first_builder, barriers: HashMap::new() });
+        let first_scope = self.scopes.len();
+        self.recomputing.push(Recompute { number: self.barriers, at, first, first_scope, barriers: HashMap::new() });
         self.barriers += 1;
     }
 
-    /// The value `v` of builder `from` as a value of the innermost open one. Where a part of the program is computed
-    /// again, what it uses from before goes through a barrier.
+    /// The value `v` of scope `from` as a value of the innermost open one. Where a part of the program is
+    /// recomputed, what it uses from before goes through a barrier.
     fn bring(&mut self, from: usize, v: Value) -> Result<Value> {
         let into = self.current();
-        let Some(again) = self.again.last() else { return self.import(from, v, into) };
-        let at = again.at;
-        if from >= again.first_builder || (from == at && v.node >= again.first) {
+        let Some(part) = self.recomputing.last() else { return self.import(from, v, into) };
+        let at = part.at;
+        if from >= part.first_scope || (from == at && v.node >= part.first) {
             return self.import(from, v, into);
         }
         let here = self.import(from, v, at)?;
-        let again = self.again.last().expect("just seen");
-        let behind = match again.barriers.get(&here) {
+        let part = self.recomputing.last().expect("just seen");
+        let behind = match part.barriers.get(&here) {
             Some(&behind) => behind,
             None => {
-                let op = Op::Barrier(again.number);
+                let op = Op::Barrier(part.number);
                 let behind = self.graph(at).op(op, &[here])?;
-                self.again.last_mut().expect("just seen").barriers.insert(here, behind);
+                self.recomputing.last_mut().expect("just seen").barriers.insert(here, behind);
                 behind
             }
         };
@@ -268,7 +268,7 @@ impl GraphBuilder {
         graph.inputs_first()
     }
 
-    fn push_builder(&mut self, length: Size, reverse: bool, mirror: Option<usize>) -> usize {
+    fn push_scope(&mut self, length: Size, reverse: bool, mirror: Option<usize>) -> usize {
         let parent = self.open.last().copied();
         // The name that this recording has for it: another one's may be replayed.
         let length = match length.is_symbolic() {
@@ -311,7 +311,7 @@ impl GraphBuilder {
         self.scopes[0].graph.as_ref().expect("the whole program is open until the end")
     }
 
-    /// The graph of a builder, open or closed.
+    /// The graph of a scope, open or closed.
     pub(crate) fn graph(&mut self, i: usize) -> &mut Graph {
         if self.scopes[i].graph.is_some() {
             return self.scopes[i].graph.as_mut().expect("just seen");
@@ -405,17 +405,17 @@ impl GraphBuilder {
         }
     }
 
-    /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each step; or one that
+    /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each iteration; or one that
     /// was drawn before.
     ///
     /// # Errors
     /// When it was drawn before and is of another type.
-    fn draw(&mut self, dtype: DType, sizes: &[Size], name: &'static str, again: Option<usize>) -> Result<Made> {
+    fn draw(&mut self, dtype: DType, sizes: &[Size], name: &'static str, recompute: Option<usize>) -> Result<Made> {
         let (at, loops) = (self.current(), self.open[1..].to_vec());
         let lengths: Vec<Dim> = loops.iter().map(|&b| self.symbols.dim(self.scopes[b].length)).collect();
         let dims = sizes.iter().map(|&s| self.symbols.dim(s));
         let mut ty = Type { dtype, shape: lengths.into_iter().chain(dims).collect() };
-        let mut value = match again {
+        let mut value = match recompute {
             Some(k) => {
                 let number = self.input_number(k);
                 let value = self.root().input_values().nth(number).expect("what was drawn is an input");
@@ -450,10 +450,10 @@ impl GraphBuilder {
     fn begin(&mut self, spec: &Loop) -> Answer {
         let parent = self.current();
         let limit = spec.limit.0.unwrap_or_else(|| self.symbols.capacity());
-        if let Some(walked) = spec.mirror {
-            self.bound(walked);
+        if let Some(forward) = spec.mirror {
+            self.bound(forward);
         }
-        let body = self.push_builder(limit, spec.reverse, spec.mirror);
+        let body = self.push_scope(limit, spec.reverse, spec.mirror);
         (self.scopes[body].kind, self.scopes[body].count) = (spec.kind, spec.count);
         let mut inside = Vec::new();
         for &v in &spec.carries {

@@ -15,8 +15,8 @@ use std::sync::atomic::Ordering;
 impl CaptureState {
     /// Ends the capture: what the closure returned and changed becomes the outputs of the graph.
     ///
-    /// `keep` are values that the way back from outside needs besides.
-    pub(crate) fn finish(mut self, returned: &[Tensor], keep: &[Value]) -> Result<(Ended, Wiring, Dependencies)> {
+    /// `saved` are values that backward passes from outside need besides.
+    pub(crate) fn finish(mut self, returned: &[Tensor], saved: &[Value]) -> Result<(Ended, Wiring, Dependencies)> {
         let mut targets = Vec::new();
         let mut results = Vec::new();
         for (i, t) in returned.iter().enumerate() {
@@ -30,7 +30,7 @@ impl CaptureState {
                 continue;
             }
             if let Some(first) = returned[..i].iter().position(|r| r.is_same(t)) {
-                results.push(Returned::Again(first));
+                results.push(Returned::SameAs(first));
                 continue;
             }
             let value = self.lift(t)?;
@@ -79,7 +79,7 @@ impl CaptureState {
                 (_, false, _) => {}
             }
         }
-        for &value in keep {
+        for &value in saved {
             self.output(value, None)?;
             targets.push(Target::Save);
         }
@@ -91,7 +91,7 @@ impl CaptureState {
         dependencies.asked = asked.map(|(i, _)| *i).collect();
         let ended = self.replay.end()?;
         let items = self.draws.pop().expect("the whole program is open");
-        let draws = Draws::new(items, self.outside, &|length| ended.length(length));
+        let draws = Draws::new(items, self.draw_layouts, &|length| ended.length(length));
         let mut sources = self.sources;
         sources.extend(ended.numbers().map(|number| Source::Data(eval::full(&[], number))));
         let wiring =

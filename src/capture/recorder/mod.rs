@@ -39,7 +39,7 @@ pub(crate) struct Capture(pub(crate) RefCell<CaptureState>);
 /// What a hook or a derivative may not do when the gradient comes from outside of the trace.
 fn late(what: &str) -> Error {
     Error::Trace(format!(
-        "{what} would be changed in place on the way back, by a hook or a derivative of the user's, where the gradient comes \
+        "{what} would be changed in place in the backward pass, by a hook or a derivative of the user's, where the gradient comes \
          from outside of the traced function; compute a new tensor instead, or call backward() inside the closure"
     ))
 }
@@ -52,7 +52,7 @@ pub(crate) fn is_watched(arg: &Tensor) -> bool {
     }
 }
 
-/// The history that argument `i` has inside, where it has one outside that is not in the trace: a walk inside ends here.
+/// The history that argument `i` has inside, where it has one outside that is not in the trace: a backward pass inside ends here.
 fn entrance(i: usize) -> Edge {
     let node = tape::node("TraceInput", SmallVec::new(), false, move |_, _| {
         Err(Error::Trace(format!(
@@ -63,7 +63,7 @@ fn entrance(i: usize) -> Edge {
     Edge::new(node, 0)
 }
 
-/// Sees the gradient of argument `i` in a walk inside. The capture then holds only for arguments with a history of that
+/// Sees the gradient of argument `i` in a backward pass inside. The capture then holds only for arguments with a history of that
 /// kind; and compiled code stands for all of them, so nobody can look at the gradient who is one tensor's own.
 fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
     Arc::new(move |_| {
@@ -71,7 +71,7 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
         match watched {
             false => None,
             true => panic!(
-                "argument {i} has hooks on its gradient, or keeps it; register them inside the closure, or let it use the tensor from outside"
+                "argument {i} has hooks on its gradient, or keeps it; register them inside the closure, or let it capture the tensor"
             ),
         }
     })
@@ -80,10 +80,10 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 
 impl Capture {
-    /// One whose recording nobody looks at.
-    pub(crate) fn forgetful() -> Capture {
+    /// One that evaluates abstractly: what types operations give, while nobody looks at the recording.
+    pub(crate) fn abstract_evaluation() -> Capture {
         let capture = Capture::plain();
-        capture.0.borrow_mut().forgetful = true;
+        capture.0.borrow_mut().abstract_only = true;
         capture
     }
 
@@ -92,7 +92,7 @@ impl Capture {
         Capture::new(ReplayBuilder::plain)
     }
 
-    /// One that follows the recordings of a book, beginning with number `at`.
+    /// One that replays the recordings of a cache, beginning with number `at`.
     pub(crate) fn replaying(cache: Arc<ReplayCache>, at: usize) -> Capture {
         Capture::new(|capture| ReplayBuilder::replaying(cache, at, capture))
     }
@@ -100,10 +100,10 @@ impl Capture {
     fn new(replay: impl FnOnce(u32) -> ReplayBuilder) -> Capture {
         let first = NEXT_SCOPE.fetch_add(SCOPES_PER_CAPTURE, Ordering::Relaxed);
         Capture(RefCell::new(CaptureState {
-            forgetful: false,
+            abstract_only: false,
             first,
             replay: replay(capture_of(first)),
-            builders: 1,
+            scopes: 1,
             open: Vec::new(),
             sources: Vec::new(),
             states: Vec::new(),
@@ -115,7 +115,7 @@ impl Capture {
             identities: Vec::new(),
             wishes: FxHashMap::default(),
             made_here: FxHashMap::default(),
-            again: 0,
+            recomputing: 0,
             grads: Vec::new(),
             by_grad: FxHashMap::default(),
             args: FxHashMap::default(),
@@ -123,7 +123,7 @@ impl Capture {
             callers: Vec::new(),
             first_seq: next_seq(),
             draws: vec![Vec::new()],
-            outside: Vec::new(),
+            draw_layouts: Vec::new(),
             first_values: FxHashMap::default(),
             versions: FxHashMap::default(),
             outgoing_edges: HashMap::new(),
@@ -244,7 +244,7 @@ impl Recorder for Capture {
             });
         }
         // It held the first time, or the call has failed.
-        if let (Op::Check(_), 1.., Some(EventOperand::Value(value))) = (op, inner.again, given.first()) {
+        if let (Op::Check(_), 1.., Some(EventOperand::Value(value))) = (op, inner.recomputing, given.first()) {
             return inner.tensor_of(at, *value);
         }
         let made = inner.made(Event::Record { op: Symbolic(Cow::Borrowed(op)), operands: Cow::Borrowed(&given) })?;
@@ -278,7 +278,7 @@ impl Recorder for Capture {
             (_, None) => (target.clone(), None),
             (Root::Outside(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
             (Root::Traced(cell), Some(path)) => {
-                let builder = inner.builder_of(cell.scope)?;
+                let builder = inner.scope_of(cell.scope)?;
                 let value = cell.value();
                 let mut root = inner.tensor_of(builder, value)?;
                 if let Some(Body::Traced(t)) = Arc::get_mut(&mut root.0).map(|i| i.body_mut()) {
@@ -311,7 +311,7 @@ impl Recorder for Capture {
                         root.shape_hint()
                     )));
                 }
-                if inner.builder_of(cell.scope)? != at {
+                if inner.scope_of(cell.scope)? != at {
                     return Err(Error::Trace(
                         "a value from outside a loop can't be changed in place inside it; carry it".into(),
                     ));
@@ -327,7 +327,7 @@ impl Recorder for Capture {
             Body::Strided(strided) => {
                 eval::check_apart(root.shape_hint(), &strided.strides)?;
                 if inner.sealed > 0 {
-                    return Err(late("a tensor from outside"));
+                    return Err(late("a captured tensor"));
                 }
                 if at != 0 {
                     return Err(Error::Trace(
@@ -347,7 +347,7 @@ impl Recorder for Capture {
         let mut inner = self.0.borrow_mut();
         match tensor.body() {
             Body::Traced(t) => inner.version_of(&t.root),
-            Body::Strided(_) => inner.outside_version(tensor),
+            Body::Strided(_) => inner.captured_version(tensor),
         }
     }
 
@@ -427,7 +427,7 @@ impl Recorder for Capture {
                 i
             }
         };
-        // The gradient is what these elements are now, whatever is done to a tensor from outside later.
+        // The gradient is what these elements are now, whatever is done to a captured tensor later.
         let at = inner.current();
         let now = grad.map(|g| match inner.lift(&g).and_then(|value| inner.tensor_of(at, value)) {
             Ok(now) => {
@@ -457,13 +457,13 @@ impl Recorder for Capture {
             Answer::Begun(made, Symbolic(limit)) => (made, limit),
             other => unreachable!("bug in allotrope: no loop but {other:?}"),
         };
-        let builder = inner.builders;
-        inner.builders += 1;
-        inner.open.push(Open { builder, length, reverse, kind });
+        let scope = inner.scopes;
+        inner.scopes += 1;
+        inner.open.push(Open { scope, length, reverse, kind });
         inner.draws.push(Vec::new());
-        let mut inside = made.iter().map(|made| inner.tensor(builder, made));
+        let mut inside = made.iter().map(|made| inner.tensor(scope, made));
         let carries = inside.by_ref().take(spec.carries.len()).collect();
-        Ok(ScanBody { carries, xs: inside.collect(), scope: inner.first + builder as u64, limit: length })
+        Ok(ScanBody { carries, xs: inside.collect(), scope: inner.first + scope as u64, limit: length })
     }
 
     fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
@@ -519,7 +519,7 @@ impl Recorder for Capture {
     }
 
     fn catches(&self) -> bool {
-        self.0.try_borrow().map_or(true, |inner| !inner.forgetful)
+        self.0.try_borrow().map_or(true, |inner| !inner.abstract_only)
     }
 
     fn layout_asked(&self, of: Option<&Tensor>) {
@@ -592,7 +592,7 @@ impl Recorder for Capture {
         let unchanged = known.is_some_and(|i| inner.effects[i].is_same(&*new));
         if inner.current() != 0 && !unchanged {
             return Err(Error::Trace(
-                "a Setting can't be set inside the body of a loop, which is recorded once for all steps; carry a tensor".into(),
+                "a Setting can't be set inside the body of a loop, which is recorded once for all iterations; carry a tensor".into(),
             ));
         }
         match known {
@@ -609,18 +609,18 @@ impl Recorder for Capture {
     fn again_begin(&self) {
         let mut inner = self.0.borrow_mut();
         inner.certainly(Event::RecomputeBegin);
-        inner.again += 1;
+        inner.recomputing += 1;
     }
 
     fn again_end(&self) {
         let mut inner = self.0.borrow_mut();
         inner.certainly(Event::RecomputeEnd);
-        inner.again -= 1;
+        inner.recomputing -= 1;
     }
 
     fn reseed(&self, generator: &Generator, seed: u64) {
         crate::error::must(self.0.borrow().draws_known("manual_seed()"));
-        self.0.borrow_mut().note(Item::Seed { generator: generator.clone(), seed });
+        self.0.borrow_mut().push_draw(Item::Seed { generator: generator.clone(), seed });
     }
 
     fn in_order(&self, what: &'static str, like: &Tensor, whole: bool) -> Result<()> {
