@@ -6,7 +6,7 @@ use super::args::{BenchArgs, BenchMode};
 use super::error::CliError;
 use super::format;
 use super::memory;
-use super::print;
+use super::output::print;
 use super::programs::{self, Dispatch, Trainer};
 use super::python_random::PythonRandom;
 use super::run::{Mode, median};
