@@ -2,9 +2,8 @@
 //! derivative comes from.
 
 use super::cumulative::product;
-use super::reduce::{along, gone};
+use super::reduce::{along, without_axes};
 use super::twins;
-use crate::error::Result;
 use crate::tensor::{Tensor, recorder};
 use allotrope_ir::Axes;
 
@@ -20,6 +19,6 @@ twins! {
         let (x, axis) = along(self, "prod", axis)?;
         let axes: Axes = [axis].into_iter().collect();
         let product = product(&x, axis)?;
-        if keepdim && self.dim() > 0 { Ok(product) } else { product.reshape_sizes(&gone(&x.sizes(), &axes)) }
+        if keepdim && self.dim() > 0 { Ok(product) } else { product.reshape_sizes(&without_axes(&x.sizes(), &axes)) }
     }
 }
