@@ -178,7 +178,7 @@ fn measure(workload: Workload, mode: Mode, threads: usize) -> Result<Line, CliEr
     Ok(line)
 }
 
-/// The same window again and again: first call, three warm-ups, the median of `calls`.
+/// The same window in every call: first call, three warm-ups, the median of `calls`.
 fn fixed(line: &mut Line, mode: Mode, points: usize, calls: usize) -> Result<(), CliError> {
     let mut trainer = Trainer::new(mode, HIDDEN, BATCH, SEED)?;
     let data = trainer.random_data(points)?;
