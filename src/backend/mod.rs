@@ -3,8 +3,5 @@
 
 pub mod cpu;
 
-pub use crate::backend::cpu::profile::{KernelTime, Profile};
-pub use crate::backend::cpu::{CompileError, Compiled, Options};
-pub use crate::schedule::buffers::{BufferInfo, eager_peak_bytes};
-pub use crate::schedule::describe::KernelInfo;
-pub use crate::schedule::program::Failure;
+pub use crate::backend::cpu::{CompileError, Compiled, KernelTime, Options, Profile};
+pub use crate::schedule::{BufferInfo, Failure, KernelInfo, eager_peak_bytes};

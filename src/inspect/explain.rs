@@ -5,7 +5,7 @@ use crate::capture::symbols::Specialization;
 use crate::error::Result;
 use crate::runtime::specialize::HotCopy;
 use crate::runtime::variant::Variant;
-use crate::schedule::buffers::{BufferInfo, eager_peak_bytes};
+use crate::schedule::{BufferInfo, eager_peak_bytes};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl Explanation {
     }
 
     /// The fused kernels and calls of the compiled function.
-    pub fn kernels(&self) -> &[crate::schedule::describe::KernelInfo] {
+    pub fn kernels(&self) -> &[crate::schedule::KernelInfo] {
         self.0.kernels()
     }
 

@@ -1,13 +1,13 @@
 //! How long each kernel of a variant takes: a report to read, and a Chrome trace to look at. Runs are made on copies, so
 //! nothing is changed.
 
-use crate::backend::cpu::profile::KernelTime;
+use crate::backend::cpu::KernelTime;
 use crate::backend::cpu::{Compiled, Options};
 use crate::error::{Error, Result};
 use crate::inspect::sandbox::Apart;
 use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
-use crate::schedule::describe::KernelInfo;
+use crate::schedule::KernelInfo;
 use crate::tensor::Tensor;
 use serde_json::json;
 use std::fmt;
@@ -27,7 +27,7 @@ pub struct Profile {
     kernels: Vec<KernelInfo>,
     sizes: Vec<usize>,
     runs: usize,
-    times: crate::backend::cpu::profile::Profile,
+    times: crate::backend::cpu::Profile,
 }
 
 impl Variant {

@@ -2,12 +2,12 @@
 //! tried, timed and looked into.
 
 use crate::backend::cpu::Compiled;
-use crate::backend::cpu::profile::Profile;
+use crate::backend::cpu::Profile;
 use crate::capture::captured::Source;
 use crate::error::{Error, Result};
 use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
-use crate::schedule::program::Failure;
+use crate::schedule::Failure;
 use crate::tensor::storage::Buffer;
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::Graph;

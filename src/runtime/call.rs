@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::runtime::guards::Binding;
 use crate::runtime::outer::{Kept, Outer};
 use crate::runtime::variant::Variant;
-use crate::schedule::program::Failure;
+use crate::schedule::Failure;
 use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::{Dim, Graph, Type};

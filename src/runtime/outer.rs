@@ -12,7 +12,7 @@ use crate::partition::stage::{Exit, Feed, Given, History, Keep, Origin, Recorded
 use crate::runtime::call::{Results, bytes_of};
 use crate::runtime::guards::Binding;
 use crate::runtime::specialize as hot;
-use crate::schedule::program::Failure;
+use crate::schedule::Failure;
 use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, Onto};
 use crate::tensor::hooks::Hooks;
 use crate::tensor::storage::{Buffer, ReadGuard};

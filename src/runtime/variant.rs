@@ -19,7 +19,7 @@ use crate::runtime::call::{Bound, Frame, Results};
 use crate::runtime::guards::{Binding, Guards, Mismatch, same_as};
 use crate::runtime::outer::Outer;
 use crate::runtime::specialize::{Kept, SpecializeHot};
-use crate::schedule::describe::KernelInfo;
+use crate::schedule::KernelInfo;
 use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::{Passes, optimize_with};
 use allotrope_ir::{Dim, Graph, Sym};
