@@ -6,7 +6,7 @@ use crate::capture::draws::{Draws, Fills};
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target, same_elements};
 use crate::capture::symbols::Symbols;
 use crate::device::Device;
-use crate::tensor::setting::HostValue;
+use crate::mode::recorder::settings::HostValue;
 use crate::tensor::trace_handle::TraceHandle;
 use allotrope_ir::Graph;
 use std::sync::Arc;

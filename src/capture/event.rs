@@ -4,7 +4,7 @@
 
 use crate::device::Device;
 use crate::error::Error;
-use crate::tensor::recorder::SizeOp;
+use crate::mode::recorder::sizes::SizeOp;
 use crate::tensor::{Size, Sizes};
 use allotrope_ir::{DType, InputKind, LoopKind, Op, Scalar, Sym, Value};
 use smallvec::SmallVec;

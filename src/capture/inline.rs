@@ -1,10 +1,12 @@
 //! Does what a graph says, operation by operation, through the recorder of another trace: so a call whose results were
 //! computed before that trace can be differentiated in it. Nothing is recorded on the tape.
 
-use crate::dispatch::apply;
 use crate::error::{Error, Result};
-use crate::tensor::create::full_of;
-use crate::tensor::recorder::{Iterations, Operand, Recorder, ScanSpec};
+use crate::mode::apply::apply;
+use crate::mode::recorder::Recorder;
+use crate::mode::recorder::loops::{Iterations, ScanSpec};
+use crate::mode::values::full_of;
+use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{Dim, Evaluator, Graph, LoopKind, NodeId, Op, Scan, outputs};
 use smallvec::SmallVec;
@@ -46,12 +48,12 @@ impl Evaluator for Inliner<'_> {
         let (carries, rest) = operands.split_at(scan.carries);
         let (xs, invariants) = rest.split_at(scan.xs);
         let limit = self.size(&scan.length);
-        let rounds = match (scan.kind, count) {
+        let iterations = match (scan.kind, count) {
             (LoopKind::Count, Some(n)) => Iterations::Count { n, limit },
             (LoopKind::While, _) => Iterations::While,
             _ => Iterations::All(limit),
         };
-        let inner = self.r.scan_begin(&ScanSpec { carries, xs, rounds, reverse: scan.reverse, mirror: None })?;
+        let inner = self.r.scan_begin(&ScanSpec { carries, xs, iterations, reverse: scan.reverse, mirror: None })?;
         let inputs: Vec<Tensor> = [&inner.carries[..], &inner.xs, invariants].concat();
         let ended = outputs(self, &scan.body, &inputs).and_then(|out| {
             let (next, ys) = out.split_at(scan.carries);

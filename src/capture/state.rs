@@ -8,13 +8,13 @@ use crate::capture::event::{Answer, Aside, Event, EventOperand, LayoutOf, Made, 
 use crate::capture::replay_cache::ReplayBuilder;
 use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
-use crate::tensor::eval;
+use crate::mode::recorder::settings::HostValue;
+use crate::mode::values;
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::recorder::{Cell, Root};
-use crate::tensor::setting::HostValue;
+use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
-use crate::tensor::view::Link;
-use crate::tensor::{Body, Dims, Size, Sizes, Tensor, Traced, contiguous_strides, size};
+use crate::tensor::traced::Cell;
+use crate::tensor::{Body, Dims, Size, Sizes, Tensor, Traced, contiguous_strides, eval, size};
 use allotrope_ir::{InputKind, LoopKind, Op, Value};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -60,8 +60,6 @@ pub(crate) struct Open {
 
 #[derive(Clone)]
 pub(crate) struct CaptureState {
-    /// Nothing of the recording is kept: what operations give is all that is asked.
-    pub(crate) abstract_only: bool,
     /// Where it runs; none where nobody has said so yet.
     pub(crate) device: Option<Device>,
     /// Identity of scope 0; scope i has `first + i`.
@@ -194,9 +192,7 @@ impl CaptureState {
     pub(crate) fn scope_of(&self, scope: u64) -> Result<usize> {
         match scope.checked_sub(self.first) {
             Some(i) if (i as usize) < self.scopes => Ok(i as usize),
-            _ => Err(Error::Trace(
-                "a value of another trace is used here; return it from that closure and pass it as an argument".into(),
-            )),
+            _ => Err(values::other_trace()),
         }
     }
 

@@ -9,9 +9,10 @@ use crate::autograd::saved::Saved;
 use crate::autograd::scope::{self, Boundary};
 use crate::autograd::{enable_grad, is_grad_enabled, tape};
 use crate::error::{Error, Result, must};
-use crate::tensor::again::{self, Drawn};
+use crate::mode::recompute;
+use crate::mode::recompute::Draws;
+use crate::tensor::Tensor;
 use crate::tensor::grad_fn::{Edge, Grads};
-use crate::tensor::{Tensor, recorder};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ pub fn try_checkpoint<R: TensorTree>(
     }
     let own: Vec<Option<Edge>> = inputs.iter().map(|x| tape::own_edge(x)).collect();
     let borrowed: Vec<Tensor> = inputs.iter().map(|x| (*x).clone()).collect();
-    let (run, drawn) = again::noting(|| Run::of(&f, &borrowed, &own, false));
+    let (run, drawn) = recompute::recording_draws(|| Run::of(&f, &borrowed, &own, false));
     // The tape of this run is freed here; the recomputation finds what it captured through these edges.
     let Run { tree, results, captured, .. } = run;
     let on_tape = own.iter().any(Option::is_some) || !captured.is_empty();
@@ -113,11 +114,11 @@ fn recompute_backward<R: TensorTree>(
     inputs: &[Tensor],
     own: &[Option<Edge>],
     captured: &[Edge],
-    drawn: &Drawn,
+    drawn: &Draws,
     grads: &[Option<Tensor>],
 ) -> Result<Grads> {
     // For a derivative of this derivative, the recomputed run must be connected with the history of its inputs.
-    let run = drawn.again(|| recorder::again(|| enable_grad_keeping(|linked| Run::of(f, inputs, own, linked))));
+    let run = recompute::recompute(drawn, || enable_grad_keeping(|linked| Run::of(f, inputs, own, linked)));
     let of = |i: usize| grads.get(i).cloned().flatten();
     let roots: Vec<Root> = (run.ends.iter().enumerate())
         .filter_map(|(i, edge)| Some(Root { edge: edge.clone()?, gradient: of(i)? }))

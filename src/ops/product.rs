@@ -4,13 +4,14 @@
 use super::cumulative::product;
 use super::reduce::{along, without_axes};
 use super::twins;
-use crate::tensor::{Tensor, recorder};
+use crate::mode::sizes::numel;
+use crate::tensor::Tensor;
 use allotrope_ir::Axes;
 
 twins! {
     /// The product of all elements; integers and bools give i64. An empty product is 1.
     fn prod / try_prod(&self) -> Tensor {
-        let flat = self.reshape_sizes(&[recorder::numel(&self.sizes())])?;
+        let flat = self.reshape_sizes(&[numel(&self.sizes())])?;
         product(&flat, 0)?.reshape_sizes(&[])
     }
 

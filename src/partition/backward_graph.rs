@@ -4,11 +4,11 @@
 use crate::capture::endpoints::Source;
 use crate::capture::symbols::{Binding, Symbols};
 use crate::error::{Error, Result};
+use crate::mode::recorder::settings::HostValue;
 use crate::partition::backward_pass::{BackwardPass, IncomingGradient};
 use crate::partition::history::{History, key, unknown_exit};
 use crate::partition::joint_graph::JointGraph;
 use crate::tensor::Tensor;
-use crate::tensor::setting::HostValue;
 use crate::tensor::trace_handle::TraceHandle;
 use allotrope_ir::{Dim, Graph, Part, Sym, Value, partition};
 use std::sync::{Arc, OnceLock};

@@ -2,7 +2,7 @@
 //! from it here.
 
 use crate::autograd::engine::{self, Root};
-use crate::autograd::tape::{self, next_seq};
+use crate::autograd::tape;
 use crate::autograd::with_grad_enabled;
 use crate::capture::endpoints::Source;
 use crate::capture::recorder::Capture;
@@ -12,6 +12,7 @@ use crate::ops::backward::sum;
 use crate::partition::history::Incoming;
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
+use crate::tensor::grad_fn::next_seq;
 use allotrope_ir::{Graph, Part, Type, Value, partition};
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -3,13 +3,14 @@
 //! does, once for each set of results whose gradients come together.
 
 use crate::autograd::saved::Saved;
-use crate::autograd::tape::{self, Edges, next_seq};
+use crate::autograd::tape::{self, Edges};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::backend::CompileOptions;
 use crate::capture::inline::inline;
 use crate::capture::symbols::Binding;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::mode;
 use crate::partition::backward_graph::{BackwardCode, BackwardGraph, BackwardInput, Origin};
 use crate::partition::backward_pass::IncomingGradient;
 use crate::partition::closure::PartitionedClosure;
@@ -17,9 +18,10 @@ use crate::partition::history::{Exit, History, Repeated};
 use crate::partition::joint_graph::{JointGraph, SavedValue};
 use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop};
 use crate::runtime::specialize::WorkspacePool;
+use crate::tensor::grad_fn::next_seq;
 use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, Onto};
 use crate::tensor::hooks::Hooks;
-use crate::tensor::{Dims, Tensor, eval, recorder};
+use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::{Graph, Type};
 use parking_lot::Mutex;
@@ -116,7 +118,7 @@ fn set_history(t: &Tensor, history: &History, node: &Arc<TraceNode>, binding: &B
         None => edge,
         Some(Repeated { by, shape }) => {
             let shape: Dims = shape.iter().map(|d| d.eval(binding)).collect();
-            edge.repeated(Onto { sizes: recorder::sizes_of(&shape), by: *by })
+            edge.repeated(Onto { sizes: crate::tensor::size::sizes_of(&shape), by: *by })
         }
     };
     match history {
@@ -181,7 +183,7 @@ impl TraceNode {
         let inputs = inputs.collect::<Result<Vec<Tensor>>>()?;
         let read = &inputs[..backward.graph.inputs().len()];
         let device = grads.iter().flatten().next().map_or(Device::Cpu, Tensor::device);
-        let outputs = match recorder::active() {
+        let outputs = match mode::recorder() {
             Some(r) => no_grad(|| inline(r.as_ref(), &backward.graph, read, &self.binding))?,
             None => code(&backward, device, &self.joint.passes)?.run(read, &self.binding)?,
         };

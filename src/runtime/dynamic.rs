@@ -10,6 +10,7 @@ use crate::capture::recorder::Capture;
 use crate::capture::replay_cache::{Ended, EventLog, ReplayCache};
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
+use crate::mode;
 use crate::ops::TensorTree;
 use crate::runtime::call::Bound;
 use crate::runtime::guards::Guards;
@@ -18,8 +19,8 @@ use crate::runtime::record::{Recording, record_with};
 use crate::runtime::recording_lock::RecordingLock;
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
+use crate::tensor::Tensor;
 use crate::tensor::grad_fn::{Edge, GradFn};
-use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -109,7 +110,7 @@ where
     /// the closure did to Rust values stays done.
     pub fn call<'a>(&self, args: impl Arguments<'a, N>) -> Result<R> {
         let args = args.tensors();
-        if slot::is_active() {
+        if mode::is_recording() {
             return self.closure.with(|closure| Ok(closure.run(&args)));
         }
         // A recording stands for every argument of a kind, and hooks are one tensor's own.

@@ -1,7 +1,6 @@
 //! Running a closure on traced arguments: what its recording gives, for code that is made of it and for code that is there
 //! already. Nothing is compiled here.
 
-use crate::autograd::tape::next_seq;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::closure::{Args, Traceable};
 use crate::capture::recorder::Capture;
@@ -12,6 +11,7 @@ use crate::ops::TensorTree;
 use crate::partition::closure::{BackwardOptions, PartitionedClosure, watchers};
 use crate::runtime::guards::same_as;
 use crate::tensor::Tensor;
+use crate::tensor::grad_fn::next_seq;
 use std::rc::Rc;
 
 /// Where a call with these arguments runs: where they are, or where this thread makes tensors if there are none.

@@ -4,12 +4,13 @@
 use crate::capture::closure::{Arguments, Traceable};
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
+use crate::mode;
 use crate::ops::TensorTree;
 use crate::runtime::cache::{Cache, Entry};
 use crate::runtime::recording_lock::RecordingLock;
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
-use crate::tensor::{Tensor, recorder as slot};
+use crate::tensor::Tensor;
 use allotrope_ir::passes::Passes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +88,7 @@ where
     /// argument cannot be bound. Nothing is changed then: no parameter, no moment, no gradient.
     pub fn call<'a>(&self, args: impl Arguments<'a, N>) -> Result<R> {
         let args = args.tensors();
-        if slot::is_active() {
+        if mode::is_recording() {
             return self.closure.with(|closure| Ok(closure.run(&args)));
         }
         let (entry, binding) = self.entry(&args)?;
@@ -153,7 +154,7 @@ impl<F, R, const N: usize> Traced<F, R, N> {
 
 /// That no trace is recorded.
 pub(crate) fn not_recording(what: &str) -> Result<()> {
-    match slot::is_active() {
+    match mode::is_recording() {
         true => Err(Error::Trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
         false => Ok(()),
     }

@@ -2,10 +2,13 @@
 //! is done by the backend of the operands' device. Nothing is recorded on the tape, and operands have been checked by the
 //! type rules.
 
-use super::recorder::Operand;
+use super::handle::{Body, Strided, Tensor};
+use super::operand::Operand;
+use super::size::Size;
 use super::size::{hints, small};
 use super::storage::{ReadGuard, Storage};
-use super::{Body, Dims, FromElement, Size, Strided, Strides, Tensor, contiguous_strides, is_contiguous};
+use super::strides::{Dims, Strides, contiguous_strides, is_contiguous};
+use crate::backend::FromElement;
 use crate::backend::cpu::host;
 use crate::backend::{self, Array, ArrayMut, Memory};
 use crate::device::{Device, default_device};
@@ -65,12 +68,12 @@ pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor>
         (Op::Broadcast(shape) | Op::Reshape(shape), _) => hints(shape),
         (Op::Permute(axes), [Operand::Tensor(x)]) => small(axes, |a| x.shape_hint()[a]),
         (Op::Slice { axis, len, .. }, [Operand::Tensor(x)]) => {
-            let mut shape = x.0.shape.clone();
+            let mut shape = Dims::from_slice(x.shape_hint());
             shape[*axis] = len.hint();
             shape
         }
         (Op::Matmul, [Operand::Tensor(a), Operand::Tensor(b)]) => {
-            let mut shape = a.0.shape.clone();
+            let mut shape = Dims::from_slice(a.shape_hint());
             let last = shape.len() - 1;
             shape[last] = b.shape_hint()[last];
             return compute(&Op::Matmul, operands, a.dtype(), &shape);

@@ -8,8 +8,8 @@ use crate::capture::event::{Answer, Aside, Event, EventOperand, Loop, Made, Symb
 use crate::capture::layout::{Demand, Layout};
 use crate::capture::symbols::Symbols;
 use crate::error::Result;
+use crate::mode::recompute::other_draws;
 use crate::tensor::Size;
-use crate::tensor::again::other_draws;
 use allotrope_ir::{DType, Dim, Graph, InputKind, LoopKind, NodeId, Op, Scalar, Type, Value};
 use smallvec::SmallVec;
 use std::collections::HashMap;

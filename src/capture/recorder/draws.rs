@@ -5,9 +5,9 @@ use crate::capture::endpoints::Source;
 use crate::capture::event::{Aside, Event, Symbolic};
 use crate::capture::state::{CaptureState, Open};
 use crate::error::{Error, Result};
-use crate::tensor::recorder::Draw;
+use crate::mode::recorder::random::Draw;
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{InputKind, LoopKind};
+use allotrope_ir::LoopKind;
 use std::borrow::Cow;
 
 impl CaptureState {
@@ -19,16 +19,10 @@ impl CaptureState {
     pub(crate) fn draw(&mut self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
         let at = self.current();
         let name = draw.kind.name();
-        if self.abstract_only {
-            let (dtype, sizes) = (draw.dtype, Symbolic(Cow::Borrowed(draw.sizes)));
-            let mut made = self.made(Event::Input { dtype, sizes, kind: InputKind::Arg, name: Aside((name, 0)) })?;
-            made.value = self.import(0, made.value)?;
-            return Ok((self.tensor(at, &made), 0));
-        }
         self.draws_known(name)?;
         let (dtype, sizes) = (draw.dtype, Symbolic(Cow::Borrowed(draw.sizes)));
-        let made = self.made(Event::Draw { dtype, sizes, name: Aside(name), recompute: draw.again })?;
-        let input = draw.again.unwrap_or_else(|| {
+        let made = self.made(Event::Draw { dtype, sizes, name: Aside(name), recompute: draw.recomputed })?;
+        let input = draw.recomputed.unwrap_or_else(|| {
             let input = self.sources.len();
             self.sources.push(Source::Draw);
             self.push_draw(Item::Draw { generator: draw.generator.clone(), kind: draw.kind.clone(), input });
@@ -43,7 +37,7 @@ impl CaptureState {
     /// In a loop whose number of iterations is a value, and in a branch.
     pub(crate) fn draws_known(&self, what: &str) -> Result<()> {
         let unknown = self.open.iter().find(|open| open.kind != LoopKind::All);
-        match unknown.filter(|_| !self.abstract_only) {
+        match unknown {
             None => Ok(()),
             Some(open) => {
                 let place = match open.kind {

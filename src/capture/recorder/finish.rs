@@ -7,7 +7,7 @@ use crate::capture::replay_cache::Ended;
 use crate::capture::state::CaptureState;
 use crate::device::default_device;
 use crate::error::Result;
-use crate::tensor::recorder::Root;
+use crate::tensor::handle::Root;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Tensor, eval};
 use allotrope_ir::Value;

@@ -4,7 +4,7 @@
 mod draws;
 mod finish;
 
-use crate::autograd::tape::{self, next_seq, own_edge};
+use crate::autograd::tape::{self, own_edge};
 use crate::autograd::{is_grad_enabled, scope};
 use crate::capture::builder::ARGUMENT;
 use crate::capture::draws::Item;
@@ -14,14 +14,21 @@ use crate::capture::replay_cache::{ReplayBuilder, ReplayCache};
 use crate::capture::state::{CaptureState, GradState, Open};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::tensor::grad_fn::Edge;
-use crate::tensor::hooks::GradientHook;
-use crate::tensor::recorder::{
-    Draw, Iterations, Operand, Recorder, Root, SCOPES_PER_CAPTURE, ScanBody, ScanSpec, SizeOp, capture_of,
+use crate::mode::recorder::loops::{Iterations, ScanBody, ScanSpec};
+use crate::mode::recorder::random::Draw;
+use crate::mode::recorder::settings::HostValue;
+use crate::mode::recorder::sizes::SizeOp;
+use crate::mode::recorder::{
+    GradRecorder, LoopRecorder, RandomRecorder, RecomputeRecorder, Recorder, SettingRecorder, SizeRecorder,
+    StateRecorder, ValueRecorder,
 };
-use crate::tensor::setting::HostValue;
+use crate::mode::values;
+use crate::tensor::grad_fn::{Edge, next_seq};
+use crate::tensor::handle::{Link, Root};
+use crate::tensor::hooks::GradientHook;
+use crate::tensor::operand::Operand;
 use crate::tensor::trace_handle::TraceHandle;
-use crate::tensor::view::Link;
+use crate::tensor::traced::{capture_of, new_capture};
 use crate::tensor::{Body, Generator, Size, Tensor, eval};
 use allotrope_ir::{InputKind, LoopKind, Op, Scalar, Value};
 use rustc_hash::FxHashMap;
@@ -32,7 +39,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The recorder of one capture.
 pub(crate) struct Capture(pub(crate) RefCell<CaptureState>);
@@ -78,16 +85,7 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
     })
 }
 
-static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
-
 impl Capture {
-    /// One that evaluates abstractly: what types operations give, while nobody looks at the recording.
-    pub(crate) fn abstract_evaluation() -> Capture {
-        let capture = Capture::new(None, ReplayBuilder::plain);
-        capture.0.borrow_mut().abstract_only = true;
-        capture
-    }
-
     /// One that builds its graphs.
     pub(crate) fn plain(device: Device) -> Capture {
         Capture::new(Some(device), ReplayBuilder::plain)
@@ -103,9 +101,8 @@ impl Capture {
     }
 
     fn new(device: Option<Device>, replay: impl FnOnce(u32) -> ReplayBuilder) -> Capture {
-        let first = NEXT_SCOPE.fetch_add(SCOPES_PER_CAPTURE, Ordering::Relaxed);
+        let first = new_capture();
         Capture(RefCell::new(CaptureState {
-            abstract_only: false,
             device,
             first,
             replay: replay(capture_of(first)),
@@ -178,7 +175,9 @@ impl Capture {
             }
         };
         let asked = Arc::<AtomicBool>::default();
-        hooks.iter().for_each(|h| drop(h.add_gradient(0, reached(i, watched, Arc::clone(&asked)))));
+        if let Some(hooks) = hooks {
+            hooks.add_gradient(0, reached(i, watched, Arc::clone(&asked)));
+        }
         self.0.borrow_mut().asked.push((i, asked));
         Ok(tensor)
     }
@@ -201,7 +200,7 @@ impl Capture {
     /// When it panics.
     pub(crate) fn recording<T>(self: &Rc<Capture>, f: impl FnOnce() -> T) -> Result<T> {
         let recorder: Rc<dyn Recorder> = self.clone();
-        let run = || scope::apart(|| crate::tensor::recorder::with(Some(recorder), f));
+        let run = || scope::apart(|| crate::mode::with(Some(recorder), f));
         catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)
     }
 
@@ -211,7 +210,7 @@ impl Capture {
     }
 }
 
-impl Recorder for Capture {
+impl SizeRecorder for Capture {
     fn size_arith(&self, op: SizeOp, a: Size, b: Size) -> Size {
         self.0.borrow_mut().size(Event::Arith(op, Symbolic([a, b]))).expect("a sum or a product of sizes is one")
     }
@@ -239,7 +238,9 @@ impl Recorder for Capture {
     fn divided(&self, size: Size, by: usize) -> Option<Size> {
         self.0.borrow_mut().size(Event::Divided(Symbolic(size), by))
     }
+}
 
+impl ValueRecorder for Capture {
     fn record(&self, op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
@@ -266,10 +267,6 @@ impl Recorder for Capture {
         Ok(inner.tensor(at, &made))
     }
 
-    fn runs_on(&self, op: &'static str, device: Device) -> Result<()> {
-        self.0.borrow_mut().runs_on(op, device)
-    }
-
     fn extent(&self, size: Size) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
@@ -277,6 +274,26 @@ impl Recorder for Capture {
         Ok(inner.tensor(at, &made))
     }
 
+    fn data(&self, tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
+        let mut inner = self.0.borrow_mut();
+        if inner.replay.is_plain() {
+            drop(inner);
+            return Err(self.host_read(what, at));
+        }
+        inner.runs_on("trace", tensor.device())?;
+        let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
+        let made = inner.argument(&tensor, ("data", count))?;
+        let traced = inner.tensor(0, &made);
+        inner.sources.push(Source::Data(tensor));
+        Ok(traced)
+    }
+
+    fn host_read(&self, what: &str, at: &'static Location<'static>) -> Error {
+        values::host_read(what, at)
+    }
+}
+
+impl StateRecorder for Capture {
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
         let mut inner = self.0.borrow_mut();
         let Some(traced) = target.traced() else {
@@ -323,9 +340,7 @@ impl Recorder for Capture {
                     )));
                 }
                 if inner.scope_of(cell.scope)? != at {
-                    return Err(Error::Trace(
-                        "a value from outside a loop can't be changed in place inside it; carry it".into(),
-                    ));
+                    return Err(values::changed_in_loop("value"));
                 }
                 if at == 0 && cell.value().node.0 < inner.sealed {
                     return Err(late("a value of the traced function"));
@@ -341,9 +356,7 @@ impl Recorder for Capture {
                     return Err(late("a captured tensor"));
                 }
                 if at != 0 {
-                    return Err(Error::Trace(
-                        "a tensor from outside a loop can't be changed in place inside it; carry it".into(),
-                    ));
+                    return Err(values::changed_in_loop("tensor"));
                 }
                 let slot = inner.state(root)?;
                 let state = &mut inner.states[slot];
@@ -362,7 +375,53 @@ impl Recorder for Capture {
         }
     }
 
-    fn asks_history(&self, tensor: &Tensor) {
+    fn layout_asked(&self, of: Option<&Tensor>) {
+        let mut inner = self.0.borrow_mut();
+        let Some(t) = of else {
+            inner.layouts = (0..inner.given.len()).collect();
+            return;
+        };
+        // A value that was computed is dense whatever the arguments are.
+        if let Some(Root::Traced(cell)) = t.traced().map(|t| &t.root)
+            && let Some((_, arg)) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize))
+        {
+            let arg = *arg;
+            inner.layouts.push(arg);
+        }
+    }
+
+    fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
+        // The capture itself asks too, about handles only.
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return false };
+        let arg = |t: &Tensor| inner.args.get(&t.id()).map(|(i, _)| *i);
+        let (which, other) = match (arg(a), arg(b)) {
+            (Some(i), Some(j)) => (i.max(j), CallerTensor::Arg(i.min(j))),
+            (Some(i), None) if b.strided().is_some() => (i, CallerTensor::Captured(TraceHandle::new(b.clone()))),
+            (None, Some(j)) if a.strided().is_some() => (j, CallerTensor::Captured(TraceHandle::new(a.clone()))),
+            _ => return false,
+        };
+        let given = |i: usize| &inner.given[i];
+        let same = match &other {
+            CallerTensor::Arg(i) => given(which).id() == given(*i).id(),
+            CallerTensor::Captured(t) => given(which).id() == t.id(),
+        };
+        inner.identities.push((which, other, same));
+        same
+    }
+
+    fn note_new(&self, alias: &Tensor) {
+        if let Ok(mut inner) = self.0.try_borrow_mut() {
+            inner.made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
+        }
+    }
+
+    fn is_new(&self, tensor: &Tensor) -> bool {
+        self.0.borrow().made_here.contains_key(&tensor.id())
+    }
+}
+
+impl GradRecorder for Capture {
+    fn history_asked(&self, tensor: &Tensor) {
         let inner = self.0.borrow();
         let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
         if let Some((_, asked)) = inner.asked.iter().find(|(i, _)| Some(*i) == arg) {
@@ -370,7 +429,7 @@ impl Recorder for Capture {
         }
     }
 
-    fn leads_out(&self, edge: &Edge, tensor: &Tensor) {
+    fn history_captured(&self, edge: &Edge, tensor: &Tensor) {
         let way = || (edge.to_output(edge.output), tensor.clone());
         self.0.borrow_mut().outgoing_edges.entry((edge.id(), edge.output)).or_insert_with(way);
     }
@@ -452,12 +511,21 @@ impl Recorder for Capture {
         state.changed = true;
     }
 
+    fn requires_grad_asked(&self, captured: &Tensor, answer: bool) {
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return };
+        if !inner.made_here.contains_key(&captured.id()) {
+            inner.wishes.entry(captured.id()).or_insert_with(|| (TraceHandle::new(captured.clone()), answer));
+        }
+    }
+}
+
+impl LoopRecorder for Capture {
     fn scan_begin(&self, spec: &ScanSpec<'_>) -> Result<ScanBody> {
         let mut inner = self.0.borrow_mut();
         let carries = spec.carries.iter().map(|t| inner.lift(t)).collect::<Result<_>>()?;
         let xs = spec.xs.iter().map(|t| inner.lift(t)).collect::<Result<_>>()?;
         let mirror = spec.mirror.map(|scope| (scope - inner.first) as usize);
-        let (kind, limit, count) = match spec.rounds {
+        let (kind, limit, count) = match spec.iterations {
             Iterations::All(length) => (LoopKind::All, Some(length), None),
             Iterations::Count { n, limit } => (LoopKind::Count, Some(limit), Some(inner.lift(n)?)),
             Iterations::While => (LoopKind::While, None, None),
@@ -528,62 +596,9 @@ impl Recorder for Capture {
             inner.leave_loop();
         }
     }
+}
 
-    fn catches(&self) -> bool {
-        self.0.try_borrow().map_or(true, |inner| !inner.abstract_only)
-    }
-
-    fn layout_asked(&self, of: Option<&Tensor>) {
-        let mut inner = self.0.borrow_mut();
-        let Some(t) = of else {
-            inner.layouts = (0..inner.given.len()).collect();
-            return;
-        };
-        // A value that was computed is dense whatever the arguments are.
-        if let Some(Root::Traced(cell)) = t.traced().map(|t| &t.root)
-            && let Some((_, arg)) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize))
-        {
-            let arg = *arg;
-            inner.layouts.push(arg);
-        }
-    }
-
-    fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
-        // The capture itself asks too, about handles only.
-        let Ok(mut inner) = self.0.try_borrow_mut() else { return false };
-        let arg = |t: &Tensor| inner.args.get(&t.id()).map(|(i, _)| *i);
-        let (which, other) = match (arg(a), arg(b)) {
-            (Some(i), Some(j)) => (i.max(j), CallerTensor::Arg(i.min(j))),
-            (Some(i), None) if b.strided().is_some() => (i, CallerTensor::Captured(TraceHandle::new(b.clone()))),
-            (None, Some(j)) if a.strided().is_some() => (j, CallerTensor::Captured(TraceHandle::new(a.clone()))),
-            _ => return false,
-        };
-        let given = |i: usize| &inner.given[i];
-        let same = match &other {
-            CallerTensor::Arg(i) => given(which).id() == given(*i).id(),
-            CallerTensor::Captured(t) => given(which).id() == t.id(),
-        };
-        inner.identities.push((which, other, same));
-        same
-    }
-
-    fn wish_asked(&self, outside: &Tensor, answer: bool) {
-        let Ok(mut inner) = self.0.try_borrow_mut() else { return };
-        if !inner.made_here.contains_key(&outside.id()) {
-            inner.wishes.entry(outside.id()).or_insert_with(|| (TraceHandle::new(outside.clone()), answer));
-        }
-    }
-
-    fn note_new(&self, alias: &Tensor) {
-        if let Ok(mut inner) = self.0.try_borrow_mut() {
-            inner.made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
-        }
-    }
-
-    fn is_new(&self, tensor: &Tensor) -> bool {
-        self.0.borrow().made_here.contains_key(&tensor.id())
-    }
-
+impl SettingRecorder for Capture {
     fn host_value(&self, seen: Arc<dyn HostValue>) -> Option<Arc<dyn HostValue>> {
         let mut inner = self.0.borrow_mut();
         if let Some(set) = inner.effects.iter().find(|e| e.id() == seen.id()) {
@@ -602,9 +617,7 @@ impl Recorder for Capture {
         let known = inner.effects.iter().position(|e| e.id() == new.id());
         let unchanged = known.is_some_and(|i| inner.effects[i].is_same(&*new));
         if inner.current() != 0 && !unchanged {
-            return Err(Error::Trace(
-                "a Setting can't be set inside the body of a loop, which is recorded once for all iterations; carry a tensor".into(),
-            ));
+            return Err(values::set_in_loop());
         }
         match known {
             Some(i) => inner.effects[i] = new,
@@ -612,21 +625,11 @@ impl Recorder for Capture {
         }
         Ok(())
     }
+}
 
+impl RandomRecorder for Capture {
     fn draw(&self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
         self.0.borrow_mut().draw(draw)
-    }
-
-    fn again_begin(&self) {
-        let mut inner = self.0.borrow_mut();
-        inner.certainly(Event::RecomputeBegin);
-        inner.recomputing += 1;
-    }
-
-    fn again_end(&self) {
-        let mut inner = self.0.borrow_mut();
-        inner.certainly(Event::RecomputeEnd);
-        inner.recomputing -= 1;
     }
 
     fn reseed(&self, generator: &Generator, seed: u64) {
@@ -637,25 +640,28 @@ impl Recorder for Capture {
     fn in_order(&self, what: &'static str, like: &Tensor, whole: bool) -> Result<()> {
         self.0.borrow_mut().in_order(what, like, whole)
     }
+}
 
-    fn data(&self, tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
+impl RecomputeRecorder for Capture {
+    fn recompute_begin(&self) {
         let mut inner = self.0.borrow_mut();
-        if inner.replay.is_plain() {
-            drop(inner);
-            return Err(self.host_read(what, at));
-        }
-        inner.runs_on("trace", tensor.device())?;
-        let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
-        let made = inner.argument(&tensor, ("data", count))?;
-        let traced = inner.tensor(0, &made);
-        inner.sources.push(Source::Data(tensor));
-        Ok(traced)
+        inner.certainly(Event::RecomputeBegin);
+        inner.recomputing += 1;
     }
 
-    fn host_read(&self, what: &str, at: &'static Location<'static>) -> Error {
-        Error::Trace(format!(
-            "{what} at {at} is not known while a trace is recorded: the compiled program would have one call's numbers built in. \
-             Return the tensor from the closure and read it after the call, pass data as an argument, or choose with where_self() instead of `if`"
-        ))
+    fn recompute_end(&self) {
+        let mut inner = self.0.borrow_mut();
+        inner.certainly(Event::RecomputeEnd);
+        inner.recomputing -= 1;
+    }
+}
+
+impl Recorder for Capture {
+    fn runs_on(&self, op: &'static str, device: Device) -> Result<()> {
+        self.0.borrow_mut().runs_on(op, device)
+    }
+
+    fn catches(&self) -> bool {
+        true
     }
 }

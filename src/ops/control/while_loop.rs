@@ -7,8 +7,11 @@ use super::body::{Body, changed, run_body, versions};
 use super::{condition, owned};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result, must};
+use crate::mode;
+use crate::mode::recorder::LoopRecorder;
+use crate::mode::recorder::loops::{Iterations, ScanSpec};
+use crate::mode::values::full_of;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::{self, Iterations, Recorder, ScanSpec};
 use allotrope_ir::Scalar;
 
 /// Runs `carry = body(carry)` as long as `cond(carry)` is true, evaluated before each iteration, and gives the last carry:
@@ -73,7 +76,7 @@ fn while_flat(carries: Vec<Tensor>, ask: Ask<'_>, body: Body<'_>) -> Result<Vec<
         return Err(Error::operands(OP, "carries nothing, so its condition could never change"));
     }
     let inputs: Vec<&Tensor> = carries.iter().collect();
-    if let Some(r) = recorder::active() {
+    if let Some(r) = mode::loops::recorder() {
         let (finals, backward) = record(r.as_ref(), &carries, ask, body)?;
         if let Some(backward) = backward {
             backward.record("WhileLoopBackward", &inputs, &finals.iter().collect::<Vec<_>>());
@@ -94,10 +97,11 @@ fn while_flat(carries: Vec<Tensor>, ask: Ask<'_>, body: Body<'_>) -> Result<Vec<
         let captured = match any {
             true => CapturedEdges::of(runs.iter().flat_map(|s| &s.captured)),
             false => {
-                let abstractly = crate::forgetful_recorder();
-                let recorded =
-                    recorder::with(Some(abstractly.clone()), || record(abstractly.as_ref(), &carries, ask, body));
-                recorded?.1.map(|backward| backward.captured).unwrap_or_default()
+                let recorded = mode::evaluate_abstractly(|| match mode::loops::recorder() {
+                    Some(r) => record(r.as_ref(), &carries, ask, body).map(|(_, backward)| backward),
+                    None => Ok(None),
+                });
+                recorded?.map(|backward| backward.captured).unwrap_or_default()
             }
         };
         let backward = loop_backward(runs, captured, &carries, None);
@@ -137,14 +141,14 @@ fn asked(carries: &[Tensor], ask: Ask<'_>) -> Result<Tensor> {
 }
 
 fn record(
-    r: &dyn Recorder,
+    r: &dyn LoopRecorder,
     carries: &[Tensor],
     ask: Ask<'_>,
     body: Body<'_>,
 ) -> Result<(Vec<Tensor>, Option<LoopBackward>)> {
-    let mut all = vec![asked(carries, ask)?, r.full(&[], Scalar::I64(0))?];
+    let mut all = vec![asked(carries, ask)?, full_of(&[], Scalar::I64(0))?];
     all.extend_from_slice(carries);
-    let spec = ScanSpec { carries: &all, xs: &[], rounds: Iterations::While, reverse: false, mirror: None };
+    let spec = ScanSpec { carries: &all, xs: &[], iterations: Iterations::While, reverse: false, mirror: None };
     let inner = r.scan_begin(&spec)?;
     let mut recorded = || {
         let (new, _, run) = run_body(OP, &inner.carries[OWN..], &[], &[], body)?;

@@ -6,10 +6,11 @@ mod options;
 
 pub use options::{PrintOptions, print_options, set_print_options, with_print_options};
 
-use super::{FromElement, Strided, Tensor, eval, recorder};
 use crate::backend::cpu::host;
 use crate::backend::element::with_type;
 use crate::device::Device;
+use crate::mode;
+use crate::tensor::{FromElement, Strided, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 use elements::{Formatter, dtype_name};
 use std::fmt;
@@ -25,8 +26,8 @@ impl fmt::Display for Tensor {
         options.precision = f.precision().unwrap_or(options.precision);
         let mut text = Text { out: PREFIX.into(), options, summarise: false };
         let mut suffixes = Vec::new();
-        // A tensor from outside may have been changed by the trace, and its elements be those of before.
-        let strided = if recorder::is_active() { None } else { self.strided() };
+        // A captured tensor may have been changed by the trace, and its elements be those of before.
+        let strided = if mode::is_recording() { None } else { self.strided() };
         let empty = self.shape_hint().contains(&0);
         // The dtypes that the elements show by themselves are not named.
         let plain = match empty || strided.is_none() {

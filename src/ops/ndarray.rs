@@ -1,12 +1,13 @@
 //! Exchange with the `ndarray` crate: its arrays become tensors where they are, and tensors are seen as its views,
 //! without copying whatever the strides. Inside a trace there are no elements to exchange.
 
-use super::storage::{ReadGuard, Storage};
-use super::{Body, Dims, FromElement, Strided, Strides, Tensor, eval, recorder};
 use crate::backend::Memory;
 use crate::backend::cpu::host;
 use crate::device::{Device, default_device};
 use crate::error::{Error, Result, must};
+use crate::mode::values::data;
+use crate::tensor::storage::{ReadGuard, Storage};
+use crate::tensor::{Body, Dims, FromElement, Strided, Strides, Tensor, eval};
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Axis, Dimension, IxDyn, ShapeBuilder};
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -130,11 +131,11 @@ fn from_ndarray_at<T: FromElement, D: Dimension>(array: Array<T, D>, at: &'stati
     let shape = Dims::from_slice(array.shape());
     let strides = Strides::from_slice(array.strides());
     let (elements, Some(offset)) = array.into_raw_vec_and_offset() else {
-        return recorder::data(eval::empty(default_device(), T::DTYPE, &shape)?, DATA, at);
+        return data(eval::empty(default_device(), T::DTYPE, &shape)?, DATA, at);
     };
     let storage = Arc::new(Storage::new(Device::Cpu, host::adopt(elements)));
     let here = Tensor::from_parts(T::DTYPE, shape, Body::Strided(Strided { storage, strides, offset }));
-    recorder::data(eval::transferred(&here, default_device())?, DATA, at)
+    data(eval::transferred(&here, default_device())?, DATA, at)
 }
 
 /// The elements of a tensor, locked for reading. Other threads that change the tensor in place wait until it is dropped;

@@ -1,11 +1,13 @@
 //! Making tensors from Rust data, or full of a number. Inside a trace only numbers that the program states become part
-//! of it; data does not. Ranges are composed of operations, so they are in `ops`.
+//! of it; data does not. Ranges are composed of operations, in a file of their own.
 
-use super::{FromElement, Size, Tensor, eval, recorder};
 use crate::backend::Memory;
 use crate::backend::cpu::host;
 use crate::device::{Device, default_device};
 use crate::error::{Error, Result, must};
+use crate::mode::values::{self, full_of, full_on};
+use crate::tensor::size::sizes_of;
+use crate::tensor::{FromElement, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 use std::panic::Location;
 
@@ -66,19 +68,19 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn full<T: FromElement>(shape: &[usize], value: T) -> Tensor {
-        must(full_of(&recorder::sizes_of(shape), value.to_scalar()))
+        must(full_of(&sizes_of(shape), value.to_scalar()))
     }
 
     /// A tensor of zeros.
     #[track_caller]
     pub fn zeros(shape: &[usize], dtype: DType) -> Tensor {
-        must(full_of(&recorder::sizes_of(shape), Scalar::from_f64(0.0, dtype)))
+        must(full_of(&sizes_of(shape), Scalar::from_f64(0.0, dtype)))
     }
 
     /// A tensor of ones.
     #[track_caller]
     pub fn ones(shape: &[usize], dtype: DType) -> Tensor {
-        must(full_of(&recorder::sizes_of(shape), Scalar::from_f64(1.0, dtype)))
+        must(full_of(&sizes_of(shape), Scalar::from_f64(1.0, dtype)))
     }
 
     /// Zeros of the same shape and dtype; symbolic dimensions stay symbolic.
@@ -114,23 +116,7 @@ impl Tensor {
     }
 }
 
-/// A tensor full of `value` on the device that this thread makes tensors on, recorded where a trace runs.
-pub(crate) fn full_of(sizes: &[Size], value: Scalar) -> Result<Tensor> {
-    full_on(default_device(), sizes, value)
-}
-
-/// A tensor full of `value`, recorded where a trace runs.
-pub(crate) fn full_on(device: Device, sizes: &[Size], value: Scalar) -> Result<Tensor> {
-    match recorder::active() {
-        Some(r) => {
-            r.runs_on("full", device)?;
-            r.full(sizes, value)
-        }
-        None => eval::full_on(device, &super::size::hints(sizes), value),
-    }
-}
-
-/// Vectors of so many bytes are taken over, smaller ones copied into recycled memory with its better alignment.
+/// Vectors of so many bytes are taken over, smaller ones copied into a recycled buffer with its better alignment.
 const ADOPTED: usize = 1 << 20;
 
 fn from_vec_at<T: FromElement>(data: Vec<T>, shape: &[usize], at: &'static Location<'static>) -> Result<Tensor> {
@@ -149,7 +135,7 @@ fn from_slice_at<T: FromElement>(data: &[T], shape: &[usize], at: &'static Locat
 /// A tensor of what the host has, on the device that this thread makes tensors on.
 fn made(dtype: DType, shape: &[usize], memory: Memory, at: &'static Location<'static>) -> Result<Tensor> {
     let here = eval::fresh(Device::Cpu, dtype, shape, memory);
-    recorder::data(eval::transferred(&here, default_device())?, DATA, at)
+    values::data(eval::transferred(&here, default_device())?, DATA, at)
 }
 
 /// What a trace says of it.

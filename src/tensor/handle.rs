@@ -1,0 +1,369 @@
+//! The handle that users hold, as it lies in memory: dtype, shape, strides and shared storage, or a value of a running
+//! trace, with what belongs to its gradient. It never asks the mode and knows no operation: what does is an
+//! `impl Tensor` in a folder above.
+
+use super::grad_fn::{Edge, GradFn, ViewVjp};
+use super::hooks::Hooks;
+use super::size::{Size, Sizes};
+use super::storage::Storage;
+use super::strides::{Dims, Strides, is_contiguous};
+use super::traced::Cell;
+use crate::backend::Memory;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use allotrope_ir::{DType, Op, Value};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
+
+/// A multi-dimensional array of one dtype that remembers how it was computed.
+///
+/// Cloning is cheap and gives another handle to the same tensor. Views share storage; whatever computes makes a new
+/// tensor, except the methods whose name ends in `_`.
+///
+/// ```
+/// use allotrope::prelude::*;
+/// let x = Tensor::from_vec(vec![1.0f32, 2.0, 3.0], &[3]).requires_grad();
+/// (&x * &x).sum().backward();
+/// assert_eq!(x.grad().unwrap().to_vec::<f32>(), [2.0, 4.0, 6.0]);
+/// ```
+#[derive(Clone)]
+pub struct Tensor(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    dtype: DType,
+    shape: Dims,
+    pub(super) body: Body,
+    requires_grad: AtomicBool,
+    meta: Mutex<Meta>,
+    /// Set where this is a differentiable view.
+    pub(super) view: Option<ViewOf>,
+    /// In-place changes of the history of a tensor that is no view.
+    pub(super) history: AtomicU32,
+    /// Of a view: the history of its base that its own belongs to.
+    pub(super) seen: AtomicU32,
+    /// How many of the handles are those of traces.
+    pub(super) trace_handles: AtomicU32,
+}
+
+pub(crate) enum Body {
+    Strided(Strided),
+    Traced(Traced),
+}
+
+/// Elements in storage.
+#[derive(Clone)]
+pub(crate) struct Strided {
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) strides: Strides,
+    pub(crate) offset: usize,
+}
+
+/// A value of a graph that is being captured.
+pub(crate) struct Traced {
+    /// Which builder of which capture the value belongs to.
+    pub(crate) scope: u64,
+    /// Where the trace runs.
+    pub(crate) device: Device,
+    /// Expression of each axis in the capture's table; see [`Size`].
+    pub(crate) exprs: SmallVec<[u32; 4]>,
+    /// Where the elements are.
+    pub(crate) root: Root,
+    /// How they are seen; none means as they are.
+    pub(crate) path: Option<Arc<Link>>,
+    /// How the elements would lie if the program ran eagerly, in the call that is recorded: what shares elements there
+    /// shares them here.
+    pub(crate) strides: Strides,
+    /// Of a view: its value, and the version of the root that it belongs to.
+    pub(crate) seen: Mutex<(Value, u32)>,
+}
+
+/// Where the elements of a traced tensor are, whatever it shows of them.
+#[derive(Clone)]
+pub(crate) enum Root {
+    Traced(Arc<Cell>),
+    /// A captured tensor, which is no view.
+    Outside(Tensor),
+}
+
+impl Root {
+    /// In-place changes so far, those of a running capture left out.
+    fn version(&self) -> u32 {
+        match self {
+            Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
+            Root::Outside(t) => t.stored_version(),
+        }
+    }
+}
+
+/// Whose elements a tensor shows, and gradients of whose elements it shares.
+pub(crate) struct ViewOf {
+    /// The tensor that is no view itself.
+    pub(crate) base: Tensor,
+    pub(crate) path: Arc<Link>,
+}
+
+/// One step of the way from a tensor to a view of it.
+pub(crate) struct Link {
+    /// The steps before; none at the base.
+    pub(super) prev: Option<Arc<Link>>,
+    pub(crate) op: Op<Size>,
+    /// The sizes of what the step was taken on.
+    pub(crate) from: Sizes,
+    /// The name of its node on the tape.
+    pub(crate) name: &'static str,
+    pub(crate) vjp: ViewVjp,
+}
+
+#[derive(Default)]
+struct Meta {
+    /// The node that made this tensor.
+    grad_fn: Option<Edge>,
+    /// The node that accumulates into this leaf.
+    leaf: Option<Weak<dyn GradFn>>,
+    grad: Option<Tensor>,
+    /// The hooks that users registered on the gradient of this leaf.
+    hooks: Option<Arc<Hooks>>,
+    /// Whether this tensor, which is no leaf, keeps its gradient.
+    retains_grad: bool,
+}
+
+impl Inner {
+    pub(crate) fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
+    }
+}
+
+impl Tensor {
+    pub(crate) fn from_parts(dtype: DType, shape: Dims, body: Body) -> Tensor {
+        Tensor(Arc::new(Inner {
+            dtype,
+            shape,
+            body,
+            requires_grad: AtomicBool::new(false),
+            meta: Mutex::new(Meta::default()),
+            view: None,
+            history: AtomicU32::new(0),
+            seen: AtomicU32::new(0),
+            trace_handles: AtomicU32::new(0),
+        }))
+    }
+
+    /// The element type.
+    #[inline]
+    pub fn dtype(&self) -> DType {
+        self.0.dtype
+    }
+
+    /// Where the elements are, and where operations on the tensor are computed. A value of a trace is where the trace runs.
+    #[inline]
+    pub fn device(&self) -> Device {
+        match &self.0.body {
+            Body::Strided(s) => s.storage.device(),
+            Body::Traced(t) => t.device,
+        }
+    }
+
+    /// The number of axes.
+    #[inline]
+    pub fn dim(&self) -> usize {
+        self.0.shape.len()
+    }
+
+    /// Whether both have one shape in every call, as far as can be said without asking a running trace.
+    #[inline]
+    pub(crate) fn surely_has_shape_of(&self, other: &Tensor) -> bool {
+        let fixed = |t: &Traced| t.exprs.iter().all(|&e| e == 0);
+        self.0.shape == other.0.shape
+            && match (&self.0.body, &other.0.body) {
+                (Body::Strided(_), Body::Strided(_)) => true,
+                (Body::Traced(a), Body::Traced(b)) => a.exprs == b.exprs,
+                (Body::Traced(t), Body::Strided(_)) | (Body::Strided(_), Body::Traced(t)) => fixed(t),
+            }
+    }
+
+    /// The numbers of the shape in this call, without turning symbols into numbers.
+    #[inline]
+    pub(crate) fn shape_hint(&self) -> &[usize] {
+        &self.0.shape
+    }
+
+    /// Whether the elements lie in row-major order without gaps, or would if the program ran eagerly.
+    pub(crate) fn is_dense(&self) -> bool {
+        is_contiguous(&self.0.shape, self.laid_out())
+    }
+
+    /// The strides, or those that the tensor would have if the program ran eagerly.
+    pub(crate) fn laid_out(&self) -> &[isize] {
+        match &self.0.body {
+            Body::Strided(s) => &s.strides,
+            Body::Traced(t) => &t.strides,
+        }
+    }
+
+    pub(crate) fn body(&self) -> &Body {
+        &self.0.body
+    }
+
+    /// The storage of a tensor that has one.
+    pub(crate) fn strided(&self) -> Option<&Strided> {
+        match &self.0.body {
+            Body::Strided(s) => Some(s),
+            Body::Traced(_) => None,
+        }
+    }
+
+    pub(crate) fn traced(&self) -> Option<&Traced> {
+        match &self.0.body {
+            Body::Strided(_) => None,
+            Body::Traced(t) => Some(t),
+        }
+    }
+
+    /// Identity of the tensor, as long as it lives.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+
+    /// The number of handles to this tensor.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
+    /// `axis` counted from 0, for `op`'s message otherwise.
+    pub(crate) fn axis(&self, op: &'static str, axis: isize) -> Result<usize> {
+        let n = self.dim() as isize;
+        let a = if axis < 0 { axis + n } else { axis };
+        match (0..n).contains(&a) {
+            true => Ok(a as usize),
+            false => Err(Error::operands(
+                op,
+                format!("axis {axis} does not exist in shape {:?}; it may be {} to {}", self.shape_hint(), -n, n - 1),
+            )),
+        }
+    }
+
+    /// Whether it asks for gradients itself; a view whose base was changed in place since has yet to look at that.
+    #[inline]
+    pub(crate) fn stored_requires_grad(&self) -> bool {
+        self.0.requires_grad.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn store_requires_grad(&self, on: bool) {
+        self.0.requires_grad.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether a node made this tensor.
+    pub(crate) fn has_grad_fn(&self) -> bool {
+        self.0.meta.lock().grad_fn.is_some()
+    }
+
+    /// How often the elements were changed in place, what a running capture has recorded left out.
+    pub(crate) fn stored_version(&self) -> u32 {
+        match &self.0.body {
+            Body::Strided(s) => s.storage.version(),
+            Body::Traced(t) => t.root.version(),
+        }
+    }
+
+    /// Another tensor over the same elements, without history.
+    pub(crate) fn same_elements(&self) -> Tensor {
+        let body = match &self.0.body {
+            Body::Strided(s) => Body::Strided(s.clone()),
+            Body::Traced(t) => Body::Traced(Traced {
+                scope: t.scope,
+                device: t.device,
+                exprs: t.exprs.clone(),
+                root: t.root.clone(),
+                path: t.path.clone(),
+                strides: t.strides.clone(),
+                seen: Mutex::new(*t.seen.lock()),
+            }),
+        };
+        Tensor::from_parts(self.dtype(), self.0.shape.clone(), body)
+    }
+
+    pub(crate) fn stored_grad(&self) -> Option<Tensor> {
+        self.0.meta.lock().grad.clone()
+    }
+
+    pub(crate) fn has_grad(&self) -> bool {
+        self.0.meta.lock().grad.is_some()
+    }
+
+    pub(crate) fn take_grad(&self) -> Option<Tensor> {
+        self.0.meta.lock().grad.take()
+    }
+
+    /// The elements, where this handle is the only one to them.
+    pub(crate) fn own_memory(&mut self) -> Option<&mut Memory> {
+        match &mut Arc::get_mut(&mut self.0)?.body {
+            Body::Strided(s) if s.offset == 0 => Arc::get_mut(&mut s.storage).map(Storage::memory_mut),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn store_grad(&self, grad: Option<Tensor>) {
+        let old = std::mem::replace(&mut self.0.meta.lock().grad, grad);
+        drop(old);
+    }
+
+    /// The edge to the node that made this tensor.
+    pub(crate) fn grad_fn(&self) -> Option<Edge> {
+        self.0.meta.lock().grad_fn.clone()
+    }
+
+    /// Says which node made this tensor; none makes it a leaf.
+    pub(crate) fn set_grad_fn(&self, edge: Option<Edge>) {
+        self.0.requires_grad.store(edge.is_some(), Ordering::Relaxed);
+        let mut meta = self.0.meta.lock();
+        let old = std::mem::replace(&mut meta.grad_fn, edge);
+        // A tensor that is changed in place keeps the gradient of what it is now.
+        if meta.retains_grad {
+            if let Some(hooks) = old.as_ref().and_then(|e| e.node().hooks()?.get()) {
+                hooks.release(Arc::as_ptr(&self.0));
+            }
+            meta.retains_grad = meta.grad_fn.is_some();
+            if let Some(edge) = &meta.grad_fn {
+                edge.retain(Arc::downgrade(&self.0));
+            }
+        }
+        drop(meta);
+        drop(old);
+    }
+
+    /// The tensor, which is no leaf, keeps its gradient from now on.
+    pub(crate) fn set_retains_grad(&self) {
+        let mut meta = self.0.meta.lock();
+        if let Some(edge) = meta.grad_fn.clone()
+            && !std::mem::replace(&mut meta.retains_grad, true)
+        {
+            edge.retain(Arc::downgrade(&self.0));
+        }
+    }
+
+    /// Whether the tensor, which is no leaf, keeps its gradient: [`Tensor::retain_grad`] asked for it.
+    pub fn retains_grad(&self) -> bool {
+        self.0.meta.lock().retains_grad
+    }
+
+    /// What hangs on the gradient of this leaf; made where there is nothing yet and `make` says so.
+    pub(crate) fn leaf_hooks(&self, make: bool) -> Option<Arc<Hooks>> {
+        let mut meta = self.0.meta.lock();
+        if meta.hooks.is_none() && make {
+            meta.hooks = Some(Arc::default());
+        }
+        meta.hooks.clone()
+    }
+
+    /// The node that accumulates into this leaf, made by `make` when there is none yet.
+    pub(crate) fn leaf_node(&self, make: impl FnOnce() -> Arc<dyn GradFn>) -> Arc<dyn GradFn> {
+        let mut meta = self.0.meta.lock();
+        meta.leaf.as_ref().and_then(Weak::upgrade).unwrap_or_else(|| {
+            let node = make();
+            meta.leaf = Some(Arc::downgrade(&node));
+            node
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! Where elements lie: sizes and strides as numbers, and those of a tensor without gaps.
+
+use super::size::small;
+use smallvec::SmallVec;
+
+pub(crate) use crate::backend::is_dense as is_contiguous;
+
+/// Sizes of axes as numbers.
+pub(crate) type Dims = SmallVec<[usize; 4]>;
+/// Elements between neighbours along each axis.
+pub(crate) type Strides = SmallVec<[isize; 4]>;
+
+/// Strides of a tensor of this shape that lies in row-major order without gaps.
+pub(crate) fn contiguous_strides(shape: &[usize]) -> Strides {
+    let mut strides: Strides = small(shape, |_| 1);
+    for i in (0..shape.len().saturating_sub(1)).rev() {
+        strides[i] = strides[i + 1] * shape[i + 1].max(1) as isize;
+    }
+    strides
+}
