@@ -28,6 +28,7 @@ mod norm;
 mod operators;
 mod parts;
 mod print;
+mod product;
 pub mod random;
 mod ranges;
 mod recurrence;
