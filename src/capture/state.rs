@@ -246,7 +246,7 @@ impl CaptureState {
     /// The elements themselves, however they are seen.
     fn lift_root(&mut self, root: &Root) -> Result<Value> {
         match root {
-            Root::Outside(t) => self.lift(t),
+            Root::External(t) => self.lift(t),
             Root::Traced(cell) => {
                 let from = self.scope_of(cell.scope)?;
                 let value = cell.value();
@@ -277,7 +277,7 @@ impl CaptureState {
     pub(crate) fn version_of(&mut self, root: &Root) -> u32 {
         match root {
             Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
-            Root::Outside(t) => self.captured_version(t),
+            Root::External(t) => self.captured_version(t),
         }
     }
 
@@ -339,7 +339,7 @@ impl CaptureState {
             Body::Strided(_) => (outside(t), None),
             Body::Traced(traced) => {
                 let place = match &traced.root {
-                    Root::Outside(t) => outside(t),
+                    Root::External(t) => outside(t),
                     Root::Traced(cell) => {
                         let from = self.scope_of(cell.scope)?;
                         // In-place changes give other elements, not another place for them.

@@ -82,7 +82,7 @@ impl Tensor {
             && !r.is_new(self)
         {
             raise(Error::Trace(
-                "requires_grad: the tensor is from outside of the closure that is recorded, and no later call would change it; do it outside, or to what detach() gives".into(),
+                "requires_grad: the tensor is captured by the closure that is recorded, and no later call would change it; do it outside, or to what detach() gives".into(),
             ));
         }
         self.store_requires_grad(on);

@@ -59,10 +59,10 @@ pub fn try_checkpoint<R: TensorTree>(
     let on_tape = own.iter().any(Option::is_some) || !captured.is_empty();
     let results: Vec<Tensor> = results.iter().map(Tensor::alias).collect();
     if on_tape {
-        let boundary = |b: &Boundary| Some(scope::inside(b.outside.clone(), b.dtype, || b.sizes.clone()));
+        let boundary = |b: &Boundary| Some(scope::inside(b.external.clone(), b.dtype, || b.sizes.clone()));
         let edges = inputs.iter().map(|x| tape::edge_of(x)).chain(captured.iter().map(boundary)).collect();
         let saved: Vec<Saved> = inputs.iter().map(|x| Saved::operand(x)).collect();
-        let captured: Vec<Edge> = captured.into_iter().map(|b| b.outside).collect();
+        let captured: Vec<Edge> = captured.into_iter().map(|b| b.external).collect();
         let node = tape::node("CheckpointBackward", edges, true, move |c, grads| {
             let inputs = saved.iter().map(|s| s.get(c.me)).collect::<Result<Vec<Tensor>>>()?;
             recompute_backward(&f, &inputs, &own, &captured, &drawn, grads)
@@ -132,7 +132,7 @@ fn recompute_backward<R: TensorTree>(
     }
     all.resize(inputs.len() + captured.len(), None);
     for (b, gradient) in run.captured.iter().zip(found) {
-        let same = |e: &Edge| e.id() == b.outside.id() && e.output == b.outside.output;
+        let same = |e: &Edge| e.id() == b.external.id() && e.output == b.external.output;
         match captured.iter().position(same) {
             Some(i) => all[inputs.len() + i] = gradient,
             None => {

@@ -126,11 +126,11 @@ impl Ends {
 
     fn end(&mut self, capture: &Capture, boundary: u64, t: &Tensor) -> End {
         let Some(edge) = tape::own_edge(t) else { return End::None };
-        let (edge, onto) = edge.apart();
+        let (edge, onto) = edge.split();
         let state = capture.0.borrow();
         let builder = state.replay.graphs();
         let repeated =
-            onto.map(|o| Repeated { by: o.by, shape: o.sizes.iter().map(|&s| builder.symbols.dim(s)).collect() });
+            onto.map(|o| Repeated { by: o.sum, shape: o.sizes.iter().map(|&s| builder.symbols.dim(s)).collect() });
         if edge.node().seq() < boundary {
             return End::Out(edge, repeated);
         }

@@ -18,9 +18,9 @@ use crate::partition::history::{Exit, History, Repeated};
 use crate::partition::joint_graph::{JointGraph, SavedValue};
 use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop};
 use crate::runtime::specialize::WorkspacePool;
-use crate::tensor::grad_fn::next_seq;
-use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, Onto};
+use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, SumToSize, next_seq};
 use crate::tensor::hooks::Hooks;
+use crate::tensor::size::sizes_of;
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::{Graph, Type};
@@ -74,7 +74,7 @@ impl Backward {
         };
         let edge = |exit: &Exit| match exit {
             Exit::Arg(i) => tape::edge_of(args[*i]),
-            Exit::Captured(t) => tape::edge_of(t).map(|e| e.apart().0),
+            Exit::Captured(t) => tape::edge_of(t).map(|e| e.split().0),
             Exit::Leaf(j) => tape::edge_of(&results[*j]),
             Exit::Lower(_) | Exit::Incoming(_) | Exit::Gradient(_) => {
                 unreachable!("bug in allotrope: a closure has no lower joint graph")
@@ -118,7 +118,7 @@ fn set_history(t: &Tensor, history: &History, node: &Arc<TraceNode>, binding: &B
         None => edge,
         Some(Repeated { by, shape }) => {
             let shape: Dims = shape.iter().map(|d| d.eval(binding)).collect();
-            edge.repeated(Onto { sizes: crate::tensor::size::sizes_of(&shape), by: *by })
+            edge.repeated(SumToSize { sizes: sizes_of(&shape), sum: *by })
         }
     };
     match history {
@@ -212,7 +212,7 @@ impl TraceNode {
             }
             // Where nothing was saved, there can be another backward pass.
             None if backward.needs_nothing_saved() => Ok(SavedList::new()),
-            _ => Err(tape::gone(NAME)),
+            _ => Err(tape::freed(NAME)),
         }
     }
 
@@ -260,7 +260,7 @@ impl TraceNode {
             Exit::Lower(i) => self.edges[*i].clone(),
             Exit::Incoming(k) => Some(me.to_output(*k as u32)),
             Exit::Gradient(k) => grads[*k].as_ref().and_then(tape::edge_of),
-            Exit::Captured(t) => tape::edge_of(t).map(|e| e.apart().0),
+            Exit::Captured(t) => tape::edge_of(t).map(|e| e.split().0),
             Exit::Arg(_) | Exit::Leaf(_) => unreachable!("bug in allotrope: a backward pass has no arguments"),
         };
         let edges = joint.exits.iter().map(edge).collect();

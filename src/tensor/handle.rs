@@ -84,7 +84,7 @@ pub(crate) struct Traced {
 pub(crate) enum Root {
     Traced(Arc<Cell>),
     /// A captured tensor, which is no view.
-    Outside(Tensor),
+    External(Tensor),
 }
 
 impl Root {
@@ -92,7 +92,7 @@ impl Root {
     fn version(&self) -> u32 {
         match self {
             Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
-            Root::Outside(t) => t.stored_version(),
+            Root::External(t) => t.stored_version(),
         }
     }
 }
@@ -348,7 +348,7 @@ impl Tensor {
         self.0.meta.lock().retains_grad
     }
 
-    /// What hangs on the gradient of this leaf; made where there is nothing yet and `make` says so.
+    /// The hooks of this leaf; made where there is nothing yet and `make` says so.
     pub(crate) fn leaf_hooks(&self, make: bool) -> Option<Arc<Hooks>> {
         let mut meta = self.0.meta.lock();
         if meta.hooks.is_none() && make {

@@ -200,7 +200,7 @@ impl Capture {
     /// When it panics.
     pub(crate) fn recording<T>(self: &Rc<Capture>, f: impl FnOnce() -> T) -> Result<T> {
         let recorder: Rc<dyn Recorder> = self.clone();
-        let run = || scope::apart(|| crate::mode::with(Some(recorder), f));
+        let run = || scope::isolated(|| crate::mode::with(Some(recorder), f));
         catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)
     }
 
@@ -304,7 +304,7 @@ impl StateRecorder for Capture {
         };
         Ok(match (&traced.root, &traced.path) {
             (_, None) => (target.clone(), None),
-            (Root::Outside(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
+            (Root::External(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
             (Root::Traced(cell), Some(path)) => {
                 let builder = inner.scope_of(cell.scope)?;
                 let value = cell.value();
