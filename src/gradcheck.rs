@@ -4,8 +4,8 @@
 use crate::autograd::no_grad;
 use crate::error::Error;
 use crate::ops::{GradOptions, TensorTree, grad_with};
+use crate::runtime::traced::trace;
 use crate::tensor::Generator;
-use crate::trace::trace;
 use crate::{DType, Tensor};
 use std::fmt;
 

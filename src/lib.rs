@@ -26,32 +26,54 @@
 //! `docs/ARCHITECTURE.md` says where things are and what each part never knows.
 
 pub mod autograd;
-pub mod codegen;
+pub mod backend;
+mod capture;
+pub mod device;
 mod dispatch;
 mod error;
 pub mod functional;
 pub mod gradcheck;
+mod inspect;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+mod partition;
+mod runtime;
+pub mod schedule;
+mod serialize;
 pub mod tensor;
-pub mod trace;
 
 pub use allotrope_ir as ir;
 pub use allotrope_ir::DType;
 pub use allotrope_kernels as kernels;
+pub use device::Device;
 pub use error::{Error, Result};
 pub use tensor::Tensor;
+
+/// Tracing: a closure becomes compiled code. See [`trace`](trace::trace).
+pub mod trace {
+    pub use crate::capture::closure::{Args, Arguments, SLICE, Traceable};
+    pub use crate::capture::symbols::Specialization;
+    pub use crate::inspect::explain::Explanation;
+    pub use crate::inspect::profile::Profile;
+    pub use crate::inspect::verify::{Cause, Difference, NodeDifference, Verification};
+    pub use crate::runtime::dynamic::{DynamicTraced, trace_dynamic};
+    pub use crate::runtime::specialize::{HotCopy, SpecializeHot};
+    pub use crate::runtime::traced::{Traced, trace};
+    pub use crate::serialize::{Names, Program, read_graphs};
+    pub use crate::tensor::named::NamedTensors;
+}
 
 /// A recorder whose recording nobody looks at, for operations that must know what a part of the program would use without
 /// running it. Operations may ask for it here, as they know nothing of traces.
 pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn tensor::recorder::Recorder> {
-    trace::forgetful_recorder()
+    std::rc::Rc::new(capture::recorder::Capture::abstract_evaluation())
 }
 
 /// What most programs use.
 pub mod prelude {
     pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
+    pub use crate::device::{Device, with_device};
     pub use crate::functional::{
         self, ConvOptions, CrossEntropyOptions, MaxPoolOptions, Padding, Reduction, conv1d, conv2d, cross_entropy,
         dropout, max_pool2d, mse_loss,
@@ -63,7 +85,8 @@ pub mod prelude {
         stepped, while_loop,
     };
     pub use crate::optim::{self, Optimizer};
+    pub use crate::runtime::dynamic::trace_dynamic;
+    pub use crate::runtime::traced::trace;
     pub use crate::tensor::random::{Generator, manual_seed, rand, randint, randn, randperm};
-    pub use crate::trace::{trace, trace_dynamic};
     pub use crate::{DType, Error, Tensor};
 }

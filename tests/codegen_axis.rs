@@ -547,7 +547,7 @@ fn a_loop_without_room_fails_before_states_are_written() {
   %3: i64[] = const 0
   %4: bool[] = gt %0, %3
   %5: i64[] = check %0, %2 "loop: not now"
-  %6: bool[], %7: i64[], %8: i64[s0] = scan %4, %5, %3 carries=2 xs=0 length=s0 trip=within {
+  %6: bool[], %7: i64[], %8: i64[s0] = scan %4, %5, %3 carries=2 xs=0 length=s0 kind=within {
     graph(%0: bool[] "go", %1: i64[] "n", %2: i64[] "zero") {
       %3: i64[] = const 1
       %4: i64[] = sub %1, %3
@@ -557,7 +557,7 @@ fn a_loop_without_room_fails_before_states_are_written() {
   }
   %9: i64[] = sum %8 axes=[0]
   %10: i64[] = add %9, %1
-  %11: bool[], %12: i64[] = scan %4, %0, %3 carries=2 xs=0 length=s1 trip=within {
+  %11: bool[], %12: i64[] = scan %4, %0, %3 carries=2 xs=0 length=s1 kind=within {
     graph(%0: bool[] "go", %1: i64[] "n", %2: i64[] "zero") {
       %3: i64[] = const 2
       %4: i64[] = sub %1, %3
@@ -579,7 +579,7 @@ fn a_loop_without_room_fails_before_states_are_written() {
         assert!(out[1].same_bits(&Array::new([5], Data::I64(vec![3, 2, 1, 0, 0]))));
         assert!(call(0, true, [0, 0]).unwrap()[0].same_bits(&int(100)));
         assert!(call(3, true, [3, 2]).is_ok());
-        let full = |s: &str| format!("the loop goes on after {s} rounds, more than its results have room for");
+        let full = |s: &str| format!("the loop goes on after {s} iterations, the capacity of its results");
         assert_eq!(call(3, true, [2, 2]).unwrap_err(), full("s0"));
         assert_eq!(call(3, true, [3, 1]).unwrap_err(), full("s1"));
         assert_eq!(call(3, false, [9, 9]).unwrap_err(), "loop: not now");
@@ -592,7 +592,7 @@ fn a_check_that_fails_ends_a_loop_that_would_not_end() {
     let g: Graph = r#"graph(%0: i64[] "n") {
   %1: bool[] = const true
   %2: i64[] = const 0
-  %3: bool[], %4: i64[] = scan %1, %2, %0 carries=2 xs=0 length=0 trip=while {
+  %3: bool[], %4: i64[] = scan %1, %2, %0 carries=2 xs=0 length=0 kind=while {
     graph(%0: bool[] "go", %1: i64[] "i", %2: i64[] "n") {
       %3: i64[] = const 1
       %4: i64[] = add %1, %3

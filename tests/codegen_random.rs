@@ -5,7 +5,7 @@ mod codegen_support;
 #[path = "../ir/tests/seed/mod.rs"]
 mod seed;
 
-use allotrope::codegen::cpu::Compiled;
+use allotrope::backend::cpu::Compiled;
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::*;
 use codegen_support::{call, compile, compile_cut, try_call};
@@ -338,8 +338,8 @@ impl Builder<'_, '_> {
     /// A loop with random carries, xs and invariants, and a random body.
     fn scan(&mut self, depth: usize) {
         let length = self.c.of(&sizes());
-        let trip = self.c.of(Trip::ALL);
-        let counted = matches!(trip, Trip::While | Trip::Within);
+        let kind = self.c.of(LoopKind::ALL);
+        let counted = matches!(kind, LoopKind::While | LoopKind::Within);
         let mut carries: Vec<Value> = Vec::new();
         if counted {
             // It counts down from at most what there is room for.
@@ -398,12 +398,12 @@ impl Builder<'_, '_> {
             let new = body.of_type(&ty);
             body.g.output(new);
         }
-        let most = if trip == Trip::While { 0 } else { body.c.below(5) };
+        let most = if kind == LoopKind::While { 0 } else { body.c.below(5) };
         body.outputs(most, 2);
         let reverse = !counted && body.c.below(2) == 1;
-        let scan = Scan { body: body.g, carries: carries.len(), xs: xs.len(), length, reverse, trip };
+        let scan = Scan { body: body.g, carries: carries.len(), xs: xs.len(), length, reverse, kind };
         let mut operands: Vec<Value> = carries.into_iter().chain(xs).chain(invariants).collect();
-        if trip == Trip::Count {
+        if kind == LoopKind::Count {
             operands.push(self.of_type(&Type::scalar(DType::I64)));
         }
         self.emit(Op::Scan(Box::new(scan)), &operands).expect("a scan that fits");

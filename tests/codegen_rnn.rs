@@ -5,7 +5,7 @@ mod codegen_support;
 #[path = "codegen_support/rnn.rs"]
 mod rnn;
 
-use allotrope::codegen::cpu::Compiled;
+use allotrope::backend::cpu::Compiled;
 use allotrope_ir::*;
 use codegen_support::{agree, call};
 use rnn::{plausible, step};

@@ -2,7 +2,7 @@
 //! and what goes on to the next step of a loop, or back into a state, is a dashed edge. Nothing reads it back.
 
 use crate::text::{Names, node_text_with};
-use crate::{Graph, InputKind, NodeId, Op, Trip, Value};
+use crate::{Graph, InputKind, LoopKind, NodeId, Op, Value};
 use std::fmt::Write;
 
 /// The graph in the DOT language.
@@ -109,8 +109,8 @@ impl Dot {
 fn title(op: &Op) -> String {
     match op {
         Op::Scan(s) => {
-            let trip = if s.trip == Trip::All { String::new() } else { format!(" trip={}", s.trip.name()) };
-            format!("scan length={}{}{trip}", s.length, if s.reverse { " reverse" } else { "" })
+            let kind = if s.kind == LoopKind::All { String::new() } else { format!(" kind={}", s.kind.name()) };
+            format!("scan length={}{}{kind}", s.length, if s.reverse { " reverse" } else { "" })
         }
         op => op.name().to_string(),
     }

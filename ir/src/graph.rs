@@ -2,7 +2,7 @@
 //! A node is only ever added after its operands, so node order is a topological order. There is no removal: passes
 //! build new graphs.
 
-use crate::{DType, Dim, Op, RuleError, Scalar, Shape, Sym, Trip, Type, infer};
+use crate::{DType, Dim, LoopKind, Op, RuleError, Scalar, Shape, Sym, Type, infer};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -166,8 +166,8 @@ impl Graph {
         let Op::Scan(scan) = &mut n.op else { panic!("{node} is not a scan") };
         let ty = scan.body.ty(value).clone();
         scan.body.output(value);
-        if scan.trip == Trip::While {
-            scan.trip = Trip::Within;
+        if scan.kind == LoopKind::While {
+            scan.kind = LoopKind::Within;
         }
         n.types.push(stacked(&scan.length, &ty));
         Value { node, port: n.types.len() as u32 - 1 }
@@ -256,7 +256,7 @@ impl Graph {
         for node in self.g.node_weights() {
             match &node.op {
                 Op::Scan(s) => {
-                    out.extend(s.length.as_sym().filter(|_| matches!(s.trip, Trip::Within)));
+                    out.extend(s.length.as_sym().filter(|_| matches!(s.kind, LoopKind::Within)));
                     out.extend(s.body.rooms());
                 }
                 Op::Fusion(b) => out.extend(b.rooms()),
@@ -443,18 +443,18 @@ fn scan_types(scan: &crate::Scan, operands: &[Type]) -> Result<SmallVec<[Type; 1
     let fail = |message: String| Err(RuleError { op: "scan".to_string(), message });
     let (c, x) = (scan.carries, scan.xs);
     let (operands, count) = scan.split(operands);
-    match (scan.trip, count) {
-        (Trip::Count, None) => return fail("takes the number of rounds as its last operand".to_string()),
-        (Trip::Count, Some(ty)) if *ty != Type::scalar(DType::I64) => {
+    match (scan.kind, count) {
+        (LoopKind::Count, None) => return fail("takes the number of rounds as its last operand".to_string()),
+        (LoopKind::Count, Some(ty)) if *ty != Type::scalar(DType::I64) => {
             return fail(format!("the number of rounds must be i64[], got {ty}"));
         }
-        (Trip::While, _) if scan.body.outputs.len() > c => {
+        (LoopKind::While, _) if scan.body.outputs.len() > c => {
             return fail("a loop without a bound has no ys".to_string());
         }
-        (Trip::While | Trip::Within, _) if x > 0 || scan.reverse => {
+        (LoopKind::While | LoopKind::Within, _) if x > 0 || scan.reverse => {
             return fail("a loop that runs while its first carry is true has no xs and no reverse".to_string());
         }
-        (Trip::While | Trip::Within, _) if c == 0 || operands.first() != Some(&Type::scalar(DType::Bool)) => {
+        (LoopKind::While | LoopKind::Within, _) if c == 0 || operands.first() != Some(&Type::scalar(DType::Bool)) => {
             return fail("the first carry says whether to go on, so it must be bool[]".to_string());
         }
         _ => {}

@@ -187,7 +187,7 @@ pub enum Op<D = Dim> {
 
 names! {
     /// How many rounds a [`Scan`] runs.
-    Trip {
+    LoopKind {
         /// `length`, one for each element.
         All = "all",
         /// As many as the last operand says, an `i64[]` that counts as 0 below 0 and as `length` above that: the first n
@@ -205,7 +205,7 @@ names! {
 /// A loop over the first axis: `carry, ys[t] = body(carry, xs[t], invariants)`, for t = 0, 1, … or in reverse.
 ///
 /// Operands: the initial carries, then the xs (each `[length, ..]`), then the invariants, then the number of rounds where
-/// [`Trip::Count`] asks for it. Body inputs: carries, one element of each of the xs, invariants. Body outputs: the new
+/// [`LoopKind::Count`] asks for it. Body inputs: carries, one element of each of the xs, invariants. Body outputs: the new
 /// carries, then one element of each of the ys. Results: the final carries, then the ys (each `[length, ..]`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scan {
@@ -215,24 +215,24 @@ pub struct Scan {
     pub length: Dim,
     /// Runs from the last element to the first; `ys[t]` still belongs to `xs[t]`.
     pub reverse: bool,
-    pub trip: Trip,
+    pub kind: LoopKind,
 }
 
 impl Scan {
     /// Whether it is a branch: its body runs once or not at all.
     pub fn is_branch(&self) -> bool {
-        self.trip == Trip::Count && self.length == Dim::Fixed(1)
+        self.kind == LoopKind::Count && self.length == Dim::Fixed(1)
     }
 
     /// Whether it runs as long as its first carry is true.
     pub fn is_while(&self) -> bool {
-        matches!(self.trip, Trip::While | Trip::Within)
+        matches!(self.kind, LoopKind::While | LoopKind::Within)
     }
 
     /// The operands that the body sees, and the number of rounds where that is one.
     pub fn split<'a, T>(&self, operands: &'a [T]) -> (&'a [T], Option<&'a T>) {
-        match (self.trip, operands) {
-            (Trip::Count, [seen @ .., count]) => (seen, Some(count)),
+        match (self.kind, operands) {
+            (LoopKind::Count, [seen @ .., count]) => (seen, Some(count)),
             _ => (operands, None),
         }
     }

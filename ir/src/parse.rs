@@ -3,8 +3,8 @@
 
 use crate::lex::{Token, tokens};
 use crate::{
-    ArgOp, Axes, BinaryOp, CompareOp, DType, Dim, Graph, InputKind, Op, ReduceOp, Scalar, Scan, ScatterOp, Shape, Sym,
-    Trip, Type, UnaryOp, Value,
+    ArgOp, Axes, BinaryOp, CompareOp, DType, Dim, Graph, InputKind, LoopKind, Op, ReduceOp, Scalar, Scan, ScatterOp,
+    Shape, Sym, Type, UnaryOp, Value,
 };
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
@@ -74,7 +74,7 @@ pub(crate) enum Attribute {
     Number(usize),
     Numbers(Axes),
     Text(Box<str>),
-    Trip(Trip),
+    LoopKind(LoopKind),
     Flag,
 }
 
@@ -283,11 +283,11 @@ impl Parser {
                 let length = attribute!("length", Dim);
                 let reverse = a.words.remove("reverse").is_some();
                 let Some(body) = a.body.take() else { return self.fail("scan needs a body".to_string()) };
-                let trip = match a.words.remove("trip") {
-                    Some(Attribute::Trip(trip)) => trip,
-                    _ => Trip::All,
+                let kind = match a.words.remove("kind") {
+                    Some(Attribute::LoopKind(kind)) => kind,
+                    _ => LoopKind::All,
                 };
-                Op::Scan(Box::new(Scan { body, carries, xs, length, reverse, trip }))
+                Op::Scan(Box::new(Scan { body, carries, xs, length, reverse, kind }))
             }
             "fusion" => match a.body.take() {
                 Some(body) => Op::Fusion(Box::new(body)),
@@ -341,7 +341,7 @@ impl Parser {
                 "carries" => ("carries", Attribute::Number(self.number()?)),
                 "xs" => ("xs", Attribute::Number(self.number()?)),
                 "length" => ("length", Attribute::Dim(self.dim()?)),
-                "trip" => ("trip", Attribute::Trip(self.trip()?)),
+                "kind" => ("kind", Attribute::LoopKind(self.kind()?)),
                 "number" => ("number", Attribute::Number(self.number()?)),
                 _ => return self.fail(format!("there is no attribute `{word}`")),
             };
@@ -349,10 +349,10 @@ impl Parser {
         }
     }
 
-    fn trip(&mut self) -> Parsed<Trip> {
+    fn kind(&mut self) -> Parsed<LoopKind> {
         let word = self.next();
-        match Trip::ALL.iter().find(|t| word == Token::Word(t.name().to_string())) {
-            Some(trip) => Ok(*trip),
+        match LoopKind::ALL.iter().find(|t| word == Token::Word(t.name().to_string())) {
+            Some(kind) => Ok(*kind),
             None => self.expected_before("all, count, while or within"),
         }
     }

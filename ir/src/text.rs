@@ -22,7 +22,7 @@
 //!         | "number=" number                                 barrier
 //!         | "carries=" number | "xs=" number | "length=" dim | "reverse"      scan, which has a graph, as fusion has;
 //!                                                            recurrence has reverse
-//!         | "trip=" ("all" | "count" | "while" | "within")              scan, all where it is not said
+//!         | "kind=" ("all" | "count" | "while" | "within")              scan, all where it is not said
 //! result  = value ["->" value]                               stored into that state input, else returned
 //! type    = dtype dims                                       bool, u8, i32, i64, f16, bf16, f32, f64
 //! dims    = "[" [dim {"," dim}] "]"
@@ -32,7 +32,7 @@
 //! ```
 //! Floats are the shortest decimals that read back to the same bits. `#` begins a comment that ends with the line.
 
-use crate::{Graph, InputKind, NodeId, Op, Scalar, Shape, Trip, Type, Value};
+use crate::{Graph, InputKind, LoopKind, NodeId, Op, Scalar, Shape, Type, Value};
 use std::fmt::{self, Write};
 
 /// Parameters stay on one line up to this many characters.
@@ -234,8 +234,8 @@ pub(crate) fn attributes(out: &mut String, op: &Op) {
             if s.reverse {
                 out.push_str(" reverse");
             }
-            if s.trip != Trip::All {
-                put!(out, " trip={}", s.trip.name());
+            if s.kind != LoopKind::All {
+                put!(out, " kind={}", s.kind.name());
             }
         }
     }

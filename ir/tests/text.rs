@@ -105,10 +105,10 @@ fn loops_say_how_often_they_run() {
         ))
     };
     for (operands, attributes, y) in [
-        ("%0", "xs=0 trip=while", ""),
-        ("%0", "xs=0 trip=within", ", %0"),
-        ("%0, %1", "xs=0 trip=count reverse", ", %0"),
-        ("%0", "xs=0 trip=all", ", %0"),
+        ("%0", "xs=0 kind=while", ""),
+        ("%0", "xs=0 kind=within", ", %0"),
+        ("%0, %1", "xs=0 kind=count reverse", ", %0"),
+        ("%0", "xs=0 kind=all", ", %0"),
     ] {
         let g = looped(operands, attributes, y).unwrap();
         assert_eq!(parse(&print(&g)).unwrap(), g, "{attributes}");
@@ -118,10 +118,10 @@ fn loops_say_how_often_they_run() {
         let text = looped(operands, attributes, y).unwrap_err().to_string();
         assert!(text.contains(message), "{text}");
     };
-    refused("%0", "xs=0 trip=sometimes", "", "expected all, count, while or within");
-    refused("%0", "xs=0 trip=while", ", %0", "a loop without a bound has no ys");
-    refused("%0, %2", "xs=1 trip=within", "", "has no xs and no reverse");
-    refused("%0", "xs=0 trip=while reverse", "", "has no xs and no reverse");
-    refused("%1", "xs=0 trip=while", "", "must be bool[]");
-    refused("%0, %0", "xs=0 trip=count", "", "the number of rounds must be i64[], got bool[]");
+    refused("%0", "xs=0 kind=sometimes", "", "expected all, count, while or within");
+    refused("%0", "xs=0 kind=while", ", %0", "a loop without a bound has no ys");
+    refused("%0, %2", "xs=1 kind=within", "", "has no xs and no reverse");
+    refused("%0", "xs=0 kind=while reverse", "", "has no xs and no reverse");
+    refused("%1", "xs=0 kind=while", "", "must be bool[]");
+    refused("%0, %0", "xs=0 kind=count", "", "the number of rounds must be i64[], got bool[]");
 }

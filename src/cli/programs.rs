@@ -199,7 +199,7 @@ impl Trainer {
 
     pub fn kernels(&self) -> Vec<KernelInfo> {
         let Some(explanation) = self.explanation() else { return Vec::new() };
-        let info = |k: &allotrope::codegen::KernelInfo| {
+        let info = |k: &allotrope::backend::KernelInfo| {
             let space: Vec<String> = k.space.iter().map(|d| d.to_string()).collect();
             let place = if k.in_loop { "in a loop over time" } else { "once a step" };
             KernelInfo {

@@ -7,6 +7,7 @@ use super::setting::HostValue;
 use super::view::Link;
 use super::{Generator, Size, Sizes, Tensor};
 use crate::Result;
+use crate::device::Device;
 use allotrope_ir::{DType, NodeId, Op, Scalar, Value};
 use std::cell::RefCell;
 use std::panic::Location;
@@ -98,7 +99,7 @@ pub(crate) struct ScanBody {
 
 /// How many steps a loop has that is recorded.
 #[derive(Clone, Copy)]
-pub(crate) enum Rounds<'a> {
+pub(crate) enum Iterations<'a> {
     /// One for each element along the first axes.
     All(Size),
     /// As many as `n` says, an `i64[]` between 0 and `limit`.
@@ -111,7 +112,7 @@ pub(crate) enum Rounds<'a> {
 pub(crate) struct ScanSpec<'a> {
     pub(crate) carries: &'a [Tensor],
     pub(crate) xs: &'a [Tensor],
-    pub(crate) rounds: Rounds<'a>,
+    pub(crate) rounds: Iterations<'a>,
     pub(crate) reverse: bool,
     /// The body that this loop walks back through, step by step: values of it may be used.
     pub(crate) mirror: Option<u64>,
@@ -130,6 +131,11 @@ pub(crate) struct Draw<'a> {
 
 /// What a capture must do for the tensors of its thread.
 pub(crate) trait Recorder {
+    /// That `op` is recorded for the device that the whole recording runs on.
+    ///
+    /// # Errors
+    /// When it is for another one.
+    fn runs_on(&self, op: &'static str, device: Device) -> Result<()>;
     fn size_arith(&self, op: SizeOp, a: Size, b: Size) -> Size;
     fn proven_equal(&self, a: Size, b: Size) -> bool;
     /// From here on the two are the same; calls where they are not run another variant.

@@ -1,7 +1,7 @@
 //! Runs compiled graphs on the interpreter's arrays, with fences around every buffer.
 #![allow(dead_code)]
 
-use allotrope::codegen::cpu::{Compiled, Options};
+use allotrope::backend::cpu::{Compiled, Options};
 use allotrope_ir::{Array, DType, Data, Dim, Graph, Scalar, run};
 
 pub fn scalar_bytes(s: Scalar) -> Vec<u8> {

@@ -83,7 +83,7 @@ pub fn step(t: Dim, b: Dim) -> Graph {
         [hn, hn, hp].into_iter().for_each(|v| s.g.output(v));
         s.g
     };
-    let scan = Scan { body, carries: 1, xs: 1, length: t.clone(), reverse: false, trip: Trip::All };
+    let scan = Scan { body, carries: 1, xs: 1, length: t.clone(), reverse: false, kind: LoopKind::All };
     let node = s.g.add(Op::Scan(Box::new(scan)), &[h0, xp, w_hh_t]).unwrap();
     let port = |port| Value { node, port };
     let (h_last, hs, hps) = (port(0), port(1), port(2));
@@ -133,7 +133,7 @@ pub fn step(t: Dim, b: Dim) -> Graph {
         [dhp, dw, dz].into_iter().for_each(|v| s.g.output(v));
         s.g
     };
-    let scan = Scan { body, carries: 2, xs: 3, length: t.clone(), reverse: true, trip: Trip::All };
+    let scan = Scan { body, carries: 2, xs: 3, length: t.clone(), reverse: true, kind: LoopKind::All };
     let node = s.g.add(Op::Scan(Box::new(scan)), &[dh0, dw0, dhs, hs, hps, p[1]]).unwrap();
     let dw_hh = Value { node, port: 1 };
     let dz = s.reshape(Value { node, port: 2 }, &[tb, h]);

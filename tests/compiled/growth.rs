@@ -2,7 +2,7 @@
 //! first recording to the code, and the size of each machine function, because Cranelift takes more than linear time in it.
 
 use super::large;
-use allotrope::codegen::{Compiled, Options};
+use allotrope::backend::{Compiled, Options};
 use allotrope::ir::passes::{Passes, optimize};
 use allotrope::prelude::*;
 use allotrope_ir::*;
@@ -143,7 +143,7 @@ fn no_machine_function_is_large() {
     }
     let zero = g.constant(Scalar::F32(0.0));
     let h = g.op(Op::Broadcast([Dim::fixed(8)].into_iter().collect()), &[zero]).unwrap();
-    let scan = Scan { body, carries: 1, xs: 1, length: Dim::sym(Sym(0)), reverse: false, trip: Trip::All };
+    let scan = Scan { body, carries: 1, xs: 1, length: Dim::sym(Sym(0)), reverse: false, kind: LoopKind::All };
     let scan = g.add(Op::Scan(Box::new(scan)), &[h, y]).unwrap();
     g.output(Value { node: scan, port: 1 });
     let g = optimize(&g, &Passes::ALL);

@@ -1,7 +1,7 @@
 //! What is told of kernels and memory: figures that can be worked out by hand.
 
 use super::{codegen_support, mnist};
-use allotrope::codegen::{Compiled, Options, eager_peak_bytes};
+use allotrope::backend::{Compiled, Options, eager_peak_bytes};
 use allotrope::prelude::*;
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::*;

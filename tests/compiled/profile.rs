@@ -2,7 +2,7 @@
 
 use super::codegen_support::{self, inputs};
 use super::rnn;
-use allotrope::codegen::cpu::{Compiled, Event, Options, Profile};
+use allotrope::backend::cpu::{Compiled, Event, Options, Profile};
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::*;
 use std::time::Duration;

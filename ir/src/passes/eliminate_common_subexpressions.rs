@@ -78,7 +78,7 @@ fn hash(op: &Op, operands: &Operands) -> u64 {
         Op::OverlapAdd { axis, len, step, dilation } => (axis, len, step, dilation).hash(&mut h),
         Op::Check(message) => message.hash(&mut h),
         Op::Barrier(n) => n.hash(&mut h),
-        Op::Scan(s) => (s.body.len(), s.carries, s.xs, &s.length, s.reverse, s.trip).hash(&mut h),
+        Op::Scan(s) => (s.body.len(), s.carries, s.xs, &s.length, s.reverse, s.kind).hash(&mut h),
         Op::Fusion(b) => b.len().hash(&mut h),
         Op::Input | Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Matmul | Op::AddMatmul => {}
     }

@@ -9,7 +9,7 @@
 
 use super::batch::{Outer, batched, is_batchable, stacked};
 use super::rewrite::{Rewrite, ValueMap, port, scan_frame, surely_at_most};
-use crate::{Dim, Graph, InputKind, NodeId, Op, Scan, Trip, Type, UnaryOp, Value};
+use crate::{Dim, Graph, InputKind, LoopKind, NodeId, Op, Scan, Type, UnaryOp, Value};
 use std::collections::HashMap;
 
 /// The graph with loops that hold only what must be in them.
@@ -182,7 +182,7 @@ impl Plan {
             available: vec![false; b.len()],
             from_product: vec![false; b.len()],
             depends,
-            every_step: s.trip == Trip::All,
+            every_step: s.kind == LoopKind::All,
         };
         plan.find_available(b, true);
         if plan.stores_more(s) {

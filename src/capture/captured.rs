@@ -1,0 +1,131 @@
+//! What a finished capture knows: the graph, where its inputs come from, where its outputs go, and how two recordings of
+//! one closure differ. Nothing is recorded or run here.
+
+use crate::capture::builder::{GraphBuilder, Role};
+use crate::capture::draws::{Draws, Fills};
+use crate::capture::endpoints::{CallerTensor, Returned, Source, Target, same_elements};
+use crate::capture::symbols::Symbols;
+use crate::device::Device;
+use crate::tensor::setting::HostValue;
+use crate::tensor::trace_handle::TraceHandle;
+use allotrope_ir::Graph;
+use std::sync::Arc;
+
+/// What one recording says of tensors: where the inputs of the graph come from, and where its outputs go.
+#[derive(Default)]
+pub(crate) struct Wiring {
+    pub(crate) sources: Vec<Source>,
+    /// What becomes of the outputs, in order.
+    pub(crate) targets: Vec<Target>,
+    pub(crate) returned: Vec<Returned>,
+    /// Gradients that are none after the call.
+    pub(crate) cleared: Vec<TraceHandle>,
+    /// Arguments whose gradients are.
+    pub(crate) cleared_args: Vec<usize>,
+    /// Where the inputs that are drawn come from.
+    pub(crate) draws: Draws,
+    /// Values on the host that each call sets.
+    pub(crate) effects: Vec<Arc<dyn HostValue>>,
+}
+
+/// What a recording dependencies on that is neither an input nor a size.
+#[derive(Default)]
+pub(crate) struct Dependencies {
+    /// Tensors whose gradient was looked at: whether there must be one when a call begins.
+    pub(crate) grads: Vec<(TraceHandle, bool)>,
+    /// The same for arguments, by number.
+    pub(crate) arg_grads: Vec<(usize, bool)>,
+    /// Values on the host that the program read.
+    pub(crate) host_values: Vec<Arc<dyn HostValue>>,
+    /// Arguments whose layout in memory the program asked for.
+    pub(crate) layouts: Vec<usize>,
+    /// Arguments that it compared with other tensors, and whether they were the same.
+    pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
+    /// Captured tensors that it asked whether they need gradients.
+    pub(crate) wishes: Vec<(TraceHandle, bool)>,
+    /// Arguments of which the program dependencies on what history they have.
+    pub(crate) asked: Vec<usize>,
+}
+
+/// What a finished capture knows.
+pub(crate) struct Captured {
+    /// Where the code is to run.
+    pub(crate) device: Device,
+    pub(crate) graph: Graph,
+    pub(crate) fills: Fills,
+    pub(crate) symbols: Symbols,
+    pub(crate) wiring: Wiring,
+    pub(crate) dependencies: Dependencies,
+}
+
+impl Captured {
+    /// What a recording made that replayed no other one.
+    pub(crate) fn new(
+        mut graphs: GraphBuilder,
+        device: Device,
+        wiring: Wiring,
+        dependencies: Dependencies,
+    ) -> Captured {
+        let graph = graphs.finish();
+        let mut demands = std::mem::take(&mut graphs.demands);
+        demands.iter_mut().for_each(|d| d.resolve(&|d| graphs.symbols.resolve(d)));
+        let tensors = graphs.roles.iter().filter(|r| **r != Role::Slot);
+        let fills = Fills::of(demands, tensors.map(|role| *role == Role::Drawn), &graph);
+        Captured { device, graph, fills, symbols: graphs.symbols, wiring, dependencies }
+    }
+
+    /// Every captured tensor that the program reads or changes, each once.
+    pub(crate) fn captured_tensors(&self) -> Vec<TraceHandle> {
+        let wiring = &self.wiring;
+        let source = |s: &Source| match s {
+            Source::State(t) | Source::Grad(t) => Some(t.clone()),
+            Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Data(_) | Source::Gradient => None,
+        };
+        let target = |t: &Target| match t {
+            Target::State { tensor: t } | Target::Grad(t) => Some(t.clone()),
+            Target::Return | Target::Save | Target::Arg(_) | Target::ArgGrad(_) => None,
+        };
+        let result = |r: &Returned| match r {
+            Returned::Same(t) => Some(t.clone()),
+            Returned::Arg(_) | Returned::Computed { .. } | Returned::SameAs(_) => None,
+        };
+        let all = wiring.sources.iter().filter_map(source).chain(wiring.targets.iter().filter_map(target));
+        let all =
+            all.chain(wiring.cleared.iter().cloned()).chain(self.dependencies.grads.iter().map(|(t, _)| t.clone()));
+        let mut seen = rustc_hash::FxHashSet::default();
+        all.chain(wiring.returned.iter().filter_map(result)).filter(|t| seen.insert(t.id())).collect()
+    }
+
+    /// What another recording of the same closure did otherwise, in words.
+    pub(crate) fn difference(&self, other: &Captured) -> Option<String> {
+        // The draws first: they say it in the program's words.
+        if let Some(what) = self.wiring.draws.difference(&other.wiring.draws) {
+            return Some(what);
+        }
+        if self.graph != other.graph {
+            let (a, b) = (self.graph.to_string(), other.graph.to_string());
+            let lines = a.lines().zip(b.lines()).find(|(a, b)| a != b);
+            return Some(match lines {
+                Some((a, b)) => format!("`{}` became `{}`", a.trim(), b.trim()),
+                None => format!("{} operations became {}", self.graph.len(), other.graph.len()),
+            });
+        }
+        let same = |(a, b): (&Source, &Source)| match (a, b) {
+            (Source::Arg(a), Source::Arg(b)) | (Source::ArgGrad(a), Source::ArgGrad(b)) => a == b,
+            (Source::State(a), Source::State(b)) | (Source::Grad(a), Source::Grad(b)) => {
+                a.is_same(b) || same_elements(a, b)
+            }
+            (Source::Draw, Source::Draw) => true,
+            _ => false,
+        };
+        if !self.wiring.sources.iter().zip(&other.wiring.sources).all(same) {
+            return Some("it read another captured tensor".to_string());
+        }
+        let (a, b) = (&self.wiring.effects, &other.wiring.effects);
+        let same = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(&**b));
+        match same {
+            true => Returned::difference(&self.wiring.returned, &other.wiring.returned),
+            false => Some("it set a Setting to another value".to_string()),
+        }
+    }
+}

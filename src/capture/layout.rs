@@ -1,0 +1,169 @@
+//! How the elements of a recorded value would lie in memory if the program ran eagerly. Random fills follow memory, a
+//! graph has none: so a draw in the shape of a tensor is only right in calls where that lies in row-major order, which
+//! is asked before anything is drawn. It changes no layout.
+
+use crate::capture::endpoints::Source;
+use crate::capture::symbols::Binding;
+use crate::error::{Error, Result};
+use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::{Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
+use allotrope_ir::{Dim, Op, Shape};
+use std::borrow::Cow;
+
+/// Whose memory it is.
+#[derive(Clone)]
+pub(crate) enum Memory {
+    /// That of a fresh result.
+    Fresh(Shape),
+    /// That of an input of the whole program, by number.
+    Input(usize),
+    /// That of a captured tensor, by its place among those that were asked about.
+    Captured(usize),
+}
+
+#[derive(Clone)]
+pub(crate) enum ViewStep {
+    View(Op<Dim>),
+    /// One element along the first axis, as the body of a loop gets it.
+    Element,
+}
+
+/// CallerTensor memory a value shows, and how.
+#[derive(Clone)]
+pub(crate) struct Layout {
+    pub(crate) memory: Memory,
+    pub(crate) steps: Vec<ViewStep>,
+}
+
+impl Layout {
+    pub(super) fn fresh(shape: Shape) -> Layout {
+        Layout { memory: Memory::Fresh(shape), steps: Vec::new() }
+    }
+
+    /// As it is seen through `op`.
+    pub(crate) fn view(self, op: Op<Dim>) -> Layout {
+        self.then(ViewStep::View(op))
+    }
+
+    pub(super) fn then(mut self, step: ViewStep) -> Layout {
+        self.steps.push(step);
+        self
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        matches!(self.memory, Memory::Fresh(_)) && self.steps.is_empty()
+    }
+
+    /// Sizes as they are at the end of the capture.
+    fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
+        if let Memory::Fresh(shape) = &mut self.memory {
+            shape.iter_mut().for_each(|d| *d = of(d));
+        }
+        for step in &mut self.steps {
+            if let ViewStep::View(op) = step {
+                *op = op.map_dims(&mut |d| of(d));
+            }
+        }
+    }
+
+    /// Shape and strides in one call.
+    fn eval(&self, given: &CallTensors<'_>, binding: &Binding) -> (Dims, Strides) {
+        let of = |t: &Tensor| (Dims::from_slice(t.shape_hint()), t.strides());
+        let dims = |shape: &[Dim]| -> Dims { shape.iter().map(|d| d.eval(binding)).collect() };
+        let fresh = |shape: Dims| {
+            let strides = contiguous_strides(&shape);
+            (shape, strides)
+        };
+        let (mut shape, mut strides) = match &self.memory {
+            Memory::Fresh(shape) => fresh(dims(shape)),
+            Memory::Captured(i) => of(&given.outside[*i]),
+            Memory::Input(i) => match &given.sources[*i] {
+                Source::Arg(i) => of(given.args[*i]),
+                Source::State(t) => of(t),
+                Source::Grad(t) => of(&t.stored_grad().expect("guarded")),
+                Source::ArgGrad(i) => of(&given.args[*i].stored_grad().expect("guarded")),
+                Source::Data(t) => of(t),
+                Source::Draw | Source::Gradient => unreachable!("bug in allotrope: drawn tensors are fresh"),
+            },
+        };
+        for step in &self.steps {
+            match step {
+                ViewStep::Element => {
+                    shape.remove(0);
+                    strides.remove(0);
+                }
+                ViewStep::View(Op::Permute(axes)) => {
+                    shape = axes.iter().map(|&a| shape[a]).collect();
+                    strides = axes.iter().map(|&a| strides[a]).collect();
+                }
+                ViewStep::View(Op::Slice { axis, len, .. }) => shape[*axis] = len.eval(binding),
+                ViewStep::View(Op::Broadcast(to)) => {
+                    let to = dims(to);
+                    let lead = to.len() - shape.len();
+                    let stride = |i: usize| match i.checked_sub(lead) {
+                        Some(j) if shape[j] == to[i] => strides[j],
+                        _ => 0,
+                    };
+                    strides = (0..to.len()).map(stride).collect();
+                    shape = to;
+                }
+                ViewStep::View(Op::Reshape(to)) => {
+                    let to = dims(to);
+                    strides = eval::reshaped_strides(&shape, &strides, &to).unwrap_or_else(|| contiguous_strides(&to));
+                    shape = to;
+                }
+                ViewStep::View(Op::Window { axis, count, size, step, dilation }) => {
+                    let stride = strides[*axis];
+                    shape[*axis] = count.eval(binding);
+                    strides[*axis] = stride.wrapping_mul(*step as isize);
+                    shape.push(size.eval(binding));
+                    strides.push(stride.wrapping_mul(*dilation as isize));
+                }
+                ViewStep::View(op) => unreachable!("bug in allotrope: {} is no view", op.name()),
+            }
+        }
+        (shape, strides)
+    }
+}
+
+/// The tensors of one call.
+pub(crate) struct CallTensors<'a> {
+    pub(crate) sources: &'a [Source],
+    pub(crate) args: &'a [&'a Tensor],
+    /// Those whose memory was asked about.
+    pub(crate) outside: &'a [TraceHandle],
+}
+
+/// What must hold of a layout in a call.
+#[derive(Clone)]
+pub(crate) struct Demand {
+    pub(crate) what: Cow<'static, str>,
+    pub(crate) layout: Layout,
+    /// Without gaps, not only in row-major order.
+    pub(crate) whole: bool,
+}
+
+impl Demand {
+    pub(crate) fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
+        self.layout.resolve(of);
+    }
+
+    /// # Errors
+    /// Where it does not hold.
+    pub(crate) fn check(&self, given: &CallTensors<'_>, binding: &Binding) -> Result<()> {
+        let (shape, strides) = self.layout.eval(given, binding);
+        if is_contiguous(&shape, &strides) {
+            return Ok(());
+        }
+        let wide: Strides = shape.iter().zip(&strides).filter(|(n, _)| **n > 1).map(|(_, s)| s.abs()).collect();
+        match !self.whole && wide.windows(2).all(|w| w[0] >= w[1]) {
+            true => Ok(()),
+            false => Err(Error::Trace(format!(
+                "{} draws in the order of memory, and a tensor of shape {shape:?} that it follows has strides {strides:?}, \
+                 which compiled code does not follow; pass a contiguous tensor, or draw in the shape before it was \
+                 permuted, narrowed or expanded",
+                self.what
+            ))),
+        }
+    }
+}

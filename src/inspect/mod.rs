@@ -1,0 +1,8 @@
+//! What a traced function can tell: why its variants were made, how both modes compare, and where its time goes. It changes
+//! nothing.
+
+pub(crate) mod explain;
+pub(crate) mod profile;
+pub(crate) mod sandbox;
+pub(crate) mod stepwise;
+pub(crate) mod verify;

@@ -1,0 +1,549 @@
+//! Both modes held against each other on one call: the closure run eagerly and its compiled code, each on copies of all
+//! state; and where they differ, the first node of the captured graph that does. Everything is as it was afterwards.
+
+use crate::backend::CompileOptions;
+use crate::capture::captured::Captured;
+use crate::capture::closure::{Arguments, Traceable};
+use crate::capture::endpoints::{Returned, Source, Target};
+use crate::capture::symbols::Binding;
+use crate::device::with_device;
+use crate::error::{Error, Result};
+use crate::inspect::sandbox::Sandbox;
+use crate::inspect::stepwise;
+use crate::kernels::rng::Mt19937;
+use crate::ops::TensorTree;
+use crate::partition::closure::BackwardOptions;
+use crate::runtime::execute;
+use crate::runtime::record::{Recorded, record};
+use crate::runtime::traced::{Traced, not_recording};
+use crate::runtime::variant::Variant;
+use crate::tensor::setting::HostValue;
+use crate::tensor::{Generator, Tensor, eval};
+use allotrope_ir::{DType, Graph, NodeId, Op, Scalar, Value, node_text};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Nodes that are compiled by themselves in search of the one that differs.
+const MOST_NODES: usize = 2000;
+
+/// What [`crate::runtime::traced::Traced::verify`] found. Printing it says it in words.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    /// Tensors that were compared: results, changed arguments, state, gradients.
+    pub compared: usize,
+    /// The first of them that differs, if any does.
+    pub difference: Option<Difference>,
+}
+
+/// A tensor that is not the same in both modes.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// Which: `result 0`, `gradient of argument 1`, ...
+    pub what: String,
+    /// How: an element and how many, or what else.
+    pub how: String,
+    /// Where it comes from.
+    pub cause: Cause,
+}
+
+/// Where a difference comes from.
+#[derive(Clone, Debug)]
+pub enum Cause {
+    /// The closure does not do any more what was recorded: it depends on a Rust value that has changed.
+    Closure(NodeDifference),
+    /// The compiled code gives something else for a node than the kernels of the eager mode: a bug in this library.
+    Code(NodeDifference),
+    /// Each node gives what it should, so that what was recorded is not what the closure does.
+    Recording,
+    /// One mode fails and the other does not.
+    Failure,
+}
+
+/// The first node of the captured graph that differs.
+#[derive(Clone, Debug)]
+pub struct NodeDifference {
+    /// The node in the text form.
+    pub node: String,
+    /// How it differs.
+    pub how: String,
+    /// Its operands with their values in this call.
+    pub inputs: Vec<(String, Tensor)>,
+}
+
+impl Verification {
+    /// Whether both modes gave the same bits everywhere.
+    pub fn is_equal(&self) -> bool {
+        self.difference.is_none()
+    }
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(d) = &self.difference else {
+            return writeln!(f, "both modes give the same bits: {} tensors were compared", self.compared);
+        };
+        writeln!(f, "the modes differ in {}: {}", d.what, d.how)?;
+        let node = match &d.cause {
+            Cause::Failure => return Ok(()),
+            Cause::Recording => {
+                return writeln!(
+                    f,
+                    "every node of the captured graph gives what the eager kernels give, so the closure does something that \
+                     was not recorded"
+                );
+            }
+            Cause::Closure(node) => {
+                writeln!(f, "the closure does not do any more what was recorded, from here on:")?;
+                node
+            }
+            Cause::Code(node) => {
+                writeln!(f, "the compiled code is wrong, from here on; this is a bug in the library:")?;
+                node
+            }
+        };
+        writeln!(f, "  {}\n  {}", node.node, node.how)?;
+        node.inputs.iter().try_for_each(|(name, t)| writeln!(f, "{name} = {t}"))
+    }
+}
+
+impl<F, R, const N: usize> Traced<F, R, N>
+where
+    F: Traceable<N, Output = R>,
+    R: TensorTree,
+{
+    /// Runs both modes on copies of all state, the closure eagerly and its compiled code, and compares every bit that they
+    /// leave behind: results, changed tensors, gradients, generators. Where they differ, the report names the first node of
+    /// the captured graph that does, and prints its inputs.
+    ///
+    /// Afterwards every tensor, gradient and generator that the trace knows is as it was; what the closure does to Rust
+    /// values it does twice. Call it while no other thread uses the state.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// use std::cell::Cell;
+    /// let factor = Cell::new(2.0);
+    /// let f = trace(|x: &Tensor| (x * factor.get()).tanh());
+    /// let x = Tensor::ones(&[2], DType::F32);
+    /// assert!(f.verify(&x)?.is_equal());
+    /// factor.set(3.0);                                          // a Rust value is built into the code
+    /// let found = f.verify(&x)?;
+    /// assert!(found.to_string().contains("const 2.0"), "{found}");
+    /// # Ok::<(), allotrope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Traced::call`], and inside a trace. That the modes differ is no error.
+    pub fn verify<'a>(&self, args: impl Arguments<'a, N>) -> Result<Verification> {
+        let args = args.tensors();
+        not_recording("verify()")?;
+        let (entry, binding) = self.entry(&args)?;
+        entry.variant.check_inputs(&args)?;
+        self.closure.with(|closure| verify::<F, N>(&entry.variant, closure, &args, binding))
+    }
+}
+
+/// A tensor that a call reads or changes, as it was before.
+struct Touched {
+    what: String,
+    /// Its number, where it is an argument.
+    argument: Option<usize>,
+    tensor: Tensor,
+    elements: Tensor,
+    grad: Option<(Tensor, Tensor)>,
+}
+
+/// Everything that a call reads or changes, as it was before.
+struct Snapshot {
+    touched: Vec<Touched>,
+    generators: Vec<(Generator, Mt19937)>,
+    settings: Vec<Arc<dyn HostValue>>,
+}
+
+/// The values on the host that a call leaves behind: those that it sets, and those that it only reads.
+fn settings(variant: &Variant) -> impl Iterator<Item = &Arc<dyn HostValue>> {
+    let set = |v: &&Arc<dyn HostValue>| !variant.wiring().effects.iter().any(|e| e.id() == v.id());
+    variant.wiring().effects.iter().chain(variant.guards.host_values.iter().filter(set))
+}
+
+impl Snapshot {
+    fn new(variant: &Variant, args: &[&Tensor]) -> Result<Snapshot> {
+        let mut touched: Vec<Touched> = Vec::new();
+        let mut add = |what: String, argument: Option<usize>, tensor: &Tensor| -> Result<()> {
+            if touched.iter().any(|t| t.tensor.is_same(tensor)) {
+                return Ok(());
+            }
+            let grad = tensor.stored_grad();
+            let grad = grad.map(|g| Ok::<_, Error>((g.clone(), eval::copied(&g)?))).transpose()?;
+            touched.push(Touched { what, argument, elements: eval::copied(tensor)?, tensor: tensor.clone(), grad });
+            Ok(())
+        };
+        for (i, a) in args.iter().enumerate() {
+            add(format!("argument {i}"), Some(i), a)?;
+        }
+        let outside = |t: &Tensor| format!("a captured tensor of shape {:?}", t.shape_hint());
+        for (source, input) in variant.wiring().sources.iter().zip(variant.captured().inputs()) {
+            match source {
+                Source::State(t) => add(format!("{:?}, {}", input.name, outside(t)), None, t)?,
+                Source::Grad(t) => add(outside(t), None, t)?,
+                Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Data(_) | Source::Gradient => {}
+            }
+        }
+        for target in &variant.wiring().targets {
+            if let Target::State { tensor } | Target::Grad(tensor) = target {
+                add(outside(tensor), None, tensor)?;
+            }
+        }
+        variant.wiring().cleared.iter().try_for_each(|t| add(outside(t), None, t))?;
+        let generators = variant.wiring().draws.generators.iter().map(|g| (g.clone(), g.lock().clone())).collect();
+        let settings = settings(variant).map(|v| v.now()).collect();
+        Ok(Snapshot { touched, generators, settings })
+    }
+
+    /// Puts everything back that is not as it was.
+    fn restore(&self) -> Result<()> {
+        for t in &self.touched {
+            put_back(&t.tensor, &t.elements)?;
+            if let Some((grad, elements)) = &t.grad {
+                put_back(grad, elements)?;
+            }
+            t.tensor.store_grad(t.grad.as_ref().map(|(g, _)| g.clone()));
+        }
+        self.generators.iter().for_each(|(g, state)| *g.lock() = state.clone());
+        self.settings.iter().for_each(|v| v.apply());
+        Ok(())
+    }
+}
+
+/// Only where they differ: changing a tensor in place would end what was recorded of it on a tape.
+fn put_back(t: &Tensor, elements: &Tensor) -> Result<()> {
+    match difference(&eval::copied(t)?, elements) {
+        Some(_) => eval::assign(t, elements),
+        None => Ok(()),
+    }
+}
+
+/// What a call leaves behind, in an order that both modes have.
+type Seen = Vec<(String, Option<Tensor>)>;
+
+/// Runs both modes and compares.
+///
+/// # Errors
+/// When something cannot be copied or put back, or code cannot be generated.
+pub(crate) fn verify<F: Traceable<N>, const N: usize>(
+    variant: &Variant,
+    closure: &mut F,
+    args: &[&Tensor],
+    binding: Binding,
+) -> Result<Verification> {
+    let before = Snapshot::new(variant, args)?;
+    let mut sandbox = Sandbox::new(variant, args, binding)?;
+    let traced = traced(variant, &before, &mut sandbox);
+    let eager = eager(variant, &before, closure, args);
+    before.restore()?;
+    let (traced, eager) = match (traced, eager) {
+        (Ok(traced), Ok(eager)) => (traced, eager),
+        // A program's own check says no in both modes.
+        (Err(_), Err(_)) => return Ok(Verification { compared: 0, difference: None }),
+        (Err(e), Ok(_)) => return Ok(failure(format!("the compiled code fails and the closure does not: {e}"))),
+        (Ok(_), Err(e)) => return Ok(failure(format!("the closure fails and the compiled code does not: {e}"))),
+    };
+    let mut compared = 0;
+    for ((what, a), (_, b)) in eager.iter().zip(&traced) {
+        compared += 1;
+        let how = match (a, b) {
+            (Some(a), Some(b)) => difference(a, b),
+            (None, None) => None,
+            (Some(_), None) => Some("there is one eagerly and none traced".to_string()),
+            (None, Some(_)) => Some("there is one traced and none eagerly".to_string()),
+        };
+        if let Some(how) = how {
+            let cause = cause(variant, &mut sandbox, closure, args)?;
+            before.restore()?;
+            return Ok(Verification { compared, difference: Some(Difference { what: what.clone(), how, cause }) });
+        }
+    }
+    Ok(Verification { compared, difference: None })
+}
+
+fn failure(how: String) -> Verification {
+    let what = "how they end".to_string();
+    Verification { compared: 0, difference: Some(Difference { what, how, cause: Cause::Failure }) }
+}
+
+/// What the closure leaves behind.
+fn eager<F: Traceable<N>, const N: usize>(
+    variant: &Variant,
+    before: &Snapshot,
+    closure: &mut F,
+    args: &[&Tensor],
+) -> Result<Seen> {
+    let run = AssertUnwindSafe(|| closure.run(args));
+    let output = catch_unwind(run).map_err(Error::caught)?;
+    let mut results = Vec::new();
+    output.flatten(&mut results);
+    let mut seen: Seen = Vec::new();
+    for (i, t) in results.iter().enumerate() {
+        seen.push((format!("result {i}"), Some(eval::copied(t)?)));
+    }
+    for t in &before.touched {
+        seen.push((t.what.clone(), Some(eval::copied(&t.tensor)?)));
+        let grad = t.tensor.stored_grad().map(|g| eval::copied(&g)).transpose()?;
+        seen.push((format!("the gradient of {}", t.what), grad));
+    }
+    for (i, g) in variant.wiring().draws.generators.iter().enumerate() {
+        let state = g.lock().to_bytes();
+        let n = state.len();
+        seen.push((format!("the state of generator {i}"), Some(Tensor::try_from_vec(state, &[n])?)));
+    }
+    for v in settings(variant) {
+        seen.push((setting_name(&**v), Some(Tensor::scalar(v.holds()))));
+    }
+    Ok(seen)
+}
+
+fn setting_name(v: &dyn HostValue) -> String {
+    format!("whether {} of {} is as it was recorded", v.name(), v.place())
+}
+
+/// What the compiled code leaves behind.
+fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox) -> Result<Seen> {
+    let (outputs, _) = sandbox.run(variant, &variant.compiled, variant.optimized(), None)?;
+    let target = |wanted: &dyn Fn(&Target) -> bool| {
+        variant.wiring().targets.iter().position(wanted).and_then(|i| outputs.get(i).cloned())
+    };
+    let after = |t: &Touched| {
+        let own = target(&|target| match target {
+            Target::State { tensor } => tensor.is_same(&t.tensor),
+            Target::Arg(i) => t.argument == Some(*i),
+            _ => false,
+        });
+        own.unwrap_or_else(|| t.elements.clone())
+    };
+    let grad_after = |t: &Touched| {
+        let own = target(&|target| match target {
+            Target::Grad(of) => of.is_same(&t.tensor),
+            Target::ArgGrad(i) => t.argument == Some(*i),
+            _ => false,
+        });
+        let cleared = variant.wiring().cleared.iter().any(|c| c.is_same(&t.tensor))
+            || variant.wiring().cleared_args.iter().any(|i| t.argument == Some(*i));
+        own.or_else(|| t.grad.as_ref().filter(|_| !cleared).map(|(_, elements)| elements.clone()))
+    };
+    let mut computed = variant.wiring().targets.iter().zip(&outputs).filter(|(t, _)| matches!(t, Target::Return));
+    let of = |tensor: &Tensor| match before.touched.iter().find(|t| t.tensor.is_same(tensor)) {
+        Some(t) => Ok(after(t)),
+        None => eval::copied(tensor),
+    };
+    let mut seen: Seen = Vec::new();
+    for (i, r) in variant.wiring().returned.iter().enumerate() {
+        let result = match r {
+            Returned::Computed { .. } => computed.next().map(|(_, t)| t.clone()),
+            Returned::SameAs(i) => seen.get(*i).and_then(|s: &(String, Option<Tensor>)| s.1.clone()),
+            Returned::Same(t) => Some(of(t)?),
+            Returned::Arg(i) => before.touched.iter().find(|t| t.argument == Some(*i)).map(after),
+        };
+        seen.push((format!("result {i}"), result));
+    }
+    for t in &before.touched {
+        seen.push((t.what.clone(), Some(after(t))));
+        seen.push((format!("the gradient of {}", t.what), grad_after(t)));
+    }
+    for (i, state) in sandbox.generators.iter().enumerate() {
+        let n = state.len();
+        seen.push((format!("the state of generator {i}"), Some(Tensor::try_from_vec(state.clone(), &[n])?)));
+    }
+    seen.extend(settings(variant).map(|v| (setting_name(&**v), Some(Tensor::scalar(true)))));
+    Ok(seen)
+}
+
+/// The elements as constants, whatever the dtype.
+fn scalars(t: &Tensor) -> Result<Vec<Scalar>> {
+    macro_rules! each {
+        ($($variant:ident: $type:ty),*) => {
+            match t.dtype() {
+                $(DType::$variant => eval::elements::<$type>(t)?.into_iter().map(Scalar::$variant).collect(),)*
+            }
+        };
+    }
+    Ok(each!(Bool: bool, U8: u8, I32: i32, I64: i64, F16: half::f16, BF16: half::bf16, F32: f32, F64: f64))
+}
+
+fn is_nan(s: Scalar) -> bool {
+    match s {
+        Scalar::F16(x) => x.is_nan(),
+        Scalar::BF16(x) => x.is_nan(),
+        Scalar::F32(x) => x.is_nan(),
+        Scalar::F64(x) => x.is_nan(),
+        Scalar::Bool(_) | Scalar::U8(_) | Scalar::I32(_) | Scalar::I64(_) => false,
+    }
+}
+
+/// How `a`, which is eager, and `b` differ, if they do. Of a NaN only that it is one counts.
+fn difference(a: &Tensor, b: &Tensor) -> Option<String> {
+    if a.dtype() != b.dtype() || a.shape_hint() != b.shape_hint() {
+        let ty = |t: &Tensor| format!("{}{:?}", t.dtype(), t.shape_hint());
+        return Some(format!("{} eagerly, {} traced", ty(a), ty(b)));
+    }
+    let (x, y) = match (scalars(a), scalars(b)) {
+        (Ok(x), Ok(y)) => (x, y),
+        (Err(e), _) | (_, Err(e)) => return Some(e.to_string()),
+    };
+    let differ = |i: &usize| x[*i] != y[*i] && !(is_nan(x[*i]) && is_nan(y[*i]));
+    let all: Vec<usize> = (0..x.len()).filter(differ).collect();
+    let first = *all.first()?;
+    let mut place = Vec::new();
+    let mut rest = first;
+    for n in a.shape_hint().iter().rev() {
+        place.insert(0, rest % n);
+        rest /= n;
+    }
+    Some(format!(
+        "{} of {} elements; the first, at {place:?}, is {} eagerly and {} traced",
+        all.len(),
+        x.len(),
+        number(x[first]),
+        number(y[first])
+    ))
+}
+
+fn number(s: Scalar) -> String {
+    match s {
+        Scalar::Bool(x) => x.to_string(),
+        Scalar::U8(x) => x.to_string(),
+        Scalar::I32(x) => x.to_string(),
+        Scalar::I64(x) => x.to_string(),
+        Scalar::F16(x) => format!("{x:?} ({:#x})", x.to_bits()),
+        Scalar::BF16(x) => format!("{x:?} ({:#x})", x.to_bits()),
+        Scalar::F32(x) => format!("{x:?} ({:#x})", x.to_bits()),
+        Scalar::F64(x) => format!("{x:?} ({:#x})", x.to_bits()),
+    }
+}
+
+/// Where a difference comes from.
+fn cause<F: Traceable<N>, const N: usize>(
+    variant: &Variant,
+    sandbox: &mut Sandbox,
+    closure: &mut F,
+    args: &[&Tensor],
+) -> Result<Cause> {
+    let graph = variant.captured();
+    let now = record::<F, N>(closure, args, BackwardOptions { passes: &variant.passes, like: None });
+    if let Ok(Recorded { captured: Captured { graph: now, .. }, .. }) = now
+        && now != *graph
+    {
+        let at = first_difference(graph, &now);
+        let how = match at.filter(|id| (id.0 as usize) < now.len()) {
+            Some(id) => format!("it is now {}", node_text(&now, id)),
+            None => format!("{} operations are now {}", graph.len(), now.len()),
+        };
+        let values = stepwise::values(graph, &sandbox.binding, &sandbox.inputs)?;
+        let at = at.filter(|id| (id.0 as usize) < graph.len()).or_else(|| graph.nodes().next_back());
+        let node = at.map_or_else(String::new, |id| node_text(graph, id));
+        let inputs = at.map_or_else(Vec::new, |id| operands(graph, id, &values));
+        return Ok(Cause::Closure(NodeDifference { node, how, inputs }));
+    }
+    let optimize = |g: &Graph| variant.optimize(g);
+    Ok(match wrong_node(variant, graph, sandbox, &optimize)? {
+        Some(node) => Cause::Code(node),
+        None => Cause::Recording,
+    })
+}
+
+fn first_difference(a: &Graph, b: &Graph) -> Option<NodeId> {
+    let differs =
+        |id: &NodeId| (id.0 as usize) >= b.len() || a.node(*id) != b.node(*id) || a.operands(*id) != b.operands(*id);
+    a.nodes().find(differs).or_else(|| b.nodes().nth(a.len()))
+}
+
+fn operands(graph: &Graph, id: NodeId, values: &stepwise::Values) -> Vec<(String, Tensor)> {
+    let text = |v: &Value| node_text(graph, v.node).split(" = ").next().unwrap_or_default().to_string();
+    graph.operands(id).iter().filter_map(|v| Some((text(v), values.get(v)?.clone()))).collect()
+}
+
+/// The first node whose compiled value is not that of the eager kernels: of all nodes compiled together, and else of each
+/// compiled by itself, because what runs together may hide it.
+fn wrong_node(
+    variant: &Variant,
+    graph: &Graph,
+    sandbox: &mut Sandbox,
+    optimize: &dyn Fn(&Graph) -> Graph,
+) -> Result<Option<NodeDifference>> {
+    let nodes: Vec<NodeId> = graph.nodes().filter(|id| graph.node(*id).op != Op::Input).collect();
+    let mut values: Option<stepwise::Values> = None;
+    let mut look = |nodes: &[NodeId]| -> Result<Option<NodeDifference>> {
+        let results = nodes
+            .iter()
+            .flat_map(|&id| (0..graph.node(id).types.len() as u32).map(move |port| Value { node: id, port }));
+        let results: Vec<Value> = results.collect();
+        let part = optimize(&graph.clone().with_outputs(results.iter().copied()));
+        let code = execute::compile(variant.device(), &part, &CompileOptions::default())?;
+        let (outputs, _) = sandbox.run(variant, &code, &part, None)?;
+        // Loops may have needed more capacity.
+        if values.is_none() {
+            let on = || stepwise::values(graph, &sandbox.binding, &sandbox.inputs);
+            values = Some(with_device(variant.device(), on)?);
+        }
+        let values = values.as_ref().expect("just made");
+        let wrong = results.iter().zip(&outputs).find_map(|(v, found)| Some((v, difference(&values[v], found)?)));
+        Ok(wrong.map(|(v, how)| NodeDifference {
+            node: node_text(graph, v.node),
+            how,
+            inputs: operands(graph, v.node, values),
+        }))
+    };
+    if let Some(found) = look(&nodes)? {
+        return Ok(Some(found));
+    }
+    for id in nodes.iter().take(MOST_NODES) {
+        if let Some(found) = look(std::slice::from_ref(id))? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::traced::trace;
+    use crate::tensor::FromElement;
+    use allotrope_ir::{UnaryOp, print};
+
+    fn tensor<T: FromElement>(x: Vec<T>) -> Tensor {
+        let n = x.len();
+        Tensor::from_vec(x, &[n])
+    }
+
+    #[test]
+    fn elements_are_compared_by_bits_but_for_nan() {
+        let nan = f32::from_bits(0x7fc0_0001);
+        assert_eq!(difference(&tensor(vec![f32::NAN, 1.0]), &tensor(vec![nan, 1.0])), None);
+        let how = difference(&tensor(vec![0.0f32, 1.0]), &tensor(vec![-0.0f32, 1.0])).unwrap();
+        assert_eq!(how, "1 of 2 elements; the first, at [0], is 0.0 (0x0) eagerly and -0.0 (0x80000000) traced");
+        let how = difference(&tensor(vec![1i64]), &tensor(vec![1.0f32])).unwrap();
+        assert_eq!(how, "i64[1] eagerly, f32[1] traced");
+    }
+
+    /// A pass that is wrong, in a part that only shows where nothing else uses the value.
+    #[test]
+    fn wrong_code_is_traced_to_its_node() {
+        let w = Tensor::from_vec(vec![0.5f32, -1.0], &[2]);
+        let f = trace(|x: &Tensor| ((x * &w).tanh() + 1.0).sum());
+        let x = Tensor::from_vec(vec![1.0f32, 2.0], &[2]);
+        let (entry, binding) = f.entry(&[&x]).unwrap();
+        let variant = &entry.variant;
+        let mut sandbox = Sandbox::new(variant, &[&x], binding).unwrap();
+        let right = |g: &Graph| variant.optimize(g);
+        assert!(wrong_node(variant, variant.captured(), &mut sandbox, &right).unwrap().is_none());
+        let wrong = |g: &Graph| -> Graph { print(g).replace("= tanh ", "= sin ").parse().unwrap() };
+        let found = wrong_node(variant, variant.captured(), &mut sandbox, &wrong).unwrap().unwrap();
+        assert!(found.node.contains("= tanh %"), "{}", found.node);
+        assert_eq!(found.inputs[0].1.to_vec::<f32>(), [0.5, -2.0]);
+        // The same, only where the sum is the one output.
+        let hidden = |g: &Graph| if g.outputs().len() == 1 { wrong(g) } else { variant.optimize(g) };
+        let found = wrong_node(variant, variant.captured(), &mut sandbox, &hidden).unwrap().unwrap();
+        assert!(found.node.contains("= tanh %"), "{}", found.node);
+        assert!(variant.captured().nodes().any(|id| variant.captured().node(id).op == Op::Unary(UnaryOp::Tanh)));
+    }
+}

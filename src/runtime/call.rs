@@ -1,0 +1,316 @@
+//! One call of a compiled variant: locks the storages, binds the pointers, runs, and hands out the results. All that
+//! can fail comes before the run, but for the program's own checks, whose code writes no state before all of them hold;
+//! so a failed call has changed nothing: generators too go back to where they were.
+
+use crate::backend::Memory;
+use crate::capture::captured::Wiring;
+use crate::capture::draws::Fills;
+use crate::capture::endpoints::{Returned, Source, Target};
+use crate::capture::symbols::Binding;
+use crate::error::{Error, Result};
+use crate::runtime::backward::{Backward, SavedForBackward};
+use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of};
+use crate::runtime::variant::Variant;
+use crate::tensor::storage::Storage;
+use crate::tensor::{Dims, Tensor, eval};
+use allotrope_ir::{Graph, Type};
+use smallvec::SmallVec;
+use std::ops::Range;
+use std::sync::Arc;
+
+type Outputs = SmallVec<[Tensor; 8]>;
+
+/// What is known of the inputs and outputs of compiled code, whatever tensors they are.
+pub(crate) struct Frame {
+    pub(crate) fills: Fills,
+    /// For each output, the input that it updates.
+    updates: Vec<Option<usize>>,
+    /// The type of each output, and its shape where that is fixed.
+    types: Vec<(Type, Option<Dims>)>,
+}
+
+impl Frame {
+    /// The frame of an optimised graph.
+    pub(crate) fn new(graph: &Graph, fills: Fills) -> Frame {
+        let ty = |o: &allotrope_ir::Output| {
+            let ty = graph.ty(o.value).clone();
+            let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
+            (ty, fixed)
+        };
+        Frame {
+            fills,
+            updates: graph.outputs().iter().map(|o| o.update).collect(),
+            types: graph.outputs().iter().map(ty).collect(),
+        }
+    }
+}
+
+/// The tensors that code runs on, and what a call needs to know of them.
+pub(crate) struct Bound {
+    pub(crate) wiring: Wiring,
+    inputs: Vec<Planned>,
+    /// The storages that a call changes, so or after it, by identity: their tensors are among the targets.
+    storages: Vec<usize>,
+    /// The arguments that a call changes.
+    changed: Vec<usize>,
+    /// The outputs that get memory of their own, by number.
+    fresh: Vec<usize>,
+}
+
+/// What is known of an input before any call.
+struct Planned {
+    /// Whether the code changes it where it is.
+    written: bool,
+    /// The bytes of a captured tensor that can be used as it lies: it is contiguous, and the call changes no other
+    /// view of its elements.
+    ready: Option<Range<usize>>,
+}
+
+impl Bound {
+    pub(crate) fn new(frame: &Frame, wiring: Wiring) -> Bound {
+        let mut inputs: Vec<Planned> = wiring.sources.iter().map(|_| Planned { written: false, ready: None }).collect();
+        let (mut storages, mut changed, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, (target, update)) in wiring.targets.iter().zip(&frame.updates).enumerate() {
+            if let Target::State { tensor } = target {
+                storages.extend(tensor.strided().map(|s| identity(&s.storage)));
+            }
+            if let Target::Arg(i) = target {
+                changed.push(*i);
+            }
+            match (target, update) {
+                (Target::State { .. }, Some(input)) => inputs[*input].written = true,
+                _ => fresh.push(i),
+            }
+        }
+        for (source, planned) in wiring.sources.iter().zip(&mut inputs) {
+            if let (Source::State(t), true) = (source, changed.is_empty())
+                && t.is_contiguous()
+                && let Some(s) = t.strided()
+                && (planned.written || !storages.contains(&identity(&s.storage)))
+            {
+                planned.ready = Some(bytes_of(t));
+            }
+        }
+        Bound { wiring, inputs, storages, changed, fresh }
+    }
+}
+
+fn identity(storage: &Arc<Storage>) -> usize {
+    Arc::as_ptr(storage) as usize
+}
+
+/// Those that were made for this call, by the number of their input: copies, gradients, draws.
+type Made = SmallVec<[(usize, Tensor); 4]>;
+
+impl Bound {
+    /// Runs the code of a variant on arguments that fit, with the numbers that they give the symbols.
+    pub(crate) fn call(&self, variant: &Variant, args: &[&Tensor], binding: Binding) -> Result<Results> {
+        self.call_where(variant, args, binding, |_| Ok(()))
+    }
+
+    /// As [`Bound::call`], where the numbers of the symbols are asked about before each run.
+    pub(crate) fn call_where(
+        &self,
+        variant: &Variant,
+        args: &[&Tensor],
+        mut binding: Binding,
+        check: impl Fn(&Binding) -> Result<()>,
+    ) -> Result<Results> {
+        loop {
+            check(&binding)?;
+            match self.run(variant, args, &binding) {
+                // No state has been written, so it can be run again.
+                Err(Stop::Full(limit)) => variant.grow_capacity(&limit, &mut binding)?,
+                Err(Stop::Error(e)) => return Err(e),
+                Ok((outputs, saved)) => {
+                    return self.hand_out(variant.backward.as_ref(), args, outputs, saved, &binding);
+                }
+            }
+        }
+    }
+
+    fn run(&self, variant: &Variant, args: &[&Tensor], binding: &Binding) -> Result<(Outputs, Vec<Tensor>), Stop> {
+        let mut made = self.made(args)?;
+        let mut drawn = None;
+        if !self.wiring.draws.is_empty() {
+            let draws = &self.wiring.draws;
+            let drawn =
+                drawn.insert(draws.run(variant.device(), &variant.frame.fills, &self.wiring.sources, args, binding)?);
+            made.extend(drawn.tensors.drain(..));
+        }
+        let (frame, compiled) = (&variant.frame, &variant.compiled);
+        let done = variant.workspaces.with(compiled, binding, |workspace| {
+            workspace.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
+            workspace.run(compiled, |code, binding, scratch| self.compute(frame, code, args, &made, binding, scratch))
+        });
+        if let (Err(_), Some(drawn)) = (&done, drawn) {
+            drawn.undo();
+        }
+        let saved = variant.backward.iter().flat_map(Backward::inputs);
+        let saved = saved.map(|i| self.handle(args, &made, i)).collect();
+        Ok((done?, saved))
+    }
+
+    /// Input `i` as the program around knows it.
+    fn handle(&self, args: &[&Tensor], made: &Made, i: usize) -> Tensor {
+        match (&self.wiring.sources[i], made.iter().find(|(at, _)| *at == i)) {
+            (Source::Arg(i), _) => args[*i].clone(),
+            (Source::State(t), _) => Tensor::clone(t),
+            (_, Some((_, t))) => t.clone(),
+            _ => unreachable!("bug in allotrope: an input was not made"),
+        }
+    }
+
+    /// That a call with these arguments has inputs that it can use.
+    ///
+    /// # Errors
+    /// Where an argument shares its elements with what is changed.
+    pub(crate) fn check_inputs(&self, args: &[&Tensor]) -> Result<()> {
+        self.made(args).map(drop)
+    }
+
+    /// Checks the inputs that calls differ in, and makes those that cannot be used as they are.
+    fn made(&self, args: &[&Tensor]) -> Result<Made> {
+        let mut made = Made::new();
+        for (i, (source, planned)) in self.wiring.sources.iter().zip(&self.inputs).enumerate() {
+            if planned.ready.is_some() {
+                continue;
+            }
+            let gradient = match source {
+                Source::Grad(t) => Some(gradient(t)?),
+                Source::ArgGrad(i) => Some(gradient(args[*i])?),
+                Source::Arg(_) | Source::State(_) | Source::Data(_) => None,
+                Source::Draw | Source::Gradient => continue,
+            };
+            let input = match (source, &gradient) {
+                (_, Some(t)) => t,
+                (Source::Arg(i), _) => args[*i],
+                (Source::State(t), _) => t,
+                (Source::Data(t), _) => t,
+                _ => unreachable!("bug in allotrope: gradients and draws were seen above"),
+            };
+            let s = eval::strided(input)?;
+            let shared = self.storages.contains(&identity(&s.storage));
+            if shared && !matches!(source, Source::State(_)) {
+                return Err(Error::Argument(
+                    "an argument shares its elements with a tensor that the traced function changes; pass a copy"
+                        .into(),
+                ));
+            }
+            for &i in &self.changed {
+                let changed = eval::strided(args[i])?;
+                eval::check_apart(args[i].shape_hint(), &changed.strides)?;
+                if !matches!(source, Source::Arg(j) if *j == i) && Arc::ptr_eq(&changed.storage, &s.storage) {
+                    return Err(Error::Argument(format!(
+                        "argument {i}, which the traced function changes in place, shares its elements with something else that it uses; pass a copy"
+                    )));
+                }
+            }
+            // What the program reads through another view, before it changes the elements, is read before the call.
+            match input.is_contiguous() {
+                true if shared && !planned.written => made.push((i, eval::copied(input)?)),
+                true => made.extend(gradient.map(|g| (i, g))),
+                false => made.push((i, eval::contiguous(input)?)),
+            }
+        }
+        Ok(made)
+    }
+
+    /// Runs the code on inputs that are all there.
+    fn compute(
+        &self,
+        frame: &Frame,
+        code: &Code,
+        args: &[&Tensor],
+        made: &Made,
+        binding: &Binding,
+        scratch: &mut Memory,
+    ) -> Result<Outputs, Stop> {
+        let mut outputs = Outputs::new();
+        for &i in &self.fresh {
+            outputs.push(output(&self.wiring.targets[i], &frame.types[i], code, binding)?);
+        }
+        let mut inputs = Inputs::new();
+        for (i, (source, planned)) in self.wiring.sources.iter().zip(&self.inputs).enumerate() {
+            let tensor = match (source, made.iter().find(|(at, _)| *at == i)) {
+                (_, Some((_, t))) => t,
+                (Source::Arg(i), _) => args[*i],
+                (Source::State(t), _) => t,
+                (Source::Data(t), _) => t,
+                _ => unreachable!("bug in allotrope: an input was not made"),
+            };
+            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(tensor));
+            inputs.push(Input::at(tensor, bytes, planned.written));
+        }
+        execute::run(code, binding, &inputs, &mut outputs, scratch, None)?;
+        Ok(outputs)
+    }
+
+    fn hand_out(
+        &self,
+        backward: Option<&Backward>,
+        args: &[&Tensor],
+        outputs: Outputs,
+        inputs: Vec<Tensor>,
+        binding: &Binding,
+    ) -> Result<Results> {
+        let (mut computed, mut saved) = (Results::new(), Vec::new());
+        for (&i, tensor) in self.fresh.iter().zip(outputs) {
+            match &self.wiring.targets[i] {
+                Target::Return => computed.push(tensor),
+                Target::Save => saved.push(tensor),
+                Target::State { tensor: state } => eval::assign(state, &tensor)?,
+                Target::Arg(i) => eval::assign(args[*i], &tensor)?,
+                Target::Grad(of) => of.store_grad(Some(tensor)),
+                Target::ArgGrad(i) => args[*i].store_grad(Some(tensor)),
+            }
+        }
+        for t in &self.wiring.cleared {
+            t.store_grad(None);
+        }
+        for &i in &self.wiring.cleared_args {
+            args[i].store_grad(None);
+        }
+        self.wiring.effects.iter().for_each(|e| e.apply());
+        if let Some(backward) = backward {
+            let saved = SavedForBackward { inputs: inputs.into_iter(), outputs: saved.into_iter() };
+            backward.attach(args, saved, &computed, binding);
+        }
+        // Results were added in the order of the closure's, so they come in that order.
+        let mut computed = computed.into_iter();
+        let mut results = Results::new();
+        for known in &self.wiring.returned {
+            results.push(match known {
+                Returned::Same(t) => Tensor::clone(t),
+                Returned::Arg(i) => args[*i].clone(),
+                Returned::SameAs(i) => results[*i].clone(),
+                Returned::Computed { .. } => computed.next().expect("bug in allotrope: a result was not computed"),
+            });
+        }
+        Ok(results)
+    }
+}
+
+/// The gradient that a guard has seen.
+fn gradient(of: &Tensor) -> Result<Tensor> {
+    of.stored_grad().ok_or_else(|| Error::Trace("another thread took a gradient away while a call began".into()))
+}
+
+/// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too
+/// where the run may fail, because the gradient then stays as it was.
+fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), code: &Code, binding: &Binding) -> Result<Tensor> {
+    if let (Target::Grad(of), Some(shape), false) = (target, fixed, code.has_checks())
+        && let Some(mut old) = of.take_grad()
+    {
+        let fits = old.dtype() == ty.dtype && old.shape_hint() == &shape[..] && old.is_contiguous();
+        let size = shape.iter().product::<usize>() * ty.dtype.size();
+        if fits && old.device() == code.device && old.own_memory().is_some_and(|m| m.bytes() == size) {
+            return Ok(old);
+        }
+        of.store_grad(Some(old));
+    }
+    match fixed {
+        Some(shape) => eval::empty(code.device, ty.dtype, shape),
+        None => execute::output(code.device, ty, binding),
+    }
+}

@@ -1,0 +1,160 @@
+//! `trace`: runs a closure on symbolic tensors, compiles what it did into one function, and calls that from then
+//! on. It knows no layer and no optimizer: whatever a closure reads or changes is found by identity.
+
+use crate::capture::closure::{Arguments, Traceable};
+use crate::capture::symbols::Binding;
+use crate::error::{Error, Result};
+use crate::ops::TensorTree;
+use crate::runtime::cache::{Cache, Entry};
+use crate::runtime::recording_lock::RecordingLock;
+use crate::runtime::specialize::SpecializeHot;
+use crate::runtime::variant::{TraceOptions, Variant};
+use crate::tensor::{Tensor, recorder as slot};
+use allotrope_ir::passes::Passes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A closure that runs as compiled code. Made by [`trace`].
+///
+/// The first call records the closure (twice, so that one which depends on changing Rust values is noticed); every dimension of the arguments is symbolic unless the closure makes a number
+/// of it, so calls of other lengths run the same code. Captured tensors that the closure reads (parameters,
+/// moments, gradients) are inputs by identity; those that it changes in place are changed when a call has succeeded.
+///
+/// It can be called by several threads at the same time. Calls that change nothing run in parallel; those that change the
+/// same tensor run one after the other. One thread at a time records.
+pub struct Traced<F, R, const N: usize> {
+    pub(crate) closure: RecordingLock<F>,
+    cache: Cache<R>,
+    options: TraceOptions,
+}
+
+/// Makes a closure run as compiled code; see [`Traced`].
+///
+/// ```
+/// use allotrope::prelude::*;
+/// let w = Tensor::full(&[3], 2.0f32);
+/// let double = trace(|x: &Tensor| x * &w);
+/// let x = Tensor::from_vec(vec![1.0f32, 2.0, 3.0], &[3]);
+/// assert_eq!(double.call(&x)?.to_vec::<f32>(), [2.0, 4.0, 6.0]);
+/// # Ok::<(), allotrope::Error>(())
+/// ```
+///
+/// A closure of one slice takes any number of tensors; each number of them is compiled for itself.
+///
+/// ```
+/// use allotrope::prelude::*;
+/// let total = trace(|xs: &[Tensor]| xs.iter().skip(1).fold(xs[0].clone(), |sum, x| &sum + x));
+/// let xs: Vec<Tensor> = (1..=3).map(|i| Tensor::full(&[2], i as f32)).collect();
+/// assert_eq!(total.call(&xs)?.to_vec::<f32>(), [6.0, 6.0]);
+/// assert_eq!(total.call(&xs[..2])?.to_vec::<f32>(), [3.0, 3.0]);
+/// # Ok::<(), allotrope::Error>(())
+/// ```
+pub fn trace<F, const N: usize>(closure: F) -> Traced<F, F::Output, N>
+where
+    F: Traceable<N>,
+{
+    Traced {
+        closure: RecordingLock::new(closure),
+        cache: Cache::default(),
+        options: TraceOptions { passes: Passes::ALL, hot: SpecializeHot::default() },
+    }
+}
+
+impl<F, R, const N: usize> Traced<F, R, N>
+where
+    F: Traceable<N, Output = R>,
+    R: TensorTree,
+{
+    /// Compiles with some passes of the pipeline only; results are the same, to the bit.
+    pub fn with_passes(mut self, passes: Passes) -> Self {
+        self.options.passes = passes;
+        self
+    }
+
+    /// When a copy of hot code is made for sizes that keep coming, in addition to the code for all sizes; by default
+    /// where it is worthwhile. Results are the same, to the bit.
+    pub fn with_specialize_hot(mut self, when: SpecializeHot) -> Self {
+        self.options.hot = when;
+        self
+    }
+
+    /// Runs the closure as compiled code, recording and compiling it first where no variant fits the arguments.
+    ///
+    /// Inside another trace the closure is recorded as part of that one.
+    ///
+    /// # Errors
+    /// When the closure panics while it is recorded (the message is the panic's: wrong shapes, a host read), or an
+    /// argument cannot be bound. Nothing is changed then: no parameter, no moment, no gradient.
+    pub fn call<'a>(&self, args: impl Arguments<'a, N>) -> Result<R> {
+        let args = args.tensors();
+        if slot::is_active() {
+            return self.closure.with(|closure| Ok(closure.run(&args)));
+        }
+        let (entry, binding) = self.entry(&args)?;
+        let results = entry.variant.call(&args, binding)?;
+        Ok(entry.template.unflatten(&mut results.into_iter()))
+    }
+
+    /// Compiles for arguments like these without running: nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Traced::call`].
+    pub fn compile<'a>(&self, args: impl Arguments<'a, N>) -> Result<()> {
+        self.entry(&args.tensors()).map(drop)
+    }
+
+    /// The variant that stands for these arguments, made where there is none yet.
+    pub(crate) fn entry(&self, args: &[&Tensor]) -> Result<(Arc<Entry<R>>, Binding)> {
+        if let Some(found) = self.cache.find(args) {
+            return Ok(found);
+        }
+        self.closure.with(|closure| {
+            // Another thread may have made it meanwhile.
+            if let Some(found) = self.cache.find(args) {
+                return Ok(found);
+            }
+            let reason = self.cache.reason(args);
+            let (variant, template) = Variant::capture::<F, N>(closure, args, &self.options, &reason)?;
+            let binding = variant.fits(args).map_err(|m| variant.guards.words(m, args));
+            let entry = self.cache.add(variant, template);
+            // It stands for other calls all the same.
+            let changed = |what| {
+                Error::Trace(format!(
+                    "another thread changed what the program depends on while it was recorded: {what}"
+                ))
+            };
+            Ok((entry, binding.map_err(changed)?))
+        })
+    }
+}
+
+impl<F, R, const N: usize> Traced<F, R, N> {
+    /// How often code was generated.
+    pub fn compilations(&self) -> usize {
+        self.cache.compilations()
+    }
+
+    /// Time spent recording, optimising and generating code, in total.
+    pub fn compile_time(&self) -> Duration {
+        self.cache.compile_time()
+    }
+
+    /// What was said on standard error about more variants than there should be: what in the program makes them, where,
+    /// and what to do instead. Said once, when the third variant is made for one reason, and when there are too many.
+    pub fn warnings(&self) -> Vec<String> {
+        self.cache.warnings()
+    }
+
+    /// The compiled variants, most recently used first.
+    pub(crate) fn variants(&self) -> Vec<Arc<Variant>> {
+        self.cache.entries().into_iter().map(|e| Arc::clone(&e.variant)).collect()
+    }
+}
+
+/// That no trace is recorded.
+pub(crate) fn not_recording(what: &str) -> Result<()> {
+    match slot::is_active() {
+        true => Err(Error::Trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
+        false => Ok(()),
+    }
+}

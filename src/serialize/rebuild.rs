@@ -1,0 +1,248 @@
+//! A saved function made again: tensors, generators and switches in place of names, and compiled variants over them. What
+//! it is given has passed the checks of the text form; what only memory can say is checked here.
+
+use crate::autograd::tape;
+use crate::capture::captured::{Captured, Dependencies, Wiring};
+use crate::capture::draws::{Draws, Fills, Item};
+use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
+use crate::capture::layout::{Demand, Layout, Memory, ViewStep};
+use crate::capture::symbols::Symbols;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::runtime::guards::{ArgType, Guards};
+use crate::runtime::specialize::SpecializeHot;
+use crate::runtime::variant::{TraceOptions, Variant};
+use crate::serialize::files::Fault;
+use crate::tensor::draw::Kind;
+use crate::tensor::grad_fn::{Edge, GradFn};
+use crate::tensor::random::default_generator;
+use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
+use allotrope_ir::passes::Passes;
+use allotrope_ir::{Sym, saved};
+use smallvec::SmallVec;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// What names of a saved function stand for now.
+pub(crate) struct LoadedState {
+    pub(crate) tensors: Vec<Tensor>,
+    pub(crate) generators: Vec<Generator>,
+    pub(crate) flags: Vec<Flag>,
+}
+
+impl LoadedState {
+    /// Gives the tensors what is theirs beside elements.
+    pub(crate) fn settle(&self, program: &saved::Program) {
+        for (t, described) in self.tensors.iter().zip(&program.tensors) {
+            t.store_grad(described.grad.map(|g| self.tensors[g].clone()));
+            match described.history {
+                true => t.set_grad_fn(Some(ended())),
+                false => t.set_requires_grad(described.requires_grad),
+            }
+        }
+    }
+
+    fn tensor(&self, i: usize) -> Tensor {
+        self.tensors[i].clone()
+    }
+
+    fn handle(&self, i: usize) -> TraceHandle {
+        TraceHandle::new(self.tensor(i))
+    }
+
+    fn generator(&self, g: saved::Generator) -> Generator {
+        g.map_or_else(|| default_generator().clone(), |i| self.generators[i].clone())
+    }
+
+    /// The variant, compiled.
+    ///
+    /// # Errors
+    /// When it would change elements that another of its inputs shows, or code cannot be generated.
+    pub(crate) fn variant(&self, v: &saved::Variant) -> Result<Variant> {
+        self.check_writes(v).map_err(|f| Error::Argument(f.message))?;
+        let sources: Vec<Source> = v.inputs.iter().map(|s| self.source(*s)).collect();
+        let items = v.draws.iter().map(|d| self.draw(d)).collect::<Result<Vec<_>>>()?;
+        let mut outside = Vec::new();
+        let demands = v.orders.iter().map(|o| self.demand(o, &mut outside)).collect();
+        let mut symbols = Symbols::default();
+        let of_arguments = |s: &Sym| v.arguments.iter().any(|a| a.ty.shape.iter().any(|d| d.as_sym() == Some(*s)));
+        symbols.capacities = v.graph.rooms().into_iter().filter(|s| !of_arguments(s)).collect();
+        let mut captured_grads = (Vec::new(), Vec::new());
+        let (mut state_flags, mut host_values, mut grad_enabled) = (Vec::new(), Vec::new(), true);
+        for guard in &v.guards {
+            match guard {
+                saved::Guard::GradEnabled(on) => grad_enabled = *on,
+                saved::Guard::RequiresGrad(t, on) => state_flags.push((self.handle(*t), *on)),
+                saved::Guard::HasGrad(saved::Place::Tensor(t), some) => captured_grads.0.push((self.handle(*t), *some)),
+                saved::Guard::HasGrad(saved::Place::Argument(i), some) => captured_grads.1.push((*i, *some)),
+                saved::Guard::Flag(f, on) => host_values.push(self.flags[*f].read_as(*on)),
+                saved::Guard::Same(..) => {}
+                saved::Guard::Least(dim, least) => symbols.least.push((dim.clone(), *least)),
+            }
+        }
+        let identities = v.guards.iter().filter_map(|guard| match guard {
+            saved::Guard::Same(i, saved::Place::Argument(j), same) => Some((*i, CallerTensor::Arg(*j), *same)),
+            saved::Guard::Same(i, saved::Place::Tensor(t), same) => {
+                Some((*i, CallerTensor::Captured(self.handle(*t)), *same))
+            }
+            _ => None,
+        });
+        let (mut cleared, mut cleared_args) = (Vec::new(), Vec::new());
+        for c in &v.cleared {
+            match c {
+                saved::Place::Tensor(t) => cleared.push(self.handle(*t)),
+                saved::Place::Argument(i) => cleared_args.push(*i),
+            }
+        }
+        let returned = v.results.iter().map(|r| match r {
+            saved::Returned::Computed { requires_grad } => Returned::Computed { requires_grad: *requires_grad },
+            saved::Returned::Same(saved::Place::Tensor(t)) => Returned::Same(self.handle(*t)),
+            saved::Returned::Same(saved::Place::Argument(i)) => Returned::Arg(*i),
+        });
+        let drawn = sources.iter().map(|s| matches!(s, Source::Draw));
+        let captured = Captured {
+            device: Device::Cpu,
+            fills: Fills::of(demands, drawn, &v.graph),
+            graph: v.graph.clone(),
+            symbols,
+            wiring: Wiring {
+                draws: Draws::of(items, outside),
+                sources,
+                targets: v.outputs.iter().map(|t| self.target(*t)).collect(),
+                returned: returned.collect(),
+                cleared,
+                cleared_args,
+                effects: v.set.iter().map(|(f, on)| self.flags[*f].read_as(*on)).collect(),
+            },
+            dependencies: Dependencies {
+                grads: captured_grads.0,
+                arg_grads: captured_grads.1,
+                host_values,
+                identities: identities.collect(),
+                ..Dependencies::default()
+            },
+        };
+        let arg = |a: &saved::Argument| ArgType {
+            dtype: a.ty.dtype,
+            rank: a.ty.shape.len(),
+            requires_grad: a.requires_grad,
+            history: None,
+            dense: a.contiguous,
+            strides: a.strides.as_ref().map(|s| Strides::from_slice(s)),
+            same_as: a.same_as,
+        };
+        let args = v.arguments.iter().map(arg).collect();
+        let guards = Guards::of(&captured, args, state_flags, grad_enabled);
+        let options = TraceOptions { passes: Passes::ALL, hot: SpecializeHot::default() };
+        // A graph that no capture makes may meet what no capture has met: that is an error of the file then.
+        let compile =
+            // Backward passes from outside are the closure's.
+            AssertUnwindSafe(|| Variant::compile(captured, None, guards, &options, ("load", Duration::ZERO), "it was loaded"));
+        catch_unwind(compile).unwrap_or_else(|_| {
+            Err(Error::Compile("bug in this library: a graph that passes every check could not be compiled".into()))
+        })
+    }
+
+    /// What is written is written once, through one view without gaps or shared elements, so that no call can wait for
+    /// itself or fail half-way.
+    fn check_writes(&self, v: &saved::Variant) -> std::result::Result<(), Fault> {
+        let mut written: Vec<&Arc<crate::tensor::storage::Storage>> = Vec::new();
+        for (target, output) in v.outputs.iter().zip(v.graph.outputs()) {
+            let saved::Target::Elements(saved::Place::Tensor(i)) = *target else { continue };
+            let t = &self.tensors[i];
+            let fault = |message: String| Fault { name: None, message };
+            let s = t.strided().ok_or_else(|| fault("a tensor without elements is written".into()))?;
+            eval::check_apart(t.shape_hint(), &s.strides).map_err(|e| fault(e.to_string()))?;
+            if output.update.is_some() && !t.is_contiguous() {
+                return Err(fault(format!(
+                    "tensor {i} does not lie in row-major order and would be written as if it did"
+                )));
+            }
+            if written.iter().any(|w| Arc::ptr_eq(w, &s.storage)) {
+                return Err(fault(format!("tensor {i} is written, and so is another one that shares its elements")));
+            }
+            written.push(&s.storage);
+        }
+        Ok(())
+    }
+
+    fn source(&self, s: saved::Source) -> Source {
+        match s {
+            saved::Source::Elements(saved::Place::Argument(i)) => Source::Arg(i),
+            saved::Source::Elements(saved::Place::Tensor(t)) => Source::State(self.handle(t)),
+            saved::Source::Grad(saved::Place::Argument(i)) => Source::ArgGrad(i),
+            saved::Source::Grad(saved::Place::Tensor(t)) => Source::Grad(self.handle(t)),
+            saved::Source::Draw => Source::Draw,
+        }
+    }
+
+    fn target(&self, t: saved::Target) -> Target {
+        match t {
+            saved::Target::Result(_) => Target::Return,
+            saved::Target::Elements(saved::Place::Argument(i)) => Target::Arg(i),
+            saved::Target::Elements(saved::Place::Tensor(t)) => Target::State { tensor: self.handle(t) },
+            saved::Target::Grad(saved::Place::Argument(i)) => Target::ArgGrad(i),
+            saved::Target::Grad(saved::Place::Tensor(t)) => Target::Grad(self.handle(t)),
+        }
+    }
+
+    fn draw(&self, d: &saved::Draw) -> Result<Item> {
+        Ok(match d {
+            saved::Draw::Draw { input, kind, generator } => {
+                let kind = kind_of(*kind);
+                kind.check()?;
+                Item::Draw { generator: self.generator(*generator), kind, input: *input }
+            }
+            saved::Draw::Seed { seed, generator } => Item::Seed { generator: self.generator(*generator), seed: *seed },
+            saved::Draw::Loop { length, reverse, items } => {
+                let items = items.iter().map(|i| self.draw(i)).collect::<Result<Vec<_>>>()?;
+                Item::Loop { length: length.clone(), reverse: *reverse, items }
+            }
+        })
+    }
+
+    fn demand(&self, o: &saved::Order, outside: &mut Vec<TraceHandle>) -> Demand {
+        let memory = match &o.from {
+            saved::OrderOf::Fresh(shape) => Memory::Fresh(shape.clone()),
+            saved::OrderOf::Input(i) => Memory::Input(*i),
+            saved::OrderOf::Tensor(t) => {
+                outside.push(self.handle(*t));
+                Memory::Captured(outside.len() - 1)
+            }
+        };
+        let steps = o.steps.iter().map(|s| match s {
+            saved::OrderStep::View(op) => ViewStep::View(op.clone()),
+            saved::OrderStep::Element => ViewStep::Element,
+        });
+        Demand { what: o.what.clone().into(), layout: Layout { memory, steps: steps.collect() }, whole: o.whole }
+    }
+}
+
+fn kind_of(d: saved::Distribution) -> Kind {
+    use saved::Distribution as D;
+    match d {
+        D::Uniform { low, high } => Kind::Uniform { low, high },
+        D::Normal { mean, std } => Kind::Normal { mean, std },
+        D::NormalSerial { mean, std } => Kind::NormalSerial { mean, std },
+        D::Exponential { rate } => Kind::Exponential { rate },
+        D::Integers { low, high } => Kind::Integers { low, high },
+        D::Permutation => Kind::Permutation,
+        D::Bernoulli { p } => Kind::Bernoulli { p },
+        D::Whole { of } => Kind::Whole { of },
+    }
+}
+
+/// Stands for a history that is not in the files.
+pub(crate) fn ended() -> Edge {
+    static NODE: OnceLock<Arc<dyn GradFn>> = OnceLock::new();
+    let node = NODE.get_or_init(|| {
+        tape::node("LoadedBackward", SmallVec::new(), false, |_, _| {
+            Err(Error::Autograd(
+                "this tensor comes from a saved function, and its history ended when that was saved; call backward() inside the closure that is saved".into(),
+            ))
+        })
+    });
+    Edge::new(Arc::clone(node), 0)
+}
