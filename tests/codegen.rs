@@ -453,10 +453,10 @@ fn scans_inside_scans() {
     );
 }
 
-/// Found by random graphs with a fresh seed: a result that takes the place of the number of rounds was begun there
-/// before that number was read.
+/// Found by random graphs with a fresh seed: a result that is stored over the iteration count was
+/// initialised there before the count was read.
 #[test]
-fn a_loop_may_replace_its_own_number_of_rounds() {
+fn a_loop_may_replace_its_own_iteration_count() {
     holds(
         r#"graph(%0: i64[s0] "x", %1: i64[] "y") {
   %2: i64[] = const 1

@@ -91,8 +91,8 @@ impl Lower {
         let body_inputs: Vec<_> = body.input_values().collect();
         let (operands, count) = scan.split(operands);
 
-        // A result may only be wanted over memory that the loop does not read, its number of rounds included: carries begin
-        // before that is asked.
+        // A result may only be wanted over memory that the loop does not read, its iteration count included: initial
+        // carries are written before that is read.
         let clash = |l: &Lower, i: usize, d: &View| {
             // It may lie there when the loop begins.
             let own = |j: usize| i == j && i < scan.carries && same_place(&operands[j], d);
