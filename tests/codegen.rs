@@ -453,6 +453,58 @@ fn scans_inside_scans() {
     );
 }
 
+/// Found by random graphs with a fresh seed: a result that is stored over the iteration count was
+/// initialised there before the count was read.
+#[test]
+fn a_loop_may_replace_its_own_iteration_count() {
+    holds(
+        r#"graph(%0: i64[s0] "x", %1: i64[] "y") {
+  %2: i64[] = const 1
+  %3: i64[], %4: i64[s0] = scan %2, %0, %1 carries=1 xs=1 length=s0 {
+    graph(%0: i64[] "n", %1: i64[] "x", %2: i64[] "y") {
+      %3: i64[] = const 0
+      %4: i64[] = const 8
+      %5: i64[] = scan %3, %4, %0 carries=1 xs=0 length=5 trip=count {
+        graph(%0: i64[] "c", %1: i64[] "new") {
+          return %1
+        }
+      }
+      %6: i64[] = scan %3, %4, %5 carries=1 xs=0 length=5 trip=count {
+        graph(%0: i64[] "c", %1: i64[] "new") {
+          %2: i64[] = sub %1, %0
+          return %2
+        }
+      }
+      return %6, %5
+    }
+  }
+  return %3, %4
+}"#,
+        &[&[3], &[1], &[0]],
+        EXACT,
+    );
+    holds(
+        r#"graph(%0: i64[] state "n", %1: i64[] state "m") {
+  %2: i64[] = const 0
+  %3: i64[] = const 8
+  %4: i64[] = scan %2, %3, %0 carries=1 xs=0 length=5 trip=count {
+    graph(%0: i64[] "c", %1: i64[] "new") {
+      return %1
+    }
+  }
+  %5: i64[] = scan %2, %3, %1 carries=1 xs=0 length=5 trip=count {
+    graph(%0: i64[] "c", %1: i64[] "new") {
+      %2: i64[] = add %0, %1
+      return %2
+    }
+  }
+  return %4 -> %0, %5 -> %1
+}"#,
+        &[&[], &[], &[], &[]],
+        EXACT,
+    );
+}
+
 #[test]
 fn zero_sizes() {
     holds(

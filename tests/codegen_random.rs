@@ -2,6 +2,8 @@
 //! correct rounding, those of the interpreter. The graphs are made as in the tests of the passes.
 
 mod codegen_support;
+#[path = "../ir/tests/seed/mod.rs"]
+mod seed;
 
 use allotrope::backend::cpu::Compiled;
 use allotrope_ir::passes::{Passes, optimize};
@@ -478,16 +480,12 @@ fn sizes_bound() -> impl Strategy<Value = [usize; 2]> {
     [size(), size()]
 }
 
-fn cases() -> u32 {
-    std::env::var("CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300)
-}
-
 fn code(c: &Compiled) -> &str {
     if std::env::var("CLIF").is_ok() { c.clif().unwrap_or("") } else { "" }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_global_rejects: 1_000_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_global_rejects: 1_000_000, ..seed::config(300) })]
 
     #[test]
     fn exact_graphs_give_the_interpreters_bits(

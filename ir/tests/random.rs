@@ -1,6 +1,8 @@
 //! Random graphs: what holds for every graph. Text reads back; no pass breaks an invariant or changes a bit of what
 //! the interpreter gives (NaN equals NaN, whatever its payload), alone or in any subset of the pipeline.
 
+mod seed;
+
 use allotrope_ir::passes::{Pass, Passes, optimize_with};
 use allotrope_ir::*;
 use proptest::prelude::*;
@@ -365,7 +367,7 @@ fn numbers() -> impl Strategy<Value = Vec<u32>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(seed::config(1000))]
 
     #[test]
     fn text_reads_back(numbers in numbers()) {
@@ -405,5 +407,36 @@ proptest! {
             last = after.clone();
         });
         prop_assert_eq!(last, after);
+    }
+}
+
+/// All files of Rust below a folder.
+fn sources(folder: &std::path::Path, out: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+/// Whatever draws at random in the tests takes its seed from `seed::config`.
+#[test]
+fn no_test_draws_what_cannot_be_drawn_again() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a folder of the workspace");
+    let mut files = Vec::new();
+    ["src", "tests", "ir", "kernels"].iter().for_each(|folder| sources(&root.join(folder), &mut files));
+    // Split, or they would be found here.
+    let (block, runner) = (concat!("prop", "test! {"), concat!("TestRunner", "::"));
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let wanted = text.matches(block).count() + text.matches(runner).count();
+        let given = text.matches(concat!("seed::", "config(")).count();
+        // A function of the file may stand between the two.
+        assert!(wanted == 0 || given > 0, "{} draws at random without seed::config", path.display());
+        let (others, defaults) = (concat!("with_", "cases"), concat!("Proptest", "Config::default"));
+        assert!(!text.contains(others) && !text.contains(defaults), "{} has a seed of its own", path.display());
     }
 }

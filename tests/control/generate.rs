@@ -1,6 +1,7 @@
 //! Random programs of loops and branches in each other, with numbers of steps and choices that each call draws anew.
 
 use crate::common::draw;
+use crate::seed;
 use crate::{Both, leaf, repeat};
 use allotrope::prelude::*;
 use proptest::prelude::*;
@@ -110,12 +111,8 @@ fn call() -> impl Strategy<Value = Call> {
     })
 }
 
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(48)
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #![proptest_config(seed::config(48))]
 
     #[test]
     fn any_program_gives_equal_bits_and_compiles_once(parts in parts(), calls in prop::collection::vec(call(), 3)) {

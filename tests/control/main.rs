@@ -10,6 +10,8 @@ mod errors;
 mod generate;
 mod loops;
 mod nested;
+#[path = "../../ir/tests/seed/mod.rs"]
+mod seed;
 
 use allotrope::prelude::*;
 use common::assert_all_same;

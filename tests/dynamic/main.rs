@@ -13,6 +13,8 @@ mod numbers;
 #[allow(dead_code)]
 mod program;
 mod random_programs;
+#[path = "../../ir/tests/seed/mod.rs"]
+mod seed;
 mod state;
 mod structure;
 mod trouble;

@@ -4,6 +4,7 @@
 use crate::common::{copy, difference};
 use crate::generate::{Case, Kind, cases};
 use crate::program::{Derivative, Program};
+use crate::seed;
 use crate::structure::host;
 use allotrope::prelude::*;
 use proptest::prelude::*;
@@ -54,12 +55,7 @@ fn run(case: &Case, parts: &[Program], seed: u64, dynamic: bool) -> Result<(Vec<
 }
 
 proptest! {
-    #![proptest_config(Config {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(150),
-        max_shrink_iters: 500,
-        failure_persistence: None,
-        ..Config::default()
-    })]
+    #![proptest_config(Config { max_shrink_iters: 500, ..seed::config(150) })]
 
     #[test]
     fn eager_and_dynamic(case in cases(Kind::Any), seed in any::<u64>()) {

@@ -3,6 +3,7 @@
 
 use crate::common::{difference, numbers};
 use crate::draw::{Domain, Draw};
+use crate::seed;
 use allotrope::gradcheck::GradCheck;
 use allotrope::ops::{GradOptions, grad_with};
 use allotrope::prelude::trace;
@@ -66,20 +67,23 @@ pub fn binary(
 /// Draws of each row. A quarter of them is traced, about a third differentiated twice.
 const DRAWS: u32 = 20;
 
+fn config() -> Config {
+    Config { max_shrink_iters: 200, ..seed::config(DRAWS) }
+}
+
 /// Checks every row of a table.
 pub fn check_all(rows: Vec<Row>) {
-    let failures: Vec<String> = rows.iter().filter_map(failure).collect();
+    let config = config();
+    let failures: Vec<String> = rows.iter().filter_map(|row| failure(row, &config)).collect();
     assert!(failures.is_empty(), "{} of {} operators:\n{}", failures.len(), rows.len(), failures.join("\n"));
 }
 
 /// What is wrong with a row, in the smallest case found.
-fn failure(row: &Row) -> Option<String> {
+fn failure(row: &Row, config: &Config) -> Option<String> {
     if std::env::var("ALLOTROPE_OPERATOR").is_ok_and(|only| only != row.name) {
         return None;
     }
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(DRAWS);
-    let config = Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
-    let found = TestRunner::new(config).run(&vec(any::<u32>(), 40), |choices| {
+    let found = TestRunner::new(config.clone()).run(&vec(any::<u32>(), 40), |choices| {
         catch_unwind(AssertUnwindSafe(|| check(row, &choices))).unwrap_or_else(|payload| {
             let text = payload.downcast_ref::<String>().cloned();
             let text = text.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string));
@@ -178,12 +182,12 @@ fn same(got: &[Tensor], want: &[Tensor]) -> Result<(), String> {
 #[test]
 fn a_wrong_derivative_is_found() {
     let half = unary("half of a square", Domain::Positive, |x| x * x.detach());
-    let why = failure(&half).expect("its derivative is half of the right one");
+    let why = failure(&half, &config()).expect("its derivative is half of the right one");
     assert!(why.contains("first derivative: gradcheck: the derivative of output 0"), "{why}");
     let host = row("a program that depends on the layout", |d| {
         let x = d.tensor(&[3, 4], Domain::Any);
         case(vec![x], (), |x| vec![&x[0] * x[0].strides()[0] as f64])
     });
-    let why = failure(&host).expect("its numbers depend on strides");
+    let why = failure(&host, &config()).expect("its numbers depend on strides");
     assert!(why.contains("with other layouts") || why.contains("traced"), "{why}");
 }

@@ -7,6 +7,8 @@ mod common;
 
 mod derivative;
 mod draw;
+#[path = "../../ir/tests/seed/mod.rs"]
+mod seed;
 
 mod activations;
 mod coverage;

@@ -4,6 +4,7 @@
 use crate::common::{difference, numbers};
 use crate::generate::{Case, Kind, cases};
 use crate::program::Derivative;
+use crate::seed;
 use allotrope::ir::passes::Passes;
 use allotrope::ir::{Array, Graph, Scalar, run};
 use allotrope::prelude::*;
@@ -11,8 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
 
 fn config(cases: u32) -> Config {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(cases);
-    Config { cases, max_shrink_iters: 3000, failure_persistence: None, ..Config::default() }
+    Config { max_shrink_iters: 3000, ..seed::config(cases) }
 }
 
 fn same(what: &str, a: &[Tensor], b: &[Tensor]) -> Result<(), TestCaseError> {

@@ -11,6 +11,8 @@ mod golden;
 mod gradients;
 mod program;
 mod random;
+#[path = "../../ir/tests/seed/mod.rs"]
+mod seed;
 mod semantics;
 mod training;
 mod views;

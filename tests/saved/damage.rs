@@ -1,7 +1,7 @@
 //! Files that are truncated, damaged, mixed up or written by somebody else: each is refused with words, or runs; none
 //! panics, hangs or asks for memory that is not there.
 
-use crate::{Folder, edit, refused, text};
+use crate::{Folder, edit, refused, seed, text};
 use allotrope::prelude::*;
 use allotrope::trace::{Names, Program};
 use proptest::prelude::*;
@@ -278,7 +278,7 @@ fn is_small(text: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(seed::config(400))]
 
     #[test]
     fn no_text_does_harm(changes in changes()) {

@@ -3,6 +3,8 @@
 
 mod damage;
 mod guards;
+#[path = "../../ir/tests/seed/mod.rs"]
+mod seed;
 mod state;
 mod training;
 mod versions;

@@ -6,6 +6,8 @@
 mod common;
 mod counts;
 mod guards;
+#[path = "../../ir/tests/seed/mod.rs"]
+mod seed;
 mod state;
 mod transforms;
 mod traps;

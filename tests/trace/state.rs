@@ -2,6 +2,7 @@
 //! Two traced functions share it with each other and with eager code in any order, and a call that fails changes nothing.
 
 use crate::common::{bits, difference, draw, seeded};
+use crate::seed;
 use crate::traps::says;
 use allotrope::functional::{BatchNormOptions, batch_norm};
 use allotrope::optim::{Adam, Sgd, SgdOptions};
@@ -196,7 +197,7 @@ fn run(acts: &[Act]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(seed::config(24))]
 
     /// Two traced functions and eager code, in any order, on one world; and a twin on which everything is eager.
     #[test]

@@ -14,3 +14,5 @@ mod histories;
 mod program;
 mod programs;
 mod random;
+#[path = "../../ir/tests/seed/mod.rs"]
+mod seed;

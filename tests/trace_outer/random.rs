@@ -4,13 +4,13 @@
 use crate::common::difference;
 use crate::generate::{Case, Kind, cases};
 use crate::program::{Derivative, extend};
+use crate::seed;
 use allotrope::prelude::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
 
 fn config() -> Config {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
-    Config { cases, max_shrink_iters: 2000, failure_persistence: None, ..Config::default() }
+    Config { max_shrink_iters: 2000, ..seed::config(300) }
 }
 
 /// Runs the program around, whose inner function is `call`. `used` says which results, and which inputs have a history.

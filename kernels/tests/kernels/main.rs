@@ -9,6 +9,8 @@ mod matmul;
 mod recurrence;
 mod reduce;
 mod rng;
+#[path = "../../../ir/tests/seed/mod.rs"]
+mod seed;
 mod sort;
 mod table;
 mod window;

@@ -1,6 +1,7 @@
 //! Reductions: the defined order, bit for bit, for any layout, axes, and cutting of a stream.
 
 use crate::common::*;
+use crate::seed;
 use allotrope_kernels::{Element, ReduceOp, ReduceState, reduce, table_for};
 use proptest::prelude::*;
 
@@ -167,7 +168,7 @@ fn odd_cases_of_sums_and_extremes() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(seed::config(150))]
     #[test]
     fn streams_may_be_cut_anywhere(seed: u64, n in 0usize..30000, parts in 1usize..20) {
         let mut g = Lcg(seed);

@@ -91,12 +91,13 @@ impl Lower {
         let body_inputs: Vec<_> = body.input_values().collect();
         let (operands, count) = scan.split(operands);
 
-        // A result may only be wanted over memory that the loop does not read.
+        // A result may only be wanted over memory that the loop does not read, its iteration count included: initial
+        // carries are written before that is read.
         let clash = |l: &Lower, i: usize, d: &View| {
             // It may lie there when the loop begins.
             let own = |j: usize| i == j && i < scan.carries && same_place(&operands[j], d);
             let reads = |x: &View| x.buf().is_some_and(|b| l.may_alias(b, d.buf().unwrap_or(b)));
-            operands.iter().enumerate().any(|(j, x)| !own(j) && reads(x))
+            operands.iter().chain(count).enumerate().any(|(j, x)| !own(j) && reads(x))
         };
         let free: Vec<Option<View>> =
             (wanted.iter().enumerate()).map(|(i, w)| w.as_ref().filter(|d| !clash(self, i, d)).cloned()).collect();
