@@ -5,7 +5,7 @@
 use crate::capture::draws::Item;
 use crate::capture::endpoints::{CallerTensor, Source, same_elements};
 use crate::capture::event::{Answer, Aside, Event, EventOperand, LayoutOf, Made, Symbolic};
-use crate::capture::replay_cache::ReplayBuilder;
+use crate::capture::replay_builder::ReplayBuilder;
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{Cell, Root};

@@ -5,7 +5,7 @@ use crate::autograd::tape::next_seq;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::closure::{Args, Traceable};
 use crate::capture::recorder::Capture;
-use crate::capture::replay_cache::Ended;
+use crate::capture::replay_builder::Ended;
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
 use crate::partition::closure::{BackwardOptions, PartitionedClosure, watchers};

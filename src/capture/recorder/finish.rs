@@ -3,7 +3,7 @@
 use crate::capture::captured::{Dependencies, Wiring};
 use crate::capture::draws::Draws;
 use crate::capture::endpoints::{Returned, Source, Target};
-use crate::capture::replay_cache::Ended;
+use crate::capture::replay_builder::Ended;
 use crate::capture::state::CaptureState;
 use crate::error::Result;
 use crate::tensor::recorder::Root;
