@@ -5,6 +5,7 @@ use crate::capture::builder::{GraphBuilder, Role};
 use crate::capture::draws::{Draws, Fills};
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target, same_elements};
 use crate::capture::symbols::Symbols;
+use crate::device::Device;
 use crate::tensor::setting::HostValue;
 use crate::tensor::trace_handle::TraceHandle;
 use allotrope_ir::Graph;
@@ -48,6 +49,8 @@ pub(crate) struct Dependencies {
 
 /// What a finished capture knows.
 pub(crate) struct Captured {
+    /// Where the code is to run.
+    pub(crate) device: Device,
     pub(crate) graph: Graph,
     pub(crate) fills: Fills,
     pub(crate) symbols: Symbols,
@@ -57,13 +60,18 @@ pub(crate) struct Captured {
 
 impl Captured {
     /// What a recording made that replayed no other one.
-    pub(crate) fn new(mut graphs: GraphBuilder, wiring: Wiring, dependencies: Dependencies) -> Captured {
+    pub(crate) fn new(
+        mut graphs: GraphBuilder,
+        device: Device,
+        wiring: Wiring,
+        dependencies: Dependencies,
+    ) -> Captured {
         let graph = graphs.finish();
         let mut demands = std::mem::take(&mut graphs.demands);
         demands.iter_mut().for_each(|d| d.resolve(&|d| graphs.symbols.resolve(d)));
         let tensors = graphs.roles.iter().filter(|r| **r != Role::Slot);
         let fills = Fills::of(demands, tensors.map(|role| *role == Role::Drawn), &graph);
-        Captured { graph, fills, symbols: graphs.symbols, wiring, dependencies }
+        Captured { device, graph, fills, symbols: graphs.symbols, wiring, dependencies }
     }
 
     /// Every captured tensor that the program reads or changes, each once.

@@ -2,13 +2,14 @@
 //! a loop is one for each iteration, made before the run in the order in which the iterations would run. Nothing is drawn while
 //! recording, and what is done with the numbers is the graph's.
 
+use crate::backend::{self, Memory};
 use crate::capture::endpoints::Source;
 use crate::capture::layout::{CallTensors, Demand};
 use crate::capture::symbols::Binding;
+use crate::device::Device;
 use crate::error::Result;
 use crate::kernels::rng::Mt19937;
 use crate::tensor::draw::{Kind, numel};
-use crate::tensor::storage::Buffer;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Dims, Generator, Size, Tensor, eval};
 use allotrope_ir::{DType, Dim, Graph, Shape};
@@ -117,7 +118,7 @@ impl Drawn {
 struct Pending {
     dtype: DType,
     shape: Dims,
-    buffer: Buffer,
+    memory: Memory,
 }
 
 impl Fills {
@@ -158,14 +159,21 @@ impl Draws {
     ///
     /// # Errors
     /// Before anything is drawn, where a layout does not fit or a shape is too large.
-    pub(crate) fn run(&self, fills: &Fills, sources: &[Source], args: &[&Tensor], binding: &Binding) -> Result<Drawn> {
+    pub(crate) fn run(
+        &self,
+        device: Device,
+        fills: &Fills,
+        sources: &[Source],
+        args: &[&Tensor],
+        binding: &Binding,
+    ) -> Result<Drawn> {
         let given = CallTensors { sources, args, outside: &self.outside };
         fills.demands.iter().try_for_each(|d| d.check(&given, binding))?;
         let types = &fills.types;
         let drawn = |(_, dtype, shape): &(usize, DType, Shape)| {
             let shape: Dims = shape.iter().map(|d| d.eval(binding)).collect();
-            let buffer = eval::buffer_for(*dtype, numel("a draw", &shape)?);
-            Ok(Pending { dtype: *dtype, shape, buffer })
+            let memory = backend::of(Device::Cpu).allocate(*dtype, numel("a draw", &shape)?)?;
+            Ok(Pending { dtype: *dtype, shape, memory })
         };
         let mut pending = types.iter().map(drawn).collect::<Result<Vec<Pending>>>()?;
         let before: Vec<Mt19937> = self.generators.iter().map(|g| g.lock().clone()).collect();
@@ -174,9 +182,19 @@ impl Draws {
             let after = g.lock().clone();
             (g.clone(), before, after)
         });
-        let tensors = types.iter().zip(pending);
-        let tensors = tensors.map(|((i, ..), r)| (*i, eval::fresh(r.dtype, &r.shape, r.buffer)));
-        Ok(Drawn { states: states.collect(), tensors: tensors.collect() })
+        let mut drawn = Drawn { states: states.collect(), tensors: Vec::with_capacity(types.len()) };
+        for ((i, ..), p) in types.iter().zip(pending) {
+            // Drawn by the host on every device, so the streams are the same.
+            let here = eval::fresh(Device::Cpu, p.dtype, &p.shape, p.memory);
+            match eval::transferred(&here, device) {
+                Ok(tensor) => drawn.tensors.push((*i, tensor)),
+                Err(e) => {
+                    drawn.undo();
+                    return Err(e);
+                }
+            }
+        }
+        Ok(drawn)
     }
 }
 
@@ -195,7 +213,7 @@ fn fill(
                 let i = types.binary_search_by_key(input, |(n, ..)| *n).expect("every draw has its input");
                 let drawn = &mut pending[i];
                 let n: usize = drawn.shape[at.1..].iter().product();
-                kind.fill(&mut generator.lock(), &mut drawn.buffer, drawn.dtype, at.0 * n..(at.0 + 1) * n);
+                kind.fill(&mut generator.lock(), &mut drawn.memory, drawn.dtype, at.0 * n..(at.0 + 1) * n);
             }
             Item::Loop { length, reverse, items } => {
                 let length = length.eval(binding);

@@ -2,6 +2,7 @@
 //! becomes depends on nothing but these events, in order; so a recording that asks the same as an earlier one needs no
 //! graph of its own. Nothing is answered here.
 
+use crate::device::Device;
 use crate::error::Error;
 use crate::tensor::recorder::SizeOp;
 use crate::tensor::{Size, Sizes};
@@ -127,6 +128,8 @@ pub(crate) struct Loop {
 /// One thing that is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event<'a> {
+    /// What is recorded runs on this device, not on the CPU.
+    On(Device),
     /// An input whose dimensions are symbols, with the numbers that they have in this call.
     Argument {
         dtype: DType,
@@ -307,6 +310,7 @@ impl Event<'_> {
             Event::Unify(Symbolic([a, b]), Aside(at)) => format!("sizes {a} and {b} must be equal at {at}"),
             Event::AtLeast(Symbolic(size), least) => format!("a size, here {size}, must be at least {least}"),
             Event::Arith(..) | Event::Divided(..) => "a computation with sizes".to_string(),
+            Event::On(device) => format!("a device, {device}"),
             Event::Extent(_) => "a size as a number".to_string(),
             Event::TypeOf(..) | Event::Import { .. } => "another use of a value".to_string(),
             Event::RecomputeBegin | Event::RecomputeEnd => "a part that is recomputed".to_string(),
@@ -332,7 +336,8 @@ impl Event<'_> {
             | Event::Specialize { size, .. }
             | Event::AtLeast(size, _) => f(&size.0),
             Event::Arith(_, sizes) | Event::Unify(sizes, _) => sizes.0.iter().for_each(f),
-            Event::Argument { .. }
+            Event::On(_)
+            | Event::Argument { .. }
             | Event::TypeOf(..)
             | Event::Import { .. }
             | Event::Ordered
@@ -383,6 +388,7 @@ impl Event<'_> {
             Draw { dtype, sizes, name, recompute } => Draw { dtype, sizes: named(sizes), name, recompute },
             Record { op, operands } => Record { op: named(op), operands: own(operands) },
             Full { sizes, number } => Full { sizes: named(sizes), number },
+            On(device) => On(device),
             Extent(size) => Extent(size),
             TypeOf(at, value) => TypeOf(at, value),
             Import { from, value } => Import { from, value },

@@ -6,7 +6,9 @@ use crate::capture::draws::Item;
 use crate::capture::endpoints::{CallerTensor, Source, same_elements};
 use crate::capture::event::{Answer, Aside, Event, EventOperand, LayoutOf, Made, Symbolic};
 use crate::capture::replay_builder::ReplayBuilder;
+use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
+use crate::tensor::eval;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::recorder::{Cell, Root};
 use crate::tensor::setting::HostValue;
@@ -60,6 +62,8 @@ pub(crate) struct Open {
 pub(crate) struct CaptureState {
     /// Nothing of the recording is kept: what operations give is all that is asked.
     pub(crate) abstract_only: bool,
+    /// Where it runs; none where nobody has said so yet.
+    pub(crate) device: Option<Device>,
     /// Identity of scope 0; scope i has `first + i`.
     pub(crate) first: u64,
     /// The graphs, under construction or known already.
@@ -171,6 +175,7 @@ impl CaptureState {
         let traced = Traced {
             strides: contiguous_strides(&shape),
             scope: self.first + builder as u64,
+            device: self.device.unwrap_or_else(default_device),
             exprs: size::small(&made.sizes.0, |s| s.expr().number),
             root: Root::Traced(Arc::new(Cell::new(self.first + builder as u64, made.value))),
             path: None,
@@ -289,6 +294,11 @@ impl CaptureState {
         *self.versions.entry(storage).or_insert_with(|| s.storage.version()) + changes
     }
 
+    /// That this is for the device that the whole recording runs on.
+    pub(crate) fn runs_on(&mut self, op: &'static str, device: Device) -> Result<()> {
+        eval::same_device(op, *self.device.get_or_insert(device), device)
+    }
+
     /// The state entry for a captured tensor.
     pub(crate) fn state(&mut self, t: &Tensor) -> Result<usize> {
         let strided = t.strided().expect("a captured tensor has storage");
@@ -310,6 +320,7 @@ impl CaptureState {
                 "argument {i} is also captured by the closure, so its gradient would come in two parts; use it in one way only"
             )));
         }
+        self.runs_on("trace", t.device())?;
         let input = self.sources.len();
         let sizes: Sizes = size::small(t.shape_hint(), Size::from);
         let name = Aside(("state", self.states.len()));

@@ -70,7 +70,7 @@ fn number(s: Scalar) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::create::FromElement;
+    use crate::tensor::FromElement;
 
     fn tensor<T: FromElement>(x: Vec<T>) -> Tensor {
         let n = x.len();

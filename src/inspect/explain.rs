@@ -7,7 +7,7 @@ use crate::runtime::dynamic::DynamicTraced;
 use crate::runtime::specialize::HotCopy;
 use crate::runtime::traced::Traced;
 use crate::runtime::variant::Variant;
-use crate::schedule::buffers::{BufferInfo, eager_peak_bytes};
+use crate::schedule::{BufferInfo, eager_peak_bytes};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +64,7 @@ impl Explanation {
     }
 
     /// The fused kernels and calls of the compiled function.
-    pub fn kernels(&self) -> &[crate::schedule::describe::KernelInfo] {
+    pub fn kernels(&self) -> &[crate::schedule::KernelInfo] {
         self.0.kernels()
     }
 

@@ -1,8 +1,7 @@
 //! How long each kernel of a variant takes: a report to read, and a Chrome trace to look at. Runs are made on copies, so
 //! nothing is changed.
 
-use crate::backend::cpu::Options;
-use crate::backend::cpu::profile::KernelTime;
+use crate::backend::{CompileOptions, KernelTime};
 use crate::capture::closure::{Arguments, Traceable};
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
@@ -11,7 +10,7 @@ use crate::ops::TensorTree;
 use crate::runtime::execute;
 use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
-use crate::schedule::describe::KernelInfo;
+use crate::schedule::KernelInfo;
 use crate::tensor::Tensor;
 use serde_json::json;
 use std::fmt;
@@ -31,7 +30,7 @@ pub struct Profile {
     kernels: Vec<KernelInfo>,
     sizes: Vec<usize>,
     runs: usize,
-    times: crate::backend::cpu::profile::Profile,
+    times: crate::backend::Profile,
 }
 
 impl<F, R, const N: usize> Traced<F, R, N>
@@ -64,8 +63,8 @@ where
 impl Variant {
     /// Times the kernels on copies of what a call with these arguments would use.
     pub(crate) fn profile(&self, args: &[&Tensor], binding: Binding) -> Result<Profile> {
-        let options = Options { profile: true, ..Options::default() };
-        let code = execute::compile(self.optimized(), &options)?;
+        let options = CompileOptions { profile: true, ..CompileOptions::default() };
+        let code = execute::compile(self.device(), self.optimized(), &options)?;
         let mut sandbox = Sandbox::new(self, args, binding)?;
         let mut runs = Vec::new();
         for i in 0..WARM_UP + RUNS {

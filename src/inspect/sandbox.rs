@@ -1,14 +1,12 @@
 //! Compiled code run on copies of everything that it would touch: no tensor, gradient or generator is changed, so it can be
 //! tried, timed and looked into.
 
-use crate::backend::cpu::Compiled;
-use crate::backend::cpu::profile::Profile;
+use crate::backend::Profile;
 use crate::capture::endpoints::Source;
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::runtime::execute::{self, Input, Stop};
+use crate::runtime::execute::{self, Code, Input, Stop};
 use crate::runtime::variant::Variant;
-use crate::tensor::storage::Buffer;
 use crate::tensor::{Tensor, eval};
 use allotrope_ir::Graph;
 
@@ -29,7 +27,7 @@ impl Sandbox {
         let wiring = variant.wiring();
         let mut drawn = match variant.wiring().draws.is_empty() {
             true => None,
-            false => Some(wiring.draws.run(&variant.frame.fills, &wiring.sources, args, &binding)?),
+            false => Some(wiring.draws.run(variant.device(), &variant.frame.fills, &wiring.sources, args, &binding)?),
         };
         let mut numbers = drawn.as_mut().map(|d| std::mem::take(&mut d.tensors)).unwrap_or_default().into_iter();
         let generators = variant.wiring().draws.generators.iter().map(|g| g.lock().to_bytes()).collect();
@@ -60,7 +58,7 @@ impl Sandbox {
     pub(crate) fn run(
         &mut self,
         variant: &Variant,
-        code: &Compiled,
+        code: &Code,
         graph: &Graph,
         time: Option<usize>,
     ) -> Result<(Vec<Tensor>, Option<Profile>)> {
@@ -73,18 +71,14 @@ impl Sandbox {
         }
     }
 
-    fn attempt(
-        &self,
-        code: &Compiled,
-        graph: &Graph,
-        time: Option<usize>,
-    ) -> Result<(Vec<Tensor>, Option<Profile>), Stop> {
+    fn attempt(&self, code: &Code, graph: &Graph, time: Option<usize>) -> Result<(Vec<Tensor>, Option<Profile>), Stop> {
         let copies = self.inputs.iter().map(eval::copied).collect::<Result<Vec<Tensor>>>()?;
         let written = |i: usize| graph.outputs().iter().any(|o| o.update == Some(i));
         let inputs = copies.iter().enumerate().map(|(i, t)| Input::new(t, written(i))).collect();
         let fresh = graph.outputs().iter().filter(|o| o.update.is_none());
-        let mut fresh: Vec<Tensor> = fresh.map(|o| execute::output(graph.ty(o.value), &self.binding)).collect();
-        let mut scratch = Buffer::new(code.scratch_bytes(&self.binding));
+        let fresh = fresh.map(|o| execute::output(code.device, graph.ty(o.value), &self.binding));
+        let mut fresh = fresh.collect::<Result<Vec<Tensor>>>()?;
+        let mut scratch = code.scratch(code.scratch_bytes(&self.binding))?;
         let profile = execute::run(code, &self.binding, &inputs, &mut fresh, &mut scratch, time)?;
         let mut fresh = fresh.into_iter();
         let results = graph.outputs().iter().map(|o| match o.update {

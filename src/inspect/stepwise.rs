@@ -11,7 +11,7 @@ use allotrope_ir::{
 /// All values of a graph.
 pub(crate) type Values = allotrope_ir::Values<Tensor>;
 
-/// Every value of the graph on these inputs, contiguous or not, with symbol `i` being `binding[i]`.
+/// Every value of the graph on these inputs, contiguous or not, on the device that this thread makes tensors on, with symbol `i` being `binding[i]`.
 ///
 /// # Errors
 /// When a check of the program fails.
@@ -79,10 +79,10 @@ impl Iterate for Stepwise<'_> {
         let shape = self.shape_of(ty);
         let zeros = |shape: &[usize]| eval::full(shape, Scalar::from_f64(0.0, ty.dtype));
         if elements.is_empty() {
-            return Ok(zeros(&shape));
+            return zeros(&shape);
         }
-        let elements = elements.into_iter().map(|row| row.unwrap_or_else(|| zeros(&shape[1..])));
-        eval::stacked(&elements.collect::<Vec<_>>())
+        let elements = elements.into_iter().map(|row| row.map_or_else(|| zeros(&shape[1..]), Ok));
+        eval::stacked(&elements.collect::<Result<Vec<_>>>()?)
     }
 
     fn too_many_iterations(&self, graph: &Graph, id: NodeId, capacity: usize) -> Error {

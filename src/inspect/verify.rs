@@ -1,11 +1,12 @@
 //! Both modes held against each other on one call: the closure run eagerly and its compiled code, each on copies of all
 //! state; and where they differ, the first node of the captured graph that does. Everything is as it was afterwards.
 
-use crate::backend::cpu::Options;
+use crate::backend::CompileOptions;
 use crate::capture::captured::Captured;
 use crate::capture::closure::{Arguments, Traceable};
 use crate::capture::endpoints::{Returned, Target};
 use crate::capture::symbols::Binding;
+use crate::device::with_device;
 use crate::error::{Error, Result};
 use crate::inspect::compare::difference;
 use crate::inspect::sandbox::Sandbox;
@@ -333,11 +334,12 @@ fn wrong_node(
             .flat_map(|&id| (0..graph.node(id).types.len() as u32).map(move |port| Value { node: id, port }));
         let results: Vec<Value> = results.collect();
         let part = optimize(&graph.clone().with_outputs(results.iter().copied()));
-        let code = execute::compile(&part, &Options::default())?;
+        let code = execute::compile(variant.device(), &part, &CompileOptions::default())?;
         let (outputs, _) = sandbox.run(variant, &code, &part, None)?;
         // Loops may have needed more capacity.
         if values.is_none() {
-            values = Some(stepwise::values(graph, &sandbox.binding, &sandbox.inputs)?);
+            let on = || stepwise::values(graph, &sandbox.binding, &sandbox.inputs);
+            values = Some(with_device(variant.device(), on)?);
         }
         let values = values.as_ref().expect("just made");
         let wrong = results.iter().zip(&outputs).find_map(|(v, found)| Some((v, difference(&values[v], found)?)));

@@ -5,16 +5,17 @@
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::{self, Edges, next_seq};
 use crate::autograd::{is_grad_enabled, no_grad};
-use crate::backend::cpu::{Compiled, Options};
+use crate::backend::CompileOptions;
 use crate::capture::inline::inline;
 use crate::capture::symbols::Binding;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::partition::backward_graph::{BackwardCode, BackwardGraph, BackwardInput, Origin};
 use crate::partition::backward_pass::IncomingGradient;
 use crate::partition::closure::PartitionedClosure;
 use crate::partition::history::{Exit, History, Repeated};
 use crate::partition::joint_graph::{JointGraph, SavedValue};
-use crate::runtime::execute::{self, Input, Inputs, Results, Stop};
+use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop};
 use crate::runtime::specialize::WorkspacePool;
 use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, Onto};
 use crate::tensor::hooks::Hooks;
@@ -179,9 +180,10 @@ impl TraceNode {
         });
         let inputs = inputs.collect::<Result<Vec<Tensor>>>()?;
         let read = &inputs[..backward.graph.inputs().len()];
+        let device = grads.iter().flatten().next().map_or(Device::Cpu, Tensor::device);
         let outputs = match recorder::active() {
             Some(r) => no_grad(|| inline(r.as_ref(), &backward.graph, read, &self.binding))?,
-            None => code(&backward, &self.joint.passes)?.run(read, &self.binding)?,
+            None => code(&backward, device, &self.joint.passes)?.run(read, &self.binding)?,
         };
         let tensor = |origin: &Origin| match origin {
             Origin::Output(i) => outputs[*i].clone(),
@@ -302,32 +304,33 @@ impl GradFn for TraceNode {
 }
 
 /// Compiled code of a backward graph: every input is read, every output is a fresh tensor.
-struct Code {
-    compiled: Compiled,
+struct CompiledBackward {
+    compiled: Code,
     outputs: Vec<Type>,
     workspaces: WorkspacePool,
 }
 
 /// The code of a backward graph, made when it is first needed.
-fn code<'a>(backward: &'a BackwardGraph, passes: &Passes) -> Result<&'a dyn BackwardCode> {
-    let compile = || Ok(Box::new(Code::compile(&backward.graph, passes)?) as Box<dyn BackwardCode>);
+fn code<'a>(backward: &'a BackwardGraph, device: Device, passes: &Passes) -> Result<&'a dyn BackwardCode> {
+    let compile = || Ok(Box::new(CompiledBackward::compile(&backward.graph, device, passes)?) as Box<dyn BackwardCode>);
     backward.code.get_or_init(compile).as_deref().map_err(Clone::clone)
 }
 
-impl Code {
-    fn compile(graph: &Graph, passes: &Passes) -> Result<Code> {
+impl CompiledBackward {
+    fn compile(graph: &Graph, device: Device, passes: &Passes) -> Result<CompiledBackward> {
         let optimized = optimize(graph, passes);
-        let compiled = execute::compile(&optimized, &Options::default())?;
+        let compiled = execute::compile(device, &optimized, &CompileOptions::default())?;
         let outputs = optimized.outputs().iter().map(|o| optimized.ty(o.value).clone()).collect();
-        Ok(Code { compiled, outputs, workspaces: WorkspacePool::default() })
+        Ok(CompiledBackward { compiled, outputs, workspaces: WorkspacePool::default() })
     }
 }
 
-impl BackwardCode for Code {
+impl BackwardCode for CompiledBackward {
     fn run(&self, inputs: &[Tensor], binding: &Binding) -> Result<Vec<Tensor>> {
         let dense: SmallVec<[Tensor; 16]> = inputs.iter().map(eval::contiguous).collect::<Result<_>>()?;
         let inputs: Inputs<'_> = dense.iter().map(|t| Input::new(t, false)).collect();
-        let mut outputs: Vec<Tensor> = self.outputs.iter().map(|ty| execute::output(ty, binding)).collect();
+        let fresh = self.outputs.iter().map(|ty| execute::output(self.compiled.device, ty, binding));
+        let mut outputs = fresh.collect::<Result<Vec<Tensor>>>()?;
         let done = self.workspaces.with(&self.compiled, binding, |workspace| {
             workspace.run(&self.compiled, |code, binding, scratch| {
                 execute::run(code, binding, &inputs, &mut outputs, scratch, None)

@@ -2,16 +2,16 @@
 //! can fail comes before the run, but for the program's own checks, whose code writes no state before all of them hold;
 //! so a failed call has changed nothing: generators too go back to where they were.
 
-use crate::backend::cpu::Compiled;
+use crate::backend::Memory;
 use crate::capture::captured::Wiring;
 use crate::capture::draws::Fills;
 use crate::capture::endpoints::{Returned, Source, Target};
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
 use crate::runtime::backward::{Backward, SavedForBackward};
-use crate::runtime::execute::{self, Input, Inputs, Results, Stop, bytes_of};
+use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of};
 use crate::runtime::variant::Variant;
-use crate::tensor::storage::{Buffer, Storage};
+use crate::tensor::storage::Storage;
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::{Graph, Type};
 use smallvec::SmallVec;
@@ -134,7 +134,8 @@ impl Bound {
         let mut drawn = None;
         if !self.wiring.draws.is_empty() {
             let draws = &self.wiring.draws;
-            let drawn = drawn.insert(draws.run(&variant.frame.fills, &self.wiring.sources, args, binding)?);
+            let drawn =
+                drawn.insert(draws.run(variant.device(), &variant.frame.fills, &self.wiring.sources, args, binding)?);
             made.extend(drawn.tensors.drain(..));
         }
         let (frame, compiled) = (&variant.frame, &variant.compiled);
@@ -219,15 +220,15 @@ impl Bound {
     fn compute(
         &self,
         frame: &Frame,
-        code: &Compiled,
+        code: &Code,
         args: &[&Tensor],
         made: &Made,
         binding: &Binding,
-        scratch: &mut Buffer,
+        scratch: &mut Memory,
     ) -> Result<Outputs, Stop> {
         let mut outputs = Outputs::new();
         for &i in &self.fresh {
-            outputs.push(output(&self.wiring.targets[i], &frame.types[i], binding, !code.has_checks()));
+            outputs.push(output(&self.wiring.targets[i], &frame.types[i], code, binding)?);
         }
         let mut inputs = Inputs::new();
         for (i, (source, planned)) in self.wiring.sources.iter().zip(&self.inputs).enumerate() {
@@ -296,19 +297,20 @@ fn gradient(of: &Tensor) -> Result<Tensor> {
 }
 
 /// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too
-/// where the run may fail, as `reuse` says, because the gradient then stays as it was.
-fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), binding: &Binding, reuse: bool) -> Tensor {
-    if let (Target::Grad(of), Some(shape), true) = (target, fixed, reuse)
+/// where the run may fail, because the gradient then stays as it was.
+fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), code: &Code, binding: &Binding) -> Result<Tensor> {
+    if let (Target::Grad(of), Some(shape), false) = (target, fixed, code.has_checks())
         && let Some(mut old) = of.take_grad()
     {
         let fits = old.dtype() == ty.dtype && old.shape_hint() == &shape[..] && old.is_contiguous();
-        if fits && old.own_buffer().is_some_and(|b| b.len() == shape.iter().product::<usize>() * ty.dtype.size()) {
-            return old;
+        let size = shape.iter().product::<usize>() * ty.dtype.size();
+        if fits && old.device() == code.device && old.own_memory().is_some_and(|m| m.bytes() == size) {
+            return Ok(old);
         }
         of.store_grad(Some(old));
     }
     match fixed {
-        Some(shape) => eval::fresh(ty.dtype, shape, eval::buffer_for(ty.dtype, shape.iter().product())),
-        None => execute::output(ty, binding),
+        Some(shape) => eval::empty(code.device, ty.dtype, shape),
+        None => execute::output(code.device, ty, binding),
     }
 }

@@ -1,10 +1,10 @@
 //! The capacities of the loops of a variant, where only a run tells how many iterations they make: symbols that calls
 //! bind to what was enough so far. It runs nothing.
 
-use crate::backend::cpu::Compiled;
 use crate::capture::symbols::Binding;
 use crate::capture::symbols::INITIAL_CAPACITY;
 use crate::error::{Error, Result};
+use crate::runtime::execute::Code;
 use allotrope_ir::{Dim, Sym};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -32,7 +32,7 @@ impl Capacities {
     ///
     /// # Errors
     /// Where no memory could hold what they collect.
-    pub(crate) fn grow(&self, limit: &Dim, code: &Compiled, binding: &mut Binding) -> Result<()> {
+    pub(crate) fn grow(&self, limit: &Dim, code: &Code, binding: &mut Binding) -> Result<()> {
         let found = self.0.iter().find(|(s, _)| limit.as_sym() == Some(*s));
         let (s, capacity) =
             found.ok_or_else(|| Error::Trace(format!("bug in allotrope: a loop has the capacity {limit}")))?;

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::ops::TensorTree;
 use crate::runtime::call::Bound;
 use crate::runtime::guards::Guards;
+use crate::runtime::record::device_of;
 use crate::runtime::record::{Recording, record_with};
 use crate::runtime::recording_lock::RecordingLock;
 use crate::runtime::specialize::SpecializeHot;
@@ -131,18 +132,19 @@ where
     /// Records the closure, and finds or makes the code for what it did.
     fn record(&self, closure: &mut F, args: &[&Tensor]) -> Result<Ready<R>> {
         let start = Instant::now();
+        let device = device_of(args);
         let (cache, recent) = {
             let recordings = self.recordings.lock();
             (Arc::clone(&recordings.cache), recordings.recent)
         };
-        let capture = Capture::replaying(cache, recent);
+        let capture = Capture::replaying(cache, recent, device);
         let Recording { ended, wiring, output, .. } = record_with::<F, N>(closure, args, capture, None)?;
         let (variant, symbols) = match ended {
             Ended::Known { at, symbols, .. } => (self.recordings.lock().take(at), symbols),
             Ended::New { graphs, log, .. } => {
                 let log = *log.expect("bug in allotrope: a recording was not written down");
                 // The code stands for other tensors too, so nothing of it holds on to those of this call.
-                let captured = Captured::new(*graphs, Wiring::default(), Dependencies::default());
+                let captured = Captured::new(*graphs, device, Wiring::default(), Dependencies::default());
                 let symbols = captured.symbols.hints().to_vec();
                 let reason = self.recordings.lock().reason(&log);
                 let guards = Guards::recorded(&captured, log.len());

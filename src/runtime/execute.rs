@@ -1,22 +1,46 @@
 //! The one place where graphs are compiled and compiled code is run on tensors: locks the memory of the inputs, binds it
 //! and that of the outputs to the code, and runs. It chooses no input, makes no output and knows no variant.
 
-use crate::backend::cpu::profile::Profile;
-use crate::backend::cpu::{Compiled, Options};
+use crate::backend::{self, CompileOptions, Executable, Failure, Memory, Profile};
+use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::schedule::program::Failure;
-use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
+use crate::schedule::Schedule;
+use crate::tensor::storage::{ReadGuard, Storage, WriteGuard};
 use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::{Dim, Graph, Type};
 use smallvec::SmallVec;
-use std::ops::Range;
+use std::ops::{Deref, Range};
+use std::time::{Duration, Instant};
 
-/// Compiles an optimised graph.
+/// Compiled code, and where it runs.
+pub(crate) struct Code {
+    pub(crate) device: Device,
+    executable: Box<dyn Executable>,
+    /// How long scheduling took, and each phase of the backend.
+    pub(crate) phases: Vec<(&'static str, Duration)>,
+}
+
+impl Deref for Code {
+    type Target = dyn Executable;
+
+    #[inline]
+    fn deref(&self) -> &(dyn Executable + 'static) {
+        &*self.executable
+    }
+}
+
+/// Schedules an optimised graph, and compiles that for a device.
 ///
 /// # Errors
 /// Where code cannot be generated.
-pub(crate) fn compile(graph: &Graph, options: &Options) -> Result<Compiled> {
-    Compiled::compile(graph, options).map_err(|e| Error::Compile(e.to_string()))
+pub(crate) fn compile(device: Device, graph: &Graph, options: &CompileOptions) -> Result<Code> {
+    let bug = |e: &dyn ToString| Error::Compile(e.to_string());
+    let clock = Instant::now();
+    let schedule = Schedule::of(graph).map_err(|e| bug(&e))?;
+    let mut phases = vec![("lower", clock.elapsed())];
+    let executable = backend::of(device).compile(&schedule, options)?;
+    phases.extend(executable.phases());
+    Ok(Code { device, executable, phases })
 }
 
 /// One input of compiled code.
@@ -53,9 +77,12 @@ pub(crate) fn bytes_of(t: &Tensor) -> Range<usize> {
 }
 
 /// A fresh tensor for an output of this type.
-pub(crate) fn output(ty: &Type, binding: &[usize]) -> Tensor {
+///
+/// # Errors
+/// When the device has no memory for it.
+pub(crate) fn output(device: Device, ty: &Type, binding: &[usize]) -> Result<Tensor> {
     let shape: Dims = ty.shape.iter().map(|d| d.eval(binding)).collect();
-    eval::fresh(ty.dtype, &shape, eval::buffer_for(ty.dtype, shape.iter().product()))
+    eval::empty(device, ty.dtype, &shape)
 }
 
 /// What ends a run early. No input has been written then.
@@ -73,45 +100,42 @@ impl From<Error> for Stop {
 
 /// The elements of one input during a run.
 enum Held<'a> {
-    Read(ReadGuard<'a, Buffer>),
-    Write(WriteGuard<'a, Buffer>),
+    Read(ReadGuard<'a, Memory>),
+    Write(WriteGuard<'a, Memory>),
 }
 
 /// Runs code where symbol `i` is `binding[i]`. The outputs are tensors that nobody else holds. Where kernels are `timed`,
 /// it is how many of their runs are listed one by one.
 pub(crate) fn run(
-    code: &Compiled,
+    code: &Code,
     binding: &[usize],
     inputs: &Inputs<'_>,
     outputs: &mut [Tensor],
-    scratch: &mut Buffer,
+    scratch: &mut Memory,
     timed: Option<usize>,
 ) -> Result<Option<Profile>, Stop> {
     let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
     lock(inputs, &mut held);
-    let mut call = code.call(binding);
+    let mut read: SmallVec<[backend::Input<'_>; 32]> = SmallVec::with_capacity(held.len());
     for (input, held) in inputs.iter().zip(&mut held) {
-        match held {
-            Held::Read(b) => call.input(&b.bytes()[input.bytes.clone()]),
-            Held::Write(b) => call.input_mut(&mut b.bytes_mut()[input.bytes.clone()]),
-        }
+        read.push(match held {
+            Held::Read(memory) => backend::Input::Read(memory, input.bytes.clone()),
+            Held::Write(memory) => backend::Input::Update(memory, input.bytes.clone()),
+        });
     }
+    let mut written: SmallVec<[&mut Memory; 16]> = SmallVec::with_capacity(outputs.len());
     for tensor in outputs {
-        let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
-        call.output(buffer.bytes_mut());
+        written.push(tensor.own_memory().expect("an output tensor is in no other hands"));
     }
-    let (done, profile) = match timed {
-        None => (call.run(scratch.bytes_mut()), None),
-        Some(most) => {
-            let (done, profile) = call.run_profiled(scratch.bytes_mut(), most);
-            (done, Some(profile))
-        }
+    let done = match timed {
+        None => code.run(binding, &mut read, &mut written, scratch).map(|()| None),
+        Some(most) => code.run_profiled(binding, &mut read, &mut written, scratch, most).map(Some),
     };
-    match done {
-        Ok(()) => Ok(profile),
-        Err(Failure::Check(message)) => Err(Stop::Error(Error::checked(message))),
-        Err(Failure::Iterations(limit)) => Err(Stop::Full(limit.clone())),
-    }
+    done.map_err(|stop| match stop {
+        backend::Stop::Failed(Failure::Check(message)) => Stop::Error(Error::checked(&message)),
+        backend::Stop::Failed(Failure::Iterations(limit)) => Stop::Full(limit),
+        backend::Stop::Device(e) => Stop::Error(e),
+    })
 }
 
 /// Locks every input. Nothing is waited for while something is held, so calls cannot block each other for good.

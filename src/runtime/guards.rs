@@ -6,6 +6,7 @@ use crate::capture::captured::Captured;
 use crate::capture::endpoints::{CallerTensor, Source, Target};
 use crate::capture::recorder::is_watched;
 use crate::capture::symbols::Binding;
+use crate::device::{Device, default_device};
 use crate::runtime::capacity::Capacities;
 use crate::tensor::setting::HostValue;
 use crate::tensor::trace_handle::TraceHandle;
@@ -56,6 +57,8 @@ pub(crate) fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
 pub(crate) struct Guards {
     /// Where every call is recorded, how many things a recording asks that it stands for; nothing else matters then.
     recorded: Option<usize>,
+    /// Where the code runs, as the arguments do.
+    device: Device,
     pub(crate) args: Vec<ArgType>,
     pub(crate) sizes: Vec<Guard>,
     symbols: usize,
@@ -99,6 +102,7 @@ pub(crate) enum Mismatch {
     Count,
     DType(usize),
     Rank(usize),
+    Device(usize),
     RequiresGrad(usize),
     History(usize),
     Layout(usize),
@@ -156,6 +160,7 @@ impl Guards {
         let dependencies = &captured.dependencies;
         Guards {
             recorded: None,
+            device: captured.device,
             args,
             sizes,
             symbols,
@@ -175,6 +180,7 @@ impl Guards {
         let (_, symbols) = sizes(captured);
         Guards {
             recorded: Some(asked),
+            device: captured.device,
             symbols,
             capacities: Capacities::new(&captured.symbols.capacities),
             ..Guards::default()
@@ -195,9 +201,11 @@ impl Guards {
     pub(crate) fn check(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         let holds = |yes: bool, otherwise: Mismatch| if yes { Ok(()) } else { Err(otherwise) };
         holds(args.len() == self.args.len(), Mismatch::Count)?;
+        holds(!args.is_empty() || default_device() == self.device, Mismatch::Device(0))?;
         for (i, (a, ty)) in args.iter().zip(&self.args).enumerate() {
             holds(a.dtype() == ty.dtype, Mismatch::DType(i))?;
             holds(a.dim() == ty.rank, Mismatch::Rank(i))?;
+            holds(a.device() == self.device, Mismatch::Device(i))?;
             holds(a.is_requires_grad() == ty.requires_grad, Mismatch::RequiresGrad(i))?;
             holds(ty.dense.is_none_or(|dense| dense == a.is_contiguous()), Mismatch::Layout(i))?;
             holds(ty.strides.as_ref().is_none_or(|s| **s == *a.laid_out()), Mismatch::Layout(i))?;
@@ -277,6 +285,10 @@ impl Guards {
             Mismatch::Count => format!("{} arguments, not {}", args.len(), self.args.len()),
             Mismatch::DType(i) => format!("argument {i} is {}, not {}", args[i].dtype(), self.args[i].dtype),
             Mismatch::Rank(i) => format!("argument {i} has {} axes, not {}", args[i].dim(), self.args[i].rank),
+            Mismatch::Device(i) => {
+                let device = args.get(i).map_or_else(default_device, |a| a.device());
+                format!("argument {i} is on {device}, not on {}", self.device)
+            }
             Mismatch::RequiresGrad(i) => format!("argument {i} now {}", wants(args[i].is_requires_grad())),
             Mismatch::History(i) => {
                 let (leaf, watched) = history(args[i]);

@@ -6,12 +6,18 @@ use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::closure::{Args, Traceable};
 use crate::capture::recorder::Capture;
 use crate::capture::replay_builder::Ended;
+use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
 use crate::partition::closure::{BackwardOptions, PartitionedClosure, watchers};
 use crate::runtime::guards::same_as;
 use crate::tensor::Tensor;
 use std::rc::Rc;
+
+/// Where a call with these arguments runs: where they are, or where this thread makes tensors if there are none.
+pub(crate) fn device_of(args: &[&Tensor]) -> Device {
+    args.first().map_or_else(default_device, |a| a.device())
+}
 
 /// A recording with graphs of its own.
 pub(crate) struct Recorded<R> {
@@ -31,10 +37,11 @@ pub(crate) fn record<F, const N: usize>(
 where
     F: Traceable<N>,
 {
+    let device = device_of(args);
     let Recording { ended, wiring, dependencies, partitioned, output } =
-        record_with::<F, N>(closure, args, Capture::plain(), Some(options))?;
+        record_with::<F, N>(closure, args, Capture::plain(device), Some(options))?;
     let Ended::New { graphs, .. } = ended else { unreachable!("bug in allotrope: there was nothing to replay") };
-    let captured = Captured::new(*graphs, wiring, dependencies);
+    let captured = Captured::new(*graphs, device, wiring, dependencies);
     // The recorded tensors would keep the recording alive.
     let nothing = Tensor::scalar(0.0f32);
     let template = output.unflatten(&mut std::iter::repeat(nothing));

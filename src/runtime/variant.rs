@@ -1,20 +1,21 @@
 //! One compiled variant of a traced closure: the guards that say for which calls it stands, the graph, and the code. It is
 //! never changed once made: calls from several threads share it.
 
-use crate::backend::cpu::{Compiled, Options};
+use crate::backend::CompileOptions;
 use crate::capture::captured::{Captured, Wiring};
 use crate::capture::closure::Traceable;
 use crate::capture::symbols::{Binding, Specialization};
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::partition::closure::{BackwardOptions, PartitionedClosure};
 use crate::runtime::backward::Backward;
 use crate::runtime::call::{Bound, Frame};
-use crate::runtime::execute::{Results, compile};
+use crate::runtime::execute::{Code, Results, compile};
 use crate::runtime::guards::{Guards, Mismatch};
 use crate::runtime::log;
 use crate::runtime::record::{Recorded, record};
 use crate::runtime::specialize::{SpecializeHot, WorkspacePool};
-use crate::schedule::describe::KernelInfo;
+use crate::schedule::KernelInfo;
 use crate::tensor::Tensor;
 use allotrope_ir::passes::{Passes, optimize_with};
 use allotrope_ir::{Dim, Graph, Sym};
@@ -27,7 +28,7 @@ pub(crate) struct Variant {
     pub(crate) frame: Frame,
     /// For backward passes from outside, where a result needs a gradient.
     pub(crate) backward: Option<Backward>,
-    pub(crate) compiled: Compiled,
+    pub(crate) compiled: Code,
     pub(crate) workspaces: WorkspacePool,
     pub(crate) hot: SpecializeHot,
     pub(crate) passes: Passes,
@@ -94,8 +95,8 @@ impl Variant {
         let mut phases = vec![(before.0.to_string(), before.1)];
         let optimized =
             optimize_with(&captured.graph, &options.passes, &mut |name, _, time| phases.push((name.to_string(), time)));
-        let compiled = compile(&optimized, &Options::default())?;
-        phases.extend(compiled.phases().iter().map(|(name, time)| (name.to_string(), *time)));
+        let compiled = compile(captured.device, &optimized, &CompileOptions::default())?;
+        phases.extend(compiled.phases.iter().map(|(name, time)| (name.to_string(), *time)));
         let backward = partitioned.map(Backward::new);
         let frame = Frame::new(&optimized, captured.fills);
         let variant = Variant {
@@ -155,7 +156,7 @@ impl Variant {
     }
 
     /// The code for these symbol values only.
-    pub(crate) fn compile_for(&self, binding: &Binding) -> Result<Compiled> {
+    pub(crate) fn compile_for(&self, binding: &Binding) -> Result<Code> {
         let mut graph = self.captured.clone();
         // The capacity of loops may have to grow during a call.
         let number = |s: Sym| match binding.get(s.0 as usize) {
@@ -163,7 +164,12 @@ impl Variant {
             _ => Dim::sym(s),
         };
         graph.resolve(&|dim| dim.substitute(&number));
-        compile(&self.optimize(&graph), &Options::default())
+        compile(self.device(), &self.optimize(&graph), &CompileOptions::default())
+    }
+
+    /// Where the code runs.
+    pub(crate) fn device(&self) -> Device {
+        self.compiled.device
     }
 
     /// A graph after the passes that this variant was compiled with.
@@ -203,8 +209,9 @@ impl Variant {
     }
 
     pub(crate) fn clif(&self) -> Result<String> {
-        let compiled = compile(&self.optimized, &Options { keep_clif: true, ..Options::default() })?;
-        Ok(compiled.clif().unwrap_or_default().to_string())
+        let options = CompileOptions { keep_text: true, ..CompileOptions::default() };
+        let compiled = compile(self.device(), &self.optimized, &options)?;
+        Ok(compiled.text().unwrap_or_default().to_string())
     }
 
     pub(crate) fn kernels(&self) -> &[KernelInfo] {

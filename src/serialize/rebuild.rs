@@ -7,6 +7,7 @@ use crate::capture::draws::{Draws, Fills, Item};
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
 use crate::capture::layout::{Demand, Layout, Memory, ViewStep};
 use crate::capture::symbols::Symbols;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::runtime::guards::{ArgType, Guards};
 use crate::runtime::specialize::SpecializeHot;
@@ -102,6 +103,7 @@ impl LoadedState {
         });
         let drawn = sources.iter().map(|s| matches!(s, Source::Draw));
         let captured = Captured {
+            device: Device::Cpu,
             fills: Fills::of(demands, drawn, &v.graph),
             graph: v.graph.clone(),
             symbols,

@@ -140,6 +140,7 @@ impl GraphBuilder {
                 };
                 Answer::Made(self.typed(self.current(), value))
             }
+            Event::On(_) => Answer::None,
             Event::TypeOf(at, value) => Answer::Made(self.typed(*at, *value)),
             Event::Import { from, value } => Answer::Value(self.bring(*from, *value)?),
             Event::Begin(spec) => self.begin(spec),

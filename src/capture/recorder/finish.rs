@@ -5,6 +5,7 @@ use crate::capture::draws::Draws;
 use crate::capture::endpoints::{Returned, Source, Target};
 use crate::capture::replay_builder::Ended;
 use crate::capture::state::CaptureState;
+use crate::device::default_device;
 use crate::error::Result;
 use crate::tensor::recorder::Root;
 use crate::tensor::trace_handle::TraceHandle;
@@ -93,7 +94,10 @@ impl CaptureState {
         let items = self.draws.pop().expect("the whole program is open");
         let draws = Draws::new(items, self.draw_layouts, &|length| ended.length(length));
         let mut sources = self.sources;
-        sources.extend(ended.numbers().map(|number| Source::Data(eval::full(&[], number))));
+        let device = self.device.unwrap_or_else(default_device);
+        for number in ended.numbers() {
+            sources.push(Source::Data(eval::full_on(device, &[], number)?));
+        }
         let wiring =
             Wiring { sources, targets, returned: results, cleared, cleared_args, draws, effects: self.effects };
         Ok((ended, wiring, dependencies))

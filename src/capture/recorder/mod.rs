@@ -13,6 +13,7 @@ use crate::capture::event::{Answer, Aside, Event, EventOperand, Loop, Symbolic};
 use crate::capture::replay_builder::ReplayBuilder;
 use crate::capture::replay_cache::ReplayCache;
 use crate::capture::state::{CaptureState, GradState, Open};
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::hooks::GradientHook;
@@ -83,25 +84,30 @@ static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 impl Capture {
     /// One that evaluates abstractly: what types operations give, while nobody looks at the recording.
     pub(crate) fn abstract_evaluation() -> Capture {
-        let capture = Capture::plain();
+        let capture = Capture::new(None, ReplayBuilder::plain);
         capture.0.borrow_mut().abstract_only = true;
         capture
     }
 
     /// One that builds its graphs.
-    pub(crate) fn plain() -> Capture {
-        Capture::new(ReplayBuilder::plain)
+    pub(crate) fn plain(device: Device) -> Capture {
+        Capture::new(Some(device), ReplayBuilder::plain)
     }
 
     /// One that replays the recordings of a cache, beginning with number `at`.
-    pub(crate) fn replaying(cache: Arc<ReplayCache>, at: usize) -> Capture {
-        Capture::new(|capture| ReplayBuilder::replaying(cache, at, capture))
+    pub(crate) fn replaying(cache: Arc<ReplayCache>, at: usize, device: Device) -> Capture {
+        let capture = Capture::new(Some(device), |capture| ReplayBuilder::replaying(cache, at, capture));
+        if device != Device::Cpu {
+            capture.0.borrow_mut().certainly(Event::On(device));
+        }
+        capture
     }
 
-    fn new(replay: impl FnOnce(u32) -> ReplayBuilder) -> Capture {
+    fn new(device: Option<Device>, replay: impl FnOnce(u32) -> ReplayBuilder) -> Capture {
         let first = NEXT_SCOPE.fetch_add(SCOPES_PER_CAPTURE, Ordering::Relaxed);
         Capture(RefCell::new(CaptureState {
             abstract_only: false,
+            device,
             first,
             replay: replay(capture_of(first)),
             scopes: 1,
@@ -136,9 +142,10 @@ impl Capture {
     /// A traced tensor for argument number `i`, every dimension symbolic.
     ///
     /// # Errors
-    /// None that a caller could meet.
+    /// When it is on another device than the recording.
     pub(crate) fn argument(&self, i: usize, like: &Tensor) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
+        inner.runs_on("trace", like.device())?;
         let made = inner.argument(like, (ARGUMENT, i))?;
         inner.sources.push(Source::Arg(i));
         inner.given.resize_with(i, || like.clone());
@@ -258,6 +265,10 @@ impl Recorder for Capture {
         let made =
             inner.made(Event::Full { sizes: Symbolic(Cow::Borrowed(sizes)), number: EventOperand::number(value) })?;
         Ok(inner.tensor(at, &made))
+    }
+
+    fn runs_on(&self, op: &'static str, device: Device) -> Result<()> {
+        self.0.borrow_mut().runs_on(op, device)
     }
 
     fn extent(&self, size: Size) -> Result<Tensor> {
@@ -634,6 +645,7 @@ impl Recorder for Capture {
             drop(inner);
             return Err(self.host_read(what, at));
         }
+        inner.runs_on("trace", tensor.device())?;
         let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
         let made = inner.argument(&tensor, ("data", count))?;
         let traced = inner.tensor(0, &made);

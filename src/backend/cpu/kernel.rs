@@ -2,19 +2,22 @@
 //! The arithmetic of one element is in [`crate::backend::cpu::arith`]. No sum is ever accumulated here.
 
 use crate::backend::cpu::arith::Lanes;
-use crate::backend::cpu::calls;
+use crate::backend::cpu::block_plan::{Block, BlockPlan, Call, Pass, is_call};
+use crate::backend::cpu::calls::{self, Function};
 use crate::backend::cpu::emit::{Emitter, mem, vector_type};
-use crate::schedule::program::{Block, Call, ExprId, ExprKind, Kernel, Stage};
-use crate::schedule::view::{Base, BufId, View, divisor, gcd, is_one, is_zero};
-use allotrope_ir::{DType, Dim};
+use crate::backend::cpu::pack::Width;
+use crate::kernels::{Family, KernelId};
+use crate::schedule::{Base, BufId, Expr, ExprId, ExprKind, Kernel, View, divisor, gcd, is_one, is_zero};
+use allotrope_ir::{DType, Dim, ReduceOp};
 use cranelift::prelude::*;
 
-/// A kernel of more stages has short loops only.
-const MANY_STAGES: usize = 8;
+/// A kernel of more passes has short loops only.
+const MANY_PASSES: usize = 8;
 
 /// What is known while a kernel is emitted.
 struct Run<'a> {
     k: &'a Kernel,
+    p: &'a BlockPlan,
     /// Values of expressions that the innermost axis does not change.
     values: Vec<Option<Value>>,
     /// For each expression that is a leaf: its address at the current position (its position, for an iota).
@@ -39,12 +42,13 @@ struct At {
 
 impl Emitter<'_> {
     pub fn kernel(&mut self, k: &Kernel) {
+        let p = self.input.plans.of_kernel(k);
         let none = |n: &Dim| is_zero(n);
-        let nothing = if k.states.is_empty() { k.axes.iter().any(none) } else { k.axes[..k.kept].iter().any(none) };
+        let nothing = if p.states.is_empty() { k.axes.iter().any(none) } else { k.axes[..k.kept].iter().any(none) };
         if nothing && k.results.is_empty() {
             return;
         }
-        let mut run = Run { k, values: vec![None; k.exprs.len()], leaves: Vec::new(), stores: Vec::new() };
+        let mut run = Run { k, p, values: vec![None; k.exprs.len()], leaves: Vec::new(), stores: Vec::new() };
         for e in &k.exprs {
             let at = match &e.kind {
                 ExprKind::Leaf(v) => match v.base {
@@ -67,25 +71,27 @@ impl Emitter<'_> {
     /// Everything inside the loops over axes `0..level`.
     fn level(&mut self, run: &mut Run, level: usize) {
         let k = run.k;
+        let p = run.p;
         let rank = k.axes.len();
         let here = |i: usize, reduced: bool| k.exprs[i].depth == level && k.exprs[i].reduced == reduced;
         if level < rank || rank == 0 {
             (0..k.exprs.len()).filter(|&i| here(i, false)).for_each(|i| self.single(run, i));
         }
-        let reduces = level == k.kept && !k.states.is_empty();
-        if reduces && !k.is_dense() {
-            for (e, state) in &k.states {
+        let reduces = level == k.kept && !p.states.is_empty();
+        if reduces && !p.is_dense(k) {
+            for (e, state) in &p.states {
                 let state = self.state(*state);
-                self.call(&reduce_call(k, *e, "_begin"), &[state]);
+                self.call(reduction(k, *e, Family::ReduceBegin), &[state]);
             }
         }
         if level + 2 == rank
-            && let Some((from, to)) = k.transposes()
+            && let Some((from, to)) = transposes(k)
         {
             let sizes = [&k.axes[level], &k.axes[level + 1], &from.strides[level + 1], &to.strides[level]];
             let [rows, cols, fs, ts] = sizes.map(|d| self.dim(d));
             let from_at = run.leaves[0].expect("in memory");
-            self.call(&format!("transpose_{}", from.dtype), &[rows, cols, from_at, fs, run.stores[0], ts]);
+            let width = Width::of(from.dtype.size()).expect("elements of four or eight bytes");
+            self.call(Function::Transpose(width), &[rows, cols, from_at, fs, run.stores[0], ts]);
             return;
         }
         if level + 1 == rank {
@@ -99,18 +105,18 @@ impl Emitter<'_> {
             });
         }
         if reduces {
-            if !k.is_dense() {
-                for (e, state) in &k.states {
+            if !p.is_dense(k) {
+                for (e, state) in &p.states {
                     let state = self.state(*state);
-                    run.values[e.0 as usize] = self.call(&reduce_call(k, *e, "_finish"), &[state]);
+                    run.values[e.0 as usize] = self.call(reduction(k, *e, Family::ReduceFinish), &[state]);
                 }
             }
             (0..k.exprs.len()).filter(|&i| here(i, true)).for_each(|i| self.single(run, i));
         }
         for (i, s) in k.stores.iter().enumerate() {
-            let staged = k.stages.iter().any(|stage| {
-                stage.stores.contains(&i)
-                    || stage.calls.iter().any(|c| matches!(c, Call::Map { out, .. } if *out == Block::Store(i)))
+            let staged = p.passes.iter().any(|pass| {
+                pass.stores.contains(&i)
+                    || pass.calls.iter().any(|c| matches!(c, Call::Map { out, .. } if *out == Block::Store(i)))
             });
             let along = s.view.strides.iter().rposition(|s| !is_zero(s)).map_or(0, |a| a + 1);
             if !staged && along.max(k.expr(s.expr).depth) == level {
@@ -164,7 +170,7 @@ impl Emitter<'_> {
                 _ => self.immediate(&v.base, run.leaves[i]),
             }),
             ExprKind::Reduce(..) => None,
-            _ if e.is_call() => Some(self.single_call(run.k, ExprId(i as u32), &args)),
+            _ if is_call(e) => Some(self.single_call(run.k, ExprId(i as u32), &args)),
             kind => {
                 let from = run.k.expr(e.args()[0]).dtype;
                 Some(self.apply(kind, &args, from, e.dtype, Lanes::One))
@@ -183,24 +189,25 @@ impl Emitter<'_> {
         }
         let out = 8 * args.len() as i32;
         list.push(self.b.ins().iadd_imm_s(cells, out as i64));
-        self.call(&map_call(k, e), &list);
+        self.call(map_call(k, e), &list);
         self.b.ins().load(calls::machine_type(dtype), mem(), cells, out)
     }
 
     /// All passes over the innermost axis.
     fn innermost(&mut self, run: &mut Run) {
         let k = run.k;
+        let p = run.p;
         let axis = k.axes.len() - 1;
         let n = &k.axes[axis];
-        if k.block == 0 {
+        if p.block == 0 {
             let len = match n {
                 Dim::Fixed(n) => Len::Fixed(*n),
                 n => Len::Value(self.dim(n), divisor(n)),
             };
-            self.pass(run, len);
+            self.passes(run, len);
             return;
         }
-        let block = k.block as i64;
+        let block = p.block as i64;
         let (leaves, stores) = (run.leaves.clone(), run.stores.clone());
         self.for_each(n, block, &mut |e, i| {
             let len = match n {
@@ -213,37 +220,38 @@ impl Emitter<'_> {
                 }
             };
             e.walk(run, axis, i);
-            e.pass(run, len);
+            e.passes(run, len);
             (run.leaves, run.stores) = (leaves.clone(), stores.clone());
         });
     }
 
-    /// One pass over (a block of) the innermost axis: stage by stage.
-    fn pass(&mut self, run: &mut Run, len: Len) {
+    /// Pass by pass over (a block of) the innermost axis.
+    fn passes(&mut self, run: &mut Run, len: Len) {
         let k = run.k;
-        for (s, stage) in k.stages.iter().enumerate() {
-            self.stage(run, s, stage, len);
+        let p = run.p;
+        for (s, pass) in p.passes.iter().enumerate() {
+            self.pass(run, s, pass, len);
             let n = match len {
                 Len::Fixed(n) => self.int(n),
                 Len::Value(v, _) => v,
             };
-            for call in &stage.calls {
+            for call in &pass.calls {
                 match call {
                     Call::Map { expr, args, out } => {
                         let mut list = vec![n];
                         for block in args.iter().chain([out]) {
                             list.push(self.block(run, *block));
                         }
-                        self.call(&map_call(k, *expr), &list);
+                        self.call(map_call(k, *expr), &list);
                     }
                     Call::Update { reduce, arg } => {
                         let at = self.block(run, *arg);
-                        if k.is_dense() {
-                            run.values[reduce.0 as usize] = self.call(&reduce_call(k, *reduce, ""), &[n, at]);
+                        if p.is_dense(k) {
+                            run.values[reduce.0 as usize] = self.call(reduction(k, *reduce, Family::Reduce), &[n, at]);
                         } else {
-                            let state = k.states.iter().find(|s| s.0 == *reduce).expect("every reduction has one");
+                            let state = p.states.iter().find(|s| s.0 == *reduce).expect("every reduction has one");
                             let state = self.state(state.1);
-                            self.call(&reduce_call(k, *reduce, "_update"), &[state, n, at]);
+                            self.call(reduction(k, *reduce, Family::ReduceUpdate), &[state, n, at]);
                         }
                     }
                 }
@@ -252,7 +260,7 @@ impl Emitter<'_> {
     }
 
     fn state(&mut self, state: Option<BufId>) -> Value {
-        self.buffer(state.expect("pieces have a running state"))
+        self.buffer(state.expect("blocks have a running state"))
     }
 
     fn block(&mut self, run: &Run, block: Block) -> Value {
@@ -263,15 +271,15 @@ impl Emitter<'_> {
         }
     }
 
-    /// The loop of one stage.
-    fn stage(&mut self, run: &Run, s: usize, stage: &Stage, len: Len) {
-        if stage.temps.is_empty() && stage.stores.is_empty() {
+    /// The loop of one pass.
+    fn pass(&mut self, run: &Run, s: usize, pass: &Pass, len: Len) {
+        if pass.temps.is_empty() && pass.stores.is_empty() {
             return;
         }
         let mut body =
-            Body { run, s, stage, inputs: Vec::new(), temps: Vec::new(), splats: Vec::new(), lanes: Lanes::One };
+            Body { run, s, pass, inputs: Vec::new(), temps: Vec::new(), splats: Vec::new(), lanes: Lanes::One };
         let (lanes, size) = body.analyse();
-        body.temps = stage.temps.iter().map(|t| self.buffer(t.1)).collect();
+        body.temps = pass.temps.iter().map(|t| self.buffer(t.1)).collect();
         body.inputs = run.leaves.clone();
         for (e, b) in body.blocks() {
             body.inputs[e.0 as usize] = Some(self.block(run, b));
@@ -306,7 +314,7 @@ impl Emitter<'_> {
         }
         let unroll: i64 = match size {
             // Where calls are many, they take the time, and the code of the loops between would be most of the code.
-            _ if k.stages.len() > MANY_STAGES => 1,
+            _ if body.run.p.passes.len() > MANY_PASSES => 1,
             0..=6 => 4,
             7..=12 => 2,
             _ => 1,
@@ -374,12 +382,12 @@ impl Emitter<'_> {
         for e in &roots {
             self.value(body, *e, at, &mut values);
         }
-        for (i, (e, _)) in body.stage.temps.iter().enumerate() {
+        for (i, (e, _)) in body.pass.temps.iter().enumerate() {
             let dtype = k.expr(*e).dtype;
             let (value, stride) = (values[e.0 as usize].expect("a root"), Dim::Fixed(1));
             self.put(body.temps[i], &stride, dtype, at, body.lanes, value);
         }
-        for &s in &body.stage.stores {
+        for &s in &body.pass.stores {
             let store = &k.stores[s];
             let value = values[store.expr.0 as usize].expect("a root");
             let stride = &store.view.strides[k.axes.len() - 1];
@@ -462,11 +470,11 @@ impl Emitter<'_> {
     }
 }
 
-/// The loop body of a stage.
+/// The loop body of a pass.
 struct Body<'a, 'k> {
     run: &'a Run<'k>,
     s: usize,
-    stage: &'a Stage,
+    pass: &'a Pass,
     /// For each expression that is loaded: from where.
     inputs: Vec<Option<Value>>,
     temps: Vec<Value>,
@@ -474,7 +482,7 @@ struct Body<'a, 'k> {
     lanes: Lanes,
 }
 
-/// How the loop of a stage gets a value.
+/// How the loop of a pass gets a value.
 enum Source<'a> {
     /// It does not change along the axis.
     Value(Value),
@@ -492,7 +500,7 @@ impl Body<'_, '_> {
         {
             return Source::Value(v);
         }
-        match (k.filled[e.0 as usize], &expr.kind) {
+        match (self.run.p.filled[e.0 as usize], &expr.kind) {
             (Some((from, block)), _) if from <= self.s => Source::Block(block),
             (_, ExprKind::Leaf(v)) => Source::Leaf(v),
             _ => Source::Compute,
@@ -500,8 +508,8 @@ impl Body<'_, '_> {
     }
 
     fn roots(&self) -> Vec<ExprId> {
-        let stores = self.stage.stores.iter().map(|&s| self.run.k.stores[s].expr);
-        self.stage.temps.iter().map(|t| t.0).chain(stores).collect()
+        let stores = self.pass.stores.iter().map(|&s| self.run.k.stores[s].expr);
+        self.pass.temps.iter().map(|t| t.0).chain(stores).collect()
     }
 
     fn walk(&self, f: &mut dyn FnMut(ExprId)) {
@@ -561,8 +569,8 @@ impl Body<'_, '_> {
                 }
             }
         });
-        bytes |= self.stage.temps.iter().any(|t| k.expr(t.0).dtype == DType::Bool);
-        for &s in &self.stage.stores {
+        bytes |= self.pass.temps.iter().any(|t| k.expr(t.0).dtype == DType::Bool);
+        for &s in &self.pass.stores {
             let v = &k.stores[s].view;
             bytes |= v.dtype == DType::Bool;
             fits &= is_one(&v.strides[inner]);
@@ -581,19 +589,41 @@ impl Body<'_, '_> {
     }
 }
 
-fn map_call(k: &Kernel, e: ExprId) -> String {
+/// The function that computes an expression on a block of elements.
+fn map_call(k: &Kernel, e: ExprId) -> Function {
     let expr = k.expr(e);
-    let name = match &expr.kind {
-        ExprKind::Unary(op, _) => op.name(),
-        ExprKind::Binary(op, ..) => op.name(),
-        ExprKind::Narrow(_) => "narrow",
-        ExprKind::Widen(x) => return format!("widen_{}", k.expr(*x).dtype),
-        kind => unreachable!("{kind:?} is no call"),
+    let id: KernelId = match &expr.kind {
+        ExprKind::Unary(op, _) => Family::Unary(*op).of(expr.dtype),
+        ExprKind::Binary(op, ..) => Family::Binary(*op).of(expr.dtype),
+        ExprKind::Narrow(_) => Family::Narrow.of(expr.dtype),
+        ExprKind::Widen(x) => Family::Widen.of(k.expr(*x).dtype),
+        kind @ (ExprKind::Leaf(_)
+        | ExprKind::Compare(..)
+        | ExprKind::Select(..)
+        | ExprKind::Cast(_)
+        | ExprKind::Reduce(..)) => unreachable!("{kind:?} is no call"),
     };
-    format!("{name}_{}", expr.dtype)
+    Function::Kernel(id)
 }
 
-fn reduce_call(k: &Kernel, e: ExprId, part: &str) -> String {
+fn reduction(k: &Kernel, e: ExprId, family: fn(ReduceOp) -> Family) -> Function {
     let ExprKind::Reduce(op, _) = &k.expr(e).kind else { unreachable!("not a reduction") };
-    format!("{}{part}_{}", calls::reduce_name(*op), k.expr(e).dtype)
+    Function::Kernel(family(*op).of(k.expr(e).dtype))
+}
+
+/// Where from and where to, when the innermost two axes of a kernel only transpose: copy a matrix whose columns are dense
+/// to one whose rows are.
+fn transposes(k: &Kernel) -> Option<(&View, &View)> {
+    let ([Expr { kind: ExprKind::Leaf(from), .. }], [store]) = (&k.exprs[..], &k.stores[..]) else {
+        return None;
+    };
+    let rank = k.axes.len();
+    let to = &store.view;
+    let fits = rank >= 2
+        && from.buf().is_some()
+        && Width::of(from.dtype.size()).is_some()
+        && !store.in_place
+        && is_one(&from.strides[rank - 2])
+        && is_one(&to.strides[rank - 1]);
+    fits.then_some((from, to))
 }

@@ -1,19 +1,19 @@
-//! Lowering of loops: where the carries live from round to round, and what is prepared before the first. The body is
-//! lowered like any graph; this file decides only about the memory that outlives a round.
+//! Lowering of loops: where the carries live from iteration to iteration, and what is prepared before the first. The body is
+//! lowered like any graph; this file decides only about the memory that outlives an iteration.
 
 use crate::schedule::ScheduleError;
+use crate::schedule::buffer::{BufId, Location, LoopId};
+use crate::schedule::instruction::{Carry, Failure, Instruction, Iterations, Loop, Next};
 use crate::schedule::lower::{Lower, Preamble, Want, same_place};
 use crate::schedule::order::Order;
-use crate::schedule::program::Failure;
-use crate::schedule::program::*;
-use crate::schedule::view::{Base, BufId, View, is_zero};
+use crate::schedule::view::{Base, View, is_one, is_zero};
 use allotrope_ir::{BinaryOp, Dim, Graph, LoopKind, NodeId, Op, Scalar, Scan, Type, Value};
 use smallvec::SmallVec;
 
 enum Kind {
     /// The body hands on what it got.
     Unchanged,
-    /// The new value is also an element of the ys with this index: the next round reads it there.
+    /// The new value is also an element of the ys with this index: the next iteration reads it there.
     InYs(usize),
     /// The new value is written over the old one.
     InPlace,
@@ -21,15 +21,15 @@ enum Kind {
     PingPong,
 }
 
-/// For each of the ys, whether nothing reads the elements that no round gave: all have one, or only loops of as many
+/// For each of the ys, whether nothing reads the elements that no iteration gave: all have one, or only loops of as many
 /// rounds use them.
-pub(crate) fn unseen_tails(g: &Graph, id: NodeId, scan: &Scan) -> Vec<bool> {
+pub(super) fn unseen_tails(g: &Graph, id: NodeId, scan: &Scan) -> Vec<bool> {
     let ys = scan.carries..g.node(id).types.len();
     if scan.kind == LoopKind::All {
         return vec![true; ys.len()];
     }
     let operands = g.operands(id);
-    // The carries that are the number of rounds so far.
+    // The carries that are the number of iterations so far.
     let counts = |v: Value| {
         v.node == id
             && (v.port as usize) < scan.carries
@@ -74,7 +74,7 @@ fn is_next(g: &Graph, v: Value, x: Value) -> bool {
 }
 
 impl Lower {
-    pub(crate) fn lower_scan(
+    pub(super) fn lower_loop(
         &mut self,
         scan: &Scan,
         types: &[Type],
@@ -83,8 +83,8 @@ impl Lower {
         dying: &[bool],
         unseen: &[bool],
     ) -> Result<Vec<View>, ScheduleError> {
-        let id = ScanId(self.program.scans.len() as u32);
-        self.program.scans.push(self.scan);
+        let id = LoopId(self.schedule.loops.len() as u32);
+        self.schedule.loops.push(self.of_loop);
         let body = &scan.body;
         let order = Order::of(body);
         let outputs = body.outputs();
@@ -127,7 +127,7 @@ impl Lower {
             })
             .collect();
 
-        // Before the loop: initial carries, each in the place where the first round looks for it.
+        // Before the loop: initial carries, each in the place where the first iteration looks for it.
         let mut inputs: Vec<View> = Vec::with_capacity(operands.len());
         let mut carries = Vec::new();
         let mut finals: Vec<View> = Vec::new();
@@ -164,16 +164,16 @@ impl Lower {
                             None
                         }
                         _ => {
-                            let pair = [self.buffer(Place::Scratch, ty), self.buffer(Place::Scratch, ty)];
+                            let pair = [self.buffer(Location::Scratch, ty), self.buffer(Location::Scratch, ty)];
                             into.extend(pair);
                             Some(pair)
                         }
                     };
-                    let current = self.buffer(Place::Moving { into }, ty);
+                    let current = self.buffer(Location::Moving { into }, ty);
                     let next = match pair {
                         None => Next::At(BufId(u32::MAX)),
                         Some(buffers) => {
-                            let target = self.buffer(Place::Moving { into: buffers.into_iter().collect() }, ty);
+                            let target = self.buffer(Location::Moving { into: buffers.into_iter().collect() }, ty);
                             let view = View::contiguous(Base::Buf(target), ty);
                             wants[i] = Some(Want { view, over: None });
                             Next::PingPong { target, buffers }
@@ -187,7 +187,7 @@ impl Lower {
             }
         }
 
-        // What the body sees of xs and ys: the element of this round.
+        // What the body sees of xs and ys: the element of this iteration.
         for x in &operands[scan.carries..scan.carries + scan.xs] {
             let memory = x.buf().is_some() || is_zero(&x.strides[0]);
             let x = if memory { x.clone() } else { self.materialise(x, true) };
@@ -204,8 +204,8 @@ impl Lower {
             }
         }
 
-        let outside = std::mem::take(&mut self.steps);
-        let scan_outside = self.scan.replace(id);
+        let outside = std::mem::take(&mut self.instructions);
+        let loop_outside = self.of_loop.replace(id);
         let fresh: Vec<BufId> = in_place.iter().copied().chain(ys.iter().filter_map(View::buf)).collect();
         let fresh: Vec<BufId> = fresh.into_iter().filter(|b| self.mutable.insert(*b)).collect();
         self.preambles.push(Preamble { once: scan.is_branch(), ..Preamble::default() });
@@ -219,27 +219,27 @@ impl Lower {
         }
         let preamble = self.preambles.pop().expect("pushed above");
         fresh.iter().for_each(|b| _ = self.mutable.remove(b));
-        self.scan = scan_outside;
-        let body_steps = std::mem::replace(&mut self.steps, outside);
-        self.steps.extend(preamble.steps);
-        let rounds = match (scan.kind, count) {
+        self.of_loop = loop_outside;
+        let body_instructions = std::mem::replace(&mut self.instructions, outside);
+        self.instructions.extend(preamble.instructions);
+        let iterations = match (scan.kind, count) {
             (LoopKind::Count, Some(n)) => Iterations::Count(n.clone()),
             (LoopKind::While | LoopKind::Within, _) => {
-                let full = (scan.kind == LoopKind::Within).then(|| {
-                    self.program.checks.push(Failure::Iterations(scan.length.clone()));
-                    self.program.checks.len()
+                let limit = (scan.kind == LoopKind::Within).then(|| {
+                    self.schedule.checks.push(Failure::Iterations(scan.length.clone()));
+                    self.schedule.checks.len() - 1
                 });
-                Iterations::While { flag: inputs[0].clone(), full }
+                Iterations::While { flag: inputs[0].clone(), limit }
             }
             _ => Iterations::All,
         };
-        self.steps.push(Step::Scan(ScanStep {
+        self.instructions.push(Instruction::Loop(Loop {
             id,
             length: scan.length.clone(),
             reverse: scan.reverse,
-            rounds,
+            iterations,
             carries: carries.into_iter().map(|c| c.1).collect(),
-            body: body_steps,
+            body: body_instructions,
             tails: (ys.iter().zip(unseen)).filter(|(_, unseen)| !**unseen).map(|(y, _)| y.clone()).collect(),
         }));
 
@@ -257,58 +257,38 @@ impl Lower {
         Ok(views)
     }
 
-    /// Copies as if all at once: a source that a copy overwrites, another one or its own in another order, is read
-    /// first.
-    pub(crate) fn copy_all(&mut self, moves: &[(View, View)]) {
-        let mut late = Vec::new();
-        for (i, (from, to)) in moves.iter().enumerate() {
-            let hit = |l: &Lower, b: BufId| {
-                let own = |j: usize| j == i && from.is_contiguous();
-                (moves.iter().enumerate()).any(|(j, (_, t))| !own(j) && l.may_alias(b, t.buf().unwrap_or(b)))
-            };
-            let from = match from.buf() {
-                Some(b) if hit(self, b) => self.materialise(from, true),
-                _ => from.clone(),
-            };
-            late.push((from, to));
-        }
-        for (from, to) in late {
-            self.copy(&from, to);
-        }
-    }
-
-    /// The element of the current round.
-    fn element(&mut self, x: &View, scan: ScanId) -> View {
+    /// The element of the current iteration.
+    fn element(&mut self, x: &View, of_loop: LoopId) -> View {
         let first = x.first();
         let (Some(of), false) = (x.buf(), is_zero(&x.strides[0])) else { return first };
-        let place = Place::Element { of, offset: x.offset.clone(), step: x.strides[0].clone(), scan };
-        let b = self.buffer(place, &Type { dtype: x.dtype, shape: first.shape.clone() });
+        let location = Location::Element { of, offset: x.offset.clone(), stride: x.strides[0].clone(), of_loop };
+        let b = self.buffer(location, &Type { dtype: x.dtype, shape: first.shape.clone() });
         View { base: Base::Buf(b), offset: Dim::Fixed(0), ..first }
     }
 
-    /// Whether the contents of a buffer are the same in every round of the innermost loop.
+    /// Whether the contents of a buffer are the same in every iteration of the innermost loop.
     fn is_invariant(&self, b: BufId) -> bool {
-        let buffer = &self.program.buffers[b.0 as usize];
-        if self.mutable.contains(&b) || buffer.owner == self.scan {
+        let buffer = &self.schedule.buffers[b.0 as usize];
+        if self.mutable.contains(&b) || buffer.owner == self.of_loop {
             return false;
         }
-        match &buffer.place {
-            Place::Element { of, scan, .. } => Some(*scan) != self.scan && self.is_invariant(*of),
+        match &buffer.location {
+            Location::Element { of, of_loop, .. } => Some(*of_loop) != self.of_loop && self.is_invariant(*of),
             // A carry of the innermost loop, or of one around it.
-            Place::Moving { .. } => false,
-            _ => true,
+            Location::Moving { .. } => false,
+            Location::Input(_) | Location::Output(_) | Location::Scratch => true,
         }
     }
 
     /// The matrix with its last axis contiguous, which is how the kernels take the right operand. Where it is the same
-    /// in every round of the loop around, it is packed once, before it.
-    pub(crate) fn packed(&mut self, x: &View) -> View {
+    /// in every iteration of the loop around, it is packed once, before it.
+    pub(super) fn packed(&mut self, x: &View) -> View {
         let rank = x.shape.len();
-        let fits = x.buf().is_some() && (crate::schedule::view::is_one(&x.strides[rank - 1]));
+        let fits = x.buf().is_some() && is_one(&x.strides[rank - 1]);
         if fits || x.shape[rank - 1].as_fixed() == Some(1) && x.buf().is_some() {
             return x.clone();
         }
-        let invariant = self.scan.is_some() && x.buf().is_some_and(|b| self.is_invariant(b));
+        let invariant = self.of_loop.is_some() && x.buf().is_some_and(|b| self.is_invariant(b));
         if !invariant {
             return if x.buf().is_some() { x.clone() } else { self.materialise(x, true) };
         }
@@ -320,34 +300,15 @@ impl Lower {
         if let Some((_, p)) = preamble.packed.iter().find(|(from, _)| from == x) {
             return p.clone();
         }
-        let scan = self.scan;
-        self.scan = scan.and_then(|s| self.program.scans[s.0 as usize]);
-        let body = std::mem::take(&mut self.steps);
+        let of_loop = self.of_loop;
+        self.of_loop = of_loop.and_then(|s| self.schedule.loops[s.0 as usize]);
+        let body = std::mem::take(&mut self.instructions);
         let p = self.materialise(x, true);
-        let steps = std::mem::replace(&mut self.steps, body);
-        self.scan = scan;
+        let instructions = std::mem::replace(&mut self.instructions, body);
+        self.of_loop = of_loop;
         let preamble = self.preambles.last_mut().expect("inside a loop");
-        preamble.steps.extend(steps);
+        preamble.instructions.extend(instructions);
         preamble.packed.push((x.clone(), p.clone()));
         p
-    }
-
-    /// Appends a matrix product.
-    pub(crate) fn matmul(&mut self, a: &View, b: &View, out: &View, accumulate: bool) {
-        let a = if a.buf().is_some() { a.clone() } else { self.materialise(a, true) };
-        let b = self.packed(b);
-        self.unaliased(&[&a, &b], out, |l, c| {
-            if accumulate && c != out {
-                l.copy(out, c);
-            }
-            let rank = c.shape.len();
-            let space: SmallVec<[Dim; 4]> = c.shape.iter().cloned().chain([a.shape[rank - 1].clone()]).collect();
-            let flops = &crate::schedule::lower::numel(&space) * &Dim::Fixed(2);
-            let bytes = crate::schedule::lower::bytes(&[&a, &b, c]);
-            let bytes = if accumulate { &bytes + &crate::schedule::lower::touched(c) } else { bytes };
-            let ops = if accumulate { "addmatmul" } else { "matmul" };
-            let number = l.info("matmul", ops, &space, &flops, &bytes);
-            l.steps.push(Step::Matmul(Matmul { a: a.clone(), b: b.clone(), c: c.clone(), accumulate, number }));
-        });
     }
 }

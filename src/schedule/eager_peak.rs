@@ -1,38 +1,13 @@
-//! The memory of a program: the buffers that were planned, how much that is at its peak, and how much the eager mode would
-//! hold for the same graph. Nothing is decided here.
+//! How much memory the eager mode would hold at its peak for a graph, to compare the plan of its schedule with. Nothing is
+//! decided here.
 
-use crate::schedule::memory_plan::Plan;
-use crate::schedule::program::{Place, Program};
 use crate::schedule::size::Size;
-use allotrope_ir::{Dim, Graph, NodeId, Op, Value};
+use allotrope_ir::{Graph, NodeId, Op, Value};
 use rustc_hash::FxHashMap;
-
-/// A piece of the scratch memory, for one value or for blocks of one that are computed in passes.
-#[derive(Clone, Debug)]
-pub struct BufferInfo {
-    pub bytes: Dim,
-    /// The first and the last kernel while it holds something, as places in [`Compiled::kernels`].
-    pub alive: (usize, usize),
-    /// Buffers of one place share their memory: they are alive at different times.
-    pub place: usize,
-}
-
-/// The buffers of a program, in the order in which they come to life.
-pub(crate) fn buffers(program: &Program, plan: &Plan) -> Vec<BufferInfo> {
-    let mut all: Vec<BufferInfo> = (program.buffers.iter().zip(&plan.alive).zip(&plan.slot))
-        .filter(|((b, _), _)| b.place == Place::Scratch)
-        .filter_map(|((b, alive), slot)| {
-            let bytes = &b.len * &Dim::fixed(b.dtype.size());
-            Some(BufferInfo { bytes, alive: (*alive)?, place: (*slot)? })
-        })
-        .collect();
-    all.sort_by_key(|b| b.alive);
-    all
-}
 
 /// Bytes that the eager mode would hold at its peak beside the inputs, for the operations of this graph one after the
 /// other: each result in memory of its own, from when it is computed until its last use is done, outputs until the end.
-/// Views take none. A loop holds its stacked results whole, its carries, and what one round of it holds at its peak.
+/// Views take none. A loop holds its stacked results whole, its carries, and what one iteration of it holds at its peak.
 ///
 /// It is a lower bound of what running the program eagerly takes, whose tape may keep values for longer.
 pub fn eager_peak_bytes(graph: &Graph, binding: &[usize]) -> usize {
@@ -77,7 +52,14 @@ fn peak(g: &Graph, binding: &[usize]) -> usize {
         let inside = match &node.op {
             Op::Scan(s) => peak(&s.body, binding),
             Op::Fusion(body) => peak(body, binding),
-            _ => 0,
+            Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Check(_) | Op::Barrier(_) => 0,
+            Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => 0,
+            Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Flip(_) | Op::Window { .. } => {
+                0
+            }
+            Op::Concat { .. } | Op::Reduce { .. } | Op::Matmul | Op::AddMatmul => 0,
+            Op::Gather { .. } | Op::Scatter { .. } | Op::ArgReduce { .. } | Op::ArgSort { .. } => 0,
+            Op::Recurrence { .. } | Op::OverlapAdd { .. } => 0,
         };
         most = most.max(now + inside);
         now -= ends.get(&id).copied().unwrap_or(0);

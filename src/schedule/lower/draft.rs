@@ -1,8 +1,9 @@
 //! Elementwise nodes, and fusions of them with broadcasts and reductions, as one [`Kernel`]: expressions over an
 //! iteration space. It decides nothing of memory: destinations are given to [`Draft::finish`].
 
-use crate::schedule::program::{Expr, ExprId, ExprKind, Kernel, Number, Store};
-use crate::schedule::view::{BufId, ScalarId, View, collapse, is_one, is_zero};
+use crate::schedule::buffer::ScalarId;
+use crate::schedule::kernel::{Expr, ExprId, ExprKind, Kernel, Store};
+use crate::schedule::view::{View, collapse, is_one, is_zero, numel};
 use allotrope_ir::{BinaryOp, DType, Dim, Graph, Op, ReduceOp, Shape, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
@@ -148,12 +149,28 @@ impl Draft {
     /// The view that a value is, where it is nothing but a view of known values.
     fn view_of(&self, g: &Graph, known: &dyn Fn(Value) -> Option<View>, v: Value) -> Option<View> {
         known(v).or_else(|| match &g.node(v.node).op {
+            op @ (Op::Const(_) | Op::Extent(_) | Op::Iota(_)) => View::of_op(op, None),
+            op @ (Op::Broadcast(_)
+            | Op::Reshape(_)
+            | Op::Permute(_)
+            | Op::Slice { .. }
+            | Op::Flip(_)
+            | Op::Window { .. }) => View::of_op(op, Some(&self.view_of(g, known, g.operands(v.node)[0])?)),
             Op::Input | Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => None,
-            _ => {
-                let operands: SmallVec<[View; 1]> =
-                    g.operands(v.node).iter().map(|&o| self.view_of(g, known, o)).collect::<Option<_>>()?;
-                crate::schedule::lower::view_op(&g.node(v.node).op, operands.first())
-            }
+            Op::Concat { .. }
+            | Op::Reduce { .. }
+            | Op::Matmul
+            | Op::AddMatmul
+            | Op::Gather { .. }
+            | Op::Scatter { .. }
+            | Op::ArgReduce { .. }
+            | Op::ArgSort { .. }
+            | Op::Recurrence { .. }
+            | Op::OverlapAdd { .. }
+            | Op::Check(_)
+            | Op::Barrier(_)
+            | Op::Fusion(_)
+            | Op::Scan(_) => None,
         })
     }
 
@@ -210,11 +227,28 @@ impl Draft {
                     let a = self.pull(g, known, operands[0], &identity(self.shape.len()))?;
                     self.push(ExprKind::Reduce(*op, a), ty.dtype)
                 }
-                op => {
+                op @ (Op::Broadcast(_) | Op::Permute(_) | Op::Slice { .. } | Op::Reshape(_)) => {
                     let from = &g.ty(operands[0]).shape;
                     let map = map_through(op, from, &ty.shape, map)?;
                     return self.pull(g, known, operands[0], &map);
                 }
+                // Of what is computed on the way, a kernel can walk only what is a place for each of its own positions.
+                Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Flip(_) | Op::Window { .. } => {
+                    return None;
+                }
+                Op::Concat { .. }
+                | Op::Matmul
+                | Op::AddMatmul
+                | Op::Gather { .. }
+                | Op::Scatter { .. }
+                | Op::ArgReduce { .. }
+                | Op::ArgSort { .. }
+                | Op::Recurrence { .. }
+                | Op::OverlapAdd { .. }
+                | Op::Check(_)
+                | Op::Barrier(_)
+                | Op::Fusion(_)
+                | Op::Scan(_) => return None,
             }
         };
         self.memo.entry(v).or_default().push((map.clone(), expr));
@@ -236,7 +270,6 @@ impl Draft {
 
     /// Floating-point or integer operations, and bytes read and written, per call.
     pub fn cost(&self, dests: &[Dest]) -> (Dim, Dim) {
-        let numel = |shape: &[Dim], depth: usize| shape[..depth].iter().fold(Dim::Fixed(1), |n, d| &n * d);
         let (mut flops, mut bytes) = (Dim::Fixed(0), Dim::Fixed(0));
         for e in &self.exprs {
             let depth = if let ExprKind::Reduce(..) = e.kind { self.shape.len() } else { e.depth };
@@ -247,7 +280,7 @@ impl Draft {
                     bytes = &bytes + &n;
                 }
                 ExprKind::Leaf(_) => {}
-                _ => flops = &flops + &numel(&self.shape, depth),
+                _ => flops = &flops + &numel(&self.shape[..depth]),
             }
         }
         for v in dests.iter().filter_map(|d| d.view.as_ref()) {
@@ -260,8 +293,8 @@ impl Draft {
         &self.shape
     }
 
-    /// The kernel, with its results going to `dests`; `temp` makes a buffer for a number of elements.
-    pub fn finish(self, number: Number, dests: Vec<Dest>, temp: &mut dyn FnMut(DType, usize) -> BufId) -> Kernel {
+    /// The kernel, with its results going to `dests`.
+    pub fn finish(self, number: usize, dests: Vec<Dest>) -> Kernel {
         let Draft { shape: mut axes, kept, mut exprs, results, .. } = self;
         let rank = axes.len();
         let mut stores = Vec::new();
@@ -299,20 +332,7 @@ impl Draft {
                 _ => exprs[i].args().iter().map(|a| exprs[a.0 as usize].depth).max().unwrap_or(0),
             };
         }
-        let mut kernel = Kernel {
-            axes,
-            kept,
-            filled: vec![None; exprs.len()],
-            exprs,
-            stores,
-            results: scalars,
-            stages: Vec::new(),
-            block: 0,
-            states: Vec::new(),
-            number,
-        };
-        crate::backend::cpu::blocks::plan(&mut kernel, temp);
-        kernel
+        Kernel { axes, kept, exprs, stores, results: scalars, number }
     }
 }
 
@@ -373,6 +393,21 @@ fn map_through(op: &Op, from: &[Dim], to: &[Dim], map: &Map) -> Option<Map> {
             }
             m
         }
-        _ => return None,
+        Op::Flip(_) | Op::Window { .. } | Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) => return None,
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => return None,
+        Op::Concat { .. }
+        | Op::Reduce { .. }
+        | Op::Matmul
+        | Op::AddMatmul
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::ArgReduce { .. }
+        | Op::ArgSort { .. }
+        | Op::Recurrence { .. }
+        | Op::OverlapAdd { .. }
+        | Op::Check(_)
+        | Op::Barrier(_)
+        | Op::Fusion(_)
+        | Op::Scan(_) => return None,
     })
 }
