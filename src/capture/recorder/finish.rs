@@ -87,7 +87,7 @@ impl CaptureState {
         dependencies.host_values = self.host_values;
         dependencies.layouts = self.layouts;
         dependencies.identities = self.identities;
-        dependencies.wishes = self.wishes.into_values().collect();
+        dependencies.requires_grad = self.requires_grad_asked.into_values().collect();
         let asked = self.asked.iter().filter(|(_, asked)| asked.load(Ordering::Relaxed));
         dependencies.asked = asked.map(|(i, _)| *i).collect();
         let ended = self.replay.end()?;

@@ -117,10 +117,10 @@ impl Capture {
             by_storage: FxHashMap::default(),
             host_values: Vec::new(),
             effects: Vec::new(),
-            given: Vec::new(),
+            arguments: Vec::new(),
             layouts: Vec::new(),
             identities: Vec::new(),
-            wishes: FxHashMap::default(),
+            requires_grad_asked: FxHashMap::default(),
             made_here: FxHashMap::default(),
             recomputing: 0,
             grads: Vec::new(),
@@ -148,8 +148,8 @@ impl Capture {
         inner.runs_on("trace", like.device())?;
         let made = inner.argument(like, (ARGUMENT, i))?;
         inner.sources.push(Source::Arg(i));
-        inner.given.resize_with(i, || like.clone());
-        inner.given.push(like.clone());
+        inner.arguments.resize_with(i, || like.clone());
+        inner.arguments.push(like.clone());
         let mut tensor = inner.tensor(0, &made);
         if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
             t.strides = like.strides();
@@ -537,7 +537,7 @@ impl Recorder for Capture {
     fn layout_asked(&self, of: Option<&Tensor>) {
         let mut inner = self.0.borrow_mut();
         let Some(t) = of else {
-            inner.layouts = (0..inner.given.len()).collect();
+            inner.layouts = (0..inner.arguments.len()).collect();
             return;
         };
         // A value that was computed is dense whatever the arguments are.
@@ -559,7 +559,7 @@ impl Recorder for Capture {
             (None, Some(j)) if a.strided().is_some() => (j, CallerTensor::Captured(TraceHandle::new(a.clone()))),
             _ => return false,
         };
-        let given = |i: usize| &inner.given[i];
+        let given = |i: usize| &inner.arguments[i];
         let same = match &other {
             CallerTensor::Arg(i) => given(which).id() == given(*i).id(),
             CallerTensor::Captured(t) => given(which).id() == t.id(),
@@ -571,7 +571,10 @@ impl Recorder for Capture {
     fn wish_asked(&self, outside: &Tensor, answer: bool) {
         let Ok(mut inner) = self.0.try_borrow_mut() else { return };
         if !inner.made_here.contains_key(&outside.id()) {
-            inner.wishes.entry(outside.id()).or_insert_with(|| (TraceHandle::new(outside.clone()), answer));
+            inner
+                .requires_grad_asked
+                .entry(outside.id())
+                .or_insert_with(|| (TraceHandle::new(outside.clone()), answer));
         }
     }
 
