@@ -42,7 +42,7 @@ pub(crate) struct Dependencies {
     /// Arguments that it compared with other tensors, and whether they were the same.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
     /// Captured tensors that it asked whether they need gradients.
-    pub(crate) wishes: Vec<(TraceHandle, bool)>,
+    pub(crate) requires_grad: Vec<(TraceHandle, bool)>,
     /// Arguments of which the program dependencies on what history they have.
     pub(crate) asked: Vec<usize>,
 }

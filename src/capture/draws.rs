@@ -85,7 +85,7 @@ pub(crate) struct Draws {
     pub(crate) items: Vec<Item>,
     pub(crate) generators: Vec<Generator>,
     /// The captured tensors whose memory matters.
-    pub(crate) outside: Vec<TraceHandle>,
+    pub(crate) captured: Vec<TraceHandle>,
 }
 
 /// What the draws fill.
@@ -136,14 +136,14 @@ impl Fills {
 
 impl Draws {
     /// The draws of a recording; `length` says what a loop's length is.
-    pub(crate) fn new(items: Vec<Item<Size>>, outside: Vec<TraceHandle>, length: &dyn Fn(Size) -> Dim) -> Draws {
-        Draws::of(items.into_iter().map(|i| i.map(length)).collect(), outside)
+    pub(crate) fn new(items: Vec<Item<Size>>, captured: Vec<TraceHandle>, length: &dyn Fn(Size) -> Dim) -> Draws {
+        Draws::of(items.into_iter().map(|i| i.map(length)).collect(), captured)
     }
 
-    pub(crate) fn of(items: Vec<Item>, outside: Vec<TraceHandle>) -> Draws {
+    pub(crate) fn of(items: Vec<Item>, captured: Vec<TraceHandle>) -> Draws {
         let mut generators = Vec::new();
         items.iter().for_each(|i| i.generators(&mut generators));
-        Draws { items, generators, outside }
+        Draws { items, generators, captured }
     }
 
     pub(crate) fn difference(&self, other: &Draws) -> Option<String> {
@@ -167,7 +167,7 @@ impl Draws {
         args: &[&Tensor],
         binding: &Binding,
     ) -> Result<Drawn> {
-        let given = CallTensors { sources, args, outside: &self.outside };
+        let given = CallTensors { sources, args, captured: &self.captured };
         fills.demands.iter().try_for_each(|d| d.check(&given, binding))?;
         let types = &fills.types;
         let drawn = |(_, dtype, shape): &(usize, DType, Shape)| {

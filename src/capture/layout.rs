@@ -76,7 +76,7 @@ impl Layout {
         };
         let (mut shape, mut strides) = match &self.memory {
             Memory::Fresh(shape) => fresh(dims(shape)),
-            Memory::Captured(i) => of(&given.outside[*i]),
+            Memory::Captured(i) => of(&given.captured[*i]),
             Memory::Input(i) => match &given.sources[*i] {
                 Source::Arg(i) => of(given.args[*i]),
                 Source::State(t) => of(t),
@@ -131,7 +131,7 @@ pub(crate) struct CallTensors<'a> {
     pub(crate) sources: &'a [Source],
     pub(crate) args: &'a [&'a Tensor],
     /// Those whose memory was asked about.
-    pub(crate) outside: &'a [TraceHandle],
+    pub(crate) captured: &'a [TraceHandle],
 }
 
 /// What must hold of a layout in a call.

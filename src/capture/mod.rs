@@ -10,6 +10,8 @@ pub(crate) mod event;
 pub(crate) mod inline;
 pub(crate) mod layout;
 pub(crate) mod recorder;
+pub(crate) mod replay_builder;
 pub(crate) mod replay_cache;
+mod replaying;
 pub(crate) mod state;
 pub(crate) mod symbols;

@@ -5,7 +5,7 @@
 use crate::capture::draws::Item;
 use crate::capture::endpoints::{CallerTensor, Source, same_elements};
 use crate::capture::event::{Answer, Aside, Event, EventOperand, LayoutOf, Made, Symbolic};
-use crate::capture::replay_cache::ReplayBuilder;
+use crate::capture::replay_builder::ReplayBuilder;
 use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
 use crate::mode::recorder::settings::HostValue;
@@ -79,13 +79,13 @@ pub(crate) struct CaptureState {
     /// What it set there.
     pub(crate) effects: Vec<Arc<dyn HostValue>>,
     /// The caller's arguments.
-    pub(crate) given: Vec<Tensor>,
+    pub(crate) arguments: Vec<Tensor>,
     /// Arguments whose layout the program asked for.
     pub(crate) layouts: Vec<usize>,
     /// Arguments that it compared with other tensors, and the answers.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
     /// Captured tensors that it asked whether they need gradients, by identity.
-    pub(crate) wishes: FxHashMap<usize, (TraceHandle, bool)>,
+    pub(crate) requires_grad_asked: FxHashMap<usize, (TraceHandle, bool)>,
     /// Tensors over captured elements that it made, by identity.
     pub(crate) made_here: FxHashMap<usize, TraceHandle>,
     /// How many parts are being recomputed, one in the other.

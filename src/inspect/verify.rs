@@ -4,13 +4,14 @@
 use crate::backend::CompileOptions;
 use crate::capture::captured::Captured;
 use crate::capture::closure::{Arguments, Traceable};
-use crate::capture::endpoints::{Returned, Source, Target};
+use crate::capture::endpoints::{Returned, Target};
 use crate::capture::symbols::Binding;
 use crate::device::with_device;
 use crate::error::{Error, Result};
+use crate::inspect::compare::difference;
 use crate::inspect::sandbox::Sandbox;
+use crate::inspect::snapshot::{Snapshot, Touched, settings};
 use crate::inspect::stepwise;
-use crate::kernels::rng::Mt19937;
 use crate::mode::recorder::settings::HostValue;
 use crate::ops::TensorTree;
 use crate::partition::closure::BackwardOptions;
@@ -18,11 +19,10 @@ use crate::runtime::execute;
 use crate::runtime::record::{Recorded, record};
 use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
-use crate::tensor::{Generator, Tensor, eval};
-use allotrope_ir::{DType, Graph, NodeId, Op, Scalar, Value, node_text};
+use crate::tensor::{Tensor, eval};
+use allotrope_ir::{Graph, NodeId, Op, Value, node_text};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 /// Nodes that are compiled by themselves in search of the one that differs.
 const MOST_NODES: usize = 2000;
@@ -140,86 +140,6 @@ where
         let (entry, binding) = self.entry(&args)?;
         entry.variant.check_inputs(&args)?;
         self.closure.with(|closure| verify::<F, N>(&entry.variant, closure, &args, binding))
-    }
-}
-
-/// A tensor that a call reads or changes, as it was before.
-struct Touched {
-    what: String,
-    /// Its number, where it is an argument.
-    argument: Option<usize>,
-    tensor: Tensor,
-    elements: Tensor,
-    grad: Option<(Tensor, Tensor)>,
-}
-
-/// Everything that a call reads or changes, as it was before.
-struct Snapshot {
-    touched: Vec<Touched>,
-    generators: Vec<(Generator, Mt19937)>,
-    settings: Vec<Arc<dyn HostValue>>,
-}
-
-/// The values on the host that a call leaves behind: those that it sets, and those that it only reads.
-fn settings(variant: &Variant) -> impl Iterator<Item = &Arc<dyn HostValue>> {
-    let set = |v: &&Arc<dyn HostValue>| !variant.wiring().effects.iter().any(|e| e.id() == v.id());
-    variant.wiring().effects.iter().chain(variant.guards.host_values.iter().filter(set))
-}
-
-impl Snapshot {
-    fn new(variant: &Variant, args: &[&Tensor]) -> Result<Snapshot> {
-        let mut touched: Vec<Touched> = Vec::new();
-        let mut add = |what: String, argument: Option<usize>, tensor: &Tensor| -> Result<()> {
-            if touched.iter().any(|t| t.tensor.is_same(tensor)) {
-                return Ok(());
-            }
-            let grad = tensor.stored_grad();
-            let grad = grad.map(|g| Ok::<_, Error>((g.clone(), eval::copied(&g)?))).transpose()?;
-            touched.push(Touched { what, argument, elements: eval::copied(tensor)?, tensor: tensor.clone(), grad });
-            Ok(())
-        };
-        for (i, a) in args.iter().enumerate() {
-            add(format!("argument {i}"), Some(i), a)?;
-        }
-        let outside = |t: &Tensor| format!("a captured tensor of shape {:?}", t.shape_hint());
-        for (source, input) in variant.wiring().sources.iter().zip(variant.captured().inputs()) {
-            match source {
-                Source::State(t) => add(format!("{:?}, {}", input.name, outside(t)), None, t)?,
-                Source::Grad(t) => add(outside(t), None, t)?,
-                Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Data(_) | Source::Gradient => {}
-            }
-        }
-        for target in &variant.wiring().targets {
-            if let Target::State { tensor } | Target::Grad(tensor) = target {
-                add(outside(tensor), None, tensor)?;
-            }
-        }
-        variant.wiring().cleared.iter().try_for_each(|t| add(outside(t), None, t))?;
-        let generators = variant.wiring().draws.generators.iter().map(|g| (g.clone(), g.lock().clone())).collect();
-        let settings = settings(variant).map(|v| v.now()).collect();
-        Ok(Snapshot { touched, generators, settings })
-    }
-
-    /// Puts everything back that is not as it was.
-    fn restore(&self) -> Result<()> {
-        for t in &self.touched {
-            put_back(&t.tensor, &t.elements)?;
-            if let Some((grad, elements)) = &t.grad {
-                put_back(grad, elements)?;
-            }
-            t.tensor.store_grad(t.grad.as_ref().map(|(g, _)| g.clone()));
-        }
-        self.generators.iter().for_each(|(g, state)| *g.lock() = state.clone());
-        self.settings.iter().for_each(|v| v.apply());
-        Ok(())
-    }
-}
-
-/// Only where they differ: changing a tensor in place would end what was recorded of it on a tape.
-fn put_back(t: &Tensor, elements: &Tensor) -> Result<()> {
-    match difference(&eval::copied(t)?, elements) {
-        Some(_) => eval::assign(t, elements),
-        None => Ok(()),
     }
 }
 
@@ -357,69 +277,6 @@ fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox) -> Result
     Ok(seen)
 }
 
-/// The elements as constants, whatever the dtype.
-fn scalars(t: &Tensor) -> Result<Vec<Scalar>> {
-    macro_rules! each {
-        ($($variant:ident: $type:ty),*) => {
-            match t.dtype() {
-                $(DType::$variant => eval::elements::<$type>(t)?.into_iter().map(Scalar::$variant).collect(),)*
-            }
-        };
-    }
-    Ok(each!(Bool: bool, U8: u8, I32: i32, I64: i64, F16: half::f16, BF16: half::bf16, F32: f32, F64: f64))
-}
-
-fn is_nan(s: Scalar) -> bool {
-    match s {
-        Scalar::F16(x) => x.is_nan(),
-        Scalar::BF16(x) => x.is_nan(),
-        Scalar::F32(x) => x.is_nan(),
-        Scalar::F64(x) => x.is_nan(),
-        Scalar::Bool(_) | Scalar::U8(_) | Scalar::I32(_) | Scalar::I64(_) => false,
-    }
-}
-
-/// How `a`, which is eager, and `b` differ, if they do. Of a NaN only that it is one counts.
-fn difference(a: &Tensor, b: &Tensor) -> Option<String> {
-    if a.dtype() != b.dtype() || a.shape_hint() != b.shape_hint() {
-        let ty = |t: &Tensor| format!("{}{:?}", t.dtype(), t.shape_hint());
-        return Some(format!("{} eagerly, {} traced", ty(a), ty(b)));
-    }
-    let (x, y) = match (scalars(a), scalars(b)) {
-        (Ok(x), Ok(y)) => (x, y),
-        (Err(e), _) | (_, Err(e)) => return Some(e.to_string()),
-    };
-    let differ = |i: &usize| x[*i] != y[*i] && !(is_nan(x[*i]) && is_nan(y[*i]));
-    let all: Vec<usize> = (0..x.len()).filter(differ).collect();
-    let first = *all.first()?;
-    let mut place = Vec::new();
-    let mut rest = first;
-    for n in a.shape_hint().iter().rev() {
-        place.insert(0, rest % n);
-        rest /= n;
-    }
-    Some(format!(
-        "{} of {} elements; the first, at {place:?}, is {} eagerly and {} traced",
-        all.len(),
-        x.len(),
-        number(x[first]),
-        number(y[first])
-    ))
-}
-
-fn number(s: Scalar) -> String {
-    match s {
-        Scalar::Bool(x) => x.to_string(),
-        Scalar::U8(x) => x.to_string(),
-        Scalar::I32(x) => x.to_string(),
-        Scalar::I64(x) => x.to_string(),
-        Scalar::F16(x) => format!("{x:?} ({:#x})", x.to_bits()),
-        Scalar::BF16(x) => format!("{x:?} ({:#x})", x.to_bits()),
-        Scalar::F32(x) => format!("{x:?} ({:#x})", x.to_bits()),
-        Scalar::F64(x) => format!("{x:?} ({:#x})", x.to_bits()),
-    }
-}
-
 /// Where a difference comes from.
 fn cause<F: Traceable<N>, const N: usize>(
     variant: &Variant,
@@ -507,23 +364,7 @@ fn wrong_node(
 mod tests {
     use super::*;
     use crate::runtime::traced::trace;
-    use crate::tensor::FromElement;
     use allotrope_ir::{UnaryOp, print};
-
-    fn tensor<T: FromElement>(x: Vec<T>) -> Tensor {
-        let n = x.len();
-        Tensor::from_vec(x, &[n])
-    }
-
-    #[test]
-    fn elements_are_compared_by_bits_but_for_nan() {
-        let nan = f32::from_bits(0x7fc0_0001);
-        assert_eq!(difference(&tensor(vec![f32::NAN, 1.0]), &tensor(vec![nan, 1.0])), None);
-        let how = difference(&tensor(vec![0.0f32, 1.0]), &tensor(vec![-0.0f32, 1.0])).unwrap();
-        assert_eq!(how, "1 of 2 elements; the first, at [0], is 0.0 (0x0) eagerly and -0.0 (0x80000000) traced");
-        let how = difference(&tensor(vec![1i64]), &tensor(vec![1.0f32])).unwrap();
-        assert_eq!(how, "i64[1] eagerly, f32[1] traced");
-    }
 
     /// A pass that is wrong, in a part that only shows where nothing else uses the value.
     #[test]

@@ -137,7 +137,7 @@ impl Guards {
             _ => None,
         };
         let mut state_flags: Vec<(TraceHandle, bool)> = captured.wiring.sources.iter().filter_map(flag).collect();
-        for (t, on) in &dependencies.wishes {
+        for (t, on) in &dependencies.requires_grad {
             if !state_flags.iter().any(|(known, _)| known.id() == t.id()) {
                 state_flags.push((t.clone(), *on));
             }

@@ -4,7 +4,7 @@
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::closure::{Args, Traceable};
 use crate::capture::recorder::Capture;
-use crate::capture::replay_cache::Ended;
+use crate::capture::replay_builder::Ended;
 use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;

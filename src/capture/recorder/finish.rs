@@ -3,7 +3,7 @@
 use crate::capture::captured::{Dependencies, Wiring};
 use crate::capture::draws::Draws;
 use crate::capture::endpoints::{Returned, Source, Target};
-use crate::capture::replay_cache::Ended;
+use crate::capture::replay_builder::Ended;
 use crate::capture::state::CaptureState;
 use crate::device::default_device;
 use crate::error::Result;
@@ -87,7 +87,7 @@ impl CaptureState {
         dependencies.host_values = self.host_values;
         dependencies.layouts = self.layouts;
         dependencies.identities = self.identities;
-        dependencies.wishes = self.wishes.into_values().collect();
+        dependencies.requires_grad = self.requires_grad_asked.into_values().collect();
         let asked = self.asked.iter().filter(|(_, asked)| asked.load(Ordering::Relaxed));
         dependencies.asked = asked.map(|(i, _)| *i).collect();
         let ended = self.replay.end()?;

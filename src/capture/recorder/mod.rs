@@ -10,7 +10,8 @@ use crate::capture::builder::ARGUMENT;
 use crate::capture::draws::Item;
 use crate::capture::endpoints::{CallerTensor, Source};
 use crate::capture::event::{Answer, Aside, Event, EventOperand, Loop, Symbolic};
-use crate::capture::replay_cache::{ReplayBuilder, ReplayCache};
+use crate::capture::replay_builder::ReplayBuilder;
+use crate::capture::replay_cache::ReplayCache;
 use crate::capture::state::{CaptureState, GradState, Open};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -113,10 +114,10 @@ impl Capture {
             by_storage: FxHashMap::default(),
             host_values: Vec::new(),
             effects: Vec::new(),
-            given: Vec::new(),
+            arguments: Vec::new(),
             layouts: Vec::new(),
             identities: Vec::new(),
-            wishes: FxHashMap::default(),
+            requires_grad_asked: FxHashMap::default(),
             made_here: FxHashMap::default(),
             recomputing: 0,
             grads: Vec::new(),
@@ -144,8 +145,8 @@ impl Capture {
         inner.runs_on("trace", like.device())?;
         let made = inner.argument(like, (ARGUMENT, i))?;
         inner.sources.push(Source::Arg(i));
-        inner.given.resize_with(i, || like.clone());
-        inner.given.push(like.clone());
+        inner.arguments.resize_with(i, || like.clone());
+        inner.arguments.push(like.clone());
         let mut tensor = inner.tensor(0, &made);
         if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
             t.strides = like.strides();
@@ -378,7 +379,7 @@ impl StateRecorder for Capture {
     fn layout_asked(&self, of: Option<&Tensor>) {
         let mut inner = self.0.borrow_mut();
         let Some(t) = of else {
-            inner.layouts = (0..inner.given.len()).collect();
+            inner.layouts = (0..inner.arguments.len()).collect();
             return;
         };
         // A value that was computed is dense whatever the arguments are.
@@ -400,7 +401,7 @@ impl StateRecorder for Capture {
             (None, Some(j)) if a.strided().is_some() => (j, CallerTensor::Captured(TraceHandle::new(a.clone()))),
             _ => return false,
         };
-        let given = |i: usize| &inner.given[i];
+        let given = |i: usize| &inner.arguments[i];
         let same = match &other {
             CallerTensor::Arg(i) => given(which).id() == given(*i).id(),
             CallerTensor::Captured(t) => given(which).id() == t.id(),
@@ -514,7 +515,10 @@ impl GradRecorder for Capture {
     fn requires_grad_asked(&self, captured: &Tensor, answer: bool) {
         let Ok(mut inner) = self.0.try_borrow_mut() else { return };
         if !inner.made_here.contains_key(&captured.id()) {
-            inner.wishes.entry(captured.id()).or_insert_with(|| (TraceHandle::new(captured.clone()), answer));
+            inner
+                .requires_grad_asked
+                .entry(captured.id())
+                .or_insert_with(|| (TraceHandle::new(captured.clone()), answer));
         }
     }
 }
