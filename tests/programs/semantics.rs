@@ -420,7 +420,7 @@ fn a_rust_value_that_changes_between_calls_is_an_error() {
         x + &batches[next]
     });
     let error = walking.call(&x).unwrap_err().to_string();
-    assert!(error.contains("another tensor from outside"), "{error}");
+    assert!(error.contains("another captured tensor"), "{error}");
 
     // A value that stays as it is belongs to the program.
     let factor = 3.0;
