@@ -44,7 +44,7 @@ pub fn scan_reverse<C: TensorTree, X: TensorTree, Y: TensorTree>(
 /// As [`scan`].
 ///
 /// # Errors
-/// Where that panics; a panic of the body goes on.
+/// Where that panics; a panic of the body propagates.
 pub fn try_scan<C: TensorTree, X: TensorTree, Y: TensorTree>(
     carry: C,
     xs: X,
@@ -56,7 +56,7 @@ pub fn try_scan<C: TensorTree, X: TensorTree, Y: TensorTree>(
 /// As [`scan_reverse`].
 ///
 /// # Errors
-/// Where that panics; a panic of the body goes on.
+/// Where that panics; a panic of the body propagates.
 pub fn try_scan_reverse<C: TensorTree, X: TensorTree, Y: TensorTree>(
     carry: C,
     xs: X,
