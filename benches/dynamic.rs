@@ -1,4 +1,4 @@
-//! What recording on every call costs: `trace_dynamic` against `trace` on the same fixed structures, per recorded operation.
+//! The cost of recording on every call: `trace_dynamic` against `trace` on the same fixed structures, per recorded operation.
 //! The net with 0 to 3 shared middle layers whose depth is drawn anew on every call, with SGD and with Adam, and a step of
 //! the recurrent network. Before the clock starts, both must have given equal bits.
 //!

@@ -1,5 +1,5 @@
 //! Gather and scatter along one axis. Never touches memory outside for an index that is out of range: a gather gives
-//! zero there, a scatter leaves the source out.
+//! zero there, a scatter ignores the source element.
 
 use super::axis::Number;
 use super::ops::ScatterOp;

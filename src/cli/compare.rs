@@ -1,7 +1,7 @@
 //! `allotrope compare`: every program in both modes, the table, the report, and the verdict.
 //!
-//! The folder is tried before anything is trained, and differing bits end in an error after the report is there
-//! to look at them.
+//! The folder is tried before anything is trained, and differing bits end in an error after the report, which shows
+//! them, has been written.
 
 use super::args::CompareArgs;
 use super::error::CliError;

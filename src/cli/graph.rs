@@ -1,5 +1,5 @@
-//! `allotrope graph`: what was captured, what the passes made of it, and the code; why, how fast, and whether both modes
-//! agree.
+//! `allotrope graph`: the captured and the optimised graph and the code of a step, or its explanation, profile and
+//! verification.
 //!
 //! It prints what the library says of a traced step or of a saved function and adds headings only.
 
@@ -11,7 +11,7 @@ use super::run::Mode;
 use super::sequence::{self, HalfTurns, Program};
 use std::path::Path;
 
-/// Prints what is asked for.
+/// Prints what the options name.
 ///
 /// # Errors
 /// When the library cannot trace the program or load the file, and when the modes differ.

@@ -1,4 +1,4 @@
-//! The command line: what `allotrope` is asked for, and who does it.
+//! The command line: the commands of `allotrope` and the files that carry them out.
 //!
 //! It reads arguments and gives exit statuses; the numbers come from the library, the pages from the report.
 

@@ -1,4 +1,4 @@
-//! What one training run leaves behind, and what two of them say about each other.
+//! The results of one training run, and the comparison of two.
 //!
 //! Plain data: the table and the report are made from it, and it never holds a tensor.
 

@@ -307,7 +307,7 @@ fn pad_places(t: &Tensor, axis: usize, plan: Plan) -> Result<Tensor> {
 }
 
 /// The places of the first maxima in the last `n` axes, counted in row-major order. `cut` gives the windows of the axis
-/// `i` of those, as a new last axis; it is asked for the values and for their places.
+/// `i` of those, as a new last axis; it is called for the values and for their places.
 pub(super) fn maximum_places(
     x: &Tensor,
     n: usize,

@@ -1,5 +1,5 @@
 //! PyTorch's initialisers of parameters, `torch.nn.init`, and the default ones of its layers. They draw from the default
-//! generator and note nothing on the tape. The fan-in of `[out, in, ..]` is what one output is computed from.
+//! generator and record nothing on the tape. The fan-in of `[out, in, ..]` is what one output is computed from.
 
 use crate::DType;
 use crate::autograd::no_grad;

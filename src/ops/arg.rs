@@ -1,4 +1,4 @@
-//! Operands as users write them, tensors or numbers, and what PyTorch's promotion and broadcasting make of them.
+//! Operands as users write them, tensors or numbers, and their promotion and broadcasting by PyTorch's rules.
 
 use crate::autograd::saved::Saved;
 use crate::error::{Error, Result};

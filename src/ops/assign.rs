@@ -1,5 +1,5 @@
-//! In-place assignment to a tensor or a view: its elements become others, for everybody who shares them, and so does
-//! its history. A view's assignment is one to the whole, of which the other elements stay.
+//! In-place assignment to a tensor or a view: it replaces the elements, which every tensor that shares them sees, and the
+//! history. Assigning to a view is assigning to its base, whose other elements stay.
 
 use super::gather::scatter;
 use super::movement::{concat, narrow, seen};

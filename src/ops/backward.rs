@@ -144,7 +144,7 @@ pub(crate) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     a.try_add(b)
 }
 
-/// The gradient of a tensor of one element that nobody named one for.
+/// The implied gradient, 1, of a tensor of one element.
 pub(super) fn implied(instead: &str, output: &Tensor) -> Result<Tensor> {
     let one = Size::from(1);
     match (0..output.dim()).all(|i| output.has_size(i, one)) {

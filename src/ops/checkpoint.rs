@@ -42,7 +42,7 @@ pub fn checkpoint<R: TensorTree>(f: impl Fn(&[Tensor]) -> R + Send + Sync + 'sta
 /// As [`checkpoint`].
 ///
 /// # Errors
-/// None of its own; in the backward pass it is an error if `f` did something else the second time. A panic of `f` goes on.
+/// None of its own; in the backward pass it is an error if `f` did something else the second time. A panic of `f` propagates.
 pub fn try_checkpoint<R: TensorTree>(
     f: impl Fn(&[Tensor]) -> R + Send + Sync + 'static,
     inputs: &[&Tensor],

@@ -1,4 +1,4 @@
-//! What is accumulated along an axis: sums, products, extremes, log-sums. Sums and products are the linear recurrence;
+//! Cumulative results along an axis: sums, products, extremes, log-sums. Sums and products are the linear recurrence;
 //! running extremes double the reach of every element until it spans the axis.
 
 use super::elementwise::{choose, floating, in_full};
@@ -23,7 +23,7 @@ fn accumulated(x: &Tensor) -> Result<Tensor> {
     if x.dtype().is_float() { Ok(x.clone()) } else { x.try_to(DType::I64) }
 }
 
-/// Runs `f` along the axis meant; a tensor without axes has one of size 1 meanwhile.
+/// Runs `f` along the given axis; for a tensor without axes, with one of size 1 added.
 fn over(
     x: &Tensor,
     name: &'static str,

@@ -1,5 +1,5 @@
 //! Sums of products in Einstein's notation, with PyTorch's syntax. The operands are taken from left to right: diagonals
-//! of repeated letters, sums over letters that nobody else has, then one product for each further operand.
+//! of repeated letters, sums over letters that no other operand has, then one product for each further operand.
 
 use super::linalg::product;
 use super::movement::permute;

@@ -538,7 +538,7 @@ impl Place {
         if let [(axis, Chooser::Mask(mask))] = &self.choosers[..] {
             let behind = x.dim() - axis - mask.dim();
             if value.dim() <= behind {
-                // Where each chosen element gets the same, nobody needs to know how many there are.
+                // Where each chosen element gets the same, their number is not needed.
                 let mut sizes = mask.sizes();
                 sizes.extend(std::iter::repeat_n(Size::from(1), behind));
                 let mask = mask.reshape_sizes(&sizes)?;

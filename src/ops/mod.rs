@@ -1,6 +1,6 @@
 //! The operations that users call, by family, each composed of primitives, with its derivative beside it in terms of
-//! operations, so that a derivative is traced and differentiated like anything else. No file here knows of the mode
-//! that it runs in.
+//! operations, so that a derivative is traced and differentiated like anything else. No file here knows the mode that
+//! it runs in.
 
 pub(crate) mod arg;
 mod assign;

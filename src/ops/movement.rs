@@ -1,5 +1,5 @@
-//! The moves under every operation that computes nothing, with their derivatives: reshaping, repeating, permuting,
-//! slicing, splitting, joining. Axes are counted from 0 and sizes may be symbolic; what users write is checked elsewhere.
+//! The primitives that move elements and compute nothing, with their derivatives: reshape, broadcast, permute, slice,
+//! split, concat. Axes are counted from 0 and sizes may be symbolic; users' arguments are checked by the callers.
 
 use super::grads1;
 use super::window::{WindowSpec, overlap_add};

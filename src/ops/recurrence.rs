@@ -31,7 +31,7 @@ pub(crate) fn recurrence(a: &Tensor, b: &Tensor, axis: usize, reverse: bool) -> 
                 let parts = if reverse { [&tail, &head] } else { [&head, &tail] };
                 super::movement::concat(&parts, axis)
             };
-            // The factor behind the last place is used by nobody.
+            // The factor behind the last place is not used.
             let shifted = {
                 let (tail, unused) = (cut(&a, later, rest)?, cut(&a, last, one)?);
                 let parts = if reverse { [&unused, &tail] } else { [&tail, &unused] };

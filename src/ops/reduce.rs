@@ -1,4 +1,4 @@
-//! Sums, means and questions over axes, with their derivatives. The order of the additions is the kernels' definition.
+//! Sums, means, `all` and `any` over axes, with their derivatives. The order of the additions is the kernels' definition.
 //! Products, extremes, variances and norms have files of their own.
 
 use super::elementwise::{floating, in_full};

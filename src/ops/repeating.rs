@@ -35,7 +35,7 @@ twins! {
             repeated.extend([n, size]);
             merged.push(n.times(&size));
         }
-        // Repeated axes may look like one axis of their own: only a copy is nobody's view.
+        // Repeated axes may look like one axis of their own: only a copy is sure to be no view.
         self.reshape_sizes(&raised)?.expand_recorded(&repeated)?.try_contiguous()?.reshape_sizes(&merged)
     }
 

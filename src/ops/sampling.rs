@@ -1,5 +1,5 @@
-//! Random numbers for tensors that are there: filled in place, of the same shape, or with probabilities, means and
-//! numbers of their own. Each is drawn by a generator, in a trace by every call; no gradient flows through any.
+//! Random numbers from existing tensors: fills in place, the `_like` forms, and distributions whose parameters are tensors.
+//! Each is drawn from a generator, in a trace by every call; no gradient flows through any.
 
 use super::arg::{Arg, broadcast_sizes};
 use super::assign::assign;

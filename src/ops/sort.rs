@@ -13,7 +13,7 @@ fn places(x: &Tensor, axis: usize, descending: bool) -> Result<Tensor> {
     gather::argsort(&x.detach(), axis, descending)
 }
 
-/// Values and places without the axis that a tensor without axes had meanwhile.
+/// Values and places; those of a tensor without axes lose the axis that was added for the computation.
 fn shaped(x: &Tensor, values: Tensor, places: Tensor) -> Result<(Tensor, Tensor)> {
     match x.dim() {
         0 => Ok((values.reshape_sizes(&[])?, places.reshape_sizes(&[])?)),

@@ -1,4 +1,4 @@
-//! Variances and standard deviations, in two passes: the mean first, then the squares of what is left.
+//! Variances and standard deviations, in two passes: the mean first, then the squares of the differences from it.
 
 use super::elementwise::{choose, floating, zero_where};
 use super::reduce::{axes_of, count, size_tensor, spread, sum_axes, with_axes_kept};

@@ -1,4 +1,5 @@
-//! Tensors in structures: what loops carry, branches give, and traced functions take and return. It computes nothing.
+//! Structures of tensors: carries of loops, results of branches, arguments and results of traced functions. It computes
+//! nothing.
 
 use crate::tensor::Tensor;
 

@@ -1,5 +1,5 @@
 //! Optimizers: rules that change parameters by their gradients. Written with tensor operations only, so a traced
-//! step holds them as any other code; all that changes between steps is kept in tensors.
+//! step contains them like any other code; all state that changes between steps is kept in tensors.
 
 mod adam;
 mod sgd;

@@ -16,6 +16,7 @@ mod memory_plan;
 mod operator;
 mod order;
 mod size;
+mod text;
 mod view;
 
 pub use buffer::{BufId, Buffer, Location, LoopId, ScalarId};

@@ -52,7 +52,7 @@ pub fn cond<X: TensorTree, Y: TensorTree>(
 /// # Errors
 /// When `pred` is not a bool of one element, the branches give different numbers of tensors, dtypes or shapes, or a branch
 /// changes an operand in place; in a trace also where a branch changes a captured tensor in place or draws random
-/// numbers. A panic of a branch goes on.
+/// numbers. A panic of a branch propagates.
 #[track_caller]
 pub fn try_cond<X: TensorTree, Y: TensorTree>(
     pred: &Tensor,

@@ -46,7 +46,7 @@ pub fn scan_reverse<C: TensorTree, X: TensorTree, Y: TensorTree>(
 /// As [`scan`].
 ///
 /// # Errors
-/// Where that panics; a panic of the body goes on.
+/// Where that panics; a panic of the body propagates.
 pub fn try_scan<C: TensorTree, X: TensorTree, Y: TensorTree>(
     carry: C,
     xs: X,
@@ -58,7 +58,7 @@ pub fn try_scan<C: TensorTree, X: TensorTree, Y: TensorTree>(
 /// As [`scan_reverse`].
 ///
 /// # Errors
-/// Where that panics; a panic of the body goes on.
+/// Where that panics; a panic of the body propagates.
 pub fn try_scan_reverse<C: TensorTree, X: TensorTree, Y: TensorTree>(
     carry: C,
     xs: X,

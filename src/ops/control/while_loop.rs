@@ -52,7 +52,7 @@ pub fn while_loop<C: TensorTree>(cond: impl FnMut(C) -> Tensor, body: impl FnMut
 /// # Errors
 /// When nothing is carried, the condition is not a bool of one element, a carry changes its shape or dtype, `cond` or
 /// `body` changes its carry in place, and in a trace where `body` changes a captured tensor in place or draws random
-/// numbers. A panic of `cond` or `body` goes on.
+/// numbers. A panic of `cond` or `body` propagates.
 #[track_caller]
 pub fn try_while_loop<C: TensorTree>(
     mut cond: impl FnMut(C) -> Tensor,

@@ -130,7 +130,7 @@ fn clamp(name: &'static str, x: &Tensor, low: Option<Arg<'_>>, high: Option<Arg<
             _ => Err(Error::operands(name, "not defined for bool; use to(DType::I64) first")),
         };
     }
-    // A number in place of a bound that is not there: no gradient goes to it, and nobody looks at it.
+    // A number in place of a bound that is not there: it needs no gradient.
     let (has_low, has_high) = (low.is_some(), high.is_some());
     let nothing = Arg::Number(Number::Bool(false));
     let [x, low, high] = common(name, [Arg::Tensor(x), low.unwrap_or(nothing), high.unwrap_or(nothing)], dtype)?;

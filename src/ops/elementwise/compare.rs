@@ -1,4 +1,4 @@
-//! Comparisons and questions about single elements. The answers are bools, and no gradient goes through them.
+//! Comparisons and predicates of single elements. Results are bools, and no gradient flows through them.
 
 use super::super::arg::{Aligned, Arg, result_dtype};
 use super::super::twins;

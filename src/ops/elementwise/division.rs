@@ -1,5 +1,5 @@
-//! Division to whole numbers, and what is left of it. Of integers a divisor of 0 is an error, in a compiled function too;
-//! of floats the quotient is what Python's `//` gives.
+//! Division to whole numbers, and its remainder. For integers a divisor of 0 is an error, in a compiled function too;
+//! for floats the quotient is what Python's `//` gives.
 
 use super::super::arg::{Arg, Kept, common, result_dtype};
 use super::super::gather::{all_true, checked};
