@@ -33,7 +33,7 @@ pub enum Instruction {
     /// A nest of loops over fused arithmetic.
     Kernel(Kernel),
     /// One operator of the library over strided operands.
-    Operation(Operation),
+    Operation(Box<Operation>),
     Loop(Loop),
     /// Where the condition, one bool, is false and the run has no failure yet, `checks[check]` is its failure. The run goes
     /// on.
