@@ -5,7 +5,7 @@ use crate::schedule::buffer::{BufId, Buffer, Location, LoopId};
 use crate::schedule::content::Schedule;
 use crate::schedule::info::BufferInfo;
 use crate::schedule::instruction::{Carry, Instruction, Next};
-use crate::schedule::size::Size;
+use crate::schedule::polynomial::Polynomial;
 use crate::schedule::view::View;
 use allotrope_ir::Dim;
 use rustc_hash::FxHashMap;
@@ -35,7 +35,7 @@ pub struct MemoryPlan {
     pub alive: Vec<Option<(usize, usize)>>,
     /// Bytes of all slots of fixed size.
     fixed: usize,
-    symbolic: Vec<Size>,
+    symbolic: Vec<Polynomial>,
 }
 
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl MemoryPlan {
 
     /// Bytes of scratch under a binding: the slots of fixed size first, then the others, in order.
     pub fn bytes(&self, binding: &[usize]) -> usize {
-        let rounded = |s: &Size| s.eval(binding).next_multiple_of(ALIGN as usize);
+        let rounded = |s: &Polynomial| s.eval(binding).next_multiple_of(ALIGN as usize);
         self.fixed + self.symbolic.iter().map(rounded).sum::<usize>()
     }
 }
@@ -202,7 +202,7 @@ fn plan(schedule: &Schedule, temporaries: &Temporaries) -> MemoryPlan {
     for s in &out.slots {
         match s.size.as_fixed() {
             Some(n) => out.fixed += n.next_multiple_of(ALIGN as usize),
-            None => out.symbolic.push(Size::of(&s.size)),
+            None => out.symbolic.push(Polynomial::of(&s.size)),
         }
     }
     out

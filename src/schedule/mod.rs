@@ -17,7 +17,7 @@ mod lower;
 mod memory_plan;
 mod operator;
 mod order;
-mod size;
+mod polynomial;
 mod view;
 
 pub use buffer::{BufId, Buffer, Location, LoopId, ScalarId};
@@ -29,5 +29,5 @@ pub use instruction::{Carry, Failure, Instruction, Iterations, Loop, Next};
 pub use kernel::{Expr, ExprId, ExprKind, Kernel, Store};
 pub use memory_plan::{ALIGN, MemoryPlan, Slot, Temporaries};
 pub use operator::{Operation, Operator};
-pub use size::Size;
+pub use polynomial::Polynomial;
 pub use view::{Base, View, collapse, divisor, gcd, is_one, is_zero, numel, row_major};
