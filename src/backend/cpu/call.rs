@@ -2,7 +2,8 @@
 //! the graph. It computes nothing itself.
 
 use crate::backend::cpu::compiled::Compiled;
-use crate::backend::cpu::profile::{self, Profile};
+use crate::backend::cpu::profile;
+use crate::backend::profile::Profile;
 use crate::schedule::{Failure, Polynomial, Schedule};
 use allotrope_ir::Type;
 use smallvec::SmallVec;

@@ -2,39 +2,10 @@
 //! record the time for the run of their thread, and nothing where none is being timed. They compute nothing, so the bits are
 //! those of the other code.
 
+use crate::backend::profile::{Event, KernelTime, Profile};
 use crate::kernels::{Signature, Word};
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
-
-/// How long each kernel of a run took.
-#[derive(Clone, Debug, Default)]
-pub struct Profile {
-    /// For each of [`Compiled::kernels`](crate::backend::cpu::Compiled::kernels).
-    pub kernels: Vec<KernelTime>,
-    /// The first runs of kernels, in order, as many as were asked for.
-    pub events: Vec<Event>,
-    /// Runs of kernels that came after those.
-    pub dropped: usize,
-    /// The whole run, the taking of times included.
-    pub total: Duration,
-}
-
-/// All runs of one kernel.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub struct KernelTime {
-    /// How often it ran: in a loop, once for each iteration.
-    pub count: usize,
-    pub total: Duration,
-}
-
-/// One run of one kernel, in time since the run of the whole began.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// Its place in [`Compiled::kernels`](crate::backend::cpu::Compiled::kernels).
-    pub kernel: usize,
-    pub start: Duration,
-    pub end: Duration,
-}
 
 struct Recorder {
     begin: Instant,
