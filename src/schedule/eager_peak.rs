@@ -1,7 +1,7 @@
 //! How much memory the eager mode would hold at its peak for a graph, to compare the plan of its schedule with. Nothing is
 //! decided here.
 
-use crate::schedule::size::Size;
+use crate::schedule::polynomial::Polynomial;
 use allotrope_ir::{Graph, NodeId, Op, Value};
 use rustc_hash::FxHashMap;
 
@@ -33,7 +33,7 @@ fn peak(g: &Graph, binding: &[usize]) -> usize {
                     root.insert(v, v);
                     last.insert(v, id);
                     if node.op != Op::Input {
-                        sizes.insert(v, Size::bytes(ty).eval(binding));
+                        sizes.insert(v, Polynomial::bytes(ty).eval(binding));
                     }
                 }
             }

@@ -22,7 +22,7 @@ impl std::fmt::Display for Failure {
         match self {
             Failure::Check(message) => f.write_str(message),
             Failure::Iterations(n) => {
-                write!(f, "the loop goes on after {n} iterations, more than its results have capacity for")
+                write!(f, "the loop goes on after {n} iterations, the capacity of its results")
             }
         }
     }
@@ -33,7 +33,7 @@ pub enum Instruction {
     /// A nest of loops over fused arithmetic.
     Kernel(Kernel),
     /// One operator of the library over strided operands.
-    Operation(Operation),
+    Operation(Box<Operation>),
     Loop(Loop),
     /// Where the condition, one bool, is false and the run has no failure yet, `checks[check]` is its failure. The run goes
     /// on.

@@ -1,11 +1,11 @@
 //! Places for the scratch buffers, by liveness: two buffers share a slot when they are never needed at the same time and
 //! are of the same symbolic size, or both of a fixed one. Nothing is moved, and no instruction is reordered.
 
-use crate::schedule::Schedule;
 use crate::schedule::buffer::{BufId, Buffer, Location, LoopId};
+use crate::schedule::content::Schedule;
 use crate::schedule::info::BufferInfo;
 use crate::schedule::instruction::{Carry, Instruction, Next};
-use crate::schedule::size::Size;
+use crate::schedule::polynomial::Polynomial;
 use crate::schedule::view::View;
 use allotrope_ir::Dim;
 use rustc_hash::FxHashMap;
@@ -35,7 +35,7 @@ pub struct MemoryPlan {
     pub alive: Vec<Option<(usize, usize)>>,
     /// Bytes of all slots of fixed size.
     fixed: usize,
-    symbolic: Vec<Size>,
+    symbolic: Vec<Polynomial>,
 }
 
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl MemoryPlan {
 
     /// Bytes of scratch under a binding: the slots of fixed size first, then the others, in order.
     pub fn bytes(&self, binding: &[usize]) -> usize {
-        let rounded = |s: &Size| s.eval(binding).next_multiple_of(ALIGN as usize);
+        let rounded = |s: &Polynomial| s.eval(binding).next_multiple_of(ALIGN as usize);
         self.fixed + self.symbolic.iter().map(rounded).sum::<usize>()
     }
 }
@@ -139,27 +139,27 @@ impl Lives<'_> {
             for &b in number.and_then(|n| self.temporaries.of.get(n)).into_iter().flatten() {
                 self.touch(b, self.now);
             }
-            if let Instruction::Loop(s) = instruction {
-                let carries = |l: &mut Self| {
-                    for Carry { current, init, next } in &s.carries {
-                        init.buf().into_iter().for_each(|b| l.access(b));
-                        l.access(*current);
+            if let Instruction::Loop(l) = instruction {
+                let carries = |lives: &mut Self| {
+                    for Carry { current, init, next } in &l.carries {
+                        init.buf().into_iter().for_each(|b| lives.access(b));
+                        lives.access(*current);
                         if let Next::PingPong { target, .. } = next {
-                            l.access(*target);
+                            lives.access(*target);
                         }
                     }
                 };
                 carries(self);
-                let (before, each) = s.control();
+                let (before, each) = l.control();
                 before.into_iter().chain(each).for_each(|b| self.access(b));
-                self.stack.push((s.id, self.now, Vec::new()));
+                self.stack.push((l.id, self.now, Vec::new()));
                 each.into_iter().for_each(|b| self.access(b));
-                self.walk(&s.body);
+                self.walk(&l.body);
                 let (_, _, until) = self.stack.pop().expect("pushed above");
                 self.tick();
                 until.into_iter().for_each(|b| self.touch(b, self.now));
                 carries(self);
-                s.tails.iter().filter_map(View::buf).for_each(|b| self.access(b));
+                l.tails.iter().filter_map(View::buf).for_each(|b| self.access(b));
             }
         }
     }
@@ -202,7 +202,7 @@ fn plan(schedule: &Schedule, temporaries: &Temporaries) -> MemoryPlan {
     for s in &out.slots {
         match s.size.as_fixed() {
             Some(n) => out.fixed += n.next_multiple_of(ALIGN as usize),
-            None => out.symbolic.push(Size::of(&s.size)),
+            None => out.symbolic.push(Polynomial::of(&s.size)),
         }
     }
     out
@@ -239,5 +239,81 @@ impl Free {
         let found = large.or_else(|| self.fixed.range((self.fixed.last()?.0, 0)..).next().copied())?;
         self.fixed.remove(&found);
         Some(found.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use allotrope_ir::DType;
+
+    fn schedule(text: &str) -> Schedule {
+        Schedule::of(&text.parse().unwrap_or_else(|e| panic!("{e}\n{text}"))).unwrap()
+    }
+
+    fn chain() -> Schedule {
+        schedule(
+            r#"graph(%0: f32[8, 8] "x", %1: f32[8, 8] "w") {
+  %2: f32[8, 8] = matmul %0, %1
+  %3: f32[8, 8] = matmul %2, %1
+  %4: f32[8, 8] = matmul %3, %1
+  %5: f32[8, 8] = matmul %4, %1
+  return %5
+}"#,
+        )
+    }
+
+    fn slots(plan: &MemoryPlan) -> Vec<usize> {
+        plan.slot.iter().flatten().copied().collect()
+    }
+
+    #[test]
+    fn buffers_share_a_slot_when_they_are_never_needed_together() {
+        let s = chain();
+        let plan = MemoryPlan::of(&s, &Temporaries::default());
+        assert_eq!(slots(&plan), [0, 1, 0]);
+        assert_eq!(plan.bytes(&[]), 2 * 256);
+        assert_eq!(plan.slot.len(), s.buffers.len());
+    }
+
+    #[test]
+    fn temporaries_live_during_their_kernel_only() {
+        let s = chain();
+        let temporary = Buffer { location: Location::Scratch, dtype: DType::F32, len: Dim::Fixed(10), owner: None };
+        let id = |i: usize| BufId((s.buffers.len() + i) as u32);
+        let of = [vec![], vec![id(0), id(1)], vec![id(2)], vec![]];
+        let temporaries =
+            Temporaries { buffers: vec![temporary; 3], of: of.into_iter().map(|t| t.into_iter().collect()).collect() };
+        let plan = MemoryPlan::of(&s, &temporaries);
+        // Those of kernel 1 take slots of their own; that of kernel 2 takes one that they have left.
+        assert_eq!(slots(&plan), [0, 1, 0, 2, 3, 2]);
+        assert_eq!(plan.bytes(&[]), 2 * 256 + 2 * 64);
+        let alive: Vec<_> = plan.buffers(&s, &temporaries).iter().map(|b| b.alive).collect();
+        assert_eq!(alive, [(0, 1), (1, 1), (1, 1), (1, 2), (2, 2), (2, 3)]);
+    }
+
+    #[test]
+    fn what_every_iteration_reads_lives_to_the_end_of_the_loop() {
+        let s = schedule(
+            r#"graph(%0: f32[1, 4] "h", %1: f32[4, 4] "w") {
+  %2: f32[4, 4] = matmul %1, %1
+  %3: f32[1, 4] = scan %0, %2 carries=1 xs=0 length=6 {
+    graph(%0: f32[1, 4] "h", %1: f32[4, 4] "w") {
+      %2: f32[1, 4] = matmul %0, %1
+      %3: f32[1, 4] = matmul %2, %1
+      return %3
+    }
+  }
+  return %3
+}"#,
+        );
+        let plan = MemoryPlan::of(&s, &Temporaries::default());
+        let squared = s.instructions.iter().find_map(|i| match i {
+            Instruction::Operation(o) => o.operator.out().buf(),
+            _ => None,
+        });
+        let slot = plan.slot[squared.unwrap().0 as usize];
+        assert!(slot.is_some());
+        assert_eq!(plan.slot.iter().filter(|other| **other == slot).count(), 1, "{plan:?}");
     }
 }

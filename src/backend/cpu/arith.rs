@@ -52,7 +52,7 @@ fn little() -> MemFlagsData {
 /// Whether [`Emitter::apply`] knows the operation on vectors, given that all its dtypes have vectors.
 pub fn has_vectors(kind: &ExprKind, from: DType, to: DType) -> bool {
     match kind {
-        ExprKind::Unary(UnaryOp::Abs, _) => to != DType::I64,
+        ExprKind::Unary(op, _) => *op != UnaryOp::Abs || to != DType::I64,
         ExprKind::Cast(_) => {
             from == to
                 || from == DType::Bool
@@ -60,7 +60,7 @@ pub fn has_vectors(kind: &ExprKind, from: DType, to: DType) -> bool {
                 || (from == DType::I32 && to == DType::F32)
         }
         ExprKind::Reduce(..) | ExprKind::Leaf(_) | ExprKind::Widen(_) | ExprKind::Narrow(_) => false,
-        _ => true,
+        ExprKind::Binary(..) | ExprKind::Compare(..) | ExprKind::Select(..) => true,
     }
 }
 
@@ -124,7 +124,27 @@ impl Emitter<'_> {
             UnaryOp::Trunc => self.b.ins().trunc(x),
             UnaryOp::Not if lanes == Lanes::One && dtype == DType::Bool => self.b.ins().bxor_imm_u(x, 1),
             UnaryOp::Not => self.b.ins().bnot(x),
-            _ => unreachable!("{} is called, never generated", op.name()),
+            UnaryOp::Exp
+            | UnaryOp::Log
+            | UnaryOp::Sin
+            | UnaryOp::Cos
+            | UnaryOp::Tanh
+            | UnaryOp::Exp2
+            | UnaryOp::Expm1
+            | UnaryOp::Log2
+            | UnaryOp::Log10
+            | UnaryOp::Log1p
+            | UnaryOp::Tan
+            | UnaryOp::Asin
+            | UnaryOp::Acos
+            | UnaryOp::Atan
+            | UnaryOp::Sinh
+            | UnaryOp::Cosh
+            | UnaryOp::Asinh
+            | UnaryOp::Acosh
+            | UnaryOp::Atanh
+            | UnaryOp::Erf
+            | UnaryOp::Erfc => unreachable!("{} is called, never generated", op.name()),
         }
     }
 

@@ -62,7 +62,7 @@ pub struct BlockPlan {
 }
 
 impl BlockPlan {
-    /// Whether all that a reduction reduces lies in one piece.
+    /// Whether one call reduces all that a reduction reduces.
     pub fn is_dense(&self, k: &Kernel) -> bool {
         k.axes.len() == k.kept + 1 && self.block == 0
     }
@@ -263,7 +263,7 @@ fn plan(k: &Kernel, temp: &mut dyn FnMut(DType, usize) -> BufId) -> BlockPlan {
         work.extend(k.expr(e).args().into_iter().map(|a| (at.min(s), a)));
     }
     p.block = if one_pass || !temps { 0 } else { BLOCK };
-    // One call reduces what lies in one piece; only blocks need a running state.
+    // What one call reduces needs no running state.
     if !p.is_dense(k) {
         p.states.iter_mut().for_each(|s| s.1 = Some(temp(DType::Bool, STATE_BYTES)));
     }

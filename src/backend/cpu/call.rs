@@ -4,7 +4,7 @@
 use crate::backend::cpu::compiled::Compiled;
 use crate::backend::cpu::profile;
 use crate::backend::profile::Profile;
-use crate::schedule::{Failure, Schedule, Size};
+use crate::schedule::{Failure, Polynomial, Schedule};
 use allotrope_ir::Type;
 use smallvec::SmallVec;
 
@@ -16,14 +16,14 @@ struct Operand {
 
 enum Bytes {
     Fixed(usize),
-    Symbolic(Size),
+    Symbolic(Polynomial),
 }
 
 impl Operand {
     fn of(ty: &Type) -> Operand {
         let bytes = match ty.numel().as_fixed() {
             Some(n) => Bytes::Fixed(n * ty.dtype.size()),
-            None => Bytes::Symbolic(Size::bytes(ty)),
+            None => Bytes::Symbolic(Polynomial::bytes(ty)),
         };
         Operand { ty: ty.clone(), bytes }
     }

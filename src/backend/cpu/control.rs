@@ -37,16 +37,16 @@ impl Emitter<'_> {
     }
 
     /// The loop, whose body `emit` writes.
-    pub fn loop_of(&mut self, s: &Loop, emit: &mut dyn FnMut(&mut Self)) {
-        if s.length == Dim::Fixed(0) && !matches!(s.iterations, Iterations::While { .. }) {
-            for c in &s.carries {
+    pub fn loop_of(&mut self, l: &Loop, emit: &mut dyn FnMut(&mut Self)) {
+        if l.length == Dim::Fixed(0) && !matches!(l.iterations, Iterations::While { .. }) {
+            for c in &l.carries {
                 let init = self.address(&c.init);
                 self.set_moving(c.current, init);
             }
             return;
         }
-        let length = self.dim(&s.length);
-        let iterations = match &s.iterations {
+        let length = self.dim(&l.length);
+        let iterations = match &l.iterations {
             Iterations::Count(n) => {
                 let n = self.scalar(n);
                 let zero = self.int(0);
@@ -60,7 +60,7 @@ impl Emitter<'_> {
         let zero = self.int(0);
         let mut args: Vec<BlockArg> = vec![zero.into()];
         let (mut toggles, mut moving) = (Vec::new(), Vec::new());
-        for c in &s.carries {
+        for c in &l.carries {
             let init = self.address(&c.init);
             args.push(init.into());
             let current = self.b.append_block_param(head, I64);
@@ -80,7 +80,7 @@ impl Emitter<'_> {
         self.b.ins().jump(head, &args);
         self.b.switch_to_block(head);
         moving.iter().for_each(|(b, at)| self.set_moving(*b, *at));
-        match &s.iterations {
+        match &l.iterations {
             Iterations::All | Iterations::Count(_) => {
                 let more = self.b.ins().icmp(IntCC::SignedLessThan, iteration, iterations);
                 self.b.ins().brif(more, body, &[], exit, &[]);
@@ -88,17 +88,17 @@ impl Emitter<'_> {
             Iterations::While { flag, limit } => self.ask(flag, *limit, iteration, length, [body, exit]),
         }
         self.b.switch_to_block(body);
-        let index = if s.reverse {
+        let index = if l.reverse {
             let last = self.b.ins().iadd_imm_s(iterations, -1);
             self.b.ins().isub(last, iteration)
         } else {
             iteration
         };
-        self.set_index(s.id, index);
+        self.set_index(l.id, index);
         emit(self);
         let next = self.b.ins().iadd_imm_s(iteration, 1);
         let mut args: Vec<BlockArg> = vec![next.into()];
-        for (c, both) in s.carries.iter().zip(toggles) {
+        for (c, both) in l.carries.iter().zip(toggles) {
             match (&c.next, both) {
                 (Next::At(b), _) => {
                     let at = self.buffer(*b);
@@ -114,7 +114,7 @@ impl Emitter<'_> {
         }
         self.b.ins().jump(head, &args);
         self.b.switch_to_block(exit);
-        for tail in &s.tails {
+        for tail in &l.tails {
             self.clear(tail, iteration, length);
         }
     }

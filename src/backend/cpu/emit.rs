@@ -50,7 +50,7 @@ pub struct Emitter<'a> {
     module: &'a mut dyn Module,
     /// Addresses: the binding, the inputs, the outputs, the scratch memory.
     pub(crate) params: [Value; 4],
-    /// What the functions of the program share.
+    /// What the functions of the schedule share.
     pub(crate) frame: &'a mut Frame,
     pub(crate) home: Home,
     scalars: Vec<Option<Value>>,
@@ -63,7 +63,7 @@ pub struct Emitter<'a> {
     called: Vec<(FuncId, String)>,
 }
 
-/// Emits and compiles the whole program. Gives the function to call, whose parameters are four addresses and whose
+/// Emits and compiles the whole schedule. Gives the function to call, whose parameters are four addresses and whose
 /// result is the number of the first check that failed, or 0; and the bytes of scratch that the frame takes.
 pub fn emit(input: &Input, builder: &mut jit::Builder) -> Result<(FuncId, usize), CompileError> {
     let functions = &input.functions;

@@ -4,7 +4,7 @@
 //!
 //! In flow order: [`block_plan`] splits kernels at their calls and says what scratch that takes; the schedule's memory plan
 //! lays all buffers out; [`functions`] cuts what is too large for one function; [`emit`] writes Cranelift IR ([`frame`] what
-//! its functions share, [`kernel`] fused kernels, [`arith`] their arithmetic, [`operators`] the operators of the library,
+//! its functions share, [`kernel`] and [`passes`] fused kernels, [`arith`] their arithmetic, [`operators`] the operators of the library,
 //! [`control`] loops and checks, [`calls`] what it may call, [`pack`] the one piece of library code that is here); [`jit`]
 //! makes it executable; [`compiled`] holds it, [`call`] runs it on checked slices, [`profile`] with a clock. [`Cpu`] is all that as the trait has it. It never knows of
 //! tensors, modules or derivatives.
@@ -27,6 +27,7 @@ pub(in crate::backend) mod memory;
 mod operators;
 mod options;
 mod pack;
+mod passes;
 mod profile;
 
 pub use crate::backend::profile::{Event, KernelTime, Profile};

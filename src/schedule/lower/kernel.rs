@@ -1,8 +1,8 @@
 //! Kernels with a place for each of their results, and copies: where a result would lie over an operand, whether it may, or
 //! is computed elsewhere and copied.
 
-use crate::schedule::ScheduleError;
 use crate::schedule::buffer::{BufId, ScalarId};
+use crate::schedule::error::ScheduleError;
 use crate::schedule::info::KernelInfo;
 use crate::schedule::instruction::Instruction;
 use crate::schedule::lower::draft::{self, Dest, Draft};

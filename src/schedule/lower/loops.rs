@@ -1,8 +1,8 @@
 //! Lowering of loops: where the carries live from iteration to iteration, and what is prepared before the first. The body is
 //! lowered like any graph; this file decides only about the memory that outlives an iteration.
 
-use crate::schedule::ScheduleError;
 use crate::schedule::buffer::{BufId, Location, LoopId};
+use crate::schedule::error::ScheduleError;
 use crate::schedule::instruction::{Carry, Failure, Instruction, Iterations, Loop, Next};
 use crate::schedule::lower::{Lower, Preamble, Want, same_place};
 use crate::schedule::order::Order;
@@ -22,7 +22,7 @@ enum Kind {
 }
 
 /// For each of the ys, whether nothing reads the elements that no iteration gave: all have one, or only loops of as many
-/// rounds use them.
+/// iterations use them.
 pub(super) fn unseen_tails(g: &Graph, id: NodeId, scan: &Scan) -> Vec<bool> {
     let ys = scan.carries..g.node(id).types.len();
     if scan.kind == LoopKind::All {
@@ -45,13 +45,12 @@ pub(super) fn unseen_tails(g: &Graph, id: NodeId, scan: &Scan) -> Vec<bool> {
             && users.iter().all(|&user| {
                 let x = g.operands(user);
                 let used = || x.iter().enumerate().filter(|(_, v)| **v == y).map(|(i, _)| i);
-                match &g.node(user).op {
-                    Op::Scan(s) => {
-                        let as_xs = |i: usize| i >= s.carries && i < s.carries + s.xs;
-                        used().next().is_none() || s.split(&x).1.is_some_and(|n| counts(*n)) && used().all(as_xs)
-                    }
-                    _ => used().next().is_none(),
-                }
+                // A loop of as many iterations that takes it element by element.
+                let as_far = |s: &Scan| {
+                    let as_xs = |i: usize| i >= s.carries && i < s.carries + s.xs;
+                    s.split(&x).1.is_some_and(|n| counts(*n)) && used().all(as_xs)
+                };
+                used().next().is_none() || matches!(&g.node(user).op, Op::Scan(s) if as_far(s))
             })
     };
     ys.map(|port| unseen(Value { node: id, port: port as u32 })).collect()
@@ -60,17 +59,13 @@ pub(super) fn unseen_tails(g: &Graph, id: NodeId, scan: &Scan) -> Vec<bool> {
 /// Whether `v` is `x` plus 1.
 fn is_next(g: &Graph, v: Value, x: Value) -> bool {
     let operands = g.operands(v.node);
-    match &g.node(v.node).op {
-        Op::Binary(BinaryOp::Add) => {
-            let one = |v: Value| g.node(v.node).op == Op::Const(Scalar::I64(1));
-            operands[0] == x && one(operands[1]) || operands[1] == x && one(operands[0])
-        }
-        Op::Fusion(body) => {
-            let given = operands.iter().position(|o| *o == x).and_then(|i| body.input_values().nth(i));
-            given.is_some_and(|given| is_next(body, body.outputs()[v.port as usize].value, given))
-        }
-        _ => false,
+    let op = &g.node(v.node).op;
+    if let Op::Fusion(body) = op {
+        let given = operands.iter().position(|o| *o == x).and_then(|i| body.input_values().nth(i));
+        return given.is_some_and(|given| is_next(body, body.outputs()[v.port as usize].value, given));
     }
+    let one = |v: Value| g.node(v.node).op == Op::Const(Scalar::I64(1));
+    *op == Op::Binary(BinaryOp::Add) && (operands[0] == x && one(operands[1]) || operands[1] == x && one(operands[0]))
 }
 
 impl Lower {
@@ -223,16 +218,16 @@ impl Lower {
         self.of_loop = loop_outside;
         let body_instructions = std::mem::replace(&mut self.instructions, outside);
         self.instructions.extend(preamble.instructions);
-        let iterations = match (scan.kind, count) {
-            (LoopKind::Count, Some(n)) => Iterations::Count(n.clone()),
-            (LoopKind::While | LoopKind::Within, _) => {
+        let iterations = match scan.kind {
+            LoopKind::All => Iterations::All,
+            LoopKind::Count => Iterations::Count(count.expect("a checked loop has it").clone()),
+            LoopKind::While | LoopKind::Within => {
                 let limit = (scan.kind == LoopKind::Within).then(|| {
                     self.schedule.checks.push(Failure::Iterations(scan.length.clone()));
                     self.schedule.checks.len() - 1
                 });
                 Iterations::While { flag: inputs[0].clone(), limit }
             }
-            _ => Iterations::All,
         };
         self.instructions.push(Instruction::Loop(Loop {
             id,

@@ -8,12 +8,15 @@ mod loops;
 mod node;
 mod operator;
 
+use crate::schedule::alias;
 use crate::schedule::buffer::{BufId, Buffer, Location, LoopId};
+use crate::schedule::content::{Output, Schedule};
+use crate::schedule::error::ScheduleError;
 use crate::schedule::info::{self, KernelInfo};
 use crate::schedule::instruction::Instruction;
 use crate::schedule::order::Order;
 use crate::schedule::view::{Base, View};
-use crate::schedule::{Output, Schedule, ScheduleError, alias};
+
 use allotrope_ir::{Graph, Op, Type, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
@@ -50,8 +53,17 @@ struct Preamble {
     packed: Vec<(View, View)>,
 }
 
-/// The schedule of a whole graph.
-pub fn lower(g: &Graph) -> Result<Schedule, ScheduleError> {
+impl Schedule {
+    /// The schedule of a checked graph, optimised or not.
+    ///
+    /// # Errors
+    /// None of them is a mistake in the user's program: a broken invariant of this library.
+    pub fn of(graph: &Graph) -> Result<Schedule, ScheduleError> {
+        lower(graph)
+    }
+}
+
+fn lower(g: &Graph) -> Result<Schedule, ScheduleError> {
     let mut l = Lower::default();
     l.schedule.inputs = g.input_values().map(|v| g.ty(v).clone()).collect();
     l.schedule.outputs = g.outputs().iter().map(|o| Output { ty: g.ty(o.value).clone(), update: o.update }).collect();

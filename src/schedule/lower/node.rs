@@ -1,7 +1,7 @@
 //! One node of a graph as instructions: by what it is, a view, a kernel, an operator of the library, a loop or a check.
 
-use crate::schedule::ScheduleError;
 use crate::schedule::buffer::Location;
+use crate::schedule::error::ScheduleError;
 use crate::schedule::instruction::{Failure, Instruction};
 use crate::schedule::lower::draft::{self, Draft};
 use crate::schedule::lower::operator::bytes;
@@ -26,7 +26,7 @@ impl Lower {
         let operands = g.operands(id);
         let v = Value { node: id, port: 0 };
         let dest = dests.get(&v).cloned();
-        let (ty, name) = (&node.types[0], node.op.name());
+        let (ty, name) = (|| &node.types[0], node.op.name());
         let views =
             |env: &FxHashMap<Value, View>| -> SmallVec<[View; 3]> { operands.iter().map(|o| env[o].clone()).collect() };
         let result = match &node.op {
@@ -53,22 +53,16 @@ impl Lower {
                     }
                 }
             }
-            Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) | Op::Fusion(_) => {
+            Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => {
+                let draft = draft::draft(g, &|w| env.get(&w).cloned(), &[v]);
+                let draft = draft.ok_or_else(|| ScheduleError::bug(g, id, "no kernel"))?;
+                self.kernel(draft, &node.types, &[dest]).remove(0)
+            }
+            Op::Fusion(body) => {
                 let results: SmallVec<[Value; 2]> =
                     (0..node.types.len() as u32).map(|port| Value { node: id, port }).collect();
-                let views = match &node.op {
-                    Op::Fusion(body) => {
-                        let inputs: Vec<View> = operands.iter().map(|o| env[o].clone()).collect();
-                        let wanted: Vec<Option<View>> = results.iter().map(|r| dests.get(r).cloned()).collect();
-                        self.fusion(body, &inputs, &wanted)?
-                    }
-                    _ => {
-                        let known = |w: Value| env.get(&w).cloned();
-                        let draft =
-                            draft::draft(g, &known, &[v]).ok_or_else(|| ScheduleError::bug(g, id, "no kernel"))?;
-                        self.kernel(draft, &[node.types[0].clone()], &[dest])
-                    }
-                };
+                let wanted: Vec<Option<View>> = results.iter().map(|r| dests.get(r).cloned()).collect();
+                let views = self.fusion(body, &views(env), &wanted)?;
                 env.extend(results.into_iter().zip(views));
                 return Ok(());
             }
@@ -137,7 +131,7 @@ impl Lower {
                 }
                 out
             }
-            Op::Gather { axis } => self.along_axis(name, 0, &views(env), ty, dest, |x, out| Operator::Gather {
+            Op::Gather { axis } => self.along_axis(name, 0, &views(env), ty(), dest, |x, out| Operator::Gather {
                 axis: *axis,
                 x: x[0].clone(),
                 index: x[1].clone(),
@@ -146,25 +140,25 @@ impl Lower {
             Op::Scatter { op, axis } => {
                 let x = views(env);
                 let dies = self.dies(g, order, operands[0], &x[0]);
-                self.scatter(*op, *axis, &x, ty, dest, dies)
+                self.scatter(*op, *axis, &x, ty(), dest, dies)
             }
-            Op::ArgReduce { op, axis } => self.along_axis(name, 1, &views(env), ty, dest, |x, out| {
+            Op::ArgReduce { op, axis } => self.along_axis(name, 1, &views(env), ty(), dest, |x, out| {
                 Operator::ArgReduce { op: *op, axis: *axis, x: x[0].clone(), out }
             }),
-            Op::ArgSort { axis, descending } => self.along_axis(name, 0, &views(env), ty, dest, |x, out| {
+            Op::ArgSort { axis, descending } => self.along_axis(name, 0, &views(env), ty(), dest, |x, out| {
                 Operator::ArgSort { axis: *axis, descending: *descending, x: x[0].clone(), out }
             }),
-            Op::Recurrence { axis, reverse } => self.along_axis(name, 2, &views(env), ty, dest, |x, out| {
+            Op::Recurrence { axis, reverse } => self.along_axis(name, 2, &views(env), ty(), dest, |x, out| {
                 Operator::Recurrence { axis: *axis, reverse: *reverse, a: x[0].clone(), b: x[1].clone(), out }
             }),
             Op::OverlapAdd { axis, len, step, dilation } => {
-                self.along_axis(name, 1, &views(env), ty, dest, |x, out| {
+                self.along_axis(name, 1, &views(env), ty(), dest, |x, out| {
                     let (axis, len, step, dilation) = (*axis, len.clone(), *step, *dilation);
                     Operator::OverlapAdd { axis, len, step, dilation, x: x[0].clone(), out }
                 })
             }
             Op::Scan(scan) => {
-                let inputs: Vec<View> = operands.iter().map(|o| env[o].clone()).collect();
+                let inputs = views(env);
                 let wanted: Vec<Option<View>> =
                     (0..node.types.len() as u32).map(|port| dests.get(&Value { node: id, port }).cloned()).collect();
                 let dying: Vec<bool> =

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 impl Lower {
     /// Appends an operator that has its number.
     pub(super) fn operation(&mut self, operator: Operator, number: usize) {
-        self.instructions.push(Instruction::Operation(Operation { operator, number }));
+        self.instructions.push(Instruction::Operation(Box::new(Operation { operator, number })));
     }
 
     /// Appends the operator that `make` gives for operands in memory and where the result is to lie. The result, of type

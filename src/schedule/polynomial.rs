@@ -5,20 +5,20 @@ use smallvec::SmallVec;
 
 /// A polynomial over the binding.
 #[derive(Clone, Debug)]
-pub struct Size {
+pub struct Polynomial {
     /// Factor and symbols of each product.
     terms: SmallVec<[(i64, SmallVec<[u32; 4]>); 1]>,
 }
 
-impl Size {
-    pub fn of(d: &Dim) -> Size {
+impl Polynomial {
+    pub fn of(d: &Dim) -> Polynomial {
         let flat = |(symbols, factor): (Vec<allotrope_ir::Sym>, i64)| (factor, symbols.iter().map(|s| s.0).collect());
-        Size { terms: d.terms().into_iter().map(flat).collect() }
+        Polynomial { terms: d.terms().into_iter().map(flat).collect() }
     }
 
     /// Bytes of a value.
-    pub fn bytes(ty: &Type) -> Size {
-        Size::of(&(&ty.numel() * &Dim::Fixed(ty.dtype.size() as i64)))
+    pub fn bytes(ty: &Type) -> Polynomial {
+        Polynomial::of(&(&ty.numel() * &Dim::Fixed(ty.dtype.size() as i64)))
     }
 
     /// What [`Dim::eval`] gives.
@@ -43,7 +43,7 @@ mod tests {
         let (a, b) = (Dim::sym(Sym(0)), Dim::sym(Sym(1)));
         for d in [Dim::Fixed(0), Dim::Fixed(7), &a * &b, &(&a * &a) + &(&b - &Dim::Fixed(3)), &b - &a] {
             for binding in [[0, 0], [1, 5], [4, 2], [30, 7]] {
-                assert_eq!(Size::of(&d).eval(&binding), d.eval(&binding), "{d} under {binding:?}");
+                assert_eq!(Polynomial::of(&d).eval(&binding), d.eval(&binding), "{d} under {binding:?}");
             }
         }
     }
