@@ -3,6 +3,7 @@
 
 use super::reach::Reach;
 use super::{is_grad_enabled, tape};
+use crate::device;
 use crate::error::Result;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::hooks::Hooks;
@@ -157,6 +158,7 @@ fn walk(
         if visit(&pending) || reach.is_some_and(|r| !r.goes_behind(&pending.edge)) {
             continue;
         }
+        let _entered = pending.grads.iter().flatten().next().map(|g| device::enter(g.device()));
         let node = pending.edge.node();
         let keep = keep || node.seq() < first_seq;
         if border > 0 && node.saves() {

@@ -9,6 +9,7 @@ pub(crate) mod backward;
 mod checkpoint;
 mod control;
 mod cumulative;
+mod device;
 mod diagonal;
 mod einsum;
 pub(crate) mod elementwise;
@@ -81,7 +82,10 @@ macro_rules! twins {
             /// # Errors
             /// When the operands do not fit; the message names what was given and what would fit.
             #[track_caller]
-            pub fn $try_name$(<$life>)?(&$self $(, $arg: $ty)*) -> crate::Result<$out> $body
+            pub fn $try_name$(<$life>)?(&$self $(, $arg: $ty)*) -> crate::Result<$out> {
+                let _entered = crate::device::enter($self.device());
+                $body
+            }
         )*}
     };
 }

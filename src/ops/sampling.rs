@@ -4,6 +4,7 @@
 use super::arg::{Arg, broadcast_sizes};
 use super::assign::assign;
 use super::gather::{all_true, checked};
+use crate::device;
 use crate::dispatch::check_assignable;
 use crate::error::{Error, Result, must};
 use crate::tensor::draw::Kind;
@@ -35,6 +36,7 @@ fn inverse(axes: &[usize]) -> Vec<usize> {
 
 /// Draws a number for every element of `like`, of `dtype`, in the order of its memory, in which the result lies too.
 fn draw_as(what: &'static str, g: &Generator, like: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
+    let _entered = device::enter(like.device());
     if like.strided().is_none() {
         let Some(r) = recorder::active() else { return Err(eval::strided(like).err().expect("it has no storage")) };
         r.in_order(what, like, false)?;

@@ -435,7 +435,7 @@ impl Tensor {
     /// Replaces the accumulated gradient; PyTorch's `zero_grad` sets none.
     ///
     /// # Panics
-    /// When the gradient does not have the dtype and shape of the tensor.
+    /// When the gradient does not have the dtype and shape of the tensor, or is on another device.
     #[track_caller]
     pub fn set_grad(&self, grad: Option<Tensor>) {
         if let Some(g) = &grad
@@ -448,6 +448,9 @@ impl Tensor {
                 g.dtype(),
                 g.shape_hint()
             )));
+        }
+        if let Some(g) = &grad {
+            must(eval::same_device("set_grad", self.device(), g.device()));
         }
         match recorder::active() {
             Some(r) => r.set_grad(self, grad),
