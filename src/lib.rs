@@ -61,12 +61,13 @@ pub mod trace {
     pub use crate::runtime::specialize::{HotCopy, SpecializeHot};
     pub use crate::runtime::traced::{Traced, trace};
     pub use crate::serialize::{Names, Program, read_graphs};
+    pub use crate::tensor::named::NamedTensors;
 }
 
 /// A recorder whose recording nobody looks at, for operations that must know what a part of the program would use without
 /// running it. Operations may ask for it here, as they know nothing of traces.
 pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn tensor::recorder::Recorder> {
-    runtime::traced::forgetful_recorder()
+    std::rc::Rc::new(capture::recorder::Capture::abstract_evaluation())
 }
 
 /// What most programs use.

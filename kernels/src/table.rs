@@ -272,7 +272,7 @@ table! {
     /// The next `n` elements, in logical order.
     sum_update_f32[ReduceUpdate(ReduceOp::Sum), F32](state: *mut ReduceState, n: usize, x: *const f32)
         = update_body [f32, Sum];
-    /// The sum; the state has to begin again afterwards.
+    /// The sum; the state has to be reset afterwards.
     sum_finish_f32[ReduceFinish(ReduceOp::Sum), F32](state: *mut ReduceState) -> f32 = finish_body [f32, Sum];
     /// As `sum_begin_f32`.
     sum_begin_f64[ReduceBegin(ReduceOp::Sum), F64](state: *mut ReduceState) = begin_body [f64, Sum];
@@ -601,7 +601,7 @@ table! {
         a_strides: *const isize, b_strides: *const isize, a: *const f64, b: *const f64, out: *mut f64)
         = recurrence::recurrence_body::<f64>;
     /// `x[.., count, .., size] -> out[.., len, ..]`: element `(i, j)` of `axis` and the last axis is added to element
-    /// `i * step + j * dilation`, in the order of the pieces, from 0. `rank` is that of `x`; `out` is dense.
+    /// `i * step + j * dilation`, in the order of the windows, from 0. `rank` is that of `x`; `out` is dense.
     overlap_add_u8[OverlapAdd, U8](rank: usize, axis: usize, len: usize, step: usize, dilation: usize,
         x_shape: *const usize, x_strides: *const isize, x: *const u8, out: *mut u8) = window::overlap_add_body::<u8>;
     /// As `overlap_add_u8`.

@@ -2,28 +2,28 @@
 //! tried, timed and looked into.
 
 use crate::backend::Profile;
-use crate::capture::captured::Source;
+use crate::capture::endpoints::Source;
+use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
 use crate::runtime::execute::{self, Code, Input, Stop};
-use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
 use crate::tensor::{Tensor, eval};
 use allotrope_ir::Graph;
 
 /// The inputs of one call, copied, with random numbers drawn as the call would draw them.
-pub(crate) struct Apart {
+pub(crate) struct Sandbox {
     pub(crate) inputs: Vec<Tensor>,
     pub(crate) binding: Binding,
     /// The states that the generators have after the draws.
     pub(crate) generators: Vec<Vec<u8>>,
 }
 
-impl Apart {
+impl Sandbox {
     /// What a call with these arguments would begin with.
     ///
     /// # Errors
     /// When an argument has no elements, or numbers cannot be drawn.
-    pub(crate) fn new(variant: &Variant, args: &[&Tensor], binding: Binding) -> Result<Apart> {
+    pub(crate) fn new(variant: &Variant, args: &[&Tensor], binding: Binding) -> Result<Sandbox> {
         let wiring = variant.wiring();
         let mut drawn = match variant.wiring().draws.is_empty() {
             true => None,
@@ -34,20 +34,20 @@ impl Apart {
         if let Some(drawn) = drawn {
             drawn.undo();
         }
-        let gone = || Error::Trace("a gradient went away while a call began".into());
+        let taken = || Error::Trace("a gradient was taken away while a call began".into());
         let mut inputs = Vec::new();
         for source in &variant.wiring().sources {
             inputs.push(match source {
                 Source::Arg(i) => eval::copied(args[*i])?,
                 Source::State(t) => eval::copied(t)?,
-                Source::Grad(t) => eval::copied(&t.stored_grad().ok_or_else(gone)?)?,
-                Source::ArgGrad(i) => eval::copied(&args[*i].stored_grad().ok_or_else(gone)?)?,
+                Source::Grad(t) => eval::copied(&t.stored_grad().ok_or_else(taken)?)?,
+                Source::ArgGrad(i) => eval::copied(&args[*i].stored_grad().ok_or_else(taken)?)?,
                 Source::Data(t) => eval::copied(t)?,
                 Source::Gradient => unreachable!("bug in allotrope: a gradient from outside is no input of the call"),
                 Source::Draw => numbers.next().expect("bug in allotrope: an input was not drawn").1,
             });
         }
-        Ok(Apart { inputs, binding, generators })
+        Ok(Sandbox { inputs, binding, generators })
     }
 
     /// Runs code made of `graph`, whose inputs are these, and gives all its outputs, updates too. `time` is how many runs of
@@ -66,7 +66,7 @@ impl Apart {
             match self.attempt(code, graph, time) {
                 Ok(done) => return Ok(done),
                 Err(Stop::Error(e)) => return Err(e),
-                Err(Stop::Full(limit)) => variant.make_room(&limit, &mut self.binding)?,
+                Err(Stop::Full(limit)) => variant.grow_capacity(&limit, &mut self.binding)?,
             }
         }
     }

@@ -3,12 +3,13 @@
 //! so a failed call has changed nothing: generators too go back to where they were.
 
 use crate::backend::Memory;
-use crate::capture::captured::{Returned, Source, Target, Wiring};
-use crate::capture::random::Fills;
+use crate::capture::captured::Wiring;
+use crate::capture::draws::Fills;
+use crate::capture::endpoints::{Returned, Source, Target};
+use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::runtime::execute::{self, Code, Input, Inputs, Stop, bytes_of};
-use crate::runtime::guards::Binding;
-use crate::runtime::outer::{Kept, Outer};
+use crate::runtime::backward::{Backward, SavedForBackward};
+use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of};
 use crate::runtime::variant::Variant;
 use crate::tensor::storage::Storage;
 use crate::tensor::{Dims, Tensor, eval};
@@ -17,8 +18,6 @@ use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What a call gives back, in the order of the closure's results.
-pub(crate) type Results = SmallVec<[Tensor; 4]>;
 type Outputs = SmallVec<[Tensor; 8]>;
 
 /// What is known of the inputs and outputs of compiled code, whatever tensors they are.
@@ -62,7 +61,7 @@ pub(crate) struct Bound {
 struct Planned {
     /// Whether the code changes it where it is.
     written: bool,
-    /// The bytes of a tensor from outside that can be used as it lies: it is contiguous, and the call changes no other
+    /// The bytes of a captured tensor that can be used as it lies: it is contiguous, and the call changes no other
     /// view of its elements.
     ready: Option<Range<usize>>,
 }
@@ -121,10 +120,10 @@ impl Bound {
             check(&binding)?;
             match self.run(variant, args, &binding) {
                 // No state has been written, so it can be run again.
-                Err(Stop::Full(limit)) => variant.make_room(&limit, &mut binding)?,
+                Err(Stop::Full(limit)) => variant.grow_capacity(&limit, &mut binding)?,
                 Err(Stop::Error(e)) => return Err(e),
-                Ok((outputs, kept)) => {
-                    return self.hand_out(variant.outer.as_ref(), args, outputs, kept, &binding);
+                Ok((outputs, saved)) => {
+                    return self.hand_out(variant.backward.as_ref(), args, outputs, saved, &binding);
                 }
             }
         }
@@ -140,16 +139,16 @@ impl Bound {
             made.extend(drawn.tensors.drain(..));
         }
         let (frame, compiled) = (&variant.frame, &variant.compiled);
-        let done = variant.kept.turn(compiled, binding, |turn| {
-            turn.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
-            turn.run(compiled, |code, binding, scratch| self.compute(frame, code, args, &made, binding, scratch))
+        let done = variant.workspaces.with(compiled, binding, |workspace| {
+            workspace.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
+            workspace.run(compiled, |code, binding, scratch| self.compute(frame, code, args, &made, binding, scratch))
         });
         if let (Err(_), Some(drawn)) = (&done, drawn) {
             drawn.undo();
         }
-        let kept = variant.outer.iter().flat_map(|outer| outer.inputs());
-        let kept = kept.map(|i| self.handle(args, &made, i)).collect();
-        Ok((done?, kept))
+        let saved = variant.backward.iter().flat_map(Backward::inputs);
+        let saved = saved.map(|i| self.handle(args, &made, i)).collect();
+        Ok((done?, saved))
     }
 
     /// Input `i` as the program around knows it.
@@ -249,17 +248,17 @@ impl Bound {
 
     fn hand_out(
         &self,
-        outer: Option<&Outer>,
+        backward: Option<&Backward>,
         args: &[&Tensor],
         outputs: Outputs,
         inputs: Vec<Tensor>,
         binding: &Binding,
     ) -> Result<Results> {
-        let (mut computed, mut kept) = (Results::new(), Vec::new());
+        let (mut computed, mut saved) = (Results::new(), Vec::new());
         for (&i, tensor) in self.fresh.iter().zip(outputs) {
             match &self.wiring.targets[i] {
                 Target::Return => computed.push(tensor),
-                Target::Keep => kept.push(tensor),
+                Target::Save => saved.push(tensor),
                 Target::State { tensor: state } => eval::assign(state, &tensor)?,
                 Target::Arg(i) => eval::assign(args[*i], &tensor)?,
                 Target::Grad(of) => of.store_grad(Some(tensor)),
@@ -273,9 +272,9 @@ impl Bound {
             args[i].store_grad(None);
         }
         self.wiring.effects.iter().for_each(|e| e.apply());
-        if let Some(outer) = outer {
-            let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
-            outer.attach(args, kept, &computed, binding);
+        if let Some(backward) = backward {
+            let saved = SavedForBackward { inputs: inputs.into_iter(), outputs: saved.into_iter() };
+            backward.attach(args, saved, &computed, binding);
         }
         // Results were added in the order of the closure's, so they come in that order.
         let mut computed = computed.into_iter();
@@ -284,7 +283,7 @@ impl Bound {
             results.push(match known {
                 Returned::Same(t) => Tensor::clone(t),
                 Returned::Arg(i) => args[*i].clone(),
-                Returned::Again(i) => results[*i].clone(),
+                Returned::SameAs(i) => results[*i].clone(),
                 Returned::Computed { .. } => computed.next().expect("bug in allotrope: a result was not computed"),
             });
         }

@@ -67,6 +67,9 @@ impl<'a> Input<'a> {
 /// The inputs of one run, in order.
 pub(crate) type Inputs<'a> = SmallVec<[Input<'a>; 32]>;
 
+/// What a call gives back, in the order of the closure's results.
+pub(crate) type Results = SmallVec<[Tensor; 4]>;
+
 /// Where the elements of a contiguous tensor are in its storage.
 pub(crate) fn bytes_of(t: &Tensor) -> Range<usize> {
     let (offset, size) = (t.strided().map_or(0, |s| s.offset), t.dtype().size());

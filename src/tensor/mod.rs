@@ -7,6 +7,7 @@ pub(crate) mod draw;
 pub(crate) mod eval;
 pub(crate) mod grad_fn;
 pub(crate) mod hooks;
+pub(crate) mod named;
 mod ndarray;
 mod print;
 pub mod random;

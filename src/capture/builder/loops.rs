@@ -1,21 +1,21 @@
-//! Values that cross the border of a loop body: from around it, where they become inputs of the body; and out of a body
-//! that has ended into the loop that walks back through it, where they are collected per step, or computed again outside
+//! Values that cross the boundary of a loop body: from around it, where they become inputs of the body; and out of a body
+//! that has ended into the loop that is its backward pass, where they are collected per iteration, or recomputed outside
 //! if the loop does not change them. No operation is recorded here but those copies.
 
-use crate::capture::builder::Program;
+use crate::capture::builder::GraphBuilder;
 use crate::capture::event::Made;
 use crate::error::{Error, Result};
 use allotrope_ir::{InputKind, LoopKind, NodeId, Op, Scan, Type, Value};
 use smallvec::SmallVec;
 
-impl Program {
-    /// The value `v` of builder `from` as a value of the open builder `into`.
+impl GraphBuilder {
+    /// The value `v` of scope `from` as a value of the open scope `into`.
     pub(crate) fn import(&mut self, from: usize, v: Value, into: usize) -> Result<Value> {
         if from == into {
             return Ok(v);
         }
         if self.encloses(from, into) {
-            let parent = self.builders[into].parent.expect("an enclosed builder has a parent");
+            let parent = self.scopes[into].parent.expect("an enclosed builder has a parent");
             let outer = self.import(from, v, parent)?;
             return Ok(self.import_from_parent(outer, parent, into));
         }
@@ -23,11 +23,11 @@ impl Program {
     }
 
     fn is_branch(&self, i: usize) -> bool {
-        self.builders[i].kind == LoopKind::Count && self.symbols.dim(self.builders[i].length).as_fixed() == Some(1)
+        self.scopes[i].kind == LoopKind::Count && self.symbols.dim(self.scopes[i].length).as_fixed() == Some(1)
     }
 
     pub(crate) fn encloses(&self, outer: usize, mut inner: usize) -> bool {
-        while let Some(p) = self.builders[inner].parent {
+        while let Some(p) = self.scopes[inner].parent {
             if p == outer {
                 return true;
             }
@@ -37,12 +37,12 @@ impl Program {
     }
 
     pub(crate) fn import_from_parent(&mut self, outer: Value, parent: usize, into: usize) -> Value {
-        if let Some(&v) = self.builders[into].imported.get(&outer) {
+        if let Some(&v) = self.scopes[into].imported.get(&outer) {
             return v;
         }
         let ty = self.graph(parent).ty(outer).clone();
         let v = self.body_input(into, ty, 2, "outer");
-        let b = &mut self.builders[into];
+        let b = &mut self.scopes[into];
         b.invariants.push(outer);
         b.imported.insert(outer, v);
         v
@@ -52,20 +52,20 @@ impl Program {
         let graph = self.graph(into);
         let number = graph.inputs().len();
         let v = graph.input(ty, InputKind::Arg, format!("{name}{number}"));
-        self.builders[into].inputs[kind].push(number);
+        self.scopes[into].inputs[kind].push(number);
         v
     }
 
-    /// A value of a loop body that has ended, used by the loop that walks back through it.
+    /// A value of a loop body that has ended, used by the loop that is its backward pass.
     pub(crate) fn import_from_closed(&mut self, from: usize, v: Value, into: usize) -> Result<Value> {
         let leaked = || {
             Error::Trace("a value of a loop body is used outside the loop; give it back from the body instead".into())
         };
-        let parent = self.builders[from].parent.ok_or_else(leaked)?;
-        self.builders[from].node.ok_or_else(leaked)?;
+        let parent = self.scopes[from].parent.ok_or_else(leaked)?;
+        self.scopes[from].node.ok_or_else(leaked)?;
         let input = self.graph(from).inputs().iter().position(|i| i.node == v.node);
         if let Some(number) = input {
-            let b = &self.builders[from];
+            let b = &self.scopes[from];
             let at = |kind: usize| b.inputs[kind].iter().position(|&n| n == number);
             if let Some(i) = at(2) {
                 let outer = b.invariants[i];
@@ -78,7 +78,7 @@ impl Program {
         } else if let Some(outer) = self.hoist(from, parent, v)? {
             return self.import(parent, outer, into);
         }
-        let node = self.builders[from].node.expect("seen above");
+        let node = self.scopes[from].node.expect("seen above");
         let collected = self.collected(parent, node, v);
         self.import_element(from, parent, collected, into, leaked)
     }
@@ -87,8 +87,8 @@ impl Program {
     pub(crate) fn close_loop(&mut self) -> Result<Vec<Made>> {
         let body = self.open.pop().expect("a loop is open");
         let parent = self.current();
-        let length = self.symbols.dim(self.builders[body].length);
-        let b = &mut self.builders[body];
+        let length = self.symbols.dim(self.scopes[body].length);
+        let b = &mut self.scopes[body];
         let mut graph = b.graph.take().expect("the loop is open");
         let order: Vec<usize> = b.inputs.concat();
         graph.order_inputs(&order);
@@ -105,14 +105,14 @@ impl Program {
         let scan =
             Scan { body: graph, carries: b.carries.len(), xs: b.xs.len(), length, reverse: b.reverse, kind: b.kind };
         let node = self.graph(parent).add(Op::Scan(Box::new(scan)), &operands)?;
-        self.builders[body].node = Some(node);
+        self.scopes[body].node = Some(node);
         let ports = self.graph(parent).node(node).types.len() as u32;
         Ok((0..ports).map(|port| self.typed(parent, Value { node, port })).collect())
     }
 
-    /// A closed loop may run no more steps than what walks back through it has room for.
+    /// A closed loop may run no more iterations than the capacity of its backward pass.
     pub(crate) fn bound(&mut self, body: usize) {
-        if let (Some(parent), Some(node)) = (self.builders[body].parent, self.builders[body].node)
+        if let (Some(parent), Some(node)) = (self.scopes[body].parent, self.scopes[body].node)
             && let Op::Scan(scan) = &mut self.graph(parent).node_mut(node).op
             && scan.kind == LoopKind::While
         {
@@ -131,7 +131,7 @@ impl Program {
         graph.grow_scan(node, v)
     }
 
-    /// The element for this step of `outer`, which is collected over the loop `from`.
+    /// The element for this iteration of `outer`, which is collected over the loop `from`.
     pub(crate) fn import_element(
         &mut self,
         from: usize,
@@ -140,42 +140,42 @@ impl Program {
         into: usize,
         leaked: impl Fn() -> Error,
     ) -> Result<Value> {
-        let mut walker = into;
-        while self.builders[walker].mirror != Some(from) {
-            walker = self.builders[walker].parent.ok_or_else(&leaked)?;
+        let mut scope = into;
+        while self.scopes[scope].mirror != Some(from) {
+            scope = self.scopes[scope].parent.ok_or_else(&leaked)?;
         }
-        let around = self.builders[walker].parent.expect("a loop has a builder around it");
+        let around = self.scopes[scope].parent.expect("a loop has a scope around it");
         let outer = self.import(parent, outer, around)?;
-        let element = match self.builders[walker].imported_xs.get(&outer) {
+        let element = match self.scopes[scope].imported_xs.get(&outer) {
             Some(&v) => v,
             None => {
                 let mut ty = self.graph(around).ty(outer).clone();
                 ty.shape.remove(0);
-                let v = self.body_input(walker, ty, 1, "x");
-                let b = &mut self.builders[walker];
+                let v = self.body_input(scope, ty, 1, "x");
+                let b = &mut self.scopes[scope];
                 b.xs.push(outer);
                 b.imported_xs.insert(outer, v);
                 v
             }
         };
-        self.import(walker, element, into)
+        self.import(scope, element, into)
     }
 
     /// Body value `v` recomputed in the parent, where it depends on nothing that the loop changes.
     pub(crate) fn hoist(&mut self, from: usize, parent: usize, v: Value) -> Result<Option<Value>> {
-        if let Some(&outer) = self.builders[from].hoisted.get(&v) {
+        if let Some(&outer) = self.scopes[from].hoisted.get(&v) {
             return Ok(Some(outer));
         }
         let input = self.graph(from).inputs().iter().position(|i| i.node == v.node);
         if let Some(number) = input {
-            let b = &self.builders[from];
+            let b = &self.scopes[from];
             return Ok(b.inputs[2].iter().position(|&n| n == number).map(|i| b.invariants[i]));
         }
         let op = self.graph(from).node(v.node).op.clone();
-        let stays = match (&op, self.builders[from].kind) {
+        let stays = match (&op, self.scopes[from].kind) {
             (Op::Scan(_) | Op::Fusion(_), _) => true,
             (_, LoopKind::All) => false,
-            // A loop that has no steps computes nothing that can fail, a branch that is not taken nothing at all.
+            // A loop that has no iterations computes nothing that can fail, a branch that is not taken nothing at all.
             (Op::Check(_), _) => true,
             (op, _) => self.is_branch(from) && !is_free(op),
         };
@@ -190,7 +190,7 @@ impl Program {
             }
         }
         let outer = self.graph(parent).op(op, &operands)?;
-        self.builders[from].hoisted.insert(v, outer);
+        self.scopes[from].hoisted.insert(v, outer);
         Ok(Some(outer))
     }
 }

@@ -1,32 +1,27 @@
 //! The random numbers of a capture: which draws the program makes, in its order, and drawing them for a call. A draw in
-//! a loop is one for each step, made before the run in the order in which the steps would run. Nothing is drawn while
+//! a loop is one for each iteration, made before the run in the order in which the iterations would run. Nothing is drawn while
 //! recording, and what is done with the numbers is the graph's.
 
 use crate::backend::{self, Memory};
-use crate::capture::builder::{Program, Role};
-use crate::capture::captured::Source;
-use crate::capture::event::Event;
-use crate::capture::layout::{Demand, Given};
-use crate::capture::state::{Inner, Open};
+use crate::capture::endpoints::Source;
+use crate::capture::layout::{CallTensors, Demand};
+use crate::capture::symbols::Binding;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernels::rng::Mt19937;
-use crate::runtime::guards::Binding;
 use crate::tensor::draw::{Kind, numel};
-use crate::tensor::recorder::Draw;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Dims, Generator, Size, Tensor, eval};
-use allotrope_ir::{DType, Dim, Graph, InputKind, LoopKind, Shape};
-use std::borrow::Cow;
+use allotrope_ir::{DType, Dim, Graph, Shape};
 
 /// One thing that a call does with generators.
 #[derive(Clone)]
 pub(crate) enum Item<D = Dim> {
-    /// Draws the elements of an input, those of this step where it is in loops.
+    /// Draws the elements of an input, those of this iteration where it is in loops.
     Draw { generator: Generator, kind: Kind, input: usize },
     /// Starts the streams of a seed.
     Seed { generator: Generator, seed: u64 },
-    /// Does these once for each step of a loop.
+    /// Does these once for each iteration of a loop.
     Loop { length: D, reverse: bool, items: Vec<Item<D>> },
 }
 
@@ -89,7 +84,7 @@ fn difference(a: &[Item], b: &[Item]) -> Option<String> {
 pub(crate) struct Draws {
     pub(crate) items: Vec<Item>,
     pub(crate) generators: Vec<Generator>,
-    /// The tensors from outside whose memory matters.
+    /// The captured tensors whose memory matters.
     pub(crate) outside: Vec<TraceHandle>,
 }
 
@@ -100,7 +95,7 @@ pub(crate) struct Fills {
     types: Vec<(usize, DType, Shape)>,
 }
 
-/// What a call has drawn, and the way back.
+/// What a call has drawn, and how to undo it.
 pub(crate) struct Drawn {
     pub(crate) tensors: Vec<(usize, Tensor)>,
     /// Each generator before and after.
@@ -120,21 +115,13 @@ impl Drawn {
 }
 
 /// An input on the way to be drawn.
-struct Room {
+struct Pending {
     dtype: DType,
     shape: Dims,
     memory: Memory,
 }
 
 impl Fills {
-    /// What the draws of a finished program fill, whose graph this is.
-    pub(crate) fn new(program: &mut Program, graph: &Graph) -> Fills {
-        let mut demands = std::mem::take(&mut program.demands);
-        demands.iter_mut().for_each(|d| d.resolve(&|d| program.symbols.resolve(d)));
-        let tensors = program.roles.iter().filter(|r| **r != Role::Slot);
-        Fills::of(demands, tensors.map(|role| *role == Role::Drawn), graph)
-    }
-
     /// What is filled in a graph, where `drawn` says for each input whether it is drawn.
     pub(crate) fn of(demands: Vec<Demand>, drawn: impl Iterator<Item = bool>, graph: &Graph) -> Fills {
         let types = drawn
@@ -180,25 +167,25 @@ impl Draws {
         args: &[&Tensor],
         binding: &Binding,
     ) -> Result<Drawn> {
-        let given = Given { sources, args, outside: &self.outside };
+        let given = CallTensors { sources, args, outside: &self.outside };
         fills.demands.iter().try_for_each(|d| d.check(&given, binding))?;
         let types = &fills.types;
-        let room = |(_, dtype, shape): &(usize, DType, Shape)| {
+        let drawn = |(_, dtype, shape): &(usize, DType, Shape)| {
             let shape: Dims = shape.iter().map(|d| d.eval(binding)).collect();
             let memory = backend::of(Device::Cpu).allocate(*dtype, numel("a draw", &shape)?)?;
-            Ok(Room { dtype: *dtype, shape, memory })
+            Ok(Pending { dtype: *dtype, shape, memory })
         };
-        let mut rooms = types.iter().map(room).collect::<Result<Vec<Room>>>()?;
+        let mut pending = types.iter().map(drawn).collect::<Result<Vec<Pending>>>()?;
         let before: Vec<Mt19937> = self.generators.iter().map(|g| g.lock().clone()).collect();
-        fill(types, &self.items, binding, (0, 0), &mut rooms);
+        fill(types, &self.items, binding, (0, 0), &mut pending);
         let states = self.generators.iter().zip(before).map(|(g, before)| {
             let after = g.lock().clone();
             (g.clone(), before, after)
         });
         let mut drawn = Drawn { states: states.collect(), tensors: Vec::with_capacity(types.len()) };
-        for ((i, ..), r) in types.iter().zip(rooms) {
+        for ((i, ..), p) in types.iter().zip(pending) {
             // Drawn by the host on every device, so the streams are the same.
-            let here = eval::fresh(Device::Cpu, r.dtype, &r.shape, r.memory);
+            let here = eval::fresh(Device::Cpu, p.dtype, &p.shape, p.memory);
             match eval::transferred(&here, device) {
                 Ok(tensor) => drawn.tensors.push((*i, tensor)),
                 Err(e) => {
@@ -211,86 +198,30 @@ impl Draws {
     }
 }
 
-/// Does the items of one step, which is number `at.0` of those of all loops around it, `at.1` of them.
-fn fill(types: &[(usize, DType, Shape)], items: &[Item], binding: &Binding, at: (usize, usize), rooms: &mut [Room]) {
+/// Does the items of one iteration, which is number `at.0` of those of all loops around it, `at.1` of them.
+fn fill(
+    types: &[(usize, DType, Shape)],
+    items: &[Item],
+    binding: &Binding,
+    at: (usize, usize),
+    pending: &mut [Pending],
+) {
     for item in items {
         match item {
             Item::Seed { generator, seed } => *generator.lock() = Mt19937::new(*seed),
             Item::Draw { generator, kind, input } => {
                 let i = types.binary_search_by_key(input, |(n, ..)| *n).expect("every draw has its input");
-                let room = &mut rooms[i];
-                let n: usize = room.shape[at.1..].iter().product();
-                kind.fill(&mut generator.lock(), &mut room.memory, room.dtype, at.0 * n..(at.0 + 1) * n);
+                let drawn = &mut pending[i];
+                let n: usize = drawn.shape[at.1..].iter().product();
+                kind.fill(&mut generator.lock(), &mut drawn.memory, drawn.dtype, at.0 * n..(at.0 + 1) * n);
             }
             Item::Loop { length, reverse, items } => {
                 let length = length.eval(binding);
                 for i in 0..length {
                     let t = if *reverse { length - 1 - i } else { i };
-                    fill(types, items, binding, (at.0 * length + t, at.1 + 1), rooms);
+                    fill(types, items, binding, (at.0 * length + t, at.1 + 1), pending);
                 }
             }
-        }
-    }
-}
-
-impl Inner {
-    /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each step.
-    ///
-    /// # Errors
-    /// Where it is not known before the run how often it is drawn, and when it should be one that was drawn before and is
-    /// of another type.
-    pub(crate) fn draw(&mut self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
-        let at = self.current();
-        let name = draw.kind.name();
-        if self.forgetful {
-            let (dtype, sizes) = (draw.dtype, Cow::Borrowed(draw.sizes));
-            let mut made = self.made(Event::Input { dtype, sizes, kind: InputKind::Arg, name: (name, 0) })?;
-            made.value = self.import(0, made.value)?;
-            return Ok((self.tensor(at, &made), 0));
-        }
-        self.draws_known(name)?;
-        let (dtype, sizes) = (draw.dtype, Cow::Borrowed(draw.sizes));
-        let made = self.made(Event::Draw { dtype, sizes, name, again: draw.again })?;
-        let input = draw.again.unwrap_or_else(|| {
-            let input = self.sources.len();
-            self.sources.push(Source::Draw);
-            self.note(Item::Draw { generator: draw.generator.clone(), kind: draw.kind.clone(), input });
-            input
-        });
-        Ok((self.tensor(at, &made), input))
-    }
-
-    /// That every call knows, before it runs, how often this place in the program is passed.
-    ///
-    /// # Errors
-    /// In a loop whose number of steps is a value, and in a branch.
-    pub(crate) fn draws_known(&self, what: &str) -> Result<()> {
-        let unknown = self.open.iter().find(|open| open.kind != LoopKind::All);
-        match unknown.filter(|_| !self.forgetful) {
-            None => Ok(()),
-            Some(open) => {
-                let place = match open.kind {
-                    LoopKind::While => "the body of a while_loop, whose number of steps",
-                    _ => "a branch of a cond, or the walk back through one or through a while_loop, where what is run",
-                };
-                Err(Error::Trace(format!(
-                    "{what} is called in {place} is not known before the call has run, and all random numbers of a call are drawn before; \
-                     draw outside and pass the numbers in, or carry them"
-                )))
-            }
-        }
-    }
-
-    pub(crate) fn note(&mut self, item: Item<Size>) {
-        self.draws.last_mut().expect("the whole program is open").push(item);
-    }
-
-    /// The draws of a loop body that has ended become those of each step.
-    pub(crate) fn end_draws(&mut self, Open { length, reverse, kind, .. }: Open) {
-        let items = self.draws.pop().expect("a loop is open");
-        // No other loop has draws, but for one that is given up.
-        if !items.is_empty() && kind == LoopKind::All {
-            self.note(Item::Loop { length, reverse, items });
         }
     }
 }

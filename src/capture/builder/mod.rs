@@ -1,7 +1,10 @@
 //! The graphs of a capture under construction: the whole program and the bodies of its loops, and what sizes stand for.
 //! It answers events one after the other, and knows values and sizes only; tensors are the recorder's.
 
-use crate::capture::event::{Answer, Event, Given, Loop, Made};
+mod layouts;
+mod loops;
+
+use crate::capture::event::{Answer, Aside, Event, EventOperand, Loop, Made, Symbolic};
 use crate::capture::layout::{Demand, Layout};
 use crate::capture::symbols::Symbols;
 use crate::error::Result;
@@ -13,10 +16,10 @@ use std::collections::HashMap;
 
 /// One graph under construction: the whole program, or the body of a loop.
 #[derive(Clone)]
-pub(crate) struct Builder {
+pub(crate) struct Scope {
     /// The graph while it is open; afterwards it is in its node of the parent.
     pub(crate) graph: Option<Graph>,
-    /// The builder around it, and (once closed) its scan node there.
+    /// The scope around it, and (once closed) its scan node there.
     pub(crate) parent: Option<usize>,
     pub(crate) node: Option<NodeId>,
     /// For a loop: its operands in the parent, in the order of the body's inputs of each kind.
@@ -33,9 +36,9 @@ pub(crate) struct Builder {
     pub(crate) length: Size,
     pub(crate) reverse: bool,
     pub(crate) kind: LoopKind,
-    /// For a counted loop: its number of steps, in the parent.
+    /// For a counted loop: its number of iterations, in the parent.
     pub(crate) count: Option<Value>,
-    /// The closed body that this one walks back through.
+    /// The closed body whose backward pass this one is.
     pub(crate) mirror: Option<usize>,
     /// Carries that draws rely on to lie in row-major order.
     pub(crate) asked: Vec<usize>,
@@ -57,48 +60,48 @@ pub(crate) enum Role {
     Gradient,
 }
 
-/// A part of the program that is computed again.
+/// A part of the program that is recomputed.
 #[derive(Clone)]
-struct Again {
+struct Recompute {
     number: u32,
-    /// The builder in which it is, and the first node that it could make there.
+    /// The scope in which it is, and the first node that it could make there.
     at: usize,
     first: NodeId,
-    /// Builders from here on are inside.
-    first_builder: usize,
+    /// Scopes from here on are inside.
+    first_scope: usize,
     /// What it uses from before, and as what.
     barriers: HashMap<Value, Value>,
 }
 
 #[derive(Clone)]
-pub(crate) struct Program {
-    pub(crate) builders: Vec<Builder>,
-    /// The open builders, innermost last.
+pub(crate) struct GraphBuilder {
+    pub(crate) scopes: Vec<Scope>,
+    /// The open scopes, innermost last.
     pub(crate) open: Vec<usize>,
     pub(crate) symbols: Symbols,
     /// For each input of the whole program.
     pub(crate) roles: Vec<Role>,
     /// What must hold of memory for the draws to be those of the eager mode.
     pub(crate) demands: Vec<Demand>,
-    /// The parts that are being computed again, innermost last.
-    again: Vec<Again>,
+    /// The parts that are being recomputed, innermost last.
+    recomputing: Vec<Recompute>,
     /// How many there were.
     barriers: u32,
 }
 
-impl Program {
+impl GraphBuilder {
     /// A program of the capture of that name.
-    pub(crate) fn new(capture: u32) -> Program {
-        let mut program = Program {
-            builders: Vec::new(),
+    pub(crate) fn new(capture: u32) -> GraphBuilder {
+        let mut program = GraphBuilder {
+            scopes: Vec::new(),
             open: Vec::new(),
             symbols: Symbols::new(capture),
             roles: Vec::new(),
             demands: Vec::new(),
-            again: Vec::new(),
+            recomputing: Vec::new(),
             barriers: 0,
         };
-        program.push_builder(Size::from(1), false, None);
+        program.push_scope(Size::from(1), false, None);
         program
     }
 
@@ -108,24 +111,26 @@ impl Program {
     /// When operands do not fit; an event that failed may have left values that nothing uses.
     pub(crate) fn answer(&mut self, event: &Event<'_>) -> Result<Answer> {
         Ok(match event {
-            Event::Argument { dtype, numbers, name } => {
+            Event::Argument { dtype, numbers: Aside(numbers), name: Aside(name), .. } => {
                 let arg = (name.0 == ARGUMENT).then_some(name.1);
                 let axes = numbers.iter().enumerate();
                 let sizes: SmallVec<[Size; 4]> =
                     axes.map(|(axis, &n)| self.symbols.symbol(n, arg.map(|arg| (arg, axis)))).collect();
                 Answer::Made(self.input(*dtype, &sizes, InputKind::Arg, named(*name), Role::Tensor))
             }
-            Event::Input { dtype, sizes, kind, name } => {
+            Event::Input { dtype, sizes: Symbolic(sizes), kind, name: Aside(name) } => {
                 Answer::Made(self.input(*dtype, sizes, *kind, named(*name), Role::Tensor))
             }
-            Event::Draw { dtype, sizes, name, again } => Answer::Made(self.draw(*dtype, sizes, name, *again)?),
-            Event::Record { op, operands } => Answer::Made(self.record(op, operands)?),
-            Event::Full { sizes, number } => {
+            Event::Draw { dtype, sizes: Symbolic(sizes), name: Aside(name), recompute } => {
+                Answer::Made(self.draw(*dtype, sizes, name, *recompute)?)
+            }
+            Event::Record { op: Symbolic(op), operands } => Answer::Made(self.record(op, operands)?),
+            Event::Full { sizes: Symbolic(sizes), number } => {
                 let shape: SmallVec<[Dim; 4]> = sizes.iter().map(|&s| self.symbols.dim(s)).collect();
                 let value = self.full(&shape, *number)?;
                 Answer::Made(self.typed(self.current(), value))
             }
-            Event::Extent(size) => {
+            Event::Extent(Symbolic(size)) => {
                 let value = match self.symbols.dim(*size) {
                     Dim::Fixed(n) => {
                         let at = self.current();
@@ -139,7 +144,7 @@ impl Program {
             Event::TypeOf(at, value) => Answer::Made(self.typed(*at, *value)),
             Event::Import { from, value } => Answer::Value(self.bring(*from, *value)?),
             Event::Begin(spec) => self.begin(spec),
-            Event::Ordered => Answer::Places(self.builders[self.current()].asked.iter().copied().collect()),
+            Event::Ordered => Answer::Places(self.scopes[self.current()].asked.iter().copied().collect()),
             Event::End { carries, ys } => {
                 let body = self.current();
                 carries.iter().chain(&ys[..]).for_each(|&v| self.graph(body).output(v));
@@ -164,22 +169,22 @@ impl Program {
             }
             Event::EndBranch(begin) => {
                 let body = self.current();
-                self.builders[body].carries = begin.to_vec();
+                self.scopes[body].carries = begin.to_vec();
                 Answer::Many(self.close_loop()?)
             }
-            Event::Again => {
-                self.again_begin();
+            Event::RecomputeBegin => {
+                self.begin_recompute();
                 Answer::None
             }
-            Event::AgainEnd => {
-                self.again.pop();
+            Event::RecomputeEnd => {
+                self.recomputing.pop();
                 Answer::None
             }
             Event::Abandon => {
                 self.open.pop();
                 Answer::None
             }
-            Event::InOrder { what, place, steps, whole } => {
+            Event::InOrder { what, place, steps: Symbolic(steps), whole } => {
                 let layout = self.layout_at(what, place)?;
                 let step = |layout: Layout, op: &Op<Size>| layout.view(op.map_dims(&mut |s| self.symbols.dim(*s)));
                 let layout = steps.iter().fold(layout, step);
@@ -194,11 +199,13 @@ impl Program {
                 }
                 Answer::None
             }
-            Event::Arith(op, a, b) => Answer::Size(Some(self.symbols.arith(*op, *a, *b))),
-            Event::Divided(size, by) => Answer::Size(self.symbols.divided(*size, *by)),
-            Event::Unify(a, b, at) => self.solving(|symbols| symbols.unify(*a, *b, at)),
-            Event::Specialize { size, why, at } => self.solving(|symbols| symbols.specialize(*size, why, at)),
-            Event::AtLeast(size, least) => {
+            Event::Arith(op, Symbolic([a, b])) => Answer::Size(Symbolic(Some(self.symbols.arith(*op, *a, *b)))),
+            Event::Divided(Symbolic(size), by) => Answer::Size(Symbolic(self.symbols.divided(*size, *by))),
+            Event::Unify(Symbolic([a, b]), Aside(at)) => self.solving(|symbols| symbols.unify(*a, *b, at)),
+            Event::Specialize { size: Symbolic(size), why: Aside(why), at: Aside(at) } => {
+                self.solving(|symbols| symbols.specialize(*size, why, at))
+            }
+            Event::AtLeast(Symbolic(size), least) => {
                 self.symbols.at_least(*size, *least);
                 Answer::None
             }
@@ -212,31 +219,31 @@ impl Program {
         tensors.map(|(i, _)| i).nth(k).expect("there is such an input")
     }
 
-    fn again_begin(&mut self) {
+    fn begin_recompute(&mut self) {
         let at = self.current();
         let first = NodeId(self.graph(at).len() as u32);
-        let first_builder = self.builders.len();
-        self.again.push(Again { number: self.barriers, at, first, first_builder, barriers: HashMap::new() });
+        let first_scope = self.scopes.len();
+        self.recomputing.push(Recompute { number: self.barriers, at, first, first_scope, barriers: HashMap::new() });
         self.barriers += 1;
     }
 
-    /// The value `v` of builder `from` as a value of the innermost open one. Where a part of the program is computed
-    /// again, what it uses from before goes through a barrier.
+    /// The value `v` of scope `from` as a value of the innermost open one. Where a part of the program is
+    /// recomputed, what it uses from before goes through a barrier.
     fn bring(&mut self, from: usize, v: Value) -> Result<Value> {
         let into = self.current();
-        let Some(again) = self.again.last() else { return self.import(from, v, into) };
-        let at = again.at;
-        if from >= again.first_builder || (from == at && v.node >= again.first) {
+        let Some(part) = self.recomputing.last() else { return self.import(from, v, into) };
+        let at = part.at;
+        if from >= part.first_scope || (from == at && v.node >= part.first) {
             return self.import(from, v, into);
         }
         let here = self.import(from, v, at)?;
-        let again = self.again.last().expect("just seen");
-        let behind = match again.barriers.get(&here) {
+        let part = self.recomputing.last().expect("just seen");
+        let behind = match part.barriers.get(&here) {
             Some(&behind) => behind,
             None => {
-                let op = Op::Barrier(again.number);
+                let op = Op::Barrier(part.number);
                 let behind = self.graph(at).op(op, &[here])?;
-                self.again.last_mut().expect("just seen").barriers.insert(here, behind);
+                self.recomputing.last_mut().expect("just seen").barriers.insert(here, behind);
                 behind
             }
         };
@@ -254,7 +261,7 @@ impl Program {
 
     /// Ends the capture: the graph of the whole program, numbers of the program last among its inputs.
     pub(crate) fn finish(&mut self) -> Graph {
-        let graph = self.builders.swap_remove(0).graph.expect("the whole program is open until the end");
+        let graph = self.scopes.swap_remove(0).graph.expect("the whole program is open until the end");
         let mut order: Vec<usize> = (0..self.roles.len()).collect();
         order.sort_by_key(|&i| self.roles[i] == Role::Slot);
         let mut graph = graph;
@@ -262,14 +269,14 @@ impl Program {
         graph.inputs_first()
     }
 
-    fn push_builder(&mut self, length: Size, reverse: bool, mirror: Option<usize>) -> usize {
+    fn push_scope(&mut self, length: Size, reverse: bool, mirror: Option<usize>) -> usize {
         let parent = self.open.last().copied();
         // The name that this recording has for it: another one's may be replayed.
         let length = match length.is_symbolic() {
             true => self.symbols.size(self.symbols.dim(length)),
             false => length,
         };
-        self.builders.push(Builder {
+        self.scopes.push(Scope {
             graph: Some(Graph::new()),
             parent,
             node: None,
@@ -287,7 +294,7 @@ impl Program {
             mirror,
             asked: Vec::new(),
         });
-        let i = self.builders.len() - 1;
+        let i = self.scopes.len() - 1;
         self.open.push(i);
         i
     }
@@ -300,12 +307,17 @@ impl Program {
         self.graph(0)
     }
 
-    /// The graph of a builder, open or closed.
+    /// The graph of the whole program, which is open until the end.
+    pub(crate) fn whole(&self) -> &Graph {
+        self.scopes[0].graph.as_ref().expect("the whole program is open until the end")
+    }
+
+    /// The graph of a scope, open or closed.
     pub(crate) fn graph(&mut self, i: usize) -> &mut Graph {
-        if self.builders[i].graph.is_some() {
-            return self.builders[i].graph.as_mut().expect("just seen");
+        if self.scopes[i].graph.is_some() {
+            return self.scopes[i].graph.as_mut().expect("just seen");
         }
-        let (parent, node) = (self.builders[i].parent, self.builders[i].node);
+        let (parent, node) = (self.scopes[i].parent, self.scopes[i].node);
         let (parent, node) = parent.zip(node).expect("a closed body has its node in its parent");
         match &mut self.graph(parent).node_mut(node).op {
             Op::Scan(scan) => &mut scan.body,
@@ -317,7 +329,7 @@ impl Program {
     pub(crate) fn typed(&mut self, builder: usize, value: Value) -> Made {
         let ty = self.graph(builder).ty(value).clone();
         let sizes = ty.shape.into_iter().map(|d| self.symbols.size(d)).collect();
-        Made { value, dtype: ty.dtype, sizes }
+        Made { value, dtype: ty.dtype, sizes: Symbolic(sizes) }
     }
 
     pub(crate) fn ty(&self, dtype: DType, sizes: &[Size]) -> Type {
@@ -344,17 +356,17 @@ impl Program {
         self.import(0, slot.value, self.current())
     }
 
-    fn record(&mut self, op: &Op<Size>, operands: &[Given]) -> Result<Made> {
+    fn record(&mut self, op: &Op<Size>, operands: &[EventOperand]) -> Result<Made> {
         let at = self.current();
         // A number has the shape of the tensor beside it, which comes later when the number is first.
         let shaped = operands.iter().find_map(|g| match g {
-            Given::Value(v) => Some(*v),
-            _ => None,
+            EventOperand::Value(v) => Some(*v),
+            EventOperand::Number(..) => None,
         });
         let mut values: SmallVec<[Value; 4]> = SmallVec::new();
         for operand in operands {
             values.push(match operand {
-                Given::Value(v) => *v,
+                EventOperand::Value(v) => *v,
                 number => {
                     let shape = shaped.map(|v| self.graph(at).ty(v).shape.clone()).unwrap_or_default();
                     self.full(&shape, *number)?
@@ -366,12 +378,12 @@ impl Program {
         Ok(self.typed(at, value))
     }
 
-    fn full(&mut self, shape: &[Dim], number: Given) -> Result<Value> {
+    fn full(&mut self, shape: &[Dim], number: EventOperand) -> Result<Value> {
         let at = self.current();
         let scalar = match number {
-            Given::Number(s) => self.graph(at).constant(s),
-            Given::Slot(dtype) => self.slot(dtype)?,
-            Given::Value(_) => unreachable!("bug in allotrope: full of a value"),
+            EventOperand::Number(_, Aside(Some(s))) => self.graph(at).constant(s),
+            EventOperand::Number(dtype, Aside(None)) => self.slot(dtype)?,
+            EventOperand::Value(_) => unreachable!("bug in allotrope: full of a value"),
         };
         match shape.is_empty() {
             true => Ok(scalar),
@@ -387,24 +399,24 @@ impl Program {
     /// Rewrites every open graph after symbols were solved; closed ones are inside them.
     fn rewrite(&mut self) {
         let symbols = &self.symbols;
-        for b in &mut self.builders {
+        for b in &mut self.scopes {
             if let Some(graph) = &mut b.graph {
                 graph.resolve(&|d| symbols.resolve(d));
             }
         }
     }
 
-    /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each step; or one that
+    /// A tensor that each call draws: an input of the whole program, and in loops an element of it for each iteration; or one that
     /// was drawn before.
     ///
     /// # Errors
     /// When it was drawn before and is of another type.
-    fn draw(&mut self, dtype: DType, sizes: &[Size], name: &'static str, again: Option<usize>) -> Result<Made> {
+    fn draw(&mut self, dtype: DType, sizes: &[Size], name: &'static str, recompute: Option<usize>) -> Result<Made> {
         let (at, loops) = (self.current(), self.open[1..].to_vec());
-        let lengths: Vec<Dim> = loops.iter().map(|&b| self.symbols.dim(self.builders[b].length)).collect();
+        let lengths: Vec<Dim> = loops.iter().map(|&b| self.symbols.dim(self.scopes[b].length)).collect();
         let dims = sizes.iter().map(|&s| self.symbols.dim(s));
         let mut ty = Type { dtype, shape: lengths.into_iter().chain(dims).collect() };
-        let mut value = match again {
+        let mut value = match recompute {
             Some(k) => {
                 let number = self.input_number(k);
                 let value = self.root().input_values().nth(number).expect("what was drawn is an input");
@@ -421,11 +433,11 @@ impl Program {
         };
         for body in loops {
             ty.shape.remove(0);
-            value = match self.builders[body].imported_xs.get(&value) {
+            value = match self.scopes[body].imported_xs.get(&value) {
                 Some(&element) => element,
                 None => {
                     let element = self.body_input(body, ty.clone(), 1, name);
-                    let b = &mut self.builders[body];
+                    let b = &mut self.scopes[body];
                     b.xs.push(value);
                     b.imported_xs.insert(value, element);
                     element
@@ -438,12 +450,12 @@ impl Program {
     /// Begins a loop; gives what its body sees, carries first.
     fn begin(&mut self, spec: &Loop) -> Answer {
         let parent = self.current();
-        let limit = spec.limit.unwrap_or_else(|| self.symbols.room());
-        if let Some(walked) = spec.mirror {
-            self.bound(walked);
+        let limit = spec.limit.0.unwrap_or_else(|| self.symbols.capacity());
+        if let Some(forward) = spec.mirror {
+            self.bound(forward);
         }
-        let body = self.push_builder(limit, spec.reverse, spec.mirror);
-        (self.builders[body].kind, self.builders[body].count) = (spec.kind, spec.count);
+        let body = self.push_scope(limit, spec.reverse, spec.mirror);
+        (self.scopes[body].kind, self.scopes[body].count) = (spec.kind, spec.count);
         let mut inside = Vec::new();
         for &v in &spec.carries {
             let ty = self.graph(parent).ty(v).clone();
@@ -454,12 +466,12 @@ impl Program {
             let mut ty = self.graph(parent).ty(v).clone();
             ty.shape.remove(0);
             let value = self.body_input(body, ty, 1, "x");
-            self.builders[body].imported_xs.insert(v, value);
+            self.scopes[body].imported_xs.insert(v, value);
             inside.push(self.typed(body, value));
         }
-        self.builders[body].carries = spec.carries.to_vec();
-        self.builders[body].xs = spec.xs.to_vec();
-        Answer::Begun(inside, limit)
+        self.scopes[body].carries = spec.carries.to_vec();
+        self.scopes[body].xs = spec.xs.to_vec();
+        Answer::Begun(inside, Symbolic(limit))
     }
 }
 

@@ -1,9 +1,9 @@
-//! The walk back through a loop, step by step, from the last to the first: the gradients of what its body uses from outside
-//! are summed in this order. Eagerly it is a Rust loop over the tapes of the steps; in a trace one more loop is recorded,
-//! over values that the first one collects. No body is run here.
+//! The backward pass of a loop, iteration by iteration, from the last to the first: gradients of captured tensors are summed
+//! in this order. Eagerly it is a Rust loop over the tapes of the iterations; in a trace a second loop is recorded, over
+//! values that the first one saves. No body is run here.
 
 use super::super::backward::sum;
-use super::step::Step;
+use super::body::BodyRun;
 use crate::autograd::engine::{Root, run_part};
 use crate::autograd::scope::{self, Boundary};
 use crate::autograd::{is_grad_enabled, tape};
@@ -21,11 +21,11 @@ pub(super) fn nothing(dtype: DType, sizes: &[Size]) -> Result<Tensor> {
     full_of(sizes, Scalar::from_f64(-0.0, dtype))
 }
 
-/// Second derivatives end at loops and branches.
+/// Loops and branches have no second derivative.
 ///
 /// # Errors
-/// Where the gradients that are being computed are to be differentiated again.
-pub(super) fn only_once(op: &str) -> Result<()> {
+/// Where the gradients being computed are themselves to be differentiated.
+pub(super) fn no_second_derivative(op: &str) -> Result<()> {
     if is_grad_enabled() {
         return Err(Error::Autograd(format!(
             "second derivatives through {op} are not there yet; compute the first derivative without create_graph, or write it in Rust"
@@ -34,27 +34,27 @@ pub(super) fn only_once(op: &str) -> Result<()> {
     Ok(())
 }
 
-/// The error of a walk back through what a trace recorded, after that trace.
+/// The error of a backward pass through what a trace recorded, after that trace has ended.
 pub(super) fn trace_ended(op: &str) -> Error {
     Error::Trace(format!("a {op} of a trace was differentiated after the trace had ended"))
 }
 
-/// Values from outside that bodies use and whose gradients are wanted, each once, in the order of their first use.
+/// Captured tensors whose gradients are wanted, each once, in the order of their first use.
 #[derive(Default)]
-pub(super) struct Outsides(Vec<Outside>);
+pub(super) struct CapturedEdges(Vec<CapturedEdge>);
 
-struct Outside {
+struct CapturedEdge {
     edge: Edge,
     dtype: DType,
     sizes: Sizes,
 }
 
-impl Outsides {
-    pub(super) fn of<'a>(boundaries: impl Iterator<Item = &'a Boundary>) -> Outsides {
-        let mut all = Outsides::default();
+impl CapturedEdges {
+    pub(super) fn of<'a>(boundaries: impl Iterator<Item = &'a Boundary>) -> CapturedEdges {
+        let mut all = CapturedEdges::default();
         for b in boundaries {
             if all.find(b).is_none() {
-                all.0.push(Outside { edge: b.outside.clone(), dtype: b.dtype, sizes: b.sizes.clone() });
+                all.0.push(CapturedEdge { edge: b.outside.clone(), dtype: b.dtype, sizes: b.sizes.clone() });
             }
         }
         all
@@ -68,81 +68,81 @@ impl Outsides {
         self.0.len()
     }
 
-    /// The edges to them, as the scope around sees them.
+    /// The edges to them, as seen from the enclosing scope.
     pub(super) fn edges(&self) -> impl Iterator<Item = Option<Edge>> + '_ {
         self.0.iter().map(|o| Some(scope::inside(o.edge.clone(), o.dtype, || o.sizes.clone())))
     }
 
-    /// No gradient yet of each.
+    /// The initial sum of gradients of each.
     pub(super) fn nothing(&self) -> Result<Vec<Tensor>> {
         self.0.iter().map(|o| nothing(o.dtype, &o.sizes)).collect()
     }
 }
 
-/// Gradients of what one step used; outside values by their place.
-pub(super) struct StepGrads {
+/// Gradients of what one run used; those of captured tensors with their place in [`CapturedEdges`].
+pub(super) struct RunGrads {
     carries: Vec<Option<Tensor>>,
     xs: Vec<Option<Tensor>>,
-    pub(super) outside: Vec<(usize, Option<Tensor>)>,
+    pub(super) captured: Vec<(usize, Option<Tensor>)>,
 }
 
-/// One step back, from the gradients of the new carries and of the ys.
-pub(super) fn step_back(
-    step: &Step,
-    places: &Outsides,
+/// The backward pass of one run, from the gradients of the new carries and of the ys.
+pub(super) fn run_backward(
+    run: &BodyRun,
+    places: &CapturedEdges,
     carries: &[Tensor],
     ys: &[Option<Tensor>],
-) -> Result<StepGrads> {
-    let from_ys = step.ys.iter().zip(ys).filter_map(|(edge, g)| Some((edge.clone()?, g.clone()?)));
-    let from_carries = step.new_carries.iter().zip(carries).filter_map(|(edge, g)| Some((edge.clone()?, g.clone())));
+) -> Result<RunGrads> {
+    let from_ys = run.ys.iter().zip(ys).filter_map(|(edge, g)| Some((edge.clone()?, g.clone()?)));
+    let from_carries = run.new_carries.iter().zip(carries).filter_map(|(edge, g)| Some((edge.clone()?, g.clone())));
     let roots = from_ys.chain(from_carries).map(|(edge, gradient)| Root { edge, gradient }).collect();
-    let inside = step.outside.iter().map(|b| &b.inside);
+    let inside = run.captured.iter().map(|b| &b.inside);
     let targets: Vec<Edge> =
-        step.carries.iter().flatten().chain(step.xs.iter().flatten()).chain(inside).cloned().collect();
+        run.carries.iter().flatten().chain(run.xs.iter().flatten()).chain(inside).cloned().collect();
     let mut found = run_part(roots, &targets, sum)?.into_iter();
     let mut of = |edges: &[Option<Edge>]| -> Vec<Option<Tensor>> {
         edges.iter().map(|e| e.as_ref().and_then(|_| found.next().flatten())).collect()
     };
-    let (carries, xs) = (of(&step.carries), of(&step.xs));
+    let (carries, xs) = (of(&run.carries), of(&run.xs));
     let place = |b: &Boundary| places.find(b).expect("every boundary was listed");
-    let outside = step.outside.iter().map(|b| (place(b), found.next().flatten())).collect();
-    Ok(StepGrads { carries, xs, outside })
+    let captured = run.captured.iter().map(|b| (place(b), found.next().flatten())).collect();
+    Ok(RunGrads { carries, xs, captured })
 }
 
-/// A loop that was recorded.
+/// A loop in the graph of a trace.
 pub(super) struct Recorded {
     /// Names its body.
     pub(super) scope: u64,
-    pub(super) rounds: Walked,
+    pub(super) trip_count: TripCount,
 }
 
-/// How many rounds a recorded loop has had when it is walked back.
-pub(super) enum Walked {
+/// How many iterations a recorded loop has.
+pub(super) enum TripCount {
     All(Size),
     Count { n: Tensor, limit: Size },
 }
 
-impl Walked {
-    fn rounds(&self) -> Iterations<'_> {
+impl TripCount {
+    fn iterations(&self) -> Iterations<'_> {
         match self {
-            Walked::All(n) => Iterations::All(*n),
-            Walked::Count { n, limit } => Iterations::Count { n, limit: *limit },
+            TripCount::All(n) => Iterations::All(*n),
+            TripCount::Count { n, limit } => Iterations::Count { n, limit: *limit },
         }
     }
 }
 
-/// Everything that the walk back through a loop needs.
-pub(super) struct Tape {
+/// Everything that the backward pass of a loop needs.
+pub(super) struct LoopBackward {
     pub(super) op: &'static str,
-    pub(super) steps: Vec<Step>,
-    pub(super) outside: Outsides,
+    pub(super) runs: Vec<BodyRun>,
+    pub(super) captured: CapturedEdges,
     pub(super) carries: Vec<(DType, Sizes)>,
     /// The numbers of xs and of ys.
     pub(super) xs: usize,
     pub(super) ys: usize,
     pub(super) reverse: bool,
-    /// The loop may have had no step: what its body would use has a gradient all the same.
-    pub(super) may_be_none: bool,
+    /// The loop may have no iteration: what its body captures has a gradient all the same.
+    pub(super) may_be_empty: bool,
     /// In a trace.
     pub(super) recorded: Option<Recorded>,
 }
@@ -152,15 +152,15 @@ pub(super) fn types_of(tensors: &[Tensor]) -> Vec<(DType, Sizes)> {
     tensors.iter().map(|c| (c.dtype(), c.sizes())).collect()
 }
 
-impl Tape {
-    /// Puts the loop on the tape as one node, where anything that it used wants a gradient. `inputs` are its carries and
+impl LoopBackward {
+    /// Records the loop on the tape as one node, where anything that it used requires a gradient. `inputs` are its carries and
     /// xs, `results` its final carries and ys.
-    pub(super) fn note(self, name: &'static str, inputs: &[&Tensor], results: &[&Tensor]) {
-        if self.outside.len() == 0 && !inputs.iter().any(|x| x.is_requires_grad()) {
+    pub(super) fn record(self, name: &'static str, inputs: &[&Tensor], results: &[&Tensor]) {
+        if self.captured.len() == 0 && !inputs.iter().any(|x| x.is_requires_grad()) {
             return;
         }
-        let edges = inputs.iter().map(|x| tape::edge_of(x)).chain(self.outside.edges()).collect();
-        let node = tape::node(name, edges, true, move |_, grads| self.walk_back(grads));
+        let edges = inputs.iter().map(|x| tape::edge_of(x)).chain(self.captured.edges()).collect();
+        let node = tape::node(name, edges, true, move |_, grads| self.backward(grads));
         for (i, y) in results.iter().enumerate() {
             if y.dtype().is_float() {
                 y.set_grad_fn(Some(Edge::new(Arc::clone(&node), i as u32)));
@@ -168,16 +168,16 @@ impl Tape {
         }
     }
 
-    /// Gradients of carries, xs and outside values, from those of the final carries and the ys.
-    fn walk_back(&self, grads: &[Option<Tensor>]) -> Result<Grads> {
-        only_once(self.op)?;
+    /// Gradients of carries, xs and captured tensors, from those of the final carries and the ys.
+    fn backward(&self, grads: &[Option<Tensor>]) -> Result<Grads> {
+        no_second_derivative(self.op)?;
         let grad = |i: usize| grads.get(i).cloned().flatten();
         let count = self.carries.len();
         let carries = self.next_carries((0..count).map(grad).collect())?;
         let ys: Vec<Option<Tensor>> = (0..self.ys).map(|k| grad(count + k)).collect();
         match (&self.recorded, recorder::active()) {
-            (Some(recorded), Some(r)) => self.record_back(r.as_ref(), recorded, carries, ys),
-            (None, _) => self.run_back(carries, ys),
+            (Some(recorded), Some(r)) => self.record_loop(r.as_ref(), recorded, carries, ys),
+            (None, _) => self.run_eagerly(carries, ys),
             (Some(_), None) => Err(trace_ended(self.op)),
         }
     }
@@ -187,21 +187,21 @@ impl Tape {
         each.map(|(g, (dtype, sizes))| g.map_or_else(|| nothing(*dtype, sizes), Ok)).collect()
     }
 
-    /// The walk back now, step by step.
-    fn run_back(&self, mut carries: Vec<Tensor>, ys: Vec<Option<Tensor>>) -> Result<Grads> {
-        let n = self.steps.len();
-        let mut sums: Vec<Option<Tensor>> = vec![None; self.outside.len()];
+    /// The backward pass, computed now, iteration by iteration.
+    fn run_eagerly(&self, mut carries: Vec<Tensor>, ys: Vec<Option<Tensor>>) -> Result<Grads> {
+        let n = self.runs.len();
+        let mut sums: Vec<Option<Tensor>> = vec![None; self.captured.len()];
         let mut rows: Vec<Vec<Option<Tensor>>> = vec![vec![None; n]; self.xs];
-        for (i, step) in self.steps.iter().enumerate().rev() {
+        for (i, run) in self.runs.iter().enumerate().rev() {
             let t = if self.reverse { n - 1 - i } else { i };
             let dy =
                 ys.iter().map(|y| y.as_ref().map(|y| eval::element(y, t)).transpose()).collect::<Result<Vec<_>>>()?;
-            let found = step_back(step, &self.outside, &carries, &dy)?;
+            let found = run_backward(run, &self.captured, &carries, &dy)?;
             carries = self.next_carries(found.carries)?;
             for (row, g) in rows.iter_mut().zip(found.xs) {
                 row[t] = g;
             }
-            for (place, g) in found.outside {
+            for (place, g) in found.captured {
                 let Some(g) = g else { continue };
                 sums[place] = Some(match sums[place].take() {
                     Some(sum) => &sum + &g,
@@ -209,8 +209,8 @@ impl Tape {
                 });
             }
         }
-        if self.may_be_none {
-            for (sum, none) in sums.iter_mut().zip(self.outside.nothing()?) {
+        if self.may_be_empty {
+            for (sum, none) in sums.iter_mut().zip(self.captured.nothing()?) {
                 sum.get_or_insert(none);
             }
         }
@@ -223,8 +223,8 @@ impl Tape {
         Ok(carries.into_iter().map(Some).chain(xs).chain(sums).collect())
     }
 
-    /// The walk back as a recorded loop in the other direction.
-    fn record_back(
+    /// The backward pass as a recorded loop in the other direction.
+    fn record_loop(
         &self,
         r: &dyn Recorder,
         recorded: &Recorded,
@@ -233,19 +233,19 @@ impl Tape {
     ) -> Result<Grads> {
         let count = carries.len();
         let mut all = carries;
-        all.extend(self.outside.nothing()?);
+        all.extend(self.captured.nothing()?);
         let given: Vec<Tensor> = ys.iter().flatten().cloned().collect();
         let spec = ScanSpec {
             carries: &all,
             xs: &given,
-            rounds: recorded.rounds.rounds(),
+            rounds: recorded.trip_count.iterations(),
             reverse: !self.reverse,
             mirror: Some(recorded.scope),
         };
         let inner = r.scan_begin(&spec)?;
         let mut elements = inner.xs.iter();
         let dy: Vec<Option<Tensor>> = ys.iter().map(|y| y.as_ref().and_then(|_| elements.next().cloned())).collect();
-        let found = match step_back(&self.steps[0], &self.outside, &inner.carries[..count], &dy) {
+        let found = match run_backward(&self.runs[0], &self.captured, &inner.carries[..count], &dy) {
             Ok(found) => found,
             Err(e) => {
                 r.scan_abandon();
@@ -254,8 +254,8 @@ impl Tape {
         };
         let mut new = self.next_carries(found.carries)?;
         new.extend_from_slice(&inner.carries[count..]);
-        let mut reached = vec![self.may_be_none; self.outside.len()];
-        for (place, g) in found.outside {
+        let mut reached = vec![self.may_be_empty; self.captured.len()];
+        for (place, g) in found.captured {
             let Some(g) = g else { continue };
             reached[place] = true;
             new[count + place] = &new[count + place] + &g;

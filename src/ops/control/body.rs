@@ -1,5 +1,5 @@
-//! One run of the body of a loop, or of a branch, on a tape of its own. What it uses from outside is met at boundaries, so
-//! the walk back through it stands for itself. It decides neither how often a body runs nor where the walk back goes.
+//! One run of the body of a loop, or of a branch, on a tape of its own. Captured tensors enter this tape through boundary
+//! nodes, so each run has a backward pass of its own. How often a body runs, and in which order, is not decided here.
 
 use crate::autograd::scope::{self, Boundary};
 use crate::autograd::{is_grad_enabled, tape};
@@ -10,24 +10,24 @@ use crate::tensor::{Tensor, recorder};
 /// A loop's body: carries and elements of the xs in, new carries and elements of the ys out.
 pub(super) type Body<'a> = &'a mut dyn FnMut(&[Tensor], &[Tensor]) -> (Vec<Tensor>, Vec<Tensor>);
 
-/// What the walk back needs of one run.
-pub(super) struct Step {
+/// What the backward pass needs of one run.
+pub(super) struct BodyRun {
     pub(super) carries: Vec<Option<Edge>>,
     pub(super) xs: Vec<Option<Edge>>,
-    pub(super) outside: Vec<Boundary>,
+    pub(super) captured: Vec<Boundary>,
     pub(super) new_carries: Vec<Option<Edge>>,
     pub(super) ys: Vec<Option<Edge>>,
 }
 
 /// Runs the body of a loop once on its own tape; gives new carries and ys without history, and, where gradients are
-/// enabled, what the walk back needs. `whole_xs` are what the `xs` are elements of.
-pub(super) fn step(
+/// enabled, what the backward pass needs. `whole_xs` are what the `xs` are elements of.
+pub(super) fn run_body(
     op: &'static str,
     carries: &[Tensor],
     xs: &[Tensor],
     whole_xs: &[Tensor],
     body: Body<'_>,
-) -> Result<(Vec<Tensor>, Vec<Tensor>, Option<Step>)> {
+) -> Result<(Vec<Tensor>, Vec<Tensor>, Option<BodyRun>)> {
     let taped = is_grad_enabled();
     let input = |x: &Tensor, wanted: bool| -> (Tensor, Option<Edge>) {
         let x = x.alias();
@@ -38,7 +38,7 @@ pub(super) fn step(
         x.set_grad_fn(Some(edge.clone()));
         (x, Some(edge))
     };
-    let ((carry_edges, x_edges, new, ys, changed), outside) = scope::run(|| {
+    let ((carry_edges, x_edges, new, ys, changed), captured) = scope::run(|| {
         let (c, carry_edges): (Vec<_>, Vec<_>) = carries.iter().map(|x| input(x, true)).unzip();
         let (x, x_edges): (Vec<_>, Vec<_>) =
             xs.iter().zip(whole_xs).map(|(x, whole)| input(x, whole.is_requires_grad())).unzip();
@@ -53,7 +53,7 @@ pub(super) fn step(
         return Err(Error::operands(
             op,
             format!(
-                "the body changed {what} in place, which belongs to the step before or to the caller; use the plain operation"
+                "the body changed {what} in place, which belongs to the iteration before or to the caller; use the plain operation"
             ),
         ));
     }
@@ -70,19 +70,19 @@ pub(super) fn step(
             ));
         }
     }
-    let step = Step { carries: carry_edges, xs: x_edges, outside, new_carries: new_edges, ys: y_edges };
-    Ok((new, ys, taped.then_some(step)))
+    let run = BodyRun { carries: carry_edges, xs: x_edges, captured, new_carries: new_edges, ys: y_edges };
+    Ok((new, ys, taped.then_some(run)))
 }
 
-/// Runs a branch on its own tape: what it gives, without history, are its ys. Every operand that needs a gradient counts
-/// as used.
-pub(super) fn branch(
+/// Runs a branch on its own tape. Its results, without history, are the ys of the run; every operand that requires a
+/// gradient counts as captured.
+pub(super) fn run_branch(
     op: &'static str,
     operands: &[Tensor],
     body: &mut dyn FnMut(&[Tensor]) -> Vec<Tensor>,
-) -> Result<(Vec<Tensor>, Step)> {
+) -> Result<(Vec<Tensor>, BodyRun)> {
     let taped = is_grad_enabled();
-    let ((results, changed), outside) = scope::run(|| {
+    let ((results, changed), captured) = scope::run(|| {
         let x: Vec<Tensor> = operands
             .iter()
             .map(|operand| {
@@ -104,7 +104,7 @@ pub(super) fn branch(
         ));
     }
     let (results, ys) = results.into_iter().unzip();
-    Ok((results, Step { carries: Vec::new(), xs: Vec::new(), outside, new_carries: Vec::new(), ys }))
+    Ok((results, BodyRun { carries: Vec::new(), xs: Vec::new(), captured, new_carries: Vec::new(), ys }))
 }
 
 /// Whether two tensors have one dtype and shape; a trace holds for calls where they have.
@@ -127,7 +127,7 @@ pub(super) fn versions<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Vec<u32
     tensors.map(Tensor::version).collect()
 }
 
-/// The first of the tensors that was changed in place since.
+/// The first of the tensors that has been changed in place since `before`.
 pub(super) fn changed<'a>(before: &[u32], tensors: impl Iterator<Item = &'a Tensor>) -> Option<usize> {
     before.iter().zip(tensors).position(|(before, t)| *before != t.version())
 }

@@ -1,15 +1,18 @@
 //! Records the operations of a closure as a graph. Nothing is computed and no tensor outside is touched: what the
 //! closure changes (parameters, gradients) is kept beside them until a compiled call has succeeded.
 
-use crate::autograd::is_grad_enabled;
+mod draws;
+mod finish;
+
 use crate::autograd::tape::{self, next_seq, own_edge};
+use crate::autograd::{is_grad_enabled, scope};
 use crate::capture::builder::ARGUMENT;
-use crate::capture::captured::{Depended, Returned, Source, Target, Whose, Wiring};
-use crate::capture::event::{Answer, Event, Given, Loop};
-use crate::capture::random::{Draws, Item};
-use crate::capture::replay_cache::{Book, Ended, Script};
-use crate::capture::state::{GradState, Inner, Open};
-use crate::device::{Device, default_device};
+use crate::capture::draws::Item;
+use crate::capture::endpoints::{CallerTensor, Source};
+use crate::capture::event::{Answer, Aside, Event, EventOperand, Loop, Symbolic};
+use crate::capture::replay_cache::{ReplayBuilder, ReplayCache};
+use crate::capture::state::{CaptureState, GradState, Open};
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::hooks::GradientHook;
@@ -26,17 +29,18 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The recorder of one capture.
-pub(crate) struct Capture(pub(crate) RefCell<Inner>);
+pub(crate) struct Capture(pub(crate) RefCell<CaptureState>);
 
 /// What a hook or a derivative may not do when the gradient comes from outside of the trace.
 fn late(what: &str) -> Error {
     Error::Trace(format!(
-        "{what} would be changed in place on the way back, by a hook or a derivative of the user's, where the gradient comes \
+        "{what} would be changed in place in the backward pass, by a hook or a derivative of the user's, where the gradient comes \
          from outside of the traced function; compute a new tensor instead, or call backward() inside the closure"
     ))
 }
@@ -49,7 +53,7 @@ pub(crate) fn is_watched(arg: &Tensor) -> bool {
     }
 }
 
-/// The history that argument `i` has inside, where it has one outside that is not in the trace: a walk inside ends here.
+/// The history that argument `i` has inside, where it has one outside that is not in the trace: a backward pass inside ends here.
 fn entrance(i: usize) -> Edge {
     let node = tape::node("TraceInput", SmallVec::new(), false, move |_, _| {
         Err(Error::Trace(format!(
@@ -60,7 +64,7 @@ fn entrance(i: usize) -> Edge {
     Edge::new(node, 0)
 }
 
-/// Sees the gradient of argument `i` in a walk inside. The capture then holds only for arguments with a history of that
+/// Sees the gradient of argument `i` in a backward pass inside. The capture then holds only for arguments with a history of that
 /// kind; and compiled code stands for all of them, so nobody can look at the gradient who is one tensor's own.
 fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
     Arc::new(move |_| {
@@ -68,7 +72,7 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
         match watched {
             false => None,
             true => panic!(
-                "argument {i} has hooks on its gradient, or keeps it; register them inside the closure, or let it use the tensor from outside"
+                "argument {i} has hooks on its gradient, or keeps it; register them inside the closure, or let it capture the tensor"
             ),
         }
     })
@@ -77,35 +81,35 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
 
 impl Capture {
-    /// One whose recording nobody looks at.
-    pub(crate) fn forgetful() -> Capture {
-        let capture = Capture::new(None, Script::plain);
-        capture.0.borrow_mut().forgetful = true;
+    /// One that evaluates abstractly: what types operations give, while nobody looks at the recording.
+    pub(crate) fn abstract_evaluation() -> Capture {
+        let capture = Capture::new(None, ReplayBuilder::plain);
+        capture.0.borrow_mut().abstract_only = true;
         capture
     }
 
     /// One that builds its graphs.
     pub(crate) fn plain(device: Device) -> Capture {
-        Capture::new(Some(device), Script::plain)
+        Capture::new(Some(device), ReplayBuilder::plain)
     }
 
-    /// One that follows the recordings of a book, beginning with number `at`.
-    pub(crate) fn following(book: Arc<Book>, at: usize, device: Device) -> Capture {
-        let capture = Capture::new(Some(device), |capture| Script::following(book, at, capture));
+    /// One that replays the recordings of a cache, beginning with number `at`.
+    pub(crate) fn replaying(cache: Arc<ReplayCache>, at: usize, device: Device) -> Capture {
+        let capture = Capture::new(Some(device), |capture| ReplayBuilder::replaying(cache, at, capture));
         if device != Device::Cpu {
             capture.0.borrow_mut().certainly(Event::On(device));
         }
         capture
     }
 
-    fn new(device: Option<Device>, script: impl FnOnce(u32) -> Script) -> Capture {
+    fn new(device: Option<Device>, replay: impl FnOnce(u32) -> ReplayBuilder) -> Capture {
         let first = NEXT_SCOPE.fetch_add(SCOPES_PER_CAPTURE, Ordering::Relaxed);
-        Capture(RefCell::new(Inner {
-            forgetful: false,
+        Capture(RefCell::new(CaptureState {
+            abstract_only: false,
             device,
             first,
-            script: script(capture_of(first)),
-            builders: 1,
+            replay: replay(capture_of(first)),
+            scopes: 1,
             open: Vec::new(),
             sources: Vec::new(),
             states: Vec::new(),
@@ -117,7 +121,7 @@ impl Capture {
             identities: Vec::new(),
             wishes: FxHashMap::default(),
             made_here: FxHashMap::default(),
-            again: 0,
+            recomputing: 0,
             grads: Vec::new(),
             by_grad: FxHashMap::default(),
             args: FxHashMap::default(),
@@ -125,10 +129,10 @@ impl Capture {
             callers: Vec::new(),
             first_seq: next_seq(),
             draws: vec![Vec::new()],
-            outside: Vec::new(),
+            draw_layouts: Vec::new(),
             first_values: FxHashMap::default(),
             versions: FxHashMap::default(),
-            ways_out: HashMap::new(),
+            outgoing_edges: HashMap::new(),
             asked: Vec::new(),
             sealed: 0,
         }))
@@ -141,8 +145,7 @@ impl Capture {
     pub(crate) fn argument(&self, i: usize, like: &Tensor) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         inner.runs_on("trace", like.device())?;
-        let numbers = Cow::Borrowed(like.shape_hint());
-        let made = inner.made(Event::Argument { dtype: like.dtype(), numbers, name: (ARGUMENT, i) })?;
+        let made = inner.argument(like, (ARGUMENT, i))?;
         inner.sources.push(Source::Arg(i));
         inner.given.resize_with(i, || like.clone());
         inner.given.push(like.clone());
@@ -192,144 +195,74 @@ impl Capture {
         computed
     }
 
-    /// Ends the capture: what the closure returned and changed becomes the outputs of the graph.
+    /// Runs `f` with the recorder of this capture, outside of whatever scope of the tape this thread is in.
     ///
-    /// `keep` are values that the way back from outside needs besides.
-    pub(crate) fn finish(self, returned: &[Tensor], keep: &[Value]) -> Result<(Ended, Wiring, Depended)> {
-        let mut inner = self.0.into_inner();
-        let mut targets = Vec::new();
-        let mut results = Vec::new();
-        for (i, t) in returned.iter().enumerate() {
-            let outside = t.traced().is_none();
-            if outside {
-                results.push(Returned::Same(TraceHandle::new(t.clone())));
-                continue;
-            }
-            if let Some(&(arg, _)) = inner.args.get(&t.id()) {
-                results.push(Returned::Arg(arg));
-                continue;
-            }
-            if let Some(first) = returned[..i].iter().position(|r| r.is_same(t)) {
-                results.push(Returned::Again(first));
-                continue;
-            }
-            let value = inner.lift(t)?;
-            inner.output(value, None)?;
-            targets.push(Target::Return);
-            results.push(Returned::Computed { requires_grad: t.is_requires_grad() });
-        }
-        let mut arguments: Vec<_> = std::mem::take(&mut inner.args_by_cell).into_values().collect();
-        arguments.sort_unstable_by_key(|(_, arg)| *arg);
-        for (cell, arg) in arguments {
-            if cell.version.load(Ordering::Relaxed) > 0 {
-                let value = cell.value();
-                inner.output(value, None)?;
-                targets.push(Target::Arg(arg));
-            }
-        }
-        for s in std::mem::take(&mut inner.states) {
-            if s.changes > 0 {
-                let dense = s.tensor.is_contiguous();
-                inner.output(s.value, dense.then_some(s.input))?;
-                targets.push(Target::State { tensor: TraceHandle::new(s.tensor) });
-            }
-        }
-        let mut depended = Depended::default();
-        let mut cleared = Vec::new();
-        let mut cleared_args = Vec::new();
-        for g in std::mem::take(&mut inner.grads) {
-            match (g.arg, g.initially) {
-                (Some(i), Some(some)) => depended.arg_grads.push((i, some)),
-                (None, Some(some)) => depended.grads.push((TraceHandle::new(g.tensor.clone()), some)),
-                (_, None) => {}
-            }
-            // The gradient itself may have been changed in place.
-            let in_place = match (g.now.as_ref().and_then(Tensor::traced).map(|t| &t.root), g.given) {
-                (Some(Root::Traced(cell)), Some(given)) => given != cell.value(),
-                _ => false,
-            };
-            match (&g.now, g.changed || in_place, g.arg) {
-                (Some(now), true, arg) => {
-                    let value = inner.lift(now)?;
-                    inner.output(value, None)?;
-                    targets.push(arg.map_or_else(|| Target::Grad(TraceHandle::new(g.tensor)), Target::ArgGrad));
-                }
-                (None, true, None) => cleared.push(TraceHandle::new(g.tensor)),
-                (None, true, Some(i)) => cleared_args.push(i),
-                (_, false, _) => {}
-            }
-        }
-        for &value in keep {
-            inner.output(value, None)?;
-            targets.push(Target::Keep);
-        }
-        depended.host_values = inner.host_values;
-        depended.layouts = inner.layouts;
-        depended.identities = inner.identities;
-        depended.wishes = inner.wishes.into_values().collect();
-        let asked = inner.asked.iter().filter(|(_, asked)| asked.load(Ordering::Relaxed));
-        depended.asked = asked.map(|(i, _)| *i).collect();
-        let ended = inner.script.end()?;
-        let items = inner.draws.pop().expect("the whole program is open");
-        let draws = Draws::new(items, inner.outside, &|length| ended.length(length));
-        let mut sources = inner.sources;
-        let device = inner.device.unwrap_or_else(default_device);
-        for number in ended.numbers() {
-            sources.push(Source::Data(eval::full_on(device, &[], number)?));
-        }
-        let wiring =
-            Wiring { sources, targets, returned: results, cleared, cleared_args, draws, effects: inner.effects };
-        Ok((ended, wiring, depended))
+    /// # Errors
+    /// When it panics.
+    pub(crate) fn recording<T>(self: &Rc<Capture>, f: impl FnOnce() -> T) -> Result<T> {
+        let recorder: Rc<dyn Recorder> = self.clone();
+        let run = || scope::apart(|| crate::tensor::recorder::with(Some(recorder), f));
+        catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)
+    }
+
+    /// The state of a capture whose recorder is no longer installed.
+    pub(crate) fn into_state(self: Rc<Capture>) -> CaptureState {
+        Rc::into_inner(self).expect("the recorder is no longer installed").0.into_inner()
     }
 }
 
 impl Recorder for Capture {
     fn size_arith(&self, op: SizeOp, a: Size, b: Size) -> Size {
-        self.0.borrow_mut().size(Event::Arith(op, a, b)).expect("a sum or a product of sizes is one")
+        self.0.borrow_mut().size(Event::Arith(op, Symbolic([a, b]))).expect("a sum or a product of sizes is one")
     }
 
     fn proven_equal(&self, a: Size, b: Size) -> bool {
-        self.0.borrow().script.proven(a, b)
+        self.0.borrow().replay.proven(a, b)
     }
 
     fn unify(&self, a: Size, b: Size, at: &'static Location<'static>) {
-        self.0.borrow_mut().certainly(Event::Unify(a, b, at));
+        self.0.borrow_mut().certainly(Event::Unify(Symbolic([a, b]), Aside(at)));
     }
 
     fn specialize(&self, size: Size, why: &str, at: &'static Location<'static>) {
-        self.0.borrow_mut().certainly(Event::Specialize { size, why: Cow::Borrowed(why), at });
+        self.0.borrow_mut().certainly(Event::Specialize {
+            size: Symbolic(size),
+            why: Aside(Cow::Borrowed(why)),
+            at: Aside(at),
+        });
     }
 
     fn at_least(&self, size: Size, least: usize) {
-        self.0.borrow_mut().certainly(Event::AtLeast(size, least));
+        self.0.borrow_mut().certainly(Event::AtLeast(Symbolic(size), least));
     }
 
     fn divided(&self, size: Size, by: usize) -> Option<Size> {
-        self.0.borrow_mut().size(Event::Divided(size, by))
+        self.0.borrow_mut().size(Event::Divided(Symbolic(size), by))
     }
 
     fn record(&self, op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
-        let mut given: SmallVec<[Given; 4]> = SmallVec::new();
+        let mut given: SmallVec<[EventOperand; 4]> = SmallVec::new();
         for operand in operands {
             given.push(match operand {
-                Operand::Tensor(t) => Given::Value(inner.lift(t)?),
-                Operand::Scalar(s) => Given::Number(*s),
+                Operand::Tensor(t) => EventOperand::Value(inner.lift(t)?),
+                Operand::Scalar(s) => EventOperand::number(*s),
             });
         }
         // It held the first time, or the call has failed.
-        if let (Op::Check(_), 1.., Some(Given::Value(value))) = (op, inner.again, given.first()) {
+        if let (Op::Check(_), 1.., Some(EventOperand::Value(value))) = (op, inner.recomputing, given.first()) {
             return inner.tensor_of(at, *value);
         }
-        let made = inner.made(Event::Record { op: Cow::Borrowed(op), operands: Cow::Borrowed(&given) })?;
+        let made = inner.made(Event::Record { op: Symbolic(Cow::Borrowed(op)), operands: Cow::Borrowed(&given) })?;
         Ok(inner.tensor(at, &made))
     }
 
     fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
-        let made = inner.made(Event::Full { sizes: Cow::Borrowed(sizes), number: Given::Number(value) })?;
+        let made =
+            inner.made(Event::Full { sizes: Symbolic(Cow::Borrowed(sizes)), number: EventOperand::number(value) })?;
         Ok(inner.tensor(at, &made))
     }
 
@@ -340,7 +273,7 @@ impl Recorder for Capture {
     fn extent(&self, size: Size) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
-        let made = inner.made(Event::Extent(size))?;
+        let made = inner.made(Event::Extent(Symbolic(size)))?;
         Ok(inner.tensor(at, &made))
     }
 
@@ -356,7 +289,7 @@ impl Recorder for Capture {
             (_, None) => (target.clone(), None),
             (Root::Outside(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
             (Root::Traced(cell), Some(path)) => {
-                let builder = inner.builder_of(cell.scope)?;
+                let builder = inner.scope_of(cell.scope)?;
                 let value = cell.value();
                 let mut root = inner.tensor_of(builder, value)?;
                 if let Some(Body::Traced(t)) = Arc::get_mut(&mut root.0).map(|i| i.body_mut()) {
@@ -389,7 +322,7 @@ impl Recorder for Capture {
                         root.shape_hint()
                     )));
                 }
-                if inner.builder_of(cell.scope)? != at {
+                if inner.scope_of(cell.scope)? != at {
                     return Err(Error::Trace(
                         "a value from outside a loop can't be changed in place inside it; carry it".into(),
                     ));
@@ -405,7 +338,7 @@ impl Recorder for Capture {
             Body::Strided(strided) => {
                 eval::check_apart(root.shape_hint(), &strided.strides)?;
                 if inner.sealed > 0 {
-                    return Err(late("a tensor from outside"));
+                    return Err(late("a captured tensor"));
                 }
                 if at != 0 {
                     return Err(Error::Trace(
@@ -425,7 +358,7 @@ impl Recorder for Capture {
         let mut inner = self.0.borrow_mut();
         match tensor.body() {
             Body::Traced(t) => inner.version_of(&t.root),
-            Body::Strided(_) => inner.outside_version(tensor),
+            Body::Strided(_) => inner.captured_version(tensor),
         }
     }
 
@@ -439,7 +372,7 @@ impl Recorder for Capture {
 
     fn leads_out(&self, edge: &Edge, tensor: &Tensor) {
         let way = || (edge.to_output(edge.output), tensor.clone());
-        self.0.borrow_mut().ways_out.entry((edge.id(), edge.output)).or_insert_with(way);
+        self.0.borrow_mut().outgoing_edges.entry((edge.id(), edge.output)).or_insert_with(way);
     }
 
     fn first_seq(&self) -> u64 {
@@ -458,9 +391,9 @@ impl Recorder for Capture {
         let has = arg.map_or_else(|| tensor.has_grad(), |(_, has)| has);
         // A gradient has the dtype and the shape of its tensor.
         let given = has.then(|| {
-            let (sizes, name) = (tensor.sizes(), ("grad", inner.grads.len()));
+            let (sizes, name) = (tensor.sizes(), Aside(("grad", inner.grads.len())));
             let kind = if arg.is_some() { InputKind::Arg } else { InputKind::State };
-            let event = Event::Input { dtype: tensor.dtype(), sizes: Cow::Borrowed(&sizes), kind, name };
+            let event = Event::Input { dtype: tensor.dtype(), sizes: Symbolic(Cow::Borrowed(&sizes)), kind, name };
             let made = inner.made(event).expect("an input has no operands that could not fit");
             let source = || Source::Grad(TraceHandle::new(tensor.clone()));
             inner.sources.push(arg.map_or_else(source, |(i, _)| Source::ArgGrad(i)));
@@ -505,7 +438,7 @@ impl Recorder for Capture {
                 i
             }
         };
-        // The gradient is what these elements are now, whatever is done to a tensor from outside later.
+        // The gradient is what these elements are now, whatever is done to a captured tensor later.
         let at = inner.current();
         let now = grad.map(|g| match inner.lift(&g).and_then(|value| inner.tensor_of(at, value)) {
             Ok(now) => {
@@ -530,18 +463,18 @@ impl Recorder for Capture {
             Iterations::While => (LoopKind::While, None, None),
         };
         let reverse = spec.reverse;
-        let begin = Loop { carries, xs, kind, limit, count, reverse, mirror };
-        let (made, length) = match inner.script.ask(Event::Begin(Cow::Owned(begin)))? {
-            Answer::Begun(made, limit) => (made, limit),
+        let begin = Loop { carries, xs, kind, limit: Symbolic(limit), count, reverse, mirror };
+        let (made, length) = match inner.replay.ask(Event::Begin(Cow::Owned(begin)))? {
+            Answer::Begun(made, Symbolic(limit)) => (made, limit),
             other => unreachable!("bug in allotrope: no loop but {other:?}"),
         };
-        let builder = inner.builders;
-        inner.builders += 1;
-        inner.open.push(Open { builder, length, reverse, kind });
+        let scope = inner.scopes;
+        inner.scopes += 1;
+        inner.open.push(Open { scope, length, reverse, kind });
         inner.draws.push(Vec::new());
-        let mut inside = made.iter().map(|made| inner.tensor(builder, made));
+        let mut inside = made.iter().map(|made| inner.tensor(scope, made));
         let carries = inside.by_ref().take(spec.carries.len()).collect();
-        Ok(ScanBody { carries, xs: inside.collect(), scope: inner.first + builder as u64, limit: length })
+        Ok(ScanBody { carries, xs: inside.collect(), scope: inner.first + scope as u64, limit: length })
     }
 
     fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
@@ -549,7 +482,7 @@ impl Recorder for Capture {
         let values = carries.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
         let collected = ys.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
         // What was carried must lie as a fresh result does, where a draw in the loop relied on it.
-        if let Answer::Places(ordered) = inner.script.ask(Event::Ordered)? {
+        if let Answer::Places(ordered) = inner.replay.ask(Event::Ordered)? {
             for i in ordered {
                 inner.in_order("a draw in a loop", &carries[i], true)?;
             }
@@ -566,22 +499,22 @@ impl Recorder for Capture {
         let mut inner = self.0.borrow_mut();
         let body = inner.current();
         let values = results.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
-        inner.script.ask(Event::Results(Cow::Borrowed(&values)))?;
+        inner.replay.ask(Event::Results(Cow::Borrowed(&values)))?;
         // What it begins with is computed around it.
-        inner.script.ask(Event::Leave)?;
+        inner.replay.ask(Event::Leave)?;
         let open = inner.open.pop().expect("a branch is open");
         let begin = match otherwise {
             Some(tensors) => tensors.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>(),
             None => results
                 .iter()
                 .map(|t| {
-                    let zero = Given::Number(Scalar::from_f64(0.0, t.dtype()));
-                    Ok(inner.made(Event::Full { sizes: Cow::Borrowed(&t.sizes()), number: zero })?.value)
+                    let zero = EventOperand::number(Scalar::from_f64(0.0, t.dtype()));
+                    Ok(inner.made(Event::Full { sizes: Symbolic(Cow::Borrowed(&t.sizes())), number: zero })?.value)
                 })
                 .collect(),
         };
         inner.open.push(open);
-        inner.script.ask(Event::Enter(body))?;
+        inner.replay.ask(Event::Enter(body))?;
         let made = inner.many(Event::EndBranch(Cow::Owned(begin?)))?;
         inner.leave_loop();
         let at = inner.current();
@@ -597,7 +530,7 @@ impl Recorder for Capture {
     }
 
     fn catches(&self) -> bool {
-        self.0.try_borrow().map_or(true, |inner| !inner.forgetful)
+        self.0.try_borrow().map_or(true, |inner| !inner.abstract_only)
     }
 
     fn layout_asked(&self, of: Option<&Tensor>) {
@@ -620,15 +553,15 @@ impl Recorder for Capture {
         let Ok(mut inner) = self.0.try_borrow_mut() else { return false };
         let arg = |t: &Tensor| inner.args.get(&t.id()).map(|(i, _)| *i);
         let (which, other) = match (arg(a), arg(b)) {
-            (Some(i), Some(j)) => (i.max(j), Whose::Arg(i.min(j))),
-            (Some(i), None) if b.strided().is_some() => (i, Whose::Outside(TraceHandle::new(b.clone()))),
-            (None, Some(j)) if a.strided().is_some() => (j, Whose::Outside(TraceHandle::new(a.clone()))),
+            (Some(i), Some(j)) => (i.max(j), CallerTensor::Arg(i.min(j))),
+            (Some(i), None) if b.strided().is_some() => (i, CallerTensor::Captured(TraceHandle::new(b.clone()))),
+            (None, Some(j)) if a.strided().is_some() => (j, CallerTensor::Captured(TraceHandle::new(a.clone()))),
             _ => return false,
         };
         let given = |i: usize| &inner.given[i];
         let same = match &other {
-            Whose::Arg(i) => given(which).id() == given(*i).id(),
-            Whose::Outside(t) => given(which).id() == t.id(),
+            CallerTensor::Arg(i) => given(which).id() == given(*i).id(),
+            CallerTensor::Captured(t) => given(which).id() == t.id(),
         };
         inner.identities.push((which, other, same));
         same
@@ -670,7 +603,7 @@ impl Recorder for Capture {
         let unchanged = known.is_some_and(|i| inner.effects[i].is_same(&*new));
         if inner.current() != 0 && !unchanged {
             return Err(Error::Trace(
-                "a Setting can't be set inside the body of a loop, which is recorded once for all steps; carry a tensor".into(),
+                "a Setting can't be set inside the body of a loop, which is recorded once for all iterations; carry a tensor".into(),
             ));
         }
         match known {
@@ -686,19 +619,19 @@ impl Recorder for Capture {
 
     fn again_begin(&self) {
         let mut inner = self.0.borrow_mut();
-        inner.certainly(Event::Again);
-        inner.again += 1;
+        inner.certainly(Event::RecomputeBegin);
+        inner.recomputing += 1;
     }
 
     fn again_end(&self) {
         let mut inner = self.0.borrow_mut();
-        inner.certainly(Event::AgainEnd);
-        inner.again -= 1;
+        inner.certainly(Event::RecomputeEnd);
+        inner.recomputing -= 1;
     }
 
     fn reseed(&self, generator: &Generator, seed: u64) {
         crate::error::must(self.0.borrow().draws_known("manual_seed()"));
-        self.0.borrow_mut().note(Item::Seed { generator: generator.clone(), seed });
+        self.0.borrow_mut().push_draw(Item::Seed { generator: generator.clone(), seed });
     }
 
     fn in_order(&self, what: &'static str, like: &Tensor, whole: bool) -> Result<()> {
@@ -707,14 +640,13 @@ impl Recorder for Capture {
 
     fn data(&self, tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
-        if inner.script.is_plain() {
+        if inner.replay.is_plain() {
             drop(inner);
             return Err(self.host_read(what, at));
         }
         inner.runs_on("trace", tensor.device())?;
         let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
-        let (dtype, numbers) = (tensor.dtype(), Cow::Borrowed(tensor.shape_hint()));
-        let made = inner.made(Event::Argument { dtype, numbers, name: ("data", count) })?;
+        let made = inner.argument(&tensor, ("data", count))?;
         let traced = inner.tensor(0, &made);
         inner.sources.push(Source::Data(tensor));
         Ok(traced)
