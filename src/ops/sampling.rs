@@ -279,6 +279,7 @@ draws! {
 
     /// 1 with the probability that stands in `p`, else 0, in the dtype of `p`: `torch.bernoulli`.
     fn bernoulli / try_bernoulli(g, p: &Tensor) {
+        let _entered = device::enter(p.device());
         let each = probabilities(p)?;
         g.draw(UNIFORM, &each.sizes(), each.dtype())?.try_lt(&each)?.try_to(p.dtype())
     }

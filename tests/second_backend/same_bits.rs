@@ -160,7 +160,7 @@ fn state_changed_in_place() {
             count.add_(1);
             running.mul_(0.9);
             running.narrow(0, 1, 2).add_(&x.sum_dim(&[0], false).narrow(0, 1, 2));
-            vec![count.clone() + 0, &running * 1.0, x.argsort(-1, true), x.cumsum(1), x.amax()]
+            vec![count.clone() + 0, &running * 1.0, x.argsort(-1, true), x.cumsum(1), x.amax(&[], false)]
         }
     });
 }
