@@ -18,8 +18,13 @@ pub enum Error {
     #[error(transparent)]
     Rule(#[from] RuleError),
     /// Operands that are on two devices; nothing is transferred unasked.
-    #[error("{op}: the operands are on two devices, {} and {}; use to_device() to have them on one", devices[0], devices[1])]
-    Devices { op: &'static str, devices: [Device; 2] },
+    #[error("{op}: the operands are on two devices, {} and {}; use to_device() to have them on one{place}", devices[0], devices[1])]
+    Devices {
+        op: &'static str,
+        devices: [Device; 2],
+        /// Where in the program, while a closure is recorded.
+        place: String,
+    },
     /// A derivative that cannot be had.
     #[error("backward: {0}")]
     Autograd(String),
@@ -65,7 +70,7 @@ impl Error {
     /// The error with the place where it arose, unless it names that already.
     fn at(mut self, at: &'static Location<'static>) -> Error {
         let text = match &mut self {
-            Error::Devices { .. } => return self,
+            Error::Devices { place, .. } => place,
             Error::Operands { message, .. } | Error::File { message, .. } => message,
             Error::Rule(rule) => &mut rule.message,
             Error::Autograd(s) | Error::Trace(s) | Error::Compile(s) | Error::Argument(s) | Error::Panic(s) => s,

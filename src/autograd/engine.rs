@@ -4,6 +4,8 @@
 use super::grad_mode::is_grad_enabled;
 use super::reach::Reach;
 use super::tape;
+
+use crate::device;
 use crate::error::Result;
 use crate::mode;
 use crate::tensor::grad_fn::Edge;
@@ -159,6 +161,7 @@ fn backward_pass(
         if visit(&pending) || reach.is_some_and(|r| !r.goes_behind(&pending.edge)) {
             continue;
         }
+        let _entered = pending.grads.iter().flatten().next().map(|g| device::enter(g.device()));
         let node = pending.edge.node();
         let keep = keep || node.seq() < recorded_from;
         if first_seq > 0 && node.saves() {

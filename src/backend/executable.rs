@@ -34,7 +34,9 @@ pub trait Executable: Send + Sync {
     fn scratch(&self, bytes: usize) -> Result<Memory>;
 
     /// Bytes that a run holds beside its inputs: the scratch memory, and the outputs that update no input.
-    fn peak_bytes(&self, binding: &[usize]) -> usize;
+    fn peak_bytes(&self, binding: &[usize]) -> usize {
+        self.scratch_bytes(binding)
+    }
 
     /// Whether a run may fail.
     fn has_checks(&self) -> bool;
@@ -67,20 +69,31 @@ pub trait Executable: Send + Sync {
         outputs: &mut [&mut Memory],
         scratch: &mut Memory,
         most: usize,
-    ) -> Result<Profile, Stop>;
+    ) -> Result<Profile, Stop> {
+        let _ = (binding, inputs, outputs, scratch, most);
+        Err(Stop::Device(Error::Argument("the kernels of this device cannot be timed".into())))
+    }
 
     /// What it runs, in order.
     fn kernels(&self) -> &[KernelInfo];
 
     /// The buffers that were planned for what is computed on the way.
-    fn buffers(&self) -> &[BufferInfo];
+    fn buffers(&self) -> &[BufferInfo] {
+        &[]
+    }
 
     /// How long each phase of the compilation of the schedule took.
-    fn phases(&self) -> &[(&'static str, Duration)];
+    fn phases(&self) -> &[(&'static str, Duration)] {
+        &[]
+    }
 
     /// Bytes of machine code.
-    fn code_size(&self) -> usize;
+    fn code_size(&self) -> usize {
+        0
+    }
 
     /// The code as text, where it was kept.
-    fn text(&self) -> Option<&str>;
+    fn text(&self) -> Option<&str> {
+        None
+    }
 }

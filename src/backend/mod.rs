@@ -9,6 +9,7 @@ pub(crate) mod memory;
 mod operand;
 mod profile;
 mod registry;
+mod through_schedules;
 
 pub use crate::backend::cpu::{CompileError, Compiled, Options};
 pub use crate::schedule::{BufferInfo, Failure, KernelInfo, eager_peak_bytes};
@@ -20,3 +21,4 @@ pub(crate) use operand::is_dense;
 pub use operand::{Array, ArrayMut, Operand};
 pub use profile::{Event, KernelTime, Profile};
 pub use registry::{of, register};
+pub use through_schedules::ThroughSchedules;

@@ -93,6 +93,31 @@ pub fn default_device() -> Device {
     DEFAULT.get()
 }
 
+/// Puts the device that this thread makes tensors on back to what it was.
+pub(crate) struct Entered(Option<Device>);
+
+impl Drop for Entered {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(before) = self.0 {
+            DEFAULT.set(before);
+        }
+    }
+}
+
+/// This thread makes tensors on `device` until the guard is dropped: what an operation makes on the way to its result is
+/// where its operands are.
+#[inline]
+#[must_use]
+pub(crate) fn enter(device: Device) -> Entered {
+    let before = DEFAULT.get();
+    if before == device {
+        return Entered(None);
+    }
+    DEFAULT.set(device);
+    Entered(Some(before))
+}
+
 /// Runs `f`, in which this thread makes tensors on `device`: whatever makes a tensor without being given one, random
 /// numbers and the parameters of layers too. As `with torch.device(..)`.
 ///
@@ -102,12 +127,6 @@ pub fn default_device() -> Device {
 /// assert_eq!(x.device(), Device::Cpu);
 /// ```
 pub fn with_device<T>(device: Device, f: impl FnOnce() -> T) -> T {
-    struct Restore(Device);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            DEFAULT.set(self.0);
-        }
-    }
-    let _restore = Restore(DEFAULT.replace(device));
+    let _entered = enter(device);
     f()
 }

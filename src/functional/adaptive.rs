@@ -3,6 +3,7 @@
 
 use super::common::{along, demand_float, numbers, take, widened, windows, with_batch, without_batch};
 use super::pool::{at_places, maximum_places};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::sizes::is_zero;
 use crate::ops::arg::{Arg, Number};
@@ -82,6 +83,7 @@ impl Shares {
             let size = self.n / self.out;
             return windows(op, x, axis, size, size, 1);
         }
+        let _entered = device::enter(x.device());
         let (start, count) = self.bounds()?;
         let column = [self.out as isize, 1];
         let last = start.try_add(&count)?.try_sub(1)?.try_reshape(&column)?;
@@ -105,6 +107,7 @@ fn shares<const N: usize>(op: &'static str, x: &Tensor, out: [Option<usize>; N])
 }
 
 fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize>; N]) -> Result<Tensor> {
+    let _entered = device::enter(input.device());
     demand_float(op, input)?;
     let (x, added) = with_batch(op, input, N + 2)?;
     let mut means = widened(&x)?;

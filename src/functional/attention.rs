@@ -2,6 +2,7 @@
 
 use super::common::{demand_float, iota, numbers, widened};
 use super::try_dropout;
+use crate::device;
 use crate::error::{Error, Result};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -54,6 +55,7 @@ twin_fns! {
         if options.enable_gqa {
             (k, v) = (shared_heads(op, query, &k)?, shared_heads(op, query, &v)?);
         }
+        let _entered = device::enter(query.device());
         let q = widened(query)?;
         let scale = match options.scale {
             Some(s) => s,

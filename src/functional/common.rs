@@ -1,6 +1,7 @@
 //! What the functions of this folder share: reductions of losses, windows of an axis by index, and axes that become
 //! numbers. Nothing here is public but [`Reduction`].
 
+use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
 use crate::mode::sizes::specialize;
@@ -91,6 +92,7 @@ pub(super) fn pad_axis(x: &Tensor, axis: usize, before: usize, after: usize, val
     if before == 0 && after == 0 {
         return Ok(x.clone());
     }
+    let _entered = device::enter(x.device());
     let full = |n: usize| {
         let mut sizes = x.sizes();
         sizes[axis] = Size::from(n);

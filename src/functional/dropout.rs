@@ -1,6 +1,7 @@
 //! Dropout: elements, or whole channels, set to 0 at random, the others made larger so that the mean stays. The numbers
 //! are drawn from the default generator, as PyTorch draws them, in a trace by every call.
 
+use crate::device;
 use crate::error::{Error, Result};
 use crate::ops::random::default_generator;
 use crate::ops::twin_fns;
@@ -31,6 +32,7 @@ fn dropped(op: &'static str, x: &Tensor, p: f64, training: bool, sizes: impl Fn(
     if p == 1.0 {
         return x.try_mul(0.0);
     }
+    let _entered = device::enter(x.device());
     x.try_mul(&kept(&sizes(x), p, x.dtype())?.try_div(1.0 - p)?)
 }
 

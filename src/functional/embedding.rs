@@ -1,6 +1,7 @@
 //! Rows of a table by index, and indices as rows of zeros and ones.
 
 use super::common::{numbers, take};
+use crate::device;
 use crate::error::Error;
 use crate::mode;
 use crate::mode::sizes::{is_zero, numel};
@@ -57,6 +58,7 @@ twin_fns! {
         if !input.dtype().is_integer() {
             return Err(Error::operands("one_hot", format!("needs integers, got {}", input.dtype())));
         }
+        let _entered = device::enter(input.device());
         let index = input.try_to(DType::I64)?;
         let n = match num_classes {
             Some(n) => n,

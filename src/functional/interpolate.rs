@@ -4,6 +4,7 @@
 
 use super::common::{along, demand_float, numbers, take, widened};
 use super::{try_adaptive_avg_pool1d, try_adaptive_avg_pool2d, try_adaptive_avg_pool3d};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::ops::twin_fns;
 use crate::tensor::Tensor;
@@ -84,6 +85,7 @@ twin_fns! {
             (InterpolateMode::Area, _) => return try_adaptive_avg_pool3d(input, [some(0), some(1), some(2)]),
             _ => {}
         }
+        let _entered = device::enter(input.device());
         let mut x = if blends { widened(input)? } else { input.clone() };
         for i in 0..axes {
             let line = Line { axis: 2 + i, n: own[i], out: wanted[i], scale: scales[i], corners: options.align_corners };

@@ -2,6 +2,7 @@
 
 use super::common::{Reduction, demand_float, iota, same_shapes, take, widened};
 use super::try_pairwise_distance;
+use crate::device;
 use crate::error::Error;
 use crate::mode::sizes::numel;
 use crate::ops::gather::{all_true, checked, gather};
@@ -165,6 +166,7 @@ twin_fns! {
             let flat = index.reshape_sizes(&[numel(&index.sizes())])?;
             losses = losses.try_mul(&take(&widened(w)?, 0, &flat)?.reshape_sizes(&index.sizes())?)?;
         }
+        let _entered = device::enter(x.device());
         let others = iota(c)?.try_ne(&index)?;
         let losses = losses.try_where_self(&others, &losses.zeros_like())?.try_sum_dim(&[-1], false)?;
         let losses = divide_by_size(&losses, c)?;

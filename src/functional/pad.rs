@@ -1,6 +1,7 @@
 //! Padding: more elements at both ends of the last axes, or fewer.
 
 use super::common::{numbers, pad_axis, take};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::ops::arg::Number;
 use crate::ops::{movement, twin_fns};
@@ -117,6 +118,7 @@ fn padded_by_itself(x: &Tensor, axis: usize, before: isize, after: isize, mode: 
         let part = |start: usize, len: usize| movement::narrow(&x, axis, Size::from(start), Size::from(len));
         return movement::concat(&[&part(kept - head, head)?, &x, &part(0, tail)?], axis);
     }
+    let _entered = device::enter(x.device());
     let index = Tensor::arange(out as usize).try_sub(before as i64)?;
     let index = match mode {
         // Mirrored at the first element, then at the last one.

@@ -2,6 +2,7 @@
 //! so that its gradient goes to one element.
 
 use super::common::{along, demand_float, lowest, numbers, pad_axis, widened, windows, with_batch, without_batch};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
 use crate::mode::sizes::{is_zero, numel};
@@ -234,6 +235,7 @@ fn averages<const N: usize>(
         DType::I64 => sum.try_div_trunc(by),
         _ => sum.try_div(&by.try_to(sum.dtype())?),
     };
+    let _entered = device::enter(input.device());
     let by = |n: i64| Tensor::scalar(n);
     if options.divisor_override == Some(0) {
         return Err(Error::operands(op, "the divisor must not be 0"));
@@ -316,6 +318,7 @@ pub(super) fn maximum_places(
     if x.dtype() == DType::Bool {
         return Err(Error::operands("max_pool", "not defined for bool; use to(DType::U8) first"));
     }
+    let _entered = device::enter(x.device());
     let own = x.sizes();
     let mut values = x.detach();
     let of = &own[x.dim() - n..];

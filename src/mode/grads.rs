@@ -1,9 +1,9 @@
 //! Whether gradients flow to a tensor, and its gradient, as the program asks for them.
 
 use super::slot;
-use crate::error::{Error, raise};
+use crate::error::{Error, must, raise};
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::{Body, Tensor};
+use crate::tensor::{Body, Tensor, eval};
 
 /// Nodes of the tape with a smaller number were there before what is recorded, which takes nothing away from them.
 pub(crate) fn first_seq() -> u64 {
@@ -116,7 +116,7 @@ impl Tensor {
     /// Replaces the accumulated gradient; PyTorch's `zero_grad` sets none.
     ///
     /// # Panics
-    /// When the gradient does not have the dtype and shape of the tensor.
+    /// When the gradient does not have the dtype and shape of the tensor, or is on another device.
     #[track_caller]
     pub fn set_grad(&self, grad: Option<Tensor>) {
         if let Some(g) = &grad
@@ -129,6 +129,9 @@ impl Tensor {
                 g.dtype(),
                 g.shape_hint()
             )));
+        }
+        if let Some(g) = &grad {
+            must(eval::same_device("set_grad", self.device(), g.device()));
         }
         match slot::recorder() {
             Some(r) => r.set_grad(self, grad),

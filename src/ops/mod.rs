@@ -10,6 +10,7 @@ mod checkpoint;
 mod control;
 mod create;
 mod cumulative;
+mod device;
 mod diagonal;
 mod einsum;
 pub(crate) mod elementwise;
@@ -88,7 +89,10 @@ macro_rules! twins {
             /// # Errors
             /// When the operands do not fit; the message names what was given and what would fit.
             #[track_caller]
-            pub fn $try_name$(<$life>)?(&$self $(, $arg: $ty)*) -> crate::Result<$out> $body
+            pub fn $try_name$(<$life>)?(&$self $(, $arg: $ty)*) -> crate::Result<$out> {
+                let _entered = crate::device::enter($self.device());
+                $body
+            }
         )*}
     };
 }

@@ -5,6 +5,7 @@ use super::arg::{Arg, broadcast_sizes};
 use super::assign::assign;
 use super::gather::{all_true, checked};
 use crate::autograd::record::check_assignable;
+use crate::device;
 use crate::error::{Error, Result, must};
 use crate::mode::random::in_order;
 use crate::mode::values::no_host_read;
@@ -37,6 +38,7 @@ fn inverse(axes: &[usize]) -> Vec<usize> {
 
 /// Draws a number for every element of `like`, of `dtype`, in the order of its memory, in which the result lies too.
 fn draw_as(what: &'static str, g: &Generator, like: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
+    let _entered = device::enter(like.device());
     if like.strided().is_none() {
         in_order(what, like, false)?;
         return g.draw(kind, &like.sizes(), dtype);
@@ -278,6 +280,7 @@ draws! {
 
     /// 1 with the probability that stands in `p`, else 0, in the dtype of `p`: `torch.bernoulli`.
     fn bernoulli / try_bernoulli(g, p: &Tensor) {
+        let _entered = device::enter(p.device());
         let each = probabilities(p)?;
         g.draw(UNIFORM, &each.sizes(), each.dtype())?.try_lt(&each)?.try_to(p.dtype())
     }

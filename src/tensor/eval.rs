@@ -178,7 +178,7 @@ fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usiz
 /// When they are on two.
 #[inline]
 pub(crate) fn same_device(op: &'static str, a: Device, b: Device) -> Result<()> {
-    if a == b { Ok(()) } else { Err(Error::Devices { op, devices: [a, b] }) }
+    if a == b { Ok(()) } else { Err(Error::Devices { op, devices: [a, b], place: String::new() }) }
 }
 
 /// The same numbers in another dtype.
