@@ -66,6 +66,6 @@ passes! {
 fn every_rule_of_simplify_has_a_case() {
     let text = std::fs::read_to_string(path(Pass::Simplify)).unwrap();
     for rule in allotrope_ir::passes::simplify_rules() {
-        assert!(text.contains(&format!("== {rule}")), "no case is titled `{rule}`");
+        assert!(text.contains(&format!("== {}\n", rule.equation)), "no case is titled `{}`", rule.equation);
     }
 }

@@ -10,7 +10,6 @@ mod fuse_elementwise;
 mod hoist_loop_invariants;
 mod rewrite;
 mod simplify;
-mod simplify_shapes;
 mod transpose_products;
 
 pub use eliminate_common_subexpressions::eliminate_common_subexpressions;
@@ -19,14 +18,14 @@ pub use fold_constants::fold_constants;
 pub use fuse_add_matmul::fuse_add_matmul;
 pub use fuse_elementwise::fuse_elementwise;
 pub use hoist_loop_invariants::hoist_loop_invariants;
-pub use simplify::{simplify, simplify_rules};
+pub use simplify::{DTypes, Rule, simplify, simplify_rules};
 pub use transpose_products::transpose_products;
 
 use crate::{Graph, check};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// A pass; its name is that of its function and of its file.
+/// A pass; its name is that of its function and of its module.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Pass {
     EliminateDeadCode,

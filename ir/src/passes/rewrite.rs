@@ -116,7 +116,7 @@ pub(super) fn add_output(g: &mut Graph, value: Value, update: Option<usize>) {
 }
 
 /// The operation with the pass applied to its body, where it is a scan.
-pub(super) fn with_scan_body(op: &Op, pass: fn(&Graph) -> Graph) -> Op {
+pub(super) fn with_scan_body(op: &Op, pass: impl Fn(&Graph) -> Graph) -> Op {
     match op {
         Op::Scan(s) => Op::Scan(Box::new(Scan { body: pass(&s.body), ..scan_frame(s) })),
         op => op.clone(),

@@ -1,7 +1,8 @@
-//! The rules of [`super::simplify()`] about where elements lie: broadcast, reshape, permute, slice, concat and reductions
-//! over trivial axes. Their equations stand in the table of `simplify.rs`.
+//! The rules about where elements lie: broadcast, reshape, permute, slice, concat and reductions
+//! over trivial axes. Their equations stand in the table of `mod.rs`.
 
-use super::simplify::Simplifier;
+use super::super::rewrite::surely_at_most;
+use super::rule::Simplifier;
 use crate::{Axes, Dim, Op, Shape, Type, Value};
 
 fn one() -> Dim {
@@ -79,7 +80,7 @@ pub(super) fn slice_slice(s: &mut Simplifier, op: &Op, x: &[Value], _: &Type) ->
     let joined = Op::Slice { axis: *axis, start: inner_start + start, len: len.clone() };
     let source = s.operands(x[0].node)[0];
     // Else the outer slice may be out of range where the joined one is not.
-    let within = super::rewrite::surely_at_most(&(start + len), &s.ty(x[0]).shape[*axis]);
+    let within = surely_at_most(&(start + len), &s.ty(x[0]).shape[*axis]);
     within.then(|| s.add(joined, &[source]))
 }
 
