@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::tensor::create::full_of;
 use crate::tensor::recorder::{Iterations, Operand, Recorder, ScanSpec};
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{Dim, Graph, LoopKind, Op, Scan, Value};
+use allotrope_ir::{Class, Dim, Graph, Leaf, LoopKind, Scan, Value};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
@@ -16,12 +16,21 @@ pub(crate) fn replay(r: &dyn Recorder, graph: &Graph, inputs: &[Tensor], binding
     let mut values: HashMap<Value, Tensor> = graph.input_values().zip(inputs.iter().cloned()).collect();
     for id in graph.nodes() {
         let operands: SmallVec<[Tensor; 4]> = graph.operands(id).iter().map(|v| values[v].clone()).collect();
-        let results: SmallVec<[Tensor; 2]> = match &graph.node(id).op {
-            Op::Input => continue,
-            Op::Const(s) => SmallVec::from_iter([full_of(&[], *s)?]),
-            Op::Extent(d) => SmallVec::from_iter([r.extent(size(d))?]),
-            Op::Scan(scan) => replay_scan(r, scan, &operands, binding)?,
-            op => {
+        let op = &graph.node(id).op;
+        let results: SmallVec<[Tensor; 2]> = match op.class() {
+            Class::Leaf(Leaf::Input) => continue,
+            Class::Leaf(Leaf::Const(s)) => SmallVec::from_iter([full_of(&[], s)?]),
+            Class::Leaf(Leaf::Extent(d)) => SmallVec::from_iter([r.extent(size(d))?]),
+            Class::Loop(scan) => replay_scan(r, scan, &operands, binding)?,
+            Class::Leaf(Leaf::Iota(_))
+            | Class::Elementwise(_)
+            | Class::View(_)
+            | Class::Reduction(..)
+            | Class::Contraction(_)
+            | Class::Axis(_)
+            | Class::Check(_)
+            | Class::Barrier(_)
+            | Class::Fusion(_) => {
                 let operands: SmallVec<[Operand<'_>; 4]> = operands.iter().map(Operand::Tensor).collect();
                 SmallVec::from_iter([apply(&op.map_dims(&mut |d| size(d)), &operands)?])
             }

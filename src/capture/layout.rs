@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::runtime::guards::Binding;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
-use allotrope_ir::{Dim, LoopKind, Op, Shape, Value};
+use allotrope_ir::{Class, Dim, LoopKind, Op, Shape, Value, View};
 use std::borrow::Cow;
 
 /// Whose memory it is.
@@ -94,34 +94,31 @@ impl Layout {
                     shape.remove(0);
                     strides.remove(0);
                 }
-                Step::View(Op::Permute(axes)) => {
-                    shape = axes.iter().map(|&a| shape[a]).collect();
-                    strides = axes.iter().map(|&a| strides[a]).collect();
-                }
-                Step::View(Op::Slice { axis, len, .. }) => shape[*axis] = len.eval(binding),
-                Step::View(Op::Broadcast(to)) => {
-                    let to = dims(to);
-                    let lead = to.len() - shape.len();
-                    let stride = |i: usize| match i.checked_sub(lead) {
-                        Some(j) if shape[j] == to[i] => strides[j],
-                        _ => 0,
+                Step::View(op) => {
+                    let Class::View(view) = op.class() else {
+                        unreachable!("bug in allotrope: {} is no view", op.name())
                     };
-                    strides = (0..to.len()).map(stride).collect();
+                    let to = match view {
+                        View::Broadcast(to) | View::Reshape(to) => dims(to),
+                        View::Permute(axes) => axes.iter().map(|&a| shape[a]).collect(),
+                        View::Slice { axis, len, .. } => {
+                            let mut to = shape.clone();
+                            to[axis] = len.eval(binding);
+                            to
+                        }
+                        View::Flip(_) => shape.clone(),
+                        View::Window { axis, count, size, .. } => {
+                            let mut to = shape.clone();
+                            to[axis] = count.eval(binding);
+                            to.push(size.eval(binding));
+                            to
+                        }
+                    };
+                    // What no strides show is copied.
+                    let seen = eval::view_strides(view, &shape, &strides, &to);
+                    strides = seen.unwrap_or_else(|| contiguous_strides(&to));
                     shape = to;
                 }
-                Step::View(Op::Reshape(to)) => {
-                    let to = dims(to);
-                    strides = eval::reshaped_strides(&shape, &strides, &to).unwrap_or_else(|| contiguous_strides(&to));
-                    shape = to;
-                }
-                Step::View(Op::Window { axis, count, size, step, dilation }) => {
-                    let stride = strides[*axis];
-                    shape[*axis] = count.eval(binding);
-                    strides[*axis] = stride.wrapping_mul(*step as isize);
-                    shape.push(size.eval(binding));
-                    strides.push(stride.wrapping_mul(*dilation as isize));
-                }
-                Step::View(op) => unreachable!("bug in allotrope: {} is no view", op.name()),
             }
         }
         (shape, strides)
@@ -195,16 +192,13 @@ impl Program {
         }
         let op = self.graph(at).node(v.node).op.clone();
         let operand = self.graph(at).operands(v.node).first().copied();
-        match (op, operand) {
+        match (op.class(), operand) {
             // A number repeated is what makes a full tensor.
-            (Op::Broadcast(_), Some(x)) if self.is_number(at, x) => Ok(fresh),
-            (
-                op @ (Op::Permute(_) | Op::Slice { .. } | Op::Broadcast(_) | Op::Reshape(_) | Op::Window { .. }),
-                Some(x),
-            ) => Ok(self.layout_of(what, at, x)?.then(Step::View(op))),
-            (Op::Check(_) | Op::Barrier(_), Some(x)) => self.layout_of(what, at, x),
-            // A branch, and a loop that may have no steps, give fresh tensors.
-            (Op::Scan(scan), _) if (v.port as usize) < scan.carries && scan.kind == LoopKind::All => {
+            (Class::View(View::Broadcast(_)), Some(x)) if self.is_number(at, x) => Ok(fresh),
+            (Class::View(view), Some(x)) if view.is_strided() => Ok(self.layout_of(what, at, x)?.then(Step::View(op))),
+            (Class::Check(_) | Class::Barrier(_), Some(x)) => self.layout_of(what, at, x),
+            // A branch, and a loop that may have no iterations, give fresh tensors.
+            (Class::Loop(scan), _) if (v.port as usize) < scan.carries && scan.kind == LoopKind::All => {
                 let body = self.builders.iter().position(|b| b.parent == Some(at) && b.node == Some(v.node));
                 let body = body.expect("bug in allotrope: a loop has no builder");
                 let last = self.layout_of(what, body, scan.body.outputs()[v.port as usize].value)?;
@@ -216,7 +210,9 @@ impl Program {
                     ))),
                 }
             }
-            _ => Ok(fresh),
+            (Class::Leaf(_) | Class::View(_) | Class::Loop(_) | Class::Fusion(_), _) => Ok(fresh),
+            (Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) | Class::Axis(_), _) => Ok(fresh),
+            (Class::Check(_) | Class::Barrier(_), None) => unreachable!("bug in allotrope: {} of nothing", op.name()),
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::tensor::recorder::Operand;
 use crate::tensor::{Dims, Size, Tensor, eval};
-use allotrope_ir::{BinaryOp, Graph, LoopKind, NodeId, Op, Scalar, Scan, Type, Value, node_text};
+use allotrope_ir::{BinaryOp, Class, Contraction, Graph, LoopKind, NodeId, Op, Scalar, Scan, Type, Value, node_text};
 use std::collections::HashMap;
 
 /// All values of a graph.
@@ -37,16 +37,17 @@ fn shape_of(ty: &Type, binding: &[usize]) -> Dims {
 /// The results of one node.
 pub(crate) fn node(graph: &Graph, id: NodeId, binding: &[usize], operands: &[Tensor]) -> Result<Vec<Tensor>> {
     let node = graph.node(id);
-    match &node.op {
-        Op::Scan(scan) => return looped(graph, id, scan, binding, operands),
-        Op::Fusion(body) => return outputs(body, binding, operands),
-        Op::Barrier(_) => return Ok(operands.to_vec()),
-        Op::AddMatmul => {
+    match node.op.class() {
+        Class::Loop(scan) => return looped(graph, id, scan, binding, operands),
+        Class::Fusion(body) => return outputs(body, binding, operands),
+        Class::Barrier(_) => return Ok(operands.to_vec()),
+        Class::Contraction(Contraction::AddMatmul) => {
             let product = primitive(&Op::Matmul, &operands[1..], &node.types[0], binding)?;
             let sum = Op::Binary(BinaryOp::Add);
             return Ok(vec![primitive(&sum, &[operands[0].clone(), product], &node.types[0], binding)?]);
         }
-        _ => {}
+        Class::Leaf(_) | Class::Elementwise(_) | Class::View(_) | Class::Reduction(..) | Class::Axis(_) => {}
+        Class::Contraction(Contraction::Matmul) | Class::Check(_) => {}
     }
     Ok(vec![primitive(&node.op, operands, &node.types[0], binding)?])
 }

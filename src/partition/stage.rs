@@ -16,7 +16,7 @@ use crate::tensor::setting::HostValue;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Size, Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
-use allotrope_ir::{Dim, Graph, Part, Sym, Type, Value, partition};
+use allotrope_ir::{Dim, Graph, Partition, Sym, Type, Value, partition};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -256,7 +256,7 @@ impl Draft {
     fn new(mut base: Inner, border: u64, slots: &[Slot], like: Option<&Graph>) -> Result<Draft> {
         let all = vec![Given::Plain; slots.len()];
         let mark = base.script.program_mut().root().len();
-        let record = || -> Result<(Tape, Part)> {
+        let record = || -> Result<(Tape, Partition)> {
             let mut tape = walk(&base, border, slots, &all, false)?;
             let values: Vec<Value> = tape.departures.iter().map(|(_, v, _)| *v).collect();
             let part = partition(tape.inner.script.program_mut().root(), mark, &values);
@@ -280,7 +280,7 @@ impl Draft {
             b.hoisted = walked.hoisted.clone();
         }
         // The gradients given are no values of the part, nor is what only the walk reads.
-        let uses = part.feeds.into_iter().filter(|v| (v.node.0 as usize) < mark).collect();
+        let uses = part.saved.into_iter().filter(|v| (v.node.0 as usize) < mark).collect();
         Ok(Draft { inner: base, tape, walk: part.graph, uses })
     }
 }
@@ -599,7 +599,7 @@ impl Stage {
         if let Some(below) = below {
             above = Some(self.above(below, &mut tape, &departures, &mut values, &mut whole));
         }
-        let Part { graph, feeds } = partition(&whole, mark, &values);
+        let Partition { graph, saved: feeds } = partition(&whole, mark, &values);
         let mut feeds = feeds.into_iter().map(|v| self.feed(&mut tape, v)).collect::<Result<Vec<Feed>>>()?;
         let departures = departures.iter().map(|(edge, v, _)| {
             let exit = match self.by_edge.get(&(edge.id(), edge.output)) {

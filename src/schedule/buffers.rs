@@ -4,7 +4,7 @@
 use crate::schedule::memory_plan::Plan;
 use crate::schedule::program::{Place, Program};
 use crate::schedule::size::Size;
-use allotrope_ir::{Dim, Graph, NodeId, Op, Value};
+use allotrope_ir::{Class, Dim, Graph, NodeId, Op, Value};
 use rustc_hash::FxHashMap;
 
 /// A piece of the scratch memory, for one value or for blocks of one that are computed in passes.
@@ -74,11 +74,7 @@ fn peak(g: &Graph, binding: &[usize]) -> usize {
     for id in g.nodes() {
         let node = g.node(id);
         now += (0..node.types.len() as u32).filter_map(|port| sizes.get(&Value { node: id, port })).sum::<usize>();
-        let inside = match &node.op {
-            Op::Scan(s) => peak(&s.body, binding),
-            Op::Fusion(body) => peak(body, binding),
-            _ => 0,
-        };
+        let inside = node.op.body().map_or(0, |body| peak(body, binding));
         most = most.max(now + inside);
         now -= ends.get(&id).copied().unwrap_or(0);
     }
@@ -87,14 +83,11 @@ fn peak(g: &Graph, binding: &[usize]) -> usize {
 
 /// Whether the eager mode gives another view of the operand's elements.
 fn is_view(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Broadcast(_)
-            | Op::Reshape(_)
-            | Op::Permute(_)
-            | Op::Slice { .. }
-            | Op::Flip(_)
-            | Op::Window { .. }
-            | Op::Check(_)
-    )
+    match op.class() {
+        Class::View(_) | Class::Check(_) => true,
+        // Only a recomputation has one, and that holds its results anew.
+        Class::Barrier(_) => false,
+        Class::Leaf(_) | Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) => false,
+        Class::Axis(_) | Class::Loop(_) | Class::Fusion(_) => false,
+    }
 }

@@ -3,7 +3,7 @@
 
 use crate::schedule::program::{Expr, ExprId, ExprKind, Kernel, Number, Store};
 use crate::schedule::view::{BufId, ScalarId, View, collapse, is_one, is_zero};
-use allotrope_ir::{BinaryOp, DType, Dim, Graph, Op, ReduceOp, Shape, Value};
+use allotrope_ir::{self as ir, BinaryOp, Class, DType, Dim, Elementwise, Graph, Op, ReduceOp, Shape, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 
@@ -147,13 +147,14 @@ impl Draft {
 
     /// The view that a value is, where it is nothing but a view of known values.
     fn view_of(&self, g: &Graph, known: &dyn Fn(Value) -> Option<View>, v: Value) -> Option<View> {
-        known(v).or_else(|| match &g.node(v.node).op {
-            Op::Input | Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => None,
-            _ => {
+        known(v).or_else(|| match g.node(v.node).op.class() {
+            Class::Leaf(_) | Class::View(_) => {
                 let operands: SmallVec<[View; 1]> =
                     g.operands(v.node).iter().map(|&o| self.view_of(g, known, o)).collect::<Option<_>>()?;
                 crate::schedule::lower::view_op(&g.node(v.node).op, operands.first())
             }
+            Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) | Class::Axis(_) => None,
+            Class::Check(_) | Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => None,
         })
     }
 
@@ -181,40 +182,42 @@ impl Draft {
         } else {
             let operands = g.operands(v.node);
             let arg = |d: &mut Draft, i: usize| d.pull(g, known, operands[i], map);
-            match &g.node(v.node).op {
-                Op::Unary(op) => {
+            match g.node(v.node).op.class() {
+                Class::Elementwise(Elementwise::Unary(op)) => {
                     let a = arg(self, 0)?;
-                    self.push(ExprKind::Unary(*op, a), ty.dtype)
+                    self.push(ExprKind::Unary(op, a), ty.dtype)
                 }
-                Op::Binary(op) => {
+                Class::Elementwise(Elementwise::Binary(op)) => {
                     let (a, b) = (arg(self, 0)?, arg(self, 1)?);
-                    self.push(ExprKind::Binary(*op, a, b), ty.dtype)
+                    self.push(ExprKind::Binary(op, a, b), ty.dtype)
                 }
-                Op::Compare(op) => {
+                Class::Elementwise(Elementwise::Compare(op)) => {
                     let (a, b) = (arg(self, 0)?, arg(self, 1)?);
-                    self.push(ExprKind::Compare(*op, a, b), ty.dtype)
+                    self.push(ExprKind::Compare(op, a, b), ty.dtype)
                 }
-                Op::Select => {
+                Class::Elementwise(Elementwise::Select) => {
                     let (a, b, c) = (arg(self, 0)?, arg(self, 1)?, arg(self, 2)?);
                     self.push(ExprKind::Select(a, b, c), ty.dtype)
                 }
-                Op::Cast(_) => {
+                Class::Elementwise(Elementwise::Cast(_)) => {
                     let a = arg(self, 0)?;
                     self.cast(a, ty.dtype)
                 }
-                Op::Reduce { op, .. } => {
+                Class::Reduction(op, _) => {
                     let whole = map.iter().enumerate().all(|(i, m)| *m == (Some(i), Dim::Fixed(0)));
                     if !whole || map.len() != self.kept {
                         return None;
                     }
                     let a = self.pull(g, known, operands[0], &identity(self.shape.len()))?;
-                    self.push(ExprKind::Reduce(*op, a), ty.dtype)
+                    self.push(ExprKind::Reduce(op, a), ty.dtype)
                 }
-                op => {
+                Class::View(view) => {
                     let from = &g.ty(operands[0]).shape;
-                    let map = map_through(op, from, &ty.shape, map)?;
+                    let map = map_through(view, from, &ty.shape, map)?;
                     return self.pull(g, known, operands[0], &map);
                 }
+                Class::Leaf(_) | Class::Contraction(_) | Class::Axis(_) | Class::Check(_) => return None,
+                Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => return None,
             }
         };
         self.memo.entry(v).or_default().push((map.clone(), expr));
@@ -339,24 +342,24 @@ fn depth_of(v: &View) -> usize {
 }
 
 /// How a view operation's operand is walked where its result is walked by `map`.
-fn map_through(op: &Op, from: &[Dim], to: &[Dim], map: &Map) -> Option<Map> {
-    Some(match op {
-        Op::Broadcast(_) => {
+fn map_through(view: ir::View<'_>, from: &[Dim], to: &[Dim], map: &Map) -> Option<Map> {
+    Some(match view {
+        ir::View::Broadcast(_) => {
             let lead = to.len() - from.len();
             let axis = |i: usize| if from[i] == to[i + lead] { map[i + lead].clone() } else { (None, Dim::Fixed(0)) };
             (0..from.len()).map(axis).collect()
         }
-        Op::Permute(axes) => {
+        ir::View::Permute(axes) => {
             let mut m = identity(from.len());
             axes.iter().enumerate().for_each(|(i, &a)| m[a] = map[i].clone());
             m
         }
-        Op::Slice { axis, start, .. } => {
+        ir::View::Slice { axis, start, .. } => {
             let mut m = map.clone();
-            m[*axis].1 = &m[*axis].1 + start;
+            m[axis].1 = &m[axis].1 + start;
             m
         }
-        Op::Reshape(_) => {
+        ir::View::Reshape(_) => {
             // Only axes of one element come and go.
             let mut old = (0..to.len()).filter(|&i| !is_one(&to[i]));
             let mut m = Map::new();
@@ -373,6 +376,6 @@ fn map_through(op: &Op, from: &[Dim], to: &[Dim], map: &Map) -> Option<Map> {
             }
             m
         }
-        _ => return None,
+        ir::View::Flip(_) | ir::View::Window { .. } => return None,
     })
 }

@@ -6,7 +6,7 @@ use crate::schedule::lower::{Lower, numel, same_place, touched};
 use crate::schedule::program::Failure;
 use crate::schedule::program::{Arg, LibraryCall, Step};
 use crate::schedule::view::{View, is_zero};
-use allotrope_ir::{ArgOp, DType, Dim, Op, ScatterOp, Shape, Type};
+use allotrope_ir::{AxisOp, Class, DType, Dim, Op, ScatterOp, Shape, Type};
 use smallvec::SmallVec;
 
 fn number(n: usize) -> Arg {
@@ -40,44 +40,46 @@ impl Lower {
         dest: Option<View>,
         dies: bool,
     ) -> Option<View> {
-        if let Op::Scatter { op, axis } = op {
-            return Some(self.scatter(*op, *axis, operands, ty, dest, dies));
+        let Class::Axis(kind) = op.class() else { return None };
+        if let AxisOp::Scatter { op, axis } = kind {
+            return Some(self.scatter(op, axis, operands, ty, dest, dies));
         }
         let x: SmallVec<[View; 2]> = operands.iter().map(|v| self.in_memory(v)).collect();
         let rank = operands.first()?.shape.len();
         let elements = numel(&x[0].shape);
-        let (head, flops) = match op {
-            Op::Gather { axis } => {
-                let n = x[0].shape[*axis].clone();
-                let head = vec![number(rank), number(*axis), Arg::Number(n), table(&x[1].shape)];
+        let (head, flops) = match kind {
+            AxisOp::Gather { axis } => {
+                let n = x[0].shape[axis].clone();
+                let head = vec![number(rank), number(axis), Arg::Number(n), table(&x[1].shape)];
                 (head, Dim::Fixed(0))
             }
-            Op::ArgReduce { axis, .. } => (vec![number(rank), number(*axis), table(&x[0].shape)], elements),
-            Op::ArgSort { axis, descending } => {
-                (vec![number(rank), number(*axis), flag(*descending), table(&x[0].shape)], Dim::Fixed(0))
+            AxisOp::ArgReduce { axis, .. } => (vec![number(rank), number(axis), table(&x[0].shape)], elements),
+            AxisOp::ArgSort { axis, descending } => {
+                (vec![number(rank), number(axis), flag(descending), table(&x[0].shape)], Dim::Fixed(0))
             }
-            Op::Recurrence { axis, reverse } => {
-                let head = vec![number(rank), number(*axis), flag(*reverse), table(&x[0].shape)];
+            AxisOp::Recurrence { axis, reverse } => {
+                let head = vec![number(rank), number(axis), flag(reverse), table(&x[0].shape)];
                 (head, &elements * &Dim::Fixed(2))
             }
-            Op::OverlapAdd { axis, len, step, dilation } => {
+            AxisOp::OverlapAdd { axis, len, step, dilation } => {
                 let len = Arg::Number(len.clone());
-                let head = vec![number(rank), number(*axis), len, number(*step), number(*dilation), table(&x[0].shape)];
+                let head = vec![number(rank), number(axis), len, number(step), number(dilation), table(&x[0].shape)];
                 (head, elements)
             }
-            _ => return None,
+            AxisOp::Concat { .. } | AxisOp::Scatter { .. } => return None,
         };
-        let function = match op {
-            Op::ArgReduce { op: ArgOp::Max, .. } => "argmax",
-            Op::ArgReduce { op: ArgOp::Min, .. } => "argmin",
-            op => op.name(),
-        };
+        let function = op.name();
         let out = dest.unwrap_or_else(|| self.scratch(ty));
         let reads: SmallVec<[&View; 2]> = x.iter().collect();
-        let read_bytes = match op {
+        let read_bytes = match kind {
             // As much as it writes, and the indices.
-            Op::Gather { .. } => &touched(&out) + &touched(&x[1]),
-            _ => x.iter().fold(Dim::Fixed(0), |n, v| &n + &touched(v)),
+            AxisOp::Gather { .. } => &touched(&out) + &touched(&x[1]),
+            AxisOp::Concat { .. }
+            | AxisOp::Scatter { .. }
+            | AxisOp::ArgReduce { .. }
+            | AxisOp::ArgSort { .. }
+            | AxisOp::Recurrence { .. }
+            | AxisOp::OverlapAdd { .. } => x.iter().fold(Dim::Fixed(0), |n, v| &n + &touched(v)),
         };
         self.unaliased(&reads, &out, |l, out| {
             let mut args = head;

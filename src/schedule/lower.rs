@@ -7,7 +7,7 @@ use crate::schedule::kernel_draft::{self, Dest, Draft};
 use crate::schedule::order::Order;
 use crate::schedule::program::*;
 use crate::schedule::view::{Base, BufId, ScalarId, View, is_one, is_zero};
-use allotrope_ir::{DType, Dim, Graph, NodeId, Op, Type, Value};
+use allotrope_ir::{Class, DType, Dim, Graph, Leaf, NodeId, Op, Type, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
@@ -105,17 +105,25 @@ pub fn same_place(a: &View, b: &View) -> bool {
 
 /// The view that a view operation makes, where it needs no copy. Constants count as views of nothing.
 pub fn view_op(op: &Op, x: Option<&View>) -> Option<View> {
-    Some(match op {
-        Op::Const(s) => View::scalar(Base::Const(*s), s.dtype()),
-        Op::Extent(d) => View::scalar(Base::Extent(d.clone()), DType::I64),
-        Op::Iota(n) => View::contiguous(Base::Index, &Type::new(DType::I64, [n.clone()])),
-        Op::Broadcast(shape) => x?.broadcast(shape),
-        Op::Reshape(shape) => x?.reshape(shape)?,
-        Op::Permute(axes) => x?.permute(axes),
-        Op::Slice { axis, start, len } => x?.slice(*axis, start, len),
-        Op::Flip(axes) => x?.flip(axes),
-        Op::Window { axis, count, size, step, dilation } => x?.window(*axis, count, size, *step, *dilation),
-        _ => return None,
+    Some(match op.class() {
+        Class::Leaf(leaf) => match leaf {
+            Leaf::Input => return None,
+            Leaf::Const(s) => View::scalar(Base::Const(s), s.dtype()),
+            Leaf::Extent(d) => View::scalar(Base::Extent(d.clone()), DType::I64),
+            Leaf::Iota(n) => View::contiguous(Base::Index, &Type::new(DType::I64, [n.clone()])),
+        },
+        Class::View(view) => match view {
+            allotrope_ir::View::Broadcast(shape) => x?.broadcast(shape),
+            allotrope_ir::View::Reshape(shape) => x?.reshape(shape)?,
+            allotrope_ir::View::Permute(axes) => x?.permute(axes),
+            allotrope_ir::View::Slice { axis, start, len } => x?.slice(axis, start, len),
+            allotrope_ir::View::Flip(axes) => x?.flip(axes),
+            allotrope_ir::View::Window { axis, count, size, step, dilation } => {
+                x?.window(axis, count, size, step, dilation)
+            }
+        },
+        Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) | Class::Axis(_) => return None,
+        Class::Check(_) | Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => return None,
     })
 }
 
@@ -392,9 +400,9 @@ impl Lower {
             Op::Fusion(b) => {
                 let result = b.outputs()[v.port as usize].value;
                 let times = b.outputs().iter().filter(|o| o.value == result).count();
-                times == 1 && crate::schedule::order::is_computed(&b.node(result.node).op)
+                times == 1 && b.node(result.node).op.is_computed()
             }
-            op => crate::schedule::order::is_computed(op),
+            op => op.is_computed(),
         };
         own && order.uses(v) == 1
             && view.is_contiguous()

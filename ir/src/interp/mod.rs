@@ -282,7 +282,7 @@ fn node(graph: &Graph, id: NodeId, binding: &[usize], x: &[&Array]) -> Result<Ve
 fn scan(graph: &Graph, id: NodeId, s: &Scan, binding: &[usize], x: &[&Array]) -> Result<Vec<Array>, RunError> {
     let length = s.length.eval(binding);
     let (x, count) = s.split(x);
-    let rounds = match count.map(|n| n.get(0)) {
+    let iterations = match count.map(|n| n.get(0)) {
         Some(Scalar::I64(n)) => usize::try_from(n).unwrap_or(0).min(length),
         _ => length,
     };
@@ -291,18 +291,18 @@ fn scan(graph: &Graph, id: NodeId, s: &Scan, binding: &[usize], x: &[&Array]) ->
     let xs = &x[s.carries..s.carries + s.xs];
     let invariants = clone(&x[s.carries + s.xs..]);
     let mut ys: Vec<Vec<Option<Array>>> = vec![vec![None; length]; graph.node(id).types.len() - s.carries];
-    for step in 0.. {
+    for i in 0.. {
         let more = match s.kind {
             LoopKind::While | LoopKind::Within => carries[0].get(0) == Scalar::Bool(true),
-            LoopKind::All | LoopKind::Count => step < rounds,
+            LoopKind::All | LoopKind::Count => i < iterations,
         };
         if !more {
             break;
         }
-        if s.kind == LoopKind::Within && step == length {
-            return Err(RunError::Node { node: id, message: too_many_rounds(length) });
+        if s.kind == LoopKind::Within && i == length {
+            return Err(RunError::Node { node: id, message: too_many_iterations(length) });
         }
-        let t = if s.reverse { rounds - 1 - step } else { step };
+        let t = if s.reverse { iterations - 1 - i } else { i };
         let mut inputs = carries;
         inputs.extend(xs.iter().map(|a| element_of(a, t)));
         inputs.extend(invariants.iter().cloned());
@@ -324,9 +324,9 @@ fn scan(graph: &Graph, id: NodeId, s: &Scan, binding: &[usize], x: &[&Array]) ->
     Ok(carries)
 }
 
-/// What is said of a loop that would need more rounds than the ys have room for.
-fn too_many_rounds(length: usize) -> String {
-    format!("the loop goes on after {length} rounds, more than its results have room for")
+/// What is said of a loop that would need more iterations than the ys have capacity for.
+fn too_many_iterations(length: usize) -> String {
+    format!("the loop goes on after {length} iterations, more than its results have capacity for")
 }
 
 /// Element `t` of the first axis.
@@ -444,7 +444,7 @@ graph(%0: f32[s0] "x", %1: f32[] "h") {
     }
 
     #[test]
-    fn counted_rounds_leave_zeros_behind_them() {
+    fn counted_iterations_leave_zeros_behind_them() {
         let g: Graph = r#"
 graph(%0: f32[3] "x", %1: f32[] "h", %2: i64[] "n") {
   %3: f32[], %4: f32[3] = scan %1, %0, %2 carries=1 xs=1 length=3 reverse kind=count {
@@ -496,7 +496,7 @@ graph(%0: f32[3] "x", %1: f32[] "h", %2: i64[] "n") {
         for (ys, y) in [("", ""), (", %4: i64[4]", ", %3")] {
             let bounded = || text("within", ys, y);
             assert_eq!(go(bounded(), true, 4), Ok(Scalar::I64(0)));
-            assert!(go(bounded(), true, 5).unwrap_err().to_string().contains("after 4 rounds"));
+            assert!(go(bounded(), true, 5).unwrap_err().to_string().contains("after 4 iterations"));
         }
     }
 

@@ -9,7 +9,7 @@ use super::storage::{Buffer, ReadGuard, Storage};
 use super::{Body, Dims, Element, FromElement, Size, Strided, Strides, Tensor, contiguous_strides, is_contiguous};
 use crate::error::{Error, Result};
 use crate::kernels::{self, View, ViewMut};
-use allotrope_ir::{DType, Op, Scalar};
+use allotrope_ir::{self as ir, Class, Contraction, DType, Elementwise, Op, Scalar};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -129,27 +129,59 @@ pub(crate) fn laid_out(x: &Tensor, layout: impl FnOnce(&[isize]) -> (Dims, Strid
     Ok(reviewed(x, s, shape, strides, offset))
 }
 
-/// Computes an elementwise primitive or a view, whose type follows from the operands without the rules.
+/// Whether the type of its result follows from the operands without the rules, as `ops` has checked, promoted and broadcast
+/// these: what [`settled`] computes.
+#[inline]
+pub(crate) fn is_settled(op: &Op<Size>) -> bool {
+    match op.class() {
+        Class::Elementwise(_) | Class::Contraction(Contraction::Matmul) => true,
+        Class::View(view) => match view {
+            ir::View::Broadcast(_) | ir::View::Reshape(_) | ir::View::Permute(_) | ir::View::Slice { .. } => true,
+            ir::View::Flip(_) | ir::View::Window { .. } => false,
+        },
+        Class::Leaf(_) | Class::Reduction(..) | Class::Contraction(Contraction::AddMatmul) | Class::Axis(_) => false,
+        Class::Check(_) | Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => false,
+    }
+}
+
+/// Computes a primitive that [`is_settled`].
 #[inline]
 pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
-    let shape = match (op, operands) {
-        (Op::Broadcast(shape) | Op::Reshape(shape), _) => hints(shape),
-        (Op::Permute(axes), [Operand::Tensor(x)]) => small(axes, |a| x.shape_hint()[a]),
-        (Op::Slice { axis, len, .. }, [Operand::Tensor(x)]) => {
-            let mut shape = x.0.shape.clone();
-            shape[*axis] = len.hint();
-            shape
-        }
-        (Op::Matmul, [Operand::Tensor(a), Operand::Tensor(b)]) => {
+    let tensor = |i: usize| match operands[i] {
+        Operand::Tensor(x) => x,
+        Operand::Scalar(_) => unreachable!("views and products are of tensors"),
+    };
+    let (view, shape) = match op.class() {
+        Class::Elementwise(e) => return elementwise(e, operands),
+        Class::View(view) => match view {
+            ir::View::Broadcast(shape) | ir::View::Reshape(shape) => (view, hints(shape)),
+            ir::View::Permute(axes) => (view, small(axes, |a| tensor(0).shape_hint()[a])),
+            ir::View::Slice { axis, len, .. } => {
+                let mut shape = tensor(0).0.shape.clone();
+                shape[axis] = len.hint();
+                (view, shape)
+            }
+            ir::View::Flip(_) | ir::View::Window { .. } => unreachable!("{} is not settled", op.name()),
+        },
+        Class::Contraction(Contraction::Matmul) => {
+            let (a, b) = (tensor(0), tensor(1));
             let mut shape = a.0.shape.clone();
             let last = shape.len() - 1;
             shape[last] = b.shape_hint()[last];
             return matmul(a, b, &shape);
         }
-        _ => return elementwise(op, operands),
+        Class::Contraction(Contraction::AddMatmul)
+        | Class::Leaf(_)
+        | Class::Reduction(..)
+        | Class::Axis(_)
+        | Class::Check(_)
+        | Class::Barrier(_)
+        | Class::Loop(_)
+        | Class::Fusion(_) => {
+            unreachable!("{} is not settled", op.name())
+        }
     };
-    let Operand::Tensor(x) = operands[0] else { unreachable!("views are of tensors") };
-    moved(op, x, shape)
+    moved(view, tensor(0), shape)
 }
 
 /// Computes `op`, for which the type rules gave this dtype and these sizes.
@@ -172,7 +204,7 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
             Ok(fresh(DType::I64, &shape, out))
         }
         Op::Concat { axis } => concat(*axis, operands, dtype, &shape),
-        _ if op.is_elementwise() => elementwise(op, operands),
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => settled(op, operands),
         Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Matmul => settled(op, operands),
         Op::Flip(_)
         | Op::Window { .. }
@@ -183,7 +215,6 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
         | Op::ArgSort { .. }
         | Op::Recurrence { .. }
         | Op::Check(_) => places::placed(op, operands, dtype, &shape),
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => unreachable!("elementwise"),
         Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) | Op::Barrier(_) => {
             unreachable!("bug in allotrope: {} is made by captures only", op.name())
         }
@@ -197,15 +228,17 @@ fn full_view<'a, T: Element>(x: &'a Locked<'_>) -> View<'a, T> {
 }
 
 /// Computes an elementwise primitive: operands have one shape, and the dtypes that it asks for.
-fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
+fn elementwise(op: Elementwise, operands: &[Operand<'_>]) -> Result<Tensor> {
     let source = |x: &Operand<'_>| match x {
         Operand::Tensor(t) => t.dtype(),
         Operand::Scalar(s) => s.dtype(),
     };
     let dtype = match op {
-        Op::Compare(_) => DType::Bool,
-        Op::Cast(to) => *to,
-        _ => source(operands.last().expect("elementwise primitives have operands")),
+        Elementwise::Compare(_) => DType::Bool,
+        Elementwise::Cast(to) => to,
+        Elementwise::Unary(_) | Elementwise::Binary(_) | Elementwise::Select => {
+            source(operands.last().expect("elementwise primitives have operands"))
+        }
     };
     let shape = operands
         .iter()
@@ -225,20 +258,22 @@ fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     let mut out = buffer_for(dtype, n);
     let a = Locked::new(operands[0])?;
     match op {
-        Op::Unary(u) => with_type!(dtype, T => kernels::unary(*u, view::<T>(&a, &one(&a), &space), out.slice_mut())),
-        Op::Binary(b) => {
+        Elementwise::Unary(u) => {
+            with_type!(dtype, T => kernels::unary(u, view::<T>(&a, &one(&a), &space), out.slice_mut()))
+        }
+        Elementwise::Binary(b) => {
             let c = Locked::new(operands[1])?;
             with_type!(dtype, T => {
-                kernels::binary(*b, view::<T>(&a, &one(&a), &space), view::<T>(&c, &one(&c), &space), out.slice_mut())
+                kernels::binary(b, view::<T>(&a, &one(&a), &space), view::<T>(&c, &one(&c), &space), out.slice_mut())
             })
         }
-        Op::Compare(p) => {
+        Elementwise::Compare(p) => {
             let c = Locked::new(operands[1])?;
             with_type!(source(&operands[0]), T => {
-                kernels::compare(*p, view::<T>(&a, &one(&a), &space), view::<T>(&c, &one(&c), &space), out.slice_mut())
+                kernels::compare(p, view::<T>(&a, &one(&a), &space), view::<T>(&c, &one(&c), &space), out.slice_mut())
             })
         }
-        Op::Select => {
+        Elementwise::Select => {
             let (b, c) = (Locked::new(operands[1])?, Locked::new(operands[2])?);
             with_type!(dtype, T => {
                 kernels::select(
@@ -249,10 +284,9 @@ fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
                 )
             })
         }
-        Op::Cast(_) => with_type!(source(&operands[0]), S => with_type!(dtype, T => {
+        Elementwise::Cast(_) => with_type!(source(&operands[0]), S => with_type!(dtype, T => {
             kernels::cast::<S, T>(view::<S>(&a, &one(&a), &space), out.slice_mut())
         })),
-        _ => unreachable!("not elementwise"),
     }
     Ok(fresh(dtype, shape, out))
 }
@@ -267,7 +301,7 @@ fn matmul(a: &Tensor, b: &Tensor, shape: &[usize]) -> Result<Tensor> {
 
 /// The same numbers in another dtype.
 pub(crate) fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
-    elementwise(&Op::Cast(dtype), &[Operand::Tensor(x)])
+    elementwise(Elementwise::Cast(dtype), &[Operand::Tensor(x)])
 }
 
 /// A tensor full of one number.
@@ -278,27 +312,32 @@ pub(crate) fn full(shape: &[usize], value: Scalar) -> Tensor {
     fresh(dtype, shape, out)
 }
 
-fn moved(op: &Op<Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
+fn moved(view: ir::View<'_, Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
     let s = strided(x)?;
-    let Some(strides) = view_strides(op, x.shape_hint(), &s.strides, &shape) else {
+    let Some(strides) = view_strides(view, x.shape_hint(), &s.strides, &shape) else {
         let dense = contiguous(x)?;
         let s = strided(&dense)?;
         let strides = contiguous_strides(&shape);
         return Ok(reviewed(&dense, s, shape, strides, s.offset));
     };
-    let offset = match op {
-        Op::Slice { axis, start, .. } if !shape.contains(&0) => {
-            (s.offset as isize + start.hint() as isize * s.strides[*axis]) as usize
-        }
-        _ => s.offset,
+    let skip = match view {
+        ir::View::Slice { axis, start, .. } if !shape.contains(&0) => start.hint() as isize * s.strides[axis],
+        ir::View::Slice { .. } | ir::View::Broadcast(_) | ir::View::Reshape(_) | ir::View::Permute(_) => 0,
+        ir::View::Flip(_) | ir::View::Window { .. } => 0,
     };
+    let offset = (s.offset as isize + skip) as usize;
     Ok(reviewed(x, s, shape, strides, offset))
 }
 
 /// The strides of a tensor seen through `op`; none where its elements would have to be copied.
-pub(crate) fn view_strides(op: &Op<Size>, from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
-    Some(match op {
-        Op::Broadcast(_) => {
+pub(crate) fn view_strides<D>(
+    view: ir::View<'_, D>,
+    from: &[usize],
+    strides: &[isize],
+    to: &[usize],
+) -> Option<Strides> {
+    Some(match view {
+        ir::View::Broadcast(_) => {
             let lead = to.len() - from.len();
             (0..to.len())
                 .map(|i| match i.checked_sub(lead) {
@@ -307,16 +346,16 @@ pub(crate) fn view_strides(op: &Op<Size>, from: &[usize], strides: &[isize], to:
                 })
                 .collect()
         }
-        Op::Reshape(_) => return reshaped_strides(from, strides, to),
-        Op::Permute(axes) => small(axes, |a| strides[a]),
-        Op::Window { axis, step, dilation, .. } => {
+        ir::View::Reshape(_) => return reshaped_strides(from, strides, to),
+        ir::View::Permute(axes) => small(axes, |a| strides[a]),
+        ir::View::Window { axis, step, dilation, .. } => {
             let mut out = Strides::from_slice(strides);
-            out[*axis] = strides[*axis] * *step as isize;
-            out.push(strides[*axis] * *dilation as isize);
+            out[axis] = strides[axis].wrapping_mul(step as isize);
+            out.push(strides[axis].wrapping_mul(dilation as isize));
             out
         }
-        // A slice; others keep the elements where they are.
-        _ => Strides::from_slice(strides),
+        ir::View::Slice { .. } => Strides::from_slice(strides),
+        ir::View::Flip(_) => return None,
     })
 }
 
