@@ -28,6 +28,7 @@
 pub mod autograd;
 pub mod backend;
 mod capture;
+pub mod device;
 mod dispatch;
 mod error;
 pub mod functional;
@@ -45,6 +46,7 @@ pub mod tensor;
 pub use allotrope_ir as ir;
 pub use allotrope_ir::DType;
 pub use allotrope_kernels as kernels;
+pub use device::Device;
 pub use error::{Error, Result};
 pub use tensor::Tensor;
 
@@ -59,17 +61,19 @@ pub mod trace {
     pub use crate::runtime::specialize::{HotCopy, SpecializeHot};
     pub use crate::runtime::traced::{Traced, trace};
     pub use crate::serialize::{Names, Program, read_graphs};
+    pub use crate::tensor::named::NamedTensors;
 }
 
 /// A recorder whose recording nobody looks at, for operations that must know what a part of the program would use without
 /// running it. Operations may ask for it here, as they know nothing of traces.
 pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn tensor::recorder::Recorder> {
-    runtime::traced::forgetful_recorder()
+    std::rc::Rc::new(capture::recorder::Capture::abstract_evaluation())
 }
 
 /// What most programs use.
 pub mod prelude {
     pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
+    pub use crate::device::{Device, with_device};
     pub use crate::functional::{
         self, ConvOptions, CrossEntropyOptions, MaxPoolOptions, Padding, Reduction, conv1d, conv2d, cross_entropy,
         dropout, max_pool2d, mse_loss,

@@ -11,6 +11,7 @@ mod dim;
 mod dot;
 mod dtype;
 pub mod element;
+mod evaluate;
 mod graph;
 mod interp;
 mod lex;
@@ -29,6 +30,7 @@ pub use class::{Aliases, Arity, AxisMap, AxisOp, Class, Contraction, Domain, Ele
 pub use dim::{Dim, Extent, Sym};
 pub use dot::dot;
 pub use dtype::{DType, Scalar};
+pub use evaluate::{Evaluator, Iterate, Values, evaluate, iterate, outputs};
 pub use graph::{Graph, Input, InputKind, Node, NodeId, Output, Value};
 pub use interp::{Array, Data, RunError, run};
 pub use op::{ArgOp, Axes, BinaryOp, CompareOp, LoopKind, Op, ReduceOp, Scan, ScatterOp, UnaryOp};

@@ -1,27 +1,42 @@
 //! Does what a graph says, operation by operation, through the recorder of another trace: so a call whose results were
-//! computed before that trace can be differentiated in it. Nothing is noted on the tape.
+//! computed before that trace can be differentiated in it. Nothing is recorded on the tape.
 
 use crate::dispatch::apply;
 use crate::error::{Error, Result};
 use crate::tensor::create::full_of;
 use crate::tensor::recorder::{Iterations, Operand, Recorder, ScanSpec};
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{Class, Dim, Graph, Leaf, LoopKind, Scan, Value};
+use allotrope_ir::{Class, Dim, Evaluator, Graph, Leaf, LoopKind, NodeId, Scan, outputs};
 use smallvec::SmallVec;
-use std::collections::HashMap;
 
-/// The results of `graph`, which is not fused, on these inputs. Symbol `i` is `binding[i]`.
-pub(crate) fn replay(r: &dyn Recorder, graph: &Graph, inputs: &[Tensor], binding: &[usize]) -> Result<Vec<Tensor>> {
-    let size = |d: &Dim| Size::from(d.eval(binding));
-    let mut values: HashMap<Value, Tensor> = graph.input_values().zip(inputs.iter().cloned()).collect();
-    for id in graph.nodes() {
-        let operands: SmallVec<[Tensor; 4]> = graph.operands(id).iter().map(|v| values[v].clone()).collect();
+/// The results of `graph` on these inputs. Symbol `i` is `binding[i]`.
+pub(crate) fn inline(r: &dyn Recorder, graph: &Graph, inputs: &[Tensor], binding: &[usize]) -> Result<Vec<Tensor>> {
+    outputs(&mut Inliner { r, binding }, graph, inputs)
+}
+
+struct Inliner<'a> {
+    r: &'a dyn Recorder,
+    binding: &'a [usize],
+}
+
+impl Inliner<'_> {
+    fn size(&self, d: &Dim) -> Size {
+        Size::from(d.eval(self.binding))
+    }
+}
+
+impl Evaluator for Inliner<'_> {
+    type Value = Tensor;
+    type Error = Error;
+
+    fn operation(&mut self, graph: &Graph, id: NodeId, operands: &[&Tensor]) -> Result<Tensor> {
         let op = &graph.node(id).op;
-        let results: SmallVec<[Tensor; 2]> = match op.class() {
-            Class::Leaf(Leaf::Input) => continue,
-            Class::Leaf(Leaf::Const(s)) => SmallVec::from_iter([full_of(&[], s)?]),
-            Class::Leaf(Leaf::Extent(d)) => SmallVec::from_iter([r.extent(size(d))?]),
-            Class::Loop(scan) => replay_scan(r, scan, &operands, binding)?,
+        match op.class() {
+            Class::Leaf(Leaf::Const(s)) => full_of(&[], s),
+            Class::Leaf(Leaf::Extent(d)) => self.r.extent(self.size(d)),
+            Class::Leaf(Leaf::Input) | Class::Loop(_) | Class::Fusion(_) => {
+                unreachable!("bug in allotrope: {} is no operation", op.name())
+            }
             Class::Leaf(Leaf::Iota(_))
             | Class::Elementwise(_)
             | Class::View(_)
@@ -29,40 +44,36 @@ pub(crate) fn replay(r: &dyn Recorder, graph: &Graph, inputs: &[Tensor], binding
             | Class::Contraction(_)
             | Class::Axis(_)
             | Class::Check(_)
-            | Class::Barrier(_)
-            | Class::Fusion(_) => {
-                let operands: SmallVec<[Operand<'_>; 4]> = operands.iter().map(Operand::Tensor).collect();
-                SmallVec::from_iter([apply(&op.map_dims(&mut |d| size(d)), &operands)?])
+            | Class::Barrier(_) => {
+                let operands: SmallVec<[Operand<'_>; 4]> = operands.iter().map(|t| Operand::Tensor(t)).collect();
+                apply(&op.map_dims(&mut |d| self.size(d)), &operands)
             }
-        };
-        for (port, t) in results.into_iter().enumerate() {
-            values.insert(Value { node: id, port: port as u32 }, t);
         }
     }
-    Ok(graph.outputs().iter().map(|o| values[&o.value].clone()).collect())
-}
 
-fn replay_scan(r: &dyn Recorder, scan: &Scan, operands: &[Tensor], binding: &[usize]) -> Result<SmallVec<[Tensor; 2]>> {
-    let (operands, count) = scan.split(operands);
-    let (carries, rest) = operands.split_at(scan.carries);
-    let (xs, invariants) = rest.split_at(scan.xs);
-    let limit = Size::from(scan.length.eval(binding));
-    let rounds = match (scan.kind, count) {
-        (LoopKind::Count, Some(n)) => Iterations::Count { n, limit },
-        (LoopKind::While, _) => Iterations::While,
-        _ => Iterations::All(limit),
-    };
-    let inner = r.scan_begin(&ScanSpec { carries, xs, rounds, reverse: scan.reverse, mirror: None })?;
-    let inputs: Vec<Tensor> = [&inner.carries[..], &inner.xs, invariants].concat();
-    let ended = replay(r, &scan.body, &inputs, binding).and_then(|out| {
-        let (next, ys) = out.split_at(scan.carries);
-        r.scan_end(next, ys)
-    });
-    match ended {
-        Ok((finals, ys)) => Ok(finals.into_iter().chain(ys).collect()),
-        Err(e) => {
-            r.scan_abandon();
-            Err(Error::Trace(format!("a loop could not be differentiated inside another trace: {e}")))
+    fn scan(&mut self, _: &Graph, _: NodeId, scan: &Scan, operands: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let operands: Vec<Tensor> = operands.iter().map(|&t| t.clone()).collect();
+        let (operands, count) = scan.split(&operands);
+        let (carries, rest) = operands.split_at(scan.carries);
+        let (xs, invariants) = rest.split_at(scan.xs);
+        let limit = self.size(&scan.length);
+        let rounds = match (scan.kind, count) {
+            (LoopKind::Count, Some(n)) => Iterations::Count { n, limit },
+            (LoopKind::While, _) => Iterations::While,
+            _ => Iterations::All(limit),
+        };
+        let inner = self.r.scan_begin(&ScanSpec { carries, xs, rounds, reverse: scan.reverse, mirror: None })?;
+        let inputs: Vec<Tensor> = [&inner.carries[..], &inner.xs, invariants].concat();
+        let ended = outputs(self, &scan.body, &inputs).and_then(|out| {
+            let (next, ys) = out.split_at(scan.carries);
+            self.r.scan_end(next, ys)
+        });
+        match ended {
+            Ok((finals, ys)) => Ok(finals.into_iter().chain(ys).collect()),
+            Err(e) => {
+                self.r.scan_abandon();
+                Err(Error::Trace(format!("a loop could not be differentiated inside another trace: {e}")))
+            }
         }
     }
 }

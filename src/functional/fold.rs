@@ -3,7 +3,7 @@
 use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
 use crate::ops::twin_fns;
-use crate::ops::window::{Pieces, overlap_add};
+use crate::ops::window::{WindowSpec, overlap_add};
 use crate::tensor::recorder;
 use crate::tensor::size::Sizes;
 use crate::tensor::{Size, Tensor};
@@ -93,8 +93,8 @@ twin_fns! {
             .collect();
         let mut result = x.reshape_sizes(&sizes)?.try_permute(&[0, 1, 4, 5, 2, 3])?;
         for i in (0..2).rev() {
-            let pieces = Pieces { axis: 2 + i, size: Size::from(kernel[i]), step: stride[i], dilation: dilation[i] };
-            result = overlap_add(&result, Size::from(out[i] + 2 * padding[i]), pieces)?;
+            let windows = WindowSpec { axis: 2 + i, size: Size::from(kernel[i]), step: stride[i], dilation: dilation[i] };
+            result = overlap_add(&result, Size::from(out[i] + 2 * padding[i]), windows)?;
             result = result.try_narrow(2 + i as isize, padding[i] as isize, out[i])?;
         }
         without_batch(&result, added)

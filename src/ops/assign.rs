@@ -22,16 +22,16 @@ use std::sync::Arc;
 /// its elements share memory.
 pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let base = target.view_of().map_or(target, |v| &v.base);
-    let noted = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
+    let on_tape = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
     check_assignable(target)?;
-    if noted && base.strided().is_some() && recorder::is_active() {
+    if on_tape && base.strided().is_some() && recorder::is_active() {
         return Err(Error::Trace(format!(
-            "a tensor of shape {:?} from outside would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
+            "a captured tensor of shape {:?} would be changed in place where the tape records it, and a trace cannot change the history that it has outside; detach() both or do it under no_grad(|| ..)",
             target.shape_hint()
         )));
     }
     // The history of the whole before, from which the elements that stay have their gradient.
-    let edges = if noted { Some((tape::edge_of(base), tape::edge_of(value))) } else { None };
+    let edges = if on_tape { Some((tape::edge_of(base), tape::edge_of(value))) } else { None };
     match recorder::active() {
         None => eval::assign(target, value)?,
         Some(r) => {

@@ -25,6 +25,7 @@ pub(crate) mod movement;
 mod norm;
 mod operators;
 mod parts;
+mod product;
 mod ranges;
 mod recurrence;
 pub(crate) mod reduce;

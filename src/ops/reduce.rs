@@ -1,5 +1,5 @@
-//! Sums, means, products and questions over axes, with their derivatives. The order of the additions is the kernels'
-//! definition. Extremes, variances and norms have files of their own.
+//! Sums, means and questions over axes, with their derivatives. The order of the additions is the kernels' definition.
+//! Products, extremes, variances and norms have files of their own.
 
 use super::elementwise::{floating, in_full};
 use super::{grads1, twins};
@@ -23,7 +23,7 @@ pub(crate) fn axes_of(x: &Tensor, op: &'static str, axes: &[isize]) -> Result<Ax
     Ok(out)
 }
 
-/// The tensor with the axis meant: one without axes gets one of size 1, which its result loses again.
+/// The tensor and the axis, from 0: a tensor without axes gets one of size 1, which the caller takes out of the result.
 pub(crate) fn along(x: &Tensor, op: &'static str, axis: isize) -> Result<(Tensor, usize)> {
     match x.dim() {
         0 if matches!(axis, 0 | -1) => Ok((x.reshape_sizes(&[Size::from(1)])?, 0)),
@@ -38,7 +38,7 @@ pub(crate) fn kept(sizes: &Sizes, axes: &Axes) -> Sizes {
 }
 
 /// `sizes` without the reduced axes.
-pub(crate) fn gone(sizes: &Sizes, axes: &Axes) -> Sizes {
+pub(crate) fn without_axes(sizes: &Sizes, axes: &Axes) -> Sizes {
     sizes.iter().enumerate().filter(|(i, _)| !axes.contains(i)).map(|(_, s)| *s).collect()
 }
 
@@ -46,11 +46,11 @@ pub(crate) fn with_axes_kept(result: Tensor, x: &Tensor, axes: &Axes, keepdim: b
     if keepdim { result.reshape_sizes(&kept(&x.sizes(), axes)) } else { Ok(result) }
 }
 
-/// A result without the axes spread over them again.
+/// A reduced result broadcast back over the reduced axes.
 pub(crate) fn spread(y: &Tensor, sizes: &Sizes, axes: &Axes) -> Result<Tensor> {
     let y = y.reshape_sizes(&kept(sizes, axes))?;
-    // It may be a gradient that users get to see, so it is a step of the tape whatever the sizes are.
-    if y.is_off_tape() { y.expand_sizes(sizes) } else { y.expand_noted(sizes) }
+    // It may be a gradient that users get to see, so it is recorded on the tape whatever the sizes are.
+    if y.is_off_tape() { y.expand_sizes(sizes) } else { y.expand_recorded(sizes) }
 }
 
 /// How many elements are reduced to one.
@@ -145,20 +145,6 @@ twins! {
     /// The number of elements that are not 0 over some axes (none named means all), as i64.
     fn count_nonzero / try_count_nonzero(&self, axes: &[isize]) -> Tensor {
         self.try_ne(0)?.try_sum_dim(axes, false)
-    }
-
-    /// The product of all elements; integers and bools give i64. An empty product is 1.
-    fn prod / try_prod(&self) -> Tensor {
-        let flat = self.reshape_sizes(&[recorder::numel(&self.sizes())])?;
-        super::cumulative::product(&flat, 0)?.reshape_sizes(&[])
-    }
-
-    /// The product over an axis; with `keepdim` it stays with size 1. The gradient is right where elements are 0, too.
-    fn prod_dim / try_prod_dim(&self, axis: isize, keepdim: bool) -> Tensor {
-        let (x, axis) = along(self, "prod", axis)?;
-        let axes: Axes = [axis].into_iter().collect();
-        let product = super::cumulative::product(&x, axis)?;
-        if keepdim && self.dim() > 0 { Ok(product) } else { product.reshape_sizes(&gone(&x.sizes(), &axes)) }
     }
 }
 

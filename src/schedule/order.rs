@@ -1,6 +1,6 @@
 //! In which order the nodes of a graph run, which of its inputs a value may be a view of, and from what that follows:
-//! when a result may be written over an input that later calls or rounds read anew, and from where on no check is left
-//! that could fail. It makes no steps.
+//! when a result may be written over an input that later calls or iterations read anew, and from where on no check is left
+//! that could fail. It makes no instructions.
 
 use allotrope_ir::{Aliases, Class, Graph, LoopKind, NodeId, Op, Value};
 use rustc_hash::FxHashMap;
@@ -48,14 +48,14 @@ impl Order {
                 g.operands(id).iter().for_each(|v| checked[v.node.0 as usize] = true);
             }
         }
-        let turn = |id: &NodeId| match (checked[id.0 as usize], used[id.0 as usize]) {
+        let phase = |id: &NodeId| match (checked[id.0 as usize], used[id.0 as usize]) {
             (true, _) => 0,
             (_, true) => 1,
             _ => 2,
         };
         let mut nodes: Vec<NodeId> =
             g.nodes().filter(|id| live[id.0 as usize] && !matches!(g.node(*id).op, Op::Input)).collect();
-        nodes.sort_by_key(turn);
+        nodes.sort_by_key(phase);
         let mut position = vec![0; g.len()];
         for (i, id) in nodes.iter().enumerate() {
             position[id.0 as usize] = i as u32 + 1;

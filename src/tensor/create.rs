@@ -1,40 +1,13 @@
 //! Making tensors from Rust data, or full of a number. Inside a trace only numbers that the program states become part
 //! of it; data does not. Ranges are composed of operations, so they are in `ops`.
 
-use super::storage::Buffer;
-use super::storage::Element;
-use super::{Size, Tensor, eval, recorder};
+use super::{FromElement, Size, Tensor, eval, recorder};
+use crate::backend::Memory;
+use crate::backend::cpu::host;
+use crate::device::{Device, default_device};
 use crate::error::{Error, Result, must};
 use allotrope_ir::{DType, Scalar};
 use std::panic::Location;
-
-/// A Rust type that is the element of a dtype.
-pub trait FromElement: Element {
-    /// The dtype whose elements these are.
-    const DTYPE: DType;
-    #[doc(hidden)]
-    fn from_scalar(s: Scalar) -> Self;
-    #[doc(hidden)]
-    fn to_scalar(self) -> Scalar;
-}
-
-macro_rules! elements {
-    ($($t:ty = $dtype:ident),*) => {$(
-        impl FromElement for $t {
-            const DTYPE: DType = DType::$dtype;
-            fn from_scalar(s: Scalar) -> $t {
-                match s {
-                    Scalar::$dtype(x) => x,
-                    other => panic!("bug in allotrope: {:?} read as {}", other, DType::$dtype),
-                }
-            }
-            fn to_scalar(self) -> Scalar {
-                Scalar::$dtype(self)
-            }
-        }
-    )*};
-}
-elements!(f32 = F32, f64 = F64, i64 = I64, i32 = I32, u8 = U8, bool = Bool, half::f16 = F16, half::bf16 = BF16);
 
 impl Tensor {
     /// A tensor of the elements in row-major order.
@@ -110,12 +83,12 @@ impl Tensor {
 
     /// Zeros of the same shape and dtype; symbolic dimensions stay symbolic.
     pub fn zeros_like(&self) -> Tensor {
-        must(full_of(&self.sizes(), Scalar::from_f64(0.0, self.dtype())))
+        must(full_on(self.device(), &self.sizes(), Scalar::from_f64(0.0, self.dtype())))
     }
 
     /// Ones of the same shape and dtype; symbolic dimensions stay symbolic.
     pub fn ones_like(&self) -> Tensor {
-        must(full_of(&self.sizes(), Scalar::from_f64(1.0, self.dtype())))
+        must(full_on(self.device(), &self.sizes(), Scalar::from_f64(1.0, self.dtype())))
     }
 
     /// A tensor of the same shape and dtype full of one number; symbolic dimensions stay symbolic.
@@ -125,7 +98,7 @@ impl Tensor {
     /// assert_eq!(Tensor::arange(2).full_like(2.7).to_vec::<i64>(), [2, 2]);
     /// ```
     pub fn full_like(&self, value: f64) -> Tensor {
-        must(full_of(&self.sizes(), Scalar::from_f64(value, self.dtype())))
+        must(full_on(self.device(), &self.sizes(), Scalar::from_f64(value, self.dtype())))
     }
 
     /// A tensor to be filled later. Which elements it has until then is not promised; now they are zeros, the same in
@@ -141,15 +114,23 @@ impl Tensor {
     }
 }
 
-/// A tensor full of `value`, recorded where a trace runs.
+/// A tensor full of `value` on the device that this thread makes tensors on, recorded where a trace runs.
 pub(crate) fn full_of(sizes: &[Size], value: Scalar) -> Result<Tensor> {
+    full_on(default_device(), sizes, value)
+}
+
+/// A tensor full of `value`, recorded where a trace runs.
+pub(crate) fn full_on(device: Device, sizes: &[Size], value: Scalar) -> Result<Tensor> {
     match recorder::active() {
-        Some(r) => r.full(sizes, value),
-        None => Ok(eval::full(&super::size::hints(sizes), value)),
+        Some(r) => {
+            r.runs_on("full", device)?;
+            r.full(sizes, value)
+        }
+        None => eval::full_on(device, &super::size::hints(sizes), value),
     }
 }
 
-/// Vectors of so many bytes are taken over, smaller ones copied into a recycled buffer with its better alignment.
+/// Vectors of so many bytes are taken over, smaller ones copied into recycled memory with its better alignment.
 const ADOPTED: usize = 1 << 20;
 
 fn from_vec_at<T: FromElement>(data: Vec<T>, shape: &[usize], at: &'static Location<'static>) -> Result<Tensor> {
@@ -157,14 +138,18 @@ fn from_vec_at<T: FromElement>(data: Vec<T>, shape: &[usize], at: &'static Locat
         return from_slice_at(&data, shape, at);
     }
     check_data(data.len(), shape)?;
-    recorder::data(eval::fresh(T::DTYPE, shape, Buffer::adopt(data)), DATA, at)
+    made(T::DTYPE, shape, host::adopt(data), at)
 }
 
 fn from_slice_at<T: FromElement>(data: &[T], shape: &[usize], at: &'static Location<'static>) -> Result<Tensor> {
     check_data(data.len(), shape)?;
-    let mut buffer = eval::buffer_for(T::DTYPE, data.len());
-    buffer.slice_mut::<T>().copy_from_slice(data);
-    recorder::data(eval::fresh(T::DTYPE, shape, buffer), DATA, at)
+    made(T::DTYPE, shape, host::copied(data), at)
+}
+
+/// A tensor of what the host has, on the device that this thread makes tensors on.
+fn made(dtype: DType, shape: &[usize], memory: Memory, at: &'static Location<'static>) -> Result<Tensor> {
+    let here = eval::fresh(Device::Cpu, dtype, shape, memory);
+    recorder::data(eval::transferred(&here, default_device())?, DATA, at)
 }
 
 /// What a trace says of it.

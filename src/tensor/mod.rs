@@ -7,6 +7,7 @@ pub(crate) mod draw;
 pub(crate) mod eval;
 pub(crate) mod grad_fn;
 pub(crate) mod hooks;
+pub(crate) mod named;
 mod ndarray;
 mod print;
 pub mod random;
@@ -18,13 +19,15 @@ pub(crate) mod trace_handle;
 pub(crate) mod view;
 
 pub use self::ndarray::NdarrayGuard;
-pub use create::FromElement;
+pub use crate::backend::FromElement;
 pub use hooks::HookHandle;
 pub use print::{PrintOptions, print_options, set_print_options, with_print_options};
 pub use random::{Generator, manual_seed};
 pub use setting::{Flag, Setting};
 pub use size::{Size, Sizes};
 
+use crate::backend::Memory;
+use crate::device::Device;
 use crate::error::{Error, Result, must, raise};
 use allotrope_ir::{DType, Value};
 use grad_fn::{Edge, GradFn};
@@ -34,7 +37,7 @@ use smallvec::SmallVec;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
-use storage::{Element, Storage};
+use storage::Storage;
 
 /// Sizes of axes as numbers.
 pub(crate) type Dims = SmallVec<[usize; 4]>;
@@ -88,6 +91,8 @@ pub(crate) struct Strided {
 pub(crate) struct Traced {
     /// Which builder of which capture the value belongs to.
     pub(crate) scope: u64,
+    /// Where the trace runs.
+    pub(crate) device: Device,
     /// Expression of each axis in the capture's table; see [`Size`].
     pub(crate) exprs: SmallVec<[u32; 4]>,
     /// Where the elements are.
@@ -139,6 +144,15 @@ impl Tensor {
     #[inline]
     pub fn dtype(&self) -> DType {
         self.0.dtype
+    }
+
+    /// Where the elements are, and where operations on the tensor are computed. A value of a trace is where the trace runs.
+    #[inline]
+    pub fn device(&self) -> Device {
+        match &self.0.body {
+            Body::Strided(s) => s.storage.device(),
+            Body::Traced(t) => t.device,
+        }
     }
 
     /// The number of axes.
@@ -455,9 +469,9 @@ impl Tensor {
     }
 
     /// The elements, where this handle is the only one to them.
-    pub(crate) fn own_buffer(&mut self) -> Option<&mut storage::Buffer> {
+    pub(crate) fn own_memory(&mut self) -> Option<&mut Memory> {
         match &mut Arc::get_mut(&mut self.0)?.body {
-            Body::Strided(s) if s.offset == 0 => Arc::get_mut(&mut s.storage).map(Storage::buffer_mut),
+            Body::Strided(s) if s.offset == 0 => Arc::get_mut(&mut s.storage).map(Storage::memory_mut),
             _ => None,
         }
     }
@@ -542,6 +556,7 @@ impl Tensor {
             Body::Strided(s) => Body::Strided(s.clone()),
             Body::Traced(t) => Body::Traced(Traced {
                 scope: t.scope,
+                device: t.device,
                 exprs: t.exprs.clone(),
                 root: t.root.clone(),
                 path: t.path.clone(),
@@ -578,7 +593,7 @@ impl Tensor {
     /// # Panics
     /// When `T` is not the dtype, and inside a trace, where no element is known yet.
     #[track_caller]
-    pub fn to_vec<T: Element + FromElement>(&self) -> Vec<T> {
+    pub fn to_vec<T: FromElement>(&self) -> Vec<T> {
         must(self.read_elements("to_vec()", Location::caller()))
     }
 
@@ -587,7 +602,7 @@ impl Tensor {
     /// # Panics
     /// As [`Tensor::try_item`] fails.
     #[track_caller]
-    pub fn item<T: Element + FromElement>(&self) -> T {
+    pub fn item<T: FromElement>(&self) -> T {
         must(self.item_at(Location::caller()))
     }
 
@@ -596,11 +611,11 @@ impl Tensor {
     /// # Errors
     /// When there is not exactly one, when `T` is not the dtype, and inside a trace, where it is not known yet.
     #[track_caller]
-    pub fn try_item<T: Element + FromElement>(&self) -> Result<T> {
+    pub fn try_item<T: FromElement>(&self) -> Result<T> {
         self.item_at(Location::caller())
     }
 
-    fn item_at<T: Element + FromElement>(&self, at: &'static Location<'static>) -> Result<T> {
+    fn item_at<T: FromElement>(&self, at: &'static Location<'static>) -> Result<T> {
         let n: usize = self.shape_hint().iter().product();
         if n != 1 {
             return Err(Error::operands(
@@ -611,7 +626,7 @@ impl Tensor {
         Ok(self.read_elements("item()", at)?[0])
     }
 
-    fn read_elements<T: Element + FromElement>(&self, what: &str, at: &'static Location<'static>) -> Result<Vec<T>> {
+    fn read_elements<T: FromElement>(&self, what: &str, at: &'static Location<'static>) -> Result<Vec<T>> {
         self.check_readable::<T>(what, at)?;
         eval::elements(self)
     }
@@ -628,6 +643,8 @@ impl Tensor {
     }
 }
 
+pub(crate) use crate::backend::is_dense as is_contiguous;
+
 /// Strides of a tensor of this shape that lies in row-major order without gaps.
 pub(crate) fn contiguous_strides(shape: &[usize]) -> Strides {
     let mut strides: Strides = size::small(shape, |_| 1);
@@ -635,18 +652,4 @@ pub(crate) fn contiguous_strides(shape: &[usize]) -> Strides {
         strides[i] = strides[i + 1] * shape[i + 1].max(1) as isize;
     }
     strides
-}
-
-pub(crate) fn is_contiguous(shape: &[usize], strides: &[isize]) -> bool {
-    let mut expected = 1;
-    for (&n, &s) in shape.iter().zip(strides).rev() {
-        if n == 0 {
-            return true;
-        }
-        if n != 1 && s != expected {
-            return false;
-        }
-        expected *= n as isize;
-    }
-    true
 }

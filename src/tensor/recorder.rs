@@ -7,6 +7,7 @@ use super::setting::HostValue;
 use super::view::Link;
 use super::{Generator, Size, Sizes, Tensor};
 use crate::Result;
+use crate::device::Device;
 use allotrope_ir::{DType, NodeId, Op, Scalar, Value};
 use std::cell::RefCell;
 use std::panic::Location;
@@ -130,6 +131,11 @@ pub(crate) struct Draw<'a> {
 
 /// What a capture must do for the tensors of its thread.
 pub(crate) trait Recorder {
+    /// That `op` is recorded for the device that the whole recording runs on.
+    ///
+    /// # Errors
+    /// When it is for another one.
+    fn runs_on(&self, op: &'static str, device: Device) -> Result<()>;
     fn size_arith(&self, op: SizeOp, a: Size, b: Size) -> Size;
     fn proven_equal(&self, a: Size, b: Size) -> bool;
     /// From here on the two are the same; calls where they are not run another variant.
