@@ -1,8 +1,8 @@
 //! What the type rules cannot decide because sizes are symbols: that under the numbers of one call no size is negative,
-//! every piece lies in its axis and every value has a size that memory can have. A captured graph satisfies it by how it
+//! every window lies in its axis and every value has a size that memory can have. A captured graph satisfies it by how it
 //! was recorded; of a graph that was read from a file it is asked before each new binding runs. Nothing is computed here.
 
-use crate::{Dim, Graph, Op, Type, Value};
+use crate::{AxisOp, Class, Dim, Graph, Leaf, Type, Value, View};
 use std::collections::HashSet;
 
 /// Bytes that one value may have.
@@ -15,8 +15,8 @@ enum Demand {
     Least(Dim, i64),
     /// A value of this type can exist.
     Fits(Type),
-    /// `count` pieces of `size` lie in `len`.
-    Pieces { count: Dim, size: Dim, step: usize, dilation: usize, len: Dim },
+    /// `count` windows of `size` lie in `len`.
+    Windows { count: Dim, size: Dim, step: usize, dilation: usize, len: Dim },
 }
 
 /// What the symbols of a graph must satisfy, see the module.
@@ -80,23 +80,34 @@ fn collect(g: &Graph, add: &mut dyn FnMut(Demand) -> Result<(), OutOfBounds>) ->
         }
         let axis_of = |v: Value, axis: usize| g.ty(v).shape[axis].clone();
         let operands = g.operands(id);
-        match &node.op {
-            Op::Slice { axis, start, len } => {
-                add(Demand::Least(start.clone(), 0))?;
-                add(Demand::Least(&(&axis_of(operands[0], *axis) - start) - len, 0))?;
-            }
-            Op::Window { axis, count, size, step, dilation } => {
-                let (count, size, len) = (count.clone(), size.clone(), axis_of(operands[0], *axis));
-                add(Demand::Pieces { count, size, step: *step, dilation: *dilation, len })?;
-            }
-            Op::ArgReduce { axis, .. } => add(Demand::Least(axis_of(operands[0], *axis), 1))?,
-            Op::Extent(d) => add(Demand::Least(d.clone(), 0))?,
-            Op::Scan(scan) => {
+        match node.op.class() {
+            Class::View(view) => match view {
+                View::Slice { axis, start, len } => {
+                    add(Demand::Least(start.clone(), 0))?;
+                    add(Demand::Least(&(&axis_of(operands[0], axis) - start) - len, 0))?;
+                }
+                View::Window { axis, count, size, step, dilation } => {
+                    let (count, size, len) = (count.clone(), size.clone(), axis_of(operands[0], axis));
+                    add(Demand::Windows { count, size, step, dilation, len })?;
+                }
+                View::Broadcast(_) | View::Reshape(_) | View::Permute(_) | View::Flip(_) => {}
+            },
+            Class::Axis(a) => match a {
+                AxisOp::ArgReduce { axis, .. } => add(Demand::Least(axis_of(operands[0], axis), 1))?,
+                AxisOp::OverlapAdd { .. } | AxisOp::Concat { .. } | AxisOp::Gather { .. } => {}
+                AxisOp::Scatter { .. } | AxisOp::ArgSort { .. } | AxisOp::Recurrence { .. } => {}
+            },
+            Class::Leaf(leaf) => match leaf {
+                Leaf::Extent(d) => add(Demand::Least(d.clone(), 0))?,
+                Leaf::Input | Leaf::Const(_) | Leaf::Iota(_) => {}
+            },
+            Class::Loop(scan) => {
                 add(Demand::Least(scan.length.clone(), 0))?;
                 collect(&scan.body, add)?;
             }
-            Op::Fusion(body) => collect(body, add)?,
-            _ => {}
+            Class::Fusion(body) => collect(body, add)?,
+            Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) => {}
+            Class::Check(_) | Class::Barrier(_) => {}
         }
     }
     Ok(())
@@ -108,7 +119,7 @@ impl Demand {
         match self {
             Demand::Least(d, _) => symbolic(d),
             Demand::Fits(ty) => ty.shape.iter().any(symbolic),
-            Demand::Pieces { count, size, len, .. } => [count, size, len].into_iter().any(symbolic),
+            Demand::Windows { count, size, len, .. } => [count, size, len].into_iter().any(symbolic),
         }
     }
 
@@ -138,14 +149,14 @@ impl Demand {
                     false => fail(format!("a value of type {ty} would take {bytes} bytes")),
                 }
             }
-            Demand::Pieces { count, size, step, dilation, len } => {
+            Demand::Windows { count, size, step, dilation, len } => {
                 let (c, w, n) = (of(count)?, of(size)?, of(len)?);
                 let last =
                     (c - 1).saturating_mul(*step as i128).saturating_add((w - 1).saturating_mul(*dilation as i128));
                 match c <= 0 || (w > 0 && last < n) {
                     true => Ok(()),
                     false => fail(format!(
-                        "{c} pieces of {w} elements, step {step} and dilation {dilation}, do not lie in {n} elements"
+                        "{c} windows of {w} elements, step {step} and dilation {dilation}, do not lie in {n} elements"
                     )),
                 }
             }
@@ -205,7 +216,7 @@ mod tests {
         )
         .unwrap();
         assert!(b.check(&[2, 0]).is_ok());
-        assert!(b.check(&[2, 5]).unwrap_err().to_string().contains("5 pieces of 3"));
+        assert!(b.check(&[2, 5]).unwrap_err().to_string().contains("5 windows of 3"));
         let scan = "graph(%0: f32[s0, s1] \"x\") { %1: f32[s0, 2] = scan %0 carries=0 xs=1 length=s0 {
             graph(%0: f32[s1] \"x\") { %1: f32[2] = slice %0 axis=0 start=0 len=2 return %1 } } return %1 }";
         let b = bounds(scan).unwrap();

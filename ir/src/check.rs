@@ -11,7 +11,7 @@
 //!    outputs only.
 
 use crate::text::node_text;
-use crate::{Dim, Graph, InputKind, NodeId, Op, Shape, Value};
+use crate::{Class, Dim, Graph, InputKind, Leaf, NodeId, Op, Shape, Value, View};
 use std::fmt;
 
 /// One broken invariant.
@@ -99,11 +99,7 @@ impl Checker<'_> {
             }
             Ok(_) => {}
         }
-        let body = match &node.op {
-            Op::Scan(s) => &s.body,
-            Op::Fusion(b) => b,
-            _ => return,
-        };
+        let Some(body) = node.op.body() else { return };
         let plain = body.inputs().iter().all(|i| i.kind == InputKind::Arg);
         if !plain || body.outputs().iter().any(|o| o.update.is_some()) {
             self.report(Some(id), "a body has a state input or an update".to_string());
@@ -161,16 +157,20 @@ fn fusible(body: &Graph) -> Result<(), String> {
         if operands.iter().any(|v| reduced(*v)) {
             return Err("a fusion uses a reduction that it computes".to_string());
         }
-        let shape = match op {
-            Op::Input | Op::Const(_) | Op::Extent(_) => continue,
-            Op::Broadcast(shape) => {
+        let refuse = || Err(format!("a fusion holds {}", op.name()));
+        let shape = match op.class() {
+            Class::Leaf(leaf) => match leaf {
+                Leaf::Input | Leaf::Const(_) | Leaf::Extent(_) => continue,
+                Leaf::Iota(_) => return refuse(),
+            },
+            Class::View(View::Broadcast(shape)) => {
                 let from = &body.node(operands[0].node).op;
                 if !matches!(from, Op::Input | Op::Const(_) | Op::Extent(_)) {
                     return Err(format!("a fusion broadcasts a value that it computes ({})", from.name()));
                 }
                 shape
             }
-            Op::Reduce { axes: a, .. } => {
+            Class::Reduction(_, a) => {
                 let rank = body.ty(operands[0]).shape.len();
                 if a.is_empty() || !a.iter().copied().eq(rank - a.len()..rank) {
                     return Err(format!("a fusion reduces {a:?} of {rank} axes, which are not the last ones"));
@@ -180,8 +180,9 @@ fn fusible(body: &Graph) -> Result<(), String> {
                 }
                 &body.ty(operands[0]).shape
             }
-            op if op.is_elementwise() => &body.node(id).types[0].shape,
-            op => return Err(format!("a fusion holds {}", op.name())),
+            Class::Elementwise(_) => &body.node(id).types[0].shape,
+            Class::View(_) | Class::Contraction(_) | Class::Axis(_) => return refuse(),
+            Class::Check(_) | Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => return refuse(),
         };
         if space.get_or_insert(shape).as_slice() != shape.as_slice() {
             return Err("a fusion has two iteration spaces".to_string());

@@ -1,5 +1,5 @@
 //! The graph as Graphviz DOT, for people: bodies of scans and fusions are boxes within it, states have thick borders,
-//! and what goes on to the next step of a loop, or back into a state, is a dashed edge. Nothing reads it back.
+//! and what goes on to the next iteration of a loop, or back into a state, is a dashed edge. Nothing reads it back.
 
 use crate::text::{Names, node_text_with};
 use crate::{Graph, InputKind, LoopKind, NodeId, Op, Value};
@@ -37,17 +37,9 @@ fn name(prefix: &str, id: NodeId) -> String {
 
 /// The DOT node in which a value is computed: inside of the body, where its node has one.
 fn source(g: &Graph, prefix: &str, v: Value) -> String {
-    match body(&g.node(v.node).op) {
+    match g.node(v.node).op.body() {
         Some(b) => source(b, &format!("{}_", name(prefix, v.node)), b.outputs()[v.port as usize].value),
         None => name(prefix, v.node),
-    }
-}
-
-fn body(op: &Op) -> Option<&Graph> {
-    match op {
-        Op::Scan(s) => Some(&s.body),
-        Op::Fusion(b) => Some(b),
-        _ => None,
     }
 }
 
@@ -65,12 +57,11 @@ impl Dot {
         for id in g.nodes() {
             let here = name(prefix, id);
             let op = &g.node(id).op;
-            let Some(b) = body(op) else {
-                let state = g.inputs().iter().any(|i| i.node == id && i.kind == InputKind::State);
-                let style = match op {
-                    Op::Input if state => ", style=\"filled,bold\", fillcolor=\"#dde8f5\"",
-                    Op::Input => ", style=filled, fillcolor=\"#eeeeee\"",
-                    _ => "",
+            let Some(b) = op.body() else {
+                let style = match g.inputs().iter().find(|i| i.node == id).map(|i| i.kind) {
+                    Some(InputKind::State) => ", style=\"filled,bold\", fillcolor=\"#dde8f5\"",
+                    Some(InputKind::Arg) => ", style=filled, fillcolor=\"#eeeeee\"",
+                    None => "",
                 };
                 self.line(depth, &format!("{here} [label={}{style}];", quoted(&node_text_with(g, &names, id))));
                 for v in g.operands(id) {
@@ -90,12 +81,13 @@ impl Dot {
                 }
             }
             self.line(depth, "}");
-            // The number of rounds is no input of the body.
+            // The number of iterations is no input of the body.
             if let Op::Scan(s) = op
                 && let Some(v) = s.split(&g.operands(id)).1
                 && let Some(o) = b.outputs().first()
             {
-                let edge = format!("{} -> {} [label=\"rounds\"];", source(g, prefix, *v), source(b, &inner, o.value));
+                let edge =
+                    format!("{} -> {} [label=\"iterations\"];", source(g, prefix, *v), source(b, &inner, o.value));
                 self.line(depth, &edge);
             }
             for (i, (v, input)) in g.operands(id).into_iter().zip(b.inputs()).enumerate() {
@@ -107,13 +99,9 @@ impl Dot {
 }
 
 fn title(op: &Op) -> String {
-    match op {
-        Op::Scan(s) => {
-            let kind = if s.kind == LoopKind::All { String::new() } else { format!(" kind={}", s.kind.name()) };
-            format!("scan length={}{}{kind}", s.length, if s.reverse { " reverse" } else { "" })
-        }
-        op => op.name().to_string(),
-    }
+    let Op::Scan(s) = op else { return op.name().to_string() };
+    let kind = if s.kind == LoopKind::All { String::new() } else { format!(" kind={}", s.kind.name()) };
+    format!("scan length={}{}{kind}", s.length, if s.reverse { " reverse" } else { "" })
 }
 
 /// What operand `i` of a scan is to its body.

@@ -26,53 +26,58 @@ pub fn unary(op: UnaryOp, x: Scalar) -> Scalar {
         Scalar::F64(x) => Scalar::F64(exact(x)),
         x => mismatch(op.name(), &[x]),
     };
-    macro_rules! integer {
-        ($variant:ident, $x:expr, $abs:expr) => {
-            Scalar::$variant(match op {
-                UnaryOp::Not => !$x,
-                UnaryOp::Neg => $x.wrapping_neg(),
-                UnaryOp::Abs => $abs,
-                _ => mismatch(op.name(), &[x]),
-            })
-        };
-    }
-    match (op, x) {
-        (_, Scalar::U8(v)) => integer!(U8, v, v),
-        (_, Scalar::I32(v)) => integer!(I32, v, v.wrapping_abs()),
-        (_, Scalar::I64(v)) => integer!(I64, v, v.wrapping_abs()),
-        (UnaryOp::Not, x) => Scalar::Bool(!bool_of(x)),
-        (UnaryOp::Neg, Scalar::F32(x)) => Scalar::F32(-x),
-        (UnaryOp::Neg, Scalar::F64(x)) => Scalar::F64(-x),
-        (UnaryOp::Abs, Scalar::F32(x)) => Scalar::F32(x.abs()),
-        (UnaryOp::Abs, Scalar::F64(x)) => Scalar::F64(x.abs()),
-        (UnaryOp::Neg | UnaryOp::Abs, x) => mismatch(op.name(), &[x]),
-        (UnaryOp::Sqrt, Scalar::F32(x)) => Scalar::F32(x.sqrt()),
-        (UnaryOp::Sqrt, _) => float(f64::sqrt),
-        (UnaryOp::Exp, _) => float(f64::exp),
-        (UnaryOp::Log, _) => float(f64::ln),
-        (UnaryOp::Sin, _) => float(f64::sin),
-        (UnaryOp::Cos, _) => float(f64::cos),
-        (UnaryOp::Tanh, _) => float(f64::tanh),
-        (UnaryOp::Floor, _) => float(f64::floor),
-        (UnaryOp::Ceil, _) => float(f64::ceil),
-        (UnaryOp::Round, _) => float(f64::round_ties_even),
-        (UnaryOp::Trunc, _) => float(f64::trunc),
-        (UnaryOp::Exp2, _) => float(f64::exp2),
-        (UnaryOp::Expm1, _) => float(f64::exp_m1),
-        (UnaryOp::Log2, _) => float(f64::log2),
-        (UnaryOp::Log10, _) => float(f64::log10),
-        (UnaryOp::Log1p, _) => float(f64::ln_1p),
-        (UnaryOp::Tan, _) => float(f64::tan),
-        (UnaryOp::Asin, _) => float(f64::asin),
-        (UnaryOp::Acos, _) => float(f64::acos),
-        (UnaryOp::Atan, _) => float(f64::atan),
-        (UnaryOp::Sinh, _) => float(f64::sinh),
-        (UnaryOp::Cosh, _) => float(f64::cosh),
-        (UnaryOp::Asinh, _) => float(f64::asinh),
-        (UnaryOp::Acosh, _) => float(f64::acosh),
-        (UnaryOp::Atanh, _) => float(f64::atanh),
-        (UnaryOp::Erf, _) => float(libm::erf),
-        (UnaryOp::Erfc, _) => float(libm::erfc),
+    match op {
+        UnaryOp::Not => match x {
+            Scalar::U8(x) => Scalar::U8(!x),
+            Scalar::I32(x) => Scalar::I32(!x),
+            Scalar::I64(x) => Scalar::I64(!x),
+            x => Scalar::Bool(!bool_of(x)),
+        },
+        UnaryOp::Neg => match x {
+            Scalar::U8(x) => Scalar::U8(x.wrapping_neg()),
+            Scalar::I32(x) => Scalar::I32(x.wrapping_neg()),
+            Scalar::I64(x) => Scalar::I64(x.wrapping_neg()),
+            Scalar::F32(x) => Scalar::F32(-x),
+            Scalar::F64(x) => Scalar::F64(-x),
+            x => mismatch(op.name(), &[x]),
+        },
+        UnaryOp::Abs => match x {
+            Scalar::U8(x) => Scalar::U8(x),
+            Scalar::I32(x) => Scalar::I32(x.wrapping_abs()),
+            Scalar::I64(x) => Scalar::I64(x.wrapping_abs()),
+            Scalar::F32(x) => Scalar::F32(x.abs()),
+            Scalar::F64(x) => Scalar::F64(x.abs()),
+            x => mismatch(op.name(), &[x]),
+        },
+        UnaryOp::Sqrt => match x {
+            Scalar::F32(x) => Scalar::F32(x.sqrt()),
+            _ => float(f64::sqrt),
+        },
+        UnaryOp::Exp => float(f64::exp),
+        UnaryOp::Log => float(f64::ln),
+        UnaryOp::Sin => float(f64::sin),
+        UnaryOp::Cos => float(f64::cos),
+        UnaryOp::Tanh => float(f64::tanh),
+        UnaryOp::Floor => float(f64::floor),
+        UnaryOp::Ceil => float(f64::ceil),
+        UnaryOp::Round => float(f64::round_ties_even),
+        UnaryOp::Trunc => float(f64::trunc),
+        UnaryOp::Exp2 => float(f64::exp2),
+        UnaryOp::Expm1 => float(f64::exp_m1),
+        UnaryOp::Log2 => float(f64::log2),
+        UnaryOp::Log10 => float(f64::log10),
+        UnaryOp::Log1p => float(f64::ln_1p),
+        UnaryOp::Tan => float(f64::tan),
+        UnaryOp::Asin => float(f64::asin),
+        UnaryOp::Acos => float(f64::acos),
+        UnaryOp::Atan => float(f64::atan),
+        UnaryOp::Sinh => float(f64::sinh),
+        UnaryOp::Cosh => float(f64::cosh),
+        UnaryOp::Asinh => float(f64::asinh),
+        UnaryOp::Acosh => float(f64::acosh),
+        UnaryOp::Atanh => float(f64::atanh),
+        UnaryOp::Erf => float(libm::erf),
+        UnaryOp::Erfc => float(libm::erfc),
     }
 }
 
@@ -174,7 +179,16 @@ pub fn binary(op: BinaryOp, a: Scalar, b: Scalar) -> Scalar {
             BinaryOp::And => x && y,
             BinaryOp::Or => x || y,
             BinaryOp::Xor => x != y,
-            _ => mismatch(op.name(), &[a, b]),
+            BinaryOp::Add
+            | BinaryOp::Sub
+            | BinaryOp::Mul
+            | BinaryOp::Div
+            | BinaryOp::Maximum
+            | BinaryOp::Minimum
+            | BinaryOp::Pow
+            | BinaryOp::Atan2
+            | BinaryOp::Rem
+            | BinaryOp::Quotient => mismatch(op.name(), &[a, b]),
         }),
         _ => mismatch(op.name(), &[a, b]),
     }

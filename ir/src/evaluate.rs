@@ -1,7 +1,7 @@
 //! Walking a graph: every node once, in order, whatever its values are. What an operation does with values is for an
 //! evaluator to say: the interpreter, the kernels of the eager mode and a recorder are three. Nothing is computed here.
 
-use crate::{Dim, Graph, LoopKind, NodeId, Op, Scan, Type, Value};
+use crate::{Class, Dim, Graph, Leaf, LoopKind, NodeId, Scan, Type, Value};
 use std::collections::HashMap;
 
 /// What the values of a graph are, and what its nodes make of them.
@@ -79,14 +79,21 @@ pub fn evaluate<E: Evaluator>(
     let mut values: Values<E::Value> = graph.input_values().zip(inputs.iter().cloned()).collect();
     for id in graph.nodes() {
         let operands: Vec<&E::Value> = graph.operands(id).iter().map(|v| &values[v]).collect();
-        let results = match &graph.node(id).op {
-            Op::Input => continue,
-            Op::Scan(scan) => evaluator.scan(graph, id, scan, &operands)?,
-            Op::Fusion(body) => {
+        let results = match graph.node(id).op.class() {
+            Class::Leaf(Leaf::Input) => continue,
+            Class::Loop(scan) => evaluator.scan(graph, id, scan, &operands)?,
+            Class::Fusion(body) => {
                 let inputs: Vec<E::Value> = operands.into_iter().cloned().collect();
                 outputs(evaluator, body, &inputs)?
             }
-            _ => vec![evaluator.operation(graph, id, &operands)?],
+            Class::Leaf(_)
+            | Class::Elementwise(_)
+            | Class::View(_)
+            | Class::Reduction(..)
+            | Class::Contraction(_)
+            | Class::Axis(_)
+            | Class::Check(_)
+            | Class::Barrier(_) => vec![evaluator.operation(graph, id, &operands)?],
         };
         for (port, value) in results.into_iter().enumerate() {
             values.insert(Value { node: id, port: port as u32 }, value);

@@ -9,6 +9,7 @@ use petgraph::visit::EdgeRef;
 use smallvec::{SmallVec, smallvec};
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// A node of a graph; the smaller id was added first.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,11 +114,13 @@ impl Graph {
     /// # Errors
     /// When the operands do not fit the operation.
     pub fn result_types(&self, op: &Op, operands: &[Value]) -> Result<SmallVec<[Type; 1]>, RuleError> {
-        match op {
-            Op::Scan(scan) => scan_types(scan, &self.types_of(operands)),
-            Op::Fusion(body) => body_types(op.name(), body, &self.types_of(operands)),
-            op => infer(op, &operands.iter().map(|v| self.ty(*v)).collect::<SmallVec<[&Type; 4]>>()),
+        if let Op::Scan(scan) = op {
+            return scan_types(scan, &self.types_of(operands));
         }
+        if let Op::Fusion(body) = op {
+            return body_types(op.name(), body, &self.types_of(operands));
+        }
+        infer(op, &operands.iter().map(|v| self.ty(*v)).collect::<SmallVec<[&Type; 4]>>())
     }
 
     /// Adds a node whose result types are known, as when a node is copied with operands of the same types.
@@ -249,18 +252,16 @@ impl Graph {
         out
     }
 
-    /// The symbols that are nothing but the room of loops which run while a carry is true, bodies included, ascending: a
+    /// The symbols that are nothing but the capacity of loops which run while a carry is true, bodies included, ascending: a
     /// run decides how large they must be, so no input has them.
-    pub fn rooms(&self) -> Vec<Sym> {
+    pub fn capacities(&self) -> Vec<Sym> {
         let mut out = Vec::new();
         for node in self.g.node_weights() {
-            match &node.op {
-                Op::Scan(s) => {
-                    out.extend(s.length.as_sym().filter(|_| matches!(s.kind, LoopKind::Within)));
-                    out.extend(s.body.rooms());
-                }
-                Op::Fusion(b) => out.extend(b.rooms()),
-                _ => {}
+            if let Op::Scan(s) = &node.op {
+                out.extend(s.length.as_sym().filter(|_| s.kind == LoopKind::Within));
+            }
+            if let Some(body) = node.op.body() {
+                out.extend(body.capacities());
             }
         }
         out.sort_unstable();
@@ -268,18 +269,11 @@ impl Graph {
         out
     }
 
-    fn visit_dims(&self, f: &mut dyn FnMut(&Dim)) {
+    /// Every dimension of a type or an attribute, bodies included.
+    pub(crate) fn visit_dims(&self, f: &mut dyn FnMut(&Dim)) {
         for node in self.g.node_weights() {
             node.types.iter().flat_map(|t| &t.shape).for_each(&mut *f);
-            let _ = node.op.map_dims(&mut |d| f(d));
-            match &node.op {
-                Op::Scan(s) => {
-                    f(&s.length);
-                    s.body.visit_dims(f);
-                }
-                Op::Fusion(b) => b.visit_dims(f),
-                _ => {}
-            }
+            node.op.visit_dims(f);
         }
     }
 
@@ -295,23 +289,7 @@ impl Graph {
         for node in self.g.node_weights_mut() {
             let dims = node.types.iter_mut().flat_map(|t| &mut t.shape);
             dims.filter(|d| matches!(d, Dim::Poly(_))).for_each(|d| *d = of(d));
-            match &mut node.op {
-                Op::Scan(s) => {
-                    s.length = of(&s.length);
-                    s.body.resolve(of);
-                }
-                Op::Fusion(b) => b.resolve(of),
-                op @ (Op::Extent(_)
-                | Op::Iota(_)
-                | Op::Broadcast(_)
-                | Op::Reshape(_)
-                | Op::Slice { .. }
-                | Op::Window { .. }
-                | Op::OverlapAdd { .. }) => {
-                    *op = op.map_dims(&mut |d| of(d));
-                }
-                _ => {}
-            }
+            node.op.resolve_dims(of);
         }
     }
 
@@ -379,11 +357,7 @@ impl Graph {
         }
         for id in self.nodes().filter(|id| self.node(*id).op != Op::Input) {
             let node = self.node(id);
-            let op = match &node.op {
-                Op::Scan(s) => Op::Scan(Box::new(crate::Scan { body: s.body.inputs_first(), ..(**s).clone() })),
-                Op::Fusion(body) => Op::Fusion(Box::new(body.inputs_first())),
-                op => op.clone(),
-            };
+            let op = node.op.with_body(Graph::inputs_first);
             let operands: SmallVec<[Value; 4]> = self.operands(id).iter().map(|v| map[v]).collect();
             let new = out.push(op, node.types.clone(), &operands);
             for port in 0..node.types.len() as u32 {
@@ -417,6 +391,13 @@ impl PartialEq for Graph {
     }
 }
 
+/// Equal graphs have as many nodes; that much tells most others apart.
+impl Hash for Graph {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.len(), self.inputs.len(), self.outputs.len()).hash(state);
+    }
+}
+
 fn stacked(length: &Dim, ty: &Type) -> Type {
     let shape: Shape = std::iter::once(length.clone()).chain(ty.shape.iter().cloned()).collect();
     Type { dtype: ty.dtype, shape }
@@ -444,9 +425,9 @@ fn scan_types(scan: &crate::Scan, operands: &[Type]) -> Result<SmallVec<[Type; 1
     let (c, x) = (scan.carries, scan.xs);
     let (operands, count) = scan.split(operands);
     match (scan.kind, count) {
-        (LoopKind::Count, None) => return fail("takes the number of rounds as its last operand".to_string()),
+        (LoopKind::Count, None) => return fail("takes the number of iterations as its last operand".to_string()),
         (LoopKind::Count, Some(ty)) if *ty != Type::scalar(DType::I64) => {
-            return fail(format!("the number of rounds must be i64[], got {ty}"));
+            return fail(format!("the number of iterations must be i64[], got {ty}"));
         }
         (LoopKind::While, _) if scan.body.outputs.len() > c => {
             return fail("a loop without a bound has no ys".to_string());

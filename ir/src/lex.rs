@@ -1,6 +1,6 @@
 //! Tokens of the text form, each with its line. No grammar here: that is the parser's.
 
-/// A piece of text that means something by itself.
+/// A part of the text that means something by itself.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Token {
     /// `graph`, `f32`, `s0`, `axes`, …

@@ -3,8 +3,10 @@
 //! that every back end is held against.
 #![forbid(unsafe_code)]
 
+pub mod attributes;
 mod bounds;
 mod check;
+pub mod class;
 mod dim;
 mod dot;
 mod dtype;
@@ -21,8 +23,10 @@ mod rules;
 pub mod saved;
 pub mod text;
 
+pub use attributes::{Attribute, AttributeKind, AttributeValue, primitive_names, schema};
 pub use bounds::{Bounds, OutOfBounds};
 pub use check::{CheckError, CheckErrors, check};
+pub use class::{Aliases, Arity, AxisMap, AxisOp, Class, Contraction, Domain, Elementwise, Leaf, View};
 pub use dim::{Dim, Extent, Sym};
 pub use dot::dot;
 pub use dtype::{DType, Scalar};
@@ -31,6 +35,6 @@ pub use graph::{Graph, Input, InputKind, Node, NodeId, Output, Value};
 pub use interp::{Array, Data, RunError, run};
 pub use op::{ArgOp, Axes, BinaryOp, CompareOp, LoopKind, Op, ReduceOp, Scan, ScatterOp, UnaryOp};
 pub use parse::{ParseError, parse};
-pub use partition::{Part, partition};
+pub use partition::{Partition, partition};
 pub use rules::{RuleError, Shape, Type, infer};
 pub use text::{node_text, print};

@@ -1,11 +1,9 @@
 //! The text form of a graph, read. The grammar stands in [`crate::text`]; every node goes through
 //! [`Graph::add`], so text that breaks a type rule is refused, with its line.
 
+use crate::attributes::{AttributeKind, AttributeValue, Schema, schema};
 use crate::lex::{Token, tokens};
-use crate::{
-    ArgOp, Axes, BinaryOp, CompareOp, DType, Dim, Graph, InputKind, LoopKind, Op, ReduceOp, Scalar, Scan, ScatterOp,
-    Shape, Sym, Type, UnaryOp, Value,
-};
+use crate::{Axes, DType, Dim, Graph, InputKind, LoopKind, Op, Scalar, Scan, Shape, Sym, Type, Value};
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 
@@ -60,23 +58,21 @@ pub(crate) type Parsed<T> = Result<T, ParseError>;
 /// The values defined so far, by their number.
 type Scope = HashMap<u64, Value>;
 
-/// What stands behind the operands of a node.
+/// What stands behind the operands of a node, by name.
 #[derive(Default)]
 pub(crate) struct Attributes {
-    words: HashMap<&'static str, Attribute>,
+    words: HashMap<&'static str, AttributeValue>,
+    kind: Option<LoopKind>,
     body: Option<Graph>,
 }
 
-pub(crate) enum Attribute {
-    DType(DType),
-    Dim(Dim),
-    Dims(Shape),
-    Number(usize),
-    Numbers(Axes),
-    Text(Box<str>),
-    LoopKind(LoopKind),
-    Flag,
-}
+/// What a loop has beside its body and its `kind=`.
+const FRAME: Schema = &[
+    ("carries", AttributeKind::Number),
+    ("xs", AttributeKind::Number),
+    ("length", AttributeKind::Dim),
+    ("reverse", AttributeKind::Flag),
+];
 
 impl Parser {
     pub(crate) fn new(text: &str) -> Parsed<Parser> {
@@ -181,15 +177,6 @@ impl Parser {
     }
 
     fn operation(&mut self, name: &str, defs: &[(u64, Type)], scope: &Scope) -> Parsed<(Op, Vec<Value>)> {
-        match name {
-            "const" => {
-                let [(_, ty)] = defs else { return self.fail("const defines one value".to_string()) };
-                return Ok((Op::Const(self.literal(ty.dtype)?), Vec::new()));
-            }
-            "extent" => return Ok((Op::Extent(self.dim()?), Vec::new())),
-            "iota" => return Ok((Op::Iota(self.dim()?), Vec::new())),
-            _ => {}
-        }
         let mut operands = Vec::new();
         while matches!(self.peek(), Token::Value(_)) {
             operands.push(self.operand(scope)?);
@@ -197,129 +184,81 @@ impl Parser {
                 break;
             }
         }
-        Ok((self.op_with_attributes(name)?, operands))
+        let dtype = if let [(_, ty)] = defs { Some(ty.dtype) } else { None };
+        Ok((self.op_with_attributes(name, dtype)?, operands))
     }
 
-    /// The operation of that name with what stands behind its operands.
-    pub(crate) fn op_with_attributes(&mut self, name: &str) -> Parsed<Op> {
-        let mut a = self.attributes()?;
-        let op = self.op_of(name, &mut a)?;
-        match a.words.into_keys().next() {
-            Some(key) => self.fail(format!("{name} has no attribute {key}")),
-            None if a.body.is_some() => self.fail(format!("{name} has no body")),
-            None => Ok(op),
+    /// The operation of that name with what stands behind its operands; `dtype` is that of its one result.
+    pub(crate) fn op_with_attributes(&mut self, name: &str, dtype: Option<DType>) -> Parsed<Op> {
+        let Some(schema) = schema(name) else { return self.fail(format!("there is no operation `{name}`")) };
+        let mut a = self.attributes(name, schema, dtype)?;
+        let built = Op::build(name, |key, kind| match kind {
+            AttributeKind::Flag => Ok(AttributeValue::Flag(a.words.remove(key).is_some())),
+            AttributeKind::Loop => self.scan(&mut a).map(|s| AttributeValue::Loop(Box::new(s))),
+            AttributeKind::Body => match a.body.take() {
+                Some(body) => Ok(AttributeValue::Body(Box::new(body))),
+                None => self.fail(format!("{name} needs a body")),
+            },
+            _ => match a.words.remove(key) {
+                Some(value) => Ok(value),
+                None => self.fail(format!("{name} needs {key}=")),
+            },
+        })?;
+        match built {
+            Some(_) if a.body.is_some() => self.fail(format!("{name} has no body")),
+            Some(op) => Ok(op),
+            None => self.fail(format!("there is no operation `{name}`")),
         }
     }
 
-    fn op_of(&self, name: &str, a: &mut Attributes) -> Parsed<Op> {
-        macro_rules! attribute {
+    fn scan(&self, a: &mut Attributes) -> Parsed<Scan> {
+        macro_rules! word {
             ($key:literal, $kind:ident) => {
                 match a.words.remove($key) {
-                    Some(Attribute::$kind(x)) => x,
-                    _ => return self.fail(format!("{name} needs {}=", $key)),
+                    Some(AttributeValue::$kind(x)) => x,
+                    _ => return self.fail(format!("scan needs {}=", $key)),
                 }
             };
         }
-        if let Some(u) = UnaryOp::ALL.iter().find(|u| u.name() == name) {
-            return Ok(Op::Unary(*u));
-        }
-        if let Some(b) = BinaryOp::ALL.iter().find(|b| b.name() == name) {
-            return Ok(Op::Binary(*b));
-        }
-        if let Some(c) = CompareOp::ALL.iter().find(|c| c.name() == name) {
-            return Ok(Op::Compare(*c));
-        }
-        if let Some(r) = ReduceOp::ALL.iter().find(|r| r.name() == name) {
-            return Ok(Op::Reduce { op: *r, axes: attribute!("axes", Numbers) });
-        }
-        if let Some(s) = ScatterOp::ALL.iter().find(|s| s.name() == name) {
-            return Ok(Op::Scatter { op: *s, axis: attribute!("axis", Number) });
-        }
-        if let Some(r) = ArgOp::ALL.iter().find(|r| r.name() == name) {
-            return Ok(Op::ArgReduce { op: *r, axis: attribute!("axis", Number) });
-        }
-        Ok(match name {
-            "select" => Op::Select,
-            "cast" => Op::Cast(attribute!("dtype", DType)),
-            "broadcast" => Op::Broadcast(attribute!("shape", Dims)),
-            "reshape" => Op::Reshape(attribute!("shape", Dims)),
-            "permute" => Op::Permute(attribute!("axes", Numbers)),
-            "slice" => Op::Slice {
-                axis: attribute!("axis", Number),
-                start: attribute!("start", Dim),
-                len: attribute!("len", Dim),
-            },
-            "flip" => Op::Flip(attribute!("axes", Numbers)),
-            "window" => Op::Window {
-                axis: attribute!("axis", Number),
-                count: attribute!("count", Dim),
-                size: attribute!("size", Dim),
-                step: attribute!("step", Number),
-                dilation: attribute!("dilation", Number),
-            },
-            "overlap_add" => Op::OverlapAdd {
-                axis: attribute!("axis", Number),
-                len: attribute!("len", Dim),
-                step: attribute!("step", Number),
-                dilation: attribute!("dilation", Number),
-            },
-            "gather" => Op::Gather { axis: attribute!("axis", Number) },
-            "argsort" => {
-                Op::ArgSort { axis: attribute!("axis", Number), descending: a.words.remove("descending").is_some() }
-            }
-            "recurrence" => {
-                Op::Recurrence { axis: attribute!("axis", Number), reverse: a.words.remove("reverse").is_some() }
-            }
-            "barrier" => match u32::try_from(attribute!("number", Number)) {
-                Ok(n) => Op::Barrier(n),
-                Err(_) => return self.fail("the number of a barrier must fit into 32 bits".to_string()),
-            },
-            "check" => Op::Check(attribute!("message", Text)),
-            "concat" => Op::Concat { axis: attribute!("axis", Number) },
-            "matmul" => Op::Matmul,
-            "addmatmul" => Op::AddMatmul,
-            "scan" => {
-                let (carries, xs) = (attribute!("carries", Number), attribute!("xs", Number));
-                let length = attribute!("length", Dim);
-                let reverse = a.words.remove("reverse").is_some();
-                let Some(body) = a.body.take() else { return self.fail("scan needs a body".to_string()) };
-                let kind = match a.words.remove("kind") {
-                    Some(Attribute::LoopKind(kind)) => kind,
-                    _ => LoopKind::All,
-                };
-                Op::Scan(Box::new(Scan { body, carries, xs, length, reverse, kind }))
-            }
-            "fusion" => match a.body.take() {
-                Some(body) => Op::Fusion(Box::new(body)),
-                None => return self.fail("fusion needs a body".to_string()),
-            },
-            _ => return self.fail(format!("there is no operation `{name}`")),
-        })
+        let (carries, xs, length) = (word!("carries", Number), word!("xs", Number), word!("length", Dim));
+        let reverse = a.words.remove("reverse").is_some();
+        let Some(body) = a.body.take() else { return self.fail("scan needs a body".to_string()) };
+        Ok(Scan { body, carries, xs, length, reverse, kind: a.kind.take().unwrap_or(LoopKind::All) })
     }
 
-    fn attributes(&mut self) -> Parsed<Attributes> {
+    fn attributes(&mut self, name: &str, schema: Schema, dtype: Option<DType>) -> Parsed<Attributes> {
         let mut out = Attributes::default();
+        let is_loop = schema.iter().any(|(_, kind)| *kind == AttributeKind::Loop);
+        let schema = if is_loop { FRAME } else { schema };
+        for (key, kind) in schema {
+            match kind {
+                AttributeKind::Scalar => {
+                    let Some(dtype) = dtype else { return self.fail(format!("{name} defines one value")) };
+                    out.words.insert(key, AttributeValue::Scalar(self.literal(dtype)?));
+                }
+                AttributeKind::Size => _ = out.words.insert(key, AttributeValue::Size(self.dim()?)),
+                AttributeKind::Text => {
+                    let Token::Text(text) = self.next() else { return self.fail(format!("{name} needs {key}=")) };
+                    out.words.insert(key, AttributeValue::Text(text.into()));
+                }
+                // Named, in any order.
+                AttributeKind::Dim | AttributeKind::Shape | AttributeKind::Axis | AttributeKind::Axes => {}
+                AttributeKind::Permutation | AttributeKind::Number | AttributeKind::Id | AttributeKind::Flag => {}
+                AttributeKind::DType | AttributeKind::Loop | AttributeKind::Body => {}
+            }
+        }
         loop {
             if self.take("{") {
                 out.body = Some(self.graph()?);
                 self.mark("}")?;
                 return Ok(out);
             }
-            if let Token::Text(text) = self.peek().clone() {
-                self.next();
-                out.words.insert("message", Attribute::Text(text.into()));
-                continue;
-            }
             // A word that another token than `=` follows begins the next line, except for the flags.
             let Token::Word(word) = self.peek().clone() else { return Ok(out) };
-            if word == "reverse" {
+            let known = schema.iter().find(|(key, _)| *key == word);
+            if let Some((key, AttributeKind::Flag)) = known {
                 self.next();
-                out.words.insert("reverse", Attribute::Flag);
-                continue;
-            }
-            if word == "descending" {
-                self.next();
-                out.words.insert("descending", Attribute::Flag);
+                out.words.insert(key, AttributeValue::Flag(true));
                 continue;
             }
             if self.tokens.get(self.at + 1).map(|t| &t.1) != Some(&Token::Mark("=")) {
@@ -327,25 +266,31 @@ impl Parser {
             }
             self.next();
             self.mark("=")?;
-            let (key, attribute) = match word.as_str() {
-                "dtype" => ("dtype", Attribute::DType(self.dtype()?)),
-                "shape" => ("shape", Attribute::Dims(self.dims()?)),
-                "axes" => ("axes", Attribute::Numbers(self.numbers()?)),
-                "axis" => ("axis", Attribute::Number(self.number()?)),
-                "start" => ("start", Attribute::Dim(self.dim()?)),
-                "len" => ("len", Attribute::Dim(self.dim()?)),
-                "count" => ("count", Attribute::Dim(self.dim()?)),
-                "size" => ("size", Attribute::Dim(self.dim()?)),
-                "step" => ("step", Attribute::Number(self.number()?)),
-                "dilation" => ("dilation", Attribute::Number(self.number()?)),
-                "carries" => ("carries", Attribute::Number(self.number()?)),
-                "xs" => ("xs", Attribute::Number(self.number()?)),
-                "length" => ("length", Attribute::Dim(self.dim()?)),
-                "kind" => ("kind", Attribute::LoopKind(self.kind()?)),
-                "number" => ("number", Attribute::Number(self.number()?)),
-                _ => return self.fail(format!("there is no attribute `{word}`")),
+            if is_loop && word == "kind" {
+                out.kind = Some(self.kind()?);
+                continue;
+            }
+            let Some((key, kind)) = known else { return self.fail(format!("{name} has no attribute {word}")) };
+            let value = match kind {
+                AttributeKind::Dim => AttributeValue::Dim(self.dim()?),
+                AttributeKind::Shape => AttributeValue::Shape(self.dims()?),
+                AttributeKind::Axis => AttributeValue::Axis(self.number()?),
+                AttributeKind::Axes => AttributeValue::Axes(self.numbers()?),
+                AttributeKind::Permutation => AttributeValue::Permutation(self.numbers()?),
+                AttributeKind::Number => AttributeValue::Number(self.number()?),
+                AttributeKind::Id => match u32::try_from(self.number()?) {
+                    Ok(n) => AttributeValue::Id(n),
+                    Err(_) => return self.fail(format!("{key} must fit into 32 bits")),
+                },
+                AttributeKind::DType => AttributeValue::DType(self.dtype()?),
+                AttributeKind::Scalar | AttributeKind::Size | AttributeKind::Text | AttributeKind::Flag => {
+                    return self.fail(format!("{name} has no attribute {word}="));
+                }
+                AttributeKind::Loop | AttributeKind::Body => {
+                    return self.fail(format!("{name} has no attribute {word}="));
+                }
             };
-            out.words.insert(key, attribute);
+            out.words.insert(key, value);
         }
     }
 

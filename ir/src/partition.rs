@@ -1,27 +1,28 @@
-//! Splits a graph that was recorded in parts: what a later part computes becomes a graph of its own, whose inputs are the
-//! values of the parts before that it uses. What only rearranges or repeats such a value is done again rather than kept.
-//! No part is changed.
+//! Partitions a joint graph, in which a forward pass is followed by a backward pass: what the later part computes becomes a
+//! graph of its own, whose inputs are the values of the earlier part that must be saved for it. What only rearranges or
+//! repeats a value that is there is recomputed rather than saved. The joint graph is not changed.
 
-use crate::{Graph, InputKind, Op, Value};
+use crate::{Class, Graph, InputKind, Leaf, Op, Value, View};
 use std::collections::{BTreeSet, HashMap};
 
-/// A later part of a graph.
-pub struct Part {
+/// The later part of a joint graph, such as its backward graph.
+pub struct Partition {
     pub graph: Graph,
-    /// The value of the whole graph that each input is.
-    pub feeds: Vec<Value>,
+    /// The value of the joint graph that each input is: what is saved for this part.
+    pub saved: Vec<Value>,
 }
 
-/// How a value of the parts before is had again.
-enum Again {
-    /// From its operands, by the same operation.
+/// How the later part gets a value of the joint graph.
+enum Source {
+    /// By the same operation on its operands.
     Computed,
     /// It is its first operand.
     Operand,
-    Given,
+    /// It is an input.
+    Saved,
 }
 
-/// The part of `whole` that computes `outputs` with the nodes from number `mark` on.
+/// The part of `joint` that computes `outputs` with the nodes from number `mark` on.
 ///
 /// ```
 /// use allotrope_ir::*;
@@ -31,28 +32,28 @@ enum Again {
 /// let mark = g.len();
 /// let z = g.op(Op::Binary(BinaryOp::Mul), &[x, y]).unwrap();
 /// let part = partition(&g, mark, &[z]);
-/// assert_eq!(part.feeds, [x, y]);
+/// assert_eq!(part.saved, [x, y]);
 /// assert_eq!(part.graph.len(), 3);
 /// ```
 ///
 /// # Panics
 /// When an output is no value of the graph.
-pub fn partition(whole: &Graph, mark: usize, outputs: &[Value]) -> Part {
-    let mut feeds: BTreeSet<Value> = BTreeSet::new();
-    let mut wanted: Vec<Vec<Value>> = vec![Vec::new(); whole.len()];
+pub fn partition(joint: &Graph, mark: usize, outputs: &[Value]) -> Partition {
+    let mut saved: BTreeSet<Value> = BTreeSet::new();
+    let mut wanted: Vec<Vec<Value>> = vec![Vec::new(); joint.len()];
     outputs.iter().for_each(|v| wanted[v.node.0 as usize].push(*v));
-    let mut kept = vec![false; whole.len()];
-    for id in whole.nodes().rev() {
+    let mut kept = vec![false; joint.len()];
+    for id in joint.nodes().rev() {
         let values = std::mem::take(&mut wanted[id.0 as usize]);
         if values.is_empty() {
             continue;
         }
-        match again(whole, mark, values[0]) {
-            Again::Given => feeds.extend(values),
-            Again::Operand | Again::Computed => {
+        match source(joint, mark, values[0]) {
+            Source::Saved => saved.extend(values),
+            Source::Operand | Source::Computed => {
                 kept[id.0 as usize] = true;
-                let operands = whole.operands(id);
-                let used = if matches!(whole.node(id).op, Op::Check(_)) && (id.0 as usize) < mark {
+                let operands = joint.operands(id);
+                let used = if matches!(joint.node(id).op, Op::Check(_)) && (id.0 as usize) < mark {
                     1
                 } else {
                     operands.len()
@@ -63,55 +64,50 @@ pub fn partition(whole: &Graph, mark: usize, outputs: &[Value]) -> Part {
     }
     let mut graph = Graph::new();
     let mut map: HashMap<Value, Value> = HashMap::new();
-    for (i, v) in feeds.iter().enumerate() {
-        map.insert(*v, graph.input(whole.ty(*v).clone(), InputKind::Arg, format!("given{i}")));
+    for (i, v) in saved.iter().enumerate() {
+        map.insert(*v, graph.input(joint.ty(*v).clone(), InputKind::Arg, format!("saved{i}")));
     }
-    for id in whole.nodes().filter(|id| kept[id.0 as usize]) {
-        match again(whole, mark, Value { node: id, port: 0 }) {
-            Again::Operand => {
-                let operand = map[&whole.operands(id)[0]];
+    for id in joint.nodes().filter(|id| kept[id.0 as usize]) {
+        match source(joint, mark, Value { node: id, port: 0 }) {
+            Source::Operand => {
+                let operand = map[&joint.operands(id)[0]];
                 map.insert(Value { node: id, port: 0 }, operand);
             }
             _ => {
-                graph.copy_node(whole, id, &mut map).expect("a node fits where its operands have their types");
+                graph.copy_node(joint, id, &mut map).expect("a node fits where its operands have their types");
             }
         }
     }
     outputs.iter().for_each(|v| graph.output(map[v]));
-    Part { graph: graph.inputs_first(), feeds: feeds.into_iter().collect() }
+    Partition { graph: graph.inputs_first(), saved: saved.into_iter().collect() }
 }
 
-/// How the later part has a value.
-fn again(whole: &Graph, mark: usize, v: Value) -> Again {
-    let op = &whole.node(v.node).op;
-    match op {
-        Op::Input => Again::Given,
-        _ if v.node.0 as usize >= mark => Again::Computed,
+fn source(joint: &Graph, mark: usize, v: Value) -> Source {
+    match joint.node(v.node).op.class() {
+        Class::Leaf(Leaf::Input) => Source::Saved,
+        _ if v.node.0 as usize >= mark => Source::Computed,
         // It has been checked.
-        Op::Check(_) => Again::Operand,
-        Op::Const(_) | Op::Extent(_) | Op::Iota(_) => Again::Computed,
-        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Flip(_) | Op::Window { .. } => Again::Computed,
-        // A piece of what is there anyway; of a computed value, only the piece is kept.
-        Op::Slice { .. } if of_input(whole, v) => Again::Computed,
-        _ => Again::Given,
+        Class::Check(_) => Source::Operand,
+        Class::Leaf(_) => Source::Computed,
+        Class::View(view) => match view {
+            // A part of what is there anyway; of a computed value, only that part is kept.
+            View::Slice { .. } if !of_input(joint, v) => Source::Saved,
+            View::Slice { .. } | View::Broadcast(_) | View::Reshape(_) | View::Permute(_) => Source::Computed,
+            View::Flip(_) | View::Window { .. } => Source::Computed,
+        },
+        Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) | Class::Axis(_) => Source::Saved,
+        Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => Source::Saved,
     }
 }
 
 /// Whether a value is an input, seen in some way.
-fn of_input(whole: &Graph, mut v: Value) -> bool {
+fn of_input(joint: &Graph, mut v: Value) -> bool {
     loop {
-        match &whole.node(v.node).op {
-            Op::Input => return true,
-            Op::Broadcast(_)
-            | Op::Reshape(_)
-            | Op::Permute(_)
-            | Op::Flip(_)
-            | Op::Window { .. }
-            | Op::Check(_)
-            | Op::Slice { .. } => {
-                v = whole.operands(v.node)[0];
-            }
-            _ => return false,
+        match joint.node(v.node).op.class() {
+            Class::Leaf(leaf) => return matches!(leaf, Leaf::Input),
+            Class::View(_) | Class::Check(_) => v = joint.operands(v.node)[0],
+            Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) | Class::Axis(_) => return false,
+            Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => return false,
         }
     }
 }

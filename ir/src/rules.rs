@@ -1,7 +1,7 @@
 //! The type rules: what each primitive demands of its operands and what it gives. The only place that says so;
 //! eager tensors, captures and graphs all ask [`infer`]. Nothing is computed here.
 
-use crate::{BinaryOp, CompareOp, DType, Dim, Extent, Op, ScatterOp, UnaryOp};
+use crate::{Arity, DType, Dim, Domain, Extent, Op, ScatterOp};
 use smallvec::{SmallVec, smallvec};
 use std::fmt;
 
@@ -68,30 +68,12 @@ fn err<T>(op: &str, message: impl Into<String>) -> Result<T, RuleError> {
 /// When the operands do not fit; the message names what was given and what would fit.
 pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[Type<D>; 1]>, RuleError> {
     let name = op.name();
-    let arity = match op {
-        Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) => Some(0),
-        Op::Binary(_) | Op::Compare(_) | Op::Matmul => Some(2),
-        Op::Gather { .. } | Op::Recurrence { .. } | Op::Check(_) => Some(2),
-        Op::Select | Op::AddMatmul | Op::Scatter { .. } => Some(3),
-        Op::Concat { .. } | Op::Scan(_) | Op::Fusion(_) => None,
-        Op::Unary(_)
-        | Op::Cast(_)
-        | Op::Barrier(_)
-        | Op::Broadcast(_)
-        | Op::Reshape(_)
-        | Op::Permute(_)
-        | Op::Slice { .. }
-        | Op::Flip(_)
-        | Op::Window { .. }
-        | Op::OverlapAdd { .. }
-        | Op::ArgReduce { .. }
-        | Op::ArgSort { .. }
-        | Op::Reduce { .. } => Some(1),
-    };
-    if let Some(n) = arity
-        && operands.len() != n
-    {
-        return err(name, format!("takes {n} operands, got {}", operands.len()));
+    match op.arity() {
+        Arity::Exactly(n) if operands.len() != n => {
+            return err(name, format!("takes {n} operands, got {}", operands.len()));
+        }
+        Arity::OneOrMore if operands.is_empty() => return err(name, "needs at least one operand"),
+        Arity::Exactly(_) | Arity::OneOrMore | Arity::OfBody => {}
     }
     let ty = match op {
         Op::Input => return err(name, "an input has its type given, not inferred"),
@@ -100,12 +82,7 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
         Op::Iota(n) => Type::new(DType::I64, [n.clone()]),
         Op::Unary(u) => {
             let x = operands[0];
-            let fits = match u {
-                UnaryOp::Not => x.dtype == DType::Bool || x.dtype.is_integer(),
-                UnaryOp::Neg | UnaryOp::Abs => is_number(x.dtype),
-                _ => is_full_float(x.dtype),
-            };
-            if !fits {
+            if !u.domain().contains(x.dtype) {
                 return err(name, format!("not defined for {}", x.dtype));
             }
             x.clone()
@@ -113,13 +90,7 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
         Op::Binary(b) => {
             same_types(name, operands)?;
             let t = operands[0].dtype;
-            let fits = match b {
-                BinaryOp::And | BinaryOp::Or | BinaryOp::Xor => t == DType::Bool || t.is_integer(),
-                BinaryOp::Div | BinaryOp::Atan2 => is_full_float(t),
-                BinaryOp::Quotient => t.is_integer(),
-                _ => is_number(t),
-            };
-            if !fits {
+            if !b.domain().contains(t) {
                 return err(name, format!("not defined for {t}"));
             }
             operands[0].clone()
@@ -129,7 +100,7 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
             if operands[0].dtype.is_half() {
                 return err(name, format!("not defined for {}", operands[0].dtype));
             }
-            if operands[0].dtype == DType::Bool && !matches!(c, CompareOp::Eq | CompareOp::Ne) {
+            if operands[0].dtype == DType::Bool && !c.takes_bool() {
                 return err(name, "not defined for bool");
             }
             Type { dtype: DType::Bool, shape: operands[0].shape.clone() }
@@ -206,7 +177,7 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
                 return err(
                     name,
                     format!(
-                        "{c} pieces of {w} elements, step {step} and dilation {dilation}, do not lie in axis {axis} of {x}"
+                        "{c} windows of {w} elements, step {step} and dilation {dilation}, do not lie in axis {axis} of {x}"
                     ),
                 );
             }
@@ -269,7 +240,7 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
         }
         Op::Barrier(_) => operands[0].clone(),
         Op::Concat { axis } => {
-            let Some(first) = operands.first() else { return err(name, "needs at least one operand") };
+            let first = operands[0];
             axis_of(name, first, *axis)?;
             let mut ty = (*first).clone();
             for x in &operands[1..] {
@@ -336,11 +307,7 @@ fn matmul<D: Extent>(name: &str, a: &Type<D>, b: &Type<D>) -> Result<Type<D>, Ru
 
 /// Whether the primitives compute with it: the half-precision floats are only stored.
 fn is_number(t: DType) -> bool {
-    t != DType::Bool && !t.is_half()
-}
-
-fn is_full_float(t: DType) -> bool {
-    t.is_float() && !t.is_half()
+    Domain::Numbers.contains(t)
 }
 
 /// That `index` names places along `axis` of `x`.

@@ -32,11 +32,18 @@
 //! ```
 //! Floats are the shortest decimals that read back to the same bits. `#` begins a comment that ends with the line.
 
-use crate::{Graph, InputKind, LoopKind, NodeId, Op, Scalar, Shape, Type, Value};
+use crate::{Attribute, Graph, InputKind, LoopKind, NodeId, Op, Scalar, Scan, Shape, Type, Value};
 use std::fmt::{self, Write};
 
 /// Parameters stay on one line up to this many characters.
 const PARAMS_WIDTH: usize = 100;
+
+/// Writes into a string, which cannot fail.
+macro_rules! put {
+    ($out:expr, $($arg:tt)*) => {{
+        let _ = write!($out, $($arg)*);
+    }};
+}
 
 /// The graph as text; [`crate::parse`] is its inverse.
 pub fn print(graph: &Graph) -> String {
@@ -61,13 +68,12 @@ pub fn node_text(graph: &Graph, id: NodeId) -> String {
 pub(crate) fn node_text_with(graph: &Graph, names: &Names, id: NodeId) -> String {
     let mut out = String::new();
     node_line(&mut out, graph, names, id);
-    match &graph.node(id).op {
-        Op::Input => {
-            let name = graph.inputs().iter().find(|i| i.node == id).map_or("", |i| &i.name);
-            let _ = write!(out, " {name:?}");
-        }
-        Op::Scan(_) | Op::Fusion(_) => out.push_str(" { … }"),
-        _ => {}
+    if let Op::Input = graph.node(id).op {
+        let name = graph.inputs().iter().find(|i| i.node == id).map_or("", |i| &i.name);
+        put!(out, " {name:?}");
+    }
+    if graph.node(id).op.body().is_some() {
+        out.push_str(" { … }");
     }
     out
 }
@@ -101,11 +107,6 @@ fn indent(out: &mut String, depth: usize) {
     out.extend(std::iter::repeat_n("  ", depth));
 }
 
-/// Writes into a string, which cannot fail.
-macro_rules! put {
-    ($out:expr, $($arg:tt)*) => { let _ = write!($out, $($arg)*); };
-}
-
 fn graph_text(out: &mut String, g: &Graph, depth: usize) {
     let names = Names::of(g);
     // Inputs that come before all else stand in the header; later ones are lines, so that node order survives.
@@ -130,17 +131,12 @@ fn graph_text(out: &mut String, g: &Graph, depth: usize) {
     for id in g.nodes().skip(leading) {
         indent(out, depth + 1);
         node_line(out, g, &names, id);
-        let body = match &g.node(id).op {
-            Op::Input => {
-                let input = g.inputs().iter().find(|i| i.node == id);
-                put!(out, " {}", input.map_or(String::new(), |i| input_text(i.kind, &i.name)));
-                None
-            }
-            Op::Scan(s) => Some(&s.body),
-            Op::Fusion(b) => Some(&**b),
-            _ => None,
-        };
-        if let Some(body) = body {
+        if g.node(id).op == Op::Input
+            && let Some(input) = g.inputs().iter().find(|i| i.node == id)
+        {
+            put!(out, " {}", input_text(input.kind, &input.name));
+        }
+        if let Some(body) = g.node(id).op.body() {
             out.push_str(" {\n");
             indent(out, depth + 2);
             graph_text(out, body, depth + 2);
@@ -187,58 +183,31 @@ fn node_line(out: &mut String, g: &Graph, names: &Names, id: NodeId) {
 
 /// What stands behind the operands, each with a space before it.
 pub(crate) fn attributes(out: &mut String, op: &Op) {
-    match op {
-        Op::Input | Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select => {}
-        Op::Matmul | Op::AddMatmul | Op::Fusion(_) => {}
-        Op::Const(s) => {
-            put!(out, " {}", literal(*s));
-        }
-        Op::Extent(d) | Op::Iota(d) => {
-            put!(out, " {d}");
-        }
-        Op::Cast(t) => {
-            put!(out, " dtype={t}");
-        }
-        Op::Broadcast(s) | Op::Reshape(s) => {
-            put!(out, " shape={}", dims(s));
-        }
-        Op::Permute(axes) | Op::Flip(axes) | Op::Reduce { axes, .. } => {
-            put!(out, " axes={:?}", axes.as_slice());
-        }
-        Op::Slice { axis, start, len } => {
-            put!(out, " axis={axis} start={start} len={len}");
-        }
-        Op::Window { axis, count, size, step, dilation } => {
-            put!(out, " axis={axis} count={count} size={size} step={step} dilation={dilation}");
-        }
-        Op::OverlapAdd { axis, len, step, dilation } => {
-            put!(out, " axis={axis} len={len} step={step} dilation={dilation}");
-        }
-        Op::Concat { axis } | Op::Gather { axis } | Op::Scatter { axis, .. } | Op::ArgReduce { axis, .. } => {
-            put!(out, " axis={axis}");
-        }
-        Op::ArgSort { axis, descending } => {
-            put!(out, " axis={axis}{}", if *descending { " descending" } else { "" });
-        }
-        Op::Recurrence { axis, reverse } => {
-            put!(out, " axis={axis}{}", if *reverse { " reverse" } else { "" });
-        }
-        Op::Barrier(n) => {
-            put!(out, " number={n}");
-        }
-        Op::Check(message) => {
-            put!(out, " {message:?}");
-        }
-        Op::Scan(s) => {
-            put!(out, " carries={} xs={} length={}", s.carries, s.xs, s.length);
-            if s.reverse {
-                out.push_str(" reverse");
-            }
-            if s.kind != LoopKind::All {
-                put!(out, " kind={}", s.kind.name());
-            }
+    for (name, attribute) in op.attributes() {
+        match attribute {
+            Attribute::Scalar(s) => put!(out, " {}", literal(*s)),
+            Attribute::Size(d) => put!(out, " {d}"),
+            Attribute::Dim(d) => put!(out, " {name}={d}"),
+            Attribute::Shape(s) => put!(out, " {name}={}", dims(s)),
+            Attribute::Axis(n) | Attribute::Number(n) => put!(out, " {name}={n}"),
+            Attribute::Axes(axes) | Attribute::Permutation(axes) => put!(out, " {name}={:?}", axes.as_slice()),
+            Attribute::Id(n) => put!(out, " {name}={n}"),
+            Attribute::Flag(true) => put!(out, " {name}"),
+            Attribute::Flag(false) => {}
+            Attribute::DType(t) => put!(out, " {name}={t}"),
+            Attribute::Text(text) => put!(out, " {text:?}"),
+            Attribute::Loop(s) => put!(out, " {}", frame(s)),
+            // Bodies are printed by who prints graphs.
+            Attribute::Body(_) => {}
         }
     }
+}
+
+/// The attributes of a loop.
+fn frame(s: &Scan) -> String {
+    let reverse = if s.reverse { " reverse" } else { "" };
+    let kind = if s.kind == LoopKind::All { String::new() } else { format!(" kind={}", s.kind.name()) };
+    format!("carries={} xs={} length={}{reverse}{kind}", s.carries, s.xs, s.length)
 }
 
 /// The constant so that it reads back to the same bits.

@@ -3,18 +3,18 @@
 
 use allotrope_ir::*;
 
-/// Splits after `mark` nodes; shows the part and what feeds it.
+/// Splits after `mark` nodes; shows the part and what saved it.
 fn split(text: &str, mark: usize) -> (Graph, Vec<u32>) {
     let whole: Graph = text.parse().unwrap();
     let outputs: Vec<Value> = whole.outputs().iter().map(|o| o.value).collect();
     let part = partition(&whole, mark, &outputs);
     check(&part.graph).unwrap();
-    (part.graph, part.feeds.iter().map(|v| v.node.0).collect())
+    (part.graph, part.saved.iter().map(|v| v.node.0).collect())
 }
 
-fn shows(text: &str, mark: usize, feeds: &[u32], part: &str) {
+fn shows(text: &str, mark: usize, saved: &[u32], part: &str) {
     let (graph, found) = split(text, mark);
-    assert_eq!(found, feeds);
+    assert_eq!(found, saved);
     assert_eq!(graph.to_string(), part.parse::<Graph>().unwrap().to_string());
 }
 
@@ -30,7 +30,7 @@ fn values_that_were_computed_are_inputs() {
         }",
         4,
         &[1, 3],
-        "graph(%0: f32[s0] \"given0\", %1: f32[s0] \"given1\") {
+        "graph(%0: f32[s0] \"saved0\", %1: f32[s0] \"saved1\") {
             %2: f32[s0] = mul %1, %1
             %3: f32[s0] = mul %2, %0
             return %3
@@ -39,7 +39,7 @@ fn values_that_were_computed_are_inputs() {
 }
 
 #[test]
-fn what_rearranges_is_done_again() {
+fn what_rearranges_is_recomputed() {
     shows(
         "graph(%0: f32[s0, 4] \"x\", %1: f32[4] \"w\") {
             %2: f32[s0, 4] = broadcast %1 shape=[s0, 4]
@@ -53,7 +53,7 @@ fn what_rearranges_is_done_again() {
         }",
         6,
         &[0, 1, 4],
-        "graph(%0: f32[s0, 4] \"given0\", %1: f32[4] \"given1\", %2: f32[s0, 4] \"given2\") {
+        "graph(%0: f32[s0, 4] \"saved0\", %1: f32[4] \"saved1\", %2: f32[s0, 4] \"saved2\") {
             %3: f32[s0, 4] = broadcast %1 shape=[s0, 4]
             %4: f32[4, s0] = permute %0 axes=[1, 0]
             %5: f32[4, s0] = permute %2 axes=[1, 0]
@@ -86,20 +86,20 @@ fn what_was_checked_is_not_checked_again() {
             %6: f32[3] = exp %5
             return %6
         }";
-    let (part, feeds) = split(text, 5);
-    assert_eq!(feeds, [0, 1]);
+    let (part, saved) = split(text, 5);
+    assert_eq!(saved, [0, 1]);
     assert!(!part.to_string().contains("check"), "{part}");
 }
 
 #[test]
-fn outputs_may_be_given_or_the_same() {
+fn outputs_may_be_saved_or_the_same() {
     let text = "graph(%0: f32[3] \"x\") {
             %1: f32[3] = exp %0
             %2: f32[3] = neg %1
             return %0, %1, %2, %2
         }";
-    let (part, feeds) = split(text, 2);
-    assert_eq!((feeds.as_slice(), part.outputs().len(), part.len()), (&[0, 1][..], 4, 3));
+    let (part, saved) = split(text, 2);
+    assert_eq!((saved.as_slice(), part.outputs().len(), part.len()), (&[0, 1][..], 4, 3));
 }
 
 #[test]

@@ -239,11 +239,11 @@ impl Builder<'_, '_> {
         if counted {
             // It counts down from at most what there is room for.
             let most = self.emit(Op::Extent(length.clone()), &[]).expect("has no operands");
-            let rounds = self.g.constant(Scalar::I64(self.c.below(6) as i64));
-            let rounds = self.emit(Op::Binary(BinaryOp::Minimum), &[most, rounds]).expect("both are i64[]");
+            let iterations = self.g.constant(Scalar::I64(self.c.below(6) as i64));
+            let iterations = self.emit(Op::Binary(BinaryOp::Minimum), &[most, iterations]).expect("both are i64[]");
             let zero = self.g.constant(Scalar::I64(0));
-            carries.push(self.emit(Op::Compare(CompareOp::Gt), &[rounds, zero]).expect("both are i64[]"));
-            carries.push(rounds);
+            carries.push(self.emit(Op::Compare(CompareOp::Gt), &[iterations, zero]).expect("both are i64[]"));
+            carries.push(iterations);
         }
         let counters = carries.len();
         carries.extend((0..self.c.below(3)).map(|_| self.value()));
@@ -277,8 +277,8 @@ impl Builder<'_, '_> {
         }
         if counted {
             let one = body.g.constant(Scalar::I64(1));
-            let rounds = body.g.input_values().nth(1).expect("the second carry");
-            let left = body.emit(Op::Binary(BinaryOp::Sub), &[rounds, one]).expect("both are i64[]");
+            let iterations = body.g.input_values().nth(1).expect("the second carry");
+            let left = body.emit(Op::Binary(BinaryOp::Sub), &[iterations, one]).expect("both are i64[]");
             let zero = body.g.constant(Scalar::I64(0));
             let mut more = body.emit(Op::Compare(CompareOp::Gt), &[left, zero]).expect("both are i64[]");
             if body.c.below(3) == 0 {

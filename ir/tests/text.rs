@@ -123,5 +123,5 @@ fn loops_say_how_often_they_run() {
     refused("%0, %2", "xs=1 kind=within", "", "has no xs and no reverse");
     refused("%0", "xs=0 kind=while reverse", "", "has no xs and no reverse");
     refused("%1", "xs=0 kind=while", "", "must be bool[]");
-    refused("%0, %0", "xs=0 kind=count", "", "the number of rounds must be i64[], got bool[]");
+    refused("%0, %0", "xs=0 kind=count", "", "the number of iterations must be i64[], got bool[]");
 }

@@ -8,7 +8,7 @@ use crate::mode::recorder::loops::{Iterations, ScanSpec};
 use crate::mode::values::full_of;
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{Dim, Evaluator, Graph, LoopKind, NodeId, Op, Scan, outputs};
+use allotrope_ir::{Class, Dim, Evaluator, Graph, Leaf, LoopKind, NodeId, Scan, outputs};
 use smallvec::SmallVec;
 
 /// The results of `graph` on these inputs. Symbol `i` is `binding[i]`.
@@ -32,10 +32,21 @@ impl Evaluator for Inliner<'_> {
     type Error = Error;
 
     fn operation(&mut self, graph: &Graph, id: NodeId, operands: &[&Tensor]) -> Result<Tensor> {
-        match &graph.node(id).op {
-            Op::Const(s) => full_of(&[], *s),
-            Op::Extent(d) => self.r.extent(self.size(d)),
-            op => {
+        let op = &graph.node(id).op;
+        match op.class() {
+            Class::Leaf(Leaf::Const(s)) => full_of(&[], s),
+            Class::Leaf(Leaf::Extent(d)) => self.r.extent(self.size(d)),
+            Class::Leaf(Leaf::Input) | Class::Loop(_) | Class::Fusion(_) => {
+                unreachable!("bug in allotrope: {} is no operation", op.name())
+            }
+            Class::Leaf(Leaf::Iota(_))
+            | Class::Elementwise(_)
+            | Class::View(_)
+            | Class::Reduction(..)
+            | Class::Contraction(_)
+            | Class::Axis(_)
+            | Class::Check(_)
+            | Class::Barrier(_) => {
                 let operands: SmallVec<[Operand<'_>; 4]> = operands.iter().map(|t| Operand::Tensor(t)).collect();
                 apply(&op.map_dims(&mut |d| self.size(d)), &operands)
             }

@@ -7,7 +7,7 @@ use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
-use allotrope_ir::{Dim, Op, Shape};
+use allotrope_ir::{Class, Dim, Op, Shape, View};
 use std::borrow::Cow;
 
 /// Whose memory it is.
@@ -92,34 +92,31 @@ impl Layout {
                     shape.remove(0);
                     strides.remove(0);
                 }
-                ViewStep::View(Op::Permute(axes)) => {
-                    shape = axes.iter().map(|&a| shape[a]).collect();
-                    strides = axes.iter().map(|&a| strides[a]).collect();
-                }
-                ViewStep::View(Op::Slice { axis, len, .. }) => shape[*axis] = len.eval(binding),
-                ViewStep::View(Op::Broadcast(to)) => {
-                    let to = dims(to);
-                    let lead = to.len() - shape.len();
-                    let stride = |i: usize| match i.checked_sub(lead) {
-                        Some(j) if shape[j] == to[i] => strides[j],
-                        _ => 0,
+                ViewStep::View(op) => {
+                    let Class::View(view) = op.class() else {
+                        unreachable!("bug in allotrope: {} is no view", op.name())
                     };
-                    strides = (0..to.len()).map(stride).collect();
+                    let to = match view {
+                        View::Broadcast(to) | View::Reshape(to) => dims(to),
+                        View::Permute(axes) => axes.iter().map(|&a| shape[a]).collect(),
+                        View::Slice { axis, len, .. } => {
+                            let mut to = shape.clone();
+                            to[axis] = len.eval(binding);
+                            to
+                        }
+                        View::Flip(_) => shape.clone(),
+                        View::Window { axis, count, size, .. } => {
+                            let mut to = shape.clone();
+                            to[axis] = count.eval(binding);
+                            to.push(size.eval(binding));
+                            to
+                        }
+                    };
+                    // What no strides show is copied.
+                    let seen = eval::view_strides(view, &shape, &strides, &to);
+                    strides = seen.unwrap_or_else(|| contiguous_strides(&to));
                     shape = to;
                 }
-                ViewStep::View(Op::Reshape(to)) => {
-                    let to = dims(to);
-                    strides = eval::reshaped_strides(&shape, &strides, &to).unwrap_or_else(|| contiguous_strides(&to));
-                    shape = to;
-                }
-                ViewStep::View(Op::Window { axis, count, size, step, dilation }) => {
-                    let stride = strides[*axis];
-                    shape[*axis] = count.eval(binding);
-                    strides[*axis] = stride.wrapping_mul(*step as isize);
-                    shape.push(size.eval(binding));
-                    strides.push(stride.wrapping_mul(*dilation as isize));
-                }
-                ViewStep::View(op) => unreachable!("bug in allotrope: {} is no view", op.name()),
             }
         }
         (shape, strides)

@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 use crate::tensor::operand::Operand;
 use crate::tensor::{Dims, Size, Tensor, eval};
 use allotrope_ir::{
-    BinaryOp, Dim, Evaluator, Graph, Iterate, NodeId, Op, Scalar, Scan, Type, evaluate, iterate, node_text,
+    BinaryOp, Class, Contraction, Dim, Evaluator, Graph, Iterate, NodeId, Op, Scalar, Scan, Type, evaluate, iterate,
+    node_text,
 };
 
 /// All values of a graph.
@@ -43,13 +44,20 @@ impl Evaluator for Stepwise<'_> {
     fn operation(&mut self, graph: &Graph, id: NodeId, operands: &[&Tensor]) -> Result<Tensor> {
         let node = graph.node(id);
         let ty = &node.types[0];
-        match &node.op {
-            Op::Barrier(_) => Ok(operands[0].clone()),
-            Op::AddMatmul => {
+        match node.op.class() {
+            Class::Barrier(_) => Ok(operands[0].clone()),
+            Class::Contraction(Contraction::AddMatmul) => {
                 let product = self.primitive(&Op::Matmul, &operands[1..], ty)?;
                 self.primitive(&Op::Binary(BinaryOp::Add), &[operands[0], &product], ty)
             }
-            op => self.primitive(op, operands, ty),
+            Class::Leaf(_)
+            | Class::Elementwise(_)
+            | Class::View(_)
+            | Class::Reduction(..)
+            | Class::Axis(_)
+            | Class::Contraction(Contraction::Matmul)
+            | Class::Check(_) => self.primitive(&node.op, operands, ty),
+            Class::Loop(_) | Class::Fusion(_) => unreachable!("bug in allotrope: {} is no operation", node.op.name()),
         }
     }
 

@@ -23,9 +23,7 @@ pub(crate) fn apply(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     }
     // `ops` has checked, promoted and broadcast the operands of these, so the type rules have one answer; small tensors
     // feel what asking them costs.
-    let settled = op.is_elementwise()
-        || matches!(op, Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Matmul);
-    if settled {
+    if eval::is_settled(op) {
         debug_assert!(result_type(op, operands).is_ok(), "bug in allotrope: {op:?} on operands that do not fit");
         return eval::settled(op, operands);
     }

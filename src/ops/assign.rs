@@ -12,7 +12,7 @@ use crate::mode::sizes::all_same;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::Link;
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{DType, Extent, Op, ScatterOp};
+use allotrope_ir::{Class, DType, Extent, Op, ScatterOp, View};
 use smallvec::smallvec;
 use std::sync::Arc;
 
@@ -98,56 +98,62 @@ fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor) -> Result<Tensor> {
 
 /// `whole` with the elements of `part` where `op` looks.
 fn put(op: &Op<Size>, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
-    match op {
-        Op::Reshape(_) => part.reshape_sizes(&whole.sizes()),
-        Op::Permute(axes) => {
+    let shared = || {
+        Err(Error::operands(
+            "assign",
+            format!(
+                "a view of shape {:?} whose elements share memory can't be changed in place; use contiguous() first",
+                part.shape_hint()
+            ),
+        ))
+    };
+    let Class::View(view) = op.class() else {
+        // What stands for a view that is no primitive.
+        return Err(Error::operands(
+            "assign",
+            format!(
+                "a diagonal or strided view of shape {:?} can't be changed in place in a trace or where gradients flow; change its tensor by index_put_() or where_self()",
+                part.shape_hint()
+            ),
+        ));
+    };
+    match view {
+        View::Reshape(_) => part.reshape_sizes(&whole.sizes()),
+        View::Permute(axes) => {
             let mut back = axes.clone();
             for (i, &a) in axes.iter().enumerate() {
                 back[a] = i;
             }
             seen(part, Op::Permute(back), "PermuteBackward0")
         }
-        Op::Slice { axis, start, len } => {
+        View::Slice { axis, start, len } => {
             let end = start.plus(len);
-            let before = narrow(whole, *axis, Size::from(0), *start)?;
-            let after = narrow(whole, *axis, end, whole.sizes()[*axis].minus(end))?;
-            concat(&[&before, part, &after], *axis)
+            let before = narrow(whole, axis, Size::from(0), *start)?;
+            let after = narrow(whole, axis, end, whole.sizes()[axis].minus(end))?;
+            concat(&[&before, part, &after], axis)
         }
-        Op::Window { axis, count, size, step, dilation }
-            if *step > dilation * (size.hint().max(1) - 1) || count.hint() <= 1 =>
+        View::Window { axis, count, size, step, dilation }
+            if step > dilation * (size.hint().max(1) - 1) || count.hint() <= 1 =>
         {
             // Windows that do not overlap: each place is met once.
             let places = |n: Size, by: usize| -> Result<Tensor> { apply(&Op::Iota(n), &[])?.try_mul(by as i64) };
-            let index = places(*count, *step)?.try_unsqueeze(-1)?.try_add(&places(*size, *dilation)?)?;
+            let index = places(*count, step)?.try_unsqueeze(-1)?.try_add(&places(*size, dilation)?)?;
             let mut axes: allotrope_ir::Axes = (0..part.dim() - 1).collect();
             axes.insert(axis + 1, part.dim() - 1);
             let part = seen(part, Op::Permute(axes), "PermuteBackward0")?;
             let mut sizes = whole.sizes();
-            sizes[*axis] = count.times(size);
+            sizes[axis] = count.times(size);
             let part = part.reshape_sizes(&sizes)?;
             let mut one = sizes.clone();
             for (i, n) in one.iter_mut().enumerate() {
-                if i != *axis {
+                if i != axis {
                     *n = Size::from(1);
                 }
             }
             let index = index.try_to(DType::I64)?.reshape_sizes(&one)?.expand_sizes(&sizes)?;
-            scatter(ScatterOp::Set, whole, &index, &part, *axis)
+            scatter(ScatterOp::Set, whole, &index, &part, axis)
         }
-        Op::Gather { .. } => Err(Error::operands(
-            "assign",
-            format!(
-                "a diagonal or strided view of shape {:?} can't be changed in place in a trace or where gradients flow; change its tensor by index_put_() or where_self()",
-                part.shape_hint()
-            ),
-        )),
-        Op::Broadcast(sizes) if all_same(&whole.sizes(), sizes) => Ok(part.clone()),
-        _ => Err(Error::operands(
-            "assign",
-            format!(
-                "a view of shape {:?} whose elements share memory can't be changed in place; use contiguous() first",
-                part.shape_hint()
-            ),
-        )),
+        View::Broadcast(sizes) if all_same(&whole.sizes(), sizes) => Ok(part.clone()),
+        View::Broadcast(_) | View::Window { .. } | View::Flip(_) => shared(),
     }
 }

@@ -15,7 +15,7 @@ use crate::tensor::grad_fn::{Edge, Grads, SumToSize};
 use crate::tensor::operand::Operand;
 use crate::tensor::size::hints;
 use crate::tensor::{Dims, Size, Sizes, Strides, Tensor, eval};
-use allotrope_ir::{Axes, Extent, Op, Scalar};
+use allotrope_ir::{Axes, Class, Extent, Op, Scalar, View};
 use smallvec::{SmallVec, smallvec};
 
 impl Tensor {
@@ -124,31 +124,31 @@ pub(crate) fn seen(x: &Tensor, op: Op<Size>, name: &'static str) -> Result<Tenso
 
 /// The gradient of what was seen through `op`, which had the sizes `from`.
 fn unseen(op: &Op<Size>, from: &Sizes, g: &Tensor) -> Result<Tensor> {
-    match op {
-        Op::Reshape(_) => g.reshape_sizes(from),
-        Op::Broadcast(_) => g.sum_to_size(from),
-        Op::Permute(axes) => {
+    let Class::View(view) = op.class() else { unreachable!("bug in allotrope: {} is no view", op.name()) };
+    match view {
+        View::Reshape(_) => g.reshape_sizes(from),
+        View::Broadcast(_) => g.sum_to_size(from),
+        View::Permute(axes) => {
             let mut back: Axes = axes.clone();
             for (i, &a) in axes.iter().enumerate() {
                 back[a] = i;
             }
             permute(g, back)
         }
-        Op::Slice { axis, start, len } => {
+        View::Slice { axis, start, len } => {
             // Zeros on both sides of the gradient.
             let zeros = |n: Size| {
                 let mut sizes = from.clone();
-                sizes[*axis] = n;
+                sizes[axis] = n;
                 full_of(&sizes, Scalar::from_f64(0.0, g.dtype()))
             };
-            let (before, after) = (zeros(*start)?, zeros(from[*axis].minus(*start).minus(*len))?);
-            concat(&[&before, g, &after], *axis)
+            let (before, after) = (zeros(*start)?, zeros(from[axis].minus(*start).minus(*len))?);
+            concat(&[&before, g, &after], axis)
         }
-        Op::Window { axis, size, step, dilation, .. } => {
-            let windows = WindowSpec { axis: *axis, size: *size, step: *step, dilation: *dilation };
-            overlap_add(g, from[*axis], windows)
+        View::Window { axis, size, step, dilation, .. } => {
+            overlap_add(g, from[axis], WindowSpec { axis, size: *size, step, dilation })
         }
-        _ => unreachable!("bug in allotrope: {} is no view", op.name()),
+        View::Flip(_) => unreachable!("bug in allotrope: a flip is copied, and has a gradient of its own"),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::partition::history::{History, key, unknown_exit};
 use crate::partition::joint_graph::JointGraph;
 use crate::tensor::Tensor;
 use crate::tensor::trace_handle::TraceHandle;
-use allotrope_ir::{Dim, Graph, Part, Sym, Value, partition};
+use allotrope_ir::{Dim, Graph, Partition, Sym, Value, partition};
 use std::sync::{Arc, OnceLock};
 
 /// Where an input of a backward graph comes from.
@@ -109,8 +109,8 @@ impl BackwardGraph {
         let computed = values.len();
         let mut whole = pass.state.replay.graphs().whole().clone();
         let higher = differentiable.map(|joint| joint.higher(&pass, &mut values, &mut whole));
-        let Part { graph, feeds } = partition(&whole, mark, &values);
-        let inputs = feeds.into_iter().map(|v| BackwardInput::of(joint, &pass, v));
+        let Partition { graph, saved } = partition(&whole, mark, &values);
+        let inputs = saved.into_iter().map(|v| BackwardInput::of(joint, &pass, v));
         let mut inputs = inputs.collect::<Result<Vec<BackwardInput>>>()?;
         let outgoing = pass.outgoing.iter().map(|(edge, v, _)| {
             let exit = match joint.by_edge.get(&key(edge)) {

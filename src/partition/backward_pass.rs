@@ -13,7 +13,7 @@ use crate::partition::history::Incoming;
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::grad_fn::next_seq;
-use allotrope_ir::{Graph, Part, Type, Value, partition};
+use allotrope_ir::{Graph, Partition, Type, Value, partition};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -133,7 +133,7 @@ impl FullBackward {
     ) -> Result<FullBackward> {
         let all = vec![IncomingGradient::Plain; incoming.len()];
         let mark = base.replay.graphs().whole().len();
-        let record = || -> Result<(BackwardPass, Part)> {
+        let record = || -> Result<(BackwardPass, Partition)> {
             let pass = BackwardPass::record(&base, boundary, incoming, &all, false)?;
             let values: Vec<Value> = pass.outgoing.iter().map(|(_, v, _)| *v).collect();
             let part = partition(pass.state.replay.graphs().whole(), mark, &values);
@@ -156,7 +156,7 @@ impl FullBackward {
             before.hoisted = after.hoisted.clone();
         }
         // The incoming gradients are no values of the part, nor is what only the pass reads.
-        let uses = part.feeds.into_iter().filter(|v| (v.node.0 as usize) < mark).collect();
+        let uses = part.saved.into_iter().filter(|v| (v.node.0 as usize) < mark).collect();
         Ok(FullBackward { state: base, pass, graph: part.graph, uses })
     }
 }

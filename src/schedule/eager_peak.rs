@@ -2,7 +2,7 @@
 //! decided here.
 
 use crate::schedule::polynomial::Polynomial;
-use allotrope_ir::{Graph, NodeId, Op, Value};
+use allotrope_ir::{Class, Graph, NodeId, Op, Value};
 use rustc_hash::FxHashMap;
 
 /// Bytes that the eager mode would hold at its peak beside the inputs, for the operations of this graph one after the
@@ -49,18 +49,7 @@ fn peak(g: &Graph, binding: &[usize]) -> usize {
     for id in g.nodes() {
         let node = g.node(id);
         now += (0..node.types.len() as u32).filter_map(|port| sizes.get(&Value { node: id, port })).sum::<usize>();
-        let inside = match &node.op {
-            Op::Scan(s) => peak(&s.body, binding),
-            Op::Fusion(body) => peak(body, binding),
-            Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Check(_) | Op::Barrier(_) => 0,
-            Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => 0,
-            Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Flip(_) | Op::Window { .. } => {
-                0
-            }
-            Op::Concat { .. } | Op::Reduce { .. } | Op::Matmul | Op::AddMatmul => 0,
-            Op::Gather { .. } | Op::Scatter { .. } | Op::ArgReduce { .. } | Op::ArgSort { .. } => 0,
-            Op::Recurrence { .. } | Op::OverlapAdd { .. } => 0,
-        };
+        let inside = node.op.body().map_or(0, |body| peak(body, binding));
         most = most.max(now + inside);
         now -= ends.get(&id).copied().unwrap_or(0);
     }
@@ -69,14 +58,11 @@ fn peak(g: &Graph, binding: &[usize]) -> usize {
 
 /// Whether the eager mode gives another view of the operand's elements.
 fn is_view(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Broadcast(_)
-            | Op::Reshape(_)
-            | Op::Permute(_)
-            | Op::Slice { .. }
-            | Op::Flip(_)
-            | Op::Window { .. }
-            | Op::Check(_)
-    )
+    match op.class() {
+        Class::View(_) | Class::Check(_) => true,
+        // Only what is recomputed has one, and that holds its results anew.
+        Class::Barrier(_) => false,
+        Class::Leaf(_) | Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) => false,
+        Class::Axis(_) | Class::Loop(_) | Class::Fusion(_) => false,
+    }
 }

@@ -2,7 +2,7 @@
 //! when a result may be written over an input that later calls or iterations read anew, and from where on no check is left
 //! that could fail. It makes no instructions.
 
-use allotrope_ir::{Graph, LoopKind, NodeId, Op, Value};
+use allotrope_ir::{Aliases, Class, Graph, LoopKind, NodeId, Op, Value};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -73,38 +73,14 @@ impl Order {
                     last_read[i] = last_read[i].max(position[id.0 as usize]);
                 }
             }
-            match &g.node(id).op {
-                Op::Broadcast(_)
-                | Op::Reshape(_)
-                | Op::Permute(_)
-                | Op::Slice { .. }
-                | Op::Flip(_)
-                | Op::Window { .. }
-                | Op::Check(_)
-                | Op::Barrier(_) => {
-                    let all = inputs_of(&aliases, &operands[..1]);
-                    aliases.insert(Value { node: id, port: 0 }, all);
-                }
-                // A loop of no iterations, or a carry that never changes, gives back what it got.
-                Op::Scan(s) => {
-                    for port in 0..s.carries {
-                        let all = inputs_of(&aliases, &operands[port..port + 1]);
-                        aliases.insert(Value { node: id, port: port as u32 }, all);
-                    }
-                }
-                // Its results may be views of its operands.
-                Op::Fusion(_) => {
-                    let all = inputs_of(&aliases, &operands);
-                    let is_view = |v: Value, b: &Graph| !is_computed(&b.node(v.node).op);
-                    if let Op::Fusion(b) = &g.node(id).op {
-                        for (port, o) in b.outputs().iter().enumerate() {
-                            if is_view(o.value, b) {
-                                aliases.insert(Value { node: id, port: port as u32 }, all.clone());
-                            }
-                        }
-                    }
-                }
-                _ => {}
+            for port in 0..g.node(id).types.len() {
+                let shown = match g.node(id).op.aliases(port) {
+                    Aliases::None => continue,
+                    Aliases::Operand(i) => &operands[i..=i],
+                    Aliases::Any => &operands[..],
+                };
+                let all = inputs_of(&aliases, shown);
+                aliases.insert(Value { node: id, port: port as u32 }, all);
             }
         }
         for o in g.outputs() {
@@ -136,7 +112,7 @@ impl Order {
         while let Op::Reshape(_) | Op::Check(_) | Op::Barrier(_) = g.node(v.node).op {
             v = g.operands(v.node)[0];
         }
-        is_computed(&g.node(v.node).op).then_some(v)
+        g.node(v.node).op.is_computed().then_some(v)
     }
 
     /// Whether nothing reads input `i`.
@@ -153,18 +129,13 @@ impl Order {
 
 /// Whether running it may fail.
 fn holds_check(op: &Op) -> bool {
-    match op {
-        Op::Check(_) => true,
-        Op::Scan(s) => s.kind == LoopKind::Within || s.body.nodes().any(|id| holds_check(&s.body.node(id).op)),
-        Op::Fusion(b) => b.nodes().any(|id| holds_check(&b.node(id).op)),
-        Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Barrier(_) => false,
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => false,
-        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Flip(_) | Op::Window { .. } => {
-            false
-        }
-        Op::Concat { .. } | Op::Reduce { .. } | Op::Matmul | Op::AddMatmul => false,
-        Op::Gather { .. } | Op::Scatter { .. } | Op::ArgReduce { .. } | Op::ArgSort { .. } => false,
-        Op::Recurrence { .. } | Op::OverlapAdd { .. } => false,
+    let in_body = |b: &Graph| b.nodes().any(|id| holds_check(&b.node(id).op));
+    match op.class() {
+        Class::Check(_) => true,
+        Class::Loop(s) => s.kind == LoopKind::Within || in_body(&s.body),
+        Class::Fusion(b) => in_body(b),
+        Class::Leaf(_) | Class::Elementwise(_) | Class::View(_) | Class::Reduction(..) => false,
+        Class::Contraction(_) | Class::Axis(_) | Class::Barrier(_) => false,
     }
 }
 
@@ -174,23 +145,4 @@ fn inputs_of(aliases: &FxHashMap<Value, SmallVec<[usize; 2]>>, values: &[Value])
     all.sort_unstable();
     all.dedup();
     all
-}
-
-/// Whether the node makes its results, rather than giving views.
-pub fn is_computed(op: &Op) -> bool {
-    !matches!(
-        op,
-        Op::Input
-            | Op::Const(_)
-            | Op::Extent(_)
-            | Op::Iota(_)
-            | Op::Broadcast(_)
-            | Op::Reshape(_)
-            | Op::Permute(_)
-            | Op::Slice { .. }
-            | Op::Flip(_)
-            | Op::Window { .. }
-            | Op::Check(_)
-            | Op::Barrier(_)
-    )
 }

@@ -2,7 +2,7 @@
 //! them. A view never copies; whether a copy is needed is what these functions answer.
 
 use crate::schedule::buffer::{BufId, ScalarId};
-use allotrope_ir::{DType, Dim, Op, Scalar, Shape, Type};
+use allotrope_ir::{self as ir, Class, DType, Dim, Leaf, Op, Scalar, Shape, Type};
 use smallvec::SmallVec;
 
 /// What the elements of a view come from. All but `Buf` and `Index` are one element, repeated.
@@ -81,36 +81,23 @@ impl View {
 
     /// The view that a view operation makes, where it needs no copy. Constants count as views of nothing.
     pub(in crate::schedule) fn of_op(op: &Op, x: Option<&View>) -> Option<View> {
-        Some(match op {
-            Op::Const(s) => View::scalar(Base::Const(*s), s.dtype()),
-            Op::Extent(d) => View::scalar(Base::Extent(d.clone()), DType::I64),
-            Op::Iota(n) => View::contiguous(Base::Index, &Type::new(DType::I64, [n.clone()])),
-            Op::Broadcast(shape) => x?.broadcast(shape),
-            Op::Reshape(shape) => x?.reshape(shape)?,
-            Op::Permute(axes) => x?.permute(axes),
-            Op::Slice { axis, start, len } => x?.slice(*axis, start, len),
-            Op::Flip(axes) => x?.flip(axes),
-            Op::Window { axis, count, size, step, dilation } => x?.window(*axis, count, size, *step, *dilation),
-            Op::Input
-            | Op::Unary(_)
-            | Op::Binary(_)
-            | Op::Compare(_)
-            | Op::Select
-            | Op::Cast(_)
-            | Op::Reduce { .. }
-            | Op::Matmul
-            | Op::AddMatmul
-            | Op::Concat { .. }
-            | Op::Gather { .. }
-            | Op::Scatter { .. }
-            | Op::ArgReduce { .. }
-            | Op::ArgSort { .. }
-            | Op::Recurrence { .. }
-            | Op::OverlapAdd { .. }
-            | Op::Check(_)
-            | Op::Barrier(_)
-            | Op::Fusion(_)
-            | Op::Scan(_) => return None,
+        Some(match op.class() {
+            Class::Leaf(leaf) => match leaf {
+                Leaf::Input => return None,
+                Leaf::Const(s) => View::scalar(Base::Const(s), s.dtype()),
+                Leaf::Extent(d) => View::scalar(Base::Extent(d.clone()), DType::I64),
+                Leaf::Iota(n) => View::contiguous(Base::Index, &Type::new(DType::I64, [n.clone()])),
+            },
+            Class::View(view) => match view {
+                ir::View::Broadcast(shape) => x?.broadcast(shape),
+                ir::View::Reshape(shape) => x?.reshape(shape)?,
+                ir::View::Permute(axes) => x?.permute(axes),
+                ir::View::Slice { axis, start, len } => x?.slice(axis, start, len),
+                ir::View::Flip(axes) => x?.flip(axes),
+                ir::View::Window { axis, count, size, step, dilation } => x?.window(axis, count, size, step, dilation),
+            },
+            Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) | Class::Axis(_) => return None,
+            Class::Check(_) | Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => return None,
         })
     }
 

@@ -68,7 +68,7 @@ impl LoadedState {
         let demands = v.orders.iter().map(|o| self.demand(o, &mut outside)).collect();
         let mut symbols = Symbols::default();
         let of_arguments = |s: &Sym| v.arguments.iter().any(|a| a.ty.shape.iter().any(|d| d.as_sym() == Some(*s)));
-        symbols.capacities = v.graph.rooms().into_iter().filter(|s| !of_arguments(s)).collect();
+        symbols.capacities = v.graph.capacities().into_iter().filter(|s| !of_arguments(s)).collect();
         let mut captured_grads = (Vec::new(), Vec::new());
         let (mut state_flags, mut host_values, mut grad_enabled) = (Vec::new(), Vec::new(), true);
         for guard in &v.guards {

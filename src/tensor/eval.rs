@@ -13,7 +13,7 @@ use crate::backend::cpu::host;
 use crate::backend::{self, Array, ArrayMut, Memory};
 use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
-use allotrope_ir::{DType, Op, Scalar};
+use allotrope_ir::{Class, Contraction, DType, Elementwise, Op, Scalar, View};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -61,27 +61,59 @@ pub(crate) fn laid_out(x: &Tensor, layout: impl FnOnce(&[isize]) -> (Dims, Strid
     Ok(reviewed(x, s, shape, strides, offset))
 }
 
-/// Computes an elementwise primitive or a view, whose type follows from the operands without the rules.
+/// Whether the type of its result follows from the operands without the rules, as `ops` has checked, promoted and broadcast
+/// these: what [`settled`] computes.
+#[inline]
+pub(crate) fn is_settled(op: &Op<Size>) -> bool {
+    match op.class() {
+        Class::Elementwise(_) | Class::Contraction(Contraction::Matmul) => true,
+        Class::View(view) => match view {
+            View::Broadcast(_) | View::Reshape(_) | View::Permute(_) | View::Slice { .. } => true,
+            View::Flip(_) | View::Window { .. } => false,
+        },
+        Class::Leaf(_) | Class::Reduction(..) | Class::Contraction(Contraction::AddMatmul) | Class::Axis(_) => false,
+        Class::Check(_) | Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => false,
+    }
+}
+
+/// Computes a primitive that [`is_settled`].
 #[inline]
 pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
-    let shape = match (op, operands) {
-        (Op::Broadcast(shape) | Op::Reshape(shape), _) => hints(shape),
-        (Op::Permute(axes), [Operand::Tensor(x)]) => small(axes, |a| x.shape_hint()[a]),
-        (Op::Slice { axis, len, .. }, [Operand::Tensor(x)]) => {
-            let mut shape = Dims::from_slice(x.shape_hint());
-            shape[*axis] = len.hint();
-            shape
-        }
-        (Op::Matmul, [Operand::Tensor(a), Operand::Tensor(b)]) => {
+    let tensor = |i: usize| match operands[i] {
+        Operand::Tensor(x) => x,
+        Operand::Scalar(_) => unreachable!("bug in allotrope: views and products are of tensors"),
+    };
+    let (view, shape) = match op.class() {
+        Class::Elementwise(e) => return elementwise(e, operands),
+        Class::View(view) => match view {
+            View::Broadcast(shape) | View::Reshape(shape) => (view, hints(shape)),
+            View::Permute(axes) => (view, small(axes, |a| tensor(0).shape_hint()[a])),
+            View::Slice { axis, len, .. } => {
+                let mut shape = Dims::from_slice(tensor(0).shape_hint());
+                shape[axis] = len.hint();
+                (view, shape)
+            }
+            View::Flip(_) | View::Window { .. } => unreachable!("bug in allotrope: {} is not settled", op.name()),
+        },
+        Class::Contraction(Contraction::Matmul) => {
+            let (a, b) = (tensor(0), tensor(1));
             let mut shape = Dims::from_slice(a.shape_hint());
             let last = shape.len() - 1;
             shape[last] = b.shape_hint()[last];
             return compute(&Op::Matmul, operands, a.dtype(), &shape);
         }
-        _ => return elementwise(op, operands),
+        Class::Contraction(Contraction::AddMatmul)
+        | Class::Leaf(_)
+        | Class::Reduction(..)
+        | Class::Axis(_)
+        | Class::Check(_)
+        | Class::Barrier(_)
+        | Class::Loop(_)
+        | Class::Fusion(_) => {
+            unreachable!("bug in allotrope: {} is not settled", op.name())
+        }
     };
-    let Operand::Tensor(x) = operands[0] else { unreachable!("views are of tensors") };
-    moved(op, x, shape)
+    moved(view, tensor(0), shape)
 }
 
 /// Computes `op`, for which the type rules gave this dtype and these sizes.
@@ -92,9 +124,11 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
         Operand::Scalar(_) => unreachable!("bug in allotrope: operand {i} of {} is a number", op.name()),
     };
     match op {
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => elementwise(op, operands),
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => settled(op, operands),
         Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Matmul => settled(op, operands),
-        Op::Window { .. } => moved(op, tensor(0), shape),
+        &Op::Window { axis, ref count, ref size, step, dilation } => {
+            moved(View::Window { axis, count, size, step, dilation }, tensor(0), shape)
+        }
         Op::Flip(axes) => flipped(tensor(0), axes),
         Op::Const(s) => full(&[], *s),
         Op::Extent(n) => full(&[], Scalar::I64(n.hint() as i64)),
@@ -120,7 +154,7 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
 
 /// Computes an elementwise primitive: operands have one shape, and the dtypes that it asks for.
 #[inline]
-fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
+fn elementwise(op: Elementwise, operands: &[Operand<'_>]) -> Result<Tensor> {
     let source = |x: &Operand<'_>| match x {
         Operand::Tensor(t) => t.dtype(),
         Operand::Scalar(s) => s.dtype(),
@@ -133,12 +167,11 @@ fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     let shape = shape.unwrap_or(&[]);
     // Small tensors feel what mapping the dimensions of any primitive costs; these have none.
     match op {
-        Op::Unary(u) => compute(&Op::Unary(*u), operands, source(last), shape),
-        Op::Binary(b) => compute(&Op::Binary(*b), operands, source(last), shape),
-        Op::Compare(c) => compute(&Op::Compare(*c), operands, DType::Bool, shape),
-        Op::Select => compute(&Op::Select, operands, source(last), shape),
-        Op::Cast(to) => compute(&Op::Cast(*to), operands, *to, shape),
-        op => unreachable!("bug in allotrope: {} is not elementwise", op.name()),
+        Elementwise::Unary(u) => compute(&Op::Unary(u), operands, source(last), shape),
+        Elementwise::Binary(b) => compute(&Op::Binary(b), operands, source(last), shape),
+        Elementwise::Compare(c) => compute(&Op::Compare(c), operands, DType::Bool, shape),
+        Elementwise::Select => compute(&Op::Select, operands, source(last), shape),
+        Elementwise::Cast(to) => compute(&Op::Cast(to), operands, to, shape),
     }
 }
 
@@ -183,7 +216,7 @@ pub(crate) fn same_device(op: &'static str, a: Device, b: Device) -> Result<()> 
 
 /// The same numbers in another dtype.
 pub(crate) fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
-    elementwise(&Op::Cast(dtype), &[Operand::Tensor(x)])
+    elementwise(Elementwise::Cast(dtype), &[Operand::Tensor(x)])
 }
 
 /// A tensor full of one number, on the device that this thread makes tensors on.
@@ -208,27 +241,27 @@ fn flipped(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     copied(&reviewed(x, s, shape.into(), strides, offset))
 }
 
-fn moved(op: &Op<Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
+fn moved(view: View<'_, Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
     let s = strided(x)?;
-    let Some(strides) = view_strides(op, x.shape_hint(), &s.strides, &shape) else {
+    let Some(strides) = view_strides(view, x.shape_hint(), &s.strides, &shape) else {
         let dense = contiguous(x)?;
         let s = strided(&dense)?;
         let strides = contiguous_strides(&shape);
         return Ok(reviewed(&dense, s, shape, strides, s.offset));
     };
-    let offset = match op {
-        Op::Slice { axis, start, .. } if !shape.contains(&0) => {
-            (s.offset as isize + start.hint() as isize * s.strides[*axis]) as usize
-        }
-        _ => s.offset,
+    let skip = match view {
+        View::Slice { axis, start, .. } if !shape.contains(&0) => start.hint() as isize * s.strides[axis],
+        View::Slice { .. } | View::Broadcast(_) | View::Reshape(_) | View::Permute(_) => 0,
+        View::Flip(_) | View::Window { .. } => 0,
     };
+    let offset = (s.offset as isize + skip) as usize;
     Ok(reviewed(x, s, shape, strides, offset))
 }
 
 /// The strides of a tensor seen through `op`; none where its elements would have to be copied.
-pub(crate) fn view_strides(op: &Op<Size>, from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
-    Some(match op {
-        Op::Broadcast(_) => {
+pub(crate) fn view_strides<D>(view: View<'_, D>, from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
+    Some(match view {
+        View::Broadcast(_) => {
             let lead = to.len() - from.len();
             (0..to.len())
                 .map(|i| match i.checked_sub(lead) {
@@ -237,16 +270,16 @@ pub(crate) fn view_strides(op: &Op<Size>, from: &[usize], strides: &[isize], to:
                 })
                 .collect()
         }
-        Op::Reshape(_) => return reshaped_strides(from, strides, to),
-        Op::Permute(axes) => small(axes, |a| strides[a]),
-        Op::Window { axis, step, dilation, .. } => {
+        View::Reshape(_) => return reshaped_strides(from, strides, to),
+        View::Permute(axes) => small(axes, |a| strides[a]),
+        View::Window { axis, step, dilation, .. } => {
             let mut out = Strides::from_slice(strides);
-            out[*axis] = strides[*axis] * *step as isize;
-            out.push(strides[*axis] * *dilation as isize);
+            out[axis] = strides[axis].wrapping_mul(step as isize);
+            out.push(strides[axis].wrapping_mul(dilation as isize));
             out
         }
-        // A slice; others keep the elements where they are.
-        _ => Strides::from_slice(strides),
+        View::Slice { .. } => Strides::from_slice(strides),
+        View::Flip(_) => return None,
     })
 }
 

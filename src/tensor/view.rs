@@ -5,7 +5,8 @@ use super::eval;
 use super::grad_fn::ViewVjp;
 use super::handle::{Body, Link, Root, Tensor, ViewOf};
 use super::size::{Size, Sizes};
-use allotrope_ir::Op;
+use super::strides::Strides;
+use allotrope_ir::{AxisOp, Class, Op};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -37,7 +38,22 @@ impl Tensor {
     pub(crate) fn link_view(&mut self, x: &Tensor, op: &Op<Size>, from: &Sizes, name: &'static str, vjp: ViewVjp) {
         let link = |prev: Option<Arc<Link>>| Arc::new(Link { prev, op: op.clone(), from: from.clone(), name, vjp });
         let before = x.0.view.as_ref();
-        let strides = eval::view_strides(op, x.shape_hint(), x.laid_out(), self.shape_hint());
+        let strides = match op.class() {
+            Class::View(view) => eval::view_strides(view, x.shape_hint(), x.laid_out(), self.shape_hint()),
+            // Elements that no view primitive shows, as of a diagonal: a gather stands for it, never in a trace.
+            Class::Axis(AxisOp::Gather { .. }) => Some(Strides::from_slice(x.laid_out())),
+            Class::Leaf(_)
+            | Class::Elementwise(_)
+            | Class::Reduction(..)
+            | Class::Contraction(_)
+            | Class::Axis(_)
+            | Class::Check(_)
+            | Class::Barrier(_)
+            | Class::Loop(_)
+            | Class::Fusion(_) => {
+                unreachable!("bug in allotrope: {} is no view", op.name())
+            }
+        };
         let (Some(inner), Some(strides)) = (Arc::get_mut(&mut self.0), strides) else { return };
         let path = link(before.map(|v| Arc::clone(&v.path)));
         match (&mut inner.body, &x.0.body) {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 /// The result of `op` on `x`.
 ///
 /// # Errors
-/// Why elements cannot be had: indices or pieces that do not lie in their axis, a check that does not hold.
+/// Why elements cannot be had: indices or windows that do not lie in their axis, a check that does not hold.
 pub(super) fn run(op: &Op, binding: &[usize], x: &[&Array]) -> Result<Array, String> {
     Ok(match op {
         Op::Flip(axes) => {
@@ -22,7 +22,7 @@ pub(super) fn run(op: &Op, binding: &[usize], x: &[&Array]) -> Result<Array, Str
             let (count, size) = (count.eval(binding), size.eval(binding));
             let mut shape = x[0].shape.clone();
             if count > 0 && size > 0 && (count - 1) * step + (size - 1) * dilation >= shape[*axis] {
-                return Err(format!("window: {count} pieces of {size} do not lie in axis {axis} of {shape:?}"));
+                return Err(format!("window: {count} windows of {size} do not lie in axis {axis} of {shape:?}"));
             }
             shape[*axis] = count;
             shape.push(size);
@@ -38,16 +38,16 @@ pub(super) fn run(op: &Op, binding: &[usize], x: &[&Array]) -> Result<Array, Str
             let count = shape[*axis];
             shape[*axis] = len.eval(binding);
             if count > 0 && size > 0 && (count - 1) * step + (size - 1) * dilation >= shape[*axis] {
-                return Err(format!("overlap_add: {count} pieces of {size} do not lie in axis {axis} of {shape:?}"));
+                return Err(format!("overlap_add: {count} windows of {size} do not lie in axis {axis} of {shape:?}"));
             }
             let zero = element::cast(Scalar::I64(0), x[0].dtype());
             let items: Vec<Scalar> = indices(&shape)
                 .map(|i| {
                     let mut sum = zero;
-                    for piece in 0..count {
-                        for place in (0..size).filter(|p| piece * step + p * dilation == i[*axis]) {
+                    for window in 0..count {
+                        for place in (0..size).filter(|p| window * step + p * dilation == i[*axis]) {
                             let mut source = i.clone();
-                            source[*axis] = piece;
+                            source[*axis] = window;
                             source.push(place);
                             sum = element::binary(crate::BinaryOp::Add, sum, x[0].get(flat(&source, &x[0].shape)));
                         }
@@ -57,33 +57,20 @@ pub(super) fn run(op: &Op, binding: &[usize], x: &[&Array]) -> Result<Array, Str
                 .collect();
             Array::from_scalars(x[0].dtype(), shape, items)
         }
-        Op::Gather { axis } | Op::Scatter { axis, .. } => {
-            let n = x[0].shape[*axis];
-            let mut places = Vec::new();
-            for (at, mut i) in indices(&x[1].shape).enumerate() {
-                match x[1].get(at) {
-                    Scalar::I64(place) if (0..n as i64).contains(&place) => i[*axis] = place as usize,
-                    other => return Err(format!("{}: index {other:?} does not lie in axis {axis} of {n}", op.name())),
-                }
-                places.push(flat(&i, &x[0].shape));
+        Op::Gather { axis } => {
+            let items = indexed(op.name(), *axis, x)?.into_iter().map(|place| x[0].get(place));
+            Array::from_scalars(x[0].dtype(), x[1].shape.clone(), items)
+        }
+        Op::Scatter { op, axis } => {
+            let mut items: Vec<Scalar> = x[0].scalars().collect();
+            for (source, place) in indexed(op.name(), *axis, x)?.into_iter().enumerate() {
+                let source = x[2].get(source);
+                items[place] = match op {
+                    ScatterOp::Set => source,
+                    ScatterOp::Add => element::binary(crate::BinaryOp::Add, items[place], source),
+                };
             }
-            match op {
-                Op::Scatter { op, .. } => {
-                    let mut items: Vec<Scalar> = x[0].scalars().collect();
-                    for (source, place) in places.into_iter().enumerate() {
-                        let source = x[2].get(source);
-                        items[place] = match op {
-                            ScatterOp::Set => source,
-                            ScatterOp::Add => element::binary(crate::BinaryOp::Add, items[place], source),
-                        };
-                    }
-                    Array::from_scalars(x[0].dtype(), x[0].shape.clone(), items)
-                }
-                _ => {
-                    let items = places.into_iter().map(|place| x[0].get(place));
-                    Array::from_scalars(x[0].dtype(), x[1].shape.clone(), items)
-                }
-            }
+            Array::from_scalars(x[0].dtype(), x[0].shape.clone(), items)
         }
         Op::ArgReduce { op, axis } => {
             let wins = match op {
@@ -126,8 +113,41 @@ pub(super) fn run(op: &Op, binding: &[usize], x: &[&Array]) -> Result<Array, Str
             Scalar::Bool(true) => x[0].clone(),
             _ => return Err(message.to_string()),
         },
-        _ => unreachable!("bug in this library: {} places nothing", op.name()),
+        Op::Input
+        | Op::Const(_)
+        | Op::Extent(_)
+        | Op::Iota(_)
+        | Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select
+        | Op::Cast(_)
+        | Op::Broadcast(_)
+        | Op::Reshape(_)
+        | Op::Permute(_)
+        | Op::Slice { .. }
+        | Op::Concat { .. }
+        | Op::Reduce { .. }
+        | Op::Matmul
+        | Op::AddMatmul
+        | Op::Barrier(_)
+        | Op::Scan(_)
+        | Op::Fusion(_) => unreachable!("bug in this library: {} places nothing", op.name()),
     })
+}
+
+/// The places in `x[0]` that the indices `x[1]` along `axis` name.
+fn indexed(name: &str, axis: usize, x: &[&Array]) -> Result<Vec<usize>, String> {
+    let n = x[0].shape[axis];
+    let mut places = Vec::new();
+    for (at, mut i) in indices(&x[1].shape).enumerate() {
+        match x[1].get(at) {
+            Scalar::I64(place) if (0..n as i64).contains(&place) => i[axis] = place as usize,
+            other => return Err(format!("{name}: index {other:?} does not lie in axis {axis} of {n}")),
+        }
+        places.push(flat(&i, &x[0].shape));
+    }
+    Ok(places)
 }
 
 /// The elements along `axis` at `outer` on the other axes.

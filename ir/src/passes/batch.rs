@@ -1,35 +1,20 @@
-//! An operation on one step of a loop, done for all steps at once: the same operation with the loop's axis in front.
-//! Every element is defined by the same elements as before, so the bits are equal. It moves nothing by itself.
+//! An operation on one iteration of a loop, done for all iterations at once: the same operation with the loop's axis in
+//! front ([`Op::batched`]). Every element is defined by the same elements as before, so the bits are equal. It moves nothing
+//! by itself.
 
 use super::rewrite::emit;
-use crate::{Axes, BinaryOp, Dim, Graph, Op, Shape, Type, Value};
+use crate::{Axes, BinaryOp, Class, Contraction, Dim, Graph, Op, Shape, Type, Value, View};
 
 /// A value of a loop body, as it is outside of the loop.
 #[derive(Copy, Clone, Debug)]
 pub(super) enum Outer {
-    /// The same for every step.
+    /// The same for every iteration.
     Uniform(Value),
-    /// One element of the first axis for each step.
+    /// One element of the first axis for each iteration.
     Stacked(Value),
 }
 
-/// Whether [`batched`] can do it.
-pub(super) fn is_batchable(op: &Op) -> bool {
-    match op {
-        Op::Input | Op::Scan(_) | Op::Fusion(_) => false,
-        Op::Const(_) | Op::Extent(_) | Op::Iota(_) => true,
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => true,
-        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Concat { .. } => true,
-        Op::Reduce { .. } | Op::Matmul | Op::AddMatmul => true,
-        Op::Flip(_) | Op::Window { .. } | Op::OverlapAdd { .. } => true,
-        Op::Gather { .. } | Op::Scatter { .. } | Op::ArgReduce { .. } | Op::ArgSort { .. } => true,
-        Op::Recurrence { .. } => true,
-        // What is computed again in each step is to be gone after it.
-        Op::Check(_) | Op::Barrier(_) => false,
-    }
-}
-
-/// Adds to `g` the operation, whose operands (of these types in one step) are `x`, for all `length` steps.
+/// Adds to `g` the operation, whose operands (of these types in one iteration) are `x`, for all `length` iterations.
 /// An operation on uniform values only is done once.
 pub(super) fn batched(g: &mut Graph, length: &Dim, op: &Op, x: &[(Outer, &Type)]) -> Outer {
     let uniform: Option<Vec<Value>> = (x.iter())
@@ -42,26 +27,29 @@ pub(super) fn batched(g: &mut Graph, length: &Dim, op: &Op, x: &[(Outer, &Type)]
         return Outer::Uniform(emit(g, op.clone(), &operands));
     }
     let mut b = Batch { g, length };
-    let result = match op {
-        Op::Matmul | Op::AddMatmul => b.matmul(op, x),
-        Op::Broadcast(shape) => {
+    let result = match op.class() {
+        Class::Contraction(kind) => b.matmul(kind, x),
+        Class::View(View::Broadcast(shape)) => {
             // Missing axes are inserted behind the loop's.
             let (v, ty) = x[0];
             let mut full: Shape = std::iter::repeat_n(Dim::fixed(1), shape.len() - ty.shape.len()).collect();
             full.extend(ty.shape.iter().cloned());
             let v = b.stacked((v, ty));
             let v = b.emit(Op::Reshape(b.front(&full)), &[v]);
-            b.emit(Op::Broadcast(b.front(shape)), &[v])
+            b.batched(op, &[v])
         }
-        op => {
+        Class::Elementwise(_) | Class::View(_) | Class::Reduction(..) | Class::Axis(_) => {
             let operands: Vec<Value> = x.iter().map(|x| b.stacked(*x)).collect();
-            b.emit(with_leading_axis(op, length), &operands)
+            b.batched(op, &operands)
+        }
+        Class::Leaf(_) | Class::Check(_) | Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => {
+            unreachable!("bug in this library: {} cannot be done for many iterations at once", op.name())
         }
     };
     Outer::Stacked(result)
 }
 
-/// The value for all steps, repeated where it is the same for each.
+/// The value for all iterations, repeated where it is the same for each.
 pub(super) fn stacked(g: &mut Graph, length: &Dim, x: (Outer, &Type)) -> Value {
     Batch { g, length }.stacked(x)
 }
@@ -80,6 +68,18 @@ impl Batch<'_> {
         emit(self.g, op, x)
     }
 
+    /// The primitive with the loop's axis in front, which it only passes through.
+    fn batched(&mut self, op: &Op, x: &[Value]) -> Value {
+        let Some(op) = op.batched(self.length) else { unreachable!("bug in this library: {} has no batch", op.name()) };
+        debug_assert_eq!(
+            op.axis_map(&x.iter().map(|v| self.g.ty(*v)).collect::<Vec<&Type>>()).first(),
+            Some(&Some(0)),
+            "bug in this library: {} works along the axis of a loop",
+            op.name()
+        );
+        self.emit(op, x)
+    }
+
     fn stacked(&mut self, (v, ty): (Outer, &Type)) -> Value {
         match v {
             Outer::Stacked(v) => v,
@@ -87,8 +87,8 @@ impl Batch<'_> {
         }
     }
 
-    /// A product with a matrix that is the same for every step is one product of more rows; else a batch of products.
-    fn matmul(&mut self, op: &Op, x: &[(Outer, &Type)]) -> Value {
+    /// A product with a matrix that is the same for every iteration is one product of more rows; else a batch of products.
+    fn matmul(&mut self, kind: Contraction, x: &[(Outer, &Type)]) -> Value {
         let [.., (a, a_type), (b, b_type)] = *x else { unreachable!("a product has two factors") };
         let product = match (a, b, a_type.shape.len()) {
             (Outer::Stacked(a), Outer::Uniform(b), 2) => {
@@ -106,12 +106,14 @@ impl Batch<'_> {
                 self.emit(Op::Matmul, &factors)
             }
         };
-        if *op == Op::Matmul {
-            return product;
+        match kind {
+            Contraction::Matmul => product,
+            // By definition the addition comes after the product.
+            Contraction::AddMatmul => {
+                let c = self.stacked(x[0]);
+                self.emit(Op::Binary(BinaryOp::Add), &[c, product])
+            }
         }
-        // By definition the addition comes after the product.
-        let c = self.stacked(x[0]);
-        self.emit(Op::Binary(BinaryOp::Add), &[c, product])
     }
 
     /// `[t, m, k]` times `[k, n]` is `[t * m, k]` times `[k, n]`.
@@ -120,29 +122,5 @@ impl Batch<'_> {
         let a = self.emit(Op::Reshape(Shape::from_iter([rows, k.clone()])), &[a]);
         let product = self.emit(Op::Matmul, &[a, b]);
         self.emit(Op::Reshape(Shape::from_iter([self.length.clone(), m.clone(), n.clone()])), &[product])
-    }
-}
-
-fn with_leading_axis(op: &Op, length: &Dim) -> Op {
-    let behind = |axes: &Axes| axes.iter().map(|a| a + 1).collect::<Axes>();
-    match op {
-        Op::Reshape(shape) => Op::Reshape(std::iter::once(length.clone()).chain(shape.iter().cloned()).collect()),
-        Op::Permute(axes) => Op::Permute(std::iter::once(0).chain(behind(axes)).collect()),
-        Op::Slice { axis, start, len } => Op::Slice { axis: axis + 1, start: start.clone(), len: len.clone() },
-        Op::Concat { axis } => Op::Concat { axis: axis + 1 },
-        Op::Flip(axes) => Op::Flip(behind(axes)),
-        Op::Window { axis, count, size, step, dilation } => {
-            Op::Window { axis: axis + 1, count: count.clone(), size: size.clone(), step: *step, dilation: *dilation }
-        }
-        Op::OverlapAdd { axis, len, step, dilation } => {
-            Op::OverlapAdd { axis: axis + 1, len: len.clone(), step: *step, dilation: *dilation }
-        }
-        Op::Gather { axis } => Op::Gather { axis: axis + 1 },
-        Op::Scatter { op, axis } => Op::Scatter { op: *op, axis: axis + 1 },
-        Op::ArgReduce { op, axis } => Op::ArgReduce { op: *op, axis: axis + 1 },
-        Op::ArgSort { axis, descending } => Op::ArgSort { axis: axis + 1, descending: *descending },
-        Op::Recurrence { axis, reverse } => Op::Recurrence { axis: axis + 1, reverse: *reverse },
-        Op::Reduce { op, axes } => Op::Reduce { op: *op, axes: behind(axes) },
-        op => op.clone(),
     }
 }

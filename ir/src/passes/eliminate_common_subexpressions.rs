@@ -1,8 +1,8 @@
 //! Computes equal things once: nodes of one operation on the same operands (constants by their bits, commutative
 //! operands in either order), operands that a scan gets twice, carries that stay equal, ys that it collects twice. Nothing is reordered.
 
-use super::rewrite::{Operands, Rewrite, Types, port, scan_frame};
-use crate::{BinaryOp, CompareOp, Graph, NodeId, Op, Scan, Value};
+use super::rewrite::{Operands, Rewrite, Types, port};
+use crate::{Graph, NodeId, Op, Scan, Value};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -45,43 +45,17 @@ pub fn eliminate_common_subexpressions(graph: &Graph) -> Graph {
 
 /// The operands in an order of their own where the operation is commutative, up to the payload of a NaN.
 fn sorted(op: &Op, operands: &Operands) -> Operands {
-    let commutes = match op {
-        Op::Binary(b) => {
-            matches!(b, BinaryOp::Add | BinaryOp::Mul | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor)
-        }
-        Op::Compare(c) => matches!(c, CompareOp::Eq | CompareOp::Ne),
-        _ => false,
-    };
     let mut out = operands.clone();
-    if commutes {
+    if op.commutes() {
         out.sort_unstable();
     }
     out
 }
 
-/// Equal for equal nodes; bodies are told apart by comparison, not here.
+/// Equal for equal nodes.
 fn hash(op: &Op, operands: &Operands) -> u64 {
     let mut h = DefaultHasher::new();
-    (op.name(), operands).hash(&mut h);
-    match op {
-        Op::Const(s) => s.hash(&mut h),
-        Op::Extent(d) | Op::Iota(d) => d.hash(&mut h),
-        Op::Cast(t) => t.hash(&mut h),
-        Op::Broadcast(s) | Op::Reshape(s) => s.hash(&mut h),
-        Op::Permute(a) | Op::Flip(a) | Op::Reduce { axes: a, .. } => a.hash(&mut h),
-        Op::Slice { axis, start, len } => (axis, start, len).hash(&mut h),
-        Op::Concat { axis } | Op::Gather { axis } | Op::Scatter { axis, .. } | Op::ArgReduce { axis, .. } => {
-            axis.hash(&mut h);
-        }
-        Op::ArgSort { axis, descending: flag } | Op::Recurrence { axis, reverse: flag } => (axis, flag).hash(&mut h),
-        Op::Window { axis, count, size, step, dilation } => (axis, count, size, step, dilation).hash(&mut h),
-        Op::OverlapAdd { axis, len, step, dilation } => (axis, len, step, dilation).hash(&mut h),
-        Op::Check(message) => message.hash(&mut h),
-        Op::Barrier(n) => n.hash(&mut h),
-        Op::Scan(s) => (s.body.len(), s.carries, s.xs, &s.length, s.reverse, s.kind).hash(&mut h),
-        Op::Fusion(b) => b.len().hash(&mut h),
-        Op::Input | Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Matmul | Op::AddMatmul => {}
-    }
+    (op, operands).hash(&mut h);
     h.finish()
 }
 
@@ -126,7 +100,7 @@ fn dedup_scan(s: &Scan, operands: &Operands) -> (Op, Operands, Vec<usize>) {
     let kept = |i: &usize| same_as[*i] == *i;
     let xs = (s.carries..first_invariant).filter(kept).count();
     let operands = (0..operands.len()).filter(kept).map(|i| operands[i]).chain(count.copied()).collect();
-    (Op::Scan(Box::new(Scan { body, carries, xs, ..scan_frame(s) })), operands, ports)
+    (Op::Scan(Box::new(Scan { body, carries, xs, ..s.frame() })), operands, ports)
 }
 
 /// The body with every input that is the same as another replaced by that other.

@@ -1,8 +1,8 @@
 //! Removes what no output needs: nodes, and of scans the ys, xs, invariants and carries, of fusions the operands and
 //! results. The inputs of the graph itself stay, they are its signature.
 
-use super::rewrite::{Rewrite, ValueMap, add_output, port, scan_frame};
-use crate::{Graph, NodeId, Op, Scan, Value};
+use super::rewrite::{Rewrite, ValueMap, add_output, port};
+use crate::{Class, Graph, Leaf, NodeId, Op, Scan, Value};
 use std::collections::HashMap;
 
 /// The graph without the nodes, and parts of scans and fusions, that no output depends on.
@@ -35,13 +35,20 @@ impl Live {
             }
             let results = |n| (0..n).map(|i| *live.values.get(port(id, i))).collect();
             let n = g.node(id).types.len();
-            let parts = match &g.node(id).op {
-                Op::Scan(s) => scan_parts(s, g.operands(id).len(), results(n)),
-                Op::Fusion(body) => {
+            let parts = match g.node(id).op.class() {
+                Class::Loop(s) => scan_parts(s, g.operands(id).len(), results(n)),
+                Class::Fusion(body) => {
                     let results: Vec<bool> = results(n);
                     Parts { operands: needed_inputs(body, &results), results }
                 }
-                _ => {
+                Class::Leaf(_)
+                | Class::Elementwise(_)
+                | Class::View(_)
+                | Class::Reduction(..)
+                | Class::Contraction(_)
+                | Class::Axis(_)
+                | Class::Check(_)
+                | Class::Barrier(_) => {
                     g.operands(id).into_iter().for_each(|v| live.values.set(v, true));
                     continue;
                 }
@@ -66,7 +73,7 @@ fn needed_inputs(body: &Graph, outputs: &[bool]) -> Vec<bool> {
 }
 
 /// A carry is needed when its final value is, or when the body needs it for something that is needed; what says how many
-/// rounds there are is.
+/// iterations there are is.
 fn scan_parts(s: &Scan, count: usize, mut results: Vec<bool>) -> Parts {
     if s.is_while() {
         results[0] = true;
@@ -90,27 +97,34 @@ fn rebuild(g: &Graph, inputs: &[bool], outputs: &[bool]) -> Graph {
     let mut r = Rewrite::new(g);
     let mut kept = inputs.iter();
     for id in g.nodes() {
-        match &g.node(id).op {
-            Op::Input => {
+        match g.node(id).op.class() {
+            Class::Leaf(Leaf::Input) => {
                 if *kept.next().expect("one flag for each input") {
                     r.copy_input(id);
                 }
             }
             _ if !live.node(g, id) => {}
-            Op::Scan(s) => {
+            Class::Loop(s) => {
                 let parts = &live.parts[&id];
                 let count = |flags: &[bool]| flags.iter().filter(|f| **f).count();
                 let carries = count(&parts.operands[..s.carries]);
                 let xs = count(&parts.operands[s.carries..s.carries + s.xs]);
                 let body = rebuild(&s.body, &parts.operands, &parts.results);
-                rebuilt(&mut r, id, Op::Scan(Box::new(Scan { body, carries, xs, ..scan_frame(s) })), parts);
+                rebuilt(&mut r, id, Op::Scan(Box::new(Scan { body, carries, xs, ..s.frame() })), parts);
             }
-            Op::Fusion(body) => {
+            Class::Fusion(body) => {
                 let parts = &live.parts[&id];
                 let body = rebuild(body, &parts.operands, &parts.results);
                 rebuilt(&mut r, id, Op::Fusion(Box::new(body)), parts);
             }
-            _ => {
+            Class::Leaf(_)
+            | Class::Elementwise(_)
+            | Class::View(_)
+            | Class::Reduction(..)
+            | Class::Contraction(_)
+            | Class::Axis(_)
+            | Class::Check(_)
+            | Class::Barrier(_) => {
                 r.copy(id);
             }
         }

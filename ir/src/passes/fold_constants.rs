@@ -2,8 +2,8 @@
 //! become a broadcast of it. Constants that a scan is given move into its body. Never exp, log, sin, cos, tanh or
 //! pow: their bits belong to the kernels.
 
-use super::rewrite::{Rewrite, ValueMap, emit_typed, port, scan_frame};
-use crate::{Graph, Op, Scalar, Scan, Type, Value, element};
+use super::rewrite::{Rewrite, ValueMap, emit_typed, port};
+use crate::{AxisOp, Class, Elementwise, Graph, Leaf, Op, Scalar, Scan, Type, Value, View, element};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
@@ -34,17 +34,28 @@ fn fold(graph: &Graph, known: &[Option<Scalar>]) -> Graph {
         let operands = graph.operands(id);
         let of = |i: usize| *uniform.get(operands[i]);
         let all: Option<SmallVec<[Scalar; 4]>> = operands.iter().map(|v| *uniform.get(*v)).collect();
-        let value = match &node.op {
-            Op::Const(s) => Some(*s),
-            Op::Extent(d) => d.as_fixed().map(|n| Scalar::I64(n as i64)),
-            Op::Unary(u) if u.is_exact() => of(0).map(|x| element::unary(*u, x)),
-            Op::Binary(b) if b.is_exact() => all.map(|x| element::binary(*b, x[0], x[1])),
-            Op::Compare(c) => all.map(|x| Scalar::Bool(element::compare(*c, x[0], x[1]))),
-            Op::Select => all.map(|x| element::select(x[0], x[1], x[2])),
-            Op::Cast(t) => of(0).map(|x| element::cast(x, *t)),
-            Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) => of(0),
-            Op::Concat { .. } => all.and_then(|x| x.iter().all(|s| *s == x[0]).then(|| x[0])),
-            _ => None,
+        let value = match node.op.class() {
+            Class::Leaf(leaf) => match leaf {
+                Leaf::Const(s) => Some(s),
+                Leaf::Extent(d) => d.as_fixed().map(|n| Scalar::I64(n as i64)),
+                Leaf::Input | Leaf::Iota(_) => None,
+            },
+            Class::Elementwise(e) => match e {
+                Elementwise::Unary(u) => of(0).filter(|_| u.is_exact()).map(|x| element::unary(u, x)),
+                Elementwise::Binary(b) => all.filter(|_| b.is_exact()).map(|x| element::binary(b, x[0], x[1])),
+                Elementwise::Compare(c) => all.map(|x| Scalar::Bool(element::compare(c, x[0], x[1]))),
+                Elementwise::Select => all.map(|x| element::select(x[0], x[1], x[2])),
+                Elementwise::Cast(t) => of(0).map(|x| element::cast(x, t)),
+            },
+            Class::View(view) => match view {
+                View::Broadcast(_) | View::Reshape(_) | View::Permute(_) => of(0),
+                // A slice may have to fail; the others are not worth it.
+                View::Slice { .. } | View::Flip(_) | View::Window { .. } => None,
+            },
+            Class::Axis(AxisOp::Concat { .. }) => all.and_then(|x| x.iter().all(|s| *s == x[0]).then(|| x[0])),
+            // What is computed belongs to the kernels; an effect and a barrier stay.
+            Class::Reduction(..) | Class::Contraction(_) | Class::Axis(_) => None,
+            Class::Check(_) | Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => None,
         };
         match (&node.op, value) {
             (_, Some(s)) => {
@@ -55,7 +66,7 @@ fn fold(graph: &Graph, known: &[Option<Scalar>]) -> Graph {
             (Op::Scan(s), None) => {
                 let known: Vec<Option<Scalar>> =
                     (0..operands.len()).map(|i| if i < s.carries { None } else { of(i) }).collect();
-                r.copy_as(id, Op::Scan(Box::new(Scan { body: fold(&s.body, &known), ..scan_frame(s) })));
+                r.copy_as(id, Op::Scan(Box::new(Scan { body: fold(&s.body, &known), ..s.frame() })));
             }
             (_, None) => {
                 r.copy(id);

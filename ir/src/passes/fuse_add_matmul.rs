@@ -1,7 +1,7 @@
 //! Adds a value to a matrix product inside of the product's kernel: `c + matmul(a, b)` becomes `addmatmul(c, a, b)`,
 //! which is defined as the same one addition. Only where the product has no other use.
 
-use super::rewrite::{Rewrite, port, with_scan_body};
+use super::rewrite::{Rewrite, port, with_loop_body};
 use crate::{BinaryOp, Graph, NodeId, Op, Value};
 use smallvec::SmallVec;
 
@@ -39,7 +39,7 @@ pub fn fuse_add_matmul(graph: &Graph) -> Graph {
             (_, Some(c)) => add_product(&mut r, id, c, &taken),
             _ if taken[id.0 as usize].is_some() => {}
             (op, None) => {
-                r.copy_as(id, with_scan_body(op, fuse_add_matmul));
+                r.copy_as(id, with_loop_body(op, fuse_add_matmul));
             }
         }
     }

@@ -7,8 +7,8 @@
 //! its operands' (so the value stays in a register), else the newest cluster of this space (so that one loop does
 //! the work of two). A reduction over the last axes joins the cluster that computes its operand.
 
-use super::rewrite::{Operands, Rewrite, port, with_scan_body};
-use crate::{Axes, Graph, InputKind, NodeId, Op, Shape, Value};
+use super::rewrite::{Operands, Rewrite, port, with_loop_body};
+use crate::{Axes, Class, Graph, InputKind, Leaf, NodeId, Op, Shape, Value, View};
 use std::collections::HashMap;
 
 /// A cluster of this many operations takes no more.
@@ -29,7 +29,7 @@ pub fn fuse_elementwise(graph: &Graph) -> Graph {
         match unit {
             Unit::Single(id) if is_free(&graph.node(*id).op) && !plan.escapes[id.0 as usize] => {}
             Unit::Single(id) => {
-                let op = with_scan_body(&graph.node(*id).op, fuse_elementwise);
+                let op = with_loop_body(&graph.node(*id).op, fuse_elementwise);
                 r.copy_as(*id, op);
             }
             Unit::Cluster(c) => emit_fusion(&mut r, c, &plan.escapes),
@@ -77,11 +77,12 @@ impl Plan {
         };
         for id in g.nodes() {
             let node = g.node(id);
-            let cluster = match &node.op {
-                Op::Input => continue,
-                Op::Reduce { axes, .. } => w.cluster_of_operand(id, axes),
-                op if op.is_elementwise() => Some(w.cluster_for(id)),
-                _ => None,
+            let cluster = match node.op.class() {
+                Class::Leaf(Leaf::Input) => continue,
+                Class::Reduction(_, axes) => w.cluster_of_operand(id, axes),
+                Class::Elementwise(_) => Some(w.cluster_for(id)),
+                Class::Leaf(_) | Class::View(_) | Class::Contraction(_) | Class::Axis(_) => None,
+                Class::Check(_) | Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => None,
             };
             match cluster {
                 Some(c) => w.join(id, c),
@@ -135,18 +136,23 @@ impl Walk<'_> {
     /// The first unit in which a user of this operand may be: that of the operand itself where it is computed
     /// elementwise, since a user of it has its iteration space, and else the one after.
     fn earliest(&self, v: Value) -> usize {
-        let op = self.op(v.node);
-        match op {
-            Op::Input | Op::Const(_) | Op::Extent(_) => 0,
-            Op::Broadcast(_) => {
+        match self.op(v.node).class() {
+            Class::Leaf(Leaf::Input | Leaf::Const(_) | Leaf::Extent(_)) => 0,
+            Class::View(View::Broadcast(_)) => {
                 let source = self.operands[v.node.0 as usize][0].node;
-                match self.op(source) {
-                    Op::Input | Op::Const(_) | Op::Extent(_) => 0,
-                    _ => self.unit(source) + 1,
-                }
+                let is_there = matches!(self.op(source), Op::Input | Op::Const(_) | Op::Extent(_));
+                if is_there { 0 } else { self.unit(source) + 1 }
             }
-            op if op.is_elementwise() => self.unit(v.node),
-            _ => self.unit(v.node) + 1,
+            Class::Elementwise(_) => self.unit(v.node),
+            Class::Leaf(Leaf::Iota(_))
+            | Class::View(_)
+            | Class::Reduction(..)
+            | Class::Contraction(_)
+            | Class::Axis(_)
+            | Class::Check(_)
+            | Class::Barrier(_)
+            | Class::Loop(_)
+            | Class::Fusion(_) => self.unit(v.node) + 1,
         }
     }
 
@@ -199,10 +205,7 @@ impl Walk<'_> {
                 open -= i64::from(self.unused[i] == 0);
             }
         }
-        let axes = match self.op(id) {
-            Op::Reduce { axes, .. } => Some(axes.clone()),
-            _ => None,
-        };
+        let axes = if let Op::Reduce { axes, .. } = self.op(id) { Some(axes.clone()) } else { None };
         let Unit::Cluster(c) = &mut self.units[unit - 1] else { unreachable!("only clusters are joined") };
         c.open = c.open.saturating_add_signed(open as isize);
         c.axes = c.axes.take().or(axes);
@@ -279,17 +282,12 @@ struct Body<'a> {
 impl Body<'_> {
     /// Makes an input of what the operand comes from, unless the body computes it.
     fn add_input(&mut self, v: Value) {
-        let v = match &self.g.node(v.node).op {
-            Op::Const(_) | Op::Extent(_) => return,
-            Op::Broadcast(_) => {
-                let source = self.g.operands(v.node)[0];
-                if matches!(self.g.node(source.node).op, Op::Const(_) | Op::Extent(_)) {
-                    return;
-                }
-                source
-            }
-            _ => v,
-        };
+        let is_number = |v: Value| matches!(self.g.node(v.node).op, Op::Const(_) | Op::Extent(_));
+        let is_broadcast = matches!(self.g.node(v.node).op, Op::Broadcast(_));
+        let v = if is_broadcast { self.g.operands(v.node)[0] } else { v };
+        if is_number(v) {
+            return;
+        }
         if !self.map.contains_key(&v) {
             let input = self.graph.input(self.g.ty(v).clone(), InputKind::Arg, "");
             self.map.insert(v, Some(input));
@@ -302,10 +300,8 @@ impl Body<'_> {
         if let Some(known) = self.map.get(&v) {
             return known.expect("bug in this library: a fusion uses a member before it is computed");
         }
-        let operands: Operands = match &self.g.node(v.node).op {
-            Op::Broadcast(_) => self.g.operands(v.node).into_iter().map(|v| self.operand(v)).collect(),
-            _ => Operands::new(),
-        };
+        // Of a broadcast; numbers have none.
+        let operands: Operands = self.g.operands(v.node).into_iter().map(|v| self.operand(v)).collect();
         let node = self.g.node(v.node);
         let new = port(self.graph.add_typed(node.op.clone(), node.types.clone(), &operands), 0);
         self.map.insert(v, Some(new));

@@ -1,33 +1,41 @@
 //! Takes work out of loops. What depends only on invariants is computed once before the loop; what depends on no
-//! carry, for all steps at once before it (the input projection of a sequence becomes one matrix product); what only
-//! the ys need, for all steps at once behind it. Per-element definitions make the bits equal ([`super::batch`]), and
-//! as nothing that moves can fail, it does not matter if the loop runs no steps. Of a loop whose number of steps is a
-//! value, only invariants move, as the steps it has room for are not those that it runs; of a branch nothing does.
+//! carry, for all iterations at once before it (the input projection of a sequence becomes one matrix product); what only
+//! the ys need, for all iterations at once behind it. Per-element definitions make the bits equal ([`super::batch`]), and
+//! as nothing that moves can fail, it does not matter if the loop runs no iterations. Of a loop whose number of iterations is a
+//! value, only invariants move, as the iterations it has capacity for are not those that it runs; of a branch nothing does.
 //!
-//! Memory: a value per step is stored for all steps only where a product is concerned or where it replaces one that
+//! Memory: a value per iteration is stored for all of them only where a product is concerned or where it replaces one that
 //! is at least as big.
 
-use super::batch::{Outer, batched, is_batchable, stacked};
-use super::rewrite::{Rewrite, ValueMap, port, scan_frame, surely_at_most};
-use crate::{Dim, Graph, InputKind, LoopKind, NodeId, Op, Scan, Type, UnaryOp, Value};
+use super::batch::{Outer, batched, stacked};
+use super::rewrite::{Rewrite, ValueMap, port, surely_at_most};
+use crate::{
+    AxisOp, Class, Dim, Elementwise, Graph, InputKind, Leaf, LoopKind, NodeId, Op, Scan, Type, UnaryOp, Value, View,
+};
 use std::collections::HashMap;
 
 /// The graph with loops that hold only what must be in them.
 pub fn hoist_loop_invariants(graph: &Graph) -> Graph {
     let mut r = Rewrite::new(graph);
     for id in graph.nodes() {
-        match &graph.node(id).op {
-            Op::Input => r.copy_input(id),
-            Op::Scan(s) => {
-                let s = Scan { body: hoist_loop_invariants(&s.body), ..scan_frame(s) };
+        match graph.node(id).op.class() {
+            Class::Leaf(Leaf::Input) => r.copy_input(id),
+            Class::Loop(s) => {
+                let s = Scan { body: hoist_loop_invariants(&s.body), ..s.frame() };
                 match s.is_branch() {
                     true => _ = r.copy_as(id, Op::Scan(Box::new(s))),
                     false => hoist(&mut r, id, &s),
                 }
             }
-            _ => {
-                r.copy(id);
-            }
+            Class::Leaf(_)
+            | Class::Elementwise(_)
+            | Class::View(_)
+            | Class::Reduction(..)
+            | Class::Contraction(_)
+            | Class::Axis(_)
+            | Class::Check(_)
+            | Class::Barrier(_)
+            | Class::Fusion(_) => _ = r.copy(id),
         }
     }
     r.finish()
@@ -84,7 +92,7 @@ fn hoist(r: &mut Rewrite, id: NodeId, s: &Scan) {
     let body = body.graph.with_outputs(outputs);
     if !body.outputs().is_empty() {
         let carry_count = carries.len();
-        let scan = Scan { body, carries: carry_count, xs: xs.len(), ..scan_frame(s) };
+        let scan = Scan { body, carries: carry_count, xs: xs.len(), ..s.frame() };
         let node = r.to.add(Op::Scan(Box::new(scan)), &arguments).unwrap_or_else(|e| {
             panic!("bug in this library: hoisting built a wrong scan: {e}");
         });
@@ -148,8 +156,8 @@ struct Plan {
     /// Nodes that are, or depend on, a product that can move before the loop.
     from_product: Vec<bool>,
     depends: Vec<Depends>,
-    /// Whether all steps that there is room for are run.
-    every_step: bool,
+    /// Whether all iterations that there is capacity for are run.
+    every_iteration: bool,
 }
 
 impl Plan {
@@ -182,7 +190,7 @@ impl Plan {
             available: vec![false; b.len()],
             from_product: vec![false; b.len()],
             depends,
-            every_step: s.kind == LoopKind::All,
+            every_iteration: s.kind == LoopKind::All,
         };
         plan.find_available(b, true);
         if plan.stores_more(s) {
@@ -193,7 +201,7 @@ impl Plan {
         plan
     }
 
-    /// Whether the loop would be given more for each step than it is given as xs, products aside.
+    /// Whether the loop would be given more for each iteration than it is given as xs, products aside.
     fn stores_more(&self, s: &Scan) -> bool {
         let b = &s.body;
         let mut given = Dim::Fixed(0);
@@ -227,7 +235,7 @@ impl Plan {
             movable[i] = match self.depends[i] {
                 _ if *op == Op::Input => self.depends[i] != Depends::Carries,
                 Depends::Carries => false,
-                Depends::Xs => self.every_step && is_batchable(op) && !can_fail(b, n),
+                Depends::Xs => self.every_iteration && op.is_batchable() && !can_fail(b, n),
                 Depends::Invariants => !can_fail(b, n),
             } && b.operands(n).iter().all(|v| movable[v.node.0 as usize]);
         }
@@ -244,7 +252,7 @@ impl Plan {
             self.from_product[i] =
                 product && movable[i] || b.operands(n).iter().any(|v| self.from_product[v.node.0 as usize]);
             let small = || {
-                // Not larger than something that is stored for every step anyway.
+                // Not larger than something that is stored for every iteration anyway.
                 let stacked = b.operands(n).into_iter().filter(|v| {
                     let i = v.node.0 as usize;
                     self.depends[i] == Depends::Xs && (all || self.from_product[i])
@@ -269,11 +277,11 @@ impl Plan {
         // A value that the loop computes anyway, or that only the loop can compute.
         let frontier = |n: NodeId| {
             let op = &b.node(n).op;
-            for_carries[n.0 as usize] || *op == Op::Input || !is_batchable(op) || can_fail(b, n)
+            for_carries[n.0 as usize] || *op == Op::Input || !op.is_batchable() || can_fail(b, n)
         };
         let ys: Vec<Value> = b.outputs()[s.carries..].iter().map(|o| o.value).collect();
-        if !self.every_step {
-            // Which steps ran is seen in each of them.
+        if !self.every_iteration {
+            // Which iterations ran is seen in each of them.
             for y in ys {
                 if !self.collected.contains(&y) {
                     self.collected.push(y);
@@ -308,7 +316,7 @@ impl Plan {
             let size = wanted.iter().fold(Dim::Fixed(0), |sum, v| &sum + &bytes(b.ty(*v)));
             let smaller = surely_at_most(&size, &bytes(b.ty(y)));
             let any = |is: fn(&Op) -> bool| moved.iter().any(|n| is(&b.node(*n).op));
-            // A product over all steps is worth one value more.
+            // A product over all iterations is worth one value more.
             let worth = wanted.is_empty() || smaller && any(is_heavy) || wanted.len() == 1 && any(is_product);
             if worth {
                 self.collected.extend(wanted);
@@ -322,7 +330,7 @@ impl Plan {
     /// What must remain in the loop, and what of the available is computed at all.
     fn place_rest(&mut self, s: &Scan) {
         let b = &s.body;
-        // What is computed before the loop and handed to it; a cheap value is not computed in it again then.
+        // What is computed before the loop and handed to it; a cheap value is recomputed in it only where it is not handed over.
         let mut handed = vec![false; b.len()];
         let roots = (0..s.carries).filter(|&i| !self.constant_carry[i]).map(|i| b.outputs()[i].value);
         for v in roots.chain(self.collected.iter().copied()) {
@@ -341,11 +349,10 @@ impl Plan {
                 let j = v.node.0 as usize;
                 if self.inside[i] {
                     // A fusion expands a small value better than it reads a big one.
-                    let cheap = match b.node(v.node).op {
-                        Op::Const(_) | Op::Extent(_) => true,
-                        Op::Broadcast(_) => b.node(n).op.is_elementwise() && self.depends[j] == Depends::Invariants,
-                        _ => false,
-                    };
+                    let operand = &b.node(v.node).op;
+                    let expands = matches!(operand, Op::Broadcast(_));
+                    let cheap = matches!(operand, Op::Const(_) | Op::Extent(_))
+                        || expands && b.node(n).op.is_elementwise() && self.depends[j] == Depends::Invariants;
                     self.inside[j] |= !self.available[j] || cheap;
                     handed[j] |= self.available[j] && !cheap;
                 }
@@ -375,29 +382,42 @@ fn bytes(ty: &Type) -> Dim {
 }
 
 fn is_product(op: &Op) -> bool {
-    matches!(op, Op::Matmul | Op::AddMatmul)
+    matches!(op.class(), Class::Contraction(_))
 }
 
 /// What gains by being done for all steps at once, even if that takes another pass over memory.
 fn is_heavy(op: &Op) -> bool {
-    match op {
-        Op::Matmul | Op::AddMatmul | Op::Reduce { .. } => true,
-        Op::Recurrence { .. } | Op::ArgReduce { .. } | Op::ArgSort { .. } | Op::OverlapAdd { .. } => true,
-        Op::Unary(u) => !u.is_exact() || *u == UnaryOp::Sqrt,
-        Op::Binary(b) => !b.is_exact(),
-        _ => false,
+    match op.class() {
+        Class::Contraction(_) | Class::Reduction(..) => true,
+        Class::Axis(a) => match a {
+            AxisOp::Recurrence { .. } | AxisOp::ArgReduce { .. } => true,
+            AxisOp::ArgSort { .. } | AxisOp::OverlapAdd { .. } => true,
+            AxisOp::Concat { .. } | AxisOp::Gather { .. } | AxisOp::Scatter { .. } => false,
+        },
+        Class::Elementwise(e) => match e {
+            Elementwise::Unary(u) => !u.is_exact() || u == UnaryOp::Sqrt,
+            Elementwise::Binary(b) => !b.is_exact(),
+            Elementwise::Compare(_) | Elementwise::Select | Elementwise::Cast(_) => false,
+        },
+        Class::Leaf(_) | Class::View(_) | Class::Check(_) | Class::Barrier(_) => false,
+        Class::Loop(_) | Class::Fusion(_) => false,
     }
 }
 
 /// Whether running a node can be an error, so that it must not run when the loop does not.
 fn can_fail(b: &Graph, n: NodeId) -> bool {
-    match &b.node(n).op {
-        Op::Slice { axis, start, len } => !surely_at_most(&(start + len), &b.ty(b.operands(n)[0]).shape[*axis]),
-        Op::Check(_) => true,
+    match b.node(n).op.class() {
+        Class::View(view) => match view {
+            View::Slice { axis, start, len } => !surely_at_most(&(start + len), &b.ty(b.operands(n)[0]).shape[axis]),
+            View::Broadcast(_) | View::Reshape(_) | View::Permute(_) | View::Flip(_) | View::Window { .. } => false,
+        },
+        Class::Check(_) => true,
         // A loop without a bound need not end.
-        Op::Scan(s) => s.is_while() || s.body.nodes().any(|n| can_fail(&s.body, n)),
-        Op::Fusion(body) => body.nodes().any(|n| can_fail(body, n)),
-        _ => false,
+        Class::Loop(s) => s.is_while() || s.body.nodes().any(|n| can_fail(&s.body, n)),
+        Class::Fusion(body) => body.nodes().any(|n| can_fail(body, n)),
+        // Indices lie in their axis, a check sees to that.
+        Class::Leaf(_) | Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) => false,
+        Class::Axis(_) | Class::Barrier(_) => false,
     }
 }
 
@@ -411,7 +431,7 @@ struct LoopBody<'a> {
 }
 
 impl LoopBody<'_> {
-    /// The values that the loop gets from outside: one element for each step, and invariants.
+    /// The values that the loop captures: one element for each iteration, and invariants.
     fn needed(&self) -> (Vec<Value>, Vec<Value>) {
         let b = &self.s.body;
         let mut seen: ValueMap<bool> = ValueMap::new(b, false);

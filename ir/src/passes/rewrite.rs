@@ -1,7 +1,7 @@
 //! What passes share: building a new graph from an old one while recording where each value went. It decides
 //! nothing; passes do.
 
-use crate::{Dim, Graph, Input, Node, NodeId, Op, Scan, Type, Value};
+use crate::{Dim, Graph, Input, Node, NodeId, Op, Type, Value};
 use smallvec::SmallVec;
 
 pub(super) type Operands = SmallVec<[Value; 4]>;
@@ -115,17 +115,9 @@ pub(super) fn add_output(g: &mut Graph, value: Value, update: Option<usize>) {
     }
 }
 
-/// The operation with the pass applied to its body, where it is a scan.
-pub(super) fn with_scan_body(op: &Op, pass: impl Fn(&Graph) -> Graph) -> Op {
-    match op {
-        Op::Scan(s) => Op::Scan(Box::new(Scan { body: pass(&s.body), ..scan_frame(s) })),
-        op => op.clone(),
-    }
-}
-
-/// The attributes of a scan with an empty body.
-pub(super) fn scan_frame(s: &Scan) -> Scan {
-    Scan { body: Graph::new(), length: s.length.clone(), ..*s }
+/// The operation with the pass applied to its body, where it is a loop; what is fused stays.
+pub(super) fn with_loop_body(op: &Op, pass: impl Fn(&Graph) -> Graph) -> Op {
+    if let Op::Fusion(_) = op { op.clone() } else { op.with_body(pass) }
 }
 
 /// A value of one node.

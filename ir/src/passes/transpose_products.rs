@@ -3,7 +3,7 @@
 //! so the bits are the same; transposed operands are free where a transposed result is not. Only where the product has
 //! no other use.
 
-use super::rewrite::{Rewrite, emit, port, with_scan_body};
+use super::rewrite::{Rewrite, emit, port, with_loop_body};
 use crate::{Axes, Graph, NodeId, Op};
 
 /// The graph with transposed products computed transposed.
@@ -14,15 +14,14 @@ pub fn transpose_products(graph: &Graph) -> Graph {
     }
     graph.outputs().iter().for_each(|o| uses[o.value.node.0 as usize] += 1);
     // The product that a permutation transposes.
-    let product_of = |id: NodeId| match &graph.node(id).op {
-        Op::Permute(axes) if exchanges_last_two(axes) => {
-            let product = graph.operands(id)[0].node;
-            (graph.node(product).op == Op::Matmul && uses[product.0 as usize] == 1).then_some(product)
-        }
-        _ => None,
+    let product_of = |id: NodeId| {
+        let Op::Permute(axes) = &graph.node(id).op else { return None };
+        let product = graph.operands(id)[0].node;
+        let is_product = graph.node(product).op == Op::Matmul && uses[product.0 as usize] == 1;
+        (exchanges_last_two(axes) && is_product).then_some(product)
     };
-    let mut gone = vec![false; graph.len()];
-    graph.nodes().filter_map(product_of).for_each(|product| gone[product.0 as usize] = true);
+    let mut replaced = vec![false; graph.len()];
+    graph.nodes().filter_map(product_of).for_each(|product| replaced[product.0 as usize] = true);
 
     let mut r = Rewrite::new(graph);
     for id in graph.nodes() {
@@ -34,9 +33,9 @@ pub fn transpose_products(graph: &Graph) -> Graph {
                 let new = emit(&mut r.to, Op::Matmul, &transposed);
                 r.set(port(id, 0), new);
             }
-            _ if gone[id.0 as usize] => {}
+            _ if replaced[id.0 as usize] => {}
             (op, _) => {
-                r.copy_as(id, with_scan_body(op, transpose_products));
+                r.copy_as(id, with_loop_body(op, transpose_products));
             }
         }
     }

@@ -121,7 +121,7 @@ impl Checker<'_> {
         })
     }
 
-    /// Every symbol gets its number from an axis of an argument that is just this symbol, or is the room of a loop.
+    /// Every symbol gets its number from an axis of an argument that is just this symbol, or is the capacity of a loop.
     fn symbols(&self) -> Checked {
         let v = self.variant;
         let dims = v.arguments.iter().flat_map(|a| &a.ty.shape);
@@ -152,7 +152,7 @@ impl Checker<'_> {
         };
         unknown(used.into_iter().find(|s| !bound.contains(s)))?;
         // What a run decides is inside the graph only.
-        bound.extend(v.graph.rooms());
+        bound.extend(v.graph.capacities());
         unknown(v.graph.symbols().into_iter().find(|s| !bound.contains(s)))
     }
 
@@ -266,7 +266,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// The steps lead from one shape to the next as the type rules say, so that following them cannot fail.
+    /// The views lead from one shape to the next as the type rules say, so that following them cannot fail.
     fn orders(&self) -> Checked {
         for order in &self.variant.orders {
             let mut ty = match &order.from {
@@ -348,9 +348,8 @@ fn lengths(items: &[Draw], uses: &mut dyn FnMut(&Dim)) {
 
 /// Whether there is a fusion in the graph or a body of it.
 fn fused(g: &Graph) -> bool {
-    g.nodes().any(|id| match &g.node(id).op {
-        Op::Fusion(_) => true,
-        Op::Scan(s) => fused(&s.body),
-        _ => false,
+    g.nodes().any(|id| {
+        let op = &g.node(id).op;
+        matches!(op, Op::Fusion(_)) || op.body().is_some_and(fused)
     })
 }

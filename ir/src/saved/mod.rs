@@ -18,7 +18,7 @@ pub const VERSION: u32 = 1;
 /// The whole of a saved function.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Program {
-    /// Tensors from outside; others refer to them by their place here.
+    /// Captured tensors; others refer to them by their place here.
     pub tensors: Vec<Tensor>,
     /// Names of the generators, but for the process's own.
     pub generators: Vec<String>,
@@ -28,7 +28,7 @@ pub struct Program {
     pub variants: Vec<Variant>,
 }
 
-/// A tensor from outside, whose elements are elsewhere under its name.
+/// A captured tensor, whose elements are elsewhere under its name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     pub name: String,
@@ -92,7 +92,7 @@ pub struct Argument {
 /// A tensor that a call meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// A tensor from outside, by its place in [`Program::tensors`].
+    /// A captured tensor, by its place in [`Program::tensors`].
     Tensor(usize),
     /// An argument, by number.
     Argument(usize),
@@ -103,7 +103,7 @@ pub enum Place {
 pub enum Guard {
     /// Gradients are enabled, or not.
     GradEnabled(bool),
-    /// The tensor from outside needs a gradient, or not.
+    /// The captured tensor needs a gradient, or not.
     RequiresGrad(usize, bool),
     /// There is a gradient when the call begins, or not.
     HasGrad(Place, bool),
@@ -153,11 +153,11 @@ pub type Generator = Option<usize>;
 /// One thing that a call does with generators.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Draw {
-    /// Draws the elements of that input, those of this step where it is in loops.
+    /// Draws the elements of that input, those of this iteration where it is in loops.
     Draw { input: usize, kind: Distribution, generator: Generator },
     /// Starts the streams of a seed.
     Seed { seed: u64, generator: Generator },
-    /// Does these once for each step of a loop.
+    /// Does these once for each iteration of a loop.
     Loop { length: Dim, reverse: bool, items: Vec<Draw> },
 }
 
@@ -174,7 +174,7 @@ pub enum Distribution {
     Whole { of: DType },
 }
 
-/// A demand on memory: what is reached by the steps lies in row-major order.
+/// A demand on memory: what the views show lies in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
     /// The operation that draws, for messages.
@@ -192,11 +192,11 @@ pub enum OrderOf {
     Fresh(Shape),
     /// That of an input of the graph.
     Input(usize),
-    /// That of a tensor from outside.
+    /// That of a captured tensor.
     Tensor(usize),
 }
 
-/// One step from a tensor to what is seen of it.
+/// One view of what was seen before it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OrderStep {
     /// A view: permute, slice, broadcast, reshape or window.

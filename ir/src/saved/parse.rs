@@ -7,7 +7,7 @@ use super::{
 };
 use crate::lex::Token;
 use crate::parse::{Parsed, Parser};
-use crate::{DType, Op, ParseError, Scalar};
+use crate::{Class, DType, ParseError, Scalar};
 use std::collections::HashMap;
 
 /// Loops of draws nested deeper than this are refused.
@@ -298,11 +298,10 @@ impl Reader {
                 steps.push(OrderStep::Element);
                 continue;
             }
-            match self.p.op_with_attributes(&name)? {
-                op @ (Op::Permute(_) | Op::Slice { .. } | Op::Broadcast(_) | Op::Reshape(_) | Op::Window { .. }) => {
-                    steps.push(OrderStep::View(op));
-                }
-                op => return self.p.fail(format!("{} is no view", op.name())),
+            let op = self.p.op_with_attributes(&name, None)?;
+            match op.class() {
+                Class::View(view) if view.is_strided() => steps.push(OrderStep::View(op)),
+                _ => return self.p.fail(format!("{} is no view", op.name())),
             }
         }
         Ok(Order { what, whole, from, steps })

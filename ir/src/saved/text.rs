@@ -1,4 +1,4 @@
-//! The text form of a saved function, printed: a header with the version, what it knows from outside, then each variant
+//! The text form of a saved function, printed: a header with the version, what it captures, then each variant
 //! with its graph. [`super::parse()`] reads it back to an equal one.
 //!
 //! ```text

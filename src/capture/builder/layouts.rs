@@ -5,7 +5,7 @@ use crate::capture::builder::{GraphBuilder, Role};
 use crate::capture::event::LayoutOf;
 use crate::capture::layout::{Demand, Layout, Memory, ViewStep};
 use crate::error::{Error, Result};
-use allotrope_ir::{LoopKind, Op, Value};
+use allotrope_ir::{Class, LoopKind, Op, Value, View};
 
 impl GraphBuilder {
     /// The layout of what is asked about.
@@ -32,16 +32,15 @@ impl GraphBuilder {
         }
         let op = self.graph(at).node(v.node).op.clone();
         let operand = self.graph(at).operands(v.node).first().copied();
-        match (op, operand) {
+        match (op.class(), operand) {
             // A number repeated is what makes a full tensor.
-            (Op::Broadcast(_), Some(x)) if self.is_number(at, x) => Ok(fresh),
-            (
-                op @ (Op::Permute(_) | Op::Slice { .. } | Op::Broadcast(_) | Op::Reshape(_) | Op::Window { .. }),
-                Some(x),
-            ) => Ok(self.layout_of(what, at, x)?.then(ViewStep::View(op))),
-            (Op::Check(_) | Op::Barrier(_), Some(x)) => self.layout_of(what, at, x),
+            (Class::View(View::Broadcast(_)), Some(x)) if self.is_number(at, x) => Ok(fresh),
+            (Class::View(view), Some(x)) if view.is_strided() => {
+                Ok(self.layout_of(what, at, x)?.then(ViewStep::View(op)))
+            }
+            (Class::Check(_) | Class::Barrier(_), Some(x)) => self.layout_of(what, at, x),
             // A branch, and a loop that may have no iterations, give fresh tensors.
-            (Op::Scan(scan), _) if (v.port as usize) < scan.carries && scan.kind == LoopKind::All => {
+            (Class::Loop(scan), _) if (v.port as usize) < scan.carries && scan.kind == LoopKind::All => {
                 let body = self.scopes.iter().position(|b| b.parent == Some(at) && b.node == Some(v.node));
                 let body = body.expect("bug in allotrope: a loop has no scope");
                 let last = self.layout_of(what, body, scan.body.outputs()[v.port as usize].value)?;
@@ -53,7 +52,9 @@ impl GraphBuilder {
                     ))),
                 }
             }
-            _ => Ok(fresh),
+            (Class::Leaf(_) | Class::View(_) | Class::Loop(_) | Class::Fusion(_), _) => Ok(fresh),
+            (Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) | Class::Axis(_), _) => Ok(fresh),
+            (Class::Check(_) | Class::Barrier(_), None) => unreachable!("bug in allotrope: {} of nothing", op.name()),
         }
     }
 

@@ -177,7 +177,7 @@ impl GraphBuilder {
             (_, LoopKind::All) => false,
             // A loop that has no iterations computes nothing that can fail, a branch that is not taken nothing at all.
             (Op::Check(_), _) => true,
-            (op, _) => self.is_branch(from) && !is_free(op),
+            (op, _) => self.is_branch(from) && !op.is_free(),
         };
         if stays {
             return Ok(None);
@@ -193,20 +193,4 @@ impl GraphBuilder {
         self.scopes[from].hoisted.insert(v, outer);
         Ok(Some(outer))
     }
-}
-
-/// Whether computing it takes no time: a number, or a view.
-fn is_free(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Const(_)
-            | Op::Extent(_)
-            | Op::Iota(_)
-            | Op::Broadcast(_)
-            | Op::Reshape(_)
-            | Op::Permute(_)
-            | Op::Slice { .. }
-            | Op::Flip(_)
-            | Op::Window { .. }
-    )
 }

@@ -4,7 +4,7 @@
 use crate::schedule::buffer::ScalarId;
 use crate::schedule::kernel::{Expr, ExprId, ExprKind, Kernel, Store};
 use crate::schedule::view::{View, collapse, is_one, is_zero, numel};
-use allotrope_ir::{BinaryOp, DType, Dim, Graph, Op, ReduceOp, Shape, Value};
+use allotrope_ir::{self as ir, BinaryOp, Class, DType, Dim, Elementwise, Graph, Op, ReduceOp, Shape, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 
@@ -148,29 +148,12 @@ impl Draft {
 
     /// The view that a value is, where it is nothing but a view of known values.
     fn view_of(&self, g: &Graph, known: &dyn Fn(Value) -> Option<View>, v: Value) -> Option<View> {
-        known(v).or_else(|| match &g.node(v.node).op {
-            op @ (Op::Const(_) | Op::Extent(_) | Op::Iota(_)) => View::of_op(op, None),
-            op @ (Op::Broadcast(_)
-            | Op::Reshape(_)
-            | Op::Permute(_)
-            | Op::Slice { .. }
-            | Op::Flip(_)
-            | Op::Window { .. }) => View::of_op(op, Some(&self.view_of(g, known, g.operands(v.node)[0])?)),
-            Op::Input | Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => None,
-            Op::Concat { .. }
-            | Op::Reduce { .. }
-            | Op::Matmul
-            | Op::AddMatmul
-            | Op::Gather { .. }
-            | Op::Scatter { .. }
-            | Op::ArgReduce { .. }
-            | Op::ArgSort { .. }
-            | Op::Recurrence { .. }
-            | Op::OverlapAdd { .. }
-            | Op::Check(_)
-            | Op::Barrier(_)
-            | Op::Fusion(_)
-            | Op::Scan(_) => None,
+        let op = &g.node(v.node).op;
+        known(v).or_else(|| match op.class() {
+            Class::Leaf(_) => View::of_op(op, None),
+            Class::View(_) => View::of_op(op, Some(&self.view_of(g, known, g.operands(v.node)[0])?)),
+            Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) | Class::Axis(_) => None,
+            Class::Check(_) | Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => None,
         })
     }
 
@@ -198,57 +181,43 @@ impl Draft {
         } else {
             let operands = g.operands(v.node);
             let arg = |d: &mut Draft, i: usize| d.pull(g, known, operands[i], map);
-            match &g.node(v.node).op {
-                Op::Unary(op) => {
+            match g.node(v.node).op.class() {
+                Class::Elementwise(Elementwise::Unary(op)) => {
                     let a = arg(self, 0)?;
-                    self.push(ExprKind::Unary(*op, a), ty.dtype)
+                    self.push(ExprKind::Unary(op, a), ty.dtype)
                 }
-                Op::Binary(op) => {
+                Class::Elementwise(Elementwise::Binary(op)) => {
                     let (a, b) = (arg(self, 0)?, arg(self, 1)?);
-                    self.push(ExprKind::Binary(*op, a, b), ty.dtype)
+                    self.push(ExprKind::Binary(op, a, b), ty.dtype)
                 }
-                Op::Compare(op) => {
+                Class::Elementwise(Elementwise::Compare(op)) => {
                     let (a, b) = (arg(self, 0)?, arg(self, 1)?);
-                    self.push(ExprKind::Compare(*op, a, b), ty.dtype)
+                    self.push(ExprKind::Compare(op, a, b), ty.dtype)
                 }
-                Op::Select => {
+                Class::Elementwise(Elementwise::Select) => {
                     let (a, b, c) = (arg(self, 0)?, arg(self, 1)?, arg(self, 2)?);
                     self.push(ExprKind::Select(a, b, c), ty.dtype)
                 }
-                Op::Cast(_) => {
+                Class::Elementwise(Elementwise::Cast(_)) => {
                     let a = arg(self, 0)?;
                     self.cast(a, ty.dtype)
                 }
-                Op::Reduce { op, .. } => {
+                Class::Reduction(op, _) => {
                     let whole = map.iter().enumerate().all(|(i, m)| *m == (Some(i), Dim::Fixed(0)));
                     if !whole || map.len() != self.kept {
                         return None;
                     }
                     let a = self.pull(g, known, operands[0], &identity(self.shape.len()))?;
-                    self.push(ExprKind::Reduce(*op, a), ty.dtype)
-                }
-                op @ (Op::Broadcast(_) | Op::Permute(_) | Op::Slice { .. } | Op::Reshape(_)) => {
-                    let from = &g.ty(operands[0]).shape;
-                    let map = map_through(op, from, &ty.shape, map)?;
-                    return self.pull(g, known, operands[0], &map);
+                    self.push(ExprKind::Reduce(op, a), ty.dtype)
                 }
                 // Of what is computed on the way, a kernel can walk only what is a place for each of its own positions.
-                Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Flip(_) | Op::Window { .. } => {
-                    return None;
+                Class::View(view) => {
+                    let from = &g.ty(operands[0]).shape;
+                    let map = map_through(view, from, &ty.shape, map)?;
+                    return self.pull(g, known, operands[0], &map);
                 }
-                Op::Concat { .. }
-                | Op::Matmul
-                | Op::AddMatmul
-                | Op::Gather { .. }
-                | Op::Scatter { .. }
-                | Op::ArgReduce { .. }
-                | Op::ArgSort { .. }
-                | Op::Recurrence { .. }
-                | Op::OverlapAdd { .. }
-                | Op::Check(_)
-                | Op::Barrier(_)
-                | Op::Fusion(_)
-                | Op::Scan(_) => return None,
+                Class::Leaf(_) | Class::Contraction(_) | Class::Axis(_) | Class::Check(_) => return None,
+                Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => return None,
             }
         };
         self.memo.entry(v).or_default().push((map.clone(), expr));
@@ -359,24 +328,24 @@ fn depth_of(v: &View) -> usize {
 }
 
 /// How a view operation's operand is walked where its result is walked by `map`.
-fn map_through(op: &Op, from: &[Dim], to: &[Dim], map: &Map) -> Option<Map> {
-    Some(match op {
-        Op::Broadcast(_) => {
+fn map_through(view: ir::View<'_>, from: &[Dim], to: &[Dim], map: &Map) -> Option<Map> {
+    Some(match view {
+        ir::View::Broadcast(_) => {
             let lead = to.len() - from.len();
             let axis = |i: usize| if from[i] == to[i + lead] { map[i + lead].clone() } else { (None, Dim::Fixed(0)) };
             (0..from.len()).map(axis).collect()
         }
-        Op::Permute(axes) => {
+        ir::View::Permute(axes) => {
             let mut m = identity(from.len());
             axes.iter().enumerate().for_each(|(i, &a)| m[a] = map[i].clone());
             m
         }
-        Op::Slice { axis, start, .. } => {
+        ir::View::Slice { axis, start, .. } => {
             let mut m = map.clone();
-            m[*axis].1 = &m[*axis].1 + start;
+            m[axis].1 = &m[axis].1 + start;
             m
         }
-        Op::Reshape(_) => {
+        ir::View::Reshape(_) => {
             // Only axes of one element come and go.
             let mut old = (0..to.len()).filter(|&i| !is_one(&to[i]));
             let mut m = Map::new();
@@ -393,21 +362,6 @@ fn map_through(op: &Op, from: &[Dim], to: &[Dim], map: &Map) -> Option<Map> {
             }
             m
         }
-        Op::Flip(_) | Op::Window { .. } | Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) => return None,
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => return None,
-        Op::Concat { .. }
-        | Op::Reduce { .. }
-        | Op::Matmul
-        | Op::AddMatmul
-        | Op::Gather { .. }
-        | Op::Scatter { .. }
-        | Op::ArgReduce { .. }
-        | Op::ArgSort { .. }
-        | Op::Recurrence { .. }
-        | Op::OverlapAdd { .. }
-        | Op::Check(_)
-        | Op::Barrier(_)
-        | Op::Fusion(_)
-        | Op::Scan(_) => return None,
+        ir::View::Flip(_) | ir::View::Window { .. } => return None,
     })
 }

@@ -7,7 +7,7 @@ use crate::schedule::lower::draft::{self, Draft};
 use crate::schedule::lower::operator::bytes;
 use crate::schedule::lower::{Lower, loops, same_place};
 use crate::schedule::operator::Operator;
-use crate::schedule::order::{self, Order};
+use crate::schedule::order::Order;
 use crate::schedule::view::{View, is_one, is_zero, numel};
 use allotrope_ir::{DType, Dim, Graph, NodeId, Op, Value};
 use rustc_hash::FxHashMap;
@@ -186,9 +186,9 @@ impl Lower {
             Op::Fusion(b) => {
                 let result = b.outputs()[v.port as usize].value;
                 let times = b.outputs().iter().filter(|o| o.value == result).count();
-                times == 1 && order::is_computed(&b.node(result.node).op)
+                times == 1 && b.node(result.node).op.is_computed()
             }
-            op => order::is_computed(op),
+            op => op.is_computed(),
         };
         own && order.uses(v) == 1
             && view.is_contiguous()

@@ -1,7 +1,7 @@
 //! What an identity is, and the graph under construction that it asks. No identity stands here.
 
-use super::super::rewrite::{Operands, Rewrite, emit, emit_typed, port, with_scan_body};
-use crate::{DType, Graph, NodeId, Op, Scalar, Type, UnaryOp, Value};
+use super::super::rewrite::{Operands, Rewrite, emit, emit_typed, port, with_loop_body};
+use crate::{Class, DType, Graph, Leaf, NodeId, Op, Scalar, Type, UnaryOp, Value};
 use std::fmt;
 
 /// An identity that keeps the bits for certain dtypes: a row of the table of [`simplify()`](super::simplify()).
@@ -73,19 +73,26 @@ pub(super) fn apply(rules: &[Rule], graph: &Graph) -> Graph {
     let mut s = Simplifier { rules, to: Graph::new() };
     for id in graph.nodes() {
         let node = graph.node(id);
-        match &node.op {
-            Op::Input => {
+        match node.op.class() {
+            Class::Leaf(Leaf::Input) => {
                 std::mem::swap(&mut r.to, &mut s.to);
                 r.copy_input(id);
                 std::mem::swap(&mut r.to, &mut s.to);
             }
-            Op::Scan(_) | Op::Fusion(_) => {
-                let op = with_scan_body(&node.op, |body| apply(rules, body));
+            Class::Loop(_) | Class::Fusion(_) => {
+                let op = with_loop_body(&node.op, |body| apply(rules, body));
                 let new = s.to.add_typed(op, node.types.clone(), &r.operands(id));
                 r.set_all(id, new);
             }
-            op => {
-                let new = s.simplified(op, &r.operands(id), &node.types[0]);
+            Class::Leaf(_)
+            | Class::Elementwise(_)
+            | Class::View(_)
+            | Class::Reduction(..)
+            | Class::Contraction(_)
+            | Class::Axis(_)
+            | Class::Check(_)
+            | Class::Barrier(_) => {
+                let new = s.simplified(&node.op, &r.operands(id), &node.types[0]);
                 r.set(port(id, 0), new);
             }
         }
@@ -146,14 +153,8 @@ impl Simplifier<'_> {
 
     /// The constant that every element of the value is.
     pub(super) fn full_of(&self, v: Value) -> Option<Scalar> {
-        match self.op(v) {
-            Op::Const(s) => Some(*s),
-            Op::Broadcast(_) => match self.op(self.to.operands(v.node)[0]) {
-                Op::Const(s) => Some(*s),
-                _ => None,
-            },
-            _ => None,
-        }
+        let source = self.operand_of(v, |op| matches!(op, Op::Broadcast(_))).unwrap_or(v);
+        if let Op::Const(s) = self.op(source) { Some(*s) } else { None }
     }
 
     pub(super) fn negated(&self, v: Value) -> Option<Value> {
