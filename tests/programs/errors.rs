@@ -218,7 +218,7 @@ fn arguments_that_a_trace_cannot_take() {
     });
     says(&add.call((&x, &x)).unwrap_err().to_string(), &["argument 0", "in place", "copy"]);
     let text = trace(|a: &Tensor| (a * &w).sum().backward()).call(&w).unwrap_err().to_string();
-    says(&text, &["argument 0", "outside"]);
+    says(&text, &["argument 0", "captured"]);
     assert!(w.grad().is_none());
 }
 

@@ -228,7 +228,7 @@ impl Iterate for Interpreter<'_> {
     }
 
     fn too_many_iterations(&self, _: &Graph, id: NodeId, capacity: usize) -> RunError {
-        let message = format!("the loop goes on after {capacity} iterations, the capacity of its results");
+        let message = format!("the loop goes on after {capacity} iterations, more than its results have capacity for");
         RunError::Node { node: id, message }
     }
 }
