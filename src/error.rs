@@ -1,9 +1,9 @@
 //! The one error type of the library. A caller's mistake (shape, dtype, index) panics with its text at the caller's
 //! line; the `try_` twin of the method returns it. What depends on the world always returns it.
 
-use crate::tensor::recorder;
 use allotrope_ir::RuleError;
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{Location, resume_unwind};
 
 /// What went wrong, with what was given and what would fit.
@@ -85,12 +85,31 @@ impl Error {
     }
 }
 
+thread_local! {
+    /// Whether whoever runs this thread gives an error back that unwinds out of what it runs.
+    static CATCHES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says as long as it lives whether errors that unwind are given back.
+pub(crate) struct Catching(bool);
+
+impl Drop for Catching {
+    fn drop(&mut self) {
+        CATCHES.set(self.0);
+    }
+}
+
+/// From here on errors that unwind are given back, or not.
+pub(crate) fn catching(on: bool) -> Catching {
+    Catching(CATCHES.replace(on))
+}
+
 /// Panics with the error at the caller's line. While a closure is recorded it only unwinds: `call` returns the error as
 /// it is, so nothing is printed.
 #[track_caller]
 #[cold]
 pub(crate) fn raise(error: Error) -> ! {
-    match recorder::active().is_some_and(|r| r.catches()) {
+    match CATCHES.get() {
         true => resume_unwind(Box::new(Raised { error, at: Some(Location::caller()) })),
         false => panic!("{error}"),
     }

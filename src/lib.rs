@@ -28,11 +28,11 @@
 pub mod autograd;
 pub mod backend;
 mod capture;
-mod dispatch;
 mod error;
 pub mod functional;
 pub mod gradcheck;
 mod inspect;
+mod mode;
 pub mod nn;
 pub mod ops;
 pub mod optim;
@@ -40,7 +40,36 @@ mod partition;
 mod runtime;
 pub mod schedule;
 mod serialize;
-pub mod tensor;
+/// The tensor, and what stands beside it: sizes, settings, random numbers, printing.
+pub mod tensor {
+    pub(crate) mod draw;
+    pub(crate) mod element;
+    pub(crate) mod eval;
+    pub(crate) mod generator;
+    pub(crate) mod grad_fn;
+    pub(crate) mod handle;
+    pub(crate) mod hooks;
+    pub(crate) mod operand;
+    pub(crate) mod setting;
+    pub(crate) mod size;
+    pub(crate) mod storage;
+    pub(crate) mod strides;
+    pub(crate) mod trace_handle;
+    pub(crate) mod traced;
+    pub(crate) mod view;
+
+    // What users find here although it stands on more than the handle.
+    pub use crate::autograd::HookHandle;
+    pub use crate::ops::random::{self, manual_seed};
+    pub use crate::ops::{NdarrayGuard, PrintOptions, print_options, set_print_options, with_print_options};
+    pub use element::FromElement;
+    pub use generator::Generator;
+    pub use handle::Tensor;
+    pub(crate) use handle::{Body, Strided, Traced};
+    pub use setting::{Flag, Setting};
+    pub use size::{Size, Sizes};
+    pub(crate) use strides::{Dims, Strides, contiguous_strides, is_contiguous};
+}
 
 pub use allotrope_ir as ir;
 pub use allotrope_ir::DType;
@@ -61,12 +90,6 @@ pub mod trace {
     pub use crate::serialize::{Names, Program, read_graphs};
 }
 
-/// A recorder whose recording nobody looks at, for operations that must know what a part of the program would use without
-/// running it. Operations may ask for it here, as they know nothing of traces.
-pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn tensor::recorder::Recorder> {
-    runtime::traced::forgetful_recorder()
-}
-
 /// What most programs use.
 pub mod prelude {
     pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
@@ -75,6 +98,7 @@ pub mod prelude {
         dropout, max_pool2d, mse_loss,
     };
     pub use crate::nn::{self, Module};
+    pub use crate::ops::random::{manual_seed, rand, randint, randn, randperm};
     pub use crate::ops::{
         Backward, Ellipsis, GradOptions, NewAxis, bernoulli, broadcast_tensors, cat, checkpoint, cond, einsum, grad,
         grad_with, meshgrid, multinomial, normal, rand_like, randint_like, randn_like, scan, scan_reverse, stack,
@@ -83,6 +107,6 @@ pub mod prelude {
     pub use crate::optim::{self, Optimizer};
     pub use crate::runtime::dynamic::trace_dynamic;
     pub use crate::runtime::traced::trace;
-    pub use crate::tensor::random::{Generator, manual_seed, rand, randint, randn, randperm};
+    pub use crate::tensor::Generator;
     pub use crate::{DType, Error, Tensor};
 }

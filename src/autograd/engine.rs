@@ -1,12 +1,14 @@
 //! The walk back: from the roots, always to the youngest node that has a gradient, so each node is met once, when all
 //! gradients of its results are known. The order is part of the definition of every accumulated sum.
 
+use super::grad_mode::is_grad_enabled;
 use super::reach::Reach;
-use super::{is_grad_enabled, tape};
+use super::tape;
 use crate::error::Result;
+use crate::mode;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::hooks::Hooks;
-use crate::tensor::{Tensor, eval, recorder};
+use crate::tensor::{Tensor, eval};
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 use std::collections::BTreeMap;
@@ -121,9 +123,9 @@ fn see(hooks: &Hooks, grads: &mut [Option<Tensor>], retained: &mut Accumulations
 
 /// The hooks of a leaf. A trace holds only as long as a leaf from outside has just these.
 pub(crate) fn leaf_hooks(leaf: &Tensor) -> Option<Arc<Hooks>> {
-    match recorder::active().filter(|_| leaf.strided().is_some()) {
-        None => leaf.leaf_hooks(false),
-        Some(_) => {
+    match mode::is_recording() && leaf.strided().is_some() {
+        false => leaf.leaf_hooks(false),
+        true => {
             let hooks = leaf.leaf_hooks(true)?;
             // Read, so that the trace holds for it.
             hooks.unchanged().get_as("the list of hooks of a leaf,");
@@ -149,7 +151,7 @@ fn walk(
     }
     drop(roots);
     // Recording takes nothing away from a graph that was there before.
-    let first_seq = recorder::active().map_or(0, |r| r.first_seq());
+    let first_seq = mode::grads::first_seq();
     while let Some((_, mut pending)) = queue.nodes.pop_last() {
         if let Some(hooks) = pending.edge.node().hooks().and_then(|h| h.get()) {
             see(hooks, &mut pending.grads, &mut retained)?;
@@ -254,20 +256,20 @@ fn take(p: &Pending, targets: &[Edge], found: &mut [Option<Tensor>]) -> bool {
 pub(crate) fn own(gradient: Tensor) -> Result<Tensor> {
     // A function or a hook of the user's may have given something with a history, which is wanted only in a graph of
     // gradients.
-    let gradient = match gradient.is_requires_grad() && !super::is_grad_enabled() {
+    let gradient = match gradient.is_requires_grad() && !is_grad_enabled() {
         true => gradient.alias(),
         false => gradient,
     };
     match gradient.strided() {
         // A recorder takes the elements as they are now.
-        Some(_) if recorder::is_active() => Ok(gradient),
+        Some(_) if mode::is_recording() => Ok(gradient),
         Some(s)
             if Arc::strong_count(&s.storage) > 1 || Arc::strong_count(&gradient.0) > 1 || !gradient.is_contiguous() =>
         {
             let copy = eval::copied(&gradient)?;
             // It has a history where the graph of the gradients is wanted.
-            if gradient.is_requires_grad() && super::is_grad_enabled() {
-                copy.set_grad_fn(super::tape::edge_of(&gradient));
+            if gradient.is_requires_grad() && is_grad_enabled() {
+                copy.set_grad_fn(tape::edge_of(&gradient));
             }
             Ok(copy)
         }

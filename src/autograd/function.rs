@@ -1,10 +1,11 @@
 //! Functions whose derivative the user writes, as `torch.autograd.Function`. Both halves are compositions of operations,
 //! so they are traced, and differentiated again, like anything else.
 
+use super::grad_mode::{is_grad_enabled, no_grad};
 use super::saved::Saved;
-use super::{is_grad_enabled, no_grad, tape};
+use super::tape;
 use crate::error::{Error, Result, must, raise};
-use crate::tensor::create::full_of;
+use crate::mode::values::full_of;
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::{Sizes, Tensor};
 use allotrope_ir::{DType, Scalar};

@@ -1,7 +1,7 @@
 //! Whether this thread notes operations on the tape.
 
 use crate::error::{Error, raise};
-use crate::tensor::recorder;
+use crate::mode;
 use std::cell::Cell;
 
 thread_local! {
@@ -51,7 +51,7 @@ pub fn with_grad_enabled<T>(enabled: bool, f: impl FnOnce() -> T) -> T {
 /// Inside a trace, since a compiled call would not change it.
 #[track_caller]
 pub fn set_grad_enabled(enabled: bool) {
-    if recorder::is_active() {
+    if mode::is_recording() {
         let text = "set_grad_enabled() would be changed by the recording and by no later call; use no_grad(|| ..), enable_grad(|| ..) or with_grad_enabled(.., || ..)";
         raise(Error::Trace(text.into()));
     }

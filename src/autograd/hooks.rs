@@ -1,10 +1,69 @@
 //! Methods by which users look at a gradient on its way, or keep it: hooks on tensors and leaves, and `retain_grad`.
 
 use super::{scope, tape};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, must, raise};
+use crate::mode;
+use crate::tensor::Tensor;
 use crate::tensor::hooks::Hooks;
-use crate::tensor::{HookHandle, Tensor, recorder};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+
+/// Names one registered hook. Dropping it changes nothing; [`HookHandle::remove`] takes the hook away.
+#[derive(Debug, Clone)]
+pub struct HookHandle {
+    hooks: Weak<Hooks>,
+    id: u64,
+    recorded: bool,
+}
+
+impl HookHandle {
+    /// Takes the hook away; nothing happens where it is gone already. A compiled function that was recorded with it is
+    /// compiled anew.
+    ///
+    /// # Panics
+    /// Inside a trace, for a hook that was registered outside of it: recording must change nothing.
+    #[track_caller]
+    pub fn remove(&self) {
+        if mode::is_recording() && !self.recorded {
+            raise(Error::Trace("a hook from outside can't be removed inside the closure; do it between calls".into()));
+        }
+        let Some(hooks) = self.hooks.upgrade() else { return };
+        hooks.remove(self.id);
+    }
+}
+
+impl HookHandle {
+    fn new(hooks: &Arc<Hooks>, id: u64) -> HookHandle {
+        HookHandle { hooks: Arc::downgrade(hooks), id, recorded: mode::is_recording() }
+    }
+}
+
+impl Hooks {
+    /// The gradient of result `output` after each hook has seen it, in order of registration.
+    ///
+    /// # Errors
+    /// When a hook gives a gradient of another dtype or shape.
+    pub(crate) fn run(&self, output: u32, mut gradient: Tensor) -> Result<Tensor> {
+        for hook in self.on_gradient(output) {
+            let Some(new) = hook(&gradient) else { continue };
+            if new.dtype() != gradient.dtype() || !new.same_shape(&gradient) {
+                return Err(Error::Autograd(format!(
+                    "a hook must give a gradient like the one it got, {}{:?}; it gave {}{:?}",
+                    gradient.dtype(),
+                    gradient.shape_hint(),
+                    new.dtype(),
+                    new.shape_hint()
+                )));
+            }
+            gradient = new;
+        }
+        Ok(gradient)
+    }
+
+    /// Calls what waits for the accumulated gradient of `leaf`.
+    pub(crate) fn run_accumulated(&self, leaf: &Tensor) {
+        self.on_accumulated().iter().for_each(|f| f(leaf));
+    }
+}
 
 impl Tensor {
     /// Calls `hook` with the gradient of this tensor when `backward` or `grad` has it: once per walk, with the sum of all
@@ -41,7 +100,8 @@ impl Tensor {
         hook: impl Fn(&Tensor) -> Option<Tensor> + Send + Sync + 'static,
     ) -> Result<HookHandle> {
         let output = self.grad_fn().map_or(0, |e| e.output);
-        Ok(self.hooks_for("register_hook")?.add_gradient(output, Arc::new(hook)))
+        let hooks = self.hooks_for("register_hook")?;
+        Ok(HookHandle::new(&hooks, hooks.add_gradient(output, Arc::new(hook))))
     }
 
     /// Calls `hook` with this leaf whenever `backward` has accumulated into its `grad`.
@@ -77,7 +137,8 @@ impl Tensor {
                 "register_post_accumulate_grad_hook: the tensor is no leaf, so nothing is accumulated into it; use register_hook".into(),
             ));
         }
-        Ok(self.hooks_for("register_post_accumulate_grad_hook")?.add_accumulated(Arc::new(hook)))
+        let hooks = self.hooks_for("register_post_accumulate_grad_hook")?;
+        Ok(HookHandle::new(&hooks, hooks.add_accumulated(Arc::new(hook))))
     }
 
     /// Keeps the gradient of this tensor in its `grad` although it is no leaf; a leaf keeps its own anyway.
@@ -139,7 +200,7 @@ impl Tensor {
 
     /// Recording must not change what was there before, and would do it twice.
     fn not_from_outside(&self, what: &str) -> Result<()> {
-        match recorder::is_active() && self.strided().is_some() {
+        match mode::is_recording() && self.strided().is_some() {
             true => Err(Error::Trace(format!(
                 "{what}: the tensor is from outside of the closure that is recorded, and no later call would register anything; do it outside"
             ))),

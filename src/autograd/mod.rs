@@ -4,13 +4,14 @@
 
 pub(crate) mod engine;
 mod function;
+pub(crate) mod grad_mode;
 mod hooks;
-pub(crate) mod mode;
 mod reach;
+pub(crate) mod record;
 pub(crate) mod saved;
 pub(crate) mod scope;
 pub(crate) mod tape;
 
-pub use crate::tensor::HookHandle;
 pub use function::{Function, FunctionContext};
-pub use mode::{enable_grad, is_grad_enabled, no_grad, set_grad_enabled, with_grad_enabled};
+pub use grad_mode::{enable_grad, is_grad_enabled, no_grad, set_grad_enabled, with_grad_enabled};
+pub use hooks::HookHandle;

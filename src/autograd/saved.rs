@@ -1,6 +1,7 @@
 //! A tensor that a derivative needs, kept with the number of in-place changes that it had, so that a later change is
 //! noticed instead of giving a wrong gradient.
 
+use super::grad_mode::is_grad_enabled;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
@@ -65,7 +66,7 @@ impl Saved {
         if now != self.version {
             return Err(self.changed(me, now));
         }
-        let Some(output) = self.output.filter(|_| super::is_grad_enabled()) else {
+        let Some(output) = self.output.filter(|_| is_grad_enabled()) else {
             return Ok(self.tensor.clone());
         };
         let y = self.tensor.alias();

@@ -1,9 +1,8 @@
 //! Scopes of the tape: the body of a loop is differentiated on its own, so whatever it uses from outside is met at a
 //! boundary node, where the walk back through the body ends.
 
-use super::tape::next_seq;
 use crate::error::Result;
-use crate::tensor::grad_fn::{Edge, GradFn, Grads};
+use crate::tensor::grad_fn::{Edge, GradFn, Grads, next_seq};
 use crate::tensor::hooks::Hooks;
 use crate::tensor::{Sizes, Tensor};
 use allotrope_ir::DType;

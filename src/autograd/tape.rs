@@ -2,26 +2,19 @@
 
 use super::scope;
 use crate::error::{Error, Result};
-use crate::tensor::grad_fn::{Edge, GradFn, Grads};
+use crate::mode::grads::history_captured;
+use crate::tensor::grad_fn::{Edge, GradFn, Grads, ViewVjp, next_seq};
+use crate::tensor::handle::Link;
 use crate::tensor::hooks::Hooks;
-use crate::tensor::size::Sizes;
-use crate::tensor::view::{Link, ViewVjp};
-use crate::tensor::{Size, Tensor, recorder};
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::Op;
 use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// One edge per operand.
 pub(crate) type Edges = SmallVec<[Option<Edge>; 2]>;
-
-/// The next place in the order of creation; leaves come before everything.
-pub(crate) fn next_seq() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
 
 /// What a derivative is told about its node.
 pub(crate) struct Context<'a> {
@@ -165,11 +158,7 @@ pub(crate) fn own_edge(x: &Tensor) -> Option<Edge> {
         x.history_seen();
     }
     let edge = x.grad_fn().unwrap_or_else(|| Edge::new(x.leaf_node(|| Arc::new(Leaf(x.clone()))), 0));
-    if x.strided().is_some()
-        && let Some(r) = recorder::active()
-    {
-        r.leads_out(&edge, x);
-    }
+    history_captured(&edge, x);
     Some(edge)
 }
 

@@ -4,9 +4,9 @@
 use crate::capture::random::{Draws, Fills};
 use crate::capture::state::Inner;
 use crate::capture::symbols::Symbols;
+use crate::mode::recorder::settings::HostValue;
 use crate::partition::stage::Recorded;
 use crate::tensor::Tensor;
-use crate::tensor::setting::HostValue;
 use crate::tensor::trace_handle::TraceHandle;
 use allotrope_ir::Graph;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! graph of its own. Nothing is answered here.
 
 use crate::error::Error;
-use crate::tensor::recorder::SizeOp;
+use crate::mode::recorder::sizes::SizeOp;
 use crate::tensor::{Size, Sizes};
 use allotrope_ir::{DType, InputKind, LoopKind, Op, Scalar, Sym, Value};
 use smallvec::SmallVec;

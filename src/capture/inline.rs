@@ -1,10 +1,12 @@
 //! Does what a graph says, operation by operation, through the recorder of another trace: so a call whose results were
 //! computed before that trace can be differentiated in it. Nothing is noted on the tape.
 
-use crate::dispatch::apply;
 use crate::error::{Error, Result};
-use crate::tensor::create::full_of;
-use crate::tensor::recorder::{Iterations, Operand, Recorder, ScanSpec};
+use crate::mode::apply::apply;
+use crate::mode::recorder::Recorder;
+use crate::mode::recorder::loops::{Iterations, ScanSpec};
+use crate::mode::values::full_of;
+use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{Dim, Graph, LoopKind, Op, Scan, Value};
 use smallvec::SmallVec;
@@ -38,12 +40,12 @@ fn replay_scan(r: &dyn Recorder, scan: &Scan, operands: &[Tensor], binding: &[us
     let (carries, rest) = operands.split_at(scan.carries);
     let (xs, invariants) = rest.split_at(scan.xs);
     let limit = Size::from(scan.length.eval(binding));
-    let rounds = match (scan.kind, count) {
+    let iterations = match (scan.kind, count) {
         (LoopKind::Count, Some(n)) => Iterations::Count { n, limit },
         (LoopKind::While, _) => Iterations::While,
         _ => Iterations::All(limit),
     };
-    let inner = r.scan_begin(&ScanSpec { carries, xs, rounds, reverse: scan.reverse, mirror: None })?;
+    let inner = r.scan_begin(&ScanSpec { carries, xs, iterations, reverse: scan.reverse, mirror: None })?;
     let inputs: Vec<Tensor> = [&inner.carries[..], &inner.xs, invariants].concat();
     let ended = replay(r, &scan.body, &inputs, binding).and_then(|out| {
         let (next, ys) = out.split_at(scan.carries);

@@ -9,13 +9,13 @@ use crate::capture::layout::{Demand, Given};
 use crate::capture::state::{Inner, Open};
 use crate::error::{Error, Result};
 use crate::kernels::rng::Mt19937;
+use crate::mode::recorder::random::Draw;
 use crate::runtime::guards::Binding;
 use crate::tensor::draw::{Kind, numel};
-use crate::tensor::recorder::Draw;
 use crate::tensor::storage::Buffer;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Dims, Generator, Size, Tensor, eval};
-use allotrope_ir::{DType, Dim, Graph, InputKind, LoopKind, Shape};
+use allotrope_ir::{DType, Dim, Graph, LoopKind, Shape};
 use std::borrow::Cow;
 
 /// One thing that a call does with generators.
@@ -224,16 +224,10 @@ impl Inner {
     pub(crate) fn draw(&mut self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
         let at = self.current();
         let name = draw.kind.name();
-        if self.forgetful {
-            let (dtype, sizes) = (draw.dtype, Cow::Borrowed(draw.sizes));
-            let mut made = self.made(Event::Input { dtype, sizes, kind: InputKind::Arg, name: (name, 0) })?;
-            made.value = self.import(0, made.value)?;
-            return Ok((self.tensor(at, &made), 0));
-        }
         self.draws_known(name)?;
         let (dtype, sizes) = (draw.dtype, Cow::Borrowed(draw.sizes));
-        let made = self.made(Event::Draw { dtype, sizes, name, again: draw.again })?;
-        let input = draw.again.unwrap_or_else(|| {
+        let made = self.made(Event::Draw { dtype, sizes, name, again: draw.recomputed })?;
+        let input = draw.recomputed.unwrap_or_else(|| {
             let input = self.sources.len();
             self.sources.push(Source::Draw);
             self.note(Item::Draw { generator: draw.generator.clone(), kind: draw.kind.clone(), input });
@@ -248,7 +242,7 @@ impl Inner {
     /// In a loop whose number of steps is a value, and in a branch.
     pub(crate) fn draws_known(&self, what: &str) -> Result<()> {
         let unknown = self.open.iter().find(|open| open.kind != LoopKind::All);
-        match unknown.filter(|_| !self.forgetful) {
+        match unknown {
             None => Ok(()),
             Some(open) => {
                 let place = match open.kind {

@@ -2,7 +2,8 @@
 //! closure changes (parameters, gradients) is kept beside them until a compiled call has succeeded.
 
 use crate::autograd::is_grad_enabled;
-use crate::autograd::tape::{self, next_seq, own_edge};
+use crate::autograd::tape;
+use crate::autograd::tape::own_edge;
 use crate::capture::builder::ARGUMENT;
 use crate::capture::captured::{Depended, Returned, Source, Target, Whose, Wiring};
 use crate::capture::event::{Answer, Event, Given, Loop};
@@ -10,14 +11,21 @@ use crate::capture::random::{Draws, Item};
 use crate::capture::replay_cache::{Book, Ended, Script};
 use crate::capture::state::{GradState, Inner, Open};
 use crate::error::{Error, Result};
-use crate::tensor::grad_fn::Edge;
-use crate::tensor::hooks::GradientHook;
-use crate::tensor::recorder::{
-    Draw, Iterations, Operand, Recorder, Root, SCOPES_PER_CAPTURE, ScanBody, ScanSpec, SizeOp, capture_of,
+use crate::mode::recorder::loops::{Iterations, ScanBody, ScanSpec};
+use crate::mode::recorder::random::Draw;
+use crate::mode::recorder::settings::HostValue;
+use crate::mode::recorder::sizes::SizeOp;
+use crate::mode::recorder::{
+    GradRecorder, LoopRecorder, RandomRecorder, RecomputeRecorder, Recorder, SettingRecorder, SizeRecorder,
+    StateRecorder, ValueRecorder,
 };
-use crate::tensor::setting::HostValue;
+use crate::mode::values;
+use crate::tensor::grad_fn::{Edge, next_seq};
+use crate::tensor::handle::{Link, Root};
+use crate::tensor::hooks::GradientHook;
+use crate::tensor::operand::Operand;
 use crate::tensor::trace_handle::TraceHandle;
-use crate::tensor::view::Link;
+use crate::tensor::traced::{capture_of, new_capture};
 use crate::tensor::{Body, Generator, Size, Tensor, eval};
 use allotrope_ir::{InputKind, LoopKind, Op, Scalar, Value};
 use rustc_hash::FxHashMap;
@@ -27,7 +35,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The recorder of one capture.
 pub(crate) struct Capture(pub(crate) RefCell<Inner>);
@@ -73,16 +81,7 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
     })
 }
 
-static NEXT_SCOPE: AtomicU64 = AtomicU64::new(0);
-
 impl Capture {
-    /// One whose recording nobody looks at.
-    pub(crate) fn forgetful() -> Capture {
-        let capture = Capture::plain();
-        capture.0.borrow_mut().forgetful = true;
-        capture
-    }
-
     /// One that builds its graphs.
     pub(crate) fn plain() -> Capture {
         Capture::new(Script::plain)
@@ -94,9 +93,8 @@ impl Capture {
     }
 
     fn new(script: impl FnOnce(u32) -> Script) -> Capture {
-        let first = NEXT_SCOPE.fetch_add(SCOPES_PER_CAPTURE, Ordering::Relaxed);
+        let first = new_capture();
         Capture(RefCell::new(Inner {
-            forgetful: false,
             first,
             script: script(capture_of(first)),
             builders: 1,
@@ -168,7 +166,9 @@ impl Capture {
             }
         };
         let asked = Arc::<AtomicBool>::default();
-        hooks.iter().for_each(|h| drop(h.add_gradient(0, reached(i, watched, Arc::clone(&asked)))));
+        if let Some(hooks) = hooks {
+            hooks.add_gradient(0, reached(i, watched, Arc::clone(&asked)));
+        }
         self.0.borrow_mut().asked.push((i, asked));
         Ok(tensor)
     }
@@ -273,7 +273,7 @@ impl Capture {
     }
 }
 
-impl Recorder for Capture {
+impl SizeRecorder for Capture {
     fn size_arith(&self, op: SizeOp, a: Size, b: Size) -> Size {
         self.0.borrow_mut().size(Event::Arith(op, a, b)).expect("a sum or a product of sizes is one")
     }
@@ -297,7 +297,9 @@ impl Recorder for Capture {
     fn divided(&self, size: Size, by: usize) -> Option<Size> {
         self.0.borrow_mut().size(Event::Divided(size, by))
     }
+}
 
+impl ValueRecorder for Capture {
     fn record(&self, op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
@@ -330,6 +332,26 @@ impl Recorder for Capture {
         Ok(inner.tensor(at, &made))
     }
 
+    fn data(&self, tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
+        let mut inner = self.0.borrow_mut();
+        if inner.script.is_plain() {
+            drop(inner);
+            return Err(self.host_read(what, at));
+        }
+        let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
+        let (dtype, numbers) = (tensor.dtype(), Cow::Borrowed(tensor.shape_hint()));
+        let made = inner.made(Event::Argument { dtype, numbers, name: ("data", count) })?;
+        let traced = inner.tensor(0, &made);
+        inner.sources.push(Source::Data(tensor));
+        Ok(traced)
+    }
+
+    fn host_read(&self, what: &str, at: &'static Location<'static>) -> Error {
+        values::host_read(what, at)
+    }
+}
+
+impl StateRecorder for Capture {
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
         let mut inner = self.0.borrow_mut();
         let Some(traced) = target.traced() else {
@@ -376,9 +398,7 @@ impl Recorder for Capture {
                     )));
                 }
                 if inner.builder_of(cell.scope)? != at {
-                    return Err(Error::Trace(
-                        "a value from outside a loop can't be changed in place inside it; carry it".into(),
-                    ));
+                    return Err(values::changed_in_loop("value"));
                 }
                 if at == 0 && cell.value().node.0 < inner.sealed {
                     return Err(late("a value of the traced function"));
@@ -394,9 +414,7 @@ impl Recorder for Capture {
                     return Err(late("a tensor from outside"));
                 }
                 if at != 0 {
-                    return Err(Error::Trace(
-                        "a tensor from outside a loop can't be changed in place inside it; carry it".into(),
-                    ));
+                    return Err(values::changed_in_loop("tensor"));
                 }
                 let slot = inner.state(root)?;
                 let state = &mut inner.states[slot];
@@ -415,7 +433,53 @@ impl Recorder for Capture {
         }
     }
 
-    fn asks_history(&self, tensor: &Tensor) {
+    fn layout_asked(&self, of: Option<&Tensor>) {
+        let mut inner = self.0.borrow_mut();
+        let Some(t) = of else {
+            inner.layouts = (0..inner.given.len()).collect();
+            return;
+        };
+        // A value that was computed is dense whatever the arguments are.
+        if let Some(Root::Traced(cell)) = t.traced().map(|t| &t.root)
+            && let Some((_, arg)) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize))
+        {
+            let arg = *arg;
+            inner.layouts.push(arg);
+        }
+    }
+
+    fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
+        // The capture itself asks too, about handles only.
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return false };
+        let arg = |t: &Tensor| inner.args.get(&t.id()).map(|(i, _)| *i);
+        let (which, other) = match (arg(a), arg(b)) {
+            (Some(i), Some(j)) => (i.max(j), Whose::Arg(i.min(j))),
+            (Some(i), None) if b.strided().is_some() => (i, Whose::Outside(TraceHandle::new(b.clone()))),
+            (None, Some(j)) if a.strided().is_some() => (j, Whose::Outside(TraceHandle::new(a.clone()))),
+            _ => return false,
+        };
+        let given = |i: usize| &inner.given[i];
+        let same = match &other {
+            Whose::Arg(i) => given(which).id() == given(*i).id(),
+            Whose::Outside(t) => given(which).id() == t.id(),
+        };
+        inner.identities.push((which, other, same));
+        same
+    }
+
+    fn note_new(&self, alias: &Tensor) {
+        if let Ok(mut inner) = self.0.try_borrow_mut() {
+            inner.made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
+        }
+    }
+
+    fn is_new(&self, tensor: &Tensor) -> bool {
+        self.0.borrow().made_here.contains_key(&tensor.id())
+    }
+}
+
+impl GradRecorder for Capture {
+    fn history_asked(&self, tensor: &Tensor) {
         let inner = self.0.borrow();
         let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
         if let Some((_, asked)) = inner.asked.iter().find(|(i, _)| Some(*i) == arg) {
@@ -423,7 +487,7 @@ impl Recorder for Capture {
         }
     }
 
-    fn leads_out(&self, edge: &Edge, tensor: &Tensor) {
+    fn history_captured(&self, edge: &Edge, tensor: &Tensor) {
         let way = || (edge.to_output(edge.output), tensor.clone());
         self.0.borrow_mut().ways_out.entry((edge.id(), edge.output)).or_insert_with(way);
     }
@@ -505,12 +569,21 @@ impl Recorder for Capture {
         state.changed = true;
     }
 
+    fn requires_grad_asked(&self, captured: &Tensor, answer: bool) {
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return };
+        if !inner.made_here.contains_key(&captured.id()) {
+            inner.wishes.entry(captured.id()).or_insert_with(|| (TraceHandle::new(captured.clone()), answer));
+        }
+    }
+}
+
+impl LoopRecorder for Capture {
     fn scan_begin(&self, spec: &ScanSpec<'_>) -> Result<ScanBody> {
         let mut inner = self.0.borrow_mut();
         let carries = spec.carries.iter().map(|t| inner.lift(t)).collect::<Result<_>>()?;
         let xs = spec.xs.iter().map(|t| inner.lift(t)).collect::<Result<_>>()?;
         let mirror = spec.mirror.map(|scope| (scope - inner.first) as usize);
-        let (kind, limit, count) = match spec.rounds {
+        let (kind, limit, count) = match spec.iterations {
             Iterations::All(length) => (LoopKind::All, Some(length), None),
             Iterations::Count { n, limit } => (LoopKind::Count, Some(limit), Some(inner.lift(n)?)),
             Iterations::While => (LoopKind::While, None, None),
@@ -581,62 +654,9 @@ impl Recorder for Capture {
             inner.leave_loop();
         }
     }
+}
 
-    fn catches(&self) -> bool {
-        self.0.try_borrow().map_or(true, |inner| !inner.forgetful)
-    }
-
-    fn layout_asked(&self, of: Option<&Tensor>) {
-        let mut inner = self.0.borrow_mut();
-        let Some(t) = of else {
-            inner.layouts = (0..inner.given.len()).collect();
-            return;
-        };
-        // A value that was computed is dense whatever the arguments are.
-        if let Some(Root::Traced(cell)) = t.traced().map(|t| &t.root)
-            && let Some((_, arg)) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize))
-        {
-            let arg = *arg;
-            inner.layouts.push(arg);
-        }
-    }
-
-    fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
-        // The capture itself asks too, about handles only.
-        let Ok(mut inner) = self.0.try_borrow_mut() else { return false };
-        let arg = |t: &Tensor| inner.args.get(&t.id()).map(|(i, _)| *i);
-        let (which, other) = match (arg(a), arg(b)) {
-            (Some(i), Some(j)) => (i.max(j), Whose::Arg(i.min(j))),
-            (Some(i), None) if b.strided().is_some() => (i, Whose::Outside(TraceHandle::new(b.clone()))),
-            (None, Some(j)) if a.strided().is_some() => (j, Whose::Outside(TraceHandle::new(a.clone()))),
-            _ => return false,
-        };
-        let given = |i: usize| &inner.given[i];
-        let same = match &other {
-            Whose::Arg(i) => given(which).id() == given(*i).id(),
-            Whose::Outside(t) => given(which).id() == t.id(),
-        };
-        inner.identities.push((which, other, same));
-        same
-    }
-
-    fn wish_asked(&self, outside: &Tensor, answer: bool) {
-        let Ok(mut inner) = self.0.try_borrow_mut() else { return };
-        if !inner.made_here.contains_key(&outside.id()) {
-            inner.wishes.entry(outside.id()).or_insert_with(|| (TraceHandle::new(outside.clone()), answer));
-        }
-    }
-
-    fn note_new(&self, alias: &Tensor) {
-        if let Ok(mut inner) = self.0.try_borrow_mut() {
-            inner.made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
-        }
-    }
-
-    fn is_new(&self, tensor: &Tensor) -> bool {
-        self.0.borrow().made_here.contains_key(&tensor.id())
-    }
-
+impl SettingRecorder for Capture {
     fn host_value(&self, seen: Arc<dyn HostValue>) -> Option<Arc<dyn HostValue>> {
         let mut inner = self.0.borrow_mut();
         if let Some(set) = inner.effects.iter().find(|e| e.id() == seen.id()) {
@@ -655,9 +675,7 @@ impl Recorder for Capture {
         let known = inner.effects.iter().position(|e| e.id() == new.id());
         let unchanged = known.is_some_and(|i| inner.effects[i].is_same(&*new));
         if inner.current() != 0 && !unchanged {
-            return Err(Error::Trace(
-                "a Setting can't be set inside the body of a loop, which is recorded once for all steps; carry a tensor".into(),
-            ));
+            return Err(values::set_in_loop());
         }
         match known {
             Some(i) => inner.effects[i] = new,
@@ -665,21 +683,11 @@ impl Recorder for Capture {
         }
         Ok(())
     }
+}
 
+impl RandomRecorder for Capture {
     fn draw(&self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
         self.0.borrow_mut().draw(draw)
-    }
-
-    fn again_begin(&self) {
-        let mut inner = self.0.borrow_mut();
-        inner.certainly(Event::Again);
-        inner.again += 1;
-    }
-
-    fn again_end(&self) {
-        let mut inner = self.0.borrow_mut();
-        inner.certainly(Event::AgainEnd);
-        inner.again -= 1;
     }
 
     fn reseed(&self, generator: &Generator, seed: u64) {
@@ -690,25 +698,24 @@ impl Recorder for Capture {
     fn in_order(&self, what: &'static str, like: &Tensor, whole: bool) -> Result<()> {
         self.0.borrow_mut().in_order(what, like, whole)
     }
+}
 
-    fn data(&self, tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
+impl RecomputeRecorder for Capture {
+    fn recompute_begin(&self) {
         let mut inner = self.0.borrow_mut();
-        if inner.script.is_plain() {
-            drop(inner);
-            return Err(self.host_read(what, at));
-        }
-        let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
-        let (dtype, numbers) = (tensor.dtype(), Cow::Borrowed(tensor.shape_hint()));
-        let made = inner.made(Event::Argument { dtype, numbers, name: ("data", count) })?;
-        let traced = inner.tensor(0, &made);
-        inner.sources.push(Source::Data(tensor));
-        Ok(traced)
+        inner.certainly(Event::Again);
+        inner.again += 1;
     }
 
-    fn host_read(&self, what: &str, at: &'static Location<'static>) -> Error {
-        Error::Trace(format!(
-            "{what} at {at} is not known while a trace is recorded: the compiled program would have one call's numbers built in. \
-             Return the tensor from the closure and read it after the call, pass data as an argument, or choose with where_self() instead of `if`"
-        ))
+    fn recompute_end(&self) {
+        let mut inner = self.0.borrow_mut();
+        inner.certainly(Event::AgainEnd);
+        inner.again -= 1;
+    }
+}
+
+impl Recorder for Capture {
+    fn catches(&self) -> bool {
+        true
     }
 }

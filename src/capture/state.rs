@@ -7,11 +7,12 @@ use crate::capture::event::{Answer, Event, Given, Made, Place};
 use crate::capture::random::Item;
 use crate::capture::replay_cache::Script;
 use crate::error::{Error, Result};
+use crate::mode::recorder::settings::HostValue;
+use crate::mode::values;
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::recorder::{Cell, Root};
-use crate::tensor::setting::HostValue;
+use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
-use crate::tensor::view::Link;
+use crate::tensor::traced::Cell;
 use crate::tensor::{Body, Dims, Size, Sizes, Tensor, Traced, contiguous_strides, size};
 use allotrope_ir::{InputKind, LoopKind, Op, Value};
 use parking_lot::Mutex;
@@ -58,8 +59,6 @@ pub(crate) struct Open {
 
 #[derive(Clone)]
 pub(crate) struct Inner {
-    /// Nothing of the recording is kept.
-    pub(crate) forgetful: bool,
     /// Identity of builder 0; builder i has `first + i`.
     pub(crate) first: u64,
     /// The graphs, under construction or known already.
@@ -183,9 +182,7 @@ impl Inner {
     pub(crate) fn builder_of(&self, scope: u64) -> Result<usize> {
         match scope.checked_sub(self.first) {
             Some(i) if (i as usize) < self.builders => Ok(i as usize),
-            _ => Err(Error::Trace(
-                "a value of another trace is used here; return it from that closure and pass it as an argument".into(),
-            )),
+            _ => Err(values::other_trace()),
         }
     }
 

@@ -2,8 +2,8 @@
 //! why, and the least sizes that the capture holds for. It never decides a shape; it remembers what was decided.
 
 use crate::error::{Error, give_up};
+use crate::mode::recorder::sizes::SizeOp;
 use crate::tensor::Size;
-use crate::tensor::recorder::SizeOp;
 use crate::tensor::size::Expr;
 use allotrope_ir::{Dim, Sym};
 use std::collections::HashMap;

@@ -1,15 +1,15 @@
 //! Activations, each as a method and as a free function from one definition. What is piecewise is differentiated by hand
 //! where PyTorch's slope at the joints, or at NaN, is not that of the pieces.
 
+use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::composite;
 use crate::error::{Error, Result};
+use crate::mode::sizes::{demand_equal, specialize};
 use crate::ops::Number;
 use crate::ops::elementwise::{choose, floating, in_full, numeric, zero_where};
 use crate::ops::{grads1, twin_fns, twins};
-use crate::tensor::recorder;
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::DType;
 use smallvec::smallvec;
@@ -276,7 +276,7 @@ activations! {
         }
         let at = x.axis("glu", axis)?;
         let n = x.sizes()[at];
-        recorder::specialize(&[n], "glu halves an axis");
+        specialize(&[n], "glu halves an axis");
         if n.hint() % 2 != 0 {
             return Err(Error::operands("glu", format!("axis {axis} of shape {:?} must have an even size", x.shape_hint())));
         }
@@ -316,10 +316,10 @@ fn channel_weight(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     }
     let mut sizes: crate::tensor::Sizes = x.sizes().iter().map(|_| one).collect();
     let n = if weight.dim() == 1 { weight.sizes()[0] } else { one };
-    if !n.is_one() && x.dim() >= 2 && recorder::demand_equal(n, x.sizes()[1]) {
+    if !n.is_one() && x.dim() >= 2 && demand_equal(n, x.sizes()[1]) {
         sizes[1] = n;
     } else if n.hint() == 1 {
-        recorder::specialize(&[n], "prelu has one weight for all channels");
+        specialize(&[n], "prelu has one weight for all channels");
     } else {
         return Err(misfit());
     }

@@ -4,11 +4,10 @@
 use super::common::{along, demand_float, numbers, take, widened, windows, with_batch, without_batch};
 use super::pool::{at_places, maximum_places};
 use crate::error::{Error, Result};
+use crate::mode::sizes::is_zero;
 use crate::ops::arg::{Arg, Number};
 use crate::ops::{elementwise, twin_fns};
-use crate::tensor::recorder;
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::BinaryOp;
 
 twin_fns! {
@@ -98,7 +97,7 @@ impl Shares {
 }
 
 fn shares<const N: usize>(op: &'static str, x: &Tensor, out: [Option<usize>; N]) -> Result<Vec<Shares>> {
-    if x.sizes()[1..].iter().any(|&n| recorder::is_zero(n)) {
+    if x.sizes()[1..].iter().any(|&n| is_zero(n)) {
         return Err(Error::operands(op, format!("only the batch may be empty, got {:?}", x.shape_hint())));
     }
     let sizes = numbers(&x.sizes()[2..], "pooling cuts an axis into shares");

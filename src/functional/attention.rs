@@ -4,8 +4,7 @@ use super::common::{demand_float, iota, numbers, widened};
 use super::try_dropout;
 use crate::error::{Error, Result};
 use crate::ops::twin_fns;
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;
 
 /// What attention has besides queries, keys and values; PyTorch's defaults.

@@ -1,16 +1,16 @@
 //! Losses of classes: log likelihoods of one class, of several, and of probabilities.
 
 use super::common::{Reduction, demand_float, same_shapes, take, widened};
+use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::composite;
 use crate::error::{Error, Result};
+use crate::mode::sizes::numel;
 use crate::ops::gather::{all_true, checked, gather};
 use crate::ops::reduce::{divide_by_size, size_tensor};
 use crate::ops::{grads2, twin_fns};
-use crate::tensor::recorder::{self, Operand};
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::operand::Operand;
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;
 
 /// What [`cross_entropy`] has besides input and target; PyTorch's defaults.
@@ -105,7 +105,7 @@ impl Classes {
         let weights = match weight {
             None => counts.try_to(x.dtype())?,
             Some(w) => {
-                let flat = take(&widened(w)?.try_to(x.dtype())?, 0, &index.reshape_sizes(&[recorder::numel(&rest)])?)?;
+                let flat = take(&widened(w)?.try_to(x.dtype())?, 0, &index.reshape_sizes(&[numel(&rest)])?)?;
                 let of = flat.reshape_sizes(&rest)?;
                 of.try_where_self(&counts, &of.zeros_like())?
             }
@@ -209,7 +209,7 @@ twin_fns! {
                 Reduction::Mean => {
                     let mut rest = own.clone();
                     rest.remove(axis);
-                    divide_by_size(&losses.try_sum()?, recorder::numel(&rest))?
+                    divide_by_size(&losses.try_sum()?, numel(&rest))?
                 }
                 other => other.of(&losses)?,
             };

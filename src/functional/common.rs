@@ -1,13 +1,12 @@
 //! What the functions of this folder share: reductions of losses, pieces of an axis by index, and axes that become
 //! numbers. Nothing here is public but [`Reduction`].
 
-use crate::dispatch::apply;
 use crate::error::{Error, Result};
+use crate::mode::apply::apply;
+use crate::mode::sizes::specialize;
+use crate::mode::values::full_of;
 use crate::ops::{gather, movement, window};
-use crate::tensor::create::full_of;
-use crate::tensor::recorder;
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{DType, Op, Scalar};
 use smallvec::smallvec;
 
@@ -61,7 +60,7 @@ pub(super) fn widened(x: &Tensor) -> Result<Tensor> {
 /// The sizes as numbers, in this call and every call of the same variant.
 #[track_caller]
 pub(super) fn numbers(sizes: &[Size], why: &str) -> Vec<usize> {
-    recorder::specialize(sizes, why);
+    specialize(sizes, why);
     sizes.iter().map(|s| s.hint()).collect()
 }
 

@@ -3,10 +3,9 @@
 
 use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
+use crate::mode::sizes::{demand_equal, numel};
 use crate::ops::twin_fns;
-use crate::tensor::recorder;
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::Scalar;
 
 /// Zeros around the input of a convolution.
@@ -93,7 +92,7 @@ fn convolution<const N: usize>(
     let (x, added) = with_batch(op, input, N + 2)?;
     let shape = weights(op, &x, weight, groups, &stride, &dilation)?;
     let (out, each) = (shape[0], shape[1]);
-    if out == 0 || out % groups != 0 || !recorder::demand_equal(x.sizes()[1], Size::from(each * groups)) {
+    if out == 0 || out % groups != 0 || !demand_equal(x.sizes()[1], Size::from(each * groups)) {
         return Err(Error::operands(
             op,
             format!(
@@ -130,7 +129,7 @@ fn convolution<const N: usize>(
     let terms = each * shape[2..].iter().product::<usize>();
     let product = grouped_product(
         &weight.reshape_sizes(&sizes3(groups, out / groups, Size::from(terms)))?,
-        &cols.reshape_sizes(&sizes3(groups, terms, recorder::numel(&places)))?,
+        &cols.reshape_sizes(&sizes3(groups, terms, numel(&places)))?,
         groups,
     )?;
     let sizes: Sizes = std::iter::once(Size::from(out)).chain(places).collect();

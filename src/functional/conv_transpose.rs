@@ -4,11 +4,10 @@
 use super::common::{with_batch, without_batch};
 use super::conv::{check_bias, grouped_product, sizes3, weights, with_bias};
 use crate::error::{Error, Result};
+use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
 use crate::ops::window::{Pieces, overlap_add};
 use crate::ops::{movement, twin_fns};
-use crate::tensor::recorder;
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::Extent;
 
 /// How a transposed convolution over `N` axes goes; PyTorch's defaults.
@@ -75,7 +74,7 @@ fn transposed<const N: usize>(
     let (x, added) = with_batch(op, input, N + 2)?;
     let shape = weights(op, &x, weight, groups, &stride, &dilation)?;
     let (channels, out) = (shape[0], shape[1] * groups);
-    if channels % groups != 0 || !recorder::demand_equal(x.sizes()[1], Size::from(channels)) {
+    if channels % groups != 0 || !demand_equal(x.sizes()[1], Size::from(channels)) {
         return Err(Error::operands(
             op,
             format!(
@@ -99,7 +98,7 @@ fn transposed<const N: usize>(
     let places: Sizes = std::iter::once(own[0]).chain(own[2..].iter().copied()).collect();
     let windows = grouped_product(
         &weight.reshape_sizes(&sizes3(groups, channels / groups, Size::from(terms)))?.try_transpose(1, 2)?,
-        &x.try_transpose(0, 1)?.reshape_sizes(&sizes3(groups, channels / groups, recorder::numel(&places)))?,
+        &x.try_transpose(0, 1)?.reshape_sizes(&sizes3(groups, channels / groups, numel(&places)))?,
         groups,
     )?;
     // [o, k.., n, l..] as [n, o, l.., k..], then the windows of the last axis first.
@@ -110,7 +109,7 @@ fn transposed<const N: usize>(
     let mut result = windows.reshape_sizes(&sizes)?.try_permute(&order)?;
     for i in (0..N).rev() {
         let l = own[2 + i];
-        if recorder::is_zero(l) || shape[2 + i] == 0 {
+        if is_zero(l) || shape[2 + i] == 0 {
             return Err(Error::operands(op, format!("input {:?} with weights {shape:?} is empty", input.shape_hint())));
         }
         let tail = dilation[i] * (shape[2 + i] - 1) + 1 + output_padding[i];
@@ -128,9 +127,7 @@ fn transposed<const N: usize>(
                 ),
             ));
         }
-        if let Some(r) = recorder::active().filter(|_| l.is_symbolic()) {
-            r.at_least(l, least);
-        }
+        demand_at_least(l, least);
         let len = l.minus(Size::from(1)).times(&Size::from(stride[i])).plus(&Size::from(tail));
         let pieces = Pieces { axis: 2 + i, size: Size::from(shape[2 + i]), step: stride[i], dilation: dilation[i] };
         result = overlap_add(&result, len, pieces)?;

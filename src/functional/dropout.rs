@@ -2,9 +2,9 @@
 //! are drawn from the default generator, as PyTorch draws them, in a trace by every call.
 
 use crate::error::{Error, Result};
+use crate::ops::random::default_generator;
 use crate::ops::twin_fns;
 use crate::tensor::draw::Kind;
-use crate::tensor::random::default_generator;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;
 

@@ -2,11 +2,11 @@
 
 use super::common::{numbers, take};
 use crate::error::Error;
+use crate::mode;
+use crate::mode::sizes::{is_zero, numel};
 use crate::ops::gather::{all_true, checked, checked_index};
 use crate::ops::twin_fns;
-use crate::tensor::recorder;
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;
 
 twin_fns! {
@@ -30,7 +30,7 @@ twin_fns! {
             ));
         }
         let w = weight.sizes();
-        let flat = checked_index("embedding", &input.reshape_sizes(&[recorder::numel(&input.sizes())])?, w[0], false)?;
+        let flat = checked_index("embedding", &input.reshape_sizes(&[numel(&input.sizes())])?, w[0], false)?;
         let mut rows = take(weight, 0, &flat)?;
         if let Some(p) = padding_idx {
             let n = numbers(&w[..1], "padding_idx names a row of the table")[0] as isize;
@@ -60,10 +60,10 @@ twin_fns! {
         let index = input.try_to(DType::I64)?;
         let n = match num_classes {
             Some(n) => n,
-            None if recorder::is_zero(recorder::numel(&index.sizes())) => {
+            None if is_zero(numel(&index.sizes())) => {
                 return Err(Error::operands("one_hot", "no index says how many classes there are; give num_classes"));
             }
-            None if recorder::is_active() => {
+            None if mode::is_recording() => {
                 return Err(Error::Trace(
                     "one_hot: the shape of the result depends on the elements, which are not known while a trace is \
                      recorded; give num_classes"

@@ -2,11 +2,10 @@
 
 use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
+use crate::mode::sizes::{is_zero, numel};
 use crate::ops::twin_fns;
 use crate::ops::window::{Pieces, overlap_add};
-use crate::tensor::recorder;
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::Scalar;
 
 /// How windows of two axes lie; PyTorch's defaults.
@@ -47,7 +46,7 @@ twin_fns! {
     fn unfold / try_unfold(input: &Tensor, kernel: [usize; 2], options: FoldOptions) -> Tensor {
         check("unfold", kernel, &options)?;
         let (x, added) = with_batch("unfold", input, 4)?;
-        if x.sizes()[1..].iter().any(|&n| recorder::is_zero(n)) {
+        if x.sizes()[1..].iter().any(|&n| is_zero(n)) {
             return Err(Error::operands("unfold", format!("only the batch may be empty, got {:?}", input.shape_hint())));
         }
         let mut cols = x.clone();
@@ -60,7 +59,7 @@ twin_fns! {
         }
         let cols = cols.try_permute(&[0, 1, 4, 5, 2, 3])?;
         let own = cols.sizes();
-        let sizes = [own[0], recorder::numel(&own[1..4]), recorder::numel(&own[4..])];
+        let sizes = [own[0], numel(&own[1..4]), numel(&own[4..])];
         without_batch(&cols.reshape_sizes(&sizes)?, added)
     }
 

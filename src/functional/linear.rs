@@ -1,10 +1,9 @@
 //! Maps that are linear in each operand.
 
 use crate::error::Error;
+use crate::mode::sizes::{demand_equal, numel};
 use crate::ops::twin_fns;
-use crate::tensor::recorder;
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Sizes, Tensor};
 
 twin_fns! {
     /// x Wᵀ + b: `[.., in] -> [.., out]` with weights `[out, in]` and a bias `[out]`. Weights `[in]` give one number for
@@ -52,15 +51,15 @@ twin_fns! {
         }
         let (a, b) = (input1.sizes(), input2.sizes());
         let lead: Sizes = a[..n - 1].iter().copied().collect();
-        let fits = (0..n - 1).all(|i| recorder::demand_equal(a[i], b[i]))
-            && recorder::demand_equal(a[n - 1], w[1])
-            && recorder::demand_equal(b[n - 1], w[2]);
+        let fits = (0..n - 1).all(|i| demand_equal(a[i], b[i]))
+            && demand_equal(a[n - 1], w[1])
+            && demand_equal(b[n - 1], w[2]);
         if !fits {
             return fail();
         }
-        let rows = recorder::numel(&lead);
+        let rows = numel(&lead);
         // [rows, in1] x [in1, out in2] for all rows at once, then a vector for each row.
-        let flat = weight.try_transpose(0, 1)?.reshape_sizes(&[w[1], recorder::numel(&[w[0], w[2]])])?;
+        let flat = weight.try_transpose(0, 1)?.reshape_sizes(&[w[1], numel(&[w[0], w[2]])])?;
         let half = input1.reshape_sizes(&[rows, w[1]])?.try_matmul(&flat)?.reshape_sizes(&[rows, w[0], w[2]])?;
         let other = input2.reshape_sizes(&[rows, w[2], Size::from(1)])?;
         let sizes: Sizes = lead.into_iter().chain([w[0]]).collect();

@@ -1,13 +1,13 @@
 //! Losses between numbers and numbers: differences, and likelihoods of counts and normal variables.
 
 use super::common::{Reduction, demand_float, same_shapes, widened};
-use crate::dispatch::composite;
+use crate::autograd::record::composite;
 use crate::error::{Error, Result};
 use crate::ops::arg::broadcast_size;
 use crate::ops::gather::{all_true, checked};
 use crate::ops::{grads1, twin_fns};
 use crate::tensor::Tensor;
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 
 /// `input - target` in the dtype that losses are computed in.
 fn difference(op: &'static str, input: &Tensor, target: &Tensor) -> Result<Tensor> {

@@ -3,11 +3,11 @@
 use super::common::{Reduction, demand_float, iota, same_shapes, take, widened};
 use super::try_pairwise_distance;
 use crate::error::Error;
+use crate::mode::sizes::numel;
 use crate::ops::gather::{all_true, checked, gather};
 use crate::ops::reduce::{divide_by_size, size_tensor};
 use crate::ops::twin_fns;
 use crate::tensor::Tensor;
-use crate::tensor::recorder;
 use allotrope_ir::DType;
 
 /// What [`triplet_margin_loss`] has besides its three points; PyTorch's defaults.
@@ -162,7 +162,7 @@ twin_fns! {
             if !w.has_sizes(&[c]) {
                 return Err(Error::operands(op, format!("the weight must be [{c}], got {:?}", w.shape_hint())));
             }
-            let flat = index.reshape_sizes(&[recorder::numel(&index.sizes())])?;
+            let flat = index.reshape_sizes(&[numel(&index.sizes())])?;
             losses = losses.try_mul(&take(&widened(w)?, 0, &flat)?.reshape_sizes(&index.sizes())?)?;
         }
         let others = iota(c)?.try_ne(&index)?;

@@ -3,11 +3,11 @@
 use super::common::{demand_float, numbers, pad_axis, widened, windows};
 use crate::autograd::no_grad;
 use crate::error::{Error, Result};
+use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
 use crate::ops::reduce::divide_by_size;
 use crate::ops::twin_fns;
-use crate::tensor::recorder;
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::size::sizes_of;
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{DType, Scalar};
 
 /// What a batch or instance normalisation has besides its input; PyTorch's defaults.
@@ -63,7 +63,7 @@ impl Moments {
         let mean = x.try_mean_dim(axes, true)?;
         let centred = x.try_sub(&mean)?;
         let squares = centred.try_square()?.try_sum_dim(axes, true)?;
-        Ok(Moments { mean, centred, squares, count: recorder::numel(&counted) })
+        Ok(Moments { mean, centred, squares, count: numel(&counted) })
     }
 
     fn variance(&self) -> Result<Tensor> {
@@ -143,7 +143,7 @@ twin_fns! {
         check_channels(op, input, &[
             ("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias),
         ])?;
-        if input.sizes().iter().any(|&n| recorder::is_zero(n)) {
+        if input.sizes().iter().any(|&n| is_zero(n)) {
             // Nothing to normalise, and nothing to learn from; the weights are used by no element.
             return input.try_mul(1.0);
         }
@@ -162,9 +162,7 @@ twin_fns! {
                     format!("needs more than one element for each channel in training, got {:?}", input.shape_hint()),
                 ));
             }
-            if let Some(r) = recorder::active().filter(|_| m.count.is_symbolic()) {
-                r.at_least(m.count, 2);
-            }
+            demand_at_least(m.count, 2);
             let flat = |t: &Tensor| t.detach().reshape_sizes(&x.sizes()[1..2]);
             if let Some(r) = running_mean {
                 follow(r, &flat(&m.mean)?, momentum)?;
@@ -214,9 +212,7 @@ twin_fns! {
                 format!("needs more than one place for each channel, got {:?}", input.shape_hint()),
             ));
         }
-        if let Some(r) = recorder::active().filter(|_| m.count.is_symbolic()) {
-            r.at_least(m.count, 2);
-        }
+        demand_at_least(m.count, 2);
         let flat = |t: &Tensor| -> Result<Tensor> { t.detach().reshape_sizes(&x.sizes()[..2])?.try_mean_dim(&[0], false) };
         if let Some(r) = running_mean {
             follow(r, &flat(&m.mean)?, momentum)?;
@@ -308,11 +304,9 @@ twin_fns! {
 /// The last axes, after the check that they have this shape, and what is given too.
 fn last_axes(op: &'static str, x: &Tensor, shape: &[usize], given: &[(&str, Option<&Tensor>)]) -> Result<Vec<isize>> {
     demand_float(op, x)?;
-    let sizes = recorder::sizes_of(shape);
+    let sizes = sizes_of(shape);
     let n = shape.len();
-    let fits = n > 0
-        && n <= x.dim()
-        && x.sizes()[x.dim() - n..].iter().zip(&sizes).all(|(&a, &b)| recorder::demand_equal(a, b));
+    let fits = n > 0 && n <= x.dim() && x.sizes()[x.dim() - n..].iter().zip(&sizes).all(|(&a, &b)| demand_equal(a, b));
     if !fits {
         return Err(Error::operands(
             op,

@@ -2,12 +2,12 @@
 //! so that its gradient goes to one element.
 
 use super::common::{along, demand_float, lowest, numbers, pad_axis, widened, windows, with_batch, without_batch};
-use crate::dispatch::apply;
 use crate::error::{Error, Result};
+use crate::mode::apply::apply;
+use crate::mode::sizes::{is_zero, numel};
 use crate::ops::{gather, movement, twin_fns};
-use crate::tensor::recorder::{self, Operand};
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::operand::Operand;
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{ArgOp, DType, Op, Scalar};
 
 /// How maxima over windows of `N` axes are taken; PyTorch's defaults.
@@ -214,7 +214,7 @@ fn plans<const N: usize>(
 }
 
 fn check_channels(op: &'static str, x: &Tensor) -> Result<()> {
-    match x.sizes()[1..].iter().any(|&n| recorder::is_zero(n)) {
+    match x.sizes()[1..].iter().any(|&n| is_zero(n)) {
         true => Err(Error::operands(op, format!("only the batch may be empty, got {:?}", x.shape_hint()))),
         false => Ok(()),
     }
@@ -339,7 +339,7 @@ pub(super) fn maximum_places(
 pub(super) fn at_places(x: &Tensor, places: &Tensor, n: usize) -> Result<Tensor> {
     let flat = |t: &Tensor| {
         let (lead, rest) = (t.dim() - n, t.sizes());
-        let sizes: Sizes = rest[..lead].iter().copied().chain([recorder::numel(&rest[lead..])]).collect();
+        let sizes: Sizes = rest[..lead].iter().copied().chain([numel(&rest[lead..])]).collect();
         t.reshape_sizes(&sizes)
     };
     gather::gather(&flat(x)?, &flat(places)?, x.dim() - n)?.reshape_sizes(&places.sizes())

@@ -3,8 +3,7 @@
 use super::common::numbers;
 use crate::error::{Error, Result};
 use crate::ops::twin_fns;
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::Extent;
 
 fn planes(op: &'static str, x: &Tensor) -> Result<usize> {

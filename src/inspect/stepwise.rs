@@ -2,7 +2,7 @@
 //! pass or generated code. Slow and plain, to hold compiled code against; nothing outside is changed.
 
 use crate::error::{Error, Result};
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 use crate::tensor::{Dims, Size, Tensor, eval};
 use allotrope_ir::{BinaryOp, Graph, LoopKind, NodeId, Op, Scalar, Scan, Type, Value, node_text};
 use std::collections::HashMap;

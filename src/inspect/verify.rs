@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 use crate::inspect::sandbox::Apart;
 use crate::inspect::stepwise;
 use crate::kernels::rng::Mt19937;
+use crate::mode::recorder::settings::HostValue;
 use crate::ops::TensorTree;
 use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
-use crate::tensor::setting::HostValue;
 use crate::tensor::{Generator, Tensor, eval};
 use allotrope_ir::{DType, Graph, NodeId, Op, Scalar, Value, node_text};
 use std::fmt;
@@ -464,7 +464,7 @@ fn wrong_node(
 mod tests {
     use super::*;
     use crate::runtime::traced::trace;
-    use crate::tensor::create::FromElement;
+    use crate::tensor::FromElement;
     use allotrope_ir::{UnaryOp, print};
 
     fn tensor<T: FromElement>(x: Vec<T>) -> Tensor {

@@ -1,31 +1,36 @@
-//! Random numbers of a part of the program that is computed twice, as a checkpoint is: the second time it gets the numbers
-//! of the first, and generators are as if it had not been. In a trace both are one input of the graph.
+//! Parts of the program that are computed twice, as a checkpoint is. The second time they get the random numbers of the
+//! first, and generators are as if it had not been; in a trace both are one input of the graph, and no result of the
+//! second computation is taken for one of the first.
 
-use super::random::Generator;
+use super::recorder::Recorder;
+use super::slot;
 use crate::error::{Error, Result};
 use crate::kernels::rng::Mt19937;
+use crate::tensor::Generator;
+use parking_lot::MutexGuard;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 /// Where the random numbers of a part of the program came from.
 #[derive(Clone, Default)]
-pub(crate) struct Drawn {
+pub(crate) struct Draws {
     /// Each generator that was used, as it was before.
     states: Vec<(Generator, Mt19937)>,
     /// What the recorder of a trace calls the draws, in order.
     names: Vec<usize>,
 }
 
-/// A part that is computed again, and how many of its draws it has made.
-struct Again {
+/// A part that is being recomputed, and how many of its draws it has made.
+struct Recomputed {
     names: Vec<usize>,
     made: usize,
 }
 
 thread_local! {
-    /// What is noted for the parts that are being computed, innermost last.
-    static NOTED: RefCell<Vec<Drawn>> = const { RefCell::new(Vec::new()) };
-    static NOTING: Cell<bool> = const { Cell::new(false) };
-    static AGAIN: RefCell<Vec<Again>> = const { RefCell::new(Vec::new()) };
+    /// What is recorded for the parts that are being computed, innermost last.
+    static RECORDED: RefCell<Vec<Draws>> = const { RefCell::new(Vec::new()) };
+    static RECORDING: Cell<bool> = const { Cell::new(false) };
+    static RECOMPUTED: RefCell<Vec<Recomputed>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Takes away the innermost entry, whatever happens.
@@ -37,78 +42,103 @@ impl Drop for Leave {
     }
 }
 
-/// Runs `f`, and notes where its random numbers come from.
-pub(crate) fn noting<T>(f: impl FnOnce() -> T) -> (T, Drawn) {
+/// Runs `f`, and records where its random numbers come from.
+pub(crate) fn recording_draws<T>(f: impl FnOnce() -> T) -> (T, Draws) {
     fn leave() {
-        let left = NOTED.with_borrow_mut(|n| {
+        let left = RECORDED.with_borrow_mut(|n| {
             n.pop();
             n.len()
         });
-        NOTING.set(left > 0);
+        RECORDING.set(left > 0);
     }
-    NOTED.with_borrow_mut(|n| n.push(Drawn::default()));
-    NOTING.set(true);
+    RECORDED.with_borrow_mut(|n| n.push(Draws::default()));
+    RECORDING.set(true);
     let leave = Leave(leave);
     let result = f();
-    let drawn = NOTED.with_borrow_mut(|n| n.last_mut().map(std::mem::take).unwrap_or_default());
+    let draws = RECORDED.with_borrow_mut(|n| n.last_mut().map(std::mem::take).unwrap_or_default());
     drop(leave);
-    (result, drawn)
+    (result, draws)
 }
 
-impl Drawn {
+/// Runs `f`, which recomputes a part of the program, with the random numbers that it drew before; afterwards generators are
+/// where they are now. What a running trace records of it is not taken for what it has recorded of the first computation.
+pub(crate) fn recompute<T>(draws: &Draws, f: impl FnOnce() -> T) -> T {
+    struct End(Option<Rc<dyn Recorder>>);
+    impl Drop for End {
+        fn drop(&mut self) {
+            if let Some(r) = &self.0 {
+                r.recompute_end();
+            }
+        }
+    }
+    draws.replay(|| {
+        let recorder = slot::recorder();
+        if let Some(r) = &recorder {
+            r.recompute_begin();
+        }
+        let _end = End(recorder);
+        f()
+    })
+}
+
+impl Draws {
     /// Runs `f`, which draws what was drawn before, and puts the generators back to where they are now.
-    pub(crate) fn again<T>(&self, f: impl FnOnce() -> T) -> T {
+    fn replay<T>(&self, f: impl FnOnce() -> T) -> T {
         struct Restore(Vec<(Generator, Mt19937)>);
         impl Drop for Restore {
             fn drop(&mut self) {
                 for (generator, state) in self.0.drain(..) {
-                    *generator.lock_unnoted() = state;
+                    *generator.state() = state;
                 }
             }
         }
         let now = |(g, before): &(Generator, Mt19937)| {
-            let now = std::mem::replace(&mut *g.lock_unnoted(), before.clone());
+            let now = std::mem::replace(&mut *g.state(), before.clone());
             (g.clone(), now)
         };
-        AGAIN.with_borrow_mut(|a| a.push(Again { names: self.names.clone(), made: 0 }));
-        let _leave = Leave(|| AGAIN.with_borrow_mut(|a| drop(a.pop())));
+        RECOMPUTED.with_borrow_mut(|a| a.push(Recomputed { names: self.names.clone(), made: 0 }));
+        let _leave = Leave(|| RECOMPUTED.with_borrow_mut(|a| drop(a.pop())));
         let _restore = Restore(self.states.iter().map(now).collect());
         f()
     }
 }
 
-/// A generator is used that is in this state.
-pub(super) fn note_state(generator: &Generator, state: &Mt19937) {
-    if NOTING.get() {
-        NOTED.with_borrow_mut(|all| {
-            for noted in all.iter_mut().filter(|n| !n.states.iter().any(|(g, _)| g.is_same(generator))) {
-                noted.states.push((generator.clone(), state.clone()));
-            }
-        });
+impl Generator {
+    /// The streams, to draw from or to put back: a part that will be recomputed takes note of the state.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Mt19937> {
+        let state = self.state();
+        if RECORDING.get() {
+            RECORDED.with_borrow_mut(|all| {
+                for draws in all.iter_mut().filter(|d| !d.states.iter().any(|(g, _)| g.is_same(self))) {
+                    draws.states.push((self.clone(), state.clone()));
+                }
+            });
+        }
+        state
     }
 }
 
 /// A recorder has made a draw that it calls so.
-pub(super) fn note_drawn(name: usize) {
-    if NOTING.get() {
-        NOTED.with_borrow_mut(|all| all.iter_mut().for_each(|n| n.names.push(name)));
+pub(super) fn record_draw(name: usize) {
+    if RECORDING.get() {
+        RECORDED.with_borrow_mut(|all| all.iter_mut().for_each(|n| n.names.push(name)));
     }
 }
 
-/// Whether a part is computed again.
-pub(super) fn is_again() -> bool {
-    AGAIN.with_borrow(|a| !a.is_empty())
+/// Whether a part is being recomputed.
+pub(super) fn is_active() -> bool {
+    RECOMPUTED.with_borrow(|a| !a.is_empty())
 }
 
-/// What the recorder called this draw when it was made first, where a part is computed again.
+/// What the recorder called this draw when it was made first, where a part is being recomputed.
 ///
 /// # Errors
 /// When the part did not draw so often.
-pub(super) fn next_again() -> Result<Option<usize>> {
-    AGAIN.with_borrow_mut(|all| {
-        let Some(again) = all.last_mut() else { return Ok(None) };
-        let name = again.names.get(again.made).copied().ok_or_else(other_draws)?;
-        again.made += 1;
+pub(super) fn next_draw() -> Result<Option<usize>> {
+    RECOMPUTED.with_borrow_mut(|all| {
+        let Some(part) = all.last_mut() else { return Ok(None) };
+        let name = part.names.get(part.made).copied().ok_or_else(other_draws)?;
+        part.made += 1;
         Ok(Some(name))
     })
 }

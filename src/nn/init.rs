@@ -4,8 +4,8 @@
 use crate::DType;
 use crate::autograd::no_grad;
 use crate::error::{Error, Result, must};
+use crate::ops::random::default_generator;
 use crate::tensor::Tensor;
-use crate::tensor::random::default_generator;
 
 /// A parameter of uniform numbers in [-bound, bound), as PyTorch's `uniform_`.
 #[track_caller]

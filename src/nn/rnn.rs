@@ -5,8 +5,9 @@ use super::init::uniform;
 use crate::DType;
 use crate::error::{Error, Result, must, raise};
 use crate::functional::try_linear;
+use crate::mode::sizes::is_zero;
 use crate::ops::scan;
-use crate::tensor::{Size, Tensor, recorder};
+use crate::tensor::{Size, Tensor};
 use std::fmt;
 
 /// The function between the steps of an [`Rnn`].
@@ -112,7 +113,7 @@ impl Rnn {
             return fail(format!("the input must be f32 as the weights, got {}", x.dtype()));
         }
         let (time, batch) = if self.batch_first { (1, 0) } else { (0, 1) };
-        if recorder::is_zero(x.sizes()[time]) {
+        if is_zero(x.sizes()[time]) {
             return fail(format!(
                 "the sequence is empty: the input {:?} is {layout}; it needs at least one step",
                 x.shape_hint()

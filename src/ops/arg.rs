@@ -2,11 +2,12 @@
 
 use crate::autograd::saved::Saved;
 use crate::error::{Error, Result};
-use crate::tensor::create::full_of;
+use crate::mode::sizes::{demand_equal, specialize};
+use crate::mode::values::full_of;
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::recorder::{self, Operand};
-use crate::tensor::size::{Sizes, hints};
-use crate::tensor::{Size, Tensor};
+use crate::tensor::operand::Operand;
+use crate::tensor::size::hints;
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{DType, Scalar};
 
 /// A Rust number as an operand: it takes the dtype of the tensor beside it unless its kind is higher.
@@ -186,13 +187,13 @@ pub(crate) fn broadcast_size(a: Size, b: Size) -> Option<Size> {
     if b.is_one() {
         return Some(a);
     }
-    if recorder::demand_equal(a, b) {
+    if demand_equal(a, b) {
         return Some(a);
     }
     // A symbolic size that is 1 now is repeated now: the trace holds for 1 only.
     for (one, other) in [(a, b), (b, a)] {
         if one.hint() == 1 {
-            recorder::specialize(&[one], "an axis of size 1 is repeated by broadcasting");
+            specialize(&[one], "an axis of size 1 is repeated by broadcasting");
             return Some(other);
         }
     }

@@ -3,14 +3,15 @@
 
 use super::gather::scatter;
 use super::movement::{concat, narrow, seen};
+use crate::autograd::record::check_assignable;
 use crate::autograd::{is_grad_enabled, no_grad, tape};
-use crate::dispatch::{apply, check_assignable};
 use crate::error::{Error, Result};
+use crate::mode;
+use crate::mode::apply::apply;
+use crate::mode::sizes::all_same;
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::recorder;
-use crate::tensor::size::all_same;
-use crate::tensor::view::Link;
-use crate::tensor::{Size, Tensor, eval};
+use crate::tensor::handle::Link;
+use crate::tensor::{Size, Tensor};
 use allotrope_ir::{DType, Extent, Op, ScatterOp};
 use smallvec::smallvec;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let base = target.view_of().map_or(target, |v| &v.base);
     let noted = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
     check_assignable(target)?;
-    if noted && base.strided().is_some() && recorder::is_active() {
+    if noted && base.strided().is_some() && mode::is_recording() {
         return Err(Error::Trace(format!(
             "a tensor of shape {:?} from outside would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
             target.shape_hint()
@@ -32,19 +33,7 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     }
     // The history of the whole before, from which the elements that stay have their gradient.
     let edges = if noted { Some((tape::edge_of(base), tape::edge_of(value))) } else { None };
-    match recorder::active() {
-        None => eval::assign(target, value)?,
-        Some(r) => {
-            let (root, path) = r.root_of(target)?;
-            match path {
-                None => r.assign(&root, value)?,
-                Some(path) => {
-                    let whole = no_grad(|| put_back(&root, &path, &value.detach()))?;
-                    r.assign(&root, &whole)?;
-                }
-            }
-        }
-    }
+    mode::state::assign(target, value, |root, path| no_grad(|| put_back(root, path, &value.detach())))?;
     let Some((whole, part)) = edges else { return Ok(()) };
     let edge = match target.view_of() {
         // All elements are new: their history is that of the value.

@@ -4,7 +4,8 @@
 use crate::autograd::engine::{self, Root};
 use crate::autograd::{tape, with_grad_enabled};
 use crate::error::{Error, Result, must, raise};
-use crate::tensor::{Size, Tensor, recorder};
+use crate::mode;
+use crate::tensor::{Size, Tensor};
 
 /// How [`Tensor::backward_with`] goes: what `torch.Tensor.backward` takes by name.
 ///
@@ -114,7 +115,7 @@ impl Tensor {
     /// Inside a trace, for a tensor from outside, which recording must not change.
     #[track_caller]
     pub fn detach_(&self) -> &Tensor {
-        if self.is_requires_grad() && recorder::is_active() && self.strided().is_some() {
+        if self.is_requires_grad() && mode::is_recording() && self.strided().is_some() {
             let text = "detach_: the tensor is from outside of the closure that is recorded; use detach()";
             raise(Error::Trace(text.into()));
         }

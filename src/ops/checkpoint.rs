@@ -9,9 +9,10 @@ use crate::autograd::saved::Saved;
 use crate::autograd::scope::{self, Boundary};
 use crate::autograd::{enable_grad, is_grad_enabled, tape};
 use crate::error::{Error, Result, must};
-use crate::tensor::again::{self, Drawn};
+use crate::mode::recompute;
+use crate::mode::recompute::Draws;
+use crate::tensor::Tensor;
 use crate::tensor::grad_fn::{Edge, Grads};
-use crate::tensor::{Tensor, recorder};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ pub fn try_checkpoint<R: TensorTree>(
     }
     let own: Vec<Option<Edge>> = inputs.iter().map(|x| tape::own_edge(x)).collect();
     let borrowed: Vec<Tensor> = inputs.iter().map(|x| (*x).clone()).collect();
-    let (part, drawn) = again::noting(|| Part::run(&f, &borrowed, &own, false));
+    let (part, drawn) = recompute::recording_draws(|| Part::run(&f, &borrowed, &own, false));
     // The tape of the part goes with this; what it used from outside is met again through these edges.
     let Part { tree, results, outside, .. } = part;
     let noted = own.iter().any(Option::is_some) || !outside.is_empty();
@@ -114,11 +115,11 @@ fn walk_back<R: TensorTree>(
     inputs: &[Tensor],
     own: &[Option<Edge>],
     outside: &[Edge],
-    drawn: &Drawn,
+    drawn: &Draws,
     grads: &[Option<Tensor>],
 ) -> Result<Grads> {
     // For a derivative of this derivative, the part computed again must lead on to where its inputs came from.
-    let part = drawn.again(|| recorder::again(|| enable_grad_keeping(|linked| Part::run(f, inputs, own, linked))));
+    let part = recompute::recompute(drawn, || enable_grad_keeping(|linked| Part::run(f, inputs, own, linked)));
     let of = |i: usize| grads.get(i).cloned().flatten();
     let roots: Vec<Root> = (part.ends.iter().enumerate())
         .filter_map(|(i, edge)| Some(Root { edge: edge.clone()?, gradient: of(i)? }))

@@ -1,40 +1,13 @@
 //! Making tensors from Rust data, or full of a number. Inside a trace only numbers that the program states become part
-//! of it; data does not. Ranges are composed of operations, so they are in `ops`.
+//! of it; data does not. Ranges are composed of operations, in a file of their own.
 
-use super::storage::Buffer;
-use super::storage::Element;
-use super::{Size, Tensor, eval, recorder};
 use crate::error::{Error, Result, must};
+use crate::mode::values::{self, full_of};
+use crate::tensor::size::sizes_of;
+use crate::tensor::storage::Buffer;
+use crate::tensor::{FromElement, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 use std::panic::Location;
-
-/// A Rust type that is the element of a dtype.
-pub trait FromElement: Element {
-    /// The dtype whose elements these are.
-    const DTYPE: DType;
-    #[doc(hidden)]
-    fn from_scalar(s: Scalar) -> Self;
-    #[doc(hidden)]
-    fn to_scalar(self) -> Scalar;
-}
-
-macro_rules! elements {
-    ($($t:ty = $dtype:ident),*) => {$(
-        impl FromElement for $t {
-            const DTYPE: DType = DType::$dtype;
-            fn from_scalar(s: Scalar) -> $t {
-                match s {
-                    Scalar::$dtype(x) => x,
-                    other => panic!("bug in allotrope: {:?} read as {}", other, DType::$dtype),
-                }
-            }
-            fn to_scalar(self) -> Scalar {
-                Scalar::$dtype(self)
-            }
-        }
-    )*};
-}
-elements!(f32 = F32, f64 = F64, i64 = I64, i32 = I32, u8 = U8, bool = Bool, half::f16 = F16, half::bf16 = BF16);
 
 impl Tensor {
     /// A tensor of the elements in row-major order.
@@ -93,19 +66,19 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn full<T: FromElement>(shape: &[usize], value: T) -> Tensor {
-        must(full_of(&recorder::sizes_of(shape), value.to_scalar()))
+        must(full_of(&sizes_of(shape), value.to_scalar()))
     }
 
     /// A tensor of zeros.
     #[track_caller]
     pub fn zeros(shape: &[usize], dtype: DType) -> Tensor {
-        must(full_of(&recorder::sizes_of(shape), Scalar::from_f64(0.0, dtype)))
+        must(full_of(&sizes_of(shape), Scalar::from_f64(0.0, dtype)))
     }
 
     /// A tensor of ones.
     #[track_caller]
     pub fn ones(shape: &[usize], dtype: DType) -> Tensor {
-        must(full_of(&recorder::sizes_of(shape), Scalar::from_f64(1.0, dtype)))
+        must(full_of(&sizes_of(shape), Scalar::from_f64(1.0, dtype)))
     }
 
     /// Zeros of the same shape and dtype; symbolic dimensions stay symbolic.
@@ -141,14 +114,6 @@ impl Tensor {
     }
 }
 
-/// A tensor full of `value`, recorded where a trace runs.
-pub(crate) fn full_of(sizes: &[Size], value: Scalar) -> Result<Tensor> {
-    match recorder::active() {
-        Some(r) => r.full(sizes, value),
-        None => Ok(eval::full(&super::size::hints(sizes), value)),
-    }
-}
-
 /// Vectors of so many bytes are taken over, smaller ones copied into a recycled buffer with its better alignment.
 const ADOPTED: usize = 1 << 20;
 
@@ -157,14 +122,14 @@ fn from_vec_at<T: FromElement>(data: Vec<T>, shape: &[usize], at: &'static Locat
         return from_slice_at(&data, shape, at);
     }
     check_data(data.len(), shape)?;
-    recorder::data(eval::fresh(T::DTYPE, shape, Buffer::adopt(data)), DATA, at)
+    values::data(eval::fresh(T::DTYPE, shape, Buffer::adopt(data)), DATA, at)
 }
 
 fn from_slice_at<T: FromElement>(data: &[T], shape: &[usize], at: &'static Location<'static>) -> Result<Tensor> {
     check_data(data.len(), shape)?;
     let mut buffer = eval::buffer_for(T::DTYPE, data.len());
     buffer.slice_mut::<T>().copy_from_slice(data);
-    recorder::data(eval::fresh(T::DTYPE, shape, buffer), DATA, at)
+    values::data(eval::fresh(T::DTYPE, shape, buffer), DATA, at)
 }
 
 /// What a trace says of it.

@@ -8,12 +8,13 @@ use super::recurrence::recurrence;
 use super::reduce::along;
 use super::{grads1, twins};
 use crate::autograd::no_grad;
+use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::{composite, differentiable};
 use crate::error::Result;
-use crate::tensor::create::full_of;
-use crate::tensor::recorder::{self, Operand};
+use crate::mode::sizes::{is_zero, specialize};
+use crate::mode::values::full_of;
+use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{DType, Op, Scalar};
 
@@ -66,7 +67,7 @@ pub(crate) fn product(x: &Tensor, axis: usize) -> Result<Tensor> {
 /// The extreme up to each element, and its place: the last of equals, and the last NaN once there is one.
 fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Tensor)> {
     let size = x.sizes()[axis];
-    recorder::specialize(&[size], "a running maximum or minimum takes as many steps as the axis is long");
+    specialize(&[size], "a running maximum or minimum takes as many steps as the axis is long");
     let n = size.hint();
     let places = no_grad(|| {
         let mut shape: crate::tensor::Sizes = x.sizes().iter().map(|_| Size::from(1)).collect();
@@ -100,7 +101,7 @@ fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Te
 /// The log-sums up to each element: the recurrence of sums of exponentials, each relative to the largest so far.
 fn running_log_sum(x: &Tensor, axis: usize) -> Result<Tensor> {
     let n = x.sizes()[axis];
-    if recorder::is_zero(n) {
+    if is_zero(n) {
         return x.try_mul(1.0);
     }
     let compute = || {

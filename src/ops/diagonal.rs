@@ -3,8 +3,9 @@
 use super::movement::{concat, copied, iota, narrow, permute, strided_view, zero_of, zeros};
 use super::twins;
 use crate::error::{Error, Result};
-use crate::tensor::size::{Sizes, hints};
-use crate::tensor::{Size, Strides, Tensor, recorder};
+use crate::mode::sizes::{at_most, smaller};
+use crate::tensor::size::hints;
+use crate::tensor::{Size, Sizes, Strides, Tensor};
 use allotrope_ir::{Axes, DType, Extent};
 
 twins! {
@@ -94,10 +95,10 @@ fn course(m: Size, n: Size, offset: isize) -> (Size, Size, Size) {
     let (zero, skip) = (Size::from(0), Size::from(offset.unsigned_abs()));
     let (row, column) = if offset < 0 { (skip, zero) } else { (zero, skip) };
     let skipped = if offset < 0 { m } else { n };
-    if !recorder::at_most(skip, skipped) {
+    if !at_most(skip, skipped) {
         return (zero, zero, zero);
     }
-    (row, column, recorder::smaller(m.minus(row), n.minus(column)))
+    (row, column, smaller(m.minus(row), n.minus(column)))
 }
 
 fn diagonal(x: &Tensor, offset: isize, a: usize, b: usize) -> Result<Tensor> {

@@ -6,8 +6,8 @@ use super::movement::permute;
 use super::reduce::sum_axes;
 use super::twin_fns;
 use crate::error::{Error, Result};
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor, recorder};
+use crate::mode::sizes::{demand_equal, numel, specialize};
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{Axes, DType};
 
 twin_fns! {
@@ -144,7 +144,7 @@ impl Term {
     fn without_repeats(mut self, equation: &str) -> Result<Term> {
         while let Some((i, j)) = repeated(&self.labels) {
             let sizes = self.x.sizes();
-            if !recorder::demand_equal(sizes[i], sizes[j]) {
+            if !demand_equal(sizes[i], sizes[j]) {
                 return fail(
                     equation,
                     format_args!("one letter has sizes {} and {} in one operand", sizes[i].hint(), sizes[j].hint()),
@@ -213,14 +213,14 @@ fn contract(equation: &str, e: &Equation, operands: &[&Tensor]) -> Result<Tensor
 fn multiplied(equation: &str, mut a: Term, mut b: Term, later: impl Fn(Label) -> bool) -> Result<Term> {
     for label in a.labels.clone() {
         let (Some(m), Some(n)) = (a.size(label), b.size(label)) else { continue };
-        if recorder::demand_equal(m, n) {
+        if demand_equal(m, n) {
             continue;
         }
         if m.hint() == 1 {
-            recorder::specialize(&[m], "an axis of size 1 is repeated by einsum");
+            specialize(&[m], "an axis of size 1 is repeated by einsum");
             a = a.dropped(label)?;
         } else if n.hint() == 1 {
-            recorder::specialize(&[n], "an axis of size 1 is repeated by einsum");
+            specialize(&[n], "an axis of size 1 is repeated by einsum");
             b = b.dropped(label)?;
         } else {
             return fail(equation, format_args!("an axis of two operands has sizes {} and {}", m.hint(), n.hint()));
@@ -245,7 +245,7 @@ fn multiplied(equation: &str, mut a: Term, mut b: Term, later: impl Fn(Label) ->
     let sizes = |t: &Term, labels: &[Label]| -> Sizes {
         labels.iter().map(|&l| t.size(l).expect("it has the label")).collect()
     };
-    let count = |t: &Term, labels: &[Label]| recorder::numel(&sizes(t, labels));
+    let count = |t: &Term, labels: &[Label]| numel(&sizes(t, labels));
     let order = |parts: [&[Label]; 3]| parts.concat();
     let x = a.aligned(&order([&batch, &mine, &over]))?;
     let y = b.aligned(&order([&batch, &over, &theirs]))?;

@@ -4,18 +4,20 @@
 use super::gather::gather;
 use super::reduce::{along, axes_of, extreme_axes, gone, kept, spread, sum_axes, with_axes_kept};
 use super::{grads1, twins};
+use crate::autograd::record::differentiable;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::{apply, differentiable};
 use crate::error::{Error, Result};
+use crate::mode::apply::apply;
+use crate::mode::sizes::{is_zero, numel};
 use crate::tensor::Tensor;
-use crate::tensor::recorder::{self, Operand};
+use crate::tensor::operand::Operand;
 use allotrope_ir::{ArgOp, Axes, DType, Op, ReduceOp};
 
 /// That no axis to be reduced is empty.
 fn nonempty(x: &Tensor, name: &'static str, axes: &Axes) -> Result<()> {
     let own = x.sizes();
-    match axes.iter().any(|&a| recorder::is_zero(own[a])) {
+    match axes.iter().any(|&a| is_zero(own[a])) {
         true => Err(Error::operands(name, format!("has no value over an empty axis of shape {:?}", x.shape_hint()))),
         false => Ok(()),
     }
@@ -68,7 +70,7 @@ fn argument(x: &Tensor, name: &'static str, op: ArgOp, axis: Option<isize>, keep
         return Err(Error::operands(name, "not defined for bool; use to(DType::U8) first"));
     }
     let Some(axis) = axis else {
-        let flat = x.reshape_sizes(&[recorder::numel(&x.sizes())])?;
+        let flat = x.reshape_sizes(&[numel(&x.sizes())])?;
         return places(&flat, name, op, 0);
     };
     let (x1, axis) = along(x, name, axis)?;

@@ -2,10 +2,11 @@
 //! an index inside its axis. Each is the derivative of the other.
 
 use super::grads1;
+use crate::autograd::record::differentiable;
 use crate::autograd::saved::Saved;
-use crate::dispatch::{apply, differentiable};
 use crate::error::Result;
-use crate::tensor::recorder::Operand;
+use crate::mode::apply::apply;
+use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{DType, Op, ScatterOp};
 use smallvec::smallvec;
@@ -48,7 +49,7 @@ pub(crate) fn gather(x: &Tensor, index: &Tensor, axis: usize) -> Result<Tensor> 
     differentiable(&Op::Gather { axis }, "GatherBackward0", &operands, |_| {
         let index = Saved::operand(index);
         move |c: &_, g: &Tensor| {
-            let zeros = crate::tensor::create::full_of(&sizes, allotrope_ir::Scalar::from_f64(0.0, dtype))?;
+            let zeros = crate::mode::values::full_of(&sizes, allotrope_ir::Scalar::from_f64(0.0, dtype))?;
             Ok(smallvec![Some(scatter(ScatterOp::Add, &zeros, &index.get(c.me)?, g, axis)?), None])
         }
     })
@@ -68,7 +69,7 @@ pub(crate) fn scatter(how: ScatterOp, x: &Tensor, index: &Tensor, source: &Tenso
                 ScatterOp::Add => Some(g.clone()),
                 ScatterOp::Set => {
                     let zeros =
-                        crate::tensor::create::full_of(&index.sizes(), allotrope_ir::Scalar::from_f64(0.0, g.dtype()))?;
+                        crate::mode::values::full_of(&index.sizes(), allotrope_ir::Scalar::from_f64(0.0, g.dtype()))?;
                     Some(scatter(ScatterOp::Set, g, &index, &zeros, axis)?)
                 }
             };

@@ -9,10 +9,9 @@ use super::movement::{concat, narrow};
 use super::repeating::host;
 use super::twins;
 use crate::error::{Error, Result, must};
-use crate::tensor::create::full_of;
-use crate::tensor::recorder;
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::mode::sizes::{at_most, demand_equal};
+use crate::mode::values::full_of;
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{DType, Extent, ScatterOp};
 
 twins! {
@@ -48,7 +47,7 @@ twins! {
         if self.dim() > 0 {
             return Ok(out);
         }
-        match recorder::demand_equal(index.sizes()[0], Size::from(1)) {
+        match demand_equal(index.sizes()[0], Size::from(1)) {
             true => out.reshape_sizes(&[]),
             false => Err(Error::operands("index_select", "takes one index where the tensor has no axes")),
         }
@@ -289,10 +288,10 @@ fn same_rank(op: &'static str, x: &Tensor, index: &Tensor) -> Result<(Tensor, Te
 #[track_caller]
 fn fitted(op: &'static str, x: &Tensor, axis: usize, size: Size, by: &Tensor) -> Result<Tensor> {
     let own = x.sizes()[axis];
-    if own.same(&size) || recorder::demand_equal(own, size) {
+    if own.same(&size) || demand_equal(own, size) {
         return Ok(x.clone());
     }
-    if !recorder::at_most(size, own) {
+    if !at_most(size, own) {
         let (x, index) = (x.shape_hint(), by.shape_hint());
         return Err(Error::operands(op, format!("indices of shape {index:?} are longer than {x:?} in axis {axis}")));
     }
@@ -353,7 +352,7 @@ fn placed_in_front(
         return scatter(how, x, index, source, axis);
     }
     let (own, n) = (x.sizes()[i], index.sizes()[i]);
-    if i == axis || own.same(&n) || recorder::demand_equal(own, n) {
+    if i == axis || own.same(&n) || demand_equal(own, n) {
         return placed_in_front(op, how, x, axis, index, source, i + 1);
     }
     let front = placed_in_front(op, how, &fitted(op, x, i, n, index)?, axis, index, source, i + 1)?;

@@ -14,9 +14,8 @@ use super::movement::{concat, iota, narrow, permute};
 use super::parts::{every, slice_bounds};
 use super::shape::common_sizes;
 use crate::error::{Error, Result, must};
-use crate::tensor::recorder;
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::mode::sizes::{at_most, numel, specialize};
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{Axes, DType, ScatterOp};
 
 impl Tensor {
@@ -234,7 +233,7 @@ impl Place {
                         0 => return Err(Error::operands(op, "the step of a range must be at least 1")),
                         1 => {}
                         _ => {
-                            recorder::specialize(&[len], "an axis is indexed with a step");
+                            specialize(&[len], "an axis is indexed with a step");
                             place.steps.push(Step::Every { axis, step });
                             sizes[axis] = Size::from(len.hint().div_ceil(step));
                         }
@@ -386,10 +385,10 @@ fn element(op: &'static str, x: &Tensor, axis: usize, n: Size, i: isize) -> Resu
     }
     let at = Size::from(i.unsigned_abs());
     if i < 0 {
-        recorder::at_most(at, n);
+        at_most(at, n);
         return Ok(n.minus(at));
     }
-    recorder::at_most(Size::from(i.unsigned_abs() + 1), n);
+    at_most(Size::from(i.unsigned_abs() + 1), n);
     Ok(at)
 }
 
@@ -443,7 +442,7 @@ impl Joint {
         }
         let others = (0..x.dim()).filter(|a| !axes.contains(a));
         let rest: Sizes = others.clone().map(|a| own[a]).collect();
-        let places = places.expand_sizes(&chosen)?.reshape_sizes(&[recorder::numel(&chosen)])?;
+        let places = places.expand_sizes(&chosen)?.reshape_sizes(&[numel(&chosen)])?;
         let together = axes.windows(2).all(|w| w[1] == w[0] + 1);
         let sizes: Sizes = axes.iter().map(|&a| own[a]).collect();
         Ok(Joint {
@@ -451,7 +450,7 @@ impl Joint {
             chosen,
             rest,
             places,
-            count: recorder::numel(&sizes),
+            count: numel(&sizes),
             at: if together { axes[0] } else { 0 },
         })
     }
@@ -498,7 +497,7 @@ impl Joint {
         let k = self.chosen.len();
         let front =
             super::shape::moved(value, &(self.at..self.at + k).collect::<Vec<_>>(), &(0..k).collect::<Vec<_>>())?;
-        front.reshape_sizes(&self.with_rest(&[recorder::numel(&self.chosen)]))
+        front.reshape_sizes(&self.with_rest(&[numel(&self.chosen)]))
     }
 }
 

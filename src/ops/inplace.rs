@@ -218,7 +218,7 @@ impl Tensor {
     pub fn try_fill_<'a>(&self, value: impl Into<Arg<'a>>) -> Result<&Tensor> {
         match value.into() {
             Arg::Number(n) => {
-                let full = crate::tensor::create::full_of(&self.sizes(), n.fitted("fill_", self.dtype())?)?;
+                let full = crate::mode::values::full_of(&self.sizes(), n.fitted("fill_", self.dtype())?)?;
                 write("fill_", self, &full)?;
             }
             Arg::Tensor(t) if t.dim() == 0 => write("fill_", self, t)?,

@@ -4,7 +4,8 @@ use super::arg::{Arg, result_dtype};
 use super::movement::concat;
 use super::twin_fns;
 use crate::error::{Error, Result};
-use crate::tensor::{Tensor, recorder};
+use crate::mode::sizes::{demand_equal, is_zero};
+use crate::tensor::Tensor;
 
 twin_fns! {
     /// Tensors joined along an axis that they all have; the other axes must be equal. A vector without elements may stand
@@ -71,7 +72,7 @@ fn join_each(
 /// Whether `t` counts for nothing among tensors with `rank` axes: PyTorch's vector without elements.
 #[track_caller]
 fn is_nothing(t: &Tensor, rank: usize) -> bool {
-    t.dim() == 1 && rank != 1 && recorder::is_zero(t.sizes()[0])
+    t.dim() == 1 && rank != 1 && is_zero(t.sizes()[0])
 }
 
 #[track_caller]
@@ -86,8 +87,8 @@ fn joined(op: &'static str, tensors: &[&Tensor], axis: isize) -> Result<Tensor> 
     let first = real.first().copied().ok_or_else(none)?;
     let a = first.axis(op, axis)?;
     for t in &real[1..] {
-        let fits = t.dim() == first.dim()
-            && (0..t.dim()).all(|i| i == a || recorder::demand_equal(t.sizes()[i], first.sizes()[i]));
+        let fits =
+            t.dim() == first.dim() && (0..t.dim()).all(|i| i == a || demand_equal(t.sizes()[i], first.sizes()[i]));
         if !fits {
             return Err(Error::operands(
                 op,

@@ -4,13 +4,13 @@
 use super::arg::Number;
 use super::movement::concat;
 use super::twins;
+use crate::autograd::record::differentiable;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::differentiable;
 use crate::error::{Error, Result};
-use crate::tensor::recorder::{self, Operand};
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::mode::sizes::{demand_equal, numel};
+use crate::tensor::operand::Operand;
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{DType, Op};
 
 /// The product of operands with the same number of axes, two or more, and equal batch axes.
@@ -70,7 +70,7 @@ twins! {
         let b2 = if b.dim() == 1 { b.try_unsqueeze(1)? } else { b.clone() };
         let (m, n) = (a2.sizes(), b2.sizes());
         let (inner_a, inner_b) = (m[m.len() - 1], n[n.len() - 2]);
-        if !recorder::demand_equal(inner_a, inner_b) {
+        if !demand_equal(inner_a, inner_b) {
             return fail(&format!("the last axis of the first ({inner_a}) must equal the second to last of the second ({inner_b})"));
         }
         let full = match (a2.dim(), b2.dim()) {
@@ -78,7 +78,7 @@ twins! {
             (_, 2) => {
                 // The batch is more rows of one product.
                 let mut sizes = m.clone();
-                let rows = recorder::numel(&m[..m.len() - 1]);
+                let rows = numel(&m[..m.len() - 1]);
                 sizes[m.len() - 1] = n[1];
                 product(&a2.reshape_sizes(&[rows, inner_a])?, &b2)?.reshape_sizes(&sizes)?
             }
@@ -180,18 +180,18 @@ twins! {
             return fail("an axis is named twice");
         }
         let (m, n) = (self.sizes(), other.sizes());
-        if !over.iter().zip(&other_over).all(|(&i, &j)| recorder::demand_equal(m[i], n[j])) {
+        if !over.iter().zip(&other_over).all(|(&i, &j)| demand_equal(m[i], n[j])) {
             return fail("the axes must have equal sizes");
         }
         let free = |rank: usize, over: &[usize]| (0..rank).filter(|i| !over.contains(i)).collect::<Vec<usize>>();
         let (left, right) = (free(self.dim(), &over), free(other.dim(), &other_over));
         let sizes = |s: &Sizes, axes: &[usize]| axes.iter().map(|&i| s[i]).collect::<Sizes>();
-        let k = recorder::numel(&sizes(&m, &over));
+        let k = numel(&sizes(&m, &over));
         let order = |first: &[usize], second: &[usize]| first.iter().chain(second).copied().collect();
         let a = super::movement::permute(self, order(&left, &over))?;
         let b = super::movement::permute(other, order(&other_over, &right))?;
-        let a = a.reshape_sizes(&[recorder::numel(&sizes(&m, &left)), k])?;
-        let b = b.reshape_sizes(&[k, recorder::numel(&sizes(&n, &right))])?;
+        let a = a.reshape_sizes(&[numel(&sizes(&m, &left)), k])?;
+        let b = b.reshape_sizes(&[k, numel(&sizes(&n, &right))])?;
         let mut out = sizes(&m, &left);
         out.extend(sizes(&n, &right));
         a.try_matmul(&b)?.reshape_sizes(&out)

@@ -8,6 +8,7 @@ mod axes;
 pub(crate) mod backward;
 mod checkpoint;
 mod control;
+mod create;
 mod cumulative;
 mod diagonal;
 mod einsum;
@@ -22,9 +23,12 @@ mod inplace;
 mod joining;
 mod linalg;
 pub(crate) mod movement;
+mod ndarray;
 mod norm;
 mod operators;
 mod parts;
+mod print;
+pub mod random;
 mod ranges;
 mod recurrence;
 pub(crate) mod reduce;
@@ -37,6 +41,7 @@ mod statistics;
 mod tree;
 pub(crate) mod window;
 
+pub use self::ndarray::NdarrayGuard;
 pub use arg::{Arg, Number};
 pub use backward::Backward;
 pub use checkpoint::{checkpoint, try_checkpoint};
@@ -53,6 +58,7 @@ pub use joining::{
     cat, column_stack, dstack, hstack, stack, try_cat, try_column_stack, try_dstack, try_hstack, try_stack, try_vstack,
     vstack,
 };
+pub use print::{PrintOptions, print_options, set_print_options, with_print_options};
 pub use ranges::Arange;
 pub use repeating::{meshgrid, try_meshgrid};
 pub use sampling::{

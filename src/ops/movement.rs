@@ -3,15 +3,18 @@
 
 use super::grads1;
 use super::window::{Pieces, overlap_add};
+use crate::autograd::record::{differentiable, view};
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
-use crate::dispatch::{apply, differentiable, view};
 use crate::error::{Error, Result};
-use crate::tensor::create::full_of;
+use crate::mode;
+use crate::mode::apply::apply;
+use crate::mode::sizes::{all_same, demand_equal, numel, specialize};
+use crate::mode::values::full_of;
 use crate::tensor::grad_fn::{Edge, Grads, Onto};
-use crate::tensor::recorder::{self, Operand};
-use crate::tensor::size::{Sizes, all_same, hints};
-use crate::tensor::{Dims, Size, Strides, Tensor, eval};
+use crate::tensor::operand::Operand;
+use crate::tensor::size::hints;
+use crate::tensor::{Dims, Size, Sizes, Strides, Tensor, eval};
 use allotrope_ir::{Axes, Extent, Op, Scalar};
 use smallvec::{SmallVec, smallvec};
 
@@ -21,14 +24,14 @@ impl Tensor {
         if self.is_off_tape() && all_same(&own, sizes) {
             return Ok(self.clone());
         }
-        let (from, to) = (recorder::numel(&own), recorder::numel(sizes));
+        let (from, to) = (numel(&own), numel(sizes));
         if from.hint() != to.hint() {
             return Err(Error::operands(
                 "reshape",
                 format!("{:?} has {} elements, {:?} has {}", self.shape_hint(), from.hint(), hints(sizes), to.hint()),
             ));
         }
-        recorder::demand_equal(from, to);
+        demand_equal(from, to);
         seen(self, Op::Reshape(Sizes::from_slice(sizes)), "ViewBackward0")
     }
 
@@ -60,11 +63,11 @@ impl Tensor {
         let lead = sizes.len().checked_sub(own.len());
         let fits = |lead: usize| {
             own.iter().zip(&sizes[lead..]).all(|(&from, &to)| {
-                if from.is_one() || recorder::demand_equal(from, to) {
+                if from.is_one() || demand_equal(from, to) {
                     return true;
                 }
                 if from.hint() == 1 {
-                    recorder::specialize(&[from], "an axis of size 1 is repeated by expand");
+                    specialize(&[from], "an axis of size 1 is repeated by expand");
                 }
                 from.hint() == 1
             })
@@ -216,7 +219,7 @@ where
     F: Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
 {
     let own = x.sizes();
-    let mut result = match recorder::is_active() {
+    let mut result = match mode::is_recording() {
         false => eval::laid_out(x, layout)?,
         true => {
             let computed = no_grad(|| recorded(&x.detach()))?;
@@ -224,7 +227,8 @@ where
         }
     };
     // Stands for a step that can't be taken again nor undone: views of what has changed since are errors.
-    result.note_view(x, &Op::Gather { axis: 0 }, &own, name, taken_before);
+    result.link_view(x, &Op::Gather { axis: 0 }, &own, name, taken_before);
+    mode::state::view_made(&result);
     if !x.is_off_tape() {
         let node = tape::node(name, smallvec![tape::edge_of(x)], false, move |_, grads| match &grads[0] {
             Some(g) => grads1(derivative(g)?),

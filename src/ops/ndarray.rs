@@ -1,9 +1,10 @@
 //! Exchange with the `ndarray` crate: its arrays become tensors where they are, and tensors are seen as its views,
 //! without copying whatever the strides. Inside a trace there are no elements to exchange.
 
-use super::storage::{Buffer, ReadGuard, Storage};
-use super::{Body, Dims, FromElement, Strided, Strides, Tensor, eval, recorder};
 use crate::error::{Error, Result, must};
+use crate::mode::values::data;
+use crate::tensor::storage::{Buffer, ReadGuard, Storage};
+use crate::tensor::{Body, Dims, FromElement, Strided, Strides, Tensor, eval};
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Axis, Dimension, IxDyn, ShapeBuilder};
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -121,10 +122,10 @@ fn from_ndarray_at<T: FromElement, D: Dimension>(array: Array<T, D>, at: &'stati
     let shape = Dims::from_slice(array.shape());
     let strides = Strides::from_slice(array.strides());
     let (elements, Some(offset)) = array.into_raw_vec_and_offset() else {
-        return recorder::data(eval::fresh(T::DTYPE, &shape, Buffer::new(0)), DATA, at);
+        return data(eval::fresh(T::DTYPE, &shape, Buffer::new(0)), DATA, at);
     };
     let storage = Arc::new(Storage::new(Buffer::adopt(elements)));
-    recorder::data(Tensor::from_parts(T::DTYPE, shape, Body::Strided(Strided { storage, strides, offset })), DATA, at)
+    data(Tensor::from_parts(T::DTYPE, shape, Body::Strided(Strided { storage, strides, offset })), DATA, at)
 }
 
 /// The elements of a tensor, locked for reading. Other threads that change the tensor in place wait until it is dropped;

@@ -3,12 +3,13 @@
 use super::elementwise::{floating, in_full, zero_where};
 use super::reduce::{axes_of, extreme_axes, spread, sum_axes, with_axes_kept};
 use super::{grads1, twins};
+use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::composite;
 use crate::error::{Error, Result};
+use crate::mode::sizes::is_zero;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::{self, Operand};
+use crate::tensor::operand::Operand;
 use allotrope_ir::{Axes, ReduceOp};
 
 /// The norm over sorted axes, which go.
@@ -60,7 +61,7 @@ fn norm(x: &Tensor, p: f64, axes: &[isize], keepdim: bool) -> Result<Tensor> {
     }
     if p < 0.0 || p.is_infinite() {
         let own = x.sizes();
-        if axes.iter().any(|&a| recorder::is_zero(own[a])) {
+        if axes.iter().any(|&a| is_zero(own[a])) {
             return Err(Error::operands(
                 "norm",
                 format!("of order {p} has no value over an empty axis of shape {:?}", x.shape_hint()),

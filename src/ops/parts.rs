@@ -4,7 +4,8 @@ use super::movement::{iota, narrow, pieces, strided_view, zeros};
 use super::twins;
 use super::window::{Pieces, window};
 use crate::error::{Error, Result};
-use crate::tensor::recorder;
+use crate::mode::sizes::{at_most, demand_at_least, demand_equal, divide, is_zero, numel, smaller, specialize};
+use crate::tensor::size::sizes_of;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{DType, Extent, ScatterOp};
 use smallvec::SmallVec;
@@ -26,10 +27,8 @@ twins! {
             true => size.minus(Size::from(start.unsigned_abs())),
             false => Size::from(start as usize),
         };
-        if let Some(r) = recorder::active().filter(|_| size.is_symbolic()) {
-            // How far the axis must reach for the slice to lie in it.
-            r.at_least(size, if start.is_symbolic() { size.hint() - start.hint() } else { start.hint() + len });
-        }
+                    // How far the axis must reach for the slice to lie in it.
+            demand_at_least(size, if start.is_symbolic() { size.hint() - start.hint() } else { start.hint() + len });
         narrow(self, a, start, Size::from(len))
     }
 
@@ -44,7 +43,7 @@ twins! {
             ));
         }
         let n = self.sizes()[a];
-        if !recorder::at_most(Size::from(len), n) {
+        if !at_most(Size::from(len), n) {
             return Err(Error::operands(
                 "narrow",
                 format!("{len} elements do not lie in axis {axis} of shape {:?}", self.shape_hint()),
@@ -111,7 +110,7 @@ twins! {
     fn split_with_sizes / try_split_with_sizes(&self, sizes: &[usize], axis: isize) -> Vec<Tensor> {
         let a = self.axis("split_with_sizes", axis)?;
         let n = self.sizes()[a];
-        if !recorder::demand_equal(n, Size::from(sizes.iter().sum::<usize>())) {
+        if !demand_equal(n, Size::from(sizes.iter().sum::<usize>())) {
             return Err(Error::operands(
                 "split_with_sizes",
                 format!("{sizes:?} must add up to {}, the size of axis {axis} of {:?}", n.hint(), self.shape_hint()),
@@ -129,8 +128,8 @@ twins! {
         let n = self.sizes()[a];
         if n.is_symbolic() && n.hint().is_multiple_of(chunks) && n.hint() > 0 {
             // Equal pieces of a size that can be divided in every call.
-            let size = recorder::divide(n, chunks, "chunk() cuts an axis into pieces");
-            if size.is_symbolic() && recorder::at_most(Size::from(1), size) {
+            let size = divide(n, chunks, "chunk() cuts an axis into pieces");
+            if size.is_symbolic() && at_most(Size::from(1), size) {
                 return pieces(self, a, &vec![size; chunks]);
             }
         }
@@ -211,10 +210,10 @@ twins! {
             return fail(format!("the tensor of shape {:?} must be contiguous; call contiguous() first", self.shape_hint()));
         }
         let own = self.sizes();
-        let n = recorder::numel(&own);
+        let n = numel(&own);
         let empty = shape.contains(&0);
         let last = shape.iter().zip(strides).try_fold(offset, |at, (&n, &s)| at.checked_add(n.saturating_sub(1).checked_mul(s)?));
-        if !empty && !last.is_some_and(|last| last != usize::MAX && recorder::at_most(Size::from(last + 1), n)) {
+        if !empty && !last.is_some_and(|last| last != usize::MAX && at_most(Size::from(last + 1), n)) {
             return fail(format!("reaches outside the {} elements of {:?}", n.hint(), self.shape_hint()));
         }
         let (shape, strides) = (shape.to_vec(), strides.to_vec());
@@ -222,7 +221,7 @@ twins! {
             let (shape, strides) = (shape.clone(), strides.clone());
             move || strided_places(&shape, &strides, offset)
         };
-        let sizes = recorder::sizes_of(&shape);
+        let sizes = sizes_of(&shape);
         let (recorded_places, recorded_sizes) = (places.clone(), sizes.clone());
         strided_view(
             "AsStridedBackward0",
@@ -231,7 +230,7 @@ twins! {
             move |x| super::gather::gather(&x.reshape_sizes(&[n])?, &recorded_places()?, 0)?.reshape_sizes(&recorded_sizes),
             move |g| {
                 // An element that is named often gets the sum.
-                let flat = g.reshape_sizes(&[recorder::numel(&sizes)])?;
+                let flat = g.reshape_sizes(&[numel(&sizes)])?;
                 super::gather::scatter(ScatterOp::Add, &zeros(g, &[n])?, &places()?, &flat, 0)?.reshape_sizes(&own)
             },
         )
@@ -240,8 +239,8 @@ twins! {
 
 /// Which element each place of a strided layout is, in row-major order.
 fn strided_places(shape: &[usize], strides: &[usize], offset: usize) -> Result<Tensor> {
-    let sizes = recorder::sizes_of(shape);
-    let mut at = crate::tensor::create::full_of(&[], allotrope_ir::Scalar::I64(offset as i64))?;
+    let sizes = sizes_of(shape);
+    let mut at = crate::mode::values::full_of(&[], allotrope_ir::Scalar::I64(offset as i64))?;
     for (i, &stride) in strides.iter().enumerate() {
         let mut along: SmallVec<[Size; 4]> = SmallVec::from_elem(Size::from(1), shape.len());
         along[i] = sizes[i];
@@ -249,7 +248,7 @@ fn strided_places(shape: &[usize], strides: &[usize], offset: usize) -> Result<T
         at = at.try_add(&steps)?;
     }
     debug_assert_eq!(at.dtype(), DType::I64);
-    at.expand_sizes(&sizes)?.reshape_sizes(&[recorder::numel(&sizes)])
+    at.expand_sizes(&sizes)?.reshape_sizes(&[numel(&sizes)])
 }
 
 /// Where a slice begins and how many elements it has, by Python's rules.
@@ -258,19 +257,19 @@ pub(super) fn slice_bounds(n: Size, start: Option<isize>, end: Option<isize>) ->
     let at = |place: isize| {
         let m = Size::from(place.unsigned_abs());
         match place < 0 {
-            false => recorder::smaller(m, n),
-            true if recorder::at_most(m, n) => n.minus(m),
+            false => smaller(m, n),
+            true if at_most(m, n) => n.minus(m),
             true => zero,
         }
     };
     let (start, end) = (start.map_or(zero, at), end.map_or(n, at));
-    (start, if recorder::at_most(start, end) { end.minus(start) } else { zero })
+    (start, if at_most(start, end) { end.minus(start) } else { zero })
 }
 
 /// Every `step`-th element of an axis, from the first on.
 pub(super) fn every(x: &Tensor, axis: usize, step: usize) -> Result<Tensor> {
     let n = x.sizes()[axis];
-    if recorder::is_zero(n) {
+    if is_zero(n) {
         return Ok(x.clone());
     }
     let p = Pieces { axis, size: Size::from(1), step, dilation: 1 };
@@ -282,7 +281,7 @@ pub(super) fn every(x: &Tensor, axis: usize, step: usize) -> Result<Tensor> {
 /// The size of an axis as a number, because the program depends on it.
 #[track_caller]
 fn number_of(x: &Tensor, axis: usize, why: &str) -> usize {
-    recorder::specialize(&[x.sizes()[axis]], why);
+    specialize(&[x.sizes()[axis]], why);
     x.shape_hint()[axis]
 }
 

@@ -5,9 +5,9 @@
 //! matrix product is such a chain, so that is what these numbers are made with.
 
 use super::joining::{try_cat, try_stack};
-use crate::dispatch::apply;
 use crate::error::{Error, Result, must};
-use crate::tensor::create::full_of;
+use crate::mode::apply::apply;
+use crate::mode::values::full_of;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{DType, Op, Scalar};
 use std::ops::Range;

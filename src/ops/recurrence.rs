@@ -2,11 +2,12 @@
 //! products and products, closed under differentiation, and without a division that zeros would spoil.
 
 use super::grads2;
+use crate::autograd::record::differentiable;
 use crate::autograd::saved::Saved;
-use crate::dispatch::differentiable;
 use crate::error::Result;
-use crate::tensor::create::full_of;
-use crate::tensor::recorder::{self, Operand};
+use crate::mode::sizes::is_zero;
+use crate::mode::values::full_of;
+use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{Op, Scalar};
 
@@ -17,7 +18,7 @@ pub(crate) fn recurrence(a: &Tensor, b: &Tensor, axis: usize, reverse: bool) -> 
         let (a, r) = (Saved::operand(a), Saved::output(r, 0));
         move |c: &crate::autograd::tape::Context<'_>, g: &Tensor| {
             let n = g.sizes()[axis];
-            if recorder::is_zero(n) {
+            if is_zero(n) {
                 return grads2(c, || Ok(g.clone()), || Ok(g.clone()));
             }
             // s[i] = g[i] + a[i+1] s[i+1] is the gradient of b; that of a[i] is s[i] r[i-1].

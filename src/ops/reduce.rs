@@ -3,11 +3,13 @@
 
 use super::elementwise::{floating, in_full};
 use super::{grads1, twins};
-use crate::dispatch::{apply, differentiable};
+use crate::autograd::record::differentiable;
 use crate::error::{Error, Result};
-use crate::tensor::recorder::{self, Operand};
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor};
+use crate::mode::apply::apply;
+use crate::mode::sizes::numel;
+use crate::mode::values::{full_of, symbolic_extent};
+use crate::tensor::operand::Operand;
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{Axes, DType, Op, ReduceOp};
 
 /// The axes meant, sorted; none given means all. A tensor without axes may be asked for its axis 0 or -1, as in PyTorch.
@@ -56,7 +58,7 @@ pub(crate) fn spread(y: &Tensor, sizes: &Sizes, axes: &Axes) -> Result<Tensor> {
 /// How many elements are reduced to one.
 pub(crate) fn count(x: &Tensor, axes: &Axes) -> Size {
     let own = x.sizes();
-    recorder::numel(&axes.iter().map(|&a| own[a]).collect::<Sizes>())
+    numel(&axes.iter().map(|&a| own[a]).collect::<Sizes>())
 }
 
 /// The sum over sorted axes, which go. Integers and bools are summed as i64.
@@ -149,7 +151,7 @@ twins! {
 
     /// The product of all elements; integers and bools give i64. An empty product is 1.
     fn prod / try_prod(&self) -> Tensor {
-        let flat = self.reshape_sizes(&[recorder::numel(&self.sizes())])?;
+        let flat = self.reshape_sizes(&[numel(&self.sizes())])?;
         super::cumulative::product(&flat, 0)?.reshape_sizes(&[])
     }
 
@@ -172,8 +174,8 @@ pub(crate) fn divide_by_size(x: &Tensor, n: Size) -> Result<Tensor> {
 
 /// A size, which may be symbolic, as a tensor without axes.
 pub(crate) fn size_tensor(n: Size, dtype: DType) -> Result<Tensor> {
-    match recorder::active().filter(|_| n.is_symbolic()) {
-        None => crate::tensor::create::full_of(&[], super::arg::Number::Int(n.hint() as i64).to(dtype)),
-        Some(r) => apply(&Op::Cast(dtype), &[Operand::Tensor(&r.extent(n)?)]),
+    match symbolic_extent(n) {
+        None => full_of(&[], super::arg::Number::Int(n.hint() as i64).to(dtype)),
+        Some(extent) => apply(&Op::Cast(dtype), &[Operand::Tensor(&extent?)]),
     }
 }

@@ -4,8 +4,9 @@ use super::gather::flip;
 use super::movement::{copied, narrow};
 use super::{twin_fns, twins};
 use crate::error::{Error, Result};
-use crate::tensor::size::Sizes;
-use crate::tensor::{FromElement, Size, Tensor, eval, recorder};
+use crate::mode;
+use crate::mode::sizes::{at_most, is_zero, specialize};
+use crate::tensor::{FromElement, Size, Sizes, Tensor, eval};
 use allotrope_ir::{Axes, DType, Extent};
 use std::panic::Location;
 
@@ -181,17 +182,17 @@ twin_fns! {
 /// Moved on by `shift` along an axis.
 fn rolled(x: &Tensor, axis: usize, shift: isize) -> Result<Tensor> {
     let n = x.sizes()[axis];
-    if recorder::is_zero(n) {
+    if is_zero(n) {
         return copied(x);
     }
     let m = Size::from(shift.unsigned_abs());
     // How many elements come in from the end.
     let tail = if shift == 0 {
         m
-    } else if recorder::at_most(m, n) {
+    } else if at_most(m, n) {
         if shift > 0 { m } else { n.minus(m) }
     } else {
-        recorder::specialize(&[n], "roll() by more than an axis has");
+        specialize(&[n], "roll() by more than an axis has");
         Size::from(shift.rem_euclid(n.hint() as isize) as usize)
     };
     let head = n.minus(tail);
@@ -202,7 +203,7 @@ fn rolled(x: &Tensor, axis: usize, shift: isize) -> Result<Tensor> {
 /// Elements on the host, for results whose shape depends on them: an error in a trace, which names `op` and where.
 #[track_caller]
 pub(super) fn host<T: FromElement>(op: &str, x: &Tensor) -> Result<Vec<T>> {
-    match recorder::is_active() {
+    match mode::is_recording() {
         true => Err(Error::Trace(format!(
             "{op} at {}: the shape of the result depends on the elements, which are not known while a trace is recorded; \
              do it outside of the trace, or keep the shape and choose with where_self() or masked_fill()",

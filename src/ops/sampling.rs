@@ -4,11 +4,13 @@
 use super::arg::{Arg, broadcast_sizes};
 use super::assign::assign;
 use super::gather::{all_true, checked};
-use crate::dispatch::check_assignable;
+use crate::autograd::record::check_assignable;
 use crate::error::{Error, Result, must};
+use crate::mode::random::in_order;
+use crate::mode::values::no_host_read;
+use crate::ops::random::{check, default_generator};
 use crate::tensor::draw::Kind;
-use crate::tensor::random::{Generator, check, default_generator, untraced};
-use crate::tensor::{FromElement, Sizes, Tensor, eval, recorder};
+use crate::tensor::{FromElement, Generator, Sizes, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 use std::ops::{Add, Div};
 use std::panic::Location;
@@ -36,8 +38,7 @@ fn inverse(axes: &[usize]) -> Vec<usize> {
 /// Draws a number for every element of `like`, of `dtype`, in the order of its memory, in which the result lies too.
 fn draw_as(what: &'static str, g: &Generator, like: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
     if like.strided().is_none() {
-        let Some(r) = recorder::active() else { return Err(eval::strided(like).err().expect("it has no storage")) };
-        r.in_order(what, like, false)?;
+        in_order(what, like, false)?;
         return g.draw(kind, &like.sizes(), dtype);
     }
     let axes = memory_order(like);
@@ -52,8 +53,8 @@ fn draw_as(what: &'static str, g: &Generator, like: &Tensor, kind: Kind, dtype: 
 
 /// As [`draw_as`], to fill `target` itself: also where its memory has gaps PyTorch draws normal numbers one by one.
 fn draw_for(what: &'static str, g: &Generator, target: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
-    if let (Kind::Normal { .. }, None, Some(r)) = (&kind, target.strided(), recorder::active()) {
-        r.in_order(what, target, true)?;
+    if let (Kind::Normal { .. }, None) = (&kind, target.strided()) {
+        in_order(what, target, true)?;
     }
     // In a trace the recorder sees to it.
     let kind = if target.strided().is_none() || target.is_contiguous() { kind } else { kind.serial() };
@@ -314,7 +315,7 @@ draws! {
     /// `n` indices for each row of weights, `[m] -> [n]` or `[rows, m] -> [rows, n]`, as `i64`: each is drawn with the
     /// probability that its weight has in its row, with or without replacement. `torch.multinomial`.
     fn multinomial / try_multinomial(g, weights: &Tensor, n: usize, replacement: bool) {
-        untraced("multinomial", Location::caller())?;
+        no_host_read("multinomial", Location::caller())?;
         float("multinomial", weights.dtype())?;
         let weights = weights.detach();
         match weights.dtype() {

@@ -4,11 +4,13 @@
 use super::arg::broadcast_size;
 use super::movement::permute;
 use super::{twin_fns, twins};
-use crate::dispatch::apply;
 use crate::error::{Error, Result};
-use crate::tensor::recorder::{self, Operand};
-use crate::tensor::size::{Sizes, hints};
-use crate::tensor::{Size, Tensor, eval};
+use crate::mode;
+use crate::mode::apply::apply;
+use crate::mode::sizes::{demand_at_least, demand_equal, divide, numel, specialize};
+use crate::tensor::operand::Operand;
+use crate::tensor::size::hints;
+use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::Op;
 use smallvec::smallvec;
 use std::sync::Arc;
@@ -51,7 +53,7 @@ twins! {
             return Err(Error::operands("flatten", format!("axis {from} comes after axis {to}")));
         }
         let mut sizes = self.sizes();
-        let merged = recorder::numel(&sizes[from..=to]);
+        let merged = numel(&sizes[from..=to]);
         sizes.drain(from..=to);
         sizes.insert(from, merged);
         self.reshape_sizes(&sizes)
@@ -86,14 +88,14 @@ twins! {
         let n = own[axis];
         let fits = match free {
             Some(_) => known != 0 && n.hint().is_multiple_of(known),
-            None => recorder::demand_equal(n, Size::from(known)),
+            None => demand_equal(n, Size::from(known)),
         };
         if !fits {
             return fail("the sizes do not multiply up to it");
         }
         let mut sizes: Sizes = own[..axis].into();
         sizes.extend(shape.iter().map(|&n| match n {
-            -1 => recorder::divide(own[axis], known, "unflatten(-1) divides a symbolic size"),
+            -1 => divide(own[axis], known, "unflatten(-1) divides a symbolic size"),
             n => Size::from(n as usize),
         }));
         sizes.extend_from_slice(&own[axis + 1..]);
@@ -189,7 +191,7 @@ twins! {
         if self.is_dense() {
             return Ok(self.clone());
         }
-        let dense = match recorder::is_active() {
+        let dense = match mode::is_recording() {
             true => apply(&Op::Reshape(self.sizes().iter().copied().collect()), &[Operand::Tensor(self)])?,
             false => eval::contiguous(self)?,
         };
@@ -232,9 +234,9 @@ pub(super) fn common_sizes(op: &'static str, tensors: &[&Tensor]) -> Result<Size
 /// Whether the size is 1; a trace holds for calls with the same answer.
 #[track_caller]
 fn is_one(n: Size) -> bool {
-    match recorder::active().filter(|_| n.is_symbolic() && n.hint() > 1) {
-        Some(r) => r.at_least(n, 2),
-        None => recorder::specialize(&[n], "squeeze() asked whether an axis has size 1"),
+    match n.hint() > 1 {
+        true => demand_at_least(n, 2),
+        false => specialize(&[n], "squeeze() asked whether an axis has size 1"),
     }
     n.hint() == 1
 }
@@ -278,12 +280,12 @@ fn wanted_sizes(op: &'static str, x: &Tensor, shape: &[isize]) -> Result<Sizes> 
         return fail("only one axis can be -1");
     }
     let known: usize = shape.iter().filter(|&&n| n >= 0).map(|&n| n as usize).product();
-    let total = recorder::numel(&x.sizes());
+    let total = numel(&x.sizes());
     if known == 0 || !total.hint().is_multiple_of(known) {
         return fail("the other axes do not divide the number of elements");
     }
     let mut sizes: Sizes = shape.iter().map(|&n| Size::from(n.max(0) as usize)).collect();
-    sizes[free] = recorder::divide(total, known, "reshape(-1) divides a symbolic number of elements");
+    sizes[free] = divide(total, known, "reshape(-1) divides a symbolic number of elements");
     Ok(sizes)
 }
 

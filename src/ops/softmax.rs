@@ -4,12 +4,12 @@
 use super::elementwise::{as_float, floating, in_full, zero_where};
 use super::reduce::{along, axes_of, extreme_axes, spread, sum_axes, with_axes_kept};
 use super::{grads1, twins};
+use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::composite;
 use crate::error::Result;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 use allotrope_ir::{Axes, ReduceOp};
 
 /// x less the largest element along the axes.

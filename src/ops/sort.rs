@@ -6,6 +6,7 @@ use super::movement::narrow;
 use super::reduce::{along, gone};
 use super::twins;
 use crate::error::{Error, Result};
+use crate::mode::sizes::demand_at_least;
 use crate::tensor::{Size, Tensor};
 
 fn places(x: &Tensor, axis: usize, descending: bool) -> Result<Tensor> {
@@ -26,9 +27,7 @@ fn at_least(op: &'static str, x: &Tensor, axis: usize, k: usize) -> Result<()> {
     if n.hint() < k {
         return Err(Error::operands(op, format!("k = {k} is more than axis {axis} of shape {:?} has", x.shape_hint())));
     }
-    if let Some(r) = crate::tensor::recorder::active().filter(|_| n.is_symbolic()) {
-        r.at_least(n, k);
-    }
+    demand_at_least(n, k);
     Ok(())
 }
 

@@ -3,11 +3,12 @@
 use super::elementwise::{choose, floating, zero_where};
 use super::reduce::{axes_of, count, size_tensor, spread, sum_axes, with_axes_kept};
 use super::{grads1, twins};
+use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::{composite, differentiable};
 use crate::error::Result;
-use crate::tensor::recorder::{self, Operand};
+use crate::mode::sizes::{demand_at_least, specialize};
+use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{Axes, DType, Op, UnaryOp};
 
@@ -25,11 +26,9 @@ fn divide(x: &Tensor, n: Size, correction: f64) -> Result<Tensor> {
 /// Whether n > correction; a trace holds for calls with the same answer.
 fn exceeds(n: Size, correction: f64) -> bool {
     let is = n.hint() as f64 > correction;
-    if let Some(r) = recorder::active().filter(|_| n.is_symbolic()) {
-        match is {
-            true => r.at_least(n, (correction.floor() + 1.0).max(0.0) as usize),
-            false => recorder::specialize(&[n], "a variance of no more elements than its correction"),
-        }
+    match is {
+        true => demand_at_least(n, (correction.floor() + 1.0).max(0.0) as usize),
+        false => specialize(&[n], "a variance of no more elements than its correction"),
     }
     is
 }

@@ -2,9 +2,10 @@
 //! Each is the derivative of the other, so both can be differentiated as often as wanted.
 
 use super::grads1;
-use crate::dispatch::differentiable;
+use crate::autograd::record::differentiable;
 use crate::error::{Error, Result};
-use crate::tensor::recorder::{self, Operand};
+use crate::mode::sizes::{demand_at_least, specialize};
+use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::Op;
 
@@ -21,7 +22,7 @@ impl Pieces {
     /// How many pieces an axis of `n` elements has. With steps of one the number stays symbolic; else a symbolic axis
     /// becomes the number that it is in this call.
     pub(crate) fn count(&self, op: &'static str, n: Size) -> Result<Size> {
-        recorder::specialize(&[self.size], "the size of a window");
+        specialize(&[self.size], "the size of a window");
         let span = self.dilation * (self.size.hint().max(1) - 1) + 1;
         if n.hint() < span {
             return Err(Error::operands(
@@ -30,12 +31,10 @@ impl Pieces {
             ));
         }
         if self.step == 1 {
-            if let Some(r) = recorder::active().filter(|_| n.is_symbolic()) {
-                r.at_least(n, span);
-            }
+            demand_at_least(n, span);
             return Ok(n.minus(Size::from(span - 1)));
         }
-        recorder::specialize(&[n], "an axis is cut into pieces with a step");
+        specialize(&[n], "an axis is cut into pieces with a step");
         Ok(Size::from((n.hint() - span) / self.step + 1))
     }
 }

@@ -3,18 +3,20 @@
 //! gradients can be differentiated again. Nothing is compiled or run here.
 
 use crate::autograd::engine::{self, Root};
-use crate::autograd::tape::{self, next_seq};
+use crate::autograd::tape;
 use crate::autograd::{scope, with_grad_enabled};
 use crate::capture::captured::Source;
 use crate::capture::recorder::Capture;
 use crate::capture::state::Inner;
 use crate::error::{Error, Result};
+use crate::mode;
+use crate::mode::recorder::Recorder;
+use crate::mode::recorder::settings::HostValue;
 use crate::ops::backward::sum;
 use crate::runtime::outer::Program;
-use crate::tensor::grad_fn::Edge;
-use crate::tensor::setting::HostValue;
+use crate::tensor::grad_fn::{Edge, next_seq};
 use crate::tensor::trace_handle::TraceHandle;
-use crate::tensor::{Size, Tensor, recorder as slot};
+use crate::tensor::{Size, Tensor};
 use allotrope_ir::passes::Passes;
 use allotrope_ir::{Dim, Graph, Part, Sym, Type, Value, partition};
 use parking_lot::Mutex;
@@ -194,8 +196,8 @@ impl Capture {
 
 /// Runs `f` with the recorder, apart from whatever this thread is in the midst of.
 fn recording<T>(capture: &Rc<Capture>, noted: bool, f: impl FnOnce() -> Result<T>) -> Result<T> {
-    let recorder: Rc<dyn slot::Recorder> = capture.clone();
-    let run = || scope::apart(|| slot::with(Some(recorder), || with_grad_enabled(noted, f)));
+    let recorder: Rc<dyn Recorder> = capture.clone();
+    let run = || scope::apart(|| mode::with(Some(recorder), || with_grad_enabled(noted, f)));
     catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)?
 }
 

@@ -9,14 +9,15 @@ use crate::capture::recorder::Capture;
 use crate::capture::replay_cache::{Book, Ended, Log};
 use crate::error::{Error, Result};
 use crate::inspect::explain::Explanation;
+use crate::mode;
 use crate::ops::TensorTree;
 use crate::runtime::call::Bound;
 use crate::runtime::guards::{Binding, Guards};
 use crate::runtime::recording_lock::Turns;
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{Manner, Recording, Variant, record};
+use crate::tensor::Tensor;
 use crate::tensor::grad_fn::{Edge, GradFn};
-use crate::tensor::{Tensor, recorder as slot};
 use allotrope_ir::passes::Passes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -106,7 +107,7 @@ where
     /// the closure did to Rust values stays done.
     pub fn call<'a>(&self, args: impl Arguments<'a, N>) -> Result<R> {
         let args = args.tensors();
-        if slot::is_active() {
+        if mode::is_recording() {
             return self.closure.with(|closure| Ok(closure.run(&args)));
         }
         // A recording stands for every argument of a kind, and hooks are one tensor's own.

@@ -4,8 +4,8 @@
 use crate::autograd::is_grad_enabled;
 use crate::capture::captured::{Captured, Source, Target, Whose};
 use crate::capture::recorder::is_watched;
+use crate::mode::recorder::settings::HostValue;
 use crate::runtime::capacity::Rooms;
-use crate::tensor::setting::HostValue;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Strides, Tensor};
 use allotrope_ir::{DType, Dim};

@@ -3,20 +3,23 @@
 //! of results whose gradients come together.
 
 use crate::autograd::saved::Saved;
-use crate::autograd::tape::{self, Edges, next_seq};
+use crate::autograd::tape;
+use crate::autograd::tape::Edges;
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::backend::cpu::{Compiled, Options};
 use crate::capture::inline::replay;
 use crate::error::{Error, Result};
+use crate::mode;
 use crate::partition::stage::{Exit, Feed, Given, History, Keep, Origin, Recorded, Repeated, Stage, Walk};
 use crate::runtime::call::{Results, bytes_of};
 use crate::runtime::guards::Binding;
 use crate::runtime::specialize as hot;
 use crate::schedule::program::Failure;
-use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, Onto};
+use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, Onto, next_seq};
 use crate::tensor::hooks::Hooks;
+use crate::tensor::size::sizes_of;
 use crate::tensor::storage::{Buffer, ReadGuard};
-use crate::tensor::{Dims, Tensor, eval, recorder};
+use crate::tensor::{Dims, Tensor, eval};
 use allotrope_ir::passes::{Passes, optimize};
 use allotrope_ir::{Graph, Type};
 use parking_lot::Mutex;
@@ -111,7 +114,7 @@ fn set_history(t: &Tensor, history: &History, node: &Arc<TraceNode>, binding: &B
         None => edge,
         Some(Repeated { by, shape }) => {
             let shape: Dims = shape.iter().map(|d| d.eval(binding)).collect();
-            edge.repeated(Onto { sizes: recorder::sizes_of(&shape), by: *by })
+            edge.repeated(Onto { sizes: sizes_of(&shape), by: *by })
         }
     };
     match history {
@@ -175,7 +178,7 @@ impl TraceNode {
         });
         let feeds = feeds.collect::<Result<Vec<Tensor>>>()?;
         let inputs = &feeds[..walk.graph.inputs().len()];
-        let outputs = match recorder::active() {
+        let outputs = match mode::recorder() {
             Some(r) => no_grad(|| replay(r.as_ref(), &walk.graph, inputs, &self.binding))?,
             None => walk.program(&self.stage.passes)?.run(inputs, &self.binding)?,
         };

@@ -2,11 +2,11 @@
 //! on. It knows no layer and no optimizer: whatever a closure reads or changes is found by identity.
 
 use crate::capture::closure::{Arguments, Traceable};
-use crate::capture::recorder;
 use crate::error::{Error, Result};
 use crate::inspect::explain::Explanation;
 use crate::inspect::profile::Profile;
 use crate::inspect::verify::{self, Verification};
+use crate::mode;
 use crate::ops::TensorTree;
 use crate::runtime::cache::{Cache, Entry};
 use crate::runtime::guards::Binding;
@@ -14,7 +14,7 @@ use crate::runtime::recording_lock::Turns;
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{Manner, Variant};
 use crate::serialize::{self, Names};
-use crate::tensor::{Tensor, recorder as slot};
+use crate::tensor::Tensor;
 use allotrope_ir::passes::Passes;
 use std::path::Path;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ where
     /// argument cannot be bound. Nothing is changed then: no parameter, no moment, no gradient.
     pub fn call<'a>(&self, args: impl Arguments<'a, N>) -> Result<R> {
         let args = args.tensors();
-        if slot::is_active() {
+        if mode::is_recording() {
             return self.closure.with(|closure| Ok(closure.run(&args)));
         }
         let (entry, binding) = self.entry(&args)?;
@@ -227,14 +227,9 @@ impl<F, R, const N: usize> Traced<F, R, N> {
     }
 }
 
-/// See [`crate::forgetful_recorder`].
-pub(crate) fn forgetful_recorder() -> std::rc::Rc<dyn slot::Recorder> {
-    std::rc::Rc::new(recorder::Capture::forgetful())
-}
-
 /// That no trace is recorded.
 pub(crate) fn outside(what: &str) -> Result<()> {
-    match slot::is_active() {
+    match mode::is_recording() {
         true => Err(Error::Trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
         false => Ok(()),
     }

@@ -2,7 +2,6 @@
 //! never changed once made: calls from several threads share it.
 
 use crate::autograd::scope;
-use crate::autograd::tape::next_seq;
 use crate::backend::cpu::{Compiled, Options};
 use crate::capture::builder::Program;
 use crate::capture::captured::{Captured, Depended, Wiring};
@@ -13,6 +12,8 @@ use crate::capture::replay_cache::Ended;
 use crate::capture::symbols::Specialization;
 use crate::error::{Error, Result};
 use crate::inspect::log;
+use crate::mode;
+use crate::mode::recorder::Recorder;
 use crate::ops::TensorTree;
 use crate::partition::stage::{Recorded, watchers};
 use crate::runtime::call::{Bound, Frame, Results};
@@ -20,7 +21,8 @@ use crate::runtime::guards::{Binding, Guards, Mismatch, same_as};
 use crate::runtime::outer::Outer;
 use crate::runtime::specialize::{Kept, SpecializeHot};
 use crate::schedule::describe::KernelInfo;
-use crate::tensor::{Tensor, recorder as slot};
+use crate::tensor::Tensor;
+use crate::tensor::grad_fn::next_seq;
 use allotrope_ir::passes::{Passes, optimize_with};
 use allotrope_ir::{Dim, Graph, Sym};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -303,9 +305,9 @@ where
     }
     let watchers: Vec<usize> = traced.iter().map(watchers).collect();
     let refs: Args<'_> = traced.iter().collect();
-    let recorder: Rc<dyn slot::Recorder> = capture.clone();
+    let recorder: Rc<dyn Recorder> = capture.clone();
     let border = next_seq();
-    let run = || scope::apart(|| slot::with(Some(recorder), || closure.run(&refs)));
+    let run = || scope::apart(|| mode::with(Some(recorder), || closure.run(&refs)));
     let output = catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);

@@ -12,11 +12,12 @@ pub use crate::serialize::names::Names;
 use crate::capture::captured::Returned;
 use crate::error::{Error, Result};
 use crate::inspect::explain::Explanation;
+use crate::mode;
 use crate::runtime::guards::Binding;
 use crate::runtime::variant::Variant;
 use crate::serialize::files::{Elements, Pair, file_error};
 use crate::serialize::rebuild::Things;
-use crate::tensor::{Flag, Generator, Tensor, recorder as slot};
+use crate::tensor::{Flag, Generator, Tensor};
 use allotrope_ir::saved;
 use allotrope_ir::{Bounds, DType};
 use parking_lot::Mutex;
@@ -99,7 +100,7 @@ impl Program {
     /// When no variant does (the message says for each why not), as a traced call fails, and inside a trace. Nothing is
     /// changed then.
     pub fn call(&self, args: &[&Tensor]) -> Result<Vec<Tensor>> {
-        if slot::is_active() {
+        if mode::is_recording() {
             return Err(Error::Trace("a loaded program can't be recorded, it is compiled; call it outside".into()));
         }
         let hooked = |t: &Tensor| t.is_requires_grad() && t.has_leaf_hooks();

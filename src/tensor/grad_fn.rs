@@ -1,12 +1,14 @@
 //! What a tensor keeps of the graph that made it: an edge to the node that knows the derivative.
 //! It holds no derivative rule and never walks the graph; `autograd` does.
 
+use super::handle::{Inner, Tensor};
 use super::hooks::Hooks;
-use super::size::Sizes;
-use super::{Inner, Size, Tensor};
-use crate::Result;
+use super::size::{Size, Sizes};
+use crate::error::Result;
+use allotrope_ir::Op;
 use smallvec::SmallVec;
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 /// Gradients of the operands of one node, in order; none where no gradient flows.
@@ -14,6 +16,15 @@ pub(crate) type Grads = SmallVec<[Option<Tensor>; 2]>;
 
 /// Gradients with the numbers of the edges that they go along.
 pub(crate) type Contributions = Vec<(usize, Tensor)>;
+
+/// Gradient of a view's operand from that of the view: the step, the operand's sizes, the gradient.
+pub(crate) type ViewVjp = fn(&Op<Size>, &Sizes, &Tensor) -> Result<Tensor>;
+
+/// The next place in the order in which nodes are created; leaves come before everything.
+pub(crate) fn next_seq() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
 
 /// A node of the tape.
 pub(crate) trait GradFn: Send + Sync {

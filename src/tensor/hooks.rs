@@ -1,8 +1,8 @@
-//! What users hang on a gradient: functions that see it, or replace it, before the walk goes on, and tensors that keep
-//! it. Only kept here; `autograd` calls them.
+//! The hooks of a gradient: functions of the user's that see it, or replace it, before the backward pass goes on, and
+//! tensors that keep it. Only kept here; `autograd` calls them.
 
-use super::{Flag, Inner, Tensor, recorder};
-use crate::error::{Error, Result, raise};
+use super::handle::{Inner, Tensor};
+use super::setting::Flag;
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 
@@ -41,21 +41,32 @@ impl List {
 pub(crate) struct Hooks(Mutex<List>);
 
 impl Hooks {
-    fn add(self: &Arc<Hooks>, hook: Hook) -> HookHandle {
+    /// Gives the number of the hook.
+    fn add(&self, hook: Hook) -> u64 {
         let mut list = self.0.lock();
         let id = list.next;
         list.next += 1;
         list.each.push((id, hook));
         list.changed();
-        HookHandle { hooks: Arc::downgrade(self), id, recorded: recorder::is_active() }
+        id
     }
 
-    pub(crate) fn add_gradient(self: &Arc<Hooks>, output: u32, hook: GradientHook) -> HookHandle {
+    pub(crate) fn add_gradient(&self, output: u32, hook: GradientHook) -> u64 {
         self.add(Hook::Gradient(output, hook))
     }
 
-    pub(crate) fn add_accumulated(self: &Arc<Hooks>, hook: AccumulatedHook) -> HookHandle {
+    pub(crate) fn add_accumulated(&self, hook: AccumulatedHook) -> u64 {
         self.add(Hook::Accumulated(hook))
+    }
+
+    /// Takes a hook away, where it is still there.
+    pub(crate) fn remove(&self, id: u64) {
+        let mut list = self.0.lock();
+        let removed = list.each.iter().position(|(i, _)| *i == id).map(|i| list.each.remove(i));
+        list.changed();
+        // What the hook holds is dropped without the lock.
+        drop(list);
+        drop(removed);
     }
 
     /// The tensor keeps the gradient of result `output`.
@@ -73,34 +84,15 @@ impl Hooks {
         self.0.lock().unchanged.get_or_insert_with(|| Flag::new(true)).clone()
     }
 
-    /// The gradient of result `output` after each hook has seen it, in order of registration.
-    ///
-    /// # Errors
-    /// When a hook gives a gradient of another dtype or shape.
-    pub(crate) fn run(&self, output: u32, mut gradient: Tensor) -> Result<Tensor> {
-        // A hook may remove hooks, so the list is not locked meanwhile.
-        let each: Vec<GradientHook> = {
-            let list = self.0.lock();
-            let of = |h: &(u64, Hook)| match &h.1 {
-                Hook::Gradient(o, f) if *o == output => Some(f.clone()),
-                _ => None,
-            };
-            list.each.iter().filter_map(of).collect()
+    /// The hooks on the gradient of result `output`, in order of registration. A hook may remove hooks, so the list is
+    /// not locked while they are called.
+    pub(crate) fn on_gradient(&self, output: u32) -> Vec<GradientHook> {
+        let list = self.0.lock();
+        let of = |h: &(u64, Hook)| match &h.1 {
+            Hook::Gradient(o, f) if *o == output => Some(f.clone()),
+            Hook::Gradient(..) | Hook::Accumulated(_) => None,
         };
-        for hook in each {
-            let Some(new) = hook(&gradient) else { continue };
-            if new.dtype() != gradient.dtype() || !new.same_shape(&gradient) {
-                return Err(Error::Autograd(format!(
-                    "a hook must give a gradient like the one it got, {}{:?}; it gave {}{:?}",
-                    gradient.dtype(),
-                    gradient.shape_hint(),
-                    new.dtype(),
-                    new.shape_hint()
-                )));
-            }
-            gradient = new;
-        }
-        Ok(gradient)
+        list.each.iter().filter_map(of).collect()
     }
 
     /// The tensors alive that keep the gradient of result `output`.
@@ -109,17 +101,14 @@ impl Hooks {
         list.retained.iter().filter(|(o, _)| *o == output).filter_map(|(_, t)| t.upgrade().map(Tensor)).collect()
     }
 
-    /// Calls what waits for the accumulated gradient of `leaf`.
-    pub(crate) fn run_accumulated(&self, leaf: &Tensor) {
-        let each: Vec<AccumulatedHook> = {
-            let list = self.0.lock();
-            let of = |h: &(u64, Hook)| match &h.1 {
-                Hook::Accumulated(f) => Some(f.clone()),
-                Hook::Gradient(..) => None,
-            };
-            list.each.iter().filter_map(of).collect()
+    /// The hooks on the accumulated gradient of the leaf.
+    pub(crate) fn on_accumulated(&self) -> Vec<AccumulatedHook> {
+        let list = self.0.lock();
+        let of = |h: &(u64, Hook)| match &h.1 {
+            Hook::Accumulated(f) => Some(f.clone()),
+            Hook::Gradient(..) => None,
         };
-        each.iter().for_each(|f| f(leaf));
+        list.each.iter().filter_map(of).collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -132,37 +121,8 @@ impl Hooks {
     }
 }
 
-/// Names one registered hook. Dropping it changes nothing; [`HookHandle::remove`] takes the hook away.
-#[derive(Debug, Clone)]
-pub struct HookHandle {
-    hooks: Weak<Hooks>,
-    id: u64,
-    recorded: bool,
-}
-
 impl std::fmt::Debug for Hooks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Hooks({})", self.0.lock().each.len())
-    }
-}
-
-impl HookHandle {
-    /// Takes the hook away; nothing happens where it is gone already. A compiled function that was recorded with it is
-    /// compiled anew.
-    ///
-    /// # Panics
-    /// Inside a trace, for a hook that was registered outside of it: recording must change nothing.
-    #[track_caller]
-    pub fn remove(&self) {
-        if recorder::is_active() && !self.recorded {
-            raise(Error::Trace("a hook from outside can't be removed inside the closure; do it between calls".into()));
-        }
-        let Some(hooks) = self.hooks.upgrade() else { return };
-        let mut list = hooks.0.lock();
-        let gone = list.each.iter().position(|(id, _)| *id == self.id).map(|i| list.each.remove(i));
-        list.changed();
-        // What the hook holds is dropped without the lock.
-        drop(list);
-        drop(gone);
     }
 }

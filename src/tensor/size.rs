@@ -1,15 +1,14 @@
-//! Sizes: the number of elements along an axis, together with the symbol that a capture knows it by.
-//! Composed operations work on sizes, so they never turn a symbolic dimension into a number by accident.
+//! Sizes: the number of elements along an axis, together with the symbol that a capture knows it by. Plain data: what
+//! arithmetic and comparison mean for a symbol is for the mode to say.
 
-use super::recorder::SizeOp;
-use allotrope_ir::Extent;
 use smallvec::SmallVec;
 use std::fmt;
 
 /// The size of one axis in elements. Outside a trace it is a plain number; inside one it also says which symbolic
-/// expression the number stands for, and arithmetic on it is recorded.
+/// expression the number stands for, and arithmetic on it is recorded. Composed operations work on sizes, so they never
+/// turn a symbolic dimension into a number by accident.
 ///
-/// Comparing two sizes gives the answer of this call; a running trace holds for calls with the same answer.
+/// Two sizes are compared by [`Size::equals`], which a running trace takes note of; there is no `==`.
 #[derive(Copy, Clone, Debug, Default)]
 pub struct Size {
     value: usize,
@@ -45,18 +44,6 @@ impl Size {
     pub(crate) fn is_symbolic(self) -> bool {
         self.expr.number != 0
     }
-
-    /// Whether it is 1 in every call that this capture stands for. A symbol may have become 1 after the size was taken.
-    pub(crate) fn is_one(self) -> bool {
-        self.same(&Size::from(1))
-    }
-
-    pub(crate) fn minus(self, other: Size) -> Size {
-        match self.is_symbolic() || other.is_symbolic() {
-            true => super::recorder::size_arith(SizeOp::Sub, self, other),
-            false => Size::from(self.value - other.value),
-        }
-    }
 }
 
 impl From<usize> for Size {
@@ -65,53 +52,15 @@ impl From<usize> for Size {
     }
 }
 
-/// Equal in this call; a running trace holds for calls with the same answer.
-impl PartialEq for Size {
-    #[track_caller]
-    fn eq(&self, other: &Size) -> bool {
-        super::recorder::compare(*self, *other)
-    }
-}
-
-/// Whether both lists hold the same sizes in every call that this capture stands for.
-pub(crate) fn all_same(a: &[Size], b: &[Size]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
-}
-
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.value.fmt(f)
     }
 }
 
-impl Extent for Size {
-    fn of(n: usize) -> Size {
-        Size::from(n)
-    }
-
-    fn fixed(&self) -> Option<usize> {
-        (!self.is_symbolic()).then_some(self.value)
-    }
-
-    fn times(&self, other: &Size) -> Size {
-        match self.is_symbolic() || other.is_symbolic() {
-            true => super::recorder::size_arith(SizeOp::Mul, *self, *other),
-            false => Size::from(self.value * other.value),
-        }
-    }
-
-    fn plus(&self, other: &Size) -> Size {
-        match self.is_symbolic() || other.is_symbolic() {
-            true => super::recorder::size_arith(SizeOp::Add, *self, *other),
-            false => Size::from(self.value + other.value),
-        }
-    }
-
-    fn same(&self, other: &Size) -> bool {
-        self.value == other.value
-            && (self.expr == other.expr
-                || ((self.is_symbolic() || other.is_symbolic()) && super::recorder::proven_equal(*self, *other)))
-    }
+/// Sizes from numbers.
+pub(crate) fn sizes_of(shape: &[usize]) -> Sizes {
+    small(shape, Size::from)
 }
 
 /// The numbers of `sizes`, for messages and for eager work.

@@ -1,19 +1,15 @@
-//! Handles that a trace keeps to tensors from outside, counted apart: where nobody else can reach a tensor any more, the
+//! Handles that a trace keeps to captured tensors, counted apart: where nobody else can reach a tensor any more, the
 //! program cannot be reading it, and a trace that does has become wrong. It decides nothing but that.
 
-use super::{Inner, Tensor};
+use super::handle::{Inner, Tensor};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 /// A handle that keeps a tensor alive for a trace, and does not count as somebody's who could use it.
 pub(crate) struct TraceHandle(Tensor);
-
-/// The handles of traces to one tensor.
-#[derive(Default)]
-pub(super) struct Count(AtomicU32);
 
 /// The tensors that traces keep, by the identity of their storage: several may show the same elements.
 static KEPT: RwLock<Option<FxHashMap<usize, Vec<Weak<Inner>>>>> = RwLock::new(None);
@@ -21,7 +17,7 @@ static KEPT: RwLock<Option<FxHashMap<usize, Vec<Weak<Inner>>>>> = RwLock::new(No
 impl TraceHandle {
     pub(crate) fn new(tensor: Tensor) -> TraceHandle {
         // A handle more than is counted only makes the tensor seem to be in use.
-        if tensor.0.kept.0.fetch_add(1, Ordering::AcqRel) == 0 {
+        if tensor.0.trace_handles.fetch_add(1, Ordering::AcqRel) == 0 {
             tensor.list();
         }
         TraceHandle(tensor)
@@ -48,7 +44,7 @@ impl Deref for TraceHandle {
 
 impl Drop for TraceHandle {
     fn drop(&mut self) {
-        if self.0.0.kept.0.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.0.0.trace_handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.list();
         }
     }
@@ -57,7 +53,7 @@ impl Drop for TraceHandle {
 impl Tensor {
     #[inline]
     fn is_held_by_others(&self) -> bool {
-        self.holders() > self.0.kept.0.load(Ordering::Acquire) as usize
+        self.holders() > self.0.trace_handles.load(Ordering::Acquire) as usize
     }
 
     /// Whether another tensor over the same elements is held by somebody who is no trace.
@@ -70,7 +66,7 @@ impl Tensor {
         // Upgrading would be a handle of somebody's, so the counts are asked first.
         let others = |t: &Weak<Inner>| {
             let handles = t.strong_count();
-            t.upgrade().is_some_and(|t| handles > t.kept.0.load(Ordering::Acquire) as usize)
+            t.upgrade().is_some_and(|t| handles > t.trace_handles.load(Ordering::Acquire) as usize)
         };
         Arc::strong_count(&s.storage) > same.len() || same.iter().any(others)
     }
@@ -83,7 +79,7 @@ impl Tensor {
         let kept = kept.get_or_insert_default();
         let same = kept.entry(storage).or_default();
         same.retain(|t| t.as_ptr() != Arc::as_ptr(&self.0));
-        if self.0.kept.0.load(Ordering::Acquire) > 0 {
+        if self.0.trace_handles.load(Ordering::Acquire) > 0 {
             same.push(Arc::downgrade(&self.0));
         } else if same.is_empty() {
             kept.remove(&storage);

@@ -1,28 +1,13 @@
 //! What a view remembers: of which tensor it was taken, and by which steps. In-place operations need it, to reach the
 //! whole from a part; nothing is computed and no history is written here.
 
-use super::recorder::{self, Root};
-use super::size::Sizes;
-use super::{Body, Size, Tensor, eval};
-use crate::Result;
+use super::eval;
+use super::grad_fn::ViewVjp;
+use super::handle::{Body, Link, Root, Tensor, ViewOf};
+use super::size::{Size, Sizes};
 use allotrope_ir::Op;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// Gradient of a view's operand from that of the view: the step, the operand's sizes, the gradient.
-pub(crate) type ViewVjp = fn(&Op<Size>, &Sizes, &Tensor) -> Result<Tensor>;
-
-/// One step of the way from a tensor to a view of it.
-pub(crate) struct Link {
-    /// The steps before; none at the base.
-    prev: Option<Arc<Link>>,
-    pub(crate) op: Op<Size>,
-    /// The sizes of what the step was taken on.
-    pub(crate) from: Sizes,
-    /// The name of its node on the tape.
-    pub(crate) name: &'static str,
-    pub(crate) vjp: ViewVjp,
-}
 
 impl Link {
     /// The steps up to this one, in order.
@@ -46,16 +31,10 @@ impl Drop for Link {
     }
 }
 
-/// Whose elements a tensor shows, and gradients of whose elements it shares.
-pub(crate) struct ViewOf {
-    /// The tensor that is no view itself.
-    pub(crate) base: Tensor,
-    pub(crate) path: Arc<Link>,
-}
-
 impl Tensor {
-    /// Notes that this fresh result is `x` seen through `op`; nothing is noted where the elements had to be copied.
-    pub(crate) fn note_view(&mut self, x: &Tensor, op: &Op<Size>, from: &Sizes, name: &'static str, vjp: ViewVjp) {
+    /// Makes this fresh result the view that `x` is through `op`. Nothing happens, and it is no view, where the elements
+    /// had to be copied.
+    pub(crate) fn link_view(&mut self, x: &Tensor, op: &Op<Size>, from: &Sizes, name: &'static str, vjp: ViewVjp) {
         let link = |prev: Option<Arc<Link>>| Arc::new(Link { prev, op: op.clone(), from: from.clone(), name, vjp });
         let before = x.0.view.as_ref();
         let strides = eval::view_strides(op, x.shape_hint(), x.laid_out(), self.shape_hint());
@@ -80,9 +59,6 @@ impl Tensor {
         let base = before.map_or_else(|| x.clone(), |v| v.base.clone());
         inner.seen = base.history().into();
         inner.view = Some(ViewOf { base, path });
-        if let (Body::Traced(_), Some(r)) = (&inner.body, recorder::active()) {
-            r.note_view(self);
-        }
     }
 
     /// The tensor of which this is a differentiable view, and how.

@@ -6,8 +6,11 @@ use super::walk::{Outsides, only_once, step_back, trace_ended};
 use super::{condition, owned};
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result, must};
+use crate::mode;
+use crate::mode::recorder::LoopRecorder;
+use crate::mode::recorder::loops::{Iterations, ScanSpec};
+use crate::mode::values::full_of;
 use crate::tensor::grad_fn::{Edge, Grads};
-use crate::tensor::recorder::{self, Iterations, Recorder, ScanSpec};
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{DType, Scalar};
 use std::sync::Arc;
@@ -85,7 +88,7 @@ type Branches<'a> = &'a mut dyn FnMut(bool, &[Tensor]) -> Vec<Tensor>;
 
 fn cond_flat(pred: &Tensor, operands: &[Tensor], branches: Branches<'_>) -> Result<Vec<Tensor>> {
     let flag = condition(OP, pred)?;
-    if let Some(r) = recorder::active() {
+    if let Some(r) = mode::loops::recorder() {
         return record(r.as_ref(), &flag, operands, branches);
     }
     let taken = flag.try_item::<bool>()?;
@@ -93,11 +96,12 @@ fn cond_flat(pred: &Tensor, operands: &[Tensor], branches: Branches<'_>) -> Resu
         return owned(branch(OP, operands, &mut |x| branches(taken, x))?.0);
     }
     // First, so that nothing has happened where it can't be recorded.
-    let r = crate::forgetful_recorder();
-    let (other, untaken) = recorder::with(Some(r.clone()), || {
-        let n = r.full(&[], Scalar::I64(0))?;
-        let rounds = Iterations::Count { n: &n, limit: Size::from(1) };
-        r.scan_begin(&ScanSpec { carries: &[], xs: &[], rounds, reverse: false, mirror: None })?;
+    let (other, untaken) = mode::evaluate_abstractly(|| {
+        let n = full_of(&[], Scalar::I64(0))?;
+        if let Some(r) = mode::loops::recorder() {
+            let iterations = Iterations::Count { n: &n, limit: Size::from(1) };
+            r.scan_begin(&ScanSpec { carries: &[], xs: &[], iterations, reverse: false, mirror: None })?;
+        }
         branch(OP, operands, &mut |x| branches(!taken, x))
     })?;
     let (results, step) = branch(OP, operands, &mut |x| branches(taken, x))?;
@@ -131,15 +135,15 @@ fn same_results(if_true: &[Tensor], if_false: &[Tensor]) -> Result<()> {
     }
 }
 
-/// A branch runs once or not at all: it is a loop of as many rounds. The second begins with what the first has left.
-fn record(r: &dyn Recorder, flag: &Tensor, operands: &[Tensor], branches: Branches<'_>) -> Result<Vec<Tensor>> {
+/// A branch runs once or not at all: it is a loop of as many iterations. The second begins with what the first has left.
+fn record(r: &dyn LoopRecorder, flag: &Tensor, operands: &[Tensor], branches: Branches<'_>) -> Result<Vec<Tensor>> {
     let taped = is_grad_enabled();
     let counts = no_grad(|| Ok::<_, Error>([flag.try_to(DType::I64)?, flag.try_logical_not()?.try_to(DType::I64)?]))?;
     let mut results: Option<Vec<Tensor>> = None;
     let (mut steps, mut scopes) = (Vec::new(), Vec::new());
     for (n, which) in counts.iter().zip([true, false]) {
-        let rounds = Iterations::Count { n, limit: Size::from(1) };
-        let inner = r.scan_begin(&ScanSpec { carries: &[], xs: &[], rounds, reverse: false, mirror: None })?;
+        let iterations = Iterations::Count { n, limit: Size::from(1) };
+        let inner = r.scan_begin(&ScanSpec { carries: &[], xs: &[], iterations, reverse: false, mirror: None })?;
         let recorded = branch(OP, operands, &mut |x| branches(which, x)).and_then(|(given, step)| {
             results.iter().try_for_each(|first| same_results(first, &given))?;
             Ok((given, step))
@@ -203,11 +207,11 @@ impl Tape {
                 return Ok(sums.into_iter().map(Some).collect());
             }
         };
-        let r = recorder::active().ok_or_else(|| trace_ended(OP))?;
+        let r = mode::loops::recorder().ok_or_else(|| trace_ended(OP))?;
         for (step, scope, n) in branches {
-            let rounds = Iterations::Count { n, limit: Size::from(1) };
+            let iterations = Iterations::Count { n, limit: Size::from(1) };
             let inner =
-                r.scan_begin(&ScanSpec { carries: &sums, xs: &[], rounds, reverse: false, mirror: Some(*scope) })?;
+                r.scan_begin(&ScanSpec { carries: &sums, xs: &[], iterations, reverse: false, mirror: Some(*scope) })?;
             let found = match step_back(step, &self.outside, &[], &padded(grads, step)) {
                 Ok(found) => found,
                 Err(e) => {

@@ -1,5 +1,5 @@
 //! Control flow that stays control flow in a trace: `scan`, `while_loop` and `cond`. Eagerly each is a plain Rust loop or
-//! `if`; in a trace bodies and branches are recorded once and serve every number of rounds. Either way each run of a
+//! `if`; in a trace bodies and branches are recorded once and serve every number of iterations. Either way each run of a
 //! body is differentiated on its own ([`step`]), and walked back from the last to the first ([`walk`]), so the bits agree.
 
 mod cond;

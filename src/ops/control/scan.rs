@@ -5,7 +5,9 @@ use super::owned;
 use super::step::{Body, step};
 use super::walk::{Outsides, Recorded, Tape, Walked, types_of};
 use crate::error::{Error, Result, must};
-use crate::tensor::recorder::{self, Iterations, ScanSpec};
+use crate::mode;
+use crate::mode::recorder::loops::{Iterations, ScanSpec};
+use crate::mode::sizes::{demand_equal, is_zero};
 use crate::tensor::{Size, Tensor, eval};
 
 /// Runs `carry, y[t] = body(carry, xs[t])` for t = 0, 1, …, and gives the last carry and all y stacked along a new
@@ -90,10 +92,10 @@ fn scan_flat(
 ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let length = common_length(&xs)?;
     let mut steps = Vec::new();
-    let (finals, ys, recorded) = match recorder::active() {
+    let (finals, ys, recorded) = match mode::loops::recorder() {
         Some(r) => {
-            let rounds = Iterations::All(length);
-            let inner = r.scan_begin(&ScanSpec { carries: &carries, xs: &xs, rounds, reverse, mirror: None })?;
+            let iterations = Iterations::All(length);
+            let inner = r.scan_begin(&ScanSpec { carries: &carries, xs: &xs, iterations, reverse, mirror: None })?;
             let (new_carries, ys) = match step("scan", &inner.carries, &inner.xs, &xs, body) {
                 Ok((new_carries, ys, step)) => {
                     steps.extend(step);
@@ -105,7 +107,7 @@ fn scan_flat(
                 }
             };
             let (finals, ys) = r.scan_end(&new_carries, &ys)?;
-            (finals, ys, Some(Recorded { scope: inner.scope, rounds: Walked::All(length) }))
+            (finals, ys, Some(Recorded { scope: inner.scope, iterations: Walked::All(length) }))
         }
         None => {
             let mut current: Vec<Tensor> = carries.iter().map(Tensor::alias).collect();
@@ -173,7 +175,7 @@ fn common_length(xs: &[Tensor]) -> Result<Size> {
     }
     let length = first.sizes()[0];
     for x in &xs[1..] {
-        if !recorder::demand_equal(length, x.sizes()[0]) {
+        if !demand_equal(length, x.sizes()[0]) {
             return fail(format!(
                 "the first axes must be equal, got {:?} and {:?}",
                 first.shape_hint(),
@@ -181,7 +183,7 @@ fn common_length(xs: &[Tensor]) -> Result<Size> {
             ));
         }
     }
-    if recorder::is_zero(length) {
+    if is_zero(length) {
         return fail(format!("the sequence is empty (shape {:?}); it needs at least one element", first.shape_hint()));
     }
     Ok(length)

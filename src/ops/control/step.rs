@@ -4,8 +4,9 @@
 use crate::autograd::scope::{self, Boundary};
 use crate::autograd::{is_grad_enabled, tape};
 use crate::error::{Error, Result};
+use crate::mode::sizes::demand_equal;
+use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::{Tensor, recorder};
 
 /// A loop's body: carries and elements of the xs in, new carries and elements of the ys out.
 pub(super) type Body<'a> = &'a mut dyn FnMut(&[Tensor], &[Tensor]) -> (Vec<Tensor>, Vec<Tensor>);
@@ -109,9 +110,7 @@ pub(super) fn branch(
 
 /// Whether two tensors have one dtype and shape; a trace holds for calls where they have.
 pub(super) fn same_type(a: &Tensor, b: &Tensor) -> bool {
-    a.dtype() == b.dtype()
-        && a.dim() == b.dim()
-        && a.sizes().iter().zip(b.sizes()).all(|(a, b)| recorder::demand_equal(*a, b))
+    a.dtype() == b.dtype() && a.dim() == b.dim() && a.sizes().iter().zip(b.sizes()).all(|(a, b)| demand_equal(*a, b))
 }
 
 /// Dtype and shape for a message.

@@ -8,11 +8,12 @@ use crate::autograd::engine::{Root, run_part};
 use crate::autograd::scope::{self, Boundary};
 use crate::autograd::{is_grad_enabled, tape};
 use crate::error::{Error, Result};
-use crate::tensor::create::full_of;
+use crate::mode;
+use crate::mode::recorder::LoopRecorder;
+use crate::mode::recorder::loops::{Iterations, ScanSpec};
+use crate::mode::values::full_of;
 use crate::tensor::grad_fn::{Edge, Grads};
-use crate::tensor::recorder::{self, Iterations, Recorder, ScanSpec};
-use crate::tensor::size::Sizes;
-use crate::tensor::{Size, Tensor, eval};
+use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 use std::sync::Arc;
 
@@ -113,17 +114,17 @@ pub(super) fn step_back(
 pub(super) struct Recorded {
     /// Names its body.
     pub(super) scope: u64,
-    pub(super) rounds: Walked,
+    pub(super) iterations: Walked,
 }
 
-/// How many rounds a recorded loop has had when it is walked back.
+/// How many iterations a recorded loop has had when it is walked back.
 pub(super) enum Walked {
     All(Size),
     Count { n: Tensor, limit: Size },
 }
 
 impl Walked {
-    fn rounds(&self) -> Iterations<'_> {
+    fn iterations(&self) -> Iterations<'_> {
         match self {
             Walked::All(n) => Iterations::All(*n),
             Walked::Count { n, limit } => Iterations::Count { n, limit: *limit },
@@ -175,7 +176,7 @@ impl Tape {
         let count = self.carries.len();
         let carries = self.next_carries((0..count).map(grad).collect())?;
         let ys: Vec<Option<Tensor>> = (0..self.ys).map(|k| grad(count + k)).collect();
-        match (&self.recorded, recorder::active()) {
+        match (&self.recorded, mode::loops::recorder()) {
             (Some(recorded), Some(r)) => self.record_back(r.as_ref(), recorded, carries, ys),
             (None, _) => self.run_back(carries, ys),
             (Some(_), None) => Err(trace_ended(self.op)),
@@ -226,7 +227,7 @@ impl Tape {
     /// The walk back as a recorded loop in the other direction.
     fn record_back(
         &self,
-        r: &dyn Recorder,
+        r: &dyn LoopRecorder,
         recorded: &Recorded,
         carries: Vec<Tensor>,
         ys: Vec<Option<Tensor>>,
@@ -238,7 +239,7 @@ impl Tape {
         let spec = ScanSpec {
             carries: &all,
             xs: &given,
-            rounds: recorded.rounds.rounds(),
+            iterations: recorded.iterations.iterations(),
             reverse: !self.reverse,
             mirror: Some(recorded.scope),
         };

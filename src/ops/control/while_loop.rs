@@ -7,8 +7,11 @@ use super::walk::{Outsides, Recorded, Tape, Walked, types_of};
 use super::{condition, owned};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result, must};
+use crate::mode;
+use crate::mode::recorder::LoopRecorder;
+use crate::mode::recorder::loops::{Iterations, ScanSpec};
+use crate::mode::values::full_of;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::{self, Iterations, Recorder, ScanSpec};
 use allotrope_ir::Scalar;
 
 /// Runs `carry = body(carry)` as long as `cond(carry)` is true, which is asked before each step, and gives the last carry:
@@ -72,7 +75,7 @@ fn while_flat(carries: Vec<Tensor>, ask: Ask<'_>, body: Body<'_>) -> Result<Vec<
         return Err(Error::operands(OP, "carries nothing, so its condition could never change"));
     }
     let inputs: Vec<&Tensor> = carries.iter().collect();
-    if let Some(r) = recorder::active() {
+    if let Some(r) = mode::loops::recorder() {
         let (finals, tape) = record(r.as_ref(), &carries, ask, body)?;
         if let Some(tape) = tape {
             tape.note("WhileLoopBackward", &inputs, &finals.iter().collect::<Vec<_>>());
@@ -93,10 +96,11 @@ fn while_flat(carries: Vec<Tensor>, ask: Ask<'_>, body: Body<'_>) -> Result<Vec<
         let outside = match ran {
             true => Outsides::of(steps.iter().flat_map(|s| &s.outside)),
             false => {
-                let forgotten = crate::forgetful_recorder();
-                let recorded =
-                    recorder::with(Some(forgotten.clone()), || record(forgotten.as_ref(), &carries, ask, body));
-                recorded?.1.map(|tape| tape.outside).unwrap_or_default()
+                let recorded = mode::evaluate_abstractly(|| match mode::loops::recorder() {
+                    Some(r) => record(r.as_ref(), &carries, ask, body).map(|(_, tape)| tape),
+                    None => Ok(None),
+                });
+                recorded?.map(|tape| tape.outside).unwrap_or_default()
             }
         };
         let tape = tape(steps, outside, &carries, None);
@@ -130,10 +134,15 @@ fn asked(carries: &[Tensor], ask: Ask<'_>) -> Result<Tensor> {
     condition(OP, &flag)
 }
 
-fn record(r: &dyn Recorder, carries: &[Tensor], ask: Ask<'_>, body: Body<'_>) -> Result<(Vec<Tensor>, Option<Tape>)> {
-    let mut all = vec![asked(carries, ask)?, r.full(&[], Scalar::I64(0))?];
+fn record(
+    r: &dyn LoopRecorder,
+    carries: &[Tensor],
+    ask: Ask<'_>,
+    body: Body<'_>,
+) -> Result<(Vec<Tensor>, Option<Tape>)> {
+    let mut all = vec![asked(carries, ask)?, full_of(&[], Scalar::I64(0))?];
     all.extend_from_slice(carries);
-    let spec = ScanSpec { carries: &all, xs: &[], rounds: Iterations::While, reverse: false, mirror: None };
+    let spec = ScanSpec { carries: &all, xs: &[], iterations: Iterations::While, reverse: false, mirror: None };
     let inner = r.scan_begin(&spec)?;
     let mut recorded = || {
         let (new, _, step) = step(OP, &inner.carries[OWN..], &[], &[], body)?;
@@ -152,7 +161,7 @@ fn record(r: &dyn Recorder, carries: &[Tensor], ask: Ask<'_>, body: Body<'_>) ->
     let finals = own.split_off(OWN);
     let tape = step.map(|step| {
         let n = own.pop().expect("the number of steps is carried");
-        let recorded = Recorded { scope: inner.scope, rounds: Walked::Count { n, limit: inner.limit } };
+        let recorded = Recorded { scope: inner.scope, iterations: Walked::Count { n, limit: inner.limit } };
         let outside = Outsides::of(step.outside.iter());
         tape(vec![step], outside, carries, Some(recorded))
     });

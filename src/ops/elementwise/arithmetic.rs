@@ -3,10 +3,11 @@
 use super::super::arg::{Aligned, Arg, Kept, Number, result_dtype};
 use super::super::{grads2, twins};
 use super::{binary_fns, binary_twins, choose, compare, zero_where};
+use crate::autograd::record::differentiable;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::{apply, differentiable};
 use crate::error::{Error, Result};
+use crate::mode::apply::apply;
 use crate::tensor::Tensor;
 use allotrope_ir::{BinaryOp, CompareOp, DType, Op};
 
@@ -165,7 +166,7 @@ fn scaled(name: &'static str, a: &Tensor, b: Arg<'_>, alpha: Number) -> Result<T
     }
     let b = match b {
         Arg::Tensor(b) => b.try_to(dtype)?,
-        Arg::Number(b) => crate::tensor::create::full_of(&[], b.to(dtype))?,
+        Arg::Number(b) => crate::mode::values::full_of(&[], b.to(dtype))?,
     };
     // A factor for bools counts as whether it is 0.
     let alpha = if dtype == DType::Bool { Number::Bool(alpha.to_f64() != 0.0) } else { alpha };

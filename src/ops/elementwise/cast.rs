@@ -1,10 +1,10 @@
 //! The same numbers as another dtype.
 
 use super::super::twins;
-use crate::dispatch::differentiable;
+use crate::autograd::record::differentiable;
 use crate::ops::grads1;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 use allotrope_ir::{DType, Op};
 
 twins! {

@@ -3,13 +3,13 @@
 use super::super::arg::{Arg, Kept, Number, broadcast, common, result_dtype};
 use super::super::{grads1, twin_fns, twins};
 use super::{binary, compare};
+use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::{composite, differentiable};
 use crate::error::{Error, Result};
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 use allotrope_ir::{BinaryOp, CompareOp, DType, Op};
 use smallvec::smallvec;
 

@@ -4,10 +4,10 @@ use super::super::arg::{Aligned, Arg, result_dtype};
 use super::super::twins;
 use super::binary_twins;
 use crate::autograd::no_grad;
-use crate::dispatch::apply;
 use crate::error::{Error, Result};
+use crate::mode::apply::apply;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 use allotrope_ir::{CompareOp, DType, Op, UnaryOp};
 
 /// A comparison with PyTorch's promotion and broadcasting.

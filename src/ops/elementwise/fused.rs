@@ -3,13 +3,13 @@
 use super::super::arg::{Arg, Kept, Number, common, result_dtype};
 use super::super::twins;
 use super::{binary, compare, floating, in_full};
+use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::composite;
 use crate::error::{Error, Result};
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 use allotrope_ir::{BinaryOp, CompareOp, DType};
 use smallvec::smallvec;
 

@@ -3,12 +3,12 @@
 use super::super::arg::{Arg, Kept, Number, result_dtype};
 use super::super::{grads1, twins};
 use super::{binary, binary_fns, binary_twins, choose, compare, in_full, zero_where};
+use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::composite;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 use allotrope_ir::{BinaryOp, CompareOp, DType};
 
 binary_twins! {

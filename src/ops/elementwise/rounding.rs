@@ -4,13 +4,13 @@
 use super::super::arg::{Arg, common, result_dtype};
 use super::super::{grads2, twins};
 use super::{floating, in_full, numeric, zero_where};
+use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::{composite, differentiable};
 use crate::error::Result;
 use crate::ops::grads1;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 use allotrope_ir::{DType, Op, UnaryOp};
 
 /// A rounding: of floats the primitive, of integers a copy.

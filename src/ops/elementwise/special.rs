@@ -4,13 +4,13 @@
 use super::super::arg::{Arg, Kept, Number, result_dtype};
 use super::super::{grads1, grads2, twins};
 use super::{all_in_full, as_float, binary, binary_fns, binary_twins, choose, compare, floating, in_full, zero_where};
+use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
-use crate::dispatch::composite;
 use crate::error::Result;
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 use allotrope_ir::{BinaryOp, CompareOp, DType};
 use std::f64::consts::{LN_2, PI};
 
@@ -120,7 +120,7 @@ fn logit(x: &Tensor, eps: Option<f64>) -> Result<Tensor> {
 fn length(a: &Kept, b: &Kept) -> Result<Tensor> {
     let full = |x: &Kept| match x {
         Kept::Tensor(t) => Ok(t.clone()),
-        Kept::Number(n) => crate::tensor::create::full_of(&[], n.to(DType::F64)),
+        Kept::Number(n) => crate::mode::values::full_of(&[], n.to(DType::F64)),
     };
     let (a, b) = (full(a)?, full(b)?);
     if a.dtype() == DType::F32 || b.dtype() == DType::F32 {

@@ -3,12 +3,12 @@
 
 use super::super::twins;
 use super::{as_float, floating, in_full, numeric};
+use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
-use crate::dispatch::{composite, differentiable};
 use crate::error::Result;
 use crate::ops::grads1;
 use crate::tensor::Tensor;
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 use allotrope_ir::{Op, UnaryOp};
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10, PI};
 

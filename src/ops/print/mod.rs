@@ -6,8 +6,9 @@ mod options;
 
 pub use options::{PrintOptions, print_options, set_print_options, with_print_options};
 
-use super::eval::with_type;
-use super::{FromElement, Strided, Tensor, recorder};
+use crate::mode;
+use crate::tensor::eval::with_type;
+use crate::tensor::{FromElement, Strided, Tensor};
 use allotrope_ir::{DType, Scalar};
 use elements::{Formatter, dtype_name};
 use std::fmt;
@@ -23,8 +24,8 @@ impl fmt::Display for Tensor {
         options.precision = f.precision().unwrap_or(options.precision);
         let mut text = Text { out: PREFIX.into(), options, summarise: false };
         let mut suffixes = Vec::new();
-        // A tensor from outside may have been changed by the trace, and its elements be those of before.
-        let strided = if recorder::is_active() { None } else { self.strided() };
+        // A captured tensor may have been changed by the trace, and its elements be those of before.
+        let strided = if mode::is_recording() { None } else { self.strided() };
         let empty = self.shape_hint().contains(&0);
         // The dtypes that the elements show by themselves are not named.
         let plain = match empty || strided.is_none() {

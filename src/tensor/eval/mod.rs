@@ -3,10 +3,14 @@
 
 mod places;
 
-use super::recorder::Operand;
+use super::element::FromElement;
+use super::handle::{Body, Strided, Tensor};
+use super::operand::Operand;
+use super::size::Size;
 use super::size::{hints, small};
+use super::storage::Element;
 use super::storage::{Buffer, ReadGuard, Storage};
-use super::{Body, Dims, Element, FromElement, Size, Strided, Strides, Tensor, contiguous_strides, is_contiguous};
+use super::strides::{Dims, Strides, contiguous_strides, is_contiguous};
 use crate::error::{Error, Result};
 use crate::kernels::{self, View, ViewMut};
 use allotrope_ir::{DType, Op, Scalar};
@@ -34,7 +38,7 @@ macro_rules! with_type {
     };
 }
 
-pub(super) use with_type;
+pub(crate) use with_type;
 
 /// A tensor over a fresh buffer.
 pub(crate) fn fresh(dtype: DType, shape: &[usize], buffer: Buffer) -> Tensor {
@@ -136,12 +140,12 @@ pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor>
         (Op::Broadcast(shape) | Op::Reshape(shape), _) => hints(shape),
         (Op::Permute(axes), [Operand::Tensor(x)]) => small(axes, |a| x.shape_hint()[a]),
         (Op::Slice { axis, len, .. }, [Operand::Tensor(x)]) => {
-            let mut shape = x.0.shape.clone();
+            let mut shape = Dims::from_slice(x.shape_hint());
             shape[*axis] = len.hint();
             shape
         }
         (Op::Matmul, [Operand::Tensor(a), Operand::Tensor(b)]) => {
-            let mut shape = a.0.shape.clone();
+            let mut shape = Dims::from_slice(a.shape_hint());
             let last = shape.len() - 1;
             shape[last] = b.shape_hint()[last];
             return matmul(a, b, &shape);
@@ -218,7 +222,7 @@ fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };
     let n = numel(shape);
     let in_order = |x: &Operand<'_>| match x {
-        Operand::Tensor(t) => t.is_contiguous(),
+        Operand::Tensor(t) => t.is_dense(),
         Operand::Scalar(_) => true,
     };
     let space = Space { shape, zeros, dense: operands.iter().all(in_order).then_some([n]) };

@@ -3,7 +3,7 @@
 use super::{Locked, buffer_for, copied, elements, fresh, full_view, moved, numel, reviewed, strided, with_type};
 use crate::error::{Error, Result};
 use crate::kernels;
-use crate::tensor::recorder::Operand;
+use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{DType, Op};
 use smallvec::SmallVec;
@@ -21,7 +21,7 @@ pub(super) fn placed(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, shap
             let Operand::Tensor(holds) = operands[1] else { unreachable!("the condition is computed") };
             return match elements::<bool>(holds)?[0] {
                 // A handle of its own: the operand's history stays as it is.
-                true => Ok(x.alias()),
+                true => Ok(x.same_elements()),
                 false => Err(Error::checked(message)),
             };
         }

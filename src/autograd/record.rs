@@ -1,0 +1,111 @@
+//! Operations on the tape: what is applied is recorded there when a gradient will be wanted. It knows no derivative: `ops`
+//! hands it over.
+
+use super::grad_mode::{is_grad_enabled, no_grad};
+use super::saved;
+use super::tape::{self, Context, Edges};
+use crate::error::{Error, Result};
+use crate::mode::apply::apply;
+use crate::mode::state;
+use crate::tensor::grad_fn::{Edge, Grads, ViewVjp};
+use crate::tensor::operand::Operand;
+use crate::tensor::{Size, Tensor};
+use allotrope_ir::Op;
+
+/// Applies `op`, and records it on the tape when an operand needs a gradient. `derivative` is called then,
+/// with the result, and gives the closure that turns the gradient of the result into those of the operands.
+///
+/// # Errors
+/// When the operands do not fit the primitive.
+pub(crate) fn differentiable<F>(
+    op: &Op<Size>,
+    name: &'static str,
+    operands: &[Operand<'_>],
+    derivative: impl FnOnce(&Tensor) -> F,
+) -> Result<Tensor>
+where
+    F: Fn(&Context<'_>, &Tensor) -> Result<Grads> + Send + Sync + 'static,
+{
+    Ok(recorded(apply(op, operands)?, name, operands, derivative))
+}
+
+/// Computes with operations that are not recorded, and records the whole as one operation with this derivative: for what
+/// PyTorch's convention or the numbers ask to be differentiated otherwise than operation by operation.
+///
+/// # Errors
+/// As `compute` fails.
+pub(crate) fn composite<F>(
+    name: &'static str,
+    operands: &[Operand<'_>],
+    compute: impl FnOnce() -> Result<Tensor>,
+    derivative: impl FnOnce(&Tensor) -> F,
+) -> Result<Tensor>
+where
+    F: Fn(&Context<'_>, &Tensor) -> Result<Grads> + Send + Sync + 'static,
+{
+    Ok(recorded(no_grad(compute)?, name, operands, derivative))
+}
+
+/// Records on the tape a result, which has no history yet and is no operand, when an operand needs a gradient.
+#[inline]
+fn recorded<F>(
+    result: Tensor,
+    name: &'static str,
+    operands: &[Operand<'_>],
+    derivative: impl FnOnce(&Tensor) -> F,
+) -> Tensor
+where
+    F: Fn(&Context<'_>, &Tensor) -> Result<Grads> + Send + Sync + 'static,
+{
+    let wanted = |x: &Operand<'_>| matches!(x, Operand::Tensor(t) if t.is_requires_grad());
+    if is_grad_enabled() && result.dtype().is_float() && operands.iter().any(wanted) {
+        let mut edges = Edges::new();
+        for x in operands {
+            edges.push(match x {
+                Operand::Tensor(t) => tape::edge_of(t),
+                Operand::Scalar(_) => None,
+            });
+        }
+        let saved = saved::count();
+        let vjp = derivative(&result);
+        let node = tape::node(name, edges, saved::count() != saved, move |c, grads| match &grads[0] {
+            Some(gradient) => vjp(c, gradient),
+            None => Ok(Grads::new()),
+        });
+        result.set_grad_fn(Some(Edge::new(node, 0)));
+    }
+    result
+}
+
+/// `x` seen through `op`: the same elements where the layout allows. The result remembers what it is a view of.
+///
+/// # Errors
+/// When the operand does not fit the primitive.
+pub(crate) fn view(x: &Tensor, op: Op<Size>, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
+    let from = x.sizes();
+    let mut result = apply(&op, &[Operand::Tensor(x)])?;
+    result.link_view(x, &op, &from, name, vjp);
+    state::view_made(&result);
+    if is_grad_enabled()
+        && x.is_requires_grad()
+        && let Some(edge) = tape::edge_of(x)
+    {
+        result.set_grad_fn(Some(tape::view_edge(edge, op, from, name, vjp)));
+    }
+    Ok(result)
+}
+
+/// That the tape does not need `target` as it is.
+///
+/// # Errors
+/// When it is a leaf that requires a gradient or a view of one, outside `no_grad`.
+pub(crate) fn check_assignable(target: &Tensor) -> Result<()> {
+    let base = target.view_of().map_or(target, |v| &v.base);
+    if is_grad_enabled() && base.is_requires_grad() && base.is_leaf() {
+        let what = if base.is_same(target) { "a leaf" } else { "a view of a leaf" };
+        return Err(Error::Autograd(format!(
+            "{what} that requires a gradient can't be changed in place; do it under no_grad(|| ..)"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,355 @@
+//! Abstract evaluation: runs a part of the program that is not computed, to know which captured tensors it would use and
+//! what types its results would have. Types are all that it infers; it keeps no graph, guards nothing, and leaves no tensor,
+//! generator or setting changed.
+
+use super::recorder::loops::{Iterations, ScanBody, ScanSpec};
+use super::recorder::random::Draw;
+use super::recorder::settings::HostValue;
+use super::recorder::sizes::SizeOp;
+use super::recorder::{
+    GradRecorder, LoopRecorder, RandomRecorder, RecomputeRecorder, Recorder, SettingRecorder, SizeRecorder,
+    StateRecorder, ValueRecorder,
+};
+use super::{apply, slot, values};
+use crate::error::{Error, Result};
+use crate::tensor::grad_fn::{Edge, next_seq};
+use crate::tensor::handle::{Link, Root};
+use crate::tensor::operand::Operand;
+use crate::tensor::size::{hints, small};
+use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::traced::{Cell, new_capture};
+use crate::tensor::{Body, Dims, Generator, Size, Tensor, Traced, contiguous_strides, eval};
+use allotrope_ir::{DType, NodeId, Op, Scalar, Value};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Runs `f` without computing anything.
+pub(crate) fn evaluate_abstractly<T>(f: impl FnOnce() -> T) -> T {
+    slot::with(Some(Rc::new(Abstract(RefCell::new(State::new())))), f)
+}
+
+struct Abstract(RefCell<State>);
+
+struct State {
+    /// Identity of the outermost scope; scope i has `first + i`.
+    first: u64,
+    scopes: u64,
+    /// The loops and branches that are open, innermost last: their scopes, and the number of iterations of each.
+    open: Vec<(u64, Size)>,
+    /// The type of each value so far.
+    types: Vec<(DType, Dims)>,
+    /// In-place changes of captured storages, by address.
+    changes: FxHashMap<usize, u32>,
+    /// Tensors over captured elements that the program made, by identity.
+    made_here: FxHashMap<usize, TraceHandle>,
+    /// Gradients of captured tensors that the program has read or set, by identity.
+    grads: FxHashMap<usize, (TraceHandle, Option<Tensor>)>,
+    /// Settings that the program has set.
+    effects: Vec<Arc<dyn HostValue>>,
+    first_seq: u64,
+}
+
+impl State {
+    fn new() -> State {
+        State {
+            first: new_capture(),
+            scopes: 1,
+            open: Vec::new(),
+            types: Vec::new(),
+            changes: FxHashMap::default(),
+            made_here: FxHashMap::default(),
+            grads: FxHashMap::default(),
+            effects: Vec::new(),
+            first_seq: next_seq(),
+        }
+    }
+
+    fn scope(&self) -> u64 {
+        self.open.last().map_or(self.first, |(scope, _)| *scope)
+    }
+
+    fn value(&mut self, dtype: DType, shape: &[usize]) -> Value {
+        self.types.push((dtype, Dims::from_slice(shape)));
+        Value { node: NodeId((self.types.len() - 1) as u32), port: 0 }
+    }
+
+    /// A new value of the innermost scope.
+    fn tensor(&mut self, dtype: DType, shape: &[usize]) -> Tensor {
+        let value = self.value(dtype, shape);
+        self.tensor_of(Arc::new(Cell::new(self.scope(), value)))
+    }
+
+    /// A tensor that shows the elements as they are now.
+    fn tensor_of(&self, cell: Arc<Cell>) -> Tensor {
+        let (scope, value) = (cell.scope, cell.value());
+        let (dtype, shape) = self.types[value.node.0 as usize].clone();
+        let traced = Traced {
+            scope,
+            exprs: small(&shape, |_| 0),
+            strides: contiguous_strides(&shape),
+            root: Root::Traced(cell),
+            path: None,
+            seen: Mutex::new((value, 0)),
+        };
+        Tensor::from_parts(dtype, shape, Body::Traced(traced))
+    }
+
+    fn like(&mut self, t: &Tensor) -> Tensor {
+        self.tensor(t.dtype(), t.shape_hint())
+    }
+
+    /// # Errors
+    /// When the tensor is a value of another trace.
+    fn check(&self, t: &Tensor) -> Result<()> {
+        let ours = |scope: u64| (self.first..self.first + self.scopes).contains(&scope);
+        match t.traced().is_none_or(|traced| ours(traced.scope)) {
+            true => Ok(()),
+            false => Err(values::other_trace()),
+        }
+    }
+
+    fn leave(&mut self) -> Size {
+        self.open.pop().map_or(Size::from(1), |(_, iterations)| iterations)
+    }
+}
+
+/// The address of the storage of a captured tensor.
+fn storage(t: &Tensor) -> Option<usize> {
+    t.strided().map(|s| Arc::as_ptr(&s.storage) as usize)
+}
+
+impl ValueRecorder for Abstract {
+    fn record(&self, op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
+        for operand in operands {
+            if let Operand::Tensor(t) = operand {
+                self.0.borrow().check(t)?;
+            }
+        }
+        // Asks the tensors for their sizes, so nothing may be borrowed.
+        let (dtype, sizes) = apply::result_type(op, operands)?;
+        Ok(self.0.borrow_mut().tensor(dtype, &hints(&sizes)))
+    }
+
+    fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor> {
+        Ok(self.0.borrow_mut().tensor(value.dtype(), &hints(sizes)))
+    }
+
+    fn extent(&self, _: Size) -> Result<Tensor> {
+        Ok(self.0.borrow_mut().tensor(DType::I64, &[]))
+    }
+
+    fn data(&self, _: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
+        Err(self.host_read(what, at))
+    }
+
+    fn host_read(&self, what: &str, at: &'static Location<'static>) -> Error {
+        values::host_read(what, at)
+    }
+}
+
+/// Sizes are numbers here.
+impl SizeRecorder for Abstract {
+    fn size_arith(&self, op: SizeOp, a: Size, b: Size) -> Size {
+        op.of_numbers(a, b)
+    }
+    fn proven_equal(&self, _: Size, _: Size) -> bool {
+        true
+    }
+    fn unify(&self, _: Size, _: Size, _: &'static Location<'static>) {}
+    fn specialize(&self, _: Size, _: &str, _: &'static Location<'static>) {}
+    fn at_least(&self, _: Size, _: usize) {}
+    fn divided(&self, size: Size, by: usize) -> Option<Size> {
+        Some(Size::from(size.hint() / by))
+    }
+}
+
+impl StateRecorder for Abstract {
+    fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
+        let Some(traced) = target.traced() else {
+            return Ok(match target.view_of() {
+                Some(view) => (view.base.clone(), Some(Arc::clone(&view.path))),
+                None => (target.clone(), None),
+            });
+        };
+        let state = self.0.borrow();
+        state.check(target)?;
+        Ok(match (&traced.root, &traced.path) {
+            (_, None) => (target.clone(), None),
+            (Root::Outside(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
+            (Root::Traced(cell), Some(path)) => (state.tensor_of(Arc::clone(cell)), Some(Arc::clone(path))),
+        })
+    }
+
+    fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()> {
+        let mut state = self.0.borrow_mut();
+        state.check(value)?;
+        match root.body() {
+            Body::Traced(t) => {
+                let Root::Traced(cell) = &t.root else { unreachable!("bug in allotrope: a root is a view") };
+                state.check(root)?;
+                if cell.scope != state.scope() {
+                    return Err(values::changed_in_loop("value"));
+                }
+                let new = state.value(root.dtype(), root.shape_hint());
+                cell.replace(new);
+                cell.version.fetch_add(1, Ordering::Relaxed);
+            }
+            Body::Strided(strided) => {
+                eval::check_apart(root.shape_hint(), &strided.strides)?;
+                if !state.open.is_empty() {
+                    return Err(values::changed_in_loop("tensor"));
+                }
+                *state.changes.entry(Arc::as_ptr(&strided.storage) as usize).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn note_view(&self, _: &Tensor) {}
+
+    fn version(&self, tensor: &Tensor) -> u32 {
+        let root = match tensor.traced().map(|t| &t.root) {
+            None => tensor,
+            Some(Root::Outside(t)) => t,
+            Some(Root::Traced(cell)) => return cell.version.load(Ordering::Relaxed),
+        };
+        let changes = storage(root).and_then(|s| self.0.borrow().changes.get(&s).copied());
+        root.stored_version() + changes.unwrap_or(0)
+    }
+
+    fn layout_asked(&self, _: Option<&Tensor>) {}
+
+    fn is_same(&self, _: &Tensor, _: &Tensor) -> bool {
+        false
+    }
+
+    fn note_new(&self, alias: &Tensor) {
+        self.0.borrow_mut().made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
+    }
+
+    fn is_new(&self, tensor: &Tensor) -> bool {
+        self.0.borrow().made_here.contains_key(&tensor.id())
+    }
+}
+
+impl GradRecorder for Abstract {
+    fn history_asked(&self, _: &Tensor) {}
+    fn history_captured(&self, _: &Edge, _: &Tensor) {}
+    fn first_seq(&self) -> u64 {
+        self.0.borrow().first_seq
+    }
+
+    fn grad(&self, tensor: &Tensor) -> Option<Tensor> {
+        if tensor.traced().is_some() {
+            return tensor.stored_grad();
+        }
+        let mut state = self.0.borrow_mut();
+        if let Some((_, grad)) = state.grads.get(&tensor.id()) {
+            return grad.clone();
+        }
+        // A gradient has the dtype and the shape of its tensor.
+        let grad = tensor.has_grad().then(|| state.like(tensor));
+        state.grads.insert(tensor.id(), (TraceHandle::new(tensor.clone()), grad.clone()));
+        grad
+    }
+
+    fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>) {
+        match tensor.traced() {
+            Some(_) => tensor.store_grad(grad),
+            None => {
+                let entry = (TraceHandle::new(tensor.clone()), grad);
+                let old = self.0.borrow_mut().grads.insert(tensor.id(), entry);
+                drop(old);
+            }
+        }
+    }
+
+    fn requires_grad_asked(&self, _: &Tensor, _: bool) {}
+}
+
+impl RandomRecorder for Abstract {
+    fn draw(&self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
+        Ok((self.0.borrow_mut().tensor(draw.dtype, &hints(draw.sizes)), 0))
+    }
+    fn reseed(&self, _: &Generator, _: u64) {}
+    fn in_order(&self, _: &'static str, _: &Tensor, _: bool) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl LoopRecorder for Abstract {
+    fn scan_begin(&self, spec: &ScanSpec<'_>) -> Result<ScanBody> {
+        let mut state = self.0.borrow_mut();
+        spec.carries.iter().chain(spec.xs).try_for_each(|t| state.check(t))?;
+        let limit = match spec.iterations {
+            Iterations::All(n) => n,
+            Iterations::Count { limit, .. } => limit,
+            // Nothing is collected that would need to know.
+            Iterations::While => Size::from(1),
+        };
+        let scope = state.first + state.scopes;
+        state.scopes += 1;
+        state.open.push((scope, limit));
+        let carries = spec.carries.iter().map(|t| state.like(t)).collect();
+        let xs = spec.xs.iter().map(|t| state.tensor(t.dtype(), &t.shape_hint()[1..])).collect();
+        Ok(ScanBody { carries, xs, scope, limit })
+    }
+
+    fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+        let mut state = self.0.borrow_mut();
+        carries.iter().chain(ys).try_for_each(|t| state.check(t))?;
+        let iterations = state.leave().hint();
+        let finals = carries.iter().map(|t| state.like(t)).collect();
+        let collected = |t: &Tensor| {
+            let shape: Dims = std::iter::once(iterations).chain(t.shape_hint().iter().copied()).collect();
+            state.tensor(t.dtype(), &shape)
+        };
+        let ys = ys.iter().map(collected).collect();
+        Ok((finals, ys))
+    }
+
+    fn branch_end(&self, results: &[Tensor], _: Option<&[Tensor]>) -> Result<Vec<Tensor>> {
+        let mut state = self.0.borrow_mut();
+        results.iter().try_for_each(|t| state.check(t))?;
+        state.leave();
+        Ok(results.iter().map(|t| state.like(t)).collect())
+    }
+
+    fn scan_abandon(&self) {
+        self.0.borrow_mut().leave();
+    }
+}
+
+impl RecomputeRecorder for Abstract {
+    fn recompute_begin(&self) {}
+    fn recompute_end(&self) {}
+}
+
+impl SettingRecorder for Abstract {
+    fn host_value(&self, seen: Arc<dyn HostValue>) -> Option<Arc<dyn HostValue>> {
+        self.0.borrow().effects.iter().find(|e| e.id() == seen.id()).cloned()
+    }
+
+    fn set_host_value(&self, new: Arc<dyn HostValue>) -> Result<()> {
+        let mut state = self.0.borrow_mut();
+        let known = state.effects.iter().position(|e| e.id() == new.id());
+        if !state.open.is_empty() && !known.is_some_and(|i| state.effects[i].is_same(&*new)) {
+            return Err(values::set_in_loop());
+        }
+        state.effects.retain(|e| e.id() != new.id());
+        state.effects.push(new);
+        Ok(())
+    }
+}
+
+impl Recorder for Abstract {
+    /// The program runs eagerly around this: an error panics there as any other.
+    fn catches(&self) -> bool {
+        false
+    }
+}

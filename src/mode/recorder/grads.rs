@@ -1,0 +1,17 @@
+//! What the program asks of gradients and of the history of tensors.
+
+use crate::tensor::Tensor;
+use crate::tensor::grad_fn::Edge;
+
+pub(crate) trait GradRecorder {
+    /// The program asks what history a traced tensor has: calls where an argument has another run another variant.
+    fn history_asked(&self, tensor: &Tensor);
+    /// The tape of the program goes on through `edge`, the history of a captured tensor.
+    fn history_captured(&self, edge: &Edge, tensor: &Tensor);
+    /// Nodes of the tape with a smaller number are not the trace's.
+    fn first_seq(&self) -> u64;
+    fn grad(&self, tensor: &Tensor) -> Option<Tensor>;
+    fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>);
+    /// The program asked whether a captured tensor needs a gradient: calls with another answer run another variant.
+    fn requires_grad_asked(&self, captured: &Tensor, answer: bool);
+}

@@ -1,0 +1,57 @@
+//! Versions, identity and aliases of tensors as the program sees them: in a trace with what it has recorded so far.
+
+use super::slot;
+use crate::error::Result;
+use crate::tensor::handle::Link;
+use crate::tensor::{Tensor, eval};
+use std::sync::Arc;
+
+impl Tensor {
+    /// Whether both handles mean the same tensor; a running trace holds for calls with the same answer.
+    pub fn is_same(&self, other: &Tensor) -> bool {
+        self.id() == other.id() || slot::recorder().is_some_and(|r| r.is_same(self, other))
+    }
+
+    /// How often the elements were changed in place.
+    pub(crate) fn version(&self) -> u32 {
+        match slot::recorder() {
+            Some(r) => r.version(self),
+            None => self.stored_version(),
+        }
+    }
+
+    /// Another tensor over the same elements, without history.
+    pub(crate) fn alias(&self) -> Tensor {
+        let alias = self.same_elements();
+        if slot::is_recording()
+            && alias.strided().is_some()
+            && let Some(r) = slot::recorder()
+        {
+            r.note_new(&alias);
+        }
+        alias
+    }
+}
+
+/// Gives `target` the elements of `value`. Where it is a view of something recorded, `whole` says what the whole is then,
+/// from what it was and the steps of the view.
+pub(crate) fn assign(
+    target: &Tensor,
+    value: &Tensor,
+    whole: impl FnOnce(&Tensor, &Arc<Link>) -> Result<Tensor>,
+) -> Result<()> {
+    let Some(r) = slot::recorder() else { return eval::assign(target, value) };
+    match r.root_of(target)? {
+        (root, None) => r.assign(&root, value),
+        (root, Some(path)) => r.assign(&root, &whole(&root, &path)?),
+    }
+}
+
+/// A result has become a view of another tensor.
+pub(crate) fn view_made(view: &Tensor) {
+    if view.traced().is_some()
+        && let Some(r) = slot::recorder()
+    {
+        r.note_view(view);
+    }
+}
