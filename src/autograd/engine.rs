@@ -1,4 +1,4 @@
-//! The walk back: from the roots, always to the youngest node that has a gradient, so each node is met once, when all
+//! The backward pass: from the roots, always to the youngest node that has a gradient, so each node is met once, when all
 //! gradients of its results are known. The order is part of the definition of every accumulated sum.
 
 use super::grad_mode::is_grad_enabled;
@@ -14,7 +14,7 @@ use smallvec::{SmallVec, smallvec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Where a walk begins, and with which gradient.
+/// Where a backward pass begins, and with which gradient.
 pub(crate) struct Root {
     pub(crate) edge: Edge,
     pub(crate) gradient: Tensor,
@@ -26,8 +26,8 @@ pub(crate) type Sum = fn(&Tensor, &Tensor) -> Result<Tensor>;
 /// Tensors with the gradients that are to be accumulated into them, in order.
 pub(crate) type Accumulations = Vec<(Tensor, Tensor)>;
 
-/// Gradients on their way out of a part of the program, one by one, in the order in which they left.
-pub(crate) type Departures = Vec<(Edge, Tensor)>;
+/// Outgoing gradients of a part of the program, one by one, in the order in which they leave it.
+pub(crate) type OutgoingGradients = Vec<(Edge, Tensor)>;
 
 struct Pending {
     edge: Edge,
@@ -41,22 +41,22 @@ struct Queue {
     leaves: Vec<Pending>,
     /// Where each leaf is in the list, by identity.
     places: FxHashMap<usize, usize>,
-    /// Nodes with a smaller number are not of the part that is walked through.
-    border: u64,
+    /// Nodes with a smaller number are not of the part that is differentiated.
+    first_seq: u64,
     /// The gradients that have left that part, in order.
-    departures: Departures,
+    outgoing: OutgoingGradients,
     /// The nodes met that had saved something, by number.
     saving: Vec<u64>,
 }
 
 impl Queue {
     fn add(&mut self, edge: &Edge, gradient: Tensor, sum: Sum) -> Result<()> {
-        let gradient = match edge.onto() {
-            Some(onto) => (onto.by)(&gradient, &onto.sizes)?,
+        let gradient = match edge.sum_to_size() {
+            Some(to) => (to.sum)(&gradient, &to.sizes)?,
             None => relayed(gradient),
         };
-        if edge.node().seq() < self.border {
-            self.departures.push((edge.to_output(edge.output), gradient));
+        if edge.node().seq() < self.first_seq {
+            self.outgoing.push((edge.to_output(edge.output), gradient));
             return Ok(());
         }
         let new = || Pending { edge: edge.clone(), grads: SmallVec::new() };
@@ -83,8 +83,8 @@ impl Queue {
     }
 }
 
-/// The gradient by a step of its own, where gradients are differentiated again: one that comes of a repeated tensor
-/// takes such a step too, and the order of all must not depend on whether something was repeated.
+/// The gradient by a node of its own, where gradients are differentiated again: one that comes of a repeated tensor
+/// takes such a node too, and the order of all must not depend on whether something was repeated.
 fn relayed(gradient: Tensor) -> Tensor {
     if !is_grad_enabled() || !gradient.is_requires_grad() {
         return gradient;
@@ -97,15 +97,15 @@ fn relayed(gradient: Tensor) -> Tensor {
     same
 }
 
-/// How a walk goes.
+/// How a backward pass goes.
 #[derive(Clone, Copy)]
-struct Manner<'a> {
+struct Options<'a> {
     /// Nodes keep what they saved.
     keep: bool,
-    /// The walk goes only where this leads.
+    /// It goes only where this leads.
     reach: Option<&'a Reach>,
     /// Nodes with a smaller number are left alone, leaves too; 0 where there are none such.
-    border: u64,
+    first_seq: u64,
     sum: Sum,
 }
 
@@ -121,7 +121,7 @@ fn see(hooks: &Hooks, grads: &mut [Option<Tensor>], retained: &mut Accumulations
     Ok(())
 }
 
-/// The hooks of a leaf. A trace holds only as long as a leaf from outside has just these.
+/// The hooks of a leaf. A trace holds only as long as a captured leaf has just these.
 pub(crate) fn leaf_hooks(leaf: &Tensor) -> Option<Arc<Hooks>> {
     match mode::is_recording() && leaf.strided().is_some() {
         false => leaf.leaf_hooks(false),
@@ -134,15 +134,15 @@ pub(crate) fn leaf_hooks(leaf: &Tensor) -> Option<Arc<Hooks>> {
     }
 }
 
-/// Walks from the roots, and behind each node unless `visit` says that the walk ends there. Leaves come last. Gives
-/// the gradients of tensors on the way that keep theirs, and those that have left over the border.
-fn walk(
+/// Goes from the roots, and behind each node unless `visit` says that the pass ends there. Leaves come last. Gives the
+/// gradients of tensors on the way that keep theirs, the outgoing ones, and the numbers of the nodes that had saved something.
+fn backward_pass(
     roots: Vec<Root>,
-    manner: Manner<'_>,
+    options: Options<'_>,
     mut visit: impl FnMut(&Pending) -> bool,
-) -> Result<(Accumulations, Departures, Vec<u64>)> {
-    let Manner { keep, reach, border, sum } = manner;
-    let mut queue = Queue { border, ..Queue::default() };
+) -> Result<(Accumulations, OutgoingGradients, Vec<u64>)> {
+    let Options { keep, reach, first_seq, sum } = options;
+    let mut queue = Queue { first_seq, ..Queue::default() };
     let mut retained = Vec::new();
     for root in &roots {
         if reach.is_none_or(|r| r.contains(&root.edge)) {
@@ -150,8 +150,8 @@ fn walk(
         }
     }
     drop(roots);
-    // Recording takes nothing away from a graph that was there before.
-    let first_seq = mode::grads::first_seq();
+    // Recording frees nothing of a graph that was there before.
+    let recorded_from = mode::grads::first_seq();
     while let Some((_, mut pending)) = queue.nodes.pop_last() {
         if let Some(hooks) = pending.edge.node().hooks().and_then(|h| h.get()) {
             see(hooks, &mut pending.grads, &mut retained)?;
@@ -160,8 +160,8 @@ fn walk(
             continue;
         }
         let node = pending.edge.node();
-        let keep = keep || node.seq() < first_seq;
-        if border > 0 && node.saves() {
+        let keep = keep || node.seq() < recorded_from;
+        if first_seq > 0 && node.saves() {
             queue.saving.push(node.seq());
         }
         if let Some(each) = node.contributions(&pending.edge, &pending.grads, keep) {
@@ -189,14 +189,14 @@ fn walk(
         }
         visit(&pending);
     }
-    Ok((retained, queue.departures, queue.saving))
+    Ok((retained, queue.outgoing, queue.saving))
 }
 
-/// Gradients of every leaf reached, in the order in which the walk first reached them, after those of tensors on the
+/// Gradients of every leaf reached, in the order in which the pass first reached them, after those of tensors on the
 /// way that keep theirs.
 pub(crate) fn run_to_leaves(roots: Vec<Root>, keep: bool, sum: Sum) -> Result<Accumulations> {
     let mut leaves = Vec::new();
-    let (mut found, ..) = walk(roots, Manner { keep, reach: None, border: 0, sum }, |p| {
+    let (mut found, ..) = backward_pass(roots, Options { keep, reach: None, first_seq: 0, sum }, |p| {
         let Some(leaf) = p.edge.node().leaf() else { return false };
         leaves.extend(p.grads[0].clone().map(|g| (leaf, g)));
         true
@@ -206,7 +206,7 @@ pub(crate) fn run_to_leaves(roots: Vec<Root>, keep: bool, sum: Sum) -> Result<Ac
 }
 
 /// Gradients at the targets, and those of tensors on the way that keep theirs. Only nodes that lead to a target are
-/// walked through, so what others saved stays.
+/// passed, so what others saved stays.
 pub(crate) fn run_to_targets(
     roots: Vec<Root>,
     targets: &[Edge],
@@ -215,7 +215,7 @@ pub(crate) fn run_to_targets(
 ) -> Result<(Vec<Option<Tensor>>, Accumulations)> {
     let reach = Reach::new(roots.iter().map(|r| &r.edge), targets);
     let mut found = vec![None; targets.len()];
-    let (retained, ..) = walk(roots, Manner { keep, reach: Some(&reach), border: 0, sum }, |p| {
+    let (retained, ..) = backward_pass(roots, Options { keep, reach: Some(&reach), first_seq: 0, sum }, |p| {
         take(p, targets, &mut found);
         false
     })?;
@@ -223,20 +223,21 @@ pub(crate) fn run_to_targets(
 }
 
 /// Gradients at the targets of a part of the program that is differentiated on its own. It ends at its boundaries,
-/// which are targets all; whoever holds the part keeps it or lets it go as a whole.
+/// which are targets all; whoever holds the part keeps it or frees it as a whole.
 pub(crate) fn run_part(roots: Vec<Root>, targets: &[Edge], sum: Sum) -> Result<Vec<Option<Tensor>>> {
     let mut found = vec![None; targets.len()];
-    walk(roots, Manner { keep: true, reach: None, border: 0, sum }, |p| {
+    backward_pass(roots, Options { keep: true, reach: None, first_seq: 0, sum }, |p| {
         take(p, targets, &mut found) && p.edge.node().is_boundary()
     })?;
     Ok(found)
 }
 
-/// Gradients that leave the part of the program whose nodes have numbers from `border` on: one by one, for whoever walks
-/// on has to add them to others in this order. Nothing is let go of; the numbers of the nodes that could have are given, too.
-pub(crate) fn run_out(roots: Vec<Root>, border: u64, sum: Sum) -> Result<(Departures, Vec<u64>)> {
-    let (_, departures, saving) = walk(roots, Manner { keep: true, reach: None, border, sum }, |_| false)?;
-    Ok((departures, saving))
+/// Gradients that leave the part of the program whose nodes have numbers from `first_seq` on: one by one, for whoever goes
+/// on has to add them to others in this order. Nothing is freed; the numbers of the nodes that have saved something are
+/// given, too.
+pub(crate) fn run_out(roots: Vec<Root>, first_seq: u64, sum: Sum) -> Result<(OutgoingGradients, Vec<u64>)> {
+    let (_, outgoing, saving) = backward_pass(roots, Options { keep: true, reach: None, first_seq, sum }, |_| false)?;
+    Ok((outgoing, saving))
 }
 
 /// Takes the gradients of the targets among the results of this node. Whether there is one.

@@ -12,7 +12,7 @@ use allotrope_ir::{DType, Scalar};
 use std::any::Any;
 use std::sync::Arc;
 
-/// A function with a derivative of its own. What is no tensor (a slope, an axis) are fields of the type, or is handed
+/// A function with a derivative of its own. What is no tensor (a scale, an axis) are fields of the type, or is handed
 /// from forward to backward by [`FunctionContext::put`].
 ///
 /// ```
@@ -36,7 +36,7 @@ use std::sync::Arc;
 /// assert_eq!(x.grad().unwrap().to_vec::<f32>(), [0.0, 1.0]);
 /// ```
 pub trait Function: Send + Sync + Sized + 'static {
-    /// Computes the results. Nothing in it is noted on the tape, whatever the inputs need.
+    /// Computes the results. Nothing in it is recorded on the tape, whatever the inputs need.
     fn forward(&self, ctx: &mut FunctionContext, inputs: &[&Tensor]) -> Vec<Tensor>;
 
     /// The gradient of each input, from those of the results (zeros where none flows): one for each input, none where
@@ -50,7 +50,7 @@ pub trait Function: Send + Sync + Sized + 'static {
         format!("{}Backward", plain.rsplit("::").next().unwrap_or(plain))
     }
 
-    /// Runs forward and notes backward on the tape.
+    /// Runs forward and records backward on the tape.
     ///
     /// # Panics
     /// Where [`Function::try_apply`] fails.
@@ -78,7 +78,7 @@ pub trait Function: Send + Sync + Sized + 'static {
     /// As [`Function::apply`].
     ///
     /// # Errors
-    /// What is wrong with the gradients is known only on the way back, and an error of `backward` then. A panic of
+    /// What is wrong with the gradients is known only in the backward pass, and an error of `backward` then. A panic of
     /// `forward` goes on.
     fn try_apply(self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         apply(self, inputs)
@@ -95,7 +95,7 @@ pub struct FunctionContext {
 }
 
 impl FunctionContext {
-    /// Keeps inputs, results or other tensors for backward. They go when a graph is let go after its walk, and changing
+    /// Keeps inputs, results or other tensors for backward. They go when a graph is freed after its backward pass, and changing
     /// one of them in place before that is noticed.
     pub fn save_for_backward(&mut self, tensors: &[&Tensor]) {
         self.saved = tensors.iter().map(|t| (*t).clone()).collect();
@@ -162,8 +162,8 @@ impl Like {
 }
 
 fn apply<F: Function>(function: F, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    let noted = is_grad_enabled() && inputs.iter().any(|x| x.is_requires_grad());
-    let needs = inputs.iter().map(|x| noted && x.is_requires_grad()).collect();
+    let recorded = is_grad_enabled() && inputs.iter().any(|x| x.is_requires_grad());
+    let needs = inputs.iter().map(|x| recorded && x.is_requires_grad()).collect();
     let mut ctx = FunctionContext { needs, ..FunctionContext::default() };
     let mut results = no_grad(|| function.forward(&mut ctx, inputs));
     // An input, or anything else that is in other hands too, becomes a tensor of its own when it is given back: it has
@@ -175,7 +175,7 @@ fn apply<F: Function>(function: F, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
             results[i] = y.alias();
         }
     }
-    if !noted {
+    if !recorded {
         return Ok(results);
     }
     let differentiable: Vec<bool> = (original.iter())

@@ -1,4 +1,4 @@
-//! Whether this thread notes operations on the tape.
+//! Whether this thread records operations on the tape.
 
 use crate::error::{Error, raise};
 use crate::mode;
@@ -8,13 +8,13 @@ thread_local! {
     static ENABLED: Cell<bool> = const { Cell::new(true) };
 }
 
-/// Whether operations are noted for `backward`.
+/// Whether operations are recorded for `backward`.
 #[inline]
 pub fn is_grad_enabled() -> bool {
     ENABLED.get()
 }
 
-/// Runs `f` without noting its operations: nothing computed in it needs gradients.
+/// Runs `f` without recording its operations: nothing computed in it needs gradients.
 ///
 /// ```
 /// use allotrope::prelude::*;
@@ -25,17 +25,17 @@ pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
     with(false, f)
 }
 
-/// Runs `f` with its operations noted, also inside [`no_grad`].
+/// Runs `f` with its operations recorded, also inside [`no_grad`].
 pub fn enable_grad<T>(f: impl FnOnce() -> T) -> T {
     with(true, f)
 }
 
-/// Runs `f` with its operations noted or not: [`enable_grad`] or [`no_grad`], chosen by a Rust value.
+/// Runs `f` with its operations recorded or not: [`enable_grad`] or [`no_grad`], chosen by a Rust value.
 pub fn with_grad_enabled<T>(enabled: bool, f: impl FnOnce() -> T) -> T {
     with(enabled, f)
 }
 
-/// From now on, operations of this thread are noted or not; inside of [`no_grad`] and the like until that ends.
+/// From now on, operations of this thread are recorded or not; inside of [`no_grad`] and the like until that ends.
 ///
 /// ```
 /// use allotrope::autograd::set_grad_enabled;

@@ -1,4 +1,4 @@
-//! Methods by which users look at a gradient on its way, or keep it: hooks on tensors and leaves, and `retain_grad`.
+//! Hooks on gradients as users register them, on tensors and leaves, how they are run, and `retain_grad`.
 
 use super::{scope, tape};
 use crate::error::{Error, Result, must, raise};
@@ -16,7 +16,7 @@ pub struct HookHandle {
 }
 
 impl HookHandle {
-    /// Takes the hook away; nothing happens where it is gone already. A compiled function that was recorded with it is
+    /// Takes the hook away; nothing happens where that was done before. A compiled function that was recorded with it is
     /// compiled anew.
     ///
     /// # Panics
@@ -24,7 +24,10 @@ impl HookHandle {
     #[track_caller]
     pub fn remove(&self) {
         if mode::is_recording() && !self.recorded {
-            raise(Error::Trace("a hook from outside can't be removed inside the closure; do it between calls".into()));
+            raise(Error::Trace(
+                "a hook that was registered outside of the closure can't be removed inside it; do it between calls"
+                    .into(),
+            ));
         }
         let Some(hooks) = self.hooks.upgrade() else { return };
         hooks.remove(self.id);
@@ -66,7 +69,7 @@ impl Hooks {
 }
 
 impl Tensor {
-    /// Calls `hook` with the gradient of this tensor when `backward` or `grad` has it: once per walk, with the sum of all
+    /// Calls `hook` with the gradient of this tensor when `backward` or `grad` has it: once per backward pass, with the sum of all
     /// that flows to the tensor. What it returns goes on instead; `None` leaves the gradient as it is. Hooks of one
     /// tensor are called in the order in which they were registered, for a leaf before the gradient is accumulated.
     ///
@@ -94,7 +97,7 @@ impl Tensor {
     ///
     /// # Errors
     /// When the tensor needs no gradient; and where the hook would be registered again and again: inside a trace or the
-    /// body of a loop, on a tensor from outside of it.
+    /// body of a loop, on a tensor that it captures.
     pub fn try_register_hook(
         &self,
         hook: impl Fn(&Tensor) -> Option<Tensor> + Send + Sync + 'static,
@@ -178,7 +181,7 @@ impl Tensor {
                 "retain_grad: inside the body of a scan or a checkpoint a value is differentiated on its own; give it back from the body and keep that".into(),
             ));
         }
-        self.not_from_outside("retain_grad")?;
+        self.not_captured("retain_grad")?;
         self.set_retains_grad();
         Ok(())
     }
@@ -188,10 +191,10 @@ impl Tensor {
         let Some(edge) = tape::own_edge(self) else {
             return Err(Error::Autograd(format!("{what}: this tensor requires no gradient, so none will come by")));
         };
-        self.not_from_outside(what)?;
-        if scope::is_outside(&edge) {
+        self.not_captured(what)?;
+        if scope::is_external(&edge) {
             return Err(Error::Autograd(format!(
-                "{what}: the tensor is from outside of the body of this scan or checkpoint, which may run many times; register the hook outside"
+                "{what}: the tensor is captured by the body of this scan or checkpoint, which may run many times; register the hook outside"
             )));
         }
         let hooks = if edge.node().seq() == 0 { self.leaf_hooks(true) } else { edge.hooks().cloned() };
@@ -199,10 +202,10 @@ impl Tensor {
     }
 
     /// Recording must not change what was there before, and would do it twice.
-    fn not_from_outside(&self, what: &str) -> Result<()> {
+    fn not_captured(&self, what: &str) -> Result<()> {
         match mode::is_recording() && self.strided().is_some() {
             true => Err(Error::Trace(format!(
-                "{what}: the tensor is from outside of the closure that is recorded, and no later call would register anything; do it outside"
+                "{what}: the tensor is captured by the closure that is recorded, and no later call would register anything; do it outside"
             ))),
             false => Ok(()),
         }

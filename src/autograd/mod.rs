@@ -1,5 +1,5 @@
-//! The tape of one forward call and the walk back over it, with what users hang on it: hooks, kept gradients, functions
-//! of their own. It knows no operation and no derivative rule (those stand in `ops`, which hands over how two gradients
+//! The tape of one forward call and the backward pass over it, with hooks, kept gradients and functions whose derivative
+//! the user writes. It knows no operation and no derivative rule (those stand in `ops`, which hands over how two gradients
 //! are summed), and nothing of layers or compiled code.
 
 pub(crate) mod engine;

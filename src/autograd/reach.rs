@@ -1,5 +1,5 @@
-//! Which nodes lead from some roots to some targets: a walk that is asked for a few gradients goes nowhere else, so it
-//! computes nothing for others, calls no hook of theirs, and lets go of nothing that they saved.
+//! Which nodes lead from some roots to some targets: a backward pass that is asked for a few gradients goes nowhere
+//! else, so it computes nothing for others, calls no hook of theirs, and frees nothing that they saved.
 
 use crate::tensor::grad_fn::{Edge, GradFn};
 use rustc_hash::{FxHashMap, FxHashSet};

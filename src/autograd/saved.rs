@@ -7,7 +7,7 @@ use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
 use std::cell::Cell;
 
-/// An operand or a result that is kept for the backward walk.
+/// An operand or a result that is kept for the backward pass.
 pub(crate) struct Saved {
     tensor: Tensor,
     version: u32,
@@ -80,7 +80,7 @@ impl Saved {
         let made_by = match (self.output, self.tensor.grad_fn()) {
             (Some(output), _) => format!("output {output} of {name} itself"),
             (None, Some(edge)) => format!("output {} of {}", edge.output, edge.node().name()),
-            (None, None) => "computed by no noted operation".to_string(),
+            (None, None) => "computed by no recorded operation".to_string(),
         };
         Error::Autograd(format!(
             "{name} needs a tensor that was changed in place since: {}{:?}, which is {made_by}, is at version {now}, the \

@@ -1,5 +1,5 @@
-//! Scopes of the tape: the body of a loop is differentiated on its own, so whatever it uses from outside is met at a
-//! boundary node, where the walk back through the body ends.
+//! Scopes of the tape: the body of a loop is differentiated on its own, so whatever it captures is met at a boundary
+//! node, where the backward pass of the body ends.
 
 use crate::error::Result;
 use crate::tensor::grad_fn::{Edge, GradFn, Grads, next_seq};
@@ -9,10 +9,10 @@ use allotrope_ir::DType;
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
-/// Stands inside a scope for one value from outside.
+/// Stands inside a scope for one captured value.
 pub(crate) struct Boundary {
     /// Where the value came from.
-    pub(crate) outside: Edge,
+    pub(crate) external: Edge,
     /// The node inside.
     pub(crate) inside: Edge,
     pub(crate) dtype: DType,
@@ -29,7 +29,7 @@ struct Scope {
 
 struct BoundaryNode {
     seq: u64,
-    outside: Option<[Option<Edge>; 1]>,
+    external: Option<[Option<Edge>; 1]>,
     hooks: OnceLock<Arc<Hooks>>,
 }
 
@@ -41,7 +41,7 @@ impl GradFn for BoundaryNode {
         "ScanInput"
     }
     fn edges(&self) -> &[Option<Edge>] {
-        self.outside.as_ref().map_or(&[], |edge| edge)
+        self.external.as_ref().map_or(&[], |edge| edge)
     }
     fn vjp(&self, _: &Edge, grads: &[Option<Tensor>], _: bool) -> Result<Grads> {
         Ok(grads.iter().take(self.edges().len()).cloned().collect())
@@ -58,19 +58,19 @@ thread_local! {
     static SCOPES: RefCell<Vec<Scope>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A fresh node that ends a walk, for an input of a loop body.
+/// A fresh node that ends a backward pass, for an input of a loop body.
 pub(crate) fn input_edge() -> Edge {
     boundary(None)
 }
 
-/// A fresh node that ends the walk through a part of the program, for an input of that; `outside` is where the input
-/// came from, and leads on for other walks.
-pub(crate) fn linked_edge(outside: Edge) -> Edge {
-    boundary(Some([Some(outside)]))
+/// A fresh node that ends the backward pass of a part of the program, for an input of that; `external` is where the input
+/// came from, and leads on for other passes.
+pub(crate) fn linked_edge(external: Edge) -> Edge {
+    boundary(Some([Some(external)]))
 }
 
-fn boundary(outside: Option<[Option<Edge>; 1]>) -> Edge {
-    Edge::new(Arc::new(BoundaryNode { seq: next_seq(), outside, hooks: OnceLock::new() }), 0)
+fn boundary(external: Option<[Option<Edge>; 1]>) -> Edge {
+    Edge::new(Arc::new(BoundaryNode { seq: next_seq(), external, hooks: OnceLock::new() }), 0)
 }
 
 /// Whether this runs in a part of the program that is differentiated on its own.
@@ -78,8 +78,8 @@ pub(crate) fn is_active() -> bool {
     SCOPES.with_borrow(|s| !s.is_empty())
 }
 
-/// Whether `edge` leads to a value from outside of the innermost scope.
-pub(crate) fn is_outside(edge: &Edge) -> bool {
+/// Whether `edge` leads to a value that the innermost scope captures.
+pub(crate) fn is_external(edge: &Edge) -> bool {
     SCOPES.with_borrow(|s| s.last().is_some_and(|scope| edge.node().seq() < scope.first_seq))
 }
 
@@ -90,25 +90,25 @@ pub(crate) fn inside(edge: Edge, dtype: DType, sizes: impl FnOnce() -> Sizes) ->
         Some(scope) if edge.node().seq() >= scope.first_seq => edge,
         Some(scope) => {
             let known =
-                scope.boundaries.iter().find(|b| b.outside.id() == edge.id() && b.outside.output == edge.output);
+                scope.boundaries.iter().find(|b| b.external.id() == edge.id() && b.external.output == edge.output);
             if let Some(b) = known {
                 return b.inside.clone();
             }
             let inside = boundary(scope.linked.then(|| [Some(edge.clone())]));
-            scope.boundaries.push(Boundary { outside: edge, inside: inside.clone(), dtype, sizes: sizes() });
+            scope.boundaries.push(Boundary { external: edge, inside: inside.clone(), dtype, sizes: sizes() });
             inside
         }
     })
 }
 
-/// Runs `f` in a new scope, and gives the boundaries that it made, in order of first use. What the outside edges are in
+/// Runs `f` in a new scope, and gives the boundaries that it made, in order of first use. What the external edges are in
 /// the enclosing scope is for [`inside`] to say.
 pub(crate) fn run<T>(f: impl FnOnce() -> T) -> (T, Vec<Boundary>) {
     run_linked(false, f)
 }
 
 /// Runs `f` outside of every scope: for a part of the program that is recorded on a tape of its own.
-pub(crate) fn apart<T>(f: impl FnOnce() -> T) -> T {
+pub(crate) fn isolated<T>(f: impl FnOnce() -> T) -> T {
     struct Return(Vec<Scope>);
     impl Drop for Return {
         fn drop(&mut self) {
@@ -119,7 +119,7 @@ pub(crate) fn apart<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// As [`run`]; where `linked`, boundaries lead on to what they stand for, in any walk that does not end at them.
+/// As [`run`]; where `linked`, boundaries lead on to what they stand for, in any backward pass that does not end at them.
 pub(crate) fn run_linked<T>(linked: bool, f: impl FnOnce() -> T) -> (T, Vec<Boundary>) {
     struct Leave;
     impl Drop for Leave {

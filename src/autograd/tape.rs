@@ -1,4 +1,4 @@
-//! Nodes of the tape: one per noted operation, holding the closure that is its derivative, and one per leaf.
+//! Nodes of the tape: one per recorded operation, holding the closure that is its derivative, and one per leaf.
 
 use super::scope;
 use crate::error::{Error, Result};
@@ -66,7 +66,8 @@ macro_rules! head {
     };
 }
 
-/// An operation whose derivative saved no tensor: there is nothing to let go of, so any number of walks may pass.
+/// An operation whose derivative saved no tensor: there is nothing to free, so any number of backward passes may go
+/// through it.
 struct OpNode<F> {
     head: Head,
     vjp: F,
@@ -79,10 +80,10 @@ impl<F: Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send + Sync> Grad
     }
 }
 
-/// An operation whose derivative saved tensors. They go with the closure that holds them, after the one walk that a
+/// An operation whose derivative saved tensors. They go with the closure that holds them, after the one backward pass that a
 /// graph is good for unless it is retained; so whoever keeps a loss does not keep every activation behind it. The lock
-/// costs a few nanoseconds on the way back and nothing on the way forth. It is held while the derivative runs: only a
-/// derivative that walks through its own node could meet it locked, and such a walk would have no end anyway.
+/// costs a few nanoseconds in the backward pass and nothing in the forward one. It is held while the derivative runs: only a
+/// derivative that goes through its own node could meet it locked, and such a pass would have no end anyway.
 struct SavingNode<F> {
     head: Head,
     vjp: Mutex<Option<F>>,
@@ -96,7 +97,7 @@ impl<F: Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send> GradFn for 
     fn vjp(&self, me: &Edge, grads: &[Option<Tensor>], keep: bool) -> Result<Grads> {
         let mut slot = self.vjp.lock();
         let Some(vjp) = &*slot else {
-            return Err(gone(&self.head.name));
+            return Err(freed(&self.head.name));
         };
         let found = vjp(&self.head.context(me), grads);
         if !keep && found.is_ok() {
@@ -106,10 +107,10 @@ impl<F: Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send> GradFn for 
     }
 }
 
-/// What a node says that was walked through before and let go of what it saved.
-pub(crate) fn gone(name: &str) -> Error {
+/// The error of a node that was passed before and whose saved tensors were freed.
+pub(crate) fn freed(name: &str) -> Error {
     Error::Autograd(format!(
-        "Trying to backward through the graph a second time: {name} has let go of the tensors that it saved. \
+        "Trying to backward through the graph a second time: the tensors that {name} saved have been freed. \
          Set retain_graph in the first backward or grad if the graph is needed again"
     ))
 }
@@ -135,11 +136,11 @@ impl GradFn for Leaf {
 }
 
 /// The edge to whatever made `x`, or to the node that accumulates into it; none where it needs no gradient.
-/// Inside a scope, values from outside are met through the scope's boundary.
+/// Inside a scope, captured values are met through the scope's boundary.
 pub(crate) fn edge_of(x: &Tensor) -> Option<Edge> {
-    let (edge, onto) = own_edge(x)?.apart();
-    let sizes = || onto.as_ref().map_or_else(|| x.sizes(), |o| o.sizes.clone());
-    Some(scope::inside(edge, x.dtype(), sizes).joined(onto))
+    let (edge, repeated) = own_edge(x)?.split();
+    let sizes = || repeated.as_ref().map_or_else(|| x.sizes(), |o| o.sizes.clone());
+    Some(scope::inside(edge, x.dtype(), sizes).joined(repeated))
 }
 
 /// As [`edge_of`], whatever scope this is.
@@ -150,9 +151,9 @@ pub(crate) fn own_edge(x: &Tensor) -> Option<Edge> {
     if let Some(view) = x.stale_view() {
         // An in-place operation has changed what this is a view of: its history is that of the whole, seen as before.
         let edge = own_edge(&view.base).map(|edge| {
-            let again =
+            let seen_again =
                 |edge, step: &Arc<Link>| view_edge(edge, step.op.clone(), step.from.clone(), step.name, step.vjp);
-            view.path.steps().iter().fold(edge, again)
+            view.path.steps().iter().fold(edge, seen_again)
         });
         x.set_grad_fn(edge);
         x.history_seen();
@@ -172,7 +173,7 @@ pub(crate) fn view_edge(edge: Edge, op: Op<Size>, from: Sizes, name: &'static st
 }
 
 /// A node over `edges` with the derivative `vjp`: gradients of the results in, gradients of the operands out. `saves`
-/// says whether the closure holds tensors that are to go after the walk.
+/// says whether the closure holds tensors that are to be freed after the backward pass.
 pub(crate) fn node(
     name: impl Into<Cow<'static, str>>,
     edges: Edges,

@@ -236,7 +236,7 @@ impl Inner {
     /// The elements themselves, however they are seen.
     fn lift_root(&mut self, root: &Root) -> Result<Value> {
         match root {
-            Root::Outside(t) => self.lift(t),
+            Root::External(t) => self.lift(t),
             Root::Traced(cell) => {
                 let from = self.builder_of(cell.scope)?;
                 let value = cell.value();
@@ -264,7 +264,7 @@ impl Inner {
     pub(crate) fn version_of(&mut self, root: &Root) -> u32 {
         match root {
             Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
-            Root::Outside(t) => self.outside_version(t),
+            Root::External(t) => self.outside_version(t),
         }
     }
 
@@ -329,7 +329,7 @@ impl Inner {
             Body::Strided(_) => (outside(t), None),
             Body::Traced(traced) => {
                 let place = match &traced.root {
-                    Root::Outside(t) => outside(t),
+                    Root::External(t) => outside(t),
                     Root::Traced(cell) => {
                         let from = self.builder_of(cell.scope)?;
                         // In-place changes give other elements, not another place for them.

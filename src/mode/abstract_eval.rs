@@ -180,7 +180,7 @@ impl StateRecorder for Abstract {
         state.check(target)?;
         Ok(match (&traced.root, &traced.path) {
             (_, None) => (target.clone(), None),
-            (Root::Outside(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
+            (Root::External(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
             (Root::Traced(cell), Some(path)) => (state.tensor_of(Arc::clone(cell)), Some(Arc::clone(path))),
         })
     }
@@ -215,7 +215,7 @@ impl StateRecorder for Abstract {
     fn version(&self, tensor: &Tensor) -> u32 {
         let root = match tensor.traced().map(|t| &t.root) {
             None => tensor,
-            Some(Root::Outside(t)) => t,
+            Some(Root::External(t)) => t,
             Some(Root::Traced(cell)) => return cell.version.load(Ordering::Relaxed),
         };
         let changes = storage(root).and_then(|s| self.0.borrow().changes.get(&s).copied());

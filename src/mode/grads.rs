@@ -11,6 +11,7 @@ pub(crate) fn first_seq() -> u64 {
 }
 
 /// The tape goes on through `edge`, the history of `tensor`.
+#[inline]
 pub(crate) fn history_captured(edge: &Edge, tensor: &Tensor) {
     if tensor.strided().is_some()
         && let Some(r) = slot::recorder()
@@ -82,7 +83,7 @@ impl Tensor {
             && !r.is_new(self)
         {
             raise(Error::Trace(
-                "requires_grad: the tensor is from outside of the closure that is recorded, and no later call would change it; do it outside, or to what detach() gives".into(),
+                "requires_grad: the tensor is captured by the closure that is recorded, and no later call would change it; do it outside, or to what detach() gives".into(),
             ));
         }
         self.store_requires_grad(on);

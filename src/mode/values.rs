@@ -52,7 +52,7 @@ pub(crate) fn other_trace() -> Error {
     Error::Trace("a value of another trace is used here; return it from that closure and pass it as an argument".into())
 }
 
-/// Why something from outside a loop, a value or a tensor, cannot be changed inside it.
+/// Why something that a loop captures, a value or a tensor, cannot be changed inside it.
 pub(crate) fn changed_in_loop(what: &str) -> Error {
     Error::Trace(format!("a {what} from outside a loop can't be changed in place inside it; carry it"))
 }
@@ -60,7 +60,8 @@ pub(crate) fn changed_in_loop(what: &str) -> Error {
 /// Why a setting cannot be set inside a loop.
 pub(crate) fn set_in_loop() -> Error {
     Error::Trace(
-        "a Setting can't be set inside the body of a loop, which is recorded once for all steps; carry a tensor".into(),
+        "a Setting can't be set inside the body of a loop, which is recorded once for all iterations; carry a tensor"
+            .into(),
     )
 }
 

@@ -37,7 +37,7 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let Some((whole, part)) = edges else { return Ok(()) };
     let edge = match target.view_of() {
         // All elements are new: their history is that of the value.
-        None if part.as_ref().is_some_and(|e| e.onto().is_none()) => tape::own_edge(value),
+        None if part.as_ref().is_some_and(|e| e.sum_to_size().is_none()) => tape::own_edge(value),
         None if part.is_some() => Some(copied(part)),
         None => Some(blocked(whole)),
         Some(view) => {

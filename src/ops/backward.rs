@@ -116,7 +116,7 @@ impl Tensor {
     #[track_caller]
     pub fn detach_(&self) -> &Tensor {
         if self.is_requires_grad() && mode::is_recording() && self.strided().is_some() {
-            let text = "detach_: the tensor is from outside of the closure that is recorded; use detach()";
+            let text = "detach_: the tensor is captured by the closure that is recorded; use detach()";
             raise(Error::Trace(text.into()));
         }
         self.set_grad_fn(None);

@@ -60,10 +60,10 @@ pub fn try_checkpoint<R: TensorTree>(
     let noted = own.iter().any(Option::is_some) || !outside.is_empty();
     let results: Vec<Tensor> = results.iter().map(Tensor::alias).collect();
     if noted {
-        let boundary = |b: &Boundary| Some(scope::inside(b.outside.clone(), b.dtype, || b.sizes.clone()));
+        let boundary = |b: &Boundary| Some(scope::inside(b.external.clone(), b.dtype, || b.sizes.clone()));
         let edges = inputs.iter().map(|x| tape::edge_of(x)).chain(outside.iter().map(boundary)).collect();
         let saved: Vec<Saved> = inputs.iter().map(|x| Saved::operand(x)).collect();
-        let outside: Vec<Edge> = outside.into_iter().map(|b| b.outside).collect();
+        let outside: Vec<Edge> = outside.into_iter().map(|b| b.external).collect();
         let node = tape::node("CheckpointBackward", edges, true, move |c, grads| {
             let inputs = saved.iter().map(|s| s.get(c.me)).collect::<Result<Vec<Tensor>>>()?;
             walk_back(&f, &inputs, &own, &outside, &drawn, grads)
@@ -133,12 +133,12 @@ fn walk_back<R: TensorTree>(
     }
     all.resize(inputs.len() + outside.len(), None);
     for (b, gradient) in part.outside.iter().zip(found) {
-        let same = |e: &Edge| e.id() == b.outside.id() && e.output == b.outside.output;
+        let same = |e: &Edge| e.id() == b.external.id() && e.output == b.external.output;
         match outside.iter().position(same) {
             Some(i) => all[inputs.len() + i] = gradient,
             None => {
                 return Err(Error::Autograd(
-                    "checkpoint: computed again, the function used a tensor that it had not used before; it must do the same each time".into(),
+                    "checkpoint: recomputed, the function used a tensor that it had not used before; it must do the same each time".into(),
                 ));
             }
         }

@@ -45,7 +45,7 @@ fn running_sum(x: &Tensor, axis: usize, reverse: bool) -> Result<Tensor> {
 }
 
 /// 1, and the products up to each element: one more than the axis has.
-fn running_product(x: &Tensor, axis: usize) -> Result<Tensor> {
+pub(super) fn running_product(x: &Tensor, axis: usize) -> Result<Tensor> {
     let x = accumulated(x)?;
     in_full(&x, |x| {
         let mut sizes = x.sizes();
@@ -57,11 +57,6 @@ fn running_product(x: &Tensor, axis: usize) -> Result<Tensor> {
         let terms = concat(&[&one, &full_of(&sizes, Scalar::from_f64(-0.0, x.dtype()))?], axis)?;
         recurrence(&factors, &terms, axis, false)
     })
-}
-
-/// The product along an axis, which stays with size 1.
-pub(crate) fn product(x: &Tensor, axis: usize) -> Result<Tensor> {
-    narrow(&running_product(x, axis)?, axis, x.sizes()[axis], Size::from(1))
 }
 
 /// The extreme up to each element, and its place: the last of equals, and the last NaN once there is one.
@@ -79,7 +74,7 @@ fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Te
             let (start, rest) = (Size::from(reach), Size::from(n - reach));
             let cut = |t: &Tensor| {
                 let zero = Size::from(0);
-                Ok::<_, crate::Error>((
+                Ok::<_, crate::error::Error>((
                     narrow(t, axis, zero, start)?,
                     narrow(t, axis, zero, rest)?,
                     narrow(t, axis, start, rest)?,
@@ -93,7 +88,7 @@ fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Te
             places = concat(&[&place_head, &place_before.try_where_self(&wins, &place_here)?], axis)?;
             reach *= 2;
         }
-        Ok::<_, crate::Error>(places)
+        Ok::<_, crate::error::Error>(places)
     })?;
     Ok((gather(x, &places, axis)?, places))
 }

@@ -11,7 +11,7 @@ use crate::mode;
 use crate::mode::apply::apply;
 use crate::mode::sizes::{all_same, demand_equal, numel, specialize};
 use crate::mode::values::full_of;
-use crate::tensor::grad_fn::{Edge, Grads, Onto};
+use crate::tensor::grad_fn::{Edge, Grads, SumToSize};
 use crate::tensor::operand::Operand;
 use crate::tensor::size::hints;
 use crate::tensor::{Dims, Size, Sizes, Strides, Tensor, eval};
@@ -52,8 +52,8 @@ impl Tensor {
             return self.expand_noted(sizes);
         }
         let repeated = no_grad(|| self.expand_noted(sizes))?;
-        let onto = Onto { sizes: own, by: Tensor::sum_to };
-        repeated.set_grad_fn(tape::own_edge(self).map(|edge| edge.repeated(onto)));
+        let to = SumToSize { sizes: own, sum: Tensor::sum_to };
+        repeated.set_grad_fn(tape::own_edge(self).map(|edge| edge.repeated(to)));
         Ok(repeated)
     }
 

@@ -1,5 +1,5 @@
-//! Sums, means, products and questions over axes, with their derivatives. The order of the additions is the kernels'
-//! definition. Extremes, variances and norms have files of their own.
+//! Sums, means and questions over axes, with their derivatives. The order of the additions is the kernels' definition.
+//! Products, extremes, variances and norms have files of their own.
 
 use super::elementwise::{floating, in_full};
 use super::{grads1, twins};
@@ -147,20 +147,6 @@ twins! {
     /// The number of elements that are not 0 over some axes (none named means all), as i64.
     fn count_nonzero / try_count_nonzero(&self, axes: &[isize]) -> Tensor {
         self.try_ne(0)?.try_sum_dim(axes, false)
-    }
-
-    /// The product of all elements; integers and bools give i64. An empty product is 1.
-    fn prod / try_prod(&self) -> Tensor {
-        let flat = self.reshape_sizes(&[numel(&self.sizes())])?;
-        super::cumulative::product(&flat, 0)?.reshape_sizes(&[])
-    }
-
-    /// The product over an axis; with `keepdim` it stays with size 1. The gradient is right where elements are 0, too.
-    fn prod_dim / try_prod_dim(&self, axis: isize, keepdim: bool) -> Tensor {
-        let (x, axis) = along(self, "prod", axis)?;
-        let axes: Axes = [axis].into_iter().collect();
-        let product = super::cumulative::product(&x, axis)?;
-        if keepdim && self.dim() > 0 { Ok(product) } else { product.reshape_sizes(&gone(&x.sizes(), &axes)) }
     }
 }
 

@@ -197,7 +197,7 @@ impl Capture {
 /// Runs `f` with the recorder, apart from whatever this thread is in the midst of.
 fn recording<T>(capture: &Rc<Capture>, noted: bool, f: impl FnOnce() -> Result<T>) -> Result<T> {
     let recorder: Rc<dyn Recorder> = capture.clone();
-    let run = || scope::apart(|| mode::with(Some(recorder), || with_grad_enabled(noted, f)));
+    let run = || scope::isolated(|| mode::with(Some(recorder), || with_grad_enabled(noted, f)));
     catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)?
 }
 
@@ -337,10 +337,10 @@ impl Ends {
                 ends.each.push(End::None);
                 continue;
             };
-            let (edge, onto) = edge.apart();
+            let (edge, onto) = edge.split();
             let inner = capture.0.borrow_mut();
             let onto = onto.map(|o| Repeated {
-                by: o.by,
+                by: o.sum,
                 shape: o.sizes.iter().map(|&s| inner.script.program().symbols.dim(s)).collect(),
             });
             if edge.node().seq() < border {

@@ -15,7 +15,7 @@ use crate::runtime::call::{Results, bytes_of};
 use crate::runtime::guards::Binding;
 use crate::runtime::specialize as hot;
 use crate::schedule::program::Failure;
-use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, Onto, next_seq};
+use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, SumToSize, next_seq};
 use crate::tensor::hooks::Hooks;
 use crate::tensor::size::sizes_of;
 use crate::tensor::storage::{Buffer, ReadGuard};
@@ -72,7 +72,7 @@ impl Outer {
         };
         let edge = |exit: &Exit| match exit {
             Exit::Arg(i) => tape::edge_of(args[*i]),
-            Exit::Outside(t) => tape::edge_of(t).map(|e| e.apart().0),
+            Exit::Outside(t) => tape::edge_of(t).map(|e| e.split().0),
             Exit::Leaf(j) => tape::edge_of(&results[*j]),
             Exit::Below(_) | Exit::Slot(_) | Exit::Gradient(_) => {
                 unreachable!("bug in allotrope: nothing is below a closure")
@@ -114,7 +114,7 @@ fn set_history(t: &Tensor, history: &History, node: &Arc<TraceNode>, binding: &B
         None => edge,
         Some(Repeated { by, shape }) => {
             let shape: Dims = shape.iter().map(|d| d.eval(binding)).collect();
-            edge.repeated(Onto { sizes: sizes_of(&shape), by: *by })
+            edge.repeated(SumToSize { sizes: sizes_of(&shape), sum: *by })
         }
     };
     match history {
@@ -207,7 +207,7 @@ impl TraceNode {
             }
             // A part that saved nothing can be walked through again.
             None if walk.needs_nothing() => Ok(SavedList::new()),
-            _ => Err(tape::gone(NAME)),
+            _ => Err(tape::freed(NAME)),
         }
     }
 
@@ -255,7 +255,7 @@ impl TraceNode {
             Exit::Below(i) => self.edges[*i].clone(),
             Exit::Slot(k) => Some(me.to_output(*k as u32)),
             Exit::Gradient(k) => grads[*k].as_ref().and_then(tape::edge_of),
-            Exit::Outside(t) => tape::edge_of(t).map(|e| e.apart().0),
+            Exit::Outside(t) => tape::edge_of(t).map(|e| e.split().0),
             Exit::Arg(_) | Exit::Leaf(_) => unreachable!("bug in allotrope: a walk back has no arguments"),
         };
         let edges = stage.exits.iter().map(edge).collect();

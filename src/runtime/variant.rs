@@ -307,7 +307,7 @@ where
     let refs: Args<'_> = traced.iter().collect();
     let recorder: Rc<dyn Recorder> = capture.clone();
     let border = next_seq();
-    let run = || scope::apart(|| mode::with(Some(recorder), || closure.run(&refs)));
+    let run = || scope::isolated(|| mode::with(Some(recorder), || closure.run(&refs)));
     let output = catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);

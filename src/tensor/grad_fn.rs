@@ -1,5 +1,5 @@
 //! What a tensor keeps of the graph that made it: an edge to the node that knows the derivative.
-//! It holds no derivative rule and never walks the graph; `autograd` does.
+//! It holds no derivative rule and never goes through the graph; `autograd` does.
 
 use super::handle::{Inner, Tensor};
 use super::hooks::Hooks;
@@ -35,14 +35,14 @@ pub(crate) trait GradFn: Send + Sync {
     /// One edge per operand; none where no gradient is wanted.
     fn edges(&self) -> &[Option<Edge>];
     /// Gradients of the operands, from those of the results. `me` is the edge to this node itself. Unless `keep`, the
-    /// node lets go of what it saved for this.
+    /// node frees what it saved for this.
     fn vjp(&self, me: &Edge, grads: &[Option<Tensor>], keep: bool) -> Result<Grads>;
     /// As `vjp`, for a node that stands for a part of a program with more than one way to an operand: the number of an
     /// edge with each gradient, in the order in which they are to be added up. None for all other nodes.
     fn contributions(&self, _me: &Edge, _grads: &[Option<Tensor>], _keep: bool) -> Option<Result<Contributions>> {
         None
     }
-    /// Whether it saved something that it lets go of.
+    /// Whether it saved something that it can free.
     fn saves(&self) -> bool {
         false
     }
@@ -54,7 +54,7 @@ pub(crate) trait GradFn: Send + Sync {
     fn hooks(&self) -> Option<&OnceLock<Arc<Hooks>>> {
         None
     }
-    /// Whether walks end here: a boundary of a part of the program that is differentiated on its own.
+    /// Whether backward passes end here: a boundary of a part of the program that is differentiated on its own.
     fn is_boundary(&self) -> bool {
         false
     }
@@ -66,21 +66,21 @@ pub(crate) struct Edge {
     /// Which result of the node.
     pub(crate) output: u32,
     /// Set where the tensor is the node's result repeated for an operation.
-    onto: Option<Arc<Onto>>,
+    sum_to_size: Option<Arc<SumToSize>>,
 }
 
 /// Where gradients go that come from a repeated tensor. No node of the tape stands for such a repetition, so whether
 /// there is one, which the sizes tell, has no say in where gradients are added up, and in which order.
-pub(crate) struct Onto {
+pub(crate) struct SumToSize {
     /// The sizes before.
     pub(crate) sizes: Sizes,
     /// Sums a gradient over what was repeated to these sizes.
-    pub(crate) by: fn(&Tensor, &[Size]) -> Result<Tensor>,
+    pub(crate) sum: fn(&Tensor, &[Size]) -> Result<Tensor>,
 }
 
 impl Edge {
     pub(crate) fn new(node: Arc<dyn GradFn>, output: u32) -> Edge {
-        Edge { node: Some(node), output, onto: None }
+        Edge { node: Some(node), output, sum_to_size: None }
     }
 
     pub(crate) fn node(&self) -> &Arc<dyn GradFn> {
@@ -106,37 +106,37 @@ impl Edge {
 
     /// The same node's other result.
     pub(crate) fn to_output(&self, output: u32) -> Edge {
-        Edge { node: self.node.clone(), output, onto: None }
+        Edge { node: self.node.clone(), output, sum_to_size: None }
     }
 
     /// The edge of the same result, repeated.
-    pub(crate) fn repeated(mut self, onto: Onto) -> Edge {
+    pub(crate) fn repeated(mut self, to: SumToSize) -> Edge {
         // What was repeated before is summed in one step.
-        self.onto.get_or_insert_with(|| Arc::new(onto));
+        self.sum_to_size.get_or_insert_with(|| Arc::new(to));
         self
     }
 
     /// Set where this is of a repeated tensor.
-    pub(crate) fn onto(&self) -> Option<&Arc<Onto>> {
-        self.onto.as_ref()
+    pub(crate) fn sum_to_size(&self) -> Option<&Arc<SumToSize>> {
+        self.sum_to_size.as_ref()
     }
 
     /// The edge of what was repeated, and how its gradient comes of one of this.
-    pub(crate) fn apart(mut self) -> (Edge, Option<Arc<Onto>>) {
-        let onto = self.onto.take();
-        (self, onto)
+    pub(crate) fn split(mut self) -> (Edge, Option<Arc<SumToSize>>) {
+        let to = self.sum_to_size.take();
+        (self, to)
     }
 
-    /// The opposite of [`Edge::apart`].
-    pub(crate) fn joined(mut self, onto: Option<Arc<Onto>>) -> Edge {
-        self.onto = onto;
+    /// The opposite of [`Edge::split`].
+    pub(crate) fn joined(mut self, to: Option<Arc<SumToSize>>) -> Edge {
+        self.sum_to_size = to;
         self
     }
 }
 
 impl Clone for Edge {
     fn clone(&self) -> Edge {
-        Edge { node: self.node.clone(), output: self.output, onto: self.onto.clone() }
+        Edge { node: self.node.clone(), output: self.output, sum_to_size: self.sum_to_size.clone() }
     }
 }
 

@@ -80,7 +80,7 @@ pub(crate) struct Traced {
 pub(crate) enum Root {
     Traced(Arc<Cell>),
     /// A captured tensor, which is no view.
-    Outside(Tensor),
+    External(Tensor),
 }
 
 impl Root {
@@ -88,7 +88,7 @@ impl Root {
     fn version(&self) -> u32 {
         match self {
             Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
-            Root::Outside(t) => t.stored_version(),
+            Root::External(t) => t.stored_version(),
         }
     }
 }
@@ -182,6 +182,7 @@ impl Tensor {
     }
 
     /// The strides, or those that the tensor would have if the program ran eagerly.
+    #[inline]
     pub(crate) fn laid_out(&self) -> &[isize] {
         match &self.0.body {
             Body::Strided(s) => &s.strides,
@@ -189,11 +190,13 @@ impl Tensor {
         }
     }
 
+    #[inline]
     pub(crate) fn body(&self) -> &Body {
         &self.0.body
     }
 
     /// The storage of a tensor that has one.
+    #[inline]
     pub(crate) fn strided(&self) -> Option<&Strided> {
         match &self.0.body {
             Body::Strided(s) => Some(s),
@@ -201,6 +204,7 @@ impl Tensor {
         }
     }
 
+    #[inline]
     pub(crate) fn traced(&self) -> Option<&Traced> {
         match &self.0.body {
             Body::Strided(_) => None,
@@ -209,11 +213,13 @@ impl Tensor {
     }
 
     /// Identity of the tensor, as long as it lives.
+    #[inline]
     pub(crate) fn id(&self) -> usize {
         Arc::as_ptr(&self.0) as usize
     }
 
     /// The number of handles to this tensor.
+    #[inline]
     pub(crate) fn holders(&self) -> usize {
         Arc::strong_count(&self.0)
     }
@@ -237,6 +243,7 @@ impl Tensor {
         self.0.requires_grad.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn store_requires_grad(&self, on: bool) {
         self.0.requires_grad.store(on, Ordering::Relaxed);
     }
@@ -334,7 +341,7 @@ impl Tensor {
         self.0.meta.lock().retains_grad
     }
 
-    /// What hangs on the gradient of this leaf; made where there is nothing yet and `make` says so.
+    /// The hooks of this leaf; made where there is nothing yet and `make` says so.
     pub(crate) fn leaf_hooks(&self, make: bool) -> Option<Arc<Hooks>> {
         let mut meta = self.0.meta.lock();
         if meta.hooks.is_none() && make {

@@ -45,7 +45,7 @@ impl Tensor {
             (Body::Strided(_), _) => {}
             (Body::Traced(t), Body::Strided(_)) => {
                 t.strides = strides;
-                t.root = Root::Outside(before.map_or_else(|| x.clone(), |v| v.base.clone()));
+                t.root = Root::External(before.map_or_else(|| x.clone(), |v| v.base.clone()));
                 t.path = Some(Arc::clone(&path));
             }
             (Body::Traced(t), Body::Traced(of)) => {

@@ -55,14 +55,14 @@ impl Outsides {
         let mut all = Outsides::default();
         for b in boundaries {
             if all.find(b).is_none() {
-                all.0.push(Outside { edge: b.outside.clone(), dtype: b.dtype, sizes: b.sizes.clone() });
+                all.0.push(Outside { edge: b.external.clone(), dtype: b.dtype, sizes: b.sizes.clone() });
             }
         }
         all
     }
 
     fn find(&self, b: &Boundary) -> Option<usize> {
-        self.0.iter().position(|o| o.edge.id() == b.outside.id() && o.edge.output == b.outside.output)
+        self.0.iter().position(|o| o.edge.id() == b.external.id() && o.edge.output == b.external.output)
     }
 
     pub(super) fn len(&self) -> usize {
