@@ -1,4 +1,4 @@
-//! What a traced call costs beside its arithmetic: 10 tensors from outside, 3 arguments, and a body that does next to
+//! What a traced call costs beside its arithmetic: 10 captured tensors, 3 arguments, and a body that does next to
 //! nothing with them.
 //!
 //! `cargo bench --bench call_overhead`

@@ -12,7 +12,7 @@ use support::large::{self, Unrolled};
 use support::mnist::{Cnn, Lstm};
 use support::{SinToCos, data};
 
-/// Compiles a step anew in each round; that runs nothing, so every round begins with the same parameters.
+/// Compiles a step in each iteration; compiling runs nothing, so every iteration begins with the same parameters.
 macro_rules! compiles {
     ($group:expr, $id:expr, $step:expr, $args:expr) => {
         $group.bench_function($id, |b| {

@@ -33,7 +33,7 @@ fn clock() -> Duration {
     }
 }
 
-/// The mean time of a call in µs, of rounds that go by turns.
+/// The mean time of a call in µs, in rounds that alternate between the programs.
 fn means(mut one: impl FnMut(usize), mut other: impl FnMut(usize), calls: usize) -> [f64; 2] {
     let rounds = std::env::var("ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
     let mut times = [Duration::ZERO; 2];

@@ -1,5 +1,5 @@
 //! What an operation on eight numbers costs in eager mode, where nearly all of it is dispatch: a chain of 1,000
-//! additions, and a chain of 1,000 multiplications with the walk back. One element of throughput is one operation.
+//! additions, and a chain of 1,000 multiplications with the backward pass. One element of throughput is one operation.
 //!
 //! `cargo bench --bench eager_dispatch`
 

@@ -1,4 +1,4 @@
-//! Gradients: every operation on a tensor that requires them is noted, and `backward` walks the notes back.
+//! Gradients: every operation on a tensor that requires them is recorded on a tape, which `backward` goes through in reverse.
 //!
 //! `cargo run --release --example 02_autograd` prints
 //!
@@ -33,13 +33,13 @@ fn main() -> Result<(), Error> {
     power.sum().backward();
     println!("{}", gradient(&x));
 
-    // A gradient can be differentiated again.
+    // A gradient can itself be differentiated.
     let cube = &(&x * &x) * &x;
     let first = wanted(grad(&[&cube], &[&x], true)?);
     let second = wanted(grad(&[&first], &[&x], false)?);
     println!("{}", second);
 
-    // Nothing is noted here, and nothing flows through what is detached.
+    // Nothing is recorded here, and no gradient flows through what is detached.
     println!("{} {}", no_grad(|| &x * 2.0).is_requires_grad(), x.detach().is_requires_grad());
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! Loops and branches that tensors decide: `while_loop` and `cond`. Eagerly they are a loop and an `if`; a trace keeps them,
-//! so one compilation serves every number of steps and both branches, and gradients flow through what was run. Here: a
+//! so one compilation serves every number of iterations and both branches, and gradients flow through what ran. Here: a
 //! fixed point that is refined until it no longer moves, trained with a step that is shortened where it is too long.
 //!
 //! `cargo run --release --example 09_control_flow` prints
@@ -31,10 +31,10 @@ fn main() -> Result<(), Error> {
         let loss = mse_loss(&h, wanted);
         w.set_grad(None);
         loss.backward();
-        // Steep slopes are cut to a length of 1.
-        let slope = w.grad().expect("backward was called");
-        let slope = cond(&slope.abs().gt(1.0), |g: Tensor| g.sign(), |g| g, slope);
-        no_grad(|| w.sub_(&(slope * 0.5)));
+        // Large gradients are clipped to 1.
+        let gradient = w.grad().expect("backward was called");
+        let gradient = cond(&gradient.abs().gt(1.0), |g: Tensor| g.sign(), |g| g, gradient);
+        no_grad(|| w.sub_(&(gradient * 0.5)));
         (loss.detach(), steps)
     };
 

@@ -12,7 +12,7 @@ fn main() -> Result<(), Error> {
         loss.detach()
     };
     let (x, y) = (randn(&[8, 3]), randn(&[8, 1]));
-    println!("eager  {}", step(&x, &y)); // the graph is built, walked back and dropped
+    println!("eager  {}", step(&x, &y)); // the graph is built, differentiated and dropped
     let step = trace(step); // the same closure
     println!("traced {}", step.call((&x, &y))?); // forward, backward and Adam: one compiled function
     println!("{} compilation", step.compilations());

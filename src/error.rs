@@ -1,6 +1,7 @@
 //! The one error type of the library. A caller's mistake (shape, dtype, index) panics with its text at the caller's
 //! line; the `try_` twin of the method returns it. What depends on the world always returns it.
 
+use crate::device::Device;
 use allotrope_ir::RuleError;
 use std::any::Any;
 use std::cell::Cell;
@@ -16,6 +17,9 @@ pub enum Error {
     /// A primitive refused its operands.
     #[error(transparent)]
     Rule(#[from] RuleError),
+    /// Operands that are on two devices; nothing is transferred unasked.
+    #[error("{op}: the operands are on two devices, {} and {}; use to_device() to have them on one", devices[0], devices[1])]
+    Devices { op: &'static str, devices: [Device; 2] },
     /// A derivative that cannot be had.
     #[error("backward: {0}")]
     Autograd(String),
@@ -61,6 +65,7 @@ impl Error {
     /// The error with the place where it arose, unless it names that already.
     fn at(mut self, at: &'static Location<'static>) -> Error {
         let text = match &mut self {
+            Error::Devices { .. } => return self,
             Error::Operands { message, .. } | Error::File { message, .. } => message,
             Error::Rule(rule) => &mut rule.message,
             Error::Autograd(s) | Error::Trace(s) | Error::Compile(s) | Error::Argument(s) | Error::Panic(s) => s,

@@ -28,6 +28,7 @@
 pub mod autograd;
 pub mod backend;
 mod capture;
+pub mod device;
 mod error;
 pub mod functional;
 pub mod gradcheck;
@@ -43,12 +44,12 @@ mod serialize;
 /// The tensor, and what stands beside it: sizes, settings, random numbers, printing.
 pub mod tensor {
     pub(crate) mod draw;
-    pub(crate) mod element;
     pub(crate) mod eval;
     pub(crate) mod generator;
     pub(crate) mod grad_fn;
     pub(crate) mod handle;
     pub(crate) mod hooks;
+    pub(crate) mod named;
     pub(crate) mod operand;
     pub(crate) mod setting;
     pub(crate) mod size;
@@ -60,9 +61,9 @@ pub mod tensor {
 
     // What users find here although it stands on more than the handle.
     pub use crate::autograd::HookHandle;
+    pub use crate::backend::FromElement;
     pub use crate::ops::random::{self, manual_seed};
     pub use crate::ops::{NdarrayGuard, PrintOptions, print_options, set_print_options, with_print_options};
-    pub use element::FromElement;
     pub use generator::Generator;
     pub use handle::Tensor;
     pub(crate) use handle::{Body, Strided, Traced};
@@ -74,6 +75,7 @@ pub mod tensor {
 pub use allotrope_ir as ir;
 pub use allotrope_ir::DType;
 pub use allotrope_kernels as kernels;
+pub use device::Device;
 pub use error::{Error, Result};
 pub use tensor::Tensor;
 
@@ -88,11 +90,13 @@ pub mod trace {
     pub use crate::runtime::specialize::{HotCopy, SpecializeHot};
     pub use crate::runtime::traced::{Traced, trace};
     pub use crate::serialize::{Names, Program, read_graphs};
+    pub use crate::tensor::named::NamedTensors;
 }
 
 /// What most programs use.
 pub mod prelude {
     pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
+    pub use crate::device::{Device, with_device};
     pub use crate::functional::{
         self, ConvOptions, CrossEntropyOptions, MaxPoolOptions, Padding, Reduction, conv1d, conv2d, cross_entropy,
         dropout, max_pool2d, mse_loss,

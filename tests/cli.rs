@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A folder of its own for each test, gone afterwards.
+/// A folder of its own for each test, removed afterwards.
 struct Folder(PathBuf);
 
 impl Folder {

@@ -579,7 +579,7 @@ fn a_loop_without_room_fails_before_states_are_written() {
         assert!(out[1].same_bits(&Array::new([5], Data::I64(vec![3, 2, 1, 0, 0]))));
         assert!(call(0, true, [0, 0]).unwrap()[0].same_bits(&int(100)));
         assert!(call(3, true, [3, 2]).is_ok());
-        let full = |s: &str| format!("the loop goes on after {s} rounds, more than its results have room for");
+        let full = |s: &str| format!("the loop goes on after {s} iterations, the capacity of its results");
         assert_eq!(call(3, true, [2, 2]).unwrap_err(), full("s0"));
         assert_eq!(call(3, true, [3, 1]).unwrap_err(), full("s1"));
         assert_eq!(call(3, false, [9, 9]).unwrap_err(), "loop: not now");

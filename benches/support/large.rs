@@ -3,7 +3,7 @@
 
 use allotrope::prelude::*;
 
-/// About `n` operations, one after the other: (x * a + b).tanh(), again and again.
+/// About `n` operations, one after the other: (x * a + b).tanh(), repeated.
 pub fn chain(x: &Tensor, n: usize) -> Tensor {
     (0..n / 3).fold(x.clone(), |x, i| (&x * (1.0 + i as f64 * 1e-4) + 0.25).tanh())
 }

@@ -1,4 +1,4 @@
-//! Conversions between the element types. Never rounds twice on its own account: what goes through f32 is defined so.
+//! Conversions between the element types. Never rounds twice unless the conversion is defined to go through f32.
 
 use super::element_ops::{Map, map_run};
 use super::elementwise::mismatch;

@@ -9,7 +9,7 @@
 //! - [`mod@reduce`]: sums, maxima, minima, and the order that defines them.
 //! - [`mod@matmul`]: matrix products, and the chain that defines them.
 //! - [`rng`]: PyTorch's CPU generator and its streams.
-//! - [`table`]: the same kernels as function pointers, for generated code.
+//! - [`table`]: the same kernels as function pointers with their signatures, for generated code.
 //! - [`simd`]: the instruction sets, `ALLOTROPE_SIMD`. All give the same bits.
 //!
 //! # NaN
@@ -30,6 +30,7 @@ mod cast;
 mod copy;
 mod element_ops;
 mod elementwise;
+mod entry;
 mod index;
 mod int;
 pub mod math;
@@ -49,6 +50,7 @@ mod window;
 pub use cast::{CastTo, cast};
 pub use copy::{Iota, copy, copy_into, iota};
 pub use elementwise::{binary, compare, select, unary};
+pub use entry::{Entry, Family, KernelId, Signature, Word};
 pub use index::{gather, scatter};
 pub use matmul::matmul;
 pub use ops::{ArgOp, BinaryOp, CompareOp, ReduceOp, ScatterOp, UnaryOp};

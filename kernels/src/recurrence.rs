@@ -17,7 +17,7 @@ const NARROW: usize = 8;
 
 /// A first address, the distance to the next step of a chain and the distance to the next chain.
 #[derive(Copy, Clone)]
-struct Walk<P> {
+struct Cursor<P> {
     at: P,
     step: isize,
     side: isize,
@@ -52,9 +52,9 @@ pub(crate) unsafe extern "C" fn recurrence_body<T: Number>(
             let start = |k: usize| at[k] + first as isize * side[k] + last * steps[k];
             // SAFETY: addresses of the caller's indices.
             unsafe {
-                let a = Walk { at: a.offset(start(0)), step: sign * steps[0], side: side[0] };
-                let b = Walk { at: b.offset(start(1)), step: sign * steps[1], side: side[1] };
-                let out = Walk { at: out.offset(start(2)), step: sign * steps[2], side: side[2] };
+                let a = Cursor { at: a.offset(start(0)), step: sign * steps[0], side: side[0] };
+                let b = Cursor { at: b.offset(start(1)), step: sign * steps[1], side: side[1] };
+                let out = Cursor { at: out.offset(start(2)), step: sign * steps[2], side: side[2] };
                 match width {
                     WIDE => chains::<T, WIDE>(n, WIDE.min(len - first), a, b, out),
                     _ => chains::<T, NARROW>(n, NARROW.min(len - first), a, b, out),
@@ -72,9 +72,9 @@ pub(crate) unsafe extern "C" fn recurrence_body<T: Number>(
 unsafe fn chains<T: Number, const W: usize>(
     n: usize,
     w: usize,
-    a: Walk<*const T>,
-    b: Walk<*const T>,
-    out: Walk<*mut T>,
+    a: Cursor<*const T>,
+    b: Cursor<*const T>,
+    out: Cursor<*mut T>,
 ) {
     let mut r = [T::ZERO.widen(); W];
     // SAFETY: step `i < n` of chain `j < w`.

@@ -1,5 +1,5 @@
-//! Overlapping pieces added up along one axis: the transpose of taking windows, which is itself only a view. Never adds
-//! in another order than that of the pieces.
+//! Overlapping windows added up along one axis: the transpose of taking windows, which is itself only a view. Never adds
+//! in another order than that of the windows.
 
 use super::axis::Number;
 use super::index::few;
@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 pub(crate) type OverlapAddFn<T> =
     unsafe extern "C" fn(usize, usize, usize, usize, usize, *const usize, *const isize, *const T, *mut T);
 
-/// Whether `count` pieces of `size` lie in `len` elements.
+/// Whether `count` windows of `size` lie in `len` elements.
 fn fits(count: usize, size: usize, len: usize, step: usize, dilation: usize) -> bool {
     if count == 0 || size == 0 {
         return true;
@@ -21,7 +21,7 @@ fn fits(count: usize, size: usize, len: usize, step: usize, dilation: usize) -> 
 
 /// # Safety
 /// `rank >= 2` sizes and strides; every index is readable from `x`; `out` has the elements of the result and overlaps
-/// nothing. Pieces that do not lie in `len` leave zeros.
+/// nothing. Windows that do not lie in `len` leave zeros.
 pub(crate) unsafe extern "C" fn overlap_add_body<T: Number>(
     rank: usize,
     axis: usize,
@@ -72,8 +72,8 @@ pub(crate) unsafe extern "C" fn overlap_add_body<T: Number>(
         for plane in 0..planes as isize {
             let base = [at[0] + plane * side[0], at[1] + plane * side[1]];
             if step > 0 && dilation > 0 {
-                // A place of the result meets each place of a piece at most once, in a later piece the earlier that
-                // place stands. So places backwards, with long runs over all pieces, are the pieces in order.
+                // Each window adds to a place of the result at most once, and a later window does so from an earlier
+                // place of its own. So the places from last to first, each over all windows, add in the order of the windows.
                 for place in (0..size as isize).rev() {
                     let [i, j] = [base[0] + place * place_stride, base[1] + place * to_place];
                     inner.rows(|n, at, side| row(n, [i + at[0], j + at[1]], side));
@@ -91,10 +91,10 @@ pub(crate) unsafe extern "C" fn overlap_add_body<T: Number>(
 }
 
 /// `x[.., count, .., size] -> out[.., len, ..]`: element `(i, j)` of `axis` and the last axis is added to element
-/// `i * step + j * dilation`, in the order of the pieces, beginning at 0. `out` is contiguous.
+/// `i * step + j * dilation`, in the order of the windows, beginning at 0. `out` is contiguous.
 ///
 /// # Panics
-/// A bug of the caller: an axis out of range, pieces that do not lie in `len`, `out` of another size, a type without
+/// A bug of the caller: an axis out of range, windows that do not lie in `len`, `out` of another size, a type without
 /// arithmetic.
 pub fn overlap_add<T: Element>(x: View<T>, axis: usize, len: usize, step: usize, dilation: usize, out: &mut [T]) {
     let shape = x.shape();

@@ -1,10 +1,22 @@
-//! Code generators: an optimised graph becomes something that runs. They get checked graphs, never decide shapes and
-//! never see a user's tensor.
+//! Backends: memory of a device, primitives computed on it, and schedules made executable. They get checked operands and
+//! schedules, never decide shapes, and never see a user's tensor.
 
+mod api;
 pub mod cpu;
+pub(crate) mod element;
+mod executable;
+pub(crate) mod memory;
+mod operand;
+mod profile;
+mod registry;
 
-pub use crate::backend::cpu::profile::{KernelTime, Profile};
 pub use crate::backend::cpu::{CompileError, Compiled, Options};
-pub use crate::schedule::buffers::{BufferInfo, eager_peak_bytes};
-pub use crate::schedule::describe::KernelInfo;
-pub use crate::schedule::program::Failure;
+pub use crate::schedule::{BufferInfo, Failure, KernelInfo, eager_peak_bytes};
+pub use api::{Backend, CompileOptions};
+pub use element::FromElement;
+pub use executable::{Executable, Input, Stop};
+pub use memory::{DeviceMemory, Memory};
+pub(crate) use operand::is_dense;
+pub use operand::{Array, ArrayMut, Operand};
+pub use profile::{Event, KernelTime, Profile};
+pub use registry::{of, register};

@@ -1,41 +1,15 @@
 //! What a finished capture knows: the graph, where its inputs come from, where its outputs go, and how two recordings of
 //! one closure differ. Nothing is recorded or run here.
 
-use crate::capture::random::{Draws, Fills};
-use crate::capture::state::Inner;
+use crate::capture::builder::{GraphBuilder, Role};
+use crate::capture::draws::{Draws, Fills};
+use crate::capture::endpoints::{CallerTensor, Returned, Source, Target, same_elements};
 use crate::capture::symbols::Symbols;
+use crate::device::Device;
 use crate::mode::recorder::settings::HostValue;
-use crate::partition::stage::Recorded;
-use crate::tensor::Tensor;
 use crate::tensor::trace_handle::TraceHandle;
 use allotrope_ir::Graph;
 use std::sync::Arc;
-
-/// Where an input of the captured graph comes from on a call.
-#[derive(Clone)]
-pub(crate) enum Source {
-    /// An argument of the closure.
-    Arg(usize),
-    /// A tensor from outside.
-    State(TraceHandle),
-    /// The gradient that a tensor from outside holds when the call begins.
-    Grad(TraceHandle),
-    /// The gradient that an argument holds when the call begins.
-    ArgGrad(usize),
-    /// Random numbers, new ones for each call.
-    Draw,
-    /// Data of the host in this call: a tensor that the closure made of it, or a number in the program.
-    Data(Tensor),
-    /// The gradient of a result, which comes from outside; only where a walk back from there is recorded.
-    Gradient,
-}
-
-/// A tensor of the caller's.
-#[derive(Clone)]
-pub(crate) enum Whose {
-    Arg(usize),
-    Outside(TraceHandle),
-}
 
 /// What one recording says of tensors: where the inputs of the graph come from, and where its outputs go.
 #[derive(Default)]
@@ -54,9 +28,9 @@ pub(crate) struct Wiring {
     pub(crate) effects: Vec<Arc<dyn HostValue>>,
 }
 
-/// What a recording depended on that is neither an input nor a size.
+/// What a recording dependencies on that is neither an input nor a size.
 #[derive(Default)]
-pub(crate) struct Depended {
+pub(crate) struct Dependencies {
     /// Tensors whose gradient was looked at: whether there must be one when a call begins.
     pub(crate) grads: Vec<(TraceHandle, bool)>,
     /// The same for arguments, by number.
@@ -66,56 +40,42 @@ pub(crate) struct Depended {
     /// Arguments whose layout in memory the program asked for.
     pub(crate) layouts: Vec<usize>,
     /// Arguments that it compared with other tensors, and whether they were the same.
-    pub(crate) identities: Vec<(usize, Whose, bool)>,
-    /// Tensors from outside that it asked whether they need gradients.
+    pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
+    /// Captured tensors that it asked whether they need gradients.
     pub(crate) wishes: Vec<(TraceHandle, bool)>,
-    /// Arguments of which the program depended on what history they have.
+    /// Arguments of which the program dependencies on what history they have.
     pub(crate) asked: Vec<usize>,
 }
 
 /// What a finished capture knows.
 pub(crate) struct Captured {
+    /// Where the code is to run.
+    pub(crate) device: Device,
     pub(crate) graph: Graph,
     pub(crate) fills: Fills,
     pub(crate) symbols: Symbols,
     pub(crate) wiring: Wiring,
-    pub(crate) depended: Depended,
-    /// The way back from outside, where a result needs a gradient.
-    pub(crate) recorded: Option<Recorded>,
-}
-
-/// Where a result of the captured graph goes.
-#[derive(Clone)]
-pub(crate) enum Target {
-    /// The next computed result of the closure.
-    Return,
-    /// What the way back from outside needs, in order.
-    Keep,
-    /// Elements of a tensor from outside.
-    State { tensor: TraceHandle },
-    /// Elements of an argument, which the closure changed in place.
-    Arg(usize),
-    /// The gradient of a tensor from outside.
-    Grad(TraceHandle),
-    /// The gradient of an argument.
-    ArgGrad(usize),
-}
-
-/// A result of the closure.
-pub(crate) enum Returned {
-    /// A computed value: the next output of the graph.
-    Computed { requires_grad: bool },
-    /// The same tensor as the result of this number.
-    Again(usize),
-    /// A tensor from outside, unchanged or updated: the caller gets the same handle.
-    Same(TraceHandle),
-    /// An argument: the caller gets the handle that was passed.
-    Arg(usize),
+    pub(crate) dependencies: Dependencies,
 }
 
 impl Captured {
-    /// Every tensor from outside that the program reads or changes, each once.
-    pub(crate) fn outside(&self) -> Vec<TraceHandle> {
+    /// What a recording made that replayed no other one.
+    pub(crate) fn new(
+        mut graphs: GraphBuilder,
+        device: Device,
+        wiring: Wiring,
+        dependencies: Dependencies,
+    ) -> Captured {
+        let graph = graphs.finish();
+        let mut demands = std::mem::take(&mut graphs.demands);
+        demands.iter_mut().for_each(|d| d.resolve(&|d| graphs.symbols.resolve(d)));
+        let tensors = graphs.roles.iter().filter(|r| **r != Role::Slot);
+        let fills = Fills::of(demands, tensors.map(|role| *role == Role::Drawn), &graph);
+        Captured { device, graph, fills, symbols: graphs.symbols, wiring, dependencies }
+    }
+
+    /// Every captured tensor that the program reads or changes, each once.
+    pub(crate) fn captured_tensors(&self) -> Vec<TraceHandle> {
         let wiring = &self.wiring;
         let source = |s: &Source| match s {
             Source::State(t) | Source::Grad(t) => Some(t.clone()),
@@ -123,14 +83,15 @@ impl Captured {
         };
         let target = |t: &Target| match t {
             Target::State { tensor: t } | Target::Grad(t) => Some(t.clone()),
-            Target::Return | Target::Keep | Target::Arg(_) | Target::ArgGrad(_) => None,
+            Target::Return | Target::Save | Target::Arg(_) | Target::ArgGrad(_) => None,
         };
         let result = |r: &Returned| match r {
             Returned::Same(t) => Some(t.clone()),
-            Returned::Arg(_) | Returned::Computed { .. } | Returned::Again(_) => None,
+            Returned::Arg(_) | Returned::Computed { .. } | Returned::SameAs(_) => None,
         };
         let all = wiring.sources.iter().filter_map(source).chain(wiring.targets.iter().filter_map(target));
-        let all = all.chain(wiring.cleared.iter().cloned()).chain(self.depended.grads.iter().map(|(t, _)| t.clone()));
+        let all =
+            all.chain(wiring.cleared.iter().cloned()).chain(self.dependencies.grads.iter().map(|(t, _)| t.clone()));
         let mut seen = rustc_hash::FxHashSet::default();
         all.chain(wiring.returned.iter().filter_map(result)).filter(|t| seen.insert(t.id())).collect()
     }
@@ -152,13 +113,13 @@ impl Captured {
         let same = |(a, b): (&Source, &Source)| match (a, b) {
             (Source::Arg(a), Source::Arg(b)) | (Source::ArgGrad(a), Source::ArgGrad(b)) => a == b,
             (Source::State(a), Source::State(b)) | (Source::Grad(a), Source::Grad(b)) => {
-                a.is_same(b) || Inner::same_elements(a, b)
+                a.is_same(b) || same_elements(a, b)
             }
             (Source::Draw, Source::Draw) => true,
             _ => false,
         };
         if !self.wiring.sources.iter().zip(&other.wiring.sources).all(same) {
-            return Some("it read another tensor from outside".to_string());
+            return Some("it read another captured tensor".to_string());
         }
         let (a, b) = (&self.wiring.effects, &other.wiring.effects);
         let same = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(&**b));
@@ -166,20 +127,5 @@ impl Captured {
             true => Returned::difference(&self.wiring.returned, &other.wiring.returned),
             false => Some("it set a Setting to another value".to_string()),
         }
-    }
-}
-
-impl Returned {
-    /// What is otherwise about the results of another recording, in words.
-    fn difference(a: &[Returned], b: &[Returned]) -> Option<String> {
-        let same = |(a, b): (&Returned, &Returned)| match (a, b) {
-            (Returned::Arg(a), Returned::Arg(b)) | (Returned::Again(a), Returned::Again(b)) => a == b,
-            (Returned::Computed { requires_grad: a }, Returned::Computed { requires_grad: b }) => a == b,
-            // A closure that detaches a tensor from outside returns another handle to the same elements.
-            (Returned::Same(a), Returned::Same(b)) => a.is_same(b) || Inner::same_elements(a, b),
-            _ => false,
-        };
-        let equal = a.len() == b.len() && a.iter().zip(b).all(same);
-        if equal { None } else { Some("it returned something else".to_string()) }
     }
 }

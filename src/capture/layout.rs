@@ -2,84 +2,82 @@
 //! graph has none: so a draw in the shape of a tensor is only right in calls where that lies in row-major order, which
 //! is asked before anything is drawn. It changes no layout.
 
-use crate::capture::builder::{Program, Role};
-use crate::capture::captured::Source;
-use crate::capture::event;
+use crate::capture::endpoints::Source;
+use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::runtime::guards::Binding;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Dims, Strides, Tensor, contiguous_strides, eval, is_contiguous};
-use allotrope_ir::{Dim, LoopKind, Op, Shape, Value};
+use allotrope_ir::{Dim, Op, Shape};
 use std::borrow::Cow;
 
 /// Whose memory it is.
 #[derive(Clone)]
-pub(crate) enum Place {
+pub(crate) enum Memory {
     /// That of a fresh result.
     Fresh(Shape),
     /// That of an input of the whole program, by number.
     Input(usize),
-    /// That of a tensor from outside, by its place among those that were asked about.
-    Outside(usize),
+    /// That of a captured tensor, by its place among those that were asked about.
+    Captured(usize),
 }
 
 #[derive(Clone)]
-pub(crate) enum Step {
+pub(crate) enum ViewStep {
     View(Op<Dim>),
     /// One element along the first axis, as the body of a loop gets it.
     Element,
 }
 
-/// Whose memory a value shows, and how.
+/// CallerTensor memory a value shows, and how.
 #[derive(Clone)]
 pub(crate) struct Layout {
-    pub(crate) place: Place,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) memory: Memory,
+    pub(crate) steps: Vec<ViewStep>,
 }
 
 impl Layout {
-    fn fresh(shape: Shape) -> Layout {
-        Layout { place: Place::Fresh(shape), steps: Vec::new() }
+    pub(super) fn fresh(shape: Shape) -> Layout {
+        Layout { memory: Memory::Fresh(shape), steps: Vec::new() }
     }
 
     /// As it is seen through `op`.
     pub(crate) fn view(self, op: Op<Dim>) -> Layout {
-        self.then(Step::View(op))
+        self.then(ViewStep::View(op))
     }
 
-    fn then(mut self, step: Step) -> Layout {
+    pub(super) fn then(mut self, step: ViewStep) -> Layout {
         self.steps.push(step);
         self
     }
 
-    fn is_fresh(&self) -> bool {
-        matches!(self.place, Place::Fresh(_)) && self.steps.is_empty()
+    pub(super) fn is_fresh(&self) -> bool {
+        matches!(self.memory, Memory::Fresh(_)) && self.steps.is_empty()
     }
 
     /// Sizes as they are at the end of the capture.
     fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
-        if let Place::Fresh(shape) = &mut self.place {
+        if let Memory::Fresh(shape) = &mut self.memory {
             shape.iter_mut().for_each(|d| *d = of(d));
         }
         for step in &mut self.steps {
-            if let Step::View(op) = step {
+            if let ViewStep::View(op) = step {
                 *op = op.map_dims(&mut |d| of(d));
             }
         }
     }
 
     /// Shape and strides in one call.
-    fn eval(&self, given: &Given<'_>, binding: &Binding) -> (Dims, Strides) {
+    fn eval(&self, given: &CallTensors<'_>, binding: &Binding) -> (Dims, Strides) {
         let of = |t: &Tensor| (Dims::from_slice(t.shape_hint()), t.strides());
         let dims = |shape: &[Dim]| -> Dims { shape.iter().map(|d| d.eval(binding)).collect() };
         let fresh = |shape: Dims| {
             let strides = contiguous_strides(&shape);
             (shape, strides)
         };
-        let (mut shape, mut strides) = match &self.place {
-            Place::Fresh(shape) => fresh(dims(shape)),
-            Place::Outside(i) => of(&given.outside[*i]),
-            Place::Input(i) => match &given.sources[*i] {
+        let (mut shape, mut strides) = match &self.memory {
+            Memory::Fresh(shape) => fresh(dims(shape)),
+            Memory::Captured(i) => of(&given.outside[*i]),
+            Memory::Input(i) => match &given.sources[*i] {
                 Source::Arg(i) => of(given.args[*i]),
                 Source::State(t) => of(t),
                 Source::Grad(t) => of(&t.stored_grad().expect("guarded")),
@@ -90,16 +88,16 @@ impl Layout {
         };
         for step in &self.steps {
             match step {
-                Step::Element => {
+                ViewStep::Element => {
                     shape.remove(0);
                     strides.remove(0);
                 }
-                Step::View(Op::Permute(axes)) => {
+                ViewStep::View(Op::Permute(axes)) => {
                     shape = axes.iter().map(|&a| shape[a]).collect();
                     strides = axes.iter().map(|&a| strides[a]).collect();
                 }
-                Step::View(Op::Slice { axis, len, .. }) => shape[*axis] = len.eval(binding),
-                Step::View(Op::Broadcast(to)) => {
+                ViewStep::View(Op::Slice { axis, len, .. }) => shape[*axis] = len.eval(binding),
+                ViewStep::View(Op::Broadcast(to)) => {
                     let to = dims(to);
                     let lead = to.len() - shape.len();
                     let stride = |i: usize| match i.checked_sub(lead) {
@@ -109,19 +107,19 @@ impl Layout {
                     strides = (0..to.len()).map(stride).collect();
                     shape = to;
                 }
-                Step::View(Op::Reshape(to)) => {
+                ViewStep::View(Op::Reshape(to)) => {
                     let to = dims(to);
                     strides = eval::reshaped_strides(&shape, &strides, &to).unwrap_or_else(|| contiguous_strides(&to));
                     shape = to;
                 }
-                Step::View(Op::Window { axis, count, size, step, dilation }) => {
+                ViewStep::View(Op::Window { axis, count, size, step, dilation }) => {
                     let stride = strides[*axis];
                     shape[*axis] = count.eval(binding);
                     strides[*axis] = stride.wrapping_mul(*step as isize);
                     shape.push(size.eval(binding));
                     strides.push(stride.wrapping_mul(*dilation as isize));
                 }
-                Step::View(op) => unreachable!("bug in allotrope: {} is no view", op.name()),
+                ViewStep::View(op) => unreachable!("bug in allotrope: {} is no view", op.name()),
             }
         }
         (shape, strides)
@@ -129,7 +127,7 @@ impl Layout {
 }
 
 /// The tensors of one call.
-pub(crate) struct Given<'a> {
+pub(crate) struct CallTensors<'a> {
     pub(crate) sources: &'a [Source],
     pub(crate) args: &'a [&'a Tensor],
     /// Those whose memory was asked about.
@@ -152,7 +150,7 @@ impl Demand {
 
     /// # Errors
     /// Where it does not hold.
-    pub(crate) fn check(&self, given: &Given<'_>, binding: &Binding) -> Result<()> {
+    pub(crate) fn check(&self, given: &CallTensors<'_>, binding: &Binding) -> Result<()> {
         let (shape, strides) = self.layout.eval(given, binding);
         if is_contiguous(&shape, &strides) {
             return Ok(());
@@ -167,105 +165,5 @@ impl Demand {
                 self.what
             ))),
         }
-    }
-}
-
-impl Program {
-    /// The layout of what is asked about.
-    pub(crate) fn layout_at(&mut self, what: &'static str, place: &event::Place) -> Result<Layout> {
-        match place {
-            event::Place::Outside(i) => Ok(Layout { place: Place::Outside(*i), steps: Vec::new() }),
-            event::Place::Value(at, value) => self.layout_of(what, *at, *value),
-        }
-    }
-
-    /// Notes that the elements must lie in row-major order.
-    pub(crate) fn demand(&mut self, what: &'static str, layout: Layout, whole: bool) {
-        if !layout.is_fresh() {
-            self.demands.push(Demand { what: what.into(), layout, whole });
-        }
-    }
-
-    /// The layout of a value of builder `at`, open or closed.
-    fn layout_of(&mut self, what: &'static str, at: usize, v: Value) -> Result<Layout> {
-        let fresh = Layout::fresh(self.graph(at).ty(v).shape.clone());
-        let number = self.graph(at).inputs().iter().position(|i| i.node == v.node);
-        if let Some(number) = number {
-            return self.layout_of_input(what, at, number, fresh);
-        }
-        let op = self.graph(at).node(v.node).op.clone();
-        let operand = self.graph(at).operands(v.node).first().copied();
-        match (op, operand) {
-            // A number repeated is what makes a full tensor.
-            (Op::Broadcast(_), Some(x)) if self.is_number(at, x) => Ok(fresh),
-            (
-                op @ (Op::Permute(_) | Op::Slice { .. } | Op::Broadcast(_) | Op::Reshape(_) | Op::Window { .. }),
-                Some(x),
-            ) => Ok(self.layout_of(what, at, x)?.then(Step::View(op))),
-            (Op::Check(_) | Op::Barrier(_), Some(x)) => self.layout_of(what, at, x),
-            // A branch, and a loop that may have no steps, give fresh tensors.
-            (Op::Scan(scan), _) if (v.port as usize) < scan.carries && scan.kind == LoopKind::All => {
-                let body = self.builders.iter().position(|b| b.parent == Some(at) && b.node == Some(v.node));
-                let body = body.expect("bug in allotrope: a loop has no builder");
-                let last = self.layout_of(what, body, scan.body.outputs()[v.port as usize].value)?;
-                match last.is_fresh() {
-                    true => Ok(fresh),
-                    false => Err(Error::Trace(format!(
-                        "{what} draws in the order of memory, which is not known of what a loop carried and did not \
-                         compute; draw in the shape of another tensor"
-                    ))),
-                }
-            }
-            _ => Ok(fresh),
-        }
-    }
-
-    /// Whether the value is a number in the program.
-    fn is_number(&mut self, at: usize, v: Value) -> bool {
-        let Some(number) = self.graph(at).inputs().iter().position(|i| i.node == v.node) else {
-            return matches!(self.graph(at).node(v.node).op, Op::Const(_));
-        };
-        if at == 0 {
-            return self.roles[number] == Role::Slot;
-        }
-        let b = &self.builders[at];
-        let outer = b.inputs[2].iter().position(|&n| n == number).map(|i| b.invariants[i]);
-        let parent = b.parent.expect("a loop has a builder around it");
-        outer.is_some_and(|outer| self.is_number(parent, outer))
-    }
-
-    fn layout_of_input(&mut self, what: &'static str, at: usize, number: usize, fresh: Layout) -> Result<Layout> {
-        if at == 0 {
-            let place = self.roles[..number].iter().filter(|r| **r != Role::Slot).count();
-            return Ok(match self.roles[number] {
-                Role::Drawn | Role::Slot | Role::Gradient => fresh,
-                Role::Tensor => Layout { place: Place::Input(place), steps: Vec::new() },
-            });
-        }
-        let b = &self.builders[at];
-        let parent = b.parent.expect("a loop has a builder around it");
-        let place = |kind: usize| b.inputs[kind].iter().position(|&n| n == number);
-        if let Some(i) = place(1) {
-            let outer = b.xs[i];
-            return Ok(self.layout_of(what, parent, outer)?.then(Step::Element));
-        }
-        if let Some(i) = place(2) {
-            let outer = b.invariants[i];
-            return self.layout_of(what, parent, outer);
-        }
-        // A carry lies as the step before left it: fresh, or the capture does not hold.
-        let i = place(0).expect("an input of a loop is of one kind");
-        if !b.asked.contains(&i) {
-            let outer = b.carries[i];
-            self.builders[at].asked.push(i);
-            let first = self.layout_of(what, parent, outer)?;
-            self.demand(what, first, true);
-            if self.builders[at].node.is_some() {
-                let next = self.graph(at).outputs()[i].value;
-                let next = self.layout_of(what, at, next)?;
-                self.demand(what, next, true);
-            }
-        }
-        Ok(fresh)
     }
 }

@@ -4,11 +4,11 @@
 pub(crate) mod builder;
 pub(crate) mod captured;
 pub(crate) mod closure;
+pub(crate) mod draws;
+pub(crate) mod endpoints;
 pub(crate) mod event;
 pub(crate) mod inline;
 pub(crate) mod layout;
-pub(crate) mod loops;
-pub(crate) mod random;
 pub(crate) mod recorder;
 pub(crate) mod replay_cache;
 pub(crate) mod state;

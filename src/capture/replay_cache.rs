@@ -1,11 +1,11 @@
-//! The script of a recording: either the graphs are built, or they are known from an earlier recording that has asked
-//! the same so far, and then answers are only looked up. Where a recording asks something new, another known one is
+//! The replay cache: what the recordings of one closure asked, with the answers. Either the graphs of a recording are
+//! built, or they are known from an earlier one that has asked the same so far, and then answers are only looked up. Where a recording asks something new, another known one is
 //! looked for, and where there is none the graphs are built from what was asked until here. It decides nothing about a
-//! graph; `program.rs` does.
+//! graph; `graphs.rs` does.
 
-use crate::capture::builder::Program;
-use crate::capture::event::{Answer, Event, Given, Made, Match};
-use crate::capture::symbols::{FIRST_ROOM, foreign};
+use crate::capture::builder::GraphBuilder;
+use crate::capture::event::{Answer, Aside, Event, EventOperand, Made, Match, Symbolic};
+use crate::capture::symbols::{INITIAL_CAPACITY, foreign};
 use crate::error::{Result, give_up};
 use crate::tensor::size::Expr;
 use crate::tensor::{Size, Sizes};
@@ -22,17 +22,17 @@ struct Entry {
 
 /// Everything that a recording asked, in order.
 #[derive(Clone, Default)]
-pub(crate) struct Log {
+pub(crate) struct EventLog {
     entries: Vec<Entry>,
     /// The expressions that sizes named, in order.
     exprs: Vec<Dim>,
     /// What the expressions so far were after symbols had been solved, by the number of the entry that solved them.
     solved: Vec<(usize, Vec<Dim>)>,
-    /// The numbers in the program, in order.
+    /// The numbers in the graphs, in order.
     numbers: Vec<Number>,
 }
 
-/// A number in the program.
+/// A number in the graphs.
 #[derive(Clone)]
 struct Number {
     /// What it must be; none where each call gives it.
@@ -43,13 +43,13 @@ struct Number {
 
 /// The known recordings of a closure.
 #[derive(Default)]
-pub(crate) struct Book {
-    logs: Vec<Arc<Log>>,
+pub(crate) struct ReplayCache {
+    logs: Vec<Arc<EventLog>>,
     /// For each two, how many entries they have in common from the beginning, but for numbers.
     common: Vec<Vec<usize>>,
 }
 
-impl Log {
+impl EventLog {
     /// How many things were asked.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -64,19 +64,19 @@ impl Log {
     }
 
     /// What this recording is the first to ask, in words.
-    pub(crate) fn first_new(&self, book: &Book) -> String {
-        let nearest = book.logs.iter().max_by_key(|log| log.common(self));
+    pub(crate) fn first_new(&self, cache: &ReplayCache) -> String {
+        let nearest = cache.logs.iter().max_by_key(|log| log.common(self));
         let Some((log, at)) = nearest.map(|log| (log, log.common(self))) else { return String::new() };
-        let words = |log: &Log| log.entries.get(at).map_or_else(|| "the end".to_string(), |e| e.event.words());
+        let words = |log: &EventLog| log.entries.get(at).map_or_else(|| "the end".to_string(), |e| e.event.words());
         let (now, before) = (words(self), words(log));
         match now == before {
-            true => format!("step {at}, {now}, was of other values or sizes"),
-            false => format!("step {at} was {now}, not {before}"),
+            true => format!("event {at}, {now}, was of other values or sizes"),
+            false => format!("event {at} was {now}, not {before}"),
         }
     }
 
-    fn common(&self, other: &Log) -> usize {
-        let same = |(a, b): (&Entry, &Entry)| a.event.compare(&b.event) != Match::Other && a.answer.agrees(&b.answer);
+    fn common(&self, other: &EventLog) -> usize {
+        let same = |(a, b): (&Entry, &Entry)| a.event.compare(&b.event) != Match::Other && a.answer == b.answer;
         self.entries.iter().zip(&other.entries).take_while(|&pair| same(pair)).count()
     }
 
@@ -104,21 +104,21 @@ impl Log {
     }
 }
 
-impl Book {
-    /// The book with one more recording, which comes last.
-    pub(crate) fn with(&self, log: Log) -> Book {
+impl ReplayCache {
+    /// The cache with one more recording, which comes last.
+    pub(crate) fn with(&self, log: EventLog) -> ReplayCache {
         let log = Arc::new(log);
         let mut common = self.common.clone();
         let with_new: Vec<usize> = self.logs.iter().map(|other| other.common(&log)).collect();
         common.iter_mut().zip(&with_new).for_each(|(row, &n)| row.push(n));
         common.push(with_new.into_iter().chain([log.len()]).collect());
-        Book { logs: self.logs.iter().cloned().chain([log]).collect(), common }
+        ReplayCache { logs: self.logs.iter().cloned().chain([log]).collect(), common }
     }
 
-    /// The book without recording `i`.
-    pub(crate) fn without(&self, i: usize) -> Book {
+    /// The cache without recording `i`.
+    pub(crate) fn without(&self, i: usize) -> ReplayCache {
         let places: Vec<usize> = (0..self.logs.len()).filter(|&j| j != i).collect();
-        Book {
+        ReplayCache {
             logs: places.iter().map(|&j| Arc::clone(&self.logs[j])).collect(),
             common: places.iter().map(|&j| places.iter().map(|&k| self.common[j][k]).collect()).collect(),
         }
@@ -127,42 +127,42 @@ impl Book {
 
 /// How the graphs of a recording come to be.
 #[derive(Clone)]
-pub(crate) enum Script {
+pub(crate) enum ReplayBuilder {
     Building(Box<Building>),
-    Following(Following),
+    Replaying(Replaying),
 }
 
 /// Graphs under construction.
 #[derive(Clone)]
 pub(crate) struct Building {
-    program: Program,
-    /// Set where the recording is to be followed later.
-    writer: Option<Writer>,
+    graphs: GraphBuilder,
+    /// Set where the recording is to be replayed later.
+    writer: Option<LogWriter>,
 }
 
 #[derive(Clone)]
-struct Writer {
-    log: Log,
-    /// The numbers in the program, as this recording has them.
+struct LogWriter {
+    log: EventLog,
+    /// The numbers in the graphs, as this recording has them.
     given: Vec<Scalar>,
     /// A recording that asked the same but for numbers: where they differ, each call gives them.
-    like: Option<Arc<Log>>,
+    like: Option<Arc<EventLog>>,
 }
 
 /// A recording that has asked what a known one did.
 #[derive(Clone)]
-pub(crate) struct Following {
+pub(crate) struct Replaying {
     /// Names this recording, so that sizes of another one are noticed.
     capture: u32,
-    book: Arc<Book>,
-    /// The recording that is followed, and how far.
+    cache: Arc<ReplayCache>,
+    /// The recording that is replayed, and how far.
     at: usize,
     cursor: usize,
     /// The numbers of the symbols in this call.
     hints: Vec<usize>,
     /// The numbers of the expressions, as far as they were asked for.
     values: Vec<usize>,
-    /// The numbers in the program so far.
+    /// The numbers in the graphs so far.
     given: Vec<Scalar>,
 }
 
@@ -171,11 +171,11 @@ pub(crate) enum Ended {
     /// As one that is known.
     Known { at: usize, symbols: Vec<usize>, numbers: Vec<Scalar> },
     /// As none.
-    New { program: Box<Program>, log: Option<Box<Log>>, numbers: Vec<Scalar> },
+    New { graphs: Box<GraphBuilder>, log: Option<Box<EventLog>>, numbers: Vec<Scalar> },
 }
 
 impl Ended {
-    /// The numbers in the program that each call gives, in order.
+    /// The numbers in the graphs that each call gives, in order.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = Scalar> + '_ {
         let (Ended::Known { numbers, .. } | Ended::New { numbers, .. }) = self;
         numbers.iter().copied()
@@ -184,26 +184,26 @@ impl Ended {
     /// A size as every call has it that this recording stands for; where it is one call's own, as that has it.
     pub(crate) fn length(&self, size: Size) -> Dim {
         match self {
-            Ended::New { program, log: None, .. } => program.symbols.dim(size),
+            Ended::New { graphs, log: None, .. } => graphs.symbols.dim(size),
             _ => Dim::fixed(size.hint()),
         }
     }
 }
 
-impl Script {
+impl ReplayBuilder {
     /// Builds graphs for one recording, the capture of that name.
-    pub(crate) fn plain(capture: u32) -> Script {
-        Script::Building(Box::new(Building { program: Program::new(capture), writer: None }))
+    pub(crate) fn plain(capture: u32) -> ReplayBuilder {
+        ReplayBuilder::Building(Box::new(Building { graphs: GraphBuilder::new(capture), writer: None }))
     }
 
-    /// Follows the recordings of a book, beginning with number `at`.
-    pub(crate) fn following(book: Arc<Book>, at: usize, capture: u32) -> Script {
-        match book.logs.is_empty() {
-            true => Script::Building(Box::new(Building::logged(None, capture))),
-            false => Script::Following(Following {
+    /// Replays the recordings of a cache, beginning with number `at`.
+    pub(crate) fn replaying(cache: Arc<ReplayCache>, at: usize, capture: u32) -> ReplayBuilder {
+        match cache.logs.is_empty() {
+            true => ReplayBuilder::Building(Box::new(Building::logged(None, capture))),
+            false => ReplayBuilder::Replaying(Replaying {
                 capture,
-                at: at.min(book.logs.len() - 1),
-                book,
+                at: at.min(cache.logs.len() - 1),
+                cache,
                 cursor: 0,
                 hints: Vec::new(),
                 values: Vec::new(),
@@ -216,28 +216,28 @@ impl Script {
     /// makes no difference between two recordings whether it was asked.
     pub(crate) fn proven(&self, a: Size, b: Size) -> bool {
         match self {
-            Script::Building(building) => building.program.symbols.dim(a) == building.program.symbols.dim(b),
-            Script::Following(f) => f.dim(a) == f.dim(b),
+            ReplayBuilder::Building(building) => building.graphs.symbols.dim(a) == building.graphs.symbols.dim(b),
+            ReplayBuilder::Replaying(f) => f.dim(a) == f.dim(b),
         }
     }
 
     /// Whether the recording stands for other calls too, which it will not see.
     pub(crate) fn is_plain(&self) -> bool {
-        matches!(self, Script::Building(building) if building.writer.is_none())
+        matches!(self, ReplayBuilder::Building(building) if building.writer.is_none())
     }
 
-    /// The graphs under construction of a recording that follows no other.
-    pub(crate) fn program(&self) -> &Program {
+    /// The graphs under construction of a recording that replays no other.
+    pub(crate) fn graphs(&self) -> &GraphBuilder {
         match self {
-            Script::Building(building) => &building.program,
-            Script::Following(_) => unreachable!("bug in allotrope: what follows a recording has no graphs"),
+            ReplayBuilder::Building(building) => &building.graphs,
+            ReplayBuilder::Replaying(_) => unreachable!("bug in allotrope: what replays a recording has no graphs"),
         }
     }
 
-    pub(crate) fn program_mut(&mut self) -> &mut Program {
+    pub(crate) fn graphs_mut(&mut self) -> &mut GraphBuilder {
         match self {
-            Script::Building(building) => &mut building.program,
-            Script::Following(_) => unreachable!("bug in allotrope: what follows a recording has no graphs"),
+            ReplayBuilder::Building(building) => &mut building.graphs,
+            ReplayBuilder::Replaying(_) => unreachable!("bug in allotrope: what replays a recording has no graphs"),
         }
     }
 
@@ -246,9 +246,9 @@ impl Script {
     /// # Errors
     /// Where operands do not fit, and values cannot be had.
     pub(crate) fn ask(&mut self, event: Event<'_>) -> Result<Answer> {
-        let known = self.follow(&event);
+        let known = self.replays(&event);
         match self {
-            Script::Following(following) if known => following.answer(),
+            ReplayBuilder::Replaying(replaying) if known => replaying.answer(),
             _ => self.building(&event).answer(event),
         }
     }
@@ -256,14 +256,14 @@ impl Script {
     /// The answer to an event that makes a value.
     ///
     /// # Errors
-    /// As [`Script::ask`].
+    /// As [`ReplayBuilder::ask`].
     pub(crate) fn made(&mut self, event: Event<'_>) -> Result<Made> {
         // Most of what a recording asks comes here, so nothing is copied that need not be.
-        let known = self.follow(&event);
+        let known = self.replays(&event);
         let answer = match self {
-            Script::Following(following) if known => match following.made() {
+            ReplayBuilder::Replaying(replaying) if known => match replaying.made() {
                 Some(made) => return Ok(made),
-                None => following.answer()?,
+                None => replaying.answer()?,
             },
             _ => self.building(&event).answer(event)?,
         };
@@ -275,92 +275,91 @@ impl Script {
 
     /// Whether a known recording has asked this next.
     #[inline]
-    fn follow(&mut self, event: &Event<'_>) -> bool {
+    fn replays(&mut self, event: &Event<'_>) -> bool {
         match self {
-            Script::Following(following) => following.step(event),
-            Script::Building(_) => false,
+            ReplayBuilder::Replaying(replaying) => replaying.advance(event),
+            ReplayBuilder::Building(_) => false,
         }
     }
 
     /// The graphs under construction, made where they were known until this event.
     #[cold]
-    fn rebuild(following: &Following, event: &Event<'_>) -> Script {
-        Script::Building(Box::new(following.rebuilt(Some(event))))
+    fn rebuild(replaying: &Replaying, event: &Event<'_>) -> ReplayBuilder {
+        ReplayBuilder::Building(Box::new(replaying.rebuilt(Some(event))))
     }
 
     fn building(&mut self, event: &Event<'_>) -> &mut Building {
-        if let Script::Following(following) = self {
-            *self = Script::rebuild(following, event);
+        if let ReplayBuilder::Replaying(replaying) = self {
+            *self = ReplayBuilder::rebuild(replaying, event);
         }
         match self {
-            Script::Building(building) => building,
-            Script::Following(_) => unreachable!("bug in allotrope: just rebuilt"),
+            ReplayBuilder::Building(building) => building,
+            ReplayBuilder::Replaying(_) => unreachable!("bug in allotrope: just rebuilt"),
         }
     }
 
     pub(crate) fn end(self) -> Result<Ended> {
         let building = match self {
-            Script::Building(building) => building,
-            Script::Following(mut following) => match following.ended() {
+            ReplayBuilder::Building(building) => building,
+            ReplayBuilder::Replaying(mut replaying) => match replaying.ended() {
                 true => {
-                    let log = &following.book.logs[following.at];
-                    let slots = log.numbers.iter().zip(&following.given).filter(|(n, _)| n.fixed.is_none());
+                    let log = &replaying.cache.logs[replaying.at];
+                    let slots = log.numbers.iter().zip(&replaying.given).filter(|(n, _)| n.fixed.is_none());
                     return Ok(Ended::Known {
-                        at: following.at,
+                        at: replaying.at,
                         numbers: slots.map(|(_, s)| *s).collect(),
-                        symbols: following.hints,
+                        symbols: replaying.hints,
                     });
                 }
-                false => Box::new(following.rebuilt(None)),
+                false => Box::new(replaying.rebuilt(None)),
             },
         };
-        let Building { program, writer } = *building;
-        let program = Box::new(program);
+        let Building { graphs, writer } = *building;
+        let graphs = Box::new(graphs);
         Ok(match writer {
-            None => Ended::New { program, log: None, numbers: Vec::new() },
-            Some(Writer { log, given, .. }) => {
+            None => Ended::New { graphs, log: None, numbers: Vec::new() },
+            Some(LogWriter { log, given, .. }) => {
                 let slots = log.numbers.iter().zip(&given).filter(|(n, _)| n.fixed.is_none());
                 let numbers = slots.map(|(_, s)| *s).collect();
-                Ended::New { program, log: Some(Box::new(log)), numbers }
+                Ended::New { graphs, log: Some(Box::new(log)), numbers }
             }
         })
     }
 }
 
 impl Building {
-    fn logged(like: Option<Arc<Log>>, capture: u32) -> Building {
-        let writer = Writer { log: Log::default(), given: Vec::new(), like };
-        Building { program: Program::new(capture), writer: Some(writer) }
+    fn logged(like: Option<Arc<EventLog>>, capture: u32) -> Building {
+        let writer = LogWriter { log: EventLog::default(), given: Vec::new(), like };
+        Building { graphs: GraphBuilder::new(capture), writer: Some(writer) }
     }
 
     fn answer(&mut self, event: Event<'_>) -> Result<Answer> {
-        let Some(writer) = &mut self.writer else { return self.program.answer(&event) };
-        writer.given.extend(event.given().iter().filter_map(Given::number));
+        let Some(writer) = &mut self.writer else { return self.graphs.answer(&event) };
+        writer.given.extend(event.operands().iter().filter_map(EventOperand::as_number));
         let event = writer.liken(event);
         self.write(event.into_owned())
     }
 
     /// Answers an event and writes it down.
     fn write(&mut self, event: Event<'static>) -> Result<Answer> {
-        let answer = self.program.answer(&event);
-        let Some(Writer { log, .. }) = &mut self.writer else { return answer };
-        let outermost = self.program.open.len() == 1;
-        log.numbers.extend(event.given().iter().filter_map(|g| match g {
-            Given::Value(_) => None,
-            Given::Number(s) => Some(Number { fixed: Some(*s), outermost }),
-            Given::Slot(_) => Some(Number { fixed: None, outermost }),
+        let answer = self.graphs.answer(&event);
+        let Some(LogWriter { log, .. }) = &mut self.writer else { return answer };
+        let outermost = self.graphs.open.len() == 1;
+        log.numbers.extend(event.operands().iter().filter_map(|operand| match operand {
+            EventOperand::Value(_) => None,
+            EventOperand::Number(_, Aside(fixed)) => Some(Number { fixed: *fixed, outermost }),
         }));
-        log.exprs.extend_from_slice(self.program.symbols.expressions(log.exprs.len()));
+        log.exprs.extend_from_slice(self.graphs.symbols.expressions(log.exprs.len()));
         if matches!(&answer, Ok(Answer::Numbers(_))) && matches!(event, Event::Unify(..) | Event::Specialize { .. }) {
-            log.solved.push((log.entries.len(), self.program.symbols.expressions(0).to_vec()));
+            log.solved.push((log.entries.len(), self.graphs.symbols.expressions(0).to_vec()));
         }
-        let noted = answer.clone().unwrap_or_else(Answer::Failed);
-        log.entries.push(Entry { event, answer: noted });
+        let recorded = answer.clone().unwrap_or_else(Answer::Failed);
+        log.entries.push(Entry { event, answer: recorded });
         answer
     }
 }
 
-impl Writer {
+impl LogWriter {
     /// The event, in which each call gives the numbers that differ from those of the recording that this one is like.
     fn liken<'a>(&mut self, event: Event<'a>) -> Event<'a> {
         let Some(like) = &self.like else { return event };
@@ -368,18 +367,20 @@ impl Writer {
             self.like = None;
             return event;
         };
-        let mut others = entry.event.given().iter();
-        event.with_given(&mut |given| match (given, others.next()) {
-            (Given::Number(s), Some(Given::Slot(dtype))) if s.dtype() == *dtype => Given::Slot(*dtype),
-            (Given::Number(s), Some(Given::Number(other))) if s.bits() != other.bits() => Given::Slot(s.dtype()),
-            (given, _) => given,
+        let mut others = entry.event.operands().iter();
+        event.with_operands(&mut |operand| match (operand.as_number(), others.next()) {
+            (Some(s), Some(EventOperand::Number(dtype, Aside(other)))) if s.dtype() == *dtype => match other {
+                Some(other) if other.bits() == s.bits() => operand,
+                _ => EventOperand::slot(*dtype),
+            },
+            _ => operand,
         })
     }
 }
 
-impl Following {
-    fn log(&self) -> &Log {
-        &self.book.logs[self.at]
+impl Replaying {
+    fn log(&self) -> &EventLog {
+        &self.cache.logs[self.at]
     }
 
     fn dim(&self, size: Size) -> Cow<'_, Dim> {
@@ -395,18 +396,18 @@ impl Following {
     }
 
     /// Goes on to the entry of this event, if one of the recordings has asked this after all that was asked.
-    fn step(&mut self, event: &Event<'_>) -> bool {
+    fn advance(&mut self, event: &Event<'_>) -> bool {
         event.sizes(&mut |size| self.own(size));
         if !self.asked(self.at, event, Match::Same) {
-            let found = |&i: &usize| self.asked(i, event, Match::Same) && self.book.logs[i].has(&self.given);
+            let found = |&i: &usize| self.asked(i, event, Match::Same) && self.cache.logs[i].has(&self.given);
             let Some(other) = self.others().find(found) else { return false };
             self.at = other;
         }
         self.cursor += 1;
-        self.given.extend(event.given().iter().filter_map(Given::number));
+        self.given.extend(event.operands().iter().filter_map(EventOperand::as_number));
         match event {
-            Event::Argument { numbers, .. } => self.hints.extend_from_slice(numbers),
-            Event::Begin(spec) if spec.limit.is_none() => self.hints.push(FIRST_ROOM),
+            Event::Argument { numbers: Aside(numbers), .. } => self.hints.extend_from_slice(numbers),
+            Event::Begin(spec) if spec.limit.0.is_none() => self.hints.push(INITIAL_CAPACITY),
             _ => {}
         }
         true
@@ -414,13 +415,13 @@ impl Following {
 
     /// The answer to the last event, if it was a value.
     fn made(&mut self) -> Option<Made> {
-        let Following { book, at, cursor, hints, values, capture, .. } = self;
-        let log = &book.logs[*at];
+        let Replaying { cache, at, cursor, hints, values, capture, .. } = self;
+        let log = &cache.logs[*at];
         match &log.entries[*cursor - 1].answer {
             Answer::Made(made) => {
-                let mut sizes = Sizes::from_slice(&made.sizes);
+                let mut sizes = Sizes::from_slice(&made.sizes.0);
                 log.renumber(&mut sizes, *capture, hints, values);
-                Some(Made { value: made.value, dtype: made.dtype, sizes })
+                Some(Made { value: made.value, dtype: made.dtype, sizes: Symbolic(sizes) })
             }
             _ => None,
         }
@@ -428,18 +429,18 @@ impl Following {
 
     /// The answer to the last event.
     fn answer(&mut self) -> Result<Answer> {
-        let Following { book, at, cursor, hints, values, capture, .. } = self;
-        let log = &book.logs[*at];
+        let Replaying { cache, at, cursor, hints, values, capture, .. } = self;
+        let log = &cache.logs[*at];
         let mut now = |sizes: &mut [Size]| log.renumber(sizes, *capture, hints, values);
         let mut answer = log.entries[*cursor - 1].answer.clone();
         match &mut answer {
-            Answer::Made(made) => now(&mut made.sizes),
-            Answer::Many(many) => many.iter_mut().for_each(|made| now(&mut made.sizes)),
+            Answer::Made(made) => now(&mut made.sizes.0),
+            Answer::Many(many) => many.iter_mut().for_each(|made| now(&mut made.sizes.0)),
             Answer::Begun(inside, limit) => {
-                inside.iter_mut().for_each(|made| now(&mut made.sizes));
-                now(std::slice::from_mut(limit));
+                inside.iter_mut().for_each(|made| now(&mut made.sizes.0));
+                now(std::slice::from_mut(&mut limit.0));
             }
-            Answer::Size(Some(size)) => now(std::slice::from_mut(size)),
+            Answer::Size(Symbolic(Some(size))) => now(std::slice::from_mut(size)),
             Answer::Failed(e) => return Err(e.clone()),
             _ => {}
         }
@@ -448,13 +449,13 @@ impl Following {
 
     /// The other recordings that have asked what this one did, but for numbers.
     fn others(&self) -> impl Iterator<Item = usize> + '_ {
-        let common = &self.book.common[self.at];
+        let common = &self.cache.common[self.at];
         (0..common.len()).filter(move |&i| i != self.at && common[i] >= self.cursor)
     }
 
     /// Whether recording `i` asked this next, with an answer that holds for the sizes of this call.
     fn asked(&self, i: usize, event: &Event<'_>, least: Match) -> bool {
-        let Some(entry) = self.book.logs[i].entries.get(self.cursor) else { return false };
+        let Some(entry) = self.cache.logs[i].entries.get(self.cursor) else { return false };
         let found = entry.event.compare(event);
         let compares = found == Match::Same || (found == Match::Numbers && least == Match::Numbers);
         compares
@@ -466,11 +467,11 @@ impl Following {
 
     /// Whether a known recording ended here.
     fn ended(&mut self) -> bool {
-        let ended = |i: &usize| self.book.logs[*i].len() == self.cursor;
+        let ended = |i: &usize| self.cache.logs[*i].len() == self.cursor;
         if ended(&self.at) {
             return true;
         }
-        let other = self.others().find(|i| ended(i) && self.book.logs[*i].has(&self.given));
+        let other = self.others().find(|i| ended(i) && self.cache.logs[*i].has(&self.given));
         self.at = other.unwrap_or(self.at);
         other.is_some()
     }
@@ -479,44 +480,41 @@ impl Following {
     fn rebuilt(&self, next: Option<&Event<'_>>) -> Building {
         let like = next.and_then(|next| {
             let mut known = std::iter::once(self.at).chain(self.others());
-            known.find(|&i| self.asked(i, next, Match::Numbers) && self.book.logs[i].could_have(&self.given))
+            known.find(|&i| self.asked(i, next, Match::Numbers) && self.cache.logs[i].could_have(&self.given))
         });
-        let base = like.map_or_else(|| self.log(), |i| &self.book.logs[i]);
-        let mut building = Building::logged(like.map(|i| Arc::clone(&self.book.logs[i])), self.capture);
-        building.program.symbols.replaying = true;
+        let base = like.map_or_else(|| self.log(), |i| &self.cache.logs[i]);
+        let mut building = Building::logged(like.map(|i| Arc::clone(&self.cache.logs[i])), self.capture);
+        building.graphs.symbols.replaying = true;
         let (mut hints, mut given) = (&self.hints[..], self.given.iter());
         for entry in &base.entries[..self.cursor] {
             let event = match &entry.event {
-                Event::Begin(spec) if spec.limit.is_none() => {
+                Event::Begin(spec) if spec.limit.0.is_none() => {
                     hints = &hints[1..];
                     entry.event.clone()
                 }
-                Event::Argument { dtype, numbers, name } => {
-                    let (these, rest) = hints.split_at(numbers.len());
+                Event::Argument { dtype, rank, name, .. } => {
+                    let (these, rest) = hints.split_at(*rank);
                     hints = rest;
-                    Event::Argument { dtype: *dtype, numbers: Cow::Owned(these.to_vec()), name: *name }
+                    let numbers = Aside(Cow::Owned(these.to_vec()));
+                    Event::Argument { dtype: *dtype, rank: *rank, numbers, name: *name }
                 }
                 other => other.clone(),
             };
-            let event = event.with_given(&mut |g| match g {
-                Given::Value(_) => g,
-                Given::Slot(_) => {
-                    given.next();
-                    g
-                }
-                Given::Number(s) => match given.next() {
-                    Some(now) if now.bits() != s.bits() => Given::Slot(now.dtype()),
-                    _ => g,
+            let event = event.with_operands(&mut |operand| match operand {
+                EventOperand::Value(_) => operand,
+                EventOperand::Number(dtype, Aside(number)) => match (number, given.next()) {
+                    (Some(known), Some(now)) if now.bits() != known.bits() => EventOperand::slot(dtype),
+                    _ => operand,
                 },
             });
             // What failed then fails again.
             let answer = building.write(event);
             debug_assert!(
-                answer.map_or_else(|_| matches!(entry.answer, Answer::Failed(_)), |a| a.agrees(&entry.answer)),
+                answer.map_or_else(|_| matches!(entry.answer, Answer::Failed(_)), |a| a == entry.answer),
                 "bug in allotrope: the same question has another answer"
             );
         }
-        building.program.symbols.replaying = false;
+        building.graphs.symbols.replaying = false;
         if let Some(writer) = &mut building.writer {
             writer.given = self.given.clone();
         }

@@ -1,11 +1,12 @@
-//! The state of a running capture beside its graphs: tensors from outside and what the program did to them. It is the
+//! The state of a running capture beside its graphs: captured tensors and what the program did to them. It is the
 //! same in every recording, also where the graphs are known already. It decides nothing of its own; the recorder asks
 //! and tells.
 
-use crate::capture::captured::{Source, Whose};
-use crate::capture::event::{Answer, Event, Given, Made, Place};
-use crate::capture::random::Item;
-use crate::capture::replay_cache::Script;
+use crate::capture::draws::Item;
+use crate::capture::endpoints::{CallerTensor, Source, same_elements};
+use crate::capture::event::{Answer, Aside, Event, EventOperand, LayoutOf, Made, Symbolic};
+use crate::capture::replay_cache::ReplayBuilder;
+use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
 use crate::mode::recorder::settings::HostValue;
 use crate::mode::values;
@@ -13,7 +14,7 @@ use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::traced::Cell;
-use crate::tensor::{Body, Dims, Size, Sizes, Tensor, Traced, contiguous_strides, size};
+use crate::tensor::{Body, Dims, Size, Sizes, Tensor, Traced, contiguous_strides, eval, size};
 use allotrope_ir::{InputKind, LoopKind, Op, Value};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -23,7 +24,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A tensor from outside that the program reads or changes.
+/// A captured tensor that the program reads or changes.
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) tensor: Tensor,
@@ -33,7 +34,7 @@ pub(crate) struct State {
     pub(crate) changes: u32,
 }
 
-/// What the program knows of the gradient of a tensor from outside or of an argument.
+/// What the program knows of the gradient of a captured tensor or of an argument.
 #[derive(Clone)]
 pub(crate) struct GradState {
     pub(crate) tensor: Tensor,
@@ -50,21 +51,23 @@ pub(crate) struct GradState {
 /// A loop whose body is being recorded.
 #[derive(Clone)]
 pub(crate) struct Open {
-    pub(crate) builder: usize,
-    /// The number of steps that what it collects has room for.
+    pub(crate) scope: usize,
+    /// The capacity of what it collects, in iterations.
     pub(crate) length: Size,
     pub(crate) reverse: bool,
     pub(crate) kind: LoopKind,
 }
 
 #[derive(Clone)]
-pub(crate) struct Inner {
-    /// Identity of builder 0; builder i has `first + i`.
+pub(crate) struct CaptureState {
+    /// Where it runs; none where nobody has said so yet.
+    pub(crate) device: Option<Device>,
+    /// Identity of scope 0; scope i has `first + i`.
     pub(crate) first: u64,
     /// The graphs, under construction or known already.
-    pub(crate) script: Script,
-    /// Builders so far, open and closed.
-    pub(crate) builders: usize,
+    pub(crate) replay: ReplayBuilder,
+    /// Scopes so far, open and closed.
+    pub(crate) scopes: usize,
     /// The open loops, innermost last.
     pub(crate) open: Vec<Open>,
     pub(crate) sources: Vec<Source>,
@@ -80,13 +83,13 @@ pub(crate) struct Inner {
     /// Arguments whose layout the program asked for.
     pub(crate) layouts: Vec<usize>,
     /// Arguments that it compared with other tensors, and the answers.
-    pub(crate) identities: Vec<(usize, Whose, bool)>,
-    /// Tensors from outside that it asked whether they need gradients, by identity.
+    pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
+    /// Captured tensors that it asked whether they need gradients, by identity.
     pub(crate) wishes: FxHashMap<usize, (TraceHandle, bool)>,
-    /// Tensors over elements from outside that it made, by identity.
+    /// Tensors over captured elements that it made, by identity.
     pub(crate) made_here: FxHashMap<usize, TraceHandle>,
-    /// How many parts are being computed again, one in the other.
-    pub(crate) again: usize,
+    /// How many parts are being recomputed, one in the other.
+    pub(crate) recomputing: usize,
     pub(crate) grads: Vec<GradState>,
     pub(crate) by_grad: FxHashMap<usize, usize>,
     /// The arguments by identity: number, and whether the caller's tensor has a gradient.
@@ -97,37 +100,43 @@ pub(crate) struct Inner {
     pub(crate) callers: Vec<(usize, Tensor)>,
     /// Nodes of the tape with a smaller number were there before.
     pub(crate) first_seq: u64,
-    /// What is drawn, for each open builder.
+    /// What is drawn, for each open scope.
     pub(crate) draws: Vec<Vec<Item<Size>>>,
-    /// Tensors from outside whose memory was asked about.
-    pub(crate) outside: Vec<TraceHandle>,
+    /// Captured tensors whose memory was asked about by draws.
+    pub(crate) draw_layouts: Vec<TraceHandle>,
     /// The values that elements had before they were changed in place, by their identity.
     pub(crate) first_values: FxHashMap<usize, (Arc<Cell>, Value)>,
-    /// In-place changes that storages from outside had had when they were first asked: what is recorded later sees them
+    /// In-place changes that captured storages had had when they were first asked: what is recorded later sees them
     /// as they were.
     pub(crate) versions: FxHashMap<usize, u32>,
     /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are.
-    pub(crate) ways_out: HashMap<(usize, u32), (Edge, Tensor)>,
-    /// The arguments that need gradients, by number, with whether the program depended on what history they have.
+    pub(crate) outgoing_edges: HashMap<(usize, u32), (Edge, Tensor)>,
+    /// The arguments that need gradients, by number, with whether the program dependencies on what history they have.
     pub(crate) asked: Vec<(usize, Arc<AtomicBool>)>,
     /// Nodes of the whole program with a smaller number have run when what is recorded now runs: nothing that they
     /// computed can be changed in place. 0 while the closure is recorded.
     pub(crate) sealed: u32,
 }
 
-impl Inner {
+impl CaptureState {
     pub(crate) fn current(&self) -> usize {
-        self.open.last().map_or(0, |l| l.builder)
+        self.open.last().map_or(0, |l| l.scope)
     }
 
     /// Asks for something that is a value.
     pub(crate) fn made(&mut self, event: Event<'_>) -> Result<Made> {
-        self.script.made(event)
+        self.replay.made(event)
+    }
+
+    /// Asks for an input in the place of a tensor, all dimensions symbolic.
+    pub(crate) fn argument(&mut self, like: &Tensor, name: (&'static str, usize)) -> Result<Made> {
+        let (rank, numbers) = (like.dim(), Aside(Cow::Borrowed(like.shape_hint())));
+        self.made(Event::Argument { dtype: like.dtype(), rank, numbers, name: Aside(name) })
     }
 
     /// Asks for several values.
     pub(crate) fn many(&mut self, event: Event<'_>) -> Result<Vec<Made>> {
-        match self.script.ask(event)? {
+        match self.replay.ask(event)? {
             Answer::Many(made) => Ok(made),
             other => unreachable!("bug in allotrope: no values but {other:?}"),
         }
@@ -136,19 +145,19 @@ impl Inner {
     /// Asks for a size, which may not be there.
     pub(crate) fn size(&mut self, event: Event<'_>) -> Option<Size> {
         match self.certainly(event) {
-            Answer::Size(size) => size,
+            Answer::Size(Symbolic(size)) => size,
             other => unreachable!("bug in allotrope: no size but {other:?}"),
         }
     }
 
     /// Asks what always has an answer.
     pub(crate) fn certainly(&mut self, event: Event<'_>) -> Answer {
-        self.script.ask(event).expect("what is asked of sizes can't fail")
+        self.replay.ask(event).expect("what is asked of sizes can't fail")
     }
 
     /// One more result of the whole program, which updates the input where one is named.
     pub(crate) fn output(&mut self, value: Value, update: Option<usize>) -> Result<()> {
-        self.script.ask(Event::Output { value, update }).map(|_| ())
+        self.replay.ask(Event::Output { value, update }).map(|_| ())
     }
 
     /// The innermost loop is recorded, or given up.
@@ -160,11 +169,12 @@ impl Inner {
 
     /// The traced tensor for what was made.
     pub(crate) fn tensor(&self, builder: usize, made: &Made) -> Tensor {
-        let shape: Dims = size::small(&made.sizes, |s| s.hint());
+        let shape: Dims = size::small(&made.sizes.0, |s| s.hint());
         let traced = Traced {
             strides: contiguous_strides(&shape),
             scope: self.first + builder as u64,
-            exprs: size::small(&made.sizes, |s| s.expr().number),
+            device: self.device.unwrap_or_else(default_device),
+            exprs: size::small(&made.sizes.0, |s| s.expr().number),
             root: Root::Traced(Arc::new(Cell::new(self.first + builder as u64, made.value))),
             path: None,
             seen: Mutex::new((made.value, 0)),
@@ -178,21 +188,21 @@ impl Inner {
         Ok(self.tensor(builder, &made))
     }
 
-    /// The builder of this capture that a traced tensor belongs to.
-    pub(crate) fn builder_of(&self, scope: u64) -> Result<usize> {
+    /// The scope of this capture that a traced tensor belongs to.
+    pub(crate) fn scope_of(&self, scope: u64) -> Result<usize> {
         match scope.checked_sub(self.first) {
-            Some(i) if (i as usize) < self.builders => Ok(i as usize),
+            Some(i) if (i as usize) < self.scopes => Ok(i as usize),
             _ => Err(values::other_trace()),
         }
     }
 
-    /// The value `v` of builder `from` in the innermost open graph.
+    /// The value `v` of scope `from` in the innermost open graph.
     pub(crate) fn import(&mut self, from: usize, value: Value) -> Result<Value> {
-        // What is computed again takes its operands from before behind barriers, which the script knows.
-        if from == self.current() && self.again == 0 {
+        // What is recomputed takes its operands from before behind barriers, which the builder knows.
+        if from == self.current() && self.recomputing == 0 {
             return Ok(value);
         }
-        match self.script.ask(Event::Import { from, value })? {
+        match self.replay.ask(Event::Import { from, value })? {
             Answer::Value(value) => Ok(value),
             other => unreachable!("bug in allotrope: no value but {other:?}"),
         }
@@ -203,7 +213,7 @@ impl Inner {
         let into = self.current();
         match t.body() {
             Body::Traced(traced) => {
-                let from = self.builder_of(traced.scope)?;
+                let from = self.scope_of(traced.scope)?;
                 let Some(path) = &traced.path else { return self.lift_root(&traced.root) };
                 let version = self.version_of(&traced.root);
                 let (value, seen) = *traced.seen.lock();
@@ -212,8 +222,8 @@ impl Inner {
                 }
                 // The root was changed in place since: look at it again.
                 let root = self.lift_root(&traced.root)?;
-                let value = self.follow(root, path)?;
-                // A walk back is recorded on a copy, whose values the tensor must not remember.
+                let value = self.through(root, path)?;
+                // A backward pass is recorded on a copy, whose values the tensor must not remember.
                 if from == into && self.sealed == 0 {
                     *traced.seen.lock() = (value, version);
                 }
@@ -222,7 +232,7 @@ impl Inner {
             Body::Strided(_) => match t.view_of() {
                 Some(view) => {
                     let base = self.lift(&view.base)?;
-                    self.follow(base, &view.path)
+                    self.through(base, &view.path)
                 }
                 None => {
                     let slot = self.state(t)?;
@@ -238,15 +248,15 @@ impl Inner {
         match root {
             Root::External(t) => self.lift(t),
             Root::Traced(cell) => {
-                let from = self.builder_of(cell.scope)?;
+                let from = self.scope_of(cell.scope)?;
                 let value = cell.value();
                 self.import(from, value)
             }
         }
     }
 
-    /// A value of the innermost open graph seen through a view's steps.
-    fn follow(&mut self, mut value: Value, path: &Arc<Link>) -> Result<Value> {
+    /// A value of the innermost open graph seen through a view's path.
+    fn through(&mut self, mut value: Value, path: &Arc<Link>) -> Result<Value> {
         for step in path.steps() {
             if let Op::Gather { .. } = step.op {
                 return Err(Error::Trace(
@@ -254,7 +264,10 @@ impl Inner {
                 ));
             }
             value = self
-                .made(Event::Record { op: Cow::Borrowed(&step.op), operands: Cow::Borrowed(&[Given::Value(value)]) })?
+                .made(Event::Record {
+                    op: Symbolic(Cow::Borrowed(&step.op)),
+                    operands: Cow::Borrowed(&[EventOperand::Value(value)]),
+                })?
                 .value;
         }
         Ok(value)
@@ -264,12 +277,12 @@ impl Inner {
     pub(crate) fn version_of(&mut self, root: &Root) -> u32 {
         match root {
             Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
-            Root::External(t) => self.outside_version(t),
+            Root::External(t) => self.captured_version(t),
         }
     }
 
-    /// In-place changes of a tensor from outside so far, those of the capture included.
-    pub(crate) fn outside_version(&mut self, t: &Tensor) -> u32 {
+    /// In-place changes of a captured tensor so far, those of the capture included.
+    pub(crate) fn captured_version(&mut self, t: &Tensor) -> u32 {
         let Some(s) = t.strided() else { return 0 };
         let storage = Arc::as_ptr(&s.storage) as usize;
         let here = self.by_storage.get(&storage);
@@ -277,23 +290,19 @@ impl Inner {
         *self.versions.entry(storage).or_insert_with(|| s.storage.version()) + changes
     }
 
-    /// Whether two tensors from outside show the same elements in the same way.
-    pub(crate) fn same_elements(a: &Tensor, b: &Tensor) -> bool {
-        let (Some(s), Some(t)) = (a.strided(), b.strided()) else { return false };
-        Arc::ptr_eq(&s.storage, &t.storage)
-            && s.offset == t.offset
-            && a.shape_hint() == b.shape_hint()
-            && s.strides == t.strides
+    /// That this is for the device that the whole recording runs on.
+    pub(crate) fn runs_on(&mut self, op: &'static str, device: Device) -> Result<()> {
+        eval::same_device(op, *self.device.get_or_insert(device), device)
     }
 
-    /// The state entry for a tensor from outside.
+    /// The state entry for a captured tensor.
     pub(crate) fn state(&mut self, t: &Tensor) -> Result<usize> {
-        let strided = t.strided().expect("a tensor from outside has storage");
+        let strided = t.strided().expect("a captured tensor has storage");
         let storage = Arc::as_ptr(&strided.storage) as usize;
         let mut known = None;
         for &slot in self.by_storage.get(&storage).into_iter().flatten() {
             let state = &self.states[slot];
-            match Self::same_elements(&state.tensor, t) {
+            match same_elements(&state.tensor, t) {
                 true => known = Some(slot),
                 false if state.changes > 0 => return Err(overlap(t)),
                 false => {}
@@ -304,14 +313,15 @@ impl Inner {
         }
         if let Some((i, _)) = self.callers.iter().find(|(_, caller)| caller.is_same(t)) {
             return Err(Error::Trace(format!(
-                "argument {i} is also used from outside the closure, so its gradient would come in two parts; use it in one way only"
+                "argument {i} is also captured by the closure, so its gradient would come in two parts; use it in one way only"
             )));
         }
+        self.runs_on("trace", t.device())?;
         let input = self.sources.len();
         let sizes: Sizes = size::small(t.shape_hint(), Size::from);
-        let name = ("state", self.states.len());
+        let name = Aside(("state", self.states.len()));
         let kind = InputKind::State;
-        let made = self.made(Event::Input { dtype: t.dtype(), sizes: Cow::Borrowed(&sizes), kind, name })?;
+        let made = self.made(Event::Input { dtype: t.dtype(), sizes: Symbolic(Cow::Borrowed(&sizes)), kind, name })?;
         // The handle kept must not keep the tape of the program alive: only elements matter.
         self.sources.push(Source::State(TraceHandle::new(t.clone())));
         self.states.push(State { tensor: t.clone(), value: made.value, input, changes: 0 });
@@ -319,11 +329,11 @@ impl Inner {
         Ok(self.states.len() - 1)
     }
 
-    /// Notes that the elements of `t` must lie in row-major order.
+    /// Demands that the elements of `t` must lie in row-major order.
     pub(crate) fn in_order(&mut self, what: &'static str, t: &Tensor, whole: bool) -> Result<()> {
         let mut outside = |t: &Tensor| {
-            self.outside.push(TraceHandle::new(t.clone()));
-            Place::Outside(self.outside.len() - 1)
+            self.draw_layouts.push(TraceHandle::new(t.clone()));
+            LayoutOf::Captured(self.draw_layouts.len() - 1)
         };
         let (place, path) = match t.body() {
             Body::Strided(_) => (outside(t), None),
@@ -331,17 +341,17 @@ impl Inner {
                 let place = match &traced.root {
                     Root::External(t) => outside(t),
                     Root::Traced(cell) => {
-                        let from = self.builder_of(cell.scope)?;
+                        let from = self.scope_of(cell.scope)?;
                         // In-place changes give other elements, not another place for them.
                         let first = self.first_values.get(&(Arc::as_ptr(cell) as usize)).map(|(_, v)| *v);
-                        Place::Value(from, first.unwrap_or_else(|| cell.value()))
+                        LayoutOf::Value(from, first.unwrap_or_else(|| cell.value()))
                     }
                 };
                 (place, traced.path.as_ref())
             }
         };
         let steps: Vec<Op<Size>> = path.into_iter().flat_map(|p| p.steps()).map(|step| step.op.clone()).collect();
-        self.script.ask(Event::InOrder { what, place, steps: Cow::Owned(steps), whole })?;
+        self.replay.ask(Event::InOrder { what, place, steps: Symbolic(Cow::Owned(steps)), whole })?;
         Ok(())
     }
 }

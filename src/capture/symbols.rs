@@ -9,6 +9,9 @@ use allotrope_ir::{Dim, Sym};
 use std::collections::HashMap;
 use std::panic::Location;
 
+/// The numbers of the symbols in one call.
+pub(crate) type Binding = smallvec::SmallVec<[usize; 8]>;
+
 /// A symbol that became a number, and why.
 #[derive(Clone, Debug)]
 pub struct Specialization {
@@ -50,8 +53,8 @@ pub(crate) struct Symbols {
     pub(crate) replaying: bool,
     pub(crate) least: Vec<(Dim, usize)>,
     pub(crate) specializations: Vec<Specialization>,
-    /// The symbols that stand for how many steps loops have room for.
-    pub(crate) rooms: Vec<Sym>,
+    /// The symbols that stand for the capacities of loops.
+    pub(crate) capacities: Vec<Sym>,
 }
 
 /// That a size of another trace is used.
@@ -59,8 +62,8 @@ pub(crate) fn foreign(size: Size) -> Error {
     Error::Trace(format!("a size of another trace, {size} there, is used here; take it from a tensor of this one"))
 }
 
-/// Steps that a loop has room for at first.
-pub(crate) const FIRST_ROOM: usize = 16;
+/// The capacity of a loop at first, in iterations.
+pub(crate) const INITIAL_CAPACITY: usize = 16;
 
 impl Symbols {
     pub(crate) fn new(capture: u32) -> Symbols {
@@ -75,10 +78,10 @@ impl Symbols {
         self.size(Dim::sym(sym))
     }
 
-    /// The number of steps that what a loop collects has room for. No argument says it: calls find it by running.
-    pub(crate) fn room(&mut self) -> Size {
-        self.rooms.push(Sym(self.hints.len() as u32));
-        self.symbol(FIRST_ROOM, None)
+    /// The capacity of what a loop collects, in iterations. No argument says it: calls find it by running.
+    pub(crate) fn capacity(&mut self) -> Size {
+        self.capacities.push(Sym(self.hints.len() as u32));
+        self.symbol(INITIAL_CAPACITY, None)
     }
 
     /// The size for an expression.

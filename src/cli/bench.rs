@@ -6,7 +6,7 @@ use super::args::{BenchArgs, BenchMode};
 use super::error::CliError;
 use super::format;
 use super::memory;
-use super::print;
+use super::output::print;
 use super::programs::{self, Dispatch, Trainer};
 use super::python_random::PythonRandom;
 use super::run::{Mode, median};
@@ -178,7 +178,7 @@ fn measure(workload: Workload, mode: Mode, threads: usize) -> Result<Line, CliEr
     Ok(line)
 }
 
-/// The same window again and again: first call, three warm-ups, the median of `calls`.
+/// The same window in every call: first call, three warm-ups, the median of `calls`.
 fn fixed(line: &mut Line, mode: Mode, points: usize, calls: usize) -> Result<(), CliError> {
     let mut trainer = Trainer::new(mode, HIDDEN, BATCH, SEED)?;
     let data = trainer.random_data(points)?;

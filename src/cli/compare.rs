@@ -7,7 +7,7 @@ use super::args::CompareArgs;
 use super::error::CliError;
 use super::format;
 use super::memory;
-use super::print;
+use super::output::print;
 use super::programs;
 use super::progress::Progress;
 use super::report::{self, OutFolder};

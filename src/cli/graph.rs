@@ -5,7 +5,7 @@
 
 use super::args::{GraphArgs, LookedAt};
 use super::error::CliError;
-use super::print;
+use super::output::print;
 use super::programs::{self, GraphText, Trainer};
 use super::run::Mode;
 use super::sequence::{self, HalfTurns, Program};

@@ -9,6 +9,7 @@ mod error;
 mod format;
 mod graph;
 mod memory;
+mod output;
 mod programs;
 mod progress;
 mod python_random;
@@ -21,8 +22,6 @@ mod train;
 
 use args::{Cli, Command};
 use clap::Parser;
-use error::CliError;
-use std::io::Write;
 use std::process::ExitCode;
 
 /// Runs the command that the arguments name. Exit status 0 is success, 1 a failure while running (differing
@@ -41,15 +40,5 @@ pub fn main() -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::from(error.exit_status())
         }
-    }
-}
-
-/// Writes to standard output. A reader that has gone away (`| head`) is no error.
-fn print(text: &str) -> Result<(), CliError> {
-    let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),
-        _ => Ok(()),
     }
 }

@@ -1,5 +1,5 @@
 //! Activations, each as a method and as a free function from one definition. What is piecewise is differentiated by hand
-//! where PyTorch's slope at the joints, or at NaN, is not that of the pieces.
+//! where PyTorch's derivative at the joints, or at NaN, is not that of the parts.
 
 use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
@@ -59,13 +59,13 @@ also_functions! {
     softmin / try_softmin(axis: isize);
 }
 
-/// A function of one float with a derivative by hand; halves in f32. `slope` gives the gradient from that of the result
+/// A function of one float with a derivative by hand; halves in f32. `derivative` gives the gradient from that of the result
 /// and the operand.
 fn by_hand(
     x: &Tensor,
     name: &'static str,
     value: impl FnOnce(&Tensor) -> Result<Tensor>,
-    slope: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    derivative: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Result<Tensor> {
     in_full(x, |x| {
         composite(
@@ -74,7 +74,7 @@ fn by_hand(
             || value(x),
             |_| {
                 let x = Saved::operand(x);
-                move |c: &Context<'_>, g: &Tensor| grads1(slope(g, &x.get(c.me)?)?)
+                move |c: &Context<'_>, g: &Tensor| grads1(derivative(g, &x.get(c.me)?)?)
             },
         )
     })

@@ -259,8 +259,8 @@ twin_fns! {
             move |c: &Context<'_>, g: &Tensor| {
                 let (x, t) = (x.get(c.me)?, t.get(c.me)?);
                 let by_x = || {
-                    let slope = x.try_mul(&x.try_neg()?.try_add(1.0)?)?.try_maximum(1e-12)?;
-                    g.try_mul(&x.try_sub(&t)?.try_div(&slope)?)
+                    let derivative = x.try_mul(&x.try_neg()?.try_add(1.0)?)?.try_maximum(1e-12)?;
+                    g.try_mul(&x.try_sub(&t)?.try_div(&derivative)?)
                 };
                 let by_t = || {
                     let (yes, no) = logs(&x)?;
@@ -319,7 +319,7 @@ fn logs(x: &Tensor) -> Result<(Tensor, Tensor)> {
     Ok((x.try_log()?.try_maximum(-100.0)?, x.try_neg()?.try_log1p()?.try_maximum(-100.0)?))
 }
 
-/// x log x, which is 0 at 0, as is its slope there.
+/// x log x, which is 0 at 0, as is its derivative there.
 fn xlogx(x: &Tensor) -> Result<Tensor> {
     let zero = x.try_eq(0.0)?;
     let inner = x.ones_like().try_where_self(&zero, x)?;

@@ -1,4 +1,4 @@
-//! What the functions of this folder share: reductions of losses, pieces of an axis by index, and axes that become
+//! What the functions of this folder share: reductions of losses, windows of an axis by index, and axes that become
 //! numbers. Nothing here is public but [`Reduction`].
 
 use crate::error::{Error, Result};
@@ -51,7 +51,7 @@ pub(super) fn demand_float(op: &'static str, x: &Tensor) -> Result<()> {
     }
 }
 
-/// Composites of many steps compute halves in f32 and round once: `x` as it is computed with, and the dtype to go back
+/// Composites of many operations compute halves in f32 and round once: `x` as it is computed with, and the dtype to go back
 /// to.
 pub(super) fn widened(x: &Tensor) -> Result<Tensor> {
     if x.dtype().is_half() { x.try_to(DType::F32) } else { Ok(x.clone()) }
@@ -115,7 +115,7 @@ pub(super) fn lowest(dtype: DType) -> Scalar {
     }
 }
 
-/// Pieces of an axis, step by step, as a new last axis.
+/// Windows of an axis, `step` elements apart, as a new last axis.
 pub(super) fn windows(
     op: &'static str,
     x: &Tensor,
@@ -124,9 +124,9 @@ pub(super) fn windows(
     step: usize,
     dilation: usize,
 ) -> Result<Tensor> {
-    let pieces = window::Pieces { axis, size: Size::from(size), step, dilation };
-    let count = pieces.count(op, x.sizes()[axis])?;
-    window::window(x, count, pieces)
+    let windows = window::WindowSpec { axis, size: Size::from(size), step, dilation };
+    let count = windows.count(op, x.sizes()[axis])?;
+    window::window(x, count, windows)
 }
 
 /// Adds the axis of the batch to one sample, where `x` has one axis less than `rank`; also whether it did.
@@ -141,7 +141,7 @@ pub(super) fn with_batch(op: &'static str, x: &Tensor, rank: usize) -> Result<(T
     }
 }
 
-/// Without the axis of the batch again, where it was added.
+/// Without the axis of the batch, where [`with_batch`] added it.
 pub(super) fn without_batch(x: &Tensor, added: bool) -> Result<Tensor> {
     if !added {
         return Ok(x.clone());

@@ -5,7 +5,7 @@ use super::common::{with_batch, without_batch};
 use super::conv::{check_bias, grouped_product, sizes3, weights, with_bias};
 use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
-use crate::ops::window::{Pieces, overlap_add};
+use crate::ops::window::{WindowSpec, overlap_add};
 use crate::ops::{movement, twin_fns};
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::Extent;
@@ -129,8 +129,9 @@ fn transposed<const N: usize>(
         }
         demand_at_least(l, least);
         let len = l.minus(Size::from(1)).times(&Size::from(stride[i])).plus(&Size::from(tail));
-        let pieces = Pieces { axis: 2 + i, size: Size::from(shape[2 + i]), step: stride[i], dilation: dilation[i] };
-        result = overlap_add(&result, len, pieces)?;
+        let windows =
+            WindowSpec { axis: 2 + i, size: Size::from(shape[2 + i]), step: stride[i], dilation: dilation[i] };
+        result = overlap_add(&result, len, windows)?;
         if cut > 0 {
             result = movement::narrow(&result, 2 + i, Size::from(padding[i]), len.minus(Size::from(cut)))?;
         }

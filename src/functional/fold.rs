@@ -4,7 +4,7 @@ use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
 use crate::mode::sizes::{is_zero, numel};
 use crate::ops::twin_fns;
-use crate::ops::window::{Pieces, overlap_add};
+use crate::ops::window::{WindowSpec, overlap_add};
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::Scalar;
 
@@ -92,8 +92,8 @@ twin_fns! {
             .collect();
         let mut result = x.reshape_sizes(&sizes)?.try_permute(&[0, 1, 4, 5, 2, 3])?;
         for i in (0..2).rev() {
-            let pieces = Pieces { axis: 2 + i, size: Size::from(kernel[i]), step: stride[i], dilation: dilation[i] };
-            result = overlap_add(&result, Size::from(out[i] + 2 * padding[i]), pieces)?;
+            let windows = WindowSpec { axis: 2 + i, size: Size::from(kernel[i]), step: stride[i], dilation: dilation[i] };
+            result = overlap_add(&result, Size::from(out[i] + 2 * padding[i]), windows)?;
             result = result.try_narrow(2 + i as isize, padding[i] as isize, out[i])?;
         }
         without_batch(&result, added)

@@ -36,7 +36,7 @@ pub struct InterpolateOptions {
     pub size: Vec<usize>,
     pub scale_factor: Vec<f64>,
     pub mode: InterpolateMode,
-    /// The corner elements keep their place, rather than the outer borders.
+    /// The corner elements keep their place, rather than the outer edges.
     pub align_corners: bool,
     /// Scales are computed anew from the sizes, which were rounded down.
     pub recompute_scale_factor: bool,

@@ -54,7 +54,7 @@ twin_fns! {
             return Err(Error::operands("smooth_l1_loss", format!("beta must not be negative, got {beta}")));
         }
         let z = difference("smooth_l1_loss", input, target)?.try_abs()?;
-        // The part below beta, squared, and the part above it: neither overflows, and one slope is 0 where the other is.
+        // The part below beta, squared, and the part above it: neither overflows, and one derivative is 0 where the other is not.
         let inner = z.try_minimum(beta)?;
         let losses = inner.try_square()?.try_mul(0.5 / beta)?.try_add(&z.try_sub(&inner)?)?;
         finish(&losses, reduction, input)
@@ -121,7 +121,7 @@ twin_fns! {
             false => x.try_sub(&t.try_mul(&x.try_add(eps)?.try_log()?)?)?,
         };
         if full {
-            // t log t - t + 0.5 log(2 π t); of 1 where it does not count, so that no slope is infinite.
+            // t log t - t + 0.5 log(2 π t); of 1 where it does not count, so that no derivative is infinite.
             let counts = t.try_gt(1.0)?;
             let s = t.try_where_self(&counts, &t.ones_like())?;
             let log = s.try_log()?;

@@ -1,4 +1,4 @@
-//! Losses of rankings and margins: what is on the wrong side of a border, and how far.
+//! Losses of rankings and margins: what is on the wrong side of a boundary, and how far.
 
 use super::common::{Reduction, demand_float, iota, same_shapes, take, widened};
 use super::try_pairwise_distance;

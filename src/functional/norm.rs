@@ -273,11 +273,11 @@ twin_fns! {
             ));
         }
         check_channels(op, input, &[("weight", weight), ("bias", bias)])?;
-        let mut apart = own.clone();
-        apart[1] = Size::from(groups);
-        apart.insert(2, Size::from(c / groups));
-        let axes: Vec<isize> = (2..apart.len() as isize).collect();
-        let y = Moments::of(&widened(input)?.reshape_sizes(&apart)?, &axes)?.normalised(eps)?.reshape_sizes(&own)?;
+        let mut grouped = own.clone();
+        grouped[1] = Size::from(groups);
+        grouped.insert(2, Size::from(c / groups));
+        let axes: Vec<isize> = (2..grouped.len() as isize).collect();
+        let y = Moments::of(&widened(input)?.reshape_sizes(&grouped)?, &axes)?.normalised(eps)?.reshape_sizes(&own)?;
         let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, own.len())).transpose();
         affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())
     }

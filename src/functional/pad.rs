@@ -14,9 +14,9 @@ pub enum PadMode {
     /// Zeros.
     #[default]
     Zeros,
-    /// The elements mirrored at the border, which is not repeated.
+    /// The elements mirrored at the edge, which is not repeated.
     Reflect,
-    /// The element at the border.
+    /// The element at the edge.
     Replicate,
     /// The elements from the other end.
     Circular,

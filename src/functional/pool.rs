@@ -306,7 +306,7 @@ fn pad_places(t: &Tensor, axis: usize, plan: Plan) -> Result<Tensor> {
     pad_axis(&t, axis, 0, plan.padding + plan.extra, Scalar::I64(0))
 }
 
-/// The places of the first maxima in the last `n` axes, counted in row-major order. `cut` gives the pieces of the axis
+/// The places of the first maxima in the last `n` axes, counted in row-major order. `cut` gives the windows of the axis
 /// `i` of those, as a new last axis; it is asked for the values and for their places.
 pub(super) fn maximum_places(
     x: &Tensor,

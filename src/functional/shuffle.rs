@@ -40,8 +40,8 @@ twin_fns! {
         let (c, r) = (Size::from(c / (r * r)), Size::from(r));
         let with = |rest: &[Size]| -> Sizes { own[..lead].iter().chain(rest).copied().collect() };
         let (h, w) = (own[lead + 1], own[lead + 2]);
-        let apart = input.reshape_sizes(&with(&[c, r, r, h, w]))?.try_permute(&order(lead, &[0, 3, 1, 4, 2]))?;
-        apart.reshape_sizes(&with(&[c, h.times(&r), w.times(&r)]))
+        let split = input.reshape_sizes(&with(&[c, r, r, h, w]))?.try_permute(&order(lead, &[0, 3, 1, 4, 2]))?;
+        split.reshape_sizes(&with(&[c, h.times(&r), w.times(&r)]))
     }
 
     /// The inverse of [`pixel_shuffle`]: `[.., c, h r, w r] -> [.., c r r, h, w]`.
@@ -58,8 +58,8 @@ twin_fns! {
         let (h, w, r) = (Size::from(plane[0] / r), Size::from(plane[1] / r), Size::from(r));
         let c = own[lead];
         let with = |rest: &[Size]| -> Sizes { own[..lead].iter().chain(rest).copied().collect() };
-        let apart = input.reshape_sizes(&with(&[c, h, r, w, r]))?.try_permute(&order(lead, &[0, 2, 4, 1, 3]))?;
-        apart.reshape_sizes(&with(&[c.times(&r).times(&r), h, w]))
+        let split = input.reshape_sizes(&with(&[c, h, r, w, r]))?.try_permute(&order(lead, &[0, 2, 4, 1, 3]))?;
+        split.reshape_sizes(&with(&[c.times(&r).times(&r), h, w]))
     }
 
     /// The channels dealt out anew: `[n, c, ..]` as `groups` rows of channels, read by columns.

@@ -3,15 +3,31 @@
 
 use crate::capture::symbols::Specialization;
 use crate::error::Result;
+use crate::runtime::dynamic::DynamicTraced;
 use crate::runtime::specialize::HotCopy;
+use crate::runtime::traced::Traced;
 use crate::runtime::variant::Variant;
-use crate::schedule::buffers::{BufferInfo, eager_peak_bytes};
+use crate::schedule::{BufferInfo, eager_peak_bytes};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What is known of one compiled variant. Printing it shows everything in short.
 pub struct Explanation(pub(crate) Arc<Variant>);
+
+impl<F, R, const N: usize> Traced<F, R, N> {
+    /// The compiled variants, most recently used first.
+    pub fn explain(&self) -> Vec<Explanation> {
+        self.variants().into_iter().map(Explanation).collect()
+    }
+}
+
+impl<F, const N: usize> DynamicTraced<F, N> {
+    /// The compiled variants, most recently used first.
+    pub fn explain(&self) -> Vec<Explanation> {
+        self.variants().into_iter().map(Explanation).collect()
+    }
+}
 
 impl Explanation {
     /// Why the variant was made, in words.
@@ -26,7 +42,7 @@ impl Explanation {
 
     /// The copy of the code that was tried for the sizes of the last call, where these have come often enough.
     pub fn hot_copy(&self) -> Option<HotCopy> {
-        self.0.kept.report()
+        self.0.workspaces.report()
     }
 
     /// The captured graph in text form, before the passes.
@@ -48,7 +64,7 @@ impl Explanation {
     }
 
     /// The fused kernels and calls of the compiled function.
-    pub fn kernels(&self) -> &[crate::schedule::describe::KernelInfo] {
+    pub fn kernels(&self) -> &[crate::schedule::KernelInfo] {
         self.0.kernels()
     }
 
@@ -59,7 +75,7 @@ impl Explanation {
 
     /// The numbers of the symbols in the last call, if there was one.
     pub fn last_sizes(&self) -> Option<Vec<usize>> {
-        self.0.kept.sizes().map(|sizes| sizes.to_vec())
+        self.0.workspaces.sizes().map(|sizes| sizes.to_vec())
     }
 
     /// Bytes that a call holds at its peak beside its inputs, where symbol `i` is `sizes[i]`: its results and what is

@@ -2,7 +2,6 @@
 //! nothing.
 
 pub(crate) mod explain;
-pub(crate) mod log;
 pub(crate) mod profile;
 pub(crate) mod sandbox;
 pub(crate) mod stepwise;

@@ -1,13 +1,16 @@
 //! How long each kernel of a variant takes: a report to read, and a Chrome trace to look at. Runs are made on copies, so
 //! nothing is changed.
 
-use crate::backend::cpu::profile::KernelTime;
-use crate::backend::cpu::{Compiled, Options};
+use crate::backend::{CompileOptions, KernelTime};
+use crate::capture::closure::{Arguments, Traceable};
+use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::inspect::sandbox::Apart;
-use crate::runtime::guards::Binding;
+use crate::inspect::sandbox::Sandbox;
+use crate::ops::TensorTree;
+use crate::runtime::execute;
+use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
-use crate::schedule::describe::KernelInfo;
+use crate::schedule::KernelInfo;
 use crate::tensor::Tensor;
 use serde_json::json;
 use std::fmt;
@@ -27,23 +30,50 @@ pub struct Profile {
     kernels: Vec<KernelInfo>,
     sizes: Vec<usize>,
     runs: usize,
-    times: crate::backend::cpu::profile::Profile,
+    times: crate::backend::Profile,
+}
+
+impl<F, R, const N: usize> Traced<F, R, N>
+where
+    F: Traceable<N, Output = R>,
+    R: TensorTree,
+{
+    /// Times each kernel of the code for these arguments, on copies: nothing is changed.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let f = trace(|x: &Tensor| x.matmul(x).tanh().sum());
+    /// let profile = f.profile(&Tensor::ones(&[64, 64], DType::F32))?;
+    /// println!("{profile}");
+    /// assert!(profile.chrome_trace().contains("matmul"));
+    /// # Ok::<(), allotrope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Traced::call`], and inside a trace.
+    pub fn profile<'a>(&self, args: impl Arguments<'a, N>) -> Result<Profile> {
+        let args = args.tensors();
+        not_recording("profile()")?;
+        let (entry, binding) = self.entry(&args)?;
+        entry.variant.check_inputs(&args)?;
+        entry.variant.profile(&args, binding)
+    }
 }
 
 impl Variant {
     /// Times the kernels on copies of what a call with these arguments would use.
     pub(crate) fn profile(&self, args: &[&Tensor], binding: Binding) -> Result<Profile> {
-        let options = Options { profile: true, ..Options::default() };
-        let code = Compiled::compile(self.optimized(), &options).map_err(|e| Error::Compile(e.to_string()))?;
-        let mut apart = Apart::new(self, args, binding)?;
+        let options = CompileOptions { profile: true, ..CompileOptions::default() };
+        let code = execute::compile(self.device(), self.optimized(), &options)?;
+        let mut sandbox = Sandbox::new(self, args, binding)?;
         let mut runs = Vec::new();
         for i in 0..WARM_UP + RUNS {
-            let (_, times) = apart.run(self, &code, self.optimized(), Some(EVENTS))?;
+            let (_, times) = sandbox.run(self, &code, self.optimized(), Some(EVENTS))?;
             runs.extend(times.filter(|_| i >= WARM_UP));
         }
         runs.sort_by_key(|times| times.total);
         let times = runs.swap_remove(RUNS / 2);
-        Ok(Profile { kernels: code.kernels().to_vec(), sizes: apart.binding.to_vec(), runs: RUNS, times })
+        Ok(Profile { kernels: code.kernels().to_vec(), sizes: sandbox.binding.to_vec(), runs: RUNS, times })
     }
 }
 

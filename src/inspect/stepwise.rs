@@ -4,101 +4,88 @@
 use crate::error::{Error, Result};
 use crate::tensor::operand::Operand;
 use crate::tensor::{Dims, Size, Tensor, eval};
-use allotrope_ir::{BinaryOp, Graph, LoopKind, NodeId, Op, Scalar, Scan, Type, Value, node_text};
-use std::collections::HashMap;
+use allotrope_ir::{
+    BinaryOp, Dim, Evaluator, Graph, Iterate, NodeId, Op, Scalar, Scan, Type, evaluate, iterate, node_text,
+};
 
 /// All values of a graph.
-pub(crate) type Values = HashMap<Value, Tensor>;
+pub(crate) type Values = allotrope_ir::Values<Tensor>;
 
-/// Every value of the graph on these inputs, contiguous or not, with symbol `i` being `binding[i]`.
+/// Every value of the graph on these inputs, contiguous or not, on the device that this thread makes tensors on, with symbol `i` being `binding[i]`.
 ///
 /// # Errors
 /// When a check of the program fails.
 pub(crate) fn values(graph: &Graph, binding: &[usize], inputs: &[Tensor]) -> Result<Values> {
-    let mut values: Values = graph.input_values().zip(inputs.iter().cloned()).collect();
-    for id in graph.nodes().filter(|id| graph.node(*id).op != Op::Input) {
-        let operands: Vec<Tensor> = graph.operands(id).iter().map(|v| values[v].clone()).collect();
-        for (port, tensor) in node(graph, id, binding, &operands)?.into_iter().enumerate() {
-            values.insert(Value { node: id, port: port as u32 }, tensor);
+    evaluate(&mut Stepwise { binding }, graph, inputs)
+}
+
+struct Stepwise<'a> {
+    binding: &'a [usize],
+}
+
+impl Stepwise<'_> {
+    fn shape_of(&self, ty: &Type) -> Dims {
+        ty.shape.iter().map(|d| d.eval(self.binding)).collect()
+    }
+
+    fn primitive(&self, op: &Op, operands: &[&Tensor], ty: &Type) -> Result<Tensor> {
+        let op = op.map_dims(&mut |d| Size::from(d.eval(self.binding)));
+        let sizes: Vec<Size> = self.shape_of(ty).iter().map(|&n| Size::from(n)).collect();
+        let operands: Vec<Operand<'_>> = operands.iter().map(|t| Operand::Tensor(t)).collect();
+        eval::eval(&op, &operands, ty.dtype, &sizes)
+    }
+}
+
+impl Evaluator for Stepwise<'_> {
+    type Value = Tensor;
+    type Error = Error;
+
+    fn operation(&mut self, graph: &Graph, id: NodeId, operands: &[&Tensor]) -> Result<Tensor> {
+        let node = graph.node(id);
+        let ty = &node.types[0];
+        match &node.op {
+            Op::Barrier(_) => Ok(operands[0].clone()),
+            Op::AddMatmul => {
+                let product = self.primitive(&Op::Matmul, &operands[1..], ty)?;
+                self.primitive(&Op::Binary(BinaryOp::Add), &[operands[0], &product], ty)
+            }
+            op => self.primitive(op, operands, ty),
         }
     }
-    Ok(values)
-}
 
-fn outputs(graph: &Graph, binding: &[usize], inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    let values = values(graph, binding, inputs)?;
-    Ok(graph.outputs().iter().map(|o| values[&o.value].clone()).collect())
-}
-
-fn shape_of(ty: &Type, binding: &[usize]) -> Dims {
-    ty.shape.iter().map(|d| d.eval(binding)).collect()
-}
-
-/// The results of one node.
-pub(crate) fn node(graph: &Graph, id: NodeId, binding: &[usize], operands: &[Tensor]) -> Result<Vec<Tensor>> {
-    let node = graph.node(id);
-    match &node.op {
-        Op::Scan(scan) => return looped(graph, id, scan, binding, operands),
-        Op::Fusion(body) => return outputs(body, binding, operands),
-        Op::Barrier(_) => return Ok(operands.to_vec()),
-        Op::AddMatmul => {
-            let product = primitive(&Op::Matmul, &operands[1..], &node.types[0], binding)?;
-            let sum = Op::Binary(BinaryOp::Add);
-            return Ok(vec![primitive(&sum, &[operands[0].clone(), product], &node.types[0], binding)?]);
-        }
-        _ => {}
+    fn scan(&mut self, graph: &Graph, id: NodeId, scan: &Scan, operands: &[&Tensor]) -> Result<Vec<Tensor>> {
+        iterate(self, graph, id, scan, operands)
     }
-    Ok(vec![primitive(&node.op, operands, &node.types[0], binding)?])
 }
 
-fn primitive(op: &Op, operands: &[Tensor], ty: &Type, binding: &[usize]) -> Result<Tensor> {
-    let op = op.map_dims(&mut |d| Size::from(d.eval(binding)));
-    let sizes: Vec<Size> = shape_of(ty, binding).iter().map(|&n| Size::from(n)).collect();
-    let operands: Vec<Operand<'_>> = operands.iter().map(Operand::Tensor).collect();
-    eval::eval(&op, &operands, ty.dtype, &sizes)
-}
+impl Iterate for Stepwise<'_> {
+    fn size(&self, dim: &Dim) -> usize {
+        dim.eval(self.binding)
+    }
 
-fn looped(graph: &Graph, id: NodeId, scan: &Scan, binding: &[usize], operands: &[Tensor]) -> Result<Vec<Tensor>> {
-    let length = scan.length.eval(binding);
-    let (seen, count) = scan.split(operands);
-    let rounds = match count {
-        Some(n) => usize::try_from(n.try_item::<i64>()?).unwrap_or(0).min(length),
-        None => length,
-    };
-    let (carries, rest) = seen.split_at(scan.carries);
-    let (xs, invariants) = rest.split_at(scan.xs);
-    let mut carries = carries.to_vec();
-    let mut ys: Vec<Vec<Option<Tensor>>> = vec![vec![None; length]; graph.node(id).types.len() - scan.carries];
-    for step in 0.. {
-        let more = match scan.kind {
-            LoopKind::While | LoopKind::Within => carries[0].try_item::<bool>()?,
-            LoopKind::All | LoopKind::Count => step < rounds,
-        };
-        if !more {
-            break;
-        }
-        if scan.kind == LoopKind::Within && step == length {
-            let text = node_text(graph, id);
-            return Err(Error::Trace(format!("{text}: the loop goes on after {length} rounds")));
-        }
-        let t = if scan.reverse { rounds - 1 - step } else { step };
-        let mut inputs = carries;
-        for x in xs {
-            inputs.push(eval::element(x, t)?);
-        }
-        inputs.extend(invariants.iter().cloned());
-        let mut results = outputs(&scan.body, binding, &inputs)?;
-        let produced = results.split_off(scan.carries);
-        carries = results;
-        ys.iter_mut().zip(produced).for_each(|(y, tensor)| y[t] = Some(tensor));
+    fn holds(&mut self, value: &Tensor) -> Result<bool> {
+        value.try_item::<bool>()
     }
-    for (y, ty) in ys.into_iter().zip(&graph.node(id).types[scan.carries..]) {
-        let shape = shape_of(ty, binding);
-        let zero = || eval::full(&shape[1..], Scalar::from_f64(0.0, ty.dtype));
-        carries.push(match length {
-            0 => eval::full(&shape, Scalar::from_f64(0.0, ty.dtype)),
-            _ => eval::stacked(&y.into_iter().map(|row| row.unwrap_or_else(zero)).collect::<Vec<_>>())?,
-        });
+
+    fn count(&mut self, value: &Tensor) -> Result<i64> {
+        value.try_item::<i64>()
     }
-    Ok(carries)
+
+    fn element(&mut self, value: &Tensor, i: usize) -> Result<Tensor> {
+        eval::element(value, i)
+    }
+
+    fn collect(&mut self, elements: Vec<Option<Tensor>>, ty: &Type) -> Result<Tensor> {
+        let shape = self.shape_of(ty);
+        let zeros = |shape: &[usize]| eval::full(shape, Scalar::from_f64(0.0, ty.dtype));
+        if elements.is_empty() {
+            return zeros(&shape);
+        }
+        let elements = elements.into_iter().map(|row| row.map_or_else(|| zeros(&shape[1..]), Ok));
+        eval::stacked(&elements.collect::<Result<Vec<_>>>()?)
+    }
+
+    fn too_many_iterations(&self, graph: &Graph, id: NodeId, capacity: usize) -> Error {
+        Error::Trace(format!("{}: the loop goes on after {capacity} iterations", node_text(graph, id)))
+    }
 }

@@ -1,16 +1,22 @@
 //! Both modes held against each other on one call: the closure run eagerly and its compiled code, each on copies of all
 //! state; and where they differ, the first node of the captured graph that does. Everything is as it was afterwards.
 
-use crate::backend::cpu::{Compiled, Options};
-use crate::capture::captured::{Captured, Returned, Source, Target};
-use crate::capture::closure::Traceable;
+use crate::backend::CompileOptions;
+use crate::capture::captured::Captured;
+use crate::capture::closure::{Arguments, Traceable};
+use crate::capture::endpoints::{Returned, Source, Target};
+use crate::capture::symbols::Binding;
+use crate::device::with_device;
 use crate::error::{Error, Result};
-use crate::inspect::sandbox::Apart;
+use crate::inspect::sandbox::Sandbox;
 use crate::inspect::stepwise;
 use crate::kernels::rng::Mt19937;
 use crate::mode::recorder::settings::HostValue;
 use crate::ops::TensorTree;
-use crate::runtime::guards::Binding;
+use crate::partition::closure::BackwardOptions;
+use crate::runtime::execute;
+use crate::runtime::record::{Recorded, record};
+use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
 use crate::tensor::{Generator, Tensor, eval};
 use allotrope_ir::{DType, Graph, NodeId, Op, Scalar, Value, node_text};
@@ -101,6 +107,42 @@ impl fmt::Display for Verification {
     }
 }
 
+impl<F, R, const N: usize> Traced<F, R, N>
+where
+    F: Traceable<N, Output = R>,
+    R: TensorTree,
+{
+    /// Runs both modes on copies of all state, the closure eagerly and its compiled code, and compares every bit that they
+    /// leave behind: results, changed tensors, gradients, generators. Where they differ, the report names the first node of
+    /// the captured graph that does, and prints its inputs.
+    ///
+    /// Afterwards every tensor, gradient and generator that the trace knows is as it was; what the closure does to Rust
+    /// values it does twice. Call it while no other thread uses the state.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// use std::cell::Cell;
+    /// let factor = Cell::new(2.0);
+    /// let f = trace(|x: &Tensor| (x * factor.get()).tanh());
+    /// let x = Tensor::ones(&[2], DType::F32);
+    /// assert!(f.verify(&x)?.is_equal());
+    /// factor.set(3.0);                                          // a Rust value is built into the code
+    /// let found = f.verify(&x)?;
+    /// assert!(found.to_string().contains("const 2.0"), "{found}");
+    /// # Ok::<(), allotrope::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Traced::call`], and inside a trace. That the modes differ is no error.
+    pub fn verify<'a>(&self, args: impl Arguments<'a, N>) -> Result<Verification> {
+        let args = args.tensors();
+        not_recording("verify()")?;
+        let (entry, binding) = self.entry(&args)?;
+        entry.variant.check_inputs(&args)?;
+        self.closure.with(|closure| verify::<F, N>(&entry.variant, closure, &args, binding))
+    }
+}
+
 /// A tensor that a call reads or changes, as it was before.
 struct Touched {
     what: String,
@@ -139,7 +181,7 @@ impl Snapshot {
         for (i, a) in args.iter().enumerate() {
             add(format!("argument {i}"), Some(i), a)?;
         }
-        let outside = |t: &Tensor| format!("a tensor from outside of shape {:?}", t.shape_hint());
+        let outside = |t: &Tensor| format!("a captured tensor of shape {:?}", t.shape_hint());
         for (source, input) in variant.wiring().sources.iter().zip(variant.captured().inputs()) {
             match source {
                 Source::State(t) => add(format!("{:?}, {}", input.name, outside(t)), None, t)?,
@@ -173,7 +215,7 @@ impl Snapshot {
     }
 }
 
-/// Only where they differ: changing a tensor in place would end what was noted of it on a tape.
+/// Only where they differ: changing a tensor in place would end what was recorded of it on a tape.
 fn put_back(t: &Tensor, elements: &Tensor) -> Result<()> {
     match difference(&eval::copied(t)?, elements) {
         Some(_) => eval::assign(t, elements),
@@ -195,8 +237,8 @@ pub(crate) fn verify<F: Traceable<N>, const N: usize>(
     binding: Binding,
 ) -> Result<Verification> {
     let before = Snapshot::new(variant, args)?;
-    let mut apart = Apart::new(variant, args, binding)?;
-    let traced = traced(variant, &before, &mut apart);
+    let mut sandbox = Sandbox::new(variant, args, binding)?;
+    let traced = traced(variant, &before, &mut sandbox);
     let eager = eager(variant, &before, closure, args);
     before.restore()?;
     let (traced, eager) = match (traced, eager) {
@@ -216,7 +258,7 @@ pub(crate) fn verify<F: Traceable<N>, const N: usize>(
             (None, Some(_)) => Some("there is one traced and none eagerly".to_string()),
         };
         if let Some(how) = how {
-            let cause = cause(variant, &mut apart, closure, args)?;
+            let cause = cause(variant, &mut sandbox, closure, args)?;
             before.restore()?;
             return Ok(Verification { compared, difference: Some(Difference { what: what.clone(), how, cause }) });
         }
@@ -265,8 +307,8 @@ fn setting_name(v: &dyn HostValue) -> String {
 }
 
 /// What the compiled code leaves behind.
-fn traced(variant: &Variant, before: &Snapshot, apart: &mut Apart) -> Result<Seen> {
-    let (outputs, _) = apart.run(variant, &variant.compiled, variant.optimized(), None)?;
+fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox) -> Result<Seen> {
+    let (outputs, _) = sandbox.run(variant, &variant.compiled, variant.optimized(), None)?;
     let target = |wanted: &dyn Fn(&Target) -> bool| {
         variant.wiring().targets.iter().position(wanted).and_then(|i| outputs.get(i).cloned())
     };
@@ -297,7 +339,7 @@ fn traced(variant: &Variant, before: &Snapshot, apart: &mut Apart) -> Result<See
     for (i, r) in variant.wiring().returned.iter().enumerate() {
         let result = match r {
             Returned::Computed { .. } => computed.next().map(|(_, t)| t.clone()),
-            Returned::Again(i) => seen.get(*i).and_then(|s: &(String, Option<Tensor>)| s.1.clone()),
+            Returned::SameAs(i) => seen.get(*i).and_then(|s: &(String, Option<Tensor>)| s.1.clone()),
             Returned::Same(t) => Some(of(t)?),
             Returned::Arg(i) => before.touched.iter().find(|t| t.argument == Some(*i)).map(after),
         };
@@ -307,7 +349,7 @@ fn traced(variant: &Variant, before: &Snapshot, apart: &mut Apart) -> Result<See
         seen.push((t.what.clone(), Some(after(t))));
         seen.push((format!("the gradient of {}", t.what), grad_after(t)));
     }
-    for (i, state) in apart.generators.iter().enumerate() {
+    for (i, state) in sandbox.generators.iter().enumerate() {
         let n = state.len();
         seen.push((format!("the state of generator {i}"), Some(Tensor::try_from_vec(state.clone(), &[n])?)));
     }
@@ -381,28 +423,28 @@ fn number(s: Scalar) -> String {
 /// Where a difference comes from.
 fn cause<F: Traceable<N>, const N: usize>(
     variant: &Variant,
-    apart: &mut Apart,
+    sandbox: &mut Sandbox,
     closure: &mut F,
     args: &[&Tensor],
 ) -> Result<Cause> {
     let graph = variant.captured();
-    let again = Captured::record::<F, N>(closure, args, (&variant.passes, None)).map(|(captured, _)| captured.graph);
-    if let Ok(again) = again
-        && again != *graph
+    let now = record::<F, N>(closure, args, BackwardOptions { passes: &variant.passes, like: None });
+    if let Ok(Recorded { captured: Captured { graph: now, .. }, .. }) = now
+        && now != *graph
     {
-        let at = first_difference(graph, &again);
-        let how = match at.filter(|id| (id.0 as usize) < again.len()) {
-            Some(id) => format!("it is now {}", node_text(&again, id)),
-            None => format!("{} operations are now {}", graph.len(), again.len()),
+        let at = first_difference(graph, &now);
+        let how = match at.filter(|id| (id.0 as usize) < now.len()) {
+            Some(id) => format!("it is now {}", node_text(&now, id)),
+            None => format!("{} operations are now {}", graph.len(), now.len()),
         };
-        let values = stepwise::values(graph, &apart.binding, &apart.inputs)?;
+        let values = stepwise::values(graph, &sandbox.binding, &sandbox.inputs)?;
         let at = at.filter(|id| (id.0 as usize) < graph.len()).or_else(|| graph.nodes().next_back());
         let node = at.map_or_else(String::new, |id| node_text(graph, id));
         let inputs = at.map_or_else(Vec::new, |id| operands(graph, id, &values));
         return Ok(Cause::Closure(NodeDifference { node, how, inputs }));
     }
     let optimize = |g: &Graph| variant.optimize(g);
-    Ok(match wrong_node(variant, graph, apart, &optimize)? {
+    Ok(match wrong_node(variant, graph, sandbox, &optimize)? {
         Some(node) => Cause::Code(node),
         None => Cause::Recording,
     })
@@ -424,7 +466,7 @@ fn operands(graph: &Graph, id: NodeId, values: &stepwise::Values) -> Vec<(String
 fn wrong_node(
     variant: &Variant,
     graph: &Graph,
-    apart: &mut Apart,
+    sandbox: &mut Sandbox,
     optimize: &dyn Fn(&Graph) -> Graph,
 ) -> Result<Option<NodeDifference>> {
     let nodes: Vec<NodeId> = graph.nodes().filter(|id| graph.node(*id).op != Op::Input).collect();
@@ -435,11 +477,12 @@ fn wrong_node(
             .flat_map(|&id| (0..graph.node(id).types.len() as u32).map(move |port| Value { node: id, port }));
         let results: Vec<Value> = results.collect();
         let part = optimize(&graph.clone().with_outputs(results.iter().copied()));
-        let code = Compiled::compile(&part, &Options::default()).map_err(|e| Error::Compile(e.to_string()))?;
-        let (outputs, _) = apart.run(variant, &code, &part, None)?;
-        // Loops may have needed more room.
+        let code = execute::compile(variant.device(), &part, &CompileOptions::default())?;
+        let (outputs, _) = sandbox.run(variant, &code, &part, None)?;
+        // Loops may have needed more capacity.
         if values.is_none() {
-            values = Some(stepwise::values(graph, &apart.binding, &apart.inputs)?);
+            let on = || stepwise::values(graph, &sandbox.binding, &sandbox.inputs);
+            values = Some(with_device(variant.device(), on)?);
         }
         let values = values.as_ref().expect("just made");
         let wrong = results.iter().zip(&outputs).find_map(|(v, found)| Some((v, difference(&values[v], found)?)));
@@ -490,16 +533,16 @@ mod tests {
         let x = Tensor::from_vec(vec![1.0f32, 2.0], &[2]);
         let (entry, binding) = f.entry(&[&x]).unwrap();
         let variant = &entry.variant;
-        let mut apart = Apart::new(variant, &[&x], binding).unwrap();
+        let mut sandbox = Sandbox::new(variant, &[&x], binding).unwrap();
         let right = |g: &Graph| variant.optimize(g);
-        assert!(wrong_node(variant, variant.captured(), &mut apart, &right).unwrap().is_none());
+        assert!(wrong_node(variant, variant.captured(), &mut sandbox, &right).unwrap().is_none());
         let wrong = |g: &Graph| -> Graph { print(g).replace("= tanh ", "= sin ").parse().unwrap() };
-        let found = wrong_node(variant, variant.captured(), &mut apart, &wrong).unwrap().unwrap();
+        let found = wrong_node(variant, variant.captured(), &mut sandbox, &wrong).unwrap().unwrap();
         assert!(found.node.contains("= tanh %"), "{}", found.node);
         assert_eq!(found.inputs[0].1.to_vec::<f32>(), [0.5, -2.0]);
         // The same, only where the sum is the one output.
         let hidden = |g: &Graph| if g.outputs().len() == 1 { wrong(g) } else { variant.optimize(g) };
-        let found = wrong_node(variant, variant.captured(), &mut apart, &hidden).unwrap().unwrap();
+        let found = wrong_node(variant, variant.captured(), &mut sandbox, &hidden).unwrap().unwrap();
         assert!(found.node.contains("= tanh %"), "{}", found.node);
         assert!(variant.captured().nodes().any(|id| variant.captured().node(id).op == Op::Unary(UnaryOp::Tanh)));
     }

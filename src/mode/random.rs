@@ -4,6 +4,8 @@
 use super::recorder::random::Draw;
 use super::values::no_host_read;
 use super::{recompute, slot};
+use crate::backend;
+use crate::device::{Device, default_device};
 use crate::error::{Error, Result, must};
 use crate::kernels::rng::Mt19937;
 use crate::tensor::draw::{Kind, numel};
@@ -90,6 +92,14 @@ impl Generator {
     /// # Errors
     /// When the distribution's numbers, the dtype or the shape do not fit.
     pub(crate) fn draw(&self, kind: Kind, sizes: &[Size], dtype: DType) -> Result<Tensor> {
+        self.draw_on(default_device(), kind, sizes, dtype)
+    }
+
+    /// As [`Generator::draw`], for a device.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn draw_on(&self, device: Device, kind: Kind, sizes: &[Size], dtype: DType) -> Result<Tensor> {
         kind.check()?;
         let drawn = kind.drawn_as(dtype)?;
         let shape = hints(sizes);
@@ -97,6 +107,7 @@ impl Generator {
         let traced = slot::recorder();
         let tensor = match &traced {
             Some(r) => {
+                r.runs_on(kind.name(), device)?;
                 let (tensor, name) = r.draw(&Draw {
                     generator: self,
                     kind: &kind,
@@ -108,9 +119,10 @@ impl Generator {
                 tensor
             }
             None => {
-                let mut buffer = eval::buffer_for(drawn, n);
-                kind.fill(&mut self.lock(), &mut buffer, drawn, 0..n);
-                eval::fresh(drawn, &shape, buffer)
+                // Drawn by the host on every device, so the streams are the same.
+                let mut memory = backend::of(Device::Cpu).allocate(drawn, n)?;
+                kind.fill(&mut self.lock(), &mut memory, drawn, 0..n);
+                eval::transferred(&eval::fresh(Device::Cpu, drawn, &shape, memory), device)?
             }
         };
         match &traced {

@@ -2,19 +2,27 @@
 //! are read. In a trace only numbers that the program states become part of it, and nothing can be read.
 
 use super::slot;
+use crate::device::{Device, default_device};
 use crate::error::{Error, Result, must};
 use crate::tensor::operand::Operand;
 use crate::tensor::size::hints;
-use crate::tensor::storage::Element;
 use crate::tensor::{FromElement, Size, Tensor, eval};
 use allotrope_ir::{Op, Scalar};
 use std::panic::Location;
 
-/// A tensor full of `value`, recorded where a trace runs.
+/// A tensor full of `value` on the device that this thread makes tensors on, recorded where a trace runs.
 pub(crate) fn full_of(sizes: &[Size], value: Scalar) -> Result<Tensor> {
+    full_on(default_device(), sizes, value)
+}
+
+/// A tensor full of `value`, recorded where a trace runs.
+pub(crate) fn full_on(device: Device, sizes: &[Size], value: Scalar) -> Result<Tensor> {
     match slot::recorder() {
-        Some(r) => r.full(sizes, value),
-        None => Ok(eval::full(&hints(sizes), value)),
+        Some(r) => {
+            r.runs_on("full", device)?;
+            r.full(sizes, value)
+        }
+        None => eval::full_on(device, &hints(sizes), value),
     }
 }
 
@@ -85,7 +93,7 @@ impl Tensor {
     /// # Panics
     /// When `T` is not the dtype, and inside a trace, where no element is known yet.
     #[track_caller]
-    pub fn to_vec<T: Element + FromElement>(&self) -> Vec<T> {
+    pub fn to_vec<T: FromElement>(&self) -> Vec<T> {
         must(self.read_elements("to_vec()", Location::caller()))
     }
 
@@ -94,7 +102,7 @@ impl Tensor {
     /// # Panics
     /// As [`Tensor::try_item`] fails.
     #[track_caller]
-    pub fn item<T: Element + FromElement>(&self) -> T {
+    pub fn item<T: FromElement>(&self) -> T {
         must(self.item_at(Location::caller()))
     }
 
@@ -103,11 +111,11 @@ impl Tensor {
     /// # Errors
     /// When there is not exactly one, when `T` is not the dtype, and inside a trace, where it is not known yet.
     #[track_caller]
-    pub fn try_item<T: Element + FromElement>(&self) -> Result<T> {
+    pub fn try_item<T: FromElement>(&self) -> Result<T> {
         self.item_at(Location::caller())
     }
 
-    fn item_at<T: Element + FromElement>(&self, at: &'static Location<'static>) -> Result<T> {
+    fn item_at<T: FromElement>(&self, at: &'static Location<'static>) -> Result<T> {
         let n: usize = self.shape_hint().iter().product();
         if n != 1 {
             return Err(Error::operands(
@@ -118,11 +126,7 @@ impl Tensor {
         Ok(self.read_elements("item()", at)?[0])
     }
 
-    pub(crate) fn read_elements<T: Element + FromElement>(
-        &self,
-        what: &str,
-        at: &'static Location<'static>,
-    ) -> Result<Vec<T>> {
+    pub(crate) fn read_elements<T: FromElement>(&self, what: &str, at: &'static Location<'static>) -> Result<Vec<T>> {
         self.check_readable::<T>(what, at)?;
         eval::elements(self)
     }

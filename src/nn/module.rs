@@ -1,6 +1,7 @@
 //! What every layer and model can do: name its parameters and switch between training and evaluation.
 
 use crate::tensor::Tensor;
+use crate::tensor::named::NamedTensors;
 
 /// A layer or a model: a holder of parameters. Models of your own implement `named_parameters` by joining those of
 /// their parts.
@@ -47,5 +48,11 @@ pub trait Module {
     /// Forgets the gradients of all parameters.
     fn zero_grad(&self) {
         self.visit(&mut |_, t| t.set_grad(None));
+    }
+}
+
+impl<M: Module + ?Sized> NamedTensors for M {
+    fn named_tensors(&self) -> Vec<(String, Tensor)> {
+        self.named_parameters()
     }
 }

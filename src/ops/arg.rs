@@ -247,7 +247,7 @@ impl<'a> Aligned<'a> {
         Ok(Aligned { held, scalars: [scalar(a), scalar(b)] })
     }
 
-    /// For arithmetic: a number beside half-precision floats keeps the digits that the computation in f32 has room for.
+    /// For arithmetic: a number beside half-precision floats keeps the digits that f32 can hold, in which the computation is done.
     pub(crate) fn for_arithmetic(op: &'static str, a: Arg<'a>, b: Arg<'a>, dtype: DType) -> Result<Aligned<'a>> {
         let mut aligned = Aligned::new(op, a, b, dtype)?;
         if dtype.is_half() {
@@ -286,7 +286,7 @@ impl<'a> Aligned<'a> {
     }
 }
 
-/// Operands of one dtype, the tensors broadcast to one shape; what is done is noted.
+/// Operands of one dtype, the tensors broadcast to one shape; these conversions are recorded on the tape.
 pub(crate) fn common<const N: usize>(op: &'static str, args: [Arg<'_>; N], dtype: DType) -> Result<[Kept; N]> {
     let mut kept = [const { Kept::Number(Number::Bool(false)) }; N];
     for (kept, arg) in kept.iter_mut().zip(args) {
@@ -298,7 +298,7 @@ pub(crate) fn common<const N: usize>(op: &'static str, args: [Arg<'_>; N], dtype
     broadcast(op, kept)
 }
 
-/// The operands with the tensors broadcast to one shape; what is done is noted.
+/// The operands with the tensors broadcast to one shape; these conversions are recorded on the tape.
 pub(crate) fn broadcast<const N: usize>(op: &'static str, mut operands: [Kept; N]) -> Result<[Kept; N]> {
     let mut tensors = operands.iter().filter_map(Kept::tensor);
     let Some(first) = tensors.next() else { return Ok(operands) };
@@ -340,7 +340,7 @@ impl SavedArg {
     }
 }
 
-/// An operand as it is computed with, or taken out again.
+/// An operand in the form that the computation takes.
 pub(crate) enum Kept {
     Tensor(Tensor),
     Number(Number),

@@ -23,16 +23,16 @@ use std::sync::Arc;
 /// its elements share memory.
 pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let base = target.view_of().map_or(target, |v| &v.base);
-    let noted = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
+    let on_tape = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
     check_assignable(target)?;
-    if noted && base.strided().is_some() && mode::is_recording() {
+    if on_tape && base.strided().is_some() && mode::is_recording() {
         return Err(Error::Trace(format!(
-            "a tensor of shape {:?} from outside would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
+            "a captured tensor of shape {:?} would be changed in place where the tape records it, and a trace cannot change the history that it has outside; detach() both or do it under no_grad(|| ..)",
             target.shape_hint()
         )));
     }
     // The history of the whole before, from which the elements that stay have their gradient.
-    let edges = if noted { Some((tape::edge_of(base), tape::edge_of(value))) } else { None };
+    let edges = if on_tape { Some((tape::edge_of(base), tape::edge_of(value))) } else { None };
     mode::state::assign(target, value, |root, path| no_grad(|| put_back(root, path, &value.detach())))?;
     let Some((whole, part)) = edges else { return Ok(()) };
     let edge = match target.view_of() {
@@ -116,7 +116,7 @@ fn put(op: &Op<Size>, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
         Op::Window { axis, count, size, step, dilation }
             if *step > dilation * (size.hint().max(1) - 1) || count.hint() <= 1 =>
         {
-            // Pieces that do not overlap: each place is met once.
+            // Windows that do not overlap: each place is met once.
             let places = |n: Size, by: usize| -> Result<Tensor> { apply(&Op::Iota(n), &[])?.try_mul(by as i64) };
             let index = places(*count, *step)?.try_unsqueeze(-1)?.try_add(&places(*size, *dilation)?)?;
             let mut axes: allotrope_ir::Axes = (0..part.dim() - 1).collect();

@@ -1,5 +1,5 @@
-//! `backward`: accumulates gradients into leaves. The walk itself is `autograd`'s; sums of gradients are operations as
-//! any other, so they are recorded in a trace.
+//! `backward`: accumulates gradients into leaves. The backward pass itself is `autograd`'s; sums of gradients are operations
+//! like any other, so they are recorded in a trace.
 
 use crate::autograd::engine::{self, Root};
 use crate::autograd::{tape, with_grad_enabled};
@@ -7,7 +7,7 @@ use crate::error::{Error, Result, must, raise};
 use crate::mode;
 use crate::tensor::{Size, Tensor};
 
-/// How [`Tensor::backward_with`] goes: what `torch.Tensor.backward` takes by name.
+/// Options of [`Tensor::backward_with`]: what `torch.Tensor.backward` takes by name.
 ///
 /// ```
 /// use allotrope::prelude::*;
@@ -22,17 +22,17 @@ use crate::tensor::{Size, Tensor};
 pub struct Backward<'a> {
     /// The gradient of this tensor; without it the tensor must have one element, and the gradient is 1.
     pub gradient: Option<&'a Tensor>,
-    /// Saved tensors are kept, so that the graph can be walked again; `create_graph` keeps them as well.
+    /// Saved tensors are kept, so that another backward pass can use the graph; `create_graph` keeps them as well.
     pub retain_graph: bool,
-    /// The gradients can be differentiated again.
+    /// The gradients are recorded, so that they can be differentiated themselves.
     pub create_graph: bool,
     /// The tensors to accumulate into, leaves or not; none named means every leaf that is reached.
     pub inputs: &'a [&'a Tensor],
 }
 
 impl Tensor {
-    /// Accumulates the gradient of this tensor into the `grad` of every leaf that it was computed from. What derivatives
-    /// had saved is let go, so a graph is good for one walk; [`Tensor::backward_with`] can keep it.
+    /// Accumulates the gradient of this tensor into the `grad` of every leaf that it was computed from. The saved
+    /// tensors are freed, so a graph serves one backward pass; [`Tensor::backward_with`] can keep it.
     ///
     /// # Panics
     /// As [`Tensor::try_backward`] fails.
@@ -45,7 +45,7 @@ impl Tensor {
     ///
     /// # Errors
     /// When it has more than one element (then say from which gradient to start: [`Tensor::backward_from`]), needs no
-    /// gradient, the graph was walked before and not retained, or a value that a derivative needs was changed in place.
+    /// gradient, the graph's saved tensors were freed by an earlier backward pass, or a value that a derivative needs was changed in place.
     /// No gradient is accumulated then.
     pub fn try_backward(&self) -> Result<()> {
         self.try_backward_with(Backward::default())
@@ -68,7 +68,7 @@ impl Tensor {
         self.try_backward_with(Backward { gradient: Some(gradient), ..Backward::default() })
     }
 
-    /// As [`Tensor::backward`], in another manner.
+    /// As [`Tensor::backward`], with options.
     ///
     /// # Panics
     /// As [`Tensor::try_backward_with`] fails.
@@ -112,11 +112,11 @@ impl Tensor {
     /// Takes this tensor out of the graph that made it: it becomes a leaf that needs no gradient.
     ///
     /// # Panics
-    /// Inside a trace, for a tensor from outside, which recording must not change.
+    /// Inside a trace, for a captured tensor, which recording must not change.
     #[track_caller]
     pub fn detach_(&self) -> &Tensor {
         if self.is_requires_grad() && mode::is_recording() && self.strided().is_some() {
-            let text = "detach_: the tensor is captured by the closure that is recorded; use detach()";
+            let text = "detach_: the tensor is captured by the closure that is being recorded; use detach()";
             raise(Error::Trace(text.into()));
         }
         self.set_grad_fn(None);
@@ -124,7 +124,7 @@ impl Tensor {
     }
 }
 
-/// Adds a gradient to what `x` has already, and tells whoever waits for that.
+/// Adds a gradient to that of `x`, and runs the hooks that wait for it.
 pub(super) fn accumulate(x: &Tensor, gradient: Tensor) -> Result<()> {
     let sum = match x.grad() {
         Some(old) => sum(&old, &gradient)?,
@@ -165,7 +165,7 @@ pub(super) fn edges_of(inputs: &[&Tensor], whose: &str) -> Result<Vec<crate::ten
     inputs.iter().enumerate().map(edge).collect()
 }
 
-/// Where a walk begins. With `history`, what the gradient was computed from is part of the graph of the gradients.
+/// Where a backward pass begins. With `history`, what the gradient was computed from is part of the graph of the gradients.
 pub(super) fn root(output: &Tensor, gradient: &Tensor, history: bool) -> Result<Root> {
     let Some(edge) = tape::edge_of(output) else {
         return Err(Error::Autograd(

@@ -1,10 +1,12 @@
 //! Making tensors from Rust data, or full of a number. Inside a trace only numbers that the program states become part
 //! of it; data does not. Ranges are composed of operations, in a file of their own.
 
+use crate::backend::Memory;
+use crate::backend::cpu::host;
+use crate::device::{Device, default_device};
 use crate::error::{Error, Result, must};
-use crate::mode::values::{self, full_of};
+use crate::mode::values::{self, full_of, full_on};
 use crate::tensor::size::sizes_of;
-use crate::tensor::storage::Buffer;
 use crate::tensor::{FromElement, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 use std::panic::Location;
@@ -83,12 +85,12 @@ impl Tensor {
 
     /// Zeros of the same shape and dtype; symbolic dimensions stay symbolic.
     pub fn zeros_like(&self) -> Tensor {
-        must(full_of(&self.sizes(), Scalar::from_f64(0.0, self.dtype())))
+        must(full_on(self.device(), &self.sizes(), Scalar::from_f64(0.0, self.dtype())))
     }
 
     /// Ones of the same shape and dtype; symbolic dimensions stay symbolic.
     pub fn ones_like(&self) -> Tensor {
-        must(full_of(&self.sizes(), Scalar::from_f64(1.0, self.dtype())))
+        must(full_on(self.device(), &self.sizes(), Scalar::from_f64(1.0, self.dtype())))
     }
 
     /// A tensor of the same shape and dtype full of one number; symbolic dimensions stay symbolic.
@@ -98,7 +100,7 @@ impl Tensor {
     /// assert_eq!(Tensor::arange(2).full_like(2.7).to_vec::<i64>(), [2, 2]);
     /// ```
     pub fn full_like(&self, value: f64) -> Tensor {
-        must(full_of(&self.sizes(), Scalar::from_f64(value, self.dtype())))
+        must(full_on(self.device(), &self.sizes(), Scalar::from_f64(value, self.dtype())))
     }
 
     /// A tensor to be filled later. Which elements it has until then is not promised; now they are zeros, the same in
@@ -114,7 +116,7 @@ impl Tensor {
     }
 }
 
-/// Vectors of so many bytes are taken over, smaller ones copied into a recycled buffer with its better alignment.
+/// Vectors of so many bytes are taken over, smaller ones copied into recycled memory with its better alignment.
 const ADOPTED: usize = 1 << 20;
 
 fn from_vec_at<T: FromElement>(data: Vec<T>, shape: &[usize], at: &'static Location<'static>) -> Result<Tensor> {
@@ -122,14 +124,18 @@ fn from_vec_at<T: FromElement>(data: Vec<T>, shape: &[usize], at: &'static Locat
         return from_slice_at(&data, shape, at);
     }
     check_data(data.len(), shape)?;
-    values::data(eval::fresh(T::DTYPE, shape, Buffer::adopt(data)), DATA, at)
+    made(T::DTYPE, shape, host::adopt(data), at)
 }
 
 fn from_slice_at<T: FromElement>(data: &[T], shape: &[usize], at: &'static Location<'static>) -> Result<Tensor> {
     check_data(data.len(), shape)?;
-    let mut buffer = eval::buffer_for(T::DTYPE, data.len());
-    buffer.slice_mut::<T>().copy_from_slice(data);
-    values::data(eval::fresh(T::DTYPE, shape, buffer), DATA, at)
+    made(T::DTYPE, shape, host::copied(data), at)
+}
+
+/// A tensor of what the host has, on the device that this thread makes tensors on.
+fn made(dtype: DType, shape: &[usize], memory: Memory, at: &'static Location<'static>) -> Result<Tensor> {
+    let here = eval::fresh(Device::Cpu, dtype, shape, memory);
+    values::data(eval::transferred(&here, default_device())?, DATA, at)
 }
 
 /// What a trace says of it.

@@ -45,7 +45,7 @@ fn running_sum(x: &Tensor, axis: usize, reverse: bool) -> Result<Tensor> {
 }
 
 /// 1, and the products up to each element: one more than the axis has.
-pub(super) fn running_product(x: &Tensor, axis: usize) -> Result<Tensor> {
+fn running_product(x: &Tensor, axis: usize) -> Result<Tensor> {
     let x = accumulated(x)?;
     in_full(&x, |x| {
         let mut sizes = x.sizes();
@@ -57,6 +57,11 @@ pub(super) fn running_product(x: &Tensor, axis: usize) -> Result<Tensor> {
         let terms = concat(&[&one, &full_of(&sizes, Scalar::from_f64(-0.0, x.dtype()))?], axis)?;
         recurrence(&factors, &terms, axis, false)
     })
+}
+
+/// The product along an axis, which stays with size 1.
+pub(super) fn product(x: &Tensor, axis: usize) -> Result<Tensor> {
+    narrow(&running_product(x, axis)?, axis, x.sizes()[axis], Size::from(1))
 }
 
 /// The extreme up to each element, and its place: the last of equals, and the last NaN once there is one.

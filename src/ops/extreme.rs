@@ -2,7 +2,7 @@
 //! reductions share the gradient, and those along one axis give it to the place that they name, as PyTorch does.
 
 use super::gather::gather;
-use super::reduce::{along, axes_of, extreme_axes, gone, kept, spread, sum_axes, with_axes_kept};
+use super::reduce::{along, axes_of, extreme_axes, kept, spread, sum_axes, with_axes_kept, without_axes};
 use super::{grads1, twins};
 use crate::autograd::record::differentiable;
 use crate::autograd::saved::Saved;
@@ -54,7 +54,7 @@ fn extreme_dim(x: &Tensor, name: &'static str, op: ArgOp, axis: isize, keepdim: 
     if keepdim && x.dim() > 0 {
         return Ok((values, places));
     }
-    let sizes = gone(&x1.sizes(), &axes);
+    let sizes = without_axes(&x1.sizes(), &axes);
     Ok((values.reshape_sizes(&sizes)?, places.reshape_sizes(&sizes)?))
 }
 

@@ -1,4 +1,4 @@
-//! Elements by index, and their way back: the two primitives under every kind of indexing, with the checks that keep
+//! Gather and scatter of elements by index: the two primitives under every kind of indexing, with the checks that keep
 //! an index inside its axis. Each is the derivative of the other.
 
 use super::grads1;

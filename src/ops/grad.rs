@@ -7,15 +7,15 @@ use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
 
-/// How [`grad_with`] goes: what `torch.autograd.grad` takes by name.
+/// Options of [`grad_with`]: what `torch.autograd.grad` takes by name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GradOptions<'a> {
     /// The gradient of each output, in order; none at a place where the output has one element and the gradient is 1.
     /// No list means none at every place.
     pub grad_outputs: &'a [Option<&'a Tensor>],
-    /// Saved tensors are kept, so that the graph can be walked again; `create_graph` keeps them as well.
+    /// Saved tensors are kept, so that another backward pass can use the graph; `create_graph` keeps them as well.
     pub retain_graph: bool,
-    /// The gradients can be differentiated again.
+    /// The gradients are recorded, so that they can be differentiated themselves.
     pub create_graph: bool,
     /// An input that no output depends on has no gradient, instead of being an error.
     pub allow_unused: bool,
@@ -24,8 +24,8 @@ pub struct GradOptions<'a> {
 }
 
 /// Gradients of the sum of `outputs` with respect to `inputs`, none where an output does not depend on the input.
-/// Nothing is accumulated. With `create_graph` the gradients can be differentiated again, and the graph is kept; without
-/// it, what derivatives had saved on the way is let go. [`grad_with`] has everything that PyTorch's has.
+/// Nothing is accumulated. With `create_graph` the gradients can be differentiated themselves, and the graph is kept;
+/// without it, the saved tensors are freed. [`grad_with`] has everything that PyTorch's has.
 ///
 /// ```
 /// use allotrope::prelude::*;
@@ -37,7 +37,7 @@ pub struct GradOptions<'a> {
 /// ```
 ///
 /// # Errors
-/// When an output needs no gradient, an input needs none, the graph was walked before and not retained, or a value that
+/// When an output needs no gradient, an input needs none, the graph's saved tensors were freed by an earlier backward pass, or a value that
 /// a derivative needs was changed in place.
 pub fn grad(outputs: &[&Tensor], inputs: &[&Tensor], create_graph: bool) -> Result<Vec<Option<Tensor>>> {
     let roots = outputs.iter().map(|y| root(y, &y.ones_like(), false)).collect::<Result<Vec<Root>>>()?;
@@ -45,7 +45,7 @@ pub fn grad(outputs: &[&Tensor], inputs: &[&Tensor], create_graph: bool) -> Resu
     run(roots, &targets, create_graph, create_graph)
 }
 
-/// As [`grad`], in another manner. An input that no output depends on is an error unless the options allow it.
+/// As [`grad`], with options. An input that no output depends on is an error unless the options allow it.
 ///
 /// ```
 /// use allotrope::prelude::*;

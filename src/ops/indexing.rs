@@ -150,7 +150,7 @@ impl Tensor {
     }
 }
 
-/// A step from a tensor to a part of it.
+/// One indexing operation, from a tensor to a part of it.
 enum Step {
     Select {
         axis: usize,
@@ -222,7 +222,7 @@ impl Place {
                     own += 1;
                 }
                 Index::Slice { start, end, step } => {
-                    // By what was written and not by the size, since the step is noted for gradients.
+                    // By what was written and not by the size, since it is recorded for gradients.
                     let whole = matches!((start, end), (None | Some(0), None));
                     let (start, len) = slice_bounds(sizes[axis], start, end);
                     if !whole {

@@ -46,7 +46,7 @@ fn is_turned(x: &Tensor) -> bool {
 }
 
 twins! {
-    /// The matrix product, as `torch.matmul`: vectors are rows or columns whose axis goes again, and axes before the
+    /// The matrix product, as `torch.matmul`: vectors are rows or columns whose axis the result does not have, and axes before the
     /// last two are batch axes that broadcast: `[.., m, k] x [.., k, n] -> [.., m, n]`. Each element is a chain of
     /// fused multiply-adds over k in ascending order.
     ///

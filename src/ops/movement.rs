@@ -2,7 +2,7 @@
 //! slicing, splitting, joining. Axes are counted from 0 and sizes may be symbolic; what users write is checked elsewhere.
 
 use super::grads1;
-use super::window::{Pieces, overlap_add};
+use super::window::{WindowSpec, overlap_add};
 use crate::autograd::record::{differentiable, view};
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
@@ -35,30 +35,30 @@ impl Tensor {
         seen(self, Op::Reshape(Sizes::from_slice(sizes)), "ViewBackward0")
     }
 
-    /// Whether what is done to this tensor is not noted. What is noted must not depend on the sizes, or a trace would
-    /// add gradients in another order than an eager call with sizes that make an operation do nothing.
+    /// Whether operations on this tensor are not recorded on the tape. What is recorded must not depend on the sizes, or a
+    /// trace would add gradients in another order than an eager call whose sizes make an operation do nothing.
     pub(super) fn is_off_tape(&self) -> bool {
         !(self.is_requires_grad() && is_grad_enabled())
     }
 
-    /// Repeated, for an operand of one operation: itself where nothing is repeated. No step of the tape, for whether
-    /// something is repeated depends on the sizes; the result is not for users.
+    /// Broadcast, as the operand of one operation: itself where nothing is repeated. This is no node of the tape, because
+    /// whether something is repeated depends on the sizes; the result is not shown to users.
     pub(crate) fn expand_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
         if all_same(&own, sizes) {
             return Ok(self.clone());
         }
         if self.is_off_tape() {
-            return self.expand_noted(sizes);
+            return self.expand_recorded(sizes);
         }
-        let repeated = no_grad(|| self.expand_noted(sizes))?;
-        let to = SumToSize { sizes: own, sum: Tensor::sum_to };
-        repeated.set_grad_fn(tape::own_edge(self).map(|edge| edge.repeated(to)));
+        let repeated = no_grad(|| self.expand_recorded(sizes))?;
+        let onto = SumToSize { sizes: own, sum: Tensor::sum_to_size };
+        repeated.set_grad_fn(tape::own_edge(self).map(|edge| edge.repeated(onto)));
         Ok(repeated)
     }
 
-    /// Repeated, and noted also where nothing is repeated.
-    pub(super) fn expand_noted(&self, sizes: &[Size]) -> Result<Tensor> {
+    /// Broadcast, and recorded on the tape also where nothing is repeated.
+    pub(super) fn expand_recorded(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
         let lead = sizes.len().checked_sub(own.len());
         let fits = |lead: usize| {
@@ -85,9 +85,9 @@ impl Tensor {
         seen(self, Op::Broadcast(Sizes::from_slice(sizes)), "ExpandBackward0")
     }
 
-    /// Summed over the axes along which `sizes` was repeated to this shape: one step of the tape, whatever the sizes are,
-    /// or gradients of gradients would be added in an order that depends on them.
-    pub(crate) fn sum_to(&self, sizes: &[Size]) -> Result<Tensor> {
+    /// Summed over the axes along which `sizes` was repeated to this shape: one node of the tape, whatever the sizes
+    /// are, or gradients of gradients would be added in an order that depends on them.
+    pub(crate) fn sum_to_size(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
         let lead = own.len() - sizes.len();
         let repeated = |i: &usize| *i < lead || (sizes[*i - lead].is_one() && !own[*i].is_one());
@@ -102,7 +102,7 @@ impl Tensor {
         let sum = no_grad(sum)?.alias();
         let spread = own.clone();
         let node = tape::node("SumToSizeBackward0", smallvec![tape::edge_of(self)], false, move |_, grads| {
-            Ok(smallvec![grads[0].as_ref().map(|g| g.expand_noted(&spread)).transpose()?])
+            Ok(smallvec![grads[0].as_ref().map(|g| g.expand_recorded(&spread)).transpose()?])
         });
         sum.set_grad_fn(Some(Edge::new(node, 0)));
         Ok(sum)
@@ -126,7 +126,7 @@ pub(crate) fn seen(x: &Tensor, op: Op<Size>, name: &'static str) -> Result<Tenso
 fn unseen(op: &Op<Size>, from: &Sizes, g: &Tensor) -> Result<Tensor> {
     match op {
         Op::Reshape(_) => g.reshape_sizes(from),
-        Op::Broadcast(_) => g.sum_to(from),
+        Op::Broadcast(_) => g.sum_to_size(from),
         Op::Permute(axes) => {
             let mut back: Axes = axes.clone();
             for (i, &a) in axes.iter().enumerate() {
@@ -145,8 +145,8 @@ fn unseen(op: &Op<Size>, from: &Sizes, g: &Tensor) -> Result<Tensor> {
             concat(&[&before, g, &after], *axis)
         }
         Op::Window { axis, size, step, dilation, .. } => {
-            let pieces = Pieces { axis: *axis, size: *size, step: *step, dilation: *dilation };
-            overlap_add(g, from[*axis], pieces)
+            let windows = WindowSpec { axis: *axis, size: *size, step: *step, dilation: *dilation };
+            overlap_add(g, from[*axis], windows)
         }
         _ => unreachable!("bug in allotrope: {} is no view", op.name()),
     }
@@ -172,9 +172,9 @@ pub(crate) fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
     })
 }
 
-/// Consecutive pieces of an axis, of these lengths, as one step of the tape: the gradient is joined once, however many
-/// pieces there are.
-pub(super) fn pieces(x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Tensor>> {
+/// Consecutive sections of an axis, of these lengths, as one node of the tape: the gradients are concatenated once,
+/// however many sections there are.
+pub(super) fn sections(x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Tensor>> {
     let mut start = Size::from(0);
     let mut parts = Vec::with_capacity(lens.len());
     for &len in lens {
@@ -205,9 +205,9 @@ pub(super) fn pieces(x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Tenso
     Ok(parts)
 }
 
-/// A view that no primitive describes. Eagerly it is `layout` over the same storage: shape, strides and how many elements
-/// further on it begins, from the strides of `x`. A trace computes the same elements by `recorded`, and knows them for a
-/// view. Both note `derivative` once.
+/// A view that no primitive describes. Eagerly it is `layout` over the same storage: shape, strides and the offset in
+/// elements, from the strides of `x`. A trace computes the same elements by `recorded`, and treats them as a view. Both
+/// record `derivative` once.
 pub(super) fn strided_view<F>(
     name: &'static str,
     x: &Tensor,
@@ -226,7 +226,7 @@ where
             apply(&Op::Reshape(computed.sizes()), &[Operand::Tensor(&computed)])?
         }
     };
-    // Stands for a step that can't be taken again nor undone: views of what has changed since are errors.
+    // Stands for a view that can't be recomputed after a change in place: using it then is an error.
     result.link_view(x, &Op::Gather { axis: 0 }, &own, name, taken_before);
     mode::state::view_made(&result);
     if !x.is_off_tape() {
@@ -241,11 +241,11 @@ where
 
 fn taken_before(_: &Op<Size>, _: &Sizes, _: &Tensor) -> Result<Tensor> {
     Err(Error::Autograd(
-        "a strided view was taken before its tensor was changed in place; take it again after the change".into(),
+        "a strided view was taken before its tensor was changed in place; take a new one after the change".into(),
     ))
 }
 
-/// The same elements in new memory, for operations whose result is nobody's view although nothing is moved.
+/// The same elements in new memory, for operations whose result must not be a view even where no element moves.
 pub(super) fn copied(x: &Tensor) -> Result<Tensor> {
     match x.dim() {
         0 => concat(&[&x.reshape_sizes(&[Size::from(1)])?], 0)?.reshape_sizes(&[]),

@@ -1,9 +1,12 @@
 //! Exchange with the `ndarray` crate: its arrays become tensors where they are, and tensors are seen as its views,
 //! without copying whatever the strides. Inside a trace there are no elements to exchange.
 
+use crate::backend::Memory;
+use crate::backend::cpu::host;
+use crate::device::{Device, default_device};
 use crate::error::{Error, Result, must};
 use crate::mode::values::data;
-use crate::tensor::storage::{Buffer, ReadGuard, Storage};
+use crate::tensor::storage::{ReadGuard, Storage};
 use crate::tensor::{Body, Dims, FromElement, Strided, Strides, Tensor, eval};
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Axis, Dimension, IxDyn, ShapeBuilder};
 use std::marker::PhantomData;
@@ -66,12 +69,12 @@ impl Tensor {
         self.to_ndarray_at(Location::caller())
     }
 
-    /// Shows the elements to `f` as an array, without copying.
+    /// Shows the elements to `f` as an array, without copying: they are on the CPU.
     ///
     /// They are locked for reading meanwhile: changing the tensor in place within `f` waits for ever.
     ///
     /// # Panics
-    /// As [`Tensor::to_ndarray`].
+    /// As [`Tensor::ndarray`].
     #[track_caller]
     pub fn with_ndarray<T: FromElement, R>(&self, f: impl FnOnce(ArrayViewD<'_, T>) -> R) -> R {
         f(self.ndarray().view())
@@ -89,7 +92,7 @@ impl Tensor {
     /// Locks the elements for reading, and gives views of them as arrays as long as the guard lives.
     ///
     /// # Panics
-    /// As [`Tensor::to_ndarray`].
+    /// As [`Tensor::to_ndarray`], and where the elements are not on the CPU.
     #[track_caller]
     pub fn ndarray<T: FromElement>(&self) -> NdarrayGuard<'_, T> {
         must(self.ndarray_at("ndarray()", Location::caller()))
@@ -113,7 +116,13 @@ impl Tensor {
     fn ndarray_at<T: FromElement>(&self, what: &str, at: &'static Location<'static>) -> Result<NdarrayGuard<'_, T>> {
         self.check_readable::<T>(what, at)?;
         let strided = eval::strided(self)?;
-        Ok(NdarrayGuard { buffer: strided.storage.read(), strided, shape: self.shape_hint(), element: PhantomData })
+        if strided.storage.device() != Device::Cpu {
+            return Err(Error::Argument(format!(
+                "{what}: the elements are on {}, and only those of the CPU can be seen where they are; use to_device(Device::Cpu) first",
+                strided.storage.device()
+            )));
+        }
+        Ok(NdarrayGuard { memory: strided.storage.read(), strided, shape: self.shape_hint(), element: PhantomData })
     }
 }
 
@@ -122,10 +131,11 @@ fn from_ndarray_at<T: FromElement, D: Dimension>(array: Array<T, D>, at: &'stati
     let shape = Dims::from_slice(array.shape());
     let strides = Strides::from_slice(array.strides());
     let (elements, Some(offset)) = array.into_raw_vec_and_offset() else {
-        return data(eval::fresh(T::DTYPE, &shape, Buffer::new(0)), DATA, at);
+        return data(eval::empty(default_device(), T::DTYPE, &shape)?, DATA, at);
     };
-    let storage = Arc::new(Storage::new(Buffer::adopt(elements)));
-    data(Tensor::from_parts(T::DTYPE, shape, Body::Strided(Strided { storage, strides, offset })), DATA, at)
+    let storage = Arc::new(Storage::new(Device::Cpu, host::adopt(elements)));
+    let here = Tensor::from_parts(T::DTYPE, shape, Body::Strided(Strided { storage, strides, offset }));
+    data(eval::transferred(&here, default_device())?, DATA, at)
 }
 
 /// The elements of a tensor, locked for reading. Other threads that change the tensor in place wait until it is dropped;
@@ -138,7 +148,7 @@ fn from_ndarray_at<T: FromElement, D: Dimension>(array: Array<T, D>, at: &'stati
 /// assert_eq!(elements.view()[[1, 2]], 5);
 /// ```
 pub struct NdarrayGuard<'a, T> {
-    buffer: ReadGuard<'a, Buffer>,
+    memory: ReadGuard<'a, Memory>,
     strided: &'a Strided,
     shape: &'a [usize],
     element: PhantomData<T>,
@@ -147,7 +157,7 @@ pub struct NdarrayGuard<'a, T> {
 impl<T: FromElement> NdarrayGuard<'_, T> {
     /// The elements where they are, with the strides of the tensor.
     pub fn view(&self) -> ArrayViewD<'_, T> {
-        view(self.buffer.slice(), self.shape, &self.strided.strides, self.strided.offset)
+        view(host::slice(&self.memory), self.shape, &self.strided.strides, self.strided.offset)
     }
 }
 

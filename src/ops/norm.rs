@@ -25,7 +25,7 @@ fn value(x: &Tensor, p: f64, axes: &Axes) -> Result<Tensor> {
     }
 }
 
-/// The gradient of `x`, from that of the norm and the norm, both spread over the axes again.
+/// The gradient of `x`, from that of the norm and the norm, both broadcast back over the axes.
 fn gradient(x: &Tensor, y: &Tensor, g: &Tensor, p: f64, axes: &Axes) -> Result<Tensor> {
     let size = || x.try_abs();
     let at_zero = || y.try_eq(0.0);
@@ -40,15 +40,15 @@ fn gradient(x: &Tensor, y: &Tensor, g: &Tensor, p: f64, axes: &Axes) -> Result<T
             x.try_sign()?.try_mul(&g.try_div(&count)?.try_mul(&hit)?)
         }
         p if p < 1.0 => {
-            let slope = x.try_sign()?.try_mul(&size()?.try_pow(p - 1.0)?)?;
-            zero_where(&x.try_eq(0.0)?, &slope)?.try_mul(g)?.try_mul(&y.try_pow(1.0 - p)?)
+            let derivative = x.try_sign()?.try_mul(&size()?.try_pow(p - 1.0)?)?;
+            zero_where(&x.try_eq(0.0)?, &derivative)?.try_mul(g)?.try_mul(&y.try_pow(1.0 - p)?)
         }
         p => {
-            let slope = match p < 2.0 {
+            let derivative = match p < 2.0 {
                 true => x.try_sign()?.try_mul(&size()?.try_pow(p - 1.0)?)?,
                 false => x.try_mul(&size()?.try_pow(p - 2.0)?)?,
             };
-            slope.try_mul(&zero_where(&at_zero()?, &g.try_div(&y.try_pow(p - 1.0)?)?)?)
+            derivative.try_mul(&zero_where(&at_zero()?, &g.try_div(&y.try_pow(p - 1.0)?)?)?)
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Parts of a tensor: slices, single elements of an axis, pieces that cover an axis, windows. Every result is a view.
+//! Parts of a tensor: slices, single elements of an axis, chunks that cover an axis, windows. Every result is a view.
 
-use super::movement::{iota, narrow, pieces, strided_view, zeros};
+use super::movement::{iota, narrow, sections, strided_view, zeros};
 use super::twins;
-use super::window::{Pieces, window};
+use super::window::{WindowSpec, window};
 use crate::error::{Error, Result};
 use crate::mode::sizes::{at_most, demand_at_least, demand_equal, divide, is_zero, numel, smaller, specialize};
 use crate::tensor::size::sizes_of;
@@ -52,9 +52,9 @@ twins! {
         let start = start.try_to(DType::I64)?;
         let from_end = start.try_add(&super::reduce::size_tensor(n, DType::I64)?)?;
         let start = from_end.try_where_self(&start.try_lt(0)?, &start)?;
-        // The first place itself must be one that leaves room.
-        let room = n.minus(Size::from(len)).plus(&Size::from(1));
-        let start = super::gather::checked_index("narrow", &start, room, false)?;
+        // How many first places there are from which `len` elements lie in the axis.
+        let places = n.minus(Size::from(len)).plus(&Size::from(1));
+        let start = super::gather::checked_index("narrow", &start, places, false)?;
         super::index::rows(self, a, &iota(Size::from(len))?.try_add(&start)?)
     }
 
@@ -84,7 +84,7 @@ twins! {
     fn slice / try_slice(&self, axis: isize, start: Option<isize>, end: Option<isize>, step: usize) -> Tensor {
         let a = self.axis("slice", axis)?;
         let n = self.sizes()[a];
-        // By what was written and not by the size, since it is noted for gradients.
+        // By what was written and not by the size, since it is recorded for gradients.
         let whole = matches!((start, end), (None | Some(0), None));
         let (start, len) = slice_bounds(n, start, end);
         let part = if whole { self.clone() } else { narrow(self, a, start, len)? };
@@ -95,18 +95,18 @@ twins! {
         }
     }
 
-    /// Pieces of `size` elements along an axis; the last one has what is left.
+    /// Chunks of `size` elements along an axis; the last one has what is left.
     fn split / try_split(&self, size: usize, axis: isize) -> Vec<Tensor> {
         let a = self.axis("split", axis)?;
-        let n = number_of(self, a, "split() cuts an axis into pieces of a given size");
+        let n = number_of(self, a, "split() cuts an axis into chunks of a given size");
         if size == 0 && n != 0 {
-            return Err(Error::operands("split", format!("pieces of 0 elements never cover an axis of {n}")));
+            return Err(Error::operands("split", format!("chunks of 0 elements never cover an axis of {n}")));
         }
         let count = if size == 0 { 1 } else { n.div_ceil(size).max(1) };
         cut(self, a, (0..count).map(|i| size.min(n - i * size)))
     }
 
-    /// Pieces of these sizes, which must cover the axis.
+    /// Chunks of these sizes, which must cover the axis.
     fn split_with_sizes / try_split_with_sizes(&self, sizes: &[usize], axis: isize) -> Vec<Tensor> {
         let a = self.axis("split_with_sizes", axis)?;
         let n = self.sizes()[a];
@@ -119,34 +119,34 @@ twins! {
         cut(self, a, sizes.iter().copied())
     }
 
-    /// The axis in `chunks` pieces of one size, the last one smaller; fewer where there are not enough elements.
+    /// The axis in `chunks` parts of one size, the last one smaller; fewer where there are not enough elements.
     fn chunk / try_chunk(&self, chunks: usize, axis: isize) -> Vec<Tensor> {
         let a = self.axis("chunk", axis)?;
         if chunks == 0 {
-            return Err(Error::operands("chunk", "needs at least one piece"));
+            return Err(Error::operands("chunk", "needs at least one chunk"));
         }
         let n = self.sizes()[a];
         if n.is_symbolic() && n.hint().is_multiple_of(chunks) && n.hint() > 0 {
-            // Equal pieces of a size that can be divided in every call.
-            let size = divide(n, chunks, "chunk() cuts an axis into pieces");
+            // Equal chunks of a size that can be divided in every call.
+            let size = divide(n, chunks, "chunk() cuts an axis into parts");
             if size.is_symbolic() && at_most(Size::from(1), size) {
-                return pieces(self, a, &vec![size; chunks]);
+                return sections(self, a, &vec![size; chunks]);
             }
         }
-        let n = number_of(self, a, "chunk() cuts an axis into pieces");
+        let n = number_of(self, a, "chunk() cuts an axis into parts");
         if n == 0 {
             return cut(self, a, std::iter::repeat_n(0, chunks));
         }
         self.try_split(n.div_ceil(chunks), axis)
     }
 
-    /// The axis in exactly `sections` pieces, the first ones larger by one where it can't be divided.
+    /// The axis in exactly `sections` parts, the first ones larger by one where it can't be divided.
     fn tensor_split / try_tensor_split(&self, sections: usize, axis: isize) -> Vec<Tensor> {
         let a = self.axis("tensor_split", axis)?;
         if sections == 0 {
-            return Err(Error::operands("tensor_split", "needs at least one piece"));
+            return Err(Error::operands("tensor_split", "needs at least one section"));
         }
-        let n = number_of(self, a, "tensor_split() cuts an axis into pieces");
+        let n = number_of(self, a, "tensor_split() cuts an axis into sections");
         cut(self, a, (0..sections).map(|i| n / sections + usize::from(i < n % sections)))
     }
 
@@ -167,7 +167,7 @@ twins! {
         cut(self, a, std::iter::repeat_n(1, n))?.iter().map(|x| x.reshape_sizes(&sizes)).collect()
     }
 
-    /// Every piece of `size` neighbours along an axis, `step` apart; the place in the piece is a new last axis:
+    /// Windows of `size` elements along an axis, `step` elements apart; the place in the window is a new last axis:
     /// `[.., n, ..] -> [.., (n - size) / step + 1, .., size]`.
     ///
     /// ```
@@ -180,7 +180,7 @@ twins! {
             return Err(Error::operands("unfold", "the step must be at least 1"));
         }
         if self.dim() == 0 {
-            // One element has one place, and the axis of the count goes again.
+            // A tensor of one element has one window, and no axis that counts windows.
             return match size {
                 0 | 1 => self.try_reshape(&[1])?.try_narrow(0, 0, size),
                 _ => Err(Error::operands("unfold", format!("{size} neighbours do not lie in a tensor of one element"))),
@@ -188,14 +188,14 @@ twins! {
         }
         let n = self.sizes()[a];
         if size == 0 {
-            // No element is wanted, of n + 1 pieces or fewer.
-            let n = number_of(self, a, "unfold() of empty pieces");
+            // Empty windows: n + 1 of them, or fewer with a larger step.
+            let n = number_of(self, a, "unfold() with empty windows");
             let mut sizes = self.sizes();
             sizes[a] = Size::from(n / step + 1);
             sizes.push(Size::from(0));
             return zeros(self, &sizes);
         }
-        let p = Pieces { axis: a, size: Size::from(size), step, dilation: 1 };
+        let p = WindowSpec { axis: a, size: Size::from(size), step, dilation: 1 };
         window(self, p.count("unfold", n)?, p)
     }
 
@@ -272,7 +272,7 @@ pub(super) fn every(x: &Tensor, axis: usize, step: usize) -> Result<Tensor> {
     if is_zero(n) {
         return Ok(x.clone());
     }
-    let p = Pieces { axis, size: Size::from(1), step, dilation: 1 };
+    let p = WindowSpec { axis, size: Size::from(1), step, dilation: 1 };
     let mut sizes = x.sizes();
     sizes[axis] = p.count("slice", n)?;
     window(x, sizes[axis], p)?.reshape_sizes(&sizes)
@@ -286,5 +286,5 @@ fn number_of(x: &Tensor, axis: usize, why: &str) -> usize {
 }
 
 fn cut(x: &Tensor, axis: usize, lens: impl Iterator<Item = usize>) -> Result<Vec<Tensor>> {
-    pieces(x, axis, &lens.map(Size::from).collect::<Vec<_>>())
+    sections(x, axis, &lens.map(Size::from).collect::<Vec<_>>())
 }

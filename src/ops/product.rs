@@ -1,12 +1,11 @@
-//! Products over axes: the last of the running products, so that the derivative is right where elements are 0, too.
+//! The product of all elements or of those along an axis: the last element of the running product, which is where its
+//! derivative comes from.
 
-use super::cumulative::running_product;
-use super::movement::narrow;
-use super::reduce::{along, gone};
+use super::cumulative::product;
+use super::reduce::{along, without_axes};
 use super::twins;
-use crate::error::Result;
 use crate::mode::sizes::numel;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::Tensor;
 use allotrope_ir::Axes;
 
 twins! {
@@ -21,11 +20,6 @@ twins! {
         let (x, axis) = along(self, "prod", axis)?;
         let axes: Axes = [axis].into_iter().collect();
         let product = product(&x, axis)?;
-        if keepdim && self.dim() > 0 { Ok(product) } else { product.reshape_sizes(&gone(&x.sizes(), &axes)) }
+        if keepdim && self.dim() > 0 { Ok(product) } else { product.reshape_sizes(&without_axes(&x.sizes(), &axes)) }
     }
-}
-
-/// The product along an axis, which stays with size 1.
-fn product(x: &Tensor, axis: usize) -> Result<Tensor> {
-    narrow(&running_product(x, axis)?, axis, x.sizes()[axis], Size::from(1))
 }

@@ -25,7 +25,7 @@ pub(crate) fn axes_of(x: &Tensor, op: &'static str, axes: &[isize]) -> Result<Ax
     Ok(out)
 }
 
-/// The tensor with the axis meant: one without axes gets one of size 1, which its result loses again.
+/// The tensor and the axis, from 0: a tensor without axes gets one of size 1, which the caller takes out of the result.
 pub(crate) fn along(x: &Tensor, op: &'static str, axis: isize) -> Result<(Tensor, usize)> {
     match x.dim() {
         0 if matches!(axis, 0 | -1) => Ok((x.reshape_sizes(&[Size::from(1)])?, 0)),
@@ -40,7 +40,7 @@ pub(crate) fn kept(sizes: &Sizes, axes: &Axes) -> Sizes {
 }
 
 /// `sizes` without the reduced axes.
-pub(crate) fn gone(sizes: &Sizes, axes: &Axes) -> Sizes {
+pub(crate) fn without_axes(sizes: &Sizes, axes: &Axes) -> Sizes {
     sizes.iter().enumerate().filter(|(i, _)| !axes.contains(i)).map(|(_, s)| *s).collect()
 }
 
@@ -48,11 +48,11 @@ pub(crate) fn with_axes_kept(result: Tensor, x: &Tensor, axes: &Axes, keepdim: b
     if keepdim { result.reshape_sizes(&kept(&x.sizes(), axes)) } else { Ok(result) }
 }
 
-/// A result without the axes spread over them again.
+/// A reduced result broadcast back over the reduced axes.
 pub(crate) fn spread(y: &Tensor, sizes: &Sizes, axes: &Axes) -> Result<Tensor> {
     let y = y.reshape_sizes(&kept(sizes, axes))?;
-    // It may be a gradient that users get to see, so it is a step of the tape whatever the sizes are.
-    if y.is_off_tape() { y.expand_sizes(sizes) } else { y.expand_noted(sizes) }
+    // It may be a gradient that users get to see, so it is recorded on the tape whatever the sizes are.
+    if y.is_off_tape() { y.expand_sizes(sizes) } else { y.expand_recorded(sizes) }
 }
 
 /// How many elements are reduced to one.

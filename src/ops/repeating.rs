@@ -1,4 +1,4 @@
-//! Elements repeated, turned round and rolled along axes. Results are new tensors, never views, except of `meshgrid`.
+//! Elements repeated, rotated and rolled along axes. Results are new tensors, never views, except of `meshgrid`.
 
 use super::gather::flip;
 use super::movement::{copied, narrow};
@@ -26,7 +26,7 @@ twins! {
             let sizes: Sizes = std::iter::repeat_n(Size::from(1), lead).chain(own).collect();
             return copied(&self.reshape_sizes(&sizes)?);
         }
-        // Each axis gets one before it that is repeated, and both become one again.
+        // Each axis gets one before it that is repeated, and the two are merged.
         let (mut raised, mut repeated, mut merged) = (Sizes::new(), Sizes::new(), Sizes::new());
         for (i, &n) in times.iter().enumerate() {
             let n = Size::from(n);
@@ -36,7 +36,7 @@ twins! {
             merged.push(n.times(&size));
         }
         // Repeated axes may look like one axis of their own: only a copy is nobody's view.
-        self.reshape_sizes(&raised)?.expand_noted(&repeated)?.try_contiguous()?.reshape_sizes(&merged)
+        self.reshape_sizes(&raised)?.expand_recorded(&repeated)?.try_contiguous()?.reshape_sizes(&merged)
     }
 
     /// As [`Tensor::repeat`]; numbers that are missing at the left are 1.
@@ -62,7 +62,7 @@ twins! {
         sizes.insert(a + 1, Size::from(1));
         let raised = self.reshape_sizes(&sizes)?;
         sizes[a + 1] = Size::from(times);
-        let repeated = raised.expand_noted(&sizes)?.try_contiguous()?;
+        let repeated = raised.expand_recorded(&sizes)?.try_contiguous()?;
         let merged = sizes[a].times(&sizes[a + 1]);
         sizes.remove(a + 1);
         sizes[a] = merged;
@@ -172,7 +172,7 @@ twin_fns! {
         let grids = vectors.iter().enumerate().map(|(i, t)| {
             let mut along: Sizes = sizes.iter().map(|_| Size::from(1)).collect();
             along[i] = sizes[i];
-            let grid = t.reshape_sizes(&along)?.expand_noted(&sizes)?;
+            let grid = t.reshape_sizes(&along)?.expand_recorded(&sizes)?;
             if swap { grid.try_transpose(0, 1) } else { Ok(grid) }
         });
         grids.collect()

@@ -149,12 +149,12 @@ twins! {
                 _ => Err(Error::operands("expand", format!("{n} in {shape:?} stands for no axis of {:?}", self.shape_hint()))),
             })
             .collect::<Result<Sizes>>()?;
-        if self.is_off_tape() { self.expand_sizes(&sizes) } else { self.expand_noted(&sizes) }
+        if self.is_off_tape() { self.expand_sizes(&sizes) } else { self.expand_recorded(&sizes) }
     }
 
     /// Repeated to the shape of `other`; symbolic dimensions stay symbolic.
     fn expand_as / try_expand_as(&self, other: &Tensor) -> Tensor {
-        if self.is_off_tape() { self.expand_sizes(&other.sizes()) } else { self.expand_noted(&other.sizes()) }
+        if self.is_off_tape() { self.expand_sizes(&other.sizes()) } else { self.expand_recorded(&other.sizes()) }
     }
 
     /// As [`Tensor::expand`].
@@ -207,7 +207,7 @@ twin_fns! {
     /// The tensors, each repeated without copying to the shape that all broadcast to.
     fn broadcast_tensors / try_broadcast_tensors(tensors: &[&Tensor]) -> Vec<Tensor> {
         let sizes = common_sizes("broadcast_tensors", tensors)?;
-        let fit = |t: &&Tensor| if t.is_off_tape() { t.expand_sizes(&sizes) } else { t.expand_noted(&sizes) };
+        let fit = |t: &&Tensor| if t.is_off_tape() { t.expand_sizes(&sizes) } else { t.expand_recorded(&sizes) };
         tensors.iter().map(fit).collect()
     }
 }

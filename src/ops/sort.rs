@@ -3,7 +3,7 @@
 
 use super::gather::{self, gather};
 use super::movement::narrow;
-use super::reduce::{along, gone};
+use super::reduce::{along, without_axes};
 use super::twins;
 use crate::error::{Error, Result};
 use crate::mode::sizes::demand_at_least;
@@ -82,7 +82,7 @@ twins! {
         if keepdim {
             return shaped(self, values, places);
         }
-        let sizes = gone(&x.sizes(), &[axis].into_iter().collect());
+        let sizes = without_axes(&x.sizes(), &[axis].into_iter().collect());
         Ok((values.reshape_sizes(&sizes)?, places.reshape_sizes(&sizes)?))
     }
 }

@@ -33,13 +33,13 @@ fn exceeds(n: Size, correction: f64) -> bool {
     is
 }
 
-/// The mean over the axes, spread over them again.
+/// The mean over the axes, broadcast back over them.
 fn mean(x: &Tensor, axes: &Axes) -> Result<Tensor> {
     let mean = super::reduce::divide_by_size(&sum_axes(x, axes.clone())?, count(x, axes))?;
     spread(&mean, &x.sizes(), axes)
 }
 
-/// The variance over sorted axes, which go.
+/// The variance over sorted axes, which the result does not have.
 fn variance(x: &Tensor, axes: &Axes, correction: f64) -> Result<Tensor> {
     let compute = || {
         let rest = x.try_sub(&mean(x, axes)?)?;
@@ -56,13 +56,13 @@ fn variance(x: &Tensor, axes: &Axes, correction: f64) -> Result<Tensor> {
                 return grads1(divide(&g.try_mul(2.0)?, n, correction)?.try_mul(&x.try_sub(&mean)?)?);
             }
             // PyTorch's convention where the divisor is 0.
-            let slope = x.ones_like().try_mul(f64::INFINITY)?;
-            grads1(g.try_mul(&choose(&x.try_eq(&mean)?, f64::NAN, &slope)?)?)
+            let derivative = x.ones_like().try_mul(f64::INFINITY)?;
+            grads1(g.try_mul(&choose(&x.try_eq(&mean)?, f64::NAN, &derivative)?)?)
         }
     })
 }
 
-/// A square root whose slope at 0 is 0: that of a norm or a standard deviation, which has a minimum there.
+/// A square root whose derivative at 0 is 0: that of a norm or a standard deviation, which has a minimum there.
 fn root(x: &Tensor) -> Result<Tensor> {
     differentiable(&Op::Unary(UnaryOp::Sqrt), "StdBackward0", &[Operand::Tensor(x)], |y| {
         let y = Saved::output(y, 0);

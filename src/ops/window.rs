@@ -1,5 +1,5 @@
-//! Overlapping pieces of an axis, and their sum back onto it: what convolution, pooling and `unfold` are made of.
-//! Each is the derivative of the other, so both can be differentiated as often as wanted.
+//! Overlapping windows of an axis, and the sum of windows into an axis: what convolution, pooling and `unfold` are made of.
+//! Each is the derivative of the other, so both can be differentiated any number of times.
 
 use super::grads1;
 use crate::autograd::record::differentiable;
@@ -9,17 +9,17 @@ use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::Op;
 
-/// How the pieces lie: `step` elements apart, their own elements `dilation` apart.
+/// The layout of windows: they start `step` elements apart, and their own elements are `dilation` apart.
 #[derive(Copy, Clone, Debug)]
-pub(crate) struct Pieces {
+pub(crate) struct WindowSpec {
     pub(crate) axis: usize,
     pub(crate) size: Size,
     pub(crate) step: usize,
     pub(crate) dilation: usize,
 }
 
-impl Pieces {
-    /// How many pieces an axis of `n` elements has. With steps of one the number stays symbolic; else a symbolic axis
+impl WindowSpec {
+    /// How many windows an axis of `n` elements has. With a step of 1 the number stays symbolic; else a symbolic axis
     /// becomes the number that it is in this call.
     pub(crate) fn count(&self, op: &'static str, n: Size) -> Result<Size> {
         specialize(&[self.size], "the size of a window");
@@ -34,19 +34,19 @@ impl Pieces {
             demand_at_least(n, span);
             return Ok(n.minus(Size::from(span - 1)));
         }
-        specialize(&[n], "an axis is cut into pieces with a step");
+        specialize(&[n], "an axis is cut into windows with a step");
         Ok(Size::from((n.hint() - span) / self.step + 1))
     }
 }
 
-/// The pieces of an axis, the place in the piece as a new last axis: `[.., n, ..] -> [.., count, .., size]`.
-pub(crate) fn window(x: &Tensor, count: Size, p: Pieces) -> Result<Tensor> {
+/// The windows of an axis, the place in the window as a new last axis: `[.., n, ..] -> [.., count, .., size]`.
+pub(crate) fn window(x: &Tensor, count: Size, p: WindowSpec) -> Result<Tensor> {
     let op = Op::Window { axis: p.axis, count, size: p.size, step: p.step, dilation: p.dilation };
     super::movement::seen(x, op, "UnfoldBackward0")
 }
 
-/// The pieces added back onto an axis of `len` elements: `[.., count, .., size] -> [.., len, ..]`.
-pub(crate) fn overlap_add(x: &Tensor, len: Size, p: Pieces) -> Result<Tensor> {
+/// Windows added up in an axis of `len` elements: `[.., count, .., size] -> [.., len, ..]`.
+pub(crate) fn overlap_add(x: &Tensor, len: Size, p: WindowSpec) -> Result<Tensor> {
     let count = x.sizes()[p.axis];
     let op = Op::OverlapAdd { axis: p.axis, len, step: p.step, dilation: p.dilation };
     differentiable(&op, "FoldBackward0", &[Operand::Tensor(x)], |_| {

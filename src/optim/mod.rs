@@ -26,7 +26,7 @@ pub trait Optimizer {
         self.parameters().iter().for_each(|p| p.set_grad(None));
     }
 
-    /// Sets the learning rate; traced steps use it from their next call on, without compiling again.
+    /// Sets the learning rate; traced steps use it from their next call on, without another compilation.
     ///
     /// # Panics
     /// When it is negative or not finite.

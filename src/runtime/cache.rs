@@ -1,7 +1,8 @@
 //! The compiled variants of one traced function: found by their guards, the least recently used one gone when there are
 //! too many. It records and compiles nothing.
 
-use crate::runtime::guards::{Binding, Met, Mismatch};
+use crate::capture::symbols::Binding;
+use crate::runtime::guards::{Met, Mismatch};
 use crate::runtime::variant::Variant;
 use crate::tensor::Tensor;
 use parking_lot::{Mutex, RwLock};
@@ -83,8 +84,8 @@ impl<R> Cache<R> {
         let Some((entry, mismatch)) = missed.rev().max_by_key(|(_, m)| *m) else {
             return "it was the first call".to_string();
         };
-        if let Mismatch::Gone(_) = mismatch {
-            let what = "tensors from outside that are exchanged for others";
+        if let Mismatch::Freed(_) = mismatch {
+            let what = "captured tensors that are exchanged for others";
             // The first exchange tells of two.
             self.met(
                 what,
@@ -96,7 +97,7 @@ impl<R> Cache<R> {
         entry.variant.guards.words(mismatch, args)
     }
 
-    /// Notes one more value, and warns when it is number `many`.
+    /// Counts one more value, and warns when it is number `many`.
     fn met(&self, what: &str, value: Met, many: usize, instead: &str) {
         let mut culprits = self.culprits.lock();
         // Several settings may be read at one place.

@@ -2,23 +2,22 @@
 //! can fail comes before the run, but for the program's own checks, whose code writes no state before all of them hold;
 //! so a failed call has changed nothing: generators too go back to where they were.
 
-use crate::backend::cpu::Compiled;
-use crate::capture::captured::{Returned, Source, Target, Wiring};
-use crate::capture::random::Fills;
+use crate::backend::Memory;
+use crate::capture::captured::Wiring;
+use crate::capture::draws::Fills;
+use crate::capture::endpoints::{Returned, Source, Target};
+use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::runtime::guards::Binding;
-use crate::runtime::outer::{Kept, Outer};
+use crate::runtime::backward::{Backward, SavedForBackward};
+use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of};
 use crate::runtime::variant::Variant;
-use crate::schedule::program::Failure;
-use crate::tensor::storage::{Buffer, ReadGuard, Storage, WriteGuard};
+use crate::tensor::storage::Storage;
 use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::{Dim, Graph, Type};
+use allotrope_ir::{Graph, Type};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What a call gives back, in the order of the closure's results.
-pub(crate) type Results = SmallVec<[Tensor; 4]>;
 type Outputs = SmallVec<[Tensor; 8]>;
 
 /// What is known of the inputs and outputs of compiled code, whatever tensors they are.
@@ -62,7 +61,7 @@ pub(crate) struct Bound {
 struct Planned {
     /// Whether the code changes it where it is.
     written: bool,
-    /// The bytes of a tensor from outside that can be used as it lies: it is contiguous, and the call changes no other
+    /// The bytes of a captured tensor that can be used as it lies: it is contiguous, and the call changes no other
     /// view of its elements.
     ready: Option<Range<usize>>,
 }
@@ -100,33 +99,6 @@ fn identity(storage: &Arc<Storage>) -> usize {
     Arc::as_ptr(storage) as usize
 }
 
-/// Where the elements of a contiguous tensor are in its storage.
-pub(crate) fn bytes_of(t: &Tensor) -> Range<usize> {
-    let (offset, size) = (t.strided().map_or(0, |s| s.offset), t.dtype().size());
-    offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
-}
-
-/// The elements of one input during a call.
-enum Held<'a> {
-    Read(ReadGuard<'a, Buffer>),
-    Write(WriteGuard<'a, Buffer>),
-}
-
-/// What ends a run early.
-enum Stop {
-    Error(Error),
-    /// A loop needs room for more steps than this.
-    Full(Dim),
-}
-
-impl From<Error> for Stop {
-    fn from(e: Error) -> Stop {
-        Stop::Error(e)
-    }
-}
-
-/// The tensors that the code gets, in order.
-type Inputs<'a> = SmallVec<[&'a Tensor; 32]>;
 /// Those that were made for this call, by the number of their input: copies, gradients, draws.
 type Made = SmallVec<[(usize, Tensor); 4]>;
 
@@ -148,10 +120,10 @@ impl Bound {
             check(&binding)?;
             match self.run(variant, args, &binding) {
                 // No state has been written, so it can be run again.
-                Err(Stop::Full(limit)) => variant.make_room(&limit, &mut binding)?,
+                Err(Stop::Full(limit)) => variant.grow_capacity(&limit, &mut binding)?,
                 Err(Stop::Error(e)) => return Err(e),
-                Ok((outputs, kept)) => {
-                    return self.hand_out(variant.outer.as_ref(), args, outputs, kept, &binding);
+                Ok((outputs, saved)) => {
+                    return self.hand_out(variant.backward.as_ref(), args, outputs, saved, &binding);
                 }
             }
         }
@@ -162,20 +134,21 @@ impl Bound {
         let mut drawn = None;
         if !self.wiring.draws.is_empty() {
             let draws = &self.wiring.draws;
-            let drawn = drawn.insert(draws.run(&variant.frame.fills, &self.wiring.sources, args, binding)?);
+            let drawn =
+                drawn.insert(draws.run(variant.device(), &variant.frame.fills, &self.wiring.sources, args, binding)?);
             made.extend(drawn.tensors.drain(..));
         }
         let (frame, compiled) = (&variant.frame, &variant.compiled);
-        let done = variant.kept.turn(compiled, binding, |turn| {
-            turn.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
-            turn.run(compiled, |code, binding, scratch| self.compute(frame, code, args, &made, binding, scratch))
+        let done = variant.workspaces.with(compiled, binding, |workspace| {
+            workspace.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
+            workspace.run(compiled, |code, binding, scratch| self.compute(frame, code, args, &made, binding, scratch))
         });
         if let (Err(_), Some(drawn)) = (&done, drawn) {
             drawn.undo();
         }
-        let kept = variant.outer.iter().flat_map(|outer| outer.inputs());
-        let kept = kept.map(|i| self.handle(args, &made, i)).collect();
-        Ok((done?, kept))
+        let saved = variant.backward.iter().flat_map(Backward::inputs);
+        let saved = saved.map(|i| self.handle(args, &made, i)).collect();
+        Ok((done?, saved))
     }
 
     /// Input `i` as the program around knows it.
@@ -247,81 +220,45 @@ impl Bound {
     fn compute(
         &self,
         frame: &Frame,
-        code: &Compiled,
+        code: &Code,
         args: &[&Tensor],
         made: &Made,
         binding: &Binding,
-        scratch: &mut Buffer,
+        scratch: &mut Memory,
     ) -> Result<Outputs, Stop> {
         let mut outputs = Outputs::new();
         for &i in &self.fresh {
-            outputs.push(output(&self.wiring.targets[i], &frame.types[i], binding, !code.has_checks()));
+            outputs.push(output(&self.wiring.targets[i], &frame.types[i], code, binding)?);
         }
-        let inputs: Inputs<'_> = (self.wiring.sources.iter().enumerate())
-            .map(|(i, source)| match (source, made.iter().find(|(at, _)| *at == i)) {
+        let mut inputs = Inputs::new();
+        for (i, (source, planned)) in self.wiring.sources.iter().zip(&self.inputs).enumerate() {
+            let tensor = match (source, made.iter().find(|(at, _)| *at == i)) {
                 (_, Some((_, t))) => t,
                 (Source::Arg(i), _) => args[*i],
                 (Source::State(t), _) => t,
                 (Source::Data(t), _) => t,
                 _ => unreachable!("bug in allotrope: an input was not made"),
-            })
-            .collect();
-        let mut held: SmallVec<[Held<'_>; 32]> = SmallVec::new();
-        self.lock(&inputs, &mut held);
-        let mut call = code.call(binding);
-        for ((input, held), planned) in inputs.iter().zip(&mut held).zip(&self.inputs) {
-            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(input));
-            match held {
-                Held::Read(b) => call.input(&b.bytes()[bytes]),
-                Held::Write(b) => call.input_mut(&mut b.bytes_mut()[bytes]),
-            }
+            };
+            let bytes = planned.ready.clone().unwrap_or_else(|| bytes_of(tensor));
+            inputs.push(Input::at(tensor, bytes, planned.written));
         }
-        for tensor in &mut outputs {
-            let buffer = tensor.own_buffer().expect("an output tensor is in no other hands");
-            call.output(buffer.bytes_mut());
-        }
-        call.run(scratch.bytes_mut()).map_err(|failure| match failure {
-            Failure::Check(message) => Stop::Error(Error::checked(message)),
-            Failure::Iterations(limit) => Stop::Full(limit.clone()),
-        })?;
-        drop(held);
+        execute::run(code, binding, &inputs, &mut outputs, scratch, None)?;
         Ok(outputs)
-    }
-
-    /// Locks every input. Nothing is waited for while something is held, so calls cannot block each other for good.
-    fn lock<'a>(&self, inputs: &Inputs<'a>, held: &mut SmallVec<[Held<'a>; 32]>) {
-        held.reserve(inputs.len());
-        'again: loop {
-            for (input, planned) in inputs.iter().zip(&self.inputs) {
-                let storage: &Storage = &input.strided().expect("inputs have storage").storage;
-                let guard = match planned.written {
-                    true => storage.try_write().map(Held::Write),
-                    false => storage.try_read().map(Held::Read),
-                };
-                let Some(guard) = guard else {
-                    held.clear();
-                    std::thread::yield_now();
-                    continue 'again;
-                };
-                held.push(guard);
-            }
-            return;
-        }
     }
 
     fn hand_out(
         &self,
-        outer: Option<&Outer>,
+        backward: Option<&Backward>,
         args: &[&Tensor],
         outputs: Outputs,
         inputs: Vec<Tensor>,
         binding: &Binding,
     ) -> Result<Results> {
-        let (mut computed, mut kept) = (Results::new(), Vec::new());
+        let (mut computed, mut saved) = (Results::new(), Vec::new());
         for (&i, tensor) in self.fresh.iter().zip(outputs) {
             match &self.wiring.targets[i] {
                 Target::Return => computed.push(tensor),
-                Target::Keep => kept.push(tensor),
+                Target::Save => saved.push(tensor),
                 Target::State { tensor: state } => eval::assign(state, &tensor)?,
                 Target::Arg(i) => eval::assign(args[*i], &tensor)?,
                 Target::Grad(of) => of.store_grad(Some(tensor)),
@@ -335,9 +272,9 @@ impl Bound {
             args[i].store_grad(None);
         }
         self.wiring.effects.iter().for_each(|e| e.apply());
-        if let Some(outer) = outer {
-            let kept = Kept { inputs: inputs.into_iter(), outputs: kept.into_iter() };
-            outer.attach(args, kept, &computed, binding);
+        if let Some(backward) = backward {
+            let saved = SavedForBackward { inputs: inputs.into_iter(), outputs: saved.into_iter() };
+            backward.attach(args, saved, &computed, binding);
         }
         // Results were added in the order of the closure's, so they come in that order.
         let mut computed = computed.into_iter();
@@ -346,7 +283,7 @@ impl Bound {
             results.push(match known {
                 Returned::Same(t) => Tensor::clone(t),
                 Returned::Arg(i) => args[*i].clone(),
-                Returned::Again(i) => results[*i].clone(),
+                Returned::SameAs(i) => results[*i].clone(),
                 Returned::Computed { .. } => computed.next().expect("bug in allotrope: a result was not computed"),
             });
         }
@@ -360,24 +297,20 @@ fn gradient(of: &Tensor) -> Result<Tensor> {
 }
 
 /// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too
-/// where the run may fail, as `reuse` says, because the gradient then stays as it was.
-fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), binding: &Binding, reuse: bool) -> Tensor {
-    if let (Target::Grad(of), Some(shape), true) = (target, fixed, reuse)
+/// where the run may fail, because the gradient then stays as it was.
+fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), code: &Code, binding: &Binding) -> Result<Tensor> {
+    if let (Target::Grad(of), Some(shape), false) = (target, fixed, code.has_checks())
         && let Some(mut old) = of.take_grad()
     {
         let fits = old.dtype() == ty.dtype && old.shape_hint() == &shape[..] && old.is_contiguous();
-        if fits && old.own_buffer().is_some_and(|b| b.len() == shape.iter().product::<usize>() * ty.dtype.size()) {
-            return old;
+        let size = shape.iter().product::<usize>() * ty.dtype.size();
+        if fits && old.device() == code.device && old.own_memory().is_some_and(|m| m.bytes() == size) {
+            return Ok(old);
         }
         of.store_grad(Some(old));
     }
-    let evaluated: Dims;
-    let shape = match fixed {
-        Some(shape) => shape,
-        None => {
-            evaluated = ty.shape.iter().map(|d| d.eval(binding)).collect();
-            &evaluated
-        }
-    };
-    eval::fresh(ty.dtype, shape, eval::buffer_for(ty.dtype, shape.iter().product()))
+    match fixed {
+        Some(shape) => eval::empty(code.device, ty.dtype, shape),
+        None => execute::output(code.device, ty, binding),
+    }
 }

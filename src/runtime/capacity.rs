@@ -1,25 +1,25 @@
-//! For how many steps the loops of a variant have room, where only a run tells how many they make: symbols that calls
+//! The capacities of the loops of a variant, where only a run tells how many iterations they make: symbols that calls
 //! bind to what was enough so far. It runs nothing.
 
-use crate::backend::cpu::Compiled;
-use crate::capture::symbols::FIRST_ROOM;
+use crate::capture::symbols::Binding;
+use crate::capture::symbols::INITIAL_CAPACITY;
 use crate::error::{Error, Result};
-use crate::runtime::guards::Binding;
+use crate::runtime::execute::Code;
 use allotrope_ir::{Dim, Sym};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Default)]
-pub(crate) struct Rooms(Vec<(Sym, AtomicUsize)>);
+pub(crate) struct Capacities(Vec<(Sym, AtomicUsize)>);
 
-impl Rooms {
-    pub(crate) fn new(symbols: &[Sym]) -> Rooms {
-        Rooms(symbols.iter().map(|s| (*s, AtomicUsize::new(FIRST_ROOM))).collect())
+impl Capacities {
+    pub(crate) fn new(symbols: &[Sym]) -> Capacities {
+        Capacities(symbols.iter().map(|s| (*s, AtomicUsize::new(INITIAL_CAPACITY))).collect())
     }
 
     pub(crate) fn bind(&self, binding: &mut Binding) {
-        for (s, room) in &self.0 {
+        for (s, capacity) in &self.0 {
             if let Some(n) = binding.get_mut(s.0 as usize) {
-                *n = room.load(Ordering::Relaxed);
+                *n = capacity.load(Ordering::Relaxed);
             }
         }
     }
@@ -28,23 +28,24 @@ impl Rooms {
         self.0.iter().any(|(s, _)| *s == sym)
     }
 
-    /// Makes room for twice as many steps of a loop.
+    /// Gives a loop capacity for twice as many iterations.
     ///
     /// # Errors
     /// Where no memory could hold what they collect.
-    pub(crate) fn grow(&self, limit: &Dim, code: &Compiled, binding: &mut Binding) -> Result<()> {
+    pub(crate) fn grow(&self, limit: &Dim, code: &Code, binding: &mut Binding) -> Result<()> {
         let found = self.0.iter().find(|(s, _)| limit.as_sym() == Some(*s));
-        let (s, room) = found.ok_or_else(|| Error::Trace(format!("bug in allotrope: a loop has room for {limit}")))?;
-        let steps = binding[s.0 as usize];
+        let (s, capacity) =
+            found.ok_or_else(|| Error::Trace(format!("bug in allotrope: a loop has the capacity {limit}")))?;
+        let iterations = binding[s.0 as usize];
         let scratch = code.scratch_bytes(binding);
-        if scratch > isize::MAX as usize / 4 || steps > usize::MAX / 4 {
+        if scratch > isize::MAX as usize / 4 || iterations > usize::MAX / 4 {
             return Err(Error::Trace(format!(
-                "a while_loop goes on after {steps} steps, and what its gradient needs of each does not fit into memory; \
+                "a while_loop goes on after {iterations} iterations, and what its gradient needs of each does not fit into memory; \
                  carry a counter and let the condition end it"
             )));
         }
-        binding[s.0 as usize] = 2 * steps;
-        room.fetch_max(2 * steps, Ordering::Relaxed);
+        binding[s.0 as usize] = 2 * iterations;
+        capacity.fetch_max(2 * iterations, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -1,21 +1,24 @@
 //! `trace_dynamic`: for closures whose Rust code decides what is computed. Each call records the closure anew, which costs
 //! little where an earlier call has done the same, and runs the variant that was compiled for what was recorded. It
-//! decides nothing about a graph: what two calls have in common is for `follow.rs` to find.
+//! decides nothing about a graph: what two calls have in common is for the replay cache to find.
 
 use crate::autograd::tape;
-use crate::capture::captured::{Captured, Depended, Returned, Wiring};
+use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::closure::{Arguments, Traceable};
+use crate::capture::endpoints::Returned;
 use crate::capture::recorder::Capture;
-use crate::capture::replay_cache::{Book, Ended, Log};
+use crate::capture::replay_cache::{Ended, EventLog, ReplayCache};
+use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::inspect::explain::Explanation;
 use crate::mode;
 use crate::ops::TensorTree;
 use crate::runtime::call::Bound;
-use crate::runtime::guards::{Binding, Guards};
-use crate::runtime::recording_lock::Turns;
+use crate::runtime::guards::Guards;
+use crate::runtime::record::device_of;
+use crate::runtime::record::{Recording, record_with};
+use crate::runtime::recording_lock::RecordingLock;
 use crate::runtime::specialize::SpecializeHot;
-use crate::runtime::variant::{Manner, Recording, Variant, record};
+use crate::runtime::variant::{TraceOptions, Variant};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::{Edge, GradFn};
 use allotrope_ir::passes::Passes;
@@ -32,17 +35,17 @@ const VARIANTS: usize = 32;
 /// It can be called by several threads at the same time; they record one after the other, and run side by side where
 /// they do not change the same tensors.
 pub struct DynamicTraced<F, const N: usize> {
-    closure: Turns<F>,
-    shelf: Mutex<Shelf>,
-    manner: Manner,
+    closure: RecordingLock<F>,
+    recordings: Mutex<Recordings>,
+    options: TraceOptions,
 }
 
 /// What was recorded and compiled so far.
 #[derive(Default)]
-struct Shelf {
-    book: Arc<Book>,
-    /// In the order of the book.
-    known: Vec<Known>,
+struct Recordings {
+    cache: Arc<ReplayCache>,
+    /// In the order of the cache.
+    known: Vec<KnownRecording>,
     /// The recording that the last call was.
     recent: usize,
     calls: u64,
@@ -50,7 +53,7 @@ struct Shelf {
     compile_time: Duration,
 }
 
-struct Known {
+struct KnownRecording {
     variant: Arc<Variant>,
     /// The last call that it ran.
     used: u64,
@@ -82,8 +85,8 @@ pub fn trace_dynamic<F, const N: usize>(closure: F) -> DynamicTraced<F, N>
 where
     F: Traceable<N>,
 {
-    let manner = Manner { passes: Passes::ALL, hot: SpecializeHot::default() };
-    DynamicTraced { closure: Turns::new(closure), shelf: Mutex::default(), manner }
+    let options = TraceOptions { passes: Passes::ALL, hot: SpecializeHot::default() };
+    DynamicTraced { closure: RecordingLock::new(closure), recordings: Mutex::default(), options }
 }
 
 impl<F, R, const N: usize> DynamicTraced<F, N>
@@ -93,7 +96,7 @@ where
 {
     /// Compiles with some passes of the pipeline only; results are the same, to the bit.
     pub fn with_passes(mut self, passes: Passes) -> Self {
-        self.manner.passes = passes;
+        self.options.passes = passes;
         self
     }
 
@@ -113,7 +116,7 @@ where
         // A recording stands for every argument of a kind, and hooks are one tensor's own.
         if let Some(i) = args.iter().position(|a| a.is_requires_grad() && a.has_leaf_hooks()) {
             return Err(Error::Trace(format!(
-                "argument {i} has hooks on its gradient; register them inside the closure, or let it use the tensor from outside"
+                "argument {i} has hooks on its gradient; register them inside the closure, or let it capture the tensor"
             )));
         }
         let ready = self.closure.with(|closure| self.record(closure, &args))?;
@@ -129,23 +132,25 @@ where
     /// Records the closure, and finds or makes the code for what it did.
     fn record(&self, closure: &mut F, args: &[&Tensor]) -> Result<Ready<R>> {
         let start = Instant::now();
-        let (book, recent) = {
-            let shelf = self.shelf.lock();
-            (Arc::clone(&shelf.book), shelf.recent)
+        let device = device_of(args);
+        let (cache, recent) = {
+            let recordings = self.recordings.lock();
+            (Arc::clone(&recordings.cache), recordings.recent)
         };
-        let capture = Capture::following(book, recent);
-        let Recording { ended, wiring, output, .. } = record::<F, N>(closure, args, capture, None)?;
+        let capture = Capture::replaying(cache, recent, device);
+        let Recording { ended, wiring, output, .. } = record_with::<F, N>(closure, args, capture, None)?;
         let (variant, symbols) = match ended {
-            Ended::Known { at, symbols, .. } => (self.shelf.lock().take(at), symbols),
-            Ended::New { program, log, .. } => {
+            Ended::Known { at, symbols, .. } => (self.recordings.lock().take(at), symbols),
+            Ended::New { graphs, log, .. } => {
                 let log = *log.expect("bug in allotrope: a recording was not written down");
                 // The code stands for other tensors too, so nothing of it holds on to those of this call.
-                let captured = Captured::new(*program, Wiring::default(), Depended::default(), None);
+                let captured = Captured::new(*graphs, device, Wiring::default(), Dependencies::default());
                 let symbols = captured.symbols.hints().to_vec();
-                let reason = self.shelf.lock().reason(&log);
+                let reason = self.recordings.lock().reason(&log);
                 let guards = Guards::recorded(&captured, log.len());
-                let variant = Variant::compile(captured, guards, &self.manner, ("record", start.elapsed()), &reason)?;
-                (self.shelf.lock().keep(log, variant), symbols)
+                let variant =
+                    Variant::compile(captured, None, guards, &self.options, ("record", start.elapsed()), &reason)?;
+                (self.recordings.lock().keep(log, variant), symbols)
             }
         };
         let (bound, binding) = (Bound::new(&variant.frame, wiring), variant.guards.binding(&symbols));
@@ -174,7 +179,7 @@ struct Ready<R> {
     output: R,
 }
 
-impl Shelf {
+impl Recordings {
     /// The code of a known recording, which is used now.
     fn take(&mut self, i: usize) -> Arc<Variant> {
         self.recent = i;
@@ -185,19 +190,19 @@ impl Shelf {
     }
 
     /// Why a recording needs code of its own, in words.
-    fn reason(&self, log: &Log) -> String {
+    fn reason(&self, log: &EventLog) -> String {
         match self.known.is_empty() {
             true => "it was the first call".to_string(),
-            false => format!("the closure did something else: {}", log.first_new(&self.book)),
+            false => format!("the closure did something else: {}", log.first_new(&self.cache)),
         }
     }
 
     /// Keeps one more variant, which is used now.
-    fn keep(&mut self, log: Log, variant: Variant) -> Arc<Variant> {
+    fn keep(&mut self, log: EventLog, variant: Variant) -> Arc<Variant> {
         if self.known.len() == VARIANTS {
             let oldest = (0..VARIANTS).min_by_key(|&i| self.known[i].used).unwrap_or(0);
             self.known.remove(oldest);
-            self.book = Arc::new(self.book.without(oldest));
+            self.cache = Arc::new(self.cache.without(oldest));
             eprintln!(
                 "allotrope: a traced function has done more than {VARIANTS} different things, code for the least \
                  recently used one goes; {}. Take what changes as an argument or make a tensor of it, or write the loop \
@@ -207,8 +212,8 @@ impl Shelf {
         }
         self.compilations += 1;
         self.compile_time += variant.compile_time();
-        self.book = Arc::new(self.book.with(log));
-        self.known.push(Known { variant: Arc::new(variant), used: 0 });
+        self.cache = Arc::new(self.cache.with(log));
+        self.known.push(KnownRecording { variant: Arc::new(variant), used: 0 });
         self.take(self.known.len() - 1)
     }
 }
@@ -216,19 +221,19 @@ impl Shelf {
 impl<F, const N: usize> DynamicTraced<F, N> {
     /// How often code was generated.
     pub fn compilations(&self) -> usize {
-        self.shelf.lock().compilations
+        self.recordings.lock().compilations
     }
 
     /// Time spent optimising and generating code, and recording what it was generated for, in total.
     pub fn compile_time(&self) -> Duration {
-        self.shelf.lock().compile_time
+        self.recordings.lock().compile_time
     }
 
     /// The compiled variants, most recently used first.
-    pub fn explain(&self) -> Vec<Explanation> {
-        let shelf = self.shelf.lock();
-        let mut known: Vec<&Known> = shelf.known.iter().collect();
+    pub(crate) fn variants(&self) -> Vec<Arc<Variant>> {
+        let recordings = self.recordings.lock();
+        let mut known: Vec<&KnownRecording> = recordings.known.iter().collect();
         known.sort_by_key(|k| std::cmp::Reverse(k.used));
-        known.into_iter().map(|k| Explanation(Arc::clone(&k.variant))).collect()
+        known.into_iter().map(|k| Arc::clone(&k.variant)).collect()
     }
 }

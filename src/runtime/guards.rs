@@ -2,17 +2,17 @@
 //! Checking changes nothing.
 
 use crate::autograd::is_grad_enabled;
-use crate::capture::captured::{Captured, Source, Target, Whose};
+use crate::capture::captured::Captured;
+use crate::capture::endpoints::{CallerTensor, Source, Target};
 use crate::capture::recorder::is_watched;
+use crate::capture::symbols::Binding;
+use crate::device::{Device, default_device};
 use crate::mode::recorder::settings::HostValue;
-use crate::runtime::capacity::Rooms;
+use crate::runtime::capacity::Capacities;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Strides, Tensor};
 use allotrope_ir::{DType, Dim};
 use std::sync::Arc;
-
-/// The numbers of the symbols in one call.
-pub(crate) type Binding = smallvec::SmallVec<[usize; 8]>;
 
 /// One thing that must hold of the sizes.
 pub(crate) enum Guard {
@@ -31,7 +31,7 @@ pub(crate) struct ArgType {
     pub(crate) dtype: DType,
     pub(crate) rank: usize,
     pub(crate) requires_grad: bool,
-    /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program depended on that.
+    /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program dependencies on that.
     pub(crate) history: Option<(bool, bool)>,
     /// Whether it lay in row-major order, where the program asks, or changes it in place: which views of it share elements
     /// depends on that.
@@ -52,23 +52,25 @@ pub(crate) fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
     if args[i].is_requires_grad() { first() } else { None }
 }
 
-/// Everything that the capture of a variant depended on.
+/// Everything that the capture of a variant dependencies on.
 #[derive(Default)]
 pub(crate) struct Guards {
     /// Where every call is recorded, how many things a recording asks that it stands for; nothing else matters then.
     recorded: Option<usize>,
+    /// Where the code runs, as the arguments do.
+    device: Device,
     pub(crate) args: Vec<ArgType>,
     pub(crate) sizes: Vec<Guard>,
     symbols: usize,
     /// Symbols that no argument has.
-    pub(crate) rooms: Rooms,
-    /// Whether a tensor from outside needs a gradient, for those that the program reads.
+    pub(crate) capacities: Capacities,
+    /// Whether a captured tensor needs a gradient, for those that the program reads.
     pub(crate) state_flags: Vec<(TraceHandle, bool)>,
     /// Whether an argument is another tensor too, where the program asks.
-    pub(crate) identities: Vec<(usize, Whose, bool)>,
-    /// Tensors from outside that somebody held, the closure or whoever gave them to it.
-    outside: Vec<TraceHandle>,
-    /// Whether a tensor from outside has a gradient when a call begins.
+    pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
+    /// Captured tensors that somebody held, the closure or whoever gave them to it.
+    captured: Vec<TraceHandle>,
+    /// Whether a captured tensor has a gradient when a call begins.
     pub(crate) grads: Vec<(TraceHandle, bool)>,
     /// The same for arguments, by number.
     pub(crate) arg_grads: Vec<(usize, bool)>,
@@ -100,13 +102,14 @@ pub(crate) enum Mismatch {
     Count,
     DType(usize),
     Rank(usize),
+    Device(usize),
     RequiresGrad(usize),
     History(usize),
     Layout(usize),
     SameAs(usize),
     Identity(usize),
     GradMode,
-    Gone(usize),
+    Freed(usize),
     StateFlag(usize),
     Grad(usize),
     ArgGrad(usize),
@@ -117,14 +120,14 @@ pub(crate) enum Mismatch {
 impl Guards {
     /// The guards of what was captured with these arguments.
     pub(crate) fn new(captured: &Captured, args: &[&Tensor]) -> Guards {
-        let depended = &captured.depended;
+        let dependencies = &captured.dependencies;
         let changed = |i: usize| captured.wiring.targets.iter().any(|t| matches!(t, Target::Arg(j) if *j == i));
-        let asked = |i: usize| depended.layouts.contains(&i);
+        let asked = |i: usize| dependencies.layouts.contains(&i);
         let arg = |(i, a): (usize, &&Tensor)| ArgType {
             dtype: a.dtype(),
             rank: a.dim(),
             requires_grad: a.is_requires_grad(),
-            history: depended.asked.contains(&i).then(|| history(a)),
+            history: dependencies.asked.contains(&i).then(|| history(a)),
             dense: (changed(i) || asked(i)).then(|| a.is_contiguous()),
             strides: (asked(i) && !a.is_contiguous()).then(|| a.strides()),
             same_as: same_as(args, i),
@@ -134,18 +137,18 @@ impl Guards {
             _ => None,
         };
         let mut state_flags: Vec<(TraceHandle, bool)> = captured.wiring.sources.iter().filter_map(flag).collect();
-        for (t, on) in &depended.wishes {
+        for (t, on) in &dependencies.wishes {
             if !state_flags.iter().any(|(known, _)| known.id() == t.id()) {
                 state_flags.push((t.clone(), *on));
             }
         }
         let args = args.iter().enumerate().map(arg).collect();
         let mut guards = Guards::of(captured, args, state_flags, is_grad_enabled());
-        guards.outside = captured.outside().into_iter().filter(TraceHandle::is_in_use).collect();
+        guards.captured = captured.captured_tensors().into_iter().filter(TraceHandle::is_in_use).collect();
         guards
     }
 
-    /// The guards of what was captured with arguments like these, tensors from outside like these and gradients enabled
+    /// The guards of what was captured with arguments like these, captured tensors like these and gradients enabled
     /// or not.
     pub(crate) fn of(
         captured: &Captured,
@@ -154,19 +157,20 @@ impl Guards {
         grad_enabled: bool,
     ) -> Guards {
         let (sizes, symbols) = sizes(captured);
-        let depended = &captured.depended;
+        let dependencies = &captured.dependencies;
         Guards {
             recorded: None,
+            device: captured.device,
             args,
             sizes,
             symbols,
-            rooms: Rooms::new(&captured.symbols.rooms),
+            capacities: Capacities::new(&captured.symbols.capacities),
             state_flags,
-            identities: depended.identities.clone(),
-            outside: Vec::new(),
-            grads: depended.grads.clone(),
-            arg_grads: depended.arg_grads.clone(),
-            host_values: depended.host_values.clone(),
+            identities: dependencies.identities.clone(),
+            captured: Vec::new(),
+            grads: dependencies.grads.clone(),
+            arg_grads: dependencies.arg_grads.clone(),
+            host_values: dependencies.host_values.clone(),
             grad_enabled,
         }
     }
@@ -174,13 +178,19 @@ impl Guards {
     /// That a recording asks for the same things, so many of them.
     pub(crate) fn recorded(captured: &Captured, asked: usize) -> Guards {
         let (_, symbols) = sizes(captured);
-        Guards { recorded: Some(asked), symbols, rooms: Rooms::new(&captured.symbols.rooms), ..Guards::default() }
+        Guards {
+            recorded: Some(asked),
+            device: captured.device,
+            symbols,
+            capacities: Capacities::new(&captured.symbols.capacities),
+            ..Guards::default()
+        }
     }
 
     /// The binding of a recording in which the symbols have these numbers.
     pub(crate) fn binding(&self, numbers: &[usize]) -> Binding {
         let mut binding: Binding = numbers.iter().take(self.symbols).copied().collect();
-        self.rooms.bind(&mut binding);
+        self.capacities.bind(&mut binding);
         binding
     }
 
@@ -191,28 +201,30 @@ impl Guards {
     pub(crate) fn check(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         let holds = |yes: bool, otherwise: Mismatch| if yes { Ok(()) } else { Err(otherwise) };
         holds(args.len() == self.args.len(), Mismatch::Count)?;
+        holds(!args.is_empty() || default_device() == self.device, Mismatch::Device(0))?;
         for (i, (a, ty)) in args.iter().zip(&self.args).enumerate() {
             holds(a.dtype() == ty.dtype, Mismatch::DType(i))?;
             holds(a.dim() == ty.rank, Mismatch::Rank(i))?;
+            holds(a.device() == self.device, Mismatch::Device(i))?;
             holds(a.is_requires_grad() == ty.requires_grad, Mismatch::RequiresGrad(i))?;
             holds(ty.dense.is_none_or(|dense| dense == a.is_contiguous()), Mismatch::Layout(i))?;
             holds(ty.strides.as_ref().is_none_or(|s| **s == *a.laid_out()), Mismatch::Layout(i))?;
             if ty.requires_grad {
                 holds(ty.history.is_none_or(|h| h == history(a)), Mismatch::History(i))?;
-                let from_outside = self.state_flags.iter().any(|(t, _)| t.is_same(a));
-                holds(same_as(args, i) == ty.same_as && !from_outside, Mismatch::SameAs(i))?;
+                let captured = self.state_flags.iter().any(|(t, _)| t.is_same(a));
+                holds(same_as(args, i) == ty.same_as && !captured, Mismatch::SameAs(i))?;
             }
         }
         for (i, whose, same) in &self.identities {
             let other = match whose {
-                Whose::Arg(j) => args[*j].id(),
-                Whose::Outside(t) => t.id(),
+                CallerTensor::Arg(j) => args[*j].id(),
+                CallerTensor::Captured(t) => t.id(),
             };
             holds((args[*i].id() == other) == *same, Mismatch::Identity(*i))?;
         }
         holds(self.grad_enabled == is_grad_enabled(), Mismatch::GradMode)?;
         let first = |found: Option<usize>, of: fn(usize) -> Mismatch| found.map_or(Ok(()), |i| Err(of(i)));
-        first(self.outside.iter().position(|t| !t.is_in_use()), Mismatch::Gone)?;
+        first(self.captured.iter().position(|t| !t.is_in_use()), Mismatch::Freed)?;
         first(self.state_flags.iter().position(|(t, on)| t.is_requires_grad() != *on), Mismatch::StateFlag)?;
         first(self.grads.iter().position(|(t, some)| t.has_grad() != *some), Mismatch::Grad)?;
         first(self.arg_grads.iter().position(|(i, some)| args[*i].has_grad() != *some), Mismatch::ArgGrad)?;
@@ -223,7 +235,7 @@ impl Guards {
     /// The numbers of the symbols for these arguments, if every guard on sizes holds.
     fn bind(&self, args: &[&Tensor]) -> Result<Binding, Mismatch> {
         let mut binding = Binding::from_elem(0, self.symbols);
-        self.rooms.bind(&mut binding);
+        self.capacities.bind(&mut binding);
         for (i, g) in self.sizes.iter().enumerate() {
             let holds = match g {
                 Guard::Size { arg, axis, value, .. } => args[*arg].shape_hint()[*axis] == *value,
@@ -241,9 +253,9 @@ impl Guards {
         Ok(binding)
     }
 
-    /// Whether no call can meet the guards any more: a tensor from outside is gone.
+    /// Whether no call can meet the guards any more: a captured tensor is gone.
     pub(crate) fn are_void(&self) -> bool {
-        self.outside.iter().any(|t| !t.is_in_use())
+        self.captured.iter().any(|t| !t.is_in_use())
     }
 
     /// What may take one more value on each call, each with the place in the program, the value that it has here, and what
@@ -273,6 +285,10 @@ impl Guards {
             Mismatch::Count => format!("{} arguments, not {}", args.len(), self.args.len()),
             Mismatch::DType(i) => format!("argument {i} is {}, not {}", args[i].dtype(), self.args[i].dtype),
             Mismatch::Rank(i) => format!("argument {i} has {} axes, not {}", args[i].dim(), self.args[i].rank),
+            Mismatch::Device(i) => {
+                let device = args.get(i).map_or_else(default_device, |a| a.device());
+                format!("argument {i} is on {device}, not on {}", self.device)
+            }
             Mismatch::RequiresGrad(i) => format!("argument {i} now {}", wants(args[i].is_requires_grad())),
             Mismatch::History(i) => {
                 let (leaf, watched) = history(args[i]);
@@ -287,17 +303,17 @@ impl Guards {
                 format!("argument {i} is the same tensor as another one, or no longer")
             }
             Mismatch::GradMode => format!("gradients are {}", if is_grad_enabled() { "enabled" } else { "disabled" }),
-            Mismatch::Gone(i) => format!(
-                "a tensor from outside of shape {:?} is held by nobody any more, so the closure now reads another one",
-                self.outside[i].shape_hint()
+            Mismatch::Freed(i) => format!(
+                "a captured tensor of shape {:?} is held by nobody any more, so the closure now reads another one",
+                self.captured[i].shape_hint()
             ),
             Mismatch::StateFlag(i) => {
                 let (t, on) = &self.state_flags[i];
-                format!("a tensor from outside of shape {:?} now {}", t.shape_hint(), wants(!on))
+                format!("a captured tensor of shape {:?} now {}", t.shape_hint(), wants(!on))
             }
             Mismatch::Grad(i) => {
                 let (t, some) = &self.grads[i];
-                format!("a tensor from outside of shape {:?} now {}", t.shape_hint(), has(!some))
+                format!("a captured tensor of shape {:?} now {}", t.shape_hint(), has(!some))
             }
             Mismatch::ArgGrad(i) => format!("argument {} now {}", self.arg_grads[i].0, has(!self.arg_grads[i].1)),
             Mismatch::HostValue(i) => {
@@ -362,14 +378,14 @@ impl std::fmt::Display for Guards {
         writeln!(f, "gradients are {}", if self.grad_enabled { "enabled" } else { "disabled" })?;
         let wanting = self.state_flags.iter().filter(|(_, on)| *on).count();
         if !self.state_flags.is_empty() {
-            writeln!(f, "{wanting} of {} tensors from outside need gradients", self.state_flags.len())?;
+            writeln!(f, "{wanting} of {} captured tensors need gradients", self.state_flags.len())?;
         }
         let having = |of: usize, all: usize, what: &str| match all {
             0 => String::new(),
             _ => format!("{of} of {all} {what} have gradients when a call begins\n"),
         };
         let (all, some) = (self.grads.len(), self.grads.iter().filter(|(_, some)| *some).count());
-        f.write_str(&having(some, all, "tensors from outside"))?;
+        f.write_str(&having(some, all, "captured tensors"))?;
         let (all, some) = (self.arg_grads.len(), self.arg_grads.iter().filter(|(_, some)| *some).count());
         f.write_str(&having(some, all, "arguments"))?;
         // Several values may be read at one place.

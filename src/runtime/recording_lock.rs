@@ -1,4 +1,4 @@
-//! One recording of a closure at a time: other threads wait for their turn, and who would wait for ever gets an error
+//! One recording of a closure at a time: other threads wait, and who would wait for ever gets an error
 //! instead, be it a closure that calls itself or threads whose closures call each other. It records nothing.
 
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use std::time::Duration;
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// A closure that one thread at a time may run.
-pub(crate) struct Turns<F>(ReentrantMutex<RefCell<F>>);
+pub(crate) struct RecordingLock<F>(ReentrantMutex<RefCell<F>>);
 
 /// Which closure each thread has, and which it waits for.
 static THREADS: Mutex<Vec<(ThreadId, usize, What)>> = Mutex::new(Vec::new());
@@ -49,7 +49,7 @@ fn would_never_end(closure: usize) -> bool {
     let waits = |thread| threads.iter().find(|e| e.0 == thread && e.2 == What::WaitsFor).map(|e| e.1);
     let me = thread::current().id();
     let mut at = runs(closure);
-    // Each step goes to another thread, so there are no more than entries.
+    // Each hop goes to another thread, so there are no more than entries.
     for _ in 0..threads.len() {
         match at {
             Some(thread) if thread == me => return true,
@@ -60,9 +60,9 @@ fn would_never_end(closure: usize) -> bool {
     false
 }
 
-impl<F> Turns<F> {
-    pub(crate) fn new(closure: F) -> Turns<F> {
-        Turns(ReentrantMutex::new(RefCell::new(closure)))
+impl<F> RecordingLock<F> {
+    pub(crate) fn new(closure: F) -> RecordingLock<F> {
+        RecordingLock(ReentrantMutex::new(RefCell::new(closure)))
     }
 
     /// Runs `f` on the closure, when no other thread does.

@@ -2,10 +2,10 @@
 //! altogether, a copy of the code for just these sizes. The copy is made in addition, tried against the code for all sizes,
 //! and stays only where it is faster. Its results have the same bits, as those of any optimisation.
 
-use crate::backend::cpu::Compiled;
-use crate::error::Result;
-use crate::runtime::guards::Binding;
-use crate::tensor::storage::Buffer;
+use crate::backend::Memory;
+use crate::capture::symbols::Binding;
+use crate::error::{Error, Result};
+use crate::runtime::execute::Code;
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
@@ -38,83 +38,91 @@ const TRIALS: usize = 16;
 /// How often the clock is looked at.
 const LOOK_EVERY: u32 = 256;
 
-/// What calls left for the next ones: as many turns as calls at the same time are expected.
+/// What calls left for the next ones: a workspace for each call that is expected at one time.
 #[derive(Default)]
-pub(crate) struct Kept([Mutex<Turn>; 4]);
+pub(crate) struct WorkspacePool([Mutex<Workspace>; 4]);
 
 /// What one call at a time has; where none is free, a call begins with a new one.
-pub(crate) struct Turn {
+pub(crate) struct Workspace {
     binding: Binding,
-    scratch: Buffer,
+    /// None before the first call.
+    scratch: Option<Memory>,
     calls: u32,
     /// When calls with this binding began, where it has symbols.
     since: Option<Instant>,
-    stage: Stage,
+    hot: HotState,
 }
 
-impl Default for Turn {
-    fn default() -> Turn {
-        Turn { binding: Binding::new(), scratch: Buffer::new(0), calls: 0, since: None, stage: Stage::Cold }
+impl Default for Workspace {
+    fn default() -> Workspace {
+        Workspace { binding: Binding::new(), scratch: None, calls: 0, since: None, hot: HotState::Cold }
     }
 }
 
-enum Stage {
+enum HotState {
     Cold,
-    Trial { copy: Compiled, times: [Vec<Duration>; 2] },
-    Done { copy: Option<Compiled>, report: HotCopy },
+    Trial { copy: Code, times: [Vec<Duration>; 2] },
+    Done { copy: Option<Code>, report: HotCopy },
 }
 
-impl Kept {
-    /// Does `f` in the turn of a call with these symbol values.
-    pub(crate) fn turn<T>(&self, code: &Compiled, binding: &Binding, f: impl FnOnce(&mut Turn) -> T) -> T {
+impl WorkspacePool {
+    /// Does `f` in the workspace of a call with these symbol values.
+    ///
+    /// # Errors
+    /// As `f` fails, and when there is no memory for it.
+    pub(crate) fn with<T, E: From<Error>>(
+        &self,
+        code: &Code,
+        binding: &Binding,
+        f: impl FnOnce(&mut Workspace) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut own = None;
         let mut kept = self.0.iter().find_map(Mutex::try_lock);
-        let turn = kept.as_deref_mut().unwrap_or_else(|| own.insert(Turn::default()));
-        turn.begin(code, binding);
-        f(turn)
+        let workspace = kept.as_deref_mut().unwrap_or_else(|| own.insert(Workspace::default()));
+        workspace.begin(code, binding)?;
+        f(workspace)
     }
 
     /// The sizes of the last call, if there was one.
     pub(crate) fn sizes(&self) -> Option<Binding> {
-        let turn = self.0[0].lock();
-        (turn.calls > 0).then(|| turn.binding.clone())
+        let workspace = self.0[0].lock();
+        (workspace.calls > 0).then(|| workspace.binding.clone())
     }
 
     /// What was tried, for the sizes of the last call.
     pub(crate) fn report(&self) -> Option<HotCopy> {
-        match &self.0[0].lock().stage {
-            Stage::Done { report, .. } => Some(report.clone()),
+        match &self.0[0].lock().hot {
+            HotState::Done { report, .. } => Some(report.clone()),
             _ => None,
         }
     }
 }
 
-impl Turn {
-    fn begin(&mut self, code: &Compiled, binding: &Binding) {
+impl Workspace {
+    fn begin(&mut self, code: &Code, binding: &Binding) -> Result<()> {
         if self.calls > 0 && self.binding == *binding {
             self.calls = self.calls.saturating_add(1);
-            return;
+            return Ok(());
         }
-        let needed = code.scratch_bytes(binding);
-        if self.scratch.len() < needed {
-            self.scratch = Buffer::new(needed);
-        }
+        reserve(&mut self.scratch, code, binding)?;
         self.binding = Binding::from_slice(binding);
         self.calls = 1;
-        self.stage = Stage::Cold;
+        self.hot = HotState::Cold;
         self.since = (!binding.is_empty()).then(Instant::now);
+        Ok(())
     }
 
     /// Runs the code that is best for this call, `run` being how.
-    pub(crate) fn run<T>(&mut self, code: &Compiled, run: impl FnOnce(&Compiled, &Binding, &mut Buffer) -> T) -> T {
-        match &mut self.stage {
-            Stage::Cold => run(code, &self.binding, &mut self.scratch),
-            Stage::Done { copy, .. } => run(copy.as_ref().unwrap_or(code), &self.binding, &mut self.scratch),
-            Stage::Trial { copy, times } => {
+    pub(crate) fn run<T>(&mut self, code: &Code, run: impl FnOnce(&Code, &Binding, &mut Memory) -> T) -> T {
+        let scratch = self.scratch.as_mut().expect("bug in allotrope: a call that has not begun");
+        match &mut self.hot {
+            HotState::Cold => run(code, &self.binding, scratch),
+            HotState::Done { copy, .. } => run(copy.as_ref().unwrap_or(code), &self.binding, scratch),
+            HotState::Trial { copy, times } => {
                 // By turns, so that whatever else the machine does meets both.
                 let which = usize::from(times[1].len() < times[0].len());
                 let start = Instant::now();
-                let done = run(if which == 1 { copy } else { code }, &self.binding, &mut self.scratch);
+                let done = run(if which == 1 { copy } else { code }, &self.binding, scratch);
                 times[which].push(start.elapsed());
                 if times[1].len() == TRIALS {
                     self.decide();
@@ -125,25 +133,20 @@ impl Turn {
     }
 
     fn decide(&mut self) {
-        if let Stage::Trial { copy, mut times } = std::mem::replace(&mut self.stage, Stage::Cold) {
+        if let HotState::Trial { copy, mut times } = std::mem::replace(&mut self.hot, HotState::Cold) {
             let times = times.each_mut().map(|t| {
                 t.sort_unstable();
                 t[t.len() / 2]
             });
             let kept = times[1].as_secs_f64() < times[0].as_secs_f64() * FASTER;
             let report = HotCopy { sizes: self.binding.to_vec(), times, kept };
-            self.stage = Stage::Done { copy: kept.then_some(copy), report };
+            self.hot = HotState::Done { copy: kept.then_some(copy), report };
         }
     }
 
     /// Makes the copy when its time has come. `compile` takes `cost`.
-    pub(crate) fn heat(
-        &mut self,
-        when: SpecializeHot,
-        cost: Duration,
-        compile: impl FnOnce(&Binding) -> Result<Compiled>,
-    ) {
-        if self.binding.is_empty() || !matches!(self.stage, Stage::Cold) {
+    pub(crate) fn heat(&mut self, when: SpecializeHot, cost: Duration, compile: impl FnOnce(&Binding) -> Result<Code>) {
+        if self.binding.is_empty() || !matches!(self.hot, HotState::Cold) {
             return;
         }
         let due = match when {
@@ -155,21 +158,24 @@ impl Turn {
         };
         if due {
             // A copy that cannot be made is not missed.
-            self.stage = match compile(&self.binding) {
-                Ok(copy) => self.trial(copy),
+            let ready =
+                compile(&self.binding).and_then(|copy| reserve(&mut self.scratch, &copy, &self.binding).map(|()| copy));
+            self.hot = match ready {
+                Ok(copy) => HotState::Trial { copy, times: Default::default() },
                 Err(_) => {
                     let report = HotCopy { sizes: self.binding.to_vec(), times: [Duration::ZERO; 2], kept: false };
-                    Stage::Done { copy: None, report }
+                    HotState::Done { copy: None, report }
                 }
             };
         }
     }
+}
 
-    fn trial(&mut self, copy: Compiled) -> Stage {
-        let needed = copy.scratch_bytes(&self.binding);
-        if self.scratch.len() < needed {
-            self.scratch = Buffer::new(needed);
-        }
-        Stage::Trial { copy, times: Default::default() }
+/// Makes the scratch memory as large as the code asks for.
+fn reserve(scratch: &mut Option<Memory>, code: &Code, binding: &Binding) -> Result<()> {
+    let needed = code.scratch_bytes(binding);
+    if scratch.as_ref().is_none_or(|memory| memory.bytes() < needed) {
+        *scratch = Some(code.scratch(needed)?);
     }
+    Ok(())
 }

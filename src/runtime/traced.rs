@@ -2,36 +2,31 @@
 //! on. It knows no layer and no optimizer: whatever a closure reads or changes is found by identity.
 
 use crate::capture::closure::{Arguments, Traceable};
+use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::inspect::explain::Explanation;
-use crate::inspect::profile::Profile;
-use crate::inspect::verify::{self, Verification};
 use crate::mode;
 use crate::ops::TensorTree;
 use crate::runtime::cache::{Cache, Entry};
-use crate::runtime::guards::Binding;
-use crate::runtime::recording_lock::Turns;
+use crate::runtime::recording_lock::RecordingLock;
 use crate::runtime::specialize::SpecializeHot;
-use crate::runtime::variant::{Manner, Variant};
-use crate::serialize::{self, Names};
+use crate::runtime::variant::{TraceOptions, Variant};
 use crate::tensor::Tensor;
 use allotrope_ir::passes::Passes;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A closure that runs as compiled code. Made by [`trace`].
 ///
 /// The first call records the closure (twice, so that one which depends on changing Rust values is noticed); every dimension of the arguments is symbolic unless the closure makes a number
-/// of it, so calls of other lengths run the same code. Tensors from outside that the closure reads (parameters,
+/// of it, so calls of other lengths run the same code. Captured tensors that the closure reads (parameters,
 /// moments, gradients) are inputs by identity; those that it changes in place are changed when a call has succeeded.
 ///
 /// It can be called by several threads at the same time. Calls that change nothing run in parallel; those that change the
 /// same tensor run one after the other. One thread at a time records.
 pub struct Traced<F, R, const N: usize> {
-    closure: Turns<F>,
+    pub(crate) closure: RecordingLock<F>,
     cache: Cache<R>,
-    manner: Manner,
+    options: TraceOptions,
 }
 
 /// Makes a closure run as compiled code; see [`Traced`].
@@ -60,9 +55,9 @@ where
     F: Traceable<N>,
 {
     Traced {
-        closure: Turns::new(closure),
+        closure: RecordingLock::new(closure),
         cache: Cache::default(),
-        manner: Manner { passes: Passes::ALL, hot: SpecializeHot::default() },
+        options: TraceOptions { passes: Passes::ALL, hot: SpecializeHot::default() },
     }
 }
 
@@ -73,14 +68,14 @@ where
 {
     /// Compiles with some passes of the pipeline only; results are the same, to the bit.
     pub fn with_passes(mut self, passes: Passes) -> Self {
-        self.manner.passes = passes;
+        self.options.passes = passes;
         self
     }
 
     /// When a copy of hot code is made for sizes that keep coming, in addition to the code for all sizes; by default
     /// where it is worthwhile. Results are the same, to the bit.
     pub fn with_specialize_hot(mut self, when: SpecializeHot) -> Self {
-        self.manner.hot = when;
+        self.options.hot = when;
         self
     }
 
@@ -109,57 +104,6 @@ where
         self.entry(&args.tensors()).map(drop)
     }
 
-    /// Runs both modes on copies of all state, the closure eagerly and its compiled code, and compares every bit that they
-    /// leave behind: results, changed tensors, gradients, generators. Where they differ, the report names the first node of
-    /// the captured graph that does, and prints its inputs.
-    ///
-    /// Afterwards every tensor, gradient and generator that the trace knows is as it was; what the closure does to Rust
-    /// values it does twice. Call it while no other thread uses the state.
-    ///
-    /// ```
-    /// use allotrope::prelude::*;
-    /// use std::cell::Cell;
-    /// let factor = Cell::new(2.0);
-    /// let f = trace(|x: &Tensor| (x * factor.get()).tanh());
-    /// let x = Tensor::ones(&[2], DType::F32);
-    /// assert!(f.verify(&x)?.is_equal());
-    /// factor.set(3.0);                                          // a Rust value is built into the code
-    /// let found = f.verify(&x)?;
-    /// assert!(found.to_string().contains("const 2.0"), "{found}");
-    /// # Ok::<(), allotrope::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Traced::call`], and inside a trace. That the modes differ is no error.
-    pub fn verify<'a>(&self, args: impl Arguments<'a, N>) -> Result<Verification> {
-        let args = args.tensors();
-        outside("verify()")?;
-        let (entry, binding) = self.entry(&args)?;
-        entry.variant.check_inputs(&args)?;
-        self.closure.with(|closure| verify::verify::<F, N>(&entry.variant, closure, &args, binding))
-    }
-
-    /// Times each kernel of the code for these arguments, on copies: nothing is changed.
-    ///
-    /// ```
-    /// use allotrope::prelude::*;
-    /// let f = trace(|x: &Tensor| x.matmul(x).tanh().sum());
-    /// let profile = f.profile(&Tensor::ones(&[64, 64], DType::F32))?;
-    /// println!("{profile}");
-    /// assert!(profile.chrome_trace().contains("matmul"));
-    /// # Ok::<(), allotrope::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Traced::call`], and inside a trace.
-    pub fn profile<'a>(&self, args: impl Arguments<'a, N>) -> Result<Profile> {
-        let args = args.tensors();
-        outside("profile()")?;
-        let (entry, binding) = self.entry(&args)?;
-        entry.variant.check_inputs(&args)?;
-        entry.variant.profile(&args, binding)
-    }
-
     /// The variant that stands for these arguments, made where there is none yet.
     pub(crate) fn entry(&self, args: &[&Tensor]) -> Result<(Arc<Entry<R>>, Binding)> {
         if let Some(found) = self.cache.find(args) {
@@ -171,7 +115,7 @@ where
                 return Ok(found);
             }
             let reason = self.cache.reason(args);
-            let (variant, template) = Variant::capture::<F, N>(closure, args, &self.manner, &reason)?;
+            let (variant, template) = Variant::capture::<F, N>(closure, args, &self.options, &reason)?;
             let binding = variant.fits(args).map_err(|m| variant.guards.words(m, args));
             let entry = self.cache.add(variant, template);
             // It stands for other calls all the same.
@@ -202,33 +146,14 @@ impl<F, R, const N: usize> Traced<F, R, N> {
         self.cache.warnings()
     }
 
-    /// Saves every variant with the state that it uses: the graphs as text in `path.graph`, the elements in
-    /// `path.safetensors`. [`Program::load`] runs them without the closure. Neither file is ever half-written; a call on
-    /// another thread is saved as a whole or not at all, as far as elements go.
-    ///
-    /// # Errors
-    /// When nothing was captured yet, or a file cannot be written; both files are as they were then.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.save_with_names(path, &Names::new())
-    }
-
-    /// As [`Traced::save`], with names for the state.
-    ///
-    /// # Errors
-    /// Also when two things have one name.
-    pub fn save_with_names(&self, path: impl AsRef<Path>, names: &Names) -> Result<()> {
-        let variants: Vec<Arc<Variant>> = self.cache.entries().into_iter().map(|e| Arc::clone(&e.variant)).collect();
-        serialize::save(&variants, names, path.as_ref())
-    }
-
     /// The compiled variants, most recently used first.
-    pub fn explain(&self) -> Vec<Explanation> {
-        self.cache.entries().into_iter().map(|e| Explanation(Arc::clone(&e.variant))).collect()
+    pub(crate) fn variants(&self) -> Vec<Arc<Variant>> {
+        self.cache.entries().into_iter().map(|e| Arc::clone(&e.variant)).collect()
     }
 }
 
 /// That no trace is recorded.
-pub(crate) fn outside(what: &str) -> Result<()> {
+pub(crate) fn not_recording(what: &str) -> Result<()> {
     match mode::is_recording() {
         true => Err(Error::Trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
         false => Ok(()),

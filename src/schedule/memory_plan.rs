@@ -1,21 +1,34 @@
-//! Addresses for the scratch buffers, by liveness: two buffers share a place when they are never needed at the same
-//! time and are of the same symbolic size, or both of a fixed one. Nothing is moved, and no step is reordered.
+//! Places for the scratch buffers, by liveness: two buffers share a slot when they are never needed at the same time and
+//! are of the same symbolic size, or both of a fixed one. Nothing is moved, and no instruction is reordered.
 
-use crate::schedule::program::{Carry, Next, Place, Program, ScanId, Step, buffers_of};
+use crate::schedule::Schedule;
+use crate::schedule::buffer::{BufId, Buffer, Location, LoopId};
+use crate::schedule::info::BufferInfo;
+use crate::schedule::instruction::{Carry, Instruction, Next};
 use crate::schedule::size::Size;
-use crate::schedule::view::{BufId, View};
+use crate::schedule::view::View;
 use allotrope_ir::Dim;
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
-/// Every place begins at a multiple of this many bytes.
+/// Every slot begins at a multiple of this many bytes.
 pub const ALIGN: i64 = 64;
 
-/// The layout of the scratch memory.
+/// Scratch memory that a backend needs while it runs a kernel, beside what the schedule says.
+#[derive(Clone, Debug, Default)]
+pub struct Temporaries {
+    /// Buffers of scratch; their ids come after those of the schedule.
+    pub buffers: Vec<Buffer>,
+    /// For each kernel or operation, by its number, the buffers that it alone uses: they mean nothing before and after it.
+    pub of: Vec<SmallVec<[BufId; 2]>>,
+}
+
+/// The layout of the scratch memory: of the buffers of a schedule, and of temporaries behind them.
 #[derive(Debug, Default)]
-pub struct Plan {
-    /// For each buffer, its slot.
+pub struct MemoryPlan {
+    /// For each buffer that is scratch and used, its slot.
     pub slot: Vec<Option<usize>>,
     pub slots: Vec<Slot>,
     /// For each buffer that is used, the first and the last kernel while it is.
@@ -31,7 +44,26 @@ pub struct Slot {
     pub size: Dim,
 }
 
-impl Plan {
+impl MemoryPlan {
+    /// The plan for a schedule, and for what a backend needs beside it.
+    pub fn of(schedule: &Schedule, temporaries: &Temporaries) -> MemoryPlan {
+        plan(schedule, temporaries)
+    }
+
+    /// The buffers that it holds, in the order in which they come to life.
+    pub fn buffers(&self, schedule: &Schedule, temporaries: &Temporaries) -> Vec<BufferInfo> {
+        let buffers = schedule.buffers.iter().chain(&temporaries.buffers);
+        let mut all: Vec<BufferInfo> = (buffers.zip(&self.alive).zip(&self.slot))
+            .filter(|((b, _), _)| b.location == Location::Scratch)
+            .filter_map(|((b, alive), slot)| {
+                let bytes = &b.len * &Dim::fixed(b.dtype.size());
+                Some(BufferInfo { bytes, alive: (*alive)?, place: (*slot)? })
+            })
+            .collect();
+        all.sort_by_key(|b| b.alive);
+        all
+    }
+
     /// Takes so many bytes more behind the slots of fixed size.
     pub fn reserve(&mut self, bytes: usize) {
         self.fixed += bytes;
@@ -45,11 +77,12 @@ impl Plan {
 }
 
 struct Lives<'a> {
-    program: &'a Program,
+    schedule: &'a Schedule,
+    temporaries: &'a Temporaries,
     /// First and last position of each buffer.
     range: Vec<(u32, u32)>,
     /// The loops around, with their start, and what must live to their end.
-    stack: Vec<(ScanId, u32, Vec<BufId>)>,
+    stack: Vec<(LoopId, u32, Vec<BufId>)>,
     now: u32,
     /// Kernels that come before each position, and how many there are.
     kernels: Vec<usize>,
@@ -76,18 +109,18 @@ impl Lives<'_> {
     }
 
     fn access(&mut self, b: BufId) {
-        let buffer = &self.program.buffers[b.0 as usize];
-        match &buffer.place {
-            Place::Element { of, .. } => self.access(*of),
-            Place::Moving { into } => into.iter().for_each(|&b| self.access(b)),
-            Place::Input(_) | Place::Output(_) => {}
-            Place::Scratch => {
+        let buffer = self.schedule.buffer(b);
+        match &buffer.location {
+            Location::Element { of, .. } => self.access(*of),
+            Location::Moving { into } => into.iter().for_each(|&b| self.access(b)),
+            Location::Input(_) | Location::Output(_) => {}
+            Location::Scratch => {
                 let inside = match buffer.owner {
                     None => 0,
                     Some(s) => self.stack.iter().position(|l| l.0 == s).map_or(0, |i| i + 1),
                 };
                 self.touch(b, self.now);
-                // Other rounds may need what is made outside the loop.
+                // Other iterations may need what is made outside the loop.
                 if let Some((_, start, until)) = self.stack.get_mut(inside) {
                     let start = *start;
                     until.push(b);
@@ -97,13 +130,16 @@ impl Lives<'_> {
         }
     }
 
-    fn walk(&mut self, steps: &[Step]) {
-        for step in steps {
+    fn walk(&mut self, instructions: &[Instruction]) {
+        for instruction in instructions {
             self.tick();
-            self.count += usize::from(step.kernel().is_some());
-            buffers_of(step, &mut |b| self.access(b));
-            debug_assert!(!matches!(step, Step::Part(_)), "a program is planned before it is cut");
-            if let Step::Scan(s) = step {
+            let number = instruction.number();
+            self.count += usize::from(number.is_some());
+            instruction.buffers(&mut |b| self.access(b));
+            for &b in number.and_then(|n| self.temporaries.of.get(n)).into_iter().flatten() {
+                self.touch(b, self.now);
+            }
+            if let Instruction::Loop(s) = instruction {
                 let carries = |l: &mut Self| {
                     for Carry { current, init, next } in &s.carries {
                         init.buf().into_iter().for_each(|b| l.access(b));
@@ -114,7 +150,7 @@ impl Lives<'_> {
                     }
                 };
                 carries(self);
-                let (before, each) = s.asks();
+                let (before, each) = s.control();
                 before.into_iter().chain(each).for_each(|b| self.access(b));
                 self.stack.push((s.id, self.now, Vec::new()));
                 each.into_iter().for_each(|b| self.access(b));
@@ -129,23 +165,26 @@ impl Lives<'_> {
     }
 }
 
-pub fn plan(program: &Program) -> Plan {
+fn plan(schedule: &Schedule, temporaries: &Temporaries) -> MemoryPlan {
+    let buffers: Vec<&Buffer> = schedule.buffers.iter().chain(&temporaries.buffers).collect();
     let mut lives = Lives {
-        program,
-        range: vec![(u32::MAX, 0); program.buffers.len()],
+        schedule,
+        temporaries,
+        range: vec![(u32::MAX, 0); buffers.len()],
         stack: Vec::new(),
         now: 0,
         kernels: Vec::new(),
         count: 0,
     };
-    lives.walk(&program.steps);
-    let mut order: Vec<usize> = (0..program.buffers.len()).filter(|&b| lives.range[b].0 != u32::MAX).collect();
+    lives.walk(&schedule.instructions);
+    // Buffers that come to life together are taken in their order.
+    let mut order: Vec<usize> = (0..buffers.len()).filter(|&b| lives.range[b].0 != u32::MAX).collect();
     order.sort_by_key(|&b| lives.range[b].0);
-    let mut out = Plan { slot: vec![None; program.buffers.len()], ..Plan::default() };
+    let mut out = MemoryPlan { slot: vec![None; buffers.len()], ..MemoryPlan::default() };
     let mut free = Free::default();
     for b in order {
         let (first, last) = lives.range[b];
-        let buffer = &program.buffers[b];
+        let buffer = buffers[b];
         let size = &buffer.len * &Dim::Fixed(buffer.dtype.size() as i64);
         free.until(first, &out.slots);
         let slot = free.take(&size).unwrap_or_else(|| {

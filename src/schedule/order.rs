@@ -1,6 +1,6 @@
 //! In which order the nodes of a graph run, which of its inputs a value may be a view of, and from what that follows:
-//! when a result may be written over an input that later calls or rounds read anew, and from where on no check is left
-//! that could fail. It makes no steps.
+//! when a result may be written over an input that later calls or iterations read anew, and from where on no check is left
+//! that could fail. It makes no instructions.
 
 use allotrope_ir::{Graph, LoopKind, NodeId, Op, Value};
 use rustc_hash::FxHashMap;
@@ -48,14 +48,14 @@ impl Order {
                 g.operands(id).iter().for_each(|v| checked[v.node.0 as usize] = true);
             }
         }
-        let turn = |id: &NodeId| match (checked[id.0 as usize], used[id.0 as usize]) {
+        let phase = |id: &NodeId| match (checked[id.0 as usize], used[id.0 as usize]) {
             (true, _) => 0,
             (_, true) => 1,
             _ => 2,
         };
         let mut nodes: Vec<NodeId> =
             g.nodes().filter(|id| live[id.0 as usize] && !matches!(g.node(*id).op, Op::Input)).collect();
-        nodes.sort_by_key(turn);
+        nodes.sort_by_key(phase);
         let mut position = vec![0; g.len()];
         for (i, id) in nodes.iter().enumerate() {
             position[id.0 as usize] = i as u32 + 1;
@@ -85,7 +85,7 @@ impl Order {
                     let all = inputs_of(&aliases, &operands[..1]);
                     aliases.insert(Value { node: id, port: 0 }, all);
                 }
-                // A loop of no rounds, or a carry that never changes, gives back what it got.
+                // A loop of no iterations, or a carry that never changes, gives back what it got.
                 Op::Scan(s) => {
                     for port in 0..s.carries {
                         let all = inputs_of(&aliases, &operands[port..port + 1]);
@@ -157,7 +157,14 @@ fn holds_check(op: &Op) -> bool {
         Op::Check(_) => true,
         Op::Scan(s) => s.kind == LoopKind::Within || s.body.nodes().any(|id| holds_check(&s.body.node(id).op)),
         Op::Fusion(b) => b.nodes().any(|id| holds_check(&b.node(id).op)),
-        _ => false,
+        Op::Input | Op::Const(_) | Op::Extent(_) | Op::Iota(_) | Op::Barrier(_) => false,
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => false,
+        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Flip(_) | Op::Window { .. } => {
+            false
+        }
+        Op::Concat { .. } | Op::Reduce { .. } | Op::Matmul | Op::AddMatmul => false,
+        Op::Gather { .. } | Op::Scatter { .. } | Op::ArgReduce { .. } | Op::ArgSort { .. } => false,
+        Op::Recurrence { .. } | Op::OverlapAdd { .. } => false,
     }
 }
 

@@ -1,30 +1,27 @@
 //! Where the elements of a value lie: a base, an offset and one symbolic stride per axis, and the algebra of views on
 //! them. A view never copies; whether a copy is needed is what these functions answer.
 
-use allotrope_ir::{DType, Dim, Scalar, Shape, Type};
+use crate::schedule::buffer::{BufId, ScalarId};
+use allotrope_ir::{DType, Dim, Op, Scalar, Shape, Type};
 use smallvec::SmallVec;
-
-/// A buffer of the program, see [`crate::schedule::program::Buffer`].
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BufId(pub u32);
-
-/// A computed 0-dim value that lives in a register.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ScalarId(pub u32);
 
 /// What the elements of a view come from. All but `Buf` and `Index` are one element, repeated.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Base {
     Buf(BufId),
     Const(Scalar),
+    /// A dimension, as `i64`.
     Extent(Dim),
-    Ssa(ScalarId),
-    /// The element at a position is the position itself, as `i64`: an iota under views.
+    /// What a kernel before has computed.
+    Scalar(ScalarId),
+    /// The element at a position is what a buffer's place would be, `offset` and the strides times the position, as `i64`: an
+    /// iota under views.
     Index,
 }
 
-/// A value as it lies in memory (or would, if it had to). Offsets and strides count elements; strides may be negative,
-/// and in a view that is only read elements may lie over one another.
+/// A value as it lies in memory (or would, if it had to): the element at a position is `offset` and the position's indices
+/// times the strides after the beginning of the buffer, all counted in elements of `dtype`. Strides may be negative, and in a
+/// view that is only read elements may lie over one another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     pub base: Base,
@@ -54,6 +51,10 @@ pub fn is_zero(d: &Dim) -> bool {
     *d == ZERO
 }
 
+pub fn numel(shape: &[Dim]) -> Dim {
+    shape.iter().fold(ONE, |n, d| &n * d)
+}
+
 pub fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
@@ -78,6 +79,42 @@ impl View {
         self
     }
 
+    /// The view that a view operation makes, where it needs no copy. Constants count as views of nothing.
+    pub(in crate::schedule) fn of_op(op: &Op, x: Option<&View>) -> Option<View> {
+        Some(match op {
+            Op::Const(s) => View::scalar(Base::Const(*s), s.dtype()),
+            Op::Extent(d) => View::scalar(Base::Extent(d.clone()), DType::I64),
+            Op::Iota(n) => View::contiguous(Base::Index, &Type::new(DType::I64, [n.clone()])),
+            Op::Broadcast(shape) => x?.broadcast(shape),
+            Op::Reshape(shape) => x?.reshape(shape)?,
+            Op::Permute(axes) => x?.permute(axes),
+            Op::Slice { axis, start, len } => x?.slice(*axis, start, len),
+            Op::Flip(axes) => x?.flip(axes),
+            Op::Window { axis, count, size, step, dilation } => x?.window(*axis, count, size, *step, *dilation),
+            Op::Input
+            | Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Compare(_)
+            | Op::Select
+            | Op::Cast(_)
+            | Op::Reduce { .. }
+            | Op::Matmul
+            | Op::AddMatmul
+            | Op::Concat { .. }
+            | Op::Gather { .. }
+            | Op::Scatter { .. }
+            | Op::ArgReduce { .. }
+            | Op::ArgSort { .. }
+            | Op::Recurrence { .. }
+            | Op::OverlapAdd { .. }
+            | Op::Check(_)
+            | Op::Barrier(_)
+            | Op::Fusion(_)
+            | Op::Scan(_) => return None,
+        })
+    }
+
+    /// The buffer that it is a view of.
     pub fn buf(&self) -> Option<BufId> {
         if let Base::Buf(b) = self.base { Some(b) } else { None }
     }
@@ -127,7 +164,7 @@ impl View {
         v
     }
 
-    /// `count` pieces of `size` elements of one axis, the places in a piece as a new last axis. Pieces may overlap, so
+    /// `count` windows of `size` elements of one axis, the places in a window as a new last axis. Windows may overlap, so
     /// it is only ever read.
     pub fn window(&self, axis: usize, count: &Dim, size: &Dim, step: usize, dilation: usize) -> View {
         let mut v = self.clone();

@@ -1,10 +1,9 @@
 //! Compiled variants as plain data: names and numbers in place of tensors, generators and switches. It changes nothing
 //! and reads no element.
 
-use crate::capture::captured::{Returned, Source, Target, Whose};
-use crate::capture::layout::{Demand, Place, Step};
-use crate::capture::random::Item;
-use crate::capture::state::Inner;
+use crate::capture::draws::Item;
+use crate::capture::endpoints::{CallerTensor, Returned, Source, Target, same_elements};
+use crate::capture::layout::{Demand, Memory, ViewStep};
 use crate::error::{Error, Result};
 use crate::mode::recorder::settings::HostValue;
 use crate::ops::random::default_generator;
@@ -19,16 +18,16 @@ use allotrope_ir::{Graph, Type, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// What variants use from outside, each thing once, in the order in which it is met.
+/// What variants capture, each thing once, in the order in which it is met.
 #[derive(Default)]
-pub(crate) struct Outside {
+pub(crate) struct CapturedState {
     pub(crate) tensors: Vec<Tensor>,
     by_id: HashMap<usize, usize>,
     pub(crate) generators: Vec<Generator>,
     flags: Vec<(Flag, bool)>,
 }
 
-impl Outside {
+impl CapturedState {
     fn tensor(&mut self, t: &Tensor) -> usize {
         *self.by_id.entry(t.id()).or_insert_with(|| {
             self.tensors.push(t.clone());
@@ -65,8 +64,8 @@ impl Outside {
 ///
 /// # Errors
 /// When two things were given one name, or a variant depends on what cannot be saved.
-pub(crate) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(saved::Program, Outside)> {
-    let mut outside = Outside::default();
+pub(crate) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(saved::Program, CapturedState)> {
+    let mut captured = CapturedState::default();
     for v in variants {
         if let Some(what) = unsayable(v) {
             return Err(Error::Argument(format!(
@@ -74,17 +73,17 @@ pub(crate) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(save
             )));
         }
     }
-    let mut variants: Vec<saved::Variant> = variants.iter().map(|v| variant(v, &mut outside)).collect();
+    let mut variants: Vec<saved::Variant> = variants.iter().map(|v| variant(v, &mut captured)).collect();
     // Gradients are tensors that somebody else may hold too.
-    let used = outside.tensors.len();
+    let used = captured.tensors.len();
     let mut grads = HashMap::new();
     for i in 0..used {
-        if let Some(grad) = outside.tensors[i].stored_grad() {
-            grads.insert(i, outside.tensor(&grad));
+        if let Some(grad) = captured.tensors[i].stored_grad() {
+            grads.insert(i, captured.tensor(&grad));
         }
     }
     let mut taken = Taken::default();
-    let tensor_names = tensor_names(&outside, used, &grads, names, &mut taken)?;
+    let tensor_names = tensor_names(&captured, used, &grads, names, &mut taken)?;
     for v in &mut variants {
         for (i, source) in v.inputs.iter().enumerate() {
             match source {
@@ -96,13 +95,13 @@ pub(crate) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(save
             }
         }
     }
-    let generators = outside.generators.iter();
+    let generators = captured.generators.iter();
     let generators = generators.map(|g| names.generators.iter().find(|(_, n)| n.is_same(g)).map(|(name, _)| name));
     let generators = taken.all(generators, "generator")?;
-    let flags = outside.flags.iter();
+    let flags = captured.flags.iter();
     let flag_names = flags.clone().map(|(f, _)| names.flags.iter().find(|(_, n)| n.is_same(f)).map(|(name, _)| name));
     let flag_names = taken.all(flag_names, "flag")?;
-    let tensors = outside.tensors.iter().zip(tensor_names).enumerate().map(|(i, (t, name))| saved::Tensor {
+    let tensors = captured.tensors.iter().zip(tensor_names).enumerate().map(|(i, (t, name))| saved::Tensor {
         name,
         dtype: t.dtype(),
         shape: t.shape_hint().to_vec(),
@@ -117,7 +116,7 @@ pub(crate) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(save
         flags: flag_names.into_iter().zip(flags.map(|(_, on)| *on)).collect(),
         variants,
     };
-    Ok((program, outside))
+    Ok((program, captured))
 }
 
 /// Names that are in use.
@@ -154,7 +153,7 @@ impl Taken {
 
 /// A name for each tensor; those from `used` on are gradients of others.
 fn tensor_names(
-    outside: &Outside,
+    captured: &CapturedState,
     used: usize,
     grads: &HashMap<usize, usize>,
     names: &Names,
@@ -165,11 +164,11 @@ fn tensor_names(
     for exact in [true, false] {
         for (name, tensor) in &names.tensors {
             let same = |(i, t): &(usize, &Tensor)| {
-                let elements = || tensor.strided().is_some() && Inner::same_elements(t, tensor);
+                let elements = || tensor.strided().is_some() && same_elements(t, tensor);
                 !named.contains_key(i) && if exact { t.is_same(tensor) } else { elements() }
             };
             let known = named.values().any(|n| n == name);
-            let found = outside.tensors.iter().enumerate().find(same).map(|(i, _)| i);
+            let found = captured.tensors.iter().enumerate().find(same).map(|(i, _)| i);
             if let Some(i) = found
                 && (exact || !known)
             {
@@ -178,7 +177,7 @@ fn tensor_names(
         }
     }
     let mut out: Vec<Option<String>> = Vec::new();
-    for i in 0..outside.tensors.len() {
+    for i in 0..captured.tensors.len() {
         out.push(named.get(&i).map(|name| taken.given(name)).transpose()?);
     }
     for (i, name) in out[..used].iter_mut().filter(|name| name.is_none()).enumerate() {
@@ -206,9 +205,9 @@ pub(crate) fn memory_names(program: &saved::Program) -> impl FnMut() -> String +
     }
 }
 
-/// Takes out of the graph what only the way back from outside needs, which is the closure's, and gives each result an output
+/// Takes out of the graph what only backward passes from outside need, which is the closure's, and gives each result an output
 /// of its own. Gives where the outputs go, and the results.
-fn without_way_back(v: &Variant, graph: &mut Graph) -> (Vec<Target>, Vec<Returned>) {
+fn without_saved_outputs(v: &Variant, graph: &mut Graph) -> (Vec<Target>, Vec<Returned>) {
     let all: Vec<_> = graph.outputs().iter().cloned().zip(v.wiring().targets.iter().cloned()).collect();
     let computed: Vec<Value> = all.iter().filter(|(_, t)| matches!(t, Target::Return)).map(|(o, _)| o.value).collect();
     let mut computed = computed.into_iter();
@@ -219,7 +218,7 @@ fn without_way_back(v: &Variant, graph: &mut Graph) -> (Vec<Target>, Vec<Returne
         let (one, result) = match r {
             Returned::Same(t) => (None, Returned::Same(t.clone())),
             Returned::Arg(i) => (None, Returned::Arg(*i)),
-            Returned::Again(i) => (made[*i], Returned::Computed { requires_grad: made[*i].is_some_and(|m| m.1) }),
+            Returned::SameAs(i) => (made[*i], Returned::Computed { requires_grad: made[*i].is_some_and(|m| m.1) }),
             Returned::Computed { requires_grad } => {
                 (computed.next().map(|v| (v, *requires_grad)), Returned::Computed { requires_grad: *requires_grad })
             }
@@ -230,7 +229,7 @@ fn without_way_back(v: &Variant, graph: &mut Graph) -> (Vec<Target>, Vec<Returne
     }
     let mut targets = vec![Target::Return; values.len()];
     *graph = std::mem::take(graph).with_outputs(values);
-    for (output, target) in all.into_iter().filter(|(_, t)| !matches!(t, Target::Return | Target::Keep)) {
+    for (output, target) in all.into_iter().filter(|(_, t)| !matches!(t, Target::Return | Target::Save)) {
         match output.update {
             Some(input) => graph.update(input, output.value),
             None => graph.output(output.value),
@@ -240,9 +239,9 @@ fn without_way_back(v: &Variant, graph: &mut Graph) -> (Vec<Target>, Vec<Returne
     (targets, returned)
 }
 
-fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
+fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
     let mut graph = v.captured().clone();
-    let (targets, returned) = without_way_back(v, &mut graph);
+    let (targets, returned) = without_saved_outputs(v, &mut graph);
     let input_of = |arg: usize| {
         let place = v.wiring().sources.iter().position(|s| matches!(s, Source::Arg(i) if *i == arg));
         let value = place.and_then(|i| graph.input_values().nth(i));
@@ -256,11 +255,11 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
         same_as: a.same_as,
     };
     let arguments = v.guards.args.iter().enumerate().map(argument).collect();
-    let orders = v.frame.fills.demands.iter().map(|d| order(d, &v.wiring().draws.outside, outside)).collect();
+    let orders = v.frame.fills.demands.iter().map(|d| order(d, &v.wiring().draws.outside, captured)).collect();
     let sources = v.wiring().sources.iter().map(|s| match s {
         Source::Arg(i) => saved::Source::Elements(saved::Place::Argument(*i)),
-        Source::State(t) => saved::Source::Elements(outside.place(t)),
-        Source::Grad(t) => saved::Source::Grad(outside.place(t)),
+        Source::State(t) => saved::Source::Elements(captured.place(t)),
+        Source::Grad(t) => saved::Source::Grad(captured.place(t)),
         Source::ArgGrad(i) => saved::Source::Grad(saved::Place::Argument(*i)),
         Source::Draw => saved::Source::Draw,
         Source::Data(_) => unreachable!("bug in allotrope: data of one call is no input of a trace"),
@@ -270,44 +269,44 @@ fn variant(v: &Variant, outside: &mut Outside) -> saved::Variant {
     let computed = returned.iter().enumerate().filter(|(_, r)| matches!(r, Returned::Computed { .. }));
     let mut computed = computed.map(|(i, _)| i);
     let targets = targets.iter().map(|t| match t {
-        Target::Keep => unreachable!("bug in allotrope: what the way back keeps was taken out"),
+        Target::Save => unreachable!("bug in allotrope: what backward passes need was taken out"),
         Target::Return => saved::Target::Result(computed.next().unwrap_or(usize::MAX)),
-        Target::State { tensor } => saved::Target::Elements(outside.place(tensor)),
+        Target::State { tensor } => saved::Target::Elements(captured.place(tensor)),
         Target::Arg(i) => saved::Target::Elements(saved::Place::Argument(*i)),
-        Target::Grad(t) => saved::Target::Grad(outside.place(t)),
+        Target::Grad(t) => saved::Target::Grad(captured.place(t)),
         Target::ArgGrad(i) => saved::Target::Grad(saved::Place::Argument(*i)),
     });
     let outputs = targets.collect();
-    let cleared = v.wiring().cleared.iter().map(|t| outside.place(t));
+    let cleared = v.wiring().cleared.iter().map(|t| captured.place(t));
     let cleared = cleared.chain(v.wiring().cleared_args.iter().map(|&i| saved::Place::Argument(i))).collect();
     let results = returned.iter().map(|r| match r {
-        Returned::Again(_) => unreachable!("bug in allotrope: every result was made one of its own"),
+        Returned::SameAs(_) => unreachable!("bug in allotrope: every result was made one of its own"),
         Returned::Computed { requires_grad } => saved::Returned::Computed { requires_grad: *requires_grad },
-        Returned::Same(t) => saved::Returned::Same(outside.place(t)),
+        Returned::Same(t) => saved::Returned::Same(captured.place(t)),
         Returned::Arg(i) => saved::Returned::Same(saved::Place::Argument(*i)),
     });
     let results = results.collect();
-    let draws = v.wiring().draws.items.iter().map(|d| draw(d, outside)).collect();
-    let guards = guards(v, outside);
-    let set = v.wiring().effects.iter().filter_map(|e| flag(&**e)).map(|(f, on)| (outside.flag(f), on)).collect();
+    let draws = v.wiring().draws.items.iter().map(|d| draw(d, captured)).collect();
+    let guards = guards(v, captured);
+    let set = v.wiring().effects.iter().filter_map(|e| flag(&**e)).map(|(f, on)| (captured.flag(f), on)).collect();
     saved::Variant { arguments, guards, draws, orders, inputs, outputs, cleared, set, results, graph }
 }
 
-fn guards(v: &Variant, outside: &mut Outside) -> Vec<saved::Guard> {
+fn guards(v: &Variant, captured: &mut CapturedState) -> Vec<saved::Guard> {
     let g = &v.guards;
     let mut out = vec![saved::Guard::GradEnabled(g.grad_enabled)];
-    out.extend(g.state_flags.iter().map(|(t, on)| saved::Guard::RequiresGrad(outside.tensor(t), *on)));
-    out.extend(g.grads.iter().map(|(t, some)| saved::Guard::HasGrad(outside.place(t), *some)));
+    out.extend(g.state_flags.iter().map(|(t, on)| saved::Guard::RequiresGrad(captured.tensor(t), *on)));
+    out.extend(g.grads.iter().map(|(t, some)| saved::Guard::HasGrad(captured.place(t), *some)));
     out.extend(g.arg_grads.iter().map(|(i, some)| saved::Guard::HasGrad(saved::Place::Argument(*i), *some)));
     out.extend(g.identities.iter().map(|(i, whose, same)| {
         let other = match whose {
-            Whose::Arg(j) => saved::Place::Argument(*j),
-            Whose::Outside(t) => outside.place(t),
+            CallerTensor::Arg(j) => saved::Place::Argument(*j),
+            CallerTensor::Captured(t) => captured.place(t),
         };
         saved::Guard::Same(*i, other, *same)
     }));
     let flags = g.host_values.iter().filter_map(|v| flag(&**v));
-    out.extend(flags.map(|(flag, on)| saved::Guard::Flag(outside.flag(flag), on)));
+    out.extend(flags.map(|(flag, on)| saved::Guard::Flag(captured.flag(flag), on)));
     out.extend(g.sizes.iter().filter_map(|s| match s {
         Guard::AtLeast { dim, least } => Some(saved::Guard::Least(dim.clone(), *least)),
         // The others are in the types of the arguments.
@@ -328,15 +327,15 @@ fn unsayable(v: &Variant) -> Option<String> {
     Some(format!("it reads or sets, at {}, a Setting that is no Flag", other.place()))
 }
 
-fn draw(item: &Item, outside: &mut Outside) -> saved::Draw {
+fn draw(item: &Item, captured: &mut CapturedState) -> saved::Draw {
     match item {
         Item::Draw { generator, kind, input } => {
             let kind = distribution(kind);
-            saved::Draw::Draw { input: *input, kind, generator: outside.generator(generator) }
+            saved::Draw::Draw { input: *input, kind, generator: captured.generator(generator) }
         }
-        Item::Seed { generator, seed } => saved::Draw::Seed { seed: *seed, generator: outside.generator(generator) },
+        Item::Seed { generator, seed } => saved::Draw::Seed { seed: *seed, generator: captured.generator(generator) },
         Item::Loop { length, reverse, items } => {
-            let items = items.iter().map(|i| draw(i, outside)).collect();
+            let items = items.iter().map(|i| draw(i, captured)).collect();
             saved::Draw::Loop { length: length.clone(), reverse: *reverse, items }
         }
     }
@@ -356,15 +355,15 @@ fn distribution(kind: &Kind) -> saved::Distribution {
     }
 }
 
-fn order(demand: &Demand, asked: &[TraceHandle], outside: &mut Outside) -> saved::Order {
-    let from = match &demand.layout.place {
-        Place::Fresh(shape) => saved::OrderOf::Fresh(shape.clone()),
-        Place::Input(i) => saved::OrderOf::Input(*i),
-        Place::Outside(i) => saved::OrderOf::Tensor(outside.tensor(&asked[*i])),
+fn order(demand: &Demand, asked: &[TraceHandle], captured: &mut CapturedState) -> saved::Order {
+    let from = match &demand.layout.memory {
+        Memory::Fresh(shape) => saved::OrderOf::Fresh(shape.clone()),
+        Memory::Input(i) => saved::OrderOf::Input(*i),
+        Memory::Captured(i) => saved::OrderOf::Tensor(captured.tensor(&asked[*i])),
     };
     let steps = demand.layout.steps.iter().map(|s| match s {
-        Step::View(op) => saved::OrderStep::View(op.clone()),
-        Step::Element => saved::OrderStep::Element,
+        ViewStep::View(op) => saved::OrderStep::View(op.clone()),
+        ViewStep::Element => saved::OrderStep::Element,
     });
     saved::Order { what: demand.what.to_string(), whole: demand.whole, from, steps: steps.collect() }
 }

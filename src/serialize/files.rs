@@ -1,11 +1,13 @@
 //! The two files of a saved function: `NAME.graph`, text, and `NAME.safetensors`, elements. Written beside first and then
 //! renamed, so that neither is ever half there; read with every number checked. What stands in them is not judged here.
 
+use crate::backend::{self, Memory};
 use crate::error::{Error, Result};
 use crate::serialize::memory::Piece;
-use crate::tensor::storage::{Buffer, ReadGuard};
+use crate::tensor::storage::ReadGuard;
 use allotrope_ir::DType;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -127,9 +129,14 @@ fn check_host() -> Result<(), &'static str> {
 pub(crate) fn write(pair: &Pair, text: &str, pieces: &[Piece]) -> Result<()> {
     check_host().map_err(|e| file_error(&pair.elements, e))?;
     let guards = lock(pieces);
+    let bytes = pieces
+        .iter()
+        .zip(&guards)
+        .map(|(piece, guard)| backend::of(piece.storage.device()).download(guard, piece.bytes.clone()));
+    let bytes = bytes.collect::<Result<Vec<Cow<'_, [u8]>>>>()?;
     let mut views: BTreeMap<&str, (DType, &[usize], &[u8])> = BTreeMap::new();
-    for (piece, guard) in pieces.iter().zip(&guards) {
-        views.insert(&piece.name, (piece.dtype, &piece.shape, &guard.bytes()[piece.bytes.clone()]));
+    for (piece, bytes) in pieces.iter().zip(&bytes) {
+        views.insert(&piece.name, (piece.dtype, &piece.shape, bytes));
     }
     let about = HashMap::from([(GRAPH.to_string(), sum_of_text(text)), (SUM.to_string(), sum_of(&views))]);
     let entries = views.iter().map(|(name, (dtype, shape, bytes))| {
@@ -140,6 +147,7 @@ pub(crate) fn write(pair: &Pair, text: &str, pieces: &[Piece]) -> Result<()> {
     let elements = Draft::beside(&pair.elements);
     let failed = |path: &Path, e: &dyn ToString| file_error(path, format!("cannot be written: {}", e.to_string()));
     safetensors::serialize_to_file(entries, Some(about), &elements.path).map_err(|e| failed(&pair.elements, &e))?;
+    drop(bytes);
     drop(guards);
     let graph = Draft::beside(&pair.graph);
     let put = || -> std::io::Result<()> {
@@ -155,8 +163,8 @@ pub(crate) fn write(pair: &Pair, text: &str, pieces: &[Piece]) -> Result<()> {
 }
 
 /// Read access to all pieces. Nothing is waited for while something is held, as calls do it too.
-fn lock(pieces: &[Piece]) -> Vec<ReadGuard<'_, Buffer>> {
-    let mut held: Vec<ReadGuard<'_, Buffer>> = Vec::with_capacity(pieces.len());
+fn lock(pieces: &[Piece]) -> Vec<ReadGuard<'_, Memory>> {
+    let mut held: Vec<ReadGuard<'_, Memory>> = Vec::with_capacity(pieces.len());
     while held.len() < pieces.len() {
         match pieces[held.len()].storage.try_read() {
             Some(guard) => held.push(guard),

@@ -1,9 +1,12 @@
 //! The elements of saved tensors: which pieces of memory a file has to hold so that tensors which share elements still do
 //! when it is read, and tensors over memory that was read. Every place is checked before it is used; no file is touched.
 
+use crate::backend::cpu::host;
+use crate::backend::{self, Memory};
+use crate::device::Device;
 use crate::error::Result;
 use crate::serialize::files::{Elements, Entry, Fault};
-use crate::tensor::storage::{Buffer, Storage};
+use crate::tensor::storage::Storage;
 use crate::tensor::{Body, Dims, Strided, Strides, Tensor, contiguous_strides, eval};
 use allotrope_ir::DType;
 use allotrope_ir::saved::{self, Layout};
@@ -83,19 +86,17 @@ pub(crate) fn pieces(
     Ok((pieces, layouts))
 }
 
-/// A buffer with these bytes as elements.
+/// Memory with these bytes as elements.
 ///
 /// # Errors
 /// When they are none.
-fn buffer(entry: &Entry<'_>) -> Result<Buffer, String> {
+fn memory(entry: &Entry<'_>) -> Result<Memory, String> {
     if entry.dtype == DType::Bool
         && let Some(i) = entry.bytes.iter().position(|b| *b > 1)
     {
         return Err(format!("element {i} is {}, which is no bool", entry.bytes[i]));
     }
-    let mut buffer = Buffer::new(entry.bytes.len());
-    buffer.bytes_mut().copy_from_slice(entry.bytes);
-    Ok(buffer)
+    backend::of(Device::Cpu).upload(entry.dtype, entry.bytes).map_err(|e| e.to_string())
 }
 
 /// The tensors of a saved function over elements that were read, without gradients and flags.
@@ -108,9 +109,9 @@ pub(crate) fn tensors(described: &[saved::Tensor], elements: &mut Elements<'_>) 
     for t in described {
         let fault = |message: String| Fault { name: Some(t.name.clone()), message };
         let layout = t.layout.as_ref();
-        let Some((memory, offset)) = layout.and_then(|l| l.shared.as_ref()) else {
+        let Some((name, offset)) = layout.and_then(|l| l.shared.as_ref()) else {
             let entry = elements.take(&t.name, t.dtype, Some(&t.shape))?;
-            let dense = eval::fresh(t.dtype, &t.shape, buffer(&entry).map_err(fault)?);
+            let dense = eval::fresh(Device::Cpu, t.dtype, &t.shape, memory(&entry).map_err(fault)?);
             out.push(match layout {
                 None => dense,
                 Some(layout) => lying(&dense, &layout.strides).map_err(fault)?,
@@ -118,19 +119,19 @@ pub(crate) fn tensors(described: &[saved::Tensor], elements: &mut Elements<'_>) 
             continue;
         };
         let strides = layout.map_or(&[][..], |l| &l.strides);
-        if !shared.contains_key(memory.as_str()) {
-            let entry = elements.take(memory, t.dtype, None)?;
-            let storage = Arc::new(Storage::new(buffer(&entry).map_err(fault)?));
-            shared.insert(memory, (t.dtype, entry.bytes.len() / t.dtype.size(), storage));
+        if !shared.contains_key(name.as_str()) {
+            let entry = elements.take(name, t.dtype, None)?;
+            let storage = Arc::new(Storage::new(Device::Cpu, memory(&entry).map_err(fault)?));
+            shared.insert(name, (t.dtype, entry.bytes.len() / t.dtype.size(), storage));
         }
-        let (dtype, n, storage) = &shared[memory.as_str()];
+        let (dtype, n, storage) = &shared[name.as_str()];
         let inside = match reach(&t.shape, strides) {
             Some((low, high)) => *offset as i128 + low >= 0 && *offset as i128 + high < *n as i128,
             None => offset <= n,
         };
         if *dtype != t.dtype || !inside {
             return Err(fault(format!(
-                "a {} tensor of shape {:?} with strides {strides:?} from {offset} on does not lie in {memory:?}, {n} elements of {dtype}",
+                "a {} tensor of shape {:?} with strides {strides:?} from {offset} on does not lie in {name:?}, {n} elements of {dtype}",
                 t.dtype, t.shape
             )));
         }
@@ -153,7 +154,8 @@ fn lying(dense: &Tensor, strides: &[isize]) -> Result<Tensor, String> {
     if high - low + 1 != numel as i128 {
         return Err(format!("a tensor of shape {shape:?} with strides {strides:?} leaves gaps or shares elements"));
     }
-    let storage = Arc::new(Storage::new(eval::buffer_for(dense.dtype(), numel)));
+    let memory = backend::of(Device::Cpu).allocate(dense.dtype(), numel).map_err(|e| e.to_string())?;
+    let storage = Arc::new(Storage::new(Device::Cpu, memory));
     let tensor = over(dense.dtype(), shape, strides, (-low) as usize, storage);
     eval::assign(&tensor, dense).map_err(|e| e.to_string())?;
     Ok(tensor)
@@ -162,6 +164,6 @@ fn lying(dense: &Tensor, strides: &[isize]) -> Result<Tensor, String> {
 /// A piece of memory with these bytes.
 pub(crate) fn bytes(name: &str, bytes: Vec<u8>) -> Piece {
     let n = bytes.len();
-    let storage = Arc::new(Storage::new(Buffer::adopt(bytes)));
+    let storage = Arc::new(Storage::new(Device::Cpu, host::adopt(bytes)));
     Piece { name: name.to_string(), dtype: DType::U8, shape: vec![n], storage, bytes: 0..n }
 }

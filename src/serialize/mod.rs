@@ -9,14 +9,15 @@ mod rebuild;
 
 pub use crate::serialize::names::Names;
 
-use crate::capture::captured::Returned;
+use crate::capture::endpoints::Returned;
+use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
 use crate::inspect::explain::Explanation;
 use crate::mode;
-use crate::runtime::guards::Binding;
+use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
 use crate::serialize::files::{Elements, Pair, file_error};
-use crate::serialize::rebuild::Things;
+use crate::serialize::rebuild::LoadedState;
 use crate::tensor::{Flag, Generator, Tensor};
 use allotrope_ir::saved;
 use allotrope_ir::{Bounds, DType};
@@ -55,6 +56,26 @@ pub struct Program {
     names: Names,
 }
 
+impl<F, R, const N: usize> Traced<F, R, N> {
+    /// Saves every variant with the state that it uses: the graphs as text in `path.graph`, the elements in
+    /// `path.safetensors`. [`Program::load`] runs them without the closure. Neither file is ever half-written; a call on
+    /// another thread is saved as a whole or not at all, as far as elements go.
+    ///
+    /// # Errors
+    /// When nothing was captured yet, or a file cannot be written; both files are as they were then.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.save_with_names(path, &Names::new())
+    }
+
+    /// As [`Traced::save`], with names for the state.
+    ///
+    /// # Errors
+    /// Also when two state have one name.
+    pub fn save_with_names(&self, path: impl AsRef<Path>, names: &Names) -> Result<()> {
+        save(&self.variants(), names, path.as_ref())
+    }
+}
+
 /// A variant, and what its sizes must satisfy.
 struct Loaded {
     variant: Arc<Variant>,
@@ -73,23 +94,23 @@ impl Program {
         let pair = Pair::of(path.as_ref());
         let (text, described) = read_text(&pair)?;
         let bytes = files::read_bytes(&pair.elements)?;
-        let things = things(&described, &bytes, &text).map_err(|f| f.at(&pair.elements))?;
-        things.settle(&described);
+        let state = state(&described, &bytes, &text).map_err(|f| f.at(&pair.elements))?;
+        state.settle(&described);
         let mut variants = Vec::new();
         for (i, v) in described.variants.iter().enumerate() {
             let fault = |e: &dyn fmt::Display| file_error(&pair.graph, format!("variant {i}: {e}"));
             let bounds = Bounds::of(&v.graph).map_err(|e| fault(&e))?;
-            let variant = Arc::new(things.variant(v).map_err(|e| fault(&e))?);
+            let variant = Arc::new(state.variant(v).map_err(|e| fault(&e))?);
             variants.push(Loaded { variant, bounds, checked: Mutex::new(None) });
         }
         // Gradients come and go: only what the program itself uses keeps its name.
         let is_grad = |i: usize| described.tensors.iter().any(|t| t.grad == Some(i));
-        let tensors = described.tensors.iter().zip(things.tensors).enumerate();
+        let tensors = described.tensors.iter().zip(state.tensors).enumerate();
         let tensors = tensors.filter(|(i, _)| !is_grad(*i) || uses(&described, *i));
         let names = Names {
             tensors: tensors.map(|(_, (d, t))| (d.name.clone(), t)).collect(),
-            generators: described.generators.iter().cloned().zip(things.generators).collect(),
-            flags: described.flags.iter().map(|(name, _)| name.clone()).zip(things.flags).collect(),
+            generators: described.generators.iter().cloned().zip(state.generators).collect(),
+            flags: described.flags.iter().map(|(name, _)| name.clone()).zip(state.flags).collect(),
         };
         Ok(Program { variants, names })
     }
@@ -125,7 +146,7 @@ impl Program {
         self.names.tensors.iter().find(|(n, _)| n == name).map(|(_, t)| t)
     }
 
-    /// Every tensor that the program has from outside, with its name.
+    /// Every captured tensor of the program, with its name.
     pub fn states(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.names.tensors.iter().map(|(n, t)| (n.as_str(), t))
     }
@@ -159,7 +180,7 @@ impl Program {
     /// # Errors
     /// As [`Program::call`].
     pub fn profile(&self, args: &[&Tensor]) -> Result<crate::inspect::profile::Profile> {
-        crate::runtime::traced::outside("profile()")?;
+        not_recording("profile()")?;
         let (loaded, binding) = self.fitting(args)?;
         loaded.check(&binding)?;
         loaded.variant.check_inputs(args)?;
@@ -218,8 +239,8 @@ pub fn read_graphs(path: impl AsRef<Path>) -> Result<saved::Program> {
     Ok(read_text(&Pair::of(path.as_ref()))?.1)
 }
 
-/// The things that the names stand for, with the elements of the file.
-fn things(described: &saved::Program, bytes: &[u8], text: &str) -> std::result::Result<Things, files::Fault> {
+/// The state that the names stand for, with the elements of the file.
+fn state(described: &saved::Program, bytes: &[u8], text: &str) -> std::result::Result<LoadedState, files::Fault> {
     let mut elements = Elements::of(bytes, text)?;
     let tensors = memory::tensors(&described.tensors, &mut elements)?;
     let mut generators = Vec::new();
@@ -232,7 +253,7 @@ fn things(described: &saved::Program, bytes: &[u8], text: &str) -> std::result::
     }
     elements.end()?;
     let flags = described.flags.iter().map(|(_, on)| Flag::new(*on)).collect();
-    Ok(Things { tensors, generators, flags })
+    Ok(LoadedState { tensors, generators, flags })
 }
 
 /// Whether a variant names tensor `i` itself, not only as the gradient of another one.
@@ -246,10 +267,10 @@ fn uses(described: &saved::Program, i: usize) -> bool {
     })
 }
 
-/// Saves these variants with what they use from outside.
+/// Saves these variants with what they capture.
 ///
 /// # Errors
-/// When there is none, two things have one name, or a file cannot be written.
+/// When there is none, two state have one name, or a file cannot be written.
 pub(crate) fn save(variants: &[Arc<Variant>], names: &Names, path: &Path) -> Result<()> {
     if variants.is_empty() {
         return Err(Error::Trace(
@@ -258,14 +279,14 @@ pub(crate) fn save(variants: &[Arc<Variant>], names: &Names, path: &Path) -> Res
         ));
     }
     let pair = Pair::of(path);
-    let (mut described, outside) = describe::describe(variants, names)?;
+    let (mut described, captured) = describe::describe(variants, names)?;
     let tensor_names: Vec<String> = described.tensors.iter().map(|t| t.name.clone()).collect();
     let mut fresh_name = describe::memory_names(&described);
-    let (mut pieces, layouts) = memory::pieces(&outside.tensors, &tensor_names, &mut fresh_name)?;
+    let (mut pieces, layouts) = memory::pieces(&captured.tensors, &tensor_names, &mut fresh_name)?;
     for (t, layout) in described.tensors.iter_mut().zip(layouts) {
         t.layout = layout;
     }
-    for (name, generator) in described.generators.iter().zip(&outside.generators) {
+    for (name, generator) in described.generators.iter().zip(&captured.generators) {
         pieces.push(memory::bytes(name, generator.get_state()));
     }
     let text = saved::print(&described);

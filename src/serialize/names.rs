@@ -1,9 +1,9 @@
-//! Names for what a saved function holds from outside. They only name: what is saved is what the function uses.
+//! Names for what a saved function has captured. They only name: what is saved is what the function uses.
 
-use crate::nn::Module;
+use crate::tensor::named::NamedTensors;
 use crate::tensor::{Flag, Generator, Tensor};
 
-/// Names under which tensors from outside, generators and switches are saved. What has none is called `state0`,
+/// Names under which captured tensors, generators and switches are saved. What has none is called `state0`,
 /// `generator0`, `flag0` and so on; a gradient is called after its tensor.
 ///
 /// ```
@@ -38,9 +38,9 @@ impl Names {
         self
     }
 
-    /// Names the parameters of a module, with a prefix that is not empty `prefix.name`.
-    pub fn module(self, prefix: &str, module: &dyn Module) -> Names {
-        self.tensors(prefix, module.named_parameters())
+    /// Names the tensors of something that has names for them, such as the parameters of a module, with a prefix that is not empty `prefix.name`.
+    pub fn module(self, prefix: &str, module: &(impl NamedTensors + ?Sized)) -> Names {
+        self.tensors(prefix, module.named_tensors())
     }
 
     /// Names a generator.

@@ -2,15 +2,17 @@
 //! it is given has passed the checks of the text form; what only memory can say is checked here.
 
 use crate::autograd::tape;
-use crate::capture::captured::{Captured, Depended, Returned, Source, Target, Whose, Wiring};
-use crate::capture::layout::{Demand, Layout, Place, Step};
-use crate::capture::random::{Draws, Fills, Item};
+use crate::capture::captured::{Captured, Dependencies, Wiring};
+use crate::capture::draws::{Draws, Fills, Item};
+use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
+use crate::capture::layout::{Demand, Layout, Memory, ViewStep};
 use crate::capture::symbols::Symbols;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ops::random::default_generator;
 use crate::runtime::guards::{ArgType, Guards};
 use crate::runtime::specialize::SpecializeHot;
-use crate::runtime::variant::{Manner, Variant};
+use crate::runtime::variant::{TraceOptions, Variant};
 use crate::serialize::files::Fault;
 use crate::tensor::draw::Kind;
 use crate::tensor::grad_fn::{Edge, GradFn};
@@ -24,13 +26,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What names of a saved function stand for now.
-pub(crate) struct Things {
+pub(crate) struct LoadedState {
     pub(crate) tensors: Vec<Tensor>,
     pub(crate) generators: Vec<Generator>,
     pub(crate) flags: Vec<Flag>,
 }
 
-impl Things {
+impl LoadedState {
     /// Gives the tensors what is theirs beside elements.
     pub(crate) fn settle(&self, program: &saved::Program) {
         for (t, described) in self.tensors.iter().zip(&program.tensors) {
@@ -46,7 +48,7 @@ impl Things {
         self.tensors[i].clone()
     }
 
-    fn anchor(&self, i: usize) -> TraceHandle {
+    fn handle(&self, i: usize) -> TraceHandle {
         TraceHandle::new(self.tensor(i))
     }
 
@@ -66,14 +68,14 @@ impl Things {
         let demands = v.orders.iter().map(|o| self.demand(o, &mut outside)).collect();
         let mut symbols = Symbols::default();
         let of_arguments = |s: &Sym| v.arguments.iter().any(|a| a.ty.shape.iter().any(|d| d.as_sym() == Some(*s)));
-        symbols.rooms = v.graph.rooms().into_iter().filter(|s| !of_arguments(s)).collect();
+        symbols.capacities = v.graph.rooms().into_iter().filter(|s| !of_arguments(s)).collect();
         let mut captured_grads = (Vec::new(), Vec::new());
         let (mut state_flags, mut host_values, mut grad_enabled) = (Vec::new(), Vec::new(), true);
         for guard in &v.guards {
             match guard {
                 saved::Guard::GradEnabled(on) => grad_enabled = *on,
-                saved::Guard::RequiresGrad(t, on) => state_flags.push((self.anchor(*t), *on)),
-                saved::Guard::HasGrad(saved::Place::Tensor(t), some) => captured_grads.0.push((self.anchor(*t), *some)),
+                saved::Guard::RequiresGrad(t, on) => state_flags.push((self.handle(*t), *on)),
+                saved::Guard::HasGrad(saved::Place::Tensor(t), some) => captured_grads.0.push((self.handle(*t), *some)),
                 saved::Guard::HasGrad(saved::Place::Argument(i), some) => captured_grads.1.push((*i, *some)),
                 saved::Guard::Flag(f, on) => host_values.push(self.flags[*f].read_as(*on)),
                 saved::Guard::Same(..) => {}
@@ -81,24 +83,27 @@ impl Things {
             }
         }
         let identities = v.guards.iter().filter_map(|guard| match guard {
-            saved::Guard::Same(i, saved::Place::Argument(j), same) => Some((*i, Whose::Arg(*j), *same)),
-            saved::Guard::Same(i, saved::Place::Tensor(t), same) => Some((*i, Whose::Outside(self.anchor(*t)), *same)),
+            saved::Guard::Same(i, saved::Place::Argument(j), same) => Some((*i, CallerTensor::Arg(*j), *same)),
+            saved::Guard::Same(i, saved::Place::Tensor(t), same) => {
+                Some((*i, CallerTensor::Captured(self.handle(*t)), *same))
+            }
             _ => None,
         });
         let (mut cleared, mut cleared_args) = (Vec::new(), Vec::new());
         for c in &v.cleared {
             match c {
-                saved::Place::Tensor(t) => cleared.push(self.anchor(*t)),
+                saved::Place::Tensor(t) => cleared.push(self.handle(*t)),
                 saved::Place::Argument(i) => cleared_args.push(*i),
             }
         }
         let returned = v.results.iter().map(|r| match r {
             saved::Returned::Computed { requires_grad } => Returned::Computed { requires_grad: *requires_grad },
-            saved::Returned::Same(saved::Place::Tensor(t)) => Returned::Same(self.anchor(*t)),
+            saved::Returned::Same(saved::Place::Tensor(t)) => Returned::Same(self.handle(*t)),
             saved::Returned::Same(saved::Place::Argument(i)) => Returned::Arg(*i),
         });
         let drawn = sources.iter().map(|s| matches!(s, Source::Draw));
         let captured = Captured {
+            device: Device::Cpu,
             fills: Fills::of(demands, drawn, &v.graph),
             graph: v.graph.clone(),
             symbols,
@@ -111,15 +116,13 @@ impl Things {
                 cleared_args,
                 effects: v.set.iter().map(|(f, on)| self.flags[*f].read_as(*on)).collect(),
             },
-            depended: Depended {
+            dependencies: Dependencies {
                 grads: captured_grads.0,
                 arg_grads: captured_grads.1,
                 host_values,
                 identities: identities.collect(),
-                ..Depended::default()
+                ..Dependencies::default()
             },
-            // The way back from outside is the closure's.
-            recorded: None,
         };
         let arg = |a: &saved::Argument| ArgType {
             dtype: a.ty.dtype,
@@ -132,10 +135,11 @@ impl Things {
         };
         let args = v.arguments.iter().map(arg).collect();
         let guards = Guards::of(&captured, args, state_flags, grad_enabled);
-        let manner = Manner { passes: Passes::ALL, hot: SpecializeHot::default() };
+        let options = TraceOptions { passes: Passes::ALL, hot: SpecializeHot::default() };
         // A graph that no capture makes may meet what no capture has met: that is an error of the file then.
         let compile =
-            AssertUnwindSafe(|| Variant::compile(captured, guards, &manner, ("load", Duration::ZERO), "it was loaded"));
+            // Backward passes from outside are the closure's.
+            AssertUnwindSafe(|| Variant::compile(captured, None, guards, &options, ("load", Duration::ZERO), "it was loaded"));
         catch_unwind(compile).unwrap_or_else(|_| {
             Err(Error::Compile("bug in this library: a graph that passes every check could not be compiled".into()))
         })
@@ -167,9 +171,9 @@ impl Things {
     fn source(&self, s: saved::Source) -> Source {
         match s {
             saved::Source::Elements(saved::Place::Argument(i)) => Source::Arg(i),
-            saved::Source::Elements(saved::Place::Tensor(t)) => Source::State(self.anchor(t)),
+            saved::Source::Elements(saved::Place::Tensor(t)) => Source::State(self.handle(t)),
             saved::Source::Grad(saved::Place::Argument(i)) => Source::ArgGrad(i),
-            saved::Source::Grad(saved::Place::Tensor(t)) => Source::Grad(self.anchor(t)),
+            saved::Source::Grad(saved::Place::Tensor(t)) => Source::Grad(self.handle(t)),
             saved::Source::Draw => Source::Draw,
         }
     }
@@ -178,9 +182,9 @@ impl Things {
         match t {
             saved::Target::Result(_) => Target::Return,
             saved::Target::Elements(saved::Place::Argument(i)) => Target::Arg(i),
-            saved::Target::Elements(saved::Place::Tensor(t)) => Target::State { tensor: self.anchor(t) },
+            saved::Target::Elements(saved::Place::Tensor(t)) => Target::State { tensor: self.handle(t) },
             saved::Target::Grad(saved::Place::Argument(i)) => Target::ArgGrad(i),
-            saved::Target::Grad(saved::Place::Tensor(t)) => Target::Grad(self.anchor(t)),
+            saved::Target::Grad(saved::Place::Tensor(t)) => Target::Grad(self.handle(t)),
         }
     }
 
@@ -200,19 +204,19 @@ impl Things {
     }
 
     fn demand(&self, o: &saved::Order, outside: &mut Vec<TraceHandle>) -> Demand {
-        let place = match &o.from {
-            saved::OrderOf::Fresh(shape) => Place::Fresh(shape.clone()),
-            saved::OrderOf::Input(i) => Place::Input(*i),
+        let memory = match &o.from {
+            saved::OrderOf::Fresh(shape) => Memory::Fresh(shape.clone()),
+            saved::OrderOf::Input(i) => Memory::Input(*i),
             saved::OrderOf::Tensor(t) => {
-                outside.push(self.anchor(*t));
-                Place::Outside(outside.len() - 1)
+                outside.push(self.handle(*t));
+                Memory::Captured(outside.len() - 1)
             }
         };
         let steps = o.steps.iter().map(|s| match s {
-            saved::OrderStep::View(op) => Step::View(op.clone()),
-            saved::OrderStep::Element => Step::Element,
+            saved::OrderStep::View(op) => ViewStep::View(op.clone()),
+            saved::OrderStep::Element => ViewStep::Element,
         });
-        Demand { what: o.what.clone().into(), layout: Layout { place, steps: steps.collect() }, whole: o.whole }
+        Demand { what: o.what.clone().into(), layout: Layout { memory, steps: steps.collect() }, whole: o.whole }
     }
 }
 

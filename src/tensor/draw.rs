@@ -1,7 +1,8 @@
 //! What is drawn: a distribution with its numbers, and how a generator fills memory with it. Eager calls and compiled
 //! ones draw through here, so they take the same words of the stream. It makes no tensor and knows no mode.
 
-use super::storage::Buffer;
+use crate::backend::Memory;
+use crate::backend::cpu::host;
 use crate::error::{Error, Result};
 use crate::kernels::rng::{self, Mt19937};
 use allotrope_ir::DType;
@@ -108,15 +109,15 @@ impl Kind {
         }
     }
 
-    /// Draws the elements `at` of a buffer that holds `dtype`, one of those that [`Kind::drawn_as`] gives.
-    pub(crate) fn fill(&self, g: &mut Mt19937, out: &mut Buffer, dtype: DType, at: Range<usize>) {
+    /// Draws the elements `at` of memory of the host that holds `dtype`, one of those that [`Kind::drawn_as`] gives.
+    pub(crate) fn fill(&self, g: &mut Mt19937, out: &mut Memory, dtype: DType, at: Range<usize>) {
         match dtype {
-            DType::F32 => self.fill_f32(g, &mut out.slice_mut()[at]),
-            DType::F64 => self.fill_f64(g, &mut out.slice_mut()[at]),
-            DType::I64 => self.fill_i64(g, &mut out.slice_mut()[at]),
+            DType::F32 => self.fill_f32(g, &mut host::slice_mut(out)[at]),
+            DType::F64 => self.fill_f64(g, &mut host::slice_mut(out)[at]),
+            DType::I64 => self.fill_i64(g, &mut host::slice_mut(out)[at]),
             DType::Bool => match self {
-                Kind::Bernoulli { p } => rng::bernoulli(g, &mut out.slice_mut()[at], *p),
-                _ => rng::random_bool(g, &mut out.slice_mut()[at]),
+                Kind::Bernoulli { p } => rng::bernoulli(g, &mut host::slice_mut(out)[at], *p),
+                _ => rng::random_bool(g, &mut host::slice_mut(out)[at]),
             },
             _ => unreachable!("bug in allotrope: {self:?} drawn as {dtype}"),
         }

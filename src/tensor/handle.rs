@@ -5,9 +5,11 @@
 use super::grad_fn::{Edge, GradFn, ViewVjp};
 use super::hooks::Hooks;
 use super::size::{Size, Sizes};
-use super::storage::{Buffer, Storage};
+use super::storage::Storage;
 use super::strides::{Dims, Strides, is_contiguous};
 use super::traced::Cell;
+use crate::backend::Memory;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use allotrope_ir::{DType, Op, Value};
 use parking_lot::Mutex;
@@ -62,6 +64,8 @@ pub(crate) struct Strided {
 pub(crate) struct Traced {
     /// Which builder of which capture the value belongs to.
     pub(crate) scope: u64,
+    /// Where the trace runs.
+    pub(crate) device: Device,
     /// Expression of each axis in the capture's table; see [`Size`].
     pub(crate) exprs: SmallVec<[u32; 4]>,
     /// Where the elements are.
@@ -150,6 +154,15 @@ impl Tensor {
     #[inline]
     pub fn dtype(&self) -> DType {
         self.0.dtype
+    }
+
+    /// Where the elements are, and where operations on the tensor are computed. A value of a trace is where the trace runs.
+    #[inline]
+    pub fn device(&self) -> Device {
+        match &self.0.body {
+            Body::Strided(s) => s.storage.device(),
+            Body::Traced(t) => t.device,
+        }
     }
 
     /// The number of axes.
@@ -267,6 +280,7 @@ impl Tensor {
             Body::Strided(s) => Body::Strided(s.clone()),
             Body::Traced(t) => Body::Traced(Traced {
                 scope: t.scope,
+                device: t.device,
                 exprs: t.exprs.clone(),
                 root: t.root.clone(),
                 path: t.path.clone(),
@@ -290,9 +304,9 @@ impl Tensor {
     }
 
     /// The elements, where this handle is the only one to them.
-    pub(crate) fn own_buffer(&mut self) -> Option<&mut Buffer> {
+    pub(crate) fn own_memory(&mut self) -> Option<&mut Memory> {
         match &mut Arc::get_mut(&mut self.0)?.body {
-            Body::Strided(s) if s.offset == 0 => Arc::get_mut(&mut s.storage).map(Storage::buffer_mut),
+            Body::Strided(s) if s.offset == 0 => Arc::get_mut(&mut s.storage).map(Storage::memory_mut),
             _ => None,
         }
     }

@@ -3,6 +3,8 @@
 use super::size::small;
 use smallvec::SmallVec;
 
+pub(crate) use crate::backend::is_dense as is_contiguous;
+
 /// Sizes of axes as numbers.
 pub(crate) type Dims = SmallVec<[usize; 4]>;
 /// Elements between neighbours along each axis.
@@ -15,18 +17,4 @@ pub(crate) fn contiguous_strides(shape: &[usize]) -> Strides {
         strides[i] = strides[i + 1] * shape[i + 1].max(1) as isize;
     }
     strides
-}
-
-pub(crate) fn is_contiguous(shape: &[usize], strides: &[isize]) -> bool {
-    let mut expected = 1;
-    for (&n, &s) in shape.iter().zip(strides).rev() {
-        if n == 0 {
-            return true;
-        }
-        if n != 1 && s != expected {
-            return false;
-        }
-        expected *= n as isize;
-    }
-    true
 }

@@ -1,4 +1,4 @@
-//! What is refused: eagerly and in a trace, with the way out.
+//! What is refused: eagerly and in a trace, with a workaround.
 
 use crate::common::panic_text;
 use crate::{count, leaf, repeat, scalar, vector};

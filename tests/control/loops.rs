@@ -116,7 +116,7 @@ fn gradients_of_ten_thousand_steps() {
     assert_eq!(long.compilations(), 1);
 }
 
-/// The walk back needs no value of any step, only their number.
+/// The backward pass needs no value of any iteration, only their number.
 #[test]
 fn gradients_that_need_nothing_collected() {
     let mut sums = Both::new(|a: &[Tensor]| {
@@ -332,19 +332,21 @@ fn measure() {
         println!("{what}: {:.1} ns", runs[4] * 1e9 / per);
     };
     let value = |x: &Tensor, n: &Tensor| no_grad(|| repeat(n, x.clone(), |x| x * 0.999 + 0.001));
-    let slope = |x: &Tensor, n: &Tensor| {
+    let gradient = |x: &Tensor, n: &Tensor| {
         let y = repeat(n, x.clone(), |x| x * 0.999 + 0.001).sum();
         grad(&[&y], &[x], false).unwrap().remove(0).unwrap()
     };
     for (size, n) in [(1, 100_000), (256, 100_000)] {
         let (x, n) = (leaf(draw(1, &[size])), count(n));
         let per = n.item::<i64>() as f64;
-        let (a, b) = (trace(value), trace(slope));
+        let (a, b) = (trace(value), trace(gradient));
         time(&format!("a step of {size} numbers, traced"), per, &mut || _ = a.call((&x, &n)).unwrap());
-        time(&format!("a step of {size} numbers and its way back, traced"), per, &mut || _ = b.call((&x, &n)).unwrap());
+        time(&format!("a step of {size} numbers and its backward pass, traced"), per, &mut || {
+            _ = b.call((&x, &n)).unwrap()
+        });
         let few = count(1_000);
         time(&format!("a step of {size} numbers, eager"), 1e3, &mut || _ = value(&x, &few));
-        time(&format!("a step of {size} numbers and its way back, eager"), 1e3, &mut || _ = slope(&x, &few));
+        time(&format!("a step of {size} numbers and its backward pass, eager"), 1e3, &mut || _ = gradient(&x, &few));
     }
     let choose = |x: &Tensor, p: &Tensor| cond(p, |x: Tensor| x * 2.0, |x: Tensor| x + 1.0, x.clone());
     let plain = |x: &Tensor, _: &Tensor| x * 2.0;

@@ -146,15 +146,15 @@ fn checkpoint_functions_and_layers_in_loops() {
 #[test]
 fn gradients_within_a_step() {
     let mut f = Both::new(|a: &[Tensor]| {
-        // Descent on (x - a)^4, as long as the slope is steep.
-        let slope = |x: &Tensor| {
+        // Descent on (x - a)^4, as long as the derivative is large.
+        let derivative = |x: &Tensor| {
             let x = x.detach().requires_grad();
             let y = (&x - &a[0]).pow(4.0).sum();
             grad(&[&y], &[&x], false).unwrap()[0].clone().unwrap()
         };
         let (x, n) = while_loop(
-            |(x, _)| enable_grad(|| slope(&x)).abs().max().gt(1e-2),
-            |(x, n)| (&x - slope(&x) * 0.05, n + 1),
+            |(x, _)| enable_grad(|| derivative(&x)).abs().max().gt(1e-2),
+            |(x, n)| (&x - derivative(&x) * 0.05, n + 1),
             (a[0].zeros_like(), Tensor::scalar(0i64)),
         );
         vec![x.detach(), n]

@@ -1,5 +1,5 @@
 //! `trace_dynamic`: closures whose Rust code decides what is computed give eager mode's bits on every call, and what was
-//! compiled once is not compiled again.
+//! compiled once is not compiled a second time.
 
 #[path = "../programs/common.rs"]
 #[allow(dead_code)]

@@ -1,4 +1,4 @@
-//! Tensors from outside: replaced between calls, changed in place, seen through views, with gradients and hooks; and random
+//! Captured tensors: replaced between calls, changed in place, seen through views, with gradients and hooks; and random
 //! generators.
 
 use crate::common::{assert_all_same, assert_same, copy, draw, seeded};

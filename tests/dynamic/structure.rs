@@ -39,7 +39,7 @@ fn a_branch_on_a_value_of_the_host() {
     assert!(reasons.iter().any(|r| r.contains("sin")), "{reasons:?}");
 }
 
-/// What comes first is common to all, and the structures part and meet again in many ways.
+/// What comes first is common to all, and the structures diverge and rejoin in many ways.
 #[test]
 fn every_order_of_layers() {
     let order = Cell::new([0usize; 4]);
@@ -72,7 +72,7 @@ fn every_order_of_layers() {
 fn the_count_of_a_loop_and_a_list_that_grows() {
     let mut seen: Vec<Tensor> = Vec::new();
     let f = trace_dynamic(move |x: &Tensor| {
-        // Tensors from outside that are in the list for good.
+        // Captured tensors that stay in the list.
         seen.push(if x.sizes().len().eq(&1) { Tensor::ones(&[3], DType::F32) } else { x.clone() });
         (0..seen.len()).fold(x.clone(), |h, _| h * 1.5)
     });

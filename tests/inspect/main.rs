@@ -1,4 +1,4 @@
-//! What a traced function tells of itself: `explain`, `verify` and `profile`, none of which changes anything.
+//! Reports about a traced function: `explain`, `verify` and `profile`, none of which changes anything.
 
 mod explain;
 mod profile;

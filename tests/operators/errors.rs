@@ -10,7 +10,7 @@ use allotrope::{DType, Result, Tensor};
 type Attempt = Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor>>;
 
 /// Demands that `f` refuses `bad` and takes `good`, in both modes, and that a traced function that fails changes no tensor
-/// from outside: one before, one after the failing operation, one in place.
+/// captured: one before, one after the failing operation, one in place.
 fn refuses(what: &str, f: &Attempt, x: &Tensor, bad: &Tensor, good: &Tensor) {
     let eager = f(x, bad);
     assert!(eager.is_err(), "{what}: eager gives {:?}", eager.map(|y| y.shape().to_vec()));

@@ -255,7 +255,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("outputs", "gelu", "PyTorch's f32 gives NaN at infinity, its f64 does not"),
     ("outputs", "std", "PyTorch takes the root before it rounds a variance above the greatest f32"),
     ("grads", "std", "as its result"),
-    ("grads", "logit", "the sign of the infinite slope at -0"),
+    ("grads", "logit", "the sign of the infinite derivative at -0"),
     ("grads", "relu6", "at NaN PyTorch has 0 or 1 by the place in memory"),
     ("grads", "hardtanh", "as relu6"),
     ("grads", "hardshrink", "as relu6"),

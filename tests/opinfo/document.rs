@@ -116,14 +116,14 @@ fn of(c: Count) -> String {
 const HEAD: &str = "# Operators
 
 What every operator does on cases of PyTorch's own test database (`tests/data/opinfo`; names are PyTorch's, a last part
-such as `.with_dim` tells variants apart). A number says how many cases there are, all right; \"3 of 5\" that some are not;
+such as `.with_dim` names the variant). A number says how many cases there are, all of which pass; \"3 of 5\" that some do not;
 a dash that there are none. This page is written by the test that checks it:
 `ALLOTROPE_UPDATE_DOCS=1 cargo test --release --test opinfo page`.
 
 - **eager**, **traced**: values, dtypes, shapes and refusals are PyTorch's, also of inputs that are not contiguous. Both
   modes give equal bits.
 - **gradient**: gradients of all inputs that have one are PyTorch's, in both modes with equal bits.
-- **second**: the gradients were differentiated again, in f32 and f64, in both modes with equal bits, and compared with
+- **second**: the gradients were differentiated once more, in f32 and f64, in both modes with equal bits, and compared with
   differences of the gradients in f64.
 - **dtypes**: the operator's first operand can be of these; other operands, such as indices and masks, are what PyTorch
   wants them to be.

@@ -345,7 +345,7 @@ impl<'a> Run<'a> {
         quietly(run).unwrap_or_else(|text| Err(Stop::Panicked(text)))
     }
 
-    /// In a trace, called twice. What the call changes in place comes from outside, all else is an argument.
+    /// In a trace, called twice. What the call changes in place is captured, all else is an argument.
     pub fn traced(self, grads: bool) -> Done {
         let run = || {
             let leaves = self.leaves(grads);

@@ -1,5 +1,5 @@
-//! Second derivatives of one case: the gradients are differentiated again, in both modes with equal bits, and against
-//! differences of the gradients in f64. There are no expected values from outside for this.
+//! Second derivatives of one case: the gradients are differentiated once more, in both modes with equal bits, and against
+//! differences of the gradients in f64. There are no recorded values to compare with.
 
 use crate::case::Case;
 use crate::compare;
@@ -158,11 +158,11 @@ impl<'a> Second<'a> {
         let all: Vec<_> = all.collect();
         let scale = second.iter().flat_map(elements).filter(|x| x.is_finite()).fold(0.0f64, |m, x| m.max(x.abs()));
         for &(v, i, at) in all.iter().step_by(all.len().div_ceil(COORDINATES).max(1)) {
-            let slope = |step: f64| self.slope(i, at, step);
-            let (got, want) = (elements(&second[v])[at], slope(STEP)?);
+            let difference = |step: f64| self.difference(i, at, step);
+            let (got, want) = (elements(&second[v])[at], difference(STEP)?);
             let near = |a: f64, b: f64| (a - b).abs() <= 1e-5 + 1e-3 * b.abs() + 1e-6 * scale;
             // Where another step gives something else, the gradient has a jump, as at a tie.
-            if want.is_finite() && !near(got, want) && near(slope(STEP / 8.0)?, want) {
+            if want.is_finite() && !near(got, want) && near(difference(STEP / 8.0)?, want) {
                 return Err(format!("second gradient {v} at element {at} is {got}, by differences {want}"));
             }
         }
@@ -170,7 +170,7 @@ impl<'a> Second<'a> {
     }
 
     /// How the sum changes with one element, by differences.
-    fn slope(&self, input: usize, at: usize, step: f64) -> Result<f64, String> {
+    fn difference(&self, input: usize, at: usize, step: f64) -> Result<f64, String> {
         let moved = |by: f64| -> Result<f64, String> {
             let mut inputs = self.inputs.clone();
             let Data::F32(values) = &inputs[input].data else { return Err("a variable that is no float".into()) };

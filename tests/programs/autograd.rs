@@ -171,7 +171,7 @@ fn hooks_that_are_refused() {
             y * 1.0
         })
         .call(&none),
-        &["hook that was registered outside"],
+        &["hook registered outside"],
     );
     let loops = || {
         let body = |c: Tensor, x: Tensor| {
@@ -252,7 +252,7 @@ fn an_optimizer_in_the_backward_pass() {
 }
 
 #[test]
-fn a_graph_is_good_for_one_walk_unless_retained() {
+fn a_graph_serves_one_backward_pass_unless_retained() {
     let got = both(&[1.0, 2.0], |x| {
         let z = (x * x).sum();
         z.backward_with(Backward { retain_graph: true, ..Backward::default() });
@@ -262,7 +262,7 @@ fn a_graph_is_good_for_one_walk_unless_retained() {
         vec![of(x)]
     });
     near(&got[0], &[4.0, 8.0]);
-    // What saved nothing may be walked again, as in PyTorch.
+    // A graph that saved nothing allows further backward passes, as in PyTorch.
     let got = both(&[1.0, 2.0], |x| {
         let y = x + x;
         y.sum().backward();
@@ -278,7 +278,7 @@ fn a_graph_is_good_for_one_walk_unless_retained() {
     });
     near(&got[0], &[1.0, 4.0]);
     near(&got[1], &[2.0, 4.0]);
-    // A failed walk accumulates nothing.
+    // A failed backward pass accumulates nothing.
     let x = leaf(&[1.0]);
     let used = &x * &x;
     used.sum().backward();
@@ -309,7 +309,7 @@ fn whoever_keeps_a_loss_does_not_keep_what_was_saved() {
     loss.backward_with(Backward { retain_graph: true, ..Backward::default() });
     assert_eq!(Arc::strong_count(&mark), 2);
     loss.backward();
-    assert_eq!(Arc::strong_count(&mark), 1, "the graph was let go, though the loss lives");
+    assert_eq!(Arc::strong_count(&mark), 1, "the graph was freed, though the loss lives");
     assert_eq!(numbers(&loss), [6.0]);
     assert_eq!(numbers(&of(&x)), [4.0, 4.0]);
 }

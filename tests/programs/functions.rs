@@ -82,7 +82,7 @@ fn functions_of_the_users_own() {
         vec![of(x)]
     });
     near(&got[0], &[24.0, 12.0]);
-    // Without anything to differentiate nothing is noted.
+    // Without anything to differentiate nothing is recorded.
     assert!(!Cube.apply1(&[&leaf(&[1.0]).detach()]).is_requires_grad());
     assert!(no_grad(|| !Cube.apply1(&[&leaf(&[1.0])]).is_requires_grad()));
 }
@@ -325,7 +325,7 @@ fn derivatives_are_checked() {
     }
 }
 
-/// Neither walks nor drops recurse, whatever hangs on the graph.
+/// Neither a backward pass nor freeing the graph recurses, whatever hangs on it.
 #[test]
 fn deep_graphs() {
     const MANY: usize = 1_000_000;

@@ -178,7 +178,7 @@ impl fmt::Debug for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f)?;
         for (i, input) in self.inputs.iter().enumerate() {
-            writeln!(f, "  {i}: {}{input:?}", if self.program.outside[i] { "from outside, " } else { "" })?;
+            writeln!(f, "  {i}: {}{input:?}", if self.program.outside[i] { "captured, " } else { "" })?;
         }
         for step in &self.program.steps {
             writeln!(f, "  {step:?}")?;
@@ -242,7 +242,7 @@ pub fn cases(kind: Kind) -> impl Strategy<Value = Case> {
     )
 }
 
-/// An input from outside and a value that can be written into it.
+/// A captured input and a value that can be written into it.
 fn update_of(inputs: &[Input; 4], outside: &[bool; 4], pool: &[Tensor], raw: [u16; 2]) -> Option<(usize, usize)> {
     let i = usize::from(raw[0]) % 4;
     // Changing one of several elements at the same place is an error, tested elsewhere.

@@ -34,9 +34,9 @@ fn check(name: &str, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Tensor) {
                 all[k] = Tensor::from_vec(moved, x.shape());
                 weigh(f(&all)).item::<f64>()
             };
-            let slope = (at(step) - at(-step)) / (2.0 * step);
-            let off = (slope - found[i]).abs() / slope.abs().max(1.0);
-            assert!(off < 2e-6, "{name}: input {k}, element {i}: {} where differences give {slope}", found[i]);
+            let quotient = (at(step) - at(-step)) / (2.0 * step);
+            let off = (quotient - found[i]).abs() / quotient.abs().max(1.0);
+            assert!(off < 2e-6, "{name}: input {k}, element {i}: {} where differences give {quotient}", found[i]);
         }
     }
 }
@@ -255,7 +255,7 @@ fn backward_starts_from_one_number() {
     assert_eq!(one.grad().unwrap().to_vec::<f32>(), [3.0]);
 }
 
-/// Neither the walk back nor taking the graph apart recurses.
+/// Neither the backward pass nor freeing the graph recurses.
 #[test]
 fn a_chain_of_a_million_operations() {
     let run = || {
@@ -266,7 +266,7 @@ fn a_chain_of_a_million_operations() {
         }
         y.backward();
         assert_eq!(x.grad().unwrap().item::<f32>(), 1.0);
-        // Once more, dropped without a walk.
+        // Once more, dropped without a backward pass.
         let mut z = x.clone();
         for _ in 0..200_000 {
             z = &z * 1.0;

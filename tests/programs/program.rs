@@ -218,14 +218,14 @@ pub struct Program {
     pub derivative: Derivative,
     /// How many of the last values it returns, and derives.
     pub kept: usize,
-    /// Inputs that are tensors from outside instead of arguments.
+    /// Inputs that are captured tensors instead of arguments.
     pub outside: [bool; 4],
-    /// (an input from outside, the value that it is set to at the end)
+    /// (a captured input, the value that it is set to at the end)
     pub update: Option<(usize, usize)>,
 }
 
 impl Program {
-    /// Runs it: `outside` stands in for the arguments that are to come from outside.
+    /// Runs it: `outside` replaces the arguments that are to be captured.
     pub fn run(&self, outside: &[Tensor; 4], args: [&Tensor; 4]) -> Vec<Tensor> {
         let inputs: [Tensor; 4] =
             std::array::from_fn(|i| if self.outside[i] { outside[i].clone() } else { args[i].clone() });

@@ -411,7 +411,7 @@ fn shapes_whose_memory_is_in_another_order() {
             }
         }
     }
-    // A tensor from outside lies where it lies.
+    // The layout of a captured tensor is known.
     let (w, v) = (draw(3, &[4, 3]), draw(3, &[4, 3]));
     let (wt, vt) = (w.t(), v.t());
     let twin = g.fork();
@@ -422,7 +422,7 @@ fn shapes_whose_memory_is_in_another_order() {
     for _ in 0..2 {
         let got = fill.call(&x).unwrap();
         twin.normal_(&vt, 0.0, 1.0);
-        assert_same("like a view from outside", &got, &(&x + twin.rand_like(&vt)));
-        assert_same("a view from outside", &w, &v);
+        assert_same("like a captured view", &got, &(&x + twin.rand_like(&vt)));
+        assert_same("a captured view", &w, &v);
     }
 }

@@ -84,7 +84,7 @@ fn gradients_of_arguments() {
     assert_same("both at once", &a.grad().unwrap(), &c.grad().unwrap());
     traced.call((&a, &b)).unwrap();
     f(&c, &d);
-    assert_same("and apart again", &a.grad().unwrap(), &c.grad().unwrap());
+    assert_same("and independent afterwards", &a.grad().unwrap(), &c.grad().unwrap());
     let clear = trace(|a: &Tensor| a.set_grad(None));
     clear.call(&a).unwrap();
     assert!(a.grad().is_none() && b.grad().is_some());
@@ -132,7 +132,7 @@ fn a_returned_parameter_is_the_same_tensor() {
     assert_same("the same elements", &detached, &w);
 }
 
-/// In a trace, whatever is taken of a tensor from outside is taken of what it is at each call.
+/// In a trace, whatever is computed of a captured tensor is computed of its elements at each call.
 #[test]
 fn nothing_from_outside_is_baked() {
     let w = draw(1, &[2, 3]);
@@ -186,7 +186,7 @@ fn views_of_what_is_changed() {
     })
     .call(&x)
     .unwrap();
-    assert_same("a view from outside", &after, &((&before + &x).narrow(0, 0, 1) * 1.0));
+    assert_same("a captured view", &after, &((&before + &x).narrow(0, 0, 1) * 1.0));
     let before = copy(&w);
     // Elements that share memory can't be changed one by one.
     let wide = Tensor::ones(&[1, 3], DType::F32).expand(&[2, 3]);
@@ -217,7 +217,7 @@ fn views_of_what_is_changed() {
     assert_eq!(text.is_err(), eager.is_err(), "{text:?} and {eager:?}");
 }
 
-/// Views of a tensor from outside that is not dense are changed where they are.
+/// Views of a captured tensor that is not dense are changed in place.
 #[test]
 fn a_part_of_a_tensor_is_changed() {
     let runs = [false, true].map(|traced| {
@@ -420,7 +420,7 @@ fn a_rust_value_that_changes_between_calls_is_an_error() {
         x + &batches[next]
     });
     let error = walking.call(&x).unwrap_err().to_string();
-    assert!(error.contains("another tensor from outside"), "{error}");
+    assert!(error.contains("another captured tensor"), "{error}");
 
     // A value that stays as it is belongs to the program.
     let factor = 3.0;

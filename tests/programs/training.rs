@@ -255,7 +255,7 @@ fn adam_skips_what_has_no_gradient() {
     assert_all_same("mixed", &runs[0], &runs[2]);
 }
 
-/// `set_lr` reaches a compiled step without compiling again, and changes what it does.
+/// `set_lr` reaches a compiled step without another compilation, and changes what it does.
 #[test]
 fn the_learning_rate_is_a_value() {
     let p = Tensor::ones(&[2], DType::F32).requires_grad();

@@ -228,7 +228,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     prop::collection::vec(change, 1..3)
 }
 
-/// Where the pieces are that `part` says yes to.
+/// Where the parts are that `part` accepts.
 fn runs(text: &str, part: fn(char) -> bool) -> Vec<(usize, usize)> {
     let mut out: Vec<(usize, usize)> = Vec::new();
     for (i, _) in text.char_indices().filter(|(_, c)| part(*c)) {

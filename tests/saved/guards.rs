@@ -51,7 +51,7 @@ fn what_a_capture_depended_on_is_asked_again() {
     assert!(error(&[&x().requires_grad(), &x()]).contains("argument 0 now needs a gradient"));
     assert!(no_grad(|| error(&[&x(), &x()])).contains("gradients are disabled"));
     program.state("w").unwrap().set_requires_grad(false);
-    assert!(error(&[&x(), &x()]).contains("a tensor from outside of shape [2] now needs no gradient"));
+    assert!(error(&[&x(), &x()]).contains("a captured tensor of shape [2] now needs no gradient"));
     program.state("w").unwrap().set_requires_grad(true);
     let result = program.call(&[&x(), &x()]).unwrap().remove(0);
     assert_eq!(result.item::<f32>(), 4.0);

@@ -145,7 +145,7 @@ fn dropout_and_loops_draw_the_same_numbers() {
     assert_eq!(Program::load(&path).unwrap().generator("noise").unwrap().get_state(), own.get_state());
 }
 
-/// A loop whose number of steps only a run tells: what it collects for the way back grows in a loaded program too.
+/// A loop whose number of iterations is known after the run: the capacity for its saved values grows in a loaded program too.
 #[test]
 fn loops_that_run_while_something_holds() {
     let w = Tensor::full(&[], 0.99f32).requires_grad();

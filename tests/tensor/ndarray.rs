@@ -56,7 +56,7 @@ fn arrays_of_any_layout_become_tensors() {
     round_trip(cube.clone().slice_move(s![4..;-1, 0..0, ..]));
     round_trip(cube.slice_move(s![2, 3, 4]));
     round_trip(Array1::<f32>::default(0));
-    // Room for more elements than there are.
+    // Capacity for more elements than there are.
     let mut vec = Vec::with_capacity(100);
     vec.extend([1.0, 2.0, 3.0]);
     round_trip(Array1::from_vec(vec));

@@ -243,7 +243,7 @@ fn gradients_accumulate_over_calls() {
     });
 }
 
-/// Freezing a layer makes a variant; thawing it, and freezing it again, makes none.
+/// Freezing a layer makes a variant; thawing it, and freezing it a second time, makes none.
 #[test]
 fn layers_are_frozen_and_thawed() {
     counted("frozen", 2, |traced| {
@@ -262,7 +262,7 @@ fn layers_are_frozen_and_thawed() {
         let compiled = trace(step);
         let mut all = Vec::new();
         for i in 0..18u64 {
-            // Frozen from the beginning, so that no step passes that the optimizer has to count apart.
+            // Frozen from the beginning, so that no step passes that the optimizer has to count separately.
             let frozen = i / 3 % 2 == 0;
             parameters[..2].iter().for_each(|p| p.set_requires_grad(!frozen));
             let (x, y) = (draw(i, &[4, 3]), draw(70 + i, &[4, 2]));
@@ -369,7 +369,7 @@ fn two_optimizers() {
     });
 }
 
-/// A penalty on the gradient is differentiated again, inside the step.
+/// A penalty on the gradient, so a second derivative, inside the step.
 #[test]
 fn second_derivatives_inside() {
     counted("gradient penalty", 1, |traced| {
@@ -399,7 +399,7 @@ fn second_derivatives_inside() {
 }
 
 /// A size that the closure asks for as a number: one more capture for each new value, and a warning at the third that
-/// names the line and the way out. Eight are kept.
+/// names the line and a workaround. Eight are kept.
 #[test]
 fn a_size_that_is_asked_for_as_a_number() {
     let recorded = Cell::new(0);
@@ -475,7 +475,7 @@ fn an_exchange_before_each_call_is_warned_of() {
         place.replace(draw(10 + i, &[3]));
     }
     assert_eq!(f.compilations(), 5);
-    // Variants of tensors that are gone can't be called any more, and hold no memory.
+    // Variants of tensors that were freed can't be called any more, and hold no memory.
     assert_eq!(f.explain().len(), 1);
     let warnings = f.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");

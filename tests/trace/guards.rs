@@ -193,7 +193,7 @@ fn gradient_mode_and_wish_are_guards() {
     assert_eq!(f.compilations(), 4);
 }
 
-/// What is asked of a tensor from outside without reading it.
+/// What is asked of a captured tensor without reading its elements.
 #[test]
 fn questions_about_tensors_from_outside() {
     let x = draw(1, &[2]);
@@ -261,7 +261,7 @@ fn what_recording_must_not_change() {
     says(&panic_text(|| v.try_item::<f32>().map(drop).unwrap()), &["3 elements"]);
 }
 
-/// Sizes that happen to be equal in the recorded call stay apart where nothing needs them to be.
+/// Sizes that happen to be equal in the recorded call stay independent where nothing needs them to be equal.
 #[test]
 fn sizes_that_happen_to_be_equal() {
     let w = draw(1, &[3]).requires_grad();

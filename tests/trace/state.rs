@@ -1,4 +1,4 @@
-//! State: parameters, buffers, moments, gradients, generators, settings, tensors from outside that are changed inside.
+//! State: parameters, buffers, moments, gradients, generators, settings, captured tensors that the closure changes in place.
 //! Two traced functions share it with each other and with eager code in any order, and a call that fails changes nothing.
 
 use crate::common::{bits, difference, draw, seeded};
@@ -236,7 +236,7 @@ fn calls_that_fail_change_nothing() {
     }
 }
 
-/// A traced function holds what it needs: the tensors may be gone elsewhere when only the closure has them.
+/// A traced function keeps what it needs alive: tensors may be dropped everywhere but in the closure.
 #[test]
 fn state_that_only_the_closure_has() {
     let f = {

@@ -245,7 +245,7 @@ fn deep(parts: bool) -> impl Fn(&Tensor) -> Vec<Tensor> {
     }
 }
 
-/// In a trace too a checkpoint computes again instead of keeping: no pass merges the two computations, and the memory
+/// In a trace too a checkpoint recomputes instead of saving: no pass merges the two computations, and the memory
 /// that is planned is less.
 #[test]
 fn checkpoints_compute_again() {
@@ -261,11 +261,11 @@ fn checkpoints_compute_again() {
         assert_eq!(count(parts.optimized(), op), 2 * LAYERS, "{op}, computed twice");
     }
     let bytes = |g: &allotrope::ir::Graph| Compiled::compile(g, &Options::default()).unwrap().scratch_bytes(&[64]);
-    let (kept, again) = (bytes(plain.optimized()), bytes(parts.optimized()));
-    assert!(again * 2 < kept, "{again} bytes with checkpoints, {kept} without");
+    let (saved, recomputed) = (bytes(plain.optimized()), bytes(parts.optimized()));
+    assert!(recomputed * 2 < saved, "{recomputed} bytes with checkpoints, {saved} without");
 }
 
-/// What does not depend on the inputs of the part is computed again too, where it reads parameters; so is what a
+/// What does not depend on the inputs of the function is recomputed too, where it reads parameters; so is what a
 /// checkpoint in a loop computes.
 #[test]
 fn checkpoints_of_parameters_and_in_loops() {
@@ -352,7 +352,7 @@ fn dropout_in_checkpoints() {
     assert!(difference(&wanted[0], &wanted[3]).is_some());
 }
 
-/// In a loop each step draws, and its checkpoint gets that step's numbers again; so does a loop in a checkpoint.
+/// In a loop each iteration draws, and its checkpoint recomputes with the same numbers; so does a loop in a checkpoint.
 #[test]
 fn dropout_in_checkpoints_and_loops() {
     let _drawing = seeded(0);

@@ -1,4 +1,4 @@
-//! What other tracers get silently wrong, each with its right answer or with an error that says the way out.
+//! What other tracers get silently wrong, each with its right answer or with an error that names a workaround.
 
 use crate::common::{assert_same, bits, copy, draw, panic_text, seeded};
 use allotrope::prelude::*;
@@ -38,10 +38,10 @@ fn a_branch_on_an_element() {
     assert!(matches!(error, Error::Trace(_)), "{error:?}");
     refused(|x: &Tensor| if x.gt(0.5).item::<bool>() { x * 2.0 } else { x - 1.0 }, &x, &ways);
     refused(|x: &Tensor| if x.try_item::<f32>().unwrap() > 0.5 { x * 2.0 } else { x - 1.0 }, &x, &["item()", HERE]);
-    // What is from outside is read anew on each call, so it is no Rust number either.
+    // A captured tensor is read anew on each call, so it is no Rust number either.
     let w = draw(2, &[1]);
     refused(|x: &Tensor| if w.item::<f32>() > 0.5 { x * 2.0 } else { x - 1.0 }, &x, &ways);
-    // The way out has both answers.
+    // The workaround has both answers.
     let chosen = trace(|x: &Tensor| (x * 2.0).where_self(&x.gt(0.5), &(x - 1.0)));
     for v in [0.0f32, 0.4, 0.6, 3.0] {
         let x = Tensor::from_vec(vec![v], &[1]);
@@ -295,7 +295,7 @@ fn values_that_are_printed() {
     assert_eq!(parts[0], "tensor(..., size=(2, 3), traced)");
     assert_eq!(parts[1], "tensor(..., size=(2, 3), traced, grad_fn=<MulBackward0>)");
     assert_eq!(parts[2], "tensor(..., size=(2, 3), dtype=torch.bool, traced)");
-    // A tensor from outside may have been changed by the program: its elements are not known either.
+    // A captured tensor may have been changed by the program: its elements are not known either.
     assert_eq!(parts[3], "tensor(..., size=(2, 3), traced, requires_grad=True)");
     assert_eq!(parts[5], "2");
     // Printing a size makes no number of it.
@@ -329,7 +329,7 @@ fn a_panic_half_way() {
     let error = f.call(&x).unwrap_err();
     assert_eq!(error, Error::Panic("no luck with 1".into()));
     says(&error.to_string(), &["the closure panicked while it was recorded", "no luck with 1"]);
-    assert_eq!(ran.get(), 1, "a closure that panics is not recorded again");
+    assert_eq!(ran.get(), 1, "a closure that panics is not recorded a second time");
     assert_same("the tensor", &before, &w);
     assert!(w.grad().is_none() && g.get_state() == state && f.compilations() == 0);
     // The next call works.
@@ -440,7 +440,7 @@ fn a_counter_on_the_host() {
         &x,
         &needles,
     );
-    // The way out: a count that is a tensor.
+    // The workaround: a count that is a tensor.
     let count = Tensor::scalar(0.0f32);
     let f = trace(|x: &Tensor| {
         count.add_(1.0);

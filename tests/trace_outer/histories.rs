@@ -1,4 +1,4 @@
-//! What histories results have, what a call keeps for them and lets go of, and how calls meet other parts of the tape.
+//! What histories results have, what a call saves for them and when it frees that, and how calls combine with other nodes of the tape.
 
 use crate::both::{both, both_with, grads};
 use crate::common::{assert_same, copy, draw, numbers, panic_text};
@@ -69,7 +69,7 @@ fn results_that_are_no_new_values() {
 }
 
 #[test]
-fn a_graph_is_walked_once_unless_it_is_retained() {
+fn a_graph_serves_one_backward_pass_unless_it_is_retained() {
     let w = draw(1, &[3]).requires_grad();
     let f = trace(|x: &Tensor| (x * &w).tanh());
     let x = draw(2, &[3]).requires_grad();
@@ -244,7 +244,7 @@ fn a_closure_that_went_back_itself_has_no_way_back() {
 }
 
 #[test]
-fn a_walk_inside_does_not_enter_a_history_outside() {
+fn a_backward_pass_inside_does_not_enter_a_history_outside() {
     let f = trace(|x: &Tensor| x.square().sum().backward());
     let x = draw(1, &[3]).requires_grad();
     f.call(&x).unwrap();
@@ -420,7 +420,7 @@ fn draw_row() -> Tensor {
     Tensor::ones(&[4, 3], DType::F32)
 }
 
-/// Doubles, and keeps a token for the way back.
+/// Doubles, and saves a token for the backward pass.
 struct Token(Arc<()>);
 
 impl Function for Token {
@@ -444,7 +444,7 @@ fn nothing_stays_when_all_is_dropped() {
         let f = trace(|x: &Tensor| (Token(Arc::clone(&token)).apply1(&[&(x * &w)]), (x * &w).exp()));
         let (a, b) = f.call(&(&x * 1.0)).unwrap();
         assert!(Arc::strong_count(&token) > 1);
-        // The derivative that the user wrote is the one that is differentiated again: a * a of a = x w, not 2.
+        // The derivative that the user wrote is the one that is differentiated a second time: a * a of a = x w, not 2.
         let loss = a.sum() + b.square().sum();
         let g = grad(&[&loss], &[&x], true).unwrap().remove(0).unwrap();
         let second = grad(&[&g.sum()], &[&x], false).unwrap().remove(0).unwrap();
@@ -459,7 +459,7 @@ fn nothing_stays_when_all_is_dropped() {
 }
 
 #[test]
-fn results_that_share_no_part_are_walked_one_after_the_other() {
+fn results_that_share_no_operation_allow_one_backward_pass_each() {
     let w = draw(1, &[3]).requires_grad();
     let inner = |x: &Tensor| {
         let shared = (x * &w).exp();
@@ -471,8 +471,8 @@ fn results_that_share_no_part_are_walked_one_after_the_other() {
         let (a, b, c) = if traced { f.call(&x).unwrap() } else { inner(&x) };
         a.backward();
         b.backward();
-        for gone in [a, b, c] {
-            let text = gone.try_backward().unwrap_err().to_string();
+        for freed in [a, b, c] {
+            let text = freed.try_backward().unwrap_err().to_string();
             assert!(text.contains("a second time"), "{text}");
         }
     }

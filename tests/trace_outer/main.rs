@@ -1,5 +1,5 @@
-//! Gradients through traced calls from outside: the same bits as the program that is eager throughout, with the order in
-//! which gradients are added; what is kept and let go of; second derivatives; what is an error.
+//! Gradients through traced calls, with a backward pass that begins outside: the same bits as the program that is eager throughout, with the order in
+//! which gradients are added; what is saved and freed; second derivatives; what is an error.
 
 mod both;
 #[path = "../programs/common.rs"]

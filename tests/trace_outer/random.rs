@@ -51,7 +51,7 @@ fn around(case: &Case, used: u8, leaves: &[Tensor; 4], call: impl Fn(&[Tensor]) 
     out
 }
 
-/// The results of the inner function; some inputs come from outside of it.
+/// The results of the inner function; some inputs are captured.
 fn inner(case: &Case, outside: &[Tensor], args: &[Tensor]) -> Vec<Tensor> {
     let program = &case.program;
     let mut pool: Vec<Tensor> =

@@ -4,9 +4,9 @@
 mod places;
 
 use crate::element;
-use crate::{DType, Dim, Graph, LoopKind, NodeId, Op, Scalar, Scan, Sym, Type, Value};
+use crate::evaluate::{Evaluator, Iterate, iterate, outputs};
+use crate::{DType, Dim, Graph, NodeId, Op, Scalar, Scan, Sym, Type};
 use half::{bf16, f16};
-use std::collections::HashMap;
 
 /// The elements of an array, row-major.
 #[derive(Clone, Debug)]
@@ -158,50 +158,92 @@ pub fn run(graph: &Graph, binding: &[usize], inputs: &[Array]) -> Result<Vec<Arr
     if let Some(s) = graph.symbols().into_iter().find(|s| s.0 as usize >= binding.len()) {
         return Err(RunError::Unbound(s));
     }
-    run_body(graph, binding, inputs)
+    outputs(&mut Interpreter { binding }, graph, inputs)
 }
 
-fn run_body(graph: &Graph, binding: &[usize], inputs: &[Array]) -> Result<Vec<Array>, RunError> {
-    if inputs.len() != graph.inputs().len() {
-        return Err(RunError::InputCount { wanted: graph.inputs().len(), got: inputs.len() });
-    }
-    let mut values: HashMap<Value, Array> = HashMap::new();
-    for (index, (input, given)) in graph.inputs().iter().zip(inputs).enumerate() {
-        let value = Value { node: input.node, port: 0 };
-        let wanted = bind(graph.ty(value), binding);
-        if given.type_of() != wanted {
-            return Err(RunError::Input {
-                index,
-                name: input.name.clone(),
-                wanted: Box::new(wanted),
-                got: Box::new(given.type_of()),
-            });
-        }
-        values.insert(value, given.clone());
-    }
-    for id in graph.nodes() {
-        if graph.node(id).op == Op::Input {
-            continue;
-        }
-        let operands: Vec<&Array> = graph.operands(id).iter().map(|v| &values[v]).collect();
-        let results = node(graph, id, binding, &operands)?;
-        for (port, array) in results.into_iter().enumerate() {
-            values.insert(Value { node: id, port: port as u32 }, array);
-        }
-    }
-    Ok(graph.outputs().iter().map(|o| values[&o.value].clone()).collect())
+/// Evaluates on arrays, where symbol `i` is `binding[i]`.
+struct Interpreter<'a> {
+    binding: &'a [usize],
 }
 
-/// The results of one node.
-fn node(graph: &Graph, id: NodeId, binding: &[usize], x: &[&Array]) -> Result<Vec<Array>, RunError> {
-    let fail = |message: String| Err(RunError::Node { node: id, message });
-    let op = &graph.node(id).op;
+impl Evaluator for Interpreter<'_> {
+    type Value = Array;
+    type Error = RunError;
+
+    fn enter(&mut self, graph: &Graph, inputs: &[Array]) -> Result<(), RunError> {
+        if inputs.len() != graph.inputs().len() {
+            return Err(RunError::InputCount { wanted: graph.inputs().len(), got: inputs.len() });
+        }
+        for (index, (value, given)) in graph.input_values().zip(inputs).enumerate() {
+            let wanted = bind(graph.ty(value), self.binding);
+            if given.type_of() != wanted {
+                let name = graph.inputs()[index].name.clone();
+                let (wanted, got) = (Box::new(wanted), Box::new(given.type_of()));
+                return Err(RunError::Input { index, name, wanted, got });
+            }
+        }
+        Ok(())
+    }
+
+    fn operation(&mut self, graph: &Graph, id: NodeId, x: &[&Array]) -> Result<Array, RunError> {
+        operation(&graph.node(id).op, self.binding, x).map_err(|message| RunError::Node { node: id, message })
+    }
+
+    fn scan(&mut self, graph: &Graph, id: NodeId, scan: &Scan, x: &[&Array]) -> Result<Vec<Array>, RunError> {
+        iterate(self, graph, id, scan, x)
+    }
+}
+
+impl Iterate for Interpreter<'_> {
+    fn size(&self, dim: &Dim) -> usize {
+        dim.eval(self.binding)
+    }
+
+    fn holds(&mut self, value: &Array) -> Result<bool, RunError> {
+        Ok(value.get(0) == Scalar::Bool(true))
+    }
+
+    fn count(&mut self, value: &Array) -> Result<i64, RunError> {
+        match value.get(0) {
+            Scalar::I64(n) => Ok(n),
+            other => unreachable!("bug in this library: a loop counts in {}", other.dtype()),
+        }
+    }
+
+    fn element(&mut self, value: &Array, i: usize) -> Result<Array, RunError> {
+        let shape = value.shape[1..].to_vec();
+        let n: usize = shape.iter().product();
+        Ok(Array::from_scalars(value.dtype(), shape, (i * n..(i + 1) * n).map(|i| value.get(i))))
+    }
+
+    fn collect(&mut self, elements: Vec<Option<Array>>, ty: &Type) -> Result<Array, RunError> {
+        let ty = bind(ty, self.binding);
+        let zero = element::cast(Scalar::I64(0), ty.dtype);
+        let one: usize = ty.shape.iter().skip(1).product();
+        let items = elements.iter().flat_map(|a| match a {
+            Some(a) => a.scalars().collect(),
+            None => vec![zero; one],
+        });
+        Ok(Array::from_scalars(ty.dtype, ty.shape.to_vec(), items))
+    }
+
+    fn too_many_iterations(&self, _: &Graph, id: NodeId, capacity: usize) -> RunError {
+        let message = format!("the loop goes on after {capacity} iterations, the capacity of its results");
+        RunError::Node { node: id, message }
+    }
+}
+
+/// The result of an operation.
+///
+/// # Errors
+/// Why it has none.
+fn operation(op: &Op, binding: &[usize], x: &[&Array]) -> Result<Array, String> {
     let shape_of = |dims: &[Dim]| dims.iter().map(|d| d.eval(binding)).collect::<Vec<usize>>();
     let map = |dtype: DType, f: &dyn Fn(usize) -> Scalar| {
         Array::from_scalars(dtype, x[0].shape.clone(), (0..x[0].len()).map(f))
     };
-    Ok(vec![match op {
-        Op::Input => unreachable!("inputs are given"),
+    Ok(match op {
+        Op::Input | Op::Scan(_) | Op::Fusion(_) => unreachable!("bug in this library: the walk does these"),
         Op::Const(s) => Array::scalar(*s),
         Op::Extent(d) => Array::scalar(Scalar::I64(d.eval(binding) as i64)),
         Op::Iota(n) => {
@@ -232,7 +274,7 @@ fn node(graph: &Graph, id: NodeId, binding: &[usize], x: &[&Array]) -> Result<Ve
         Op::Slice { axis, start, len } => {
             let (start, len, n) = (start.eval(binding), len.eval(binding), x[0].shape[*axis]);
             if start + len > n {
-                return fail(format!("slice: {len} elements from {start} on do not lie in axis {axis} of {n}"));
+                return Err(format!("slice: {len} elements from {start} on do not lie in axis {axis} of {n}"));
             }
             let mut shape = x[0].shape.clone();
             shape[*axis] = len;
@@ -246,7 +288,7 @@ fn node(graph: &Graph, id: NodeId, binding: &[usize], x: &[&Array]) -> Result<Ve
         | Op::ArgReduce { .. }
         | Op::ArgSort { .. }
         | Op::Recurrence { .. }
-        | Op::Check(_) => return places::run(op, binding, x).map(|a| vec![a]).or_else(fail),
+        | Op::Check(_) => return places::run(op, binding, x),
         Op::Concat { axis } => concat(x, *axis),
         Op::Reduce { op, axes } => {
             let whole = &x[0].shape;
@@ -271,69 +313,7 @@ fn node(graph: &Graph, id: NodeId, binding: &[usize], x: &[&Array]) -> Result<Ve
             let product = matmul(x[1], x[2]);
             map(x[0].dtype(), &|i| element::binary(crate::BinaryOp::Add, x[0].get(i), product.get(i)))
         }
-        Op::Scan(s) => return scan(graph, id, s, binding, x),
-        Op::Fusion(body) => {
-            let inputs: Vec<Array> = x.iter().map(|a| (*a).clone()).collect();
-            return run_body(body, binding, &inputs);
-        }
-    }])
-}
-
-fn scan(graph: &Graph, id: NodeId, s: &Scan, binding: &[usize], x: &[&Array]) -> Result<Vec<Array>, RunError> {
-    let length = s.length.eval(binding);
-    let (x, count) = s.split(x);
-    let rounds = match count.map(|n| n.get(0)) {
-        Some(Scalar::I64(n)) => usize::try_from(n).unwrap_or(0).min(length),
-        _ => length,
-    };
-    let clone = |a: &[&Array]| a.iter().map(|a| (*a).clone()).collect::<Vec<Array>>();
-    let mut carries = clone(&x[..s.carries]);
-    let xs = &x[s.carries..s.carries + s.xs];
-    let invariants = clone(&x[s.carries + s.xs..]);
-    let mut ys: Vec<Vec<Option<Array>>> = vec![vec![None; length]; graph.node(id).types.len() - s.carries];
-    for step in 0.. {
-        let more = match s.kind {
-            LoopKind::While | LoopKind::Within => carries[0].get(0) == Scalar::Bool(true),
-            LoopKind::All | LoopKind::Count => step < rounds,
-        };
-        if !more {
-            break;
-        }
-        if s.kind == LoopKind::Within && step == length {
-            return Err(RunError::Node { node: id, message: too_many_rounds(length) });
-        }
-        let t = if s.reverse { rounds - 1 - step } else { step };
-        let mut inputs = carries;
-        inputs.extend(xs.iter().map(|a| element_of(a, t)));
-        inputs.extend(invariants.iter().cloned());
-        let mut results = run_body(&s.body, binding, &inputs)?;
-        let produced = results.split_off(s.carries);
-        carries = results;
-        ys.iter_mut().zip(produced).for_each(|(y, a)| y[t] = Some(a));
-    }
-    for (i, y) in ys.into_iter().enumerate() {
-        let ty = bind(&graph.node(id).types[s.carries + i], binding);
-        let zero = element::cast(Scalar::I64(0), ty.dtype);
-        let one: usize = ty.shape.iter().skip(1).product();
-        let items = y.iter().flat_map(|a| match a {
-            Some(a) => a.scalars().collect(),
-            None => vec![zero; one],
-        });
-        carries.push(Array::from_scalars(ty.dtype, ty.shape.to_vec(), items));
-    }
-    Ok(carries)
-}
-
-/// What is said of a loop that would need more rounds than the ys have room for.
-fn too_many_rounds(length: usize) -> String {
-    format!("the loop goes on after {length} rounds, more than its results have room for")
-}
-
-/// Element `t` of the first axis.
-fn element_of(a: &Array, t: usize) -> Array {
-    let shape = a.shape[1..].to_vec();
-    let n: usize = shape.iter().product();
-    Array::from_scalars(a.dtype(), shape, (t * n..(t + 1) * n).map(|i| a.get(i)))
+    })
 }
 
 fn concat(x: &[&Array], axis: usize) -> Array {
@@ -496,7 +476,7 @@ graph(%0: f32[3] "x", %1: f32[] "h", %2: i64[] "n") {
         for (ys, y) in [("", ""), (", %4: i64[4]", ", %3")] {
             let bounded = || text("within", ys, y);
             assert_eq!(go(bounded(), true, 4), Ok(Scalar::I64(0)));
-            assert!(go(bounded(), true, 5).unwrap_err().to_string().contains("after 4 rounds"));
+            assert!(go(bounded(), true, 5).unwrap_err().to_string().contains("after 4 iterations"));
         }
     }
 

@@ -1,4 +1,4 @@
-//! A reduction whose elements arrive in pieces, for fused loops. Never depends on how the elements were cut: only
+//! A reduction whose elements arrive in parts, for fused loops. Never depends on how the elements were cut: only
 //! their order counts. The order of folding is that of [`super`].
 
 use super::{Fold, LANES, halve};
@@ -111,7 +111,7 @@ pub(crate) unsafe fn update_body<S: Isa, T: Copy, F: Fold<T>>(state: *mut Reduce
     }
 }
 
-/// The result; the state has to begin again afterwards.
+/// The result; the state has to be reset afterwards.
 ///
 /// # Safety
 /// `state` has begun for `T` and `F`.

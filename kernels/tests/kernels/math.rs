@@ -21,7 +21,7 @@ fn error(got: f32, exact: f64) -> f64 {
     (got as f64 - exact).abs() / libm::scalbn(1.0, exponent - 23)
 }
 
-/// How many bit patterns apart the sweeps look: `ALLOTROPE_SWEEP=37` is what the table in `math` was made with.
+/// The distance between the bit patterns that the sweeps look at: `ALLOTROPE_SWEEP=37` is what the table in `math` was made with.
 fn step() -> usize {
     std::env::var("ALLOTROPE_SWEEP").ok().and_then(|s| s.parse().ok()).unwrap_or(8009)
 }
@@ -35,9 +35,9 @@ fn run(f: Call, x: &[f32]) -> Vec<f32> {
     out
 }
 
-/// Every `step`-th bit pattern, both signs, and all of the borders between regimes.
+/// Every `step`-th bit pattern, both signs, and all of the boundaries between regimes.
 fn sweep(step: usize) -> impl Iterator<Item = Vec<f32>> {
-    let borders: Vec<f32> = [
+    let boundaries: Vec<f32> = [
         0.0f32,
         1.125,
         1.0,
@@ -64,7 +64,7 @@ fn sweep(step: usize) -> impl Iterator<Item = Vec<f32>> {
     .chain([f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN, f32::MAX, f32::MIN])
     .collect();
     let patterns: Vec<u32> = (0..=u32::MAX).step_by(step).collect();
-    std::iter::once(borders).chain(
+    std::iter::once(boundaries).chain(
         patterns
             .chunks(1 << 16)
             .map(|c| c.iter().map(|&b| f32::from_bits(b)).collect::<Vec<f32>>())

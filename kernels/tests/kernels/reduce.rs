@@ -169,18 +169,18 @@ fn odd_cases_of_sums_and_extremes() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
-    fn streams_may_be_cut_anywhere(seed: u64, n in 0usize..30000, pieces in 1usize..20) {
+    fn streams_may_be_cut_anywhere(seed: u64, n in 0usize..30000, parts in 1usize..20) {
         let mut g = Lcg(seed);
         let x: Vec<f32> = plain(&mut g, n);
         let y: Vec<f64> = plain(&mut g, n);
-        let mut cuts: Vec<usize> = (1..pieces).map(|_| g.below(n + 1)).collect();
+        let mut cuts: Vec<usize> = (1..parts).map(|_| g.below(n + 1)).collect();
         cuts.extend([0, n]);
         cuts.sort();
         for level in levels() {
             let t = table_for(level).unwrap();
             let mut state = std::mem::MaybeUninit::<ReduceState>::uninit();
             let s = state.as_mut_ptr();
-            // SAFETY: begin, then update with pieces of the data, then finish.
+            // SAFETY: begin, then update with parts of the data, then finish.
             let (sum, max, sum64) = unsafe {
                 (t.sum_begin_f32)(s);
                 for c in cuts.windows(2) {

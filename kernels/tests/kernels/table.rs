@@ -1,14 +1,19 @@
 //! The function table: complete, named, one for each level.
 
 use crate::common::levels;
-use allotrope_kernels::{REDUCE_STATE_ALIGN, REDUCE_STATE_SIZE, table_for};
+use allotrope_ir::DType;
+use allotrope_kernels::{
+    Family, KernelId, REDUCE_STATE_ALIGN, REDUCE_STATE_SIZE, ReduceOp, ScatterOp, Signature, UnaryOp, Word, table_for,
+};
 use std::collections::HashSet;
 
 #[test]
 fn every_level_lists_the_same_names() {
     let first = table_for(levels()[0]).unwrap().entries();
-    let names: HashSet<&str> = first.iter().map(|e| e.0).collect();
+    let names: HashSet<&str> = first.iter().map(|e| e.name).collect();
     assert_eq!(names.len(), first.len());
+    let ids: HashSet<KernelId> = first.iter().map(|e| e.id).collect();
+    assert_eq!(ids.len(), first.len());
     for name in ["tanh_f32", "matmul_f64", "matvec_f32", "rank1_acc_f32", "sum_update_f32", "reduce_max_i64"] {
         assert!(names.contains(name), "{name}");
     }
@@ -32,9 +37,28 @@ fn every_level_lists_the_same_names() {
     }
     for level in levels() {
         let entries = table_for(level).unwrap().entries();
-        assert!(entries.iter().zip(&first).all(|(a, b)| a.0 == b.0));
-        assert!(entries.iter().all(|e| !e.1.is_null()));
+        assert!(entries.iter().zip(&first).all(|(a, b)| (a.id, a.name, a.signature) == (b.id, b.name, b.signature)));
+        assert!(entries.iter().all(|e| !e.address.is_null()));
     }
+}
+
+/// What a caller is told of a function is what its field says.
+#[test]
+fn entries_say_how_they_are_called() {
+    let entries = table_for(levels()[0]).unwrap().entries();
+    let of = |family: Family, dtype| entries.iter().find(|e| e.id == family.of(dtype)).unwrap();
+    let words = |n| vec![Word::I64; n];
+    let tanh = of(Family::Unary(UnaryOp::Tanh), DType::F32);
+    assert_eq!((tanh.name, tanh.signature.arguments, tanh.signature.result), ("tanh_f32", &words(3)[..], None));
+    let sum = of(Family::Reduce(ReduceOp::Sum), DType::U8);
+    assert_eq!((sum.name, sum.signature.arguments, sum.signature.result), ("sum_u8", &words(2)[..], Some(Word::U8)));
+    let finish = of(Family::ReduceFinish(ReduceOp::Max), DType::F64);
+    assert_eq!(finish.name, "max_finish_f64");
+    assert_eq!(finish.signature, Signature { arguments: &[Word::I64], result: Some(Word::F64) });
+    let matmul = of(Family::Matmul, DType::F32).signature.arguments;
+    assert_eq!((&matmul[..11], matmul[11]), (&words(11)[..], Word::I32));
+    assert_eq!(of(Family::Scatter(ScatterOp::Add), DType::I32).name, "scatter_add_i32");
+    assert_eq!(of(Family::Widen, DType::BF16).name, "widen_bf16");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Adding up overlapping pieces, against a loop over pieces and places.
+//! Adding up overlapping windows, against a loop over windows and places.
 
 use crate::common::*;
 use allotrope_kernels::{Element, overlap_add};
@@ -53,7 +53,7 @@ fn pieces_are_added_in_order() {
 }
 
 #[test]
-fn pieces_outside_say_whose_bug_it_is() {
+fn windows_outside_say_whose_bug_it_is() {
     let x = Array::dense(vec![1f32; 6], &[3, 2]);
     for (len, step, dilation) in [(4, 2, 1), (3, 1, 1), (usize::MAX, usize::MAX, 1)] {
         let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

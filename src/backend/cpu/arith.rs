@@ -3,7 +3,7 @@
 
 use crate::backend::cpu::calls::machine_type;
 use crate::backend::cpu::emit::{Emitter, vector_type};
-use crate::schedule::program::ExprKind;
+use crate::schedule::ExprKind;
 use allotrope_ir::{BinaryOp, CompareOp, DType, UnaryOp};
 use cranelift::codegen::ir::Endianness;
 use cranelift::prelude::types::{F32, F64, I8, I32, I64};

@@ -1,14 +1,15 @@
 //! The safe way to run a compiled function: memory is given as slices, whose lengths are checked against the types of
 //! the graph. It computes nothing itself.
 
-use crate::backend::cpu::Compiled;
-use crate::schedule::program::Failure;
-use crate::schedule::size::Size;
-use allotrope_ir::{Graph, Type};
+use crate::backend::cpu::compiled::Compiled;
+use crate::backend::cpu::profile;
+use crate::backend::profile::Profile;
+use crate::schedule::{Failure, Schedule, Size};
+use allotrope_ir::Type;
 use smallvec::SmallVec;
 
 /// What an input or output must be given: computed once for a graph.
-struct Place {
+struct Operand {
     ty: Type,
     bytes: Bytes,
 }
@@ -18,13 +19,13 @@ enum Bytes {
     Symbolic(Size),
 }
 
-impl Place {
-    fn of(ty: &Type) -> Place {
+impl Operand {
+    fn of(ty: &Type) -> Operand {
         let bytes = match ty.numel().as_fixed() {
             Some(n) => Bytes::Fixed(n * ty.dtype.size()),
             None => Bytes::Symbolic(Size::bytes(ty)),
         };
-        Place { ty: ty.clone(), bytes }
+        Operand { ty: ty.clone(), bytes }
     }
 
     #[inline]
@@ -48,26 +49,22 @@ impl Place {
 /// What a call must be given.
 pub(crate) struct Signature {
     /// The inputs, and whether an output updates them.
-    inputs: Vec<(Place, bool)>,
+    inputs: Vec<(Operand, bool)>,
     /// The outputs that update no input, by number.
-    outputs: Vec<(usize, Place)>,
+    outputs: Vec<(usize, Operand)>,
     /// The outputs that update one, and the input.
     updates: Vec<(usize, usize)>,
     symbols: usize,
 }
 
 impl Signature {
-    pub(crate) fn of(graph: &Graph) -> Signature {
-        let outputs = || graph.outputs().iter().enumerate();
-        let mut updated = vec![false; graph.inputs().len()];
-        outputs().filter_map(|(_, o)| o.update).for_each(|i| updated[i] = true);
+    pub(crate) fn of(schedule: &Schedule) -> Signature {
+        let outputs = || schedule.outputs.iter().enumerate();
         Signature {
-            inputs: graph.input_values().zip(updated).map(|(v, updated)| (Place::of(graph.ty(v)), updated)).collect(),
-            outputs: (outputs().filter(|(_, o)| o.update.is_none()))
-                .map(|(i, o)| (i, Place::of(graph.ty(o.value))))
-                .collect(),
+            inputs: schedule.inputs.iter().map(Operand::of).zip(schedule.updated()).collect(),
+            outputs: (outputs().filter(|(_, o)| o.update.is_none())).map(|(i, o)| (i, Operand::of(&o.ty))).collect(),
             updates: outputs().filter_map(|(i, o)| Some((i, o.update?))).collect(),
-            symbols: graph.symbols().last().map_or(0, |s| s.0 as usize + 1),
+            symbols: schedule.symbols,
         }
     }
 }
@@ -86,7 +83,7 @@ pub struct Call<'a> {
 impl Compiled {
     /// Bytes of the outputs that update no input.
     pub(crate) fn output_bytes(&self, binding: &[usize]) -> usize {
-        self.signature.outputs.iter().map(|(_, place)| place.bytes(binding)).sum()
+        self.signature.outputs.iter().map(|(_, operand)| operand.bytes(binding)).sum()
     }
 
     /// Begins a call in which symbol `i` is `binding[i]`.
@@ -99,33 +96,29 @@ impl Compiled {
 }
 
 impl<'a> Call<'a> {
-    pub(crate) fn code(&self) -> &'a Compiled {
-        self.code
-    }
-
     /// The next input, which no output updates.
     #[inline]
     pub fn input(&mut self, bytes: &'a [u8]) {
-        let (place, updated) = &self.code.signature.inputs[self.inputs.len()];
+        let (operand, updated) = &self.code.signature.inputs[self.inputs.len()];
         assert!(!updated, "bug in this library: an input that is updated was given as read-only");
-        place.check(bytes.as_ptr(), bytes.len(), self.binding);
+        operand.check(bytes.as_ptr(), bytes.len(), self.binding);
         self.inputs.push(bytes.as_ptr().cast_mut());
     }
 
     /// The next input, which an output updates.
     #[inline]
     pub fn input_mut(&mut self, bytes: &'a mut [u8]) {
-        let (place, updated) = &self.code.signature.inputs[self.inputs.len()];
+        let (operand, updated) = &self.code.signature.inputs[self.inputs.len()];
         assert!(updated, "bug in this library: an input that is only read was given to be updated");
-        place.check(bytes.as_ptr(), bytes.len(), self.binding);
+        operand.check(bytes.as_ptr(), bytes.len(), self.binding);
         self.inputs.push(bytes.as_mut_ptr());
     }
 
     /// The next output that updates no input.
     #[inline]
     pub fn output(&mut self, bytes: &'a mut [u8]) {
-        let (_, place) = &self.code.signature.outputs[self.outputs.len()];
-        place.check(bytes.as_ptr(), bytes.len(), self.binding);
+        let (_, operand) = &self.code.signature.outputs[self.outputs.len()];
+        operand.check(bytes.as_ptr(), bytes.len(), self.binding);
         self.outputs.push(bytes.as_mut_ptr());
     }
 
@@ -170,5 +163,18 @@ impl<'a> Call<'a> {
                 scratch.as_mut_ptr(),
             )
         }
+    }
+
+    /// As [`Call::run`], with the times that the kernels took; `most` is how many runs of kernels are listed one by one.
+    /// Where a check fails, the times are those of what ran.
+    ///
+    /// # Errors
+    /// As [`Compiled::run`].
+    ///
+    /// # Panics
+    /// As [`Call::run`]; and when the code was not compiled for it, see [`crate::backend::cpu::Options::profile`].
+    pub fn run_profiled(self, scratch: &mut [u8], most: usize) -> (Result<(), &'a Failure>, Profile) {
+        assert!(self.code.tells_time(), "bug in this library: this code was not compiled to be timed");
+        profile::timed(self.code.kernels().len(), most, || self.run(scratch))
     }
 }

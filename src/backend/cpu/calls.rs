@@ -1,37 +1,120 @@
-//! The library functions that generated code calls: their names, signatures and addresses. Nothing is computed here.
+//! The library functions that generated code calls, each by a typed key: their names for the linker, their signatures and
+//! addresses. Nothing is computed here.
 
 use crate::backend::cpu::{pack, profile};
 use crate::kernels::simd::Level;
-use crate::kernels::{self, simd};
-use allotrope_ir::{BinaryOp, DType, ReduceOp, UnaryOp};
+use crate::kernels::{self, KernelId, Signature, Word, simd};
+use allotrope_ir::DType;
+use cranelift::codegen::ir::{self, LibCall};
 use cranelift::prelude::types::{F32, F64, I8, I16, I32, I64};
-use cranelift::prelude::{AbiParam, Signature, Type};
+use cranelift::prelude::{AbiParam, Type};
+use cranelift_module::default_libcall_names;
 use rustc_hash::FxHashMap;
 use std::sync::OnceLock;
 
 /// Bytes of a reduction's running state.
 pub const STATE_BYTES: usize = kernels::REDUCE_STATE_SIZE;
 
-/// Address of a library function.
-pub fn address(name: &str) -> Option<*const u8> {
-    if let Some(f) = pack::function(name).or_else(|| rounding(name)).or_else(|| profile::function(name)) {
-        return Some(f);
+/// A function that generated code calls.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Function {
+    Kernel(KernelId),
+    /// See [`pack`].
+    Transpose(pack::Width),
+    /// See [`profile`].
+    Stamp(profile::Stamp),
+}
+
+/// What the linker and a caller have to know of a function.
+#[derive(Copy, Clone, Debug)]
+pub struct Linked {
+    pub name: &'static str,
+    signature: Signature,
+}
+
+impl Function {
+    /// # Panics
+    /// A bug in this library: where the kernels have no such function.
+    pub fn linked(self) -> Linked {
+        match self {
+            Function::Kernel(id) => {
+                *kernel_entries().get(&id).unwrap_or_else(|| panic!("bug in this library: no {id:?}"))
+            }
+            Function::Transpose(width) => Linked { name: width.name(), signature: pack::SIGNATURE },
+            Function::Stamp(stamp) => Linked { name: stamp.name(), signature: profile::SIGNATURE },
+        }
     }
+}
+
+impl Linked {
+    /// Fills in the parameters and the result.
+    pub fn declare(&self, signature: &mut ir::Signature) {
+        let abi = |word: &Word| {
+            AbiParam::new(match word {
+                Word::U8 => I8,
+                Word::I32 => I32,
+                Word::I64 => I64,
+                Word::F32 => F32,
+                Word::F64 => F64,
+            })
+        };
+        signature.params.extend(self.signature.arguments.iter().map(abi));
+        signature.returns.extend(self.signature.result.iter().map(abi));
+    }
+}
+
+/// Names and signatures, which are the same at every level of instructions.
+fn kernel_entries() -> &'static FxHashMap<KernelId, Linked> {
+    static ENTRIES: OnceLock<FxHashMap<KernelId, Linked>> = OnceLock::new();
+    ENTRIES.get_or_init(|| {
+        let linked = |e: kernels::Entry| (e.id, Linked { name: e.name, signature: e.signature });
+        kernels::table().entries().into_iter().map(linked).collect()
+    })
+}
+
+/// The address behind a name, for the linker.
+pub fn address(name: &str) -> Option<*const u8> {
     // One map for each level of instructions, as which of them is used may change.
-    static KERNELS: [OnceLock<FxHashMap<&str, usize>>; 3] = [const { OnceLock::new() }; 3];
+    static ADDRESSES: [OnceLock<FxHashMap<&str, usize>>; 3] = [const { OnceLock::new() }; 3];
     let level = match simd::level() {
         Level::Baseline => 0,
         Level::Avx2 => 1,
         Level::Avx512 => 2,
     };
-    let map = KERNELS[level].get_or_init(|| {
-        kernels::table().entries().into_iter().map(|(name, at)| (name, at.expose_provenance())).collect()
+    let map = ADDRESSES[level].get_or_init(|| {
+        let kernels = kernels::table().entries().into_iter().map(|e| (e.name, e.address));
+        let transposes = pack::Width::ALL.map(|w| (w.name(), w.address()));
+        let stamps = profile::Stamp::ALL.map(|s| (s.name(), s.address()));
+        let roundings = ROUNDING.map(|(call, name)| (name, rounding(call)));
+        let all = kernels.chain(transposes).chain(stamps).chain(roundings);
+        all.map(|(name, at)| (name, at.expose_provenance())).collect()
     });
     map.get(name).map(|&at| std::ptr::with_exposed_provenance(at))
 }
 
 /// What Cranelift calls to round to whole numbers where the processor has no instruction for it.
-fn rounding(name: &str) -> Option<*const u8> {
+const ROUNDING: [(LibCall, &str); 8] = [
+    (LibCall::CeilF32, "ceil_f32"),
+    (LibCall::FloorF32, "floor_f32"),
+    (LibCall::TruncF32, "trunc_f32"),
+    (LibCall::NearestF32, "nearest_f32"),
+    (LibCall::CeilF64, "ceil_f64"),
+    (LibCall::FloorF64, "floor_f64"),
+    (LibCall::TruncF64, "trunc_f64"),
+    (LibCall::NearestF64, "nearest_f64"),
+];
+
+/// What Cranelift's own calls are named for the linker.
+pub fn libcall_names() -> Box<dyn Fn(LibCall) -> String + Send + Sync> {
+    let others = default_libcall_names();
+    Box::new(move |call| match ROUNDING.iter().find(|r| r.0 == call) {
+        Some((_, name)) => name.to_string(),
+        None => others(call),
+    })
+}
+
+/// The function that is such a call.
+fn rounding(call: LibCall) -> *const u8 {
     extern "C" fn ceil32(x: f32) -> f32 {
         x.ceil()
     }
@@ -56,17 +139,17 @@ fn rounding(name: &str) -> Option<*const u8> {
     extern "C" fn nearest64(x: f64) -> f64 {
         x.round_ties_even()
     }
-    Some(match name {
-        "ceilf" => ceil32 as *const u8,
-        "floorf" => floor32 as *const u8,
-        "truncf" => trunc32 as *const u8,
-        "nearbyintf" => nearest32 as *const u8,
-        "ceil" => ceil64 as *const u8,
-        "floor" => floor64 as *const u8,
-        "trunc" => trunc64 as *const u8,
-        "nearbyint" => nearest64 as *const u8,
-        _ => return None,
-    })
+    match call {
+        LibCall::CeilF32 => ceil32 as *const u8,
+        LibCall::FloorF32 => floor32 as *const u8,
+        LibCall::TruncF32 => trunc32 as *const u8,
+        LibCall::NearestF32 => nearest32 as *const u8,
+        LibCall::CeilF64 => ceil64 as *const u8,
+        LibCall::FloorF64 => floor64 as *const u8,
+        LibCall::TruncF64 => trunc64 as *const u8,
+        LibCall::NearestF64 => nearest64 as *const u8,
+        other => unreachable!("{other:?} rounds nothing"),
+    }
 }
 
 /// The machine type of one element; a bool is a byte, a half-precision float is moved as an integer.
@@ -78,47 +161,5 @@ pub fn machine_type(dtype: DType) -> Type {
         DType::I64 => I64,
         DType::F32 => F32,
         DType::F64 => F64,
-    }
-}
-
-pub fn reduce_name(op: ReduceOp) -> &'static str {
-    match op {
-        ReduceOp::Sum => "sum",
-        ReduceOp::Max => "max",
-        ReduceOp::Min => "min",
-    }
-}
-
-/// Fills in the parameters and the result of the function with this name, `<function>_<dtype>`.
-pub fn signature(name: &str, sig: &mut Signature) {
-    if profile::function(name).is_some() {
-        return sig.params.push(AbiParam::new(I64));
-    }
-    let (function, dtype) = name.rsplit_once('_').expect("kernels are named after their dtype");
-    let result = machine_type(DType::from_name(dtype).expect("kernels are named after their dtype"));
-    let (words, returns) = match function {
-        "widen" | "narrow" => (3, false),
-        f if UnaryOp::ALL.iter().any(|op| op.name() == f) => (3, false),
-        f if BinaryOp::ALL.iter().any(|op| op.name() == f) => (4, false),
-        "gather" | "recurrence" | "overlap_add" => (9, false),
-        "scatter" | "scatter_add" => (10, false),
-        "argmax" | "argmin" => (6, false),
-        "argsort" => (7, false),
-        "matmul" => (11, false),
-        "transpose" => (6, false),
-        "matvec" | "rank1_acc" => (6, false),
-        "sum" | "max" | "min" => (2, true),
-        f if f.ends_with("_begin") => (1, false),
-        f if f.ends_with("_update") => (3, false),
-        f if f.ends_with("_finish") => (1, true),
-        f if f.starts_with("reduce_") => (6, false),
-        f => unreachable!("no kernel is called {f}"),
-    };
-    sig.params.extend((0..words).map(|_| AbiParam::new(I64)));
-    if function == "matmul" {
-        sig.params.push(AbiParam::new(I32));
-    }
-    if returns {
-        sig.returns.push(AbiParam::new(result));
     }
 }

@@ -1,13 +1,18 @@
-//! Program to Cranelift IR: one function, or several where [`crate::backend::cpu::split`] has cut it. This file has what every step
-//! needs: dimensions, addresses, loops, calls; the steps themselves are in [`crate::backend::cpu::loops`] and [`crate::backend::cpu::instructions`]. It
-//! decides nothing about memory or order.
+//! Schedule to Cranelift IR: one function, or several where [`crate::backend::cpu::functions`] has cut it. This file has what
+//! every instruction needs: dimensions, addresses, loops, calls; the instructions themselves are in
+//! [`crate::backend::cpu::kernel`], [`crate::backend::cpu::operators`] and [`crate::backend::cpu::control`]. It decides
+//! nothing about memory or order.
 
-use crate::backend::cpu::calls;
+use crate::backend::cpu::block_plan::BlockPlans;
+use crate::backend::cpu::calls::{self, Function};
 use crate::backend::cpu::frame::{Cell, Frame, Home};
-use crate::backend::cpu::{CompileError, jit};
-use crate::schedule::memory_plan::{ALIGN, Plan};
-use crate::schedule::program::{Place, Program, ScanId, Step};
-use crate::schedule::view::{Base, BufId, ScalarId, View};
+use crate::backend::cpu::functions::{Functions, Unit};
+use crate::backend::cpu::jit;
+use crate::backend::cpu::options::CompileError;
+use crate::backend::cpu::profile::Stamp;
+use crate::schedule::{
+    ALIGN, Base, BufId, Buffer, Instruction, Location, LoopId, MemoryPlan, ScalarId, Schedule, View,
+};
 use allotrope_ir::{DType, Dim};
 use cranelift::codegen::ir::{BlockArg, FuncRef, StackSlotData, StackSlotKind};
 use cranelift::prelude::types::{F32, F64, I8, I16, I32, I64};
@@ -20,10 +25,28 @@ pub fn mem() -> MemFlagsData {
     MemFlagsData::new().with_notrap()
 }
 
+/// What is emitted: a schedule, and what the CPU has planned for it.
+pub struct Input<'a> {
+    pub schedule: &'a Schedule,
+    pub plans: &'a BlockPlans,
+    pub plan: &'a MemoryPlan,
+    pub functions: Functions<'a>,
+    /// Whether the code tells the time before and after each kernel, see [`crate::backend::cpu::profile`].
+    pub stamps: bool,
+}
+
+impl Input<'_> {
+    /// A buffer of the schedule, or one of the temporaries behind them.
+    fn buffer(&self, id: BufId) -> &Buffer {
+        let own = &self.schedule.buffers;
+        let i = id.0 as usize;
+        own.get(i).unwrap_or_else(|| &self.plans.temporaries.buffers[i - own.len()])
+    }
+}
+
 pub struct Emitter<'a> {
     pub b: FunctionBuilder<'a>,
-    pub program: &'a Program,
-    plan: &'a Plan,
+    pub input: &'a Input<'a>,
     module: &'a mut dyn Module,
     /// Addresses: the binding, the inputs, the outputs, the scratch memory.
     pub(crate) params: [Value; 4],
@@ -33,38 +56,39 @@ pub struct Emitter<'a> {
     scalars: Vec<Option<Value>>,
     /// The current addresses of moving buffers.
     moving: FxHashMap<BufId, Value>,
-    /// The rounds of the loops around.
-    rounds: FxHashMap<ScanId, Value>,
-    functions: FxHashMap<String, FuncRef>,
+    /// The current indices of the loops around.
+    indices: FxHashMap<LoopId, Value>,
+    functions: FxHashMap<Function, FuncRef>,
     /// Names of the functions called, by their number in the module.
     called: Vec<(FuncId, String)>,
 }
 
 /// Emits and compiles the whole program. Gives the function to call, whose parameters are four addresses and whose
 /// result is the number of the first check that failed, or 0; and the bytes of scratch that the frame takes.
-pub fn emit(program: &Program, plan: &Plan, builder: &mut jit::Builder) -> Result<(FuncId, usize), CompileError> {
-    let mut frame = Frame::new(plan, !program.parts.is_empty());
-    for (i, steps) in program.parts.iter().enumerate() {
+pub fn emit(input: &Input, builder: &mut jit::Builder) -> Result<(FuncId, usize), CompileError> {
+    let functions = &input.functions;
+    let mut frame = Frame::new(input.plan, !functions.called.is_empty());
+    for (i, instructions) in functions.called.iter().enumerate() {
         let id = builder.function(&format!("part{i}"), 4, false, &mut |module, func, context| {
-            let (mut e, entry) = Emitter::new(program, plan, &mut frame, module, func, context);
+            let (mut e, entry) = Emitter::new(input, &mut frame, module, func, context);
             e.b.switch_to_block(entry);
             e.open_home();
-            e.steps(steps);
+            instructions.iter().for_each(|i| e.instruction(i));
             e.b.ins().return_(&[]);
             e.finish()
         })?;
-        frame.parts.push(id);
+        frame.functions.push(id);
     }
     // The entry block of the whole comes first, and is filled last: only then is it known which dimensions are needed.
     let id = builder.function("step", 4, true, &mut |module, func, context| {
-        let (mut e, entry) = Emitter::new(program, plan, &mut frame, module, func, context);
+        let (mut e, entry) = Emitter::new(input, &mut frame, module, func, context);
         let start = e.b.create_block();
         e.b.switch_to_block(start);
         e.open_home();
-        if !program.checks.is_empty() {
+        if !input.schedule.checks.is_empty() {
             e.begin_checks();
         }
-        e.steps(&program.steps);
+        e.units(&functions.entry);
         // With checks, this comes after the guard.
         let passed = e.int(0);
         e.b.ins().return_(&[passed]);
@@ -76,8 +100,7 @@ pub fn emit(program: &Program, plan: &Plan, builder: &mut jit::Builder) -> Resul
 
 impl<'a> Emitter<'a> {
     fn new(
-        program: &'a Program,
-        plan: &'a Plan,
+        input: &'a Input<'a>,
         frame: &'a mut Frame,
         module: &'a mut dyn Module,
         func: &'a mut codegen::ir::Function,
@@ -90,15 +113,14 @@ impl<'a> Emitter<'a> {
         b.func.layout.append_block(entry);
         let e = Emitter {
             b,
-            program,
-            plan,
+            input,
             module,
             params,
             frame,
             home: Home::Closed,
-            scalars: vec![None; program.scalars.len()],
+            scalars: vec![None; input.schedule.scalars.len()],
             moving: FxHashMap::default(),
-            rounds: FxHashMap::default(),
+            indices: FxHashMap::default(),
             functions: FxHashMap::default(),
             called: Vec::new(),
         };
@@ -115,35 +137,40 @@ impl<'a> Emitter<'a> {
 }
 
 impl Emitter<'_> {
-    pub fn steps(&mut self, steps: &[Step]) {
-        for step in steps {
-            let stamped = step.kernel().filter(|_| self.program.stamps);
-            self.stamp("stamp_begin", stamped);
-            match step {
-                Step::Kernel(k) => self.kernel(k),
-                Step::Matmul(m) => self.matmul(m),
-                Step::Reduce(r) => self.strided_reduce(r),
-                Step::Library(c) => self.library(c),
-                Step::Scan(s) => self.scan(s),
-                Step::Check { number, condition } => self.check(*number, condition),
-                Step::Guard => self.guard(),
-                Step::Part(i) => self.part(*i),
+    pub fn units(&mut self, units: &[Unit]) {
+        for unit in units {
+            match unit {
+                Unit::One(instruction) => self.instruction(instruction),
+                Unit::Loop(l, body) => self.loop_of(l, &mut |e| e.units(body)),
+                Unit::Call(i) => self.call_function(*i),
             }
-            self.stamp("stamp_end", stamped);
         }
+    }
+
+    pub fn instruction(&mut self, instruction: &Instruction) {
+        let timed = instruction.number().filter(|_| self.input.stamps);
+        self.stamp(Function::Stamp(Stamp::Begin), timed);
+        match instruction {
+            Instruction::Kernel(k) => self.kernel(k),
+            Instruction::Operation(o) => self.operator(&o.operator),
+            Instruction::Loop(l) => self.loop_of(l, &mut |e| l.body.iter().for_each(|i| e.instruction(i))),
+            Instruction::Check { check, condition } => self.check(*check, condition),
+            Instruction::Guard => self.guard(),
+        }
+        self.stamp(Function::Stamp(Stamp::End), timed);
     }
 
     /// Tells the time at which a kernel begins or ends.
-    fn stamp(&mut self, name: &str, kernel: Option<usize>) {
+    fn stamp(&mut self, function: Function, kernel: Option<usize>) {
         if let Some(kernel) = kernel {
             let number = self.int(kernel as i64);
-            self.call(name, &[number]);
+            self.call(function, &[number]);
         }
     }
 
-    /// Runs the steps of another function of this program.
-    fn part(&mut self, i: usize) {
-        let id = self.frame.parts[i];
+    /// Runs the instructions of another function of this schedule.
+    fn call_function(&mut self, i: usize) {
+        let id = self.frame.functions[i];
         let f = self.module.declare_func_in_func(id, self.b.func);
         // Each function may lie anywhere in memory.
         self.b.func.dfg.ext_funcs[f].colocated = false;
@@ -158,9 +185,9 @@ impl Emitter<'_> {
             self.open_home();
         }
         let cells = self.frame.constants();
-        if self.plan.slots.iter().any(|s| matches!(s.size, Dim::Poly(_))) {
+        if self.input.plan.slots.iter().any(|s| matches!(s.size, Dim::Poly(_))) {
             let mut at = self.int(self.frame.symbolic_slots_begin());
-            for (i, slot) in self.plan.slots.iter().enumerate() {
+            for (i, slot) in self.input.plan.slots.iter().enumerate() {
                 let Dim::Poly(_) = &slot.size else { continue };
                 if self.frame.has(&Cell::Slot(i)) {
                     self.save(Cell::Slot(i), at);
@@ -228,13 +255,13 @@ impl Emitter<'_> {
 
     /// The address of a buffer.
     pub fn buffer(&mut self, id: BufId) -> Value {
-        let program = self.program;
-        let buffer = &program.buffers[id.0 as usize];
-        match &buffer.place {
-            Place::Input(i) => self.b.ins().load(I64, mem(), self.params[1], 8 * *i as i32),
-            Place::Output(j) => self.b.ins().load(I64, mem(), self.params[2], 8 * *j as i32),
-            Place::Scratch => {
-                let slot = self.plan.slot[id.0 as usize].expect("a buffer that is used has a slot");
+        let input = self.input;
+        let buffer = input.buffer(id);
+        match &buffer.location {
+            Location::Input(i) => self.b.ins().load(I64, mem(), self.params[1], 8 * *i as i32),
+            Location::Output(j) => self.b.ins().load(I64, mem(), self.params[2], 8 * *j as i32),
+            Location::Scratch => {
+                let slot = self.input.plan.slot[id.0 as usize].expect("a buffer that is used has a slot");
                 match self.frame.fixed(slot) {
                     Some(0) => self.params[3],
                     Some(at) => self.b.ins().iadd_imm_s(self.params[3], at),
@@ -244,26 +271,26 @@ impl Emitter<'_> {
                     }
                 }
             }
-            Place::Element { of, offset, step, scan } => {
+            Location::Element { of, offset, stride, of_loop } => {
                 let base = self.buffer(*of);
                 let base = self.advance(base, offset, buffer.dtype);
-                let step = self.dim_bytes(step, buffer.dtype);
-                let round = self.round(*scan);
-                let at = self.b.ins().imul(round, step);
+                let stride = self.dim_bytes(stride, buffer.dtype);
+                let index = self.index(*of_loop);
+                let at = self.b.ins().imul(index, stride);
                 self.b.ins().iadd(base, at)
             }
-            Place::Moving { .. } => match self.moving.get(&id) {
+            Location::Moving { .. } => match self.moving.get(&id) {
                 Some(&at) => at,
                 None => self.recall_shared(Cell::Moving(id), I64),
             },
         }
     }
 
-    /// The current round of a loop around.
-    fn round(&mut self, scan: ScanId) -> Value {
-        match self.rounds.get(&scan) {
-            Some(&round) => round,
-            None => self.recall_shared(Cell::Round(scan), I64),
+    /// The current index of a loop around.
+    fn index(&mut self, of_loop: LoopId) -> Value {
+        match self.indices.get(&of_loop) {
+            Some(&index) => index,
+            None => self.recall_shared(Cell::Index(of_loop), I64),
         }
     }
 
@@ -273,9 +300,9 @@ impl Emitter<'_> {
         self.share(Cell::Moving(b), at);
     }
 
-    pub fn set_round(&mut self, scan: ScanId, round: Value) {
-        self.rounds.insert(scan, round);
-        self.share(Cell::Round(scan), round);
+    pub fn set_index(&mut self, of_loop: LoopId, index: Value) {
+        self.indices.insert(of_loop, index);
+        self.share(Cell::Index(of_loop), index);
     }
 
     pub fn set_scalar(&mut self, s: ScalarId, v: Value) {
@@ -291,16 +318,18 @@ impl Emitter<'_> {
     }
 
     /// Calls a library function.
-    pub fn call(&mut self, name: &str, args: &[Value]) -> Option<Value> {
-        let f = match self.functions.get(name) {
+    pub fn call(&mut self, function: Function, args: &[Value]) -> Option<Value> {
+        let f = match self.functions.get(&function) {
             Some(f) => *f,
             None => {
+                let linked = function.linked();
                 let mut sig = self.module.make_signature();
-                calls::signature(name, &mut sig);
-                let id = self.module.declare_function(name, Linkage::Import, &sig).expect("one signature per name");
+                linked.declare(&mut sig);
+                let id =
+                    self.module.declare_function(linked.name, Linkage::Import, &sig).expect("one signature per name");
                 let f = self.module.declare_func_in_func(id, self.b.func);
-                self.functions.insert(name.to_string(), f);
-                self.called.push((id, name.to_string()));
+                self.functions.insert(function, f);
+                self.called.push((id, linked.name.to_string()));
                 f
             }
         };
@@ -308,7 +337,7 @@ impl Emitter<'_> {
         self.b.inst_results(inst).first().copied()
     }
 
-    /// `body` for 0, step, … below `n`; the last round may be cut short by the caller. Nothing at all where n is 0.
+    /// `body` for 0, step, … below `n`; the last step may be cut short by the caller. Nothing at all where n is 0.
     pub fn for_each(&mut self, n: &Dim, step: i64, body: &mut dyn FnMut(&mut Self, Value)) {
         match n {
             Dim::Fixed(n) if *n <= 0 => {}
@@ -354,9 +383,11 @@ impl Emitter<'_> {
             Base::Const(Scalar::F32(x)) => self.b.ins().f32const(Ieee32::with_bits(x.to_bits())),
             Base::Const(Scalar::F64(x)) => self.b.ins().f64const(Ieee64::with_bits(x.to_bits())),
             Base::Extent(d) => self.dim(d),
-            Base::Ssa(s) => match self.scalars[s.0 as usize] {
+            Base::Scalar(s) => match self.scalars[s.0 as usize] {
                 Some(v) => v,
-                None => self.recall_shared(Cell::Scalar(*s), calls::machine_type(self.program.scalars[s.0 as usize])),
+                None => {
+                    self.recall_shared(Cell::Scalar(*s), calls::machine_type(self.input.schedule.scalars[s.0 as usize]))
+                }
             },
             Base::Index => at.expect("an iota is walked"),
             Base::Buf(_) => unreachable!("lies in memory"),

@@ -1,10 +1,8 @@
-//! The cells that the functions of one program share: sizes that are computed once in a call, and, where a program was
+//! The cells that the functions of one schedule share: sizes that are computed once in a call, and, where a schedule was
 //! cut, what one function computes and another one needs. Each cell is a word. It emits only their loads and stores.
 
 use crate::backend::cpu::emit::{Emitter, mem};
-use crate::schedule::memory_plan::{ALIGN, Plan};
-use crate::schedule::program::ScanId;
-use crate::schedule::view::{BufId, ScalarId};
+use crate::schedule::{ALIGN, BufId, LoopId, MemoryPlan, ScalarId};
 use allotrope_ir::Dim;
 use cranelift::codegen::ir::{StackSlot, StackSlotData, StackSlotKind};
 use cranelift::prelude::types::I64;
@@ -21,7 +19,8 @@ pub enum Cell {
     Scalar(ScalarId),
     /// Where a moving buffer is.
     Moving(BufId),
-    Round(ScanId),
+    /// The index of a loop.
+    Index(LoopId),
     /// The number of the first check that failed, or 0.
     Status,
 }
@@ -34,8 +33,8 @@ pub struct Frame {
     /// Where slots of fixed size begin.
     fixed: Vec<Option<i64>>,
     fixed_bytes: i64,
-    /// The functions of the parts.
-    pub parts: Vec<FuncId>,
+    /// The functions that the entry calls.
+    pub functions: Vec<FuncId>,
 }
 
 /// Where the function that is being emitted finds the frame.
@@ -46,7 +45,7 @@ pub enum Home {
 }
 
 impl Frame {
-    pub fn new(plan: &Plan, shared: bool) -> Frame {
+    pub fn new(plan: &MemoryPlan, shared: bool) -> Frame {
         let mut at = 0;
         let mut place = |size: &Dim| match size {
             Dim::Fixed(n) => {
@@ -57,7 +56,7 @@ impl Frame {
             Dim::Poly(_) => None,
         };
         let fixed = plan.slots.iter().map(|s| place(&s.size)).collect();
-        Frame { shared, cells: FxHashMap::default(), fixed, fixed_bytes: at, parts: Vec::new() }
+        Frame { shared, cells: FxHashMap::default(), fixed, fixed_bytes: at, functions: Vec::new() }
     }
 
     pub fn is_shared(&self) -> bool {
@@ -124,7 +123,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// What another function of the program has noted with [`Emitter::share`].
+    /// What another function of the schedule has saved with [`Emitter::share`].
     pub fn recall_shared(&mut self, cell: Cell, ty: Type) -> Value {
         assert!(self.frame.shared, "bug in this library: {cell:?} is used before it is computed");
         self.recall(cell, ty)
@@ -139,7 +138,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Notes for the other functions of the program, where there are any, what this one has computed.
+    /// Saves for the other functions of the schedule, where there are any, what this one has computed.
     pub fn share(&mut self, cell: Cell, value: Value) {
         if self.frame.shared {
             self.save(cell, value);

@@ -1,16 +1,17 @@
 //! Machine code in executable memory: the instruction set of this machine, and the ownership of what was compiled.
-//! It knows nothing of programs; it is given functions to fill in.
+//! It knows nothing of schedules; it is given functions to fill in.
 
-use crate::backend::cpu::{CompileError, calls};
+use crate::backend::cpu::calls;
+use crate::backend::cpu::options::CompileError;
 use cranelift::codegen::isa::OwnedTargetIsa;
 use cranelift::prelude::*;
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{FuncId, Linkage, Module, default_libcall_names};
+use cranelift_module::{FuncId, Linkage, Module};
 use parking_lot::Mutex;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// A compiled program; its memory is freed with it.
+/// Compiled code; its memory is freed with it.
 pub struct Code {
     /// Only for its memory. The lock is never contended: it makes the type `Sync`.
     _module: Mutex<Owned>,
@@ -73,7 +74,7 @@ pub type Fill<'a> = &'a mut dyn FnMut(
     &mut FunctionBuilderContext,
 ) -> Vec<(FuncId, String)>;
 
-/// The functions of a program, compiled one by one.
+/// The functions of a schedule, compiled one by one.
 pub struct Builder {
     module: Owned,
     context: codegen::Context,
@@ -92,7 +93,7 @@ impl Builder {
     }
 
     fn with_isa(isa: OwnedTargetIsa, keep_clif: bool) -> Builder {
-        let mut builder = JITBuilder::with_isa(isa, default_libcall_names());
+        let mut builder = JITBuilder::with_isa(isa, calls::libcall_names());
         builder.symbol_lookup_fn(Box::new(calls::address));
         let module = Owned(Some(JITModule::new(builder)));
         Builder {
@@ -175,7 +176,7 @@ mod tests {
                     b.append_block_params_for_function_params(entry);
                     b.switch_to_block(entry);
                     let (binding, scratch) = (b.block_params(entry)[0], b.block_params(entry)[3]);
-                    let mem = crate::backend::cpu::emit::mem();
+                    let mem = MemFlagsData::new().with_notrap();
                     for (ty, at) in [(four, 0), (types::F32, 64), (types::F64, 128)] {
                         let x = b.ins().load(ty, mem, binding, at);
                         let all = [b.ins().nearest(x), b.ins().floor(x), b.ins().ceil(x), b.ins().trunc(x)];

@@ -1,12 +1,43 @@
 //! Moving matrices: a transposition, which generated code would do one element at a time. Strides may be negative. No
 //! arithmetic.
 
-/// Address of the function of that name, where it is here.
-pub fn function(name: &str) -> Option<*const u8> {
-    match name {
-        "transpose_f32" | "transpose_i32" => Some(transpose_32 as *const u8),
-        "transpose_f64" | "transpose_i64" => Some(transpose_64 as *const u8),
-        _ => None,
+use crate::kernels::{Signature, Word};
+
+/// Bytes of the elements that are moved.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Width {
+    Four,
+    Eight,
+}
+
+/// Rows, columns, and address and stride of both matrices.
+pub const SIGNATURE: Signature = Signature { arguments: &[Word::I64; 6], result: None };
+
+impl Width {
+    pub const ALL: [Width; 2] = [Width::Four, Width::Eight];
+
+    /// The width of elements of so many bytes, where they are transposed here.
+    pub fn of(bytes: usize) -> Option<Width> {
+        match bytes {
+            4 => Some(Width::Four),
+            8 => Some(Width::Eight),
+            _ => None,
+        }
+    }
+
+    /// The name of the function that transposes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Width::Four => "transpose_32",
+            Width::Eight => "transpose_64",
+        }
+    }
+
+    pub fn address(self) -> *const u8 {
+        match self {
+            Width::Four => transpose_32 as *const u8,
+            Width::Eight => transpose_64 as *const u8,
+        }
     }
 }
 

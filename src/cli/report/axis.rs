@@ -30,7 +30,7 @@ impl Axis {
         Self { label: label.to_string(), low, high, logarithmic: false, ticks }
     }
 
-    /// A logarithmic axis that holds all positive finite `values`, with a little room; ticks at powers of ten,
+    /// A logarithmic axis that holds all positive finite `values`, with a margin; ticks at powers of ten,
     /// and at 2 and 5 between them when it spans few.
     pub fn logarithmic(label: &str, values: impl Iterator<Item = f64>, unit: Unit) -> Self {
         let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
@@ -41,8 +41,8 @@ impl Axis {
         if low > high {
             (low, high) = (0.1, 1.0);
         }
-        let room = ((high / low).log10() * 0.06).max(0.04);
-        let (low, high) = (low / 10f64.powf(room), high * 10f64.powf(room));
+        let margin = ((high / low).log10() * 0.06).max(0.04);
+        let (low, high) = (low / 10f64.powf(margin), high * 10f64.powf(margin));
         let decades = (high / low).log10();
         let (steps, stride): (&[f64], i32) = match decades {
             d if d < 2.2 => (&[1.0, 2.0, 5.0], 1),

@@ -42,7 +42,7 @@ pub struct Chart {
     pub series: Vec<Series>,
 }
 
-/// Room around the plotting field, in logical pixels.
+/// Margin around the plotting field, in logical pixels.
 const LEFT: i32 = 62;
 const RIGHT: i32 = 18;
 const TOP: i32 = 58;
@@ -59,7 +59,7 @@ impl Chart {
             bottom: height as i32 - BOTTOM * SCALE,
         };
         if field.left >= field.right || field.top >= field.bottom {
-            return Ok(()); // No room for a plot: leave the area empty rather than draw over its edges.
+            return Ok(()); // Too small for a plot: leave the area empty rather than draw over its edges.
         }
         self.draw_band(area, &field)?;
         self.draw_axes(area, &field)?;
@@ -124,8 +124,8 @@ impl Chart {
             Mark::Line(width) => {
                 let style = series.color.stroke_width(width);
                 // A value without a place (NaN, or zero on a logarithmic axis) is a gap in the line.
-                for piece in series.points.split(|point| pixel(point).is_none()) {
-                    let path: Vec<_> = piece.iter().filter_map(pixel).collect();
+                for part in series.points.split(|point| pixel(point).is_none()) {
+                    let path: Vec<_> = part.iter().filter_map(pixel).collect();
                     match path[..] {
                         [] => {}
                         [at] => area.draw(&Circle::new(at, width.max(3), style.filled()))?,

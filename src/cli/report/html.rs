@@ -178,7 +178,7 @@ const GUIDE: &str = "<h2>How to read this</h2>\n<p>Tracing is allowed to change 
     \u{201c}equal\u{201d} means equal bits, not close numbers. Both modes call the same kernels wherever a result \
     has more than one correct rounding, and the order of every sum is part of its definition. The sequences \
     change length from step to step and the hidden state is carried from each window to the next; \
-    <code>compilations</code> shows whether a new length made the compiler run again.</p>\n";
+    <code>compilations</code> shows whether a new length took another compilation.</p>\n";
 
 fn description(pair: &Comparison, settings: &Settings) -> String {
     let steps = counted(pair.traced.steps(), "step");

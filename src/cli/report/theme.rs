@@ -11,7 +11,7 @@ pub const MUTED: RGBColor = RGBColor(0x6B, 0x72, 0x80);
 pub const GRID: RGBColor = RGBColor(0xE5, 0xE7, 0xEB);
 pub const BAND: RGBColor = RGBColor(0xF3, 0xF4, 0xF6);
 pub const TARGET: RGBColor = RGBColor(0x9C, 0xA3, 0xAF);
-/// Amber and blue stay apart for every common kind of colour blindness, and on black as on white.
+/// Amber and blue can be told apart with every common kind of colour blindness, on black and on white.
 pub const EAGER: RGBColor = RGBColor(0xF2, 0xA9, 0x3B);
 pub const TRACED: RGBColor = RGBColor(0x1D, 0x5F, 0xD1);
 

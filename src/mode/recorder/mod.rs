@@ -20,6 +20,9 @@ pub(crate) use sizes::SizeRecorder;
 pub(crate) use state::StateRecorder;
 pub(crate) use values::ValueRecorder;
 
+use crate::device::Device;
+use crate::error::Result;
+
 /// What takes the place of the eager mode on a thread.
 pub(crate) trait Recorder:
     ValueRecorder
@@ -31,6 +34,11 @@ pub(crate) trait Recorder:
     + RecomputeRecorder
     + SettingRecorder
 {
+    /// That `op` is recorded for the device that the whole recording runs on.
+    ///
+    /// # Errors
+    /// When it is for another one.
+    fn runs_on(&self, op: &'static str, device: Device) -> Result<()>;
     /// Whether an error that unwinds out of what is recorded is given back by a call.
     fn catches(&self) -> bool;
 }

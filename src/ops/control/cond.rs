@@ -1,8 +1,8 @@
-//! `cond`: one of two branches, as a tensor says. In a trace both are recorded, and a run computes the one that is taken.
+//! `cond`: one of two branches, chosen by a tensor. In a trace both are recorded, and a call computes the one that is taken.
 
 use super::super::tree::{TensorTree, flat};
-use super::step::{Step, branch, same_type, shown};
-use super::walk::{Outsides, only_once, step_back, trace_ended};
+use super::backward::{CapturedEdges, no_second_derivative, run_backward, trace_ended};
+use super::body::{BodyRun, run_branch, same_type, shown};
 use super::{condition, owned};
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result, must};
@@ -16,7 +16,7 @@ use allotrope_ir::{DType, Scalar};
 use std::sync::Arc;
 
 /// `true_fn(operands)` where `pred`, a bool tensor of one element, is true, else `false_fn(operands)`: PyTorch's `cond`.
-/// Both give as many tensors, of the same dtypes and shapes, and may use any tensor from outside.
+/// Both give the same number of tensors, of the same dtypes and shapes, and may capture any tensor.
 ///
 /// In a trace both are recorded and each call computes the branch that is taken, and only that: what the other one would
 /// give (NaN, an index out of range, a loop without end) is not seen.
@@ -30,10 +30,10 @@ use std::sync::Arc;
 /// ```
 ///
 /// # Gradient
-/// That of the branch that was taken. Every operand, and every tensor from outside that either branch uses, has a gradient:
-/// zeros (-0.0, which changes nothing that it is added to) where the branch taken gave none. To know what these are, the
-/// branch not taken is recorded in eager mode too, without computing anything, where gradients are enabled: it must fit the
-/// operands, and must not read elements.
+/// That of the branch that was taken. Every operand, and every tensor that either branch captures, has a gradient: zeros
+/// (-0.0, the identity of addition) where the branch taken gave none. To find the captured tensors, the branch not taken is
+/// evaluated abstractly in eager mode too, where gradients are enabled: it is recorded and computes nothing, so it must fit
+/// the operands and must not read elements.
 ///
 /// # Panics
 /// As [`try_cond`] fails.
@@ -51,7 +51,7 @@ pub fn cond<X: TensorTree, Y: TensorTree>(
 ///
 /// # Errors
 /// When `pred` is not a bool of one element, the branches give different numbers of tensors, dtypes or shapes, or a branch
-/// changes an operand in place; in a trace also where a branch changes a tensor from outside in place or draws random
+/// changes an operand in place; in a trace also where a branch changes a captured tensor in place or draws random
 /// numbers. A panic of a branch goes on.
 #[track_caller]
 pub fn try_cond<X: TensorTree, Y: TensorTree>(
@@ -83,7 +83,7 @@ fn once<X, Y>(f: impl FnOnce(X) -> Y) -> impl FnMut(X) -> Y {
 
 const OP: &str = "cond";
 
-/// Runs a branch, which one being said.
+/// Runs the branch for true or for false.
 type Branches<'a> = &'a mut dyn FnMut(bool, &[Tensor]) -> Vec<Tensor>;
 
 fn cond_flat(pred: &Tensor, operands: &[Tensor], branches: Branches<'_>) -> Result<Vec<Tensor>> {
@@ -93,25 +93,25 @@ fn cond_flat(pred: &Tensor, operands: &[Tensor], branches: Branches<'_>) -> Resu
     }
     let taken = flag.try_item::<bool>()?;
     if !is_grad_enabled() {
-        return owned(branch(OP, operands, &mut |x| branches(taken, x))?.0);
+        return owned(run_branch(OP, operands, &mut |x| branches(taken, x))?.0);
     }
-    // First, so that nothing has happened where it can't be recorded.
+    // First, so that nothing has been computed where recording it fails.
     let (other, untaken) = mode::evaluate_abstractly(|| {
         let n = full_of(&[], Scalar::I64(0))?;
         if let Some(r) = mode::loops::recorder() {
             let iterations = Iterations::Count { n: &n, limit: Size::from(1) };
             r.scan_begin(&ScanSpec { carries: &[], xs: &[], iterations, reverse: false, mirror: None })?;
         }
-        branch(OP, operands, &mut |x| branches(!taken, x))
+        run_branch(OP, operands, &mut |x| branches(!taken, x))
     })?;
-    let (results, step) = branch(OP, operands, &mut |x| branches(taken, x))?;
+    let (results, run) = run_branch(OP, operands, &mut |x| branches(taken, x))?;
     let results = owned(results)?;
-    // In the order of a trace, which knows of no branch that is taken.
+    // In the order of a trace, which does not know which branch is taken.
     let (first, second) = if taken { (&results, &other) } else { (&other, &results) };
     same_results(first, second)?;
-    let both = if taken { [&step.outside, &untaken.outside] } else { [&untaken.outside, &step.outside] };
-    let outside = Outsides::of(both.into_iter().flatten());
-    Tape { outside, ran: Ran::Eagerly(step) }.note(&results);
+    let both = if taken { [&run.captured, &untaken.captured] } else { [&untaken.captured, &run.captured] };
+    let captured = CapturedEdges::of(both.into_iter().flatten());
+    CondBackward { captured, ran: Ran::Eagerly(run) }.record(&results);
     Ok(results)
 }
 
@@ -135,20 +135,21 @@ fn same_results(if_true: &[Tensor], if_false: &[Tensor]) -> Result<()> {
     }
 }
 
-/// A branch runs once or not at all: it is a loop of as many iterations. The second begins with what the first has left.
+/// A branch runs once or not at all, so it is recorded as a loop of as many iterations. The second loop starts from the
+/// results of the first.
 fn record(r: &dyn LoopRecorder, flag: &Tensor, operands: &[Tensor], branches: Branches<'_>) -> Result<Vec<Tensor>> {
     let taped = is_grad_enabled();
     let counts = no_grad(|| Ok::<_, Error>([flag.try_to(DType::I64)?, flag.try_logical_not()?.try_to(DType::I64)?]))?;
     let mut results: Option<Vec<Tensor>> = None;
-    let (mut steps, mut scopes) = (Vec::new(), Vec::new());
+    let (mut runs, mut scopes) = (Vec::new(), Vec::new());
     for (n, which) in counts.iter().zip([true, false]) {
         let iterations = Iterations::Count { n, limit: Size::from(1) };
         let inner = r.scan_begin(&ScanSpec { carries: &[], xs: &[], iterations, reverse: false, mirror: None })?;
-        let recorded = branch(OP, operands, &mut |x| branches(which, x)).and_then(|(given, step)| {
+        let recorded = run_branch(OP, operands, &mut |x| branches(which, x)).and_then(|(given, run)| {
             results.iter().try_for_each(|first| same_results(first, &given))?;
-            Ok((given, step))
+            Ok((given, run))
         });
-        let (given, step) = match recorded {
+        let (given, run) = match recorded {
             Ok(recorded) => recorded,
             Err(e) => {
                 r.scan_abandon();
@@ -156,38 +157,38 @@ fn record(r: &dyn LoopRecorder, flag: &Tensor, operands: &[Tensor], branches: Br
             }
         };
         results = Some(r.branch_end(&given, results.as_deref())?);
-        steps.push(step);
+        runs.push(run);
         scopes.push(inner.scope);
     }
     let results = results.expect("two branches");
     if taped {
-        let outside = Outsides::of(steps.iter().flat_map(|s| &s.outside));
-        let branches = steps.into_iter().zip(scopes).zip(counts).map(|((step, scope), n)| (step, scope, n)).collect();
-        Tape { outside, ran: Ran::Recorded(branches) }.note(&results);
+        let captured = CapturedEdges::of(runs.iter().flat_map(|s| &s.captured));
+        let branches = runs.into_iter().zip(scopes).zip(counts).map(|((run, scope), n)| (run, scope, n)).collect();
+        CondBackward { captured, ran: Ran::Recorded(branches) }.record(&results);
     }
     Ok(results)
 }
 
-/// What the walk back needs.
-struct Tape {
-    outside: Outsides,
+/// What the backward pass needs.
+struct CondBackward {
+    captured: CapturedEdges,
     ran: Ran,
 }
 
 enum Ran {
     /// The branch that was taken.
-    Eagerly(Step),
+    Eagerly(BodyRun),
     /// Both, with the names of their bodies and how often they run.
-    Recorded(Vec<(Step, u64, Tensor)>),
+    Recorded(Vec<(BodyRun, u64, Tensor)>),
 }
 
-impl Tape {
-    fn note(self, results: &[Tensor]) {
-        if self.outside.len() == 0 {
+impl CondBackward {
+    fn record(self, results: &[Tensor]) {
+        if self.captured.len() == 0 {
             return;
         }
-        let edges = self.outside.edges().collect();
-        let node = tape::node("CondBackward", edges, true, move |_, grads| self.walk_back(grads));
+        let edges = self.captured.edges().collect();
+        let node = tape::node("CondBackward", edges, true, move |_, grads| self.backward(grads));
         for (i, y) in results.iter().enumerate() {
             if y.dtype().is_float() {
                 y.set_grad_fn(Some(Edge::new(Arc::clone(&node), i as u32)));
@@ -195,24 +196,24 @@ impl Tape {
         }
     }
 
-    fn walk_back(&self, grads: &[Option<Tensor>]) -> Result<Grads> {
-        only_once(OP)?;
-        let mut sums = self.outside.nothing()?;
+    fn backward(&self, grads: &[Option<Tensor>]) -> Result<Grads> {
+        no_second_derivative(OP)?;
+        let mut sums = self.captured.nothing()?;
         let branches = match &self.ran {
             Ran::Recorded(branches) => branches,
-            Ran::Eagerly(step) => {
-                for (place, g) in step_back(step, &self.outside, &[], &padded(grads, step))?.outside {
+            Ran::Eagerly(run) => {
+                for (place, g) in run_backward(run, &self.captured, &[], &padded(grads, run))?.captured {
                     sums[place] = g.unwrap_or_else(|| sums[place].clone());
                 }
                 return Ok(sums.into_iter().map(Some).collect());
             }
         };
         let r = mode::loops::recorder().ok_or_else(|| trace_ended(OP))?;
-        for (step, scope, n) in branches {
+        for (run, scope, n) in branches {
             let iterations = Iterations::Count { n, limit: Size::from(1) };
             let inner =
                 r.scan_begin(&ScanSpec { carries: &sums, xs: &[], iterations, reverse: false, mirror: Some(*scope) })?;
-            let found = match step_back(step, &self.outside, &[], &padded(grads, step)) {
+            let found = match run_backward(run, &self.captured, &[], &padded(grads, run)) {
                 Ok(found) => found,
                 Err(e) => {
                     r.scan_abandon();
@@ -220,7 +221,7 @@ impl Tape {
                 }
             };
             let mut new = inner.carries.clone();
-            for (place, g) in found.outside {
+            for (place, g) in found.captured {
                 new[place] = g.unwrap_or_else(|| new[place].clone());
             }
             sums = r.scan_end(&new, &[])?.0;
@@ -230,6 +231,6 @@ impl Tape {
 }
 
 /// A gradient, or none, for each result.
-fn padded(grads: &[Option<Tensor>], step: &Step) -> Vec<Option<Tensor>> {
-    (0..step.ys.len()).map(|i| grads.get(i).cloned().flatten()).collect()
+fn padded(grads: &[Option<Tensor>], run: &BodyRun) -> Vec<Option<Tensor>> {
+    (0..run.ys.len()).map(|i| grads.get(i).cloned().flatten()).collect()
 }

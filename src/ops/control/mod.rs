@@ -1,11 +1,12 @@
 //! Control flow that stays control flow in a trace: `scan`, `while_loop` and `cond`. Eagerly each is a plain Rust loop or
-//! `if`; in a trace bodies and branches are recorded once and serve every number of iterations. Either way each run of a
-//! body is differentiated on its own ([`step`]), and walked back from the last to the first ([`walk`]), so the bits agree.
+//! `if`; in a trace bodies and branches are recorded once and serve every number of iterations. Either way each run of
+//! a body has a tape of its own ([`body`]), and the backward pass takes these tapes from the last to the first ([`backward`]), so the
+//! bits agree.
 
+mod backward;
+mod body;
 mod cond;
 mod scan;
-mod step;
-mod walk;
 mod while_loop;
 
 pub use cond::{cond, try_cond};
@@ -18,7 +19,7 @@ use crate::tensor::{Size, Tensor, eval};
 use allotrope_ir::DType;
 use std::sync::Arc;
 
-/// What a loop or a branch is decided by, as a tensor without axes.
+/// The tensor that decides a loop or a branch, without its axes.
 ///
 /// # Errors
 /// When it is not a bool of one element.
@@ -37,8 +38,8 @@ fn condition(op: &'static str, flag: &Tensor) -> Result<Tensor> {
     no_grad(|| flag.reshape_sizes(&[]))
 }
 
-/// Eager results with elements of their own, as those of a recorded loop or branch have them: one that only hands on a
-/// tensor from outside would else be changed with it.
+/// Eager results in memory of their own, as a recorded loop or branch gives them: a body that returns a captured tensor
+/// as it is would otherwise give a result that shares its memory.
 fn owned(results: Vec<Tensor>) -> Result<Vec<Tensor>> {
     let shared = |t: &Tensor| t.strided().is_some_and(|s| Arc::strong_count(&s.storage) > 1);
     results.iter().map(|t| if shared(t) || !t.is_contiguous() { eval::copied(t) } else { Ok(t.alias()) }).collect()

@@ -1,9 +1,9 @@
-//! `scan`: a loop over the first axis of tensors, which collects what each step gives.
+//! `scan`: a loop over the first axis of tensors, which stacks what each iteration gives.
 
 use super::super::tree::{TensorTree, flat};
+use super::backward::{CapturedEdges, LoopBackward, Recorded, TripCount, types_of};
+use super::body::{Body, run_body};
 use super::owned;
-use super::step::{Body, step};
-use super::walk::{Outsides, Recorded, Tape, Walked, types_of};
 use crate::error::{Error, Result, must};
 use crate::mode;
 use crate::mode::recorder::loops::{Iterations, ScanSpec};
@@ -11,7 +11,7 @@ use crate::mode::sizes::{demand_equal, is_zero};
 use crate::tensor::{Size, Tensor, eval};
 
 /// Runs `carry, y[t] = body(carry, xs[t])` for t = 0, 1, …, and gives the last carry and all y stacked along a new
-/// first axis. `xs` have one common first axis, over which the loop goes; the body may use any tensor from outside.
+/// first axis. `xs` have one common first axis, over which the loop goes; the body may capture any tensor.
 ///
 /// ```
 /// use allotrope::prelude::*;
@@ -91,14 +91,14 @@ fn scan_flat(
     body: Body<'_>,
 ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let length = common_length(&xs)?;
-    let mut steps = Vec::new();
+    let mut runs = Vec::new();
     let (finals, ys, recorded) = match mode::loops::recorder() {
         Some(r) => {
             let iterations = Iterations::All(length);
             let inner = r.scan_begin(&ScanSpec { carries: &carries, xs: &xs, iterations, reverse, mirror: None })?;
-            let (new_carries, ys) = match step("scan", &inner.carries, &inner.xs, &xs, body) {
-                Ok((new_carries, ys, step)) => {
-                    steps.extend(step);
+            let (new_carries, ys) = match run_body("scan", &inner.carries, &inner.xs, &xs, body) {
+                Ok((new_carries, ys, run)) => {
+                    runs.extend(run);
                     (new_carries, ys)
                 }
                 Err(e) => {
@@ -107,7 +107,7 @@ fn scan_flat(
                 }
             };
             let (finals, ys) = r.scan_end(&new_carries, &ys)?;
-            (finals, ys, Some(Recorded { scope: inner.scope, iterations: Walked::All(length) }))
+            (finals, ys, Some(Recorded { scope: inner.scope, trip_count: TripCount::All(length) }))
         }
         None => {
             let mut current: Vec<Tensor> = carries.iter().map(Tensor::alias).collect();
@@ -115,8 +115,8 @@ fn scan_flat(
             for i in 0..length.hint() {
                 let t = if reverse { length.hint() - 1 - i } else { i };
                 let elements = xs.iter().map(|x| eval::element(x, t)).collect::<Result<Vec<_>>>()?;
-                let (new, ys, step) = step("scan", &current, &elements, &xs, body)?;
-                steps.extend(step);
+                let (new, ys, run) = run_body("scan", &current, &elements, &xs, body)?;
+                runs.extend(run);
                 current = new;
                 rows.resize_with(ys.len(), Vec::new);
                 rows.iter_mut().zip(ys).for_each(|(row, y)| row.push(y));
@@ -129,22 +129,22 @@ fn scan_flat(
             (owned(current)?, ys, None)
         }
     };
-    if !steps.is_empty() {
-        let outside = Outsides::of(steps.iter().flat_map(|s| &s.outside));
-        let tape = Tape {
+    if !runs.is_empty() {
+        let captured = CapturedEdges::of(runs.iter().flat_map(|s| &s.captured));
+        let backward = LoopBackward {
             op: "scan",
-            steps,
-            outside,
+            runs,
+            captured,
             carries: types_of(&carries),
             xs: xs.len(),
             ys: ys.len(),
             reverse,
-            may_be_none: false,
+            may_be_empty: false,
             recorded,
         };
         let inputs: Vec<&Tensor> = carries.iter().chain(&xs).collect();
         let results: Vec<&Tensor> = finals.iter().chain(&ys).collect();
-        tape.note("ScanBackward", &inputs, &results);
+        backward.record("ScanBackward", &inputs, &results);
     }
     Ok((finals, ys))
 }
@@ -156,7 +156,7 @@ fn stacked(k: usize, rows: &[Tensor]) -> Result<Tensor> {
         return Err(Error::operands(
             "scan",
             format!(
-                "output {k} is {}{:?} in one step and {}{:?} in another (step {t})",
+                "output {k} is {}{:?} in one iteration and {}{:?} in another (iteration {t})",
                 first.dtype(),
                 first.shape_hint(),
                 rows[t].dtype(),

@@ -1,9 +1,9 @@
-//! `while_loop`: steps as long as a tensor says so. Its number is known only when it has run, so in a trace the loop counts
-//! its steps, and the walk back runs as many.
+//! `while_loop`: a loop that runs while a tensor is true. How often is known only when it has run, so in a trace the loop
+//! counts its iterations, and the loop of the backward pass runs as often.
 
 use super::super::tree::{TensorTree, flat};
-use super::step::{Body, changed, step, versions};
-use super::walk::{Outsides, Recorded, Tape, Walked, types_of};
+use super::backward::{CapturedEdges, LoopBackward, Recorded, TripCount, types_of};
+use super::body::{Body, changed, run_body, versions};
 use super::{condition, owned};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result, must};
@@ -14,11 +14,11 @@ use crate::mode::values::full_of;
 use crate::tensor::Tensor;
 use allotrope_ir::Scalar;
 
-/// Runs `carry = body(carry)` as long as `cond(carry)` is true, which is asked before each step, and gives the last carry:
-/// PyTorch's `while_loop`. `cond` gives a bool tensor of one element, and is not differentiated; both may use any tensor
-/// from outside. Carries keep dtype and shape.
+/// Runs `carry = body(carry)` as long as `cond(carry)` is true, evaluated before each iteration, and gives the last carry:
+/// PyTorch's `while_loop`. `cond` gives a bool tensor of one element, and is not differentiated; both may
+/// capture any tensor. Carries keep dtype and shape.
 ///
-/// In a trace both are recorded once, and one compilation serves every number of steps, none included.
+/// In a trace both are recorded once, and one compilation serves every number of iterations, none included.
 ///
 /// ```
 /// use allotrope::prelude::*;
@@ -35,9 +35,10 @@ use allotrope_ir::Scalar;
 /// ```
 ///
 /// # Gradient
-/// Steps are walked back from the last to the first. What the body uses from outside has a gradient also where no step was
-/// run: zeros (-0.0, which changes nothing that it is added to). To know what that is, a body that did not run is recorded
-/// once in eager mode too, without computing anything, where gradients are enabled: it must not read elements.
+/// The backward pass goes through the iterations from the last to the first. Captured tensors have a gradient even where
+/// there was no iteration: zeros (-0.0, the identity of addition). To find them, a body that did not run is evaluated
+/// abstractly in eager mode too, where gradients are enabled: it is recorded once and computes nothing, so it must not read
+/// elements.
 ///
 /// # Panics
 /// As [`try_while_loop`] fails.
@@ -50,7 +51,7 @@ pub fn while_loop<C: TensorTree>(cond: impl FnMut(C) -> Tensor, body: impl FnMut
 ///
 /// # Errors
 /// When nothing is carried, the condition is not a bool of one element, a carry changes its shape or dtype, `cond` or
-/// `body` changes its carry in place, and in a trace where `body` changes a tensor from outside in place or draws random
+/// `body` changes its carry in place, and in a trace where `body` changes a captured tensor in place or draws random
 /// numbers. A panic of `cond` or `body` goes on.
 #[track_caller]
 pub fn try_while_loop<C: TensorTree>(
@@ -67,7 +68,7 @@ type Ask<'a> = &'a mut dyn FnMut(&[Tensor]) -> Tensor;
 
 const OP: &str = "while_loop";
 
-/// Carries that a recorded loop has before those of the program: whether to go on, and the number of steps so far.
+/// Carries that a recorded loop has before those of the program: whether to go on, and the number of iterations so far.
 const OWN: usize = 2;
 
 fn while_flat(carries: Vec<Tensor>, ask: Ask<'_>, body: Body<'_>) -> Result<Vec<Tensor>> {
@@ -76,54 +77,59 @@ fn while_flat(carries: Vec<Tensor>, ask: Ask<'_>, body: Body<'_>) -> Result<Vec<
     }
     let inputs: Vec<&Tensor> = carries.iter().collect();
     if let Some(r) = mode::loops::recorder() {
-        let (finals, tape) = record(r.as_ref(), &carries, ask, body)?;
-        if let Some(tape) = tape {
-            tape.note("WhileLoopBackward", &inputs, &finals.iter().collect::<Vec<_>>());
+        let (finals, backward) = record(r.as_ref(), &carries, ask, body)?;
+        if let Some(backward) = backward {
+            backward.record("WhileLoopBackward", &inputs, &finals.iter().collect::<Vec<_>>());
         }
         return Ok(finals);
     }
-    let (mut ran, mut steps) = (false, Vec::new());
+    let (mut any, mut runs) = (false, Vec::new());
     let wanted = inputs.iter().any(|x| x.is_requires_grad());
     let mut current: Vec<Tensor> = carries.iter().map(Tensor::alias).collect();
     while asked(&current, ask)?.try_item::<bool>()? {
-        let (new, _, step) = step(OP, &current, &[], &[], body)?;
-        // A walk back ends before the steps that came before anything that wants a gradient.
-        steps.extend(step.filter(|step| wanted || !steps.is_empty() || !step.outside.is_empty()));
-        (ran, current) = (true, new);
+        let (new, _, run) = run_body(OP, &current, &[], &[], body)?;
+        // Iterations before the first that uses anything with a gradient have no part in the backward pass.
+        runs.extend(run.filter(|run| wanted || !runs.is_empty() || !run.captured.is_empty()));
+        (any, current) = (true, new);
     }
     let finals = owned(current)?;
     if is_grad_enabled() {
-        let outside = match ran {
-            true => Outsides::of(steps.iter().flat_map(|s| &s.outside)),
+        let captured = match any {
+            true => CapturedEdges::of(runs.iter().flat_map(|s| &s.captured)),
             false => {
                 let recorded = mode::evaluate_abstractly(|| match mode::loops::recorder() {
-                    Some(r) => record(r.as_ref(), &carries, ask, body).map(|(_, tape)| tape),
+                    Some(r) => record(r.as_ref(), &carries, ask, body).map(|(_, backward)| backward),
                     None => Ok(None),
                 });
-                recorded?.map(|tape| tape.outside).unwrap_or_default()
+                recorded?.map(|backward| backward.captured).unwrap_or_default()
             }
         };
-        let tape = tape(steps, outside, &carries, None);
-        tape.note("WhileLoopBackward", &inputs, &finals.iter().collect::<Vec<_>>());
+        let backward = loop_backward(runs, captured, &carries, None);
+        backward.record("WhileLoopBackward", &inputs, &finals.iter().collect::<Vec<_>>());
     }
     Ok(finals)
 }
 
-fn tape(steps: Vec<super::step::Step>, outside: Outsides, carries: &[Tensor], recorded: Option<Recorded>) -> Tape {
-    Tape {
+fn loop_backward(
+    runs: Vec<super::body::BodyRun>,
+    captured: CapturedEdges,
+    carries: &[Tensor],
+    recorded: Option<Recorded>,
+) -> LoopBackward {
+    LoopBackward {
         op: OP,
-        steps,
-        outside,
+        runs,
+        captured,
         carries: types_of(carries),
         xs: 0,
         ys: 0,
         reverse: false,
-        may_be_none: true,
+        may_be_empty: true,
         recorded,
     }
 }
 
-/// Whether there is another step.
+/// Whether there is another iteration.
 fn asked(carries: &[Tensor], ask: Ask<'_>) -> Result<Tensor> {
     let given: Vec<Tensor> = carries.iter().map(Tensor::alias).collect();
     let before = versions(given.iter());
@@ -139,18 +145,18 @@ fn record(
     carries: &[Tensor],
     ask: Ask<'_>,
     body: Body<'_>,
-) -> Result<(Vec<Tensor>, Option<Tape>)> {
+) -> Result<(Vec<Tensor>, Option<LoopBackward>)> {
     let mut all = vec![asked(carries, ask)?, full_of(&[], Scalar::I64(0))?];
     all.extend_from_slice(carries);
     let spec = ScanSpec { carries: &all, xs: &[], iterations: Iterations::While, reverse: false, mirror: None };
     let inner = r.scan_begin(&spec)?;
     let mut recorded = || {
-        let (new, _, step) = step(OP, &inner.carries[OWN..], &[], &[], body)?;
+        let (new, _, run) = run_body(OP, &inner.carries[OWN..], &[], &[], body)?;
         let mut all = vec![asked(&new, ask)?, no_grad(|| inner.carries[1].try_add(1))?];
         all.extend(new);
-        Ok((all, step))
+        Ok((all, run))
     };
-    let (new, step) = match recorded() {
+    let (new, run) = match recorded() {
         Ok(recorded) => recorded,
         Err(e) => {
             r.scan_abandon();
@@ -159,11 +165,11 @@ fn record(
     };
     let (mut own, _) = r.scan_end(&new, &[])?;
     let finals = own.split_off(OWN);
-    let tape = step.map(|step| {
-        let n = own.pop().expect("the number of steps is carried");
-        let recorded = Recorded { scope: inner.scope, iterations: Walked::Count { n, limit: inner.limit } };
-        let outside = Outsides::of(step.outside.iter());
-        tape(vec![step], outside, carries, Some(recorded))
+    let backward = run.map(|run| {
+        let n = own.pop().expect("the number of iterations is carried");
+        let recorded = Recorded { scope: inner.scope, trip_count: TripCount::Count { n, limit: inner.limit } };
+        let captured = CapturedEdges::of(run.captured.iter());
+        loop_backward(vec![run], captured, carries, Some(recorded))
     });
-    Ok((finals, tape))
+    Ok((finals, backward))
 }

@@ -80,7 +80,7 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
                 let (a, b) = (a.get(c.me)?, b.get(c.me)?);
                 let mul = |x: &Kept, y: &Kept| binary("mul", BinaryOp::Mul, x.arg(), y.arg());
                 let square = mul(&a, &a)?.try_add(&mul(&b, &b)?)?;
-                // No slope at the origin, as in PyTorch.
+                // The derivative at the origin is 0, as in PyTorch.
                 let scale = zero_where(&square.try_eq(0.0)?, &square.try_reciprocal()?)?;
                 let by = |g: &Tensor, x: &Kept| g.try_mul(x.arg())?.try_mul(&scale);
                 grads2(c, || by(g, &b), || by(&g.try_neg()?, &a))

@@ -200,18 +200,18 @@ impl Bounds {
             return Ok(grads);
         };
         let (low, high) = (low.arg(), high.arg());
-        let (apart, crossed) = (is(CompareOp::Lt, low, high)?, is(CompareOp::Gt, low, high)?);
+        let (ordered, crossed) = (is(CompareOp::Lt, low, high)?, is(CompareOp::Gt, low, high)?);
         let (at_low, at_high) = (is(CompareOp::Eq, x, low)?, is(CompareOp::Eq, x, high)?);
         let (under, over) = (is(CompareOp::Lt, x, low)?, is(CompareOp::Gt, x, high)?);
         let mut grads = smallvec![None, None, None];
         if c.wants(0) {
-            let at = at_low.try_logical_or(&at_high)?.try_logical_and(&apart)?;
+            let at = at_low.try_logical_or(&at_high)?.try_logical_and(&ordered)?;
             let outside = under.try_logical_or(&over)?.try_logical_or(&crossed)?;
             grads[0] = Some(zero_where(&outside, &choose(&at, &half, g)?)?);
         }
         // A bound gets all where it is the result, and half where x is the same; the upper one wins where they cross.
         let of_bound = |all: &Tensor, at: &Tensor| {
-            let part = zero_where(&at.try_logical_and(&apart)?.try_logical_not()?, &half)?;
+            let part = zero_where(&at.try_logical_and(&ordered)?.try_logical_not()?, &half)?;
             choose(all, g, &part)
         };
         if c.wants(1) {

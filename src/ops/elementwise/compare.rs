@@ -16,7 +16,7 @@ pub(crate) fn compare(name: &'static str, op: CompareOp, a: Arg<'_>, b: Arg<'_>)
     if dtype == DType::Bool && !matches!(op, CompareOp::Eq | CompareOp::Ne) {
         dtype = DType::U8;
     }
-    // No gradient goes through a comparison, so what prepares its operands is not noted either.
+    // No gradient goes through a comparison, so what prepares its operands is not recorded either.
     let pair = no_grad(|| Aligned::new(name, a, b, dtype))?;
     apply(&Op::Compare(op), &[pair.operand(0), pair.operand(1)])
 }
@@ -107,8 +107,8 @@ twins! {
         let number = |x: &Tensor| if x.dtype() == DType::Bool { x.try_to(DType::F32) } else { Ok(x.clone()) };
         let (a, b) = (number(&a)?, number(&b)?);
         let allowed = super::as_float(&b)?.try_mul(rtol)?.try_abs()?.try_add(atol)?;
-        let apart = a.try_sub(&b)?.try_abs()?;
-        close.try_logical_or(&apart.try_isfinite()?.try_logical_and(&apart.try_le(&allowed)?)?)
+        let difference = a.try_sub(&b)?.try_abs()?;
+        close.try_logical_or(&difference.try_isfinite()?.try_logical_and(&difference.try_le(&allowed)?)?)
     }
 
     /// Whether all elements are close; see [`Tensor::isclose`]. It reads the answer, so it is an error inside a trace.

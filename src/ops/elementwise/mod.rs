@@ -52,7 +52,7 @@ pub(crate) fn floating(x: &Tensor, op: &'static str) -> Result<Tensor> {
     }
 }
 
-/// Runs several steps in f32 for a half-precision float, and rounds the result once.
+/// Runs several operations in f32 for a half-precision float, and rounds the result once.
 pub(crate) fn in_full(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     match x.dtype().is_half() {
         true => f(&x.try_to(DType::F32)?)?.try_to(x.dtype()),

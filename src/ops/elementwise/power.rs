@@ -1,4 +1,4 @@
-//! Powers, with PyTorch's meaning of integer ones and its slopes at 0.
+//! Powers, with PyTorch's meaning of integer ones and its derivatives at 0.
 
 use super::super::arg::{Arg, Kept, Number, result_dtype};
 use super::super::{grads1, twins};
@@ -90,9 +90,9 @@ fn float_power_of(x: &Tensor, n: f64) -> Result<Tensor> {
 pub(super) fn by_base(g: &Tensor, a: &Kept, b: &Kept) -> Result<Tensor> {
     let one = Arg::Number(Number::Float(1.0));
     let power = binary("pow", BinaryOp::Pow, a.arg(), Arg::Tensor(&binary("sub", BinaryOp::Sub, b.arg(), one)?))?;
-    let slope = binary("mul", BinaryOp::Mul, b.arg(), Arg::Tensor(&power))?;
+    let derivative = binary("mul", BinaryOp::Mul, b.arg(), Arg::Tensor(&power))?;
     let flat = compare("eq", CompareOp::Eq, b.arg(), Arg::Number(Number::Float(0.0)))?;
-    zero_where(&flat, &g.try_mul(&slope)?)
+    zero_where(&flat, &g.try_mul(&derivative)?)
 }
 
 /// Gradient of the exponent: g a^b log(a), and 0 where a is 0 and b is not negative.
@@ -101,8 +101,8 @@ pub(super) fn by_exponent(g: &Tensor, a: &Kept, b: &Kept, y: &Tensor) -> Result<
     let rising = compare("ge", CompareOp::Ge, b.arg(), zero)?;
     match a {
         Kept::Number(n) => {
-            let slope = y.try_mul(n.to_f64().ln())?;
-            g.try_mul(&if n.to_f64() == 0.0 { zero_where(&rising, &slope)? } else { slope })
+            let derivative = y.try_mul(n.to_f64().ln())?;
+            g.try_mul(&if n.to_f64() == 0.0 { zero_where(&rising, &derivative)? } else { derivative })
         }
         Kept::Tensor(a) => {
             let flat = rising.try_logical_and(&a.try_eq(0.0)?)?;

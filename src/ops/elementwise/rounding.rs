@@ -119,8 +119,8 @@ twins! {
             let y = Saved::output(y, 0);
             move |c: &Context<'_>, g: &Tensor| {
                 let x = x.get(c.me)?;
-                let slope = zero_where(&x.try_eq(0.0)?, &y.get(c.me)?.detach().try_div(&x.detach())?)?;
-                grads2(c, || g.try_mul(&slope), || Ok(g.zeros_like()))
+                let derivative = zero_where(&x.try_eq(0.0)?, &y.get(c.me)?.detach().try_div(&x.detach())?)?;
+                grads2(c, || g.try_mul(&derivative), || Ok(g.zeros_like()))
             }
         })
     }

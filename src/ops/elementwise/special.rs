@@ -1,4 +1,4 @@
-//! Functions that are composed, but differentiated by hand: where steps would overflow, lose digits, or have no slope at
+//! Functions that are composed, but differentiated by hand: where steps would overflow, lose digits, or have no derivative at
 //! an odd point.
 
 use super::super::arg::{Arg, Kept, Number, result_dtype};
@@ -50,14 +50,14 @@ twins! {
                 let x = Saved::operand(x);
                 move |c: &Context<'_>, g: &Tensor| {
                     let x = x.get(c.me)?;
-                    // At 0 the slope is that of its series, -π²x/3, so that it has a derivative there too.
+                    // At 0 the derivative is that of its series, -π²x/3, which can itself be differentiated there.
                     let near = x.try_mul(-PI * PI / 3.0)?;
                     let flat = x.try_mul(&x)?.try_eq(0.0)?;
                     let x = choose(&flat, 1.0, &x)?;
                     let angle = x.try_mul(PI)?;
                     let square = angle.try_mul(&x)?;
-                    let slope = angle.try_mul(&angle.try_cos()?)?.try_sub(&angle.try_sin()?)?.try_div(&square)?;
-                    grads1(g.try_mul(&choose(&flat, &near, &slope)?)?)
+                    let derivative = angle.try_mul(&angle.try_cos()?)?.try_sub(&angle.try_sin()?)?.try_div(&square)?;
+                    grads1(g.try_mul(&choose(&flat, &near, &derivative)?)?)
                 }
             })
         })
@@ -108,10 +108,10 @@ fn logit(x: &Tensor, eps: Option<f64>) -> Result<Tensor> {
             let x = Saved::operand(x);
             move |c: &Context<'_>, g: &Tensor| {
                 let x = x.get(c.me)?;
-                let slope = g.try_div(&x.try_mul(&super::try_sub(1.0, &x)?)?)?;
+                let derivative = g.try_div(&x.try_mul(&super::try_sub(1.0, &x)?)?)?;
                 let outside = x.try_lt(low)?.try_logical_or(&x.try_gt(high)?)?;
                 let there = if eps.is_some() { 0.0 } else { f64::NAN };
-                grads1(choose(&outside, there, &slope)?)
+                grads1(choose(&outside, there, &derivative)?)
             }
         })
     })
@@ -156,8 +156,8 @@ fn log_sum(name: &'static str, a: &Tensor, b: &Tensor, unit: f64) -> Result<Tens
             let (a, b) = (Saved::operand(&a), Saved::operand(&b));
             move |c: &Context<'_>, g: &Tensor| {
                 let by = |x: &Saved, other: &Saved| {
-                    let apart = times(other.get(c.me)?.try_sub(&x.get(c.me)?)?)?;
-                    g.try_div(&apart.try_exp()?.try_add(1.0)?)
+                    let difference = times(other.get(c.me)?.try_sub(&x.get(c.me)?)?)?;
+                    g.try_div(&difference.try_exp()?.try_add(1.0)?)
                 };
                 grads2(c, || by(&a, &b), || by(&b, &a))
             }
@@ -198,11 +198,11 @@ fn x_log_y(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> 
                     let zero = Arg::Number(Number::Float(0.0));
                     let flat = compare("eq", CompareOp::Eq, a.arg(), zero)?;
                     let flat = flat.try_logical_and(&compare("le", CompareOp::Le, b.arg(), zero)?)?;
-                    let slope = match &b {
+                    let derivative = match &b {
                         Kept::Tensor(b) => g.try_mul(&b.try_log()?)?,
                         Kept::Number(n) => g.try_mul(n.to_f64().ln())?,
                     };
-                    zero_where(&flat, &slope)
+                    zero_where(&flat, &derivative)
                 };
                 grads2(c, by_a, || g.try_mul(a.arg())?.try_div(b.arg()))
             }

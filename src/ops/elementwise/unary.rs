@@ -1,5 +1,5 @@
-//! Functions of one operand that a primitive computes, each with its slope beside it: of the operand, or of the result
-//! where that is known already.
+//! Functions of one operand that a primitive computes, each with its derivative beside it, as a function of the
+//! operand, or of the result where that is cheaper.
 
 use super::super::twins;
 use super::{as_float, floating, in_full, numeric};
@@ -12,31 +12,31 @@ use crate::tensor::operand::Operand;
 use allotrope_ir::{Op, UnaryOp};
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10, PI};
 
-/// `op` of a float, or of an integer as f32; `slope` gives the gradient from that of the result and the operand.
+/// `op` of a float, or of an integer as f32; `derivative` gives the gradient of the operand, from that of the result and the operand.
 fn by_operand(
     x: &Tensor,
     op: UnaryOp,
     name: &'static str,
-    slope: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    derivative: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Result<Tensor> {
     let x = as_float(x)?;
     differentiable(&Op::Unary(op), name, &[Operand::Tensor(&x)], |_| {
         let saved = Saved::operand(&x);
-        move |c: &_, g: &Tensor| grads1(slope(g, &saved.get(c.me)?)?)
+        move |c: &_, g: &Tensor| grads1(derivative(g, &saved.get(c.me)?)?)
     })
 }
 
-/// As [`by_operand`], where `slope` is told the result.
+/// As [`by_operand`], where `derivative` gets the result instead of the operand.
 fn by_result(
     x: &Tensor,
     op: UnaryOp,
     name: &'static str,
-    slope: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    derivative: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Result<Tensor> {
     let x = as_float(x)?;
     differentiable(&Op::Unary(op), name, &[Operand::Tensor(&x)], |y| {
         let saved = Saved::output(y, 0);
-        move |c: &_, g: &Tensor| grads1(slope(g, &saved.get(c.me)?)?)
+        move |c: &_, g: &Tensor| grads1(derivative(g, &saved.get(c.me)?)?)
     })
 }
 

@@ -6,9 +6,11 @@ mod options;
 
 pub use options::{PrintOptions, print_options, set_print_options, with_print_options};
 
+use crate::backend::cpu::host;
+use crate::backend::element::with_type;
+use crate::device::Device;
 use crate::mode;
-use crate::tensor::eval::with_type;
-use crate::tensor::{FromElement, Strided, Tensor};
+use crate::tensor::{FromElement, Strided, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 use elements::{Formatter, dtype_name};
 use std::fmt;
@@ -49,7 +51,13 @@ impl fmt::Display for Tensor {
                 suffixes.push("traced".into());
             }
             Some(_) if empty => text.out.push_str("[]"),
-            Some(s) => text.tensor(self, s),
+            Some(_) => {
+                let here = eval::transferred(self, Device::Cpu).map_err(|_| fmt::Error)?;
+                text.tensor(&here, eval::strided(&here).map_err(|_| fmt::Error)?);
+            }
+        }
+        if self.device() != Device::Cpu {
+            suffixes.push(format!("device='{}'", self.device()));
         }
         if let Some(edge) = self.grad_fn() {
             suffixes.push(format!("grad_fn=<{}>", edge.node().name()));
@@ -90,8 +98,8 @@ impl Text {
         self.summarise = numel > self.options.threshold;
         let mut elements = Vec::new();
         with_type!(t.dtype(), T => {
-            let buffer = s.storage.read();
-            let data = buffer.slice::<T>();
+            let memory = s.storage.read();
+            let data = host::slice::<T>(&memory);
             let mut take = |at: isize| elements.push(FromElement::to_scalar(data[at as usize]));
             self.gather(shape, &s.strides, s.offset as isize, &mut take);
         });

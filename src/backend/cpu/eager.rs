@@ -1,0 +1,212 @@
+//! Eager evaluation on this processor: each primitive that computes elements is one call of the kernels. Operands have
+//! been checked by the type rules; what only looks at elements in another way never comes here.
+
+use super::host::{block, block_mut};
+use super::memory::Block;
+use crate::backend::element::{Element, FromElement, with_type};
+use crate::backend::memory::Kind;
+use crate::backend::{Array, ArrayMut, Memory, Operand};
+use crate::kernels::{self, View, ViewMut};
+use allotrope_ir::{DType, Op, Scalar};
+use smallvec::SmallVec;
+
+const OUTSIDE: &str = "bug in allotrope: a tensor reaches outside its storage";
+
+/// A block for `n` elements; bools begin as valid ones.
+fn block_for(dtype: DType, n: usize) -> Block {
+    match dtype {
+        DType::Bool => Block::zeroed(n),
+        _ => Block::new(n * dtype.size()),
+    }
+}
+
+/// Memory for `n` elements.
+pub(super) fn allocate(dtype: DType, n: usize) -> Memory {
+    Memory(Kind::Cpu(block_for(dtype, n)))
+}
+
+/// Memory with these bytes.
+pub(super) fn upload(dtype: DType, bytes: &[u8]) -> Memory {
+    debug_assert!(dtype != DType::Bool || bytes.iter().all(|b| *b < 2), "bug in allotrope: bytes that are no bools");
+    let mut block = Block::new(bytes.len());
+    block.bytes_mut().copy_from_slice(bytes);
+    Memory(Kind::Cpu(block))
+}
+
+/// Memory full of one number.
+pub(super) fn full(value: Scalar, n: usize) -> Memory {
+    let mut out = block_for(value.dtype(), n);
+    with_type!(value.dtype(), T => out.slice_mut::<T>().fill(T::from_scalar(value)));
+    Memory(Kind::Cpu(out))
+}
+
+/// Writes the elements of `from` into those of `to`.
+pub(super) fn copy(from: Array<'_>, to: ArrayMut<'_>) {
+    if to.shape.contains(&0) {
+        return;
+    }
+    let dense = to.is_dense().then(|| to.offset..to.offset + to.shape.iter().product::<usize>());
+    with_type!(to.dtype, T => {
+        let out = block_mut(to.memory).slice_mut::<T>();
+        match dense {
+            Some(at) => kernels::copy(view::<T>(&from), &mut out[at]),
+            None => {
+                let target = ViewMut::new(out, to.offset, to.shape, to.strides).expect(OUTSIDE);
+                kernels::copy_into(target, view::<T>(&from));
+            }
+        }
+    });
+}
+
+/// The elements of an array.
+pub(super) fn view<'a, T: Element>(a: &Array<'a>) -> View<'a, T> {
+    View::new(block(a.memory).slice::<T>(), a.offset, a.shape, a.strides).expect(OUTSIDE)
+}
+
+/// Computes the elements of `op`, of this dtype and shape.
+pub(super) fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Memory {
+    let n = shape.iter().product();
+    let mut out = block_for(dtype, n);
+    if op.is_elementwise() {
+        elementwise(op, operands, dtype, shape, &mut out);
+        return Memory(Kind::Cpu(out));
+    }
+    let array = |i: usize| match &operands[i] {
+        Operand::Array(a) => a,
+        Operand::Number(_) => unreachable!("bug in allotrope: operand {i} of {} is a number", op.name()),
+    };
+    match op {
+        Op::Iota(_) => {
+            for (i, x) in out.slice_mut::<i64>().iter_mut().enumerate() {
+                *x = i as i64;
+            }
+        }
+        Op::Concat { axis } => concat(*axis, operands, dtype, shape, &mut out),
+        Op::Reduce { op, axes } => with_type!(number dtype, T => {
+            kernels::reduce(*op, view::<T>(array(0)), axes, out.slice_mut())
+        }),
+        Op::Matmul => with_type!(number dtype, T => {
+            kernels::matmul(view::<T>(array(0)), view::<T>(array(1)), out.slice_mut())
+        }),
+        Op::OverlapAdd { axis, len, step, dilation } => with_type!(number dtype, T => {
+            kernels::overlap_add(view::<T>(array(0)), *axis, *len, *step, *dilation, out.slice_mut())
+        }),
+        Op::Gather { axis } => with_type!(dtype, T => {
+            kernels::gather(view::<T>(array(0)), view::<i64>(array(1)), *axis, out.slice_mut())
+        }),
+        Op::Scatter { op, axis } => with_type!(dtype, T => {
+            kernels::copy(view::<T>(array(0)), out.slice_mut());
+            let (index, source) = (view::<i64>(array(1)), view::<T>(array(2)));
+            kernels::scatter(*op, index, source, *axis, out.slice_mut::<T>(), shape)
+        }),
+        Op::ArgReduce { op, axis } => with_type!(number array(0).dtype, T => {
+            kernels::arg_reduce(*op, view::<T>(array(0)), *axis, out.slice_mut())
+        }),
+        Op::ArgSort { axis, descending } => with_type!(array(0).dtype, T => {
+            kernels::argsort(view::<T>(array(0)), *axis, *descending, out.slice_mut())
+        }),
+        Op::Recurrence { axis, reverse } => with_type!(number dtype, T => {
+            kernels::recurrence(view::<T>(array(0)), view::<T>(array(1)), *axis, *reverse, out.slice_mut())
+        }),
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => unreachable!("elementwise"),
+        Op::Input
+        | Op::Const(_)
+        | Op::Extent(_)
+        | Op::Broadcast(_)
+        | Op::Reshape(_)
+        | Op::Permute(_)
+        | Op::Slice { .. }
+        | Op::Flip(_)
+        | Op::Window { .. }
+        | Op::Check(_)
+        | Op::Barrier(_)
+        | Op::AddMatmul
+        | Op::Scan(_)
+        | Op::Fusion(_) => unreachable!("bug in allotrope: {} computes no elements of its own", op.name()),
+    }
+    Memory(Kind::Cpu(out))
+}
+
+/// One element as a slice, for operands that are numbers.
+struct One<T>([T; 1]);
+
+fn one<T: FromElement>(operand: &Operand<'_>) -> One<T> {
+    One([match operand {
+        Operand::Number(s) => T::from_scalar(*s),
+        Operand::Array(_) => T::default(),
+    }])
+}
+
+const ZEROS: [isize; 8] = [0; 8];
+
+/// The space that an elementwise primitive walks.
+struct Space<'a> {
+    shape: &'a [usize],
+    /// Strides of a number that is repeated.
+    zeros: &'a [isize],
+    /// One run over all elements, where every operand lies in row-major order.
+    dense: Option<[usize; 1]>,
+}
+
+fn walked<'a, T: Element>(operand: &'a Operand<'_>, one: &'a One<T>, space: &'a Space<'_>) -> View<'a, T> {
+    let walked = match (operand, &space.dense) {
+        (Operand::Array(a), Some(n)) => View::new(block(a.memory).slice::<T>(), a.offset, n, &[1]),
+        (Operand::Array(a), None) => return view(a),
+        (Operand::Number(_), Some(n)) => View::new(&one.0, 0, n, &[0]),
+        (Operand::Number(_), None) => View::new(&one.0, 0, space.shape, space.zeros),
+    };
+    walked.expect(OUTSIDE)
+}
+
+/// Computes an elementwise primitive: operands have the shape of the result, and the dtypes that it asks for.
+fn elementwise(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize], out: &mut Block) {
+    let zeros: SmallVec<[isize; 8]> = SmallVec::from_elem(0, if shape.len() > 8 { shape.len() } else { 0 });
+    let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };
+    let in_order = |x: &Operand<'_>| match x {
+        Operand::Array(a) => a.is_dense(),
+        Operand::Number(_) => true,
+    };
+    let n = shape.iter().product();
+    let space = Space { shape, zeros, dense: operands.iter().all(in_order).then_some([n]) };
+    match (op, operands) {
+        (Op::Unary(u), [a]) => {
+            with_type!(dtype, T => kernels::unary(*u, walked::<T>(a, &one(a), &space), out.slice_mut()))
+        }
+        (Op::Binary(o), [a, b]) => with_type!(dtype, T => {
+            kernels::binary(*o, walked::<T>(a, &one(a), &space), walked::<T>(b, &one(b), &space), out.slice_mut())
+        }),
+        (Op::Compare(o), [a, b]) => with_type!(a.dtype(), T => {
+            kernels::compare(*o, walked::<T>(a, &one(a), &space), walked::<T>(b, &one(b), &space), out.slice_mut())
+        }),
+        (Op::Select, [a, b, c]) => with_type!(dtype, T => {
+            kernels::select(
+                walked::<bool>(a, &one(a), &space),
+                walked::<T>(b, &one(b), &space),
+                walked::<T>(c, &one(c), &space),
+                out.slice_mut(),
+            )
+        }),
+        (Op::Cast(_), [a]) => with_type!(a.dtype(), S => with_type!(dtype, T => {
+            kernels::cast::<S, T>(walked::<S>(a, &one(a), &space), out.slice_mut())
+        })),
+        (op, _) => unreachable!("bug in allotrope: {} of {} operands", op.name(), operands.len()),
+    }
+}
+
+fn concat(axis: usize, operands: &[Operand<'_>], dtype: DType, shape: &[usize], out: &mut Block) {
+    let strides: SmallVec<[isize; 4]> =
+        (0..shape.len()).map(|i| shape[i + 1..].iter().map(|n| (*n).max(1) as isize).product()).collect();
+    let mut at = 0;
+    for operand in operands {
+        let Operand::Array(x) = operand else { unreachable!("bug in allotrope: joined operands are arrays") };
+        let offset = at * strides[axis] as usize;
+        if !x.shape.contains(&0) {
+            with_type!(dtype, T => {
+                let target = ViewMut::new(out.slice_mut::<T>(), offset, x.shape, &strides)
+                    .expect("bug in allotrope: concat writes outside its result");
+                kernels::copy_into(target, view::<T>(x));
+            });
+        }
+        at += x.shape[axis];
+    }
+}

@@ -1,0 +1,173 @@
+//! The allocator of this processor: aligned blocks that are recycled per thread or taken over from a `Vec`.
+//! It knows bytes and element types, never shapes. What is in a block can be reached inside of this backend only, and
+//! through [`host`](super::host).
+
+use crate::backend::element::Element;
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+
+/// Alignment of every block in bytes: a cache line, and the widest vector.
+const ALIGN: usize = 64;
+/// Blocks of up to this many bytes are kept for reuse.
+const LARGEST_KEPT: usize = 1 << 20;
+/// Bytes that a thread keeps for reuse.
+const KEPT_PER_THREAD: usize = 8 << 20;
+
+/// Gives the empty block its alignment.
+#[repr(align(64))]
+struct Line;
+
+const _: () = assert!(align_of::<Line>() == ALIGN);
+
+/// A block of bytes: a 64-byte aligned one of our own, or that of a `Vec`, aligned for its elements. The bytes in use
+/// are always initialised.
+pub(in crate::backend) struct Block {
+    start: NonNull<u8>,
+    /// Bytes in use.
+    len: usize,
+    /// Bytes allocated; 0 where there is no block. Of our own blocks a power of two or more than [`LARGEST_KEPT`].
+    capacity: usize,
+    /// Alignment that the block was allocated with: [`ALIGN`], or less for the block of a `Vec`.
+    align: usize,
+}
+
+// SAFETY: a Block owns its block alone, and the block is plain bytes.
+unsafe impl Send for Block {}
+// SAFETY: shared access only reads.
+unsafe impl Sync for Block {}
+
+#[derive(Default)]
+struct Kept {
+    /// One list per power of two.
+    lists: [Vec<NonNull<u8>>; 21],
+    bytes: usize,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        for (class, list) in self.lists.iter_mut().enumerate() {
+            for start in list.drain(..) {
+                // SAFETY: a kept block came from `alloc_zeroed` with the layout of its class and is in no Block.
+                unsafe { dealloc(start.as_ptr(), layout(1 << class)) }
+            }
+        }
+    }
+}
+
+thread_local! {
+    static KEPT: RefCell<Kept> = RefCell::default();
+}
+
+fn layout(capacity: usize) -> Layout {
+    Layout::from_size_align(capacity, ALIGN).expect("tensor of more than isize::MAX bytes")
+}
+
+impl Block {
+    /// A block of `len` bytes with any contents.
+    pub(super) fn new(len: usize) -> Block {
+        if len == 0 {
+            return Block { start: NonNull::<Line>::dangling().cast(), len: 0, capacity: 0, align: ALIGN };
+        }
+        let capacity = len.next_power_of_two().max(ALIGN);
+        let kept = match capacity <= LARGEST_KEPT {
+            true => KEPT
+                .try_with(|k| {
+                    let mut k = k.borrow_mut();
+                    let start = k.lists[capacity.trailing_zeros() as usize].pop();
+                    k.bytes -= if start.is_some() { capacity } else { 0 };
+                    start
+                })
+                .ok()
+                .flatten(),
+            false => None,
+        };
+        // Large blocks take what they need; a power of two would waste up to half of it.
+        let capacity = if capacity > LARGEST_KEPT { len.next_multiple_of(ALIGN) } else { capacity };
+        let start = kept.unwrap_or_else(|| {
+            // SAFETY: capacity is not zero.
+            let start = unsafe { alloc_zeroed(layout(capacity)) };
+            NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout(capacity)))
+        });
+        Block { start, len, capacity, align: ALIGN }
+    }
+
+    /// The elements of a `Vec`, where they are. The block may only be used as elements of `T`, which the dtype of its
+    /// tensor says; another type may want more alignment.
+    pub(super) fn adopt<T: Element>(data: Vec<T>) -> Block {
+        const { assert!(align_of::<T>() < ALIGN, "the alignment tells whose block it is") }
+        let mut data = ManuallyDrop::new(data);
+        let (len, capacity) = (data.len() * size_of::<T>(), data.capacity() * size_of::<T>());
+        match NonNull::new(data.as_mut_ptr()) {
+            Some(start) if capacity > 0 => Block { start: start.cast(), len, capacity, align: align_of::<T>() },
+            _ => Block::new(0),
+        }
+    }
+
+    /// A block of zeros.
+    pub(super) fn zeroed(len: usize) -> Block {
+        let mut block = Block::new(len);
+        block.bytes_mut().fill(0);
+        block
+    }
+
+    pub(in crate::backend) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: the block has `len` initialised bytes.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and `self` is borrowed alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+
+    /// The block as elements. It must have been made for this type, which a tensor's dtype says.
+    pub(super) fn slice<T: Element>(&self) -> &[T] {
+        debug_assert!(self.start.cast::<T>().is_aligned(), "bug in allotrope: a block used as another type");
+        // SAFETY: our own blocks are aligned for every element type, adopted ones for the type that they are of. The
+        // bytes are initialised, and every bit pattern is a number; blocks of bool are zeroed when made, or were
+        // bools, and are only ever written as bool.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.len / size_of::<T>()) }
+    }
+
+    pub(super) fn slice_mut<T: Element>(&mut self) -> &mut [T] {
+        debug_assert!(self.start.cast::<T>().is_aligned(), "bug in allotrope: a block used as another type");
+        // SAFETY: as above, and `self` is borrowed alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast(), self.len / size_of::<T>()) }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if self.capacity == 0 {
+            return;
+        }
+        let (start, capacity) = (self.start, self.capacity);
+        if self.align != ALIGN {
+            let layout = Layout::from_size_align(capacity, self.align).expect("the layout of a Vec");
+            // SAFETY: the block is a Vec's that was given up to us, and Vec allocates with this layout.
+            return unsafe { dealloc(start.as_ptr(), layout) };
+        }
+        let kept = capacity <= LARGEST_KEPT
+            && KEPT
+                .try_with(|k| {
+                    let mut k = k.borrow_mut();
+                    let room = k.bytes + capacity <= KEPT_PER_THREAD;
+                    if room {
+                        k.bytes += capacity;
+                        k.lists[capacity.trailing_zeros() as usize].push(start);
+                    }
+                    room
+                })
+                .unwrap_or(false);
+        if !kept {
+            // SAFETY: the block came from `alloc_zeroed` with this layout and nothing else holds it.
+            unsafe { dealloc(start.as_ptr(), layout(capacity)) }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A device: where memory is, and where is computed on it. It is a name to compare and to print, the lowest part of the
+//! library; it never knows of memory, of code, or of how either is had.
+
+use std::cell::Cell;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{PoisonError, RwLock};
+
+/// Where the elements of a tensor are, and where operations on it are computed.
+///
+/// ```
+/// use allotrope::prelude::*;
+/// assert_eq!(Tensor::ones(&[2], DType::F32).device(), Device::Cpu);
+/// assert_eq!("cpu".parse::<Device>()?, Device::Cpu);
+/// # Ok::<(), allotrope::device::UnknownDevice>(())
+/// ```
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Device {
+    /// This processor.
+    #[default]
+    Cpu,
+    /// A device of a backend that was registered, see [`register`](crate::backend::register).
+    Registered(Registered),
+}
+
+/// Which of the registered devices; only the registration hands it out.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Registered(u8);
+
+/// The names of the registered devices, by number.
+static NAMES: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+impl Registered {
+    /// The number of the device among the registered ones.
+    pub(crate) fn number(self) -> usize {
+        self.0.into()
+    }
+}
+
+/// One more device of this name; `attach` gets its number before anybody can ask for the name.
+///
+/// # Errors
+/// When there is a device of this name, or there are too many.
+pub(crate) fn name(name: &str, attach: impl FnOnce(usize)) -> Result<Device, String> {
+    let mut names = NAMES.write().unwrap_or_else(PoisonError::into_inner);
+    if name == "cpu" || names.iter().any(|n| n == name) {
+        return Err(format!("there is a device {name:?} already"));
+    }
+    let number = u8::try_from(names.len()).map_err(|_| "there are too many devices".to_string())?;
+    attach(number.into());
+    names.push(name.to_string());
+    Ok(Device::Registered(Registered(number)))
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Cpu => f.pad("cpu"),
+            Device::Registered(r) => {
+                let names = NAMES.read().unwrap_or_else(PoisonError::into_inner);
+                f.pad(names.get(r.number()).map_or("unknown", |n| n))
+            }
+        }
+    }
+}
+
+/// No device has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no device {0:?}")]
+pub struct UnknownDevice(pub String);
+
+impl FromStr for Device {
+    type Err = UnknownDevice;
+
+    fn from_str(name: &str) -> Result<Device, UnknownDevice> {
+        if name == "cpu" {
+            return Ok(Device::Cpu);
+        }
+        let names = NAMES.read().unwrap_or_else(PoisonError::into_inner);
+        let found = names.iter().position(|n| n == name).and_then(|i| u8::try_from(i).ok());
+        found.map(|i| Device::Registered(Registered(i))).ok_or_else(|| UnknownDevice(name.to_string()))
+    }
+}
+
+thread_local! {
+    static DEFAULT: Cell<Device> = const { Cell::new(Device::Cpu) };
+}
+
+/// The device on which this thread makes tensors that no other tensor says the device of.
+#[inline]
+pub fn default_device() -> Device {
+    DEFAULT.get()
+}
+
+/// Runs `f`, in which this thread makes tensors on `device`: whatever makes a tensor without being given one, random
+/// numbers and the parameters of layers too. As `with torch.device(..)`.
+///
+/// ```
+/// use allotrope::prelude::*;
+/// let x = with_device(Device::Cpu, || Tensor::ones(&[2], DType::F32));
+/// assert_eq!(x.device(), Device::Cpu);
+/// ```
+pub fn with_device<T>(device: Device, f: impl FnOnce() -> T) -> T {
+    struct Restore(Device);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            DEFAULT.set(self.0);
+        }
+    }
+    let _restore = Restore(DEFAULT.replace(device));
+    f()
+}

@@ -1,0 +1,157 @@
+//! The partition of a closure that was recorded: what its calls save, and the history that its results have, for backward
+//! passes that begin outside of it.
+
+use crate::autograd::{tape, with_grad_enabled};
+use crate::capture::endpoints::Source;
+use crate::capture::recorder::Capture;
+use crate::capture::state::CaptureState;
+use crate::error::{Error, Result};
+use crate::partition::history::{Ends, Exit, History, unknown_exit};
+use crate::partition::joint_graph::{JointGraph, KnownEdges, SavedValue, partition};
+use crate::tensor::Tensor;
+use crate::tensor::grad_fn::Edge;
+use allotrope_ir::passes::Passes;
+use allotrope_ir::{Graph, Value};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A closure whose results have a history that gradients from outside go back through.
+pub(crate) struct PartitionedClosure {
+    pub(crate) joint: Result<Arc<JointGraph>>,
+    /// One for each computed result.
+    pub(crate) histories: Vec<History>,
+    /// Whether a computed result keeps its gradient.
+    pub(crate) retaining: Vec<bool>,
+    /// The values that are outputs of the forward graph besides the results.
+    pub(crate) outputs: Vec<Value>,
+    /// The backward pass with every gradient.
+    pub(crate) backward: Graph,
+}
+
+/// How the backward pass of a closure is recorded.
+#[derive(Clone, Copy)]
+pub(crate) struct BackwardOptions<'a> {
+    /// The passes for backward graphs.
+    pub(crate) passes: &'a Passes,
+    /// The backward pass of another recording of the closure, which is to be the same.
+    pub(crate) like: Option<&'a Graph>,
+}
+
+impl PartitionedClosure {
+    /// Partitions a closure that has run on the traced `args` and returned these tensors as computed ones; none where none
+    /// of them needs a gradient. `watching` are the [`watchers`] of the arguments before. The recording gets loops that
+    /// collect what the backward pass needs.
+    pub(crate) fn new(
+        capture: &Rc<Capture>,
+        computed: &[Tensor],
+        args: &[Tensor],
+        watching: &[usize],
+        boundary: u64,
+        options: BackwardOptions<'_>,
+    ) -> Result<Option<PartitionedClosure>> {
+        if !computed.iter().any(Tensor::is_requires_grad) {
+            return Ok(None);
+        }
+        let (values, arg_edges) = capture.recording(|| {
+            with_grad_enabled(true, || {
+                let values = computed.iter().map(|t| capture.0.borrow_mut().lift(t)).collect::<Result<Vec<Value>>>();
+                (values, args.iter().map(tape::own_edge).collect::<Vec<_>>())
+            })
+        })?;
+        let values = values?;
+        let ends = Ends::of(capture, boundary, computed)?;
+        let retaining = computed.iter().map(Tensor::retains_grad).collect();
+        let find = |known: &KnownEdges, edge: &Edge| -> Result<Option<Exit>> {
+            if let Some(i) = arg_edges.iter().position(|e| e.as_ref().is_some_and(|e| e.id() == edge.id())) {
+                return Ok(Some(Exit::Arg(i)));
+            }
+            if let Some(exit) = known.captured(edge) {
+                return Ok(Some(exit));
+            }
+            let leaf = || {
+                let leaf = edge.node().leaf()?;
+                computed.iter().position(|t| t.is_same(&leaf))
+            };
+            match edge.node().seq() {
+                0 => Ok(leaf().map(Exit::Leaf)),
+                _ => Err(unknown_exit(edge)),
+            }
+        };
+        let mut outputs = Vec::new();
+        let mut save = |state: &CaptureState, v: Value| {
+            let input = state.replay.graphs().whole().input_values().position(|i| i == v);
+            match (input, values.iter().position(|r| *r == v)) {
+                (Some(i), _) if i < state.sources.len() && !state.overwrites(i) => SavedValue::Input(i),
+                (None, Some(j)) => SavedValue::Result(j),
+                _ => {
+                    outputs.push(v);
+                    SavedValue::Output
+                }
+            }
+        };
+        let base = capture.0.borrow().clone();
+        let (mut histories, parts) = partition(base, boundary, ends, options.like, &find, &mut save)?;
+        for (history, t) in histories.iter_mut().zip(computed).filter(|(_, t)| t.is_requires_grad() && t.is_leaf()) {
+            debug_assert!(t.traced().is_some());
+            *history = History::Leaf;
+        }
+        let parts = parts.and_then(|parts| match watched(&parts.exits.exits, args, watching) {
+            None => Ok(parts),
+            Some(i) => Err(Error::Trace(format!(
+                "the closure registers a hook on its argument {i}, or retains its gradient, and a gradient comes to that \
+                 from outside too, which is not seen inside; do it on the tensor outside"
+            ))),
+        });
+        let mut parts = match parts {
+            Ok(parts) => parts,
+            Err(e) => {
+                let (joint, outputs, backward) = (Err(e), Vec::new(), Graph::new());
+                return Ok(Some(PartitionedClosure { joint, histories, retaining, outputs, backward }));
+            }
+        };
+        {
+            let mut state = capture.0.borrow_mut();
+            let (builder, collecting) = (state.replay.graphs_mut(), parts.full.state.replay.graphs());
+            builder.scopes[0].graph = collecting.scopes[0].graph.clone();
+            builder.symbols = collecting.symbols.clone();
+            state.host_values.extend(parts.full.pass.state.host_values.iter().cloned());
+        }
+        let backward = std::mem::take(&mut parts.full.graph);
+        let joint = Ok(parts.into_joint_graph(boundary, options.passes, args.to_vec())?);
+        Ok(Some(PartitionedClosure { joint, histories, retaining, outputs, backward }))
+    }
+}
+
+/// How many look at the gradient of a traced argument.
+pub(crate) fn watchers(arg: &Tensor) -> usize {
+    let hooks = match arg.grad_fn() {
+        None => arg.leaf_hooks(false),
+        Some(edge) => edge.node().hooks().and_then(|h| h.get()).cloned(),
+    };
+    hooks.map_or(0, |h| h.len()) + usize::from(arg.retains_grad())
+}
+
+/// An argument that a gradient leaves to and that more look at than before.
+fn watched(exits: &[Exit], args: &[Tensor], before: &[usize]) -> Option<usize> {
+    exits.iter().find_map(|exit| match exit {
+        Exit::Arg(i) if watchers(&args[*i]) != before[*i] => Some(*i),
+        _ => None,
+    })
+}
+
+impl CaptureState {
+    /// Whether the program changes the elements of input `i` in place, so that they are others when it has run.
+    fn overwrites(&self, i: usize) -> bool {
+        match &self.sources[i] {
+            Source::State(t) => {
+                let storage = |t: &Tensor| t.strided().map(|s| Arc::as_ptr(&s.storage));
+                self.states.iter().any(|s| s.changes > 0 && storage(&s.tensor) == storage(t))
+            }
+            Source::Arg(i) => {
+                self.args_by_cell.values().any(|(cell, arg)| arg == i && cell.version.load(Ordering::Relaxed) > 0)
+            }
+            _ => false,
+        }
+    }
+}

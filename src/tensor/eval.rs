@@ -1,0 +1,437 @@
+//! Evaluates one primitive eagerly: what looks at elements in another way is a view made here, and what computes elements
+//! is done by the backend of the operands' device. Nothing is recorded on the tape, and operands have been checked by the
+//! type rules.
+
+use super::handle::{Body, Strided, Tensor};
+use super::operand::Operand;
+use super::size::{Size, hints, small};
+use super::storage::{ReadGuard, Storage};
+use super::strides::{Dims, Strides, contiguous_strides, is_contiguous};
+use crate::backend::cpu::host;
+use crate::backend::{self, Array, ArrayMut, FromElement, Memory};
+use crate::device::{Device, default_device};
+use crate::error::{Error, Result};
+use allotrope_ir::{DType, Op, Scalar};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// A tensor over memory that nothing else has, in row-major order.
+pub(crate) fn fresh(device: Device, dtype: DType, shape: &[usize], memory: Memory) -> Tensor {
+    let strides = contiguous_strides(shape);
+    let body = Strided { storage: Arc::new(Storage::new(device, memory)), strides, offset: 0 };
+    Tensor::from_parts(dtype, Dims::from_slice(shape), Body::Strided(body))
+}
+
+/// A tensor whose elements are to be written.
+pub(crate) fn empty(device: Device, dtype: DType, shape: &[usize]) -> Result<Tensor> {
+    Ok(fresh(device, dtype, shape, backend::of(device).allocate(dtype, numel(shape))?))
+}
+
+fn numel(shape: &[usize]) -> usize {
+    shape.iter().product()
+}
+
+/// The elements of a tensor with storage; an error for a value that leaked out of a trace.
+pub(crate) fn strided(t: &Tensor) -> Result<&Strided> {
+    t.strided().ok_or_else(|| {
+        Error::Trace(
+            "a value of a trace was used after the trace had ended, or on another thread; return it from the closure instead".into(),
+        )
+    })
+}
+
+/// The elements of `t` in memory that is locked.
+fn array<'a>(t: &'a Tensor, s: &'a Strided, memory: &'a Memory) -> Array<'a> {
+    Array { memory, dtype: t.dtype(), offset: s.offset, shape: t.shape_hint(), strides: &s.strides }
+}
+
+/// A tensor over another view of the same storage.
+fn reviewed(x: &Tensor, s: &Strided, shape: Dims, strides: Strides, offset: usize) -> Tensor {
+    let body = Strided { storage: s.storage.clone(), strides, offset };
+    Tensor::from_parts(x.dtype(), shape, Body::Strided(body))
+}
+
+/// Another layout of the same storage: shape, strides and the distance of the first element, from the strides of `x`.
+pub(crate) fn laid_out(x: &Tensor, layout: impl FnOnce(&[isize]) -> (Dims, Strides, isize)) -> Result<Tensor> {
+    let s = strided(x)?;
+    let (shape, strides, skip) = layout(&s.strides);
+    let offset = if shape.contains(&0) { s.offset } else { (s.offset as isize + skip) as usize };
+    Ok(reviewed(x, s, shape, strides, offset))
+}
+
+/// Computes an elementwise primitive or a view, whose type follows from the operands without the rules.
+#[inline]
+pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
+    let shape = match (op, operands) {
+        (Op::Broadcast(shape) | Op::Reshape(shape), _) => hints(shape),
+        (Op::Permute(axes), [Operand::Tensor(x)]) => small(axes, |a| x.shape_hint()[a]),
+        (Op::Slice { axis, len, .. }, [Operand::Tensor(x)]) => {
+            let mut shape = Dims::from_slice(x.shape_hint());
+            shape[*axis] = len.hint();
+            shape
+        }
+        (Op::Matmul, [Operand::Tensor(a), Operand::Tensor(b)]) => {
+            let mut shape = Dims::from_slice(a.shape_hint());
+            let last = shape.len() - 1;
+            shape[last] = b.shape_hint()[last];
+            return compute(&Op::Matmul, operands, a.dtype(), &shape);
+        }
+        _ => return elementwise(op, operands),
+    };
+    let Operand::Tensor(x) = operands[0] else { unreachable!("views are of tensors") };
+    moved(op, x, shape)
+}
+
+/// Computes `op`, for which the type rules gave this dtype and these sizes.
+pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes: &[Size]) -> Result<Tensor> {
+    let shape = hints(sizes);
+    let tensor = |i: usize| match operands[i] {
+        Operand::Tensor(t) => t,
+        Operand::Scalar(_) => unreachable!("bug in allotrope: operand {i} of {} is a number", op.name()),
+    };
+    match op {
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => elementwise(op, operands),
+        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Matmul => settled(op, operands),
+        Op::Window { .. } => moved(op, tensor(0), shape),
+        Op::Flip(axes) => flipped(tensor(0), axes),
+        Op::Const(s) => full(&[], *s),
+        Op::Extent(n) => full(&[], Scalar::I64(n.hint() as i64)),
+        Op::Check(message) => match elements::<bool>(tensor(1))?[0] {
+            // A handle of its own: the operand's history stays as it is.
+            true => Ok(tensor(0).same_elements()),
+            false => Err(Error::checked(message)),
+        },
+        Op::Iota(_)
+        | Op::Concat { .. }
+        | Op::Reduce { .. }
+        | Op::OverlapAdd { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::ArgReduce { .. }
+        | Op::ArgSort { .. }
+        | Op::Recurrence { .. } => compute(&op.map_dims(&mut |n| n.hint()), operands, dtype, &shape),
+        Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) | Op::Barrier(_) => {
+            unreachable!("bug in allotrope: {} is made by captures only", op.name())
+        }
+    }
+}
+
+/// Computes an elementwise primitive: operands have one shape, and the dtypes that it asks for.
+#[inline]
+fn elementwise(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
+    let source = |x: &Operand<'_>| match x {
+        Operand::Tensor(t) => t.dtype(),
+        Operand::Scalar(s) => s.dtype(),
+    };
+    let last = operands.last().expect("elementwise primitives have operands");
+    let shape = operands.iter().find_map(|x| match x {
+        Operand::Tensor(t) => Some(t.shape_hint()),
+        Operand::Scalar(_) => None,
+    });
+    let shape = shape.unwrap_or(&[]);
+    // Small tensors feel what mapping the dimensions of any primitive costs; these have none.
+    match op {
+        Op::Unary(u) => compute(&Op::Unary(*u), operands, source(last), shape),
+        Op::Binary(b) => compute(&Op::Binary(*b), operands, source(last), shape),
+        Op::Compare(c) => compute(&Op::Compare(*c), operands, DType::Bool, shape),
+        Op::Select => compute(&Op::Select, operands, source(last), shape),
+        Op::Cast(to) => compute(&Op::Cast(*to), operands, *to, shape),
+        op => unreachable!("bug in allotrope: {} is not elementwise", op.name()),
+    }
+}
+
+/// Has the backend compute the elements of `op`.
+fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
+    let mut device = None;
+    let mut held: SmallVec<[ReadGuard<'_, Memory>; 3]> = SmallVec::new();
+    for x in operands {
+        if let Operand::Tensor(t) = x {
+            let storage = &strided(t)?.storage;
+            match device {
+                None => device = Some(storage.device()),
+                Some(first) => same_device(op.name(), first, storage.device())?,
+            }
+            held.push(storage.read());
+        }
+    }
+    let device = device.unwrap_or_else(default_device);
+    let mut memories = held.iter();
+    let mut given: SmallVec<[backend::Operand<'_>; 3]> = SmallVec::new();
+    for x in operands {
+        given.push(match x {
+            Operand::Scalar(s) => backend::Operand::Number(*s),
+            Operand::Tensor(t) => {
+                let memory: &Memory = memories.next().expect("one for each tensor");
+                backend::Operand::Array(array(t, strided(t)?, memory))
+            }
+        });
+    }
+    let memory = backend::of(device).compute(op, &given, dtype, shape)?;
+    Ok(fresh(device, dtype, shape, memory))
+}
+
+/// That an operation has its operands on one device.
+///
+/// # Errors
+/// When they are on two.
+#[inline]
+pub(crate) fn same_device(op: &'static str, a: Device, b: Device) -> Result<()> {
+    if a == b { Ok(()) } else { Err(Error::Devices { op, devices: [a, b] }) }
+}
+
+/// The same numbers in another dtype.
+pub(crate) fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    elementwise(&Op::Cast(dtype), &[Operand::Tensor(x)])
+}
+
+/// A tensor full of one number, on the device that this thread makes tensors on.
+pub(crate) fn full(shape: &[usize], value: Scalar) -> Result<Tensor> {
+    full_on(default_device(), shape, value)
+}
+
+/// A tensor full of one number.
+pub(crate) fn full_on(device: Device, shape: &[usize], value: Scalar) -> Result<Tensor> {
+    Ok(fresh(device, value.dtype(), shape, backend::of(device).full(value, numel(shape))?))
+}
+
+fn flipped(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    let (s, shape) = (strided(x)?, x.shape_hint());
+    let mut strides = s.strides.clone();
+    let mut offset = s.offset as isize;
+    for &a in axes {
+        offset += (shape[a] as isize - 1).max(0) * strides[a];
+        strides[a] = -strides[a];
+    }
+    let offset = if shape.contains(&0) { s.offset } else { offset as usize };
+    copied(&reviewed(x, s, shape.into(), strides, offset))
+}
+
+fn moved(op: &Op<Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
+    let s = strided(x)?;
+    let Some(strides) = view_strides(op, x.shape_hint(), &s.strides, &shape) else {
+        let dense = contiguous(x)?;
+        let s = strided(&dense)?;
+        let strides = contiguous_strides(&shape);
+        return Ok(reviewed(&dense, s, shape, strides, s.offset));
+    };
+    let offset = match op {
+        Op::Slice { axis, start, .. } if !shape.contains(&0) => {
+            (s.offset as isize + start.hint() as isize * s.strides[*axis]) as usize
+        }
+        _ => s.offset,
+    };
+    Ok(reviewed(x, s, shape, strides, offset))
+}
+
+/// The strides of a tensor seen through `op`; none where its elements would have to be copied.
+pub(crate) fn view_strides(op: &Op<Size>, from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
+    Some(match op {
+        Op::Broadcast(_) => {
+            let lead = to.len() - from.len();
+            (0..to.len())
+                .map(|i| match i.checked_sub(lead) {
+                    Some(j) if from[j] == to[i] => strides[j],
+                    _ => 0,
+                })
+                .collect()
+        }
+        Op::Reshape(_) => return reshaped_strides(from, strides, to),
+        Op::Permute(axes) => small(axes, |a| strides[a]),
+        Op::Window { axis, step, dilation, .. } => {
+            let mut out = Strides::from_slice(strides);
+            out[*axis] = strides[*axis] * *step as isize;
+            out.push(strides[*axis] * *dilation as isize);
+            out
+        }
+        // A slice; others keep the elements where they are.
+        _ => Strides::from_slice(strides),
+    })
+}
+
+/// Strides that show the same elements under `to`, where there are any: each group of merged axes must be dense
+/// within itself.
+pub(crate) fn reshaped_strides(from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
+    if is_contiguous(from, strides) {
+        return Some(contiguous_strides(to));
+    }
+    let mut out: Strides = SmallVec::from_elem(0, to.len());
+    let (mut i, mut j) = (0, 0);
+    while i < from.len() || j < to.len() {
+        // The smallest groups of axes on both sides with the same number of elements.
+        let (i0, j0) = (i, j);
+        let (mut a, mut b) = (1, 1);
+        loop {
+            if a <= b && i < from.len() && (a < b || i == i0) {
+                a *= from[i];
+                i += 1;
+            } else if b < a && j < to.len() {
+                b *= to[j];
+                j += 1;
+            } else {
+                break;
+            }
+        }
+        while i < from.len() && from[i] == 1 {
+            i += 1;
+        }
+        while j < to.len() && to[j] == 1 {
+            j += 1;
+        }
+        if a != b || (i == i0 && j == j0) {
+            return None;
+        }
+        let group: SmallVec<[(usize, isize); 4]> =
+            (i0..i).filter(|&k| from[k] != 1).map(|k| (from[k], strides[k])).collect();
+        if !group.windows(2).all(|w| w[0].1 == w[1].1 * w[1].0 as isize) {
+            return None;
+        }
+        let mut step = group.last().map_or(1, |g| g.1);
+        for k in (j0..j).rev() {
+            out[k] = step;
+            step *= to[k] as isize;
+        }
+    }
+    Some(out)
+}
+
+/// The same elements in row-major order: the tensor itself where it is so already.
+pub(crate) fn contiguous(x: &Tensor) -> Result<Tensor> {
+    let s = strided(x)?;
+    match is_contiguous(x.shape_hint(), &s.strides) {
+        true => Ok(x.clone()),
+        false => copied(x),
+    }
+}
+
+/// The element `t` along the first axis, as a view.
+pub(crate) fn element(x: &Tensor, t: usize) -> Result<Tensor> {
+    let s = strided(x)?;
+    let shape = Dims::from_slice(&x.shape_hint()[1..]);
+    let offset = if shape.contains(&0) { s.offset } else { (s.offset as isize + t as isize * s.strides[0]) as usize };
+    Ok(reviewed(x, s, shape, Strides::from_slice(&s.strides[1..]), offset))
+}
+
+/// Tensors of one dtype and shape along a new first axis.
+pub(crate) fn stacked(rows: &[Tensor]) -> Result<Tensor> {
+    let first = &rows[0];
+    let (device, dtype, inner) = (strided(first)?.storage.device(), first.dtype(), first.shape_hint());
+    let (n, strides) = (numel(inner), contiguous_strides(inner));
+    let backend = backend::of(device);
+    let mut memory = backend.allocate(dtype, n * rows.len())?;
+    for (i, row) in rows.iter().enumerate() {
+        let s = strided(row)?;
+        same_device("stack", device, s.storage.device())?;
+        let to = ArrayMut { memory: &mut memory, dtype, offset: i * n, shape: inner, strides: &strides };
+        backend.copy(array(row, s, &s.storage.read()), to)?;
+    }
+    let mut shape = Dims::from_slice(&[rows.len()]);
+    shape.extend_from_slice(inner);
+    Ok(fresh(device, dtype, &shape, memory))
+}
+
+/// That no two elements share memory, as those of expanded tensors and of overlapping windows do.
+pub(crate) fn check_apart(shape: &[usize], strides: &[isize]) -> Result<()> {
+    let mut axes: SmallVec<[(usize, usize); 6]> =
+        shape.iter().zip(strides).filter(|(n, _)| **n > 1).map(|(&n, s)| (s.unsigned_abs(), n)).collect();
+    axes.sort_unstable();
+    // Each axis must step over everything that the smaller ones reach; whoever interleaves axes otherwise is refused.
+    let mut reach = 0;
+    let apart = axes.iter().all(|&(stride, n)| {
+        let clear = stride > reach;
+        reach += stride * (n - 1);
+        clear
+    });
+    match apart || shape.contains(&0) {
+        true => Ok(()),
+        false => Err(Error::operands(
+            "assign",
+            format!(
+                "a view of shape {shape:?} whose elements share memory can't be changed in place; use contiguous() first"
+            ),
+        )),
+    }
+}
+
+/// Writes the elements of `value` (same dtype and shape) into `target`'s storage.
+pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
+    let t = strided(target)?;
+    let v = strided(value)?;
+    same_device("assign", t.storage.device(), v.storage.device())?;
+    check_apart(target.shape_hint(), &t.strides)?;
+    // Elements that are both read and written are read first.
+    let shared = Arc::ptr_eq(&t.storage, &v.storage);
+    let copy = if shared { Some(copied(value)?) } else { None };
+    let value = copy.as_ref().unwrap_or(value);
+    let v = strided(value)?;
+    if target.shape_hint().contains(&0) {
+        return Ok(());
+    }
+    // Never waiting for one lock while holding the other: two assignments in opposite directions must not block.
+    let (source, mut memory) = loop {
+        let source = v.storage.read();
+        match t.storage.try_write() {
+            Some(memory) => break (source, memory),
+            None => drop(source),
+        }
+        std::thread::yield_now();
+    };
+    let (dtype, shape) = (target.dtype(), target.shape_hint());
+    let to = ArrayMut { memory: &mut memory, dtype, offset: t.offset, shape, strides: &t.strides };
+    backend::of(t.storage.device()).copy(array(value, v, &source), to)
+}
+
+/// A copy with its own storage, on the same device.
+pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
+    let (s, dtype, shape) = (strided(x)?, x.dtype(), x.shape_hint());
+    let device = s.storage.device();
+    let backend = backend::of(device);
+    let strides = contiguous_strides(shape);
+    let mut memory = backend.allocate(dtype, numel(shape))?;
+    let to = ArrayMut { memory: &mut memory, dtype, offset: 0, shape, strides: &strides };
+    backend.copy(array(x, s, &s.storage.read()), to)?;
+    Ok(fresh(device, dtype, shape, memory))
+}
+
+/// The elements in the memory of another device, in row-major order; the tensor itself where it is there already.
+pub(crate) fn transferred(x: &Tensor, device: Device) -> Result<Tensor> {
+    if strided(x)?.storage.device() == device {
+        return Ok(x.clone());
+    }
+    let dense = contiguous(x)?;
+    let (s, dtype) = (strided(&dense)?, x.dtype());
+    let held = s.storage.read();
+    let at = s.offset * dtype.size()..(s.offset + numel(x.shape_hint())) * dtype.size();
+    let bytes = backend::of(s.storage.device()).download(&held, at)?;
+    Ok(fresh(device, dtype, x.shape_hint(), backend::of(device).upload(dtype, &bytes)?))
+}
+
+/// All elements in row-major order.
+pub(crate) fn elements<T: FromElement>(x: &Tensor) -> Result<Vec<T>> {
+    let here = transferred(x, Device::Cpu)?;
+    let s = strided(&here)?;
+    let held = s.storage.read();
+    Ok(host::elements(array(&here, s, &held)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Strides of the axes that have more than one element.
+    fn moved(from: &[usize], strides: &[isize], to: &[usize]) -> Option<Vec<isize>> {
+        let strides = reshaped_strides(from, strides, to)?;
+        Some(to.iter().zip(strides).filter(|(n, _)| **n > 1).map(|(_, s)| s).collect())
+    }
+
+    #[test]
+    fn reshape_of_a_transposed_view_keeps_what_it_can() {
+        // [2, 3] transposed to [3, 2] has strides [1, 3]: splitting an axis works, merging does not.
+        assert_eq!(moved(&[3, 2], &[1, 3], &[3, 1, 2]), Some(vec![1, 3]));
+        assert_eq!(moved(&[3, 2], &[1, 3], &[1, 3, 2, 1]), Some(vec![1, 3]));
+        assert_eq!(moved(&[3, 2], &[1, 3], &[6]), None);
+        assert_eq!(moved(&[3, 2], &[1, 3], &[2, 3]), None);
+        assert_eq!(moved(&[4, 2], &[1, 4], &[2, 2, 2]), Some(vec![2, 1, 4]));
+        // A repeated axis can't be merged with another one.
+        assert_eq!(moved(&[2, 3], &[0, 1], &[6]), None);
+    }
+}
