@@ -18,9 +18,9 @@ use tree::Tree;
 
 /// Folders and files of `src`, from the lowest to the highest. What stands in one row is independent of each other.
 const ORDER: &[&[&str]] = &[
+    &["device"],
     &["error.rs"],
     &["schedule"],
-    &["device"],
     &["backend"],
     &["tensor"],
     &["mode"],
