@@ -140,14 +140,14 @@ impl GradCheck {
 
     fn check(
         &self,
-        f: &dyn Fn(&[Tensor]) -> crate::Result<Vec<Tensor>>,
+        f: &dyn Fn(&[Tensor]) -> crate::error::Result<Vec<Tensor>>,
         inputs: &[&Tensor],
     ) -> Result<(), GradCheckError> {
         let x = leaves(inputs)?;
         let outputs = f(&x)?;
         let places: Vec<usize> = (0..x.len()).filter(|&i| x[i].is_requires_grad()).collect();
         let targets: Vec<&Tensor> = places.iter().map(|&i| &x[i]).collect();
-        let numerical = places.iter().map(|&i| self.differences(f, &x, i)).collect::<crate::Result<Vec<_>>>()?;
+        let numerical = places.iter().map(|&i| self.differences(f, &x, i)).collect::<crate::error::Result<Vec<_>>>()?;
         let mut worst: Option<(f64, Worst)> = None;
         for (output, y) in outputs.iter().enumerate().filter(|(_, y)| y.dtype().is_float()) {
             for output_element in 0..y.numel() {
@@ -176,12 +176,12 @@ impl GradCheck {
     /// For each element of input `i`, the slopes of all elements of all results.
     fn differences(
         &self,
-        f: &dyn Fn(&[Tensor]) -> crate::Result<Vec<Tensor>>,
+        f: &dyn Fn(&[Tensor]) -> crate::error::Result<Vec<Tensor>>,
         x: &[Tensor],
         i: usize,
-    ) -> crate::Result<Vec<Vec<Vec<f64>>>> {
+    ) -> crate::error::Result<Vec<Vec<Vec<f64>>>> {
         let values = numbers(&x[i]);
-        let at = |k: usize, by: f64| -> crate::Result<Vec<Vec<f64>>> {
+        let at = |k: usize, by: f64| -> crate::error::Result<Vec<Vec<f64>>> {
             let mut moved = values.clone();
             moved[k] += by;
             let mut all: Vec<Tensor> = x.iter().map(Tensor::detach).collect();
@@ -197,7 +197,7 @@ impl GradCheck {
     /// The same program eagerly and traced.
     fn check_modes(
         &self,
-        f: &dyn Fn(&[Tensor]) -> crate::Result<Vec<Tensor>>,
+        f: &dyn Fn(&[Tensor]) -> crate::error::Result<Vec<Tensor>>,
         x: &[Tensor],
         outputs: &[Tensor],
     ) -> Result<(), GradCheckError> {
@@ -233,7 +233,7 @@ impl GradCheck {
 }
 
 /// The derivatives of one element of `y` with respect to every element of each target.
-fn row(y: &Tensor, element: usize, targets: &[&Tensor]) -> crate::Result<Vec<Vec<f64>>> {
+fn row(y: &Tensor, element: usize, targets: &[&Tensor]) -> crate::error::Result<Vec<Vec<f64>>> {
     if !y.is_requires_grad() {
         return Ok(targets.iter().map(|x| vec![0.0; x.numel()]).collect());
     }

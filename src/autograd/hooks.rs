@@ -25,8 +25,7 @@ impl HookHandle {
     pub fn remove(&self) {
         if mode::is_recording() && !self.recorded {
             raise(Error::Trace(
-                "a hook that was registered outside of the closure can't be removed inside it; do it between calls"
-                    .into(),
+                "a hook registered outside of the closure can't be removed inside it; do it between calls".into(),
             ));
         }
         let Some(hooks) = self.hooks.upgrade() else { return };

@@ -37,7 +37,7 @@ pub(crate) fn evaluate_abstractly<T>(f: impl FnOnce() -> T) -> T {
 struct Abstract(RefCell<State>);
 
 struct State {
-    /// Where it would run; none where nothing has said so yet.
+    /// Where the program runs around this, once something says so.
     device: Option<Device>,
     /// Identity of the outermost scope; scope i has `first + i`.
     first: u64,
@@ -109,13 +109,18 @@ impl State {
     }
 
     /// # Errors
-    /// When the tensor is a value of another trace.
-    fn check(&self, t: &Tensor) -> Result<()> {
+    /// When the tensor is a value of another trace, or on another device.
+    fn check(&mut self, t: &Tensor) -> Result<()> {
         let ours = |scope: u64| (self.first..self.first + self.scopes).contains(&scope);
-        match t.traced().is_none_or(|traced| ours(traced.scope)) {
-            true => Ok(()),
-            false => Err(values::other_trace()),
+        match t.traced() {
+            Some(traced) if ours(traced.scope) => Ok(()),
+            Some(_) => Err(values::other_trace()),
+            None => self.runs_on("trace", t.device()),
         }
+    }
+
+    fn runs_on(&mut self, op: &'static str, device: Device) -> Result<()> {
+        eval::same_device(op, *self.device.get_or_insert(device), device)
     }
 
     fn leave(&mut self) -> Size {
@@ -132,7 +137,7 @@ impl ValueRecorder for Abstract {
     fn record(&self, op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
         for operand in operands {
             if let Operand::Tensor(t) = operand {
-                self.0.borrow().check(t)?;
+                self.0.borrow_mut().check(t)?;
             }
         }
         // Asks the tensors for their sizes, so nothing may be borrowed.
@@ -181,7 +186,7 @@ impl StateRecorder for Abstract {
                 None => (target.clone(), None),
             });
         };
-        let state = self.0.borrow();
+        let mut state = self.0.borrow_mut();
         state.check(target)?;
         Ok(match (&traced.root, &traced.path) {
             (_, None) => (target.clone(), None),
@@ -353,11 +358,11 @@ impl SettingRecorder for Abstract {
 }
 
 impl Recorder for Abstract {
-    /// The program runs eagerly around this: an error panics there as any other.
     fn runs_on(&self, op: &'static str, device: Device) -> Result<()> {
-        eval::same_device(op, *self.0.borrow_mut().device.get_or_insert(device), device)
+        self.0.borrow_mut().runs_on(op, device)
     }
 
+    /// The program runs eagerly around this: an error panics there as any other.
     fn catches(&self) -> bool {
         false
     }

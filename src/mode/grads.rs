@@ -11,6 +11,7 @@ pub(crate) fn first_seq() -> u64 {
 }
 
 /// The tape goes on through `edge`, the history of `tensor`.
+#[inline]
 pub(crate) fn history_captured(edge: &Edge, tensor: &Tensor) {
     if tensor.strided().is_some()
         && let Some(r) = slot::recorder()

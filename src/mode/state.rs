@@ -13,6 +13,7 @@ impl Tensor {
     }
 
     /// How often the elements were changed in place.
+    #[inline]
     pub(crate) fn version(&self) -> u32 {
         match slot::recorder() {
             Some(r) => r.version(self),

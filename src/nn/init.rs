@@ -1,11 +1,11 @@
 //! PyTorch's initialisers of parameters, `torch.nn.init`, and the default ones of its layers. They draw from the default
 //! generator and record nothing on the tape. The fan-in of `[out, in, ..]` is what one output is computed from.
 
-use crate::DType;
 use crate::autograd::no_grad;
 use crate::error::{Error, Result, must};
 use crate::ops::random::default_generator;
 use crate::tensor::Tensor;
+use allotrope_ir::DType;
 
 /// A parameter of uniform numbers in [-bound, bound), as PyTorch's `uniform_`.
 #[track_caller]

@@ -2,12 +2,12 @@
 
 use super::Module;
 use super::init::uniform;
-use crate::DType;
 use crate::error::{Error, Result, must, raise};
 use crate::functional::try_linear;
 use crate::mode::sizes::is_zero;
 use crate::ops::scan;
 use crate::tensor::{Size, Tensor};
+use allotrope_ir::DType;
 use std::fmt;
 
 /// The function between the steps of an [`Rnn`].

@@ -116,7 +116,7 @@ impl Tensor {
     }
 }
 
-/// Vectors of so many bytes are taken over, smaller ones copied into a recycled buffer with its better alignment.
+/// Vectors of so many bytes are taken over, smaller ones copied into recycled memory with its better alignment.
 const ADOPTED: usize = 1 << 20;
 
 fn from_vec_at<T: FromElement>(data: Vec<T>, shape: &[usize], at: &'static Location<'static>) -> Result<Tensor> {

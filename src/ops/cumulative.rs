@@ -59,6 +59,11 @@ pub(super) fn running_product(x: &Tensor, axis: usize) -> Result<Tensor> {
     })
 }
 
+/// The product along an axis, which stays with size 1.
+pub(super) fn product(x: &Tensor, axis: usize) -> Result<Tensor> {
+    narrow(&running_product(x, axis)?, axis, x.sizes()[axis], Size::from(1))
+}
+
 /// The extreme up to each element, and its place: the last of equals, and the last NaN once there is one.
 fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Tensor)> {
     let size = x.sizes()[axis];
@@ -74,7 +79,7 @@ fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Te
             let (start, rest) = (Size::from(reach), Size::from(n - reach));
             let cut = |t: &Tensor| {
                 let zero = Size::from(0);
-                Ok::<_, crate::Error>((
+                Ok::<_, crate::error::Error>((
                     narrow(t, axis, zero, start)?,
                     narrow(t, axis, zero, rest)?,
                     narrow(t, axis, start, rest)?,
@@ -88,7 +93,7 @@ fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Te
             places = concat(&[&place_head, &place_before.try_where_self(&wins, &place_here)?], axis)?;
             reach *= 2;
         }
-        Ok::<_, crate::Error>(places)
+        Ok::<_, crate::error::Error>(places)
     })?;
     Ok((gather(x, &places, axis)?, places))
 }

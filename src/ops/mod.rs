@@ -89,7 +89,7 @@ macro_rules! twins {
             /// # Errors
             /// When the operands do not fit; the message names what was given and what would fit.
             #[track_caller]
-            pub fn $try_name$(<$life>)?(&$self $(, $arg: $ty)*) -> crate::Result<$out> {
+            pub fn $try_name$(<$life>)?(&$self $(, $arg: $ty)*) -> crate::error::Result<$out> {
                 let _entered = crate::device::enter($self.device());
                 $body
             }
@@ -115,27 +115,27 @@ macro_rules! twin_fns {
         /// # Errors
         /// When the operands do not fit; the message names what was given and what would fit.
         #[track_caller]
-        pub fn $try_name$(<$life>)?($($arg: $ty),*) -> crate::Result<$out> $body
+        pub fn $try_name$(<$life>)?($($arg: $ty),*) -> crate::error::Result<$out> $body
     )*};
 }
 pub(crate) use twin_fns;
 
 /// `axis` counted from 0, where a tensor without axes counts as having one, as PyTorch has it for many operations.
-pub(crate) fn wrapped(x: &crate::Tensor, op: &'static str, axis: isize) -> crate::Result<usize> {
+pub(crate) fn wrapped(x: &crate::tensor::Tensor, op: &'static str, axis: isize) -> crate::error::Result<usize> {
     if x.dim() == 0 && (axis == 0 || axis == -1) { Ok(0) } else { x.axis(op, axis) }
 }
 
 /// Gradients of one operand.
-pub(crate) fn grads1(a: crate::Tensor) -> crate::Result<crate::tensor::grad_fn::Grads> {
+pub(crate) fn grads1(a: crate::tensor::Tensor) -> crate::error::Result<crate::tensor::grad_fn::Grads> {
     Ok(smallvec::smallvec![Some(a)])
 }
 
 /// Gradients of two operands, each computed only where it is wanted.
 pub(crate) fn grads2(
     c: &crate::autograd::tape::Context<'_>,
-    a: impl FnOnce() -> crate::Result<crate::Tensor>,
-    b: impl FnOnce() -> crate::Result<crate::Tensor>,
-) -> crate::Result<crate::tensor::grad_fn::Grads> {
+    a: impl FnOnce() -> crate::error::Result<crate::tensor::Tensor>,
+    b: impl FnOnce() -> crate::error::Result<crate::tensor::Tensor>,
+) -> crate::error::Result<crate::tensor::grad_fn::Grads> {
     let a = if c.wants(0) { Some(a()?) } else { None };
     let b = if c.wants(1) { Some(b()?) } else { None };
     Ok(smallvec::smallvec![a, b])

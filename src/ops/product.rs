@@ -1,13 +1,11 @@
 //! The product of all elements or of those along an axis: the last element of the running product, which is where its
 //! derivative comes from.
 
-use super::cumulative::running_product;
-use super::movement::narrow;
+use super::cumulative::product;
 use super::reduce::{along, without_axes};
 use super::twins;
-use crate::error::Result;
 use crate::mode::sizes::numel;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::Tensor;
 use allotrope_ir::Axes;
 
 twins! {
@@ -24,9 +22,4 @@ twins! {
         let product = product(&x, axis)?;
         if keepdim && self.dim() > 0 { Ok(product) } else { product.reshape_sizes(&without_axes(&x.sizes(), &axes)) }
     }
-}
-
-/// The product along an axis, which stays with size 1.
-fn product(x: &Tensor, axis: usize) -> Result<Tensor> {
-    narrow(&running_product(x, axis)?, axis, x.sizes()[axis], Size::from(1))
 }

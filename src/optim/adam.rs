@@ -2,10 +2,10 @@
 
 use super::sgd::fresh_zeros;
 use super::{Optimizer, checked};
-use crate::DType;
 use crate::autograd::no_grad;
 use crate::error::{Error, raise};
 use crate::tensor::{Flag, Tensor};
+use allotrope_ir::DType;
 
 /// What [`Adam::with_options`] takes; the defaults are PyTorch's.
 #[derive(Copy, Clone, Debug, PartialEq)]

@@ -195,6 +195,7 @@ impl Tensor {
     }
 
     /// The strides, or those that the tensor would have if the program ran eagerly.
+    #[inline]
     pub(crate) fn laid_out(&self) -> &[isize] {
         match &self.0.body {
             Body::Strided(s) => &s.strides,
@@ -202,11 +203,13 @@ impl Tensor {
         }
     }
 
+    #[inline]
     pub(crate) fn body(&self) -> &Body {
         &self.0.body
     }
 
     /// The storage of a tensor that has one.
+    #[inline]
     pub(crate) fn strided(&self) -> Option<&Strided> {
         match &self.0.body {
             Body::Strided(s) => Some(s),
@@ -214,6 +217,7 @@ impl Tensor {
         }
     }
 
+    #[inline]
     pub(crate) fn traced(&self) -> Option<&Traced> {
         match &self.0.body {
             Body::Strided(_) => None,
@@ -222,11 +226,13 @@ impl Tensor {
     }
 
     /// Identity of the tensor, as long as it lives.
+    #[inline]
     pub(crate) fn id(&self) -> usize {
         Arc::as_ptr(&self.0) as usize
     }
 
     /// The number of handles to this tensor.
+    #[inline]
     pub(crate) fn holders(&self) -> usize {
         Arc::strong_count(&self.0)
     }
@@ -250,6 +256,7 @@ impl Tensor {
         self.0.requires_grad.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn store_requires_grad(&self, on: bool) {
         self.0.requires_grad.store(on, Ordering::Relaxed);
     }

@@ -1,6 +1,6 @@
 //! What has names for its tensors, so that who names things needs to know no module.
 
-use crate::tensor::Tensor;
+use super::handle::Tensor;
 
 /// Something that has a name for each of its tensors; every module has for its parameters.
 pub trait NamedTensors {

@@ -59,6 +59,7 @@ impl fmt::Display for Size {
 }
 
 /// Sizes from numbers.
+#[inline]
 pub(crate) fn sizes_of(shape: &[usize]) -> Sizes {
     small(shape, Size::from)
 }

@@ -15,6 +15,7 @@ use crate::capture::replay_cache::ReplayCache;
 use crate::capture::state::{CaptureState, GradState, Open};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::mode;
 use crate::mode::recorder::loops::{Iterations, ScanBody, ScanSpec};
 use crate::mode::recorder::random::Draw;
 use crate::mode::recorder::settings::HostValue;
@@ -201,7 +202,7 @@ impl Capture {
     /// When it panics.
     pub(crate) fn recording<T>(self: &Rc<Capture>, f: impl FnOnce() -> T) -> Result<T> {
         let recorder: Rc<dyn Recorder> = self.clone();
-        let run = || scope::isolated(|| crate::mode::with(Some(recorder), f));
+        let run = || scope::isolated(|| mode::with(Some(recorder), f));
         catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)
     }
 

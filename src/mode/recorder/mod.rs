@@ -2,9 +2,6 @@
 //! Only what is asked stands here; a capture and abstract evaluation answer it, and the eager meaning is in the files
 //! that ask.
 
-use crate::device::Device;
-use crate::error::Result;
-
 pub(crate) mod grads;
 pub(crate) mod loops;
 pub(crate) mod random;
@@ -22,6 +19,9 @@ pub(crate) use settings::SettingRecorder;
 pub(crate) use sizes::SizeRecorder;
 pub(crate) use state::StateRecorder;
 pub(crate) use values::ValueRecorder;
+
+use crate::device::Device;
+use crate::error::Result;
 
 /// What takes the place of the eager mode on a thread.
 pub(crate) trait Recorder:
