@@ -13,7 +13,7 @@ use crate::backend::cpu::host;
 use crate::backend::{self, Array, ArrayMut, Memory};
 use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
-use allotrope_ir::{Class, Contraction, DType, Elementwise, Op, Scalar, View};
+use allotrope_ir::{Class, Contraction, DType, Elementwise, Leaf, Op, Scalar, View};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -123,30 +123,27 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
         Operand::Tensor(t) => t,
         Operand::Scalar(_) => unreachable!("bug in allotrope: operand {i} of {} is a number", op.name()),
     };
-    match op {
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Cast(_) => settled(op, operands),
-        Op::Broadcast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Slice { .. } | Op::Matmul => settled(op, operands),
-        &Op::Window { axis, ref count, ref size, step, dilation } => {
-            moved(View::Window { axis, count, size, step, dilation }, tensor(0), shape)
-        }
-        Op::Flip(axes) => flipped(tensor(0), axes),
-        Op::Const(s) => full(&[], *s),
-        Op::Extent(n) => full(&[], Scalar::I64(n.hint() as i64)),
-        Op::Check(message) => match elements::<bool>(tensor(1))?[0] {
+    let by_backend = || compute(&op.map_dims(&mut |n| n.hint()), operands, dtype, &shape);
+    match op.class() {
+        Class::Elementwise(e) => elementwise(e, operands),
+        Class::View(view) => match view {
+            View::Broadcast(_) | View::Reshape(_) | View::Permute(_) | View::Slice { .. } => settled(op, operands),
+            View::Window { .. } => moved(view, tensor(0), shape),
+            View::Flip(axes) => flipped(tensor(0), axes),
+        },
+        Class::Leaf(leaf) => match leaf {
+            Leaf::Const(s) => full(&[], s),
+            Leaf::Extent(n) => full(&[], Scalar::I64(n.hint() as i64)),
+            Leaf::Iota(_) => by_backend(),
+            Leaf::Input => unreachable!("bug in allotrope: an input is given"),
+        },
+        Class::Reduction(..) | Class::Contraction(Contraction::Matmul) | Class::Axis(_) => by_backend(),
+        Class::Check(message) => match elements::<bool>(tensor(1))?[0] {
             // A handle of its own: the operand's history stays as it is.
             true => Ok(tensor(0).same_elements()),
             false => Err(Error::checked(message)),
         },
-        Op::Iota(_)
-        | Op::Concat { .. }
-        | Op::Reduce { .. }
-        | Op::OverlapAdd { .. }
-        | Op::Gather { .. }
-        | Op::Scatter { .. }
-        | Op::ArgReduce { .. }
-        | Op::ArgSort { .. }
-        | Op::Recurrence { .. } => compute(&op.map_dims(&mut |n| n.hint()), operands, dtype, &shape),
-        Op::Input | Op::AddMatmul | Op::Scan(_) | Op::Fusion(_) | Op::Barrier(_) => {
+        Class::Contraction(Contraction::AddMatmul) | Class::Loop(_) | Class::Fusion(_) | Class::Barrier(_) => {
             unreachable!("bug in allotrope: {} is made by captures only", op.name())
         }
     }
