@@ -214,7 +214,7 @@ fn copy(from: &Array<'_>, to: &ArrayMut<'_>, read: usize, written: usize) -> Sch
         inputs: vec![flat(read), flat(written)],
         outputs: vec![Output { ty: flat(written), update: Some(1) }],
         buffers: vec![buffer(0, read), buffer(1, written)],
-        instructions: vec![Instruction::Kernel(kernel)],
+        instructions: vec![Instruction::Kernel(Box::new(kernel))],
         kernels: vec![info],
         ..Schedule::default()
     }

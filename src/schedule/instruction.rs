@@ -31,7 +31,7 @@ impl std::fmt::Display for Failure {
 #[derive(Clone, Debug)]
 pub enum Instruction {
     /// A nest of loops over fused arithmetic.
-    Kernel(Kernel),
+    Kernel(Box<Kernel>),
     /// One operator of the library over strided operands.
     Operation(Box<Operation>),
     Loop(Loop),

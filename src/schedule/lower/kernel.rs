@@ -80,7 +80,7 @@ impl Lower {
         let (flops, bytes) = draft.cost(&dests);
         let number = self.info("k", &draft.ops(), &draft.shape().clone(), &flops, &bytes);
         let kernel = draft.finish(number, dests);
-        self.instructions.push(Instruction::Kernel(kernel));
+        self.instructions.push(Instruction::Kernel(Box::new(kernel)));
         for (from, to) in late {
             self.copy(&from, &to);
         }
@@ -127,7 +127,7 @@ impl Lower {
         let (flops, bytes) = draft.cost(&dests);
         let number = self.info("copy", "copy", &to.shape, &flops, &bytes);
         let kernel = draft.finish(number, dests);
-        self.instructions.push(Instruction::Kernel(kernel));
+        self.instructions.push(Instruction::Kernel(Box::new(kernel)));
     }
 
     /// The value in contiguous memory: as it is, or copied (always, where `fresh`).

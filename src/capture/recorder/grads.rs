@@ -1,0 +1,119 @@
+//! Gradients and histories of arguments and captured tensors while a closure is recorded; those of the caller stay as they
+//! are.
+
+use super::Capture;
+use crate::autograd::tape::own_edge;
+use crate::capture::endpoints::Source;
+use crate::capture::event::Aside;
+use crate::capture::event::Event;
+use crate::capture::event::Symbolic;
+use crate::capture::state::GradState;
+use crate::mode::recorder::GradRecorder;
+use crate::tensor::Tensor;
+use crate::tensor::grad_fn::Edge;
+use crate::tensor::trace_handle::TraceHandle;
+use allotrope_ir::InputKind;
+use std::borrow::Cow;
+use std::sync::atomic::Ordering;
+
+impl GradRecorder for Capture {
+    fn history_asked(&self, tensor: &Tensor) {
+        let inner = self.0.borrow();
+        let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
+        if let Some((_, asked)) = inner.asked.iter().find(|(i, _)| Some(*i) == arg) {
+            asked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn history_captured(&self, edge: &Edge, tensor: &Tensor) {
+        let way = || (edge.to_output(edge.output), tensor.clone());
+        self.0.borrow_mut().outgoing_edges.entry((edge.id(), edge.output)).or_insert_with(way);
+    }
+
+    fn first_seq(&self) -> u64 {
+        self.0.borrow().first_seq
+    }
+
+    fn grad(&self, tensor: &Tensor) -> Option<Tensor> {
+        let mut inner = self.0.borrow_mut();
+        let arg = inner.args.get(&tensor.id()).copied();
+        if tensor.traced().is_some() && arg.is_none() {
+            return tensor.stored_grad();
+        }
+        if let Some(&i) = inner.by_grad.get(&tensor.id()) {
+            return inner.grads[i].now.clone();
+        }
+        let has = arg.map_or_else(|| tensor.has_grad(), |(_, has)| has);
+        // A gradient has the dtype and the shape of its tensor.
+        let given = has.then(|| {
+            let (sizes, name) = (tensor.sizes(), Aside(("grad", inner.grads.len())));
+            let kind = if arg.is_some() { InputKind::Arg } else { InputKind::State };
+            let event = Event::Input { dtype: tensor.dtype(), sizes: Symbolic(Cow::Borrowed(&sizes)), kind, name };
+            let made = inner.made(event).expect("an input has no operands that could not fit");
+            let source = || Source::Grad(TraceHandle::new(tensor.clone()));
+            inner.sources.push(arg.map_or_else(source, |(i, _)| Source::ArgGrad(i)));
+            made
+        });
+        let now = given.as_ref().map(|made| inner.tensor(0, made));
+        let given = given.map(|made| made.value);
+        inner.grads.push(GradState {
+            tensor: tensor.clone(),
+            arg: arg.map(|(i, _)| i),
+            initially: Some(has),
+            given,
+            now: now.clone(),
+            changed: false,
+        });
+        let i = inner.grads.len() - 1;
+        inner.by_grad.insert(tensor.id(), i);
+        now
+    }
+
+    fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>) {
+        // With a history where it can be differentiated again.
+        let history = grad.as_ref().and_then(own_edge);
+        let mut inner = self.0.borrow_mut();
+        let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
+        if tensor.traced().is_some() && arg.is_none() {
+            return tensor.store_grad(grad);
+        }
+        let i = match inner.by_grad.get(&tensor.id()) {
+            Some(&i) => i,
+            None => {
+                inner.grads.push(GradState {
+                    tensor: tensor.clone(),
+                    arg,
+                    initially: None,
+                    given: None,
+                    now: None,
+                    changed: false,
+                });
+                let i = inner.grads.len() - 1;
+                inner.by_grad.insert(tensor.id(), i);
+                i
+            }
+        };
+        // The gradient is what these elements are now, whatever is done to a captured tensor later.
+        let at = inner.current();
+        let now = grad.map(|g| match inner.lift(&g).and_then(|value| inner.tensor_of(at, value)) {
+            Ok(now) => {
+                now.set_grad_fn(history.clone());
+                now
+            }
+            Err(_) => g,
+        });
+        let state = &mut inner.grads[i];
+        state.now = now;
+        state.changed = true;
+    }
+
+    fn requires_grad_asked(&self, captured: &Tensor, answer: bool) {
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return };
+        if !inner.made_here.contains_key(&captured.id()) {
+            inner
+                .requires_grad_asked
+                .entry(captured.id())
+                .or_insert_with(|| (TraceHandle::new(captured.clone()), answer));
+        }
+    }
+}

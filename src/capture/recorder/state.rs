@@ -1,0 +1,146 @@
+//! What the program sees and changes of tensors while it is recorded: in-place changes, views, versions, layout and identity.
+//! No tensor of the caller is touched.
+
+use super::Capture;
+use super::late;
+use crate::autograd::is_grad_enabled;
+use crate::capture::endpoints::CallerTensor;
+use crate::error::Error;
+use crate::error::Result;
+use crate::mode::recorder::StateRecorder;
+use crate::mode::values;
+use crate::tensor::Body;
+use crate::tensor::Tensor;
+use crate::tensor::eval;
+use crate::tensor::handle::Link;
+use crate::tensor::handle::Root;
+use crate::tensor::trace_handle::TraceHandle;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl StateRecorder for Capture {
+    fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
+        let mut inner = self.0.borrow_mut();
+        let Some(traced) = target.traced() else {
+            return Ok(match target.view_of() {
+                Some(view) => (view.base.clone(), Some(Arc::clone(&view.path))),
+                None => (target.clone(), None),
+            });
+        };
+        Ok(match (&traced.root, &traced.path) {
+            (_, None) => (target.clone(), None),
+            (Root::External(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
+            (Root::Traced(cell), Some(path)) => {
+                let builder = inner.scope_of(cell.scope)?;
+                let value = cell.value();
+                let mut root = inner.tensor_of(builder, value)?;
+                if let Some(Body::Traced(t)) = Arc::get_mut(&mut root.0).map(|i| i.body_mut()) {
+                    t.root = Root::Traced(Arc::clone(cell));
+                }
+                (root, Some(Arc::clone(path)))
+            }
+        })
+    }
+
+    fn note_view(&self, view: &Tensor) {
+        if let Some(t) = view.traced() {
+            let version = self.0.borrow_mut().version_of(&t.root);
+            t.seen.lock().1 = version;
+        }
+    }
+
+    fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()> {
+        let mut inner = self.0.borrow_mut();
+        let at = inner.current();
+        let new = inner.lift(value)?;
+        match root.body() {
+            Body::Traced(t) => {
+                let Root::Traced(cell) = &t.root else { unreachable!("bug in allotrope: a root is a view") };
+                let arg = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize)).map(|(_, i)| *i);
+                let has_history = |i: usize| inner.callers.iter().any(|(j, _)| *j == i) || value.is_requires_grad();
+                if is_grad_enabled() && arg.is_some_and(has_history) {
+                    return Err(Error::Trace(format!(
+                        "an argument of shape {:?} would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
+                        root.shape_hint()
+                    )));
+                }
+                if inner.scope_of(cell.scope)? != at {
+                    return Err(values::changed_in_loop("value"));
+                }
+                if at == 0 && cell.value().node.0 < inner.sealed {
+                    return Err(late("a value of the traced function"));
+                }
+                let before = cell.replace(new);
+                let key = Arc::as_ptr(cell) as usize;
+                inner.first_values.entry(key).or_insert_with(|| (Arc::clone(cell), before));
+                cell.version.fetch_add(1, Ordering::Relaxed);
+            }
+            Body::Strided(strided) => {
+                eval::check_apart(root.shape_hint(), &strided.strides)?;
+                if inner.sealed > 0 {
+                    return Err(late("a captured tensor"));
+                }
+                if at != 0 {
+                    return Err(values::changed_in_loop("tensor"));
+                }
+                let slot = inner.state(root)?;
+                let state = &mut inner.states[slot];
+                state.value = new;
+                state.changes += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn version(&self, tensor: &Tensor) -> u32 {
+        let mut inner = self.0.borrow_mut();
+        match tensor.body() {
+            Body::Traced(t) => inner.version_of(&t.root),
+            Body::Strided(_) => inner.captured_version(tensor),
+        }
+    }
+
+    fn layout_asked(&self, of: Option<&Tensor>) {
+        let mut inner = self.0.borrow_mut();
+        let Some(t) = of else {
+            inner.layouts = (0..inner.arguments.len()).collect();
+            return;
+        };
+        // A value that was computed is dense whatever the arguments are.
+        if let Some(Root::Traced(cell)) = t.traced().map(|t| &t.root)
+            && let Some((_, arg)) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize))
+        {
+            let arg = *arg;
+            inner.layouts.push(arg);
+        }
+    }
+
+    fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
+        // The capture itself asks too, about handles only.
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return false };
+        let arg = |t: &Tensor| inner.args.get(&t.id()).map(|(i, _)| *i);
+        let (which, other) = match (arg(a), arg(b)) {
+            (Some(i), Some(j)) => (i.max(j), CallerTensor::Arg(i.min(j))),
+            (Some(i), None) if b.strided().is_some() => (i, CallerTensor::Captured(TraceHandle::new(b.clone()))),
+            (None, Some(j)) if a.strided().is_some() => (j, CallerTensor::Captured(TraceHandle::new(a.clone()))),
+            _ => return false,
+        };
+        let given = |i: usize| &inner.arguments[i];
+        let same = match &other {
+            CallerTensor::Arg(i) => given(which).id() == given(*i).id(),
+            CallerTensor::Captured(t) => given(which).id() == t.id(),
+        };
+        inner.identities.push((which, other, same));
+        same
+    }
+
+    fn note_new(&self, alias: &Tensor) {
+        if let Ok(mut inner) = self.0.try_borrow_mut() {
+            inner.made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
+        }
+    }
+
+    fn is_new(&self, tensor: &Tensor) -> bool {
+        self.0.borrow().made_here.contains_key(&tensor.id())
+    }
+}

@@ -1,0 +1,72 @@
+//! Values of a capture: primitives, numbers and Rust data become events. Nothing is computed.
+
+use super::Capture;
+use crate::capture::endpoints::Source;
+use crate::capture::event::Event;
+use crate::capture::event::EventOperand;
+use crate::capture::event::Symbolic;
+use crate::error::Error;
+use crate::error::Result;
+use crate::mode::recorder::ValueRecorder;
+use crate::mode::values;
+use crate::tensor::Size;
+use crate::tensor::Tensor;
+use crate::tensor::operand::Operand;
+use allotrope_ir::Op;
+use allotrope_ir::Scalar;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::panic::Location;
+
+impl ValueRecorder for Capture {
+    fn record(&self, op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
+        let mut inner = self.0.borrow_mut();
+        let at = inner.current();
+        let mut given: SmallVec<[EventOperand; 4]> = SmallVec::new();
+        for operand in operands {
+            given.push(match operand {
+                Operand::Tensor(t) => EventOperand::Value(inner.lift(t)?),
+                Operand::Scalar(s) => EventOperand::number(*s),
+            });
+        }
+        // It held the first time, or the call has failed.
+        if let (Op::Check(_), 1.., Some(EventOperand::Value(value))) = (op, inner.recomputing, given.first()) {
+            return inner.tensor_of(at, *value);
+        }
+        let made = inner.made(Event::Record { op: Symbolic(Cow::Borrowed(op)), operands: Cow::Borrowed(&given) })?;
+        Ok(inner.tensor(at, &made))
+    }
+
+    fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor> {
+        let mut inner = self.0.borrow_mut();
+        let at = inner.current();
+        let made =
+            inner.made(Event::Full { sizes: Symbolic(Cow::Borrowed(sizes)), number: EventOperand::number(value) })?;
+        Ok(inner.tensor(at, &made))
+    }
+
+    fn extent(&self, size: Size) -> Result<Tensor> {
+        let mut inner = self.0.borrow_mut();
+        let at = inner.current();
+        let made = inner.made(Event::Extent(Symbolic(size)))?;
+        Ok(inner.tensor(at, &made))
+    }
+
+    fn data(&self, tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
+        let mut inner = self.0.borrow_mut();
+        if inner.replay.is_plain() {
+            drop(inner);
+            return Err(self.host_read(what, at));
+        }
+        inner.runs_on("trace", tensor.device())?;
+        let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
+        let made = inner.argument(&tensor, ("data", count))?;
+        let traced = inner.tensor(0, &made);
+        inner.sources.push(Source::Data(tensor));
+        Ok(traced)
+    }
+
+    fn host_read(&self, what: &str, at: &'static Location<'static>) -> Error {
+        values::host_read(what, at)
+    }
+}
