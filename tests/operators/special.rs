@@ -1,7 +1,7 @@
 //! Numbers at the edge as PyTorch has them: NaN, infinities and zeros with their gradients, tensors without elements,
 //! integers that overflow, half precision. `tests/data/operators_special.py` writes the file; both modes, equal bits.
 
-use crate::common::{assert_all_same, numbers};
+use crate::common::{assert_all_same, assert_same, numbers};
 use allotrope::ops::{GradOptions, grad_with, where_};
 use allotrope::prelude::trace;
 use allotrope::{DType, Result, Tensor, functional as f};
@@ -397,6 +397,6 @@ fn the_absolute_value_of_a_negated_u8_is_the_same_traced() {
     let f = |x: &Tensor| x.neg().abs();
     let x = Tensor::from_vec((0..=u8::MAX).collect::<Vec<u8>>(), &[256]);
     let (eager, traced) = (f(&x), trace(f).call(&x).unwrap());
-    assert_all_same("abs(neg(x))", &[eager.clone()], &[traced]);
+    assert_same("abs(neg(x))", &eager, &traced);
     assert_eq!(eager.to_vec::<u8>()[5], 251);
 }
