@@ -8,6 +8,8 @@ mod interpret;
 mod memory;
 mod operate;
 mod same_bits;
+#[path = "../../ir/tests/seed/mod.rs"]
+mod seed;
 
 #[allow(dead_code, reason = "shared with tests/programs")]
 #[path = "../programs/common.rs"]

@@ -4,18 +4,13 @@
 use crate::backend::slow;
 use crate::common::{assert_all_same, bits, copy, difference, seeded};
 use crate::generate::{Case, Kind, cases};
+use crate::seed;
 use allotrope::functional::dropout;
 use allotrope::ir::passes::Passes;
 use allotrope::prelude::*;
 use allotrope::tensor::random::get_rng_state;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestCaseError};
-
-/// Reproducible, whatever the machine.
-fn config(cases: u32) -> Config {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(cases);
-    Config { cases, rng_seed: RngSeed::Fixed(9), failure_persistence: None, ..Config::default() }
-}
+use proptest::test_runner::TestCaseError;
 
 /// What calls give, and leave behind.
 type Seen = Vec<Vec<Tensor>>;
@@ -61,7 +56,7 @@ fn same(what: &str, a: &Seen, b: &Seen) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(config(60))]
+    #![proptest_config(seed::config(60))]
 
     #[test]
     fn random_programs(case in cases(Kind::Any)) {
