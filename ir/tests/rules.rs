@@ -89,11 +89,14 @@ fn d(size: usize) -> Dim {
     Dim::fixed(size)
 }
 
+/// Makes the value that a rule is tried on, where the type rules admit it.
+type Build = Box<dyn Fn(&mut Builder) -> Option<Value>>;
+
 /// A graph for a rule: none of a dtype that the type rules do not admit.
 struct Form {
     /// Whether the rule must be applied to it, for some constant where it has one.
     must: bool,
-    build: Box<dyn Fn(&mut Builder) -> Option<Value>>,
+    build: Build,
 }
 
 fn must(build: impl Fn(&mut Builder) -> Option<Value> + 'static) -> Form {
