@@ -5,8 +5,8 @@
 //! [`crate::attributes`], types in [`crate::rules`], values in the interpreter.
 
 use crate::{
-    ArgOp, Axes, BinaryOp, CompareOp, DType, Dim, Extent, Graph, Op, ReduceOp, Scalar, Scan, ScatterOp, Shape, Type,
-    UnaryOp,
+    ArgOp, Arity, Axes, BinaryOp, CompareOp, DType, Dim, Domain, Extent, Graph, Op, ReduceOp, Scalar, Scan, ScatterOp,
+    Shape, Type, UnaryOp,
 };
 use smallvec::SmallVec;
 
@@ -106,15 +106,6 @@ impl<D> Clone for AxisOp<'_, D> {
 
 impl<D> Copy for AxisOp<'_, D> {}
 
-/// How many operands a primitive takes.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Arity {
-    Exactly(usize),
-    OneOrMore,
-    /// What its body says.
-    OfBody,
-}
-
 /// What of its operands a result may share memory with.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Aliases {
@@ -128,29 +119,6 @@ pub enum Aliases {
 /// For each axis of a result: the axis of every operand that it is, where an element at one place of it depends only on
 /// elements at the same place of that axis. None where the primitive works along the axis or makes it.
 pub type AxisMap = SmallVec<[Option<usize>; 4]>;
-
-/// On which dtypes an elementwise function is defined; a half-precision float is in none of them.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Domain {
-    /// bool and the integers.
-    Bits,
-    Integers,
-    Floats,
-    /// Integers and floats.
-    Numbers,
-}
-
-impl Domain {
-    pub fn contains(self, dtype: DType) -> bool {
-        let float = dtype.is_float() && !dtype.is_half();
-        match self {
-            Domain::Bits => dtype == DType::Bool || dtype.is_integer(),
-            Domain::Integers => dtype.is_integer(),
-            Domain::Floats => float,
-            Domain::Numbers => float || dtype.is_integer(),
-        }
-    }
-}
 
 impl UnaryOp {
     pub fn domain(self) -> Domain {

@@ -1,54 +1,9 @@
 //! The type rules: what each primitive demands of its operands and what it gives. The only place that says so;
 //! eager tensors, captures and graphs all ask [`infer`]. Nothing is computed here.
 
-use crate::{Arity, DType, Dim, Domain, Extent, Op, ScatterOp};
+use crate::types::ShapeDisplay;
+use crate::{Arity, DType, Domain, Extent, Op, ScatterOp, Type};
 use smallvec::{SmallVec, smallvec};
-use std::fmt;
-
-/// The dimensions of a value, leftmost first.
-pub type Shape<D = Dim> = SmallVec<[D; 4]>;
-
-/// The type of a value: dtype and shape, printed `f32[2, s0]`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Type<D = Dim> {
-    pub dtype: DType,
-    pub shape: Shape<D>,
-}
-
-impl<D: Extent> Type<D> {
-    pub fn new(dtype: DType, shape: impl IntoIterator<Item = D>) -> Type<D> {
-        Type { dtype, shape: shape.into_iter().collect() }
-    }
-
-    pub fn scalar(dtype: DType) -> Type<D> {
-        Type { dtype, shape: SmallVec::new() }
-    }
-
-    /// The number of elements.
-    pub fn numel(&self) -> D {
-        self.shape.iter().fold(D::of(1), |n, d| n.times(d))
-    }
-}
-
-impl<D: fmt::Display> fmt::Display for Type<D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.dtype, ShapeDisplay(&self.shape))
-    }
-}
-
-struct ShapeDisplay<'a, D>(&'a [D]);
-impl<D: fmt::Display> fmt::Display for ShapeDisplay<'_, D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[")?;
-        for (i, d) in self.0.iter().enumerate() {
-            if i > 0 {
-                f.write_str(", ")?;
-            }
-            write!(f, "{d}")?;
-        }
-        f.write_str("]")
-    }
-}
 
 /// What was wrong with the operands of a primitive: its name, what was given and what would fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
