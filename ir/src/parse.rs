@@ -266,7 +266,8 @@ impl Parser {
             }
             self.next();
             self.mark("=")?;
-            if is_loop && word == "kind" {
+            // Version 1 of the saved form wrote `trip=`.
+            if is_loop && (word == "kind" || word == "trip") {
                 out.kind = Some(self.kind()?);
                 continue;
             }

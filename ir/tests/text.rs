@@ -113,6 +113,8 @@ fn loops_say_how_often_they_run() {
         let g = looped(operands, attributes, y).unwrap();
         assert_eq!(parse(&print(&g)).unwrap(), g, "{attributes}");
         assert!(dot(&g).contains("scan length=s0"));
+        // What version 1 of the saved form wrote is read as well.
+        assert_eq!(looped(operands, &attributes.replace("kind=", "trip="), y).unwrap(), g, "{attributes}");
     }
     let refused = |operands: &str, attributes: &str, y: &str, message: &str| {
         let text = looped(operands, attributes, y).unwrap_err().to_string();

@@ -119,8 +119,8 @@ fn wrong_lines_are_named() {
     without_sums(&path);
     let good = text(&path);
     for (from, to, part) in [
-        ("allotrope 1", "allotrope 2", "line 1: this is version 2 of the text form, written by a newer allotrope"),
-        ("allotrope 1", "", "begins with `allotrope`"),
+        ("allotrope 2", "allotrope 3", "line 1: this is version 3 of the text form, written by a newer allotrope"),
+        ("allotrope 2", "", "begins with `allotrope`"),
         ("= tanh ", "= tanhh ", "there is no operation `tanhh`"),
         ("tensor \"w\": f32[3]", "tensor \"w\": f32[4]", "w"),
         ("tensor \"w\": f32[3] requires_grad", "tensor \"w\": f64[3] requires_grad", "w"),
@@ -344,7 +344,7 @@ fn deep_nesting_and_wide_shapes_are_refused() {
         "variant { argument f32[s4000000000]".to_string(),
         format!("variant {{ argument f32[{}]", ["s0"; 64].join("*")),
     ] {
-        edit(&path, |_| format!("allotrope 1\n{variant}"));
+        edit(&path, |_| format!("allotrope 2\n{variant}"));
         let error = refused(&path);
         assert!(error.contains("line 2"), "{error}");
     }

@@ -12,8 +12,9 @@ pub use text::print;
 
 use crate::{DType, Dim, Graph, Op, Shape, Type};
 
-/// The newest version of the text form: what this library writes. It reads every version up to it.
-pub const VERSION: u32 = 1;
+/// The newest version of the text form: what this library writes. It reads every version up to it. Version 2 writes the kind of
+/// a loop as `kind=`, where version 1 wrote `trip=`.
+pub const VERSION: u32 = 2;
 
 /// The whole of a saved function.
 #[derive(Clone, Debug, Default, PartialEq)]
