@@ -287,20 +287,20 @@ impl<'a> Aligned<'a> {
 }
 
 /// Operands of one dtype, the tensors broadcast to one shape; these conversions are recorded on the tape.
-pub(crate) fn common<const N: usize>(op: &'static str, args: [Arg<'_>; N], dtype: DType) -> Result<[Kept; N]> {
-    let mut kept = [const { Kept::Number(Number::Bool(false)) }; N];
+pub(crate) fn common<const N: usize>(op: &'static str, args: [Arg<'_>; N], dtype: DType) -> Result<[PromotedArg; N]> {
+    let mut kept = [const { PromotedArg::Number(Number::Bool(false)) }; N];
     for (kept, arg) in kept.iter_mut().zip(args) {
         *kept = match arg {
-            Arg::Tensor(t) => Kept::Tensor(t.try_to(dtype)?),
-            Arg::Number(n) => Kept::Number(n),
+            Arg::Tensor(t) => PromotedArg::Tensor(t.try_to(dtype)?),
+            Arg::Number(n) => PromotedArg::Number(n),
         };
     }
     broadcast(op, kept)
 }
 
 /// The operands with the tensors broadcast to one shape; these conversions are recorded on the tape.
-pub(crate) fn broadcast<const N: usize>(op: &'static str, mut operands: [Kept; N]) -> Result<[Kept; N]> {
-    let mut tensors = operands.iter().filter_map(Kept::tensor);
+pub(crate) fn broadcast<const N: usize>(op: &'static str, mut operands: [PromotedArg; N]) -> Result<[PromotedArg; N]> {
+    let mut tensors = operands.iter().filter_map(PromotedArg::tensor);
     let Some(first) = tensors.next() else { return Ok(operands) };
     let mut same = first.traced().is_none();
     let mut sizes = first.sizes();
@@ -312,7 +312,7 @@ pub(crate) fn broadcast<const N: usize>(op: &'static str, mut operands: [Kept; N
     }
     if !same {
         for x in &mut operands {
-            if let Kept::Tensor(t) = x {
+            if let PromotedArg::Tensor(t) = x {
                 *t = t.expand_sizes(&sizes)?;
             }
         }
@@ -328,10 +328,10 @@ pub(crate) enum SavedArg {
 }
 
 impl SavedArg {
-    pub(crate) fn of(x: &Kept) -> SavedArg {
+    pub(crate) fn of(x: &PromotedArg) -> SavedArg {
         match x {
-            Kept::Tensor(t) => SavedArg::Tensor(Saved::operand(t)),
-            Kept::Number(n) => SavedArg::Number(match *n {
+            PromotedArg::Tensor(t) => SavedArg::Tensor(Saved::operand(t)),
+            PromotedArg::Number(n) => SavedArg::Number(match *n {
                 Number::Bool(b) => Scalar::Bool(b),
                 Number::Int(i) => Scalar::I64(i),
                 Number::Float(x) => Scalar::F64(x),
@@ -341,7 +341,7 @@ impl SavedArg {
 }
 
 /// An operand in the form that the computation takes.
-pub(crate) enum Kept {
+pub(crate) enum PromotedArg {
     Tensor(Tensor),
     Number(Number),
 }
@@ -349,10 +349,10 @@ pub(crate) enum Kept {
 impl SavedArg {
     /// # Errors
     /// When the tensor was changed in place meanwhile.
-    pub(crate) fn get(&self, me: &Edge) -> Result<Kept> {
+    pub(crate) fn get(&self, me: &Edge) -> Result<PromotedArg> {
         Ok(match self {
-            SavedArg::Tensor(t) => Kept::Tensor(t.get(me)?),
-            SavedArg::Number(s) => Kept::Number(match *s {
+            SavedArg::Tensor(t) => PromotedArg::Tensor(t.get(me)?),
+            SavedArg::Number(s) => PromotedArg::Number(match *s {
                 Scalar::Bool(b) => Number::Bool(b),
                 Scalar::U8(i) => Number::Int(i as i64),
                 Scalar::I32(i) => Number::Int(i as i64),
@@ -369,26 +369,26 @@ impl SavedArg {
     }
 }
 
-impl Kept {
+impl PromotedArg {
     pub(crate) fn tensor(&self) -> Option<&Tensor> {
         match self {
-            Kept::Tensor(t) => Some(t),
-            Kept::Number(_) => None,
+            PromotedArg::Tensor(t) => Some(t),
+            PromotedArg::Number(_) => None,
         }
     }
 
     /// As an operand of a composite, where only tensors count.
     pub(crate) fn operand(&self) -> Operand<'_> {
         match self {
-            Kept::Tensor(t) => Operand::Tensor(t),
-            Kept::Number(n) => Operand::Scalar(n.to(DType::F64)),
+            PromotedArg::Tensor(t) => Operand::Tensor(t),
+            PromotedArg::Number(n) => Operand::Scalar(n.to(DType::F64)),
         }
     }
 
     pub(crate) fn arg(&self) -> Arg<'_> {
         match self {
-            Kept::Tensor(t) => Arg::Tensor(t),
-            Kept::Number(n) => Arg::Number(*n),
+            PromotedArg::Tensor(t) => Arg::Tensor(t),
+            PromotedArg::Number(n) => Arg::Number(*n),
         }
     }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 type Outputs = SmallVec<[Tensor; 8]>;
 
 /// What is known of the inputs and outputs of compiled code, whatever tensors they are.
-pub(crate) struct Frame {
+pub(crate) struct CodeSignature {
     pub(crate) fills: Fills,
     /// For each output, the input that it updates.
     updates: Vec<Option<usize>>,
@@ -29,15 +29,15 @@ pub(crate) struct Frame {
     types: Vec<(Type, Option<Dims>)>,
 }
 
-impl Frame {
-    /// The frame of an optimised graph.
-    pub(crate) fn new(graph: &Graph, fills: Fills) -> Frame {
+impl CodeSignature {
+    /// The signature of an optimised graph.
+    pub(crate) fn new(graph: &Graph, fills: Fills) -> CodeSignature {
         let ty = |o: &allotrope_ir::Output| {
             let ty = graph.ty(o.value).clone();
             let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
             (ty, fixed)
         };
-        Frame {
+        CodeSignature {
             fills,
             updates: graph.outputs().iter().map(|o| o.update).collect(),
             types: graph.outputs().iter().map(ty).collect(),
@@ -67,10 +67,10 @@ struct Planned {
 }
 
 impl Bound {
-    pub(crate) fn new(frame: &Frame, wiring: Wiring) -> Bound {
+    pub(crate) fn new(signature: &CodeSignature, wiring: Wiring) -> Bound {
         let mut inputs: Vec<Planned> = wiring.sources.iter().map(|_| Planned { written: false, ready: None }).collect();
         let (mut storages, mut changed, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
-        for (i, (target, update)) in wiring.targets.iter().zip(&frame.updates).enumerate() {
+        for (i, (target, update)) in wiring.targets.iter().zip(&signature.updates).enumerate() {
             if let Target::State { tensor } = target {
                 storages.extend(tensor.strided().map(|s| identity(&s.storage)));
             }
@@ -134,14 +134,20 @@ impl Bound {
         let mut drawn = None;
         if !self.wiring.draws.is_empty() {
             let draws = &self.wiring.draws;
-            let drawn =
-                drawn.insert(draws.run(variant.device(), &variant.frame.fills, &self.wiring.sources, args, binding)?);
+            let drawn = drawn.insert(draws.run(
+                variant.device(),
+                &variant.signature.fills,
+                &self.wiring.sources,
+                args,
+                binding,
+            )?);
             made.extend(drawn.tensors.drain(..));
         }
-        let (frame, compiled) = (&variant.frame, &variant.compiled);
+        let (signature, compiled) = (&variant.signature, &variant.compiled);
         let done = variant.workspaces.with(compiled, binding, |workspace| {
             workspace.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
-            workspace.run(compiled, |code, binding, scratch| self.compute(frame, code, args, &made, binding, scratch))
+            workspace
+                .run(compiled, |code, binding, scratch| self.compute(signature, code, args, &made, binding, scratch))
         });
         if let (Err(_), Some(drawn)) = (&done, drawn) {
             drawn.undo();
@@ -219,7 +225,7 @@ impl Bound {
     /// Runs the code on inputs that are all there.
     fn compute(
         &self,
-        frame: &Frame,
+        signature: &CodeSignature,
         code: &Code,
         args: &[&Tensor],
         made: &Made,
@@ -228,7 +234,7 @@ impl Bound {
     ) -> Result<Outputs, Stop> {
         let mut outputs = Outputs::new();
         for &i in &self.fresh {
-            outputs.push(output(&self.wiring.targets[i], &frame.types[i], code, binding)?);
+            outputs.push(output(&self.wiring.targets[i], &signature.types[i], code, binding)?);
         }
         let mut inputs = Inputs::new();
         for (i, (source, planned)) in self.wiring.sources.iter().zip(&self.inputs).enumerate() {

@@ -154,7 +154,7 @@ where
                 (self.recordings.lock().keep(log, variant), symbols)
             }
         };
-        let (bound, binding) = (Bound::new(&variant.frame, wiring), variant.guards.binding(&symbols));
+        let (bound, binding) = (Bound::new(&variant.signature, wiring), variant.guards.binding(&symbols));
         Ok(Ready { bound, variant, binding, output })
     }
 }

@@ -9,7 +9,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::partition::closure::{BackwardOptions, PartitionedClosure};
 use crate::runtime::backward::Backward;
-use crate::runtime::call::{Bound, Frame};
+use crate::runtime::call::{Bound, CodeSignature};
 use crate::runtime::execute::{Code, Results, compile};
 use crate::runtime::guards::{Guards, Mismatch};
 use crate::runtime::log;
@@ -25,7 +25,7 @@ pub(crate) struct Variant {
     pub(crate) guards: Guards,
     /// The tensors of every call, where they are always the same.
     bound: Bound,
-    pub(crate) frame: Frame,
+    pub(crate) signature: CodeSignature,
     /// For backward passes from outside, where a result needs a gradient.
     pub(crate) backward: Option<Backward>,
     pub(crate) compiled: Code,
@@ -98,11 +98,11 @@ impl Variant {
         let compiled = compile(captured.device, &optimized, &CompileOptions::default())?;
         phases.extend(compiled.phases.iter().map(|(name, time)| (name.to_string(), *time)));
         let backward = partitioned.map(Backward::new);
-        let frame = Frame::new(&optimized, captured.fills);
+        let signature = CodeSignature::new(&optimized, captured.fills);
         let variant = Variant {
             guards,
-            bound: Bound::new(&frame, captured.wiring),
-            frame,
+            bound: Bound::new(&signature, captured.wiring),
+            signature,
             backward,
             compiled,
             workspaces: WorkspacePool::default(),

@@ -255,7 +255,7 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
         same_as: a.same_as,
     };
     let arguments = v.guards.args.iter().enumerate().map(argument).collect();
-    let orders = v.frame.fills.demands.iter().map(|d| order(d, &v.wiring().draws.captured, captured)).collect();
+    let orders = v.signature.fills.demands.iter().map(|d| order(d, &v.wiring().draws.captured, captured)).collect();
     let sources = v.wiring().sources.iter().map(|s| match s {
         Source::Arg(i) => saved::Source::Elements(saved::Place::Argument(*i)),
         Source::State(t) => saved::Source::Elements(captured.place(t)),

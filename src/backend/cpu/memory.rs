@@ -39,13 +39,13 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 #[derive(Default)]
-struct Kept {
+struct FreeBlocks {
     /// One list per power of two.
     lists: [Vec<NonNull<u8>>; 21],
     bytes: usize,
 }
 
-impl Drop for Kept {
+impl Drop for FreeBlocks {
     fn drop(&mut self) {
         for (class, list) in self.lists.iter_mut().enumerate() {
             for start in list.drain(..) {
@@ -57,7 +57,7 @@ impl Drop for Kept {
 }
 
 thread_local! {
-    static KEPT: RefCell<Kept> = RefCell::default();
+    static FREE_BLOCKS: RefCell<FreeBlocks> = RefCell::default();
 }
 
 fn layout(capacity: usize) -> Layout {
@@ -72,7 +72,7 @@ impl Block {
         }
         let capacity = len.next_power_of_two().max(ALIGN);
         let kept = match capacity <= LARGEST_KEPT {
-            true => KEPT
+            true => FREE_BLOCKS
                 .try_with(|k| {
                     let mut k = k.borrow_mut();
                     let start = k.lists[capacity.trailing_zeros() as usize].pop();
@@ -154,7 +154,7 @@ impl Drop for Block {
             return unsafe { dealloc(start.as_ptr(), layout) };
         }
         let kept = capacity <= LARGEST_KEPT
-            && KEPT
+            && FREE_BLOCKS
                 .try_with(|k| {
                     let mut k = k.borrow_mut();
                     let room = k.bytes + capacity <= KEPT_PER_THREAD;

@@ -1,6 +1,6 @@
 //! Arithmetic of two operands: the primitives with their derivatives, and what differs from them by a factor or a sign.
 
-use super::super::arg::{Aligned, Arg, Kept, Number, result_dtype};
+use super::super::arg::{Aligned, Arg, Number, PromotedArg, result_dtype};
 use super::super::{grads2, twins};
 use super::{binary_fns, binary_twins, choose, compare, zero_where};
 use crate::autograd::record::differentiable;
@@ -58,7 +58,7 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
                 // Equal operands get half each; else the smaller one, of a maximum, gets nothing. Beside a NaN neither is.
                 let (a, b) = (a.get(c.me)?, b.get(c.me)?);
                 let shared = choose(&compare("eq", CompareOp::Eq, a.arg(), b.arg())?, &g.try_mul(0.5)?, g)?;
-                let loses = |a: &Kept, b: &Kept| match op {
+                let loses = |a: &PromotedArg, b: &PromotedArg| match op {
                     BinaryOp::Maximum => compare("lt", CompareOp::Lt, a.arg(), b.arg()),
                     _ => compare("gt", CompareOp::Gt, a.arg(), b.arg()),
                 };
@@ -78,11 +78,11 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
             move |c: &_, g: &Tensor| {
                 // d atan2(a, b) = (b da - a db) / (a² + b²)
                 let (a, b) = (a.get(c.me)?, b.get(c.me)?);
-                let mul = |x: &Kept, y: &Kept| binary("mul", BinaryOp::Mul, x.arg(), y.arg());
+                let mul = |x: &PromotedArg, y: &PromotedArg| binary("mul", BinaryOp::Mul, x.arg(), y.arg());
                 let square = mul(&a, &a)?.try_add(&mul(&b, &b)?)?;
                 // The derivative at the origin is 0, as in PyTorch.
                 let scale = zero_where(&square.try_eq(0.0)?, &square.try_reciprocal()?)?;
-                let by = |g: &Tensor, x: &Kept| g.try_mul(x.arg())?.try_mul(&scale);
+                let by = |g: &Tensor, x: &PromotedArg| g.try_mul(x.arg())?.try_mul(&scale);
                 grads2(c, || by(g, &b), || by(&g.try_neg()?, &a))
             }
         }),

@@ -1,6 +1,6 @@
 //! Choosing between elements: by a condition, by bounds.
 
-use super::super::arg::{Arg, Kept, Number, broadcast, common, result_dtype};
+use super::super::arg::{Arg, Number, PromotedArg, broadcast, common, result_dtype};
 use super::super::{grads1, twin_fns, twins};
 use super::{binary, compare};
 use crate::autograd::record::{composite, differentiable};
@@ -87,10 +87,10 @@ pub(crate) fn select(condition: &Tensor, a: Arg<'_>, b: Arg<'_>, dtype: DType) -
         other => return Err(Error::operands("where", format!("the condition must be bool, got {other}"))),
     };
     let cast = |x: Arg<'_>| match x {
-        Arg::Tensor(t) => Ok::<_, Error>(Kept::Tensor(t.try_to(dtype)?)),
-        Arg::Number(n) => Ok(Kept::Number(n)),
+        Arg::Tensor(t) => Ok::<_, Error>(PromotedArg::Tensor(t.try_to(dtype)?)),
+        Arg::Number(n) => Ok(PromotedArg::Number(n)),
     };
-    let [condition, a, b] = broadcast("where", [Kept::Tensor(condition), cast(a)?, cast(b)?])?;
+    let [condition, a, b] = broadcast("where", [PromotedArg::Tensor(condition), cast(a)?, cast(b)?])?;
     let condition = condition.tensor().expect("the condition is a tensor").clone();
     let operands = [Operand::Tensor(&condition), fitted(&a, dtype)?, fitted(&b, dtype)?];
     differentiable(&Op::Select, "WhereBackward0", &operands, |_| {
@@ -111,10 +111,10 @@ pub(crate) fn select(condition: &Tensor, a: Arg<'_>, b: Arg<'_>, dtype: DType) -
 }
 
 /// An operand of a choice: a number must fit into the dtype.
-fn fitted(x: &Kept, dtype: DType) -> Result<Operand<'_>> {
+fn fitted(x: &PromotedArg, dtype: DType) -> Result<Operand<'_>> {
     Ok(match x {
-        Kept::Tensor(t) => Operand::Tensor(t),
-        Kept::Number(n) => Operand::Scalar(n.fitted("where", dtype)?),
+        PromotedArg::Tensor(t) => Operand::Tensor(t),
+        PromotedArg::Number(n) => Operand::Scalar(n.fitted("where", dtype)?),
     })
 }
 
@@ -135,7 +135,7 @@ fn clamp(name: &'static str, x: &Tensor, low: Option<Arg<'_>>, high: Option<Arg<
     let nothing = Arg::Number(Number::Bool(false));
     let [x, low, high] = common(name, [Arg::Tensor(x), low.unwrap_or(nothing), high.unwrap_or(nothing)], dtype)?;
     let (low, high) = (has_low.then_some(low), has_high.then_some(high));
-    let Kept::Tensor(x) = x else { unreachable!("a tensor went in") };
+    let PromotedArg::Tensor(x) = x else { unreachable!("a tensor went in") };
     let compute = || {
         let x = match &low {
             Some(low) => binary(name, BinaryOp::Maximum, Arg::Tensor(&x), low.arg())?,
@@ -146,8 +146,8 @@ fn clamp(name: &'static str, x: &Tensor, low: Option<Arg<'_>>, high: Option<Arg<
             None => Ok(x),
         }
     };
-    let none = Kept::Number(Number::Bool(false));
-    let operand = |k: &Option<Kept>| SavedArg::of(k.as_ref().unwrap_or(&none));
+    let none = PromotedArg::Number(Number::Bool(false));
+    let operand = |k: &Option<PromotedArg>| SavedArg::of(k.as_ref().unwrap_or(&none));
     let operands =
         [Operand::Tensor(&x), low.as_ref().unwrap_or(&none).operand(), high.as_ref().unwrap_or(&none).operand()];
     composite("ClampBackward1", &operands, compute, |_| {
@@ -162,15 +162,15 @@ fn clamp(name: &'static str, x: &Tensor, low: Option<Arg<'_>>, high: Option<Arg<
 /// What a clamp was given, for its derivative.
 struct Bounds {
     x: Tensor,
-    low: Option<Kept>,
-    high: Option<Kept>,
+    low: Option<PromotedArg>,
+    high: Option<PromotedArg>,
 }
 
 impl Bounds {
     fn gradients(&self, c: &Context<'_>, g: &Tensor) -> Result<crate::tensor::grad_fn::Grads> {
         let x = Arg::Tensor(&self.x);
         let is = |op: CompareOp, a: Arg<'_>, b: Arg<'_>| compare(op.name(), op, a, b);
-        let is_number = |k: &Option<Kept>| !matches!(k, Some(Kept::Tensor(_)));
+        let is_number = |k: &Option<PromotedArg>| !matches!(k, Some(PromotedArg::Tensor(_)));
         if is_number(&self.low) && is_number(&self.high) {
             // Only what lies between passes; at a number that bounds it, nothing does.
             let above = self.low.as_ref().map(|low| is(CompareOp::Gt, x, low.arg())).transpose()?;

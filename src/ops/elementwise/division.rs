@@ -1,7 +1,7 @@
 //! Division to whole numbers, and its remainder. For integers a divisor of 0 is an error, in a compiled function too;
 //! for floats the quotient is what Python's `//` gives.
 
-use super::super::arg::{Arg, Kept, common, result_dtype};
+use super::super::arg::{Arg, PromotedArg, common, result_dtype};
 use super::super::gather::{all_true, checked};
 use super::super::grads2;
 use super::{binary, binary_fns, binary_twins, compare, zero_where};
@@ -65,22 +65,22 @@ fn part(name: &'static str, part: Part, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor
 }
 
 /// The divisor, after the check that it is not 0.
-fn nonzero(name: &'static str, b: Arg<'_>, dtype: DType) -> Result<Kept> {
+fn nonzero(name: &'static str, b: Arg<'_>, dtype: DType) -> Result<PromotedArg> {
     match b {
         Arg::Number(n) if n.to(dtype) == Scalar::from_f64(0.0, dtype) => {
             Err(Error::operands(name, "division of integers by zero (ZeroDivisionError)"))
         }
-        Arg::Number(n) => Ok(Kept::Number(n)),
+        Arg::Number(n) => Ok(PromotedArg::Number(n)),
         Arg::Tensor(b) => {
             let b = b.try_to(dtype)?;
             let holds = all_true(&b.try_ne(0)?)?;
             let b = checked(&b, &holds, &format!("{name}: division of integers by zero (ZeroDivisionError)"))?;
-            Ok(Kept::Tensor(b))
+            Ok(PromotedArg::Tensor(b))
         }
     }
 }
 
-fn of_integers(part: Part, a: &Kept, b: &Kept) -> Result<Tensor> {
+fn of_integers(part: Part, a: &PromotedArg, b: &PromotedArg) -> Result<Tensor> {
     let of = |op: BinaryOp| binary(op.name(), op, a.arg(), b.arg());
     match part {
         Part::Trunc => of(BinaryOp::Quotient),
@@ -98,21 +98,21 @@ fn of_integers(part: Part, a: &Kept, b: &Kept) -> Result<Tensor> {
 }
 
 /// Where there is a rest, and it does not have the sign of the divisor.
-fn other_side(rest: &Tensor, b: &Kept) -> Result<Tensor> {
+fn other_side(rest: &Tensor, b: &PromotedArg) -> Result<Tensor> {
     let zero = Arg::Number(super::super::Number::Int(0));
     let b_negative = match b {
-        Kept::Number(_) => None,
-        Kept::Tensor(b) => Some(b.try_lt(0)?),
+        PromotedArg::Number(_) => None,
+        PromotedArg::Tensor(b) => Some(b.try_lt(0)?),
     };
     let differs = match (b, &b_negative) {
         (_, Some(b)) => rest.try_lt(0)?.try_logical_xor(b)?,
-        (Kept::Number(n), None) if n.to_f64() < 0.0 => compare("ge", CompareOp::Ge, Arg::Tensor(rest), zero)?,
+        (PromotedArg::Number(n), None) if n.to_f64() < 0.0 => compare("ge", CompareOp::Ge, Arg::Tensor(rest), zero)?,
         _ => rest.try_lt(0)?,
     };
     differs.try_logical_and(&rest.try_ne(0)?)
 }
 
-fn of_floats(name: &'static str, part: Part, a: &Kept, b: &Kept) -> Result<Tensor> {
+fn of_floats(name: &'static str, part: Part, a: &PromotedArg, b: &PromotedArg) -> Result<Tensor> {
     if part == Part::Rest {
         return binary(name, BinaryOp::Rem, a.arg(), b.arg());
     }
@@ -153,7 +153,7 @@ fn part_of(c: &Context<'_>, a: &SavedArg, b: &SavedArg) -> Result<Tensor> {
 }
 
 /// The quotient rounded down, from the exact rest, so that it agrees with the remainder (as Python's and PyTorch's).
-fn floored(div: &Tensor, rest: &Tensor, a: &Kept, b: &Kept) -> Result<Tensor> {
+fn floored(div: &Tensor, rest: &Tensor, a: &PromotedArg, b: &PromotedArg) -> Result<Tensor> {
     // (a - rest) / b is whole but for rounding.
     let whole = binary("sub", BinaryOp::Sub, a.arg(), Arg::Tensor(rest))?.try_div(b.arg())?;
     let whole = whole.try_sub(&other_side(rest, b)?.try_to(whole.dtype())?)?;
@@ -166,7 +166,7 @@ fn floored(div: &Tensor, rest: &Tensor, a: &Kept, b: &Kept) -> Result<Tensor> {
     let floor = zero.try_where_self(&whole.try_eq(0.0)?, &floor)?;
     let by_zero = compare("eq", CompareOp::Eq, b.arg(), Arg::Number(super::super::Number::Float(0.0)))?;
     match b {
-        Kept::Tensor(_) => div.try_where_self(&by_zero, &floor),
-        Kept::Number(n) => Ok(if n.to_f64() == 0.0 { div.clone() } else { floor }),
+        PromotedArg::Tensor(_) => div.try_where_self(&by_zero, &floor),
+        PromotedArg::Number(n) => Ok(if n.to_f64() == 0.0 { div.clone() } else { floor }),
     }
 }

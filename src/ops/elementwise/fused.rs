@@ -1,6 +1,6 @@
 //! Sums and products of three operands that PyTorch has a name for: `lerp`, `addcmul`, `addcdiv`.
 
-use super::super::arg::{Arg, Kept, Number, common, result_dtype};
+use super::super::arg::{Arg, Number, PromotedArg, common, result_dtype};
 use super::super::twins;
 use super::{binary, compare, floating, in_full};
 use crate::autograd::record::composite;
@@ -65,19 +65,19 @@ fn promoted(
     in_full(&x.try_to(dtype)?, |x| f(x, &|t| t.try_to(x.dtype())))
 }
 
-fn lerp(a: &Kept, b: &Kept, w: &Kept) -> Result<Tensor> {
-    let (Kept::Tensor(a), Kept::Tensor(b)) = (a, b) else { unreachable!("tensors went in") };
-    let rest = |w: &Kept| binary("sub", BinaryOp::Sub, Arg::Number(Number::Float(1.0)), w.arg());
+fn lerp(a: &PromotedArg, b: &PromotedArg, w: &PromotedArg) -> Result<Tensor> {
+    let (PromotedArg::Tensor(a), PromotedArg::Tensor(b)) = (a, b) else { unreachable!("tensors went in") };
+    let rest = |w: &PromotedArg| binary("sub", BinaryOp::Sub, Arg::Number(Number::Float(1.0)), w.arg());
     let compute = || {
         let way = b.try_sub(a)?;
         let from_a = || a.try_add(&way.try_mul(w.arg())?);
-        let from_b = |rest: &Kept| b.try_sub(&way.try_mul(rest.arg())?);
+        let from_b = |rest: &PromotedArg| b.try_sub(&way.try_mul(rest.arg())?);
         match w {
-            Kept::Number(n) if n.to_f64().abs() < 0.5 => from_a(),
-            Kept::Number(n) => from_b(&Kept::Number(Number::Float(1.0 - n.to_f64()))),
-            Kept::Tensor(t) => {
+            PromotedArg::Number(n) if n.to_f64().abs() < 0.5 => from_a(),
+            PromotedArg::Number(n) => from_b(&PromotedArg::Number(Number::Float(1.0 - n.to_f64()))),
+            PromotedArg::Tensor(t) => {
                 let near = compare("lt", CompareOp::Lt, Arg::Tensor(&t.try_abs()?), Arg::Number(Number::Float(0.5)))?;
-                from_a()?.try_where_self(&near, &from_b(&Kept::Tensor(rest(w)?))?)
+                from_a()?.try_where_self(&near, &from_b(&PromotedArg::Tensor(rest(w)?))?)
             }
         }
     };
@@ -86,7 +86,7 @@ fn lerp(a: &Kept, b: &Kept, w: &Kept) -> Result<Tensor> {
         move |c: &Context<'_>, g: &Tensor| {
             let w = w.get(c.me)?;
             let by_a = || match &w {
-                Kept::Number(n) => g.try_mul(1.0 - n.to_f64()),
+                PromotedArg::Number(n) => g.try_mul(1.0 - n.to_f64()),
                 w => g.try_mul(&rest(w)?),
             };
             Ok(smallvec![

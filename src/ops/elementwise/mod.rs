@@ -26,7 +26,7 @@ pub use division::{
 pub use power::{float_power, pow, try_float_power, try_pow};
 pub use special::{try_xlogy, xlogy};
 
-use super::arg::{Arg, Kept};
+use super::arg::{Arg, PromotedArg};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use allotrope_ir::DType;
@@ -65,7 +65,7 @@ fn all_in_full<const N: usize>(
     op: &'static str,
     args: [Arg<'_>; N],
     dtype: DType,
-    f: impl FnOnce([Kept; N]) -> Result<Tensor>,
+    f: impl FnOnce([PromotedArg; N]) -> Result<Tensor>,
 ) -> Result<Tensor> {
     match dtype.is_half() {
         true => f(super::arg::common(op, args, DType::F32)?)?.try_to(dtype),

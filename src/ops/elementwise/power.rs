@@ -1,6 +1,6 @@
 //! Powers, with PyTorch's meaning of integer ones and its derivatives at 0.
 
-use super::super::arg::{Arg, Kept, Number, result_dtype};
+use super::super::arg::{Arg, Number, PromotedArg, result_dtype};
 use super::super::{grads1, twins};
 use super::{binary, binary_fns, binary_twins, choose, compare, in_full, zero_where};
 use crate::autograd::record::composite;
@@ -28,8 +28,8 @@ binary_fns! {
 
 fn in_f64(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
     let wide = |x: Arg<'_>| match x {
-        Arg::Tensor(t) => Ok(Kept::Tensor(t.try_to(DType::F64)?)),
-        Arg::Number(n) => Ok::<_, Error>(Kept::Number(Number::Float(n.to_f64()))),
+        Arg::Tensor(t) => Ok(PromotedArg::Tensor(t.try_to(DType::F64)?)),
+        Arg::Number(n) => Ok::<_, Error>(PromotedArg::Number(Number::Float(n.to_f64()))),
     };
     let (a, b) = (wide(a)?, wide(b)?);
     power(name, (), a.arg(), b.arg())
@@ -87,7 +87,7 @@ fn float_power_of(x: &Tensor, n: f64) -> Result<Tensor> {
 }
 
 /// Gradient of the base: g b a^(b-1), and 0 for b = 0 also where a is 0.
-pub(super) fn by_base(g: &Tensor, a: &Kept, b: &Kept) -> Result<Tensor> {
+pub(super) fn by_base(g: &Tensor, a: &PromotedArg, b: &PromotedArg) -> Result<Tensor> {
     let one = Arg::Number(Number::Float(1.0));
     let power = binary("pow", BinaryOp::Pow, a.arg(), Arg::Tensor(&binary("sub", BinaryOp::Sub, b.arg(), one)?))?;
     let derivative = binary("mul", BinaryOp::Mul, b.arg(), Arg::Tensor(&power))?;
@@ -96,15 +96,15 @@ pub(super) fn by_base(g: &Tensor, a: &Kept, b: &Kept) -> Result<Tensor> {
 }
 
 /// Gradient of the exponent: g a^b log(a), and 0 where a is 0 and b is not negative.
-pub(super) fn by_exponent(g: &Tensor, a: &Kept, b: &Kept, y: &Tensor) -> Result<Tensor> {
+pub(super) fn by_exponent(g: &Tensor, a: &PromotedArg, b: &PromotedArg, y: &Tensor) -> Result<Tensor> {
     let zero = Arg::Number(Number::Float(0.0));
     let rising = compare("ge", CompareOp::Ge, b.arg(), zero)?;
     match a {
-        Kept::Number(n) => {
+        PromotedArg::Number(n) => {
             let derivative = y.try_mul(n.to_f64().ln())?;
             g.try_mul(&if n.to_f64() == 0.0 { zero_where(&rising, &derivative)? } else { derivative })
         }
-        Kept::Tensor(a) => {
+        PromotedArg::Tensor(a) => {
             let flat = rising.try_logical_and(&a.try_eq(0.0)?)?;
             g.try_mul(&choose(&flat, &g.zeros_like(), &y.try_mul(&a.try_log()?)?)?)
         }

@@ -1,7 +1,7 @@
 //! Functions that are composed, but differentiated by hand: where steps would overflow, lose digits, or have no derivative at
 //! an odd point.
 
-use super::super::arg::{Arg, Kept, Number, result_dtype};
+use super::super::arg::{Arg, Number, PromotedArg, result_dtype};
 use super::super::{grads1, grads2, twins};
 use super::{all_in_full, as_float, binary, binary_fns, binary_twins, choose, compare, floating, in_full, zero_where};
 use crate::autograd::record::composite;
@@ -117,10 +117,10 @@ fn logit(x: &Tensor, eps: Option<f64>) -> Result<Tensor> {
     })
 }
 
-fn length(a: &Kept, b: &Kept) -> Result<Tensor> {
-    let full = |x: &Kept| match x {
-        Kept::Tensor(t) => Ok(t.clone()),
-        Kept::Number(n) => crate::mode::values::full_of(&[], n.to(DType::F64)),
+fn length(a: &PromotedArg, b: &PromotedArg) -> Result<Tensor> {
+    let full = |x: &PromotedArg| match x {
+        PromotedArg::Tensor(t) => Ok(t.clone()),
+        PromotedArg::Number(n) => crate::mode::values::full_of(&[], n.to(DType::F64)),
     };
     let (a, b) = (full(a)?, full(b)?);
     if a.dtype() == DType::F32 || b.dtype() == DType::F32 {
@@ -144,7 +144,7 @@ fn log_sum(name: &'static str, a: &Tensor, b: &Tensor, unit: f64) -> Result<Tens
     floating(&Tensor::zeros(&[0], dtype), name)?;
     let times = move |x: Tensor| if unit == 1.0 { Ok(x) } else { x.try_mul(unit) };
     all_in_full(name, [Arg::Tensor(a), Arg::Tensor(b)], dtype, |[a, b]| {
-        let (Kept::Tensor(a), Kept::Tensor(b)) = (a, b) else { unreachable!("tensors went in") };
+        let (PromotedArg::Tensor(a), PromotedArg::Tensor(b)) = (a, b) else { unreachable!("tensors went in") };
         let compute = || {
             let more = times(a.try_sub(&b)?.try_abs()?.try_neg()?)?.try_exp()?.try_log1p()?;
             let more = if unit == 1.0 { more } else { more.try_div(unit)? };
@@ -181,8 +181,8 @@ fn x_log_y(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> 
     all_in_full(name, [a, b], dtype, |[a, b]| {
         let compute = || {
             let log = match &b {
-                Kept::Tensor(b) => Kept::Tensor(b.try_log()?),
-                Kept::Number(n) => Kept::Number(Number::Float(n.to_f64().ln())),
+                PromotedArg::Tensor(b) => PromotedArg::Tensor(b.try_log()?),
+                PromotedArg::Number(n) => PromotedArg::Number(Number::Float(n.to_f64().ln())),
             };
             let product = binary("mul", BinaryOp::Mul, a.arg(), log.arg())?;
             let nothing = compare("eq", CompareOp::Eq, a.arg(), Arg::Number(Number::Float(0.0)))?;
@@ -199,8 +199,8 @@ fn x_log_y(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> 
                     let flat = compare("eq", CompareOp::Eq, a.arg(), zero)?;
                     let flat = flat.try_logical_and(&compare("le", CompareOp::Le, b.arg(), zero)?)?;
                     let derivative = match &b {
-                        Kept::Tensor(b) => g.try_mul(&b.try_log()?)?,
-                        Kept::Number(n) => g.try_mul(n.to_f64().ln())?,
+                        PromotedArg::Tensor(b) => g.try_mul(&b.try_log()?)?,
+                        PromotedArg::Number(n) => g.try_mul(n.to_f64().ln())?,
                     };
                     zero_where(&flat, &derivative)
                 };
