@@ -464,12 +464,12 @@ fn a_loop_may_replace_its_own_iteration_count() {
     graph(%0: i64[] "n", %1: i64[] "x", %2: i64[] "y") {
       %3: i64[] = const 0
       %4: i64[] = const 8
-      %5: i64[] = scan %3, %4, %0 carries=1 xs=0 length=5 trip=count {
+      %5: i64[] = scan %3, %4, %0 carries=1 xs=0 length=5 kind=count {
         graph(%0: i64[] "c", %1: i64[] "new") {
           return %1
         }
       }
-      %6: i64[] = scan %3, %4, %5 carries=1 xs=0 length=5 trip=count {
+      %6: i64[] = scan %3, %4, %5 carries=1 xs=0 length=5 kind=count {
         graph(%0: i64[] "c", %1: i64[] "new") {
           %2: i64[] = sub %1, %0
           return %2
@@ -487,12 +487,12 @@ fn a_loop_may_replace_its_own_iteration_count() {
         r#"graph(%0: i64[] state "n", %1: i64[] state "m") {
   %2: i64[] = const 0
   %3: i64[] = const 8
-  %4: i64[] = scan %2, %3, %0 carries=1 xs=0 length=5 trip=count {
+  %4: i64[] = scan %2, %3, %0 carries=1 xs=0 length=5 kind=count {
     graph(%0: i64[] "c", %1: i64[] "new") {
       return %1
     }
   }
-  %5: i64[] = scan %2, %3, %1 carries=1 xs=0 length=5 trip=count {
+  %5: i64[] = scan %2, %3, %1 carries=1 xs=0 length=5 kind=count {
     graph(%0: i64[] "c", %1: i64[] "new") {
       %2: i64[] = add %0, %1
       return %2

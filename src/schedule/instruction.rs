@@ -22,7 +22,7 @@ impl std::fmt::Display for Failure {
         match self {
             Failure::Check(message) => f.write_str(message),
             Failure::Iterations(n) => {
-                write!(f, "the loop goes on after {n} iterations, the capacity of its results")
+                write!(f, "the loop goes on after {n} iterations, more than its results have capacity for")
             }
         }
     }

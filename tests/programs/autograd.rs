@@ -171,7 +171,7 @@ fn hooks_that_are_refused() {
             y * 1.0
         })
         .call(&none),
-        &["hook that was registered outside"],
+        &["hook registered outside"],
     );
     let loops = || {
         let body = |c: Tensor, x: Tensor| {

@@ -256,7 +256,7 @@ fn what_recording_must_not_change() {
     refused(&|_| _ = w.requires_grad_(true).dim(), &["requires_grad", "outside"]);
     let v = draw(3, &[3]).requires_grad();
     refused(&|_| drop(v.register_hook(|_| None)), &["register_hook", "outside"]);
-    refused(&|_| _ = v.detach_().dim(), &["detach_", "outside"]);
+    refused(&|_| _ = v.detach_().dim(), &["detach_", "captured"]);
     assert!(v.is_requires_grad());
     says(&panic_text(|| v.try_item::<f32>().map(drop).unwrap()), &["3 elements"]);
 }
