@@ -20,5 +20,6 @@ pub use memory::{DeviceMemory, Memory};
 pub(crate) use operand::is_dense;
 pub use operand::{Array, ArrayMut, Operand};
 pub use profile::{Event, KernelTime, Profile};
+pub(crate) use registry::compute;
 pub use registry::{of, register};
 pub use through_schedules::ThroughSchedules;

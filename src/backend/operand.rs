@@ -55,6 +55,7 @@ impl ArrayMut<'_> {
 }
 
 /// Whether elements of this shape and these strides lie in row-major order without gaps.
+#[inline]
 pub(crate) fn is_dense(shape: &[usize], strides: &[isize]) -> bool {
     let mut expected = 1;
     for (&n, &s) in shape.iter().zip(strides).rev() {

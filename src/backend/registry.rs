@@ -1,9 +1,10 @@
 //! Which backend computes on which device. It calls none of them.
 
-use crate::backend::Backend;
 use crate::backend::cpu::Cpu;
+use crate::backend::{Backend, Memory, Operand};
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
+use allotrope_ir::{DType, Op};
 use std::sync::OnceLock;
 
 /// The backends of the registered devices, by number; they stay as long as the program.
@@ -15,6 +16,24 @@ pub fn of(device: Device) -> &'static dyn Backend {
     match device {
         Device::Cpu => &Cpu,
         Device::Registered(r) => &**REGISTERED[r.number()].get().expect("bug in allotrope: a device without a backend"),
+    }
+}
+
+/// [`Backend::compute`] of the device. Small tensors on the CPU feel what a call through a table costs, so there it is none.
+///
+/// # Errors
+/// When the device fails.
+#[inline]
+pub(crate) fn compute(
+    device: Device,
+    op: &Op<usize>,
+    operands: &[Operand<'_>],
+    dtype: DType,
+    shape: &[usize],
+) -> Result<Memory> {
+    match device {
+        Device::Cpu => Cpu.compute(op, operands, dtype, shape),
+        Device::Registered(_) => of(device).compute(op, operands, dtype, shape),
     }
 }
 

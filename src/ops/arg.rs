@@ -248,6 +248,7 @@ impl<'a> Aligned<'a> {
     }
 
     /// For arithmetic: a number beside half-precision floats keeps the digits that f32 can hold, in which the computation is done.
+    #[inline]
     pub(crate) fn for_arithmetic(op: &'static str, a: Arg<'a>, b: Arg<'a>, dtype: DType) -> Result<Aligned<'a>> {
         let mut aligned = Aligned::new(op, a, b, dtype)?;
         if dtype.is_half() {
@@ -260,6 +261,7 @@ impl<'a> Aligned<'a> {
         Ok(aligned)
     }
 
+    #[inline]
     pub(crate) fn operand(&self, i: usize) -> Operand<'_> {
         match &self.held[i] {
             Some(t) => Operand::Tensor(t.get()),

@@ -61,30 +61,16 @@ pub(crate) fn laid_out(x: &Tensor, layout: impl FnOnce(&[isize]) -> (Dims, Strid
     Ok(reviewed(x, s, shape, strides, offset))
 }
 
-/// Whether the type of its result follows from the operands without the rules, as `ops` has checked, promoted and broadcast
-/// these: what [`settled`] computes.
+/// Computes a primitive whose result has a type that follows from the operands without asking the rules, as `ops` has checked,
+/// promoted and broadcast them; none where it is another primitive.
 #[inline]
-pub(crate) fn is_settled(op: &Op<Size>) -> bool {
-    match op.class() {
-        Class::Elementwise(_) | Class::Contraction(Contraction::Matmul) => true,
-        Class::View(view) => match view {
-            View::Broadcast(_) | View::Reshape(_) | View::Permute(_) | View::Slice { .. } => true,
-            View::Flip(_) | View::Window { .. } => false,
-        },
-        Class::Leaf(_) | Class::Reduction(..) | Class::Contraction(Contraction::AddMatmul) | Class::Axis(_) => false,
-        Class::Check(_) | Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => false,
-    }
-}
-
-/// Computes a primitive that [`is_settled`].
-#[inline]
-pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
+pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Option<Result<Tensor>> {
     let tensor = |i: usize| match operands[i] {
         Operand::Tensor(x) => x,
         Operand::Scalar(_) => unreachable!("bug in allotrope: views and products are of tensors"),
     };
     let (view, shape) = match op.class() {
-        Class::Elementwise(e) => return elementwise(e, operands),
+        Class::Elementwise(e) => return Some(elementwise(e, operands)),
         Class::View(view) => match view {
             View::Broadcast(shape) | View::Reshape(shape) => (view, hints(shape)),
             View::Permute(axes) => (view, small(axes, |a| tensor(0).shape_hint()[a])),
@@ -93,14 +79,14 @@ pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor>
                 shape[axis] = len.hint();
                 (view, shape)
             }
-            View::Flip(_) | View::Window { .. } => unreachable!("bug in allotrope: {} is not settled", op.name()),
+            View::Flip(_) | View::Window { .. } => return None,
         },
         Class::Contraction(Contraction::Matmul) => {
             let (a, b) = (tensor(0), tensor(1));
             let mut shape = Dims::from_slice(a.shape_hint());
             let last = shape.len() - 1;
             shape[last] = b.shape_hint()[last];
-            return compute(&Op::Matmul, operands, a.dtype(), &shape);
+            return Some(compute(&Op::Matmul, operands, a.dtype(), &shape));
         }
         Class::Contraction(Contraction::AddMatmul)
         | Class::Leaf(_)
@@ -109,11 +95,9 @@ pub(crate) fn settled(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor>
         | Class::Check(_)
         | Class::Barrier(_)
         | Class::Loop(_)
-        | Class::Fusion(_) => {
-            unreachable!("bug in allotrope: {} is not settled", op.name())
-        }
+        | Class::Fusion(_) => return None,
     };
-    moved(view, tensor(0), shape)
+    Some(moved(view, tensor(0), shape))
 }
 
 /// Computes `op`, for which the type rules gave this dtype and these sizes.
@@ -127,7 +111,9 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
     match op.class() {
         Class::Elementwise(e) => elementwise(e, operands),
         Class::View(view) => match view {
-            View::Broadcast(_) | View::Reshape(_) | View::Permute(_) | View::Slice { .. } => settled(op, operands),
+            View::Broadcast(_) | View::Reshape(_) | View::Permute(_) | View::Slice { .. } => {
+                moved(view, tensor(0), shape)
+            }
             View::Window { .. } => moved(view, tensor(0), shape),
             View::Flip(axes) => flipped(tensor(0), axes),
         },
@@ -174,32 +160,65 @@ fn elementwise(op: Elementwise, operands: &[Operand<'_>]) -> Result<Tensor> {
 
 /// Has the backend compute the elements of `op`.
 fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
+    let device = device_of(op, operands)?;
+    // Small tensors feel what lists of any length cost.
+    let memory = match operands {
+        [a] => {
+            let held = lock(a);
+            backend::compute(device, op, &[given(a, &held)], dtype, shape)?
+        }
+        [a, b] => {
+            let held = (lock(a), lock(b));
+            backend::compute(device, op, &[given(a, &held.0), given(b, &held.1)], dtype, shape)?
+        }
+        _ => {
+            let held: SmallVec<[_; 3]> = operands.iter().map(lock).collect();
+            let given: SmallVec<[_; 3]> = operands.iter().zip(&held).map(|(x, held)| given(x, held)).collect();
+            backend::compute(device, op, &given, dtype, shape)?
+        }
+    };
+    Ok(fresh(device, dtype, shape, memory))
+}
+
+/// Where the operands are; numbers are everywhere.
+///
+/// # Errors
+/// When they are on two devices, or one is a value of a trace.
+#[inline]
+fn device_of(op: &Op<usize>, operands: &[Operand<'_>]) -> Result<Device> {
     let mut device = None;
-    let mut held: SmallVec<[ReadGuard<'_, Memory>; 3]> = SmallVec::new();
     for x in operands {
         if let Operand::Tensor(t) = x {
-            let storage = &strided(t)?.storage;
+            let here = strided(t)?.storage.device();
             match device {
-                None => device = Some(storage.device()),
-                Some(first) => same_device(op.name(), first, storage.device())?,
+                Some(first) if first != here => same_device(op.name(), first, here)?,
+                _ => device = Some(here),
             }
-            held.push(storage.read());
         }
     }
-    let device = device.unwrap_or_else(default_device);
-    let mut memories = held.iter();
-    let mut given: SmallVec<[backend::Operand<'_>; 3]> = SmallVec::new();
-    for x in operands {
-        given.push(match x {
-            Operand::Scalar(s) => backend::Operand::Number(*s),
-            Operand::Tensor(t) => {
-                let memory: &Memory = memories.next().expect("one for each tensor");
-                backend::Operand::Array(array(t, strided(t)?, memory))
-            }
-        });
+    Ok(device.unwrap_or_else(default_device))
+}
+
+/// The memory of an operand with storage, locked for reading.
+#[inline]
+fn lock<'a>(x: &Operand<'a>) -> Option<ReadGuard<'a, Memory>> {
+    match x {
+        Operand::Tensor(t) => t.strided().map(|s| s.storage.read()),
+        Operand::Scalar(_) => None,
     }
-    let memory = backend::of(device).compute(op, &given, dtype, shape)?;
-    Ok(fresh(device, dtype, shape, memory))
+}
+
+/// An operand as a backend takes it; `held` is its memory.
+#[inline]
+fn given<'a>(x: &Operand<'a>, held: &'a Option<ReadGuard<'_, Memory>>) -> backend::Operand<'a> {
+    match (x, held) {
+        (Operand::Scalar(s), _) => backend::Operand::Number(*s),
+        (Operand::Tensor(t), Some(memory)) => match t.strided() {
+            Some(s) => backend::Operand::Array(array(t, s, memory)),
+            None => unreachable!("bug in allotrope: an operand without storage was locked"),
+        },
+        (Operand::Tensor(_), None) => unreachable!("bug in allotrope: an operand was not locked"),
+    }
 }
 
 /// That an operation has its operands on one device.

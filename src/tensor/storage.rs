@@ -16,6 +16,7 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
+    #[inline]
     pub(crate) fn new(device: Device, memory: Memory) -> Storage {
         Storage { memory: RecursiveRwLock::new(memory), version: AtomicU32::new(0), device }
     }
@@ -27,6 +28,7 @@ impl Storage {
     }
 
     /// Read access; may be taken more than once by one thread.
+    #[inline]
     pub(crate) fn read(&self) -> ReadGuard<'_, Memory> {
         self.memory.read()
     }

@@ -35,6 +35,7 @@ impl Backend for Cpu {
         Ok(())
     }
 
+    #[inline]
     fn compute(&self, op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Memory> {
         Ok(eager::compute(op, operands, dtype, shape))
     }

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 const OUTSIDE: &str = "bug in allotrope: a tensor reaches outside its storage";
 
 /// A block for `n` elements; bools begin as valid ones.
+#[inline]
 fn block_for(dtype: DType, n: usize) -> Block {
     match dtype {
         DType::Bool => Block::zeroed(n),
@@ -59,11 +60,13 @@ pub(super) fn copy(from: Array<'_>, to: ArrayMut<'_>) {
 }
 
 /// The elements of an array.
+#[inline]
 pub(super) fn view<'a, T: Element>(a: &Array<'a>) -> View<'a, T> {
     View::new(block(a.memory).slice::<T>(), a.offset, a.shape, a.strides).expect(OUTSIDE)
 }
 
 /// Computes the elements of `op`, of this dtype and shape.
+#[inline]
 pub(super) fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Memory {
     let n = shape.iter().product();
     let mut out = block_for(dtype, n);
@@ -130,6 +133,7 @@ pub(super) fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, sh
 /// One element as a slice, for operands that are numbers.
 struct One<T>([T; 1]);
 
+#[inline]
 fn one<T: FromElement>(operand: &Operand<'_>) -> One<T> {
     One([match operand {
         Operand::Number(s) => T::from_scalar(*s),
@@ -148,6 +152,7 @@ struct Space<'a> {
     dense: Option<[usize; 1]>,
 }
 
+#[inline]
 fn walked<'a, T: Element>(operand: &'a Operand<'_>, one: &'a One<T>, space: &'a Space<'_>) -> View<'a, T> {
     let walked = match (operand, &space.dense) {
         (Operand::Array(a), Some(n)) => View::new(block(a.memory).slice::<T>(), a.offset, n, &[1]),
@@ -159,6 +164,7 @@ fn walked<'a, T: Element>(operand: &'a Operand<'_>, one: &'a One<T>, space: &'a 
 }
 
 /// Computes an elementwise primitive: operands have the shape of the result, and the dtypes that it asks for.
+#[inline]
 fn elementwise(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize], out: &mut Block) {
     let zeros: SmallVec<[isize; 8]> = SmallVec::from_elem(0, if shape.len() > 8 { shape.len() } else { 0 });
     let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };

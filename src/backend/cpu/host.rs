@@ -8,6 +8,7 @@ use crate::backend::element::FromElement;
 use crate::backend::memory::{Kind, Memory};
 use crate::kernels;
 
+#[inline]
 pub(super) fn block(memory: &Memory) -> &Block {
     match &memory.0 {
         Kind::Cpu(block) => block,
@@ -15,6 +16,7 @@ pub(super) fn block(memory: &Memory) -> &Block {
     }
 }
 
+#[inline]
 pub(super) fn block_mut(memory: &mut Memory) -> &mut Block {
     match &mut memory.0 {
         Kind::Cpu(block) => block,
