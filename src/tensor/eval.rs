@@ -160,65 +160,94 @@ fn elementwise(op: Elementwise, operands: &[Operand<'_>]) -> Result<Tensor> {
 
 /// Has the backend compute the elements of `op`.
 fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
-    let device = device_of(op, operands)?;
     // Small tensors feel what lists of any length cost.
-    let memory = match operands {
+    let (device, memory) = match operands {
         [a] => {
-            let held = lock(a);
-            backend::compute(device, op, &[given(a, &held)], dtype, shape)?
+            let x = Stored::of(a)?;
+            let device = x.device().unwrap_or_else(default_device);
+            let held = x.lock();
+            (device, backend::compute(device, op, &[x.given(&held)], dtype, shape)?)
         }
         [a, b] => {
-            let held = (lock(a), lock(b));
-            backend::compute(device, op, &[given(a, &held.0), given(b, &held.1)], dtype, shape)?
+            let (x, y) = (Stored::of(a)?, Stored::of(b)?);
+            let device = one_device(op, x.device(), y.device())?.unwrap_or_else(default_device);
+            let held = (x.lock(), y.lock());
+            (device, backend::compute(device, op, &[x.given(&held.0), y.given(&held.1)], dtype, shape)?)
         }
         _ => {
-            let held: SmallVec<[_; 3]> = operands.iter().map(lock).collect();
-            let given: SmallVec<[_; 3]> = operands.iter().zip(&held).map(|(x, held)| given(x, held)).collect();
-            backend::compute(device, op, &given, dtype, shape)?
+            let all: SmallVec<[_; 3]> = operands.iter().map(Stored::of).collect::<Result<_>>()?;
+            let device = all.iter().try_fold(None, |device, x| one_device(op, device, x.device()))?;
+            let device = device.unwrap_or_else(default_device);
+            let held: SmallVec<[_; 3]> = all.iter().map(|x| x.lock()).collect();
+            let given: SmallVec<[_; 3]> = all.iter().zip(&held).map(|(x, held)| x.given(held)).collect();
+            (device, backend::compute(device, op, &given, dtype, shape)?)
         }
     };
     Ok(fresh(device, dtype, shape, memory))
 }
 
-/// Where the operands are; numbers are everywhere.
-///
-/// # Errors
-/// When they are on two devices, or one is a value of a trace.
-#[inline]
-fn device_of(op: &Op<usize>, operands: &[Operand<'_>]) -> Result<Device> {
-    let mut device = None;
-    for x in operands {
-        if let Operand::Tensor(t) = x {
-            let here = strided(t)?.storage.device();
-            match device {
-                Some(first) if first != here => same_device(op.name(), first, here)?,
-                _ => device = Some(here),
-            }
+/// An operand that has its elements: in storage, or as a number.
+#[derive(Copy, Clone)]
+enum Stored<'a> {
+    Tensor(&'a Tensor, &'a Strided),
+    Number(Scalar),
+}
+
+impl<'a> Stored<'a> {
+    /// # Errors
+    /// For a value that leaked out of a trace.
+    #[inline]
+    fn of(x: &Operand<'a>) -> Result<Stored<'a>> {
+        Ok(match x {
+            Operand::Tensor(t) => Stored::Tensor(t, strided(t)?),
+            Operand::Scalar(s) => Stored::Number(*s),
+        })
+    }
+
+    /// Where it is; numbers are everywhere.
+    #[inline]
+    fn device(self) -> Option<Device> {
+        match self {
+            Stored::Tensor(_, s) => Some(s.storage.device()),
+            Stored::Number(_) => None,
         }
     }
-    Ok(device.unwrap_or_else(default_device))
-}
 
-/// The memory of an operand with storage, locked for reading.
-#[inline]
-fn lock<'a>(x: &Operand<'a>) -> Option<ReadGuard<'a, Memory>> {
-    match x {
-        Operand::Tensor(t) => t.strided().map(|s| s.storage.read()),
-        Operand::Scalar(_) => None,
+    /// Its memory, locked for reading.
+    #[inline]
+    fn lock(self) -> Option<ReadGuard<'a, Memory>> {
+        match self {
+            Stored::Tensor(_, s) => Some(s.storage.read()),
+            Stored::Number(_) => None,
+        }
+    }
+
+    /// As a backend takes it; `held` is its memory.
+    #[inline]
+    fn given<'b>(self, held: &'b Option<ReadGuard<'_, Memory>>) -> backend::Operand<'b>
+    where
+        'a: 'b,
+    {
+        match (self, held) {
+            (Stored::Tensor(t, s), Some(memory)) => backend::Operand::Array(array(t, s, memory)),
+            (Stored::Number(s), _) => backend::Operand::Number(s),
+            (Stored::Tensor(..), None) => unreachable!("bug in allotrope: an operand was not locked"),
+        }
     }
 }
 
-/// An operand as a backend takes it; `held` is its memory.
+/// The device of both, where either has one.
+///
+/// # Errors
+/// When they are on two.
 #[inline]
-fn given<'a>(x: &Operand<'a>, held: &'a Option<ReadGuard<'_, Memory>>) -> backend::Operand<'a> {
-    match (x, held) {
-        (Operand::Scalar(s), _) => backend::Operand::Number(*s),
-        (Operand::Tensor(t), Some(memory)) => match t.strided() {
-            Some(s) => backend::Operand::Array(array(t, s, memory)),
-            None => unreachable!("bug in allotrope: an operand without storage was locked"),
-        },
-        (Operand::Tensor(_), None) => unreachable!("bug in allotrope: an operand was not locked"),
+fn one_device(op: &Op<usize>, a: Option<Device>, b: Option<Device>) -> Result<Option<Device>> {
+    if let (Some(a), Some(b)) = (a, b)
+        && a != b
+    {
+        return Err(two_devices(op.name(), a, b));
     }
+    Ok(a.or(b))
 }
 
 /// That an operation has its operands on one device.
@@ -227,7 +256,12 @@ fn given<'a>(x: &Operand<'a>, held: &'a Option<ReadGuard<'_, Memory>>) -> backen
 /// When they are on two.
 #[inline]
 pub(crate) fn same_device(op: &'static str, a: Device, b: Device) -> Result<()> {
-    if a == b { Ok(()) } else { Err(Error::Devices { op, devices: [a, b], place: String::new() }) }
+    if a == b { Ok(()) } else { Err(two_devices(op, a, b)) }
+}
+
+#[cold]
+fn two_devices(op: &'static str, a: Device, b: Device) -> Error {
+    Error::Devices { op, devices: [a, b], place: String::new() }
 }
 
 /// The same numbers in another dtype.

@@ -68,12 +68,17 @@ pub(super) fn view<'a, T: Element>(a: &Array<'a>) -> View<'a, T> {
 /// Computes the elements of `op`, of this dtype and shape.
 #[inline]
 pub(super) fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Memory {
-    let n = shape.iter().product();
-    let mut out = block_for(dtype, n);
-    if op.is_elementwise() {
-        elementwise(op, operands, dtype, shape, &mut out);
-        return Memory(Kind::Cpu(out));
+    let mut out = block_for(dtype, shape.iter().product());
+    match op.is_elementwise() {
+        true => elementwise(op, operands, dtype, shape, &mut out),
+        false => other(op, operands, dtype, shape, &mut out),
     }
+    Memory(Kind::Cpu(out))
+}
+
+/// Computes a primitive that is not elementwise; apart, so that the way of small elementwise ones is short.
+#[inline(never)]
+fn other(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize], out: &mut Block) {
     let array = |i: usize| match &operands[i] {
         Operand::Array(a) => a,
         Operand::Number(_) => unreachable!("bug in allotrope: operand {i} of {} is a number", op.name()),
@@ -84,7 +89,7 @@ pub(super) fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, sh
                 *x = i as i64;
             }
         }
-        Op::Concat { axis } => concat(*axis, operands, dtype, shape, &mut out),
+        Op::Concat { axis } => concat(*axis, operands, dtype, shape, out),
         Op::Reduce { op, axes } => with_type!(number dtype, T => {
             kernels::reduce(*op, view::<T>(array(0)), axes, out.slice_mut())
         }),
@@ -127,7 +132,6 @@ pub(super) fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, sh
         | Op::Scan(_)
         | Op::Fusion(_) => unreachable!("bug in allotrope: {} computes no elements of its own", op.name()),
     }
-    Memory(Kind::Cpu(out))
 }
 
 /// One element as a slice, for operands that are numbers.
