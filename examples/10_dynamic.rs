@@ -14,9 +14,9 @@
 //! call 175: depth 2, loss 0.2141, compiled 4
 //! call 199: depth 1, loss 0.1438, compiled 4
 //! 93 operations, made because: it was the first call
-//! 64 operations, made because: the closure did something else: step 11 was a tensor from outside f32[2, 10], not a tensor from outside f32[10, 10]
-//! 135 operations, made because: the closure did something else: step 19 was permute, not a tensor from outside f32[2, 10]
-//! 114 operations, made because: the closure did something else: step 25 was a tensor from outside f32[2, 10], not permute
+//! 64 operations, made because: the closure did something else: event 11 was a captured tensor f32[2, 10], not a captured tensor f32[10, 10]
+//! 135 operations, made because: the closure did something else: event 19 was permute, not a captured tensor f32[2, 10]
+//! 114 operations, made because: the closure did something else: event 25 was a captured tensor f32[2, 10], not permute
 //! ```
 
 use allotrope::prelude::*;
