@@ -216,6 +216,11 @@ impl Graph {
         self.g.node_count() == 0
     }
 
+    /// Whether running it may fail by a check, whatever becomes of its outputs ([`Op::has_effect`]).
+    pub fn has_effects(&self) -> bool {
+        self.g.node_weights().any(|n| n.op.has_effect())
+    }
+
     /// The operands of a node, in order.
     pub fn operands(&self, id: NodeId) -> SmallVec<[Value; 4]> {
         let mut out: SmallVec<[(u32, Value); 4]> = self

@@ -173,10 +173,9 @@ impl GraphBuilder {
         }
         let op = self.graph(from).node(v.node).op.clone();
         let stays = match (&op, self.scopes[from].kind) {
-            (Op::Scan(_) | Op::Fusion(_), _) => true,
-            (_, LoopKind::All) => false,
             // A loop that has no iterations computes nothing that can fail, a branch that is not taken nothing at all.
-            (Op::Check(_), _) => true,
+            (Op::Scan(_) | Op::Fusion(_) | Op::Check(_), _) => true,
+            (_, LoopKind::All) => false,
             (op, _) => self.is_branch(from) && !op.is_free(),
         };
         if stays {
