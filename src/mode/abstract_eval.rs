@@ -244,7 +244,7 @@ impl StateRecorder for Abstract {
         false
     }
 
-    fn note_new(&self, alias: &Tensor) {
+    fn note_new(&self, alias: &Tensor, _of: &Tensor) {
         self.0.borrow_mut().made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
     }
 

@@ -28,7 +28,7 @@ impl Tensor {
             && alias.strided().is_some()
             && let Some(r) = slot::recorder()
         {
-            r.note_new(&alias);
+            r.note_new(&alias, self);
         }
         alias
     }
