@@ -94,7 +94,12 @@ fn collect(g: &Graph, add: &mut dyn FnMut(Demand) -> Result<(), OutOfBounds>) ->
             },
             Class::Axis(a) => match a {
                 AxisOp::ArgReduce { axis, .. } => add(Demand::Least(axis_of(operands[0], axis), 1))?,
-                AxisOp::OverlapAdd { .. } | AxisOp::Concat { .. } | AxisOp::Gather { .. } => {}
+                AxisOp::OverlapAdd { axis, len, step, dilation } => {
+                    let (count, size) = (axis_of(operands[0], axis), g.ty(operands[0]).shape.last().cloned());
+                    let size = size.expect("it has the axis of the places in a window");
+                    add(Demand::Windows { count, size, step, dilation, len: len.clone() })?;
+                }
+                AxisOp::Concat { .. } | AxisOp::Gather { .. } => {}
                 AxisOp::Scatter { .. } | AxisOp::ArgSort { .. } | AxisOp::Recurrence { .. } => {}
             },
             Class::Leaf(leaf) => match leaf {
@@ -153,7 +158,7 @@ impl Demand {
                 let (c, w, n) = (of(count)?, of(size)?, of(len)?);
                 let last =
                     (c - 1).saturating_mul(*step as i128).saturating_add((w - 1).saturating_mul(*dilation as i128));
-                match c <= 0 || (w > 0 && last < n) {
+                match c <= 0 || w <= 0 || last < n {
                     true => Ok(()),
                     false => fail(format!(
                         "{c} windows of {w} elements, step {step} and dilation {dilation}, do not lie in {n} elements"
@@ -207,6 +212,20 @@ mod tests {
         assert!(b.check(&[100]).is_ok());
         assert!(b.check(&[1 << 40]).is_err());
         assert!(b.check(&[usize::MAX]).is_err());
+    }
+
+    #[test]
+    fn what_windows_add_to_is_asked() {
+        let text = |len| {
+            format!(
+                "graph(%0: f32[s0, 3] \"x\") {{ %1: f32[{len}] = overlap_add %0 axis=0 len={len} step=2 dilation=1 return %1 }}"
+            )
+        };
+        let b = bounds(&text("2*s0+1")).unwrap();
+        assert!((0..5).all(|n| b.check(&[n]).is_ok()));
+        let b = bounds(&text("7")).unwrap();
+        assert!(b.check(&[3]).is_ok());
+        assert!(b.check(&[4]).unwrap_err().to_string().contains("do not lie in 7 elements"));
     }
 
     #[test]
