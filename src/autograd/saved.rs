@@ -82,7 +82,7 @@ impl Saved {
             (None, Some(edge)) => format!("output {} of {}", edge.output, edge.node().name()),
             (None, None) => "computed by no recorded operation".to_string(),
         };
-        Error::Autograd(format!(
+        Error::autograd(format!(
             "{name} needs a tensor that was changed in place since: {}{:?}, which is {made_by}, is at version {now}, the \
              forward pass saw version {}. Use the plain operation instead of the one that ends in _, or clone the tensor \
              before it is changed",

@@ -109,7 +109,7 @@ impl<F: Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send> GradFn for 
 
 /// The error of a node that was passed before and whose saved tensors were freed.
 pub(crate) fn freed(name: &str) -> Error {
-    Error::Autograd(format!(
+    Error::autograd(format!(
         "Trying to backward through the graph a second time: the tensors that {name} saved have been freed. \
          Set retain_graph in the first backward or grad if the graph is needed again"
     ))

@@ -74,7 +74,7 @@ impl Evaluator for Inliner<'_> {
             Ok((finals, ys)) => Ok(finals.into_iter().chain(ys).collect()),
             Err(e) => {
                 self.r.scan_abandon();
-                Err(Error::Trace(format!("a loop could not be differentiated inside another trace: {e}")))
+                Err(Error::trace(format!("a loop could not be differentiated inside another trace: {e}")))
             }
         }
     }

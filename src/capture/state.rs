@@ -7,7 +7,7 @@ use crate::capture::endpoints::{CallerTensor, Source, same_elements};
 use crate::capture::event::{Answer, Aside, Event, EventOperand, LayoutOf, Made, Symbolic};
 use crate::capture::replay_builder::ReplayBuilder;
 use crate::device::{Device, default_device};
-use crate::error::{Error, Result};
+use crate::error::{Error, Noted, Result};
 use crate::mode::recorder::settings::HostValue;
 use crate::mode::values;
 use crate::tensor::grad_fn::Edge;
@@ -259,8 +259,8 @@ impl CaptureState {
     fn through(&mut self, mut value: Value, path: &Arc<Link>) -> Result<Value> {
         for step in path.steps() {
             if let Op::Gather { .. } = step.op {
-                return Err(Error::Trace(
-                    "a diagonal or strided view was taken before its tensor was changed in place; take it again after the change".into(),
+                return Err(Error::trace(
+                    "a diagonal or strided view was taken before its tensor was changed in place; take it again after the change",
                 ));
             }
             value = self
@@ -290,6 +290,20 @@ impl CaptureState {
         *self.versions.entry(storage).or_insert_with(|| s.storage.version()) + changes
     }
 
+    /// An operation failed, as it does in eager code, and the program went on without it: where it would not fail, the
+    /// program goes another way. Whether it fails may depend on any size, layout and history; other things that an operation
+    /// sees of its operands are guarded anyway.
+    pub(crate) fn depend_on_failure(&mut self, failed: &Noted) {
+        if !self.replay.is_plain() {
+            // Each call is recorded, and fails or not by itself.
+            return;
+        }
+        let why = format!("{} failed, and the closure went on", failed.error.operation());
+        self.replay.graphs_mut().specialize_arguments(&why, failed.place());
+        self.layouts = (0..self.arguments.len()).collect();
+        self.asked.iter().for_each(|(_, asked)| asked.store(true, Ordering::Relaxed));
+    }
+
     /// That this is for the device that the whole recording runs on.
     pub(crate) fn runs_on(&mut self, op: &'static str, device: Device) -> Result<()> {
         eval::same_device(op, *self.device.get_or_insert(device), device)
@@ -312,7 +326,7 @@ impl CaptureState {
             return Ok(slot);
         }
         if let Some((i, _)) = self.callers.iter().find(|(_, caller)| caller.is_same(t)) {
-            return Err(Error::Trace(format!(
+            return Err(Error::trace(format!(
                 "argument {i} is also captured by the closure, so its gradient would come in two parts; use it in one way only"
             )));
         }
@@ -357,7 +371,7 @@ impl CaptureState {
 }
 
 pub(crate) fn overlap(t: &Tensor) -> Error {
-    Error::Trace(format!(
+    Error::trace(format!(
         "a tensor of shape {:?} shares storage with another one that the trace changes in place through a different view; change and read it through one view, or clone() it",
         t.shape_hint()
     ))

@@ -66,10 +66,9 @@ twin_fns! {
                 return Err(Error::operands("one_hot", "no index says how many classes there are; give num_classes"));
             }
             None if mode::is_recording() => {
-                return Err(Error::Trace(
+                return Err(Error::trace(
                     "one_hot: the shape of the result depends on the elements, which are not known while a trace is \
-                     recorded; give num_classes"
-                        .into(),
+                     recorded; give num_classes",
                 ));
             }
             None => {

@@ -36,7 +36,7 @@ impl Sandbox {
         if let Some(drawn) = drawn {
             drawn.undo();
         }
-        let taken = || Error::Trace("a gradient was taken away while a call began".into());
+        let taken = || Error::trace("a gradient was taken away while a call began");
         let mut inputs = Vec::new();
         for source in &variant.wiring().sources {
             inputs.push(match source {

@@ -12,7 +12,7 @@ use super::recorder::{
 };
 use super::{apply, slot, values};
 use crate::device::{Device, default_device};
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use crate::tensor::grad_fn::{Edge, next_seq};
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::operand::Operand;
@@ -30,8 +30,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Runs `f` without computing anything.
-pub(crate) fn evaluate_abstractly<T>(f: impl FnOnce() -> T) -> T {
-    slot::with(Some(Rc::new(Abstract(RefCell::new(State::new())))), f)
+///
+/// # Errors
+/// Those of `f`, and what it was refused because nothing is computed, whatever it did then.
+pub(crate) fn evaluate_abstractly<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let (result, arisen) = error::noting(|| slot::with(Some(Rc::new(Abstract(RefCell::new(State::new())))), f));
+    match arisen.refused {
+        Some(refused) => Err(refused.into_error()),
+        None => result,
+    }
 }
 
 struct Abstract(RefCell<State>);

@@ -6,7 +6,7 @@ use super::values::no_host_read;
 use super::{recompute, slot};
 use crate::backend;
 use crate::device::{Device, default_device};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::kernels::rng::Mt19937;
 use crate::tensor::draw::{Kind, numel};
 use crate::tensor::operand::Operand;
@@ -72,8 +72,8 @@ impl Generator {
     /// When the bytes are no state, and inside a trace; the generator stays as it is.
     #[track_caller]
     pub fn set_state(&self, state: &[u8]) -> Result<()> {
-        no_host_read("set_state()", Location::caller())?;
-        let state = Mt19937::from_bytes(state).map_err(|e| Error::Argument(format!("set_state: {e}")))?;
+        called(no_host_read("set_state()", Location::caller()))?;
+        let state = Mt19937::from_bytes(state).map_err(|e| Error::argument(format!("set_state: {e}")))?;
         *self.lock() = state;
         Ok(())
     }

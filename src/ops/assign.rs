@@ -26,7 +26,7 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let on_tape = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
     check_assignable(target)?;
     if on_tape && base.strided().is_some() && mode::is_recording() {
-        return Err(Error::Trace(format!(
+        return Err(Error::trace(format!(
             "a captured tensor of shape {:?} would be changed in place where the tape records it, and a trace cannot change the history that it has outside; detach() both or do it under no_grad(|| ..)",
             target.shape_hint()
         )));

@@ -136,8 +136,8 @@ fn recompute_backward<R: TensorTree>(
         match captured.iter().position(same) {
             Some(i) => all[inputs.len() + i] = gradient,
             None => {
-                return Err(Error::Autograd(
-                    "checkpoint: when it was recomputed, the function used a tensor that it had not used before; it must do the same each time".into(),
+                return Err(Error::autograd(
+                    "checkpoint: when it was recomputed, the function used a tensor that it had not used before; it must do the same each time",
                 ));
             }
         }

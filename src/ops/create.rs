@@ -4,7 +4,7 @@
 use crate::backend::Memory;
 use crate::backend::cpu::host;
 use crate::device::{Device, default_device};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode::values::{self, full_of, full_on};
 use crate::tensor::size::sizes_of;
 use crate::tensor::{FromElement, Tensor, eval};
@@ -34,7 +34,7 @@ impl Tensor {
     /// Where that panics.
     #[track_caller]
     pub fn try_from_vec<T: FromElement>(data: Vec<T>, shape: &[usize]) -> Result<Tensor> {
-        from_vec_at(data, shape, Location::caller())
+        called(from_vec_at(data, shape, Location::caller()))
     }
 
     /// As [`Tensor::from_vec`], from borrowed elements.
@@ -52,7 +52,7 @@ impl Tensor {
     /// Where that panics.
     #[track_caller]
     pub fn try_from_slice<T: FromElement>(data: &[T], shape: &[usize]) -> Result<Tensor> {
-        from_slice_at(data, shape, Location::caller())
+        called(from_slice_at(data, shape, Location::caller()))
     }
 
     /// A tensor without axes.

@@ -8,7 +8,7 @@ use super::inplace::store;
 use super::movement::{concat, narrow};
 use super::repeating::host;
 use super::twins;
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode::sizes::{at_most, demand_equal};
 use crate::mode::values::full_of;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -187,8 +187,8 @@ macro_rules! placing_in_place {
             /// When the operands do not fit, or this is a leaf that requires a gradient outside `no_grad`.
             #[track_caller]
             pub fn $try_name$(<$l>)?(&self, $($arg: $ty),*) -> Result<&Tensor> {
-                store(stringify!($name), self, &self.$plain($($arg),*)?)?;
-                Ok(self)
+                let stored = self.$plain($($arg),*).and_then(|new| store(stringify!($name), self, &new));
+                called(stored.map(|_| self))
             }
         )*}
     };

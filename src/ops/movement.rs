@@ -240,8 +240,8 @@ where
 }
 
 fn taken_before(_: &Op<Size>, _: &Sizes, _: &Tensor) -> Result<Tensor> {
-    Err(Error::Autograd(
-        "a strided view was taken before its tensor was changed in place; take a new one after the change".into(),
+    Err(Error::autograd(
+        "a strided view was taken before its tensor was changed in place; take a new one after the change",
     ))
 }
 

@@ -4,7 +4,7 @@
 use crate::backend::Memory;
 use crate::backend::cpu::host;
 use crate::device::{Device, default_device};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode::values::data;
 use crate::tensor::storage::{ReadGuard, Storage};
 use crate::tensor::{Body, Dims, FromElement, Strided, Strides, Tensor, eval};
@@ -48,7 +48,7 @@ impl Tensor {
     /// Where that panics.
     #[track_caller]
     pub fn try_from_ndarray<T: FromElement, D: Dimension>(array: Array<T, D>) -> Result<Tensor> {
-        from_ndarray_at(array, Location::caller())
+        called(from_ndarray_at(array, Location::caller()))
     }
 
     /// A copy of the elements as an array in row-major order.
@@ -66,7 +66,7 @@ impl Tensor {
     /// Where that panics.
     #[track_caller]
     pub fn try_to_ndarray<T: FromElement>(&self) -> Result<ArrayD<T>> {
-        self.to_ndarray_at(Location::caller())
+        called(self.to_ndarray_at(Location::caller()))
     }
 
     /// Shows the elements to `f` as an array, without copying: they are on the CPU.
@@ -104,7 +104,7 @@ impl Tensor {
     /// Where that panics.
     #[track_caller]
     pub fn try_ndarray<T: FromElement>(&self) -> Result<NdarrayGuard<'_, T>> {
-        self.ndarray_at("ndarray()", Location::caller())
+        called(self.ndarray_at("ndarray()", Location::caller()))
     }
 
     fn to_ndarray_at<T: FromElement>(&self, at: &'static Location<'static>) -> Result<ArrayD<T>> {
@@ -117,7 +117,7 @@ impl Tensor {
         self.check_readable::<T>(what, at)?;
         let strided = eval::strided(self)?;
         if strided.storage.device() != Device::Cpu {
-            return Err(Error::Argument(format!(
+            return Err(Error::argument(format!(
                 "{what}: the elements are on {}, and only those of the CPU can be seen where they are; use to_device(Device::Cpu) first",
                 strided.storage.device()
             )));

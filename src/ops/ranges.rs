@@ -5,7 +5,7 @@
 //! matrix product is such a chain, so that is what these numbers are made with.
 
 use super::joining::{try_cat, try_stack};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode::apply::apply;
 use crate::mode::values::full_of;
 use crate::tensor::{Size, Tensor};
@@ -94,7 +94,11 @@ macro_rules! made {
             /// # Errors
             /// When the arguments do not fit.
             #[track_caller]
-            pub fn $try_name($($arg: $ty),*) -> Result<Tensor> $body
+            pub fn $try_name($($arg: $ty),*) -> Result<Tensor> {
+                #[track_caller]
+                fn body($($arg: $ty),*) -> Result<Tensor> $body
+                called(body($($arg),*))
+            }
         )*}
     };
 }

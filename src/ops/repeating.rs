@@ -204,7 +204,7 @@ fn rolled(x: &Tensor, axis: usize, shift: isize) -> Result<Tensor> {
 #[track_caller]
 pub(super) fn host<T: FromElement>(op: &str, x: &Tensor) -> Result<Vec<T>> {
     match mode::is_recording() {
-        true => Err(Error::Trace(format!(
+        true => Err(Error::trace(format!(
             "{op} at {}: the shape of the result depends on the elements, which are not known while a trace is recorded; \
              do it outside of the trace, or keep the shape and choose with where_self() or masked_fill()",
             Location::caller()

@@ -6,7 +6,7 @@ use super::assign::assign;
 use super::gather::{all_true, checked};
 use crate::autograd::record::check_assignable;
 use crate::device;
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode::random::in_order;
 use crate::mode::values::no_host_read;
 use crate::ops::random::{check, default_generator};
@@ -100,8 +100,9 @@ macro_rules! fills {
             /// When the arguments do not fit, and when the tensor may not be changed in place.
             #[track_caller]
             pub fn $try_name(&self, tensor: &Tensor $(, $arg: $ty)*) -> Result<()> {
-                let ($g, $t) = (self, tensor);
-                $body
+                #[track_caller]
+                fn body($g: &Generator, $t: &Tensor $(, $arg: $ty)*) -> Result<()> $body
+                called(body(self, tensor $(, $arg)*))
             }
         )*}
 
@@ -123,8 +124,7 @@ macro_rules! fills {
             /// When the arguments do not fit, and when the tensor may not be changed in place.
             #[track_caller]
             pub fn $try_name(&self $(, $arg: $ty)*) -> Result<&Tensor> {
-                default_generator().$try_name(self $(, $arg)*)?;
-                Ok(self)
+                default_generator().$try_name(self $(, $arg)*).map(|()| self)
             }
         )*}
     };
@@ -231,8 +231,9 @@ macro_rules! draws {
             /// When the arguments do not fit; in a trace, for what has to look at elements.
             #[track_caller]
             pub fn $try_name $(<$lt>)? (&self $(, $arg: $ty)*) -> Result<Tensor> {
-                let $g = self;
-                $body
+                #[track_caller]
+                fn body $(<$lt>)? ($g: &Generator $(, $arg: $ty)*) -> Result<Tensor> $body
+                called(body(self $(, $arg)*))
             }
         )*}
 

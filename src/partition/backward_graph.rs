@@ -81,10 +81,9 @@ impl BackwardInput {
         match input.filter(|i| *i >= joint.state.sources.len()).map(|i| &pass.state.sources[i]) {
             Some(Source::State(t)) => Ok(BackwardInput::State(t.clone())),
             Some(Source::Grad(t)) => Ok(BackwardInput::Grad(t.clone())),
-            _ => Err(Error::Autograd(
+            _ => Err(Error::autograd(
                 "this backward pass through a traced function needs a value that its call has not saved; compute the \
-                 gradient inside the closure"
-                    .into(),
+                 gradient inside the closure",
             )),
         }
     }

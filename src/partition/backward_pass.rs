@@ -103,7 +103,7 @@ impl BackwardPass {
         let drawn = state.draws.iter().any(|items| !items.is_empty());
         if drawn || state.grads.iter().any(|g| g.changed) {
             let what = if drawn { "random numbers are drawn" } else { "a gradient is set" };
-            return Err(Error::Trace(format!(
+            return Err(Error::trace(format!(
                 "{what} in the backward pass through a traced function, by a hook, a derivative of the user's or a \
                  checkpoint, where the gradient comes from outside; call backward() inside the closure"
             )));
@@ -142,10 +142,9 @@ impl FullBackward {
         let (pass, part) = record()?;
         // A captured view may have looked at its history anew in between; what counts is that the same comes again.
         if like.is_some_and(|g| *g != part.graph) && record()?.1.graph != part.graph {
-            return Err(Error::Trace(
+            return Err(Error::trace(
                 "the backward pass through the closure was recorded twice and did something else the second time: a hook \
-                 or a derivative of the user's depends on a Rust value that changes"
-                    .into(),
+                 or a derivative of the user's depends on a Rust value that changes",
             ));
         }
         let (builder, after) = (base.replay.graphs_mut(), pass.state.replay.graphs());

@@ -98,7 +98,7 @@ impl PartitionedClosure {
         }
         let parts = parts.and_then(|parts| match watched(&parts.exits.exits, args, watching) {
             None => Ok(parts),
-            Some(i) => Err(Error::Trace(format!(
+            Some(i) => Err(Error::trace(format!(
                 "the closure registers a hook on its argument {i}, or retains its gradient, and a gradient comes to that \
                  from outside too, which is not seen inside; do it on the tensor outside"
             ))),

@@ -94,7 +94,7 @@ impl Exits {
 
 /// That it is not known where an edge leads.
 pub(super) fn unknown_exit(edge: &Edge) -> Error {
-    Error::Autograd(format!("bug in allotrope: where a trace leads out over {} is not known", edge.node().name()))
+    Error::autograd(format!("bug in allotrope: where a trace leads out over {} is not known", edge.node().name()))
 }
 
 /// The histories of tensors, sorted into values that gradients come in for and edges that lead out.

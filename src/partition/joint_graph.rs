@@ -166,10 +166,9 @@ impl JointGraph {
         let pass = BackwardPass::record(&self.state, self.boundary, &incoming, pattern, create_graph)?;
         let made = Arc::new(BackwardGraph::new(self, pass, pattern.to_vec(), create_graph.then_some(self))?);
         if !made.holds(binding) {
-            return Err(Error::Trace(
+            return Err(Error::trace(
                 "a derivative made a number of a size that was another one when the traced function was recorded; give that \
-                 argument the same size on every call, or use sizes() in the derivative"
-                    .into(),
+                 argument the same size on every call, or use sizes() in the derivative",
             ));
         }
         let mut known = self.backward.lock();

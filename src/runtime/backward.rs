@@ -176,9 +176,9 @@ impl TraceNode {
             BackwardInput::Saved(i) => saved[*i].get(me),
             BackwardInput::Gradient(k) => Ok(grads[*k].clone().expect("the backward graph is for these gradients")),
             BackwardInput::State(t) => Ok(Tensor::clone(t)),
-            BackwardInput::Grad(t) => t.stored_grad().ok_or_else(|| {
-                Error::Autograd("a hook of a traced function reads a gradient that is not there".into())
-            }),
+            BackwardInput::Grad(t) => t
+                .stored_grad()
+                .ok_or_else(|| Error::autograd("a hook of a traced function reads a gradient that is not there")),
         });
         let inputs = inputs.collect::<Result<Vec<Tensor>>>()?;
         let read = &inputs[..backward.graph.inputs().len()];
@@ -342,7 +342,7 @@ impl BackwardCode for CompiledBackward {
             Ok(_) => Ok(outputs),
             Err(Stop::Error(e)) => Err(e),
             Err(Stop::Full(limit)) => {
-                Err(Error::Trace(format!("bug in allotrope: a backward pass has more than {limit} iterations")))
+                Err(Error::trace(format!("bug in allotrope: a backward pass has more than {limit} iterations")))
             }
         }
     }

@@ -198,16 +198,15 @@ impl Bound {
             let s = eval::strided(input)?;
             let shared = self.storages.contains(&identity(&s.storage));
             if shared && !matches!(source, Source::State(_)) {
-                return Err(Error::Argument(
-                    "an argument shares its elements with a tensor that the traced function changes; pass a copy"
-                        .into(),
+                return Err(Error::argument(
+                    "an argument shares its elements with a tensor that the traced function changes; pass a copy",
                 ));
             }
             for &i in &self.changed {
                 let changed = eval::strided(args[i])?;
                 eval::check_apart(args[i].shape_hint(), &changed.strides)?;
                 if !matches!(source, Source::Arg(j) if *j == i) && Arc::ptr_eq(&changed.storage, &s.storage) {
-                    return Err(Error::Argument(format!(
+                    return Err(Error::argument(format!(
                         "argument {i}, which the traced function changes in place, shares its elements with something else that it uses; pass a copy"
                     )));
                 }
@@ -299,7 +298,7 @@ impl Bound {
 
 /// The gradient that a guard has seen.
 fn gradient(of: &Tensor) -> Result<Tensor> {
-    of.stored_grad().ok_or_else(|| Error::Trace("another thread took a gradient away while a call began".into()))
+    of.stored_grad().ok_or_else(|| Error::trace("another thread took a gradient away while a call began"))
 }
 
 /// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too

@@ -116,7 +116,7 @@ where
         }
         // A recording stands for every argument of a kind, and hooks are one tensor's own.
         if let Some(i) = args.iter().position(|a| a.is_requires_grad() && a.has_leaf_hooks()) {
-            return Err(Error::Trace(format!(
+            return Err(Error::trace(format!(
                 "argument {i} has hooks on its gradient; register them inside the closure, or let it capture the tensor"
             )));
         }
@@ -164,8 +164,8 @@ fn ended() -> Edge {
     static NODE: OnceLock<Arc<dyn GradFn>> = OnceLock::new();
     let node = NODE.get_or_init(|| {
         tape::node("DynamicTraceBackward", SmallVec::new(), false, |_, _| {
-            Err(Error::Autograd(
-                "this tensor is the result of a function made by trace_dynamic, whose history ended with the call; call backward() inside the closure, or use trace".into(),
+            Err(Error::autograd(
+                "this tensor is the result of a function made by trace_dynamic, whose history ended with the call; call backward() inside the closure, or use trace",
             ))
         })
     });

@@ -132,7 +132,7 @@ pub(crate) fn run(
         Some(most) => code.run_profiled(binding, &mut read, &mut written, scratch, most).map(Some),
     };
     done.map_err(|stop| match stop {
-        backend::Stop::Failed(Failure::Check(message)) => Stop::Error(Error::checked(&message)),
+        backend::Stop::Failed(Failure::Check(message)) => Stop::Error(Error::argument(&*message)),
         backend::Stop::Failed(Failure::Iterations(limit)) => Stop::Full(limit),
         backend::Stop::Device(e) => Stop::Error(e),
     })

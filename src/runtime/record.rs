@@ -77,7 +77,7 @@ where
     }
     for (i, a) in args.iter().enumerate() {
         if a.traced().is_some() {
-            return Err(Error::Argument(format!(
+            return Err(Error::argument(format!(
                 "argument {i} is a value of a trace that has ended, which has no elements; return it from that closure"
             )));
         }

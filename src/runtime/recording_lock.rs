@@ -71,7 +71,7 @@ impl<F> RecordingLock<F> {
     /// When this thread runs the closure already, or would wait for one that waits for it.
     pub(crate) fn with<T>(&self, f: impl FnOnce(&mut F) -> Result<T>) -> Result<T> {
         let recursion = |what: &str| {
-            Error::Trace(format!(
+            Error::trace(format!(
                 "{what}: the recording would never end. Write the recursion over plain functions and trace the outermost one, \
                  or use scan, while_loop or cond"
             ))

@@ -120,7 +120,7 @@ where
             let entry = self.cache.add(variant, template);
             // It stands for other calls all the same.
             let changed = |what| {
-                Error::Trace(format!(
+                Error::trace(format!(
                     "another thread changed what the program depends on while it was recorded: {what}"
                 ))
             };
@@ -155,7 +155,7 @@ impl<F, R, const N: usize> Traced<F, R, N> {
 /// That no trace is recorded.
 pub(crate) fn not_recording(what: &str) -> Result<()> {
     match mode::is_recording() {
-        true => Err(Error::Trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
+        true => Err(Error::trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
         false => Ok(()),
     }
 }

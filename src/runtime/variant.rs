@@ -69,7 +69,7 @@ impl Variant {
         let like = Some(first.partitioned.as_ref().map_or(&nothing, |p| &p.backward));
         let second = record::<F, N>(closure, args, BackwardOptions { passes, like })?;
         if let Some(what) = first.captured.difference(&second.captured) {
-            return Err(Error::Trace(format!(
+            return Err(Error::trace(format!(
                 "the closure was recorded twice and did something else the second time, so it depends on a Rust value \
                  that changes between calls: {what}. Pass that value as an argument, keep it in a tensor that the \
                  closure changes in place, or branch on a Flag"

@@ -68,7 +68,7 @@ pub(crate) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(save
     let mut captured = CapturedState::default();
     for v in variants {
         if let Some(what) = unsayable(v) {
-            return Err(Error::Argument(format!(
+            return Err(Error::argument(format!(
                 "save: a variant of the function cannot be written down, because {what}; make that an argument or a tensor"
             )));
         }
@@ -138,7 +138,7 @@ impl Taken {
         match !name.is_empty() && self.0.insert(name.to_string()) {
             true => Ok(name.to_string()),
             false => {
-                Err(Error::Argument(format!("save: {name:?} names nothing, or two things; give each its own name")))
+                Err(Error::argument(format!("save: {name:?} names nothing, or two things; give each its own name")))
             }
         }
     }

@@ -122,12 +122,12 @@ impl Program {
     /// changed then.
     pub fn call(&self, args: &[&Tensor]) -> Result<Vec<Tensor>> {
         if mode::is_recording() {
-            return Err(Error::Trace("a loaded program can't be recorded, it is compiled; call it outside".into()));
+            return Err(Error::trace("a loaded program can't be recorded, it is compiled; call it outside"));
         }
         let hooked = |t: &Tensor| t.is_requires_grad() && t.has_leaf_hooks();
         if args.iter().any(|t| hooked(t)) || self.names.tensors.iter().any(|(_, t)| hooked(t)) {
-            return Err(Error::Trace(
-                "a tensor has hooks on its gradient, which a loaded program does not run; those that were there when it was captured are part of it".into(),
+            return Err(Error::trace(
+                "a tensor has hooks on its gradient, which a loaded program does not run; those that were there when it was captured are part of it",
             ));
         }
         let (loaded, binding) = self.fitting(args)?;
@@ -196,7 +196,7 @@ impl Program {
                 Err(miss) => misses.push(format!("variant {i}: {}", loaded.variant.guards.words(miss, args))),
             }
         }
-        Err(Error::Argument(format!("no saved variant stands for this call; {}", misses.join("; "))))
+        Err(Error::argument(format!("no saved variant stands for this call; {}", misses.join("; "))))
     }
 
     /// The variants.
@@ -216,7 +216,7 @@ impl Loaded {
     fn check(&self, binding: &Binding) -> Result<()> {
         let mut checked = self.checked.lock();
         if checked.as_ref() != Some(binding) {
-            self.bounds.check(binding).map_err(|e| Error::Argument(format!("sizes that do not fit: {e}")))?;
+            self.bounds.check(binding).map_err(|e| Error::argument(format!("sizes that do not fit: {e}")))?;
             *checked = Some(binding.clone());
         }
         Ok(())
@@ -273,9 +273,8 @@ fn uses(described: &saved::Program, i: usize) -> bool {
 /// When there is none, two state have one name, or a file cannot be written.
 pub(crate) fn save(variants: &[Arc<Variant>], names: &Names, path: &Path) -> Result<()> {
     if variants.is_empty() {
-        return Err(Error::Trace(
-            "save: nothing was captured yet; call the function, or compile() it for arguments like those to come"
-                .into(),
+        return Err(Error::trace(
+            "save: nothing was captured yet; call the function, or compile() it for arguments like those to come",
         ));
     }
     let pair = Pair::of(path);
@@ -291,7 +290,7 @@ pub(crate) fn save(variants: &[Arc<Variant>], names: &Names, path: &Path) -> Res
     }
     let text = saved::print(&described);
     // What is written can be read: a graph beyond the limits of the text form is an error now, not later.
-    let unreadable = |e: &dyn fmt::Display| Error::Trace(format!("save: this graph cannot be saved: {e}"));
+    let unreadable = |e: &dyn fmt::Display| Error::trace(format!("save: this graph cannot be saved: {e}"));
     saved::check(&saved::parse(&text).map_err(|e| unreadable(&e))?).map_err(|e| unreadable(&e))?;
     files::write(&pair, &text, &pieces)
 }

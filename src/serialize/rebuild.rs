@@ -61,7 +61,7 @@ impl LoadedState {
     /// # Errors
     /// When it would change elements that another of its inputs shows, or code cannot be generated.
     pub(crate) fn variant(&self, v: &saved::Variant) -> Result<Variant> {
-        self.check_writes(v).map_err(|f| Error::Argument(f.message))?;
+        self.check_writes(v).map_err(|f| Error::argument(f.message))?;
         let sources: Vec<Source> = v.inputs.iter().map(|s| self.source(*s)).collect();
         let items = v.draws.iter().map(|d| self.draw(d)).collect::<Result<Vec<_>>>()?;
         let mut outside = Vec::new();
@@ -239,8 +239,8 @@ pub(crate) fn ended() -> Edge {
     static NODE: OnceLock<Arc<dyn GradFn>> = OnceLock::new();
     let node = NODE.get_or_init(|| {
         tape::node("LoadedBackward", SmallVec::new(), false, |_, _| {
-            Err(Error::Autograd(
-                "this tensor comes from a saved function, and its history ended when that was saved; call backward() inside the closure that is saved".into(),
+            Err(Error::autograd(
+                "this tensor comes from a saved function, and its history ended when that was saved; call backward() inside the closure that is saved",
             ))
         })
     });

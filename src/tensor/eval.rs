@@ -36,8 +36,8 @@ fn numel(shape: &[usize]) -> usize {
 /// The elements of a tensor with storage; an error for a value that leaked out of a trace.
 pub(crate) fn strided(t: &Tensor) -> Result<&Strided> {
     t.strided().ok_or_else(|| {
-        Error::Trace(
-            "a value of a trace was used after the trace had ended, or on another thread; return it from the closure instead".into(),
+        Error::trace(
+            "a value of a trace was used after the trace had ended, or on another thread; return it from the closure instead",
         )
     })
 }
@@ -127,7 +127,7 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
         Class::Check(message) => match elements::<bool>(tensor(1))?[0] {
             // A handle of its own: the operand's history stays as it is.
             true => Ok(tensor(0).same_elements()),
-            false => Err(Error::checked(message)),
+            false => Err(Error::argument(message)),
         },
         Class::Contraction(Contraction::AddMatmul) | Class::Loop(_) | Class::Fusion(_) | Class::Barrier(_) => {
             unreachable!("bug in allotrope: {} is made by captures only", op.name())
@@ -261,7 +261,7 @@ pub(crate) fn same_device(op: &'static str, a: Device, b: Device) -> Result<()> 
 
 #[cold]
 fn two_devices(op: &'static str, a: Device, b: Device) -> Error {
-    Error::Devices { op, devices: [a, b], place: String::new() }
+    Error::devices(op, [a, b])
 }
 
 /// The same numbers in another dtype.

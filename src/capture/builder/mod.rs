@@ -13,6 +13,7 @@ use crate::tensor::Size;
 use allotrope_ir::{DType, Dim, Graph, InputKind, LoopKind, NodeId, Op, Scalar, Type, Value};
 use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::panic::Location;
 
 /// One graph under construction: the whole program, or the body of a loop.
 #[derive(Clone)]
@@ -257,6 +258,11 @@ impl GraphBuilder {
             self.rewrite();
         }
         Answer::Numbers(self.symbols.numbers[before..].iter().copied().collect())
+    }
+
+    /// Every size of an argument becomes the number that it is in this call.
+    pub(crate) fn specialize_arguments(&mut self, why: &str, at: &'static Location<'static>) {
+        self.solving(|symbols| symbols.specialize_arguments(why, at));
     }
 
     /// Ends the capture: the graph of the whole program, numbers of the program last among its inputs.

@@ -21,6 +21,7 @@ use crate::capture::replay_builder::ReplayBuilder;
 use crate::capture::replay_cache::ReplayCache;
 use crate::capture::state::CaptureState;
 use crate::device::Device;
+use crate::error;
 use crate::error::Error;
 use crate::error::Result;
 use crate::mode;
@@ -49,7 +50,7 @@ pub(crate) struct Capture(pub(crate) RefCell<CaptureState>);
 
 /// What a hook or a derivative may not do when the gradient comes from outside of the trace.
 fn late(what: &str) -> Error {
-    Error::Trace(format!(
+    Error::trace(format!(
         "{what} would be changed in place in the backward pass, by a hook or a derivative of the user's, where the gradient comes \
          from outside of the traced function; compute a new tensor instead, or call backward() inside the closure"
     ))
@@ -66,7 +67,7 @@ pub(crate) fn is_watched(arg: &Tensor) -> bool {
 /// The history that argument `i` has inside, where it has one outside that is not in the trace: a backward pass inside ends here.
 fn entrance(i: usize) -> Edge {
     let node = tape::node("TraceInput", SmallVec::new(), false, move |_, _| {
-        Err(Error::Trace(format!(
+        Err(Error::trace(format!(
             "backward() inside the closure comes to argument {i}, which was computed from tensors that need gradients: that \
              history is not in the trace. Call backward() after the call, or pass the argument with detach()"
         )))
@@ -204,7 +205,15 @@ impl Capture {
     pub(crate) fn recording<T>(self: &Rc<Capture>, f: impl FnOnce() -> T) -> Result<T> {
         let recorder: Rc<dyn Recorder> = self.clone();
         let run = || scope::isolated(|| mode::with(Some(recorder), f));
-        catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)
+        let (result, arisen) = error::noting(|| catch_unwind(AssertUnwindSafe(run)));
+        if let Some(refused) = arisen.refused {
+            return Err(refused.into_error());
+        }
+        let result = result.map_err(Error::caught)?;
+        if let Some(failed) = arisen.failed {
+            self.0.borrow_mut().depend_on_failure(&failed);
+        }
+        Ok(result)
     }
 
     /// The state of a capture whose recorder is no longer installed.

@@ -59,7 +59,7 @@ impl StateRecorder for Capture {
                 let arg = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize)).map(|(_, i)| *i);
                 let has_history = |i: usize| inner.callers.iter().any(|(j, _)| *j == i) || value.is_requires_grad();
                 if is_grad_enabled() && arg.is_some_and(has_history) {
-                    return Err(Error::Trace(format!(
+                    return Err(Error::trace(format!(
                         "an argument of shape {:?} would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
                         root.shape_hint()
                     )));
