@@ -53,7 +53,7 @@ impl GradRecorder for Capture {
             inner.sources.push(arg.map_or_else(source, |(i, _)| Source::ArgGrad(i)));
             made
         });
-        let given = given.map(|made| inner.tensor(0, &made));
+        let given = given.map(|made| inner.tensor(0, &made).expect("a gradient has the sizes of its tensor"));
         let now = given.clone();
         inner.grads.push(GradState {
             tensor: tensor.clone(),
