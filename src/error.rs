@@ -80,6 +80,20 @@ impl Error {
         Error::Argument(message.into()).noted()
     }
 
+    /// Sizes that no tensor can have.
+    #[track_caller]
+    #[cold]
+    pub(crate) fn size(message: impl Into<String>) -> Error {
+        Error::Size(message.into()).noted()
+    }
+
+    /// Memory that cannot be had.
+    #[track_caller]
+    #[cold]
+    pub(crate) fn memory(message: impl Into<String>) -> Error {
+        Error::Memory(message.into()).noted()
+    }
+
     /// A derivative that cannot be had.
     #[track_caller]
     #[cold]
@@ -110,7 +124,12 @@ impl Error {
             Error::Autograd(_) => "backward",
             // Such a text begins with what it is about.
             Error::Argument(text) => text.split_once(':').map_or("an operation", |(op, _)| op),
-            Error::Trace(_) | Error::Compile(_) | Error::File { .. } | Error::Panic(_) => "an operation",
+            Error::Size(_)
+            | Error::Memory(_)
+            | Error::Trace(_)
+            | Error::Compile(_)
+            | Error::File { .. }
+            | Error::Panic(_) => "an operation",
         }
     }
 }

@@ -96,7 +96,15 @@ where
 {
     /// Compiles with some passes of the pipeline only; results are the same, to the bit.
     pub fn with_passes(mut self, passes: Passes) -> Self {
-        self.options.passes = passes;
+        self.options.set_passes(passes);
+        self
+    }
+
+    /// Whether checks of elements (an index in its axis, a probability in [0, 1], a divisor that is not zero) are asked where
+    /// nothing uses what was checked, as in `let _ = x.gather(0, &index)`. They are by default, so that a call fails where
+    /// the closure does; without them it takes no time for what only they need. A check of what is used is always asked.
+    pub fn with_unused_checks(mut self, asked: bool) -> Self {
+        self.options.set_unused_checks(asked);
         self
     }
 

@@ -38,7 +38,7 @@ impl Code {
     /// # Errors
     /// When no value can have such sizes, and when there is no memory.
     pub(crate) fn prepare(&self, binding: &[usize], scratch: &mut Option<Memory>) -> Result<()> {
-        self.bounds.check(binding).map_err(|e| Error::Size(format!("sizes that do not fit: {e}")))?;
+        self.bounds.check(binding).map_err(|e| Error::size(format!("sizes that do not fit: {e}")))?;
         let needed = self.scratch_bytes(binding);
         if scratch.as_ref().is_none_or(|memory| memory.bytes() < needed) {
             *scratch = Some(self.scratch(needed)?);
@@ -54,7 +54,7 @@ impl Code {
 pub(crate) fn compile(device: Device, graph: &Graph, options: &CompileOptions) -> Result<Code> {
     let bug = |e: &dyn ToString| Error::Compile(e.to_string());
     let clock = Instant::now();
-    let bounds = Bounds::of(graph).map_err(|e| Error::Size(e.to_string()))?;
+    let bounds = Bounds::of(graph).map_err(|e| Error::size(e.to_string()))?;
     let schedule = Schedule::of(graph).map_err(|e| bug(&e))?;
     let mut phases = vec![("lower", clock.elapsed())];
     let executable = backend::of(device).compile(&schedule, options)?;

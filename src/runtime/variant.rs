@@ -17,7 +17,7 @@ use crate::runtime::record::{Recorded, record};
 use crate::runtime::specialize::{SpecializeHot, WorkspacePool};
 use crate::schedule::KernelInfo;
 use crate::tensor::Tensor;
-use allotrope_ir::passes::{Passes, optimize_with};
+use allotrope_ir::passes::{Pass, Passes, optimize_with};
 use allotrope_ir::{Dim, Graph, Sym};
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,22 @@ pub(crate) struct Variant {
 pub(crate) struct TraceOptions {
     pub(crate) passes: Passes,
     pub(crate) hot: SpecializeHot,
+}
+
+impl TraceOptions {
+    /// Which passes run; whether checks of unused values are asked stays as it is.
+    pub(crate) fn set_passes(&mut self, passes: Passes) {
+        let asked = !self.passes.contains(Pass::EliminateUnusedChecks);
+        self.passes = passes;
+        if !asked {
+            self.set_unused_checks(false);
+        }
+    }
+
+    pub(crate) fn set_unused_checks(&mut self, asked: bool) {
+        let pass = Pass::EliminateUnusedChecks;
+        self.passes = if asked { self.passes.without(pass) } else { self.passes.with(pass) };
+    }
 }
 
 impl Variant {

@@ -13,6 +13,7 @@ use crate::serialize::names::Names;
 use crate::tensor::draw::Kind;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Flag, Generator, Tensor};
+use allotrope_ir::passes::Pass;
 use allotrope_ir::saved;
 use allotrope_ir::{Graph, Type, Value};
 use std::collections::{HashMap, HashSet};
@@ -221,7 +222,11 @@ fn without_saved_outputs(v: &Variant, graph: &mut Graph) -> Vec<Target> {
 }
 
 fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
-    let mut graph = v.captured().clone();
+    // The file knows no options: a check that is not asked is not in it.
+    let mut graph = match v.passes.contains(Pass::EliminateUnusedChecks) {
+        true => Pass::EliminateUnusedChecks.run(v.captured()),
+        false => v.captured().clone(),
+    };
     let targets = without_saved_outputs(v, &mut graph);
     let input_of = |arg: usize| {
         let place = v.wiring().sources.iter().position(|s| matches!(s, Source::Arg(i) if *i == arg));

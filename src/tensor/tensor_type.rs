@@ -19,7 +19,7 @@ impl TensorType {
     pub(crate) fn new(dtype: DType, shape: Dims) -> Result<TensorType> {
         match elements_of(dtype, &shape) {
             Ok(_) => Ok(TensorType { dtype, shape }),
-            Err(e) => Err(Error::Size(e.to_string())),
+            Err(e) => Err(Error::size(e.to_string())),
         }
     }
 

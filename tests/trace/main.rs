@@ -2,6 +2,7 @@
 //! transformations inside of it. Beside each count stand equal bits with eager code.
 
 mod branches;
+mod checks;
 #[path = "../programs/common.rs"]
 #[allow(dead_code)]
 mod common;

@@ -22,7 +22,7 @@ pub(super) fn check(bytes: usize) -> Result<()> {
 /// The error of memory that could not be had.
 #[cold]
 pub(super) fn refused(bytes: usize) -> Error {
-    Error::Memory(format!("there are no {bytes} bytes"))
+    Error::memory(format!("there are no {bytes} bytes"))
 }
 
 /// An empty `Vec` with room for so many.

@@ -173,6 +173,11 @@ impl GraphBuilder {
         let op = self.graph(from).node(v.node).op.clone();
         let stays = match (&op, self.scopes[from].kind) {
             (Op::Scan(_) | Op::Fusion(_), _) => true,
+            // There is an iteration, and in that it has held.
+            (Op::Check(_), LoopKind::All) => {
+                let checked = self.graph(from).operands(v.node)[0];
+                return self.hoist(from, parent, checked);
+            }
             (_, LoopKind::All) => false,
             // A loop that has no iterations computes nothing that can fail, a branch that is not taken nothing at all.
             (Op::Check(_), _) => true,
