@@ -2,7 +2,7 @@
 //! line; the `try_` twin of the method returns it. What depends on the world always returns it.
 
 use crate::device::Device;
-use allotrope_ir::RuleError;
+use allotrope_ir::{DType, RuleError};
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{Location, resume_unwind};
@@ -31,6 +31,12 @@ pub enum Error {
     /// A host read, or something else that a trace cannot hold; says where and the ways out.
     #[error("trace: {0}")]
     Trace(String),
+    /// Sizes that no tensor can have.
+    #[error("{0}")]
+    Size(String),
+    /// Memory that could not be had; says what for.
+    #[error("out of memory: {0}")]
+    Memory(String),
     /// Code could not be generated.
     #[error("compile: {0}")]
     Compile(String),
@@ -54,6 +60,15 @@ impl Error {
         Error::Argument(message.to_string())
     }
 
+    /// Memory that could not be had says which tensor it was for.
+    #[cold]
+    pub(crate) fn for_tensor(self, dtype: DType, shape: &[usize]) -> Error {
+        match self {
+            Error::Memory(message) => Error::Memory(format!("{message} for a tensor {dtype}{shape:?}")),
+            other => other,
+        }
+    }
+
     pub(crate) fn operands(op: &'static str, message: impl Into<String>) -> Error {
         Error::Operands { op, message: message.into() }
     }
@@ -74,6 +89,7 @@ impl Error {
             Error::Operands { message, .. } | Error::File { message, .. } => message,
             Error::Rule(rule) => &mut rule.message,
             Error::Autograd(s) | Error::Trace(s) | Error::Compile(s) | Error::Argument(s) | Error::Panic(s) => s,
+            Error::Size(s) | Error::Memory(s) => s,
         };
         let place = format!("at {at}");
         if !text.contains(&place) {

@@ -14,7 +14,7 @@ use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::traced::Cell;
-use crate::tensor::{Body, Dims, Size, Sizes, Tensor, Traced, contiguous_strides, eval, size};
+use crate::tensor::{Body, Size, Sizes, Tensor, TensorType, Traced, contiguous_strides, eval, size};
 use allotrope_ir::{InputKind, LoopKind, Op, Value};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -168,10 +168,13 @@ impl CaptureState {
     }
 
     /// The traced tensor for what was made.
-    pub(crate) fn tensor(&self, builder: usize, made: &Made) -> Tensor {
-        let shape: Dims = size::small(&made.sizes.0, |s| s.hint());
+    ///
+    /// # Errors
+    /// When no tensor can have these sizes.
+    pub(crate) fn tensor(&self, builder: usize, made: &Made) -> Result<Tensor> {
+        let ty = TensorType::new(made.dtype, size::small(&made.sizes.0, |s| s.hint()))?;
         let traced = Traced {
-            strides: contiguous_strides(&shape),
+            strides: contiguous_strides(ty.shape()),
             scope: self.first + builder as u64,
             device: self.device.unwrap_or_else(default_device),
             exprs: size::small(&made.sizes.0, |s| s.expr().number),
@@ -179,13 +182,13 @@ impl CaptureState {
             path: None,
             seen: Mutex::new((made.value, 0)),
         };
-        Tensor::from_parts(made.dtype, shape, Body::Traced(traced))
+        Ok(Tensor::from_parts(ty, Body::Traced(traced)))
     }
 
     /// The traced tensor for a value, with the sizes of its type.
     pub(crate) fn tensor_of(&mut self, builder: usize, value: Value) -> Result<Tensor> {
         let made = self.made(Event::TypeOf(builder, value))?;
-        Ok(self.tensor(builder, &made))
+        self.tensor(builder, &made)
     }
 
     /// The scope of this capture that a traced tensor belongs to.

@@ -77,8 +77,8 @@ twin_fns! {
                 usize::try_from(most.saturating_add(1)).unwrap_or(0)
             }
         };
-        let inside = index.try_ge(0)?.try_logical_and(&index.try_lt(n as i64)?)?;
+        let inside = index.try_ge(0)?.try_logical_and(&index.try_lt(i64::try_from(n).unwrap_or(i64::MAX))?)?;
         let index = checked(&index, &all_true(&inside)?, "one_hot: an index is not a class")?;
-        index.try_unsqueeze(-1)?.try_eq(&Tensor::arange(n))?.try_to(DType::I64)
+        index.try_unsqueeze(-1)?.try_eq(&Tensor::try_arange(n)?)?.try_to(DType::I64)
     }
 }

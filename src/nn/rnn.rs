@@ -2,6 +2,7 @@
 
 use super::Module;
 use super::init::uniform;
+use crate::backend::cpu::host::affords;
 use crate::error::{Error, Result, must, raise};
 use crate::functional::try_linear;
 use crate::mode::sizes::is_zero;
@@ -37,6 +38,9 @@ pub struct Rnn {
     hidden_size: usize,
 }
 
+/// Bytes that a layer takes, about, beside the numbers of its parameters.
+const LAYER_BYTES: usize = 2048;
+
 struct Layer {
     weight_ih: Tensor,
     weight_hh: Tensor,
@@ -63,7 +67,10 @@ impl Rnn {
             )));
         }
         let bound = 1.0 / (hidden_size as f64).sqrt();
-        let mut all = Vec::with_capacity(layers);
+        let numbers =
+            hidden_size.saturating_mul(hidden_size.saturating_add(input_size.min(hidden_size)).saturating_add(2));
+        must(affords(numbers.saturating_mul(4).saturating_add(LAYER_BYTES).saturating_mul(layers)));
+        let mut all = Vec::new();
         for i in 0..layers {
             let inputs = if i == 0 { input_size } else { hidden_size };
             all.push(Layer {

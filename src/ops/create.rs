@@ -7,7 +7,7 @@ use crate::device::{Device, default_device};
 use crate::error::{Error, Result, must};
 use crate::mode::values::{self, full_of, full_on};
 use crate::tensor::size::sizes_of;
-use crate::tensor::{FromElement, Tensor, eval};
+use crate::tensor::{FromElement, Tensor, TensorType, eval};
 use allotrope_ir::{DType, Scalar};
 use std::panic::Location;
 
@@ -123,28 +123,29 @@ fn from_vec_at<T: FromElement>(data: Vec<T>, shape: &[usize], at: &'static Locat
     if size_of_val(&data[..]) < ADOPTED {
         return from_slice_at(&data, shape, at);
     }
-    check_data(data.len(), shape)?;
-    made(T::DTYPE, shape, host::adopt(data), at)
+    let ty = type_of::<T>(data.len(), shape)?;
+    made(ty, host::adopt(data), at)
 }
 
 fn from_slice_at<T: FromElement>(data: &[T], shape: &[usize], at: &'static Location<'static>) -> Result<Tensor> {
-    check_data(data.len(), shape)?;
-    made(T::DTYPE, shape, host::copied(data), at)
+    let ty = type_of::<T>(data.len(), shape)?;
+    made(ty, host::copied(data)?, at)
 }
 
 /// A tensor of what the host has, on the device that this thread makes tensors on.
-fn made(dtype: DType, shape: &[usize], memory: Memory, at: &'static Location<'static>) -> Result<Tensor> {
-    let here = eval::fresh(Device::Cpu, dtype, shape, memory);
+fn made(ty: TensorType, memory: Memory, at: &'static Location<'static>) -> Result<Tensor> {
+    let here = eval::fresh(Device::Cpu, ty, memory);
     values::data(eval::transferred(&here, default_device())?, DATA, at)
 }
 
 /// What a trace says of it.
 const DATA: &str = "Rust data made into a tensor";
 
-/// That so many elements fill the shape.
-fn check_data(len: usize, shape: &[usize]) -> Result<()> {
-    match shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) == Some(len) {
-        true => Ok(()),
+/// The type of a tensor of this shape, which so many elements fill.
+fn type_of<T: FromElement>(len: usize, shape: &[usize]) -> Result<TensorType> {
+    let ty = TensorType::of(T::DTYPE, shape)?;
+    match ty.numel() == len {
+        true => Ok(ty),
         false => Err(Error::operands("from_vec", format!("{len} elements do not fill shape {shape:?}"))),
     }
 }

@@ -72,7 +72,7 @@ fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Te
     let places = no_grad(|| {
         let mut shape: crate::tensor::Sizes = x.sizes().iter().map(|_| Size::from(1)).collect();
         shape[axis] = Size::from(n);
-        let mut places = Tensor::arange(n).reshape_sizes(&shape)?.expand_sizes(&x.sizes())?;
+        let mut places = Tensor::try_arange(n)?.reshape_sizes(&shape)?.expand_sizes(&x.sizes())?;
         let mut best = if x.dtype() == DType::Bool { x.try_to(DType::U8)? } else { x.detach() };
         let mut reach = 1;
         while reach < n {

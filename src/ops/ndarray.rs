@@ -7,7 +7,7 @@ use crate::device::{Device, default_device};
 use crate::error::{Error, Result, must};
 use crate::mode::values::data;
 use crate::tensor::storage::{ReadGuard, Storage};
-use crate::tensor::{Body, Dims, FromElement, Strided, Strides, Tensor, eval};
+use crate::tensor::{Body, FromElement, Strided, Strides, Tensor, TensorType, eval};
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Axis, Dimension, IxDyn, ShapeBuilder};
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -128,13 +128,13 @@ impl Tensor {
 
 fn from_ndarray_at<T: FromElement, D: Dimension>(array: Array<T, D>, at: &'static Location<'static>) -> Result<Tensor> {
     const DATA: &str = "an array made into a tensor";
-    let shape = Dims::from_slice(array.shape());
+    let ty = TensorType::of(T::DTYPE, array.shape())?;
     let strides = Strides::from_slice(array.strides());
     let (elements, Some(offset)) = array.into_raw_vec_and_offset() else {
-        return data(eval::empty(default_device(), T::DTYPE, &shape)?, DATA, at);
+        return data(eval::empty(default_device(), ty)?, DATA, at);
     };
     let storage = Arc::new(Storage::new(Device::Cpu, host::adopt(elements)));
-    let here = Tensor::from_parts(T::DTYPE, shape, Body::Strided(Strided { storage, strides, offset }));
+    let here = Tensor::from_parts(ty, Body::Strided(Strided { storage, strides, offset }));
     data(eval::transferred(&here, default_device())?, DATA, at)
 }
 

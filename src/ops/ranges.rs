@@ -8,7 +8,7 @@ use super::joining::{try_cat, try_stack};
 use crate::error::{Error, Result, must};
 use crate::mode::apply::apply;
 use crate::mode::values::full_of;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Tensor, TensorType};
 use allotrope_ir::{DType, Op, Scalar};
 use std::ops::Range;
 
@@ -45,7 +45,7 @@ impl From<usize> for Arange {
 }
 
 macro_rules! ranges {
-    ($($t:ty => $kind:ident, $as:ty);*) => {$(
+    ($($t:ty => $kind:ident, $as:expr);*) => {$(
         impl From<Range<$t>> for Arange {
             fn from(r: Range<$t>) -> Arange {
                 Arange::from((r.start, r.end))
@@ -58,12 +58,17 @@ macro_rules! ranges {
         }
         impl From<($t, $t, $t)> for Arange {
             fn from((start, end, step): ($t, $t, $t)) -> Arange {
-                Arange(Kind::$kind { start: start as $as, end: end as $as, step: step as $as })
+                Arange(Kind::$kind { start: $as(start), end: $as(end), step: $as(step) })
             }
         }
     )*};
 }
-ranges!(i32 => Ints, i64; i64 => Ints, i64; usize => Ints, i64; f32 => Floats, f64; f64 => Floats, f64);
+ranges!(i32 => Ints, i64::from; i64 => Ints, i64::from; usize => Ints, whole; f32 => Floats, f64::from; f64 => Floats, f64::from);
+
+/// The number; the largest of `i64` for those above, whose range is longer than any tensor.
+fn whole(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
 
 macro_rules! ends {
     ($($t:ty),*) => {$(
@@ -177,6 +182,7 @@ made! {
     /// ```
     fn eye / try_eye(n: usize, m: impl Into<Option<usize>>, dtype: DType) {
         let m = m.into().unwrap_or(n);
+        TensorType::of(dtype, &[n, m])?;
         let (rows, columns) = (iota(n.into(), DType::I64)?, iota(m.into(), DType::I64)?);
         rows.try_unsqueeze(1)?.try_eq(&columns)?.try_to(dtype)
     }

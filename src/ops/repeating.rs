@@ -3,6 +3,7 @@
 use super::gather::flip;
 use super::movement::{copied, narrow};
 use super::{twin_fns, twins};
+use crate::backend::cpu::host::room;
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::sizes::{at_most, is_zero, specialize};
@@ -85,7 +86,9 @@ twins! {
         if let Some(bad) = times.iter().find(|&&t| t < 0) {
             return Err(Error::operands(op, format!("times must not be negative, got {bad}")));
         }
-        let places: Vec<i64> = times.iter().enumerate().flat_map(|(i, &t)| std::iter::repeat_n(i as i64, t as usize)).collect();
+        let total = times.iter().fold(0, |n: usize, &t| n.saturating_add(t as usize));
+        let mut places = room::<i64>(total)?;
+        places.extend(times.iter().enumerate().flat_map(|(i, &t)| std::iter::repeat_n(i as i64, t as usize)));
         super::index::rows(self, a, &Tensor::try_from_slice(&places, &[places.len()])?)
     }
 

@@ -54,7 +54,7 @@ impl Capture {
         let value = state.replay.graphs_mut().gradient(number, ty);
         state.sources.push(Source::Gradient);
         let made = state.replay.graphs_mut().typed(0, value);
-        (state.tensor(0, &made), value)
+        (state.tensor(0, &made).expect("a gradient has the sizes of its result"), value)
     }
 }
 

@@ -331,15 +331,15 @@ impl BackwardCode for CompiledBackward {
     fn run(&self, inputs: &[Tensor], binding: &Binding) -> Result<Vec<Tensor>> {
         let dense: SmallVec<[Tensor; 16]> = inputs.iter().map(eval::contiguous).collect::<Result<_>>()?;
         let inputs: Inputs<'_> = dense.iter().map(|t| Input::new(t, false)).collect();
-        let fresh = self.outputs.iter().map(|ty| execute::output(self.compiled.device, ty, binding));
-        let mut outputs = fresh.collect::<Result<Vec<Tensor>>>()?;
         let done = self.workspaces.with(&self.compiled, binding, |workspace| {
+            let fresh = self.outputs.iter().map(|ty| execute::output(self.compiled.device, ty, binding));
+            let mut outputs = fresh.collect::<Result<Vec<Tensor>>>()?;
             workspace.run(&self.compiled, |code, binding, scratch| {
-                execute::run(code, binding, &inputs, &mut outputs, scratch, None)
+                execute::run(code, binding, &inputs, &mut outputs, scratch, None).map(|_| outputs)
             })
         });
         match done {
-            Ok(_) => Ok(outputs),
+            Ok(outputs) => Ok(outputs),
             Err(Stop::Error(e)) => Err(e),
             Err(Stop::Full(limit)) => {
                 Err(Error::Trace(format!("bug in allotrope: a backward pass has more than {limit} iterations")))

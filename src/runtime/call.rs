@@ -12,7 +12,7 @@ use crate::runtime::backward::{Backward, SavedForBackward};
 use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of};
 use crate::runtime::variant::Variant;
 use crate::tensor::storage::Storage;
-use crate::tensor::{Dims, Tensor, eval};
+use crate::tensor::{Dims, Tensor, TensorType, eval};
 use allotrope_ir::{Graph, Type};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -25,8 +25,8 @@ pub(crate) struct CodeSignature {
     pub(crate) fills: Fills,
     /// For each output, the input that it updates.
     updates: Vec<Option<usize>>,
-    /// The type of each output, and its shape where that is fixed.
-    types: Vec<(Type, Option<Dims>)>,
+    /// The type of each output, and that of its tensor where the sizes are fixed.
+    types: Vec<(Type, Option<TensorType>)>,
 }
 
 impl CodeSignature {
@@ -34,7 +34,8 @@ impl CodeSignature {
     pub(crate) fn new(graph: &Graph, fills: Fills) -> CodeSignature {
         let ty = |o: &allotrope_ir::Output| {
             let ty = graph.ty(o.value).clone();
-            let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
+            let fixed: Option<Dims> = ty.shape.iter().map(|d| d.as_fixed()).collect();
+            let fixed = fixed.and_then(|shape| TensorType::new(ty.dtype, shape).ok());
             (ty, fixed)
         };
         CodeSignature {
@@ -304,19 +305,19 @@ fn gradient(of: &Tensor) -> Result<Tensor> {
 
 /// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too
 /// where the run may fail, because the gradient then stays as it was.
-fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), code: &Code, binding: &Binding) -> Result<Tensor> {
-    if let (Target::Grad(of), Some(shape), false) = (target, fixed, code.has_checks())
+fn output(target: &Target, (ty, fixed): &(Type, Option<TensorType>), code: &Code, binding: &Binding) -> Result<Tensor> {
+    if let (Target::Grad(of), Some(ty), false) = (target, fixed, code.has_checks())
         && let Some(mut old) = of.take_grad()
     {
-        let fits = old.dtype() == ty.dtype && old.shape_hint() == &shape[..] && old.is_contiguous();
-        let size = shape.iter().product::<usize>() * ty.dtype.size();
+        let fits = old.dtype() == ty.dtype() && old.shape_hint() == ty.shape() && old.is_contiguous();
+        let size = ty.numel() * ty.dtype().size();
         if fits && old.device() == code.device && old.own_memory().is_some_and(|m| m.bytes() == size) {
             return Ok(old);
         }
         of.store_grad(Some(old));
     }
     match fixed {
-        Some(shape) => eval::empty(code.device, ty.dtype, shape),
+        Some(ty) => eval::empty(code.device, ty.clone()),
         None => execute::output(code.device, ty, binding),
     }
 }

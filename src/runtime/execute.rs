@@ -6,8 +6,8 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
 use crate::tensor::storage::{ReadGuard, Storage, WriteGuard};
-use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::{Dim, Graph, Type};
+use crate::tensor::{Dims, Tensor, TensorType, eval};
+use allotrope_ir::{Bounds, Dim, Graph, Type};
 use smallvec::SmallVec;
 use std::ops::{Deref, Range};
 use std::time::{Duration, Instant};
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Code {
     pub(crate) device: Device,
     executable: Box<dyn Executable>,
+    /// What the sizes of a run must satisfy.
+    bounds: Bounds,
     /// How long scheduling took, and each phase of the backend.
     pub(crate) phases: Vec<(&'static str, Duration)>,
 }
@@ -29,6 +31,22 @@ impl Deref for Code {
     }
 }
 
+impl Code {
+    /// Makes ready to run where symbol `i` is `binding[i]`: checks these sizes, and makes the scratch memory as large as they
+    /// ask for.
+    ///
+    /// # Errors
+    /// When no value can have such sizes, and when there is no memory.
+    pub(crate) fn prepare(&self, binding: &[usize], scratch: &mut Option<Memory>) -> Result<()> {
+        self.bounds.check(binding).map_err(|e| Error::Size(format!("sizes that do not fit: {e}")))?;
+        let needed = self.scratch_bytes(binding);
+        if scratch.as_ref().is_none_or(|memory| memory.bytes() < needed) {
+            *scratch = Some(self.scratch(needed)?);
+        }
+        Ok(())
+    }
+}
+
 /// Schedules an optimised graph, and compiles that for a device.
 ///
 /// # Errors
@@ -36,11 +54,12 @@ impl Deref for Code {
 pub(crate) fn compile(device: Device, graph: &Graph, options: &CompileOptions) -> Result<Code> {
     let bug = |e: &dyn ToString| Error::Compile(e.to_string());
     let clock = Instant::now();
+    let bounds = Bounds::of(graph).map_err(|e| Error::Size(e.to_string()))?;
     let schedule = Schedule::of(graph).map_err(|e| bug(&e))?;
     let mut phases = vec![("lower", clock.elapsed())];
     let executable = backend::of(device).compile(&schedule, options)?;
     phases.extend(executable.phases());
-    Ok(Code { device, executable, phases })
+    Ok(Code { device, executable, bounds, phases })
 }
 
 /// One input of compiled code.
@@ -73,7 +92,7 @@ pub(crate) type Results = SmallVec<[Tensor; 4]>;
 /// Where the elements of a contiguous tensor are in its storage.
 pub(crate) fn bytes_of(t: &Tensor) -> Range<usize> {
     let (offset, size) = (t.strided().map_or(0, |s| s.offset), t.dtype().size());
-    offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
+    offset * size..(offset + t.ty().numel()) * size
 }
 
 /// A fresh tensor for an output of this type.
@@ -82,7 +101,7 @@ pub(crate) fn bytes_of(t: &Tensor) -> Range<usize> {
 /// When the device has no memory for it.
 pub(crate) fn output(device: Device, ty: &Type, binding: &[usize]) -> Result<Tensor> {
     let shape: Dims = ty.shape.iter().map(|d| d.eval(binding)).collect();
-    eval::empty(device, ty.dtype, &shape)
+    eval::empty(device, TensorType::new(ty.dtype, shape)?)
 }
 
 /// What ends a run early. No input has been written then.
@@ -104,7 +123,7 @@ enum Held<'a> {
     Write(WriteGuard<'a, Memory>),
 }
 
-/// Runs code where symbol `i` is `binding[i]`. The outputs are tensors that nobody else holds. Where kernels are `timed`,
+/// Runs code where symbol `i` is `binding[i]`, with scratch memory that [`Code::prepare`] made for that. The outputs are tensors that nobody else holds. Where kernels are `timed`,
 /// it is how many of their runs are listed one by one.
 pub(crate) fn run(
     code: &Code,

@@ -76,7 +76,7 @@ impl<F, R, const N: usize> Traced<F, R, N> {
     }
 }
 
-/// A variant, and what its sizes must satisfy.
+/// A variant, and what its sizes must satisfy: what was captured holds it by how it was recorded, a file says anything.
 struct Loaded {
     variant: Arc<Variant>,
     bounds: Bounds,

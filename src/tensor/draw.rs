@@ -157,12 +157,3 @@ impl Kind {
         }
     }
 }
-
-/// The number of elements of a drawn tensor.
-///
-/// # Errors
-/// When no number can say it.
-pub(crate) fn numel(what: &str, shape: &[usize]) -> Result<usize> {
-    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-    n.ok_or_else(|| Error::Argument(format!("{what}: a tensor of shape {shape:?} has too many elements")))
-}

@@ -8,6 +8,7 @@ use super::size::Size;
 use super::size::{hints, small};
 use super::storage::{ReadGuard, Storage};
 use super::strides::{Dims, Strides, contiguous_strides, is_contiguous};
+use super::tensor_type::TensorType;
 use crate::backend::FromElement;
 use crate::backend::cpu::host;
 use crate::backend::{self, Array, ArrayMut, Memory};
@@ -18,19 +19,27 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A tensor over memory that nothing else has, in row-major order.
-pub(crate) fn fresh(device: Device, dtype: DType, shape: &[usize], memory: Memory) -> Tensor {
-    let strides = contiguous_strides(shape);
+pub(crate) fn fresh(device: Device, ty: TensorType, memory: Memory) -> Tensor {
+    let strides = contiguous_strides(ty.shape());
     let body = Strided { storage: Arc::new(Storage::new(device, memory)), strides, offset: 0 };
-    Tensor::from_parts(dtype, Dims::from_slice(shape), Body::Strided(body))
+    Tensor::from_parts(ty, Body::Strided(body))
 }
 
 /// A tensor whose elements are to be written.
-pub(crate) fn empty(device: Device, dtype: DType, shape: &[usize]) -> Result<Tensor> {
-    Ok(fresh(device, dtype, shape, backend::of(device).allocate(dtype, numel(shape))?))
+///
+/// # Errors
+/// When there is no memory for it.
+pub(crate) fn empty(device: Device, ty: TensorType) -> Result<Tensor> {
+    let memory = allocate(device, &ty)?;
+    Ok(fresh(device, ty, memory))
 }
 
-fn numel(shape: &[usize]) -> usize {
-    shape.iter().product()
+/// Memory for the elements of a tensor.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn allocate(device: Device, ty: &TensorType) -> Result<Memory> {
+    backend::of(device).allocate(ty.dtype(), ty.numel()).map_err(|e| e.for_tensor(ty.dtype(), ty.shape()))
 }
 
 /// The elements of a tensor with storage; an error for a value that leaked out of a trace.
@@ -48,9 +57,12 @@ fn array<'a>(t: &'a Tensor, s: &'a Strided, memory: &'a Memory) -> Array<'a> {
 }
 
 /// A tensor over another view of the same storage.
-fn reviewed(x: &Tensor, s: &Strided, shape: Dims, strides: Strides, offset: usize) -> Tensor {
+///
+/// # Errors
+/// When no tensor can have this shape.
+fn reviewed(x: &Tensor, s: &Strided, shape: Dims, strides: Strides, offset: usize) -> Result<Tensor> {
     let body = Strided { storage: s.storage.clone(), strides, offset };
-    Tensor::from_parts(x.dtype(), shape, Body::Strided(body))
+    Ok(Tensor::from_parts(TensorType::new(x.dtype(), shape)?, Body::Strided(body)))
 }
 
 /// Another layout of the same storage: shape, strides and the distance of the first element, from the strides of `x`.
@@ -58,7 +70,7 @@ pub(crate) fn laid_out(x: &Tensor, layout: impl FnOnce(&[isize]) -> (Dims, Strid
     let s = strided(x)?;
     let (shape, strides, skip) = layout(&s.strides);
     let offset = if shape.contains(&0) { s.offset } else { (s.offset as isize + skip) as usize };
-    Ok(reviewed(x, s, shape, strides, offset))
+    reviewed(x, s, shape, strides, offset)
 }
 
 /// Computes a primitive whose result has a type that follows from the operands without asking the rules, as `ops` has checked,
@@ -160,19 +172,24 @@ fn elementwise(op: Elementwise, operands: &[Operand<'_>]) -> Result<Tensor> {
 
 /// Has the backend compute the elements of `op`.
 fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
+    let ty = TensorType::of(dtype, shape)?;
+    let compute = |device, given: &[backend::Operand<'_>]| {
+        let memory = backend::compute(device, op, given, dtype, shape);
+        memory.map(|memory| (device, memory)).map_err(|e| e.for_tensor(dtype, shape))
+    };
     // Small tensors feel what lists of any length cost.
     let (device, memory) = match operands {
         [a] => {
             let x = Stored::of(a)?;
             let device = x.device().unwrap_or_else(default_device);
             let held = x.lock();
-            (device, backend::compute(device, op, &[x.given(&held)], dtype, shape)?)
+            compute(device, &[x.given(&held)])?
         }
         [a, b] => {
             let (x, y) = (Stored::of(a)?, Stored::of(b)?);
             let device = one_device(op, x.device(), y.device())?.unwrap_or_else(default_device);
             let held = (x.lock(), y.lock());
-            (device, backend::compute(device, op, &[x.given(&held.0), y.given(&held.1)], dtype, shape)?)
+            compute(device, &[x.given(&held.0), y.given(&held.1)])?
         }
         _ => {
             let all: SmallVec<[_; 3]> = operands.iter().map(Stored::of).collect::<Result<_>>()?;
@@ -180,10 +197,10 @@ fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usiz
             let device = device.unwrap_or_else(default_device);
             let held: SmallVec<[_; 3]> = all.iter().map(|x| x.lock()).collect();
             let given: SmallVec<[_; 3]> = all.iter().zip(&held).map(|(x, held)| x.given(held)).collect();
-            (device, backend::compute(device, op, &given, dtype, shape)?)
+            compute(device, &given)?
         }
     };
-    Ok(fresh(device, dtype, shape, memory))
+    Ok(fresh(device, ty, memory))
 }
 
 /// An operand that has its elements: in storage, or as a number.
@@ -276,7 +293,9 @@ pub(crate) fn full(shape: &[usize], value: Scalar) -> Result<Tensor> {
 
 /// A tensor full of one number.
 pub(crate) fn full_on(device: Device, shape: &[usize], value: Scalar) -> Result<Tensor> {
-    Ok(fresh(device, value.dtype(), shape, backend::of(device).full(value, numel(shape))?))
+    let ty = TensorType::of(value.dtype(), shape)?;
+    let memory = backend::of(device).full(value, ty.numel()).map_err(|e| e.for_tensor(ty.dtype(), shape))?;
+    Ok(fresh(device, ty, memory))
 }
 
 fn flipped(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
@@ -288,7 +307,7 @@ fn flipped(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
         strides[a] = -strides[a];
     }
     let offset = if shape.contains(&0) { s.offset } else { offset as usize };
-    copied(&reviewed(x, s, shape.into(), strides, offset))
+    copied(&reviewed(x, s, shape.into(), strides, offset)?)
 }
 
 fn moved(view: View<'_, Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
@@ -297,7 +316,7 @@ fn moved(view: View<'_, Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
         let dense = contiguous(x)?;
         let s = strided(&dense)?;
         let strides = contiguous_strides(&shape);
-        return Ok(reviewed(&dense, s, shape, strides, s.offset));
+        return reviewed(&dense, s, shape, strides, s.offset);
     };
     let skip = match view {
         View::Slice { axis, start, .. } if !shape.contains(&0) => start.hint() as isize * s.strides[axis],
@@ -305,7 +324,7 @@ fn moved(view: View<'_, Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
         View::Flip(_) | View::Window { .. } => 0,
     };
     let offset = (s.offset as isize + skip) as usize;
-    Ok(reviewed(x, s, shape, strides, offset))
+    reviewed(x, s, shape, strides, offset)
 }
 
 /// The strides of a tensor seen through `op`; none where its elements would have to be copied.
@@ -324,8 +343,10 @@ pub(crate) fn view_strides<D>(view: View<'_, D>, from: &[usize], strides: &[isiz
         View::Permute(axes) => small(axes, |a| strides[a]),
         View::Window { axis, step, dilation, .. } => {
             let mut out = Strides::from_slice(strides);
-            out[axis] = strides[axis].wrapping_mul(step as isize);
-            out.push(strides[axis].wrapping_mul(dilation as isize));
+            // A distance beyond all numbers is one that nothing goes: there is one window, or one element in it.
+            let apart = |n: usize| isize::try_from(n).ok().and_then(|n| strides[axis].checked_mul(n)).unwrap_or(0);
+            out[axis] = apart(step);
+            out.push(apart(dilation));
             out
         }
         View::Slice { .. } => Strides::from_slice(strides),
@@ -393,25 +414,26 @@ pub(crate) fn element(x: &Tensor, t: usize) -> Result<Tensor> {
     let s = strided(x)?;
     let shape = Dims::from_slice(&x.shape_hint()[1..]);
     let offset = if shape.contains(&0) { s.offset } else { (s.offset as isize + t as isize * s.strides[0]) as usize };
-    Ok(reviewed(x, s, shape, Strides::from_slice(&s.strides[1..]), offset))
+    reviewed(x, s, shape, Strides::from_slice(&s.strides[1..]), offset)
 }
 
 /// Tensors of one dtype and shape along a new first axis.
 pub(crate) fn stacked(rows: &[Tensor]) -> Result<Tensor> {
     let first = &rows[0];
     let (device, dtype, inner) = (strided(first)?.storage.device(), first.dtype(), first.shape_hint());
-    let (n, strides) = (numel(inner), contiguous_strides(inner));
+    let (n, strides) = (first.ty().numel(), contiguous_strides(inner));
+    let mut shape = Dims::from_slice(&[rows.len()]);
+    shape.extend_from_slice(inner);
+    let ty = TensorType::new(dtype, shape)?;
     let backend = backend::of(device);
-    let mut memory = backend.allocate(dtype, n * rows.len())?;
+    let mut memory = allocate(device, &ty)?;
     for (i, row) in rows.iter().enumerate() {
         let s = strided(row)?;
         same_device("stack", device, s.storage.device())?;
         let to = ArrayMut { memory: &mut memory, dtype, offset: i * n, shape: inner, strides: &strides };
         backend.copy(array(row, s, &s.storage.read()), to)?;
     }
-    let mut shape = Dims::from_slice(&[rows.len()]);
-    shape.extend_from_slice(inner);
-    Ok(fresh(device, dtype, &shape, memory))
+    Ok(fresh(device, ty, memory))
 }
 
 /// That no two elements share memory, as those of expanded tensors and of overlapping windows do.
@@ -423,7 +445,7 @@ pub(crate) fn check_apart(shape: &[usize], strides: &[isize]) -> Result<()> {
     let mut reach = 0;
     let apart = axes.iter().all(|&(stride, n)| {
         let clear = stride > reach;
-        reach += stride * (n - 1);
+        reach = stride.saturating_mul(n - 1).saturating_add(reach);
         clear
     });
     match apart || shape.contains(&0) {
@@ -471,10 +493,10 @@ pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
     let device = s.storage.device();
     let backend = backend::of(device);
     let strides = contiguous_strides(shape);
-    let mut memory = backend.allocate(dtype, numel(shape))?;
+    let mut memory = allocate(device, x.ty())?;
     let to = ArrayMut { memory: &mut memory, dtype, offset: 0, shape, strides: &strides };
     backend.copy(array(x, s, &s.storage.read()), to)?;
-    Ok(fresh(device, dtype, shape, memory))
+    Ok(fresh(device, x.ty().clone(), memory))
 }
 
 /// The elements in the memory of another device, in row-major order; the tensor itself where it is there already.
@@ -485,9 +507,10 @@ pub(crate) fn transferred(x: &Tensor, device: Device) -> Result<Tensor> {
     let dense = contiguous(x)?;
     let (s, dtype) = (strided(&dense)?, x.dtype());
     let held = s.storage.read();
-    let at = s.offset * dtype.size()..(s.offset + numel(x.shape_hint())) * dtype.size();
+    let at = s.offset * dtype.size()..(s.offset + x.ty().numel()) * dtype.size();
     let bytes = backend::of(s.storage.device()).download(&held, at)?;
-    Ok(fresh(device, dtype, x.shape_hint(), backend::of(device).upload(dtype, &bytes)?))
+    let memory = backend::of(device).upload(dtype, &bytes).map_err(|e| e.for_tensor(dtype, x.shape_hint()))?;
+    Ok(fresh(device, x.ty().clone(), memory))
 }
 
 /// All elements in row-major order.
@@ -495,7 +518,7 @@ pub(crate) fn elements<T: FromElement>(x: &Tensor) -> Result<Vec<T>> {
     let here = transferred(x, Device::Cpu)?;
     let s = strided(&here)?;
     let held = s.storage.read();
-    Ok(host::elements(array(&here, s, &held)))
+    host::elements(array(&here, s, &held)).map_err(|e| e.for_tensor(x.dtype(), x.shape_hint()))
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use super::grad_fn::{Edge, GradFn, ViewVjp};
 use super::hooks::Hooks;
 use super::size::{Size, Sizes};
 use super::storage::Storage;
-use super::strides::{Dims, Strides, is_contiguous};
+use super::strides::{Strides, is_contiguous};
+use super::tensor_type::TensorType;
 use super::traced::Cell;
 use crate::backend::Memory;
 use crate::device::Device;
@@ -32,8 +33,7 @@ use std::sync::{Arc, Weak};
 pub struct Tensor(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    dtype: DType,
-    shape: Dims,
+    ty: TensorType,
     pub(super) body: Body,
     requires_grad: AtomicBool,
     meta: Mutex<Meta>,
@@ -136,10 +136,9 @@ impl Inner {
 }
 
 impl Tensor {
-    pub(crate) fn from_parts(dtype: DType, shape: Dims, body: Body) -> Tensor {
+    pub(crate) fn from_parts(ty: TensorType, body: Body) -> Tensor {
         Tensor(Arc::new(Inner {
-            dtype,
-            shape,
+            ty,
             body,
             requires_grad: AtomicBool::new(false),
             meta: Mutex::new(Meta::default()),
@@ -153,7 +152,7 @@ impl Tensor {
     /// The element type.
     #[inline]
     pub fn dtype(&self) -> DType {
-        self.0.dtype
+        self.0.ty.dtype()
     }
 
     /// Where the elements are, and where operations on the tensor are computed. A value of a trace is where the trace runs.
@@ -168,14 +167,14 @@ impl Tensor {
     /// The number of axes.
     #[inline]
     pub fn dim(&self) -> usize {
-        self.0.shape.len()
+        self.0.ty.shape().len()
     }
 
     /// Whether both have one shape in every call, as far as can be said without asking a running trace.
     #[inline]
     pub(crate) fn surely_has_shape_of(&self, other: &Tensor) -> bool {
         let fixed = |t: &Traced| t.exprs.iter().all(|&e| e == 0);
-        self.0.shape == other.0.shape
+        self.0.ty.shape() == other.0.ty.shape()
             && match (&self.0.body, &other.0.body) {
                 (Body::Strided(_), Body::Strided(_)) => true,
                 (Body::Traced(a), Body::Traced(b)) => a.exprs == b.exprs,
@@ -183,15 +182,21 @@ impl Tensor {
             }
     }
 
+    /// The dtype and the sizes in this call.
+    #[inline]
+    pub(crate) fn ty(&self) -> &TensorType {
+        &self.0.ty
+    }
+
     /// The numbers of the shape in this call, without turning symbols into numbers.
     #[inline]
     pub(crate) fn shape_hint(&self) -> &[usize] {
-        &self.0.shape
+        self.0.ty.shape()
     }
 
     /// Whether the elements lie in row-major order without gaps, or would if the program ran eagerly.
     pub(crate) fn is_dense(&self) -> bool {
-        is_contiguous(&self.0.shape, self.laid_out())
+        is_contiguous(self.shape_hint(), self.laid_out())
     }
 
     /// The strides, or those that the tensor would have if the program ran eagerly.
@@ -288,7 +293,7 @@ impl Tensor {
                 seen: Mutex::new(*t.seen.lock()),
             }),
         };
-        Tensor::from_parts(self.dtype(), self.0.shape.clone(), body)
+        Tensor::from_parts(self.0.ty.clone(), body)
     }
 
     pub(crate) fn stored_grad(&self) -> Option<Tensor> {

@@ -2,8 +2,10 @@
 //! It knows bytes and element types, never shapes. What is in a block can be reached inside of this backend only, and
 //! through [`host`](super::host).
 
+use crate::backend::cpu::machine;
 use crate::backend::element::Element;
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use crate::error::Result;
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -61,15 +63,24 @@ thread_local! {
 }
 
 fn layout(capacity: usize) -> Layout {
-    Layout::from_size_align(capacity, ALIGN).expect("tensor of more than isize::MAX bytes")
+    Layout::from_size_align(capacity, ALIGN).expect("bug in allotrope: more bytes than any machine has")
 }
 
 impl Block {
+    /// A block of no bytes.
+    fn empty() -> Block {
+        Block { start: NonNull::<Line>::dangling().cast(), len: 0, capacity: 0, align: ALIGN }
+    }
+
     /// A block of `len` bytes with any contents.
-    pub(super) fn new(len: usize) -> Block {
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) fn new(len: usize) -> Result<Block> {
         if len == 0 {
-            return Block { start: NonNull::<Line>::dangling().cast(), len: 0, capacity: 0, align: ALIGN };
+            return Ok(Block::empty());
         }
+        machine::check(len)?;
         let capacity = len.next_power_of_two().max(ALIGN);
         let kept = match capacity <= LARGEST_KEPT {
             true => FREE_BLOCKS
@@ -85,12 +96,10 @@ impl Block {
         };
         // Large blocks take what they need; a power of two would waste up to half of it.
         let capacity = if capacity > LARGEST_KEPT { len.next_multiple_of(ALIGN) } else { capacity };
-        let start = kept.unwrap_or_else(|| {
-            // SAFETY: capacity is not zero.
-            let start = unsafe { alloc_zeroed(layout(capacity)) };
-            NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout(capacity)))
-        });
-        Block { start, len, capacity, align: ALIGN }
+        // SAFETY: capacity is not zero.
+        let start = kept.or_else(|| NonNull::new(unsafe { alloc_zeroed(layout(capacity)) }));
+        let start = start.ok_or_else(|| machine::refused(len))?;
+        Ok(Block { start, len, capacity, align: ALIGN })
     }
 
     /// The elements of a `Vec`, where they are. The block may only be used as elements of `T`, which the dtype of its
@@ -101,15 +110,18 @@ impl Block {
         let (len, capacity) = (data.len() * size_of::<T>(), data.capacity() * size_of::<T>());
         match NonNull::new(data.as_mut_ptr()) {
             Some(start) if capacity > 0 => Block { start: start.cast(), len, capacity, align: align_of::<T>() },
-            _ => Block::new(0),
+            _ => Block::empty(),
         }
     }
 
     /// A block of zeros.
-    pub(super) fn zeroed(len: usize) -> Block {
-        let mut block = Block::new(len);
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) fn zeroed(len: usize) -> Result<Block> {
+        let mut block = Block::new(len)?;
         block.bytes_mut().fill(0);
-        block
+        Ok(block)
     }
 
     pub(in crate::backend) fn len(&self) -> usize {

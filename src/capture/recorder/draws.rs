@@ -28,7 +28,7 @@ impl CaptureState {
             self.push_draw(Item::Draw { generator: draw.generator.clone(), kind: draw.kind.clone(), input });
             input
         });
-        Ok((self.tensor(at, &made), input))
+        Ok((self.tensor(at, &made)?, input))
     }
 
     /// That every call knows, before it runs, how often this place in the program is passed.

@@ -54,7 +54,7 @@ impl GradRecorder for Capture {
             inner.sources.push(arg.map_or_else(source, |(i, _)| Source::ArgGrad(i)));
             made
         });
-        let now = given.as_ref().map(|made| inner.tensor(0, made));
+        let now = given.as_ref().map(|made| inner.tensor(0, made).expect("a gradient has the sizes of its tensor"));
         let given = given.map(|made| made.value);
         inner.grads.push(GradState {
             tensor: tensor.clone(),

@@ -149,7 +149,7 @@ impl Capture {
         inner.sources.push(Source::Arg(i));
         inner.arguments.resize_with(i, || like.clone());
         inner.arguments.push(like.clone());
-        let mut tensor = inner.tensor(0, &made);
+        let mut tensor = inner.tensor(0, &made)?;
         if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
             t.strides = like.strides();
         }

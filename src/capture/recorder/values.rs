@@ -34,7 +34,7 @@ impl ValueRecorder for Capture {
             return inner.tensor_of(at, *value);
         }
         let made = inner.made(Event::Record { op: Symbolic(Cow::Borrowed(op)), operands: Cow::Borrowed(&given) })?;
-        Ok(inner.tensor(at, &made))
+        inner.tensor(at, &made)
     }
 
     fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor> {
@@ -42,14 +42,14 @@ impl ValueRecorder for Capture {
         let at = inner.current();
         let made =
             inner.made(Event::Full { sizes: Symbolic(Cow::Borrowed(sizes)), number: EventOperand::number(value) })?;
-        Ok(inner.tensor(at, &made))
+        inner.tensor(at, &made)
     }
 
     fn extent(&self, size: Size) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
         let made = inner.made(Event::Extent(Symbolic(size)))?;
-        Ok(inner.tensor(at, &made))
+        inner.tensor(at, &made)
     }
 
     fn data(&self, tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
@@ -61,7 +61,7 @@ impl ValueRecorder for Capture {
         inner.runs_on("trace", tensor.device())?;
         let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
         let made = inner.argument(&tensor, ("data", count))?;
-        let traced = inner.tensor(0, &made);
+        let traced = inner.tensor(0, &made)?;
         inner.sources.push(Source::Data(tensor));
         Ok(traced)
     }
