@@ -1,6 +1,6 @@
 //! The tables of `src/functional`, `src/nn` and what users give options to. Calls only.
 
-use crate::row::{Plain, Row, table};
+use crate::row::{Plain, Row, table, unnamed};
 use allotrope::functional as f;
 use allotrope::functional::{
     AvgPoolOptions, ConvOptions, ConvTransposeOptions, CrossEntropyOptions, FoldOptions, InterpolateMode,
@@ -23,6 +23,7 @@ pub fn rows() -> Vec<Row> {
     all.extend(windows());
     all.extend(others());
     all.extend(layers());
+    all.extend(values());
     all
 }
 
@@ -152,9 +153,6 @@ fn others() -> Vec<Row> {
     };
     rows.extend(table! { Signed n: isize, t;
         "embedding::embedding": f::try_embedding(t.i, t.x, Some(n));
-        "embedding::embedding": f::try_embedding(&Tensor::from_slice(&[n as i64], &[1]), t.x, None);
-        "embedding::one_hot": f::try_one_hot(&Tensor::from_slice(&[n as i64], &[1]), None);
-        "embedding::one_hot": f::try_one_hot(&Tensor::from_slice(&[n as i64], &[1]), Some(3));
         "activation::softmax": f::try_softmax(t.x, n);
         "activation::log_softmax": f::try_log_softmax(t.x, n);
         "activation::softmin": f::try_softmin(t.x, n);
@@ -162,10 +160,7 @@ fn others() -> Vec<Row> {
         "distance::normalize": f::try_normalize(t.x, 2.0, n, 1e-12);
         "distance::cosine_similarity": f::try_cosine_similarity(t.x, t.x, n, 1e-8);
         "classification::nll_loss NllLossOptions.ignore_index": f::try_nll_loss(t.x, t.i, NllLossOptions { ignore_index: n as i64, ..Default::default() }), right if any;
-        "classification::nll_loss": f::try_nll_loss(t.x, &Tensor::from_slice(&[n as i64, 0], &[2]), NllLossOptions::default());
         "classification::cross_entropy CrossEntropyOptions.ignore_index": f::try_cross_entropy(t.x, t.i, CrossEntropyOptions { ignore_index: n as i64, ..Default::default() }), right if any;
-        "classification::cross_entropy": f::try_cross_entropy(t.x, &Tensor::from_slice(&[n as i64, 0], &[2]), CrossEntropyOptions::default());
-        "margin::multi_margin_loss": f::try_multi_margin_loss(t.x, &Tensor::from_slice(&[n as i64, 0], &[2]), 1, 1.0, None, f::Reduction::Mean);
         "special::negative": f::try_pad(t.line, &[n, 20], PadMode::Zeros), right if |n| negative(n) && n > -20;
     });
     rows
@@ -182,4 +177,16 @@ fn layers() -> Vec<Row> {
         "rnn::with_layers": Plain(drop(nn::Rnn::with_layers(n, n, 2)));
         "rnn::with_layers": Plain(drop(nn::Rnn::with_layers(1, 1, n)));
     }
+}
+
+/// Classes and places that are elements: no error need name them.
+fn values() -> Vec<Row> {
+    unnamed(table! { Signed n: isize, t;
+        "embedding::embedding": f::try_embedding(&Tensor::from_slice(&[n as i64], &[1]), t.x, None);
+        "embedding::one_hot": f::try_one_hot(&Tensor::from_slice(&[n as i64], &[1]), None);
+        "embedding::one_hot": f::try_one_hot(&Tensor::from_slice(&[n as i64], &[1]), Some(3));
+        "classification::nll_loss": f::try_nll_loss(t.x, &Tensor::from_slice(&[n as i64, 0], &[2]), NllLossOptions::default());
+        "classification::cross_entropy": f::try_cross_entropy(t.x, &Tensor::from_slice(&[n as i64, 0], &[2]), CrossEntropyOptions::default());
+        "margin::multi_margin_loss": f::try_multi_margin_loss(t.x, &Tensor::from_slice(&[n as i64, 0], &[2]), 1, 1.0, None, f::Reduction::Mean);
+    })
 }

@@ -138,11 +138,13 @@ pub struct Row {
     pub call: Call,
     /// The sizes for which success is right, other than 0 and -1: a view of so many elements, an edge that is cut off.
     pub right: fn(i128) -> bool,
+    /// Whether an error must name the size.
+    pub named: bool,
 }
 
 impl Row {
     pub fn name(&self) -> String {
-        format!("{} {}", self.of, self.text)
+        format!("{} {}", self.of, self.text.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
     fn sizes(&self) -> usize {
@@ -172,6 +174,11 @@ impl Row {
     }
 }
 
+/// Rows whose errors need not name the number.
+pub fn unnamed(rows: Vec<Row>) -> Vec<Row> {
+    rows.into_iter().map(|row| Row { named: false, ..row }).collect()
+}
+
 /// No size is right.
 pub fn never(_: i128) -> bool {
     false
@@ -196,6 +203,7 @@ macro_rules! table {
                 $(right = $right;)?
                 right
             },
+            named: true,
         }),*]
     };
 }
