@@ -5,6 +5,7 @@
 #[allow(dead_code)]
 mod common;
 mod counts;
+mod exchanged;
 mod guards;
 #[path = "../../ir/tests/seed/mod.rs"]
 mod seed;

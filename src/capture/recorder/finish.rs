@@ -23,6 +23,7 @@ impl CaptureState {
         for (i, t) in returned.iter().enumerate() {
             let outside = t.traced().is_none();
             if outside {
+                self.touch(t);
                 results.push(Returned::Same(TraceHandle::new(t.clone())));
                 continue;
             }
@@ -52,7 +53,7 @@ impl CaptureState {
             if s.changes > 0 {
                 let dense = s.tensor.is_contiguous();
                 self.output(s.value, dense.then_some(s.input))?;
-                targets.push(Target::State { tensor: TraceHandle::new(s.tensor) });
+                targets.push(Target::State { tensor: s.tensor });
             }
         }
         let mut dependencies = Dependencies::default();
@@ -61,7 +62,7 @@ impl CaptureState {
         for g in std::mem::take(&mut self.grads) {
             match (g.arg, g.initially) {
                 (Some(i), Some(some)) => dependencies.arg_grads.push((i, some)),
-                (None, Some(some)) => dependencies.grads.push((TraceHandle::new(g.tensor.clone()), some)),
+                (None, Some(some)) => dependencies.grads.push((g.tensor.clone(), some)),
                 (_, None) => {}
             }
             // The gradient itself may have been changed in place.
@@ -73,9 +74,9 @@ impl CaptureState {
                 (Some(now), true, arg) => {
                     let value = self.lift(now)?;
                     self.output(value, None)?;
-                    targets.push(arg.map_or_else(|| Target::Grad(TraceHandle::new(g.tensor)), Target::ArgGrad));
+                    targets.push(arg.map_or_else(|| Target::Grad(g.tensor), Target::ArgGrad));
                 }
-                (None, true, None) => cleared.push(TraceHandle::new(g.tensor)),
+                (None, true, None) => cleared.push(g.tensor),
                 (None, true, Some(i)) => cleared_args.push(i),
                 (_, false, _) => {}
             }
@@ -84,6 +85,7 @@ impl CaptureState {
             self.output(value, None)?;
             targets.push(Target::Save);
         }
+        dependencies.touched = self.touched;
         dependencies.host_values = self.host_values;
         dependencies.layouts = self.layouts;
         dependencies.identities = self.identities;
