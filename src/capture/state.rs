@@ -17,7 +17,7 @@ use crate::tensor::traced::Cell;
 use crate::tensor::{Body, Size, Sizes, Tensor, TensorType, Traced, contiguous_strides, eval, size};
 use allotrope_ir::{InputKind, LoopKind, Op, Value};
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A captured tensor that the program reads or changes.
 #[derive(Clone)]
 pub(crate) struct State {
-    pub(crate) tensor: Tensor,
+    pub(crate) tensor: TraceHandle,
     /// Its value now, in the whole program's graph.
     pub(crate) value: Value,
     pub(crate) input: usize,
@@ -37,7 +37,7 @@ pub(crate) struct State {
 /// What the program knows of the gradient of a captured tensor or of an argument.
 #[derive(Clone)]
 pub(crate) struct GradState {
-    pub(crate) tensor: Tensor,
+    pub(crate) tensor: TraceHandle,
     /// The argument's number.
     pub(crate) arg: Option<usize>,
     /// Whether there was one when the program first looked, where it looked before setting one.
@@ -81,6 +81,11 @@ pub(crate) struct CaptureState {
     pub(crate) open: Vec<Open>,
     pub(crate) sources: Vec<Source>,
     pub(crate) states: Vec<State>,
+    /// Every handle of a captured tensor that the program has asked anything of, as it was found, each once: not the tensor that
+    /// it is a view of, and none that the program has made itself.
+    pub(crate) touched: Vec<TraceHandle>,
+    /// Their identities.
+    pub(crate) known: FxHashSet<usize>,
     /// The states on each storage, by its address.
     pub(crate) by_storage: FxHashMap<usize, SmallVec<[usize; 1]>>,
     /// What the program read of the host.
@@ -119,7 +124,7 @@ pub(crate) struct CaptureState {
     /// as they were.
     pub(crate) versions: FxHashMap<usize, u32>,
     /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are.
-    pub(crate) outgoing_edges: HashMap<(usize, u32), (Edge, Tensor)>,
+    pub(crate) outgoing_edges: HashMap<(usize, u32), (Edge, TraceHandle)>,
     /// The arguments that need gradients, by number, with whether the program dependencies on what history they have.
     pub(crate) asked: Vec<(usize, Arc<AtomicBool>)>,
     /// Nodes of the whole program with a smaller number have run when what is recorded now runs: nothing that they
@@ -241,24 +246,39 @@ impl CaptureState {
                 }
                 Ok(value)
             }
-            Body::Strided(_) => match t.view_of() {
-                Some(view) => {
-                    let base = self.lift(&view.base)?;
-                    self.through(base, &view.path)
-                }
-                None => {
-                    let slot = self.state(t)?;
-                    let value = self.states[slot].value;
-                    self.import(0, value)
-                }
-            },
+            Body::Strided(_) => {
+                self.touch(t);
+                self.lift_captured(t)
+            }
+        }
+    }
+
+    /// The elements of a captured tensor, which are those of the whole that it is a view of.
+    fn lift_captured(&mut self, t: &Tensor) -> Result<Value> {
+        match t.view_of() {
+            Some(view) => {
+                let base = self.lift_captured(&view.base)?;
+                self.through(base, &view.path)
+            }
+            None => {
+                let slot = self.state(t)?;
+                let value = self.states[slot].value;
+                self.import(0, value)
+            }
+        }
+    }
+
+    /// The program has asked something of a tensor: if it is a captured one, this handle must stay in use.
+    pub(crate) fn touch(&mut self, t: &Tensor) {
+        if t.strided().is_some() && !self.made_here.contains_key(&t.id()) && self.known.insert(t.id()) {
+            self.touched.push(TraceHandle::new(t.clone()));
         }
     }
 
     /// The elements themselves, however they are seen.
     fn lift_root(&mut self, root: &Root) -> Result<Value> {
         match root {
-            Root::External(t) => self.lift(t),
+            Root::External(t) => self.lift_captured(t),
             Root::Traced(cell) => {
                 let from = self.scope_of(cell.scope)?;
                 let value = cell.value();
@@ -349,8 +369,9 @@ impl CaptureState {
         let kind = InputKind::State;
         let made = self.made(Event::Input { dtype: t.dtype(), sizes: Symbolic(Cow::Borrowed(&sizes)), kind, name })?;
         // The handle kept must not keep the tape of the program alive: only elements matter.
-        self.sources.push(Source::State(TraceHandle::new(t.clone())));
-        self.states.push(State { tensor: t.clone(), value: made.value, input, changes: 0 });
+        let tensor = TraceHandle::new(t.clone());
+        self.sources.push(Source::State(tensor.clone()));
+        self.states.push(State { tensor, value: made.value, input, changes: 0 });
         self.by_storage.entry(storage).or_default().push(self.states.len() - 1);
         Ok(self.states.len() - 1)
     }

@@ -196,7 +196,7 @@ impl StateRecorder for Abstract {
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
         let Some(traced) = target.traced() else {
             return Ok(match target.view_of() {
-                Some(view) => (view.base.clone(), Some(Arc::clone(&view.path))),
+                Some(view) => (Tensor::clone(&view.base), Some(Arc::clone(&view.path))),
                 None => (target.clone(), None),
             });
         };
@@ -204,7 +204,7 @@ impl StateRecorder for Abstract {
         state.check(target)?;
         Ok(match (&traced.root, &traced.path) {
             (_, None) => (target.clone(), None),
-            (Root::External(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
+            (Root::External(t), Some(path)) => (Tensor::clone(t), Some(Arc::clone(path))),
             (Root::Traced(cell), Some(path)) => (state.tensor_of(Arc::clone(cell)), Some(Arc::clone(path))),
         })
     }
@@ -254,11 +254,11 @@ impl StateRecorder for Abstract {
 
     fn layout_asked(&self, _: Option<&Tensor>) {}
 
-    fn is_same(&self, _: &Tensor, _: &Tensor) -> bool {
-        false
+    fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
+        a.id() == b.id()
     }
 
-    fn note_new(&self, alias: &Tensor) {
+    fn note_new(&self, alias: &Tensor, _: &Tensor) {
         self.0.borrow_mut().made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
     }
 

@@ -62,14 +62,14 @@ pub(crate) struct JointGraph {
 /// What is known of the edges that lead out of a part when their exits are looked for.
 pub(super) struct KnownEdges {
     /// The tensors whose history they are, where those are captured.
-    captured: HashMap<EdgeKey, (Edge, Tensor)>,
+    captured: HashMap<EdgeKey, (Edge, TraceHandle)>,
     /// The types of the outgoing gradients; none where the backward pass could not be recorded.
     pub(super) types: Option<HashMap<EdgeKey, Type>>,
 }
 
 impl KnownEdges {
     pub(super) fn captured(&self, edge: &Edge) -> Option<Exit> {
-        self.captured.get(&key(edge)).map(|(_, t)| Exit::Captured(TraceHandle::new(t.clone())))
+        self.captured.get(&key(edge)).map(|(_, t)| Exit::Captured(t.clone()))
     }
 }
 
@@ -125,6 +125,7 @@ impl Parts {
         let FullBackward { mut state, pass, uses, .. } = self.full;
         // The arguments of one call, and their history, are nobody's business later.
         state.callers.clear();
+        state.arguments.clear();
         let joint = JointGraph {
             state,
             boundary,

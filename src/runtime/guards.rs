@@ -68,7 +68,7 @@ pub(crate) struct Guards {
     pub(crate) state_flags: Vec<(TraceHandle, bool)>,
     /// Whether an argument is another tensor too, where the program asks.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
-    /// Captured tensors that somebody held, the closure or whoever gave them to it.
+    /// Handles of captured tensors that somebody held, the closure or whoever gave them to it.
     captured: Vec<TraceHandle>,
     /// Whether a captured tensor has a gradient when a call begins.
     pub(crate) grads: Vec<(TraceHandle, bool)>,
@@ -144,7 +144,7 @@ impl Guards {
         }
         let args = args.iter().enumerate().map(arg).collect();
         let mut guards = Guards::of(captured, args, state_flags, is_grad_enabled());
-        guards.captured = captured.captured_tensors().into_iter().filter(TraceHandle::is_in_use).collect();
+        guards.captured = dependencies.touched.iter().filter(|t| t.is_in_use()).cloned().collect();
         guards
     }
 

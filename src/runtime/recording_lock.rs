@@ -168,7 +168,7 @@ impl<F> RecordingLock<F> {
                         return Err(recursion("traced functions that two threads record call each other"));
                     }
                     if let Some(still) = watch.given_up() {
-                        return Err(Error::Trace(format!(
+                        return Err(Error::trace(format!(
                             "another thread records this function and has done nothing for {} s: its closure probably \
                              waits for this thread, which would wait for it. Call the function in the thread that \
                              records, or start threads that call it outside of its closure",

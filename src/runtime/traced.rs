@@ -11,6 +11,7 @@ use crate::runtime::recording_lock::RecordingLock;
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::tensor::Tensor;
+use crate::tensor::trace_handle::count_hidden_handles;
 use allotrope_ir::passes::Passes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,7 @@ pub fn trace<F, const N: usize>(closure: F) -> Traced<F, F::Output, N>
 where
     F: Traceable<N>,
 {
+    count_hidden_handles();
     Traced {
         closure: RecordingLock::new(closure),
         cache: Cache::default(),

@@ -50,6 +50,8 @@ pub(crate) trait GradFn: Send + Sync {
     fn leaf(&self) -> Option<Tensor> {
         None
     }
+    /// The handle that a leaf's node has of its tensor is counted from now on.
+    fn hide_leaf(&self) {}
     /// Where hooks on the gradients of the results are kept; a leaf's are with its tensor.
     fn hooks(&self) -> Option<&OnceLock<Arc<Hooks>>> {
         None

@@ -8,6 +8,7 @@ use super::size::{Size, Sizes};
 use super::storage::Storage;
 use super::strides::{Strides, is_contiguous};
 use super::tensor_type::TensorType;
+use super::trace_handle::{HiddenHandle, TraceHandle};
 use super::traced::Cell;
 use crate::backend::Memory;
 use crate::device::Device;
@@ -43,8 +44,8 @@ pub(crate) struct Inner {
     pub(super) history: AtomicU32,
     /// Of a view: the history of its base that its own belongs to.
     pub(super) seen: AtomicU32,
-    /// How many of the handles are those of traces.
-    pub(super) trace_handles: AtomicU32,
+    /// How many of the handles are such that no program gets at the tensor through them.
+    pub(super) hidden_handles: AtomicU32,
 }
 
 pub(crate) enum Body {
@@ -84,7 +85,7 @@ pub(crate) struct Traced {
 pub(crate) enum Root {
     Traced(Arc<Cell>),
     /// A captured tensor, which is no view.
-    External(Tensor),
+    External(TraceHandle),
 }
 
 impl Root {
@@ -100,7 +101,7 @@ impl Root {
 /// Whose elements a tensor shows, and gradients of whose elements it shares.
 pub(crate) struct ViewOf {
     /// The tensor that is no view itself.
-    pub(crate) base: Tensor,
+    pub(crate) base: HiddenHandle,
     pub(crate) path: Arc<Link>,
 }
 
@@ -145,7 +146,7 @@ impl Tensor {
             view: None,
             history: AtomicU32::new(0),
             seen: AtomicU32::new(0),
-            trace_handles: AtomicU32::new(0),
+            hidden_handles: AtomicU32::new(0),
         }))
     }
 
@@ -367,6 +368,11 @@ impl Tensor {
             meta.hooks = Some(Arc::default());
         }
         meta.hooks.clone()
+    }
+
+    /// The node that accumulates into this leaf, where there is one now.
+    pub(super) fn known_leaf_node(&self) -> Option<Arc<dyn GradFn>> {
+        self.0.meta.lock().leaf.as_ref().and_then(Weak::upgrade)
     }
 
     /// The node that accumulates into this leaf, made by `make` when there is none yet.

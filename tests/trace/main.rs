@@ -7,6 +7,7 @@ mod checks;
 #[allow(dead_code)]
 mod common;
 mod counts;
+mod exchanged;
 mod guards;
 #[path = "../../ir/tests/seed/mod.rs"]
 mod seed;

@@ -25,8 +25,10 @@ impl GradRecorder for Capture {
     }
 
     fn history_captured(&self, edge: &Edge, tensor: &Tensor) {
-        let way = || (edge.to_output(edge.output), tensor.clone());
-        self.0.borrow_mut().outgoing_edges.entry((edge.id(), edge.output)).or_insert_with(way);
+        let mut inner = self.0.borrow_mut();
+        inner.touch(tensor);
+        let way = || (edge.to_output(edge.output), TraceHandle::new(tensor.clone()));
+        inner.outgoing_edges.entry((edge.id(), edge.output)).or_insert_with(way);
     }
 
     fn first_seq(&self) -> u64 {
@@ -39,6 +41,7 @@ impl GradRecorder for Capture {
         if tensor.traced().is_some() && arg.is_none() {
             return tensor.stored_grad();
         }
+        inner.touch(tensor);
         if let Some(&i) = inner.by_grad.get(&tensor.id()) {
             return inner.grads[i].now.clone();
         }
@@ -56,7 +59,7 @@ impl GradRecorder for Capture {
         let given = given.map(|made| inner.tensor(0, &made).expect("a gradient has the sizes of its tensor"));
         let now = given.clone();
         inner.grads.push(GradState {
-            tensor: tensor.clone(),
+            tensor: TraceHandle::new(tensor.clone()),
             arg: arg.map(|(i, _)| i),
             initially: Some(has),
             given,
@@ -74,11 +77,12 @@ impl GradRecorder for Capture {
         if tensor.traced().is_some() && arg.is_none() {
             return tensor.store_grad(grad);
         }
+        inner.touch(tensor);
         let i = match inner.by_grad.get(&tensor.id()) {
             Some(&i) => i,
             None => {
                 inner.grads.push(GradState {
-                    tensor: tensor.clone(),
+                    tensor: TraceHandle::new(tensor.clone()),
                     arg,
                     initially: None,
                     given: None,
@@ -97,6 +101,7 @@ impl GradRecorder for Capture {
 
     fn requires_grad_asked(&self, captured: &Tensor, answer: bool) {
         let Ok(mut inner) = self.0.try_borrow_mut() else { return };
+        inner.touch(captured);
         if !inner.made_here.contains_key(&captured.id()) {
             inner
                 .requires_grad_asked

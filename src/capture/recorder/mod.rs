@@ -36,6 +36,7 @@ use crate::tensor::hooks::GradientHook;
 use crate::tensor::traced::capture_of;
 use crate::tensor::traced::new_capture;
 use rustc_hash::FxHashMap;
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -115,6 +116,8 @@ impl Capture {
             open: Vec::new(),
             sources: Vec::new(),
             states: Vec::new(),
+            touched: Vec::new(),
+            known: FxHashSet::default(),
             by_storage: FxHashMap::default(),
             host_values: Vec::new(),
             effects: Vec::new(),

@@ -219,10 +219,13 @@ impl CaptureState {
     }
 
     /// The tensors as a call needs to know them, and the gradients among them.
-    pub(super) fn described(&self, out: &HandedOut) -> (Vec<Returned<Size>>, Vec<(CallerTensor, usize)>) {
+    pub(super) fn described(&mut self, out: &HandedOut) -> (Vec<Returned<Size>>, Vec<(CallerTensor, usize)>) {
+        for Handed { tensor, .. } in out.tensors.iter().filter(|handed| matches!(handed.kind, Kind::Same)) {
+            self.touch(tensor);
+        }
         let owner = |i: usize| {
             let grad = &self.grads[i];
-            grad.arg.map_or_else(|| CallerTensor::Captured(TraceHandle::new(grad.tensor.clone())), CallerTensor::Arg)
+            grad.arg.map_or_else(|| CallerTensor::Captured(grad.tensor.clone()), CallerTensor::Arg)
         };
         let each = out.tensors.iter().map(|Handed { tensor: t, kind }| {
             let requires_grad = t.is_requires_grad();

@@ -22,14 +22,15 @@ impl StateRecorder for Capture {
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
         let mut inner = self.0.borrow_mut();
         let Some(traced) = target.traced() else {
+            inner.touch(target);
             return Ok(match target.view_of() {
-                Some(view) => (view.base.clone(), Some(Arc::clone(&view.path))),
+                Some(view) => (Tensor::clone(&view.base), Some(Arc::clone(&view.path))),
                 None => (target.clone(), None),
             });
         };
         Ok(match (&traced.root, &traced.path) {
             (_, None) => (target.clone(), None),
-            (Root::External(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
+            (Root::External(t), Some(path)) => (Tensor::clone(t), Some(Arc::clone(path))),
             (Root::Traced(cell), Some(path)) => {
                 let builder = inner.scope_of(cell.scope)?;
                 let value = cell.value();
@@ -106,7 +107,10 @@ impl StateRecorder for Capture {
         let mut inner = self.0.borrow_mut();
         match tensor.body() {
             Body::Traced(t) => inner.version_of(&t.root),
-            Body::Strided(_) => inner.captured_version(tensor),
+            Body::Strided(_) => {
+                inner.touch(tensor);
+                inner.captured_version(tensor)
+            }
         }
     }
 
@@ -126,8 +130,14 @@ impl StateRecorder for Capture {
     }
 
     fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
+        let equal = a.id() == b.id();
         // The capture itself asks too, about handles only.
-        let Ok(mut inner) = self.0.try_borrow_mut() else { return false };
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return equal };
+        inner.touch(a);
+        inner.touch(b);
+        if equal {
+            return true;
+        }
         let arg = |t: &Tensor| inner.args.get(&t.id()).map(|(i, _)| *i);
         let (which, other) = match (arg(a), arg(b)) {
             (Some(i), Some(j)) => (i.max(j), CallerTensor::Arg(i.min(j))),
@@ -135,17 +145,19 @@ impl StateRecorder for Capture {
             (None, Some(j)) if a.strided().is_some() => (j, CallerTensor::Captured(TraceHandle::new(a.clone()))),
             _ => return false,
         };
-        let given = |i: usize| &inner.arguments[i];
+        // A backward pass that is recorded later stands for all calls.
+        let Some(given) = inner.arguments.get(which) else { return false };
         let same = match &other {
-            CallerTensor::Arg(i) => given(which).id() == given(*i).id(),
-            CallerTensor::Captured(t) => given(which).id() == t.id(),
+            CallerTensor::Arg(i) => given.id() == inner.arguments[*i].id(),
+            CallerTensor::Captured(t) => given.id() == t.id(),
         };
         inner.identities.push((which, other, same));
         same
     }
 
-    fn note_new(&self, alias: &Tensor) {
+    fn note_new(&self, alias: &Tensor, of: &Tensor) {
         if let Ok(mut inner) = self.0.try_borrow_mut() {
+            inner.touch(of);
             inner.made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
         }
     }
