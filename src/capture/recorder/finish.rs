@@ -20,6 +20,8 @@ impl CaptureState {
     pub(crate) fn finish(mut self, returned: &[Tensor], saved: &[Value]) -> Result<(Ended, Wiring, Dependencies)> {
         let mut targets = Vec::new();
         let mut results = Vec::new();
+        self.guard_results(returned);
+        let (layouts, laid_out) = self.layout_guards();
         for (i, t) in returned.iter().enumerate() {
             let outside = t.traced().is_none();
             if outside {
@@ -55,7 +57,7 @@ impl CaptureState {
                 targets.push(Target::State { tensor: TraceHandle::new(s.tensor) });
             }
         }
-        let mut dependencies = Dependencies::default();
+        let mut dependencies = Dependencies { layouts, laid_out, ..Dependencies::default() };
         let mut cleared = Vec::new();
         let mut cleared_args = Vec::new();
         for g in std::mem::take(&mut self.grads) {
@@ -85,7 +87,6 @@ impl CaptureState {
             targets.push(Target::Save);
         }
         dependencies.host_values = self.host_values;
-        dependencies.layouts = self.layouts;
         dependencies.identities = self.identities;
         dependencies.requires_grad = self.requires_grad_asked.into_values().collect();
         let asked = self.asked.iter().filter(|(_, asked)| asked.load(Ordering::Relaxed));
