@@ -67,6 +67,12 @@ impl HandedOut {
         &self.results
     }
 
+    /// The tensors of which the caller gets hold: the results and gradients, without what is only there for their views.
+    pub(super) fn seen_by_caller(&self) -> Vec<Tensor> {
+        let places = self.results.iter().chain(self.grads.iter().map(|(_, place)| place));
+        places.map(|&i| self.tensors[i].tensor.clone()).collect()
+    }
+
     fn push(&mut self, tensor: Tensor, kind: Kind) -> usize {
         let i = self.tensors.len();
         self.by_tensor.insert(tensor.id(), i);
