@@ -41,7 +41,7 @@ pub struct GradOptions<'a> {
 /// a derivative needs was changed in place.
 #[track_caller]
 pub fn grad(outputs: &[&Tensor], inputs: &[&Tensor], create_graph: bool) -> Result<Vec<Option<Tensor>>> {
-    let roots = called(outputs.iter().map(|y| root(y, &y.ones_like(), false)).collect::<Result<Vec<Root>>>())?;
+    let roots = called(outputs.iter().map(|y| root(y, &y.try_ones_like()?, false)).collect::<Result<Vec<Root>>>())?;
     let targets = called(edges_of(inputs, "grad()"))?;
     called(run(roots, &targets, create_graph, create_graph))
 }
@@ -84,7 +84,7 @@ fn gradients(outputs: &[&Tensor], inputs: &[&Tensor], how: GradOptions<'_>) -> R
     let mut found = run(roots, &targets, how.retain_graph || how.create_graph, how.create_graph)?;
     for (i, (slot, x)) in found.iter_mut().zip(inputs).enumerate().filter(|(_, (g, _))| g.is_none()) {
         if how.materialize_grads {
-            *slot = Some(x.zeros_like());
+            *slot = Some(x.try_zeros_like()?);
         } else if !how.allow_unused {
             return Err(Error::autograd(format!(
                 "input {i} of grad(), {}{:?}, appears to not have been used in the graph; set allow_unused if that is meant",

@@ -123,12 +123,16 @@ impl Bound {
         mut binding: Binding,
         check: impl Fn(&Binding) -> Result<()>,
     ) -> Result<Results> {
+        let mut grown = false;
         loop {
             check(&binding)?;
             match self.run(variant, args, &binding) {
                 // No state has been written, so it can be run again.
-                Err(Stop::Full(limit)) => variant.grow_capacity(&limit, &mut binding)?,
-                Err(Stop::Error(e)) => return Err(e),
+                Err(Stop::Full(limit)) => {
+                    variant.grow_capacity(&limit, &mut binding)?;
+                    grown = true;
+                }
+                Err(Stop::Error(e)) => return Err(if grown { endless(e) } else { e }),
                 Ok((outputs, saved)) => {
                     return self.hand_out(variant.backward.as_ref(), args, outputs, saved, &binding);
                 }
@@ -342,6 +346,17 @@ pub(crate) fn view(of: &Tensor, steps: &[Op], differentiable: bool, binding: &[u
         steps.iter().try_fold(of.clone(), |t, op| seen_again(&t, op.map_dims(&mut |d| Size::from(d.eval(binding)))))
     })?;
     Ok(if differentiable { seen } else { seen.same_elements() })
+}
+
+/// The error of a call whose loop went on and on.
+fn endless(e: Error) -> Error {
+    match e {
+        Error::Size(e) | Error::Memory(e) => Error::memory(format!(
+            "{e}; a while_loop goes on, and what its gradient needs of each iteration does not fit into memory: carry a counter \
+             and let the condition end it"
+        )),
+        other => other,
+    }
 }
 
 /// The gradient that a guard has seen.
