@@ -60,13 +60,19 @@ impl Error {
         Error::Argument(message.to_string())
     }
 
+    /// Memory that could not be had says what it was for.
+    #[cold]
+    pub(crate) fn for_what(self, what: &str) -> Error {
+        match self {
+            Error::Memory(message) => Error::Memory(format!("{message} for {what}")),
+            other => other,
+        }
+    }
+
     /// Memory that could not be had says which tensor it was for.
     #[cold]
     pub(crate) fn for_tensor(self, dtype: DType, shape: &[usize]) -> Error {
-        match self {
-            Error::Memory(message) => Error::Memory(format!("{message} for a tensor {dtype}{shape:?}")),
-            other => other,
-        }
+        self.for_what(&format!("a tensor {dtype}{shape:?}"))
     }
 
     pub(crate) fn operands(op: &'static str, message: impl Into<String>) -> Error {

@@ -129,7 +129,8 @@ fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize
         let inside = Tensor::try_arange(s.most)?.try_lt(&count.try_reshape(&[s.out as isize, 1])?)?;
         let mut shape = along(N - i + 1, 0, s.out);
         shape[N - i] = s.most as isize;
-        let sum = cut.try_where_self(&inside.try_reshape(&shape)?, &cut.zeros_like())?.try_sum_dim(&[-1], false)?;
+        let sum =
+            cut.try_where_self(&inside.try_reshape(&shape)?, &cut.try_zeros_like()?)?.try_sum_dim(&[-1], false)?;
         means = sum.try_div(&count.try_to(sum.dtype())?.try_reshape(&along(N - i, 0, s.out))?)?;
     }
     without_batch(&means.try_to(input.dtype())?, added)

@@ -67,11 +67,13 @@ impl Rnn {
             )));
         }
         let bound = 1.0 / (hidden_size as f64).sqrt();
-        let numbers =
-            hidden_size.saturating_mul(hidden_size.saturating_add(input_size.min(hidden_size)).saturating_add(2));
-        must(affords(numbers.saturating_mul(4).saturating_add(LAYER_BYTES).saturating_mul(layers)));
         let mut all = Vec::new();
         for i in 0..layers {
+            if i == 1 {
+                // The first layer is made, so these are numbers.
+                let bytes = 8 * hidden_size * (hidden_size + 1) + LAYER_BYTES;
+                must(affords(bytes.saturating_mul(layers - 1), || format!("{} layers more", layers - 1)));
+            }
             let inputs = if i == 0 { input_size } else { hidden_size };
             all.push(Layer {
                 weight_ih: uniform(&[hidden_size, inputs], bound),

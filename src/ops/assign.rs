@@ -45,7 +45,7 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
             let node = tape::node("CopySlices", smallvec![whole, part], false, move |c, grads| {
                 let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
                 let stays = || {
-                    let zeros = take(g, &path)?.zeros_like();
+                    let zeros = take(g, &path)?.try_zeros_like()?;
                     put_back(g, &path, &zeros)
                 };
                 super::grads2(c, stays, || take(g, &path))

@@ -148,7 +148,7 @@ pub(crate) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 pub(super) fn implied(instead: &str, output: &Tensor) -> Result<Tensor> {
     let one = Size::from(1);
     match (0..output.dim()).all(|i| output.has_size(i, one)) {
-        true => Ok(output.ones_like()),
+        true => output.try_ones_like(),
         false => Err(Error::Autograd(format!(
             "a gradient is implied only for one element, the shape is {:?}; use {instead}",
             output.shape_hint()

@@ -1,6 +1,7 @@
 //! Making tensors from Rust data, or full of a number. Inside a trace only numbers that the program states become part
 //! of it; data does not. Ranges are composed of operations, in a file of their own.
 
+use super::twins;
 use crate::backend::Memory;
 use crate::backend::cpu::host;
 use crate::device::{Device, default_device};
@@ -10,6 +11,28 @@ use crate::tensor::size::sizes_of;
 use crate::tensor::{FromElement, Tensor, TensorType, eval};
 use allotrope_ir::{DType, Scalar};
 use std::panic::Location;
+
+/// Defines constructors twice from one definition, as `twins!` does methods.
+macro_rules! twins_of_types {
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$T:ident: $bound:ident>)? ( $($arg:ident : $ty:ty),* ) $body:block )*) => {
+        impl Tensor {$(
+            $(#[$doc])*
+            ///
+            /// # Panics
+            #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
+            #[track_caller]
+            pub fn $name$(<$T: $bound>)?($($arg: $ty),*) -> Tensor {
+                must(Tensor::$try_name($($arg),*))
+            }
+
+            #[doc = concat!("As [`Tensor::", stringify!($name), "`].")]
+            ///
+            /// # Errors
+            /// When no tensor can have this shape, and when there is no memory for it.
+            pub fn $try_name$(<$T: $bound>)?($($arg: $ty),*) -> Result<Tensor> $body
+        )*}
+    };
+}
 
 impl Tensor {
     /// A tensor of the elements in row-major order.
@@ -59,38 +82,45 @@ impl Tensor {
     pub fn scalar<T: FromElement>(value: T) -> Tensor {
         must(full_of(&[], value.to_scalar()))
     }
+}
 
+twins_of_types! {
     /// A tensor full of one number.
     ///
     /// ```
     /// use allotrope::prelude::*;
     /// assert_eq!(Tensor::full(&[2], 0.5f32).to_vec::<f32>(), [0.5, 0.5]);
     /// ```
-    #[track_caller]
-    pub fn full<T: FromElement>(shape: &[usize], value: T) -> Tensor {
-        must(full_of(&sizes_of(shape), value.to_scalar()))
+    fn full / try_full<T: FromElement>(shape: &[usize], value: T) {
+        full_of(&sizes_of(shape), value.to_scalar())
     }
 
     /// A tensor of zeros.
-    #[track_caller]
-    pub fn zeros(shape: &[usize], dtype: DType) -> Tensor {
-        must(full_of(&sizes_of(shape), Scalar::from_f64(0.0, dtype)))
+    fn zeros / try_zeros(shape: &[usize], dtype: DType) {
+        full_of(&sizes_of(shape), Scalar::from_f64(0.0, dtype))
     }
 
     /// A tensor of ones.
-    #[track_caller]
-    pub fn ones(shape: &[usize], dtype: DType) -> Tensor {
-        must(full_of(&sizes_of(shape), Scalar::from_f64(1.0, dtype)))
+    fn ones / try_ones(shape: &[usize], dtype: DType) {
+        full_of(&sizes_of(shape), Scalar::from_f64(1.0, dtype))
     }
 
+    /// A tensor to be filled later. Which elements it has until then is not promised; now they are zeros, the same in
+    /// both modes.
+    fn empty / try_empty(shape: &[usize], dtype: DType) {
+        Tensor::try_zeros(shape, dtype)
+    }
+}
+
+twins! {
     /// Zeros of the same shape and dtype; symbolic dimensions stay symbolic.
-    pub fn zeros_like(&self) -> Tensor {
-        must(full_on(self.device(), &self.sizes(), Scalar::from_f64(0.0, self.dtype())))
+    fn zeros_like / try_zeros_like(&self) -> Tensor {
+        self.try_full_like(0.0)
     }
 
     /// Ones of the same shape and dtype; symbolic dimensions stay symbolic.
-    pub fn ones_like(&self) -> Tensor {
-        must(full_on(self.device(), &self.sizes(), Scalar::from_f64(1.0, self.dtype())))
+    fn ones_like / try_ones_like(&self) -> Tensor {
+        self.try_full_like(1.0)
     }
 
     /// A tensor of the same shape and dtype full of one number; symbolic dimensions stay symbolic.
@@ -99,20 +129,13 @@ impl Tensor {
     /// use allotrope::prelude::*;
     /// assert_eq!(Tensor::arange(2).full_like(2.7).to_vec::<i64>(), [2, 2]);
     /// ```
-    pub fn full_like(&self, value: f64) -> Tensor {
-        must(full_on(self.device(), &self.sizes(), Scalar::from_f64(value, self.dtype())))
-    }
-
-    /// A tensor to be filled later. Which elements it has until then is not promised; now they are zeros, the same in
-    /// both modes.
-    #[track_caller]
-    pub fn empty(shape: &[usize], dtype: DType) -> Tensor {
-        Tensor::zeros(shape, dtype)
+    fn full_like / try_full_like(&self, value: f64) -> Tensor {
+        full_on(self.device(), &self.sizes(), Scalar::from_f64(value, self.dtype()))
     }
 
     /// As [`Tensor::empty`], with the shape and dtype of this tensor.
-    pub fn empty_like(&self) -> Tensor {
-        self.zeros_like()
+    fn empty_like / try_empty_like(&self) -> Tensor {
+        self.try_zeros_like()
     }
 }
 

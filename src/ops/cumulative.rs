@@ -37,7 +37,7 @@ fn over(
 
 /// The sums up to each element, from the end where `reverse`; each is the derivative of the other.
 fn running_sum(x: &Tensor, axis: usize, reverse: bool) -> Result<Tensor> {
-    let ones = x.ones_like();
+    let ones = x.try_ones_like()?;
     let operands = [Operand::Tensor(&ones), Operand::Tensor(x)];
     differentiable(&Op::Recurrence { axis, reverse }, "CumsumBackward0", &operands, |_| {
         move |_: &Context<'_>, g: &Tensor| Ok(smallvec::smallvec![None, Some(running_sum(g, axis, !reverse)?)])

@@ -40,7 +40,7 @@ pub struct GradOptions<'a> {
 /// When an output needs no gradient, an input needs none, the graph's saved tensors were freed by an earlier backward pass, or a value that
 /// a derivative needs was changed in place.
 pub fn grad(outputs: &[&Tensor], inputs: &[&Tensor], create_graph: bool) -> Result<Vec<Option<Tensor>>> {
-    let roots = outputs.iter().map(|y| root(y, &y.ones_like(), false)).collect::<Result<Vec<Root>>>()?;
+    let roots = outputs.iter().map(|y| root(y, &y.try_ones_like()?, false)).collect::<Result<Vec<Root>>>()?;
     let targets = edges_of(inputs, "grad()")?;
     run(roots, &targets, create_graph, create_graph)
 }
@@ -78,7 +78,7 @@ pub fn grad_with(outputs: &[&Tensor], inputs: &[&Tensor], how: GradOptions<'_>) 
     let mut found = run(roots, &targets, how.retain_graph || how.create_graph, how.create_graph)?;
     for (i, (slot, x)) in found.iter_mut().zip(inputs).enumerate().filter(|(_, (g, _))| g.is_none()) {
         if how.materialize_grads {
-            *slot = Some(x.zeros_like());
+            *slot = Some(x.try_zeros_like()?);
         } else if !how.allow_unused {
             return Err(Error::Autograd(format!(
                 "input {i} of grad(), {}{:?}, appears to not have been used in the graph; set allow_unused if that is meant",

@@ -6,7 +6,6 @@ use super::window::{WindowSpec, overlap_add};
 use crate::autograd::record::{differentiable, view};
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
-use crate::backend::cpu::host::affords;
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
@@ -173,14 +172,11 @@ pub(crate) fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
     })
 }
 
-/// Bytes that a view takes, about, beside its elements.
-const HANDLE_BYTES: usize = 512;
-
 /// Consecutive sections of an axis, of these lengths, as one node of the tape: the gradients are concatenated once,
 /// however many sections there are.
 pub(super) fn sections(x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Tensor>> {
     let mut start = Size::from(0);
-    affords(lens.len().saturating_mul(HANDLE_BYTES))?;
+    eval::affords(lens.len())?;
     let mut parts = Vec::with_capacity(lens.len());
     for &len in lens {
         // Each is a view with a history of its own, which changes in place need; the common one replaces it.

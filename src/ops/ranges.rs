@@ -199,7 +199,7 @@ fn number(x: f64, dtype: DType) -> Result<Tensor> {
 
 /// The numbers that one rounding of `start + step * i` gives, for a row of `i`.
 fn fused(i: &Tensor, start: f64, step: f64) -> Result<Tensor> {
-    let rows = try_stack(&[&i.ones_like(), i], 1)?;
+    let rows = try_stack(&[&i.try_ones_like()?, i], 1)?;
     let line = try_stack(&[&number(start, i.dtype())?, &number(step, i.dtype())?], 0)?;
     rows.try_matmul(&line.try_unsqueeze(1)?)?.try_squeeze(1)
 }
@@ -252,9 +252,9 @@ fn floats(start: f64, end: f64, step: f64, dtype: DType) -> Result<Tensor> {
     if grouped > 0 {
         let first = iota((grouped / lanes).into(), DType::F64)?.try_mul(lanes as f64)?;
         let first = fused(&first, start, step)?.try_to(work)?.try_to(DType::F64)?;
-        let rows = try_stack(&[&first, &first.full_like(step)], 1)?;
+        let rows = try_stack(&[&first, &first.try_full_like(step)?], 1)?;
         let lane = iota(lanes.into(), DType::F64)?;
-        let columns = try_stack(&[&lane.ones_like(), &lane], 0)?;
+        let columns = try_stack(&[&lane.try_ones_like()?, &lane], 0)?;
         parts.push(rows.try_matmul(&columns)?.try_flatten(0, 1)?.try_to(work)?);
     }
     let rest = ints(grouped as i64, 1, n - grouped)?.try_to(DType::F64)?;
@@ -276,6 +276,7 @@ impl Ends {
         if dtype == DType::Bool {
             return Err(Error::operands(op, "gives numbers, not bool"));
         }
+        TensorType::of(dtype, &[steps])?;
         let work = working(dtype);
         // The ends and their distance are numbers of the type that is computed in.
         let (start, end) = match (dtype.is_float(), work) {

@@ -117,12 +117,16 @@ impl Bound {
         mut binding: Binding,
         check: impl Fn(&Binding) -> Result<()>,
     ) -> Result<Results> {
+        let mut grown = false;
         loop {
             check(&binding)?;
             match self.run(variant, args, &binding) {
                 // No state has been written, so it can be run again.
-                Err(Stop::Full(limit)) => variant.grow_capacity(&limit, &mut binding)?,
-                Err(Stop::Error(e)) => return Err(e),
+                Err(Stop::Full(limit)) => {
+                    variant.grow_capacity(&limit, &mut binding)?;
+                    grown = true;
+                }
+                Err(Stop::Error(e)) => return Err(if grown { endless(e) } else { e }),
                 Ok((outputs, saved)) => {
                     return self.hand_out(variant.backward.as_ref(), args, outputs, saved, &binding);
                 }
@@ -295,6 +299,17 @@ impl Bound {
             });
         }
         Ok(results)
+    }
+}
+
+/// The error of a call whose loop went on and on.
+fn endless(e: Error) -> Error {
+    match e {
+        Error::Size(e) | Error::Memory(e) => Error::Memory(format!(
+            "{e}; a while_loop goes on, and what its gradient needs of each iteration does not fit into memory: carry a counter \
+             and let the condition end it"
+        )),
+        other => other,
     }
 }
 

@@ -1,12 +1,13 @@
 //! The one place where graphs are compiled and compiled code is run on tensors: locks the memory of the inputs, binds it
 //! and that of the outputs to the code, and runs. It chooses no input, makes no output and knows no variant.
 
+use crate::backend::cpu::host;
 use crate::backend::{self, CompileOptions, Executable, Failure, Memory, Profile};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
 use crate::tensor::storage::{ReadGuard, Storage, WriteGuard};
-use crate::tensor::{Dims, Tensor, TensorType, eval};
+use crate::tensor::{Tensor, TensorType, eval};
 use allotrope_ir::{Bounds, Dim, Graph, Type};
 use smallvec::SmallVec;
 use std::ops::{Deref, Range};
@@ -18,6 +19,8 @@ pub(crate) struct Code {
     executable: Box<dyn Executable>,
     /// What the sizes of a run must satisfy.
     bounds: Bounds,
+    /// The types of the outputs that update no input.
+    results: Vec<Type>,
     /// How long scheduling took, and each phase of the backend.
     pub(crate) phases: Vec<(&'static str, Duration)>,
 }
@@ -38,10 +41,23 @@ impl Code {
     /// # Errors
     /// When no value can have such sizes, and when there is no memory.
     pub(crate) fn prepare(&self, binding: &[usize], scratch: &mut Option<Memory>) -> Result<()> {
-        self.bounds.check(binding).map_err(|e| Error::Size(format!("sizes that do not fit: {e}")))?;
+        self.bounds.check(binding).map_err(|e| Error::Size(e.to_string()))?;
         let needed = self.scratch_bytes(binding);
-        if scratch.as_ref().is_none_or(|memory| memory.bytes() < needed) {
-            *scratch = Some(self.scratch(needed)?);
+        let there = scratch.as_ref().map_or(0, Memory::bytes);
+        if self.device == Device::Cpu {
+            // A system may promise each piece and then not have all of them.
+            let mut all = needed.saturating_sub(there);
+            for ty in &self.results {
+                let ty = bound(ty, binding)?;
+                let bytes = ty.numel() * ty.dtype().size();
+                host::affords(bytes, || format!("a tensor {}{:?}", ty.dtype(), ty.shape()))?;
+                all = all.saturating_add(bytes);
+            }
+            host::affords(all, || "the results of a call and what is computed on the way".into())?;
+        }
+        if there < needed || scratch.is_none() {
+            let memory = self.scratch(needed).map_err(|e| e.for_what("what is computed on the way in a call"))?;
+            *scratch = Some(memory);
         }
         Ok(())
     }
@@ -59,7 +75,9 @@ pub(crate) fn compile(device: Device, graph: &Graph, options: &CompileOptions) -
     let mut phases = vec![("lower", clock.elapsed())];
     let executable = backend::of(device).compile(&schedule, options)?;
     phases.extend(executable.phases());
-    Ok(Code { device, executable, bounds, phases })
+    let fresh = graph.outputs().iter().filter(|o| o.update.is_none());
+    let results = fresh.map(|o| graph.ty(o.value).clone()).collect();
+    Ok(Code { device, executable, bounds, results, phases })
 }
 
 /// One input of compiled code.
@@ -100,8 +118,12 @@ pub(crate) fn bytes_of(t: &Tensor) -> Range<usize> {
 /// # Errors
 /// When the device has no memory for it.
 pub(crate) fn output(device: Device, ty: &Type, binding: &[usize]) -> Result<Tensor> {
-    let shape: Dims = ty.shape.iter().map(|d| d.eval(binding)).collect();
-    eval::empty(device, TensorType::new(ty.dtype, shape)?)
+    eval::empty(device, bound(ty, binding)?)
+}
+
+/// The type where symbol `i` is `binding[i]`.
+fn bound(ty: &Type, binding: &[usize]) -> Result<TensorType> {
+    TensorType::new(ty.dtype, ty.shape.iter().map(|d| d.eval(binding)).collect())
 }
 
 /// What ends a run early. No input has been written then.

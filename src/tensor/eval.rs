@@ -42,6 +42,16 @@ pub(crate) fn allocate(device: Device, ty: &TensorType) -> Result<Memory> {
     backend::of(device).allocate(ty.dtype(), ty.numel()).map_err(|e| e.for_tensor(ty.dtype(), ty.shape()))
 }
 
+/// That there is memory for so many tensors, beside their elements.
+///
+/// # Errors
+/// When there is not.
+pub(crate) fn affords(tensors: usize) -> Result<()> {
+    // About, with what a view and a node of the tape take.
+    const EACH: usize = 512;
+    host::affords(tensors.saturating_mul(EACH), || format!("{tensors} tensors"))
+}
+
 /// The elements of a tensor with storage; an error for a value that leaked out of a trace.
 pub(crate) fn strided(t: &Tensor) -> Result<&Strided> {
     t.strided().ok_or_else(|| {

@@ -10,7 +10,7 @@ use allotrope::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Sizes that no axis can have, the last two with room for several of them in an `i64`.
-const ABSURD: [usize; 6] = [usize::MAX, usize::MAX / 2 + 1, isize::MAX as usize, 1 << 62, 1 << 50, 1 << 45];
+const ABSURD: [usize; 6] = [usize::MAX, usize::MAX / 2 + 1, isize::MAX as usize, 1 << 62, 1 << 50, 1 << 46];
 
 /// That it is refused as an error of sizes or of memory, whose text names one of the words and blames nobody else.
 #[track_caller]

@@ -32,6 +32,22 @@ fn recording_refuses_what_eager_does() {
 }
 
 #[test]
+fn steps_beyond_all_are_the_same_in_every_form() {
+    let x = Tensor::arange(4).to(DType::F32);
+    let f = |x: &Tensor| {
+        let x = x.detach().requires_grad();
+        let windows = x.unfold(0, 2, usize::MAX);
+        let every = x.index(stepped(1.., usize::MAX));
+        (windows.sum() * every.sum() + x.unfold(0, 1, 1 << 62).sum()).backward();
+        x.grad().unwrap()
+    };
+    let want = f(&x).to_vec::<f32>();
+    assert_eq!(want, [2.0, 2.0, 0.0, 0.0]);
+    assert_eq!(trace(f).call(&x).unwrap().to_vec::<f32>(), want);
+    assert_eq!(trace_dynamic(f).call(&x).unwrap().to_vec::<f32>(), want);
+}
+
+#[test]
 fn a_recorded_result_that_no_memory_has_is_an_error_of_the_call() {
     let x = Tensor::ones(&[3], DType::F32);
     // A type that can be, of a tensor that cannot.

@@ -53,12 +53,12 @@ pub(crate) fn elements<T: FromElement>(array: Array<'_>) -> Result<Vec<T>> {
     Ok(out)
 }
 
-/// That this machine has so many bytes left, for what is allocated piece by piece.
+/// That this machine has so many bytes left for `what`, is allocated piece by piece.
 ///
 /// # Errors
 /// When it has not.
-pub(crate) fn affords(bytes: usize) -> Result<()> {
-    machine::check(bytes)
+pub(crate) fn affords(bytes: usize, what: impl Fn() -> String) -> Result<()> {
+    machine::check(bytes).map_err(|e| e.for_what(&what()))
 }
 
 /// An empty `Vec` with room for so many.
@@ -66,7 +66,7 @@ pub(crate) fn affords(bytes: usize) -> Result<()> {
 /// # Errors
 /// When there is no memory for it.
 pub(crate) fn room<T>(n: usize) -> Result<Vec<T>> {
-    machine::room(n)
+    machine::room(n).map_err(|e| e.for_what(&format!("a list of {n} elements")))
 }
 
 /// The elements of memory that was made for this type, which a tensor's dtype says.

@@ -118,6 +118,9 @@ fn scan_flat(
                 let (new, ys, run) = run_body("scan", &current, &elements, &xs, body)?;
                 runs.extend(run);
                 current = new;
+                if i == 0 && !ys.is_empty() {
+                    eval::affords(length.hint().saturating_mul(ys.len()))?;
+                }
                 rows.resize_with(ys.len(), Vec::new);
                 rows.iter_mut().zip(ys).for_each(|(row, y)| row.push(y));
             }
