@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How long a recording may stand still before who waits for it gives up. Whether its closure waits for just this
 /// thread cannot be known (a channel or a join tells nobody), so it has to have used no processor time meanwhile.
-const STANDS_STILL: Duration = Duration::from_secs(6);
+const STANDS_STILL: Duration = Duration::from_secs(10);
 /// The same where a thread's processor time can't be had: so long no recording takes.
 const STANDS_STILL_UNSEEN: Duration = Duration::from_secs(600);
 
