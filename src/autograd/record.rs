@@ -85,7 +85,7 @@ pub(crate) fn view(x: &Tensor, op: Op<Size>, name: &'static str, vjp: ViewVjp) -
     let from = x.sizes();
     let mut result = apply(&op, &[Operand::Tensor(x)])?;
     result.link_view(x, &op, &from, name, vjp);
-    state::view_made(&result);
+    state::view_made(x, &result, &op);
     if is_grad_enabled()
         && x.is_requires_grad()
         && let Some(edge) = tape::edge_of(x)

@@ -4,6 +4,7 @@
 use crate::capture::builder::{GraphBuilder, Role};
 use crate::capture::draws::{Draws, Fills};
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target, same_elements};
+use crate::capture::layout::LayoutGuard;
 use crate::capture::symbols::Symbols;
 use crate::device::Device;
 use crate::mode::recorder::settings::HostValue;
@@ -56,8 +57,9 @@ pub(crate) struct Dependencies {
     pub(crate) arg_grads: Vec<(usize, bool)>,
     /// Values on the host that the program read.
     pub(crate) host_values: Vec<Arc<dyn HostValue>>,
-    /// Arguments whose layout in memory the program asked for.
-    pub(crate) layouts: Vec<usize>,
+    /// What it decided by how tensors lie, and the captured tensors that this is about.
+    pub(crate) layouts: Vec<LayoutGuard>,
+    pub(crate) laid_out: Vec<TraceHandle>,
     /// Arguments that it compared with other tensors, and whether they were the same.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
     /// Captured tensors that it asked whether they need gradients.

@@ -11,7 +11,7 @@ use allotrope_ir::{Class, Dim, Op, Shape, View};
 use std::borrow::Cow;
 
 /// Whose memory it is.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) enum Memory {
     /// That of a fresh result.
     Fresh(Shape),
@@ -21,15 +21,25 @@ pub(crate) enum Memory {
     Captured(usize),
 }
 
-#[derive(Clone)]
-pub(crate) enum ViewStep {
-    View(Op<Dim>),
+#[derive(Clone, PartialEq)]
+pub(crate) enum ViewStep<D = Dim> {
+    View(Op<D>),
     /// One element along the first axis, as the body of a loop gets it.
     Element,
 }
 
-/// CallerTensor memory a value shows, and how.
-#[derive(Clone)]
+impl<D> ViewStep<D> {
+    /// The step with its sizes said in another way.
+    pub(crate) fn map<E>(&self, of: &mut dyn FnMut(&D) -> E) -> ViewStep<E> {
+        match self {
+            ViewStep::View(op) => ViewStep::View(op.map_dims(&mut |d| of(d))),
+            ViewStep::Element => ViewStep::Element,
+        }
+    }
+}
+
+/// What memory a value shows, and how.
+#[derive(Clone, PartialEq)]
 pub(crate) struct Layout {
     pub(crate) memory: Memory,
     pub(crate) steps: Vec<ViewStep>,
@@ -54,20 +64,31 @@ impl Layout {
         matches!(self.memory, Memory::Fresh(_)) && self.steps.is_empty()
     }
 
+    /// Whether it is the same in every call.
+    pub(crate) fn is_fixed(&self) -> bool {
+        let mut fixed = match &self.memory {
+            Memory::Fresh(shape) => shape.iter().all(|d| d.as_fixed().is_some()),
+            Memory::Captured(_) => true,
+            Memory::Input(_) => false,
+        };
+        for step in &self.steps {
+            step.map(&mut |d: &Dim| fixed &= d.as_fixed().is_some());
+        }
+        fixed
+    }
+
     /// Sizes as they are at the end of the capture.
     fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
         if let Memory::Fresh(shape) = &mut self.memory {
             shape.iter_mut().for_each(|d| *d = of(d));
         }
         for step in &mut self.steps {
-            if let ViewStep::View(op) = step {
-                *op = op.map_dims(&mut |d| of(d));
-            }
+            *step = step.map(&mut |d| of(d));
         }
     }
 
-    /// Shape and strides in one call.
-    fn eval(&self, given: &CallTensors<'_>, binding: &Binding) -> (Dims, Strides) {
+    /// Shape and strides in one call, and whether the last step shows what the one before does, or copies.
+    fn eval(&self, given: &CallTensors<'_>, binding: &Binding) -> (Dims, Strides, bool) {
         let of = |t: &Tensor| (Dims::from_slice(t.shape_hint()), t.strides());
         let dims = |shape: &[Dim]| -> Dims { shape.iter().map(|d| d.eval(binding)).collect() };
         let fresh = |shape: Dims| {
@@ -86,11 +107,13 @@ impl Layout {
                 Source::Draw | Source::Gradient => unreachable!("bug in allotrope: drawn tensors are fresh"),
             },
         };
+        let mut is_view = true;
         for step in &self.steps {
             match step {
                 ViewStep::Element => {
                     shape.remove(0);
                     strides.remove(0);
+                    is_view = true;
                 }
                 ViewStep::View(op) => {
                     let Class::View(view) = op.class() else {
@@ -114,13 +137,77 @@ impl Layout {
                     };
                     // What no strides show is copied.
                     let seen = eval::view_strides(view, &shape, &strides, &to);
+                    is_view = seen.is_some();
                     strides = seen.unwrap_or_else(|| contiguous_strides(&to));
                     shape = to;
                 }
             }
         }
-        (shape, strides)
+        (shape, strides, is_view)
     }
+}
+
+/// What the program decided by a layout.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// The last step shows the same elements, or copies them.
+    View(bool),
+    /// The elements lie in row-major order without gaps, or not.
+    Contiguous(bool),
+    Strides(Strides),
+}
+
+/// What must be decided as it was for a recording to stand for a call.
+#[derive(Clone, PartialEq)]
+pub(crate) struct LayoutGuard {
+    pub(crate) layout: Layout,
+    pub(crate) answer: Answer,
+}
+
+impl LayoutGuard {
+    pub(crate) fn holds(&self, given: &CallTensors<'_>, binding: &Binding) -> bool {
+        let (shape, strides, is_view) = self.layout.eval(given, binding);
+        match &self.answer {
+            Answer::View(answer) => is_view == *answer,
+            Answer::Contiguous(answer) => is_contiguous(&shape, &strides) == *answer,
+            Answer::Strides(answer) => strides == *answer,
+        }
+    }
+}
+
+impl LayoutGuard {
+    /// What must hold, in words.
+    pub(crate) fn words(&self, sources: &[Source]) -> String {
+        let whose = match &self.layout.memory {
+            Memory::Fresh(shape) => format!("a result of shape {}", shape_text(shape)),
+            Memory::Input(i) => match sources[*i] {
+                Source::Arg(i) => format!("argument {i}"),
+                Source::ArgGrad(i) => format!("the gradient of argument {i}"),
+                Source::Grad(_) => "the gradient of a captured tensor".into(),
+                Source::State(_) | Source::Draw | Source::Data(_) | Source::Gradient => format!("input {i}"),
+            },
+            Memory::Captured(_) => "a captured tensor".into(),
+        };
+        let step = |step: &ViewStep| match step {
+            ViewStep::View(op) => op.name(),
+            ViewStep::Element => "element",
+        };
+        let steps: Vec<&str> = self.layout.steps.iter().map(step).collect();
+        let seen = if steps.is_empty() { String::new() } else { format!(" seen through {}", steps.join(", ")) };
+        let answer = match &self.answer {
+            Answer::View(true) => "shares its elements".into(),
+            Answer::View(false) => "is a copy".into(),
+            Answer::Contiguous(true) => "is contiguous".into(),
+            Answer::Contiguous(false) => "is not contiguous".into(),
+            Answer::Strides(strides) => format!("has strides {strides:?}"),
+        };
+        format!("{whose}{seen} {answer}")
+    }
+}
+
+fn shape_text(shape: &Shape) -> String {
+    let dims: Vec<String> = shape.iter().map(Dim::to_string).collect();
+    format!("[{}]", dims.join(", "))
 }
 
 /// The tensors of one call.
@@ -148,7 +235,7 @@ impl Demand {
     /// # Errors
     /// Where it does not hold.
     pub(crate) fn check(&self, given: &CallTensors<'_>, binding: &Binding) -> Result<()> {
-        let (shape, strides) = self.layout.eval(given, binding);
+        let (shape, strides, _) = self.layout.eval(given, binding);
         if is_contiguous(&shape, &strides) {
             return Ok(());
         }

@@ -2,6 +2,7 @@
 //! same in every recording, also where the graphs are known already. It decides nothing of its own; the recorder asks
 //! and tells.
 
+use crate::capture::aliasing::Aliasing;
 use crate::capture::draws::Item;
 use crate::capture::endpoints::{CallerTensor, Source, same_elements};
 use crate::capture::event::{Answer, Aside, Event, EventOperand, LayoutOf, Made, Symbolic};
@@ -89,8 +90,8 @@ pub(crate) struct CaptureState {
     pub(crate) effects: Vec<Arc<dyn HostValue>>,
     /// The caller's arguments.
     pub(crate) arguments: Vec<Tensor>,
-    /// Arguments whose layout the program asked for.
-    pub(crate) layouts: Vec<usize>,
+    /// What it decided by how tensors lie.
+    pub(crate) aliasing: Aliasing,
     /// Arguments that it compared with other tensors, and the answers.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
     /// Captured tensors that it asked whether they need gradients, by identity.

@@ -6,6 +6,7 @@ use super::recorder::loops::{Iterations, ScanBody, ScanSpec};
 use super::recorder::random::Draw;
 use super::recorder::settings::HostValue;
 use super::recorder::sizes::SizeOp;
+use super::recorder::state::LayoutQuestion;
 use super::recorder::{
     GradRecorder, LoopRecorder, RandomRecorder, RecomputeRecorder, Recorder, SettingRecorder, SizeRecorder,
     StateRecorder, ValueRecorder,
@@ -226,7 +227,9 @@ impl StateRecorder for Abstract {
         Ok(state.like(tensor))
     }
 
-    fn note_view(&self, _: &Tensor) {}
+    fn note_view(&self, _: &Tensor, _: &Tensor, _: &Op<Size>) {}
+    fn sharing_asked(&self, _: &Tensor) {}
+    fn note_contiguous(&self, _: &Tensor, _: &Tensor) {}
 
     fn version(&self, tensor: &Tensor) -> u32 {
         let root = match tensor.traced().map(|t| &t.root) {
@@ -238,7 +241,7 @@ impl StateRecorder for Abstract {
         root.stored_version() + changes.unwrap_or(0)
     }
 
-    fn layout_asked(&self, _: Option<&Tensor>) {}
+    fn layout_asked(&self, _: &Tensor, _: LayoutQuestion) {}
 
     fn is_same(&self, _: &Tensor, _: &Tensor) -> bool {
         false

@@ -3,7 +3,8 @@
 use super::slot;
 use crate::error::Result;
 use crate::tensor::handle::Link;
-use crate::tensor::{Tensor, eval};
+use crate::tensor::{Size, Tensor, eval};
+use allotrope_ir::Op;
 use std::sync::Arc;
 
 impl Tensor {
@@ -53,11 +54,29 @@ pub(crate) fn assign(
     }
 }
 
-/// A result has become a view of another tensor.
-pub(crate) fn view_made(view: &Tensor) {
-    if view.traced().is_some()
+/// `result` is `of` seen through `op`, or a copy where no strides show that.
+pub(crate) fn view_made(of: &Tensor, result: &Tensor, op: &Op<Size>) {
+    if result.traced().is_some()
         && let Some(r) = slot::recorder()
     {
-        r.note_view(view);
+        r.note_view(of, result, op);
+    }
+}
+
+/// The program asks whether `result`, which [`view_made`] was told of last, shows the elements of another tensor.
+pub(crate) fn sharing_asked(result: &Tensor) {
+    if result.traced().is_some()
+        && let Some(r) = slot::recorder()
+    {
+        r.sharing_asked(result);
+    }
+}
+
+/// `result` is a copy of `of` in row-major order, or `of` itself, which lies so already.
+pub(crate) fn contiguous_made(of: &Tensor, result: &Tensor) {
+    if result.traced().is_some()
+        && let Some(r) = slot::recorder()
+    {
+        r.note_contiguous(of, result);
     }
 }

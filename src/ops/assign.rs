@@ -8,7 +8,7 @@ use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
-use crate::mode::sizes::all_same;
+use crate::mode::sizes::{all_same, at_most};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::Link;
 use crate::tensor::{Size, Tensor};
@@ -133,7 +133,7 @@ fn put(op: &Op<Size>, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
             concat(&[&before, part, &after], axis)
         }
         View::Window { axis, count, size, step, dilation }
-            if step > dilation * (size.hint().max(1) - 1) || count.hint() <= 1 =>
+            if step > dilation * (size.hint().max(1) - 1) || at_most(*count, Size::from(1)) =>
         {
             // Windows that do not overlap: each place is met once.
             let places = |n: Size, by: usize| -> Result<Tensor> { apply(&Op::Iota(n), &[])?.try_mul(by as i64) };

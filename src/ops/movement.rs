@@ -245,7 +245,7 @@ where
     };
     // Stands for a view that can't be recomputed after a change in place: using it then is an error.
     result.link_view(x, &Op::Gather { axis: 0 }, &own, name, taken_before);
-    mode::state::view_made(&result);
+    mode::state::view_made(x, &result, &Op::Gather { axis: 0 });
     if !x.is_off_tape() {
         let node = tape::node(name, smallvec![tape::edge_of(x)], false, move |_, grads| match &grads[0] {
             Some(g) => grads1(derivative(g)?),

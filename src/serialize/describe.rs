@@ -3,7 +3,7 @@
 
 use crate::capture::draws::Item;
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target, same_elements};
-use crate::capture::layout::{Demand, Memory, ViewStep};
+use crate::capture::layout::{Answer, Demand, Layout, Memory, ViewStep};
 use crate::error::{Error, Result};
 use crate::mode::recorder::settings::HostValue;
 use crate::ops::random::default_generator;
@@ -304,6 +304,15 @@ fn guards(v: &Variant, captured: &mut CapturedState) -> Vec<saved::Guard> {
         // The others are in the types of the arguments.
         Guard::Size { .. } | Guard::Bind { .. } | Guard::Equal { .. } => None,
     }));
+    out.extend(g.layouts.guards.iter().map(|guard| {
+        let (from, steps) = memory(&guard.layout, &g.layouts.captured, captured);
+        let answer = match &guard.answer {
+            Answer::View(yes) => saved::Lies::Shared(*yes),
+            Answer::Contiguous(yes) => saved::Lies::Contiguous(*yes),
+            Answer::Strides(strides) => saved::Lies::Strides(strides.to_vec()),
+        };
+        saved::Guard::Lies { from, steps, answer }
+    }));
     out
 }
 
@@ -348,14 +357,23 @@ fn distribution(kind: &Kind) -> saved::Distribution {
 }
 
 fn order(demand: &Demand, asked: &[TraceHandle], captured: &mut CapturedState) -> saved::Order {
-    let from = match &demand.layout.memory {
+    let (from, steps) = memory(&demand.layout, asked, captured);
+    saved::Order { what: demand.what.to_string(), whole: demand.whole, from, steps }
+}
+
+fn memory(
+    layout: &Layout,
+    asked: &[TraceHandle],
+    captured: &mut CapturedState,
+) -> (saved::OrderOf, Vec<saved::OrderStep>) {
+    let from = match &layout.memory {
         Memory::Fresh(shape) => saved::OrderOf::Fresh(shape.clone()),
         Memory::Input(i) => saved::OrderOf::Input(*i),
         Memory::Captured(i) => saved::OrderOf::Tensor(captured.tensor(&asked[*i])),
     };
-    let steps = demand.layout.steps.iter().map(|s| match s {
+    let steps = layout.steps.iter().map(|s| match s {
         ViewStep::View(op) => saved::OrderStep::View(op.clone()),
         ViewStep::Element => saved::OrderStep::Element,
     });
-    saved::Order { what: demand.what.to_string(), whole: demand.whole, from, steps: steps.collect() }
+    (from, steps.collect())
 }

@@ -5,7 +5,7 @@ use crate::autograd::tape;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::draws::{Draws, Fills, Item};
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
-use crate::capture::layout::{Demand, Layout, Memory, ViewStep};
+use crate::capture::layout::{Answer, Demand, Layout, LayoutGuard, Memory, ViewStep};
 use crate::capture::symbols::Symbols;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -70,6 +70,7 @@ impl LoadedState {
         let of_arguments = |s: &Sym| v.arguments.iter().any(|a| a.ty.shape.iter().any(|d| d.as_sym() == Some(*s)));
         symbols.capacities = v.graph.capacities().into_iter().filter(|s| !of_arguments(s)).collect();
         let mut captured_grads = (Vec::new(), Vec::new());
+        let (mut layouts, mut laid_out) = (Vec::new(), Vec::new());
         let (mut state_flags, mut host_values, mut grad_enabled) = (Vec::new(), Vec::new(), true);
         for guard in &v.guards {
             match guard {
@@ -80,6 +81,14 @@ impl LoadedState {
                 saved::Guard::Flag(f, on) => host_values.push(self.flags[*f].read_as(*on)),
                 saved::Guard::Same(..) => {}
                 saved::Guard::Least(dim, least) => symbols.least.push((dim.clone(), *least)),
+                saved::Guard::Lies { from, steps, answer } => {
+                    let answer = match answer {
+                        saved::Lies::Shared(yes) => Answer::View(*yes),
+                        saved::Lies::Contiguous(yes) => Answer::Contiguous(*yes),
+                        saved::Lies::Strides(strides) => Answer::Strides(Strides::from_slice(strides)),
+                    };
+                    layouts.push(LayoutGuard { layout: self.layout(from, steps, &mut laid_out), answer });
+                }
             }
         }
         let identities = v.guards.iter().filter_map(|guard| match guard {
@@ -127,6 +136,8 @@ impl LoadedState {
                 arg_grads: captured_grads.1,
                 host_values,
                 identities: identities.collect(),
+                layouts,
+                laid_out,
                 ..Dependencies::default()
             },
         };
@@ -218,7 +229,12 @@ impl LoadedState {
     }
 
     fn demand(&self, o: &saved::Order, outside: &mut Vec<TraceHandle>) -> Demand {
-        let memory = match &o.from {
+        let layout = self.layout(&o.from, &o.steps, outside);
+        Demand { what: o.what.clone().into(), layout, whole: o.whole }
+    }
+
+    fn layout(&self, from: &saved::OrderOf, steps: &[saved::OrderStep], outside: &mut Vec<TraceHandle>) -> Layout {
+        let memory = match from {
             saved::OrderOf::Fresh(shape) => Memory::Fresh(shape.clone()),
             saved::OrderOf::Input(i) => Memory::Input(*i),
             saved::OrderOf::Tensor(t) => {
@@ -226,11 +242,11 @@ impl LoadedState {
                 Memory::Captured(outside.len() - 1)
             }
         };
-        let steps = o.steps.iter().map(|s| match s {
+        let steps = steps.iter().map(|s| match s {
             saved::OrderStep::View(op) => ViewStep::View(op.clone()),
             saved::OrderStep::Element => ViewStep::Element,
         });
-        Demand { what: o.what.clone().into(), layout: Layout { memory, steps: steps.collect() }, whole: o.whole }
+        Layout { memory, steps: steps.collect() }
     }
 }
 

@@ -448,9 +448,6 @@ pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let copy = if shared { Some(copied(value)?) } else { None };
     let value = copy.as_ref().unwrap_or(value);
     let v = strided(value)?;
-    if target.shape_hint().contains(&0) {
-        return Ok(());
-    }
     // Never waiting for one lock while holding the other: two assignments in opposite directions must not block.
     let (source, mut memory) = loop {
         let source = v.storage.read();

@@ -88,6 +88,14 @@ pub(crate) enum Root {
 }
 
 impl Root {
+    /// The elements of a traced value.
+    pub(crate) fn cell(&self) -> Option<&Arc<Cell>> {
+        match self {
+            Root::Traced(cell) => Some(cell),
+            Root::External(_) => None,
+        }
+    }
+
     /// In-place changes so far, those of a running capture left out.
     fn version(&self) -> u32 {
         match self {
@@ -223,6 +231,23 @@ impl Tensor {
             Body::Strided(_) => None,
             Body::Traced(t) => Some(t),
         }
+    }
+
+    /// Whether both show elements of one piece of memory, or would if the program ran eagerly.
+    pub(crate) fn shares_elements_of(&self, other: &Tensor) -> bool {
+        let storage = |t: &Tensor| t.strided().map(|s| Arc::as_ptr(&s.storage));
+        match (self.root(), other.root()) {
+            (Some(Root::Traced(a)), Some(Root::Traced(b))) => Arc::ptr_eq(a, b),
+            (Some(Root::External(a)), Some(Root::External(b))) => storage(a) == storage(b),
+            (Some(Root::External(a)), None) => storage(a) == storage(other),
+            (None, Some(Root::External(b))) => storage(self) == storage(b),
+            (None, None) => storage(self) == storage(other),
+            (Some(Root::Traced(_)), _) | (_, Some(Root::Traced(_))) => false,
+        }
+    }
+
+    fn root(&self) -> Option<&Root> {
+        self.traced().map(|t| &t.root)
     }
 
     /// Identity of the tensor, as long as it lives.

@@ -118,6 +118,18 @@ pub enum Guard {
     Flag(usize, bool),
     /// The size is at least this.
     Least(Dim, usize),
+    /// What the views show of the memory lies like this.
+    Lies { from: OrderOf, steps: Vec<OrderStep>, answer: Lies },
+}
+
+/// How elements lie that views show.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lies {
+    /// The last view shows the elements of the one before; otherwise no strides do, and they are copied.
+    Shared(bool),
+    /// In row-major order without gaps, or not.
+    Contiguous(bool),
+    Strides(Vec<isize>),
 }
 
 /// Where an input of the graph comes from.

@@ -2,7 +2,7 @@
 //! judged by [`super::check()`].
 
 use super::{
-    Argument, Distribution, Draw, Generator, Guard, Layout, Order, OrderOf, OrderStep, Place, Program, Returned,
+    Argument, Distribution, Draw, Generator, Guard, Layout, Lies, Order, OrderOf, OrderStep, Place, Program, Returned,
     Source, Target, Tensor, VERSION, Variant,
 };
 use crate::lex::Token;
@@ -222,7 +222,23 @@ impl Reader {
                 self.p.word("least")?;
                 Guard::Least(dim, self.p.number()?)
             }
-            _ => return self.p.expected_before("`grad_enabled`, `requires_grad`, `grad`, `same`, `flag` or `size`"),
+            "memory" => {
+                let (from, steps) = self.memory()?;
+                let answer = match () {
+                    () if self.has("shared") => Lies::Shared(self.truth()?),
+                    () if self.has("contiguous") => Lies::Contiguous(self.truth()?),
+                    () => {
+                        self.p.word("strides")?;
+                        Lies::Strides(self.strides()?)
+                    }
+                };
+                Guard::Lies { from, steps, answer }
+            }
+            _ => {
+                return self
+                    .p
+                    .expected_before("`grad_enabled`, `requires_grad`, `grad`, `same`, `flag`, `size` or `memory`");
+            }
         })
     }
 
@@ -290,6 +306,11 @@ impl Reader {
     fn order(&mut self) -> Parsed<Order> {
         let what = self.text()?;
         let whole = self.has("whole");
+        let (from, steps) = self.memory()?;
+        Ok(Order { what, whole, from, steps })
+    }
+
+    fn memory(&mut self) -> Parsed<(OrderOf, Vec<OrderStep>)> {
         let from = match () {
             () if self.has("fresh") => OrderOf::Fresh(self.p.dims()?),
             () if self.has("input") => OrderOf::Input(self.p.number()?),
@@ -308,7 +329,7 @@ impl Reader {
             }
             steps.push(OrderStep::View(self.view(&name)?));
         }
-        Ok(Order { what, whole, from, steps })
+        Ok((from, steps))
     }
 
     /// The view of that name.

@@ -10,8 +10,9 @@
 //! line      = "argument" type ["requires_grad"] ["contiguous" | "strided" [numbers]] ["same_as" number]
 //!           | "when" ("grad_enabled" | "requires_grad" string | "grad" place | "same" number place | "flag" string) bool
 //!           | "when" "size" dim "least" number
+//!           | "when" "memory" memory ("shared" bool | "contiguous" bool | "strides" numbers)
 //!           | draw
-//!           | "order" string ["whole"] ("fresh" dims | "input" number | "tensor" string) "{" {step} "}"
+//!           | "order" string ["whole"] memory
 //!           | "input" (place | "grad" place | "draw")       one for each input of the graph, in order
 //!           | "output" ("result" number | place | "grad" place | "grad_elements" place)   one for each output of the graph, in order
 //!           | "clear" place                                 its gradient is none after the call
@@ -21,6 +22,7 @@
 //!           | "grad" place number                           the gradient is that tensor after the call
 //! returned  = "computed" [leads] | place | "grad" place | "view" number ["detached"] [leads] "{" {step} "}"
 //! leads     = "requires_grad" ["leaf"]
+//! memory    = ("fresh" dims | "input" number | "tensor" string) "{" {step} "}"
 //! place     = "argument" number | "tensor" string
 //! draw      = "draw" number distribution ["from" string]    the number of an input; without from: the process's generator
 //!           | "seed" literal ["from" string]
@@ -30,7 +32,9 @@
 //! step      = "element" | name {attribute}                  of the graph's text form
 //! ```
 
-use super::{Distribution, Draw, Guard, Order, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Variant};
+use super::{
+    Distribution, Draw, Guard, Lies, Order, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Variant,
+};
 use crate::text::{attributes, dims, literal};
 use crate::{Scalar, Type};
 use std::fmt::Write;
@@ -109,6 +113,15 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
             Guard::Same(i, other, on) => put!(out, "same {i} {} {on}\n", place(p, *other)),
             Guard::Flag(f, on) => put!(out, "flag {:?} {on}\n", p.flags.get(*f).map_or("?", |f| &f.0)),
             Guard::Least(dim, least) => put!(out, "size {dim} least {least}\n"),
+            Guard::Lies { from, steps, answer } => {
+                out.push_str("memory");
+                memory(out, p, from, steps);
+                match answer {
+                    Lies::Shared(yes) => put!(out, " shared {yes}\n"),
+                    Lies::Contiguous(yes) => put!(out, " contiguous {yes}\n"),
+                    Lies::Strides(strides) => put!(out, " strides {strides:?}\n"),
+                }
+            }
         }
     }
     for d in &v.draws {
@@ -225,13 +238,18 @@ fn draw(out: &mut String, p: &Program, d: &Draw, depth: usize) {
 
 fn order(out: &mut String, p: &Program, o: &Order) {
     put!(out, "  order {:?}{}", o.what, if o.whole { " whole" } else { "" });
-    match &o.from {
+    memory(out, p, &o.from, &o.steps);
+    out.push('\n');
+}
+
+fn memory(out: &mut String, p: &Program, from: &OrderOf, steps: &[OrderStep]) {
+    match from {
         OrderOf::Fresh(shape) => put!(out, " fresh {}", dims(shape)),
         OrderOf::Input(i) => put!(out, " input {i}"),
         OrderOf::Tensor(i) => put!(out, " tensor {:?}", tensor(p, *i)),
     }
     out.push_str(" {\n");
-    for step in &o.steps {
+    for step in steps {
         out.push_str("    ");
         match step {
             OrderStep::Element => out.push_str("element"),
@@ -242,5 +260,5 @@ fn order(out: &mut String, p: &Program, o: &Order) {
         }
         out.push('\n');
     }
-    out.push_str("  }\n");
+    out.push_str("  }");
 }

@@ -20,6 +20,7 @@ impl CaptureState {
     /// `saved` are values that backward passes from outside need besides.
     pub(crate) fn finish(mut self, handed: &HandedOut, saved: &[Value]) -> Result<(Ended, Wiring, Dependencies)> {
         let mut targets = Vec::new();
+        let (layouts, laid_out) = self.layout_guards();
         let (returned, grads) = self.described(handed);
         self.output_computed(handed, &mut targets)?;
         let mut arguments: Vec<_> = std::mem::take(&mut self.args_by_cell).into_values().collect();
@@ -38,7 +39,7 @@ impl CaptureState {
                 targets.push(Target::State { tensor: TraceHandle::new(s.tensor) });
             }
         }
-        let mut dependencies = Dependencies::default();
+        let mut dependencies = Dependencies { layouts, laid_out, ..Dependencies::default() };
         let mut cleared = Vec::new();
         let mut cleared_args = Vec::new();
         for (i, g) in std::mem::take(&mut self.grads).into_iter().enumerate() {
@@ -73,7 +74,6 @@ impl CaptureState {
             targets.push(Target::Save);
         }
         dependencies.host_values = self.host_values;
-        dependencies.layouts = self.layouts;
         dependencies.identities = self.identities;
         dependencies.requires_grad = self.requires_grad_asked.into_values().collect();
         let asked = self.asked.iter().filter(|(_, asked)| asked.load(Ordering::Relaxed));

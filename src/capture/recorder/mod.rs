@@ -15,6 +15,7 @@ mod values;
 
 use crate::autograd::scope;
 use crate::autograd::tape;
+use crate::capture::aliasing::Aliasing;
 use crate::capture::builder::ARGUMENT;
 use crate::capture::endpoints::Source;
 use crate::capture::event::Event;
@@ -118,7 +119,7 @@ impl Capture {
             host_values: Vec::new(),
             effects: Vec::new(),
             arguments: Vec::new(),
-            layouts: Vec::new(),
+            aliasing: Aliasing::default(),
             identities: Vec::new(),
             requires_grad_asked: FxHashMap::default(),
             made_here: FxHashMap::default(),
@@ -151,6 +152,8 @@ impl Capture {
         inner.arguments.resize_with(i, || like.clone());
         inner.arguments.push(like.clone());
         let mut tensor = inner.tensor(0, &made);
+        let input = inner.sources.len() - 1;
+        inner.shows_input(&tensor, input);
         if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
             t.strides = like.strides();
         }

@@ -8,13 +8,16 @@ use crate::capture::endpoints::CallerTensor;
 use crate::error::Error;
 use crate::error::Result;
 use crate::mode::recorder::StateRecorder;
+use crate::mode::recorder::state::LayoutQuestion;
 use crate::mode::values;
 use crate::tensor::Body;
+use crate::tensor::Size;
 use crate::tensor::Tensor;
 use crate::tensor::eval;
 use crate::tensor::handle::Link;
 use crate::tensor::handle::Root;
 use crate::tensor::trace_handle::TraceHandle;
+use allotrope_ir::Op;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -50,11 +53,21 @@ impl StateRecorder for Capture {
         inner.tensor_of(at, value)
     }
 
-    fn note_view(&self, view: &Tensor) {
-        if let Some(t) = view.traced() {
-            let version = self.0.borrow_mut().version_of(&t.root);
+    fn note_view(&self, of: &Tensor, result: &Tensor, op: &Op<Size>) {
+        let mut inner = self.0.borrow_mut();
+        if let Some(t) = result.traced() {
+            let version = inner.version_of(&t.root);
             t.seen.lock().1 = version;
         }
+        inner.view_decided(of, result, op);
+    }
+
+    fn sharing_asked(&self, result: &Tensor) {
+        self.0.borrow_mut().guard_last_step(result);
+    }
+
+    fn note_contiguous(&self, of: &Tensor, result: &Tensor) {
+        self.0.borrow_mut().contiguous_decided(of, result);
     }
 
     fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()> {
@@ -99,6 +112,7 @@ impl StateRecorder for Capture {
                 state.changes += 1;
             }
         }
+        inner.sharing_seen(root);
         Ok(())
     }
 
@@ -110,19 +124,8 @@ impl StateRecorder for Capture {
         }
     }
 
-    fn layout_asked(&self, of: Option<&Tensor>) {
-        let mut inner = self.0.borrow_mut();
-        let Some(t) = of else {
-            inner.layouts = (0..inner.arguments.len()).collect();
-            return;
-        };
-        // A value that was computed is dense whatever the arguments are.
-        if let Some(Root::Traced(cell)) = t.traced().map(|t| &t.root)
-            && let Some((_, arg)) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize))
-        {
-            let arg = *arg;
-            inner.layouts.push(arg);
-        }
+    fn layout_asked(&self, of: &Tensor, question: LayoutQuestion) {
+        self.0.borrow_mut().layout_asked(of, question);
     }
 
     fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
