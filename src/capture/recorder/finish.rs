@@ -20,7 +20,6 @@ impl CaptureState {
     /// `saved` are values that backward passes from outside need besides.
     pub(crate) fn finish(mut self, handed: &HandedOut, saved: &[Value]) -> Result<(Ended, Wiring, Dependencies)> {
         let mut targets = Vec::new();
-        self.guard_results(&handed.seen_by_caller());
         let (layouts, laid_out) = self.layout_guards();
         let (returned, grads) = self.described(handed);
         self.output_computed(handed, &mut targets)?;

@@ -4,7 +4,7 @@
 
 use super::Capture;
 use crate::capture::endpoints::{CallerTensor, Returned, Target};
-use crate::capture::state::CaptureState;
+use crate::capture::state::{CaptureState, GradState};
 use crate::error::Result;
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
@@ -67,12 +67,6 @@ impl HandedOut {
         &self.results
     }
 
-    /// The tensors of which the caller gets hold: the results and gradients, without what is only there for their views.
-    pub(super) fn seen_by_caller(&self) -> Vec<Tensor> {
-        let places = self.results.iter().chain(self.grads.iter().map(|(_, place)| place));
-        places.map(|&i| self.tensors[i].tensor.clone()).collect()
-    }
-
     fn push(&mut self, tensor: Tensor, kind: Kind) -> usize {
         let i = self.tensors.len();
         self.by_tensor.insert(tensor.id(), i);
@@ -109,6 +103,9 @@ impl Capture {
     pub(crate) fn handed_out(&self, returned: &[Tensor]) -> Result<HandedOut> {
         let mut state = self.0.borrow_mut();
         let mut out = HandedOut::default();
+        let set = state.grads.iter().filter_map(GradState::set);
+        let seen: Vec<Tensor> = returned.iter().cloned().chain(set).collect();
+        state.guard_results(&seen);
         for t in returned {
             let i = state.handed(&mut out, t)?;
             out.results.push(i);
