@@ -199,7 +199,7 @@ impl Bound {
             let shared = self.storages.contains(&identity(&s.storage));
             if shared && !matches!(source, Source::State(_)) {
                 return Err(Error::argument(
-                    "an argument shares its elements with a tensor that the traced function changes; pass a copy",
+                    "an argument shares its elements with a tensor that the traced function changes; pass a copy, such as x * 1.0",
                 ));
             }
             for &i in &self.changed {
@@ -207,7 +207,7 @@ impl Bound {
                 eval::check_apart(args[i].shape_hint(), &changed.strides)?;
                 if !matches!(source, Source::Arg(j) if *j == i) && Arc::ptr_eq(&changed.storage, &s.storage) {
                     return Err(Error::argument(format!(
-                        "argument {i}, which the traced function changes in place, shares its elements with something else that it uses; pass a copy"
+                        "argument {i}, which the traced function changes in place, shares its elements with something else that it uses; pass a copy, such as x * 1.0"
                     )));
                 }
             }
