@@ -198,7 +198,12 @@ impl Tensor {
             )));
         }
         let hooks = if edge.node().seq() == 0 { self.leaf_hooks(true) } else { edge.hooks().cloned() };
-        hooks.ok_or_else(|| Error::autograd(format!("{what}: bug in allotrope: {} takes no hooks", edge.node().name())))
+        hooks.ok_or_else(|| {
+            let name = edge.node().name();
+            Error::autograd(format!(
+                "{what}: {name} ends the history of this tensor, and takes no hooks; use detach() first"
+            ))
+        })
     }
 
     /// Recording must not change what was there before, and would do it twice.

@@ -124,7 +124,8 @@ where
         // A recording stands for every argument of a kind, and hooks are one tensor's own.
         if let Some(i) = args.iter().position(|a| a.is_requires_grad() && a.has_leaf_hooks()) {
             return Err(Error::trace(format!(
-                "argument {i} has hooks on its gradient; register them inside the closure, or let it capture the tensor"
+                "argument {i} has hooks on its gradient, which are one tensor's own, and the code serves all; register them \
+                 inside the closure, or let it capture the tensor"
             )));
         }
         let ready = self.closure.with(|closure| self.record(closure, &args))?;

@@ -328,7 +328,7 @@ impl Guards {
             }
             Mismatch::Layout(i) => format!("argument {i} lies otherwise in memory"),
             Mismatch::SameAs(i) | Mismatch::Identity(i) => {
-                format!("argument {i} is the same tensor as another one, or no longer")
+                format!("argument {i} is now the same tensor as another argument or a captured one, or no longer is")
             }
             Mismatch::GradMode => format!("gradients are {}", if is_grad_enabled() { "enabled" } else { "disabled" }),
             Mismatch::Freed(i) => format!(

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::mode;
 use crate::ops::TensorTree;
 use crate::runtime::cache::{Cache, Entry};
+use crate::runtime::guards::Mismatch;
 use crate::runtime::recording_lock::RecordingLock;
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
@@ -126,13 +127,18 @@ where
             }
             let reason = self.cache.reason(args);
             let (variant, template) = Variant::capture::<F, N>(closure, args, &self.options, &reason)?;
-            let binding = variant.fits(args).map_err(|m| variant.guards.words(m, args));
+            let binding = variant.fits(args).map_err(|m| (m, variant.guards.words(m, args)));
             let entry = self.cache.add(variant, template);
             // It stands for other calls all the same.
-            let changed = |what| {
-                Error::trace(format!(
-                    "another thread changed what the program depends on while it was recorded: {what}"
-                ))
+            let changed = |(mismatch, what)| match mismatch {
+                Mismatch::SameAs(i) | Mismatch::Identity(i) => Error::trace(format!(
+                    "argument {i} is a tensor that the closure captures too; use it in one way only, or pass a copy, such \
+                     as x * 1.0"
+                )),
+                _ => Error::trace(format!(
+                    "what the program depends on changed while it was recorded, by the closure itself or by another \
+                     thread: {what}"
+                )),
             };
             Ok((entry, binding.map_err(changed)?))
         })

@@ -158,7 +158,9 @@ impl LoadedState {
             // Backward passes from outside are the closure's.
             AssertUnwindSafe(|| Variant::compile(captured, None, guards, &options, ("load", Duration::ZERO), "it was loaded"));
         catch_unwind(compile).unwrap_or_else(|_| {
-            Err(Error::Compile("bug in this library: a graph that passes every check could not be compiled".into()))
+            Err(Error::Compile(
+                "a graph of the file passes every check and can't be compiled; save the function again".into(),
+            ))
         })
     }
 

@@ -85,9 +85,10 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
         asked.store(true, Ordering::Relaxed);
         match watched {
             false => None,
-            true => panic!(
-                "argument {i} has hooks on its gradient, or keeps it; register them inside the closure, or let it capture the tensor"
-            ),
+            true => error::give_up(Error::trace(format!(
+                "argument {i} has hooks on its gradient, or keeps it, and backward() inside the closure comes to it: these \
+                 are one tensor's own, and the code serves all. Register them inside the closure, or let it capture the tensor"
+            ))),
         }
     })
 }
