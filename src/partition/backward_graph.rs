@@ -41,11 +41,12 @@ enum SizeCondition {
 
 /// Compiled code of a backward graph, which whoever runs it makes and keeps here.
 pub(crate) trait BackwardCode: Send + Sync {
-    /// The outputs for inputs of the graph's types; nothing is changed.
+    /// The outputs for inputs of the graph's types; nothing is changed. The capacities of loops that only the pass has are
+    /// added to the binding.
     ///
     /// # Errors
     /// Where a check of the program fails.
-    fn run(&self, inputs: &[Tensor], binding: &Binding) -> Result<Vec<Tensor>>;
+    fn run(&self, inputs: &[Tensor], binding: &mut Binding) -> Result<Vec<Tensor>>;
 }
 
 /// A backward pass through a joint graph, for one set of gradients.

@@ -16,6 +16,7 @@ use crate::partition::backward_pass::IncomingGradient;
 use crate::partition::closure::PartitionedClosure;
 use crate::partition::history::{Exit, History, Repeated};
 use crate::partition::joint_graph::{JointGraph, SavedValue};
+use crate::runtime::capacity::Capacities;
 use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop};
 use crate::runtime::specialize::WorkspacePool;
 use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, SumToSize, next_seq};
@@ -183,9 +184,10 @@ impl TraceNode {
         let inputs = inputs.collect::<Result<Vec<Tensor>>>()?;
         let read = &inputs[..backward.graph.inputs().len()];
         let device = grads.iter().flatten().next().map_or(Device::Cpu, Tensor::device);
+        let mut binding = self.binding.clone();
         let outputs = match mode::recorder() {
-            Some(r) => no_grad(|| inline(r.as_ref(), &backward.graph, read, &self.binding))?,
-            None => code(&backward, device, &self.joint.passes)?.run(read, &self.binding)?,
+            Some(r) => no_grad(|| inline(r.as_ref(), &backward.graph, read, &binding))?,
+            None => code(&backward, device, &self.joint.passes)?.run(read, &mut binding)?,
         };
         let tensor = |origin: &Origin| match origin {
             Origin::Output(i) => outputs[*i].clone(),
@@ -195,7 +197,7 @@ impl TraceNode {
         let mut found: Vec<(Option<usize>, Tensor)> =
             backward.outgoing.iter().map(|(exit, origin)| (*exit, tensor(origin))).collect();
         if let Some(higher) = &backward.higher {
-            self.differentiate(me, grads, &backward, higher, &saved, &outputs, &mut found);
+            self.differentiate(me, grads, &backward, higher, &saved, &outputs, &binding, &mut found);
         }
         if !keep {
             self.free(&backward);
@@ -243,6 +245,7 @@ impl TraceNode {
         higher: &Result<(Arc<JointGraph>, Vec<History>)>,
         saved: &SavedList,
         outputs: &[Tensor],
+        binding: &Binding,
         found: &mut [(Option<usize>, Tensor)],
     ) {
         let (joint, histories) = match higher {
@@ -274,12 +277,12 @@ impl TraceNode {
             SavedValue::Output => Arc::new(Saved::operand(extra.next().expect("an output for each that is saved"))),
             SavedValue::Input(_) => unreachable!("bug in allotrope: the lower joint graph saves the inputs"),
         });
-        let node = TraceNode::new(joint, edges, self.binding.clone(), saved.collect());
+        let node = TraceNode::new(joint, edges, binding.clone(), saved.collect());
         for ((_, t), history) in found.iter_mut().zip(histories) {
             if !matches!(history, History::None) {
                 *t = t.alias();
             }
-            set_history(t, history, &node, &self.binding);
+            set_history(t, history, &node, binding);
         }
     }
 }
@@ -310,6 +313,10 @@ struct CompiledBackward {
     compiled: Code,
     outputs: Vec<Type>,
     workspaces: WorkspacePool,
+    /// The number of its symbols. Those that the call does not know are capacities of loops that only this pass has, as where it
+    /// recomputes them.
+    symbols: usize,
+    capacities: Capacities,
 }
 
 /// The code of a backward graph, made when it is first needed.
@@ -323,26 +330,33 @@ impl CompiledBackward {
         let optimized = optimize(graph, passes);
         let compiled = execute::compile(device, &optimized, &CompileOptions::default())?;
         let outputs = optimized.outputs().iter().map(|o| optimized.ty(o.value).clone()).collect();
-        Ok(CompiledBackward { compiled, outputs, workspaces: WorkspacePool::default() })
+        let symbols = graph.symbols().last().map_or(0, |s| s.0 as usize + 1);
+        let capacities = Capacities::new(&graph.capacities());
+        Ok(CompiledBackward { compiled, outputs, workspaces: WorkspacePool::default(), symbols, capacities })
     }
 }
 
 impl BackwardCode for CompiledBackward {
-    fn run(&self, inputs: &[Tensor], binding: &Binding) -> Result<Vec<Tensor>> {
+    fn run(&self, inputs: &[Tensor], binding: &mut Binding) -> Result<Vec<Tensor>> {
+        let known = binding.len();
+        if known < self.symbols {
+            binding.resize(self.symbols, 0);
+            self.capacities.bind_from(known, binding);
+        }
         let dense: SmallVec<[Tensor; 16]> = inputs.iter().map(eval::contiguous).collect::<Result<_>>()?;
         let inputs: Inputs<'_> = dense.iter().map(|t| Input::new(t, false)).collect();
-        let done = self.workspaces.with(&self.compiled, binding, |workspace| {
-            let fresh = self.outputs.iter().map(|ty| execute::output(self.compiled.device, ty, binding));
-            let mut outputs = fresh.collect::<Result<Vec<Tensor>>>()?;
-            workspace.run(&self.compiled, |code, binding, scratch| {
-                execute::run(code, binding, &inputs, &mut outputs, scratch, None).map(|_| outputs)
-            })
-        });
-        match done {
-            Ok(outputs) => Ok(outputs),
-            Err(Stop::Error(e)) => Err(e),
-            Err(Stop::Full(limit)) => {
-                Err(Error::trace(format!("bug in allotrope: a backward pass has more than {limit} iterations")))
+        loop {
+            let done = self.workspaces.with(&self.compiled, binding, |workspace| {
+                let fresh = self.outputs.iter().map(|ty| execute::output(self.compiled.device, ty, binding));
+                let mut outputs = fresh.collect::<Result<Vec<Tensor>>>()?;
+                workspace.run(&self.compiled, |code, binding, scratch| {
+                    execute::run(code, binding, &inputs, &mut outputs, scratch, None).map(|_| outputs)
+                })
+            });
+            match done {
+                Ok(outputs) => return Ok(outputs),
+                Err(Stop::Error(e)) => return Err(e),
+                Err(Stop::Full(limit)) => self.capacities.grow(&limit, &self.compiled, binding)?,
             }
         }
     }

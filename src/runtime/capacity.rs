@@ -17,7 +17,12 @@ impl Capacities {
     }
 
     pub(crate) fn bind(&self, binding: &mut Binding) {
-        for (s, capacity) in &self.0 {
+        self.bind_from(0, binding);
+    }
+
+    /// Those of the symbols from number `first` on.
+    pub(crate) fn bind_from(&self, first: usize, binding: &mut Binding) {
+        for (s, capacity) in self.0.iter().filter(|(s, _)| s.0 as usize >= first) {
             if let Some(n) = binding.get_mut(s.0 as usize) {
                 *n = capacity.load(Ordering::Relaxed);
             }
