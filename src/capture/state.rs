@@ -43,9 +43,18 @@ pub(crate) struct GradState {
     /// Whether there was one when the program first looked, where it looked before setting one.
     pub(crate) initially: Option<bool>,
     /// What it was then.
-    pub(crate) given: Option<Value>,
+    pub(crate) given: Option<Tensor>,
     pub(crate) now: Option<Tensor>,
     pub(crate) changed: bool,
+}
+
+impl GradState {
+    /// What the program has set it to, if it is another tensor than the one that was given.
+    pub(crate) fn set(&self) -> Option<Tensor> {
+        let now = self.now.as_ref().filter(|_| self.changed)?;
+        let given = self.given.as_ref().is_some_and(|given| given.id() == now.id());
+        if given { None } else { Some(now.clone()) }
+    }
 }
 
 /// A loop whose body is being recorded.

@@ -15,7 +15,7 @@ use crate::tensor::grad_fn::{Edge, Grads, SumToSize};
 use crate::tensor::operand::Operand;
 use crate::tensor::size::hints;
 use crate::tensor::{Dims, Size, Sizes, Strides, Tensor, eval};
-use allotrope_ir::{Axes, Class, Extent, Op, Scalar, View};
+use allotrope_ir::{Axes, Class, Extent, Op, Scalar, Type, View, infer};
 use smallvec::{SmallVec, smallvec};
 
 impl Tensor {
@@ -120,6 +120,23 @@ pub(super) fn permute(x: &Tensor, axes: Axes) -> Result<Tensor> {
 /// A view by one primitive.
 pub(crate) fn seen(x: &Tensor, op: Op<Size>, name: &'static str) -> Result<Tensor> {
     view(x, op, name, unseen)
+}
+
+/// A view that was recorded, taken again.
+///
+/// # Errors
+/// When its sizes do not fit the tensor.
+pub(crate) fn seen_again(x: &Tensor, op: Op<Size>) -> Result<Tensor> {
+    let name = match op.class() {
+        Class::View(View::Reshape(_)) => "ViewBackward0",
+        Class::View(View::Broadcast(_)) => "ExpandBackward0",
+        Class::View(View::Permute(_)) => "PermuteBackward0",
+        Class::View(View::Slice { .. }) => "SliceBackward0",
+        Class::View(View::Window { .. }) => "UnfoldBackward0",
+        _ => unreachable!("bug in allotrope: {} is no view", op.name()),
+    };
+    infer(&op, &[&Type { dtype: x.dtype(), shape: x.sizes() }])?;
+    seen(x, op, name)
 }
 
 /// The gradient of what was seen through `op`, which had the sizes `from`.

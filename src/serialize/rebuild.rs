@@ -96,10 +96,14 @@ impl LoadedState {
                 saved::Place::Argument(i) => cleared_args.push(*i),
             }
         }
-        let returned = v.results.iter().map(|r| match r {
-            saved::Returned::Computed { requires_grad } => Returned::Computed { requires_grad: *requires_grad },
-            saved::Returned::Same(saved::Place::Tensor(t)) => Returned::Same(self.handle(*t)),
-            saved::Returned::Same(saved::Place::Argument(i)) => Returned::Arg(*i),
+        let returned = v.returned.iter().map(|r| match r.clone() {
+            saved::Returned::Computed { requires_grad, leaf } => Returned::Computed { requires_grad, leaf },
+            saved::Returned::Same(saved::Place::Tensor(t)) => Returned::Same(self.handle(t)),
+            saved::Returned::Same(saved::Place::Argument(i)) => Returned::Arg(i),
+            saved::Returned::Grad(of) => Returned::Grad(self.whose(of)),
+            saved::Returned::View { of, steps, differentiable, requires_grad, leaf } => {
+                Returned::View { of, steps, differentiable, requires_grad, leaf }
+            }
         });
         let drawn = sources.iter().map(|s| matches!(s, Source::Draw));
         let captured = Captured {
@@ -112,6 +116,8 @@ impl LoadedState {
                 sources,
                 targets: v.outputs.iter().map(|t| self.target(*t)).collect(),
                 returned: returned.collect(),
+                results: v.results.clone(),
+                grads: v.grads.iter().map(|(of, i)| (self.whose(*of), *i)).collect(),
                 cleared,
                 cleared_args,
                 effects: v.set.iter().map(|(f, on)| self.flags[*f].read_as(*on)).collect(),
@@ -178,6 +184,13 @@ impl LoadedState {
         }
     }
 
+    fn whose(&self, place: saved::Place) -> CallerTensor {
+        match place {
+            saved::Place::Argument(i) => CallerTensor::Arg(i),
+            saved::Place::Tensor(t) => CallerTensor::Captured(self.handle(t)),
+        }
+    }
+
     fn target(&self, t: saved::Target) -> Target {
         match t {
             saved::Target::Result(_) => Target::Return,
@@ -185,6 +198,7 @@ impl LoadedState {
             saved::Target::Elements(saved::Place::Tensor(t)) => Target::State { tensor: self.handle(t) },
             saved::Target::Grad(saved::Place::Argument(i)) => Target::ArgGrad(i),
             saved::Target::Grad(saved::Place::Tensor(t)) => Target::Grad(self.handle(t)),
+            saved::Target::GradElements(of) => Target::GradElements(self.whose(of)),
         }
     }
 

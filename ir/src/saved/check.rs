@@ -144,6 +144,11 @@ impl Checker<'_> {
                 }
             }
         }
+        for returned in &v.returned {
+            if let Returned::View { steps, .. } = returned {
+                steps.iter().for_each(|op| drop(op.map_dims(&mut uses)));
+            }
+        }
         lengths(&v.draws, &mut uses);
         v.graph.input_values().flat_map(|input| &v.graph.ty(input).shape).for_each(&mut uses);
         let unknown = |s: Option<Sym>| match s {
@@ -305,6 +310,12 @@ impl Checker<'_> {
                     found.clone()
                 }
                 Target::Elements(of) => self.ty(of)?,
+                Target::GradElements(of) => {
+                    demand(v.inputs.contains(&Source::Grad(of)), || {
+                        format!("output {i} changes a gradient that is no input")
+                    })?;
+                    self.ty(of)?
+                }
                 Target::Grad(of) => {
                     let ty = self.ty(of)?;
                     demand(ty.dtype.is_float(), || format!("output {i} would be a gradient of {ty}"))?;
@@ -318,21 +329,51 @@ impl Checker<'_> {
                 demand(tensor && same, || format!("output {i} updates an input that is not where it goes"))?;
             }
         }
-        let mut computed = Vec::new();
-        for (i, r) in v.results.iter().enumerate() {
-            match r {
-                Returned::Same(of) => self.place(*of)?,
-                Returned::Computed { requires_grad } => {
-                    computed.push(i);
-                    let output = v.outputs.iter().position(|t| *t == Target::Result(i));
-                    let float = output.is_some_and(|n| v.graph.ty(outputs[n].value).dtype.is_float());
-                    demand(!requires_grad || float, || format!("result {i} has no gradient"))?;
-                }
-            }
-        }
+        let types = self.returned()?;
+        let is_computed = |(i, r): (usize, &Returned)| matches!(r, Returned::Computed { .. }).then_some(i);
+        let computed: Vec<usize> = v.returned.iter().enumerate().filter_map(is_computed).collect();
         demand(results == computed, || {
             format!("the results {computed:?} are computed, and the outputs give the results {results:?}")
-        })
+        })?;
+        demand(v.results.iter().all(|r| *r < types.len()), || "a result does not exist".into())?;
+        let mut set = HashSet::new();
+        for (of, i) in &v.grads {
+            let alone = set.insert(*of) && !v.cleared.contains(of) && !seen.contains(&Target::Grad(*of));
+            demand(alone, || format!("the gradient of {of:?} is set twice"))?;
+            let ty = self.ty(*of)?;
+            demand(ty.dtype.is_float() && types.get(*i) == Some(&ty), || {
+                format!("result {i} cannot be the gradient of {of:?}, which is {ty}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The types of the tensors that are handed out. Views lead from one shape to the next as the type rules say.
+    fn returned(&self) -> Result<Vec<Type>, String> {
+        let v = self.variant;
+        let mut types: Vec<Type> = Vec::new();
+        for (i, r) in v.returned.iter().enumerate() {
+            let (ty, requires_grad) = match r {
+                Returned::Same(of) => (self.ty(*of)?, false),
+                Returned::Grad(of) => {
+                    self.guarded(*of)?;
+                    (self.ty(*of)?, false)
+                }
+                Returned::Computed { requires_grad, .. } => {
+                    let output = v.outputs.iter().position(|t| *t == Target::Result(i));
+                    let output = output.ok_or_else(|| format!("result {i} is computed by no output"))?;
+                    (v.graph.ty(v.graph.outputs()[output].value).clone(), *requires_grad)
+                }
+                Returned::View { of, steps, requires_grad, .. } => {
+                    let base = types.get(*of).ok_or_else(|| format!("result {i} is a view of what is not above it"))?;
+                    let step = |ty: Type, op| Ok(infer(op, &[&ty]).map_err(|e| e.to_string())?.remove(0));
+                    (steps.iter().try_fold(base.clone(), step).map_err(|e: String| e)?, *requires_grad)
+                }
+            };
+            demand(!requires_grad || ty.dtype.is_float(), || format!("result {i} has no gradient"))?;
+            types.push(ty);
+        }
+        Ok(types)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::lex::Token;
 use crate::parse::{Parsed, Parser};
-use crate::{Class, DType, ParseError, Scalar};
+use crate::{Class, DType, Op, ParseError, Scalar};
 use std::collections::HashMap;
 
 /// Loops of draws nested deeper than this are refused.
@@ -170,6 +170,7 @@ impl Reader {
                     let target = match () {
                         () if self.has("result") => Target::Result(self.p.number()?),
                         () if self.has("grad") => Target::Grad(self.place()?),
+                        () if self.has("grad_elements") => Target::GradElements(self.place()?),
                         () => Target::Elements(self.place()?),
                     };
                     v.outputs.push(target);
@@ -179,16 +180,23 @@ impl Reader {
                     v.set.push((flag, self.truth()?));
                 }
                 "clear" => v.cleared.push(self.place()?),
-                "result" => {
-                    let result = match self.has("computed") {
-                        true => Returned::Computed { requires_grad: self.has("requires_grad") },
-                        false => Returned::Same(self.place()?),
-                    };
-                    v.results.push(result);
+                "result" if matches!(self.p.peek(), Token::Word(_)) => {
+                    v.results.push(v.returned.len());
+                    let returned = self.returned()?;
+                    v.returned.push(returned);
+                }
+                "result" => v.results.push(self.p.number()?),
+                "base" => {
+                    let returned = self.returned()?;
+                    v.returned.push(returned);
+                }
+                "grad" => {
+                    let of = self.place()?;
+                    v.grads.push((of, self.p.number()?));
                 }
                 _ => {
                     return self.p.expected_before(
-                        "`argument`, `when`, `draw`, `seed`, `loop`, `order`, `input`, `output`, `clear`, `set`, `result` or `graph`",
+                        "`argument`, `when`, `draw`, `seed`, `loop`, `order`, `input`, `output`, `clear`, `set`, `result`, `base`, `grad` or `graph`",
                     );
                 }
             }
@@ -298,13 +306,47 @@ impl Reader {
                 steps.push(OrderStep::Element);
                 continue;
             }
-            let op = self.p.op_with_attributes(&name, None)?;
-            match op.class() {
-                Class::View(view) if view.is_strided() => steps.push(OrderStep::View(op)),
-                _ => return self.p.fail(format!("{} is no view", op.name())),
-            }
+            steps.push(OrderStep::View(self.view(&name)?));
         }
         Ok(Order { what, whole, from, steps })
+    }
+
+    /// The view of that name.
+    fn view(&mut self, name: &str) -> Parsed<Op> {
+        let op = self.p.op_with_attributes(name, None)?;
+        match op.class() {
+            Class::View(view) if view.is_strided() => Ok(op),
+            _ => self.p.fail(format!("{} is no view", op.name())),
+        }
+    }
+
+    fn returned(&mut self) -> Parsed<Returned> {
+        if self.has("computed") {
+            let (requires_grad, leaf) = self.leads();
+            return Ok(Returned::Computed { requires_grad, leaf });
+        }
+        if self.has("grad") {
+            return Ok(Returned::Grad(self.place()?));
+        }
+        if !self.has("view") {
+            return Ok(Returned::Same(self.place()?));
+        }
+        let of = self.p.number()?;
+        let differentiable = !self.has("detached");
+        let (requires_grad, leaf) = self.leads();
+        self.p.mark("{")?;
+        let mut steps = Vec::new();
+        while !self.p.take("}") {
+            let Token::Word(name) = self.p.next() else { return self.p.expected_before("a view, or `}`") };
+            steps.push(self.view(&name)?);
+        }
+        Ok(Returned::View { of, steps, differentiable, requires_grad, leaf })
+    }
+
+    /// Whether a tensor requires a gradient, and whether it is a leaf.
+    fn leads(&mut self) -> (bool, bool) {
+        let requires_grad = self.has("requires_grad");
+        (requires_grad, requires_grad && self.has("leaf"))
     }
 
     fn place(&mut self) -> Parsed<Place> {

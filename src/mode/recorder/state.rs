@@ -10,6 +10,8 @@ pub(crate) trait StateRecorder {
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)>;
     /// `root`, which is no view, has the elements of `value` from here on.
     fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()>;
+    /// Another tensor with the elements that this one has now, without history.
+    fn copy(&self, tensor: &Tensor) -> Result<Tensor>;
     /// The tensor just recorded is a view now.
     fn note_view(&self, view: &Tensor);
     /// In-place changes of the tensor so far, those of the trace included.
