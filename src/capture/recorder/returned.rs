@@ -154,6 +154,7 @@ impl CaptureState {
         };
         let Body::Traced(traced) = t.body() else {
             if !self.made_here.contains_key(&t.id()) {
+                self.touch(t);
                 return Ok(out.push(t.clone(), Kind::Same));
             }
             let of = out.push(t.same_elements(), Kind::Same);
