@@ -67,8 +67,7 @@ impl Evaluator for Inliner<'_> {
                 return Err(Error::trace(
                     "the backward pass of a call that was made before this trace differentiates a while_loop of its own (in a \
                      checkpoint, a Function or a hook), which can't be recorded here; make the call inside this trace, or \
-                     the backward pass outside"
-                        .into(),
+                     the backward pass outside",
                 ));
             }
             (LoopKind::All | LoopKind::Count, _) => Iterations::All(limit()),
