@@ -71,6 +71,28 @@ fn strides_of_any_sign_and_of_nothing() {
     each(&base.diagonal(2, 0, 1).unsqueeze(1).expand(&[-1, 2]));
 }
 
+/// Strides of axes that have one element, or that no element is reached by.
+#[test]
+fn strides_that_lead_nowhere() {
+    let base = Tensor::from_vec((0..6).map(|i| i as f32).collect::<Vec<_>>(), &[6]);
+    for stride in [0, 1, 5, 7, 1 << 32, 1 << 62, isize::MAX as usize, 1 << 63, usize::MAX] {
+        each(&base.as_strided(&[1, 4], &[stride, 1], 2));
+        each(&base.as_strided(&[3, 1], &[2, stride], 1));
+        each(&base.as_strided(&[1, 1], &[stride, stride], 5));
+        for shape in [[0, 4], [4, 0]] {
+            let none = base.as_strided(&shape, &[stride, stride], 0);
+            for f in [
+                |x: &Tensor| x * 2.0,
+                |x: &Tensor| x.flip(&[0, 1]),
+                |x: &Tensor| x.t().matmul(x),
+                |x: &Tensor| x.cumsum(1),
+            ] {
+                everywhere(f, &none);
+            }
+        }
+    }
+}
+
 #[test]
 fn memory_of_an_array_of_somebody_else() {
     fn check<T: FromElement + From<u8> + Clone>() {

@@ -82,7 +82,8 @@ twin_fns! {
             return Err(Error::operands(
                 "fold",
                 format!(
-                    "input {:?}: a plane of {out:?} has {all} windows of {kernel:?}; the input must be [n, c {area}, {all}]",
+                    "input {:?}: a plane of {out:?} has {all} windows of {kernel:?} with dilation {dilation:?}, padding {padding:?} \
+                     and stride {stride:?}; the input must be [n, c {area}, {all}]",
                     input.shape_hint()
                 ),
             ));

@@ -71,8 +71,12 @@ fn array<'a>(t: &'a Tensor, s: &'a Strided, memory: &'a Memory) -> Array<'a> {
 /// # Errors
 /// When no tensor can have this shape.
 fn reviewed(x: &Tensor, s: &Strided, shape: Dims, strides: Strides, offset: usize) -> Result<Tensor> {
-    let body = Strided { storage: s.storage.clone(), strides, offset };
-    Ok(Tensor::from_parts(TensorType::new(x.dtype(), shape)?, Body::Strided(body)))
+    Ok(seen_as(TensorType::new(x.dtype(), shape)?, s, strides, offset))
+}
+
+/// As [`reviewed`], of a type that is known to exist.
+fn seen_as(ty: TensorType, s: &Strided, strides: Strides, offset: usize) -> Tensor {
+    Tensor::from_parts(ty, Body::Strided(Strided { storage: s.storage.clone(), strides, offset }))
 }
 
 /// Another layout of the same storage: shape, strides and the distance of the first element, from the strides of `x`.
@@ -313,8 +317,9 @@ fn flipped(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     let mut strides = s.strides.clone();
     let mut offset = s.offset as isize;
     for &a in axes {
-        offset += (shape[a] as isize - 1).max(0) * strides[a];
-        strides[a] = -strides[a];
+        // Wrapping: axes of one element, and tensors without any, may have strides that lead nowhere.
+        offset = offset.wrapping_add((shape[a] as isize - 1).max(0).wrapping_mul(strides[a]));
+        strides[a] = strides[a].wrapping_neg();
     }
     let offset = if shape.contains(&0) { s.offset } else { offset as usize };
     copied(&reviewed(x, s, shape.into(), strides, offset)?)
@@ -322,19 +327,21 @@ fn flipped(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 
 fn moved(view: View<'_, Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
     let s = strided(x)?;
-    let Some(strides) = view_strides(view, x.shape_hint(), &s.strides, &shape) else {
+    // Before strides are made of the sizes.
+    let ty = TensorType::new(x.dtype(), shape)?;
+    let Some(strides) = view_strides(view, x.shape_hint(), &s.strides, ty.shape()) else {
         let dense = contiguous(x)?;
         let s = strided(&dense)?;
-        let strides = contiguous_strides(&shape);
-        return reviewed(&dense, s, shape, strides, s.offset);
+        let strides = contiguous_strides(ty.shape());
+        return Ok(seen_as(ty, s, strides, s.offset));
     };
     let skip = match view {
-        View::Slice { axis, start, .. } if !shape.contains(&0) => start.hint() as isize * s.strides[axis],
+        View::Slice { axis, start, .. } if !ty.shape().contains(&0) => start.hint() as isize * s.strides[axis],
         View::Slice { .. } | View::Broadcast(_) | View::Reshape(_) | View::Permute(_) => 0,
         View::Flip(_) | View::Window { .. } => 0,
     };
     let offset = (s.offset as isize + skip) as usize;
-    reviewed(x, s, shape, strides, offset)
+    Ok(seen_as(ty, s, strides, offset))
 }
 
 /// The strides of a tensor seen through `op`; none where its elements would have to be copied.

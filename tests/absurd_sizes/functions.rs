@@ -122,7 +122,7 @@ fn windows() -> Vec<Row> {
         "interpolate::interpolate": f::try_interpolate(t.image, &size(vec![2, n], InterpolateMode::Bicubic));
         "interpolate::interpolate": f::try_interpolate(t.volume, &size(vec![n, 1, 1], InterpolateMode::Trilinear));
         "interpolate::interpolate InterpolateOptions.size": f::try_interpolate(t.image, &size(vec![n, n], InterpolateMode::Area));
-        "interpolate::interpolate InterpolateOptions.scale_factor": f::try_interpolate(t.line, &InterpolateOptions { scale_factor: vec![n as f64], ..Default::default() });
+        "interpolate::interpolate": f::try_interpolate(t.line, &InterpolateOptions { scale_factor: vec![n as f64], ..Default::default() });
         "shuffle::pixel_shuffle": f::try_pixel_shuffle(t.image, n);
         "shuffle::pixel_unshuffle": f::try_pixel_unshuffle(t.image, n);
         "shuffle::channel_shuffle": f::try_channel_shuffle(t.image, n);
@@ -149,7 +149,6 @@ fn others() -> Vec<Row> {
         "norm::layer_norm": f::try_layer_norm(t.x, &[n, 3], NormOptions::default());
         "norm::rms_norm": f::try_rms_norm(t.x, &[n], None, None);
         "norm::group_norm": f::try_group_norm(t.image, n, NormOptions::default());
-        "margin::multi_margin_loss": f::try_multi_margin_loss(t.x, t.i, n as u32, 1.0, None, f::Reduction::Mean), right if any;
     };
     rows.extend(table! { Signed n: isize, t;
         "embedding::embedding": f::try_embedding(t.i, t.x, Some(n));
