@@ -43,6 +43,7 @@ pub mod schedule;
 mod serialize;
 /// The tensor, and what stands beside it: sizes, settings, random numbers, printing.
 pub mod tensor {
+    pub(crate) mod affine;
     pub(crate) mod draw;
     pub(crate) mod eval;
     pub(crate) mod generator;
@@ -59,6 +60,7 @@ pub mod tensor {
     pub(crate) mod trace_handle;
     pub(crate) mod traced;
     pub(crate) mod view;
+    pub(crate) mod view_op;
 
     // What users find here although it stands on more than the handle.
     pub use crate::autograd::HookHandle;

@@ -11,10 +11,12 @@ use crate::device::{Device, default_device};
 use crate::error::{Error, Noted, Result};
 use crate::mode::recorder::settings::HostValue;
 use crate::mode::values;
+use crate::tensor::affine::Given;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::traced::Cell;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Body, Size, Sizes, Tensor, TensorType, Traced, contiguous_strides, eval, size};
 use allotrope_ir::{InputKind, LoopKind, Op, Value};
 use parking_lot::Mutex;
@@ -291,17 +293,15 @@ impl CaptureState {
     /// A value of the innermost open graph seen through a view's path.
     fn through(&mut self, mut value: Value, path: &Arc<Link>) -> Result<Value> {
         for step in path.steps() {
-            if let Op::Gather { .. } = step.op {
-                return Err(Error::trace(
-                    "a diagonal or strided view was taken before its tensor was changed in place; take it again after the change",
-                ));
-            }
-            value = self
-                .made(Event::Record {
-                    op: Symbolic(Cow::Borrowed(&step.op)),
-                    operands: Cow::Borrowed(&[EventOperand::Value(value)]),
-                })?
-                .value;
+            let mut emit = |op: &Op<Size>, operands: &[Given<'_, Value>]| {
+                let operands: SmallVec<[EventOperand; 2]> = operands.iter().map(EventOperand::given).collect();
+                let (op, operands) = (Symbolic(Cow::Borrowed(op)), Cow::Borrowed(&operands[..]));
+                Ok(self.made(Event::Record { op, operands })?.value)
+            };
+            value = match &step.op {
+                ViewOp::Primitive(op) => emit(op, &[Given::Value(&value)])?,
+                ViewOp::Affine(affine) => affine.gathered(&value, step.from.len(), &mut emit)?,
+            };
         }
         Ok(value)
     }
@@ -398,7 +398,7 @@ impl CaptureState {
                 (place, traced.path.as_ref())
             }
         };
-        let steps: Vec<Op<Size>> = path.into_iter().flat_map(|p| p.steps()).map(|step| step.op.clone()).collect();
+        let steps: Vec<ViewOp> = path.into_iter().flat_map(|p| p.steps()).map(|step| step.op.clone()).collect();
         self.replay.ask(Event::InOrder { what, place, steps: Symbolic(Cow::Owned(steps)), whole })?;
         Ok(())
     }

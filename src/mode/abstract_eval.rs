@@ -20,6 +20,7 @@ use crate::tensor::operand::Operand;
 use crate::tensor::size::{hints, small};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::traced::{Cell, new_capture};
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Body, Dims, Generator, Size, Tensor, TensorType, Traced, contiguous_strides, eval};
 use allotrope_ir::{DType, NodeId, Op, Scalar, Value};
 use parking_lot::Mutex;
@@ -241,7 +242,10 @@ impl StateRecorder for Abstract {
         Ok(state.like(tensor))
     }
 
-    fn note_view(&self, _: &Tensor, _: &Tensor, _: &Op<Size>) {}
+    fn note_view(&self, _: &Tensor, _: &Tensor, _: &ViewOp) {}
+    fn begins_memory(&self, _: &Tensor) -> bool {
+        true
+    }
     fn sharing_asked(&self, _: &Tensor) {}
     fn note_contiguous(&self, _: &Tensor, _: &Tensor) {}
 

@@ -1,12 +1,14 @@
 //! Diagonals and triangles of matrices, and matrices made of diagonals.
 
-use super::movement::{concat, copied, iota, narrow, permute, strided_view, zero_of, zeros};
+use super::movement::{concat, copied, iota, narrow, permute, seen, zero_of, zeros};
 use super::twins;
 use crate::error::{Error, Result};
 use crate::mode::sizes::{at_most, smaller};
-use crate::tensor::size::hints;
-use crate::tensor::{Size, Sizes, Strides, Tensor};
+use crate::tensor::affine::Affine;
+use crate::tensor::view_op::ViewOp;
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{Axes, DType, Extent};
+use smallvec::smallvec;
 
 twins! {
     /// The diagonal of the matrices in two axes, as a new last axis, and a view: elements `(i, i + offset)`.
@@ -109,37 +111,18 @@ fn course(m: Size, n: Size, offset: isize) -> (Size, Size, Size) {
 
 fn diagonal(x: &Tensor, offset: isize, a: usize, b: usize) -> Result<Tensor> {
     let own = x.sizes();
-    let (m, n) = (own[a], own[b]);
-    let (row, column, len) = course(m, n, offset);
+    let (row, column, len) = course(own[a], own[b], offset);
     let rank = x.dim();
     let mut order: Axes = (0..rank).filter(|&i| i != a && i != b).collect();
-    let batch: Sizes = order.iter().map(|&i| own[i]).collect();
+    let mut sizes: Sizes = order.iter().map(|&i| own[i]).collect();
     order.extend([a, b]);
-    let mut back = order.clone();
-    for (i, &axis) in order.iter().enumerate() {
-        back[axis] = i;
-    }
-    let mut sizes = batch;
     sizes.push(len);
-    let (layout_sizes, others) = (hints(&sizes), order[..rank - 2].to_vec());
-    strided_view(
-        "DiagonalBackward0",
-        x,
-        |strides| {
-            let mut out: Strides = others.iter().map(|&i| strides[i]).collect();
-            out.push(strides[a].wrapping_add(strides[b]));
-            (layout_sizes, out, row.hint() as isize * strides[a] + column.hint() as isize * strides[b])
-        },
-        |x| {
-            // The square whose main diagonal it is, and of each row of that the element in its place.
-            let square = narrow(&narrow(&permute(x, order.clone())?, rank - 2, row, len)?, rank - 1, column, len)?;
-            let mut one = sizes.clone();
-            one.push(Size::from(1));
-            let index = iota(len)?.reshape_sizes(&[len, Size::from(1)])?.expand_sizes(&one)?;
-            super::gather::gather(&square, &index, rank - 1)?.reshape_sizes(&sizes)
-        },
-        move |g| permute(&embedded(g, m, n, offset)?, back.clone()),
-    )
+    // The square whose main diagonal it is, and of each row of that the element in its place.
+    let square = narrow(&narrow(&permute(x, order)?, rank - 2, row, len)?, rank - 1, column, len)?;
+    let mut steps = smallvec![0; rank - 1];
+    steps[rank - 2] = 1;
+    let affine = Affine { sizes, steps, offset: 0, count: Size::from(1), is_apart: true };
+    seen(&square, ViewOp::Affine(affine), "DiagonalBackward0")
 }
 
 /// `[.., len] -> [.., m, n]` with the last axis on a diagonal and zeros elsewhere.

@@ -40,6 +40,7 @@ mod shape;
 mod softmax;
 mod sort;
 mod statistics;
+mod strided;
 mod tree;
 pub(crate) mod window;
 

@@ -10,8 +10,10 @@ use crate::ops::random::default_generator;
 use crate::runtime::guards::Guard;
 use crate::runtime::variant::Variant;
 use crate::serialize::names::Names;
+use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
 use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Tensor};
 use allotrope_ir::passes::Pass;
 use allotrope_ir::saved;
@@ -314,6 +316,7 @@ fn guards(v: &Variant, captured: &mut CapturedState) -> Vec<saved::Guard> {
         let answer = match &guard.answer {
             Answer::View(yes) => saved::Lies::Shared(*yes),
             Answer::Contiguous(yes) => saved::Lies::Contiguous(*yes),
+            Answer::Begins(yes) => saved::Lies::Begins(*yes),
             Answer::Strides(strides) => saved::Lies::Strides(strides.to_vec()),
         };
         saved::Guard::Lies { from, steps, answer }
@@ -377,7 +380,10 @@ fn memory(
         Memory::Captured(i) => saved::OrderOf::Tensor(captured.tensor(&asked[*i])),
     };
     let steps = layout.steps.iter().map(|s| match s {
-        ViewStep::View(op) => saved::OrderStep::View(op.clone()),
+        ViewStep::View(ViewOp::Primitive(op)) => saved::OrderStep::View(op.clone()),
+        ViewStep::View(ViewOp::Affine(Affine { sizes, steps, offset, .. })) => {
+            saved::OrderStep::Strided { sizes: sizes.iter().cloned().collect(), steps: steps.to_vec(), offset: *offset }
+        }
         ViewStep::Element => saved::OrderStep::Element,
     });
     (from, steps.collect())

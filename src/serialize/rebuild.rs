@@ -14,12 +14,14 @@ use crate::runtime::guards::{ArgType, Guards};
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::serialize::files::Fault;
+use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
 use crate::tensor::grad_fn::{Edge, GradFn};
 use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
 use allotrope_ir::passes::Passes;
-use allotrope_ir::{Sym, saved};
+use allotrope_ir::{Dim, Sym, saved};
 use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -85,6 +87,7 @@ impl LoadedState {
                     let answer = match answer {
                         saved::Lies::Shared(yes) => Answer::View(*yes),
                         saved::Lies::Contiguous(yes) => Answer::Contiguous(*yes),
+                        saved::Lies::Begins(yes) => Answer::Begins(*yes),
                         saved::Lies::Strides(strides) => Answer::Strides(Strides::from_slice(strides)),
                     };
                     layouts.push(LayoutGuard { layout: self.layout(from, steps, &mut laid_out), answer });
@@ -245,7 +248,15 @@ impl LoadedState {
             }
         };
         let steps = steps.iter().map(|s| match s {
-            saved::OrderStep::View(op) => ViewStep::View(op.clone()),
+            saved::OrderStep::View(op) => ViewStep::View(op.clone().into()),
+            saved::OrderStep::Strided { sizes, steps, offset } => ViewStep::View(ViewOp::Affine(Affine {
+                sizes: sizes.iter().cloned().collect(),
+                steps: SmallVec::from_slice(steps),
+                offset: *offset,
+                // Strides depend on neither.
+                count: Dim::fixed(1),
+                is_apart: false,
+            })),
             saved::OrderStep::Element => ViewStep::Element,
         });
         Layout { memory, steps: steps.collect() }

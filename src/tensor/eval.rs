@@ -2,6 +2,7 @@
 //! is done by the backend of the operands' device. Nothing is recorded on the tape, and operands have been checked by the
 //! type rules.
 
+use super::affine::Affine;
 use super::handle::{Body, Strided, Tensor};
 use super::operand::Operand;
 use super::size::Size;
@@ -9,6 +10,7 @@ use super::size::{hints, small};
 use super::storage::{ReadGuard, Storage};
 use super::strides::{Dims, Strides, contiguous_strides, is_contiguous};
 use super::tensor_type::TensorType;
+use super::view_op::view_strides;
 use crate::backend::FromElement;
 use crate::backend::cpu::host;
 use crate::backend::{self, Array, ArrayMut, Memory};
@@ -79,12 +81,25 @@ fn seen_as(ty: TensorType, s: &Strided, strides: Strides, offset: usize) -> Tens
     Tensor::from_parts(ty, Body::Strided(Strided { storage: s.storage.clone(), strides, offset }))
 }
 
-/// Another layout of the same storage: shape, strides and the distance of the first element, from the strides of `x`.
-pub(crate) fn laid_out(x: &Tensor, layout: impl FnOnce(&[isize]) -> (Dims, Strides, isize)) -> Result<Tensor> {
+/// Elements at equal distances, as a view.
+pub(crate) fn affine(x: &Tensor, affine: &Affine) -> Result<Tensor> {
     let s = strided(x)?;
-    let (shape, strides, skip) = layout(&s.strides);
+    let ((strides, skip), shape) = (affine.strides(&s.strides), hints(&affine.sizes));
     let offset = if shape.contains(&0) { s.offset } else { (s.offset as isize + skip) as usize };
     reviewed(x, s, shape, strides, offset)
+}
+
+/// Any elements of the storage of `x`, in which they lie.
+pub(crate) fn strided_anew(x: &Tensor, shape: &[usize], strides: &[usize], offset: usize) -> Result<Tensor> {
+    let s = strided(x)?;
+    let strides = strides.iter().map(|&s| s as isize).collect();
+    reviewed(x, s, Dims::from_slice(shape), strides, offset)
+}
+
+/// The number of elements in the storage of `x`, and the place of its first one there.
+pub(crate) fn place_in_storage(x: &Tensor) -> Result<(usize, usize)> {
+    let s = strided(x)?;
+    Ok((s.storage.read().bytes() / x.dtype().size(), s.offset))
 }
 
 /// Computes a primitive whose result has a type that follows from the operands without asking the rules, as `ops` has checked,
@@ -344,79 +359,6 @@ fn moved(view: View<'_, Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
     Ok(seen_as(ty, s, strides, offset))
 }
 
-/// The strides of a tensor seen through `op`; none where its elements would have to be copied.
-pub(crate) fn view_strides<D>(view: View<'_, D>, from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
-    Some(match view {
-        View::Broadcast(_) => {
-            let lead = to.len() - from.len();
-            (0..to.len())
-                .map(|i| match i.checked_sub(lead) {
-                    Some(j) if from[j] == to[i] => strides[j],
-                    _ => 0,
-                })
-                .collect()
-        }
-        View::Reshape(_) => return reshaped_strides(from, strides, to),
-        View::Permute(axes) => small(axes, |a| strides[a]),
-        View::Window { axis, step, dilation, .. } => {
-            let mut out = Strides::from_slice(strides);
-            // A distance beyond all numbers is one that nothing goes: there is one window, or one element in it.
-            let apart = |n: usize| isize::try_from(n).ok().and_then(|n| strides[axis].checked_mul(n)).unwrap_or(0);
-            out[axis] = apart(step);
-            out.push(apart(dilation));
-            out
-        }
-        View::Slice { .. } => Strides::from_slice(strides),
-        View::Flip(_) => return None,
-    })
-}
-
-/// Strides that show the same elements under `to`, where there are any: each group of merged axes must be dense
-/// within itself.
-pub(crate) fn reshaped_strides(from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
-    if is_contiguous(from, strides) {
-        return Some(contiguous_strides(to));
-    }
-    let mut out: Strides = SmallVec::from_elem(0, to.len());
-    let (mut i, mut j) = (0, 0);
-    while i < from.len() || j < to.len() {
-        // The smallest groups of axes on both sides with the same number of elements.
-        let (i0, j0) = (i, j);
-        let (mut a, mut b) = (1, 1);
-        loop {
-            if a <= b && i < from.len() && (a < b || i == i0) {
-                a *= from[i];
-                i += 1;
-            } else if b < a && j < to.len() {
-                b *= to[j];
-                j += 1;
-            } else {
-                break;
-            }
-        }
-        while i < from.len() && from[i] == 1 {
-            i += 1;
-        }
-        while j < to.len() && to[j] == 1 {
-            j += 1;
-        }
-        if a != b || (i == i0 && j == j0) {
-            return None;
-        }
-        let group: SmallVec<[(usize, isize); 4]> =
-            (i0..i).filter(|&k| from[k] != 1).map(|k| (from[k], strides[k])).collect();
-        if !group.windows(2).all(|w| w[0].1 == w[1].1 * w[1].0 as isize) {
-            return None;
-        }
-        let mut step = group.last().map_or(1, |g| g.1);
-        for k in (j0..j).rev() {
-            out[k] = step;
-            step *= to[k] as isize;
-        }
-    }
-    Some(out)
-}
-
 /// The same elements in row-major order: the tensor itself where it is so already.
 pub(crate) fn contiguous(x: &Tensor) -> Result<Tensor> {
     let s = strided(x)?;
@@ -533,27 +475,4 @@ pub(crate) fn elements<T: FromElement>(x: &Tensor) -> Result<Vec<T>> {
     let s = strided(&here)?;
     let held = s.storage.read();
     host::elements(array(&here, s, &held)).map_err(|e| e.for_tensor(x.dtype(), x.shape_hint()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Strides of the axes that have more than one element.
-    fn moved(from: &[usize], strides: &[isize], to: &[usize]) -> Option<Vec<isize>> {
-        let strides = reshaped_strides(from, strides, to)?;
-        Some(to.iter().zip(strides).filter(|(n, _)| **n > 1).map(|(_, s)| s).collect())
-    }
-
-    #[test]
-    fn reshape_of_a_transposed_view_keeps_what_it_can() {
-        // [2, 3] transposed to [3, 2] has strides [1, 3]: splitting an axis works, merging does not.
-        assert_eq!(moved(&[3, 2], &[1, 3], &[3, 1, 2]), Some(vec![1, 3]));
-        assert_eq!(moved(&[3, 2], &[1, 3], &[1, 3, 2, 1]), Some(vec![1, 3]));
-        assert_eq!(moved(&[3, 2], &[1, 3], &[6]), None);
-        assert_eq!(moved(&[3, 2], &[1, 3], &[2, 3]), None);
-        assert_eq!(moved(&[4, 2], &[1, 4], &[2, 2, 2]), Some(vec![2, 1, 4]));
-        // A repeated axis can't be merged with another one.
-        assert_eq!(moved(&[2, 3], &[0, 1], &[6]), None);
-    }
 }

@@ -4,8 +4,8 @@
 use super::handle::{Inner, Tensor};
 use super::hooks::Hooks;
 use super::size::{Size, Sizes};
+use super::view_op::ViewOp;
 use crate::error::Result;
-use allotrope_ir::Op;
 use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ pub(crate) type Grads = SmallVec<[Option<Tensor>; 2]>;
 pub(crate) type Contributions = Vec<(usize, Tensor)>;
 
 /// Gradient of a view's operand from that of the view: the step, the operand's sizes, the gradient.
-pub(crate) type ViewVjp = fn(&Op<Size>, &Sizes, &Tensor) -> Result<Tensor>;
+pub(crate) type ViewVjp = fn(&ViewOp, &Sizes, &Tensor) -> Result<Tensor>;
 
 /// The next place in the order in which nodes are created; leaves come before everything.
 pub(crate) fn next_seq() -> u64 {

@@ -4,16 +4,17 @@
 
 use super::grad_fn::{Edge, GradFn, ViewVjp};
 use super::hooks::Hooks;
-use super::size::{Size, Sizes};
+use super::size::Sizes;
 use super::storage::Storage;
 use super::strides::{Strides, is_contiguous};
 use super::tensor_type::TensorType;
 use super::trace_handle::{HiddenHandle, TraceHandle};
 use super::traced::Cell;
+use super::view_op::ViewOp;
 use crate::backend::Memory;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use allotrope_ir::{DType, Op, Value};
+use allotrope_ir::{DType, Value};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -117,7 +118,7 @@ pub(crate) struct ViewOf {
 pub(crate) struct Link {
     /// The steps before; none at the base.
     pub(super) prev: Option<Arc<Link>>,
-    pub(crate) op: Op<Size>,
+    pub(crate) op: ViewOp,
     /// The sizes of what the step was taken on.
     pub(crate) from: Sizes,
     /// The name of its node on the tape.

@@ -10,6 +10,7 @@ use crate::capture::symbols::Symbols;
 use crate::error::Result;
 use crate::mode::recompute::other_draws;
 use crate::tensor::Size;
+use crate::tensor::view_op::ViewOp;
 use allotrope_ir::{DType, Dim, Graph, InputKind, LoopKind, NodeId, Op, Scalar, Type, Value};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -187,7 +188,7 @@ impl GraphBuilder {
             }
             Event::InOrder { what, place, steps: Symbolic(steps), whole } => {
                 let layout = self.layout_at(what, place)?;
-                let step = |layout: Layout, op: &Op<Size>| layout.view(op.map_dims(&mut |s| self.symbols.dim(*s)));
+                let step = |layout: Layout, op: &ViewOp| layout.view(op.map(&mut |s| self.symbols.dim(*s)));
                 let layout = steps.iter().fold(layout, step);
                 self.demand(what, layout, *whole);
                 Answer::None

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::traced::Cell;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Body, Size, Tensor};
 use allotrope_ir::Op;
 use rustc_hash::FxHashMap;
@@ -90,9 +91,16 @@ fn whole(t: &Tensor) -> Option<&Arc<Cell>> {
     }
 }
 
+fn taken_again(step: &ViewOp) -> Op<Size> {
+    match step {
+        ViewOp::Primitive(op) => op.clone(),
+        ViewOp::Affine(_) => unreachable!("bug in allotrope: such a view is a value of its own"),
+    }
+}
+
 /// Whether some step is no view that can be taken again.
 fn is_opaque(path: &Arc<Link>) -> bool {
-    path.steps().iter().any(|step| matches!(step.op, Op::Gather { .. }))
+    path.steps().iter().any(|step| matches!(step.op, ViewOp::Affine(_)))
 }
 
 impl Capture {
@@ -240,7 +248,7 @@ impl CaptureState {
                 Kind::Arg(i) => Returned::Arg(*i),
                 Kind::Grad(i) => Returned::Grad(owner(*i)),
                 Kind::View { of, path, differentiable } => {
-                    let steps = path.iter().flat_map(Link::steps).map(|step| step.op.clone()).collect();
+                    let steps = path.iter().flat_map(Link::steps).map(|step| taken_again(&step.op)).collect();
                     Returned::View { of: *of, steps, differentiable: *differentiable, requires_grad, leaf }
                 }
             }

@@ -11,13 +11,12 @@ use crate::mode::recorder::StateRecorder;
 use crate::mode::recorder::state::LayoutQuestion;
 use crate::mode::values;
 use crate::tensor::Body;
-use crate::tensor::Size;
 use crate::tensor::Tensor;
 use crate::tensor::eval;
 use crate::tensor::handle::Link;
 use crate::tensor::handle::Root;
 use crate::tensor::trace_handle::TraceHandle;
-use allotrope_ir::Op;
+use crate::tensor::view_op::ViewOp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -54,13 +53,17 @@ impl StateRecorder for Capture {
         inner.tensor_of(at, value)
     }
 
-    fn note_view(&self, of: &Tensor, result: &Tensor, op: &Op<Size>) {
+    fn note_view(&self, of: &Tensor, result: &Tensor, op: &ViewOp) {
         let mut inner = self.0.borrow_mut();
         if let Some(t) = result.traced() {
             let version = inner.version_of(&t.root);
             t.seen.lock().1 = version;
         }
         inner.view_decided(of, result, op);
+    }
+
+    fn begins_memory(&self, of: &Tensor) -> bool {
+        self.0.borrow_mut().begins_memory(of)
     }
 
     fn sharing_asked(&self, result: &Tensor) {
