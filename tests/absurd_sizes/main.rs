@@ -21,7 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long one case may take; a debug build on a busy machine takes far less.
-const CASE: Duration = Duration::from_secs(5);
+const CASE: Duration = Duration::from_secs(20);
 /// Address space of a process in KiB: nothing here needs it, and no absurd size fits.
 const ADDRESS_SPACE: &str = "6291456";
 

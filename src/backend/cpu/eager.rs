@@ -3,7 +3,7 @@
 
 use super::host::{block, block_mut};
 use super::memory::Block;
-use crate::backend::element::{Element, FromElement, with_type};
+use crate::backend::element::{FromElement, with_type};
 use crate::backend::memory::Kind;
 use crate::backend::{Array, ArrayMut, Memory, Operand};
 use crate::error::Result;
@@ -13,13 +13,10 @@ use smallvec::SmallVec;
 
 const OUTSIDE: &str = "bug in allotrope: a tensor reaches outside its storage";
 
-/// A block for `n` elements; bools begin as valid ones.
+/// A block for `n` elements.
 #[inline]
 fn block_for(dtype: DType, n: usize) -> Result<Block> {
-    match dtype {
-        DType::Bool => Block::zeroed(n),
-        _ => Block::new(n.saturating_mul(dtype.size())),
-    }
+    Block::new(dtype, n.saturating_mul(dtype.size()))
 }
 
 /// Memory for `n` elements.
@@ -32,10 +29,7 @@ pub(super) fn allocate(dtype: DType, n: usize) -> Result<Memory> {
 
 /// Memory with these bytes.
 pub(super) fn upload(dtype: DType, bytes: &[u8]) -> Result<Memory> {
-    debug_assert!(dtype != DType::Bool || bytes.iter().all(|b| *b < 2), "bug in allotrope: bytes that are no bools");
-    let mut block = Block::new(bytes.len())?;
-    block.bytes_mut().copy_from_slice(bytes);
-    Ok(Memory(Kind::Cpu(block)))
+    Ok(Memory(Kind::Cpu(Block::of_bytes(dtype, bytes)?)))
 }
 
 /// Memory full of one number.
@@ -65,7 +59,7 @@ pub(super) fn copy(from: Array<'_>, to: ArrayMut<'_>) {
 
 /// The elements of an array.
 #[inline]
-pub(super) fn view<'a, T: Element>(a: &Array<'a>) -> View<'a, T> {
+pub(super) fn view<'a, T: FromElement>(a: &Array<'a>) -> View<'a, T> {
     View::new(block(a.memory).slice::<T>(), a.offset, a.shape, a.strides).expect(OUTSIDE)
 }
 
@@ -161,7 +155,7 @@ struct Space<'a> {
 }
 
 #[inline]
-fn walked<'a, T: Element>(operand: &'a Operand<'_>, one: &'a One<T>, space: &'a Space<'_>) -> View<'a, T> {
+fn walked<'a, T: FromElement>(operand: &'a Operand<'_>, one: &'a One<T>, space: &'a Space<'_>) -> View<'a, T> {
     let walked = match (operand, &space.dense) {
         (Operand::Array(a), Some(n)) => View::new(block(a.memory).slice::<T>(), a.offset, n, &[1]),
         (Operand::Array(a), None) => return view(a),
