@@ -123,6 +123,10 @@ impl Capture {
             arguments: Vec::new(),
             layouts: Vec::new(),
             identities: Vec::new(),
+            compared: Vec::new(),
+            known_memory: SmallVec::new(),
+            known_args: FxHashMap::default(),
+            known_grads: Vec::new(),
             requires_grad_asked: FxHashMap::default(),
             made_here: FxHashMap::default(),
             recomputing: 0,
@@ -142,6 +146,15 @@ impl Capture {
         }))
     }
 
+    /// What the arguments of the call are, and which memory is known by identity, whoever shows it; the arguments with these
+    /// numbers do.
+    pub(crate) fn arguments(&self, args: &[&Tensor], known_memory: &[usize], known: impl Iterator<Item = usize>) {
+        let mut inner = self.0.borrow_mut();
+        inner.arguments = args.iter().map(|&a| a.clone()).collect();
+        inner.known_memory = known_memory.iter().copied().collect();
+        inner.known_args = known.map(|i| (args[i].id(), i)).collect();
+    }
+
     /// A traced tensor for argument number `i`, every dimension symbolic.
     ///
     /// # Errors
@@ -151,8 +164,6 @@ impl Capture {
         inner.runs_on("trace", like.device())?;
         let made = inner.argument(like, (ARGUMENT, i))?;
         inner.sources.push(Source::Arg(i));
-        inner.arguments.resize_with(i, || like.clone());
-        inner.arguments.push(like.clone());
         let mut tensor = inner.tensor(0, &made);
         if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
             t.strides = like.strides();
