@@ -64,6 +64,10 @@ pub(crate) struct Dependencies {
     pub(crate) laid_out: Vec<TraceHandle>,
     /// Arguments that it compared with other tensors, and whether they were the same.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
+    /// Captured tensors that it compared with others, by identity.
+    pub(crate) compared: Vec<usize>,
+    /// Gradients that are known by identity, with the tensors whose they are.
+    pub(crate) known_grads: Vec<(CallerTensor, TraceHandle)>,
     /// Captured tensors that it asked whether they need gradients.
     pub(crate) requires_grad: Vec<(TraceHandle, bool)>,
     /// Arguments of which the program dependencies on what history they have.

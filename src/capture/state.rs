@@ -101,6 +101,15 @@ pub(crate) struct CaptureState {
     pub(crate) aliasing: Aliasing,
     /// Arguments that it compared with other tensors, and the answers.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
+    /// Captured tensors that it compared, by identity.
+    pub(crate) compared: Vec<usize>,
+    /// Memory that arguments or gradients share with something else, so that they are known by identity as captured tensors
+    /// are.
+    pub(crate) known_memory: SmallVec<[usize; 2]>,
+    /// The arguments of which that is so, by identity.
+    pub(crate) known_args: FxHashMap<usize, usize>,
+    /// The gradients of which it is, and whose they are.
+    pub(crate) known_grads: Vec<(CallerTensor, TraceHandle)>,
     /// Captured tensors that it asked whether they need gradients, by identity.
     pub(crate) requires_grad_asked: FxHashMap<usize, (TraceHandle, bool)>,
     /// Tensors over captured elements that it made, by identity.
@@ -357,11 +366,6 @@ impl CaptureState {
         }
         if let Some(slot) = known {
             return Ok(slot);
-        }
-        if let Some((i, _)) = self.callers.iter().find(|(_, caller)| caller.is_same(t)) {
-            return Err(Error::trace(format!(
-                "argument {i} is also captured by the closure, so its gradient would come in two parts; use it in one way only"
-            )));
         }
         self.runs_on("trace", t.device())?;
         let input = self.sources.len();

@@ -121,7 +121,11 @@ impl PartitionedClosure {
             state.host_values.extend(parts.full.pass.state.host_values.iter().cloned());
         }
         let backward = std::mem::take(&mut parts.full.graph);
-        let joint = Ok(parts.into_joint_graph(boundary, options.passes, args.to_vec())?);
+        let joint = Ok(parts.into_joint_graph(
+            boundary,
+            options.passes,
+            args.iter().filter(|a| a.traced().is_some()).cloned().collect(),
+        )?);
         Ok(Some(PartitionedClosure { joint, histories, retaining, outputs, backward }))
     }
 }

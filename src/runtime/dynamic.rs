@@ -17,6 +17,7 @@ use crate::runtime::guards::Guards;
 use crate::runtime::record::device_of;
 use crate::runtime::record::{Recording, record_with};
 use crate::runtime::recording_lock::RecordingLock;
+use crate::runtime::sharing::ArgumentPlan;
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::tensor::Tensor;
@@ -48,6 +49,8 @@ struct Recordings {
     known: Vec<KnownRecording>,
     /// The recording that the last call was.
     recent: usize,
+    /// The memory that the last call knew by identity.
+    known_memory: SmallVec<[usize; 2]>,
     calls: u64,
     compilations: usize,
     compile_time: Duration,
@@ -145,12 +148,20 @@ where
     fn record(&self, closure: &mut F, args: &[&Tensor]) -> Result<Ready<R>> {
         let start = Instant::now();
         let device = device_of(args);
-        let (cache, recent) = {
+        let (cache, recent, known) = {
             let recordings = self.recordings.lock();
-            (Arc::clone(&recordings.cache), recordings.recent)
+            (Arc::clone(&recordings.cache), recordings.recent, recordings.known_memory.clone())
         };
-        let capture = Capture::replaying(cache, recent, device);
-        let Recording { ended, wiring, output, .. } = record_with::<F, N>(closure, args, capture, None)?;
+        let capture = || Capture::replaying(Arc::clone(&cache), recent, device);
+        // What was not apart in the last call is not in this one either.
+        let mut plan = ArgumentPlan::of(args);
+        if !known.is_empty() {
+            plan = plan.with_known_of(args, &known);
+        }
+        let Recording { ended, wiring, output, plan, .. } = record_with::<F, N>(closure, args, plan, capture, None)?;
+        if plan.known != known {
+            self.recordings.lock().known_memory = plan.known;
+        }
         let (variant, symbols) = match ended {
             Ended::Known { at, symbols, .. } => (self.recordings.lock().take(at), symbols),
             Ended::New { graphs, log, .. } => {

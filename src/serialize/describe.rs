@@ -331,6 +331,11 @@ fn flag(v: &dyn HostValue) -> Option<(&Flag, bool)> {
 
 /// What the variant depends on or does that has no words in the saved form.
 fn unsayable(v: &Variant) -> Option<String> {
+    if let Some(i) = v.guards.args.iter().position(|a| a.known.is_some()) {
+        return Some(format!(
+            "it stands for calls whose argument {i} is, or shares elements with, another tensor that the closure uses"
+        ));
+    }
     let mut all = v.guards.host_values.iter().chain(&v.wiring().effects);
     let other = all.find(|v| flag(&***v).is_none())?;
     Some(format!("it reads or sets, at {}, a Setting that is no Flag", other.place()))

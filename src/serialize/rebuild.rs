@@ -11,6 +11,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ops::random::default_generator;
 use crate::runtime::guards::{ArgType, Guards};
+use crate::runtime::sharing::{Given, Sharing};
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::serialize::files::Fault;
@@ -152,9 +153,12 @@ impl LoadedState {
             dense: a.contiguous,
             strides: a.strides.as_ref().map(|s| Strides::from_slice(s)),
             same_as: a.same_as,
+            known: None,
         };
-        let args = v.arguments.iter().map(arg).collect();
-        let guards = Guards::of(&captured, args, state_flags, grad_enabled);
+        let args: Vec<ArgType> = v.arguments.iter().map(arg).collect();
+        let given: Vec<Given> = args.iter().map(|a| a.same_as.map_or(Given::Apart, Given::SameAs)).collect();
+        let sharing = Sharing::of(&captured.wiring, &captured.dependencies, &given, |i| args[i].requires_grad);
+        let guards = Guards::of(&captured, args, state_flags, grad_enabled, sharing);
         let options = TraceOptions { passes: Passes::ALL, hot: SpecializeHot::default() };
         // A graph that no capture makes may meet what no capture has met: that is an error of the file then.
         let compile =

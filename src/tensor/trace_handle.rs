@@ -95,6 +95,12 @@ impl Drop for HiddenHandle {
 }
 
 impl Tensor {
+    /// Whether a trace may keep the tensor; if not, none does.
+    #[inline]
+    pub(crate) fn is_kept_by_trace(&self) -> bool {
+        self.0.hidden_handles.load(Ordering::Relaxed) > 0
+    }
+
     /// A trace keeps the tensor: what was made of it before anything was traced is counted now, as far as it is known.
     fn first_kept(&self) {
         if let Some(view) = &self.0.view {

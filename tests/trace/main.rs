@@ -9,6 +9,7 @@ mod common;
 mod counts;
 mod exchanged;
 mod guards;
+mod one_tensor;
 #[path = "../../ir/tests/seed/mod.rs"]
 mod seed;
 mod state;

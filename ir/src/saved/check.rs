@@ -130,7 +130,7 @@ impl Checker<'_> {
             format!("argument {i}: these are not the strides of {rank} axes")
         })?;
         let Some(first) = a.same_as else { return Ok(()) };
-        let same = first < i && self.variant.arguments[first].same_as.is_none() && a.requires_grad;
+        let same = first < i && self.variant.arguments[first].same_as.is_none();
         demand(same && self.variant.arguments[first].ty == a.ty, || {
             format!("argument {i} cannot be the same tensor as argument {first}")
         })

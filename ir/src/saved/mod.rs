@@ -90,7 +90,7 @@ pub struct Argument {
     pub contiguous: Option<bool>,
     /// How it lies, where the program depends on that and it is not contiguous.
     pub strides: Option<Vec<isize>>,
-    /// The argument before it that is the same tensor, where both need a gradient.
+    /// The argument before it that is the same tensor, where that matters.
     pub same_as: Option<usize>,
 }
 

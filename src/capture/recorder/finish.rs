@@ -74,6 +74,8 @@ impl CaptureState {
         dependencies.touched = self.touched;
         dependencies.host_values = self.host_values;
         dependencies.identities = self.identities;
+        dependencies.compared = self.compared;
+        dependencies.known_grads = self.known_grads;
         dependencies.requires_grad = self.requires_grad_asked.into_values().collect();
         let asked = self.asked.iter().filter(|(_, asked)| asked.load(Ordering::Relaxed));
         dependencies.asked = asked.map(|(i, _)| *i).collect();

@@ -2,10 +2,12 @@
 //! are.
 
 use super::Capture;
+use crate::capture::endpoints::CallerTensor;
 use crate::capture::endpoints::Source;
 use crate::capture::event::Aside;
 use crate::capture::event::Event;
 use crate::capture::event::Symbolic;
+use crate::capture::state::CaptureState;
 use crate::capture::state::GradState;
 use crate::mode::recorder::GradRecorder;
 use crate::tensor::Tensor;
@@ -13,6 +15,7 @@ use crate::tensor::grad_fn::Edge;
 use crate::tensor::trace_handle::TraceHandle;
 use allotrope_ir::InputKind;
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl GradRecorder for Capture {
@@ -46,8 +49,9 @@ impl GradRecorder for Capture {
             return inner.grads[i].now.clone();
         }
         let has = arg.map_or_else(|| tensor.has_grad(), |(_, has)| has);
+        let known = inner.known_grad(tensor, arg.map(|(i, _)| i));
         // A gradient has the dtype and the shape of its tensor.
-        let given = has.then(|| {
+        let given = (has && known.is_none()).then(|| {
             let (sizes, name) = (tensor.sizes(), Aside(("grad", inner.grads.len())));
             let kind = if arg.is_some() { InputKind::Arg } else { InputKind::State };
             let event = Event::Input { dtype: tensor.dtype(), sizes: Symbolic(Cow::Borrowed(&sizes)), kind, name };
@@ -56,7 +60,8 @@ impl GradRecorder for Capture {
             inner.sources.push(arg.map_or_else(source, |(i, _)| Source::ArgGrad(i)));
             made
         });
-        let given = given.map(|made| inner.tensor(0, &made).expect("a gradient has the sizes of its tensor"));
+        let tensor_of = |made| inner.tensor(0, &made).expect("a gradient has the sizes of its tensor");
+        let given = known.or_else(|| given.map(tensor_of));
         let now = given.clone();
         inner.grads.push(GradState {
             tensor: TraceHandle::new(tensor.clone()),
@@ -108,5 +113,23 @@ impl GradRecorder for Capture {
                 .entry(captured.id())
                 .or_insert_with(|| (TraceHandle::new(captured.clone()), answer));
         }
+    }
+}
+
+impl CaptureState {
+    /// The gradient that a tensor of the caller's has, or the argument of this number, if it is known by identity.
+    fn known_grad(&mut self, tensor: &Tensor, arg: Option<usize>) -> Option<Tensor> {
+        if self.known_memory.is_empty() {
+            return None;
+        }
+        let grad = arg.map_or(tensor, |i| &self.arguments[i]).stored_grad()?;
+        let memory = Arc::as_ptr(&grad.strided()?.storage) as usize;
+        if !self.known_memory.contains(&memory) {
+            return None;
+        }
+        self.touch(&grad);
+        let owner = arg.map_or_else(|| CallerTensor::Captured(TraceHandle::new(tensor.clone())), CallerTensor::Arg);
+        self.known_grads.push((owner, TraceHandle::new(grad.clone())));
+        Some(grad)
     }
 }

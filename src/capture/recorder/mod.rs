@@ -126,6 +126,10 @@ impl Capture {
             arguments: Vec::new(),
             aliasing: Aliasing::default(),
             identities: Vec::new(),
+            compared: Vec::new(),
+            known_memory: SmallVec::new(),
+            known_args: FxHashMap::default(),
+            known_grads: Vec::new(),
             requires_grad_asked: FxHashMap::default(),
             made_here: FxHashMap::default(),
             recomputing: 0,
@@ -145,6 +149,15 @@ impl Capture {
         }))
     }
 
+    /// What the arguments of the call are, and which memory is known by identity, whoever shows it; the arguments with these
+    /// numbers do.
+    pub(crate) fn arguments(&self, args: &[&Tensor], known_memory: &[usize], known: impl Iterator<Item = usize>) {
+        let mut inner = self.0.borrow_mut();
+        inner.arguments = args.iter().map(|&a| a.clone()).collect();
+        inner.known_memory = known_memory.iter().copied().collect();
+        inner.known_args = known.map(|i| (args[i].id(), i)).collect();
+    }
+
     /// A traced tensor for argument number `i`, every dimension symbolic.
     ///
     /// # Errors
@@ -154,8 +167,6 @@ impl Capture {
         inner.runs_on("trace", like.device())?;
         let made = inner.argument(like, (ARGUMENT, i))?;
         inner.sources.push(Source::Arg(i));
-        inner.arguments.resize_with(i, || like.clone());
-        inner.arguments.push(like.clone());
         let mut tensor = inner.tensor(0, &made)?;
         let input = inner.sources.len() - 1;
         inner.shows_input(&tensor, input);

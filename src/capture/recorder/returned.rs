@@ -162,6 +162,9 @@ impl CaptureState {
         };
         let Body::Traced(traced) = t.body() else {
             if !self.made_here.contains_key(&t.id()) {
+                if let Some(&arg) = self.known_args.get(&t.id()) {
+                    return Ok(out.push(t.clone(), Kind::Arg(arg)));
+                }
                 self.touch(t);
                 return Ok(out.push(t.clone(), Kind::Same));
             }
