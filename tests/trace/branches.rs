@@ -307,6 +307,29 @@ fn a_refusal_inside_of_something_ends_the_call() {
     says(&e.to_string(), &["item()", "tests/trace/branches.rs:"]);
 }
 
+/// A panic that leaves the body of a loop leaves the loop open, so the closure can't catch it around the loop.
+#[test]
+fn a_panic_out_of_a_loop_is_not_caught_around_it() {
+    let f = |x: &Tensor| {
+        let row = Tensor::ones(&[2], DType::F32);
+        let summed = caught(|| scan(Tensor::scalar(0.0f32), x.clone(), |c, r: Tensor| (&c + r.dot(&row), r)).0);
+        summed.unwrap_or_else(|| x.sum())
+    };
+    let (fixed, dynamic) = (trace(f), trace_dynamic(f));
+    for n in [2, 3, 2] {
+        let x = draw(n as u64, &[2, n]);
+        for got in [fixed.call(&x), dynamic.call(&x)] {
+            match got {
+                Ok(y) => assert_same("a loop that fits", &y, &f(&x)),
+                Err(e) => {
+                    assert_eq!(n, 3, "{e}");
+                    says(&e.to_string(), &["panicked", "try_"]);
+                }
+            }
+        }
+    }
+}
+
 /// Data of the host is an input of each call of `trace_dynamic`, and refused by `trace`.
 #[test]
 fn refused_data_ends_the_call() {

@@ -217,6 +217,12 @@ impl Capture {
             return Err(refused.into_error());
         }
         let result = result.map_err(Error::caught)?;
+        if !self.0.borrow().open.is_empty() {
+            return Err(Error::trace(
+                "the body of a scan, a while_loop or a cond panicked and the closure caught the panic, so the loop has no \
+                 end; catch it inside of the body, or use the try_ form of what fails there",
+            ));
+        }
         if let Some(failed) = arisen.failed {
             self.0.borrow_mut().depend_on_failure(&failed);
         }
