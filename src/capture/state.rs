@@ -70,6 +70,14 @@ pub(crate) struct Open {
     pub(crate) kind: LoopKind,
 }
 
+/// A captured tensor that the program made: another handle to elements that were there.
+#[derive(Clone)]
+pub(crate) struct MadeHere {
+    pub(crate) _handle: TraceHandle,
+    /// The tensor whose elements it shows in some way, and how, where the one that it is made of is a view.
+    pub(crate) shows: Option<(TraceHandle, Arc<Link>)>,
+}
+
 #[derive(Clone)]
 pub(crate) struct CaptureState {
     /// Where it runs; none where nobody has said so yet.
@@ -113,7 +121,7 @@ pub(crate) struct CaptureState {
     /// Captured tensors that it asked whether they need gradients, by identity.
     pub(crate) requires_grad_asked: FxHashMap<usize, (TraceHandle, bool)>,
     /// Tensors over captured elements that it made, by identity.
-    pub(crate) made_here: FxHashMap<usize, TraceHandle>,
+    pub(crate) made_here: FxHashMap<usize, MadeHere>,
     /// How many parts are being recomputed, one in the other.
     pub(crate) recomputing: usize,
     pub(crate) grads: Vec<GradState>,
@@ -267,10 +275,10 @@ impl CaptureState {
 
     /// The elements of a captured tensor, which are those of the whole that it is a view of.
     fn lift_captured(&mut self, t: &Tensor) -> Result<Value> {
-        match t.view_of() {
-            Some(view) => {
-                let base = self.lift_captured(&view.base)?;
-                self.through(base, &view.path)
+        match self.shown_by(t) {
+            Some((base, path)) => {
+                let base = self.lift_captured(&base)?;
+                self.through(base, &path)
             }
             None => {
                 let slot = self.state(t)?;
@@ -284,6 +292,15 @@ impl CaptureState {
     pub(crate) fn touch(&mut self, t: &Tensor) {
         if t.strided().is_some() && !self.made_here.contains_key(&t.id()) && self.known.insert(t.id()) {
             self.touched.push(TraceHandle::new(t.clone()));
+        }
+    }
+
+    /// The captured tensor whose elements a captured one shows, and how: that of which it is a view, or an alias of one.
+    pub(crate) fn shown_by(&self, t: &Tensor) -> Option<(Tensor, Arc<Link>)> {
+        match (t.view_of(), self.made_here.get(&t.id())) {
+            (Some(view), _) => Some((Tensor::clone(&view.base), Arc::clone(&view.path))),
+            (None, Some(made)) => made.shows.as_ref().map(|(base, path)| (Tensor::clone(base), Arc::clone(path))),
+            (None, None) => None,
         }
     }
 

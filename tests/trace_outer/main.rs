@@ -2,6 +2,7 @@
 //! which gradients are added; what is saved and freed; second derivatives; what is an error.
 
 mod both;
+mod checkpoints;
 #[path = "../programs/common.rs"]
 #[allow(dead_code)]
 mod common;

@@ -5,6 +5,7 @@ use super::Capture;
 use super::late;
 use crate::autograd::is_grad_enabled;
 use crate::capture::endpoints::CallerTensor;
+use crate::capture::state::MadeHere;
 use crate::error::Error;
 use crate::error::Result;
 use crate::mode::recorder::StateRecorder;
@@ -25,8 +26,8 @@ impl StateRecorder for Capture {
         let mut inner = self.0.borrow_mut();
         let Some(traced) = target.traced() else {
             inner.touch(target);
-            return Ok(match target.view_of() {
-                Some(view) => (Tensor::clone(&view.base), Some(Arc::clone(&view.path))),
+            return Ok(match inner.shown_by(target) {
+                Some((base, path)) => (base, Some(path)),
                 None => (target.clone(), None),
             });
         };
@@ -166,7 +167,8 @@ impl StateRecorder for Capture {
     fn note_new(&self, alias: &Tensor, of: &Tensor) {
         if let Ok(mut inner) = self.0.try_borrow_mut() {
             inner.touch(of);
-            inner.made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
+            let shows = inner.shown_by(of).map(|(base, path)| (TraceHandle::new(base), path));
+            inner.made_here.insert(alias.id(), MadeHere { _handle: TraceHandle::new(alias.clone()), shows });
         }
     }
 
