@@ -196,6 +196,21 @@ pub(crate) fn noting<T>(f: impl FnOnce() -> T) -> (T, Arisen) {
     (result, ARISEN.take().unwrap_or_default())
 }
 
+/// Runs `f`, whose error the caller keeps for whom it concerns: it is nothing that the recording around depends on. What else
+/// arose in it is.
+pub(crate) fn weighed<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let (result, inner) = noting(f);
+    if result.is_ok() {
+        _ = ARISEN.try_with(|arisen| {
+            if let Some(arisen) = &mut *arisen.borrow_mut() {
+                arisen.refused = arisen.refused.take().or(inner.refused);
+                arisen.failed = arisen.failed.take().or(inner.failed);
+            }
+        });
+    }
+    result
+}
+
 impl Error {
     fn slot<'a>(&self, arisen: &'a mut Arisen) -> &'a mut Option<Noted> {
         match self {

@@ -6,7 +6,7 @@ pub(crate) mod engine;
 mod function;
 pub(crate) mod grad_mode;
 mod hooks;
-mod reach;
+pub(crate) mod reach;
 pub(crate) mod record;
 pub(crate) mod saved;
 pub(crate) mod scope;

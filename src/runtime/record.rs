@@ -101,7 +101,7 @@ where
         };
         if other == plan {
             return Err(Error::argument(
-                "an argument shares its elements with something else that the traced function uses; pass a copy".into(),
+                "an argument shares its elements with something else that the traced function uses; pass a copy",
             ));
         }
         plan = other;
