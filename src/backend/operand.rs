@@ -65,7 +65,7 @@ pub(crate) fn is_dense(shape: &[usize], strides: &[isize]) -> bool {
         if n != 1 && s != expected {
             return false;
         }
-        expected *= n as isize;
+        expected = expected.wrapping_mul(n as isize);
     }
     true
 }
