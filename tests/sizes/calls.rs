@@ -2,6 +2,7 @@
 
 use crate::refused;
 use allotrope::prelude::*;
+use allotrope::trace::Program;
 
 /// A tensor of that many elements, which take one byte.
 fn long(n: usize) -> Tensor {
@@ -45,6 +46,21 @@ fn what_is_computed_on_the_way_is_checked_before_it_runs() {
     let x = Tensor::ones(&[1 << 23], DType::F32);
     refused(inside.call(&x), "8388608");
     assert_eq!(inside.compilations(), 1);
+}
+
+#[test]
+fn a_loaded_program_passes_the_same_place() {
+    let wide = trace(|x: &Tensor| x.unsqueeze(1).logical_or(&x.unsqueeze(0)));
+    wide.call(&long(2)).unwrap();
+    let path = std::env::temp_dir().join(format!("allotrope-sizes-{}", std::process::id()));
+    wide.save(&path).unwrap();
+    let program = Program::load(&path).unwrap();
+    for ending in ["graph", "safetensors"] {
+        std::fs::remove_file(path.with_extension(ending)).unwrap();
+    }
+    assert_eq!(program.call(&[&long(3)]).unwrap()[0].shape(), [3, 3]);
+    refused(program.call(&[&Tensor::zeros(&[1 << 24], DType::Bool)]), "bool[16777216, 16777216]");
+    refused(program.call(&[&Tensor::zeros(&[1 << 22], DType::Bool)]), "bool[4194304, 4194304]");
 }
 
 #[test]

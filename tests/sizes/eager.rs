@@ -32,7 +32,7 @@ fn tensors_that_no_memory_has_are_refused() {
     // A product that comes round to what is there.
     refused(Tensor::try_from_vec(vec![1.0f32; 4], &[1 << 62, 4, 4]), "4611686018427387904");
     refused(Tensor::try_arange(usize::MAX), "18446744073709551615");
-    refused(Tensor::try_arange(0..usize::MAX), "922337203685477580");
+    refused(Tensor::try_arange(0..usize::MAX), "numbers are too many");
     refused(Tensor::try_arange((0.0, 1e18)), "1000000000000000000");
 }
 

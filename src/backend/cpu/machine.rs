@@ -2,6 +2,7 @@
 //! before they are made: a system that promises memory which it does not have ends the process when that is used.
 
 use crate::error::{Error, Result};
+use allotrope_ir::MOST_BYTES;
 use std::sync::OnceLock;
 
 /// Requests of up to this many bytes are made without a look at the machine, which takes some microseconds.
@@ -38,15 +39,15 @@ pub(super) fn room<T>(n: usize) -> Result<Vec<T>> {
 }
 
 /// What the system says that it can give without swapping, with its swap space; no more than the group of processes may
-/// have that this one is in. On Linux; elsewhere nothing is refused before it is asked for.
+/// have that this one is in. On Linux; elsewhere only what no tensor has is refused before it is asked for.
 fn left() -> usize {
     static OF_GROUP: OnceLock<usize> = OnceLock::new();
     let of_group = *OF_GROUP.get_or_init(|| {
         let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-        limit.and_then(|n| n.trim().parse().ok()).unwrap_or(isize::MAX as usize)
+        limit.and_then(|n| n.trim().parse().ok()).unwrap_or(MOST_BYTES)
     });
     let of_machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
-    of_group.min(of_machine.unwrap_or(isize::MAX as usize))
+    of_group.min(of_machine.unwrap_or(MOST_BYTES))
 }
 
 /// Bytes of memory and of swap space that are left, by the lines of `/proc/meminfo`.
