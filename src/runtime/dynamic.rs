@@ -2,7 +2,7 @@
 //! little where an earlier call has done the same, and runs the variant that was compiled for what was recorded. It
 //! decides nothing about a graph: what two calls have in common is for the replay cache to find.
 
-use crate::autograd::tape;
+use crate::autograd::ended::ended;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::closure::{Arguments, Traceable};
 use crate::capture::endpoints::Returned;
@@ -21,11 +21,10 @@ use crate::runtime::recording_lock::RecordingLock;
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::tensor::Tensor;
-use crate::tensor::grad_fn::{Edge, GradFn};
+use crate::tensor::grad_fn::{Edge, next_seq};
 use allotrope_ir::passes::Passes;
 use parking_lot::Mutex;
-use smallvec::SmallVec;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Compiled variants that one traced function keeps; beyond it the least recently used one goes.
@@ -122,9 +121,10 @@ where
         }
         let ready = self.closure.with(|closure| self.record(closure, &args))?;
         let results = ready.bound.call(&ready.variant, &args, ready.binding)?;
+        let seq = next_seq();
         for (t, known) in results.iter().zip(&ready.bound.wiring.returned) {
             if let Returned::Computed { requires_grad: true } = known {
-                t.set_grad_fn(Some(ended()));
+                t.set_grad_fn(Some(history_ended(seq)));
             }
         }
         Ok(ready.output.unflatten(&mut results.into_iter()))
@@ -160,16 +160,12 @@ where
 }
 
 /// Stands for the history of a result, which stayed in the recording.
-fn ended() -> Edge {
-    static NODE: OnceLock<Arc<dyn GradFn>> = OnceLock::new();
-    let node = NODE.get_or_init(|| {
-        tape::node("DynamicTraceBackward", SmallVec::new(), false, |_, _| {
-            Err(Error::Autograd(
-                "this tensor is the result of a function made by trace_dynamic, whose history ended with the call; call backward() inside the closure, or use trace".into(),
-            ))
-        })
-    });
-    Edge::new(Arc::clone(node), 0)
+fn history_ended(seq: u64) -> Edge {
+    ended(seq, "DynamicTraceBackward", || {
+        Error::Autograd(
+            "this tensor is the result of a function made by trace_dynamic, whose history ended with the call; call backward() inside the closure, or use trace".into(),
+        )
+    })
 }
 
 /// What a call needs to run.

@@ -18,6 +18,7 @@ use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
 use crate::serialize::files::{Elements, Pair, file_error};
 use crate::serialize::rebuild::LoadedState;
+use crate::tensor::grad_fn::next_seq;
 use crate::tensor::{Flag, Generator, Tensor};
 use allotrope_ir::saved;
 use allotrope_ir::{Bounds, DType};
@@ -133,9 +134,10 @@ impl Program {
         let (loaded, binding) = self.fitting(args)?;
         let results = loaded.variant.call_where(args, binding, |binding| loaded.check(binding));
         let results = results?.into_vec();
+        let seq = next_seq();
         for (t, known) in results.iter().zip(&loaded.variant.wiring().returned) {
             if let Returned::Computed { requires_grad: true } = known {
-                t.set_grad_fn(Some(rebuild::ended()));
+                t.set_grad_fn(Some(rebuild::history_ended(seq)));
             }
         }
         Ok(results)
