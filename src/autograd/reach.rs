@@ -42,7 +42,8 @@ impl Reach {
         // Behind the oldest target there is none, unless it is in a part of a program.
         let oldest = targets.iter().map(|t| t.node().seq()).min().unwrap_or(u64::MAX);
         let enters = |node: &dyn GradFn| {
-            node.seq() >= first_seq && (node.seq() > oldest || (node.seq() == oldest && node.part().is_some()))
+            let has_more = node.part().is_some() || node.is_ended();
+            node.seq() >= first_seq && (node.seq() > oldest || (node.seq() == oldest && has_more))
         };
         let mut known: FxHashMap<Place, (&'a dyn GradFn, u32)> = FxHashMap::default();
         let mut open: Vec<(&'a dyn GradFn, u32)> = roots.map(|edge| (&**edge.node(), edge.output)).collect();
@@ -56,7 +57,8 @@ impl Reach {
             known.into_iter().map(|(place, (node, output))| (node.seq(), place, output, node)).collect();
         nodes.sort_unstable_by_key(|(seq, (id, inside), ..)| (*seq, *inside, *id));
         for (_, at, output, node) in nodes {
-            let mut leads = false;
+            let may_be_behind = |t: &Edge| t.node().seq() <= node.seq() && place_of(t) != at;
+            let mut leads = node.is_ended() && targets.iter().any(may_be_behind);
             behind(node, output, |node, output| leads |= reach.contains_place(place(node, output)));
             if leads {
                 reach.through.insert(at);

@@ -2,6 +2,7 @@
 //! backward passes need and runs them as compiled code when gradients come in. It records nothing itself; the joint graph
 //! does, once for each set of results whose gradients come together.
 
+use crate::autograd::ended::ended;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::{self, Edges};
 use crate::autograd::{is_grad_enabled, no_grad};
@@ -159,11 +160,6 @@ impl GradFn for DeadEndNode {
     fn hooks(&self) -> Option<&OnceLock<Arc<Hooks>>> {
         Some(&self.hooks)
     }
-}
-
-/// An edge over which every backward pass fails.
-fn dead_end(e: Error) -> Edge {
-    Edge::new(tape::node(NAME, SmallVec::new(), false, move |_, _| Err(e.clone())), 0)
 }
 
 /// Gives a fresh tensor its history: a value of `node` that gradients come in for, or what lies behind it.
@@ -329,10 +325,11 @@ impl TraceNode {
         let (joint, histories) = match higher {
             Ok(higher) => higher,
             Err(e) => {
-                let edge = dead_end(e.clone());
+                let seq = next_seq();
                 for (_, t) in found.iter_mut() {
+                    let why = e.clone();
                     *t = t.alias();
-                    t.set_grad_fn(Some(edge.clone()));
+                    t.set_grad_fn(Some(ended(seq, NAME, move || why.clone())));
                 }
                 return;
             }

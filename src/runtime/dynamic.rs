@@ -2,7 +2,7 @@
 //! little where an earlier call has done the same, and runs the variant that was compiled for what was recorded. It
 //! decides nothing about a graph: what two calls have in common is for the replay cache to find.
 
-use crate::autograd::tape;
+use crate::autograd::ended::ended;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::closure::{Arguments, Traceable};
 use crate::capture::recorder::Capture;
@@ -21,11 +21,11 @@ use crate::runtime::sharing::ArgumentPlan;
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::tensor::Tensor;
-use crate::tensor::grad_fn::{Edge, GradFn};
+use crate::tensor::grad_fn::{Edge, next_seq};
 use allotrope_ir::passes::Passes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Compiled variants that one traced function keeps; beyond it the least recently used one goes.
@@ -133,11 +133,12 @@ where
         }
         let ready = self.closure.with(|closure| self.record(closure, &args))?;
         let results = ready.bound.call(&ready.variant, &args, ready.binding)?;
+        let seq = next_seq();
         let wiring = &ready.bound.wiring;
         for (t, &i) in results.iter().zip(&wiring.results) {
             match wiring.returned[i].gradients() {
                 Some((true, true)) => t.store_requires_grad(true),
-                Some((true, false)) => t.set_grad_fn(Some(ended())),
+                Some((true, false)) => t.set_grad_fn(Some(history_ended(seq))),
                 Some((false, _)) | None => {}
             }
         }
@@ -182,16 +183,12 @@ where
 }
 
 /// Stands for the history of a result, which stayed in the recording.
-fn ended() -> Edge {
-    static NODE: OnceLock<Arc<dyn GradFn>> = OnceLock::new();
-    let node = NODE.get_or_init(|| {
-        tape::node("DynamicTraceBackward", SmallVec::new(), false, |_, _| {
-            Err(Error::autograd(
-                "this tensor is the result of a function made by trace_dynamic, whose history ended with the call; call backward() inside the closure, or use trace",
-            ))
-        })
-    });
-    Edge::new(Arc::clone(node), 0)
+fn history_ended(seq: u64) -> Edge {
+    ended(seq, "DynamicTraceBackward", || {
+        Error::autograd(
+            "this tensor is the result of a function made by trace_dynamic, whose history ended with the call; call backward() inside the closure, or use trace",
+        )
+    })
 }
 
 /// What a call needs to run.

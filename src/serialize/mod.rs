@@ -17,6 +17,7 @@ use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
 use crate::serialize::files::{Elements, Pair, file_error};
 use crate::serialize::rebuild::LoadedState;
+use crate::tensor::grad_fn::next_seq;
 use crate::tensor::{Flag, Generator, Tensor};
 use allotrope_ir::saved;
 use allotrope_ir::{Bounds, DType};
@@ -132,11 +133,12 @@ impl Program {
         let (loaded, binding) = self.fitting(args)?;
         let results = loaded.variant.call_where(args, binding, |binding| loaded.check(binding));
         let results = results?.into_vec();
+        let seq = next_seq();
         let wiring = loaded.variant.wiring();
         for (t, &i) in results.iter().zip(&wiring.results) {
             match wiring.returned[i].gradients() {
                 Some((true, true)) => t.store_requires_grad(true),
-                Some((true, false)) => t.set_grad_fn(Some(rebuild::ended())),
+                Some((true, false)) => t.set_grad_fn(Some(rebuild::history_ended(seq))),
                 Some((false, _)) | None => {}
             }
         }

@@ -1,7 +1,7 @@
 //! A saved function made again: tensors, generators and switches in place of names, and compiled variants over them. What
 //! it is given has passed the checks of the text form; what only memory can say is checked here.
 
-use crate::autograd::tape;
+use crate::autograd::ended::ended;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::draws::{Draws, Fills, Item};
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
@@ -17,7 +17,7 @@ use crate::runtime::variant::{TraceOptions, Variant};
 use crate::serialize::files::Fault;
 use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
-use crate::tensor::grad_fn::{Edge, GradFn};
+use crate::tensor::grad_fn::{Edge, next_seq};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
@@ -25,7 +25,7 @@ use allotrope_ir::passes::Passes;
 use allotrope_ir::{Dim, Sym, saved};
 use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What names of a saved function stand for now.
@@ -41,7 +41,7 @@ impl LoadedState {
         for (t, described) in self.tensors.iter().zip(&program.tensors) {
             t.store_grad(described.grad.map(|g| self.tensors[g].clone()));
             match described.history {
-                true => t.set_grad_fn(Some(ended())),
+                true => t.set_grad_fn(Some(history_ended(next_seq()))),
                 false => t.set_requires_grad(described.requires_grad),
             }
         }
@@ -282,14 +282,10 @@ fn kind_of(d: saved::Distribution) -> Kind {
 }
 
 /// Stands for a history that is not in the files.
-pub(crate) fn ended() -> Edge {
-    static NODE: OnceLock<Arc<dyn GradFn>> = OnceLock::new();
-    let node = NODE.get_or_init(|| {
-        tape::node("LoadedBackward", SmallVec::new(), false, |_, _| {
-            Err(Error::autograd(
-                "this tensor comes from a saved function, and its history ended when that was saved; call backward() inside the closure that is saved",
-            ))
-        })
-    });
-    Edge::new(Arc::clone(node), 0)
+pub(crate) fn history_ended(seq: u64) -> Edge {
+    ended(seq, "LoadedBackward", || {
+        Error::autograd(
+            "this tensor comes from a saved function, and its history ended when that was saved; call backward() inside the closure that is saved",
+        )
+    })
 }

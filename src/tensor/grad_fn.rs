@@ -45,6 +45,10 @@ pub(crate) trait GradFn: Send + Sync {
     fn saves(&self) -> bool {
         false
     }
+    /// Whether nobody knows what is behind: anything as old as this may be.
+    fn is_ended(&self) -> bool {
+        false
+    }
     /// The tensor whose gradient is to be accumulated, for a leaf.
     fn leaf(&self) -> Option<Tensor> {
         None

@@ -484,3 +484,41 @@ fn other_sizes_run_the_same_code() {
         },
     );
 }
+
+/// The history of results of `trace_dynamic` ends with the call, so nobody knows that of two results one depends on the other:
+/// an error, not a gradient of something else.
+#[test]
+fn results_of_trace_dynamic_say_that_their_history_ended() {
+    let f = trace_dynamic(loss_and_value);
+    let x = one_to_three();
+    let (z, y) = f.call(&x).unwrap();
+    let how = GradOptions { allow_unused: true, retain_graph: true, ..GradOptions::default() };
+    let ended = |found: Result<(), allotrope::Error>| {
+        let text = found.unwrap_err().to_string();
+        assert!(text.contains("history ended with the call"), "{text}");
+    };
+    let asked = |of: &Tensor, for_: &[&Tensor]| {
+        grad_with(&[of], for_, how).map(|found| found.into_iter().map(Option::unwrap).collect::<Vec<_>>())
+    };
+    y.retain_grad();
+    y.register_hook(|g| Some(g * 2.0));
+    z.register_hook(|_| panic!("not on the way"));
+    ended(asked(&y.sum(), &[&z]).map(drop));
+    ended(asked(&(&x + &y).sum(), &[&x]).map(drop));
+    ended(y.sum().try_backward());
+    assert!(y.grad().is_none() && x.grad().is_none());
+    // Up to a result, there is a history.
+    let w = draw(1, &[3]).requires_grad();
+    let v = &w * 1.0;
+    let found = asked(&(&y * &w * &v).sum(), &[&y, &v]).unwrap();
+    assert_same("y", &found[0], &(&w.detach() * &w.detach() * 2.0));
+    assert_same("v", &found[1], &(&y.detach() * &w.detach()));
+    // Another result of the call, and another call's.
+    let (z, y) = f.call(&x).unwrap();
+    ended(asked(&z, &[&y]).map(drop));
+    y.retain_grad();
+    ended(z.try_backward());
+    assert!(y.grad().is_none());
+    ended(z.try_backward_with(Backward { inputs: &[&y], ..Backward::default() }));
+    assert!(y.grad().is_none());
+}
