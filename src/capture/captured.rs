@@ -24,6 +24,8 @@ pub(crate) struct Wiring {
     pub(crate) results: Vec<usize>,
     /// Gradients that are one of them after the call.
     pub(crate) grads: Vec<(CallerTensor, usize)>,
+    /// New tensors among them whose gradient is another one.
+    pub(crate) own_grads: Vec<(usize, usize)>,
     /// Gradients that are none after the call.
     pub(crate) cleared: Vec<TraceHandle>,
     /// Arguments whose gradients are.
@@ -41,7 +43,7 @@ impl Wiring {
         let returned = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b));
         let (a, b) = (&self.grads, &other.grads);
         let grads = a.len() == b.len() && a.iter().zip(b).all(|((a, i), (b, j))| a.is_same(b) && i == j);
-        match returned && grads && self.results == other.results {
+        match returned && grads && self.results == other.results && self.own_grads == other.own_grads {
             true => None,
             false => Some("it returned something else".to_string()),
         }

@@ -225,6 +225,14 @@ impl CaptureState {
         self.tensor(builder, &made)
     }
 
+    /// Whether the program made the tensor, whatever elements it shows: its gradient is nobody's outside.
+    pub(crate) fn is_own(&self, t: &Tensor) -> bool {
+        match t.body() {
+            Body::Traced(_) => !self.args.contains_key(&t.id()),
+            Body::Strided(_) => self.made_here.contains_key(&t.id()),
+        }
+    }
+
     /// The scope of this capture that a traced tensor belongs to.
     pub(crate) fn scope_of(&self, scope: u64) -> Result<usize> {
         match scope.checked_sub(self.first) {

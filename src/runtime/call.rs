@@ -305,6 +305,9 @@ impl Bound {
         for (of, i) in &self.wiring.grads {
             of.of(args).store_grad(Some(handed[*i].clone()));
         }
+        for (of, grad) in &self.wiring.own_grads {
+            handed[*of].store_grad(Some(handed[*grad].clone()));
+        }
         for t in &self.wiring.cleared {
             t.store_grad(None);
         }

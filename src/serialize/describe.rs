@@ -288,7 +288,21 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
     let draws = v.wiring().draws.items.iter().map(|d| draw(d, captured)).collect();
     let guards = guards(v, captured);
     let set = v.wiring().effects.iter().filter_map(|e| flag(&**e)).map(|(f, on)| (captured.flag(f), on)).collect();
-    saved::Variant { arguments, guards, draws, orders, inputs, outputs, cleared, set, returned, results, grads, graph }
+    saved::Variant {
+        arguments,
+        guards,
+        draws,
+        orders,
+        inputs,
+        outputs,
+        cleared,
+        set,
+        returned,
+        results,
+        grads,
+        own_grads: wiring.own_grads.clone(),
+        graph,
+    }
 }
 
 fn guards(v: &Variant, captured: &mut CapturedState) -> Vec<saved::Guard> {

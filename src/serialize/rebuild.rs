@@ -130,6 +130,7 @@ impl LoadedState {
                 targets: v.outputs.iter().map(|t| self.target(*t)).collect(),
                 returned: returned.collect(),
                 results: v.results.clone(),
+                own_grads: v.own_grads.clone(),
                 grads: v.grads.iter().map(|(of, i)| (self.whose(*of), *i)).collect(),
                 cleared,
                 cleared_args,

@@ -77,6 +77,8 @@ pub struct Variant {
     pub results: Vec<usize>,
     /// Whose gradient is one of them after the call.
     pub grads: Vec<(Place, usize)>,
+    /// New tensors among them, each with the one that is its gradient.
+    pub own_grads: Vec<(usize, usize)>,
     pub graph: Graph,
 }
 

@@ -89,8 +89,10 @@ impl CaptureState {
         }
         let returned = returned.into_iter().map(|r| r.map(&|size| ended.length(size))).collect();
         let results = handed.results().to_vec();
+        let own_grads = handed.grads_of_results().to_vec();
         let effects = self.effects;
-        let wiring = Wiring { sources, targets, returned, results, grads, cleared, cleared_args, draws, effects };
+        let wiring =
+            Wiring { sources, targets, returned, results, grads, own_grads, cleared, cleared_args, draws, effects };
         Ok((ended, wiring, dependencies))
     }
 }

@@ -41,7 +41,7 @@ impl GradRecorder for Capture {
     fn grad(&self, tensor: &Tensor) -> Option<Tensor> {
         let mut inner = self.0.borrow_mut();
         let arg = inner.args.get(&tensor.id()).copied();
-        if tensor.traced().is_some() && arg.is_none() {
+        if inner.is_own(tensor) {
             return tensor.stored_grad();
         }
         inner.touch(tensor);
@@ -79,7 +79,7 @@ impl GradRecorder for Capture {
     fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>) {
         let mut inner = self.0.borrow_mut();
         let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
-        if tensor.traced().is_some() && arg.is_none() {
+        if inner.is_own(tensor) {
             return tensor.store_grad(grad);
         }
         inner.touch(tensor);
