@@ -64,11 +64,10 @@ impl Evaluator for Inliner<'_> {
             (LoopKind::While, _) => Iterations::While,
             // How many it collects is known when it has run.
             (LoopKind::Within, _) => {
-                return Err(Error::Trace(
+                return Err(Error::trace(
                     "the backward pass of a call that was made before this trace differentiates a while_loop of its own (in a \
                      checkpoint, a Function or a hook), which can't be recorded here; make the call inside this trace, or \
-                     the backward pass outside"
-                        .into(),
+                     the backward pass outside",
                 ));
             }
             (LoopKind::All | LoopKind::Count, _) => Iterations::All(limit()),
@@ -83,7 +82,7 @@ impl Evaluator for Inliner<'_> {
             Ok((finals, ys)) => Ok(finals.into_iter().chain(ys).collect()),
             Err(e) => {
                 self.r.scan_abandon();
-                Err(Error::Trace(format!("a loop could not be differentiated inside another trace: {e}")))
+                Err(Error::trace(format!("a loop could not be differentiated inside another trace: {e}")))
             }
         }
     }

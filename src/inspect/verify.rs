@@ -19,6 +19,7 @@ use crate::partition::closure::BackwardOptions;
 use crate::runtime::call::view;
 use crate::runtime::execute;
 use crate::runtime::record::{Recorded, record};
+use crate::runtime::sharing::ArgumentPlan;
 use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
 use crate::tensor::{Tensor, eval};
@@ -294,7 +295,8 @@ fn cause<F: Traceable<N>, const N: usize>(
     args: &[&Tensor],
 ) -> Result<Cause> {
     let graph = variant.captured();
-    let now = record::<F, N>(closure, args, BackwardOptions { passes: &variant.passes, like: None });
+    let plan = ArgumentPlan::of(args);
+    let now = record::<F, N>(closure, args, plan, BackwardOptions { passes: &variant.passes, like: None });
     if let Ok(Recorded { captured: Captured { graph: now, .. }, .. }) = now
         && now != *graph
     {

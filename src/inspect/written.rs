@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::inspect::snapshot::Snapshot;
 use crate::runtime::variant::Variant;
 use crate::tensor::storage::Storage;
-use crate::tensor::{Body, Dims, Strided, Strides, Tensor, eval};
+use crate::tensor::{Body, Dims, Strided, Strides, Tensor, TensorType, eval};
 use std::sync::Arc;
 
 /// The parts of memory that a call writes: the tensor through which it does, and the elements then.
@@ -53,5 +53,6 @@ fn end(t: &Tensor) -> usize {
 /// A tensor over some of the elements of a storage.
 fn over(like: &Tensor, storage: &Arc<Storage>, strides: Strides, offset: usize, shape: Dims) -> Tensor {
     let storage = Arc::clone(storage);
-    Tensor::from_parts(like.dtype(), shape, Body::Strided(Strided { storage, strides, offset }))
+    let ty = TensorType::new(like.dtype(), shape).expect("no more elements than the storage has");
+    Tensor::from_parts(ty, Body::Strided(Strided { storage, strides, offset }))
 }

@@ -147,8 +147,8 @@ fn recompute_backward<R: TensorTree>(
             // It makes others each time.
             None if own_leaves > 0 && is_own_leaf(&b.external) => own_leaves -= 1,
             None => {
-                return Err(Error::Autograd(
-                    "checkpoint: when it was recomputed, the function used a tensor that it had not used before; it must do the same each time".into(),
+                return Err(Error::autograd(
+                    "checkpoint: when it was recomputed, the function used a tensor that it had not used before; it must do the same each time",
                 ));
             }
         }

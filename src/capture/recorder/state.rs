@@ -9,6 +9,7 @@ use crate::capture::state::MadeHere;
 use crate::error::Error;
 use crate::error::Result;
 use crate::mode::recorder::StateRecorder;
+use crate::mode::recorder::state::LayoutQuestion;
 use crate::mode::values;
 use crate::tensor::Body;
 use crate::tensor::Tensor;
@@ -16,6 +17,7 @@ use crate::tensor::eval;
 use crate::tensor::handle::Link;
 use crate::tensor::handle::Root;
 use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::view_op::ViewOp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -23,6 +25,7 @@ impl StateRecorder for Capture {
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
         let mut inner = self.0.borrow_mut();
         let Some(traced) = target.traced() else {
+            inner.touch(target);
             return Ok(match inner.shown_by(target) {
                 Some((base, path)) => (base, Some(path)),
                 None => (target.clone(), None),
@@ -30,7 +33,7 @@ impl StateRecorder for Capture {
         };
         Ok(match (&traced.root, &traced.path) {
             (_, None) => (target.clone(), None),
-            (Root::External(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
+            (Root::External(t), Some(path)) => (Tensor::clone(t), Some(Arc::clone(path))),
             (Root::Traced(cell), Some(path)) => {
                 let builder = inner.scope_of(cell.scope)?;
                 let value = cell.value();
@@ -51,11 +54,25 @@ impl StateRecorder for Capture {
         inner.tensor_of(at, value)
     }
 
-    fn note_view(&self, view: &Tensor) {
-        if let Some(t) = view.traced() {
-            let version = self.0.borrow_mut().version_of(&t.root);
+    fn note_view(&self, of: &Tensor, result: &Tensor, op: &ViewOp) {
+        let mut inner = self.0.borrow_mut();
+        if let Some(t) = result.traced() {
+            let version = inner.version_of(&t.root);
             t.seen.lock().1 = version;
         }
+        inner.view_decided(of, result, op);
+    }
+
+    fn begins_memory(&self, of: &Tensor) -> bool {
+        self.0.borrow_mut().begins_memory(of)
+    }
+
+    fn sharing_asked(&self, result: &Tensor) {
+        self.0.borrow_mut().guard_last_step(result);
+    }
+
+    fn note_contiguous(&self, of: &Tensor, result: &Tensor) {
+        self.0.borrow_mut().contiguous_decided(of, result);
     }
 
     fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()> {
@@ -70,7 +87,7 @@ impl StateRecorder for Capture {
                 let gradient = inner.given_gradient(cell).is_some();
                 if is_grad_enabled() && (arg.is_some_and(has_history) || gradient && value.is_requires_grad()) {
                     let what = if gradient { "a gradient" } else { "an argument" };
-                    return Err(Error::Trace(format!(
+                    return Err(Error::trace(format!(
                         "{what} of shape {:?} would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
                         root.shape_hint()
                     )));
@@ -100,6 +117,7 @@ impl StateRecorder for Capture {
                 state.changes += 1;
             }
         }
+        inner.sharing_seen(root);
         Ok(())
     }
 
@@ -107,28 +125,28 @@ impl StateRecorder for Capture {
         let mut inner = self.0.borrow_mut();
         match tensor.body() {
             Body::Traced(t) => inner.version_of(&t.root),
-            Body::Strided(_) => inner.captured_version(tensor),
+            Body::Strided(_) => {
+                inner.touch(tensor);
+                inner.captured_version(tensor)
+            }
         }
     }
 
-    fn layout_asked(&self, of: Option<&Tensor>) {
-        let mut inner = self.0.borrow_mut();
-        let Some(t) = of else {
-            inner.layouts = (0..inner.arguments.len()).collect();
-            return;
-        };
-        // A value that was computed is dense whatever the arguments are.
-        if let Some(Root::Traced(cell)) = t.traced().map(|t| &t.root)
-            && let Some((_, arg)) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize))
-        {
-            let arg = *arg;
-            inner.layouts.push(arg);
-        }
+    fn layout_asked(&self, of: &Tensor, question: LayoutQuestion) {
+        self.0.borrow_mut().layout_asked(of, question);
     }
 
     fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
+        let equal = a.id() == b.id();
         // The capture itself asks too, about handles only.
-        let Ok(mut inner) = self.0.try_borrow_mut() else { return false };
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return equal };
+        for t in [a, b].into_iter().filter(|t| t.strided().is_some()) {
+            inner.touch(t);
+            inner.compared.push(t.id());
+        }
+        if equal {
+            return true;
+        }
         let arg = |t: &Tensor| inner.args.get(&t.id()).map(|(i, _)| *i);
         let (which, other) = match (arg(a), arg(b)) {
             (Some(i), Some(j)) => (i.max(j), CallerTensor::Arg(i.min(j))),
@@ -136,10 +154,11 @@ impl StateRecorder for Capture {
             (None, Some(j)) if a.strided().is_some() => (j, CallerTensor::Captured(TraceHandle::new(a.clone()))),
             _ => return false,
         };
-        let given = |i: usize| &inner.arguments[i];
+        // A backward pass that is recorded later stands for all calls.
+        let Some(given) = inner.arguments.get(which) else { return false };
         let same = match &other {
-            CallerTensor::Arg(i) => given(which).id() == given(*i).id(),
-            CallerTensor::Captured(t) => given(which).id() == t.id(),
+            CallerTensor::Arg(i) => given.id() == inner.arguments[*i].id(),
+            CallerTensor::Captured(t) => given.id() == t.id(),
         };
         inner.identities.push((which, other, same));
         same
@@ -147,6 +166,7 @@ impl StateRecorder for Capture {
 
     fn note_new(&self, alias: &Tensor, of: &Tensor) {
         if let Ok(mut inner) = self.0.try_borrow_mut() {
+            inner.touch(of);
             let shows = inner.shown_by(of).map(|(base, path)| (TraceHandle::new(base), path));
             inner.made_here.insert(alias.id(), MadeHere { _handle: TraceHandle::new(alias.clone()), shows });
         }
