@@ -3,14 +3,16 @@
 //! guard where the difference could be seen: something that shares the elements, or would, is changed in place, or the
 //! caller gets both. Nothing is decided here.
 
-use crate::capture::layout::{Answer, Layout, LayoutGuard, Memory, ViewStep};
+use crate::capture::endpoints::Source;
+use crate::capture::layout::{Answer, Layout, LayoutGuard, Memory, ViewStep, begins};
 use crate::capture::state::CaptureState;
 use crate::mode::recorder::state::LayoutQuestion;
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::traced::Cell;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Body, Size, Sizes, Strides, Tensor};
-use allotrope_ir::{Class, Extent, Op, View};
+use allotrope_ir::{Class, Extent, View};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use std::sync::{Arc, Weak};
@@ -115,7 +117,8 @@ impl Shown {
                 sizes.remove(0);
                 true
             }
-            ViewStep::View(op) => match op.class() {
+            ViewStep::View(ViewOp::Affine(_)) => false,
+            ViewStep::View(ViewOp::Primitive(op)) => match op.class() {
                 Class::View(View::Reshape(to)) => {
                     sizes = to.iter().copied().collect();
                     true
@@ -191,8 +194,9 @@ impl CaptureState {
     }
 
     /// `result` is `of` seen through `op`, or a copy.
-    pub(crate) fn view_decided(&mut self, of: &Tensor, result: &Tensor, op: &Op<Size>) {
-        let Class::View(View::Reshape(to)) = op.class() else { return };
+    pub(crate) fn view_decided(&mut self, of: &Tensor, result: &Tensor, op: &ViewOp) {
+        let ViewOp::Primitive(primitive) = op else { return };
+        let Class::View(View::Reshape(to)) = primitive.class() else { return };
         if !self.can_differ() || same_but_for_ones(&of.sizes(), to) {
             return;
         }
@@ -245,8 +249,11 @@ impl CaptureState {
             LayoutQuestion::Strides => Answer::Strides(Strides::from_slice(of.laid_out())),
         };
         let shown = self.shown(of);
-        let because = shown.because;
-        let (lifetime, from) = (Lifetime::Whole, family(of));
+        self.asked(of, shown, answer);
+    }
+
+    fn asked(&mut self, of: &Tensor, shown: Shown, answer: Answer) {
+        let (lifetime, from, because) = (Lifetime::Whole, family(of), shown.because);
         let held = of.traced().and_then(|t| t.root.cell()).map(Arc::downgrade);
         self.aliasing.decisions.push(Decision {
             shown,
@@ -258,6 +265,50 @@ impl CaptureState {
             is_guarded: true,
         });
         self.guard_decisions(because);
+    }
+
+    /// How every argument lies matters: calls where one lies otherwise are others.
+    pub(crate) fn guard_arguments(&mut self) {
+        for (&family, (_, shown)) in &self.aliasing.origins {
+            let Base::Input(input) = shown.base else { continue };
+            let Source::Arg(i) = self.sources[input] else { continue };
+            if shown.steps.is_empty() {
+                self.aliasing.decisions.push(Decision {
+                    shown: shown.clone(),
+                    answer: Answer::Strides(self.arguments[i].strides()),
+                    lifetime: Lifetime::Whole,
+                    from: family,
+                    to: family,
+                    _held: None,
+                    is_guarded: true,
+                });
+            }
+        }
+    }
+
+    /// Whether a value that is no view lies in row-major order from the first element of its memory on.
+    pub(crate) fn begins_memory(&mut self, of: &Tensor) -> bool {
+        let shown = self.shown(of);
+        let begins = match (&shown.base, &shown.steps[..]) {
+            (Base::Fresh(_), []) => {
+                self.guard_decisions(shown.because);
+                return true;
+            }
+            (Base::Input(i), []) => match &self.sources[*i] {
+                Source::Arg(i) => begins(&self.arguments[*i]),
+                Source::Grad(t) => t.stored_grad().is_some_and(|g| begins(&g)),
+                Source::ArgGrad(i) => self.arguments[*i].stored_grad().is_some_and(|g| begins(&g)),
+                Source::State(t) => begins(t),
+                Source::Data(t) => begins(t),
+                Source::Draw | Source::Gradient => true,
+            },
+            (Base::Captured(t), []) => begins(t),
+            (_, [_, ..]) => return false,
+        };
+        if self.can_differ() {
+            self.asked(of, shown, Answer::Begins(begins));
+        }
+        begins
     }
 
     fn guard_decisions(&mut self, mut number: Option<usize>) {

@@ -3,14 +3,18 @@
 use super::slot;
 use crate::error::Result;
 use crate::tensor::handle::Link;
-use crate::tensor::{Size, Tensor, eval};
-use allotrope_ir::Op;
+use crate::tensor::view_op::ViewOp;
+use crate::tensor::{Tensor, eval};
 use std::sync::Arc;
 
 impl Tensor {
     /// Whether both handles mean the same tensor; a running trace holds for calls with the same answer.
     pub fn is_same(&self, other: &Tensor) -> bool {
-        self.id() == other.id() || slot::recorder().is_some_and(|r| r.is_same(self, other))
+        let same = self.id() == other.id();
+        match slot::is_recording() {
+            true => slot::recorder().map_or(same, |r| r.is_same(self, other)),
+            false => same,
+        }
     }
 
     /// How often the elements were changed in place.
@@ -29,7 +33,7 @@ impl Tensor {
             && alias.strided().is_some()
             && let Some(r) = slot::recorder()
         {
-            r.note_new(&alias);
+            r.note_new(&alias, self);
         }
         alias
     }
@@ -54,8 +58,22 @@ pub(crate) fn assign(
     }
 }
 
+/// The tensor of which a traced one shows elements; itself where it is no view.
+///
+/// # Errors
+/// When it is a value of another trace.
+pub(crate) fn root_of(x: &Tensor) -> Result<Tensor> {
+    slot::recorder().map_or_else(|| Ok(x.clone()), |r| Ok(r.root_of(x)?.0))
+}
+
+/// Whether a value of a trace, which is no view, would lie in row-major order from the first element of its memory on; the
+/// trace holds for calls with the same answer.
+pub(crate) fn begins_memory(x: &Tensor) -> bool {
+    slot::recorder().is_none_or(|r| r.begins_memory(x))
+}
+
 /// `result` is `of` seen through `op`, or a copy where no strides show that.
-pub(crate) fn view_made(of: &Tensor, result: &Tensor, op: &Op<Size>) {
+pub(crate) fn view_made(of: &Tensor, result: &Tensor, op: &ViewOp) {
     if result.traced().is_some()
         && let Some(r) = slot::recorder()
     {

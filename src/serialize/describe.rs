@@ -10,9 +10,12 @@ use crate::ops::random::default_generator;
 use crate::runtime::guards::Guard;
 use crate::runtime::variant::Variant;
 use crate::serialize::names::Names;
+use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
 use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Tensor};
+use allotrope_ir::passes::Pass;
 use allotrope_ir::saved;
 use allotrope_ir::{Graph, Type, Value};
 use std::collections::{HashMap, HashSet};
@@ -68,7 +71,7 @@ pub(crate) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(save
     let mut captured = CapturedState::default();
     for v in variants {
         if let Some(what) = unsayable(v) {
-            return Err(Error::Argument(format!(
+            return Err(Error::argument(format!(
                 "save: a variant of the function cannot be written down, because {what}; make that an argument or a tensor"
             )));
         }
@@ -138,7 +141,7 @@ impl Taken {
         match !name.is_empty() && self.0.insert(name.to_string()) {
             true => Ok(name.to_string()),
             false => {
-                Err(Error::Argument(format!("save: {name:?} names nothing, or two things; give each its own name")))
+                Err(Error::argument(format!("save: {name:?} names nothing, or two things; give each its own name")))
             }
         }
     }
@@ -221,7 +224,11 @@ fn without_saved_outputs(v: &Variant, graph: &mut Graph) -> Vec<Target> {
 }
 
 fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
-    let mut graph = v.captured().clone();
+    // The file knows no options: a check that is not asked is not in it.
+    let mut graph = match v.passes.contains(Pass::EliminateUnusedChecks) {
+        true => Pass::EliminateUnusedChecks.run(v.captured()),
+        false => v.captured().clone(),
+    };
     let targets = without_saved_outputs(v, &mut graph);
     let input_of = |arg: usize| {
         let place = v.wiring().sources.iter().position(|s| matches!(s, Source::Arg(i) if *i == arg));
@@ -323,6 +330,7 @@ fn guards(v: &Variant, captured: &mut CapturedState) -> Vec<saved::Guard> {
         let answer = match &guard.answer {
             Answer::View(yes) => saved::Lies::Shared(*yes),
             Answer::Contiguous(yes) => saved::Lies::Contiguous(*yes),
+            Answer::Begins(yes) => saved::Lies::Begins(*yes),
             Answer::Strides(strides) => saved::Lies::Strides(strides.to_vec()),
         };
         saved::Guard::Lies { from, steps, answer }
@@ -337,6 +345,11 @@ fn flag(v: &dyn HostValue) -> Option<(&Flag, bool)> {
 
 /// What the variant depends on or does that has no words in the saved form.
 fn unsayable(v: &Variant) -> Option<String> {
+    if let Some(i) = v.guards.args.iter().position(|a| a.known.is_some()) {
+        return Some(format!(
+            "it stands for calls whose argument {i} is, or shares elements with, another tensor that the closure uses"
+        ));
+    }
     let mut all = v.guards.host_values.iter().chain(&v.wiring().effects);
     let other = all.find(|v| flag(&***v).is_none())?;
     Some(format!("it reads or sets, at {}, a Setting that is no Flag", other.place()))
@@ -386,7 +399,10 @@ fn memory(
         Memory::Captured(i) => saved::OrderOf::Tensor(captured.tensor(&asked[*i])),
     };
     let steps = layout.steps.iter().map(|s| match s {
-        ViewStep::View(op) => saved::OrderStep::View(op.clone()),
+        ViewStep::View(ViewOp::Primitive(op)) => saved::OrderStep::View(op.clone()),
+        ViewStep::View(ViewOp::Affine(Affine { sizes, steps, offset, .. })) => {
+            saved::OrderStep::Strided { sizes: sizes.iter().cloned().collect(), steps: steps.to_vec(), offset: *offset }
+        }
         ViewStep::Element => saved::OrderStep::Element,
     });
     (from, steps.collect())

@@ -8,4 +8,5 @@ mod common;
 #[path = "../../ir/tests/seed/mod.rs"]
 #[allow(dead_code)]
 mod seed;
+mod strided;
 mod tables;

@@ -96,8 +96,10 @@ fn memory(from: &OrderOf, steps: &[OrderStep], uses: &mut dyn FnMut(&Dim)) {
         shape.iter().for_each(&mut *uses);
     }
     for step in steps {
-        if let OrderStep::View(op) = step {
-            op.map_dims(&mut *uses);
+        match step {
+            OrderStep::View(op) => _ = op.map_dims(&mut *uses),
+            OrderStep::Strided { sizes, .. } => sizes.iter().for_each(&mut *uses),
+            OrderStep::Element => {}
         }
     }
 }
@@ -128,7 +130,7 @@ impl Checker<'_> {
             format!("argument {i}: these are not the strides of {rank} axes")
         })?;
         let Some(first) = a.same_as else { return Ok(()) };
-        let same = first < i && self.variant.arguments[first].same_as.is_none() && a.requires_grad;
+        let same = first < i && self.variant.arguments[first].same_as.is_none();
         demand(same && self.variant.arguments[first].ty == a.ty, || {
             format!("argument {i} cannot be the same tensor as argument {first}")
         })
@@ -183,7 +185,7 @@ impl Checker<'_> {
                 let rank = ty.shape.len();
                 let fits = match answer {
                     Lies::Strides(strides) => strides.len() == rank,
-                    Lies::Shared(_) | Lies::Contiguous(_) => true,
+                    Lies::Shared(_) | Lies::Contiguous(_) | Lies::Begins(_) => true,
                 };
                 demand(fits, || format!("these are not the strides of {rank} axes"))
             }
@@ -308,6 +310,14 @@ impl Checker<'_> {
         for step in steps {
             ty = match step {
                 OrderStep::View(op) => infer(op, &[&ty]).map_err(|e| e.to_string())?.remove(0),
+                OrderStep::Strided { sizes, steps, .. } => {
+                    let rank = ty.shape.len();
+                    let others = rank > 0 && sizes.len() == steps.len() && sizes.len() + 1 >= rank;
+                    demand(others && sizes[..rank - 1] == ty.shape[..rank - 1], || {
+                        format!("no strides show {ty} as {} axes", sizes.len())
+                    })?;
+                    Type::new(ty.dtype, sizes.iter().cloned())
+                }
                 OrderStep::Element if !ty.shape.is_empty() => Type::new(ty.dtype, ty.shape.into_iter().skip(1)),
                 OrderStep::Element => return Err("a tensor without axes has no elements along one".into()),
             };

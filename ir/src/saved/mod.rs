@@ -92,7 +92,7 @@ pub struct Argument {
     pub contiguous: Option<bool>,
     /// How it lies, where the program depends on that and it is not contiguous.
     pub strides: Option<Vec<isize>>,
-    /// The argument before it that is the same tensor, where both need a gradient.
+    /// The argument before it that is the same tensor, where that matters.
     pub same_as: Option<usize>,
 }
 
@@ -132,6 +132,8 @@ pub enum Lies {
     /// In row-major order without gaps, or not.
     Contiguous(bool),
     Strides(Vec<isize>),
+    /// In row-major order from the first element of the memory on, or not.
+    Begins(bool),
 }
 
 /// Where an input of the graph comes from.
@@ -233,6 +235,9 @@ pub enum OrderOf {
 pub enum OrderStep {
     /// A view: permute, slice, broadcast, reshape or window.
     View(Op),
+    /// Element `(i, j, ..)` of these sizes is that at `offset + i * steps[0] + j * steps[1] + ..` along the last axis; the others are
+    /// the first ones here.
+    Strided { sizes: Shape, steps: Vec<usize>, offset: usize },
     /// One element along the first axis, as the body of a loop gets it.
     Element,
 }

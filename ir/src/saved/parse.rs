@@ -230,6 +230,7 @@ impl Reader {
                 let (from, steps) = self.memory()?;
                 let answer = match () {
                     () if self.has("shared") => Lies::Shared(self.truth()?),
+                    () if self.has("begins") => Lies::Begins(self.truth()?),
                     () if self.has("contiguous") => Lies::Contiguous(self.truth()?),
                     () => {
                         self.p.word("strides")?;
@@ -329,6 +330,17 @@ impl Reader {
             let Token::Word(name) = self.p.next() else { return self.p.expected_before("a step, or `}`") };
             if name == "element" {
                 steps.push(OrderStep::Element);
+                continue;
+            }
+            if name == "strided" {
+                let sizes = self.p.dims()?;
+                self.p.word("steps")?;
+                let along = self.strides()?;
+                let Ok(along) = along.into_iter().map(usize::try_from).collect() else {
+                    return self.p.fail("a step must not be negative".to_string());
+                };
+                self.p.word("offset")?;
+                steps.push(OrderStep::Strided { sizes, steps: along, offset: self.whole()? });
                 continue;
             }
             steps.push(OrderStep::View(self.view(&name)?));

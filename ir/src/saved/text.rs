@@ -10,7 +10,7 @@
 //! line      = "argument" type ["requires_grad"] ["contiguous" | "strided" [numbers]] ["same_as" number]
 //!           | "when" ("grad_enabled" | "requires_grad" string | "grad" place | "same" number place | "flag" string) bool
 //!           | "when" "size" dim "least" number
-//!           | "when" "memory" memory ("shared" bool | "contiguous" bool | "strides" numbers)
+//!           | "when" "memory" memory ("shared" bool | "contiguous" bool | "begins" bool | "strides" numbers)
 //!           | draw
 //!           | "order" string ["whole"] memory
 //!           | "input" (place | "grad" place | "draw")       one for each input of the graph, in order
@@ -29,7 +29,7 @@
 //!           | "loop" dim ["reverse"] "{" {draw} "}"
 //! distribution = "uniform" float float | "normal" float float | "normal_serial" float float | "exponential" float
 //!           | "integers" integer integer | "permutation" | "bernoulli" float | "whole" dtype
-//! step      = "element" | name {attribute}                  of the graph's text form
+//! step      = "element" | "strided" dims "steps" numbers "offset" number | name {attribute}                  of the graph's text form
 //! ```
 
 use super::{
@@ -119,6 +119,7 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
                 match answer {
                     Lies::Shared(yes) => put!(out, " shared {yes}\n"),
                     Lies::Contiguous(yes) => put!(out, " contiguous {yes}\n"),
+                    Lies::Begins(yes) => put!(out, " begins {yes}\n"),
                     Lies::Strides(strides) => put!(out, " strides {strides:?}\n"),
                 }
             }
@@ -256,6 +257,9 @@ fn memory(out: &mut String, p: &Program, from: &OrderOf, steps: &[OrderStep]) {
         out.push_str("    ");
         match step {
             OrderStep::Element => out.push_str("element"),
+            OrderStep::Strided { sizes, steps, offset } => {
+                put!(out, "strided {} steps {steps:?} offset {offset}", dims(sizes));
+            }
             OrderStep::View(op) => {
                 out.push_str(op.name());
                 attributes(out, op);

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::traced::Cell;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Body, Size, Tensor};
 use allotrope_ir::Op;
 use rustc_hash::FxHashMap;
@@ -97,9 +98,16 @@ fn whole(t: &Tensor) -> Option<&Arc<Cell>> {
     }
 }
 
+fn taken_again(step: &ViewOp) -> Op<Size> {
+    match step {
+        ViewOp::Primitive(op) => op.clone(),
+        ViewOp::Affine(_) => unreachable!("bug in allotrope: such a view is a value of its own"),
+    }
+}
+
 /// Whether some step is no view that can be taken again.
 fn is_opaque(path: &Arc<Link>) -> bool {
-    path.steps().iter().any(|step| matches!(step.op, Op::Gather { .. }))
+    path.steps().iter().any(|step| matches!(step.op, ViewOp::Affine(_)))
 }
 
 impl Capture {
@@ -175,6 +183,10 @@ impl CaptureState {
         };
         let Body::Traced(traced) = t.body() else {
             if !self.made_here.contains_key(&t.id()) {
+                if let Some(&arg) = self.known_args.get(&t.id()) {
+                    return Ok(out.push(t.clone(), Kind::Arg(arg)));
+                }
+                self.touch(t);
                 return Ok(out.push(t.clone(), Kind::Same));
             }
             let of = out.push(t.same_elements(), Kind::Same);
@@ -243,10 +255,13 @@ impl CaptureState {
     }
 
     /// The tensors as a call needs to know them, and the gradients among them.
-    pub(super) fn described(&self, out: &HandedOut) -> (Vec<Returned<Size>>, Vec<(CallerTensor, usize)>) {
+    pub(super) fn described(&mut self, out: &HandedOut) -> (Vec<Returned<Size>>, Vec<(CallerTensor, usize)>) {
+        for Handed { tensor, .. } in out.tensors.iter().filter(|handed| matches!(handed.kind, Kind::Same)) {
+            self.touch(tensor);
+        }
         let owner = |i: usize| {
             let grad = &self.grads[i];
-            grad.arg.map_or_else(|| CallerTensor::Captured(TraceHandle::new(grad.tensor.clone())), CallerTensor::Arg)
+            grad.arg.map_or_else(|| CallerTensor::Captured(grad.tensor.clone()), CallerTensor::Arg)
         };
         let each = out.tensors.iter().map(|Handed { tensor: t, kind }| {
             let requires_grad = t.is_requires_grad();
@@ -257,7 +272,7 @@ impl CaptureState {
                 Kind::Arg(i) => Returned::Arg(*i),
                 Kind::Grad(i) => Returned::Grad(owner(*i)),
                 Kind::View { of, path, differentiable } => {
-                    let steps = path.iter().flat_map(Link::steps).map(|step| step.op.clone()).collect();
+                    let steps = path.iter().flat_map(Link::steps).map(|step| taken_again(&step.op)).collect();
                     Returned::View { of: *of, steps, differentiable: *differentiable, requires_grad, leaf }
                 }
             }

@@ -1,9 +1,9 @@
 //! What the program knows and changes of tensors: their elements, views, versions, layout and identity.
 
 use crate::error::Result;
+use crate::tensor::Tensor;
 use crate::tensor::handle::Link;
-use crate::tensor::{Size, Tensor};
-use allotrope_ir::Op;
+use crate::tensor::view_op::ViewOp;
 use std::sync::Arc;
 
 /// What the program asks of how a tensor lies in memory.
@@ -21,7 +21,10 @@ pub(crate) trait StateRecorder {
     /// Another tensor with the elements that this one has now, without history.
     fn copy(&self, tensor: &Tensor) -> Result<Tensor>;
     /// The tensor just recorded is `of` seen through `op` now, or a copy where no strides show that.
-    fn note_view(&self, of: &Tensor, result: &Tensor, op: &Op<Size>);
+    fn note_view(&self, of: &Tensor, result: &Tensor, op: &ViewOp);
+    /// The program asked whether this value, which is no view, lies in row-major order from the first element of its memory on:
+    /// calls with another answer run another variant.
+    fn begins_memory(&self, of: &Tensor) -> bool;
     /// The program asked whether the last step to this tensor has copied elements: calls with another answer run another
     /// variant.
     fn sharing_asked(&self, result: &Tensor);
@@ -33,8 +36,8 @@ pub(crate) trait StateRecorder {
     fn layout_asked(&self, of: &Tensor, question: LayoutQuestion);
     /// Whether two handles mean one tensor of the caller's: calls with another answer run another variant.
     fn is_same(&self, a: &Tensor, b: &Tensor) -> bool;
-    /// The tensor, which shows captured elements, was made by the program.
-    fn note_new(&self, alias: &Tensor);
+    /// The tensor, which shows the captured elements of another, was made by the program.
+    fn note_new(&self, alias: &Tensor, of: &Tensor);
     /// Whether it was.
     fn is_new(&self, tensor: &Tensor) -> bool;
 }
