@@ -392,7 +392,7 @@ impl CaptureState {
 
 pub(crate) fn overlap(t: &Tensor) -> Error {
     Error::Trace(format!(
-        "a tensor of shape {:?} shares storage with another one that the trace changes in place through a different view; change and read it through one view, or clone() it",
+        "a tensor of shape {:?} shares storage with another one that the trace changes in place through a different view; change and read it through views of one tensor, or pass a copy",
         t.shape_hint()
     ))
 }
