@@ -435,7 +435,7 @@ impl CaptureState {
 
 pub(crate) fn overlap(t: &Tensor) -> Error {
     Error::trace(format!(
-        "a tensor of shape {:?} shares storage with another one that the trace changes in place through a different view; change and read it through one view, or one of them in a copy: x * 1.0 is one, x.clone() is another handle to the same elements",
+        "a tensor of shape {:?} shares storage with another one that the trace changes in place through a different view; change and read it through views of one tensor, or one of them in a copy: x * 1.0 is one, x.clone() is another handle to the same elements",
         t.shape_hint()
     ))
 }

@@ -168,9 +168,13 @@ impl Sharing {
             let is = |t: &Target| matches!(t, Target::GradElements(t) if t.is_same(of));
             wiring.targets.iter().any(is)
         };
+        // Most programs ask for neither, and `trace_dynamic` comes here on every call.
+        let compared = sharing.changes_given || sharing.apart.iter().any(|a| a.identity);
         let mut captured = |t: &Tensor| {
-            sharing.captured.insert(t.id());
-            sharing.memories.insert(memory(t));
+            if compared {
+                sharing.captured.insert(t.id());
+                sharing.memories.insert(memory(t));
+            }
         };
         for source in &wiring.sources {
             match source {

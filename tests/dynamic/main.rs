@@ -4,6 +4,7 @@
 #[path = "../programs/common.rs"]
 #[allow(dead_code)]
 mod common;
+mod exchanged;
 #[path = "../programs/generate.rs"]
 #[allow(dead_code)]
 mod generate;
