@@ -264,9 +264,12 @@ pub(crate) fn own(gradient: Tensor) -> Result<Tensor> {
         true => gradient.alias(),
         false => gradient,
     };
+    if let Some(copy) = mode::state::recorded_copy(&gradient) {
+        let copy = copy?;
+        copy.set_grad_fn(tape::own_edge(&gradient));
+        return Ok(copy);
+    }
     match gradient.strided() {
-        // A recorder takes the elements as they are now.
-        Some(_) if mode::is_recording() => Ok(gradient),
         Some(s)
             if Arc::strong_count(&s.storage) > 1 || Arc::strong_count(&gradient.0) > 1 || !gradient.is_contiguous() =>
         {

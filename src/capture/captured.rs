@@ -18,7 +18,12 @@ pub(crate) struct Wiring {
     pub(crate) sources: Vec<Source>,
     /// What becomes of the outputs, in order.
     pub(crate) targets: Vec<Target>,
+    /// The tensors that a call hands out, what others are views of before these.
     pub(crate) returned: Vec<Returned>,
+    /// Which of them each result is.
+    pub(crate) results: Vec<usize>,
+    /// Gradients that are one of them after the call.
+    pub(crate) grads: Vec<(CallerTensor, usize)>,
     /// Gradients that are none after the call.
     pub(crate) cleared: Vec<TraceHandle>,
     /// Arguments whose gradients are.
@@ -27,6 +32,20 @@ pub(crate) struct Wiring {
     pub(crate) draws: Draws,
     /// Values on the host that each call sets.
     pub(crate) effects: Vec<Arc<dyn HostValue>>,
+}
+
+impl Wiring {
+    /// What is otherwise about the results of another recording, in words.
+    fn other_returned(&self, other: &Wiring) -> Option<String> {
+        let (a, b) = (&self.returned, &other.returned);
+        let returned = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b));
+        let (a, b) = (&self.grads, &other.grads);
+        let grads = a.len() == b.len() && a.iter().zip(b).all(|((a, i), (b, j))| a.is_same(b) && i == j);
+        match returned && grads && self.results == other.results {
+            true => None,
+            false => Some("it returned something else".to_string()),
+        }
+    }
 }
 
 /// What a recording dependencies on that is neither an input nor a size.
@@ -84,17 +103,31 @@ impl Captured {
             Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Data(_) | Source::Gradient => None,
         };
         let target = |t: &Target| match t {
-            Target::State { tensor: t } | Target::Grad(t) => Some(t.clone()),
-            Target::Return | Target::Save | Target::Arg(_) | Target::ArgGrad(_) => None,
+            Target::State { tensor: t } | Target::Grad(t) | Target::GradElements(CallerTensor::Captured(t)) => {
+                Some(t.clone())
+            }
+            Target::Return
+            | Target::Save
+            | Target::Arg(_)
+            | Target::ArgGrad(_)
+            | Target::GradElements(CallerTensor::Arg(_)) => None,
         };
         let result = |r: &Returned| match r {
-            Returned::Same(t) => Some(t.clone()),
-            Returned::Arg(_) | Returned::Computed { .. } | Returned::SameAs(_) => None,
+            Returned::Same(t) | Returned::Grad(CallerTensor::Captured(t)) => Some(t.clone()),
+            Returned::Arg(_)
+            | Returned::Computed { .. }
+            | Returned::View { .. }
+            | Returned::Grad(CallerTensor::Arg(_)) => None,
+        };
+        let grad = |(of, _): &(CallerTensor, usize)| match of {
+            CallerTensor::Captured(t) => Some(t.clone()),
+            CallerTensor::Arg(_) => None,
         };
         let all = wiring.sources.iter().filter_map(source).chain(wiring.targets.iter().filter_map(target));
         let all =
             all.chain(wiring.cleared.iter().cloned()).chain(self.dependencies.grads.iter().map(|(t, _)| t.clone()));
         let mut seen = rustc_hash::FxHashSet::default();
+        let all = all.chain(wiring.grads.iter().filter_map(grad));
         all.chain(wiring.returned.iter().filter_map(result)).filter(|t| seen.insert(t.id())).collect()
     }
 
@@ -126,7 +159,7 @@ impl Captured {
         let (a, b) = (&self.wiring.effects, &other.wiring.effects);
         let same = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(&**b));
         match same {
-            true => Returned::difference(&self.wiring.returned, &other.wiring.returned),
+            true => self.wiring.other_returned(&other.wiring),
             false => Some("it set a Setting to another value".to_string()),
         }
     }

@@ -1,8 +1,10 @@
 //! Where the inputs of a captured graph come from and where its outputs go: the tensors of the caller by number, captured
 //! tensors by handle. Plain data; nothing is recorded or run here.
 
-use crate::tensor::Tensor;
 use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::view_op::ViewOp;
+use crate::tensor::{Size, Tensor};
+use allotrope_ir::Dim;
 use std::sync::Arc;
 
 /// Where an input of the captured graph comes from on a call.
@@ -34,7 +36,7 @@ pub(crate) enum CallerTensor {
 /// Where a result of the captured graph goes.
 #[derive(Clone)]
 pub(crate) enum Target {
-    /// The next computed result of the closure.
+    /// The next computed one of the tensors that a call hands out.
     Return,
     /// What backward passes from outside need, in order.
     Save,
@@ -42,36 +44,93 @@ pub(crate) enum Target {
     State { tensor: TraceHandle },
     /// Elements of an argument, which the closure changed in place.
     Arg(usize),
-    /// The gradient of a captured tensor.
+    /// A new gradient of a captured tensor, which nothing else shows.
     Grad(TraceHandle),
-    /// The gradient of an argument.
+    /// A new gradient of an argument.
     ArgGrad(usize),
+    /// Elements of the gradient that this tensor had when the call began, which the closure changed in place.
+    GradElements(CallerTensor),
 }
 
-/// A result of the closure.
-pub(crate) enum Returned {
+/// A tensor that a call hands out: a result of the closure, a gradient that it stored, or what one of these is a view of.
+#[derive(Clone)]
+pub(crate) enum Returned<D = Dim> {
     /// A computed value: the next output of the graph.
-    Computed { requires_grad: bool },
-    /// The same tensor as the result of this number.
-    SameAs(usize),
-    /// A captured tensor, unchanged or updated: the caller gets the same handle.
+    Computed { requires_grad: bool, leaf: bool },
+    /// A captured tensor: the caller gets the same handle.
     Same(TraceHandle),
     /// An argument: the caller gets the handle that was passed.
     Arg(usize),
+    /// The gradient that this tensor had when the call began.
+    Grad(CallerTensor),
+    /// Another one of these, which comes before, seen through the steps. In-place changes of it have a history only where it
+    /// is differentiable: it was not detached.
+    View { of: usize, steps: Vec<ViewOp<D>>, differentiable: bool, requires_grad: bool, leaf: bool },
+}
+
+impl CallerTensor {
+    /// The tensor in a call with these arguments.
+    pub(crate) fn of<'a>(&'a self, args: &[&'a Tensor]) -> &'a Tensor {
+        match self {
+            CallerTensor::Arg(i) => args[*i],
+            CallerTensor::Captured(t) => t,
+        }
+    }
+
+    pub(crate) fn is_same(&self, other: &CallerTensor) -> bool {
+        match (self, other) {
+            (CallerTensor::Arg(a), CallerTensor::Arg(b)) => a == b,
+            (CallerTensor::Captured(a), CallerTensor::Captured(b)) => a.id() == b.id(),
+            (CallerTensor::Arg(_), CallerTensor::Captured(_)) | (CallerTensor::Captured(_), CallerTensor::Arg(_)) => {
+                false
+            }
+        }
+    }
+}
+
+impl Returned<Size> {
+    /// The same with its sizes said in another way.
+    pub(crate) fn map(self, of: &dyn Fn(Size) -> Dim) -> Returned {
+        match self {
+            Returned::Computed { requires_grad, leaf } => Returned::Computed { requires_grad, leaf },
+            Returned::Same(t) => Returned::Same(t),
+            Returned::Arg(i) => Returned::Arg(i),
+            Returned::Grad(whose) => Returned::Grad(whose),
+            Returned::View { of: base, steps, differentiable, requires_grad, leaf } => {
+                let steps = steps.iter().map(|op| op.map(&mut |size| of(*size))).collect();
+                Returned::View { of: base, steps, differentiable, requires_grad, leaf }
+            }
+        }
+    }
 }
 
 impl Returned {
-    /// What is otherwise about the results of another recording, in words.
-    pub(crate) fn difference(a: &[Returned], b: &[Returned]) -> Option<String> {
-        let same = |(a, b): (&Returned, &Returned)| match (a, b) {
-            (Returned::Arg(a), Returned::Arg(b)) | (Returned::SameAs(a), Returned::SameAs(b)) => a == b,
-            (Returned::Computed { requires_grad: a }, Returned::Computed { requires_grad: b }) => a == b,
-            // A closure that detaches a captured tensor returns another handle to the same elements.
+    /// Whether another recording returned the same.
+    pub(crate) fn is_same(&self, other: &Returned) -> bool {
+        match (self, other) {
+            (Returned::Arg(a), Returned::Arg(b)) => a == b,
+            (Returned::Computed { requires_grad: a, leaf: m }, Returned::Computed { requires_grad: b, leaf: n }) => {
+                a == b && m == n
+            }
+            // A closure that detaches a captured tensor has another handle to the same elements.
             (Returned::Same(a), Returned::Same(b)) => a.is_same(b) || same_elements(a, b),
+            (Returned::Grad(a), Returned::Grad(b)) => a.is_same(b),
+            (
+                Returned::View { of: a, steps: s, differentiable: d, requires_grad: g, leaf: m },
+                Returned::View { of: b, steps: t, differentiable: e, requires_grad: h, leaf: n },
+            ) => a == b && s == t && d == e && g == h && m == n,
             _ => false,
-        };
-        let equal = a.len() == b.len() && a.iter().zip(b).all(same);
-        if equal { None } else { Some("it returned something else".to_string()) }
+        }
+    }
+
+    /// Whether it requires a gradient, and is a leaf, as a new tensor of each call.
+    pub(crate) fn gradients(&self) -> Option<(bool, bool)> {
+        match self {
+            Returned::Computed { requires_grad, leaf } | Returned::View { requires_grad, leaf, .. } => {
+                Some((*requires_grad, *leaf))
+            }
+            Returned::Same(_) | Returned::Arg(_) | Returned::Grad(_) => None,
+        }
     }
 }
 

@@ -46,9 +46,18 @@ pub(crate) struct GradState {
     /// Whether there was one when the program first looked, where it looked before setting one.
     pub(crate) initially: Option<bool>,
     /// What it was then.
-    pub(crate) given: Option<Value>,
+    pub(crate) given: Option<Tensor>,
     pub(crate) now: Option<Tensor>,
     pub(crate) changed: bool,
+}
+
+impl GradState {
+    /// What the program has set it to, if it is another tensor than the one that was given.
+    pub(crate) fn set(&self) -> Option<Tensor> {
+        let now = self.now.as_ref().filter(|_| self.changed)?;
+        let given = self.given.as_ref().is_some_and(|given| given.id() == now.id());
+        if given { None } else { Some(now.clone()) }
+    }
 }
 
 /// A loop whose body is being recorded.
@@ -59,6 +68,8 @@ pub(crate) struct Open {
     pub(crate) length: Size,
     pub(crate) reverse: bool,
     pub(crate) kind: LoopKind,
+    /// What its carries begin as.
+    pub(crate) carries: Vec<Tensor>,
 }
 
 #[derive(Clone)]
@@ -277,7 +288,13 @@ impl CaptureState {
     /// In-place changes of a root so far, those of the capture included.
     pub(crate) fn version_of(&mut self, root: &Root) -> u32 {
         match root {
-            Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
+            Root::Traced(cell) => {
+                let own = cell.version.load(Ordering::Relaxed);
+                match self.followed(cell).cloned() {
+                    Some(root) => own + self.version_of(&root),
+                    None => own,
+                }
+            }
             Root::External(t) => self.captured_version(t),
         }
     }

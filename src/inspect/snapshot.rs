@@ -1,6 +1,6 @@
 //! Everything that a call reads or changes, as it was before, and putting it back. Nothing is run here.
 
-use crate::capture::endpoints::{Source, Target};
+use crate::capture::endpoints::{CallerTensor, Source, Target};
 use crate::error::{Error, Result};
 use crate::inspect::compare::difference;
 use crate::kernels::rng::Mt19937;
@@ -56,7 +56,15 @@ impl Snapshot {
             }
         }
         for target in &variant.wiring().targets {
-            if let Target::State { tensor } | Target::Grad(tensor) = target {
+            if let Target::State { tensor }
+            | Target::Grad(tensor)
+            | Target::GradElements(CallerTensor::Captured(tensor)) = target
+            {
+                add(outside(tensor), None, tensor)?;
+            }
+        }
+        for (of, _) in &variant.wiring().grads {
+            if let CallerTensor::Captured(tensor) = of {
                 add(outside(tensor), None, tensor)?;
             }
         }

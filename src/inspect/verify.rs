@@ -1,10 +1,11 @@
 //! Both modes held against each other on one call: the closure run eagerly and its compiled code, each on copies of all
 //! state; and where they differ, the first node of the captured graph that does. Everything is as it was afterwards.
 
+use crate::autograd::no_grad;
 use crate::backend::CompileOptions;
 use crate::capture::captured::Captured;
 use crate::capture::closure::{Arguments, Traceable};
-use crate::capture::endpoints::{Returned, Target};
+use crate::capture::endpoints::{CallerTensor, Returned, Target, same_elements};
 use crate::capture::symbols::Binding;
 use crate::device::with_device;
 use crate::error::{Error, Result};
@@ -14,7 +15,9 @@ use crate::inspect::snapshot::{Snapshot, Touched, settings};
 use crate::inspect::stepwise;
 use crate::mode::recorder::settings::HostValue;
 use crate::ops::TensorTree;
+use crate::ops::movement::seen_again;
 use crate::partition::closure::BackwardOptions;
+use crate::runtime::call::view;
 use crate::runtime::execute;
 use crate::runtime::record::{Recorded, record};
 use crate::runtime::traced::{Traced, not_recording};
@@ -240,30 +243,55 @@ fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox) -> Result
         });
         own.unwrap_or_else(|| t.elements.clone())
     };
+    let is = |of: &CallerTensor, t: &Touched| match of {
+        CallerTensor::Arg(i) => t.argument == Some(*i),
+        CallerTensor::Captured(of) => of.is_same(&t.tensor),
+    };
+    // The gradient that there was, after the call.
+    let given = |t: &Touched| {
+        let changed = target(&|target| matches!(target, Target::GradElements(of) if is(of, t)));
+        changed.or_else(|| t.grad.as_ref().map(|(_, elements)| elements.clone()))
+    };
+    let mut computed = variant.wiring().targets.iter().zip(&outputs).filter(|(t, _)| matches!(t, Target::Return));
+    let touched = |tensor: &Tensor| {
+        let same = |t: &&Touched| t.tensor.is_same(tensor) || same_elements(&t.tensor, tensor);
+        before.touched.iter().find(same).map(after)
+    };
+    let of = |tensor: &Tensor| match (touched(tensor), tensor.view_of()) {
+        (Some(after), _) => Ok(after),
+        (None, Some(v)) => match touched(&v.base) {
+            Some(base) => no_grad(|| v.path.steps().iter().try_fold(base, |t, s| seen_again(&t, s.op.clone()))),
+            None => eval::copied(tensor),
+        },
+        (None, None) => eval::copied(tensor),
+    };
+    let mut returned: Vec<Option<Tensor>> = Vec::new();
+    for r in &variant.wiring().returned {
+        returned.push(match r {
+            Returned::Computed { .. } => computed.next().map(|(_, t)| t.clone()),
+            Returned::Same(t) => Some(of(t)?),
+            Returned::Arg(i) => before.touched.iter().find(|t| t.argument == Some(*i)).map(after),
+            Returned::Grad(whose) => before.touched.iter().find(|t| is(whose, t)).and_then(given),
+            Returned::View { of, steps, differentiable, .. } => match &returned[*of] {
+                Some(of) => Some(view(of, steps, *differentiable, &sandbox.binding)?),
+                None => None,
+            },
+        });
+    }
     let grad_after = |t: &Touched| {
         let own = target(&|target| match target {
             Target::Grad(of) => of.is_same(&t.tensor),
             Target::ArgGrad(i) => t.argument == Some(*i),
             _ => false,
         });
+        let set = variant.wiring().grads.iter().find(|(of, _)| is(of, t)).and_then(|(_, i)| returned[*i].clone());
         let cleared = variant.wiring().cleared.iter().any(|c| c.is_same(&t.tensor))
             || variant.wiring().cleared_args.iter().any(|i| t.argument == Some(*i));
-        own.or_else(|| t.grad.as_ref().filter(|_| !cleared).map(|(_, elements)| elements.clone()))
-    };
-    let mut computed = variant.wiring().targets.iter().zip(&outputs).filter(|(t, _)| matches!(t, Target::Return));
-    let of = |tensor: &Tensor| match before.touched.iter().find(|t| t.tensor.is_same(tensor)) {
-        Some(t) => Ok(after(t)),
-        None => eval::copied(tensor),
+        own.or(set).or_else(|| given(t).filter(|_| !cleared))
     };
     let mut seen: Seen = Vec::new();
-    for (i, r) in variant.wiring().returned.iter().enumerate() {
-        let result = match r {
-            Returned::Computed { .. } => computed.next().map(|(_, t)| t.clone()),
-            Returned::SameAs(i) => seen.get(*i).and_then(|s: &(String, Option<Tensor>)| s.1.clone()),
-            Returned::Same(t) => Some(of(t)?),
-            Returned::Arg(i) => before.touched.iter().find(|t| t.argument == Some(*i)).map(after),
-        };
-        seen.push((format!("result {i}"), result));
+    for (i, &place) in variant.wiring().results.iter().enumerate() {
+        seen.push((format!("result {i}"), returned[place].clone()));
     }
     for t in &before.touched {
         seen.push((t.what.clone(), Some(after(t))));

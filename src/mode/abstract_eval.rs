@@ -222,6 +222,12 @@ impl StateRecorder for Abstract {
         Ok(())
     }
 
+    fn copy(&self, tensor: &Tensor) -> Result<Tensor> {
+        let mut state = self.0.borrow_mut();
+        state.check(tensor)?;
+        Ok(state.like(tensor))
+    }
+
     fn note_view(&self, _: &Tensor, _: &Tensor, _: &ViewOp) {}
     fn begins_memory(&self, _: &Tensor) -> bool {
         true

@@ -35,6 +35,11 @@ impl Tensor {
     }
 }
 
+/// Where a trace is recorded: another tensor with the elements that this one has now, whatever is done to either later.
+pub(crate) fn recorded_copy(tensor: &Tensor) -> Option<Result<Tensor>> {
+    slot::recorder().map(|r| r.copy(tensor))
+}
+
 /// Gives `target` the elements of `value`. Where it is a view of something recorded, `whole` says what the whole is then,
 /// from what it was and the steps of the view.
 pub(crate) fn assign(

@@ -19,9 +19,9 @@ use std::sync::atomic::Ordering;
 /// A closure whose results have a history that gradients from outside go back through.
 pub(crate) struct PartitionedClosure {
     pub(crate) joint: Result<Arc<JointGraph>>,
-    /// One for each computed result.
+    /// One for each tensor that a call makes.
     pub(crate) histories: Vec<History>,
-    /// Whether a computed result keeps its gradient.
+    /// Whether such a tensor keeps its gradient.
     pub(crate) retaining: Vec<bool>,
     /// The values that are outputs of the forward graph besides the results.
     pub(crate) outputs: Vec<Value>,
@@ -39,49 +39,53 @@ pub(crate) struct BackwardOptions<'a> {
 }
 
 impl PartitionedClosure {
-    /// Partitions a closure that has run on the traced `args` and returned these tensors as computed ones; none where none
-    /// of them needs a gradient. `watching` are the [`watchers`] of the arguments before. The recording gets loops that
+    /// Partitions a closure that has run on the traced `args`, and whose calls make these tensors, computed or as views; none
+    /// where none of them needs a gradient. `watching` are the [`watchers`] of the arguments before. The recording gets loops that
     /// collect what the backward pass needs.
     pub(crate) fn new(
         capture: &Rc<Capture>,
-        computed: &[Tensor],
+        made: &[(Tensor, bool)],
         args: &[Tensor],
         watching: &[usize],
         boundary: u64,
         options: BackwardOptions<'_>,
     ) -> Result<Option<PartitionedClosure>> {
-        if !computed.iter().any(Tensor::is_requires_grad) {
+        if !made.iter().any(|(t, _)| t.is_requires_grad()) {
             return Ok(None);
         }
+        let tensors: Vec<Tensor> = made.iter().map(|(t, _)| t.clone()).collect();
         let (values, arg_edges) = capture.recording(|| {
             with_grad_enabled(true, || {
-                let values = computed.iter().map(|t| capture.0.borrow_mut().lift(t)).collect::<Result<Vec<Value>>>();
+                let value =
+                    |(t, computed): &(Tensor, bool)| computed.then(|| capture.0.borrow_mut().lift(t)).transpose();
+                let values = made.iter().map(value).collect::<Result<Vec<Option<Value>>>>();
                 (values, args.iter().map(tape::own_edge).collect::<Vec<_>>())
             })
         })?;
         let values = values?;
-        let ends = Ends::of(capture, boundary, computed)?;
-        let retaining = computed.iter().map(Tensor::retains_grad).collect();
+        let ends = Ends::of(capture, boundary, &tensors)?;
+        let retaining = tensors.iter().map(Tensor::retains_grad).collect();
         let find = |known: &KnownEdges, edge: &Edge| -> Result<Option<Exit>> {
             if let Some(i) = arg_edges.iter().position(|e| e.as_ref().is_some_and(|e| e.id() == edge.id())) {
                 return Ok(Some(Exit::Arg(i)));
             }
+            // A leaf that the closure made over captured elements is each call's own.
+            let leaf = edge.node().leaf();
+            if let Some(j) = leaf.and_then(|leaf| tensors.iter().position(|t| t.is_same(&leaf))) {
+                return Ok(Some(Exit::Leaf(j)));
+            }
             if let Some(exit) = known.captured(edge) {
                 return Ok(Some(exit));
             }
-            let leaf = || {
-                let leaf = edge.node().leaf()?;
-                computed.iter().position(|t| t.is_same(&leaf))
-            };
             match edge.node().seq() {
-                0 => Ok(leaf().map(Exit::Leaf)),
+                0 => Ok(None),
                 _ => Err(unknown_exit(edge)),
             }
         };
         let mut outputs = Vec::new();
         let mut save = |state: &CaptureState, v: Value| {
             let input = state.replay.graphs().whole().input_values().position(|i| i == v);
-            match (input, values.iter().position(|r| *r == v)) {
+            match (input, values.iter().position(|r| *r == Some(v))) {
                 (Some(i), _) if i < state.sources.len() && !state.overwrites(i) => SavedValue::Input(i),
                 (None, Some(j)) => SavedValue::Result(j),
                 _ => {
@@ -92,8 +96,7 @@ impl PartitionedClosure {
         };
         let base = capture.0.borrow().clone();
         let (mut histories, parts) = partition(base, boundary, ends, options.like, &find, &mut save)?;
-        for (history, t) in histories.iter_mut().zip(computed).filter(|(_, t)| t.is_requires_grad() && t.is_leaf()) {
-            debug_assert!(t.traced().is_some());
+        for (history, _) in histories.iter_mut().zip(&tensors).filter(|(_, t)| t.is_requires_grad() && t.is_leaf()) {
             *history = History::Leaf;
         }
         let parts = parts.and_then(|parts| match watched(&parts.exits.exits, args, watching) {

@@ -2,18 +2,21 @@
 //! can fail comes before the run, but for the program's own checks, whose code writes no state before all of them hold;
 //! so a failed call has changed nothing: generators too go back to where they were.
 
+use crate::autograd::no_grad;
 use crate::backend::Memory;
 use crate::capture::captured::Wiring;
 use crate::capture::draws::Fills;
-use crate::capture::endpoints::{Returned, Source, Target};
+use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
+use crate::ops::movement::seen_again;
 use crate::runtime::backward::{Backward, SavedForBackward};
 use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of};
 use crate::runtime::variant::Variant;
 use crate::tensor::storage::Storage;
-use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::{Graph, Type};
+use crate::tensor::view_op::ViewOp;
+use crate::tensor::{Dims, Size, Tensor, eval};
+use allotrope_ir::{Dim, Graph, Type};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
@@ -51,7 +54,7 @@ pub(crate) struct Bound {
     inputs: Vec<Planned>,
     /// The storages that a call changes, so or after it, by identity: their tensors are among the targets.
     storages: Vec<usize>,
-    /// The arguments that a call changes.
+    /// The inputs that are arguments or gradients which a call changes, by number.
     changed: Vec<usize>,
     /// The outputs that get memory of their own, by number.
     fresh: Vec<usize>,
@@ -74,9 +77,13 @@ impl Bound {
             if let Target::State { tensor } = target {
                 storages.extend(tensor.strided().map(|s| identity(&s.storage)));
             }
-            if let Target::Arg(i) = target {
-                changed.push(*i);
-            }
+            let source = |s: &Source| match (s, target) {
+                (Source::Arg(i), Target::Arg(j)) => i == j,
+                (Source::ArgGrad(i), Target::GradElements(CallerTensor::Arg(j))) => i == j,
+                (Source::Grad(t), Target::GradElements(CallerTensor::Captured(of))) => t.id() == of.id(),
+                _ => false,
+            };
+            changed.extend(wiring.sources.iter().position(source));
             match (target, update) {
                 (Target::State { .. }, Some(input)) => inputs[*input].written = true,
                 _ => fresh.push(i),
@@ -178,6 +185,19 @@ impl Bound {
     /// Checks the inputs that calls differ in, and makes those that cannot be used as they are.
     fn made(&self, args: &[&Tensor]) -> Result<Made> {
         let mut made = Made::new();
+        let mut changing = Made::new();
+        for &i in &self.changed {
+            let tensor = match &self.wiring.sources[i] {
+                Source::Grad(t) => gradient(t)?,
+                Source::ArgGrad(i) => gradient(args[*i])?,
+                Source::Arg(i) => args[*i].clone(),
+                Source::State(_) | Source::Data(_) | Source::Draw | Source::Gradient => {
+                    unreachable!("bug in allotrope: neither an argument nor a gradient")
+                }
+            };
+            eval::check_apart(tensor.shape_hint(), &eval::strided(&tensor)?.strides)?;
+            changing.push((i, tensor));
+        }
         for (i, (source, planned)) in self.wiring.sources.iter().zip(&self.inputs).enumerate() {
             if planned.ready.is_some() {
                 continue;
@@ -203,12 +223,15 @@ impl Bound {
                         .into(),
                 ));
             }
-            for &i in &self.changed {
-                let changed = eval::strided(args[i])?;
-                eval::check_apart(args[i].shape_hint(), &changed.strides)?;
-                if !matches!(source, Source::Arg(j) if *j == i) && Arc::ptr_eq(&changed.storage, &s.storage) {
+            for (changed, tensor) in &changing {
+                let changing = eval::strided(tensor)?;
+                if *changed != i && Arc::ptr_eq(&changing.storage, &s.storage) {
+                    let what = match &self.wiring.sources[*changed] {
+                        Source::Arg(i) => format!("argument {i}"),
+                        _ => "a gradient".to_string(),
+                    };
                     return Err(Error::Argument(format!(
-                        "argument {i}, which the traced function changes in place, shares its elements with something else that it uses; pass a copy"
+                        "{what}, which the traced function changes in place, shares its elements with something else that it uses; pass a copy"
                     )));
                 }
             }
@@ -261,15 +284,23 @@ impl Bound {
         binding: &Binding,
     ) -> Result<Results> {
         let (mut computed, mut saved) = (Results::new(), Vec::new());
+        let mut grads: SmallVec<[(&Tensor, Tensor); 4]> = SmallVec::new();
         for (&i, tensor) in self.fresh.iter().zip(outputs) {
             match &self.wiring.targets[i] {
                 Target::Return => computed.push(tensor),
                 Target::Save => saved.push(tensor),
                 Target::State { tensor: state } => eval::assign(state, &tensor)?,
                 Target::Arg(i) => eval::assign(args[*i], &tensor)?,
-                Target::Grad(of) => of.store_grad(Some(tensor)),
-                Target::ArgGrad(i) => args[*i].store_grad(Some(tensor)),
+                Target::GradElements(of) => eval::assign(&gradient(of.of(args))?, &tensor)?,
+                Target::Grad(of) => grads.push((of, tensor)),
+                Target::ArgGrad(i) => grads.push((args[*i], tensor)),
             }
+        }
+        // Elements are what they are after the call now, and no gradient is another tensor yet.
+        let handed = self.handed(args, computed, binding)?;
+        grads.into_iter().for_each(|(of, grad)| of.store_grad(Some(grad)));
+        for (of, i) in &self.wiring.grads {
+            of.of(args).store_grad(Some(handed[*i].clone()));
         }
         for t in &self.wiring.cleared {
             t.store_grad(None);
@@ -279,22 +310,39 @@ impl Bound {
         }
         self.wiring.effects.iter().for_each(|e| e.apply());
         if let Some(backward) = backward {
+            let made = self.wiring.returned.iter().zip(&handed).filter(|(r, _)| r.gradients().is_some());
+            let made: Results = made.map(|(_, t)| t.clone()).collect();
             let saved = SavedForBackward { inputs: inputs.into_iter(), outputs: saved.into_iter() };
-            backward.attach(args, saved, &computed, binding);
+            backward.attach(args, saved, &made, binding);
         }
-        // Results were added in the order of the closure's, so they come in that order.
+        Ok(self.wiring.results.iter().map(|&i| handed[i].clone()).collect())
+    }
+
+    /// The tensors that the call hands out: the outputs of the code in their order, those of the caller, and views of both.
+    fn handed(&self, args: &[&Tensor], computed: Results, binding: &Binding) -> Result<Results> {
         let mut computed = computed.into_iter();
-        let mut results = Results::new();
+        let mut handed = Results::new();
         for known in &self.wiring.returned {
-            results.push(match known {
+            handed.push(match known {
                 Returned::Same(t) => Tensor::clone(t),
                 Returned::Arg(i) => args[*i].clone(),
-                Returned::SameAs(i) => results[*i].clone(),
+                Returned::Grad(of) => gradient(of.of(args))?,
                 Returned::Computed { .. } => computed.next().expect("bug in allotrope: a result was not computed"),
+                Returned::View { of, steps, differentiable, .. } => {
+                    view(&handed[*of], steps, *differentiable, binding)?
+                }
             });
         }
-        Ok(results)
+        Ok(handed)
     }
+}
+
+/// The view that eager code would have, without history.
+pub(crate) fn view(of: &Tensor, steps: &[ViewOp<Dim>], differentiable: bool, binding: &[usize]) -> Result<Tensor> {
+    let seen = no_grad(|| {
+        steps.iter().try_fold(of.clone(), |t, op| seen_again(&t, op.map(&mut |d| Size::from(d.eval(binding)))))
+    })?;
+    Ok(if differentiable { seen } else { seen.same_elements() })
 }
 
 /// The gradient that a guard has seen.

@@ -5,7 +5,6 @@
 use crate::autograd::tape;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::closure::{Arguments, Traceable};
-use crate::capture::endpoints::Returned;
 use crate::capture::recorder::Capture;
 use crate::capture::replay_builder::Ended;
 use crate::capture::replay_cache::{EventLog, ReplayCache};
@@ -122,9 +121,12 @@ where
         }
         let ready = self.closure.with(|closure| self.record(closure, &args))?;
         let results = ready.bound.call(&ready.variant, &args, ready.binding)?;
-        for (t, known) in results.iter().zip(&ready.bound.wiring.returned) {
-            if let Returned::Computed { requires_grad: true } = known {
-                t.set_grad_fn(Some(ended()));
+        let wiring = &ready.bound.wiring;
+        for (t, &i) in results.iter().zip(&wiring.results) {
+            match wiring.returned[i].gradients() {
+                Some((true, true)) => t.store_requires_grad(true),
+                Some((true, false)) => t.set_grad_fn(Some(ended())),
+                Some((false, _)) | None => {}
             }
         }
         Ok(ready.output.unflatten(&mut results.into_iter()))

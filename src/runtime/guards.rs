@@ -3,7 +3,7 @@
 
 use crate::autograd::is_grad_enabled;
 use crate::capture::captured::{Captured, Dependencies};
-use crate::capture::endpoints::{CallerTensor, Source};
+use crate::capture::endpoints::{CallerTensor, Source, Target};
 use crate::capture::layout::{CallTensors, LayoutGuard};
 use crate::capture::recorder::is_watched;
 use crate::capture::symbols::Binding;
@@ -34,9 +34,9 @@ pub(crate) struct ArgType {
     pub(crate) requires_grad: bool,
     /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program dependencies on that.
     pub(crate) history: Option<(bool, bool)>,
-    /// Whether it lies in row-major order, where an older saved function says so.
+    /// Whether it lies in row-major order, where the program changes it in place.
     pub(crate) dense: Option<bool>,
-    /// How it lies, where that does.
+    /// How it lies, where an older saved function depends on that.
     pub(crate) strides: Option<Strides>,
     /// The argument before it that is the same tensor, where a gradient is wanted: it has one then, not two.
     pub(crate) same_as: Option<usize>,
@@ -146,12 +146,13 @@ impl Guards {
     /// The guards of what was captured with these arguments.
     pub(crate) fn new(captured: &Captured, args: &[&Tensor]) -> Guards {
         let dependencies = &captured.dependencies;
+        let changed = |i: usize| captured.wiring.targets.iter().any(|t| matches!(t, Target::Arg(j) if *j == i));
         let arg = |(i, a): (usize, &&Tensor)| ArgType {
             dtype: a.dtype(),
             rank: a.dim(),
             requires_grad: a.is_requires_grad(),
             history: dependencies.asked.contains(&i).then(|| history(a)),
-            dense: None,
+            dense: changed(i).then(|| a.is_contiguous()),
             strides: None,
             same_as: same_as(args, i),
         };

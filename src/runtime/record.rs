@@ -88,14 +88,15 @@ where
     let output = capture.recording(|| closure.run(&refs))?;
     let mut returned = Vec::new();
     output.flatten(&mut returned);
+    let handed = capture.handed_out(&returned)?;
     let partitioned = match options {
         Some(options) => {
-            let computed = capture.computed(&returned);
-            PartitionedClosure::new(&capture, &computed, &traced, &watching, boundary, options)?
+            let made = handed.made();
+            PartitionedClosure::new(&capture, &made, &traced, &watching, boundary, options)?
         }
         None => None,
     };
     let outputs = partitioned.as_ref().map_or(&[][..], |p| &p.outputs);
-    let (ended, wiring, dependencies) = capture.into_state().finish(&returned, outputs)?;
+    let (ended, wiring, dependencies) = capture.into_state().finish(&handed, outputs)?;
     Ok(Recording { ended, wiring, dependencies, partitioned, output })
 }

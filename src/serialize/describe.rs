@@ -16,7 +16,7 @@ use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Tensor};
 use allotrope_ir::saved;
-use allotrope_ir::{Graph, Type, Value};
+use allotrope_ir::{Dim, Graph, Type, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -207,43 +207,24 @@ pub(crate) fn memory_names(program: &saved::Program) -> impl FnMut() -> String +
     }
 }
 
-/// Takes out of the graph what only backward passes from outside need, which is the closure's, and gives each result an output
-/// of its own. Gives where the outputs go, and the results.
-fn without_saved_outputs(v: &Variant, graph: &mut Graph) -> (Vec<Target>, Vec<Returned>) {
-    let all: Vec<_> = graph.outputs().iter().cloned().zip(v.wiring().targets.iter().cloned()).collect();
-    let computed: Vec<Value> = all.iter().filter(|(_, t)| matches!(t, Target::Return)).map(|(o, _)| o.value).collect();
-    let mut computed = computed.into_iter();
-    let (mut values, mut returned) = (Vec::new(), Vec::new());
-    // Of each result that is computed: its value, and whether it needs a gradient.
-    let mut made: Vec<Option<(Value, bool)>> = Vec::new();
-    for r in &v.wiring().returned {
-        let (one, result) = match r {
-            Returned::Same(t) => (None, Returned::Same(t.clone())),
-            Returned::Arg(i) => (None, Returned::Arg(*i)),
-            Returned::SameAs(i) => (made[*i], Returned::Computed { requires_grad: made[*i].is_some_and(|m| m.1) }),
-            Returned::Computed { requires_grad } => {
-                (computed.next().map(|v| (v, *requires_grad)), Returned::Computed { requires_grad: *requires_grad })
-            }
-        };
-        values.extend(one.map(|m| m.0));
-        made.push(one);
-        returned.push(result);
-    }
-    let mut targets = vec![Target::Return; values.len()];
-    *graph = std::mem::take(graph).with_outputs(values);
-    for (output, target) in all.into_iter().filter(|(_, t)| !matches!(t, Target::Return | Target::Save)) {
+/// Takes out of the graph what only backward passes from outside need, which is the closure's. Gives where the other outputs go.
+fn without_saved_outputs(v: &Variant, graph: &mut Graph) -> Vec<Target> {
+    let outputs: Vec<_> = graph.outputs().iter().cloned().zip(v.wiring().targets.iter().cloned()).collect();
+    *graph = std::mem::take(graph).with_outputs([]);
+    let mut targets = Vec::new();
+    for (output, target) in outputs.into_iter().filter(|(_, t)| !matches!(t, Target::Save)) {
         match output.update {
             Some(input) => graph.update(input, output.value),
             None => graph.output(output.value),
         }
         targets.push(target);
     }
-    (targets, returned)
+    targets
 }
 
 fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
     let mut graph = v.captured().clone();
-    let (targets, returned) = without_saved_outputs(v, &mut graph);
+    let targets = without_saved_outputs(v, &mut graph);
     let input_of = |arg: usize| {
         let place = v.wiring().sources.iter().position(|s| matches!(s, Source::Arg(i) if *i == arg));
         let value = place.and_then(|i| graph.input_values().nth(i));
@@ -268,7 +249,12 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
         Source::Gradient => unreachable!("bug in allotrope: a gradient from outside is no input of the call"),
     });
     let inputs = sources.collect();
-    let computed = returned.iter().enumerate().filter(|(_, r)| matches!(r, Returned::Computed { .. }));
+    let place = |t: &CallerTensor, captured: &mut CapturedState| match t {
+        CallerTensor::Arg(i) => saved::Place::Argument(*i),
+        CallerTensor::Captured(t) => captured.place(t),
+    };
+    let wiring = v.wiring();
+    let computed = wiring.returned.iter().enumerate().filter(|(_, r)| matches!(r, Returned::Computed { .. }));
     let mut computed = computed.map(|(i, _)| i);
     let targets = targets.iter().map(|t| match t {
         Target::Save => unreachable!("bug in allotrope: what backward passes need was taken out"),
@@ -277,21 +263,28 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
         Target::Arg(i) => saved::Target::Elements(saved::Place::Argument(*i)),
         Target::Grad(t) => saved::Target::Grad(captured.place(t)),
         Target::ArgGrad(i) => saved::Target::Grad(saved::Place::Argument(*i)),
+        Target::GradElements(of) => saved::Target::GradElements(place(of, captured)),
     });
     let outputs = targets.collect();
     let cleared = v.wiring().cleared.iter().map(|t| captured.place(t));
     let cleared = cleared.chain(v.wiring().cleared_args.iter().map(|&i| saved::Place::Argument(i))).collect();
-    let results = returned.iter().map(|r| match r {
-        Returned::SameAs(_) => unreachable!("bug in allotrope: every result was made one of its own"),
-        Returned::Computed { requires_grad } => saved::Returned::Computed { requires_grad: *requires_grad },
-        Returned::Same(t) => saved::Returned::Same(captured.place(t)),
-        Returned::Arg(i) => saved::Returned::Same(saved::Place::Argument(*i)),
+    let returned = wiring.returned.iter().map(|r| match r.clone() {
+        Returned::Computed { requires_grad, leaf } => saved::Returned::Computed { requires_grad, leaf },
+        Returned::Same(t) => saved::Returned::Same(captured.place(&t)),
+        Returned::Arg(i) => saved::Returned::Same(saved::Place::Argument(i)),
+        Returned::Grad(of) => saved::Returned::Grad(place(&of, captured)),
+        Returned::View { of, steps, differentiable, requires_grad, leaf } => {
+            let steps = steps.iter().map(step).collect();
+            saved::Returned::View { of, steps, differentiable, requires_grad, leaf }
+        }
     });
-    let results = results.collect();
+    let returned = returned.collect();
+    let grads = wiring.grads.iter().map(|(of, i)| (place(of, captured), *i)).collect();
+    let results = wiring.results.clone();
     let draws = v.wiring().draws.items.iter().map(|d| draw(d, captured)).collect();
     let guards = guards(v, captured);
     let set = v.wiring().effects.iter().filter_map(|e| flag(&**e)).map(|(f, on)| (captured.flag(f), on)).collect();
-    saved::Variant { arguments, guards, draws, orders, inputs, outputs, cleared, set, results, graph }
+    saved::Variant { arguments, guards, draws, orders, inputs, outputs, cleared, set, returned, results, grads, graph }
 }
 
 fn guards(v: &Variant, captured: &mut CapturedState) -> Vec<saved::Guard> {
@@ -383,11 +376,17 @@ fn memory(
         Memory::Captured(i) => saved::OrderOf::Tensor(captured.tensor(&asked[*i])),
     };
     let steps = layout.steps.iter().map(|s| match s {
-        ViewStep::View(ViewOp::Primitive(op)) => saved::OrderStep::View(op.clone()),
-        ViewStep::View(ViewOp::Affine(Affine { sizes, steps, offset, .. })) => {
-            saved::OrderStep::Strided { sizes: sizes.iter().cloned().collect(), steps: steps.to_vec(), offset: *offset }
-        }
+        ViewStep::View(op) => step(op),
         ViewStep::Element => saved::OrderStep::Element,
     });
     (from, steps.collect())
+}
+
+fn step(op: &ViewOp<Dim>) -> saved::OrderStep {
+    match op {
+        ViewOp::Primitive(op) => saved::OrderStep::View(op.clone()),
+        ViewOp::Affine(Affine { sizes, steps, offset, .. }) => {
+            saved::OrderStep::Strided { sizes: sizes.iter().cloned().collect(), steps: steps.to_vec(), offset: *offset }
+        }
+    }
 }

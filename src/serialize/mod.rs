@@ -9,7 +9,6 @@ mod rebuild;
 
 pub use crate::serialize::names::Names;
 
-use crate::capture::endpoints::Returned;
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
 use crate::inspect::explain::Explanation;
@@ -133,9 +132,12 @@ impl Program {
         let (loaded, binding) = self.fitting(args)?;
         let results = loaded.variant.call_where(args, binding, |binding| loaded.check(binding));
         let results = results?.into_vec();
-        for (t, known) in results.iter().zip(&loaded.variant.wiring().returned) {
-            if let Returned::Computed { requires_grad: true } = known {
-                t.set_grad_fn(Some(rebuild::ended()));
+        let wiring = loaded.variant.wiring();
+        for (t, &i) in results.iter().zip(&wiring.results) {
+            match wiring.returned[i].gradients() {
+                Some((true, true)) => t.store_requires_grad(true),
+                Some((true, false)) => t.set_grad_fn(Some(rebuild::ended())),
+                Some((false, _)) | None => {}
             }
         }
         Ok(results)
@@ -262,7 +264,9 @@ fn uses(described: &saved::Program, i: usize) -> bool {
     described.variants.iter().any(|v| {
         v.inputs.iter().any(|s| *s == saved::Source::Elements(here) || *s == saved::Source::Grad(here))
             || v.outputs.iter().any(|t| *t == saved::Target::Elements(here) || *t == saved::Target::Grad(here))
-            || v.results.contains(&saved::Returned::Same(here))
+            || v.outputs.contains(&saved::Target::GradElements(here))
+            || v.returned.iter().any(|r| *r == saved::Returned::Same(here) || *r == saved::Returned::Grad(here))
+            || v.grads.iter().any(|(of, _)| *of == here)
             || v.orders.iter().any(|o| o.from == saved::OrderOf::Tensor(i))
     })
 }

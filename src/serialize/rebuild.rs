@@ -108,10 +108,15 @@ impl LoadedState {
                 saved::Place::Argument(i) => cleared_args.push(*i),
             }
         }
-        let returned = v.results.iter().map(|r| match r {
-            saved::Returned::Computed { requires_grad } => Returned::Computed { requires_grad: *requires_grad },
-            saved::Returned::Same(saved::Place::Tensor(t)) => Returned::Same(self.handle(*t)),
-            saved::Returned::Same(saved::Place::Argument(i)) => Returned::Arg(*i),
+        let returned = v.returned.iter().map(|r| match r.clone() {
+            saved::Returned::Computed { requires_grad, leaf } => Returned::Computed { requires_grad, leaf },
+            saved::Returned::Same(saved::Place::Tensor(t)) => Returned::Same(self.handle(t)),
+            saved::Returned::Same(saved::Place::Argument(i)) => Returned::Arg(i),
+            saved::Returned::Grad(of) => Returned::Grad(self.whose(of)),
+            saved::Returned::View { of, steps, differentiable, requires_grad, leaf } => {
+                let steps = steps.iter().filter_map(step).collect();
+                Returned::View { of, steps, differentiable, requires_grad, leaf }
+            }
         });
         let drawn = sources.iter().map(|s| matches!(s, Source::Draw));
         let captured = Captured {
@@ -124,6 +129,8 @@ impl LoadedState {
                 sources,
                 targets: v.outputs.iter().map(|t| self.target(*t)).collect(),
                 returned: returned.collect(),
+                results: v.results.clone(),
+                grads: v.grads.iter().map(|(of, i)| (self.whose(*of), *i)).collect(),
                 cleared,
                 cleared_args,
                 effects: v.set.iter().map(|(f, on)| self.flags[*f].read_as(*on)).collect(),
@@ -192,6 +199,13 @@ impl LoadedState {
         }
     }
 
+    fn whose(&self, place: saved::Place) -> CallerTensor {
+        match place {
+            saved::Place::Argument(i) => CallerTensor::Arg(i),
+            saved::Place::Tensor(t) => CallerTensor::Captured(self.handle(t)),
+        }
+    }
+
     fn target(&self, t: saved::Target) -> Target {
         match t {
             saved::Target::Result(_) => Target::Return,
@@ -199,6 +213,7 @@ impl LoadedState {
             saved::Target::Elements(saved::Place::Tensor(t)) => Target::State { tensor: self.handle(t) },
             saved::Target::Grad(saved::Place::Argument(i)) => Target::ArgGrad(i),
             saved::Target::Grad(saved::Place::Tensor(t)) => Target::Grad(self.handle(t)),
+            saved::Target::GradElements(of) => Target::GradElements(self.whose(of)),
         }
     }
 
@@ -231,19 +246,25 @@ impl LoadedState {
                 Memory::Captured(outside.len() - 1)
             }
         };
-        let steps = steps.iter().map(|s| match s {
-            saved::OrderStep::View(op) => ViewStep::View(op.clone().into()),
-            saved::OrderStep::Strided { sizes, steps, offset } => ViewStep::View(ViewOp::Affine(Affine {
-                sizes: sizes.iter().cloned().collect(),
-                steps: SmallVec::from_slice(steps),
-                offset: *offset,
-                // Strides depend on neither.
-                count: Dim::fixed(1),
-                is_apart: false,
-            })),
-            saved::OrderStep::Element => ViewStep::Element,
-        });
+        // One element along the first axis is the only step that is no view.
+        let steps = steps.iter().map(|s| step(s).map_or(ViewStep::Element, ViewStep::View));
         Layout { memory, steps: steps.collect() }
+    }
+}
+
+/// The view that a step is, if it is one.
+fn step(step: &saved::OrderStep) -> Option<ViewOp<Dim>> {
+    match step {
+        saved::OrderStep::View(op) => Some(op.clone().into()),
+        saved::OrderStep::Strided { sizes, steps, offset } => Some(ViewOp::Affine(Affine {
+            // Found where it is taken again.
+            count: Dim::fixed(1),
+            sizes: sizes.iter().cloned().collect(),
+            steps: SmallVec::from_slice(steps),
+            offset: *offset,
+            is_apart: false,
+        })),
+        saved::OrderStep::Element => None,
     }
 }
 

@@ -4,7 +4,6 @@
 use crate::common::{assert_all_same, copy, panic_text};
 use allotrope::ops::{cat, rand_like, randn_like};
 use allotrope::prelude::*;
-use allotrope::random::manual_seed;
 
 fn ramp(shape: &[usize]) -> Tensor {
     let n: usize = shape.iter().product();
@@ -104,7 +103,7 @@ fn strided_layouts_are_views() {
             let older = view(&y);
             view(&y).add_(100.0);
             y.add_(0.5);
-            vec![y, older * 1.0, numbers(&older)]
+            vec![y, &older * 1.0, numbers(&older)]
         });
         both(&format!("{name}, of an argument"), shapes, &|x| {
             view(x).mul_(2.0);

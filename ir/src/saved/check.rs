@@ -95,6 +95,29 @@ fn memory(from: &OrderOf, steps: &[OrderStep], uses: &mut dyn FnMut(&Dim)) {
     if let OrderOf::Fresh(shape) = from {
         shape.iter().for_each(&mut *uses);
     }
+    used_by(steps, uses);
+}
+
+/// What views show of a type.
+fn seen(ty: Type, steps: &[OrderStep]) -> Result<Type, String> {
+    steps.iter().try_fold(ty, |ty, step| {
+        Ok(match step {
+            OrderStep::View(op) => infer(op, &[&ty]).map_err(|e| e.to_string())?.remove(0),
+            OrderStep::Strided { sizes, steps, .. } => {
+                let rank = ty.shape.len();
+                let others = rank > 0 && sizes.len() == steps.len() && sizes.len() + 1 >= rank;
+                demand(others && sizes[..rank - 1] == ty.shape[..rank - 1], || {
+                    format!("no strides show {ty} as {} axes", sizes.len())
+                })?;
+                Type::new(ty.dtype, sizes.iter().cloned())
+            }
+            OrderStep::Element if !ty.shape.is_empty() => Type::new(ty.dtype, ty.shape.into_iter().skip(1)),
+            OrderStep::Element => return Err("a tensor without axes has no elements along one".into()),
+        })
+    })
+}
+
+fn used_by(steps: &[OrderStep], uses: &mut dyn FnMut(&Dim)) {
     for step in steps {
         match step {
             OrderStep::View(op) => _ = op.map_dims(&mut *uses),
@@ -150,6 +173,11 @@ impl Checker<'_> {
                 Guard::Lies { from, steps, .. } => memory(from, steps, &mut uses),
                 Guard::GradEnabled(_) | Guard::RequiresGrad(..) | Guard::HasGrad(..) => {}
                 Guard::Same(..) | Guard::Flag(..) => {}
+            }
+        }
+        for returned in &v.returned {
+            if let Returned::View { steps, .. } = returned {
+                used_by(steps, &mut uses);
             }
         }
         v.orders.iter().for_each(|o| memory(&o.from, &o.steps, &mut uses));
@@ -290,7 +318,7 @@ impl Checker<'_> {
 
     /// What the views show. They lead from one shape to the next as the type rules say, so that following them cannot fail.
     fn shown(&self, from: &OrderOf, steps: &[OrderStep]) -> Result<Type, String> {
-        let mut ty = match from {
+        let ty = match from {
             OrderOf::Fresh(shape) => Type::new(DType::F32, shape.iter().cloned()),
             OrderOf::Tensor(t) => self.ty(Place::Tensor(*t))?,
             OrderOf::Input(i) => match self.variant.inputs.get(*i) {
@@ -302,22 +330,7 @@ impl Checker<'_> {
                 _ => return Err(format!("input {i} has no memory to ask about")),
             },
         };
-        for step in steps {
-            ty = match step {
-                OrderStep::View(op) => infer(op, &[&ty]).map_err(|e| e.to_string())?.remove(0),
-                OrderStep::Strided { sizes, steps, .. } => {
-                    let rank = ty.shape.len();
-                    let others = rank > 0 && sizes.len() == steps.len() && sizes.len() + 1 >= rank;
-                    demand(others && sizes[..rank - 1] == ty.shape[..rank - 1], || {
-                        format!("no strides show {ty} as {} axes", sizes.len())
-                    })?;
-                    Type::new(ty.dtype, sizes.iter().cloned())
-                }
-                OrderStep::Element if !ty.shape.is_empty() => Type::new(ty.dtype, ty.shape.into_iter().skip(1)),
-                OrderStep::Element => return Err("a tensor without axes has no elements along one".into()),
-            };
-        }
-        Ok(ty)
+        seen(ty, steps)
     }
 
     fn outputs(&self) -> Checked {
@@ -337,6 +350,12 @@ impl Checker<'_> {
                     found.clone()
                 }
                 Target::Elements(of) => self.ty(of)?,
+                Target::GradElements(of) => {
+                    demand(v.inputs.contains(&Source::Grad(of)), || {
+                        format!("output {i} changes a gradient that is no input")
+                    })?;
+                    self.ty(of)?
+                }
                 Target::Grad(of) => {
                     let ty = self.ty(of)?;
                     demand(ty.dtype.is_float(), || format!("output {i} would be a gradient of {ty}"))?;
@@ -350,21 +369,51 @@ impl Checker<'_> {
                 demand(tensor && same, || format!("output {i} updates an input that is not where it goes"))?;
             }
         }
-        let mut computed = Vec::new();
-        for (i, r) in v.results.iter().enumerate() {
-            match r {
-                Returned::Same(of) => self.place(*of)?,
-                Returned::Computed { requires_grad } => {
-                    computed.push(i);
-                    let output = v.outputs.iter().position(|t| *t == Target::Result(i));
-                    let float = output.is_some_and(|n| v.graph.ty(outputs[n].value).dtype.is_float());
-                    demand(!requires_grad || float, || format!("result {i} has no gradient"))?;
-                }
-            }
-        }
+        let types = self.returned()?;
+        let is_computed = |(i, r): (usize, &Returned)| matches!(r, Returned::Computed { .. }).then_some(i);
+        let computed: Vec<usize> = v.returned.iter().enumerate().filter_map(is_computed).collect();
         demand(results == computed, || {
             format!("the results {computed:?} are computed, and the outputs give the results {results:?}")
-        })
+        })?;
+        demand(v.results.iter().all(|r| *r < types.len()), || "a result does not exist".into())?;
+        let mut set = HashSet::new();
+        for (of, i) in &v.grads {
+            let alone = set.insert(*of) && !v.cleared.contains(of) && !seen.contains(&Target::Grad(*of));
+            demand(alone, || format!("the gradient of {of:?} is set twice"))?;
+            let ty = self.ty(*of)?;
+            demand(ty.dtype.is_float() && types.get(*i) == Some(&ty), || {
+                format!("result {i} cannot be the gradient of {of:?}, which is {ty}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The types of the tensors that are handed out. Views lead from one shape to the next as the type rules say.
+    fn returned(&self) -> Result<Vec<Type>, String> {
+        let v = self.variant;
+        let mut types: Vec<Type> = Vec::new();
+        for (i, r) in v.returned.iter().enumerate() {
+            let (ty, requires_grad) = match r {
+                Returned::Same(of) => (self.ty(*of)?, false),
+                Returned::Grad(of) => {
+                    self.guarded(*of)?;
+                    (self.ty(*of)?, false)
+                }
+                Returned::Computed { requires_grad, .. } => {
+                    let output = v.outputs.iter().position(|t| *t == Target::Result(i));
+                    let output = output.ok_or_else(|| format!("result {i} is computed by no output"))?;
+                    (v.graph.ty(v.graph.outputs()[output].value).clone(), *requires_grad)
+                }
+                Returned::View { of, steps, requires_grad, .. } => {
+                    let base = types.get(*of).ok_or_else(|| format!("result {i} is a view of what is not above it"))?;
+                    demand(!steps.contains(&OrderStep::Element), || format!("result {i} is an element of a loop"))?;
+                    (seen(base.clone(), steps)?, *requires_grad)
+                }
+            };
+            demand(!requires_grad || ty.dtype.is_float(), || format!("result {i} has no gradient"))?;
+            types.push(ty);
+        }
+        Ok(types)
     }
 }
 

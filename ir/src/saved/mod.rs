@@ -13,8 +13,8 @@ pub use text::print;
 use crate::{DType, Dim, Graph, Op, Shape, Type};
 
 /// The newest version of the text form: what this library writes. It reads every version up to it. Version 2 writes the kind of
-/// a loop as `kind=`, where version 1 wrote `trip=`.
-pub const VERSION: u32 = 2;
+/// a loop as `kind=`, where version 1 wrote `trip=`; version 3 has results that are views, and gradients that are results.
+pub const VERSION: u32 = 3;
 
 /// The whole of a saved function.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,8 +71,12 @@ pub struct Variant {
     pub cleared: Vec<Place>,
     /// Switches that a call which succeeds sets.
     pub set: Vec<(usize, bool)>,
-    /// What the caller gets.
-    pub results: Vec<Returned>,
+    /// The tensors that a call hands out, what others are views of before these.
+    pub returned: Vec<Returned>,
+    /// Which of them each result is.
+    pub results: Vec<usize>,
+    /// Whose gradient is one of them after the call.
+    pub grads: Vec<(Place, usize)>,
     pub graph: Graph,
 }
 
@@ -144,22 +148,35 @@ pub enum Source {
 /// Where an output of the graph goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// Result of that number.
+    /// The computed one of that number among the tensors that a call hands out.
     Result(usize),
     /// The elements of a tensor.
     Elements(Place),
-    /// Its gradient.
+    /// Its gradient, a new tensor.
     Grad(Place),
+    /// The elements of the gradient that it holds when the call begins.
+    GradElements(Place),
 }
 
-/// What a result is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A tensor that a call hands out.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Returned {
     Computed {
         requires_grad: bool,
+        leaf: bool,
     },
     /// The tensor itself.
     Same(Place),
+    /// The gradient that it holds when the call begins.
+    Grad(Place),
+    /// One that comes before, seen through views.
+    View {
+        of: usize,
+        steps: Vec<OrderStep>,
+        differentiable: bool,
+        requires_grad: bool,
+        leaf: bool,
+    },
 }
 
 /// Whose numbers: the process's own generator, or one by its place in [`Program::generators`].

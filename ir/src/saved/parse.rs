@@ -170,6 +170,7 @@ impl Reader {
                     let target = match () {
                         () if self.has("result") => Target::Result(self.p.number()?),
                         () if self.has("grad") => Target::Grad(self.place()?),
+                        () if self.has("grad_elements") => Target::GradElements(self.place()?),
                         () => Target::Elements(self.place()?),
                     };
                     v.outputs.push(target);
@@ -179,16 +180,23 @@ impl Reader {
                     v.set.push((flag, self.truth()?));
                 }
                 "clear" => v.cleared.push(self.place()?),
-                "result" => {
-                    let result = match self.has("computed") {
-                        true => Returned::Computed { requires_grad: self.has("requires_grad") },
-                        false => Returned::Same(self.place()?),
-                    };
-                    v.results.push(result);
+                "result" if matches!(self.p.peek(), Token::Word(_)) => {
+                    v.results.push(v.returned.len());
+                    let returned = self.returned()?;
+                    v.returned.push(returned);
+                }
+                "result" => v.results.push(self.p.number()?),
+                "base" => {
+                    let returned = self.returned()?;
+                    v.returned.push(returned);
+                }
+                "grad" => {
+                    let of = self.place()?;
+                    v.grads.push((of, self.p.number()?));
                 }
                 _ => {
                     return self.p.expected_before(
-                        "`argument`, `when`, `draw`, `seed`, `loop`, `order`, `input`, `output`, `clear`, `set`, `result` or `graph`",
+                        "`argument`, `when`, `draw`, `seed`, `loop`, `order`, `input`, `output`, `clear`, `set`, `result`, `base`, `grad` or `graph`",
                     );
                 }
             }
@@ -320,24 +328,57 @@ impl Reader {
                 steps.push(OrderStep::Element);
                 continue;
             }
-            if name == "strided" {
-                let sizes = self.p.dims()?;
-                self.p.word("steps")?;
-                let along = self.strides()?;
-                let Ok(along) = along.into_iter().map(usize::try_from).collect() else {
-                    return self.p.fail("a step must not be negative".to_string());
-                };
-                self.p.word("offset")?;
-                steps.push(OrderStep::Strided { sizes, steps: along, offset: self.whole()? });
-                continue;
-            }
-            let op = self.p.op_with_attributes(&name, None)?;
-            match op.class() {
-                Class::View(view) if view.is_strided() => steps.push(OrderStep::View(op)),
-                _ => return self.p.fail(format!("{} is no view", op.name())),
-            }
+            steps.push(self.step(&name)?);
         }
         Ok((from, steps))
+    }
+
+    /// The view of that name.
+    fn step(&mut self, name: &str) -> Parsed<OrderStep> {
+        if name == "strided" {
+            let sizes = self.p.dims()?;
+            self.p.word("steps")?;
+            let steps = self.strides()?;
+            let Ok(steps) = steps.into_iter().map(usize::try_from).collect() else {
+                return self.p.fail("a step must not be negative".to_string());
+            };
+            self.p.word("offset")?;
+            return Ok(OrderStep::Strided { sizes, steps, offset: self.whole()? });
+        }
+        let op = self.p.op_with_attributes(name, None)?;
+        match op.class() {
+            Class::View(view) if view.is_strided() => Ok(OrderStep::View(op)),
+            _ => self.p.fail(format!("{} is no view", op.name())),
+        }
+    }
+
+    fn returned(&mut self) -> Parsed<Returned> {
+        if self.has("computed") {
+            let (requires_grad, leaf) = self.leads();
+            return Ok(Returned::Computed { requires_grad, leaf });
+        }
+        if self.has("grad") {
+            return Ok(Returned::Grad(self.place()?));
+        }
+        if !self.has("view") {
+            return Ok(Returned::Same(self.place()?));
+        }
+        let of = self.p.number()?;
+        let differentiable = !self.has("detached");
+        let (requires_grad, leaf) = self.leads();
+        self.p.mark("{")?;
+        let mut steps = Vec::new();
+        while !self.p.take("}") {
+            let Token::Word(name) = self.p.next() else { return self.p.expected_before("a view, or `}`") };
+            steps.push(self.step(&name)?);
+        }
+        Ok(Returned::View { of, steps, differentiable, requires_grad, leaf })
+    }
+
+    /// Whether a tensor requires a gradient, and whether it is a leaf.
+    fn leads(&mut self) -> (bool, bool) {
+        let requires_grad = self.has("requires_grad");
+        (requires_grad, requires_grad && self.has("leaf"))
     }
 
     fn place(&mut self) -> Parsed<Place> {

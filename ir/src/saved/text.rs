@@ -14,10 +14,14 @@
 //!           | draw
 //!           | "order" string ["whole"] memory
 //!           | "input" (place | "grad" place | "draw")       one for each input of the graph, in order
-//!           | "output" ("result" number | place | "grad" place)   one for each output of the graph, in order
+//!           | "output" ("result" number | place | "grad" place | "grad_elements" place)   one for each output of the graph, in order
 //!           | "clear" place                                 its gradient is none after the call
 //!           | "set" string bool                               a flag, by a call that has succeeded
-//!           | "result" ("computed" ["requires_grad"] | place)
+//!           | "result" (returned | number)                  a tensor that is handed out, or the number of one above
+//!           | "base" returned                               what others are views of, and no result itself
+//!           | "grad" place number                           the gradient is that tensor after the call
+//! returned  = "computed" [leads] | place | "grad" place | "view" number ["detached"] [leads] "{" {step} "}"
+//! leads     = "requires_grad" ["leaf"]
 //! memory    = ("fresh" dims | "input" number | "tensor" string) "{" {step} "}"
 //! place     = "argument" number | "tensor" string
 //! draw      = "draw" number distribution ["from" string]    the number of an input; without from: the process's generator
@@ -25,7 +29,7 @@
 //!           | "loop" dim ["reverse"] "{" {draw} "}"
 //! distribution = "uniform" float float | "normal" float float | "normal_serial" float float | "exponential" float
 //!           | "integers" integer integer | "permutation" | "bernoulli" float | "whole" dtype
-//! step      = "element" | "strided" dims "steps" numbers "offset" number | name {attribute}                  of the graph's text form
+//! step      = "element" | "strided" dims "steps" numbers "offset" number | name {attribute}   of the graph's text form
 //! ```
 
 use super::{
@@ -139,6 +143,7 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
             Target::Result(i) => put!(out, "  output result {i}\n"),
             Target::Elements(of) => put!(out, "  output {}\n", place(p, *of)),
             Target::Grad(of) => put!(out, "  output grad {}\n", place(p, *of)),
+            Target::GradElements(of) => put!(out, "  output grad_elements {}\n", place(p, *of)),
         }
     }
     for c in &v.cleared {
@@ -147,18 +152,48 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
     for (f, on) in &v.set {
         put!(out, "  set {:?} {on}\n", p.flags.get(*f).map_or("?", |f| &f.0));
     }
-    for r in &v.results {
-        match r {
-            Returned::Computed { requires_grad } => {
-                put!(out, "  result computed{}\n", if *requires_grad { " requires_grad" } else { "" });
-            }
-            Returned::Same(of) => put!(out, "  result {}\n", place(p, *of)),
+    // In the order of the results, each with what it needs before it.
+    let mut told = 0;
+    for &result in &v.results {
+        for base in v.returned.iter().take(result).skip(told) {
+            returned(out, p, "base", base);
         }
+        match v.returned.get(result).filter(|_| result >= told) {
+            Some(new) => returned(out, p, "result", new),
+            None => put!(out, "  result {result}\n"),
+        }
+        told = told.max(result + 1);
+    }
+    for base in v.returned.iter().skip(told) {
+        returned(out, p, "base", base);
+    }
+    for (of, i) in &v.grads {
+        put!(out, "  grad {} {i}\n", place(p, *of));
     }
     let graph = crate::print(&v.graph);
     graph.lines().for_each(|line| {
         put!(out, "  {line}\n");
     });
+}
+
+fn returned(out: &mut String, p: &Program, kind: &str, r: &Returned) {
+    let leads = |requires_grad: bool, leaf: bool| match (requires_grad, leaf) {
+        (true, true) => " requires_grad leaf",
+        (true, false) => " requires_grad",
+        (false, _) => "",
+    };
+    put!(out, "  {kind} ");
+    match r {
+        Returned::Computed { requires_grad, leaf } => put!(out, "computed{}", leads(*requires_grad, *leaf)),
+        Returned::Same(of) => put!(out, "{}", place(p, *of)),
+        Returned::Grad(of) => put!(out, "grad {}", place(p, *of)),
+        Returned::View { of, steps, differentiable, requires_grad, leaf } => {
+            let detached = if *differentiable { "" } else { " detached" };
+            put!(out, "view {of}{detached}{}", leads(*requires_grad, *leaf));
+            self::steps(out, steps);
+        }
+    }
+    out.push('\n');
 }
 
 fn float(x: f64) -> String {
@@ -209,6 +244,10 @@ fn memory(out: &mut String, p: &Program, from: &OrderOf, steps: &[OrderStep]) {
         OrderOf::Input(i) => put!(out, " input {i}"),
         OrderOf::Tensor(i) => put!(out, " tensor {:?}", tensor(p, *i)),
     }
+    self::steps(out, steps);
+}
+
+fn steps(out: &mut String, steps: &[OrderStep]) {
     out.push_str(" {\n");
     for step in steps {
         out.push_str("    ");

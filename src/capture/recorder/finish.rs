@@ -2,7 +2,8 @@
 
 use crate::capture::captured::{Dependencies, Wiring};
 use crate::capture::draws::Draws;
-use crate::capture::endpoints::{Returned, Source, Target};
+use crate::capture::endpoints::{CallerTensor, Source, Target};
+use crate::capture::recorder::returned::HandedOut;
 use crate::capture::replay_builder::Ended;
 use crate::capture::state::CaptureState;
 use crate::device::default_device;
@@ -14,33 +15,14 @@ use allotrope_ir::Value;
 use std::sync::atomic::Ordering;
 
 impl CaptureState {
-    /// Ends the capture: what the closure returned and changed becomes the outputs of the graph.
+    /// Ends the capture: what the closure hands out and changed becomes the outputs of the graph.
     ///
     /// `saved` are values that backward passes from outside need besides.
-    pub(crate) fn finish(mut self, returned: &[Tensor], saved: &[Value]) -> Result<(Ended, Wiring, Dependencies)> {
+    pub(crate) fn finish(mut self, handed: &HandedOut, saved: &[Value]) -> Result<(Ended, Wiring, Dependencies)> {
         let mut targets = Vec::new();
-        let mut results = Vec::new();
-        self.guard_results(returned);
         let (layouts, laid_out) = self.layout_guards();
-        for (i, t) in returned.iter().enumerate() {
-            let outside = t.traced().is_none();
-            if outside {
-                results.push(Returned::Same(TraceHandle::new(t.clone())));
-                continue;
-            }
-            if let Some(&(arg, _)) = self.args.get(&t.id()) {
-                results.push(Returned::Arg(arg));
-                continue;
-            }
-            if let Some(first) = returned[..i].iter().position(|r| r.is_same(t)) {
-                results.push(Returned::SameAs(first));
-                continue;
-            }
-            let value = self.lift(t)?;
-            self.output(value, None)?;
-            targets.push(Target::Return);
-            results.push(Returned::Computed { requires_grad: t.is_requires_grad() });
-        }
+        let (returned, grads) = self.described(handed);
+        self.output_computed(handed, &mut targets)?;
         let mut arguments: Vec<_> = std::mem::take(&mut self.args_by_cell).into_values().collect();
         arguments.sort_unstable_by_key(|(_, arg)| *arg);
         for (cell, arg) in arguments {
@@ -60,26 +42,31 @@ impl CaptureState {
         let mut dependencies = Dependencies { layouts, laid_out, ..Dependencies::default() };
         let mut cleared = Vec::new();
         let mut cleared_args = Vec::new();
-        for g in std::mem::take(&mut self.grads) {
+        for (i, g) in std::mem::take(&mut self.grads).into_iter().enumerate() {
             match (g.arg, g.initially) {
                 (Some(i), Some(some)) => dependencies.arg_grads.push((i, some)),
                 (None, Some(some)) => dependencies.grads.push((TraceHandle::new(g.tensor.clone()), some)),
                 (_, None) => {}
             }
-            // The gradient itself may have been changed in place.
-            let in_place = match (g.now.as_ref().and_then(Tensor::traced).map(|t| &t.root), g.given) {
-                (Some(Root::Traced(cell)), Some(given)) => given != cell.value(),
-                _ => false,
+            let owner = |t: &Tensor| {
+                g.arg.map_or_else(|| CallerTensor::Captured(TraceHandle::new(t.clone())), CallerTensor::Arg)
             };
-            match (&g.now, g.changed || in_place, g.arg) {
-                (Some(now), true, arg) => {
-                    let value = self.lift(now)?;
+            // The gradient itself may have been changed in place.
+            if let Some(Root::Traced(cell)) = g.given.as_ref().and_then(Tensor::traced).map(|t| &t.root)
+                && cell.version.load(Ordering::Relaxed) > 0
+            {
+                self.output(cell.value(), None)?;
+                targets.push(Target::GradElements(owner(&g.tensor)));
+            }
+            match (g.set(), &g.now, g.arg) {
+                (Some(now), _, arg) if !handed.is_grad(i) => {
+                    let value = self.lift(&now)?;
                     self.output(value, None)?;
                     targets.push(arg.map_or_else(|| Target::Grad(TraceHandle::new(g.tensor)), Target::ArgGrad));
                 }
-                (None, true, None) => cleared.push(TraceHandle::new(g.tensor)),
-                (None, true, Some(i)) => cleared_args.push(i),
-                (_, false, _) => {}
+                (None, None, None) if g.changed => cleared.push(TraceHandle::new(g.tensor)),
+                (None, None, Some(i)) if g.changed => cleared_args.push(i),
+                _ => {}
             }
         }
         for &value in saved {
@@ -99,8 +86,10 @@ impl CaptureState {
         for number in ended.numbers() {
             sources.push(Source::Data(eval::full_on(device, &[], number)?));
         }
-        let wiring =
-            Wiring { sources, targets, returned: results, cleared, cleared_args, draws, effects: self.effects };
+        let returned = returned.into_iter().map(|r| r.map(&|size| ended.length(size))).collect();
+        let results = handed.results().to_vec();
+        let effects = self.effects;
+        let wiring = Wiring { sources, targets, returned, results, grads, cleared, cleared_args, draws, effects };
         Ok((ended, wiring, dependencies))
     }
 }

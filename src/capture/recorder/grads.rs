@@ -2,7 +2,6 @@
 //! are.
 
 use super::Capture;
-use crate::autograd::tape::own_edge;
 use crate::capture::endpoints::Source;
 use crate::capture::event::Aside;
 use crate::capture::event::Event;
@@ -54,8 +53,8 @@ impl GradRecorder for Capture {
             inner.sources.push(arg.map_or_else(source, |(i, _)| Source::ArgGrad(i)));
             made
         });
-        let now = given.as_ref().map(|made| inner.tensor(0, made));
-        let given = given.map(|made| made.value);
+        let given = given.map(|made| inner.tensor(0, &made));
+        let now = given.clone();
         inner.grads.push(GradState {
             tensor: tensor.clone(),
             arg: arg.map(|(i, _)| i),
@@ -70,8 +69,6 @@ impl GradRecorder for Capture {
     }
 
     fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>) {
-        // With a history where it can be differentiated again.
-        let history = grad.as_ref().and_then(own_edge);
         let mut inner = self.0.borrow_mut();
         let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
         if tensor.traced().is_some() && arg.is_none() {
@@ -93,17 +90,8 @@ impl GradRecorder for Capture {
                 i
             }
         };
-        // The gradient is what these elements are now, whatever is done to a captured tensor later.
-        let at = inner.current();
-        let now = grad.map(|g| match inner.lift(&g).and_then(|value| inner.tensor_of(at, value)) {
-            Ok(now) => {
-                now.set_grad_fn(history.clone());
-                now
-            }
-            Err(_) => g,
-        });
         let state = &mut inner.grads[i];
-        state.now = now;
+        state.now = grad;
         state.changed = true;
     }
 

@@ -7,6 +7,7 @@ mod grads;
 mod loops;
 mod random;
 mod recompute;
+pub(crate) mod returned;
 mod settings;
 mod sizes;
 mod state;
@@ -186,18 +187,6 @@ impl Capture {
         }
         self.0.borrow_mut().asked.push((i, asked));
         Ok(tensor)
-    }
-
-    /// The results that are computed, each once.
-    pub(crate) fn computed(&self, returned: &[Tensor]) -> Vec<Tensor> {
-        let inner = self.0.borrow();
-        let mut computed: Vec<Tensor> = Vec::new();
-        for t in returned.iter().filter(|t| t.traced().is_some() && !inner.args.contains_key(&t.id())) {
-            if !computed.iter().any(|c| c.is_same(t)) {
-                computed.push(t.clone());
-            }
-        }
-        computed
     }
 
     /// Runs `f` with the recorder of this capture, outside of whatever scope of the tape this thread is in.

@@ -44,6 +44,14 @@ impl StateRecorder for Capture {
         })
     }
 
+    fn copy(&self, tensor: &Tensor) -> Result<Tensor> {
+        let mut inner = self.0.borrow_mut();
+        let at = inner.current();
+        // The elements of a value never change: the same one stands for both until either is changed in place.
+        let value = inner.lift(tensor)?;
+        inner.tensor_of(at, value)
+    }
+
     fn note_view(&self, of: &Tensor, result: &Tensor, op: &ViewOp) {
         let mut inner = self.0.borrow_mut();
         if let Some(t) = result.traced() {
@@ -74,9 +82,11 @@ impl StateRecorder for Capture {
                 let Root::Traced(cell) = &t.root else { unreachable!("bug in allotrope: a root is a view") };
                 let arg = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize)).map(|(_, i)| *i);
                 let has_history = |i: usize| inner.callers.iter().any(|(j, _)| *j == i) || value.is_requires_grad();
-                if is_grad_enabled() && arg.is_some_and(has_history) {
+                let gradient = inner.given_gradient(cell).is_some();
+                if is_grad_enabled() && (arg.is_some_and(has_history) || gradient && value.is_requires_grad()) {
+                    let what = if gradient { "a gradient" } else { "an argument" };
                     return Err(Error::Trace(format!(
-                        "an argument of shape {:?} would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
+                        "{what} of shape {:?} would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
                         root.shape_hint()
                     )));
                 }

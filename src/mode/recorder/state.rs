@@ -18,6 +18,8 @@ pub(crate) trait StateRecorder {
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)>;
     /// `root`, which is no view, has the elements of `value` from here on.
     fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()>;
+    /// Another tensor with the elements that this one has now, without history.
+    fn copy(&self, tensor: &Tensor) -> Result<Tensor>;
     /// The tensor just recorded is `of` seen through `op` now, or a copy where no strides show that.
     fn note_view(&self, of: &Tensor, result: &Tensor, op: &ViewOp);
     /// The program asked whether this value, which is no view, lies in row-major order from the first element of its memory on:
