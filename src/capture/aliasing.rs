@@ -6,6 +6,7 @@
 use crate::capture::endpoints::Source;
 use crate::capture::layout::{Answer, Layout, LayoutGuard, Memory, ViewStep, begins};
 use crate::capture::state::CaptureState;
+use crate::error::{Error, Result};
 use crate::mode::recorder::state::LayoutQuestion;
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
@@ -35,6 +36,8 @@ pub(crate) struct Shown {
     steps: Vec<ViewStep<Size>>,
     /// The decisions without which the memory is another one.
     because: Option<usize>,
+    /// The carries of loops, by scope and number, that it is: as they begin.
+    carries: SmallVec<[(usize, usize); 1]>,
 }
 
 /// As long as what was decided about can be used.
@@ -77,6 +80,10 @@ pub(crate) struct Aliasing {
     copies: FxHashMap<usize, usize>,
     /// Values that show memory which the program does not make, by the identity of their elements.
     origins: FxHashMap<usize, (Arc<Cell>, Shown)>,
+    /// What the inputs of loop bodies are elements of, or begin as: a change of that is one of them.
+    followed: FxHashMap<usize, Root>,
+    /// The carries of which something was guarded.
+    asked_carries: FxHashSet<(usize, usize)>,
 }
 
 fn identity(cell: &Arc<Cell>) -> usize {
@@ -156,7 +163,10 @@ impl Aliasing {
 impl CaptureState {
     /// The values of `tensor`, which the recording has just made, show memory of an input.
     pub(crate) fn shows_input(&mut self, tensor: &Tensor, input: usize) {
-        self.shows(tensor, Shown { base: Base::Input(input), steps: Vec::new(), because: None });
+        self.shows(
+            tensor,
+            Shown { base: Base::Input(input), steps: Vec::new(), because: None, carries: SmallVec::new() },
+        );
     }
 
     fn shows(&mut self, tensor: &Tensor, shown: Shown) {
@@ -169,18 +179,22 @@ impl CaptureState {
     fn shown(&self, t: &Tensor) -> Shown {
         let captured = |t: &Tensor| Base::Captured(TraceHandle::new(t.clone()));
         let traced = match t.body() {
-            Body::Strided(_) => return Shown { base: captured(t), steps: Vec::new(), because: None },
+            Body::Strided(_) => {
+                return Shown { base: captured(t), steps: Vec::new(), because: None, carries: SmallVec::new() };
+            }
             Body::Traced(traced) => traced,
         };
         let links = traced.path.iter().flat_map(|path| path.steps()).collect::<Vec<_>>();
         let mut shown = match &traced.root {
-            Root::External(base) => Shown { base: captured(base), steps: Vec::new(), because: None },
+            Root::External(base) => {
+                Shown { base: captured(base), steps: Vec::new(), because: None, carries: SmallVec::new() }
+            }
             Root::Traced(cell) => match self.aliasing.origins.get(&identity(cell)) {
                 Some((_, shown)) => shown.clone(),
                 None => {
                     let sizes = links.first().map_or_else(|| t.sizes(), |link| link.from.clone());
                     let because = self.aliasing.copies.get(&identity(cell)).copied();
-                    Shown { base: Base::Fresh(sizes), steps: Vec::new(), because }
+                    Shown { base: Base::Fresh(sizes), steps: Vec::new(), because, carries: SmallVec::new() }
                 }
             },
         };
@@ -188,16 +202,71 @@ impl CaptureState {
         shown
     }
 
-    /// Whether anything could be decided otherwise in another call that this recording stands for.
-    fn can_differ(&self) -> bool {
-        self.replay.is_plain()
+    /// Whether anything could be decided otherwise in another call that this recording stands for, or in another iteration.
+    fn can_differ(&self, of: &Tensor) -> bool {
+        let carried = |cell| self.aliasing.origins.get(&identity(cell)).is_some_and(|(_, s)| !s.carries.is_empty());
+        self.replay.is_plain() || of.traced().and_then(|t| t.root.cell()).is_some_and(carried)
+    }
+
+    /// `inside`, an input of the body of a loop, is an element of `outside`, or the carry of this scope and number that begins as it.
+    pub(crate) fn enters_loop(&mut self, inside: &mut Tensor, outside: &Tensor, carry: Option<(usize, usize)>) {
+        let mut shown = self.shown(outside);
+        let skip = usize::from(carry.is_none());
+        match carry {
+            Some(carry) => shown.carries.push(carry),
+            None => shown.steps.push(ViewStep::Element),
+        }
+        if let Some(Body::Traced(t)) = Arc::get_mut(&mut inside.0).map(|inner| inner.body_mut()) {
+            t.strides = Strides::from_slice(&outside.laid_out()[skip..]);
+        }
+        let root = match outside.traced() {
+            Some(t) => t.root.clone(),
+            None => Root::External(TraceHandle::new(outside.clone())),
+        };
+        if let Some(cell) = inside.traced().and_then(|t| t.root.cell()) {
+            self.aliasing.followed.insert(identity(cell), root);
+        }
+        self.shows(inside, shown);
+    }
+
+    /// What an input of the body of a loop is an element of, or begins as.
+    pub(crate) fn followed(&self, cell: &Arc<Cell>) -> Option<&Root> {
+        self.aliasing.followed.get(&identity(cell))
+    }
+
+    /// That the carries of the innermost loop, of which the body has asked how they lie, lie so in every iteration.
+    ///
+    /// # Errors
+    /// When they lie otherwise after one than before the first.
+    pub(crate) fn carries_lie_alike(&mut self, new: &[Tensor]) -> Result<()> {
+        let Some(open) = self.open.last() else { return Ok(()) };
+        let (scope, begun) = (open.scope, open.carries.clone());
+        let mut seen = vec![false; new.len()];
+        // What the new ones show may be another carry, which is asked then too.
+        while let Some(i) = (0..new.len()).find(|i| !seen[*i] && self.aliasing.asked_carries.contains(&(scope, *i))) {
+            seen[i] = true;
+            let (first, next) = (&begun[i], &new[i]);
+            let dense = first.is_dense() && next.is_dense();
+            if !dense && first.laid_out() != next.laid_out() {
+                return Err(Error::trace(format!(
+                    "the body of a loop asks how carry {i} lies in memory, and that differs between iterations: it begins with \
+                     strides {:?} and goes on with {:?}; carry what contiguous() gives",
+                    first.laid_out(),
+                    next.laid_out()
+                )));
+            }
+            let question = if dense { LayoutQuestion::Contiguous } else { LayoutQuestion::Strides };
+            self.layout_asked(first, question);
+            self.layout_asked(next, question);
+        }
+        Ok(())
     }
 
     /// `result` is `of` seen through `op`, or a copy.
     pub(crate) fn view_decided(&mut self, of: &Tensor, result: &Tensor, op: &ViewOp) {
         let ViewOp::Primitive(primitive) = op else { return };
         let Class::View(View::Reshape(to)) = primitive.class() else { return };
-        if !self.can_differ() || same_but_for_ones(&of.sizes(), to) {
+        if !self.can_differ(of) || same_but_for_ones(&of.sizes(), to) {
             return;
         }
         let mut shown = self.shown(of);
@@ -210,7 +279,7 @@ impl CaptureState {
 
     /// `result` is `of` where that lies in row-major order, or a copy.
     pub(crate) fn contiguous_decided(&mut self, of: &Tensor, result: &Tensor) {
-        if !self.can_differ() {
+        if !self.can_differ(of) {
             return;
         }
         let shown = self.shown(of);
@@ -241,7 +310,7 @@ impl CaptureState {
 
     /// The program asks how a tensor lies: calls with another answer are others.
     pub(crate) fn layout_asked(&mut self, of: &Tensor, question: LayoutQuestion) {
-        if !self.can_differ() {
+        if !self.can_differ(of) {
             return;
         }
         let answer = match question {
@@ -254,6 +323,7 @@ impl CaptureState {
 
     fn asked(&mut self, of: &Tensor, shown: Shown, answer: Answer) {
         let (lifetime, from, because) = (Lifetime::Whole, family(of), shown.because);
+        self.aliasing.asked_carries.extend(shown.carries.iter().copied());
         let held = of.traced().and_then(|t| t.root.cell()).map(Arc::downgrade);
         self.aliasing.decisions.push(Decision {
             shown,
@@ -305,7 +375,7 @@ impl CaptureState {
             (Base::Captured(t), []) => begins(t),
             (_, [_, ..]) => return false,
         };
-        if self.can_differ() {
+        if self.can_differ(of) {
             self.asked(of, shown, Answer::Begins(begins));
         }
         begins
@@ -319,6 +389,7 @@ impl CaptureState {
                 return;
             }
             number = decision.shown.because;
+            self.aliasing.asked_carries.extend(decision.shown.carries.iter().copied());
         }
     }
 
@@ -382,7 +453,9 @@ impl CaptureState {
 
     /// What must hold of layouts for the recording to stand for a call, with the captured tensors that it is about.
     pub(crate) fn layout_guards(&mut self) -> (Vec<LayoutGuard>, Vec<TraceHandle>) {
-        let decisions = std::mem::take(&mut self.aliasing.decisions);
+        let mut decisions = std::mem::take(&mut self.aliasing.decisions);
+        // A recording that is made anew for each call needs none.
+        decisions.retain(|_| self.replay.is_plain());
         let (mut guards, mut captured): (Vec<LayoutGuard>, Vec<TraceHandle>) = (Vec::new(), Vec::new());
         for Decision { shown, answer, .. } in decisions.into_iter().filter(|d| d.is_guarded) {
             let symbols = &self.replay.graphs().symbols;

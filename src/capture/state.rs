@@ -68,6 +68,8 @@ pub(crate) struct Open {
     pub(crate) length: Size,
     pub(crate) reverse: bool,
     pub(crate) kind: LoopKind,
+    /// What its carries begin as.
+    pub(crate) carries: Vec<Tensor>,
 }
 
 /// A captured tensor that the program made: another handle to elements that were there.
@@ -343,7 +345,13 @@ impl CaptureState {
     /// In-place changes of a root so far, those of the capture included.
     pub(crate) fn version_of(&mut self, root: &Root) -> u32 {
         match root {
-            Root::Traced(cell) => cell.version.load(Ordering::Relaxed),
+            Root::Traced(cell) => {
+                let own = cell.version.load(Ordering::Relaxed);
+                match self.followed(cell).cloned() {
+                    Some(root) => own + self.version_of(&root),
+                    None => own,
+                }
+            }
             Root::External(t) => self.captured_version(t),
         }
     }

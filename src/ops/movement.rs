@@ -14,9 +14,9 @@ use crate::mode::values::full_of;
 use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::{Edge, Grads, SumToSize};
 use crate::tensor::operand::Operand;
-use crate::tensor::size::hints;
+use crate::tensor::size::{hints, small};
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Size, Sizes, Tensor, eval};
+use crate::tensor::{Size, Sizes, Strides, Tensor, eval};
 use allotrope_ir::{Axes, Class, Extent, Op, Scalar, ScatterOp, Type, View, infer};
 use smallvec::{SmallVec, smallvec};
 
@@ -128,16 +128,30 @@ pub(crate) fn seen(x: &Tensor, op: impl Into<ViewOp>, name: &'static str) -> Res
 ///
 /// # Errors
 /// When its sizes do not fit the tensor.
-pub(crate) fn seen_again(x: &Tensor, op: Op<Size>) -> Result<Tensor> {
-    let name = match op.class() {
-        Class::View(View::Reshape(_)) => "ViewBackward0",
-        Class::View(View::Broadcast(_)) => "ExpandBackward0",
-        Class::View(View::Permute(_)) => "PermuteBackward0",
-        Class::View(View::Slice { .. }) => "SliceBackward0",
-        Class::View(View::Window { .. }) => "UnfoldBackward0",
-        _ => unreachable!("bug in allotrope: {} is no view", op.name()),
+pub(crate) fn seen_again(x: &Tensor, op: ViewOp) -> Result<Tensor> {
+    let name = match &op {
+        ViewOp::Affine(affine) => {
+            if !affine.fits(x.shape_hint()) {
+                return Err(Error::operands("as_strided", format!("a view reaches outside of {:?}", x.shape_hint())));
+            }
+            let (shape, steps): (_, Strides) = (hints(&affine.sizes), small(&affine.steps, |n| n as isize));
+            let count = Size::from(shape[x.dim() - 1..].iter().product::<usize>());
+            let is_apart = eval::check_apart(&shape, &steps).is_ok() || affine.is_apart;
+            let affine = Affine { count, is_apart, ..affine.clone() };
+            return seen(x, ViewOp::Affine(affine), "AsStridedBackward0");
+        }
+        ViewOp::Primitive(op) => {
+            infer(op, &[&Type { dtype: x.dtype(), shape: x.sizes() }])?;
+            match op.class() {
+                Class::View(View::Reshape(_)) => "ViewBackward0",
+                Class::View(View::Broadcast(_)) => "ExpandBackward0",
+                Class::View(View::Permute(_)) => "PermuteBackward0",
+                Class::View(View::Slice { .. }) => "SliceBackward0",
+                Class::View(View::Window { .. }) => "UnfoldBackward0",
+                _ => unreachable!("bug in allotrope: {} is no view", op.name()),
+            }
+        }
     };
-    infer(&op, &[&Type { dtype: x.dtype(), shape: x.sizes() }])?;
     seen(x, op, name)
 }
 

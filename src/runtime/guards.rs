@@ -35,9 +35,9 @@ pub(crate) struct ArgType {
     pub(crate) requires_grad: bool,
     /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program dependencies on that.
     pub(crate) history: Option<(bool, bool)>,
-    /// Whether it lies in row-major order, where an older saved function says so.
+    /// Whether it lies in row-major order, where the program changes it in place.
     pub(crate) dense: Option<bool>,
-    /// How it lies, where that does.
+    /// How it lies, where an older saved function depends on that.
     pub(crate) strides: Option<Strides>,
     /// The argument before it that is the same tensor, where that matters: it has one gradient then, not two.
     pub(crate) same_as: Option<usize>,
@@ -179,12 +179,13 @@ impl Guards {
             let elements = !(a.is_requires_grad() || grads || asked || is_grad);
             KnownArgument { tensor: TraceHandle::new(a.clone()), elements }
         };
+        let changed = |i: usize| captured.wiring.targets.iter().any(|t| matches!(t, Target::Arg(j) if *j == i));
         let arg = |(i, a): (usize, &&Tensor)| ArgType {
             dtype: a.dtype(),
             rank: a.dim(),
             requires_grad: a.is_requires_grad(),
             history: dependencies.asked.contains(&i).then(|| history(a)),
-            dense: None,
+            dense: changed(i).then(|| a.is_contiguous()),
             strides: None,
             same_as: if let Given::SameAs(first) = plan.given[i] { Some(first) } else { None },
             known: (plan.given[i] == Given::Captured).then(|| known(a)),

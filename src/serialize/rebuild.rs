@@ -115,6 +115,7 @@ impl LoadedState {
             saved::Returned::Same(saved::Place::Argument(i)) => Returned::Arg(i),
             saved::Returned::Grad(of) => Returned::Grad(self.whose(of)),
             saved::Returned::View { of, steps, differentiable, requires_grad, leaf } => {
+                let steps = steps.iter().filter_map(step).collect();
                 Returned::View { of, steps, differentiable, requires_grad, leaf }
             }
         });
@@ -252,19 +253,25 @@ impl LoadedState {
                 Memory::Captured(outside.len() - 1)
             }
         };
-        let steps = steps.iter().map(|s| match s {
-            saved::OrderStep::View(op) => ViewStep::View(op.clone().into()),
-            saved::OrderStep::Strided { sizes, steps, offset } => ViewStep::View(ViewOp::Affine(Affine {
-                sizes: sizes.iter().cloned().collect(),
-                steps: SmallVec::from_slice(steps),
-                offset: *offset,
-                // Strides depend on neither.
-                count: Dim::fixed(1),
-                is_apart: false,
-            })),
-            saved::OrderStep::Element => ViewStep::Element,
-        });
+        // One element along the first axis is the only step that is no view.
+        let steps = steps.iter().map(|s| step(s).map_or(ViewStep::Element, ViewStep::View));
         Layout { memory, steps: steps.collect() }
+    }
+}
+
+/// The view that a step is, if it is one.
+fn step(step: &saved::OrderStep) -> Option<ViewOp<Dim>> {
+    match step {
+        saved::OrderStep::View(op) => Some(op.clone().into()),
+        saved::OrderStep::Strided { sizes, steps, offset } => Some(ViewOp::Affine(Affine {
+            // Found where it is taken again.
+            count: Dim::fixed(1),
+            sizes: sizes.iter().cloned().collect(),
+            steps: SmallVec::from_slice(steps),
+            offset: *offset,
+            is_apart: false,
+        })),
+        saved::OrderStep::Element => None,
     }
 }
 

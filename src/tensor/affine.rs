@@ -52,6 +52,18 @@ impl<D> Affine<D> {
 }
 
 impl Affine {
+    /// Whether it shows elements of a tensor of this shape only.
+    pub(crate) fn fits(&self, shape: &[usize]) -> bool {
+        let Some((&n, others)) = shape.split_last() else { return false };
+        let sizes = self.sizes.iter().map(|size| size.hint());
+        let far = |at: usize, (n, &step): (usize, &usize)| at.checked_add(n.saturating_sub(1).checked_mul(step)?);
+        let last = sizes.clone().zip(&self.steps).try_fold(self.offset, far);
+        let is_empty = sizes.clone().any(|n| n == 0);
+        self.steps.len() == self.sizes.len()
+            && sizes.clone().take(others.len()).eq(others.iter().copied())
+            && (is_empty || last.is_some_and(|last| last < n))
+    }
+
     /// The elements of `x`, a tensor of so many axes, as they are seen.
     pub(crate) fn gathered<V>(&self, x: &V, rank: usize, emit: Emit<'_, V>) -> Result<V> {
         let index = self.places(rank, emit)?;

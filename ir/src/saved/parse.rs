@@ -7,7 +7,7 @@ use super::{
 };
 use crate::lex::Token;
 use crate::parse::{Parsed, Parser};
-use crate::{Class, DType, Op, ParseError, Scalar};
+use crate::{Class, DType, ParseError, Scalar};
 use std::collections::HashMap;
 
 /// Loops of draws nested deeper than this are refused.
@@ -332,27 +332,26 @@ impl Reader {
                 steps.push(OrderStep::Element);
                 continue;
             }
-            if name == "strided" {
-                let sizes = self.p.dims()?;
-                self.p.word("steps")?;
-                let along = self.strides()?;
-                let Ok(along) = along.into_iter().map(usize::try_from).collect() else {
-                    return self.p.fail("a step must not be negative".to_string());
-                };
-                self.p.word("offset")?;
-                steps.push(OrderStep::Strided { sizes, steps: along, offset: self.whole()? });
-                continue;
-            }
-            steps.push(OrderStep::View(self.view(&name)?));
+            steps.push(self.step(&name)?);
         }
         Ok((from, steps))
     }
 
     /// The view of that name.
-    fn view(&mut self, name: &str) -> Parsed<Op> {
+    fn step(&mut self, name: &str) -> Parsed<OrderStep> {
+        if name == "strided" {
+            let sizes = self.p.dims()?;
+            self.p.word("steps")?;
+            let steps = self.strides()?;
+            let Ok(steps) = steps.into_iter().map(usize::try_from).collect() else {
+                return self.p.fail("a step must not be negative".to_string());
+            };
+            self.p.word("offset")?;
+            return Ok(OrderStep::Strided { sizes, steps, offset: self.whole()? });
+        }
         let op = self.p.op_with_attributes(name, None)?;
         match op.class() {
-            Class::View(view) if view.is_strided() => Ok(op),
+            Class::View(view) if view.is_strided() => Ok(OrderStep::View(op)),
             _ => self.p.fail(format!("{} is no view", op.name())),
         }
     }
@@ -375,7 +374,7 @@ impl Reader {
         let mut steps = Vec::new();
         while !self.p.take("}") {
             let Token::Word(name) = self.p.next() else { return self.p.expected_before("a view, or `}`") };
-            steps.push(self.view(&name)?);
+            steps.push(self.step(&name)?);
         }
         Ok(Returned::View { of, steps, differentiable, requires_grad, leaf })
     }

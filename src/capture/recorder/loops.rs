@@ -37,11 +37,15 @@ impl LoopRecorder for Capture {
         };
         let scope = inner.scopes;
         inner.scopes += 1;
-        inner.open.push(Open { scope, length, reverse, kind });
+        inner.open.push(Open { scope, length, reverse, kind, carries: spec.carries.to_vec() });
         inner.draws.push(Vec::new());
-        let mut inside = made.iter().map(|made| inner.tensor(scope, made));
-        let carries = inside.by_ref().take(spec.carries.len()).collect::<Result<_>>()?;
-        Ok(ScanBody { carries, xs: inside.collect::<Result<_>>()?, scope: inner.first + scope as u64, limit: length })
+        let inside = made.iter().map(|made| inner.tensor(scope, made));
+        let mut carries = inside.collect::<Result<Vec<Tensor>>>()?;
+        for (i, (inside, outside)) in carries.iter_mut().zip(spec.carries.iter().chain(spec.xs)).enumerate() {
+            inner.enters_loop(inside, outside, (i < spec.carries.len()).then_some((scope, i)));
+        }
+        let xs = carries.split_off(spec.carries.len());
+        Ok(ScanBody { carries, xs, scope: inner.first + scope as u64, limit: length })
     }
 
     fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
@@ -53,6 +57,11 @@ impl LoopRecorder for Capture {
             for i in ordered {
                 inner.in_order("a draw in a loop", &carries[i], true)?;
             }
+        }
+        if let Err(e) = inner.carries_lie_alike(carries) {
+            drop(inner);
+            self.scan_abandon();
+            return Err(e);
         }
         let made = inner.many(Event::End { carries: Cow::Borrowed(&values), ys: Cow::Borrowed(&collected) })?;
         inner.leave_loop();
