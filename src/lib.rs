@@ -43,6 +43,7 @@ pub mod schedule;
 mod serialize;
 /// The tensor, and what stands beside it: sizes, settings, random numbers, printing.
 pub mod tensor {
+    pub(crate) mod affine;
     pub(crate) mod draw;
     pub(crate) mod eval;
     pub(crate) mod generator;
@@ -55,9 +56,11 @@ pub mod tensor {
     pub(crate) mod size;
     pub(crate) mod storage;
     pub(crate) mod strides;
+    pub(crate) mod tensor_type;
     pub(crate) mod trace_handle;
     pub(crate) mod traced;
     pub(crate) mod view;
+    pub(crate) mod view_op;
 
     // What users find here although it stands on more than the handle.
     pub use crate::autograd::HookHandle;
@@ -70,6 +73,7 @@ pub mod tensor {
     pub use setting::{Flag, Setting};
     pub use size::{Size, Sizes};
     pub(crate) use strides::{Dims, Strides, contiguous_strides, is_contiguous};
+    pub(crate) use tensor_type::TensorType;
 }
 
 pub use allotrope_ir as ir;

@@ -5,10 +5,11 @@ use super::grad_mode::{is_grad_enabled, no_grad};
 use super::saved;
 use super::tape::{self, Context, Edges};
 use crate::error::{Error, Result};
-use crate::mode::apply::apply;
+use crate::mode::apply::{apply, apply_view};
 use crate::mode::state;
 use crate::tensor::grad_fn::{Edge, Grads, ViewVjp};
 use crate::tensor::operand::Operand;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::Op;
 
@@ -81,11 +82,11 @@ where
 ///
 /// # Errors
 /// When the operand does not fit the primitive.
-pub(crate) fn view(x: &Tensor, op: Op<Size>, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
+pub(crate) fn view(x: &Tensor, op: ViewOp, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
     let from = x.sizes();
-    let mut result = apply(&op, &[Operand::Tensor(x)])?;
+    let mut result = apply_view(&op, x)?;
     result.link_view(x, &op, &from, name, vjp);
-    state::view_made(&result);
+    state::view_made(x, &result, &op);
     if is_grad_enabled()
         && x.is_requires_grad()
         && let Some(edge) = tape::edge_of(x)
@@ -103,7 +104,7 @@ pub(crate) fn check_assignable(target: &Tensor) -> Result<()> {
     let base = target.view_of().map_or(target, |v| &v.base);
     if is_grad_enabled() && base.is_requires_grad() && base.is_leaf() {
         let what = if base.is_same(target) { "a leaf" } else { "a view of a leaf" };
-        return Err(Error::Autograd(format!(
+        return Err(Error::autograd(format!(
             "{what} that requires a gradient can't be changed in place; do it under no_grad(|| ..)"
         )));
     }

@@ -83,10 +83,10 @@ impl Saved {
             (None, Some(edge)) => format!("output {} of {}", edge.output, edge.node().name()),
             (None, None) => "computed by no recorded operation".to_string(),
         };
-        Error::Autograd(format!(
+        Error::autograd(format!(
             "{name} needs a tensor that was changed in place since: {}{:?}, which is {made_by}, is at version {now}, the \
-             forward pass saw version {}. Use the plain operation instead of the one that ends in _, or clone the tensor \
-             before it is changed",
+             forward pass saw version {}. Use the plain operation instead of the one that ends in _, or change a copy: \
+             x * 1.0 is one, x.clone() is another handle to the same elements",
             self.tensor.dtype(),
             self.tensor.shape_hint(),
             self.version

@@ -7,8 +7,8 @@ use crate::tensor::grad_fn::{Edge, GradFn, Grads, ViewVjp, next_seq};
 use crate::tensor::handle::Link;
 use crate::tensor::hooks::Hooks;
 use crate::tensor::trace_handle::HiddenHandle;
-use crate::tensor::{Size, Sizes, Tensor};
-use allotrope_ir::Op;
+use crate::tensor::view_op::ViewOp;
+use crate::tensor::{Sizes, Tensor};
 use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
@@ -110,7 +110,7 @@ impl<F: Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send> GradFn for 
 
 /// The error of a node that was passed before and whose saved tensors were freed.
 pub(crate) fn freed(name: &str) -> Error {
-    Error::Autograd(format!(
+    Error::autograd(format!(
         "Trying to backward through the graph a second time: the tensors that {name} saved have been freed. \
          Set retain_graph in the first backward or grad if the graph is needed again"
     ))
@@ -169,7 +169,7 @@ pub(crate) fn own_edge(x: &Tensor) -> Option<Edge> {
 }
 
 /// The edge to a view of the value behind `edge`.
-pub(crate) fn view_edge(edge: Edge, op: Op<Size>, from: Sizes, name: &'static str, vjp: ViewVjp) -> Edge {
+pub(crate) fn view_edge(edge: Edge, op: ViewOp, from: Sizes, name: &'static str, vjp: ViewVjp) -> Edge {
     let node = node(name, smallvec![Some(edge)], false, move |_, grads| match &grads[0] {
         Some(g) => Ok(smallvec![Some(vjp(&op, &from, g)?)]),
         None => Ok(Grads::new()),

@@ -59,13 +59,11 @@ impl ArrayMut<'_> {
 pub(crate) fn is_dense(shape: &[usize], strides: &[isize]) -> bool {
     let mut expected = 1;
     for (&n, &s) in shape.iter().zip(strides).rev() {
-        if n == 0 {
-            return true;
-        }
         if n != 1 && s != expected {
-            return false;
+            // Without elements any strides will do.
+            return shape.contains(&0);
         }
-        expected *= n as isize;
+        expected = expected.wrapping_mul(n as isize);
     }
     true
 }

@@ -4,6 +4,7 @@
 use crate::capture::builder::{GraphBuilder, Role};
 use crate::capture::draws::{Draws, Fills};
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target, same_elements};
+use crate::capture::layout::LayoutGuard;
 use crate::capture::symbols::Symbols;
 use crate::device::Device;
 use crate::mode::recorder::settings::HostValue;
@@ -23,6 +24,8 @@ pub(crate) struct Wiring {
     pub(crate) results: Vec<usize>,
     /// Gradients that are one of them after the call.
     pub(crate) grads: Vec<(CallerTensor, usize)>,
+    /// New tensors among them whose gradient is another one.
+    pub(crate) own_grads: Vec<(usize, usize)>,
     /// Gradients that are none after the call.
     pub(crate) cleared: Vec<TraceHandle>,
     /// Arguments whose gradients are.
@@ -40,7 +43,7 @@ impl Wiring {
         let returned = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b));
         let (a, b) = (&self.grads, &other.grads);
         let grads = a.len() == b.len() && a.iter().zip(b).all(|((a, i), (b, j))| a.is_same(b) && i == j);
-        match returned && grads && self.results == other.results {
+        match returned && grads && self.results == other.results && self.own_grads == other.own_grads {
             true => None,
             false => Some("it returned something else".to_string()),
         }
@@ -58,8 +61,9 @@ pub(crate) struct Dependencies {
     pub(crate) arg_grads: Vec<(usize, bool)>,
     /// Values on the host that the program read.
     pub(crate) host_values: Vec<Arc<dyn HostValue>>,
-    /// Arguments whose layout in memory the program asked for.
-    pub(crate) layouts: Vec<usize>,
+    /// What it decided by how tensors lie, and the captured tensors that this is about.
+    pub(crate) layouts: Vec<LayoutGuard>,
+    pub(crate) laid_out: Vec<TraceHandle>,
     /// Arguments that it compared with other tensors, and whether they were the same.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
     /// Captured tensors that it compared with others, by identity.

@@ -5,6 +5,8 @@
 use crate::device::Device;
 use crate::error::Error;
 use crate::mode::recorder::sizes::SizeOp;
+use crate::tensor::affine::Given;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Sizes};
 use allotrope_ir::{DType, InputKind, LoopKind, Op, Scalar, Sym, Value};
 use smallvec::SmallVec;
@@ -28,6 +30,18 @@ impl Agrees for Op<Size> {
     #[inline]
     fn agrees(&self, other: &Op<Size>) -> bool {
         self.equal_by(other, Size::agrees)
+    }
+}
+
+impl Agrees for ViewOp {
+    fn agrees(&self, other: &ViewOp) -> bool {
+        match (self, other) {
+            (ViewOp::Primitive(a), ViewOp::Primitive(b)) => a.agrees(b),
+            (ViewOp::Affine(a), ViewOp::Affine(b)) => {
+                a.sizes.agrees(&b.sizes) && a.steps == b.steps && a.offset == b.offset && a.count.agrees(&b.count)
+            }
+            (ViewOp::Primitive(_), ViewOp::Affine(_)) | (ViewOp::Affine(_), ViewOp::Primitive(_)) => false,
+        }
     }
 }
 
@@ -194,7 +208,7 @@ pub(crate) enum Event<'a> {
     InOrder {
         what: &'static str,
         place: LayoutOf,
-        steps: Symbolic<Cow<'a, [Op<Size>]>>,
+        steps: Symbolic<Cow<'a, [ViewOp]>>,
         whole: bool,
     },
     Output {
@@ -233,7 +247,8 @@ pub(crate) enum Answer {
     Places(SmallVec<[usize; 4]>),
     /// Symbols that became the numbers which they have in this call.
     Numbers(SmallVec<[(Sym, usize); 2]>),
-    Failed(Error),
+    /// What was asked can't be had, by these numbers of the symbols.
+    Failed(Error, Vec<usize>),
 }
 
 /// How two events compare.
@@ -250,6 +265,14 @@ impl EventOperand {
     #[inline]
     pub(crate) fn number(number: Scalar) -> EventOperand {
         EventOperand::Number(number.dtype(), Aside(Some(number)))
+    }
+
+    /// An operand of a primitive that a computed view consists of.
+    pub(crate) fn given(given: &Given<'_, Value>) -> EventOperand {
+        match given {
+            Given::Value(value) => EventOperand::Value(**value),
+            Given::Number(number) => EventOperand::number(*number),
+        }
     }
 
     /// A number that each call gives.
@@ -328,7 +351,7 @@ impl Event<'_> {
                 op.0.map_dims(&mut |size| f(size));
             }
             Event::InOrder { steps, .. } => steps.0.iter().for_each(|op| {
-                op.map_dims(&mut |size| f(size));
+                op.map(&mut |size| f(size));
             }),
             Event::Begin(spec) => spec.limit.0.iter().for_each(f),
             Event::Extent(size)

@@ -1,6 +1,7 @@
 //! Recording: a closure runs once on symbolic tensors, and what it asks of them becomes a graph. Nothing is compiled or
 //! run here.
 
+pub(crate) mod aliasing;
 pub(crate) mod builder;
 pub(crate) mod captured;
 pub(crate) mod closure;

@@ -2,19 +2,22 @@
 //! same in every recording, also where the graphs are known already. It decides nothing of its own; the recorder asks
 //! and tells.
 
+use crate::capture::aliasing::Aliasing;
 use crate::capture::draws::Item;
 use crate::capture::endpoints::{CallerTensor, Source, same_elements};
 use crate::capture::event::{Answer, Aside, Event, EventOperand, LayoutOf, Made, Symbolic};
 use crate::capture::replay_builder::ReplayBuilder;
 use crate::device::{Device, default_device};
-use crate::error::{Error, Result};
+use crate::error::{Error, Noted, Result};
 use crate::mode::recorder::settings::HostValue;
 use crate::mode::values;
+use crate::tensor::affine::Given;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::traced::Cell;
-use crate::tensor::{Body, Dims, Size, Sizes, Tensor, Traced, contiguous_strides, eval, size};
+use crate::tensor::view_op::ViewOp;
+use crate::tensor::{Body, Size, Sizes, Tensor, TensorType, Traced, contiguous_strides, eval, size};
 use allotrope_ir::{InputKind, LoopKind, Op, Value};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -67,6 +70,14 @@ pub(crate) struct Open {
     pub(crate) kind: LoopKind,
 }
 
+/// A captured tensor that the program made: another handle to elements that were there.
+#[derive(Clone)]
+pub(crate) struct MadeHere {
+    pub(crate) _handle: TraceHandle,
+    /// The tensor whose elements it shows in some way, and how, where the one that it is made of is a view.
+    pub(crate) shows: Option<(TraceHandle, Arc<Link>)>,
+}
+
 #[derive(Clone)]
 pub(crate) struct CaptureState {
     /// Where it runs; none where nobody has said so yet.
@@ -94,8 +105,8 @@ pub(crate) struct CaptureState {
     pub(crate) effects: Vec<Arc<dyn HostValue>>,
     /// The caller's arguments.
     pub(crate) arguments: Vec<Tensor>,
-    /// Arguments whose layout the program asked for.
-    pub(crate) layouts: Vec<usize>,
+    /// What it decided by how tensors lie.
+    pub(crate) aliasing: Aliasing,
     /// Arguments that it compared with other tensors, and the answers.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
     /// Captured tensors that it compared, by identity.
@@ -110,7 +121,7 @@ pub(crate) struct CaptureState {
     /// Captured tensors that it asked whether they need gradients, by identity.
     pub(crate) requires_grad_asked: FxHashMap<usize, (TraceHandle, bool)>,
     /// Tensors over captured elements that it made, by identity.
-    pub(crate) made_here: FxHashMap<usize, TraceHandle>,
+    pub(crate) made_here: FxHashMap<usize, MadeHere>,
     /// How many parts are being recomputed, one in the other.
     pub(crate) recomputing: usize,
     pub(crate) grads: Vec<GradState>,
@@ -191,10 +202,13 @@ impl CaptureState {
     }
 
     /// The traced tensor for what was made.
-    pub(crate) fn tensor(&self, builder: usize, made: &Made) -> Tensor {
-        let shape: Dims = size::small(&made.sizes.0, |s| s.hint());
+    ///
+    /// # Errors
+    /// When no tensor can have these sizes.
+    pub(crate) fn tensor(&self, builder: usize, made: &Made) -> Result<Tensor> {
+        let ty = TensorType::new(made.dtype, size::small(&made.sizes.0, |s| s.hint()))?;
         let traced = Traced {
-            strides: contiguous_strides(&shape),
+            strides: contiguous_strides(ty.shape()),
             scope: self.first + builder as u64,
             device: self.device.unwrap_or_else(default_device),
             exprs: size::small(&made.sizes.0, |s| s.expr().number),
@@ -202,13 +216,21 @@ impl CaptureState {
             path: None,
             seen: Mutex::new((made.value, 0)),
         };
-        Tensor::from_parts(made.dtype, shape, Body::Traced(traced))
+        Ok(Tensor::from_parts(ty, Body::Traced(traced)))
     }
 
     /// The traced tensor for a value, with the sizes of its type.
     pub(crate) fn tensor_of(&mut self, builder: usize, value: Value) -> Result<Tensor> {
         let made = self.made(Event::TypeOf(builder, value))?;
-        Ok(self.tensor(builder, &made))
+        self.tensor(builder, &made)
+    }
+
+    /// Whether the program made the tensor, whatever elements it shows: its gradient is nobody's outside.
+    pub(crate) fn is_own(&self, t: &Tensor) -> bool {
+        match t.body() {
+            Body::Traced(_) => !self.args.contains_key(&t.id()),
+            Body::Strided(_) => self.made_here.contains_key(&t.id()),
+        }
     }
 
     /// The scope of this capture that a traced tensor belongs to.
@@ -261,10 +283,10 @@ impl CaptureState {
 
     /// The elements of a captured tensor, which are those of the whole that it is a view of.
     fn lift_captured(&mut self, t: &Tensor) -> Result<Value> {
-        match t.view_of() {
-            Some(view) => {
-                let base = self.lift_captured(&view.base)?;
-                self.through(base, &view.path)
+        match self.shown_by(t) {
+            Some((base, path)) => {
+                let base = self.lift_captured(&base)?;
+                self.through(base, &path)
             }
             None => {
                 let slot = self.state(t)?;
@@ -278,6 +300,15 @@ impl CaptureState {
     pub(crate) fn touch(&mut self, t: &Tensor) {
         if t.strided().is_some() && !self.made_here.contains_key(&t.id()) && self.known.insert(t.id()) {
             self.touched.push(TraceHandle::new(t.clone()));
+        }
+    }
+
+    /// The captured tensor whose elements a captured one shows, and how: that of which it is a view, or an alias of one.
+    pub(crate) fn shown_by(&self, t: &Tensor) -> Option<(Tensor, Arc<Link>)> {
+        match (t.view_of(), self.made_here.get(&t.id())) {
+            (Some(view), _) => Some((Tensor::clone(&view.base), Arc::clone(&view.path))),
+            (None, Some(made)) => made.shows.as_ref().map(|(base, path)| (Tensor::clone(base), Arc::clone(path))),
+            (None, None) => None,
         }
     }
 
@@ -296,17 +327,15 @@ impl CaptureState {
     /// A value of the innermost open graph seen through a view's path.
     fn through(&mut self, mut value: Value, path: &Arc<Link>) -> Result<Value> {
         for step in path.steps() {
-            if let Op::Gather { .. } = step.op {
-                return Err(Error::Trace(
-                    "a diagonal or strided view was taken before its tensor was changed in place; take it again after the change".into(),
-                ));
-            }
-            value = self
-                .made(Event::Record {
-                    op: Symbolic(Cow::Borrowed(&step.op)),
-                    operands: Cow::Borrowed(&[EventOperand::Value(value)]),
-                })?
-                .value;
+            let mut emit = |op: &Op<Size>, operands: &[Given<'_, Value>]| {
+                let operands: SmallVec<[EventOperand; 2]> = operands.iter().map(EventOperand::given).collect();
+                let (op, operands) = (Symbolic(Cow::Borrowed(op)), Cow::Borrowed(&operands[..]));
+                Ok(self.made(Event::Record { op, operands })?.value)
+            };
+            value = match &step.op {
+                ViewOp::Primitive(op) => emit(op, &[Given::Value(&value)])?,
+                ViewOp::Affine(affine) => affine.gathered(&value, step.from.len(), &mut emit)?,
+            };
         }
         Ok(value)
     }
@@ -326,6 +355,20 @@ impl CaptureState {
         let here = self.by_storage.get(&storage);
         let changes: u32 = here.into_iter().flatten().map(|&slot| self.states[slot].changes).sum();
         *self.versions.entry(storage).or_insert_with(|| s.storage.version()) + changes
+    }
+
+    /// An operation failed, as it does in eager code, and the program went on without it: where it would not fail, the
+    /// program goes another way. Whether it fails may depend on any size, layout and history; other things that an operation
+    /// sees of its operands are guarded anyway.
+    pub(crate) fn depend_on_failure(&mut self, failed: &Noted) {
+        if !self.replay.is_plain() {
+            // Each call is recorded, and fails or not by itself.
+            return;
+        }
+        let why = format!("{} failed, and the closure went on", failed.error.operation());
+        self.replay.graphs_mut().specialize_arguments(&why, failed.place());
+        self.guard_arguments();
+        self.asked.iter().for_each(|(_, asked)| asked.store(true, Ordering::Relaxed));
     }
 
     /// That this is for the device that the whole recording runs on.
@@ -384,15 +427,15 @@ impl CaptureState {
                 (place, traced.path.as_ref())
             }
         };
-        let steps: Vec<Op<Size>> = path.into_iter().flat_map(|p| p.steps()).map(|step| step.op.clone()).collect();
+        let steps: Vec<ViewOp> = path.into_iter().flat_map(|p| p.steps()).map(|step| step.op.clone()).collect();
         self.replay.ask(Event::InOrder { what, place, steps: Symbolic(Cow::Owned(steps)), whole })?;
         Ok(())
     }
 }
 
 pub(crate) fn overlap(t: &Tensor) -> Error {
-    Error::Trace(format!(
-        "a tensor of shape {:?} shares storage with another one that the trace changes in place through a different view; change and read it through views of one tensor, or pass a copy",
+    Error::trace(format!(
+        "a tensor of shape {:?} shares storage with another one that the trace changes in place through a different view; change and read it through one view, or one of them in a copy: x * 1.0 is one, x.clone() is another handle to the same elements",
         t.shape_hint()
     ))
 }

@@ -3,7 +3,9 @@
 
 use super::slot;
 use crate::error::Result;
+use crate::tensor::affine::Given;
 use crate::tensor::operand::Operand;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::{DType, Op, Type, infer};
 use smallvec::SmallVec;
@@ -29,6 +31,30 @@ pub(crate) fn apply(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
     }
     let (dtype, sizes) = result_type(op, operands)?;
     eval::eval(op, operands, dtype, &sizes)
+}
+
+/// `x` as the step shows it, without the tape: the same elements where the layout allows.
+///
+/// # Errors
+/// When the operand does not fit the step.
+pub(crate) fn apply_view(op: &ViewOp, x: &Tensor) -> Result<Tensor> {
+    match op {
+        ViewOp::Primitive(op) => apply(op, &[Operand::Tensor(x)]),
+        ViewOp::Affine(affine) if slot::is_recording() => affine.gathered(x, x.dim(), &mut emit),
+        ViewOp::Affine(affine) => eval::affine(x, affine),
+    }
+}
+
+/// Applies one of the primitives that a computed view consists of.
+pub(crate) fn emit(op: &Op<Size>, operands: &[Given<'_, Tensor>]) -> Result<Tensor> {
+    let mut all: SmallVec<[Operand<'_>; 3]> = SmallVec::new();
+    for given in operands {
+        all.push(match given {
+            Given::Value(x) => Operand::Tensor(x),
+            Given::Number(s) => Operand::Scalar(*s),
+        });
+    }
+    apply(op, &all)
 }
 
 fn operand_dtype(x: &Operand<'_>) -> DType {

@@ -1,6 +1,7 @@
 //! The shape and the layout of a tensor as the program asks for them. A trace keeps sizes symbolic as long as nobody
 //! wants a number.
 
+use super::recorder::state::LayoutQuestion;
 use super::{sizes, slot};
 use crate::error::must;
 use crate::tensor::size::{Expr, sizes_of, small};
@@ -75,15 +76,13 @@ impl Tensor {
         self.sizes()[i].equals(size)
     }
 
-    /// Elements between neighbours along each axis. Inside a trace this turns symbolic dimensions into numbers, and calls
-    /// whose arguments lie otherwise run another compiled variant.
+    /// Elements between neighbours along each axis, as numbers; a running trace holds for calls with the same ones.
     #[track_caller]
     pub fn strides(&self) -> SmallVec<[isize; 4]> {
         match self.body() {
             Body::Strided(s) => s.strides.clone(),
             Body::Traced(t) => {
-                sizes::specialize(&self.sizes(), "strides() was asked for");
-                slot::recorder().inspect(|r| r.layout_asked(None));
+                slot::recorder().inspect(|r| r.layout_asked(self, LayoutQuestion::Strides));
                 t.strides.clone()
             }
         }
@@ -92,21 +91,10 @@ impl Tensor {
     /// Whether the elements lie in row-major order without gaps; a running trace holds for calls with the same answer.
     #[track_caller]
     pub fn is_contiguous(&self) -> bool {
-        let t = match self.body() {
-            Body::Strided(s) => return is_contiguous(self.shape_hint(), &s.strides),
-            Body::Traced(t) => t,
-        };
-        let dense = self.is_dense();
-        if let Some(r) = slot::recorder() {
-            match (&t.path, dense) {
-                (None, _) => r.layout_asked(Some(self)),
-                (Some(_), _) => {
-                    // It may depend on which axes have one element.
-                    sizes::specialize(&self.sizes(), "is_contiguous() was asked for");
-                    r.layout_asked(None);
-                }
-            }
+        if let Body::Strided(s) = self.body() {
+            return is_contiguous(self.shape_hint(), &s.strides);
         }
-        dense
+        slot::recorder().inspect(|r| r.layout_asked(self, LayoutQuestion::Contiguous));
+        self.is_dense()
     }
 }

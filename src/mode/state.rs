@@ -3,6 +3,7 @@
 use super::slot;
 use crate::error::Result;
 use crate::tensor::handle::Link;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Tensor, eval};
 use std::sync::Arc;
 
@@ -57,11 +58,43 @@ pub(crate) fn assign(
     }
 }
 
-/// A result has become a view of another tensor.
-pub(crate) fn view_made(view: &Tensor) {
-    if view.traced().is_some()
+/// The tensor of which a traced one shows elements; itself where it is no view.
+///
+/// # Errors
+/// When it is a value of another trace.
+pub(crate) fn root_of(x: &Tensor) -> Result<Tensor> {
+    slot::recorder().map_or_else(|| Ok(x.clone()), |r| Ok(r.root_of(x)?.0))
+}
+
+/// Whether a value of a trace, which is no view, would lie in row-major order from the first element of its memory on; the
+/// trace holds for calls with the same answer.
+pub(crate) fn begins_memory(x: &Tensor) -> bool {
+    slot::recorder().is_none_or(|r| r.begins_memory(x))
+}
+
+/// `result` is `of` seen through `op`, or a copy where no strides show that.
+pub(crate) fn view_made(of: &Tensor, result: &Tensor, op: &ViewOp) {
+    if result.traced().is_some()
         && let Some(r) = slot::recorder()
     {
-        r.note_view(view);
+        r.note_view(of, result, op);
+    }
+}
+
+/// The program asks whether `result`, which [`view_made`] was told of last, shows the elements of another tensor.
+pub(crate) fn sharing_asked(result: &Tensor) {
+    if result.traced().is_some()
+        && let Some(r) = slot::recorder()
+    {
+        r.sharing_asked(result);
+    }
+}
+
+/// `result` is a copy of `of` in row-major order, or `of` itself, which lies so already.
+pub(crate) fn contiguous_made(of: &Tensor, result: &Tensor) {
+    if result.traced().is_some()
+        && let Some(r) = slot::recorder()
+    {
+        r.note_contiguous(of, result);
     }
 }

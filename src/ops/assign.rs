@@ -2,15 +2,16 @@
 //! history. Assigning to a view is assigning to its base, whose other elements stay.
 
 use super::gather::scatter;
-use super::movement::{concat, narrow, seen};
+use super::movement::{concat, narrow, put_at, seen};
 use crate::autograd::record::check_assignable;
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
-use crate::mode::sizes::all_same;
+use crate::mode::sizes::{all_same, at_most};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::Link;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{Class, DType, Extent, Op, ScatterOp, View};
 use smallvec::smallvec;
@@ -26,7 +27,7 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let on_tape = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
     check_assignable(target)?;
     if on_tape && base.strided().is_some() && mode::is_recording() {
-        return Err(Error::Trace(format!(
+        return Err(Error::trace(format!(
             "a captured tensor of shape {:?} would be changed in place where the tape records it, and a trace cannot change the history that it has outside; detach() both or do it under no_grad(|| ..)",
             target.shape_hint()
         )));
@@ -45,7 +46,7 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
             let node = tape::node("CopySlices", smallvec![whole, part], false, move |c, grads| {
                 let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
                 let stays = || {
-                    let zeros = take(g, &path)?.zeros_like();
+                    let zeros = take(g, &path)?.try_zeros_like()?;
                     put_back(g, &path, &zeros)
                 };
                 super::grads2(c, stays, || take(g, &path))
@@ -73,7 +74,7 @@ fn copied(from: Option<Edge>) -> Edge {
 }
 
 /// `x` seen as the path says.
-fn take(x: &Tensor, path: &Arc<Link>) -> Result<Tensor> {
+pub(super) fn take(x: &Tensor, path: &Arc<Link>) -> Result<Tensor> {
     let mut x = x.clone();
     for step in path.steps() {
         x = seen(&x, step.op.clone(), step.name)?;
@@ -97,7 +98,7 @@ fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor) -> Result<Tensor> {
 }
 
 /// `whole` with the elements of `part` where `op` looks.
-fn put(op: &Op<Size>, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
+fn put(op: &ViewOp, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
     let shared = || {
         Err(Error::operands(
             "assign",
@@ -107,16 +108,12 @@ fn put(op: &Op<Size>, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
             ),
         ))
     };
-    let Class::View(view) = op.class() else {
-        // What stands for a view that is no primitive.
-        return Err(Error::operands(
-            "assign",
-            format!(
-                "a diagonal or strided view of shape {:?} can't be changed in place in a trace or where gradients flow; change its tensor by index_put_() or where_self()",
-                part.shape_hint()
-            ),
-        ));
+    let op = match op {
+        ViewOp::Affine(affine) if affine.is_apart => return put_at(affine, whole, part),
+        ViewOp::Affine(_) => return shared(),
+        ViewOp::Primitive(op) => op,
     };
+    let Class::View(view) = op.class() else { unreachable!("bug in allotrope: {} is no view", op.name()) };
     match view {
         View::Reshape(_) => part.reshape_sizes(&whole.sizes()),
         View::Permute(axes) => {
@@ -133,7 +130,7 @@ fn put(op: &Op<Size>, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
             concat(&[&before, part, &after], axis)
         }
         View::Window { axis, count, size, step, dilation }
-            if step > dilation * (size.hint().max(1) - 1) || count.hint() <= 1 =>
+            if step > dilation * (size.hint().max(1) - 1) || at_most(*count, Size::from(1)) =>
         {
             // Windows that do not overlap: each place is met once.
             let places = |n: Size, by: usize| -> Result<Tensor> { apply(&Op::Iota(n), &[])?.try_mul(by as i64) };

@@ -1,12 +1,14 @@
 //! Diagonals and triangles of matrices, and matrices made of diagonals.
 
-use super::movement::{concat, copied, iota, narrow, permute, strided_view, zero_of, zeros};
+use super::movement::{concat, copied, iota, narrow, permute, seen, zero_of, zeros};
 use super::twins;
 use crate::error::{Error, Result};
 use crate::mode::sizes::{at_most, smaller};
-use crate::tensor::size::hints;
-use crate::tensor::{Size, Sizes, Strides, Tensor};
+use crate::tensor::affine::Affine;
+use crate::tensor::view_op::ViewOp;
+use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{Axes, DType, Extent};
+use smallvec::smallvec;
 
 twins! {
     /// The diagonal of the matrices in two axes, as a new last axis, and a view: elements `(i, i + offset)`.
@@ -65,13 +67,13 @@ twins! {
     /// The lower triangles of the matrices in the last two axes, zero elsewhere: elements `(i, j)` with
     /// `j <= i + diagonal` stay.
     fn tril / try_tril(&self, diagonal: isize) -> Tensor {
-        triangle("tril", self, |row, column| column.try_le(&row.try_add(diagonal as i64)?))
+        triangle("tril", self, |row, column| column.try_le(&row.try_add(beside(diagonal))?))
     }
 
     /// The upper triangles of the matrices in the last two axes, zero elsewhere: elements `(i, j)` with
     /// `j >= i + diagonal` stay.
     fn triu / try_triu(&self, diagonal: isize) -> Tensor {
-        triangle("triu", self, |row, column| column.try_ge(&row.try_add(diagonal as i64)?))
+        triangle("triu", self, |row, column| column.try_ge(&row.try_add(beside(diagonal))?))
     }
 }
 
@@ -90,6 +92,12 @@ fn triangle(op: &'static str, x: &Tensor, stays: impl Fn(&Tensor, &Tensor) -> Re
     x.try_where_self(&stays(&row, &column)?, &zero_of(x)?)
 }
 
+/// A diagonal as a number to add to places; what lies beyond all matrices stays there.
+fn beside(diagonal: isize) -> i64 {
+    const FAR: i64 = 1 << 60;
+    (diagonal as i64).clamp(-FAR, FAR)
+}
+
 /// Where a diagonal begins and how long it is: row, column, length.
 fn course(m: Size, n: Size, offset: isize) -> (Size, Size, Size) {
     let (zero, skip) = (Size::from(0), Size::from(offset.unsigned_abs()));
@@ -103,37 +111,18 @@ fn course(m: Size, n: Size, offset: isize) -> (Size, Size, Size) {
 
 fn diagonal(x: &Tensor, offset: isize, a: usize, b: usize) -> Result<Tensor> {
     let own = x.sizes();
-    let (m, n) = (own[a], own[b]);
-    let (row, column, len) = course(m, n, offset);
+    let (row, column, len) = course(own[a], own[b], offset);
     let rank = x.dim();
     let mut order: Axes = (0..rank).filter(|&i| i != a && i != b).collect();
-    let batch: Sizes = order.iter().map(|&i| own[i]).collect();
+    let mut sizes: Sizes = order.iter().map(|&i| own[i]).collect();
     order.extend([a, b]);
-    let mut back = order.clone();
-    for (i, &axis) in order.iter().enumerate() {
-        back[axis] = i;
-    }
-    let mut sizes = batch;
     sizes.push(len);
-    let (layout_sizes, others) = (hints(&sizes), order[..rank - 2].to_vec());
-    strided_view(
-        "DiagonalBackward0",
-        x,
-        |strides| {
-            let mut out: Strides = others.iter().map(|&i| strides[i]).collect();
-            out.push(strides[a] + strides[b]);
-            (layout_sizes, out, row.hint() as isize * strides[a] + column.hint() as isize * strides[b])
-        },
-        |x| {
-            // The square whose main diagonal it is, and of each row of that the element in its place.
-            let square = narrow(&narrow(&permute(x, order.clone())?, rank - 2, row, len)?, rank - 1, column, len)?;
-            let mut one = sizes.clone();
-            one.push(Size::from(1));
-            let index = iota(len)?.reshape_sizes(&[len, Size::from(1)])?.expand_sizes(&one)?;
-            super::gather::gather(&square, &index, rank - 1)?.reshape_sizes(&sizes)
-        },
-        move |g| permute(&embedded(g, m, n, offset)?, back.clone()),
-    )
+    // The square whose main diagonal it is, and of each row of that the element in its place.
+    let square = narrow(&narrow(&permute(x, order)?, rank - 2, row, len)?, rank - 1, column, len)?;
+    let mut steps = smallvec![0; rank - 1];
+    steps[rank - 2] = 1;
+    let affine = Affine { sizes, steps, offset: 0, count: Size::from(1), is_apart: true };
+    seen(&square, ViewOp::Affine(affine), "DiagonalBackward0")
 }
 
 /// `[.., len] -> [.., m, n]` with the last axis on a diagonal and zeros elsewhere.
@@ -152,6 +141,6 @@ fn embedded(x: &Tensor, m: Size, n: Size, offset: isize) -> Result<Tensor> {
     let column = column.reshape_sizes(&sizes)?;
     sizes[last + 1] = n;
     let (i, j) = places(m, n)?;
-    let here = j.try_eq(&i.try_add(offset as i64)?)?;
+    let here = j.try_eq(&i.try_add(beside(offset))?)?;
     column.expand_sizes(&sizes)?.try_where_self(&here, &zero_of(x)?)
 }

@@ -1,21 +1,23 @@
 //! The primitives that move elements and compute nothing, with their derivatives: reshape, broadcast, permute, slice,
 //! split, concat. Axes are counted from 0 and sizes may be symbolic; users' arguments are checked by the callers.
 
+use super::gather::scatter;
 use super::grads1;
 use super::window::{WindowSpec, overlap_add};
 use crate::autograd::record::{differentiable, view};
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result};
-use crate::mode;
-use crate::mode::apply::apply;
+use crate::mode::apply::{apply, emit};
 use crate::mode::sizes::{all_same, demand_equal, numel, specialize};
 use crate::mode::values::full_of;
+use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::{Edge, Grads, SumToSize};
 use crate::tensor::operand::Operand;
 use crate::tensor::size::hints;
-use crate::tensor::{Dims, Size, Sizes, Strides, Tensor, eval};
-use allotrope_ir::{Axes, Class, Extent, Op, Scalar, Type, View, infer};
+use crate::tensor::view_op::ViewOp;
+use crate::tensor::{Size, Sizes, Tensor, eval};
+use allotrope_ir::{Axes, Class, Extent, Op, Scalar, ScatterOp, Type, View, infer};
 use smallvec::{SmallVec, smallvec};
 
 impl Tensor {
@@ -117,9 +119,9 @@ pub(super) fn permute(x: &Tensor, axes: Axes) -> Result<Tensor> {
     seen(x, Op::Permute(axes), "PermuteBackward0")
 }
 
-/// A view by one primitive.
-pub(crate) fn seen(x: &Tensor, op: Op<Size>, name: &'static str) -> Result<Tensor> {
-    view(x, op, name, unseen)
+/// A view by one step.
+pub(crate) fn seen(x: &Tensor, op: impl Into<ViewOp>, name: &'static str) -> Result<Tensor> {
+    view(x, op.into(), name, unseen)
 }
 
 /// A view that was recorded, taken again.
@@ -140,7 +142,11 @@ pub(crate) fn seen_again(x: &Tensor, op: Op<Size>) -> Result<Tensor> {
 }
 
 /// The gradient of what was seen through `op`, which had the sizes `from`.
-fn unseen(op: &Op<Size>, from: &Sizes, g: &Tensor) -> Result<Tensor> {
+fn unseen(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
+    let op = match op {
+        ViewOp::Primitive(op) => op,
+        ViewOp::Affine(affine) => return put_at(affine, &zeros(g, from)?, g),
+    };
     let Class::View(view) = op.class() else { unreachable!("bug in allotrope: {} is no view", op.name()) };
     match view {
         View::Reshape(_) => g.reshape_sizes(from),
@@ -169,6 +175,14 @@ fn unseen(op: &Op<Size>, from: &Sizes, g: &Tensor) -> Result<Tensor> {
     }
 }
 
+/// `whole` with the elements of `part` where they are seen; what is seen often gets the sum.
+pub(super) fn put_at(affine: &Affine, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
+    let rank = whole.dim();
+    let how = if affine.is_apart { ScatterOp::Set } else { ScatterOp::Add };
+    let places = affine.places(rank, &mut emit)?;
+    scatter(how, whole, &places, &part.reshape_sizes(&affine.flat_sizes(rank))?, rank - 1)
+}
+
 pub(crate) fn narrow(x: &Tensor, axis: usize, start: Size, len: Size) -> Result<Tensor> {
     seen(x, Op::Slice { axis, start, len }, "SliceBackward0")
 }
@@ -193,6 +207,7 @@ pub(crate) fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
 /// however many sections there are.
 pub(super) fn sections(x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Tensor>> {
     let mut start = Size::from(0);
+    eval::affords(lens.len())?;
     let mut parts = Vec::with_capacity(lens.len());
     for &len in lens {
         // Each is a view with a history of its own, which changes in place need; the common one replaces it.
@@ -220,46 +235,6 @@ pub(super) fn sections(x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Ten
         part.set_grad_fn(Some(Edge::new(node.clone(), i as u32)));
     }
     Ok(parts)
-}
-
-/// A view that no primitive describes. Eagerly it is `layout` over the same storage: shape, strides and the offset in
-/// elements, from the strides of `x`. A trace computes the same elements by `recorded`, and treats them as a view. Both
-/// record `derivative` once.
-pub(super) fn strided_view<F>(
-    name: &'static str,
-    x: &Tensor,
-    layout: impl FnOnce(&[isize]) -> (Dims, Strides, isize),
-    recorded: impl FnOnce(&Tensor) -> Result<Tensor>,
-    derivative: F,
-) -> Result<Tensor>
-where
-    F: Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
-{
-    let own = x.sizes();
-    let mut result = match mode::is_recording() {
-        false => eval::laid_out(x, layout)?,
-        true => {
-            let computed = no_grad(|| recorded(&x.detach()))?;
-            apply(&Op::Reshape(computed.sizes()), &[Operand::Tensor(&computed)])?
-        }
-    };
-    // Stands for a view that can't be recomputed after a change in place: using it then is an error.
-    result.link_view(x, &Op::Gather { axis: 0 }, &own, name, taken_before);
-    mode::state::view_made(&result);
-    if !x.is_off_tape() {
-        let node = tape::node(name, smallvec![tape::edge_of(x)], false, move |_, grads| match &grads[0] {
-            Some(g) => grads1(derivative(g)?),
-            None => Ok(Grads::new()),
-        });
-        result.set_grad_fn(Some(Edge::new(node, 0)));
-    }
-    Ok(result)
-}
-
-fn taken_before(_: &Op<Size>, _: &Sizes, _: &Tensor) -> Result<Tensor> {
-    Err(Error::Autograd(
-        "a strided view was taken before its tensor was changed in place; take a new one after the change".into(),
-    ))
 }
 
 /// The same elements in new memory, for operations whose result must not be a view even where no element moves.

@@ -1,14 +1,13 @@
 //! Parts of a tensor: slices, single elements of an axis, chunks that cover an axis, windows. Every result is a view.
 
-use super::movement::{iota, narrow, sections, strided_view, zeros};
+use super::movement::{iota, narrow, sections, zeros};
 use super::twins;
 use super::window::{WindowSpec, window};
+use crate::backend::cpu::host;
 use crate::error::{Error, Result};
-use crate::mode::sizes::{at_most, demand_at_least, demand_equal, divide, is_zero, numel, smaller, specialize};
-use crate::tensor::size::sizes_of;
+use crate::mode::sizes::{at_most, demand_at_least, demand_equal, divide, is_zero, smaller, specialize};
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{DType, Extent, ScatterOp};
-use smallvec::SmallVec;
+use allotrope_ir::{DType, Extent};
 
 twins! {
     /// `len` elements of one axis from `start` on (negative counts from the end).
@@ -103,20 +102,20 @@ twins! {
             return Err(Error::operands("split", format!("chunks of 0 elements never cover an axis of {n}")));
         }
         let count = if size == 0 { 1 } else { n.div_ceil(size).max(1) };
-        cut(self, a, (0..count).map(|i| size.min(n - i * size)))
+        cut(self, a, count, |i| size.min(n - i * size))
     }
 
     /// Chunks of these sizes, which must cover the axis.
     fn split_with_sizes / try_split_with_sizes(&self, sizes: &[usize], axis: isize) -> Vec<Tensor> {
         let a = self.axis("split_with_sizes", axis)?;
         let n = self.sizes()[a];
-        if !demand_equal(n, Size::from(sizes.iter().sum::<usize>())) {
+        if !demand_equal(n, Size::from(sizes.iter().fold(0, |n: usize, m| n.saturating_add(*m)))) {
             return Err(Error::operands(
                 "split_with_sizes",
                 format!("{sizes:?} must add up to {}, the size of axis {axis} of {:?}", n.hint(), self.shape_hint()),
             ));
         }
-        cut(self, a, sizes.iter().copied())
+        cut(self, a, sizes.len(), |i| sizes[i])
     }
 
     /// The axis in `chunks` parts of one size, the last one smaller; fewer where there are not enough elements.
@@ -135,7 +134,7 @@ twins! {
         }
         let n = number_of(self, a, "chunk() cuts an axis into parts");
         if n == 0 {
-            return cut(self, a, std::iter::repeat_n(0, chunks));
+            return cut(self, a, chunks, |_| 0);
         }
         self.try_split(n.div_ceil(chunks), axis)
     }
@@ -147,7 +146,7 @@ twins! {
             return Err(Error::operands("tensor_split", "needs at least one section"));
         }
         let n = number_of(self, a, "tensor_split() cuts an axis into sections");
-        cut(self, a, (0..sections).map(|i| n / sections + usize::from(i < n % sections)))
+        cut(self, a, sections, |i| n / sections + usize::from(i < n % sections))
     }
 
     /// The axis cut before each of the places, as by `start:end` slices between them: negative ones count from the end.
@@ -164,7 +163,7 @@ twins! {
         let n = number_of(self, a, "unbind() makes a tensor of each element of an axis");
         let mut sizes = self.sizes();
         sizes.remove(a);
-        cut(self, a, std::iter::repeat_n(1, n))?.iter().map(|x| x.reshape_sizes(&sizes)).collect()
+        cut(self, a, n, |_| 1)?.iter().map(|x| x.reshape_sizes(&sizes)).collect()
     }
 
     /// Windows of `size` elements along an axis, `step` elements apart; the place in the window is a new last axis:
@@ -199,56 +198,16 @@ twins! {
         window(self, p.count("unfold", n)?, p)
     }
 
-    /// The elements at `offset + i₀ strides[0] + i₁ strides[1] + …` of those of this tensor in row-major order, which it
-    /// must lie in. Results may name one element often; they can't be changed in place then.
+    /// The elements at `offset + i₀ strides[0] + i₁ strides[1] + …` of the memory that this tensor lies in, whatever it shows of
+    /// that, as a view. Results may name one element often; they can't be changed in place then.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// assert_eq!(Tensor::arange(8).index(4..).as_strided(&[3], &[2], 1).to_vec::<i64>(), [1, 3, 5]);
+    /// ```
     fn as_strided / try_as_strided(&self, shape: &[usize], strides: &[usize], offset: usize) -> Tensor {
-        let fail = |why: String| Err(Error::operands("as_strided", format!("{shape:?} with strides {strides:?} from {offset}: {why}")));
-        if shape.len() != strides.len() {
-            return fail("there must be one stride for each axis".into());
-        }
-        if !self.is_contiguous() {
-            return fail(format!("the tensor of shape {:?} must be contiguous; call contiguous() first", self.shape_hint()));
-        }
-        let own = self.sizes();
-        let n = numel(&own);
-        let empty = shape.contains(&0);
-        let last = shape.iter().zip(strides).try_fold(offset, |at, (&n, &s)| at.checked_add(n.saturating_sub(1).checked_mul(s)?));
-        if !empty && !last.is_some_and(|last| last != usize::MAX && at_most(Size::from(last + 1), n)) {
-            return fail(format!("reaches outside the {} elements of {:?}", n.hint(), self.shape_hint()));
-        }
-        let (shape, strides) = (shape.to_vec(), strides.to_vec());
-        let places = {
-            let (shape, strides) = (shape.clone(), strides.clone());
-            move || strided_places(&shape, &strides, offset)
-        };
-        let sizes = sizes_of(&shape);
-        let (recorded_places, recorded_sizes) = (places.clone(), sizes.clone());
-        strided_view(
-            "AsStridedBackward0",
-            self,
-            |_| (shape.iter().copied().collect(), strides.iter().map(|&s| s as isize).collect(), offset as isize),
-            move |x| super::gather::gather(&x.reshape_sizes(&[n])?, &recorded_places()?, 0)?.reshape_sizes(&recorded_sizes),
-            move |g| {
-                // An element that is named often gets the sum.
-                let flat = g.reshape_sizes(&[numel(&sizes)])?;
-                super::gather::scatter(ScatterOp::Add, &zeros(g, &[n])?, &places()?, &flat, 0)?.reshape_sizes(&own)
-            },
-        )
+        super::strided::as_strided(self, shape, strides, offset)
     }
-}
-
-/// Which element each place of a strided layout is, in row-major order.
-fn strided_places(shape: &[usize], strides: &[usize], offset: usize) -> Result<Tensor> {
-    let sizes = sizes_of(shape);
-    let mut at = crate::mode::values::full_of(&[], allotrope_ir::Scalar::I64(offset as i64))?;
-    for (i, &stride) in strides.iter().enumerate() {
-        let mut along: SmallVec<[Size; 4]> = SmallVec::from_elem(Size::from(1), shape.len());
-        along[i] = sizes[i];
-        let steps = iota(sizes[i])?.try_mul(stride as i64)?.reshape_sizes(&along)?;
-        at = at.try_add(&steps)?;
-    }
-    debug_assert_eq!(at.dtype(), DType::I64);
-    at.expand_sizes(&sizes)?.reshape_sizes(&[numel(&sizes)])
 }
 
 /// Where a slice begins and how many elements it has, by Python's rules.
@@ -285,6 +244,9 @@ fn number_of(x: &Tensor, axis: usize, why: &str) -> usize {
     x.shape_hint()[axis]
 }
 
-fn cut(x: &Tensor, axis: usize, lens: impl Iterator<Item = usize>) -> Result<Vec<Tensor>> {
-    sections(x, axis, &lens.map(Size::from).collect::<Vec<_>>())
+/// `count` sections of an axis, each as long as `len` says.
+fn cut(x: &Tensor, axis: usize, count: usize, len: impl Fn(usize) -> usize) -> Result<Vec<Tensor>> {
+    let mut lens = host::room::<Size>(count)?;
+    lens.extend((0..count).map(|i| Size::from(len(i))));
+    sections(x, axis, &lens)
 }

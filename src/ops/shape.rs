@@ -13,7 +13,6 @@ use crate::tensor::size::hints;
 use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::Op;
 use smallvec::smallvec;
-use std::sync::Arc;
 
 twins! {
     /// The same elements in row-major order under another shape; one axis may be -1, "what is left". A view where the
@@ -27,8 +26,7 @@ twins! {
         self.reshape_sizes(&wanted_sizes("reshape", self, shape)?)
     }
 
-    /// As [`Tensor::reshape`], where that copies nothing; an error where it would have to. Every value of a trace lies in
-    /// row-major order.
+    /// As [`Tensor::reshape`], where that copies nothing; an error where it would have to.
     fn view / try_view(&self, shape: &[isize]) -> Tensor {
         as_view("view", self, &wanted_sizes("view", self, shape)?)
     }
@@ -83,7 +81,7 @@ twins! {
         if shape.iter().filter(|&&n| n < 0).count() > 1 || shape.iter().any(|&n| n < -1) {
             return fail("only one axis can be -1, none less");
         }
-        let known: usize = shape.iter().filter(|&&n| n >= 0).map(|&n| n as usize).product();
+        let known = shape.iter().filter(|&&n| n >= 0).fold(1, |n: usize, &m| n.saturating_mul(m as usize));
         let free = shape.iter().position(|&n| n == -1);
         let n = own[axis];
         let fits = match free {
@@ -189,12 +187,14 @@ twins! {
     /// The same elements in row-major order in memory; the tensor itself where they are so already.
     fn contiguous / try_contiguous(&self) -> Tensor {
         if self.is_dense() {
+            mode::state::contiguous_made(self, self);
             return Ok(self.clone());
         }
         let dense = match mode::is_recording() {
             true => apply(&Op::Reshape(self.sizes().iter().copied().collect()), &[Operand::Tensor(self)])?,
             false => eval::contiguous(self)?,
         };
+        mode::state::contiguous_made(self, &dense);
         if self.is_requires_grad() && crate::autograd::is_grad_enabled() {
             // Same values: the history is that of the original, which the loop around notices only when it is used.
             dense.set_grad_fn(crate::autograd::tape::own_edge(self));
@@ -250,15 +250,14 @@ fn without_ones(x: &Tensor, named: impl Fn(usize) -> bool) -> Result<Tensor> {
 
 fn as_view(op: &'static str, x: &Tensor, sizes: &[Size]) -> Result<Tensor> {
     let out = x.reshape_sizes(sizes)?;
-    if let (Some(a), Some(b)) = (x.strided(), out.strided())
-        && !Arc::ptr_eq(&a.storage, &b.storage)
-    {
+    mode::state::sharing_asked(&out);
+    if !out.shares_elements_of(x) {
         return Err(Error::operands(
             op,
             format!(
                 "{:?} with strides {:?} can't be seen as {:?} without a copy; use reshape",
                 x.shape_hint(),
-                &a.strides[..],
+                x.laid_out(),
                 &hints(sizes)[..]
             ),
         ));
@@ -279,7 +278,7 @@ fn wanted_sizes(op: &'static str, x: &Tensor, shape: &[isize]) -> Result<Sizes> 
     if shape.iter().enumerate().any(|(i, &n)| i != free && n < 0) {
         return fail("only one axis can be -1");
     }
-    let known: usize = shape.iter().filter(|&&n| n >= 0).map(|&n| n as usize).product();
+    let known = shape.iter().filter(|&&n| n >= 0).fold(1, |n: usize, &m| n.saturating_mul(m as usize));
     let total = numel(&x.sizes());
     if known == 0 || !total.hint().is_multiple_of(known) {
         return fail("the other axes do not divide the number of elements");

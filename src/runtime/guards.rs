@@ -2,8 +2,9 @@
 //! Checking changes nothing.
 
 use crate::autograd::is_grad_enabled;
-use crate::capture::captured::Captured;
+use crate::capture::captured::{Captured, Dependencies};
 use crate::capture::endpoints::{CallerTensor, Source, Target, same_elements};
+use crate::capture::layout::{CallTensors, LayoutGuard};
 use crate::capture::recorder::is_watched;
 use crate::capture::symbols::Binding;
 use crate::device::{Device, default_device};
@@ -34,10 +35,9 @@ pub(crate) struct ArgType {
     pub(crate) requires_grad: bool,
     /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program dependencies on that.
     pub(crate) history: Option<(bool, bool)>,
-    /// Whether it lay in row-major order, where the program asks, or changes it in place: which views of it share elements
-    /// depends on that.
+    /// Whether it lies in row-major order, where an older saved function says so.
     pub(crate) dense: Option<bool>,
-    /// How it lay, where the program asks and it is not dense.
+    /// How it lies, where that does.
     pub(crate) strides: Option<Strides>,
     /// The argument before it that is the same tensor, where that matters: it has one gradient then, not two.
     pub(crate) same_as: Option<usize>,
@@ -94,7 +94,31 @@ pub(crate) struct Guards {
     /// The same for arguments, by number.
     pub(crate) arg_grads: Vec<(usize, bool)>,
     pub(crate) host_values: Vec<Arc<dyn HostValue>>,
+    pub(crate) layouts: Layouts,
     pub(crate) grad_enabled: bool,
+}
+
+/// What must be decided by how tensors lie.
+#[derive(Default)]
+pub(crate) struct Layouts {
+    pub(crate) guards: Vec<LayoutGuard>,
+    /// Where the inputs come from, if there is a guard.
+    sources: Vec<Source>,
+    pub(crate) captured: Vec<TraceHandle>,
+}
+
+impl Layouts {
+    fn new(captured: &Captured) -> Layouts {
+        let Dependencies { layouts, laid_out, .. } = &captured.dependencies;
+        match layouts.is_empty() {
+            true => Layouts::default(),
+            false => Layouts {
+                guards: layouts.clone(),
+                sources: captured.wiring.sources.clone(),
+                captured: laid_out.clone(),
+            },
+        }
+    }
 }
 
 /// A value that a guard was made for.
@@ -136,14 +160,13 @@ pub(crate) enum Mismatch {
     ArgGrad(usize),
     HostValue(usize),
     Size(usize),
+    Decision(usize),
 }
 
 impl Guards {
     /// The guards of what was captured with these arguments.
     pub(crate) fn new(captured: &Captured, args: &[&Tensor], plan: &ArgumentPlan, sharing: Sharing) -> Guards {
         let dependencies = &captured.dependencies;
-        let changed = |i: usize| captured.wiring.targets.iter().any(|t| matches!(t, Target::Arg(j) if *j == i));
-        let asked = |i: usize| dependencies.layouts.contains(&i);
         let known = |a: &Tensor| {
             let has_gradient = |t: &&TraceHandle| t.id() == a.id();
             let grads = dependencies.grads.iter().map(|(t, _)| t).chain(&captured.wiring.cleared);
@@ -161,8 +184,8 @@ impl Guards {
             rank: a.dim(),
             requires_grad: a.is_requires_grad(),
             history: dependencies.asked.contains(&i).then(|| history(a)),
-            dense: (changed(i) || asked(i)).then(|| a.is_contiguous()),
-            strides: (asked(i) && !a.is_contiguous()).then(|| a.strides()),
+            dense: None,
+            strides: None,
             same_as: if let Given::SameAs(first) = plan.given[i] { Some(first) } else { None },
             known: (plan.given[i] == Given::Captured).then(|| known(a)),
         };
@@ -210,6 +233,7 @@ impl Guards {
             grads: dependencies.grads.clone(),
             arg_grads: dependencies.arg_grads.clone(),
             host_values: dependencies.host_values.clone(),
+            layouts: Layouts::new(captured),
             grad_enabled,
         }
     }
@@ -275,7 +299,11 @@ impl Guards {
         first(self.grads.iter().position(|(t, some)| t.has_grad() != *some), Mismatch::Grad)?;
         first(self.arg_grads.iter().position(|(i, some)| args[*i].has_grad() != *some), Mismatch::ArgGrad)?;
         first(self.host_values.iter().position(|v| !v.holds()), Mismatch::HostValue)?;
-        self.bind(args)
+        let binding = self.bind(args)?;
+        let Layouts { guards, sources, captured } = &self.layouts;
+        let given = CallTensors { sources, args, captured };
+        first(guards.iter().position(|g| !g.holds(&given, &binding)), Mismatch::Decision)?;
+        Ok(binding)
     }
 
     /// The numbers of the symbols for these arguments, if every guard on sizes holds.
@@ -347,7 +375,7 @@ impl Guards {
             }
             Mismatch::Layout(i) => format!("argument {i} lies otherwise in memory"),
             Mismatch::SameAs(i) | Mismatch::Identity(i) => {
-                format!("argument {i} is the same tensor as another one, or no longer")
+                format!("argument {i} is now the same tensor as another argument or a captured one, or no longer is")
             }
             Mismatch::Known(i) => {
                 format!("argument {i} is another tensor than one that shares its elements with what the closure uses")
@@ -375,6 +403,9 @@ impl Guards {
             Mismatch::HostValue(i) => {
                 let v = &self.host_values[i];
                 format!("{} read at {} has another value", v.name(), v.place())
+            }
+            Mismatch::Decision(i) => {
+                format!("it is not so that {}", self.layouts.guards[i].words(&self.layouts.sources))
             }
             Mismatch::Size(i) => {
                 let of = |arg: &usize, axis: &usize| args[*arg].shape_hint()[*axis];
@@ -436,6 +467,8 @@ impl std::fmt::Display for Guards {
                 Guard::AtLeast { dim, least } => writeln!(f, "{dim} is at least {least}")?,
             }
         }
+        let layouts = &self.layouts;
+        layouts.guards.iter().try_for_each(|guard| writeln!(f, "{}", guard.words(&layouts.sources)))?;
         writeln!(f, "gradients are {}", if self.grad_enabled { "enabled" } else { "disabled" })?;
         let wanting = self.state_flags.iter().filter(|(_, on)| *on).count();
         if !self.state_flags.is_empty() {

@@ -100,8 +100,8 @@ where
             }
         };
         if other == plan {
-            return Err(Error::Argument(
-                "an argument shares its elements with something else that the traced function uses; pass a copy".into(),
+            return Err(Error::argument(
+                "an argument shares its elements with something else that the traced function uses; pass a copy",
             ));
         }
         plan = other;
@@ -132,7 +132,7 @@ where
     let mut traced: Vec<Tensor> = Vec::with_capacity(args.len());
     for (i, &a) in args.iter().enumerate() {
         if a.traced().is_some() {
-            return Err(Error::Argument(format!(
+            return Err(Error::argument(format!(
                 "argument {i} is a value of a trace that has ended, which has no elements; return it from that closure"
             )));
         }

@@ -18,7 +18,7 @@ use crate::runtime::sharing::ArgumentPlan;
 use crate::runtime::specialize::{SpecializeHot, WorkspacePool};
 use crate::schedule::KernelInfo;
 use crate::tensor::Tensor;
-use allotrope_ir::passes::{Passes, optimize_with};
+use allotrope_ir::passes::{Pass, Passes, optimize_with};
 use allotrope_ir::{Dim, Graph, Sym};
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,22 @@ pub(crate) struct TraceOptions {
     pub(crate) hot: SpecializeHot,
 }
 
+impl TraceOptions {
+    /// Which passes run; whether checks of unused values are asked stays as it is.
+    pub(crate) fn set_passes(&mut self, passes: Passes) {
+        let asked = !self.passes.contains(Pass::EliminateUnusedChecks);
+        self.passes = passes;
+        if !asked {
+            self.set_unused_checks(false);
+        }
+    }
+
+    pub(crate) fn set_unused_checks(&mut self, asked: bool) {
+        let pass = Pass::EliminateUnusedChecks;
+        self.passes = if asked { self.passes.without(pass) } else { self.passes.with(pass) };
+    }
+}
+
 impl Variant {
     /// Records `closure` on arguments like these, and compiles it. Gives what it returned as a template.
     ///
@@ -70,7 +86,7 @@ impl Variant {
         let like = Some(first.partitioned.as_ref().map_or(&nothing, |p| &p.backward));
         let second = record::<F, N>(closure, args, first.plan.clone(), BackwardOptions { passes, like })?;
         if let Some(what) = first.captured.difference(&second.captured) {
-            return Err(Error::Trace(format!(
+            return Err(Error::trace(format!(
                 "the closure was recorded twice and did something else the second time, so it depends on a Rust value \
                  that changes between calls: {what}. Pass that value as an argument, keep it in a tensor that the \
                  closure changes in place, or branch on a Flag"

@@ -3,16 +3,19 @@
 
 use crate::capture::draws::Item;
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target, same_elements};
-use crate::capture::layout::{Demand, Memory, ViewStep};
+use crate::capture::layout::{Answer, Demand, Layout, Memory, ViewStep};
 use crate::error::{Error, Result};
 use crate::mode::recorder::settings::HostValue;
 use crate::ops::random::default_generator;
 use crate::runtime::guards::Guard;
 use crate::runtime::variant::Variant;
 use crate::serialize::names::Names;
+use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
 use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Tensor};
+use allotrope_ir::passes::Pass;
 use allotrope_ir::saved;
 use allotrope_ir::{Graph, Type, Value};
 use std::collections::{HashMap, HashSet};
@@ -68,7 +71,7 @@ pub(crate) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(save
     let mut captured = CapturedState::default();
     for v in variants {
         if let Some(what) = unsayable(v) {
-            return Err(Error::Argument(format!(
+            return Err(Error::argument(format!(
                 "save: a variant of the function cannot be written down, because {what}; make that an argument or a tensor"
             )));
         }
@@ -138,7 +141,7 @@ impl Taken {
         match !name.is_empty() && self.0.insert(name.to_string()) {
             true => Ok(name.to_string()),
             false => {
-                Err(Error::Argument(format!("save: {name:?} names nothing, or two things; give each its own name")))
+                Err(Error::argument(format!("save: {name:?} names nothing, or two things; give each its own name")))
             }
         }
     }
@@ -221,7 +224,11 @@ fn without_saved_outputs(v: &Variant, graph: &mut Graph) -> Vec<Target> {
 }
 
 fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
-    let mut graph = v.captured().clone();
+    // The file knows no options: a check that is not asked is not in it.
+    let mut graph = match v.passes.contains(Pass::EliminateUnusedChecks) {
+        true => Pass::EliminateUnusedChecks.run(v.captured()),
+        false => v.captured().clone(),
+    };
     let targets = without_saved_outputs(v, &mut graph);
     let input_of = |arg: usize| {
         let place = v.wiring().sources.iter().position(|s| matches!(s, Source::Arg(i) if *i == arg));
@@ -281,7 +288,21 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
     let draws = v.wiring().draws.items.iter().map(|d| draw(d, captured)).collect();
     let guards = guards(v, captured);
     let set = v.wiring().effects.iter().filter_map(|e| flag(&**e)).map(|(f, on)| (captured.flag(f), on)).collect();
-    saved::Variant { arguments, guards, draws, orders, inputs, outputs, cleared, set, returned, results, grads, graph }
+    saved::Variant {
+        arguments,
+        guards,
+        draws,
+        orders,
+        inputs,
+        outputs,
+        cleared,
+        set,
+        returned,
+        results,
+        grads,
+        own_grads: wiring.own_grads.clone(),
+        graph,
+    }
 }
 
 fn guards(v: &Variant, captured: &mut CapturedState) -> Vec<saved::Guard> {
@@ -303,6 +324,16 @@ fn guards(v: &Variant, captured: &mut CapturedState) -> Vec<saved::Guard> {
         Guard::AtLeast { dim, least } => Some(saved::Guard::Least(dim.clone(), *least)),
         // The others are in the types of the arguments.
         Guard::Size { .. } | Guard::Bind { .. } | Guard::Equal { .. } => None,
+    }));
+    out.extend(g.layouts.guards.iter().map(|guard| {
+        let (from, steps) = memory(&guard.layout, &g.layouts.captured, captured);
+        let answer = match &guard.answer {
+            Answer::View(yes) => saved::Lies::Shared(*yes),
+            Answer::Contiguous(yes) => saved::Lies::Contiguous(*yes),
+            Answer::Begins(yes) => saved::Lies::Begins(*yes),
+            Answer::Strides(strides) => saved::Lies::Strides(strides.to_vec()),
+        };
+        saved::Guard::Lies { from, steps, answer }
     }));
     out
 }
@@ -353,14 +384,26 @@ fn distribution(kind: &Kind) -> saved::Distribution {
 }
 
 fn order(demand: &Demand, asked: &[TraceHandle], captured: &mut CapturedState) -> saved::Order {
-    let from = match &demand.layout.memory {
+    let (from, steps) = memory(&demand.layout, asked, captured);
+    saved::Order { what: demand.what.to_string(), whole: demand.whole, from, steps }
+}
+
+fn memory(
+    layout: &Layout,
+    asked: &[TraceHandle],
+    captured: &mut CapturedState,
+) -> (saved::OrderOf, Vec<saved::OrderStep>) {
+    let from = match &layout.memory {
         Memory::Fresh(shape) => saved::OrderOf::Fresh(shape.clone()),
         Memory::Input(i) => saved::OrderOf::Input(*i),
         Memory::Captured(i) => saved::OrderOf::Tensor(captured.tensor(&asked[*i])),
     };
-    let steps = demand.layout.steps.iter().map(|s| match s {
-        ViewStep::View(op) => saved::OrderStep::View(op.clone()),
+    let steps = layout.steps.iter().map(|s| match s {
+        ViewStep::View(ViewOp::Primitive(op)) => saved::OrderStep::View(op.clone()),
+        ViewStep::View(ViewOp::Affine(Affine { sizes, steps, offset, .. })) => {
+            saved::OrderStep::Strided { sizes: sizes.iter().cloned().collect(), steps: steps.to_vec(), offset: *offset }
+        }
         ViewStep::Element => saved::OrderStep::Element,
     });
-    saved::Order { what: demand.what.to_string(), whole: demand.whole, from, steps: steps.collect() }
+    (from, steps.collect())
 }

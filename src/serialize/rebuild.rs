@@ -1,11 +1,11 @@
 //! A saved function made again: tensors, generators and switches in place of names, and compiled variants over them. What
 //! it is given has passed the checks of the text form; what only memory can say is checked here.
 
-use crate::autograd::tape;
+use crate::autograd::ended::ended;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::draws::{Draws, Fills, Item};
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
-use crate::capture::layout::{Demand, Layout, Memory, ViewStep};
+use crate::capture::layout::{Answer, Demand, Layout, LayoutGuard, Memory, ViewStep};
 use crate::capture::symbols::Symbols;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -15,15 +15,17 @@ use crate::runtime::sharing::{Given, Sharing};
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::serialize::files::Fault;
+use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
-use crate::tensor::grad_fn::{Edge, GradFn};
+use crate::tensor::grad_fn::{Edge, next_seq};
 use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
 use allotrope_ir::passes::Passes;
-use allotrope_ir::{Sym, saved};
+use allotrope_ir::{Dim, Sym, saved};
 use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What names of a saved function stand for now.
@@ -39,7 +41,7 @@ impl LoadedState {
         for (t, described) in self.tensors.iter().zip(&program.tensors) {
             t.store_grad(described.grad.map(|g| self.tensors[g].clone()));
             match described.history {
-                true => t.set_grad_fn(Some(ended())),
+                true => t.set_grad_fn(Some(history_ended(next_seq()))),
                 false => t.set_requires_grad(described.requires_grad),
             }
         }
@@ -62,7 +64,7 @@ impl LoadedState {
     /// # Errors
     /// When it would change elements that another of its inputs shows, or code cannot be generated.
     pub(crate) fn variant(&self, v: &saved::Variant) -> Result<Variant> {
-        self.check_writes(v).map_err(|f| Error::Argument(f.message))?;
+        self.check_writes(v).map_err(|f| Error::argument(f.message))?;
         let sources: Vec<Source> = v.inputs.iter().map(|s| self.source(*s)).collect();
         let items = v.draws.iter().map(|d| self.draw(d)).collect::<Result<Vec<_>>>()?;
         let mut outside = Vec::new();
@@ -71,6 +73,7 @@ impl LoadedState {
         let of_arguments = |s: &Sym| v.arguments.iter().any(|a| a.ty.shape.iter().any(|d| d.as_sym() == Some(*s)));
         symbols.capacities = v.graph.capacities().into_iter().filter(|s| !of_arguments(s)).collect();
         let mut captured_grads = (Vec::new(), Vec::new());
+        let (mut layouts, mut laid_out) = (Vec::new(), Vec::new());
         let (mut state_flags, mut host_values, mut grad_enabled) = (Vec::new(), Vec::new(), true);
         for guard in &v.guards {
             match guard {
@@ -81,6 +84,15 @@ impl LoadedState {
                 saved::Guard::Flag(f, on) => host_values.push(self.flags[*f].read_as(*on)),
                 saved::Guard::Same(..) => {}
                 saved::Guard::Least(dim, least) => symbols.least.push((dim.clone(), *least)),
+                saved::Guard::Lies { from, steps, answer } => {
+                    let answer = match answer {
+                        saved::Lies::Shared(yes) => Answer::View(*yes),
+                        saved::Lies::Contiguous(yes) => Answer::Contiguous(*yes),
+                        saved::Lies::Begins(yes) => Answer::Begins(*yes),
+                        saved::Lies::Strides(strides) => Answer::Strides(Strides::from_slice(strides)),
+                    };
+                    layouts.push(LayoutGuard { layout: self.layout(from, steps, &mut laid_out), answer });
+                }
             }
         }
         let identities = v.guards.iter().filter_map(|guard| match guard {
@@ -118,6 +130,7 @@ impl LoadedState {
                 targets: v.outputs.iter().map(|t| self.target(*t)).collect(),
                 returned: returned.collect(),
                 results: v.results.clone(),
+                own_grads: v.own_grads.clone(),
                 grads: v.grads.iter().map(|(of, i)| (self.whose(*of), *i)).collect(),
                 cleared,
                 cleared_args,
@@ -128,6 +141,8 @@ impl LoadedState {
                 arg_grads: captured_grads.1,
                 host_values,
                 identities: identities.collect(),
+                layouts,
+                laid_out,
                 ..Dependencies::default()
             },
         };
@@ -151,7 +166,9 @@ impl LoadedState {
             // Backward passes from outside are the closure's.
             AssertUnwindSafe(|| Variant::compile(captured, None, guards, &options, ("load", Duration::ZERO), "it was loaded"));
         catch_unwind(compile).unwrap_or_else(|_| {
-            Err(Error::Compile("bug in this library: a graph that passes every check could not be compiled".into()))
+            Err(Error::Compile(
+                "a graph of the file passes every check and can't be compiled; save the function again".into(),
+            ))
         })
     }
 
@@ -222,7 +239,12 @@ impl LoadedState {
     }
 
     fn demand(&self, o: &saved::Order, outside: &mut Vec<TraceHandle>) -> Demand {
-        let memory = match &o.from {
+        let layout = self.layout(&o.from, &o.steps, outside);
+        Demand { what: o.what.clone().into(), layout, whole: o.whole }
+    }
+
+    fn layout(&self, from: &saved::OrderOf, steps: &[saved::OrderStep], outside: &mut Vec<TraceHandle>) -> Layout {
+        let memory = match from {
             saved::OrderOf::Fresh(shape) => Memory::Fresh(shape.clone()),
             saved::OrderOf::Input(i) => Memory::Input(*i),
             saved::OrderOf::Tensor(t) => {
@@ -230,11 +252,19 @@ impl LoadedState {
                 Memory::Captured(outside.len() - 1)
             }
         };
-        let steps = o.steps.iter().map(|s| match s {
-            saved::OrderStep::View(op) => ViewStep::View(op.clone()),
+        let steps = steps.iter().map(|s| match s {
+            saved::OrderStep::View(op) => ViewStep::View(op.clone().into()),
+            saved::OrderStep::Strided { sizes, steps, offset } => ViewStep::View(ViewOp::Affine(Affine {
+                sizes: sizes.iter().cloned().collect(),
+                steps: SmallVec::from_slice(steps),
+                offset: *offset,
+                // Strides depend on neither.
+                count: Dim::fixed(1),
+                is_apart: false,
+            })),
             saved::OrderStep::Element => ViewStep::Element,
         });
-        Demand { what: o.what.clone().into(), layout: Layout { memory, steps: steps.collect() }, whole: o.whole }
+        Layout { memory, steps: steps.collect() }
     }
 }
 
@@ -253,14 +283,10 @@ fn kind_of(d: saved::Distribution) -> Kind {
 }
 
 /// Stands for a history that is not in the files.
-pub(crate) fn ended() -> Edge {
-    static NODE: OnceLock<Arc<dyn GradFn>> = OnceLock::new();
-    let node = NODE.get_or_init(|| {
-        tape::node("LoadedBackward", SmallVec::new(), false, |_, _| {
-            Err(Error::Autograd(
-                "this tensor comes from a saved function, and its history ended when that was saved; call backward() inside the closure that is saved".into(),
-            ))
-        })
-    });
-    Edge::new(Arc::clone(node), 0)
+pub(crate) fn history_ended(seq: u64) -> Edge {
+    ended(seq, "LoadedBackward", || {
+        Error::autograd(
+            "this tensor comes from a saved function, and its history ended when that was saved; call backward() inside the closure that is saved",
+        )
+    })
 }

@@ -4,15 +4,17 @@
 
 use super::grad_fn::{Edge, GradFn, ViewVjp};
 use super::hooks::Hooks;
-use super::size::{Size, Sizes};
+use super::size::Sizes;
 use super::storage::Storage;
-use super::strides::{Dims, Strides, is_contiguous};
+use super::strides::{Strides, is_contiguous};
+use super::tensor_type::TensorType;
 use super::trace_handle::{HiddenHandle, TraceHandle};
 use super::traced::Cell;
+use super::view_op::ViewOp;
 use crate::backend::Memory;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use allotrope_ir::{DType, Op, Value};
+use allotrope_ir::{DType, Value};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -33,8 +35,7 @@ use std::sync::{Arc, Weak};
 pub struct Tensor(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    dtype: DType,
-    shape: Dims,
+    ty: TensorType,
     pub(super) body: Body,
     requires_grad: AtomicBool,
     meta: Mutex<Meta>,
@@ -89,6 +90,14 @@ pub(crate) enum Root {
 }
 
 impl Root {
+    /// The elements of a traced value.
+    pub(crate) fn cell(&self) -> Option<&Arc<Cell>> {
+        match self {
+            Root::Traced(cell) => Some(cell),
+            Root::External(_) => None,
+        }
+    }
+
     /// In-place changes so far, those of a running capture left out.
     fn version(&self) -> u32 {
         match self {
@@ -109,7 +118,7 @@ pub(crate) struct ViewOf {
 pub(crate) struct Link {
     /// The steps before; none at the base.
     pub(super) prev: Option<Arc<Link>>,
-    pub(crate) op: Op<Size>,
+    pub(crate) op: ViewOp,
     /// The sizes of what the step was taken on.
     pub(crate) from: Sizes,
     /// The name of its node on the tape.
@@ -137,10 +146,9 @@ impl Inner {
 }
 
 impl Tensor {
-    pub(crate) fn from_parts(dtype: DType, shape: Dims, body: Body) -> Tensor {
+    pub(crate) fn from_parts(ty: TensorType, body: Body) -> Tensor {
         Tensor(Arc::new(Inner {
-            dtype,
-            shape,
+            ty,
             body,
             requires_grad: AtomicBool::new(false),
             meta: Mutex::new(Meta::default()),
@@ -154,7 +162,7 @@ impl Tensor {
     /// The element type.
     #[inline]
     pub fn dtype(&self) -> DType {
-        self.0.dtype
+        self.0.ty.dtype()
     }
 
     /// Where the elements are, and where operations on the tensor are computed. A value of a trace is where the trace runs.
@@ -169,14 +177,14 @@ impl Tensor {
     /// The number of axes.
     #[inline]
     pub fn dim(&self) -> usize {
-        self.0.shape.len()
+        self.0.ty.shape().len()
     }
 
     /// Whether both have one shape in every call, as far as can be said without asking a running trace.
     #[inline]
     pub(crate) fn surely_has_shape_of(&self, other: &Tensor) -> bool {
         let fixed = |t: &Traced| t.exprs.iter().all(|&e| e == 0);
-        self.0.shape == other.0.shape
+        self.0.ty.shape() == other.0.ty.shape()
             && match (&self.0.body, &other.0.body) {
                 (Body::Strided(_), Body::Strided(_)) => true,
                 (Body::Traced(a), Body::Traced(b)) => a.exprs == b.exprs,
@@ -184,15 +192,21 @@ impl Tensor {
             }
     }
 
+    /// The dtype and the sizes in this call.
+    #[inline]
+    pub(crate) fn ty(&self) -> &TensorType {
+        &self.0.ty
+    }
+
     /// The numbers of the shape in this call, without turning symbols into numbers.
     #[inline]
     pub(crate) fn shape_hint(&self) -> &[usize] {
-        &self.0.shape
+        self.0.ty.shape()
     }
 
     /// Whether the elements lie in row-major order without gaps, or would if the program ran eagerly.
     pub(crate) fn is_dense(&self) -> bool {
-        is_contiguous(&self.0.shape, self.laid_out())
+        is_contiguous(self.shape_hint(), self.laid_out())
     }
 
     /// The strides, or those that the tensor would have if the program ran eagerly.
@@ -224,6 +238,23 @@ impl Tensor {
             Body::Strided(_) => None,
             Body::Traced(t) => Some(t),
         }
+    }
+
+    /// Whether both show elements of one piece of memory, or would if the program ran eagerly.
+    pub(crate) fn shares_elements_of(&self, other: &Tensor) -> bool {
+        let storage = |t: &Tensor| t.strided().map(|s| Arc::as_ptr(&s.storage));
+        match (self.root(), other.root()) {
+            (Some(Root::Traced(a)), Some(Root::Traced(b))) => Arc::ptr_eq(a, b),
+            (Some(Root::External(a)), Some(Root::External(b))) => storage(a) == storage(b),
+            (Some(Root::External(a)), None) => storage(a) == storage(other),
+            (None, Some(Root::External(b))) => storage(self) == storage(b),
+            (None, None) => storage(self) == storage(other),
+            (Some(Root::Traced(_)), _) | (_, Some(Root::Traced(_))) => false,
+        }
+    }
+
+    fn root(&self) -> Option<&Root> {
+        self.traced().map(|t| &t.root)
     }
 
     /// Identity of the tensor, as long as it lives.
@@ -289,7 +320,7 @@ impl Tensor {
                 seen: Mutex::new(*t.seen.lock()),
             }),
         };
-        Tensor::from_parts(self.dtype(), self.0.shape.clone(), body)
+        Tensor::from_parts(self.0.ty.clone(), body)
     }
 
     pub(crate) fn stored_grad(&self) -> Option<Tensor> {

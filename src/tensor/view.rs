@@ -1,13 +1,11 @@
 //! What a view remembers: of which tensor it was taken, and by which steps. In-place operations need it, to reach the
 //! whole from a part; nothing is computed and no history is written here.
 
-use super::eval;
 use super::grad_fn::ViewVjp;
 use super::handle::{Body, Link, Root, Tensor, ViewOf};
-use super::size::{Size, Sizes};
-use super::strides::Strides;
+use super::size::Sizes;
 use super::trace_handle::{HiddenHandle, TraceHandle};
-use allotrope_ir::{AxisOp, Class, Op};
+use super::view_op::ViewOp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -36,25 +34,10 @@ impl Drop for Link {
 impl Tensor {
     /// Makes this fresh result the view that `x` is through `op`. Nothing happens, and it is no view, where the elements
     /// had to be copied.
-    pub(crate) fn link_view(&mut self, x: &Tensor, op: &Op<Size>, from: &Sizes, name: &'static str, vjp: ViewVjp) {
+    pub(crate) fn link_view(&mut self, x: &Tensor, op: &ViewOp, from: &Sizes, name: &'static str, vjp: ViewVjp) {
         let link = |prev: Option<Arc<Link>>| Arc::new(Link { prev, op: op.clone(), from: from.clone(), name, vjp });
         let before = x.0.view.as_ref();
-        let strides = match op.class() {
-            Class::View(view) => eval::view_strides(view, x.shape_hint(), x.laid_out(), self.shape_hint()),
-            // Elements that no view primitive shows, as of a diagonal: a gather stands for it, never in a trace.
-            Class::Axis(AxisOp::Gather { .. }) => Some(Strides::from_slice(x.laid_out())),
-            Class::Leaf(_)
-            | Class::Elementwise(_)
-            | Class::Reduction(..)
-            | Class::Contraction(_)
-            | Class::Axis(_)
-            | Class::Check(_)
-            | Class::Barrier(_)
-            | Class::Loop(_)
-            | Class::Fusion(_) => {
-                unreachable!("bug in allotrope: {} is no view", op.name())
-            }
-        };
+        let strides = op.strides(x.shape_hint(), x.laid_out(), self.shape_hint());
         let (Some(inner), Some(strides)) = (Arc::get_mut(&mut self.0), strides) else { return };
         let path = link(before.map(|v| Arc::clone(&v.path)));
         match (&mut inner.body, &x.0.body) {

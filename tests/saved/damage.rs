@@ -119,8 +119,8 @@ fn wrong_lines_are_named() {
     without_sums(&path);
     let good = text(&path);
     for (from, to, part) in [
-        ("allotrope 2", "allotrope 3", "line 1: this is version 3 of the text form, written by a newer allotrope"),
-        ("allotrope 2", "", "begins with `allotrope`"),
+        ("allotrope 3", "allotrope 4", "line 1: this is version 4 of the text form, written by a newer allotrope"),
+        ("allotrope 3", "", "begins with `allotrope`"),
         ("= tanh ", "= tanhh ", "there is no operation `tanhh`"),
         ("tensor \"w\": f32[3]", "tensor \"w\": f32[4]", "w"),
         ("tensor \"w\": f32[3] requires_grad", "tensor \"w\": f64[3] requires_grad", "w"),
@@ -139,6 +139,11 @@ fn wrong_lines_are_named() {
         ("tensor \"state0\": bool[3]", "tensor \"generator0\": bool[3]", "state0"),
         ("flag \"flag\" true", "flag \"flag\" maybe", "a constant of bool"),
         ("result computed", "result computed requires_grad requires_grad", "line"),
+        ("result computed", "result view 0 {\n}", "a view of what is not above it"),
+        ("result computed", "result computed\n  result 9", "does not exist"),
+        ("result computed", "result computed\n  grad argument 0 0", "cannot be the gradient"),
+        ("result computed", "result computed\n  base view 0 {\n permute axes=[0, 1]\n}", "permute"),
+        ("result computed", "result computed\n  base grad tensor \"flags\"", "there is no tensor"),
         ("loop s0", "loop s0+1", "lengths of its loops"),
         ("loop s0", "loop s9", "s9"),
     ] {

@@ -3,7 +3,8 @@
 //! function could not. Nothing is repaired.
 
 use super::{
-    Argument, Distribution, Draw, Guard, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Tensor, Variant,
+    Argument, Distribution, Draw, Guard, Lies, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Tensor,
+    Variant,
 };
 use crate::{Bounds, DType, Dim, Graph, InputKind, Op, Sym, Type, Value, infer};
 use std::collections::HashSet;
@@ -89,6 +90,20 @@ struct Checker<'a> {
     variant: &'a Variant,
 }
 
+/// The sizes in what views show of memory.
+fn memory(from: &OrderOf, steps: &[OrderStep], uses: &mut dyn FnMut(&Dim)) {
+    if let OrderOf::Fresh(shape) = from {
+        shape.iter().for_each(&mut *uses);
+    }
+    for step in steps {
+        match step {
+            OrderStep::View(op) => _ = op.map_dims(&mut *uses),
+            OrderStep::Strided { sizes, .. } => sizes.iter().for_each(&mut *uses),
+            OrderStep::Element => {}
+        }
+    }
+}
+
 impl Checker<'_> {
     fn check(&self) -> Checked {
         let v = self.variant;
@@ -130,18 +145,11 @@ impl Checker<'_> {
         let mut uses = |d: &Dim| used.extend(d.symbols());
         dims.for_each(&mut uses);
         for guard in &v.guards {
-            if let Guard::Least(dim, _) = guard {
-                uses(dim);
-            }
-        }
-        for order in &v.orders {
-            if let OrderOf::Fresh(shape) = &order.from {
-                shape.iter().for_each(&mut uses);
-            }
-            for step in &order.steps {
-                if let OrderStep::View(op) = step {
-                    op.map_dims(&mut uses);
-                }
+            match guard {
+                Guard::Least(dim, _) => uses(dim),
+                Guard::Lies { from, steps, .. } => memory(from, steps, &mut uses),
+                Guard::GradEnabled(_) | Guard::RequiresGrad(..) | Guard::HasGrad(..) => {}
+                Guard::Same(..) | Guard::Flag(..) => {}
             }
         }
         for returned in &v.returned {
@@ -149,6 +157,7 @@ impl Checker<'_> {
                 steps.iter().for_each(|op| drop(op.map_dims(&mut uses)));
             }
         }
+        v.orders.iter().for_each(|o| memory(&o.from, &o.steps, &mut uses));
         lengths(&v.draws, &mut uses);
         v.graph.input_values().flat_map(|input| &v.graph.ty(input).shape).for_each(&mut uses);
         let unknown = |s: Option<Sym>| match s {
@@ -171,6 +180,15 @@ impl Checker<'_> {
                 self.place(*other)
             }
             Guard::Flag(f, _) => self.flag(*f),
+            Guard::Lies { from, steps, answer } => {
+                let ty = self.shown(from, steps)?;
+                let rank = ty.shape.len();
+                let fits = match answer {
+                    Lies::Strides(strides) => strides.len() == rank,
+                    Lies::Shared(_) | Lies::Contiguous(_) | Lies::Begins(_) => true,
+                };
+                demand(fits, || format!("these are not the strides of {rank} axes"))
+            }
         }
     }
 
@@ -271,26 +289,40 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// The views lead from one shape to the next as the type rules say, so that following them cannot fail.
     fn orders(&self) -> Checked {
-        for order in &self.variant.orders {
-            let mut ty = match &order.from {
-                OrderOf::Fresh(shape) => Type::new(DType::F32, shape.iter().cloned()),
-                OrderOf::Tensor(t) => self.ty(Place::Tensor(*t))?,
-                OrderOf::Input(i) => match self.variant.inputs.get(*i) {
-                    Some(Source::Elements(of) | Source::Grad(of)) => self.ty(*of)?,
-                    _ => return Err(format!("input {i} has no memory to ask about")),
-                },
+        self.variant.orders.iter().try_for_each(|o| self.shown(&o.from, &o.steps).map(drop))
+    }
+
+    /// What the views show. They lead from one shape to the next as the type rules say, so that following them cannot fail.
+    fn shown(&self, from: &OrderOf, steps: &[OrderStep]) -> Result<Type, String> {
+        let mut ty = match from {
+            OrderOf::Fresh(shape) => Type::new(DType::F32, shape.iter().cloned()),
+            OrderOf::Tensor(t) => self.ty(Place::Tensor(*t))?,
+            OrderOf::Input(i) => match self.variant.inputs.get(*i) {
+                Some(Source::Elements(of)) => self.ty(*of)?,
+                Some(Source::Grad(of)) => {
+                    self.guarded(*of)?;
+                    self.ty(*of)?
+                }
+                _ => return Err(format!("input {i} has no memory to ask about")),
+            },
+        };
+        for step in steps {
+            ty = match step {
+                OrderStep::View(op) => infer(op, &[&ty]).map_err(|e| e.to_string())?.remove(0),
+                OrderStep::Strided { sizes, steps, .. } => {
+                    let rank = ty.shape.len();
+                    let others = rank > 0 && sizes.len() == steps.len() && sizes.len() + 1 >= rank;
+                    demand(others && sizes[..rank - 1] == ty.shape[..rank - 1], || {
+                        format!("no strides show {ty} as {} axes", sizes.len())
+                    })?;
+                    Type::new(ty.dtype, sizes.iter().cloned())
+                }
+                OrderStep::Element if !ty.shape.is_empty() => Type::new(ty.dtype, ty.shape.into_iter().skip(1)),
+                OrderStep::Element => return Err("a tensor without axes has no elements along one".into()),
             };
-            for step in &order.steps {
-                ty = match step {
-                    OrderStep::View(op) => infer(op, &[&ty]).map_err(|e| e.to_string())?.remove(0),
-                    OrderStep::Element if !ty.shape.is_empty() => Type::new(ty.dtype, ty.shape.into_iter().skip(1)),
-                    OrderStep::Element => return Err("a tensor without axes has no elements along one".into()),
-                };
-            }
         }
-        Ok(())
+        Ok(ty)
     }
 
     fn outputs(&self) -> Checked {
@@ -336,6 +368,11 @@ impl Checker<'_> {
             format!("the results {computed:?} are computed, and the outputs give the results {results:?}")
         })?;
         demand(v.results.iter().all(|r| *r < types.len()), || "a result does not exist".into())?;
+        for (of, grad) in &v.own_grads {
+            let new = matches!(v.returned.get(*of), Some(Returned::Computed { .. } | Returned::View { .. }));
+            let same = new && types[*of].dtype.is_float() && types.get(*grad) == Some(&types[*of]);
+            demand(same && of != grad, || format!("result {grad} cannot be the gradient of result {of}"))?;
+        }
         let mut set = HashSet::new();
         for (of, i) in &v.grads {
             let alone = set.insert(*of) && !v.cleared.contains(of) && !seen.contains(&Target::Grad(*of));

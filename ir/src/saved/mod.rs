@@ -77,6 +77,8 @@ pub struct Variant {
     pub results: Vec<usize>,
     /// Whose gradient is one of them after the call.
     pub grads: Vec<(Place, usize)>,
+    /// New tensors among them, each with the one that is its gradient.
+    pub own_grads: Vec<(usize, usize)>,
     pub graph: Graph,
 }
 
@@ -118,6 +120,20 @@ pub enum Guard {
     Flag(usize, bool),
     /// The size is at least this.
     Least(Dim, usize),
+    /// What the views show of the memory lies like this.
+    Lies { from: OrderOf, steps: Vec<OrderStep>, answer: Lies },
+}
+
+/// How elements lie that views show.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lies {
+    /// The last view shows the elements of the one before; otherwise no strides do, and they are copied.
+    Shared(bool),
+    /// In row-major order without gaps, or not.
+    Contiguous(bool),
+    Strides(Vec<isize>),
+    /// In row-major order from the first element of the memory on, or not.
+    Begins(bool),
 }
 
 /// Where an input of the graph comes from.
@@ -219,6 +235,9 @@ pub enum OrderOf {
 pub enum OrderStep {
     /// A view: permute, slice, broadcast, reshape or window.
     View(Op),
+    /// Element `(i, j, ..)` of these sizes is that at `offset + i * steps[0] + j * steps[1] + ..` along the last axis; the others are
+    /// the first ones here.
+    Strided { sizes: Shape, steps: Vec<usize>, offset: usize },
     /// One element along the first axis, as the body of a loop gets it.
     Element,
 }

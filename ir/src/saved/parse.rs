@@ -2,7 +2,7 @@
 //! judged by [`super::check()`].
 
 use super::{
-    Argument, Distribution, Draw, Generator, Guard, Layout, Order, OrderOf, OrderStep, Place, Program, Returned,
+    Argument, Distribution, Draw, Generator, Guard, Layout, Lies, Order, OrderOf, OrderStep, Place, Program, Returned,
     Source, Target, Tensor, VERSION, Variant,
 };
 use crate::lex::Token;
@@ -190,6 +190,10 @@ impl Reader {
                     let returned = self.returned()?;
                     v.returned.push(returned);
                 }
+                "grad" if !matches!(self.p.peek(), Token::Word(_)) => {
+                    let of = self.p.number()?;
+                    v.own_grads.push((of, self.p.number()?));
+                }
                 "grad" => {
                     let of = self.place()?;
                     v.grads.push((of, self.p.number()?));
@@ -222,7 +226,24 @@ impl Reader {
                 self.p.word("least")?;
                 Guard::Least(dim, self.p.number()?)
             }
-            _ => return self.p.expected_before("`grad_enabled`, `requires_grad`, `grad`, `same`, `flag` or `size`"),
+            "memory" => {
+                let (from, steps) = self.memory()?;
+                let answer = match () {
+                    () if self.has("shared") => Lies::Shared(self.truth()?),
+                    () if self.has("begins") => Lies::Begins(self.truth()?),
+                    () if self.has("contiguous") => Lies::Contiguous(self.truth()?),
+                    () => {
+                        self.p.word("strides")?;
+                        Lies::Strides(self.strides()?)
+                    }
+                };
+                Guard::Lies { from, steps, answer }
+            }
+            _ => {
+                return self
+                    .p
+                    .expected_before("`grad_enabled`, `requires_grad`, `grad`, `same`, `flag`, `size` or `memory`");
+            }
         })
     }
 
@@ -290,6 +311,11 @@ impl Reader {
     fn order(&mut self) -> Parsed<Order> {
         let what = self.text()?;
         let whole = self.has("whole");
+        let (from, steps) = self.memory()?;
+        Ok(Order { what, whole, from, steps })
+    }
+
+    fn memory(&mut self) -> Parsed<(OrderOf, Vec<OrderStep>)> {
         let from = match () {
             () if self.has("fresh") => OrderOf::Fresh(self.p.dims()?),
             () if self.has("input") => OrderOf::Input(self.p.number()?),
@@ -306,9 +332,20 @@ impl Reader {
                 steps.push(OrderStep::Element);
                 continue;
             }
+            if name == "strided" {
+                let sizes = self.p.dims()?;
+                self.p.word("steps")?;
+                let along = self.strides()?;
+                let Ok(along) = along.into_iter().map(usize::try_from).collect() else {
+                    return self.p.fail("a step must not be negative".to_string());
+                };
+                self.p.word("offset")?;
+                steps.push(OrderStep::Strided { sizes, steps: along, offset: self.whole()? });
+                continue;
+            }
             steps.push(OrderStep::View(self.view(&name)?));
         }
-        Ok(Order { what, whole, from, steps })
+        Ok((from, steps))
     }
 
     /// The view of that name.

@@ -10,27 +10,31 @@
 //! line      = "argument" type ["requires_grad"] ["contiguous" | "strided" [numbers]] ["same_as" number]
 //!           | "when" ("grad_enabled" | "requires_grad" string | "grad" place | "same" number place | "flag" string) bool
 //!           | "when" "size" dim "least" number
+//!           | "when" "memory" memory ("shared" bool | "contiguous" bool | "begins" bool | "strides" numbers)
 //!           | draw
-//!           | "order" string ["whole"] ("fresh" dims | "input" number | "tensor" string) "{" {step} "}"
+//!           | "order" string ["whole"] memory
 //!           | "input" (place | "grad" place | "draw")       one for each input of the graph, in order
 //!           | "output" ("result" number | place | "grad" place | "grad_elements" place)   one for each output of the graph, in order
 //!           | "clear" place                                 its gradient is none after the call
 //!           | "set" string bool                               a flag, by a call that has succeeded
 //!           | "result" (returned | number)                  a tensor that is handed out, or the number of one above
 //!           | "base" returned                               what others are views of, and no result itself
-//!           | "grad" place number                           the gradient is that tensor after the call
+//!           | "grad" (place | number) number                           the gradient is that tensor after the call
 //! returned  = "computed" [leads] | place | "grad" place | "view" number ["detached"] [leads] "{" {step} "}"
 //! leads     = "requires_grad" ["leaf"]
+//! memory    = ("fresh" dims | "input" number | "tensor" string) "{" {step} "}"
 //! place     = "argument" number | "tensor" string
 //! draw      = "draw" number distribution ["from" string]    the number of an input; without from: the process's generator
 //!           | "seed" literal ["from" string]
 //!           | "loop" dim ["reverse"] "{" {draw} "}"
 //! distribution = "uniform" float float | "normal" float float | "normal_serial" float float | "exponential" float
 //!           | "integers" integer integer | "permutation" | "bernoulli" float | "whole" dtype
-//! step      = "element" | name {attribute}                  of the graph's text form
+//! step      = "element" | "strided" dims "steps" numbers "offset" number | name {attribute}                  of the graph's text form
 //! ```
 
-use super::{Distribution, Draw, Guard, Order, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Variant};
+use super::{
+    Distribution, Draw, Guard, Lies, Order, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Variant,
+};
 use crate::text::{attributes, dims, literal};
 use crate::{Scalar, Type};
 use std::fmt::Write;
@@ -109,6 +113,16 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
             Guard::Same(i, other, on) => put!(out, "same {i} {} {on}\n", place(p, *other)),
             Guard::Flag(f, on) => put!(out, "flag {:?} {on}\n", p.flags.get(*f).map_or("?", |f| &f.0)),
             Guard::Least(dim, least) => put!(out, "size {dim} least {least}\n"),
+            Guard::Lies { from, steps, answer } => {
+                out.push_str("memory");
+                memory(out, p, from, steps);
+                match answer {
+                    Lies::Shared(yes) => put!(out, " shared {yes}\n"),
+                    Lies::Contiguous(yes) => put!(out, " contiguous {yes}\n"),
+                    Lies::Begins(yes) => put!(out, " begins {yes}\n"),
+                    Lies::Strides(strides) => put!(out, " strides {strides:?}\n"),
+                }
+            }
         }
     }
     for d in &v.draws {
@@ -155,6 +169,9 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
     }
     for (of, i) in &v.grads {
         put!(out, "  grad {} {i}\n", place(p, *of));
+    }
+    for (of, i) in &v.own_grads {
+        put!(out, "  grad {of} {i}\n");
     }
     let graph = crate::print(&v.graph);
     graph.lines().for_each(|line| {
@@ -225,16 +242,24 @@ fn draw(out: &mut String, p: &Program, d: &Draw, depth: usize) {
 
 fn order(out: &mut String, p: &Program, o: &Order) {
     put!(out, "  order {:?}{}", o.what, if o.whole { " whole" } else { "" });
-    match &o.from {
+    memory(out, p, &o.from, &o.steps);
+    out.push('\n');
+}
+
+fn memory(out: &mut String, p: &Program, from: &OrderOf, steps: &[OrderStep]) {
+    match from {
         OrderOf::Fresh(shape) => put!(out, " fresh {}", dims(shape)),
         OrderOf::Input(i) => put!(out, " input {i}"),
         OrderOf::Tensor(i) => put!(out, " tensor {:?}", tensor(p, *i)),
     }
     out.push_str(" {\n");
-    for step in &o.steps {
+    for step in steps {
         out.push_str("    ");
         match step {
             OrderStep::Element => out.push_str("element"),
+            OrderStep::Strided { sizes, steps, offset } => {
+                put!(out, "strided {} steps {steps:?} offset {offset}", dims(sizes));
+            }
             OrderStep::View(op) => {
                 out.push_str(op.name());
                 attributes(out, op);
@@ -242,5 +267,5 @@ fn order(out: &mut String, p: &Program, o: &Order) {
         }
         out.push('\n');
     }
-    out.push_str("  }\n");
+    out.push_str("  }");
 }

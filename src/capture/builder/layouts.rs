@@ -36,7 +36,7 @@ impl GraphBuilder {
             // A number repeated is what makes a full tensor.
             (Class::View(View::Broadcast(_)), Some(x)) if self.is_number(at, x) => Ok(fresh),
             (Class::View(view), Some(x)) if view.is_strided() => {
-                Ok(self.layout_of(what, at, x)?.then(ViewStep::View(op)))
+                Ok(self.layout_of(what, at, x)?.then(ViewStep::View(op.into())))
             }
             (Class::Check(_) | Class::Barrier(_), Some(x)) => self.layout_of(what, at, x),
             // A branch, and a loop that may have no iterations, give fresh tensors.
@@ -46,7 +46,7 @@ impl GraphBuilder {
                 let last = self.layout_of(what, body, scan.body.outputs()[v.port as usize].value)?;
                 match last.is_fresh() {
                     true => Ok(fresh),
-                    false => Err(Error::Trace(format!(
+                    false => Err(Error::trace(format!(
                         "{what} draws in the order of memory, which is not known of what a loop carried and did not \
                          compute; draw in the shape of another tensor"
                     ))),

@@ -20,6 +20,7 @@ impl CaptureState {
     /// `saved` are values that backward passes from outside need besides.
     pub(crate) fn finish(mut self, handed: &HandedOut, saved: &[Value]) -> Result<(Ended, Wiring, Dependencies)> {
         let mut targets = Vec::new();
+        let (layouts, laid_out) = self.layout_guards();
         let (returned, grads) = self.described(handed);
         self.output_computed(handed, &mut targets)?;
         let mut arguments: Vec<_> = std::mem::take(&mut self.args_by_cell).into_values().collect();
@@ -38,7 +39,7 @@ impl CaptureState {
                 targets.push(Target::State { tensor: s.tensor });
             }
         }
-        let mut dependencies = Dependencies::default();
+        let mut dependencies = Dependencies { layouts, laid_out, ..Dependencies::default() };
         let mut cleared = Vec::new();
         let mut cleared_args = Vec::new();
         for (i, g) in std::mem::take(&mut self.grads).into_iter().enumerate() {
@@ -72,7 +73,6 @@ impl CaptureState {
         }
         dependencies.touched = self.touched;
         dependencies.host_values = self.host_values;
-        dependencies.layouts = self.layouts;
         dependencies.identities = self.identities;
         dependencies.compared = self.compared;
         dependencies.known_grads = self.known_grads;
@@ -89,8 +89,10 @@ impl CaptureState {
         }
         let returned = returned.into_iter().map(|r| r.map(&|size| ended.length(size))).collect();
         let results = handed.results().to_vec();
+        let own_grads = handed.grads_of_results().to_vec();
         let effects = self.effects;
-        let wiring = Wiring { sources, targets, returned, results, grads, cleared, cleared_args, draws, effects };
+        let wiring =
+            Wiring { sources, targets, returned, results, grads, own_grads, cleared, cleared_args, draws, effects };
         Ok((ended, wiring, dependencies))
     }
 }

@@ -41,7 +41,7 @@ impl GradRecorder for Capture {
     fn grad(&self, tensor: &Tensor) -> Option<Tensor> {
         let mut inner = self.0.borrow_mut();
         let arg = inner.args.get(&tensor.id()).copied();
-        if tensor.traced().is_some() && arg.is_none() {
+        if inner.is_own(tensor) {
             return tensor.stored_grad();
         }
         inner.touch(tensor);
@@ -60,7 +60,8 @@ impl GradRecorder for Capture {
             inner.sources.push(arg.map_or_else(source, |(i, _)| Source::ArgGrad(i)));
             made
         });
-        let given = known.or_else(|| given.map(|made| inner.tensor(0, &made)));
+        let tensor_of = |made| inner.tensor(0, &made).expect("a gradient has the sizes of its tensor");
+        let given = known.or_else(|| given.map(tensor_of));
         let now = given.clone();
         inner.grads.push(GradState {
             tensor: TraceHandle::new(tensor.clone()),
@@ -78,7 +79,7 @@ impl GradRecorder for Capture {
     fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>) {
         let mut inner = self.0.borrow_mut();
         let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
-        if tensor.traced().is_some() && arg.is_none() {
+        if inner.is_own(tensor) {
             return tensor.store_grad(grad);
         }
         inner.touch(tensor);

@@ -40,8 +40,8 @@ impl LoopRecorder for Capture {
         inner.open.push(Open { scope, length, reverse, kind });
         inner.draws.push(Vec::new());
         let mut inside = made.iter().map(|made| inner.tensor(scope, made));
-        let carries = inside.by_ref().take(spec.carries.len()).collect();
-        Ok(ScanBody { carries, xs: inside.collect(), scope: inner.first + scope as u64, limit: length })
+        let carries = inside.by_ref().take(spec.carries.len()).collect::<Result<_>>()?;
+        Ok(ScanBody { carries, xs: inside.collect::<Result<_>>()?, scope: inner.first + scope as u64, limit: length })
     }
 
     fn scan_end(&self, carries: &[Tensor], ys: &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
@@ -58,8 +58,8 @@ impl LoopRecorder for Capture {
         inner.leave_loop();
         let at = inner.current();
         let mut results = made.iter().map(|made| inner.tensor(at, made));
-        let finals = results.by_ref().take(carries.len()).collect();
-        Ok((finals, results.collect()))
+        let finals = results.by_ref().take(carries.len()).collect::<Result<_>>()?;
+        Ok((finals, results.collect::<Result<_>>()?))
     }
 
     fn branch_end(&self, results: &[Tensor], otherwise: Option<&[Tensor]>) -> Result<Vec<Tensor>> {
@@ -85,7 +85,7 @@ impl LoopRecorder for Capture {
         let made = inner.many(Event::EndBranch(Cow::Owned(begin?)))?;
         inner.leave_loop();
         let at = inner.current();
-        Ok(made.iter().map(|made| inner.tensor(at, made)).collect())
+        made.iter().map(|made| inner.tensor(at, made)).collect()
     }
 
     fn scan_abandon(&self) {

@@ -4,11 +4,12 @@
 
 use super::Capture;
 use crate::capture::endpoints::{CallerTensor, Returned, Target};
-use crate::capture::state::CaptureState;
+use crate::capture::state::{CaptureState, GradState};
 use crate::error::Result;
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::traced::Cell;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Body, Size, Tensor};
 use allotrope_ir::Op;
 use rustc_hash::FxHashMap;
@@ -23,6 +24,8 @@ pub(crate) struct HandedOut {
     results: Vec<usize>,
     /// The gradients that are one of them, by their place among those that the recording knows.
     grads: Vec<(usize, usize)>,
+    /// New tensors among them whose gradient is another one of them.
+    own_grads: Vec<(usize, usize)>,
     by_tensor: FxHashMap<usize, usize>,
     /// The first tensor over the elements of each cell, which shows them as they are.
     by_cell: FxHashMap<usize, usize>,
@@ -67,6 +70,11 @@ impl HandedOut {
         &self.results
     }
 
+    /// New tensors among them, each with its gradient.
+    pub(super) fn grads_of_results(&self) -> &[(usize, usize)] {
+        &self.own_grads
+    }
+
     fn push(&mut self, tensor: Tensor, kind: Kind) -> usize {
         let i = self.tensors.len();
         self.by_tensor.insert(tensor.id(), i);
@@ -90,9 +98,16 @@ fn whole(t: &Tensor) -> Option<&Arc<Cell>> {
     }
 }
 
+fn taken_again(step: &ViewOp) -> Op<Size> {
+    match step {
+        ViewOp::Primitive(op) => op.clone(),
+        ViewOp::Affine(_) => unreachable!("bug in allotrope: such a view is a value of its own"),
+    }
+}
+
 /// Whether some step is no view that can be taken again.
 fn is_opaque(path: &Arc<Link>) -> bool {
-    path.steps().iter().any(|step| matches!(step.op, Op::Gather { .. }))
+    path.steps().iter().any(|step| matches!(step.op, ViewOp::Affine(_)))
 }
 
 impl Capture {
@@ -103,10 +118,14 @@ impl Capture {
     pub(crate) fn handed_out(&self, returned: &[Tensor]) -> Result<HandedOut> {
         let mut state = self.0.borrow_mut();
         let mut out = HandedOut::default();
+        let set = state.grads.iter().filter_map(GradState::set);
+        let seen: Vec<Tensor> = returned.iter().cloned().chain(set).collect();
+        state.guard_results(&seen);
         for t in returned {
             let i = state.handed(&mut out, t)?;
             out.results.push(i);
         }
+        state.own_grads(&mut out)?;
         state.shared_grads(&mut out)?;
         Ok(out)
     }
@@ -117,6 +136,19 @@ impl CaptureState {
     pub(crate) fn given_gradient(&self, cell: &Arc<Cell>) -> Option<usize> {
         let is = |t: &Tensor| whole(t).is_some_and(|c| Arc::ptr_eq(c, cell));
         self.grads.iter().position(|g| g.given.as_ref().is_some_and(is))
+    }
+
+    /// Gradients that the program has given to tensors which it made itself, and returns.
+    fn own_grads(&mut self, out: &mut HandedOut) -> Result<()> {
+        let results: Vec<usize> = (0..out.tensors.len()).filter(|i| out.results.contains(i)).collect();
+        for i in results {
+            let Handed { tensor, kind } = &out.tensors[i];
+            if let (Kind::Computed | Kind::View { .. }, Some(grad)) = (kind, tensor.stored_grad()) {
+                let grad = self.handed(out, &grad)?;
+                out.own_grads.push((i, grad));
+            }
+        }
+        Ok(())
     }
 
     /// Gradients that were set to a tensor which something else shows too, or which the program was given.
@@ -223,7 +255,10 @@ impl CaptureState {
     }
 
     /// The tensors as a call needs to know them, and the gradients among them.
-    pub(super) fn described(&self, out: &HandedOut) -> (Vec<Returned<Size>>, Vec<(CallerTensor, usize)>) {
+    pub(super) fn described(&mut self, out: &HandedOut) -> (Vec<Returned<Size>>, Vec<(CallerTensor, usize)>) {
+        for Handed { tensor, .. } in out.tensors.iter().filter(|handed| matches!(handed.kind, Kind::Same)) {
+            self.touch(tensor);
+        }
         let owner = |i: usize| {
             let grad = &self.grads[i];
             grad.arg.map_or_else(|| CallerTensor::Captured(grad.tensor.clone()), CallerTensor::Arg)
@@ -237,7 +272,7 @@ impl CaptureState {
                 Kind::Arg(i) => Returned::Arg(*i),
                 Kind::Grad(i) => Returned::Grad(owner(*i)),
                 Kind::View { of, path, differentiable } => {
-                    let steps = path.iter().flat_map(Link::steps).map(|step| step.op.clone()).collect();
+                    let steps = path.iter().flat_map(Link::steps).map(|step| taken_again(&step.op)).collect();
                     Returned::View { of: *of, steps, differentiable: *differentiable, requires_grad, leaf }
                 }
             }

@@ -5,9 +5,11 @@ use super::Capture;
 use super::late;
 use crate::autograd::is_grad_enabled;
 use crate::capture::endpoints::CallerTensor;
+use crate::capture::state::MadeHere;
 use crate::error::Error;
 use crate::error::Result;
 use crate::mode::recorder::StateRecorder;
+use crate::mode::recorder::state::LayoutQuestion;
 use crate::mode::values;
 use crate::tensor::Body;
 use crate::tensor::Tensor;
@@ -15,6 +17,7 @@ use crate::tensor::eval;
 use crate::tensor::handle::Link;
 use crate::tensor::handle::Root;
 use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::view_op::ViewOp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -23,8 +26,8 @@ impl StateRecorder for Capture {
         let mut inner = self.0.borrow_mut();
         let Some(traced) = target.traced() else {
             inner.touch(target);
-            return Ok(match target.view_of() {
-                Some(view) => (Tensor::clone(&view.base), Some(Arc::clone(&view.path))),
+            return Ok(match inner.shown_by(target) {
+                Some((base, path)) => (base, Some(path)),
                 None => (target.clone(), None),
             });
         };
@@ -51,11 +54,25 @@ impl StateRecorder for Capture {
         inner.tensor_of(at, value)
     }
 
-    fn note_view(&self, view: &Tensor) {
-        if let Some(t) = view.traced() {
-            let version = self.0.borrow_mut().version_of(&t.root);
+    fn note_view(&self, of: &Tensor, result: &Tensor, op: &ViewOp) {
+        let mut inner = self.0.borrow_mut();
+        if let Some(t) = result.traced() {
+            let version = inner.version_of(&t.root);
             t.seen.lock().1 = version;
         }
+        inner.view_decided(of, result, op);
+    }
+
+    fn begins_memory(&self, of: &Tensor) -> bool {
+        self.0.borrow_mut().begins_memory(of)
+    }
+
+    fn sharing_asked(&self, result: &Tensor) {
+        self.0.borrow_mut().guard_last_step(result);
+    }
+
+    fn note_contiguous(&self, of: &Tensor, result: &Tensor) {
+        self.0.borrow_mut().contiguous_decided(of, result);
     }
 
     fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()> {
@@ -70,7 +87,7 @@ impl StateRecorder for Capture {
                 let gradient = inner.given_gradient(cell).is_some();
                 if is_grad_enabled() && (arg.is_some_and(has_history) || gradient && value.is_requires_grad()) {
                     let what = if gradient { "a gradient" } else { "an argument" };
-                    return Err(Error::Trace(format!(
+                    return Err(Error::trace(format!(
                         "{what} of shape {:?} would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
                         root.shape_hint()
                     )));
@@ -100,6 +117,7 @@ impl StateRecorder for Capture {
                 state.changes += 1;
             }
         }
+        inner.sharing_seen(root);
         Ok(())
     }
 
@@ -114,19 +132,8 @@ impl StateRecorder for Capture {
         }
     }
 
-    fn layout_asked(&self, of: Option<&Tensor>) {
-        let mut inner = self.0.borrow_mut();
-        let Some(t) = of else {
-            inner.layouts = (0..inner.arguments.len()).collect();
-            return;
-        };
-        // A value that was computed is dense whatever the arguments are.
-        if let Some(Root::Traced(cell)) = t.traced().map(|t| &t.root)
-            && let Some((_, arg)) = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize))
-        {
-            let arg = *arg;
-            inner.layouts.push(arg);
-        }
+    fn layout_asked(&self, of: &Tensor, question: LayoutQuestion) {
+        self.0.borrow_mut().layout_asked(of, question);
     }
 
     fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
@@ -160,7 +167,8 @@ impl StateRecorder for Capture {
     fn note_new(&self, alias: &Tensor, of: &Tensor) {
         if let Ok(mut inner) = self.0.try_borrow_mut() {
             inner.touch(of);
-            inner.made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
+            let shows = inner.shown_by(of).map(|(base, path)| (TraceHandle::new(base), path));
+            inner.made_here.insert(alias.id(), MadeHere { _handle: TraceHandle::new(alias.clone()), shows });
         }
     }
 

@@ -3,7 +3,15 @@
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::tensor::handle::Link;
+use crate::tensor::view_op::ViewOp;
 use std::sync::Arc;
+
+/// What the program asks of how a tensor lies in memory.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LayoutQuestion {
+    Contiguous,
+    Strides,
+}
 
 pub(crate) trait StateRecorder {
     /// The tensor of which `target` shows elements, and how; itself where it is no view.
@@ -12,13 +20,20 @@ pub(crate) trait StateRecorder {
     fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()>;
     /// Another tensor with the elements that this one has now, without history.
     fn copy(&self, tensor: &Tensor) -> Result<Tensor>;
-    /// The tensor just recorded is a view now.
-    fn note_view(&self, view: &Tensor);
+    /// The tensor just recorded is `of` seen through `op` now, or a copy where no strides show that.
+    fn note_view(&self, of: &Tensor, result: &Tensor, op: &ViewOp);
+    /// The program asked whether this value, which is no view, lies in row-major order from the first element of its memory on:
+    /// calls with another answer run another variant.
+    fn begins_memory(&self, of: &Tensor) -> bool;
+    /// The program asked whether the last step to this tensor has copied elements: calls with another answer run another
+    /// variant.
+    fn sharing_asked(&self, result: &Tensor);
+    /// The tensor just recorded is a copy of `of` in row-major order, or `of` itself, which lies so already.
+    fn note_contiguous(&self, of: &Tensor, result: &Tensor);
     /// In-place changes of the tensor so far, those of the trace included.
     fn version(&self, tensor: &Tensor) -> u32;
-    /// The program asked how this value, or any argument, lies in memory: calls whose arguments lie otherwise run
-    /// another variant.
-    fn layout_asked(&self, of: Option<&Tensor>);
+    /// The program asked how this value lies in memory: calls with another answer run another variant.
+    fn layout_asked(&self, of: &Tensor, question: LayoutQuestion);
     /// Whether two handles mean one tensor of the caller's: calls with another answer run another variant.
     fn is_same(&self, a: &Tensor, b: &Tensor) -> bool;
     /// The tensor, which shows the captured elements of another, was made by the program.
