@@ -2,8 +2,9 @@
 //! tensors by handle. Plain data; nothing is recorded or run here.
 
 use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{Dim, Op};
+use allotrope_ir::Dim;
 use std::sync::Arc;
 
 /// Where an input of the captured graph comes from on a call.
@@ -64,7 +65,7 @@ pub(crate) enum Returned<D = Dim> {
     Grad(CallerTensor),
     /// Another one of these, which comes before, seen through the steps. In-place changes of it have a history only where it
     /// is differentiable: it was not detached.
-    View { of: usize, steps: Vec<Op<D>>, differentiable: bool, requires_grad: bool, leaf: bool },
+    View { of: usize, steps: Vec<ViewOp<D>>, differentiable: bool, requires_grad: bool, leaf: bool },
 }
 
 impl CallerTensor {
@@ -96,7 +97,7 @@ impl Returned<Size> {
             Returned::Arg(i) => Returned::Arg(i),
             Returned::Grad(whose) => Returned::Grad(whose),
             Returned::View { of: base, steps, differentiable, requires_grad, leaf } => {
-                let steps = steps.iter().map(|op| op.map_dims(&mut |size| of(*size))).collect();
+                let steps = steps.iter().map(|op| op.map(&mut |size| of(*size))).collect();
                 Returned::View { of: base, steps, differentiable, requires_grad, leaf }
             }
         }

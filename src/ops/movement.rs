@@ -128,16 +128,22 @@ pub(crate) fn seen(x: &Tensor, op: impl Into<ViewOp>, name: &'static str) -> Res
 ///
 /// # Errors
 /// When its sizes do not fit the tensor.
-pub(crate) fn seen_again(x: &Tensor, op: Op<Size>) -> Result<Tensor> {
-    let name = match op.class() {
-        Class::View(View::Reshape(_)) => "ViewBackward0",
-        Class::View(View::Broadcast(_)) => "ExpandBackward0",
-        Class::View(View::Permute(_)) => "PermuteBackward0",
-        Class::View(View::Slice { .. }) => "SliceBackward0",
-        Class::View(View::Window { .. }) => "UnfoldBackward0",
-        _ => unreachable!("bug in allotrope: {} is no view", op.name()),
+pub(crate) fn seen_again(x: &Tensor, op: ViewOp) -> Result<Tensor> {
+    let (op, name) = match op {
+        ViewOp::Affine(affine) => (ViewOp::Affine(eval::fitted(x, affine)?), "AsStridedBackward0"),
+        ViewOp::Primitive(op) => {
+            infer(&op, &[&Type { dtype: x.dtype(), shape: x.sizes() }])?;
+            let name = match op.class() {
+                Class::View(View::Reshape(_)) => "ViewBackward0",
+                Class::View(View::Broadcast(_)) => "ExpandBackward0",
+                Class::View(View::Permute(_)) => "PermuteBackward0",
+                Class::View(View::Slice { .. }) => "SliceBackward0",
+                Class::View(View::Window { .. }) => "UnfoldBackward0",
+                _ => unreachable!("bug in allotrope: {} is no view", op.name()),
+            };
+            (ViewOp::Primitive(op), name)
+        }
     };
-    infer(&op, &[&Type { dtype: x.dtype(), shape: x.sizes() }])?;
     seen(x, op, name)
 }
 

@@ -14,8 +14,9 @@ use crate::runtime::backward::{Backward, SavedForBackward};
 use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of};
 use crate::runtime::variant::Variant;
 use crate::tensor::storage::Storage;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Dims, Size, Tensor, TensorType, eval};
-use allotrope_ir::{Graph, Op, Type};
+use allotrope_ir::{Dim, Graph, Type};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
@@ -344,9 +345,9 @@ impl Bound {
 }
 
 /// The view that eager code would have, without history.
-pub(crate) fn view(of: &Tensor, steps: &[Op], differentiable: bool, binding: &[usize]) -> Result<Tensor> {
+pub(crate) fn view(of: &Tensor, steps: &[ViewOp<Dim>], differentiable: bool, binding: &[usize]) -> Result<Tensor> {
     let seen = no_grad(|| {
-        steps.iter().try_fold(of.clone(), |t, op| seen_again(&t, op.map_dims(&mut |d| Size::from(d.eval(binding)))))
+        steps.iter().try_fold(of.clone(), |t, op| seen_again(&t, op.map(&mut |d| Size::from(d.eval(binding)))))
     })?;
     Ok(if differentiable { seen } else { seen.same_elements() })
 }

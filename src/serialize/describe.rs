@@ -17,7 +17,7 @@ use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Tensor};
 use allotrope_ir::passes::Pass;
 use allotrope_ir::saved;
-use allotrope_ir::{Graph, Type, Value};
+use allotrope_ir::{Dim, Graph, Type, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -279,6 +279,7 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
         Returned::Arg(i) => saved::Returned::Same(saved::Place::Argument(i)),
         Returned::Grad(of) => saved::Returned::Grad(place(&of, captured)),
         Returned::View { of, steps, differentiable, requires_grad, leaf } => {
+            let steps = steps.iter().map(view).collect();
             saved::Returned::View { of, steps, differentiable, requires_grad, leaf }
         }
     });
@@ -399,11 +400,17 @@ fn memory(
         Memory::Captured(i) => saved::OrderOf::Tensor(captured.tensor(&asked[*i])),
     };
     let steps = layout.steps.iter().map(|s| match s {
-        ViewStep::View(ViewOp::Primitive(op)) => saved::OrderStep::View(op.clone()),
-        ViewStep::View(ViewOp::Affine(Affine { sizes, steps, offset, .. })) => {
-            saved::OrderStep::Strided { sizes: sizes.iter().cloned().collect(), steps: steps.to_vec(), offset: *offset }
-        }
+        ViewStep::View(op) => view(op),
         ViewStep::Element => saved::OrderStep::Element,
     });
     (from, steps.collect())
+}
+
+fn view(op: &ViewOp<Dim>) -> saved::OrderStep {
+    match op {
+        ViewOp::Primitive(op) => saved::OrderStep::View(op.clone()),
+        ViewOp::Affine(Affine { sizes, steps, offset, .. }) => {
+            saved::OrderStep::Strided { sizes: sizes.iter().cloned().collect(), steps: steps.to_vec(), offset: *offset }
+        }
+    }
 }

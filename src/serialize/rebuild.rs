@@ -115,6 +115,9 @@ impl LoadedState {
             saved::Returned::Same(saved::Place::Argument(i)) => Returned::Arg(i),
             saved::Returned::Grad(of) => Returned::Grad(self.whose(of)),
             saved::Returned::View { of, steps, differentiable, requires_grad, leaf } => {
+                let views =
+                    steps.iter().map(step).filter_map(|s| if let ViewStep::View(op) = s { Some(op) } else { None });
+                let steps = views.collect();
                 Returned::View { of, steps, differentiable, requires_grad, leaf }
             }
         });
@@ -252,19 +255,22 @@ impl LoadedState {
                 Memory::Captured(outside.len() - 1)
             }
         };
-        let steps = steps.iter().map(|s| match s {
-            saved::OrderStep::View(op) => ViewStep::View(op.clone().into()),
-            saved::OrderStep::Strided { sizes, steps, offset } => ViewStep::View(ViewOp::Affine(Affine {
-                sizes: sizes.iter().cloned().collect(),
-                steps: SmallVec::from_slice(steps),
-                offset: *offset,
-                // Strides depend on neither.
-                count: Dim::fixed(1),
-                is_apart: false,
-            })),
-            saved::OrderStep::Element => ViewStep::Element,
-        });
-        Layout { memory, steps: steps.collect() }
+        Layout { memory, steps: steps.iter().map(step).collect() }
+    }
+}
+
+fn step(s: &saved::OrderStep) -> ViewStep {
+    match s {
+        saved::OrderStep::View(op) => ViewStep::View(op.clone().into()),
+        saved::OrderStep::Strided { sizes, steps, offset } => ViewStep::View(ViewOp::Affine(Affine {
+            sizes: sizes.iter().cloned().collect(),
+            steps: SmallVec::from_slice(steps),
+            offset: *offset,
+            // Strides depend on neither, and a call knows both.
+            count: Dim::fixed(1),
+            is_apart: false,
+        })),
+        saved::OrderStep::Element => ViewStep::Element,
     }
 }
 

@@ -89,6 +89,30 @@ pub(crate) fn affine(x: &Tensor, affine: &Affine) -> Result<Tensor> {
     reviewed(x, s, shape, strides, offset)
 }
 
+/// A view of elements at equal distances for this tensor: what follows from the sizes of a call is as they say.
+///
+/// # Errors
+/// When it is no view of the tensor.
+pub(crate) fn fitted(x: &Tensor, mut affine: Affine) -> Result<Affine> {
+    let (shape, own) = (hints(&affine.sizes), x.shape_hint());
+    let beyond = own.len().saturating_sub(1);
+    let far = |at: usize, (&n, &s): (&usize, &usize)| at.checked_add(n.saturating_sub(1).checked_mul(s)?);
+    let last = shape.iter().zip(&affine.steps).try_fold(affine.offset, far);
+    let fits = shape.len() == affine.steps.len() && shape.len() >= beyond && shape[..beyond] == own[..beyond];
+    let inside = shape.contains(&0) || last.zip(own.last()).is_some_and(|(last, n)| last < *n);
+    if own.is_empty() || !fits || !inside {
+        return Err(Error::operands(
+            "as_strided",
+            format!("{own:?} does not have the elements of a view of {shape:?}"),
+        ));
+    }
+    let steps: Strides = affine.steps[beyond..].iter().map(|&s| s as isize).collect();
+    affine.count =
+        affine.sizes[beyond..].iter().fold(Size::from(1), |n, m| Size::from(n.hint().saturating_mul(m.hint())));
+    affine.is_apart = check_apart(&shape[beyond..], &steps).is_ok();
+    Ok(affine)
+}
+
 /// Any elements of the storage of `x`, in which they lie.
 pub(crate) fn strided_anew(x: &Tensor, shape: &[usize], strides: &[usize], offset: usize) -> Result<Tensor> {
     let s = strided(x)?;

@@ -95,6 +95,10 @@ fn memory(from: &OrderOf, steps: &[OrderStep], uses: &mut dyn FnMut(&Dim)) {
     if let OrderOf::Fresh(shape) = from {
         shape.iter().for_each(&mut *uses);
     }
+    views(steps, uses);
+}
+
+fn views(steps: &[OrderStep], uses: &mut dyn FnMut(&Dim)) {
     for step in steps {
         match step {
             OrderStep::View(op) => _ = op.map_dims(&mut *uses),
@@ -154,7 +158,7 @@ impl Checker<'_> {
         }
         for returned in &v.returned {
             if let Returned::View { steps, .. } = returned {
-                steps.iter().for_each(|op| drop(op.map_dims(&mut uses)));
+                views(steps, &mut uses);
             }
         }
         v.orders.iter().for_each(|o| memory(&o.from, &o.steps, &mut uses));
@@ -295,7 +299,7 @@ impl Checker<'_> {
 
     /// What the views show. They lead from one shape to the next as the type rules say, so that following them cannot fail.
     fn shown(&self, from: &OrderOf, steps: &[OrderStep]) -> Result<Type, String> {
-        let mut ty = match from {
+        let ty = match from {
             OrderOf::Fresh(shape) => Type::new(DType::F32, shape.iter().cloned()),
             OrderOf::Tensor(t) => self.ty(Place::Tensor(*t))?,
             OrderOf::Input(i) => match self.variant.inputs.get(*i) {
@@ -307,22 +311,7 @@ impl Checker<'_> {
                 _ => return Err(format!("input {i} has no memory to ask about")),
             },
         };
-        for step in steps {
-            ty = match step {
-                OrderStep::View(op) => infer(op, &[&ty]).map_err(|e| e.to_string())?.remove(0),
-                OrderStep::Strided { sizes, steps, .. } => {
-                    let rank = ty.shape.len();
-                    let others = rank > 0 && sizes.len() == steps.len() && sizes.len() + 1 >= rank;
-                    demand(others && sizes[..rank - 1] == ty.shape[..rank - 1], || {
-                        format!("no strides show {ty} as {} axes", sizes.len())
-                    })?;
-                    Type::new(ty.dtype, sizes.iter().cloned())
-                }
-                OrderStep::Element if !ty.shape.is_empty() => Type::new(ty.dtype, ty.shape.into_iter().skip(1)),
-                OrderStep::Element => return Err("a tensor without axes has no elements along one".into()),
-            };
-        }
-        Ok(ty)
+        seen(ty, steps)
     }
 
     fn outputs(&self) -> Checked {
@@ -403,8 +392,8 @@ impl Checker<'_> {
                 }
                 Returned::View { of, steps, requires_grad, .. } => {
                     let base = types.get(*of).ok_or_else(|| format!("result {i} is a view of what is not above it"))?;
-                    let step = |ty: Type, op| Ok(infer(op, &[&ty]).map_err(|e| e.to_string())?.remove(0));
-                    (steps.iter().try_fold(base.clone(), step).map_err(|e: String| e)?, *requires_grad)
+                    demand(!steps.contains(&OrderStep::Element), || format!("result {i} is seen as in a loop"))?;
+                    (seen(base.clone(), steps)?, *requires_grad)
                 }
             };
             demand(!requires_grad || ty.dtype.is_float(), || format!("result {i} has no gradient"))?;
@@ -412,6 +401,26 @@ impl Checker<'_> {
         }
         Ok(types)
     }
+}
+
+/// The type of a tensor that is seen through views.
+fn seen(mut ty: Type, steps: &[OrderStep]) -> Result<Type, String> {
+    for step in steps {
+        ty = match step {
+            OrderStep::View(op) => infer(op, &[&ty]).map_err(|e| e.to_string())?.remove(0),
+            OrderStep::Strided { sizes, steps, .. } => {
+                let rank = ty.shape.len();
+                let others = rank > 0 && sizes.len() == steps.len() && sizes.len() + 1 >= rank;
+                demand(others && sizes[..rank - 1] == ty.shape[..rank - 1], || {
+                    format!("no strides show {ty} as {} axes", sizes.len())
+                })?;
+                Type::new(ty.dtype, sizes.iter().cloned())
+            }
+            OrderStep::Element if !ty.shape.is_empty() => Type::new(ty.dtype, ty.shape.into_iter().skip(1)),
+            OrderStep::Element => return Err("a tensor without axes has no elements along one".into()),
+        };
+    }
+    Ok(ty)
 }
 
 /// The lengths of all loops.

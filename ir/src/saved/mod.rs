@@ -174,7 +174,7 @@ pub enum Returned {
     /// One that comes before, seen through views.
     View {
         of: usize,
-        steps: Vec<Op>,
+        steps: Vec<OrderStep>,
         differentiable: bool,
         requires_grad: bool,
         leaf: bool,

@@ -324,6 +324,10 @@ impl Reader {
                 OrderOf::Tensor(self.tensor_name()?)
             }
         };
+        Ok((from, self.views()?))
+    }
+
+    fn views(&mut self) -> Parsed<Vec<OrderStep>> {
         self.p.mark("{")?;
         let mut steps = Vec::new();
         while !self.p.take("}") {
@@ -345,7 +349,7 @@ impl Reader {
             }
             steps.push(OrderStep::View(self.view(&name)?));
         }
-        Ok((from, steps))
+        Ok(steps)
     }
 
     /// The view of that name.
@@ -371,13 +375,7 @@ impl Reader {
         let of = self.p.number()?;
         let differentiable = !self.has("detached");
         let (requires_grad, leaf) = self.leads();
-        self.p.mark("{")?;
-        let mut steps = Vec::new();
-        while !self.p.take("}") {
-            let Token::Word(name) = self.p.next() else { return self.p.expected_before("a view, or `}`") };
-            steps.push(self.view(&name)?);
-        }
-        Ok(Returned::View { of, steps, differentiable, requires_grad, leaf })
+        Ok(Returned::View { of, steps: self.views()?, differentiable, requires_grad, leaf })
     }
 
     /// Whether a tensor requires a gradient, and whether it is a leaf.

@@ -192,13 +192,8 @@ fn returned(out: &mut String, p: &Program, kind: &str, r: &Returned) {
         Returned::Grad(of) => put!(out, "grad {}", place(p, *of)),
         Returned::View { of, steps, differentiable, requires_grad, leaf } => {
             let detached = if *differentiable { "" } else { " detached" };
-            put!(out, "view {of}{detached}{} {{\n", leads(*requires_grad, *leaf));
-            for op in steps {
-                put!(out, "    {}", op.name());
-                attributes(out, op);
-                out.push('\n');
-            }
-            out.push_str("  }");
+            put!(out, "view {of}{detached}{}", leads(*requires_grad, *leaf));
+            views(out, steps);
         }
     }
     out.push('\n');
@@ -252,6 +247,10 @@ fn memory(out: &mut String, p: &Program, from: &OrderOf, steps: &[OrderStep]) {
         OrderOf::Input(i) => put!(out, " input {i}"),
         OrderOf::Tensor(i) => put!(out, " tensor {:?}", tensor(p, *i)),
     }
+    views(out, steps);
+}
+
+fn views(out: &mut String, steps: &[OrderStep]) {
     out.push_str(" {\n");
     for step in steps {
         out.push_str("    ");

@@ -9,9 +9,7 @@ use crate::error::Result;
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::traced::Cell;
-use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Body, Size, Tensor};
-use allotrope_ir::Op;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -96,18 +94,6 @@ fn whole(t: &Tensor) -> Option<&Arc<Cell>> {
         Some((Root::Traced(cell), None)) => Some(cell),
         _ => None,
     }
-}
-
-fn taken_again(step: &ViewOp) -> Op<Size> {
-    match step {
-        ViewOp::Primitive(op) => op.clone(),
-        ViewOp::Affine(_) => unreachable!("bug in allotrope: such a view is a value of its own"),
-    }
-}
-
-/// Whether some step is no view that can be taken again.
-fn is_opaque(path: &Arc<Link>) -> bool {
-    path.steps().iter().any(|step| matches!(step.op, ViewOp::Affine(_)))
 }
 
 impl Capture {
@@ -195,10 +181,6 @@ impl CaptureState {
         if let Some(&(arg, _)) = self.args.get(&t.id()) {
             return Ok(out.push(t.clone(), Kind::Arg(arg)));
         }
-        // Before layouts are known that no view primitive describes, such a view is a value of its own.
-        if traced.path.as_ref().is_some_and(is_opaque) {
-            return Ok(out.push(t.clone(), Kind::Computed));
-        }
         if let Some(view) = t.view_of() {
             let of = self.handed(out, &view.base)?;
             let path = Some(Arc::clone(&view.path));
@@ -272,7 +254,7 @@ impl CaptureState {
                 Kind::Arg(i) => Returned::Arg(*i),
                 Kind::Grad(i) => Returned::Grad(owner(*i)),
                 Kind::View { of, path, differentiable } => {
-                    let steps = path.iter().flat_map(Link::steps).map(|step| taken_again(&step.op)).collect();
+                    let steps = path.iter().flat_map(Link::steps).map(|step| step.op.clone()).collect();
                     Returned::View { of: *of, steps, differentiable: *differentiable, requires_grad, leaf }
                 }
             }
