@@ -55,6 +55,23 @@ fn views_of_computed_values() {
     });
 }
 
+/// Views that no primitive shows.
+#[test]
+fn diagonals_and_strided_views() {
+    shares(|_, x| vec![x.diagonal(0, 0, 1)]);
+    shares(|w, x| vec![w.diagonal(1, 0, 1), w.t(), x.diagonal(-1, 1, 0).detach()]);
+    shares(|w, x| {
+        let y = x * 2.0;
+        w.diagonal(0, 0, 1).fill_(7.0);
+        vec![y.diagonal(0, 0, 1), y.index(1), w.diagonal(0, 0, 1).index(1)]
+    });
+    shares(|w, x| {
+        let y = x * 2.0;
+        vec![y.as_strided(&[2, 2], &[1, 3], 1), w.as_strided(&[2, 2], &[2, 1], 0), y]
+    });
+    shares(|_, x| vec![x.unsqueeze(0).diagonal(0, 1, 2).t()]);
+}
+
 #[test]
 fn copies_stay_copies() {
     shares(|_, x| vec![x.flip(&[0])]);
