@@ -57,7 +57,6 @@ pub mod tensor {
     pub(crate) mod storage;
     pub(crate) mod strides;
     pub(crate) mod tensor_type;
-    pub(crate) mod trace_handle;
     pub(crate) mod traced;
     pub(crate) mod view;
     pub(crate) mod view_op;

@@ -5,7 +5,7 @@ use super::grad_mode::is_grad_enabled;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::trace_handle::HiddenHandle;
+use crate::tensor::handle::HiddenHandle;
 use std::cell::Cell;
 
 /// An operand or a result that is kept for the backward pass.

@@ -8,8 +8,7 @@ use crate::capture::layout::{Answer, Layout, LayoutGuard, Memory, ViewStep, begi
 use crate::capture::state::CaptureState;
 use crate::error::{Error, Result};
 use crate::mode::recorder::state::LayoutQuestion;
-use crate::tensor::handle::{Link, Root};
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::{Link, Root, TraceHandle};
 use crate::tensor::traced::Cell;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Body, Size, Sizes, Strides, Tensor};

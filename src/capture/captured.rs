@@ -8,7 +8,7 @@ use crate::capture::layout::LayoutGuard;
 use crate::capture::symbols::Symbols;
 use crate::device::Device;
 use crate::mode::recorder::settings::HostValue;
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::TraceHandle;
 use allotrope_ir::Graph;
 use std::sync::Arc;
 

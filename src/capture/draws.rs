@@ -10,7 +10,7 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::kernels::rng::Mt19937;
 use crate::tensor::draw::Kind;
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::TraceHandle;
 use crate::tensor::{Generator, Size, Tensor, TensorType, eval};
 use allotrope_ir::{DType, Dim, Graph, Shape};
 

@@ -1,7 +1,7 @@
 //! Where the inputs of a captured graph come from and where its outputs go: the tensors of the caller by number, captured
 //! tensors by handle. Plain data; nothing is recorded or run here.
 
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::TraceHandle;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::Dim;

@@ -5,7 +5,7 @@
 use crate::capture::endpoints::Source;
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::TraceHandle;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Dims, Strides, Tensor, contiguous_strides, is_contiguous};
 use allotrope_ir::{Class, Dim, Shape, View};

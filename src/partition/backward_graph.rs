@@ -9,7 +9,7 @@ use crate::partition::backward_pass::{BackwardPass, IncomingGradient};
 use crate::partition::history::{History, key, unknown_exit};
 use crate::partition::joint_graph::JointGraph;
 use crate::tensor::Tensor;
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::TraceHandle;
 use allotrope_ir::{Dim, Graph, Partition, Sym, Value, partition};
 use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};

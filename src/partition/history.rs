@@ -5,7 +5,7 @@ use crate::autograd::{tape, with_grad_enabled};
 use crate::capture::recorder::Capture;
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::TraceHandle;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{Dim, Type};
 use std::collections::HashMap;

@@ -10,7 +10,7 @@ use crate::partition::backward_pass::{BackwardPass, Course, FullBackward, Incomi
 use crate::partition::history::{EdgeKey, Ends, Exit, Exits, History, Incoming, key, unknown_exit};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::{Behind, Edge};
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::TraceHandle;
 use allotrope_ir::passes::Passes;
 use allotrope_ir::{Graph, Type, Value};
 use parking_lot::Mutex;

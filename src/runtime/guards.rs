@@ -11,7 +11,7 @@ use crate::device::{Device, default_device};
 use crate::mode::recorder::settings::HostValue;
 use crate::runtime::capacity::Capacities;
 use crate::runtime::sharing::{ArgumentPlan, Given, Shared, Sharing};
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::TraceHandle;
 use crate::tensor::{Strides, Tensor};
 use allotrope_ir::{DType, Dim};
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use crate::runtime::recording_lock::RecordingLock;
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::tensor::Tensor;
-use crate::tensor::trace_handle::count_hidden_handles;
+use crate::tensor::handle::count_hidden_handles;
 use allotrope_ir::passes::Passes;
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use crate::runtime::variant::Variant;
 use crate::serialize::names::Names;
 use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::TraceHandle;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Tensor};
 use allotrope_ir::passes::Pass;

@@ -18,7 +18,7 @@ use crate::serialize::files::Fault;
 use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
 use crate::tensor::grad_fn::{Edge, next_seq};
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::TraceHandle;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
 use allotrope_ir::passes::Passes;

@@ -2,9 +2,8 @@
 //! whole from a part; nothing is computed and no history is written here.
 
 use super::grad_fn::ViewVjp;
-use super::handle::{Body, Link, Root, Tensor, ViewOf};
+use super::handle::{Body, HiddenHandle, Link, Root, Tensor, TraceHandle, ViewOf};
 use super::size::Sizes;
-use super::trace_handle::{HiddenHandle, TraceHandle};
 use super::view_op::ViewOp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -12,7 +12,7 @@ use crate::capture::state::GradState;
 use crate::mode::recorder::GradRecorder;
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::TraceHandle;
 use allotrope_ir::InputKind;
 use std::borrow::Cow;
 use std::sync::Arc;

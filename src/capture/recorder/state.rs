@@ -16,7 +16,7 @@ use crate::tensor::Tensor;
 use crate::tensor::eval;
 use crate::tensor::handle::Link;
 use crate::tensor::handle::Root;
-use crate::tensor::trace_handle::TraceHandle;
+use crate::tensor::handle::TraceHandle;
 use crate::tensor::view_op::ViewOp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
