@@ -1,10 +1,12 @@
 //! The one error type of the library. A caller's mistake (shape, dtype, index) panics with its text at the caller's
-//! line; the `try_` twin of the method returns it. What depends on the world always returns it.
+//! line; the `try_` twin of the method returns it. What depends on the world always returns it. An error is made by one of
+//! the constructors here, which take note of it for whoever records what the thread does: an error that the program does
+//! not pass on is a branch that it took.
 
 use crate::device::Device;
-use allotrope_ir::RuleError;
+use allotrope_ir::{DType, RuleError};
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{Location, resume_unwind};
 
 /// What went wrong, with what was given and what would fit.
@@ -16,7 +18,7 @@ pub enum Error {
     Operands { op: &'static str, message: String },
     /// A primitive refused its operands.
     #[error(transparent)]
-    Rule(#[from] RuleError),
+    Rule(RuleError),
     /// Operands that are on two devices; nothing is transferred unasked.
     #[error("{op}: the operands are on two devices, {} and {}; use to_device() to have them on one{place}", devices[0], devices[1])]
     Devices {
@@ -31,6 +33,12 @@ pub enum Error {
     /// A host read, or something else that a trace cannot hold; says where and the ways out.
     #[error("trace: {0}")]
     Trace(String),
+    /// Sizes that no tensor can have.
+    #[error("{0}")]
+    Size(String),
+    /// Memory that could not be had; says what for.
+    #[error("out of memory: {0}")]
+    Memory(String),
     /// Code could not be generated.
     #[error("compile: {0}")]
     Compile(String),
@@ -49,14 +57,196 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// The error of a failed `Check`, whose message begins with the operation's name.
-    pub(crate) fn checked(message: &str) -> Error {
-        Error::Argument(message.to_string())
+    /// Operands that do not fit.
+    #[track_caller]
+    #[cold]
+    pub(crate) fn operands(op: &'static str, message: impl Into<String>) -> Error {
+        Error::Operands { op, message: message.into() }.noted()
     }
 
-    pub(crate) fn operands(op: &'static str, message: impl Into<String>) -> Error {
-        Error::Operands { op, message: message.into() }
+    /// Memory that could not be had says what it was for.
+    #[cold]
+    pub(crate) fn for_what(self, what: &str) -> Error {
+        match self {
+            Error::Memory(message) => Error::Memory(format!("{message} for {what}")),
+            other => other,
+        }
     }
+
+    /// Memory that could not be had says which tensor it was for.
+    #[cold]
+    pub(crate) fn for_tensor(self, dtype: DType, shape: &[usize]) -> Error {
+        self.for_what(&format!("a tensor {dtype}{shape:?}"))
+    }
+
+    /// An argument that does not fit: of a layer, an optimizer or a call.
+    #[track_caller]
+    #[cold]
+    pub(crate) fn argument(message: impl Into<String>) -> Error {
+        Error::Argument(message.into()).noted()
+    }
+
+    /// Sizes that no tensor can have.
+    #[track_caller]
+    #[cold]
+    pub(crate) fn size(message: impl Into<String>) -> Error {
+        Error::Size(message.into()).noted()
+    }
+
+    /// Memory that cannot be had.
+    #[track_caller]
+    #[cold]
+    pub(crate) fn memory(message: impl Into<String>) -> Error {
+        Error::Memory(message.into()).noted()
+    }
+
+    /// A derivative that cannot be had.
+    #[track_caller]
+    #[cold]
+    pub(crate) fn autograd(message: impl Into<String>) -> Error {
+        Error::Autograd(message.into()).noted()
+    }
+
+    /// Operands on two devices.
+    #[track_caller]
+    #[cold]
+    pub(crate) fn devices(op: &'static str, devices: [Device; 2]) -> Error {
+        Error::Devices { op, devices, place: String::new() }.noted()
+    }
+
+    /// What a trace cannot hold. Where one is recorded, eager code would have gone on, so the recording ends with this
+    /// error whatever the program does with it.
+    #[track_caller]
+    #[cold]
+    pub(crate) fn trace(message: impl Into<String>) -> Error {
+        Error::Trace(message.into()).noted()
+    }
+
+    /// The operation that failed, for a sentence.
+    pub(crate) fn operation(&self) -> &str {
+        match self {
+            Error::Operands { op, .. } | Error::Devices { op, .. } => op,
+            Error::Rule(rule) => &rule.op,
+            Error::Autograd(_) => "backward",
+            // Such a text begins with what it is about.
+            Error::Argument(text) => text.split_once(':').map_or("an operation", |(op, _)| op),
+            Error::Size(_)
+            | Error::Memory(_)
+            | Error::Trace(_)
+            | Error::Compile(_)
+            | Error::File { .. }
+            | Error::Panic(_) => "an operation",
+        }
+    }
+}
+
+impl From<RuleError> for Error {
+    #[track_caller]
+    #[cold]
+    fn from(rule: RuleError) -> Error {
+        Error::Rule(rule).noted()
+    }
+}
+
+/// An error as it was noted.
+pub(crate) struct Noted {
+    pub(crate) error: Error,
+    /// Where it was made, maybe inside of the library.
+    made: &'static Location<'static>,
+    /// Where the program called what failed.
+    called: Option<&'static Location<'static>>,
+}
+
+impl Noted {
+    /// The nearest place to the program's own code that is known.
+    pub(crate) fn place(&self) -> &'static Location<'static> {
+        self.called.unwrap_or(self.made)
+    }
+
+    /// The error as a recording ends with it.
+    pub(crate) fn into_error(self) -> Error {
+        self.called.into_iter().fold(self.error, Error::at)
+    }
+}
+
+/// The first errors that arose in a part of the program, passed on or not.
+#[derive(Default)]
+pub(crate) struct Arisen {
+    /// One that only a recording has: [`Error::trace`].
+    pub(crate) refused: Option<Noted>,
+    /// One that eager code has too.
+    pub(crate) failed: Option<Noted>,
+}
+
+thread_local! {
+    /// What arose so far in the part that this thread takes notes of, if there is one.
+    static ARISEN: RefCell<Option<Arisen>> = const { RefCell::new(None) };
+}
+
+/// Runs `f`, and takes note of the errors that arise in it.
+pub(crate) fn noting<T>(f: impl FnOnce() -> T) -> (T, Arisen) {
+    struct Restore(Option<Arisen>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ARISEN.set(self.0.take());
+        }
+    }
+    let _around = Restore(ARISEN.replace(Some(Arisen::default())));
+    let result = f();
+    (result, ARISEN.take().unwrap_or_default())
+}
+
+/// Runs `f`, whose error the caller keeps for whom it concerns: it is nothing that the recording around depends on. What else
+/// arose in it is.
+pub(crate) fn weighed<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let (result, inner) = noting(f);
+    if result.is_ok() {
+        _ = ARISEN.try_with(|arisen| {
+            if let Some(arisen) = &mut *arisen.borrow_mut() {
+                arisen.refused = arisen.refused.take().or(inner.refused);
+                arisen.failed = arisen.failed.take().or(inner.failed);
+            }
+        });
+    }
+    result
+}
+
+impl Error {
+    fn slot<'a>(&self, arisen: &'a mut Arisen) -> &'a mut Option<Noted> {
+        match self {
+            Error::Trace(_) => &mut arisen.refused,
+            _ => &mut arisen.failed,
+        }
+    }
+
+    /// Gives what is noted of errors of this kind to `f`, if notes are taken.
+    fn notes(&self, f: impl FnOnce(&mut Option<Noted>)) {
+        // A thread that ends has no notes any more.
+        _ = ARISEN.try_with(|arisen| arisen.borrow_mut().as_mut().map(|arisen| f(self.slot(arisen))));
+    }
+
+    #[track_caller]
+    fn noted(self) -> Error {
+        let made = Location::caller();
+        self.notes(|noted| _ = noted.get_or_insert_with(|| Noted { error: self.clone(), made, called: None }));
+        self
+    }
+
+    /// What failed with this error was called here, as far as is known now.
+    #[cold]
+    fn called(&self, at: &'static Location<'static>) {
+        self.notes(|noted| noted.iter_mut().filter(|n| n.error == *self).for_each(|n| n.called = Some(at)));
+    }
+}
+
+/// The result of a function that the program calls: an error takes note of the caller's line.
+#[track_caller]
+#[inline]
+pub(crate) fn called<T>(result: Result<T>) -> Result<T> {
+    if let Err(error) = &result {
+        error.called(Location::caller());
+    }
+    result
 }
 
 /// An error on its way out of a closure that is recorded: what went wrong, and where in the program.
@@ -74,6 +264,7 @@ impl Error {
             Error::Operands { message, .. } | Error::File { message, .. } => message,
             Error::Rule(rule) => &mut rule.message,
             Error::Autograd(s) | Error::Trace(s) | Error::Compile(s) | Error::Argument(s) | Error::Panic(s) => s,
+            Error::Size(s) | Error::Memory(s) => s,
         };
         let place = format!("at {at}");
         if !text.contains(&place) {
@@ -119,6 +310,7 @@ pub(crate) fn catching(on: bool) -> Catching {
 #[track_caller]
 #[cold]
 pub(crate) fn raise(error: Error) -> ! {
+    error.called(Location::caller());
     match CATCHES.get() {
         true => resume_unwind(Box::new(Raised { error, at: Some(Location::caller()) })),
         false => panic!("{error}"),

@@ -253,10 +253,10 @@ fn row(y: &Tensor, element: usize, targets: &[&Tensor]) -> crate::error::Result<
 fn leaves(inputs: &[&Tensor]) -> Result<Vec<Tensor>, GradCheckError> {
     if let Some(i) = inputs.iter().position(|x| x.is_requires_grad() && x.dtype() != DType::F64) {
         let dtype = inputs[i].dtype();
-        return Err(Error::Argument(format!("gradcheck: input {i} is {dtype}; differences need f64")).into());
+        return Err(Error::argument(format!("gradcheck: input {i} is {dtype}; differences need f64")).into());
     }
     if !inputs.iter().any(|x| x.is_requires_grad()) {
-        return Err(Error::Argument("gradcheck: no input requires a gradient".into()).into());
+        return Err(Error::argument("gradcheck: no input requires a gradient").into());
     }
     let leaf = |x: &&Tensor| match x.is_requires_grad() {
         true => Tensor::from_vec(numbers(x), x.shape()).requires_grad(),

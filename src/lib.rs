@@ -56,6 +56,7 @@ pub mod tensor {
     pub(crate) mod size;
     pub(crate) mod storage;
     pub(crate) mod strides;
+    pub(crate) mod tensor_type;
     pub(crate) mod trace_handle;
     pub(crate) mod traced;
     pub(crate) mod view;
@@ -72,6 +73,7 @@ pub mod tensor {
     pub use setting::{Flag, Setting};
     pub use size::{Size, Sizes};
     pub(crate) use strides::{Dims, Strides, contiguous_strides, is_contiguous};
+    pub(crate) use tensor_type::TensorType;
 }
 
 pub use allotrope_ir as ir;

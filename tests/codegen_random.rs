@@ -504,7 +504,6 @@ proptest! {
                     let got = try_call(&compiled, &after, &binding, &x).map(|_| ());
                     if let RunError::Node { message, .. } = error
                         && message.starts_with("check: ")
-                        && mode == 0
                     {
                         prop_assert_eq!(got.unwrap_err(), message);
                     }

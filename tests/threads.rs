@@ -226,3 +226,67 @@ fn functions_that_call_each_other_are_an_error() {
         assert!(error.contains("never end"), "{error}");
     }
 }
+
+/// The error of a call by a thread that the closure starts and joins, and what the whole call says.
+fn calls_in_its_own_thread(call: impl Fn(&Tensor) -> allotrope::Result<Tensor> + Sync, inside: &OnceLock<String>) {
+    let x = Tensor::ones(&[2], DType::F32);
+    let error = call(&x).unwrap_err().to_string();
+    assert!(error.contains("the thread could not call it"), "{error}");
+    let inner = inside.get().expect("the inner call's error");
+    assert!(
+        inner.contains("another thread records this function") && inner.contains("waits for this thread"),
+        "{inner}"
+    );
+}
+
+/// A closure that starts a thread, which calls the same function, and joins it: each would wait for the other.
+#[test]
+fn a_function_that_calls_itself_in_another_thread_is_an_error() {
+    type Closure = Box<dyn FnMut(&Tensor) -> Tensor + Send>;
+    fn closure(call: fn(&Tensor) -> allotrope::Result<Tensor>, inside: &'static OnceLock<String>) -> Closure {
+        Box::new(move |x| {
+            let started = thread::spawn(move || call(&Tensor::ones(&[2], DType::F32)).map(drop));
+            if let Err(e) = started.join().expect("no panic") {
+                let _ = inside.set(e.to_string());
+                panic!("the thread could not call it");
+            }
+            x * 2.0
+        })
+    }
+    static TRACED: OnceLock<allotrope::trace::Traced<Closure, Tensor, 1>> = OnceLock::new();
+    static DYNAMIC: OnceLock<allotrope::trace::DynamicTraced<Closure, 1>> = OnceLock::new();
+    static ERRORS: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
+    let call_traced: fn(&Tensor) -> _ = |x| TRACED.get().unwrap().call(x);
+    let call_dynamic: fn(&Tensor) -> _ = |x| DYNAMIC.get().unwrap().call(x);
+    assert!(TRACED.set(trace(closure(call_traced, &ERRORS[0]))).is_ok());
+    assert!(DYNAMIC.set(trace_dynamic(closure(call_dynamic, &ERRORS[1]))).is_ok());
+    thread::scope(|s| {
+        s.spawn(|| calls_in_its_own_thread(call_traced, &ERRORS[0]));
+        s.spawn(|| calls_in_its_own_thread(call_dynamic, &ERRORS[1]));
+    });
+}
+
+/// A closure that takes its time is waited for, be it busy or asleep.
+#[test]
+fn a_slow_closure_is_waited_for() {
+    for busy in [true, false] {
+        let slow = trace(move |x: &Tensor| {
+            let (start, long) =
+                (std::time::Instant::now(), std::time::Duration::from_millis(if busy { 4000 } else { 1500 }));
+            if !busy {
+                thread::sleep(long);
+            }
+            while start.elapsed() < long {
+                std::hint::spin_loop();
+            }
+            x * 2.0
+        });
+        let x = Tensor::ones(&[2], DType::F32);
+        thread::scope(|s| {
+            for _ in 0..3 {
+                s.spawn(|| assert_eq!(slow.call(&x).unwrap().to_vec::<f32>(), [2.0; 2]));
+            }
+        });
+        assert_eq!(slow.compilations(), 1);
+    }
+}

@@ -25,7 +25,7 @@ pub enum Class<'a, D = Dim> {
     Contraction(Contraction),
     /// Works along one axis; places on the other axes have nothing to do with each other.
     Axis(AxisOp<'a, D>),
-    /// Its operand as it is, where a condition holds; an effect otherwise.
+    /// Its operand as it is, where a condition holds; else the call fails, which is an effect.
     Check(&'a str),
     /// Its operand as it is, which no pass sees through.
     Barrier(u32),
@@ -320,6 +320,17 @@ impl<D> Op<D> {
             Class::Elementwise(Elementwise::Unary(_) | Elementwise::Select | Elementwise::Cast(_)) => false,
             Class::Leaf(_) | Class::View(_) | Class::Reduction(..) | Class::Contraction(_) | Class::Axis(_) => false,
             Class::Check(_) | Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => false,
+        }
+    }
+
+    /// Whether running it is an effect, which takes place whatever becomes of its results: a check, those of a body too.
+    pub fn has_effect(&self) -> bool {
+        match self.class() {
+            Class::Check(_) => true,
+            Class::Loop(s) => s.body.has_effects(),
+            Class::Fusion(body) => body.has_effects(),
+            Class::Leaf(_) | Class::Elementwise(_) | Class::View(_) | Class::Reduction(..) => false,
+            Class::Contraction(_) | Class::Axis(_) | Class::Barrier(_) => false,
         }
     }
 

@@ -19,7 +19,7 @@ impl fmt::Display for Sym {
 type Monomial = Vec<Sym>;
 
 /// The size of one axis, in elements: fixed, or a polynomial with integer coefficients over symbols. Arithmetic stops at
-/// the ends of `i64`; sizes that no memory has are refused by [`crate::Bounds`].
+/// the ends of `i64`; sizes that no memory has are refused where they are bound, by [`crate::Bounds`].
 ///
 /// ```
 /// use allotrope_ir::{Dim, Sym};
@@ -36,8 +36,9 @@ pub enum Dim {
 }
 
 impl Dim {
+    /// The number; the largest of `i64` for those above.
     pub fn fixed(n: usize) -> Dim {
-        Dim::Fixed(n as i64)
+        Dim::Fixed(i64::try_from(n).unwrap_or(i64::MAX))
     }
 
     pub fn sym(s: Sym) -> Dim {
@@ -85,16 +86,27 @@ impl Dim {
         }
     }
 
-    /// The value when symbol `i` is `binding[i]`.
+    /// The size when symbol `i` is `binding[i]`: 0 where the value is below that, and the largest number, which is no
+    /// size, where it is beyond all numbers.
     ///
     /// # Panics
     /// When a symbol has no binding.
     pub fn eval(&self, binding: &[usize]) -> usize {
-        let value: i64 = match self {
-            Dim::Fixed(n) => *n,
-            Dim::Poly(p) => p.iter().map(|(m, c)| product(m, *c, binding)).fold(0, i64::saturating_add),
-        };
-        usize::try_from(value).unwrap_or(0)
+        match self.value(binding) {
+            Some(n) if n < 0 => 0,
+            n => n.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// The value when symbol `i` is `binding[i]`; none where it is beyond all numbers.
+    ///
+    /// # Panics
+    /// When a symbol has no binding.
+    pub fn value(&self, binding: &[usize]) -> Option<i128> {
+        match self {
+            Dim::Fixed(n) => Some(i128::from(*n)),
+            Dim::Poly(p) => p.iter().try_fold(0i128, |sum, (m, c)| sum.checked_add(product(m, *c, binding)?)),
+        }
     }
 
     /// The dimension with every symbol replaced.
@@ -117,8 +129,8 @@ impl Dim {
 }
 
 /// `c` times the numbers of the symbols.
-fn product(m: &Monomial, c: i64, binding: &[usize]) -> i64 {
-    m.iter().fold(c, |n, s| n.saturating_mul(i64::try_from(binding[s.0 as usize]).unwrap_or(i64::MAX)))
+fn product(m: &Monomial, c: i64, binding: &[usize]) -> Option<i128> {
+    m.iter().try_fold(i128::from(c), |n, s| n.checked_mul(binding[s.0 as usize] as i128))
 }
 
 impl std::ops::Mul for &Dim {
@@ -222,11 +234,12 @@ impl Extent for usize {
     fn fixed(&self) -> Option<usize> {
         Some(*self)
     }
+    // What goes beyond all numbers stays there, and is refused as a size.
     fn times(&self, other: &usize) -> usize {
-        self * other
+        self.saturating_mul(*other)
     }
     fn plus(&self, other: &usize) -> usize {
-        self + other
+        self.saturating_add(*other)
     }
     fn same(&self, other: &usize) -> bool {
         self == other

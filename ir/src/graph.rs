@@ -216,6 +216,11 @@ impl Graph {
         self.g.node_count() == 0
     }
 
+    /// Whether running it may fail by a check, whatever becomes of its outputs ([`Op::has_effect`]).
+    pub fn has_effects(&self) -> bool {
+        self.g.node_weights().any(|n| n.op.has_effect())
+    }
+
     /// The operands of a node, in order.
     pub fn operands(&self, id: NodeId) -> SmallVec<[Value; 4]> {
         let mut out: SmallVec<[(u32, Value); 4]> = self
@@ -253,12 +258,12 @@ impl Graph {
     }
 
     /// The symbols that are nothing but the capacity of loops which run while a carry is true, bodies included, ascending: a
-    /// run decides how large they must be, so no input has them.
+    /// run decides how large they must be, so no input has them. Where a loop has no bound, its length means nothing.
     pub fn capacities(&self) -> Vec<Sym> {
         let mut out = Vec::new();
         for node in self.g.node_weights() {
             if let Op::Scan(s) = &node.op {
-                out.extend(s.length.as_sym().filter(|_| s.kind == LoopKind::Within));
+                out.extend(s.length.as_sym().filter(|_| s.is_while()));
             }
             if let Some(body) = node.op.body() {
                 out.extend(body.capacities());

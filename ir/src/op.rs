@@ -139,7 +139,8 @@ pub enum Op<D = Dim> {
     /// `T[s], T[s] -> T[s]`: `r[0] = b[0]`, `r[i] = a[i] * r[i-1] + b[i]` along the axis, from its end where `reverse`.
     /// Product and sum are rounded one after the other, an f32 chain in f64 and each result once; integers wrap.
     Recurrence { axis: usize, reverse: bool },
-    /// `T[s], bool[] -> T[s]`: the first as it is; where the second is false the whole call fails with this message.
+    /// `T[s], bool[] -> T[s]`: the first as it is; where the second is false the whole call fails with this message. That is
+    /// an effect: it is asked whether or not anything uses the result.
     Check(Box<str>),
     /// `T[s] -> T[s]`: the operand as it is, which no pass sees through: what is computed of the result is not taken for
     /// what is computed of the operand. So what is recomputed to save memory stays recomputed. Barriers of

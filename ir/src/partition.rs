@@ -1,8 +1,9 @@
 //! Partitions a joint graph, in which a forward pass is followed by a backward pass: what the later part computes becomes a
 //! graph of its own, whose inputs are the values of the earlier part that must be saved for it. What only rearranges or
-//! repeats a value that is there is recomputed rather than saved. The joint graph is not changed.
+//! repeats a value that is there is recomputed rather than saved. Checks of the later part are in it whatever needs them,
+//! those of the earlier one are not asked again. The joint graph is not changed.
 
-use crate::{Class, Graph, InputKind, Leaf, Op, Value, View};
+use crate::{Class, Graph, InputKind, Leaf, NodeId, Op, Value, View};
 use std::collections::{BTreeSet, HashMap};
 
 /// The later part of a joint graph, such as its backward graph.
@@ -22,7 +23,7 @@ enum Source {
     Saved,
 }
 
-/// The part of `joint` that computes `outputs` with the nodes from number `mark` on.
+/// The part of `joint` that computes `outputs` with the nodes from number `mark` on, and has their effects.
 ///
 /// ```
 /// use allotrope_ir::*;
@@ -45,10 +46,11 @@ pub fn partition(joint: &Graph, mark: usize, outputs: &[Value]) -> Partition {
     let mut kept = vec![false; joint.len()];
     for id in joint.nodes().rev() {
         let values = std::mem::take(&mut wanted[id.0 as usize]);
-        if values.is_empty() {
+        let effect = id.0 as usize >= mark && joint.node(id).op.has_effect();
+        if values.is_empty() && !effect {
             continue;
         }
-        match source(joint, mark, values[0]) {
+        match source(joint, mark, id) {
             Source::Saved => saved.extend(values),
             Source::Operand | Source::Computed => {
                 kept[id.0 as usize] = true;
@@ -68,7 +70,7 @@ pub fn partition(joint: &Graph, mark: usize, outputs: &[Value]) -> Partition {
         map.insert(*v, graph.input(joint.ty(*v).clone(), InputKind::Arg, format!("saved{i}")));
     }
     for id in joint.nodes().filter(|id| kept[id.0 as usize]) {
-        match source(joint, mark, Value { node: id, port: 0 }) {
+        match source(joint, mark, id) {
             Source::Operand => {
                 let operand = map[&joint.operands(id)[0]];
                 map.insert(Value { node: id, port: 0 }, operand);
@@ -82,16 +84,16 @@ pub fn partition(joint: &Graph, mark: usize, outputs: &[Value]) -> Partition {
     Partition { graph: graph.inputs_first(), saved: saved.into_iter().collect() }
 }
 
-fn source(joint: &Graph, mark: usize, v: Value) -> Source {
-    match joint.node(v.node).op.class() {
+fn source(joint: &Graph, mark: usize, id: NodeId) -> Source {
+    match joint.node(id).op.class() {
         Class::Leaf(Leaf::Input) => Source::Saved,
-        _ if v.node.0 as usize >= mark => Source::Computed,
+        _ if id.0 as usize >= mark => Source::Computed,
         // It has been checked.
         Class::Check(_) => Source::Operand,
         Class::Leaf(_) => Source::Computed,
         Class::View(view) => match view {
             // A part of what is there anyway; of a computed value, only that part is kept.
-            View::Slice { .. } if !of_input(joint, v) => Source::Saved,
+            View::Slice { .. } if !of_input(joint, id) => Source::Saved,
             View::Slice { .. } | View::Broadcast(_) | View::Reshape(_) | View::Permute(_) => Source::Computed,
             View::Flip(_) | View::Window { .. } => Source::Computed,
         },
@@ -100,12 +102,12 @@ fn source(joint: &Graph, mark: usize, v: Value) -> Source {
     }
 }
 
-/// Whether a value is an input, seen in some way.
-fn of_input(joint: &Graph, mut v: Value) -> bool {
+/// Whether a node gives an input, seen in some way.
+fn of_input(joint: &Graph, mut id: NodeId) -> bool {
     loop {
-        match joint.node(v.node).op.class() {
+        match joint.node(id).op.class() {
             Class::Leaf(leaf) => return matches!(leaf, Leaf::Input),
-            Class::View(_) | Class::Check(_) => v = joint.operands(v.node)[0],
+            Class::View(_) | Class::Check(_) => id = joint.operands(id)[0].node,
             Class::Elementwise(_) | Class::Reduction(..) | Class::Contraction(_) | Class::Axis(_) => return false,
             Class::Barrier(_) | Class::Loop(_) | Class::Fusion(_) => return false,
         }

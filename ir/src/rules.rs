@@ -110,7 +110,7 @@ pub fn infer<D: Extent>(op: &Op<D>, operands: &[&Type<D>]) -> Result<SmallVec<[T
             let x = operands[0];
             axis_of(name, x, *axis)?;
             if let (Some(s), Some(l), Some(n)) = (start.fixed(), len.fixed(), x.shape[*axis].fixed())
-                && s + l > n
+                && s.saturating_add(l) > n
             {
                 return err(name, format!("{l} elements from {s} on do not lie in axis {axis} of {x}"));
             }

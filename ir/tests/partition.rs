@@ -92,6 +92,31 @@ fn what_was_checked_is_not_checked_again() {
 }
 
 #[test]
+fn what_the_second_part_checks_is_checked_in_it() {
+    let text = "graph(%0: i64[3] \"i\", %1: f32[5] \"x\", %2: bool[] \"fine\") {
+            %3: f32[5] = exp %1
+            %4: i64[3] = check %0, %2 \"first\"
+            %5: bool[] = not %2
+            %6: i64[3] = check %0, %5 \"second\"
+            %7: f32[3] = scan %0, %5 carries=0 xs=1 length=3 {
+              graph(%0: i64[] \"i\", %1: bool[] \"fine\") {
+                %2: f32[] = cast %0 dtype=f32
+                %3: f32[] = check %2, %1 \"in a loop\"
+                return %3
+              }
+            }
+            %8: f32[5] = neg %3
+            return %8
+        }";
+    let (part, saved) = split(text, 5);
+    assert_eq!(saved, [0, 2, 3]);
+    let text = part.to_string();
+    assert!(!text.contains("first") && text.contains("second") && text.contains("in a loop"), "{text}");
+    let text = passes::eliminate_dead_code(&part).to_string();
+    assert!(text.contains("second") && text.contains("in a loop"), "{text}");
+}
+
+#[test]
 fn outputs_may_be_saved_or_the_same() {
     let text = "graph(%0: f32[3] \"x\") {
             %1: f32[3] = exp %0

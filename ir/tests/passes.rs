@@ -52,6 +52,7 @@ macro_rules! passes {
 }
 
 passes! {
+    eliminate_unused_checks,
     eliminate_dead_code,
     eliminate_common_subexpressions,
     fold_constants,

@@ -1,5 +1,6 @@
 //! Random graphs: what holds for every graph. Text reads back; no pass breaks an invariant or changes a bit of what
-//! the interpreter gives (NaN equals NaN, whatever its payload), alone or in any subset of the pipeline.
+//! the interpreter gives (NaN equals NaN, whatever its payload), alone or in any subset of the pipeline. Where a check of the
+//! graph fails, it fails with the same message after every pass, whether or not anything uses what was checked.
 
 mod seed;
 
@@ -90,7 +91,7 @@ impl Builder<'_, '_> {
         let x = self.value();
         let ty = self.g.ty(x).clone();
         let rank = ty.shape.len();
-        match self.c.below(if depth < 2 { 20 } else { 18 }) {
+        match self.c.below(if depth < 2 { 21 } else { 19 }) {
             0 | 1 => {
                 let op = self.c.of(UnaryOp::ALL);
                 self.emit(Op::Unary(op), &[x]);
@@ -212,7 +213,21 @@ impl Builder<'_, '_> {
                     self.emit(Op::Binary(BinaryOp::Add), &[c, product]);
                 }
             }
+            18 => self.check(x),
             _ => self.scan(depth),
+        }
+    }
+
+    /// A check that mostly holds, whose value may or may not be used.
+    fn check(&mut self, x: Value) {
+        let mut holds = self.of_type(&Type::scalar(DType::Bool));
+        if self.c.below(4) > 0 {
+            let yes = self.g.constant(Scalar::Bool(true));
+            holds = self.g.op(Op::Binary(BinaryOp::Or), &[holds, yes]).expect("both are bool[]");
+        }
+        let value = self.g.op(Op::Check(format!("check {}", self.c.at).into()), &[x, holds]).expect("checks a value");
+        if self.c.below(2) == 0 {
+            self.values.push(value);
         }
     }
 
@@ -358,8 +373,22 @@ fn inputs(g: &Graph, binding: &[usize], mut seed: u64) -> Vec<Array> {
         .collect()
 }
 
-fn same(before: &[Array], after: &[Array]) -> bool {
-    before.len() == after.len() && before.iter().zip(after).all(|(a, b)| a.same_bits(b))
+/// What running a graph comes to: its outputs, or the message of the first check that fails.
+type Outcome = Result<Vec<Array>, String>;
+
+fn outcome(g: &Graph, binding: &[usize], x: &[Array]) -> Outcome {
+    run(g, binding, x).map_err(|e| match e {
+        RunError::Node { message, .. } if message.starts_with("check ") => message,
+        e => panic!("{e}\n{g}"),
+    })
+}
+
+fn same(before: &Outcome, after: &Outcome) -> bool {
+    match (before, after) {
+        (Ok(before), Ok(after)) => before.len() == after.len() && before.iter().zip(after).all(|(a, b)| a.same_bits(b)),
+        (Err(before), Err(after)) => before == after,
+        _ => false,
+    }
 }
 
 fn numbers() -> impl Strategy<Value = Vec<u32>> {
@@ -381,13 +410,28 @@ proptest! {
     fn every_pass_keeps_the_bits(numbers in numbers(), binding in prop::array::uniform2(0usize..5), seed: u64) {
         let g = graph(&numbers);
         let x = inputs(&g, &binding, seed);
-        let before = run(&g, &binding, &x).unwrap();
-        for pass in Pass::ALL {
+        let before = outcome(&g, &binding, &x);
+        for pass in Passes::ALL.iter() {
             let after = pass.run(&g);
             check(&after).unwrap_or_else(|e| panic!("{pass}: {e}\nbefore:\n{g}after:\n{after}"));
-            let found = run(&after, &binding, &x).unwrap();
+            let found = outcome(&after, &binding, &x);
             prop_assert!(same(&before, &found), "{pass} changed a result\nbefore:\n{g}after:\n{after}");
             prop_assert_eq!(parse(&print(&after)).unwrap(), after);
+        }
+    }
+
+    /// Who does without unused checks has no other errors and no other bits.
+    #[test]
+    fn without_unused_checks_nothing_else_changes(
+        numbers in numbers(), binding in prop::array::uniform2(0usize..5), seed: u64,
+    ) {
+        let g = graph(&numbers);
+        let after = Pass::EliminateUnusedChecks.run(&g);
+        check(&after).unwrap_or_else(|e| panic!("{e}\nbefore:\n{g}after:\n{after}"));
+        let x = inputs(&g, &binding, seed);
+        if let before @ Ok(_) = outcome(&g, &binding, &x) {
+            let found = outcome(&after, &binding, &x);
+            prop_assert!(same(&before, &found), "a result changed\nbefore:\n{g}after:\n{after}");
         }
     }
 
@@ -398,11 +442,11 @@ proptest! {
         let g = graph(&numbers);
         let passes = if all { Passes::ALL } else { Passes::from_bits(bits) };
         let x = inputs(&g, &binding, seed);
-        let before = run(&g, &binding, &x).unwrap();
+        let before = outcome(&g, &binding, &x);
         let mut last = g.clone();
         let after = optimize_with(&g, &passes, &mut |pass, after, _| {
             check(after).unwrap_or_else(|e| panic!("{pass}: {e}\nbefore:\n{last}after:\n{after}"));
-            let found = run(after, &binding, &x).unwrap();
+            let found = outcome(after, &binding, &x);
             assert!(same(&before, &found), "{pass} changed a result\nbefore:\n{last}after:\n{after}");
             last = after.clone();
         });

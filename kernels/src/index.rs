@@ -3,7 +3,7 @@
 
 use super::axis::Number;
 use super::ops::ScatterOp;
-use super::view::{Element, Loops, View, dense_strides};
+use super::view::{Element, Loops, View, dense_strides, elements};
 use smallvec::SmallVec;
 use std::ffi::c_void;
 
@@ -288,7 +288,7 @@ pub fn scatter<T: Element>(
 ) {
     let fits = equal_but(out_shape, index.shape(), axis)
         && src.shape() == index.shape()
-        && out.len() == out_shape.iter().product::<usize>();
+        && Some(out.len()) == elements(out_shape);
     if !fits {
         panic!(
             "bug in allotrope: {op:?} of {:?} by {:?} along axis {axis} into {out_shape:?} ({} elements)",

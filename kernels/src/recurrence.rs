@@ -45,16 +45,18 @@ pub(crate) unsafe extern "C" fn recurrence_body<T: Number>(
     }
     let others = [&without(a_strides, axis)[..], &without(b_strides, axis), &without(&out_strides, axis)];
     let (last, sign) = if reverse != 0 { (n as isize - 1, -1) } else { (0, 1) };
+    // Wrapping: an axis of one element may have any stride.
     let steps = [a_strides[axis], b_strides[axis], out_strides[axis]];
+    let [a_step, b_step, out_step] = steps.map(|s| s.wrapping_mul(sign));
     Loops::new(&without(shape, axis), others).rows(|len, at, side| {
         let width = if side[2] == 1 { WIDE } else { NARROW };
         for first in (0..len).step_by(width) {
             let start = |k: usize| at[k] + first as isize * side[k] + last * steps[k];
             // SAFETY: addresses of the caller's indices.
             unsafe {
-                let a = Cursor { at: a.offset(start(0)), step: sign * steps[0], side: side[0] };
-                let b = Cursor { at: b.offset(start(1)), step: sign * steps[1], side: side[1] };
-                let out = Cursor { at: out.offset(start(2)), step: sign * steps[2], side: side[2] };
+                let a = Cursor { at: a.offset(start(0)), step: a_step, side: side[0] };
+                let b = Cursor { at: b.offset(start(1)), step: b_step, side: side[1] };
+                let out = Cursor { at: out.offset(start(2)), step: out_step, side: side[2] };
                 match width {
                     WIDE => chains::<T, WIDE>(n, WIDE.min(len - first), a, b, out),
                     _ => chains::<T, NARROW>(n, NARROW.min(len - first), a, b, out),

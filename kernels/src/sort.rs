@@ -3,7 +3,7 @@
 use super::axis::Number;
 use super::index::few;
 use super::ops::ArgOp;
-use super::view::{Element, Loops, View, dense_strides};
+use super::view::{Element, Loops, View, dense_strides, elements};
 use smallvec::SmallVec;
 
 /// [`super::Table::argmax_f32`].
@@ -245,7 +245,7 @@ pub(crate) unsafe extern "C" fn argsort_body<T: Key>(
 /// A bug of the caller: an axis out of range or empty, `out` of another size, a type without an order.
 pub fn arg_reduce<T: Element>(op: ArgOp, x: View<T>, axis: usize, out: &mut [i64]) {
     let shape = x.shape();
-    if axis >= shape.len() || without(shape, axis).iter().product::<usize>() != out.len() {
+    if axis >= shape.len() || elements(&without(shape, axis)) != Some(out.len()) {
         panic!("bug in allotrope: {op:?} of {shape:?} along axis {axis} into {} elements", out.len());
     }
     if out.is_empty() {

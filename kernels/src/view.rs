@@ -192,6 +192,17 @@ impl<'a, T> ViewMut<'a, T> {
     }
 }
 
+/// The elements of an array with these sizes; none where they are more than can be counted.
+pub(crate) fn elements<'a>(sizes: impl IntoIterator<Item = &'a usize>) -> Option<usize> {
+    let (mut count, mut fits, mut empty) = (1usize, true, false);
+    for &n in sizes {
+        empty |= n == 0;
+        let (product, over) = count.overflowing_mul(n);
+        (count, fits) = (product, fits & !over);
+    }
+    if empty { Some(0) } else { fits.then_some(count) }
+}
+
 /// The strides of a contiguous array. Of no meaning, but there, where a size is zero.
 pub(crate) fn dense_strides(shape: &[usize]) -> SmallVec<[isize; 6]> {
     let mut strides = SmallVec::from_elem(0, shape.len());
@@ -258,15 +269,16 @@ impl<const N: usize> Loops<N> {
                 d -= 1;
                 let (size, strides) = outer[d];
                 index[d] += 1;
+                // Wrapping: an operand of which nothing is read may have any strides.
                 if index[d] < size {
                     for k in 0..N {
-                        offsets[k] += strides[k];
+                        offsets[k] = offsets[k].wrapping_add(strides[k]);
                     }
                     break;
                 }
                 index[d] = 0;
                 for k in 0..N {
-                    offsets[k] -= strides[k] * (size as isize - 1);
+                    offsets[k] = offsets[k].wrapping_sub(strides[k].wrapping_mul(size as isize - 1));
                 }
             }
         }

@@ -3,7 +3,7 @@
 
 use super::axis::Number;
 use super::index::few;
-use super::view::{Element, Loops, View, dense_strides};
+use super::view::{Element, Loops, View, dense_strides, elements};
 use smallvec::SmallVec;
 
 /// [`super::Table::overlap_add_f32`].
@@ -45,7 +45,8 @@ pub(crate) unsafe extern "C" fn overlap_add_body<T: Number>(
     }
     // SAFETY: the caller's output.
     unsafe { std::slice::from_raw_parts_mut(out, numel) }.fill(T::ZERO);
-    if size == 0 || !fits(shape[axis], size, len, step, dilation) {
+    // Without windows there may be any number of places in each.
+    if size == 0 || shape.contains(&0) || !fits(shape[axis], size, len, step, dilation) {
         return;
     }
     let mut to = dense_strides(&out_shape);
@@ -101,8 +102,8 @@ pub fn overlap_add<T: Element>(x: View<T>, axis: usize, len: usize, step: usize,
     let good = shape.len() >= 2
         && axis < shape.len() - 1
         && fits(shape[axis], shape[shape.len() - 1], len, step, dilation)
-        && out.len()
-            == shape[..shape.len() - 1].iter().enumerate().map(|(d, &n)| if d == axis { len } else { n }).product();
+        && elements(shape[..shape.len() - 1].iter().enumerate().map(|(d, n)| if d == axis { &len } else { n }))
+            == Some(out.len());
     if !good {
         panic!(
             "bug in allotrope: overlap_add of {shape:?} along axis {axis}, step {step}, dilation {dilation}, into {len} \

@@ -6,13 +6,14 @@ use super::reach::Reach;
 use super::tape;
 
 use crate::device;
-use crate::error::Result;
+use crate::error::{Error, Result, weighed};
 use crate::mode;
-use crate::tensor::grad_fn::Edge;
+use crate::tensor::grad_fn::{Edge, Part};
 use crate::tensor::hooks::Hooks;
 use crate::tensor::{Tensor, eval};
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -31,15 +32,26 @@ pub(crate) type Accumulations = Vec<(Tensor, Tensor)>;
 /// Outgoing gradients of a part of the program, one by one, in the order in which they leave it.
 pub(crate) type OutgoingGradients = Vec<(Edge, Tensor)>;
 
+/// Gradients of the results of one node.
+type Gradients = SmallVec<[Option<Tensor>; 1]>;
+
 struct Pending {
     edge: Edge,
-    grads: SmallVec<[Option<Tensor>; 1]>,
+    grads: Gradients,
+}
+
+/// Where a node waits: its number, the stage of a part of a program, its identity.
+type Place = (u64, u32, usize);
+
+/// The stage that a gradient for this edge belongs to.
+fn stage(edge: &Edge) -> u32 {
+    edge.node().part().map_or(0, |part| part.stage(edge.output))
 }
 
 /// Nodes that wait with their gradients, the youngest first out, and leaves in the order in which gradients reached them.
 #[derive(Default)]
 struct Queue {
-    nodes: BTreeMap<(u64, usize), Pending>,
+    nodes: BTreeMap<Place, Pending>,
     leaves: Vec<Pending>,
     /// Where each leaf is in the list, by identity.
     places: FxHashMap<usize, usize>,
@@ -57,12 +69,18 @@ impl Queue {
             Some(to) => (to.sum)(&gradient, &to.sizes)?,
             None => relayed(gradient),
         };
-        if edge.node().seq() < self.first_seq {
+        self.put(edge, gradient, sum)
+    }
+
+    /// As `add`, for a gradient of what is not repeated, or that has been summed, with a node of its own.
+    fn put(&mut self, edge: &Edge, gradient: Tensor, sum: Sum) -> Result<()> {
+        let seq = edge.node().seq();
+        if seq < self.first_seq {
             self.outgoing.push((edge.to_output(edge.output), gradient));
             return Ok(());
         }
-        let new = || Pending { edge: edge.clone(), grads: SmallVec::new() };
-        let pending = match edge.node().seq() {
+        let new = || Pending { edge: edge.clone(), grads: Gradients::new() };
+        let pending = match seq {
             0 => {
                 let place = *self.places.entry(edge.id()).or_insert_with(|| {
                     self.leaves.push(new());
@@ -70,7 +88,7 @@ impl Queue {
                 });
                 &mut self.leaves[place]
             }
-            seq => self.nodes.entry((seq, edge.id())).or_insert_with(new),
+            seq => self.nodes.entry((seq, stage(edge), edge.id())).or_insert_with(new),
         };
         let i = edge.output as usize;
         if pending.grads.len() <= i {
@@ -83,6 +101,34 @@ impl Queue {
         });
         Ok(())
     }
+
+    /// Takes the gradients of stages of the same part of a program that are older than `now`, down to the one before which
+    /// somebody looks at a gradient. Gives the oldest stage taken.
+    fn take_stages(&mut self, edge: &Edge, grads: &mut Gradients, now: u32, looked_at: &[u32]) -> u32 {
+        let before = looked_at.iter().filter(|stage| **stage < now);
+        let oldest = before.max().map_or(0, |stage| stage + 1);
+        let (seq, id) = (edge.node().seq(), edge.id());
+        while let Some(older) = self.nodes.last_entry()
+            && let (s, stage, i) = *older.key()
+            && (s, i) == (seq, id)
+            && stage >= oldest
+        {
+            let more = older.remove().grads;
+            grads.resize(grads.len().max(more.len()), None);
+            for (slot, gradient) in grads.iter_mut().zip(more).filter(|(_, gradient)| gradient.is_some()) {
+                *slot = gradient;
+            }
+        }
+        oldest
+    }
+}
+
+/// The stages of a part of a program that begin with a gradient at which somebody looks: a hook, a tensor that keeps it, a
+/// target.
+fn looked_at(part: &dyn Part, edge: &Edge, targets: &[Edge]) -> SmallVec<[u32; 4]> {
+    let watched = edge.node().hooks().and_then(|h| h.get()).map_or_else(Vec::new, |hooks| hooks.watched());
+    let targets = targets.iter().filter(|target| target.id() == edge.id()).map(|target| target.output);
+    watched.into_iter().chain(targets).map(|output| part.stage(output)).collect()
 }
 
 /// The gradient by a node of its own, where gradients are differentiated again: one that comes of a repeated tensor
@@ -106,9 +152,36 @@ struct Options<'a> {
     keep: bool,
     /// It goes only where this leads.
     reach: Option<&'a Reach>,
+    /// Results whose gradients are wanted.
+    targets: &'a [Edge],
     /// Nodes with a smaller number are left alone, leaves too; 0 where there are none such.
     first_seq: u64,
+    /// The node whose hooks have been called before.
+    hooks_of: Option<u64>,
+    /// What of the nodes has been found to fail.
+    broken: Option<&'a RefCell<Broken>>,
     sum: Sum,
+}
+
+impl Options<'_> {
+    fn new(keep: bool, sum: Sum) -> Options<'static> {
+        Options { keep, reach: None, targets: &[], first_seq: 0, hooks_of: None, broken: None, sum }
+    }
+}
+
+/// The nodes of a part of a program that can't be passed. A backward pass that is to find them goes on without them.
+#[derive(Default)]
+pub(crate) struct Broken {
+    /// Their numbers, with why, in the order of the pass.
+    pub(crate) nodes: Vec<(u64, Error)>,
+    /// The node that the pass is at.
+    pub(crate) at: u64,
+}
+
+impl Broken {
+    pub(crate) fn contains(&self, seq: u64) -> bool {
+        self.nodes.iter().any(|(known, _)| *known == seq)
+    }
 }
 
 /// Lets the hooks see the gradients of a node; those of tensors that keep theirs go to `retained`.
@@ -136,6 +209,74 @@ pub(crate) fn leaf_hooks(leaf: &Tensor) -> Option<Arc<Hooks>> {
     }
 }
 
+/// A backward pass on its way.
+struct Pass<'a> {
+    options: Options<'a>,
+    queue: Queue,
+    /// The gradients of tensors on the way that keep theirs.
+    retained: Accumulations,
+    /// Recording frees nothing of a graph that was there before.
+    recorded_from: u64,
+}
+
+impl Pass<'_> {
+    /// Passes one node, unless `visit` says that the pass ends there.
+    fn node(&mut self, mut pending: Pending, visit: &mut impl FnMut(&Pending) -> bool) -> Result<()> {
+        let Options { keep, reach, first_seq, sum, targets, hooks_of, .. } = self.options;
+        let (mut stage, mut stages, mut hooks_called) = (0, SmallVec::new(), false);
+        if let Some(part) = pending.edge.node().part() {
+            stage = part.stage(pending.edge.output);
+            stages = looked_at(part, &pending.edge, targets);
+            if stages.contains(&stage) {
+                hooks_called = part.call_hooks(&pending.edge, &mut pending.grads)?;
+            }
+        }
+        if hooks_of.is_none_or(|seq| seq != pending.edge.node().seq())
+            && let Some(hooks) = pending.edge.node().hooks().and_then(|h| h.get())
+        {
+            see(hooks, &mut pending.grads, &mut self.retained)?;
+        }
+        if visit(&pending) || reach.is_some_and(|r| !pending.outputs().any(|edge| r.goes_behind(&edge))) {
+            return Ok(());
+        }
+        let _entered = pending.grads.iter().flatten().next().map(|g| device::enter(g.device()));
+        let keep = keep || pending.edge.node().seq() < self.recorded_from;
+        if first_seq > 0 && pending.edge.node().saves() {
+            self.queue.saving.push(pending.edge.node().seq());
+        }
+        if let Some(part) = pending.edge.node().part() {
+            let oldest = self.queue.take_stages(&pending.edge, &mut pending.grads, stage, &stages);
+            let leads = |edge: &Edge| reach.is_none_or(|r| r.contains(edge));
+            let wanted: Option<&dyn Fn(&Edge) -> bool> = if reach.is_some() { Some(&leads) } else { None };
+            for (edge, gradient) in part.backward(&pending.edge, &pending.grads, hooks_called, oldest, wanted, keep)? {
+                // What stays in the part leads to what is wanted.
+                if edge.id() == pending.edge.id() || leads(&edge) {
+                    self.queue.add(&edge, gradient, sum)?;
+                }
+            }
+            return Ok(());
+        }
+        let node = pending.edge.node();
+        let grads = node.vjp(&pending.edge, &pending.grads, keep)?;
+        for (edge, gradient) in node.edges().iter().zip(grads) {
+            if let (Some(edge), Some(gradient)) = (edge, gradient)
+                && reach.is_none_or(|r| r.contains(edge))
+            {
+                self.queue.add(edge, gradient, sum)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Pending {
+    /// The edges of the results whose gradients are here.
+    fn outputs(&self) -> impl Iterator<Item = Edge> + '_ {
+        let here = self.grads.iter().enumerate().filter(|(_, gradient)| gradient.is_some());
+        here.map(|(output, _)| self.edge.to_output(output as u32))
+    }
+}
+
 /// Goes from the roots, and behind each node unless `visit` says that the pass ends there. Leaves come last. Gives the
 /// gradients of tensors on the way that keep theirs, the outgoing ones, and the numbers of the nodes that had saved something.
 fn backward_pass(
@@ -143,49 +284,32 @@ fn backward_pass(
     options: Options<'_>,
     mut visit: impl FnMut(&Pending) -> bool,
 ) -> Result<(Accumulations, OutgoingGradients, Vec<u64>)> {
-    let Options { keep, reach, first_seq, sum } = options;
-    let mut queue = Queue { first_seq, ..Queue::default() };
-    let mut retained = Vec::new();
+    let queue = Queue { first_seq: options.first_seq, ..Queue::default() };
+    let mut pass = Pass { options, queue, retained: Vec::new(), recorded_from: mode::grads::first_seq() };
     for root in &roots {
-        if reach.is_none_or(|r| r.contains(&root.edge)) {
-            queue.add(&root.edge, root.gradient.clone(), sum)?;
+        if options.reach.is_none_or(|r| r.contains(&root.edge)) {
+            match options.first_seq {
+                0 => pass.queue.add(&root.edge, root.gradient.clone(), options.sum)?,
+                // Another pass has brought it here; what it is used for is added up there.
+                _ => pass.queue.put(&root.edge, root.gradient.clone(), options.sum)?,
+            }
         }
     }
     drop(roots);
-    // Recording frees nothing of a graph that was there before.
-    let recorded_from = mode::grads::first_seq();
-    while let Some((_, mut pending)) = queue.nodes.pop_last() {
-        if let Some(hooks) = pending.edge.node().hooks().and_then(|h| h.get()) {
-            see(hooks, &mut pending.grads, &mut retained)?;
-        }
-        if visit(&pending) || reach.is_some_and(|r| !r.goes_behind(&pending.edge)) {
+    while let Some(((seq, ..), pending)) = pass.queue.nodes.pop_last() {
+        let Some(broken) = options.broken else {
+            pass.node(pending, &mut visit)?;
             continue;
-        }
-        let _entered = pending.grads.iter().flatten().next().map(|g| device::enter(g.device()));
-        let node = pending.edge.node();
-        let keep = keep || node.seq() < recorded_from;
-        if first_seq > 0 && node.saves() {
-            queue.saving.push(node.seq());
-        }
-        if let Some(each) = node.contributions(&pending.edge, &pending.grads, keep) {
-            for (i, gradient) in each? {
-                if let Some(edge) = &node.edges()[i]
-                    && reach.is_none_or(|r| r.contains(edge))
-                {
-                    queue.add(edge, gradient, sum)?;
-                }
+        };
+        if !broken.borrow().contains(seq) {
+            broken.borrow_mut().at = seq;
+            if let Err(e) = weighed(|| pass.node(pending, &mut visit)) {
+                broken.borrow_mut().nodes.push((seq, e));
             }
-            continue;
-        }
-        let grads = node.vjp(&pending.edge, &pending.grads, keep)?;
-        for (edge, gradient) in node.edges().iter().zip(grads) {
-            if let (Some(edge), Some(gradient)) = (edge, gradient)
-                && reach.is_none_or(|r| r.contains(edge))
-            {
-                queue.add(edge, gradient, sum)?;
-            }
+            broken.borrow_mut().at = 0;
         }
     }
+    let Pass { mut queue, mut retained, .. } = pass;
     for mut pending in queue.leaves.drain(..) {
         if let Some(hooks) = pending.edge.node().leaf().as_ref().and_then(leaf_hooks) {
             see(&hooks, &mut pending.grads, &mut retained)?;
@@ -199,7 +323,7 @@ fn backward_pass(
 /// way that keep theirs.
 pub(crate) fn run_to_leaves(roots: Vec<Root>, keep: bool, sum: Sum) -> Result<Accumulations> {
     let mut leaves = Vec::new();
-    let (mut found, ..) = backward_pass(roots, Options { keep, reach: None, first_seq: 0, sum }, |p| {
+    let (mut found, ..) = backward_pass(roots, Options::new(keep, sum), |p| {
         let Some(leaf) = p.edge.node().leaf() else { return false };
         leaves.extend(p.grads[0].clone().map(|g| (leaf, g)));
         true
@@ -216,9 +340,10 @@ pub(crate) fn run_to_targets(
     keep: bool,
     sum: Sum,
 ) -> Result<(Vec<Option<Tensor>>, Accumulations)> {
-    let reach = Reach::new(roots.iter().map(|r| &r.edge), targets);
+    let reach = Reach::new(roots.iter().map(|r| &r.edge), targets, 0);
     let mut found = vec![None; targets.len()];
-    let (retained, ..) = backward_pass(roots, Options { keep, reach: Some(&reach), first_seq: 0, sum }, |p| {
+    let options = Options { reach: Some(&reach), targets, ..Options::new(keep, sum) };
+    let (retained, ..) = backward_pass(roots, options, |p| {
         take(p, targets, &mut found);
         false
     })?;
@@ -229,17 +354,39 @@ pub(crate) fn run_to_targets(
 /// which are targets all; whoever holds the part keeps it or frees it as a whole.
 pub(crate) fn run_part(roots: Vec<Root>, targets: &[Edge], sum: Sum) -> Result<Vec<Option<Tensor>>> {
     let mut found = vec![None; targets.len()];
-    backward_pass(roots, Options { keep: true, reach: None, first_seq: 0, sum }, |p| {
-        take(p, targets, &mut found) && p.edge.node().is_boundary()
-    })?;
+    backward_pass(roots, Options::new(true, sum), |p| take(p, targets, &mut found) && p.edge.node().is_boundary())?;
     Ok(found)
 }
 
-/// Gradients that leave the part of the program whose nodes have numbers from `first_seq` on: one by one, for whoever goes
-/// on has to add them to others in this order. Nothing is freed; the numbers of the nodes that have saved something are
-/// given, too.
-pub(crate) fn run_out(roots: Vec<Root>, first_seq: u64, sum: Sum) -> Result<(OutgoingGradients, Vec<u64>)> {
-    let (_, outgoing, saving) = backward_pass(roots, Options { keep: true, reach: None, first_seq, sum }, |_| false)?;
+/// A backward pass through a part of a program, from whose end it begins.
+#[derive(Clone, Copy)]
+pub(crate) struct PartPass<'a> {
+    /// The nodes of the part have numbers from this on.
+    pub(crate) first_seq: u64,
+    /// The pass goes only where this leads, if given.
+    pub(crate) reach: Option<&'a Reach>,
+    /// The node whose hooks have been called before.
+    pub(crate) hooks_of: Option<u64>,
+    /// Whether it ends when the hooks of the roots have been called.
+    pub(crate) hooks_only: bool,
+    /// The pass goes around nodes that fail.
+    pub(crate) broken: Option<&'a RefCell<Broken>>,
+}
+
+/// Gradients that leave a part of a program: one by one, for whoever goes on has to add them to others in this order. Nothing
+/// is freed; the numbers of the nodes that have saved something are given, too.
+pub(crate) fn run_out(roots: Vec<Root>, pass: PartPass<'_>, sum: Sum) -> Result<(OutgoingGradients, Vec<u64>)> {
+    let PartPass { first_seq, reach, hooks_of, hooks_only, broken } = pass;
+    let options = Options { first_seq, reach, hooks_of, broken, ..Options::new(true, sum) };
+    let mut seen = OutgoingGradients::new();
+    let (_, mut outgoing, saving) = backward_pass(roots, options, |p| {
+        if hooks_only {
+            let all = p.grads.iter().enumerate();
+            seen.extend(all.filter_map(|(i, g)| Some((p.edge.to_output(i as u32), g.clone()?))));
+        }
+        hooks_only
+    })?;
+    outgoing.append(&mut seen);
     Ok((outgoing, saving))
 }
 
@@ -248,7 +395,7 @@ fn take(p: &Pending, targets: &[Edge], found: &mut [Option<Tensor>]) -> bool {
     let mut any = false;
     // Few are asked for: comparing beats hashing.
     for (target, found) in targets.iter().zip(found) {
-        if target.id() == p.edge.id() {
+        if target.id() == p.edge.id() && stage(target) == stage(&p.edge) {
             *found = p.grads.get(target.output as usize).cloned().flatten();
             any = true;
         }

@@ -4,7 +4,7 @@
 use super::grad_mode::{is_grad_enabled, no_grad};
 use super::saved::Saved;
 use super::tape;
-use crate::error::{Error, Result, must, raise};
+use crate::error::{Error, Result, called, must, raise};
 use crate::mode::values::full_of;
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::{Sizes, Tensor};
@@ -80,8 +80,9 @@ pub trait Function: Send + Sync + Sized + 'static {
     /// # Errors
     /// What is wrong with the gradients is known only in the backward pass, and an error of `backward` then. A panic of
     /// `forward` goes on.
+    #[track_caller]
     fn try_apply(self, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-        apply(self, inputs)
+        called(apply(self, inputs))
     }
 }
 
@@ -141,7 +142,7 @@ impl FunctionContext {
             Some(value) => value,
             None => {
                 let text = format!("FunctionContext: forward has put no {}", std::any::type_name::<T>());
-                raise(Error::Argument(text))
+                raise(Error::argument(text))
             }
         }
     }
@@ -220,7 +221,7 @@ fn apply<F: Function>(function: F, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
 /// The gradients, if they are what the inputs need.
 fn fitting(name: &str, found: Vec<Option<Tensor>>, inputs: &[Like]) -> Result<Grads> {
     if found.len() != inputs.len() {
-        return Err(Error::Autograd(format!(
+        return Err(Error::autograd(format!(
             "{name} gave {} gradients for {} inputs; give one for each, None where it has none",
             found.len(),
             inputs.len()
@@ -229,7 +230,7 @@ fn fitting(name: &str, found: Vec<Option<Tensor>>, inputs: &[Like]) -> Result<Gr
     for (i, (g, like)) in found.iter().zip(inputs).enumerate() {
         let Some(g) = g else { continue };
         if g.dtype() != like.dtype || !g.has_sizes(&like.sizes) {
-            return Err(Error::Autograd(format!(
+            return Err(Error::autograd(format!(
                 "{name} gave a gradient {}{:?} for input {i}, which is {}{:?}; they must be alike",
                 g.dtype(),
                 g.shape_hint(),

@@ -53,7 +53,7 @@ pub fn with_grad_enabled<T>(enabled: bool, f: impl FnOnce() -> T) -> T {
 pub fn set_grad_enabled(enabled: bool) {
     if mode::is_recording() {
         let text = "set_grad_enabled() would be changed by the recording and by no later call; use no_grad(|| ..), enable_grad(|| ..) or with_grad_enabled(.., || ..)";
-        raise(Error::Trace(text.into()));
+        raise(Error::trace(text));
     }
     ENABLED.set(enabled);
 }

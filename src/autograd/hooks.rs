@@ -1,7 +1,7 @@
 //! Hooks on gradients as users register them, on tensors and leaves, how they are run, and `retain_grad`.
 
 use super::{scope, tape};
-use crate::error::{Error, Result, must, raise};
+use crate::error::{Error, Result, called, must, raise};
 use crate::mode;
 use crate::tensor::Tensor;
 use crate::tensor::hooks::Hooks;
@@ -24,8 +24,8 @@ impl HookHandle {
     #[track_caller]
     pub fn remove(&self) {
         if mode::is_recording() && !self.recorded {
-            raise(Error::Trace(
-                "a hook registered outside of the closure can't be removed inside it; do it between calls".into(),
+            raise(Error::trace(
+                "a hook registered outside of the closure can't be removed inside it; do it between calls",
             ));
         }
         let Some(hooks) = self.hooks.upgrade() else { return };
@@ -48,7 +48,7 @@ impl Hooks {
         for hook in self.on_gradient(output) {
             let Some(new) = hook(&gradient) else { continue };
             if new.dtype() != gradient.dtype() || !new.same_shape(&gradient) {
-                return Err(Error::Autograd(format!(
+                return Err(Error::autograd(format!(
                     "a hook must give a gradient like the one it got, {}{:?}; it gave {}{:?}",
                     gradient.dtype(),
                     gradient.shape_hint(),
@@ -97,12 +97,13 @@ impl Tensor {
     /// # Errors
     /// When the tensor needs no gradient; and where the hook would be registered again and again: inside a trace or the
     /// body of a loop, on a tensor that it captures.
+    #[track_caller]
     pub fn try_register_hook(
         &self,
         hook: impl Fn(&Tensor) -> Option<Tensor> + Send + Sync + 'static,
     ) -> Result<HookHandle> {
         let output = self.grad_fn().map_or(0, |e| e.output);
-        let hooks = self.hooks_for("register_hook")?;
+        let hooks = called(self.hooks_for("register_hook"))?;
         Ok(HookHandle::new(&hooks, hooks.add_gradient(output, Arc::new(hook))))
     }
 
@@ -130,16 +131,17 @@ impl Tensor {
     ///
     /// # Errors
     /// When the tensor is no leaf, and as [`Tensor::try_register_hook`].
+    #[track_caller]
     pub fn try_register_post_accumulate_grad_hook(
         &self,
         hook: impl Fn(&Tensor) + Send + Sync + 'static,
     ) -> Result<HookHandle> {
         if !self.is_leaf() {
-            return Err(Error::Autograd(
-                "register_post_accumulate_grad_hook: the tensor is no leaf, so nothing is accumulated into it; use register_hook".into(),
+            return Err(Error::autograd(
+                "register_post_accumulate_grad_hook: the tensor is no leaf, so nothing is accumulated into it; use register_hook",
             ));
         }
-        let hooks = self.hooks_for("register_post_accumulate_grad_hook")?;
+        let hooks = called(self.hooks_for("register_post_accumulate_grad_hook"))?;
         Ok(HookHandle::new(&hooks, hooks.add_accumulated(Arc::new(hook))))
     }
 
@@ -166,21 +168,20 @@ impl Tensor {
     /// # Errors
     /// When the tensor needs no gradient, and inside the body of a loop or checkpoint, which is differentiated on its
     /// own: give the value back from the body and keep that.
+    #[track_caller]
     pub fn try_retain_grad(&self) -> Result<()> {
         if !self.is_requires_grad() {
-            return Err(Error::Autograd(
-                "retain_grad: this tensor requires no gradient, so it has none to keep".into(),
-            ));
+            return Err(Error::autograd("retain_grad: this tensor requires no gradient, so it has none to keep"));
         }
         if self.is_leaf() || self.retains_grad() {
             return Ok(());
         }
         if scope::is_active() {
-            return Err(Error::Autograd(
-                "retain_grad: inside the body of a scan or a checkpoint a value is differentiated on its own; give it back from the body and keep that".into(),
+            return Err(Error::autograd(
+                "retain_grad: inside the body of a scan or a checkpoint a value is differentiated on its own; give it back from the body and keep that",
             ));
         }
-        self.not_captured("retain_grad")?;
+        called(self.not_captured("retain_grad"))?;
         self.set_retains_grad();
         Ok(())
     }
@@ -188,22 +189,27 @@ impl Tensor {
     /// Where hooks of this tensor are kept.
     fn hooks_for(&self, what: &str) -> Result<Arc<Hooks>> {
         let Some(edge) = tape::own_edge(self) else {
-            return Err(Error::Autograd(format!("{what}: this tensor requires no gradient, so none will come by")));
+            return Err(Error::autograd(format!("{what}: this tensor requires no gradient, so none will come by")));
         };
         self.not_captured(what)?;
         if scope::is_external(&edge) {
-            return Err(Error::Autograd(format!(
+            return Err(Error::autograd(format!(
                 "{what}: the tensor is captured by the body of this scan or checkpoint, which may run many times; register the hook outside"
             )));
         }
         let hooks = if edge.node().seq() == 0 { self.leaf_hooks(true) } else { edge.hooks().cloned() };
-        hooks.ok_or_else(|| Error::Autograd(format!("{what}: bug in allotrope: {} takes no hooks", edge.node().name())))
+        hooks.ok_or_else(|| {
+            let name = edge.node().name();
+            Error::autograd(format!(
+                "{what}: {name} ends the history of this tensor, and takes no hooks; use detach() first"
+            ))
+        })
     }
 
     /// Recording must not change what was there before, and would do it twice.
     fn not_captured(&self, what: &str) -> Result<()> {
         match mode::is_recording() && self.strided().is_some() {
-            true => Err(Error::Trace(format!(
+            true => Err(Error::trace(format!(
                 "{what}: the tensor is captured by the closure that is recorded, and no later call would register anything; do it outside"
             ))),
             false => Ok(()),

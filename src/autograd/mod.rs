@@ -2,11 +2,12 @@
 //! the user writes. It knows no operation and no derivative rule (those stand in `ops`, which hands over how two gradients
 //! are summed), and nothing of layers or compiled code.
 
+pub(crate) mod ended;
 pub(crate) mod engine;
 mod function;
 pub(crate) mod grad_mode;
 mod hooks;
-mod reach;
+pub(crate) mod reach;
 pub(crate) mod record;
 pub(crate) mod saved;
 pub(crate) mod scope;

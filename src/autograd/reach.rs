@@ -4,43 +4,81 @@
 use crate::tensor::grad_fn::{Edge, GradFn};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+/// A node by identity, and for a part of a program the node inside by number.
+type Place = (usize, u64);
+
 pub(crate) struct Reach {
-    targets: FxHashSet<usize>,
+    targets: FxHashSet<Place>,
     /// Nodes behind which there is a target.
-    through: FxHashSet<usize>,
+    through: FxHashSet<Place>,
+}
+
+fn place(node: &dyn GradFn, output: u32) -> Place {
+    (std::ptr::from_ref(node).cast::<()>() as usize, node.part().map_or(0, |part| part.seq(output)))
+}
+
+fn place_of(edge: &Edge) -> Place {
+    place(&**edge.node(), edge.output)
+}
+
+/// Calls `f` with what is behind a result of a node: nodes, and which result of each.
+fn behind<'a>(node: &'a dyn GradFn, output: u32, mut f: impl FnMut(&'a dyn GradFn, u32)) {
+    let edges = node.edges();
+    match node.part() {
+        None => edges.iter().flatten().for_each(|edge| f(&**edge.node(), edge.output)),
+        Some(part) => {
+            let behind = part.behind(output);
+            let edges = behind.edges.iter().filter_map(|i| edges[*i].as_ref());
+            edges.for_each(|edge| f(&**edge.node(), edge.output));
+            behind.results.iter().for_each(|result| f(node, *result));
+        }
+    }
 }
 
 impl Reach {
-    pub(crate) fn new<'a>(roots: impl Iterator<Item = &'a Edge>, targets: &[Edge]) -> Reach {
-        let mut reach = Reach { targets: targets.iter().map(Edge::id).collect(), through: FxHashSet::default() };
-        // Behind the oldest target there is none.
+    /// Nodes with numbers before `first_seq` are left alone.
+    pub(crate) fn new<'a>(roots: impl Iterator<Item = &'a Edge>, targets: &[Edge], first_seq: u64) -> Reach {
+        let mut reach = Reach { targets: targets.iter().map(place_of).collect(), through: FxHashSet::default() };
+        // Behind the oldest target there is none, unless it is in a part of a program.
         let oldest = targets.iter().map(|t| t.node().seq()).min().unwrap_or(u64::MAX);
-        let mut known: FxHashMap<usize, &'a dyn GradFn> = FxHashMap::default();
-        let mut open: Vec<&'a Edge> = roots.collect();
-        while let Some(edge) = open.pop() {
-            let node: &'a dyn GradFn = &**edge.node();
-            if node.seq() > oldest && known.insert(edge.id(), node).is_none() {
-                open.extend(node.edges().iter().flatten());
+        let enters = |node: &dyn GradFn| {
+            let has_more = node.part().is_some() || node.is_ended();
+            node.seq() >= first_seq && (node.seq() > oldest || (node.seq() == oldest && has_more))
+        };
+        let mut known: FxHashMap<Place, (&'a dyn GradFn, u32)> = FxHashMap::default();
+        let mut open: Vec<(&'a dyn GradFn, u32)> = roots.map(|edge| (&**edge.node(), edge.output)).collect();
+        while let Some((node, output)) = open.pop() {
+            if enters(node) && known.insert(place(node, output), (node, output)).is_none() {
+                behind(node, output, |node, output| open.push((node, output)));
             }
         }
         // Operands are older than their node: from the oldest on, all that matters is known before it is asked for.
-        let mut nodes: Vec<(u64, usize, &dyn GradFn)> = known.into_iter().map(|(id, n)| (n.seq(), id, n)).collect();
-        nodes.sort_unstable_by_key(|(seq, id, _)| (*seq, *id));
-        for (_, id, node) in nodes {
-            if node.edges().iter().flatten().any(|e| reach.contains(e)) {
-                reach.through.insert(id);
+        let mut nodes: Vec<(u64, Place, u32, &dyn GradFn)> =
+            known.into_iter().map(|(place, (node, output))| (node.seq(), place, output, node)).collect();
+        nodes.sort_unstable_by_key(|(seq, (id, inside), ..)| (*seq, *inside, *id));
+        for (_, at, output, node) in nodes {
+            let may_be_behind = |t: &Edge| t.node().seq() <= node.seq() && place_of(t) != at;
+            let mut leads = node.is_ended() && targets.iter().any(may_be_behind);
+            behind(node, output, |node, output| leads |= reach.contains_place(place(node, output)));
+            if leads {
+                reach.through.insert(at);
             }
         }
         reach
     }
 
-    /// Whether the edge leads to a target, or is one.
-    pub(crate) fn contains(&self, edge: &Edge) -> bool {
-        self.targets.contains(&edge.id()) || self.through.contains(&edge.id())
+    fn contains_place(&self, place: Place) -> bool {
+        self.targets.contains(&place) || self.through.contains(&place)
     }
 
-    /// Whether there is a target behind the node of this edge.
+    /// Whether the edge leads to a target, or is one.
+    pub(crate) fn contains(&self, edge: &Edge) -> bool {
+        self.contains_place(place_of(edge))
+    }
+
+    /// Whether there is a target behind an edge that leads to one or is one.
     pub(crate) fn goes_behind(&self, edge: &Edge) -> bool {
-        self.through.contains(&edge.id())
+        let place = place_of(edge);
+        self.through.contains(&place) || !self.targets.contains(&place)
     }
 }

@@ -104,7 +104,7 @@ pub(crate) fn check_assignable(target: &Tensor) -> Result<()> {
     let base = target.view_of().map_or(target, |v| &v.base);
     if is_grad_enabled() && base.is_requires_grad() && base.is_leaf() {
         let what = if base.is_same(target) { "a leaf" } else { "a view of a leaf" };
-        return Err(Error::Autograd(format!(
+        return Err(Error::autograd(format!(
             "{what} that requires a gradient can't be changed in place; do it under no_grad(|| ..)"
         )));
     }

@@ -5,11 +5,12 @@ use super::grad_mode::is_grad_enabled;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
+use crate::tensor::trace_handle::HiddenHandle;
 use std::cell::Cell;
 
 /// An operand or a result that is kept for the backward pass.
 pub(crate) struct Saved {
-    tensor: Tensor,
+    tensor: HiddenHandle,
     version: u32,
     /// Which result of the node itself this is: its own node can't be held without a circle.
     output: Option<u32>,
@@ -48,13 +49,13 @@ impl Saved {
         // Where there is no copy to be had, the change will be noticed.
         let tensor = if changing { x.snapshot().unwrap_or_else(|_| x.clone()) } else { x.clone() };
         let version = tensor.version();
-        Saved { tensor, version, output: None }
+        Saved { tensor: HiddenHandle::new(tensor), version, output: None }
     }
 
     /// The result `output` of the node that keeps it.
     pub(crate) fn output(y: &Tensor, output: u32) -> Saved {
         COUNT.set(COUNT.get() + 1);
-        Saved { tensor: y.alias(), version: y.version(), output: Some(output) }
+        Saved { tensor: HiddenHandle::new(y.alias()), version: y.version(), output: Some(output) }
     }
 
     /// The tensor; `me` is the edge to the node that keeps it.
@@ -67,7 +68,7 @@ impl Saved {
             return Err(self.changed(me, now));
         }
         let Some(output) = self.output.filter(|_| is_grad_enabled()) else {
-            return Ok(self.tensor.clone());
+            return Ok(Tensor::clone(&self.tensor));
         };
         let y = self.tensor.alias();
         y.set_grad_fn(Some(me.to_output(output)));
@@ -82,10 +83,10 @@ impl Saved {
             (None, Some(edge)) => format!("output {} of {}", edge.output, edge.node().name()),
             (None, None) => "computed by no recorded operation".to_string(),
         };
-        Error::Autograd(format!(
+        Error::autograd(format!(
             "{name} needs a tensor that was changed in place since: {}{:?}, which is {made_by}, is at version {now}, the \
-             forward pass saw version {}. Use the plain operation instead of the one that ends in _, or clone the tensor \
-             before it is changed",
+             forward pass saw version {}. Use the plain operation instead of the one that ends in _, or change a copy: \
+             x * 1.0 is one, x.clone() is another handle to the same elements",
             self.tensor.dtype(),
             self.tensor.shape_hint(),
             self.version

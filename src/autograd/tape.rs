@@ -6,6 +6,7 @@ use crate::mode::grads::history_captured;
 use crate::tensor::grad_fn::{Edge, GradFn, Grads, ViewVjp, next_seq};
 use crate::tensor::handle::Link;
 use crate::tensor::hooks::Hooks;
+use crate::tensor::trace_handle::HiddenHandle;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Sizes, Tensor};
 use parking_lot::Mutex;
@@ -109,13 +110,13 @@ impl<F: Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send> GradFn for 
 
 /// The error of a node that was passed before and whose saved tensors were freed.
 pub(crate) fn freed(name: &str) -> Error {
-    Error::Autograd(format!(
+    Error::autograd(format!(
         "Trying to backward through the graph a second time: the tensors that {name} saved have been freed. \
          Set retain_graph in the first backward or grad if the graph is needed again"
     ))
 }
 
-struct Leaf(Tensor);
+struct Leaf(HiddenHandle);
 
 impl GradFn for Leaf {
     fn seq(&self) -> u64 {
@@ -131,7 +132,10 @@ impl GradFn for Leaf {
         Ok(Grads::new())
     }
     fn leaf(&self) -> Option<Tensor> {
-        Some(self.0.clone())
+        Some(Tensor::clone(&self.0))
+    }
+    fn hide_leaf(&self) {
+        self.0.count();
     }
 }
 
@@ -158,7 +162,8 @@ pub(crate) fn own_edge(x: &Tensor) -> Option<Edge> {
         x.set_grad_fn(edge);
         x.history_seen();
     }
-    let edge = x.grad_fn().unwrap_or_else(|| Edge::new(x.leaf_node(|| Arc::new(Leaf(x.clone()))), 0));
+    let edge =
+        x.grad_fn().unwrap_or_else(|| Edge::new(x.leaf_node(|| Arc::new(Leaf(HiddenHandle::new(x.clone())))), 0));
     history_captured(&edge, x);
     Some(edge)
 }

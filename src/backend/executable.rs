@@ -71,7 +71,7 @@ pub trait Executable: Send + Sync {
         most: usize,
     ) -> Result<Profile, Stop> {
         let _ = (binding, inputs, outputs, scratch, most);
-        Err(Stop::Device(Error::Argument("the kernels of this device cannot be timed".into())))
+        Err(Stop::Device(Error::argument("the kernels of this device cannot be timed")))
     }
 
     /// What it runs, in order.

@@ -63,7 +63,7 @@ pub(crate) fn is_dense(shape: &[usize], strides: &[isize]) -> bool {
             // Without elements any strides will do.
             return shape.contains(&0);
         }
-        expected *= n as isize;
+        expected = expected.wrapping_mul(n as isize);
     }
     true
 }

@@ -45,5 +45,5 @@ pub fn register(name: &str, backend: impl Backend + 'static) -> Result<Device> {
     let attach = |number: usize| {
         let _ = REGISTERED[number].set(Box::new(backend));
     };
-    device::name(name, attach).map_err(Error::Argument)
+    device::name(name, attach).map_err(Error::argument)
 }

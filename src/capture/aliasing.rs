@@ -221,7 +221,7 @@ impl CaptureState {
         }
         let root = match outside.traced() {
             Some(t) => t.root.clone(),
-            None => Root::External(outside.clone()),
+            None => Root::External(TraceHandle::new(outside.clone())),
         };
         if let Some(cell) = inside.traced().and_then(|t| t.root.cell()) {
             self.aliasing.followed.insert(identity(cell), root);
@@ -335,6 +335,25 @@ impl CaptureState {
             is_guarded: true,
         });
         self.guard_decisions(because);
+    }
+
+    /// How every argument lies matters: calls where one lies otherwise are others.
+    pub(crate) fn guard_arguments(&mut self) {
+        for (&family, (_, shown)) in &self.aliasing.origins {
+            let Base::Input(input) = shown.base else { continue };
+            let Source::Arg(i) = self.sources[input] else { continue };
+            if shown.steps.is_empty() {
+                self.aliasing.decisions.push(Decision {
+                    shown: shown.clone(),
+                    answer: Answer::Strides(self.arguments[i].strides()),
+                    lifetime: Lifetime::Whole,
+                    from: family,
+                    to: family,
+                    _held: None,
+                    is_guarded: true,
+                });
+            }
+        }
     }
 
     /// Whether a value that is no view lies in row-major order from the first element of its memory on.

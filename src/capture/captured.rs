@@ -24,6 +24,8 @@ pub(crate) struct Wiring {
     pub(crate) results: Vec<usize>,
     /// Gradients that are one of them after the call.
     pub(crate) grads: Vec<(CallerTensor, usize)>,
+    /// New tensors among them whose gradient is another one.
+    pub(crate) own_grads: Vec<(usize, usize)>,
     /// Gradients that are none after the call.
     pub(crate) cleared: Vec<TraceHandle>,
     /// Arguments whose gradients are.
@@ -41,7 +43,7 @@ impl Wiring {
         let returned = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b));
         let (a, b) = (&self.grads, &other.grads);
         let grads = a.len() == b.len() && a.iter().zip(b).all(|((a, i), (b, j))| a.is_same(b) && i == j);
-        match returned && grads && self.results == other.results {
+        match returned && grads && self.results == other.results && self.own_grads == other.own_grads {
             true => None,
             false => Some("it returned something else".to_string()),
         }
@@ -51,6 +53,8 @@ impl Wiring {
 /// What a recording dependencies on that is neither an input nor a size.
 #[derive(Default)]
 pub(crate) struct Dependencies {
+    /// The handles of captured tensors that the program found, each once.
+    pub(crate) touched: Vec<TraceHandle>,
     /// Tensors whose gradient was looked at: whether there must be one when a call begins.
     pub(crate) grads: Vec<(TraceHandle, bool)>,
     /// The same for arguments, by number.
@@ -62,6 +66,10 @@ pub(crate) struct Dependencies {
     pub(crate) laid_out: Vec<TraceHandle>,
     /// Arguments that it compared with other tensors, and whether they were the same.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
+    /// Captured tensors that it compared with others, by identity.
+    pub(crate) compared: Vec<usize>,
+    /// Gradients that are known by identity, with the tensors whose they are.
+    pub(crate) known_grads: Vec<(CallerTensor, TraceHandle)>,
     /// Captured tensors that it asked whether they need gradients.
     pub(crate) requires_grad: Vec<(TraceHandle, bool)>,
     /// Arguments of which the program dependencies on what history they have.
@@ -93,42 +101,6 @@ impl Captured {
         let tensors = graphs.roles.iter().filter(|r| **r != Role::Slot);
         let fills = Fills::of(demands, tensors.map(|role| *role == Role::Drawn), &graph);
         Captured { device, graph, fills, symbols: graphs.symbols, wiring, dependencies }
-    }
-
-    /// Every captured tensor that the program reads or changes, each once.
-    pub(crate) fn captured_tensors(&self) -> Vec<TraceHandle> {
-        let wiring = &self.wiring;
-        let source = |s: &Source| match s {
-            Source::State(t) | Source::Grad(t) => Some(t.clone()),
-            Source::Arg(_) | Source::ArgGrad(_) | Source::Draw | Source::Data(_) | Source::Gradient => None,
-        };
-        let target = |t: &Target| match t {
-            Target::State { tensor: t } | Target::Grad(t) | Target::GradElements(CallerTensor::Captured(t)) => {
-                Some(t.clone())
-            }
-            Target::Return
-            | Target::Save
-            | Target::Arg(_)
-            | Target::ArgGrad(_)
-            | Target::GradElements(CallerTensor::Arg(_)) => None,
-        };
-        let result = |r: &Returned| match r {
-            Returned::Same(t) | Returned::Grad(CallerTensor::Captured(t)) => Some(t.clone()),
-            Returned::Arg(_)
-            | Returned::Computed { .. }
-            | Returned::View { .. }
-            | Returned::Grad(CallerTensor::Arg(_)) => None,
-        };
-        let grad = |(of, _): &(CallerTensor, usize)| match of {
-            CallerTensor::Captured(t) => Some(t.clone()),
-            CallerTensor::Arg(_) => None,
-        };
-        let all = wiring.sources.iter().filter_map(source).chain(wiring.targets.iter().filter_map(target));
-        let all =
-            all.chain(wiring.cleared.iter().cloned()).chain(self.dependencies.grads.iter().map(|(t, _)| t.clone()));
-        let mut seen = rustc_hash::FxHashSet::default();
-        let all = all.chain(wiring.grads.iter().filter_map(grad));
-        all.chain(wiring.returned.iter().filter_map(result)).filter(|t| seen.insert(t.id())).collect()
     }
 
     /// What another recording of the same closure did otherwise, in words.

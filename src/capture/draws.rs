@@ -2,16 +2,16 @@
 //! a loop is one for each iteration, made before the run in the order in which the iterations would run. Nothing is drawn while
 //! recording, and what is done with the numbers is the graph's.
 
-use crate::backend::{self, Memory};
+use crate::backend::Memory;
 use crate::capture::endpoints::Source;
 use crate::capture::layout::{CallTensors, Demand};
 use crate::capture::symbols::Binding;
 use crate::device::Device;
 use crate::error::Result;
 use crate::kernels::rng::Mt19937;
-use crate::tensor::draw::{Kind, numel};
+use crate::tensor::draw::Kind;
 use crate::tensor::trace_handle::TraceHandle;
-use crate::tensor::{Dims, Generator, Size, Tensor, eval};
+use crate::tensor::{Generator, Size, Tensor, TensorType, eval};
 use allotrope_ir::{DType, Dim, Graph, Shape};
 
 /// One thing that a call does with generators.
@@ -116,8 +116,7 @@ impl Drawn {
 
 /// An input on the way to be drawn.
 struct Pending {
-    dtype: DType,
-    shape: Dims,
+    ty: TensorType,
     memory: Memory,
 }
 
@@ -171,9 +170,9 @@ impl Draws {
         fills.demands.iter().try_for_each(|d| d.check(&given, binding))?;
         let types = &fills.types;
         let drawn = |(_, dtype, shape): &(usize, DType, Shape)| {
-            let shape: Dims = shape.iter().map(|d| d.eval(binding)).collect();
-            let memory = backend::of(Device::Cpu).allocate(*dtype, numel("a draw", &shape)?)?;
-            Ok(Pending { dtype: *dtype, shape, memory })
+            let ty = TensorType::new(*dtype, shape.iter().map(|d| d.eval(binding)).collect())?;
+            let memory = eval::allocate(Device::Cpu, &ty)?;
+            Ok(Pending { ty, memory })
         };
         let mut pending = types.iter().map(drawn).collect::<Result<Vec<Pending>>>()?;
         let before: Vec<Mt19937> = self.generators.iter().map(|g| g.lock().clone()).collect();
@@ -185,7 +184,7 @@ impl Draws {
         let mut drawn = Drawn { states: states.collect(), tensors: Vec::with_capacity(types.len()) };
         for ((i, ..), p) in types.iter().zip(pending) {
             // Drawn by the host on every device, so the streams are the same.
-            let here = eval::fresh(Device::Cpu, p.dtype, &p.shape, p.memory);
+            let here = eval::fresh(Device::Cpu, p.ty, p.memory);
             match eval::transferred(&here, device) {
                 Ok(tensor) => drawn.tensors.push((*i, tensor)),
                 Err(e) => {
@@ -212,8 +211,8 @@ fn fill(
             Item::Draw { generator, kind, input } => {
                 let i = types.binary_search_by_key(input, |(n, ..)| *n).expect("every draw has its input");
                 let drawn = &mut pending[i];
-                let n: usize = drawn.shape[at.1..].iter().product();
-                kind.fill(&mut generator.lock(), &mut drawn.memory, drawn.dtype, at.0 * n..(at.0 + 1) * n);
+                let n: usize = drawn.ty.shape()[at.1..].iter().product();
+                kind.fill(&mut generator.lock(), &mut drawn.memory, drawn.ty.dtype(), at.0 * n..(at.0 + 1) * n);
             }
             Item::Loop { length, reverse, items } => {
                 let length = length.eval(binding);

@@ -247,7 +247,8 @@ pub(crate) enum Answer {
     Places(SmallVec<[usize; 4]>),
     /// Symbols that became the numbers which they have in this call.
     Numbers(SmallVec<[(Sym, usize); 2]>),
-    Failed(Error),
+    /// What was asked can't be had, by these numbers of the symbols.
+    Failed(Error, Vec<usize>),
 }
 
 /// How two events compare.

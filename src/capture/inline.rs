@@ -58,11 +58,19 @@ impl Evaluator for Inliner<'_> {
         let (operands, count) = scan.split(&operands);
         let (carries, rest) = operands.split_at(scan.carries);
         let (xs, invariants) = rest.split_at(scan.xs);
-        let limit = self.size(&scan.length);
+        let limit = || self.size(&scan.length);
         let iterations = match (scan.kind, count) {
-            (LoopKind::Count, Some(n)) => Iterations::Count { n, limit },
+            (LoopKind::Count, Some(n)) => Iterations::Count { n, limit: limit() },
             (LoopKind::While, _) => Iterations::While,
-            _ => Iterations::All(limit),
+            // How many it collects is known when it has run.
+            (LoopKind::Within, _) => {
+                return Err(Error::trace(
+                    "the backward pass of a call that was made before this trace differentiates a while_loop of its own (in a \
+                     checkpoint, a Function or a hook), which can't be recorded here; make the call inside this trace, or \
+                     the backward pass outside",
+                ));
+            }
+            (LoopKind::All | LoopKind::Count, _) => Iterations::All(limit()),
         };
         let inner = self.r.scan_begin(&ScanSpec { carries, xs, iterations, reverse: scan.reverse, mirror: None })?;
         let inputs: Vec<Tensor> = [&inner.carries[..], &inner.xs, invariants].concat();
@@ -74,7 +82,7 @@ impl Evaluator for Inliner<'_> {
             Ok((finals, ys)) => Ok(finals.into_iter().chain(ys).collect()),
             Err(e) => {
                 self.r.scan_abandon();
-                Err(Error::Trace(format!("a loop could not be differentiated inside another trace: {e}")))
+                Err(Error::trace(format!("a loop could not be differentiated inside another trace: {e}")))
             }
         }
     }

@@ -268,7 +268,7 @@ impl Demand {
         let wide: Strides = shape.iter().zip(&strides).filter(|(n, _)| **n > 1).map(|(_, s)| s.abs()).collect();
         match !self.whole && wide.windows(2).all(|w| w[0] >= w[1]) {
             true => Ok(()),
-            false => Err(Error::Trace(format!(
+            false => Err(Error::trace(format!(
                 "{} draws in the order of memory, and a tensor of shape {shape:?} that it follows has strides {strides:?}, \
                  which compiled code does not follow; pass a contiguous tensor, or draw in the shape before it was \
                  permuted, narrowed or expanded",

@@ -234,7 +234,7 @@ impl Building {
             // What failed then fails again.
             let answer = building.write(event);
             debug_assert!(
-                answer.map_or_else(|_| matches!(entry.answer, Answer::Failed(_)), |a| a == entry.answer),
+                answer.map_or_else(|_| matches!(entry.answer, Answer::Failed(..)), |a| a == entry.answer),
                 "bug in allotrope: the same question has another answer"
             );
         }
@@ -270,7 +270,8 @@ impl Building {
         if matches!(&answer, Ok(Answer::Numbers(_))) && matches!(event, Event::Unify(..) | Event::Specialize { .. }) {
             log.solved.push((log.entries.len(), self.graphs.symbols.expressions(0).to_vec()));
         }
-        let recorded = answer.clone().unwrap_or_else(Answer::Failed);
+        let failed = |e| Answer::Failed(e, self.graphs.symbols.hints().to_vec());
+        let recorded = answer.clone().unwrap_or_else(failed);
         log.entries.push(Entry { event, answer: recorded });
         answer
     }

@@ -8,7 +8,7 @@ use crate::capture::endpoints::{CallerTensor, Source, same_elements};
 use crate::capture::event::{Answer, Aside, Event, EventOperand, LayoutOf, Made, Symbolic};
 use crate::capture::replay_builder::ReplayBuilder;
 use crate::device::{Device, default_device};
-use crate::error::{Error, Result};
+use crate::error::{Error, Noted, Result};
 use crate::mode::recorder::settings::HostValue;
 use crate::mode::values;
 use crate::tensor::affine::Given;
@@ -17,10 +17,10 @@ use crate::tensor::handle::{Link, Root};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::traced::Cell;
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Body, Dims, Size, Sizes, Tensor, Traced, contiguous_strides, eval, size};
+use crate::tensor::{Body, Size, Sizes, Tensor, TensorType, Traced, contiguous_strides, eval, size};
 use allotrope_ir::{InputKind, LoopKind, Op, Value};
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A captured tensor that the program reads or changes.
 #[derive(Clone)]
 pub(crate) struct State {
-    pub(crate) tensor: Tensor,
+    pub(crate) tensor: TraceHandle,
     /// Its value now, in the whole program's graph.
     pub(crate) value: Value,
     pub(crate) input: usize,
@@ -40,7 +40,7 @@ pub(crate) struct State {
 /// What the program knows of the gradient of a captured tensor or of an argument.
 #[derive(Clone)]
 pub(crate) struct GradState {
-    pub(crate) tensor: Tensor,
+    pub(crate) tensor: TraceHandle,
     /// The argument's number.
     pub(crate) arg: Option<usize>,
     /// Whether there was one when the program first looked, where it looked before setting one.
@@ -72,6 +72,14 @@ pub(crate) struct Open {
     pub(crate) carries: Vec<Tensor>,
 }
 
+/// A captured tensor that the program made: another handle to elements that were there.
+#[derive(Clone)]
+pub(crate) struct MadeHere {
+    pub(crate) _handle: TraceHandle,
+    /// The tensor whose elements it shows in some way, and how, where the one that it is made of is a view.
+    pub(crate) shows: Option<(TraceHandle, Arc<Link>)>,
+}
+
 #[derive(Clone)]
 pub(crate) struct CaptureState {
     /// Where it runs; none where nobody has said so yet.
@@ -86,6 +94,11 @@ pub(crate) struct CaptureState {
     pub(crate) open: Vec<Open>,
     pub(crate) sources: Vec<Source>,
     pub(crate) states: Vec<State>,
+    /// Every handle of a captured tensor that the program has asked anything of, as it was found, each once: not the tensor that
+    /// it is a view of, and none that the program has made itself.
+    pub(crate) touched: Vec<TraceHandle>,
+    /// Their identities.
+    pub(crate) known: FxHashSet<usize>,
     /// The states on each storage, by its address.
     pub(crate) by_storage: FxHashMap<usize, SmallVec<[usize; 1]>>,
     /// What the program read of the host.
@@ -98,10 +111,19 @@ pub(crate) struct CaptureState {
     pub(crate) aliasing: Aliasing,
     /// Arguments that it compared with other tensors, and the answers.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
+    /// Captured tensors that it compared, by identity.
+    pub(crate) compared: Vec<usize>,
+    /// Memory that arguments or gradients share with something else, so that they are known by identity as captured tensors
+    /// are.
+    pub(crate) known_memory: SmallVec<[usize; 2]>,
+    /// The arguments of which that is so, by identity.
+    pub(crate) known_args: FxHashMap<usize, usize>,
+    /// The gradients of which it is, and whose they are.
+    pub(crate) known_grads: Vec<(CallerTensor, TraceHandle)>,
     /// Captured tensors that it asked whether they need gradients, by identity.
     pub(crate) requires_grad_asked: FxHashMap<usize, (TraceHandle, bool)>,
     /// Tensors over captured elements that it made, by identity.
-    pub(crate) made_here: FxHashMap<usize, TraceHandle>,
+    pub(crate) made_here: FxHashMap<usize, MadeHere>,
     /// How many parts are being recomputed, one in the other.
     pub(crate) recomputing: usize,
     pub(crate) grads: Vec<GradState>,
@@ -124,7 +146,7 @@ pub(crate) struct CaptureState {
     /// as they were.
     pub(crate) versions: FxHashMap<usize, u32>,
     /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are.
-    pub(crate) outgoing_edges: HashMap<(usize, u32), (Edge, Tensor)>,
+    pub(crate) outgoing_edges: HashMap<(usize, u32), (Edge, TraceHandle)>,
     /// The arguments that need gradients, by number, with whether the program dependencies on what history they have.
     pub(crate) asked: Vec<(usize, Arc<AtomicBool>)>,
     /// Nodes of the whole program with a smaller number have run when what is recorded now runs: nothing that they
@@ -182,10 +204,13 @@ impl CaptureState {
     }
 
     /// The traced tensor for what was made.
-    pub(crate) fn tensor(&self, builder: usize, made: &Made) -> Tensor {
-        let shape: Dims = size::small(&made.sizes.0, |s| s.hint());
+    ///
+    /// # Errors
+    /// When no tensor can have these sizes.
+    pub(crate) fn tensor(&self, builder: usize, made: &Made) -> Result<Tensor> {
+        let ty = TensorType::new(made.dtype, size::small(&made.sizes.0, |s| s.hint()))?;
         let traced = Traced {
-            strides: contiguous_strides(&shape),
+            strides: contiguous_strides(ty.shape()),
             scope: self.first + builder as u64,
             device: self.device.unwrap_or_else(default_device),
             exprs: size::small(&made.sizes.0, |s| s.expr().number),
@@ -193,13 +218,21 @@ impl CaptureState {
             path: None,
             seen: Mutex::new((made.value, 0)),
         };
-        Tensor::from_parts(made.dtype, shape, Body::Traced(traced))
+        Ok(Tensor::from_parts(ty, Body::Traced(traced)))
     }
 
     /// The traced tensor for a value, with the sizes of its type.
     pub(crate) fn tensor_of(&mut self, builder: usize, value: Value) -> Result<Tensor> {
         let made = self.made(Event::TypeOf(builder, value))?;
-        Ok(self.tensor(builder, &made))
+        self.tensor(builder, &made)
+    }
+
+    /// Whether the program made the tensor, whatever elements it shows: its gradient is nobody's outside.
+    pub(crate) fn is_own(&self, t: &Tensor) -> bool {
+        match t.body() {
+            Body::Traced(_) => !self.args.contains_key(&t.id()),
+            Body::Strided(_) => self.made_here.contains_key(&t.id()),
+        }
     }
 
     /// The scope of this capture that a traced tensor belongs to.
@@ -243,24 +276,48 @@ impl CaptureState {
                 }
                 Ok(value)
             }
-            Body::Strided(_) => match t.view_of() {
-                Some(view) => {
-                    let base = self.lift(&view.base)?;
-                    self.through(base, &view.path)
-                }
-                None => {
-                    let slot = self.state(t)?;
-                    let value = self.states[slot].value;
-                    self.import(0, value)
-                }
-            },
+            Body::Strided(_) => {
+                self.touch(t);
+                self.lift_captured(t)
+            }
+        }
+    }
+
+    /// The elements of a captured tensor, which are those of the whole that it is a view of.
+    fn lift_captured(&mut self, t: &Tensor) -> Result<Value> {
+        match self.shown_by(t) {
+            Some((base, path)) => {
+                let base = self.lift_captured(&base)?;
+                self.through(base, &path)
+            }
+            None => {
+                let slot = self.state(t)?;
+                let value = self.states[slot].value;
+                self.import(0, value)
+            }
+        }
+    }
+
+    /// The program has asked something of a tensor: if it is a captured one, this handle must stay in use.
+    pub(crate) fn touch(&mut self, t: &Tensor) {
+        if t.strided().is_some() && !self.made_here.contains_key(&t.id()) && self.known.insert(t.id()) {
+            self.touched.push(TraceHandle::new(t.clone()));
+        }
+    }
+
+    /// The captured tensor whose elements a captured one shows, and how: that of which it is a view, or an alias of one.
+    pub(crate) fn shown_by(&self, t: &Tensor) -> Option<(Tensor, Arc<Link>)> {
+        match (t.view_of(), self.made_here.get(&t.id())) {
+            (Some(view), _) => Some((Tensor::clone(&view.base), Arc::clone(&view.path))),
+            (None, Some(made)) => made.shows.as_ref().map(|(base, path)| (Tensor::clone(base), Arc::clone(path))),
+            (None, None) => None,
         }
     }
 
     /// The elements themselves, however they are seen.
     fn lift_root(&mut self, root: &Root) -> Result<Value> {
         match root {
-            Root::External(t) => self.lift(t),
+            Root::External(t) => self.lift_captured(t),
             Root::Traced(cell) => {
                 let from = self.scope_of(cell.scope)?;
                 let value = cell.value();
@@ -308,6 +365,20 @@ impl CaptureState {
         *self.versions.entry(storage).or_insert_with(|| s.storage.version()) + changes
     }
 
+    /// An operation failed, as it does in eager code, and the program went on without it: where it would not fail, the
+    /// program goes another way. Whether it fails may depend on any size, layout and history; other things that an operation
+    /// sees of its operands are guarded anyway.
+    pub(crate) fn depend_on_failure(&mut self, failed: &Noted) {
+        if !self.replay.is_plain() {
+            // Each call is recorded, and fails or not by itself.
+            return;
+        }
+        let why = format!("{} failed, and the closure went on", failed.error.operation());
+        self.replay.graphs_mut().specialize_arguments(&why, failed.place());
+        self.guard_arguments();
+        self.asked.iter().for_each(|(_, asked)| asked.store(true, Ordering::Relaxed));
+    }
+
     /// That this is for the device that the whole recording runs on.
     pub(crate) fn runs_on(&mut self, op: &'static str, device: Device) -> Result<()> {
         eval::same_device(op, *self.device.get_or_insert(device), device)
@@ -329,11 +400,6 @@ impl CaptureState {
         if let Some(slot) = known {
             return Ok(slot);
         }
-        if let Some((i, _)) = self.callers.iter().find(|(_, caller)| caller.is_same(t)) {
-            return Err(Error::Trace(format!(
-                "argument {i} is also captured by the closure, so its gradient would come in two parts; use it in one way only"
-            )));
-        }
         self.runs_on("trace", t.device())?;
         let input = self.sources.len();
         let sizes: Sizes = size::small(t.shape_hint(), Size::from);
@@ -341,8 +407,9 @@ impl CaptureState {
         let kind = InputKind::State;
         let made = self.made(Event::Input { dtype: t.dtype(), sizes: Symbolic(Cow::Borrowed(&sizes)), kind, name })?;
         // The handle kept must not keep the tape of the program alive: only elements matter.
-        self.sources.push(Source::State(TraceHandle::new(t.clone())));
-        self.states.push(State { tensor: t.clone(), value: made.value, input, changes: 0 });
+        let tensor = TraceHandle::new(t.clone());
+        self.sources.push(Source::State(tensor.clone()));
+        self.states.push(State { tensor, value: made.value, input, changes: 0 });
         self.by_storage.entry(storage).or_default().push(self.states.len() - 1);
         Ok(self.states.len() - 1)
     }
@@ -375,8 +442,8 @@ impl CaptureState {
 }
 
 pub(crate) fn overlap(t: &Tensor) -> Error {
-    Error::Trace(format!(
-        "a tensor of shape {:?} shares storage with another one that the trace changes in place through a different view; change and read it through one view, or clone() it",
+    Error::trace(format!(
+        "a tensor of shape {:?} shares storage with another one that the trace changes in place through a different view; change and read it through one view, or one of them in a copy: x * 1.0 is one, x.clone() is another handle to the same elements",
         t.shape_hint()
     ))
 }

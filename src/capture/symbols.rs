@@ -59,7 +59,7 @@ pub(crate) struct Symbols {
 
 /// That a size of another trace is used.
 pub(crate) fn foreign(size: Size) -> Error {
-    Error::Trace(format!("a size of another trace, {size} there, is used here; take it from a tensor of this one"))
+    Error::trace(format!("a size of another trace, {size} there, is used here; take it from a tensor of this one"))
 }
 
 /// The capacity of a loop at first, in iterations.
@@ -163,7 +163,17 @@ impl Symbols {
     }
 
     pub(crate) fn specialize(&mut self, size: Size, why: &str, at: &'static Location<'static>) -> bool {
-        let symbols = self.dim(size).symbols();
+        self.specialize_all(self.dim(size).symbols(), why, at)
+    }
+
+    /// As [`Symbols::specialize`], for every size of an argument.
+    pub(crate) fn specialize_arguments(&mut self, why: &str, at: &'static Location<'static>) -> bool {
+        let of_arguments = |s: &Sym| self.axes[s.0 as usize].is_some() && !self.solved.contains_key(s);
+        let symbols = (0..self.axes.len() as u32).map(Sym).filter(of_arguments).collect();
+        self.specialize_all(symbols, why, at)
+    }
+
+    fn specialize_all(&mut self, symbols: Vec<Sym>, why: &str, at: &'static Location<'static>) -> bool {
         for &s in &symbols {
             let value = self.hints[s.0 as usize];
             self.specializations.push(Specialization { value, why: why.to_string(), at, sym: s });

@@ -1,7 +1,7 @@
 //! Adaptive pooling: so many results as asked for, each from its share of the axis. Shares of `l` elements for `m`
 //! results go from `floor(i l / m)` to `ceil((i + 1) l / m)`, so they may overlap and differ in size.
 
-use super::common::{along, demand_float, numbers, take, widened, windows, with_batch, without_batch};
+use super::common::{along, can_exist, demand_float, numbers, take, widened, windows, with_batch, without_batch};
 use super::pool::{at_places, maximum_places};
 use crate::device;
 use crate::error::{Error, Result};
@@ -55,8 +55,14 @@ struct Shares {
 
 impl Shares {
     fn new(n: usize, out: usize) -> Shares {
-        let share = |i: usize| ((i + 1) * n).div_ceil(out) - i * n / out;
-        Shares { n, out, most: (0..out).map(share).max().unwrap_or(1) }
+        // A share of l / m elements has one more where it begins within an element, and another one where it ends so;
+        // where the remainder divides m none does both.
+        let most = match (n.checked_div(out), n.checked_rem(out)) {
+            (None, _) | (_, None) => 1,
+            (Some(whole), Some(0)) => whole,
+            (Some(whole), Some(rest)) => whole + if out.is_multiple_of(rest) { 1 } else { 2 },
+        };
+        Shares { n, out, most }
     }
 
     /// Whether all are equally large and none overlap.
@@ -66,7 +72,7 @@ impl Shares {
 
     /// Where each share begins, and how many elements it has.
     fn bounds(&self) -> Result<(Tensor, Tensor)> {
-        let index = Tensor::arange(self.out);
+        let index = Tensor::try_arange(self.out)?;
         let quotient = |x: Tensor| {
             let by = Arg::Number(Number::Int(self.out as i64));
             elementwise::binary("adaptive_pool", BinaryOp::Quotient, Arg::Tensor(&x), by)
@@ -87,7 +93,7 @@ impl Shares {
         let (start, count) = self.bounds()?;
         let column = [self.out as isize, 1];
         let last = start.try_add(&count)?.try_sub(1)?.try_reshape(&column)?;
-        let index = start.try_reshape(&column)?.try_add(&Tensor::arange(self.most))?.try_minimum(&last)?;
+        let index = start.try_reshape(&column)?.try_add(&Tensor::try_arange(self.most)?)?.try_minimum(&last)?;
         let taken = take(x, axis, &index.try_reshape(&[-1])?)?;
         let mut sizes: Sizes = taken.sizes();
         sizes[axis] = Size::from(self.out);
@@ -103,7 +109,9 @@ fn shares<const N: usize>(op: &'static str, x: &Tensor, out: [Option<usize>; N])
         return Err(Error::operands(op, format!("only the batch may be empty, got {:?}", x.shape_hint())));
     }
     let sizes = numbers(&x.sizes()[2..], "pooling cuts an axis into shares");
-    Ok((0..N).map(|i| Shares::new(sizes[i], out[i].unwrap_or(sizes[i]))).collect())
+    let out: [usize; N] = std::array::from_fn(|i| out[i].unwrap_or(sizes[i]));
+    can_exist(x, 2, &out)?;
+    Ok((0..N).map(|i| Shares::new(sizes[i], out[i])).collect())
 }
 
 fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize>; N]) -> Result<Tensor> {
@@ -118,10 +126,11 @@ fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize
             continue;
         }
         let (_, count) = s.bounds()?;
-        let inside = Tensor::arange(s.most).try_lt(&count.try_reshape(&[s.out as isize, 1])?)?;
+        let inside = Tensor::try_arange(s.most)?.try_lt(&count.try_reshape(&[s.out as isize, 1])?)?;
         let mut shape = along(N - i + 1, 0, s.out);
         shape[N - i] = s.most as isize;
-        let sum = cut.try_where_self(&inside.try_reshape(&shape)?, &cut.zeros_like())?.try_sum_dim(&[-1], false)?;
+        let sum =
+            cut.try_where_self(&inside.try_reshape(&shape)?, &cut.try_zeros_like()?)?.try_sum_dim(&[-1], false)?;
         means = sum.try_div(&count.try_to(sum.dtype())?.try_reshape(&along(N - i, 0, s.out))?)?;
     }
     without_batch(&means.try_to(input.dtype())?, added)

@@ -64,7 +64,7 @@ twin_fns! {
         let mut scores = q.try_mul(scale)?.try_matmul(&k.try_transpose(-1, -2)?)?;
         let low = f64::NEG_INFINITY;
         let fill = |scores: &Tensor, keep: &Tensor| {
-            scores.try_where_self(keep, &scores.zeros_like().try_add(low)?)
+            scores.try_where_self(keep, &scores.try_zeros_like()?.try_add(low)?)
         };
         if options.is_causal {
             let sizes = scores.sizes();
@@ -81,9 +81,9 @@ twin_fns! {
         // Without the largest, so that nothing overflows; where all are -inf, nothing is taken off, and the weights are 0.
         let most = scores.detach().try_amax(&[-1], true)?;
         let blind = most.try_eq(low)?;
-        let exp = scores.try_sub(&most.zeros_like().try_where_self(&blind, &most)?)?.try_exp()?;
+        let exp = scores.try_sub(&most.try_zeros_like()?.try_where_self(&blind, &most)?)?.try_exp()?;
         let sum = exp.try_sum_dim(&[-1], true)?;
-        let weights = exp.try_div(&sum.ones_like().try_where_self(&blind, &sum)?)?;
+        let weights = exp.try_div(&sum.try_ones_like()?.try_where_self(&blind, &sum)?)?;
         let weights = try_dropout(&weights, options.dropout_p, options.dropout_p > 0.0)?;
         weights.try_matmul(&v)?.try_to(query.dtype())
     }

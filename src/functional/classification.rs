@@ -96,7 +96,7 @@ impl Classes {
         check_weight(op, weight, c)?;
         let target = target.try_to(DType::I64)?;
         let counts = target.try_ne(ignored)?;
-        let index = target.try_where_self(&counts, &target.zeros_like())?;
+        let index = target.try_where_self(&counts, &target.try_zeros_like()?)?;
         let c = size_tensor(c, DType::I64)?;
         let inside = index.try_ge(0)?.try_logical_and(&index.try_lt(&c)?)?;
         // An ignored target lies in no class, so there needs to be none.
@@ -107,7 +107,7 @@ impl Classes {
             Some(w) => {
                 let flat = take(&widened(w)?.try_to(x.dtype())?, 0, &index.reshape_sizes(&[numel(&rest)])?)?;
                 let of = flat.reshape_sizes(&rest)?;
-                of.try_where_self(&counts, &of.zeros_like())?
+                of.try_where_self(&counts, &of.try_zeros_like()?)?
             }
         };
         Ok(Classes { index: index.try_unsqueeze(axis as isize)?, counts, weights })
@@ -126,7 +126,7 @@ impl Classes {
         let picked = gather(x, &self.index, axis)?.reshape_sizes(&self.counts.sizes())?;
         let losses = picked.try_neg()?.try_mul(&self.weights)?;
         // Nothing of an ignored target counts, not even an infinity.
-        losses.try_where_self(&self.counts, &losses.zeros_like())
+        losses.try_where_self(&self.counts, &losses.try_zeros_like()?)
     }
 }
 
@@ -201,7 +201,7 @@ twin_fns! {
             check_weight(op, weight, c)?;
             let mut t = widened(target)?;
             if smooth > 0.0 {
-                let even = divide_by_size(&t.ones_like().try_mul(smooth)?, c)?;
+                let even = divide_by_size(&t.try_ones_like()?.try_mul(smooth)?, c)?;
                 t = t.try_mul(1.0 - smooth)?.try_add(&even)?;
             }
             let losses = by_class(&logs)?.try_mul(&t)?.try_sum_dim(&[axis as isize], false)?.try_neg()?;
@@ -222,7 +222,7 @@ twin_fns! {
             return y.try_to(input.dtype());
         }
         let all = by_class(&logs)?.try_sum_dim(&[axis as isize], false)?.try_neg()?;
-        let all = classes.reduce(&all.try_where_self(&classes.counts, &all.zeros_like())?, reduction)?;
+        let all = classes.reduce(&all.try_where_self(&classes.counts, &all.try_zeros_like()?)?, reduction)?;
         let all = divide_by_size(&all.try_mul(smooth)?, c)?;
         y.try_mul(1.0 - smooth)?.try_add(&all)?.try_to(input.dtype())
     }
@@ -322,7 +322,7 @@ fn logs(x: &Tensor) -> Result<(Tensor, Tensor)> {
 /// x log x, which is 0 at 0, as is its derivative there.
 fn xlogx(x: &Tensor) -> Result<Tensor> {
     let zero = x.try_eq(0.0)?;
-    let inner = x.ones_like().try_where_self(&zero, x)?;
+    let inner = x.try_ones_like()?.try_where_self(&zero, x)?;
     let y = inner.try_mul(&inner.try_log()?)?;
-    y.zeros_like().try_where_self(&zero, &y)
+    y.try_zeros_like()?.try_where_self(&zero, &y)
 }

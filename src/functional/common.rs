@@ -7,7 +7,7 @@ use crate::mode::apply::apply;
 use crate::mode::sizes::specialize;
 use crate::mode::values::full_of;
 use crate::ops::{gather, movement, window};
-use crate::tensor::{Size, Sizes, Tensor};
+use crate::tensor::{Dims, Size, Sizes, Tensor, TensorType};
 use allotrope_ir::{DType, Op, Scalar};
 use smallvec::smallvec;
 
@@ -70,6 +70,16 @@ pub(super) fn iota(n: Size) -> Result<Tensor> {
     apply(&Op::Iota(n), &[])
 }
 
+/// That there can be a tensor like `x` with these sizes in the axes from `first` on, before anything is made for it.
+///
+/// # Errors
+/// When there can be none.
+pub(super) fn can_exist(x: &Tensor, first: usize, sizes: &[usize]) -> Result<()> {
+    let mut shape = Dims::from_slice(x.shape_hint());
+    shape[first..first + sizes.len()].copy_from_slice(sizes);
+    TensorType::new(x.dtype(), shape).map(drop)
+}
+
 /// 1 for every axis but `axis`, which is `n`.
 pub(super) fn along(rank: usize, axis: usize, n: usize) -> Vec<isize> {
     let mut shape = vec![1; rank];
@@ -92,6 +102,7 @@ pub(super) fn pad_axis(x: &Tensor, axis: usize, before: usize, after: usize, val
     if before == 0 && after == 0 {
         return Ok(x.clone());
     }
+    can_exist(x, axis, &[x.shape_hint()[axis].saturating_add(before).saturating_add(after)])?;
     let _entered = device::enter(x.device());
     let full = |n: usize| {
         let mut sizes = x.sizes();

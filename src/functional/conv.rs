@@ -92,7 +92,7 @@ fn convolution<const N: usize>(
     let (x, added) = with_batch(op, input, N + 2)?;
     let shape = weights(op, &x, weight, groups, &stride, &dilation)?;
     let (out, each) = (shape[0], shape[1]);
-    if out == 0 || out % groups != 0 || !demand_equal(x.sizes()[1], Size::from(each * groups)) {
+    if out == 0 || out % groups != 0 || !demand_equal(x.sizes()[1], Size::from(each.saturating_mul(groups))) {
         return Err(Error::operands(
             op,
             format!(
@@ -111,7 +111,7 @@ fn convolution<const N: usize>(
                 return Err(Error::operands(op, format!("padding \"same\" needs a stride of 1, got {stride:?}")));
             }
             Padding::Same => {
-                let total = dilation[i] * (shape[2 + i].max(1) - 1);
+                let total = dilation[i].saturating_mul(shape[2 + i].max(1) - 1);
                 (total / 2, total - total / 2)
             }
         };

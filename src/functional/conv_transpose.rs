@@ -73,7 +73,7 @@ fn transposed<const N: usize>(
     let ConvTransposeOptions { stride, padding, output_padding, groups, dilation } = options;
     let (x, added) = with_batch(op, input, N + 2)?;
     let shape = weights(op, &x, weight, groups, &stride, &dilation)?;
-    let (channels, out) = (shape[0], shape[1] * groups);
+    let (channels, out) = (shape[0], shape[1].saturating_mul(groups));
     if channels % groups != 0 || !demand_equal(x.sizes()[1], Size::from(channels)) {
         return Err(Error::operands(
             op,
@@ -112,8 +112,8 @@ fn transposed<const N: usize>(
         if is_zero(l) || shape[2 + i] == 0 {
             return Err(Error::operands(op, format!("input {:?} with weights {shape:?} is empty", input.shape_hint())));
         }
-        let tail = dilation[i] * (shape[2 + i] - 1) + 1 + output_padding[i];
-        let cut = 2 * padding[i];
+        let tail = dilation[i].saturating_mul(shape[2 + i] - 1).saturating_add(1).saturating_add(output_padding[i]);
+        let cut = padding[i].saturating_mul(2);
         // The least length whose result is not less than nothing.
         let least = cut.saturating_sub(tail).div_ceil(stride[i]) + 1;
         if l.hint() < least {

@@ -66,10 +66,9 @@ twin_fns! {
                 return Err(Error::operands("one_hot", "no index says how many classes there are; give num_classes"));
             }
             None if mode::is_recording() => {
-                return Err(Error::Trace(
+                return Err(Error::trace(
                     "one_hot: the shape of the result depends on the elements, which are not known while a trace is \
-                     recorded; give num_classes"
-                        .into(),
+                     recorded; give num_classes",
                 ));
             }
             None => {
@@ -77,8 +76,8 @@ twin_fns! {
                 usize::try_from(most.saturating_add(1)).unwrap_or(0)
             }
         };
-        let inside = index.try_ge(0)?.try_logical_and(&index.try_lt(n as i64)?)?;
+        let inside = index.try_ge(0)?.try_logical_and(&index.try_lt(i64::try_from(n).unwrap_or(i64::MAX))?)?;
         let index = checked(&index, &all_true(&inside)?, "one_hot: an index is not a class")?;
-        index.try_unsqueeze(-1)?.try_eq(&Tensor::arange(n))?.try_to(DType::I64)
+        index.try_unsqueeze(-1)?.try_eq(&Tensor::try_arange(n)?)?.try_to(DType::I64)
     }
 }

@@ -71,19 +71,20 @@ twin_fns! {
         let own = x.sizes();
         let shape = numbers(&own[1..], "fold lays out columns in a plane");
         let FoldOptions { dilation, padding, stride } = options;
+        let padded = |i: usize| padding[i].saturating_mul(2).saturating_add(out[i]);
         let count = |i: usize| {
-            let span = dilation[i] * (kernel[i] - 1) + 1;
-            (out[i] + 2 * padding[i]).checked_sub(span).map_or(0, |rest| rest / stride[i] + 1)
+            let span = dilation[i].saturating_mul(kernel[i] - 1).saturating_add(1);
+            padded(i).checked_sub(span).map_or(0, |rest| rest / stride[i] + 1)
         };
-        let (counts, area) = ([count(0), count(1)], kernel[0] * kernel[1]);
-        if shape[0] == 0 || !shape[0].is_multiple_of(area) || shape[1] != counts[0] * counts[1] || shape[1] == 0 {
+        let counts = [count(0), count(1)];
+        let (area, all) = (kernel[0].saturating_mul(kernel[1]), counts[0].saturating_mul(counts[1]));
+        if shape[0] == 0 || !shape[0].is_multiple_of(area) || shape[1] != all || shape[1] == 0 {
             return Err(Error::operands(
                 "fold",
                 format!(
-                    "input {:?}: a plane of {out:?} has {} windows of {kernel:?}; the input must be [n, c {area}, {}]",
-                    input.shape_hint(),
-                    counts[0] * counts[1],
-                    counts[0] * counts[1]
+                    "input {:?}: a plane of {out:?} has {all} windows of {kernel:?} with dilation {dilation:?}, padding {padding:?} \
+                     and stride {stride:?}; the input must be [n, c {area}, {all}]",
+                    input.shape_hint()
                 ),
             ));
         }
@@ -93,7 +94,7 @@ twin_fns! {
         let mut result = x.reshape_sizes(&sizes)?.try_permute(&[0, 1, 4, 5, 2, 3])?;
         for i in (0..2).rev() {
             let windows = WindowSpec { axis: 2 + i, size: Size::from(kernel[i]), step: stride[i], dilation: dilation[i] };
-            result = overlap_add(&result, Size::from(out[i] + 2 * padding[i]), windows)?;
+            result = overlap_add(&result, Size::from(padded(i)), windows)?;
             result = result.try_narrow(2 + i as isize, padding[i] as isize, out[i])?;
         }
         without_batch(&result, added)

@@ -2,7 +2,7 @@
 //! axis. Where the neighbours lie is computed in operations from the place of the result, in the precision in which
 //! PyTorch computes it.
 
-use super::common::{along, demand_float, numbers, take, widened};
+use super::common::{along, can_exist, demand_float, numbers, take, widened};
 use super::{try_adaptive_avg_pool1d, try_adaptive_avg_pool2d, try_adaptive_avg_pool3d};
 use crate::device;
 use crate::error::{Error, Result};
@@ -78,6 +78,7 @@ twin_fns! {
         if own.contains(&0) || wanted.contains(&0) {
             return fail(format!("axes of {:?} and results {wanted:?} must not be empty", input.shape_hint()));
         }
+        can_exist(input, 2, &wanted)?;
         let some = |i: usize| Some(wanted[i]);
         match (mode, axes) {
             (InterpolateMode::Area, 1) => return try_adaptive_avg_pool1d(input, [some(0)]),
@@ -155,13 +156,13 @@ impl Line {
 
     fn nearest(&self, x: &Tensor, shift: f64) -> Result<Tensor> {
         let dtype = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
-        let at = Tensor::arange(self.out).try_to(dtype)?.try_add(shift)?.try_mul(self.step(dtype))?;
+        let at = Tensor::try_arange(self.out)?.try_to(dtype)?.try_add(shift)?.try_mul(self.step(dtype))?;
         take(x, self.axis, &at.try_to(DType::I64)?.try_minimum(self.n as i64 - 1)?)
     }
 
     /// Where the results lie between the elements.
     fn places(&self, dtype: DType) -> Result<Tensor> {
-        let index = Tensor::arange(self.out).try_to(dtype)?;
+        let index = Tensor::try_arange(self.out)?.try_to(dtype)?;
         match self.corners {
             true => index.try_mul(self.step(dtype)),
             false => index.try_add(0.5)?.try_mul(self.step(dtype))?.try_sub(0.5),

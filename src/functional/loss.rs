@@ -123,11 +123,11 @@ twin_fns! {
         if full {
             // t log t - t + 0.5 log(2 π t); of 1 where it does not count, so that no derivative is infinite.
             let counts = t.try_gt(1.0)?;
-            let s = t.try_where_self(&counts, &t.ones_like())?;
+            let s = t.try_where_self(&counts, &t.try_ones_like()?)?;
             let log = s.try_log()?;
             let half = s.try_mul(2.0 * std::f64::consts::PI)?.try_log()?.try_mul(0.5)?;
             let terms = s.try_mul(&log)?.try_sub(&s)?.try_add(&half)?;
-            losses = losses.try_add(&terms.try_where_self(&counts, &terms.zeros_like())?)?;
+            losses = losses.try_add(&terms.try_where_self(&counts, &terms.try_zeros_like()?)?)?;
         }
         finish(&losses, reduction, input)
     }

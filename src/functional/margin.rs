@@ -38,7 +38,7 @@ twin_fns! {
     ) -> Tensor {
         demand_float("hinge_embedding_loss", input)?;
         let x = widened(input)?;
-        let zero = x.zeros_like();
+        let zero = x.try_zeros_like()?;
         let far = x.try_neg()?.try_add(margin)?.try_clamp_min(0.0)?;
         let no = zero.try_where_self(&target.try_eq(1.0)?, &far)?;
         let yes = zero.try_where_self(&target.try_eq(-1.0)?, &x)?;
@@ -68,7 +68,7 @@ twin_fns! {
         // As PyTorch: the products are moved off 0, not the lengths.
         let (aa, bb) = (sum(a.try_square()?)?.try_add(1e-12)?, sum(b.try_square()?)?.try_add(1e-12)?);
         let cos = sum(a.try_mul(&b)?)?.try_div(&aa.try_mul(&bb)?.try_sqrt()?)?;
-        let zero = cos.zeros_like();
+        let zero = cos.try_zeros_like()?;
         let yes = cos.try_neg()?.try_add(1.0)?.try_where_self(&target.try_eq(1.0)?, &zero)?;
         let no = cos.try_sub(margin)?.try_clamp_min(0.0)?.try_where_self(&target.try_eq(-1.0)?, &zero)?;
         reduction.of(&yes.try_add(&no)?)?.try_to(input1.dtype())
@@ -168,7 +168,7 @@ twin_fns! {
         }
         let _entered = device::enter(x.device());
         let others = iota(c)?.try_ne(&index)?;
-        let losses = losses.try_where_self(&others, &losses.zeros_like())?.try_sum_dim(&[-1], false)?;
+        let losses = losses.try_where_self(&others, &losses.try_zeros_like()?)?.try_sum_dim(&[-1], false)?;
         let losses = divide_by_size(&losses, c)?;
         reduction.of(&losses)?.try_to(input.dtype())
     }

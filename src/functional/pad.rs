@@ -1,6 +1,6 @@
 //! Padding: more elements at both ends of the last axes, or fewer.
 
-use super::common::{numbers, pad_axis, take};
+use super::common::{can_exist, numbers, pad_axis, take};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::ops::arg::Number;
@@ -80,8 +80,9 @@ fn crop(x: &Tensor, axis: usize, before: isize, after: isize) -> Result<Tensor> 
         return Ok(x.clone());
     }
     let n = numbers(&x.sizes()[axis..=axis], "padding takes elements away")[0];
-    let (head, tail) = ((-before).max(0) as usize, (-after).max(0) as usize);
-    let Some(len) = n.checked_sub(head + tail) else {
+    let taken = |pad: isize| if pad < 0 { pad.unsigned_abs() } else { 0 };
+    let (head, tail) = (taken(before), taken(after));
+    let Some(len) = n.checked_sub(head.saturating_add(tail)) else {
         return Err(Error::operands(
             "pad",
             format!("cannot take {head} and {tail} elements from the {n} of axis {axis} of {:?}", x.shape_hint()),
@@ -98,7 +99,7 @@ fn padded_by_itself(x: &Tensor, axis: usize, before: isize, after: isize, mode: 
         _ if n == 0 => 0,
         _ => isize::MAX,
     };
-    let out = n as isize + before + after;
+    let out = n as i128 + before as i128 + after as i128;
     if before.max(after) > most || out < 1 {
         return Err(Error::operands(
             "pad",
@@ -110,7 +111,7 @@ fn padded_by_itself(x: &Tensor, axis: usize, before: isize, after: isize, mode: 
     }
     if mode == PadMode::Circular {
         let x = crop(x, axis, before, after)?;
-        let kept = (n as isize + before.min(0) + after.min(0)) as usize;
+        let kept = x.shape_hint()[axis];
         let (head, tail) = (before.max(0) as usize, after.max(0) as usize);
         if head.max(tail) > kept {
             return Err(Error::operands("pad", format!("{mode:?} cannot repeat {kept} elements as {head} and {tail}")));
@@ -118,8 +119,10 @@ fn padded_by_itself(x: &Tensor, axis: usize, before: isize, after: isize, mode: 
         let part = |start: usize, len: usize| movement::narrow(&x, axis, Size::from(start), Size::from(len));
         return movement::concat(&[&part(kept - head, head)?, &x, &part(0, tail)?], axis);
     }
+    let out = usize::try_from(out).unwrap_or(usize::MAX);
+    can_exist(x, axis, &[out])?;
     let _entered = device::enter(x.device());
-    let index = Tensor::arange(out as usize).try_sub(before as i64)?;
+    let index = Tensor::try_arange(out)?.try_sub(before as i64)?;
     let index = match mode {
         // Mirrored at the first element, then at the last one.
         PadMode::Reflect => {

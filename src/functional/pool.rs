@@ -153,9 +153,10 @@ impl Plan {
                 format!("padding {padding} is more than half of a window of {span} elements"),
             ));
         }
-        let padded = n + 2 * padding;
+        // What is beyond all numbers here is refused as a size when the axis is padded.
+        let padded = padding.saturating_mul(2).saturating_add(n);
         if span > padded {
-            let fits = ceil && span < padded + step && n > 0;
+            let fits = ceil && span < padded.saturating_add(step) && n > 0;
             if !fits {
                 return Err(Error::operands(
                     op,
@@ -163,20 +164,24 @@ impl Plan {
                 ));
             }
         }
-        let count = match ceil {
-            false => (padded - span) / step + 1,
+        let rest = padded.saturating_sub(span);
+        // How many windows come after the first.
+        let more = match ceil {
+            false => rest / step,
             true => {
-                let count = (padded + step - 1 - span) / step + 1;
+                let more = rest.div_ceil(step);
                 // The last window begins inside, or in the padding before it.
-                if (count - 1) * step >= n + padding { count - 1 } else { count }
+                let begin = more.saturating_mul(step);
+                if begin > 0 && begin >= n.saturating_add(padding) { more - 1 } else { more }
             }
         };
-        let extra = ((count - 1) * step + span).saturating_sub(padded);
+        let count = more + 1;
+        let extra = more.saturating_mul(step).saturating_add(span).saturating_sub(padded);
         Ok(Plan { n, size, step, padding, dilation, count, extra })
     }
 
     fn pad(&self, x: &Tensor, axis: usize, value: Scalar) -> Result<Tensor> {
-        pad_axis(x, axis, self.padding, self.padding + self.extra, value)
+        pad_axis(x, axis, self.padding, self.padding.saturating_add(self.extra), value)
     }
 
     fn windows(&self, op: &'static str, x: &Tensor, axis: usize) -> Result<Tensor> {
@@ -190,7 +195,7 @@ impl Plan {
             return Ok(None);
         }
         // From the start of the padding on.
-        let start = Tensor::arange(self.count).try_mul(self.step as i64)?;
+        let start = Tensor::try_arange(self.count)?.try_mul(self.step as i64)?;
         let end = start.try_add(self.size as i64)?;
         let (low, high) = match include_pad {
             true => (0, self.n + 2 * self.padding),
@@ -251,11 +256,11 @@ fn averages<const N: usize>(
     let means = match options.divisor_override {
         Some(n) => divided(&sum, &by(n))?,
         None => {
-            let mut even = 1;
+            let mut even = 1usize;
             let mut counts: Option<Tensor> = None;
             for (i, plan) in plans.iter().enumerate() {
                 let Some(own) = plan.counts(options.count_include_pad)? else {
-                    even *= plan.size;
+                    even = plan.size.saturating_mul(even);
                     continue;
                 };
                 let own = own.try_reshape(&along(N, i, plan.count))?;
@@ -305,7 +310,7 @@ fn pad_places(t: &Tensor, axis: usize, plan: Plan) -> Result<Tensor> {
             movement::concat(&[&first.expand_sizes(&sizes)?, t], axis)?
         }
     };
-    pad_axis(&t, axis, 0, plan.padding + plan.extra, Scalar::I64(0))
+    pad_axis(&t, axis, 0, plan.padding.saturating_add(plan.extra), Scalar::I64(0))
 }
 
 /// The places of the first maxima in the last `n` axes, counted in row-major order. `cut` gives the windows of the axis
@@ -323,7 +328,7 @@ pub(super) fn maximum_places(
     let mut values = x.detach();
     let of = &own[x.dim() - n..];
     let total: usize = numbers(of, "pooling cuts an axis into windows").iter().product();
-    let mut places = Tensor::arange(total).reshape_sizes(of)?.expand_sizes(&own)?;
+    let mut places = Tensor::try_arange(total)?.reshape_sizes(of)?.expand_sizes(&own)?;
     for i in (0..n).rev() {
         // Row by row first and then over the rows: the first row that has the maximum, and the first place in it.
         let (v, p) = (cut(&values, i, true)?, cut(&places, i, false)?);

@@ -31,13 +31,14 @@ twin_fns! {
         let lead = planes("pixel_shuffle", input)?;
         let (own, r) = (input.sizes(), upscale_factor);
         let c = numbers(&own[lead..=lead], "pixel_shuffle divides the channels")[0];
-        if r == 0 || !c.is_multiple_of(r * r) {
+        let area = r.saturating_mul(r);
+        if r == 0 || !c.is_multiple_of(area) {
             return Err(Error::operands(
                 "pixel_shuffle",
                 format!("the {c} channels of {:?} must be a multiple of {r} times {r}", input.shape_hint()),
             ));
         }
-        let (c, r) = (Size::from(c / (r * r)), Size::from(r));
+        let (c, r) = (Size::from(c / area), Size::from(r));
         let with = |rest: &[Size]| -> Sizes { own[..lead].iter().chain(rest).copied().collect() };
         let (h, w) = (own[lead + 1], own[lead + 2]);
         let split = input.reshape_sizes(&with(&[c, r, r, h, w]))?.try_permute(&order(lead, &[0, 3, 1, 4, 2]))?;

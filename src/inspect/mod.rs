@@ -8,3 +8,4 @@ pub(crate) mod sandbox;
 mod snapshot;
 pub(crate) mod stepwise;
 pub(crate) mod verify;
+mod written;

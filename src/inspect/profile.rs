@@ -143,7 +143,7 @@ impl fmt::Display for Profile {
         order.sort_by_key(|(_, t)| std::cmp::Reverse(t.total));
         for (k, t) in order {
             let seconds = t.total.as_secs_f64();
-            let rate = |of: &allotrope_ir::Dim| (of.eval(&self.sizes) * t.count) as f64 / seconds.max(1e-9) / 1e9;
+            let rate = |of: &allotrope_ir::Dim| of.eval(&self.sizes) as f64 * t.count as f64 / seconds.max(1e-9) / 1e9;
             let space: Vec<String> = k.space.iter().map(|d| d.eval(&self.sizes).to_string()).collect();
             writeln!(
                 f,

@@ -36,7 +36,7 @@ impl Sandbox {
         if let Some(drawn) = drawn {
             drawn.undo();
         }
-        let taken = || Error::Trace("a gradient was taken away while a call began".into());
+        let taken = || Error::trace("a gradient was taken away while a call began");
         let mut inputs = Vec::new();
         for source in &variant.wiring().sources {
             inputs.push(match source {
@@ -77,10 +77,12 @@ impl Sandbox {
         let copies = self.inputs.iter().map(eval::copied).collect::<Result<Vec<Tensor>>>()?;
         let written = |i: usize| graph.outputs().iter().any(|o| o.update == Some(i));
         let inputs = copies.iter().enumerate().map(|(i, t)| Input::new(t, written(i))).collect();
+        let mut scratch = None;
+        code.prepare(&self.binding, &mut scratch)?;
+        let mut scratch = scratch.expect("made just now");
         let fresh = graph.outputs().iter().filter(|o| o.update.is_none());
         let fresh = fresh.map(|o| execute::output(code.device, graph.ty(o.value), &self.binding));
         let mut fresh = fresh.collect::<Result<Vec<Tensor>>>()?;
-        let mut scratch = code.scratch(code.scratch_bytes(&self.binding))?;
         let profile = execute::run(code, &self.binding, &inputs, &mut fresh, &mut scratch, time)?;
         let mut fresh = fresh.into_iter();
         let results = graph.outputs().iter().map(|o| match o.update {

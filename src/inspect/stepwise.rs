@@ -94,6 +94,6 @@ impl Iterate for Stepwise<'_> {
     }
 
     fn too_many_iterations(&self, graph: &Graph, id: NodeId, capacity: usize) -> Error {
-        Error::Trace(format!("{}: the loop goes on after {capacity} iterations", node_text(graph, id)))
+        Error::trace(format!("{}: the loop goes on after {capacity} iterations", node_text(graph, id)))
     }
 }

@@ -1,11 +1,10 @@
 //! Both modes held against each other on one call: the closure run eagerly and its compiled code, each on copies of all
 //! state; and where they differ, the first node of the captured graph that does. Everything is as it was afterwards.
 
-use crate::autograd::no_grad;
 use crate::backend::CompileOptions;
 use crate::capture::captured::Captured;
 use crate::capture::closure::{Arguments, Traceable};
-use crate::capture::endpoints::{CallerTensor, Returned, Target, same_elements};
+use crate::capture::endpoints::{CallerTensor, Returned, Target};
 use crate::capture::symbols::Binding;
 use crate::device::with_device;
 use crate::error::{Error, Result};
@@ -13,13 +12,14 @@ use crate::inspect::compare::difference;
 use crate::inspect::sandbox::Sandbox;
 use crate::inspect::snapshot::{Snapshot, Touched, settings};
 use crate::inspect::stepwise;
+use crate::inspect::written::Written;
 use crate::mode::recorder::settings::HostValue;
 use crate::ops::TensorTree;
-use crate::ops::movement::seen_again;
 use crate::partition::closure::BackwardOptions;
 use crate::runtime::call::view;
 use crate::runtime::execute;
 use crate::runtime::record::{Recorded, record};
+use crate::runtime::sharing::ArgumentPlan;
 use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
 use crate::tensor::{Tensor, eval};
@@ -235,14 +235,8 @@ fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox) -> Result
     let target = |wanted: &dyn Fn(&Target) -> bool| {
         variant.wiring().targets.iter().position(wanted).and_then(|i| outputs.get(i).cloned())
     };
-    let after = |t: &Touched| {
-        let own = target(&|target| match target {
-            Target::State { tensor } => tensor.is_same(&t.tensor),
-            Target::Arg(i) => t.argument == Some(*i),
-            _ => false,
-        });
-        own.unwrap_or_else(|| t.elements.clone())
-    };
+    let memory = Written::new(variant, before, &outputs);
+    let after = |t: &Touched| memory.after(&t.tensor);
     let is = |of: &CallerTensor, t: &Touched| match of {
         CallerTensor::Arg(i) => t.argument == Some(*i),
         CallerTensor::Captured(of) => of.is_same(&t.tensor),
@@ -253,24 +247,12 @@ fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox) -> Result
         changed.or_else(|| t.grad.as_ref().map(|(_, elements)| elements.clone()))
     };
     let mut computed = variant.wiring().targets.iter().zip(&outputs).filter(|(t, _)| matches!(t, Target::Return));
-    let touched = |tensor: &Tensor| {
-        let same = |t: &&Touched| t.tensor.is_same(tensor) || same_elements(&t.tensor, tensor);
-        before.touched.iter().find(same).map(after)
-    };
-    let of = |tensor: &Tensor| match (touched(tensor), tensor.view_of()) {
-        (Some(after), _) => Ok(after),
-        (None, Some(v)) => match touched(&v.base) {
-            Some(base) => no_grad(|| v.path.steps().iter().try_fold(base, |t, s| seen_again(&t, s.op.clone()))),
-            None => eval::copied(tensor),
-        },
-        (None, None) => eval::copied(tensor),
-    };
     let mut returned: Vec<Option<Tensor>> = Vec::new();
     for r in &variant.wiring().returned {
         returned.push(match r {
             Returned::Computed { .. } => computed.next().map(|(_, t)| t.clone()),
-            Returned::Same(t) => Some(of(t)?),
-            Returned::Arg(i) => before.touched.iter().find(|t| t.argument == Some(*i)).map(after),
+            Returned::Same(t) => Some(memory.after(t)?),
+            Returned::Arg(i) => before.touched.iter().find(|t| t.argument == Some(*i)).map(after).transpose()?,
             Returned::Grad(whose) => before.touched.iter().find(|t| is(whose, t)).and_then(given),
             Returned::View { of, steps, differentiable, .. } => match &returned[*of] {
                 Some(of) => Some(view(of, steps, *differentiable, &sandbox.binding)?),
@@ -294,7 +276,7 @@ fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox) -> Result
         seen.push((format!("result {i}"), returned[place].clone()));
     }
     for t in &before.touched {
-        seen.push((t.what.clone(), Some(after(t))));
+        seen.push((t.what.clone(), Some(after(t)?)));
         seen.push((format!("the gradient of {}", t.what), grad_after(t)));
     }
     for (i, state) in sandbox.generators.iter().enumerate() {
@@ -313,7 +295,8 @@ fn cause<F: Traceable<N>, const N: usize>(
     args: &[&Tensor],
 ) -> Result<Cause> {
     let graph = variant.captured();
-    let now = record::<F, N>(closure, args, BackwardOptions { passes: &variant.passes, like: None });
+    let plan = ArgumentPlan::of(args);
+    let now = record::<F, N>(closure, args, plan, BackwardOptions { passes: &variant.passes, like: None });
     if let Ok(Recorded { captured: Captured { graph: now, .. }, .. }) = now
         && now != *graph
     {

@@ -13,7 +13,7 @@ use super::recorder::{
 };
 use super::{apply, slot, values};
 use crate::device::{Device, default_device};
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use crate::tensor::grad_fn::{Edge, next_seq};
 use crate::tensor::handle::{Link, Root};
 use crate::tensor::operand::Operand;
@@ -21,7 +21,7 @@ use crate::tensor::size::{hints, small};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::traced::{Cell, new_capture};
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Body, Dims, Generator, Size, Tensor, Traced, contiguous_strides, eval};
+use crate::tensor::{Body, Dims, Generator, Size, Tensor, TensorType, Traced, contiguous_strides, eval};
 use allotrope_ir::{DType, NodeId, Op, Scalar, Value};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -32,8 +32,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Runs `f` without computing anything.
-pub(crate) fn evaluate_abstractly<T>(f: impl FnOnce() -> T) -> T {
-    slot::with(Some(Rc::new(Abstract(RefCell::new(State::new())))), f)
+///
+/// # Errors
+/// Those of `f`, and what it was refused because nothing is computed, whatever it did then.
+pub(crate) fn evaluate_abstractly<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let (result, arisen) = error::noting(|| slot::with(Some(Rc::new(Abstract(RefCell::new(State::new())))), f));
+    match arisen.refused {
+        Some(refused) => Err(refused.into_error()),
+        None => result,
+    }
 }
 
 struct Abstract(RefCell<State>);
@@ -47,7 +54,7 @@ struct State {
     /// The loops and branches that are open, innermost last: their scopes, and the number of iterations of each.
     open: Vec<(u64, Size)>,
     /// The type of each value so far.
-    types: Vec<(DType, Dims)>,
+    types: Vec<TensorType>,
     /// In-place changes of captured storages, by address.
     changes: FxHashMap<usize, u32>,
     /// Tensors over captured elements that the program made, by identity.
@@ -79,35 +86,42 @@ impl State {
         self.open.last().map_or(self.first, |(scope, _)| *scope)
     }
 
-    fn value(&mut self, dtype: DType, shape: &[usize]) -> Value {
-        self.types.push((dtype, Dims::from_slice(shape)));
+    fn value(&mut self, ty: TensorType) -> Value {
+        self.types.push(ty);
         Value { node: NodeId((self.types.len() - 1) as u32), port: 0 }
     }
 
     /// A new value of the innermost scope.
-    fn tensor(&mut self, dtype: DType, shape: &[usize]) -> Tensor {
-        let value = self.value(dtype, shape);
+    ///
+    /// # Errors
+    /// When no tensor can have these sizes.
+    fn tensor(&mut self, dtype: DType, shape: &[usize]) -> Result<Tensor> {
+        Ok(self.typed(TensorType::of(dtype, shape)?))
+    }
+
+    fn typed(&mut self, ty: TensorType) -> Tensor {
+        let value = self.value(ty);
         self.tensor_of(Arc::new(Cell::new(self.scope(), value)))
     }
 
     /// A tensor that shows the elements as they are now.
     fn tensor_of(&self, cell: Arc<Cell>) -> Tensor {
         let (scope, value) = (cell.scope, cell.value());
-        let (dtype, shape) = self.types[value.node.0 as usize].clone();
+        let ty = self.types[value.node.0 as usize].clone();
         let traced = Traced {
             scope,
             device: self.device.unwrap_or_else(default_device),
-            exprs: small(&shape, |_| 0),
-            strides: contiguous_strides(&shape),
+            exprs: small(ty.shape(), |_| 0),
+            strides: contiguous_strides(ty.shape()),
             root: Root::Traced(cell),
             path: None,
             seen: Mutex::new((value, 0)),
         };
-        Tensor::from_parts(dtype, shape, Body::Traced(traced))
+        Tensor::from_parts(ty, Body::Traced(traced))
     }
 
     fn like(&mut self, t: &Tensor) -> Tensor {
-        self.tensor(t.dtype(), t.shape_hint())
+        self.typed(t.ty().clone())
     }
 
     /// # Errors
@@ -144,15 +158,15 @@ impl ValueRecorder for Abstract {
         }
         // Asks the tensors for their sizes, so nothing may be borrowed.
         let (dtype, sizes) = apply::result_type(op, operands)?;
-        Ok(self.0.borrow_mut().tensor(dtype, &hints(&sizes)))
+        self.0.borrow_mut().tensor(dtype, &hints(&sizes))
     }
 
     fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor> {
-        Ok(self.0.borrow_mut().tensor(value.dtype(), &hints(sizes)))
+        self.0.borrow_mut().tensor(value.dtype(), &hints(sizes))
     }
 
     fn extent(&self, _: Size) -> Result<Tensor> {
-        Ok(self.0.borrow_mut().tensor(DType::I64, &[]))
+        self.0.borrow_mut().tensor(DType::I64, &[])
     }
 
     fn data(&self, _: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
@@ -184,7 +198,7 @@ impl StateRecorder for Abstract {
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
         let Some(traced) = target.traced() else {
             return Ok(match target.view_of() {
-                Some(view) => (view.base.clone(), Some(Arc::clone(&view.path))),
+                Some(view) => (Tensor::clone(&view.base), Some(Arc::clone(&view.path))),
                 None => (target.clone(), None),
             });
         };
@@ -192,7 +206,7 @@ impl StateRecorder for Abstract {
         state.check(target)?;
         Ok(match (&traced.root, &traced.path) {
             (_, None) => (target.clone(), None),
-            (Root::External(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
+            (Root::External(t), Some(path)) => (Tensor::clone(t), Some(Arc::clone(path))),
             (Root::Traced(cell), Some(path)) => (state.tensor_of(Arc::clone(cell)), Some(Arc::clone(path))),
         })
     }
@@ -207,7 +221,7 @@ impl StateRecorder for Abstract {
                 if cell.scope != state.scope() {
                     return Err(values::changed_in_loop("value"));
                 }
-                let new = state.value(root.dtype(), root.shape_hint());
+                let new = state.value(root.ty().clone());
                 cell.replace(new);
                 cell.version.fetch_add(1, Ordering::Relaxed);
             }
@@ -247,11 +261,11 @@ impl StateRecorder for Abstract {
 
     fn layout_asked(&self, _: &Tensor, _: LayoutQuestion) {}
 
-    fn is_same(&self, _: &Tensor, _: &Tensor) -> bool {
-        false
+    fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
+        a.id() == b.id()
     }
 
-    fn note_new(&self, alias: &Tensor) {
+    fn note_new(&self, alias: &Tensor, _: &Tensor) {
         self.0.borrow_mut().made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
     }
 
@@ -297,7 +311,7 @@ impl GradRecorder for Abstract {
 
 impl RandomRecorder for Abstract {
     fn draw(&self, draw: &Draw<'_>) -> Result<(Tensor, usize)> {
-        Ok((self.0.borrow_mut().tensor(draw.dtype, &hints(draw.sizes)), 0))
+        Ok((self.0.borrow_mut().tensor(draw.dtype, &hints(draw.sizes))?, 0))
     }
     fn reseed(&self, _: &Generator, _: u64) {}
     fn in_order(&self, _: &'static str, _: &Tensor, _: bool) -> Result<()> {
@@ -319,7 +333,7 @@ impl LoopRecorder for Abstract {
         state.scopes += 1;
         state.open.push((scope, limit));
         let carries = spec.carries.iter().map(|t| state.like(t)).collect();
-        let xs = spec.xs.iter().map(|t| state.tensor(t.dtype(), &t.shape_hint()[1..])).collect();
+        let xs = spec.xs.iter().map(|t| state.tensor(t.dtype(), &t.shape_hint()[1..])).collect::<Result<_>>()?;
         Ok(ScanBody { carries, xs, scope, limit })
     }
 
@@ -332,7 +346,7 @@ impl LoopRecorder for Abstract {
             let shape: Dims = std::iter::once(iterations).chain(t.shape_hint().iter().copied()).collect();
             state.tensor(t.dtype(), &shape)
         };
-        let ys = ys.iter().map(collected).collect();
+        let ys = ys.iter().map(collected).collect::<Result<_>>()?;
         Ok((finals, ys))
     }
 

@@ -72,18 +72,18 @@ impl Tensor {
         if on && !self.dtype().is_float() {
             let text =
                 format!("requires_grad: only floating-point tensors have gradients, this one is {}", self.dtype());
-            raise(Error::Argument(text));
+            raise(Error::argument(text));
         }
         if !on && !self.is_leaf() {
             let text = "requires_grad: this tensor was computed from others; detach() gives one that needs no gradient";
-            raise(Error::Argument(text.into()));
+            raise(Error::argument(text));
         }
         if let Some(r) = slot::recorder().filter(|_| self.strided().is_some())
             && on != self.stored_requires_grad()
             && !r.is_new(self)
         {
-            raise(Error::Trace(
-                "requires_grad: the tensor is captured by the closure that is recorded, and no later call would change it; do it outside, or to what detach() gives".into(),
+            raise(Error::trace(
+                "requires_grad: the tensor is captured by the closure that is recorded, and no later call would change it; do it outside, or to what detach() gives",
             ));
         }
         self.store_requires_grad(on);
@@ -123,7 +123,7 @@ impl Tensor {
         if let Some(g) = &grad
             && (g.dtype() != self.dtype() || !g.same_shape(self))
         {
-            raise(Error::Argument(format!(
+            raise(Error::argument(format!(
                 "set_grad: the gradient must be {}{:?} as the tensor is, got {}{:?}",
                 self.dtype(),
                 self.shape_hint(),

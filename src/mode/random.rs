@@ -4,14 +4,13 @@
 use super::recorder::random::Draw;
 use super::values::no_host_read;
 use super::{recompute, slot};
-use crate::backend;
 use crate::device::{Device, default_device};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::kernels::rng::Mt19937;
-use crate::tensor::draw::{Kind, numel};
+use crate::tensor::draw::Kind;
 use crate::tensor::operand::Operand;
 use crate::tensor::size::hints;
-use crate::tensor::{Generator, Size, Tensor, eval};
+use crate::tensor::{Generator, Size, Tensor, TensorType, eval};
 use allotrope_ir::{DType, Op};
 use std::hash::{BuildHasher, Hasher};
 use std::panic::Location;
@@ -72,8 +71,8 @@ impl Generator {
     /// When the bytes are no state, and inside a trace; the generator stays as it is.
     #[track_caller]
     pub fn set_state(&self, state: &[u8]) -> Result<()> {
-        no_host_read("set_state()", Location::caller())?;
-        let state = Mt19937::from_bytes(state).map_err(|e| Error::Argument(format!("set_state: {e}")))?;
+        called(no_host_read("set_state()", Location::caller()))?;
+        let state = Mt19937::from_bytes(state).map_err(|e| Error::argument(format!("set_state: {e}")))?;
         *self.lock() = state;
         Ok(())
     }
@@ -102,8 +101,7 @@ impl Generator {
     pub(crate) fn draw_on(&self, device: Device, kind: Kind, sizes: &[Size], dtype: DType) -> Result<Tensor> {
         kind.check()?;
         let drawn = kind.drawn_as(dtype)?;
-        let shape = hints(sizes);
-        let n = numel(kind.name(), &shape)?;
+        let ty = TensorType::new(drawn, hints(sizes))?;
         let traced = slot::recorder();
         let tensor = match &traced {
             Some(r) => {
@@ -120,9 +118,9 @@ impl Generator {
             }
             None => {
                 // Drawn by the host on every device, so the streams are the same.
-                let mut memory = backend::of(Device::Cpu).allocate(drawn, n)?;
-                kind.fill(&mut self.lock(), &mut memory, drawn, 0..n);
-                eval::transferred(&eval::fresh(Device::Cpu, drawn, &shape, memory), device)?
+                let mut memory = eval::allocate(Device::Cpu, &ty)?;
+                kind.fill(&mut self.lock(), &mut memory, drawn, 0..ty.numel());
+                eval::transferred(&eval::fresh(Device::Cpu, ty, memory), device)?
             }
         };
         match &traced {

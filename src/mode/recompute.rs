@@ -145,8 +145,7 @@ pub(super) fn next_draw() -> Result<Option<usize>> {
 
 /// A part that did something else the second time.
 pub(crate) fn other_draws() -> Error {
-    Error::Autograd(
-        "checkpoint: recomputed, the function drew other random numbers than before; it must do the same each time"
-            .into(),
+    Error::autograd(
+        "checkpoint: recomputed, the function drew other random numbers than before; it must do the same each time",
     )
 }

@@ -45,7 +45,7 @@ impl Size {
     pub(crate) fn minus(self, other: Size) -> Size {
         match self.is_symbolic() || other.is_symbolic() {
             true => size_arith(SizeOp::Sub, self, other),
-            false => Size::from(self.hint() - other.hint()),
+            false => SizeOp::Sub.of_numbers(self, other),
         }
     }
 }
@@ -62,14 +62,14 @@ impl Extent for Size {
     fn times(&self, other: &Size) -> Size {
         match self.is_symbolic() || other.is_symbolic() {
             true => size_arith(SizeOp::Mul, *self, *other),
-            false => Size::from(self.hint() * other.hint()),
+            false => SizeOp::Mul.of_numbers(*self, *other),
         }
     }
 
     fn plus(&self, other: &Size) -> Size {
         match self.is_symbolic() || other.is_symbolic() {
             true => size_arith(SizeOp::Add, *self, *other),
-            false => Size::from(self.hint() + other.hint()),
+            false => SizeOp::Add.of_numbers(*self, *other),
         }
     }
 
@@ -184,7 +184,10 @@ pub(crate) fn divide(size: Size, by: usize, why: &str) -> Size {
         }
         r.specialize(size, why, Location::caller());
     }
-    Size::from(size.hint() / by)
+    match size.hint() {
+        usize::MAX => size,
+        n => Size::from(n / by),
+    }
 }
 
 /// The number of elements of a tensor of these sizes.

@@ -10,7 +10,11 @@ use std::sync::Arc;
 impl Tensor {
     /// Whether both handles mean the same tensor; a running trace holds for calls with the same answer.
     pub fn is_same(&self, other: &Tensor) -> bool {
-        self.id() == other.id() || slot::recorder().is_some_and(|r| r.is_same(self, other))
+        let same = self.id() == other.id();
+        match slot::is_recording() {
+            true => slot::recorder().map_or(same, |r| r.is_same(self, other)),
+            false => same,
+        }
     }
 
     /// How often the elements were changed in place.
@@ -29,7 +33,7 @@ impl Tensor {
             && alias.strided().is_some()
             && let Some(r) = slot::recorder()
         {
-            r.note_new(&alias);
+            r.note_new(&alias, self);
         }
         alias
     }

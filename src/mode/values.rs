@@ -3,7 +3,7 @@
 
 use super::slot;
 use crate::device::{Device, default_device};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::tensor::operand::Operand;
 use crate::tensor::size::hints;
 use crate::tensor::{FromElement, Size, Tensor, eval};
@@ -49,7 +49,7 @@ pub(crate) fn no_host_read(what: &str, at: &'static Location<'static>) -> Result
 
 /// Why a host read cannot be had where nothing is computed.
 pub(crate) fn host_read(what: &str, at: &'static Location<'static>) -> Error {
-    Error::Trace(format!(
+    Error::trace(format!(
         "{what} at {at} is not known while a trace is recorded: the compiled program would have one call's numbers built in. \
          Return the tensor from the closure and read it after the call, pass data as an argument, or choose with where_self() instead of `if`"
     ))
@@ -57,19 +57,18 @@ pub(crate) fn host_read(what: &str, at: &'static Location<'static>) -> Error {
 
 /// Why a tensor cannot be used that another trace has made.
 pub(crate) fn other_trace() -> Error {
-    Error::Trace("a value of another trace is used here; return it from that closure and pass it as an argument".into())
+    Error::trace("a value of another trace is used here; return it from that closure and pass it as an argument")
 }
 
 /// Why something that a loop captures, a value or a tensor, cannot be changed inside it.
 pub(crate) fn changed_in_loop(what: &str) -> Error {
-    Error::Trace(format!("a {what} from outside a loop can't be changed in place inside it; carry it"))
+    Error::trace(format!("a {what} from outside a loop can't be changed in place inside it; carry it"))
 }
 
 /// Why a setting cannot be set inside a loop.
 pub(crate) fn set_in_loop() -> Error {
-    Error::Trace(
-        "a Setting can't be set inside the body of a loop, which is recorded once for all iterations; carry a tensor"
-            .into(),
+    Error::trace(
+        "a Setting can't be set inside the body of a loop, which is recorded once for all iterations; carry a tensor",
     )
 }
 
@@ -112,7 +111,7 @@ impl Tensor {
     /// When there is not exactly one, when `T` is not the dtype, and inside a trace, where it is not known yet.
     #[track_caller]
     pub fn try_item<T: FromElement>(&self) -> Result<T> {
-        self.item_at(Location::caller())
+        called(self.item_at(Location::caller()))
     }
 
     fn item_at<T: FromElement>(&self, at: &'static Location<'static>) -> Result<T> {
@@ -134,7 +133,7 @@ impl Tensor {
     /// That the elements are of type `T`, and known.
     pub(crate) fn check_readable<T: FromElement>(&self, what: &str, at: &'static Location<'static>) -> Result<()> {
         if T::DTYPE != self.dtype() {
-            return Err(Error::Argument(format!("{what}: the tensor is {}, asked for as {}", self.dtype(), T::DTYPE)));
+            return Err(Error::argument(format!("{what}: the tensor is {}, asked for as {}", self.dtype(), T::DTYPE)));
         }
         no_host_read(what, at)
     }

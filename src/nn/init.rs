@@ -2,7 +2,7 @@
 //! generator and record nothing on the tape. The fan-in of `[out, in, ..]` is what one output is computed from.
 
 use crate::autograd::no_grad;
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::ops::random::default_generator;
 use crate::tensor::Tensor;
 use allotrope_ir::DType;
@@ -51,7 +51,11 @@ macro_rules! initialisers {
         /// # Errors
         /// When the tensor or the arguments do not fit.
         #[track_caller]
-        pub fn $try_name($t: &Tensor $(, $arg: f64)*) -> Result<()> $body
+        pub fn $try_name($t: &Tensor $(, $arg: f64)*) -> Result<()> {
+            #[track_caller]
+            fn body($t: &Tensor $(, $arg: f64)*) -> Result<()> $body
+            called(body($t $(, $arg)*))
+        }
     )*};
 }
 

@@ -52,6 +52,7 @@ impl Linear {
     ///
     /// # Errors
     /// When the last axis of `x` is not `in`.
+    #[track_caller]
     pub fn try_forward(&self, x: &Tensor) -> Result<Tensor> {
         try_linear(x, &self.weight, self.bias.as_ref())
     }

@@ -2,7 +2,8 @@
 
 use super::Module;
 use super::init::uniform;
-use crate::error::{Error, Result, must, raise};
+use crate::backend::cpu::host::affords;
+use crate::error::{Error, Result, called, must, raise};
 use crate::functional::try_linear;
 use crate::mode::sizes::is_zero;
 use crate::ops::scan;
@@ -37,6 +38,9 @@ pub struct Rnn {
     hidden_size: usize,
 }
 
+/// Bytes that a layer takes, about, beside the numbers of its parameters.
+const LAYER_BYTES: usize = 2048;
+
 struct Layer {
     weight_ih: Tensor,
     weight_hh: Tensor,
@@ -58,13 +62,18 @@ impl Rnn {
     #[track_caller]
     pub fn with_layers(input_size: usize, hidden_size: usize, layers: usize) -> Rnn {
         if layers == 0 || hidden_size == 0 {
-            raise(Error::Argument(format!(
+            raise(Error::argument(format!(
                 "Rnn: needs at least one layer and one hidden unit, got {layers} and {hidden_size}"
             )));
         }
         let bound = 1.0 / (hidden_size as f64).sqrt();
-        let mut all = Vec::with_capacity(layers);
+        let mut all = Vec::new();
         for i in 0..layers {
+            if i == 1 {
+                // The first layer is made, so these are numbers.
+                let bytes = 8 * hidden_size * (hidden_size + 1) + LAYER_BYTES;
+                must(affords(bytes.saturating_mul(layers - 1), || format!("{} layers more", layers - 1)));
+            }
             let inputs = if i == 0 { input_size } else { hidden_size };
             all.push(Layer {
                 weight_ih: uniform(&[hidden_size, inputs], bound),
@@ -103,7 +112,13 @@ impl Rnn {
     /// # Errors
     /// When `x` does not have three axes with the last of the input size, the sequence is empty, or the hidden state
     /// is not `[layers, batch, hidden]` with the batch of `x`.
+    #[track_caller]
     pub fn try_forward<'a>(&self, x: &Tensor, h: impl Into<Option<&'a Tensor>>) -> Result<(Tensor, Tensor)> {
+        called(self.forward_from(x, h.into()))
+    }
+
+    #[track_caller]
+    fn forward_from(&self, x: &Tensor, h: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
         let layout = if self.batch_first { "[batch, time, in]" } else { "[time, batch, in]" };
         let fail = |message: String| Err(Error::operands("rnn", message));
         if x.dim() != 3 || !x.has_size(2, Size::from(self.input_size)) {
@@ -119,7 +134,7 @@ impl Rnn {
                 x.shape_hint()
             ));
         }
-        if let Some(h) = h.into() {
+        if let Some(h) = h {
             let want = [Size::from(self.layers.len()), x.sizes()[batch], Size::from(self.hidden_size)];
             if !h.has_sizes(&want) {
                 let want: Vec<String> = want.iter().map(Size::to_string).collect();

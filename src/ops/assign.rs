@@ -27,7 +27,7 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let on_tape = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
     check_assignable(target)?;
     if on_tape && base.strided().is_some() && mode::is_recording() {
-        return Err(Error::Trace(format!(
+        return Err(Error::trace(format!(
             "a captured tensor of shape {:?} would be changed in place where the tape records it, and a trace cannot change the history that it has outside; detach() both or do it under no_grad(|| ..)",
             target.shape_hint()
         )));
@@ -46,7 +46,7 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
             let node = tape::node("CopySlices", smallvec![whole, part], false, move |c, grads| {
                 let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
                 let stays = || {
-                    let zeros = take(g, &path)?.zeros_like();
+                    let zeros = take(g, &path)?.try_zeros_like()?;
                     put_back(g, &path, &zeros)
                 };
                 super::grads2(c, stays, || take(g, &path))

@@ -3,7 +3,7 @@
 
 use crate::autograd::engine::{self, Root};
 use crate::autograd::{tape, with_grad_enabled};
-use crate::error::{Error, Result, must, raise};
+use crate::error::{Error, Result, called, must, raise};
 use crate::mode;
 use crate::tensor::{Size, Tensor};
 
@@ -47,6 +47,7 @@ impl Tensor {
     /// When it has more than one element (then say from which gradient to start: [`Tensor::backward_from`]), needs no
     /// gradient, the graph's saved tensors were freed by an earlier backward pass, or a value that a derivative needs was changed in place.
     /// No gradient is accumulated then.
+    #[track_caller]
     pub fn try_backward(&self) -> Result<()> {
         self.try_backward_with(Backward::default())
     }
@@ -64,6 +65,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`Tensor::try_backward`], and when shape or dtype differ.
+    #[track_caller]
     pub fn try_backward_from(&self, gradient: &Tensor) -> Result<()> {
         self.try_backward_with(Backward { gradient: Some(gradient), ..Backward::default() })
     }
@@ -81,7 +83,12 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`Tensor::try_backward`], when the gradient has another shape or dtype, or an input needs no gradient.
+    #[track_caller]
     pub fn try_backward_with(&self, how: Backward<'_>) -> Result<()> {
+        called(self.run_backward(how))
+    }
+
+    fn run_backward(&self, how: Backward<'_>) -> Result<()> {
         let root = match how.gradient {
             Some(gradient) => root(self, gradient, how.create_graph)?,
             None => root(self, &implied("backward_from(&gradient)", self)?, false)?,
@@ -117,7 +124,7 @@ impl Tensor {
     pub fn detach_(&self) -> &Tensor {
         if self.is_requires_grad() && mode::is_recording() && self.strided().is_some() {
             let text = "detach_: the tensor is captured by the closure that is being recorded; use detach()";
-            raise(Error::Trace(text.into()));
+            raise(Error::trace(text));
         }
         self.set_grad_fn(None);
         self
@@ -148,8 +155,8 @@ pub(crate) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 pub(super) fn implied(instead: &str, output: &Tensor) -> Result<Tensor> {
     let one = Size::from(1);
     match (0..output.dim()).all(|i| output.has_size(i, one)) {
-        true => Ok(output.ones_like()),
-        false => Err(Error::Autograd(format!(
+        true => output.try_ones_like(),
+        false => Err(Error::autograd(format!(
             "a gradient is implied only for one element, the shape is {:?}; use {instead}",
             output.shape_hint()
         ))),
@@ -160,7 +167,7 @@ pub(super) fn implied(instead: &str, output: &Tensor) -> Result<Tensor> {
 pub(super) fn edges_of(inputs: &[&Tensor], whose: &str) -> Result<Vec<crate::tensor::grad_fn::Edge>> {
     let edge = |(i, x): (usize, &&Tensor)| {
         tape::edge_of(x)
-            .ok_or_else(|| Error::Autograd(format!("input {i} of {whose} needs no gradient; call requires_grad()")))
+            .ok_or_else(|| Error::autograd(format!("input {i} of {whose} needs no gradient; call requires_grad()")))
     };
     inputs.iter().enumerate().map(edge).collect()
 }
@@ -168,12 +175,12 @@ pub(super) fn edges_of(inputs: &[&Tensor], whose: &str) -> Result<Vec<crate::ten
 /// Where a backward pass begins. With `history`, what the gradient was computed from is part of the graph of the gradients.
 pub(super) fn root(output: &Tensor, gradient: &Tensor, history: bool) -> Result<Root> {
     let Some(edge) = tape::edge_of(output) else {
-        return Err(Error::Autograd(
-            "the tensor needs no gradient: it was computed from no tensor that requires one, or under no_grad".into(),
+        return Err(Error::autograd(
+            "the tensor needs no gradient: it was computed from no tensor that requires one, or under no_grad",
         ));
     };
     if gradient.dtype() != output.dtype() || !gradient.same_shape(output) {
-        return Err(Error::Autograd(format!(
+        return Err(Error::autograd(format!(
             "the gradient must be {}{:?} as the tensor is, got {}{:?}",
             output.dtype(),
             output.shape_hint(),

@@ -108,6 +108,12 @@ impl<R: TensorTree> Run<R> {
     }
 }
 
+/// Whether an edge leads to a leaf that nobody has but the tape: one that `f` made for itself, to take a gradient inside.
+fn is_own_leaf(edge: &Edge) -> bool {
+    // The node of the leaf holds it, and so does whoever asks here.
+    edge.node().seq() == 0 && edge.node().leaf().is_some_and(|t| t.holders() <= 2)
+}
+
 /// Gradients of the inputs and of captured tensors, by recomputing `f`.
 fn recompute_backward<R: TensorTree>(
     f: &impl Fn(&[Tensor]) -> R,
@@ -131,13 +137,18 @@ fn recompute_backward<R: TensorTree>(
         all.push(start.as_ref().and_then(|_| found.next().flatten()));
     }
     all.resize(inputs.len() + captured.len(), None);
-    for (b, gradient) in run.captured.iter().zip(found) {
+    // The tape goes here, and with it leaves that `f` made.
+    let Run { captured: used, .. } = { run };
+    let mut own_leaves = captured.iter().filter(|e| is_own_leaf(e)).count();
+    for (b, gradient) in used.iter().zip(found) {
         let same = |e: &Edge| e.id() == b.external.id() && e.output == b.external.output;
         match captured.iter().position(same) {
             Some(i) => all[inputs.len() + i] = gradient,
+            // It makes others each time.
+            None if own_leaves > 0 && is_own_leaf(&b.external) => own_leaves -= 1,
             None => {
-                return Err(Error::Autograd(
-                    "checkpoint: when it was recomputed, the function used a tensor that it had not used before; it must do the same each time".into(),
+                return Err(Error::autograd(
+                    "checkpoint: when it was recomputed, the function used a tensor that it had not used before; it must do the same each time",
                 ));
             }
         }

@@ -1,15 +1,38 @@
 //! Making tensors from Rust data, or full of a number. Inside a trace only numbers that the program states become part
 //! of it; data does not. Ranges are composed of operations, in a file of their own.
 
+use super::twins;
 use crate::backend::Memory;
 use crate::backend::cpu::host;
 use crate::device::{Device, default_device};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode::values::{self, full_of, full_on};
 use crate::tensor::size::sizes_of;
-use crate::tensor::{FromElement, Tensor, eval};
+use crate::tensor::{FromElement, Tensor, TensorType, eval};
 use allotrope_ir::{DType, Scalar};
 use std::panic::Location;
+
+/// Defines constructors twice from one definition, as `twins!` does methods.
+macro_rules! twins_of_types {
+    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$T:ident: $bound:ident>)? ( $($arg:ident : $ty:ty),* ) $body:block )*) => {
+        impl Tensor {$(
+            $(#[$doc])*
+            ///
+            /// # Panics
+            #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
+            #[track_caller]
+            pub fn $name$(<$T: $bound>)?($($arg: $ty),*) -> Tensor {
+                must(Tensor::$try_name($($arg),*))
+            }
+
+            #[doc = concat!("As [`Tensor::", stringify!($name), "`].")]
+            ///
+            /// # Errors
+            /// When no tensor can have this shape, and when there is no memory for it.
+            pub fn $try_name$(<$T: $bound>)?($($arg: $ty),*) -> Result<Tensor> $body
+        )*}
+    };
+}
 
 impl Tensor {
     /// A tensor of the elements in row-major order.
@@ -34,7 +57,7 @@ impl Tensor {
     /// Where that panics.
     #[track_caller]
     pub fn try_from_vec<T: FromElement>(data: Vec<T>, shape: &[usize]) -> Result<Tensor> {
-        from_vec_at(data, shape, Location::caller())
+        called(from_vec_at(data, shape, Location::caller()))
     }
 
     /// As [`Tensor::from_vec`], from borrowed elements.
@@ -52,45 +75,52 @@ impl Tensor {
     /// Where that panics.
     #[track_caller]
     pub fn try_from_slice<T: FromElement>(data: &[T], shape: &[usize]) -> Result<Tensor> {
-        from_slice_at(data, shape, Location::caller())
+        called(from_slice_at(data, shape, Location::caller()))
     }
 
     /// A tensor without axes.
     pub fn scalar<T: FromElement>(value: T) -> Tensor {
         must(full_of(&[], value.to_scalar()))
     }
+}
 
+twins_of_types! {
     /// A tensor full of one number.
     ///
     /// ```
     /// use allotrope::prelude::*;
     /// assert_eq!(Tensor::full(&[2], 0.5f32).to_vec::<f32>(), [0.5, 0.5]);
     /// ```
-    #[track_caller]
-    pub fn full<T: FromElement>(shape: &[usize], value: T) -> Tensor {
-        must(full_of(&sizes_of(shape), value.to_scalar()))
+    fn full / try_full<T: FromElement>(shape: &[usize], value: T) {
+        full_of(&sizes_of(shape), value.to_scalar())
     }
 
     /// A tensor of zeros.
-    #[track_caller]
-    pub fn zeros(shape: &[usize], dtype: DType) -> Tensor {
-        must(full_of(&sizes_of(shape), Scalar::from_f64(0.0, dtype)))
+    fn zeros / try_zeros(shape: &[usize], dtype: DType) {
+        full_of(&sizes_of(shape), Scalar::from_f64(0.0, dtype))
     }
 
     /// A tensor of ones.
-    #[track_caller]
-    pub fn ones(shape: &[usize], dtype: DType) -> Tensor {
-        must(full_of(&sizes_of(shape), Scalar::from_f64(1.0, dtype)))
+    fn ones / try_ones(shape: &[usize], dtype: DType) {
+        full_of(&sizes_of(shape), Scalar::from_f64(1.0, dtype))
     }
 
+    /// A tensor to be filled later. Which elements it has until then is not promised; now they are zeros, the same in
+    /// both modes.
+    fn empty / try_empty(shape: &[usize], dtype: DType) {
+        Tensor::try_zeros(shape, dtype)
+    }
+}
+
+twins! {
     /// Zeros of the same shape and dtype; symbolic dimensions stay symbolic.
-    pub fn zeros_like(&self) -> Tensor {
-        must(full_on(self.device(), &self.sizes(), Scalar::from_f64(0.0, self.dtype())))
+    fn zeros_like / try_zeros_like(&self) -> Tensor {
+        self.try_full_like(0.0)
     }
 
     /// Ones of the same shape and dtype; symbolic dimensions stay symbolic.
-    pub fn ones_like(&self) -> Tensor {
-        must(full_on(self.device(), &self.sizes(), Scalar::from_f64(1.0, self.dtype())))
+    fn ones_like / try_ones_like(&self) -> Tensor {
+        self.try_full_like(1.0)
     }
 
     /// A tensor of the same shape and dtype full of one number; symbolic dimensions stay symbolic.
@@ -99,20 +129,13 @@ impl Tensor {
     /// use allotrope::prelude::*;
     /// assert_eq!(Tensor::arange(2).full_like(2.7).to_vec::<i64>(), [2, 2]);
     /// ```
-    pub fn full_like(&self, value: f64) -> Tensor {
-        must(full_on(self.device(), &self.sizes(), Scalar::from_f64(value, self.dtype())))
-    }
-
-    /// A tensor to be filled later. Which elements it has until then is not promised; now they are zeros, the same in
-    /// both modes.
-    #[track_caller]
-    pub fn empty(shape: &[usize], dtype: DType) -> Tensor {
-        Tensor::zeros(shape, dtype)
+    fn full_like / try_full_like(&self, value: f64) -> Tensor {
+        full_on(self.device(), &self.sizes(), Scalar::from_f64(value, self.dtype()))
     }
 
     /// As [`Tensor::empty`], with the shape and dtype of this tensor.
-    pub fn empty_like(&self) -> Tensor {
-        self.zeros_like()
+    fn empty_like / try_empty_like(&self) -> Tensor {
+        self.try_zeros_like()
     }
 }
 
@@ -123,28 +146,29 @@ fn from_vec_at<T: FromElement>(data: Vec<T>, shape: &[usize], at: &'static Locat
     if size_of_val(&data[..]) < ADOPTED {
         return from_slice_at(&data, shape, at);
     }
-    check_data(data.len(), shape)?;
-    made(T::DTYPE, shape, host::adopt(data), at)
+    let ty = type_of::<T>(data.len(), shape)?;
+    made(ty, host::adopt(data), at)
 }
 
 fn from_slice_at<T: FromElement>(data: &[T], shape: &[usize], at: &'static Location<'static>) -> Result<Tensor> {
-    check_data(data.len(), shape)?;
-    made(T::DTYPE, shape, host::copied(data), at)
+    let ty = type_of::<T>(data.len(), shape)?;
+    made(ty, host::copied(data)?, at)
 }
 
 /// A tensor of what the host has, on the device that this thread makes tensors on.
-fn made(dtype: DType, shape: &[usize], memory: Memory, at: &'static Location<'static>) -> Result<Tensor> {
-    let here = eval::fresh(Device::Cpu, dtype, shape, memory);
+fn made(ty: TensorType, memory: Memory, at: &'static Location<'static>) -> Result<Tensor> {
+    let here = eval::fresh(Device::Cpu, ty, memory);
     values::data(eval::transferred(&here, default_device())?, DATA, at)
 }
 
 /// What a trace says of it.
 const DATA: &str = "Rust data made into a tensor";
 
-/// That so many elements fill the shape.
-fn check_data(len: usize, shape: &[usize]) -> Result<()> {
-    match shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) == Some(len) {
-        true => Ok(()),
+/// The type of a tensor of this shape, which so many elements fill.
+fn type_of<T: FromElement>(len: usize, shape: &[usize]) -> Result<TensorType> {
+    let ty = TensorType::of(T::DTYPE, shape)?;
+    match ty.numel() == len {
+        true => Ok(ty),
         false => Err(Error::operands("from_vec", format!("{len} elements do not fill shape {shape:?}"))),
     }
 }

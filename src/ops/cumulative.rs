@@ -37,7 +37,7 @@ fn over(
 
 /// The sums up to each element, from the end where `reverse`; each is the derivative of the other.
 fn running_sum(x: &Tensor, axis: usize, reverse: bool) -> Result<Tensor> {
-    let ones = x.ones_like();
+    let ones = x.try_ones_like()?;
     let operands = [Operand::Tensor(&ones), Operand::Tensor(x)];
     differentiable(&Op::Recurrence { axis, reverse }, "CumsumBackward0", &operands, |_| {
         move |_: &Context<'_>, g: &Tensor| Ok(smallvec::smallvec![None, Some(running_sum(g, axis, !reverse)?)])
@@ -72,7 +72,7 @@ fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Te
     let places = no_grad(|| {
         let mut shape: crate::tensor::Sizes = x.sizes().iter().map(|_| Size::from(1)).collect();
         shape[axis] = Size::from(n);
-        let mut places = Tensor::arange(n).reshape_sizes(&shape)?.expand_sizes(&x.sizes())?;
+        let mut places = Tensor::try_arange(n)?.reshape_sizes(&shape)?.expand_sizes(&x.sizes())?;
         let mut best = if x.dtype() == DType::Bool { x.try_to(DType::U8)? } else { x.detach() };
         let mut reach = 1;
         while reach < n {

@@ -23,7 +23,7 @@ twins! {
             return Ok(self.clone());
         }
         if mode::is_recording() {
-            return Err(Error::Trace(format!(
+            return Err(Error::trace(format!(
                 "to_device: a trace runs on one device, this one on {from}; move the tensor to {device} outside of it"
             )));
         }

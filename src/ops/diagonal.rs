@@ -67,13 +67,13 @@ twins! {
     /// The lower triangles of the matrices in the last two axes, zero elsewhere: elements `(i, j)` with
     /// `j <= i + diagonal` stay.
     fn tril / try_tril(&self, diagonal: isize) -> Tensor {
-        triangle("tril", self, |row, column| column.try_le(&row.try_add(diagonal as i64)?))
+        triangle("tril", self, |row, column| column.try_le(&row.try_add(beside(diagonal))?))
     }
 
     /// The upper triangles of the matrices in the last two axes, zero elsewhere: elements `(i, j)` with
     /// `j >= i + diagonal` stay.
     fn triu / try_triu(&self, diagonal: isize) -> Tensor {
-        triangle("triu", self, |row, column| column.try_ge(&row.try_add(diagonal as i64)?))
+        triangle("triu", self, |row, column| column.try_ge(&row.try_add(beside(diagonal))?))
     }
 }
 
@@ -90,6 +90,12 @@ fn triangle(op: &'static str, x: &Tensor, stays: impl Fn(&Tensor, &Tensor) -> Re
     let own = x.sizes();
     let (row, column) = places(own[own.len() - 2], own[own.len() - 1])?;
     x.try_where_self(&stays(&row, &column)?, &zero_of(x)?)
+}
+
+/// A diagonal as a number to add to places; what lies beyond all matrices stays there.
+fn beside(diagonal: isize) -> i64 {
+    const FAR: i64 = 1 << 60;
+    (diagonal as i64).clamp(-FAR, FAR)
 }
 
 /// Where a diagonal begins and how long it is: row, column, length.
@@ -135,6 +141,6 @@ fn embedded(x: &Tensor, m: Size, n: Size, offset: isize) -> Result<Tensor> {
     let column = column.reshape_sizes(&sizes)?;
     sizes[last + 1] = n;
     let (i, j) = places(m, n)?;
-    let here = j.try_eq(&i.try_add(offset as i64)?)?;
+    let here = j.try_eq(&i.try_add(beside(offset))?)?;
     column.expand_sizes(&sizes)?.try_where_self(&here, &zero_of(x)?)
 }

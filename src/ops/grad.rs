@@ -3,7 +3,7 @@
 use super::backward::{edges_of, implied, root, sum};
 use crate::autograd::engine::{self, Root};
 use crate::autograd::with_grad_enabled;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, called};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
 
@@ -39,10 +39,11 @@ pub struct GradOptions<'a> {
 /// # Errors
 /// When an output needs no gradient, an input needs none, the graph's saved tensors were freed by an earlier backward pass, or a value that
 /// a derivative needs was changed in place.
+#[track_caller]
 pub fn grad(outputs: &[&Tensor], inputs: &[&Tensor], create_graph: bool) -> Result<Vec<Option<Tensor>>> {
-    let roots = outputs.iter().map(|y| root(y, &y.ones_like(), false)).collect::<Result<Vec<Root>>>()?;
-    let targets = edges_of(inputs, "grad()")?;
-    run(roots, &targets, create_graph, create_graph)
+    let roots = called(outputs.iter().map(|y| root(y, &y.try_ones_like()?, false)).collect::<Result<Vec<Root>>>())?;
+    let targets = called(edges_of(inputs, "grad()"))?;
+    called(run(roots, &targets, create_graph, create_graph))
 }
 
 /// As [`grad`], with options. An input that no output depends on is an error unless the options allow it.
@@ -60,10 +61,15 @@ pub fn grad(outputs: &[&Tensor], inputs: &[&Tensor], create_graph: bool) -> Resu
 /// # Errors
 /// As [`grad`]; when an output has more than one element and no gradient, a gradient has another shape or dtype than its
 /// output, or an input is unused.
+#[track_caller]
 pub fn grad_with(outputs: &[&Tensor], inputs: &[&Tensor], how: GradOptions<'_>) -> Result<Vec<Option<Tensor>>> {
+    called(gradients(outputs, inputs, how))
+}
+
+fn gradients(outputs: &[&Tensor], inputs: &[&Tensor], how: GradOptions<'_>) -> Result<Vec<Option<Tensor>>> {
     let given = how.grad_outputs;
     if !given.is_empty() && given.len() != outputs.len() {
-        return Err(Error::Autograd(format!(
+        return Err(Error::autograd(format!(
             "grad: {} outputs and {} gradients of outputs; there must be one each, or none at all",
             outputs.len(),
             given.len()
@@ -78,9 +84,9 @@ pub fn grad_with(outputs: &[&Tensor], inputs: &[&Tensor], how: GradOptions<'_>) 
     let mut found = run(roots, &targets, how.retain_graph || how.create_graph, how.create_graph)?;
     for (i, (slot, x)) in found.iter_mut().zip(inputs).enumerate().filter(|(_, (g, _))| g.is_none()) {
         if how.materialize_grads {
-            *slot = Some(x.zeros_like());
+            *slot = Some(x.try_zeros_like()?);
         } else if !how.allow_unused {
-            return Err(Error::Autograd(format!(
+            return Err(Error::autograd(format!(
                 "input {i} of grad(), {}{:?}, appears to not have been used in the graph; set allow_unused if that is meant",
                 x.dtype(),
                 x.shape_hint()

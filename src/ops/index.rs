@@ -8,7 +8,8 @@ use super::inplace::store;
 use super::movement::{concat, narrow};
 use super::repeating::host;
 use super::twins;
-use crate::error::{Error, Result, must};
+use crate::backend::cpu::host::room;
+use crate::error::{Error, Result, called, must};
 use crate::mode::sizes::{at_most, demand_equal};
 use crate::mode::values::full_of;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -118,7 +119,8 @@ twins! {
         let sizes = super::arg::broadcast_sizes("masked_select", self, mask)?;
         let mask = mask.expand_sizes(&sizes)?;
         let flags: Vec<bool> = host("masked_select", &mask)?;
-        let places: Vec<i64> = flags.iter().enumerate().filter(|(_, b)| **b).map(|(i, _)| i as i64).collect();
+        let mut places = room::<i64>(flags.iter().filter(|b| **b).count())?;
+        places.extend(flags.iter().enumerate().filter(|(_, b)| **b).map(|(i, _)| i as i64));
         let flat = self.expand_sizes(&sizes)?.try_ravel()?;
         gather(&flat, &Tensor::try_from_slice(&places, &[places.len()])?, 0)
     }
@@ -187,8 +189,8 @@ macro_rules! placing_in_place {
             /// When the operands do not fit, or this is a leaf that requires a gradient outside `no_grad`.
             #[track_caller]
             pub fn $try_name$(<$l>)?(&self, $($arg: $ty),*) -> Result<&Tensor> {
-                store(stringify!($name), self, &self.$plain($($arg),*)?)?;
-                Ok(self)
+                let stored = self.$plain($($arg),*).and_then(|new| store(stringify!($name), self, &new));
+                called(stored.map(|_| self))
             }
         )*}
     };
@@ -207,7 +209,8 @@ placing_in_place! {
 pub(super) fn true_places(op: &str, mask: &Tensor) -> Result<Vec<i64>> {
     let flags: Vec<bool> = host(op, mask)?;
     let shape = mask.shape_hint();
-    let mut places = Vec::new();
+    let count = flags.iter().filter(|b| **b).count();
+    let mut places = room(count.saturating_mul(shape.len()))?;
     for (i, _) in flags.iter().enumerate().filter(|(_, b)| **b) {
         let mut rest = i;
         let from = places.len();

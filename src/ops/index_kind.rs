@@ -35,7 +35,7 @@ pub struct NewAxis;
 /// ```
 pub fn stepped<'a>(range: impl Into<Index<'a>>, step: usize) -> Index<'a> {
     match range.into() {
-        Index::Slice { start, end, step: before } => Index::Slice { start, end, step: before * step },
+        Index::Slice { start, end, step: before } => Index::Slice { start, end, step: before.saturating_mul(step) },
         other => other,
     }
 }
@@ -66,39 +66,44 @@ impl From<RangeFull> for Index<'_> {
 
 /// The place behind an included last one; behind the last of all there is none to name.
 fn behind(last: isize) -> Option<isize> {
-    if last == -1 { None } else { Some(last + 1) }
+    if last == -1 { None } else { last.checked_add(1) }
+}
+
+/// A place as it counts; beyond the last that there can be where it is beyond all numbers.
+fn place(i: impl TryInto<isize>) -> isize {
+    i.try_into().unwrap_or(isize::MAX)
 }
 
 macro_rules! numbers {
     ($($t:ty),*) => {$(
         impl From<$t> for Index<'_> {
             fn from(i: $t) -> Self {
-                Index::At(i as isize)
+                Index::At(place(i))
             }
         }
         impl From<Range<$t>> for Index<'_> {
             fn from(r: Range<$t>) -> Self {
-                Index::Slice { start: Some(r.start as isize), end: Some(r.end as isize), step: 1 }
+                Index::Slice { start: Some(place(r.start)), end: Some(place(r.end)), step: 1 }
             }
         }
         impl From<RangeFrom<$t>> for Index<'_> {
             fn from(r: RangeFrom<$t>) -> Self {
-                Index::Slice { start: Some(r.start as isize), end: None, step: 1 }
+                Index::Slice { start: Some(place(r.start)), end: None, step: 1 }
             }
         }
         impl From<RangeTo<$t>> for Index<'_> {
             fn from(r: RangeTo<$t>) -> Self {
-                Index::Slice { start: None, end: Some(r.end as isize), step: 1 }
+                Index::Slice { start: None, end: Some(place(r.end)), step: 1 }
             }
         }
         impl From<RangeInclusive<$t>> for Index<'_> {
             fn from(r: RangeInclusive<$t>) -> Self {
-                Index::Slice { start: Some(*r.start() as isize), end: behind(*r.end() as isize), step: 1 }
+                Index::Slice { start: Some(place(*r.start())), end: behind(place(*r.end())), step: 1 }
             }
         }
         impl From<RangeToInclusive<$t>> for Index<'_> {
             fn from(r: RangeToInclusive<$t>) -> Self {
-                Index::Slice { start: None, end: behind(r.end as isize), step: 1 }
+                Index::Slice { start: None, end: behind(place(r.end)), step: 1 }
             }
         }
     )*};

@@ -13,7 +13,7 @@ use super::inplace::store;
 use super::movement::{concat, iota, narrow, permute};
 use super::parts::{every, slice_bounds};
 use super::shape::common_sizes;
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode::sizes::{at_most, numel, specialize};
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{Axes, DType, ScatterOp};
@@ -50,8 +50,8 @@ impl Tensor {
     /// broadcast.
     #[track_caller]
     pub fn try_index<'a>(&self, at: impl Indices<'a>) -> Result<Tensor> {
-        let place = Place::find(self, at.parts(), true)?;
-        place.part(self).and_then(|x| place.chosen(&x))
+        let place = called(Place::find(self, at.parts(), true))?;
+        called(place.part(self).and_then(|x| place.chosen(&x)))
     }
 
     /// The tensor with `value` (broadcast, of this dtype) at an index; with `accumulate`, added there as often as the
@@ -82,17 +82,14 @@ impl Tensor {
         accumulate: bool,
     ) -> Result<Tensor> {
         let value = match value.into() {
-            Arg::Number(n) => number(self, n)?,
-            Arg::Tensor(t) if t.dtype() == self.dtype() => t.clone(),
+            Arg::Number(n) => number(self, n),
+            Arg::Tensor(t) if t.dtype() == self.dtype() => Ok(t.clone()),
             Arg::Tensor(t) => {
                 let (given, own) = (t.dtype(), self.dtype());
-                return Err(Error::operands(
-                    "index_put",
-                    format!("the value must be {own} as the tensor is, got {given}"),
-                ));
+                Err(Error::operands("index_put", format!("the value must be {own} as the tensor is, got {given}")))
             }
         };
-        put(self, at.parts(), &value, accumulate)
+        called(value.and_then(|value| put(self, at.parts(), &value, accumulate)))
     }
 
     /// As [`Tensor::index_put`], in place.
@@ -115,8 +112,8 @@ impl Tensor {
         value: impl Into<Arg<'b>>,
         accumulate: bool,
     ) -> Result<&Tensor> {
-        store("index_put_", self, &self.try_index_put(at, value, accumulate)?)?;
-        Ok(self)
+        let new = self.try_index_put(at, value, accumulate);
+        called(new.and_then(|new| store("index_put_", self, &new)).map(|_| self))
     }
 
     /// PyTorch's `x[...] = value`: the value, cast and broadcast, at an index of this tensor.
@@ -142,11 +139,11 @@ impl Tensor {
     #[track_caller]
     pub fn try_set<'a, 'b>(&self, at: impl Indices<'a>, value: impl Into<Arg<'b>>) -> Result<&Tensor> {
         let value = match value.into() {
-            Arg::Number(n) => number(self, n)?,
-            Arg::Tensor(t) => t.try_to(self.dtype())?,
+            Arg::Number(n) => number(self, n),
+            Arg::Tensor(t) => t.try_to(self.dtype()),
         };
-        store("set", self, &put(self, at.parts(), &value, false)?)?;
-        Ok(self)
+        let new = value.and_then(|value| put(self, at.parts(), &value, false));
+        called(new.and_then(|new| store("set", self, &new)).map(|_| self))
     }
 }
 

@@ -5,7 +5,7 @@ use super::arg::{Arg, Number, kind};
 use super::assign::assign;
 use super::elementwise::choose;
 use crate::autograd::saved::changing;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, called};
 use crate::tensor::Tensor;
 
 /// Writes the result of an operation into `target`, whose dtype must be of its kind, as PyTorch demands.
@@ -53,9 +53,10 @@ macro_rules! inplace {
             /// # Errors
             /// When the result has not this shape or is of a higher kind, or this is a leaf that requires a gradient
             /// outside `no_grad`.
+            #[track_caller]
             pub fn $try_name$(<$life>)?(&self $(, $arg: $ty)*) -> Result<&Tensor> {
-                store(stringify!($name), self, &changing(self, || self.$plain($($arg),*))?)?;
-                Ok(self)
+                let new = changing(self, || self.$plain($($arg),*));
+                called(new.and_then(|new| store(stringify!($name), self, &new)).map(|_| self))
             }
         )*}
     };
@@ -196,9 +197,9 @@ impl Tensor {
     ///
     /// # Errors
     /// When `source` does not broadcast to this shape, or this is a leaf that requires a gradient outside `no_grad`.
+    #[track_caller]
     pub fn try_copy_(&self, source: &Tensor) -> Result<&Tensor> {
-        write("copy_", self, source)?;
-        Ok(self)
+        called(write("copy_", self, source).map(|_| self))
     }
 
     /// Sets every element to `value`, a number or a tensor without axes.
@@ -215,8 +216,14 @@ impl Tensor {
     /// # Errors
     /// When the number does not fit into the dtype, the tensor has axes, or this is a leaf that requires a gradient
     /// outside `no_grad`.
+    #[track_caller]
     pub fn try_fill_<'a>(&self, value: impl Into<Arg<'a>>) -> Result<&Tensor> {
-        match value.into() {
+        called(self.fill_with(value.into()))
+    }
+
+    #[track_caller]
+    fn fill_with(&self, value: Arg<'_>) -> Result<&Tensor> {
+        match value {
             Arg::Number(n) => {
                 let full = crate::mode::values::full_of(&self.sizes(), n.fitted("fill_", self.dtype())?)?;
                 write("fill_", self, &full)?;
@@ -242,6 +249,7 @@ impl Tensor {
     ///
     /// # Errors
     /// When this is a leaf that requires a gradient, outside `no_grad`.
+    #[track_caller]
     pub fn try_zero_(&self) -> Result<&Tensor> {
         self.try_fill_(Number::Int(0))
     }

@@ -91,8 +91,19 @@ macro_rules! twins {
             /// When the operands do not fit; the message names what was given and what would fit.
             #[track_caller]
             pub fn $try_name$(<$life>)?(&$self $(, $arg: $ty)*) -> crate::error::Result<$out> {
-                let _entered = crate::device::enter($self.device());
-                $body
+                // A body of its own, for it may return early. No closure: what it calls is to see the caller's line.
+                trait TwinBody {
+                    fn body$(<$life>)?(&self $(, $arg: $ty)*) -> crate::error::Result<$out>;
+                }
+                impl TwinBody for Tensor {
+                    #[track_caller]
+                    #[inline]
+                    fn body$(<$life>)?(&$self $(, $arg: $ty)*) -> crate::error::Result<$out> {
+                        let _entered = crate::device::enter($self.device());
+                        $body
+                    }
+                }
+                crate::error::called(<Tensor as TwinBody>::body($self $(, $arg)*))
             }
         )*}
     };
@@ -116,7 +127,12 @@ macro_rules! twin_fns {
         /// # Errors
         /// When the operands do not fit; the message names what was given and what would fit.
         #[track_caller]
-        pub fn $try_name$(<$life>)?($($arg: $ty),*) -> crate::error::Result<$out> $body
+        pub fn $try_name$(<$life>)?($($arg: $ty),*) -> crate::error::Result<$out> {
+            #[track_caller]
+            #[inline]
+            fn body$(<$life>)?($($arg: $ty),*) -> crate::error::Result<$out> $body
+            crate::error::called(body($($arg),*))
+        }
     )*};
 }
 pub(crate) use twin_fns;

@@ -221,6 +221,7 @@ pub(crate) fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
 /// however many sections there are.
 pub(super) fn sections(x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Tensor>> {
     let mut start = Size::from(0);
+    eval::affords(lens.len())?;
     let mut parts = Vec::with_capacity(lens.len());
     for &len in lens {
         // Each is a view with a history of its own, which changes in place need; the common one replaces it.

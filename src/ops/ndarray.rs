@@ -4,10 +4,10 @@
 use crate::backend::Memory;
 use crate::backend::cpu::host;
 use crate::device::{Device, default_device};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode::values::data;
 use crate::tensor::storage::{ReadGuard, Storage};
-use crate::tensor::{Body, Dims, FromElement, Strided, Strides, Tensor, eval};
+use crate::tensor::{Body, FromElement, Strided, Strides, Tensor, TensorType, eval};
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, Axis, Dimension, IxDyn, ShapeBuilder};
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -48,7 +48,7 @@ impl Tensor {
     /// Where that panics.
     #[track_caller]
     pub fn try_from_ndarray<T: FromElement, D: Dimension>(array: Array<T, D>) -> Result<Tensor> {
-        from_ndarray_at(array, Location::caller())
+        called(from_ndarray_at(array, Location::caller()))
     }
 
     /// A copy of the elements as an array in row-major order.
@@ -66,7 +66,7 @@ impl Tensor {
     /// Where that panics.
     #[track_caller]
     pub fn try_to_ndarray<T: FromElement>(&self) -> Result<ArrayD<T>> {
-        self.to_ndarray_at(Location::caller())
+        called(self.to_ndarray_at(Location::caller()))
     }
 
     /// Shows the elements to `f` as an array, without copying: they are on the CPU.
@@ -104,7 +104,7 @@ impl Tensor {
     /// Where that panics.
     #[track_caller]
     pub fn try_ndarray<T: FromElement>(&self) -> Result<NdarrayGuard<'_, T>> {
-        self.ndarray_at("ndarray()", Location::caller())
+        called(self.ndarray_at("ndarray()", Location::caller()))
     }
 
     fn to_ndarray_at<T: FromElement>(&self, at: &'static Location<'static>) -> Result<ArrayD<T>> {
@@ -117,7 +117,7 @@ impl Tensor {
         self.check_readable::<T>(what, at)?;
         let strided = eval::strided(self)?;
         if strided.storage.device() != Device::Cpu {
-            return Err(Error::Argument(format!(
+            return Err(Error::argument(format!(
                 "{what}: the elements are on {}, and only those of the CPU can be seen where they are; use to_device(Device::Cpu) first",
                 strided.storage.device()
             )));
@@ -128,13 +128,13 @@ impl Tensor {
 
 fn from_ndarray_at<T: FromElement, D: Dimension>(array: Array<T, D>, at: &'static Location<'static>) -> Result<Tensor> {
     const DATA: &str = "an array made into a tensor";
-    let shape = Dims::from_slice(array.shape());
+    let ty = TensorType::of(T::DTYPE, array.shape())?;
     let strides = Strides::from_slice(array.strides());
     let (elements, Some(offset)) = array.into_raw_vec_and_offset() else {
-        return data(eval::empty(default_device(), T::DTYPE, &shape)?, DATA, at);
+        return data(eval::empty(default_device(), ty)?, DATA, at);
     };
     let storage = Arc::new(Storage::new(Device::Cpu, host::adopt(elements)));
-    let here = Tensor::from_parts(T::DTYPE, shape, Body::Strided(Strided { storage, strides, offset }));
+    let here = Tensor::from_parts(ty, Body::Strided(Strided { storage, strides, offset }));
     data(eval::transferred(&here, default_device())?, DATA, at)
 }
 

@@ -30,7 +30,7 @@ fn gradient(x: &Tensor, y: &Tensor, g: &Tensor, p: f64, axes: &Axes) -> Result<T
     let size = || x.try_abs();
     let at_zero = || y.try_eq(0.0);
     match p {
-        0.0 => Ok(x.zeros_like()),
+        0.0 => x.try_zeros_like(),
         1.0 => x.try_sign()?.try_mul(g),
         2.0 => g.try_mul(&zero_where(&at_zero()?, &x.try_div(y)?)?),
         p if p.is_infinite() => {

@@ -3,6 +3,7 @@
 use super::movement::{iota, narrow, sections, zeros};
 use super::twins;
 use super::window::{WindowSpec, window};
+use crate::backend::cpu::host;
 use crate::error::{Error, Result};
 use crate::mode::sizes::{at_most, demand_at_least, demand_equal, divide, is_zero, smaller, specialize};
 use crate::tensor::{Size, Tensor};
@@ -101,20 +102,20 @@ twins! {
             return Err(Error::operands("split", format!("chunks of 0 elements never cover an axis of {n}")));
         }
         let count = if size == 0 { 1 } else { n.div_ceil(size).max(1) };
-        cut(self, a, (0..count).map(|i| size.min(n - i * size)))
+        cut(self, a, count, |i| size.min(n - i * size))
     }
 
     /// Chunks of these sizes, which must cover the axis.
     fn split_with_sizes / try_split_with_sizes(&self, sizes: &[usize], axis: isize) -> Vec<Tensor> {
         let a = self.axis("split_with_sizes", axis)?;
         let n = self.sizes()[a];
-        if !demand_equal(n, Size::from(sizes.iter().sum::<usize>())) {
+        if !demand_equal(n, Size::from(sizes.iter().fold(0, |n: usize, m| n.saturating_add(*m)))) {
             return Err(Error::operands(
                 "split_with_sizes",
                 format!("{sizes:?} must add up to {}, the size of axis {axis} of {:?}", n.hint(), self.shape_hint()),
             ));
         }
-        cut(self, a, sizes.iter().copied())
+        cut(self, a, sizes.len(), |i| sizes[i])
     }
 
     /// The axis in `chunks` parts of one size, the last one smaller; fewer where there are not enough elements.
@@ -133,7 +134,7 @@ twins! {
         }
         let n = number_of(self, a, "chunk() cuts an axis into parts");
         if n == 0 {
-            return cut(self, a, std::iter::repeat_n(0, chunks));
+            return cut(self, a, chunks, |_| 0);
         }
         self.try_split(n.div_ceil(chunks), axis)
     }
@@ -145,7 +146,7 @@ twins! {
             return Err(Error::operands("tensor_split", "needs at least one section"));
         }
         let n = number_of(self, a, "tensor_split() cuts an axis into sections");
-        cut(self, a, (0..sections).map(|i| n / sections + usize::from(i < n % sections)))
+        cut(self, a, sections, |i| n / sections + usize::from(i < n % sections))
     }
 
     /// The axis cut before each of the places, as by `start:end` slices between them: negative ones count from the end.
@@ -162,7 +163,7 @@ twins! {
         let n = number_of(self, a, "unbind() makes a tensor of each element of an axis");
         let mut sizes = self.sizes();
         sizes.remove(a);
-        cut(self, a, std::iter::repeat_n(1, n))?.iter().map(|x| x.reshape_sizes(&sizes)).collect()
+        cut(self, a, n, |_| 1)?.iter().map(|x| x.reshape_sizes(&sizes)).collect()
     }
 
     /// Windows of `size` elements along an axis, `step` elements apart; the place in the window is a new last axis:
@@ -243,6 +244,9 @@ fn number_of(x: &Tensor, axis: usize, why: &str) -> usize {
     x.shape_hint()[axis]
 }
 
-fn cut(x: &Tensor, axis: usize, lens: impl Iterator<Item = usize>) -> Result<Vec<Tensor>> {
-    sections(x, axis, &lens.map(Size::from).collect::<Vec<_>>())
+/// `count` sections of an axis, each as long as `len` says.
+fn cut(x: &Tensor, axis: usize, count: usize, len: impl Fn(usize) -> usize) -> Result<Vec<Tensor>> {
+    let mut lens = host::room::<Size>(count)?;
+    lens.extend((0..count).map(|i| Size::from(len(i))));
+    sections(x, axis, &lens)
 }

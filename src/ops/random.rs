@@ -1,7 +1,7 @@
 //! Random tensors from PyTorch's CPU streams, by a generator or by the one of the process. Filling tensors in place, and
 //! draws that other tensors parametrise, are in `sampling.rs`.
 
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::kernels::rng::Mt19937;
 use crate::mode::values::no_host_read;
 use crate::tensor::draw::Kind;
@@ -28,8 +28,9 @@ macro_rules! draws {
             ///
             /// # Errors
             /// When the arguments do not fit.
+            #[track_caller]
             pub fn $try_name(&self $(, $arg: $ty)*) -> Result<Tensor> {
-                self.draw($kind, &sizes_of($shape), $dtype)
+                called(self.draw($kind, &sizes_of($shape), $dtype))
             }
         )*}
     };
@@ -65,7 +66,7 @@ draws! {
 }
 
 pub(crate) fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error::Argument(otherwise())) }
+    if holds { Ok(()) } else { Err(Error::argument(otherwise())) }
 }
 
 /// The generator that [`manual_seed`], [`rand`], [`randn`] and the initialisation of layers use. It is one for the
@@ -154,6 +155,7 @@ macro_rules! from_default {
         ///
         /// # Errors
         /// When the arguments do not fit.
+        #[track_caller]
         pub fn $try_name($($arg: $ty),*) -> Result<Tensor> {
             default_generator().$try_name($($given),*)
         }

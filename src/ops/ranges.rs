@@ -5,10 +5,10 @@
 //! matrix product is such a chain, so that is what these numbers are made with.
 
 use super::joining::{try_cat, try_stack};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode::apply::apply;
 use crate::mode::values::full_of;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Tensor, TensorType};
 use allotrope_ir::{DType, Op, Scalar};
 use std::ops::Range;
 
@@ -45,7 +45,7 @@ impl From<usize> for Arange {
 }
 
 macro_rules! ranges {
-    ($($t:ty => $kind:ident, $as:ty);*) => {$(
+    ($($t:ty => $kind:ident, $as:expr);*) => {$(
         impl From<Range<$t>> for Arange {
             fn from(r: Range<$t>) -> Arange {
                 Arange::from((r.start, r.end))
@@ -58,12 +58,17 @@ macro_rules! ranges {
         }
         impl From<($t, $t, $t)> for Arange {
             fn from((start, end, step): ($t, $t, $t)) -> Arange {
-                Arange(Kind::$kind { start: start as $as, end: end as $as, step: step as $as })
+                Arange(Kind::$kind { start: $as(start), end: $as(end), step: $as(step) })
             }
         }
     )*};
 }
-ranges!(i32 => Ints, i64; i64 => Ints, i64; usize => Ints, i64; f32 => Floats, f64; f64 => Floats, f64);
+ranges!(i32 => Ints, i64::from; i64 => Ints, i64::from; usize => Ints, whole; f32 => Floats, f64::from; f64 => Floats, f64::from);
+
+/// The number; the largest of `i64` for those above, whose range is longer than any tensor.
+fn whole(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
 
 macro_rules! ends {
     ($($t:ty),*) => {$(
@@ -94,7 +99,11 @@ macro_rules! made {
             /// # Errors
             /// When the arguments do not fit.
             #[track_caller]
-            pub fn $try_name($($arg: $ty),*) -> Result<Tensor> $body
+            pub fn $try_name($($arg: $ty),*) -> Result<Tensor> {
+                #[track_caller]
+                fn body($($arg: $ty),*) -> Result<Tensor> $body
+                called(body($($arg),*))
+            }
         )*}
     };
 }
@@ -177,6 +186,7 @@ made! {
     /// ```
     fn eye / try_eye(n: usize, m: impl Into<Option<usize>>, dtype: DType) {
         let m = m.into().unwrap_or(n);
+        TensorType::of(dtype, &[n, m])?;
         let (rows, columns) = (iota(n.into(), DType::I64)?, iota(m.into(), DType::I64)?);
         rows.try_unsqueeze(1)?.try_eq(&columns)?.try_to(dtype)
     }
@@ -193,7 +203,7 @@ fn number(x: f64, dtype: DType) -> Result<Tensor> {
 
 /// The numbers that one rounding of `start + step * i` gives, for a row of `i`.
 fn fused(i: &Tensor, start: f64, step: f64) -> Result<Tensor> {
-    let rows = try_stack(&[&i.ones_like(), i], 1)?;
+    let rows = try_stack(&[&i.try_ones_like()?, i], 1)?;
     let line = try_stack(&[&number(start, i.dtype())?, &number(step, i.dtype())?], 0)?;
     rows.try_matmul(&line.try_unsqueeze(1)?)?.try_squeeze(1)
 }
@@ -246,9 +256,9 @@ fn floats(start: f64, end: f64, step: f64, dtype: DType) -> Result<Tensor> {
     if grouped > 0 {
         let first = iota((grouped / lanes).into(), DType::F64)?.try_mul(lanes as f64)?;
         let first = fused(&first, start, step)?.try_to(work)?.try_to(DType::F64)?;
-        let rows = try_stack(&[&first, &first.full_like(step)], 1)?;
+        let rows = try_stack(&[&first, &first.try_full_like(step)?], 1)?;
         let lane = iota(lanes.into(), DType::F64)?;
-        let columns = try_stack(&[&lane.ones_like(), &lane], 0)?;
+        let columns = try_stack(&[&lane.try_ones_like()?, &lane], 0)?;
         parts.push(rows.try_matmul(&columns)?.try_flatten(0, 1)?.try_to(work)?);
     }
     let rest = ints(grouped as i64, 1, n - grouped)?.try_to(DType::F64)?;
@@ -270,6 +280,7 @@ impl Ends {
         if dtype == DType::Bool {
             return Err(Error::operands(op, "gives numbers, not bool"));
         }
+        TensorType::of(dtype, &[steps])?;
         let work = working(dtype);
         // The ends and their distance are numbers of the type that is computed in.
         let (start, end) = match (dtype.is_float(), work) {

@@ -3,6 +3,7 @@
 use super::gather::flip;
 use super::movement::{copied, narrow};
 use super::{twin_fns, twins};
+use crate::backend::cpu::host::room;
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::sizes::{at_most, is_zero, specialize};
@@ -85,7 +86,9 @@ twins! {
         if let Some(bad) = times.iter().find(|&&t| t < 0) {
             return Err(Error::operands(op, format!("times must not be negative, got {bad}")));
         }
-        let places: Vec<i64> = times.iter().enumerate().flat_map(|(i, &t)| std::iter::repeat_n(i as i64, t as usize)).collect();
+        let total = times.iter().fold(0, |n: usize, &t| n.saturating_add(t as usize));
+        let mut places = room::<i64>(total)?;
+        places.extend(times.iter().enumerate().flat_map(|(i, &t)| std::iter::repeat_n(i as i64, t as usize)));
         super::index::rows(self, a, &Tensor::try_from_slice(&places, &[places.len()])?)
     }
 
@@ -204,7 +207,7 @@ fn rolled(x: &Tensor, axis: usize, shift: isize) -> Result<Tensor> {
 #[track_caller]
 pub(super) fn host<T: FromElement>(op: &str, x: &Tensor) -> Result<Vec<T>> {
     match mode::is_recording() {
-        true => Err(Error::Trace(format!(
+        true => Err(Error::trace(format!(
             "{op} at {}: the shape of the result depends on the elements, which are not known while a trace is recorded; \
              do it outside of the trace, or keep the shape and choose with where_self() or masked_fill()",
             Location::caller()

@@ -5,12 +5,14 @@ use super::arg::{Arg, broadcast_sizes};
 use super::assign::assign;
 use super::gather::{all_true, checked};
 use crate::autograd::record::check_assignable;
+use crate::backend::cpu::host::room;
 use crate::device;
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode::random::in_order;
-use crate::mode::values::no_host_read;
+use crate::mode::values::{full_of, no_host_read};
 use crate::ops::random::{check, default_generator};
 use crate::tensor::draw::Kind;
+use crate::tensor::size::sizes_of;
 use crate::tensor::{FromElement, Generator, Sizes, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 use std::ops::{Add, Div};
@@ -100,8 +102,9 @@ macro_rules! fills {
             /// When the arguments do not fit, and when the tensor may not be changed in place.
             #[track_caller]
             pub fn $try_name(&self, tensor: &Tensor $(, $arg: $ty)*) -> Result<()> {
-                let ($g, $t) = (self, tensor);
-                $body
+                #[track_caller]
+                fn body($g: &Generator, $t: &Tensor $(, $arg: $ty)*) -> Result<()> $body
+                called(body(self, tensor $(, $arg)*))
             }
         )*}
 
@@ -123,8 +126,7 @@ macro_rules! fills {
             /// When the arguments do not fit, and when the tensor may not be changed in place.
             #[track_caller]
             pub fn $try_name(&self $(, $arg: $ty)*) -> Result<&Tensor> {
-                default_generator().$try_name(self $(, $arg)*)?;
-                Ok(self)
+                default_generator().$try_name(self $(, $arg)*).map(|()| self)
             }
         )*}
     };
@@ -231,8 +233,9 @@ macro_rules! draws {
             /// When the arguments do not fit; in a trace, for what has to look at elements.
             #[track_caller]
             pub fn $try_name $(<$lt>)? (&self $(, $arg: $ty)*) -> Result<Tensor> {
-                let $g = self;
-                $body
+                #[track_caller]
+                fn body $(<$lt>)? ($g: &Generator $(, $arg: $ty)*) -> Result<Tensor> $body
+                called(body(self $(, $arg)*))
             }
         )*}
 
@@ -333,8 +336,8 @@ draws! {
         check((0.0..=1.0).contains(&p), || format!("dropout: the probability must be in [0, 1], got {p}"))?;
         float("dropout_mask", dtype)?;
         match p {
-            0.0 => Ok(Tensor::ones(shape, dtype)),
-            1.0 => Ok(Tensor::zeros(shape, dtype)),
+            0.0 => full_of(&sizes_of(shape), Scalar::from_f64(1.0, dtype)),
+            1.0 => full_of(&sizes_of(shape), Scalar::from_f64(0.0, dtype)),
             p => g.try_bernoulli_of(shape, dtype, 1.0 - p)?.try_div(1.0 - p),
         }
     }
@@ -361,7 +364,7 @@ where
     if sums.iter().any(|s| *s <= T::default()) {
         return wrong("each row needs a weight above 0".into());
     }
-    let mut drawn: Vec<i64> = Vec::with_capacity(rows * n);
+    let mut drawn: Vec<i64> = room(rows.saturating_mul(n))?;
     if replacement && n > 1 {
         for (row, sum) in elements.chunks(m).zip(&sums) {
             let mut below = T::default();

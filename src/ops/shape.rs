@@ -81,7 +81,7 @@ twins! {
         if shape.iter().filter(|&&n| n < 0).count() > 1 || shape.iter().any(|&n| n < -1) {
             return fail("only one axis can be -1, none less");
         }
-        let known: usize = shape.iter().filter(|&&n| n >= 0).map(|&n| n as usize).product();
+        let known = shape.iter().filter(|&&n| n >= 0).fold(1, |n: usize, &m| n.saturating_mul(m as usize));
         let free = shape.iter().position(|&n| n == -1);
         let n = own[axis];
         let fits = match free {
@@ -278,7 +278,7 @@ fn wanted_sizes(op: &'static str, x: &Tensor, shape: &[isize]) -> Result<Sizes> 
     if shape.iter().enumerate().any(|(i, &n)| i != free && n < 0) {
         return fail("only one axis can be -1");
     }
-    let known: usize = shape.iter().filter(|&&n| n >= 0).map(|&n| n as usize).product();
+    let known = shape.iter().filter(|&&n| n >= 0).fold(1, |n: usize, &m| n.saturating_mul(m as usize));
     let total = numel(&x.sizes());
     if known == 0 || !total.hint().is_multiple_of(known) {
         return fail("the other axes do not divide the number of elements");

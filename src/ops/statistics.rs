@@ -56,7 +56,7 @@ fn variance(x: &Tensor, axes: &Axes, correction: f64) -> Result<Tensor> {
                 return grads1(divide(&g.try_mul(2.0)?, n, correction)?.try_mul(&x.try_sub(&mean)?)?);
             }
             // PyTorch's convention where the divisor is 0.
-            let derivative = x.ones_like().try_mul(f64::INFINITY)?;
+            let derivative = x.try_ones_like()?.try_mul(f64::INFINITY)?;
             grads1(g.try_mul(&choose(&x.try_eq(&mean)?, f64::NAN, &derivative)?)?)
         }
     })

@@ -23,7 +23,7 @@ impl WindowSpec {
     /// becomes the number that it is in this call.
     pub(crate) fn count(&self, op: &'static str, n: Size) -> Result<Size> {
         specialize(&[self.size], "the size of a window");
-        let span = self.dilation * (self.size.hint().max(1) - 1) + 1;
+        let span = self.dilation.saturating_mul(self.size.hint().max(1) - 1).saturating_add(1);
         if n.hint() < span {
             return Err(Error::operands(
                 op,

@@ -59,12 +59,12 @@ impl Adam {
         let parameters = checked("Adam", parameters, lr);
         for (name, beta) in [("the first beta", options.betas.0), ("the second beta", options.betas.1)] {
             if !(0.0..1.0).contains(&beta) {
-                raise(Error::Argument(format!("Adam: {name} must be in [0, 1), got {beta}")));
+                raise(Error::argument(format!("Adam: {name} must be in [0, 1), got {beta}")));
             }
         }
         for (name, x) in [("eps", options.eps), ("weight_decay", options.weight_decay)] {
             if !(x >= 0.0 && x.is_finite()) {
-                raise(Error::Argument(format!("Adam: {name} must be a finite number of at least 0, got {x}")));
+                raise(Error::argument(format!("Adam: {name} must be a finite number of at least 0, got {x}")));
             }
         }
         let zeros = || parameters.iter().map(fresh_zeros).collect::<Vec<Tensor>>();

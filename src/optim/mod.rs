@@ -41,10 +41,10 @@ pub trait Optimizer {
 #[track_caller]
 fn checked(name: &str, parameters: Vec<Tensor>, lr: f64) -> Vec<Tensor> {
     if parameters.is_empty() {
-        raise(Error::Argument(format!("{name}: got no parameters")));
+        raise(Error::argument(format!("{name}: got no parameters")));
     }
     if let Some(i) = parameters.iter().position(|p| !p.is_leaf() || !p.dtype().is_float()) {
-        raise(Error::Argument(format!(
+        raise(Error::argument(format!(
             "{name}: parameter {i} is not a floating-point leaf; only tensors made by the user can be optimized"
         )));
     }
@@ -55,6 +55,6 @@ fn checked(name: &str, parameters: Vec<Tensor>, lr: f64) -> Vec<Tensor> {
 #[track_caller]
 fn check_lr(name: &str, lr: f64) {
     if !(lr >= 0.0 && lr.is_finite()) {
-        raise(Error::Argument(format!("{name}: the learning rate must be a finite number of at least 0, got {lr}")));
+        raise(Error::argument(format!("{name}: the learning rate must be a finite number of at least 0, got {lr}")));
     }
 }

@@ -41,7 +41,7 @@ impl Sgd {
         let parameters = checked("Sgd", parameters, lr);
         for (name, x) in [("momentum", options.momentum), ("weight_decay", options.weight_decay)] {
             if !(x >= 0.0 && x.is_finite()) {
-                raise(Error::Argument(format!("Sgd: {name} must be a finite number of at least 0, got {x}")));
+                raise(Error::argument(format!("Sgd: {name} must be a finite number of at least 0, got {x}")));
             }
         }
         // PyTorch's first velocity is the gradient itself, which zeros before the first step give too.

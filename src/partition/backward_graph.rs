@@ -11,6 +11,7 @@ use crate::partition::joint_graph::JointGraph;
 use crate::tensor::Tensor;
 use crate::tensor::trace_handle::TraceHandle;
 use allotrope_ir::{Dim, Graph, Partition, Sym, Value, partition};
+use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
 
 /// Where an input of a backward graph comes from.
@@ -41,18 +42,57 @@ enum SizeCondition {
 
 /// Compiled code of a backward graph, which whoever runs it makes and keeps here.
 pub(crate) trait BackwardCode: Send + Sync {
-    /// The outputs for inputs of the graph's types; nothing is changed.
+    /// The outputs for inputs of the graph's types; nothing is changed. The capacities of loops that only the pass has are
+    /// added to the binding.
     ///
     /// # Errors
     /// Where a check of the program fails.
-    fn run(&self, inputs: &[Tensor], binding: &Binding) -> Result<Vec<Tensor>>;
+    fn run(&self, inputs: &[Tensor], binding: &mut Binding) -> Result<Vec<Tensor>>;
+}
+
+/// Where an outgoing gradient goes.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Way {
+    /// Out, by this exit.
+    Exit(usize),
+    /// To a value of an older stage.
+    Value(usize),
+}
+
+/// The gradients that are wanted, where those are not all.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Wanted {
+    /// Those that leave by these exits.
+    pub(crate) edges: Vec<usize>,
+    /// Those of these results.
+    pub(crate) results: Vec<u32>,
+}
+
+/// What a pass does with the hooks that the part itself has registered on the results that it begins with.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum OwnHooks {
+    Called,
+    /// They have been called, those of this stage.
+    CalledBefore(u32),
+    /// It calls them and does nothing else.
+    Only,
+}
+
+/// Which backward pass through a joint graph.
+#[derive(Clone)]
+pub(crate) struct Route {
+    pub(crate) pattern: SmallVec<[IncomingGradient; 4]>,
+    /// Whether its gradients can be differentiated again.
+    pub(crate) create_graph: bool,
+    pub(crate) hooks: OwnHooks,
+    /// The stage that it ends with; it began with the newest that has a gradient.
+    pub(crate) oldest: u32,
+    pub(crate) wanted: Option<Wanted>,
 }
 
 /// A backward pass through a joint graph, for one set of gradients.
 pub(crate) struct BackwardGraph {
-    pattern: Vec<IncomingGradient>,
-    /// Whether its gradients can be differentiated again.
-    create_graph: bool,
+    route: Route,
     host_values: Vec<Arc<dyn HostValue>>,
     sizes: Vec<SizeCondition>,
     pub(crate) graph: Graph,
@@ -60,8 +100,8 @@ pub(crate) struct BackwardGraph {
     pub(crate) inputs: Vec<BackwardInput>,
     /// The nodes that it goes through and that saved something, by number.
     pub(crate) saving: Vec<u64>,
-    /// The outgoing gradients in order: the number of the exit, if anybody is behind it, and what it is.
-    pub(crate) outgoing: Vec<(Option<usize>, Origin)>,
+    /// The outgoing gradients in order: where it goes, if anybody is there, and what it is.
+    pub(crate) outgoing: Vec<(Option<Way>, Origin)>,
     /// The joint graph that this pass is, where it can be differentiated again, with the histories of the outgoing
     /// gradients; or why it can't.
     pub(crate) higher: Option<Result<(Arc<JointGraph>, Vec<History>)>>,
@@ -81,10 +121,9 @@ impl BackwardInput {
         match input.filter(|i| *i >= joint.state.sources.len()).map(|i| &pass.state.sources[i]) {
             Some(Source::State(t)) => Ok(BackwardInput::State(t.clone())),
             Some(Source::Grad(t)) => Ok(BackwardInput::Grad(t.clone())),
-            _ => Err(Error::Autograd(
+            _ => Err(Error::autograd(
                 "this backward pass through a traced function needs a value that its call has not saved; compute the \
-                 gradient inside the closure"
-                    .into(),
+                 gradient inside the closure",
             )),
         }
     }
@@ -96,7 +135,7 @@ impl BackwardGraph {
     pub(super) fn new(
         joint: &JointGraph,
         pass: BackwardPass,
-        pattern: Vec<IncomingGradient>,
+        route: Route,
         differentiable: Option<&Arc<JointGraph>>,
     ) -> Result<BackwardGraph> {
         let mark = joint.state.replay.graphs().whole().len();
@@ -113,8 +152,10 @@ impl BackwardGraph {
         let inputs = saved.into_iter().map(|v| BackwardInput::of(joint, &pass, v));
         let mut inputs = inputs.collect::<Result<Vec<BackwardInput>>>()?;
         let outgoing = pass.outgoing.iter().map(|(edge, v, _)| {
-            let exit = match joint.by_edge.get(&key(edge)) {
-                Some(exit) => *exit,
+            let ty = pass.state.replay.graphs().whole().ty(*v);
+            let way = match joint.by_edge.get(&key(edge)) {
+                Some(exit) => exit.map(Way::Exit),
+                None if let Some(k) = joint.number_of(edge, ty) => Some(Way::Value(k)),
                 None if edge.node().seq() == 0 && edge.node().leaf().is_some_and(|t| t.traced().is_some()) => None,
                 None => return Err(unknown_exit(edge)),
             };
@@ -125,12 +166,11 @@ impl BackwardGraph {
                     Origin::Input(inputs.len() - 1)
                 }
             };
-            Ok((exit, origin))
+            Ok((way, origin))
         });
         let outgoing = outgoing.collect::<Result<Vec<_>>>()?;
         Ok(BackwardGraph {
-            pattern,
-            create_graph: differentiable.is_some(),
+            route,
             sizes: conditions(&joint.state.replay.graphs().symbols, &pass.state.replay.graphs().symbols),
             host_values: pass.state.host_values,
             graph,
@@ -142,11 +182,18 @@ impl BackwardGraph {
         })
     }
 
-    /// Whether it is for these gradients.
-    pub(super) fn is_for(&self, pattern: &[IncomingGradient], create_graph: bool) -> bool {
-        let n = self.pattern.len().max(pattern.len());
+    /// Whether it is this pass.
+    pub(super) fn is_for(&self, route: &Route) -> bool {
+        let (a, b) = (&self.route, route);
+        let n = a.pattern.len().max(b.pattern.len());
         let at = |p: &[IncomingGradient], i: usize| p.get(i).copied().unwrap_or(IncomingGradient::Absent);
-        self.create_graph == create_graph && (0..n).all(|i| at(&self.pattern, i) == at(pattern, i))
+        (a.create_graph, a.hooks, a.oldest, &a.wanted) == (b.create_graph, b.hooks, b.oldest, &b.wanted)
+            && (0..n).all(|i| at(&a.pattern, i) == at(&b.pattern, i))
+    }
+
+    /// Whether a gradient leaves by this exit.
+    pub(super) fn leaves_by(&self, exit: usize) -> bool {
+        self.outgoing.iter().any(|(way, _)| *way == Some(Way::Exit(exit)))
     }
 
     /// Whether it stands for calls of these sizes, now.

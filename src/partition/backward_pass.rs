@@ -1,7 +1,8 @@
 //! Recording backward passes through a part of a program, on copies of its recording. What they compute is not cut off
 //! from it here.
 
-use crate::autograd::engine::{self, Root};
+use crate::autograd::engine::{self, Broken, PartPass, Root};
+use crate::autograd::reach::Reach;
 use crate::autograd::tape;
 use crate::autograd::with_grad_enabled;
 use crate::capture::endpoints::Source;
@@ -43,8 +44,29 @@ pub(super) struct BackwardPass {
     pub(super) outgoing: Vec<Outgoing>,
     /// The nodes that it goes through and that saved something, by number.
     pub(super) saving: Vec<u64>,
+    /// Why it can't be run from outside, although it could be recorded.
+    pub(super) refused: Option<Error>,
     /// The incoming gradients, by which the recording knows them.
     _tensors: Vec<Tensor>,
+}
+
+/// Where a backward pass goes.
+#[derive(Clone, Copy)]
+pub(super) struct Course<'a> {
+    /// The values that gradients may come in for, and which do.
+    pub(super) incoming: &'a [Incoming],
+    pub(super) pattern: &'a [IncomingGradient],
+    pub(super) create_graph: bool,
+    /// The node whose hooks have been called before.
+    pub(super) hooks_of: Option<u64>,
+    /// Whether it ends when the hooks of the first node have been called.
+    pub(super) hooks_only: bool,
+    /// It ends before nodes with a smaller number.
+    pub(super) first_seq: u64,
+    /// It goes only where it comes to one of these edges, none of which leads to a node with a number below this one.
+    pub(super) targets: Option<(&'a [Edge], u64)>,
+    /// It goes around these nodes, and finds more of them.
+    pub(super) broken: Option<&'a RefCell<Broken>>,
 }
 
 impl Capture {
@@ -54,19 +76,13 @@ impl Capture {
         let value = state.replay.graphs_mut().gradient(number, ty);
         state.sources.push(Source::Gradient);
         let made = state.replay.graphs_mut().typed(0, value);
-        (state.tensor(0, &made), value)
+        (state.tensor(0, &made).expect("a gradient has the sizes of its result"), value)
     }
 }
 
 impl BackwardPass {
-    /// Records the pass for the gradients that the pattern names on a copy of `base`, down to the nodes before `boundary`.
-    pub(super) fn record(
-        base: &CaptureState,
-        boundary: u64,
-        incoming: &[Incoming],
-        pattern: &[IncomingGradient],
-        create_graph: bool,
-    ) -> Result<BackwardPass> {
+    /// Records a pass on a copy of `base`.
+    pub(super) fn record(base: &CaptureState, course: Course<'_>) -> Result<BackwardPass> {
         let mut state = base.clone();
         state.sealed = state.replay.graphs_mut().root().len() as u32;
         state.draws = vec![Vec::new()];
@@ -74,10 +90,10 @@ impl BackwardPass {
         state.grads.iter_mut().for_each(|g| g.changed = false);
         let capture = Rc::new(Capture(RefCell::new(state)));
         let recorded = capture.recording(|| {
-            with_grad_enabled(create_graph, || {
+            with_grad_enabled(course.create_graph, || {
                 let (mut roots, mut gradients) = (Vec::new(), HashMap::new());
                 let (mut leaves, mut tensors) = (Vec::new(), Vec::new());
-                let came = incoming.iter().zip(pattern).enumerate();
+                let came = course.incoming.iter().zip(course.pattern).enumerate();
                 for (k, (to, how)) in came.filter(|(_, (_, how))| **how != IncomingGradient::Absent) {
                     let (tensor, value) = capture.incoming_gradient(k, &to.ty);
                     gradients.insert(value, k);
@@ -89,7 +105,11 @@ impl BackwardPass {
                     tensors.push(tensor);
                 }
                 let begun = next_seq();
-                let (left, saving) = engine::run_out(roots, boundary, sum)?;
+                let reach =
+                    course.targets.map(|(targets, first)| Reach::new(roots.iter().map(|r| &r.edge), targets, first));
+                let Course { first_seq, hooks_of, hooks_only, broken, .. } = course;
+                let pass = PartPass { first_seq, reach: reach.as_ref(), hooks_of, hooks_only, broken };
+                let (left, saving) = engine::run_out(roots, pass, sum)?;
                 let outgoing = left.into_iter().map(|(edge, gradient)| {
                     let value = capture.0.borrow_mut().lift(&gradient)?;
                     Ok((edge, value, gradient))
@@ -100,19 +120,27 @@ impl BackwardPass {
         });
         let state = capture.into_state();
         let (begun, gradients, leaves, outgoing, saving, tensors) = recorded??;
-        let drawn = state.draws.iter().any(|items| !items.is_empty());
-        if drawn || state.grads.iter().any(|g| g.changed) {
-            let what = if drawn { "random numbers are drawn" } else { "a gradient is set" };
-            return Err(Error::Trace(format!(
-                "{what} in the backward pass through a traced function, by a hook, a derivative of the user's or a \
-                 checkpoint, where the gradient comes from outside; call backward() inside the closure"
-            )));
-        }
-        Ok(BackwardPass { state, begun, gradients, leaves, outgoing, saving, _tensors: tensors })
+        let refused = refusal(&state);
+        Ok(BackwardPass { state, begun, gradients, leaves, outgoing, saving, refused, _tensors: tensors })
     }
 }
 
-/// The backward pass with every gradient, which says what a run of the part has to save.
+/// What a pass from outside must not do.
+fn refusal(state: &CaptureState) -> Option<Error> {
+    let drawn = state.draws.iter().any(|items| !items.is_empty());
+    let what = match drawn {
+        true => "random numbers are drawn",
+        false if state.grads.iter().any(|g| g.changed) => "a gradient is set",
+        false => return None,
+    };
+    Some(Error::trace(format!(
+        "{what} in the backward pass through a traced function, by a hook, a derivative of the user's or a \
+         checkpoint, where the gradient comes from outside; call backward() inside the closure"
+    )))
+}
+
+/// The backward pass with every gradient, which says what a run of the part has to save. It goes around what can't be
+/// differentiated: a pass that comes there is recorded later, and says why it fails; all others don't notice.
 pub(super) struct FullBackward {
     /// The recording of the part, with loops that collect what the pass uses.
     pub(super) state: CaptureState,
@@ -121,6 +149,8 @@ pub(super) struct FullBackward {
     pub(super) graph: Graph,
     /// The values of the part and those before that it uses.
     pub(super) uses: Vec<Value>,
+    /// The nodes that it went around, with why.
+    pub(super) broken: Vec<(u64, Error)>,
 }
 
 impl FullBackward {
@@ -131,10 +161,21 @@ impl FullBackward {
         incoming: &[Incoming],
         like: Option<&Graph>,
     ) -> Result<FullBackward> {
-        let all = vec![IncomingGradient::Plain; incoming.len()];
+        let pattern = vec![IncomingGradient::Plain; incoming.len()];
+        let broken = RefCell::default();
+        let course = Course {
+            incoming,
+            pattern: &pattern,
+            create_graph: false,
+            hooks_of: None,
+            hooks_only: false,
+            first_seq: boundary,
+            targets: None,
+            broken: Some(&broken),
+        };
         let mark = base.replay.graphs().whole().len();
         let record = || -> Result<(BackwardPass, Partition)> {
-            let pass = BackwardPass::record(&base, boundary, incoming, &all, false)?;
+            let pass = around_what_fails(&base, course, &broken)?;
             let values: Vec<Value> = pass.outgoing.iter().map(|(_, v, _)| *v).collect();
             let part = partition(pass.state.replay.graphs().whole(), mark, &values);
             Ok((pass, part))
@@ -142,12 +183,12 @@ impl FullBackward {
         let (pass, part) = record()?;
         // A captured view may have looked at its history anew in between; what counts is that the same comes again.
         if like.is_some_and(|g| *g != part.graph) && record()?.1.graph != part.graph {
-            return Err(Error::Trace(
+            return Err(Error::trace(
                 "the backward pass through the closure was recorded twice and did something else the second time: a hook \
-                 or a derivative of the user's depends on a Rust value that changes"
-                    .into(),
+                 or a derivative of the user's depends on a Rust value that changes",
             ));
         }
+        let broken = broken.into_inner().nodes;
         let (builder, after) = (base.replay.graphs_mut(), pass.state.replay.graphs());
         builder.scopes[0].graph = Some(after.whole().prefix(mark));
         builder.symbols = after.symbols.clone();
@@ -157,6 +198,24 @@ impl FullBackward {
         }
         // The incoming gradients are no values of the part, nor is what only the pass reads.
         let uses = part.saved.into_iter().filter(|v| (v.node.0 as usize) < mark).collect();
-        Ok(FullBackward { state: base, pass, graph: part.graph, uses })
+        Ok(FullBackward { state: base, pass, graph: part.graph, uses, broken })
+    }
+}
+
+/// Records a pass until it meets no more nodes that fail. What such a node has left in a recording is not kept.
+fn around_what_fails(base: &CaptureState, course: Course<'_>, broken: &RefCell<Broken>) -> Result<BackwardPass> {
+    loop {
+        let known = broken.borrow().nodes.len();
+        let recorded = BackwardPass::record(base, course);
+        let mut broken = broken.borrow_mut();
+        match recorded {
+            // A hook or a derivative of the user's has panicked.
+            Err(e) => match std::mem::take(&mut broken.at) {
+                0 => return Err(e),
+                at => broken.nodes.push((at, e)),
+            },
+            Ok(pass) if broken.nodes.len() == known => return Ok(pass),
+            Ok(_) => {}
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::capture::endpoints::Source;
 use crate::capture::recorder::Capture;
 use crate::capture::state::CaptureState;
 use crate::error::{Error, Result};
-use crate::partition::history::{Ends, Exit, History, unknown_exit};
+use crate::partition::history::{Ends, Exit, Exits, History, unknown_exit};
 use crate::partition::joint_graph::{JointGraph, KnownEdges, SavedValue, partition};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
@@ -16,9 +16,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// Why no backward pass can go through a closure, and where it would lead.
+pub(crate) struct DeadEnd {
+    pub(crate) why: Error,
+    pub(crate) exits: Vec<Exit>,
+}
+
 /// A closure whose results have a history that gradients from outside go back through.
 pub(crate) struct PartitionedClosure {
-    pub(crate) joint: Result<Arc<JointGraph>>,
+    pub(crate) joint: Result<Arc<JointGraph>, Arc<DeadEnd>>,
     /// One for each tensor that a call makes.
     pub(crate) histories: Vec<History>,
     /// Whether such a tensor keeps its gradient.
@@ -99,20 +105,14 @@ impl PartitionedClosure {
         for (history, _) in histories.iter_mut().zip(&tensors).filter(|(_, t)| t.is_requires_grad() && t.is_leaf()) {
             *history = History::Leaf;
         }
-        let parts = parts.and_then(|parts| match watched(&parts.exits.exits, args, watching) {
-            None => Ok(parts),
-            Some(i) => Err(Error::Trace(format!(
-                "the closure registers a hook on its argument {i}, or retains its gradient, and a gradient comes to that \
-                 from outside too, which is not seen inside; do it on the tensor outside"
-            ))),
-        });
         let mut parts = match parts {
             Ok(parts) => parts,
-            Err(e) => {
-                let (joint, outputs, backward) = (Err(e), Vec::new(), Graph::new());
-                return Ok(Some(PartitionedClosure { joint, histories, retaining, outputs, backward }));
-            }
+            Err(e) => return Ok(Some(PartitionedClosure::dead_end(e, Exits::default(), histories, retaining))),
         };
+        if let Some(e) = parts.dead_end() {
+            return Ok(Some(PartitionedClosure::dead_end(e.clone(), parts.exits, histories, retaining)));
+        }
+        parts.closed = watched(&parts.exits.exits, args, watching);
         {
             let mut state = capture.0.borrow_mut();
             let (builder, collecting) = (state.replay.graphs_mut(), parts.full.state.replay.graphs());
@@ -121,8 +121,18 @@ impl PartitionedClosure {
             state.host_values.extend(parts.full.pass.state.host_values.iter().cloned());
         }
         let backward = std::mem::take(&mut parts.full.graph);
-        let joint = Ok(parts.into_joint_graph(boundary, options.passes, args.to_vec())?);
+        let joint = Ok(parts.into_joint_graph(
+            boundary,
+            options.passes,
+            args.iter().filter(|a| a.traced().is_some()).cloned().collect(),
+        )?);
         Ok(Some(PartitionedClosure { joint, histories, retaining, outputs, backward }))
+    }
+
+    /// One through which no backward pass can go, for which nothing is saved.
+    fn dead_end(why: Error, exits: Exits, histories: Vec<History>, retaining: Vec<bool>) -> PartitionedClosure {
+        let joint = Err(Arc::new(DeadEnd { why, exits: exits.exits }));
+        PartitionedClosure { joint, histories, retaining, outputs: Vec::new(), backward: Graph::new() }
     }
 }
 
@@ -135,12 +145,19 @@ pub(crate) fn watchers(arg: &Tensor) -> usize {
     hooks.map_or(0, |h| h.len()) + usize::from(arg.retains_grad())
 }
 
-/// An argument that a gradient leaves to and that more look at than before.
-fn watched(exits: &[Exit], args: &[Tensor], before: &[usize]) -> Option<usize> {
-    exits.iter().find_map(|exit| match exit {
-        Exit::Arg(i) if watchers(&args[*i]) != before[*i] => Some(*i),
+/// The arguments that gradients leave to and that more look at than before, with why none may.
+fn watched(exits: &[Exit], args: &[Tensor], before: &[usize]) -> Vec<(usize, Error)> {
+    let closed = exits.iter().enumerate().filter_map(|(exit, to)| match to {
+        Exit::Arg(i) if watchers(&args[*i]) != before[*i] => Some((exit, *i)),
         _ => None,
-    })
+    });
+    let why = |i: usize| {
+        Error::trace(format!(
+            "the closure registers a hook on its argument {i}, or retains its gradient, and a gradient comes to that \
+             from outside too, which is not seen inside; do it on the tensor outside"
+        ))
+    };
+    closed.map(|(exit, i)| (exit, why(i))).collect()
 }
 
 impl CaptureState {

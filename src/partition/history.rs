@@ -94,7 +94,10 @@ impl Exits {
 
 /// That it is not known where an edge leads.
 pub(super) fn unknown_exit(edge: &Edge) -> Error {
-    Error::Autograd(format!("bug in allotrope: where a trace leads out over {} is not known", edge.node().name()))
+    Error::autograd(format!(
+        "the history of a result goes on through {}, which was there before the call and belongs to no argument and no captured tensor; call backward() inside the closure",
+        edge.node().name()
+    ))
 }
 
 /// The histories of tensors, sorted into values that gradients come in for and edges that lead out.

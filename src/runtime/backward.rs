@@ -2,6 +2,7 @@
 //! backward passes need and runs them as compiled code when gradients come in. It records nothing itself; the joint graph
 //! does, once for each set of results whose gradients come together.
 
+use crate::autograd::ended::ended;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::{self, Edges};
 use crate::autograd::{is_grad_enabled, no_grad};
@@ -11,14 +12,17 @@ use crate::capture::symbols::Binding;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::mode;
-use crate::partition::backward_graph::{BackwardCode, BackwardGraph, BackwardInput, Origin};
+use crate::partition::backward_graph::{
+    BackwardCode, BackwardGraph, BackwardInput, Origin, OwnHooks, Route, Wanted, Way,
+};
 use crate::partition::backward_pass::IncomingGradient;
-use crate::partition::closure::PartitionedClosure;
+use crate::partition::closure::{DeadEnd, PartitionedClosure};
 use crate::partition::history::{Exit, History, Repeated};
 use crate::partition::joint_graph::{JointGraph, SavedValue};
+use crate::runtime::capacity::Capacities;
 use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop};
 use crate::runtime::specialize::WorkspacePool;
-use crate::tensor::grad_fn::{Contributions, Edge, GradFn, Grads, SumToSize, next_seq};
+use crate::tensor::grad_fn::{Behind, Contributions, Edge, GradFn, Grads, Part, SumToSize, next_seq};
 use crate::tensor::hooks::Hooks;
 use crate::tensor::size::sizes_of;
 use crate::tensor::{Dims, Tensor, eval};
@@ -33,18 +37,16 @@ const NAME: &str = "TraceBackward";
 
 /// What of a variant knows the backward passes from outside.
 pub(crate) struct Backward {
-    joint: Result<Arc<JointGraph>>,
+    joint: Result<Arc<JointGraph>, Arc<DeadEnd>>,
     histories: Vec<History>,
     /// Whether computed results keep their gradients.
     retaining: Vec<bool>,
-    /// The history of results through which no backward pass can be recorded.
-    end: OnceLock<Edge>,
 }
 
 impl Backward {
     pub(crate) fn new(partitioned: PartitionedClosure) -> Backward {
         let PartitionedClosure { joint, histories, retaining, .. } = partitioned;
-        Backward { joint, histories, retaining, end: OnceLock::new() }
+        Backward { joint, histories, retaining }
     }
 
     /// The inputs of the code that a call saves as handles, by number.
@@ -62,8 +64,8 @@ impl Backward {
         }
         let joint = match &self.joint {
             Ok(joint) => joint,
-            Err(e) => {
-                let edge = self.end.get_or_init(|| dead_end(e.clone()));
+            Err(end) => {
+                let edge = Edge::new(Arc::new(DeadEndNode::new(end, args)), 0);
                 for (t, history) in results.iter().zip(&self.histories) {
                     if !matches!(history, History::None | History::Leaf) {
                         t.set_grad_fn(Some(edge.clone()));
@@ -73,12 +75,8 @@ impl Backward {
             }
         };
         let edge = |exit: &Exit| match exit {
-            Exit::Arg(i) => tape::edge_of(args[*i]),
-            Exit::Captured(t) => tape::edge_of(t).map(|e| e.split().0),
             Exit::Leaf(j) => tape::edge_of(&results[*j]),
-            Exit::Lower(_) | Exit::Incoming(_) | Exit::Gradient(_) => {
-                unreachable!("bug in allotrope: a closure has no lower joint graph")
-            }
+            exit => edge_out(exit, args),
         };
         let edges = joint.exits.iter().map(edge).collect();
         let SavedForBackward { mut inputs, mut outputs } = saved;
@@ -107,9 +105,61 @@ pub(crate) struct SavedForBackward {
     pub(crate) outputs: std::vec::IntoIter<Tensor>,
 }
 
-/// An edge over which every backward pass fails.
-fn dead_end(e: Error) -> Edge {
-    Edge::new(tape::node(NAME, SmallVec::new(), false, move |_, _| Err(e.clone())), 0)
+/// Where an exit of a closure leads in a call with these arguments.
+fn edge_out(exit: &Exit, args: &[&Tensor]) -> Option<Edge> {
+    match exit {
+        Exit::Arg(i) => tape::edge_of(args[*i]),
+        Exit::Captured(t) => tape::edge_of(t).map(|e| e.split().0),
+        Exit::Leaf(_) => None,
+        Exit::Lower(_) | Exit::Incoming(_) | Exit::Gradient(_) => {
+            unreachable!("bug in allotrope: a closure has no lower joint graph")
+        }
+    }
+}
+
+/// The node of a call through which no backward pass can go. A training step that is traced whole has one in every call, and
+/// nobody goes there: where it would lead is not looked up before somebody asks.
+struct DeadEndNode {
+    seq: u64,
+    end: Arc<DeadEnd>,
+    /// The edges of the arguments among the exits.
+    args: SmallVec<[Option<Edge>; 1]>,
+    edges: OnceLock<Edges>,
+    hooks: OnceLock<Arc<Hooks>>,
+}
+
+impl DeadEndNode {
+    fn new(end: &Arc<DeadEnd>, args: &[&Tensor]) -> DeadEndNode {
+        let of_args = end.exits.iter().filter(|exit| matches!(exit, Exit::Arg(_)));
+        DeadEndNode {
+            seq: next_seq(),
+            end: Arc::clone(end),
+            args: of_args.map(|exit| edge_out(exit, args)).collect(),
+            edges: OnceLock::new(),
+            hooks: OnceLock::new(),
+        }
+    }
+}
+
+impl GradFn for DeadEndNode {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+    fn name(&self) -> &str {
+        NAME
+    }
+    fn edges(&self) -> &[Option<Edge>] {
+        self.edges.get_or_init(|| {
+            let captured = self.end.exits.iter().filter(|exit| !matches!(exit, Exit::Arg(_)));
+            captured.map(|exit| edge_out(exit, &[])).chain(self.args.iter().cloned()).collect()
+        })
+    }
+    fn vjp(&self, _: &Edge, _: &[Option<Tensor>], _: bool) -> Result<Grads> {
+        Err(self.end.why.clone())
+    }
+    fn hooks(&self) -> Option<&OnceLock<Arc<Hooks>>> {
+        Some(&self.hooks)
+    }
 }
 
 /// Gives a fresh tensor its history: a value of `node` that gradients come in for, or what lies behind it.
@@ -159,7 +209,16 @@ impl TraceNode {
         Arc::new(TraceNode { seq: next_seq(), joint, edges, hooks, binding, state })
     }
 
-    fn backward(&self, me: &Edge, grads: &[Option<Tensor>], keep: bool) -> Result<Contributions> {
+    /// The backward pass through the stages down to `oldest`.
+    fn run(
+        &self,
+        me: &Edge,
+        grads: &[Option<Tensor>],
+        hooks: OwnHooks,
+        oldest: u32,
+        wanted: Option<&dyn Fn(&Edge) -> bool>,
+        keep: bool,
+    ) -> Result<Contributions> {
         let create_graph = is_grad_enabled();
         let given = |g: &Option<Tensor>| match g {
             None => IncomingGradient::Absent,
@@ -170,37 +229,54 @@ impl TraceNode {
         if pattern.iter().all(|g| *g == IncomingGradient::Absent) {
             return Ok(Vec::new());
         }
-        let backward = self.joint.backward(&pattern, create_graph, &self.binding)?;
+        let wanted = wanted.and_then(|wanted| self.wanted(me, oldest, wanted));
+        let backward = self.joint.backward(Route { pattern, create_graph, hooks, oldest, wanted }, &self.binding)?;
         let saved = self.saved(&backward)?;
         let inputs = backward.inputs.iter().map(|input| match input {
             BackwardInput::Saved(i) => saved[*i].get(me),
             BackwardInput::Gradient(k) => Ok(grads[*k].clone().expect("the backward graph is for these gradients")),
             BackwardInput::State(t) => Ok(Tensor::clone(t)),
-            BackwardInput::Grad(t) => t.stored_grad().ok_or_else(|| {
-                Error::Autograd("a hook of a traced function reads a gradient that is not there".into())
-            }),
+            BackwardInput::Grad(t) => t
+                .stored_grad()
+                .ok_or_else(|| Error::autograd("a hook of a traced function reads a gradient that is not there")),
         });
         let inputs = inputs.collect::<Result<Vec<Tensor>>>()?;
         let read = &inputs[..backward.graph.inputs().len()];
         let device = grads.iter().flatten().next().map_or(Device::Cpu, Tensor::device);
+        let mut binding = self.binding.clone();
         let outputs = match mode::recorder() {
-            Some(r) => no_grad(|| inline(r.as_ref(), &backward.graph, read, &self.binding))?,
-            None => code(&backward, device, &self.joint.passes)?.run(read, &self.binding)?,
+            Some(r) => no_grad(|| inline(r.as_ref(), &backward.graph, read, &binding))?,
+            None => code(&backward, device, &self.joint.passes)?.run(read, &mut binding)?,
         };
         let tensor = |origin: &Origin| match origin {
             Origin::Output(i) => outputs[*i].clone(),
             Origin::Input(i) if create_graph || inputs[*i].is_requires_grad() => inputs[*i].alias(),
             Origin::Input(i) => inputs[*i].clone(),
         };
-        let mut found: Vec<(Option<usize>, Tensor)> =
-            backward.outgoing.iter().map(|(exit, origin)| (*exit, tensor(origin))).collect();
+        let mut found: Vec<(Option<Way>, Tensor)> =
+            backward.outgoing.iter().map(|(way, origin)| (*way, tensor(origin))).collect();
         if let Some(higher) = &backward.higher {
-            self.differentiate(me, grads, &backward, higher, &saved, &outputs, &mut found);
+            self.differentiate(me, grads, &backward, higher, &saved, &outputs, &binding, &mut found);
         }
         if !keep {
             self.free(&backward);
         }
-        Ok(found.into_iter().filter_map(|(exit, t)| Some((exit?, t))).collect())
+        let edge = |way: Way| match way {
+            Way::Exit(i) => self.edges[i].clone(),
+            Way::Value(k) => Some(me.to_output(k as u32)),
+        };
+        Ok(found.into_iter().filter_map(|(way, t)| Some((edge(way?)?, t))).collect())
+    }
+
+    /// The gradients that are wanted; none where those are all.
+    fn wanted(&self, me: &Edge, oldest: u32, leads: &dyn Fn(&Edge) -> bool) -> Option<Wanted> {
+        let all = self.edges.iter().flatten().all(leads);
+        (!all).then(|| Wanted {
+            edges: (0..self.edges.len()).filter(|i| self.edges[*i].as_ref().is_some_and(leads)).collect(),
+            results: (self.joint.results())
+                .filter(|k| self.joint.stage(*k) < oldest && leads(&me.to_output(*k)))
+                .collect(),
+        })
     }
 
     /// What is saved, if the backward pass goes through nothing that is freed.
@@ -243,15 +319,17 @@ impl TraceNode {
         higher: &Result<(Arc<JointGraph>, Vec<History>)>,
         saved: &SavedList,
         outputs: &[Tensor],
-        found: &mut [(Option<usize>, Tensor)],
+        binding: &Binding,
+        found: &mut [(Option<Way>, Tensor)],
     ) {
         let (joint, histories) = match higher {
             Ok(higher) => higher,
             Err(e) => {
-                let edge = dead_end(e.clone());
+                let seq = next_seq();
                 for (_, t) in found.iter_mut() {
+                    let why = e.clone();
                     *t = t.alias();
-                    t.set_grad_fn(Some(edge.clone()));
+                    t.set_grad_fn(Some(ended(seq, NAME, move || why.clone())));
                 }
                 return;
             }
@@ -274,12 +352,12 @@ impl TraceNode {
             SavedValue::Output => Arc::new(Saved::operand(extra.next().expect("an output for each that is saved"))),
             SavedValue::Input(_) => unreachable!("bug in allotrope: the lower joint graph saves the inputs"),
         });
-        let node = TraceNode::new(joint, edges, self.binding.clone(), saved.collect());
+        let node = TraceNode::new(joint, edges, binding.clone(), saved.collect());
         for ((_, t), history) in found.iter_mut().zip(histories) {
             if !matches!(history, History::None) {
                 *t = t.alias();
             }
-            set_history(t, history, &node, &self.binding);
+            set_history(t, history, &node, binding);
         }
     }
 }
@@ -295,13 +373,50 @@ impl GradFn for TraceNode {
         &self.edges
     }
     fn vjp(&self, _: &Edge, _: &[Option<Tensor>], _: bool) -> Result<Grads> {
-        unreachable!("bug in allotrope: a traced call gives contributions")
+        unreachable!("bug in allotrope: a traced call is a part of a program")
     }
-    fn contributions(&self, me: &Edge, grads: &[Option<Tensor>], keep: bool) -> Option<Result<Contributions>> {
-        Some(self.backward(me, grads, keep))
+    fn part(&self) -> Option<&dyn Part> {
+        Some(self)
     }
     fn hooks(&self) -> Option<&OnceLock<Arc<Hooks>>> {
         Some(&self.hooks)
+    }
+}
+
+impl Part for TraceNode {
+    fn stage(&self, output: u32) -> u32 {
+        self.joint.stage(output)
+    }
+    fn seq(&self, output: u32) -> u64 {
+        self.joint.seq(output)
+    }
+    fn behind(&self, output: u32) -> Arc<Behind> {
+        self.joint.behind(output)
+    }
+    fn call_hooks(&self, me: &Edge, grads: &mut [Option<Tensor>]) -> Result<bool> {
+        let stage = self.joint.stage(me.output);
+        let Some(results) = self.joint.hooked(stage) else { return Ok(false) };
+        let of_results = |(k, g): (usize, &Option<Tensor>)| g.clone().filter(|_| results.contains(&(k as u32)));
+        let given: SmallVec<[Option<Tensor>; 4]> = grads.iter().enumerate().map(of_results).collect();
+        for (to, gradient) in self.run(me, &given, OwnHooks::Only, stage, None, true)? {
+            grads[to.output as usize] = Some(gradient);
+        }
+        Ok(true)
+    }
+    fn backward(
+        &self,
+        me: &Edge,
+        grads: &[Option<Tensor>],
+        hooks_called: bool,
+        oldest: u32,
+        wanted: Option<&dyn Fn(&Edge) -> bool>,
+        keep: bool,
+    ) -> Result<Contributions> {
+        let hooks = match hooks_called {
+            true => OwnHooks::CalledBefore(self.joint.stage(me.output)),
+            false => OwnHooks::Called,
+        };
+        self.run(me, grads, hooks, oldest, wanted, keep)
     }
 }
 
@@ -310,6 +425,10 @@ struct CompiledBackward {
     compiled: Code,
     outputs: Vec<Type>,
     workspaces: WorkspacePool,
+    /// The number of its symbols. Those that the call does not know are capacities of loops that only this pass has, as where it
+    /// recomputes them.
+    symbols: usize,
+    capacities: Capacities,
 }
 
 /// The code of a backward graph, made when it is first needed.
@@ -323,26 +442,33 @@ impl CompiledBackward {
         let optimized = optimize(graph, passes);
         let compiled = execute::compile(device, &optimized, &CompileOptions::default())?;
         let outputs = optimized.outputs().iter().map(|o| optimized.ty(o.value).clone()).collect();
-        Ok(CompiledBackward { compiled, outputs, workspaces: WorkspacePool::default() })
+        let symbols = graph.symbols().last().map_or(0, |s| s.0 as usize + 1);
+        let capacities = Capacities::new(&graph.capacities());
+        Ok(CompiledBackward { compiled, outputs, workspaces: WorkspacePool::default(), symbols, capacities })
     }
 }
 
 impl BackwardCode for CompiledBackward {
-    fn run(&self, inputs: &[Tensor], binding: &Binding) -> Result<Vec<Tensor>> {
+    fn run(&self, inputs: &[Tensor], binding: &mut Binding) -> Result<Vec<Tensor>> {
+        let known = binding.len();
+        if known < self.symbols {
+            binding.resize(self.symbols, 0);
+            self.capacities.bind_from(known, binding);
+        }
         let dense: SmallVec<[Tensor; 16]> = inputs.iter().map(eval::contiguous).collect::<Result<_>>()?;
         let inputs: Inputs<'_> = dense.iter().map(|t| Input::new(t, false)).collect();
-        let fresh = self.outputs.iter().map(|ty| execute::output(self.compiled.device, ty, binding));
-        let mut outputs = fresh.collect::<Result<Vec<Tensor>>>()?;
-        let done = self.workspaces.with(&self.compiled, binding, |workspace| {
-            workspace.run(&self.compiled, |code, binding, scratch| {
-                execute::run(code, binding, &inputs, &mut outputs, scratch, None)
-            })
-        });
-        match done {
-            Ok(_) => Ok(outputs),
-            Err(Stop::Error(e)) => Err(e),
-            Err(Stop::Full(limit)) => {
-                Err(Error::Trace(format!("bug in allotrope: a backward pass has more than {limit} iterations")))
+        loop {
+            let done = self.workspaces.with(&self.compiled, binding, |workspace| {
+                let fresh = self.outputs.iter().map(|ty| execute::output(self.compiled.device, ty, binding));
+                let mut outputs = fresh.collect::<Result<Vec<Tensor>>>()?;
+                workspace.run(&self.compiled, |code, binding, scratch| {
+                    execute::run(code, binding, &inputs, &mut outputs, scratch, None).map(|_| outputs)
+                })
+            });
+            match done {
+                Ok(outputs) => return Ok(outputs),
+                Err(Stop::Error(e)) => return Err(e),
+                Err(Stop::Full(limit)) => self.capacities.grow(&limit, &self.compiled, binding)?,
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of
 use crate::runtime::variant::Variant;
 use crate::tensor::storage::Storage;
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Dims, Size, Tensor, eval};
+use crate::tensor::{Dims, Size, Tensor, TensorType, eval};
 use allotrope_ir::{Dim, Graph, Type};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -28,8 +28,8 @@ pub(crate) struct CodeSignature {
     pub(crate) fills: Fills,
     /// For each output, the input that it updates.
     updates: Vec<Option<usize>>,
-    /// The type of each output, and its shape where that is fixed.
-    types: Vec<(Type, Option<Dims>)>,
+    /// The type of each output, and that of its tensor where the sizes are fixed.
+    types: Vec<(Type, Option<TensorType>)>,
 }
 
 impl CodeSignature {
@@ -37,7 +37,8 @@ impl CodeSignature {
     pub(crate) fn new(graph: &Graph, fills: Fills) -> CodeSignature {
         let ty = |o: &allotrope_ir::Output| {
             let ty = graph.ty(o.value).clone();
-            let fixed = ty.shape.iter().map(|d| d.as_fixed()).collect();
+            let fixed: Option<Dims> = ty.shape.iter().map(|d| d.as_fixed()).collect();
+            let fixed = fixed.and_then(|shape| TensorType::new(ty.dtype, shape).ok());
             (ty, fixed)
         };
         CodeSignature {
@@ -123,12 +124,16 @@ impl Bound {
         mut binding: Binding,
         check: impl Fn(&Binding) -> Result<()>,
     ) -> Result<Results> {
+        let mut grown = false;
         loop {
             check(&binding)?;
             match self.run(variant, args, &binding) {
                 // No state has been written, so it can be run again.
-                Err(Stop::Full(limit)) => variant.grow_capacity(&limit, &mut binding)?,
-                Err(Stop::Error(e)) => return Err(e),
+                Err(Stop::Full(limit)) => {
+                    variant.grow_capacity(&limit, &mut binding)?;
+                    grown = true;
+                }
+                Err(Stop::Error(e)) => return Err(if grown { endless(e) } else { e }),
                 Ok((outputs, saved)) => {
                     return self.hand_out(variant.backward.as_ref(), args, outputs, saved, &binding);
                 }
@@ -218,9 +223,8 @@ impl Bound {
             let s = eval::strided(input)?;
             let shared = self.storages.contains(&identity(&s.storage));
             if shared && !matches!(source, Source::State(_)) {
-                return Err(Error::Argument(
-                    "an argument shares its elements with a tensor that the traced function changes; pass a copy"
-                        .into(),
+                return Err(Error::argument(
+                    "an argument shares its elements with a tensor that the traced function changes; pass a copy, such as x * 1.0",
                 ));
             }
             for (changed, tensor) in &changing {
@@ -230,8 +234,8 @@ impl Bound {
                         Source::Arg(i) => format!("argument {i}"),
                         _ => "a gradient".to_string(),
                     };
-                    return Err(Error::Argument(format!(
-                        "{what}, which the traced function changes in place, shares its elements with something else that it uses; pass a copy"
+                    return Err(Error::argument(format!(
+                        "{what}, which the traced function changes in place, shares its elements with something else that it uses; pass a copy, such as x * 1.0"
                     )));
                 }
             }
@@ -302,6 +306,9 @@ impl Bound {
         for (of, i) in &self.wiring.grads {
             of.of(args).store_grad(Some(handed[*i].clone()));
         }
+        for (of, grad) in &self.wiring.own_grads {
+            handed[*of].store_grad(Some(handed[*grad].clone()));
+        }
         for t in &self.wiring.cleared {
             t.store_grad(None);
         }
@@ -345,26 +352,37 @@ pub(crate) fn view(of: &Tensor, steps: &[ViewOp<Dim>], differentiable: bool, bin
     Ok(if differentiable { seen } else { seen.same_elements() })
 }
 
+/// The error of a call whose loop went on and on.
+fn endless(e: Error) -> Error {
+    match e {
+        Error::Size(e) | Error::Memory(e) => Error::memory(format!(
+            "{e}; a while_loop goes on, and what its gradient needs of each iteration does not fit into memory: carry a counter \
+             and let the condition end it"
+        )),
+        other => other,
+    }
+}
+
 /// The gradient that a guard has seen.
 fn gradient(of: &Tensor) -> Result<Tensor> {
-    of.stored_grad().ok_or_else(|| Error::Trace("another thread took a gradient away while a call began".into()))
+    of.stored_grad().ok_or_else(|| Error::trace("another thread took a gradient away while a call began"))
 }
 
 /// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too
 /// where the run may fail, because the gradient then stays as it was.
-fn output(target: &Target, (ty, fixed): &(Type, Option<Dims>), code: &Code, binding: &Binding) -> Result<Tensor> {
-    if let (Target::Grad(of), Some(shape), false) = (target, fixed, code.has_checks())
+fn output(target: &Target, (ty, fixed): &(Type, Option<TensorType>), code: &Code, binding: &Binding) -> Result<Tensor> {
+    if let (Target::Grad(of), Some(ty), false) = (target, fixed, code.has_checks())
         && let Some(mut old) = of.take_grad()
     {
-        let fits = old.dtype() == ty.dtype && old.shape_hint() == &shape[..] && old.is_contiguous();
-        let size = shape.iter().product::<usize>() * ty.dtype.size();
+        let fits = old.dtype() == ty.dtype() && old.shape_hint() == ty.shape() && old.is_contiguous();
+        let size = ty.numel() * ty.dtype().size();
         if fits && old.device() == code.device && old.own_memory().is_some_and(|m| m.bytes() == size) {
             return Ok(old);
         }
         of.store_grad(Some(old));
     }
     match fixed {
-        Some(shape) => eval::empty(code.device, ty.dtype, shape),
+        Some(ty) => eval::empty(code.device, ty.clone()),
         None => execute::output(code.device, ty, binding),
     }
 }

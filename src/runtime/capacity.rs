@@ -17,7 +17,12 @@ impl Capacities {
     }
 
     pub(crate) fn bind(&self, binding: &mut Binding) {
-        for (s, capacity) in &self.0 {
+        self.bind_from(0, binding);
+    }
+
+    /// Those of the symbols from number `first` on.
+    pub(crate) fn bind_from(&self, first: usize, binding: &mut Binding) {
+        for (s, capacity) in self.0.iter().filter(|(s, _)| s.0 as usize >= first) {
             if let Some(n) = binding.get_mut(s.0 as usize) {
                 *n = capacity.load(Ordering::Relaxed);
             }
@@ -35,11 +40,11 @@ impl Capacities {
     pub(crate) fn grow(&self, limit: &Dim, code: &Code, binding: &mut Binding) -> Result<()> {
         let found = self.0.iter().find(|(s, _)| limit.as_sym() == Some(*s));
         let (s, capacity) =
-            found.ok_or_else(|| Error::Trace(format!("bug in allotrope: a loop has the capacity {limit}")))?;
+            found.ok_or_else(|| Error::trace(format!("bug in allotrope: a loop has the capacity {limit}")))?;
         let iterations = binding[s.0 as usize];
         let scratch = code.scratch_bytes(binding);
         if scratch > isize::MAX as usize / 4 || iterations > usize::MAX / 4 {
-            return Err(Error::Trace(format!(
+            return Err(Error::trace(format!(
                 "a while_loop goes on after {iterations} iterations, and what its gradient needs of each does not fit into memory; \
                  carry a counter and let the condition end it"
             )));

@@ -2,7 +2,7 @@
 //! little where an earlier call has done the same, and runs the variant that was compiled for what was recorded. It
 //! decides nothing about a graph: what two calls have in common is for the replay cache to find.
 
-use crate::autograd::tape;
+use crate::autograd::ended::ended;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::closure::{Arguments, Traceable};
 use crate::capture::recorder::Capture;
@@ -17,14 +17,15 @@ use crate::runtime::guards::Guards;
 use crate::runtime::record::device_of;
 use crate::runtime::record::{Recording, record_with};
 use crate::runtime::recording_lock::RecordingLock;
+use crate::runtime::sharing::ArgumentPlan;
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::tensor::Tensor;
-use crate::tensor::grad_fn::{Edge, GradFn};
+use crate::tensor::grad_fn::{Edge, next_seq};
 use allotrope_ir::passes::Passes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Compiled variants that one traced function keeps; beyond it the least recently used one goes.
@@ -48,6 +49,8 @@ struct Recordings {
     known: Vec<KnownRecording>,
     /// The recording that the last call was.
     recent: usize,
+    /// The memory that the last call knew by identity.
+    known_memory: SmallVec<[usize; 2]>,
     calls: u64,
     compilations: usize,
     compile_time: Duration,
@@ -96,7 +99,15 @@ where
 {
     /// Compiles with some passes of the pipeline only; results are the same, to the bit.
     pub fn with_passes(mut self, passes: Passes) -> Self {
-        self.options.passes = passes;
+        self.options.set_passes(passes);
+        self
+    }
+
+    /// Whether checks of elements (an index in its axis, a probability in [0, 1], a divisor that is not zero) are asked where
+    /// nothing uses what was checked, as in `let _ = x.gather(0, &index)`. They are by default, so that a call fails where
+    /// the closure does; without them it takes no time for what only they need. A check of what is used is always asked.
+    pub fn with_unused_checks(mut self, asked: bool) -> Self {
+        self.options.set_unused_checks(asked);
         self
     }
 
@@ -115,17 +126,19 @@ where
         }
         // A recording stands for every argument of a kind, and hooks are one tensor's own.
         if let Some(i) = args.iter().position(|a| a.is_requires_grad() && a.has_leaf_hooks()) {
-            return Err(Error::Trace(format!(
-                "argument {i} has hooks on its gradient; register them inside the closure, or let it capture the tensor"
+            return Err(Error::trace(format!(
+                "argument {i} has hooks on its gradient, which are one tensor's own, and the code serves all; register them \
+                 inside the closure, or let it capture the tensor"
             )));
         }
         let ready = self.closure.with(|closure| self.record(closure, &args))?;
         let results = ready.bound.call(&ready.variant, &args, ready.binding)?;
+        let seq = next_seq();
         let wiring = &ready.bound.wiring;
         for (t, &i) in results.iter().zip(&wiring.results) {
             match wiring.returned[i].gradients() {
                 Some((true, true)) => t.store_requires_grad(true),
-                Some((true, false)) => t.set_grad_fn(Some(ended())),
+                Some((true, false)) => t.set_grad_fn(Some(history_ended(seq))),
                 Some((false, _)) | None => {}
             }
         }
@@ -136,12 +149,20 @@ where
     fn record(&self, closure: &mut F, args: &[&Tensor]) -> Result<Ready<R>> {
         let start = Instant::now();
         let device = device_of(args);
-        let (cache, recent) = {
+        let (cache, recent, known) = {
             let recordings = self.recordings.lock();
-            (Arc::clone(&recordings.cache), recordings.recent)
+            (Arc::clone(&recordings.cache), recordings.recent, recordings.known_memory.clone())
         };
-        let capture = Capture::replaying(cache, recent, device);
-        let Recording { ended, wiring, output, .. } = record_with::<F, N>(closure, args, capture, None)?;
+        let capture = || Capture::replaying(Arc::clone(&cache), recent, device);
+        // What was not apart in the last call is not in this one either.
+        let mut plan = ArgumentPlan::of(args);
+        if !known.is_empty() {
+            plan = plan.with_known_of(args, &known);
+        }
+        let Recording { ended, wiring, output, plan, .. } = record_with::<F, N>(closure, args, plan, capture, None)?;
+        if plan.known != known {
+            self.recordings.lock().known_memory = plan.known;
+        }
         let (variant, symbols) = match ended {
             Ended::Known { at, symbols, .. } => (self.recordings.lock().take(at), symbols),
             Ended::New { graphs, log, .. } => {
@@ -162,16 +183,12 @@ where
 }
 
 /// Stands for the history of a result, which stayed in the recording.
-fn ended() -> Edge {
-    static NODE: OnceLock<Arc<dyn GradFn>> = OnceLock::new();
-    let node = NODE.get_or_init(|| {
-        tape::node("DynamicTraceBackward", SmallVec::new(), false, |_, _| {
-            Err(Error::Autograd(
-                "this tensor is the result of a function made by trace_dynamic, whose history ended with the call; call backward() inside the closure, or use trace".into(),
-            ))
-        })
-    });
-    Edge::new(Arc::clone(node), 0)
+fn history_ended(seq: u64) -> Edge {
+    ended(seq, "DynamicTraceBackward", || {
+        Error::autograd(
+            "this tensor is the result of a function made by trace_dynamic, whose history ended with the call; call backward() inside the closure, or use trace",
+        )
+    })
 }
 
 /// What a call needs to run.

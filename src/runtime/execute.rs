@@ -1,13 +1,14 @@
 //! The one place where graphs are compiled and compiled code is run on tensors: locks the memory of the inputs, binds it
 //! and that of the outputs to the code, and runs. It chooses no input, makes no output and knows no variant.
 
+use crate::backend::cpu::host;
 use crate::backend::{self, CompileOptions, Executable, Failure, Memory, Profile};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
 use crate::tensor::storage::{ReadGuard, Storage, WriteGuard};
-use crate::tensor::{Dims, Tensor, eval};
-use allotrope_ir::{Dim, Graph, Type};
+use crate::tensor::{Tensor, TensorType, eval};
+use allotrope_ir::{Bounds, Dim, Graph, Type};
 use smallvec::SmallVec;
 use std::ops::{Deref, Range};
 use std::time::{Duration, Instant};
@@ -16,6 +17,10 @@ use std::time::{Duration, Instant};
 pub(crate) struct Code {
     pub(crate) device: Device,
     executable: Box<dyn Executable>,
+    /// What the sizes of a run must satisfy.
+    bounds: Bounds,
+    /// The types of the outputs that update no input.
+    results: Vec<Type>,
     /// How long scheduling took, and each phase of the backend.
     pub(crate) phases: Vec<(&'static str, Duration)>,
 }
@@ -29,6 +34,35 @@ impl Deref for Code {
     }
 }
 
+impl Code {
+    /// Makes ready to run where symbol `i` is `binding[i]`: checks these sizes, and makes the scratch memory as large as they
+    /// ask for.
+    ///
+    /// # Errors
+    /// When no value can have such sizes, and when there is no memory.
+    pub(crate) fn prepare(&self, binding: &[usize], scratch: &mut Option<Memory>) -> Result<()> {
+        self.bounds.check(binding).map_err(|e| Error::size(e.to_string()))?;
+        let needed = self.scratch_bytes(binding);
+        let there = scratch.as_ref().map_or(0, Memory::bytes);
+        if self.device == Device::Cpu {
+            // A system may promise each piece and then not have all of them.
+            let mut all = needed.saturating_sub(there);
+            for ty in &self.results {
+                let ty = bound(ty, binding)?;
+                let bytes = ty.numel() * ty.dtype().size();
+                host::affords(bytes, || format!("a tensor {}{:?}", ty.dtype(), ty.shape()))?;
+                all = all.saturating_add(bytes);
+            }
+            host::affords(all, || "the results of a call and what is computed on the way".into())?;
+        }
+        if there < needed || scratch.is_none() {
+            let memory = self.scratch(needed).map_err(|e| e.for_what("what is computed on the way in a call"))?;
+            *scratch = Some(memory);
+        }
+        Ok(())
+    }
+}
+
 /// Schedules an optimised graph, and compiles that for a device.
 ///
 /// # Errors
@@ -36,11 +70,14 @@ impl Deref for Code {
 pub(crate) fn compile(device: Device, graph: &Graph, options: &CompileOptions) -> Result<Code> {
     let bug = |e: &dyn ToString| Error::Compile(e.to_string());
     let clock = Instant::now();
+    let bounds = Bounds::of(graph).map_err(|e| Error::size(e.to_string()))?;
     let schedule = Schedule::of(graph).map_err(|e| bug(&e))?;
     let mut phases = vec![("lower", clock.elapsed())];
     let executable = backend::of(device).compile(&schedule, options)?;
     phases.extend(executable.phases());
-    Ok(Code { device, executable, phases })
+    let fresh = graph.outputs().iter().filter(|o| o.update.is_none());
+    let results = fresh.map(|o| graph.ty(o.value).clone()).collect();
+    Ok(Code { device, executable, bounds, results, phases })
 }
 
 /// One input of compiled code.
@@ -73,7 +110,7 @@ pub(crate) type Results = SmallVec<[Tensor; 4]>;
 /// Where the elements of a contiguous tensor are in its storage.
 pub(crate) fn bytes_of(t: &Tensor) -> Range<usize> {
     let (offset, size) = (t.strided().map_or(0, |s| s.offset), t.dtype().size());
-    offset * size..(offset + t.shape_hint().iter().product::<usize>()) * size
+    offset * size..(offset + t.ty().numel()) * size
 }
 
 /// A fresh tensor for an output of this type.
@@ -81,8 +118,12 @@ pub(crate) fn bytes_of(t: &Tensor) -> Range<usize> {
 /// # Errors
 /// When the device has no memory for it.
 pub(crate) fn output(device: Device, ty: &Type, binding: &[usize]) -> Result<Tensor> {
-    let shape: Dims = ty.shape.iter().map(|d| d.eval(binding)).collect();
-    eval::empty(device, ty.dtype, &shape)
+    eval::empty(device, bound(ty, binding)?)
+}
+
+/// The type where symbol `i` is `binding[i]`.
+fn bound(ty: &Type, binding: &[usize]) -> Result<TensorType> {
+    TensorType::new(ty.dtype, ty.shape.iter().map(|d| d.eval(binding)).collect())
 }
 
 /// What ends a run early. No input has been written then.
@@ -104,7 +145,7 @@ enum Held<'a> {
     Write(WriteGuard<'a, Memory>),
 }
 
-/// Runs code where symbol `i` is `binding[i]`. The outputs are tensors that nobody else holds. Where kernels are `timed`,
+/// Runs code where symbol `i` is `binding[i]`, with scratch memory that [`Code::prepare`] made for that. The outputs are tensors that nobody else holds. Where kernels are `timed`,
 /// it is how many of their runs are listed one by one.
 pub(crate) fn run(
     code: &Code,
@@ -132,7 +173,7 @@ pub(crate) fn run(
         Some(most) => code.run_profiled(binding, &mut read, &mut written, scratch, most).map(Some),
     };
     done.map_err(|stop| match stop {
-        backend::Stop::Failed(Failure::Check(message)) => Stop::Error(Error::checked(&message)),
+        backend::Stop::Failed(Failure::Check(message)) => Stop::Error(Error::argument(&*message)),
         backend::Stop::Failed(Failure::Iterations(limit)) => Stop::Full(limit),
         backend::Stop::Device(e) => Stop::Error(e),
     })

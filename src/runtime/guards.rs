@@ -3,13 +3,14 @@
 
 use crate::autograd::is_grad_enabled;
 use crate::capture::captured::{Captured, Dependencies};
-use crate::capture::endpoints::{CallerTensor, Source, Target};
+use crate::capture::endpoints::{CallerTensor, Source, Target, same_elements};
 use crate::capture::layout::{CallTensors, LayoutGuard};
 use crate::capture::recorder::is_watched;
 use crate::capture::symbols::Binding;
 use crate::device::{Device, default_device};
 use crate::mode::recorder::settings::HostValue;
 use crate::runtime::capacity::Capacities;
+use crate::runtime::sharing::{ArgumentPlan, Given, Shared, Sharing};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::{Strides, Tensor};
 use allotrope_ir::{DType, Dim};
@@ -38,18 +39,32 @@ pub(crate) struct ArgType {
     pub(crate) dense: Option<bool>,
     /// How it lies, where an older saved function depends on that.
     pub(crate) strides: Option<Strides>,
-    /// The argument before it that is the same tensor, where a gradient is wanted: it has one then, not two.
+    /// The argument before it that is the same tensor, where that matters: it has one gradient then, not two.
     pub(crate) same_as: Option<usize>,
+    /// The tensor that it is, where it is known by identity.
+    pub(crate) known: Option<KnownArgument>,
+}
+
+/// An argument that shares its elements with something else that the program uses.
+pub(crate) struct KnownArgument {
+    tensor: TraceHandle,
+    /// Whether any other tensor does that shows the same elements in the same way: there is no more to it.
+    elements: bool,
+}
+
+impl KnownArgument {
+    fn is(&self, a: &Tensor) -> bool {
+        self.tensor.id() == a.id() || (self.elements && same_elements(&self.tensor, a))
+    }
+
+    /// Whether no call can give the tensor again.
+    fn is_void(&self) -> bool {
+        !self.elements && !self.tensor.is_in_use()
+    }
 }
 
 fn history(a: &Tensor) -> (bool, bool) {
     if a.is_requires_grad() { (a.is_leaf(), is_watched(a)) } else { (true, false) }
-}
-
-/// The first argument that is the same tensor as argument `i`, where it needs a gradient.
-pub(crate) fn same_as(args: &[&Tensor], i: usize) -> Option<usize> {
-    let first = || args[..i].iter().position(|a| a.is_same(args[i]));
-    if args[i].is_requires_grad() { first() } else { None }
 }
 
 /// Everything that the capture of a variant dependencies on.
@@ -68,8 +83,12 @@ pub(crate) struct Guards {
     pub(crate) state_flags: Vec<(TraceHandle, bool)>,
     /// Whether an argument is another tensor too, where the program asks.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
-    /// Captured tensors that somebody held, the closure or whoever gave them to it.
+    /// Handles of captured tensors that somebody held, the closure or whoever gave them to it.
     captured: Vec<TraceHandle>,
+    /// What must be apart.
+    sharing: Sharing,
+    /// Gradients that are known by identity, and whose they are.
+    known_grads: Vec<(CallerTensor, TraceHandle)>,
     /// Whether a captured tensor has a gradient when a call begins.
     pub(crate) grads: Vec<(TraceHandle, bool)>,
     /// The same for arguments, by number.
@@ -131,6 +150,8 @@ pub(crate) enum Mismatch {
     History(usize),
     Layout(usize),
     SameAs(usize),
+    Known(usize),
+    Shared(Option<usize>),
     Identity(usize),
     GradMode,
     Freed(usize),
@@ -144,9 +165,21 @@ pub(crate) enum Mismatch {
 
 impl Guards {
     /// The guards of what was captured with these arguments.
-    pub(crate) fn new(captured: &Captured, args: &[&Tensor]) -> Guards {
+    pub(crate) fn new(captured: &Captured, args: &[&Tensor], plan: &ArgumentPlan, sharing: Sharing) -> Guards {
         let dependencies = &captured.dependencies;
         let changed = |i: usize| captured.wiring.targets.iter().any(|t| matches!(t, Target::Arg(j) if *j == i));
+        let known = |a: &Tensor| {
+            let has_gradient = |t: &&TraceHandle| t.id() == a.id();
+            let grads = dependencies.grads.iter().map(|(t, _)| t).chain(&captured.wiring.cleared);
+            let set = captured.wiring.targets.iter().any(|t| matches!(t, Target::Grad(t) if t.id() == a.id()));
+            let given =
+                captured.wiring.grads.iter().any(|(t, _)| matches!(t, CallerTensor::Captured(t) if t.id() == a.id()));
+            let grads = set || given || grads.into_iter().any(|t| has_gradient(&t));
+            let asked = dependencies.compared.contains(&a.id());
+            let is_grad = dependencies.known_grads.iter().any(|(_, g)| g.id() == a.id());
+            let elements = !(a.is_requires_grad() || grads || asked || is_grad);
+            KnownArgument { tensor: TraceHandle::new(a.clone()), elements }
+        };
         let arg = |(i, a): (usize, &&Tensor)| ArgType {
             dtype: a.dtype(),
             rank: a.dim(),
@@ -154,7 +187,8 @@ impl Guards {
             history: dependencies.asked.contains(&i).then(|| history(a)),
             dense: changed(i).then(|| a.is_contiguous()),
             strides: None,
-            same_as: same_as(args, i),
+            same_as: if let Given::SameAs(first) = plan.given[i] { Some(first) } else { None },
+            known: (plan.given[i] == Given::Captured).then(|| known(a)),
         };
         let flag = |s: &Source| match s {
             Source::State(t) => Some((t.clone(), t.is_requires_grad())),
@@ -166,9 +200,11 @@ impl Guards {
                 state_flags.push((t.clone(), *on));
             }
         }
-        let args = args.iter().enumerate().map(arg).collect();
-        let mut guards = Guards::of(captured, args, state_flags, is_grad_enabled());
-        guards.captured = captured.captured_tensors().into_iter().filter(TraceHandle::is_in_use).collect();
+        let given: Vec<ArgType> = args.iter().enumerate().map(arg).collect();
+        let mut guards = Guards::of(captured, given, state_flags, is_grad_enabled(), sharing);
+        // An argument is held by who gives it.
+        let captured = dependencies.touched.iter().filter(|t| !args.iter().any(|a| a.id() == t.id()));
+        guards.captured = captured.filter(|t| t.is_in_use()).cloned().collect();
         guards
     }
 
@@ -179,6 +215,7 @@ impl Guards {
         args: Vec<ArgType>,
         state_flags: Vec<(TraceHandle, bool)>,
         grad_enabled: bool,
+        sharing: Sharing,
     ) -> Guards {
         let (sizes, symbols) = sizes(captured);
         let dependencies = &captured.dependencies;
@@ -192,6 +229,8 @@ impl Guards {
             state_flags,
             identities: dependencies.identities.clone(),
             captured: Vec::new(),
+            sharing,
+            known_grads: dependencies.known_grads.clone(),
             grads: dependencies.grads.clone(),
             arg_grads: dependencies.arg_grads.clone(),
             host_values: dependencies.host_values.clone(),
@@ -236,9 +275,16 @@ impl Guards {
             holds(ty.strides.as_ref().is_none_or(|s| **s == *a.laid_out()), Mismatch::Layout(i))?;
             if ty.requires_grad {
                 holds(ty.history.is_none_or(|h| h == history(a)), Mismatch::History(i))?;
-                let captured = self.state_flags.iter().any(|(t, _)| t.is_same(a));
-                holds(same_as(args, i) == ty.same_as && !captured, Mismatch::SameAs(i))?;
             }
+            holds(ty.same_as.is_none_or(|first| args[first].id() == a.id()), Mismatch::SameAs(i))?;
+            holds(ty.known.as_ref().is_none_or(|known| known.is(a)), Mismatch::Known(i))?;
+        }
+        self.sharing.check(args).map_err(|shared| match shared {
+            Shared::Argument(i, _) => Mismatch::Shared(Some(i)),
+            Shared::Memory(_) => Mismatch::Shared(None),
+        })?;
+        for (of, grad) in &self.known_grads {
+            holds(of.of(args).stored_grad().is_some_and(|g| g.id() == grad.id()), Mismatch::Shared(None))?;
         }
         for (i, whose, same) in &self.identities {
             let other = match whose {
@@ -284,7 +330,8 @@ impl Guards {
 
     /// Whether no call can meet the guards any more: a captured tensor is gone.
     pub(crate) fn are_void(&self) -> bool {
-        self.captured.iter().any(|t| !t.is_in_use())
+        let known = self.args.iter().filter_map(|a| a.known.as_ref());
+        self.captured.iter().any(|t| !t.is_in_use()) || known.into_iter().any(KnownArgument::is_void)
     }
 
     /// What may take one more value on each call, each with the place in the program, the value that it has here, and what
@@ -329,7 +376,16 @@ impl Guards {
             }
             Mismatch::Layout(i) => format!("argument {i} lies otherwise in memory"),
             Mismatch::SameAs(i) | Mismatch::Identity(i) => {
-                format!("argument {i} is the same tensor as another one, or no longer")
+                format!("argument {i} is now the same tensor as another argument or a captured one, or no longer is")
+            }
+            Mismatch::Known(i) => {
+                format!("argument {i} is another tensor than one that shares its elements with what the closure uses")
+            }
+            Mismatch::Shared(Some(i)) => {
+                format!("argument {i} is, or shares elements with, another tensor that the closure uses")
+            }
+            Mismatch::Shared(None) => {
+                "a gradient is, or shares elements with, another tensor that the closure uses".to_string()
             }
             Mismatch::GradMode => format!("gradients are {}", if is_grad_enabled() { "enabled" } else { "disabled" }),
             Mismatch::Freed(i) => format!(
@@ -394,7 +450,12 @@ impl std::fmt::Display for Guards {
                 None => "",
             };
             let same = a.same_as.map_or_else(String::new, |j| format!(", the same tensor as argument {j}"));
-            writeln!(f, "argument {i}: {} with {} axes{grad}{dense}{same}", a.dtype, a.rank)?;
+            let known = if a.known.is_some() {
+                ", the tensor that it was, which shares elements with what the closure uses"
+            } else {
+                ""
+            };
+            writeln!(f, "argument {i}: {} with {} axes{grad}{dense}{same}{known}", a.dtype, a.rank)?;
         }
         for g in &self.sizes {
             match g {

@@ -10,6 +10,7 @@ pub(crate) mod guards;
 pub(crate) mod log;
 pub(crate) mod record;
 pub(crate) mod recording_lock;
+pub(crate) mod sharing;
 pub(crate) mod specialize;
 pub(crate) mod traced;
 pub(crate) mod variant;

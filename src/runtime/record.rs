@@ -4,14 +4,16 @@
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::closure::{Args, Traceable};
 use crate::capture::recorder::Capture;
+use crate::capture::recorder::returned::HandedOut;
 use crate::capture::replay_builder::Ended;
 use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
 use crate::partition::closure::{BackwardOptions, PartitionedClosure, watchers};
-use crate::runtime::guards::same_as;
+use crate::runtime::sharing::{ArgumentPlan, Given, Sharing};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::next_seq;
+use allotrope_ir::Value;
 use std::rc::Rc;
 
 /// Where a call with these arguments runs: where they are, or where this thread makes tensors if there are none.
@@ -26,26 +28,29 @@ pub(crate) struct Recorded<R> {
     pub(crate) partitioned: Option<PartitionedClosure>,
     /// What the closure returned: its structure only, the tensors are placeholders.
     pub(crate) template: R,
+    pub(crate) plan: ArgumentPlan,
+    pub(crate) sharing: Sharing,
 }
 
 /// Runs the closure on traced arguments and builds its graphs, those of the backward pass from its results too.
 pub(crate) fn record<F, const N: usize>(
     closure: &mut F,
     args: &[&Tensor],
+    plan: ArgumentPlan,
     options: BackwardOptions<'_>,
 ) -> Result<Recorded<F::Output>>
 where
     F: Traceable<N>,
 {
     let device = device_of(args);
-    let Recording { ended, wiring, dependencies, partitioned, output } =
-        record_with::<F, N>(closure, args, Capture::plain(device), Some(options))?;
+    let Recording { ended, wiring, dependencies, partitioned, output, plan, sharing } =
+        record_with::<F, N>(closure, args, plan, || Capture::plain(device), Some(options))?;
     let Ended::New { graphs, .. } = ended else { unreachable!("bug in allotrope: there was nothing to replay") };
     let captured = Captured::new(*graphs, device, wiring, dependencies);
     // The recorded tensors would keep the recording alive.
     let nothing = Tensor::scalar(0.0f32);
     let template = output.unflatten(&mut std::iter::repeat(nothing));
-    Ok(Recorded { captured, partitioned, template })
+    Ok(Recorded { captured, partitioned, template, plan, sharing })
 }
 
 /// What one run of a closure on traced arguments gave.
@@ -55,32 +60,87 @@ pub(crate) struct Recording<R> {
     pub(crate) dependencies: Dependencies,
     pub(crate) partitioned: Option<PartitionedClosure>,
     pub(crate) output: R,
+    pub(crate) plan: ArgumentPlan,
+    pub(crate) sharing: Sharing,
 }
 
-/// Runs the closure on traced arguments of this capture; with options, the backward pass from its results is recorded too.
+/// Runs the closure on traced arguments of a capture like this; with options, the backward pass from its results is recorded
+/// too. It is run again where arguments turn out not to be apart from what else the closure uses, and have to be.
 pub(crate) fn record_with<F, const N: usize>(
     closure: &mut F,
     args: &[&Tensor],
-    capture: Capture,
+    mut plan: ArgumentPlan,
+    capture: impl Fn() -> Capture,
     options: Option<BackwardOptions<'_>>,
 ) -> Result<Recording<F::Output>>
 where
     F: Traceable<N>,
 {
-    let capture = Rc::new(capture);
-    let mut traced: Vec<Tensor> = Vec::with_capacity(args.len());
-    for (i, a) in args.iter().enumerate() {
-        traced.push(match same_as(args, i) {
-            Some(first) => traced[first].clone(),
-            None => capture.argument(i, a)?,
-        });
+    loop {
+        let capture = Rc::new(capture());
+        let other = match attempt::<F, N>(closure, args, &plan, &capture, options) {
+            Ok(run) => {
+                let (ended, wiring, dependencies) = capture.into_state().finish(&run.handed, &run.outputs)?;
+                let sharing = Sharing::of(&wiring, &dependencies, &plan.given, |i| args[i].is_requires_grad());
+                match sharing.check_all(args) {
+                    Ok(()) => {
+                        let Attempt { partitioned, output, .. } = run;
+                        return Ok(Recording { ended, wiring, dependencies, partitioned, output, plan, sharing });
+                    }
+                    Err(shared) => plan.with(args, shared),
+                }
+            }
+            Err(e) => {
+                let cautious = plan.cautious(args, &capture.0.borrow().touched);
+                // As far as it is known, everything was what it is.
+                if cautious == plan {
+                    return Err(e);
+                }
+                cautious
+            }
+        };
+        if other == plan {
+            return Err(Error::argument(
+                "an argument shares its elements with something else that the traced function uses; pass a copy",
+            ));
+        }
+        plan = other;
     }
-    for (i, a) in args.iter().enumerate() {
+}
+
+struct Attempt<R> {
+    output: R,
+    handed: HandedOut,
+    partitioned: Option<PartitionedClosure>,
+    /// The values that backward passes need besides.
+    outputs: Vec<Value>,
+}
+
+/// Runs the closure once, with its arguments as planned.
+fn attempt<F, const N: usize>(
+    closure: &mut F,
+    args: &[&Tensor],
+    plan: &ArgumentPlan,
+    capture: &Rc<Capture>,
+    options: Option<BackwardOptions<'_>>,
+) -> Result<Attempt<F::Output>>
+where
+    F: Traceable<N>,
+{
+    let known = plan.given.iter().enumerate().filter(|(_, given)| **given == Given::Captured).map(|(i, _)| i);
+    capture.arguments(args, &plan.known, known);
+    let mut traced: Vec<Tensor> = Vec::with_capacity(args.len());
+    for (i, &a) in args.iter().enumerate() {
         if a.traced().is_some() {
-            return Err(Error::Argument(format!(
+            return Err(Error::argument(format!(
                 "argument {i} is a value of a trace that has ended, which has no elements; return it from that closure"
             )));
         }
+        traced.push(match plan.given[i] {
+            Given::SameAs(first) => traced[first].clone(),
+            Given::Apart => capture.argument(i, a)?,
+            Given::Captured => a.clone(),
+        });
     }
     let watching: Vec<usize> = traced.iter().map(watchers).collect();
     let refs: Args<'_> = traced.iter().collect();
@@ -92,11 +152,10 @@ where
     let partitioned = match options {
         Some(options) => {
             let made = handed.made();
-            PartitionedClosure::new(&capture, &made, &traced, &watching, boundary, options)?
+            PartitionedClosure::new(capture, &made, &traced, &watching, boundary, options)?
         }
         None => None,
     };
-    let outputs = partitioned.as_ref().map_or(&[][..], |p| &p.outputs);
-    let (ended, wiring, dependencies) = capture.into_state().finish(&handed, outputs)?;
-    Ok(Recording { ended, wiring, dependencies, partitioned, output })
+    let outputs = partitioned.as_ref().map_or_else(Vec::new, |p| p.outputs.clone());
+    Ok(Attempt { output, handed, partitioned, outputs })
 }

@@ -104,7 +104,7 @@ impl Workspace {
             self.calls = self.calls.saturating_add(1);
             return Ok(());
         }
-        reserve(&mut self.scratch, code, binding)?;
+        code.prepare(binding, &mut self.scratch)?;
         self.binding = Binding::from_slice(binding);
         self.calls = 1;
         self.hot = HotState::Cold;
@@ -159,7 +159,7 @@ impl Workspace {
         if due {
             // A copy that cannot be made is not missed.
             let ready =
-                compile(&self.binding).and_then(|copy| reserve(&mut self.scratch, &copy, &self.binding).map(|()| copy));
+                compile(&self.binding).and_then(|copy| copy.prepare(&self.binding, &mut self.scratch).map(|()| copy));
             self.hot = match ready {
                 Ok(copy) => HotState::Trial { copy, times: Default::default() },
                 Err(_) => {
@@ -169,13 +169,4 @@ impl Workspace {
             };
         }
     }
-}
-
-/// Makes the scratch memory as large as the code asks for.
-fn reserve(scratch: &mut Option<Memory>, code: &Code, binding: &Binding) -> Result<()> {
-    let needed = code.scratch_bytes(binding);
-    if scratch.as_ref().is_none_or(|memory| memory.bytes() < needed) {
-        *scratch = Some(code.scratch(needed)?);
-    }
-    Ok(())
 }

@@ -7,10 +7,12 @@ use crate::error::{Error, Result};
 use crate::mode;
 use crate::ops::TensorTree;
 use crate::runtime::cache::{Cache, Entry};
+use crate::runtime::guards::Mismatch;
 use crate::runtime::recording_lock::RecordingLock;
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::tensor::Tensor;
+use crate::tensor::trace_handle::count_hidden_handles;
 use allotrope_ir::passes::Passes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +56,7 @@ pub fn trace<F, const N: usize>(closure: F) -> Traced<F, F::Output, N>
 where
     F: Traceable<N>,
 {
+    count_hidden_handles();
     Traced {
         closure: RecordingLock::new(closure),
         cache: Cache::default(),
@@ -68,7 +71,15 @@ where
 {
     /// Compiles with some passes of the pipeline only; results are the same, to the bit.
     pub fn with_passes(mut self, passes: Passes) -> Self {
-        self.options.passes = passes;
+        self.options.set_passes(passes);
+        self
+    }
+
+    /// Whether checks of elements (an index in its axis, a probability in [0, 1], a divisor that is not zero) are asked where
+    /// nothing uses what was checked, as in `let _ = x.gather(0, &index)`. They are by default, so that a call fails where
+    /// the closure does; without them it takes no time for what only they need. A check of what is used is always asked.
+    pub fn with_unused_checks(mut self, asked: bool) -> Self {
+        self.options.set_unused_checks(asked);
         self
     }
 
@@ -116,13 +127,18 @@ where
             }
             let reason = self.cache.reason(args);
             let (variant, template) = Variant::capture::<F, N>(closure, args, &self.options, &reason)?;
-            let binding = variant.fits(args).map_err(|m| variant.guards.words(m, args));
+            let binding = variant.fits(args).map_err(|m| (m, variant.guards.words(m, args)));
             let entry = self.cache.add(variant, template);
             // It stands for other calls all the same.
-            let changed = |what| {
-                Error::Trace(format!(
-                    "another thread changed what the program depends on while it was recorded: {what}"
-                ))
+            let changed = |(mismatch, what)| match mismatch {
+                Mismatch::SameAs(i) | Mismatch::Identity(i) => Error::trace(format!(
+                    "argument {i} is a tensor that the closure captures too; use it in one way only, or pass a copy, such \
+                     as x * 1.0"
+                )),
+                _ => Error::trace(format!(
+                    "what the program depends on changed while it was recorded, by the closure itself or by another \
+                     thread: {what}"
+                )),
             };
             Ok((entry, binding.map_err(changed)?))
         })
@@ -155,7 +171,7 @@ impl<F, R, const N: usize> Traced<F, R, N> {
 /// That no trace is recorded.
 pub(crate) fn not_recording(what: &str) -> Result<()> {
     match mode::is_recording() {
-        true => Err(Error::Trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
+        true => Err(Error::trace(format!("{what} runs compiled code, which a trace can't record; call it outside"))),
         false => Ok(()),
     }
 }

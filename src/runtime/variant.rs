@@ -14,10 +14,11 @@ use crate::runtime::execute::{Code, Results, compile};
 use crate::runtime::guards::{Guards, Mismatch};
 use crate::runtime::log;
 use crate::runtime::record::{Recorded, record};
+use crate::runtime::sharing::ArgumentPlan;
 use crate::runtime::specialize::{SpecializeHot, WorkspacePool};
 use crate::schedule::KernelInfo;
 use crate::tensor::Tensor;
-use allotrope_ir::passes::{Passes, optimize_with};
+use allotrope_ir::passes::{Pass, Passes, optimize_with};
 use allotrope_ir::{Dim, Graph, Sym};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,22 @@ pub(crate) struct TraceOptions {
     pub(crate) hot: SpecializeHot,
 }
 
+impl TraceOptions {
+    /// Which passes run; whether checks of unused values are asked stays as it is.
+    pub(crate) fn set_passes(&mut self, passes: Passes) {
+        let asked = !self.passes.contains(Pass::EliminateUnusedChecks);
+        self.passes = passes;
+        if !asked {
+            self.set_unused_checks(false);
+        }
+    }
+
+    pub(crate) fn set_unused_checks(&mut self, asked: bool) {
+        let pass = Pass::EliminateUnusedChecks;
+        self.passes = if asked { self.passes.without(pass) } else { self.passes.with(pass) };
+    }
+}
+
 impl Variant {
     /// Records `closure` on arguments like these, and compiles it. Gives what it returned as a template.
     ///
@@ -64,20 +81,20 @@ impl Variant {
     {
         let start = Instant::now();
         let passes = &options.passes;
-        let first = record::<F, N>(closure, args, BackwardOptions { passes, like: None })?;
+        let first = record::<F, N>(closure, args, ArgumentPlan::of(args), BackwardOptions { passes, like: None })?;
         let nothing = Graph::new();
         let like = Some(first.partitioned.as_ref().map_or(&nothing, |p| &p.backward));
-        let second = record::<F, N>(closure, args, BackwardOptions { passes, like })?;
+        let second = record::<F, N>(closure, args, first.plan.clone(), BackwardOptions { passes, like })?;
         if let Some(what) = first.captured.difference(&second.captured) {
-            return Err(Error::Trace(format!(
+            return Err(Error::trace(format!(
                 "the closure was recorded twice and did something else the second time, so it depends on a Rust value \
                  that changes between calls: {what}. Pass that value as an argument, keep it in a tensor that the \
                  closure changes in place, or branch on a Flag"
             )));
         }
         let recorded = start.elapsed();
-        let Recorded { captured, partitioned, template } = second;
-        let guards = Guards::new(&captured, args);
+        let Recorded { captured, partitioned, template, plan, sharing } = second;
+        let guards = Guards::new(&captured, args, &plan, sharing);
         let variant = Variant::compile(captured, partitioned, guards, options, ("record", recorded), reason)?;
         Ok((variant, template))
     }

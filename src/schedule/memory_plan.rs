@@ -71,8 +71,9 @@ impl MemoryPlan {
 
     /// Bytes of scratch under a binding: the slots of fixed size first, then the others, in order.
     pub fn bytes(&self, binding: &[usize]) -> usize {
-        let rounded = |s: &Polynomial| s.eval(binding).next_multiple_of(ALIGN as usize);
-        self.fixed + self.symbolic.iter().map(rounded).sum::<usize>()
+        // More than there can be stays that, and is refused when it is asked for.
+        let rounded = |s: &Polynomial| s.eval(binding).checked_next_multiple_of(ALIGN as usize).unwrap_or(usize::MAX);
+        self.symbolic.iter().map(rounded).fold(self.fixed, usize::saturating_add)
     }
 }
 
@@ -201,7 +202,9 @@ fn plan(schedule: &Schedule, temporaries: &Temporaries) -> MemoryPlan {
     out.alive = lives.range.iter().map(|range| lives.alive(*range)).collect();
     for s in &out.slots {
         match s.size.as_fixed() {
-            Some(n) => out.fixed += n.next_multiple_of(ALIGN as usize),
+            Some(n) => {
+                out.fixed = out.fixed.saturating_add(n.checked_next_multiple_of(ALIGN as usize).unwrap_or(usize::MAX))
+            }
             None => out.symbolic.push(Polynomial::of(&s.size)),
         }
     }

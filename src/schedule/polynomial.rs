@@ -27,9 +27,11 @@ impl Polynomial {
     /// When a symbol has no binding.
     pub fn eval(&self, binding: &[usize]) -> usize {
         let term = |(factor, symbols): &(i64, SmallVec<[u32; 4]>)| {
-            symbols.iter().fold(*factor, |n, s| n * binding[*s as usize] as i64)
+            symbols
+                .iter()
+                .fold(*factor, |n, s| n.saturating_mul(i64::try_from(binding[*s as usize]).unwrap_or(i64::MAX)))
         };
-        usize::try_from(self.terms.iter().map(term).sum::<i64>()).unwrap_or(0)
+        usize::try_from(self.terms.iter().map(term).fold(0, i64::saturating_add)).unwrap_or(0)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::tensor::draw::Kind;
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Tensor};
+use allotrope_ir::passes::Pass;
 use allotrope_ir::saved;
 use allotrope_ir::{Dim, Graph, Type, Value};
 use std::collections::{HashMap, HashSet};
@@ -70,7 +71,7 @@ pub(crate) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(save
     let mut captured = CapturedState::default();
     for v in variants {
         if let Some(what) = unsayable(v) {
-            return Err(Error::Argument(format!(
+            return Err(Error::argument(format!(
                 "save: a variant of the function cannot be written down, because {what}; make that an argument or a tensor"
             )));
         }
@@ -140,7 +141,7 @@ impl Taken {
         match !name.is_empty() && self.0.insert(name.to_string()) {
             true => Ok(name.to_string()),
             false => {
-                Err(Error::Argument(format!("save: {name:?} names nothing, or two things; give each its own name")))
+                Err(Error::argument(format!("save: {name:?} names nothing, or two things; give each its own name")))
             }
         }
     }
@@ -223,7 +224,11 @@ fn without_saved_outputs(v: &Variant, graph: &mut Graph) -> Vec<Target> {
 }
 
 fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
-    let mut graph = v.captured().clone();
+    // The file knows no options: a check that is not asked is not in it.
+    let mut graph = match v.passes.contains(Pass::EliminateUnusedChecks) {
+        true => Pass::EliminateUnusedChecks.run(v.captured()),
+        false => v.captured().clone(),
+    };
     let targets = without_saved_outputs(v, &mut graph);
     let input_of = |arg: usize| {
         let place = v.wiring().sources.iter().position(|s| matches!(s, Source::Arg(i) if *i == arg));
@@ -284,7 +289,21 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
     let draws = v.wiring().draws.items.iter().map(|d| draw(d, captured)).collect();
     let guards = guards(v, captured);
     let set = v.wiring().effects.iter().filter_map(|e| flag(&**e)).map(|(f, on)| (captured.flag(f), on)).collect();
-    saved::Variant { arguments, guards, draws, orders, inputs, outputs, cleared, set, returned, results, grads, graph }
+    saved::Variant {
+        arguments,
+        guards,
+        draws,
+        orders,
+        inputs,
+        outputs,
+        cleared,
+        set,
+        returned,
+        results,
+        grads,
+        own_grads: wiring.own_grads.clone(),
+        graph,
+    }
 }
 
 fn guards(v: &Variant, captured: &mut CapturedState) -> Vec<saved::Guard> {
@@ -327,6 +346,11 @@ fn flag(v: &dyn HostValue) -> Option<(&Flag, bool)> {
 
 /// What the variant depends on or does that has no words in the saved form.
 fn unsayable(v: &Variant) -> Option<String> {
+    if let Some(i) = v.guards.args.iter().position(|a| a.known.is_some()) {
+        return Some(format!(
+            "it stands for calls whose argument {i} is, or shares elements with, another tensor that the closure uses"
+        ));
+    }
     let mut all = v.guards.host_values.iter().chain(&v.wiring().effects);
     let other = all.find(|v| flag(&***v).is_none())?;
     Some(format!("it reads or sets, at {}, a Setting that is no Flag", other.place()))

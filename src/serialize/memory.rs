@@ -7,7 +7,7 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::serialize::files::{Elements, Entry, Fault};
 use crate::tensor::storage::Storage;
-use crate::tensor::{Body, Dims, Strided, Strides, Tensor, contiguous_strides, eval};
+use crate::tensor::{Body, Strided, Strides, Tensor, TensorType, contiguous_strides, eval};
 use allotrope_ir::DType;
 use allotrope_ir::saved::{self, Layout};
 use std::collections::HashMap;
@@ -51,7 +51,7 @@ pub(crate) fn pieces(
         if group[0] != i {
             continue;
         }
-        let numel: usize = t.shape_hint().iter().product();
+        let numel = t.ty().numel();
         let reached = reach(t.shape_hint(), &s.strides);
         let alone = group.len() == 1;
         // As large as its elements: the file shows them in row-major order, whatever the strides.
@@ -111,7 +111,8 @@ pub(crate) fn tensors(described: &[saved::Tensor], elements: &mut Elements<'_>) 
         let layout = t.layout.as_ref();
         let Some((name, offset)) = layout.and_then(|l| l.shared.as_ref()) else {
             let entry = elements.take(&t.name, t.dtype, Some(&t.shape))?;
-            let dense = eval::fresh(Device::Cpu, t.dtype, &t.shape, memory(&entry).map_err(fault)?);
+            let ty = TensorType::of(t.dtype, &t.shape).map_err(|e| fault(e.to_string()))?;
+            let dense = eval::fresh(Device::Cpu, ty, memory(&entry).map_err(fault)?);
             out.push(match layout {
                 None => dense,
                 Some(layout) => lying(&dense, &layout.strides).map_err(fault)?,
@@ -135,28 +136,29 @@ pub(crate) fn tensors(described: &[saved::Tensor], elements: &mut Elements<'_>) 
                 t.dtype, t.shape
             )));
         }
-        out.push(over(t.dtype, &t.shape, strides, *offset, Arc::clone(storage)));
+        out.push(over(t.dtype, &t.shape, strides, *offset, Arc::clone(storage)).map_err(|e| fault(e.to_string()))?);
     }
     Ok(out)
 }
 
-fn over(dtype: DType, shape: &[usize], strides: &[isize], offset: usize, storage: Arc<Storage>) -> Tensor {
+fn over(dtype: DType, shape: &[usize], strides: &[isize], offset: usize, storage: Arc<Storage>) -> Result<Tensor> {
+    let ty = TensorType::of(dtype, shape)?;
     // An empty tensor has no element whose place its strides could say.
     let strides = if shape.contains(&0) { contiguous_strides(shape) } else { Strides::from_slice(strides) };
-    Tensor::from_parts(dtype, Dims::from_slice(shape), Body::Strided(Strided { storage, strides, offset }))
+    Ok(Tensor::from_parts(ty, Body::Strided(Strided { storage, strides, offset })))
 }
 
 /// The same elements with other strides, in memory without gaps.
 fn lying(dense: &Tensor, strides: &[isize]) -> Result<Tensor, String> {
     let shape = dense.shape_hint();
     let Some((low, high)) = reach(shape, strides) else { return Ok(dense.clone()) };
-    let numel: usize = shape.iter().product();
+    let numel = dense.ty().numel();
     if high - low + 1 != numel as i128 {
         return Err(format!("a tensor of shape {shape:?} with strides {strides:?} leaves gaps or shares elements"));
     }
-    let memory = backend::of(Device::Cpu).allocate(dense.dtype(), numel).map_err(|e| e.to_string())?;
+    let memory = eval::allocate(Device::Cpu, dense.ty()).map_err(|e| e.to_string())?;
     let storage = Arc::new(Storage::new(Device::Cpu, memory));
-    let tensor = over(dense.dtype(), shape, strides, (-low) as usize, storage);
+    let tensor = over(dense.dtype(), shape, strides, (-low) as usize, storage).map_err(|e| e.to_string())?;
     eval::assign(&tensor, dense).map_err(|e| e.to_string())?;
     Ok(tensor)
 }

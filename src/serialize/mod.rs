@@ -17,6 +17,7 @@ use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
 use crate::serialize::files::{Elements, Pair, file_error};
 use crate::serialize::rebuild::LoadedState;
+use crate::tensor::grad_fn::next_seq;
 use crate::tensor::{Flag, Generator, Tensor};
 use allotrope_ir::saved;
 use allotrope_ir::{Bounds, DType};
@@ -75,7 +76,7 @@ impl<F, R, const N: usize> Traced<F, R, N> {
     }
 }
 
-/// A variant, and what its sizes must satisfy.
+/// A variant, and what its sizes must satisfy: what was captured holds it by how it was recorded, a file says anything.
 struct Loaded {
     variant: Arc<Variant>,
     bounds: Bounds,
@@ -121,22 +122,23 @@ impl Program {
     /// changed then.
     pub fn call(&self, args: &[&Tensor]) -> Result<Vec<Tensor>> {
         if mode::is_recording() {
-            return Err(Error::Trace("a loaded program can't be recorded, it is compiled; call it outside".into()));
+            return Err(Error::trace("a loaded program can't be recorded, it is compiled; call it outside"));
         }
         let hooked = |t: &Tensor| t.is_requires_grad() && t.has_leaf_hooks();
         if args.iter().any(|t| hooked(t)) || self.names.tensors.iter().any(|(_, t)| hooked(t)) {
-            return Err(Error::Trace(
-                "a tensor has hooks on its gradient, which a loaded program does not run; those that were there when it was captured are part of it".into(),
+            return Err(Error::trace(
+                "a tensor has hooks on its gradient, which a loaded program does not run; those that were there when it was captured are part of it",
             ));
         }
         let (loaded, binding) = self.fitting(args)?;
         let results = loaded.variant.call_where(args, binding, |binding| loaded.check(binding));
         let results = results?.into_vec();
+        let seq = next_seq();
         let wiring = loaded.variant.wiring();
         for (t, &i) in results.iter().zip(&wiring.results) {
             match wiring.returned[i].gradients() {
                 Some((true, true)) => t.store_requires_grad(true),
-                Some((true, false)) => t.set_grad_fn(Some(rebuild::ended())),
+                Some((true, false)) => t.set_grad_fn(Some(rebuild::history_ended(seq))),
                 Some((false, _)) | None => {}
             }
         }
@@ -198,7 +200,7 @@ impl Program {
                 Err(miss) => misses.push(format!("variant {i}: {}", loaded.variant.guards.words(miss, args))),
             }
         }
-        Err(Error::Argument(format!("no saved variant stands for this call; {}", misses.join("; "))))
+        Err(Error::argument(format!("no saved variant stands for this call; {}", misses.join("; "))))
     }
 
     /// The variants.
@@ -218,7 +220,7 @@ impl Loaded {
     fn check(&self, binding: &Binding) -> Result<()> {
         let mut checked = self.checked.lock();
         if checked.as_ref() != Some(binding) {
-            self.bounds.check(binding).map_err(|e| Error::Argument(format!("sizes that do not fit: {e}")))?;
+            self.bounds.check(binding).map_err(|e| Error::argument(format!("sizes that do not fit: {e}")))?;
             *checked = Some(binding.clone());
         }
         Ok(())
@@ -277,9 +279,8 @@ fn uses(described: &saved::Program, i: usize) -> bool {
 /// When there is none, two state have one name, or a file cannot be written.
 pub(crate) fn save(variants: &[Arc<Variant>], names: &Names, path: &Path) -> Result<()> {
     if variants.is_empty() {
-        return Err(Error::Trace(
-            "save: nothing was captured yet; call the function, or compile() it for arguments like those to come"
-                .into(),
+        return Err(Error::trace(
+            "save: nothing was captured yet; call the function, or compile() it for arguments like those to come",
         ));
     }
     let pair = Pair::of(path);
@@ -295,7 +296,7 @@ pub(crate) fn save(variants: &[Arc<Variant>], names: &Names, path: &Path) -> Res
     }
     let text = saved::print(&described);
     // What is written can be read: a graph beyond the limits of the text form is an error now, not later.
-    let unreadable = |e: &dyn fmt::Display| Error::Trace(format!("save: this graph cannot be saved: {e}"));
+    let unreadable = |e: &dyn fmt::Display| Error::trace(format!("save: this graph cannot be saved: {e}"));
     saved::check(&saved::parse(&text).map_err(|e| unreadable(&e))?).map_err(|e| unreadable(&e))?;
     files::write(&pair, &text, &pieces)
 }

@@ -1,7 +1,7 @@
 //! A saved function made again: tensors, generators and switches in place of names, and compiled variants over them. What
 //! it is given has passed the checks of the text form; what only memory can say is checked here.
 
-use crate::autograd::tape;
+use crate::autograd::ended::ended;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::draws::{Draws, Fills, Item};
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
@@ -11,12 +11,13 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ops::random::default_generator;
 use crate::runtime::guards::{ArgType, Guards};
+use crate::runtime::sharing::{Given, Sharing};
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::serialize::files::Fault;
 use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
-use crate::tensor::grad_fn::{Edge, GradFn};
+use crate::tensor::grad_fn::{Edge, next_seq};
 use crate::tensor::trace_handle::TraceHandle;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
@@ -24,7 +25,7 @@ use allotrope_ir::passes::Passes;
 use allotrope_ir::{Dim, Sym, saved};
 use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What names of a saved function stand for now.
@@ -40,7 +41,7 @@ impl LoadedState {
         for (t, described) in self.tensors.iter().zip(&program.tensors) {
             t.store_grad(described.grad.map(|g| self.tensors[g].clone()));
             match described.history {
-                true => t.set_grad_fn(Some(ended())),
+                true => t.set_grad_fn(Some(history_ended(next_seq()))),
                 false => t.set_requires_grad(described.requires_grad),
             }
         }
@@ -63,7 +64,7 @@ impl LoadedState {
     /// # Errors
     /// When it would change elements that another of its inputs shows, or code cannot be generated.
     pub(crate) fn variant(&self, v: &saved::Variant) -> Result<Variant> {
-        self.check_writes(v).map_err(|f| Error::Argument(f.message))?;
+        self.check_writes(v).map_err(|f| Error::argument(f.message))?;
         let sources: Vec<Source> = v.inputs.iter().map(|s| self.source(*s)).collect();
         let items = v.draws.iter().map(|d| self.draw(d)).collect::<Result<Vec<_>>>()?;
         let mut outside = Vec::new();
@@ -130,6 +131,7 @@ impl LoadedState {
                 targets: v.outputs.iter().map(|t| self.target(*t)).collect(),
                 returned: returned.collect(),
                 results: v.results.clone(),
+                own_grads: v.own_grads.clone(),
                 grads: v.grads.iter().map(|(of, i)| (self.whose(*of), *i)).collect(),
                 cleared,
                 cleared_args,
@@ -153,16 +155,21 @@ impl LoadedState {
             dense: a.contiguous,
             strides: a.strides.as_ref().map(|s| Strides::from_slice(s)),
             same_as: a.same_as,
+            known: None,
         };
-        let args = v.arguments.iter().map(arg).collect();
-        let guards = Guards::of(&captured, args, state_flags, grad_enabled);
+        let args: Vec<ArgType> = v.arguments.iter().map(arg).collect();
+        let given: Vec<Given> = args.iter().map(|a| a.same_as.map_or(Given::Apart, Given::SameAs)).collect();
+        let sharing = Sharing::of(&captured.wiring, &captured.dependencies, &given, |i| args[i].requires_grad);
+        let guards = Guards::of(&captured, args, state_flags, grad_enabled, sharing);
         let options = TraceOptions { passes: Passes::ALL, hot: SpecializeHot::default() };
         // A graph that no capture makes may meet what no capture has met: that is an error of the file then.
         let compile =
             // Backward passes from outside are the closure's.
             AssertUnwindSafe(|| Variant::compile(captured, None, guards, &options, ("load", Duration::ZERO), "it was loaded"));
         catch_unwind(compile).unwrap_or_else(|_| {
-            Err(Error::Compile("bug in this library: a graph that passes every check could not be compiled".into()))
+            Err(Error::Compile(
+                "a graph of the file passes every check and can't be compiled; save the function again".into(),
+            ))
         })
     }
 
@@ -283,14 +290,10 @@ fn kind_of(d: saved::Distribution) -> Kind {
 }
 
 /// Stands for a history that is not in the files.
-pub(crate) fn ended() -> Edge {
-    static NODE: OnceLock<Arc<dyn GradFn>> = OnceLock::new();
-    let node = NODE.get_or_init(|| {
-        tape::node("LoadedBackward", SmallVec::new(), false, |_, _| {
-            Err(Error::Autograd(
-                "this tensor comes from a saved function, and its history ended when that was saved; call backward() inside the closure that is saved".into(),
-            ))
-        })
-    });
-    Edge::new(Arc::clone(node), 0)
+pub(crate) fn history_ended(seq: u64) -> Edge {
+    ended(seq, "LoadedBackward", || {
+        Error::autograd(
+            "this tensor comes from a saved function, and its history ended when that was saved; call backward() inside the closure that is saved",
+        )
+    })
 }

@@ -62,7 +62,7 @@ impl Kind {
     /// # Errors
     /// When they don't.
     pub(crate) fn check(&self) -> Result<()> {
-        let holds = |holds: bool, otherwise: String| if holds { Ok(()) } else { Err(Error::Argument(otherwise)) };
+        let holds = |holds: bool, otherwise: String| if holds { Ok(()) } else { Err(Error::argument(otherwise)) };
         match *self {
             Kind::Uniform { low, high } => {
                 holds(low <= high, format!("uniform: low must not be above high, got {low} and {high}"))
@@ -79,7 +79,7 @@ impl Kind {
             Kind::Bernoulli { p } => {
                 holds((0.0..=1.0).contains(&p), format!("bernoulli: the probability must be in [0, 1], got {p}"))
             }
-            Kind::Whole { of } if of.is_half() => Err(Error::Argument(format!("random: not defined for {of}"))),
+            Kind::Whole { of } if of.is_half() => Err(Error::argument(format!("random: not defined for {of}"))),
             Kind::Permutation | Kind::Whole { .. } => Ok(()),
         }
     }
@@ -105,7 +105,7 @@ impl Kind {
             // Halves are drawn in f32 and rounded; PyTorch takes other bits of each word for these.
             _ if dtype.is_half() => Ok(DType::F32),
             _ if dtype.is_float() => Ok(dtype),
-            _ => Err(Error::Argument(format!("{}: draws floats, not {dtype}", self.name()))),
+            _ => Err(Error::argument(format!("{}: draws floats, not {dtype}", self.name()))),
         }
     }
 
@@ -156,13 +156,4 @@ impl Kind {
             _ => rng::random_i64(g, out),
         }
     }
-}
-
-/// The number of elements of a drawn tensor.
-///
-/// # Errors
-/// When no number can say it.
-pub(crate) fn numel(what: &str, shape: &[usize]) -> Result<usize> {
-    let n = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-    n.ok_or_else(|| Error::Argument(format!("{what}: a tensor of shape {shape:?} has too many elements")))
 }

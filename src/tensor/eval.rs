@@ -9,6 +9,7 @@ use super::size::Size;
 use super::size::{hints, small};
 use super::storage::{ReadGuard, Storage};
 use super::strides::{Dims, Strides, contiguous_strides, is_contiguous};
+use super::tensor_type::TensorType;
 use super::view_op::view_strides;
 use crate::backend::FromElement;
 use crate::backend::cpu::host;
@@ -20,26 +21,44 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A tensor over memory that nothing else has, in row-major order.
-pub(crate) fn fresh(device: Device, dtype: DType, shape: &[usize], memory: Memory) -> Tensor {
-    let strides = contiguous_strides(shape);
+pub(crate) fn fresh(device: Device, ty: TensorType, memory: Memory) -> Tensor {
+    let strides = contiguous_strides(ty.shape());
     let body = Strided { storage: Arc::new(Storage::new(device, memory)), strides, offset: 0 };
-    Tensor::from_parts(dtype, Dims::from_slice(shape), Body::Strided(body))
+    Tensor::from_parts(ty, Body::Strided(body))
 }
 
 /// A tensor whose elements are to be written.
-pub(crate) fn empty(device: Device, dtype: DType, shape: &[usize]) -> Result<Tensor> {
-    Ok(fresh(device, dtype, shape, backend::of(device).allocate(dtype, numel(shape))?))
+///
+/// # Errors
+/// When there is no memory for it.
+pub(crate) fn empty(device: Device, ty: TensorType) -> Result<Tensor> {
+    let memory = allocate(device, &ty)?;
+    Ok(fresh(device, ty, memory))
 }
 
-fn numel(shape: &[usize]) -> usize {
-    shape.iter().product()
+/// Memory for the elements of a tensor.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn allocate(device: Device, ty: &TensorType) -> Result<Memory> {
+    backend::of(device).allocate(ty.dtype(), ty.numel()).map_err(|e| e.for_tensor(ty.dtype(), ty.shape()))
+}
+
+/// That there is memory for so many tensors, beside their elements.
+///
+/// # Errors
+/// When there is not.
+pub(crate) fn affords(tensors: usize) -> Result<()> {
+    // About, with what a view and a node of the tape take.
+    const EACH: usize = 512;
+    host::affords(tensors.saturating_mul(EACH), || format!("{tensors} tensors"))
 }
 
 /// The elements of a tensor with storage; an error for a value that leaked out of a trace.
 pub(crate) fn strided(t: &Tensor) -> Result<&Strided> {
     t.strided().ok_or_else(|| {
-        Error::Trace(
-            "a value of a trace was used after the trace had ended, or on another thread; return it from the closure instead".into(),
+        Error::trace(
+            "a value of a trace was used after the trace had ended, or on another thread; return it from the closure instead",
         )
     })
 }
@@ -50,9 +69,16 @@ fn array<'a>(t: &'a Tensor, s: &'a Strided, memory: &'a Memory) -> Array<'a> {
 }
 
 /// A tensor over another view of the same storage.
-fn reviewed(x: &Tensor, s: &Strided, shape: Dims, strides: Strides, offset: usize) -> Tensor {
-    let body = Strided { storage: s.storage.clone(), strides, offset };
-    Tensor::from_parts(x.dtype(), shape, Body::Strided(body))
+///
+/// # Errors
+/// When no tensor can have this shape.
+fn reviewed(x: &Tensor, s: &Strided, shape: Dims, strides: Strides, offset: usize) -> Result<Tensor> {
+    Ok(seen_as(TensorType::new(x.dtype(), shape)?, s, strides, offset))
+}
+
+/// As [`reviewed`], of a type that is known to exist.
+fn seen_as(ty: TensorType, s: &Strided, strides: Strides, offset: usize) -> Tensor {
+    Tensor::from_parts(ty, Body::Strided(Strided { storage: s.storage.clone(), strides, offset }))
 }
 
 /// Elements at equal distances, as a view.
@@ -60,14 +86,14 @@ pub(crate) fn affine(x: &Tensor, affine: &Affine) -> Result<Tensor> {
     let s = strided(x)?;
     let ((strides, skip), shape) = (affine.strides(&s.strides), hints(&affine.sizes));
     let offset = if shape.contains(&0) { s.offset } else { (s.offset as isize + skip) as usize };
-    Ok(reviewed(x, s, shape, strides, offset))
+    reviewed(x, s, shape, strides, offset)
 }
 
 /// Any elements of the storage of `x`, in which they lie.
 pub(crate) fn strided_anew(x: &Tensor, shape: &[usize], strides: &[usize], offset: usize) -> Result<Tensor> {
     let s = strided(x)?;
     let strides = strides.iter().map(|&s| s as isize).collect();
-    Ok(reviewed(x, s, Dims::from_slice(shape), strides, offset))
+    reviewed(x, s, Dims::from_slice(shape), strides, offset)
 }
 
 /// The number of elements in the storage of `x`, and the place of its first one there.
@@ -142,7 +168,7 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
         Class::Check(message) => match elements::<bool>(tensor(1))?[0] {
             // A handle of its own: the operand's history stays as it is.
             true => Ok(tensor(0).same_elements()),
-            false => Err(Error::checked(message)),
+            false => Err(Error::argument(message)),
         },
         Class::Contraction(Contraction::AddMatmul) | Class::Loop(_) | Class::Fusion(_) | Class::Barrier(_) => {
             unreachable!("bug in allotrope: {} is made by captures only", op.name())
@@ -175,19 +201,24 @@ fn elementwise(op: Elementwise, operands: &[Operand<'_>]) -> Result<Tensor> {
 
 /// Has the backend compute the elements of `op`.
 fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
+    let ty = TensorType::of(dtype, shape)?;
+    let compute = |device, given: &[backend::Operand<'_>]| {
+        let memory = backend::compute(device, op, given, dtype, shape);
+        memory.map(|memory| (device, memory)).map_err(|e| e.for_tensor(dtype, shape))
+    };
     // Small tensors feel what lists of any length cost.
     let (device, memory) = match operands {
         [a] => {
             let x = Stored::of(a)?;
             let device = x.device().unwrap_or_else(default_device);
             let held = x.lock();
-            (device, backend::compute(device, op, &[x.given(&held)], dtype, shape)?)
+            compute(device, &[x.given(&held)])?
         }
         [a, b] => {
             let (x, y) = (Stored::of(a)?, Stored::of(b)?);
             let device = one_device(op, x.device(), y.device())?.unwrap_or_else(default_device);
             let held = (x.lock(), y.lock());
-            (device, backend::compute(device, op, &[x.given(&held.0), y.given(&held.1)], dtype, shape)?)
+            compute(device, &[x.given(&held.0), y.given(&held.1)])?
         }
         _ => {
             let all: SmallVec<[_; 3]> = operands.iter().map(Stored::of).collect::<Result<_>>()?;
@@ -195,10 +226,10 @@ fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usiz
             let device = device.unwrap_or_else(default_device);
             let held: SmallVec<[_; 3]> = all.iter().map(|x| x.lock()).collect();
             let given: SmallVec<[_; 3]> = all.iter().zip(&held).map(|(x, held)| x.given(held)).collect();
-            (device, backend::compute(device, op, &given, dtype, shape)?)
+            compute(device, &given)?
         }
     };
-    Ok(fresh(device, dtype, shape, memory))
+    Ok(fresh(device, ty, memory))
 }
 
 /// An operand that has its elements: in storage, or as a number.
@@ -276,7 +307,7 @@ pub(crate) fn same_device(op: &'static str, a: Device, b: Device) -> Result<()> 
 
 #[cold]
 fn two_devices(op: &'static str, a: Device, b: Device) -> Error {
-    Error::Devices { op, devices: [a, b], place: String::new() }
+    Error::devices(op, [a, b])
 }
 
 /// The same numbers in another dtype.
@@ -291,7 +322,9 @@ pub(crate) fn full(shape: &[usize], value: Scalar) -> Result<Tensor> {
 
 /// A tensor full of one number.
 pub(crate) fn full_on(device: Device, shape: &[usize], value: Scalar) -> Result<Tensor> {
-    Ok(fresh(device, value.dtype(), shape, backend::of(device).full(value, numel(shape))?))
+    let ty = TensorType::of(value.dtype(), shape)?;
+    let memory = backend::of(device).full(value, ty.numel()).map_err(|e| e.for_tensor(ty.dtype(), shape))?;
+    Ok(fresh(device, ty, memory))
 }
 
 fn flipped(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
@@ -299,28 +332,31 @@ fn flipped(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     let mut strides = s.strides.clone();
     let mut offset = s.offset as isize;
     for &a in axes {
-        offset += (shape[a] as isize - 1).max(0) * strides[a];
-        strides[a] = -strides[a];
+        // Wrapping: axes of one element, and tensors without any, may have strides that lead nowhere.
+        offset = offset.wrapping_add((shape[a] as isize - 1).max(0).wrapping_mul(strides[a]));
+        strides[a] = strides[a].wrapping_neg();
     }
     let offset = if shape.contains(&0) { s.offset } else { offset as usize };
-    copied(&reviewed(x, s, shape.into(), strides, offset))
+    copied(&reviewed(x, s, shape.into(), strides, offset)?)
 }
 
 fn moved(view: View<'_, Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
     let s = strided(x)?;
-    let Some(strides) = view_strides(view, x.shape_hint(), &s.strides, &shape) else {
+    // Before strides are made of the sizes.
+    let ty = TensorType::new(x.dtype(), shape)?;
+    let Some(strides) = view_strides(view, x.shape_hint(), &s.strides, ty.shape()) else {
         let dense = contiguous(x)?;
         let s = strided(&dense)?;
-        let strides = contiguous_strides(&shape);
-        return Ok(reviewed(&dense, s, shape, strides, s.offset));
+        let strides = contiguous_strides(ty.shape());
+        return Ok(seen_as(ty, s, strides, s.offset));
     };
     let skip = match view {
-        View::Slice { axis, start, .. } if !shape.contains(&0) => start.hint() as isize * s.strides[axis],
+        View::Slice { axis, start, .. } if !ty.shape().contains(&0) => start.hint() as isize * s.strides[axis],
         View::Slice { .. } | View::Broadcast(_) | View::Reshape(_) | View::Permute(_) => 0,
         View::Flip(_) | View::Window { .. } => 0,
     };
     let offset = (s.offset as isize + skip) as usize;
-    Ok(reviewed(x, s, shape, strides, offset))
+    Ok(seen_as(ty, s, strides, offset))
 }
 
 /// The same elements in row-major order: the tensor itself where it is so already.
@@ -337,25 +373,26 @@ pub(crate) fn element(x: &Tensor, t: usize) -> Result<Tensor> {
     let s = strided(x)?;
     let shape = Dims::from_slice(&x.shape_hint()[1..]);
     let offset = if shape.contains(&0) { s.offset } else { (s.offset as isize + t as isize * s.strides[0]) as usize };
-    Ok(reviewed(x, s, shape, Strides::from_slice(&s.strides[1..]), offset))
+    reviewed(x, s, shape, Strides::from_slice(&s.strides[1..]), offset)
 }
 
 /// Tensors of one dtype and shape along a new first axis.
 pub(crate) fn stacked(rows: &[Tensor]) -> Result<Tensor> {
     let first = &rows[0];
     let (device, dtype, inner) = (strided(first)?.storage.device(), first.dtype(), first.shape_hint());
-    let (n, strides) = (numel(inner), contiguous_strides(inner));
+    let (n, strides) = (first.ty().numel(), contiguous_strides(inner));
+    let mut shape = Dims::from_slice(&[rows.len()]);
+    shape.extend_from_slice(inner);
+    let ty = TensorType::new(dtype, shape)?;
     let backend = backend::of(device);
-    let mut memory = backend.allocate(dtype, n * rows.len())?;
+    let mut memory = allocate(device, &ty)?;
     for (i, row) in rows.iter().enumerate() {
         let s = strided(row)?;
         same_device("stack", device, s.storage.device())?;
         let to = ArrayMut { memory: &mut memory, dtype, offset: i * n, shape: inner, strides: &strides };
         backend.copy(array(row, s, &s.storage.read()), to)?;
     }
-    let mut shape = Dims::from_slice(&[rows.len()]);
-    shape.extend_from_slice(inner);
-    Ok(fresh(device, dtype, &shape, memory))
+    Ok(fresh(device, ty, memory))
 }
 
 /// That no two elements share memory, as those of expanded tensors and of overlapping windows do.
@@ -367,7 +404,7 @@ pub(crate) fn check_apart(shape: &[usize], strides: &[isize]) -> Result<()> {
     let mut reach = 0;
     let apart = axes.iter().all(|&(stride, n)| {
         let clear = stride > reach;
-        reach += stride * (n - 1);
+        reach = stride.saturating_mul(n - 1).saturating_add(reach);
         clear
     });
     match apart || shape.contains(&0) {
@@ -412,10 +449,10 @@ pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
     let device = s.storage.device();
     let backend = backend::of(device);
     let strides = contiguous_strides(shape);
-    let mut memory = backend.allocate(dtype, numel(shape))?;
+    let mut memory = allocate(device, x.ty())?;
     let to = ArrayMut { memory: &mut memory, dtype, offset: 0, shape, strides: &strides };
     backend.copy(array(x, s, &s.storage.read()), to)?;
-    Ok(fresh(device, dtype, shape, memory))
+    Ok(fresh(device, x.ty().clone(), memory))
 }
 
 /// The elements in the memory of another device, in row-major order; the tensor itself where it is there already.
@@ -426,9 +463,10 @@ pub(crate) fn transferred(x: &Tensor, device: Device) -> Result<Tensor> {
     let dense = contiguous(x)?;
     let (s, dtype) = (strided(&dense)?, x.dtype());
     let held = s.storage.read();
-    let at = s.offset * dtype.size()..(s.offset + numel(x.shape_hint())) * dtype.size();
+    let at = s.offset * dtype.size()..(s.offset + x.ty().numel()) * dtype.size();
     let bytes = backend::of(s.storage.device()).download(&held, at)?;
-    Ok(fresh(device, dtype, x.shape_hint(), backend::of(device).upload(dtype, &bytes)?))
+    let memory = backend::of(device).upload(dtype, &bytes).map_err(|e| e.for_tensor(dtype, x.shape_hint()))?;
+    Ok(fresh(device, x.ty().clone(), memory))
 }
 
 /// All elements in row-major order.
@@ -436,5 +474,5 @@ pub(crate) fn elements<T: FromElement>(x: &Tensor) -> Result<Vec<T>> {
     let here = transferred(x, Device::Cpu)?;
     let s = strided(&here)?;
     let held = s.storage.read();
-    Ok(host::elements(array(&here, s, &held)))
+    host::elements(array(&here, s, &held)).map_err(|e| e.for_tensor(x.dtype(), x.shape_hint()))
 }

@@ -14,8 +14,8 @@ use std::sync::{Arc, OnceLock, Weak};
 /// Gradients of the operands of one node, in order; none where no gradient flows.
 pub(crate) type Grads = SmallVec<[Option<Tensor>; 2]>;
 
-/// Gradients with the numbers of the edges that they go along.
-pub(crate) type Contributions = Vec<(usize, Tensor)>;
+/// Gradients with the edges that they go along, in the order in which they are to be added up.
+pub(crate) type Contributions = Vec<(Edge, Tensor)>;
 
 /// Gradient of a view's operand from that of the view: the step, the operand's sizes, the gradient.
 pub(crate) type ViewVjp = fn(&ViewOp, &Sizes, &Tensor) -> Result<Tensor>;
@@ -37,19 +37,24 @@ pub(crate) trait GradFn: Send + Sync {
     /// Gradients of the operands, from those of the results. `me` is the edge to this node itself. Unless `keep`, the
     /// node frees what it saved for this.
     fn vjp(&self, me: &Edge, grads: &[Option<Tensor>], keep: bool) -> Result<Grads>;
-    /// As `vjp`, for a node that stands for a part of a program with more than one way to an operand: the number of an
-    /// edge with each gradient, in the order in which they are to be added up. None for all other nodes.
-    fn contributions(&self, _me: &Edge, _grads: &[Option<Tensor>], _keep: bool) -> Option<Result<Contributions>> {
+    /// Set for a node that stands for a part of a program, which has no `vjp`.
+    fn part(&self) -> Option<&dyn Part> {
         None
     }
     /// Whether it saved something that it can free.
     fn saves(&self) -> bool {
         false
     }
+    /// Whether nobody knows what is behind: anything as old as this may be.
+    fn is_ended(&self) -> bool {
+        false
+    }
     /// The tensor whose gradient is to be accumulated, for a leaf.
     fn leaf(&self) -> Option<Tensor> {
         None
     }
+    /// The handle that a leaf's node has of its tensor is counted from now on.
+    fn hide_leaf(&self) {}
     /// Where hooks on the gradients of the results are kept; a leaf's are with its tensor.
     fn hooks(&self) -> Option<&OnceLock<Arc<Hooks>>> {
         None
@@ -58,6 +63,42 @@ pub(crate) trait GradFn: Send + Sync {
     fn is_boundary(&self) -> bool {
         false
     }
+}
+
+/// What lies behind a result of a part of a program.
+#[derive(Default)]
+pub(crate) struct Behind {
+    /// Edges of the node, by number.
+    pub(crate) edges: Vec<usize>,
+    /// Other results of the part.
+    pub(crate) results: Vec<u32>,
+}
+
+/// A part of a program that is one node of the tape but has the tape of its own inside. Its results may depend on one
+/// another, so each is a place of the tape: a backward pass goes through the part in stages, from the newest to the oldest,
+/// and each ends where the gradient of a result is known. Stages between which nobody looks at a gradient are passed at once.
+/// There are results that nobody has, for gradients that come in later stages for what is no result.
+pub(crate) trait Part {
+    /// The stage that begins with the gradient of this result; the oldest is 0.
+    fn stage(&self, output: u32) -> u32;
+    /// The order of creation of the node inside that has this result.
+    fn seq(&self, output: u32) -> u64;
+    /// What gradients of this result can reach.
+    fn behind(&self, output: u32) -> Arc<Behind>;
+    /// Calls the hooks that the part itself has registered on the results that this stage begins with: where somebody outside
+    /// looks at their gradients, that is after them. Whether there are any.
+    fn call_hooks(&self, me: &Edge, grads: &mut [Option<Tensor>]) -> Result<bool>;
+    /// Gradients for what is behind the stages down to `oldest`: for edges of the node, which may have several, and for results of
+    /// older stages. Where `wanted` is given, only those for edges that it names are wanted.
+    fn backward(
+        &self,
+        me: &Edge,
+        grads: &[Option<Tensor>],
+        hooks_called: bool,
+        oldest: u32,
+        wanted: Option<&dyn Fn(&Edge) -> bool>,
+        keep: bool,
+    ) -> Result<Contributions>;
 }
 
 /// Points at one result of a node. Dropping the last edge to a node takes a graph of any depth apart without recursion.

@@ -6,7 +6,9 @@ use super::grad_fn::{Edge, GradFn, ViewVjp};
 use super::hooks::Hooks;
 use super::size::Sizes;
 use super::storage::Storage;
-use super::strides::{Dims, Strides, is_contiguous};
+use super::strides::{Strides, is_contiguous};
+use super::tensor_type::TensorType;
+use super::trace_handle::{HiddenHandle, TraceHandle};
 use super::traced::Cell;
 use super::view_op::ViewOp;
 use crate::backend::Memory;
@@ -33,8 +35,7 @@ use std::sync::{Arc, Weak};
 pub struct Tensor(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    dtype: DType,
-    shape: Dims,
+    ty: TensorType,
     pub(super) body: Body,
     requires_grad: AtomicBool,
     meta: Mutex<Meta>,
@@ -44,8 +45,8 @@ pub(crate) struct Inner {
     pub(super) history: AtomicU32,
     /// Of a view: the history of its base that its own belongs to.
     pub(super) seen: AtomicU32,
-    /// How many of the handles are those of traces.
-    pub(super) trace_handles: AtomicU32,
+    /// How many of the handles are such that no program gets at the tensor through them.
+    pub(super) hidden_handles: AtomicU32,
 }
 
 pub(crate) enum Body {
@@ -85,7 +86,7 @@ pub(crate) struct Traced {
 pub(crate) enum Root {
     Traced(Arc<Cell>),
     /// A captured tensor, which is no view.
-    External(Tensor),
+    External(TraceHandle),
 }
 
 impl Root {
@@ -109,7 +110,7 @@ impl Root {
 /// Whose elements a tensor shows, and gradients of whose elements it shares.
 pub(crate) struct ViewOf {
     /// The tensor that is no view itself.
-    pub(crate) base: Tensor,
+    pub(crate) base: HiddenHandle,
     pub(crate) path: Arc<Link>,
 }
 
@@ -145,24 +146,23 @@ impl Inner {
 }
 
 impl Tensor {
-    pub(crate) fn from_parts(dtype: DType, shape: Dims, body: Body) -> Tensor {
+    pub(crate) fn from_parts(ty: TensorType, body: Body) -> Tensor {
         Tensor(Arc::new(Inner {
-            dtype,
-            shape,
+            ty,
             body,
             requires_grad: AtomicBool::new(false),
             meta: Mutex::new(Meta::default()),
             view: None,
             history: AtomicU32::new(0),
             seen: AtomicU32::new(0),
-            trace_handles: AtomicU32::new(0),
+            hidden_handles: AtomicU32::new(0),
         }))
     }
 
     /// The element type.
     #[inline]
     pub fn dtype(&self) -> DType {
-        self.0.dtype
+        self.0.ty.dtype()
     }
 
     /// Where the elements are, and where operations on the tensor are computed. A value of a trace is where the trace runs.
@@ -177,14 +177,14 @@ impl Tensor {
     /// The number of axes.
     #[inline]
     pub fn dim(&self) -> usize {
-        self.0.shape.len()
+        self.0.ty.shape().len()
     }
 
     /// Whether both have one shape in every call, as far as can be said without asking a running trace.
     #[inline]
     pub(crate) fn surely_has_shape_of(&self, other: &Tensor) -> bool {
         let fixed = |t: &Traced| t.exprs.iter().all(|&e| e == 0);
-        self.0.shape == other.0.shape
+        self.0.ty.shape() == other.0.ty.shape()
             && match (&self.0.body, &other.0.body) {
                 (Body::Strided(_), Body::Strided(_)) => true,
                 (Body::Traced(a), Body::Traced(b)) => a.exprs == b.exprs,
@@ -192,15 +192,21 @@ impl Tensor {
             }
     }
 
+    /// The dtype and the sizes in this call.
+    #[inline]
+    pub(crate) fn ty(&self) -> &TensorType {
+        &self.0.ty
+    }
+
     /// The numbers of the shape in this call, without turning symbols into numbers.
     #[inline]
     pub(crate) fn shape_hint(&self) -> &[usize] {
-        &self.0.shape
+        self.0.ty.shape()
     }
 
     /// Whether the elements lie in row-major order without gaps, or would if the program ran eagerly.
     pub(crate) fn is_dense(&self) -> bool {
-        is_contiguous(&self.0.shape, self.laid_out())
+        is_contiguous(self.shape_hint(), self.laid_out())
     }
 
     /// The strides, or those that the tensor would have if the program ran eagerly.
@@ -314,7 +320,7 @@ impl Tensor {
                 seen: Mutex::new(*t.seen.lock()),
             }),
         };
-        Tensor::from_parts(self.dtype(), self.0.shape.clone(), body)
+        Tensor::from_parts(self.0.ty.clone(), body)
     }
 
     pub(crate) fn stored_grad(&self) -> Option<Tensor> {
@@ -388,6 +394,11 @@ impl Tensor {
             meta.hooks = Some(Arc::default());
         }
         meta.hooks.clone()
+    }
+
+    /// The node that accumulates into this leaf, where there is one now.
+    pub(super) fn known_leaf_node(&self) -> Option<Arc<dyn GradFn>> {
+        self.0.meta.lock().leaf.as_ref().and_then(Weak::upgrade)
     }
 
     /// The node that accumulates into this leaf, made by `make` when there is none yet.

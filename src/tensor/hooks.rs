@@ -101,6 +101,16 @@ impl Hooks {
         list.retained.iter().filter(|(o, _)| *o == output).filter_map(|(_, t)| t.upgrade().map(Tensor)).collect()
     }
 
+    /// The results whose gradients somebody sees or keeps.
+    pub(crate) fn watched(&self) -> Vec<u32> {
+        let list = self.0.lock();
+        let seen = list.each.iter().filter_map(|(_, hook)| match hook {
+            Hook::Gradient(output, _) => Some(*output),
+            Hook::Accumulated(_) => None,
+        });
+        seen.chain(list.retained.iter().map(|(output, _)| *output)).collect()
+    }
+
     /// The hooks on the accumulated gradient of the leaf.
     pub(crate) fn on_accumulated(&self) -> Vec<AccumulatedHook> {
         let list = self.0.lock();

@@ -14,7 +14,8 @@ pub(crate) type Strides = SmallVec<[isize; 4]>;
 pub(crate) fn contiguous_strides(shape: &[usize]) -> Strides {
     let mut strides: Strides = small(shape, |_| 1);
     for i in (0..shape.len().saturating_sub(1)).rev() {
-        strides[i] = strides[i + 1] * shape[i + 1].max(1) as isize;
+        // Of sizes that a tensor can have; those of others are refused where one is made.
+        strides[i] = strides[i + 1].wrapping_mul(shape[i + 1].max(1) as isize);
     }
     strides
 }

@@ -1,31 +1,27 @@
-//! Handles that a trace keeps to captured tensors, counted apart: where nobody else can reach a tensor any more, the
-//! program cannot be reading it, and a trace that does has become wrong. It decides nothing but that.
+//! Handles through which no program gets at a tensor, counted apart: those of traces, and those inside of views and of
+//! the tape. Where a tensor has no others, nobody can be reading it any more, and a trace that does has become wrong. It
+//! decides nothing but that.
 
-use super::handle::{Inner, Tensor};
-use parking_lot::RwLock;
-use rustc_hash::FxHashMap;
+use super::handle::Tensor;
 use std::ops::Deref;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A handle that keeps a tensor alive for a trace, and does not count as somebody's who could use it.
 pub(crate) struct TraceHandle(Tensor);
 
-/// The tensors that traces keep, by the identity of their storage: several may show the same elements.
-static KEPT: RwLock<Option<FxHashMap<usize, Vec<Weak<Inner>>>>> = RwLock::new(None);
-
 impl TraceHandle {
     pub(crate) fn new(tensor: Tensor) -> TraceHandle {
         // A handle more than is counted only makes the tensor seem to be in use.
-        if tensor.0.trace_handles.fetch_add(1, Ordering::AcqRel) == 0 {
-            tensor.list();
+        if tensor.0.hidden_handles.fetch_add(1, Ordering::AcqRel) == 0 {
+            tensor.first_kept();
         }
         TraceHandle(tensor)
     }
 
-    /// Whether anybody but traces can reach the elements.
+    /// Whether anybody can get at this handle: at the tensor itself, not at another one that shows its elements.
+    #[inline]
     pub(crate) fn is_in_use(&self) -> bool {
-        self.0.is_held_by_others() || self.0.is_seen_by_others()
+        self.0.holders() > self.0.0.hidden_handles.load(Ordering::Acquire) as usize
     }
 }
 
@@ -44,45 +40,74 @@ impl Deref for TraceHandle {
 
 impl Drop for TraceHandle {
     fn drop(&mut self) {
-        if self.0.0.trace_handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.list();
+        self.0.0.hidden_handles.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Whether anything in this process is traced.
+static TRACES: AtomicBool = AtomicBool::new(false);
+
+/// From now on every hidden handle is counted.
+pub(crate) fn count_hidden_handles() {
+    TRACES.store(true, Ordering::Relaxed);
+}
+
+/// The handle that a view has of its base, or the tape of what it saved. Eager code makes many; where nothing is traced they
+/// are not counted, and need not be.
+pub(crate) struct HiddenHandle {
+    tensor: Tensor,
+    counted: AtomicBool,
+}
+
+impl HiddenHandle {
+    #[inline]
+    pub(crate) fn new(tensor: Tensor) -> HiddenHandle {
+        let handle = HiddenHandle { tensor, counted: AtomicBool::new(false) };
+        if TRACES.load(Ordering::Relaxed) {
+            handle.count();
+        }
+        handle
+    }
+
+    /// From now on the handle is counted.
+    pub(crate) fn count(&self) {
+        if !self.counted.swap(true, Ordering::AcqRel) {
+            self.tensor.0.hidden_handles.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Deref for HiddenHandle {
+    type Target = Tensor;
+    #[inline]
+    fn deref(&self) -> &Tensor {
+        &self.tensor
+    }
+}
+
+impl Drop for HiddenHandle {
+    #[inline]
+    fn drop(&mut self) {
+        if *self.counted.get_mut() {
+            self.tensor.0.hidden_handles.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
 
 impl Tensor {
+    /// Whether a trace may keep the tensor; if not, none does.
     #[inline]
-    fn is_held_by_others(&self) -> bool {
-        self.holders() > self.0.trace_handles.load(Ordering::Acquire) as usize
+    pub(crate) fn is_kept_by_trace(&self) -> bool {
+        self.0.hidden_handles.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether another tensor over the same elements is held by somebody who is no trace.
-    #[cold]
-    fn is_seen_by_others(&self) -> bool {
-        let Some(s) = self.strided() else { return true };
-        let kept = KEPT.read();
-        let same = kept.as_ref().and_then(|k| k.get(&(Arc::as_ptr(&s.storage) as usize)));
-        let Some(same) = same else { return true };
-        // Upgrading would be a handle of somebody's, so the counts are asked first.
-        let others = |t: &Weak<Inner>| {
-            let handles = t.strong_count();
-            t.upgrade().is_some_and(|t| handles > t.trace_handles.load(Ordering::Acquire) as usize)
-        };
-        Arc::strong_count(&s.storage) > same.len() || same.iter().any(others)
-    }
-
-    /// Adds the tensor to the list of what traces keep, or takes it out.
-    fn list(&self) {
-        let Some(s) = self.strided() else { return };
-        let storage = Arc::as_ptr(&s.storage) as usize;
-        let mut kept = KEPT.write();
-        let kept = kept.get_or_insert_default();
-        let same = kept.entry(storage).or_default();
-        same.retain(|t| t.as_ptr() != Arc::as_ptr(&self.0));
-        if self.0.trace_handles.load(Ordering::Acquire) > 0 {
-            same.push(Arc::downgrade(&self.0));
-        } else if same.is_empty() {
-            kept.remove(&storage);
+    /// A trace keeps the tensor: what was made of it before anything was traced is counted now, as far as it is known.
+    fn first_kept(&self) {
+        if let Some(view) = &self.0.view {
+            view.base.count();
+        }
+        if let Some(leaf) = self.known_leaf_node() {
+            leaf.hide_leaf();
         }
     }
 }

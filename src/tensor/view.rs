@@ -4,6 +4,7 @@
 use super::grad_fn::ViewVjp;
 use super::handle::{Body, Link, Root, Tensor, ViewOf};
 use super::size::Sizes;
+use super::trace_handle::{HiddenHandle, TraceHandle};
 use super::view_op::ViewOp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,7 +45,7 @@ impl Tensor {
             (Body::Strided(_), _) => {}
             (Body::Traced(t), Body::Strided(_)) => {
                 t.strides = strides;
-                t.root = Root::External(before.map_or_else(|| x.clone(), |v| v.base.clone()));
+                t.root = Root::External(TraceHandle::new(Tensor::clone(before.map_or(x, |v| &v.base))));
                 t.path = Some(Arc::clone(&path));
             }
             (Body::Traced(t), Body::Traced(of)) => {
@@ -55,7 +56,7 @@ impl Tensor {
                 t.path = Some(if same { Arc::clone(&path) } else { link(of.path.clone()) });
             }
         }
-        let base = before.map_or_else(|| x.clone(), |v| v.base.clone());
+        let base = HiddenHandle::new(Tensor::clone(before.map_or(x, |v| &v.base)));
         inner.seen = base.history().into();
         inner.view = Some(ViewOf { base, path });
     }

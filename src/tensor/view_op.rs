@@ -72,8 +72,10 @@ pub(crate) fn view_strides<D>(view: View<'_, D>, from: &[usize], strides: &[isiz
         View::Permute(axes) => small(axes, |a| strides[a]),
         View::Window { axis, step, dilation, .. } => {
             let mut out = Strides::from_slice(strides);
-            out[axis] = strides[axis].wrapping_mul(step as isize);
-            out.push(strides[axis].wrapping_mul(dilation as isize));
+            // A distance beyond all numbers is one that nothing goes: there is one window, or one element in it.
+            let apart = |n: usize| isize::try_from(n).ok().and_then(|n| strides[axis].checked_mul(n)).unwrap_or(0);
+            out[axis] = apart(step);
+            out.push(apart(dilation));
             out
         }
         View::Slice { .. } => Strides::from_slice(strides),
@@ -92,13 +94,13 @@ fn reshaped_strides(from: &[usize], strides: &[isize], to: &[usize]) -> Option<S
     while i < from.len() || j < to.len() {
         // The smallest groups of axes on both sides with the same number of elements.
         let (i0, j0) = (i, j);
-        let (mut a, mut b) = (1, 1);
+        let (mut a, mut b) = (1usize, 1usize);
         loop {
             if a <= b && i < from.len() && (a < b || i == i0) {
-                a *= from[i];
+                a = from[i].saturating_mul(a);
                 i += 1;
             } else if b < a && j < to.len() {
-                b *= to[j];
+                b = to[j].saturating_mul(b);
                 j += 1;
             } else {
                 break;
@@ -115,13 +117,13 @@ fn reshaped_strides(from: &[usize], strides: &[isize], to: &[usize]) -> Option<S
         }
         let group: SmallVec<[(usize, isize); 4]> =
             (i0..i).filter(|&k| from[k] != 1).map(|k| (from[k], strides[k])).collect();
-        if !group.windows(2).all(|w| w[0].1 == w[1].1 * w[1].0 as isize) {
+        if !group.windows(2).all(|w| w[0].1 == w[1].1.wrapping_mul(w[1].0 as isize)) {
             return None;
         }
         let mut step = group.last().map_or(1, |g| g.1);
         for k in (j0..j).rev() {
             out[k] = step;
-            step *= to[k] as isize;
+            step = step.wrapping_mul(to[k] as isize);
         }
     }
     Some(out)

@@ -106,6 +106,45 @@ fn unsafe_stays_where_it_belongs() {
     checked("`unsafe` outside kernels, backend and allocator", &root, found);
 }
 
+/// The constructors in `src/error.rs` take note of an error for the recording that runs; one that is made otherwise would be a
+/// branch that no guard knows of.
+#[test]
+fn errors_are_made_by_their_constructors() {
+    let root = root();
+    let mut found = Vec::new();
+    for (name, text) in texts(&root.join("src")) {
+        if name == "error.rs" || name.starts_with("cli/") {
+            continue;
+        }
+        found.extend(made_in_place(&text).into_iter().map(|line| format!("{name}:{line}")));
+    }
+    checked("errors that are not made by `Error::trace`, `operands`, ...", &root, found);
+    let text = "return Err(Error::Trace(text));\nOther::CliError::Argument(x);\nError::Operands { message, .. } => 1,\n\
+                Error::Operands { op, message }\nmatches!(e, Error::Trace(_))\nmap_err(Error::Argument)";
+    assert_eq!(made_in_place(text), [1, 4, 6]);
+}
+
+/// The lines that name a kind of error otherwise than in a pattern.
+fn made_in_place(text: &str) -> Vec<usize> {
+    const KINDS: [&str; 6] = ["Trace", "Argument", "Autograd", "Rule", "Operands", "Devices"];
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("Error::") {
+        let rest = &text[at + "Error::".len()..];
+        let Some(kind) = KINDS.iter().find(|kind| rest.starts_with(**kind)) else { continue };
+        let after = &rest[kind.len()..];
+        let longer = |c: char| c.is_alphanumeric() || c == '_';
+        if text[..at].ends_with(longer) || after.starts_with(longer) {
+            continue;
+        }
+        let fields = after.trim_start().strip_prefix('{').and_then(|fields| fields.split('}').next());
+        let pattern = after.starts_with("(_)") || fields.is_some_and(|fields| fields.trim_end().ends_with(".."));
+        if !pattern {
+            found.push(text[..at].lines().count().max(1) + usize::from(text[..at].ends_with('\n')));
+        }
+    }
+    found
+}
+
 #[test]
 fn report() {
     let root = root();

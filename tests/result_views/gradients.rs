@@ -210,6 +210,135 @@ fn gradients_of_the_closure_s_own_backward() {
     );
 }
 
+/// The argument's gradient, which is a tensor of the caller's as well.
+#[test]
+fn gradients_of_arguments() {
+    let programs: [crate::Program; 4] = [
+        |_, x| {
+            x.grad().unwrap().mul_(2.0);
+            vec![x * 1.0]
+        },
+        |w, x| {
+            x.set_grad(Some(w.detach()));
+            vec![]
+        },
+        |_, x| {
+            let g = x.grad().unwrap();
+            x.set_grad(Some(x * 3.0));
+            g.fill_(0.5);
+            vec![g.t()]
+        },
+        |w, x| {
+            w.set_grad(x.grad());
+            vec![x.grad().unwrap()]
+        },
+    ];
+    for program in programs {
+        agree(
+            program,
+            &|i| {
+                pair(i).map(|(w, x)| {
+                    x.set_grad(Some(range(&[2, 3]) * 0.5));
+                    (w, x)
+                })
+            },
+            &|w, x, r| {
+                let (g, h) = (x.grad().unwrap(), w.grad());
+                let mut seen: Vec<String> = r.iter().chain([&g]).chain(h.iter()).map(look).collect();
+                no_grad(|| g.add_(1.0));
+                seen.extend(r.iter().chain([&g, x]).chain(h.iter()).map(look));
+                seen.push(format!("{:?}", r.iter().map(|r| r.is_same(&g)).collect::<Vec<_>>()));
+                w.set_grad(None);
+                seen
+            },
+        );
+    }
+}
+
+/// A captured gradient, and one that is a view.
+#[test]
+fn captured_tensors_as_gradients() {
+    let v = range(&[3, 2]);
+    for program in [
+        (|w, v| w.set_grad(Some(v.t()))) as fn(&Tensor, &Tensor),
+        |w, v| w.set_grad(Some(v.detach().t())),
+        |w, v| {
+            w.set_grad(Some(v.view(&[2, 3])));
+            v.mul_(2.0);
+        },
+    ] {
+        let run = |call: &dyn Fn(&Tensor), w: &Tensor| {
+            let mut seen = Vec::new();
+            for _ in 0..3 {
+                v.copy_(&range(&[3, 2]));
+                call(&range(&[1]));
+                let g = w.grad().unwrap();
+                seen.push(look(&g));
+                v.add_(1.0);
+                seen.push(look(&g));
+                g.mul_(2.0);
+                seen.push(look(&v));
+            }
+            seen
+        };
+        let w = range(&[2, 3]).requires_grad();
+        let eager = run(&|_| program(&w, &v), &w);
+        let w = range(&[2, 3]).requires_grad();
+        let f = trace(|x: &Tensor| {
+            program(&w, &v);
+            x * 1.0
+        });
+        assert_eq!(eager, run(&|x| drop(f.call(x).unwrap()), &w));
+        let w = range(&[2, 3]).requires_grad();
+        let f = trace_dynamic(|x: &Tensor| {
+            program(&w, &v);
+            x * 1.0
+        });
+        assert_eq!(eager, run(&|x| drop(f.call(x).unwrap()), &w));
+    }
+}
+
+/// Results that have a gradient when they come.
+#[test]
+fn gradients_of_results() {
+    let seen = |_: &Tensor, _: &Tensor, r: &[Tensor]| {
+        let mut seen = Vec::new();
+        for t in r {
+            let grad = t.grad();
+            seen.push(look(t));
+            seen.push(grad.as_ref().map_or("none".to_string(), look));
+            seen.push(format!("{:?}", grad.map(|g| r.iter().map(|r| r.is_same(&g)).collect::<Vec<_>>())));
+        }
+        seen
+    };
+    let programs: [crate::Program; 4] = [
+        |_, x| {
+            let leaf = (x * 2.0).requires_grad();
+            (&leaf * &leaf).sum().backward();
+            vec![leaf.clone(), leaf.grad().unwrap()]
+        },
+        |_, x| {
+            let leaf = x.detach().requires_grad();
+            (&leaf * 3.0).sum().backward();
+            vec![leaf]
+        },
+        |w, x| {
+            let leaf = w.detach().requires_grad();
+            (&leaf * x).sum().backward();
+            (&leaf * x).sum().backward();
+            vec![leaf.detach(), leaf]
+        },
+        |_, x| {
+            let t = x * 1.0;
+            t.set_grad(Some(x.clone()));
+            vec![t.t(), t]
+        },
+    ];
+    for program in programs {
+        agree(program, &pair, &seen);
+    }
+}
+
 #[test]
 fn one_gradient_for_two() {
     let v = range(&[2, 3]).requires_grad();

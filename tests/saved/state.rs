@@ -209,3 +209,40 @@ fn calls_on_another_thread_are_saved_as_wholes() {
         }
     });
 }
+
+/// The capacity of a loop that collects nothing means nothing, so no axis need give it.
+#[test]
+fn a_while_loop_without_gradients_is_saved() {
+    let folder = Folder::new();
+    let path = folder.file("while");
+    let f = trace(|x: &Tensor| while_loop(|h: Tensor| h.abs().sum().lt(100.0), |h| h * 1.5, x.clone()));
+    let x = Tensor::from_vec(vec![1.0f32, -2.0], &[2]);
+    let wanted = f.call(&x).unwrap();
+    f.save(&path).unwrap();
+    let program = Program::load(&path).unwrap();
+    assert_eq!(bits(&program.call(&[&x]).unwrap()[0]), bits(&wanted));
+    let again = folder.file("again");
+    program.save(&again).unwrap();
+    assert_eq!(bits(&Program::load(&again).unwrap().call(&[&x]).unwrap()[0]), bits(&wanted));
+}
+
+/// A check whose value nothing uses is in the file; one that was asked away is not.
+#[test]
+fn unused_checks_are_saved() {
+    let folder = Folder::new();
+    let unused = |x: &Tensor, i: &Tensor| {
+        let _ = x.take(i);
+        x * 2.0
+    };
+    let x = Tensor::from_vec(vec![1.0f32, -2.0], &[2]);
+    let index = |i: i64| Tensor::from_vec(vec![i], &[1]);
+    for asked in [true, false] {
+        let path = folder.file(&format!("checks-{asked}"));
+        let f = trace(unused).with_unused_checks(asked);
+        f.call((&x, &index(1))).unwrap();
+        f.save(&path).unwrap();
+        let program = Program::load(&path).unwrap();
+        assert_eq!(program.call(&[&x, &index(0)]).unwrap()[0].to_vec::<f32>(), [2.0, -4.0]);
+        assert_eq!(program.call(&[&x, &index(2)]).is_err(), asked);
+    }
+}

@@ -1,7 +1,10 @@
 //! Gradients through traced calls, with a backward pass that begins outside: the same bits as the program that is eager throughout, with the order in
 //! which gradients are added; what is saved and freed; second derivatives; what is an error.
 
+mod between_results;
 mod both;
+mod broken;
+mod checkpoints;
 #[path = "../programs/common.rs"]
 #[allow(dead_code)]
 mod common;

@@ -1,18 +1,32 @@
-//! Removes what no output needs: nodes, and of scans the ys, xs, invariants and carries, of fusions the operands and
-//! results. The inputs of the graph itself stay, they are its signature.
+//! Removes what no output and no check needs: nodes, and of scans the ys, xs, invariants and carries, of fusions the operands
+//! and results. The inputs of the graph itself stay, they are its signature. A check is an effect, so it stays, and the
+//! loops around it; of one whose value is not used only the condition.
 
 use super::rewrite::{Rewrite, ValueMap, add_output, port};
-use crate::{Class, Graph, Leaf, NodeId, Op, Scan, Value};
+use crate::{Class, DType, Graph, Leaf, NodeId, Op, Scan, Type, Value};
 use std::collections::HashMap;
 
-/// The graph without the nodes, and parts of scans and fusions, that no output depends on.
+/// The graph without the nodes, and parts of scans and fusions, that no output and no check depends on.
 pub fn eliminate_dead_code(graph: &Graph) -> Graph {
-    rebuild(graph, &vec![true; graph.inputs().len()], &vec![true; graph.outputs().len()])
+    live_part(graph, Checks::Stay)
 }
 
-/// What of a graph its chosen outputs need.
+/// What becomes of a check whose value is not used.
+#[derive(Copy, Clone, PartialEq, Eq)]
+pub(super) enum Checks {
+    Stay,
+    Go,
+}
+
+/// The graph without what is not used.
+pub(super) fn live_part(graph: &Graph, checks: Checks) -> Graph {
+    rebuild(graph, checks, &vec![true; graph.inputs().len()], &vec![true; graph.outputs().len()])
+}
+
+/// What of a graph its chosen outputs and its effects need.
 struct Live {
     values: ValueMap<bool>,
+    effects: Vec<bool>,
     /// What of each live scan or fusion is needed.
     parts: HashMap<NodeId, Parts>,
 }
@@ -24,8 +38,9 @@ struct Parts {
 }
 
 impl Live {
-    fn of(g: &Graph, outputs: &[bool]) -> Live {
-        let mut live = Live { values: ValueMap::new(g, false), parts: HashMap::new() };
+    fn of(g: &Graph, checks: Checks, outputs: &[bool]) -> Live {
+        let effects = g.nodes().map(|id| checks == Checks::Stay && g.node(id).op.has_effect()).collect();
+        let mut live = Live { values: ValueMap::new(g, false), effects, parts: HashMap::new() };
         for (o, _) in g.outputs().iter().zip(outputs).filter(|(_, wanted)| **wanted) {
             live.values.set(o.value, true);
         }
@@ -36,10 +51,14 @@ impl Live {
             let results = |n| (0..n).map(|i| *live.values.get(port(id, i))).collect();
             let n = g.node(id).types.len();
             let parts = match g.node(id).op.class() {
-                Class::Loop(s) => scan_parts(s, g.operands(id).len(), results(n)),
+                Class::Loop(s) => scan_parts(s, checks, g.operands(id).len(), results(n)),
                 Class::Fusion(body) => {
                     let results: Vec<bool> = results(n);
-                    Parts { operands: needed_inputs(body, &results), results }
+                    Parts { operands: needed_inputs(body, checks, &results), results }
+                }
+                Class::Check(_) if !live.uses(id) => {
+                    live.values.set(g.operands(id)[1], true);
+                    continue;
                 }
                 Class::Leaf(_)
                 | Class::Elementwise(_)
@@ -62,24 +81,29 @@ impl Live {
     }
 
     fn node(&self, g: &Graph, id: NodeId) -> bool {
-        (0..g.node(id).types.len()).any(|i| *self.values.get(port(id, i)))
+        self.effects[id.0 as usize] || (0..g.node(id).types.len()).any(|i| *self.values.get(port(id, i)))
+    }
+
+    /// Whether the result of a node that has one is used.
+    fn uses(&self, id: NodeId) -> bool {
+        *self.values.get(port(id, 0))
     }
 }
 
 /// Which inputs of a body these outputs need.
-fn needed_inputs(body: &Graph, outputs: &[bool]) -> Vec<bool> {
-    let live = Live::of(body, outputs);
+fn needed_inputs(body: &Graph, checks: Checks, outputs: &[bool]) -> Vec<bool> {
+    let live = Live::of(body, checks, outputs);
     body.input_values().map(|v| *live.values.get(v)).collect()
 }
 
 /// A carry is needed when its final value is, or when the body needs it for something that is needed; what says how many
 /// iterations there are is.
-fn scan_parts(s: &Scan, count: usize, mut results: Vec<bool>) -> Parts {
+fn scan_parts(s: &Scan, checks: Checks, count: usize, mut results: Vec<bool>) -> Parts {
     if s.is_while() {
         results[0] = true;
     }
     loop {
-        let operands = needed_inputs(&s.body, &results);
+        let operands = needed_inputs(&s.body, checks, &results);
         let more: Vec<usize> = (0..s.carries).filter(|&i| operands[i] && !results[i]).collect();
         if more.is_empty() {
             let operands = operands.iter().enumerate().map(|(i, needed)| *needed || i < s.carries && results[i]);
@@ -92,8 +116,8 @@ fn scan_parts(s: &Scan, count: usize, mut results: Vec<bool>) -> Parts {
 }
 
 /// The graph with only these inputs and outputs, and what they need.
-fn rebuild(g: &Graph, inputs: &[bool], outputs: &[bool]) -> Graph {
-    let live = Live::of(g, outputs);
+fn rebuild(g: &Graph, checks: Checks, inputs: &[bool], outputs: &[bool]) -> Graph {
+    let live = Live::of(g, checks, outputs);
     let mut r = Rewrite::new(g);
     let mut kept = inputs.iter();
     for id in g.nodes() {
@@ -109,13 +133,18 @@ fn rebuild(g: &Graph, inputs: &[bool], outputs: &[bool]) -> Graph {
                 let count = |flags: &[bool]| flags.iter().filter(|f| **f).count();
                 let carries = count(&parts.operands[..s.carries]);
                 let xs = count(&parts.operands[s.carries..s.carries + s.xs]);
-                let body = rebuild(&s.body, &parts.operands, &parts.results);
+                let body = rebuild(&s.body, checks, &parts.operands, &parts.results);
                 rebuilt(&mut r, id, Op::Scan(Box::new(Scan { body, carries, xs, ..s.frame() })), parts);
             }
             Class::Fusion(body) => {
                 let parts = &live.parts[&id];
-                let body = rebuild(body, &parts.operands, &parts.results);
+                let body = rebuild(body, checks, &parts.operands, &parts.results);
                 rebuilt(&mut r, id, Op::Fusion(Box::new(body)), parts);
+            }
+            Class::Check(message) if !live.uses(id) => {
+                let condition = r.get(g.operands(id)[1]);
+                let types = std::iter::once(Type::scalar(DType::Bool)).collect();
+                r.to.add_typed(Op::Check(message.into()), types, &[condition, condition]);
             }
             Class::Leaf(_)
             | Class::Elementwise(_)

@@ -90,7 +90,7 @@ fn hoist(r: &mut Rewrite, id: NodeId, s: &Scan) {
     let outputs = carries.iter().map(|&i| b.outputs()[i].value).chain(plan.collected.iter().copied());
     let outputs: Vec<Value> = outputs.map(|v| body.map[&v]).collect();
     let body = body.graph.with_outputs(outputs);
-    if !body.outputs().is_empty() {
+    if !body.outputs().is_empty() || body.has_effects() {
         let carry_count = carries.len();
         let scan = Scan { body, carries: carry_count, xs: xs.len(), ..s.frame() };
         let node = r.to.add(Op::Scan(Box::new(scan)), &arguments).unwrap_or_else(|e| {
@@ -273,6 +273,9 @@ impl Plan {
         for o in &b.outputs()[..s.carries] {
             for_carries[o.value.node.0 as usize] = true;
         }
+        for n in b.nodes().filter(|n| b.node(*n).op.has_effect()) {
+            for_carries[n.0 as usize] = true;
+        }
         close_over_operands(b, &mut for_carries, |_| true);
         // A value that the loop computes anyway, or that only the loop can compute.
         let frontier = |n: NodeId| {
@@ -336,6 +339,10 @@ impl Plan {
         for v in roots.chain(self.collected.iter().copied()) {
             self.inside[v.node.0 as usize] |= !self.available[v.node.0 as usize];
             handed[v.node.0 as usize] |= self.available[v.node.0 as usize];
+        }
+        // An effect takes place in its iteration.
+        for n in b.nodes().filter(|n| b.node(*n).op.has_effect()) {
+            self.inside[n.0 as usize] = true;
         }
         for o in &b.outputs()[s.carries..] {
             self.before[o.value.node.0 as usize] |= self.available[o.value.node.0 as usize];

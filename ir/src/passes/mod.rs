@@ -1,9 +1,10 @@
-//! The passes: pure functions from graph to graph that keep every result to the bit (NaN payloads aside), and the
-//! pipeline, one visible list. A pass knows nothing of devices or code; which passes run is the caller's choice.
+//! The passes: pure functions from graph to graph that keep every result to the bit (NaN payloads aside) and every error,
+//! one that must be asked for aside, and the pipeline, one visible list. A pass knows nothing of devices or code; which passes run is the caller's choice.
 
 mod batch;
 mod eliminate_common_subexpressions;
 mod eliminate_dead_code;
+mod eliminate_unused_checks;
 mod fold_constants;
 mod fuse_add_matmul;
 mod fuse_elementwise;
@@ -14,6 +15,7 @@ mod transpose_products;
 
 pub use eliminate_common_subexpressions::eliminate_common_subexpressions;
 pub use eliminate_dead_code::eliminate_dead_code;
+pub use eliminate_unused_checks::eliminate_unused_checks;
 pub use fold_constants::fold_constants;
 pub use fuse_add_matmul::fuse_add_matmul;
 pub use fuse_elementwise::fuse_elementwise;
@@ -28,6 +30,8 @@ use std::time::{Duration, Instant};
 /// A pass; its name is that of its function and of its module.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Pass {
+    /// Not in [`Passes::ALL`]: an error of a check is lost where nothing uses what was checked.
+    EliminateUnusedChecks,
     EliminateDeadCode,
     EliminateCommonSubexpressions,
     FoldConstants,
@@ -43,6 +47,7 @@ use Pass::*;
 /// What [`optimize`] runs, in order. Cleaning comes before and after what moves code, fusion last: it is the form
 /// that code generators take.
 pub const PIPELINE: &[Pass] = &[
+    EliminateUnusedChecks,
     EliminateDeadCode,
     EliminateCommonSubexpressions,
     FoldConstants,
@@ -61,6 +66,7 @@ pub const PIPELINE: &[Pass] = &[
 impl Pass {
     /// Every pass, in the order of its first run.
     pub const ALL: &'static [Pass] = &[
+        EliminateUnusedChecks,
         EliminateDeadCode,
         EliminateCommonSubexpressions,
         FoldConstants,
@@ -73,6 +79,7 @@ impl Pass {
 
     pub fn name(self) -> &'static str {
         match self {
+            EliminateUnusedChecks => "eliminate_unused_checks",
             EliminateDeadCode => "eliminate_dead_code",
             EliminateCommonSubexpressions => "eliminate_common_subexpressions",
             FoldConstants => "fold_constants",
@@ -92,6 +99,7 @@ impl Pass {
     /// Applies the pass.
     pub fn run(self, graph: &Graph) -> Graph {
         match self {
+            EliminateUnusedChecks => eliminate_unused_checks(graph),
             EliminateDeadCode => eliminate_dead_code(graph),
             EliminateCommonSubexpressions => eliminate_common_subexpressions(graph),
             FoldConstants => fold_constants(graph),
@@ -116,25 +124,26 @@ impl fmt::Display for Pass {
 /// use allotrope_ir::passes::{Pass, Passes};
 /// let some = Passes::ALL.without(Pass::FuseElementwise);
 /// assert!(!some.contains(Pass::FuseElementwise));
-/// assert_eq!(some.iter().count(), Pass::ALL.len() - 1);
+/// assert!(some.contains(Pass::Simplify));
 /// ```
 #[derive(Copy, Clone, PartialEq, Eq, Hash)]
 pub struct Passes(u32);
 
 impl Passes {
-    pub const ALL: Passes = Passes((1 << Pass::ALL.len()) - 1);
+    /// Every pass that keeps what a program does, its errors included: all but [`Pass::EliminateUnusedChecks`].
+    pub const ALL: Passes = Passes((1 << Pass::ALL.len()) - 1).without(EliminateUnusedChecks);
     pub const NONE: Passes = Passes(0);
 
-    /// The set whose member `i` of [`Pass::ALL`] is there when bit `i` is set; other bits are ignored.
+    /// The set whose member `i` of [`Pass::ALL`] is there when bit `i` is set and [`Passes::ALL`] has it; other bits are ignored.
     pub fn from_bits(bits: u32) -> Passes {
         Passes(bits & Passes::ALL.0)
     }
 
-    pub fn with(self, pass: Pass) -> Passes {
+    pub const fn with(self, pass: Pass) -> Passes {
         Passes(self.0 | 1 << pass as u32)
     }
 
-    pub fn without(self, pass: Pass) -> Passes {
+    pub const fn without(self, pass: Pass) -> Passes {
         Passes(self.0 & !(1 << pass as u32))
     }
 

@@ -153,7 +153,7 @@ impl Checker<'_> {
             format!("argument {i}: these are not the strides of {rank} axes")
         })?;
         let Some(first) = a.same_as else { return Ok(()) };
-        let same = first < i && self.variant.arguments[first].same_as.is_none() && a.requires_grad;
+        let same = first < i && self.variant.arguments[first].same_as.is_none();
         demand(same && self.variant.arguments[first].ty == a.ty, || {
             format!("argument {i} cannot be the same tensor as argument {first}")
         })
@@ -376,6 +376,11 @@ impl Checker<'_> {
             format!("the results {computed:?} are computed, and the outputs give the results {results:?}")
         })?;
         demand(v.results.iter().all(|r| *r < types.len()), || "a result does not exist".into())?;
+        for (of, grad) in &v.own_grads {
+            let new = matches!(v.returned.get(*of), Some(Returned::Computed { .. } | Returned::View { .. }));
+            let same = new && types[*of].dtype.is_float() && types.get(*grad) == Some(&types[*of]);
+            demand(same && of != grad, || format!("result {grad} cannot be the gradient of result {of}"))?;
+        }
         let mut set = HashSet::new();
         for (of, i) in &v.grads {
             let alone = set.insert(*of) && !v.cleared.contains(of) && !seen.contains(&Target::Grad(*of));

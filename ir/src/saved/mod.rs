@@ -77,6 +77,8 @@ pub struct Variant {
     pub results: Vec<usize>,
     /// Whose gradient is one of them after the call.
     pub grads: Vec<(Place, usize)>,
+    /// New tensors among them, each with the one that is its gradient.
+    pub own_grads: Vec<(usize, usize)>,
     pub graph: Graph,
 }
 
@@ -90,7 +92,7 @@ pub struct Argument {
     pub contiguous: Option<bool>,
     /// How it lies, where the program depends on that and it is not contiguous.
     pub strides: Option<Vec<isize>>,
-    /// The argument before it that is the same tensor, where both need a gradient.
+    /// The argument before it that is the same tensor, where that matters.
     pub same_as: Option<usize>,
 }
 

@@ -190,6 +190,10 @@ impl Reader {
                     let returned = self.returned()?;
                     v.returned.push(returned);
                 }
+                "grad" if !matches!(self.p.peek(), Token::Word(_)) => {
+                    let of = self.p.number()?;
+                    v.own_grads.push((of, self.p.number()?));
+                }
                 "grad" => {
                     let of = self.place()?;
                     v.grads.push((of, self.p.number()?));

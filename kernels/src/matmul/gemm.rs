@@ -2,7 +2,7 @@
 //! Never decides a value: blocking and threads only change when a chain is worked on.
 
 use super::tile::{Finish, direct, tile};
-use super::{Matrix, Scalar};
+use super::{Matrix, Scalar, work};
 use crate::simd::{Isa, Lanes};
 use crate::threads::num_threads;
 use crate::transpose::plane_body;
@@ -157,7 +157,7 @@ unsafe fn blocked_store<S: Isa, T: Scalar>(
     first: Finish,
 ) {
     let (mr, nr) = (tile_rows::<S>(), 2 * <T::Vec<S> as Lanes<T>>::N);
-    let threads = if m * n * k < PARALLEL { 1 } else { num_threads().min(m.div_ceil(mr)) };
+    let threads = if work(m, n, k) < PARALLEL { 1 } else { num_threads().min(m.div_ceil(mr)) };
     let nc = NC.min(n.next_multiple_of(nr));
     let mut scratch = Scratch::of::<T>(nc * KC.min(k));
     let packed = scratch.as_mut_ptr::<T>();

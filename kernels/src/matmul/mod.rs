@@ -14,7 +14,7 @@ pub(crate) mod tile;
 use super::int::Int;
 use super::simd::{Arith, Isa, Lanes};
 use super::table::table;
-use super::view::{Element, View};
+use super::view::{Element, View, elements};
 use half::{bf16, f16};
 use smallvec::SmallVec;
 
@@ -45,6 +45,9 @@ impl<T> Matrix<T> {
         Matrix { at: self.at, rs: self.cs, cs: self.rs }
     }
 }
+
+/// The largest `b` that is copied whole, in elements: repeated elements are many without being in memory.
+const COPIED: usize = 1 << 22;
 
 /// Products up to this many multiply-adds are not worth packing, as are those with so few rows or columns that packing
 /// would cost more than it saves.
@@ -87,6 +90,12 @@ pub(crate) unsafe fn matmul_body<S: Isa, T: Scalar>(
     }
 }
 
+/// Multiply-adds of a product. Operands may repeat elements, so there may be more than can be counted.
+#[inline(always)]
+pub(crate) fn work(m: usize, n: usize, k: usize) -> usize {
+    m.saturating_mul(n).saturating_mul(k)
+}
+
 /// # Safety
 /// As for [`matmul_body`].
 #[inline(always)]
@@ -113,7 +122,9 @@ unsafe fn oriented<S: Isa, T: Scalar>(
                     }
                 }
             }
-        } else if m * n * k <= SMALL || (m < 16 && b.cs == 1) || n <= <T::Vec<S> as Lanes<T>>::N || !S::TILES {
+        } else if (b.cs == 1 || k.saturating_mul(n) <= COPIED)
+            && (work(m, n, k) <= SMALL || (m < 16 && b.cs == 1) || n <= <T::Vec<S> as Lanes<T>>::N || !S::TILES)
+        {
             if b.cs == 1 {
                 tile::direct::<S, T>(m, n, k, a, b.at, b.rs, c, c_rs, add);
             } else {
@@ -246,8 +257,7 @@ pub fn matmul<T: Element>(a: View<T>, b: View<T>, out: &mut [T]) {
             (Some(a), Some(b)) => (a, b),
             _ => panic!("bug in allotrope: matmul of {:?} and {:?}", a.shape(), b.shape()),
         };
-    let batches: usize = batch.iter().product();
-    if batch != batch_b || k != k2 || out.len() != batches * m * n {
+    if batch != batch_b || k != k2 || elements(batch.iter().chain([&m, &n])) != Some(out.len()) {
         panic!("bug in allotrope: matmul of {:?} and {:?} into {} elements", a.shape(), b.shape(), out.len());
     }
     if out.is_empty() {
@@ -256,7 +266,8 @@ pub fn matmul<T: Element>(a: View<T>, b: View<T>, out: &mut [T]) {
     let (a_batch, &[a_rs, a_cs]) = a.strides().split_last_chunk::<2>().expect("as long as the shape");
     let (b_batch, &[b_rs, b_cs]) = b.strides().split_last_chunk::<2>().expect("as long as the shape");
     let (left, right, to) = (a.as_ptr(), b.as_ptr(), out.as_mut_ptr());
-    let step = m * n;
+    // Not empty, so these are factors of what was counted.
+    let (batches, step) = (out.len() / (m * n), m * n);
     if batches == 1 {
         // SAFETY: the views were checked, `out` has m * n elements and, being `&mut`, overlaps nothing.
         return unsafe { run(m, n, k, left, a_rs, a_cs, right, b_rs, b_cs, to, n as isize, 0) };
@@ -278,19 +289,20 @@ pub fn matmul<T: Element>(a: View<T>, b: View<T>, out: &mut [T]) {
     for done in 0..batches {
         // SAFETY: as above, for the batch at `index`.
         unsafe {
-            let (x, y, z) = (left.offset(i), right.offset(j), to.add(done * step));
+            let (x, y, z) = (left.wrapping_offset(i), right.wrapping_offset(j), to.add(done * step));
             run(m, n, k, x, a_rs, a_cs, y, b_rs, b_cs, z, n as isize, 0);
         }
         for d in (0..batch.len()).rev() {
             index[d] += 1;
-            i += a_batch[d];
-            j += b_batch[d];
+            // Wrapping: an axis of one element, and operands without elements, may have any stride.
+            i = i.wrapping_add(a_batch[d]);
+            j = j.wrapping_add(b_batch[d]);
             if index[d] < batch[d] {
                 break;
             }
             index[d] = 0;
-            i -= a_batch[d] * batch[d] as isize;
-            j -= b_batch[d] * batch[d] as isize;
+            i = i.wrapping_sub(a_batch[d].wrapping_mul(batch[d] as isize));
+            j = j.wrapping_sub(b_batch[d].wrapping_mul(batch[d] as isize));
         }
     }
 }

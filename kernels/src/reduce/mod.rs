@@ -27,7 +27,7 @@ pub use stream::{REDUCE_STATE_ALIGN, REDUCE_STATE_SIZE, ReduceState};
 use super::ops::ReduceOp;
 use super::simd::Baseline;
 use super::table::table;
-use super::view::{Element, View};
+use super::view::{Element, View, elements};
 use half::{bf16, f16};
 
 /// Lanes of a block.
@@ -180,9 +180,8 @@ pub fn reduce<T: Element>(op: ReduceOp, x: View<T>, axes: &[usize], out: &mut [T
         }
         mask |= 1 << axis;
     }
-    let kept: usize =
-        shape.iter().enumerate().filter(|(d, _)| *d >= 64 || mask >> d & 1 == 0).map(|(_, n)| n).product();
-    if kept != out.len() || shape.len() > 64 {
+    let kept = elements(shape.iter().enumerate().filter(|(d, _)| *d >= 64 || mask >> d & 1 == 0).map(|(_, n)| n));
+    if kept != Some(out.len()) || shape.len() > 64 {
         panic!("bug in allotrope: reduce {op:?} of shape {shape:?} over axes {axes:?} into {} elements", out.len());
     }
     let Some(run) = T::reduction(op) else {

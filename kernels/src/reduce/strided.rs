@@ -24,7 +24,7 @@ fn push_dim(dims: &mut Dims, size: usize, stride: isize) {
     if let Some((outer, above)) = dims.last_mut()
         && *above == stride.wrapping_mul(size as isize)
     {
-        *outer *= size;
+        *outer = outer.wrapping_mul(size);
         *above = stride;
         return;
     }
@@ -87,10 +87,11 @@ pub(crate) unsafe fn reduce_body<S: Isa, T: Copy, F: Fold<T>>(
         // SAFETY: `d < rank`.
         let (size, stride) = unsafe { (*shape.add(d), *strides.add(d)) };
         if mask >> d & 1 == 1 {
-            r *= size;
+            // Wrapping: with a zero among them the product is zero however large the others are.
+            r = r.wrapping_mul(size);
             push_dim(&mut reduced, size, stride);
         } else {
-            outputs *= size;
+            outputs = outputs.wrapping_mul(size);
             push_dim(&mut kept, size, stride);
         }
     }

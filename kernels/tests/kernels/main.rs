@@ -3,6 +3,7 @@
 mod common;
 mod copy;
 mod elementwise;
+mod hostile;
 mod index;
 mod math;
 mod matmul;

@@ -15,11 +15,11 @@ pub struct Cpu;
 
 impl Backend for Cpu {
     fn allocate(&self, dtype: DType, n: usize) -> Result<Memory> {
-        Ok(eager::allocate(dtype, n))
+        eager::allocate(dtype, n)
     }
 
     fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Memory> {
-        Ok(eager::upload(dtype, bytes))
+        eager::upload(dtype, bytes)
     }
 
     fn download<'a>(&self, memory: &'a Memory, at: Range<usize>) -> Result<Cow<'a, [u8]>> {
@@ -27,7 +27,7 @@ impl Backend for Cpu {
     }
 
     fn full(&self, value: Scalar, n: usize) -> Result<Memory> {
-        Ok(eager::full(value, n))
+        eager::full(value, n)
     }
 
     fn copy(&self, from: Array<'_>, to: ArrayMut<'_>) -> Result<()> {
@@ -37,7 +37,7 @@ impl Backend for Cpu {
 
     #[inline]
     fn compute(&self, op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Memory> {
-        Ok(eager::compute(op, operands, dtype, shape))
+        eager::compute(op, operands, dtype, shape)
     }
 
     fn compile(&self, schedule: &Schedule, options: &CompileOptions) -> Result<Box<dyn Executable>> {
@@ -81,7 +81,7 @@ impl Executable for Compiled {
     }
 
     fn scratch(&self, bytes: usize) -> Result<Memory> {
-        Ok(eager::allocate(DType::U8, bytes))
+        eager::allocate(DType::U8, bytes)
     }
 
     fn peak_bytes(&self, binding: &[usize]) -> usize {

@@ -22,7 +22,7 @@ enum Bytes {
 impl Operand {
     fn of(ty: &Type) -> Operand {
         let bytes = match ty.numel().as_fixed() {
-            Some(n) => Bytes::Fixed(n * ty.dtype.size()),
+            Some(n) => Bytes::Fixed(n.saturating_mul(ty.dtype.size())),
             None => Bytes::Symbolic(Polynomial::bytes(ty)),
         };
         Operand { ty: ty.clone(), bytes }
@@ -83,7 +83,7 @@ pub struct Call<'a> {
 impl Compiled {
     /// Bytes of the outputs that update no input.
     pub(crate) fn output_bytes(&self, binding: &[usize]) -> usize {
-        self.signature.outputs.iter().map(|(_, operand)| operand.bytes(binding)).sum()
+        self.signature.outputs.iter().fold(0, |n, (_, operand)| operand.bytes(binding).saturating_add(n))
     }
 
     /// Begins a call in which symbol `i` is `binding[i]`.

@@ -142,6 +142,6 @@ impl Compiled {
 
     /// Bytes that a run holds beside its inputs: the scratch memory, and the outputs that update no input.
     pub fn peak_bytes(&self, binding: &[usize]) -> usize {
-        self.scratch_bytes(binding) + self.output_bytes(binding)
+        self.scratch_bytes(binding).saturating_add(self.output_bytes(binding))
     }
 }

@@ -3,42 +3,40 @@
 
 use super::host::{block, block_mut};
 use super::memory::Block;
-use crate::backend::element::{Element, FromElement, with_type};
+use crate::backend::element::{FromElement, with_type};
 use crate::backend::memory::Kind;
 use crate::backend::{Array, ArrayMut, Memory, Operand};
+use crate::error::Result;
 use crate::kernels::{self, View, ViewMut};
 use allotrope_ir::{DType, Op, Scalar};
 use smallvec::SmallVec;
 
 const OUTSIDE: &str = "bug in allotrope: a tensor reaches outside its storage";
 
-/// A block for `n` elements; bools begin as valid ones.
+/// A block for `n` elements.
 #[inline]
-fn block_for(dtype: DType, n: usize) -> Block {
-    match dtype {
-        DType::Bool => Block::zeroed(n),
-        _ => Block::new(n * dtype.size()),
-    }
+fn block_for(dtype: DType, n: usize) -> Result<Block> {
+    Block::new(dtype, n.saturating_mul(dtype.size()))
 }
 
 /// Memory for `n` elements.
-pub(super) fn allocate(dtype: DType, n: usize) -> Memory {
-    Memory(Kind::Cpu(block_for(dtype, n)))
+///
+/// # Errors
+/// When there is none; so for what follows.
+pub(super) fn allocate(dtype: DType, n: usize) -> Result<Memory> {
+    Ok(Memory(Kind::Cpu(block_for(dtype, n)?)))
 }
 
 /// Memory with these bytes.
-pub(super) fn upload(dtype: DType, bytes: &[u8]) -> Memory {
-    debug_assert!(dtype != DType::Bool || bytes.iter().all(|b| *b < 2), "bug in allotrope: bytes that are no bools");
-    let mut block = Block::new(bytes.len());
-    block.bytes_mut().copy_from_slice(bytes);
-    Memory(Kind::Cpu(block))
+pub(super) fn upload(dtype: DType, bytes: &[u8]) -> Result<Memory> {
+    Ok(Memory(Kind::Cpu(Block::of_bytes(dtype, bytes)?)))
 }
 
 /// Memory full of one number.
-pub(super) fn full(value: Scalar, n: usize) -> Memory {
-    let mut out = block_for(value.dtype(), n);
+pub(super) fn full(value: Scalar, n: usize) -> Result<Memory> {
+    let mut out = block_for(value.dtype(), n)?;
     with_type!(value.dtype(), T => out.slice_mut::<T>().fill(T::from_scalar(value)));
-    Memory(Kind::Cpu(out))
+    Ok(Memory(Kind::Cpu(out)))
 }
 
 /// Writes the elements of `from` into those of `to`.
@@ -61,19 +59,19 @@ pub(super) fn copy(from: Array<'_>, to: ArrayMut<'_>) {
 
 /// The elements of an array.
 #[inline]
-pub(super) fn view<'a, T: Element>(a: &Array<'a>) -> View<'a, T> {
+pub(super) fn view<'a, T: FromElement>(a: &Array<'a>) -> View<'a, T> {
     View::new(block(a.memory).slice::<T>(), a.offset, a.shape, a.strides).expect(OUTSIDE)
 }
 
 /// Computes the elements of `op`, of this dtype and shape.
 #[inline]
-pub(super) fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Memory {
-    let mut out = block_for(dtype, shape.iter().product());
+pub(super) fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Memory> {
+    let mut out = block_for(dtype, shape.iter().product())?;
     match op.is_elementwise() {
         true => elementwise(op, operands, dtype, shape, &mut out),
         false => other(op, operands, dtype, shape, &mut out),
     }
-    Memory(Kind::Cpu(out))
+    Ok(Memory(Kind::Cpu(out)))
 }
 
 /// Computes a primitive that is not elementwise; apart, so that the way of small elementwise ones is short.
@@ -157,7 +155,7 @@ struct Space<'a> {
 }
 
 #[inline]
-fn walked<'a, T: Element>(operand: &'a Operand<'_>, one: &'a One<T>, space: &'a Space<'_>) -> View<'a, T> {
+fn walked<'a, T: FromElement>(operand: &'a Operand<'_>, one: &'a One<T>, space: &'a Space<'_>) -> View<'a, T> {
     let walked = match (operand, &space.dense) {
         (Operand::Array(a), Some(n)) => View::new(block(a.memory).slice::<T>(), a.offset, n, &[1]),
         (Operand::Array(a), None) => return view(a),

@@ -2,10 +2,12 @@
 //! drawing random numbers, showing elements as an array. Memory of any other device has no slices: transfer it first.
 
 use super::eager;
+use super::machine;
 use super::memory::Block;
 use crate::backend::Array;
 use crate::backend::element::FromElement;
 use crate::backend::memory::{Kind, Memory};
+use crate::error::Result;
 use crate::kernels;
 
 #[inline]
@@ -30,17 +32,41 @@ pub(crate) fn adopt<T: FromElement>(data: Vec<T>) -> Memory {
 }
 
 /// A copy of these elements.
-pub(crate) fn copied<T: FromElement>(data: &[T]) -> Memory {
-    let mut memory = eager::allocate(T::DTYPE, data.len());
+///
+/// # Errors
+/// When there is no memory for it.
+pub(crate) fn copied<T: FromElement>(data: &[T]) -> Result<Memory> {
+    let mut memory = eager::allocate(T::DTYPE, data.len())?;
     slice_mut(&mut memory).copy_from_slice(data);
-    memory
+    Ok(memory)
 }
 
 /// A copy of the elements in row-major order, of the dtype of `T`.
-pub(crate) fn elements<T: FromElement>(array: Array<'_>) -> Vec<T> {
-    let mut out = vec![T::default(); array.shape.iter().product()];
+///
+/// # Errors
+/// When there is no memory for it.
+pub(crate) fn elements<T: FromElement>(array: Array<'_>) -> Result<Vec<T>> {
+    let n = array.shape.iter().product();
+    let mut out = machine::room(n)?;
+    out.resize(n, T::default());
     kernels::copy(eager::view::<T>(&array), &mut out);
-    out
+    Ok(out)
+}
+
+/// That this machine has so many bytes left for `what`, is allocated piece by piece.
+///
+/// # Errors
+/// When it has not.
+pub(crate) fn affords(bytes: usize, what: impl Fn() -> String) -> Result<()> {
+    machine::check(bytes).map_err(|e| e.for_what(&what()))
+}
+
+/// An empty `Vec` with room for so many.
+///
+/// # Errors
+/// When there is no memory for it.
+pub(crate) fn room<T>(n: usize) -> Result<Vec<T>> {
+    machine::room(n).map_err(|e| e.for_what(&format!("a list of {n} elements")))
 }
 
 /// The elements of memory that was made for this type, which a tensor's dtype says.

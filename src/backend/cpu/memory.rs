@@ -2,8 +2,11 @@
 //! It knows bytes and element types, never shapes. What is in a block can be reached inside of this backend only, and
 //! through [`host`](super::host).
 
-use crate::backend::element::Element;
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use crate::backend::cpu::machine;
+use crate::backend::element::FromElement;
+use crate::error::Result;
+use allotrope_ir::DType;
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -31,6 +34,8 @@ pub(in crate::backend) struct Block {
     capacity: usize,
     /// Alignment that the block was allocated with: [`ALIGN`], or less for the block of a `Vec`.
     align: usize,
+    /// What its elements are: the only type that it is seen as.
+    dtype: DType,
 }
 
 // SAFETY: a Block owns its block alone, and the block is plain bytes.
@@ -61,15 +66,47 @@ thread_local! {
 }
 
 fn layout(capacity: usize) -> Layout {
-    Layout::from_size_align(capacity, ALIGN).expect("tensor of more than isize::MAX bytes")
+    Layout::from_size_align(capacity, ALIGN).expect("bug in allotrope: more bytes than any machine has")
 }
 
 impl Block {
-    /// A block of `len` bytes with any contents.
-    pub(super) fn new(len: usize) -> Block {
-        if len == 0 {
-            return Block { start: NonNull::<Line>::dangling().cast(), len: 0, capacity: 0, align: ALIGN };
+    /// A block of no bytes.
+    fn empty(dtype: DType) -> Block {
+        Block { start: NonNull::<Line>::dangling().cast(), len: 0, capacity: 0, align: ALIGN, dtype }
+    }
+
+    /// A block of `len` bytes: zeros where they are bools, of which other bytes are none, else any contents.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) fn new(dtype: DType, len: usize) -> Result<Block> {
+        let mut block = Block::uninitialised(dtype, len)?;
+        if dtype == DType::Bool {
+            block.bytes_mut().fill(0);
         }
+        Ok(block)
+    }
+
+    /// A block of a copy of these bytes.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    ///
+    /// # Panics
+    /// A bug of the caller: bytes that are no bools.
+    pub(super) fn of_bytes(dtype: DType, bytes: &[u8]) -> Result<Block> {
+        assert!(dtype != DType::Bool || bytes.iter().all(|b| *b < 2), "bug in allotrope: bytes that are no bools");
+        let mut block = Block::uninitialised(dtype, bytes.len())?;
+        block.bytes_mut().copy_from_slice(bytes);
+        Ok(block)
+    }
+
+    /// A block whose contents may be left over from another one.
+    fn uninitialised(dtype: DType, len: usize) -> Result<Block> {
+        if len == 0 {
+            return Ok(Block::empty(dtype));
+        }
+        machine::check(len)?;
         let capacity = len.next_power_of_two().max(ALIGN);
         let kept = match capacity <= LARGEST_KEPT {
             true => FREE_BLOCKS
@@ -85,31 +122,23 @@ impl Block {
         };
         // Large blocks take what they need; a power of two would waste up to half of it.
         let capacity = if capacity > LARGEST_KEPT { len.next_multiple_of(ALIGN) } else { capacity };
-        let start = kept.unwrap_or_else(|| {
-            // SAFETY: capacity is not zero.
-            let start = unsafe { alloc_zeroed(layout(capacity)) };
-            NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout(capacity)))
-        });
-        Block { start, len, capacity, align: ALIGN }
+        // SAFETY: capacity is not zero.
+        let start = kept.or_else(|| NonNull::new(unsafe { alloc_zeroed(layout(capacity)) }));
+        let start = start.ok_or_else(|| machine::refused(len))?;
+        Ok(Block { start, len, capacity, align: ALIGN, dtype })
     }
 
-    /// The elements of a `Vec`, where they are. The block may only be used as elements of `T`, which the dtype of its
-    /// tensor says; another type may want more alignment.
-    pub(super) fn adopt<T: Element>(data: Vec<T>) -> Block {
+    /// The elements of a `Vec`, where they are.
+    pub(super) fn adopt<T: FromElement>(data: Vec<T>) -> Block {
         const { assert!(align_of::<T>() < ALIGN, "the alignment tells whose block it is") }
         let mut data = ManuallyDrop::new(data);
         let (len, capacity) = (data.len() * size_of::<T>(), data.capacity() * size_of::<T>());
         match NonNull::new(data.as_mut_ptr()) {
-            Some(start) if capacity > 0 => Block { start: start.cast(), len, capacity, align: align_of::<T>() },
-            _ => Block::new(0),
+            Some(start) if capacity > 0 => {
+                Block { start: start.cast(), len, capacity, align: align_of::<T>(), dtype: T::DTYPE }
+            }
+            _ => Block::empty(T::DTYPE),
         }
-    }
-
-    /// A block of zeros.
-    pub(super) fn zeroed(len: usize) -> Block {
-        let mut block = Block::new(len);
-        block.bytes_mut().fill(0);
-        block
     }
 
     pub(in crate::backend) fn len(&self) -> usize {
@@ -126,20 +155,38 @@ impl Block {
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 
-    /// The block as elements. It must have been made for this type, which a tensor's dtype says.
-    pub(super) fn slice<T: Element>(&self) -> &[T] {
-        debug_assert!(self.start.cast::<T>().is_aligned(), "bug in allotrope: a block used as another type");
-        // SAFETY: our own blocks are aligned for every element type, adopted ones for the type that they are of. The
-        // bytes are initialised, and every bit pattern is a number; blocks of bool are zeroed when made, or were
-        // bools, and are only ever written as bool.
+    /// That the elements are of this type, before they are seen as such.
+    #[inline]
+    fn check<T: FromElement>(&self) {
+        if self.dtype != T::DTYPE {
+            another_type(self.dtype, T::DTYPE);
+        }
+    }
+
+    /// The block as elements.
+    ///
+    /// # Panics
+    /// A bug of the caller: the block was made for another type.
+    pub(super) fn slice<T: FromElement>(&self) -> &[T] {
+        self.check::<T>();
+        // SAFETY: the block was made for this type: our own blocks are aligned for every one, adopted ones for the type
+        // that they are of. The bytes are initialised, and every bit pattern is a number; blocks of bool are zeroed
+        // when made, or were bools, and are only ever written as bool.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.len / size_of::<T>()) }
     }
 
-    pub(super) fn slice_mut<T: Element>(&mut self) -> &mut [T] {
-        debug_assert!(self.start.cast::<T>().is_aligned(), "bug in allotrope: a block used as another type");
+    /// As [`Block::slice`], to be changed.
+    pub(super) fn slice_mut<T: FromElement>(&mut self) -> &mut [T] {
+        self.check::<T>();
         // SAFETY: as above, and `self` is borrowed alone.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast(), self.len / size_of::<T>()) }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn another_type(of: DType, wanted: DType) -> ! {
+    panic!("bug in allotrope: memory of {of} was used as {wanted}")
 }
 
 impl Drop for Block {

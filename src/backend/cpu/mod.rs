@@ -1,4 +1,4 @@
-//! This processor as a backend, in two halves. Eagerly: [`memory`] is the allocator, [`eager`] computes a primitive with the
+//! This processor as a backend, in two halves. Eagerly: [`memory`] is the allocator ([`machine`] says how much there is), [`eager`] computes a primitive with the
 //! kernels, [`host`] is the one door to Rust slices. Schedule to machine code: loops over fused arithmetic, and calls of the kernels for everything whose
 //! rounding is a choice.
 //!
@@ -23,6 +23,7 @@ mod functions;
 pub(crate) mod host;
 mod jit;
 mod kernel;
+mod machine;
 pub(in crate::backend) mod memory;
 mod operators;
 mod options;

@@ -46,7 +46,7 @@ impl GraphBuilder {
                 let last = self.layout_of(what, body, scan.body.outputs()[v.port as usize].value)?;
                 match last.is_fresh() {
                     true => Ok(fresh),
-                    false => Err(Error::Trace(format!(
+                    false => Err(Error::trace(format!(
                         "{what} draws in the order of memory, which is not known of what a loop carried and did not \
                          compute; draw in the shape of another tensor"
                     ))),

@@ -58,9 +58,8 @@ impl GraphBuilder {
 
     /// A value of a loop body that has ended, used by the loop that is its backward pass.
     pub(crate) fn import_from_closed(&mut self, from: usize, v: Value, into: usize) -> Result<Value> {
-        let leaked = || {
-            Error::Trace("a value of a loop body is used outside the loop; give it back from the body instead".into())
-        };
+        let leaked =
+            || Error::trace("a value of a loop body is used outside the loop; give it back from the body instead");
         let parent = self.scopes[from].parent.ok_or_else(leaked)?;
         self.scopes[from].node.ok_or_else(leaked)?;
         let input = self.graph(from).inputs().iter().position(|i| i.node == v.node);
@@ -174,6 +173,11 @@ impl GraphBuilder {
         let op = self.graph(from).node(v.node).op.clone();
         let stays = match (&op, self.scopes[from].kind) {
             (Op::Scan(_) | Op::Fusion(_), _) => true,
+            // There is an iteration, and in that it has held.
+            (Op::Check(_), LoopKind::All) => {
+                let checked = self.graph(from).operands(v.node)[0];
+                return self.hoist(from, parent, checked);
+            }
             (_, LoopKind::All) => false,
             // A loop that has no iterations computes nothing that can fail, a branch that is not taken nothing at all.
             (Op::Check(_), _) => true,

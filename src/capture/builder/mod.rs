@@ -7,13 +7,14 @@ mod loops;
 use crate::capture::event::{Answer, Aside, Event, EventOperand, Loop, Made, Symbolic};
 use crate::capture::layout::{Demand, Layout};
 use crate::capture::symbols::Symbols;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mode::recompute::other_draws;
 use crate::tensor::Size;
 use crate::tensor::view_op::ViewOp;
-use allotrope_ir::{DType, Dim, Graph, InputKind, LoopKind, NodeId, Op, Scalar, Type, Value};
+use allotrope_ir::{DType, Dim, Graph, InputKind, LoopKind, NodeId, Op, Scalar, Type, Value, infer};
 use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::panic::Location;
 
 /// One graph under construction: the whole program, or the body of a loop.
 #[derive(Clone)]
@@ -260,6 +261,11 @@ impl GraphBuilder {
         Answer::Numbers(self.symbols.numbers[before..].iter().copied().collect())
     }
 
+    /// Every size of an argument becomes the number that it is in this call.
+    pub(crate) fn specialize_arguments(&mut self, why: &str, at: &'static Location<'static>) {
+        self.solving(|symbols| symbols.specialize_arguments(why, at));
+    }
+
     /// Ends the capture: the graph of the whole program, numbers of the program last among its inputs.
     pub(crate) fn finish(&mut self) -> Graph {
         let graph = self.scopes.swap_remove(0).graph.expect("the whole program is open until the end");
@@ -374,9 +380,29 @@ impl GraphBuilder {
                 }
             });
         }
-        let op = op.map_dims(&mut |s| self.symbols.dim(*s));
-        let value = self.add(op, &values)?;
+        let value = match self.add(op.map_dims(&mut |s| self.symbols.dim(*s)), &values) {
+            Ok(value) => value,
+            Err(e) if self.fits_here(op, &values) => {
+                return Err(Error::trace(format!(
+                    "{e}. The sizes of this call fit, but not those of every call; compare them first, with has_sizes()"
+                )));
+            }
+            Err(e) => return Err(e),
+        };
         Ok(self.typed(at, value))
+    }
+
+    /// Whether an operation fits these operands by the numbers that sizes have in this call, as eager code has them.
+    fn fits_here(&mut self, op: &Op<Size>, operands: &[Value]) -> bool {
+        let at = self.current();
+        let of = |v: &Value| {
+            let ty = self.graph(at).ty(*v).clone();
+            let shape = ty.shape.iter().map(|d| Size::from(d.eval(self.symbols.hints()))).collect();
+            Type { dtype: ty.dtype, shape }
+        };
+        let types: Vec<_> = operands.iter().map(of).collect();
+        let types: Vec<_> = types.iter().collect();
+        infer(&op.map_dims(&mut |s| Size::from(s.hint())), &types).is_ok()
     }
 
     fn full(&mut self, shape: &[Dim], number: EventOperand) -> Result<Value> {

@@ -28,7 +28,7 @@ impl CaptureState {
             self.push_draw(Item::Draw { generator: draw.generator.clone(), kind: draw.kind.clone(), input });
             input
         });
-        Ok((self.tensor(at, &made), input))
+        Ok((self.tensor(at, &made)?, input))
     }
 
     /// That every call knows, before it runs, how often this place in the program is passed.
@@ -46,7 +46,7 @@ impl CaptureState {
                         "a branch of a cond, or the backward pass through one or through a while_loop, where what is run"
                     }
                 };
-                Err(Error::Trace(format!(
+                Err(Error::trace(format!(
                     "{what} is called in {place} is not known before the call has run, and all random numbers of a call are drawn before; \
                      draw outside and pass the numbers in, or carry them"
                 )))

@@ -36,7 +36,7 @@ impl CaptureState {
             if s.changes > 0 {
                 let dense = s.tensor.is_contiguous();
                 self.output(s.value, dense.then_some(s.input))?;
-                targets.push(Target::State { tensor: TraceHandle::new(s.tensor) });
+                targets.push(Target::State { tensor: s.tensor });
             }
         }
         let mut dependencies = Dependencies { layouts, laid_out, ..Dependencies::default() };
@@ -45,12 +45,10 @@ impl CaptureState {
         for (i, g) in std::mem::take(&mut self.grads).into_iter().enumerate() {
             match (g.arg, g.initially) {
                 (Some(i), Some(some)) => dependencies.arg_grads.push((i, some)),
-                (None, Some(some)) => dependencies.grads.push((TraceHandle::new(g.tensor.clone()), some)),
+                (None, Some(some)) => dependencies.grads.push((g.tensor.clone(), some)),
                 (_, None) => {}
             }
-            let owner = |t: &Tensor| {
-                g.arg.map_or_else(|| CallerTensor::Captured(TraceHandle::new(t.clone())), CallerTensor::Arg)
-            };
+            let owner = |t: &TraceHandle| g.arg.map_or_else(|| CallerTensor::Captured(t.clone()), CallerTensor::Arg);
             // The gradient itself may have been changed in place.
             if let Some(Root::Traced(cell)) = g.given.as_ref().and_then(Tensor::traced).map(|t| &t.root)
                 && cell.version.load(Ordering::Relaxed) > 0
@@ -62,9 +60,9 @@ impl CaptureState {
                 (Some(now), _, arg) if !handed.is_grad(i) => {
                     let value = self.lift(&now)?;
                     self.output(value, None)?;
-                    targets.push(arg.map_or_else(|| Target::Grad(TraceHandle::new(g.tensor)), Target::ArgGrad));
+                    targets.push(arg.map_or_else(|| Target::Grad(g.tensor), Target::ArgGrad));
                 }
-                (None, None, None) if g.changed => cleared.push(TraceHandle::new(g.tensor)),
+                (None, None, None) if g.changed => cleared.push(g.tensor),
                 (None, None, Some(i)) if g.changed => cleared_args.push(i),
                 _ => {}
             }
@@ -73,8 +71,11 @@ impl CaptureState {
             self.output(value, None)?;
             targets.push(Target::Save);
         }
+        dependencies.touched = self.touched;
         dependencies.host_values = self.host_values;
         dependencies.identities = self.identities;
+        dependencies.compared = self.compared;
+        dependencies.known_grads = self.known_grads;
         dependencies.requires_grad = self.requires_grad_asked.into_values().collect();
         let asked = self.asked.iter().filter(|(_, asked)| asked.load(Ordering::Relaxed));
         dependencies.asked = asked.map(|(i, _)| *i).collect();
@@ -88,8 +89,10 @@ impl CaptureState {
         }
         let returned = returned.into_iter().map(|r| r.map(&|size| ended.length(size))).collect();
         let results = handed.results().to_vec();
+        let own_grads = handed.grads_of_results().to_vec();
         let effects = self.effects;
-        let wiring = Wiring { sources, targets, returned, results, grads, cleared, cleared_args, draws, effects };
+        let wiring =
+            Wiring { sources, targets, returned, results, grads, own_grads, cleared, cleared_args, draws, effects };
         Ok((ended, wiring, dependencies))
     }
 }

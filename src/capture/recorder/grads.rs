@@ -2,10 +2,12 @@
 //! are.
 
 use super::Capture;
+use crate::capture::endpoints::CallerTensor;
 use crate::capture::endpoints::Source;
 use crate::capture::event::Aside;
 use crate::capture::event::Event;
 use crate::capture::event::Symbolic;
+use crate::capture::state::CaptureState;
 use crate::capture::state::GradState;
 use crate::mode::recorder::GradRecorder;
 use crate::tensor::Tensor;
@@ -13,6 +15,7 @@ use crate::tensor::grad_fn::Edge;
 use crate::tensor::trace_handle::TraceHandle;
 use allotrope_ir::InputKind;
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl GradRecorder for Capture {
@@ -25,8 +28,10 @@ impl GradRecorder for Capture {
     }
 
     fn history_captured(&self, edge: &Edge, tensor: &Tensor) {
-        let way = || (edge.to_output(edge.output), tensor.clone());
-        self.0.borrow_mut().outgoing_edges.entry((edge.id(), edge.output)).or_insert_with(way);
+        let mut inner = self.0.borrow_mut();
+        inner.touch(tensor);
+        let way = || (edge.to_output(edge.output), TraceHandle::new(tensor.clone()));
+        inner.outgoing_edges.entry((edge.id(), edge.output)).or_insert_with(way);
     }
 
     fn first_seq(&self) -> u64 {
@@ -36,15 +41,17 @@ impl GradRecorder for Capture {
     fn grad(&self, tensor: &Tensor) -> Option<Tensor> {
         let mut inner = self.0.borrow_mut();
         let arg = inner.args.get(&tensor.id()).copied();
-        if tensor.traced().is_some() && arg.is_none() {
+        if inner.is_own(tensor) {
             return tensor.stored_grad();
         }
+        inner.touch(tensor);
         if let Some(&i) = inner.by_grad.get(&tensor.id()) {
             return inner.grads[i].now.clone();
         }
         let has = arg.map_or_else(|| tensor.has_grad(), |(_, has)| has);
+        let known = inner.known_grad(tensor, arg.map(|(i, _)| i));
         // A gradient has the dtype and the shape of its tensor.
-        let given = has.then(|| {
+        let given = (has && known.is_none()).then(|| {
             let (sizes, name) = (tensor.sizes(), Aside(("grad", inner.grads.len())));
             let kind = if arg.is_some() { InputKind::Arg } else { InputKind::State };
             let event = Event::Input { dtype: tensor.dtype(), sizes: Symbolic(Cow::Borrowed(&sizes)), kind, name };
@@ -53,10 +60,11 @@ impl GradRecorder for Capture {
             inner.sources.push(arg.map_or_else(source, |(i, _)| Source::ArgGrad(i)));
             made
         });
-        let given = given.map(|made| inner.tensor(0, &made));
+        let tensor_of = |made| inner.tensor(0, &made).expect("a gradient has the sizes of its tensor");
+        let given = known.or_else(|| given.map(tensor_of));
         let now = given.clone();
         inner.grads.push(GradState {
-            tensor: tensor.clone(),
+            tensor: TraceHandle::new(tensor.clone()),
             arg: arg.map(|(i, _)| i),
             initially: Some(has),
             given,
@@ -71,14 +79,15 @@ impl GradRecorder for Capture {
     fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>) {
         let mut inner = self.0.borrow_mut();
         let arg = inner.args.get(&tensor.id()).map(|(i, _)| *i);
-        if tensor.traced().is_some() && arg.is_none() {
+        if inner.is_own(tensor) {
             return tensor.store_grad(grad);
         }
+        inner.touch(tensor);
         let i = match inner.by_grad.get(&tensor.id()) {
             Some(&i) => i,
             None => {
                 inner.grads.push(GradState {
-                    tensor: tensor.clone(),
+                    tensor: TraceHandle::new(tensor.clone()),
                     arg,
                     initially: None,
                     given: None,
@@ -97,11 +106,30 @@ impl GradRecorder for Capture {
 
     fn requires_grad_asked(&self, captured: &Tensor, answer: bool) {
         let Ok(mut inner) = self.0.try_borrow_mut() else { return };
+        inner.touch(captured);
         if !inner.made_here.contains_key(&captured.id()) {
             inner
                 .requires_grad_asked
                 .entry(captured.id())
                 .or_insert_with(|| (TraceHandle::new(captured.clone()), answer));
         }
+    }
+}
+
+impl CaptureState {
+    /// The gradient that a tensor of the caller's has, or the argument of this number, if it is known by identity.
+    fn known_grad(&mut self, tensor: &Tensor, arg: Option<usize>) -> Option<Tensor> {
+        if self.known_memory.is_empty() {
+            return None;
+        }
+        let grad = arg.map_or(tensor, |i| &self.arguments[i]).stored_grad()?;
+        let memory = Arc::as_ptr(&grad.strided()?.storage) as usize;
+        if !self.known_memory.contains(&memory) {
+            return None;
+        }
+        self.touch(&grad);
+        let owner = arg.map_or_else(|| CallerTensor::Captured(TraceHandle::new(tensor.clone())), CallerTensor::Arg);
+        self.known_grads.push((owner, TraceHandle::new(grad.clone())));
+        Some(grad)
     }
 }

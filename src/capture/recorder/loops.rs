@@ -39,7 +39,7 @@ impl LoopRecorder for Capture {
         inner.scopes += 1;
         inner.open.push(Open { scope, length, reverse, kind, carries: spec.carries.to_vec() });
         inner.draws.push(Vec::new());
-        let mut carries: Vec<Tensor> = made.iter().map(|made| inner.tensor(scope, made)).collect();
+        let mut carries: Vec<Tensor> = made.iter().map(|made| inner.tensor(scope, made)).collect::<Result<_>>()?;
         for (i, (inside, outside)) in carries.iter_mut().zip(spec.carries.iter().chain(spec.xs)).enumerate() {
             inner.enters_loop(inside, outside, (i < spec.carries.len()).then_some((scope, i)));
         }
@@ -66,8 +66,8 @@ impl LoopRecorder for Capture {
         inner.leave_loop();
         let at = inner.current();
         let mut results = made.iter().map(|made| inner.tensor(at, made));
-        let finals = results.by_ref().take(carries.len()).collect();
-        Ok((finals, results.collect()))
+        let finals = results.by_ref().take(carries.len()).collect::<Result<_>>()?;
+        Ok((finals, results.collect::<Result<_>>()?))
     }
 
     fn branch_end(&self, results: &[Tensor], otherwise: Option<&[Tensor]>) -> Result<Vec<Tensor>> {
@@ -93,7 +93,7 @@ impl LoopRecorder for Capture {
         let made = inner.many(Event::EndBranch(Cow::Owned(begin?)))?;
         inner.leave_loop();
         let at = inner.current();
-        Ok(made.iter().map(|made| inner.tensor(at, made)).collect())
+        made.iter().map(|made| inner.tensor(at, made)).collect()
     }
 
     fn scan_abandon(&self) {

@@ -23,6 +23,7 @@ use crate::capture::replay_builder::ReplayBuilder;
 use crate::capture::replay_cache::ReplayCache;
 use crate::capture::state::CaptureState;
 use crate::device::Device;
+use crate::error;
 use crate::error::Error;
 use crate::error::Result;
 use crate::mode;
@@ -36,6 +37,7 @@ use crate::tensor::hooks::GradientHook;
 use crate::tensor::traced::capture_of;
 use crate::tensor::traced::new_capture;
 use rustc_hash::FxHashMap;
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -51,7 +53,7 @@ pub(crate) struct Capture(pub(crate) RefCell<CaptureState>);
 
 /// What a hook or a derivative may not do when the gradient comes from outside of the trace.
 fn late(what: &str) -> Error {
-    Error::Trace(format!(
+    Error::trace(format!(
         "{what} would be changed in place in the backward pass, by a hook or a derivative of the user's, where the gradient comes \
          from outside of the traced function; compute a new tensor instead, or call backward() inside the closure"
     ))
@@ -68,7 +70,7 @@ pub(crate) fn is_watched(arg: &Tensor) -> bool {
 /// The history that argument `i` has inside, where it has one outside that is not in the trace: a backward pass inside ends here.
 fn entrance(i: usize) -> Edge {
     let node = tape::node("TraceInput", SmallVec::new(), false, move |_, _| {
-        Err(Error::Trace(format!(
+        Err(Error::trace(format!(
             "backward() inside the closure comes to argument {i}, which was computed from tensors that need gradients: that \
              history is not in the trace. Call backward() after the call, or pass the argument with detach()"
         )))
@@ -83,9 +85,10 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
         asked.store(true, Ordering::Relaxed);
         match watched {
             false => None,
-            true => panic!(
-                "argument {i} has hooks on its gradient, or keeps it; register them inside the closure, or let it capture the tensor"
-            ),
+            true => error::give_up(Error::trace(format!(
+                "argument {i} has hooks on its gradient, or keeps it, and backward() inside the closure comes to it: these \
+                 are one tensor's own, and the code serves all. Register them inside the closure, or let it capture the tensor"
+            ))),
         }
     })
 }
@@ -115,12 +118,18 @@ impl Capture {
             open: Vec::new(),
             sources: Vec::new(),
             states: Vec::new(),
+            touched: Vec::new(),
+            known: FxHashSet::default(),
             by_storage: FxHashMap::default(),
             host_values: Vec::new(),
             effects: Vec::new(),
             arguments: Vec::new(),
             aliasing: Aliasing::default(),
             identities: Vec::new(),
+            compared: Vec::new(),
+            known_memory: SmallVec::new(),
+            known_args: FxHashMap::default(),
+            known_grads: Vec::new(),
             requires_grad_asked: FxHashMap::default(),
             made_here: FxHashMap::default(),
             recomputing: 0,
@@ -140,6 +149,15 @@ impl Capture {
         }))
     }
 
+    /// What the arguments of the call are, and which memory is known by identity, whoever shows it; the arguments with these
+    /// numbers do.
+    pub(crate) fn arguments(&self, args: &[&Tensor], known_memory: &[usize], known: impl Iterator<Item = usize>) {
+        let mut inner = self.0.borrow_mut();
+        inner.arguments = args.iter().map(|&a| a.clone()).collect();
+        inner.known_memory = known_memory.iter().copied().collect();
+        inner.known_args = known.map(|i| (args[i].id(), i)).collect();
+    }
+
     /// A traced tensor for argument number `i`, every dimension symbolic.
     ///
     /// # Errors
@@ -149,9 +167,7 @@ impl Capture {
         inner.runs_on("trace", like.device())?;
         let made = inner.argument(like, (ARGUMENT, i))?;
         inner.sources.push(Source::Arg(i));
-        inner.arguments.resize_with(i, || like.clone());
-        inner.arguments.push(like.clone());
-        let mut tensor = inner.tensor(0, &made);
+        let mut tensor = inner.tensor(0, &made)?;
         let input = inner.sources.len() - 1;
         inner.shows_input(&tensor, input);
         if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
@@ -196,7 +212,21 @@ impl Capture {
     pub(crate) fn recording<T>(self: &Rc<Capture>, f: impl FnOnce() -> T) -> Result<T> {
         let recorder: Rc<dyn Recorder> = self.clone();
         let run = || scope::isolated(|| mode::with(Some(recorder), f));
-        catch_unwind(AssertUnwindSafe(run)).map_err(Error::caught)
+        let (result, arisen) = error::noting(|| catch_unwind(AssertUnwindSafe(run)));
+        if let Some(refused) = arisen.refused {
+            return Err(refused.into_error());
+        }
+        let result = result.map_err(Error::caught)?;
+        if !self.0.borrow().open.is_empty() {
+            return Err(Error::trace(
+                "the body of a scan, a while_loop or a cond panicked and the closure caught the panic, so the loop has no \
+                 end; catch it inside of the body, or use the try_ form of what fails there",
+            ));
+        }
+        if let Some(failed) = arisen.failed {
+            self.0.borrow_mut().depend_on_failure(&failed);
+        }
+        Ok(result)
     }
 
     /// The state of a capture whose recorder is no longer installed.

@@ -22,6 +22,8 @@ pub(crate) struct HandedOut {
     results: Vec<usize>,
     /// The gradients that are one of them, by their place among those that the recording knows.
     grads: Vec<(usize, usize)>,
+    /// New tensors among them whose gradient is another one of them.
+    own_grads: Vec<(usize, usize)>,
     by_tensor: FxHashMap<usize, usize>,
     /// The first tensor over the elements of each cell, which shows them as they are.
     by_cell: FxHashMap<usize, usize>,
@@ -66,6 +68,11 @@ impl HandedOut {
         &self.results
     }
 
+    /// New tensors among them, each with its gradient.
+    pub(super) fn grads_of_results(&self) -> &[(usize, usize)] {
+        &self.own_grads
+    }
+
     fn push(&mut self, tensor: Tensor, kind: Kind) -> usize {
         let i = self.tensors.len();
         self.by_tensor.insert(tensor.id(), i);
@@ -104,6 +111,7 @@ impl Capture {
             let i = state.handed(&mut out, t)?;
             out.results.push(i);
         }
+        state.own_grads(&mut out)?;
         state.shared_grads(&mut out)?;
         Ok(out)
     }
@@ -114,6 +122,19 @@ impl CaptureState {
     pub(crate) fn given_gradient(&self, cell: &Arc<Cell>) -> Option<usize> {
         let is = |t: &Tensor| whole(t).is_some_and(|c| Arc::ptr_eq(c, cell));
         self.grads.iter().position(|g| g.given.as_ref().is_some_and(is))
+    }
+
+    /// Gradients that the program has given to tensors which it made itself, and returns.
+    fn own_grads(&mut self, out: &mut HandedOut) -> Result<()> {
+        let results: Vec<usize> = (0..out.tensors.len()).filter(|i| out.results.contains(i)).collect();
+        for i in results {
+            let Handed { tensor, kind } = &out.tensors[i];
+            if let (Kind::Computed | Kind::View { .. }, Some(grad)) = (kind, tensor.stored_grad()) {
+                let grad = self.handed(out, &grad)?;
+                out.own_grads.push((i, grad));
+            }
+        }
+        Ok(())
     }
 
     /// Gradients that were set to a tensor which something else shows too, or which the program was given.
@@ -148,6 +169,10 @@ impl CaptureState {
         };
         let Body::Traced(traced) = t.body() else {
             if !self.made_here.contains_key(&t.id()) {
+                if let Some(&arg) = self.known_args.get(&t.id()) {
+                    return Ok(out.push(t.clone(), Kind::Arg(arg)));
+                }
+                self.touch(t);
                 return Ok(out.push(t.clone(), Kind::Same));
             }
             let of = out.push(t.same_elements(), Kind::Same);
@@ -212,10 +237,13 @@ impl CaptureState {
     }
 
     /// The tensors as a call needs to know them, and the gradients among them.
-    pub(super) fn described(&self, out: &HandedOut) -> (Vec<Returned<Size>>, Vec<(CallerTensor, usize)>) {
+    pub(super) fn described(&mut self, out: &HandedOut) -> (Vec<Returned<Size>>, Vec<(CallerTensor, usize)>) {
+        for Handed { tensor, .. } in out.tensors.iter().filter(|handed| matches!(handed.kind, Kind::Same)) {
+            self.touch(tensor);
+        }
         let owner = |i: usize| {
             let grad = &self.grads[i];
-            grad.arg.map_or_else(|| CallerTensor::Captured(TraceHandle::new(grad.tensor.clone())), CallerTensor::Arg)
+            grad.arg.map_or_else(|| CallerTensor::Captured(grad.tensor.clone()), CallerTensor::Arg)
         };
         let each = out.tensors.iter().map(|Handed { tensor: t, kind }| {
             let requires_grad = t.is_requires_grad();

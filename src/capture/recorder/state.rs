@@ -5,6 +5,7 @@ use super::Capture;
 use super::late;
 use crate::autograd::is_grad_enabled;
 use crate::capture::endpoints::CallerTensor;
+use crate::capture::state::MadeHere;
 use crate::error::Error;
 use crate::error::Result;
 use crate::mode::recorder::StateRecorder;
@@ -24,14 +25,15 @@ impl StateRecorder for Capture {
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
         let mut inner = self.0.borrow_mut();
         let Some(traced) = target.traced() else {
-            return Ok(match target.view_of() {
-                Some(view) => (view.base.clone(), Some(Arc::clone(&view.path))),
+            inner.touch(target);
+            return Ok(match inner.shown_by(target) {
+                Some((base, path)) => (base, Some(path)),
                 None => (target.clone(), None),
             });
         };
         Ok(match (&traced.root, &traced.path) {
             (_, None) => (target.clone(), None),
-            (Root::External(t), Some(path)) => (t.clone(), Some(Arc::clone(path))),
+            (Root::External(t), Some(path)) => (Tensor::clone(t), Some(Arc::clone(path))),
             (Root::Traced(cell), Some(path)) => {
                 let builder = inner.scope_of(cell.scope)?;
                 let value = cell.value();
@@ -85,7 +87,7 @@ impl StateRecorder for Capture {
                 let gradient = inner.given_gradient(cell).is_some();
                 if is_grad_enabled() && (arg.is_some_and(has_history) || gradient && value.is_requires_grad()) {
                     let what = if gradient { "a gradient" } else { "an argument" };
-                    return Err(Error::Trace(format!(
+                    return Err(Error::trace(format!(
                         "{what} of shape {:?} would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
                         root.shape_hint()
                     )));
@@ -123,7 +125,10 @@ impl StateRecorder for Capture {
         let mut inner = self.0.borrow_mut();
         match tensor.body() {
             Body::Traced(t) => inner.version_of(&t.root),
-            Body::Strided(_) => inner.captured_version(tensor),
+            Body::Strided(_) => {
+                inner.touch(tensor);
+                inner.captured_version(tensor)
+            }
         }
     }
 
@@ -132,8 +137,16 @@ impl StateRecorder for Capture {
     }
 
     fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
+        let equal = a.id() == b.id();
         // The capture itself asks too, about handles only.
-        let Ok(mut inner) = self.0.try_borrow_mut() else { return false };
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return equal };
+        for t in [a, b].into_iter().filter(|t| t.strided().is_some()) {
+            inner.touch(t);
+            inner.compared.push(t.id());
+        }
+        if equal {
+            return true;
+        }
         let arg = |t: &Tensor| inner.args.get(&t.id()).map(|(i, _)| *i);
         let (which, other) = match (arg(a), arg(b)) {
             (Some(i), Some(j)) => (i.max(j), CallerTensor::Arg(i.min(j))),
@@ -141,18 +154,21 @@ impl StateRecorder for Capture {
             (None, Some(j)) if a.strided().is_some() => (j, CallerTensor::Captured(TraceHandle::new(a.clone()))),
             _ => return false,
         };
-        let given = |i: usize| &inner.arguments[i];
+        // A backward pass that is recorded later stands for all calls.
+        let Some(given) = inner.arguments.get(which) else { return false };
         let same = match &other {
-            CallerTensor::Arg(i) => given(which).id() == given(*i).id(),
-            CallerTensor::Captured(t) => given(which).id() == t.id(),
+            CallerTensor::Arg(i) => given.id() == inner.arguments[*i].id(),
+            CallerTensor::Captured(t) => given.id() == t.id(),
         };
         inner.identities.push((which, other, same));
         same
     }
 
-    fn note_new(&self, alias: &Tensor) {
+    fn note_new(&self, alias: &Tensor, of: &Tensor) {
         if let Ok(mut inner) = self.0.try_borrow_mut() {
-            inner.made_here.insert(alias.id(), TraceHandle::new(alias.clone()));
+            inner.touch(of);
+            let shows = inner.shown_by(of).map(|(base, path)| (TraceHandle::new(base), path));
+            inner.made_here.insert(alias.id(), MadeHere { _handle: TraceHandle::new(alias.clone()), shows });
         }
     }
 

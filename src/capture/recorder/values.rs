@@ -11,15 +11,31 @@ use crate::mode::recorder::ValueRecorder;
 use crate::mode::values;
 use crate::tensor::Size;
 use crate::tensor::Tensor;
+use crate::tensor::TensorType;
 use crate::tensor::operand::Operand;
+use crate::tensor::size::hints;
+use allotrope_ir::DType;
 use allotrope_ir::Op;
 use allotrope_ir::Scalar;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::panic::Location;
 
+/// That there can be a result of the sizes that the program states, before a graph says them: whatever is beyond all numbers
+/// of a graph is one number there, and no longer the one that was asked for.
+fn can_exist(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<()> {
+    if let (Op::Broadcast(sizes) | Op::Reshape(sizes), [Operand::Tensor(x)]) = (op, operands) {
+        TensorType::new(x.dtype(), hints(sizes))?;
+    }
+    if let Op::Iota(n) = op {
+        TensorType::of(DType::I64, &[n.hint()])?;
+    }
+    Ok(())
+}
+
 impl ValueRecorder for Capture {
     fn record(&self, op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
+        can_exist(op, operands)?;
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
         let mut given: SmallVec<[EventOperand; 4]> = SmallVec::new();
@@ -34,22 +50,23 @@ impl ValueRecorder for Capture {
             return inner.tensor_of(at, *value);
         }
         let made = inner.made(Event::Record { op: Symbolic(Cow::Borrowed(op)), operands: Cow::Borrowed(&given) })?;
-        Ok(inner.tensor(at, &made))
+        inner.tensor(at, &made)
     }
 
     fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor> {
+        TensorType::new(value.dtype(), hints(sizes))?;
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
         let made =
             inner.made(Event::Full { sizes: Symbolic(Cow::Borrowed(sizes)), number: EventOperand::number(value) })?;
-        Ok(inner.tensor(at, &made))
+        inner.tensor(at, &made)
     }
 
     fn extent(&self, size: Size) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
         let made = inner.made(Event::Extent(Symbolic(size)))?;
-        Ok(inner.tensor(at, &made))
+        inner.tensor(at, &made)
     }
 
     fn data(&self, tensor: Tensor, what: &str, at: &'static Location<'static>) -> Result<Tensor> {
@@ -61,7 +78,7 @@ impl ValueRecorder for Capture {
         inner.runs_on("trace", tensor.device())?;
         let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
         let made = inner.argument(&tensor, ("data", count))?;
-        let traced = inner.tensor(0, &made);
+        let traced = inner.tensor(0, &made)?;
         inner.sources.push(Source::Data(tensor));
         Ok(traced)
     }

@@ -12,12 +12,14 @@ pub(crate) enum SizeOp {
 }
 
 impl SizeOp {
-    /// What it gives for sizes that are numbers.
+    /// What it gives for sizes that are numbers. What goes beyond all numbers is the largest, and stays that: no tensor has
+    /// such a size, so whoever uses it is told. A difference below zero is zero, as that of symbols is.
     pub(crate) fn of_numbers(self, a: Size, b: Size) -> Size {
         Size::from(match self {
-            SizeOp::Add => a.hint() + b.hint(),
-            SizeOp::Sub => a.hint() - b.hint(),
-            SizeOp::Mul => a.hint() * b.hint(),
+            SizeOp::Add => a.hint().saturating_add(b.hint()),
+            SizeOp::Sub if a.hint() == usize::MAX => a.hint(),
+            SizeOp::Sub => a.hint().saturating_sub(b.hint()),
+            SizeOp::Mul => a.hint().saturating_mul(b.hint()),
         })
     }
 }

@@ -36,8 +36,8 @@ pub(crate) trait StateRecorder {
     fn layout_asked(&self, of: &Tensor, question: LayoutQuestion);
     /// Whether two handles mean one tensor of the caller's: calls with another answer run another variant.
     fn is_same(&self, a: &Tensor, b: &Tensor) -> bool;
-    /// The tensor, which shows captured elements, was made by the program.
-    fn note_new(&self, alias: &Tensor);
+    /// The tensor, which shows the captured elements of another, was made by the program.
+    fn note_new(&self, alias: &Tensor, of: &Tensor);
     /// Whether it was.
     fn is_new(&self, tensor: &Tensor) -> bool;
 }

@@ -28,7 +28,7 @@ pub(super) fn nothing(dtype: DType, sizes: &[Size]) -> Result<Tensor> {
 /// Where the gradients being computed are themselves to be differentiated.
 pub(super) fn no_second_derivative(op: &str) -> Result<()> {
     if is_grad_enabled() {
-        return Err(Error::Autograd(format!(
+        return Err(Error::autograd(format!(
             "second derivatives through {op} are not there yet; compute the first derivative without create_graph, or write it in Rust"
         )));
     }
@@ -37,7 +37,7 @@ pub(super) fn no_second_derivative(op: &str) -> Result<()> {
 
 /// The error of a backward pass through what a trace recorded, after that trace has ended.
 pub(super) fn trace_ended(op: &str) -> Error {
-    Error::Trace(format!("a {op} of a trace was differentiated after the trace had ended"))
+    Error::trace(format!("a {op} of a trace was differentiated after the trace had ended"))
 }
 
 /// Captured tensors whose gradients are wanted, each once, in the order of their first use.

@@ -5,7 +5,7 @@ use super::backward::{CapturedEdges, no_second_derivative, run_backward, trace_e
 use super::body::{BodyRun, run_branch, same_type, shown};
 use super::{condition, owned};
 use crate::autograd::{is_grad_enabled, no_grad, tape};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode;
 use crate::mode::recorder::LoopRecorder;
 use crate::mode::recorder::loops::{Iterations, ScanSpec};
@@ -72,7 +72,8 @@ pub fn try_cond<X: TensorTree, Y: TensorTree>(
     let results = cond_flat(pred, &given, &mut |taken, given| match taken {
         true => run(&mut true_fn, given),
         false => run(&mut false_fn, given),
-    })?;
+    });
+    let results = called(results)?;
     Ok(structure.expect("a branch has run").unflatten(&mut results.into_iter()))
 }
 

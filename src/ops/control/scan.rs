@@ -4,7 +4,7 @@ use super::super::tree::{TensorTree, flat};
 use super::backward::{CapturedEdges, LoopBackward, Recorded, TripCount, types_of};
 use super::body::{Body, run_body};
 use super::owned;
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode;
 use crate::mode::recorder::loops::{Iterations, ScanSpec};
 use crate::mode::sizes::{demand_equal, is_zero};
@@ -47,24 +47,26 @@ pub fn scan_reverse<C: TensorTree, X: TensorTree, Y: TensorTree>(
 ///
 /// # Errors
 /// Where that panics; a panic of the body propagates.
+#[track_caller]
 pub fn try_scan<C: TensorTree, X: TensorTree, Y: TensorTree>(
     carry: C,
     xs: X,
     body: impl FnMut(C, X) -> (C, Y),
 ) -> Result<(C, Y)> {
-    scan_tree(carry, xs, false, body)
+    called(scan_tree(carry, xs, false, body))
 }
 
 /// As [`scan_reverse`].
 ///
 /// # Errors
 /// Where that panics; a panic of the body propagates.
+#[track_caller]
 pub fn try_scan_reverse<C: TensorTree, X: TensorTree, Y: TensorTree>(
     carry: C,
     xs: X,
     body: impl FnMut(C, X) -> (C, Y),
 ) -> Result<(C, Y)> {
-    scan_tree(carry, xs, true, body)
+    called(scan_tree(carry, xs, true, body))
 }
 
 fn scan_tree<C: TensorTree, X: TensorTree, Y: TensorTree>(
@@ -118,6 +120,9 @@ fn scan_flat(
                 let (new, ys, run) = run_body("scan", &current, &elements, &xs, body)?;
                 runs.extend(run);
                 current = new;
+                if i == 0 && !ys.is_empty() {
+                    eval::affords(length.hint().saturating_mul(ys.len()))?;
+                }
                 rows.resize_with(ys.len(), Vec::new);
                 rows.iter_mut().zip(ys).for_each(|(row, y)| row.push(y));
             }

@@ -6,7 +6,7 @@ use super::backward::{CapturedEdges, LoopBackward, Recorded, TripCount, types_of
 use super::body::{Body, changed, run_body, versions};
 use super::{condition, owned};
 use crate::autograd::{is_grad_enabled, no_grad};
-use crate::error::{Error, Result, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode;
 use crate::mode::recorder::LoopRecorder;
 use crate::mode::recorder::loops::{Iterations, ScanSpec};
@@ -60,7 +60,8 @@ pub fn try_while_loop<C: TensorTree>(
     carry: C,
 ) -> Result<C> {
     let again = |from: &[Tensor]| carry.unflatten(&mut from.iter().cloned());
-    let finals = while_flat(flat(&carry), &mut |c| cond(again(c)), &mut |c, _| (flat(&body(again(c))), Vec::new()))?;
+    let finals = while_flat(flat(&carry), &mut |c| cond(again(c)), &mut |c, _| (flat(&body(again(c))), Vec::new()));
+    let finals = called(finals)?;
     Ok(carry.unflatten(&mut finals.into_iter()))
 }
 

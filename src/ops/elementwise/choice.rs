@@ -180,7 +180,7 @@ impl Bounds {
                 (Some(one), None) | (None, Some(one)) => one,
                 (None, None) => unreachable!("a clamp has a bound"),
             };
-            return grads1(choose(&between, g, &g.zeros_like())?);
+            return grads1(choose(&between, g, &g.try_zeros_like()?)?);
         }
         let half = g.try_mul(0.5)?;
         let (Some(low), Some(high)) = (&self.low, &self.high) else {

@@ -126,7 +126,7 @@ fn of_floats(name: &'static str, part: Part, a: &PromotedArg, b: &PromotedArg) -
                 _ => floored(&div()?, &rem()?, a, b),
             };
             composite("DivBackward1", &operands, compute, |_| {
-                |c: &Context<'_>, g: &Tensor| grads2(c, || Ok(g.zeros_like()), || Ok(g.zeros_like()))
+                |c: &Context<'_>, g: &Tensor| grads2(c, || g.try_zeros_like(), || g.try_zeros_like())
             })
         }
         Part::Remainder | Part::Rest => {

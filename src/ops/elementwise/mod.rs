@@ -93,7 +93,7 @@ macro_rules! binary_twins {
             /// When the shapes do not broadcast or the operation has no meaning for the dtypes.
             #[track_caller]
             pub fn $try_name<'a>(&self, other: impl Into<Arg<'a>>) -> Result<Tensor> {
-                $call(stringify!($name), $op, Arg::Tensor(self), other.into())
+                crate::error::called($call(stringify!($name), $op, Arg::Tensor(self), other.into()))
             }
         )*}
     };
@@ -119,7 +119,7 @@ macro_rules! binary_fns {
         /// When the shapes do not broadcast or the operation has no meaning for the dtypes.
         #[track_caller]
         pub fn $try_name<'a>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'a>>) -> Result<Tensor> {
-            $call(stringify!($name), $op, a.into(), b.into())
+            crate::error::called($call(stringify!($name), $op, a.into(), b.into()))
         }
     )*};
 }

@@ -68,7 +68,7 @@ fn float_power_of(x: &Tensor, n: f64) -> Result<Tensor> {
     }
     in_full(x, |x| {
         let compute = || match n {
-            0.0 => Ok(x.ones_like()),
+            0.0 => x.try_ones_like(),
             0.5 => x.try_sqrt(),
             3.0 => x.try_mul(x)?.try_mul(x),
             -0.5 => x.try_rsqrt(),
@@ -79,7 +79,7 @@ fn float_power_of(x: &Tensor, n: f64) -> Result<Tensor> {
         composite("PowBackward0", &[Operand::Tensor(x)], compute, |_| {
             let x = Saved::operand(x);
             move |c: &Context<'_>, g: &Tensor| match n {
-                0.0 => grads1(g.zeros_like()),
+                0.0 => grads1(g.try_zeros_like()?),
                 _ => grads1(g.try_mul(&float_power_of(&x.get(c.me)?, n - 1.0)?.try_mul(n)?)?),
             }
         })
@@ -106,7 +106,7 @@ pub(super) fn by_exponent(g: &Tensor, a: &PromotedArg, b: &PromotedArg, y: &Tens
         }
         PromotedArg::Tensor(a) => {
             let flat = rising.try_logical_and(&a.try_eq(0.0)?)?;
-            g.try_mul(&choose(&flat, &g.zeros_like(), &y.try_mul(&a.try_log()?)?)?)
+            g.try_mul(&choose(&flat, &g.try_zeros_like()?, &y.try_mul(&a.try_log()?)?)?)
         }
     }
 }

@@ -24,7 +24,7 @@ fn rounded(x: &Tensor, op: UnaryOp, name: &'static str, node: &'static str) -> R
 
 /// The derivative of what is flat.
 pub(super) fn flat(_: &Context<'_>, g: &Tensor) -> Result<crate::tensor::grad_fn::Grads> {
-    grads1(g.zeros_like())
+    grads1(g.try_zeros_like()?)
 }
 
 twins! {
@@ -120,7 +120,7 @@ twins! {
             move |c: &Context<'_>, g: &Tensor| {
                 let x = x.get(c.me)?;
                 let derivative = zero_where(&x.try_eq(0.0)?, &y.get(c.me)?.detach().try_div(&x.detach())?)?;
-                grads2(c, || g.try_mul(&derivative), || Ok(g.zeros_like()))
+                grads2(c, || g.try_mul(&derivative), || g.try_zeros_like())
             }
         })
     }

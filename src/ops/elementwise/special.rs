@@ -44,7 +44,7 @@ twins! {
         in_full(&as_float(self)?, |x| {
             let compute = || {
                 let angle = x.try_mul(PI)?;
-                choose(&x.try_eq(0.0)?, &x.ones_like(), &angle.try_sin()?.try_div(&angle)?)
+                choose(&x.try_eq(0.0)?, &x.try_ones_like()?, &angle.try_sin()?.try_div(&angle)?)
             };
             composite("SincBackward0", &[Operand::Tensor(x)], compute, |_| {
                 let x = Saved::operand(x);

@@ -23,7 +23,8 @@ const PREFIX: &str = "tensor(";
 impl fmt::Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut options = print_options();
-        options.precision = f.precision().unwrap_or(options.precision);
+        // More digits than any number has.
+        options.precision = f.precision().unwrap_or(options.precision).min(1 << 12);
         let mut text = Text { out: PREFIX.into(), options, summarise: false };
         let mut suffixes = Vec::new();
         // A captured tensor may have been changed by the trace, and its elements be those of before.
