@@ -19,7 +19,7 @@
 //!           | "set" string bool                               a flag, by a call that has succeeded
 //!           | "result" (returned | number)                  a tensor that is handed out, or the number of one above
 //!           | "base" returned                               what others are views of, and no result itself
-//!           | "grad" (place | number) number                           the gradient is that tensor after the call
+//!           | "grad" (place | number) number                the gradient is that tensor after the call
 //! returned  = "computed" [leads] | place | "grad" place | "view" number ["detached"] [leads] "{" {step} "}"
 //! leads     = "requires_grad" ["leaf"]
 //! memory    = ("fresh" dims | "input" number | "tensor" string) "{" {step} "}"
