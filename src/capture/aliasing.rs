@@ -341,10 +341,12 @@ impl CaptureState {
         for (&family, (_, shown)) in &self.aliasing.origins {
             let Base::Input(input) = shown.base else { continue };
             let Source::Arg(i) = self.sources[input] else { continue };
+            // A backward pass that is recorded later has no arguments of its own.
+            let Some(argument) = self.arguments.get(i) else { continue };
             if shown.steps.is_empty() {
                 self.aliasing.decisions.push(Decision {
                     shown: shown.clone(),
-                    answer: Answer::Strides(self.arguments[i].strides()),
+                    answer: Answer::Strides(argument.strides()),
                     lifetime: Lifetime::Whole,
                     from: family,
                     to: family,

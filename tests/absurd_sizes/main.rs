@@ -4,6 +4,8 @@
 //! A process runs one line of the tables with all sizes, says on its output which case it begins and how it ended, and
 //! has little address space; one that dies or hangs names its case, and another one goes on behind it.
 
+#![allow(clippy::unit_arg, reason = "the rows of the tables are calls of any kind")]
+
 mod child;
 mod coverage;
 mod functions;

@@ -116,5 +116,5 @@ pub fn rows() -> Vec<Row> {
 
 /// Whether the table's call is traced, where what it calls can't be.
 fn allotrope_recording() -> bool {
-    std::panic::catch_unwind(|| Tensor::ones(&[1], DType::F32).item::<f32>()).is_err()
+    (Tensor::ones(&[1], DType::F32) * 1.0).to_string().contains("traced")
 }

@@ -45,8 +45,10 @@ fn numbers(x: &Tensor) -> Tensor {
 
 const SQUARES: &[&[usize]] = &[&[3, 3], &[2, 4], &[4, 2], &[1, 3], &[1, 1], &[0, 2]];
 
+type View = fn(&Tensor) -> Tensor;
+
 /// Views of a matrix that are a diagonal or strided, or lie beyond one.
-const VIEWS: &[(&str, fn(&Tensor) -> Tensor)] = &[
+const VIEWS: &[(&str, View)] = &[
     ("diagonal", |x| x.diagonal(0, 0, 1)),
     ("beside it", |x| x.diagonal(1, 0, 1)),
     ("below it", |x| x.diagonal(-1, 1, 0)),
@@ -55,7 +57,7 @@ const VIEWS: &[(&str, fn(&Tensor) -> Tensor)] = &[
     ("of the transposed", |x| x.t().diagonal(0, 0, 1)),
     ("of a batch", |x| x.unsqueeze(0).expand(&[1, -1, -1]).diagonal(0, 1, 2).t()),
     ("of a column", |x| x.unsqueeze(2).diagonal(0, 1, 2).reshape(&[-1])),
-    ("diagonal of windows", |x| x.unfold(0, 1, 1).diagonal(0, 0, 1)),
+    ("diagonal of windows", |x| x.unfold(1, 1, 1).diagonal(0, 0, 1)),
 ];
 
 #[test]
@@ -81,11 +83,11 @@ fn diagonals_are_views() {
     }
 }
 
-const STRIDED: &[(&str, fn(&Tensor) -> Tensor)] = &[
+const STRIDED: &[(&str, View)] = &[
     ("as it is", |x| x.as_strided(&[2, 2], &[2, 1], 0)),
-    ("transposed", |x| x.as_strided(&[2, 2], &[1, 2], 1)),
+    ("transposed", |x| x.as_strided(&[2, 2], &[1, 2], 0)),
     ("then transposed", |x| x.as_strided(&[2, 2], &[2, 1], 0).t()),
-    ("apart", |x| x.as_strided(&[2], &[3], 1)),
+    ("apart", |x| x.as_strided(&[2], &[3], 0)),
     ("one", |x| x.as_strided(&[], &[], 3)),
     ("none", |x| x.as_strided(&[0, 2], &[5, 7], 1)),
     ("of a part", |x| x.narrow(0, 1, 1).as_strided(&[2], &[2], 0)),

@@ -199,27 +199,30 @@ fn arguments_that_a_trace_cannot_take() {
     });
     grow.call(&x).unwrap();
     let before = copy(&w);
-    says(&grow.call(&w.detach()).unwrap_err().to_string(), &["argument", "copy"]);
-    assert_same("nothing changed", &before, &w);
+    // What is changed may be what is passed.
+    grow.call(&w.detach()).unwrap();
+    assert_same("twice as much", &no_grad(|| &before * 2.0), &w);
     grow.call(&x).unwrap();
+    assert_same("still works", &no_grad(|| &before * 2.0 + &x), &w);
     // The same where what is changed does not lie dense.
-    let whole = draw(3, &[3, 2]);
+    let (whole, eager) = (draw(3, &[3, 2]), draw(3, &[3, 2]));
     let column = whole.select(1, 0);
     let grow_column = trace(|x: &Tensor| {
         column.add_(1.0);
         x * 2.0
     });
-    says(&grow_column.call(&whole).unwrap_err().to_string(), &["argument", "copy"]);
-    assert_same("nothing changed", &whole, &draw(3, &[3, 2]));
-    assert_same("still works", &(no_grad(|| &before + &x)), &w);
-    // An argument that is changed in place must not be reached in two ways.
+    let grown = grow_column.call(&whole).unwrap();
+    eager.select(1, 0).add_(1.0);
+    assert_same("the whole", &whole, &eager);
+    assert_same("what was read", &grown, &(&eager * 2.0));
     let add = trace(|a: &Tensor, b: &Tensor| {
         a.add_(b);
     });
-    says(&add.call((&x, &x)).unwrap_err().to_string(), &["argument 0", "in place", "copy"]);
-    let text = trace(|a: &Tensor| (a * &w).sum().backward()).call(&w).unwrap_err().to_string();
-    says(&text, &["argument 0", "captured"]);
-    assert!(w.grad().is_none());
+    let twice = copy(&x);
+    add.call((&twice, &twice)).unwrap();
+    assert_same("an argument added to itself", &twice, &(&x + &x));
+    trace(|a: &Tensor| (a * &w).sum().backward()).call(&w).unwrap();
+    assert_same("one gradient", &w.grad().unwrap(), &no_grad(|| &w * 2.0));
 }
 
 #[test]
@@ -271,7 +274,7 @@ fn a_failed_call_changes_nothing() {
         assert_all_same("a good call", &[a.0, a.1], &[b.0, b.1]);
         assert_all_same("what it leaves", &everything(&model, &opt), &everything(&twin, &twin_opt));
     };
-    let wrong: [(Tensor, Tensor, Tensor, &[&str]); 8] = [
+    let wrong: [(Tensor, Tensor, Tensor, &[&str]); 7] = [
         (x.clone(), draw(3, &[2, 4, 1]), h.clone(), &["mse_loss", "[2, 5, 1]", "[2, 4, 1]"]),
         (x.clone(), y.clone(), zeros(&[1, 3, 8]), &["hidden state", "[1, 2, 8]", "[1, 3, 8]"]),
         (zeros(&[2, 0, 1]), zeros(&[2, 0, 1]), h.clone(), &["empty", "[2, 0, 1]"]),
@@ -279,7 +282,6 @@ fn a_failed_call_changes_nothing() {
         (x.to(DType::F64), y.clone(), h.clone(), &["f32", "f64"]),
         (x.clone(), y.clone(), h.to(DType::F64), &["f64"]),
         (&model.out.bias.as_ref().unwrap().detach().reshape(&[1, 1, 1]) + 0.0, y.clone(), h.clone(), &["[1, 2, 8]"]),
-        (model.out.weight.detach().reshape(&[2, 4, 1]), draw(5, &[2, 4, 1]), h.clone(), &["argument", "copy"]),
     ];
     // The mistakes before anything was compiled, and after.
     for round in 0..2 {

@@ -1,6 +1,6 @@
 //! Which results share memory, with what, and how they lie in it.
 
-use crate::{agree, look, range, share, shares};
+use crate::{agree, look, range, share, shares, shares_with};
 use allotrope::prelude::*;
 
 #[test]
@@ -58,8 +58,8 @@ fn views_of_computed_values() {
 /// Views that no primitive shows.
 #[test]
 fn diagonals_and_strided_views() {
-    shares(|_, x| vec![x.diagonal(0, 0, 1)]);
-    shares(|w, x| vec![w.diagonal(1, 0, 1), w.t(), x.diagonal(-1, 1, 0).detach()]);
+    shares_with([2, 2], |_, x| vec![x.diagonal(0, 0, 1)]);
+    shares_with([2, 2], |w, x| vec![w.diagonal(1, 0, 1), w.t(), x.diagonal(-1, 1, 0).detach()]);
     shares(|w, x| {
         let y = x * 2.0;
         w.diagonal(0, 0, 1).fill_(7.0);

@@ -62,12 +62,13 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// One form, and its call.
+type Form<'a, R> = (&'static str, Box<dyn Fn(&Tensor, &Tensor) -> Result<R, Error> + 'a>);
+
 /// The one call in both forms.
-fn calls<'a, R: allotrope::ops::TensorTree>(
-    f: impl Fn(&Tensor, &Tensor) -> R + Copy + 'a,
-) -> [(&'static str, Box<dyn Fn(&Tensor, &Tensor) -> Result<R, Error> + 'a>); 2]
+fn calls<'a, R>(f: impl Fn(&Tensor, &Tensor) -> R + Copy + 'a) -> [Form<'a, R>; 2]
 where
-    R: 'a,
+    R: allotrope::ops::TensorTree + 'a,
 {
     let traced = trace(move |x: &Tensor, v: &Tensor| f(x, v));
     let dynamic = trace_dynamic(move |x: &Tensor, v: &Tensor| f(x, v));

@@ -8,7 +8,9 @@ use allotrope::prelude::*;
 use std::cell::RefCell;
 
 /// Ways to another handle on a 3×3 tensor, which may share its elements.
-fn views() -> Vec<(&'static str, fn(&Tensor) -> Tensor)> {
+type View = fn(&Tensor) -> Tensor;
+
+fn views() -> Vec<(&'static str, View)> {
     vec![
         ("itself", |m| m.clone()),
         ("t", |m| m.t()),

@@ -6,9 +6,11 @@ use crate::traps::says;
 use allotrope::optim::Sgd;
 use allotrope::prelude::*;
 
+type Step = Box<dyn Fn(&[Tensor]) -> Tensor>;
+
 /// A closure, the arguments of some calls, and what may change besides these.
 struct Program {
-    step: Box<dyn Fn(&[Tensor]) -> Tensor>,
+    step: Step,
     calls: Vec<Vec<Tensor>>,
     state: Vec<Tensor>,
 }
