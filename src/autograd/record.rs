@@ -101,12 +101,23 @@ pub(crate) fn view(x: &Tensor, op: ViewOp, name: &'static str, vjp: ViewVjp) -> 
 /// # Errors
 /// When it is a leaf that requires a gradient or a view of one, outside `no_grad`.
 pub(crate) fn check_assignable(target: &Tensor) -> Result<()> {
-    let base = target.view_of().map_or(target, |v| &v.base);
-    if is_grad_enabled() && base.is_requires_grad() && base.is_leaf() {
-        let what = if base.is_same(target) { "a leaf" } else { "a view of a leaf" };
-        return Err(Error::autograd(format!(
-            "{what} that requires a gradient can't be changed in place; do it under no_grad(|| ..)"
-        )));
+    if !is_grad_enabled() {
+        return Ok(());
     }
-    Ok(())
+    // A view can be a leaf itself: of a tensor that requires no gradient.
+    match target.is_requires_grad() && target.is_leaf() {
+        true => Err(needed_by_tape("a leaf")),
+        false if shows_leaf(target) => Err(needed_by_tape("a view of a leaf")),
+        false => Ok(()),
+    }
+}
+
+/// Whether the tensor is a view of a leaf that requires a gradient.
+pub(crate) fn shows_leaf(x: &Tensor) -> bool {
+    x.view_of().is_some_and(|v| v.base.is_requires_grad() && v.base.is_leaf())
+}
+
+/// The error of a change in place that the tape does not allow.
+pub(crate) fn needed_by_tape(what: &str) -> Error {
+    Error::autograd(format!("{what} that requires a gradient can't be changed in place; do it under no_grad(|| ..)"))
 }

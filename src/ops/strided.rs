@@ -32,11 +32,13 @@ pub(super) fn as_strided(x: &Tensor, shape: &[usize], strides: &[usize], offset:
     };
     let outside = |n: usize| fail(format!("reaches outside the {n} elements of the memory of {:?}", x.shape_hint()));
     let elsewhere = || {
-        fail(
-            "in a trace, and where gradients flow, the elements must be those of the tensor that the memory was made for, \
-             from its first one on"
-                .into(),
-        )
+        let why = "in a trace, and where gradients flow, the elements must be those of the tensor that the memory was made for, \
+             from its first one on";
+        match mode::is_recording() {
+            // Eager code may go on.
+            true => Err(Error::trace(format!("as_strided: {shape:?} with strides {strides:?} from {offset}: {why}"))),
+            false => fail(why.into()),
+        }
     };
     let mut base = x.view_of().map_or_else(|| x.clone(), |v| v.base.clone());
     let mut begin = 0;

@@ -2,6 +2,7 @@
 //! Checking changes nothing.
 
 use crate::autograd::is_grad_enabled;
+use crate::autograd::record::shows_leaf;
 use crate::capture::captured::{Captured, Dependencies};
 use crate::capture::endpoints::{CallerTensor, Source, Target, same_elements};
 use crate::capture::layout::{CallTensors, LayoutGuard};
@@ -64,7 +65,7 @@ impl KnownArgument {
 }
 
 fn history(a: &Tensor) -> (bool, bool) {
-    if a.is_requires_grad() { (a.is_leaf(), is_watched(a)) } else { (true, false) }
+    if a.is_requires_grad() { (a.is_leaf(), is_watched(a)) } else { (!shows_leaf(a), false) }
 }
 
 /// Everything that the capture of a variant dependencies on.
@@ -273,9 +274,7 @@ impl Guards {
             holds(a.is_requires_grad() == ty.requires_grad, Mismatch::RequiresGrad(i))?;
             holds(ty.dense.is_none_or(|dense| dense == a.is_contiguous()), Mismatch::Layout(i))?;
             holds(ty.strides.as_ref().is_none_or(|s| **s == *a.laid_out()), Mismatch::Layout(i))?;
-            if ty.requires_grad {
-                holds(ty.history.is_none_or(|h| h == history(a)), Mismatch::History(i))?;
-            }
+            holds(ty.history.is_none_or(|h| h == history(a)), Mismatch::History(i))?;
             holds(ty.same_as.is_none_or(|first| args[first].id() == a.id()), Mismatch::SameAs(i))?;
             holds(ty.known.as_ref().is_none_or(|known| known.is(a)), Mismatch::Known(i))?;
         }
@@ -368,7 +367,12 @@ impl Guards {
             Mismatch::RequiresGrad(i) => format!("argument {i} now {}", wants(args[i].is_requires_grad())),
             Mismatch::History(i) => {
                 let (leaf, watched) = history(args[i]);
-                let what = if leaf { "is a leaf" } else { "has a history" };
+                let what = match (leaf, args[i].is_requires_grad()) {
+                    (true, true) => "is a leaf",
+                    (false, true) => "has a history",
+                    (true, false) => "is no view of a leaf that requires a gradient",
+                    (false, false) => "is a view of a leaf that requires a gradient",
+                };
                 format!(
                     "argument {i} now {what}{}",
                     if watched { ", and its gradient has hooks or is kept" } else { "" }

@@ -100,7 +100,9 @@ impl World {
             6 => no_grad(|| p.unsqueeze(0)),
             _ => dense(&[2, 2], how).requires_grad(),
         };
-        self.cell.replace(new);
+        let old = self.cell.replace(new);
+        // Whoever still holds the old one keeps it in use.
+        self.held.borrow_mut().retain(|t| !t.is_same(&old));
     }
 
     pub fn argument(&self, argument: &Argument, first: Option<&Tensor>) -> Tensor {

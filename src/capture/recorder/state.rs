@@ -4,6 +4,7 @@
 use super::Capture;
 use super::late;
 use crate::autograd::is_grad_enabled;
+use crate::autograd::record::{needed_by_tape, shows_leaf};
 use crate::capture::endpoints::CallerTensor;
 use crate::capture::state::MadeHere;
 use crate::error::Error;
@@ -19,7 +20,7 @@ use crate::tensor::handle::Root;
 use crate::tensor::handle::TraceHandle;
 use crate::tensor::view_op::ViewOp;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 impl StateRecorder for Capture {
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)> {
@@ -83,6 +84,13 @@ impl StateRecorder for Capture {
             Body::Traced(t) => {
                 let Root::Traced(cell) = &t.root else { unreachable!("bug in allotrope: a root is a view") };
                 let arg = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize)).map(|(_, i)| *i);
+                if let Some(i) = arg.filter(|_| is_grad_enabled()) {
+                    // Whether it may be changed depends on what it is a view of.
+                    inner.asked.push((i, Arc::new(AtomicBool::new(true))));
+                    if inner.arguments.get(i).is_some_and(shows_leaf) {
+                        return Err(needed_by_tape("a view of a leaf"));
+                    }
+                }
                 let has_history = |i: usize| inner.callers.iter().any(|(j, _)| *j == i) || value.is_requires_grad();
                 let gradient = inner.given_gradient(cell).is_some();
                 if is_grad_enabled() && (arg.is_some_and(has_history) || gradient && value.is_requires_grad()) {
