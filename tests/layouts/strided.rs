@@ -57,7 +57,7 @@ const VIEWS: &[(&str, View)] = &[
     ("of the transposed", |x| x.t().diagonal(0, 0, 1)),
     ("of a batch", |x| x.unsqueeze(0).expand(&[1, -1, -1]).diagonal(0, 1, 2).t()),
     ("of a column", |x| x.unsqueeze(2).diagonal(0, 1, 2).reshape(&[-1])),
-    ("diagonal of windows", |x| x.unfold(1, 1, 1).diagonal(0, 0, 1)),
+    ("diagonal of windows", |x| x.unsqueeze(2).unfold(2, 1, 1).diagonal(0, 0, 1)),
 ];
 
 #[test]

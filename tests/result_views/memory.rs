@@ -58,7 +58,8 @@ fn views_of_computed_values() {
 /// Views that no primitive shows.
 #[test]
 fn diagonals_and_strided_views() {
-    shares_with([2, 2], |_, x| vec![x.diagonal(0, 0, 1)]);
+    shares(|_, x| vec![x.diagonal(0, 0, 1)]);
+    // Which axis ends a diagonal below depends on the sizes.
     shares_with([2, 2], |w, x| vec![w.diagonal(1, 0, 1), w.t(), x.diagonal(-1, 1, 0).detach()]);
     shares(|w, x| {
         let y = x * 2.0;
