@@ -9,7 +9,7 @@
 //!
 //! the graph file begins with
 //!
-//! allotrope 2
+//! allotrope 3
 //!
 //! tensor "model.weight": f32[1, 1] requires_grad grad "model.weight.grad"
 //! tensor "model.bias": f32[1] requires_grad grad "model.bias.grad"

@@ -60,8 +60,9 @@ impl Fresh {
         };
         match (self.requires_grad, self.history) {
             (false, _) => x,
-            (true, false) => x.requires_grad(),
-            (true, true) => x.requires_grad() * 1.0,
+            // A leaf that is no view: one that is forgets in a trace what it is a view of.
+            (true, false) => x.detach().requires_grad(),
+            (true, true) => x.detach().requires_grad() * 1.0,
         }
     }
 }
