@@ -28,7 +28,7 @@ impl Sandbox {
         let mut drawn = match variant.wiring().draws.is_empty() {
             true => None,
             false => {
-                Some(wiring.draws.run(variant.device(), &variant.signature.fills, &wiring.sources, args, &binding)?)
+                Some(wiring.draws.run(variant.device(), &variant.signature.fills, &binding)?)
             }
         };
         let mut numbers = drawn.as_mut().map(|d| std::mem::take(&mut d.tensors)).unwrap_or_default().into_iter();
