@@ -4,15 +4,16 @@
 //! caller gets both. Nothing is decided here.
 
 use crate::capture::endpoints::{Lies, OutputLayout, Source};
-use crate::capture::layout::{Answer, LayoutGuard, RecordedLayouts, ViewStep, begins, is_in_order};
+use crate::capture::layout::{Answer, LayoutGuard, RecordedLayouts, ViewStep, begins};
 use crate::capture::shown::{Base, ComputedLayouts, Dense, Resolved, Shown};
 use crate::capture::state::CaptureState;
 use crate::error::{Error, Result};
 use crate::mode::recorder::state::LayoutQuestion;
 use crate::tensor::handle::{Link, Root, TraceHandle};
-use crate::tensor::result_layout::{LayoutRule, outermost_first};
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::{LayoutRule, outermost_first};
 use crate::tensor::result_memory::ResultMemory;
+use crate::tensor::strides::is_in_order;
 use crate::tensor::traced::Cell;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Body, Size, Sizes, Strides, Tensor, contiguous_strides, is_contiguous, size};
@@ -421,23 +422,25 @@ impl CaptureState {
         self.asked(of, shown, answer);
     }
 
-    /// How a value lies that the caller gets in memory of its own: the order of its axes there, none where that is row-major; and
-    /// its strides, where they are not just those of that order. Calls with another order are others.
-    pub(crate) fn handed_out_in(&mut self, of: &Tensor) -> Option<(Axes, Lies<Shown>)> {
-        let order = if of.is_dense() { Some(Axes::new()) } else { order_of(of) };
+    /// How a value lies that the caller gets in memory of its own, as output `output`; none where that is just row-major order.
+    /// Calls where its axes lie in another order are others.
+    pub(crate) fn handed_out_in(&mut self, of: &Tensor, output: usize) -> Option<OutputLayout<Shown>> {
         // What shares memory eagerly, as a checked value does, may lie in any way; a result of its own does not.
-        let order = order?;
+        let axes = if of.is_dense() { Axes::new() } else { order_of(of)? };
+        let laid_out = |axes, lies, usual| Some(OutputLayout { output, axes, lies, usual });
         if !self.can_differ(of) {
-            let plain = contiguous_strides(of.shape_hint())[..] == *of.laid_out();
-            return (!plain).then(|| (order, Lies::So(Strides::from_slice(of.laid_out()))));
+            let strides = Strides::from_slice(of.laid_out());
+            let row_major = axes.is_empty() && strides == contiguous_strides(of.shape_hint());
+            return if row_major { None } else { laid_out(axes, Lies::So(strides), false) };
         }
         let shown = self.memory_of(of);
-        if self.aliasing.computed.dense(&shown) == Dense::Always && order.is_empty() {
+        let dense = self.aliasing.computed.dense(&shown);
+        if dense == Dense::Always && axes.is_empty() {
             return None;
         }
-        let question = if order.is_empty() { LayoutQuestion::Contiguous } else { LayoutQuestion::Order };
+        let question = if axes.is_empty() { LayoutQuestion::Contiguous } else { LayoutQuestion::Order };
         self.layout_asked(of, question);
-        Some((order, Lies::As(shown)))
+        laid_out(axes, Lies::As(shown), dense != Dense::Perhaps)
     }
 
     fn asked(&mut self, of: &Tensor, shown: Shown, answer: Answer) {
@@ -596,7 +599,8 @@ impl CaptureState {
             Lies::So(_) => None,
         });
         let asked: Vec<&Shown> = decisions.iter().map(|d| &d.shown).chain(handed).collect();
-        let Resolved { computed, captured, layouts, fixed } = self.aliasing.computed.resolve(&asked, &|n| symbols.dim(n));
+        let Resolved { computed, captured, layouts, fixed } =
+            self.aliasing.computed.resolve(&asked, &|n| symbols.dim(n));
         let mut layouts = layouts.into_iter();
         let mut guards: Vec<LayoutGuard> = Vec::new();
         for (Decision { shown, answer, .. }, layout) in decisions.into_iter().zip(layouts.by_ref()) {

@@ -60,6 +60,8 @@ pub(crate) struct OutputLayout<L = Layout> {
     /// The order in memory of the axes, in which the graph gives them; none where that is row-major.
     pub(crate) axes: Axes,
     pub(crate) lies: Lies<L>,
+    /// Whether that is row-major order in every call where the inputs that it depends on lie so.
+    pub(crate) usual: bool,
 }
 
 #[derive(Clone, PartialEq)]
@@ -77,7 +79,7 @@ impl<L> OutputLayout<L> {
             Lies::So(strides) => Lies::So(strides),
             Lies::As(layout) => Lies::As(of(layout)),
         };
-        OutputLayout { output: self.output, axes: self.axes, lies }
+        OutputLayout { output: self.output, axes: self.axes, lies, usual: self.usual }
     }
 }
 

@@ -4,9 +4,10 @@
 use crate::capture::endpoints::Source;
 use crate::capture::symbols::Binding;
 use crate::tensor::handle::TraceHandle;
-use crate::tensor::view_op::ViewOp;
 use crate::tensor::result_layout::LayoutRule;
-use crate::tensor::{Dims, Strides, Tensor, contiguous_strides, is_contiguous, size};
+use crate::tensor::strides::is_in_order;
+use crate::tensor::view_op::ViewOp;
+use crate::tensor::{Dims, Strides, Tensor, contiguous_strides, is_contiguous};
 use allotrope_ir::{Axes, Class, Dim, Shape, View};
 use smallvec::SmallVec;
 
@@ -47,19 +48,17 @@ pub(crate) struct Layout {
     pub(crate) steps: Vec<ViewStep>,
 }
 
-/// A result whose memory follows that of its operands; no layout stands for a number.
+/// A result whose memory follows that of its operands, which are broadcast to its shape; no layout stands for a number.
 #[derive(Clone, PartialEq)]
 pub(crate) struct ComputedLayout {
     pub(crate) rule: LayoutRule,
-    pub(crate) shape: Shape,
     pub(crate) operands: SmallVec<[Option<Layout>; 2]>,
 }
 
 impl ComputedLayout {
     /// Whether it is the same in every call, where it is known of those before it.
     pub(crate) fn is_fixed(&self, before: &[bool]) -> bool {
-        let fixed = |d: &Dim| d.as_fixed().is_some();
-        self.shape.iter().all(fixed) && self.operands.iter().flatten().all(|o| o.is_fixed(before))
+        self.operands.iter().flatten().all(|o| o.is_fixed(before))
     }
 }
 
@@ -185,12 +184,6 @@ pub(crate) fn begins(t: &Tensor) -> bool {
     t.strided().is_some_and(|s| s.offset == 0 && is_contiguous(t.shape_hint(), &s.strides))
 }
 
-/// Whether elements lie without gaps, the axes in this order.
-pub(crate) fn is_in_order(shape: &[usize], strides: &[isize], axes: &[usize]) -> bool {
-    let (shape, strides): (Dims, Strides) = (size::small(axes, |a| shape[a]), size::small(axes, |a| strides[a]));
-    is_contiguous(&shape, &strides)
-}
-
 /// Whether a tensor lies in row-major order without gaps, also along axes of one element.
 pub(crate) fn is_row_major(t: &Tensor) -> bool {
     let mut expected = 1;
@@ -259,10 +252,9 @@ impl Layout {
                 let inputs = inputs_of(computed).swap_remove(*i);
                 let whole = |i: usize| Layout { memory: Memory::Input(i), steps: Vec::new() };
                 let of: Vec<String> = inputs.into_iter().map(|i| whole(i).words(sources, computed)).collect();
-                let shape = shape_text(&computed[*i].shape);
                 match of.is_empty() {
-                    true => format!("a result of shape {shape}"),
-                    false => format!("a result of shape {shape}, computed of {}, ", of.join(" and ")),
+                    true => "a result".into(),
+                    false => format!("a result that follows {},", of.join(" and ")),
                 }
             }
         };
@@ -308,10 +300,11 @@ impl<'a> CallTensors<'a> {
         let mut known: Vec<(Dims, Strides)> = Vec::with_capacity(all.len());
         for result in all {
             let given = CallTensors { computed: &known, ..*self };
-            let operands: SmallVec<[Option<Strides>; 4]> =
-                result.operands.iter().map(|o| o.as_ref().map(|o| o.strides(&given, binding))).collect();
-            let shape: Dims = result.shape.iter().map(|d| d.eval(binding)).collect();
-            let strides = result.rule.strides(&shape, operands.iter().map(|o| o.as_deref()));
+            let operands: SmallVec<[Option<(Dims, Strides, bool)>; 4]> =
+                result.operands.iter().map(|o| o.as_ref().map(|o| o.eval(&given, binding))).collect();
+            let shape = operands.iter().flatten().next().map(|(shape, ..)| shape.clone()).unwrap_or_default();
+            let strides = operands.iter().map(|o| o.as_ref().map(|(_, strides, _)| &strides[..]));
+            let strides = result.rule.strides(&shape, strides);
             let strides = strides.unwrap_or_else(|| contiguous_strides(&shape));
             known.push((shape, strides));
         }

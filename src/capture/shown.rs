@@ -7,7 +7,7 @@ use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::size::sizes_of;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Sizes, Tensor};
-use allotrope_ir::{Class, Dim, View};
+use allotrope_ir::{Class, Dim, Extent, View};
 use smallvec::SmallVec;
 
 /// Whose memory a value shows.
@@ -128,8 +128,8 @@ impl ComputedLayouts {
                     }
                     // The first elements of the first axis that has several.
                     Class::View(View::Slice { axis, len, .. }) => {
-                        let first = axis == 0
-                            || sizes.as_ref().is_some_and(|s| s[..axis].iter().all(|n| n.fixed() == Some(1)));
+                        let first =
+                            axis == 0 || sizes.as_ref().is_some_and(|s| s[..axis].iter().all(|n| n.fixed() == Some(1)));
                         if let Some(sizes) = &mut sizes {
                             sizes[axis] = *len;
                         }
@@ -207,10 +207,9 @@ impl ComputedLayouts {
         let mut out = Resolved::default();
         let mut places = vec![usize::MAX; self.0.len()];
         for i in (0..self.0.len()).filter(|i| needed[*i]) {
-            let Computed { rule, sizes, operands, .. } = &self.0[i];
+            let Computed { rule, operands, .. } = &self.0[i];
             let operands = operands.iter().map(|o| o.as_ref().map(|o| out.layout(o, &places, of))).collect();
-            let shape = sizes.iter().map(|&n| of(n)).collect();
-            let computed = ComputedLayout { rule: *rule, shape, operands };
+            let computed = ComputedLayout { rule: *rule, operands };
             out.fixed.push(computed.is_fixed(&out.fixed));
             places[i] = out.computed.len();
             out.computed.push(computed);

@@ -18,6 +18,7 @@ use crate::ops::TensorTree;
 use crate::partition::closure::BackwardOptions;
 use crate::runtime::call::view;
 use crate::runtime::execute;
+use crate::runtime::guards::HandedStrides;
 use crate::runtime::record::{Recorded, record};
 use crate::runtime::sharing::ArgumentPlan;
 use crate::runtime::traced::{Traced, not_recording};
@@ -48,21 +49,6 @@ pub struct Difference {
     pub how: String,
     /// Where it comes from.
     pub cause: Cause,
-}
-
-/// How result `i` lies, if it is a new tensor or shows one.
-fn strides_of(variant: &Variant, i: usize, t: Option<&Tensor>) -> Result<Option<(String, Option<Tensor>)>> {
-    let wiring = variant.wiring();
-    let Some(mut place) = wiring.results.get(i).copied() else { return Ok(None) };
-    while let Returned::View { of, .. } = &wiring.returned[place] {
-        place = *of;
-    }
-    let Returned::Computed { .. } = &wiring.returned[place] else { return Ok(None) };
-    let strides = |t: &Tensor| {
-        let strides: Vec<i64> = t.laid_out().iter().map(|&s| s as i64).collect();
-        Tensor::try_from_vec(strides, &[t.dim()])
-    };
-    Ok(Some((format!("the strides of result {i}"), t.map(strides).transpose()?)))
 }
 
 /// Where a difference comes from.
@@ -251,7 +237,7 @@ fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox, strides: 
     let (mut outputs, _) = sandbox.run(variant, &variant.compiled, variant.optimized(), None)?;
     for (o, strides) in variant.wiring().laid_out.iter().zip(strides) {
         if let Some(strides) = strides {
-            outputs[o.output] = eval::lying(outputs[o.output].clone(), &o.axes, strides)?;
+            outputs[o.output] = eval::lying(&outputs[o.output], &o.axes, &strides)?;
         }
     }
     let target = |wanted: &dyn Fn(&Target) -> bool| {

@@ -299,7 +299,7 @@ impl Bound {
         let mut laid_out = self.wiring.laid_out.iter().zip(laid_out).peekable();
         for (&i, tensor) in self.fresh.iter().zip(outputs) {
             let tensor = match laid_out.next_if(|(o, _)| o.output == i) {
-                Some((o, Some(strides))) => eval::lying(tensor, &o.axes, strides)?,
+                Some((o, Some(strides))) => eval::lying(&tensor, &o.axes, &strides)?,
                 Some((_, None)) | None => tensor,
             };
             match &self.wiring.targets[i] {
@@ -396,7 +396,7 @@ fn output(
         let fits = old.dtype() == ty.dtype() && lies;
         let size = ty.numel() * ty.dtype().size();
         if fits && old.device() == code.device && old.own_memory().is_some_and(|m| m.bytes() == size) {
-            return Ok(if turned { eval::fresh_view(&old, ty.clone())? } else { old });
+            return Ok(if turned { eval::memory_of(&old, ty.clone())? } else { old });
         }
         of.store_grad(Some(old));
     }

@@ -3,9 +3,8 @@
 
 use crate::autograd::is_grad_enabled;
 use crate::autograd::record::shows_leaf;
-use crate::capture::captured::{Captured, Dependencies};
-use crate::capture::endpoints::{CallerTensor, Source, Target, same_elements};
-use crate::capture::endpoints::{Lies, OutputLayout};
+use crate::capture::captured::Captured;
+use crate::capture::endpoints::{CallerTensor, Lies, OutputLayout, Source, Target, same_elements};
 use crate::capture::layout::{CallTensors, RecordedLayouts, inputs_of, is_row_major};
 use crate::capture::recorder::is_watched;
 use crate::capture::symbols::Binding;
@@ -119,14 +118,14 @@ pub(crate) struct Layouts {
 impl Layouts {
     fn new(captured: &Captured) -> Layouts {
         let recorded = captured.dependencies.layouts.clone();
-        let handed = captured.wiring.laid_out.iter().filter_map(|o| match &o.lies {
-            Lies::As(layout) => Some(layout),
-            Lies::So(_) => None,
-        });
-        let handed: Vec<_> = handed.collect();
+        let handed = &captured.wiring.laid_out;
         if recorded.guards.is_empty() && handed.is_empty() {
             return Layouts::default();
         }
+        let handed = handed.iter().filter(|o| o.usual).filter_map(|o| match &o.lies {
+            Lies::As(layout) => Some(layout),
+            Lies::So(_) => None,
+        });
         let computed = inputs_of(&recorded.computed);
         let usual = recorded.guards.iter().take_while(|g| g.usual).count();
         let mut inputs = Vec::new();
@@ -160,7 +159,7 @@ impl Layouts {
     /// The strides in a call that meets the guards of what it hands out; none stands for those of its order.
     pub(crate) fn handed_out(&self, out: &[OutputLayout], args: &[&Tensor], binding: &Binding) -> HandedStrides {
         let given = self.given(args);
-        let usual = self.are_usual(&given) && out.iter().all(|o| o.axes.is_empty());
+        let usual = self.are_usual(&given) && out.iter().all(|o| o.usual);
         let computed = if usual { Vec::new() } else { given.follow(&self.recorded.computed, binding) };
         let given = CallTensors { computed: &computed, ..given };
         let strides = |o: &OutputLayout| match &o.lies {

@@ -43,9 +43,7 @@ impl<'a, D> ResultMemory<'a, D> {
         let first = || operands.first().and_then(Operand::tensor);
         match self {
             ResultMemory::Own(rule) => rule.strides(shape, operands.iter().map(Operand::laid_out)),
-            ResultMemory::Seen(view) => {
-                first().and_then(|x| view_strides(*view, x.shape_hint(), x.laid_out(), shape))
-            }
+            ResultMemory::Seen(view) => first().and_then(|x| view_strides(*view, x.shape_hint(), x.laid_out(), shape)),
             ResultMemory::Same => first().map(|x| Strides::from_slice(x.laid_out())),
         }
     }

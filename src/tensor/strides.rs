@@ -19,3 +19,9 @@ pub(crate) fn contiguous_strides(shape: &[usize]) -> Strides {
     }
     strides
 }
+
+/// Whether elements lie without gaps, the axes in this order.
+pub(crate) fn is_in_order(shape: &[usize], strides: &[isize], axes: &[usize]) -> bool {
+    let (shape, strides): (Dims, Strides) = (small(axes, |a| shape[a]), small(axes, |a| strides[a]));
+    is_contiguous(&shape, &strides)
+}

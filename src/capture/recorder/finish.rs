@@ -91,8 +91,19 @@ impl CaptureState {
         let results = handed.results().to_vec();
         let own_grads = handed.grads_of_results().to_vec();
         let effects = self.effects;
-        let wiring =
-            Wiring { sources, targets, laid_out, returned, results, grads, own_grads, cleared, cleared_args, draws, effects };
+        let wiring = Wiring {
+            sources,
+            targets,
+            laid_out,
+            returned,
+            results,
+            grads,
+            own_grads,
+            cleared,
+            cleared_args,
+            draws,
+            effects,
+        };
         Ok((ended, wiring, dependencies))
     }
 }

@@ -243,13 +243,13 @@ impl CaptureState {
     /// Makes an output of what is a new tensor of each call, its axes in the order in which they lie in memory.
     pub(super) fn output_new(&mut self, t: &Tensor, target: Target, outputs: &mut Outputs) -> Result<()> {
         let mut value = self.lift(t)?;
-        if let Some((axes, lies)) = self.handed_out_in(t) {
-            if !axes.is_empty() {
-                let (op, operands) = (Op::<Size>::Permute(axes.clone()), [EventOperand::Value(value)]);
+        if let Some(laid_out) = self.handed_out_in(t, outputs.targets.len()) {
+            if !laid_out.axes.is_empty() {
+                let (op, operands) = (Op::<Size>::Permute(laid_out.axes.clone()), [EventOperand::Value(value)]);
                 let (op, operands) = (Symbolic(Cow::Owned(op)), Cow::Borrowed(&operands[..]));
                 value = self.made(Event::Record { op, operands })?.value;
             }
-            outputs.laid_out.push(OutputLayout { output: outputs.targets.len(), axes, lies });
+            outputs.laid_out.push(laid_out);
         }
         self.output(value, None)?;
         outputs.targets.push(target);
