@@ -5,7 +5,7 @@
 use super::affine::Affine;
 use super::handle::{Body, Strided, Tensor};
 use super::operand::Operand;
-use super::result_layout;
+use super::result_layout::{LayoutRule, outermost_first};
 use super::size::Size;
 use super::size::{hints, small};
 use super::storage::{ReadGuard, Storage};
@@ -191,10 +191,13 @@ fn elementwise(op: Elementwise, operands: &[Operand<'_>]) -> Result<Tensor> {
         Operand::Scalar(_) => None,
     });
     let shape = shape.unwrap_or(&[]);
-    let laid_out = match (op, operands) {
-        (Elementwise::Cast(_), [Operand::Tensor(x)]) => result_layout::preserved(shape, x.laid_out()),
-        _ => result_layout::elementwise(shape, operands.iter().map(Operand::laid_out)),
+    let rule = match op {
+        Elementwise::Cast(_) => LayoutRule::Preserved,
+        Elementwise::Unary(_) | Elementwise::Binary(_) | Elementwise::Compare(_) | Elementwise::Select => {
+            LayoutRule::Elementwise
+        }
     };
+    let laid_out = rule.strides(shape, operands.iter().map(Operand::laid_out));
     // Small tensors feel what mapping the dimensions of any primitive costs; these have none.
     let (op, dtype) = match op {
         Elementwise::Unary(u) => (Op::Unary(u), source(last)),
@@ -212,7 +215,7 @@ fn elementwise(op: Elementwise, operands: &[Operand<'_>]) -> Result<Tensor> {
 /// Computes an elementwise primitive in the order in which its result lies, so that backends only write row-major order.
 #[inline(never)]
 fn turned(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize], strides: Strides) -> Result<Tensor> {
-    let axes = result_layout::outermost_first(shape, &strides);
+    let axes = outermost_first(shape, &strides);
     let mut views: SmallVec<[Option<Tensor>; 3]> = SmallVec::new();
     for x in operands {
         views.push(match x {
@@ -376,7 +379,7 @@ fn flipped(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     }
     let offset = if shape.contains(&0) { s.offset } else { offset as usize };
     let seen = reviewed(x, s, shape.into(), strides, offset)?;
-    copied_in(&seen, result_layout::preserved(shape, &s.strides))
+    copied_in(&seen, LayoutRule::Preserved.strides(shape, std::iter::once(Some(&s.strides[..]))))
 }
 
 fn moved(view: View<'_, Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
@@ -494,17 +497,30 @@ pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
     Ok(fresh(device, x.ty().clone(), memory))
 }
 
-/// As [`copied`], in the order in which `x` lies.
-pub(crate) fn cloned(x: &Tensor) -> Result<Tensor> {
-    copied_in(x, result_layout::preserved(x.shape_hint(), x.laid_out()))
-}
-
-/// As [`copied`], with these strides, which leave no gaps.
+/// As [`copied`], with these strides, which leave no gaps. None stands for row-major order.
 pub(crate) fn copied_in(x: &Tensor, strides: Option<Strides>) -> Result<Tensor> {
     let Some(strides) = strides else { return copied(x) };
-    let axes = result_layout::outermost_first(x.shape_hint(), &strides);
+    let axes = outermost_first(x.shape_hint(), &strides);
     let copy = copied(&permuted(x, &axes)?)?;
     reviewed(&copy, strided(&copy)?, Dims::from_slice(x.shape_hint()), strides, 0)
+}
+
+/// The tensor with these strides, which leave no gaps; itself where it has them. None stands for row-major order.
+pub(crate) fn laid_out(x: Tensor, strides: Option<Strides>) -> Result<Tensor> {
+    let (s, shape) = (strided(&x)?, x.shape_hint());
+    match (lies(shape, &s.strides, strides.as_deref()), strides) {
+        (true, Some(strides)) if strides != s.strides => Ok(seen_as(x.ty().clone(), s, strides, s.offset)),
+        (true, _) => Ok(x),
+        (false, strides) => copied_in(&x, strides),
+    }
+}
+
+/// Whether strides are these, for which none stands for row-major order; along axes of one element any do.
+pub(crate) fn lies(shape: &[usize], strides: &[isize], wanted: Option<&[isize]>) -> bool {
+    match wanted {
+        Some(wanted) => (0..shape.len()).all(|a| shape[a] == 1 || strides[a] == wanted[a]),
+        None => is_contiguous(shape, strides),
+    }
 }
 
 /// The elements in the memory of another device, in row-major order; the tensor itself where it is there already.

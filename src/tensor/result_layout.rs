@@ -5,6 +5,40 @@ use super::strides::{Strides, contiguous_strides, is_contiguous};
 use smallvec::SmallVec;
 use std::cmp::Reverse;
 
+/// How a result in memory of its own follows its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LayoutRule {
+    /// Not at all.
+    RowMajor,
+    /// As elementwise operations do.
+    Elementwise,
+    /// As a copy that keeps the order in memory of the first operand: `clone`, `to`, and the `_like` forms.
+    Preserved,
+    /// As the gradient of a leaf, the first operand: exactly as it lies, or in row-major order where it has gaps.
+    Gradient,
+}
+
+impl LayoutRule {
+    /// The strides of a result of this shape for operands with these, which are broadcast to it (0 along axes that they are
+    /// repeated along); a number has none. No answer says row-major order without gaps.
+    #[inline]
+    pub(crate) fn strides<'a>(
+        self,
+        shape: &[usize],
+        mut operands: impl Iterator<Item = Option<&'a [isize]>> + Clone,
+    ) -> Option<Strides> {
+        match self {
+            LayoutRule::RowMajor => None,
+            LayoutRule::Elementwise => elementwise(shape, operands),
+            LayoutRule::Preserved => preserved(shape, operands.next()??),
+            LayoutRule::Gradient => {
+                let leaf = operands.next()??;
+                (!is_plain(shape, leaf) && is_dense(shape, leaf)).then(|| Strides::from_slice(leaf))
+            }
+        }
+    }
+}
+
 /// Axes from the one whose elements are nearest to each other to the widest.
 type Order = SmallVec<[usize; 6]>;
 
@@ -13,10 +47,7 @@ type Order = SmallVec<[usize; 6]>;
 ///
 /// Operands that all lie alike are followed exactly. Otherwise the axes are ordered as they are in the operands: the first one
 /// decides, the next where an axis is repeated in it, and of equal strides the larger axis is outside.
-pub(crate) fn elementwise<'a>(
-    shape: &[usize],
-    operands: impl Iterator<Item = Option<&'a [isize]>> + Clone,
-) -> Option<Strides> {
+fn elementwise<'a>(shape: &[usize], operands: impl Iterator<Item = Option<&'a [isize]>> + Clone) -> Option<Strides> {
     // Nearly all that programs compute is decided by this pass.
     if operands.clone().flatten().all(|strides| is_plain(shape, strides)) {
         return None;
@@ -26,7 +57,7 @@ pub(crate) fn elementwise<'a>(
 
 /// The strides of a copy that keeps the order in memory: `clone`, `to`, and the `_like` forms. No answer says row-major
 /// order without gaps.
-pub(crate) fn preserved(shape: &[usize], strides: &[isize]) -> Option<Strides> {
+fn preserved(shape: &[usize], strides: &[isize]) -> Option<Strides> {
     if is_plain(shape, strides) {
         return None;
     }
