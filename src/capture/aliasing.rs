@@ -60,6 +60,8 @@ pub(crate) struct Aliasing {
     families: FxHashMap<usize, Vec<usize>>,
     /// The decisions that made copies, by the identity of what was made.
     copies: FxHashMap<usize, usize>,
+    /// The decisions that a tensor is contiguous as it is.
+    kept: Vec<usize>,
     /// Values that show memory which the program does not make, or that follow such ones, by the identity of their elements.
     origins: FxHashMap<usize, Origin>,
     /// The results that follow their operands.
@@ -363,6 +365,9 @@ impl CaptureState {
         }
         let shown = self.shown(of);
         if self.aliasing.computed.dense(&shown) != Dense::Always {
+            if result.is_same(of) {
+                self.aliasing.kept.push(self.aliasing.decisions.len());
+            }
             self.decided(shown, Answer::Contiguous(result.is_same(of)), of, result);
         }
     }
@@ -444,6 +449,12 @@ impl CaptureState {
     }
 
     fn asked(&mut self, of: &Tensor, shown: Shown, answer: Answer) {
+        // What is contiguous already is its own copy, and would be another value of another layout.
+        let (computed, decisions) = (&self.aliasing.computed, &self.aliasing.decisions);
+        let same = self.aliasing.kept.iter().filter(|d| computed.involves(&shown, &decisions[**d].shown));
+        for decision in same.copied().collect::<Vec<_>>() {
+            self.guard_decisions(Some(decision));
+        }
         let (lifetime, from, because) = (Lifetime::Whole, family(of), shown.because);
         self.aliasing.asked_carries.extend(shown.carries.iter().copied());
         let held = of.traced().and_then(|t| t.root.cell()).map(Arc::downgrade);

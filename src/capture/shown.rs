@@ -110,12 +110,13 @@ impl ComputedLayouts {
         for step in &shown.steps {
             let keeps = match step {
                 ViewStep::Element => {
-                    if let Some(sizes) = &mut sizes {
-                        sizes.remove(0);
-                    }
+                    sizes.as_mut().map(|sizes| sizes.remove(0));
                     !repeated
                 }
-                ViewStep::View(ViewOp::Affine(_)) => false,
+                ViewStep::View(ViewOp::Affine(_)) => {
+                    sizes = None;
+                    false
+                }
                 ViewStep::View(ViewOp::Primitive(op)) => match op.class() {
                     Class::View(View::Reshape(to)) => {
                         sizes = Some(to.iter().copied().collect());
@@ -135,7 +136,10 @@ impl ComputedLayouts {
                         }
                         first && !repeated
                     }
-                    _ => false,
+                    _ => {
+                        sizes = None;
+                        false
+                    }
                 },
             };
             if !keeps {
@@ -143,6 +147,31 @@ impl ComputedLayouts {
             }
         }
         (dense, repeated)
+    }
+
+    /// Whether how it lies depends on the memory of the other.
+    pub(crate) fn involves(&self, shown: &Shown, other: &Shown) -> bool {
+        let is = |base: &Base| match (base, &other.base) {
+            (Base::Input(a), Base::Input(b)) | (Base::Computed(a), Base::Computed(b)) => a == b,
+            (Base::Captured(a), Base::Captured(b)) => a.id() == b.id(),
+            (Base::Fresh(_) | Base::Input(_) | Base::Captured(_) | Base::Computed(_), _) => false,
+        };
+        let Base::Computed(last) = shown.base else { return is(&shown.base) };
+        let mut needed = vec![false; last + 1];
+        needed[last] = true;
+        (0..=last).rev().any(|i| {
+            let operands = self.0[i].operands.iter().flatten().filter(|_| needed[i]);
+            is(&Base::Computed(i)) & needed[i] || {
+                let mut found = false;
+                for base in operands.map(|o| &o.base).collect::<Vec<_>>() {
+                    found |= is(base);
+                    if let Base::Computed(j) = base {
+                        needed[*j] = true;
+                    }
+                }
+                found
+            }
+        })
     }
 
     /// How a result lies that follows these operands.

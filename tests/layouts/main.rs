@@ -8,5 +8,6 @@ mod common;
 #[path = "../../ir/tests/seed/mod.rs"]
 #[allow(dead_code)]
 mod seed;
+mod results;
 mod strided;
 mod tables;
