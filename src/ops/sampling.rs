@@ -8,24 +8,17 @@ use crate::autograd::record::check_assignable;
 use crate::backend::cpu::host::room;
 use crate::device;
 use crate::error::{Error, Result, called, must};
+use crate::mode::layout::ordered_as;
 use crate::mode::random::in_order;
 use crate::mode::values::{full_of, no_host_read};
 use crate::ops::random::{check, default_generator};
 use crate::tensor::draw::Kind;
+use crate::tensor::result_layout::{LayoutRule, outermost_first};
 use crate::tensor::size::sizes_of;
-use crate::tensor::{FromElement, Generator, Sizes, Tensor, eval};
+use crate::tensor::{FromElement, Generator, Sizes, Tensor, eval, is_contiguous};
 use allotrope_ir::{DType, Scalar};
 use std::ops::{Add, Div};
 use std::panic::Location;
-
-/// The axes from the widest stride to the narrowest: the order in which PyTorch fills memory.
-fn memory_order(t: &Tensor) -> Vec<usize> {
-    let strides = t.strides();
-    let mut axes: Vec<usize> = (0..t.dim()).filter(|&a| t.shape_hint()[a] > 1).collect();
-    axes.sort_by_key(|&a| std::cmp::Reverse(strides[a].unsigned_abs()));
-    axes.extend((0..t.dim()).filter(|&a| t.shape_hint()[a] <= 1));
-    axes
-}
 
 fn permuted(t: &Tensor, axes: &[usize]) -> Result<Tensor> {
     t.alias().try_permute(&axes.iter().map(|&a| a as isize).collect::<Vec<_>>())
@@ -38,31 +31,39 @@ fn inverse(axes: &[usize]) -> Vec<usize> {
     back
 }
 
-/// Draws a number for every element of `like`, of `dtype`, in the order of its memory, in which the result lies too.
-fn draw_as(what: &'static str, g: &Generator, like: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
+/// Draws a number for every element of `t`, of `dtype`, in the order of memory that these strides mean.
+fn draw_along(g: &Generator, t: &Tensor, strides: &[isize], kind: Kind, dtype: DType) -> Result<Tensor> {
+    let (shape, own) = (t.shape_hint(), t.sizes());
+    // PyTorch draws normal numbers one by one where axes are in another order, or there are gaps.
+    let kind = if is_contiguous(shape, strides) { kind } else { kind.serial() };
+    let axes = outermost_first(shape, strides);
+    match axes.iter().filter(|&&a| shape[a] > 1).is_sorted() {
+        true => g.draw(kind, &own, dtype),
+        false => permuted(&g.draw(kind, &axes.iter().map(|&a| own[a]).collect::<Sizes>(), dtype)?, &inverse(&axes)),
+    }
+}
+
+/// Draws a number for every element of `like`, of `dtype`, in the order of memory of a copy of it, as which the result lies.
+pub(crate) fn draw_as(what: &'static str, g: &Generator, like: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
     let _entered = device::enter(like.device());
     if like.strided().is_none() {
         in_order(what, like, false)?;
         return g.draw(kind, &like.sizes(), dtype);
     }
-    let axes = memory_order(like);
-    let sizes: Sizes = axes.iter().map(|&a| like.sizes()[a]).collect();
-    let many = |a: &&usize| like.shape_hint()[**a] > 1;
-    match axes.iter().filter(many).is_sorted() {
-        true => g.draw(kind, &like.sizes(), dtype),
-        // PyTorch draws normal numbers one by one where the axes are in another order.
-        false => permuted(&g.draw(kind.serial(), &sizes, dtype)?, &inverse(&axes)),
+    match LayoutRule::Preserved.strides(like.shape_hint(), std::iter::once(Some(like.laid_out()))) {
+        None => g.draw(kind, &like.sizes(), dtype),
+        Some(strides) => ordered_as(draw_along(g, like, &strides, kind, dtype)?, like),
     }
 }
 
-/// As [`draw_as`], to fill `target` itself: also where its memory has gaps PyTorch draws normal numbers one by one.
+/// Draws a number for every element of `target`, which they are to fill, in the order of its memory.
 fn draw_for(what: &'static str, g: &Generator, target: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
-    if let (Kind::Normal { .. }, None) = (&kind, target.strided()) {
-        in_order(what, target, true)?;
+    let _entered = device::enter(target.device());
+    if target.strided().is_none() {
+        in_order(what, target, matches!(kind, Kind::Normal { .. }))?;
+        return g.draw(kind, &target.sizes(), dtype);
     }
-    // In a trace the recorder sees to it.
-    let kind = if target.strided().is_none() || target.is_contiguous() { kind } else { kind.serial() };
-    draw_as(what, g, target, kind, dtype)
+    draw_along(g, target, target.laid_out(), kind, dtype)
 }
 
 /// Fills `target` in the order of its memory. Whatever can fail comes before the draw.
