@@ -187,14 +187,8 @@ impl CaptureState {
             let operands = operands.iter().map(|x| x.tensor().map(|t| self.memory_of(t))).collect();
             self.aliasing.computed.follow(rule, result.sizes(), operands)
         });
-        let always = shown.as_ref().is_none_or(|s| self.aliasing.computed.dense(s) == Dense::Always);
-        match strides {
-            None if always => self.lies_in_order(result),
-            strides => {
-                let strides = strides.unwrap_or_else(|| contiguous_strides(result.shape_hint()));
-                self.lies(result, strides, shown);
-            }
-        }
+        let strides = strides.unwrap_or_else(|| contiguous_strides(result.shape_hint()));
+        self.lies(result, strides, shown);
     }
 
     /// `result`, which nothing else shows, lies in row-major order in memory of its own, whatever was said before.
@@ -221,7 +215,12 @@ impl CaptureState {
             // The elements of a value never change: the same one stands for both.
             let at = self.current();
             let value = self.lift(&result)?;
-            result = self.tensor_of(at, value)?;
+            let mut moved = self.tensor_of(at, value)?;
+            self.follows_rule(&mut moved, rule, operands);
+            if result.has_grad_fn() {
+                moved.set_grad_fn(result.grad_fn());
+            }
+            return Ok(moved);
         }
         self.follows_rule(&mut result, rule, operands);
         Ok(result)
@@ -440,11 +439,13 @@ impl CaptureState {
         }
         let shown = self.memory_of(of);
         let dense = self.aliasing.computed.dense(&shown);
-        if dense == Dense::Always && axes.is_empty() {
+        if let (Dense::Always, Base::Fresh(_)) = (dense, &shown.base) {
             return None;
         }
         let question = if axes.is_empty() { LayoutQuestion::Contiguous } else { LayoutQuestion::Order };
-        self.layout_asked(of, question);
+        if dense != Dense::Always {
+            self.layout_asked(of, question);
+        }
         laid_out(axes, Lies::As(shown), dense != Dense::Perhaps)
     }
 

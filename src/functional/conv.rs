@@ -3,6 +3,7 @@
 
 use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{demand_equal, numel};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -133,7 +134,7 @@ fn convolution<const N: usize>(
         groups,
     )?;
     let sizes: Sizes = std::iter::once(Size::from(out)).chain(places).collect();
-    let result = with_bias(&product.reshape_sizes(&sizes)?.try_transpose(0, 1)?, bias, N)?;
+    let result = with_bias(&row_major(product.reshape_sizes(&sizes)?.try_transpose(0, 1)?)?, bias, N)?;
     without_batch(&result, added)
 }
 

@@ -3,6 +3,7 @@
 use super::common::{demand_float, numbers, pad_axis, widened, windows};
 use crate::autograd::no_grad;
 use crate::error::{Error, Result};
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
 use crate::ops::reduce::divide_by_size;
 use crate::ops::twin_fns;
@@ -179,7 +180,7 @@ twin_fns! {
             let scale = var.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
             x.try_sub(&by_channel(mean, rank)?)?.try_mul(&by_channel(&scale, rank)?)?
         };
-        affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())
+        row_major(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)
     }
 
     /// Normalises each channel of each sample over its places: `[n, c, ..]`, or `[c, ..]` where a running mean or the
@@ -222,7 +223,7 @@ twin_fns! {
             follow(r, &flat(&unbiased)?, momentum)?;
         }
         let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, rank)).transpose();
-        affine(m.normalised(eps)?, lined(weight)?, lined(bias)?)?.try_to(input.dtype())
+        row_major(affine(m.normalised(eps)?, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)
     }
 
     /// Normalises over the last axes, whose shape is `normalized_shape`, as are those of weight and bias.
@@ -238,7 +239,7 @@ twin_fns! {
         let NormOptions { weight, bias, eps } = options;
         let axes = last_axes("layer_norm", input, normalized_shape, &[("weight", weight), ("bias", bias)])?;
         let y = Moments::of(&widened(input)?, &axes)?.normalised(eps)?;
-        affine(y, weight.cloned(), bias.cloned())?.try_to(input.dtype())
+        row_major(affine(y, weight.cloned(), bias.cloned())?.try_to(input.dtype())?)
     }
 
     /// Divides by the root of the mean square over the last axes, whose shape is `normalized_shape`, as is that of the
@@ -253,7 +254,7 @@ twin_fns! {
             _ => f64::from(f32::EPSILON),
         });
         let scale = x.try_square()?.try_mean_dim(&axes, true)?.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
-        affine(x.try_mul(&scale)?, weight.cloned(), None)?.try_to(input.dtype())
+        row_major(affine(x.try_mul(&scale)?, weight.cloned(), None)?.try_to(input.dtype())?)
     }
 
     /// Normalises groups of channels of each sample over channels and places: `[n, c, ..]`; weight and bias are `[c]`.
@@ -279,7 +280,7 @@ twin_fns! {
         let axes: Vec<isize> = (2..grouped.len() as isize).collect();
         let y = Moments::of(&widened(input)?.reshape_sizes(&grouped)?, &axes)?.normalised(eps)?.reshape_sizes(&own)?;
         let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, own.len())).transpose();
-        affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())
+        row_major(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)
     }
 
     /// Divides each element by a power of the mean square over `size` neighbouring channels:

@@ -277,7 +277,11 @@ impl StateRecorder for Abstract {
         let shape = result.shape_hint();
         let strides = rule.strides(shape, operands.iter().map(Operand::laid_out));
         let strides = strides.unwrap_or_else(|| contiguous_strides(shape));
-        Ok(lying(self.copy(&result)?, Some(strides)))
+        let moved = lying(self.copy(&result)?, Some(strides));
+        if result.has_grad_fn() {
+            moved.set_grad_fn(result.grad_fn());
+        }
+        Ok(moved)
     }
 
     fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {

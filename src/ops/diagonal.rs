@@ -3,6 +3,7 @@
 use super::movement::{concat, copied, iota, narrow, permute, seen, zero_of, zeros};
 use super::twins;
 use crate::error::{Error, Result};
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{at_most, smaller};
 use crate::tensor::affine::Affine;
 use crate::tensor::view_op::ViewOp;
@@ -89,7 +90,7 @@ fn triangle(op: &'static str, x: &Tensor, stays: impl Fn(&Tensor, &Tensor) -> Re
     }
     let own = x.sizes();
     let (row, column) = places(own[own.len() - 2], own[own.len() - 1])?;
-    x.try_where_self(&stays(&row, &column)?, &zero_of(x)?)
+    row_major(x.try_where_self(&stays(&row, &column)?, &zero_of(x)?)?)
 }
 
 /// A diagonal as a number to add to places; what lies beyond all matrices stays there.

@@ -10,6 +10,7 @@ use super::repeating::host;
 use super::twins;
 use crate::backend::cpu::host::room;
 use crate::error::{Error, Result, called, must};
+use crate::mode::layout::{ordered_as, row_major};
 use crate::mode::sizes::{at_most, demand_equal};
 use crate::mode::values::full_of;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -135,7 +136,8 @@ twins! {
                 let one: Vec<bool> = host("nonzero", &self.try_to(DType::Bool)?)?;
                 Ok(Tensor::zeros(&[usize::from(one[0]), 0], DType::I64))
             }
-            _ => Tensor::try_from_slice(&places, &[k, rank]),
+            // PyTorch writes down the places along each axis.
+            _ => Tensor::try_from_slice(&places, &[k, rank])?.try_t()?.try_contiguous()?.try_t(),
         }
     }
 }
@@ -160,13 +162,14 @@ twins! {
         let mut sizes = own.clone();
         sizes[a] = index.sizes()[0];
         let out = scatter(ScatterOp::Set, &x, &along(&index, a, &sizes)?, &value.expand_sizes(&sizes)?, a)?;
+        let out = ordered_as(out, &x)?;
         out.reshape_sizes(&self.sizes())
     }
 
     /// With a number, or a tensor without axes, where the mask (bool, broadcast with this tensor) is true.
     fn masked_fill / try_masked_fill<'a>(&self, mask: &Tensor, value: impl Into<Arg<'a>>) -> Tensor {
         demand_mask("masked_fill", mask)?;
-        as_element("masked_fill", self, value.into())?.try_where_self(mask, self)
+        row_major(as_element("masked_fill", self, value.into())?.try_where_self(mask, self)?)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::autograd::record::differentiable;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{demand_equal, numel};
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -140,12 +141,12 @@ twins! {
     /// nothing, whatever is in it.
     fn addmm / try_addmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
         a.demand_ranks("addmm", b, 2, 2)?;
-        added("addmm", self, &a.try_matmul(b)?, beta, alpha)
+        added("addmm", self, &a.try_matmul(b)?, beta, alpha).and_then(row_major)
     }
 
     /// `beta * self + alpha * (a x b)` of batches of matrices; as [`Tensor::addmm`].
     fn baddbmm / try_baddbmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
-        added("baddbmm", self, &a.try_bmm(b)?, beta, alpha)
+        added("baddbmm", self, &a.try_bmm(b)?, beta, alpha).and_then(row_major)
     }
 
     /// `beta * self + alpha * (matrix x vector)`; as [`Tensor::addmm`].

@@ -35,7 +35,7 @@ mod ranges;
 mod recurrence;
 pub(crate) mod reduce;
 mod repeating;
-mod sampling;
+pub(crate) mod sampling;
 mod shape;
 mod softmax;
 mod sort;

@@ -6,6 +6,7 @@ use super::{twin_fns, twins};
 use crate::backend::cpu::host::room;
 use crate::error::{Error, Result};
 use crate::mode;
+use crate::mode::layout::ordered_as;
 use crate::mode::sizes::{at_most, is_zero, specialize};
 use crate::tensor::{FromElement, Size, Sizes, Tensor, eval};
 use allotrope_ir::{Axes, DType, Extent};
@@ -99,7 +100,7 @@ twins! {
         if named.windows(2).any(|w| w[0] == w[1]) {
             return Err(Error::operands("flip", format!("axes {axes:?} name one axis twice")));
         }
-        if self.dim() == 0 || named.is_empty() { copied(self) } else { flip(self, named) }
+        if self.dim() == 0 || named.is_empty() { ordered_as(copied(self)?, self) } else { flip(self, named) }
     }
 
     /// The columns in reverse order: [`Tensor::flip`] of the second axis.

@@ -10,7 +10,7 @@ use crate::device;
 use crate::error::{Error, Result, called, must};
 use crate::mode;
 use crate::mode::apply::apply;
-use crate::mode::layout::laid_out;
+use crate::mode::layout::ordered_as;
 use crate::mode::state::order_asked;
 use crate::mode::values::{full_of, no_host_read};
 use crate::ops::random::{check, default_generator};
@@ -18,41 +18,44 @@ use crate::tensor::draw::Kind;
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::{LayoutRule, outermost_first};
 use crate::tensor::size::sizes_of;
-use crate::tensor::{FromElement, Generator, Sizes, Tensor, eval, is_contiguous};
+use crate::tensor::{FromElement, Generator, Sizes, Tensor, contiguous_strides, eval};
 use allotrope_ir::{Axes, DType, Op, Scalar};
 use std::ops::{Add, Div};
 use std::panic::Location;
 
-/// Draws a number for every element of `like`, of `dtype`, in the order of its memory, in which the result lies too.
-fn draw_as(g: &Generator, like: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
-    let _entered = device::enter(like.device());
+/// Draws a number for every element of `t`, of `dtype`, in the order of memory that these strides mean.
+fn draw_along(g: &Generator, t: &Tensor, strides: &[isize], kind: Kind, dtype: DType) -> Result<Tensor> {
     if !mode::is_recording() {
-        eval::strided(like)?;
+        eval::strided(t)?;
     }
-    order_asked(like);
-    let (shape, own) = (like.shape_hint(), like.sizes());
-    let rule = LayoutRule::Preserved;
-    let Some(strides) = rule.strides(shape, std::iter::once(Some(like.laid_out()))) else {
+    order_asked(t);
+    let (shape, own) = (t.shape_hint(), t.sizes());
+    let axes = outermost_first(shape, strides);
+    if axes.iter().filter(|&&a| shape[a] > 1).is_sorted() {
         return g.draw(kind, &own, dtype);
-    };
-    let drawn = match is_contiguous(shape, &strides) {
-        true => g.draw(kind, &own, dtype)?,
-        // PyTorch draws normal numbers one by one where the axes are in another order.
-        false => {
-            let axes = outermost_first(shape, &strides);
-            let sizes: Sizes = axes.iter().map(|&a| own[a]).collect();
-            let mut back = Axes::from_elem(0, axes.len());
-            axes.iter().enumerate().for_each(|(i, &a)| back[a] = i);
-            apply(&Op::Permute(back), &[Operand::Tensor(&g.draw(kind.serial(), &sizes, dtype)?)])?
-        }
-    };
-    laid_out(drawn, rule, &[Operand::Tensor(like)])
+    }
+    // PyTorch draws normal numbers one by one where axes are in another order.
+    let drawn = g.draw(kind.serial(), &axes.iter().map(|&a| own[a]).collect::<Sizes>(), dtype)?;
+    let mut back = Axes::from_elem(0, axes.len());
+    axes.iter().enumerate().for_each(|(i, &a)| back[a] = i);
+    apply(&Op::Permute(back), &[Operand::Tensor(&drawn)])
 }
 
-/// As [`draw_as`], to fill `target` itself: also where its memory has gaps PyTorch draws normal numbers one by one.
+/// Draws a number for every element of `like`, of `dtype`, in the order of memory of a copy of it, as which the result lies.
+pub(crate) fn draw_as(g: &Generator, like: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
+    let _entered = device::enter(like.device());
+    match LayoutRule::Preserved.strides(like.shape_hint(), std::iter::once(Some(like.laid_out()))) {
+        None => draw_along(g, like, &contiguous_strides(like.shape_hint()), kind, dtype),
+        Some(strides) => ordered_as(draw_along(g, like, &strides, kind, dtype)?, like),
+    }
+}
+
+/// Draws a number for every element of `target`, which they are to fill, in the order of its memory; also where there are gaps
+/// PyTorch draws normal numbers one by one.
 fn draw_for(g: &Generator, target: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
+    let _entered = device::enter(target.device());
     let serial = matches!(kind, Kind::Normal { .. }) && !target.is_contiguous();
-    draw_as(g, target, if serial { kind.serial() } else { kind }, dtype)
+    draw_along(g, target, target.laid_out(), if serial { kind.serial() } else { kind }, dtype)
 }
 
 /// Fills `target` in the order of its memory. Whatever can fail comes before the draw.

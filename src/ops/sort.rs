@@ -6,6 +6,7 @@ use super::movement::narrow;
 use super::reduce::{along, without_axes};
 use super::twins;
 use crate::error::{Error, Result};
+use crate::mode::layout::ordered_as;
 use crate::mode::sizes::demand_at_least;
 use crate::tensor::{Size, Tensor};
 
@@ -43,13 +44,14 @@ twins! {
     fn sort / try_sort(&self, axis: isize, descending: bool) -> (Tensor, Tensor) {
         let (x, axis) = along(self, "sort", axis)?;
         let places = places(&x, axis, descending)?;
-        shaped(self, gather(&x, &places, axis)?, places)
+        let values = ordered_as(gather(&x, &places, axis)?, &x)?;
+        shaped(self, values, ordered_as(places, &x)?)
     }
 
     /// The places (i64) of the elements along an axis in stable ascending or descending order.
     fn argsort / try_argsort(&self, axis: isize, descending: bool) -> Tensor {
         let (x, axis) = along(self, "argsort", axis)?;
-        let places = places(&x, axis, descending)?;
+        let places = ordered_as(places(&x, axis, descending)?, &x)?;
         if self.dim() == 0 { places.reshape_sizes(&[]) } else { Ok(places) }
     }
 
@@ -65,7 +67,7 @@ twins! {
         }
         let (x, axis) = along(self, "topk", axis)?;
         at_least("topk", &x, axis, k)?;
-        let places = narrow(&places(&x, axis, largest)?, axis, Size::from(0), Size::from(k))?;
+        let places = narrow(&places(&x, axis, largest)?, axis, Size::from(0), Size::from(k))?.try_contiguous()?;
         let values = gather(&x, &places, axis)?;
         if k == 1 { shaped(self, values, places) } else { Ok((values, places)) }
     }
@@ -77,7 +79,7 @@ twins! {
             return Err(Error::operands("kthvalue", "k counts from 1"));
         }
         at_least("kthvalue", &x, axis, k)?;
-        let places = narrow(&places(&x, axis, false)?, axis, Size::from(k - 1), Size::from(1))?;
+        let places = narrow(&places(&x, axis, false)?, axis, Size::from(k - 1), Size::from(1))?.try_contiguous()?;
         let values = gather(&x, &places, axis)?;
         if keepdim {
             return shaped(self, values, places);

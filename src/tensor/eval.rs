@@ -505,13 +505,13 @@ pub(crate) fn copied_in(x: &Tensor, strides: Option<Strides>) -> Result<Tensor> 
     reviewed(&copy, strided(&copy)?, Dims::from_slice(x.shape_hint()), strides, 0)
 }
 
-/// The tensor with these strides, which leave no gaps; itself where it has them. None stands for row-major order.
-pub(crate) fn laid_out(x: Tensor, strides: Option<Strides>) -> Result<Tensor> {
-    let (s, shape) = (strided(&x)?, x.shape_hint());
+/// The tensor with these strides, which leave no gaps, unless it has them. None stands for row-major order.
+pub(crate) fn laid_out(x: &Tensor, strides: Option<Strides>) -> Result<Option<Tensor>> {
+    let (s, shape) = (strided(x)?, x.shape_hint());
     match (lies(shape, &s.strides, strides.as_deref()), strides) {
-        (true, Some(strides)) if strides != s.strides => Ok(seen_as(x.ty().clone(), s, strides, s.offset)),
-        (true, _) => Ok(x),
-        (false, strides) => copied_in(&x, strides),
+        (true, Some(strides)) if strides != s.strides => Ok(Some(seen_as(x.ty().clone(), s, strides, s.offset))),
+        (true, _) => Ok(None),
+        (false, strides) => copied_in(x, strides).map(Some),
     }
 }
 

@@ -5,9 +5,9 @@
 #[path = "../programs/common.rs"]
 #[allow(dead_code)]
 mod common;
+mod results;
 #[path = "../../ir/tests/seed/mod.rs"]
 #[allow(dead_code)]
 mod seed;
-mod results;
 mod strided;
 mod tables;

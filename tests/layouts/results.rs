@@ -44,7 +44,8 @@ fn laid(layout: usize, shape: &[usize]) -> Tensor {
 }
 
 const LAYOUTS: usize = 6;
-const SHAPES: &[&[usize]] = &[&[3, 4], &[1, 4], &[3, 1], &[1, 1], &[0, 3], &[2, 3, 4], &[1, 3, 4], &[2, 1, 3], &[2, 3, 2, 4]];
+const SHAPES: &[&[usize]] =
+    &[&[3, 4], &[1, 4], &[3, 1], &[1, 1], &[0, 3], &[2, 3, 4], &[1, 3, 4], &[2, 1, 3], &[2, 3, 2, 4]];
 
 /// What a call gives, with how it lies; nothing where it fails.
 type Outcome = Option<(Vec<Tensor>, Vec<Vec<isize>>)>;

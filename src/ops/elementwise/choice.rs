@@ -7,9 +7,11 @@ use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::laid_out;
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use allotrope_ir::{BinaryOp, CompareOp, DType, Op};
 use smallvec::smallvec;
 
@@ -150,6 +152,7 @@ fn clamp(name: &'static str, x: &Tensor, low: Option<Arg<'_>>, high: Option<Arg<
     let operand = |k: &Option<PromotedArg>| SavedArg::of(k.as_ref().unwrap_or(&none));
     let operands =
         [Operand::Tensor(&x), low.as_ref().unwrap_or(&none).operand(), high.as_ref().unwrap_or(&none).operand()];
+    let compute = || laid_out(compute()?, LayoutRule::Elementwise, &operands);
     composite("ClampBackward1", &operands, compute, |_| {
         let (low, high, x) = (has_low.then(|| operand(&low)), has_high.then(|| operand(&high)), Saved::operand(&x));
         move |c: &Context<'_>, g: &Tensor| {

@@ -8,8 +8,10 @@ use super::{binary, binary_fns, binary_twins, compare, zero_where};
 use crate::autograd::record::composite;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::laid_out;
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
+use crate::tensor::result_layout::LayoutRule;
 use allotrope_ir::{BinaryOp, CompareOp, DType, Scalar};
 
 /// What is asked for.
@@ -59,7 +61,7 @@ fn part(name: &'static str, part: Part, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor
         _ => {
             let b = nonzero(name, b, dtype)?;
             let [a, b] = common(name, [a, b.arg()], dtype)?;
-            of_integers(part, &a, &b)
+            laid_out(of_integers(part, &a, &b)?, LayoutRule::Elementwise, &[a.operand(), b.operand()])
         }
     }
 }
@@ -123,7 +125,7 @@ fn of_floats(name: &'static str, part: Part, a: &PromotedArg, b: &PromotedArg) -
         Part::Trunc | Part::Floor => {
             let compute = || match part {
                 Part::Trunc => div()?.try_trunc(),
-                _ => floored(&div()?, &rem()?, a, b),
+                _ => laid_out(floored(&div()?, &rem()?, a, b)?, LayoutRule::Elementwise, &operands),
             };
             composite("DivBackward1", &operands, compute, |_| {
                 |c: &Context<'_>, g: &Tensor| grads2(c, || g.try_zeros_like(), || g.try_zeros_like())
@@ -132,7 +134,8 @@ fn of_floats(name: &'static str, part: Part, a: &PromotedArg, b: &PromotedArg) -
         Part::Remainder | Part::Rest => {
             let compute = || {
                 let rest = rem()?;
-                rest.try_add(b.arg())?.try_where_self(&other_side(&rest, b)?, &rest)
+                let corrected = rest.try_add(b.arg())?.try_where_self(&other_side(&rest, b)?, &rest)?;
+                laid_out(corrected, LayoutRule::Elementwise, &operands)
             };
             composite("RemainderBackward0", &operands, compute, |_| {
                 let (a, b) = (SavedArg::of(a), SavedArg::of(b));

@@ -7,9 +7,11 @@ use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::laid_out;
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use allotrope_ir::{BinaryOp, CompareOp, DType};
 use smallvec::smallvec;
 
@@ -81,7 +83,9 @@ fn lerp(a: &PromotedArg, b: &PromotedArg, w: &PromotedArg) -> Result<Tensor> {
             }
         }
     };
-    composite("LerpBackward0", &[Operand::Tensor(a), Operand::Tensor(b), w.operand()], compute, |_| {
+    let operands = [Operand::Tensor(a), Operand::Tensor(b), w.operand()];
+    let compute = || laid_out(compute()?, LayoutRule::Elementwise, &operands);
+    composite("LerpBackward0", &operands, compute, |_| {
         let (w, a, b) = (SavedArg::of(w), Saved::operand(a), Saved::operand(b));
         move |c: &Context<'_>, g: &Tensor| {
             let w = w.get(c.me)?;
