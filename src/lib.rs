@@ -54,6 +54,7 @@ pub mod tensor {
     pub(crate) mod operand;
     pub(crate) mod result_layout;
     pub(crate) mod result_memory;
+    pub(crate) mod overlap;
     pub(crate) mod setting;
     pub(crate) mod size;
     pub(crate) mod storage;

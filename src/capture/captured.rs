@@ -73,7 +73,7 @@ pub(crate) struct Dependencies {
     pub(crate) known_grads: Vec<(CallerTensor, TraceHandle)>,
     /// Captured tensors that it asked whether they need gradients.
     pub(crate) requires_grad: Vec<(TraceHandle, bool)>,
-    /// Arguments of which the program dependencies on what history they have.
+    /// Arguments of which the program depends on what history they have.
     pub(crate) asked: Vec<usize>,
 }
 

@@ -3,8 +3,8 @@
 use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
 use crate::mode::sizes::{is_zero, numel};
-use crate::ops::twin_fns;
 use crate::ops::window::{WindowSpec, overlap_add};
+use crate::ops::{movement, twin_fns};
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::Scalar;
 
@@ -60,7 +60,7 @@ twin_fns! {
         let cols = cols.try_permute(&[0, 1, 4, 5, 2, 3])?;
         let own = cols.sizes();
         let sizes = [own[0], numel(&own[1..4]), numel(&own[4..])];
-        without_batch(&cols.reshape_sizes(&sizes)?, added)
+        movement::apart_from(input, without_batch(&cols.reshape_sizes(&sizes)?, added)?, "Im2ColBackward0")
     }
 
     /// Columns added back to where [`unfold`] took them from: `[n, c kh kw, windows] -> [n, c, out[0], out[1]]`.
@@ -97,6 +97,6 @@ twin_fns! {
             result = overlap_add(&result, Size::from(padded(i)), windows)?;
             result = result.try_narrow(2 + i as isize, padding[i] as isize, out[i])?;
         }
-        without_batch(&result, added)
+        movement::apart_from(input, without_batch(&result, added)?, "Col2ImBackward0")
     }
 }

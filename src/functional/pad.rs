@@ -70,7 +70,7 @@ twin_fns! {
                 None => padded_by_itself(&x, axis, before, after, mode)?,
             };
         }
-        Ok(x)
+        movement::apart_from(input, x, "ConstantPadNdBackward0")
     }
 }
 

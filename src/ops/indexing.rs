@@ -6,16 +6,22 @@
 //! front.
 
 use super::arg::Arg;
+use super::assign::{Derivative, assign_alike};
 use super::gather::{checked_index, scatter};
+use super::grads1;
 use super::index::{along, number, rows, true_places};
 use super::index_kind::{Index, Indices};
-use super::inplace::store;
-use super::movement::{concat, iota, narrow, permute};
+use super::inplace::{copy, store, wholly_apart};
+use super::movement::{aliased, concat, iota, narrow, permute, zeros};
 use super::parts::{every, slice_bounds};
 use super::shape::common_sizes;
+use crate::autograd::record::composite;
 use crate::error::{Error, Result, called, must};
+use crate::mode;
 use crate::mode::sizes::{at_most, numel, specialize};
-use crate::tensor::{Size, Sizes, Tensor};
+use crate::mode::values::full_of;
+use crate::tensor::operand::Operand;
+use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::{Axes, DType, ScatterOp};
 
 impl Tensor {
@@ -50,8 +56,7 @@ impl Tensor {
     /// broadcast.
     #[track_caller]
     pub fn try_index<'a>(&self, at: impl Indices<'a>) -> Result<Tensor> {
-        let place = called(Place::find(self, at.parts(), true))?;
-        called(place.part(self).and_then(|x| place.chosen(&x)))
+        called(self.at(at.parts()))
     }
 
     /// The tensor with `value` (broadcast, of this dtype) at an index; with `accumulate`, added there as often as the
@@ -81,15 +86,7 @@ impl Tensor {
         value: impl Into<Arg<'b>>,
         accumulate: bool,
     ) -> Result<Tensor> {
-        let value = match value.into() {
-            Arg::Number(n) => number(self, n),
-            Arg::Tensor(t) if t.dtype() == self.dtype() => Ok(t.clone()),
-            Arg::Tensor(t) => {
-                let (given, own) = (t.dtype(), self.dtype());
-                Err(Error::operands("index_put", format!("the value must be {own} as the tensor is, got {given}")))
-            }
-        };
-        called(value.and_then(|value| put(self, at.parts(), &value, accumulate)))
+        called(put(self, at.parts(), value.into(), accumulate).map(Tensor::unlinked_if_alone))
     }
 
     /// As [`Tensor::index_put`], in place.
@@ -112,8 +109,8 @@ impl Tensor {
         value: impl Into<Arg<'b>>,
         accumulate: bool,
     ) -> Result<&Tensor> {
-        let new = self.try_index_put(at, value, accumulate);
-        called(new.and_then(|new| store("index_put_", self, &new)).map(|_| self))
+        let (parts, value) = (at.parts(), value.into());
+        called(self.put_in_place(parts, value, accumulate))
     }
 
     /// PyTorch's `x[...] = value`: the value, cast and broadcast, at an index of this tensor.
@@ -138,13 +135,64 @@ impl Tensor {
     /// As [`Tensor::try_index_put_`], but of any dtype.
     #[track_caller]
     pub fn try_set<'a, 'b>(&self, at: impl Indices<'a>, value: impl Into<Arg<'b>>) -> Result<&Tensor> {
-        let value = match value.into() {
-            Arg::Number(n) => number(self, n),
-            Arg::Tensor(t) => t.try_to(self.dtype()),
-        };
-        let new = value.and_then(|value| put(self, at.parts(), &value, false));
-        called(new.and_then(|new| store("set", self, &new)).map(|_| self))
+        let (parts, value) = (at.parts(), value.into());
+        called(self.set_at(parts, value))
     }
+
+    #[track_caller]
+    fn at(&self, parts: Vec<Index<'_>>) -> Result<Tensor> {
+        let place = Place::find(self, parts, true)?;
+        let part = place.part(self)?;
+        match place.choosers.is_empty() {
+            true if part.id() == self.id() => aliased(self),
+            true => Ok(part),
+            false => place.chosen(&part).map(Tensor::unlinked_if_alone),
+        }
+    }
+
+    #[track_caller]
+    fn put_in_place(&self, parts: Vec<Index<'_>>, value: Arg<'_>, accumulate: bool) -> Result<&Tensor> {
+        demand_apart("index_put_", self, &parts, value)?;
+        let new = put(self, parts, value, accumulate)?;
+        store("index_put_", self, &new)?;
+        Ok(self)
+    }
+
+    #[track_caller]
+    fn set_at(&self, parts: Vec<Index<'_>>, value: Arg<'_>) -> Result<&Tensor> {
+        let op = "set";
+        if let Some(i) =
+            parts.iter().position(|p| matches!(p, Index::Tensor(t) if t.dim() > 0 || t.dtype() == DType::Bool))
+        {
+            demand_apart(op, self, &parts[i..], value)?;
+        }
+        let mut place = Place::find(self, parts, false)?;
+        // What steps lead to is a view, and what becomes of it what becomes of this tensor.
+        let views = place.steps.iter().position(|s| matches!(s, Step::Row { .. })).unwrap_or(place.steps.len());
+        let rest = place.steps.split_off(views);
+        let part = place.part(self)?;
+        place.steps = rest;
+        match value {
+            Arg::Number(n) if place.is_part() => {
+                let full = full_of(&part.sizes(), n.to(part.dtype()))?;
+                assign_alike(&part, &full, Derivative::Taken("FillBackward2", None))?;
+            }
+            Arg::Tensor(t) if place.is_part() => copy(op, &part, &without_leading_ones(t, part.dim())?)?,
+            value => store(op, &part, &place.put(&part, value, false)?)?,
+        }
+        Ok(self)
+    }
+}
+
+/// That neither a value to be put somewhere nor indices share memory with the tensor that is changed.
+fn demand_apart(op: &'static str, target: &Tensor, parts: &[Index<'_>], value: Arg<'_>) -> Result<()> {
+    if let Arg::Tensor(x) = value {
+        wholly_apart(op, target, x)?;
+    }
+    parts.iter().try_for_each(|part| match part {
+        Index::Tensor(x) => wholly_apart(op, target, x),
+        Index::At(_) | Index::Slice { .. } | Index::Ellipsis | Index::NewAxis => Ok(()),
+    })
 }
 
 /// One indexing operation, from a tensor to a part of it.
@@ -163,7 +211,7 @@ enum Step {
         step: usize,
     },
     NewAxis(usize),
-    /// One element of an axis, which an integer without axes gives.
+    /// One element of an axis, which an integer without axes gives whose value is not known yet: a copy.
     Row {
         axis: usize,
         at: Tensor,
@@ -207,6 +255,7 @@ impl Place {
             return Err(Error::operands(op, "Ellipsis may stand in an index once"));
         }
         let mut place = Place { steps: Vec::new(), choosers: Vec::new() };
+        let several = parts.len() > 1;
         let (mut sizes, mut axis) = (x.sizes(), 0);
         // The axis of `x` itself, for messages.
         let mut own = 0;
@@ -220,7 +269,7 @@ impl Place {
                 }
                 Index::Slice { start, end, step } => {
                     // By what was written and not by the size, since it is recorded for gradients.
-                    let whole = matches!((start, end), (None | Some(0), None));
+                    let whole = several && matches!((start, end), (None | Some(0), None));
                     let (start, len) = slice_bounds(sizes[axis], start, end);
                     if !whole {
                         place.steps.push(Step::Narrow { axis, start, len });
@@ -271,7 +320,14 @@ impl Place {
                     DType::I64 | DType::I32 => {
                         let index = checked_index(op, t, sizes[axis], true)?;
                         if t.dim() == 0 {
-                            place.steps.push(Step::Row { axis, at: index.try_reshape(&[1])? });
+                            place.steps.push(match mode::is_recording() {
+                                true => Step::Row { axis, at: index.try_reshape(&[1])? },
+                                // A number like any other.
+                                false => {
+                                    let at = eval::elements::<i64>(&index.try_to(DType::I64)?)?[0];
+                                    Step::Select { axis, at: Size::from(at as usize) }
+                                }
+                            });
                             sizes.remove(axis);
                         } else {
                             place.choosers.push((axis, Chooser::Integers(index)));
@@ -345,7 +401,7 @@ impl Step {
             Step::Narrow { axis, start, len } => narrow(x, *axis, *start, *len),
             Step::Every { axis, step } => every(x, *axis, *step),
             Step::NewAxis(axis) => with_one(x, *axis),
-            Step::Row { axis, at } => without(&rows(x, *axis, at)?, *axis),
+            Step::Row { axis, at } => row(x, *axis, at),
         }
     }
 
@@ -366,6 +422,21 @@ impl Step {
             }
         }
     }
+}
+
+/// The element of an axis whose place a tensor holds.
+fn row(x: &Tensor, axis: usize, at: &Tensor) -> Result<Tensor> {
+    let (own, place) = (x.sizes(), at.clone());
+    let compute = || without(&rows(x, axis, at)?, axis);
+    let out = composite("SelectBackward0", &[Operand::Tensor(x)], compute, |_| {
+        move |_: &_, g: &Tensor| {
+            let g = with_one(g, axis)?;
+            let places = along(&place, axis, &g.sizes())?;
+            grads1(scatter(ScatterOp::Set, &zeros(&g, &own)?, &places, &g, axis)?)
+        }
+    })?;
+    mode::state::element_copied(x, &out);
+    Ok(out)
 }
 
 /// The element `i` of an axis of `n`, counted from 0.
@@ -500,28 +571,22 @@ impl Joint {
 
 /// `x` with `value` at an index.
 #[track_caller]
-fn put(x: &Tensor, parts: Vec<Index<'_>>, value: &Tensor, accumulate: bool) -> Result<Tensor> {
-    let place = Place::find(x, parts, false)?;
-    let mut parts = vec![x.clone()];
-    for step in &place.steps {
-        let next = step.take(&parts[parts.len() - 1])?;
-        parts.push(next);
-    }
-    let last = parts.pop().expect("the tensor itself is one");
-    let mut new = place.changed(&last, value, accumulate)?;
-    for (step, x) in place.steps.iter().zip(&parts).rev() {
-        new = step.put(x, &new)?;
-    }
-    Ok(new)
+fn put(x: &Tensor, parts: Vec<Index<'_>>, value: Arg<'_>, accumulate: bool) -> Result<Tensor> {
+    Place::find(x, parts, false)?.put(x, value, accumulate)
+}
+
+/// The value without leading axes of size 1 for which there are no places, as in PyTorch.
+fn without_leading_ones(value: &Tensor, rank: usize) -> Result<Tensor> {
+    let own = value.sizes();
+    let extra = value.dim().saturating_sub(rank);
+    let fits = own[..extra].iter().all(|n| n.is_one());
+    if fits && extra > 0 { value.reshape_sizes(&own[extra..]) } else { Ok(value.clone()) }
 }
 
 /// The value repeated to `sizes`; more leading axes of size 1 than there are places for are dropped, as in PyTorch.
 #[track_caller]
 fn fill(value: &Tensor, sizes: &[Size]) -> Result<Tensor> {
-    let extra = value.dim().saturating_sub(sizes.len());
-    let own = value.sizes();
-    let fits = own[..extra].iter().all(|n| n.is_one());
-    let value = if fits && extra > 0 { value.reshape_sizes(&own[extra..])? } else { value.clone() };
+    let value = without_leading_ones(value, sizes.len())?;
     value.expand_sizes(sizes).map_err(|_| {
         let (given, wanted) = (value.shape_hint(), crate::tensor::size::hints(sizes));
         Error::operands("index_put", format!("a value of shape {given:?} does not broadcast to {:?}", &wanted[..]))
@@ -529,6 +594,50 @@ fn fill(value: &Tensor, sizes: &[Size]) -> Result<Tensor> {
 }
 
 impl Place {
+    /// Whether it is a part, of which no tensor chooses anything.
+    fn is_part(&self) -> bool {
+        self.steps.is_empty() && self.choosers.is_empty()
+    }
+
+    /// `x` with `value` there.
+    #[track_caller]
+    fn put(&self, x: &Tensor, value: Arg<'_>, accumulate: bool) -> Result<Tensor> {
+        let value = match value {
+            Arg::Number(n) => number(x, n)?,
+            Arg::Tensor(t) if t.dtype() == x.dtype() => t.clone(),
+            // What a mask chooses may be filled with one element of any dtype.
+            Arg::Tensor(t) if self.fills(t, accumulate) => t.try_to(x.dtype())?,
+            Arg::Tensor(t) => {
+                let (given, own) = (t.dtype(), x.dtype());
+                return Err(Error::operands(
+                    "index_put",
+                    format!("the value must be {own} as the tensor is, got {given}"),
+                ));
+            }
+        };
+        let mut parts = vec![x.clone()];
+        for step in &self.steps {
+            let next = step.take(&parts[parts.len() - 1])?;
+            parts.push(next);
+        }
+        let last = parts.pop().expect("the tensor itself is one");
+        let mut new = self.changed(&last, &value, accumulate)?;
+        for (step, x) in self.steps.iter().zip(&parts).rev() {
+            new = step.put(x, &new)?;
+        }
+        Ok(new)
+    }
+
+    /// Whether all that is chosen gets the one element of `value`.
+    fn fills(&self, value: &Tensor, accumulate: bool) -> bool {
+        let one = value.shape_hint().iter().all(|&n| n == 1);
+        let masked = match &self.choosers[..] {
+            [(_, Chooser::Mask(_))] => !accumulate,
+            chosen => chosen.is_empty(),
+        };
+        masked && (one || self.choosers.is_empty())
+    }
+
     /// A part with the value where the tensors choose.
     #[track_caller]
     fn changed(&self, x: &Tensor, value: &Tensor, accumulate: bool) -> Result<Tensor> {

@@ -2,9 +2,8 @@
 //! Each is drawn from a generator, in a trace by every call; no gradient flows through any.
 
 use super::arg::{Arg, broadcast_sizes};
-use super::assign::assign;
+use super::assign::{Derivative, assign, check_fillable};
 use super::gather::{all_true, checked};
-use crate::autograd::record::check_assignable;
 use crate::backend::cpu::host::room;
 use crate::device;
 use crate::error::{Error, Result, called, must};
@@ -59,17 +58,9 @@ fn draw_for(g: &Generator, target: &Tensor, kind: Kind, dtype: DType) -> Result<
 }
 
 /// Fills `target` in the order of its memory. Whatever can fail comes before the draw.
-fn fill(g: &Generator, target: &Tensor, kind: Kind) -> Result<()> {
+fn fill(name: &'static str, g: &Generator, target: &Tensor, kind: Kind) -> Result<()> {
     check_fillable(target)?;
-    assign(target, &draw_for(g, target, kind, target.dtype())?)
-}
-
-/// That the elements of `target` may become others.
-fn check_fillable(target: &Tensor) -> Result<()> {
-    if let Some(strided) = target.strided() {
-        eval::check_apart(target.shape_hint(), &strided.strides)?;
-    }
-    check_assignable(target)
+    assign(target, &draw_for(g, target, kind, target.dtype())?, Derivative::Taken(name, None))
 }
 
 fn float(what: &'static str, dtype: DType) -> Result<()> {
@@ -129,42 +120,42 @@ fills! {
     /// Fills the tensor with uniform numbers in [from, to).
     fn uniform_ / try_uniform_(g, t, from: f64, to: f64) {
         float("uniform_", t.dtype())?;
-        fill(g, t, Kind::Uniform { low: from, high: to })
+        fill("UniformBackward0", g, t, Kind::Uniform { low: from, high: to })
     }
 
     /// Fills the tensor with normally distributed numbers.
     fn normal_ / try_normal_(g, t, mean: f64, std: f64) {
         float("normal_", t.dtype())?;
         check(std >= 0.0, || format!("normal_: the standard deviation must not be negative, got {std}"))?;
-        fill(g, t, Kind::Normal { mean, std })
+        fill("NormalBackward0", g, t, Kind::Normal { mean, std })
     }
 
     /// Fills the tensor with exponentially distributed numbers of rate `lambd`.
     fn exponential_ / try_exponential_(g, t, lambd: f64) {
         float("exponential_", t.dtype())?;
-        fill(g, t, Kind::Exponential { rate: lambd })
+        fill("ExponentialBackward0", g, t, Kind::Exponential { rate: lambd })
     }
 
     /// Fills the tensor with whole numbers from 0 up to what its dtype holds exactly.
     fn random_ / try_random_(g, t) {
-        fill(g, t, Kind::Whole { of: t.dtype() })
+        fill("RandomBackward2", g, t, Kind::Whole { of: t.dtype() })
     }
 
     /// Fills the tensor with integers in [from, to): `torch.Tensor.random_(from, to)`.
     fn random_range_ / try_random_range_(g, t, from: i64, to: i64) {
-        fill(g, t, Kind::Integers { low: from, high: to })
+        fill("RandomBackward0", g, t, Kind::Integers { low: from, high: to })
     }
 
     /// Sets each element to 1 with its probability, else to 0. One number is the probability of all; a tensor of
     /// floats has one for each, and broadcasts.
     fn bernoulli_ / try_bernoulli_(g, t, p: impl Probability) {
         match p.probability() {
-            Probable::One(p) => fill(g, t, Kind::Bernoulli { p }),
+            Probable::One(p) => fill("BernoulliBackward2", g, t, Kind::Bernoulli { p }),
             Probable::Each(p) => {
                 check_fillable(t)?;
                 let p = probabilities(p)?.expand_sizes(&t.sizes())?;
                 let drawn = draw_for(g, t, UNIFORM, p.dtype())?.try_lt(&p)?;
-                assign(t, &drawn.try_to(t.dtype())?)
+                assign(t, &drawn.try_to(t.dtype())?, Derivative::Taken("BernoulliBackward1", None))
             }
         }
     }

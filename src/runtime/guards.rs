@@ -3,7 +3,7 @@
 
 use crate::autograd::is_grad_enabled;
 use crate::autograd::record::shows_leaf;
-use crate::capture::captured::Captured;
+use crate::capture::captured::{Captured, Dependencies};
 use crate::capture::endpoints::{CallerTensor, Lies, OutputLayout, Source, Target, same_elements};
 use crate::capture::layout::{CallTensors, RecordedLayouts, inputs_of, is_row_major};
 use crate::capture::recorder::is_watched;
@@ -35,7 +35,7 @@ pub(crate) struct ArgType {
     pub(crate) dtype: DType,
     pub(crate) rank: usize,
     pub(crate) requires_grad: bool,
-    /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program dependencies on that.
+    /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program depends on that.
     pub(crate) history: Option<(bool, bool)>,
     /// Whether it lies in row-major order, where the program changes it in place.
     pub(crate) dense: Option<bool>,
@@ -66,7 +66,7 @@ impl KnownArgument {
 }
 
 fn history(a: &Tensor) -> (bool, bool) {
-    if a.is_requires_grad() { (a.is_leaf(), is_watched(a)) } else { (!shows_leaf(a), false) }
+    if a.is_requires_grad() { (a.is_leaf_now(), is_watched(a)) } else { (a.view_assignable().is_ok(), false) }
 }
 
 /// Everything that the capture of a variant dependencies on.
