@@ -1,7 +1,7 @@
 //! How the elements of a new tensor lie in memory: PyTorch's rules, on sizes and strides alone. Eager results are laid out by
 //! them, and a recording says by them how a value would lie eagerly. It makes no tensor, and knows no operation.
 
-use super::strides::{Strides, contiguous_strides, is_contiguous};
+use super::strides::{Strides, contiguous_strides, is_contiguous, is_plain};
 use smallvec::SmallVec;
 use std::cmp::Reverse;
 
@@ -73,19 +73,6 @@ pub(crate) fn outermost_first(shape: &[usize], strides: &[isize]) -> SmallVec<[u
     let mut axes: SmallVec<[usize; 4]> = (0..shape.len()).collect();
     axes.sort_by_key(|&a| (shape[a] < 2, Reverse(strides[a].unsigned_abs())));
     axes
-}
-
-/// Whether strides are those of row-major order, also of axes along which nothing goes. Without elements it isn't asked.
-#[inline]
-fn is_plain(shape: &[usize], strides: &[isize]) -> bool {
-    let mut expected = 1;
-    for (&n, &s) in shape.iter().zip(strides).rev() {
-        if s != expected || n == 0 {
-            return false;
-        }
-        expected = expected.wrapping_mul(n as isize);
-    }
-    true
 }
 
 #[inline(never)]
