@@ -1,6 +1,6 @@
 //! The axes in another order. Every result is a view.
 
-use super::movement::permute;
+use super::movement::{permute, permute_as_node};
 use super::twins;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -26,7 +26,7 @@ twins! {
         if self.dim() > 0 {
             axes.swap(a, b);
         }
-        permute(self, axes)
+        permute_as_node("TransposeBackward0", self, axes)
     }
 
     /// Two axes exchanged, as [`Tensor::transpose`]; NumPy's name.
@@ -38,7 +38,7 @@ twins! {
     fn t / try_t(&self) -> Tensor {
         match self.dim() {
             0 | 1 => Ok(self.clone()),
-            2 => permute(self, smallvec![1, 0]),
+            2 => permute_as_node("TBackward0", self, smallvec![1, 0]),
             n => Err(Error::operands("t", format!("expects a matrix or less, got {n} axes; use transpose or permute"))),
         }
     }

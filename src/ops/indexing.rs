@@ -13,6 +13,7 @@ use super::inplace::store;
 use super::movement::{concat, iota, narrow, permute};
 use super::parts::{every, slice_bounds};
 use super::shape::common_sizes;
+use super::single_node::{Keeps, single};
 use crate::error::{Error, Result, called, must};
 use crate::mode::sizes::{at_most, numel, specialize};
 use crate::tensor::{Size, Sizes, Tensor};
@@ -50,8 +51,17 @@ impl Tensor {
     /// broadcast.
     #[track_caller]
     pub fn try_index<'a>(&self, at: impl Indices<'a>) -> Result<Tensor> {
-        let place = called(Place::find(self, at.parts(), true))?;
-        called(place.part(self).and_then(|x| place.chosen(&x)))
+        let parts = at.parts();
+        let kept = Kept::of(&parts, 1);
+        let place = called(Place::find(self, parts, true))?;
+        if place.choosers.is_empty() {
+            return called(place.part(self));
+        }
+        called(
+            place
+                .part(self)
+                .and_then(|x| single("IndexBackward0", &kept.after([&x]), &kept.keeps, |t| place.chosen(&t[0]))),
+        )
     }
 
     /// The tensor with `value` (broadcast, of this dtype) at an index; with `accumulate`, added there as often as the
@@ -89,7 +99,13 @@ impl Tensor {
                 Err(Error::operands("index_put", format!("the value must be {own} as the tensor is, got {given}")))
             }
         };
-        called(value.and_then(|value| put(self, at.parts(), &value, accumulate)))
+        let parts = at.parts();
+        let kept = Kept::of(&parts, 2);
+        called(value.and_then(|value| {
+            single("IndexPutBackward0", &kept.after([self, &value]), &kept.keeps, |t| {
+                put(&t[0], parts, &t[1], accumulate)
+            })
+        }))
     }
 
     /// As [`Tensor::index_put`], in place.
@@ -138,12 +154,63 @@ impl Tensor {
     /// As [`Tensor::try_index_put_`], but of any dtype.
     #[track_caller]
     pub fn try_set<'a, 'b>(&self, at: impl Indices<'a>, value: impl Into<Arg<'b>>) -> Result<&Tensor> {
-        let value = match value.into() {
+        called(self.set_at(at.parts(), value.into()).map(|()| self))
+    }
+
+    /// Changes the view that the numbers and ranges of an index lead to.
+    #[track_caller]
+    fn set_at(&self, parts: Vec<Index<'_>>, value: Arg<'_>) -> Result<()> {
+        let element = match value {
             Arg::Number(n) => number(self, n),
             Arg::Tensor(t) => t.try_to(self.dtype()),
+        }?;
+        let kept = Kept::of(&parts, 2);
+        let place = Place::find(self, parts.clone(), false)?;
+        if place.steps.iter().any(|step| matches!(step, Step::Row { .. })) {
+            return store("set", self, &put(self, parts, &element, false)?);
+        }
+        let part = place.part(self)?;
+        if place.choosers.is_empty() {
+            return match value {
+                Arg::Number(n) => part.try_fill_(n).map(drop),
+                Arg::Tensor(_) => part.try_copy_(&fill(&element, &part.sizes())?).map(drop),
+            };
+        }
+        let node = match (&place.choosers[..], value) {
+            ([(_, Chooser::Mask(_))], Arg::Number(_)) => "MaskedFillBackward0",
+            ([(_, Chooser::Integers(_))], Arg::Number(_)) => "IndexFillBackward0",
+            _ => "IndexPutBackward0",
         };
-        let new = value.and_then(|value| put(self, at.parts(), &value, false));
-        called(new.and_then(|new| store("set", self, &new)).map(|_| self))
+        let new = single(node, &kept.after([&part, &element]), &kept.keeps, |t| place.changed(&t[0], &t[1], false))?;
+        store("set", &part, &new)
+    }
+}
+
+/// The tensors of integers in an index, which the tape keeps; masks are turned into such first.
+struct Kept {
+    indices: Vec<Tensor>,
+    keeps: Vec<Keeps>,
+}
+
+impl Kept {
+    /// `first` is where they come among the operands.
+    fn of(parts: &[Index<'_>], first: usize) -> Kept {
+        let indices: Vec<Tensor> = parts
+            .iter()
+            .filter_map(|part| match part {
+                Index::Tensor(t) if t.dtype() != DType::Bool && t.dim() > 0 => Some((*t).clone()),
+                _ => None,
+            })
+            .collect();
+        let keeps = match indices.is_empty() {
+            true => vec![Keeps::Hidden],
+            false => (first..first + indices.len()).map(Keeps::Operand).collect(),
+        };
+        Kept { indices, keeps }
+    }
+
+    fn after<'a, const N: usize>(&'a self, operands: [&'a Tensor; N]) -> Vec<&'a Tensor> {
+        operands.into_iter().chain(&self.indices).collect()
     }
 }
 
@@ -341,11 +408,11 @@ impl Place {
 impl Step {
     fn take(&self, x: &Tensor) -> Result<Tensor> {
         match self {
-            Step::Select { axis, at } => without(&narrow(x, *axis, *at, Size::from(1))?, *axis),
+            Step::Select { axis, at } => without("SelectBackward0", &narrow(x, *axis, *at, Size::from(1))?, *axis),
             Step::Narrow { axis, start, len } => narrow(x, *axis, *start, *len),
             Step::Every { axis, step } => every(x, *axis, *step),
             Step::NewAxis(axis) => with_one(x, *axis),
-            Step::Row { axis, at } => without(&rows(x, *axis, at)?, *axis),
+            Step::Row { axis, at } => without("SelectBackward0", &rows(x, *axis, at)?, *axis),
         }
     }
 
@@ -389,16 +456,16 @@ fn element(op: &'static str, x: &Tensor, axis: usize, n: Size, i: isize) -> Resu
     Ok(at)
 }
 
-fn without(x: &Tensor, axis: usize) -> Result<Tensor> {
+fn without(node: &'static str, x: &Tensor, axis: usize) -> Result<Tensor> {
     let mut sizes = x.sizes();
     sizes.remove(axis);
-    x.reshape_sizes(&sizes)
+    x.reshape_as_node(node, &sizes)
 }
 
 fn with_one(x: &Tensor, axis: usize) -> Result<Tensor> {
     let mut sizes = x.sizes();
     sizes.insert(axis, Size::from(1));
-    x.reshape_sizes(&sizes)
+    x.reshape_as_node("UnsqueezeBackward0", &sizes)
 }
 
 /// `x` with other elements from `start` on along an axis.

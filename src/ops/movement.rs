@@ -3,8 +3,9 @@
 
 use super::gather::scatter;
 use super::grads1;
+use super::single_node::unlinked;
 use super::window::{WindowSpec, overlap_add};
-use crate::autograd::record::{differentiable, view};
+use crate::autograd::record::{composite, differentiable, view};
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result};
@@ -22,6 +23,11 @@ use smallvec::{SmallVec, smallvec};
 
 impl Tensor {
     pub(crate) fn reshape_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
+        self.reshape_as_node("ViewBackward0", sizes)
+    }
+
+    /// As [`Tensor::reshape_sizes`], by a node of this name.
+    pub(crate) fn reshape_as_node(&self, node: &'static str, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
         if self.is_off_tape() && all_same(&own, sizes) {
             return Ok(self.clone());
@@ -34,7 +40,12 @@ impl Tensor {
             ));
         }
         demand_equal(from, to);
-        seen(self, Op::Reshape(Sizes::from_slice(sizes)), "ViewBackward0")
+        let op = ViewOp::Primitive(Op::Reshape(Sizes::from_slice(sizes)));
+        // PyTorch's name tells a view from a copy.
+        let copies = !self.is_off_tape()
+            && !self.is_dense()
+            && op.strides(self.shape_hint(), self.laid_out(), &hints(sizes)).is_none();
+        seen(self, op, if copies { "UnsafeViewBackward0" } else { node })
     }
 
     /// Whether operations on this tensor are not recorded on the tape. What is recorded must not depend on the sizes, or a
@@ -113,10 +124,15 @@ impl Tensor {
 
 /// The axes in another order; `axes` names each once.
 pub(super) fn permute(x: &Tensor, axes: Axes) -> Result<Tensor> {
+    permute_as_node("PermuteBackward0", x, axes)
+}
+
+/// As [`permute`], by a node of this name.
+pub(super) fn permute_as_node(node: &'static str, x: &Tensor, axes: Axes) -> Result<Tensor> {
     if axes.iter().copied().eq(0..x.dim()) {
         return Ok(x.clone());
     }
-    seen(x, Op::Permute(axes), "PermuteBackward0")
+    seen(x, Op::Permute(axes), node)
 }
 
 /// A view by one step.
@@ -202,9 +218,14 @@ pub(crate) fn narrow(x: &Tensor, axis: usize, start: Size, len: Size) -> Result<
 }
 
 pub(crate) fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
+    concat_as_node("CatBackward0", tensors, axis)
+}
+
+/// As [`concat`], by a node of this name.
+pub(super) fn concat_as_node(node: &'static str, tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
     let operands: SmallVec<[Operand<'_>; 4]> = tensors.iter().map(|t| Operand::Tensor(t)).collect();
     let sizes: SmallVec<[Size; 4]> = tensors.iter().map(|t| t.sizes()[axis]).collect();
-    differentiable(&Op::Concat { axis }, "CatBackward0", &operands, |_| {
+    differentiable(&Op::Concat { axis }, node, &operands, |_| {
         move |c: &Context<'_>, g: &Tensor| {
             let mut start = Size::from(0);
             let mut grads = Grads::new();
@@ -219,7 +240,7 @@ pub(crate) fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
 
 /// Consecutive sections of an axis, of these lengths, as one node of the tape: the gradients are concatenated once,
 /// however many sections there are.
-pub(super) fn sections(x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Tensor>> {
+pub(super) fn sections(node: &'static str, x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Tensor>> {
     let mut start = Size::from(0);
     eval::affords(lens.len())?;
     let mut parts = Vec::with_capacity(lens.len());
@@ -233,7 +254,7 @@ pub(super) fn sections(x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Ten
     }
     let (own, lens, dtype) = (x.sizes(), lens.to_vec(), x.dtype());
     let rest = own[axis].minus(start);
-    let node = tape::node("SplitBackward0", smallvec![tape::edge_of(x)], false, move |_, grads| {
+    let node = tape::node(node, smallvec![tape::edge_of(x)], false, move |_, grads| {
         let zeros = |n: Size| {
             let mut sizes = own.clone();
             sizes[axis] = n;
@@ -252,11 +273,13 @@ pub(super) fn sections(x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Ten
 }
 
 /// The same elements in new memory, for operations whose result must not be a view even where no element moves.
-pub(super) fn copied(x: &Tensor) -> Result<Tensor> {
-    match x.dim() {
+pub(crate) fn copied(node: &'static str, x: &Tensor) -> Result<Tensor> {
+    let compute = || match x.dim() {
         0 => concat(&[&x.reshape_sizes(&[Size::from(1)])?], 0)?.reshape_sizes(&[]),
         _ => concat(&[x], 0),
-    }
+    };
+    let copy = composite(node, &[Operand::Tensor(x)], compute, |_| |_: &Context<'_>, g: &Tensor| grads1(g.clone()))?;
+    Ok(unlinked(&copy))
 }
 
 /// The numbers 0, 1, …, n-1 as i64, where n may be symbolic.

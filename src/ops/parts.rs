@@ -70,7 +70,7 @@ twins! {
         let one = self.try_narrow(axis, index, 1)?;
         let mut sizes = one.sizes();
         sizes.remove(a);
-        one.reshape_sizes(&sizes)
+        one.reshape_as_node("SelectBackward0", &sizes)
     }
 
     /// The elements `start`, `start + step`, … before `end` of one axis, as Python's `start:end:step`: negative numbers
@@ -102,7 +102,7 @@ twins! {
             return Err(Error::operands("split", format!("chunks of 0 elements never cover an axis of {n}")));
         }
         let count = if size == 0 { 1 } else { n.div_ceil(size).max(1) };
-        cut(self, a, count, |i| size.min(n - i * size))
+        cut("SplitBackward0", self, a, count, |i| size.min(n - i * size))
     }
 
     /// Chunks of these sizes, which must cover the axis.
@@ -115,7 +115,7 @@ twins! {
                 format!("{sizes:?} must add up to {}, the size of axis {axis} of {:?}", n.hint(), self.shape_hint()),
             ));
         }
-        cut(self, a, sizes.len(), |i| sizes[i])
+        cut("SplitWithSizesBackward0", self, a, sizes.len(), |i| sizes[i])
     }
 
     /// The axis in `chunks` parts of one size, the last one smaller; fewer where there are not enough elements.
@@ -129,12 +129,12 @@ twins! {
             // Equal chunks of a size that can be divided in every call.
             let size = divide(n, chunks, "chunk() cuts an axis into parts");
             if size.is_symbolic() && at_most(Size::from(1), size) {
-                return sections(self, a, &vec![size; chunks]);
+                return sections("SplitBackward0", self, a, &vec![size; chunks]);
             }
         }
         let n = number_of(self, a, "chunk() cuts an axis into parts");
         if n == 0 {
-            return cut(self, a, chunks, |_| 0);
+            return cut("SplitWithSizesBackward0", self, a, chunks, |_| 0);
         }
         self.try_split(n.div_ceil(chunks), axis)
     }
@@ -146,7 +146,9 @@ twins! {
             return Err(Error::operands("tensor_split", "needs at least one section"));
         }
         let n = number_of(self, a, "tensor_split() cuts an axis into sections");
-        cut(self, a, sections, |i| n / sections + usize::from(i < n % sections))
+        let len = |i: usize| n / sections + usize::from(i < n % sections);
+        let place = |i: usize| Size::from(i * (n / sections) + i.min(n % sections));
+        (0..sections).map(|i| narrow(self, a, place(i), Size::from(len(i)))).collect()
     }
 
     /// The axis cut before each of the places, as by `start:end` slices between them: negative ones count from the end.
@@ -163,7 +165,7 @@ twins! {
         let n = number_of(self, a, "unbind() makes a tensor of each element of an axis");
         let mut sizes = self.sizes();
         sizes.remove(a);
-        cut(self, a, n, |_| 1)?.iter().map(|x| x.reshape_sizes(&sizes)).collect()
+        cut("UnbindBackward0", self, a, n, |_| 1)?.iter().map(|x| x.reshape_as_node("UnbindBackward0", &sizes)).collect()
     }
 
     /// Windows of `size` elements along an axis, `step` elements apart; the place in the window is a new last axis:
@@ -234,7 +236,7 @@ pub(super) fn every(x: &Tensor, axis: usize, step: usize) -> Result<Tensor> {
     let p = WindowSpec { axis, size: Size::from(1), step, dilation: 1 };
     let mut sizes = x.sizes();
     sizes[axis] = p.count("slice", n)?;
-    window(x, sizes[axis], p)?.reshape_sizes(&sizes)
+    window(x, sizes[axis], p)?.reshape_as_node("SliceBackward0", &sizes)
 }
 
 /// The size of an axis as a number, because the program depends on it.
@@ -245,8 +247,8 @@ fn number_of(x: &Tensor, axis: usize, why: &str) -> usize {
 }
 
 /// `count` sections of an axis, each as long as `len` says.
-fn cut(x: &Tensor, axis: usize, count: usize, len: impl Fn(usize) -> usize) -> Result<Vec<Tensor>> {
+fn cut(node: &'static str, x: &Tensor, axis: usize, count: usize, len: impl Fn(usize) -> usize) -> Result<Vec<Tensor>> {
     let mut lens = host::room::<Size>(count)?;
     lens.extend((0..count).map(|i| Size::from(len(i))));
-    sections(x, axis, &lens)
+    sections(node, x, axis, &lens)
 }

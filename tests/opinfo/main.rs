@@ -30,6 +30,7 @@ mod second;
 mod selftest;
 
 mod elementwise;
+mod forms;
 mod functional_activation;
 mod functional_conv;
 mod functional_loss;
@@ -38,6 +39,7 @@ mod index;
 mod linalg;
 mod reduce;
 mod shape;
+mod tape;
 
 use run::Adapter;
 
