@@ -7,6 +7,7 @@ use super::tape;
 use crate::error::{Error, Result, called, must, raise};
 use crate::mode::values::full_of;
 use crate::tensor::grad_fn::{Edge, Grads};
+use crate::tensor::view::Creation;
 use crate::tensor::{Sizes, Tensor};
 use allotrope_ir::{DType, Scalar};
 use std::any::Any;
@@ -179,6 +180,7 @@ fn apply<F: Function>(function: F, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     if !recorded {
         return Ok(results);
     }
+    results.iter().for_each(|y| y.set_creation(Creation::Function));
     let differentiable: Vec<bool> = (original.iter())
         .map(|y| y.dtype().is_float() && !ctx.non_differentiable.iter().any(|t| t.is_same(y)))
         .collect();

@@ -136,7 +136,7 @@ impl Tensor {
         &self,
         hook: impl Fn(&Tensor) + Send + Sync + 'static,
     ) -> Result<HookHandle> {
-        if !self.is_leaf() {
+        if !self.is_leaf_now() {
             return Err(Error::autograd(
                 "register_post_accumulate_grad_hook: the tensor is no leaf, so nothing is accumulated into it; use register_hook",
             ));
@@ -173,7 +173,7 @@ impl Tensor {
         if !self.is_requires_grad() {
             return Err(Error::autograd("retain_grad: this tensor requires no gradient, so it has none to keep"));
         }
-        if self.is_leaf() || self.retains_grad() {
+        if self.is_leaf_now() || self.retains_grad() {
             return Ok(());
         }
         if scope::is_active() {
@@ -188,7 +188,12 @@ impl Tensor {
 
     /// Where hooks of this tensor are kept.
     fn hooks_for(&self, what: &str) -> Result<Arc<Hooks>> {
+        self.history_known()?;
         let Some(edge) = tape::own_edge(self) else {
+            if self.is_requires_grad() {
+                // A view taken where nothing was recorded: none will come by.
+                return Ok(self.leaf_hooks(true).expect("made where there was none"));
+            }
             return Err(Error::autograd(format!("{what}: this tensor requires no gradient, so none will come by")));
         };
         self.not_captured(what)?;
@@ -218,6 +223,6 @@ impl Tensor {
 
     /// Whether hooks are registered on this leaf.
     pub(crate) fn has_leaf_hooks(&self) -> bool {
-        self.is_leaf() && self.leaf_hooks(false).is_some_and(|h| !h.is_empty())
+        self.is_leaf_now() && self.leaf_hooks(false).is_some_and(|h| !h.is_empty())
     }
 }

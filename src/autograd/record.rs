@@ -9,6 +9,7 @@ use crate::mode::apply::{apply, apply_view};
 use crate::mode::state;
 use crate::tensor::grad_fn::{Edge, Grads, ViewVjp};
 use crate::tensor::operand::Operand;
+use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::Op;
@@ -27,7 +28,7 @@ pub(crate) fn differentiable<F>(
 where
     F: Fn(&Context<'_>, &Tensor) -> Result<Grads> + Send + Sync + 'static,
 {
-    Ok(recorded(apply(op, operands)?, name, operands, derivative))
+    recorded(apply(op, operands)?, name, operands, derivative)
 }
 
 /// Computes with operations that are not recorded, and records the whole as one operation with this derivative: for what
@@ -44,7 +45,8 @@ pub(crate) fn composite<F>(
 where
     F: Fn(&Context<'_>, &Tensor) -> Result<Grads> + Send + Sync + 'static,
 {
-    Ok(recorded(no_grad(compute)?, name, operands, derivative))
+    // Views taken on the way are nobody's.
+    recorded(no_grad(compute)?.unlinked_if_alone(), name, operands, derivative)
 }
 
 /// Records on the tape a result, which has no history yet and is no operand, when an operand needs a gradient.
@@ -54,7 +56,7 @@ fn recorded<F>(
     name: &'static str,
     operands: &[Operand<'_>],
     derivative: impl FnOnce(&Tensor) -> F,
-) -> Tensor
+) -> Result<Tensor>
 where
     F: Fn(&Context<'_>, &Tensor) -> Result<Grads> + Send + Sync + 'static,
 {
@@ -63,7 +65,7 @@ where
         let mut edges = Edges::new();
         for x in operands {
             edges.push(match x {
-                Operand::Tensor(t) => tape::edge_of(t),
+                Operand::Tensor(t) => tape::operand_edge(t)?,
                 Operand::Scalar(_) => None,
             });
         }
@@ -75,7 +77,7 @@ where
         });
         result.set_grad_fn(Some(Edge::new(node, 0)));
     }
-    result
+    Ok(result)
 }
 
 /// `x` seen through `op`: the same elements where the layout allows. The result remembers what it is a view of.
@@ -85,36 +87,34 @@ where
 pub(crate) fn view(x: &Tensor, op: ViewOp, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
     let from = x.sizes();
     let mut result = apply_view(&op, x)?;
-    result.link_view(x, &op, &from, name, vjp);
+    let tracked = is_grad_enabled();
+    let creation = if tracked { Creation::Single } else { Creation::NoGrad };
+    result.link_view(x, &op, &from, name, vjp, creation);
     state::view_made(x, &result, &op);
-    if is_grad_enabled()
-        && x.is_requires_grad()
-        && let Some(edge) = tape::edge_of(x)
-    {
+    if tracked && x.is_requires_grad() {
+        let edge = tape::operand_edge(x)?;
         result.set_grad_fn(Some(tape::view_edge(edge, op, from, name, vjp)));
     }
     Ok(result)
 }
 
-/// That the tape does not need `target` as it is.
+/// That the tape, which records the change, does not need `target` as it is.
 ///
 /// # Errors
-/// When it is a leaf that requires a gradient or a view of one, outside `no_grad`.
+/// When it is a leaf that requires a gradient, a view of a leaf that requires one itself, or a view of which it is not known
+/// what history it has then.
 pub(crate) fn check_assignable(target: &Tensor) -> Result<()> {
-    if !is_grad_enabled() {
-        return Ok(());
-    }
-    // A view can be a leaf itself: of a tensor that requires no gradient.
-    match target.is_requires_grad() && target.is_leaf() {
-        true => Err(needed_by_tape("a leaf")),
-        false if shows_leaf(target) => Err(needed_by_tape("a view of a leaf")),
-        false => Ok(()),
+    target.view_assignable()?;
+    match target.is_requires_grad() {
+        true if shows_leaf(target) => Err(needed_by_tape("a view of a leaf")),
+        true if target.is_leaf() => Err(needed_by_tape("a leaf")),
+        _ => Ok(()),
     }
 }
 
-/// Whether the tensor is a view of a leaf that requires a gradient.
+/// Whether the tensor, which requires a gradient, is a view of a leaf.
 pub(crate) fn shows_leaf(x: &Tensor) -> bool {
-    x.view_of().is_some_and(|v| v.base.is_requires_grad() && v.base.is_leaf())
+    x.view_of().is_some_and(|v| v.base.is_leaf())
 }
 
 /// The error of a change in place that the tape does not allow.

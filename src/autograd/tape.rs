@@ -2,7 +2,7 @@
 
 use super::scope;
 use crate::error::{Error, Result};
-use crate::mode::grads::history_captured;
+use crate::mode::grads::{SEEN_AGAIN, history_captured};
 use crate::tensor::grad_fn::{Edge, GradFn, Grads, ViewVjp, next_seq};
 use crate::tensor::handle::HiddenHandle;
 use crate::tensor::handle::Link;
@@ -152,27 +152,52 @@ pub(crate) fn own_edge(x: &Tensor) -> Option<Edge> {
     if !x.is_requires_grad() {
         return None;
     }
-    if let Some(view) = x.stale_view() {
+    if x.is_stale()
+        && let Some(view) = x.view_of()
+    {
         // An in-place operation has changed what this is a view of: its history is that of the whole, seen as before.
-        let edge = own_edge(&view.base).map(|edge| {
-            let seen_again =
-                |edge, step: &Arc<Link>| view_edge(edge, step.op.clone(), step.from.clone(), step.name, step.vjp);
-            view.path.steps().iter().fold(edge, seen_again)
-        });
-        x.set_grad_fn(edge);
-        x.history_seen();
+        x.set_grad_fn(Some(seen_again(own_edge(&view.base), &view.path)));
+        x.see_changes(x.version());
     }
-    let edge =
-        x.grad_fn().unwrap_or_else(|| Edge::new(x.leaf_node(|| Arc::new(Leaf(HiddenHandle::new(x.clone())))), 0));
+    let edge = match x.grad_fn() {
+        Some(edge) => edge,
+        None if x.stored_requires_grad() => Edge::new(x.leaf_node(|| Arc::new(Leaf(HiddenHandle::new(x.clone())))), 0),
+        // What it shows has a history, but nothing was recorded when the view was taken.
+        None => return None,
+    };
     history_captured(&edge, x);
     Some(edge)
 }
 
+/// As [`edge_of`], for an operand of what is recorded.
+///
+/// # Errors
+/// When it is a view whose history is not known.
+#[inline]
+pub(crate) fn operand_edge(x: &Tensor) -> Result<Option<Edge>> {
+    x.history_known()?;
+    Ok(edge_of(x))
+}
+
+/// The edge to a view, by all these steps, of the value behind `edge`.
+fn seen_again(edge: Option<Edge>, path: &Arc<Link>) -> Edge {
+    let path = Arc::clone(path);
+    let node = node(SEEN_AGAIN, smallvec![edge], false, move |c, grads| match &grads[0] {
+        Some(g) if c.wants(0) => {
+            let whole =
+                path.steps().iter().rev().try_fold(g.clone(), |g, step| (step.vjp)(&step.op, &step.from, &g))?;
+            Ok(smallvec![Some(whole)])
+        }
+        _ => Ok(smallvec![None]),
+    });
+    Edge::new(node, 0)
+}
+
 /// The edge to a view of the value behind `edge`.
-pub(crate) fn view_edge(edge: Edge, op: ViewOp, from: Sizes, name: &'static str, vjp: ViewVjp) -> Edge {
-    let node = node(name, smallvec![Some(edge)], false, move |_, grads| match &grads[0] {
-        Some(g) => Ok(smallvec![Some(vjp(&op, &from, g)?)]),
-        None => Ok(Grads::new()),
+pub(crate) fn view_edge(edge: Option<Edge>, op: ViewOp, from: Sizes, name: &'static str, vjp: ViewVjp) -> Edge {
+    let node = node(name, smallvec![edge], false, move |c, grads| match &grads[0] {
+        Some(g) if c.wants(0) => Ok(smallvec![Some(vjp(&op, &from, g)?)]),
+        _ => Ok(Grads::new()),
     });
     Edge::new(node, 0)
 }

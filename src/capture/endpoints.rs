@@ -2,6 +2,7 @@
 //! tensors by handle. Plain data; nothing is recorded or run here.
 
 use crate::tensor::handle::TraceHandle;
+use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::Dim;
@@ -65,7 +66,7 @@ pub(crate) enum Returned<D = Dim> {
     Grad(CallerTensor),
     /// Another one of these, which comes before, seen through the steps. In-place changes of it have a history only where it
     /// is differentiable: it was not detached.
-    View { of: usize, steps: Vec<ViewOp<D>>, differentiable: bool, requires_grad: bool, leaf: bool },
+    View { of: usize, steps: Vec<ViewOp<D>>, differentiable: bool, creation: Creation, requires_grad: bool, leaf: bool },
 }
 
 impl CallerTensor {
@@ -96,9 +97,9 @@ impl Returned<Size> {
             Returned::Same(t) => Returned::Same(t),
             Returned::Arg(i) => Returned::Arg(i),
             Returned::Grad(whose) => Returned::Grad(whose),
-            Returned::View { of: base, steps, differentiable, requires_grad, leaf } => {
+            Returned::View { of: base, steps, differentiable, creation, requires_grad, leaf } => {
                 let steps = steps.iter().map(|op| op.map(&mut |size| of(*size))).collect();
-                Returned::View { of: base, steps, differentiable, requires_grad, leaf }
+                Returned::View { of: base, steps, differentiable, creation, requires_grad, leaf }
             }
         }
     }
@@ -116,9 +117,9 @@ impl Returned {
             (Returned::Same(a), Returned::Same(b)) => a.is_same(b) || same_elements(a, b),
             (Returned::Grad(a), Returned::Grad(b)) => a.is_same(b),
             (
-                Returned::View { of: a, steps: s, differentiable: d, requires_grad: g, leaf: m },
-                Returned::View { of: b, steps: t, differentiable: e, requires_grad: h, leaf: n },
-            ) => a == b && s == t && d == e && g == h && m == n,
+                Returned::View { of: a, steps: s, differentiable: d, creation: c, requires_grad: g, leaf: m },
+                Returned::View { of: b, steps: t, differentiable: e, creation: f, requires_grad: h, leaf: n },
+            ) => a == b && s == t && d == e && c == f && g == h && m == n,
             _ => false,
         }
     }

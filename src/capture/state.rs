@@ -123,6 +123,9 @@ pub(crate) struct CaptureState {
     pub(crate) requires_grad_asked: FxHashMap<usize, (TraceHandle, bool)>,
     /// Tensors over captured elements that it made, by identity.
     pub(crate) made_here: FxHashMap<usize, MadeHere>,
+    /// Copies of elements that eager code would show, by the identity of their own: of what, and how often that had been
+    /// changed in place then.
+    pub(crate) element_copies: FxHashMap<usize, (Arc<Cell>, Root, u32)>,
     /// How many parts are being recomputed, one in the other.
     pub(crate) recomputing: usize,
     pub(crate) grads: Vec<GradState>,
@@ -210,6 +213,7 @@ impl CaptureState {
         let ty = TensorType::new(made.dtype, size::small(&made.sizes.0, |s| s.hint()))?;
         let traced = Traced {
             strides: contiguous_strides(ty.shape()),
+            offset: 0,
             scope: self.first + builder as u64,
             device: self.device.unwrap_or_else(default_device),
             exprs: size::small(&made.sizes.0, |s| s.expr().number),
@@ -320,6 +324,11 @@ impl CaptureState {
             Root::Traced(cell) => {
                 let from = self.scope_of(cell.scope)?;
                 let value = cell.value();
+                if let Some((_, of, seen)) = self.element_copies.get(&(Arc::as_ptr(cell) as usize)).cloned()
+                    && self.version_of(&of) != seen
+                {
+                    return Err(element_copy());
+                }
                 self.import(from, value)
             }
         }
@@ -438,6 +447,14 @@ impl CaptureState {
         self.replay.ask(Event::InOrder { what, place, steps: Symbolic(Cow::Owned(steps)), whole })?;
         Ok(())
     }
+}
+
+/// The error where eager code would change what a copy shows, or the other way round.
+pub(crate) fn element_copy() -> Error {
+    Error::trace(
+        "what an integer tensor without axes chooses is a copy in a trace, a view in eager code, so neither it nor what it is of \
+         can be changed in place while it is used; choose with index_select, or with a number",
+    )
 }
 
 pub(crate) fn overlap(t: &Tensor) -> Error {

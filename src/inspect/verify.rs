@@ -254,8 +254,8 @@ fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox) -> Result
             Returned::Same(t) => Some(memory.after(t)?),
             Returned::Arg(i) => before.touched.iter().find(|t| t.argument == Some(*i)).map(after).transpose()?,
             Returned::Grad(whose) => before.touched.iter().find(|t| is(whose, t)).and_then(given),
-            Returned::View { of, steps, differentiable, .. } => match &returned[*of] {
-                Some(of) => Some(view(of, steps, *differentiable, &sandbox.binding)?),
+            Returned::View { of, steps, differentiable, creation, .. } => match &returned[*of] {
+                Some(of) => Some(view(of, steps, differentiable.then_some(*creation), &sandbox.binding)?),
                 None => None,
             },
         });

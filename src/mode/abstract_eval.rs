@@ -108,6 +108,7 @@ impl State {
         let (scope, value) = (cell.scope, cell.value());
         let ty = self.types[value.node.0 as usize].clone();
         let traced = Traced {
+            offset: 0,
             scope,
             device: self.device.unwrap_or_else(default_device),
             exprs: small(ty.shape(), |_| 0),
@@ -241,7 +242,10 @@ impl StateRecorder for Abstract {
         Ok(state.like(tensor))
     }
 
-    fn note_view(&self, _: &Tensor, _: &Tensor, _: &ViewOp) {}
+    fn note_view(&self, _: &Tensor, result: &Tensor, _: &ViewOp) {
+        result.see_changes(self.version(result));
+    }
+    fn element_copied(&self, _: &Tensor, _: &Tensor) {}
     fn begins_memory(&self, _: &Tensor) -> bool {
         true
     }

@@ -1,8 +1,9 @@
 //! Whether gradients flow to a tensor, and its gradient, as the program asks for them.
 
 use super::slot;
-use crate::error::{Error, must, raise};
+use crate::error::{Error, Result, must, raise};
 use crate::tensor::grad_fn::Edge;
+use crate::tensor::view::Creation;
 use crate::tensor::{Body, Tensor, eval};
 
 /// Nodes of the tape with a smaller number were there before what is recorded, which takes nothing away from them.
@@ -20,18 +21,31 @@ pub(crate) fn history_captured(edge: &Edge, tensor: &Tensor) {
     }
 }
 
+/// The name of the history of a view whose elements were changed in place.
+pub(crate) const SEEN_AGAIN: &str = "AsStridedBackward0";
+
+#[cold]
+fn ambiguous(what: &str, creation: Creation) -> Error {
+    let of = match creation {
+        Creation::Single | Creation::NoGrad => "that was made under no_grad",
+        Creation::Several => "that is one of several results of an operation, such as split or unbind,",
+        Creation::Function => "that a function of the user's gave back",
+    };
+    Error::autograd(format!(
+        "a view {of} {what}; use the plain operation, or take the view and change it both under no_grad(|| ..) or both outside"
+    ))
+}
+
 impl Tensor {
     /// Whether gradients flow to this tensor; a running trace holds for calls with the same answer.
     #[inline]
     pub fn is_requires_grad(&self) -> bool {
-        let answer = match self.stale_view() {
-            None => self.stored_requires_grad(),
-            Some(v) => return v.base.is_requires_grad(),
-        };
+        let answer = self.stored_requires_grad();
         if slot::is_recording() {
             self.note_requires_grad(answer);
         }
-        answer
+        // Gradients flow to what a view shows, also where its own history says nothing of that.
+        answer || self.view_of().is_some_and(|view| view.base.is_requires_grad())
     }
 
     #[cold]
@@ -42,9 +56,57 @@ impl Tensor {
     }
 
     /// Whether the user made it, so that `backward` accumulates into its `grad`.
+    ///
+    /// # Panics
+    /// When it is a view whose history is not known: one that was made under `no_grad`, or as one of several results of an
+    /// operation, and whose elements were changed in place since.
+    #[track_caller]
     pub fn is_leaf(&self) -> bool {
         self.history_asked();
-        !self.is_requires_grad() || !self.has_grad_fn()
+        must(self.history_known());
+        self.is_leaf_now()
+    }
+
+    /// As [`Tensor::is_leaf`], of any view.
+    pub(crate) fn is_leaf_now(&self) -> bool {
+        !self.is_requires_grad() || !(self.has_grad_fn() || self.is_stale())
+    }
+
+    /// Whether this is a view whose elements were changed in place since its history was written, which is then that of the
+    /// whole, seen as before.
+    #[inline]
+    pub(crate) fn is_stale(&self) -> bool {
+        self.view_of().is_some_and(|view| {
+            (self.has_grad_fn() || view.base.is_requires_grad()) && self.version() != self.changes_seen()
+        })
+    }
+
+    /// That the history of a view goes on, or was found anew after changes in place.
+    ///
+    /// # Errors
+    /// When it came about in a way that leaves open which history the changed elements have.
+    #[inline]
+    pub(crate) fn history_known(&self) -> Result<()> {
+        match self.view_of() {
+            Some(view) if view.creation() != Creation::Single && self.is_stale() => Err(ambiguous(
+                "was used after its elements, or others of what it shows, were changed in place",
+                view.creation(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// That a view may be changed in place where the tape records that.
+    ///
+    /// # Errors
+    /// When it came about in a way that leaves open which history the changed elements have.
+    pub(crate) fn view_assignable(&self) -> Result<()> {
+        match self.view_of() {
+            Some(view) if view.creation() != Creation::Single => {
+                Err(ambiguous("can't be changed in place where gradients are recorded", view.creation()))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn history_asked(&self) {
@@ -100,9 +162,17 @@ impl Tensor {
     }
 
     /// The name of the operation's derivative that made this tensor, such as `MulBackward0`; none for a leaf.
+    ///
+    /// # Panics
+    /// As [`Tensor::is_leaf`].
+    #[track_caller]
     pub fn grad_fn_name(&self) -> Option<String> {
         self.history_asked();
-        self.grad_fn().map(|edge| edge.node().name().to_string())
+        must(self.history_known());
+        match self.is_stale() {
+            true => Some(SEEN_AGAIN.to_string()),
+            false => self.grad_fn().map(|edge| edge.node().name().to_string()),
+        }
     }
 
     /// The gradient that `backward` has accumulated, if any. A tensor that is no leaf has one only where

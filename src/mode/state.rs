@@ -44,14 +44,15 @@ pub(crate) fn recorded_copy(tensor: &Tensor) -> Option<Result<Tensor>> {
     slot::recorder().map(|r| r.copy(tensor))
 }
 
-/// Gives `target` the elements of `value`. Where it is a view of something recorded, `whole` says what the whole is then,
+/// Gives `target` the elements of `value`, of which those that meet in one place are `alike`, or it is an error. Where it is a view of something recorded, `whole` says what the whole is then,
 /// from what it was and the steps of the view.
 pub(crate) fn assign(
     target: &Tensor,
     value: &Tensor,
+    alike: bool,
     whole: impl FnOnce(&Tensor, &Arc<Link>) -> Result<Tensor>,
 ) -> Result<()> {
-    let Some(r) = slot::recorder() else { return eval::assign(target, value) };
+    let Some(r) = slot::recorder() else { return eval::assign(target, value, alike) };
     match r.root_of(target)? {
         (root, None) => r.assign(&root, value),
         (root, Some(path)) => r.assign(&root, &whole(&root, &path)?),
@@ -78,6 +79,14 @@ pub(crate) fn view_made(of: &Tensor, result: &Tensor, op: &ViewOp) {
         && let Some(r) = slot::recorder()
     {
         r.note_view(of, result, op);
+    }
+}
+
+/// `result` is a copy of elements of `of` that eager code would show as a view: neither may be changed in place while the copy
+/// is used.
+pub(crate) fn element_copied(of: &Tensor, result: &Tensor) {
+    if let Some(r) = slot::recorder() {
+        r.element_copied(of, result);
     }
 }
 

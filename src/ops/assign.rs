@@ -8,46 +8,92 @@ use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
-use crate::mode::sizes::{all_same, at_most};
+use crate::mode::sizes::{all_same, at_most, is_zero};
+use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::Link;
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Tensor, eval};
 use allotrope_ir::{Class, DType, Extent, Op, ScatterOp, View};
 use smallvec::smallvec;
 use std::sync::Arc;
+
+/// Where the gradient of what an operation puts into a tensor goes.
+#[derive(Clone, Copy)]
+pub(super) enum Derivative<'a> {
+    /// Through the recorded operations that computed the new elements.
+    Computed,
+    /// The new elements are all those of this tensor, cast and repeated, or nobody's. What was there before has the gradient
+    /// 0. The name is that of the operation's node.
+    Taken(&'static str, Option<&'a Tensor>),
+    /// Nowhere: the operation is not differentiable, and the history stays that of before.
+    None,
+}
+
+impl Derivative<'_> {
+    /// Whether the tape records that `target` gets the elements of `value`.
+    fn is_recorded(self, target: &Tensor, value: &Tensor) -> bool {
+        let wanted = || match self {
+            Derivative::Computed => value.is_requires_grad(),
+            Derivative::Taken(_, from) => from.is_some_and(Tensor::is_requires_grad),
+            Derivative::None => false,
+        };
+        let differentiable = !matches!(self, Derivative::None) && target.dtype().is_float();
+        differentiable && is_grad_enabled() && (target.is_requires_grad() || wanted())
+    }
+}
 
 /// Gives `target` the elements of `value`, which has its dtype and shape.
 ///
 /// # Errors
 /// When the tape still needs `target` as it is (a leaf that requires a gradient or a view of one, outside `no_grad`), or
 /// its elements share memory.
-pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
+pub(super) fn assign(target: &Tensor, value: &Tensor, derivative: Derivative<'_>) -> Result<()> {
+    put_in_place(target, value, derivative, false)
+}
+
+/// As [`assign`], where all elements of `value` that may meet in one place are equal: elements of `target` may share memory.
+pub(super) fn assign_alike(target: &Tensor, value: &Tensor, derivative: Derivative<'_>) -> Result<()> {
+    put_in_place(target, value, derivative, true)
+}
+
+fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, alike: bool) -> Result<()> {
     let base = target.view_of().map_or(target, |v| &v.base);
-    let on_tape = is_grad_enabled() && (value.is_requires_grad() || target.is_requires_grad());
+    if !derivative.is_recorded(target, value) {
+        // The history stays, so the tape must not look at what is changed.
+        return no_grad(|| exchange(target, value, alike));
+    }
     check_assignable(target)?;
-    if on_tape && base.strided().is_some() && mode::is_recording() {
+    if base.strided().is_some() && mode::is_recording() {
         return Err(Error::trace(format!(
             "a captured tensor of shape {:?} would be changed in place where the tape records it, and a trace cannot change the history that it has outside; detach() both or do it under no_grad(|| ..)",
             target.shape_hint()
         )));
     }
-    // The history of the whole before, from which the elements that stay have their gradient.
-    let edges = if on_tape { Some((tape::edge_of(base), tape::edge_of(value))) } else { None };
-    mode::state::assign(target, value, |root, path| no_grad(|| put_back(root, path, &value.detach())))?;
-    let Some((whole, part)) = edges else { return Ok(()) };
+    // The history of what was there before, from which the elements that stay have their gradient.
+    let before = tape::operand_edge(base)?;
+    let part = match derivative {
+        Derivative::Computed | Derivative::None => tape::operand_edge(value)?,
+        Derivative::Taken(name, from) => {
+            // What a view showed has its zeros from the change of the whole.
+            let edge = if target.view_of().is_some() { None } else { before.clone() };
+            Some(taken(name, edge, from)?)
+        }
+    };
+    exchange(target, value, alike)?;
     let edge = match target.view_of() {
+        None if matches!(derivative, Derivative::Taken(..)) => part,
         // All elements are new: their history is that of the value.
         None if part.as_ref().is_some_and(|e| e.sum_to_size().is_none()) => tape::own_edge(value),
         None if part.is_some() => Some(copied(part)),
-        None => Some(blocked(whole)),
+        None => Some(taken("CopyBackwards", before, None)?),
         Some(view) => {
             let path = Arc::clone(&view.path);
-            let node = tape::node("CopySlices", smallvec![whole, part], false, move |c, grads| {
+            let node = tape::node("CopySlices", smallvec![before, part], true, move |c, grads| {
                 let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
                 let stays = || {
                     let zeros = take(g, &path)?.try_zeros_like()?;
-                    put_back(g, &path, &zeros)
+                    put_back(g, &path, &zeros, true)
                 };
                 super::grads2(c, stays, || take(g, &path))
             });
@@ -55,16 +101,39 @@ pub(super) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
         }
     };
     base.set_grad_fn(edge);
-    base.history_changed();
     Ok(())
 }
 
-/// The history of elements that were overwritten by constants: whatever came before has the gradient 0.
-fn blocked(before: Option<Edge>) -> Edge {
-    let node = tape::node("CopyBackwards", smallvec![before], false, |_, grads| {
-        Ok(smallvec![grads[0].as_ref().map(Tensor::zeros_like)])
+fn exchange(target: &Tensor, value: &Tensor, alike: bool) -> Result<()> {
+    mode::state::assign(target, value, alike, |root, path| no_grad(|| put_back(root, path, &value.detach(), alike)))
+}
+
+/// That `target` may become something else that no gradient flows from.
+///
+/// # Errors
+/// When the tape still needs it as it is, or its elements share memory.
+pub(super) fn check_fillable(target: &Tensor) -> Result<()> {
+    if let Some(strided) = target.strided() {
+        eval::check_apart(target.shape_hint(), &strided.strides)?;
+    }
+    let recorded = target.dtype().is_float() && is_grad_enabled() && target.is_requires_grad();
+    if recorded { check_assignable(target) } else { Ok(()) }
+}
+
+/// The history of elements that were all taken from another tensor, cast and repeated, or were nobody's: what came before
+/// has the gradient 0.
+fn taken(name: &'static str, before: Option<Edge>, from: Option<&Tensor>) -> Result<Edge> {
+    let edge = from.map_or(Ok(None), tape::operand_edge)?;
+    let like = from.map(|x| (x.sizes(), x.dtype()));
+    let node = tape::node(name, smallvec![before, edge], false, move |c, grads| {
+        let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
+        let given = || match &like {
+            Some((sizes, dtype)) => g.sum_to_size(sizes)?.try_to(*dtype),
+            None => unreachable!("bug in allotrope: a gradient is wanted of no tensor"),
+        };
+        super::grads2(c, || g.try_zeros_like(), given)
     });
-    Edge::new(node, 0)
+    Ok(Edge::new(node, 0))
 }
 
 /// The history of elements that were taken from another tensor as they are.
@@ -83,7 +152,7 @@ pub(super) fn take(x: &Tensor, path: &Arc<Link>) -> Result<Tensor> {
 }
 
 /// `x` with other elements where the path looks.
-fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor) -> Result<Tensor> {
+fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor, alike: bool) -> Result<Tensor> {
     let steps = path.steps();
     let mut wholes = vec![x.clone()];
     for step in &steps[..steps.len() - 1] {
@@ -92,13 +161,13 @@ fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor) -> Result<Tensor> {
     }
     let mut value = value.clone();
     for (step, whole) in steps.iter().zip(&wholes).rev() {
-        value = put(&step.op, whole, &value)?;
+        value = put(&step.op, whole, &value, alike)?;
     }
     Ok(value)
 }
 
-/// `whole` with the elements of `part` where `op` looks.
-fn put(op: &ViewOp, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
+/// `whole` with the elements of `part` where `op` looks; those that meet in one place are `alike`, or it is an error.
+fn put(op: &ViewOp, whole: &Tensor, part: &Tensor, alike: bool) -> Result<Tensor> {
     let shared = || {
         Err(Error::operands(
             "assign",
@@ -110,6 +179,7 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
     };
     let op = match op {
         ViewOp::Affine(affine) if affine.is_apart => return put_at(affine, whole, part),
+        ViewOp::Affine(affine) if alike => return put_at(&Affine { is_apart: true, ..affine.clone() }, whole, part),
         ViewOp::Affine(_) => return shared(),
         ViewOp::Primitive(op) => op,
     };
@@ -130,9 +200,9 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
             concat(&[&before, part, &after], axis)
         }
         View::Window { axis, count, size, step, dilation }
-            if step > dilation * (size.hint().max(1) - 1) || at_most(*count, Size::from(1)) =>
+            if alike || step > dilation * (size.hint().max(1) - 1) || at_most(*count, Size::from(1)) =>
         {
-            // Windows that do not overlap: each place is met once.
+            // Windows that do not overlap meet each place once.
             let places = |n: Size, by: usize| -> Result<Tensor> { apply(&Op::Iota(n), &[])?.try_mul(by as i64) };
             let index = places(*count, step)?.try_unsqueeze(-1)?.try_add(&places(*size, dilation)?)?;
             let mut axes: allotrope_ir::Axes = (0..part.dim() - 1).collect();
@@ -151,6 +221,19 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
             scatter(ScatterOp::Set, whole, &index, &part, axis)
         }
         View::Broadcast(sizes) if all_same(&whole.sizes(), sizes) => Ok(part.clone()),
+        View::Broadcast(sizes) if alike && !sizes.iter().any(|&n| is_zero(n)) => {
+            // One of those that meet.
+            let (own, lead) = (whole.sizes(), part.dim() - whole.dim());
+            let mut one = part.clone();
+            for (axis, &n) in part.sizes().iter().enumerate() {
+                let own = axis.checked_sub(lead).map_or(Size::from(1), |i| own[i]);
+                if !own.same(&n) {
+                    one = narrow(&one, axis, Size::from(0), own)?;
+                }
+            }
+            one.reshape_sizes(&own)
+        }
+        View::Broadcast(sizes) if alike && !sizes.is_empty() => Ok(whole.clone()),
         View::Broadcast(_) | View::Window { .. } | View::Flip(_) => shared(),
     }
 }

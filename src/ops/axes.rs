@@ -1,13 +1,13 @@
 //! The axes in another order. Every result is a view.
 
-use super::movement::{permute, permute_as_node};
+use super::movement::{aliased, permuted, permuted_as_node};
 use super::twins;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use allotrope_ir::Axes;
 use smallvec::smallvec;
 
-twins! {
+twins! { views:
     /// The axes in another order: axis `i` of the result is axis `axes[i]`.
     fn permute / try_permute(&self, axes: &[isize]) -> Tensor {
         let axes: Axes = axes.iter().map(|&a| self.axis("permute", a)).collect::<Result<_>>()?;
@@ -16,7 +16,7 @@ twins! {
         if !sorted.iter().copied().eq(0..self.dim()) {
             return Err(Error::operands("permute", format!("{axes:?} does not name each of the {} axes once", self.dim())));
         }
-        permute(self, axes)
+        permuted(self, axes)
     }
 
     /// Two axes exchanged.
@@ -26,7 +26,7 @@ twins! {
         if self.dim() > 0 {
             axes.swap(a, b);
         }
-        permute_as_node("TransposeBackward0", self, axes)
+        permuted_as_node("TransposeBackward0", self, axes)
     }
 
     /// Two axes exchanged, as [`Tensor::transpose`]; NumPy's name.
@@ -37,8 +37,8 @@ twins! {
     /// The transpose of a matrix; fewer axes stay as they are.
     fn t / try_t(&self) -> Tensor {
         match self.dim() {
-            0 | 1 => Ok(self.clone()),
-            2 => permute_as_node("TBackward0", self, smallvec![1, 0]),
+            0 | 1 => permuted_as_node("TBackward0", self, (0..self.dim()).collect()),
+            2 => permuted_as_node("TBackward0", self, smallvec![1, 0]),
             n => Err(Error::operands("t", format!("expects a matrix or less, got {n} axes; use transpose or permute"))),
         }
     }
@@ -69,7 +69,7 @@ twins! {
             return fail("an axis is named twice");
         }
         if self.dim() == 0 {
-            return Ok(self.clone());
+            return aliased(self);
         }
         super::shape::moved(self, &from, &to)
     }

@@ -119,9 +119,13 @@ impl Tensor {
     /// Takes this tensor out of the graph that made it: it becomes a leaf that needs no gradient.
     ///
     /// # Panics
-    /// Inside a trace, for a captured tensor, which recording must not change.
+    /// When it is a view, whose history is that of what it shows, and inside a trace, for a captured tensor, which recording
+    /// must not change.
     #[track_caller]
     pub fn detach_(&self) -> &Tensor {
+        if self.view_of().is_some() {
+            raise(Error::argument("detach_: a view can't be taken out of the graph of what it shows; use detach()"));
+        }
         if self.is_requires_grad() && mode::is_recording() && self.strided().is_some() {
             let text = "detach_: the tensor is captured by the closure that is being recorded; use detach()";
             raise(Error::trace(text));

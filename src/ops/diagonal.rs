@@ -14,7 +14,7 @@ use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{Axes, DType, Extent};
 use smallvec::smallvec;
 
-twins! {
+twins! { views:
     /// The diagonal of the matrices in two axes, as a new last axis, and a view: elements `(i, i + offset)`.
     ///
     /// ```
@@ -29,7 +29,9 @@ twins! {
         }
         diagonal(self, offset, a, b)
     }
+}
 
+twins! {
     /// Matrices with the last axis on a diagonal, zero elsewhere; they lie in the axes named of the result.
     fn diag_embed / try_diag_embed(&self, offset: isize, axis1: isize, axis2: isize) -> Tensor {
         let rank = self.dim() + 1;

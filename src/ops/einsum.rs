@@ -2,7 +2,7 @@
 //! of repeated letters, sums over letters that no other operand has, then one product for each further operand.
 
 use super::linalg::product;
-use super::movement::permute;
+use super::movement::{permute, permuted};
 use super::reduce::sum_axes;
 use super::twin_fns;
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::mode::sizes::{demand_equal, numel, specialize};
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{Axes, DType};
 
-twin_fns! {
+twin_fns! { views:
     /// Sums of products, said by a letter for each axis: letters of the operands, separated by commas, then `->` and the
     /// letters of the result. Letters that the result does not have are summed over; one that an operand has twice means
     /// its diagonal; `...` stands for axes that broadcast. Without `->` the result has `...` and then the letters that
@@ -27,7 +27,13 @@ twin_fns! {
     /// ```
     fn einsum / try_einsum(equation: &str, operands: &[&Tensor]) -> Tensor {
         let parsed = Equation::parse(equation, operands)?;
-        contract(equation, &parsed, operands)
+        let result = contract(equation, &parsed, operands)?;
+        match operands {
+            // Of one operand that nothing is summed over it is a view.
+            [x] if result.id() == x.id() => permuted(x, (0..x.dim()).collect()),
+            [x] if result.shares_elements_of(x) => Ok(result),
+            _ => Ok(result.unlinked_if_alone()),
+        }
     }
 }
 

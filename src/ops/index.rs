@@ -5,15 +5,17 @@
 use super::arg::{Arg, Number, broadcast_size};
 use super::elementwise::select_as;
 use super::gather::{checked_index, gather, scatter};
-use super::inplace::store;
+use super::inplace::{store, wholly_apart};
 use super::movement::{concat, narrow};
 use super::repeating::host;
 use super::single_node::{Keeps, single};
 use super::twins;
+use crate::autograd::record::composite;
 use crate::backend::cpu::host::room;
 use crate::error::{Error, Result, called, must};
 use crate::mode::sizes::{at_most, demand_equal};
 use crate::mode::values::full_of;
+use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{DType, Extent, ScatterOp};
 
@@ -214,7 +216,7 @@ pub(super) fn masked(mask: &Tensor, x: &Tensor, value: Arg<'_>, element: &Tensor
 
 /// In-place forms: the plain operation, and its result put into the tensor.
 macro_rules! placing_in_place {
-    ($($name:ident / $try_name:ident = $plain:ident $(<$l:lifetime>)? ($($arg:ident: $ty:ty),*);)*) => {
+    ($($name:ident / $try_name:ident = $plain:ident $(<$l:lifetime>)? ($($arg:ident: $ty:ty),*) $([$given:ident])? {$($tensor:ident),*};)*) => {
         impl Tensor {$(
             #[doc = concat!("As [`Tensor::", stringify!($plain), "`], in place.")]
             ///
@@ -231,7 +233,16 @@ macro_rules! placing_in_place {
             /// When the operands do not fit, or this is a leaf that requires a gradient outside `no_grad`.
             #[track_caller]
             pub fn $try_name$(<$l>)?(&self, $($arg: $ty),*) -> Result<&Tensor> {
-                let stored = self.$plain($($arg),*).and_then(|new| store(stringify!($name), self, &new));
+                let op = stringify!($name);
+                let compute = || -> Result<Tensor> {
+                    $(let $given: Arg<'_> = $given.into();
+                    if let Arg::Tensor(x) = $given {
+                        wholly_apart(op, self, x)?;
+                    })?
+                    $(wholly_apart(op, self, $tensor)?;)*
+                    self.$plain($($arg),*)
+                };
+                let stored = compute().and_then(|new| store(op, self, &new));
                 called(stored.map(|_| self))
             }
         )*}
@@ -239,11 +250,11 @@ macro_rules! placing_in_place {
 }
 
 placing_in_place! {
-    scatter_ / try_scatter_ = try_scatter<'a>(axis: isize, index: &Tensor, source: impl Into<Arg<'a>>);
-    scatter_add_ / try_scatter_add_ = try_scatter_add(axis: isize, index: &Tensor, source: &Tensor);
-    index_add_ / try_index_add_ = try_index_add(axis: isize, index: &Tensor, source: &Tensor, alpha: f64);
-    index_copy_ / try_index_copy_ = try_index_copy(axis: isize, index: &Tensor, source: &Tensor);
-    index_fill_ / try_index_fill_ = try_index_fill<'a>(axis: isize, index: &Tensor, value: impl Into<Arg<'a>>);
+    scatter_ / try_scatter_ = try_scatter<'a>(axis: isize, index: &Tensor, source: impl Into<Arg<'a>>) [source] {index};
+    scatter_add_ / try_scatter_add_ = try_scatter_add(axis: isize, index: &Tensor, source: &Tensor) {index, source};
+    index_add_ / try_index_add_ = try_index_add(axis: isize, index: &Tensor, source: &Tensor, alpha: f64) {index, source};
+    index_copy_ / try_index_copy_ = try_index_copy(axis: isize, index: &Tensor, source: &Tensor) {index, source};
+    index_fill_ / try_index_fill_ = try_index_fill<'a>(axis: isize, index: &Tensor, value: impl Into<Arg<'a>>) {index};
 }
 
 /// The places of the true elements of a tensor of bools, one after the other, each as one number for each axis.
@@ -372,14 +383,31 @@ fn placed(
                     ),
                 ));
             }
+            let whole = t.clone();
             for (i, &n) in sizes.iter().enumerate() {
                 t = fitted(op, &t, i, n, &index)?;
             }
-            t
+            if t.id() == whole.id() { t } else { without_rest(op, &whole, &t)? }
         }
     };
     let index = checked_index(op, &index, wide.sizes()[a], false)?;
     placed_in_front(op, how, &wide, a, &index, &source, 0)?.reshape_sizes(&x.sizes())
+}
+
+/// The first elements of a source that has more than there are places for. As in PyTorch, no gradient flows to it.
+fn without_rest(op: &'static str, source: &Tensor, first: &Tensor) -> Result<Tensor> {
+    composite(
+        "SliceBackward0",
+        &[Operand::Tensor(source)],
+        || Ok(first.detach()),
+        |_| {
+            move |_: &_, _: &Tensor| {
+                Err(Error::autograd(format!(
+                    "{op}: the source has more elements than the index, so it has no gradient; give it the shape of the index"
+                )))
+            }
+        },
+    )
 }
 
 /// Scatters into the part of `x` that the index covers in the axes from `i` on; the rest stays.

@@ -6,17 +6,23 @@
 //! front.
 
 use super::arg::Arg;
+use super::assign::{Derivative, assign_alike};
 use super::gather::{checked_index, scatter};
+use super::grads1;
 use super::index::{along, number, rows, true_places};
 use super::index_kind::{Index, Indices};
-use super::inplace::store;
-use super::movement::{concat, iota, narrow, permute};
+use super::inplace::{copy, store, wholly_apart};
+use super::movement::{aliased, concat, iota, narrow, permute, zeros};
 use super::parts::{every, slice_bounds};
 use super::shape::common_sizes;
 use super::single_node::{Keeps, single};
+use crate::autograd::record::composite;
 use crate::error::{Error, Result, called, must};
+use crate::mode;
 use crate::mode::sizes::{at_most, numel, specialize};
-use crate::tensor::{Size, Sizes, Tensor};
+use crate::mode::values::full_of;
+use crate::tensor::operand::Operand;
+use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::{Axes, DType, ScatterOp};
 
 impl Tensor {
@@ -51,17 +57,7 @@ impl Tensor {
     /// broadcast.
     #[track_caller]
     pub fn try_index<'a>(&self, at: impl Indices<'a>) -> Result<Tensor> {
-        let parts = at.parts();
-        let kept = Kept::of(&parts, 1);
-        let place = called(Place::find(self, parts, true))?;
-        if place.choosers.is_empty() {
-            return called(place.part(self));
-        }
-        called(
-            place
-                .part(self)
-                .and_then(|x| single("IndexBackward0", &kept.after([&x]), &kept.keeps, |t| place.chosen(&t[0]))),
-        )
+        called(self.at(at.parts()))
     }
 
     /// The tensor with `value` (broadcast, of this dtype) at an index; with `accumulate`, added there as often as the
@@ -91,21 +87,7 @@ impl Tensor {
         value: impl Into<Arg<'b>>,
         accumulate: bool,
     ) -> Result<Tensor> {
-        let value = match value.into() {
-            Arg::Number(n) => number(self, n),
-            Arg::Tensor(t) if t.dtype() == self.dtype() => Ok(t.clone()),
-            Arg::Tensor(t) => {
-                let (given, own) = (t.dtype(), self.dtype());
-                Err(Error::operands("index_put", format!("the value must be {own} as the tensor is, got {given}")))
-            }
-        };
-        let parts = at.parts();
-        let kept = Kept::of(&parts, 2);
-        called(value.and_then(|value| {
-            single("IndexPutBackward0", &kept.after([self, &value]), &kept.keeps, |t| {
-                put(&t[0], parts, &t[1], accumulate)
-            })
-        }))
+        called(put(self, at.parts(), value.into(), accumulate))
     }
 
     /// As [`Tensor::index_put`], in place.
@@ -128,8 +110,8 @@ impl Tensor {
         value: impl Into<Arg<'b>>,
         accumulate: bool,
     ) -> Result<&Tensor> {
-        let new = self.try_index_put(at, value, accumulate);
-        called(new.and_then(|new| store("index_put_", self, &new)).map(|_| self))
+        let (parts, value) = (at.parts(), value.into());
+        called(self.put_in_place(parts, value, accumulate))
     }
 
     /// PyTorch's `x[...] = value`: the value, cast and broadcast, at an index of this tensor.
@@ -154,64 +136,73 @@ impl Tensor {
     /// As [`Tensor::try_index_put_`], but of any dtype.
     #[track_caller]
     pub fn try_set<'a, 'b>(&self, at: impl Indices<'a>, value: impl Into<Arg<'b>>) -> Result<&Tensor> {
-        called(self.set_at(at.parts(), value.into()).map(|()| self))
+        let (parts, value) = (at.parts(), value.into());
+        called(self.set_at(parts, value))
     }
 
-    /// Changes the view that the numbers and ranges of an index lead to.
     #[track_caller]
-    fn set_at(&self, parts: Vec<Index<'_>>, value: Arg<'_>) -> Result<()> {
-        let element = match value {
-            Arg::Number(n) => number(self, n),
-            Arg::Tensor(t) => t.try_to(self.dtype()),
-        }?;
-        let kept = Kept::of(&parts, 2);
-        let place = Place::find(self, parts.clone(), false)?;
-        if place.steps.iter().any(|step| matches!(step, Step::Row { .. })) {
-            return store("set", self, &put(self, parts, &element, false)?);
-        }
+    fn at(&self, parts: Vec<Index<'_>>) -> Result<Tensor> {
+        let kept = Kept::of(&parts);
+        let place = Place::find(self, parts, true)?;
         let part = place.part(self)?;
-        if place.choosers.is_empty() {
-            return match value {
-                Arg::Number(n) => part.try_fill_(n).map(drop),
-                Arg::Tensor(_) => part.try_copy_(&fill(&element, &part.sizes())?).map(drop),
-            };
+        match place.choosers.is_empty() {
+            true if part.id() == self.id() => aliased(self),
+            true => Ok(part),
+            false => single("IndexBackward0", &kept.after(&[&part]), &kept.keeps(1), |t| place.chosen(&t[0])),
         }
-        let node = match (&place.choosers[..], value) {
-            ([(_, Chooser::Mask(_))], Arg::Number(_)) => "MaskedFillBackward0",
-            ([(_, Chooser::Integers(_))], Arg::Number(_)) => "IndexFillBackward0",
-            _ => "IndexPutBackward0",
-        };
-        let new = single(node, &kept.after([&part, &element]), &kept.keeps, |t| place.changed(&t[0], &t[1], false))?;
-        store("set", &part, &new)
+    }
+
+    #[track_caller]
+    fn put_in_place(&self, parts: Vec<Index<'_>>, value: Arg<'_>, accumulate: bool) -> Result<&Tensor> {
+        demand_apart("index_put_", self, &parts, value)?;
+        let new = put(self, parts, value, accumulate)?;
+        store("index_put_", self, &new)?;
+        Ok(self)
+    }
+
+    #[track_caller]
+    fn set_at(&self, parts: Vec<Index<'_>>, value: Arg<'_>) -> Result<&Tensor> {
+        let op = "set";
+        if let Some(i) =
+            parts.iter().position(|p| matches!(p, Index::Tensor(t) if t.dim() > 0 || t.dtype() == DType::Bool))
+        {
+            demand_apart(op, self, &parts[i..], value)?;
+        }
+        let kept = Kept::of(&parts);
+        let mut place = Place::find(self, parts, false)?;
+        // What steps lead to is a view, and what becomes of it what becomes of this tensor.
+        let views = place.steps.iter().position(|s| matches!(s, Step::Row { .. })).unwrap_or(place.steps.len());
+        let rest = place.steps.split_off(views);
+        let part = place.part(self)?;
+        place.steps = rest;
+        match value {
+            Arg::Number(n) if place.is_part() => {
+                let full = full_of(&part.sizes(), n.to(part.dtype()))?;
+                assign_alike(&part, &full, Derivative::Taken("FillBackward2", None))?;
+            }
+            Arg::Tensor(t) if place.is_part() => copy(op, &part, &without_leading_ones(t, part.dim())?)?,
+            value => {
+                let node = match (&place.choosers[..], value) {
+                    ([(_, Chooser::Mask(_))], Arg::Number(_)) => "MaskedFillBackward0",
+                    ([(_, Chooser::Integers(_))], Arg::Number(_)) => "IndexFillBackward0",
+                    _ => "IndexPutBackward0",
+                };
+                store(op, &part, &place.put_by(node, &kept, &part, value, false)?)?;
+            }
+        }
+        Ok(self)
     }
 }
 
-/// The tensors of integers in an index, which the tape keeps; masks are turned into such first.
-struct Kept {
-    indices: Vec<Tensor>,
-    keeps: Vec<Keeps>,
-}
-
-impl Kept {
-    /// `first` is where they come among the operands.
-    fn of(parts: &[Index<'_>], first: usize) -> Kept {
-        let indices: Vec<Tensor> = parts
-            .iter()
-            .filter_map(|part| match part {
-                Index::Tensor(t) if t.dtype() != DType::Bool && t.dim() > 0 => Some((*t).clone()),
-                _ => None,
-            })
-            .collect();
-        let keeps = match indices.is_empty() {
-            true => vec![Keeps::Hidden],
-            false => (first..first + indices.len()).map(Keeps::Operand).collect(),
-        };
-        Kept { indices, keeps }
+/// That neither a value to be put somewhere nor indices share memory with the tensor that is changed.
+fn demand_apart(op: &'static str, target: &Tensor, parts: &[Index<'_>], value: Arg<'_>) -> Result<()> {
+    if let Arg::Tensor(x) = value {
+        wholly_apart(op, target, x)?;
     }
-
-    fn after<'a, const N: usize>(&'a self, operands: [&'a Tensor; N]) -> Vec<&'a Tensor> {
-        operands.into_iter().chain(&self.indices).collect()
-    }
+    parts.iter().try_for_each(|part| match part {
+        Index::Tensor(x) => wholly_apart(op, target, x),
+        Index::At(_) | Index::Slice { .. } | Index::Ellipsis | Index::NewAxis => Ok(()),
+    })
 }
 
 /// One indexing operation, from a tensor to a part of it.
@@ -230,7 +221,7 @@ enum Step {
         step: usize,
     },
     NewAxis(usize),
-    /// One element of an axis, which an integer without axes gives.
+    /// One element of an axis, which an integer without axes gives whose value is not known yet: a copy.
     Row {
         axis: usize,
         at: Tensor,
@@ -274,6 +265,7 @@ impl Place {
             return Err(Error::operands(op, "Ellipsis may stand in an index once"));
         }
         let mut place = Place { steps: Vec::new(), choosers: Vec::new() };
+        let several = parts.len() > 1;
         let (mut sizes, mut axis) = (x.sizes(), 0);
         // The axis of `x` itself, for messages.
         let mut own = 0;
@@ -287,7 +279,7 @@ impl Place {
                 }
                 Index::Slice { start, end, step } => {
                     // By what was written and not by the size, since it is recorded for gradients.
-                    let whole = matches!((start, end), (None | Some(0), None));
+                    let whole = several && matches!((start, end), (None | Some(0), None));
                     let (start, len) = slice_bounds(sizes[axis], start, end);
                     if !whole {
                         place.steps.push(Step::Narrow { axis, start, len });
@@ -338,7 +330,14 @@ impl Place {
                     DType::I64 | DType::I32 => {
                         let index = checked_index(op, t, sizes[axis], true)?;
                         if t.dim() == 0 {
-                            place.steps.push(Step::Row { axis, at: index.try_reshape(&[1])? });
+                            place.steps.push(match mode::is_recording() {
+                                true => Step::Row { axis, at: index.try_reshape(&[1])? },
+                                // A number like any other.
+                                false => {
+                                    let at = eval::elements::<i64>(&index.try_to(DType::I64)?)?[0];
+                                    Step::Select { axis, at: Size::from(at as usize) }
+                                }
+                            });
                             sizes.remove(axis);
                         } else {
                             place.choosers.push((axis, Chooser::Integers(index)));
@@ -412,7 +411,7 @@ impl Step {
             Step::Narrow { axis, start, len } => narrow(x, *axis, *start, *len),
             Step::Every { axis, step } => every(x, *axis, *step),
             Step::NewAxis(axis) => with_one(x, *axis),
-            Step::Row { axis, at } => without("SelectBackward0", &rows(x, *axis, at)?, *axis),
+            Step::Row { axis, at } => row(x, *axis, at),
         }
     }
 
@@ -433,6 +432,21 @@ impl Step {
             }
         }
     }
+}
+
+/// The element of an axis whose place a tensor holds.
+fn row(x: &Tensor, axis: usize, at: &Tensor) -> Result<Tensor> {
+    let (own, place) = (x.sizes(), at.clone());
+    let compute = || without("SelectBackward0", &rows(x, axis, at)?, axis);
+    let out = composite("SelectBackward0", &[Operand::Tensor(x)], compute, |_| {
+        move |_: &_, g: &Tensor| {
+            let g = with_one(g, axis)?;
+            let places = along(&place, axis, &g.sizes())?;
+            grads1(scatter(ScatterOp::Set, &zeros(&g, &own)?, &places, &g, axis)?)
+        }
+    })?;
+    mode::state::element_copied(x, &out);
+    Ok(out)
 }
 
 /// The element `i` of an axis of `n`, counted from 0.
@@ -567,28 +581,49 @@ impl Joint {
 
 /// `x` with `value` at an index.
 #[track_caller]
-fn put(x: &Tensor, parts: Vec<Index<'_>>, value: &Tensor, accumulate: bool) -> Result<Tensor> {
-    let place = Place::find(x, parts, false)?;
-    let mut parts = vec![x.clone()];
-    for step in &place.steps {
-        let next = step.take(&parts[parts.len() - 1])?;
-        parts.push(next);
+fn put(x: &Tensor, parts: Vec<Index<'_>>, value: Arg<'_>, accumulate: bool) -> Result<Tensor> {
+    let kept = Kept::of(&parts);
+    Place::find(x, parts, false)?.put_by("IndexPutBackward0", &kept, x, value, accumulate)
+}
+
+/// The tensors of integers in an index, which the tape keeps; masks are turned into such first.
+struct Kept(Vec<Tensor>);
+
+impl Kept {
+    fn of(parts: &[Index<'_>]) -> Kept {
+        let integers = parts.iter().filter_map(|part| match part {
+            Index::Tensor(t) if t.dtype() != DType::Bool && t.dim() > 0 => Some((*t).clone()),
+            Index::Tensor(_) | Index::At(_) | Index::Slice { .. } | Index::Ellipsis | Index::NewAxis => None,
+        });
+        Kept(integers.collect())
     }
-    let last = parts.pop().expect("the tensor itself is one");
-    let mut new = place.changed(&last, value, accumulate)?;
-    for (step, x) in place.steps.iter().zip(&parts).rev() {
-        new = step.put(x, &new)?;
+
+    /// Behind other operands.
+    fn after<'a>(&'a self, operands: &[&'a Tensor]) -> Vec<&'a Tensor> {
+        operands.iter().copied().chain(&self.0).collect()
     }
-    Ok(new)
+
+    /// What a node keeps that has them behind so many operands.
+    fn keeps(&self, first: usize) -> Vec<Keeps> {
+        match self.0.len() {
+            0 => vec![Keeps::Hidden],
+            n => (first..first + n).map(Keeps::Operand).collect(),
+        }
+    }
+}
+
+/// The value without leading axes of size 1 for which there are no places, as in PyTorch.
+fn without_leading_ones(value: &Tensor, rank: usize) -> Result<Tensor> {
+    let own = value.sizes();
+    let extra = value.dim().saturating_sub(rank);
+    let fits = own[..extra].iter().all(|n| n.is_one());
+    if fits && extra > 0 { value.reshape_sizes(&own[extra..]) } else { Ok(value.clone()) }
 }
 
 /// The value repeated to `sizes`; more leading axes of size 1 than there are places for are dropped, as in PyTorch.
 #[track_caller]
 fn fill(value: &Tensor, sizes: &[Size]) -> Result<Tensor> {
-    let extra = value.dim().saturating_sub(sizes.len());
-    let own = value.sizes();
-    let fits = own[..extra].iter().all(|n| n.is_one());
-    let value = if fits && extra > 0 { value.reshape_sizes(&own[extra..])? } else { value.clone() };
+    let value = without_leading_ones(value, sizes.len())?;
     value.expand_sizes(sizes).map_err(|_| {
         let (given, wanted) = (value.shape_hint(), crate::tensor::size::hints(sizes));
         Error::operands("index_put", format!("a value of shape {given:?} does not broadcast to {:?}", &wanted[..]))
@@ -596,6 +631,61 @@ fn fill(value: &Tensor, sizes: &[Size]) -> Result<Tensor> {
 }
 
 impl Place {
+    /// Whether it is a part, of which no tensor chooses anything.
+    fn is_part(&self) -> bool {
+        self.steps.is_empty() && self.choosers.is_empty()
+    }
+
+    /// `x` with `value` there, by one node.
+    #[track_caller]
+    fn put_by(&self, node: &'static str, kept: &Kept, x: &Tensor, value: Arg<'_>, accumulate: bool) -> Result<Tensor> {
+        match value {
+            Arg::Number(_) => single(node, &kept.after(&[x]), &kept.keeps(1), |t| self.put(&t[0], value, accumulate)),
+            Arg::Tensor(v) => {
+                single(node, &kept.after(&[x, v]), &kept.keeps(2), |t| self.put(&t[0], Arg::Tensor(&t[1]), accumulate))
+            }
+        }
+    }
+
+    /// `x` with `value` there.
+    #[track_caller]
+    fn put(&self, x: &Tensor, value: Arg<'_>, accumulate: bool) -> Result<Tensor> {
+        let value = match value {
+            Arg::Number(n) => number(x, n)?,
+            Arg::Tensor(t) if t.dtype() == x.dtype() => t.clone(),
+            // What a mask chooses may be filled with one element of any dtype.
+            Arg::Tensor(t) if self.fills(t, accumulate) => t.try_to(x.dtype())?,
+            Arg::Tensor(t) => {
+                let (given, own) = (t.dtype(), x.dtype());
+                return Err(Error::operands(
+                    "index_put",
+                    format!("the value must be {own} as the tensor is, got {given}"),
+                ));
+            }
+        };
+        let mut parts = vec![x.clone()];
+        for step in &self.steps {
+            let next = step.take(&parts[parts.len() - 1])?;
+            parts.push(next);
+        }
+        let last = parts.pop().expect("the tensor itself is one");
+        let mut new = self.changed(&last, &value, accumulate)?;
+        for (step, x) in self.steps.iter().zip(&parts).rev() {
+            new = step.put(x, &new)?;
+        }
+        Ok(new)
+    }
+
+    /// Whether all that is chosen gets the one element of `value`.
+    fn fills(&self, value: &Tensor, accumulate: bool) -> bool {
+        let one = value.shape_hint().iter().all(|&n| n == 1);
+        let masked = match &self.choosers[..] {
+            [(_, Chooser::Mask(_))] => !accumulate,
+            chosen => chosen.is_empty(),
+        };
+        masked && (one || self.choosers.is_empty())
+    }
+
     /// A part with the value where the tensors choose.
     #[track_caller]
     fn changed(&self, x: &Tensor, value: &Tensor, accumulate: bool) -> Result<Tensor> {

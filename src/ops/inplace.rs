@@ -2,25 +2,23 @@
 //! numbers are the same, and a change that `backward` would miss is an error.
 
 use super::arg::{Arg, Number, kind};
-use super::assign::assign;
+use super::assign::{Derivative, assign, assign_alike};
 use super::elementwise::select_as;
+use crate::autograd::no_grad;
 use crate::autograd::saved::{self, Saved, changing};
 use crate::autograd::tape;
 use crate::error::{Error, Result, called};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
+use crate::tensor::overlap::{Overlap, overlap};
 use smallvec::smallvec;
 use std::sync::{Arc, OnceLock};
 
 /// Writes the result of an operation into `target`, whose dtype must be of its kind, as PyTorch demands.
 pub(super) fn store(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
-    if kind(value.dtype()) > kind(target.dtype()) {
-        return Err(Error::operands(
-            op,
-            format!("a result of {} can't be written into {}; use the plain operation", value.dtype(), target.dtype()),
-        ));
-    }
-    write(op, target, value)
+    fits_kind(op, target, value)?;
+    let value = value.try_to(target.dtype())?;
+    assign(target, &fitted(op, target, &value)?, Derivative::Computed)
 }
 
 /// As [`store`], of what was just computed of `target`.
@@ -62,9 +60,37 @@ impl Kept {
     }
 }
 
-/// Writes `value` into `target`, with the dtype and shape of the target.
-fn write(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
-    let value = value.try_to(target.dtype())?;
+/// As [`store`], for an operation that has no derivative.
+fn store_untracked(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
+    fits_kind(op, target, value)?;
+    no_grad(|| {
+        let value = value.try_to(target.dtype())?;
+        assign(target, &fitted(op, target, &value)?, Derivative::None)
+    })
+}
+
+fn fits_kind(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
+    match kind(value.dtype()) > kind(target.dtype()) {
+        true => Err(Error::operands(
+            op,
+            format!("a result of {} can't be written into {}; use the plain operation", value.dtype(), target.dtype()),
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Writes the elements of `source`, cast and repeated, into `target`.
+pub(super) fn copy(op: &'static str, target: &Tensor, source: &Tensor) -> Result<()> {
+    apart(op, target, source)?;
+    let value = fitted(op, target, &source.try_to(target.dtype())?)?;
+    // Elements that share memory may get what they have.
+    let alike = lie_alike(target, source);
+    let derivative = Derivative::Taken("CopyBackwards", Some(source));
+    if alike { assign_alike(target, &value, derivative) } else { assign(target, &value, derivative) }
+}
+
+/// `value` repeated to the shape of the target.
+fn fitted(op: &'static str, target: &Tensor, value: &Tensor) -> Result<Tensor> {
     let misfit = || {
         Error::operands(
             op,
@@ -74,13 +100,66 @@ fn write(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
     if value.dim() > target.dim() {
         return Err(misfit());
     }
-    let value = value.expand_sizes(&target.sizes()).map_err(|_| misfit())?;
-    assign(target, &value)
+    value.expand_sizes(&target.sizes()).map_err(|_| misfit())
+}
+
+/// Whether both show the same elements of one memory in the same way.
+fn lie_alike(target: &Tensor, source: &Tensor) -> bool {
+    target.id() == source.id()
+        || match (target.strided(), source.strided()) {
+            (Some(_), Some(_)) => overlap(target, source) == Overlap::Same,
+            _ => false,
+        }
+}
+
+/// That an operation does not read elements that it changes meanwhile, but for those in the very place that they go to.
+///
+/// # Errors
+/// When both lie in one piece of memory and not in the same way.
+pub(super) fn apart(op: &'static str, target: &Tensor, operand: &Tensor) -> Result<()> {
+    match overlap(target, operand) {
+        Overlap::Partial => Err(overlapping(op, target, operand)),
+        Overlap::None | Overlap::Same => Ok(()),
+    }
+}
+
+/// As [`apart`], for an operation that reads the elements in another order than it changes them.
+///
+/// # Errors
+/// When both lie in one piece of memory.
+pub(super) fn wholly_apart(op: &'static str, target: &Tensor, operand: &Tensor) -> Result<()> {
+    match overlap(target, operand) {
+        Overlap::Partial | Overlap::Same => Err(overlapping(op, target, operand)),
+        Overlap::None => Ok(()),
+    }
+}
+
+#[cold]
+fn overlapping(op: &'static str, target: &Tensor, operand: &Tensor) -> Error {
+    Error::operands(
+        op,
+        format!(
+            "an operand of shape {:?} shares memory with the tensor of shape {:?} that is changed; use a copy of it, such \
+             as x * 1.0",
+            operand.shape_hint(),
+            target.shape_hint()
+        ),
+    )
+}
+
+/// What [`apart`] asks of an argument: one that is no tensor shares nothing.
+macro_rules! apart_from {
+    ($op:expr, $target:expr, $($given:ident)*) => {
+        $(if let Arg::Tensor(x) = $given { apart($op, $target, x)?; })*
+    };
 }
 
 /// Defines the in-place twins of plain methods.
+///
+/// The tensors and numbers behind the arguments are those in brackets: they must not share memory with the target.
+/// `$store` is what writes the result.
 macro_rules! inplace {
-    ($( $(#[$doc:meta])* $name:ident / $try_name:ident = $plain:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* ) ; )*) => {
+    ($store:ident; $( $(#[$doc:meta])* $name:ident / $try_name:ident = $plain:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* ) $([$($given:ident),*])? $({$($tensor:ident),*})? ; )*) => {
         impl Tensor {$(
             $(#[$doc])*
             ///
@@ -98,56 +177,59 @@ macro_rules! inplace {
             /// outside `no_grad`.
             #[track_caller]
             pub fn $try_name$(<$life>)?(&self $(, $arg: $ty)*) -> Result<&Tensor> {
-                let new = changing(self, || self.$plain($($arg),*));
-                called(new.and_then(|new| store_computed(stringify!($name), self, &new)).map(|_| self))
+                let compute = || -> Result<Tensor> {
+                    $($(let $given: Arg<'_> = $given.into();)*
+                    apart_from!(stringify!($name), self, $($given)*);)?
+                    $($(apart(stringify!($name), self, $tensor)?;)*)?
+                    self.$plain($($arg),*)
+                };
+                let new = changing(self, compute);
+                called(new.and_then(|new| $store(stringify!($name), self, &new)).map(|_| self))
             }
         )*}
     };
 }
 
 inplace! {
+    store;
     /// Adds a tensor or a number to every element.
-    add_ / try_add_ = try_add<'a>(other: impl Into<Arg<'a>>);
+    add_ / try_add_ = try_add<'a>(other: impl Into<Arg<'a>>) [other];
     /// Adds a multiple of a tensor or a number to every element.
-    add_alpha_ / try_add_alpha_ = try_add_alpha<'a>(other: impl Into<Arg<'a>>, alpha: impl Into<Number>);
+    add_alpha_ / try_add_alpha_ = try_add_alpha<'a>(other: impl Into<Arg<'a>>, alpha: impl Into<Number>) [other];
     /// Subtracts a tensor or a number from every element.
-    sub_ / try_sub_ = try_sub<'a>(other: impl Into<Arg<'a>>);
+    sub_ / try_sub_ = try_sub<'a>(other: impl Into<Arg<'a>>) [other];
     /// Subtracts a multiple of a tensor or a number from every element.
-    sub_alpha_ / try_sub_alpha_ = try_sub_alpha<'a>(other: impl Into<Arg<'a>>, alpha: impl Into<Number>);
+    sub_alpha_ / try_sub_alpha_ = try_sub_alpha<'a>(other: impl Into<Arg<'a>>, alpha: impl Into<Number>) [other];
     /// Multiplies every element.
-    mul_ / try_mul_ = try_mul<'a>(other: impl Into<Arg<'a>>);
+    mul_ / try_mul_ = try_mul<'a>(other: impl Into<Arg<'a>>) [other];
     /// Divides every element.
-    div_ / try_div_ = try_div<'a>(other: impl Into<Arg<'a>>);
+    div_ / try_div_ = try_div<'a>(other: impl Into<Arg<'a>>) [other];
     /// Divides every element, rounded down.
-    floor_divide_ / try_floor_divide_ = try_floor_divide<'a>(other: impl Into<Arg<'a>>);
+    floor_divide_ / try_floor_divide_ = try_floor_divide<'a>(other: impl Into<Arg<'a>>) [other];
     /// The remainder with the sign of the divisor.
-    remainder_ / try_remainder_ = try_remainder<'a>(other: impl Into<Arg<'a>>);
+    remainder_ / try_remainder_ = try_remainder<'a>(other: impl Into<Arg<'a>>) [other];
     /// The remainder with the sign of the dividend.
-    fmod_ / try_fmod_ = try_fmod<'a>(other: impl Into<Arg<'a>>);
+    fmod_ / try_fmod_ = try_fmod<'a>(other: impl Into<Arg<'a>>) [other];
     /// Raises every element to a power.
-    pow_ / try_pow_ = try_pow<'a>(other: impl Into<Arg<'a>>);
+    pow_ / try_pow_ = try_pow<'a>(other: impl Into<Arg<'a>>) [other];
     /// Moves every element towards `end`.
-    lerp_ / try_lerp_ = try_lerp<'a>(end: &Tensor, weight: impl Into<Arg<'a>>);
+    lerp_ / try_lerp_ = try_lerp<'a>(end: &Tensor, weight: impl Into<Arg<'a>>) [weight] {end};
     /// Adds a multiple of a product.
-    addcmul_ / try_addcmul_ = try_addcmul(a: &Tensor, b: &Tensor, value: impl Into<Number>);
+    addcmul_ / try_addcmul_ = try_addcmul(a: &Tensor, b: &Tensor, value: impl Into<Number>) {a, b};
     /// Adds a multiple of a quotient.
-    addcdiv_ / try_addcdiv_ = try_addcdiv(a: &Tensor, b: &Tensor, value: impl Into<Number>);
+    addcdiv_ / try_addcdiv_ = try_addcdiv(a: &Tensor, b: &Tensor, value: impl Into<Number>) {a, b};
     /// Keeps every element within bounds.
-    clamp_ / try_clamp_ = try_clamp<'a>(min: impl Into<Arg<'a>>, max: impl Into<Arg<'a>>);
+    clamp_ / try_clamp_ = try_clamp<'a>(min: impl Into<Arg<'a>>, max: impl Into<Arg<'a>>) [min, max];
     /// Keeps every element above a bound.
-    clamp_min_ / try_clamp_min_ = try_clamp_min<'a>(min: impl Into<Arg<'a>>);
+    clamp_min_ / try_clamp_min_ = try_clamp_min<'a>(min: impl Into<Arg<'a>>) [min];
     /// Keeps every element below a bound.
-    clamp_max_ / try_clamp_max_ = try_clamp_max<'a>(max: impl Into<Arg<'a>>);
+    clamp_max_ / try_clamp_max_ = try_clamp_max<'a>(max: impl Into<Arg<'a>>) [max];
     /// Sets what is true in the mask to a number.
     masked_fill_ / try_masked_fill_ = filled<'a>(mask: &Tensor, value: impl Into<Arg<'a>>);
-    /// Ands with the truth of a tensor or a number.
-    logical_and_ / try_logical_and_ = try_logical_and<'a>(other: impl Into<Arg<'a>>);
-    /// Ors with the truth of a tensor or a number.
-    logical_or_ / try_logical_or_ = try_logical_or<'a>(other: impl Into<Arg<'a>>);
     /// Ands bit by bit.
-    bitwise_and_ / try_bitwise_and_ = try_bitwise_and<'a>(other: impl Into<Arg<'a>>);
+    bitwise_and_ / try_bitwise_and_ = try_bitwise_and<'a>(other: impl Into<Arg<'a>>) [other];
     /// Ors bit by bit.
-    bitwise_or_ / try_bitwise_or_ = try_bitwise_or<'a>(other: impl Into<Arg<'a>>);
+    bitwise_or_ / try_bitwise_or_ = try_bitwise_or<'a>(other: impl Into<Arg<'a>>) [other];
     /// Adds up along an axis.
     cumsum_ / try_cumsum_ = try_cumsum(axis: isize);
     /// Multiplies along an axis.
@@ -162,10 +244,21 @@ inplace! {
     nan_to_num_ / try_nan_to_num_ = try_nan_to_num(nan: Option<f64>, posinf: Option<f64>, neginf: Option<f64>);
 }
 
+inplace! {
+    store_untracked;
+    /// Ands with the truth of a tensor or a number.
+    logical_and_ / try_logical_and_ = try_logical_and<'a>(other: impl Into<Arg<'a>>) [other];
+    /// Ors with the truth of a tensor or a number.
+    logical_or_ / try_logical_or_ = try_logical_or<'a>(other: impl Into<Arg<'a>>) [other];
+    /// Negates the truth of every element.
+    logical_not_ / try_logical_not_ = try_logical_not();
+}
+
 /// In-place twins of functions of one operand.
 macro_rules! unary_inplace {
     ($($name:ident / $try_name:ident = $plain:ident, $shown:ident;)*) => {
-        inplace! {$(
+        inplace! {
+            store; $(
             #[doc = concat!("Applies [`Tensor::", stringify!($shown), "`] to every element.")]
             $name / $try_name = $plain();
         )*}
@@ -208,7 +301,6 @@ unary_inplace! {
     trunc_ / try_trunc_ = try_trunc, trunc;
     frac_ / try_frac_ = try_frac, frac;
     sign_ / try_sign_ = try_sign, sign;
-    logical_not_ / try_logical_not_ = try_logical_not, logical_not;
     bitwise_not_ / try_bitwise_not_ = try_bitwise_not, bitwise_not;
 }
 
@@ -245,7 +337,7 @@ impl Tensor {
     /// When `source` does not broadcast to this shape, or this is a leaf that requires a gradient outside `no_grad`.
     #[track_caller]
     pub fn try_copy_(&self, source: &Tensor) -> Result<&Tensor> {
-        called(write("copy_", self, source).map(|_| self))
+        called(copy("copy_", self, source).map(|_| self))
     }
 
     /// Sets every element to `value`, a number or a tensor without axes.
@@ -270,16 +362,23 @@ impl Tensor {
     #[track_caller]
     fn fill_with(&self, value: Arg<'_>) -> Result<&Tensor> {
         match value {
-            Arg::Number(n) => {
-                let full = crate::mode::values::full_of(&self.sizes(), n.fitted("fill_", self.dtype())?)?;
-                write("fill_", self, &full)?;
+            Arg::Number(n) => self.filled_alike("FillBackward2", n)?,
+            Arg::Tensor(t) if t.dim() == 0 => {
+                let value = fitted("fill_", self, &t.try_to(self.dtype())?)?;
+                assign(self, &value, Derivative::Taken("FillBackward3", Some(t)))?;
             }
-            Arg::Tensor(t) if t.dim() == 0 => write("fill_", self, t)?,
             Arg::Tensor(t) => {
                 return Err(Error::operands("fill_", format!("the value must have no axes, got {:?}", t.shape_hint())));
             }
         }
         Ok(self)
+    }
+
+    /// Sets every element to a number, also where elements share memory.
+    #[track_caller]
+    pub(super) fn filled_alike(&self, name: &'static str, n: Number) -> Result<()> {
+        let full = crate::mode::values::full_of(&self.sizes(), n.fitted("fill_", self.dtype())?)?;
+        assign_alike(self, &full, Derivative::Taken(name, None))
     }
 
     /// Sets every element to 0.
@@ -297,6 +396,6 @@ impl Tensor {
     /// When this is a leaf that requires a gradient, outside `no_grad`.
     #[track_caller]
     pub fn try_zero_(&self) -> Result<&Tensor> {
-        self.try_fill_(Number::Int(0))
+        called(self.filled_alike("ZeroBackward0", Number::Int(0)).map(|()| self))
     }
 }

@@ -35,6 +35,7 @@ mod ranges;
 mod recurrence;
 pub(crate) mod reduce;
 mod repeating;
+pub(crate) mod results;
 mod sampling;
 mod shape;
 pub(crate) mod single_node;
@@ -73,9 +74,13 @@ pub use shape::{broadcast_tensors, try_broadcast_tensors};
 pub use tree::TensorTree;
 
 /// Defines operations twice from one definition: the `try_` form that returns a `Result`, and the form that panics
-/// with the same text at the caller's line.
+/// with the same text at the caller's line. Results are tensors of their own, or operands as they are; after `views:` they may
+/// be views.
 macro_rules! twins {
-    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( &$self:ident $(, $arg:ident : $ty:ty)* $(,)? ) -> $out:ty $body:block )*) => {
+    (views: $($all:tt)*) => {
+        $crate::ops::twins!(@ may_be_view; $($all)*);
+    };
+    (@ $finish:ident; $( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( &$self:ident $(, $arg:ident : $ty:ty)* $(,)? ) -> $out:ty $body:block )*) => {
         impl Tensor {$(
             $(#[$doc])*
             ///
@@ -104,16 +109,23 @@ macro_rules! twins {
                         $body
                     }
                 }
-                crate::error::called(<Tensor as TwinBody>::body($self $(, $arg)*))
+                let result = crate::error::called(<Tensor as TwinBody>::body($self $(, $arg)*))?;
+                Ok($crate::ops::results::$finish(result, &[$self]))
             }
         )*}
+    };
+    ($($all:tt)*) => {
+        $crate::ops::twins!(@ own; $($all)*);
     };
 }
 pub(crate) use twins;
 
 /// As [`twins!`], for free functions.
 macro_rules! twin_fns {
-    ($( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
+    (views: $($all:tt)*) => {
+        $crate::ops::twin_fns!(@ may_be_view; $($all)*);
+    };
+    (@ $finish:ident; $( $(#[$doc:meta])* fn $name:ident / $try_name:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* $(,)? ) -> $out:ty $body:block )*) => {$(
         $(#[$doc])*
         ///
         /// # Panics
@@ -132,9 +144,13 @@ macro_rules! twin_fns {
             #[track_caller]
             #[inline]
             fn body$(<$life>)?($($arg: $ty),*) -> crate::error::Result<$out> $body
-            crate::error::called(body($($arg),*))
+            let result = crate::error::called(body($($arg),*))?;
+            Ok($crate::ops::results::$finish(result, &[]))
         }
     )*};
+    ($($all:tt)*) => {
+        $crate::ops::twin_fns!(@ own; $($all)*);
+    };
 }
 pub(crate) use twin_fns;
 

@@ -16,6 +16,7 @@ use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::{Edge, Grads, SumToSize};
 use crate::tensor::operand::Operand;
 use crate::tensor::size::{hints, small};
+use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Sizes, Strides, Tensor, eval};
 use allotrope_ir::{Axes, Class, Extent, Op, Scalar, ScatterOp, Type, View, infer};
@@ -28,10 +29,20 @@ impl Tensor {
 
     /// As [`Tensor::reshape_sizes`], by a node of this name.
     pub(crate) fn reshape_as_node(&self, node: &'static str, sizes: &[Size]) -> Result<Tensor> {
-        let own = self.sizes();
-        if self.is_off_tape() && all_same(&own, sizes) {
+        if self.is_off_tape() && all_same(&self.sizes(), sizes) {
             return Ok(self.clone());
         }
+        self.reshape_recorded_as(node, sizes)
+    }
+
+    /// As [`Tensor::reshape_sizes`], and a tensor of its own also where the shape stays: a view, where the layout allows.
+    pub(crate) fn reshape_recorded(&self, sizes: &[Size]) -> Result<Tensor> {
+        self.reshape_recorded_as("ViewBackward0", sizes)
+    }
+
+    /// As [`Tensor::reshape_recorded`], by a node of this name.
+    pub(crate) fn reshape_recorded_as(&self, node: &'static str, sizes: &[Size]) -> Result<Tensor> {
+        let own = self.sizes();
         let (from, to) = (numel(&own), numel(sizes));
         if from.hint() != to.hint() {
             return Err(Error::operands(
@@ -114,7 +125,7 @@ impl Tensor {
         }
         let sum = no_grad(sum)?.alias();
         let spread = own.clone();
-        let node = tape::node("SumToSizeBackward0", smallvec![tape::edge_of(self)], false, move |_, grads| {
+        let node = tape::node("SumToSizeBackward0", smallvec![tape::operand_edge(self)?], false, move |_, grads| {
             Ok(smallvec![grads[0].as_ref().map(|g| g.expand_recorded(&spread)).transpose()?])
         });
         sum.set_grad_fn(Some(Edge::new(node, 0)));
@@ -122,7 +133,7 @@ impl Tensor {
     }
 }
 
-/// The axes in another order; `axes` names each once.
+/// The axes in another order, of an operand of one operation; `axes` names each once.
 pub(super) fn permute(x: &Tensor, axes: Axes) -> Result<Tensor> {
     permute_as_node("PermuteBackward0", x, axes)
 }
@@ -133,6 +144,21 @@ pub(super) fn permute_as_node(node: &'static str, x: &Tensor, axes: Axes) -> Res
         return Ok(x.clone());
     }
     seen(x, Op::Permute(axes), node)
+}
+
+/// The axes in another order, as a view also where that is the same one.
+pub(super) fn permuted(x: &Tensor, axes: Axes) -> Result<Tensor> {
+    permuted_as_node("PermuteBackward0", x, axes)
+}
+
+/// As [`permuted`], by a node of this name.
+pub(super) fn permuted_as_node(node: &'static str, x: &Tensor, axes: Axes) -> Result<Tensor> {
+    seen(x, Op::Permute(axes), node)
+}
+
+/// The tensor as another view of it.
+pub(super) fn aliased(x: &Tensor) -> Result<Tensor> {
+    seen(x, Op::Reshape(x.sizes()), "AliasBackward0")
 }
 
 /// A view by one step.
@@ -239,30 +265,60 @@ pub(super) fn concat_as_node(node: &'static str, tensors: &[&Tensor], axis: usiz
 }
 
 /// Consecutive sections of an axis, of these lengths, as one node of the tape: the gradients are concatenated once,
-/// however many sections there are.
-pub(super) fn sections(node: &'static str, x: &Tensor, axis: usize, lens: &[Size]) -> Result<Vec<Tensor>> {
+/// however many sections there are. `elements` says that each is one element, without the axis then.
+pub(super) fn sections(
+    name: &'static str,
+    x: &Tensor,
+    axis: usize,
+    lens: &[Size],
+    elements: bool,
+) -> Result<Vec<Tensor>> {
     let mut start = Size::from(0);
     eval::affords(lens.len())?;
     let mut parts = Vec::with_capacity(lens.len());
-    for &len in lens {
-        // Each is a view with a history of its own, which changes in place need; the common one replaces it.
-        parts.push(narrow(x, axis, start, len)?);
-        start = start.plus(&len);
+    // Each is a view with steps of its own, which changes in place need; the common history replaces theirs.
+    no_grad(|| -> Result<()> {
+        for &len in lens {
+            let part = narrow(x, axis, start, len)?;
+            parts.push(match elements {
+                true => {
+                    let mut sizes = part.sizes();
+                    sizes.remove(axis);
+                    part.reshape_recorded(&sizes)?
+                }
+                false => part,
+            });
+            start = start.plus(&len);
+        }
+        Ok(())
+    })?;
+    if is_grad_enabled() {
+        parts.iter().for_each(|part| part.set_creation(Creation::Several));
     }
     if x.is_off_tape() {
         return Ok(parts);
     }
     let (own, lens, dtype) = (x.sizes(), lens.to_vec(), x.dtype());
     let rest = own[axis].minus(start);
-    let node = tape::node(node, smallvec![tape::edge_of(x)], false, move |_, grads| {
+    let node = tape::node(name, smallvec![tape::operand_edge(x)?], false, move |c, grads| {
+        if !c.wants(0) {
+            return Ok(smallvec![None]);
+        }
         let zeros = |n: Size| {
             let mut sizes = own.clone();
             sizes[axis] = n;
             full_of(&sizes, Scalar::from_f64(0.0, dtype))
         };
-        let given = |i: usize| grads.get(i).cloned().flatten();
-        let mut parts =
-            (0..lens.len()).map(|i| given(i).map_or_else(|| zeros(lens[i]), Ok)).collect::<Result<Vec<_>>>()?;
+        let given = |i: usize| match grads.get(i).cloned().flatten() {
+            Some(g) if elements => {
+                let mut sizes = g.sizes();
+                sizes.insert(axis, Size::from(1));
+                g.reshape_sizes(&sizes)
+            }
+            Some(g) => Ok(g),
+            None => zeros(lens[i]),
+        };
+        let mut parts = (0..lens.len()).map(given).collect::<Result<Vec<_>>>()?;
         parts.push(zeros(rest)?);
         grads1(concat(&parts.iter().collect::<Vec<_>>(), axis)?)
     });

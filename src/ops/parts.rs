@@ -1,36 +1,15 @@
 //! Parts of a tensor: slices, single elements of an axis, chunks that cover an axis, windows. Every result is a view.
 
-use super::movement::{iota, narrow, sections, zeros};
+use super::movement::{aliased, iota, narrow, sections};
 use super::twins;
 use super::window::{WindowSpec, window};
 use crate::backend::cpu::host;
 use crate::error::{Error, Result};
 use crate::mode::sizes::{at_most, demand_at_least, demand_equal, divide, is_zero, smaller, specialize};
-use crate::tensor::{Size, Tensor};
+use crate::tensor::{Size, Tensor, eval};
 use allotrope_ir::{DType, Extent};
 
 twins! {
-    /// `len` elements of one axis from `start` on (negative counts from the end).
-    fn narrow / try_narrow(&self, axis: isize, start: isize, len: usize) -> Tensor {
-        let a = self.axis("narrow", axis)?;
-        let size = self.sizes()[a];
-        let n = size.hint() as isize;
-        let from = if start < 0 { start + n } else { start };
-        if from < 0 || from.saturating_add_unsigned(len) > n {
-            return Err(Error::operands(
-                "narrow",
-                format!("{len} elements from {start} on do not lie in axis {axis} of shape {:?}", self.shape_hint()),
-            ));
-        }
-        let start = match start < 0 {
-            true => size.minus(Size::from(start.unsigned_abs())),
-            false => Size::from(start as usize),
-        };
-                    // How far the axis must reach for the slice to lie in it.
-            demand_at_least(size, if start.is_symbolic() { size.hint() - start.hint() } else { start.hint() + len });
-        narrow(self, a, start, Size::from(len))
-    }
-
     /// As [`Tensor::narrow`], from a place that a tensor (an integer without axes) holds. A copy, and
     /// available in a trace too.
     fn narrow_at / try_narrow_at(&self, axis: isize, start: &Tensor, len: usize) -> Tensor {
@@ -55,6 +34,29 @@ twins! {
         let places = n.minus(Size::from(len)).plus(&Size::from(1));
         let start = super::gather::checked_index("narrow", &start, places, false)?;
         super::index::rows(self, a, &iota(Size::from(len))?.try_add(&start)?)
+    }
+}
+
+twins! { views:
+    /// `len` elements of one axis from `start` on (negative counts from the end).
+    fn narrow / try_narrow(&self, axis: isize, start: isize, len: usize) -> Tensor {
+        let a = self.axis("narrow", axis)?;
+        let size = self.sizes()[a];
+        let n = size.hint() as isize;
+        let from = if start < 0 { start + n } else { start };
+        if from < 0 || from.saturating_add_unsigned(len) > n {
+            return Err(Error::operands(
+                "narrow",
+                format!("{len} elements from {start} on do not lie in axis {axis} of shape {:?}", self.shape_hint()),
+            ));
+        }
+        let start = match start < 0 {
+            true => size.minus(Size::from(start.unsigned_abs())),
+            false => Size::from(start as usize),
+        };
+                    // How far the axis must reach for the slice to lie in it.
+            demand_at_least(size, if start.is_symbolic() { size.hint() - start.hint() } else { start.hint() + len });
+        narrow(self, a, start, Size::from(len))
     }
 
     /// The element `index` of one axis (negative counts from the end), without that axis.
@@ -86,11 +88,11 @@ twins! {
         // By what was written and not by the size, since it is recorded for gradients.
         let whole = matches!((start, end), (None | Some(0), None));
         let (start, len) = slice_bounds(n, start, end);
-        let part = if whole { self.clone() } else { narrow(self, a, start, len)? };
         match step {
             0 => Err(Error::operands("slice", "the step must be at least 1")),
-            1 => Ok(part),
-            _ => every(&part, a, step),
+            1 => narrow(self, a, start, len),
+            _ if whole => every(self, a, step),
+            _ => every(&narrow(self, a, start, len)?, a, step),
         }
     }
 
@@ -129,7 +131,7 @@ twins! {
             // Equal chunks of a size that can be divided in every call.
             let size = divide(n, chunks, "chunk() cuts an axis into parts");
             if size.is_symbolic() && at_most(Size::from(1), size) {
-                return sections("SplitBackward0", self, a, &vec![size; chunks]);
+                return sections("SplitBackward0", self, a, &vec![size; chunks], false);
             }
         }
         let n = number_of(self, a, "chunk() cuts an axis into parts");
@@ -146,9 +148,14 @@ twins! {
             return Err(Error::operands("tensor_split", "needs at least one section"));
         }
         let n = number_of(self, a, "tensor_split() cuts an axis into sections");
-        let len = |i: usize| n / sections + usize::from(i < n % sections);
-        let place = |i: usize| Size::from(i * (n / sections) + i.min(n % sections));
-        (0..sections).map(|i| narrow(self, a, place(i), Size::from(len(i)))).collect()
+        let long = n % sections;
+        eval::affords(sections)?;
+        (0..sections)
+            .map(|i| {
+                let (start, len) = (i * (n / sections) + i.min(long), n / sections + usize::from(i < long));
+                narrow(self, a, Size::from(start), Size::from(len))
+            })
+            .collect()
     }
 
     /// The axis cut before each of the places, as by `start:end` slices between them: negative ones count from the end.
@@ -163,9 +170,9 @@ twins! {
     fn unbind / try_unbind(&self, axis: isize) -> Vec<Tensor> {
         let a = self.axis("unbind", axis)?;
         let n = number_of(self, a, "unbind() makes a tensor of each element of an axis");
-        let mut sizes = self.sizes();
-        sizes.remove(a);
-        cut("UnbindBackward0", self, a, n, |_| 1)?.iter().map(|x| x.reshape_as_node("UnbindBackward0", &sizes)).collect()
+        let mut lens = host::room::<Size>(n)?;
+        lens.resize(n, Size::from(1));
+        sections("UnbindBackward0", self, a, &lens, true)
     }
 
     /// Windows of `size` elements along an axis, `step` elements apart; the place in the window is a new last axis:
@@ -194,7 +201,7 @@ twins! {
             let mut sizes = self.sizes();
             sizes[a] = Size::from(n / step + 1);
             sizes.push(Size::from(0));
-            return zeros(self, &sizes);
+            return narrow(self, a, Size::from(0), Size::from(0))?.reshape_recorded(&sizes);
         }
         let p = WindowSpec { axis: a, size: Size::from(size), step, dilation: 1 };
         window(self, p.count("unfold", n)?, p)
@@ -231,7 +238,7 @@ pub(super) fn slice_bounds(n: Size, start: Option<isize>, end: Option<isize>) ->
 pub(super) fn every(x: &Tensor, axis: usize, step: usize) -> Result<Tensor> {
     let n = x.sizes()[axis];
     if is_zero(n) {
-        return Ok(x.clone());
+        return aliased(x);
     }
     let p = WindowSpec { axis, size: Size::from(1), step, dilation: 1 };
     let mut sizes = x.sizes();
@@ -250,5 +257,5 @@ fn number_of(x: &Tensor, axis: usize, why: &str) -> usize {
 fn cut(node: &'static str, x: &Tensor, axis: usize, count: usize, len: impl Fn(usize) -> usize) -> Result<Vec<Tensor>> {
     let mut lens = host::room::<Size>(count)?;
     lens.extend((0..count).map(|i| Size::from(len(i))));
-    sections(node, x, axis, &lens)
+    sections(node, x, axis, &lens, false)
 }

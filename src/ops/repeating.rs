@@ -157,7 +157,7 @@ twins! {
     }
 }
 
-twin_fns! {
+twin_fns! { views:
     /// The grid of the values of some vectors: tensor `i` of the result has the shape of all their lengths, and varies
     /// along axis `i` only. `"ij"` takes the vectors as they come, `"xy"` exchanges the first two axes of each result.
     fn meshgrid / try_meshgrid(tensors: &[&Tensor], indexing: &str) -> Vec<Tensor> {

@@ -2,9 +2,8 @@
 //! Each is drawn from a generator, in a trace by every call; no gradient flows through any.
 
 use super::arg::{Arg, broadcast_sizes};
-use super::assign::assign;
+use super::assign::{Derivative, assign, check_fillable};
 use super::gather::{all_true, checked};
-use crate::autograd::record::check_assignable;
 use crate::backend::cpu::host::room;
 use crate::device;
 use crate::error::{Error, Result, called, must};
@@ -68,15 +67,14 @@ fn draw_for(what: &'static str, g: &Generator, target: &Tensor, kind: Kind, dtyp
 /// Fills `target` in the order of its memory. Whatever can fail comes before the draw.
 fn fill(what: &'static str, g: &Generator, target: &Tensor, kind: Kind) -> Result<()> {
     check_fillable(target)?;
-    assign(target, &draw_for(what, g, target, kind, target.dtype())?)
-}
-
-/// That the elements of `target` may become others.
-fn check_fillable(target: &Tensor) -> Result<()> {
-    if let Some(strided) = target.strided() {
-        eval::check_apart(target.shape_hint(), &strided.strides)?;
-    }
-    check_assignable(target)
+    let name = match what {
+        "uniform_" => "UniformBackward0",
+        "normal_" => "NormalBackward0",
+        "exponential_" => "ExponentialBackward0",
+        "random_" => "RandomBackward2",
+        _ => "BernoulliBackward2",
+    };
+    assign(target, &draw_for(what, g, target, kind, target.dtype())?, Derivative::Taken(name, None))
 }
 
 fn float(what: &'static str, dtype: DType) -> Result<()> {
@@ -171,7 +169,7 @@ fills! {
                 check_fillable(t)?;
                 let p = probabilities(p)?.expand_sizes(&t.sizes())?;
                 let drawn = draw_for("bernoulli_", g, t, UNIFORM, p.dtype())?.try_lt(&p)?;
-                assign(t, &drawn.try_to(t.dtype())?)
+                assign(t, &drawn.try_to(t.dtype())?, Derivative::Taken("BernoulliBackward1", None))
             }
         }
     }

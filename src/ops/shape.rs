@@ -2,13 +2,13 @@
 //! Results are views where the layout allows, copies where not. Nothing is computed here.
 
 use super::arg::broadcast_size;
-use super::movement::permute;
+use super::movement::permuted;
 use super::{twin_fns, twins};
 use crate::autograd::tape;
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
-use crate::mode::sizes::{demand_at_least, demand_equal, divide, numel, specialize};
+use crate::mode::sizes::{all_same, demand_at_least, demand_equal, divide, numel, specialize};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::operand::Operand;
 use crate::tensor::size::hints;
@@ -16,7 +16,7 @@ use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::Op;
 use smallvec::smallvec;
 
-twins! {
+twins! { views:
     /// The same elements in row-major order under another shape; one axis may be -1, "what is left". A view where the
     /// layout allows, else a copy.
     ///
@@ -25,7 +25,7 @@ twins! {
     /// assert_eq!(Tensor::arange(6).reshape(&[2, -1]).shape(), [2, 3]);
     /// ```
     fn reshape / try_reshape(&self, shape: &[isize]) -> Tensor {
-        self.reshape_sizes(&wanted_sizes("reshape", self, shape)?)
+        self.reshape_recorded(&wanted_sizes("reshape", self, shape)?)
     }
 
     /// As [`Tensor::reshape`], where that copies nothing; an error where it would have to.
@@ -35,7 +35,7 @@ twins! {
 
     /// The shape of `other`; symbolic dimensions stay symbolic.
     fn reshape_as / try_reshape_as(&self, other: &Tensor) -> Tensor {
-        self.reshape_sizes(&other.sizes())
+        self.reshape_recorded(&other.sizes())
     }
 
     /// As [`Tensor::view`], with the shape of `other`; symbolic dimensions stay symbolic.
@@ -43,7 +43,8 @@ twins! {
         as_view("view_as", self, &other.sizes())
     }
 
-    /// The axes from `from` to `to`, both included, as one; a tensor without axes gets one.
+    /// The axes from `from` to `to`, both included, as one; a tensor without axes gets one. The tensor itself where that is
+    /// one axis only.
     fn flatten / try_flatten(&self, from: isize, to: isize) -> Tensor {
         let (from, to) = (super::wrapped(self, "flatten", from)?, super::wrapped(self, "flatten", to)?);
         if self.dim() == 0 {
@@ -52,16 +53,20 @@ twins! {
         if from > to {
             return Err(Error::operands("flatten", format!("axis {from} comes after axis {to}")));
         }
+        if from == to {
+            return Ok(self.clone());
+        }
         let mut sizes = self.sizes();
         let merged = numel(&sizes[from..=to]);
         sizes.drain(from..=to);
         sizes.insert(from, merged);
-        self.reshape_sizes(&sizes)
+        self.reshape_recorded(&sizes)
     }
 
-    /// All elements along one axis, in row-major order.
+    /// All elements along one axis, in row-major order; a view where they lie so.
     fn ravel / try_ravel(&self) -> Tensor {
-        self.try_flatten(0, -1)
+        let n = numel(&self.sizes());
+        self.try_contiguous()?.reshape_recorded(&[n])
     }
 
     /// One axis as several; one of them may be -1, "what is left". The other axes may be symbolic.
@@ -99,7 +104,7 @@ twins! {
             n => Size::from(n as usize),
         }));
         sizes.extend_from_slice(&own[axis + 1..]);
-        self.reshape_sizes(&sizes)
+        self.reshape_recorded(&sizes)
     }
 
     /// A new axis of size 1 before `axis`.
@@ -111,10 +116,10 @@ twins! {
         }
         let mut sizes = self.sizes();
         sizes.insert(at as usize, Size::from(1));
-        self.reshape_as_node("UnsqueezeBackward0", &sizes)
+        self.reshape_recorded_as("UnsqueezeBackward0", &sizes)
     }
 
-    /// Without the axis, where its size is 1; unchanged otherwise.
+    /// Without the axis, where its size is 1; another view of the tensor otherwise.
     fn squeeze / try_squeeze(&self, axis: isize) -> Tensor {
         let axis = super::wrapped(self, "squeeze", axis)?;
         without_ones("SqueezeBackward1", self, |i| i == axis)
@@ -150,12 +155,12 @@ twins! {
                 _ => Err(Error::operands("expand", format!("{n} in {shape:?} stands for no axis of {:?}", self.shape_hint()))),
             })
             .collect::<Result<Sizes>>()?;
-        if self.is_off_tape() { self.expand_sizes(&sizes) } else { self.expand_recorded(&sizes) }
+        self.expand_recorded(&sizes)
     }
 
     /// Repeated to the shape of `other`; symbolic dimensions stay symbolic.
     fn expand_as / try_expand_as(&self, other: &Tensor) -> Tensor {
-        if self.is_off_tape() { self.expand_sizes(&other.sizes()) } else { self.expand_recorded(&other.sizes()) }
+        self.expand_recorded(&other.sizes())
     }
 
     /// As [`Tensor::expand`].
@@ -208,11 +213,11 @@ twins! {
     }
 }
 
-twin_fns! {
-    /// The tensors, each repeated without copying to the shape that all broadcast to.
+twin_fns! { views:
+    /// The tensors, each repeated without copying to the shape that all broadcast to; itself where it has that.
     fn broadcast_tensors / try_broadcast_tensors(tensors: &[&Tensor]) -> Vec<Tensor> {
         let sizes = common_sizes("broadcast_tensors", tensors)?;
-        let fit = |t: &&Tensor| if t.is_off_tape() { t.expand_sizes(&sizes) } else { t.expand_recorded(&sizes) };
+        let fit = |t: &&Tensor| if all_same(&t.sizes(), &sizes) { Ok(Tensor::clone(t)) } else { t.expand_recorded(&sizes) };
         tensors.iter().map(fit).collect()
     }
 }
@@ -250,11 +255,11 @@ fn is_one(n: Size) -> bool {
 fn without_ones(node: &'static str, x: &Tensor, named: impl Fn(usize) -> bool) -> Result<Tensor> {
     let kept: Sizes =
         x.sizes().iter().enumerate().filter(|(i, n)| !(named(*i) && is_one(**n))).map(|(_, n)| *n).collect();
-    if kept.len() == x.dim() { Ok(x.clone()) } else { x.reshape_as_node(node, &kept) }
+    x.reshape_recorded_as(node, &kept)
 }
 
 fn as_view(op: &'static str, x: &Tensor, sizes: &[Size]) -> Result<Tensor> {
-    let out = x.reshape_sizes(sizes)?;
+    let out = x.reshape_recorded(sizes)?;
     mode::state::sharing_asked(&out);
     if !out.shares_elements_of(x) {
         return Err(Error::operands(
@@ -295,5 +300,5 @@ fn wanted_sizes(op: &'static str, x: &Tensor, shape: &[isize]) -> Result<Sizes> 
 
 /// The axes `from` moved, in this order, to the places `to`; the others keep their order.
 pub(super) fn moved(x: &Tensor, from: &[usize], to: &[usize]) -> Result<Tensor> {
-    permute(x, super::axes::order_of(x.dim(), from, to))
+    permuted(x, super::axes::order_of(x.dim(), from, to))
 }

@@ -2,6 +2,7 @@
 //! their own, which that node holds. No derivative is written here.
 
 use super::backward::sum;
+use super::movement::copied;
 use crate::autograd::engine::{Root, run_part};
 use crate::autograd::saved::{Saved, changing, is_changing};
 use crate::autograd::tape::Edges;
@@ -33,12 +34,12 @@ pub(crate) fn single_node(
 ) -> Result<Vec<Tensor>> {
     if !is_grad_enabled() || !operands.iter().any(|x| x.is_requires_grad()) {
         let operands: Vec<Tensor> = operands.iter().map(|x| (*x).clone()).collect();
-        return Ok(compute(&operands)?.iter().map(unlinked).collect());
+        return compute(&operands)?.iter().map(|y| apart(y, &operands)).collect();
     }
     let (mut edges, mut starts, mut inner) = (Edges::new(), Vec::new(), Vec::new());
     let mut changed = None;
     for x in operands {
-        let edge = tape::edge_of(x);
+        let edge = tape::operand_edge(x)?;
         let start = edge.clone().map(scope::linked_edge);
         inner.push(match &start {
             None => (*x).clone(),
@@ -58,6 +59,7 @@ pub(crate) fn single_node(
         Some(x) => changing(x, || compute(&inner))?,
         None => compute(&inner)?,
     };
+    let results = results.iter().map(|y| apart(y, &inner)).collect::<Result<Vec<Tensor>>>()?;
     let ends: Vec<Option<Edge>> = results.iter().map(tape::edge_of).collect();
     let results: Vec<Tensor> = results.iter().map(|y| y.alias()).collect();
     let kept: Vec<Saved> = keeps
@@ -112,6 +114,14 @@ pub(crate) fn pair(
     let mut results = single_node(name, operands, keeps, |x| compute(x).map(|(a, b)| vec![a, b]))?;
     let second = results.pop().expect("two results");
     Ok((results.pop().expect("two results"), second))
+}
+
+/// A result, copied where it shows elements of an operand: operators that are one node give no views.
+fn apart(y: &Tensor, operands: &[Tensor]) -> Result<Tensor> {
+    match operands.iter().any(|x| y.shares_elements_of(x)) {
+        true => copied("CloneBackward0", y),
+        false => Ok(unlinked(y)),
+    }
 }
 
 /// The tensor, or another one over its elements with its history where it is a view: what it was taken of is nobody's.

@@ -4,12 +4,13 @@
 use super::assign::take;
 use super::grads1;
 use super::movement::{put_at, seen, zeros};
-use crate::autograd::{no_grad, tape};
+use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::sizes::{at_most, numel};
 use crate::tensor::affine::Affine;
-use crate::tensor::grad_fn::{Edge, Grads};
+use crate::tensor::grad_fn::Edge;
+use crate::tensor::handle::ViewOf;
 use crate::tensor::size::sizes_of;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Strides, Tensor, eval};
@@ -82,6 +83,9 @@ pub(super) fn as_strided(x: &Tensor, shape: &[usize], strides: &[usize], offset:
     };
     const NAME: &str = "AsStridedBackward0";
     let result = no_grad(|| seen(&base.reshape_sizes(&[n])?, ViewOp::Affine(affine.clone()), NAME))?;
+    if is_grad_enabled() {
+        result.set_creation(x.view_of().map(ViewOf::creation).unwrap_or_default());
+    }
     if x.is_off_tape() {
         return Ok(result);
     }
@@ -89,8 +93,8 @@ pub(super) fn as_strided(x: &Tensor, shape: &[usize], strides: &[usize], offset:
         return fail(format!("the elements of {:?} share memory, which has no derivative", x.shape_hint()));
     }
     let path = x.view_of().map(|v| Arc::clone(&v.path));
-    let node = tape::node(NAME, smallvec![tape::edge_of(x)], false, move |_, grads| {
-        let Some(g) = &grads[0] else { return Ok(Grads::new()) };
+    let node = tape::node(NAME, smallvec![tape::operand_edge(x)?], false, move |c, grads| {
+        let Some(g) = grads[0].as_ref().filter(|_| c.wants(0)) else { return Ok(smallvec![None]) };
         let whole = put_at(&affine, &zeros(g, &[n])?, g)?.reshape_sizes(&own)?;
         grads1(match &path {
             Some(path) => take(&whole, path)?,

@@ -102,7 +102,8 @@ impl PartitionedClosure {
         };
         let base = capture.0.borrow().clone();
         let (mut histories, parts) = partition(base, boundary, ends, options.like, &find, &mut save)?;
-        for (history, _) in histories.iter_mut().zip(&tensors).filter(|(_, t)| t.is_requires_grad() && t.is_leaf()) {
+        for (history, _) in histories.iter_mut().zip(&tensors).filter(|(_, t)| t.is_requires_grad() && t.is_leaf_now())
+        {
             *history = History::Leaf;
         }
         let mut parts = match parts {

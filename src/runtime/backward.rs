@@ -92,7 +92,7 @@ impl Backward {
         let node = TraceNode::new(joint, edges, binding.clone(), saved);
         for (i, (t, history)) in results.iter().zip(&self.histories).enumerate() {
             set_history(t, history, &node, binding);
-            if self.retaining[i] && !t.is_leaf() {
+            if self.retaining[i] && !t.is_leaf_now() {
                 t.set_retains_grad();
             }
         }

@@ -14,6 +14,7 @@ use crate::runtime::backward::{Backward, SavedForBackward};
 use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of};
 use crate::runtime::variant::Variant;
 use crate::tensor::storage::Storage;
+use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Dims, Size, Tensor, TensorType, eval};
 use allotrope_ir::{Dim, Graph, Type};
@@ -293,9 +294,9 @@ impl Bound {
             match &self.wiring.targets[i] {
                 Target::Return => computed.push(tensor),
                 Target::Save => saved.push(tensor),
-                Target::State { tensor: state } => eval::assign(state, &tensor)?,
-                Target::Arg(i) => eval::assign(args[*i], &tensor)?,
-                Target::GradElements(of) => eval::assign(&gradient(of.of(args))?, &tensor)?,
+                Target::State { tensor: state } => eval::assign(state, &tensor, false)?,
+                Target::Arg(i) => eval::assign(args[*i], &tensor, false)?,
+                Target::GradElements(of) => eval::assign(&gradient(of.of(args))?, &tensor, false)?,
                 Target::Grad(of) => grads.push((of, tensor)),
                 Target::ArgGrad(i) => grads.push((args[*i], tensor)),
             }
@@ -335,8 +336,8 @@ impl Bound {
                 Returned::Arg(i) => args[*i].clone(),
                 Returned::Grad(of) => gradient(of.of(args))?,
                 Returned::Computed { .. } => computed.next().expect("bug in allotrope: a result was not computed"),
-                Returned::View { of, steps, differentiable, .. } => {
-                    view(&handed[*of], steps, *differentiable, binding)?
+                Returned::View { of, steps, differentiable, creation, .. } => {
+                    view(&handed[*of], steps, differentiable.then_some(*creation), binding)?
                 }
             });
         }
@@ -344,12 +345,23 @@ impl Bound {
     }
 }
 
-/// The view that eager code would have, without history.
-pub(crate) fn view(of: &Tensor, steps: &[ViewOp<Dim>], differentiable: bool, binding: &[usize]) -> Result<Tensor> {
+/// The view that eager code would have, without history; `differentiable` says how it came about there.
+pub(crate) fn view(
+    of: &Tensor,
+    steps: &[ViewOp<Dim>],
+    differentiable: Option<Creation>,
+    binding: &[usize],
+) -> Result<Tensor> {
     let seen = no_grad(|| {
         steps.iter().try_fold(of.clone(), |t, op| seen_again(&t, op.map(&mut |d| Size::from(d.eval(binding)))))
     })?;
-    Ok(if differentiable { seen } else { seen.same_elements() })
+    Ok(match differentiable {
+        Some(creation) => {
+            seen.set_creation(creation);
+            seen
+        }
+        None => seen.same_elements(),
+    })
 }
 
 /// The error of a call whose loop went on and on.

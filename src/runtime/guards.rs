@@ -2,7 +2,6 @@
 //! Checking changes nothing.
 
 use crate::autograd::is_grad_enabled;
-use crate::autograd::record::shows_leaf;
 use crate::capture::captured::{Captured, Dependencies};
 use crate::capture::endpoints::{CallerTensor, Source, Target, same_elements};
 use crate::capture::layout::{CallTensors, LayoutGuard};
@@ -65,7 +64,7 @@ impl KnownArgument {
 }
 
 fn history(a: &Tensor) -> (bool, bool) {
-    if a.is_requires_grad() { (a.is_leaf(), is_watched(a)) } else { (!shows_leaf(a), false) }
+    if a.is_requires_grad() { (a.is_leaf_now(), is_watched(a)) } else { (a.view_assignable().is_ok(), false) }
 }
 
 /// Everything that the capture of a variant dependencies on.

@@ -109,7 +109,7 @@ pub(crate) fn describe(variants: &[Arc<Variant>], names: &Names) -> Result<(save
         dtype: t.dtype(),
         shape: t.shape_hint().to_vec(),
         requires_grad: t.is_requires_grad(),
-        history: !t.is_leaf(),
+        history: !t.is_leaf_now(),
         grad: grads.get(&i).copied(),
         layout: None,
     });
@@ -278,7 +278,8 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
         Returned::Same(t) => saved::Returned::Same(captured.place(&t)),
         Returned::Arg(i) => saved::Returned::Same(saved::Place::Argument(i)),
         Returned::Grad(of) => saved::Returned::Grad(place(&of, captured)),
-        Returned::View { of, steps, differentiable, requires_grad, leaf } => {
+        // What may be changed in place where is not in the file.
+        Returned::View { of, steps, differentiable, creation: _, requires_grad, leaf } => {
             let steps = steps.iter().map(step).collect();
             saved::Returned::View { of, steps, differentiable, requires_grad, leaf }
         }

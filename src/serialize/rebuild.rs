@@ -19,6 +19,7 @@ use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
 use crate::tensor::grad_fn::{Edge, next_seq};
 use crate::tensor::handle::TraceHandle;
+use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
 use allotrope_ir::passes::Passes;
@@ -116,7 +117,7 @@ impl LoadedState {
             saved::Returned::Grad(of) => Returned::Grad(self.whose(of)),
             saved::Returned::View { of, steps, differentiable, requires_grad, leaf } => {
                 let steps = steps.iter().filter_map(step).collect();
-                Returned::View { of, steps, differentiable, requires_grad, leaf }
+                Returned::View { of, steps, differentiable, creation: Creation::Single, requires_grad, leaf }
             }
         });
         let drawn = sources.iter().map(|s| matches!(s, Source::Draw));

@@ -17,7 +17,7 @@ use allotrope_ir::{DType, Value};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 /// A multi-dimensional array of one dtype that remembers how it was computed.
@@ -41,9 +41,7 @@ pub(crate) struct Inner {
     meta: Mutex<Meta>,
     /// Set where this is a differentiable view.
     pub(super) view: Option<ViewOf>,
-    /// In-place changes of the history of a tensor that is no view.
-    pub(super) history: AtomicU32,
-    /// Of a view: the history of its base that its own belongs to.
+    /// Of a view: the in-place changes of its elements that its history knows of.
     pub(super) seen: AtomicU32,
     /// How many of the handles are such that no program gets at the tensor through them.
     hidden_handles: AtomicU32,
@@ -77,6 +75,8 @@ pub(crate) struct Traced {
     /// How the elements would lie if the program ran eagerly, in the call that is recorded: what shares elements there
     /// shares them here.
     pub(crate) strides: Strides,
+    /// How far its first element would be from that of the root, or of the storage of a captured one.
+    pub(crate) offset: isize,
     /// Of a view: its value, and the version of the root that it belongs to.
     pub(crate) seen: Mutex<(Value, u32)>,
 }
@@ -112,6 +112,8 @@ pub(crate) struct ViewOf {
     /// The tensor that is no view itself.
     pub(crate) base: HiddenHandle,
     pub(crate) path: Arc<Link>,
+    /// A [`Creation`](super::view::Creation).
+    pub(super) creation: AtomicU8,
 }
 
 /// One step of the way from a tensor to a view of it.
@@ -153,7 +155,6 @@ impl Tensor {
             requires_grad: AtomicBool::new(false),
             meta: Mutex::new(Meta::default()),
             view: None,
-            history: AtomicU32::new(0),
             seen: AtomicU32::new(0),
             hidden_handles: AtomicU32::new(0),
         }))
@@ -317,6 +318,7 @@ impl Tensor {
                 root: t.root.clone(),
                 path: t.path.clone(),
                 strides: t.strides.clone(),
+                offset: t.offset,
                 seen: Mutex::new(*t.seen.lock()),
             }),
         };

@@ -1,12 +1,38 @@
-//! What a view remembers: of which tensor it was taken, and by which steps. In-place operations need it, to reach the
-//! whole from a part; nothing is computed and no history is written here.
+//! What a view remembers: of which tensor it was taken, by which steps, and how it came about. In-place operations need it,
+//! to reach the whole from a part; nothing is computed and no history is written here.
 
 use super::grad_fn::ViewVjp;
 use super::handle::{Body, HiddenHandle, Link, Root, Tensor, TraceHandle, ViewOf};
 use super::size::Sizes;
 use super::view_op::ViewOp;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// How a view came about, which says whether it may be changed in place where the tape records that.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub(crate) enum Creation {
+    /// By an operation with one result.
+    #[default]
+    Single,
+    /// Where nothing was recorded, by itself or as a view of such a view.
+    NoGrad,
+    /// As one of several results of one operation.
+    Several,
+    /// As a result of a user's own function.
+    Function,
+}
+
+impl Creation {
+    fn of(number: u8) -> Creation {
+        match number {
+            1 => Creation::NoGrad,
+            2 => Creation::Several,
+            3 => Creation::Function,
+            _ => Creation::Single,
+        }
+    }
+}
 
 impl Link {
     /// The steps up to this one, in order.
@@ -30,10 +56,24 @@ impl Drop for Link {
     }
 }
 
+impl ViewOf {
+    pub(crate) fn creation(&self) -> Creation {
+        Creation::of(self.creation.load(Ordering::Relaxed))
+    }
+}
+
 impl Tensor {
     /// Makes this fresh result the view that `x` is through `op`. Nothing happens, and it is no view, where the elements
     /// had to be copied.
-    pub(crate) fn link_view(&mut self, x: &Tensor, op: &ViewOp, from: &Sizes, name: &'static str, vjp: ViewVjp) {
+    pub(crate) fn link_view(
+        &mut self,
+        x: &Tensor,
+        op: &ViewOp,
+        from: &Sizes,
+        name: &'static str,
+        vjp: ViewVjp,
+        creation: Creation,
+    ) {
         let link = |prev: Option<Arc<Link>>| Arc::new(Link { prev, op: op.clone(), from: from.clone(), name, vjp });
         let before = x.0.view.as_ref();
         let strides = op.strides(x.shape_hint(), x.laid_out(), self.shape_hint());
@@ -41,14 +81,16 @@ impl Tensor {
         let path = link(before.map(|v| Arc::clone(&v.path)));
         match (&mut inner.body, &x.0.body) {
             (Body::Strided(s), Body::Strided(of)) if !Arc::ptr_eq(&s.storage, &of.storage) => return,
-            (Body::Strided(_), _) => {}
-            (Body::Traced(t), Body::Strided(_)) => {
+            (Body::Strided(s), _) => *inner.seen.get_mut() = s.storage.version(),
+            (Body::Traced(t), Body::Strided(of)) => {
                 t.strides = strides;
+                t.offset = of.offset as isize + op.skip(&of.strides);
                 t.root = Root::External(TraceHandle::new(Tensor::clone(before.map_or(x, |v| &v.base))));
                 t.path = Some(Arc::clone(&path));
             }
             (Body::Traced(t), Body::Traced(of)) => {
                 t.strides = strides;
+                t.offset = of.offset + op.skip(&of.strides);
                 // Detached tensors are bases for gradients, though they show the elements of others.
                 let same = of.path.as_ref().map(Arc::as_ptr) == before.map(|v| Arc::as_ptr(&v.path));
                 t.root = of.root.clone();
@@ -56,8 +98,11 @@ impl Tensor {
             }
         }
         let base = HiddenHandle::new(Tensor::clone(before.map_or(x, |v| &v.base)));
-        inner.seen = base.history().into();
-        inner.view = Some(ViewOf { base, path });
+        let creation = match (creation, before) {
+            (Creation::Single, Some(of)) => of.creation(),
+            _ => creation,
+        };
+        inner.view = Some(ViewOf { base, path, creation: AtomicU8::new(creation as u8) });
     }
 
     /// The tensor of which this is a differentiable view, and how.
@@ -65,25 +110,32 @@ impl Tensor {
         self.0.view.as_ref()
     }
 
-    /// How often in-place operations have changed the history of this tensor, which is no view.
-    pub(crate) fn history(&self) -> u32 {
-        self.0.history.load(Ordering::Relaxed)
-    }
-
-    /// An in-place operation has changed the history: views taken before have to look at it again.
-    pub(crate) fn history_changed(&self) {
-        self.0.history.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The base whose history has changed since this view last looked.
-    pub(crate) fn stale_view(&self) -> Option<&ViewOf> {
-        self.0.view.as_ref().filter(|v| v.base.history() != self.0.seen.load(Ordering::Relaxed))
-    }
-
-    /// The view has looked at its base.
-    pub(crate) fn history_seen(&self) {
-        if let Some(v) = &self.0.view {
-            self.0.seen.store(v.base.history(), Ordering::Relaxed);
+    /// Says how this view came about.
+    pub(crate) fn set_creation(&self, creation: Creation) {
+        if let Some(view) = &self.0.view {
+            view.creation.store(creation as u8, Ordering::Relaxed);
         }
+    }
+
+    /// The result of an operation as no view, where nobody else has it: of what it shows nobody has anything. An operand that
+    /// is given back stays what it is.
+    #[inline]
+    pub(crate) fn unlinked_if_alone(mut self) -> Tensor {
+        if self.0.view.is_some()
+            && let Some(inner) = Arc::get_mut(&mut self.0)
+        {
+            inner.view = None;
+        }
+        self
+    }
+
+    /// How many in-place changes of its elements the history of this view knows of.
+    pub(crate) fn changes_seen(&self) -> u32 {
+        self.0.seen.load(Ordering::Relaxed)
+    }
+
+    /// The history of this view knows of so many in-place changes of its elements.
+    pub(crate) fn see_changes(&self, version: u32) {
+        self.0.seen.store(version, Ordering::Relaxed);
     }
 }

@@ -56,6 +56,19 @@ impl<D> ViewOp<D> {
     }
 }
 
+impl ViewOp {
+    /// How far the first element of the view is from that of a tensor of these strides.
+    pub(crate) fn skip(&self, strides: &[isize]) -> isize {
+        match self {
+            ViewOp::Affine(affine) => affine.strides(strides).1,
+            ViewOp::Primitive(op) => match op.class() {
+                Class::View(View::Slice { axis, start, .. }) => strides[axis].wrapping_mul(start.hint() as isize),
+                _ => 0,
+            },
+        }
+    }
+}
+
 /// The strides of a tensor seen through `op`; none where its elements would have to be copied.
 pub(crate) fn view_strides<D>(view: View<'_, D>, from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
     Some(match view {

@@ -131,6 +131,7 @@ impl Capture {
             known_args: FxHashMap::default(),
             known_grads: Vec::new(),
             requires_grad_asked: FxHashMap::default(),
+            element_copies: FxHashMap::default(),
             made_here: FxHashMap::default(),
             recomputing: 0,
             grads: Vec::new(),
@@ -185,7 +186,14 @@ impl Capture {
             return Ok(tensor);
         }
         let watched = is_watched(like);
-        let hooks = match like.is_leaf() && !watched {
+        if !like.stored_requires_grad() && like.is_leaf_now() {
+            // A view of what requires a gradient, taken where nothing was recorded: no gradient comes to anything.
+            let node = tape::node("TraceInput", SmallVec::new(), false, |_, _| Ok(SmallVec::new()));
+            tensor.set_grad_fn(Some(Edge::new(node, 0)));
+            self.0.borrow_mut().asked.push((i, Arc::new(AtomicBool::new(true))));
+            return Ok(tensor);
+        }
+        let hooks = match like.is_leaf_now() && !watched {
             true => {
                 tensor.set_requires_grad(true);
                 tensor.leaf_hooks(true)

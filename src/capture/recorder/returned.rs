@@ -6,7 +6,7 @@ use super::Capture;
 use crate::capture::endpoints::{CallerTensor, Returned, Target};
 use crate::capture::state::{CaptureState, GradState};
 use crate::error::Result;
-use crate::tensor::handle::{Link, Root, TraceHandle};
+use crate::tensor::handle::{Link, Root, TraceHandle, ViewOf};
 use crate::tensor::traced::Cell;
 use crate::tensor::{Body, Size, Tensor};
 use rustc_hash::FxHashMap;
@@ -225,6 +225,13 @@ impl CaptureState {
         }
     }
 
+    /// Whether a view's history is to be found anew after changes in place.
+    fn is_stale(&mut self, t: &Tensor) -> bool {
+        let (Some(view), Some(traced)) = (t.view_of(), t.traced()) else { return false };
+        let known = t.has_grad_fn() || view.base.is_requires_grad();
+        known && self.version_of(&traced.root) != t.changes_seen()
+    }
+
     /// Makes the computed ones of the tensors outputs of the graph.
     pub(super) fn output_computed(&mut self, out: &HandedOut, targets: &mut Vec<Target>) -> Result<()> {
         for handed in out.tensors.iter().filter(|h| matches!(h.kind, Kind::Computed)) {
@@ -240,13 +247,15 @@ impl CaptureState {
         for Handed { tensor, .. } in out.tensors.iter().filter(|handed| matches!(handed.kind, Kind::Same)) {
             self.touch(tensor);
         }
+        let stale: Vec<bool> = out.tensors.iter().map(|handed| self.is_stale(&handed.tensor)).collect();
         let owner = |i: usize| {
             let grad = &self.grads[i];
             grad.arg.map_or_else(|| CallerTensor::Captured(grad.tensor.clone()), CallerTensor::Arg)
         };
-        let each = out.tensors.iter().map(|Handed { tensor: t, kind }| {
-            let requires_grad = t.is_requires_grad();
-            let leaf = requires_grad && t.is_leaf() && t.stale_view().is_none();
+        let each = out.tensors.iter().zip(stale).map(|(Handed { tensor: t, kind }, stale)| {
+            // A view that has no history of its own requires a gradient where what it shows does.
+            let requires_grad = t.stored_requires_grad() || stale;
+            let leaf = requires_grad && !t.has_grad_fn() && !stale;
             match kind {
                 Kind::Computed => Returned::Computed { requires_grad, leaf },
                 Kind::Same => Returned::Same(TraceHandle::new(t.clone())),
@@ -254,7 +263,8 @@ impl CaptureState {
                 Kind::Grad(i) => Returned::Grad(owner(*i)),
                 Kind::View { of, path, differentiable } => {
                     let steps = path.iter().flat_map(Link::steps).map(|step| step.op.clone()).collect();
-                    Returned::View { of: *of, steps, differentiable: *differentiable, requires_grad, leaf }
+                    let creation = t.view_of().map(ViewOf::creation).unwrap_or_default();
+                    Returned::View { of: *of, steps, differentiable: *differentiable, creation, requires_grad, leaf }
                 }
             }
         });

@@ -4,9 +4,9 @@
 use super::Capture;
 use super::late;
 use crate::autograd::is_grad_enabled;
-use crate::autograd::record::{needed_by_tape, shows_leaf};
+use crate::autograd::record::check_assignable;
 use crate::capture::endpoints::CallerTensor;
-use crate::capture::state::MadeHere;
+use crate::capture::state::{MadeHere, element_copy};
 use crate::error::Error;
 use crate::error::Result;
 use crate::mode::recorder::StateRecorder;
@@ -60,8 +60,21 @@ impl StateRecorder for Capture {
         if let Some(t) = result.traced() {
             let version = inner.version_of(&t.root);
             t.seen.lock().1 = version;
+            result.see_changes(version);
         }
         inner.view_decided(of, result, op);
+    }
+
+    fn element_copied(&self, of: &Tensor, result: &Tensor) {
+        let mut inner = self.0.borrow_mut();
+        let root = match of.traced() {
+            Some(t) => t.root.clone(),
+            None => Root::External(TraceHandle::new(inner.shown_by(of).map_or_else(|| of.clone(), |(base, _)| base))),
+        };
+        if let Some(Root::Traced(cell)) = result.traced().map(|t| &t.root) {
+            let version = inner.version_of(&root);
+            inner.element_copies.insert(Arc::as_ptr(cell) as usize, (Arc::clone(cell), root, version));
+        }
     }
 
     fn begins_memory(&self, of: &Tensor) -> bool {
@@ -83,12 +96,16 @@ impl StateRecorder for Capture {
         match root.body() {
             Body::Traced(t) => {
                 let Root::Traced(cell) = &t.root else { unreachable!("bug in allotrope: a root is a view") };
+                if inner.element_copies.contains_key(&(Arc::as_ptr(cell) as usize)) {
+                    return Err(element_copy());
+                }
                 let arg = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize)).map(|(_, i)| *i);
                 if let Some(i) = arg.filter(|_| is_grad_enabled()) {
-                    // Whether it may be changed depends on what it is a view of.
-                    inner.asked.push((i, Arc::new(AtomicBool::new(true))));
-                    if inner.arguments.get(i).is_some_and(shows_leaf) {
-                        return Err(needed_by_tape("a view of a leaf"));
+                    let needs = inner.callers.iter().any(|(j, _)| *j == i) || value.is_requires_grad();
+                    if needs && let Some(argument) = inner.arguments.get(i).cloned() {
+                        // Whether it may be changed depends on what it is a view of.
+                        inner.asked.push((i, Arc::new(AtomicBool::new(true))));
+                        check_assignable(&argument)?;
                     }
                 }
                 let has_history = |i: usize| inner.callers.iter().any(|(j, _)| *j == i) || value.is_requires_grad();
@@ -130,7 +147,8 @@ impl StateRecorder for Capture {
     }
 
     fn version(&self, tensor: &Tensor) -> u32 {
-        let mut inner = self.0.borrow_mut();
+        // The capture itself asks too, about the caller's tensors.
+        let Ok(mut inner) = self.0.try_borrow_mut() else { return tensor.stored_version() };
         match tensor.body() {
             Body::Traced(t) => inner.version_of(&t.root),
             Body::Strided(_) => {

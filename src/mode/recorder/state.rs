@@ -22,6 +22,8 @@ pub(crate) trait StateRecorder {
     fn copy(&self, tensor: &Tensor) -> Result<Tensor>;
     /// The tensor just recorded is `of` seen through `op` now, or a copy where no strides show that.
     fn note_view(&self, of: &Tensor, result: &Tensor, op: &ViewOp);
+    /// `result` is a copy of elements of `of` that eager code would show.
+    fn element_copied(&self, of: &Tensor, result: &Tensor);
     /// The program asked whether this value, which is no view, lies in row-major order from the first element of its memory on:
     /// calls with another answer run another variant.
     fn begins_memory(&self, of: &Tensor) -> bool;
