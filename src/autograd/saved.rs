@@ -19,6 +19,8 @@ pub(crate) struct Saved {
 thread_local! {
     /// How many were made on this thread.
     static COUNT: Cell<u64> = const { Cell::new(0) };
+    /// Identity of the last result that its own node kept.
+    static OUTPUT: Cell<usize> = const { Cell::new(0) };
     /// Identity of the tensor that an operation is about to change, 0 for none.
     static CHANGING: Cell<usize> = const { Cell::new(0) };
 }
@@ -39,15 +41,30 @@ pub(crate) fn changing<T>(target: &Tensor, f: impl FnOnce() -> T) -> T {
         }
     }
     let _restore = Restore(CHANGING.replace(target.id()));
+    OUTPUT.set(0);
     f()
+}
+
+/// Whether this is the tensor that an operation is about to change in place.
+pub(crate) fn is_changing(x: &Tensor) -> bool {
+    CHANGING.get() == x.id()
+}
+
+/// A derivative keeps something that is no tensor of the program's, and that is freed as those are: counts as one saved.
+pub(crate) fn hidden() {
+    COUNT.set(COUNT.get() + 1);
+}
+
+/// Whether this result is the last one since [`changing`] began that its own node kept.
+pub(crate) fn is_output(y: &Tensor) -> bool {
+    OUTPUT.get() == y.id()
 }
 
 impl Saved {
     pub(crate) fn operand(x: &Tensor) -> Saved {
         COUNT.set(COUNT.get() + 1);
-        let changing = CHANGING.get() == x.id();
         // Where there is no copy to be had, the change will be noticed.
-        let tensor = if changing { x.snapshot().unwrap_or_else(|_| x.clone()) } else { x.clone() };
+        let tensor = if is_changing(x) { x.snapshot().unwrap_or_else(|_| x.clone()) } else { x.clone() };
         let version = tensor.version();
         Saved { tensor: HiddenHandle::new(tensor), version, output: None }
     }
@@ -55,6 +72,7 @@ impl Saved {
     /// The result `output` of the node that keeps it.
     pub(crate) fn output(y: &Tensor, output: u32) -> Saved {
         COUNT.set(COUNT.get() + 1);
+        OUTPUT.set(y.id());
         Saved { tensor: HiddenHandle::new(y.alias()), version: y.version(), output: Some(output) }
     }
 

@@ -9,6 +9,7 @@ use crate::mode::layout::row_major;
 use crate::mode::sizes::{demand_equal, specialize};
 use crate::ops::Number;
 use crate::ops::elementwise::{choose, floating, in_full, numeric, zero_where};
+use crate::ops::single_node::{Keeps, single};
 use crate::ops::{grads1, twin_fns, twins};
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
@@ -68,7 +69,7 @@ fn by_hand(
     value: impl FnOnce(&Tensor) -> Result<Tensor>,
     derivative: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Result<Tensor> {
-    in_full(x, |x| {
+    let node = |x: &Tensor| {
         composite(
             name,
             &[Operand::Tensor(x)],
@@ -78,22 +79,44 @@ fn by_hand(
                 move |c: &Context<'_>, g: &Tensor| grads1(derivative(g, &x.get(c.me)?)?)
             },
         )
-    })
+    };
+    match x.dtype().is_half() {
+        true => single(name, &[x], &[Keeps::Operand(0)], |x| in_full(&x[0], node)),
+        false => node(x),
+    }
+}
+
+/// A function of one float, composed, as one node that keeps the operand; halves in f32.
+fn composed(x: &Tensor, name: &'static str, value: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    single(name, &[x], &[Keeps::Operand(0)], |x| in_full(&x[0], value))
 }
 
 /// max(scale x, 0) + min(scale alpha (e^(inner x) - 1), 0): what ELU, SELU and CELU are.
-fn exponential(x: &Tensor, name: &'static str, alpha: f64, scale: f64, inner: f64) -> Result<Tensor> {
+fn exponential(
+    x: &Tensor,
+    name: &'static str,
+    node: &'static str,
+    alpha: f64,
+    scale: f64,
+    inner: f64,
+) -> Result<Tensor> {
     let low = alpha * scale;
     let value = move |x: &Tensor| {
         let below = x.try_mul(inner)?.try_expm1()?.try_mul(low)?;
         below.try_where_self(&x.try_le(0.0)?, &x.try_mul(scale)?)
     };
-    by_hand(&floating(x, name)?, "EluBackward0", value, move |g, x| {
+    by_hand(&floating(x, name)?, node, value, move |g, x| {
         // Only what is chosen may overflow, or its own derivative would be NaN.
         let negative = zero_where(&x.try_gt(0.0)?, x)?;
         let below = g.try_mul(&negative.try_mul(inner)?.try_exp()?.try_mul(low * inner)?)?;
         below.try_where_self(&x.try_le(0.0)?, &g.try_mul(scale)?)
     })
+}
+
+/// x where x > 0, else slope · x.
+fn leaky(x: &Tensor, name: &'static str, node: &'static str, slope: f64) -> Result<Tensor> {
+    let value = move |x: &Tensor| x.try_where_self(&x.try_gt(0.0)?, &x.try_mul(slope)?);
+    by_hand(&floating(x, name)?, node, value, move |g, x| g.try_where_self(&x.try_gt(0.0)?, &g.try_mul(slope)?))
 }
 
 /// Where -bound <= x <= bound.
@@ -135,26 +158,24 @@ activations! {
 
     /// x where x > 0, else `negative_slope` · x (PyTorch's default is 0.01), elementwise.
     fn leaky_relu / try_leaky_relu(x, negative_slope: f64) {
-        let value = move |x: &Tensor| x.try_where_self(&x.try_gt(0.0)?, &x.try_mul(negative_slope)?);
-        by_hand(&floating(x, "leaky_relu")?, "LeakyReluBackward0", value, move |g, x| {
-            g.try_where_self(&x.try_gt(0.0)?, &g.try_mul(negative_slope)?)
-        })
+        leaky(x, "leaky_relu", "LeakyReluBackward0", negative_slope)
     }
 
     /// x where x > 0, else a slope · x, the slope being the mean of `lower` and `upper` (PyTorch's defaults are 1/8 and
     /// 1/3): what a randomized leaky ReLU is in evaluation.
     fn rrelu / try_rrelu(x, lower: f64, upper: f64) {
-        row_major(x.try_leaky_relu((lower + upper) / 2.0)?)
+        let slope = (lower + upper) / 2.0;
+        row_major(leaky(x, "rrelu", "RreluWithNoiseBackward0", slope)?)
     }
 
     /// x where x > 0, else alpha (e^x - 1) (PyTorch's default is 1), elementwise.
     fn elu / try_elu(x, alpha: f64) {
-        exponential(x, "elu", alpha, 1.0, 1.0)
+        exponential(x, "elu", "EluBackward0", alpha, 1.0, 1.0)
     }
 
     /// The ELU whose scales keep mean 0 and variance 1 (Klambauer et al. 2017, arXiv:1706.02515), elementwise.
     fn selu / try_selu(x) {
-        exponential(x, "selu", 1.673_263_242_354_377_2, 1.050_700_987_355_480_5, 1.0)
+        exponential(x, "selu", "EluBackward0", 1.673_263_242_354_377_2, 1.050_700_987_355_480_5, 1.0)
     }
 
     /// x where x > 0, else alpha (e^(x / alpha) - 1) (PyTorch's default is 1), elementwise.
@@ -162,17 +183,17 @@ activations! {
         if alpha == 0.0 {
             return Err(Error::operands("celu", "alpha must not be 0"));
         }
-        exponential(x, "celu", alpha, 1.0, 1.0 / alpha)
+        exponential(x, "celu", "CeluBackward0", alpha, 1.0, 1.0 / alpha)
     }
 
     /// x times the probability that a normal number is below it (Hendrycks and Gimpel 2016, arXiv:1606.08415): x Φ(x).
     fn gelu / try_gelu(x) {
-        in_full(&floating(x, "gelu")?, |x| x.try_mul(&x.try_mul(FRAC_1_SQRT_2)?.try_erf()?.try_add(1.0)?.try_mul(0.5)?))
+        composed(&floating(x, "gelu")?, "GeluBackward0", |x| x.try_mul(&x.try_mul(FRAC_1_SQRT_2)?.try_erf()?.try_add(1.0)?.try_mul(0.5)?))
     }
 
     /// [`gelu`](Tensor::gelu) with the hyperbolic tangent for Φ: PyTorch's `approximate="tanh"`.
     fn gelu_tanh / try_gelu_tanh(x) {
-        in_full(&floating(x, "gelu_tanh")?, |x| {
+        composed(&floating(x, "gelu_tanh")?, "GeluBackward0", |x| {
             // √(2/π) (x + 0.044715 x³)
             let cube = x.try_mul(x)?.try_mul(x)?.try_mul(0.044715)?;
             let inner = x.try_add(&cube)?.try_mul(FRAC_2_SQRT_PI / SQRT_2)?;
@@ -182,12 +203,12 @@ activations! {
 
     /// x sigmoid(x), elementwise.
     fn silu / try_silu(x) {
-        in_full(&floating(x, "silu")?, |x| x.try_mul(&x.try_sigmoid()?))
+        composed(&floating(x, "silu")?, "SiluBackward0", |x| x.try_mul(&x.try_sigmoid()?))
     }
 
     /// x tanh(softplus(x)), elementwise (Misra 2019, arXiv:1908.08681).
     fn mish / try_mish(x) {
-        in_full(&floating(x, "mish")?, |x| x.try_mul(&x.try_softplus(1.0, 20.0)?.try_tanh()?))
+        composed(&floating(x, "mish")?, "MishBackward0", |x| x.try_mul(&x.try_softplus(1.0, 20.0)?.try_tanh()?))
     }
 
     /// min(max(x + 3, 0), 6) / 6, elementwise.
@@ -210,8 +231,8 @@ activations! {
 
     /// x where |x| > lambd (PyTorch's default is 0.5), else 0, elementwise.
     fn hardshrink / try_hardshrink(x, lambd: f64) {
-        let x = floating(x, "hardshrink")?;
-        zero_where(&within(&x, lambd)?, &x)
+        let value = move |x: &Tensor| zero_where(&within(x, lambd)?, x);
+        by_hand(&floating(x, "hardshrink")?, "HardshrinkBackward0", value, move |g, x| zero_where(&within(x, lambd)?, g))
     }
 
     /// x moved by lambd (PyTorch's default is 0.5) towards 0, which it does not pass, elementwise.
@@ -282,7 +303,7 @@ activations! {
             return Err(Error::operands("glu", format!("axis {axis} of shape {:?} must have an even size", x.shape_hint())));
         }
         let half = n.hint() / 2;
-        in_full(&x, |x| {
+        composed(&x, "GluBackward0", |x| {
             let gate = x.try_narrow(at as isize, half as isize, half)?.try_sigmoid()?;
             x.try_narrow(at as isize, 0, half)?.try_mul(&gate)
         })
@@ -295,7 +316,9 @@ activations! {
             return Err(Error::operands("prelu", format!("the weight must be {} as the input is, got {}", x.dtype(), weight.dtype())));
         }
         let weight = channel_weight(&x, weight)?;
-        in_full(&x, |x| prelu_aligned(x, &weight.try_to(x.dtype())?))
+        single("PreluKernelBackward0", &[&x, &weight], &[Keeps::Operand(0), Keeps::Operand(1)], |t| {
+            in_full(&t[0], |x| prelu_aligned(x, &t[1].try_to(x.dtype())?))
+        })
     }
 }
 

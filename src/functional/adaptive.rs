@@ -2,11 +2,12 @@
 //! results go from `floor(i l / m)` to `ceil((i + 1) l / m)`, so they may overlap and differ in size.
 
 use super::common::{along, can_exist, demand_float, numbers, take, widened, windows, with_batch, without_batch};
-use super::pool::{at_places, maximum_places};
+use super::pool::{at_places, maximum_places, pooled, shaped};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::sizes::is_zero;
 use crate::ops::arg::{Arg, Number};
+use crate::ops::single_node::{Keeps, pair, single};
 use crate::ops::{elementwise, twin_fns};
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::BinaryOp;
@@ -118,28 +119,36 @@ fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize
     let _entered = device::enter(input.device());
     demand_float(op, input)?;
     let (x, added) = with_batch(op, input, N + 2)?;
-    let mut means = widened(&x)?;
-    for (i, s) in shares(op, &x, out)?.iter().enumerate().rev() {
-        let cut = s.cut(op, &means, 2 + i)?;
-        if s.is_even() {
-            means = cut.try_mean_dim(&[-1], false)?;
-            continue;
+    let names = ["AdaptiveAvgPool2DBackward0", "AdaptiveAvgPool2DBackward0", "AdaptiveAvgPool3DBackward0"];
+    let means = single(pooled(names, N), &[&x], &[Keeps::Operand(0)], |x| {
+        let x = &x[0];
+        let mut means = widened(x)?;
+        for (i, s) in shares(op, x, out)?.iter().enumerate().rev() {
+            let cut = s.cut(op, &means, 2 + i)?;
+            if s.is_even() {
+                means = cut.try_mean_dim(&[-1], false)?;
+                continue;
+            }
+            let (_, count) = s.bounds()?;
+            let inside = Tensor::try_arange(s.most)?.try_lt(&count.try_reshape(&[s.out as isize, 1])?)?;
+            let mut shape = along(N - i + 1, 0, s.out);
+            shape[N - i] = s.most as isize;
+            let sum =
+                cut.try_where_self(&inside.try_reshape(&shape)?, &cut.try_zeros_like()?)?.try_sum_dim(&[-1], false)?;
+            means = sum.try_div(&count.try_to(sum.dtype())?.try_reshape(&along(N - i, 0, s.out))?)?;
         }
-        let (_, count) = s.bounds()?;
-        let inside = Tensor::try_arange(s.most)?.try_lt(&count.try_reshape(&[s.out as isize, 1])?)?;
-        let mut shape = along(N - i + 1, 0, s.out);
-        shape[N - i] = s.most as isize;
-        let sum =
-            cut.try_where_self(&inside.try_reshape(&shape)?, &cut.try_zeros_like()?)?.try_sum_dim(&[-1], false)?;
-        means = sum.try_div(&count.try_to(sum.dtype())?.try_reshape(&along(N - i, 0, s.out))?)?;
-    }
-    without_batch(&means.try_to(input.dtype())?, added)
+        means.try_to(input.dtype())
+    })?;
+    shaped(&means, N, added)
 }
 
 fn maxima<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize>; N]) -> Result<(Tensor, Tensor)> {
     let (x, added) = with_batch(op, input, N + 2)?;
     let shares = shares(op, &x, out)?;
-    let places = maximum_places(&x, N, |t, i, _| shares[i].cut(op, t, 2 + i))?;
-    let values = at_places(&x, &places, N)?;
-    Ok((without_batch(&values, added)?, without_batch(&places, added)?))
+    let names = ["AdaptiveMaxPool2DBackward0", "AdaptiveMaxPool2DBackward0", "AdaptiveMaxPool3DBackward0"];
+    let (values, places) = pair(pooled(names, N), &[&x], &[Keeps::Operand(0), Keeps::Result(1)], |x| {
+        let places = maximum_places(&x[0], N, |t, i, _| shares[i].cut(op, t, 2 + i))?;
+        Ok((at_places(&x[0], &places, N)?, places))
+    })?;
+    Ok((shaped(&values, N, added)?, without_batch(&places, added)?))
 }

@@ -9,6 +9,7 @@ use crate::mode::layout::row_major;
 use crate::mode::sizes::numel;
 use crate::ops::gather::{all_true, checked, gather};
 use crate::ops::reduce::{divide_by_size, size_tensor};
+use crate::ops::single_node::{Keeps, single};
 use crate::ops::{grads2, twin_fns};
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -163,11 +164,8 @@ twin_fns! {
     /// assert_eq!(loss.item::<f32>(), 2.5);
     /// ```
     fn nll_loss / try_nll_loss(input: &Tensor, target: &Tensor, options: NllLossOptions<'_>) -> Tensor {
-        let NllLossOptions { weight, ignore_index, reduction } = options;
         let axis = class_axis("nll_loss", input)?;
-        let x = widened(input)?;
-        let classes = Classes::new("nll_loss", &x, target, axis, weight, ignore_index)?;
-        classes.reduce(&classes.losses(&x, axis)?, reduction)?.try_to(input.dtype())
+        likelihood("nll_loss", input, target, axis, options)
     }
 
     /// The cross entropy between logits, `[c]` or `[n, c, ..]`, and a target: classes as for [`nll_loss`], or probabilities
@@ -216,12 +214,12 @@ twin_fns! {
             };
             return y.try_to(input.dtype());
         }
-        let classes = Classes::new(op, &x, target, axis, weight, ignore_index)?;
-        let losses = classes.losses(&logs, axis)?;
-        let y = classes.reduce(&losses, reduction)?;
         if smooth == 0.0 {
-            return y.try_to(input.dtype());
+            let options = NllLossOptions { weight, ignore_index, reduction };
+            return likelihood(op, &logs.try_to(input.dtype())?, target, axis, options);
         }
+        let classes = Classes::new(op, &x, target, axis, weight, ignore_index)?;
+        let y = likelihood(op, &logs, target, axis, NllLossOptions { weight, ignore_index, reduction })?;
         let all = by_class(&logs)?.try_sum_dim(&[axis as isize], false)?.try_neg()?;
         let all = classes.reduce(&all.try_where_self(&classes.counts, &all.try_zeros_like()?)?, reduction)?;
         let all = divide_by_size(&all.try_mul(smooth)?, c)?;
@@ -247,6 +245,10 @@ twin_fns! {
         let op = "binary_cross_entropy";
         demand_float(op, input)?;
         same_shapes(op, input, target)?;
+        let operands: Vec<&Tensor> = [input, target].into_iter().chain(weight).collect();
+        let all = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2)];
+        single("BinaryCrossEntropyBackward0", &operands, &all[..operands.len()], |own| {
+        let (input, target, weight) = (&own[0], &own[1], own.get(2));
         let inside = input.try_ge(0.0)?.try_logical_and(&input.try_le(1.0)?)?;
         let x = checked(input, &all_true(&inside)?, "binary_cross_entropy: a probability is not between 0 and 1")?;
         let (x, t) = (widened(&x)?, widened(target)?.try_to(widened(input)?.dtype())?);
@@ -272,6 +274,7 @@ twin_fns! {
         })?;
         let losses = if let Some(w) = weight { losses.try_mul(&widened(w)?)? } else { losses };
         reduction.of(&losses)?.try_to(input.dtype())
+        })
     }
 
     /// As [`binary_cross_entropy`] of `sigmoid(input)`, without its overflows. `pos_weight` is the weight of what is true,
@@ -282,6 +285,11 @@ twin_fns! {
         let op = "binary_cross_entropy_with_logits";
         demand_float(op, input)?;
         same_shapes(op, input, target)?;
+        let operands: Vec<&Tensor> = [input, target].into_iter().chain(weight).chain(pos_weight).collect();
+        let all = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2), Keeps::Operand(3)];
+        single("BinaryCrossEntropyWithLogitsBackward0", &operands, &all[..operands.len()], |own| {
+        let (input, target) = (&own[0], &own[1]);
+        let (weight, pos_weight) = (weight.map(|_| &own[2]), pos_weight.map(|_| &own[own.len() - 1]));
         let (x, t) = (widened(input)?, widened(target)?);
         let log = x.try_logsigmoid()?.try_neg()?;
         let log = match pos_weight {
@@ -291,6 +299,7 @@ twin_fns! {
         let losses = t.try_neg()?.try_add(1.0)?.try_mul(&x)?.try_add(&log)?;
         let losses = if let Some(w) = weight { losses.try_mul(&widened(w)?)? } else { losses };
         reduction.of(&losses)?.try_to(input.dtype())
+        })
     }
 
     /// The divergence of distributions: `target (log target - input)`, the input being a logarithm; with `log_target` the
@@ -313,6 +322,25 @@ twin_fns! {
         };
         y.try_to(input.dtype())
     }
+}
+
+/// The negative log likelihoods, as one node.
+fn likelihood(
+    op: &'static str,
+    input: &Tensor,
+    target: &Tensor,
+    axis: usize,
+    options: NllLossOptions<'_>,
+) -> Result<Tensor> {
+    let NllLossOptions { weight, ignore_index, reduction } = options;
+    let node = if input.dim() > 2 { "NllLoss2DBackward0" } else { "NllLossBackward0" };
+    let all = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2)];
+    let operands: Vec<&Tensor> = [input, target].into_iter().chain(weight).collect();
+    single(node, &operands, &all[..operands.len()], |t| {
+        let x = widened(&t[0])?;
+        let classes = Classes::new(op, &x, &t[1], axis, t.get(2), ignore_index)?;
+        classes.reduce(&classes.losses(&x, axis)?, reduction)?.try_to(t[0].dtype())
+    })
 }
 
 /// log x and log(1 - x), no less than -100.

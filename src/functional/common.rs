@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::mode::apply::apply;
 use crate::mode::sizes::specialize;
 use crate::mode::values::full_of;
+use crate::ops::single_node::unlinked;
 use crate::ops::{gather, movement, window};
 use crate::tensor::{Dims, Size, Sizes, Tensor, TensorType};
 use allotrope_ir::{DType, Op, Scalar};
@@ -159,5 +160,5 @@ pub(super) fn without_batch(x: &Tensor, added: bool) -> Result<Tensor> {
     if !added {
         return Ok(x.clone());
     }
-    x.reshape_sizes(&x.sizes()[1..])
+    Ok(unlinked(&x.reshape_as_node("SqueezeBackward1", &x.sizes()[1..])?))
 }

@@ -5,6 +5,7 @@ use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
 use crate::mode::layout::row_major;
 use crate::mode::sizes::{demand_equal, numel};
+use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::Scalar;
@@ -89,9 +90,36 @@ fn convolution<const N: usize>(
     bias: Option<&Tensor>,
     options: ConvOptions<N>,
 ) -> Result<Tensor> {
-    let ConvOptions { stride, padding, dilation, groups } = options;
     let (x, added) = with_batch(op, input, N + 2)?;
-    let shape = weights(op, &x, weight, groups, &stride, &dilation)?;
+    let y = by_one_node("ConvolutionBackward0", &x, weight, bias, |x, weight, bias| {
+        of_batch(op, input, x, weight, bias, options)
+    })?;
+    without_batch(&y, added)
+}
+
+/// A convolution as one node, which keeps input and weights.
+pub(super) fn by_one_node(
+    node: &'static str,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    compute: impl FnOnce(&Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let operands: Vec<&Tensor> = [x, weight].into_iter().chain(bias).collect();
+    let keeps = [Keeps::Operand(0), Keeps::Operand(1)];
+    single(node, &operands, &keeps, |t| compute(&t[0], &t[1], t.get(2)))
+}
+
+fn of_batch<const N: usize>(
+    op: &'static str,
+    input: &Tensor,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    options: ConvOptions<N>,
+) -> Result<Tensor> {
+    let ConvOptions { stride, padding, dilation, groups } = options;
+    let shape = weights(op, x, weight, groups, &stride, &dilation)?;
     let (out, each) = (shape[0], shape[1]);
     if out == 0 || out % groups != 0 || !demand_equal(x.sizes()[1], Size::from(each.saturating_mul(groups))) {
         return Err(Error::operands(
@@ -134,8 +162,7 @@ fn convolution<const N: usize>(
         groups,
     )?;
     let sizes: Sizes = std::iter::once(Size::from(out)).chain(places).collect();
-    let result = with_bias(&row_major(product.reshape_sizes(&sizes)?.try_transpose(0, 1)?)?, bias, N)?;
-    without_batch(&result, added)
+    with_bias(&row_major(product.reshape_sizes(&sizes)?.try_transpose(0, 1)?)?, bias, N)
 }
 
 /// The shape of the weights, after the checks that need nothing else.

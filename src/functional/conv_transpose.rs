@@ -2,7 +2,7 @@
 //! matrix product gives every window, and windows are added where they overlap.
 
 use super::common::{with_batch, without_batch};
-use super::conv::{check_bias, grouped_product, sizes3, weights, with_bias};
+use super::conv::{by_one_node, check_bias, grouped_product, sizes3, weights, with_bias};
 use crate::error::{Error, Result};
 use crate::mode::layout::row_major;
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
@@ -71,9 +71,23 @@ fn transposed<const N: usize>(
     bias: Option<&Tensor>,
     options: ConvTransposeOptions<N>,
 ) -> Result<Tensor> {
-    let ConvTransposeOptions { stride, padding, output_padding, groups, dilation } = options;
     let (x, added) = with_batch(op, input, N + 2)?;
-    let shape = weights(op, &x, weight, groups, &stride, &dilation)?;
+    let y = by_one_node("ConvolutionBackward0", &x, weight, bias, |x, weight, bias| {
+        of_batch(op, input, x, weight, bias, options)
+    })?;
+    without_batch(&y, added)
+}
+
+fn of_batch<const N: usize>(
+    op: &'static str,
+    input: &Tensor,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    options: ConvTransposeOptions<N>,
+) -> Result<Tensor> {
+    let ConvTransposeOptions { stride, padding, output_padding, groups, dilation } = options;
+    let shape = weights(op, x, weight, groups, &stride, &dilation)?;
     let (channels, out) = (shape[0], shape[1].saturating_mul(groups));
     if channels % groups != 0 || !demand_equal(x.sizes()[1], Size::from(channels)) {
         return Err(Error::operands(
@@ -137,5 +151,5 @@ fn transposed<const N: usize>(
             result = movement::narrow(&result, 2 + i, Size::from(padding[i]), len.minus(Size::from(cut)))?;
         }
     }
-    without_batch(&with_bias(&row_major(result)?, bias, N)?, added)
+    with_bias(&row_major(result)?, bias, N)
 }

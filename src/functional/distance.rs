@@ -2,6 +2,7 @@
 
 use super::common::widened;
 use crate::error::Result;
+use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::Tensor;
 use allotrope_ir::DType;
@@ -50,7 +51,10 @@ twin_fns! {
     /// The p-norm of `x1 - x2 + eps` along the last axis. PyTorch's defaults: p = 2, eps = 1e-6, no axis kept.
     fn pairwise_distance / try_pairwise_distance(x1: &Tensor, x2: &Tensor, p: f64, eps: f64, keepdim: bool) -> Tensor {
         let d = as_float(x1)?.try_sub(&as_float(x2)?)?.try_add(eps)?;
-        let y = if d.dim() == 0 { d.try_abs()? } else { d.try_vector_norm(p, &[-1], keepdim)? };
+        let y = single("NormBackward1", &[&d], &[Keeps::Hidden, Keeps::Result(0)], |d| match d[0].dim() {
+            0 => d[0].try_abs(),
+            _ => d[0].try_vector_norm(p, &[-1], keepdim),
+        })?;
         let back = crate::ops::arg::result_dtype(&[x1.into(), x2.into()]);
         if back.is_float() { y.try_to(back) } else { Ok(y) }
     }

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::mode;
 use crate::mode::sizes::{is_zero, numel};
 use crate::ops::gather::{all_true, checked, checked_index};
+use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;
@@ -30,6 +31,8 @@ twin_fns! {
                 ),
             ));
         }
+        single("EmbeddingBackward0", &[weight, input], &[Keeps::Operand(1)], |t| {
+        let (weight, input) = (&t[0], &t[1]);
         let w = weight.sizes();
         let flat = checked_index("embedding", &input.reshape_sizes(&[numel(&input.sizes())])?, w[0], false)?;
         let mut rows = take(weight, 0, &flat)?;
@@ -43,6 +46,7 @@ twin_fns! {
         }
         let sizes: Sizes = input.sizes().into_iter().chain([w[1]]).collect();
         rows.reshape_sizes(&sizes)
+        })
     }
 
     /// 1 at the index and 0 elsewhere: integers `[..] -> [.., num_classes]` (i64). Without a number of classes it is the

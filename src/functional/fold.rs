@@ -3,8 +3,9 @@
 use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
 use crate::mode::sizes::{is_zero, numel};
+use crate::ops::single_node::single;
+use crate::ops::twin_fns;
 use crate::ops::window::{WindowSpec, overlap_add};
-use crate::ops::{movement, twin_fns};
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::Scalar;
 
@@ -45,6 +46,8 @@ twin_fns! {
     /// ```
     fn unfold / try_unfold(input: &Tensor, kernel: [usize; 2], options: FoldOptions) -> Tensor {
         check("unfold", kernel, &options)?;
+        single("Im2ColBackward0", &[input], &[], |own| {
+        let input = &own[0];
         let (x, added) = with_batch("unfold", input, 4)?;
         if x.sizes()[1..].iter().any(|&n| is_zero(n)) {
             return Err(Error::operands("unfold", format!("only the batch may be empty, got {:?}", input.shape_hint())));
@@ -60,13 +63,16 @@ twin_fns! {
         let cols = cols.try_permute(&[0, 1, 4, 5, 2, 3])?;
         let own = cols.sizes();
         let sizes = [own[0], numel(&own[1..4]), numel(&own[4..])];
-        movement::apart_from(input, without_batch(&cols.reshape_sizes(&sizes)?, added)?, "Im2ColBackward0")
+        without_batch(&cols.reshape_sizes(&sizes)?, added)
+        })
     }
 
     /// Columns added back to where [`unfold`] took them from: `[n, c kh kw, windows] -> [n, c, out[0], out[1]]`.
     /// The axis of the batch may be missing.
     fn fold / try_fold(input: &Tensor, out: [usize; 2], kernel: [usize; 2], options: FoldOptions) -> Tensor {
         check("fold", kernel, &options)?;
+        single("Col2ImBackward0", &[input], &[], |own| {
+        let input = &own[0];
         let (x, added) = with_batch("fold", input, 3)?;
         let own = x.sizes();
         let shape = numbers(&own[1..], "fold lays out columns in a plane");
@@ -97,6 +103,7 @@ twin_fns! {
             result = overlap_add(&result, Size::from(padded(i)), windows)?;
             result = result.try_narrow(2 + i as isize, padding[i] as isize, out[i])?;
         }
-        movement::apart_from(input, without_batch(&result, added)?, "Col2ImBackward0")
+        without_batch(&result, added)
+        })
     }
 }

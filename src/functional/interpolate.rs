@@ -6,6 +6,7 @@ use super::common::{along, can_exist, demand_float, numbers, take, widened};
 use super::{try_adaptive_avg_pool1d, try_adaptive_avg_pool2d, try_adaptive_avg_pool3d};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::ops::single_node::single;
 use crate::ops::twin_fns;
 use crate::tensor::Tensor;
 use allotrope_ir::DType;
@@ -87,6 +88,8 @@ twin_fns! {
             _ => {}
         }
         let _entered = device::enter(input.device());
+        single(node(mode, axes), &[input], &[], |given| {
+        let input = &given[0];
         let mut x = if blends { widened(input)? } else { input.clone() };
         for i in 0..axes {
             let line = Line { axis: 2 + i, n: own[i], out: wanted[i], scale: scales[i], corners: options.align_corners };
@@ -98,6 +101,24 @@ twin_fns! {
             };
         }
         x.try_to(input.dtype())
+        })
+    }
+}
+
+/// The node of PyTorch's for so many axes.
+fn node(mode: InterpolateMode, axes: usize) -> &'static str {
+    match (mode, axes) {
+        (InterpolateMode::Nearest, 1) => "UpsampleNearest1DBackward0",
+        (InterpolateMode::Nearest, 2) => "UpsampleNearest2DBackward0",
+        (InterpolateMode::Nearest, _) => "UpsampleNearest3DBackward0",
+        (InterpolateMode::NearestExact, 1) => "UpsampleNearestExact1DBackward0",
+        (InterpolateMode::NearestExact, 2) => "UpsampleNearestExact2DBackward0",
+        (InterpolateMode::NearestExact, _) => "UpsampleNearestExact3DBackward0",
+        (InterpolateMode::Linear, _) => "UpsampleLinear1DBackward0",
+        (InterpolateMode::Bilinear, _) => "UpsampleBilinear2DBackward0",
+        (InterpolateMode::Trilinear, _) => "UpsampleTrilinear3DBackward0",
+        (InterpolateMode::Bicubic, _) => "UpsampleBicubic2DBackward0",
+        (InterpolateMode::Area, _) => unreachable!("bug in allotrope: an area is pooled"),
     }
 }
 

@@ -1,9 +1,36 @@
 //! Maps that are linear in each operand.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_equal, numel};
+use crate::ops::linalg::product_plus;
+use crate::ops::single_node::unlinked;
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
+use allotrope_ir::DType;
+
+/// x Wᵀ + b as PyTorch's tape has it, for operands that fit; none for others.
+fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Option<Tensor>> {
+    let (own, w) = (x.sizes(), weight.sizes());
+    let one_dtype = x.dtype() == weight.dtype() && x.dtype() == bias.dtype() && x.dtype() != DType::Bool;
+    if own.is_empty()
+        || !one_dtype
+        || bias.dim() != 1
+        || !demand_equal(own[own.len() - 1], w[1])
+        || !bias.has_size(0, w[0])
+    {
+        return Ok(None);
+    }
+    let rows = numel(&own[..own.len() - 1]);
+    let flat = if own.len() == 2 { x.clone() } else { x.reshape_sizes(&[rows, w[1]])? };
+    let y = product_plus(&bias.expand_sizes(&[rows, w[0]])?, &flat, &weight.try_t()?)?;
+    if own.len() == 2 {
+        return Ok(Some(y));
+    }
+    let mut sizes = own;
+    let last = sizes.len() - 1;
+    sizes[last] = w[0];
+    Ok(Some(unlinked(&y.reshape_as_node("UnsafeViewBackward0", &sizes)?)))
+}
 
 twin_fns! {
     /// x Wᵀ + b: `[.., in] -> [.., out]` with weights `[out, in]` and a bias `[out]`. Weights `[in]` give one number for
@@ -22,6 +49,12 @@ twin_fns! {
                 "linear",
                 format!("the weight must be [out, in] or [in], got {:?}", weight.shape_hint()),
             ));
+        }
+        if let Some(b) = bias
+            && weight.dim() == 2
+            && let Some(y) = affine(input, weight, b)?
+        {
+            return Ok(y);
         }
         let product = input.try_matmul(&weight.try_t()?).map_err(|e| match e {
             Error::Operands { message, .. } => {

@@ -5,6 +5,7 @@ use crate::autograd::record::composite;
 use crate::error::{Error, Result};
 use crate::ops::arg::broadcast_size;
 use crate::ops::gather::{all_true, checked};
+use crate::ops::single_node::{Keeps, single};
 use crate::ops::{grads1, twin_fns};
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
@@ -23,6 +24,8 @@ fn finish(losses: &Tensor, reduction: Reduction, input: &Tensor) -> Result<Tenso
     if input.dtype().is_half() { y.try_to(input.dtype()) } else { Ok(y) }
 }
 
+const BOTH: [Keeps; 2] = [Keeps::Operand(0), Keeps::Operand(1)];
+
 twin_fns! {
     /// The mean of the squared differences, a tensor without axes.
     ///
@@ -37,7 +40,9 @@ twin_fns! {
 
     /// The squared differences; as [`mse_loss`], with another reduction.
     fn mse_loss_with / try_mse_loss_with(input: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
-        finish(&difference("mse_loss", input, target)?.try_square()?, reduction, input)
+        single("MseLossBackward0", &[input, target], &BOTH, |t| {
+            finish(&difference("mse_loss", &t[0], &t[1])?.try_square()?, reduction, &t[0])
+        })
     }
 
     /// The absolute differences.
@@ -53,11 +58,13 @@ twin_fns! {
         if beta.is_nan() || beta < 0.0 {
             return Err(Error::operands("smooth_l1_loss", format!("beta must not be negative, got {beta}")));
         }
-        let z = difference("smooth_l1_loss", input, target)?.try_abs()?;
-        // The part below beta, squared, and the part above it: neither overflows, and one derivative is 0 where the other is not.
-        let inner = z.try_minimum(beta)?;
-        let losses = inner.try_square()?.try_mul(0.5 / beta)?.try_add(&z.try_sub(&inner)?)?;
-        finish(&losses, reduction, input)
+        single("SmoothL1LossBackward0", &[input, target], &BOTH, |t| {
+            let z = difference("smooth_l1_loss", &t[0], &t[1])?.try_abs()?;
+            // The part below beta, squared, and the part above it: neither overflows, and one derivative is 0 where the other is not.
+            let inner = z.try_minimum(beta)?;
+            let losses = inner.try_square()?.try_mul(0.5 / beta)?.try_add(&z.try_sub(&inner)?)?;
+            finish(&losses, reduction, &t[0])
+        })
     }
 
     /// `0.5 d²` for differences below `delta`, and `delta (|d| - 0.5 delta)` above. PyTorch's default: delta = 1.
@@ -65,10 +72,12 @@ twin_fns! {
         if delta.is_nan() || delta <= 0.0 {
             return Err(Error::operands("huber_loss", format!("delta must be above 0, got {delta}")));
         }
-        let z = difference("huber_loss", input, target)?.try_abs()?;
-        let inner = z.try_minimum(delta)?;
-        let losses = inner.try_square()?.try_mul(0.5)?.try_add(&z.try_sub(&inner)?.try_mul(delta)?)?;
-        finish(&losses, reduction, input)
+        single("HuberLossBackward0", &[input, target], &BOTH, |t| {
+            let z = difference("huber_loss", &t[0], &t[1])?.try_abs()?;
+            let inner = z.try_minimum(delta)?;
+            let losses = inner.try_square()?.try_mul(0.5)?.try_add(&z.try_sub(&inner)?.try_mul(delta)?)?;
+            finish(&losses, reduction, &t[0])
+        })
     }
 
     /// The negative log likelihood of normal variables: `0.5 (log(max(var, eps)) + (input - target)² / max(var, eps))`, and

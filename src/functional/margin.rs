@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::mode::sizes::numel;
 use crate::ops::gather::{all_true, checked, gather};
 use crate::ops::reduce::{divide_by_size, size_tensor};
+use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::Tensor;
 use allotrope_ir::DType;
@@ -99,8 +100,10 @@ twin_fns! {
         demand_float("soft_margin_loss", input)?;
         same_shapes("soft_margin_loss", input, target)?;
         // One function rather than one for each sign, whose second derivatives do not meet at 0.
-        let losses = widened(input)?.try_mul(&widened(target)?)?.try_logsigmoid()?.try_neg()?;
-        reduction.of(&losses)?.try_to(input.dtype())
+        single("SoftMarginLossBackward0", &[input, target], &[Keeps::Operand(0), Keeps::Operand(1)], |t| {
+            let losses = widened(&t[0])?.try_mul(&widened(&t[1])?)?.try_logsigmoid()?.try_neg()?;
+            reduction.of(&losses)?.try_to(t[0].dtype())
+        })
     }
 
     /// How much nearer the positive is than the negative: `max(0, d(anchor, positive) - d(anchor, negative) + margin)` with
@@ -149,6 +152,13 @@ twin_fns! {
                 ),
             ));
         }
+        let all = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2)];
+        let (operands, keeps) = match weight {
+            Some(w) => (vec![input, target, w], &all[..]),
+            None => (vec![input, target], &all[..2]),
+        };
+        single("MultiMarginLossBackward0", &operands, keeps, |t| {
+        let (input, target, weight) = (&t[0], &t[1], t.get(2));
         let x = widened(input)?;
         let c = x.sizes()[n - 1];
         let index = target.try_to(DType::I64)?.try_unsqueeze(-1)?;
@@ -171,6 +181,7 @@ twin_fns! {
         let losses = losses.try_where_self(&others, &losses.try_zeros_like()?)?.try_sum_dim(&[-1], false)?;
         let losses = divide_by_size(&losses, c)?;
         reduction.of(&losses)?.try_to(input.dtype())
+        })
     }
 
     /// The mean over classes of the cross entropies of `sigmoid(x)` and targets of 0 and 1: `[.., c] -> [..]`.

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::mode::layout::row_major;
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
 use crate::ops::reduce::divide_by_size;
+use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::size::sizes_of;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -89,6 +90,24 @@ fn affine(x: Tensor, weight: Option<Tensor>, bias: Option<Tensor>) -> Result<Ten
     if let Some(b) = bias { x.try_add(&b) } else { Ok(x) }
 }
 
+/// A normalisation with what it is scaled by, as one node, which keeps the input and the weight, and for `all` the bias too.
+fn with_affine(
+    node: &'static str,
+    x: &Tensor,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    all: bool,
+    compute: impl FnOnce(&Tensor, Option<&Tensor>, Option<&Tensor>) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let operands: Vec<&Tensor> = [x].into_iter().chain(weight).chain(bias).collect();
+    let kept = if all { operands.len() } else { 1 + usize::from(weight.is_some()) };
+    let keeps: Vec<Keeps> = (0..kept).map(Keeps::Operand).collect();
+    single(node, &operands, &keeps, |t| {
+        let (w, b) = (weight.map(|_| &t[1]), bias.map(|_| &t[t.len() - 1]));
+        compute(&t[0], w, b)
+    })
+}
+
 /// An error unless each tensor given is `[c]`.
 fn check_channels(op: &'static str, input: &Tensor, given: &[(&str, Option<&Tensor>)]) -> Result<()> {
     let c = input.sizes()[if input.dim() > 1 { 1 } else { 0 }];
@@ -146,12 +165,13 @@ twin_fns! {
         ])?;
         if input.sizes().iter().any(|&n| is_zero(n)) {
             // Nothing to normalise, and nothing to learn from; the weights are used by no element.
-            return input.try_mul(1.0);
+            return crate::ops::movement::copied("CloneBackward0", input);
         }
         let rank = input.dim();
         if rank < 2 {
             return Err(Error::operands(op, format!("the input must be [n, c, ..], got {:?}", input.shape_hint())));
         }
+        with_affine("NativeBatchNormBackward0", input, weight, bias, false, |input, weight, bias| {
         let x = widened(input)?;
         let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, rank)).transpose();
         let y = if training {
@@ -181,6 +201,7 @@ twin_fns! {
             x.try_sub(&by_channel(mean, rank)?)?.try_mul(&by_channel(&scale, rank)?)?
         };
         row_major(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)
+        })
     }
 
     /// Normalises each channel of each sample over its places: `[n, c, ..]`, or `[c, ..]` where a running mean or the
@@ -223,7 +244,8 @@ twin_fns! {
             follow(r, &flat(&unbiased)?, momentum)?;
         }
         let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, rank)).transpose();
-        row_major(affine(m.normalised(eps)?, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)
+        let y = row_major(affine(m.normalised(eps)?, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)?;
+        y.reshape_sizes(&y.sizes())
     }
 
     /// Normalises over the last axes, whose shape is `normalized_shape`, as are those of weight and bias.
@@ -238,8 +260,10 @@ twin_fns! {
     fn layer_norm / try_layer_norm(input: &Tensor, normalized_shape: &[usize], options: NormOptions<'_>) -> Tensor {
         let NormOptions { weight, bias, eps } = options;
         let axes = last_axes("layer_norm", input, normalized_shape, &[("weight", weight), ("bias", bias)])?;
-        let y = Moments::of(&widened(input)?, &axes)?.normalised(eps)?;
-        row_major(affine(y, weight.cloned(), bias.cloned())?.try_to(input.dtype())?)
+        with_affine("NativeLayerNormBackward0", input, weight, bias, true, |x, weight, bias| {
+            let y = Moments::of(&widened(x)?, &axes)?.normalised(eps)?;
+            row_major(affine(y, weight.cloned(), bias.cloned())?.try_to(x.dtype())?)
+        })
     }
 
     /// Divides by the root of the mean square over the last axes, whose shape is `normalized_shape`, as is that of the
@@ -278,9 +302,11 @@ twin_fns! {
         grouped[1] = Size::from(groups);
         grouped.insert(2, Size::from(c / groups));
         let axes: Vec<isize> = (2..grouped.len() as isize).collect();
-        let y = Moments::of(&widened(input)?.reshape_sizes(&grouped)?, &axes)?.normalised(eps)?.reshape_sizes(&own)?;
-        let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, own.len())).transpose();
-        row_major(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)
+        with_affine("NativeGroupNormBackward0", input, weight, bias, false, |x, weight, bias| {
+            let y = Moments::of(&widened(x)?.reshape_sizes(&grouped)?, &axes)?.normalised(eps)?.reshape_sizes(&own)?;
+            let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, own.len())).transpose();
+            row_major(affine(y, lined(weight)?, lined(bias)?)?.try_to(x.dtype())?)
+        })
     }
 
     /// Divides each element by a power of the mean square over `size` neighbouring channels:

@@ -4,6 +4,7 @@ use super::common::{can_exist, numbers, pad_axis, take};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::ops::arg::Number;
+use crate::ops::single_node::{Keeps, single};
 use crate::ops::{movement, twin_fns};
 use crate::tensor::{Size, Tensor};
 
@@ -56,6 +57,18 @@ twin_fns! {
                 format!("{mode:?} pads one to three axes behind one or two others, got {pads:?} for {:?}", input.shape_hint()),
             ));
         }
+        let (node, keeps): (_, &[Keeps]) = match (mode, n) {
+            (PadMode::Constant(_) | PadMode::Zeros, _) => ("ConstantPadNdBackward0", &[]),
+            (PadMode::Circular, _) => ("CopySlices", &[Keeps::Hidden]),
+            (PadMode::Reflect, 1) => ("ReflectionPad1DBackward0", &OWN),
+            (PadMode::Reflect, 2) => ("ReflectionPad2DBackward0", &OWN),
+            (PadMode::Reflect, _) => ("ReflectionPad3DBackward0", &OWN),
+            (PadMode::Replicate, 1) => ("ReplicationPad1DBackward0", &OWN),
+            (PadMode::Replicate, 2) => ("ReplicationPad2DBackward0", &OWN),
+            (PadMode::Replicate, _) => ("ReplicationPad3DBackward0", &OWN),
+        };
+        single(node, &[input], keeps, |own| {
+        let input = &own[0];
         let mut x = input.clone();
         for i in 0..n {
             let (axis, before, after) = (input.dim() - 1 - i, pads[2 * i], pads[2 * i + 1]);
@@ -70,9 +83,12 @@ twin_fns! {
                 None => padded_by_itself(&x, axis, before, after, mode)?,
             };
         }
-        movement::apart_from(input, x, "ConstantPadNdBackward0")
+        Ok(x)
+        })
     }
 }
+
+const OWN: [Keeps; 1] = [Keeps::Operand(0)];
 
 /// Without the elements that negative pads take away.
 fn crop(x: &Tensor, axis: usize, before: isize, after: isize) -> Result<Tensor> {

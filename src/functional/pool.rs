@@ -6,6 +6,7 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
 use crate::mode::sizes::{is_zero, numel};
+use crate::ops::single_node::{Keeps, pair, single, unlinked};
 use crate::ops::{gather, movement, twin_fns};
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -248,34 +249,56 @@ fn averages<const N: usize>(
     let (x, added) = with_batch(op, input, N + 2)?;
     check_channels(op, &x)?;
     let plans = plans(op, &x, kernel, options.stride, options.padding, [1; N], options.ceil_mode)?;
-    let mut sum = widened(&x)?;
-    for (i, plan) in plans.iter().enumerate().rev() {
-        let padded = plan.pad(&sum, 2 + i, Scalar::from_f64(0.0, sum.dtype()))?;
-        sum = plan.windows(op, &padded, 2 + i)?.try_sum_dim(&[-1], false)?;
-    }
-    let means = match options.divisor_override {
-        Some(n) => divided(&sum, &by(n))?,
-        None => {
-            let mut even = 1usize;
-            let mut counts: Option<Tensor> = None;
-            for (i, plan) in plans.iter().enumerate() {
-                let Some(own) = plan.counts(options.count_include_pad)? else {
-                    even = plan.size.saturating_mul(even);
-                    continue;
-                };
-                let own = own.try_reshape(&along(N, i, plan.count))?;
-                counts = Some(match counts {
-                    None => own,
-                    Some(c) => c.try_mul(&own)?,
-                });
-            }
-            match counts {
-                None => divided(&sum, &by(even as i64))?,
-                Some(c) => divided(&sum, &c.try_mul(even as i64)?)?,
-            }
+    let names = ["AvgPool1DBackward0", "AvgPool2DBackward0", "AvgPool3DBackward0"];
+    let means = single(pooled(names, N), &[&x], &[Keeps::Operand(0)], |x| {
+        let x = &x[0];
+        let mut sum = widened(x)?;
+        for (i, plan) in plans.iter().enumerate().rev() {
+            let padded = plan.pad(&sum, 2 + i, Scalar::from_f64(0.0, sum.dtype()))?;
+            sum = plan.windows(op, &padded, 2 + i)?.try_sum_dim(&[-1], false)?;
         }
-    };
-    without_batch(&means.try_to(input.dtype())?, added)
+        let means = match options.divisor_override {
+            Some(n) => divided(&sum, &by(n))?,
+            None => {
+                let mut even = 1usize;
+                let mut counts: Option<Tensor> = None;
+                for (i, plan) in plans.iter().enumerate() {
+                    let Some(own) = plan.counts(options.count_include_pad)? else {
+                        even = plan.size.saturating_mul(even);
+                        continue;
+                    };
+                    let own = own.try_reshape(&along(N, i, plan.count))?;
+                    counts = Some(match counts {
+                        None => own,
+                        Some(c) => c.try_mul(&own)?,
+                    });
+                }
+                match counts {
+                    None => divided(&sum, &by(even as i64))?,
+                    Some(c) => divided(&sum, &c.try_mul(even as i64)?)?,
+                }
+            }
+        };
+        means.try_to(input.dtype())
+    })?;
+    shaped(&means, N, added)
+}
+
+/// PyTorch pools one axis as two, so the last node is another one.
+pub(super) fn pooled([one, two, three]: [&'static str; 3], axes: usize) -> &'static str {
+    match axes {
+        1 => one,
+        2 => two,
+        _ => three,
+    }
+}
+
+/// Without the axis of the batch where it was added; one axis was pooled as two.
+pub(super) fn shaped(y: &Tensor, axes: usize, added: bool) -> Result<Tensor> {
+    match (added, axes) {
+        (false, 1) if y.is_requires_grad() => Ok(unlinked(&y.reshape_as_node("SqueezeBackward1", &y.sizes())?)),
+        _ => without_batch(y, added),
+    }
 }
 
 fn maxima<const N: usize>(
@@ -287,16 +310,21 @@ fn maxima<const N: usize>(
     let (x, added) = with_batch(op, input, N + 2)?;
     check_channels(op, &x)?;
     let plans = plans(op, &x, kernel, options.stride, options.padding, options.dilation, options.ceil_mode)?;
-    let places = maximum_places(&x, N, |t, i, values| {
-        let (plan, axis) = (plans[i], 2 + i);
-        let padded = match values {
-            true => plan.pad(t, axis, lowest(t.dtype()))?,
-            false => pad_places(t, axis, plan)?,
-        };
-        plan.windows(op, &padded, axis)
+    let names = ["MaxPool2DWithIndicesBackward0", "MaxPool2DWithIndicesBackward0", "MaxPool3DWithIndicesBackward0"];
+    let keeps = [Keeps::Operand(0), Keeps::Result(1)];
+    let (values, places) = pair(pooled(names, N), &[&x], &keeps, |x| {
+        let x = &x[0];
+        let places = maximum_places(x, N, |t, i, values| {
+            let (plan, axis) = (plans[i], 2 + i);
+            let padded = match values {
+                true => plan.pad(t, axis, lowest(t.dtype()))?,
+                false => pad_places(t, axis, plan)?,
+            };
+            plan.windows(op, &padded, axis)
+        })?;
+        Ok((at_places(x, &places, N)?, places))
     })?;
-    let values = at_places(&x, &places, N)?;
-    Ok((without_batch(&values, added)?, without_batch(&places, added)?))
+    Ok((shaped(&values, N, added)?, without_batch(&places, added)?))
 }
 
 /// Places padded at the beginning with the first one, which is thus the place of a maximum that no element is less than.

@@ -2,7 +2,8 @@
 
 use super::common::numbers;
 use crate::error::{Error, Result};
-use crate::ops::{movement, twin_fns};
+use crate::ops::single_node::single;
+use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::Extent;
 
@@ -41,8 +42,10 @@ twin_fns! {
         let (c, r) = (Size::from(c / area), Size::from(r));
         let with = |rest: &[Size]| -> Sizes { own[..lead].iter().chain(rest).copied().collect() };
         let (h, w) = (own[lead + 1], own[lead + 2]);
-        let split = input.reshape_sizes(&with(&[c, r, r, h, w]))?.try_permute(&order(lead, &[0, 3, 1, 4, 2]))?;
-        movement::apart_from(input, split.reshape_sizes(&with(&[c, h.times(&r), w.times(&r)]))?, "PixelShuffleBackward0")
+        single("PixelShuffleBackward0", &[input], &[], |x| {
+            let split = x[0].reshape_sizes(&with(&[c, r, r, h, w]))?.try_permute(&order(lead, &[0, 3, 1, 4, 2]))?;
+            split.reshape_sizes(&with(&[c, h.times(&r), w.times(&r)]))
+        })
     }
 
     /// The inverse of [`pixel_shuffle`]: `[.., c, h r, w r] -> [.., c r r, h, w]`.
@@ -59,8 +62,10 @@ twin_fns! {
         let (h, w, r) = (Size::from(plane[0] / r), Size::from(plane[1] / r), Size::from(r));
         let c = own[lead];
         let with = |rest: &[Size]| -> Sizes { own[..lead].iter().chain(rest).copied().collect() };
-        let split = input.reshape_sizes(&with(&[c, h, r, w, r]))?.try_permute(&order(lead, &[0, 2, 4, 1, 3]))?;
-        movement::apart_from(input, split.reshape_sizes(&with(&[c.times(&r).times(&r), h, w]))?, "PixelUnshuffleBackward0")
+        single("PixelUnshuffleBackward0", &[input], &[], |x| {
+            let split = x[0].reshape_sizes(&with(&[c, h, r, w, r]))?.try_permute(&order(lead, &[0, 2, 4, 1, 3]))?;
+            split.reshape_sizes(&with(&[c.times(&r).times(&r), h, w]))
+        })
     }
 
     /// The channels dealt out anew: `[n, c, ..]` as `groups` rows of channels, read by columns.
@@ -82,7 +87,8 @@ twin_fns! {
         let mut sizes = own.clone();
         sizes[1] = Size::from(groups);
         sizes.insert(2, Size::from(c / groups));
-        let shuffled = input.reshape_sizes(&sizes)?.try_transpose(1, 2)?.reshape_sizes(&own)?;
-        movement::apart_from(input, shuffled, "ChannelShuffleBackward0")
+        single("ChannelShuffleBackward0", &[input], &[], |x| {
+            x[0].reshape_sizes(&sizes)?.try_transpose(1, 2)?.reshape_sizes(&own)
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Operands as users write them, tensors or numbers, and their promotion and broadcasting by PyTorch's rules.
 
-use crate::autograd::saved::Saved;
+use crate::autograd::saved::{self, Saved};
 use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_equal, specialize};
 use crate::mode::values::full_of;
@@ -342,6 +342,16 @@ impl SavedArg {
     }
 }
 
+impl SavedArg {
+    /// As [`SavedArg::of`]; a number counts as kept, as in PyTorch, where it is a tensor.
+    pub(crate) fn kept(x: &PromotedArg) -> SavedArg {
+        if x.tensor().is_none() {
+            saved::hidden();
+        }
+        SavedArg::of(x)
+    }
+}
+
 /// An operand in the form that the computation takes.
 pub(crate) enum PromotedArg {
     Tensor(Tensor),
@@ -377,6 +387,11 @@ impl PromotedArg {
             PromotedArg::Tensor(t) => Some(t),
             PromotedArg::Number(_) => None,
         }
+    }
+
+    /// Whether it is a tensor to which gradients flow.
+    pub(crate) fn needs_gradient(&self) -> bool {
+        self.tensor().is_some_and(Tensor::is_requires_grad)
     }
 
     /// As an operand of a composite, where only tensors count.

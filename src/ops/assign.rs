@@ -89,7 +89,7 @@ fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, ali
         None => Some(taken("CopyBackwards", before, None)?),
         Some(view) => {
             let path = Arc::clone(&view.path);
-            let node = tape::node("CopySlices", smallvec![before, part], false, move |c, grads| {
+            let node = tape::node("CopySlices", smallvec![before, part], true, move |c, grads| {
                 let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
                 let stays = || {
                     let zeros = take(g, &path)?.try_zeros_like()?;

@@ -1,6 +1,6 @@
 //! The axes in another order. Every result is a view.
 
-use super::movement::{aliased, permuted};
+use super::movement::{aliased, permuted, permuted_as_node};
 use super::twins;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -26,7 +26,7 @@ twins! { views:
         if self.dim() > 0 {
             axes.swap(a, b);
         }
-        permuted(self, axes)
+        permuted_as_node("TransposeBackward0", self, axes)
     }
 
     /// Two axes exchanged, as [`Tensor::transpose`]; NumPy's name.
@@ -37,8 +37,8 @@ twins! { views:
     /// The transpose of a matrix; fewer axes stay as they are.
     fn t / try_t(&self) -> Tensor {
         match self.dim() {
-            0 | 1 => permuted(self, (0..self.dim()).collect()),
-            2 => permuted(self, smallvec![1, 0]),
+            0 | 1 => permuted_as_node("TBackward0", self, (0..self.dim()).collect()),
+            2 => permuted_as_node("TBackward0", self, smallvec![1, 0]),
             n => Err(Error::operands("t", format!("expects a matrix or less, got {n} axes; use transpose or permute"))),
         }
     }

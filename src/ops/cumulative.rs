@@ -6,6 +6,7 @@ use super::gather::{flip, gather};
 use super::movement::{concat, narrow};
 use super::recurrence::recurrence;
 use super::reduce::along;
+use super::single_node::{Keeps, pair, single};
 use super::{grads1, twins};
 use crate::autograd::no_grad;
 use crate::autograd::record::{composite, differentiable};
@@ -140,14 +141,18 @@ twins! {
     /// assert_eq!(Tensor::from_vec(vec![1.0f32, 2.0, 3.0], &[3]).cumsum(0).to_vec::<f32>(), [1.0, 3.0, 6.0]);
     /// ```
     fn cumsum / try_cumsum(&self, axis: isize) -> Tensor {
-        over(self, "cumsum", axis, |x, axis| in_full(&accumulated(x)?, |x| running_sum(x, axis, false)))
+        single("CumsumBackward0", &[self], &[], |x| {
+            over(&x[0], "cumsum", axis, |x, axis| in_full(&accumulated(x)?, |x| running_sum(x, axis, false)))
+        })
     }
 
     /// The product of the elements up to each one along an axis; integers and bools give i64. The gradient is right where
     /// elements are 0, too.
     fn cumprod / try_cumprod(&self, axis: isize) -> Tensor {
-        over(self, "cumprod", axis, |x, axis| {
-            narrow(&running_product(x, axis)?, axis, Size::from(1), x.sizes()[axis])?.try_contiguous()
+        single("CumprodBackward0", &[self], &[Keeps::Operand(0), Keeps::Result(0)], |x| {
+            over(&x[0], "cumprod", axis, |x, axis| {
+                narrow(&running_product(x, axis)?, axis, Size::from(1), x.sizes()[axis])?.try_contiguous()
+            })
         })
     }
 
@@ -164,11 +169,18 @@ twins! {
     /// The logarithm of the sum of e^x up to each element along an axis, where no step overflows. Floats only.
     fn logcumsumexp / try_logcumsumexp(&self, axis: isize) -> Tensor {
         let x = floating(self, "logcumsumexp")?;
-        over(&x, "logcumsumexp", axis, |x, axis| in_full(x, |x| running_log_sum(x, axis)))
+        single("LogcumsumexpBackward0", &[&x], &[Keeps::Operand(0), Keeps::Result(0)], |x| {
+            over(&x[0], "logcumsumexp", axis, |x, axis| in_full(x, |x| running_log_sum(x, axis)))
+        })
     }
 }
 
 fn running(x: &Tensor, name: &'static str, axis: isize, largest: bool) -> Result<(Tensor, Tensor)> {
+    let node = if largest { "CummaxBackward0" } else { "CumminBackward0" };
+    pair(node, &[x], &[Keeps::Operand(0), Keeps::Result(1)], |x| running_parts(&x[0], name, axis, largest))
+}
+
+fn running_parts(x: &Tensor, name: &'static str, axis: isize, largest: bool) -> Result<(Tensor, Tensor)> {
     let (x1, axis) = along(x, name, axis)?;
     let (values, places) = running_extreme(&x1, axis, largest)?;
     match x.dim() {

@@ -1,11 +1,15 @@
 //! Diagonals and triangles of matrices, and matrices made of diagonals.
 
 use super::movement::{concat, copied, iota, narrow, permute, seen, zero_of, zeros};
-use super::twins;
+use super::single_node::single;
+use super::{grads1, twins};
+use crate::autograd::record::composite;
+use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::layout::row_major;
 use crate::mode::sizes::{at_most, smaller};
 use crate::tensor::affine::Affine;
+use crate::tensor::operand::Operand;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{Axes, DType, Extent};
@@ -47,14 +51,16 @@ twins! {
             return Err(Error::operands("diag_embed", format!("axes {axis1} and {axis2} are one axis")));
         }
         let n = self.sizes()[last].plus(&Size::from(offset.unsigned_abs()));
-        super::shape::moved(&embedded(self, n, n, offset)?, &[rank - 2, rank - 1], &[a, b])
+        single("DiagEmbedBackward0", &[self], &[], |x| {
+            super::shape::moved(&embedded(&x[0], n, n, offset)?, &[rank - 2, rank - 1], &[a, b])
+        })
     }
 
     /// Of a vector the matrix with it on the diagonal; of a matrix a copy of its diagonal.
     fn diag / try_diag(&self, offset: isize) -> Tensor {
         match self.dim() {
             1 => self.try_diag_embed(offset, 0, 1),
-            2 => copied(&diagonal(self, offset, 0, 1)?),
+            2 => copied("DiagonalBackward0_copy", &diagonal(self, offset, 0, 1)?),
             _ => Err(Error::operands("diag", format!("takes a vector or a matrix, the shape is {:?}", self.shape_hint()))),
         }
     }
@@ -64,19 +70,19 @@ twins! {
         if self.dim() != 2 || self.dtype() == DType::Bool {
             return Err(Error::operands("trace", format!("takes a matrix of numbers, got {}{:?}", self.dtype(), self.shape_hint())));
         }
-        diagonal(self, 0, 0, 1)?.try_sum()
+        single("TraceBackward0", &[self], &[], |x| diagonal(&x[0], 0, 0, 1)?.try_sum())
     }
 
     /// The lower triangles of the matrices in the last two axes, zero elsewhere: elements `(i, j)` with
     /// `j <= i + diagonal` stay.
     fn tril / try_tril(&self, diagonal: isize) -> Tensor {
-        triangle("tril", self, |row, column| column.try_le(&row.try_add(beside(diagonal))?))
+        triangle("tril", "TrilBackward0", self, move |row, column| column.try_le(&row.try_add(beside(diagonal))?))
     }
 
     /// The upper triangles of the matrices in the last two axes, zero elsewhere: elements `(i, j)` with
     /// `j >= i + diagonal` stay.
     fn triu / try_triu(&self, diagonal: isize) -> Tensor {
-        triangle("triu", self, |row, column| column.try_ge(&row.try_add(beside(diagonal))?))
+        triangle("triu", "TriuBackward0", self, move |row, column| column.try_ge(&row.try_add(beside(diagonal))?))
     }
 }
 
@@ -86,13 +92,23 @@ fn places(m: Size, n: Size) -> Result<(Tensor, Tensor)> {
 }
 
 #[track_caller]
-fn triangle(op: &'static str, x: &Tensor, stays: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+fn triangle(
+    op: &'static str,
+    node: &'static str,
+    x: &Tensor,
+    stays: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Copy + Send + Sync + 'static,
+) -> Result<Tensor> {
     if x.dim() < 2 {
         return Err(Error::operands(op, format!("needs two axes at least, the shape is {:?}", x.shape_hint())));
     }
     let own = x.sizes();
     let (row, column) = places(own[own.len() - 2], own[own.len() - 1])?;
-    row_major(x.try_where_self(&stays(&row, &column)?, &zero_of(x)?)?)
+    composite(
+        node,
+        &[Operand::Tensor(x)],
+        || row_major(x.try_where_self(&stays(&row, &column)?, &zero_of(x)?)?),
+        |_| move |_: &Context<'_>, g: &Tensor| grads1(triangle(op, node, g, stays)?),
+    )
 }
 
 /// A diagonal as a number to add to places; what lies beyond all matrices stays there.

@@ -188,6 +188,9 @@ impl Term {
     fn aligned(&self, order: &[Label]) -> Result<Tensor> {
         let at = |l: &Label| self.labels.iter().position(|m| m == l);
         let x = permute(&self.x, order.iter().filter_map(at).collect())?;
+        if self.labels.len() == order.len() {
+            return Ok(x);
+        }
         let own = self.x.sizes();
         let sizes: Sizes = order.iter().map(|l| at(l).map_or(Size::from(1), |i| own[i])).collect();
         x.reshape_sizes(&sizes)

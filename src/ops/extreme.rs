@@ -3,8 +3,9 @@
 
 use super::gather::gather;
 use super::reduce::{along, axes_of, extreme_axes, kept, spread, sum_axes, with_axes_kept, without_axes};
+use super::single_node::{Keeps, pair, unlinked};
 use super::{grads1, twins};
-use crate::autograd::record::differentiable;
+use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
@@ -24,13 +25,25 @@ fn nonempty(x: &Tensor, name: &'static str, axes: &Axes) -> Result<()> {
 }
 
 /// The extreme over axes. `whole` shares the gradient among NaN where the result is one.
-fn extreme(x: &Tensor, name: &'static str, op: ReduceOp, axes: Axes, whole: bool) -> Result<Tensor> {
+fn extreme(x: &Tensor, name: &'static str, op: ReduceOp, axes: Axes, keepdim: bool, whole: bool) -> Result<Tensor> {
     nonempty(x, name, &axes)?;
     if x.dtype() == DType::Bool {
-        return extreme_axes(&x.try_to(DType::U8)?, op, &axes)?.try_to(DType::Bool);
+        let found = extreme_axes(&x.try_to(DType::U8)?, op, &axes)?.try_to(DType::Bool)?;
+        return with_axes_kept(found, x, &axes, keepdim);
     }
     let own = x.sizes();
-    differentiable(&Op::Reduce { op, axes: axes.clone() }, "AmaxBackward0", &[Operand::Tensor(x)], |y| {
+    let node = match (op == ReduceOp::Max, whole) {
+        (true, true) => "MaxBackward1",
+        (true, false) => "AmaxBackward0",
+        (false, true) => "MinBackward1",
+        (false, false) => "AminBackward0",
+    };
+    let compute = || {
+        let found = apply(&Op::Reduce { op, axes: axes.clone() }, &[Operand::Tensor(x)])?;
+        Ok(unlinked(&with_axes_kept(found, x, &axes, keepdim)?))
+    };
+    composite(node, &[Operand::Tensor(x)], compute, |y| {
+        let axes = axes.clone();
         let (x, y) = (Saved::operand(x), Saved::output(y, 0));
         move |c: &Context<'_>, g: &Tensor| {
             // Elements equal to the extreme share its gradient evenly, as in PyTorch.
@@ -47,6 +60,11 @@ fn extreme(x: &Tensor, name: &'static str, op: ReduceOp, axes: Axes, whole: bool
 }
 
 fn extreme_dim(x: &Tensor, name: &'static str, op: ArgOp, axis: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+    let node = if op == ArgOp::Max { "MaxBackward0" } else { "MinBackward0" };
+    pair(node, &[x], &[Keeps::Result(1)], |x| extreme_parts(&x[0], name, op, axis, keepdim))
+}
+
+fn extreme_parts(x: &Tensor, name: &'static str, op: ArgOp, axis: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
     let (x1, axis) = along(x, name, axis)?;
     let axes: Axes = [axis].into_iter().collect();
     let places = places(&x1, name, op, axis)?.reshape_sizes(&kept(&x1.sizes(), &axes))?;
@@ -82,28 +100,30 @@ twins! {
     /// The largest element over some axes (none named means all); NaN where there is one.
     fn amax / try_amax(&self, axes: &[isize], keepdim: bool) -> Tensor {
         let axes = axes_of(self, "amax", axes)?;
-        with_axes_kept(extreme(self, "amax", ReduceOp::Max, axes.clone(), false)?, self, &axes, keepdim)
+        extreme(self, "amax", ReduceOp::Max, axes, keepdim, false)
     }
 
     /// The smallest element over some axes (none named means all); NaN where there is one.
     fn amin / try_amin(&self, axes: &[isize], keepdim: bool) -> Tensor {
         let axes = axes_of(self, "amin", axes)?;
-        with_axes_kept(extreme(self, "amin", ReduceOp::Min, axes.clone(), false)?, self, &axes, keepdim)
+        extreme(self, "amin", ReduceOp::Min, axes, keepdim, false)
     }
 
     /// The smallest and the largest element over some axes (none named means all).
     fn aminmax / try_aminmax(&self, axes: &[isize], keepdim: bool) -> (Tensor, Tensor) {
-        Ok((self.try_amin(axes, keepdim)?, self.try_amax(axes, keepdim)?))
+        pair("AminmaxBackward0", &[self], &[Keeps::Operand(0), Keeps::Result(0), Keeps::Result(1)], |x| {
+            Ok((x[0].try_amin(axes, keepdim)?, x[0].try_amax(axes, keepdim)?))
+        })
     }
 
     /// The largest of all elements; NaN where there is one.
     fn max / try_max(&self) -> Tensor {
-        extreme(self, "max", ReduceOp::Max, axes_of(self, "max", &[])?, true)
+        extreme(self, "max", ReduceOp::Max, axes_of(self, "max", &[])?, false, true)
     }
 
     /// The smallest of all elements; NaN where there is one.
     fn min / try_min(&self) -> Tensor {
-        extreme(self, "min", ReduceOp::Min, axes_of(self, "min", &[])?, true)
+        extreme(self, "min", ReduceOp::Min, axes_of(self, "min", &[])?, false, true)
     }
 
     /// The largest elements along an axis and their places (i64), the first of equals. The gradient goes to those places.

@@ -61,19 +61,21 @@ pub(crate) fn scatter(how: ScatterOp, x: &Tensor, index: &Tensor, source: &Tenso
     let op = Op::Scatter { op: how, axis };
     let operands = [Operand::Tensor(x), Operand::Tensor(index), Operand::Tensor(source)];
     differentiable(&op, "ScatterBackward0", &operands, |_| {
-        let index = Saved::operand(index);
+        let needed = how == ScatterOp::Set || source.is_requires_grad();
+        let index = needed.then(|| Saved::operand(index));
         move |c: &crate::autograd::tape::Context<'_>, g: &Tensor| {
-            let index = index.get(c.me)?;
+            let index = || index.as_ref().expect("kept where a gradient needs it").get(c.me);
             let by_x = match how {
                 _ if !c.wants(0) => None,
                 ScatterOp::Add => Some(g.clone()),
                 ScatterOp::Set => {
+                    let index = index()?;
                     let zeros =
                         crate::mode::values::full_of(&index.sizes(), allotrope_ir::Scalar::from_f64(0.0, g.dtype()))?;
                     Some(scatter(ScatterOp::Set, g, &index, &zeros, axis)?)
                 }
             };
-            let by_source = if c.wants(2) { Some(gather(g, &index, axis)?) } else { None };
+            let by_source = if c.wants(2) { Some(gather(g, &index()?, axis)?) } else { None };
             Ok(smallvec![by_x, None, by_source])
         }
     })

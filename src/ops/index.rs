@@ -3,10 +3,12 @@
 //! `indexing.rs`.
 
 use super::arg::{Arg, Number, broadcast_size};
+use super::elementwise::select_as;
 use super::gather::{checked_index, gather, scatter};
 use super::inplace::{store, wholly_apart};
 use super::movement::{concat, narrow};
 use super::repeating::host;
+use super::single_node::{Keeps, single};
 use super::twins;
 use crate::autograd::record::composite;
 use crate::backend::cpu::host::room;
@@ -30,39 +32,45 @@ twins! {
     /// ```
     fn gather / try_gather(&self, axis: isize, index: &Tensor) -> Tensor {
         let a = super::wrapped(self, "gather", axis)?;
-        let own = index.sizes();
-        let (x, index) = same_rank("gather", self, index)?;
-        let sizes = index.sizes();
-        let mut part = x.clone();
-        for i in (0..x.dim()).filter(|&i| i != a) {
-            part = fitted("gather", &part, i, sizes[i], &index)?;
-        }
-        let index = checked_index("gather", &index, x.sizes()[a], false)?;
-        let out = gather(&part, &index, a)?;
-        if self.dim() == 0 { out.reshape_sizes(&own) } else { Ok(out) }
+        single("GatherBackward0", &[self, index], &[Keeps::Operand(0), Keeps::Operand(1)], |t| {
+            let own = t[1].sizes();
+            let (x, index) = same_rank("gather", &t[0], &t[1])?;
+            let sizes = index.sizes();
+            let mut part = x.clone();
+            for i in (0..x.dim()).filter(|&i| i != a) {
+                part = fitted("gather", &part, i, sizes[i], &index)?;
+            }
+            let index = checked_index("gather", &index, x.sizes()[a], false)?;
+            let out = gather(&part, &index, a)?;
+            if t[0].dim() == 0 { out.reshape_sizes(&own) } else { Ok(out) }
+        })
     }
 
     /// The elements of an axis whose places a vector of indices gives: `[.., n, ..] -> [.., k, ..]`.
     fn index_select / try_index_select(&self, axis: isize, index: &Tensor) -> Tensor {
         let a = super::wrapped(self, "index_select", axis)?;
-        let index = vector_index("index_select", index)?;
-        let x = self.try_atleast_1d()?;
-        let out = rows(&x, a, &checked_index("index_select", &index, x.sizes()[a], false)?)?;
-        if self.dim() > 0 {
-            return Ok(out);
-        }
-        match demand_equal(index.sizes()[0], Size::from(1)) {
-            true => out.reshape_sizes(&[]),
-            false => Err(Error::operands("index_select", "takes one index where the tensor has no axes")),
-        }
+        single("IndexSelectBackward0", &[self, index], &[Keeps::Operand(1)], |t| {
+            let index = vector_index("index_select", &t[1])?;
+            let x = t[0].try_atleast_1d()?;
+            let out = rows(&x, a, &checked_index("index_select", &index, x.sizes()[a], false)?)?;
+            if t[0].dim() > 0 {
+                return Ok(out);
+            }
+            match demand_equal(index.sizes()[0], Size::from(1)) {
+                true => out.reshape_sizes(&[]),
+                false => Err(Error::operands("index_select", "takes one index where the tensor has no axes")),
+            }
+        })
     }
 
     /// The elements of the flattened tensor at the indices, in the shape of those; negative ones count from the end.
     fn take / try_take(&self, index: &Tensor) -> Tensor {
-        let flat = self.try_ravel()?;
-        let places = integers("take", index)?.try_ravel()?;
-        let places = checked_index("take", &places, flat.sizes()[0], true)?;
-        gather(&flat, &places, 0)?.reshape_sizes(&index.sizes())
+        single("TakeBackward0", &[self, index], &[Keeps::Operand(0), Keeps::Operand(1)], |t| {
+            let flat = t[0].try_ravel()?;
+            let places = integers("take", &t[1])?.try_ravel()?;
+            let places = checked_index("take", &places, flat.sizes()[0], true)?;
+            gather(&flat, &places, 0)?.reshape_sizes(&t[1].sizes())
+        })
     }
 
     /// As [`Tensor::gather`], where the axes besides `axis` broadcast; negative indices count from the end. Without an
@@ -84,8 +92,10 @@ twins! {
             })?;
             (x_sizes[i], index_sizes[i]) = (n, n);
         }
-        let index = checked_index(op, &index, own[a], true)?.expand_sizes(&index_sizes)?;
-        gather(&self.expand_sizes(&x_sizes)?, &index, a)
+        single("GatherBackward0", &[self], &[Keeps::Operand(0)], |x| {
+            let index = checked_index(op, &index, own[a], true)?.expand_sizes(&index_sizes)?;
+            gather(&x[0].expand_sizes(&x_sizes)?, &index, a)
+        })
     }
 
     /// With the elements of `source` added at the indices along `axis`: `out[index[i][j]][j] += source[i][j]` for axis 0.
@@ -96,7 +106,10 @@ twins! {
             let wide = |x: &Tensor| x.try_to(DType::I64);
             return wide(self)?.try_scatter_add(axis, index, &wide(source)?)?.try_to(DType::Bool);
         }
-        placed("scatter_add", ScatterOp::Add, self, axis, index, Arg::Tensor(source))
+        let keeps: &[Keeps] = if source.is_requires_grad() { &[Keeps::Operand(1)] } else { &[] };
+        single("ScatterAddBackward0", &[self, index, source], keeps, |t| {
+            placed("scatter_add", ScatterOp::Add, &t[0], axis, &t[1], Arg::Tensor(&t[2]))
+        })
     }
 
     /// With the parts of `source` along `axis` added, `alpha` times, at the places that a vector of indices gives.
@@ -105,14 +118,21 @@ twins! {
             let wide = |x: &Tensor| x.try_to(DType::I64);
             return wide(self)?.try_index_add(axis, index, &wide(source)?, alpha)?.try_to(DType::Bool);
         }
-        let source = if alpha == 1.0 { source.clone() } else { super::linalg::scaled(source, alpha)? };
-        placed_rows("index_add", ScatterOp::Add, self, axis, index, Arg::Tensor(&source))
+        let keeps: &[Keeps] = if source.is_requires_grad() { &[Keeps::Operand(1), Keeps::Operand(2)] } else { &[] };
+        single("IndexAddBackward0", &[self, index, source], keeps, |t| {
+            let source = if alpha == 1.0 { t[2].clone() } else { super::linalg::scaled(&t[2], alpha)? };
+            placed_rows("index_add", ScatterOp::Add, &t[0], axis, &t[1], Arg::Tensor(&source))
+        })
     }
 
     /// With the parts of `source` along `axis` put at the places that a vector of indices gives; the last one stays where
     /// a place is given twice.
     fn index_copy / try_index_copy(&self, axis: isize, index: &Tensor, source: &Tensor) -> Tensor {
-        placed_rows("index_copy", ScatterOp::Set, self, axis, index, Arg::Tensor(source))
+        let all = [Keeps::Operand(1), Keeps::Operand(2)];
+        let keeps = if source.is_requires_grad() { &all[..] } else { &all[..1] };
+        single("IndexCopyBackward0", &[self, index, source], keeps, |t| {
+            placed_rows("index_copy", ScatterOp::Set, &t[0], axis, &t[1], Arg::Tensor(&t[2]))
+        })
     }
 
     /// The elements where the mask (bool, broadcast with this tensor) is true, in row-major order. How many there are
@@ -120,12 +140,15 @@ twins! {
     fn masked_select / try_masked_select(&self, mask: &Tensor) -> Tensor {
         demand_mask("masked_select", mask)?;
         let sizes = super::arg::broadcast_sizes("masked_select", self, mask)?;
+        let given = mask;
         let mask = mask.expand_sizes(&sizes)?;
         let flags: Vec<bool> = host("masked_select", &mask)?;
         let mut places = room::<i64>(flags.iter().filter(|b| **b).count())?;
         places.extend(flags.iter().enumerate().filter(|(_, b)| **b).map(|(i, _)| i as i64));
-        let flat = self.expand_sizes(&sizes)?.try_ravel()?;
-        gather(&flat, &Tensor::try_from_slice(&places, &[places.len()])?, 0)
+        let places = Tensor::try_from_slice(&places, &[places.len()])?;
+        single("MaskedSelectBackward0", &[self, given], &[Keeps::Operand(0), Keeps::Operand(1)], |t| {
+            gather(&t[0].expand_sizes(&sizes)?.try_ravel()?, &places, 0)
+        })
     }
 
     /// The places of the elements that are not 0, in row-major order: `[k, number of axes]`, i64. How many there are
@@ -149,30 +172,48 @@ twins! {
     /// `out[index[i][j]][j] = source[i][j]` for axis 0. Where a place is given twice the last one stays. The index is not
     /// longer than the source, nor, in the other axes, than this tensor.
     fn scatter / try_scatter<'a>(&self, axis: isize, index: &Tensor, source: impl Into<Arg<'a>>) -> Tensor {
-        placed("scatter", ScatterOp::Set, self, axis, index, source.into())
+        match source.into() {
+            Arg::Number(n) => single("ScatterBackward1", &[self, index], &[Keeps::Operand(1)], |t| {
+                placed("scatter", ScatterOp::Set, &t[0], axis, &t[1], Arg::Number(n))
+            }),
+            Arg::Tensor(source) => single("ScatterBackward0", &[self, index, source], &[Keeps::Operand(1)], |t| {
+                placed("scatter", ScatterOp::Set, &t[0], axis, &t[1], Arg::Tensor(&t[2]))
+            }),
+        }
     }
 
     /// With a number, or a tensor without axes, at the places along `axis` that a vector of indices gives; negative ones
     /// count from the end.
     fn index_fill / try_index_fill<'a>(&self, axis: isize, index: &Tensor, value: impl Into<Arg<'a>>) -> Tensor {
         let op = "index_fill";
-        let value = as_element(op, self, value.into())?;
+        let value = value.into();
+        let node = if matches!(value, Arg::Number(_)) { "IndexFillBackward0" } else { "IndexFillBackward1" };
+        let value = as_element(op, self, value)?;
         let a = super::wrapped(self, op, axis)?;
-        let x = self.try_atleast_1d()?;
-        let own = x.sizes();
-        let index = checked_index(op, &vector_index(op, index)?, own[a], true)?;
-        let mut sizes = own.clone();
-        sizes[a] = index.sizes()[0];
-        let out = scatter(ScatterOp::Set, &x, &along(&index, a, &sizes)?, &value.expand_sizes(&sizes)?, a)?;
-        let out = ordered_as(out, &x)?;
-        out.reshape_sizes(&self.sizes())
+        single(node, &[self, index, &value], &[Keeps::Operand(1)], |t| {
+            let x = t[0].try_atleast_1d()?;
+            let own = x.sizes();
+            let index = checked_index(op, &vector_index(op, &t[1])?, own[a], true)?;
+            let mut sizes = own.clone();
+            sizes[a] = index.sizes()[0];
+            let out = scatter(ScatterOp::Set, &x, &along(&index, a, &sizes)?, &t[2].expand_sizes(&sizes)?, a)?;
+            ordered_as(out, &x)?.reshape_sizes(&t[0].sizes())
+        })
     }
 
     /// With a number, or a tensor without axes, where the mask (bool, broadcast with this tensor) is true.
     fn masked_fill / try_masked_fill<'a>(&self, mask: &Tensor, value: impl Into<Arg<'a>>) -> Tensor {
         demand_mask("masked_fill", mask)?;
-        row_major(as_element("masked_fill", self, value.into())?.try_where_self(mask, self)?)
+        let value = value.into();
+        let element = as_element("masked_fill", self, value)?;
+        row_major(masked(mask, self, value, &element)?)
     }
+}
+
+/// The elements of `x`, or `element` where the mask is true; the node says whether that was given as a number.
+pub(super) fn masked(mask: &Tensor, x: &Tensor, value: Arg<'_>, element: &Tensor) -> Result<Tensor> {
+    let node = if matches!(value, Arg::Number(_)) { "MaskedFillBackward0" } else { "MaskedFillBackward1" };
+    select_as(node, mask, Arg::Tensor(element), Arg::Tensor(x), x.dtype())
 }
 
 /// In-place forms: the plain operation, and its result put into the tensor.

@@ -15,6 +15,7 @@ use super::inplace::{copy, store, wholly_apart};
 use super::movement::{aliased, concat, iota, narrow, permute, zeros};
 use super::parts::{every, slice_bounds};
 use super::shape::common_sizes;
+use super::single_node::{Keeps, single};
 use crate::autograd::record::composite;
 use crate::error::{Error, Result, called, must};
 use crate::mode;
@@ -86,7 +87,7 @@ impl Tensor {
         value: impl Into<Arg<'b>>,
         accumulate: bool,
     ) -> Result<Tensor> {
-        called(put(self, at.parts(), value.into(), accumulate).map(Tensor::unlinked_if_alone))
+        called(put(self, at.parts(), value.into(), accumulate))
     }
 
     /// As [`Tensor::index_put`], in place.
@@ -141,12 +142,13 @@ impl Tensor {
 
     #[track_caller]
     fn at(&self, parts: Vec<Index<'_>>) -> Result<Tensor> {
+        let kept = Kept::of(&parts);
         let place = Place::find(self, parts, true)?;
         let part = place.part(self)?;
         match place.choosers.is_empty() {
             true if part.id() == self.id() => aliased(self),
             true => Ok(part),
-            false => place.chosen(&part).map(Tensor::unlinked_if_alone),
+            false => single("IndexBackward0", &kept.after(&[&part]), &kept.keeps(1), |t| place.chosen(&t[0])),
         }
     }
 
@@ -166,6 +168,7 @@ impl Tensor {
         {
             demand_apart(op, self, &parts[i..], value)?;
         }
+        let kept = Kept::of(&parts);
         let mut place = Place::find(self, parts, false)?;
         // What steps lead to is a view, and what becomes of it what becomes of this tensor.
         let views = place.steps.iter().position(|s| matches!(s, Step::Row { .. })).unwrap_or(place.steps.len());
@@ -178,7 +181,14 @@ impl Tensor {
                 assign_alike(&part, &full, Derivative::Taken("FillBackward2", None))?;
             }
             Arg::Tensor(t) if place.is_part() => copy(op, &part, &without_leading_ones(t, part.dim())?)?,
-            value => store(op, &part, &place.put(&part, value, false)?)?,
+            value => {
+                let node = match (&place.choosers[..], value) {
+                    ([(_, Chooser::Mask(_))], Arg::Number(_)) => "MaskedFillBackward0",
+                    ([(_, Chooser::Integers(_))], Arg::Number(_)) => "IndexFillBackward0",
+                    _ => "IndexPutBackward0",
+                };
+                store(op, &part, &place.put_by(node, &kept, &part, value, false)?)?;
+            }
         }
         Ok(self)
     }
@@ -397,7 +407,7 @@ impl Place {
 impl Step {
     fn take(&self, x: &Tensor) -> Result<Tensor> {
         match self {
-            Step::Select { axis, at } => without(&narrow(x, *axis, *at, Size::from(1))?, *axis),
+            Step::Select { axis, at } => without("SelectBackward0", &narrow(x, *axis, *at, Size::from(1))?, *axis),
             Step::Narrow { axis, start, len } => narrow(x, *axis, *start, *len),
             Step::Every { axis, step } => every(x, *axis, *step),
             Step::NewAxis(axis) => with_one(x, *axis),
@@ -427,7 +437,7 @@ impl Step {
 /// The element of an axis whose place a tensor holds.
 fn row(x: &Tensor, axis: usize, at: &Tensor) -> Result<Tensor> {
     let (own, place) = (x.sizes(), at.clone());
-    let compute = || without(&rows(x, axis, at)?, axis);
+    let compute = || without("SelectBackward0", &rows(x, axis, at)?, axis);
     let out = composite("SelectBackward0", &[Operand::Tensor(x)], compute, |_| {
         move |_: &_, g: &Tensor| {
             let g = with_one(g, axis)?;
@@ -460,16 +470,16 @@ fn element(op: &'static str, x: &Tensor, axis: usize, n: Size, i: isize) -> Resu
     Ok(at)
 }
 
-fn without(x: &Tensor, axis: usize) -> Result<Tensor> {
+fn without(node: &'static str, x: &Tensor, axis: usize) -> Result<Tensor> {
     let mut sizes = x.sizes();
     sizes.remove(axis);
-    x.reshape_sizes(&sizes)
+    x.reshape_as_node(node, &sizes)
 }
 
 fn with_one(x: &Tensor, axis: usize) -> Result<Tensor> {
     let mut sizes = x.sizes();
     sizes.insert(axis, Size::from(1));
-    x.reshape_sizes(&sizes)
+    x.reshape_as_node("UnsqueezeBackward0", &sizes)
 }
 
 /// `x` with other elements from `start` on along an axis.
@@ -572,7 +582,34 @@ impl Joint {
 /// `x` with `value` at an index.
 #[track_caller]
 fn put(x: &Tensor, parts: Vec<Index<'_>>, value: Arg<'_>, accumulate: bool) -> Result<Tensor> {
-    Place::find(x, parts, false)?.put(x, value, accumulate)
+    let kept = Kept::of(&parts);
+    Place::find(x, parts, false)?.put_by("IndexPutBackward0", &kept, x, value, accumulate)
+}
+
+/// The tensors of integers in an index, which the tape keeps; masks are turned into such first.
+struct Kept(Vec<Tensor>);
+
+impl Kept {
+    fn of(parts: &[Index<'_>]) -> Kept {
+        let integers = parts.iter().filter_map(|part| match part {
+            Index::Tensor(t) if t.dtype() != DType::Bool && t.dim() > 0 => Some((*t).clone()),
+            Index::Tensor(_) | Index::At(_) | Index::Slice { .. } | Index::Ellipsis | Index::NewAxis => None,
+        });
+        Kept(integers.collect())
+    }
+
+    /// Behind other operands.
+    fn after<'a>(&'a self, operands: &[&'a Tensor]) -> Vec<&'a Tensor> {
+        operands.iter().copied().chain(&self.0).collect()
+    }
+
+    /// What a node keeps that has them behind so many operands.
+    fn keeps(&self, first: usize) -> Vec<Keeps> {
+        match self.0.len() {
+            0 => vec![Keeps::Hidden],
+            n => (first..first + n).map(Keeps::Operand).collect(),
+        }
+    }
 }
 
 /// The value without leading axes of size 1 for which there are no places, as in PyTorch.
@@ -597,6 +634,17 @@ impl Place {
     /// Whether it is a part, of which no tensor chooses anything.
     fn is_part(&self) -> bool {
         self.steps.is_empty() && self.choosers.is_empty()
+    }
+
+    /// `x` with `value` there, by one node.
+    #[track_caller]
+    fn put_by(&self, node: &'static str, kept: &Kept, x: &Tensor, value: Arg<'_>, accumulate: bool) -> Result<Tensor> {
+        match value {
+            Arg::Number(_) => single(node, &kept.after(&[x]), &kept.keeps(1), |t| self.put(&t[0], value, accumulate)),
+            Arg::Tensor(v) => {
+                single(node, &kept.after(&[x, v]), &kept.keeps(2), |t| self.put(&t[0], Arg::Tensor(&t[1]), accumulate))
+            }
+        }
     }
 
     /// `x` with `value` there.

@@ -3,18 +3,61 @@
 
 use super::arg::{Arg, Number, kind};
 use super::assign::{Derivative, assign, assign_alike};
-use super::elementwise::choose;
+use super::elementwise::select_as;
 use crate::autograd::no_grad;
-use crate::autograd::saved::changing;
+use crate::autograd::saved::{self, Saved, changing};
+use crate::autograd::tape;
 use crate::error::{Error, Result, called};
 use crate::tensor::Tensor;
+use crate::tensor::grad_fn::Edge;
 use crate::tensor::overlap::{Overlap, overlap};
+use smallvec::smallvec;
+use std::sync::{Arc, OnceLock};
 
 /// Writes the result of an operation into `target`, whose dtype must be of its kind, as PyTorch demands.
 pub(super) fn store(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
     fits_kind(op, target, value)?;
     let value = value.try_to(target.dtype())?;
     assign(target, &fitted(op, target, &value)?, Derivative::Computed)
+}
+
+/// As [`store`], of what was just computed of `target`.
+fn store_computed(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
+    if !saved::is_output(value) {
+        return store(op, target, value);
+    }
+    let kept = Kept::new(value);
+    store(op, target, &kept.value)?;
+    kept.of(target);
+    Ok(())
+}
+
+/// A result that its node keeps and that becomes the elements of another tensor: the backward pass is to find that one as it
+/// was then.
+struct Kept {
+    value: Tensor,
+    watched: Arc<OnceLock<Saved>>,
+}
+
+impl Kept {
+    fn new(value: &Tensor) -> Kept {
+        let watched: Arc<OnceLock<Saved>> = Arc::default();
+        let inside = Arc::clone(&watched);
+        let edge = tape::own_edge(value);
+        let name = edge.as_ref().map_or_else(String::new, |edge| edge.node().name().to_string());
+        let node = tape::node(name, smallvec![edge], true, move |c, grads| {
+            inside.get().map(|saved| saved.get(c.me)).transpose()?;
+            Ok(smallvec![grads[0].clone()])
+        });
+        let own = value.alias();
+        own.set_grad_fn(Some(Edge::new(node, 0)));
+        Kept { value: own, watched }
+    }
+
+    fn of(self, target: &Tensor) {
+        // Nobody else has the cell before the backward pass.
+        let _ = self.watched.set(Saved::output(target, 0));
+    }
 }
 
 /// As [`store`], for an operation that has no derivative.
@@ -273,7 +316,10 @@ impl Tensor {
                 format!("the value must have no axes, got {:?}", t.shape_hint()),
             ));
         }
-        choose(mask, value, self)
+        match value {
+            Arg::Number(_) => select_as("MaskedFillBackward0", mask, value, Arg::Tensor(self), self.dtype()),
+            Arg::Tensor(_) => select_as("MaskedFillBackward1", mask, value, Arg::Tensor(self), self.dtype()),
+        }
     }
 
     /// Takes the elements of `source`, cast and broadcast to this tensor.

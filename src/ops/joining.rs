@@ -1,7 +1,8 @@
 //! Tensors joined along an axis that they have, or along a new one. Dtypes are promoted as in PyTorch.
 
 use super::arg::{Arg, result_dtype};
-use super::movement::concat;
+use super::movement::concat_as_node;
+use super::single_node::single;
 use super::twin_fns;
 use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_equal, is_zero};
@@ -16,7 +17,7 @@ twin_fns! {
     /// assert_eq!(cat(&[&randn(&[2, 3]), &randn(&[1, 3])], 0).shape(), [3, 3]);
     /// ```
     fn cat / try_cat(tensors: &[&Tensor], axis: isize) -> Tensor {
-        joined("cat", tensors, axis)
+        joined("cat", "CatBackward0", tensors, axis)
     }
 
     /// Tensors of one shape joined along a new axis.
@@ -29,7 +30,12 @@ twin_fns! {
                 format!("cannot stack {:?} on {:?}: shapes must be equal", t.shape_hint(), first.shape_hint()),
             ));
         }
-        join_each("stack", tensors, axis, |t| t.try_unsqueeze(axis))
+        if tensors.iter().all(|t| t.is_off_tape()) {
+            return join_each("stack", tensors, axis, |t| t.try_unsqueeze(axis));
+        }
+        single("StackBackward0", tensors, &[], |t| {
+            join_each("stack", &t.iter().collect::<Vec<_>>(), axis, |t| t.try_unsqueeze(axis))
+        })
     }
 
     /// Tensors side by side: along the second axis, vectors along their only one.
@@ -66,7 +72,7 @@ fn join_each(
     raise: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
     let raised = tensors.iter().map(|t| raise(t)).collect::<Result<Vec<Tensor>>>()?;
-    joined(op, &raised.iter().collect::<Vec<_>>(), axis)
+    joined(op, "CatBackward0", &raised.iter().collect::<Vec<_>>(), axis)
 }
 
 /// Whether `t` counts for nothing among tensors with `rank` axes: PyTorch's vector without elements.
@@ -76,7 +82,7 @@ fn is_nothing(t: &Tensor, rank: usize) -> bool {
 }
 
 #[track_caller]
-fn joined(op: &'static str, tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+fn joined(op: &'static str, node: &'static str, tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
     let none = || Error::operands(op, "needs at least one tensor");
     let rank =
         tensors.iter().map(|t| t.dim()).find(|&n| n != 1).or(tensors.first().map(|t| t.dim())).ok_or_else(none)?;
@@ -103,8 +109,8 @@ fn joined(op: &'static str, tensors: &[&Tensor], axis: isize) -> Result<Tensor> 
     let args: Vec<Arg<'_>> = tensors.iter().map(|t| Arg::Tensor(t)).collect();
     let dtype = result_dtype(&args);
     if real.iter().all(|t| t.dtype() == dtype) {
-        return concat(&real, a);
+        return concat_as_node(node, &real, a);
     }
     let cast = real.iter().map(|t| t.try_to(dtype)).collect::<Result<Vec<Tensor>>>()?;
-    concat(&cast.iter().collect::<Vec<_>>(), a)
+    concat_as_node(node, &cast.iter().collect::<Vec<_>>(), a)
 }

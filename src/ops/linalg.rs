@@ -3,8 +3,9 @@
 
 use super::arg::Number;
 use super::movement::concat;
+use super::single_node::{Keeps, single, unlinked};
 use super::twins;
-use crate::autograd::record::differentiable;
+use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
@@ -13,29 +14,77 @@ use crate::mode::sizes::{demand_equal, numel};
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{DType, Op};
+use smallvec::smallvec;
 
 /// The product of operands with the same number of axes, two or more, and equal batch axes.
 pub(super) fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    differentiable(&Op::Matmul, "MmBackward0", &[Operand::Tensor(a), Operand::Tensor(b)], |_| {
-        let turned = is_turned(b);
-        // Each operand is kept for the gradient of the other.
-        let (a, b) = (b.is_requires_grad().then(|| Saved::operand(a)), a.is_requires_grad().then(|| Saved::operand(b)));
-        let transposed = |x: &Option<Saved>, me: &_| {
-            x.as_ref().expect("kept, since the other operand wants its gradient").get(me)?.try_transpose(-1, -2)
-        };
-        move |c: &Context<'_>, g: &Tensor| {
-            super::grads2(
-                c,
-                || product(g, &transposed(&b, c.me)?),
-                || match turned {
-                    // The same chains of products, laid out as the operand is, so that sums of them stay dense.
-                    true => product(&g.try_transpose(-1, -2)?, &transposed(&a, c.me)?.try_transpose(-1, -2)?)?
-                        .try_transpose(-1, -2),
-                    false => product(&transposed(&a, c.me)?, g),
-                },
-            )
-        }
+    product_as_node(if a.dim() == 2 { "MmBackward0" } else { "BmmBackward0" }, a, b)
+}
+
+/// As [`product`], by a node of this name.
+fn product_as_node(node: &'static str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    differentiable(&Op::Matmul, node, &[Operand::Tensor(a), Operand::Tensor(b)], |_| {
+        let factors = Factors::kept(a, b);
+        move |c: &Context<'_>, g: &Tensor| super::grads2(c, || factors.by_a(c, g), || factors.by_b(c, g))
     })
+}
+
+/// The product of matrices, plus a tensor of its shape.
+pub(crate) fn product_plus(x: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let operands = [Operand::Tensor(x), Operand::Tensor(a), Operand::Tensor(b)];
+    composite(
+        "AddmmBackward0",
+        &operands,
+        || product(a, b)?.try_add(x),
+        |_| {
+            let factors = Factors::kept(a, b);
+            move |c: &Context<'_>, g: &Tensor| {
+                let by = |i: usize, f: &dyn Fn() -> Result<Tensor>| if c.wants(i) { f().map(Some) } else { Ok(None) };
+                Ok(smallvec![by(0, &|| Ok(g.clone()))?, by(1, &|| factors.by_a(c, g))?, by(2, &|| factors.by_b(c, g))?])
+            }
+        },
+    )
+}
+
+/// The factors of a product, each kept for the gradient of the other.
+struct Factors {
+    a: Option<Saved>,
+    b: Option<Saved>,
+    /// Whether the second lies in memory by columns.
+    turned: bool,
+}
+
+impl Factors {
+    fn kept(a: &Tensor, b: &Tensor) -> Factors {
+        Factors {
+            turned: is_turned(b),
+            a: b.is_requires_grad().then(|| Saved::operand(a)),
+            b: a.is_requires_grad().then(|| Saved::operand(b)),
+        }
+    }
+
+    fn by_a(&self, c: &Context<'_>, g: &Tensor) -> Result<Tensor> {
+        product(g, &transposed(&self.b, c)?)
+    }
+
+    fn by_b(&self, c: &Context<'_>, g: &Tensor) -> Result<Tensor> {
+        match self.turned {
+            // The same chains of products, laid out as the operand is, so that sums of them stay dense.
+            true => product(&g.try_transpose(-1, -2)?, &transposed(&self.a, c)?.try_transpose(-1, -2)?)?
+                .try_transpose(-1, -2),
+            false => product(&transposed(&self.a, c)?, g),
+        }
+    }
+}
+
+fn transposed(x: &Option<Saved>, c: &Context<'_>) -> Result<Tensor> {
+    x.as_ref().expect("kept, since the other operand wants its gradient").get(c.me)?.try_transpose(-1, -2)
+}
+
+/// What a product of the operands `i` and `i + 1` keeps.
+fn factors(a: &Tensor, b: &Tensor, i: usize) -> Vec<Keeps> {
+    let each = [(b, Keeps::Operand(i)), (a, Keeps::Operand(i + 1))];
+    each.into_iter().filter(|(other, _)| other.is_requires_grad()).map(|(_, kept)| kept).collect()
 }
 
 /// Whether the matrix lies in memory by columns.
@@ -57,40 +106,55 @@ twins! {
     /// assert_eq!(a.matmul(&a).to_vec::<f32>(), [7.0, 10.0, 15.0, 22.0]);
     /// ```
     fn matmul / try_matmul(&self, other: &Tensor) -> Tensor {
-        let (a, b) = (self, other);
-        let fail = |why: &str| {
-            Err(Error::operands("matmul", format!("{}{:?} x {}{:?}: {why}", a.dtype(), a.shape_hint(), b.dtype(), b.shape_hint())))
-        };
-        if a.dtype() != b.dtype() || a.dtype() == DType::Bool {
-            return fail("operands must have one numeric dtype");
+        match (self.dim(), other.dim()) {
+            (2, 2) => multiplied("MmBackward0", self, other),
+            (1, 1) => single("DotBackward0", &[self, other], &factors(self, other, 0), |t| multiplied("MmBackward0", &t[0], &t[1])),
+            (2, 1) => single("MvBackward0", &[self, other], &factors(self, other, 0), |t| multiplied("MmBackward0", &t[0], &t[1])),
+            (1, 2) => Ok(unlinked(&multiplied("SqueezeBackward4", self, other)?)),
+            _ => Ok(unlinked(&multiplied("UnsafeViewBackward0", self, other)?)),
         }
-        if a.dim() == 0 || b.dim() == 0 {
-            return fail("a tensor without axes has no matrix product; use mul");
-        }
-        let a2 = if a.dim() == 1 { a.try_unsqueeze(0)? } else { a.clone() };
-        let b2 = if b.dim() == 1 { b.try_unsqueeze(1)? } else { b.clone() };
-        let (m, n) = (a2.sizes(), b2.sizes());
-        let (inner_a, inner_b) = (m[m.len() - 1], n[n.len() - 2]);
-        if !demand_equal(inner_a, inner_b) {
-            return fail(&format!("the last axis of the first ({inner_a}) must equal the second to last of the second ({inner_b})"));
-        }
-        let full = match (a2.dim(), b2.dim()) {
-            (2, 2) => product(&a2, &b2)?,
-            (_, 2) => {
-                // The batch is more rows of one product.
-                let mut sizes = m.clone();
-                let rows = numel(&m[..m.len() - 1]);
-                sizes[m.len() - 1] = n[1];
-                product(&a2.reshape_sizes(&[rows, inner_a])?, &b2)?.reshape_sizes(&sizes)?
-            }
-            _ => {
-                let (a3, b3) = batched(&a2, &b2)?;
-                product(&a3, &b3)?
-            }
-        };
-        let full = if b.dim() == 1 { drop_axis(&full, full.dim() - 1)? } else { full };
-        if a.dim() == 1 { drop_axis(&full, full.dim() - if b.dim() == 1 { 1 } else { 2 }) } else { Ok(full) }
     }
+}
+
+/// The product of operands of any numbers of axes; its last node has this name.
+fn multiplied(node: &'static str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let fail = |why: &str| {
+        Err(Error::operands(
+            "matmul",
+            format!("{}{:?} x {}{:?}: {why}", a.dtype(), a.shape_hint(), b.dtype(), b.shape_hint()),
+        ))
+    };
+    if a.dtype() != b.dtype() || a.dtype() == DType::Bool {
+        return fail("operands must have one numeric dtype");
+    }
+    if a.dim() == 0 || b.dim() == 0 {
+        return fail("a tensor without axes has no matrix product; use mul");
+    }
+    let a2 = if a.dim() == 1 { a.try_unsqueeze(0)? } else { a.clone() };
+    let b2 = if b.dim() == 1 { b.try_unsqueeze(1)? } else { b.clone() };
+    let (m, n) = (a2.sizes(), b2.sizes());
+    let (inner_a, inner_b) = (m[m.len() - 1], n[n.len() - 2]);
+    if !demand_equal(inner_a, inner_b) {
+        return fail(&format!(
+            "the last axis of the first ({inner_a}) must equal the second to last of the second ({inner_b})"
+        ));
+    }
+    let full = match (a2.dim(), b2.dim()) {
+        (2, 2) => product(&a2, &b2)?,
+        (_, 2) => {
+            // The batch is more rows of one product.
+            let mut sizes = m.clone();
+            let rows = numel(&m[..m.len() - 1]);
+            sizes[m.len() - 1] = n[1];
+            product(&a2.reshape_sizes(&[rows, inner_a])?, &b2)?.reshape_as_node(node, &sizes)?
+        }
+        _ => {
+            let (a3, b3) = batched(&a2, &b2)?;
+            product_as_node(node, &a3, &b3)?
+        }
+    };
+    let full = if b.dim() == 1 { drop_axis(node, &full, full.dim() - 1)? } else { full };
+    if a.dim() == 1 { drop_axis(node, &full, full.dim() - if b.dim() == 1 { 1 } else { 2 }) } else { Ok(full) }
 }
 
 twins! {
@@ -107,7 +171,7 @@ twins! {
             let (a, b) = (self.shape_hint(), other.shape_hint());
             return Err(Error::operands("bmm", format!("{a:?} x {b:?}: the batches must be as long as each other")));
         }
-        self.try_matmul(other)
+        multiplied("BmmBackward0", self, other)
     }
 
     /// The product of a matrix and a vector: `[m, k] x [k] -> [m]`.
@@ -141,22 +205,30 @@ twins! {
     /// nothing, whatever is in it.
     fn addmm / try_addmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
         a.demand_ranks("addmm", b, 2, 2)?;
-        added("addmm", self, &a.try_matmul(b)?, beta, alpha).and_then(row_major)
+        single("AddmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
+            added("addmm", &t[0], &t[1].try_matmul(&t[2])?, beta, alpha).and_then(row_major)
+        })
     }
 
     /// `beta * self + alpha * (a x b)` of batches of matrices; as [`Tensor::addmm`].
     fn baddbmm / try_baddbmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
-        added("baddbmm", self, &a.try_bmm(b)?, beta, alpha).and_then(row_major)
+        single("BaddbmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
+            added("baddbmm", &t[0], &t[1].try_bmm(&t[2])?, beta, alpha).and_then(row_major)
+        })
     }
 
     /// `beta * self + alpha * (matrix x vector)`; as [`Tensor::addmm`].
     fn addmv / try_addmv(&self, matrix: &Tensor, vector: &Tensor, beta: f64, alpha: f64) -> Tensor {
-        added("addmv", self, &matrix.try_mv(vector)?, beta, alpha)
+        single("AddmvBackward0", &[self, matrix, vector], &factors(matrix, vector, 1), |t| {
+            added("addmv", &t[0], &t[1].try_mv(&t[2])?, beta, alpha)
+        })
     }
 
     /// `beta * self + alpha *` the outer product of two vectors; as [`Tensor::addmm`].
     fn addr / try_addr(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
-        added("addr", self, &a.try_outer(b)?, beta, alpha)
+        single("AddrBackward0", &[self, a, b], &factors(a, b, 1), |t| {
+            added("addr", &t[0], &t[1].try_outer(&t[2])?, beta, alpha)
+        })
     }
 
     /// The sums over pairs of axes: `axes[i]` of this tensor with `other_axes[i]` of the other; the axes that are left
@@ -213,8 +285,10 @@ twins! {
             let cut = |start: usize, len: usize| super::movement::narrow(x, a, Size::from(start), Size::from(len));
             concat(&[&cut(by, 3 - by)?, &cut(0, by)?], a)
         };
-        let (x1, x2) = (turned(self, 1)?, turned(self, 2)?);
-        x1.try_mul(&turned(other, 2)?)?.try_sub(&x2.try_mul(&turned(other, 1)?)?)
+        single("LinalgCrossBackward0", &[self, other], &factors(self, other, 0), |t| {
+            let (x1, x2) = (turned(&t[0], 1)?, turned(&t[0], 2)?);
+            x1.try_mul(&turned(&t[1], 2)?)?.try_sub(&x2.try_mul(&turned(&t[1], 1)?)?)
+        })
     }
 }
 
@@ -261,10 +335,10 @@ fn added(op: &'static str, x: &Tensor, product: &Tensor, beta: f64, alpha: f64) 
 }
 
 /// Without an axis of size 1.
-fn drop_axis(x: &Tensor, axis: usize) -> Result<Tensor> {
+fn drop_axis(node: &'static str, x: &Tensor, axis: usize) -> Result<Tensor> {
     let mut sizes = x.sizes();
     sizes.remove(axis);
-    x.reshape_sizes(&sizes)
+    x.reshape_as_node(node, &sizes)
 }
 
 /// Both operands with broadcast batch axes.

@@ -3,6 +3,7 @@
 
 use super::gather::scatter;
 use super::grads1;
+use super::single_node::unlinked;
 use super::window::{WindowSpec, overlap_add};
 use crate::autograd::record::{composite, differentiable, view};
 use crate::autograd::tape::{self, Context};
@@ -23,14 +24,24 @@ use smallvec::{SmallVec, smallvec};
 
 impl Tensor {
     pub(crate) fn reshape_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
+        self.reshape_as_node("ViewBackward0", sizes)
+    }
+
+    /// As [`Tensor::reshape_sizes`], by a node of this name.
+    pub(crate) fn reshape_as_node(&self, node: &'static str, sizes: &[Size]) -> Result<Tensor> {
         if self.is_off_tape() && all_same(&self.sizes(), sizes) {
             return Ok(self.clone());
         }
-        self.reshape_recorded(sizes)
+        self.reshape_recorded_as(node, sizes)
     }
 
     /// As [`Tensor::reshape_sizes`], and a tensor of its own also where the shape stays: a view, where the layout allows.
     pub(crate) fn reshape_recorded(&self, sizes: &[Size]) -> Result<Tensor> {
+        self.reshape_recorded_as("ViewBackward0", sizes)
+    }
+
+    /// As [`Tensor::reshape_recorded`], by a node of this name.
+    pub(crate) fn reshape_recorded_as(&self, node: &'static str, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
         let (from, to) = (numel(&own), numel(sizes));
         if from.hint() != to.hint() {
@@ -40,7 +51,12 @@ impl Tensor {
             ));
         }
         demand_equal(from, to);
-        seen(self, Op::Reshape(Sizes::from_slice(sizes)), "ViewBackward0")
+        let op = ViewOp::Primitive(Op::Reshape(Sizes::from_slice(sizes)));
+        // PyTorch's name tells a view from a copy.
+        let copies = !self.is_off_tape()
+            && !self.is_dense()
+            && op.strides(self.shape_hint(), self.laid_out(), &hints(sizes)).is_none();
+        seen(self, op, if copies { "UnsafeViewBackward0" } else { node })
     }
 
     /// Whether operations on this tensor are not recorded on the tape. What is recorded must not depend on the sizes, or a
@@ -119,15 +135,25 @@ impl Tensor {
 
 /// The axes in another order, of an operand of one operation; `axes` names each once.
 pub(super) fn permute(x: &Tensor, axes: Axes) -> Result<Tensor> {
+    permute_as_node("PermuteBackward0", x, axes)
+}
+
+/// As [`permute`], by a node of this name.
+pub(super) fn permute_as_node(node: &'static str, x: &Tensor, axes: Axes) -> Result<Tensor> {
     if axes.iter().copied().eq(0..x.dim()) {
         return Ok(x.clone());
     }
-    permuted(x, axes)
+    seen(x, Op::Permute(axes), node)
 }
 
 /// The axes in another order, as a view also where that is the same one.
 pub(super) fn permuted(x: &Tensor, axes: Axes) -> Result<Tensor> {
-    seen(x, Op::Permute(axes), "PermuteBackward0")
+    permuted_as_node("PermuteBackward0", x, axes)
+}
+
+/// As [`permuted`], by a node of this name.
+pub(super) fn permuted_as_node(node: &'static str, x: &Tensor, axes: Axes) -> Result<Tensor> {
+    seen(x, Op::Permute(axes), node)
 }
 
 /// The tensor as another view of it.
@@ -218,9 +244,14 @@ pub(crate) fn narrow(x: &Tensor, axis: usize, start: Size, len: Size) -> Result<
 }
 
 pub(crate) fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
+    concat_as_node("CatBackward0", tensors, axis)
+}
+
+/// As [`concat`], by a node of this name.
+pub(super) fn concat_as_node(node: &'static str, tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
     let operands: SmallVec<[Operand<'_>; 4]> = tensors.iter().map(|t| Operand::Tensor(t)).collect();
     let sizes: SmallVec<[Size; 4]> = tensors.iter().map(|t| t.sizes()[axis]).collect();
-    differentiable(&Op::Concat { axis }, "CatBackward0", &operands, |_| {
+    differentiable(&Op::Concat { axis }, node, &operands, |_| {
         move |c: &Context<'_>, g: &Tensor| {
             let mut start = Size::from(0);
             let mut grads = Grads::new();
@@ -235,7 +266,13 @@ pub(crate) fn concat(tensors: &[&Tensor], axis: usize) -> Result<Tensor> {
 
 /// Consecutive sections of an axis, of these lengths, as one node of the tape: the gradients are concatenated once,
 /// however many sections there are. `elements` says that each is one element, without the axis then.
-pub(super) fn sections(x: &Tensor, axis: usize, lens: &[Size], elements: bool) -> Result<Vec<Tensor>> {
+pub(super) fn sections(
+    name: &'static str,
+    x: &Tensor,
+    axis: usize,
+    lens: &[Size],
+    elements: bool,
+) -> Result<Vec<Tensor>> {
     let mut start = Size::from(0);
     eval::affords(lens.len())?;
     let mut parts = Vec::with_capacity(lens.len());
@@ -263,7 +300,6 @@ pub(super) fn sections(x: &Tensor, axis: usize, lens: &[Size], elements: bool) -
     }
     let (own, lens, dtype) = (x.sizes(), lens.to_vec(), x.dtype());
     let rest = own[axis].minus(start);
-    let name = if elements { "UnbindBackward0" } else { "SplitBackward0" };
     let node = tape::node(name, smallvec![tape::operand_edge(x)?], false, move |c, grads| {
         if !c.wants(0) {
             return Ok(smallvec![None]);
@@ -293,20 +329,13 @@ pub(super) fn sections(x: &Tensor, axis: usize, lens: &[Size], elements: bool) -
 }
 
 /// The same elements in new memory, for operations whose result must not be a view even where no element moves.
-pub(super) fn copied(x: &Tensor) -> Result<Tensor> {
-    match x.dim() {
+pub(crate) fn copied(node: &'static str, x: &Tensor) -> Result<Tensor> {
+    let compute = || match x.dim() {
         0 => concat(&[&x.reshape_sizes(&[Size::from(1)])?], 0)?.reshape_sizes(&[]),
         _ => concat(&[x], 0),
-    }
-}
-
-/// The result `x` of an operation on `operand` that gives no views: copied where no element had to be moved. A node of this
-/// name stands for the copy.
-pub(crate) fn apart_from(operand: &Tensor, x: Tensor, name: &'static str) -> Result<Tensor> {
-    if !x.shares_elements_of(operand) {
-        return Ok(x.unlinked_if_alone());
-    }
-    composite(name, &[Operand::Tensor(&x)], || copied(&x), |_| move |_: &Context<'_>, g: &Tensor| grads1(g.clone()))
+    };
+    let copy = composite(node, &[Operand::Tensor(x)], compute, |_| |_: &Context<'_>, g: &Tensor| grads1(g.clone()))?;
+    Ok(unlinked(&copy))
 }
 
 /// The numbers 0, 1, …, n-1 as i64, where n may be symbolic.

@@ -2,6 +2,7 @@
 
 use super::elementwise::{floating, in_full, zero_where};
 use super::reduce::{axes_of, extreme_axes, spread, sum_axes, with_axes_kept};
+use super::single_node::{Keeps, single};
 use super::{grads1, twins};
 use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
@@ -68,22 +69,24 @@ fn norm(x: &Tensor, p: f64, axes: &[isize], keepdim: bool) -> Result<Tensor> {
             ));
         }
     }
-    in_full(&x, |x| {
-        let at = axes.clone();
-        let y = composite(
-            "LinalgVectorNormBackward0",
-            &[Operand::Tensor(x)],
-            || value(x, p, &axes),
-            |y| {
-                let (x, y) = (Saved::operand(x), Saved::output(y, 0));
-                move |c: &Context<'_>, g: &Tensor| {
-                    let (x, y) = (x.get(c.me)?, y.get(c.me)?);
-                    let own = x.sizes();
-                    grads1(gradient(&x, &spread(&y, &own, &at)?, &spread(g, &own, &at)?, p, &at)?)
-                }
-            },
-        )?;
-        with_axes_kept(y, x, &axes, keepdim)
+    single("LinalgVectorNormBackward0", &[&x], &[Keeps::Operand(0), Keeps::Result(0)], |x| {
+        in_full(&x[0], |x| {
+            let at = axes.clone();
+            let y = composite(
+                "LinalgVectorNormBackward0",
+                &[Operand::Tensor(x)],
+                || value(x, p, &axes),
+                |y| {
+                    let (x, y) = (Saved::operand(x), Saved::output(y, 0));
+                    move |c: &Context<'_>, g: &Tensor| {
+                        let (x, y) = (x.get(c.me)?, y.get(c.me)?);
+                        let own = x.sizes();
+                        grads1(gradient(&x, &spread(&y, &own, &at)?, &spread(g, &own, &at)?, p, &at)?)
+                    }
+                },
+            )?;
+            with_axes_kept(y, x, &axes, keepdim)
+        })
     })
 }
 
@@ -114,7 +117,8 @@ twins! {
     /// assert_eq!(x.dist(&y, 2.0).item::<f32>(), 5.0);
     /// ```
     fn dist / try_dist(&self, other: &Tensor, p: f64) -> Tensor {
-        norm(&self.try_sub(other)?, p, &[], false)
+        let keeps = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Result(0)];
+        single("DistBackward0", &[self, other], &keeps, |x| norm(&x[0].try_sub(&x[1])?, p, &[], false))
     }
 
     /// As [`Tensor::norm_dim`]; PyTorch's `linalg.vector_norm`.

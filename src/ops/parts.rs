@@ -72,7 +72,7 @@ twins! { views:
         let one = self.try_narrow(axis, index, 1)?;
         let mut sizes = one.sizes();
         sizes.remove(a);
-        one.reshape_sizes(&sizes)
+        one.reshape_as_node("SelectBackward0", &sizes)
     }
 
     /// The elements `start`, `start + step`, … before `end` of one axis, as Python's `start:end:step`: negative numbers
@@ -104,7 +104,7 @@ twins! { views:
             return Err(Error::operands("split", format!("chunks of 0 elements never cover an axis of {n}")));
         }
         let count = if size == 0 { 1 } else { n.div_ceil(size).max(1) };
-        cut(self, a, count, |i| size.min(n - i * size))
+        cut("SplitBackward0", self, a, count, |i| size.min(n - i * size))
     }
 
     /// Chunks of these sizes, which must cover the axis.
@@ -117,7 +117,7 @@ twins! { views:
                 format!("{sizes:?} must add up to {}, the size of axis {axis} of {:?}", n.hint(), self.shape_hint()),
             ));
         }
-        cut(self, a, sizes.len(), |i| sizes[i])
+        cut("SplitWithSizesBackward0", self, a, sizes.len(), |i| sizes[i])
     }
 
     /// The axis in `chunks` parts of one size, the last one smaller; fewer where there are not enough elements.
@@ -131,12 +131,12 @@ twins! { views:
             // Equal chunks of a size that can be divided in every call.
             let size = divide(n, chunks, "chunk() cuts an axis into parts");
             if size.is_symbolic() && at_most(Size::from(1), size) {
-                return sections(self, a, &vec![size; chunks], false);
+                return sections("SplitBackward0", self, a, &vec![size; chunks], false);
             }
         }
         let n = number_of(self, a, "chunk() cuts an axis into parts");
         if n == 0 {
-            return cut(self, a, chunks, |_| 0);
+            return cut("SplitWithSizesBackward0", self, a, chunks, |_| 0);
         }
         self.try_split(n.div_ceil(chunks), axis)
     }
@@ -172,7 +172,7 @@ twins! { views:
         let n = number_of(self, a, "unbind() makes a tensor of each element of an axis");
         let mut lens = host::room::<Size>(n)?;
         lens.resize(n, Size::from(1));
-        sections(self, a, &lens, true)
+        sections("UnbindBackward0", self, a, &lens, true)
     }
 
     /// Windows of `size` elements along an axis, `step` elements apart; the place in the window is a new last axis:
@@ -243,7 +243,7 @@ pub(super) fn every(x: &Tensor, axis: usize, step: usize) -> Result<Tensor> {
     let p = WindowSpec { axis, size: Size::from(1), step, dilation: 1 };
     let mut sizes = x.sizes();
     sizes[axis] = p.count("slice", n)?;
-    window(x, sizes[axis], p)?.reshape_sizes(&sizes)
+    window(x, sizes[axis], p)?.reshape_as_node("SliceBackward0", &sizes)
 }
 
 /// The size of an axis as a number, because the program depends on it.
@@ -254,8 +254,8 @@ fn number_of(x: &Tensor, axis: usize, why: &str) -> usize {
 }
 
 /// `count` sections of an axis, each as long as `len` says.
-fn cut(x: &Tensor, axis: usize, count: usize, len: impl Fn(usize) -> usize) -> Result<Vec<Tensor>> {
+fn cut(node: &'static str, x: &Tensor, axis: usize, count: usize, len: impl Fn(usize) -> usize) -> Result<Vec<Tensor>> {
     let mut lens = host::room::<Size>(count)?;
     lens.extend((0..count).map(|i| Size::from(len(i))));
-    sections(x, axis, &lens, false)
+    sections(node, x, axis, &lens, false)
 }

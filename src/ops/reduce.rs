@@ -2,8 +2,10 @@
 //! Products, extremes, variances and norms have files of their own.
 
 use super::elementwise::{floating, in_full};
+use super::single_node::unlinked;
 use super::{grads1, twins};
-use crate::autograd::record::differentiable;
+use crate::autograd::record::{composite, differentiable};
+use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
 use crate::mode::sizes::numel;
@@ -63,14 +65,16 @@ pub(crate) fn count(x: &Tensor, axes: &Axes) -> Size {
 
 /// The sum over sorted axes, which go. Integers and bools are summed as i64.
 pub(crate) fn sum_axes(x: &Tensor, axes: Axes) -> Result<Tensor> {
+    sum_as_node("SumBackward1", x, axes)
+}
+
+/// As [`sum_axes`], by a node of this name.
+fn sum_as_node(node: &'static str, x: &Tensor, axes: Axes) -> Result<Tensor> {
     let x = if x.dtype().is_float() { x.clone() } else { x.try_to(DType::I64)? };
     let own = x.sizes();
-    differentiable(
-        &Op::Reduce { op: ReduceOp::Sum, axes: axes.clone() },
-        "SumBackward1",
-        &[Operand::Tensor(&x)],
-        |_| move |_: &_, g: &Tensor| grads1(spread(g, &own, &axes)?),
-    )
+    differentiable(&Op::Reduce { op: ReduceOp::Sum, axes: axes.clone() }, node, &[Operand::Tensor(&x)], |_| {
+        move |_: &_, g: &Tensor| grads1(spread(g, &own, &axes)?)
+    })
 }
 
 /// An extreme over sorted axes without history, where an empty one is the identity.
@@ -95,7 +99,7 @@ fn asked(x: &Tensor, op: &'static str, axes: &[isize]) -> Result<Axes> {
 twins! {
     /// The sum of all elements; integers and bools give i64. An empty sum is 0.
     fn sum / try_sum(&self) -> Tensor {
-        sum_axes(self, axes_of(self, "sum", &[])?)
+        sum_as_node("SumBackward0", self, axes_of(self, "sum", &[])?)
     }
 
     /// The sum over some axes (none named means all); with `keepdim` they stay with size 1.
@@ -107,7 +111,15 @@ twins! {
     /// ```
     fn sum_dim / try_sum_dim(&self, axes: &[isize], keepdim: bool) -> Tensor {
         let axes = axes_of(self, "sum", axes)?;
-        with_axes_kept(sum_axes(self, axes.clone())?, self, &axes, keepdim)
+        if !keepdim {
+            return sum_axes(self, axes);
+        }
+        let (own, at) = (self.sizes(), axes.clone());
+        let compute = || with_axes_kept(sum_axes(self, axes.clone())?, self, &axes, true);
+        let sum = composite("SumBackward1", &[Operand::Tensor(self)], compute, |_| {
+            move |_: &Context<'_>, g: &Tensor| grads1(spread(g, &own, &at)?)
+        })?;
+        Ok(unlinked(&sum))
     }
 
     /// The mean of all elements; NaN where there is none.
@@ -117,10 +129,18 @@ twins! {
 
     /// The mean over some axes (none named means all); with `keepdim` they stay with size 1. Floats only.
     fn mean_dim / try_mean_dim(&self, axes: &[isize], keepdim: bool) -> Tensor {
+        let node = if axes.is_empty() { "MeanBackward0" } else { "MeanBackward1" };
         let axes = axes_of(self, "mean", axes)?;
-        in_full(&floating(self, "mean")?, |x| {
-            let sum = with_axes_kept(sum_axes(x, axes.clone())?, x, &axes, keepdim)?;
-            divide_by_size(&sum, count(x, &axes))
+        let x = floating(self, "mean")?;
+        let compute = || {
+            in_full(&x, |x| {
+                let sum = with_axes_kept(sum_axes(x, axes.clone())?, x, &axes, keepdim)?;
+                divide_by_size(&sum, count(x, &axes))
+            })
+        };
+        let (own, n, at) = (x.sizes(), count(&x, &axes), axes.clone());
+        composite(node, &[Operand::Tensor(&x)], compute, |_| {
+            move |_: &Context<'_>, g: &Tensor| grads1(spread(&divide_by_size(g, n)?, &own, &at)?)
         })
     }
 

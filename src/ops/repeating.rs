@@ -2,6 +2,7 @@
 
 use super::gather::flip;
 use super::movement::{copied, narrow};
+use super::single_node::{Keeps, single};
 use super::{twin_fns, twins};
 use crate::backend::cpu::host::room;
 use crate::error::{Error, Result};
@@ -26,7 +27,7 @@ twins! {
         })?;
         if times.iter().all(|&n| n == 1) {
             let sizes: Sizes = std::iter::repeat_n(Size::from(1), lead).chain(own).collect();
-            return copied(&self.reshape_sizes(&sizes)?);
+            return copied("RepeatBackward0", &self.reshape_sizes(&sizes)?);
         }
         // Each axis gets one before it that is repeated, and the two are merged.
         let (mut raised, mut repeated, mut merged) = (Sizes::new(), Sizes::new(), Sizes::new());
@@ -38,7 +39,9 @@ twins! {
             merged.push(n.times(&size));
         }
         // Repeated axes may look like one axis of their own: only a copy is sure to be no view.
-        self.reshape_sizes(&raised)?.expand_recorded(&repeated)?.try_contiguous()?.reshape_sizes(&merged)
+        single("RepeatBackward0", &[self], &[], |x| {
+            x[0].reshape_sizes(&raised)?.expand_recorded(&repeated)?.try_contiguous()?.reshape_sizes(&merged)
+        })
     }
 
     /// As [`Tensor::repeat`]; numbers that are missing at the left are 1.
@@ -58,7 +61,7 @@ twins! {
         let Some(axis) = axis else { return self.try_ravel()?.try_repeat_interleave(times, Some(0)) };
         let a = self.axis("repeat_interleave", axis)?;
         if times == 1 {
-            return copied(self);
+            return copied("ViewBackward0", self);
         }
         let mut sizes = self.sizes();
         sizes.insert(a + 1, Size::from(1));
@@ -90,7 +93,8 @@ twins! {
         let total = times.iter().fold(0, |n: usize, &t| n.saturating_add(t as usize));
         let mut places = room::<i64>(total)?;
         places.extend(times.iter().enumerate().flat_map(|(i, &t)| std::iter::repeat_n(i as i64, t as usize)));
-        super::index::rows(self, a, &Tensor::try_from_slice(&places, &[places.len()])?)
+        let places = Tensor::try_from_slice(&places, &[places.len()])?;
+        single("IndexSelectBackward0", &[self], &[Keeps::Hidden], |x| super::index::rows(&x[0], a, &places))
     }
 
     /// The elements in reverse order along the axes.
@@ -100,7 +104,10 @@ twins! {
         if named.windows(2).any(|w| w[0] == w[1]) {
             return Err(Error::operands("flip", format!("axes {axes:?} name one axis twice")));
         }
-        if self.dim() == 0 || named.is_empty() { ordered_as(copied(self)?, self) } else { flip(self, named) }
+        match self.dim() == 0 || named.is_empty() {
+            true => ordered_as(copied("FlipBackward0", self)?, self),
+            false => flip(self, named),
+        }
     }
 
     /// The columns in reverse order: [`Tensor::flip`] of the second axis.
@@ -130,15 +137,13 @@ twins! {
         if shifts.is_empty() || (shifts.len() != axes.len() && !(axes.is_empty() && shifts.len() == 1)) {
             return Err(Error::operands("roll", format!("shifts {shifts:?} and axes {axes:?} must be as many")));
         }
-        if axes.is_empty() {
-            return rolled(&self.try_ravel()?, 0, shifts[0])?.reshape_sizes(&self.sizes());
-        }
-        let axes = axes.iter().map(|&a| self.axis("roll", a)).collect::<Result<Vec<usize>>>()?;
-        let mut x = self.clone();
-        for (&a, &shift) in axes.iter().zip(shifts) {
-            x = rolled(&x, a, shift)?;
-        }
-        Ok(x)
+        let places = axes.iter().map(|&a| self.axis("roll", a)).collect::<Result<Vec<usize>>>()?;
+        single("RollBackward0", &[self], &[], |x| {
+            if places.is_empty() {
+                return rolled(&x[0].try_ravel()?, 0, shifts[0])?.reshape_sizes(&self.sizes());
+            }
+            places.iter().zip(shifts).try_fold(x[0].clone(), |x, (&a, &shift)| rolled(&x, a, shift))
+        })
     }
 
     /// Turned by `times` right angles in the plane of two axes, from the first to the second.
@@ -147,12 +152,12 @@ twins! {
         if a == b {
             return Err(Error::operands("rot90", format!("axes {axes:?} are one axis")));
         }
-        match times.rem_euclid(4) {
-            0 => copied(self),
-            1 => self.try_flip(&[axes[1]])?.try_transpose(axes[0], axes[1]),
-            2 => self.try_flip(&axes),
-            _ => self.try_flip(&[axes[0]])?.try_transpose(axes[0], axes[1]),
-        }
+        single("Rot90Backward0", &[self], &[], |x| match times.rem_euclid(4) {
+            0 => copied("CloneBackward0", &x[0]),
+            1 => x[0].try_flip(&[axes[1]])?.try_transpose(axes[0], axes[1]),
+            2 => x[0].try_flip(&axes),
+            _ => x[0].try_flip(&[axes[0]])?.try_transpose(axes[0], axes[1]),
+        })
     }
 }
 
@@ -187,7 +192,7 @@ twin_fns! { views:
 fn rolled(x: &Tensor, axis: usize, shift: isize) -> Result<Tensor> {
     let n = x.sizes()[axis];
     if is_zero(n) {
-        return copied(x);
+        return copied("CloneBackward0", x);
     }
     let m = Size::from(shift.unsigned_abs());
     // How many elements come in from the end.

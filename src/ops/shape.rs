@@ -4,10 +4,12 @@
 use super::arg::broadcast_size;
 use super::movement::permuted;
 use super::{twin_fns, twins};
+use crate::autograd::tape;
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
 use crate::mode::sizes::{all_same, demand_at_least, demand_equal, divide, numel, specialize};
+use crate::tensor::grad_fn::Edge;
 use crate::tensor::operand::Operand;
 use crate::tensor::size::hints;
 use crate::tensor::{Size, Sizes, Tensor, eval};
@@ -114,12 +116,13 @@ twins! { views:
         }
         let mut sizes = self.sizes();
         sizes.insert(at as usize, Size::from(1));
-        self.reshape_recorded(&sizes)
+        self.reshape_recorded_as("UnsqueezeBackward0", &sizes)
     }
 
     /// Without the axis, where its size is 1; another view of the tensor otherwise.
     fn squeeze / try_squeeze(&self, axis: isize) -> Tensor {
-        self.try_squeeze_dims(&[axis])
+        let axis = super::wrapped(self, "squeeze", axis)?;
+        without_ones("SqueezeBackward1", self, |i| i == axis)
     }
 
     /// Without those of the axes named whose size is 1.
@@ -129,12 +132,12 @@ twins! { views:
         if named.windows(2).any(|w| w[0] == w[1]) {
             return Err(Error::operands("squeeze", format!("axes {axes:?} name one axis twice")));
         }
-        without_ones(self, |i| named.contains(&i))
+        without_ones("SqueezeBackward2", self, |i| named.contains(&i))
     }
 
     /// Without any axis of size 1. A trace holds for calls that have the same ones.
     fn squeeze_all / try_squeeze_all(&self) -> Tensor {
-        without_ones(self, |_| true)
+        without_ones("SqueezeBackward0", self, |_| true)
     }
 
     /// Axes of size 1 and new leading axes repeated without copying; -1 keeps an axis as it is.
@@ -201,8 +204,10 @@ twins! { views:
         };
         mode::state::contiguous_made(self, &dense);
         if self.is_requires_grad() && crate::autograd::is_grad_enabled() {
-            // Same values: the history is that of the original, which the loop around notices only when it is used.
-            dense.set_grad_fn(crate::autograd::tape::own_edge(self));
+            let node = tape::node("CloneBackward0", smallvec![tape::edge_of(self)], false, |_, grads| {
+                Ok(smallvec![grads[0].clone()])
+            });
+            dense.set_grad_fn(Some(Edge::new(node, 0)));
         }
         Ok(dense)
     }
@@ -247,10 +252,10 @@ fn is_one(n: Size) -> bool {
 }
 
 #[track_caller]
-fn without_ones(x: &Tensor, named: impl Fn(usize) -> bool) -> Result<Tensor> {
+fn without_ones(node: &'static str, x: &Tensor, named: impl Fn(usize) -> bool) -> Result<Tensor> {
     let kept: Sizes =
         x.sizes().iter().enumerate().filter(|(i, n)| !(named(*i) && is_one(**n))).map(|(_, n)| *n).collect();
-    x.reshape_recorded(&kept)
+    x.reshape_recorded_as(node, &kept)
 }
 
 fn as_view(op: &'static str, x: &Tensor, sizes: &[Size]) -> Result<Tensor> {

@@ -3,6 +3,7 @@
 
 use super::elementwise::{as_float, floating, in_full, zero_where};
 use super::reduce::{along, axes_of, extreme_axes, spread, sum_axes, with_axes_kept};
+use super::single_node::{Keeps, single};
 use super::{grads1, twins};
 use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
@@ -52,10 +53,22 @@ fn log_softmax(x: &Tensor, axes: Axes) -> Result<Tensor> {
 }
 
 /// Runs `f` on a float with the axis meant.
-fn over(x: &Tensor, name: &'static str, axis: isize, f: fn(&Tensor, Axes) -> Result<Tensor>) -> Result<Tensor> {
-    let (x1, axis) = along(&floating(x, name)?, name, axis)?;
-    let y = in_full(&x1, |x| f(x, [axis].into_iter().collect()))?;
-    if x.dim() == 0 { y.reshape_sizes(&[]) } else { Ok(y) }
+fn over(
+    x: &Tensor,
+    name: &'static str,
+    node: &'static str,
+    axis: isize,
+    f: fn(&Tensor, Axes) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let x = floating(x, name)?;
+    if x.dim() > 0 && !x.dtype().is_half() {
+        return f(&x, [x.axis(name, axis)?].into_iter().collect());
+    }
+    single(node, &[&x], &[Keeps::Result(0)], |x| {
+        let (x1, axis) = along(&x[0], name, axis)?;
+        let y = in_full(&x1, |x| f(x, [axis].into_iter().collect()))?;
+        if x[0].dim() == 0 { y.reshape_sizes(&[]) } else { Ok(y) }
+    })
 }
 
 twins! {
@@ -67,12 +80,12 @@ twins! {
     /// assert_eq!(x.softmax(-1).to_vec::<f32>(), [0.5, 0.5]);
     /// ```
     fn softmax / try_softmax(&self, axis: isize) -> Tensor {
-        over(self, "softmax", axis, softmax)
+        over(self, "softmax", "SoftmaxBackward0", axis, softmax)
     }
 
     /// The logarithm of [`Tensor::softmax`], with all digits. Floats only.
     fn log_softmax / try_log_softmax(&self, axis: isize) -> Tensor {
-        over(self, "log_softmax", axis, log_softmax)
+        over(self, "log_softmax", "LogSoftmaxBackward0", axis, log_softmax)
     }
 
     /// [`Tensor::softmax`] of -x. Floats only.
@@ -83,7 +96,8 @@ twins! {
     /// The logarithm of the sum of e^x over some axes (none named means all), where no step overflows.
     fn logsumexp / try_logsumexp(&self, axes: &[isize], keepdim: bool) -> Tensor {
         let axes = axes_of(self, "logsumexp", axes)?;
-        in_full(&as_float(self)?, |x| {
+        let keeps = [Keeps::Operand(0), Keeps::Result(0)];
+        single("LogsumexpBackward0", &[&as_float(self)?], &keeps, |x| in_full(&x[0], |x| {
             let compute = || {
                 let most = extreme_axes(x, ReduceOp::Max, &axes)?;
                 // An infinite shift would make NaN of what is infinite itself.
@@ -102,6 +116,6 @@ twins! {
                 }
             })?;
             with_axes_kept(y, x, &axes, keepdim)
-        })
+        }))
     }
 }

@@ -4,6 +4,7 @@
 use super::gather::{self, gather};
 use super::movement::narrow;
 use super::reduce::{along, without_axes};
+use super::single_node::{Keeps, pair};
 use super::twins;
 use crate::error::{Error, Result};
 use crate::mode::layout::ordered_as;
@@ -42,10 +43,12 @@ twins! {
     /// assert_eq!((values.to_vec::<f32>(), places.to_vec::<i64>()), (vec![1.0, 2.0, 3.0], vec![2, 0, 1]));
     /// ```
     fn sort / try_sort(&self, axis: isize, descending: bool) -> (Tensor, Tensor) {
-        let (x, axis) = along(self, "sort", axis)?;
-        let places = places(&x, axis, descending)?;
-        let values = ordered_as(gather(&x, &places, axis)?, &x)?;
-        shaped(self, values, ordered_as(places, &x)?)
+        pair("SortBackward0", &[self], &[Keeps::Result(1)], |own| {
+            let (x, axis) = along(&own[0], "sort", axis)?;
+            let places = places(&x, axis, descending)?;
+            let values = ordered_as(gather(&x, &places, axis)?, &x)?;
+            shaped(&own[0], values, ordered_as(places, &x)?)
+        })
     }
 
     /// The places (i64) of the elements along an axis in stable ascending or descending order.
@@ -65,26 +68,30 @@ twins! {
         if self.dtype() == crate::DType::Bool {
             return Err(Error::operands("topk", "not defined for bool; use to(DType::U8) first"));
         }
-        let (x, axis) = along(self, "topk", axis)?;
-        at_least("topk", &x, axis, k)?;
-        let places = narrow(&places(&x, axis, largest)?, axis, Size::from(0), Size::from(k))?.try_contiguous()?;
-        let values = gather(&x, &places, axis)?;
-        if k == 1 { shaped(self, values, places) } else { Ok((values, places)) }
+        pair("TopkBackward0", &[self], &[Keeps::Result(1)], |own| {
+            let (x, axis) = along(&own[0], "topk", axis)?;
+            at_least("topk", &x, axis, k)?;
+            let places = narrow(&places(&x, axis, largest)?, axis, Size::from(0), Size::from(k))?.try_contiguous()?;
+            let values = gather(&x, &places, axis)?;
+            if k == 1 { shaped(&own[0], values, places) } else { Ok((values, places)) }
+        })
     }
 
     /// The `k`-th smallest elements along an axis, counted from 1, and their places (i64).
     fn kthvalue / try_kthvalue(&self, k: usize, axis: isize, keepdim: bool) -> (Tensor, Tensor) {
-        let (x, axis) = along(self, "kthvalue", axis)?;
         if k == 0 {
             return Err(Error::operands("kthvalue", "k counts from 1"));
         }
-        at_least("kthvalue", &x, axis, k)?;
-        let places = narrow(&places(&x, axis, false)?, axis, Size::from(k - 1), Size::from(1))?.try_contiguous()?;
-        let values = gather(&x, &places, axis)?;
-        if keepdim {
-            return shaped(self, values, places);
-        }
-        let sizes = without_axes(&x.sizes(), &[axis].into_iter().collect());
-        Ok((values.reshape_sizes(&sizes)?, places.reshape_sizes(&sizes)?))
+        pair("KthvalueBackward0", &[self], &[Keeps::Result(1)], |own| {
+            let (x, axis) = along(&own[0], "kthvalue", axis)?;
+            at_least("kthvalue", &x, axis, k)?;
+            let places = narrow(&places(&x, axis, false)?, axis, Size::from(k - 1), Size::from(1))?.try_contiguous()?;
+            let values = gather(&x, &places, axis)?;
+            if keepdim {
+                return shaped(&own[0], values, places);
+            }
+            let sizes = without_axes(&x.sizes(), &[axis].into_iter().collect());
+            Ok((values.reshape_sizes(&sizes)?, places.reshape_sizes(&sizes)?))
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::elementwise::{choose, floating, zero_where};
 use super::reduce::{axes_of, count, size_tensor, spread, sum_axes, with_axes_kept};
+use super::single_node::{Keeps, pair, single};
 use super::{grads1, twins};
 use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
@@ -81,6 +82,21 @@ fn spreads(
     keepdim: bool,
     std: bool,
 ) -> Result<Tensor> {
+    let (node, keeps): (_, &[Keeps]) = match std {
+        true => ("StdBackward0", &[Keeps::Operand(0), Keeps::Result(0)]),
+        false => ("VarBackward0", &[Keeps::Operand(0)]),
+    };
+    single(node, &[x], keeps, |x| spread_of(&x[0], name, axes, correction, keepdim, std))
+}
+
+fn spread_of(
+    x: &Tensor,
+    name: &'static str,
+    axes: &[isize],
+    correction: f64,
+    keepdim: bool,
+    std: bool,
+) -> Result<Tensor> {
     let axes = axes_of(x, name, axes)?;
     // In f64, as PyTorch does: no square of an f32 overflows or vanishes there.
     let wide = floating(x, name)?.try_to(DType::F64)?;
@@ -119,11 +135,15 @@ twins! {
 
     /// Variance and mean over some axes (none named means all); see [`Tensor::var_dim`].
     fn var_mean / try_var_mean(&self, axes: &[isize], correction: f64, keepdim: bool) -> (Tensor, Tensor) {
-        Ok((self.try_var_dim(axes, correction, keepdim)?, self.try_mean_dim(axes, keepdim)?))
+        pair("VarMeanBackward0", &[self], &[Keeps::Operand(0)], |x| {
+            Ok((x[0].try_var_dim(axes, correction, keepdim)?, x[0].try_mean_dim(axes, keepdim)?))
+        })
     }
 
     /// Standard deviation and mean over some axes (none named means all); see [`Tensor::std_dim`].
     fn std_mean / try_std_mean(&self, axes: &[isize], correction: f64, keepdim: bool) -> (Tensor, Tensor) {
-        Ok((self.try_std_dim(axes, correction, keepdim)?, self.try_mean_dim(axes, keepdim)?))
+        pair("StdMeanBackward0", &[self], &[Keeps::Operand(0), Keeps::Result(0)], |x| {
+            Ok((x[0].try_std_dim(axes, correction, keepdim)?, x[0].try_mean_dim(axes, keepdim)?))
+        })
     }
 }

@@ -2,8 +2,7 @@
 //! Checking changes nothing.
 
 use crate::autograd::is_grad_enabled;
-use crate::autograd::record::shows_leaf;
-use crate::capture::captured::{Captured, Dependencies};
+use crate::capture::captured::Captured;
 use crate::capture::endpoints::{CallerTensor, Lies, OutputLayout, Source, Target, same_elements};
 use crate::capture::layout::{CallTensors, RecordedLayouts, inputs_of, is_row_major};
 use crate::capture::recorder::is_watched;

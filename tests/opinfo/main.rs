@@ -18,6 +18,9 @@ mod sample;
 mod second;
 mod selftest;
 
+mod forms;
+mod tape;
+
 use adapters::adapters;
 
 #[test]

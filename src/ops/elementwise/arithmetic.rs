@@ -1,14 +1,16 @@
 //! Arithmetic of two operands: the primitives with their derivatives, and what differs from them by a factor or a sign.
 
 use super::super::arg::{Aligned, Arg, Number, PromotedArg, result_dtype};
+use super::super::single_node::single;
 use super::super::{grads2, twins};
 use super::{binary_fns, binary_twins, choose, compare, zero_where};
 use crate::autograd::record::differentiable;
-use crate::autograd::saved::Saved;
+use crate::autograd::saved::{self, Saved};
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
 use crate::tensor::Tensor;
+use crate::tensor::operand::Operand;
 use allotrope_ir::{BinaryOp, CompareOp, DType, Op};
 
 /// Arithmetic of two operands with PyTorch's promotion and broadcasting.
@@ -37,22 +39,27 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
         BinaryOp::Add => differentiable(&prim, "AddBackward0", &operands, |_| {
             |c: &_, g: &Tensor| grads2(c, || Ok(g.clone()), || Ok(g.clone()))
         }),
-        BinaryOp::Sub => differentiable(&prim, "SubBackward0", &operands, |_| {
+        BinaryOp::Sub => differentiable(&prim, subtraction(name, a), &operands, |_| {
             |c: &_, g: &Tensor| grads2(c, || Ok(g.clone()), || g.try_neg())
         }),
         BinaryOp::Mul => differentiable(&prim, "MulBackward0", &operands, |_| {
             let (a, b) = (pair.saved(0, 1), pair.saved(1, 0));
+            number_kept(&operands);
             move |c: &_, g: &Tensor| grads2(c, || g.try_mul(b.get(c.me)?.arg()), || g.try_mul(a.get(c.me)?.arg()))
         }),
-        BinaryOp::Div => differentiable(&prim, "DivBackward0", &operands, |y| {
-            let b = pair.saved_for_both(1);
-            let y = Saved::output(y, 0);
+        BinaryOp::Div => differentiable(&prim, "DivBackward0", &operands, |_| {
+            let (a, b) = (pair.saved(0, 1), pair.saved_for_both(1));
+            number_kept(&operands);
             move |c: &_, g: &Tensor| {
                 let b = b.get(c.me)?;
-                grads2(c, || g.try_div(b.arg()), || g.try_neg()?.try_mul(&y.get(c.me)?)?.try_div(b.arg()))
+                let by_b = || {
+                    let quotient = binary("div", BinaryOp::Div, a.get(c.me)?.arg(), b.arg())?;
+                    g.try_neg()?.try_mul(&quotient.try_div(b.arg())?)
+                };
+                grads2(c, || g.try_div(b.arg()), by_b)
             }
         }),
-        BinaryOp::Maximum | BinaryOp::Minimum => differentiable(&prim, "MaximumBackward0", &operands, |_| {
+        BinaryOp::Maximum | BinaryOp::Minimum => differentiable(&prim, extreme(op), &operands, |_| {
             let (a, b) = (pair.saved_for_both(0), pair.saved_for_both(1));
             move |c: &_, g: &Tensor| {
                 // Equal operands get half each; else the smaller one, of a maximum, gets nothing. Beside a NaN neither is.
@@ -65,11 +72,11 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
                 grads2(c, || zero_where(&loses(&a, &b)?, &shared), || zero_where(&loses(&b, &a)?, &shared))
             }
         }),
-        BinaryOp::Pow => differentiable(&prim, "PowBackward0", &operands, |y| {
+        BinaryOp::Pow => differentiable(&prim, super::power::node(a, b), &operands, |y| {
             let (a, b, y) = (pair.saved_for_both(0), pair.saved_for_both(1), Saved::output(y, 0));
             move |c: &_, g: &Tensor| {
-                let (a, b) = (a.get(c.me)?, b.get(c.me)?);
-                grads2(c, || super::power::by_base(g, &a, &b), || super::power::by_exponent(g, &a, &b, &y.get(c.me)?))
+                let (a, b, y) = (a.get(c.me)?, b.get(c.me)?, y.get(c.me)?);
+                grads2(c, || super::power::by_base(g, &a, &b), || super::power::by_exponent(g, &a, &b, &y))
             }
         }),
         BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::Quotient => apply(&prim, &operands),
@@ -86,7 +93,7 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
                 grads2(c, || by(g, &b), || by(&g.try_neg()?, &a))
             }
         }),
-        BinaryOp::Rem => differentiable(&prim, "FmodBackward0", &operands, |_| {
+        BinaryOp::Rem => differentiable(&prim, super::by_kind(b, "FmodBackward0", "FmodBackward1"), &operands, |_| {
             let (a, b) = (pair.saved(0, 1), pair.saved(1, 1));
             move |c: &Context<'_>, g: &Tensor| {
                 // a - trunc(a / b) b
@@ -97,6 +104,26 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
                 grads2(c, || Ok(g.clone()), by_b)
             }
         }),
+    }
+}
+
+/// The node of a difference: PyTorch's `rsub` is another one, and so is a number less a tensor.
+fn subtraction(name: &'static str, a: Arg<'_>) -> &'static str {
+    match a {
+        Arg::Number(_) => "RsubBackward1",
+        Arg::Tensor(_) if name == "rsub" => "RsubBackward0",
+        Arg::Tensor(_) => "SubBackward0",
+    }
+}
+
+fn extreme(op: BinaryOp) -> &'static str {
+    if op == BinaryOp::Maximum { "MaximumBackward0" } else { "MinimumBackward0" }
+}
+
+/// In PyTorch a number that a derivative needs is a tensor that is kept, and freed after the backward pass.
+fn number_kept(operands: &[Operand<'_>]) {
+    if operands.iter().any(|x| matches!(x, Operand::Scalar(_))) {
+        saved::hidden();
     }
 }
 
@@ -123,9 +150,9 @@ binary_twins! {
     /// a · b, elementwise.
     mul / try_mul = binary(BinaryOp::Mul);
     /// a / b, elementwise; integers are divided as f32.
-    div / try_div = binary(BinaryOp::Div);
+    div / try_div = quotient(());
     /// As [`Tensor::div`].
-    true_divide / try_true_divide = binary(BinaryOp::Div);
+    true_divide / try_true_divide = quotient(());
     /// The larger of both, elementwise; NaN where either is.
     maximum / try_maximum = binary(BinaryOp::Maximum);
     /// The smaller of both, elementwise; NaN where either is.
@@ -146,6 +173,14 @@ binary_twins! {
     bitwise_or / try_bitwise_or = bitwise(BinaryOp::Or);
     /// Just one, of bools, or bit by bit of integers.
     bitwise_xor / try_bitwise_xor = bitwise(BinaryOp::Xor);
+}
+
+/// a / b; a number over a tensor is the reciprocal times the number, as in PyTorch.
+pub(crate) fn quotient(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
+    match (a, b) {
+        (Arg::Number(_), Arg::Tensor(x)) => binary(name, BinaryOp::Mul, Arg::Tensor(&x.try_reciprocal()?), a),
+        _ => binary(name, BinaryOp::Div, a, b),
+    }
 }
 
 fn reversed(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
@@ -173,23 +208,39 @@ fn scaled(name: &'static str, a: &Tensor, b: Arg<'_>, alpha: Number) -> Result<T
     b.try_mul(alpha)
 }
 
+/// Two operands and a factor as one node, which keeps neither.
+fn with_alpha(
+    node: &'static str,
+    a: &Tensor,
+    b: Arg<'_>,
+    compute: impl FnOnce(&Tensor, Arg<'_>) -> Result<Tensor>,
+) -> Result<Tensor> {
+    match b {
+        Arg::Tensor(b) => single(node, &[a, b], &[], |t| compute(&t[0], Arg::Tensor(&t[1]))),
+        Arg::Number(_) => single(node, &[a], &[], |t| compute(&t[0], b)),
+    }
+}
+
 twins! {
     /// a + alpha · b, elementwise.
     fn add_alpha / try_add_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
-        self.try_add(&scaled("add", self, other.into(), alpha.into())?)
+        with_alpha("AddBackward0", self, other.into(), |x, other| x.try_add(&scaled("add", x, other, alpha.into())?))
     }
 
     /// a - alpha · b, elementwise.
     fn sub_alpha / try_sub_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
-        self.try_sub(&scaled("sub", self, other.into(), alpha.into())?)
+        with_alpha("SubBackward0", self, other.into(), |x, other| x.try_sub(&scaled("sub", x, other, alpha.into())?))
     }
 
     /// b - alpha · a, elementwise.
     fn rsub_alpha / try_rsub_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
         let other = other.into();
-        let dtype = result_dtype(&[Arg::Tensor(self), other]);
-        let own = scaled("rsub", &self.try_to(dtype)?, Arg::Tensor(self), alpha.into())?;
-        binary("rsub", BinaryOp::Sub, other, Arg::Tensor(&own))
+        let node = if matches!(other, Arg::Number(_)) { "RsubBackward1" } else { "RsubBackward0" };
+        with_alpha(node, self, other, |x, other| {
+            let dtype = result_dtype(&[Arg::Tensor(x), other]);
+            let own = scaled("rsub", &x.try_to(dtype)?, Arg::Tensor(x), alpha.into())?;
+            binary("rsub", BinaryOp::Sub, other, Arg::Tensor(&own))
+        })
     }
 }
 
@@ -197,7 +248,7 @@ binary_fns! {
     /// a - b, elementwise.
     sub / try_sub = binary(BinaryOp::Sub);
     /// a / b, elementwise; integers are divided as f32.
-    div / try_div = binary(BinaryOp::Div);
+    div / try_div = quotient(());
     /// Both, of bools, or bit by bit of integers.
     bitwise_and / try_bitwise_and = bitwise(BinaryOp::And);
     /// Either, of bools, or bit by bit of integers.

@@ -65,9 +65,15 @@ twins! {
             DType::Bool => return self.try_logical_or(false),
             DType::U8 | DType::I32 | DType::I64 => return self.try_mul(1),
         };
-        let x = choose(&self.try_isnan()?, nan.unwrap_or(0.0), self)?;
-        let x = choose(&self.try_isposinf()?, posinf.unwrap_or(largest), &x)?;
-        choose(&self.try_isneginf()?, neginf.unwrap_or(-largest), &x)
+        let compute = || {
+            let x = choose(&self.try_isnan()?, nan.unwrap_or(0.0), self)?;
+            let x = choose(&self.try_isposinf()?, posinf.unwrap_or(largest), &x)?;
+            choose(&self.try_isneginf()?, neginf.unwrap_or(-largest), &x)
+        };
+        composite("NanToNumBackward0", &[Operand::Tensor(self)], compute, |_| {
+            let x = Saved::operand(self);
+            move |c: &Context<'_>, g: &Tensor| grads1(g.try_where_self(&x.get(c.me)?.try_isfinite()?, 0.0)?)
+        })
     }
 }
 
@@ -83,6 +89,17 @@ pub(crate) fn zero_where(condition: &Tensor, x: &Tensor) -> Result<Tensor> {
 
 /// `a` where the condition is true, else `b`, as `dtype`.
 pub(crate) fn select(condition: &Tensor, a: Arg<'_>, b: Arg<'_>, dtype: DType) -> Result<Tensor> {
+    select_as("WhereBackward0", condition, a, b, dtype)
+}
+
+/// As [`select`], by a node of this name.
+pub(crate) fn select_as(
+    node: &'static str,
+    condition: &Tensor,
+    a: Arg<'_>,
+    b: Arg<'_>,
+    dtype: DType,
+) -> Result<Tensor> {
     let condition = match condition.dtype() {
         DType::Bool => condition.clone(),
         DType::U8 => condition.try_to(DType::Bool)?,
@@ -95,7 +112,7 @@ pub(crate) fn select(condition: &Tensor, a: Arg<'_>, b: Arg<'_>, dtype: DType) -
     let [condition, a, b] = broadcast("where", [PromotedArg::Tensor(condition), cast(a)?, cast(b)?])?;
     let condition = condition.tensor().expect("the condition is a tensor").clone();
     let operands = [Operand::Tensor(&condition), fitted(&a, dtype)?, fitted(&b, dtype)?];
-    differentiable(&Op::Select, "WhereBackward0", &operands, |_| {
+    differentiable(&Op::Select, node, &operands, |_| {
         let saved = Saved::operand(&condition);
         move |c: &_, g: &Tensor| {
             let condition = saved.get(c.me)?;
@@ -153,7 +170,26 @@ fn clamp(name: &'static str, x: &Tensor, low: Option<Arg<'_>>, high: Option<Arg<
     let operands =
         [Operand::Tensor(&x), low.as_ref().unwrap_or(&none).operand(), high.as_ref().unwrap_or(&none).operand()];
     let compute = || laid_out(compute()?, LayoutRule::Elementwise, &operands);
-    composite("ClampBackward1", &operands, compute, |_| {
+    let is_number = |k: &Option<PromotedArg>| !matches!(k, Some(PromotedArg::Tensor(_)));
+    let node = match (has_low && has_high, is_number(&low) && is_number(&high)) {
+        (true, true) => "ClampBackward1",
+        (true, false) => "ClampBackward0",
+        (false, true) => {
+            if has_low {
+                "ClampMinBackward0"
+            } else {
+                "ClampMaxBackward0"
+            }
+        }
+        (false, false) => {
+            if has_low {
+                "ClampMinBackward1"
+            } else {
+                "ClampMaxBackward1"
+            }
+        }
+    };
+    composite(node, &operands, compute, |_| {
         let (low, high, x) = (has_low.then(|| operand(&low)), has_high.then(|| operand(&high)), Saved::operand(&x));
         move |c: &Context<'_>, g: &Tensor| {
             let get = |k: &Option<SavedArg>| k.as_ref().map(|k| k.get(c.me)).transpose();

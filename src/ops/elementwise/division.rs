@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::mode::layout::laid_out;
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
+use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
 use allotrope_ir::{BinaryOp, CompareOp, DType, Scalar};
 
@@ -127,8 +128,16 @@ fn of_floats(name: &'static str, part: Part, a: &PromotedArg, b: &PromotedArg) -
                 Part::Trunc => div()?.try_trunc(),
                 _ => laid_out(floored(&div()?, &rem()?, a, b)?, LayoutRule::Elementwise, &operands),
             };
-            composite("DivBackward1", &operands, compute, |_| {
-                |c: &Context<'_>, g: &Tensor| grads2(c, || g.try_zeros_like(), || g.try_zeros_like())
+            if name == "floor_divide" {
+                return without_derivative(name, &operands, compute);
+            }
+            composite("DivBackward2", &operands, compute, |_| {
+                // PyTorch's derivative, which is 0, keeps what that of a quotient needs.
+                let kept = [b.needs_gradient().then(|| SavedArg::of(a)), Some(SavedArg::kept(b))];
+                move |c: &Context<'_>, g: &Tensor| {
+                    kept.iter().flatten().try_for_each(|k| k.get(c.me).map(drop))?;
+                    grads2(c, || g.try_zeros_like(), || g.try_zeros_like())
+                }
             })
         }
         Part::Remainder | Part::Rest => {
@@ -137,18 +146,32 @@ fn of_floats(name: &'static str, part: Part, a: &PromotedArg, b: &PromotedArg) -
                 let corrected = rest.try_add(b.arg())?.try_where_self(&other_side(&rest, b)?, &rest)?;
                 laid_out(corrected, LayoutRule::Elementwise, &operands)
             };
-            composite("RemainderBackward0", &operands, compute, |_| {
-                let (a, b) = (SavedArg::of(a), SavedArg::of(b));
+            if matches!(a, PromotedArg::Number(_)) {
+                return without_derivative(name, &operands, compute);
+            }
+            composite(super::by_kind(b.arg(), "RemainderBackward0", "RemainderBackward1"), &operands, compute, |_| {
+                let kept = b.needs_gradient().then(|| (SavedArg::of(a), SavedArg::of(b)));
                 move |c: &Context<'_>, g: &Tensor| {
                     let by_b = || {
-                        let times = part_of(c, &a, &b)?;
-                        g.try_neg()?.try_mul(&times)
+                        let (a, b) = kept.as_ref().expect("kept where the divisor wants its gradient");
+                        g.try_neg()?.try_mul(&part_of(c, a, b)?)
                     };
                     grads2(c, || Ok(g.clone()), by_b)
                 }
             })
         }
     }
+}
+
+/// What PyTorch has no derivative for: the backward pass is refused.
+fn without_derivative(
+    name: &'static str,
+    operands: &[Operand<'_>],
+    compute: impl FnOnce() -> Result<Tensor>,
+) -> Result<Tensor> {
+    composite("NotImplemented", operands, compute, |_| {
+        move |_: &Context<'_>, _: &Tensor| Err(Error::autograd(format!("{name} has no derivative, as in PyTorch")))
+    })
 }
 
 fn part_of(c: &Context<'_>, a: &SavedArg, b: &SavedArg) -> Result<Tensor> {

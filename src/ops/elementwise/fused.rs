@@ -9,6 +9,7 @@ use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::layout::laid_out;
 use crate::ops::arg::SavedArg;
+use crate::ops::single_node::{Keeps, single};
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
@@ -37,7 +38,10 @@ twins! {
     fn addcmul / try_addcmul(&self, a: &Tensor, b: &Tensor, value: impl Into<Number>) -> Tensor {
         let dtype = result_dtype(&[Arg::Tensor(self), Arg::Tensor(a), Arg::Tensor(b)]);
         let value = value_of(value.into(), dtype);
-        promoted(self, dtype, |x, t| x.try_add(&t(a)?.try_mul(value)?.try_mul(&t(b)?)?))
+        let keeps: Vec<Keeps> = [(1, b), (2, a)].into_iter().filter(|(_, other)| other.is_requires_grad()).map(|(i, _)| Keeps::Operand(i)).collect();
+        single("AddcmulBackward0", &[self, a, b], &keeps, |t| {
+            promoted(&t[0], dtype, |x, full| x.try_add(&full(&t[1])?.try_mul(value)?.try_mul(&full(&t[2])?)?))
+        })
     }
 
     /// x + value · a / b, elementwise. Two integers are not divided: cast one to a float first.
@@ -47,7 +51,11 @@ twins! {
         }
         let dtype = result_dtype(&[Arg::Tensor(self), Arg::Tensor(a), Arg::Tensor(b)]);
         let value = value_of(value.into(), dtype);
-        promoted(self, dtype, |x, t| x.try_add(&t(a)?.try_mul(value)?.try_div(&t(b)?)?))
+        let all = [Keeps::Operand(2), Keeps::Operand(1)];
+        let keeps = if b.is_requires_grad() { &all[..] } else { &all[..1] };
+        single("AddcdivBackward0", &[self, a, b], keeps, |t| {
+            promoted(&t[0], dtype, |x, full| x.try_add(&full(&t[1])?.try_mul(value)?.try_div(&full(&t[2])?)?))
+        })
     }
 }
 
@@ -85,10 +93,16 @@ fn lerp(a: &PromotedArg, b: &PromotedArg, w: &PromotedArg) -> Result<Tensor> {
     };
     let operands = [Operand::Tensor(a), Operand::Tensor(b), w.operand()];
     let compute = || laid_out(compute()?, LayoutRule::Elementwise, &operands);
-    composite("LerpBackward0", &operands, compute, |_| {
-        let (w, a, b) = (SavedArg::of(w), Saved::operand(a), Saved::operand(b));
+    let node = super::by_kind(w.arg(), "LerpBackward0", "LerpBackward1");
+    composite(node, &operands, compute, |_| {
+        let ends = w.needs_gradient().then(|| (Saved::operand(a), Saved::operand(b)));
+        let w = SavedArg::of(w);
         move |c: &Context<'_>, g: &Tensor| {
             let w = w.get(c.me)?;
+            let by_w = || {
+                let (a, b) = ends.as_ref().expect("kept where the weight wants its gradient");
+                g.try_mul(&b.get(c.me)?.try_sub(&a.get(c.me)?)?)
+            };
             let by_a = || match &w {
                 PromotedArg::Number(n) => g.try_mul(1.0 - n.to_f64()),
                 w => g.try_mul(&rest(w)?),
@@ -96,7 +110,7 @@ fn lerp(a: &PromotedArg, b: &PromotedArg, w: &PromotedArg) -> Result<Tensor> {
             Ok(smallvec![
                 if c.wants(0) { Some(by_a()?) } else { None },
                 if c.wants(1) { Some(g.try_mul(w.arg())?) } else { None },
-                if c.wants(2) { Some(g.try_mul(&b.get(c.me)?.try_sub(&a.get(c.me)?)?)?) } else { None },
+                if c.wants(2) { Some(by_w()?) } else { None },
             ])
         }
     })

@@ -12,11 +12,11 @@ mod rounding;
 mod special;
 mod unary;
 
-pub(crate) use arithmetic::binary;
+pub(crate) use arithmetic::{binary, quotient};
 pub use arithmetic::{
     bitwise_and, bitwise_or, bitwise_xor, div, sub, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_sub,
 };
-pub(crate) use choice::{choose, zero_where};
+pub(crate) use choice::{choose, select_as, zero_where};
 pub use choice::{try_where_, where_};
 pub(crate) use compare::compare;
 pub use division::{
@@ -30,6 +30,11 @@ use super::arg::{Arg, PromotedArg};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use allotrope_ir::DType;
+
+/// The node of an operator that PyTorch has for a number as its second operand, and for a tensor.
+fn by_kind(b: Arg<'_>, number: &'static str, tensor: &'static str) -> &'static str {
+    if matches!(b, Arg::Number(_)) { number } else { tensor }
+}
 
 /// Integers and bools are computed as f32 by functions that have no integer meaning, as in PyTorch.
 pub(crate) fn as_float(x: &Tensor) -> Result<Tensor> {

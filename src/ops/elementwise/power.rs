@@ -1,7 +1,7 @@
 //! Powers, with PyTorch's meaning of integer ones and its derivatives at 0.
 
-use super::super::arg::{Arg, Number, PromotedArg, result_dtype};
-use super::super::{grads1, twins};
+use super::super::arg::{Arg, Number, PromotedArg, SavedArg, common, result_dtype};
+use super::super::{grads1, grads2, twins};
 use super::{binary, binary_fns, binary_twins, choose, compare, in_full, zero_where};
 use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
@@ -11,6 +11,7 @@ use crate::mode::layout::row_major;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
 use allotrope_ir::{BinaryOp, CompareOp, DType};
+use std::f64::consts::LN_2;
 
 binary_twins! {
     /// a to the power b, elementwise. Integers to integer powers are integers, wrapping; a negative exponent gives 0
@@ -62,15 +63,13 @@ fn power(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
 
 /// Powers by a number that products or roots give exactly are computed so, as PyTorch does.
 fn float_power_of(x: &Tensor, n: f64) -> Result<Tensor> {
-    if n == 1.0 {
-        return x.try_mul(1.0);
-    }
-    if n == 2.0 {
-        return x.try_mul(x);
-    }
-    in_full(x, |x| {
+    // A product rounds halves once, as what is computed in f32 does.
+    let exact = n == 1.0 || n == 2.0;
+    let power = |x: &Tensor| {
         let compute = || match n {
             0.0 => x.try_ones_like(),
+            1.0 => x.try_mul(1.0),
+            2.0 => x.try_mul(x),
             0.5 => x.try_sqrt(),
             3.0 => x.try_mul(x)?.try_mul(x),
             -0.5 => x.try_rsqrt(),
@@ -82,10 +81,22 @@ fn float_power_of(x: &Tensor, n: f64) -> Result<Tensor> {
             let x = Saved::operand(x);
             move |c: &Context<'_>, g: &Tensor| match n {
                 0.0 => grads1(g.try_zeros_like()?),
+                1.0 => x.get(c.me).and_then(|_| grads1(g.clone())),
+                2.0 => grads1(g.try_mul(&x.get(c.me)?.try_mul(2.0)?)?),
                 _ => grads1(g.try_mul(&float_power_of(&x.get(c.me)?, n - 1.0)?.try_mul(n)?)?),
             }
         })
-    })
+    };
+    if exact { power(x) } else { in_full(x, power) }
+}
+
+/// The node of a power, by which operands are numbers.
+pub(super) fn node(a: Arg<'_>, b: Arg<'_>) -> &'static str {
+    match (a, b) {
+        (Arg::Number(_), _) => "PowBackward2",
+        (_, Arg::Number(_)) => "PowBackward0",
+        _ => "PowBackward1",
+    }
 }
 
 /// Gradient of the base: g b a^(b-1), and 0 for b = 0 also where a is 0.
@@ -116,6 +127,19 @@ pub(super) fn by_exponent(g: &Tensor, a: &PromotedArg, b: &PromotedArg, y: &Tens
 twins! {
     /// 2 to the power `other`, times x.
     fn ldexp / try_ldexp<'a>(&self, other: impl Into<Arg<'a>>) -> Tensor {
-        self.try_mul(&try_pow(2.0, other)?)
+        let other = other.into();
+        let dtype = result_dtype(&[Arg::Tensor(self), other]);
+        let [x, power] = common("ldexp", [Arg::Tensor(self), other], if dtype.is_float() { dtype } else { DType::F32 })?;
+        let scale = |power: &PromotedArg| try_pow(2.0, power.arg());
+        let compute = || binary("mul", BinaryOp::Mul, x.arg(), Arg::Tensor(&scale(&power)?));
+        composite("LdexpBackward0", &[x.operand(), power.operand()], compute, |y| {
+            let power = x.needs_gradient().then(|| SavedArg::of(&power));
+            let y = Saved::output(y, 0);
+            move |c: &Context<'_>, g: &Tensor| {
+                let y = y.get(c.me)?;
+                let by_x = || g.try_mul(&scale(&power.as_ref().expect("kept where x wants it").get(c.me)?)?);
+                grads2(c, by_x, || g.try_mul(&y)?.try_mul(LN_2))
+            }
+        })
     }
 }

@@ -56,9 +56,12 @@ twins! {
         }
         let x = floating(self, "round")?;
         let scale = 10f64.powi(decimals.abs());
-        in_full(&x, |x| match decimals > 0 {
-            true => x.try_mul(scale)?.try_round()?.try_div(scale),
-            false => x.try_div(scale)?.try_round()?.try_mul(scale),
+        in_full(&x, |x| {
+            let compute = || match decimals > 0 {
+                true => x.try_mul(scale)?.try_round()?.try_div(scale),
+                false => x.try_div(scale)?.try_round()?.try_mul(scale),
+            };
+            composite("RoundBackward1", &[Operand::Tensor(x)], compute, |_| flat)
         })
     }
 
@@ -74,17 +77,25 @@ twins! {
 
     /// 1, 0 or -1 as x is above 0, neither, or below, elementwise; 0 for NaN, bools as they are.
     fn sign / try_sign(&self) -> Tensor {
-        let dtype = self.dtype();
-        if dtype == DType::Bool {
+        if self.dtype() == DType::Bool {
             return self.try_logical_or(false);
         }
-        let compute = || self.try_gt(0)?.try_to(dtype)?.try_sub(&self.try_lt(0)?.try_to(dtype)?);
-        composite("SignBackward0", &[Operand::Tensor(self)], compute, |_| flat)
+        composite("SignBackward0", &[Operand::Tensor(self)], || sign_of(self), |_| flat)
     }
 
     /// As [`Tensor::sign`]: for real numbers both are one.
     fn sgn / try_sgn(&self) -> Tensor {
-        self.try_sign()
+        if self.dtype() == DType::Bool {
+            return self.try_logical_or(false);
+        }
+        composite("SgnBackward0", &[Operand::Tensor(self)], || sign_of(self), |y| {
+            // PyTorch's derivative is one for complex numbers, too, and keeps what that needs.
+            let kept = [Saved::operand(self), Saved::output(y, 0)];
+            move |c: &Context<'_>, g: &Tensor| {
+                kept.iter().try_for_each(|k| k.get(c.me).map(drop))?;
+                flat(c, g)
+            }
+        })
     }
 
     /// Whether the sign bit is set, elementwise, so that -0.0 counts as negative. Of a NaN it is false.
@@ -114,14 +125,23 @@ twins! {
                 Arg::Tensor(s) => size.try_neg()?.try_where_self(&s.try_signbit()?, &size),
             }
         };
-        composite("CopysignBackward0", &[Operand::Tensor(&x), sign.operand()], compute, |y| {
-            let x = Saved::operand(&x);
+        let node = super::by_kind(other, "CopysignBackward1", "CopysignBackward0");
+        composite(node, &[Operand::Tensor(&x), sign.operand()], compute, |y| {
+            let x = x.is_requires_grad().then(|| Saved::operand(&x));
             let y = Saved::output(y, 0);
             move |c: &Context<'_>, g: &Tensor| {
-                let x = x.get(c.me)?;
-                let derivative = zero_where(&x.try_eq(0.0)?, &y.get(c.me)?.detach().try_div(&x.detach())?)?;
-                grads2(c, || g.try_mul(&derivative), || g.try_zeros_like())
+                let y = y.get(c.me)?.detach();
+                let by_x = || {
+                    let x = x.as_ref().expect("kept where it wants its gradient").get(c.me)?.detach();
+                    g.try_mul(&zero_where(&x.try_eq(0.0)?, &y.try_div(&x)?)?)
+                };
+                grads2(c, by_x, || g.try_zeros_like())
             }
         })
     }
+}
+
+fn sign_of(x: &Tensor) -> Result<Tensor> {
+    let dtype = x.dtype();
+    x.try_gt(0)?.try_to(dtype)?.try_sub(&x.try_lt(0)?.try_to(dtype)?)
 }

@@ -70,11 +70,13 @@ twins! {
         floating(&Tensor::zeros(&[0], dtype), "hypot")?;
         all_in_full("hypot", [Arg::Tensor(self), other], dtype, |[a, b]| {
             composite("HypotBackward0", &[a.operand(), b.operand()], || length(&a, &b), |y| {
-                let (a, b, y) = (SavedArg::of(&a), SavedArg::of(&b), Saved::output(y, 0));
+                let keep = |x: &PromotedArg| x.needs_gradient().then(|| SavedArg::of(x));
+                let (a, b, y) = (keep(&a), keep(&b), Saved::output(y, 0));
                 move |c: &Context<'_>, g: &Tensor| {
-                    let by = |x: &SavedArg| {
-                        let y = y.get(c.me)?;
-                        g.try_mul(&binary("div", BinaryOp::Div, x.get(c.me)?.arg(), Arg::Tensor(&y))?)
+                    let y = y.get(c.me)?;
+                    let by = |x: &Option<SavedArg>| {
+                        let x = x.as_ref().expect("kept where it wants its gradient").get(c.me)?;
+                        g.try_mul(&binary("div", BinaryOp::Div, x.arg(), Arg::Tensor(&y))?)
                     };
                     grads2(c, || by(&a), || by(&b))
                 }
@@ -152,7 +154,8 @@ fn log_sum(name: &'static str, a: &Tensor, b: &Tensor, unit: f64) -> Result<Tens
             // The difference of equal infinities is none.
             choose(&a.try_eq(&b)?.try_logical_and(&a.try_isinf()?)?, &a, &sum)
         };
-        composite("LogaddexpBackward0", &[Operand::Tensor(&a), Operand::Tensor(&b)], compute, |_| {
+        let node = if unit == 1.0 { "LogaddexpBackward0" } else { "Logaddexp2Backward0" };
+        composite(node, &[Operand::Tensor(&a), Operand::Tensor(&b)], compute, |_| {
             let (a, b) = (Saved::operand(&a), Saved::operand(&b));
             move |c: &Context<'_>, g: &Tensor| {
                 let by = |x: &Saved, other: &Saved| {
@@ -190,7 +193,12 @@ fn x_log_y(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> 
             let nothing = nothing.try_logical_and(&compare("eq", CompareOp::Eq, b.arg(), b.arg())?)?;
             zero_where(&nothing, &product)
         };
-        composite("XlogyBackward0", &[a.operand(), b.operand()], compute, |_| {
+        let node = match (&a, &b) {
+            (PromotedArg::Number(_), _) => "XlogyBackward1",
+            (_, PromotedArg::Number(_)) => "XlogyBackward2",
+            _ => "XlogyBackward0",
+        };
+        composite(node, &[a.operand(), b.operand()], compute, |_| {
             let (a, b) = (SavedArg::of(&a), SavedArg::of(&b));
             move |c: &Context<'_>, g: &Tensor| {
                 let (a, b) = (a.get(c.me)?, b.get(c.me)?);

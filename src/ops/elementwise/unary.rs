@@ -5,11 +5,13 @@ use super::super::twins;
 use super::{as_float, floating, in_full, numeric};
 use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
+use crate::autograd::tape::Context;
 use crate::error::Result;
 use crate::ops::grads1;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
-use allotrope_ir::{Op, UnaryOp};
+use allotrope_ir::{BinaryOp, DType, Op, Scalar, UnaryOp};
+use smallvec::smallvec;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10, PI};
 
 /// `op` of a float, or of an integer as f32; `derivative` gives the gradient of the operand, from that of the result and the operand.
@@ -38,6 +40,11 @@ fn by_result(
         let saved = Saved::output(y, 0);
         move |c: &_, g: &Tensor| grads1(derivative(g, &saved.get(c.me)?)?)
     })
+}
+
+/// x times a number, which no node keeps.
+fn scaled(x: &Tensor, name: &'static str, by: f64) -> Result<Tensor> {
+    composite(name, &[Operand::Tensor(x)], || x.try_mul(by), |_| move |_: &_, g: &Tensor| grads1(g.try_mul(by)?))
 }
 
 /// 1 - x².
@@ -76,7 +83,7 @@ twins! {
         in_full(&as_float(self)?, |x| {
             composite("RsqrtBackward0", &[Operand::Tensor(x)], || x.try_sqrt()?.try_reciprocal(), |y| {
                 let saved = Saved::output(y, 0);
-                move |c: &crate::autograd::tape::Context<'_>, g: &Tensor| {
+                move |c: &Context<'_>, g: &Tensor| {
                     let y = saved.get(c.me)?;
                     grads1(g.try_mul(-0.5)?.try_mul(&y.try_mul(&y)?.try_mul(&y)?)?)
                 }
@@ -86,7 +93,15 @@ twins! {
 
     /// 1 / x, elementwise.
     fn reciprocal / try_reciprocal(&self) -> Tensor {
-        super::try_div(1.0, &as_float(self)?)
+        let x = as_float(self)?;
+        let operands = [Operand::Scalar(Scalar::from_f64(1.0, if x.dtype().is_half() { DType::F32 } else { x.dtype() })), Operand::Tensor(&x)];
+        differentiable(&Op::Binary(BinaryOp::Div), "ReciprocalBackward0", &operands, |y| {
+            let saved = Saved::output(y, 0);
+            move |c: &Context<'_>, g: &Tensor| {
+                let y = saved.get(c.me)?;
+                Ok(smallvec![None, Some(g.try_neg()?.try_mul(&y.try_mul(&y)?)?)])
+            }
+        })
     }
 
     /// e^x, elementwise.
@@ -205,12 +220,12 @@ twins! {
 
     /// Degrees as radians, elementwise.
     fn deg2rad / try_deg2rad(&self) -> Tensor {
-        as_float(self)?.try_mul(PI / 180.0)
+        scaled(&as_float(self)?, "Deg2RadBackward0", PI / 180.0)
     }
 
     /// Radians as degrees, elementwise.
     fn rad2deg / try_rad2deg(&self) -> Tensor {
-        as_float(self)?.try_mul(180.0 / PI)
+        scaled(&as_float(self)?, "Rad2DegBackward0", 180.0 / PI)
     }
 
     /// The fraction of x, with its sign: x - trunc(x).
