@@ -508,11 +508,12 @@ pub(crate) fn copied_in(x: &Tensor, strides: Option<Strides>) -> Result<Tensor> 
 /// The tensor with these strides, which leave no gaps, unless it has them. None stands for row-major order.
 pub(crate) fn laid_out(x: &Tensor, strides: Option<Strides>) -> Result<Option<Tensor>> {
     let (s, shape) = (strided(x)?, x.shape_hint());
-    match (lies(shape, &s.strides, strides.as_deref()), strides) {
-        (true, Some(strides)) if strides != s.strides => Ok(Some(seen_as(x.ty().clone(), s, strides, s.offset))),
-        (true, _) => Ok(None),
-        (false, strides) => copied_in(x, strides).map(Some),
+    if !lies(shape, &s.strides, strides.as_deref()) {
+        return copied_in(x, strides).map(Some);
     }
+    let strides = strides.unwrap_or_else(|| contiguous_strides(shape));
+    // Axes along which nothing goes have these strides, too.
+    Ok((strides != s.strides).then(|| seen_as(x.ty().clone(), s, strides, s.offset)))
 }
 
 /// `x`, whose memory has the axes of a result in this order (none: as they are), as that result. Its strides are these, unless

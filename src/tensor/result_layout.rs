@@ -1,7 +1,7 @@
 //! How the elements of a new tensor lie in memory: PyTorch's rules, on sizes and strides alone. Eager results are laid out by
 //! them, and a recording says by them how a value would lie eagerly. It makes no tensor, and knows no operation.
 
-use super::strides::{Strides, contiguous_strides, is_contiguous};
+use super::strides::{Strides, contiguous_strides, is_contiguous, is_plain};
 use smallvec::SmallVec;
 use std::cmp::Reverse;
 
@@ -14,6 +14,8 @@ pub(crate) enum LayoutRule {
     Elementwise,
     /// As a copy that keeps the order in memory of the first operand: `clone`, `to`, and the `_like` forms.
     Preserved,
+    /// As `contiguous()` gives the first operand: as it is where that is in row-major order.
+    Contiguous,
     /// As the gradient of a leaf, the first operand: exactly as it lies, or in row-major order where it has gaps.
     Gradient,
 }
@@ -31,6 +33,11 @@ impl LayoutRule {
             LayoutRule::RowMajor => None,
             LayoutRule::Elementwise => elementwise(shape, operands),
             LayoutRule::Preserved => preserved(shape, operands.next()??),
+            LayoutRule::Contiguous => {
+                let strides = operands.next()??;
+                // Axes along which nothing goes keep their strides.
+                (!is_plain(shape, strides) && is_contiguous(shape, strides)).then(|| Strides::from_slice(strides))
+            }
             LayoutRule::Gradient => {
                 let leaf = operands.next()??;
                 (!is_plain(shape, leaf) && is_dense(shape, leaf)).then(|| Strides::from_slice(leaf))
@@ -73,19 +80,6 @@ pub(crate) fn outermost_first(shape: &[usize], strides: &[isize]) -> SmallVec<[u
     let mut axes: SmallVec<[usize; 4]> = (0..shape.len()).collect();
     axes.sort_by_key(|&a| (shape[a] < 2, Reverse(strides[a].unsigned_abs())));
     axes
-}
-
-/// Whether strides are those of row-major order, also of axes along which nothing goes. Without elements it isn't asked.
-#[inline]
-fn is_plain(shape: &[usize], strides: &[isize]) -> bool {
-    let mut expected = 1;
-    for (&n, &s) in shape.iter().zip(strides).rev() {
-        if s != expected || n == 0 {
-            return false;
-        }
-        expected = expected.wrapping_mul(n as isize);
-    }
-    true
 }
 
 #[inline(never)]
