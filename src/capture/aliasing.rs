@@ -76,7 +76,7 @@ pub(crate) struct Aliasing {
 #[derive(Clone)]
 struct Origin {
     /// Keeps the identity from being another one's.
-    _cell: Arc<Cell>,
+    _cell: Weak<Cell>,
     /// None where no other call is asked about.
     shown: Option<Shown>,
     /// In the call that is recorded.
@@ -144,7 +144,7 @@ impl CaptureState {
         let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) else { return };
         t.strides = strides.clone();
         if let Root::Traced(cell) = &t.root {
-            self.aliasing.origins.insert(identity(cell), Origin { _cell: Arc::clone(cell), shown, strides });
+            self.aliasing.origins.insert(identity(cell), Origin { _cell: Arc::downgrade(cell), shown, strides });
         }
     }
 
@@ -205,10 +205,7 @@ impl CaptureState {
     pub(crate) fn laid_out(&mut self, result: Tensor, rule: LayoutRule, operands: &[Operand<'_>]) -> Result<Tensor> {
         let mut result = result;
         let own = |t: &Tensor| match t.traced().map(|t| (&t.root, &t.path)) {
-            Some((Root::Traced(cell), None)) => {
-                let known = self.aliasing.origins.contains_key(&identity(cell));
-                Arc::strong_count(cell) == 1 + usize::from(known)
-            }
+            Some((Root::Traced(cell), None)) => Arc::strong_count(cell) == 1,
             _ => false,
         };
         if !own(&result) || Arc::get_mut(&mut result.0).is_none() {
@@ -282,7 +279,9 @@ impl CaptureState {
                 before
             }
             // In row-major order in either case.
-            _ => Shown { because: None, ..shown },
+            Answer::Contiguous(_) | Answer::Strides(_) | Answer::Order(_) | Answer::Begins(_) => {
+                Shown { because: None, ..shown }
+            }
         }
     }
 
@@ -363,12 +362,22 @@ impl CaptureState {
             return;
         }
         let shown = self.shown(of);
-        if self.aliasing.computed.dense(&shown) != Dense::Always {
-            if result.is_same(of) {
-                self.aliasing.kept.push(self.aliasing.decisions.len());
-            }
-            self.decided(shown, Answer::Contiguous(result.is_same(of)), of, result);
+        if self.aliasing.computed.dense(&shown) == Dense::Always {
+            return;
         }
+        let number = self.aliasing.decisions.len();
+        match result.traced().map(|t| &t.root) {
+            _ if result.is_same(of) => self.aliasing.kept.push(number),
+            Some(Root::Traced(cell)) => {
+                let before = smallvec![Some(self.undecided(shown.clone()))];
+                let shown = self.aliasing.computed.follow(LayoutRule::Contiguous, of.sizes(), before);
+                let shown = Some(Shown { because: Some(number), ..shown });
+                let strides = Strides::from_slice(result.laid_out());
+                self.aliasing.origins.insert(identity(cell), Origin { _cell: Arc::downgrade(cell), shown, strides });
+            }
+            Some(Root::External(_)) | None => {}
+        }
+        self.decided(shown, Answer::Contiguous(result.is_same(of)), of, result);
     }
 
     fn decided(&mut self, shown: Shown, answer: Answer, of: &Tensor, result: &Tensor) {
@@ -496,11 +505,9 @@ impl CaptureState {
     /// Whether a value that is no view lies in row-major order from the first element of its memory on.
     pub(crate) fn begins_memory(&mut self, of: &Tensor) -> bool {
         let shown = self.shown(of);
+        self.guard_decisions(shown.because);
         let begins = match (&shown.base, &shown.steps[..]) {
-            (Base::Fresh(_), []) => {
-                self.guard_decisions(shown.because);
-                return true;
-            }
+            (Base::Fresh(_), []) => return true,
             (Base::Input(i), []) => match &self.sources[*i] {
                 Source::Arg(i) => begins(&self.arguments[*i]),
                 Source::Grad(t) => t.stored_grad().is_some_and(|g| begins(&g)),

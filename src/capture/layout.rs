@@ -184,16 +184,6 @@ pub(crate) fn begins(t: &Tensor) -> bool {
     t.strided().is_some_and(|s| s.offset == 0 && is_contiguous(t.shape_hint(), &s.strides))
 }
 
-/// Whether a tensor lies in row-major order without gaps, also along axes of one element.
-pub(crate) fn is_row_major(t: &Tensor) -> bool {
-    let mut expected = 1;
-    t.shape_hint().iter().zip(t.laid_out()).rev().all(|(&n, &s)| {
-        let next = s == expected;
-        expected = expected.wrapping_mul(n.max(1) as isize);
-        next
-    })
-}
-
 /// What must be decided as it was for a recording to stand for a call.
 #[derive(Clone, PartialEq)]
 pub(crate) struct LayoutGuard {

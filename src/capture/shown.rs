@@ -181,7 +181,10 @@ impl ComputedLayouts {
         carries.sort_unstable();
         carries.dedup();
         let number = self.settled(rule, &operands).unwrap_or_else(|| {
-            let dense = self.followed(&operands);
+            let dense = match rule {
+                LayoutRule::Contiguous | LayoutRule::RowMajor => Dense::Always,
+                LayoutRule::Elementwise | LayoutRule::Preserved | LayoutRule::Gradient => self.followed(&operands),
+            };
             self.0.push(Computed { rule, sizes, operands, dense });
             self.0.len() - 1
         });
@@ -214,7 +217,7 @@ impl ComputedLayouts {
         let settled = match rule {
             LayoutRule::Preserved => true,
             LayoutRule::Elementwise => again(),
-            LayoutRule::Gradient | LayoutRule::RowMajor => false,
+            LayoutRule::Contiguous | LayoutRule::Gradient | LayoutRule::RowMajor => false,
         };
         settled.then_some(it)
     }

@@ -43,10 +43,9 @@ fn draw_along(g: &Generator, t: &Tensor, strides: &[isize], kind: Kind, dtype: D
 /// Draws a number for every element of `like`, of `dtype`, in the order of memory of a copy of it, as which the result lies.
 pub(crate) fn draw_as(g: &Generator, like: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
     let _entered = device::enter(like.device());
-    match LayoutRule::Preserved.strides(like.shape_hint(), std::iter::once(Some(like.laid_out()))) {
-        None => draw_along(g, like, &contiguous_strides(like.shape_hint()), kind, dtype),
-        Some(strides) => ordered_as(draw_along(g, like, &strides, kind, dtype)?, like),
-    }
+    let strides = LayoutRule::Preserved.strides(like.shape_hint(), std::iter::once(Some(like.laid_out())));
+    let strides = strides.unwrap_or_else(|| contiguous_strides(like.shape_hint()));
+    ordered_as(draw_along(g, like, &strides, kind, dtype)?, like)
 }
 
 /// Draws a number for every element of `target`, which they are to fill, in the order of its memory; also where there are gaps

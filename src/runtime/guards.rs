@@ -4,7 +4,7 @@
 use crate::autograd::is_grad_enabled;
 use crate::capture::captured::Captured;
 use crate::capture::endpoints::{CallerTensor, Lies, OutputLayout, Source, Target, same_elements};
-use crate::capture::layout::{CallTensors, RecordedLayouts, inputs_of, is_row_major};
+use crate::capture::layout::{CallTensors, RecordedLayouts, inputs_of};
 use crate::capture::recorder::is_watched;
 use crate::capture::symbols::Binding;
 use crate::device::{Device, default_device};
@@ -12,6 +12,7 @@ use crate::mode::recorder::settings::HostValue;
 use crate::runtime::capacity::Capacities;
 use crate::runtime::sharing::{ArgumentPlan, Given, Shared, Sharing};
 use crate::tensor::handle::TraceHandle;
+use crate::tensor::strides::is_plain;
 use crate::tensor::{Strides, Tensor};
 use allotrope_ir::{DType, Dim};
 use smallvec::SmallVec;
@@ -139,7 +140,7 @@ impl Layouts {
 
     /// Whether all that the usual guards depend on lies in row-major order.
     fn are_usual(&self, given: &CallTensors<'_>) -> bool {
-        self.inputs.iter().all(|&i| given.input(i, is_row_major))
+        self.inputs.iter().all(|&i| given.input(i, |t| is_plain(t.shape_hint(), t.laid_out())))
     }
 
     /// The first guard that a call does not meet.

@@ -403,6 +403,7 @@ fn follows(result: &ComputedLayout, recorded: &RecordedLayouts, captured: &mut C
     let rule = match result.rule {
         LayoutRule::Elementwise => saved::FollowRule::Elementwise,
         LayoutRule::Preserved => saved::FollowRule::Preserved,
+        LayoutRule::Contiguous => saved::FollowRule::Contiguous,
         LayoutRule::Gradient => saved::FollowRule::Gradient,
         LayoutRule::RowMajor => unreachable!("bug in allotrope: what lies in row-major order follows nothing"),
     };

@@ -267,6 +267,7 @@ impl LoadedState {
         let rule = match f.rule {
             saved::FollowRule::Elementwise => LayoutRule::Elementwise,
             saved::FollowRule::Preserved => LayoutRule::Preserved,
+            saved::FollowRule::Contiguous => LayoutRule::Contiguous,
             saved::FollowRule::Gradient => LayoutRule::Gradient,
         };
         let operands = f.operands.iter().map(|operand| match operand {

@@ -14,6 +14,8 @@ pub(crate) enum LayoutRule {
     Elementwise,
     /// As a copy that keeps the order in memory of the first operand: `clone`, `to`, and the `_like` forms.
     Preserved,
+    /// As `contiguous()` gives the first operand: as it is where that is in row-major order.
+    Contiguous,
     /// As the gradient of a leaf, the first operand: exactly as it lies, or in row-major order where it has gaps.
     Gradient,
 }
@@ -31,6 +33,11 @@ impl LayoutRule {
             LayoutRule::RowMajor => None,
             LayoutRule::Elementwise => elementwise(shape, operands),
             LayoutRule::Preserved => preserved(shape, operands.next()??),
+            LayoutRule::Contiguous => {
+                let strides = operands.next()??;
+                // Axes along which nothing goes keep their strides.
+                (!is_plain(shape, strides) && is_contiguous(shape, strides)).then(|| Strides::from_slice(strides))
+            }
             LayoutRule::Gradient => {
                 let leaf = operands.next()??;
                 (!is_plain(shape, leaf) && is_dense(shape, leaf)).then(|| Strides::from_slice(leaf))

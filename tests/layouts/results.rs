@@ -61,7 +61,18 @@ fn assert_same(what: &str, got: &Outcome, wanted: &Outcome) {
     match (got, wanted) {
         (Some((a, s)), Some((b, t))) => {
             assert_all_same(what, a, b);
-            assert_eq!(s, t, "strides of {what}");
+            // Whether a gradient is a copy, which has the strides of its leaf also along axes of one element, depends on how many
+            // hold it.
+            let wide = |all: &[Vec<isize>]| -> Vec<Vec<isize>> {
+                let strides = |(t, s): (&Tensor, &Vec<isize>)| {
+                    s.iter().zip(t.shape()).filter(|(_, n)| **n > 1).map(|(s, _)| *s).collect()
+                };
+                a.iter().zip(all).map(strides).collect()
+            };
+            match what.contains("gradient") {
+                true => assert_eq!(wide(s), wide(t), "strides of {what}"),
+                false => assert_eq!(s, t, "strides of {what}"),
+            }
         }
         (None, None) => {}
         (a, b) => panic!("{what}: succeeds {}, eagerly {}", a.is_some(), b.is_some()),
@@ -120,7 +131,7 @@ const PROGRAMS: &[(&str, Program)] = &[
         vec![&y * 1.0, y]
     }),
     ("reduced", |x| vec![(x * 2.0).sum(), (x * 2.0).sum_dim(&[0], true) + x]),
-    ("matrix product", |x| vec![x.transpose(0, -1).matmul(x) * 2.0]),
+    ("matrix product", |x| vec![x.mt().matmul(x) * 2.0]),
     ("detached", |x| vec![(x * 2.0).detach() + 1.0]),
     ("asked", |x| {
         let y = x * 2.0;

@@ -229,6 +229,8 @@ pub enum FollowRule {
     Elementwise,
     /// As a copy that keeps the order of its operand.
     Preserved,
+    /// As its operand where that lies in row-major order, else in that.
+    Contiguous,
     /// As the gradient of a leaf.
     Gradient,
 }

@@ -326,6 +326,7 @@ impl Reader {
         let rule = match () {
             () if self.has("elementwise") => FollowRule::Elementwise,
             () if self.has("preserved") => FollowRule::Preserved,
+            () if self.has("contiguous") => FollowRule::Contiguous,
             () => {
                 self.p.word("gradient")?;
                 FollowRule::Gradient

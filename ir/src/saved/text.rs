@@ -10,7 +10,7 @@
 //! line      = "argument" type ["requires_grad"] ["contiguous" | "strided" [numbers]] ["same_as" number]
 //!           | "when" ("grad_enabled" | "requires_grad" string | "grad" place | "same" number place | "flag" string) bool
 //!           | "when" "size" dim "least" number
-//!           | "follows" ("elementwise" | "preserved" | "gradient") {memory | "number"} "end"
+//!           | "follows" ("elementwise" | "preserved" | "contiguous" | "gradient") {memory | "number"} "end"
 //!           | "when" "memory" memory ("shared" bool | "contiguous" bool | "begins" bool | "strides" numbers | "order" numbers)
 //!           | draw
 //!           | "order" string ["whole"] memory
@@ -251,6 +251,7 @@ fn follows(out: &mut String, p: &Program, f: &Follows) {
     let rule = match f.rule {
         FollowRule::Elementwise => "elementwise",
         FollowRule::Preserved => "preserved",
+        FollowRule::Contiguous => "contiguous",
         FollowRule::Gradient => "gradient",
     };
     put!(out, "  follows {rule}");
