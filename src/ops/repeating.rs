@@ -1,7 +1,7 @@
 //! Elements repeated, rotated and rolled along axes. Results are new tensors, never views, except of `meshgrid`.
 
 use super::gather::flip;
-use super::movement::{copied, narrow};
+use super::movement::{apart_from, copied, narrow};
 use super::{twin_fns, twins};
 use crate::backend::cpu::host::room;
 use crate::error::{Error, Result};
@@ -37,7 +37,8 @@ twins! {
             merged.push(n.times(&size));
         }
         // Repeated axes may look like one axis of their own: only a copy is sure to be no view.
-        self.reshape_sizes(&raised)?.expand_recorded(&repeated)?.try_contiguous()?.reshape_sizes(&merged)
+        let merged = self.reshape_sizes(&raised)?.expand_recorded(&repeated)?.try_contiguous()?.reshape_sizes(&merged)?;
+        apart_from(self, merged, "RepeatBackward0")
     }
 
     /// As [`Tensor::repeat`]; numbers that are missing at the left are 1.
@@ -67,7 +68,7 @@ twins! {
         let merged = sizes[a].times(&sizes[a + 1]);
         sizes.remove(a + 1);
         sizes[a] = merged;
-        repeated.reshape_sizes(&sizes)
+        apart_from(self, repeated.reshape_sizes(&sizes)?, "RepeatBackward0")
     }
 
     /// Element `i` of an axis `times[i]` times; without an axis, of the flattened tensor. How long the result is depends
