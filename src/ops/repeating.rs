@@ -70,7 +70,7 @@ twins! {
         let merged = sizes[a].times(&sizes[a + 1]);
         sizes.remove(a + 1);
         sizes[a] = merged;
-        repeated.reshape_sizes(&sizes)
+        apart_from(self, repeated.reshape_sizes(&sizes)?, "RepeatBackward0")
     }
 
     /// Element `i` of an axis `times[i]` times; without an axis, of the flattened tensor. How long the result is depends
