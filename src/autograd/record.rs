@@ -114,7 +114,7 @@ pub(crate) fn check_assignable(target: &Tensor) -> Result<()> {
 
 /// Whether the tensor, which requires a gradient, is a view of a leaf.
 pub(crate) fn shows_leaf(x: &Tensor) -> bool {
-    x.view_of().is_some_and(|v| v.base.is_leaf())
+    x.view_of().is_some_and(|v| !v.base.has_grad_fn())
 }
 
 /// The error of a change in place that the tape does not allow.

@@ -19,6 +19,8 @@ pub(crate) struct Saved {
 thread_local! {
     /// How many were made on this thread.
     static COUNT: Cell<u64> = const { Cell::new(0) };
+    /// Identity of a tensor, 0 for none, and whether it was kept since somebody asks.
+    static WATCHED: Cell<(usize, bool)> = const { Cell::new((0, false)) };
     /// Identity of the last result that its own node kept.
     static OUTPUT: Cell<usize> = const { Cell::new(0) };
     /// Identity of the tensor that an operation is about to change, 0 for none.
@@ -45,6 +47,19 @@ pub(crate) fn changing<T>(target: &Tensor, f: impl FnOnce() -> T) -> T {
     f()
 }
 
+/// Runs `f`, and tells whether a derivative came to keep `x`.
+pub(crate) fn watching<T>(x: &Tensor, f: impl FnOnce() -> T) -> (T, bool) {
+    struct Restore((usize, bool));
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            WATCHED.set(self.0);
+        }
+    }
+    let _restore = Restore(WATCHED.replace((x.id(), false)));
+    let result = f();
+    (result, WATCHED.get().1)
+}
+
 /// Whether this is the tensor that an operation is about to change in place.
 pub(crate) fn is_changing(x: &Tensor) -> bool {
     CHANGING.get() == x.id()
@@ -62,6 +77,9 @@ pub(crate) fn is_output(y: &Tensor) -> bool {
 
 impl Saved {
     pub(crate) fn operand(x: &Tensor) -> Saved {
+        if WATCHED.get().0 == x.id() {
+            WATCHED.set((x.id(), true));
+        }
         COUNT.set(COUNT.get() + 1);
         // Where there is no copy to be had, the change will be noticed.
         let tensor = if is_changing(x) { x.snapshot().unwrap_or_else(|_| x.clone()) } else { x.clone() };

@@ -139,7 +139,7 @@ fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize
         }
         means.try_to(input.dtype())
     })?;
-    shaped(&means, N, added)
+    shaped(pooled(names, N), &means, N, added)
 }
 
 fn maxima<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize>; N]) -> Result<(Tensor, Tensor)> {
@@ -150,5 +150,5 @@ fn maxima<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize>;
         let places = maximum_places(&x[0], N, |t, i, _| shares[i].cut(op, t, 2 + i))?;
         Ok((at_places(&x[0], &places, N)?, places))
     })?;
-    Ok((shaped(&values, N, added)?, without_batch(&places, added)?))
+    Ok((shaped(pooled(names, N), &values, N, added)?, without_batch(&places, added)?))
 }

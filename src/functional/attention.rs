@@ -4,6 +4,7 @@ use super::common::{demand_float, iota, numbers, widened};
 use super::try_dropout;
 use crate::device;
 use crate::error::{Error, Result};
+use crate::ops::single_node::{Keeps, single, unlinked};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;
@@ -51,42 +52,61 @@ twin_fns! {
         if options.is_causal && options.attn_mask.is_some() {
             return Err(Error::operands(op, "takes either a mask or is_causal"));
         }
-        let (mut k, mut v) = (widened(key)?, widened(value)?);
-        if options.enable_gqa {
-            (k, v) = (shared_heads(op, query, &k)?, shared_heads(op, query, &v)?);
+        let rank = query.dim();
+        let fused = matches!(rank, 3 | 4)
+            && [key, value].iter().all(|t| t.dim() == rank && t.shape_hint()[rank - 1] == query.shape_hint()[rank - 1])
+            && options.dropout_p == 0.0
+            && !options.attn_mask.is_some_and(Tensor::is_requires_grad);
+        if !fused {
+            return attention(query, key, value, options);
         }
-        let _entered = device::enter(query.device());
-        let q = widened(query)?;
-        let scale = match options.scale {
-            Some(s) => s,
-            None => 1.0 / (numbers(&query.sizes()[query.dim() - 1..], "attention is scaled by a size")[0] as f64).sqrt(),
-        };
-        let mut scores = q.try_mul(scale)?.try_matmul(&k.try_transpose(-1, -2)?)?;
-        let low = f64::NEG_INFINITY;
-        let fill = |scores: &Tensor, keep: &Tensor| {
-            scores.try_where_self(keep, &scores.try_zeros_like()?.try_add(low)?)
-        };
-        if options.is_causal {
-            let sizes = scores.sizes();
-            let [l, s] = [sizes[sizes.len() - 2], sizes[sizes.len() - 1]];
-            scores = fill(&scores, &iota(l)?.try_unsqueeze(1)?.try_ge(&iota(s)?)?)?;
+        let keeps = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2), Keeps::Result(0)];
+        let y = single("ScaledDotProductFlashAttentionForCpuBackward0", &[query, key, value], &keeps, |t| {
+            attention(&t[0], &t[1], &t[2], options)
+        })?;
+        if rank == 4 || !y.is_requires_grad() {
+            return Ok(y);
         }
-        if let Some(m) = options.attn_mask {
-            scores = match m.dtype() {
-                DType::Bool => fill(&scores, m)?,
-                t if t.is_float() => scores.try_add(&m.try_to(scores.dtype())?)?,
-                t => return Err(Error::operands(op, format!("the mask must be bool or float, got {t}"))),
-            };
-        }
-        // Without the largest, so that nothing overflows; where all are -inf, nothing is taken off, and the weights are 0.
-        let most = scores.detach().try_amax(&[-1], true)?;
-        let blind = most.try_eq(low)?;
-        let exp = scores.try_sub(&most.try_zeros_like()?.try_where_self(&blind, &most)?)?.try_exp()?;
-        let sum = exp.try_sum_dim(&[-1], true)?;
-        let weights = exp.try_div(&sum.try_ones_like()?.try_where_self(&blind, &sum)?)?;
-        let weights = try_dropout(&weights, options.dropout_p, options.dropout_p > 0.0)?;
-        weights.try_matmul(&v)?.try_to(query.dtype())
+        Ok(unlinked(&y.reshape_as_node("SqueezeBackward1", &y.sizes())?))
     }
+}
+
+/// The operation, part by part.
+fn attention(query: &Tensor, key: &Tensor, value: &Tensor, options: AttentionOptions<'_>) -> Result<Tensor> {
+    let op = "scaled_dot_product_attention";
+    let (mut k, mut v) = (widened(key)?, widened(value)?);
+    if options.enable_gqa {
+        (k, v) = (shared_heads(op, query, &k)?, shared_heads(op, query, &v)?);
+    }
+    let _entered = device::enter(query.device());
+    let q = widened(query)?;
+    let scale = match options.scale {
+        Some(s) => s,
+        None => 1.0 / (numbers(&query.sizes()[query.dim() - 1..], "attention is scaled by a size")[0] as f64).sqrt(),
+    };
+    let mut scores = q.try_mul(scale)?.try_matmul(&k.try_transpose(-1, -2)?)?;
+    let low = f64::NEG_INFINITY;
+    let fill = |scores: &Tensor, keep: &Tensor| scores.try_where_self(keep, &scores.try_zeros_like()?.try_add(low)?);
+    if options.is_causal {
+        let sizes = scores.sizes();
+        let [l, s] = [sizes[sizes.len() - 2], sizes[sizes.len() - 1]];
+        scores = fill(&scores, &iota(l)?.try_unsqueeze(1)?.try_ge(&iota(s)?)?)?;
+    }
+    if let Some(m) = options.attn_mask {
+        scores = match m.dtype() {
+            DType::Bool => fill(&scores, m)?,
+            t if t.is_float() => scores.try_add(&m.try_to(scores.dtype())?)?,
+            t => return Err(Error::operands(op, format!("the mask must be bool or float, got {t}"))),
+        };
+    }
+    // Without the largest, so that nothing overflows; where all are -inf, nothing is taken off, and the weights are 0.
+    let most = scores.detach().try_amax(&[-1], true)?;
+    let blind = most.try_eq(low)?;
+    let exp = scores.try_sub(&most.try_zeros_like()?.try_where_self(&blind, &most)?)?.try_exp()?;
+    let sum = exp.try_sum_dim(&[-1], true)?;
+    let weights = exp.try_div(&sum.try_ones_like()?.try_where_self(&blind, &sum)?)?;
+    let weights = try_dropout(&weights, options.dropout_p, options.dropout_p > 0.0)?;
+    weights.try_matmul(&v)?.try_to(query.dtype())
 }
 
 /// Each head of `x` (the axis before the last two) repeated for its heads of the queries.

@@ -203,14 +203,15 @@ twin_fns! {
                 let even = divide_by_size(&t.try_ones_like()?.try_mul(smooth)?, c)?;
                 t = t.try_mul(1.0 - smooth)?.try_add(&even)?;
             }
-            let losses = by_class(&logs)?.try_mul(&t)?.try_sum_dim(&[axis as isize], false)?.try_neg()?;
+            let sums = by_class(&logs)?.try_mul(&t)?.try_sum_dim(&[axis as isize], false)?;
             let y = match reduction {
                 Reduction::Mean => {
                     let mut rest = own.clone();
                     rest.remove(axis);
-                    divide_by_size(&losses.try_sum()?, numel(&rest))?
+                    let total = sums.try_sum()?.try_neg()?;
+                    single("DivBackward1", &[&total], &[], |t| divide_by_size(&t[0], numel(&rest)))?
                 }
-                other => other.of(&losses)?,
+                other => other.of(&sums)?.try_neg()?,
             };
             return y.try_to(input.dtype());
         }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_equal, numel};
 use crate::ops::linalg::product_plus;
-use crate::ops::single_node::unlinked;
+use crate::ops::single_node::{Keeps, single, unlinked};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;
@@ -92,11 +92,16 @@ twin_fns! {
         }
         let rows = numel(&lead);
         // [rows, in1] x [in1, out in2] for all rows at once, then a vector for each row.
-        let flat = weight.try_transpose(0, 1)?.reshape_sizes(&[w[1], numel(&[w[0], w[2]])])?;
-        let half = input1.reshape_sizes(&[rows, w[1]])?.try_matmul(&flat)?.reshape_sizes(&[rows, w[0], w[2]])?;
-        let other = input2.reshape_sizes(&[rows, w[2], Size::from(1)])?;
-        let sizes: Sizes = lead.into_iter().chain([w[0]]).collect();
-        let y = half.try_matmul(&other)?.reshape_sizes(&sizes)?;
+        let operands = [input1, weight, input2];
+        let wanted = |i: usize| (0..3).any(|j| j != i && operands[j].is_requires_grad());
+        let keeps: Vec<Keeps> = (0..3).filter(|&i| wanted(i)).map(Keeps::Operand).collect();
+        let y = single("TrilinearBackward0", &operands, &keeps, |t| {
+            let flat = t[1].try_transpose(0, 1)?.reshape_sizes(&[w[1], numel(&[w[0], w[2]])])?;
+            let half = t[0].reshape_sizes(&[rows, w[1]])?.try_matmul(&flat)?.reshape_sizes(&[rows, w[0], w[2]])?;
+            let other = t[2].reshape_sizes(&[rows, w[2], Size::from(1)])?;
+            let sizes: Sizes = lead.into_iter().chain([w[0]]).collect();
+            half.try_matmul(&other)?.reshape_sizes(&sizes)
+        })?;
         match bias {
             Some(b) => y.try_add(b),
             None => Ok(y),

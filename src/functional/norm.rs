@@ -90,20 +90,23 @@ fn affine(x: Tensor, weight: Option<Tensor>, bias: Option<Tensor>) -> Result<Ten
     if let Some(b) = bias { x.try_add(&b) } else { Ok(x) }
 }
 
-/// A normalisation with what it is scaled by, as one node, which keeps the input and the weight, and for `all` the bias too.
+/// A normalisation with what it is scaled by, as one node, which keeps the input, the weight and `also` these, and for `all` the
+/// bias too.
 fn with_affine(
     node: &'static str,
     x: &Tensor,
     weight: Option<&Tensor>,
     bias: Option<&Tensor>,
     all: bool,
+    also: &[&Tensor],
     compute: impl FnOnce(&Tensor, Option<&Tensor>, Option<&Tensor>) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let operands: Vec<&Tensor> = [x].into_iter().chain(weight).chain(bias).collect();
-    let kept = if all { operands.len() } else { 1 + usize::from(weight.is_some()) };
-    let keeps: Vec<Keeps> = (0..kept).map(Keeps::Operand).collect();
+    let given = 1 + usize::from(weight.is_some()) + usize::from(bias.is_some());
+    let operands: Vec<&Tensor> = [x].into_iter().chain(weight).chain(bias).chain(also.iter().copied()).collect();
+    let own = if all { given } else { 1 + usize::from(weight.is_some()) };
+    let keeps: Vec<Keeps> = (0..own).chain(given..operands.len()).map(Keeps::Operand).collect();
     single(node, &operands, &keeps, |t| {
-        let (w, b) = (weight.map(|_| &t[1]), bias.map(|_| &t[t.len() - 1]));
+        let (w, b) = (weight.map(|_| &t[1]), bias.map(|_| &t[given - 1]));
         compute(&t[0], w, b)
     })
 }
@@ -171,7 +174,11 @@ twin_fns! {
         if rank < 2 {
             return Err(Error::operands(op, format!("the input must be [n, c, ..], got {:?}", input.shape_hint())));
         }
-        with_affine("NativeBatchNormBackward0", input, weight, bias, false, |input, weight, bias| {
+        let statistics: Vec<&Tensor> = match training {
+            true => Vec::new(),
+            false => running_mean.into_iter().chain(running_var).collect(),
+        };
+        with_affine("NativeBatchNormBackward0", input, weight, bias, false, &statistics, |input, weight, bias| {
         let x = widened(input)?;
         let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, rank)).transpose();
         let y = if training {
@@ -260,7 +267,7 @@ twin_fns! {
     fn layer_norm / try_layer_norm(input: &Tensor, normalized_shape: &[usize], options: NormOptions<'_>) -> Tensor {
         let NormOptions { weight, bias, eps } = options;
         let axes = last_axes("layer_norm", input, normalized_shape, &[("weight", weight), ("bias", bias)])?;
-        with_affine("NativeLayerNormBackward0", input, weight, bias, true, |x, weight, bias| {
+        with_affine("NativeLayerNormBackward0", input, weight, bias, true, &[], |x, weight, bias| {
             let y = Moments::of(&widened(x)?, &axes)?.normalised(eps)?;
             row_major(affine(y, weight.cloned(), bias.cloned())?.try_to(x.dtype())?)
         })
@@ -302,7 +309,7 @@ twin_fns! {
         grouped[1] = Size::from(groups);
         grouped.insert(2, Size::from(c / groups));
         let axes: Vec<isize> = (2..grouped.len() as isize).collect();
-        with_affine("NativeGroupNormBackward0", input, weight, bias, false, |x, weight, bias| {
+        with_affine("NativeGroupNormBackward0", input, weight, bias, false, &[], |x, weight, bias| {
             let y = Moments::of(&widened(x)?.reshape_sizes(&grouped)?, &axes)?.normalised(eps)?.reshape_sizes(&own)?;
             let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, own.len())).transpose();
             row_major(affine(y, lined(weight)?, lined(bias)?)?.try_to(x.dtype())?)

@@ -281,7 +281,7 @@ fn averages<const N: usize>(
         };
         means.try_to(input.dtype())
     })?;
-    shaped(&means, N, added)
+    shaped(pooled(names, N), &means, N, added)
 }
 
 /// PyTorch pools one axis as two, so the last node is another one.
@@ -293,11 +293,14 @@ pub(super) fn pooled([one, two, three]: [&'static str; 3], axes: usize) -> &'sta
     }
 }
 
-/// Without the axis of the batch where it was added; one axis was pooled as two.
-pub(super) fn shaped(y: &Tensor, axes: usize, added: bool) -> Result<Tensor> {
-    match (added, axes) {
-        (false, 1) if y.is_requires_grad() => Ok(unlinked(&y.reshape_as_node("SqueezeBackward1", &y.sizes())?)),
-        _ => without_batch(y, added),
+/// Without the axis of the batch where it was added. PyTorch pools one axis as two, and takes one away after that.
+pub(super) fn shaped(node: &'static str, y: &Tensor, axes: usize, added: bool) -> Result<Tensor> {
+    let sizes = y.sizes();
+    let node = if axes == 1 { "SqueezeBackward1" } else { node };
+    match added {
+        false if axes == 1 && y.is_requires_grad() => Ok(unlinked(&y.reshape_as_node(node, &sizes)?)),
+        false => Ok(y.clone()),
+        true => Ok(unlinked(&y.reshape_as_node(node, &sizes[1..])?)),
     }
 }
 
@@ -324,7 +327,7 @@ fn maxima<const N: usize>(
         })?;
         Ok((at_places(x, &places, N)?, places))
     })?;
-    Ok((shaped(&values, N, added)?, without_batch(&places, added)?))
+    Ok((shaped(pooled(names, N), &values, N, added)?, without_batch(&places, added)?))
 }
 
 /// Places padded at the beginning with the first one, which is thus the place of a maximum that no element is less than.

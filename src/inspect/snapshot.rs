@@ -92,7 +92,7 @@ impl Snapshot {
 /// Only where they differ: changing a tensor in place would end what was recorded of it on a tape.
 fn put_back(t: &Tensor, elements: &Tensor) -> Result<()> {
     match difference(&eval::copied(t)?, elements) {
-        Some(_) => eval::assign(t, elements, false),
+        Some(_) => eval::assign(t, elements),
         None => Ok(()),
     }
 }

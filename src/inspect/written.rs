@@ -38,7 +38,7 @@ impl Written {
             let s = t.strided().expect("it has the same storage");
             over(t, image, s.strides.clone(), s.offset, Dims::from_slice(t.shape_hint()))
         };
-        here().try_for_each(|(place, new)| eval::assign(&within(place), new, false))?;
+        here().try_for_each(|(place, new)| eval::assign(&within(place), new))?;
         eval::copied(&within(t))
     }
 }

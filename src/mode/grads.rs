@@ -40,12 +40,12 @@ impl Tensor {
     /// Whether gradients flow to this tensor; a running trace holds for calls with the same answer.
     #[inline]
     pub fn is_requires_grad(&self) -> bool {
-        let answer = self.stored_requires_grad();
+        // Gradients flow to what a view shows, also where its own history says nothing of that.
+        let answer = self.stored_requires_grad() || self.view_of().is_some_and(|view| view.base.stored_requires_grad());
         if slot::is_recording() {
             self.note_requires_grad(answer);
         }
-        // Gradients flow to what a view shows, also where its own history says nothing of that.
-        answer || self.view_of().is_some_and(|view| view.base.is_requires_grad())
+        answer
     }
 
     #[cold]
@@ -77,7 +77,7 @@ impl Tensor {
     #[inline]
     pub(crate) fn is_stale(&self) -> bool {
         self.view_of().is_some_and(|view| {
-            (self.has_grad_fn() || view.base.is_requires_grad()) && self.version() != self.changes_seen()
+            (self.has_grad_fn() || view.base.stored_requires_grad()) && self.version() != self.changes_seen()
         })
     }
 

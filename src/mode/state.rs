@@ -52,7 +52,14 @@ pub(crate) fn assign(
     alike: bool,
     whole: impl FnOnce(&Tensor, &Arc<Link>) -> Result<Tensor>,
 ) -> Result<()> {
-    let Some(r) = slot::recorder() else { return eval::assign(target, value, alike) };
+    let Some(r) = slot::recorder() else {
+        return match target.view_of() {
+            Some(view) if alike && eval::check_apart(target.shape_hint(), target.laid_out()).is_err() => {
+                eval::assign(&view.base, &whole(&view.base, &view.path)?)
+            }
+            _ => eval::assign(target, value),
+        };
+    };
     match r.root_of(target)? {
         (root, None) => r.assign(&root, value),
         (root, Some(path)) => r.assign(&root, &whole(&root, &path)?),

@@ -219,6 +219,8 @@ impl Held<'_> {
 pub(crate) struct Aligned<'a> {
     held: [Option<Held<'a>>; 2],
     scalars: [Scalar; 2],
+    /// Tensors of another dtype as they were given, and the dtype that they are cast to.
+    cast: Option<([Option<&'a Tensor>; 2], DType)>,
 }
 
 impl<'a> Aligned<'a> {
@@ -244,7 +246,13 @@ impl<'a> Aligned<'a> {
             Arg::Number(n) => n.to(dtype),
             Arg::Tensor(_) => Scalar::Bool(false),
         };
-        Ok(Aligned { held, scalars: [scalar(a), scalar(b)] })
+        let other = |x: Arg<'a>| match x {
+            Arg::Tensor(t) if t.dtype() != dtype => Some(t),
+            Arg::Tensor(_) | Arg::Number(_) => None,
+        };
+        let others = [other(a), other(b)];
+        let cast = others.iter().any(Option::is_some).then_some((others, dtype));
+        Ok(Aligned { held, scalars: [scalar(a), scalar(b)], cast })
     }
 
     /// For arithmetic: a number beside half-precision floats keeps the digits that f32 can hold, in which the computation is done.
@@ -280,6 +288,12 @@ impl<'a> Aligned<'a> {
     /// Operand `i`, kept for a derivative that is wanted by operand `by`.
     pub(crate) fn saved(&self, i: usize, by: usize) -> SavedArg {
         let wanted = self.held[by].as_ref().is_some_and(|t| t.get().is_requires_grad());
+        if let Some((others, dtype)) = &self.cast
+            && let Some(x) = others[i]
+            && wanted
+        {
+            return SavedArg::Cast(Saved::operand(x), *dtype);
+        }
         match &self.held[i] {
             Some(t) if wanted => SavedArg::Tensor(Saved::operand(t.get())),
             Some(_) => SavedArg::Unwanted,
@@ -325,6 +339,8 @@ pub(crate) fn broadcast<const N: usize>(op: &'static str, mut operands: [Promote
 /// An operand kept for a derivative.
 pub(crate) enum SavedArg {
     Tensor(Saved),
+    /// A tensor that the operation cast.
+    Cast(Saved, DType),
     Number(Scalar),
     Unwanted,
 }
@@ -364,6 +380,7 @@ impl SavedArg {
     pub(crate) fn get(&self, me: &Edge) -> Result<PromotedArg> {
         Ok(match self {
             SavedArg::Tensor(t) => PromotedArg::Tensor(t.get(me)?),
+            SavedArg::Cast(t, dtype) => PromotedArg::Tensor(t.get(me)?.try_to(*dtype)?),
             SavedArg::Number(s) => PromotedArg::Number(match *s {
                 Scalar::Bool(b) => Number::Bool(b),
                 Scalar::U8(i) => Number::Int(i as i64),

@@ -191,7 +191,7 @@ macro_rules! inplace {
 }
 
 inplace! {
-    store;
+    store_computed;
     /// Adds a tensor or a number to every element.
     add_ / try_add_ = try_add<'a>(other: impl Into<Arg<'a>>) [other];
     /// Adds a multiple of a tensor or a number to every element.
@@ -258,7 +258,7 @@ inplace! {
 macro_rules! unary_inplace {
     ($($name:ident / $try_name:ident = $plain:ident, $shown:ident;)*) => {
         inplace! {
-            store; $(
+            store_computed; $(
             #[doc = concat!("Applies [`Tensor::", stringify!($shown), "`] to every element.")]
             $name / $try_name = $plain();
         )*}

@@ -1,6 +1,7 @@
 //! Parts of a tensor: slices, single elements of an axis, chunks that cover an axis, windows. Every result is a view.
 
 use super::movement::{aliased, iota, narrow, sections};
+use super::single_node::single;
 use super::twins;
 use super::window::{WindowSpec, window};
 use crate::backend::cpu::host;
@@ -33,7 +34,8 @@ twins! {
         // How many first places there are from which `len` elements lie in the axis.
         let places = n.minus(Size::from(len)).plus(&Size::from(1));
         let start = super::gather::checked_index("narrow", &start, places, false)?;
-        super::index::rows(self, a, &iota(Size::from(len))?.try_add(&start)?)
+        let places = iota(Size::from(len))?.try_add(&start)?;
+        single("SliceBackward0", &[self], &[], |x| super::index::rows(&x[0], a, &places))
     }
 }
 

@@ -71,7 +71,7 @@ twins! {
         let merged = sizes[a].times(&sizes[a + 1]);
         sizes.remove(a + 1);
         sizes[a] = merged;
-        repeated.reshape_sizes(&sizes)
+        apart_from(self, repeated.reshape_sizes(&sizes)?, "RepeatBackward0")
     }
 
     /// Element `i` of an axis `times[i]` times; without an axis, of the flattened tensor. How long the result is depends
@@ -178,11 +178,12 @@ twin_fns! { views:
         let vectors = tensors.iter().map(|t| t.try_atleast_1d()).collect::<Result<Vec<_>>>()?;
         let sizes: Sizes = vectors.iter().map(|t| t.sizes()[0]).collect();
         let swap = indexing == "xy" && vectors.len() > 1;
+        let axis = |i: usize| if swap && i < 2 { 1 - i } else { i };
+        let grid: Sizes = (0..sizes.len()).map(|i| sizes[axis(i)]).collect();
         let grids = vectors.iter().enumerate().map(|(i, t)| {
             let mut along: Sizes = sizes.iter().map(|_| Size::from(1)).collect();
-            along[i] = sizes[i];
-            let grid = t.reshape_sizes(&along)?.expand_recorded(&sizes)?;
-            if swap { grid.try_transpose(0, 1) } else { Ok(grid) }
+            along[axis(i)] = sizes[i];
+            t.reshape_sizes(&along)?.expand_recorded(&grid)
         });
         grids.collect()
     }

@@ -306,9 +306,9 @@ impl Bound {
             match &self.wiring.targets[i] {
                 Target::Return => computed.push(tensor),
                 Target::Save => saved.push(tensor),
-                Target::State { tensor: state } => eval::assign(state, &tensor, false)?,
-                Target::Arg(i) => eval::assign(args[*i], &tensor, false)?,
-                Target::GradElements(of) => eval::assign(&gradient(of.of(args))?, &tensor, false)?,
+                Target::State { tensor: state } => eval::assign(state, &tensor)?,
+                Target::Arg(i) => eval::assign(args[*i], &tensor)?,
+                Target::GradElements(of) => eval::assign(&gradient(of.of(args))?, &tensor)?,
                 Target::Grad(of) => grads.push((of, tensor)),
                 Target::ArgGrad(i) => grads.push((args[*i], tensor)),
             }

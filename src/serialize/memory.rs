@@ -159,7 +159,7 @@ fn lying(dense: &Tensor, strides: &[isize]) -> Result<Tensor, String> {
     let memory = eval::allocate(Device::Cpu, dense.ty()).map_err(|e| e.to_string())?;
     let storage = Arc::new(Storage::new(Device::Cpu, memory));
     let tensor = over(dense.dtype(), shape, strides, (-low) as usize, storage).map_err(|e| e.to_string())?;
-    eval::assign(&tensor, dense, false).map_err(|e| e.to_string())?;
+    eval::assign(&tensor, dense).map_err(|e| e.to_string())?;
     Ok(tensor)
 }
 

@@ -460,15 +460,12 @@ pub(crate) fn check_apart(shape: &[usize], strides: &[isize]) -> Result<()> {
     }
 }
 
-/// Writes the elements of `value` (same dtype and shape) into `target`'s storage. Those that meet in one place are `alike`, or
-/// it is an error.
-pub(crate) fn assign(target: &Tensor, value: &Tensor, alike: bool) -> Result<()> {
+/// Writes the elements of `value` (same dtype and shape) into `target`'s storage.
+pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     let t = strided(target)?;
     let v = strided(value)?;
     same_device("assign", t.storage.device(), v.storage.device())?;
-    if !alike {
-        check_apart(target.shape_hint(), &t.strides)?;
-    }
+    check_apart(target.shape_hint(), &t.strides)?;
     // Elements that are both read and written are read first.
     let shared = Arc::ptr_eq(&t.storage, &v.storage);
     let copy = if shared { Some(copied(value)?) } else { None };

@@ -23,3 +23,4 @@ mod shapes;
 mod errors;
 mod inplace;
 mod special;
+mod view_changes;

@@ -308,11 +308,12 @@ fn the_same_a_view_or_a_copy() {
 #[test]
 fn the_same_a_view_or_a_copy_in_a_trace() {
     let mut wrong = Vec::new();
-    for row in all() {
-        let eager = looked_at(&row, &leaf(row.shape));
+    // How long the result of a mask is cannot be known.
+    for row in all().iter().filter(|row| !row.text.contains("index(&Tensor::ones")) {
+        let eager = looked_at(row, &leaf(row.shape));
         let found = Mutex::new(None);
         let traced = trace(|x: &Tensor| {
-            let (kind, before, after) = looked_at(&row, x);
+            let (kind, before, after) = looked_at(row, x);
             *found.lock().unwrap() = Some(kind);
             (before, after)
         });

@@ -235,7 +235,7 @@ impl CaptureState {
     /// Whether a view's history is to be found anew after changes in place.
     fn is_stale(&mut self, t: &Tensor) -> bool {
         let (Some(view), Some(traced)) = (t.view_of(), t.traced()) else { return false };
-        let known = t.has_grad_fn() || view.base.is_requires_grad();
+        let known = t.has_grad_fn() || view.base.stored_requires_grad();
         known && self.version_of(&traced.root) != t.changes_seen()
     }
 

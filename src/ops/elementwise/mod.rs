@@ -27,9 +27,13 @@ pub use power::{float_power, pow, try_float_power, try_pow};
 pub use special::{try_xlogy, xlogy};
 
 use super::arg::{Arg, PromotedArg};
+use crate::autograd::saved::{self, Saved};
+use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
+use crate::tensor::grad_fn::Edge;
 use allotrope_ir::DType;
+use smallvec::{SmallVec, smallvec};
 
 /// The node of an operator that PyTorch has for a number as its second operand, and for a tensor.
 fn by_kind(b: Arg<'_>, number: &'static str, tensor: &'static str) -> &'static str {
@@ -59,10 +63,32 @@ pub(crate) fn floating(x: &Tensor, op: &'static str) -> Result<Tensor> {
 
 /// Runs several operations in f32 for a half-precision float, and rounds the result once.
 pub(crate) fn in_full(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-    match x.dtype().is_half() {
-        true => f(&x.try_to(DType::F32)?)?.try_to(x.dtype()),
-        false => f(x),
+    if !x.dtype().is_half() {
+        return f(x);
     }
+    let wide = x.try_to(DType::F32)?;
+    if !wide.is_requires_grad() || !is_grad_enabled() {
+        return f(&wide)?.try_to(x.dtype());
+    }
+    let (y, keeps_operand) = saved::watching(&wide, || f(&wide));
+    rounded(&y?, x.dtype(), keeps_operand.then(|| Saved::operand(x)))
+}
+
+/// A result that was computed in f32, rounded to `dtype`: for the tape what its last operation is, and kept where that keeps
+/// its result.
+fn rounded(y: &Tensor, dtype: DType, operand: Option<Saved>) -> Result<Tensor> {
+    let Some(edge) = tape::edge_of(y) else { return y.try_to(dtype) };
+    let keeps_result = saved::is_output(y);
+    let result = no_grad(|| y.try_to(dtype))?;
+    let kept: SmallVec<[Saved; 2]> =
+        operand.into_iter().chain(keeps_result.then(|| Saved::output(&result, 0))).collect();
+    let name = edge.node().name().to_string();
+    let node = tape::node(name, smallvec![Some(edge)], !kept.is_empty(), move |c, grads| {
+        kept.iter().try_for_each(|kept| kept.get(c.me).map(drop))?;
+        Ok(smallvec![grads[0].as_ref().map(|g| g.try_to(DType::F32)).transpose()?])
+    });
+    result.set_grad_fn(Some(Edge::new(node, 0)));
+    Ok(result)
 }
 
 /// As [`in_full`], of several operands that have been promoted to `dtype`.

@@ -80,7 +80,7 @@ fn float_power_of(x: &Tensor, n: f64) -> Result<Tensor> {
         composite("PowBackward0", &[Operand::Tensor(x)], compute, |_| {
             let x = Saved::operand(x);
             move |c: &Context<'_>, g: &Tensor| match n {
-                0.0 => grads1(g.try_zeros_like()?),
+                0.0 => x.get(c.me).and_then(|_| grads1(g.try_zeros_like()?)),
                 1.0 => x.get(c.me).and_then(|_| grads1(g.clone())),
                 2.0 => grads1(g.try_mul(&x.get(c.me)?.try_mul(2.0)?)?),
                 _ => grads1(g.try_mul(&float_power_of(&x.get(c.me)?, n - 1.0)?.try_mul(n)?)?),
