@@ -312,9 +312,9 @@ def block(first, count, ops, longest, largest, out):
     torch.set_num_threads(1)
     for seed in range(first, first + count):
         line = json.dumps(program(seed, ops, longest), separators=(",", ":"))
-        if not largest or len(line) <= largest:
-            out.write(line + "\n")
-            out.flush()
+        # A line for each program, so that the number of lines says which one PyTorch dies of.
+        out.write(("" if largest and len(line) > largest else line) + "\n")
+        out.flush()
 
 
 def main():
@@ -343,20 +343,19 @@ def main():
                    "--longest", str(args.longest), "--largest", str(args.largest)]
         command += ["--ops", args.ops] if args.ops else []
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            return done.stdout
-        if count == 1:
-            print(f"program {first} left out: {done.stderr.strip()[-2000:]}", file=sys.stderr)
-            return ""
-        half = count // 2
-        return run(first, half) + run(first + half, count - half)
+        lines = done.stdout.splitlines()
+        if done.returncode:
+            dead = first + len(lines)
+            print(f"program {dead} left out: {done.stderr.strip()[-500:]}", file=sys.stderr)
+            lines += run(dead + 1, first + count - dead - 1) if dead + 1 < first + count else []
+        return lines
 
     starts = range(args.seed, args.seed + args.count, BLOCK)
     with ThreadPoolExecutor(args.jobs) as pool:
         blocks = pool.map(lambda s: run(s, min(BLOCK, args.seed + args.count - s)), starts)
         out = open(args.out, "w") if args.out else sys.stdout
-        for text in blocks:
-            out.write(text)
+        for lines in blocks:
+            out.writelines(line + "\n" for line in lines if line)
 
 
 if __name__ == "__main__":

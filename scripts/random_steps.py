@@ -141,11 +141,17 @@ class Draw:
 
     def var(self, kinds="fib", rank=None, fits=None, fresh=0.12):
         """A variable of one of the kinds, usually one of the program's, of the rank (a number or a range)."""
+        def is_fit(t):
+            try:
+                return fits is None or fits(t)
+            except RuntimeError:
+                return False  # PyTorch does not say where the history of a view is unclear.
+
         ranks = None if rank is None else {rank} if isinstance(rank, int) else set(rank)
         wanted = [
             i for i, t in enumerate(self.variables)
             if t is not None and self.kind(t) in kinds and t.numel() <= 300 and (ranks is None or t.dim() in ranks)
-            and (fits is None or fits(t))
+            and is_fit(t)
         ]
         if self.chance(0.03):
             wanted = [i for i, t in enumerate(self.variables) if t is not None and t.numel() <= 300]
@@ -157,7 +163,7 @@ class Draw:
         for _ in range(20):
             kind = "f" if "f" in kinds and self.chance(0.75) else self.choice(list(kinds))
             shape = self.shape(None if ranks is None else self.choice(sorted(ranks)))
-            if fits is None or fits(self.values("float32", shape)):
+            if is_fit(self.values("float32", shape)):
                 return self.leaf(self.dtype(kind), shape)
         raise Skip
 
@@ -497,7 +503,9 @@ def topk(g, name):
     t = g.value(x)
     n = t.shape[a] if t.dim() and -t.dim() <= a < t.dim() else 1
     no_ties(t, a)
-    return [x, g.rng.randint(0, n), a] + ([g.chance(0.6)] if g.chance(0.6) else []), {}
+    if t.dim() == 0:
+        n = max(n, 1)
+    return [x, g.rng.randint(0 if t.dim() else 1, n), a] + ([g.chance(0.6)] if g.chance(0.6) else []), {}
 
 
 @step("kthvalue", 0.6)
@@ -1267,7 +1275,7 @@ def grad(g, name):
     inputs = g.rng.sample(inputs, min(len(inputs), g.choice([1, 1, 2, 3])))
     gradient = None if t.numel() == 1 and g.chance(0.5) else g.same_gradient(t)
     return [[x], inputs, [gradient]], {
-        "allow_unused": g.chance(0.9), **g.given(0.4, retain_graph=True), **g.given(0.35, create_graph=True),
+        **g.given(0.9, allow_unused=True), **g.given(0.4, retain_graph=True), **g.given(0.35, create_graph=True),
         **g.given(0.1, materialize_grads=True)}
 
 

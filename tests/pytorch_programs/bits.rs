@@ -107,6 +107,21 @@ impl Bits {
     }
 }
 
+/// Whether the two differ in nothing but signs of zeros, where they differ.
+pub fn only_signs(dtype: DType, got: &Bits, want: &Bits) -> bool {
+    let unsigned = |b: &Bits| {
+        let size = width(dtype);
+        let mut b = b.clone();
+        for (i, x) in b.numbers(dtype).into_iter().enumerate() {
+            if x == 0.0 {
+                b.0[i * size..(i + 1) * size].fill(0);
+            }
+        }
+        b
+    };
+    dtype.is_float() && difference(dtype, &unsigned(got), &unsigned(want), 1.0, 1000.0).is_none()
+}
+
 /// How far an element may be from the recorded one: `atol + rtol * |want|`, PyTorch's own default of each dtype; integers
 /// and bools are equal.
 pub fn tolerance(dtype: DType) -> (f64, f64) {
@@ -120,7 +135,7 @@ pub fn tolerance(dtype: DType) -> (f64, f64) {
 }
 
 /// The first difference, in words. `scale` is the size of the numbers that the elements were computed from, `factor` makes
-/// the tolerance wider. The sign of a zero counts where the exact result is asked for.
+/// the tolerance wider. A zero of the other sign is a difference.
 pub fn difference(dtype: DType, got: &Bits, want: &Bits, scale: f64, factor: f64) -> Option<String> {
     if got == want {
         return None;

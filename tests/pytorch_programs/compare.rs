@@ -20,6 +20,8 @@ pub enum Category {
     DType,
     Shape,
     Value,
+    /// A zero of the other sign.
+    Zero,
     Draw,
     Strides,
     Memory,
@@ -35,7 +37,7 @@ pub enum Category {
 }
 
 impl Category {
-    pub const ALL: [Category; 18] = [
+    pub const ALL: [Category; 19] = [
         Category::Accepted,
         Category::Refused,
         Category::Panic,
@@ -44,6 +46,7 @@ impl Category {
         Category::DType,
         Category::Shape,
         Category::Value,
+        Category::Zero,
         Category::Draw,
         Category::Strides,
         Category::Memory,
@@ -68,6 +71,7 @@ impl fmt::Display for Category {
             Category::DType => "dtype",
             Category::Shape => "shape",
             Category::Value => "value",
+            Category::Zero => "sign of zero",
             Category::Draw => "draw",
             Category::Strides => "strides",
             Category::Memory => "memory",
@@ -240,9 +244,12 @@ impl Comparison<'_> {
         if got.shape() != &seen.shape[..] {
             return Some((Category::Shape, format!("{:?}, wanted {:?}", got.shape(), seen.shape)));
         }
-        if let Some(text) = self.value(call, &got, &seen.bits, index - call.first)? {
-            let category = if call.draws() { Category::Draw } else { Category::Value };
-            return Some((category, text));
+        if let Some(text) = self.value(call, &got, &seen.bits, index - call.first) {
+            let category = kind(call, got.dtype(), &Bits::of(&got), &seen.bits);
+            let wrong = self.ends(at, call.op(), category, text);
+            if wrong.is_some() {
+                return wrong;
+            }
         }
         if self.rounding {
             return None;
@@ -266,11 +273,9 @@ impl Comparison<'_> {
         self.mark(at, call.op(), index)
     }
 
-    /// Whether an element differs; `None` never. Where it does, but does not with PyTorch's own inputs, that is noted.
-    #[allow(clippy::unnecessary_wraps, reason = "reads as the other comparisons")]
-    fn value(&mut self, call: &Call, got: &Tensor, want: &Bits, result: usize) -> Option<Option<String>> {
-        let text = bits::difference(got.dtype(), &Bits::of(got), want, self.scale(call), factor(call.op()));
-        let Some(text) = text else { return Some(None) };
+    /// The first element that differs. Where it does not with PyTorch's own inputs, that is noted instead.
+    fn value(&mut self, call: &Call, got: &Tensor, want: &Bits, result: usize) -> Option<String> {
+        let text = bits::difference(got.dtype(), &Bits::of(got), want, self.scale(call), factor(call.op()))?;
         if !call.draws() && self.inputs_differ(call) {
             let variables: Vec<Option<Tensor>> = self.exact(call);
             let (_, found) = replay::call(self.calls, call, &variables);
@@ -279,10 +284,10 @@ impl Comparison<'_> {
                 && bits::difference(t.dtype(), &Bits::of(t), want, self.scale(call), factor(call.op())).is_none()
             {
                 self.rounding = true;
-                return Some(None);
+                return None;
             }
         }
-        Some(Some(text))
+        Some(text)
     }
 
     fn own(&self, i: usize) -> Option<&Seen> {
@@ -395,8 +400,11 @@ impl Comparison<'_> {
                     self.rounding = true;
                     return None;
                 }
-                let category = if call.draws() { Category::Draw } else { Category::Value };
-                return Some((category, format!("v{i}: {text}")));
+                let category = kind(call, t.dtype(), &Bits::of(&t), &seen.bits);
+                let wrong = self.ends(at, call.op(), category, format!("v{i}: {text}"));
+                if wrong.is_some() {
+                    return wrong;
+                }
             }
             let wrong = self.mark(at, call.op(), i).or_else(|| self.gradient(i, &t));
             if let Some((category, text)) = wrong {
@@ -450,6 +458,15 @@ impl Comparison<'_> {
         }
         (got.is_requires_grad() != want.requires_grad)
             .then(|| (Category::RequiresGrad, format!("v{i}.grad: {}", got.is_requires_grad())))
+    }
+}
+
+/// What kind of difference of elements it is.
+fn kind(call: &Call, dtype: allotrope::DType, got: &Bits, want: &Bits) -> Category {
+    match bits::only_signs(dtype, got, want) {
+        true => Category::Zero,
+        false if call.draws() => Category::Draw,
+        false => Category::Value,
     }
 }
 

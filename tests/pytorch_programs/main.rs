@@ -4,7 +4,7 @@
 //! `ALLOTROPE_PROGRAMS=FILE` replays a file of any length and prints the classes of what differs, with one short example
 //! each; `ALLOTROPE_PROGRAMS_MODES=eager` leaves the traces out, `dynamic` takes `trace_dynamic`. Only the first difference
 //! of a program counts, for later ones may follow from it; `ALLOTROPE_PROGRAMS_BEYOND=strides,memory` names categories
-//! that are counted and do not end the comparison (the names of nodes never do). Without a file the sample in
+//! that are counted and do not end the comparison (names of nodes and signs of zeros never do). Without a file the sample in
 //! `tests/data/programs` runs.
 
 #[path = "../opinfo/adapters.rs"]
@@ -41,7 +41,9 @@ fn programs_do_what_they_do_in_pytorch() {
     let lines: Vec<String> = text.lines().map(str::to_string).collect();
     let modes = std::env::var("ALLOTROPE_PROGRAMS_MODES").unwrap_or_default();
     let beyond = std::env::var("ALLOTROPE_PROGRAMS_BEYOND").unwrap_or_default();
-    let is_passed = |c: &Category| *c == Category::GradFn || beyond.split(',').any(|name| name == c.to_string());
+    let is_passed = |c: &Category| {
+        matches!(c, Category::GradFn | Category::Zero) || beyond.split(',').any(|name| name == c.to_string())
+    };
     let passed = Category::ALL.into_iter().filter(is_passed).collect();
     let modes = Modes { passed, traced: modes != "eager", dynamic: modes == "dynamic" };
     let threads = std::thread::available_parallelism().map_or(2, Into::into);

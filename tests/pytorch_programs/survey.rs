@@ -89,7 +89,8 @@ impl Survey {
             One { differences: vec![panic], rounding: false }
         });
         self.rounding += usize::from(found.rounding);
-        self.without += usize::from(found.differences.iter().all(|d| d.category == Category::GradFn));
+        self.without +=
+            usize::from(found.differences.iter().all(|d| matches!(d.category, Category::GradFn | Category::Zero)));
         for d in found.differences {
             let steps = source::slice(program, d.at);
             let text = format!("{}\n    -> {} (program {})", source::source(program, &steps), d.text, program.seed);
@@ -116,7 +117,7 @@ impl fmt::Display for Survey {
         classes.sort_by_key(|(key, c)| (std::cmp::Reverse(c.count), key.1.clone()));
         writeln!(
             f,
-            "{} programs: {} without a difference (names of nodes aside), {} of them not compared to the end for rounding",
+            "{} programs: {} without a difference (names of nodes and signs of zeros aside), {} of them not compared to the end for rounding",
             self.programs, self.without, self.rounding
         )?;
         let mut totals: BTreeMap<Category, usize> = BTreeMap::new();

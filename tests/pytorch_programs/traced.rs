@@ -8,7 +8,7 @@ use crate::program::{Mark, Program, Step};
 use crate::replay::{Calls, Outcome, leaf, whole};
 use allotrope::prelude::{trace, trace_dynamic};
 use allotrope::{DType, Tensor};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// What can be seen of one variable.
 #[derive(Clone, Debug)]
@@ -62,9 +62,11 @@ fn leaves(program: &Program) -> Vec<Tensor> {
     program.steps.iter().filter_map(leaf).collect()
 }
 
-fn eagerly(calls: &Calls, program: &Program) -> End {
+fn eagerly(calls: &Calls, program: &Program, left_out: &[usize]) -> End {
     let mut outcomes = Vec::new();
-    let variables = whole(calls, program, &mut leaves(program).into_iter(), |at, o| outcomes.push((at, o.clone())));
+    let variables = whole(calls, program, left_out, &mut leaves(program).into_iter(), |at, o| {
+        outcomes.extend(o.map(|o| (at, o.clone())));
+    });
     End { views: views(&variables), outcomes }
 }
 
@@ -73,27 +75,89 @@ fn is_argument(program: &Program, leaf: usize) -> bool {
     (program.seed >> (leaf % 8)) & 1 == 0
 }
 
-/// The difference between the traced program and the eager one.
+/// What a trace refuses by its nature (docs/tracing.md): such a step is left out, in both modes.
+const LIMITS: [&str; 7] = [
+    "the shape of the result depends on the elements",
+    "captured by the closure that is",
+    "would be changed in place where the tape records it",
+    "would be changed where it has a derivative before or after",
+    "draws in the order of memory",
+    "whose elements share memory can't be changed in place",
+    "in a trace, and where gradients flow",
+];
+
+/// Checks of elements, which fail a whole call of a trace, and one step eagerly.
+const CHECKS: [&str; 5] =
+    ["lies outside its axis", "ZeroDivisionError", "is not a class", "probabilities must be", "must not be negative"];
+
+fn is_one_of(texts: &[&str], text: &str) -> bool {
+    texts.iter().any(|t| text.contains(t))
+}
+
+/// A failed call of a trace: at the step that was being recorded, or after all of them.
+struct Failed {
+    at: Option<usize>,
+    text: String,
+}
+
+/// The difference between the traced program and the eager one. Steps that a trace cannot have are left out of both.
 pub fn difference(calls: &Calls, program: &Program, seed: &dyn Fn(), dynamic: bool) -> Option<Difference> {
     seed();
-    let want = eagerly(calls, program);
-    let last = program.steps.len() - 1;
-    let refused = |text: String| {
-        let category = if crate::quiet::is_crash(&text) { Category::Panic } else { Category::TraceRefused };
-        Some(Difference { at: last, op: reason(&text), category, text })
-    };
-    // The variables that the last recording returned, and what its steps came to.
+    let is_check = |o: &Outcome| matches!(o, Outcome::Refused(text) if is_one_of(&CHECKS, text));
+    let all = eagerly(calls, program, &[]);
+    let mut left_out: Vec<usize> = all.outcomes.iter().filter(|(_, o)| is_check(o)).map(|(at, _)| *at).collect();
+    loop {
+        seed();
+        let want = eagerly(calls, program, &left_out);
+        match both_calls(calls, program, &left_out, seed, dynamic, &want) {
+            Ok(found) => return found,
+            Err(Failed { at: Some(at), text }) if is_one_of(&LIMITS, &text) && !left_out.contains(&at) => {
+                left_out.push(at);
+            }
+            // Said at the end, and not of which step: whatever changes something is left out.
+            Err(Failed { at: None, text }) if is_one_of(&LIMITS, &text) => {
+                let changes = |at: &usize| matches!(&program.steps[*at], Step::Call(c) if c.is_changing());
+                let more: Vec<usize> =
+                    (0..program.steps.len()).filter(changes).filter(|at| !left_out.contains(at)).collect();
+                if more.is_empty() {
+                    return None;
+                }
+                left_out.extend(more);
+            }
+            Err(Failed { at, text }) => {
+                let category = if crate::quiet::is_crash(&text) { Category::Panic } else { Category::TraceRefused };
+                let at = at.unwrap_or(program.steps.len() - 1);
+                return Some(Difference { at, op: reason(&text), category, text });
+            }
+        }
+    }
+}
+
+fn both_calls(
+    calls: &Calls,
+    program: &Program,
+    left_out: &[usize],
+    seed: &dyn Fn(),
+    dynamic: bool,
+    want: &End,
+) -> Result<Option<Difference>, Failed> {
+    // The variables that the last recording returned, and what its steps came to; and the step that it is at.
     let made: RefCell<(Vec<usize>, Vec<(usize, Outcome)>)> = RefCell::default();
+    let reached = Cell::new(None);
     let captured: RefCell<Vec<Tensor>> = RefCell::default();
+    let count = program.steps.iter().filter(|s| matches!(s, Step::Leaf(_))).count();
     let closure = |args: &[Tensor]| {
         let (mut args, captured) = (args.iter(), captured.borrow());
         let mut captured = captured.iter();
-        let count = program.steps.iter().filter(|s| matches!(s, Step::Leaf(_))).count();
         let leaves: Vec<Tensor> = (0..count)
             .map(|i| if is_argument(program, i) { args.next() } else { captured.next() }.expect("a leaf").clone())
             .collect();
         let mut outcomes = Vec::new();
-        let variables = whole(calls, program, &mut leaves.into_iter(), |at, o| outcomes.push((at, o.clone())));
+        let variables = whole(calls, program, left_out, &mut leaves.into_iter(), |at, o| {
+            reached.set(Some(at));
+            outcomes.extend(o.map(|o| (at, o.clone())));
+        });
+        reached.set(None);
         let which = (0..variables.len()).filter(|&i| variables[i].is_some()).collect();
         *made.borrow_mut() = (which, outcomes);
         variables.into_iter().flatten().collect::<Vec<Tensor>>()
@@ -107,18 +171,20 @@ pub fn difference(calls: &Calls, program: &Program, seed: &dyn Fn(), dynamic: bo
         }
         *captured.borrow_mut() = kept;
         seed();
-        let results = match if dynamic { always.call(&args[..]) } else { once.call(&args[..]) } {
-            Ok(results) => results,
-            Err(e) => return refused(e.to_string()),
-        };
+        let called = if dynamic { always.call(&args[..]) } else { once.call(&args[..]) };
+        let results = called.map_err(|e| Failed { at: reached.get(), text: e.to_string() })?;
         let (which, outcomes) = made.borrow().clone();
         let mut variables = vec![None; program.variables];
         which.iter().zip(results).for_each(|(&i, t)| variables[i] = Some(t));
         for ((at, got), (_, want)) in outcomes.iter().zip(&want.outcomes) {
             if std::mem::discriminant(got) != std::mem::discriminant(want) {
                 let Step::Call(c) = &program.steps[*at] else { continue };
+                let limit = matches!(got, Outcome::Refused(text) if is_one_of(&LIMITS, text));
                 let text = format!("{got:?}, eagerly {want:?}");
-                return Some(Difference { at: *at, op: c.op().to_string(), category: Category::Traced, text });
+                if limit {
+                    return Err(Failed { at: Some(*at), text });
+                }
+                return Ok(Some(Difference { at: *at, op: c.op().to_string(), category: Category::Traced, text }));
             }
         }
         let got = views(&variables);
@@ -131,11 +197,11 @@ pub fn difference(calls: &Calls, program: &Program, seed: &dyn Fn(), dynamic: bo
             if let Some(text) = text {
                 let (at, op) = maker(program, i);
                 let text = format!("v{i}: {text}");
-                return Some(Difference { at, op, category: Category::Traced, text });
+                return Ok(Some(Difference { at, op, category: Category::Traced, text }));
             }
         }
     }
-    None
+    Ok(None)
 }
 
 /// The step that makes a variable.
