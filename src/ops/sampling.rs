@@ -1,9 +1,11 @@
 //! Random numbers from existing tensors: fills in place, the `_like` forms, and distributions whose parameters are tensors.
-//! Each is drawn from a generator, in a trace by every call; no gradient flows through any.
+//! Each is drawn from a generator, in a trace by every call; no gradient but 0 flows through any.
 
 use super::arg::{Arg, broadcast_sizes};
 use super::assign::{Derivative, assign, check_fillable};
 use super::gather::{all_true, checked};
+use crate::autograd::record::composite;
+use crate::autograd::tape::Context;
 use crate::backend::cpu::host::room;
 use crate::device;
 use crate::error::{Error, Result, called, must};
@@ -19,6 +21,7 @@ use crate::tensor::result_layout::{LayoutRule, outermost_first};
 use crate::tensor::size::sizes_of;
 use crate::tensor::{FromElement, Generator, Sizes, Tensor, contiguous_strides, eval};
 use allotrope_ir::{Axes, DType, Op, Scalar};
+use smallvec::{SmallVec, smallvec};
 use std::ops::{Add, Div};
 use std::panic::Location;
 
@@ -268,7 +271,9 @@ draws! {
     fn bernoulli / try_bernoulli(g, p: &Tensor) {
         let _entered = device::enter(p.device());
         let each = probabilities(p)?;
-        g.draw(UNIFORM, &each.sizes(), each.dtype())?.try_lt(&each)?.try_to(p.dtype())
+        by_parameters("BernoulliBackward0", &[p], || {
+            g.draw(UNIFORM, &each.sizes(), each.dtype())?.try_lt(&each)?.try_to(p.dtype())
+        })
     }
 
     /// Normally distributed numbers, each with its own mean and standard deviation: `torch.normal`. Tensors broadcast
@@ -283,22 +288,30 @@ draws! {
             }
         };
         float("normal", dtype)?;
-        let spread = match std {
-            Arg::Number(n) => match n.to(DType::F64) {
-                Scalar::F64(std) => g.draw(Kind::Normal { mean: 0.0, std }, &sizes, dtype)?,
-                other => unreachable!("bug in allotrope: a number as f64 became {other:?}"),
-            },
-            Arg::Tensor(s) => {
-                let s = s.detach();
-                let holds = all_true(&s.try_ge(0.0)?)?;
-                let s = checked(&s, &holds, "normal: standard deviations must not be negative")?;
-                g.draw(Kind::Normal { mean: 0.0, std: 1.0 }, &sizes, dtype)?.try_mul(&s.try_to(dtype)?)?
-            }
+        let (name, parameters): (_, SmallVec<[&Tensor; 2]>) = match (mean, std) {
+            (Arg::Tensor(m), Arg::Tensor(s)) => ("NormalBackward3", smallvec![m, s]),
+            (Arg::Number(_), Arg::Tensor(s)) => ("NormalBackward2", smallvec![s]),
+            (Arg::Tensor(m), Arg::Number(_)) => ("NormalBackward1", smallvec![m]),
+            (Arg::Number(_), Arg::Number(_)) => unreachable!("bug in allotrope: two numbers say no shape"),
         };
-        match mean {
-            Arg::Number(_) => spread.try_add(mean),
-            Arg::Tensor(m) => spread.try_add(&m.detach()),
-        }
+        by_parameters(name, &parameters, || {
+            let spread = match std {
+                Arg::Number(n) => match n.to(DType::F64) {
+                    Scalar::F64(std) => g.draw(Kind::Normal { mean: 0.0, std }, &sizes, dtype)?,
+                    other => unreachable!("bug in allotrope: a number as f64 became {other:?}"),
+                },
+                Arg::Tensor(s) => {
+                    let s = s.detach();
+                    let holds = all_true(&s.try_ge(0.0)?)?;
+                    let s = checked(&s, &holds, "normal: standard deviations must not be negative")?;
+                    g.draw(Kind::Normal { mean: 0.0, std: 1.0 }, &sizes, dtype)?.try_mul(&s.try_to(dtype)?)?
+                }
+            };
+            match mean {
+                Arg::Number(_) => spread.try_add(mean),
+                Arg::Tensor(m) => spread.try_add(&m.detach()),
+            }
+        })
     }
 
     /// `n` indices for each row of weights, `[m] -> [n]` or `[rows, m] -> [rows, n]`, as `i64`: each is drawn with the
@@ -324,6 +337,24 @@ draws! {
             p => g.try_bernoulli_of(shape, dtype, 1.0 - p)?.try_div(1.0 - p),
         }
     }
+}
+
+/// A draw whose parameters are tensors. As in PyTorch it has a gradient, which is 0.
+fn by_parameters(
+    name: &'static str,
+    parameters: &[&Tensor],
+    draw: impl FnOnce() -> Result<Tensor>,
+) -> Result<Tensor> {
+    let operands: SmallVec<[Operand<'_>; 2]> = parameters.iter().map(|p| Operand::Tensor(p)).collect();
+    let of: SmallVec<[(Sizes, DType); 2]> = parameters.iter().map(|p| (p.sizes(), p.dtype())).collect();
+    composite(name, &operands, draw, |_| {
+        move |c: &Context<'_>, _: &Tensor| {
+            let zeros = |(i, (sizes, dtype)): (usize, &(Sizes, DType))| {
+                c.wants(i).then(|| full_of(sizes, Scalar::from_f64(0.0, *dtype))).transpose()
+            };
+            of.iter().enumerate().map(zeros).collect()
+        }
+    })
 }
 
 fn multinomial_of<T>(g: &Generator, weights: &Tensor, n: usize, replacement: bool) -> Result<Tensor>
