@@ -139,7 +139,11 @@ twins! {
     /// assert_eq!(Tensor::from_vec(vec![1.0f32, 2.0, 3.0], &[3]).cumsum(0).to_vec::<f32>(), [1.0, 3.0, 6.0]);
     /// ```
     fn cumsum / try_cumsum(&self, axis: isize) -> Tensor {
-        over(self, "cumsum", axis, |x, axis| in_full(&accumulated(x)?, |x| running_sum(x, axis, false)))
+        if self.dim() == 0 {
+            return over(self, "cumsum", axis, |x, axis| in_full(&accumulated(x)?, |x| running_sum(x, axis, false)));
+        }
+        // From +0.0 on: no sum is -0.0.
+        over(self, "cumsum", axis, |x, axis| in_full(&accumulated(x)?, |x| running_sum(&x.try_add(0)?, axis, false)))
     }
 
     /// The product of the elements up to each one along an axis; integers and bools give i64. The gradient is right where

@@ -82,7 +82,7 @@ impl Tensor {
         accumulate: bool,
     ) -> Result<Tensor> {
         let value = match value.into() {
-            Arg::Number(n) => number(self, n),
+            Arg::Number(n) => number("index_put", self, n),
             Arg::Tensor(t) if t.dtype() == self.dtype() => Ok(t.clone()),
             Arg::Tensor(t) => {
                 let (given, own) = (t.dtype(), self.dtype());
@@ -139,7 +139,7 @@ impl Tensor {
     #[track_caller]
     pub fn try_set<'a, 'b>(&self, at: impl Indices<'a>, value: impl Into<Arg<'b>>) -> Result<&Tensor> {
         let value = match value.into() {
-            Arg::Number(n) => number(self, n),
+            Arg::Number(n) => number("set", self, n),
             Arg::Tensor(t) => t.try_to(self.dtype()),
         };
         let new = value.and_then(|value| put(self, at.parts(), &value, false));

@@ -3,7 +3,6 @@
 
 use super::arg::{Arg, Number, kind};
 use super::assign::assign;
-use super::elementwise::choose;
 use crate::autograd::saved::changing;
 use crate::error::{Error, Result, called};
 use crate::tensor::Tensor;
@@ -96,7 +95,7 @@ inplace! {
     /// Keeps every element below a bound.
     clamp_max_ / try_clamp_max_ = try_clamp_max<'a>(max: impl Into<Arg<'a>>);
     /// Sets what is true in the mask to a number.
-    masked_fill_ / try_masked_fill_ = filled<'a>(mask: &Tensor, value: impl Into<Arg<'a>>);
+    masked_fill_ / try_masked_fill_ = try_masked_fill<'a>(mask: &Tensor, value: impl Into<Arg<'a>>);
     /// Ands with the truth of a tensor or a number.
     logical_and_ / try_logical_and_ = try_logical_and<'a>(other: impl Into<Arg<'a>>);
     /// Ors with the truth of a tensor or a number.
@@ -170,20 +169,6 @@ unary_inplace! {
 }
 
 impl Tensor {
-    /// The tensor with `value`, a number or a tensor without axes, where the mask is true.
-    fn filled<'a>(&self, mask: &Tensor, value: impl Into<Arg<'a>>) -> Result<Tensor> {
-        let value = value.into();
-        if let Arg::Tensor(t) = value
-            && t.dim() > 0
-        {
-            return Err(Error::operands(
-                "masked_fill_",
-                format!("the value must have no axes, got {:?}", t.shape_hint()),
-            ));
-        }
-        choose(mask, value, self)
-    }
-
     /// Takes the elements of `source`, cast and broadcast to this tensor.
     ///
     /// # Panics

@@ -4,7 +4,7 @@
 use super::arg::Number;
 use super::movement::concat;
 use super::twins;
-use crate::autograd::record::differentiable;
+use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
@@ -137,25 +137,25 @@ twins! {
     }
 
     /// `beta * self + alpha * (a x b)` of matrices; this tensor broadcasts to the product. With `beta` 0 it counts for
-    /// nothing, whatever is in it.
-    fn addmm / try_addmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
+    /// nothing, whatever is in it. Factors of integers are cut to whole numbers.
+    fn addmm / try_addmm(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
         a.demand_ranks("addmm", b, 2, 2)?;
-        added("addmm", self, &a.try_matmul(b)?, beta, alpha)
+        added("addmm", self, &a.try_matmul(b)?, beta.into(), alpha.into())
     }
 
     /// `beta * self + alpha * (a x b)` of batches of matrices; as [`Tensor::addmm`].
-    fn baddbmm / try_baddbmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
-        added("baddbmm", self, &a.try_bmm(b)?, beta, alpha)
+    fn baddbmm / try_baddbmm(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
+        added("baddbmm", self, &a.try_bmm(b)?, beta.into(), alpha.into())
     }
 
     /// `beta * self + alpha * (matrix x vector)`; as [`Tensor::addmm`].
-    fn addmv / try_addmv(&self, matrix: &Tensor, vector: &Tensor, beta: f64, alpha: f64) -> Tensor {
-        added("addmv", self, &matrix.try_mv(vector)?, beta, alpha)
+    fn addmv / try_addmv(&self, matrix: &Tensor, vector: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
+        added("addmv", self, &matrix.try_mv(vector)?, beta.into(), alpha.into())
     }
 
     /// `beta * self + alpha *` the outer product of two vectors; as [`Tensor::addmm`].
-    fn addr / try_addr(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
-        added("addr", self, &a.try_outer(b)?, beta, alpha)
+    fn addr / try_addr(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
+        added("addr", self, &a.try_outer(b)?, beta.into(), alpha.into())
     }
 
     /// The sums over pairs of axes: `axes[i]` of this tensor with `other_axes[i]` of the other; the axes that are left
@@ -228,15 +228,16 @@ impl Tensor {
 }
 
 /// x times a number, which a tensor of integers rounds to zero first.
-pub(super) fn scaled(x: &Tensor, by: f64) -> Result<Tensor> {
-    match x.dtype().is_float() {
-        true => x.try_mul(by),
-        false => x.try_mul(&super::index::number(x, Number::Float(by))?),
+pub(super) fn scaled(op: &'static str, x: &Tensor, by: Number) -> Result<Tensor> {
+    by.fitted(op, x.dtype())?;
+    match by {
+        Number::Float(f) if !x.dtype().is_float() => x.try_mul(f as i64),
+        by => x.try_mul(by),
     }
 }
 
 /// `beta * x + alpha * product`, where `x` broadcasts to the product.
-fn added(op: &'static str, x: &Tensor, product: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
+fn added(op: &'static str, x: &Tensor, product: &Tensor, beta: Number, alpha: Number) -> Result<Tensor> {
     if x.dtype() != product.dtype() {
         let (own, other) = (x.dtype(), product.dtype());
         return Err(Error::operands(op, format!("operands must have one dtype, got {own} and {other}")));
@@ -250,13 +251,27 @@ fn added(op: &'static str, x: &Tensor, product: &Tensor, beta: f64, alpha: f64) 
         let (given, wanted) = (x.shape_hint(), product.shape_hint());
         Error::operands(op, format!("a tensor of shape {given:?} does not broadcast to the product, {wanted:?}"))
     })?;
-    let product = if alpha == 1.0 { product.clone() } else { scaled(product, alpha)? };
-    let ignored = beta == 0.0 || (!x.dtype().is_float() && beta.trunc() == 0.0);
-    match ignored {
-        true => Ok(product),
-        false if beta == 1.0 => wide.try_add(&product),
-        false => scaled(&wide, beta)?.try_add(&product),
+    let product = if alpha.to_f64() == 1.0 { product.clone() } else { scaled(op, product, alpha)? };
+    beta.fitted(op, x.dtype())?;
+    match beta.to_f64() {
+        1.0 => wide.try_add(&product),
+        beta if x.dtype().is_float() && beta == 0.0 => ignoring(&wide, &product, beta),
+        beta if !x.dtype().is_float() && beta.trunc() == 0.0 => Ok(product),
+        _ => scaled(op, &wide, beta)?.try_add(&product),
     }
+}
+
+/// The product, beside which `x` counts for nothing, whatever is in it; its gradient is `beta`, a zero, times that of the sum.
+fn ignoring(x: &Tensor, product: &Tensor, beta: f64) -> Result<Tensor> {
+    if !x.is_requires_grad() {
+        return Ok(product.clone());
+    }
+    composite(
+        "AddmmBackward0",
+        &[Operand::Tensor(x), Operand::Tensor(product)],
+        || product.try_mul(1.0),
+        |_| move |c: &Context<'_>, g: &Tensor| super::grads2(c, || g.try_mul(beta), || Ok(g.clone())),
+    )
 }
 
 /// Without an axis of size 1.

@@ -116,7 +116,6 @@ fn with_numbers() -> Vec<Row> {
     vec![
         division("div.floor_rounding", |a, b| a.div_floor(b)),
         division("div.trunc_rounding", |a, b| a.div_trunc(b)),
-        division("floor_divide", |a, b| a.floor_divide(b)),
         division("remainder", |a, b| a.remainder(b)),
         division("fmod", |a, b| a.fmod(b)),
         scaled("add", |a, b, n| a.add_alpha(b, n), |a, b, n| a.add_alpha(b, n)),

@@ -247,7 +247,8 @@ fn same_bits_in_a_trace_on_arguments_and_values_within() {
 #[test]
 fn same_gradient() {
     for Twin { name, kind, plain, inplace } in all() {
-        if kind != Kind::Floats {
+        // There is no derivative of a floor division.
+        if kind != Kind::Floats || name == "floor_divide_" {
             continue;
         }
         let y = values(kind, 2);

@@ -30,7 +30,10 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
         (BinaryOp::Mul | BinaryOp::Minimum, DType::Bool) => BinaryOp::And,
         (op, _) => op,
     };
-    let pair = Aligned::for_arithmetic(name, a, b, dtype)?;
+    let pair = match op {
+        BinaryOp::Add | BinaryOp::Mul | BinaryOp::Div => Aligned::for_arithmetic(name, a, b, dtype)?,
+        _ => Aligned::new(name, a, b, dtype)?,
+    };
     let operands = [pair.operand(0), pair.operand(1)];
     let prim = Op::Binary(op);
     match op {
@@ -152,10 +155,13 @@ fn reversed(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -> Result<
     binary(name, op, b, a)
 }
 
-/// `b` times the factor that `add` and `sub` take, where the factor's kind fits.
-fn scaled(name: &'static str, a: &Tensor, b: Arg<'_>, alpha: Number) -> Result<Tensor> {
+/// `b` times the factor that `add` and `sub` take, where the factor's kind fits; what is beside it is of dtype `beside`.
+fn scaled(name: &'static str, a: &Tensor, b: Arg<'_>, alpha: Number, beside: DType) -> Result<Tensor> {
     let dtype = result_dtype(&[Arg::Tensor(a), b]);
     match alpha {
+        _ if name != "add" && (b.dtype() == DType::Bool || beside == DType::Bool) => {
+            return Err(Error::operands(name, "not defined for bool; use logical_xor() or logical_not()"));
+        }
         Number::Float(_) if !dtype.is_float() => {
             return Err(Error::operands(name, format!("alpha must be a whole number where the result is {dtype}")));
         }
@@ -168,27 +174,28 @@ fn scaled(name: &'static str, a: &Tensor, b: Arg<'_>, alpha: Number) -> Result<T
         Arg::Tensor(b) => b.try_to(dtype)?,
         Arg::Number(b) => crate::mode::values::full_of(&[], b.to(dtype))?,
     };
+    alpha.fitted(name, dtype)?;
     // A factor for bools counts as whether it is 0.
-    let alpha = if dtype == DType::Bool { Number::Bool(alpha.to_f64() != 0.0) } else { alpha };
+    let alpha = if dtype == DType::Bool { Number::Bool(alpha.to_f64() != 0.0) } else { alpha.rounded(dtype) };
     b.try_mul(alpha)
 }
 
 twins! {
     /// a + alpha · b, elementwise.
     fn add_alpha / try_add_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
-        self.try_add(&scaled("add", self, other.into(), alpha.into())?)
+        self.try_add(&scaled("add", self, other.into(), alpha.into(), self.dtype())?)
     }
 
     /// a - alpha · b, elementwise.
     fn sub_alpha / try_sub_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
-        self.try_sub(&scaled("sub", self, other.into(), alpha.into())?)
+        self.try_sub(&scaled("sub", self, other.into(), alpha.into(), self.dtype())?)
     }
 
     /// b - alpha · a, elementwise.
     fn rsub_alpha / try_rsub_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
         let other = other.into();
         let dtype = result_dtype(&[Arg::Tensor(self), other]);
-        let own = scaled("rsub", &self.try_to(dtype)?, Arg::Tensor(self), alpha.into())?;
+        let own = scaled("rsub", &self.try_to(dtype)?, Arg::Tensor(self), alpha.into(), other.dtype())?;
         binary("rsub", BinaryOp::Sub, other, Arg::Tensor(&own))
     }
 }
@@ -196,12 +203,19 @@ twins! {
 binary_fns! {
     /// a - b, elementwise.
     sub / try_sub = binary(BinaryOp::Sub);
-    /// a / b, elementwise; integers are divided as f32.
-    div / try_div = binary(BinaryOp::Div);
+    /// a / b, elementwise; integers are divided as f32. A number is multiplied with the reciprocal of b, as in PyTorch.
+    div / try_div = quotient(());
     /// Both, of bools, or bit by bit of integers.
     bitwise_and / try_bitwise_and = bitwise(BinaryOp::And);
     /// Either, of bools, or bit by bit of integers.
     bitwise_or / try_bitwise_or = bitwise(BinaryOp::Or);
     /// Just one, of bools, or bit by bit of integers.
     bitwise_xor / try_bitwise_xor = bitwise(BinaryOp::Xor);
+}
+
+fn quotient(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
+    match (a, b) {
+        (Arg::Number(a), Arg::Tensor(b)) => b.try_reciprocal()?.try_mul(a),
+        _ => binary(name, BinaryOp::Div, a, b),
+    }
 }

@@ -9,7 +9,8 @@ use crate::error::Result;
 use crate::ops::grads1;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
-use allotrope_ir::{Op, UnaryOp};
+use allotrope_ir::{BinaryOp, DType, Op, Scalar, UnaryOp};
+use smallvec::smallvec;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10, PI};
 
 /// `op` of a float, or of an integer as f32; `derivative` gives the gradient of the operand, from that of the result and the operand.
@@ -86,7 +87,16 @@ twins! {
 
     /// 1 / x, elementwise.
     fn reciprocal / try_reciprocal(&self) -> Tensor {
-        super::try_div(1.0, &as_float(self)?)
+        let x = as_float(self)?;
+        let one = Scalar::from_f64(1.0, if x.dtype().is_half() { DType::F32 } else { x.dtype() });
+        let operands = [Operand::Scalar(one), Operand::Tensor(&x)];
+        differentiable(&Op::Binary(BinaryOp::Div), "ReciprocalBackward0", &operands, |y| {
+            let saved = Saved::output(y, 0);
+            move |c: &_, g: &Tensor| {
+                let y = saved.get(c.me)?;
+                Ok(smallvec![None, Some(g.try_neg()?.try_mul(&y.try_mul(&y)?)?)])
+            }
+        })
     }
 
     /// e^x, elementwise.
