@@ -62,15 +62,17 @@ twins! {
         if times == 1 {
             return copied("ViewBackward0", self);
         }
-        let mut sizes = self.sizes();
+        single("ViewBackward0", &[self], &[], |x| {
+        let mut sizes = x[0].sizes();
         sizes.insert(a + 1, Size::from(1));
-        let raised = self.reshape_sizes(&sizes)?;
+        let raised = x[0].reshape_sizes(&sizes)?;
         sizes[a + 1] = Size::from(times);
         let repeated = raised.expand_recorded(&sizes)?.try_contiguous()?;
         let merged = sizes[a].times(&sizes[a + 1]);
         sizes.remove(a + 1);
         sizes[a] = merged;
-        apart_from(self, repeated.reshape_sizes(&sizes)?, "RepeatBackward0")
+            repeated.reshape_sizes(&sizes)
+        })
     }
 
     /// Element `i` of an axis `times[i]` times; without an axis, of the flattened tensor. How long the result is depends
