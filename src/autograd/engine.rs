@@ -10,6 +10,8 @@ use crate::error::{Error, Result, weighed};
 use crate::mode;
 use crate::tensor::grad_fn::{Edge, Part};
 use crate::tensor::hooks::Hooks;
+use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::{Tensor, eval};
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
@@ -403,30 +405,32 @@ fn take(p: &Pending, targets: &[Edge], found: &mut [Option<Tensor>]) -> bool {
     any
 }
 
-/// The gradient itself where nothing else holds its elements, else a copy: a `grad` is the user's to change.
-pub(crate) fn own(gradient: Tensor) -> Result<Tensor> {
+/// The gradient itself where nothing else holds its elements and it lies as a `grad` of `x` does, else a copy that does: it is
+/// the user's to change.
+pub(crate) fn own(gradient: Tensor, x: &Tensor) -> Result<Tensor> {
     // A function or a hook of the user's may have given something with a history, which is wanted only in a graph of
     // gradients.
     let gradient = match gradient.is_requires_grad() && !is_grad_enabled() {
         true => gradient.alias(),
         false => gradient,
     };
+    // What is no leaf has a gradient in row-major order, however it lies itself.
+    let rule = if x.is_leaf() { LayoutRule::Gradient } else { LayoutRule::RowMajor };
     if let Some(copy) = mode::state::recorded_copy(&gradient) {
-        let copy = copy?;
+        let copy = mode::layout::laid_out(copy?, rule, &[Operand::Tensor(x)])?;
         copy.set_grad_fn(tape::own_edge(&gradient));
         return Ok(copy);
     }
-    match gradient.strided() {
-        Some(s)
-            if Arc::strong_count(&s.storage) > 1 || Arc::strong_count(&gradient.0) > 1 || !gradient.is_contiguous() =>
-        {
-            let copy = eval::copied(&gradient)?;
-            // It has a history where the graph of the gradients is wanted.
-            if gradient.is_requires_grad() && is_grad_enabled() {
-                copy.set_grad_fn(tape::edge_of(&gradient));
-            }
-            Ok(copy)
-        }
-        _ => Ok(gradient),
+    let Some(s) = gradient.strided() else { return Ok(gradient) };
+    let strides = rule.strides(gradient.shape_hint(), std::iter::once(Some(x.laid_out())));
+    let shared = Arc::strong_count(&s.storage) > 1 || Arc::strong_count(&gradient.0) > 1;
+    if !shared && eval::lies(gradient.shape_hint(), &s.strides, strides.as_deref()) {
+        return Ok(gradient);
     }
+    let copy = eval::copied_in(&gradient, strides)?;
+    // It has a history where the graph of the gradients is wanted.
+    if gradient.is_requires_grad() && is_grad_enabled() {
+        copy.set_grad_fn(tape::edge_of(&gradient));
+    }
+    Ok(copy)
 }

@@ -3,41 +3,24 @@
 //! guard where the difference could be seen: something that shares the elements, or would, is changed in place, or the
 //! caller gets both. Nothing is decided here.
 
-use crate::capture::endpoints::Source;
-use crate::capture::layout::{Answer, Layout, LayoutGuard, Memory, ViewStep, begins};
+use crate::capture::endpoints::{Lies, OutputLayout, Source};
+use crate::capture::layout::{Answer, LayoutGuard, RecordedLayouts, ViewStep, begins};
+use crate::capture::shown::{Base, ComputedLayouts, Dense, Resolved, Shown};
 use crate::capture::state::CaptureState;
 use crate::error::{Error, Result};
 use crate::mode::recorder::state::LayoutQuestion;
 use crate::tensor::handle::{Link, Root, TraceHandle};
+use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::{LayoutRule, outermost_first};
+use crate::tensor::result_memory::ResultMemory;
+use crate::tensor::strides::is_in_order;
 use crate::tensor::traced::Cell;
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Body, Size, Sizes, Strides, Tensor};
-use allotrope_ir::{Class, Extent, View};
+use crate::tensor::{Body, Size, Sizes, Strides, Tensor, contiguous_strides, is_contiguous, size};
+use allotrope_ir::{Axes, Class, Extent, Op, View};
 use rustc_hash::{FxHashMap, FxHashSet};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::sync::{Arc, Weak};
-
-/// Whose memory a value of the recording shows.
-#[derive(Clone)]
-pub(crate) enum Base {
-    /// That of a fresh result of these sizes.
-    Fresh(Sizes),
-    /// That of an input, by number.
-    Input(usize),
-    /// That of a captured tensor.
-    Captured(TraceHandle),
-}
-
-/// Memory, and how a value shows it.
-#[derive(Clone)]
-pub(crate) struct Shown {
-    base: Base,
-    steps: Vec<ViewStep<Size>>,
-    /// The decisions without which the memory is another one.
-    because: Option<usize>,
-    /// The carries of loops, by scope and number, that it is: as they begin.
-    carries: SmallVec<[(usize, usize); 1]>,
-}
 
 /// As long as what was decided about can be used.
 #[derive(Clone)]
@@ -77,12 +60,27 @@ pub(crate) struct Aliasing {
     families: FxHashMap<usize, Vec<usize>>,
     /// The decisions that made copies, by the identity of what was made.
     copies: FxHashMap<usize, usize>,
-    /// Values that show memory which the program does not make, by the identity of their elements.
-    origins: FxHashMap<usize, (Arc<Cell>, Shown)>,
+    /// The decisions that a tensor is contiguous as it is.
+    kept: Vec<usize>,
+    /// Values that show memory which the program does not make, or that follow such ones, by the identity of their elements.
+    origins: FxHashMap<usize, Origin>,
+    /// The results that follow their operands.
+    computed: ComputedLayouts,
     /// What the inputs of loop bodies are elements of, or begin as: a change of that is one of them.
     followed: FxHashMap<usize, Root>,
     /// The carries of which something was guarded.
     asked_carries: FxHashSet<(usize, usize)>,
+}
+
+/// What is known of the memory of a value that does not just lie in row-major order in its own.
+#[derive(Clone)]
+struct Origin {
+    /// Keeps the identity from being another one's.
+    _cell: Weak<Cell>,
+    /// None where no other call is asked about.
+    shown: Option<Shown>,
+    /// In the call that is recorded.
+    strides: Strides,
 }
 
 fn identity(cell: &Arc<Cell>) -> usize {
@@ -106,39 +104,11 @@ fn same_but_for_ones(a: &[Size], b: &[Size]) -> bool {
     a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.expr() == b.expr() && a.hint() == b.hint())
 }
 
-impl Shown {
-    fn sizes(&self) -> Option<&Sizes> {
-        match &self.base {
-            Base::Fresh(sizes) => Some(sizes),
-            Base::Input(_) | Base::Captured(_) => None,
-        }
-    }
-
-    /// Whether it lies in row-major order in every call.
-    fn is_dense(&self) -> bool {
-        let Some(sizes) = self.sizes() else { return false };
-        let mut sizes = sizes.clone();
-        self.steps.iter().all(|step| match step {
-            ViewStep::Element => {
-                sizes.remove(0);
-                true
-            }
-            ViewStep::View(ViewOp::Affine(_)) => false,
-            ViewStep::View(ViewOp::Primitive(op)) => match op.class() {
-                Class::View(View::Reshape(to)) => {
-                    sizes = to.iter().copied().collect();
-                    true
-                }
-                // The first elements of the first axis that has several.
-                Class::View(View::Slice { axis, len, .. }) => {
-                    let first = sizes[..axis].iter().all(|n| n.fixed() == Some(1));
-                    sizes[axis] = *len;
-                    first
-                }
-                _ => false,
-            },
-        })
-    }
+/// The order of the axes of a tensor that lies without gaps in another than row-major order; none where it does not.
+fn order_of(t: &Tensor) -> Option<Axes> {
+    let (shape, strides) = (t.shape_hint(), t.laid_out());
+    let axes: Axes = outermost_first(shape, strides).into_iter().collect();
+    (!t.is_dense() && is_in_order(shape, strides, &axes)).then_some(axes)
 }
 
 impl Aliasing {
@@ -157,54 +127,100 @@ impl Aliasing {
         usable.retain(|i| of.contains(i));
         usable
     }
+
+    fn origin(&self, cell: &Arc<Cell>) -> Option<&Shown> {
+        self.origins.get(&identity(cell)).and_then(|origin| origin.shown.as_ref())
+    }
 }
 
 impl CaptureState {
-    /// The values of `tensor`, which the recording has just made, show memory of an input.
-    pub(crate) fn shows_input(&mut self, tensor: &Tensor, input: usize) {
-        self.shows(
-            tensor,
-            Shown { base: Base::Input(input), steps: Vec::new(), because: None, carries: SmallVec::new() },
-        );
+    /// `tensor`, which the recording has just made, shows memory of an input, which lies so in this call.
+    pub(crate) fn shows_input(&mut self, tensor: &mut Tensor, input: usize, strides: Strides) {
+        self.lies(tensor, strides, Some(Shown::of(Base::Input(input))));
     }
 
-    fn shows(&mut self, tensor: &Tensor, shown: Shown) {
-        if let Some(Root::Traced(cell)) = tensor.traced().map(|t| &t.root) {
-            self.aliasing.origins.insert(identity(cell), (Arc::clone(cell), shown));
+    /// `tensor`, which the recording has just made, lies so in this call, and as it is shown in each.
+    fn lies(&mut self, tensor: &mut Tensor, strides: Strides, shown: Option<Shown>) {
+        let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) else { return };
+        t.strides = strides.clone();
+        if let Root::Traced(cell) = &t.root {
+            self.aliasing.origins.insert(identity(cell), Origin { _cell: Arc::downgrade(cell), shown, strides });
         }
     }
 
-    /// The memory of a tensor.
-    fn shown(&self, t: &Tensor) -> Shown {
-        let captured = |t: &Tensor| Base::Captured(TraceHandle::new(t.clone()));
-        let traced = match t.body() {
-            Body::Strided(_) => {
-                return Shown { base: captured(t), steps: Vec::new(), because: None, carries: SmallVec::new() };
-            }
-            Body::Traced(traced) => traced,
-        };
-        let links = traced.path.iter().flat_map(|path| path.steps()).collect::<Vec<_>>();
-        let mut shown = match &traced.root {
-            Root::External(base) => {
-                Shown { base: captured(base), steps: Vec::new(), because: None, carries: SmallVec::new() }
-            }
-            Root::Traced(cell) => match self.aliasing.origins.get(&identity(cell)) {
-                Some((_, shown)) => shown.clone(),
-                None => {
-                    let sizes = links.first().map_or_else(|| t.sizes(), |link| link.from.clone());
-                    let because = self.aliasing.copies.get(&identity(cell)).copied();
-                    Shown { base: Base::Fresh(sizes), steps: Vec::new(), because, carries: SmallVec::new() }
+    /// `result`, which the recording has just made, is what `op` makes of these operands, and lies as it does eagerly.
+    pub(crate) fn follows(&mut self, result: &mut Tensor, op: &Op<Size>, operands: &[Operand<'_>]) {
+        match ResultMemory::of(op) {
+            ResultMemory::Own(rule) => self.follows_rule(result, rule, operands),
+            memory @ (ResultMemory::Seen(_) | ResultMemory::Same) => {
+                let Some(x) = operands.first().and_then(Operand::tensor) else { return };
+                let strides = memory.strides(result.shape_hint(), operands);
+                let shown = self.can_differ(x).then(|| {
+                    let mut shown = self.memory_of(x);
+                    if let ResultMemory::Seen(_) = memory {
+                        shown.steps.push(ViewStep::View(op.clone().into()));
+                    }
+                    shown
+                });
+                if let Some(strides) = strides {
+                    self.lies(result, strides, shown);
                 }
-            },
-        };
-        shown.steps.extend(links.iter().map(|link| ViewStep::View(link.op.clone())));
-        shown
+            }
+        }
     }
 
-    /// Whether anything could be decided otherwise in another call that this recording stands for, or in another iteration.
-    fn can_differ(&self, of: &Tensor) -> bool {
-        let carried = |cell| self.aliasing.origins.get(&identity(cell)).is_some_and(|(_, s)| !s.carries.is_empty());
-        self.replay.is_plain() || of.traced().and_then(|t| t.root.cell()).is_some_and(carried)
+    /// `result`, which the recording has just made and nothing else shows, lies as the rule says for these operands.
+    fn follows_rule(&mut self, result: &mut Tensor, rule: LayoutRule, operands: &[Operand<'_>]) {
+        let strides = rule.strides(result.shape_hint(), operands.iter().map(Operand::laid_out));
+        let row_major = |x: &Operand<'_>| match x.tensor().map(|t| t.traced().map(|t| (&t.root, &t.path))) {
+            Some(Some((Root::Traced(cell), None))) => !self.aliasing.origins.contains_key(&identity(cell)),
+            Some(_) => false,
+            None => true,
+        };
+        if strides.is_none() && (rule == LayoutRule::RowMajor || operands.iter().all(row_major)) {
+            // Nearly everything that is computed of such values is one.
+            self.lies_in_order(result);
+            return;
+        }
+        let differs = operands.iter().filter_map(Operand::tensor).any(|t| self.can_differ(t));
+        let shown = differs.then(|| {
+            let operands = operands.iter().map(|x| x.tensor().map(|t| self.memory_of(t))).collect();
+            self.aliasing.computed.follow(rule, result.sizes(), operands)
+        });
+        let strides = strides.unwrap_or_else(|| contiguous_strides(result.shape_hint()));
+        self.lies(result, strides, shown);
+    }
+
+    /// `result`, which nothing else shows, lies in row-major order in memory of its own, whatever was said before.
+    fn lies_in_order(&mut self, result: &mut Tensor) {
+        let strides = contiguous_strides(result.shape_hint());
+        let Some(Body::Traced(t)) = Arc::get_mut(&mut result.0).map(|inner| inner.body_mut()) else { return };
+        if let Root::Traced(cell) = &t.root {
+            self.aliasing.origins.remove(&identity(cell));
+        }
+        t.strides = strides;
+    }
+
+    /// `result`, lying as the rule says for these operands.
+    pub(crate) fn laid_out(&mut self, result: Tensor, rule: LayoutRule, operands: &[Operand<'_>]) -> Result<Tensor> {
+        let mut result = result;
+        let own = |t: &Tensor| match t.traced().map(|t| (&t.root, &t.path)) {
+            Some((Root::Traced(cell), None)) => Arc::strong_count(cell) == 1,
+            _ => false,
+        };
+        if !own(&result) || Arc::get_mut(&mut result.0).is_none() {
+            // The elements of a value never change: the same one stands for both.
+            let at = self.current();
+            let value = self.lift(&result)?;
+            let mut moved = self.tensor_of(at, value)?;
+            self.follows_rule(&mut moved, rule, operands);
+            if result.has_grad_fn() {
+                moved.set_grad_fn(result.grad_fn());
+            }
+            return Ok(moved);
+        }
+        self.follows_rule(&mut result, rule, operands);
+        Ok(result)
     }
 
     /// `inside`, an input of the body of a loop, is an element of `outside`, or the carry of this scope and number that begins as it.
@@ -215,9 +231,6 @@ impl CaptureState {
             Some(carry) => shown.carries.push(carry),
             None => shown.steps.push(ViewStep::Element),
         }
-        if let Some(Body::Traced(t)) = Arc::get_mut(&mut inside.0).map(|inner| inner.body_mut()) {
-            t.strides = Strides::from_slice(&outside.laid_out()[skip..]);
-        }
         let root = match outside.traced() {
             Some(t) => t.root.clone(),
             None => Root::External(TraceHandle::new(outside.clone())),
@@ -225,7 +238,69 @@ impl CaptureState {
         if let Some(cell) = inside.traced().and_then(|t| t.root.cell()) {
             self.aliasing.followed.insert(identity(cell), root);
         }
-        self.shows(inside, shown);
+        self.lies(inside, Strides::from_slice(&outside.laid_out()[skip..]), Some(shown));
+    }
+
+    /// The memory of a tensor.
+    fn shown(&self, t: &Tensor) -> Shown {
+        let traced = match t.body() {
+            Body::Strided(_) => return Shown::captured(t),
+            Body::Traced(traced) => traced,
+        };
+        let links = traced.path.iter().flat_map(|path| path.steps()).collect::<Vec<_>>();
+        let mut shown = match &traced.root {
+            Root::External(base) => Shown::captured(base),
+            Root::Traced(cell) => match self.aliasing.origin(cell) {
+                Some(shown) => shown.clone(),
+                None => {
+                    let sizes = links.first().map_or_else(|| t.sizes(), |link| link.from.clone());
+                    let because = self.aliasing.copies.get(&identity(cell)).copied();
+                    Shown { because, ..Shown::of(Base::Fresh(sizes)) }
+                }
+            },
+        };
+        shown.steps.extend(links.iter().map(|link| ViewStep::View(link.op.clone())));
+        shown
+    }
+
+    /// How a tensor lies, whatever was decided on the way: where a reshape shows elements in one call and copies them in
+    /// another, it lies one way or the other.
+    fn memory_of(&self, t: &Tensor) -> Shown {
+        self.undecided(self.shown(t))
+    }
+
+    fn undecided(&self, shown: Shown) -> Shown {
+        let Some(i) = shown.because else { return shown };
+        let decision = &self.aliasing.decisions[i];
+        match decision.answer {
+            Answer::View(_) => {
+                let mut before = self.undecided(decision.shown.clone());
+                before.steps.extend(shown.steps);
+                before
+            }
+            // In row-major order in either case.
+            Answer::Contiguous(_) | Answer::Strides(_) | Answer::Order(_) | Answer::Begins(_) => {
+                Shown { because: None, ..shown }
+            }
+        }
+    }
+
+    /// The elements of a cell as they are, as a tensor.
+    pub(crate) fn whole_of(&mut self, cell: &Arc<Cell>) -> Result<Tensor> {
+        let scope = self.scope_of(cell.scope)?;
+        let mut whole = self.tensor_of(scope, cell.value())?;
+        let strides = self.aliasing.origins.get(&identity(cell)).map(|origin| origin.strides.clone());
+        if let Some(Body::Traced(t)) = Arc::get_mut(&mut whole.0).map(|i| i.body_mut()) {
+            t.root = Root::Traced(Arc::clone(cell));
+            t.strides = strides.unwrap_or_else(|| t.strides.clone());
+        }
+        Ok(whole)
+    }
+
+    /// Whether anything could be decided otherwise in another call that this recording stands for, or in another iteration.
+    fn can_differ(&self, of: &Tensor) -> bool {
+        let carried = |cell| self.aliasing.origin(cell).is_some_and(|s| !s.carries.is_empty());
+        self.replay.is_plain() || of.traced().and_then(|t| t.root.cell()).is_some_and(carried)
     }
 
     /// What an input of the body of a loop is an element of, or begins as.
@@ -246,7 +321,8 @@ impl CaptureState {
             seen[i] = true;
             let (first, next) = (&begun[i], &new[i]);
             let dense = first.is_dense() && next.is_dense();
-            if !dense && first.laid_out() != next.laid_out() {
+            let orders = (order_of(first), order_of(next));
+            if !dense && orders.0.is_none() | (orders.0 != orders.1) && first.laid_out() != next.laid_out() {
                 return Err(Error::trace(format!(
                     "the body of a loop asks how carry {i} lies in memory, and that differs between iterations: it begins with \
                      strides {:?} and goes on with {:?}; carry what contiguous() gives",
@@ -254,7 +330,11 @@ impl CaptureState {
                     next.laid_out()
                 )));
             }
-            let question = if dense { LayoutQuestion::Contiguous } else { LayoutQuestion::Strides };
+            let question = match orders.0 {
+                _ if dense => LayoutQuestion::Contiguous,
+                Some(_) => LayoutQuestion::Order,
+                None => LayoutQuestion::Strides,
+            };
             self.layout_asked(first, question);
             self.layout_asked(next, question);
         }
@@ -269,7 +349,7 @@ impl CaptureState {
             return;
         }
         let mut shown = self.shown(of);
-        if shown.is_dense() {
+        if self.aliasing.computed.dense(&shown) == Dense::Always {
             return;
         }
         shown.steps.push(ViewStep::View(op.clone()));
@@ -282,9 +362,22 @@ impl CaptureState {
             return;
         }
         let shown = self.shown(of);
-        if !shown.is_dense() {
-            self.decided(shown, Answer::Contiguous(result.is_same(of)), of, result);
+        if self.aliasing.computed.dense(&shown) == Dense::Always {
+            return;
         }
+        let number = self.aliasing.decisions.len();
+        match result.traced().map(|t| &t.root) {
+            _ if result.is_same(of) => self.aliasing.kept.push(number),
+            Some(Root::Traced(cell)) => {
+                let before = smallvec![Some(self.undecided(shown.clone()))];
+                let shown = self.aliasing.computed.follow(LayoutRule::Contiguous, of.sizes(), before);
+                let shown = Some(Shown { because: Some(number), ..shown });
+                let strides = Strides::from_slice(result.laid_out());
+                self.aliasing.origins.insert(identity(cell), Origin { _cell: Arc::downgrade(cell), shown, strides });
+            }
+            Some(Root::External(_)) | None => {}
+        }
+        self.decided(shown, Answer::Contiguous(result.is_same(of)), of, result);
     }
 
     fn decided(&mut self, shown: Shown, answer: Answer, of: &Tensor, result: &Tensor) {
@@ -312,15 +405,66 @@ impl CaptureState {
         if !self.can_differ(of) {
             return;
         }
+        let shown = self.shown(of);
         let answer = match question {
             LayoutQuestion::Contiguous => Answer::Contiguous(of.is_dense()),
             LayoutQuestion::Strides => Answer::Strides(Strides::from_slice(of.laid_out())),
+            LayoutQuestion::Order if of.is_dense() => Answer::Contiguous(true),
+            LayoutQuestion::Order => match order_of(of) {
+                Some(order) => Answer::Order(order),
+                None => Answer::Strides(Strides::from_slice(of.laid_out())),
+            },
         };
-        let shown = self.shown(of);
         self.asked(of, shown, answer);
     }
 
+    /// The program goes on in the order in which a copy of the tensor would lie that keeps its order in memory: calls with another
+    /// one are others.
+    pub(crate) fn order_asked(&mut self, of: &Tensor) {
+        if !self.can_differ(of) {
+            return;
+        }
+        let sizes = of.sizes();
+        let shape = size::hints(&sizes);
+        let shown = self.memory_of(of);
+        let shown = self.aliasing.computed.follow(LayoutRule::Preserved, sizes, smallvec![Some(shown)]);
+        let answer = match LayoutRule::Preserved.strides(&shape, [Some(of.laid_out())].into_iter()) {
+            Some(strides) if !is_contiguous(&shape, &strides) => Answer::Order(outermost_first(&shape, &strides)),
+            _ => Answer::Contiguous(true),
+        };
+        self.asked(of, shown, answer);
+    }
+
+    /// How a value lies that the caller gets in memory of its own, as output `output`; none where that is just row-major order.
+    /// Calls where its axes lie in another order are others.
+    pub(crate) fn handed_out_in(&mut self, of: &Tensor, output: usize) -> Option<OutputLayout<Shown>> {
+        // What shares memory eagerly, as a checked value does, may lie in any way; a result of its own does not.
+        let axes = if of.is_dense() { Axes::new() } else { order_of(of)? };
+        let laid_out = |axes, lies, usual| Some(OutputLayout { output, axes, lies, usual });
+        if !self.can_differ(of) {
+            let strides = Strides::from_slice(of.laid_out());
+            let row_major = axes.is_empty() && strides == contiguous_strides(of.shape_hint());
+            return if row_major { None } else { laid_out(axes, Lies::So(strides), false) };
+        }
+        let shown = self.memory_of(of);
+        let dense = self.aliasing.computed.dense(&shown);
+        if let (Dense::Always, Base::Fresh(_)) = (dense, &shown.base) {
+            return None;
+        }
+        let question = if axes.is_empty() { LayoutQuestion::Contiguous } else { LayoutQuestion::Order };
+        if dense != Dense::Always {
+            self.layout_asked(of, question);
+        }
+        laid_out(axes, Lies::As(shown), dense != Dense::Perhaps)
+    }
+
     fn asked(&mut self, of: &Tensor, shown: Shown, answer: Answer) {
+        // What is contiguous already is its own copy, and would be another value of another layout.
+        let (computed, decisions) = (&self.aliasing.computed, &self.aliasing.decisions);
+        let same = self.aliasing.kept.iter().filter(|d| computed.involves(&shown, &decisions[**d].shown));
+        for decision in same.copied().collect::<Vec<_>>() {
+            self.guard_decisions(Some(decision));
+        }
         let (lifetime, from, because) = (Lifetime::Whole, family(of), shown.because);
         self.aliasing.asked_carries.extend(shown.carries.iter().copied());
         let held = of.traced().and_then(|t| t.root.cell()).map(Arc::downgrade);
@@ -338,7 +482,8 @@ impl CaptureState {
 
     /// How every argument lies matters: calls where one lies otherwise are others.
     pub(crate) fn guard_arguments(&mut self) {
-        for (&family, (_, shown)) in &self.aliasing.origins {
+        for (&family, origin) in &self.aliasing.origins {
+            let Some(shown) = &origin.shown else { continue };
             let Base::Input(input) = shown.base else { continue };
             let Source::Arg(i) = self.sources[input] else { continue };
             // A backward pass that is recorded later has no arguments of its own.
@@ -360,11 +505,9 @@ impl CaptureState {
     /// Whether a value that is no view lies in row-major order from the first element of its memory on.
     pub(crate) fn begins_memory(&mut self, of: &Tensor) -> bool {
         let shown = self.shown(of);
+        self.guard_decisions(shown.because);
         let begins = match (&shown.base, &shown.steps[..]) {
-            (Base::Fresh(_), []) => {
-                self.guard_decisions(shown.because);
-                return true;
-            }
+            (Base::Fresh(_), []) => return true,
             (Base::Input(i), []) => match &self.sources[*i] {
                 Source::Arg(i) => begins(&self.arguments[*i]),
                 Source::Grad(t) => t.stored_grad().is_some_and(|g| begins(&g)),
@@ -374,10 +517,15 @@ impl CaptureState {
                 Source::Draw | Source::Gradient => true,
             },
             (Base::Captured(t), []) => begins(t),
+            (Base::Computed(_), []) => of.is_dense(),
             (_, [_, ..]) => return false,
         };
         if self.can_differ(of) {
-            self.asked(of, shown, Answer::Begins(begins));
+            let answer = match shown.base {
+                Base::Computed(_) => Answer::Contiguous(begins),
+                _ => Answer::Begins(begins),
+            };
+            self.asked(of, shown, answer);
         }
         begins
     }
@@ -436,7 +584,9 @@ impl CaptureState {
     /// Whether the caller has a tensor of this family.
     fn is_callers(&self, family: usize) -> bool {
         let captured = |slots: &FxHashMap<usize, SmallVec<[usize; 1]>>| slots.contains_key(&family);
-        self.aliasing.origins.contains_key(&family) || captured(&self.by_storage)
+        let shown = self.aliasing.origins.get(&family).and_then(|origin| origin.shown.as_ref());
+        let given = shown.is_some_and(|s| !matches!(s.base, Base::Computed(_) | Base::Fresh(_)));
+        given || captured(&self.by_storage)
     }
 
     /// What the caller gets shares elements, or would, with what it has or gets besides.
@@ -452,31 +602,37 @@ impl CaptureState {
         }
     }
 
-    /// What must hold of layouts for the recording to stand for a call, with the captured tensors that it is about.
-    pub(crate) fn layout_guards(&mut self) -> (Vec<LayoutGuard>, Vec<TraceHandle>) {
+    /// What must hold of layouts for the recording to stand for a call, and how what is handed out lies, as a call needs to know
+    /// it.
+    pub(crate) fn layouts(&mut self, handed_out: Vec<OutputLayout<Shown>>) -> (RecordedLayouts, Vec<OutputLayout>) {
         let mut decisions = std::mem::take(&mut self.aliasing.decisions);
         // A recording that is made anew for each call needs none.
-        decisions.retain(|_| self.replay.is_plain());
-        let (mut guards, mut captured): (Vec<LayoutGuard>, Vec<TraceHandle>) = (Vec::new(), Vec::new());
-        for Decision { shown, answer, .. } in decisions.into_iter().filter(|d| d.is_guarded) {
-            let symbols = &self.replay.graphs().symbols;
-            let memory = match shown.base {
-                Base::Fresh(sizes) => Memory::Fresh(sizes.iter().map(|&n| symbols.dim(n)).collect()),
-                Base::Input(i) => Memory::Input(i),
-                Base::Captured(t) => {
-                    let known = captured.iter().position(|c| c.id() == t.id());
-                    Memory::Captured(known.unwrap_or_else(|| {
-                        captured.push(t);
-                        captured.len() - 1
-                    }))
-                }
-            };
-            let steps = shown.steps.into_iter().map(|step| step.map(&mut |&n| symbols.dim(n))).collect();
-            let guard = LayoutGuard { layout: Layout { memory, steps }, answer };
-            if !guard.layout.is_fixed() && !guards.contains(&guard) {
+        decisions.retain(|d| d.is_guarded && self.replay.is_plain());
+        if !self.replay.is_plain() {
+            let known = |_: Shown| unreachable!("bug in allotrope: how a call lies that is recorded is known");
+            return (RecordedLayouts::default(), handed_out.into_iter().map(|o| o.map(known)).collect());
+        }
+        let symbols = &self.replay.graphs().symbols;
+        let handed = handed_out.iter().filter_map(|o| match &o.lies {
+            Lies::As(shown) => Some(shown),
+            Lies::So(_) => None,
+        });
+        let asked: Vec<&Shown> = decisions.iter().map(|d| &d.shown).chain(handed).collect();
+        let Resolved { computed, captured, layouts, fixed } =
+            self.aliasing.computed.resolve(&asked, &|n| symbols.dim(n));
+        let mut layouts = layouts.into_iter();
+        let mut guards: Vec<LayoutGuard> = Vec::new();
+        for (Decision { shown, answer, .. }, layout) in decisions.into_iter().zip(layouts.by_ref()) {
+            let usual = matches!(answer, Answer::View(true) | Answer::Contiguous(true))
+                && self.aliasing.computed.dense(&shown) != Dense::Perhaps;
+            let guard = LayoutGuard { layout, answer, usual };
+            if !guard.layout.is_fixed(&fixed) && !guards.contains(&guard) {
                 guards.push(guard);
             }
         }
-        (guards, captured)
+        guards.sort_by_key(|guard| !guard.usual);
+        let mut next = |_: Shown| layouts.next().expect("a layout for each that was asked about");
+        let outputs = handed_out.into_iter().map(|o| o.map(&mut next)).collect();
+        (RecordedLayouts { guards, computed, captured }, outputs)
     }
 }

@@ -3,8 +3,8 @@
 
 use crate::capture::builder::{GraphBuilder, Role};
 use crate::capture::draws::{Draws, Fills};
-use crate::capture::endpoints::{CallerTensor, Returned, Source, Target, same_elements};
-use crate::capture::layout::LayoutGuard;
+use crate::capture::endpoints::{CallerTensor, OutputLayout, Returned, Source, Target, same_elements};
+use crate::capture::layout::RecordedLayouts;
 use crate::capture::symbols::Symbols;
 use crate::device::Device;
 use crate::mode::recorder::settings::HostValue;
@@ -18,6 +18,8 @@ pub(crate) struct Wiring {
     pub(crate) sources: Vec<Source>,
     /// What becomes of the outputs, in order.
     pub(crate) targets: Vec<Target>,
+    /// How those of them lie that are new tensors, where that may not just be row-major order.
+    pub(crate) laid_out: Vec<OutputLayout>,
     /// The tensors that a call hands out, what others are views of before these.
     pub(crate) returned: Vec<Returned>,
     /// Which of them each result is.
@@ -61,9 +63,8 @@ pub(crate) struct Dependencies {
     pub(crate) arg_grads: Vec<(usize, bool)>,
     /// Values on the host that the program read.
     pub(crate) host_values: Vec<Arc<dyn HostValue>>,
-    /// What it decided by how tensors lie, and the captured tensors that this is about.
-    pub(crate) layouts: Vec<LayoutGuard>,
-    pub(crate) laid_out: Vec<TraceHandle>,
+    /// What it decided by how tensors lie.
+    pub(crate) layouts: RecordedLayouts,
     /// Arguments that it compared with other tensors, and whether they were the same.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
     /// Captured tensors that it compared with others, by identity.
@@ -72,7 +73,7 @@ pub(crate) struct Dependencies {
     pub(crate) known_grads: Vec<(CallerTensor, TraceHandle)>,
     /// Captured tensors that it asked whether they need gradients.
     pub(crate) requires_grad: Vec<(TraceHandle, bool)>,
-    /// Arguments of which the program dependencies on what history they have.
+    /// Arguments of which the program depends on what history they have.
     pub(crate) asked: Vec<usize>,
 }
 
@@ -96,10 +97,8 @@ impl Captured {
         dependencies: Dependencies,
     ) -> Captured {
         let graph = graphs.finish();
-        let mut demands = std::mem::take(&mut graphs.demands);
-        demands.iter_mut().for_each(|d| d.resolve(&|d| graphs.symbols.resolve(d)));
         let tensors = graphs.roles.iter().filter(|r| **r != Role::Slot);
-        let fills = Fills::of(demands, tensors.map(|role| *role == Role::Drawn), &graph);
+        let fills = Fills::of(tensors.map(|role| *role == Role::Drawn), &graph);
         Captured { device, graph, fills, symbols: graphs.symbols, wiring, dependencies }
     }
 

@@ -3,14 +3,11 @@
 //! recording, and what is done with the numbers is the graph's.
 
 use crate::backend::Memory;
-use crate::capture::endpoints::Source;
-use crate::capture::layout::{CallTensors, Demand};
 use crate::capture::symbols::Binding;
 use crate::device::Device;
 use crate::error::Result;
 use crate::kernels::rng::Mt19937;
 use crate::tensor::draw::Kind;
-use crate::tensor::handle::TraceHandle;
 use crate::tensor::{Generator, Size, Tensor, TensorType, eval};
 use allotrope_ir::{DType, Dim, Graph, Shape};
 
@@ -84,13 +81,10 @@ fn difference(a: &[Item], b: &[Item]) -> Option<String> {
 pub(crate) struct Draws {
     pub(crate) items: Vec<Item>,
     pub(crate) generators: Vec<Generator>,
-    /// The captured tensors whose memory matters.
-    pub(crate) captured: Vec<TraceHandle>,
 }
 
 /// What the draws fill.
 pub(crate) struct Fills {
-    pub(crate) demands: Vec<Demand>,
     /// The type of each input that is drawn, by number, in ascending order.
     types: Vec<(usize, DType, Shape)>,
 }
@@ -122,27 +116,27 @@ struct Pending {
 
 impl Fills {
     /// What is filled in a graph, where `drawn` says for each input whether it is drawn.
-    pub(crate) fn of(demands: Vec<Demand>, drawn: impl Iterator<Item = bool>, graph: &Graph) -> Fills {
+    pub(crate) fn of(drawn: impl Iterator<Item = bool>, graph: &Graph) -> Fills {
         let types = drawn
             .zip(graph.input_values())
             .enumerate()
             .filter(|(_, (drawn, _))| *drawn)
             .map(|(i, (_, value))| (i, graph.ty(value).dtype, graph.ty(value).shape.clone()))
             .collect();
-        Fills { demands, types }
+        Fills { types }
     }
 }
 
 impl Draws {
     /// The draws of a recording; `length` says what a loop's length is.
-    pub(crate) fn new(items: Vec<Item<Size>>, captured: Vec<TraceHandle>, length: &dyn Fn(Size) -> Dim) -> Draws {
-        Draws::of(items.into_iter().map(|i| i.map(length)).collect(), captured)
+    pub(crate) fn new(items: Vec<Item<Size>>, length: &dyn Fn(Size) -> Dim) -> Draws {
+        Draws::of(items.into_iter().map(|i| i.map(length)).collect())
     }
 
-    pub(crate) fn of(items: Vec<Item>, captured: Vec<TraceHandle>) -> Draws {
+    pub(crate) fn of(items: Vec<Item>) -> Draws {
         let mut generators = Vec::new();
         items.iter().for_each(|i| i.generators(&mut generators));
-        Draws { items, generators, captured }
+        Draws { items, generators }
     }
 
     pub(crate) fn difference(&self, other: &Draws) -> Option<String> {
@@ -157,17 +151,8 @@ impl Draws {
     /// Draws every input that is drawn.
     ///
     /// # Errors
-    /// Before anything is drawn, where a layout does not fit or a shape is too large.
-    pub(crate) fn run(
-        &self,
-        device: Device,
-        fills: &Fills,
-        sources: &[Source],
-        args: &[&Tensor],
-        binding: &Binding,
-    ) -> Result<Drawn> {
-        let given = CallTensors { sources, args, captured: &self.captured };
-        fills.demands.iter().try_for_each(|d| d.check(&given, binding))?;
+    /// Before anything is drawn, where a shape is too large.
+    pub(crate) fn run(&self, device: Device, fills: &Fills, binding: &Binding) -> Result<Drawn> {
         let types = &fills.types;
         let drawn = |(_, dtype, shape): &(usize, DType, Shape)| {
             let ty = TensorType::new(*dtype, shape.iter().map(|d| d.eval(binding)).collect())?;

@@ -1,11 +1,12 @@
 //! Where the inputs of a captured graph come from and where its outputs go: the tensors of the caller by number, captured
 //! tensors by handle. Plain data; nothing is recorded or run here.
 
+use crate::capture::layout::Layout;
 use crate::tensor::handle::TraceHandle;
 use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Size, Tensor};
-use allotrope_ir::Dim;
+use crate::tensor::{Size, Strides, Tensor};
+use allotrope_ir::{Axes, Dim};
 use std::sync::Arc;
 
 /// Where an input of the captured graph comes from on a call.
@@ -51,6 +52,36 @@ pub(crate) enum Target {
     ArgGrad(usize),
     /// Elements of the gradient that this tensor had when the call began, which the closure changed in place.
     GradElements(CallerTensor),
+}
+
+/// How an output lies that a call hands out as a new tensor, where that may not just be row-major order.
+#[derive(Clone, PartialEq)]
+pub(crate) struct OutputLayout<L = Layout> {
+    pub(crate) output: usize,
+    /// The order in memory of the axes, in which the graph gives them; none where that is row-major.
+    pub(crate) axes: Axes,
+    pub(crate) lies: Lies<L>,
+    /// Whether that is row-major order in every call where the inputs that it depends on lie so.
+    pub(crate) usual: bool,
+}
+
+#[derive(Clone, PartialEq)]
+pub(crate) enum Lies<L = Layout> {
+    /// With these strides.
+    So(Strides),
+    /// With those that this has in a call.
+    As(L),
+}
+
+impl<L> OutputLayout<L> {
+    /// The same with its layout said in another way.
+    pub(crate) fn map<M>(self, of: impl FnOnce(L) -> M) -> OutputLayout<M> {
+        let lies = match self.lies {
+            Lies::So(strides) => Lies::So(strides),
+            Lies::As(layout) => Lies::As(of(layout)),
+        };
+        OutputLayout { output: self.output, axes: self.axes, lies, usual: self.usual }
+    }
 }
 
 /// A tensor that a call hands out: a result of the closure, a gradient that it stored, or what one of these is a view of.

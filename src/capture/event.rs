@@ -115,15 +115,6 @@ pub(crate) enum EventOperand {
     Number(DType, Aside<Option<Scalar>>),
 }
 
-/// Whose layout is asked about.
-#[derive(Copy, Clone, Debug, PartialEq)]
-pub(crate) enum LayoutOf {
-    /// A captured tensor, by its place among those that were asked about.
-    Captured(usize),
-    /// A value of a scope.
-    Value(usize, Value),
-}
-
 /// A loop that begins.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Loop {
@@ -187,8 +178,6 @@ pub(crate) enum Event<'a> {
         value: Value,
     },
     Begin(Cow<'a, Loop>),
-    /// Which carries of the innermost loop must lie in row-major order.
-    Ordered,
     /// Ends the innermost loop: its carries and what it collects.
     End {
         carries: Cow<'a, [Value]>,
@@ -205,12 +194,6 @@ pub(crate) enum Event<'a> {
     /// A part of the program is recomputed, from here to the end of it.
     RecomputeBegin,
     RecomputeEnd,
-    InOrder {
-        what: &'static str,
-        place: LayoutOf,
-        steps: Symbolic<Cow<'a, [ViewOp]>>,
-        whole: bool,
-    },
     Output {
         value: Value,
         update: Option<usize>,
@@ -244,7 +227,6 @@ pub(crate) enum Answer {
     /// What the body of a loop sees, and the capacity of what it collects.
     Begun(Vec<Made>, Symbolic<Size>),
     Size(Symbolic<Option<Size>>),
-    Places(SmallVec<[usize; 4]>),
     /// Symbols that became the numbers which they have in this call.
     Numbers(SmallVec<[(Sym, usize); 2]>),
     /// What was asked can't be had, by these numbers of the symbols.
@@ -322,7 +304,7 @@ impl Event<'_> {
             Event::Record { op, .. } => op.0.name().to_string(),
             Event::Full { sizes, .. } => format!("a tensor {:?} full of a number", shape(sizes)),
             Event::Begin(_) => "a loop".to_string(),
-            Event::Ordered | Event::End { .. } | Event::Abandon => "the end of a loop".to_string(),
+            Event::End { .. } | Event::Abandon => "the end of a loop".to_string(),
             Event::Results(_) | Event::Leave | Event::Enter(_) | Event::EndBranch(_) => {
                 "the end of a branch".to_string()
             }
@@ -337,7 +319,6 @@ impl Event<'_> {
             Event::Extent(_) => "a size as a number".to_string(),
             Event::TypeOf(..) | Event::Import { .. } => "another use of a value".to_string(),
             Event::RecomputeBegin | Event::RecomputeEnd => "a part that is recomputed".to_string(),
-            Event::InOrder { what, .. } => format!("{what} in the order of memory"),
         }
     }
 
@@ -350,9 +331,6 @@ impl Event<'_> {
             Event::Record { op, .. } => {
                 op.0.map_dims(&mut |size| f(size));
             }
-            Event::InOrder { steps, .. } => steps.0.iter().for_each(|op| {
-                op.map(&mut |size| f(size));
-            }),
             Event::Begin(spec) => spec.limit.0.iter().for_each(f),
             Event::Extent(size)
             | Event::Divided(size, _)
@@ -363,7 +341,6 @@ impl Event<'_> {
             | Event::Argument { .. }
             | Event::TypeOf(..)
             | Event::Import { .. }
-            | Event::Ordered
             | Event::End { .. }
             | Event::Results(_)
             | Event::Leave
@@ -416,7 +393,6 @@ impl Event<'_> {
             TypeOf(at, value) => TypeOf(at, value),
             Import { from, value } => Import { from, value },
             Begin(spec) => Begin(own(spec)),
-            Ordered => Ordered,
             End { carries, ys } => End { carries: own(carries), ys: own(ys) },
             Results(values) => Results(own(values)),
             Leave => Leave,
@@ -425,7 +401,6 @@ impl Event<'_> {
             Abandon => Abandon,
             RecomputeBegin => RecomputeBegin,
             RecomputeEnd => RecomputeEnd,
-            InOrder { what, place, steps, whole } => InOrder { what, place, steps: named(steps), whole },
             Output { value, update } => Output { value, update },
             Arith(op, sizes) => Arith(op, sizes),
             Divided(size, by) => Divided(size, by),

@@ -1,15 +1,15 @@
-//! How the elements of a recorded value would lie in memory if the program ran eagerly. Random fills follow memory, a
-//! graph has none: so a draw in the shape of a tensor is only right in calls where that lies in row-major order, which
-//! is asked before anything is drawn. It changes no layout.
+//! How the elements of a recorded value would lie in memory if the program ran eagerly, for one call: what a recording has
+//! decided by it becomes a guard, and what a call hands out lies so. It changes no layout.
 
 use crate::capture::endpoints::Source;
 use crate::capture::symbols::Binding;
-use crate::error::{Error, Result};
 use crate::tensor::handle::TraceHandle;
+use crate::tensor::result_layout::LayoutRule;
+use crate::tensor::strides::is_in_order;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Dims, Strides, Tensor, contiguous_strides, is_contiguous};
-use allotrope_ir::{Class, Dim, Shape, View};
-use std::borrow::Cow;
+use allotrope_ir::{Axes, Class, Dim, Shape, View};
+use smallvec::SmallVec;
 
 /// Whose memory it is.
 #[derive(Clone, PartialEq)]
@@ -20,6 +20,8 @@ pub(crate) enum Memory {
     Input(usize),
     /// That of a captured tensor, by its place among those that were asked about.
     Captured(usize),
+    /// That of a result which follows its operands, by its place among those that were asked about.
+    Computed(usize),
 }
 
 #[derive(Clone, PartialEq)]
@@ -46,31 +48,39 @@ pub(crate) struct Layout {
     pub(crate) steps: Vec<ViewStep>,
 }
 
+/// A result whose memory follows that of its operands, which are broadcast to its shape; no layout stands for a number.
+#[derive(Clone, PartialEq)]
+pub(crate) struct ComputedLayout {
+    pub(crate) rule: LayoutRule,
+    pub(crate) operands: SmallVec<[Option<Layout>; 2]>,
+}
+
+impl ComputedLayout {
+    /// Whether it is the same in every call, where it is known of those before it.
+    pub(crate) fn is_fixed(&self, before: &[bool]) -> bool {
+        self.operands.iter().flatten().all(|o| o.is_fixed(before))
+    }
+}
+
+/// Every input that each of them depends on.
+pub(crate) fn inputs_of(computed: &[ComputedLayout]) -> Vec<Vec<usize>> {
+    let mut all: Vec<Vec<usize>> = Vec::with_capacity(computed.len());
+    for result in computed {
+        let mut inputs = Vec::new();
+        result.operands.iter().flatten().for_each(|o| o.inputs(&all, &mut inputs));
+        all.push(inputs);
+    }
+    all
+}
+
 impl Layout {
-    pub(super) fn fresh(shape: Shape) -> Layout {
-        Layout { memory: Memory::Fresh(shape), steps: Vec::new() }
-    }
-
-    /// As it is seen through `op`.
-    pub(crate) fn view(self, op: ViewOp<Dim>) -> Layout {
-        self.then(ViewStep::View(op))
-    }
-
-    pub(super) fn then(mut self, step: ViewStep) -> Layout {
-        self.steps.push(step);
-        self
-    }
-
-    pub(super) fn is_fresh(&self) -> bool {
-        matches!(self.memory, Memory::Fresh(_)) && self.steps.is_empty()
-    }
-
-    /// Whether it is the same in every call.
-    pub(crate) fn is_fixed(&self) -> bool {
+    /// Whether it is the same in every call, where it is known of the computed ones.
+    pub(crate) fn is_fixed(&self, computed: &[bool]) -> bool {
         let mut fixed = match &self.memory {
             Memory::Fresh(shape) => shape.iter().all(|d| d.as_fixed().is_some()),
             Memory::Captured(_) => true,
             Memory::Input(_) => false,
+            Memory::Computed(i) => computed[*i],
         };
         for step in &self.steps {
             step.map(&mut |d: &Dim| fixed &= d.as_fixed().is_some());
@@ -78,14 +88,23 @@ impl Layout {
         fixed
     }
 
-    /// Sizes as they are at the end of the capture.
-    fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
-        if let Memory::Fresh(shape) = &mut self.memory {
-            shape.iter_mut().for_each(|d| *d = of(d));
+    /// Adds every input that it depends on, where those of the computed ones are known.
+    pub(crate) fn inputs(&self, computed: &[Vec<usize>], out: &mut Vec<usize>) {
+        let own = match &self.memory {
+            Memory::Input(i) => std::slice::from_ref(i),
+            Memory::Computed(i) => &computed[*i][..],
+            Memory::Fresh(_) | Memory::Captured(_) => &[],
+        };
+        for i in own {
+            if !out.contains(i) {
+                out.push(*i);
+            }
         }
-        for step in &mut self.steps {
-            *step = step.map(&mut |d| of(d));
-        }
+    }
+
+    /// The strides in one call.
+    pub(crate) fn strides(&self, given: &CallTensors<'_>, binding: &Binding) -> Strides {
+        self.eval(given, binding).1
     }
 
     /// Shape and strides in one call, and whether the last step shows what the one before does, or copies.
@@ -100,6 +119,7 @@ impl Layout {
             Memory::Fresh(shape) => fresh(dims(shape)),
             Memory::Captured(i) => of(&given.captured[*i]),
             Memory::Input(i) => given.input(*i, of),
+            Memory::Computed(i) => given.computed[*i].clone(),
         };
         let mut is_view = true;
         for step in &self.steps {
@@ -153,6 +173,8 @@ pub(crate) enum Answer {
     /// The elements lie in row-major order without gaps, or not.
     Contiguous(bool),
     Strides(Strides),
+    /// They lie without gaps, the axes in this order.
+    Order(Axes),
     /// They lie so from the first one of their memory on, or not; asked of what is no view.
     Begins(bool),
 }
@@ -167,6 +189,8 @@ pub(crate) fn begins(t: &Tensor) -> bool {
 pub(crate) struct LayoutGuard {
     pub(crate) layout: Layout,
     pub(crate) answer: Answer,
+    /// Whether it holds in every call where the inputs that it depends on lie in row-major order.
+    pub(crate) usual: bool,
 }
 
 impl LayoutGuard {
@@ -180,14 +204,32 @@ impl LayoutGuard {
             Answer::View(answer) => is_view == *answer,
             Answer::Contiguous(answer) => is_contiguous(&shape, &strides) == *answer,
             Answer::Strides(answer) => strides == *answer,
+            Answer::Order(axes) => is_in_order(&shape, &strides, axes),
         }
     }
 }
 
 impl LayoutGuard {
     /// What must hold, in words.
-    pub(crate) fn words(&self, sources: &[Source]) -> String {
-        let whose = match &self.layout.memory {
+    pub(crate) fn words(&self, sources: &[Source], computed: &[ComputedLayout]) -> String {
+        let answer = match &self.answer {
+            Answer::View(true) => "shares its elements".into(),
+            Answer::View(false) => "is a copy".into(),
+            Answer::Contiguous(true) => "is contiguous".into(),
+            Answer::Contiguous(false) => "is not contiguous".into(),
+            Answer::Strides(strides) => format!("has strides {strides:?}"),
+            Answer::Order(axes) => format!("has its axes in memory in the order {axes:?}"),
+            Answer::Begins(true) => "lies at the beginning of its memory".into(),
+            Answer::Begins(false) => "does not lie at the beginning of its memory".into(),
+        };
+        format!("{} {answer}", self.layout.words(sources, computed))
+    }
+}
+
+impl Layout {
+    /// Whose it is, in words.
+    fn words(&self, sources: &[Source], computed: &[ComputedLayout]) -> String {
+        let whose = match &self.memory {
             Memory::Fresh(shape) => format!("a result of shape {}", shape_text(shape)),
             Memory::Input(i) => match sources[*i] {
                 Source::Arg(i) => format!("argument {i}"),
@@ -196,23 +238,23 @@ impl LayoutGuard {
                 Source::State(_) | Source::Draw | Source::Data(_) | Source::Gradient => format!("input {i}"),
             },
             Memory::Captured(_) => "a captured tensor".into(),
+            Memory::Computed(i) => {
+                let inputs = inputs_of(computed).swap_remove(*i);
+                let whole = |i: usize| Layout { memory: Memory::Input(i), steps: Vec::new() };
+                let of: Vec<String> = inputs.into_iter().map(|i| whole(i).words(sources, computed)).collect();
+                match of.is_empty() {
+                    true => "a result".into(),
+                    false => format!("a result that follows {},", of.join(" and ")),
+                }
+            }
         };
         let step = |step: &ViewStep| match step {
             ViewStep::View(op) => op.name(),
             ViewStep::Element => "element",
         };
-        let steps: Vec<&str> = self.layout.steps.iter().map(step).collect();
+        let steps: Vec<&str> = self.steps.iter().map(step).collect();
         let seen = if steps.is_empty() { String::new() } else { format!(" seen through {}", steps.join(", ")) };
-        let answer = match &self.answer {
-            Answer::View(true) => "shares its elements".into(),
-            Answer::View(false) => "is a copy".into(),
-            Answer::Contiguous(true) => "is contiguous".into(),
-            Answer::Contiguous(false) => "is not contiguous".into(),
-            Answer::Strides(strides) => format!("has strides {strides:?}"),
-            Answer::Begins(true) => "lies at the beginning of its memory".into(),
-            Answer::Begins(false) => "does not lie at the beginning of its memory".into(),
-        };
-        format!("{whose}{seen} {answer}")
+        format!("{whose}{seen}")
     }
 }
 
@@ -221,17 +263,46 @@ fn shape_text(shape: &Shape) -> String {
     format!("[{}]", dims.join(", "))
 }
 
+/// What a recording depends on by how tensors lie.
+#[derive(Clone, Default)]
+pub(crate) struct RecordedLayouts {
+    /// What must be decided as it was, the usual ones first.
+    pub(crate) guards: Vec<LayoutGuard>,
+    /// The results that were asked about and follow their operands, each after those that it follows.
+    pub(crate) computed: Vec<ComputedLayout>,
+    /// The captured tensors that were asked about.
+    pub(crate) captured: Vec<TraceHandle>,
+}
+
 /// The tensors of one call.
 pub(crate) struct CallTensors<'a> {
     pub(crate) sources: &'a [Source],
     pub(crate) args: &'a [&'a Tensor],
     /// Those whose memory was asked about.
     pub(crate) captured: &'a [TraceHandle],
+    /// Sizes and strides of the results that were asked about and follow their operands.
+    pub(crate) computed: &'a [(Dims, Strides)],
 }
 
-impl CallTensors<'_> {
+impl<'a> CallTensors<'a> {
+    /// How the results lie that follow their operands, each after those that it follows.
+    pub(crate) fn follow(&self, all: &[ComputedLayout], binding: &Binding) -> Vec<(Dims, Strides)> {
+        let mut known: Vec<(Dims, Strides)> = Vec::with_capacity(all.len());
+        for result in all {
+            let given = CallTensors { computed: &known, ..*self };
+            let operands: SmallVec<[Option<(Dims, Strides, bool)>; 4]> =
+                result.operands.iter().map(|o| o.as_ref().map(|o| o.eval(&given, binding))).collect();
+            let shape = operands.iter().flatten().next().map(|(shape, ..)| shape.clone()).unwrap_or_default();
+            let strides = operands.iter().map(|o| o.as_ref().map(|(_, strides, _)| &strides[..]));
+            let strides = result.rule.strides(&shape, strides);
+            let strides = strides.unwrap_or_else(|| contiguous_strides(&shape));
+            known.push((shape, strides));
+        }
+        known
+    }
+
     /// What `f` says of an input.
-    fn input<T>(&self, i: usize, f: impl FnOnce(&Tensor) -> T) -> T {
+    pub(crate) fn input<T>(&self, i: usize, f: impl FnOnce(&Tensor) -> T) -> T {
         let gradient = |t: &Tensor| t.stored_grad().expect("guarded");
         match &self.sources[i] {
             Source::Arg(i) => f(self.args[*i]),
@@ -240,40 +311,6 @@ impl CallTensors<'_> {
             Source::ArgGrad(i) => f(&gradient(self.args[*i])),
             Source::Data(t) => f(t),
             Source::Draw | Source::Gradient => unreachable!("bug in allotrope: drawn tensors are fresh"),
-        }
-    }
-}
-
-/// What must hold of a layout in a call.
-#[derive(Clone)]
-pub(crate) struct Demand {
-    pub(crate) what: Cow<'static, str>,
-    pub(crate) layout: Layout,
-    /// Without gaps, not only in row-major order.
-    pub(crate) whole: bool,
-}
-
-impl Demand {
-    pub(crate) fn resolve(&mut self, of: &dyn Fn(&Dim) -> Dim) {
-        self.layout.resolve(of);
-    }
-
-    /// # Errors
-    /// Where it does not hold.
-    pub(crate) fn check(&self, given: &CallTensors<'_>, binding: &Binding) -> Result<()> {
-        let (shape, strides, _) = self.layout.eval(given, binding);
-        if is_contiguous(&shape, &strides) {
-            return Ok(());
-        }
-        let wide: Strides = shape.iter().zip(&strides).filter(|(n, _)| **n > 1).map(|(_, s)| s.abs()).collect();
-        match !self.whole && wide.windows(2).all(|w| w[0] >= w[1]) {
-            true => Ok(()),
-            false => Err(Error::trace(format!(
-                "{} draws in the order of memory, and a tensor of shape {shape:?} that it follows has strides {strides:?}, \
-                 which compiled code does not follow; pass a contiguous tensor, or draw in the shape before it was \
-                 permuted, narrowed or expanded",
-                self.what
-            ))),
         }
     }
 }

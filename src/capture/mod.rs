@@ -14,5 +14,6 @@ pub(crate) mod recorder;
 pub(crate) mod replay_builder;
 pub(crate) mod replay_cache;
 mod replaying;
+pub(crate) mod shown;
 pub(crate) mod state;
 pub(crate) mod symbols;

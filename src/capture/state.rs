@@ -5,7 +5,7 @@
 use crate::capture::aliasing::Aliasing;
 use crate::capture::draws::Item;
 use crate::capture::endpoints::{CallerTensor, Source, same_elements};
-use crate::capture::event::{Answer, Aside, Event, EventOperand, LayoutOf, Made, Symbolic};
+use crate::capture::event::{Answer, Aside, Event, EventOperand, Made, Symbolic};
 use crate::capture::replay_builder::ReplayBuilder;
 use crate::device::{Device, default_device};
 use crate::error::{Error, Noted, Result};
@@ -140,8 +140,6 @@ pub(crate) struct CaptureState {
     pub(crate) first_seq: u64,
     /// What is drawn, for each open scope.
     pub(crate) draws: Vec<Vec<Item<Size>>>,
-    /// Captured tensors whose memory was asked about by draws.
-    pub(crate) draw_layouts: Vec<TraceHandle>,
     /// The values that elements had before they were changed in place, by their identity.
     pub(crate) first_values: FxHashMap<usize, (Arc<Cell>, Value)>,
     /// In-place changes that captured storages had had when they were first asked: what is recorded later sees them
@@ -149,7 +147,7 @@ pub(crate) struct CaptureState {
     pub(crate) versions: FxHashMap<usize, u32>,
     /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are.
     pub(crate) outgoing_edges: HashMap<(usize, u32), (Edge, TraceHandle)>,
-    /// The arguments that need gradients, by number, with whether the program dependencies on what history they have.
+    /// The arguments that need gradients, by number, with whether the program depends on what history they have.
     pub(crate) asked: Vec<(usize, Arc<AtomicBool>)>,
     /// Nodes of the whole program with a smaller number have run when what is recorded now runs: nothing that they
     /// computed can be changed in place. 0 while the closure is recorded.
@@ -420,32 +418,6 @@ impl CaptureState {
         self.states.push(State { tensor, value: made.value, input, changes: 0 });
         self.by_storage.entry(storage).or_default().push(self.states.len() - 1);
         Ok(self.states.len() - 1)
-    }
-
-    /// Demands that the elements of `t` must lie in row-major order.
-    pub(crate) fn in_order(&mut self, what: &'static str, t: &Tensor, whole: bool) -> Result<()> {
-        let mut outside = |t: &Tensor| {
-            self.draw_layouts.push(TraceHandle::new(t.clone()));
-            LayoutOf::Captured(self.draw_layouts.len() - 1)
-        };
-        let (place, path) = match t.body() {
-            Body::Strided(_) => (outside(t), None),
-            Body::Traced(traced) => {
-                let place = match &traced.root {
-                    Root::External(t) => outside(t),
-                    Root::Traced(cell) => {
-                        let from = self.scope_of(cell.scope)?;
-                        // In-place changes give other elements, not another place for them.
-                        let first = self.first_values.get(&(Arc::as_ptr(cell) as usize)).map(|(_, v)| *v);
-                        LayoutOf::Value(from, first.unwrap_or_else(|| cell.value()))
-                    }
-                };
-                (place, traced.path.as_ref())
-            }
-        };
-        let steps: Vec<ViewOp> = path.into_iter().flat_map(|p| p.steps()).map(|step| step.op.clone()).collect();
-        self.replay.ask(Event::InOrder { what, place, steps: Symbolic(Cow::Owned(steps)), whole })?;
-        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{demand_equal, specialize};
 use crate::ops::Number;
 use crate::ops::elementwise::{choose, floating, in_full, numeric, zero_where};
@@ -172,7 +173,7 @@ activations! {
     /// 1/3): what a randomized leaky ReLU is in evaluation.
     fn rrelu / try_rrelu(x, lower: f64, upper: f64) {
         let slope = (lower + upper) / 2.0;
-        leaky(x, "rrelu", "RreluWithNoiseBackward0", slope)
+        row_major(leaky(x, "rrelu", "RreluWithNoiseBackward0", slope)?)
     }
 
     /// x where x > 0, else alpha (e^x - 1) (PyTorch's default is 1), elementwise.
@@ -284,7 +285,7 @@ activations! {
     /// log(sigmoid(x)), elementwise, with all digits.
     fn logsigmoid / try_logsigmoid(x) {
         let value = |x: &Tensor| {
-            x.try_clamp_max(0.0)?.try_sub(&x.try_abs()?.try_neg()?.try_exp()?.try_log1p()?)
+            row_major(x.try_clamp_max(0.0)?.try_sub(&x.try_abs()?.try_neg()?.try_exp()?.try_log1p()?)?)
         };
         by_hand(&floating(x, "logsigmoid")?, "LogSigmoidBackward0", value, |g, x| {
             g.try_mul(&x.try_neg()?.try_sigmoid()?)

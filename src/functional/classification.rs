@@ -8,6 +8,7 @@ use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::row_major;
 use crate::mode::sizes::numel;
 use crate::ops::elementwise::try_xlogy;
 use crate::ops::gather::{all_true, checked, gather};
@@ -131,7 +132,7 @@ impl Classes {
         let picked = gather(x, &self.index, axis)?.reshape_sizes(&self.counts.sizes())?;
         let losses = picked.try_neg()?.try_mul(&self.weights)?;
         // Nothing of an ignored target counts, not even an infinity.
-        losses.try_where_self(&self.counts, &losses.try_zeros_like()?)
+        row_major(losses.try_where_self(&self.counts, &losses.try_zeros_like()?)?)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{demand_equal, numel};
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
@@ -161,7 +162,7 @@ fn of_batch<const N: usize>(
         groups,
     )?;
     let sizes: Sizes = std::iter::once(Size::from(out)).chain(places).collect();
-    with_bias(&product.reshape_sizes(&sizes)?.try_transpose(0, 1)?, bias, N)
+    with_bias(&row_major(product.reshape_sizes(&sizes)?.try_transpose(0, 1)?)?, bias, N)
 }
 
 /// The shape of the weights, after the checks that need nothing else.

@@ -4,10 +4,10 @@
 use crate::device;
 use crate::error::{Error, Result};
 use crate::ops::random::default_generator;
+use crate::ops::sampling::draw_as;
 use crate::ops::twin_fns;
 use crate::tensor::draw::Kind;
 use crate::tensor::{Size, Sizes, Tensor};
-use allotrope_ir::DType;
 
 fn check(op: &'static str, p: f64) -> Result<()> {
     match (0.0..=1.0).contains(&p) {
@@ -16,12 +16,24 @@ fn check(op: &'static str, p: f64) -> Result<()> {
     }
 }
 
-/// Which elements of this shape stay, each with probability 1 - p: PyTorch's `bernoulli_(1 - p)`.
-fn kept(sizes: &[Size], p: f64, dtype: DType) -> Result<Tensor> {
-    default_generator().draw(Kind::Bernoulli { p: 1.0 - p }, sizes, dtype)
+/// Which elements of a tensor stay, each with probability 1 - p, drawn in the order of its memory: PyTorch's
+/// `empty_like(x).bernoulli_(1 - p)`.
+fn kept(x: &Tensor, p: f64) -> Result<Tensor> {
+    draw_as(default_generator(), x, Kind::Bernoulli { p: 1.0 - p }, x.dtype())
 }
 
-fn dropped(op: &'static str, x: &Tensor, p: f64, training: bool, sizes: impl Fn(&Tensor) -> Sizes) -> Result<Tensor> {
+/// As [`kept`], for each channel of each sample.
+fn kept_channels(x: &Tensor, sizes: &[Size], p: f64) -> Result<Tensor> {
+    default_generator().draw(Kind::Bernoulli { p: 1.0 - p }, sizes, x.dtype())
+}
+
+fn dropped(
+    op: &'static str,
+    x: &Tensor,
+    p: f64,
+    training: bool,
+    kept: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     check(op, p)?;
     if !training || p == 0.0 {
         return Ok(x.clone());
@@ -33,7 +45,7 @@ fn dropped(op: &'static str, x: &Tensor, p: f64, training: bool, sizes: impl Fn(
         return x.try_mul(0.0);
     }
     let _entered = device::enter(x.device());
-    x.try_mul(&kept(&sizes(x), p, x.dtype())?.try_div(1.0 - p)?)
+    x.try_mul(&kept(x)?.try_div(1.0 - p)?)
 }
 
 /// `[n, c, 1, ..]`: one number for each channel of each sample.
@@ -55,13 +67,13 @@ twin_fns! {
     /// assert!(y.iter().all(|&y| y == 0.0 || y == 2.0));
     /// ```
     fn dropout / try_dropout(input: &Tensor, p: f64, training: bool) -> Tensor {
-        dropped("dropout", input, p, training, Tensor::sizes)
+        dropped("dropout", input, p, training, |x| kept(x, p))
     }
 
     /// As [`dropout`], for whole channels: `[n, c, ..]`; PyTorch's `feature_dropout`, and `dropout2d` of a batch.
     fn feature_dropout / try_feature_dropout(input: &Tensor, p: f64, training: bool) -> Tensor {
         let sizes = channels("feature_dropout", input, 2)?;
-        dropped("feature_dropout", input, p, training, |_| sizes.clone())
+        dropped("feature_dropout", input, p, training, |x| kept_channels(x, &sizes, p))
     }
 
     /// As [`dropout`] for what went through [`Tensor::selu`]: mean and variance stay. What is dropped becomes the value
@@ -77,7 +89,7 @@ twin_fns! {
         // As PyTorch's: a (x mask + alpha (mask - 1)) + alpha a p, with the numbers of selu in alpha.
         const ALPHA: f64 = 1.758_099_340_847_376_6;
         let a = 1.0 / ((ALPHA * ALPHA * p + 1.0) * (1.0 - p)).sqrt();
-        let mask = kept(&input.sizes(), p, input.dtype())?;
+        let mask = kept(input, p)?;
         let shift = mask.try_sub(1.0)?.try_mul(ALPHA * a)?.try_add(ALPHA * a * p)?;
         input.try_mul(&mask.try_mul(a)?)?.try_add(&shift)
     }

@@ -3,6 +3,7 @@
 use super::common::{demand_float, numbers, pad_axis, widened, windows};
 use crate::autograd::no_grad;
 use crate::error::{Error, Result};
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
 use crate::ops::reduce::divide_by_size;
 use crate::ops::single_node::{Keeps, single};
@@ -206,7 +207,7 @@ twin_fns! {
             let scale = var.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
             x.try_sub(&by_channel(mean, rank)?)?.try_mul(&by_channel(&scale, rank)?)?
         };
-        affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())
+        row_major(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)
         })
     }
 
@@ -250,7 +251,7 @@ twin_fns! {
             follow(r, &flat(&unbiased)?, momentum)?;
         }
         let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, rank)).transpose();
-        let y = affine(m.normalised(eps)?, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?;
+        let y = row_major(affine(m.normalised(eps)?, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)?;
         y.reshape_sizes(&y.sizes())
     }
 
@@ -268,7 +269,7 @@ twin_fns! {
         let axes = last_axes("layer_norm", input, normalized_shape, &[("weight", weight), ("bias", bias)])?;
         with_affine("NativeLayerNormBackward0", input, weight, bias, true, &[], |x, weight, bias| {
             let y = Moments::of(&widened(x)?, &axes)?.normalised(eps)?;
-            affine(y, weight.cloned(), bias.cloned())?.try_to(x.dtype())
+            row_major(affine(y, weight.cloned(), bias.cloned())?.try_to(x.dtype())?)
         })
     }
 
@@ -284,7 +285,7 @@ twin_fns! {
             _ => f64::from(f32::EPSILON),
         });
         let scale = x.try_square()?.try_mean_dim(&axes, true)?.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
-        affine(x.try_mul(&scale)?, weight.cloned(), None)?.try_to(input.dtype())
+        row_major(affine(x.try_mul(&scale)?, weight.cloned(), None)?.try_to(input.dtype())?)
     }
 
     /// Normalises groups of channels of each sample over channels and places: `[n, c, ..]`; weight and bias are `[c]`.
@@ -311,7 +312,7 @@ twin_fns! {
         with_affine("NativeGroupNormBackward0", input, weight, bias, false, &[], |x, weight, bias| {
             let y = Moments::of(&widened(x)?.reshape_sizes(&grouped)?, &axes)?.normalised(eps)?.reshape_sizes(&own)?;
             let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, own.len())).transpose();
-            affine(y, lined(weight)?, lined(bias)?)?.try_to(x.dtype())
+            row_major(affine(y, lined(weight)?, lined(bias)?)?.try_to(x.dtype())?)
         })
     }
 

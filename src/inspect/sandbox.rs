@@ -27,9 +27,7 @@ impl Sandbox {
         let wiring = variant.wiring();
         let mut drawn = match variant.wiring().draws.is_empty() {
             true => None,
-            false => {
-                Some(wiring.draws.run(variant.device(), &variant.signature.fills, &wiring.sources, args, &binding)?)
-            }
+            false => Some(wiring.draws.run(variant.device(), &variant.signature.fills, &binding)?),
         };
         let mut numbers = drawn.as_mut().map(|d| std::mem::take(&mut d.tensors)).unwrap_or_default().into_iter();
         let generators = variant.wiring().draws.generators.iter().map(|g| g.lock().to_bytes()).collect();

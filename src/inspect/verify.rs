@@ -18,6 +18,7 @@ use crate::ops::TensorTree;
 use crate::partition::closure::BackwardOptions;
 use crate::runtime::call::view;
 use crate::runtime::execute;
+use crate::runtime::guards::HandedStrides;
 use crate::runtime::record::{Recorded, record};
 use crate::runtime::sharing::ArgumentPlan;
 use crate::runtime::traced::{Traced, not_recording};
@@ -161,7 +162,8 @@ pub(crate) fn verify<F: Traceable<N>, const N: usize>(
 ) -> Result<Verification> {
     let before = Snapshot::new(variant, args)?;
     let mut sandbox = Sandbox::new(variant, args, binding)?;
-    let traced = traced(variant, &before, &mut sandbox);
+    let strides = variant.guards.layouts.handed_out(&variant.wiring().laid_out, args, &sandbox.binding);
+    let traced = traced(variant, &before, &mut sandbox, strides);
     let eager = eager(variant, &before, closure, args);
     before.restore()?;
     let (traced, eager) = match (traced, eager) {
@@ -208,6 +210,7 @@ fn eager<F: Traceable<N>, const N: usize>(
     let mut seen: Seen = Vec::new();
     for (i, t) in results.iter().enumerate() {
         seen.push((format!("result {i}"), Some(eval::copied(t)?)));
+        seen.extend(strides_of(variant, i, Some(t))?);
     }
     for t in &before.touched {
         seen.push((t.what.clone(), Some(eval::copied(&t.tensor)?)));
@@ -230,8 +233,13 @@ fn setting_name(v: &dyn HostValue) -> String {
 }
 
 /// What the compiled code leaves behind.
-fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox) -> Result<Seen> {
-    let (outputs, _) = sandbox.run(variant, &variant.compiled, variant.optimized(), None)?;
+fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox, strides: HandedStrides) -> Result<Seen> {
+    let (mut outputs, _) = sandbox.run(variant, &variant.compiled, variant.optimized(), None)?;
+    for (o, strides) in variant.wiring().laid_out.iter().zip(strides) {
+        if let Some(strides) = strides {
+            outputs[o.output] = eval::lying(&outputs[o.output], &o.axes, &strides)?;
+        }
+    }
     let target = |wanted: &dyn Fn(&Target) -> bool| {
         variant.wiring().targets.iter().position(wanted).and_then(|i| outputs.get(i).cloned())
     };
@@ -274,6 +282,7 @@ fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox) -> Result
     let mut seen: Seen = Vec::new();
     for (i, &place) in variant.wiring().results.iter().enumerate() {
         seen.push((format!("result {i}"), returned[place].clone()));
+        seen.extend(strides_of(variant, i, returned[place].as_ref())?);
     }
     for t in &before.touched {
         seen.push((t.what.clone(), Some(after(t)?)));
@@ -285,6 +294,21 @@ fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox) -> Result
     }
     seen.extend(settings(variant).map(|v| (setting_name(&**v), Some(Tensor::scalar(true)))));
     Ok(seen)
+}
+
+/// How result `i` lies, if it is a new tensor or shows one.
+fn strides_of(variant: &Variant, i: usize, t: Option<&Tensor>) -> Result<Option<(String, Option<Tensor>)>> {
+    let wiring = variant.wiring();
+    let Some(mut place) = wiring.results.get(i).copied() else { return Ok(None) };
+    while let Returned::View { of, .. } = &wiring.returned[place] {
+        place = *of;
+    }
+    let Returned::Computed { .. } = &wiring.returned[place] else { return Ok(None) };
+    let strides = |t: &Tensor| {
+        let strides: Vec<i64> = t.laid_out().iter().map(|&s| s as i64).collect();
+        Tensor::try_from_vec(strides, &[t.dim()])
+    };
+    Ok(Some((format!("the strides of result {i}"), t.map(strides).transpose()?)))
 }
 
 /// Where a difference comes from.

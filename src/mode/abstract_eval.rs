@@ -17,10 +17,12 @@ use crate::error::{self, Error, Result};
 use crate::tensor::grad_fn::{Edge, next_seq};
 use crate::tensor::handle::{Link, Root, TraceHandle};
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
+use crate::tensor::result_memory::ResultMemory;
 use crate::tensor::size::{hints, small};
 use crate::tensor::traced::{Cell, new_capture};
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Body, Dims, Generator, Size, Tensor, TensorType, Traced, contiguous_strides, eval};
+use crate::tensor::{Body, Dims, Generator, Size, Strides, Tensor, TensorType, Traced, contiguous_strides, eval};
 use allotrope_ir::{DType, NodeId, Op, Scalar, Value};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -121,7 +123,8 @@ impl State {
     }
 
     fn like(&mut self, t: &Tensor) -> Tensor {
-        self.typed(t.ty().clone())
+        let like = self.typed(t.ty().clone());
+        lying(like, Some(Strides::from_slice(t.laid_out())))
     }
 
     /// # Errors
@@ -144,6 +147,14 @@ impl State {
     }
 }
 
+/// The tensor, which is new, with these strides; none stands for row-major order.
+fn lying(mut new: Tensor, strides: Option<Strides>) -> Tensor {
+    if let (Some(Body::Traced(t)), Some(strides)) = (Arc::get_mut(&mut new.0).map(|i| i.body_mut()), strides) {
+        t.strides = strides;
+    }
+    new
+}
+
 /// The address of the storage of a captured tensor.
 fn storage(t: &Tensor) -> Option<usize> {
     t.strided().map(|s| Arc::as_ptr(&s.storage) as usize)
@@ -158,7 +169,9 @@ impl ValueRecorder for Abstract {
         }
         // Asks the tensors for their sizes, so nothing may be borrowed.
         let (dtype, sizes) = apply::result_type(op, operands)?;
-        self.0.borrow_mut().tensor(dtype, &hints(&sizes))
+        let shape = hints(&sizes);
+        let result = self.0.borrow_mut().tensor(dtype, &shape)?;
+        Ok(lying(result, ResultMemory::of(op).strides(&shape, operands)))
     }
 
     fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor> {
@@ -263,6 +276,17 @@ impl StateRecorder for Abstract {
     }
 
     fn layout_asked(&self, _: &Tensor, _: LayoutQuestion) {}
+    fn order_asked(&self, _: &Tensor) {}
+    fn laid_out(&self, result: Tensor, rule: LayoutRule, operands: &[Operand<'_>]) -> Result<Tensor> {
+        let shape = result.shape_hint();
+        let strides = rule.strides(shape, operands.iter().map(Operand::laid_out));
+        let strides = strides.unwrap_or_else(|| contiguous_strides(shape));
+        let moved = lying(self.copy(&result)?, Some(strides));
+        if result.has_grad_fn() {
+            moved.set_grad_fn(result.grad_fn());
+        }
+        Ok(moved)
+    }
 
     fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {
         a.id() == b.id()
@@ -317,9 +341,6 @@ impl RandomRecorder for Abstract {
         Ok((self.0.borrow_mut().tensor(draw.dtype, &hints(draw.sizes))?, 0))
     }
     fn reseed(&self, _: &Generator, _: u64) {}
-    fn in_order(&self, _: &'static str, _: &Tensor, _: bool) -> Result<()> {
-        Ok(())
-    }
 }
 
 impl LoopRecorder for Abstract {

@@ -1,10 +1,12 @@
 //! Applies a primitive in the current mode: computes it now, or hands it to the recorder. It chooses no primitive and
 //! knows no tape.
 
+use super::layout::laid_out;
 use super::slot;
 use crate::error::Result;
 use crate::tensor::affine::Given;
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::{DType, Op, Type, infer};
@@ -76,7 +78,7 @@ fn in_f32(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
         }
     }
     let mut wide = held.iter();
-    let operands: SmallVec<[Operand<'_>; 3]> = operands
+    let all: SmallVec<[Operand<'_>; 3]> = operands
         .iter()
         .map(|x| match x {
             Operand::Tensor(t) if t.dtype().is_half() => Operand::Tensor(wide.next().expect("one for each half")),
@@ -84,10 +86,15 @@ fn in_f32(op: &Op<Size>, operands: &[Operand<'_>]) -> Result<Tensor> {
             x => *x,
         })
         .collect();
-    let result = apply(op, &operands)?;
-    match result.dtype() {
-        DType::F32 => apply(&Op::Cast(half), &[Operand::Tensor(&result)]),
-        _ => Ok(result),
+    let result = apply(op, &all)?;
+    let result = match result.dtype() {
+        DType::F32 => apply(&Op::Cast(half), &[Operand::Tensor(&result)])?,
+        _ => result,
+    };
+    match op.is_elementwise() {
+        // What was repeated is whole in f32.
+        true => laid_out(result, LayoutRule::Elementwise, operands),
+        false => Ok(result),
     }
 }
 

@@ -5,6 +5,7 @@
 mod abstract_eval;
 pub(crate) mod apply;
 pub(crate) mod grads;
+pub(crate) mod layout;
 pub(crate) mod loops;
 pub(crate) mod random;
 pub(crate) mod recompute;

@@ -15,17 +15,6 @@ use allotrope_ir::{DType, Op};
 use std::hash::{BuildHasher, Hasher};
 use std::panic::Location;
 
-/// The elements of `like`, which a trace has made, are drawn in row-major order; with `whole` without gaps.
-///
-/// # Errors
-/// When they would lie otherwise, and after the end of the trace.
-pub(crate) fn in_order(what: &'static str, like: &Tensor, whole: bool) -> Result<()> {
-    match slot::recorder() {
-        Some(r) => r.in_order(what, like, whole),
-        None => eval::strided(like).map(drop),
-    }
-}
-
 impl Generator {
     /// Starts the streams of `seed`. In a trace every call does so, at this place among its draws.
     pub fn manual_seed(&self, seed: u64) {

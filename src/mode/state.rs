@@ -106,6 +106,16 @@ pub(crate) fn sharing_asked(result: &Tensor) {
     }
 }
 
+/// The program goes on in the order in which a copy of `x` would lie that keeps its order in memory; a trace holds for calls
+/// with the same one.
+pub(crate) fn order_asked(x: &Tensor) {
+    if x.traced().is_some()
+        && let Some(r) = slot::recorder()
+    {
+        r.order_asked(x);
+    }
+}
+
 /// `result` is a copy of `of` in row-major order, or `of` itself, which lies so already.
 pub(crate) fn contiguous_made(of: &Tensor, result: &Tensor) {
     if result.traced().is_some()

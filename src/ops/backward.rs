@@ -139,7 +139,7 @@ impl Tensor {
 pub(super) fn accumulate(x: &Tensor, gradient: Tensor) -> Result<()> {
     let sum = match x.grad() {
         Some(old) => sum(&old, &gradient)?,
-        None => engine::own(gradient)?,
+        None => engine::own(gradient, x)?,
     };
     x.set_grad(Some(sum));
     if x.is_leaf()

@@ -7,6 +7,7 @@ use crate::backend::Memory;
 use crate::backend::cpu::host;
 use crate::device::{Device, default_device};
 use crate::error::{Error, Result, called, must};
+use crate::mode::layout::ordered_as;
 use crate::mode::values::{self, full_of, full_on};
 use crate::tensor::size::sizes_of;
 use crate::tensor::{FromElement, Tensor, TensorType, eval};
@@ -131,7 +132,8 @@ twins! {
     /// assert_eq!(Tensor::arange(2).full_like(2.7).to_vec::<i64>(), [2, 2]);
     /// ```
     fn full_like / try_full_like(&self, value: impl Into<Number>) -> Tensor {
-        full_on(self.device(), &self.sizes(), value.into().fitted("full_like", self.dtype())?)
+        let value = value.into().fitted("full_like", self.dtype())?;
+        ordered_as(full_on(self.device(), &self.sizes(), value)?, self)
     }
 
     /// As [`Tensor::empty`], with the shape and dtype of this tensor.

@@ -13,6 +13,7 @@ use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::Result;
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{is_zero, specialize};
 use crate::mode::values::full_of;
 use crate::tensor::operand::Operand;
@@ -62,7 +63,7 @@ pub(super) fn running_product(x: &Tensor, axis: usize) -> Result<Tensor> {
 
 /// The product along an axis, which stays with size 1.
 pub(super) fn product(x: &Tensor, axis: usize) -> Result<Tensor> {
-    narrow(&running_product(x, axis)?, axis, x.sizes()[axis], Size::from(1))
+    narrow(&running_product(x, axis)?, axis, x.sizes()[axis], Size::from(1))?.try_contiguous()
 }
 
 /// The extreme up to each element, and its place: the last of equals, and the last NaN once there is one.
@@ -94,7 +95,7 @@ fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Te
             places = concat(&[&place_head, &place_before.try_where_self(&wins, &place_here)?], axis)?;
             reach *= 2;
         }
-        Ok::<_, crate::error::Error>(places)
+        row_major(places)
     })?;
     Ok((gather(x, &places, axis)?, places))
 }
@@ -154,7 +155,9 @@ twins! {
     /// elements are 0, too.
     fn cumprod / try_cumprod(&self, axis: isize) -> Tensor {
         single("CumprodBackward0", &[self], &[Keeps::Operand(0), Keeps::Result(0)], |x| {
-            over(&x[0], "cumprod", axis, |x, axis| narrow(&running_product(x, axis)?, axis, Size::from(1), x.sizes()[axis]))
+            over(&x[0], "cumprod", axis, |x, axis| {
+                narrow(&running_product(x, axis)?, axis, Size::from(1), x.sizes()[axis])?.try_contiguous()
+            })
         })
     }
 

@@ -6,6 +6,7 @@ use super::{grads1, twins};
 use crate::autograd::record::composite;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{at_most, smaller};
 use crate::tensor::affine::Affine;
 use crate::tensor::operand::Operand;
@@ -105,7 +106,7 @@ fn triangle(
     composite(
         node,
         &[Operand::Tensor(x)],
-        || x.try_where_self(&stays(&row, &column)?, &zero_of(x)?),
+        || row_major(x.try_where_self(&stays(&row, &column)?, &zero_of(x)?)?),
         |_| move |_: &Context<'_>, g: &Tensor| grads1(triangle(op, node, g, stays)?),
     )
 }

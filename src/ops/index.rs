@@ -13,6 +13,7 @@ use super::twins;
 use crate::autograd::record::composite;
 use crate::backend::cpu::host::room;
 use crate::error::{Error, Result, called, must};
+use crate::mode::layout::{ordered_as, row_major};
 use crate::mode::sizes::{at_most, demand_equal};
 use crate::mode::values::full_of;
 use crate::tensor::operand::Operand;
@@ -162,7 +163,8 @@ twins! {
                 let one: Vec<bool> = host("nonzero", &self.try_to(DType::Bool)?)?;
                 Ok(Tensor::zeros(&[usize::from(one[0]), 0], DType::I64))
             }
-            _ => Tensor::try_from_slice(&places, &[k, rank]),
+            // PyTorch writes down the places along each axis.
+            _ => Tensor::try_from_slice(&places, &[k, rank])?.try_t()?.try_contiguous()?.try_t(),
         }
     }
 }
@@ -197,7 +199,7 @@ twins! {
             let mut sizes = own.clone();
             sizes[a] = index.sizes()[0];
             let out = scatter(ScatterOp::Set, &x, &along(&index, a, &sizes)?, &t[2].expand_sizes(&sizes)?, a)?;
-            out.reshape_sizes(&t[0].sizes())
+            ordered_as(out, &x)?.reshape_sizes(&t[0].sizes())
         })
     }
 
@@ -206,7 +208,7 @@ twins! {
         demand_mask("masked_fill", mask)?;
         let value = value.into();
         let element = as_element("masked_fill", self, value)?;
-        masked(mask, self, value, &element)
+        row_major(masked(mask, self, value, &element)?)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{demand_equal, numel};
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -206,7 +207,7 @@ twins! {
         a.demand_ranks("addmm", b, 2, 2)?;
         let (beta, alpha) = (beta.into(), alpha.into());
         single("AddmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
-            added("addmm", &t[0], &t[1].try_matmul(&t[2])?, beta, alpha)
+            added("addmm", &t[0], &t[1].try_matmul(&t[2])?, beta, alpha).and_then(row_major)
         })
     }
 
@@ -214,7 +215,7 @@ twins! {
     fn baddbmm / try_baddbmm(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
         let (beta, alpha) = (beta.into(), alpha.into());
         single("BaddbmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
-            added("baddbmm", &t[0], &t[1].try_bmm(&t[2])?, beta, alpha)
+            added("baddbmm", &t[0], &t[1].try_bmm(&t[2])?, beta, alpha).and_then(row_major)
         })
     }
 

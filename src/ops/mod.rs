@@ -37,7 +37,7 @@ mod recurrence;
 pub(crate) mod reduce;
 mod repeating;
 pub(crate) mod results;
-mod sampling;
+pub(crate) mod sampling;
 mod shape;
 pub(crate) mod single_node;
 mod softmax;

@@ -7,6 +7,7 @@ use super::{twin_fns, twins};
 use crate::backend::cpu::host::room;
 use crate::error::{Error, Result};
 use crate::mode;
+use crate::mode::layout::ordered_as;
 use crate::mode::sizes::{at_most, is_zero, specialize};
 use crate::tensor::{FromElement, Size, Sizes, Tensor, eval};
 use allotrope_ir::{Axes, DType, Extent};
@@ -63,14 +64,14 @@ twins! {
             return copied("ViewBackward0", self);
         }
         single("ViewBackward0", &[self], &[], |x| {
-        let mut sizes = x[0].sizes();
-        sizes.insert(a + 1, Size::from(1));
-        let raised = x[0].reshape_sizes(&sizes)?;
-        sizes[a + 1] = Size::from(times);
-        let repeated = raised.expand_recorded(&sizes)?.try_contiguous()?;
-        let merged = sizes[a].times(&sizes[a + 1]);
-        sizes.remove(a + 1);
-        sizes[a] = merged;
+            let mut sizes = x[0].sizes();
+            sizes.insert(a + 1, Size::from(1));
+            let raised = x[0].reshape_sizes(&sizes)?;
+            sizes[a + 1] = Size::from(times);
+            let repeated = raised.expand_recorded(&sizes)?.try_contiguous()?;
+            let merged = sizes[a].times(&sizes[a + 1]);
+            sizes.remove(a + 1);
+            sizes[a] = merged;
             repeated.reshape_sizes(&sizes)
         })
     }
@@ -105,7 +106,10 @@ twins! {
         if named.windows(2).any(|w| w[0] == w[1]) {
             return Err(Error::operands("flip", format!("axes {axes:?} name one axis twice")));
         }
-        if self.dim() == 0 || named.is_empty() { copied("FlipBackward0", self) } else { flip(self, named) }
+        match self.dim() == 0 || named.is_empty() {
+            true => ordered_as(copied("FlipBackward0", self)?, self),
+            false => flip(self, named),
+        }
     }
 
     /// The columns in reverse order: [`Tensor::flip`] of the second axis.

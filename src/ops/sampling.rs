@@ -7,74 +7,59 @@ use super::gather::{all_true, checked};
 use crate::backend::cpu::host::room;
 use crate::device;
 use crate::error::{Error, Result, called, must};
-use crate::mode::random::in_order;
+use crate::mode;
+use crate::mode::apply::apply;
+use crate::mode::layout::ordered_as;
+use crate::mode::state::order_asked;
 use crate::mode::values::{full_of, no_host_read};
 use crate::ops::random::{check, default_generator};
 use crate::tensor::draw::Kind;
+use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::{LayoutRule, outermost_first};
 use crate::tensor::size::sizes_of;
-use crate::tensor::{FromElement, Generator, Sizes, Tensor, eval};
-use allotrope_ir::{DType, Scalar};
+use crate::tensor::{FromElement, Generator, Sizes, Tensor, contiguous_strides, eval};
+use allotrope_ir::{Axes, DType, Op, Scalar};
 use std::ops::{Add, Div};
 use std::panic::Location;
 
-/// The axes from the widest stride to the narrowest: the order in which PyTorch fills memory.
-fn memory_order(t: &Tensor) -> Vec<usize> {
-    let strides = t.strides();
-    let mut axes: Vec<usize> = (0..t.dim()).filter(|&a| t.shape_hint()[a] > 1).collect();
-    axes.sort_by_key(|&a| std::cmp::Reverse(strides[a].unsigned_abs()));
-    axes.extend((0..t.dim()).filter(|&a| t.shape_hint()[a] <= 1));
-    axes
-}
-
-fn permuted(t: &Tensor, axes: &[usize]) -> Result<Tensor> {
-    t.alias().try_permute(&axes.iter().map(|&a| a as isize).collect::<Vec<_>>())
-}
-
-/// Where each axis went that `axes` put into another order.
-fn inverse(axes: &[usize]) -> Vec<usize> {
-    let mut back = vec![0; axes.len()];
+/// Draws a number for every element of `t`, of `dtype`, in the order of memory that these strides mean.
+fn draw_along(g: &Generator, t: &Tensor, strides: &[isize], kind: Kind, dtype: DType) -> Result<Tensor> {
+    if !mode::is_recording() {
+        eval::strided(t)?;
+    }
+    order_asked(t);
+    let (shape, own) = (t.shape_hint(), t.sizes());
+    let axes = outermost_first(shape, strides);
+    if axes.iter().filter(|&&a| shape[a] > 1).is_sorted() {
+        return g.draw(kind, &own, dtype);
+    }
+    // PyTorch draws normal numbers one by one where axes are in another order.
+    let drawn = g.draw(kind.serial(), &axes.iter().map(|&a| own[a]).collect::<Sizes>(), dtype)?;
+    let mut back = Axes::from_elem(0, axes.len());
     axes.iter().enumerate().for_each(|(i, &a)| back[a] = i);
-    back
+    apply(&Op::Permute(back), &[Operand::Tensor(&drawn)])
 }
 
-/// Draws a number for every element of `like`, of `dtype`, in the order of its memory, in which the result lies too.
-fn draw_as(what: &'static str, g: &Generator, like: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
+/// Draws a number for every element of `like`, of `dtype`, in the order of memory of a copy of it, as which the result lies.
+pub(crate) fn draw_as(g: &Generator, like: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
     let _entered = device::enter(like.device());
-    if like.strided().is_none() {
-        in_order(what, like, false)?;
-        return g.draw(kind, &like.sizes(), dtype);
-    }
-    let axes = memory_order(like);
-    let sizes: Sizes = axes.iter().map(|&a| like.sizes()[a]).collect();
-    let many = |a: &&usize| like.shape_hint()[**a] > 1;
-    match axes.iter().filter(many).is_sorted() {
-        true => g.draw(kind, &like.sizes(), dtype),
-        // PyTorch draws normal numbers one by one where the axes are in another order.
-        false => permuted(&g.draw(kind.serial(), &sizes, dtype)?, &inverse(&axes)),
-    }
+    let strides = LayoutRule::Preserved.strides(like.shape_hint(), std::iter::once(Some(like.laid_out())));
+    let strides = strides.unwrap_or_else(|| contiguous_strides(like.shape_hint()));
+    ordered_as(draw_along(g, like, &strides, kind, dtype)?, like)
 }
 
-/// As [`draw_as`], to fill `target` itself: also where its memory has gaps PyTorch draws normal numbers one by one.
-fn draw_for(what: &'static str, g: &Generator, target: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
-    if let (Kind::Normal { .. }, None) = (&kind, target.strided()) {
-        in_order(what, target, true)?;
-    }
-    // In a trace the recorder sees to it.
-    let kind = if target.strided().is_none() || target.is_contiguous() { kind } else { kind.serial() };
-    draw_as(what, g, target, kind, dtype)
+/// Draws a number for every element of `target`, which they are to fill, in the order of its memory; also where there are gaps
+/// PyTorch draws normal numbers one by one.
+fn draw_for(g: &Generator, target: &Tensor, kind: Kind, dtype: DType) -> Result<Tensor> {
+    let _entered = device::enter(target.device());
+    let serial = matches!(kind, Kind::Normal { .. }) && !target.is_contiguous();
+    draw_along(g, target, target.laid_out(), if serial { kind.serial() } else { kind }, dtype)
 }
 
 /// Fills `target` in the order of its memory. Whatever can fail comes before the draw.
-fn fill(what: &'static str, g: &Generator, target: &Tensor, kind: Kind) -> Result<()> {
+fn fill(name: &'static str, g: &Generator, target: &Tensor, kind: Kind) -> Result<()> {
     check_fillable(target)?;
-    let name = match what {
-        "uniform_" => "UniformBackward0",
-        "normal_" => "NormalBackward0",
-        "exponential_" => "ExponentialBackward0",
-        "random_" => "RandomBackward2",
-        _ => "BernoulliBackward2",
-    };
-    assign(target, &draw_for(what, g, target, kind, target.dtype())?, Derivative::Taken(name, None))
+    assign(target, &draw_for(g, target, kind, target.dtype())?, Derivative::Taken(name, None))
 }
 
 fn float(what: &'static str, dtype: DType) -> Result<()> {
@@ -134,41 +119,41 @@ fills! {
     /// Fills the tensor with uniform numbers in [from, to).
     fn uniform_ / try_uniform_(g, t, from: f64, to: f64) {
         float("uniform_", t.dtype())?;
-        fill("uniform_", g, t, Kind::Uniform { low: from, high: to })
+        fill("UniformBackward0", g, t, Kind::Uniform { low: from, high: to })
     }
 
     /// Fills the tensor with normally distributed numbers.
     fn normal_ / try_normal_(g, t, mean: f64, std: f64) {
         float("normal_", t.dtype())?;
         check(std >= 0.0, || format!("normal_: the standard deviation must not be negative, got {std}"))?;
-        fill("normal_", g, t, Kind::Normal { mean, std })
+        fill("NormalBackward0", g, t, Kind::Normal { mean, std })
     }
 
     /// Fills the tensor with exponentially distributed numbers of rate `lambd`.
     fn exponential_ / try_exponential_(g, t, lambd: f64) {
         float("exponential_", t.dtype())?;
-        fill("exponential_", g, t, Kind::Exponential { rate: lambd })
+        fill("ExponentialBackward0", g, t, Kind::Exponential { rate: lambd })
     }
 
     /// Fills the tensor with whole numbers from 0 up to what its dtype holds exactly.
     fn random_ / try_random_(g, t) {
-        fill("random_", g, t, Kind::Whole { of: t.dtype() })
+        fill("RandomBackward2", g, t, Kind::Whole { of: t.dtype() })
     }
 
     /// Fills the tensor with integers in [from, to): `torch.Tensor.random_(from, to)`.
     fn random_range_ / try_random_range_(g, t, from: i64, to: i64) {
-        fill("random_", g, t, Kind::Integers { low: from, high: to })
+        fill("RandomBackward0", g, t, Kind::Integers { low: from, high: to })
     }
 
     /// Sets each element to 1 with its probability, else to 0. One number is the probability of all; a tensor of
     /// floats has one for each, and broadcasts.
     fn bernoulli_ / try_bernoulli_(g, t, p: impl Probability) {
         match p.probability() {
-            Probable::One(p) => fill("bernoulli_", g, t, Kind::Bernoulli { p }),
+            Probable::One(p) => fill("BernoulliBackward2", g, t, Kind::Bernoulli { p }),
             Probable::Each(p) => {
                 check_fillable(t)?;
                 let p = probabilities(p)?.expand_sizes(&t.sizes())?;
-                let drawn = draw_for("bernoulli_", g, t, UNIFORM, p.dtype())?.try_lt(&p)?;
+                let drawn = draw_for(g, t, UNIFORM, p.dtype())?.try_lt(&p)?;
                 assign(t, &drawn.try_to(t.dtype())?, Derivative::Taken("BernoulliBackward1", None))
             }
         }
@@ -265,18 +250,18 @@ draws! {
     /// Uniform numbers in [0, 1), with the shape, dtype and order of memory of another tensor: `torch.rand_like`.
     fn rand_like / try_rand_like(g, like: &Tensor) {
         float("rand_like", like.dtype())?;
-        draw_as("rand_like", g, like, UNIFORM, like.dtype())
+        draw_as(g, like, UNIFORM, like.dtype())
     }
 
     /// Normally distributed numbers with the shape, dtype and order of memory of another tensor: `torch.randn_like`.
     fn randn_like / try_randn_like(g, like: &Tensor) {
         float("randn_like", like.dtype())?;
-        draw_as("randn_like", g, like, Kind::Normal { mean: 0.0, std: 1.0 }, like.dtype())
+        draw_as(g, like, Kind::Normal { mean: 0.0, std: 1.0 }, like.dtype())
     }
 
     /// Integers in [low, high), with the shape, dtype and order of memory of another tensor: `torch.randint_like`.
     fn randint_like / try_randint_like(g, like: &Tensor, low: i64, high: i64) {
-        draw_as("randint_like", g, like, Kind::Integers { low, high }, like.dtype())
+        draw_as(g, like, Kind::Integers { low, high }, like.dtype())
     }
 
     /// 1 with the probability that stands in `p`, else 0, in the dtype of `p`: `torch.bernoulli`.

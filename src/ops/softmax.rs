@@ -9,6 +9,7 @@ use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::Result;
+use crate::mode::layout::row_major;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
 use allotrope_ir::{Axes, ReduceOp};
@@ -25,7 +26,7 @@ fn sum_spread(x: &Tensor, axes: &Axes) -> Result<Tensor> {
 fn softmax(x: &Tensor, axes: Axes) -> Result<Tensor> {
     let compute = || {
         let e = shifted(x, &axes)?.try_exp()?;
-        e.try_div(&sum_spread(&e, &axes)?)
+        row_major(e.try_div(&sum_spread(&e, &axes)?)?)
     };
     composite("SoftmaxBackward0", &[Operand::Tensor(x)], compute, |y| {
         let (y, axes) = (Saved::output(y, 0), axes.clone());
@@ -40,7 +41,7 @@ fn softmax(x: &Tensor, axes: Axes) -> Result<Tensor> {
 fn log_softmax(x: &Tensor, axes: Axes) -> Result<Tensor> {
     let compute = || {
         let x = shifted(x, &axes)?;
-        x.try_sub(&sum_spread(&x.try_exp()?, &axes)?.try_log()?)
+        row_major(x.try_sub(&sum_spread(&x.try_exp()?, &axes)?.try_log()?)?)
     };
     composite("LogSoftmaxBackward0", &[Operand::Tensor(x)], compute, |y| {
         let (y, axes) = (Saved::output(y, 0), axes.clone());

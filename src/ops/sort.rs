@@ -7,6 +7,7 @@ use super::reduce::{along, without_axes};
 use super::single_node::{Keeps, pair};
 use super::twins;
 use crate::error::{Error, Result};
+use crate::mode::layout::ordered_as;
 use crate::mode::sizes::demand_at_least;
 use crate::tensor::{Size, Tensor};
 
@@ -45,14 +46,15 @@ twins! {
         pair("SortBackward0", &[self], &[Keeps::Result(1)], |own| {
             let (x, axis) = along(&own[0], "sort", axis)?;
             let places = places(&x, axis, descending)?;
-            shaped(&own[0], gather(&x, &places, axis)?, places)
+            let values = ordered_as(gather(&x, &places, axis)?, &x)?;
+            shaped(&own[0], values, ordered_as(places, &x)?)
         })
     }
 
     /// The places (i64) of the elements along an axis in stable ascending or descending order.
     fn argsort / try_argsort(&self, axis: isize, descending: bool) -> Tensor {
         let (x, axis) = along(self, "argsort", axis)?;
-        let places = places(&x, axis, descending)?;
+        let places = ordered_as(places(&x, axis, descending)?, &x)?;
         if self.dim() == 0 { places.reshape_sizes(&[]) } else { Ok(places) }
     }
 
@@ -69,7 +71,7 @@ twins! {
         pair("TopkBackward0", &[self], &[Keeps::Result(1)], |own| {
             let (x, axis) = along(&own[0], "topk", axis)?;
             at_least("topk", &x, axis, k)?;
-            let places = narrow(&places(&x, axis, largest)?, axis, Size::from(0), Size::from(k))?;
+            let places = narrow(&places(&x, axis, largest)?, axis, Size::from(0), Size::from(k))?.try_contiguous()?;
             let values = gather(&x, &places, axis)?;
             if k == 1 { shaped(&own[0], values, places) } else { Ok((values, places)) }
         })
@@ -83,7 +85,7 @@ twins! {
         pair("KthvalueBackward0", &[self], &[Keeps::Result(1)], |own| {
             let (x, axis) = along(&own[0], "kthvalue", axis)?;
             at_least("kthvalue", &x, axis, k)?;
-            let places = narrow(&places(&x, axis, false)?, axis, Size::from(k - 1), Size::from(1))?;
+            let places = narrow(&places(&x, axis, false)?, axis, Size::from(k - 1), Size::from(1))?.try_contiguous()?;
             let values = gather(&x, &places, axis)?;
             if keepdim {
                 return shaped(&own[0], values, places);

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::ops::movement::seen_again;
 use crate::runtime::backward::{Backward, SavedForBackward};
 use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of};
+use crate::runtime::guards::HandedStrides;
 use crate::runtime::variant::Variant;
 use crate::tensor::storage::Storage;
 use crate::tensor::view::Creation;
@@ -23,6 +24,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 type Outputs = SmallVec<[Tensor; 8]>;
+
+/// What a run has left.
+struct Done {
+    outputs: Outputs,
+    /// Strides of those that lie otherwise than in row-major order.
+    laid_out: HandedStrides,
+    /// The inputs that are saved for backward passes.
+    saved: Vec<Tensor>,
+}
 
 /// What is known of the inputs and outputs of compiled code, whatever tensors they are.
 pub(crate) struct CodeSignature {
@@ -135,25 +145,21 @@ impl Bound {
                     grown = true;
                 }
                 Err(Stop::Error(e)) => return Err(if grown { endless(e) } else { e }),
-                Ok((outputs, saved)) => {
-                    return self.hand_out(variant.backward.as_ref(), args, outputs, saved, &binding);
-                }
+                Ok(done) => return self.hand_out(variant.backward.as_ref(), args, done, &binding),
             }
         }
     }
 
-    fn run(&self, variant: &Variant, args: &[&Tensor], binding: &Binding) -> Result<(Outputs, Vec<Tensor>), Stop> {
+    fn run(&self, variant: &Variant, args: &[&Tensor], binding: &Binding) -> Result<Done, Stop> {
+        let laid_out = match self.wiring.laid_out.is_empty() {
+            true => HandedStrides::new(),
+            false => variant.guards.layouts.handed_out(&self.wiring.laid_out, args, binding),
+        };
         let mut made = self.made(args)?;
         let mut drawn = None;
         if !self.wiring.draws.is_empty() {
             let draws = &self.wiring.draws;
-            let drawn = drawn.insert(draws.run(
-                variant.device(),
-                &variant.signature.fills,
-                &self.wiring.sources,
-                args,
-                binding,
-            )?);
+            let drawn = drawn.insert(draws.run(variant.device(), &variant.signature.fills, binding)?);
             made.extend(drawn.tensors.drain(..));
         }
         let (signature, compiled) = (&variant.signature, &variant.compiled);
@@ -167,7 +173,7 @@ impl Bound {
         }
         let saved = variant.backward.iter().flat_map(Backward::inputs);
         let saved = saved.map(|i| self.handle(args, &made, i)).collect();
-        Ok((done?, saved))
+        Ok(Done { outputs: done?, laid_out, saved })
     }
 
     /// Input `i` as the program around knows it.
@@ -262,7 +268,8 @@ impl Bound {
     ) -> Result<Outputs, Stop> {
         let mut outputs = Outputs::new();
         for &i in &self.fresh {
-            outputs.push(output(&self.wiring.targets[i], &signature.types[i], code, binding)?);
+            let turned = self.wiring.laid_out.iter().any(|o| o.output == i && !o.axes.is_empty());
+            outputs.push(output(&self.wiring.targets[i], &signature.types[i], turned, code, binding)?);
         }
         let mut inputs = Inputs::new();
         for (i, (source, planned)) in self.wiring.sources.iter().zip(&self.inputs).enumerate() {
@@ -284,13 +291,18 @@ impl Bound {
         &self,
         backward: Option<&Backward>,
         args: &[&Tensor],
-        outputs: Outputs,
-        inputs: Vec<Tensor>,
+        done: Done,
         binding: &Binding,
     ) -> Result<Results> {
         let (mut computed, mut saved) = (Results::new(), Vec::new());
         let mut grads: SmallVec<[(&Tensor, Tensor); 4]> = SmallVec::new();
+        let Done { outputs, laid_out, saved: inputs } = done;
+        let mut laid_out = self.wiring.laid_out.iter().zip(laid_out).peekable();
         for (&i, tensor) in self.fresh.iter().zip(outputs) {
+            let tensor = match laid_out.next_if(|(o, _)| o.output == i) {
+                Some((o, Some(strides))) => eval::lying(&tensor, &o.axes, &strides)?,
+                Some((_, None)) | None => tensor,
+            };
             match &self.wiring.targets[i] {
                 Target::Return => computed.push(tensor),
                 Target::Save => saved.push(tensor),
@@ -381,15 +393,22 @@ fn gradient(of: &Tensor) -> Result<Tensor> {
 }
 
 /// A tensor for an output: the gradient of the last call where nobody else holds it, else a fresh one; a fresh one too
-/// where the run may fail, because the gradient then stays as it was.
-fn output(target: &Target, (ty, fixed): &(Type, Option<TensorType>), code: &Code, binding: &Binding) -> Result<Tensor> {
+/// where the run may fail, because the gradient then stays as it was. Where it is turned, only its memory is used.
+fn output(
+    target: &Target,
+    (ty, fixed): &(Type, Option<TensorType>),
+    turned: bool,
+    code: &Code,
+    binding: &Binding,
+) -> Result<Tensor> {
     if let (Target::Grad(of), Some(ty), false) = (target, fixed, code.has_checks())
         && let Some(mut old) = of.take_grad()
     {
-        let fits = old.dtype() == ty.dtype() && old.shape_hint() == ty.shape() && old.is_contiguous();
+        let lies = turned || (old.shape_hint() == ty.shape() && old.is_contiguous());
+        let fits = old.dtype() == ty.dtype() && lies;
         let size = ty.numel() * ty.dtype().size();
         if fits && old.device() == code.device && old.own_memory().is_some_and(|m| m.bytes() == size) {
-            return Ok(old);
+            return Ok(if turned { eval::memory_of(&old, ty.clone())? } else { old });
         }
         of.store_grad(Some(old));
     }

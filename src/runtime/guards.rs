@@ -2,9 +2,9 @@
 //! Checking changes nothing.
 
 use crate::autograd::is_grad_enabled;
-use crate::capture::captured::{Captured, Dependencies};
-use crate::capture::endpoints::{CallerTensor, Source, Target, same_elements};
-use crate::capture::layout::{CallTensors, LayoutGuard};
+use crate::capture::captured::Captured;
+use crate::capture::endpoints::{CallerTensor, Lies, OutputLayout, Source, Target, same_elements};
+use crate::capture::layout::{CallTensors, RecordedLayouts, inputs_of};
 use crate::capture::recorder::is_watched;
 use crate::capture::symbols::Binding;
 use crate::device::{Device, default_device};
@@ -12,8 +12,10 @@ use crate::mode::recorder::settings::HostValue;
 use crate::runtime::capacity::Capacities;
 use crate::runtime::sharing::{ArgumentPlan, Given, Shared, Sharing};
 use crate::tensor::handle::TraceHandle;
+use crate::tensor::strides::is_plain;
 use crate::tensor::{Strides, Tensor};
 use allotrope_ir::{DType, Dim};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// One thing that must hold of the sizes.
@@ -33,7 +35,7 @@ pub(crate) struct ArgType {
     pub(crate) dtype: DType,
     pub(crate) rank: usize,
     pub(crate) requires_grad: bool,
-    /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program dependencies on that.
+    /// Whether it is a leaf, and whether somebody looks at its gradient on the way, where the program depends on that.
     pub(crate) history: Option<(bool, bool)>,
     /// Whether it lies in row-major order, where the program changes it in place.
     pub(crate) dense: Option<bool>,
@@ -98,26 +100,74 @@ pub(crate) struct Guards {
     pub(crate) grad_enabled: bool,
 }
 
+/// Strides of tensors that a call hands out, where they are not just those of row-major order.
+pub(crate) type HandedStrides = SmallVec<[Option<Strides>; 4]>;
+
 /// What must be decided by how tensors lie.
 #[derive(Default)]
 pub(crate) struct Layouts {
-    pub(crate) guards: Vec<LayoutGuard>,
-    /// Where the inputs come from, if there is a guard.
+    pub(crate) recorded: RecordedLayouts,
+    /// Where the inputs come from, if there is anything to ask.
     sources: Vec<Source>,
-    pub(crate) captured: Vec<TraceHandle>,
+    /// The inputs that the usual guards and the layouts of results depend on, where these are the usual ones.
+    inputs: Vec<usize>,
+    /// How many guards hold where those lie in row-major order.
+    usual: usize,
 }
 
 impl Layouts {
     fn new(captured: &Captured) -> Layouts {
-        let Dependencies { layouts, laid_out, .. } = &captured.dependencies;
-        match layouts.is_empty() {
-            true => Layouts::default(),
-            false => Layouts {
-                guards: layouts.clone(),
-                sources: captured.wiring.sources.clone(),
-                captured: laid_out.clone(),
-            },
+        let recorded = captured.dependencies.layouts.clone();
+        let handed = &captured.wiring.laid_out;
+        if recorded.guards.is_empty() && handed.is_empty() {
+            return Layouts::default();
         }
+        let handed = handed.iter().filter(|o| o.usual).filter_map(|o| match &o.lies {
+            Lies::As(layout) => Some(layout),
+            Lies::So(_) => None,
+        });
+        let computed = inputs_of(&recorded.computed);
+        let usual = recorded.guards.iter().take_while(|g| g.usual).count();
+        let mut inputs = Vec::new();
+        let asked = recorded.guards[..usual].iter().map(|g| &g.layout).chain(handed);
+        asked.for_each(|layout| layout.inputs(&computed, &mut inputs));
+        Layouts { recorded, sources: captured.wiring.sources.clone(), inputs, usual }
+    }
+
+    fn given<'a>(&'a self, args: &'a [&'a Tensor]) -> CallTensors<'a> {
+        CallTensors { sources: &self.sources, args, captured: &self.recorded.captured, computed: &[] }
+    }
+
+    /// Whether all that the usual guards depend on lies in row-major order.
+    fn are_usual(&self, given: &CallTensors<'_>) -> bool {
+        self.inputs.iter().all(|&i| given.input(i, |t| is_plain(t.shape_hint(), t.laid_out())))
+    }
+
+    /// The first guard that a call does not meet.
+    fn unmet(&self, args: &[&Tensor], binding: &Binding) -> Option<usize> {
+        let RecordedLayouts { guards, computed, .. } = &self.recorded;
+        let given = self.given(args);
+        let from = if self.are_usual(&given) { self.usual } else { 0 };
+        if from == guards.len() {
+            return None;
+        }
+        let computed = given.follow(computed, binding);
+        let given = CallTensors { computed: &computed, ..given };
+        (from..guards.len()).find(|&i| !guards[i].holds(&given, binding))
+    }
+
+    /// The strides in a call that meets the guards of what it hands out; none stands for those of its order.
+    pub(crate) fn handed_out(&self, out: &[OutputLayout], args: &[&Tensor], binding: &Binding) -> HandedStrides {
+        let given = self.given(args);
+        let usual = self.are_usual(&given) && out.iter().all(|o| o.usual);
+        let computed = if usual { Vec::new() } else { given.follow(&self.recorded.computed, binding) };
+        let given = CallTensors { computed: &computed, ..given };
+        let strides = |o: &OutputLayout| match &o.lies {
+            Lies::So(strides) => Some(strides.clone()),
+            Lies::As(_) if usual => None,
+            Lies::As(layout) => Some(layout.strides(&given, binding)),
+        };
+        out.iter().map(strides).collect()
     }
 }
 
@@ -299,9 +349,7 @@ impl Guards {
         first(self.arg_grads.iter().position(|(i, some)| args[*i].has_grad() != *some), Mismatch::ArgGrad)?;
         first(self.host_values.iter().position(|v| !v.holds()), Mismatch::HostValue)?;
         let binding = self.bind(args)?;
-        let Layouts { guards, sources, captured } = &self.layouts;
-        let given = CallTensors { sources, args, captured };
-        first(guards.iter().position(|g| !g.holds(&given, &binding)), Mismatch::Decision)?;
+        first(self.layouts.unmet(args, &binding), Mismatch::Decision)?;
         Ok(binding)
     }
 
@@ -409,7 +457,8 @@ impl Guards {
                 format!("{} read at {} has another value", v.name(), v.place())
             }
             Mismatch::Decision(i) => {
-                format!("it is not so that {}", self.layouts.guards[i].words(&self.layouts.sources))
+                let Layouts { recorded, sources, .. } = &self.layouts;
+                format!("it is not so that {}", recorded.guards[i].words(sources, &recorded.computed))
             }
             Mismatch::Size(i) => {
                 let of = |arg: &usize, axis: &usize| args[*arg].shape_hint()[*axis];
@@ -471,8 +520,9 @@ impl std::fmt::Display for Guards {
                 Guard::AtLeast { dim, least } => writeln!(f, "{dim} is at least {least}")?,
             }
         }
-        let layouts = &self.layouts;
-        layouts.guards.iter().try_for_each(|guard| writeln!(f, "{}", guard.words(&layouts.sources)))?;
+        let Layouts { recorded, sources, .. } = &self.layouts;
+        let mut layouts = recorded.guards.iter();
+        layouts.try_for_each(|guard| writeln!(f, "{}", guard.words(sources, &recorded.computed)))?;
         writeln!(f, "gradients are {}", if self.grad_enabled { "enabled" } else { "disabled" })?;
         let wanting = self.state_flags.iter().filter(|(_, on)| *on).count();
         if !self.state_flags.is_empty() {

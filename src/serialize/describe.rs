@@ -2,8 +2,8 @@
 //! and reads no element.
 
 use crate::capture::draws::Item;
-use crate::capture::endpoints::{CallerTensor, Returned, Source, Target, same_elements};
-use crate::capture::layout::{Answer, Demand, Layout, Memory, ViewStep};
+use crate::capture::endpoints::{CallerTensor, Lies, Returned, Source, Target, same_elements};
+use crate::capture::layout::{Answer, ComputedLayout, Layout, Memory, RecordedLayouts, ViewStep};
 use crate::error::{Error, Result};
 use crate::mode::recorder::settings::HostValue;
 use crate::ops::random::default_generator;
@@ -12,7 +12,7 @@ use crate::runtime::variant::Variant;
 use crate::serialize::names::Names;
 use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
-use crate::tensor::handle::TraceHandle;
+use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Tensor};
 use allotrope_ir::passes::Pass;
@@ -243,7 +243,6 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
         same_as: a.same_as,
     };
     let arguments = v.guards.args.iter().enumerate().map(argument).collect();
-    let orders = v.signature.fills.demands.iter().map(|d| order(d, &v.wiring().draws.captured, captured)).collect();
     let sources = v.wiring().sources.iter().map(|s| match s {
         Source::Arg(i) => saved::Source::Elements(saved::Place::Argument(*i)),
         Source::State(t) => saved::Source::Elements(captured.place(t)),
@@ -287,6 +286,17 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
     let returned = returned.collect();
     let grads = wiring.grads.iter().map(|(of, i)| (place(of, captured), *i)).collect();
     let results = wiring.results.clone();
+    let recorded = &v.guards.layouts.recorded;
+    let follows = recorded.computed.iter().map(|c| follows(c, recorded, captured)).collect();
+    let laid_out = wiring.laid_out.iter().filter_map(|o| match &o.lies {
+        Lies::As(layout) => {
+            let (from, steps) = memory(layout, recorded, captured);
+            Some(saved::LaidOut { output: o.output, axes: o.axes.to_vec(), from, steps })
+        }
+        // Where every call is recorded, which is not saved.
+        Lies::So(_) => None,
+    });
+    let laid_out = laid_out.collect();
     let draws = v.wiring().draws.items.iter().map(|d| draw(d, captured)).collect();
     let guards = guards(v, captured);
     let set = v.wiring().effects.iter().filter_map(|e| flag(&**e)).map(|(f, on)| (captured.flag(f), on)).collect();
@@ -294,7 +304,9 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
         arguments,
         guards,
         draws,
-        orders,
+        orders: Vec::new(),
+        follows,
+        laid_out,
         inputs,
         outputs,
         cleared,
@@ -327,13 +339,15 @@ fn guards(v: &Variant, captured: &mut CapturedState) -> Vec<saved::Guard> {
         // The others are in the types of the arguments.
         Guard::Size { .. } | Guard::Bind { .. } | Guard::Equal { .. } => None,
     }));
-    out.extend(g.layouts.guards.iter().map(|guard| {
-        let (from, steps) = memory(&guard.layout, &g.layouts.captured, captured);
+    let recorded = &g.layouts.recorded;
+    out.extend(recorded.guards.iter().map(|guard| {
+        let (from, steps) = memory(&guard.layout, recorded, captured);
         let answer = match &guard.answer {
             Answer::View(yes) => saved::Lies::Shared(*yes),
             Answer::Contiguous(yes) => saved::Lies::Contiguous(*yes),
             Answer::Begins(yes) => saved::Lies::Begins(*yes),
             Answer::Strides(strides) => saved::Lies::Strides(strides.to_vec()),
+            Answer::Order(axes) => saved::Lies::Order(axes.to_vec()),
         };
         saved::Guard::Lies { from, steps, answer }
     }));
@@ -385,20 +399,34 @@ fn distribution(kind: &Kind) -> saved::Distribution {
     }
 }
 
-fn order(demand: &Demand, asked: &[TraceHandle], captured: &mut CapturedState) -> saved::Order {
-    let (from, steps) = memory(&demand.layout, asked, captured);
-    saved::Order { what: demand.what.to_string(), whole: demand.whole, from, steps }
+fn follows(result: &ComputedLayout, recorded: &RecordedLayouts, captured: &mut CapturedState) -> saved::Follows {
+    let rule = match result.rule {
+        LayoutRule::Elementwise => saved::FollowRule::Elementwise,
+        LayoutRule::Preserved => saved::FollowRule::Preserved,
+        LayoutRule::Contiguous => saved::FollowRule::Contiguous,
+        LayoutRule::Gradient => saved::FollowRule::Gradient,
+        LayoutRule::RowMajor => unreachable!("bug in allotrope: what lies in row-major order follows nothing"),
+    };
+    let operands = result.operands.iter().map(|operand| match operand {
+        None => saved::Followed::Number,
+        Some(layout) => {
+            let (from, steps) = memory(layout, recorded, captured);
+            saved::Followed::Memory(from, steps)
+        }
+    });
+    saved::Follows { rule, operands: operands.collect() }
 }
 
 fn memory(
     layout: &Layout,
-    asked: &[TraceHandle],
+    recorded: &RecordedLayouts,
     captured: &mut CapturedState,
 ) -> (saved::OrderOf, Vec<saved::OrderStep>) {
     let from = match &layout.memory {
         Memory::Fresh(shape) => saved::OrderOf::Fresh(shape.clone()),
         Memory::Input(i) => saved::OrderOf::Input(*i),
-        Memory::Captured(i) => saved::OrderOf::Tensor(captured.tensor(&asked[*i])),
+        Memory::Captured(i) => saved::OrderOf::Tensor(captured.tensor(&recorded.captured[*i])),
+        Memory::Computed(i) => saved::OrderOf::Follows(*i),
     };
     let steps = layout.steps.iter().map(|s| match s {
         ViewStep::View(op) => step(op),

@@ -4,8 +4,8 @@
 use crate::autograd::ended::ended;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::draws::{Draws, Fills, Item};
-use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
-use crate::capture::layout::{Answer, Demand, Layout, LayoutGuard, Memory, ViewStep};
+use crate::capture::endpoints::{CallerTensor, Lies, OutputLayout, Returned, Source, Target};
+use crate::capture::layout::{Answer, ComputedLayout, Layout, LayoutGuard, Memory, RecordedLayouts, ViewStep};
 use crate::capture::symbols::Symbols;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -19,12 +19,13 @@ use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
 use crate::tensor::grad_fn::{Edge, next_seq};
 use crate::tensor::handle::TraceHandle;
+use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
 use allotrope_ir::passes::Passes;
 use allotrope_ir::{Dim, Sym, saved};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,13 +69,15 @@ impl LoadedState {
         self.check_writes(v).map_err(|f| Error::argument(f.message))?;
         let sources: Vec<Source> = v.inputs.iter().map(|s| self.source(*s)).collect();
         let items = v.draws.iter().map(|d| self.draw(d)).collect::<Result<Vec<_>>>()?;
-        let mut outside = Vec::new();
-        let demands = v.orders.iter().map(|o| self.demand(o, &mut outside)).collect();
+        let mut layouts = RecordedLayouts::default();
+        for f in &v.follows {
+            let computed = self.follows(f, &mut layouts.captured);
+            layouts.computed.push(computed);
+        }
         let mut symbols = Symbols::default();
         let of_arguments = |s: &Sym| v.arguments.iter().any(|a| a.ty.shape.iter().any(|d| d.as_sym() == Some(*s)));
         symbols.capacities = v.graph.capacities().into_iter().filter(|s| !of_arguments(s)).collect();
         let mut captured_grads = (Vec::new(), Vec::new());
-        let (mut layouts, mut laid_out) = (Vec::new(), Vec::new());
         let (mut state_flags, mut host_values, mut grad_enabled) = (Vec::new(), Vec::new(), true);
         for guard in &v.guards {
             match guard {
@@ -91,11 +94,21 @@ impl LoadedState {
                         saved::Lies::Contiguous(yes) => Answer::Contiguous(*yes),
                         saved::Lies::Begins(yes) => Answer::Begins(*yes),
                         saved::Lies::Strides(strides) => Answer::Strides(Strides::from_slice(strides)),
+                        saved::Lies::Order(axes) => Answer::Order(axes.iter().copied().collect()),
                     };
-                    layouts.push(LayoutGuard { layout: self.layout(from, steps, &mut laid_out), answer });
+                    let layout = self.layout(from, steps, &mut layouts.captured);
+                    layouts.guards.push(LayoutGuard { layout, answer, usual: false });
                 }
             }
         }
+        v.orders.iter().for_each(|o| self.order(o, &mut layouts));
+        let laid_out = v.laid_out.iter().map(|o| OutputLayout {
+            output: o.output,
+            axes: o.axes.iter().copied().collect(),
+            lies: Lies::As(self.layout(&o.from, &o.steps, &mut layouts.captured)),
+            usual: false,
+        });
+        let laid_out = laid_out.collect();
         let identities = v.guards.iter().filter_map(|guard| match guard {
             saved::Guard::Same(i, saved::Place::Argument(j), same) => Some((*i, CallerTensor::Arg(*j), *same)),
             saved::Guard::Same(i, saved::Place::Tensor(t), same) => {
@@ -123,13 +136,14 @@ impl LoadedState {
         let drawn = sources.iter().map(|s| matches!(s, Source::Draw));
         let captured = Captured {
             device: Device::Cpu,
-            fills: Fills::of(demands, drawn, &v.graph),
+            fills: Fills::of(drawn, &v.graph),
             graph: v.graph.clone(),
             symbols,
             wiring: Wiring {
-                draws: Draws::of(items, outside),
+                draws: Draws::of(items),
                 sources,
                 targets: v.outputs.iter().map(|t| self.target(*t)).collect(),
+                laid_out,
                 returned: returned.collect(),
                 results: v.results.clone(),
                 own_grads: v.own_grads.clone(),
@@ -144,7 +158,6 @@ impl LoadedState {
                 host_values,
                 identities: identities.collect(),
                 layouts,
-                laid_out,
                 ..Dependencies::default()
             },
         };
@@ -240,9 +253,28 @@ impl LoadedState {
         })
     }
 
-    fn demand(&self, o: &saved::Order, outside: &mut Vec<TraceHandle>) -> Demand {
-        let layout = self.layout(&o.from, &o.steps, outside);
-        Demand { what: o.what.clone().into(), layout, whole: o.whole }
+    /// What draws of an older file follow must lie in row-major order; where there may be gaps, a copy of it.
+    fn order(&self, o: &saved::Order, layouts: &mut RecordedLayouts) {
+        let mut layout = self.layout(&o.from, &o.steps, &mut layouts.captured);
+        if !o.whole {
+            layouts.computed.push(ComputedLayout { rule: LayoutRule::Preserved, operands: smallvec![Some(layout)] });
+            layout = Layout { memory: Memory::Computed(layouts.computed.len() - 1), steps: Vec::new() };
+        }
+        layouts.guards.push(LayoutGuard { layout, answer: Answer::Contiguous(true), usual: false });
+    }
+
+    fn follows(&self, f: &saved::Follows, outside: &mut Vec<TraceHandle>) -> ComputedLayout {
+        let rule = match f.rule {
+            saved::FollowRule::Elementwise => LayoutRule::Elementwise,
+            saved::FollowRule::Preserved => LayoutRule::Preserved,
+            saved::FollowRule::Contiguous => LayoutRule::Contiguous,
+            saved::FollowRule::Gradient => LayoutRule::Gradient,
+        };
+        let operands = f.operands.iter().map(|operand| match operand {
+            saved::Followed::Number => None,
+            saved::Followed::Memory(from, steps) => Some(self.layout(from, steps, outside)),
+        });
+        ComputedLayout { rule, operands: operands.collect() }
     }
 
     fn layout(&self, from: &saved::OrderOf, steps: &[saved::OrderStep], outside: &mut Vec<TraceHandle>) -> Layout {
@@ -253,6 +285,7 @@ impl LoadedState {
                 outside.push(self.handle(*t));
                 Memory::Captured(outside.len() - 1)
             }
+            saved::OrderOf::Follows(i) => Memory::Computed(*i),
         };
         // One element along the first axis is the only step that is no view.
         let steps = steps.iter().map(|s| step(s).map_or(ViewStep::Element, ViewStep::View));

@@ -5,10 +5,11 @@
 use super::affine::Affine;
 use super::handle::{Body, Strided, Tensor};
 use super::operand::Operand;
+use super::result_layout::{LayoutRule, outermost_first};
 use super::size::Size;
 use super::size::{hints, small};
 use super::storage::{ReadGuard, Storage};
-use super::strides::{Dims, Strides, contiguous_strides, is_contiguous};
+use super::strides::{Dims, Strides, contiguous_strides, is_contiguous, is_in_order};
 use super::tensor_type::TensorType;
 use super::view_op::view_strides;
 use crate::backend::FromElement;
@@ -176,7 +177,8 @@ pub(crate) fn eval(op: &Op<Size>, operands: &[Operand<'_>], dtype: DType, sizes:
     }
 }
 
-/// Computes an elementwise primitive: operands have one shape, and the dtypes that it asks for.
+/// Computes an elementwise primitive: operands have one shape, and the dtypes that it asks for. The result lies as
+/// [`result_layout`] says.
 #[inline]
 fn elementwise(op: Elementwise, operands: &[Operand<'_>]) -> Result<Tensor> {
     let source = |x: &Operand<'_>| match x {
@@ -189,14 +191,53 @@ fn elementwise(op: Elementwise, operands: &[Operand<'_>]) -> Result<Tensor> {
         Operand::Scalar(_) => None,
     });
     let shape = shape.unwrap_or(&[]);
+    let rule = match op {
+        Elementwise::Cast(_) => LayoutRule::Preserved,
+        Elementwise::Unary(_) | Elementwise::Binary(_) | Elementwise::Compare(_) | Elementwise::Select => {
+            LayoutRule::Elementwise
+        }
+    };
+    let laid_out = rule.strides(shape, operands.iter().map(Operand::laid_out));
     // Small tensors feel what mapping the dimensions of any primitive costs; these have none.
-    match op {
-        Elementwise::Unary(u) => compute(&Op::Unary(u), operands, source(last), shape),
-        Elementwise::Binary(b) => compute(&Op::Binary(b), operands, source(last), shape),
-        Elementwise::Compare(c) => compute(&Op::Compare(c), operands, DType::Bool, shape),
-        Elementwise::Select => compute(&Op::Select, operands, source(last), shape),
-        Elementwise::Cast(to) => compute(&Op::Cast(to), operands, to, shape),
+    let (op, dtype) = match op {
+        Elementwise::Unary(u) => (Op::Unary(u), source(last)),
+        Elementwise::Binary(b) => (Op::Binary(b), source(last)),
+        Elementwise::Compare(c) => (Op::Compare(c), DType::Bool),
+        Elementwise::Select => (Op::Select, source(last)),
+        Elementwise::Cast(to) => (Op::Cast(to), to),
+    };
+    match laid_out {
+        None => compute(&op, operands, dtype, shape),
+        Some(strides) => turned(&op, operands, dtype, shape, strides),
     }
+}
+
+/// Computes an elementwise primitive in the order in which its result lies, so that backends only write row-major order.
+#[inline(never)]
+fn turned(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize], strides: Strides) -> Result<Tensor> {
+    let axes = outermost_first(shape, &strides);
+    let mut views: SmallVec<[Option<Tensor>; 3]> = SmallVec::new();
+    for x in operands {
+        views.push(match x {
+            Operand::Tensor(t) => Some(permuted(t, &axes)?),
+            Operand::Scalar(_) => None,
+        });
+    }
+    let mut all: SmallVec<[Operand<'_>; 3]> = SmallVec::from_slice(operands);
+    for (x, view) in all.iter_mut().zip(&views) {
+        if let Some(view) = view {
+            *x = Operand::Tensor(view);
+        }
+    }
+    let result = compute(op, &all, dtype, &small(&axes, |a| shape[a]))?;
+    let s = strided(&result)?;
+    reviewed(&result, s, Dims::from_slice(shape), strides, 0)
+}
+
+/// `x` with its axes in this order.
+fn permuted(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    let s = strided(x)?;
+    reviewed(x, s, small(axes, |a| x.shape_hint()[a]), small(axes, |a| s.strides[a]), s.offset)
 }
 
 /// Has the backend compute the elements of `op`.
@@ -337,7 +378,8 @@ fn flipped(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
         strides[a] = strides[a].wrapping_neg();
     }
     let offset = if shape.contains(&0) { s.offset } else { offset as usize };
-    copied(&reviewed(x, s, shape.into(), strides, offset)?)
+    let seen = reviewed(x, s, shape.into(), strides, offset)?;
+    copied_in(&seen, LayoutRule::Preserved.strides(shape, std::iter::once(Some(&s.strides[..]))))
 }
 
 fn moved(view: View<'_, Size>, x: &Tensor, shape: Dims) -> Result<Tensor> {
@@ -443,7 +485,7 @@ pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     backend::of(t.storage.device()).copy(array(value, v, &source), to)
 }
 
-/// A copy with its own storage, on the same device.
+/// A copy with its own storage, on the same device, in row-major order.
 pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
     let (s, dtype, shape) = (strided(x)?, x.dtype(), x.shape_hint());
     let device = s.storage.device();
@@ -453,6 +495,55 @@ pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
     let to = ArrayMut { memory: &mut memory, dtype, offset: 0, shape, strides: &strides };
     backend.copy(array(x, s, &s.storage.read()), to)?;
     Ok(fresh(device, x.ty().clone(), memory))
+}
+
+/// As [`copied`], with these strides, which leave no gaps. None stands for row-major order.
+pub(crate) fn copied_in(x: &Tensor, strides: Option<Strides>) -> Result<Tensor> {
+    let Some(strides) = strides else { return copied(x) };
+    let axes = outermost_first(x.shape_hint(), &strides);
+    let copy = copied(&permuted(x, &axes)?)?;
+    reviewed(&copy, strided(&copy)?, Dims::from_slice(x.shape_hint()), strides, 0)
+}
+
+/// The tensor with these strides, which leave no gaps, unless it has them. None stands for row-major order.
+pub(crate) fn laid_out(x: &Tensor, strides: Option<Strides>) -> Result<Option<Tensor>> {
+    let (s, shape) = (strided(x)?, x.shape_hint());
+    if !lies(shape, &s.strides, strides.as_deref()) {
+        return copied_in(x, strides).map(Some);
+    }
+    let strides = strides.unwrap_or_else(|| contiguous_strides(shape));
+    // Axes along which nothing goes have these strides, too.
+    Ok((strides != s.strides).then(|| seen_as(x.ty().clone(), s, strides, s.offset)))
+}
+
+/// `x`, whose memory has the axes of a result in this order (none: as they are), as that result. Its strides are these, unless
+/// they are those of another order.
+pub(crate) fn lying(x: &Tensor, axes: &[usize], strides: &[isize]) -> Result<Tensor> {
+    let (s, from) = (strided(x)?, x.shape_hint());
+    let axes: SmallVec<[usize; 4]> = if axes.is_empty() { (0..from.len()).collect() } else { axes.into() };
+    let (mut shape, mut plain) = (Dims::from_slice(from), s.strides.clone());
+    for (i, &a) in axes.iter().enumerate() {
+        (shape[a], plain[a]) = (from[i], s.strides[i]);
+    }
+    let strides = match strides.len() == axes.len() && is_in_order(&shape, strides, &axes) {
+        true => Strides::from_slice(strides),
+        false => plain,
+    };
+    reviewed(x, s, shape, strides, s.offset)
+}
+
+/// The memory of `x`, which is as large as a tensor of this type, as one in row-major order.
+pub(crate) fn memory_of(x: &Tensor, ty: TensorType) -> Result<Tensor> {
+    let strides = contiguous_strides(ty.shape());
+    Ok(seen_as(ty, strided(x)?, strides, 0))
+}
+
+/// Whether strides are these, for which none stands for row-major order; along axes of one element any do.
+pub(crate) fn lies(shape: &[usize], strides: &[isize], wanted: Option<&[isize]>) -> bool {
+    match wanted {
+        Some(wanted) => (0..shape.len()).all(|a| shape[a] == 1 || strides[a] == wanted[a]),
+        None => is_contiguous(shape, strides),
+    }
 }
 
 /// The elements in the memory of another device, in row-major order; the tensor itself where it is there already.

@@ -9,3 +9,22 @@ pub(crate) enum Operand<'a> {
     Tensor(&'a Tensor),
     Scalar(Scalar),
 }
+
+impl<'a> Operand<'a> {
+    #[inline]
+    pub(crate) fn tensor(&self) -> Option<&'a Tensor> {
+        match *self {
+            Operand::Tensor(t) => Some(t),
+            Operand::Scalar(_) => None,
+        }
+    }
+
+    /// The strides of a tensor, as it lies or would lie if the program ran eagerly.
+    #[inline]
+    pub(crate) fn laid_out(&self) -> Option<&'a [isize]> {
+        match *self {
+            Operand::Tensor(t) => Some(t.laid_out()),
+            Operand::Scalar(_) => None,
+        }
+    }
+}

@@ -19,3 +19,22 @@ pub(crate) fn contiguous_strides(shape: &[usize]) -> Strides {
     }
     strides
 }
+
+/// Whether elements lie without gaps, the axes in this order.
+pub(crate) fn is_in_order(shape: &[usize], strides: &[isize], axes: &[usize]) -> bool {
+    let (shape, strides): (Dims, Strides) = (small(axes, |a| shape[a]), small(axes, |a| strides[a]));
+    is_contiguous(&shape, &strides)
+}
+
+/// Whether strides are those of [`contiguous_strides`], also of axes along which nothing goes. Without elements it isn't said.
+#[inline]
+pub(crate) fn is_plain(shape: &[usize], strides: &[isize]) -> bool {
+    let mut expected = 1;
+    for (&n, &s) in shape.iter().zip(strides).rev() {
+        if s != expected || n == 0 {
+            return false;
+        }
+        expected = expected.wrapping_mul(n as isize);
+    }
+    true
+}

@@ -3,7 +3,7 @@
 
 use super::affine::Affine;
 use super::size::{Size, small};
-use super::strides::{Strides, contiguous_strides, is_contiguous};
+use super::strides::{Strides, contiguous_strides, is_plain};
 use allotrope_ir::{Class, Op, View};
 use smallvec::SmallVec;
 
@@ -72,15 +72,7 @@ impl ViewOp {
 /// The strides of a tensor seen through `op`; none where its elements would have to be copied.
 pub(crate) fn view_strides<D>(view: View<'_, D>, from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
     Some(match view {
-        View::Broadcast(_) => {
-            let lead = to.len() - from.len();
-            (0..to.len())
-                .map(|i| match i.checked_sub(lead) {
-                    Some(j) if from[j] == to[i] => strides[j],
-                    _ => 0,
-                })
-                .collect()
-        }
+        View::Broadcast(_) => repeated_strides(from, strides, to),
         View::Reshape(_) => return reshaped_strides(from, strides, to),
         View::Permute(axes) => small(axes, |a| strides[a]),
         View::Window { axis, step, dilation, .. } => {
@@ -96,47 +88,80 @@ pub(crate) fn view_strides<D>(view: View<'_, D>, from: &[usize], strides: &[isiz
     })
 }
 
-/// Strides that show the same elements under `to`, where there are any: each group of merged axes must be dense
-/// within itself.
+/// Strides of a tensor that is repeated along axes: 0 there. A new axis of one element steps over what is behind it.
+fn repeated_strides(from: &[usize], strides: &[isize], to: &[usize]) -> Strides {
+    let lead = to.len() - from.len();
+    let mut out: Strides = SmallVec::from_elem(0, to.len());
+    for i in (0..to.len()).rev() {
+        out[i] = match i.checked_sub(lead) {
+            Some(j) if from[j] == to[i] => strides[j],
+            None if to[i] == 1 && !from.is_empty() => out[i + 1].wrapping_mul(to[i + 1] as isize),
+            Some(_) | None => 0,
+        };
+    }
+    out
+}
+
+/// Strides that show the same elements under `to`, where there are any: each run of axes that lie without gaps within
+/// itself is cut anew. Axes of one element have PyTorch's strides, too.
 fn reshaped_strides(from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
-    if is_contiguous(from, strides) {
+    if from == to {
+        return Some(Strides::from_slice(strides));
+    }
+    if is_plain(from, strides) {
         return Some(contiguous_strides(to));
     }
-    let mut out: Strides = SmallVec::from_elem(0, to.len());
-    let (mut i, mut j) = (0, 0);
-    while i < from.len() || j < to.len() {
-        // The smallest groups of axes on both sides with the same number of elements.
-        let (i0, j0) = (i, j);
-        let (mut a, mut b) = (1usize, 1usize);
-        loop {
-            if a <= b && i < from.len() && (a < b || i == i0) {
-                a = from[i].saturating_mul(a);
-                i += 1;
-            } else if b < a && j < to.len() {
-                b = to[j].saturating_mul(b);
-                j += 1;
-            } else {
-                break;
-            }
+    if let Some(strides) = strides_with_one_more(from, strides, to).or_else(|| strides_without_ones(from, strides, to))
+    {
+        return Some(strides);
+    }
+    if from.contains(&0) {
+        return Some(contiguous_strides(to));
+    }
+    let mut out: Strides = SmallVec::from_elem(1, to.len());
+    let mut left = to.len();
+    let mut i = from.len();
+    while i > 0 {
+        // From the last axis of a run to the first.
+        i -= 1;
+        let (step, mut count) = (strides[i], from[i]);
+        while i > 0 && (from[i - 1] == 1 || strides[i - 1] == step.wrapping_mul(count as isize)) {
+            i -= 1;
+            count = from[i].saturating_mul(count);
         }
-        while i < from.len() && from[i] == 1 {
-            i += 1;
+        let mut reached = 1usize;
+        while left > 0 && (reached < count || to[left - 1] == 1) {
+            left -= 1;
+            out[left] = step.wrapping_mul(reached as isize);
+            reached = to[left].saturating_mul(reached);
         }
-        while j < to.len() && to[j] == 1 {
-            j += 1;
-        }
-        if a != b || (i == i0 && j == j0) {
+        if reached != count {
             return None;
         }
-        let group: SmallVec<[(usize, isize); 4]> =
-            (i0..i).filter(|&k| from[k] != 1).map(|k| (from[k], strides[k])).collect();
-        if !group.windows(2).all(|w| w[0].1 == w[1].1.wrapping_mul(w[1].0 as isize)) {
-            return None;
-        }
-        let mut step = group.last().map_or(1, |g| g.1);
-        for k in (j0..j).rev() {
-            out[k] = step;
-            step = step.wrapping_mul(to[k] as isize);
+    }
+    (left == 0 || from.is_empty()).then_some(out)
+}
+
+/// The strides with an axis of one element more, where `to` has one: it steps over the axis behind it.
+fn strides_with_one_more(from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
+    if to.len() != from.len() + 1 {
+        return None;
+    }
+    let at = (0..from.len()).find(|&i| from[i] != to[i]).unwrap_or(from.len());
+    let mut out = Strides::from_slice(strides);
+    out.insert(at, from.get(at).map_or(1, |&n| strides[at].wrapping_mul(n as isize)));
+    (to[at] == 1 && from[at..] == to[at + 1..]).then_some(out)
+}
+
+/// The strides without some axes of one element, where `to` lacks only such.
+fn strides_without_ones(from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
+    let mut missing = from.len().checked_sub(to.len())?;
+    let (mut out, mut sizes) = (Strides::new(), to.iter());
+    for (&n, &stride) in from.iter().zip(strides) {
+        match missing > 0 && n == 1 {
+            true => missing -= 1,
+            false if sizes.next() != Some(&n) => return None,
+            false => out.push(stride),
         }
     }
     Some(out)

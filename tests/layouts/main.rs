@@ -5,6 +5,7 @@
 #[path = "../programs/common.rs"]
 #[allow(dead_code)]
 mod common;
+mod results;
 #[path = "../../ir/tests/seed/mod.rs"]
 #[allow(dead_code)]
 mod seed;

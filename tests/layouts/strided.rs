@@ -1,7 +1,7 @@
 //! Views that no primitive shows, diagonals and strided layouts, are views in both modes: changes in place go through them,
 //! with gradients, and they lie as eagerly.
 
-use crate::common::{assert_all_same, copy, panic_text};
+use crate::common::{assert_all_same, copy, panic_text, seeded};
 use allotrope::ops::{cat, rand_like, randn_like};
 use allotrope::prelude::*;
 
@@ -17,7 +17,7 @@ fn both(what: &str, shapes: &[&[usize]], program: &dyn Fn(&Tensor) -> Vec<Tensor
     let dynamic = trace_dynamic(|x: &Tensor| program(x));
     for shape in shapes {
         let run = |f: &dyn Fn(&Tensor) -> Vec<Tensor>| {
-            manual_seed(3);
+            let _held = seeded(3);
             let x = ramp(shape);
             let mut all: Vec<Tensor> = f(&x).iter().map(copy).collect();
             all.push(x);

@@ -194,11 +194,12 @@ fn what_nothing_observes_is_no_guard() {
         if name.contains("step") || name.starts_with("view") {
             continue;
         }
-        let f = trace(|x: &Tensor| view(x).exp());
+        // How a result lies can be seen, and what it is summed to says nothing of it.
+        let f = trace(|x: &Tensor| view(x).exp().sum());
         for layout in 0..LAYOUTS {
             for (m, n) in [(2, 3), (5, 4), (3, 2)] {
                 let x = laid(layout, m, n).part;
-                assert_all_same(name, &[f.call(&x).unwrap()], &[view(&x).exp()]);
+                assert_all_same(name, &[f.call(&x).unwrap()], &[view(&x).exp().sum()]);
             }
         }
         assert_eq!(f.compilations(), 1, "{name}: {}", f.explain()[0].guards());

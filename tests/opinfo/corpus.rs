@@ -223,7 +223,11 @@ fn sample_of(case: &Value) -> Sample {
     }
 }
 
-fn value(v: &Value) -> Given {
+/// An argument as the format writes it.
+///
+/// # Panics
+/// When it is none.
+pub fn value(v: &Value) -> Given {
     let bad = || -> ! { panic!("not an argument: {v}") };
     let Some((kind, v)) = v.as_object().and_then(|o| o.iter().next()) else { bad() };
     let parsed = match kind.as_str() {
@@ -247,7 +251,12 @@ fn value(v: &Value) -> Given {
 pub fn dtype(name: &str) -> Option<DType> {
     match name {
         "float32" => Some(DType::F32),
+        "float64" => Some(DType::F64),
+        "float16" => Some(DType::F16),
+        "bfloat16" => Some(DType::BF16),
         "int64" => Some(DType::I64),
+        "int32" => Some(DType::I32),
+        "uint8" => Some(DType::U8),
         "bool" => Some(DType::Bool),
         _ => None,
     }

@@ -1,6 +1,6 @@
 //! Adapters: functions of each element, arithmetic, comparison, logic, choice.
 
-use crate::case::{Case, KEYWORD, one};
+use crate::case::{BY_TYPE, Case, KEYWORD, one};
 use crate::run::Adapter;
 use allotrope::ops::{self, Arg, Number};
 use allotrope::{Error, Result, Tensor};
@@ -52,7 +52,13 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
         "hypot" => one(c.tensor(0, "input")?.try_hypot(c.tensor(1, "other")?)),
         "max.binary" => one(c.tensor(0, "input")?.try_maximum(c.tensor(1, "other")?)),
         "min.binary" => one(c.tensor(0, "input")?.try_minimum(c.tensor(1, "other")?)),
-        "mul" => one(c.tensor(0, "input")?.try_mul(c.arg(1, "other")?)),
+        "mul" => {
+            // PyTorch's functions of arithmetic take a number first, too.
+            one(match pair(c, "other")? {
+                (Arg::Tensor(a), b) => a.try_mul(b),
+                (a, b) => tensor_of(b)?.try_mul(a),
+            })
+        },
         "eq" => one(c.tensor(0, "input")?.try_eq(c.arg(1, "other")?)),
         "ne" => one(c.tensor(0, "input")?.try_ne(c.arg(1, "other")?)),
         "lt" => one(c.tensor(0, "input")?.try_lt(c.arg(1, "other")?)),
@@ -74,21 +80,27 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
             let (a, b) = pair(c, "other")?;
             one(ops::try_xlogy(a, b))
         },
-        "div.no_rounding_mode" => one(c.tensor(0, "input")?.try_div(c.arg(1, "other")?)),
+        "div.no_rounding_mode" => {
+            let (a, b) = pair(c, "other")?;
+            one(ops::try_div(a, b))
+        },
         "div.floor_rounding" => divided(c),
         "div.trunc_rounding" => divided(c),
         "add" => {
-            let (x, other) = (c.tensor(0, "input")?, c.arg(1, "other")?);
-            one(match number(c, "alpha")? {
-                Some(alpha) => x.try_add_alpha(other, alpha),
-                None => x.try_add(other),
+            let (x, other) = pair(c, "other")?;
+            one(match (x, number(c, "alpha")?) {
+                (Arg::Tensor(x), Some(alpha)) => x.try_add_alpha(other, alpha),
+                (Arg::Tensor(x), None) => x.try_add(other),
+                (n, Some(alpha)) => tensor_of(other)?.try_mul(alpha)?.try_add(n),
+                (n, None) => tensor_of(other)?.try_add(n),
             })
         },
         "sub" => {
-            let (x, other) = (c.tensor(0, "input")?, c.arg(1, "other")?);
-            one(match number(c, "alpha")? {
-                Some(alpha) => x.try_sub_alpha(other, alpha),
-                None => x.try_sub(other),
+            let (x, other) = pair(c, "other")?;
+            one(match (x, number(c, "alpha")?) {
+                (Arg::Tensor(x), Some(alpha)) => x.try_sub_alpha(other, alpha),
+                (n, Some(alpha)) => tensor_of(other)?.try_rsub_alpha(n, alpha),
+                (x, None) => ops::try_sub(x, other),
             })
         },
         "rsub" => {
@@ -138,6 +150,14 @@ fn pair<'a>(c: &'a Case, second: &str) -> Result<(Arg<'a>, Arg<'a>)> {
         c.tensor(0, "input")?;
     }
     Ok((a, b))
+}
+
+/// The tensor beside a number.
+fn tensor_of(arg: Arg<'_>) -> Result<&Tensor> {
+    match arg {
+        Arg::Tensor(t) => Ok(t),
+        Arg::Number(_) => Err(Error::Argument(format!("{BY_TYPE}: two numbers"))),
+    }
 }
 
 fn number(c: &Case, name: &str) -> Result<Option<Number>> {

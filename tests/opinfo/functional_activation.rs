@@ -1,7 +1,8 @@
 //! Adapters: the activation functions of torch.nn.functional.
 
-use crate::case::one;
+use crate::case::{BY_TYPE, one};
 use crate::run::Adapter;
+use allotrope::Error;
 use allotrope::functional as f;
 
 /// Name in the corpus, and the call it means.
@@ -19,7 +20,8 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
             let x = c.tensor(0, "input")?;
             one(match c.str_or(1, "approximate", "none")? {
                 "tanh" => f::try_gelu_tanh(x),
-                _ => f::try_gelu(x),
+                "none" => f::try_gelu(x),
+                other => Err(Error::Argument(format!("{BY_TYPE}: approximate is {other}"))),
             })
         },
         "nn.functional.silu" => one(f::try_silu(c.tensor(0, "input")?)),

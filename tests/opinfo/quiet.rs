@@ -30,7 +30,12 @@ pub fn quietly<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|payload| {
         let text = match payload.downcast::<String>() {
             Ok(text) => *text,
-            Err(other) => other.downcast::<&str>().map_or_else(|_| "a panic without text".into(), |s| s.to_string()),
+            Err(other) => match other.downcast::<allotrope::Error>() {
+                Ok(error) => error.to_string(),
+                Err(other) => {
+                    other.downcast::<&str>().map_or_else(|_| "a panic without text".into(), |s| s.to_string())
+                }
+            },
         };
         with_place(text)
     })

@@ -9,7 +9,7 @@ use allotrope::ops::{try_cat, try_hstack, try_stack, try_vstack};
 pub fn adapters() -> Vec<(&'static str, Adapter)> {
     table! { c;
         "reshape" => one(c.tensor(0, "input")?.try_reshape(&c.rest(1, "shape")?)),
-        "view" => one(c.tensor(0, "self")?.try_reshape(&c.rest(1, "size")?)),
+        "view" => one(c.tensor(0, "self")?.try_view(&c.rest(1, "size")?)),
         "permute" => one(c.tensor(0, "input")?.try_permute(&c.rest(1, "dims")?)),
         "transpose" => one(c.tensor(0, "input")?.try_transpose(c.int(1, "dim0")?, c.int(2, "dim1")?)),
         "t" => one(c.tensor(0, "input")?.try_t()),

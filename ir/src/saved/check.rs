@@ -3,8 +3,8 @@
 //! function could not. Nothing is repaired.
 
 use super::{
-    Argument, Distribution, Draw, Guard, Lies, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Tensor,
-    Variant,
+    Argument, Distribution, Draw, FollowRule, Followed, Guard, Lies, OrderOf, OrderStep, Place, Program, Returned,
+    Source, Target, Tensor, Variant,
 };
 use crate::{Bounds, DType, Dim, Graph, InputKind, Op, Sym, Type, Value, infer};
 use std::collections::HashSet;
@@ -137,11 +137,12 @@ impl Checker<'_> {
             self.argument(i, a)?;
         }
         self.symbols()?;
-        v.guards.iter().try_for_each(|g| self.guard(g))?;
+        let follows = self.follows()?;
+        v.guards.iter().try_for_each(|g| self.guard(g, &follows))?;
         self.inputs()?;
         self.draws()?;
-        self.orders()?;
-        self.outputs()?;
+        v.orders.iter().try_for_each(|o| self.shown(&o.from, &o.steps, &[]).map(drop))?;
+        self.outputs(&follows)?;
         v.cleared.iter().try_for_each(|c| self.place(*c))?;
         v.set.iter().try_for_each(|(f, _)| self.flag(*f))
     }
@@ -181,6 +182,12 @@ impl Checker<'_> {
             }
         }
         v.orders.iter().for_each(|o| memory(&o.from, &o.steps, &mut uses));
+        for operand in v.follows.iter().flat_map(|f| &f.operands) {
+            if let Followed::Memory(from, steps) = operand {
+                memory(from, steps, &mut uses);
+            }
+        }
+        v.laid_out.iter().for_each(|o| memory(&o.from, &o.steps, &mut uses));
         lengths(&v.draws, &mut uses);
         v.graph.input_values().flat_map(|input| &v.graph.ty(input).shape).for_each(&mut uses);
         let unknown = |s: Option<Sym>| match s {
@@ -193,7 +200,7 @@ impl Checker<'_> {
         unknown(v.graph.symbols().into_iter().find(|s| !bound.contains(s)))
     }
 
-    fn guard(&self, guard: &Guard) -> Checked {
+    fn guard(&self, guard: &Guard, follows: &[Type]) -> Checked {
         match guard {
             Guard::GradEnabled(_) | Guard::Least(..) => Ok(()),
             Guard::RequiresGrad(t, _) => self.place(Place::Tensor(*t)),
@@ -204,10 +211,11 @@ impl Checker<'_> {
             }
             Guard::Flag(f, _) => self.flag(*f),
             Guard::Lies { from, steps, answer } => {
-                let ty = self.shown(from, steps)?;
+                let ty = self.shown(from, steps, follows)?;
                 let rank = ty.shape.len();
                 let fits = match answer {
                     Lies::Strides(strides) => strides.len() == rank,
+                    Lies::Order(axes) => is_order(axes, rank),
                     Lies::Shared(_) | Lies::Contiguous(_) | Lies::Begins(_) => true,
                 };
                 demand(fits, || format!("these are not the strides of {rank} axes"))
@@ -312,15 +320,30 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn orders(&self) -> Checked {
-        self.variant.orders.iter().try_for_each(|o| self.shown(&o.from, &o.steps).map(drop))
+    /// The types of the results that follow their operands, each after those that it follows: all of one shape.
+    fn follows(&self) -> Result<Vec<Type>, String> {
+        let mut types: Vec<Type> = Vec::new();
+        for (i, f) in self.variant.follows.iter().enumerate() {
+            let mut ty: Option<Type> = None;
+            for operand in &f.operands {
+                let Followed::Memory(from, steps) = operand else { continue };
+                let shown = self.shown(from, steps, &types)?;
+                let shape = shown.shape;
+                let first = ty.get_or_insert_with(|| Type::new(DType::F32, shape.iter().cloned()));
+                demand(first.shape.len() == shape.len(), || format!("what follower {i} follows has several ranks"))?;
+            }
+            let first = matches!(f.operands.first(), Some(Followed::Memory(..))) || f.rule == FollowRule::Elementwise;
+            types.push(ty.filter(|_| first).ok_or_else(|| format!("follower {i} follows nothing"))?);
+        }
+        Ok(types)
     }
 
     /// What the views show. They lead from one shape to the next as the type rules say, so that following them cannot fail.
-    fn shown(&self, from: &OrderOf, steps: &[OrderStep]) -> Result<Type, String> {
+    fn shown(&self, from: &OrderOf, steps: &[OrderStep], follows: &[Type]) -> Result<Type, String> {
         let ty = match from {
             OrderOf::Fresh(shape) => Type::new(DType::F32, shape.iter().cloned()),
             OrderOf::Tensor(t) => self.ty(Place::Tensor(*t))?,
+            OrderOf::Follows(i) => follows.get(*i).cloned().ok_or_else(|| format!("follower {i} is not above"))?,
             OrderOf::Input(i) => match self.variant.inputs.get(*i) {
                 Some(Source::Elements(of)) => self.ty(*of)?,
                 Some(Source::Grad(of)) => {
@@ -333,7 +356,35 @@ impl Checker<'_> {
         seen(ty, steps)
     }
 
-    fn outputs(&self) -> Checked {
+    /// The type of output `i` as a new tensor, whose axes the graph gives in the order in which they lie in memory.
+    fn turned(&self, i: usize, given: &Type) -> Type {
+        let laid_out = self.variant.laid_out.iter().find(|o| o.output == i && !o.axes.is_empty());
+        let mut ty = given.clone();
+        for (place, &axis) in laid_out.iter().flat_map(|o| o.axes.iter().enumerate()) {
+            ty.shape[axis] = given.shape[place].clone();
+        }
+        ty
+    }
+
+    fn laid_out(&self, follows: &[Type]) -> Checked {
+        let v = self.variant;
+        let mut last = None;
+        for o in &v.laid_out {
+            let i = o.output;
+            let output = v.graph.outputs().get(i).ok_or_else(|| format!("output {i} does not exist"))?;
+            let new = matches!(v.outputs.get(i), Some(Target::Result(_) | Target::Grad(_)));
+            demand(new && last < Some(i), || format!("output {i} is no new tensor, or lies in two ways"))?;
+            last = Some(i);
+            let rank = v.graph.ty(output.value).shape.len();
+            let shown = self.shown(&o.from, &o.steps, follows)?;
+            let fits = shown.shape.len() == rank && (o.axes.is_empty() || is_order(&o.axes, rank));
+            demand(fits, || format!("output {i} has {rank} axes, and would lie as something with others"))?;
+        }
+        Ok(())
+    }
+
+    fn outputs(&self, follows: &[Type]) -> Checked {
+        self.laid_out(follows)?;
         let v = self.variant;
         let outputs = v.graph.outputs();
         demand(outputs.len() == v.outputs.len(), || {
@@ -343,7 +394,7 @@ impl Checker<'_> {
         let mut results = Vec::new();
         for (i, (output, target)) in outputs.iter().zip(&v.outputs).enumerate() {
             demand(seen.insert(*target), || format!("output {i} goes where another one goes"))?;
-            let found = v.graph.ty(output.value);
+            let found = &self.turned(i, v.graph.ty(output.value));
             let stated = match *target {
                 Target::Result(number) => {
                     results.push(number);
@@ -407,7 +458,7 @@ impl Checker<'_> {
                 Returned::Computed { requires_grad, .. } => {
                     let output = v.outputs.iter().position(|t| *t == Target::Result(i));
                     let output = output.ok_or_else(|| format!("result {i} is computed by no output"))?;
-                    (v.graph.ty(v.graph.outputs()[output].value).clone(), *requires_grad)
+                    (self.turned(output, v.graph.ty(v.graph.outputs()[output].value)), *requires_grad)
                 }
                 Returned::View { of, steps, requires_grad, .. } => {
                     let base = types.get(*of).ok_or_else(|| format!("result {i} is a view of what is not above it"))?;
@@ -420,6 +471,11 @@ impl Checker<'_> {
         }
         Ok(types)
     }
+}
+
+/// Whether it names each of `rank` axes once.
+fn is_order(axes: &[usize], rank: usize) -> bool {
+    axes.len() == rank && (0..rank).all(|a| axes.contains(&a))
 }
 
 /// The lengths of all loops.

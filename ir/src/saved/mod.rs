@@ -13,8 +13,9 @@ pub use text::print;
 use crate::{DType, Dim, Graph, Op, Shape, Type};
 
 /// The newest version of the text form: what this library writes. It reads every version up to it. Version 2 writes the kind of
-/// a loop as `kind=`, where version 1 wrote `trip=`; version 3 has results that are views, and gradients that are results.
-pub const VERSION: u32 = 3;
+/// a loop as `kind=`, where version 1 wrote `trip=`; version 3 has results that are views, and gradients that are results; version 4 says
+/// how results lie, and guards the order of axes in memory where version 3 refused calls in which random numbers follow another.
+pub const VERSION: u32 = 4;
 
 /// The whole of a saved function.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,8 +62,12 @@ pub struct Variant {
     pub guards: Vec<Guard>,
     /// What is drawn, in the order of the program.
     pub draws: Vec<Draw>,
-    /// What must lie in row-major order in memory, because draws follow it.
+    /// What must lie in row-major order in memory, because draws follow it; up to version 3.
     pub orders: Vec<Order>,
+    /// Results of which it matters how they lie, because that follows their operands. What others follow comes before these.
+    pub follows: Vec<Follows>,
+    /// How outputs lie that are new tensors, where that is not just row-major order.
+    pub laid_out: Vec<LaidOut>,
     /// Where each input of the graph comes from.
     pub inputs: Vec<Source>,
     /// Where each output of the graph goes.
@@ -132,6 +137,8 @@ pub enum Lies {
     /// In row-major order without gaps, or not.
     Contiguous(bool),
     Strides(Vec<isize>),
+    /// Without gaps, the axes in this order.
+    Order(Vec<usize>),
     /// In row-major order from the first element of the memory on, or not.
     Begins(bool),
 }
@@ -208,6 +215,45 @@ pub enum Distribution {
     Whole { of: DType },
 }
 
+/// A result in memory of its own that lies as its operands do, which are broadcast to its shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Follows {
+    pub rule: FollowRule,
+    pub operands: Vec<Followed>,
+}
+
+/// How the memory of a result follows operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowRule {
+    /// As that of an elementwise operation.
+    Elementwise,
+    /// As a copy that keeps the order of its operand.
+    Preserved,
+    /// As its operand where that lies in row-major order, else in that.
+    Contiguous,
+    /// As the gradient of a leaf.
+    Gradient,
+}
+
+/// What a result follows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Followed {
+    Number,
+    /// What the views show.
+    Memory(OrderOf, Vec<OrderStep>),
+}
+
+/// How an output lies that is a new tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LaidOut {
+    pub output: usize,
+    /// The order of the axes in memory, in which the graph gives them; none where that is row-major.
+    pub axes: Vec<usize>,
+    /// It has the strides that these views show.
+    pub from: OrderOf,
+    pub steps: Vec<OrderStep>,
+}
+
 /// A demand on memory: what the views show lies in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
@@ -228,6 +274,8 @@ pub enum OrderOf {
     Input(usize),
     /// That of a captured tensor.
     Tensor(usize),
+    /// That of a result that follows others, by its place in [`Variant::follows`].
+    Follows(usize),
 }
 
 /// One view of what was seen before it.

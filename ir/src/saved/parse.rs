@@ -2,8 +2,8 @@
 //! judged by [`super::check()`].
 
 use super::{
-    Argument, Distribution, Draw, Generator, Guard, Layout, Lies, Order, OrderOf, OrderStep, Place, Program, Returned,
-    Source, Target, Tensor, VERSION, Variant,
+    Argument, Distribution, Draw, FollowRule, Followed, Follows, Generator, Guard, LaidOut, Layout, Lies, Order,
+    OrderOf, OrderStep, Place, Program, Returned, Source, Target, Tensor, VERSION, Variant,
 };
 use crate::lex::Token;
 use crate::parse::{Parsed, Parser};
@@ -158,6 +158,12 @@ impl Reader {
                 "when" => v.guards.push(self.guard()?),
                 "draw" | "seed" | "loop" => v.draws.push(self.draw(&word, 0)?),
                 "order" => v.orders.push(self.order()?),
+                "follows" => v.follows.push(self.follows()?),
+                "lies" => {
+                    let (output, axes) = (self.p.number()?, self.axes()?);
+                    let (from, steps) = self.memory()?;
+                    v.laid_out.push(LaidOut { output, axes, from, steps });
+                }
                 "input" => {
                     let source = match () {
                         () if self.has("draw") => Source::Draw,
@@ -200,7 +206,7 @@ impl Reader {
                 }
                 _ => {
                     return self.p.expected_before(
-                        "`argument`, `when`, `draw`, `seed`, `loop`, `order`, `input`, `output`, `clear`, `set`, `result`, `base`, `grad` or `graph`",
+                        "`argument`, `when`, `draw`, `seed`, `loop`, `order`, `follows`, `lies`, `input`, `output`, `clear`, `set`, `result`, `base`, `grad` or `graph`",
                     );
                 }
             }
@@ -232,6 +238,7 @@ impl Reader {
                     () if self.has("shared") => Lies::Shared(self.truth()?),
                     () if self.has("begins") => Lies::Begins(self.truth()?),
                     () if self.has("contiguous") => Lies::Contiguous(self.truth()?),
+                    () if self.has("order") => Lies::Order(self.axes()?),
                     () => {
                         self.p.word("strides")?;
                         Lies::Strides(self.strides()?)
@@ -308,6 +315,36 @@ impl Reader {
         }
     }
 
+    fn axes(&mut self) -> Parsed<Vec<usize>> {
+        match self.strides()?.into_iter().map(usize::try_from).collect() {
+            Ok(axes) => Ok(axes),
+            Err(_) => self.p.fail("an axis must not be negative".to_string()),
+        }
+    }
+
+    fn follows(&mut self) -> Parsed<Follows> {
+        let rule = match () {
+            () if self.has("elementwise") => FollowRule::Elementwise,
+            () if self.has("preserved") => FollowRule::Preserved,
+            () if self.has("contiguous") => FollowRule::Contiguous,
+            () => {
+                self.p.word("gradient")?;
+                FollowRule::Gradient
+            }
+        };
+        let mut operands = Vec::new();
+        while !self.has("end") {
+            operands.push(match self.has("number") {
+                true => Followed::Number,
+                false => {
+                    let (from, steps) = self.memory()?;
+                    Followed::Memory(from, steps)
+                }
+            });
+        }
+        Ok(Follows { rule, operands })
+    }
+
     fn order(&mut self) -> Parsed<Order> {
         let what = self.text()?;
         let whole = self.has("whole");
@@ -319,6 +356,7 @@ impl Reader {
         let from = match () {
             () if self.has("fresh") => OrderOf::Fresh(self.p.dims()?),
             () if self.has("input") => OrderOf::Input(self.p.number()?),
+            () if self.has("follows") => OrderOf::Follows(self.p.number()?),
             () => {
                 self.p.word("tensor")?;
                 OrderOf::Tensor(self.tensor_name()?)

@@ -10,11 +10,13 @@
 //! line      = "argument" type ["requires_grad"] ["contiguous" | "strided" [numbers]] ["same_as" number]
 //!           | "when" ("grad_enabled" | "requires_grad" string | "grad" place | "same" number place | "flag" string) bool
 //!           | "when" "size" dim "least" number
-//!           | "when" "memory" memory ("shared" bool | "contiguous" bool | "begins" bool | "strides" numbers)
+//!           | "follows" ("elementwise" | "preserved" | "contiguous" | "gradient") {memory | "number"} "end"
+//!           | "when" "memory" memory ("shared" bool | "contiguous" bool | "begins" bool | "strides" numbers | "order" numbers)
 //!           | draw
 //!           | "order" string ["whole"] memory
 //!           | "input" (place | "grad" place | "draw")       one for each input of the graph, in order
 //!           | "output" ("result" number | place | "grad" place | "grad_elements" place)   one for each output of the graph, in order
+//!           | "lies" number numbers memory                  an output: the order of its axes in memory, and what has its strides
 //!           | "clear" place                                 its gradient is none after the call
 //!           | "set" string bool                               a flag, by a call that has succeeded
 //!           | "result" (returned | number)                  a tensor that is handed out, or the number of one above
@@ -22,7 +24,7 @@
 //!           | "grad" (place | number) number                the gradient is that tensor after the call
 //! returned  = "computed" [leads] | place | "grad" place | "view" number ["detached"] [leads] "{" {step} "}"
 //! leads     = "requires_grad" ["leaf"]
-//! memory    = ("fresh" dims | "input" number | "tensor" string) "{" {step} "}"
+//! memory    = ("fresh" dims | "input" number | "tensor" string | "follows" number) "{" {step} "}"
 //! place     = "argument" number | "tensor" string
 //! draw      = "draw" number distribution ["from" string]    the number of an input; without from: the process's generator
 //!           | "seed" literal ["from" string]
@@ -33,7 +35,8 @@
 //! ```
 
 use super::{
-    Distribution, Draw, Guard, Lies, Order, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Variant,
+    Distribution, Draw, FollowRule, Followed, Follows, Guard, Lies, Order, OrderOf, OrderStep, Place, Program,
+    Returned, Source, Target, Variant,
 };
 use crate::text::{attributes, dims, literal};
 use crate::{Scalar, Type};
@@ -104,6 +107,9 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
         }
         out.push('\n');
     }
+    for f in &v.follows {
+        follows(out, p, f);
+    }
     for g in &v.guards {
         out.push_str("  when ");
         match g {
@@ -121,6 +127,7 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
                     Lies::Contiguous(yes) => put!(out, " contiguous {yes}\n"),
                     Lies::Begins(yes) => put!(out, " begins {yes}\n"),
                     Lies::Strides(strides) => put!(out, " strides {strides:?}\n"),
+                    Lies::Order(axes) => put!(out, " order {axes:?}\n"),
                 }
             }
         }
@@ -145,6 +152,11 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
             Target::Grad(of) => put!(out, "  output grad {}\n", place(p, *of)),
             Target::GradElements(of) => put!(out, "  output grad_elements {}\n", place(p, *of)),
         }
+    }
+    for o in &v.laid_out {
+        put!(out, "  lies {} {:?}", o.output, o.axes);
+        memory(out, p, &o.from, &o.steps);
+        out.push('\n');
     }
     for c in &v.cleared {
         put!(out, "  clear {}\n", place(p, *c));
@@ -235,6 +247,23 @@ fn draw(out: &mut String, p: &Program, d: &Draw, depth: usize) {
     }
 }
 
+fn follows(out: &mut String, p: &Program, f: &Follows) {
+    let rule = match f.rule {
+        FollowRule::Elementwise => "elementwise",
+        FollowRule::Preserved => "preserved",
+        FollowRule::Contiguous => "contiguous",
+        FollowRule::Gradient => "gradient",
+    };
+    put!(out, "  follows {rule}");
+    for operand in &f.operands {
+        match operand {
+            Followed::Number => out.push_str(" number"),
+            Followed::Memory(from, steps) => memory(out, p, from, steps),
+        }
+    }
+    out.push_str(" end\n");
+}
+
 fn order(out: &mut String, p: &Program, o: &Order) {
     put!(out, "  order {:?}{}", o.what, if o.whole { " whole" } else { "" });
     memory(out, p, &o.from, &o.steps);
@@ -246,6 +275,7 @@ fn memory(out: &mut String, p: &Program, from: &OrderOf, steps: &[OrderStep]) {
         OrderOf::Fresh(shape) => put!(out, " fresh {}", dims(shape)),
         OrderOf::Input(i) => put!(out, " input {i}"),
         OrderOf::Tensor(i) => put!(out, " tensor {:?}", tensor(p, *i)),
+        OrderOf::Follows(i) => put!(out, " follows {i}"),
     }
     self::steps(out, steps);
 }

@@ -1,16 +1,13 @@
 //! The graphs of a capture under construction: the whole program and the bodies of its loops, and what sizes stand for.
 //! It answers events one after the other, and knows values and sizes only; tensors are the recorder's.
 
-mod layouts;
 mod loops;
 
 use crate::capture::event::{Answer, Aside, Event, EventOperand, Loop, Made, Symbolic};
-use crate::capture::layout::{Demand, Layout};
 use crate::capture::symbols::Symbols;
 use crate::error::{Error, Result};
 use crate::mode::recompute::other_draws;
 use crate::tensor::Size;
-use crate::tensor::view_op::ViewOp;
 use allotrope_ir::{DType, Dim, Graph, InputKind, LoopKind, NodeId, Op, Scalar, Type, Value, infer};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -42,8 +39,6 @@ pub(crate) struct Scope {
     pub(crate) count: Option<Value>,
     /// The closed body whose backward pass this one is.
     pub(crate) mirror: Option<usize>,
-    /// Carries that draws rely on to lie in row-major order.
-    pub(crate) asked: Vec<usize>,
 }
 
 /// What the inputs are called that stand for arguments.
@@ -83,8 +78,6 @@ pub(crate) struct GraphBuilder {
     pub(crate) symbols: Symbols,
     /// For each input of the whole program.
     pub(crate) roles: Vec<Role>,
-    /// What must hold of memory for the draws to be those of the eager mode.
-    pub(crate) demands: Vec<Demand>,
     /// The parts that are being recomputed, innermost last.
     recomputing: Vec<Recompute>,
     /// How many there were.
@@ -99,7 +92,6 @@ impl GraphBuilder {
             open: Vec::new(),
             symbols: Symbols::new(capture),
             roles: Vec::new(),
-            demands: Vec::new(),
             recomputing: Vec::new(),
             barriers: 0,
         };
@@ -146,7 +138,6 @@ impl GraphBuilder {
             Event::TypeOf(at, value) => Answer::Made(self.typed(*at, *value)),
             Event::Import { from, value } => Answer::Value(self.bring(*from, *value)?),
             Event::Begin(spec) => self.begin(spec),
-            Event::Ordered => Answer::Places(self.scopes[self.current()].asked.iter().copied().collect()),
             Event::End { carries, ys } => {
                 let body = self.current();
                 carries.iter().chain(&ys[..]).for_each(|&v| self.graph(body).output(v));
@@ -184,13 +175,6 @@ impl GraphBuilder {
             }
             Event::Abandon => {
                 self.open.pop();
-                Answer::None
-            }
-            Event::InOrder { what, place, steps: Symbolic(steps), whole } => {
-                let layout = self.layout_at(what, place)?;
-                let step = |layout: Layout, op: &ViewOp| layout.view(op.map(&mut |s| self.symbols.dim(*s)));
-                let layout = steps.iter().fold(layout, step);
-                self.demand(what, layout, *whole);
                 Answer::None
             }
             Event::Output { value, update } => {
@@ -299,7 +283,6 @@ impl GraphBuilder {
             kind: LoopKind::All,
             count: None,
             mirror,
-            asked: Vec::new(),
         });
         let i = self.scopes.len() - 1;
         self.open.push(i);

@@ -3,7 +3,7 @@
 use crate::capture::captured::{Dependencies, Wiring};
 use crate::capture::draws::Draws;
 use crate::capture::endpoints::{CallerTensor, Source, Target};
-use crate::capture::recorder::returned::HandedOut;
+use crate::capture::recorder::returned::{HandedOut, Outputs};
 use crate::capture::replay_builder::Ended;
 use crate::capture::state::CaptureState;
 use crate::device::default_device;
@@ -18,27 +18,26 @@ impl CaptureState {
     ///
     /// `saved` are values that backward passes from outside need besides.
     pub(crate) fn finish(mut self, handed: &HandedOut, saved: &[Value]) -> Result<(Ended, Wiring, Dependencies)> {
-        let mut targets = Vec::new();
-        let (layouts, laid_out) = self.layout_guards();
+        let mut outputs = Outputs::default();
         let (returned, grads) = self.described(handed);
-        self.output_computed(handed, &mut targets)?;
+        self.output_computed(handed, &mut outputs)?;
         let mut arguments: Vec<_> = std::mem::take(&mut self.args_by_cell).into_values().collect();
         arguments.sort_unstable_by_key(|(_, arg)| *arg);
         for (cell, arg) in arguments {
             if cell.version.load(Ordering::Relaxed) > 0 {
                 let value = cell.value();
                 self.output(value, None)?;
-                targets.push(Target::Arg(arg));
+                outputs.targets.push(Target::Arg(arg));
             }
         }
         for s in std::mem::take(&mut self.states) {
             if s.changes > 0 {
                 let dense = s.tensor.is_contiguous();
                 self.output(s.value, dense.then_some(s.input))?;
-                targets.push(Target::State { tensor: s.tensor });
+                outputs.targets.push(Target::State { tensor: s.tensor });
             }
         }
-        let mut dependencies = Dependencies { layouts, laid_out, ..Dependencies::default() };
+        let mut dependencies = Dependencies::default();
         let mut cleared = Vec::new();
         let mut cleared_args = Vec::new();
         for (i, g) in std::mem::take(&mut self.grads).into_iter().enumerate() {
@@ -53,13 +52,12 @@ impl CaptureState {
                 && cell.version.load(Ordering::Relaxed) > 0
             {
                 self.output(cell.value(), None)?;
-                targets.push(Target::GradElements(owner(&g.tensor)));
+                outputs.targets.push(Target::GradElements(owner(&g.tensor)));
             }
             match (g.set(), &g.now, g.arg) {
                 (Some(now), _, arg) if !handed.is_grad(i) => {
-                    let value = self.lift(&now)?;
-                    self.output(value, None)?;
-                    targets.push(arg.map_or_else(|| Target::Grad(g.tensor), Target::ArgGrad));
+                    let target = arg.map_or_else(|| Target::Grad(g.tensor), Target::ArgGrad);
+                    self.output_new(&now, target, &mut outputs)?;
                 }
                 (None, None, None) if g.changed => cleared.push(g.tensor),
                 (None, None, Some(i)) if g.changed => cleared_args.push(i),
@@ -68,8 +66,11 @@ impl CaptureState {
         }
         for &value in saved {
             self.output(value, None)?;
-            targets.push(Target::Save);
+            outputs.targets.push(Target::Save);
         }
+        let Outputs { targets, laid_out } = outputs;
+        let (layouts, laid_out) = self.layouts(laid_out);
+        dependencies.layouts = layouts;
         dependencies.touched = self.touched;
         dependencies.host_values = self.host_values;
         dependencies.identities = self.identities;
@@ -80,7 +81,7 @@ impl CaptureState {
         dependencies.asked = asked.map(|(i, _)| *i).collect();
         let ended = self.replay.end()?;
         let items = self.draws.pop().expect("the whole program is open");
-        let draws = Draws::new(items, self.draw_layouts, &|length| ended.length(length));
+        let draws = Draws::new(items, &|length| ended.length(length));
         let mut sources = self.sources;
         let device = self.device.unwrap_or_else(default_device);
         for number in ended.numbers() {
@@ -90,8 +91,19 @@ impl CaptureState {
         let results = handed.results().to_vec();
         let own_grads = handed.grads_of_results().to_vec();
         let effects = self.effects;
-        let wiring =
-            Wiring { sources, targets, returned, results, grads, own_grads, cleared, cleared_args, draws, effects };
+        let wiring = Wiring {
+            sources,
+            targets,
+            laid_out,
+            returned,
+            results,
+            grads,
+            own_grads,
+            cleared,
+            cleared_args,
+            draws,
+            effects,
+        };
         Ok((ended, wiring, dependencies))
     }
 }

@@ -10,6 +10,7 @@ use crate::capture::event::Symbolic;
 use crate::capture::state::CaptureState;
 use crate::capture::state::GradState;
 use crate::mode::recorder::GradRecorder;
+use crate::tensor::Strides;
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::TraceHandle;
@@ -60,7 +61,15 @@ impl GradRecorder for Capture {
             inner.sources.push(arg.map_or_else(source, |(i, _)| Source::ArgGrad(i)));
             made
         });
-        let tensor_of = |made| inner.tensor(0, &made).expect("a gradient has the sizes of its tensor");
+        let tensor_of = |made| {
+            let mut given = inner.tensor(0, &made).expect("a gradient has the sizes of its tensor");
+            let input = inner.sources.len() - 1;
+            let now = arg.map_or(Some(tensor), |(i, _)| inner.arguments.get(i)).and_then(Tensor::stored_grad);
+            if let Some(now) = now {
+                inner.shows_input(&mut given, input, Strides::from_slice(now.laid_out()));
+            }
+            given
+        };
         let given = known.or_else(|| given.map(tensor_of));
         let now = given.clone();
         inner.grads.push(GradState {

@@ -52,12 +52,6 @@ impl LoopRecorder for Capture {
         let mut inner = self.0.borrow_mut();
         let values = carries.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
         let collected = ys.iter().map(|t| inner.lift(t)).collect::<Result<Vec<Value>>>()?;
-        // What was carried must lie as a fresh result does, where a draw in the loop relied on it.
-        if let Answer::Places(ordered) = inner.replay.ask(Event::Ordered)? {
-            for i in ordered {
-                inner.in_order("a draw in a loop", &carries[i], true)?;
-            }
-        }
         if let Err(e) = inner.carries_lie_alike(carries) {
             drop(inner);
             self.scan_abandon();

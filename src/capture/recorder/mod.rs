@@ -28,7 +28,6 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::mode;
 use crate::mode::recorder::Recorder;
-use crate::tensor::Body;
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::grad_fn::next_seq;
@@ -141,7 +140,6 @@ impl Capture {
             callers: Vec::new(),
             first_seq: next_seq(),
             draws: vec![Vec::new()],
-            draw_layouts: Vec::new(),
             first_values: FxHashMap::default(),
             versions: FxHashMap::default(),
             outgoing_edges: HashMap::new(),
@@ -170,10 +168,7 @@ impl Capture {
         inner.sources.push(Source::Arg(i));
         let mut tensor = inner.tensor(0, &made)?;
         let input = inner.sources.len() - 1;
-        inner.shows_input(&tensor, input);
-        if let Some(Body::Traced(t)) = Arc::get_mut(&mut tensor.0).map(|inner| inner.body_mut()) {
-            t.strides = like.strides();
-        }
+        inner.shows_input(&mut tensor, input, like.strides());
         inner.args.insert(tensor.id(), (i, like.has_grad()));
         if let Some(Root::Traced(cell)) = tensor.traced().map(|t| &t.root) {
             inner.args_by_cell.insert(Arc::as_ptr(cell) as usize, (Arc::clone(cell), i));

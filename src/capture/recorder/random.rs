@@ -17,8 +17,4 @@ impl RandomRecorder for Capture {
         crate::error::must(self.0.borrow().draws_known("manual_seed()"));
         self.0.borrow_mut().push_draw(Item::Seed { generator: generator.clone(), seed });
     }
-
-    fn in_order(&self, what: &'static str, like: &Tensor, whole: bool) -> Result<()> {
-        self.0.borrow_mut().in_order(what, like, whole)
-    }
 }

@@ -3,14 +3,25 @@
 //! view is made here.
 
 use super::Capture;
-use crate::capture::endpoints::{CallerTensor, Returned, Target};
+use crate::capture::endpoints::{CallerTensor, OutputLayout, Returned, Target};
+use crate::capture::event::{Event, EventOperand, Symbolic};
+use crate::capture::shown::Shown;
 use crate::capture::state::{CaptureState, GradState};
 use crate::error::Result;
 use crate::tensor::handle::{Link, Root, TraceHandle, ViewOf};
 use crate::tensor::traced::Cell;
 use crate::tensor::{Body, Size, Tensor};
+use allotrope_ir::Op;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 use std::sync::Arc;
+
+/// What becomes of the outputs of the graph, and how those lie that are new tensors.
+#[derive(Default)]
+pub(super) struct Outputs {
+    pub(super) targets: Vec<Target>,
+    pub(super) laid_out: Vec<OutputLayout<Shown>>,
+}
 
 /// What a call hands out, as the recording has it.
 #[derive(Default)]
@@ -215,11 +226,7 @@ impl CaptureState {
         match (t, arg) {
             (Some(t), None) => Ok((out.push(t.clone(), Kind::Computed), true)),
             (_, arg) => {
-                let scope = self.scope_of(cell.scope)?;
-                let mut whole = self.tensor_of(scope, cell.value())?;
-                if let Some(Body::Traced(traced)) = Arc::get_mut(&mut whole.0).map(|i| i.body_mut()) {
-                    traced.root = Root::Traced(Arc::clone(cell));
-                }
+                let whole = self.whole_of(cell)?;
                 Ok((out.push(whole, arg.map_or(Kind::Computed, Kind::Arg)), false))
             }
         }
@@ -233,12 +240,26 @@ impl CaptureState {
     }
 
     /// Makes the computed ones of the tensors outputs of the graph.
-    pub(super) fn output_computed(&mut self, out: &HandedOut, targets: &mut Vec<Target>) -> Result<()> {
+    pub(super) fn output_computed(&mut self, out: &HandedOut, outputs: &mut Outputs) -> Result<()> {
         for handed in out.tensors.iter().filter(|h| matches!(h.kind, Kind::Computed)) {
-            let value = self.lift(&handed.tensor)?;
-            self.output(value, None)?;
-            targets.push(Target::Return);
+            self.output_new(&handed.tensor, Target::Return, outputs)?;
         }
+        Ok(())
+    }
+
+    /// Makes an output of what is a new tensor of each call, its axes in the order in which they lie in memory.
+    pub(super) fn output_new(&mut self, t: &Tensor, target: Target, outputs: &mut Outputs) -> Result<()> {
+        let mut value = self.lift(t)?;
+        if let Some(laid_out) = self.handed_out_in(t, outputs.targets.len()) {
+            if !laid_out.axes.is_empty() {
+                let (op, operands) = (Op::<Size>::Permute(laid_out.axes.clone()), [EventOperand::Value(value)]);
+                let (op, operands) = (Symbolic(Cow::Owned(op)), Cow::Borrowed(&operands[..]));
+                value = self.made(Event::Record { op, operands })?.value;
+            }
+            outputs.laid_out.push(laid_out);
+        }
+        self.output(value, None)?;
+        outputs.targets.push(target);
         Ok(())
     }
 

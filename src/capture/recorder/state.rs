@@ -18,6 +18,8 @@ use crate::tensor::eval;
 use crate::tensor::handle::Link;
 use crate::tensor::handle::Root;
 use crate::tensor::handle::TraceHandle;
+use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::view_op::ViewOp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,12 +38,7 @@ impl StateRecorder for Capture {
             (_, None) => (target.clone(), None),
             (Root::External(t), Some(path)) => (Tensor::clone(t), Some(Arc::clone(path))),
             (Root::Traced(cell), Some(path)) => {
-                let builder = inner.scope_of(cell.scope)?;
-                let value = cell.value();
-                let mut root = inner.tensor_of(builder, value)?;
-                if let Some(Body::Traced(t)) = Arc::get_mut(&mut root.0).map(|i| i.body_mut()) {
-                    t.root = Root::Traced(Arc::clone(cell));
-                }
+                let root = inner.whole_of(cell)?;
                 (root, Some(Arc::clone(path)))
             }
         })
@@ -160,6 +157,14 @@ impl StateRecorder for Capture {
 
     fn layout_asked(&self, of: &Tensor, question: LayoutQuestion) {
         self.0.borrow_mut().layout_asked(of, question);
+    }
+
+    fn laid_out(&self, result: Tensor, rule: LayoutRule, operands: &[Operand<'_>]) -> Result<Tensor> {
+        self.0.borrow_mut().laid_out(result, rule, operands)
+    }
+
+    fn order_asked(&self, of: &Tensor) {
+        self.0.borrow_mut().order_asked(of);
     }
 
     fn is_same(&self, a: &Tensor, b: &Tensor) -> bool {

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::mode::recorder::ValueRecorder;
 use crate::mode::values;
 use crate::tensor::Size;
+use crate::tensor::Strides;
 use crate::tensor::Tensor;
 use crate::tensor::TensorType;
 use crate::tensor::operand::Operand;
@@ -47,10 +48,14 @@ impl ValueRecorder for Capture {
         }
         // It held the first time, or the call has failed.
         if let (Op::Check(_), 1.., Some(EventOperand::Value(value))) = (op, inner.recomputing, given.first()) {
-            return inner.tensor_of(at, *value);
+            let mut result = inner.tensor_of(at, *value)?;
+            inner.follows(&mut result, op, operands);
+            return Ok(result);
         }
         let made = inner.made(Event::Record { op: Symbolic(Cow::Borrowed(op)), operands: Cow::Borrowed(&given) })?;
-        inner.tensor(at, &made)
+        let mut result = inner.tensor(at, &made)?;
+        inner.follows(&mut result, op, operands);
+        Ok(result)
     }
 
     fn full(&self, sizes: &[Size], value: Scalar) -> Result<Tensor> {
@@ -78,7 +83,9 @@ impl ValueRecorder for Capture {
         inner.runs_on("trace", tensor.device())?;
         let count = inner.sources.iter().filter(|s| matches!(s, Source::Data(_))).count();
         let made = inner.argument(&tensor, ("data", count))?;
-        let traced = inner.tensor(0, &made)?;
+        let mut traced = inner.tensor(0, &made)?;
+        let input = inner.sources.len();
+        inner.shows_input(&mut traced, input, Strides::from_slice(tensor.laid_out()));
         inner.sources.push(Source::Data(tensor));
         Ok(traced)
     }

@@ -21,7 +21,4 @@ pub(crate) trait RandomRecorder {
     fn draw(&self, draw: &Draw<'_>) -> Result<(Tensor, usize)>;
     /// Each call starts the streams of the seed, at this place among its draws.
     fn reseed(&self, generator: &Generator, seed: u64);
-    /// The elements of `like` are drawn in row-major order, so they must lie so in memory when the same program runs
-    /// eagerly; with `whole` without gaps. Calls where they don't are refused.
-    fn in_order(&self, what: &'static str, like: &Tensor, whole: bool) -> Result<()>;
 }

@@ -3,6 +3,8 @@
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::tensor::handle::Link;
+use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::view_op::ViewOp;
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use std::sync::Arc;
 pub(crate) enum LayoutQuestion {
     Contiguous,
     Strides,
+    /// The order of its axes.
+    Order,
 }
 
 pub(crate) trait StateRecorder {
@@ -36,6 +40,11 @@ pub(crate) trait StateRecorder {
     fn version(&self, tensor: &Tensor) -> u32;
     /// The program asked how this value lies in memory: calls with another answer run another variant.
     fn layout_asked(&self, of: &Tensor, question: LayoutQuestion);
+    /// The program goes on in the order in which a copy of this value would lie that keeps its order in memory: calls with
+    /// another order run another variant.
+    fn order_asked(&self, of: &Tensor);
+    /// `result`, which an operation has made, lying as the rule says for these operands.
+    fn laid_out(&self, result: Tensor, rule: LayoutRule, operands: &[Operand<'_>]) -> Result<Tensor>;
     /// Whether two handles mean one tensor of the caller's: calls with another answer run another variant.
     fn is_same(&self, a: &Tensor, b: &Tensor) -> bool;
     /// The tensor, which shows the captured elements of another, was made by the program.

@@ -8,9 +8,11 @@ use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::laid_out;
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use allotrope_ir::{BinaryOp, CompareOp, DType, Op};
 use smallvec::smallvec;
 
@@ -175,6 +177,7 @@ fn clamp<'a>(name: &'static str, x: &Tensor, low: Option<Arg<'a>>, high: Option<
     let operand = |k: &Option<PromotedArg>| SavedArg::of(k.as_ref().unwrap_or(&none));
     let operands =
         [Operand::Tensor(&x), low.as_ref().unwrap_or(&none).operand(), high.as_ref().unwrap_or(&none).operand()];
+    let compute = || laid_out(compute()?, LayoutRule::Elementwise, &operands);
     let is_number = |k: &Option<PromotedArg>| !matches!(k, Some(PromotedArg::Tensor(_)));
     let node = match (has_low && has_high, is_number(&low) && is_number(&high)) {
         (true, true) => "ClampBackward1",

@@ -8,9 +8,11 @@ use super::{binary, binary_fns, binary_twins, compare, zero_where};
 use crate::autograd::record::composite;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::laid_out;
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use allotrope_ir::{BinaryOp, CompareOp, DType, Scalar};
 
 /// What is asked for.
@@ -68,7 +70,7 @@ fn part(name: &'static str, part: Part, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor
         _ => {
             let b = nonzero(name, b, dtype)?;
             let [a, b] = common(name, [a, b.arg()], dtype)?;
-            of_integers(part, &a, &b)
+            laid_out(of_integers(part, &a, &b)?, LayoutRule::Elementwise, &[a.operand(), b.operand()])
         }
     }
 }
@@ -157,7 +159,7 @@ fn of_floats(name: &'static str, part: Part, a: &PromotedArg, b: &PromotedArg) -
         Part::Trunc | Part::Floor => {
             let compute = || match part {
                 Part::Trunc => div()?.try_trunc(),
-                _ => floored(&div()?, &rem()?, a, b),
+                _ => laid_out(floored(&div()?, &rem()?, a, b)?, LayoutRule::Elementwise, &operands),
             };
             if name == "floor_divide" {
                 return without_derivative(name, &operands, compute);
@@ -174,7 +176,8 @@ fn of_floats(name: &'static str, part: Part, a: &PromotedArg, b: &PromotedArg) -
         Part::Remainder | Part::Rest => {
             let compute = || {
                 let rest = rem()?;
-                rest.try_add(b.arg())?.try_where_self(&other_side(&rest, b)?, &rest)
+                let corrected = rest.try_add(b.arg())?.try_where_self(&other_side(&rest, b)?, &rest)?;
+                laid_out(corrected, LayoutRule::Elementwise, &operands)
             };
             if matches!(a, PromotedArg::Number(_)) {
                 return without_derivative(name, &operands, compute);

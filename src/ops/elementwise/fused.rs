@@ -7,9 +7,11 @@ use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::laid_out;
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use allotrope_ir::{BinaryOp, CompareOp, DType};
 use smallvec::smallvec;
 
@@ -123,8 +125,10 @@ fn lerp(a: &PromotedArg, b: &PromotedArg, w: &PromotedArg) -> Result<Tensor> {
             }
         }
     };
+    let operands = [Operand::Tensor(a), Operand::Tensor(b), w.operand()];
+    let compute = || laid_out(compute()?, LayoutRule::Elementwise, &operands);
     let node = super::by_kind(w.arg(), "LerpBackward0", "LerpBackward1");
-    composite(node, &[Operand::Tensor(a), Operand::Tensor(b), w.operand()], compute, |_| {
+    composite(node, &operands, compute, |_| {
         let ends = w.needs_gradient().then(|| (Saved::operand(a), Saved::operand(b)));
         let w = SavedArg::of(w);
         move |c: &Context<'_>, g: &Tensor| {

@@ -7,6 +7,7 @@ use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::row_major;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
 use allotrope_ir::{BinaryOp, CompareOp, DType};
@@ -60,6 +61,7 @@ fn power(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
             let x = x.try_to(dtype)?;
             if n.to_f64() == 2.0 { x.try_mul(&x) } else { binary(name, BinaryOp::Pow, Arg::Tensor(&x), b) }
         }
+        (Arg::Number(_), _) => row_major(binary(name, BinaryOp::Pow, a, b)?),
         _ => binary(name, BinaryOp::Pow, a, b),
     }
 }

@@ -1,0 +1,52 @@
+//! Random programs that ran in PyTorch, replayed: eagerly against what PyTorch recorded step by step, and whole in a trace
+//! against eager mode. `scripts/random_programs.py` makes such files.
+//!
+//! `ALLOTROPE_PROGRAMS=FILE` replays a file of any length and prints the classes of what differs, with one short example
+//! each; `ALLOTROPE_PROGRAMS_MODES=eager` leaves the traces out, `dynamic` takes `trace_dynamic`. Only the first difference
+//! of a program counts, for later ones may follow from it; `ALLOTROPE_PROGRAMS_BEYOND=strides,memory` names categories
+//! that are counted and do not end the comparison (names of nodes and signs of zeros never do). Without a file the sample in
+//! `tests/data/programs` runs.
+
+#[path = "../opinfo/adapters.rs"]
+mod adapters;
+mod bits;
+mod calls;
+#[path = "../opinfo/case.rs"]
+#[allow(dead_code, reason = "every way to read an argument is there")]
+mod case;
+mod compare;
+#[path = "../opinfo/corpus.rs"]
+#[allow(dead_code, reason = "the files of the corpus are not read here")]
+mod corpus;
+mod memory;
+mod program;
+#[path = "../opinfo/quiet.rs"]
+#[allow(dead_code, reason = "where a panic was is not asked here")]
+mod quiet;
+mod replay;
+mod run;
+mod source;
+mod survey;
+mod traced;
+
+use compare::Category;
+use std::path::Path;
+use survey::Modes;
+
+#[test]
+fn programs_do_what_they_do_in_pytorch() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/programs/sample.jsonl");
+    let file = std::env::var_os("ALLOTROPE_PROGRAMS").map_or(sample, Into::into);
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let lines: Vec<String> = text.lines().map(str::to_string).collect();
+    let modes = std::env::var("ALLOTROPE_PROGRAMS_MODES").unwrap_or_default();
+    let beyond = std::env::var("ALLOTROPE_PROGRAMS_BEYOND").unwrap_or_default();
+    let is_passed = |c: &Category| {
+        matches!(c, Category::GradFn | Category::Zero) || beyond.split(',').any(|name| name == c.to_string())
+    };
+    let passed = Category::ALL.into_iter().filter(is_passed).collect();
+    let modes = Modes { passed, traced: modes != "eager", dynamic: modes == "dynamic" };
+    let threads = std::thread::available_parallelism().map_or(2, Into::into);
+    let survey = survey::run(&lines, threads, &modes);
+    println!("{survey}");
+}
