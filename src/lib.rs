@@ -52,9 +52,9 @@ pub mod tensor {
     pub(crate) mod hooks;
     pub(crate) mod named;
     pub(crate) mod operand;
+    pub(crate) mod overlap;
     pub(crate) mod result_layout;
     pub(crate) mod result_memory;
-    pub(crate) mod overlap;
     pub(crate) mod setting;
     pub(crate) mod size;
     pub(crate) mod storage;

@@ -168,7 +168,7 @@ impl BinaryOp {
         use BinaryOp::*;
         match self {
             Add | Mul | And | Or | Xor => true,
-            // Of equals, such as 0.0 and -0.0, an extreme is the second.
+            // Of equals, such as 0.0 and -0.0, an extreme is the first.
             Maximum | Minimum => false,
             Sub | Div | Pow | Atan2 | Rem | Quotient => false,
         }

@@ -92,17 +92,17 @@ pub fn binary(op: BinaryOp, a: Scalar, b: Scalar) -> Scalar {
                 BinaryOp::Mul => a * b,
                 BinaryOp::Div => a / b,
                 BinaryOp::Maximum => {
-                    if a > b || a.is_nan() {
-                        a
-                    } else {
+                    if b > a || b.is_nan() {
                         b
+                    } else {
+                        a
                     }
                 }
                 BinaryOp::Minimum => {
-                    if a < b || a.is_nan() {
-                        a
-                    } else {
+                    if b < a || b.is_nan() {
                         b
+                    } else {
+                        a
                     }
                 }
                 BinaryOp::Pow => (a as f64).powf(b as f64) as _,
@@ -283,6 +283,10 @@ pub fn reduce(op: ReduceOp, dtype: DType, elements: &[Scalar]) -> Scalar {
     };
     let block = |elements: &[Scalar]| {
         let mut lanes = [identity; LANES];
+        // No sum of two elements or more is -0.0.
+        if op == ReduceOp::Sum && elements.len() > 1 {
+            lanes[1] = of(0.0);
+        }
         elements.iter().enumerate().for_each(|(i, x)| lanes[i % LANES] = binary(f, lanes[i % LANES], *x));
         for half in [8, 4, 2, 1] {
             (0..half).for_each(|l| lanes[l] = binary(f, lanes[l], lanes[l + half]));
@@ -325,12 +329,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn maximum_keeps_the_first_nan_and_the_second_of_equals() {
+    fn maximum_keeps_a_nan_and_the_first_of_equals() {
         let f = Scalar::F32;
         assert!(is_nan(binary(BinaryOp::Maximum, f(f32::NAN), f(1.0))));
         assert_eq!(binary(BinaryOp::Maximum, f(1.0), f(f32::NAN)).bits(), f(f32::NAN).bits());
-        assert_eq!(binary(BinaryOp::Maximum, f(0.0), f(-0.0)), f(-0.0));
-        assert_eq!(binary(BinaryOp::Minimum, f(-0.0), f(0.0)), f(0.0));
+        assert_eq!(binary(BinaryOp::Maximum, f(0.0), f(-0.0)), f(0.0));
+        assert_eq!(binary(BinaryOp::Minimum, f(-0.0), f(0.0)), f(-0.0));
     }
 
     #[test]
@@ -344,9 +348,10 @@ mod tests {
     }
 
     #[test]
-    fn sums_have_an_order_and_keep_a_single_negative_zero() {
+    fn sums_have_an_order_and_only_one_of_one_element_is_negative_zero() {
         assert_eq!(reduce(ReduceOp::Sum, DType::F32, &[]), Scalar::F32(0.0));
         assert_eq!(reduce(ReduceOp::Sum, DType::F32, &[Scalar::F32(-0.0)]), Scalar::F32(-0.0));
+        assert_eq!(reduce(ReduceOp::Sum, DType::F32, &[Scalar::F32(-0.0); 2]), Scalar::F32(0.0));
         // 0 and 16 share a lane, 0 and 1 do not.
         let mut x = vec![Scalar::F64(0.0); 17];
         (x[0], x[1], x[16]) = (Scalar::F64(1e300), Scalar::F64(1.0), Scalar::F64(-1e300));

@@ -103,8 +103,9 @@ fn exponential(
     let low = alpha * scale;
     let value = move |x: &Tensor| {
         let below = x.try_mul(inner)?.try_expm1()?.try_mul(low)?;
-        below.try_where_self(&x.try_le(0.0)?, &x.try_mul(scale)?)
+        below.try_where_self(&x.try_lt(0.0)?, &x.try_mul(scale)?)
     };
+    Number::Float(alpha).fitted_factor(name, x.dtype())?;
     by_hand(&floating(x, name)?, node, value, move |g, x| {
         // Only what is chosen may overflow, or its own derivative would be NaN.
         let negative = zero_where(&x.try_gt(0.0)?, x)?;
@@ -125,15 +126,22 @@ fn within(x: &Tensor, bound: f64) -> Result<Tensor> {
 }
 
 /// A bound as a number of the dtype: integers are bounded by whole numbers.
-fn bound(x: f64, dtype: DType) -> Number {
-    if dtype.is_float() { Number::Float(x) } else { Number::Int(x as i64) }
+///
+/// # Errors
+/// When it does not fit.
+fn bound(op: &'static str, x: Number, dtype: DType) -> Result<Number> {
+    let kind = if dtype.is_float() { dtype } else { DType::I64 };
+    Ok(Number::of(x.fitted(op, kind)?))
 }
 
 activations! {
-    /// x where x > 0, else 0, elementwise; NaN stays NaN. The derivative at 0 is 0.
+    /// x where x >= 0, else 0, elementwise; NaN stays NaN and -0.0 stays -0.0. The derivative at 0 is 0.
     fn relu / try_relu(x) {
         let x = numeric(x, "relu")?;
-        zero_where(&x.try_le(0)?, &x)
+        composite("ReluBackward0", &[Operand::Tensor(&x)], || zero_where(&x.try_lt(0)?, &x), |y| {
+            let y = Saved::output(y, 0);
+            move |c: &Context<'_>, g: &Tensor| grads1(zero_where(&y.get(c.me)?.try_le(0.0)?, g)?)
+        })
     }
 
     /// x between 0 and 6, elementwise. The derivative at both is 0.
@@ -142,22 +150,22 @@ activations! {
     }
 
     /// x between `min` and `max` (PyTorch's defaults are -1 and 1), elementwise. The derivative at both is 0.
-    fn hardtanh / try_hardtanh(x, min: f64, max: f64) {
+    fn hardtanh / try_hardtanh(x, min: impl Into<Number>, max: impl Into<Number>) {
         let x = numeric(x, "hardtanh")?;
-        if min > max {
+        let (min, max) = (min.into(), max.into());
+        if min.to_f64() > max.to_f64() {
+            let (min, max) = (min.to_f64(), max.to_f64());
             return Err(Error::operands("hardtanh", format!("min must not be greater than max, got {min} and {max}")));
         }
-        if x.dtype() == DType::U8 && min < 0.0 {
-            return Err(Error::operands("hardtanh", format!("bounds of u8 must not be negative, got {min}")));
-        }
-        let (low, high) = (bound(min, x.dtype()), bound(max, x.dtype()));
+        let (low, high) = (bound("hardtanh", min, x.dtype())?, bound("hardtanh", max, x.dtype())?);
         by_hand(&x, "HardtanhBackward0", |x| x.try_clamp(low, high), move |g, x| {
-            zero_where(&x.try_le(min)?.try_logical_or(&x.try_ge(max)?)?, g)
+            zero_where(&x.try_le(low)?.try_logical_or(&x.try_ge(high)?)?, g)
         })
     }
 
     /// x where x > 0, else `negative_slope` · x (PyTorch's default is 0.01), elementwise.
     fn leaky_relu / try_leaky_relu(x, negative_slope: f64) {
+        Number::Float(negative_slope).fitted_factor("leaky_relu", x.dtype())?;
         leaky(x, "leaky_relu", "LeakyReluBackward0", negative_slope)
     }
 
@@ -231,15 +239,17 @@ activations! {
 
     /// x where |x| > lambd (PyTorch's default is 0.5), else 0, elementwise.
     fn hardshrink / try_hardshrink(x, lambd: f64) {
+        Number::Float(lambd).fitted("hardshrink", x.dtype())?;
         let value = move |x: &Tensor| zero_where(&within(x, lambd)?, x);
         by_hand(&floating(x, "hardshrink")?, "HardshrinkBackward0", value, move |g, x| zero_where(&within(x, lambd)?, g))
     }
 
     /// x moved by lambd (PyTorch's default is 0.5) towards 0, which it does not pass, elementwise.
     fn softshrink / try_softshrink(x, lambd: f64) {
-        if lambd < 0.0 || lambd.is_nan() {
-            return Err(Error::operands("softshrink", format!("lambd must not be negative, got {lambd}")));
+        if lambd < 0.0 || !lambd.is_finite() {
+            return Err(Error::operands("softshrink", format!("lambd must be a number that is not negative, got {lambd}")));
         }
+        Number::Float(lambd).fitted("softshrink", floating(x, "softshrink")?.dtype())?;
         let value = move |x: &Tensor| {
             let below = x.try_add(lambd)?.try_where_self(&x.try_lt(-lambd)?, &x.try_mul(0.0)?)?;
             x.try_sub(lambd)?.try_where_self(&x.try_gt(lambd)?, &below)
@@ -283,10 +293,13 @@ activations! {
     }
 
     /// x where x > threshold, else `value`, elementwise; NaN stays.
-    fn threshold / try_threshold(x, threshold: f64, value: f64) {
+    fn threshold / try_threshold(x, threshold: impl Into<Number>, value: impl Into<Number>) {
         let x = numeric(x, "threshold")?;
-        let value = bound(value, x.dtype());
-        choose(&x.try_le(bound(threshold, x.dtype()))?, value, &x)
+        let (threshold, value) = (threshold.into(), value.into());
+        threshold.fitted_factor("threshold", x.dtype())?;
+        value.fitted("threshold", x.dtype())?;
+        let (threshold, value) = (threshold.rounded(x.dtype()), value.rounded(x.dtype()));
+        choose(&x.try_le(threshold)?, value, &x)
     }
 
     /// The first half of an axis times the sigmoid of the second (Dauphin et al. 2016, arXiv:1612.08083): the axis, whose

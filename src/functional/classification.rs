@@ -1,12 +1,16 @@
 //! Losses of classes: log likelihoods of one class, of several, and of probabilities.
 
-use super::common::{Reduction, demand_float, same_shapes, take, widened};
+use super::common::{
+    Reduction, class_weight, demand_float, no_bool, no_gradient, promoted, same_dtypes, same_shapes, take, widened,
+};
+use super::loss::finish;
 use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::layout::row_major;
 use crate::mode::sizes::numel;
+use crate::ops::elementwise::try_xlogy;
 use crate::ops::gather::{all_true, checked, gather};
 use crate::ops::reduce::{divide_by_size, size_tensor};
 use crate::ops::single_node::{Keeps, single};
@@ -84,11 +88,11 @@ impl Classes {
         let own = x.sizes();
         let mut rest = own.clone();
         let c = rest.remove(axis);
-        if !target.dtype().is_integer() || !target.has_sizes(&rest) {
+        if !matches!(target.dtype(), DType::I64 | DType::U8) || !target.has_sizes(&rest) {
             return Err(Error::operands(
                 op,
                 format!(
-                    "the target of an input {:?} must be integers of that shape without the axis of the {c} classes, got {}{:?}",
+                    "the target of an input {:?} must be i64 or u8 of that shape without the axis of the {c} classes, got {}{:?}",
                     x.shape_hint(),
                     target.dtype(),
                     target.shape_hint()
@@ -165,6 +169,7 @@ twin_fns! {
     /// ```
     fn nll_loss / try_nll_loss(input: &Tensor, target: &Tensor, options: NllLossOptions<'_>) -> Tensor {
         let axis = class_axis("nll_loss", input)?;
+        class_weight("nll_loss", input, options.weight)?;
         likelihood("nll_loss", input, target, axis, options)
     }
 
@@ -198,6 +203,7 @@ twin_fns! {
         if target.dtype().is_float() {
             same_shapes(op, input, target)?;
             check_weight(op, weight, c)?;
+            let dtype = promoted([input, target])?.1;
             let mut t = widened(target)?;
             if smooth > 0.0 {
                 let even = divide_by_size(&t.try_ones_like()?.try_mul(smooth)?, c)?;
@@ -213,8 +219,9 @@ twin_fns! {
                 }
                 other => other.of(&sums)?.try_neg()?,
             };
-            return y.try_to(input.dtype());
+            return y.try_to(dtype);
         }
+        class_weight(op, input, weight)?;
         if smooth == 0.0 {
             let options = NllLossOptions { weight, ignore_index, reduction };
             return likelihood(op, &logs.try_to(input.dtype())?, target, axis, options);
@@ -246,6 +253,8 @@ twin_fns! {
         let op = "binary_cross_entropy";
         demand_float(op, input)?;
         same_shapes(op, input, target)?;
+        same_dtypes(op, input, target)?;
+        no_gradient(op, weight)?;
         let operands: Vec<&Tensor> = [input, target].into_iter().chain(weight).collect();
         let all = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2)];
         single("BinaryCrossEntropyBackward0", &operands, &all[..operands.len()], |own| {
@@ -273,7 +282,10 @@ twin_fns! {
                 grads2(c, by_x, by_t)
             }
         })?;
-        let losses = if let Some(w) = weight { losses.try_mul(&widened(w)?)? } else { losses };
+        let losses = match weight {
+            Some(w) => in_place(op, &losses, &losses.try_mul(&widened(w)?)?)?,
+            None => losses,
+        };
         reduction.of(&losses)?.try_to(input.dtype())
         })
     }
@@ -285,21 +297,29 @@ twin_fns! {
     ) -> Tensor {
         let op = "binary_cross_entropy_with_logits";
         demand_float(op, input)?;
+        demand_float(op, target)?;
         same_shapes(op, input, target)?;
+        no_gradient(op, weight)?;
+        no_gradient(op, pos_weight)?;
         let operands: Vec<&Tensor> = [input, target].into_iter().chain(weight).chain(pos_weight).collect();
         let all = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2), Keeps::Operand(3)];
         single("BinaryCrossEntropyWithLogitsBackward0", &operands, &all[..operands.len()], |own| {
         let (input, target) = (&own[0], &own[1]);
         let (weight, pos_weight) = (weight.map(|_| &own[2]), pos_weight.map(|_| &own[own.len() - 1]));
-        let (x, t) = (widened(input)?, widened(target)?);
+        let (wide, _) = promoted([input, target])?;
+        let [x, t] = wide;
         let log = x.try_logsigmoid()?.try_neg()?;
         let log = match pos_weight {
             None => log,
-            Some(p) => log.try_mul(&widened(p)?.try_sub(1.0)?.try_mul(&t)?.try_add(1.0)?)?,
+            Some(p) => in_place(op, &log, &log.try_mul(&factor(op, p)?.try_sub(1.0)?.try_mul(&t)?.try_add(1.0)?)?)?,
         };
         let losses = t.try_neg()?.try_add(1.0)?.try_mul(&x)?.try_add(&log)?;
-        let losses = if let Some(w) = weight { losses.try_mul(&widened(w)?)? } else { losses };
-        reduction.of(&losses)?.try_to(input.dtype())
+        let losses = match weight {
+            Some(w) => in_place(op, &losses, &losses.try_mul(&widened(w)?)?)?,
+            None => losses,
+        };
+        // PyTorch computes in place in 1 - target.
+        finish(&losses, reduction, target.dtype())
         })
     }
 
@@ -307,10 +327,11 @@ twin_fns! {
     /// target too. PyTorch's default: no log target.
     fn kl_div / try_kl_div(input: &Tensor, target: &Tensor, log_target: bool, reduction: KlReduction) -> Tensor {
         demand_float("kl_div", input)?;
-        let (x, t) = (widened(input)?, widened(target)?);
+        demand_float("kl_div", target)?;
+        let ([x, t], dtype) = promoted([input, target])?;
         let losses = match log_target {
             true => t.try_exp()?.try_mul(&t.try_sub(&x)?)?,
-            false => xlogx(&t)?.try_sub(&t.try_mul(&x)?)?,
+            false => try_xlogy(&t, &t)?.try_sub(&t.try_mul(&x)?)?,
         };
         let y = match reduction {
             KlReduction::Mean => losses.try_mean()?,
@@ -321,7 +342,24 @@ twin_fns! {
                 divide_by_size(&losses.try_sum()?, n)?
             }
         };
-        y.try_to(input.dtype())
+        y.try_to(dtype)
+    }
+}
+
+/// A weight that 1 is taken off.
+fn factor(op: &'static str, weight: &Tensor) -> Result<Tensor> {
+    no_bool(op, &[weight])?;
+    widened(weight)
+}
+
+/// `new`, which takes the place of `old` and so has its shape.
+fn in_place(op: &'static str, old: &Tensor, new: &Tensor) -> Result<Tensor> {
+    match new.same_shape(old) {
+        true => Ok(new.clone()),
+        false => Err(Error::operands(
+            op,
+            format!("a weight makes {:?} of the losses' shape {:?}", new.shape_hint(), old.shape_hint()),
+        )),
     }
 }
 
@@ -347,12 +385,4 @@ fn likelihood(
 /// log x and log(1 - x), no less than -100.
 fn logs(x: &Tensor) -> Result<(Tensor, Tensor)> {
     Ok((x.try_log()?.try_maximum(-100.0)?, x.try_neg()?.try_log1p()?.try_maximum(-100.0)?))
-}
-
-/// x log x, which is 0 at 0, as is its derivative there.
-fn xlogx(x: &Tensor) -> Result<Tensor> {
-    let zero = x.try_eq(0.0)?;
-    let inner = x.try_ones_like()?.try_where_self(&zero, x)?;
-    let y = inner.try_mul(&inner.try_log()?)?;
-    y.try_zeros_like()?.try_where_self(&zero, &y)
 }

@@ -1,11 +1,13 @@
 //! What the functions of this folder share: reductions of losses, windows of an axis by index, and axes that become
 //! numbers. Nothing here is public but [`Reduction`].
 
+use crate::autograd::is_grad_enabled;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
 use crate::mode::sizes::specialize;
 use crate::mode::values::full_of;
+use crate::ops::arg::{Arg, result_dtype};
 use crate::ops::single_node::unlinked;
 use crate::ops::{gather, movement, window};
 use crate::tensor::{Dims, Size, Sizes, Tensor, TensorType};
@@ -51,6 +53,48 @@ pub(super) fn demand_float(op: &'static str, x: &Tensor) -> Result<()> {
         true => Ok(()),
         false => Err(Error::operands(op, format!("not defined for {}; use to(DType::F32) first", x.dtype()))),
     }
+}
+
+/// Tensors of several dtypes as they are computed with, and the dtype that PyTorch promotes them to: halves are computed in f32,
+/// integers beside floats as those. Shapes are left to broadcasting.
+pub(super) fn promoted<const N: usize>(tensors: [&Tensor; N]) -> Result<([Tensor; N], DType)> {
+    let dtype = result_dtype(&tensors.map(Arg::Tensor));
+    let wide = if dtype.is_half() { DType::F32 } else { dtype };
+    let mut all = tensors.map(Tensor::clone);
+    for t in &mut all {
+        *t = t.try_to(wide)?;
+    }
+    Ok((all, dtype))
+}
+
+/// An error where one is bool, of which there are no differences.
+pub(super) fn no_bool(op: &'static str, tensors: &[&Tensor]) -> Result<()> {
+    match tensors.iter().any(|t| t.dtype() == DType::Bool) {
+        true => Err(Error::operands(op, "not defined for bool; use to(DType::F32) first")),
+        false => Ok(()),
+    }
+}
+
+/// An error where a weight requires a gradient, which there is none of.
+pub(super) fn no_gradient(op: &'static str, weight: Option<&Tensor>) -> Result<()> {
+    match weight {
+        Some(w) if w.is_requires_grad() && is_grad_enabled() => {
+            Err(Error::operands(op, "there is no gradient of a weight; detach() it"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An error unless both have one dtype.
+pub(super) fn same_dtypes(op: &'static str, input: &Tensor, other: &Tensor) -> Result<()> {
+    let (a, b) = (input.dtype(), other.dtype());
+    if a == b { Ok(()) } else { Err(Error::operands(op, format!("all must have one dtype, got {a} and {b}"))) }
+}
+
+/// An error unless the weights of the classes, where there are some, are of the input's dtype and without gradient.
+pub(super) fn class_weight(op: &'static str, input: &Tensor, weight: Option<&Tensor>) -> Result<()> {
+    no_gradient(op, weight)?;
+    weight.map_or(Ok(()), |w| same_dtypes(op, input, w))
 }
 
 /// Composites of many operations compute halves in f32 and round once: `x` as it is computed with, and the dtype to go back

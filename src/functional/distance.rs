@@ -1,7 +1,7 @@
 //! Lengths of vectors and what lies between two of them.
 
-use super::common::widened;
-use crate::error::Result;
+use super::common::{promoted, widened};
+use crate::error::{Error, Result};
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::Tensor;
@@ -33,6 +33,10 @@ twin_fns! {
     /// The cosine of the angle between vectors along an axis, of tensors that broadcast. PyTorch's defaults: axis 1,
     /// eps = 1e-8, the least length that is divided by.
     fn cosine_similarity / try_cosine_similarity(x1: &Tensor, x2: &Tensor, axis: isize, eps: f64) -> Tensor {
+        let dtype = promoted([x1, x2])?.1;
+        if !dtype.is_float() {
+            return Err(Error::operands("cosine_similarity", format!("not defined for {dtype}; use to(DType::F32) first")));
+        }
         let (a, b) = (as_float(x1)?, as_float(x2)?);
         // Broadcast first: an axis counts in the common shape.
         let product = a.try_mul(&b)?;
@@ -43,19 +47,17 @@ twin_fns! {
         }
         let length = |t: &Tensor| t.try_vector_norm(2.0, &[axis], true)?.try_clamp_min(eps);
         let (a, b) = (a.try_div(&length(&a)?)?, b.try_div(&length(&b)?)?);
-        let y = a.try_mul(&b)?.try_sum_dim(&[axis], false)?;
-        let back = crate::ops::arg::result_dtype(&[x1.into(), x2.into()]);
-        if back.is_float() { y.try_to(back) } else { Ok(y) }
+        a.try_mul(&b)?.try_sum_dim(&[axis], false)?.try_to(dtype)
     }
 
     /// The p-norm of `x1 - x2 + eps` along the last axis. PyTorch's defaults: p = 2, eps = 1e-6, no axis kept.
     fn pairwise_distance / try_pairwise_distance(x1: &Tensor, x2: &Tensor, p: f64, eps: f64, keepdim: bool) -> Tensor {
-        let d = as_float(x1)?.try_sub(&as_float(x2)?)?.try_add(eps)?;
+        let dtype = promoted([x1, x2])?.1;
+        let d = widened(x1)?.try_sub(&widened(x2)?)?.try_add(eps)?;
         let y = single("NormBackward1", &[&d], &[Keeps::Hidden, Keeps::Result(0)], |d| match d[0].dim() {
             0 => d[0].try_abs(),
             _ => d[0].try_vector_norm(p, &[-1], keepdim),
         })?;
-        let back = crate::ops::arg::result_dtype(&[x1.into(), x2.into()]);
-        if back.is_float() { y.try_to(back) } else { Ok(y) }
+        if dtype.is_half() { y.try_to(dtype) } else { Ok(y) }
     }
 }

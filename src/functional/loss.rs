@@ -1,27 +1,37 @@
 //! Losses between numbers and numbers: differences, and likelihoods of counts and normal variables.
 
-use super::common::{Reduction, demand_float, same_shapes, widened};
+use super::common::{Reduction, demand_float, no_bool, promoted, widened};
 use crate::autograd::record::composite;
 use crate::error::{Error, Result};
-use crate::ops::arg::broadcast_size;
+use crate::ops::arg::{broadcast_size, broadcast_sizes};
+use crate::ops::elementwise::as_float;
 use crate::ops::gather::{all_true, checked};
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::{grads1, twin_fns};
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
+use allotrope_ir::DType;
 
-/// `input - target` in the dtype that losses are computed in.
-fn difference(op: &'static str, input: &Tensor, target: &Tensor) -> Result<Tensor> {
-    same_shapes(op, input, target)?;
-    let d = widened(input)?.try_sub(&widened(target)?)?;
-    demand_float(op, &d)?;
-    Ok(d)
+/// `input - target`, which broadcast, in the dtype that losses are computed in, and the dtype of the loss.
+fn difference(op: &'static str, input: &Tensor, target: &Tensor) -> Result<(Tensor, DType)> {
+    let ([input, target], dtype) = together(op, input, target)?;
+    demand_float(op, &input)?;
+    Ok((input.try_sub(&target)?, dtype))
 }
 
-/// Reduced, in the dtype of the operands.
-fn finish(losses: &Tensor, reduction: Reduction, input: &Tensor) -> Result<Tensor> {
+/// Both broadcast to one shape, then promoted: so a tensor without axes counts as much as the other.
+fn together(op: &'static str, input: &Tensor, target: &Tensor) -> Result<([Tensor; 2], DType)> {
+    if input.dtype() == target.dtype() || input.dim() == target.dim() {
+        return promoted([input, target]);
+    }
+    let sizes = broadcast_sizes(op, input, target)?;
+    promoted([&input.expand_sizes(&sizes)?, &target.expand_sizes(&sizes)?])
+}
+
+/// Reduced, in the dtype of the loss.
+pub(super) fn finish(losses: &Tensor, reduction: Reduction, dtype: DType) -> Result<Tensor> {
     let y = reduction.of(losses)?;
-    if input.dtype().is_half() { y.try_to(input.dtype()) } else { Ok(y) }
+    if dtype.is_float() { y.try_to(dtype) } else { Ok(y) }
 }
 
 const BOTH: [Keeps; 2] = [Keeps::Operand(0), Keeps::Operand(1)];
@@ -38,16 +48,20 @@ twin_fns! {
         try_mse_loss_with(input, target, Reduction::Mean)
     }
 
-    /// The squared differences; as [`mse_loss`], with another reduction.
+    /// The squared differences; as [`mse_loss`], with another reduction. Input and target broadcast, and are promoted as in
+    /// arithmetic.
     fn mse_loss_with / try_mse_loss_with(input: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
         single("MseLossBackward0", &[input, target], &BOTH, |t| {
-            finish(&difference("mse_loss", &t[0], &t[1])?.try_square()?, reduction, &t[0])
+            let (d, dtype) = difference("mse_loss", &t[0], &t[1])?;
+            finish(&d.try_square()?, reduction, dtype)
         })
     }
 
-    /// The absolute differences.
+    /// The absolute differences; also of integers.
     fn l1_loss / try_l1_loss(input: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
-        finish(&difference("l1_loss", input, target)?.try_abs()?, reduction, input)
+        no_bool("l1_loss", &[input, target])?;
+        let ([input, target], dtype) = together("l1_loss", input, target)?;
+        finish(&input.try_sub(&target)?.try_abs()?, reduction, dtype)
     }
 
     /// `0.5 d² / beta` for differences below `beta`, and `|d| - 0.5 beta` above. PyTorch's default: beta = 1.
@@ -59,24 +73,28 @@ twin_fns! {
             return Err(Error::operands("smooth_l1_loss", format!("beta must not be negative, got {beta}")));
         }
         single("SmoothL1LossBackward0", &[input, target], &BOTH, |t| {
-            let z = difference("smooth_l1_loss", &t[0], &t[1])?.try_abs()?;
+            let (z, dtype) = difference("smooth_l1_loss", &t[0], &t[1])?;
+            let z = z.try_abs()?;
             // The part below beta, squared, and the part above it: neither overflows, and one derivative is 0 where the other is not.
             let inner = z.try_minimum(beta)?;
             let losses = inner.try_square()?.try_mul(0.5 / beta)?.try_add(&z.try_sub(&inner)?)?;
-            finish(&losses, reduction, &t[0])
+            finish(&losses, reduction, dtype)
         })
     }
 
-    /// `0.5 d²` for differences below `delta`, and `delta (|d| - 0.5 delta)` above. PyTorch's default: delta = 1.
+    /// `0.5 d²` for differences below `delta`, and `delta (|d| - 0.5 delta)` above. PyTorch's default: delta = 1. The loss is of
+    /// the dtype of the input; where the target has another one, there is a loss but no gradient, as in PyTorch.
     fn huber_loss / try_huber_loss(input: &Tensor, target: &Tensor, delta: f64, reduction: Reduction) -> Tensor {
         if delta.is_nan() || delta <= 0.0 {
             return Err(Error::operands("huber_loss", format!("delta must be above 0, got {delta}")));
         }
+        demand_float("huber_loss", input)?;
         single("HuberLossBackward0", &[input, target], &BOTH, |t| {
-            let z = difference("huber_loss", &t[0], &t[1])?.try_abs()?;
+            let (z, _) = difference("huber_loss", &t[0], &t[1])?;
+            let z = same_dtype("huber_loss", &t[0], &t[1], z)?.try_abs()?;
             let inner = z.try_minimum(delta)?;
             let losses = inner.try_square()?.try_mul(0.5)?.try_add(&z.try_sub(&inner)?.try_mul(delta)?)?;
-            finish(&losses, reduction, &t[0])
+            finish(&losses, reduction, t[0].dtype())
         })
     }
 
@@ -87,7 +105,8 @@ twin_fns! {
         input: &Tensor, target: &Tensor, var: &Tensor, full: bool, eps: f64, reduction: Reduction,
     ) -> Tensor {
         let op = "gaussian_nll_loss";
-        demand_float(op, input)?;
+        demand_float(op, var)?;
+        no_bool(op, &[input, target])?;
         let n = input.dim();
         let own = input.sizes();
         let lead = |t: &Tensor| t.dim() + 1 >= n && n > 0 && (0..n - 1).all(|i| t.has_size(i, own[i]));
@@ -107,14 +126,15 @@ twin_fns! {
             ));
         }
         let inside = all_true(&var.try_lt(0.0)?.try_logical_not()?)?;
-        let var = widened(&checked(&var, &inside, "gaussian_nll_loss: var has a negative element")?)?;
+        let var = checked(&var, &inside, "gaussian_nll_loss: var has a negative element")?;
+        let ([input, target, var], dtype) = promoted([input, target, &var])?;
         let clamped = composite("GaussianNllBackward0", &[Operand::Tensor(&var)], || var.try_clamp_min(eps), |_| {
             |_: &_, g: &Tensor| grads1(g.clone())
         })?;
-        let d = widened(input)?.try_sub(&widened(target)?)?.try_square()?;
+        let d = input.try_sub(&target)?.try_square()?;
         let losses = clamped.try_log()?.try_add(&d.try_div(&clamped)?)?.try_mul(0.5)?;
         let losses = if full { losses.try_add(0.5 * (2.0 * std::f64::consts::PI).ln())? } else { losses };
-        finish(&losses, reduction, input)
+        finish(&losses, reduction, dtype)
     }
 
     /// The negative log likelihood of counts: `exp(input) - target input` where the input is a logarithm, else
@@ -123,7 +143,12 @@ twin_fns! {
     fn poisson_nll_loss / try_poisson_nll_loss(
         input: &Tensor, target: &Tensor, log_input: bool, full: bool, eps: f64, reduction: Reduction,
     ) -> Tensor {
-        demand_float("poisson_nll_loss", input)?;
+        let bool = |t: &Tensor| t.dtype() == DType::Bool;
+        // What is taken off something else must not be bool: products of two, inputs, targets.
+        if (log_input && bool(input) && bool(target)) || (!log_input && bool(input)) || (full && bool(target)) {
+            return no_bool("poisson_nll_loss", &[input, target]).map(|()| input.clone());
+        }
+        let (_, dtype) = promoted([&as_float(input)?, target])?;
         let (x, t) = (widened(input)?, widened(target)?);
         let mut losses = match log_input {
             true => x.try_exp()?.try_sub(&t.try_mul(&x)?)?,
@@ -138,6 +163,24 @@ twin_fns! {
             let terms = s.try_mul(&log)?.try_sub(&s)?.try_add(&half)?;
             losses = losses.try_add(&terms.try_where_self(&counts, &terms.try_zeros_like()?)?)?;
         }
-        finish(&losses, reduction, input)
+        finish(&losses, reduction, if dtype.is_half() { dtype } else { losses.dtype() })
     }
+}
+
+/// `x`, whose gradient asks that both have one dtype.
+fn same_dtype(op: &'static str, input: &Tensor, target: &Tensor, x: Tensor) -> Result<Tensor> {
+    let (a, b) = (input.dtype(), target.dtype());
+    if a == b || !x.is_requires_grad() {
+        return Ok(x);
+    }
+    composite(
+        "HuberLossBackward0",
+        &[Operand::Tensor(&x)],
+        || x.try_mul(1.0),
+        |_| {
+            move |_: &_, _: &Tensor| {
+                Err(Error::autograd(format!("{op} has gradients for one dtype only, got {a} and {b}")))
+            }
+        },
+    )
 }

@@ -1,15 +1,18 @@
 //! Losses of rankings and margins: what is on the wrong side of a boundary, and how far.
 
-use super::common::{Reduction, demand_float, iota, same_shapes, take, widened};
+use super::common::{Reduction, class_weight, demand_float, iota, no_bool, promoted, same_shapes, take, widened};
+use super::loss::finish;
 use super::try_pairwise_distance;
+use crate::autograd::record::composite;
 use crate::device;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::mode::sizes::numel;
 use crate::ops::gather::{all_true, checked, gather};
 use crate::ops::reduce::{divide_by_size, size_tensor};
 use crate::ops::single_node::{Keeps, single};
-use crate::ops::twin_fns;
+use crate::ops::{Number, twin_fns};
 use crate::tensor::Tensor;
+use crate::tensor::operand::Operand;
 use allotrope_ir::DType;
 
 /// What [`triplet_margin_loss`] has besides its three points; PyTorch's defaults.
@@ -37,13 +40,15 @@ twin_fns! {
     fn hinge_embedding_loss / try_hinge_embedding_loss(
         input: &Tensor, target: &Tensor, margin: f64, reduction: Reduction,
     ) -> Tensor {
-        demand_float("hinge_embedding_loss", input)?;
+        no_bool("hinge_embedding_loss", &[input])?;
         let x = widened(input)?;
         let zero = x.try_zeros_like()?;
-        let far = x.try_neg()?.try_add(margin)?.try_clamp_min(0.0)?;
-        let no = zero.try_where_self(&target.try_eq(1.0)?, &far)?;
-        let yes = zero.try_where_self(&target.try_eq(-1.0)?, &x)?;
-        reduction.of(&no.try_add(&yes)?)?.try_to(input.dtype())
+        // The margin is an element of the input's dtype.
+        let margin = Number::of(Number::Float(margin).fitted("hinge_embedding_loss", x.dtype())?);
+        let far = x.try_neg()?.try_add(margin)?.try_clamp_min(Number::Int(0))?;
+        let no = zero.try_where_self(&target.try_eq(1)?, &far)?;
+        let yes = zero.try_where_self(&target.try_eq(-1)?, &x)?;
+        finish(&no.try_add(&yes)?, reduction, input.dtype())
     }
 
     /// `1 - cos` where the target is 1, and `max(0, cos - margin)` where it is -1, for vectors `[d]` or `[n, d]`.
@@ -52,7 +57,6 @@ twin_fns! {
         input1: &Tensor, input2: &Tensor, target: &Tensor, margin: f64, reduction: Reduction,
     ) -> Tensor {
         let op = "cosine_embedding_loss";
-        demand_float(op, input1)?;
         same_shapes(op, input1, input2)?;
         let n = input1.dim();
         if !(1..=2).contains(&n) || !target.has_sizes(&input1.sizes()[..n - 1]) {
@@ -67,12 +71,17 @@ twin_fns! {
         let (a, b) = (widened(input1)?, widened(input2)?);
         let sum = |t: Tensor| t.try_sum_dim(&[-1], false);
         // As PyTorch: the products are moved off 0, not the lengths.
-        let (aa, bb) = (sum(a.try_square()?)?.try_add(1e-12)?, sum(b.try_square()?)?.try_add(1e-12)?);
+        let square = |t: &Tensor| sum(t.try_mul(t)?)?.try_add(1e-12);
+        let (aa, bb) = (square(&a)?, square(&b)?);
         let cos = sum(a.try_mul(&b)?)?.try_div(&aa.try_mul(&bb)?.try_sqrt()?)?;
         let zero = cos.try_zeros_like()?;
-        let yes = cos.try_neg()?.try_add(1.0)?.try_where_self(&target.try_eq(1.0)?, &zero)?;
-        let no = cos.try_sub(margin)?.try_clamp_min(0.0)?.try_where_self(&target.try_eq(-1.0)?, &zero)?;
-        reduction.of(&yes.try_add(&no)?)?.try_to(input1.dtype())
+        let yes = cos.try_neg()?.try_add(1.0)?.try_where_self(&target.try_eq(1)?, &zero)?;
+        let no = cos.try_sub(margin)?.try_clamp_min(0.0)?.try_where_self(&target.try_eq(-1)?, &zero)?;
+        let losses = yes.try_add(&no)?;
+        let dtype = promoted([input1, input2])?.1;
+        // Lengths of whole numbers are f32.
+        let half = dtype.is_half() && input1.dtype().is_float() && input2.dtype().is_float();
+        finish(&losses, reduction, if half { dtype } else { losses.dtype() })
     }
 
     /// `max(0, margin - target (x1 - x2))`: the target, 1 or -1, says which should rank higher. PyTorch's default:
@@ -80,7 +89,7 @@ twin_fns! {
     fn margin_ranking_loss / try_margin_ranking_loss(
         input1: &Tensor, input2: &Tensor, target: &Tensor, margin: f64, reduction: Reduction,
     ) -> Tensor {
-        demand_float("margin_ranking_loss", input1)?;
+        no_bool("margin_ranking_loss", &[input1, input2, target])?;
         if input1.dim() != input2.dim() || input1.dim() != target.dim() {
             return Err(Error::operands(
                 "margin_ranking_loss",
@@ -90,19 +99,27 @@ twin_fns! {
                 ),
             ));
         }
+        let dtype = promoted([input1, input2, target])?.1;
         let d = widened(input1)?.try_sub(&widened(input2)?)?;
-        let losses = d.try_mul(&target.try_neg()?)?.try_add(margin)?.try_clamp_min(0.0)?;
-        reduction.of(&losses)?.try_to(input1.dtype())
+        let losses = widened(target)?.try_neg()?.try_mul(&d)?.try_add(margin)?.try_clamp_min(0)?;
+        finish(&losses, reduction, if dtype.is_half() { dtype } else { losses.dtype() })
     }
 
-    /// `log(1 + exp(-target x))`, the target being 1 or -1.
+    /// `log(1 + exp(-target x))`, the target being 1 or -1, which has no gradient. The loss has the dtype and the shape of
+    /// the input.
     fn soft_margin_loss / try_soft_margin_loss(input: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
-        demand_float("soft_margin_loss", input)?;
-        same_shapes("soft_margin_loss", input, target)?;
+        let op = "soft_margin_loss";
+        demand_float(op, input)?;
+        let fits = target.dim() <= input.dim() && target.expand_sizes(&input.sizes()).is_ok();
+        if !fits {
+            let (x, t) = (input.shape_hint(), target.shape_hint());
+            return Err(Error::operands(op, format!("the target {t:?} does not broadcast to the input {x:?}")));
+        }
         // One function rather than one for each sign, whose second derivatives do not meet at 0.
-        single("SoftMarginLossBackward0", &[input, target], &[Keeps::Operand(0), Keeps::Operand(1)], |t| {
-            let losses = widened(&t[0])?.try_mul(&widened(&t[1])?)?.try_logsigmoid()?.try_neg()?;
-            reduction.of(&losses)?.try_to(t[0].dtype())
+        single("SoftMarginLossBackward0", &[input, target], &[Keeps::Operand(0), Keeps::Operand(1)], |own| {
+            let ([x, t], _) = promoted([&own[0], &own[1]])?;
+            let t = without_derivative(op, t)?;
+            finish(&x.try_mul(&t)?.try_logsigmoid()?.try_neg()?, reduction, own[0].dtype())
         })
     }
 
@@ -113,7 +130,7 @@ twin_fns! {
     ) -> Tensor {
         let TripletMarginOptions { margin, p, eps, swap, reduction } = options;
         let op = "triplet_margin_loss";
-        demand_float(op, anchor)?;
+        no_bool(op, &[anchor, positive, negative])?;
         if margin.is_nan() || margin <= 0.0 || anchor.dim() != positive.dim() || anchor.dim() != negative.dim() {
             return Err(Error::operands(
                 op,
@@ -123,13 +140,15 @@ twin_fns! {
                 ),
             ));
         }
+        let dtype = promoted([anchor, positive, negative])?.1;
         let (a, b, c) = (widened(anchor)?, widened(positive)?, widened(negative)?);
         let near = try_pairwise_distance(&a, &b, p, eps, false)?;
         let mut far = try_pairwise_distance(&a, &c, p, eps, false)?;
         if swap {
             far = far.try_minimum(&try_pairwise_distance(&b, &c, p, eps, false)?)?;
         }
-        reduction.of(&near.try_sub(&far)?.try_add(margin)?.try_clamp_min(0.0)?)?.try_to(anchor.dtype())
+        let losses = near.try_sub(&far)?.try_add(margin)?.try_clamp_min(0.0)?;
+        finish(&losses, reduction, if dtype.is_half() { dtype } else { losses.dtype() })
     }
 
     /// `max(0, margin - x[target] + x[j])^p` summed over the other classes j and divided by their number, for `[c]` or
@@ -140,14 +159,15 @@ twin_fns! {
     ) -> Tensor {
         let op = "multi_margin_loss";
         demand_float(op, input)?;
+        class_weight(op, input, weight)?;
         let n = input.dim();
-        if !(1..=2).contains(&n) || !(1..=2).contains(&p) || !target.dtype().is_integer()
+        if !(1..=2).contains(&n) || !(1..=2).contains(&p) || target.dtype() != DType::I64
             || !target.has_sizes(&input.sizes()[..n - 1])
         {
             return Err(Error::operands(
                 op,
                 format!(
-                    "needs [c] or [n, c], integers [] or [n] and p of 1 or 2, got {:?}, {}{:?} and {p}",
+                    "needs [c] or [n, c], i64 [] or [n] and p of 1 or 2, got {:?}, {}{:?} and {p}",
                     input.shape_hint(), target.dtype(), target.shape_hint()
                 ),
             ));
@@ -188,10 +208,35 @@ twin_fns! {
     fn multilabel_soft_margin_loss / try_multilabel_soft_margin_loss(
         input: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: Reduction,
     ) -> Tensor {
-        let losses = super::try_binary_cross_entropy_with_logits(input, target, weight, None, Reduction::None)?;
+        let op = "multilabel_soft_margin_loss";
+        demand_float(op, input)?;
+        no_bool(op, &[target])?;
+        let dtype = promoted([input, target])?.1;
+        let (x, t) = (widened(input)?, widened(target)?);
+        let yes = t.try_mul(&x.try_logsigmoid()?)?;
+        let no = t.try_neg()?.try_add(1)?.try_mul(&x.try_neg()?.try_logsigmoid()?)?;
+        let losses = yes.try_add(&no)?.try_neg()?;
+        let losses = if let Some(w) = weight { losses.try_mul(&widened(w)?)? } else { losses };
         if losses.dim() == 0 {
-            return Err(Error::operands("multilabel_soft_margin_loss", "the input must be [.., c], got no axes"));
+            return Err(Error::operands(op, "the input must be [.., c], got no axes"));
         }
-        reduction.of(&losses.try_mean_dim(&[-1], false)?)
+        finish(&losses.try_mean_dim(&[-1], false)?, reduction, dtype)
     }
+}
+
+/// A target that PyTorch knows no derivative for: asking for one is an error of the backward pass.
+fn without_derivative(op: &'static str, target: Tensor) -> Result<Tensor> {
+    if !target.is_requires_grad() {
+        return Ok(target);
+    }
+    composite(
+        "NotImplemented",
+        &[Operand::Tensor(&target)],
+        || target.try_mul(1.0),
+        |_| {
+            move |_: &_, _: &Tensor| {
+                Err(Error::autograd(format!("the derivative of {op} for the target is not implemented")))
+            }
+        },
+    )
 }

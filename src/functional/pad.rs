@@ -3,10 +3,11 @@
 use super::common::{can_exist, numbers, pad_axis, take};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::ops::arg::Number;
+use crate::ops::Number;
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::{movement, twin_fns};
 use crate::tensor::{Size, Tensor};
+use allotrope_ir::Scalar;
 
 /// What the new elements are.
 #[derive(Copy, Clone, Debug, PartialEq, Default)]
@@ -46,8 +47,8 @@ twin_fns! {
             ));
         }
         let value = match mode {
-            PadMode::Constant(x) => Some(x),
-            PadMode::Zeros => Some(0.0),
+            PadMode::Constant(x) => Some(Number::Float(x).fitted_unsigned("pad", input.dtype())?),
+            PadMode::Zeros => Some(Scalar::from_f64(0.0, input.dtype())),
             _ => None,
         };
         let lead = input.dim() - n;
@@ -78,7 +79,7 @@ twin_fns! {
             x = match value {
                 Some(v) => {
                     let cut = crop(&x, axis, before, after)?;
-                    pad_axis(&cut, axis, before.max(0) as usize, after.max(0) as usize, Number::Float(v).to(x.dtype()))?
+                    pad_axis(&cut, axis, before.max(0) as usize, after.max(0) as usize, v)?
                 }
                 None => padded_by_itself(&x, axis, before, after, mode)?,
             };

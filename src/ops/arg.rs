@@ -1,5 +1,6 @@
 //! Operands as users write them, tensors or numbers, and their promotion and broadcasting by PyTorch's rules.
 
+pub use super::number::Number;
 use crate::autograd::saved::{self, Saved};
 use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_equal, specialize};
@@ -9,68 +10,6 @@ use crate::tensor::operand::Operand;
 use crate::tensor::size::hints;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{DType, Scalar};
-
-/// A Rust number as an operand: it takes the dtype of the tensor beside it unless its kind is higher.
-#[derive(Copy, Clone, Debug, PartialEq)]
-pub enum Number {
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-}
-
-impl Number {
-    fn dtype(self) -> DType {
-        match self {
-            Number::Bool(_) => DType::Bool,
-            Number::Int(_) => DType::I64,
-            Number::Float(_) => DType::F32,
-        }
-    }
-
-    /// As an element of `dtype`; an integer that does not fit wraps.
-    pub(crate) fn to(self, dtype: DType) -> Scalar {
-        match self {
-            Number::Bool(b) => Scalar::from_f64(b as u8 as f64, dtype),
-            Number::Int(i) => allotrope_ir::element::cast(Scalar::I64(i), dtype),
-            Number::Float(x) => Scalar::from_f64(x, dtype),
-        }
-    }
-
-    /// As a float, as near as possible.
-    pub fn to_f64(self) -> f64 {
-        match self {
-            Number::Bool(b) => b as u8 as f64,
-            Number::Int(i) => i as f64,
-            Number::Float(x) => x,
-        }
-    }
-
-    /// As an element of `dtype`, where PyTorch refuses one that does not fit: filling, choosing, exponents. Negative
-    /// numbers may wrap into unsigned ones.
-    ///
-    /// # Errors
-    /// When it does not fit.
-    pub(crate) fn fitted(self, op: &'static str, dtype: DType) -> Result<Scalar> {
-        let (low, high) = match dtype {
-            DType::U8 => (-255.0, 255.0),
-            DType::I32 => (i32::MIN as f64, i32::MAX as f64),
-            // The bounds of i64 are the first numbers that do not fit, and a float between is none.
-            DType::I64 => (i64::MIN as f64, 9_223_372_036_854_774_784.0),
-            DType::F16 => (-65504.0, 65504.0),
-            DType::BF16 => (-half::bf16::MAX.to_f64(), half::bf16::MAX.to_f64()),
-            DType::F32 => (-(f32::MAX as f64), f32::MAX as f64),
-            DType::Bool | DType::F64 => return Ok(self.to(dtype)),
-        };
-        let x = self.to_f64();
-        let fits = (low..=high).contains(&x)
-            || (dtype.is_float() && !x.is_finite())
-            || (dtype == DType::I64 && matches!(self, Number::Int(_)));
-        match fits {
-            true => Ok(self.to(dtype)),
-            false => Err(Error::operands(op, format!("the number {x} does not fit into {dtype}"))),
-        }
-    }
-}
 
 /// A tensor or a number.
 #[derive(Copy, Clone)]
@@ -90,12 +29,6 @@ macro_rules! numbers {
         impl From<$t> for Arg<'_> {
             fn from(x: $t) -> Self {
                 Arg::Number(Number::$kind(x as $as))
-            }
-        }
-
-        impl From<$t> for Number {
-            fn from(x: $t) -> Self {
-                Number::$kind(x as $as)
             }
         }
     )*};
@@ -255,7 +188,7 @@ impl<'a> Aligned<'a> {
         Ok(Aligned { held, scalars: [scalar(a), scalar(b)], cast })
     }
 
-    /// For arithmetic: a number beside half-precision floats keeps the digits that f32 can hold, in which the computation is done.
+    /// For a sum, a product or a quotient: a number beside half-precision floats keeps the digits that f32 can hold, in which the computation is done.
     #[inline]
     pub(crate) fn for_arithmetic(op: &'static str, a: Arg<'a>, b: Arg<'a>, dtype: DType) -> Result<Aligned<'a>> {
         let mut aligned = Aligned::new(op, a, b, dtype)?;
@@ -381,16 +314,7 @@ impl SavedArg {
         Ok(match self {
             SavedArg::Tensor(t) => PromotedArg::Tensor(t.get(me)?),
             SavedArg::Cast(t, dtype) => PromotedArg::Tensor(t.get(me)?.try_to(*dtype)?),
-            SavedArg::Number(s) => PromotedArg::Number(match *s {
-                Scalar::Bool(b) => Number::Bool(b),
-                Scalar::U8(i) => Number::Int(i as i64),
-                Scalar::I32(i) => Number::Int(i as i64),
-                Scalar::I64(i) => Number::Int(i),
-                Scalar::F16(x) => Number::Float(x.to_f64()),
-                Scalar::BF16(x) => Number::Float(x.to_f64()),
-                Scalar::F32(x) => Number::Float(x as f64),
-                Scalar::F64(x) => Number::Float(x),
-            }),
+            SavedArg::Number(s) => PromotedArg::Number(Number::of(*s)),
             SavedArg::Unwanted => {
                 unreachable!("bug in allotrope: a derivative asks for an operand that it did not keep")
             }

@@ -1,6 +1,7 @@
 //! Making tensors from Rust data, or full of a number. Inside a trace only numbers that the program states become part
 //! of it; data does not. Ranges are composed of operations, in a file of their own.
 
+use super::number::Number;
 use super::twins;
 use crate::backend::Memory;
 use crate::backend::cpu::host;
@@ -116,12 +117,12 @@ twins_of_types! {
 twins! {
     /// Zeros of the same shape and dtype; symbolic dimensions stay symbolic.
     fn zeros_like / try_zeros_like(&self) -> Tensor {
-        self.try_full_like(0.0)
+        full_on(self.device(), &self.sizes(), Scalar::from_f64(0.0, self.dtype()))
     }
 
     /// Ones of the same shape and dtype; symbolic dimensions stay symbolic.
     fn ones_like / try_ones_like(&self) -> Tensor {
-        self.try_full_like(1.0)
+        full_on(self.device(), &self.sizes(), Scalar::from_f64(1.0, self.dtype()))
     }
 
     /// A tensor of the same shape and dtype full of one number; symbolic dimensions stay symbolic.
@@ -130,8 +131,9 @@ twins! {
     /// use allotrope::prelude::*;
     /// assert_eq!(Tensor::arange(2).full_like(2.7).to_vec::<i64>(), [2, 2]);
     /// ```
-    fn full_like / try_full_like(&self, value: f64) -> Tensor {
-        ordered_as(full_on(self.device(), &self.sizes(), Scalar::from_f64(value, self.dtype()))?, self)
+    fn full_like / try_full_like(&self, value: impl Into<Number>) -> Tensor {
+        let value = value.into().fitted("full_like", self.dtype())?;
+        ordered_as(full_on(self.device(), &self.sizes(), value)?, self)
     }
 
     /// As [`Tensor::empty`], with the shape and dtype of this tensor.

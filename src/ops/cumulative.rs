@@ -141,8 +141,13 @@ twins! {
     /// assert_eq!(Tensor::from_vec(vec![1.0f32, 2.0, 3.0], &[3]).cumsum(0).to_vec::<f32>(), [1.0, 3.0, 6.0]);
     /// ```
     fn cumsum / try_cumsum(&self, axis: isize) -> Tensor {
-        single("CumsumBackward0", &[self], &[], |x| {
-            over(&x[0], "cumsum", axis, |x, axis| in_full(&accumulated(x)?, |x| running_sum(x, axis, false)))
+        single("CumsumBackward0", &[self], &[], |own| {
+            let zero_rank = own[0].dim() == 0;
+            over(&own[0], "cumsum", axis, |x, axis| {
+                // From +0.0 on: no sum is -0.0.
+                let x = accumulated(x)?;
+                in_full(&x, |x| running_sum(&if zero_rank { x.clone() } else { x.try_add(0)? }, axis, false))
+            })
         })
     }
 

@@ -113,14 +113,16 @@ twins! {
     }
 
     /// With the parts of `source` along `axis` added, `alpha` times, at the places that a vector of indices gives.
-    fn index_add / try_index_add(&self, axis: isize, index: &Tensor, source: &Tensor, alpha: f64) -> Tensor {
+    fn index_add / try_index_add(&self, axis: isize, index: &Tensor, source: &Tensor, alpha: impl Into<Number>) -> Tensor {
+        let alpha = alpha.into();
         if self.dtype() == DType::Bool && source.dtype() == DType::Bool {
             let wide = |x: &Tensor| x.try_to(DType::I64);
             return wide(self)?.try_index_add(axis, index, &wide(source)?, alpha)?.try_to(DType::Bool);
         }
         let keeps: &[Keeps] = if source.is_requires_grad() { &[Keeps::Operand(1), Keeps::Operand(2)] } else { &[] };
         single("IndexAddBackward0", &[self, index, source], keeps, |t| {
-            let source = if alpha == 1.0 { t[2].clone() } else { super::linalg::scaled(&t[2], alpha)? };
+            let one = alpha.to_f64() == 1.0;
+            let source = if one { t[2].clone() } else { super::linalg::scaled("index_add", &t[2], alpha)? };
             placed_rows("index_add", ScatterOp::Add, &t[0], axis, &t[1], Arg::Tensor(&source))
         })
     }
@@ -254,7 +256,7 @@ macro_rules! placing_in_place {
 placing_in_place! {
     scatter_ / try_scatter_ = try_scatter<'a>(axis: isize, index: &Tensor, source: impl Into<Arg<'a>>) [source] {index};
     scatter_add_ / try_scatter_add_ = try_scatter_add(axis: isize, index: &Tensor, source: &Tensor) {index, source};
-    index_add_ / try_index_add_ = try_index_add(axis: isize, index: &Tensor, source: &Tensor, alpha: f64) {index, source};
+    index_add_ / try_index_add_ = try_index_add(axis: isize, index: &Tensor, source: &Tensor, alpha: impl Into<Number>) {index, source};
     index_copy_ / try_index_copy_ = try_index_copy(axis: isize, index: &Tensor, source: &Tensor) {index, source};
     index_fill_ / try_index_fill_ = try_index_fill<'a>(axis: isize, index: &Tensor, value: impl Into<Arg<'a>>) {index};
 }
@@ -296,7 +298,7 @@ pub(super) fn along(index: &Tensor, axis: usize, sizes: &[Size]) -> Result<Tenso
 #[track_caller]
 fn as_element(op: &'static str, x: &Tensor, value: Arg<'_>) -> Result<Tensor> {
     match value {
-        Arg::Number(n) => number(x, n),
+        Arg::Number(n) => full_of(&[], n.fitted(op, x.dtype())?),
         Arg::Tensor(t) if t.dim() == 0 => t.try_to(x.dtype()),
         Arg::Tensor(t) => Err(Error::operands(
             op,
@@ -305,8 +307,9 @@ fn as_element(op: &'static str, x: &Tensor, value: Arg<'_>) -> Result<Tensor> {
     }
 }
 
-pub(super) fn number(x: &Tensor, n: Number) -> Result<Tensor> {
-    full_of(&[], n.to(x.dtype()))
+/// One element that is written into `x`; halves take what is beyond them as infinite.
+pub(super) fn number(op: &'static str, x: &Tensor, n: Number) -> Result<Tensor> {
+    full_of(&[], if x.dtype().is_half() { n.to(x.dtype()) } else { n.fitted(op, x.dtype())? })
 }
 
 fn demand_mask(op: &'static str, mask: &Tensor) -> Result<()> {
@@ -369,7 +372,7 @@ fn placed(
     let (wide, index) = same_rank(op, x, index)?;
     let sizes = index.sizes();
     let source = match source {
-        Arg::Number(n) => number(x, n)?.expand_sizes(&sizes)?,
+        Arg::Number(n) => full_of(&sizes, n.fitted(op, x.dtype())?)?,
         Arg::Tensor(t) => {
             let mut t = t.try_atleast_1d()?;
             if t.dtype() != x.dtype() || t.dim() != index.dim() {

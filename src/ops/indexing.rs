@@ -20,7 +20,6 @@ use crate::autograd::record::composite;
 use crate::error::{Error, Result, called, must};
 use crate::mode;
 use crate::mode::sizes::{at_most, numel, specialize};
-use crate::mode::values::full_of;
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::{Axes, DType, ScatterOp};
@@ -177,7 +176,7 @@ impl Tensor {
         place.steps = rest;
         match value {
             Arg::Number(n) if place.is_part() => {
-                let full = full_of(&part.sizes(), n.to(part.dtype()))?;
+                let full = number(op, &part, n)?.expand_sizes(&part.sizes())?;
                 assign_alike(&part, &full, Derivative::Taken("FillBackward2", None))?;
             }
             Arg::Tensor(t) if place.is_part() => copy(op, &part, &without_leading_ones(t, part.dim())?)?,
@@ -651,7 +650,7 @@ impl Place {
     #[track_caller]
     fn put(&self, x: &Tensor, value: Arg<'_>, accumulate: bool) -> Result<Tensor> {
         let value = match value {
-            Arg::Number(n) => number(x, n)?,
+            Arg::Number(n) => number("index_put", x, n)?,
             Arg::Tensor(t) if t.dtype() == x.dtype() => t.clone(),
             // What a mask chooses may be filled with one element of any dtype.
             Arg::Tensor(t) if self.fills(t, accumulate) => t.try_to(x.dtype())?,

@@ -3,7 +3,6 @@
 
 use super::arg::{Arg, Number, kind};
 use super::assign::{Derivative, assign, assign_alike};
-use super::elementwise::select_as;
 use crate::autograd::no_grad;
 use crate::autograd::saved::{self, Saved, changing};
 use crate::autograd::tape;
@@ -225,7 +224,7 @@ inplace! {
     /// Keeps every element below a bound.
     clamp_max_ / try_clamp_max_ = try_clamp_max<'a>(max: impl Into<Arg<'a>>) [max];
     /// Sets what is true in the mask to a number.
-    masked_fill_ / try_masked_fill_ = filled<'a>(mask: &Tensor, value: impl Into<Arg<'a>>);
+    masked_fill_ / try_masked_fill_ = try_masked_fill<'a>(mask: &Tensor, value: impl Into<Arg<'a>>);
     /// Ands bit by bit.
     bitwise_and_ / try_bitwise_and_ = try_bitwise_and<'a>(other: impl Into<Arg<'a>>) [other];
     /// Ors bit by bit.
@@ -305,23 +304,6 @@ unary_inplace! {
 }
 
 impl Tensor {
-    /// The tensor with `value`, a number or a tensor without axes, where the mask is true.
-    fn filled<'a>(&self, mask: &Tensor, value: impl Into<Arg<'a>>) -> Result<Tensor> {
-        let value = value.into();
-        if let Arg::Tensor(t) = value
-            && t.dim() > 0
-        {
-            return Err(Error::operands(
-                "masked_fill_",
-                format!("the value must have no axes, got {:?}", t.shape_hint()),
-            ));
-        }
-        match value {
-            Arg::Number(_) => select_as("MaskedFillBackward0", mask, value, Arg::Tensor(self), self.dtype()),
-            Arg::Tensor(_) => select_as("MaskedFillBackward1", mask, value, Arg::Tensor(self), self.dtype()),
-        }
-    }
-
     /// Takes the elements of `source`, cast and broadcast to this tensor.
     ///
     /// # Panics

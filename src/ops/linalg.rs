@@ -202,30 +202,34 @@ twins! {
     }
 
     /// `beta * self + alpha * (a x b)` of matrices; this tensor broadcasts to the product. With `beta` 0 it counts for
-    /// nothing, whatever is in it.
-    fn addmm / try_addmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
+    /// nothing, whatever is in it. Factors of integers are cut to whole numbers.
+    fn addmm / try_addmm(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
         a.demand_ranks("addmm", b, 2, 2)?;
+        let (beta, alpha) = (beta.into(), alpha.into());
         single("AddmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
             added("addmm", &t[0], &t[1].try_matmul(&t[2])?, beta, alpha).and_then(row_major)
         })
     }
 
     /// `beta * self + alpha * (a x b)` of batches of matrices; as [`Tensor::addmm`].
-    fn baddbmm / try_baddbmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
+    fn baddbmm / try_baddbmm(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
+        let (beta, alpha) = (beta.into(), alpha.into());
         single("BaddbmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
             added("baddbmm", &t[0], &t[1].try_bmm(&t[2])?, beta, alpha).and_then(row_major)
         })
     }
 
     /// `beta * self + alpha * (matrix x vector)`; as [`Tensor::addmm`].
-    fn addmv / try_addmv(&self, matrix: &Tensor, vector: &Tensor, beta: f64, alpha: f64) -> Tensor {
+    fn addmv / try_addmv(&self, matrix: &Tensor, vector: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
+        let (beta, alpha) = (beta.into(), alpha.into());
         single("AddmvBackward0", &[self, matrix, vector], &factors(matrix, vector, 1), |t| {
             added("addmv", &t[0], &t[1].try_mv(&t[2])?, beta, alpha)
         })
     }
 
     /// `beta * self + alpha *` the outer product of two vectors; as [`Tensor::addmm`].
-    fn addr / try_addr(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Tensor {
+    fn addr / try_addr(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
+        let (beta, alpha) = (beta.into(), alpha.into());
         single("AddrBackward0", &[self, a, b], &factors(a, b, 1), |t| {
             added("addr", &t[0], &t[1].try_outer(&t[2])?, beta, alpha)
         })
@@ -303,15 +307,16 @@ impl Tensor {
 }
 
 /// x times a number, which a tensor of integers rounds to zero first.
-pub(super) fn scaled(x: &Tensor, by: f64) -> Result<Tensor> {
-    match x.dtype().is_float() {
-        true => x.try_mul(by),
-        false => x.try_mul(&super::index::number(x, Number::Float(by))?),
+pub(super) fn scaled(op: &'static str, x: &Tensor, by: Number) -> Result<Tensor> {
+    by.fitted(op, x.dtype())?;
+    match by {
+        Number::Float(f) if !x.dtype().is_float() => x.try_mul(f as i64),
+        by => x.try_mul(by),
     }
 }
 
 /// `beta * x + alpha * product`, where `x` broadcasts to the product.
-fn added(op: &'static str, x: &Tensor, product: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
+fn added(op: &'static str, x: &Tensor, product: &Tensor, beta: Number, alpha: Number) -> Result<Tensor> {
     if x.dtype() != product.dtype() {
         let (own, other) = (x.dtype(), product.dtype());
         return Err(Error::operands(op, format!("operands must have one dtype, got {own} and {other}")));
@@ -325,13 +330,27 @@ fn added(op: &'static str, x: &Tensor, product: &Tensor, beta: f64, alpha: f64) 
         let (given, wanted) = (x.shape_hint(), product.shape_hint());
         Error::operands(op, format!("a tensor of shape {given:?} does not broadcast to the product, {wanted:?}"))
     })?;
-    let product = if alpha == 1.0 { product.clone() } else { scaled(product, alpha)? };
-    let ignored = beta == 0.0 || (!x.dtype().is_float() && beta.trunc() == 0.0);
-    match ignored {
-        true => Ok(product),
-        false if beta == 1.0 => wide.try_add(&product),
-        false => scaled(&wide, beta)?.try_add(&product),
+    let product = if alpha.to_f64() == 1.0 { product.clone() } else { scaled(op, product, alpha)? };
+    beta.fitted(op, x.dtype())?;
+    match beta.to_f64() {
+        1.0 => wide.try_add(&product),
+        beta if x.dtype().is_float() && beta == 0.0 => ignoring(&wide, &product, beta),
+        beta if !x.dtype().is_float() && beta.trunc() == 0.0 => Ok(product),
+        _ => scaled(op, &wide, beta)?.try_add(&product),
     }
+}
+
+/// The product, beside which `x` counts for nothing, whatever is in it; its gradient is `beta`, a zero, times that of the sum.
+fn ignoring(x: &Tensor, product: &Tensor, beta: f64) -> Result<Tensor> {
+    if !x.is_requires_grad() {
+        return Ok(product.clone());
+    }
+    composite(
+        "AddmmBackward0",
+        &[Operand::Tensor(x), Operand::Tensor(product)],
+        || product.try_mul(1.0),
+        |_| move |c: &Context<'_>, g: &Tensor| super::grads2(c, || g.try_mul(beta), || Ok(g.clone())),
+    )
 }
 
 /// Without an axis of size 1.

@@ -26,6 +26,7 @@ pub(crate) mod linalg;
 pub(crate) mod movement;
 mod ndarray;
 mod norm;
+mod number;
 mod operators;
 mod parts;
 mod print;

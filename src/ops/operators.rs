@@ -2,7 +2,7 @@
 //! the divisor); `&`, `|`, `^` and `!` are bitwise, and of bools logical. The assigning forms change the elements in place.
 
 use super::arg::{Arg, Number};
-use super::elementwise::{binary, quotient, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_remainder};
+use super::elementwise::{binary, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_remainder};
 use crate::error::{Result, must};
 use crate::tensor::Tensor;
 use allotrope_ir::BinaryOp;
@@ -22,7 +22,7 @@ fn mul(a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
 }
 
 fn div(a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
-    quotient("div", (), a, b)
+    try_div(a, b)
 }
 
 macro_rules! operators {

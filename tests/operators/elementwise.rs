@@ -116,8 +116,6 @@ fn with_numbers() -> Vec<Row> {
     vec![
         division("div.floor_rounding", |a, b| a.div_floor(b)),
         division("div.trunc_rounding", |a, b| a.div_trunc(b)),
-        // PyTorch has no derivative of floor_divide.
-        division("floor_divide", |a, b| a.detach().floor_divide(&b.detach())),
         division("remainder", |a, b| a.remainder(b)),
         division("fmod", |a, b| a.fmod(b)),
         scaled("add", |a, b, n| a.add_alpha(b, n), |a, b, n| a.add_alpha(b, n)),

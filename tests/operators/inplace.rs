@@ -247,7 +247,7 @@ fn same_bits_in_a_trace_on_arguments_and_values_within() {
 #[test]
 fn same_gradient() {
     for Twin { name, kind, plain, inplace } in all() {
-        // PyTorch has no derivative of floor_divide.
+        // There is no derivative of a floor division.
         if kind != Kind::Floats || name == "floor_divide_" {
             continue;
         }

@@ -269,15 +269,16 @@ const KNOWN: &[(&str, &str, &str)] = &[
 /// Operators whose zeros may have another sign than PyTorch's: which of 0 and -0 is greater is open, and so is where a sum
 /// begins.
 const ZEROS: &[&str] = &[
-    "relu",
-    "relu6",
     "softshrink",
+    "maximum",
+    "minimum",
+    "clamp_min",
+    "clamp_max",
     "amax",
     "amin",
     "aminmax",
     "max",
     "min",
-    "cumsum",
     "topk",
     "topk_least",
     "kthvalue",

@@ -10,8 +10,14 @@ pub fn bits(t: &Tensor) -> Vec<u64> {
         DType::U8 => t.to_vec::<u8>().into_iter().map(u64::from).collect(),
         DType::I32 => t.to_vec::<i32>().into_iter().map(|x| x as u64).collect(),
         DType::I64 => t.to_vec::<i64>().into_iter().map(|x| x as u64).collect(),
-        DType::F16 => t.to_vec::<half::f16>().into_iter().map(|x| u64::from(x.to_bits())).collect(),
-        DType::BF16 => t.to_vec::<half::bf16>().into_iter().map(|x| u64::from(x.to_bits())).collect(),
+        DType::F16 => {
+            let one = |x: half::f16| u64::from(if x.is_nan() { half::f16::NAN } else { x }.to_bits());
+            t.to_vec::<half::f16>().into_iter().map(one).collect()
+        }
+        DType::BF16 => {
+            let one = |x: half::bf16| u64::from(if x.is_nan() { half::bf16::NAN } else { x }.to_bits());
+            t.to_vec::<half::bf16>().into_iter().map(one).collect()
+        }
         DType::F32 => {
             let one = |x: f32| if x.is_nan() { u64::from(f32::NAN.to_bits()) } else { u64::from(x.to_bits()) };
             t.to_vec::<f32>().into_iter().map(one).collect()

@@ -4,20 +4,20 @@
 //! The elements `x[0..R]` are those of the reduced axes in row-major order.
 //!
 //! **Lanes.** A *block* is folded in 16 lanes: lane `l` takes the block's elements `r = l, l + 16, l + 32, ...` in
-//! order, `lane = f(lane, x[r])`, beginning with the identity of `f`. Then the lanes are halved four times:
-//! `lane[l] = f(lane[l], lane[l + h])` for `l < h`, with `h = 8, 4, 2, 1`; `lane[0]` is the block's result.
+//! order, `lane = f(lane, x[r])`, beginning with the identity of `f`, lane 1 with the result of no elements. Then the lanes are
+//! halved four times: `lane[l] = f(lane[l], lane[l + h])` for `l < h`, with `h = 8, 4, 2, 1`; `lane[0]` is the block's result.
+//! Lanes without an element are left out.
 //!
-//! **Sum.** `f(a, b) = a + b`, identity -0.0 (the exact one of IEEE addition; 0 and wrapping for integers). Blocks are
+//! **Sum.** `f(a, b) = a + b`, identity -0.0 (the exact one of IEEE addition; 0 and wrapping for integers), and an empty sum is
+//! +0.0, with which lane 1 begins: so a sum of one element is that element, and no other is -0.0. Blocks are
 //! 4096 consecutive elements, the last one what is left. Block results are combined pairwise like the bits of a
 //! binary counter: to add block `i`, as long as the low bit of `i` is set, take the result stored at that level,
 //! `value = stored + value`, and shift `i` right; store the value at the level reached. At the end the stored values
-//! are combined from the lowest level up, `value = stored + value`. An empty sum is +0.0.
+//! are combined from the lowest level up, `value = stored + value`.
 //!
-//! **Max, min.** `f(a, b)` is `if a > b or a is NaN {a} else {b}` (`<` for min), identity -inf (+inf; the extreme
+//! **Max, min.** `f(a, b)` is `if b > a or b is NaN {b} else {a}` (`<` for min), identity -inf (+inf; the extreme
 //! values for integers, `false` and `true` for `bool`), and all elements are one block. So a NaN anywhere gives NaN, and
-//! of equal zeros the later operand of each `f` wins. An empty maximum is the identity.
-//!
-//! The identities are exact, so lanes without an element change nothing and may be skipped.
+//! of equal zeros the first operand of each `f` wins. An empty maximum is the identity.
 
 pub(crate) mod stream;
 pub(crate) mod strided;
@@ -44,6 +44,16 @@ pub(crate) trait Fold<T>: 'static {
     /// Elements per block.
     const BLOCK: usize;
     fn fold(a: T, b: T) -> T;
+    /// The lanes of a block before its first element.
+    #[inline(always)]
+    fn lanes() -> [T; LANES]
+    where
+        T: Copy,
+    {
+        let mut lanes = [Self::IDENTITY; LANES];
+        lanes[1] = Self::EMPTY;
+        lanes
+    }
 }
 
 /// Addition.
@@ -70,21 +80,21 @@ folds! {
     Sum, i64: 0, 0, BLOCK, |a, b| a.wrapping_add(b);
     Sum, i32: 0, 0, BLOCK, |a, b| a.wrapping_add(b);
     Sum, u8: 0, 0, BLOCK, |a, b| a.wrapping_add(b);
-    Max, f32: f32::NEG_INFINITY, f32::NEG_INFINITY, usize::MAX, |a, b| if a > b || a.is_nan() { a } else { b };
-    Max, f64: f64::NEG_INFINITY, f64::NEG_INFINITY, usize::MAX, |a, b| if a > b || a.is_nan() { a } else { b };
+    Max, f32: f32::NEG_INFINITY, f32::NEG_INFINITY, usize::MAX, |a, b| if b > a || b.is_nan() { b } else { a };
+    Max, f64: f64::NEG_INFINITY, f64::NEG_INFINITY, usize::MAX, |a, b| if b > a || b.is_nan() { b } else { a };
     Max, i64: i64::MIN, i64::MIN, usize::MAX, |a, b| if a > b { a } else { b };
     Max, i32: i32::MIN, i32::MIN, usize::MAX, |a, b| if a > b { a } else { b };
     Max, u8: u8::MIN, u8::MIN, usize::MAX, |a, b| if a > b { a } else { b };
     Max, bool: false, false, usize::MAX, |a, b| a | b;
-    Min, f32: f32::INFINITY, f32::INFINITY, usize::MAX, |a, b| if a < b || a.is_nan() { a } else { b };
-    Min, f64: f64::INFINITY, f64::INFINITY, usize::MAX, |a, b| if a < b || a.is_nan() { a } else { b };
+    Min, f32: f32::INFINITY, f32::INFINITY, usize::MAX, |a, b| if b < a || b.is_nan() { b } else { a };
+    Min, f64: f64::INFINITY, f64::INFINITY, usize::MAX, |a, b| if b < a || b.is_nan() { b } else { a };
     Min, i64: i64::MAX, i64::MAX, usize::MAX, |a, b| if a < b { a } else { b };
     Min, i32: i32::MAX, i32::MAX, usize::MAX, |a, b| if a < b { a } else { b };
     Min, u8: u8::MAX, u8::MAX, usize::MAX, |a, b| if a < b { a } else { b };
     Min, bool: true, true, usize::MAX, |a, b| a & b;
 }
 
-/// `f` over the lanes, halving; lanes from `used` on hold the identity or nothing.
+/// `f` over the lanes, halving; lanes from `used` on have no element.
 #[inline(always)]
 pub(crate) fn halve<T: Copy, F: Fold<T>>(lanes: &mut [T; LANES], used: usize) -> T {
     if used < LANES {

@@ -82,7 +82,7 @@ unsafe fn push<T: Copy, F: Fold<T>>(state: *mut ReduceState, mut value: T) {
 pub(crate) unsafe fn begin_body<S: Isa, T: Copy, F: Fold<T>>(state: *mut ReduceState) {
     // SAFETY: a lane's type is no larger than its 8 bytes, all lanes of it fit the field; plain stores.
     unsafe {
-        *(&raw mut (*state).lanes).cast::<[T; LANES]>() = [F::IDENTITY; LANES];
+        *(&raw mut (*state).lanes).cast::<[T; LANES]>() = F::lanes();
         (&raw mut (*state).fill).write(0);
         (&raw mut (*state).blocks).write(0);
     }
@@ -105,7 +105,7 @@ pub(crate) unsafe fn update_body<S: Isa, T: Copy, F: Fold<T>>(state: *mut Reduce
             if fill + take == F::BLOCK {
                 let value = halve::<T, F>(lanes, LANES);
                 push::<T, F>(state, value);
-                *lanes = [F::IDENTITY; LANES];
+                *lanes = F::lanes();
             }
         }
     }
@@ -122,7 +122,7 @@ pub(crate) unsafe fn finish_body<S: Isa, T: Copy, F: Fold<T>>(state: *mut Reduce
         let fill = (*state).fill;
         if fill > 0 {
             let lanes = &mut *(&raw mut (*state).lanes).cast::<[T; LANES]>();
-            let value = halve::<T, F>(lanes, LANES);
+            let value = halve::<T, F>(lanes, (fill as usize).min(LANES));
             if (*state).blocks == 0 {
                 return value;
             }
@@ -159,9 +159,9 @@ pub(crate) unsafe fn dense_body<S: Isa, T: Copy, F: Fold<T>>(n: usize, x: *const
     // SAFETY: as for the caller; the local state begins before it is used.
     unsafe {
         if n <= F::BLOCK {
-            let mut lanes = [F::IDENTITY; LANES];
+            let mut lanes = F::lanes();
             fold_lanes::<T, F>(&mut lanes, 0, n, x);
-            return halve::<T, F>(&mut lanes, LANES);
+            return halve::<T, F>(&mut lanes, n.min(LANES));
         }
         let mut state = std::mem::MaybeUninit::<ReduceState>::uninit();
         let state = state.as_mut_ptr();

@@ -178,7 +178,7 @@ unsafe fn tile<T: Copy, F: Fold<T>, const W: usize>(
     out: *mut T,
 ) {
     debug_assert!(w <= W);
-    let mut lanes = [[F::IDENTITY; W]; LANES];
+    let mut lanes = F::lanes().map(|lane| [lane; W]);
     let mut cascade: SmallVec<[[T; W]; 1]> = SmallVec::new();
     let mut blocks = 0u64;
     let mut fill = 0usize;
@@ -207,7 +207,7 @@ unsafe fn tile<T: Copy, F: Fold<T>, const W: usize>(
             cascade.push(value);
             blocks += 1;
             fill = 0;
-            lanes = [[F::IDENTITY; W]; LANES];
+            lanes = F::lanes().map(|lane| [lane; W]);
         }
     }
     let mut value =

@@ -12,6 +12,9 @@ fn defined<T: Copy>(x: &[T], identity: T, empty: T, block: usize, f: impl Fn(T, 
     }
     let results = x.chunks(block.min(x.len())).map(|b| {
         let mut lanes = [identity; 16];
+        if b.len() > 1 {
+            lanes[1] = empty;
+        }
         for (r, &v) in b.iter().enumerate() {
             lanes[r % 16] = f(lanes[r % 16], v);
         }
@@ -45,8 +48,8 @@ macro_rules! floats {
                 let inf = $t::INFINITY;
                 match op {
                     ReduceOp::Sum => defined(x, -0.0, 0.0, 4096, |a, b| a + b),
-                    ReduceOp::Max => defined(x, -inf, -inf, usize::MAX, |a, b| if a > b || a.is_nan() { a } else { b }),
-                    ReduceOp::Min => defined(x, inf, inf, usize::MAX, |a, b| if a < b || a.is_nan() { a } else { b }),
+                    ReduceOp::Max => defined(x, -inf, -inf, usize::MAX, |a, b| if b > a || b.is_nan() { b } else { a }),
+                    ReduceOp::Min => defined(x, inf, inf, usize::MAX, |a, b| if b < a || b.is_nan() { b } else { a }),
                 }
             }
         }
@@ -152,6 +155,7 @@ fn odd_cases_of_sums_and_extremes() {
     unsafe {
         assert_eq!((t.sum_f32)(0, std::ptr::dangling()).to_bits(), 0);
         assert_eq!((t.sum_f32)(1, [-0.0f32].as_ptr()).to_bits(), (-0.0f32).to_bits());
+        assert_eq!((t.sum_f32)(2, [-0.0f32, -0.0].as_ptr()).to_bits(), 0);
         assert_eq!((t.sum_f32)(2, [-0.0f32, 0.0].as_ptr()).to_bits(), 0);
         assert_eq!((t.max_f64)(0, std::ptr::dangling()), f64::NEG_INFINITY);
         assert_eq!((t.min_i64)(0, std::ptr::dangling()), i64::MAX);
@@ -161,9 +165,9 @@ fn odd_cases_of_sums_and_extremes() {
             assert!((t.max_f32)(100, x.as_ptr()).is_nan());
             assert!((t.min_f32)(100, x.as_ptr()).is_nan());
         }
-        // The later of equal zeros wins.
-        assert_eq!((t.max_f32)(2, [0.0f32, -0.0].as_ptr()).to_bits(), (-0.0f32).to_bits());
-        assert_eq!((t.max_f32)(2, [-0.0f32, 0.0].as_ptr()).to_bits(), 0);
+        // The first of equal zeros wins.
+        assert_eq!((t.max_f32)(2, [0.0f32, -0.0].as_ptr()).to_bits(), 0);
+        assert_eq!((t.max_f32)(2, [-0.0f32, 0.0].as_ptr()).to_bits(), (-0.0f32).to_bits());
     }
 }
 

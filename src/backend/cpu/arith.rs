@@ -160,12 +160,12 @@ impl Emitter<'_> {
             BinaryOp::Mul => self.b.ins().imul(a, b),
             BinaryOp::Maximum | BinaryOp::Minimum => {
                 let op = if op == BinaryOp::Maximum { CompareOp::Gt } else { CompareOp::Lt };
-                let mut first = self.compare(op, a, b, dtype, lanes);
+                let mut second = self.compare(op, b, a, dtype, lanes);
                 if float {
-                    let nan = self.compare(CompareOp::Ne, a, a, dtype, lanes);
-                    first = self.b.ins().bor(first, nan);
+                    let nan = self.compare(CompareOp::Ne, b, b, dtype, lanes);
+                    second = self.b.ins().bor(second, nan);
                 }
-                self.choose(first, a, b, dtype, lanes)
+                self.choose(second, b, a, dtype, lanes)
             }
             BinaryOp::And => self.b.ins().band(a, b),
             BinaryOp::Or => self.b.ins().bor(a, b),

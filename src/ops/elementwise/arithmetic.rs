@@ -32,7 +32,10 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
         (BinaryOp::Mul | BinaryOp::Minimum, DType::Bool) => BinaryOp::And,
         (op, _) => op,
     };
-    let pair = Aligned::for_arithmetic(name, a, b, dtype)?;
+    let pair = match op {
+        BinaryOp::Add | BinaryOp::Mul | BinaryOp::Div => Aligned::for_arithmetic(name, a, b, dtype)?,
+        _ => Aligned::new(name, a, b, dtype)?,
+    };
     let operands = [pair.operand(0), pair.operand(1)];
     let prim = Op::Binary(op);
     match op {
@@ -175,22 +178,17 @@ binary_twins! {
     bitwise_xor / try_bitwise_xor = bitwise(BinaryOp::Xor);
 }
 
-/// a / b; a number over a tensor is the reciprocal times the number, as in PyTorch.
-pub(crate) fn quotient(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
-    match (a, b) {
-        (Arg::Number(_), Arg::Tensor(x)) => binary(name, BinaryOp::Mul, Arg::Tensor(&x.try_reciprocal()?), a),
-        _ => binary(name, BinaryOp::Div, a, b),
-    }
-}
-
 fn reversed(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
     binary(name, op, b, a)
 }
 
-/// `b` times the factor that `add` and `sub` take, where the factor's kind fits.
-fn scaled(name: &'static str, a: &Tensor, b: Arg<'_>, alpha: Number) -> Result<Tensor> {
+/// `b` times the factor that `add` and `sub` take, where the factor's kind fits; what is beside it is of dtype `beside`.
+fn scaled(name: &'static str, a: &Tensor, b: Arg<'_>, alpha: Number, beside: DType) -> Result<Tensor> {
     let dtype = result_dtype(&[Arg::Tensor(a), b]);
     match alpha {
+        _ if name != "add" && (b.dtype() == DType::Bool || beside == DType::Bool) => {
+            return Err(Error::operands(name, "not defined for bool; use logical_xor() or logical_not()"));
+        }
         Number::Float(_) if !dtype.is_float() => {
             return Err(Error::operands(name, format!("alpha must be a whole number where the result is {dtype}")));
         }
@@ -203,8 +201,9 @@ fn scaled(name: &'static str, a: &Tensor, b: Arg<'_>, alpha: Number) -> Result<T
         Arg::Tensor(b) => b.try_to(dtype)?,
         Arg::Number(b) => crate::mode::values::full_of(&[], b.to(dtype))?,
     };
+    alpha.fitted(name, dtype)?;
     // A factor for bools counts as whether it is 0.
-    let alpha = if dtype == DType::Bool { Number::Bool(alpha.to_f64() != 0.0) } else { alpha };
+    let alpha = if dtype == DType::Bool { Number::Bool(alpha.to_f64() != 0.0) } else { alpha.rounded(dtype) };
     b.try_mul(alpha)
 }
 
@@ -224,12 +223,16 @@ fn with_alpha(
 twins! {
     /// a + alpha · b, elementwise.
     fn add_alpha / try_add_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
-        with_alpha("AddBackward0", self, other.into(), |x, other| x.try_add(&scaled("add", x, other, alpha.into())?))
+        with_alpha("AddBackward0", self, other.into(), |x, other| {
+            x.try_add(&scaled("add", x, other, alpha.into(), x.dtype())?)
+        })
     }
 
     /// a - alpha · b, elementwise.
     fn sub_alpha / try_sub_alpha<'a>(&self, other: impl Into<Arg<'a>>, alpha: impl Into<Number>) -> Tensor {
-        with_alpha("SubBackward0", self, other.into(), |x, other| x.try_sub(&scaled("sub", x, other, alpha.into())?))
+        with_alpha("SubBackward0", self, other.into(), |x, other| {
+            x.try_sub(&scaled("sub", x, other, alpha.into(), x.dtype())?)
+        })
     }
 
     /// b - alpha · a, elementwise.
@@ -238,7 +241,7 @@ twins! {
         let node = if matches!(other, Arg::Number(_)) { "RsubBackward1" } else { "RsubBackward0" };
         with_alpha(node, self, other, |x, other| {
             let dtype = result_dtype(&[Arg::Tensor(x), other]);
-            let own = scaled("rsub", &x.try_to(dtype)?, Arg::Tensor(x), alpha.into())?;
+            let own = scaled("rsub", &x.try_to(dtype)?, Arg::Tensor(x), alpha.into(), other.dtype())?;
             binary("rsub", BinaryOp::Sub, other, Arg::Tensor(&own))
         })
     }
@@ -247,7 +250,7 @@ twins! {
 binary_fns! {
     /// a - b, elementwise.
     sub / try_sub = binary(BinaryOp::Sub);
-    /// a / b, elementwise; integers are divided as f32.
+    /// a / b, elementwise; integers are divided as f32. A number is multiplied with the reciprocal of b, as in PyTorch.
     div / try_div = quotient(());
     /// Both, of bools, or bit by bit of integers.
     bitwise_and / try_bitwise_and = bitwise(BinaryOp::And);
@@ -255,4 +258,11 @@ binary_fns! {
     bitwise_or / try_bitwise_or = bitwise(BinaryOp::Or);
     /// Just one, of bools, or bit by bit of integers.
     bitwise_xor / try_bitwise_xor = bitwise(BinaryOp::Xor);
+}
+
+fn quotient(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
+    match (a, b) {
+        (Arg::Number(a), Arg::Tensor(b)) => b.try_reciprocal()?.try_mul(a),
+        _ => binary(name, BinaryOp::Div, a, b),
+    }
 }

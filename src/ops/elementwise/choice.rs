@@ -1,6 +1,7 @@
 //! Choosing between elements: by a condition, by bounds.
 
 use super::super::arg::{Arg, Number, PromotedArg, broadcast, common, result_dtype};
+use super::super::number::Side;
 use super::super::{grads1, twin_fns, twins};
 use super::{binary, compare};
 use crate::autograd::record::{composite, differentiable};
@@ -65,10 +66,11 @@ twins! {
             DType::Bool => return self.try_logical_or(false),
             DType::U8 | DType::I32 | DType::I64 => return self.try_mul(1),
         };
+        let number = |x: Option<f64>, or: f64| Number::Float(x.unwrap_or(or)).rounded(self.dtype());
         let compute = || {
-            let x = choose(&self.try_isnan()?, nan.unwrap_or(0.0), self)?;
-            let x = choose(&self.try_isposinf()?, posinf.unwrap_or(largest), &x)?;
-            choose(&self.try_isneginf()?, neginf.unwrap_or(-largest), &x)
+            let x = choose(&self.try_isnan()?, number(nan, 0.0), self)?;
+            let x = choose(&self.try_isposinf()?, number(posinf, largest), &x)?;
+            choose(&self.try_isneginf()?, number(neginf, -largest), &x)
         };
         composite("NanToNumBackward0", &[Operand::Tensor(self)], compute, |_| {
             let x = Saved::operand(self);
@@ -129,28 +131,34 @@ pub(crate) fn select_as(
     })
 }
 
-/// An operand of a choice: a number must fit into the dtype.
+/// An operand of a choice: a number must fit into the dtype, unless that is a half-precision float.
 fn fitted(x: &PromotedArg, dtype: DType) -> Result<Operand<'_>> {
     Ok(match x {
         PromotedArg::Tensor(t) => Operand::Tensor(t),
+        PromotedArg::Number(n) if dtype.is_half() => Operand::Scalar(n.to(dtype)),
         PromotedArg::Number(n) => Operand::Scalar(n.fitted("where", dtype)?),
     })
 }
 
-fn clamp(name: &'static str, x: &Tensor, low: Option<Arg<'_>>, high: Option<Arg<'_>>) -> Result<Tensor> {
+fn clamp<'a>(name: &'static str, x: &Tensor, low: Option<Arg<'a>>, high: Option<Arg<'a>>) -> Result<Tensor> {
     let bounds = [low, high].into_iter().flatten();
     let args: smallvec::SmallVec<[Arg<'_>; 3]> = std::iter::once(Arg::Tensor(x)).chain(bounds).collect();
     let dtype = result_dtype(&args);
     if dtype == DType::Bool {
         // PyTorch bounds bools on one side only, where that is or, or and.
         return match (low, high) {
-            (Some(low), None) => binary(name, BinaryOp::Maximum, Arg::Tensor(x), low),
-            (None, Some(high)) => binary(name, BinaryOp::Minimum, Arg::Tensor(x), high),
+            (Some(low @ Arg::Tensor(_)), None) => binary(name, BinaryOp::Maximum, Arg::Tensor(x), low),
+            (None, Some(high @ Arg::Tensor(_))) => binary(name, BinaryOp::Minimum, Arg::Tensor(x), high),
             _ => Err(Error::operands(name, "not defined for bool; use to(DType::I64) first")),
         };
     }
     // A number in place of a bound that is not there: it needs no gradient.
     let (has_low, has_high) = (low.is_some(), high.is_some());
+    let fitted = |bound: Option<Arg<'a>>, side| match bound {
+        Some(Arg::Number(n)) => Ok::<_, Error>(Some(Arg::Number(n.bound(name, dtype, side)?))),
+        bound => Ok(bound),
+    };
+    let (low, high) = (fitted(low, Side::Lower)?, fitted(high, Side::Upper)?);
     let nothing = Arg::Number(Number::Bool(false));
     let [x, low, high] = common(name, [Arg::Tensor(x), low.unwrap_or(nothing), high.unwrap_or(nothing)], dtype)?;
     let (low, high) = (has_low.then_some(low), has_high.then_some(high));

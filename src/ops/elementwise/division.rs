@@ -58,7 +58,15 @@ fn part(name: &'static str, part: Part, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor
     let dtype = result_dtype(&[a, b]);
     match dtype {
         DType::Bool => Err(Error::operands(name, "not defined for bool; use to(DType::I64) first")),
-        t if t.is_float() => super::all_in_full(name, [a, b], dtype, |[a, b]| of_floats(name, part, &a, &b)),
+        t if t.is_float() => {
+            let result = super::all_in_full(name, [rounded(a, t), rounded(b, t)], dtype, |[a, b]| {
+                of_floats(name, part, &a, &b)
+            })?;
+            match (name, a) {
+                ("floor_divide" | "floor_divide_", _) | ("remainder", Arg::Number(_)) => underivable(name, &result),
+                _ => Ok(result),
+            }
+        }
         _ => {
             let b = nonzero(name, b, dtype)?;
             let [a, b] = common(name, [a, b.arg()], dtype)?;
@@ -67,13 +75,38 @@ fn part(name: &'static str, part: Part, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor
     }
 }
 
+/// An operand with a number as precise as the dtype.
+fn rounded(x: Arg<'_>, dtype: DType) -> Arg<'_> {
+    match x {
+        Arg::Number(n) => Arg::Number(n.rounded(dtype)),
+        x => x,
+    }
+}
+
+/// The same, without a derivative: PyTorch has none, and says so in the backward pass.
+fn underivable(name: &'static str, x: &Tensor) -> Result<Tensor> {
+    if !x.is_requires_grad() {
+        return Ok(x.clone());
+    }
+    composite(
+        "NotImplemented",
+        &[Operand::Tensor(x)],
+        || x.try_mul(1.0),
+        |_| {
+            move |_: &Context<'_>, _: &Tensor| {
+                Err(Error::autograd(format!("the derivative for {name} is not implemented")))
+            }
+        },
+    )
+}
+
 /// The divisor, after the check that it is not 0.
 fn nonzero(name: &'static str, b: Arg<'_>, dtype: DType) -> Result<PromotedArg> {
     match b {
         Arg::Number(n) if n.to(dtype) == Scalar::from_f64(0.0, dtype) => {
             Err(Error::operands(name, "division of integers by zero (ZeroDivisionError)"))
         }
-        Arg::Number(n) => Ok(PromotedArg::Number(n)),
+        Arg::Number(n) => Ok(PromotedArg::Number(n.rounded(dtype))),
         Arg::Tensor(b) => {
             let b = b.try_to(dtype)?;
             let holds = all_true(&b.try_ne(0)?)?;

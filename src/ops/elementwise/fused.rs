@@ -2,14 +2,13 @@
 
 use super::super::arg::{Arg, Number, PromotedArg, common, result_dtype};
 use super::super::twins;
-use super::{binary, compare, floating, in_full};
+use super::{binary, compare};
 use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::layout::laid_out;
 use crate::ops::arg::SavedArg;
-use crate::ops::single_node::{Keeps, single};
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
@@ -18,16 +17,26 @@ use smallvec::smallvec;
 
 twins! {
     /// a + weight · (b - a), elementwise, computed from the nearer end. Both are of one float dtype, and so is a weight
-    /// that is a tensor with axes.
+    /// that is a tensor with axes; integers take that of a weight without axes.
     fn lerp / try_lerp<'a>(&self, end: &Tensor, weight: impl Into<Arg<'a>>) -> Tensor {
         let weight = weight.into();
-        let dtype = floating(self, "lerp")?.dtype();
+        let own = self.dtype();
         let other = match weight {
             Arg::Tensor(w) if w.dim() > 0 => w.dtype(),
-            _ => dtype,
+            _ => own,
         };
-        if let Some(wrong) = [end.dtype(), other].into_iter().find(|t| *t != dtype) {
-            return Err(Error::operands("lerp", format!("expects {dtype} throughout, got {wrong}; use to(DType::..) first")));
+        if let Some(wrong) = [end.dtype(), other].into_iter().find(|t| *t != own) {
+            return Err(Error::operands("lerp", format!("expects {own} throughout, got {wrong}; use to(DType::..) first")));
+        }
+        let dtype = match weight {
+            Arg::Tensor(_) => result_dtype(&[Arg::Tensor(self), Arg::Tensor(end), weight]),
+            Arg::Number(_) => own,
+        };
+        if !dtype.is_float() {
+            return Err(Error::operands("lerp", format!("not defined for {dtype}; use to(DType::F32) first")));
+        }
+        if let Arg::Number(n) = weight {
+            n.fitted_factor("lerp", dtype)?;
         }
         let full = if dtype.is_half() { DType::F32 } else { dtype };
         let [a, b, w] = common("lerp", [Arg::Tensor(self), Arg::Tensor(end), weight], full)?;
@@ -36,12 +45,7 @@ twins! {
 
     /// x + value · a · b, elementwise. A value for integers is cut to a whole number.
     fn addcmul / try_addcmul(&self, a: &Tensor, b: &Tensor, value: impl Into<Number>) -> Tensor {
-        let dtype = result_dtype(&[Arg::Tensor(self), Arg::Tensor(a), Arg::Tensor(b)]);
-        let value = value_of(value.into(), dtype);
-        let keeps: Vec<Keeps> = [(1, b), (2, a)].into_iter().filter(|(_, other)| other.is_requires_grad()).map(|(i, _)| Keeps::Operand(i)).collect();
-        single("AddcmulBackward0", &[self, a, b], &keeps, |t| {
-            promoted(&t[0], dtype, |x, full| x.try_add(&full(&t[1])?.try_mul(value)?.try_mul(&full(&t[2])?)?))
-        })
+        added(self, a, b, value.into(), "addcmul")
     }
 
     /// x + value · a / b, elementwise. Two integers are not divided: cast one to a float first.
@@ -49,30 +53,60 @@ twins! {
         if !a.dtype().is_float() && !b.dtype().is_float() {
             return Err(Error::operands("addcdiv", "integers are not divided; use to(DType::F32) on one of them first"));
         }
-        let dtype = result_dtype(&[Arg::Tensor(self), Arg::Tensor(a), Arg::Tensor(b)]);
-        let value = value_of(value.into(), dtype);
-        let all = [Keeps::Operand(2), Keeps::Operand(1)];
-        let keeps = if b.is_requires_grad() { &all[..] } else { &all[..1] };
-        single("AddcdivBackward0", &[self, a, b], keeps, |t| {
-            promoted(&t[0], dtype, |x, full| x.try_add(&full(&t[1])?.try_mul(value)?.try_div(&full(&t[2])?)?))
-        })
+        added(self, a, b, value.into(), "addcdiv")
     }
 }
 
-fn value_of(value: Number, dtype: DType) -> Number {
-    match value {
+/// x + value · a · b or x + value · a / b in one operation, halves in f32.
+fn added(x: &Tensor, a: &Tensor, b: &Tensor, value: Number, op: &'static str) -> Result<Tensor> {
+    let args = [Arg::Tensor(x), Arg::Tensor(a), Arg::Tensor(b)];
+    let dtype = result_dtype(&args);
+    if dtype == DType::Bool {
+        return Err(Error::operands(op, "not defined for bool; use to(DType::I64) first"));
+    }
+    value.fitted_factor(op, dtype)?;
+    let value = match value {
         Number::Float(x) if !dtype.is_float() => Number::Int(x as i64),
         value => value,
-    }
-}
-
-/// Runs `f` on operands of `dtype`, halves in f32.
-fn promoted(
-    x: &Tensor,
-    dtype: DType,
-    f: impl FnOnce(&Tensor, &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor>,
-) -> Result<Tensor> {
-    in_full(&x.try_to(dtype)?, |x| f(x, &|t| t.try_to(x.dtype())))
+    };
+    let quotient = op == "addcdiv";
+    let name = if quotient { "AddcdivBackward0" } else { "AddcmulBackward0" };
+    super::all_in_full(op, args, dtype, |all| {
+        let [Some(x), Some(a), Some(b)] = all.each_ref().map(PromotedArg::tensor) else {
+            unreachable!("tensors went in")
+        };
+        let operands = [Operand::Tensor(x), Operand::Tensor(a), Operand::Tensor(b)];
+        let compute = || {
+            let scaled = a.try_mul(value)?;
+            x.try_add(&if quotient { scaled.try_div(b)? } else { scaled.try_mul(b)? })
+        };
+        composite(name, &operands, compute, |_| {
+            let needed =
+                |t: &Tensor, by: &[&Tensor]| by.iter().any(|t| t.is_requires_grad()).then(|| Saved::operand(t));
+            let (a, b) =
+                if quotient { (needed(a, &[b]), Some(Saved::operand(b))) } else { (needed(a, &[b]), needed(b, &[a])) };
+            move |c: &Context<'_>, g: &Tensor| {
+                b.iter().try_for_each(|b| b.get(c.me).map(drop))?;
+                let get = |t: &Option<Saved>| t.as_ref().expect("kept, since a gradient needs it").get(c.me);
+                let by_a = || match quotient {
+                    true => g.try_mul(&super::try_div(value, &get(&b)?)?),
+                    false => g.try_mul(&get(&b)?.try_mul(value)?),
+                };
+                let by_b = || {
+                    let scaled = get(&a)?.try_mul(value)?;
+                    match quotient {
+                        true => g.try_neg()?.try_mul(&scaled.try_div(&get(&b)?.try_square()?)?),
+                        false => g.try_mul(&scaled),
+                    }
+                };
+                Ok(smallvec![
+                    if c.wants(0) { Some(g.clone()) } else { None },
+                    if c.wants(1) { Some(by_a()?) } else { None },
+                    if c.wants(2) { Some(by_b()?) } else { None },
+                ])
+            }
+        })
+    })
 }
 
 fn lerp(a: &PromotedArg, b: &PromotedArg, w: &PromotedArg) -> Result<Tensor> {

@@ -12,7 +12,7 @@ mod rounding;
 mod special;
 mod unary;
 
-pub(crate) use arithmetic::{binary, quotient};
+pub(crate) use arithmetic::binary;
 pub use arithmetic::{
     bitwise_and, bitwise_or, bitwise_xor, div, sub, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_sub,
 };

@@ -44,7 +44,12 @@ fn power(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
             true => x.try_logical_or(true),
             false => x.try_logical_or(false),
         },
-        (Arg::Tensor(x), Arg::Number(n)) if dtype.is_float() => float_power_of(&x.try_to(dtype)?, n.to_f64()),
+        (Arg::Tensor(x), Arg::Number(n)) if dtype.is_float() => {
+            if dtype.is_half() {
+                n.fitted(name, dtype)?;
+            }
+            float_power_of(&x.try_to(dtype)?, n.to_f64())
+        }
         (Arg::Tensor(x), Arg::Number(n)) => {
             if n.to_f64() < 0.0 {
                 return Err(Error::operands(
@@ -65,6 +70,7 @@ fn power(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
 fn float_power_of(x: &Tensor, n: f64) -> Result<Tensor> {
     // A product rounds halves once, as what is computed in f32 does.
     let exact = n == 1.0 || n == 2.0;
+    let dtype = x.dtype();
     let power = |x: &Tensor| {
         let compute = || match n {
             0.0 => x.try_ones_like(),
@@ -75,7 +81,7 @@ fn float_power_of(x: &Tensor, n: f64) -> Result<Tensor> {
             -0.5 => x.try_rsqrt(),
             -1.0 => x.try_reciprocal(),
             -2.0 => x.try_mul(x)?.try_reciprocal(),
-            _ => binary("pow", BinaryOp::Pow, Arg::Tensor(x), Arg::Number(Number::Float(n))),
+            _ => binary("pow", BinaryOp::Pow, Arg::Tensor(x), Arg::Number(Number::Float(n).rounded(dtype))),
         };
         composite("PowBackward0", &[Operand::Tensor(x)], compute, |_| {
             let x = Saved::operand(x);

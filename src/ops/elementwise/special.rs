@@ -181,7 +181,8 @@ binary_fns! {
 fn x_log_y(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
     let dtype = result_dtype(&[a, b]);
     let dtype = if dtype.is_float() { dtype } else { DType::F32 };
-    all_in_full(name, [a, b], dtype, |[a, b]| {
+    let rounded = |x| if let Arg::Number(n) = x { Arg::Number(n.rounded(dtype)) } else { x };
+    all_in_full(name, [rounded(a), rounded(b)], dtype, |[a, b]| {
         let compute = || {
             let log = match &b {
                 PromotedArg::Tensor(b) => PromotedArg::Tensor(b.try_log()?),
@@ -205,7 +206,11 @@ fn x_log_y(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> 
                 let by_a = || {
                     let zero = Arg::Number(Number::Float(0.0));
                     let flat = compare("eq", CompareOp::Eq, a.arg(), zero)?;
-                    let flat = flat.try_logical_and(&compare("le", CompareOp::Le, b.arg(), zero)?)?;
+                    let flat = match &b {
+                        PromotedArg::Number(n) if n.to_f64() > 0.0 => flat.try_logical_and(false)?,
+                        PromotedArg::Number(_) => flat,
+                        PromotedArg::Tensor(b) => flat.try_logical_and(&b.try_le(0.0)?)?,
+                    };
                     let derivative = match &b {
                         PromotedArg::Tensor(b) => g.try_mul(&b.try_log()?)?,
                         PromotedArg::Number(n) => g.try_mul(n.to_f64().ln())?,

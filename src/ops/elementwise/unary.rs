@@ -94,7 +94,8 @@ twins! {
     /// 1 / x, elementwise.
     fn reciprocal / try_reciprocal(&self) -> Tensor {
         let x = as_float(self)?;
-        let operands = [Operand::Scalar(Scalar::from_f64(1.0, if x.dtype().is_half() { DType::F32 } else { x.dtype() })), Operand::Tensor(&x)];
+        let one = Scalar::from_f64(1.0, if x.dtype().is_half() { DType::F32 } else { x.dtype() });
+        let operands = [Operand::Scalar(one), Operand::Tensor(&x)];
         differentiable(&Op::Binary(BinaryOp::Div), "ReciprocalBackward0", &operands, |y| {
             let saved = Saved::output(y, 0);
             move |c: &Context<'_>, g: &Tensor| {
