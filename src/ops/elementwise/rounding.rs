@@ -8,9 +8,11 @@ use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::Result;
+use crate::mode::layout::laid_out;
 use crate::ops::grads1;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use allotrope_ir::{DType, Op, UnaryOp};
 
 /// A rounding: of floats the primitive, of integers a copy.
@@ -126,7 +128,9 @@ twins! {
             }
         };
         let node = super::by_kind(other, "CopysignBackward1", "CopysignBackward0");
-        composite(node, &[Operand::Tensor(&x), sign.operand()], compute, |y| {
+        let operands = [Operand::Tensor(&x), sign.operand()];
+        let compute = || laid_out(compute()?, LayoutRule::Elementwise, &operands);
+        composite(node, &operands, compute, |y| {
             let x = x.is_requires_grad().then(|| Saved::operand(&x));
             let y = Saved::output(y, 0);
             move |c: &Context<'_>, g: &Tensor| {
