@@ -3,6 +3,7 @@
 
 use crate::device;
 use crate::error::{Error, Result};
+use crate::mode;
 use crate::ops::random::default_generator;
 use crate::ops::twin_fns;
 use crate::tensor::draw::Kind;
@@ -23,7 +24,8 @@ fn kept(sizes: &[Size], p: f64, dtype: DType) -> Result<Tensor> {
 
 fn dropped(op: &'static str, x: &Tensor, p: f64, training: bool, sizes: impl Fn(&Tensor) -> Sizes) -> Result<Tensor> {
     check(op, p)?;
-    if !training || p == 0.0 {
+    let is_empty = !mode::is_recording() && x.shape_hint().contains(&0);
+    if !training || p == 0.0 || is_empty {
         return Ok(x.clone());
     }
     if !x.dtype().is_float() {

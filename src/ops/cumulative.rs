@@ -93,7 +93,8 @@ fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Te
             places = concat(&[&place_head, &place_before.try_where_self(&wins, &place_here)?], axis)?;
             reach *= 2;
         }
-        Ok::<_, crate::error::Error>(places)
+        // An axis of one element leaves them repeated.
+        places.try_contiguous()
     })?;
     Ok((gather(x, &places, axis)?, places))
 }

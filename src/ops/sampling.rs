@@ -4,6 +4,7 @@
 use super::arg::{Arg, broadcast_sizes};
 use super::assign::{Derivative, assign, check_fillable};
 use super::gather::{all_true, checked};
+use crate::autograd::{is_grad_enabled, tape};
 use crate::backend::cpu::host::room;
 use crate::device;
 use crate::error::{Error, Result, called, must};
@@ -11,9 +12,11 @@ use crate::mode::random::in_order;
 use crate::mode::values::{full_of, no_host_read};
 use crate::ops::random::{check, default_generator};
 use crate::tensor::draw::Kind;
+use crate::tensor::grad_fn::Edge;
 use crate::tensor::size::sizes_of;
 use crate::tensor::{FromElement, Generator, Sizes, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
+use smallvec::smallvec;
 use std::ops::{Add, Div};
 use std::panic::Location;
 
@@ -177,6 +180,26 @@ fills! {
 
 const UNIFORM: Kind = Kind::Uniform { low: 0.0, high: 1.0 };
 
+/// What was drawn as these tensors said, as PyTorch records it: they get the gradient 0.
+fn without_influence(name: &'static str, drawn: Tensor, of: [Option<&Tensor>; 2]) -> Result<Tensor> {
+    let recorded = is_grad_enabled() && of.iter().flatten().any(|x| x.is_requires_grad());
+    if recorded {
+        let edge = |x: Option<&Tensor>| x.map_or(Ok(None), tape::operand_edge);
+        let like = of.map(|x| x.map(|x| (x.sizes(), x.dtype())));
+        let node = tape::node(name, smallvec![edge(of[0])?, edge(of[1])?], false, move |c, grads| {
+            let zeros = |i: usize| match &like[i] {
+                Some((sizes, dtype)) if c.wants(i) && grads[0].is_some() => {
+                    full_of(sizes, Scalar::from_f64(0.0, *dtype)).map(Some)
+                }
+                _ => Ok(None),
+            };
+            Ok(smallvec![zeros(0)?, zeros(1)?])
+        });
+        drawn.set_grad_fn(Some(Edge::new(node, 0)));
+    }
+    Ok(drawn)
+}
+
 /// Probabilities in the dtype that PyTorch draws beside them, after the check that they are some.
 fn probabilities(p: &Tensor) -> Result<Tensor> {
     float("bernoulli", p.dtype())?;
@@ -283,7 +306,8 @@ draws! {
     fn bernoulli / try_bernoulli(g, p: &Tensor) {
         let _entered = device::enter(p.device());
         let each = probabilities(p)?;
-        g.draw(UNIFORM, &each.sizes(), each.dtype())?.try_lt(&each)?.try_to(p.dtype())
+        let drawn = g.draw(UNIFORM, &each.sizes(), each.dtype())?.try_lt(&each)?.try_to(p.dtype())?;
+        without_influence("BernoulliBackward0", drawn, [Some(p), None])
     }
 
     /// Normally distributed numbers, each with its own mean and standard deviation: `torch.normal`. Tensors broadcast
@@ -310,9 +334,15 @@ draws! {
                 g.draw(Kind::Normal { mean: 0.0, std: 1.0 }, &sizes, dtype)?.try_mul(&s.try_to(dtype)?)?
             }
         };
-        match mean {
-            Arg::Number(_) => spread.try_add(mean),
-            Arg::Tensor(m) => spread.try_add(&m.detach()),
+        let drawn = match mean {
+            Arg::Number(_) => spread.try_add(mean)?,
+            Arg::Tensor(m) => spread.try_add(&m.detach())?,
+        };
+        match (mean, std) {
+            (Arg::Tensor(m), Arg::Tensor(s)) => without_influence("NormalBackward3", drawn, [Some(m), Some(s)]),
+            (Arg::Tensor(m), Arg::Number(_)) => without_influence("NormalBackward1", drawn, [Some(m), None]),
+            (Arg::Number(_), Arg::Tensor(s)) => without_influence("NormalBackward2", drawn, [None, Some(s)]),
+            (Arg::Number(_), Arg::Number(_)) => Ok(drawn),
         }
     }
 

@@ -4,10 +4,12 @@
 use super::arg::broadcast_size;
 use super::movement::permuted;
 use super::{twin_fns, twins};
+use crate::autograd::{is_grad_enabled, tape};
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
 use crate::mode::sizes::{all_same, demand_at_least, demand_equal, divide, numel, specialize};
+use crate::tensor::grad_fn::Edge;
 use crate::tensor::operand::Operand;
 use crate::tensor::size::hints;
 use crate::tensor::{Size, Sizes, Tensor, eval};
@@ -200,9 +202,13 @@ twins! { views:
             false => eval::contiguous(self)?,
         };
         mode::state::contiguous_made(self, &dense);
-        if self.is_requires_grad() && crate::autograd::is_grad_enabled() {
+        if self.is_requires_grad() && is_grad_enabled() {
+            self.history_known()?;
             // Same values: the history is that of the original, which the loop around notices only when it is used.
-            dense.set_grad_fn(crate::autograd::tape::own_edge(self));
+            // A view that was taken where nothing was recorded passes no gradient on, but what is computed of it has a history.
+            let nothing = || tape::node("CloneBackward0", smallvec![None], false, |_, _| Ok(smallvec![None]));
+            let edge = tape::own_edge(self).unwrap_or_else(|| Edge::new(nothing(), 0));
+            dense.set_grad_fn(Some(edge));
         }
         Ok(dense)
     }
