@@ -3,6 +3,7 @@
 
 use crate::device;
 use crate::error::{Error, Result};
+use crate::mode;
 use crate::ops::random::default_generator;
 use crate::ops::sampling::draw_as;
 use crate::ops::twin_fns;
@@ -35,7 +36,8 @@ fn dropped(
     kept: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
     check(op, p)?;
-    if !training || p == 0.0 {
+    let is_empty = !mode::is_recording() && x.shape_hint().contains(&0);
+    if !training || p == 0.0 || is_empty {
         return Ok(x.clone());
     }
     if !x.dtype().is_float() {

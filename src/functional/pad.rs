@@ -117,7 +117,9 @@ fn padded_by_itself(x: &Tensor, axis: usize, before: isize, after: isize, mode: 
         _ => isize::MAX,
     };
     let out = n as i128 + before as i128 + after as i128;
-    if before.max(after) > most || out < 1 {
+    // Only circular padding may leave nothing.
+    let least = if mode == PadMode::Circular { 0 } else { 1 };
+    if before.max(after) > most || out < least {
         return Err(Error::operands(
             "pad",
             format!(

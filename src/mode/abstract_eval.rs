@@ -224,7 +224,7 @@ impl StateRecorder for Abstract {
         })
     }
 
-    fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()> {
+    fn assign(&self, root: &Tensor, value: &Tensor, _: bool) -> Result<()> {
         let mut state = self.0.borrow_mut();
         state.check(value)?;
         match root.body() {

@@ -62,9 +62,17 @@ impl Tensor {
     /// operation, and whose elements were changed in place since.
     #[track_caller]
     pub fn is_leaf(&self) -> bool {
+        must(self.try_is_leaf())
+    }
+
+    /// As [`Tensor::is_leaf`].
+    ///
+    /// # Errors
+    /// When it is a view whose history is not known.
+    pub fn try_is_leaf(&self) -> Result<bool> {
         self.history_asked();
-        must(self.history_known());
-        self.is_leaf_now()
+        self.history_known()?;
+        Ok(self.is_leaf_now())
     }
 
     /// As [`Tensor::is_leaf`], of any view.
@@ -167,12 +175,20 @@ impl Tensor {
     /// As [`Tensor::is_leaf`].
     #[track_caller]
     pub fn grad_fn_name(&self) -> Option<String> {
+        must(self.try_grad_fn_name())
+    }
+
+    /// As [`Tensor::grad_fn_name`].
+    ///
+    /// # Errors
+    /// When it is a view whose history is not known.
+    pub fn try_grad_fn_name(&self) -> Result<Option<String>> {
         self.history_asked();
-        must(self.history_known());
-        match self.is_stale() {
+        self.history_known()?;
+        Ok(match self.is_stale() {
             true => Some(SEEN_AGAIN.to_string()),
             false => self.grad_fn().map(|edge| edge.node().name().to_string()),
-        }
+        })
     }
 
     /// The gradient that `backward` has accumulated, if any. A tensor that is no leaf has one only where

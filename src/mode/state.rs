@@ -53,16 +53,18 @@ pub(crate) fn assign(
     whole: impl FnOnce(&Tensor, &Arc<Link>) -> Result<Tensor>,
 ) -> Result<()> {
     let Some(r) = slot::recorder() else {
-        return match target.view_of() {
-            Some(view) if alike && eval::check_apart(target.shape_hint(), target.laid_out()).is_err() => {
-                eval::assign(&view.base, &whole(&view.base, &view.path)?)
-            }
-            _ => eval::assign(target, value),
+        if !alike || eval::check_apart(target.shape_hint(), target.laid_out()).is_ok() {
+            return eval::assign(target, value);
+        }
+        return match (eval::assign_alike(target, value), target.view_of()) {
+            (Err(_), Some(view)) => eval::assign_alike(&view.base, &whole(&view.base, &view.path)?),
+            (done, _) => done,
         };
     };
+    let gradient = value.is_requires_grad();
     match r.root_of(target)? {
-        (root, None) => r.assign(&root, value),
-        (root, Some(path)) => r.assign(&root, &whole(&root, &path)?),
+        (root, None) => r.assign(&root, value, gradient),
+        (root, Some(path)) => r.assign(&root, &whole(&root, &path)?, gradient),
     }
 }
 

@@ -2,9 +2,11 @@
 //! like any other, so they are recorded in a trace.
 
 use crate::autograd::engine::{self, Root};
+use crate::autograd::tape::Edges;
 use crate::autograd::{tape, with_grad_enabled};
 use crate::error::{Error, Result, called, must, raise};
 use crate::mode;
+use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::{Size, Tensor};
 
 /// Options of [`Tensor::backward_with`]: what `torch.Tensor.backward` takes by name.
@@ -90,8 +92,8 @@ impl Tensor {
 
     fn run_backward(&self, how: Backward<'_>) -> Result<()> {
         let root = match how.gradient {
-            Some(gradient) => root(self, gradient, how.create_graph)?,
-            None => root(self, &implied("backward_from(&gradient)", self)?, false)?,
+            Some(gradient) => root(self, gradient)?,
+            None => root(self, &implied("backward_from(&gradient)", self)?)?,
         };
         let keep = how.retain_graph || how.create_graph;
         with_grad_enabled(how.create_graph, || {
@@ -137,6 +139,10 @@ impl Tensor {
 
 /// Adds a gradient to that of `x`, and runs the hooks that wait for it.
 pub(super) fn accumulate(x: &Tensor, gradient: Tensor) -> Result<()> {
+    if !x.is_requires_grad() {
+        // It has been told so since.
+        return Ok(());
+    }
     let sum = match x.grad() {
         Some(old) => sum(&old, &gradient)?,
         None => engine::own(gradient, x)?,
@@ -169,16 +175,20 @@ pub(super) fn implied(instead: &str, output: &Tensor) -> Result<Tensor> {
 
 /// The edges of tensors that gradients are asked for.
 pub(super) fn edges_of(inputs: &[&Tensor], whose: &str) -> Result<Vec<crate::tensor::grad_fn::Edge>> {
-    let edge = |(i, x): (usize, &&Tensor)| {
-        tape::edge_of(x)
-            .ok_or_else(|| Error::autograd(format!("input {i} of {whose} needs no gradient; call requires_grad()")))
+    let edge = |(i, x): (usize, &&Tensor)| match tape::operand_edge(x)? {
+        Some(edge) => Ok(edge),
+        // A view that was taken where nothing was recorded: nothing is computed from it as far as the tape knows.
+        None if x.is_requires_grad() => {
+            Ok(Edge::new(tape::node("View", Edges::new(), false, |_, _| Ok(Grads::new())), 0))
+        }
+        None => Err(Error::autograd(format!("input {i} of {whose} needs no gradient; call requires_grad()"))),
     };
     inputs.iter().enumerate().map(edge).collect()
 }
 
-/// Where a backward pass begins. With `history`, what the gradient was computed from is part of the graph of the gradients.
-pub(super) fn root(output: &Tensor, gradient: &Tensor, history: bool) -> Result<Root> {
-    let Some(edge) = tape::edge_of(output) else {
+/// Where a backward pass begins.
+pub(super) fn root(output: &Tensor, gradient: &Tensor) -> Result<Root> {
+    let Some(edge) = tape::operand_edge(output)? else {
         return Err(Error::autograd(
             "the tensor needs no gradient: it was computed from no tensor that requires one, or under no_grad",
         ));
@@ -192,6 +202,5 @@ pub(super) fn root(output: &Tensor, gradient: &Tensor, history: bool) -> Result<
             gradient.shape_hint()
         )));
     }
-    let gradient = if history || !gradient.is_requires_grad() { gradient.clone() } else { gradient.detach() };
-    Ok(Root { edge, gradient })
+    Ok(Root { edge, gradient: gradient.clone() })
 }

@@ -95,6 +95,7 @@ fn running_extreme(x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Te
             places = concat(&[&place_head, &place_before.try_where_self(&wins, &place_here)?], axis)?;
             reach *= 2;
         }
+        // An axis of one element leaves them repeated.
         row_major(places)
     })?;
     Ok((gather(x, &places, axis)?, places))

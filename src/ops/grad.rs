@@ -41,7 +41,7 @@ pub struct GradOptions<'a> {
 /// a derivative needs was changed in place.
 #[track_caller]
 pub fn grad(outputs: &[&Tensor], inputs: &[&Tensor], create_graph: bool) -> Result<Vec<Option<Tensor>>> {
-    let roots = called(outputs.iter().map(|y| root(y, &y.try_ones_like()?, false)).collect::<Result<Vec<Root>>>())?;
+    let roots = called(outputs.iter().map(|y| root(y, &y.try_ones_like()?)).collect::<Result<Vec<Root>>>())?;
     let targets = called(edges_of(inputs, "grad()"))?;
     called(run(roots, &targets, create_graph, create_graph))
 }
@@ -76,8 +76,8 @@ fn gradients(outputs: &[&Tensor], inputs: &[&Tensor], how: GradOptions<'_>) -> R
         )));
     }
     let of = |(i, y): (usize, &&Tensor)| match given.get(i).copied().flatten() {
-        Some(gradient) => root(y, gradient, how.create_graph),
-        None => root(y, &implied("grad_outputs", y)?, false),
+        Some(gradient) => root(y, gradient),
+        None => root(y, &implied("grad_outputs", y)?),
     };
     let roots = outputs.iter().enumerate().map(of).collect::<Result<Vec<Root>>>()?;
     let targets = edges_of(inputs, "grad()")?;

@@ -165,8 +165,9 @@ impl Tensor {
     #[track_caller]
     fn set_at(&self, parts: Vec<Index<'_>>, value: Arg<'_>) -> Result<&Tensor> {
         let op = "set";
-        if let Some(i) =
-            parts.iter().position(|p| matches!(p, Index::Tensor(t) if t.dim() > 0 || t.dtype() == DType::Bool))
+        if let Some(i) = parts
+            .iter()
+            .position(|p| matches!(p, Index::Tensor(t) if t.dim() > 0 || matches!(t.dtype(), DType::Bool | DType::U8)))
         {
             demand_apart(op, self, &parts[i..], value)?;
         }
@@ -242,13 +243,15 @@ enum Chooser {
 struct Place {
     steps: Vec<Step>,
     choosers: Vec<(usize, Chooser)>,
+    /// Whether a mask was of bytes.
+    bytes: bool,
 }
 
 /// How many axes a part of an index is about.
 fn covers(part: &Index<'_>) -> usize {
     match part {
         Index::At(_) | Index::Slice { .. } => 1,
-        Index::Tensor(t) if t.dtype() == DType::Bool => t.dim(),
+        Index::Tensor(t) if matches!(t.dtype(), DType::Bool | DType::U8) => t.dim(),
         Index::Tensor(_) => 1,
         Index::Ellipsis | Index::NewAxis => 0,
     }
@@ -266,8 +269,11 @@ impl Place {
         if parts.iter().filter(|p| matches!(p, Index::Ellipsis)).count() > 1 {
             return Err(Error::operands(op, "Ellipsis may stand in an index once"));
         }
-        let mut place = Place { steps: Vec::new(), choosers: Vec::new() };
+        let mut place = Place { steps: Vec::new(), choosers: Vec::new(), bytes: false };
         let several = parts.len() > 1;
+        place.bytes = parts.iter().any(|part| matches!(part, Index::Tensor(t) if t.dtype() == DType::U8));
+        // PyTorch's older masks are bytes.
+        let mask = |t: &Tensor| t.try_to(DType::Bool);
         let (mut sizes, mut axis) = (x.sizes(), 0);
         // The axis of `x` itself, for messages.
         let mut own = 0;
@@ -309,14 +315,14 @@ impl Place {
                     axis += 1;
                 }
                 Index::Tensor(t) => match t.dtype() {
-                    DType::Bool if t.dim() == 0 => {
+                    DType::Bool | DType::U8 if t.dim() == 0 => {
                         // All or nothing, along a new axis.
                         place.steps.push(Step::NewAxis(axis));
                         sizes.insert(axis, Size::from(1));
-                        place.choosers.push((axis, Chooser::Mask(t.try_reshape(&[1])?)));
+                        place.choosers.push((axis, Chooser::Mask(mask(t)?.try_reshape(&[1])?)));
                         axis += 1;
                     }
-                    DType::Bool => {
+                    DType::Bool | DType::U8 => {
                         let k = t.dim();
                         if !t.has_sizes(&sizes[axis..axis + k]) {
                             let (mask, shape) = (t.shape_hint(), x.shape_hint());
@@ -325,7 +331,7 @@ impl Place {
                                 format!("a mask of shape {mask:?} does not fit the axes of {shape:?} from {own} on"),
                             ));
                         }
-                        place.choosers.push((axis, Chooser::Mask(t.clone())));
+                        place.choosers.push((axis, Chooser::Mask(mask(t)?)));
                         axis += k;
                         own += k;
                     }
@@ -350,7 +356,7 @@ impl Place {
                     other => {
                         return Err(Error::operands(
                             op,
-                            format!("a tensor of indices must be i64, i32 or bool, got {other}"),
+                            format!("a tensor of indices must be i64, i32, bool or u8, got {other}"),
                         ));
                     }
                 },
@@ -679,6 +685,13 @@ impl Place {
     /// `x` with `value` there.
     #[track_caller]
     fn put(&self, x: &Tensor, value: Arg<'_>, accumulate: bool) -> Result<Tensor> {
+        let fills = match value {
+            Arg::Number(_) => true,
+            Arg::Tensor(t) => t.shape_hint().iter().all(|&n| n == 1),
+        };
+        if self.bytes && fills && !accumulate && self.choosers.len() == 1 {
+            return Err(Error::operands("index_put", "one value is put where a mask of bools is true, not of u8"));
+        }
         let value = match value {
             Arg::Number(n) => number("index_put", x, n)?,
             Arg::Tensor(t) if t.dtype() == x.dtype() => t.clone(),

@@ -7,9 +7,11 @@ use crate::autograd::no_grad;
 use crate::autograd::saved::{self, Saved, changing};
 use crate::autograd::tape;
 use crate::error::{Error, Result, called};
+use crate::mode::sizes::is_zero;
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::overlap::{Overlap, overlap};
+use allotrope_ir::DType;
 use smallvec::smallvec;
 use std::sync::{Arc, OnceLock};
 
@@ -66,6 +68,15 @@ fn store_untracked(op: &'static str, target: &Tensor, value: &Tensor) -> Result<
         let value = value.try_to(target.dtype())?;
         assign(target, &fitted(op, target, &value)?, Derivative::None)
     })
+}
+
+/// As [`store`], where bools stay what they are if there is one element at most.
+fn store_running(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
+    let nothing = target.dim() == 0 || target.sizes().iter().any(|&n| is_zero(n));
+    match target.dtype() {
+        DType::Bool if nothing => store(op, target, &value.try_to(DType::Bool)?),
+        _ => store(op, target, value),
+    }
 }
 
 fn fits_kind(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
@@ -229,10 +240,6 @@ inplace! {
     bitwise_and_ / try_bitwise_and_ = try_bitwise_and<'a>(other: impl Into<Arg<'a>>) [other];
     /// Ors bit by bit.
     bitwise_or_ / try_bitwise_or_ = try_bitwise_or<'a>(other: impl Into<Arg<'a>>) [other];
-    /// Adds up along an axis.
-    cumsum_ / try_cumsum_ = try_cumsum(axis: isize);
-    /// Multiplies along an axis.
-    cumprod_ / try_cumprod_ = try_cumprod(axis: isize);
     /// The leaky ReLU of every element.
     leaky_relu_ / try_leaky_relu_ = try_leaky_relu(negative_slope: f64);
     /// The ELU of every element.
@@ -251,6 +258,14 @@ inplace! {
     logical_or_ / try_logical_or_ = try_logical_or<'a>(other: impl Into<Arg<'a>>) [other];
     /// Negates the truth of every element.
     logical_not_ / try_logical_not_ = try_logical_not();
+}
+
+inplace! {
+    store_running;
+    /// Adds up along an axis. Of bools only where there is nothing to add up: no elements, or no axis.
+    cumsum_ / try_cumsum_ = try_cumsum(axis: isize);
+    /// Multiplies along an axis. Of bools only where there is nothing to multiply: no elements, or no axis.
+    cumprod_ / try_cumprod_ = try_cumprod(axis: isize);
 }
 
 /// In-place twins of functions of one operand.

@@ -2,6 +2,7 @@
 //! way to a result of its own is nobody's, so the result is no view: changing it in place changes nothing else.
 
 use crate::tensor::Tensor;
+use crate::tensor::eval::check_apart;
 
 /// The tensors of a result.
 pub(crate) trait Results: Sized {
@@ -54,6 +55,9 @@ pub(crate) fn own<T: Results>(result: T, operands: &[&Tensor]) -> T {
         result.each(&mut |r| {
             let shared = operands.iter().any(|x| r.shares_elements_of(x) && r.id() != x.id());
             assert!(!shared, "bug in allotrope: a result of shape {:?} shares memory with an operand", r.shape_hint());
+            let given = operands.is_empty() || operands.iter().any(|x| r.id() == x.id());
+            let apart = given || check_apart(r.shape_hint(), r.laid_out()).is_ok();
+            assert!(apart, "bug in allotrope: elements of a result of shape {:?} share memory", r.shape_hint());
         });
     }
     result.unlinked()

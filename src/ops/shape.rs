@@ -4,7 +4,7 @@
 use super::arg::broadcast_size;
 use super::movement::permuted;
 use super::{twin_fns, twins};
-use crate::autograd::tape;
+use crate::autograd::{is_grad_enabled, tape};
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
@@ -203,8 +203,10 @@ twins! { views:
             false => eval::contiguous(self)?,
         };
         mode::state::contiguous_made(self, &dense);
-        if self.is_requires_grad() && crate::autograd::is_grad_enabled() {
-            let node = tape::node("CloneBackward0", smallvec![tape::edge_of(self)], false, |_, grads| {
+        if self.is_requires_grad() && is_grad_enabled() {
+            self.history_known()?;
+            // A view that was taken where nothing was recorded passes no gradient on, but what is computed of it has a history.
+            let node = tape::node("CloneBackward0", smallvec![tape::operand_edge(self)?], false, |_, grads| {
                 Ok(smallvec![grads[0].clone()])
             });
             dense.set_grad_fn(Some(Edge::new(node, 0)));

@@ -485,6 +485,20 @@ pub(crate) fn assign(target: &Tensor, value: &Tensor) -> Result<()> {
     backend::of(t.storage.device()).copy(array(value, v, &source), to)
 }
 
+/// As [`assign`], where elements that an axis repeats get equal ones.
+pub(crate) fn assign_alike(target: &Tensor, value: &Tensor) -> Result<()> {
+    let t = strided(target)?;
+    if !t.strides.iter().zip(target.shape_hint()).any(|(&s, &n)| s == 0 && n > 1) {
+        return assign(target, value);
+    }
+    let shape = || t.strides.iter().zip(target.shape_hint()).map(|(&s, &n)| if s == 0 { n.min(1) } else { n });
+    let first = |x: &Tensor| {
+        let s = strided(x)?;
+        reviewed(x, s, shape().collect(), s.strides.clone(), s.offset)
+    };
+    assign(&first(target)?, &first(value)?)
+}
+
 /// A copy with its own storage, on the same device, in row-major order.
 pub(crate) fn copied(x: &Tensor) -> Result<Tensor> {
     let (s, dtype, shape) = (strided(x)?, x.dtype(), x.shape_hint());

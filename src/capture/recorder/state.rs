@@ -4,7 +4,7 @@
 use super::Capture;
 use super::late;
 use crate::autograd::is_grad_enabled;
-use crate::autograd::record::check_assignable;
+use crate::autograd::record::{needed_by_tape, shows_leaf};
 use crate::capture::endpoints::CallerTensor;
 use crate::capture::state::{MadeHere, element_copy};
 use crate::error::Error;
@@ -86,7 +86,7 @@ impl StateRecorder for Capture {
         self.0.borrow_mut().contiguous_decided(of, result);
     }
 
-    fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()> {
+    fn assign(&self, root: &Tensor, value: &Tensor, needs_gradient: bool) -> Result<()> {
         let mut inner = self.0.borrow_mut();
         let at = inner.current();
         let new = inner.lift(value)?;
@@ -97,17 +97,19 @@ impl StateRecorder for Capture {
                     return Err(element_copy());
                 }
                 let arg = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize)).map(|(_, i)| *i);
-                if let Some(i) = arg.filter(|_| is_grad_enabled()) {
-                    let needs = inner.callers.iter().any(|(j, _)| *j == i) || value.is_requires_grad();
-                    if needs && let Some(argument) = inner.arguments.get(i).cloned() {
-                        // Whether it may be changed depends on what it is a view of.
-                        inner.asked.push((i, Arc::new(AtomicBool::new(true))));
-                        check_assignable(&argument)?;
+                if let Some(i) = arg.filter(|_| is_grad_enabled())
+                    && let Some(argument) = inner.arguments.get(i).cloned()
+                {
+                    // Whether it may be changed depends on what it is a view of.
+                    inner.asked.push((i, Arc::new(AtomicBool::new(true))));
+                    argument.view_assignable()?;
+                    if argument.is_requires_grad() && shows_leaf(&argument) {
+                        return Err(needed_by_tape("a view of a leaf"));
                     }
                 }
-                let has_history = |i: usize| inner.callers.iter().any(|(j, _)| *j == i) || value.is_requires_grad();
+                let has_history = |i: usize| inner.callers.iter().any(|(j, _)| *j == i) || needs_gradient;
                 let gradient = inner.given_gradient(cell).is_some();
-                if is_grad_enabled() && (arg.is_some_and(has_history) || gradient && value.is_requires_grad()) {
+                if is_grad_enabled() && (arg.is_some_and(has_history) || gradient && needs_gradient) {
                     let what = if gradient { "a gradient" } else { "an argument" };
                     return Err(Error::trace(format!(
                         "{what} of shape {:?} would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",

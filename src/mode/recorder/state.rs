@@ -20,8 +20,8 @@ pub(crate) enum LayoutQuestion {
 pub(crate) trait StateRecorder {
     /// The tensor of which `target` shows elements, and how; itself where it is no view.
     fn root_of(&self, target: &Tensor) -> Result<(Tensor, Option<Arc<Link>>)>;
-    /// `root`, which is no view, has the elements of `value` from here on.
-    fn assign(&self, root: &Tensor, value: &Tensor) -> Result<()>;
+    /// `root`, which is no view, has the elements of `value` from here on; `gradient` says whether some of these require one.
+    fn assign(&self, root: &Tensor, value: &Tensor, gradient: bool) -> Result<()>;
     /// Another tensor with the elements that this one has now, without history.
     fn copy(&self, tensor: &Tensor) -> Result<Tensor>;
     /// The tensor just recorded is `of` seen through `op` now, or a copy where no strides show that.
