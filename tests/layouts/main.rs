@@ -5,7 +5,6 @@
 #[path = "../programs/common.rs"]
 #[allow(dead_code)]
 mod common;
-mod dbg;
 mod results;
 #[path = "../../ir/tests/seed/mod.rs"]
 #[allow(dead_code)]
