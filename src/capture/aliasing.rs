@@ -52,6 +52,15 @@ struct Decision {
     is_guarded: bool,
 }
 
+/// How a value lies that a call hands out: in each, and in the one that is recorded.
+#[derive(Clone)]
+pub(crate) struct HandedLayout {
+    shown: Shown,
+    strides: Strides,
+    /// Whether these are just those of row-major order.
+    row_major: bool,
+}
+
 /// The decisions of one recording.
 #[derive(Clone, Default)]
 pub(crate) struct Aliasing {
@@ -437,13 +446,13 @@ impl CaptureState {
 
     /// How a value lies that the caller gets in memory of its own, as output `output`; none where that is just row-major order.
     /// Calls where its axes lie in another order are others.
-    pub(crate) fn handed_out_in(&mut self, of: &Tensor, output: usize) -> Option<OutputLayout<Shown>> {
+    pub(crate) fn handed_out_in(&mut self, of: &Tensor, output: usize) -> Option<OutputLayout<HandedLayout>> {
         // What shares memory eagerly, as a checked value does, may lie in any way; a result of its own does not.
         let axes = if of.is_dense() { Axes::new() } else { order_of(of)? };
         let laid_out = |axes, lies, usual| Some(OutputLayout { output, axes, lies, usual });
+        let strides = Strides::from_slice(of.laid_out());
+        let row_major = axes.is_empty() && strides == contiguous_strides(of.shape_hint());
         if !self.can_differ(of) {
-            let strides = Strides::from_slice(of.laid_out());
-            let row_major = axes.is_empty() && strides == contiguous_strides(of.shape_hint());
             return if row_major { None } else { laid_out(axes, Lies::So(strides), false) };
         }
         let shown = self.memory_of(of);
@@ -455,7 +464,7 @@ impl CaptureState {
         if dense != Dense::Always {
             self.layout_asked(of, question);
         }
-        laid_out(axes, Lies::As(shown), dense != Dense::Perhaps)
+        laid_out(axes, Lies::As(HandedLayout { shown, strides, row_major }), dense != Dense::Perhaps)
     }
 
     fn asked(&mut self, of: &Tensor, shown: Shown, answer: Answer) {
@@ -604,17 +613,20 @@ impl CaptureState {
 
     /// What must hold of layouts for the recording to stand for a call, and how what is handed out lies, as a call needs to know
     /// it.
-    pub(crate) fn layouts(&mut self, handed_out: Vec<OutputLayout<Shown>>) -> (RecordedLayouts, Vec<OutputLayout>) {
+    pub(crate) fn layouts(
+        &mut self,
+        handed_out: Vec<OutputLayout<HandedLayout>>,
+    ) -> (RecordedLayouts, Vec<OutputLayout>) {
         let mut decisions = std::mem::take(&mut self.aliasing.decisions);
         // A recording that is made anew for each call needs none.
         decisions.retain(|d| d.is_guarded && self.replay.is_plain());
         if !self.replay.is_plain() {
-            let known = |_: Shown| unreachable!("bug in allotrope: how a call lies that is recorded is known");
-            return (RecordedLayouts::default(), handed_out.into_iter().map(|o| o.map(known)).collect());
+            let known = |o: OutputLayout<HandedLayout>| o.map(|handed| Lies::So(handed.strides));
+            return (RecordedLayouts::default(), handed_out.into_iter().map(known).collect());
         }
         let symbols = &self.replay.graphs().symbols;
         let handed = handed_out.iter().filter_map(|o| match &o.lies {
-            Lies::As(shown) => Some(shown),
+            Lies::As(handed) => Some(&handed.shown),
             Lies::So(_) => None,
         });
         let asked: Vec<&Shown> = decisions.iter().map(|d| &d.shown).chain(handed).collect();
@@ -631,8 +643,17 @@ impl CaptureState {
             }
         }
         guards.sort_by_key(|guard| !guard.usual);
-        let mut next = |_: Shown| layouts.next().expect("a layout for each that was asked about");
-        let outputs = handed_out.into_iter().map(|o| o.map(&mut next)).collect();
-        (RecordedLayouts { guards, computed, captured }, outputs)
+        let outputs = handed_out.into_iter().filter_map(|o| {
+            let mut always = false;
+            let o = o.map(|handed| match layouts.next().expect("a layout for each that was asked about") {
+                layout if layout.is_fixed(&fixed) => {
+                    always = handed.row_major;
+                    Lies::So(handed.strides)
+                }
+                layout => Lies::As(layout),
+            });
+            (!always).then_some(o)
+        });
+        (RecordedLayouts { guards, computed, captured }, outputs.collect())
     }
 }

@@ -75,10 +75,10 @@ pub(crate) enum Lies<L = Layout> {
 
 impl<L> OutputLayout<L> {
     /// The same with its layout said in another way.
-    pub(crate) fn map<M>(self, of: impl FnOnce(L) -> M) -> OutputLayout<M> {
+    pub(crate) fn map<M>(self, of: impl FnOnce(L) -> Lies<M>) -> OutputLayout<M> {
         let lies = match self.lies {
             Lies::So(strides) => Lies::So(strides),
-            Lies::As(layout) => Lies::As(of(layout)),
+            Lies::As(layout) => of(layout),
         };
         OutputLayout { output: self.output, axes: self.axes, lies, usual: self.usual }
     }

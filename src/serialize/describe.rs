@@ -288,13 +288,15 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
     let results = wiring.results.clone();
     let recorded = &v.guards.layouts.recorded;
     let follows = recorded.computed.iter().map(|c| follows(c, recorded, captured)).collect();
-    let laid_out = wiring.laid_out.iter().filter_map(|o| match &o.lies {
-        Lies::As(layout) => {
-            let (from, steps) = memory(layout, recorded, captured);
-            Some(saved::LaidOut { output: o.output, axes: o.axes.to_vec(), from, steps })
-        }
-        // Where every call is recorded, which is not saved.
-        Lies::So(_) => None,
+    let laid_out = wiring.laid_out.iter().map(|o| {
+        let strides = match &o.lies {
+            Lies::As(layout) => {
+                let (from, steps) = memory(layout, recorded, captured);
+                saved::LaidOutAs::Memory(from, steps)
+            }
+            Lies::So(strides) => saved::LaidOutAs::Strides(strides.to_vec()),
+        };
+        saved::LaidOut { output: o.output, axes: o.axes.to_vec(), strides }
     });
     let laid_out = laid_out.collect();
     let draws = v.wiring().draws.items.iter().map(|d| draw(d, captured)).collect();

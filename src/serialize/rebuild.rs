@@ -105,7 +105,10 @@ impl LoadedState {
         let laid_out = v.laid_out.iter().map(|o| OutputLayout {
             output: o.output,
             axes: o.axes.iter().copied().collect(),
-            lies: Lies::As(self.layout(&o.from, &o.steps, &mut layouts.captured)),
+            lies: match &o.strides {
+                saved::LaidOutAs::Strides(strides) => Lies::So(Strides::from_slice(strides)),
+                saved::LaidOutAs::Memory(from, steps) => Lies::As(self.layout(from, steps, &mut layouts.captured)),
+            },
             usual: false,
         });
         let laid_out = laid_out.collect();

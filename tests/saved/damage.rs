@@ -119,8 +119,8 @@ fn wrong_lines_are_named() {
     without_sums(&path);
     let good = text(&path);
     for (from, to, part) in [
-        ("allotrope 3", "allotrope 4", "line 1: this is version 4 of the text form, written by a newer allotrope"),
-        ("allotrope 3", "", "begins with `allotrope`"),
+        ("allotrope 4", "allotrope 5", "line 1: this is version 5 of the text form, written by a newer allotrope"),
+        ("allotrope 4", "", "begins with `allotrope`"),
         ("= tanh ", "= tanhh ", "there is no operation `tanhh`"),
         ("tensor \"w\": f32[3]", "tensor \"w\": f32[4]", "w"),
         ("tensor \"w\": f32[3] requires_grad", "tensor \"w\": f64[3] requires_grad", "w"),

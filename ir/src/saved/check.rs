@@ -3,8 +3,8 @@
 //! function could not. Nothing is repaired.
 
 use super::{
-    Argument, Distribution, Draw, FollowRule, Followed, Guard, Lies, OrderOf, OrderStep, Place, Program, Returned,
-    Source, Target, Tensor, Variant,
+    Argument, Distribution, Draw, FollowRule, Followed, Guard, LaidOutAs, Lies, OrderOf, OrderStep, Place, Program,
+    Returned, Source, Target, Tensor, Variant,
 };
 use crate::{Bounds, DType, Dim, Graph, InputKind, Op, Sym, Type, Value, infer};
 use std::collections::HashSet;
@@ -187,7 +187,11 @@ impl Checker<'_> {
                 memory(from, steps, &mut uses);
             }
         }
-        v.laid_out.iter().for_each(|o| memory(&o.from, &o.steps, &mut uses));
+        for o in &v.laid_out {
+            if let LaidOutAs::Memory(from, steps) = &o.strides {
+                memory(from, steps, &mut uses);
+            }
+        }
         lengths(&v.draws, &mut uses);
         v.graph.input_values().flat_map(|input| &v.graph.ty(input).shape).for_each(&mut uses);
         let unknown = |s: Option<Sym>| match s {
@@ -376,8 +380,11 @@ impl Checker<'_> {
             demand(new && last < Some(i), || format!("output {i} is no new tensor, or lies in two ways"))?;
             last = Some(i);
             let rank = v.graph.ty(output.value).shape.len();
-            let shown = self.shown(&o.from, &o.steps, follows)?;
-            let fits = shown.shape.len() == rank && (o.axes.is_empty() || is_order(&o.axes, rank));
+            let shown = match &o.strides {
+                LaidOutAs::Strides(strides) => strides.len(),
+                LaidOutAs::Memory(from, steps) => self.shown(from, steps, follows)?.shape.len(),
+            };
+            let fits = shown == rank && (o.axes.is_empty() || is_order(&o.axes, rank));
             demand(fits, || format!("output {i} has {rank} axes, and would lie as something with others"))?;
         }
         Ok(())

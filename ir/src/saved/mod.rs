@@ -249,9 +249,16 @@ pub struct LaidOut {
     pub output: usize,
     /// The order of the axes in memory, in which the graph gives them; none where that is row-major.
     pub axes: Vec<usize>,
-    /// It has the strides that these views show.
-    pub from: OrderOf,
-    pub steps: Vec<OrderStep>,
+    pub strides: LaidOutAs,
+}
+
+/// Which strides an output has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LaidOutAs {
+    /// These.
+    Strides(Vec<isize>),
+    /// Those that the views show.
+    Memory(OrderOf, Vec<OrderStep>),
 }
 
 /// A demand on memory: what the views show lies in row-major order.

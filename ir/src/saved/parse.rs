@@ -2,8 +2,8 @@
 //! judged by [`super::check()`].
 
 use super::{
-    Argument, Distribution, Draw, FollowRule, Followed, Follows, Generator, Guard, LaidOut, Layout, Lies, Order,
-    OrderOf, OrderStep, Place, Program, Returned, Source, Target, Tensor, VERSION, Variant,
+    Argument, Distribution, Draw, FollowRule, Followed, Follows, Generator, Guard, LaidOut, LaidOutAs, Layout, Lies,
+    Order, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Tensor, VERSION, Variant,
 };
 use crate::lex::Token;
 use crate::parse::{Parsed, Parser};
@@ -161,8 +161,14 @@ impl Reader {
                 "follows" => v.follows.push(self.follows()?),
                 "lies" => {
                     let (output, axes) = (self.p.number()?, self.axes()?);
-                    let (from, steps) = self.memory()?;
-                    v.laid_out.push(LaidOut { output, axes, from, steps });
+                    let strides = match self.has("strides") {
+                        true => LaidOutAs::Strides(self.strides()?),
+                        false => {
+                            let (from, steps) = self.memory()?;
+                            LaidOutAs::Memory(from, steps)
+                        }
+                    };
+                    v.laid_out.push(LaidOut { output, axes, strides });
                 }
                 "input" => {
                     let source = match () {

@@ -16,7 +16,7 @@
 //!           | "order" string ["whole"] memory
 //!           | "input" (place | "grad" place | "draw")       one for each input of the graph, in order
 //!           | "output" ("result" number | place | "grad" place | "grad_elements" place)   one for each output of the graph, in order
-//!           | "lies" number numbers memory                  an output: the order of its axes in memory, and what has its strides
+//!           | "lies" number numbers ("strides" numbers | memory)   an output: the order of its axes in memory, and its strides
 //!           | "clear" place                                 its gradient is none after the call
 //!           | "set" string bool                               a flag, by a call that has succeeded
 //!           | "result" (returned | number)                  a tensor that is handed out, or the number of one above
@@ -35,8 +35,8 @@
 //! ```
 
 use super::{
-    Distribution, Draw, FollowRule, Followed, Follows, Guard, Lies, Order, OrderOf, OrderStep, Place, Program,
-    Returned, Source, Target, Variant,
+    Distribution, Draw, FollowRule, Followed, Follows, Guard, LaidOutAs, Lies, Order, OrderOf, OrderStep, Place,
+    Program, Returned, Source, Target, Variant,
 };
 use crate::text::{attributes, dims, literal};
 use crate::{Scalar, Type};
@@ -155,7 +155,10 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
     }
     for o in &v.laid_out {
         put!(out, "  lies {} {:?}", o.output, o.axes);
-        memory(out, p, &o.from, &o.steps);
+        match &o.strides {
+            LaidOutAs::Strides(strides) => put!(out, " strides {strides:?}"),
+            LaidOutAs::Memory(from, steps) => memory(out, p, from, steps),
+        }
         out.push('\n');
     }
     for c in &v.cleared {

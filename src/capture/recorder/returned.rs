@@ -3,9 +3,9 @@
 //! view is made here.
 
 use super::Capture;
+use crate::capture::aliasing::HandedLayout;
 use crate::capture::endpoints::{CallerTensor, OutputLayout, Returned, Target};
 use crate::capture::event::{Event, EventOperand, Symbolic};
-use crate::capture::shown::Shown;
 use crate::capture::state::{CaptureState, GradState};
 use crate::error::Result;
 use crate::tensor::handle::{Link, Root, TraceHandle, ViewOf};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(super) struct Outputs {
     pub(super) targets: Vec<Target>,
-    pub(super) laid_out: Vec<OutputLayout<Shown>>,
+    pub(super) laid_out: Vec<OutputLayout<HandedLayout>>,
 }
 
 /// What a call hands out, as the recording has it.
