@@ -299,7 +299,10 @@ activations! {
         threshold.fitted_factor("threshold", x.dtype())?;
         value.fitted("threshold", x.dtype())?;
         let (threshold, value) = (threshold.rounded(x.dtype()), value.rounded(x.dtype()));
-        choose(&x.try_le(threshold)?, value, &x)
+        composite("ThresholdBackward0", &[Operand::Tensor(&x)], || choose(&x.try_le(threshold)?, value, &x), |_| {
+            let x = Saved::operand(&x);
+            move |c: &Context<'_>, g: &Tensor| grads1(zero_where(&x.get(c.me)?.try_le(threshold)?, g)?)
+        })
     }
 
     /// The first half of an axis times the sigmoid of the second (Dauphin et al. 2016, arXiv:1612.08083): the axis, whose

@@ -4,7 +4,7 @@ use super::common::{demand_float, iota, numbers, widened};
 use super::try_dropout;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::ops::single_node::{Keeps, single, unlinked};
+use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;
@@ -57,17 +57,19 @@ twin_fns! {
             && [key, value].iter().all(|t| t.dim() == rank && t.shape_hint()[rank - 1] == query.shape_hint()[rank - 1])
             && options.dropout_p == 0.0
             && !options.attn_mask.is_some_and(Tensor::is_requires_grad);
+        let as_sample = |y: Tensor| match rank == 3 && y.is_requires_grad() {
+            // PyTorch adds an axis of heads, and takes it away at the end.
+            true => y.reshape_as_node("SqueezeBackward1", &y.sizes()),
+            false => Ok(y),
+        };
         if !fused {
-            return attention(query, key, value, options);
+            return as_sample(attention(query, key, value, options)?);
         }
         let keeps = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2), Keeps::Result(0)];
         let y = single("ScaledDotProductFlashAttentionForCpuBackward0", &[query, key, value], &keeps, |t| {
             attention(&t[0], &t[1], &t[2], options)
         })?;
-        if rank == 4 || !y.is_requires_grad() {
-            return Ok(y);
-        }
-        Ok(unlinked(&y.reshape_as_node("SqueezeBackward1", &y.sizes())?))
+        as_sample(y)
     }
 }
 

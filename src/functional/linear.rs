@@ -95,7 +95,7 @@ twin_fns! {
         let operands = [input1, weight, input2];
         let wanted = |i: usize| (0..3).any(|j| j != i && operands[j].is_requires_grad());
         let keeps: Vec<Keeps> = (0..3).filter(|&i| wanted(i)).map(Keeps::Operand).collect();
-        let y = single("TrilinearBackward0", &operands, &keeps, |t| {
+        let y = single("ViewBackward0", &operands, &keeps, |t| {
             let flat = t[1].try_transpose(0, 1)?.reshape_sizes(&[w[1], numel(&[w[0], w[2]])])?;
             let half = t[0].reshape_sizes(&[rows, w[1]])?.try_matmul(&flat)?.reshape_sizes(&[rows, w[0], w[2]])?;
             let other = t[2].reshape_sizes(&[rows, w[2], Size::from(1)])?;

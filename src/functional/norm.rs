@@ -174,10 +174,7 @@ twin_fns! {
         if rank < 2 {
             return Err(Error::operands(op, format!("the input must be [n, c, ..], got {:?}", input.shape_hint())));
         }
-        let statistics: Vec<&Tensor> = match training {
-            true => Vec::new(),
-            false => running_mean.into_iter().chain(running_var).collect(),
-        };
+        let statistics: Vec<&Tensor> = running_mean.into_iter().chain(running_var).collect();
         with_affine("NativeBatchNormBackward0", input, weight, bias, false, &statistics, |input, weight, bias| {
         let x = widened(input)?;
         let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, rank)).transpose();

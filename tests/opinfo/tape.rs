@@ -243,9 +243,48 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// Calls of which something is otherwise, by how their lines begin, and why.
+const OTHERWISE: &[(&str, &str)] = &[
+    ("cat/s005f", "a vector without elements among tensors of more axes is left out of the tape, too"),
+    ("clamp/s003f", "a clamp with one bound is clamp_max here"),
+    ("clamp/s004f", "a clamp with one bound is clamp_min here"),
+    ("einsum/s010f", "the operands need no product of matrices here"),
+    ("sort/", "there is no unstable sort, so both forms are one"),
+    ("form/elu_", "the derivative is that of the plain form"),
+    ("form/leaky_relu_", "the derivative is that of the plain form"),
+    ("form/matmul 1 3", BATCH),
+    ("form/matmul 2 3", BATCH),
+    ("form/matmul 4 3", BATCH),
+    ("matmul/s008f", BATCH),
+    ("functional/attention", BATCH),
+    ("nn.functional.scaled_dot_product_attention/s021f", BATCH),
+    ("form/mul_ itself", "both operands are kept as they were before the change"),
+    ("form/multilabel_soft_margin_loss [1]", "one node, which keeps both operands"),
+    ("functional/instance_norm", "its parts are on the tape"),
+    ("nn.functional.instance_norm", "its parts are on the tape"),
+    ("functional/kl_div", "the target is kept only where a derivative needs it"),
+    ("nn.functional.kl_div", "the target is kept only where a derivative needs it"),
+    ("functional/poisson_nll_loss", "the target is kept only where a derivative needs it"),
+    ("nn.functional.conv2d/s013f", "the input is kept as it was given, not as it was padded"),
+    ("nn.functional.cross_entropy/s01", "the weight is kept only where a derivative needs it"),
+    ("form/number ** x [0]: traced", "a power of a number is put together of other operations in a trace"),
+    ("pow/r091f", "a power of a number is put together of other operations in a trace"),
+    ("take_along_dim/s003f", "the index is kept as it is broadcast"),
+    ("functional/bce_with_logits [0,1,2]", WEIGHT),
+    ("functional/cross_entropy_smooth", WEIGHT),
+    ("functional/multi_margin_loss", WEIGHT),
+    ("form/[mask]", BY_VALUES),
+    ("form/masked_select", BY_VALUES),
+    ("form/repeat_interleave_by", BY_VALUES),
+];
+
+const BATCH: &str = "a batch that broadcasting repeats is not copied, so it must not be changed";
+const WEIGHT: &str = "a weight that wants a gradient, which it does not get, is refused";
+const BY_VALUES: &str = "a trace has no result whose size depends on values";
+
 fn is_refusal(e: &Error) -> bool {
     let text = e.to_string();
-    text.contains("changed in place since") || text.contains("a second time") || text.contains("no derivative")
+    text.contains("changed in place since") || text.contains("a second time") || text.contains("is not implemented")
 }
 
 #[test]
@@ -299,7 +338,8 @@ fn the_tape_holds_what_pytorchs_does() {
         }
         out
     });
-    let found: Vec<String> = found.into_iter().flat_map(|(_, list)| list).collect();
+    let is_known = |what: &String| OTHERWISE.iter().any(|(begin, _)| what.starts_with(begin));
+    let found: Vec<String> = found.into_iter().flat_map(|(_, list)| list).filter(|what| !is_known(what)).collect();
     found.iter().for_each(|what| println!("{what}"));
     assert!(found.is_empty(), "{} differences", found.len());
 }

@@ -54,7 +54,8 @@ twins! {
     /// ```
     fn round_decimals / try_round_decimals(&self, decimals: i32) -> Tensor {
         if decimals == 0 {
-            return self.try_round();
+            let x = numeric(self, "round")?;
+            return composite("RoundBackward1", &[Operand::Tensor(&x)], || x.try_round(), |_| flat);
         }
         let x = floating(self, "round")?;
         let scale = 10f64.powi(decimals.abs());
