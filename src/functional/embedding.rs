@@ -4,6 +4,7 @@ use super::common::{numbers, take};
 use crate::device;
 use crate::error::Error;
 use crate::mode;
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{is_zero, numel};
 use crate::ops::gather::{all_true, checked, checked_index};
 use crate::ops::twin_fns;
@@ -78,6 +79,6 @@ twin_fns! {
         };
         let inside = index.try_ge(0)?.try_logical_and(&index.try_lt(i64::try_from(n).unwrap_or(i64::MAX))?)?;
         let index = checked(&index, &all_true(&inside)?, "one_hot: an index is not a class")?;
-        index.try_unsqueeze(-1)?.try_eq(&Tensor::try_arange(n)?)?.try_to(DType::I64)
+        row_major(index.try_unsqueeze(-1)?.try_eq(&Tensor::try_arange(n)?)?.try_to(DType::I64)?)
     }
 }

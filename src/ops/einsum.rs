@@ -202,15 +202,16 @@ fn contract(equation: &str, e: &Equation, operands: &[&Tensor]) -> Result<Tensor
     let mut so_far = terms.next().expect("there is an operand");
     for (i, next) in terms.enumerate() {
         let later = |l: Label| e.output.contains(&l) || e.inputs[i + 2..].iter().any(|t| t.contains(&l));
-        so_far = multiplied(equation, so_far, next, later)?;
+        so_far = multiplied(equation, e, so_far, next, later)?;
     }
     let out = so_far.summed(|l| e.output.contains(&l))?;
     out.aligned(&e.output)
 }
 
-/// The product of two terms, summed over the labels that are not wanted later.
+/// The product of two terms, summed over the labels that are not wanted later. Its axes come in the order that PyTorch's have
+/// in memory: those of both terms, of the first, of the second, each as in the result.
 #[track_caller]
-fn multiplied(equation: &str, mut a: Term, mut b: Term, later: impl Fn(Label) -> bool) -> Result<Term> {
+fn multiplied(equation: &str, e: &Equation, mut a: Term, mut b: Term, later: impl Fn(Label) -> bool) -> Result<Term> {
     for label in a.labels.clone() {
         let (Some(m), Some(n)) = (a.size(label), b.size(label)) else { continue };
         if demand_equal(m, n) {
@@ -233,8 +234,20 @@ fn multiplied(equation: &str, mut a: Term, mut b: Term, later: impl Fn(Label) ->
     let (shared, mine): (Vec<Label>, Vec<Label>) = a.labels.iter().partition(|l| b.labels.contains(l));
     let (batch, over): (Vec<Label>, Vec<Label>) = shared.into_iter().partition(|l| later(*l));
     let theirs: Vec<Label> = b.labels.iter().copied().filter(|l| !a.labels.contains(l)).collect();
+    let place = |l: &Label| e.output.iter().position(|o| o == l).unwrap_or(e.output.len());
+    let in_order = |mut labels: Vec<Label>| {
+        labels.sort_by_key(place);
+        labels
+    };
+    let (batch, mine, theirs) = (in_order(batch), in_order(mine), in_order(theirs));
+    // The second operand's come first where the result has them so; each product of two numbers is the same.
+    let turned =
+        e.inputs.len() == 2 && matches!((theirs.last(), mine.first()), (Some(t), Some(m)) if place(t) < place(m));
+    let (a, b, mine, theirs) = if turned { (b, a, theirs, mine) } else { (a, b, mine, theirs) };
     let labels: Vec<Label> = batch.iter().chain(&mine).chain(&theirs).copied().collect();
     if over.is_empty() {
+        let labels = in_order(labels);
+        let (a, b) = if turned { (b, a) } else { (a, b) };
         let x = a.aligned(&labels)?.try_mul(&b.aligned(&labels)?)?;
         return Ok(Term { x, labels });
     }

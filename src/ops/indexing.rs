@@ -14,7 +14,11 @@ use super::movement::{concat, iota, narrow, permute};
 use super::parts::{every, slice_bounds};
 use super::shape::common_sizes;
 use crate::error::{Error, Result, called, must};
+use crate::mode;
+use crate::mode::layout::{laid_out, ordered_as, row_major};
 use crate::mode::sizes::{at_most, numel, specialize};
+use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{Axes, DType, ScatterOp};
 
@@ -89,7 +93,8 @@ impl Tensor {
                 Err(Error::operands("index_put", format!("the value must be {own} as the tensor is, got {given}")))
             }
         };
-        called(value.and_then(|value| put(self, at.parts(), &value, accumulate)))
+        let new = value.and_then(|value| put(self, at.parts(), &value, accumulate));
+        called(new.and_then(|new| ordered_as(new, self)))
     }
 
     /// As [`Tensor::index_put`], in place.
@@ -327,15 +332,42 @@ impl Place {
                 let chosen = rows(x, *axis, &index.try_ravel()?)?;
                 sizes.remove(*axis);
                 sizes.insert_many(*axis, index.sizes());
-                chosen.reshape_sizes(&sizes)
+                lying_as_chosen(chosen.reshape_sizes(&sizes)?, x, &integers, *axis)
             }
             several => {
                 let joint = Joint::new(x, several)?;
                 let rows = rows(&joint.flat(x)?, 0, &joint.places)?;
-                joint.to_result(&rows.reshape_sizes(&joint.front_sizes())?)
+                let result = joint.to_result(&rows.reshape_sizes(&joint.front_sizes())?)?;
+                lying_as_chosen(result, x, several, joint.at)
             }
         }
     }
+}
+
+/// What tensors of integers chose of `x`, lying as PyTorch's: an elementwise operation on `x`, repeated along the new axes, and
+/// on the integers, repeated along the others. The new axes begin at `at`.
+fn lying_as_chosen(result: Tensor, x: &Tensor, integers: &[(usize, Tensor)], at: usize) -> Result<Tensor> {
+    let in_order = |x: &Tensor| !mode::is_recording() && x.is_dense();
+    let nothing = x.shape_hint().contains(&0) || result.shape_hint().contains(&0);
+    if nothing || (in_order(x) && integers.iter().all(|(_, i)| in_order(i))) {
+        return row_major(result);
+    }
+    let (sizes, one, zero) = (result.sizes(), Size::from(1), Size::from(0));
+    let count = integers.iter().map(|(_, i)| i.dim()).max().unwrap_or(0);
+    let mut rest = x.detach();
+    for (axis, _) in integers.iter().rev() {
+        rest = without(&narrow(&rest, *axis, zero, one)?, *axis)?;
+    }
+    let mut raised = rest.sizes();
+    raised.insert_many(at, std::iter::repeat_n(one, count));
+    let mut views = vec![rest.reshape_sizes(&raised)?.expand_sizes(&sizes)?];
+    for (_, index) in integers {
+        let mut raised = index.sizes();
+        raised.extend(std::iter::repeat_n(one, sizes.len() - at - count));
+        views.push(index.reshape_sizes(&raised)?.expand_sizes(&sizes)?);
+    }
+    let operands: Vec<Operand<'_>> = views.iter().map(Operand::Tensor).collect();
+    laid_out(result, LayoutRule::Elementwise, &operands)
 }
 
 impl Step {

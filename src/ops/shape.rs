@@ -59,7 +59,7 @@ twins! {
 
     /// All elements along one axis, in row-major order.
     fn ravel / try_ravel(&self) -> Tensor {
-        self.try_flatten(0, -1)
+        self.try_contiguous()?.try_flatten(0, -1)
     }
 
     /// One axis as several; one of them may be -1, "what is left". The other axes may be symbolic.

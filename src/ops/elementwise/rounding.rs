@@ -8,9 +8,11 @@ use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::Result;
+use crate::mode::layout::laid_out;
 use crate::ops::grads1;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use allotrope_ir::{DType, Op, UnaryOp};
 
 /// A rounding: of floats the primitive, of integers a copy.
@@ -114,7 +116,9 @@ twins! {
                 Arg::Tensor(s) => size.try_neg()?.try_where_self(&s.try_signbit()?, &size),
             }
         };
-        composite("CopysignBackward0", &[Operand::Tensor(&x), sign.operand()], compute, |y| {
+        let operands = [Operand::Tensor(&x), sign.operand()];
+        let compute = || laid_out(compute()?, LayoutRule::Elementwise, &operands);
+        composite("CopysignBackward0", &operands, compute, |y| {
             let x = Saved::operand(&x);
             let y = Saved::output(y, 0);
             move |c: &Context<'_>, g: &Tensor| {
