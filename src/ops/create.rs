@@ -117,12 +117,12 @@ twins_of_types! {
 twins! {
     /// Zeros of the same shape and dtype; symbolic dimensions stay symbolic.
     fn zeros_like / try_zeros_like(&self) -> Tensor {
-        full_on(self.device(), &self.sizes(), Scalar::from_f64(0.0, self.dtype()))
+        full_as(self, Scalar::from_f64(0.0, self.dtype()))
     }
 
     /// Ones of the same shape and dtype; symbolic dimensions stay symbolic.
     fn ones_like / try_ones_like(&self) -> Tensor {
-        full_on(self.device(), &self.sizes(), Scalar::from_f64(1.0, self.dtype()))
+        full_as(self, Scalar::from_f64(1.0, self.dtype()))
     }
 
     /// A tensor of the same shape and dtype full of one number; symbolic dimensions stay symbolic.
@@ -132,14 +132,18 @@ twins! {
     /// assert_eq!(Tensor::arange(2).full_like(2.7).to_vec::<i64>(), [2, 2]);
     /// ```
     fn full_like / try_full_like(&self, value: impl Into<Number>) -> Tensor {
-        let value = value.into().fitted("full_like", self.dtype())?;
-        ordered_as(full_on(self.device(), &self.sizes(), value)?, self)
+        full_as(self, value.into().fitted("full_like", self.dtype())?)
     }
 
     /// As [`Tensor::empty`], with the shape and dtype of this tensor.
     fn empty_like / try_empty_like(&self) -> Tensor {
         self.try_zeros_like()
     }
+}
+
+/// Full of one element, of the shape and in the order of `x`.
+fn full_as(x: &Tensor, element: Scalar) -> Result<Tensor> {
+    ordered_as(full_on(x.device(), &x.sizes(), element)?, x)
 }
 
 /// Vectors of so many bytes are taken over, smaller ones copied into recycled memory with its better alignment.

@@ -59,12 +59,14 @@ fn part(name: &'static str, part: Part, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor
     match dtype {
         DType::Bool => Err(Error::operands(name, "not defined for bool; use to(DType::I64) first")),
         t if t.is_float() => {
-            let result = super::all_in_full(name, [rounded(a, t), rounded(b, t)], dtype, |[a, b]| {
-                of_floats(name, part, &a, &b)
-            })?;
+            let compute = || {
+                super::all_in_full(name, [rounded(a, t), rounded(b, t)], dtype, |[a, b]| of_floats(name, part, &a, &b))
+            };
             match (name, a) {
-                ("floor_divide" | "floor_divide_", _) | ("remainder", Arg::Number(_)) => underivable(name, &result),
-                _ => Ok(result),
+                ("floor_divide" | "floor_divide_", _) | ("remainder", Arg::Number(_)) => {
+                    without_derivative(name, [a, b], compute)
+                }
+                _ => compute(),
             }
         }
         _ => {
@@ -81,23 +83,6 @@ fn rounded(x: Arg<'_>, dtype: DType) -> Arg<'_> {
         Arg::Number(n) => Arg::Number(n.rounded(dtype)),
         x => x,
     }
-}
-
-/// The same, without a derivative: PyTorch has none, and says so in the backward pass.
-fn underivable(name: &'static str, x: &Tensor) -> Result<Tensor> {
-    if !x.is_requires_grad() {
-        return Ok(x.clone());
-    }
-    composite(
-        "NotImplemented",
-        &[Operand::Tensor(x)],
-        || x.try_mul(1.0),
-        |_| {
-            move |_: &Context<'_>, _: &Tensor| {
-                Err(Error::autograd(format!("the derivative for {name} is not implemented")))
-            }
-        },
-    )
 }
 
 /// The divisor, after the check that it is not 0.
@@ -161,9 +146,6 @@ fn of_floats(name: &'static str, part: Part, a: &PromotedArg, b: &PromotedArg) -
                 Part::Trunc => div()?.try_trunc(),
                 _ => laid_out(floored(&div()?, &rem()?, a, b)?, LayoutRule::Elementwise, &operands),
             };
-            if name == "floor_divide" {
-                return without_derivative(name, &operands, compute);
-            }
             composite("DivBackward2", &operands, compute, |_| {
                 // PyTorch's derivative, which is 0, keeps what that of a quotient needs.
                 let kept = [b.needs_gradient().then(|| SavedArg::of(a)), Some(SavedArg::kept(b))];
@@ -179,9 +161,6 @@ fn of_floats(name: &'static str, part: Part, a: &PromotedArg, b: &PromotedArg) -
                 let corrected = rest.try_add(b.arg())?.try_where_self(&other_side(&rest, b)?, &rest)?;
                 laid_out(corrected, LayoutRule::Elementwise, &operands)
             };
-            if matches!(a, PromotedArg::Number(_)) {
-                return without_derivative(name, &operands, compute);
-            }
             composite(super::by_kind(b.arg(), "RemainderBackward0", "RemainderBackward1"), &operands, compute, |_| {
                 let kept = b.needs_gradient().then(|| (SavedArg::of(a), SavedArg::of(b)));
                 move |c: &Context<'_>, g: &Tensor| {
@@ -199,10 +178,17 @@ fn of_floats(name: &'static str, part: Part, a: &PromotedArg, b: &PromotedArg) -
 /// What PyTorch has no derivative for: the backward pass is refused.
 fn without_derivative(
     name: &'static str,
-    operands: &[Operand<'_>],
+    operands: [Arg<'_>; 2],
     compute: impl FnOnce() -> Result<Tensor>,
 ) -> Result<Tensor> {
-    composite("NotImplemented", operands, compute, |_| {
+    let operands: smallvec::SmallVec<[Operand<'_>; 2]> = operands
+        .iter()
+        .filter_map(|x| match x {
+            Arg::Tensor(t) => Some(Operand::Tensor(t)),
+            Arg::Number(_) => None,
+        })
+        .collect();
+    composite("NotImplemented", &operands, compute, |_| {
         move |_: &Context<'_>, _: &Tensor| Err(Error::autograd(format!("{name} has no derivative, as in PyTorch")))
     })
 }

@@ -9,6 +9,7 @@ use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::layout::laid_out;
 use crate::ops::arg::SavedArg;
+use crate::ops::single_node::{Keeps, single};
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
@@ -45,7 +46,9 @@ twins! {
 
     /// x + value · a · b, elementwise. A value for integers is cut to a whole number.
     fn addcmul / try_addcmul(&self, a: &Tensor, b: &Tensor, value: impl Into<Number>) -> Tensor {
-        added(self, a, b, value.into(), "addcmul")
+        let keeps: Vec<Keeps> = [(1, b), (2, a)].into_iter().filter(|(_, other)| other.is_requires_grad()).map(|(i, _)| Keeps::Operand(i)).collect();
+        let value = value.into();
+        single("AddcmulBackward0", &[self, a, b], &keeps, |t| added(&t[0], &t[1], &t[2], value, "addcmul"))
     }
 
     /// x + value · a / b, elementwise. Two integers are not divided: cast one to a float first.
@@ -53,7 +56,10 @@ twins! {
         if !a.dtype().is_float() && !b.dtype().is_float() {
             return Err(Error::operands("addcdiv", "integers are not divided; use to(DType::F32) on one of them first"));
         }
-        added(self, a, b, value.into(), "addcdiv")
+        let all = [Keeps::Operand(2), Keeps::Operand(1)];
+        let keeps = if b.is_requires_grad() { &all[..] } else { &all[..1] };
+        let value = value.into();
+        single("AddcdivBackward0", &[self, a, b], keeps, |t| added(&t[0], &t[1], &t[2], value, "addcdiv"))
     }
 }
 
@@ -84,9 +90,8 @@ fn added(x: &Tensor, a: &Tensor, b: &Tensor, value: Number, op: &'static str) ->
             let needed =
                 |t: &Tensor, by: &[&Tensor]| by.iter().any(|t| t.is_requires_grad()).then(|| Saved::operand(t));
             let (a, b) =
-                if quotient { (needed(a, &[b]), Some(Saved::operand(b))) } else { (needed(a, &[b]), needed(b, &[a])) };
+                if quotient { (needed(a, &[b]), needed(b, &[a, b])) } else { (needed(a, &[b]), needed(b, &[a])) };
             move |c: &Context<'_>, g: &Tensor| {
-                b.iter().try_for_each(|b| b.get(c.me).map(drop))?;
                 let get = |t: &Option<Saved>| t.as_ref().expect("kept, since a gradient needs it").get(c.me);
                 let by_a = || match quotient {
                     true => g.try_mul(&super::try_div(value, &get(&b)?)?),
