@@ -340,11 +340,7 @@ draws! {
 }
 
 /// A draw whose parameters are tensors. As in PyTorch it has a gradient, which is 0.
-fn by_parameters(
-    name: &'static str,
-    parameters: &[&Tensor],
-    draw: impl FnOnce() -> Result<Tensor>,
-) -> Result<Tensor> {
+fn by_parameters(name: &'static str, parameters: &[&Tensor], draw: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
     let operands: SmallVec<[Operand<'_>; 2]> = parameters.iter().map(|p| Operand::Tensor(p)).collect();
     let of: SmallVec<[(Sizes, DType); 2]> = parameters.iter().map(|p| (p.sizes(), p.dtype())).collect();
     composite(name, &operands, draw, |_| {

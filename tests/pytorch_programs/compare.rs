@@ -483,7 +483,11 @@ fn unsigned_zeros(b: &Bits, dtype: allotrope::DType) -> Bits {
 }
 
 pub fn mark(t: &Tensor) -> Mark {
-    Mark { requires_grad: t.is_requires_grad(), is_leaf: t.try_is_leaf().unwrap_or(false), grad_fn: t.try_grad_fn_name().unwrap_or_else(|_| Some("error".into())) }
+    Mark {
+        requires_grad: t.is_requires_grad(),
+        is_leaf: t.try_is_leaf().unwrap_or(false),
+        grad_fn: t.try_grad_fn_name().unwrap_or_else(|_| Some("error".into())),
+    }
 }
 
 fn shown(name: &Option<String>) -> &str {
