@@ -140,9 +140,10 @@ fn relayed(gradient: Tensor) -> Tensor {
         return gradient;
     }
     let same = gradient.alias();
-    let node = tape::node("Relay", smallvec![tape::edge_of(&gradient)], false, |_, grads| {
-        Ok(smallvec![grads[0].clone().map(relayed)])
-    });
+    let Some(edge) = tape::edge_of(&gradient) else { return gradient };
+    // For whoever looks, it is the node behind.
+    let name = edge.node().name().to_string();
+    let node = tape::node(name, smallvec![Some(edge)], false, |_, grads| Ok(smallvec![grads[0].clone().map(relayed)]));
     same.set_grad_fn(Some(Edge::new(node, 0)));
     same
 }

@@ -20,6 +20,10 @@ fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Option<Tensor>> 
     {
         return Ok(None);
     }
+    // PyTorch multiplies and adds what it can't see as one matrix.
+    if own.len() > 2 && !x.is_dense() {
+        return Ok(None);
+    }
     let rows = numel(&own[..own.len() - 1]);
     let flat = if own.len() == 2 { x.clone() } else { x.reshape_sizes(&[rows, w[1]])? };
     let y = product_plus(&bias.expand_sizes(&[rows, w[0]])?, &flat, &weight.try_t()?)?;

@@ -4,7 +4,7 @@ use super::common::{Reduction, demand_float, no_bool, promoted, widened};
 use crate::autograd::record::composite;
 use crate::error::{Error, Result};
 use crate::ops::arg::{broadcast_size, broadcast_sizes};
-use crate::ops::elementwise::as_float;
+use crate::ops::elementwise::{as_float, rounded};
 use crate::ops::gather::{all_true, checked};
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::{grads1, twin_fns};
@@ -31,7 +31,7 @@ fn together(op: &'static str, input: &Tensor, target: &Tensor) -> Result<([Tenso
 /// Reduced, in the dtype of the loss.
 pub(super) fn finish(losses: &Tensor, reduction: Reduction, dtype: DType) -> Result<Tensor> {
     let y = reduction.of(losses)?;
-    if dtype.is_float() { y.try_to(dtype) } else { Ok(y) }
+    if dtype.is_float() { rounded(&y, dtype, None) } else { Ok(y) }
 }
 
 const BOTH: [Keeps; 2] = [Keeps::Operand(0), Keeps::Operand(1)];

@@ -14,7 +14,9 @@ fn add(a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
 }
 
 fn sub(a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
-    binary("sub", BinaryOp::Sub, a, b)
+    // A number less a tensor is another function of PyTorch's.
+    let name = if matches!(a, Arg::Number(_)) { "rsub" } else { "sub" };
+    binary(name, BinaryOp::Sub, a, b)
 }
 
 fn mul(a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {

@@ -1,6 +1,6 @@
 //! Parts of a tensor: slices, single elements of an axis, chunks that cover an axis, windows. Every result is a view.
 
-use super::movement::{aliased, iota, narrow, sections};
+use super::movement::{aliased, iota, narrow, sections, seen};
 use super::single_node::single;
 use super::twins;
 use super::window::{WindowSpec, window};
@@ -8,7 +8,7 @@ use crate::backend::cpu::host;
 use crate::error::{Error, Result};
 use crate::mode::sizes::{at_most, demand_at_least, demand_equal, divide, is_zero, smaller, specialize};
 use crate::tensor::{Size, Tensor, eval};
-use allotrope_ir::{DType, Extent};
+use allotrope_ir::{DType, Extent, Op};
 
 twins! {
     /// As [`Tensor::narrow`], from a place that a tensor (an integer without axes) holds. A copy, and
@@ -192,7 +192,10 @@ twins! { views:
         if self.dim() == 0 {
             // A tensor of one element has one window, and no axis that counts windows.
             return match size {
-                0 | 1 => self.try_reshape(&[1])?.try_narrow(0, 0, size),
+                0 | 1 => {
+                    let part = Op::Slice { axis: 0, start: Size::from(0), len: Size::from(size) };
+                    seen(&self.try_reshape(&[1])?, part, "UnfoldBackward0")
+                }
                 _ => Err(Error::operands("unfold", format!("{size} neighbours do not lie in a tensor of one element"))),
             };
         }
@@ -203,7 +206,7 @@ twins! { views:
             let mut sizes = self.sizes();
             sizes[a] = Size::from(n / step + 1);
             sizes.push(Size::from(0));
-            return narrow(self, a, Size::from(0), Size::from(0))?.reshape_recorded(&sizes);
+            return narrow(self, a, Size::from(0), Size::from(0))?.reshape_recorded_as("UnfoldBackward0", &sizes);
         }
         let p = WindowSpec { axis: a, size: Size::from(size), step, dilation: 1 };
         window(self, p.count("unfold", n)?, p)

@@ -15,6 +15,16 @@ fn places(x: &Tensor, axis: usize, descending: bool) -> Result<Tensor> {
     gather::argsort(&x.detach(), axis, descending)
 }
 
+/// Values and places in order, by a node of this name.
+fn sorted(node: &'static str, x: &Tensor, axis: isize, descending: bool) -> Result<(Tensor, Tensor)> {
+    pair(node, &[x], &[Keeps::Result(1)], |own| {
+        let (x, axis) = along(&own[0], "sort", axis)?;
+        let places = places(&x, axis, descending)?;
+        let values = ordered_as(gather(&x, &places, axis)?, &x)?;
+        shaped(&own[0], values, ordered_as(places, &x)?)
+    })
+}
+
 /// Values and places; those of a tensor without axes lose the axis that was added for the computation.
 fn shaped(x: &Tensor, values: Tensor, places: Tensor) -> Result<(Tensor, Tensor)> {
     match x.dim() {
@@ -43,12 +53,7 @@ twins! {
     /// assert_eq!((values.to_vec::<f32>(), places.to_vec::<i64>()), (vec![1.0, 2.0, 3.0], vec![2, 0, 1]));
     /// ```
     fn sort / try_sort(&self, axis: isize, descending: bool) -> (Tensor, Tensor) {
-        pair("SortBackward0", &[self], &[Keeps::Result(1)], |own| {
-            let (x, axis) = along(&own[0], "sort", axis)?;
-            let places = places(&x, axis, descending)?;
-            let values = ordered_as(gather(&x, &places, axis)?, &x)?;
-            shaped(&own[0], values, ordered_as(places, &x)?)
-        })
+        sorted("SortBackward1", self, axis, descending)
     }
 
     /// The places (i64) of the elements along an axis in stable ascending or descending order.
@@ -60,7 +65,7 @@ twins! {
 
     /// The elements along the first axis in ascending order.
     fn msort / try_msort(&self) -> Tensor {
-        Ok(self.try_sort(0, false)?.0)
+        Ok(sorted("SortBackward0", self, 0, false)?.0)
     }
 
     /// The `k` largest or smallest elements along an axis, in that order, and their places (i64). Not for bool.

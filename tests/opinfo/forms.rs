@@ -215,7 +215,7 @@ fn arithmetic() -> Vec<(&'static str, Form)> {
         "add_alpha" => t[0].try_add_alpha(&t[1], 2.0)?,
         "sub" => t[0].try_sub(&t[1])?,
         "sub number" => t[0].try_sub(2.0)?,
-        "number - x" => ops::try_sub(2.0, &t[0])?,
+        "number - x" => 2.0 - &t[0],
         "sub_alpha" => t[0].try_sub_alpha(&t[1], 2.0)?,
         "rsub" => t[0].try_rsub(&t[1])?,
         "mul" => t[0].try_mul(&t[1])?,

@@ -113,9 +113,9 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
 /// The node of a difference: PyTorch's `rsub` is another one, and so is a number less a tensor.
 fn subtraction(name: &'static str, a: Arg<'_>) -> &'static str {
     match a {
-        Arg::Number(_) => "RsubBackward1",
+        Arg::Number(_) if name == "rsub" => "RsubBackward1",
         Arg::Tensor(_) if name == "rsub" => "RsubBackward0",
-        Arg::Tensor(_) => "SubBackward0",
+        Arg::Number(_) | Arg::Tensor(_) => "SubBackward0",
     }
 }
 

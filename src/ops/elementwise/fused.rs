@@ -41,7 +41,7 @@ twins! {
         }
         let full = if dtype.is_half() { DType::F32 } else { dtype };
         let [a, b, w] = common("lerp", [Arg::Tensor(self), Arg::Tensor(end), weight], full)?;
-        lerp(&a, &b, &w)?.try_to(dtype)
+        super::rounded(&lerp(&a, &b, &w)?, dtype, None)
     }
 
     /// x + value · a · b, elementwise. A value for integers is cut to a whole number.

@@ -76,16 +76,17 @@ pub(crate) fn in_full(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> 
 
 /// A result that was computed in f32, rounded to `dtype`: for the tape what its last operation is, and kept where that keeps
 /// its result.
-fn rounded(y: &Tensor, dtype: DType, operand: Option<Saved>) -> Result<Tensor> {
-    let Some(edge) = tape::edge_of(y) else { return y.try_to(dtype) };
-    let keeps_result = saved::is_output(y);
+pub(crate) fn rounded(y: &Tensor, dtype: DType, operand: Option<Saved>) -> Result<Tensor> {
+    let recorded = y.dtype() != dtype && is_grad_enabled();
+    let Some(edge) = tape::edge_of(y).filter(|_| recorded) else { return y.try_to(dtype) };
+    let (keeps_result, wide) = (saved::is_output(y), y.dtype());
     let result = no_grad(|| y.try_to(dtype))?;
     let kept: SmallVec<[Saved; 2]> =
         operand.into_iter().chain(keeps_result.then(|| Saved::output(&result, 0))).collect();
     let name = edge.node().name().to_string();
     let node = tape::node(name, smallvec![Some(edge)], !kept.is_empty(), move |c, grads| {
         kept.iter().try_for_each(|kept| kept.get(c.me).map(drop))?;
-        Ok(smallvec![grads[0].as_ref().map(|g| g.try_to(DType::F32)).transpose()?])
+        Ok(smallvec![grads[0].as_ref().map(|g| g.try_to(wide)).transpose()?])
     });
     result.set_grad_fn(Some(Edge::new(node, 0)));
     Ok(result)
@@ -99,7 +100,7 @@ fn all_in_full<const N: usize>(
     f: impl FnOnce([PromotedArg; N]) -> Result<Tensor>,
 ) -> Result<Tensor> {
     match dtype.is_half() {
-        true => f(super::arg::common(op, args, DType::F32)?)?.try_to(dtype),
+        true => rounded(&f(super::arg::common(op, args, DType::F32)?)?, dtype, None),
         false => f(super::arg::common(op, args, dtype)?),
     }
 }
