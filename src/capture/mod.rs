@@ -9,6 +9,7 @@ pub(crate) mod draws;
 pub(crate) mod endpoints;
 pub(crate) mod event;
 pub(crate) mod inline;
+pub(crate) mod laid_out;
 pub(crate) mod layout;
 pub(crate) mod recorder;
 pub(crate) mod replay_builder;

@@ -3,9 +3,9 @@
 //! view is made here.
 
 use super::Capture;
-use crate::capture::aliasing::HandedLayout;
 use crate::capture::endpoints::{CallerTensor, OutputLayout, Returned, Target};
 use crate::capture::event::{Event, EventOperand, Symbolic};
+use crate::capture::laid_out::HandedLayout;
 use crate::capture::state::{CaptureState, GradState};
 use crate::error::Result;
 use crate::tensor::handle::{Link, Root, TraceHandle, ViewOf};
