@@ -5,6 +5,7 @@ use super::common::{along, can_exist, demand_float, numbers, take, widened, wind
 use super::pool::{at_places, maximum_places};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::is_zero;
 use crate::ops::arg::{Arg, Number};
 use crate::ops::{elementwise, twin_fns};
@@ -133,13 +134,14 @@ fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize
             cut.try_where_self(&inside.try_reshape(&shape)?, &cut.try_zeros_like()?)?.try_sum_dim(&[-1], false)?;
         means = sum.try_div(&count.try_to(sum.dtype())?.try_reshape(&along(N - i, 0, s.out))?)?;
     }
-    without_batch(&means.try_to(input.dtype())?, added)
+    without_batch(&as_images(means.try_to(input.dtype())?, are_images(&x))?, added)
 }
 
 fn maxima<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize>; N]) -> Result<(Tensor, Tensor)> {
     let (x, added) = with_batch(op, input, N + 2)?;
     let shares = shares(op, &x, out)?;
     let places = maximum_places(&x, N, |t, i, _| shares[i].cut(op, t, 2 + i))?;
-    let values = at_places(&x, &places, N)?;
-    Ok((without_batch(&values, added)?, without_batch(&places, added)?))
+    let images = are_images(&x);
+    let values = as_images(at_places(&x, &places, N)?, images)?;
+    Ok((without_batch(&values, added)?, without_batch(&as_images(places, images)?, added)?))
 }

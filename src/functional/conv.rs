@@ -3,7 +3,7 @@
 
 use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
-use crate::mode::layout::row_major;
+use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::{demand_equal, numel};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -134,8 +134,13 @@ fn convolution<const N: usize>(
         groups,
     )?;
     let sizes: Sizes = std::iter::once(Size::from(out)).chain(places).collect();
-    let result = with_bias(&row_major(product.reshape_sizes(&sizes)?.try_transpose(0, 1)?)?, bias, N)?;
+    let result = with_bias(&as_convolved(product.reshape_sizes(&sizes)?.try_transpose(0, 1)?, &x, weight)?, bias, N)?;
     without_batch(&result, added)
+}
+
+/// What a convolution gives lies pixel by pixel where the input or the weights do.
+pub(super) fn as_convolved(result: Tensor, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    as_images(result, are_images(x) || are_images(weight))
 }
 
 /// The shape of the weights, after the checks that need nothing else.

@@ -3,7 +3,7 @@
 use super::common::{demand_float, numbers, pad_axis, widened, windows};
 use crate::autograd::no_grad;
 use crate::error::{Error, Result};
-use crate::mode::layout::row_major;
+use crate::mode::layout::{are_images, as_images, row_major};
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
 use crate::ops::reduce::divide_by_size;
 use crate::ops::twin_fns;
@@ -180,7 +180,7 @@ twin_fns! {
             let scale = var.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
             x.try_sub(&by_channel(mean, rank)?)?.try_mul(&by_channel(&scale, rank)?)?
         };
-        row_major(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)
+        as_images(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?, input.dim() > 3 && are_images(input))
     }
 
     /// Normalises each channel of each sample over its places: `[n, c, ..]`, or `[c, ..]` where a running mean or the
@@ -280,7 +280,7 @@ twin_fns! {
         let axes: Vec<isize> = (2..grouped.len() as isize).collect();
         let y = Moments::of(&widened(input)?.reshape_sizes(&grouped)?, &axes)?.normalised(eps)?.reshape_sizes(&own)?;
         let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, own.len())).transpose();
-        row_major(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)
+        as_images(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?, input.dim() > 3 && are_images(input))
     }
 
     /// Divides each element by a power of the mean square over `size` neighbouring channels:

@@ -5,6 +5,7 @@ use super::common::{along, demand_float, lowest, numbers, pad_axis, widened, win
 use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
+use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::{is_zero, numel};
 use crate::ops::{gather, movement, twin_fns};
 use crate::tensor::operand::Operand;
@@ -275,7 +276,7 @@ fn averages<const N: usize>(
             }
         }
     };
-    without_batch(&means.try_to(input.dtype())?, added)
+    without_batch(&as_images(means.try_to(input.dtype())?, are_images(&x))?, added)
 }
 
 fn maxima<const N: usize>(
@@ -295,8 +296,9 @@ fn maxima<const N: usize>(
         };
         plan.windows(op, &padded, axis)
     })?;
-    let values = at_places(&x, &places, N)?;
-    Ok((without_batch(&values, added)?, without_batch(&places, added)?))
+    let images = are_images(&x);
+    let values = as_images(at_places(&x, &places, N)?, images)?;
+    Ok((without_batch(&values, added)?, without_batch(&as_images(places, images)?, added)?))
 }
 
 /// Places padded at the beginning with the first one, which is thus the place of a maximum that no element is less than.

@@ -4,6 +4,7 @@ use super::arg::{Arg, result_dtype};
 use super::movement::concat;
 use super::twin_fns;
 use crate::error::{Error, Result};
+use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::{demand_equal, is_zero};
 use crate::tensor::Tensor;
 
@@ -102,9 +103,12 @@ fn joined(op: &'static str, tensors: &[&Tensor], axis: isize) -> Result<Tensor> 
     }
     let args: Vec<Arg<'_>> = tensors.iter().map(|t| Arg::Tensor(t)).collect();
     let dtype = result_dtype(&args);
-    if real.iter().all(|t| t.dtype() == dtype) {
-        return concat(&real, a);
-    }
-    let cast = real.iter().map(|t| t.try_to(dtype)).collect::<Result<Vec<Tensor>>>()?;
-    concat(&cast.iter().collect::<Vec<_>>(), a)
+    let all = if real.iter().all(|t| t.dtype() == dtype) {
+        concat(&real, a)?
+    } else {
+        let cast = real.iter().map(|t| t.try_to(dtype)).collect::<Result<Vec<Tensor>>>()?;
+        concat(&cast.iter().collect::<Vec<_>>(), a)?
+    };
+    // Of three axes there are no images.
+    if all.dim() < 4 { Ok(all) } else { as_images(all, real.iter().all(|t| are_images(t))) }
 }
