@@ -5,6 +5,7 @@ use super::common::{along, can_exist, demand_float, numbers, take, widened, wind
 use super::pool::{at_places, maximum_places, pooled, shaped};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::is_zero;
 use crate::ops::arg::{Arg, Number};
 use crate::ops::single_node::{Keeps, pair, single};
@@ -137,7 +138,7 @@ fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize
                 cut.try_where_self(&inside.try_reshape(&shape)?, &cut.try_zeros_like()?)?.try_sum_dim(&[-1], false)?;
             means = sum.try_div(&count.try_to(sum.dtype())?.try_reshape(&along(N - i, 0, s.out))?)?;
         }
-        means.try_to(input.dtype())
+        as_images(means.try_to(input.dtype())?, are_images(x))
     })?;
     shaped(pooled(names, N), &means, N, added)
 }
@@ -148,7 +149,8 @@ fn maxima<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize>;
     let names = ["AdaptiveMaxPool2DBackward0", "AdaptiveMaxPool2DBackward0", "AdaptiveMaxPool3DBackward0"];
     let (values, places) = pair(pooled(names, N), &[&x], &[Keeps::Operand(0), Keeps::Result(1)], |x| {
         let places = maximum_places(&x[0], N, |t, i, _| shares[i].cut(op, t, 2 + i))?;
-        Ok((at_places(&x[0], &places, N)?, places))
+        let images = are_images(&x[0]);
+        Ok((as_images(at_places(&x[0], &places, N)?, images)?, as_images(places, images)?))
     })?;
     Ok((shaped(pooled(names, N), &values, N, added)?, without_batch(&places, added)?))
 }

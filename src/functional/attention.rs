@@ -4,6 +4,7 @@ use super::common::{demand_float, iota, numbers, widened};
 use super::try_dropout;
 use crate::device;
 use crate::error::{Error, Result};
+use crate::mode::layout::ordered_as;
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -108,7 +109,15 @@ fn attention(query: &Tensor, key: &Tensor, value: &Tensor, options: AttentionOpt
     let sum = exp.try_sum_dim(&[-1], true)?;
     let weights = exp.try_div(&sum.try_ones_like()?.try_where_self(&blind, &sum)?)?;
     let weights = try_dropout(&weights, options.dropout_p, options.dropout_p > 0.0)?;
-    weights.try_matmul(&v)?.try_to(query.dtype())
+    let y = weights.try_matmul(&v)?.try_to(query.dtype())?;
+    // As PyTorch's, in the order of the queries where these have their numbers next to each other.
+    let turned = query.dim() > 2 && !query.is_contiguous() && y.same_shape(query) && innermost_last(&query.strides());
+    if turned { ordered_as(y, query) } else { Ok(y) }
+}
+
+/// Whether no axis has a smaller stride than the last, which has 1.
+fn innermost_last(strides: &[isize]) -> bool {
+    strides.last() == Some(&1) && strides.iter().all(|&s| s >= 1)
 }
 
 /// Each head of `x` (the axis before the last two) repeated for its heads of the queries.

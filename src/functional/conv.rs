@@ -3,7 +3,7 @@
 
 use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
-use crate::mode::layout::row_major;
+use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::{demand_equal, numel};
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
@@ -162,7 +162,12 @@ fn of_batch<const N: usize>(
         groups,
     )?;
     let sizes: Sizes = std::iter::once(Size::from(out)).chain(places).collect();
-    with_bias(&row_major(product.reshape_sizes(&sizes)?.try_transpose(0, 1)?)?, bias, N)
+    with_bias(&as_convolved(product.reshape_sizes(&sizes)?.try_transpose(0, 1)?, x, weight)?, bias, N)
+}
+
+/// What a convolution gives lies pixel by pixel where the input or the weights do.
+pub(super) fn as_convolved(result: Tensor, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    as_images(result, are_images(x) || are_images(weight))
 }
 
 /// The shape of the weights, after the checks that need nothing else.

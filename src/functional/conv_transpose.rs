@@ -2,9 +2,8 @@
 //! matrix product gives every window, and windows are added where they overlap.
 
 use super::common::{with_batch, without_batch};
-use super::conv::{by_one_node, check_bias, grouped_product, sizes3, weights, with_bias};
+use super::conv::{as_convolved, by_one_node, check_bias, grouped_product, sizes3, weights, with_bias};
 use crate::error::{Error, Result};
-use crate::mode::layout::row_major;
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
 use crate::ops::window::{WindowSpec, overlap_add};
 use crate::ops::{movement, twin_fns};
@@ -151,5 +150,5 @@ fn of_batch<const N: usize>(
             result = movement::narrow(&result, 2 + i, Size::from(padding[i]), len.minus(Size::from(cut)))?;
         }
     }
-    with_bias(&row_major(result)?, bias, N)
+    with_bias(&as_convolved(result, x, weight)?, bias, N)
 }

@@ -6,6 +6,7 @@ use super::common::{along, can_exist, demand_float, numbers, take, widened};
 use super::{try_adaptive_avg_pool1d, try_adaptive_avg_pool2d, try_adaptive_avg_pool3d};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::mode::layout::{are_images, as_images};
 use crate::ops::single_node::single;
 use crate::ops::twin_fns;
 use crate::tensor::Tensor;
@@ -100,7 +101,7 @@ twin_fns! {
                 _ => line.linear(&x)?,
             };
         }
-        x.try_to(input.dtype())
+        as_images(x.try_to(input.dtype())?, input.dim() > 3 && are_images(input))
         })
     }
 }

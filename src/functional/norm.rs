@@ -3,7 +3,7 @@
 use super::common::{demand_float, numbers, pad_axis, widened, windows};
 use crate::autograd::no_grad;
 use crate::error::{Error, Result};
-use crate::mode::layout::row_major;
+use crate::mode::layout::{are_images, as_images, row_major};
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
 use crate::ops::reduce::divide_by_size;
 use crate::ops::single_node::{Keeps, single};
@@ -204,7 +204,7 @@ twin_fns! {
             let scale = var.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
             x.try_sub(&by_channel(mean, rank)?)?.try_mul(&by_channel(&scale, rank)?)?
         };
-        row_major(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)
+        as_images(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?, input.dim() > 3 && are_images(input))
         })
     }
 
@@ -309,7 +309,7 @@ twin_fns! {
         with_affine("NativeGroupNormBackward0", input, weight, bias, false, &[], |x, weight, bias| {
             let y = Moments::of(&widened(x)?.reshape_sizes(&grouped)?, &axes)?.normalised(eps)?.reshape_sizes(&own)?;
             let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, own.len())).transpose();
-            row_major(affine(y, lined(weight)?, lined(bias)?)?.try_to(x.dtype())?)
+            as_images(affine(y, lined(weight)?, lined(bias)?)?.try_to(x.dtype())?, x.dim() > 3 && are_images(x))
         })
     }
 

@@ -5,6 +5,7 @@ use super::common::{along, demand_float, lowest, numbers, pad_axis, widened, win
 use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
+use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::{is_zero, numel};
 use crate::ops::single_node::{Keeps, pair, single, unlinked};
 use crate::ops::{gather, movement, twin_fns};
@@ -279,7 +280,7 @@ fn averages<const N: usize>(
                 }
             }
         };
-        means.try_to(input.dtype())
+        as_images(means.try_to(input.dtype())?, are_images(x))
     })?;
     shaped(pooled(names, N), &means, N, added)
 }
@@ -325,7 +326,8 @@ fn maxima<const N: usize>(
             };
             plan.windows(op, &padded, axis)
         })?;
-        Ok((at_places(x, &places, N)?, places))
+        let images = are_images(x);
+        Ok((as_images(at_places(x, &places, N)?, images)?, as_images(places, images)?))
     })?;
     Ok((shaped(pooled(names, N), &values, N, added)?, without_batch(&places, added)?))
 }

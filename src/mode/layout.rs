@@ -1,11 +1,13 @@
 //! Where an operation says how its result lies in memory, where that is otherwise than its primitives leave it: eagerly the
 //! elements are moved. It changes no element, and decides no rule.
 
+use super::apply::apply;
 use super::slot;
 use crate::error::Result;
 use crate::tensor::operand::Operand;
-use crate::tensor::result_layout::LayoutRule;
+use crate::tensor::result_layout::{LayoutRule, is_images};
 use crate::tensor::{Tensor, eval};
+use allotrope_ir::{Axes, Op};
 
 /// `result`, which the operation has made, lying as the rule says for these operands; its history stays. Operands are broadcast
 /// to the shape of the result.
@@ -33,4 +35,26 @@ pub(crate) fn row_major(result: Tensor) -> Result<Tensor> {
 /// `result`, which the operation has made, in the order in which `x` lies.
 pub(crate) fn ordered_as(result: Tensor, x: &Tensor) -> Result<Tensor> {
     laid_out(result, LayoutRule::Preserved, &[Operand::Tensor(x)])
+}
+
+/// Whether `[n, c, ..]` lies pixel by pixel: all channels of one pixel together. A trace holds for calls with the same answer.
+pub(crate) fn are_images(x: &Tensor) -> bool {
+    // What lies in row-major order, as nearly all do, is asked about nothing else.
+    (3..=5).contains(&x.dim()) && !x.is_contiguous() && is_images(x.shape_hint(), &x.strides())
+}
+
+/// `result`, which the operation has made, pixel by pixel, or else in row-major order.
+pub(crate) fn as_images(result: Tensor, yes: bool) -> Result<Tensor> {
+    if !yes {
+        return row_major(result);
+    }
+    let n = result.dim();
+    let last: Axes = std::iter::once(0).chain(2..n).chain([1]).collect();
+    let back: Axes = [0, n - 1].into_iter().chain(1..n - 1).collect();
+    let pixels = row_major(apply(&Op::Permute(last), &[Operand::Tensor(&result)])?)?;
+    let images = apply(&Op::Permute(back), &[Operand::Tensor(&pixels)])?;
+    if result.has_grad_fn() {
+        images.set_grad_fn(result.grad_fn());
+    }
+    Ok(images)
 }

@@ -5,6 +5,7 @@ use super::movement::concat_as_node;
 use super::single_node::single;
 use super::twin_fns;
 use crate::error::{Error, Result};
+use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::{demand_equal, is_zero};
 use crate::tensor::Tensor;
 
@@ -108,9 +109,12 @@ fn joined(op: &'static str, node: &'static str, tensors: &[&Tensor], axis: isize
     }
     let args: Vec<Arg<'_>> = tensors.iter().map(|t| Arg::Tensor(t)).collect();
     let dtype = result_dtype(&args);
-    if real.iter().all(|t| t.dtype() == dtype) {
-        return concat_as_node(node, &real, a);
-    }
-    let cast = real.iter().map(|t| t.try_to(dtype)).collect::<Result<Vec<Tensor>>>()?;
-    concat_as_node(node, &cast.iter().collect::<Vec<_>>(), a)
+    let all = if real.iter().all(|t| t.dtype() == dtype) {
+        concat_as_node(node, &real, a)?
+    } else {
+        let cast = real.iter().map(|t| t.try_to(dtype)).collect::<Result<Vec<Tensor>>>()?;
+        concat_as_node(node, &cast.iter().collect::<Vec<_>>(), a)?
+    };
+    // Of three axes there are no images.
+    if all.dim() < 4 { Ok(all) } else { as_images(all, real.iter().all(|t| are_images(t))) }
 }

@@ -87,10 +87,10 @@ fn factors(a: &Tensor, b: &Tensor, i: usize) -> Vec<Keeps> {
     each.into_iter().filter(|(other, _)| other.is_requires_grad()).map(|(_, kept)| kept).collect()
 }
 
-/// Whether the matrix lies in memory by columns.
+/// Whether it is a matrix that lies in memory by columns, without gaps.
 fn is_turned(x: &Tensor) -> bool {
     match (x.strided(), x.dim()) {
-        (Some(s), n) if n >= 2 => s.strides[n - 2] == 1 && s.strides[n - 1] != 1,
+        (Some(s), 2) => s.strides[0] == 1 && s.strides[1] != 1 && s.strides[1] == x.shape_hint()[0] as isize,
         _ => false,
     }
 }

@@ -145,6 +145,18 @@ fn is_channels_last(shape: &[usize], strides: &[isize]) -> bool {
         })
 }
 
+/// Whether `[n, c, ..]` looks as if it lay pixel by pixel, also with gaps. What could be either does not.
+pub(crate) fn is_images(shape: &[usize], strides: &[isize]) -> bool {
+    let mut least = 0;
+    let inner_first = std::iter::once(1).chain((2..shape.len()).rev());
+    let grows = inner_first.chain([0]).all(|a| {
+        let next = shape[a] != 0 && strides[a] >= least && !(a == 0 && least == strides[1]);
+        least = strides[a].wrapping_mul(shape[a].max(1) as isize);
+        next
+    });
+    grows && strides[1] != 0
+}
+
 /// The order of the axes in memory by the operands; where they leave it open, axes stay as they are.
 fn order<'a>(shape: &[usize], operands: impl Iterator<Item = Option<&'a [isize]>> + Clone) -> Order {
     // Whether axis `a` must be outside of `b`, or inside.
