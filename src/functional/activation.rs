@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_equal, specialize};
 use crate::ops::Number;
 use crate::ops::elementwise::{choose, floating, in_full, numeric, zero_where};
-use crate::ops::{grads1, twin_fns, twins};
+use crate::ops::{flat_in, grads1, twin_fns, twins};
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::DType;
@@ -74,7 +74,10 @@ fn by_hand(
             || value(x),
             |_| {
                 let x = Saved::operand(x);
-                move |c: &Context<'_>, g: &Tensor| grads1(derivative(g, &x.get(c.me)?)?)
+                move |c: &Context<'_>, g: &Tensor| {
+                    let x = x.get(c.me)?;
+                    grads1(flat_in(derivative(g, &x)?, &x)?)
+                }
             },
         )
     })
@@ -116,7 +119,10 @@ activations! {
         let x = numeric(x, "relu")?;
         composite("ReluBackward0", &[Operand::Tensor(&x)], || zero_where(&x.try_lt(0)?, &x), |y| {
             let y = Saved::output(y, 0);
-            move |c: &Context<'_>, g: &Tensor| grads1(zero_where(&y.get(c.me)?.try_le(0.0)?, g)?)
+            move |c: &Context<'_>, g: &Tensor| {
+                let y = y.get(c.me)?;
+                grads1(flat_in(zero_where(&y.try_le(0.0)?, g)?, &y)?)
+            }
         })
     }
 
@@ -219,7 +225,8 @@ activations! {
     fn hardshrink / try_hardshrink(x, lambd: f64) {
         let x = floating(x, "hardshrink")?;
         Number::Float(lambd).fitted("hardshrink", x.dtype())?;
-        zero_where(&within(&x, lambd)?, &x)
+        let value = move |x: &Tensor| zero_where(&within(x, lambd)?, x);
+        by_hand(&x, "HardshrinkBackward0", value, move |g, x| zero_where(&within(x, lambd)?, g))
     }
 
     /// x moved by lambd (PyTorch's default is 0.5) towards 0, which it does not pass, elementwise.
@@ -277,7 +284,11 @@ activations! {
         threshold.fitted_factor("threshold", x.dtype())?;
         value.fitted("threshold", x.dtype())?;
         let (threshold, value) = (threshold.rounded(x.dtype()), value.rounded(x.dtype()));
-        choose(&x.try_le(threshold)?, value, &x)
+        let of = move |x: &Tensor| choose(&x.try_le(threshold)?, value, x);
+        match x.dtype().is_float() {
+            true => by_hand(&x, "ThresholdBackward0", of, move |g, x| zero_where(&x.try_le(threshold)?, g)),
+            false => of(&x),
+        }
     }
 
     /// The first half of an axis times the sigmoid of the second (Dauphin et al. 2016, arXiv:1612.08083): the axis, whose
@@ -346,7 +357,7 @@ fn prelu_aligned(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         move |c: &Context<'_>, g: &Tensor| {
             let x = x.get(c.me)?;
             let positive = x.try_gt(0.0)?;
-            let by_x = || g.try_where_self(&positive, &g.try_mul(&weight.get(c.me)?)?);
+            let by_x = || flat_in(g.try_where_self(&positive, &g.try_mul(&weight.get(c.me)?)?)?, &x);
             Ok(smallvec![
                 if c.wants(0) { Some(by_x()?) } else { None },
                 if c.wants(1) { Some(zero_where(&positive, &g.try_mul(&x)?)?) } else { None },

@@ -2,11 +2,15 @@
 //! so that its gradient goes to one element.
 
 use super::common::{along, demand_float, lowest, numbers, pad_axis, widened, windows, with_batch, without_batch};
+use crate::autograd::is_grad_enabled;
+use crate::autograd::record::composite;
+use crate::autograd::saved::Saved;
+use crate::autograd::tape::Context;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
 use crate::mode::sizes::{is_zero, numel};
-use crate::ops::{gather, movement, twin_fns};
+use crate::ops::{flat_in, gather, grads1, movement, twin_fns};
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{ArgOp, DType, Op, Scalar};
@@ -219,6 +223,22 @@ fn plans<const N: usize>(
     (0..N).map(|i| Plan::new(op, sizes[i], [kernel[i], stride[i], padding[i], dilation[i]], ceil)).collect()
 }
 
+/// The input, on which its gradient is to depend although it is flat in it.
+fn pooled(x: &Tensor) -> Result<Tensor> {
+    if !x.is_requires_grad() || !is_grad_enabled() {
+        return Ok(x.clone());
+    }
+    composite(
+        "PoolBackward0",
+        &[Operand::Tensor(x)],
+        || Ok(x.alias()),
+        |_| {
+            let x = Saved::operand(x);
+            move |c: &Context<'_>, g: &Tensor| grads1(flat_in(g.clone(), &x.get(c.me)?)?)
+        },
+    )
+}
+
 fn check_channels(op: &'static str, x: &Tensor) -> Result<()> {
     match x.sizes()[1..].iter().any(|&n| is_zero(n)) {
         true => Err(Error::operands(op, format!("only the batch may be empty, got {:?}", x.shape_hint()))),
@@ -245,7 +265,7 @@ fn averages<const N: usize>(
     if options.divisor_override == Some(0) {
         return Err(Error::operands(op, "the divisor must not be 0"));
     }
-    let (x, added) = with_batch(op, input, N + 2)?;
+    let (x, added) = with_batch(op, &pooled(input)?, N + 2)?;
     check_channels(op, &x)?;
     let plans = plans(op, &x, kernel, options.stride, options.padding, [1; N], options.ceil_mode)?;
     let mut sum = widened(&x)?;
@@ -284,7 +304,7 @@ fn maxima<const N: usize>(
     kernel: [usize; N],
     options: MaxPoolOptions<N>,
 ) -> Result<(Tensor, Tensor)> {
-    let (x, added) = with_batch(op, input, N + 2)?;
+    let (x, added) = with_batch(op, &pooled(input)?, N + 2)?;
     check_channels(op, &x)?;
     let plans = plans(op, &x, kernel, options.stride, options.padding, options.dilation, options.ceil_mode)?;
     let places = maximum_places(&x, N, |t, i, values| {

@@ -57,7 +57,7 @@ twins! {
     /// The elements of the flattened tensor at the indices, in the shape of those; negative ones count from the end.
     fn take / try_take(&self, index: &Tensor) -> Tensor {
         let flat = self.try_ravel()?;
-        let places = integers("take", index)?.try_ravel()?;
+        let places = longs("take", index)?.try_ravel()?;
         let places = checked_index("take", &places, flat.sizes()[0], true)?;
         gather(&flat, &places, 0)?.reshape_sizes(&index.sizes())
     }
@@ -68,7 +68,7 @@ twins! {
         let op = "take_along_dim";
         let Some(axis) = axis else { return self.try_ravel()?.try_take_along_dim(&index.try_ravel()?, Some(0)) };
         let a = self.axis(op, axis)?;
-        let index = integers(op, index)?;
+        let index = longs(op, index)?;
         let (own, at) = (self.sizes(), index.sizes());
         if index.dim() != self.dim() {
             return Err(rank_error(op, self, &index));
@@ -111,7 +111,7 @@ twins! {
     /// With the parts of `source` along `axis` put at the places that a vector of indices gives; the last one stays where
     /// a place is given twice.
     fn index_copy / try_index_copy(&self, axis: isize, index: &Tensor, source: &Tensor) -> Tensor {
-        placed_rows("index_copy", ScatterOp::Set, self, axis, index, Arg::Tensor(source))
+        placed_rows("index_copy", ScatterOp::Set, self, axis, &longs("index_copy", index)?, Arg::Tensor(source))
     }
 
     /// The elements where the mask (bool, broadcast with this tensor) is true, in row-major order. How many there are
@@ -158,7 +158,7 @@ twins! {
         let a = super::wrapped(self, op, axis)?;
         let x = self.try_atleast_1d()?;
         let own = x.sizes();
-        let index = checked_index(op, &vector_index(op, index)?, own[a], true)?;
+        let index = checked_index(op, &vector_index(op, &longs(op, index)?)?, own[a], true)?;
         let mut sizes = own.clone();
         sizes[a] = index.sizes()[0];
         let out = scatter(ScatterOp::Set, &x, &along(&index, a, &sizes)?, &value.expand_sizes(&sizes)?, a)?;
@@ -268,6 +268,14 @@ fn integers(op: &'static str, index: &Tensor) -> Result<Tensor> {
     match index.dtype() {
         DType::I64 | DType::I32 => Ok(index.clone()),
         other => Err(Error::operands(op, format!("indices must be i64 or i32, got {other}"))),
+    }
+}
+
+/// Indices where PyTorch takes i64 only.
+fn longs(op: &'static str, index: &Tensor) -> Result<Tensor> {
+    match index.dtype() {
+        DType::I64 => Ok(index.clone()),
+        other => Err(Error::operands(op, format!("indices must be i64, got {other}"))),
     }
 }
 
