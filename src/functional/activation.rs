@@ -10,7 +10,7 @@ use crate::mode::sizes::{demand_equal, specialize};
 use crate::ops::Number;
 use crate::ops::elementwise::{choose, floating, in_full, numeric, zero_where};
 use crate::ops::single_node::{Keeps, single};
-use crate::ops::{grads1, twin_fns, twins};
+use crate::ops::{flat_in, grads1, twin_fns, twins};
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::DType;
@@ -76,7 +76,10 @@ fn by_hand(
             || value(x),
             |_| {
                 let x = Saved::operand(x);
-                move |c: &Context<'_>, g: &Tensor| grads1(derivative(g, &x.get(c.me)?)?)
+                move |c: &Context<'_>, g: &Tensor| {
+                    let x = x.get(c.me)?;
+                    grads1(flat_in(derivative(g, &x)?, &x)?)
+                }
             },
         )
     };
@@ -140,7 +143,10 @@ activations! {
         let x = numeric(x, "relu")?;
         composite("ReluBackward0", &[Operand::Tensor(&x)], || zero_where(&x.try_lt(0)?, &x), |y| {
             let y = Saved::output(y, 0);
-            move |c: &Context<'_>, g: &Tensor| grads1(zero_where(&y.get(c.me)?.try_le(0.0)?, g)?)
+            move |c: &Context<'_>, g: &Tensor| {
+                let y = y.get(c.me)?;
+                grads1(flat_in(zero_where(&y.try_le(0.0)?, g)?, &y)?)
+            }
         })
     }
 
@@ -299,10 +305,11 @@ activations! {
         threshold.fitted_factor("threshold", x.dtype())?;
         value.fitted("threshold", x.dtype())?;
         let (threshold, value) = (threshold.rounded(x.dtype()), value.rounded(x.dtype()));
-        composite("ThresholdBackward0", &[Operand::Tensor(&x)], || choose(&x.try_le(threshold)?, value, &x), |_| {
-            let x = Saved::operand(&x);
-            move |c: &Context<'_>, g: &Tensor| grads1(zero_where(&x.get(c.me)?.try_le(threshold)?, g)?)
-        })
+        let of = move |x: &Tensor| choose(&x.try_le(threshold)?, value, x);
+        match x.dtype().is_float() {
+            true => by_hand(&x, "ThresholdBackward0", of, move |g, x| zero_where(&x.try_le(threshold)?, g)),
+            false => of(&x),
+        }
     }
 
     /// The first half of an axis times the sigmoid of the second (Dauphin et al. 2016, arXiv:1612.08083): the axis, whose
@@ -373,7 +380,7 @@ fn prelu_aligned(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         move |c: &Context<'_>, g: &Tensor| {
             let x = x.get(c.me)?;
             let positive = x.try_gt(0.0)?;
-            let by_x = || g.try_where_self(&positive, &g.try_mul(&weight.get(c.me)?)?);
+            let by_x = || flat_in(g.try_where_self(&positive, &g.try_mul(&weight.get(c.me)?)?)?, &x);
             Ok(smallvec![
                 if c.wants(0) { Some(by_x()?) } else { None },
                 if c.wants(1) { Some(zero_where(&positive, &g.try_mul(&x)?)?) } else { None },

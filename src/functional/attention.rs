@@ -97,7 +97,8 @@ fn attention(query: &Tensor, key: &Tensor, value: &Tensor, options: AttentionOpt
     }
     if let Some(m) = options.attn_mask {
         scores = match m.dtype() {
-            DType::Bool => fill(&scores, m)?,
+            // Added, as PyTorch does: a NaN or an infinity stays one where it may not be looked at, too.
+            DType::Bool => scores.try_add(&fill(&scores.try_zeros_like()?.detach(), m)?)?,
             t if t.is_float() => scores.try_add(&m.try_to(scores.dtype())?)?,
             t => return Err(Error::operands(op, format!("the mask must be bool or float, got {t}"))),
         };

@@ -1,6 +1,6 @@
 //! Lengths of vectors and what lies between two of them.
 
-use super::common::{promoted, widened};
+use super::common::{demand_float, promoted, widened};
 use crate::error::{Error, Result};
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
@@ -22,12 +22,13 @@ twin_fns! {
     /// assert_eq!(normalize(&x, 2.0, 1, 1e-12).to_vec::<f32>(), [0.6, 0.8]);
     /// ```
     fn normalize / try_normalize(input: &Tensor, p: f64, axis: isize, eps: f64) -> Tensor {
-        let x = as_float(input)?;
+        demand_float("normalize", input)?;
+        let x = widened(input)?;
         if x.dim() == 0 {
             return try_normalize(&x.try_unsqueeze(0)?, p, axis, eps)?.try_reshape(&[])?.try_to(input.dtype());
         }
         let y = x.try_div(&x.try_vector_norm(p, &[axis], true)?.try_clamp_min(eps)?)?;
-        if input.dtype().is_float() { y.try_to(input.dtype()) } else { Ok(y) }
+        y.try_to(input.dtype())
     }
 
     /// The cosine of the angle between vectors along an axis, of tensors that broadcast. PyTorch's defaults: axis 1,

@@ -60,8 +60,8 @@ twin_fns! {
     /// assert_eq!(one_hot(&x, Some(3)).to_vec::<i64>(), [0, 0, 1, 1, 0, 0]);
     /// ```
     fn one_hot / try_one_hot(input: &Tensor, num_classes: Option<usize>) -> Tensor {
-        if !input.dtype().is_integer() {
-            return Err(Error::operands("one_hot", format!("needs integers, got {}", input.dtype())));
+        if input.dtype() != DType::I64 {
+            return Err(Error::operands("one_hot", format!("needs i64, got {}", input.dtype())));
         }
         let _entered = device::enter(input.device());
         let index = input.try_to(DType::I64)?;

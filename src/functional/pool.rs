@@ -2,13 +2,17 @@
 //! so that its gradient goes to one element.
 
 use super::common::{along, demand_float, lowest, numbers, pad_axis, widened, windows, with_batch, without_batch};
+use crate::autograd::is_grad_enabled;
+use crate::autograd::record::composite;
+use crate::autograd::saved::Saved;
+use crate::autograd::tape::Context;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
 use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::{is_zero, numel};
 use crate::ops::single_node::{Keeps, pair, single, unlinked};
-use crate::ops::{gather, movement, twin_fns};
+use crate::ops::{flat_in, gather, grads1, movement, twin_fns};
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{ArgOp, DType, Op, Scalar};
@@ -221,6 +225,22 @@ fn plans<const N: usize>(
     (0..N).map(|i| Plan::new(op, sizes[i], [kernel[i], stride[i], padding[i], dilation[i]], ceil)).collect()
 }
 
+/// The input, on which its gradient is to depend although it is flat in it.
+fn dependent(x: &Tensor) -> Result<Tensor> {
+    if !x.is_requires_grad() || !is_grad_enabled() {
+        return Ok(x.clone());
+    }
+    composite(
+        "PoolBackward0",
+        &[Operand::Tensor(x)],
+        || Ok(x.alias()),
+        |_| {
+            let x = Saved::operand(x);
+            move |c: &Context<'_>, g: &Tensor| grads1(flat_in(g.clone(), &x.get(c.me)?)?)
+        },
+    )
+}
+
 fn check_channels(op: &'static str, x: &Tensor) -> Result<()> {
     match x.sizes()[1..].iter().any(|&n| is_zero(n)) {
         true => Err(Error::operands(op, format!("only the batch may be empty, got {:?}", x.shape_hint()))),
@@ -252,7 +272,7 @@ fn averages<const N: usize>(
     let plans = plans(op, &x, kernel, options.stride, options.padding, [1; N], options.ceil_mode)?;
     let names = ["AvgPool1DBackward0", "AvgPool2DBackward0", "AvgPool3DBackward0"];
     let means = single(pooled(names, N), &[&x], &[Keeps::Operand(0)], |x| {
-        let x = &x[0];
+        let x = &dependent(&x[0])?;
         let mut sum = widened(x)?;
         for (i, plan) in plans.iter().enumerate().rev() {
             let padded = plan.pad(&sum, 2 + i, Scalar::from_f64(0.0, sum.dtype()))?;
@@ -317,7 +337,7 @@ fn maxima<const N: usize>(
     let names = ["MaxPool2DWithIndicesBackward0", "MaxPool2DWithIndicesBackward0", "MaxPool3DWithIndicesBackward0"];
     let keeps = [Keeps::Operand(0), Keeps::Result(1)];
     let (values, places) = pair(pooled(names, N), &[&x], &keeps, |x| {
-        let x = &x[0];
+        let x = &dependent(&x[0])?;
         let places = maximum_places(x, N, |t, i, values| {
             let (plan, axis) = (plans[i], 2 + i);
             let padded = match values {

@@ -89,6 +89,7 @@ impl Generator {
     /// As there.
     pub(crate) fn draw_on(&self, device: Device, kind: Kind, sizes: &[Size], dtype: DType) -> Result<Tensor> {
         kind.check()?;
+        let kind = kind.for_elements_of(dtype);
         let drawn = kind.drawn_as(dtype)?;
         let ty = TensorType::new(drawn, hints(sizes))?;
         let traced = slot::recorder();

@@ -67,7 +67,7 @@ twins! {
     fn take / try_take(&self, index: &Tensor) -> Tensor {
         single("TakeBackward0", &[self, index], &[Keeps::Operand(0), Keeps::Operand(1)], |t| {
             let flat = t[0].try_ravel()?;
-            let places = integers("take", &t[1])?.try_ravel()?;
+            let places = longs("take", &t[1])?.try_ravel()?;
             let places = checked_index("take", &places, flat.sizes()[0], true)?;
             gather(&flat, &places, 0)?.reshape_sizes(&t[1].sizes())
         })
@@ -79,7 +79,7 @@ twins! {
         let op = "take_along_dim";
         let Some(axis) = axis else { return self.try_ravel()?.try_take_along_dim(&index.try_ravel()?, Some(0)) };
         let a = self.axis(op, axis)?;
-        let index = integers(op, index)?;
+        let index = longs(op, index)?;
         let (own, at) = (self.sizes(), index.sizes());
         if index.dim() != self.dim() {
             return Err(rank_error(op, self, &index));
@@ -130,9 +130,10 @@ twins! {
     /// With the parts of `source` along `axis` put at the places that a vector of indices gives; the last one stays where
     /// a place is given twice.
     fn index_copy / try_index_copy(&self, axis: isize, index: &Tensor, source: &Tensor) -> Tensor {
+        let index = longs("index_copy", index)?;
         let all = [Keeps::Operand(1), Keeps::Operand(2)];
         let keeps = if source.is_requires_grad() { &all[..] } else { &all[..1] };
-        single("IndexCopyBackward0", &[self, index, source], keeps, |t| {
+        single("IndexCopyBackward0", &[self, &index, source], keeps, |t| {
             placed_rows("index_copy", ScatterOp::Set, &t[0], axis, &t[1], Arg::Tensor(&t[2]))
         })
     }
@@ -192,7 +193,8 @@ twins! {
         let node = if matches!(value, Arg::Number(_)) { "IndexFillBackward0" } else { "IndexFillBackward1" };
         let value = as_element(op, self, value)?;
         let a = super::wrapped(self, op, axis)?;
-        single(node, &[self, index, &value], &[Keeps::Operand(1)], |t| {
+        let index = longs(op, index)?;
+        single(node, &[self, &index, &value], &[Keeps::Operand(1)], |t| {
             let x = t[0].try_atleast_1d()?;
             let own = x.sizes();
             let index = checked_index(op, &vector_index(op, &t[1])?, own[a], true)?;
@@ -323,6 +325,14 @@ fn integers(op: &'static str, index: &Tensor) -> Result<Tensor> {
     match index.dtype() {
         DType::I64 | DType::I32 => Ok(index.clone()),
         other => Err(Error::operands(op, format!("indices must be i64 or i32, got {other}"))),
+    }
+}
+
+/// Indices where PyTorch takes i64 only.
+fn longs(op: &'static str, index: &Tensor) -> Result<Tensor> {
+    match index.dtype() {
+        DType::I64 => Ok(index.clone()),
+        other => Err(Error::operands(op, format!("indices must be i64, got {other}"))),
     }
 }
 

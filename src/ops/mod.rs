@@ -160,6 +160,24 @@ pub(crate) fn wrapped(x: &crate::tensor::Tensor, op: &'static str, axis: isize) 
     if x.dim() == 0 && (axis == 0 || axis == -1) { Ok(0) } else { x.axis(op, axis) }
 }
 
+/// A gradient that is flat in `x` wherever it has a derivative by it: where gradients are differentiated again it depends on `x` all
+/// the same, as PyTorch's do, with zeros.
+pub(crate) fn flat_in(
+    gradient: crate::tensor::Tensor,
+    x: &crate::tensor::Tensor,
+) -> crate::error::Result<crate::tensor::Tensor> {
+    if !crate::autograd::is_grad_enabled() || !x.is_requires_grad() || gradient.is_requires_grad() {
+        return Ok(gradient);
+    }
+    let operands = [crate::tensor::operand::Operand::Tensor(x)];
+    crate::autograd::record::composite(
+        "FlatBackward0",
+        &operands,
+        || Ok(gradient.alias()),
+        |_| |_: &crate::autograd::tape::Context<'_>, g: &crate::tensor::Tensor| grads1(g.try_zeros_like()?),
+    )
+}
+
 /// Gradients of one operand.
 pub(crate) fn grads1(a: crate::tensor::Tensor) -> crate::error::Result<crate::tensor::grad_fn::Grads> {
     Ok(smallvec::smallvec![Some(a)])

@@ -1,6 +1,7 @@
 //! Sorted order along an axis: stable, a NaN as the largest. Values are gathered at the places that were found, and their
 //! gradient goes back to them.
 
+use super::elementwise::numeric;
 use super::gather::{self, gather};
 use super::movement::narrow;
 use super::reduce::{along, without_axes};
@@ -84,6 +85,7 @@ twins! {
 
     /// The `k`-th smallest elements along an axis, counted from 1, and their places (i64).
     fn kthvalue / try_kthvalue(&self, k: usize, axis: isize, keepdim: bool) -> (Tensor, Tensor) {
+        numeric(self, "kthvalue")?;
         if k == 0 {
             return Err(Error::operands("kthvalue", "k counts from 1"));
         }

@@ -24,6 +24,14 @@ fn divide(x: &Tensor, n: Size, correction: f64) -> Result<Tensor> {
     }
 }
 
+/// x / (n - correction), which may be 0 or below.
+fn by_freedom(x: &Tensor, n: Size, correction: f64) -> Result<Tensor> {
+    match n.is_symbolic() {
+        false => x.try_div(n.hint() as f64 - correction),
+        true => x.try_div(&size_tensor(n, DType::F64)?.try_sub(correction)?),
+    }
+}
+
 /// Whether n > correction; a trace holds for calls with the same answer.
 fn exceeds(n: Size, correction: f64) -> bool {
     let is = n.hint() as f64 > correction;
@@ -41,7 +49,7 @@ fn mean(x: &Tensor, axes: &Axes) -> Result<Tensor> {
 }
 
 /// The variance over sorted axes, which the result does not have.
-fn variance(x: &Tensor, axes: &Axes, correction: f64) -> Result<Tensor> {
+fn variance(x: &Tensor, axes: &Axes, correction: f64, named: bool) -> Result<Tensor> {
     let compute = || {
         let rest = x.try_sub(&mean(x, axes)?)?;
         divide(&sum_axes(&rest.try_mul(&rest)?, axes.clone())?, count(x, axes), correction)
@@ -53,6 +61,10 @@ fn variance(x: &Tensor, axes: &Axes, correction: f64) -> Result<Tensor> {
             let x = x.get(c.me)?;
             let (n, g) = (count(&x, &axes), spread(g, &x.sizes(), &axes)?);
             let mean = mean(&x, &axes)?;
+            // Where axes are named PyTorch divides by whatever is left, else it has a convention.
+            if named {
+                return grads1(by_freedom(&g.try_mul(2.0)?, n, correction)?.try_mul(&x.try_sub(&mean)?)?);
+            }
             if exceeds(n, correction) {
                 return grads1(divide(&g.try_mul(2.0)?, n, correction)?.try_mul(&x.try_sub(&mean)?)?);
             }
@@ -97,10 +109,11 @@ fn spread_of(
     keepdim: bool,
     std: bool,
 ) -> Result<Tensor> {
+    let named = !axes.is_empty() && x.dim() > 0;
     let axes = axes_of(x, name, axes)?;
     // In f64, as PyTorch does: no square of an f32 overflows or vanishes there.
     let wide = floating(x, name)?.try_to(DType::F64)?;
-    let variance = variance(&wide, &axes, correction)?;
+    let variance = variance(&wide, &axes, correction, named)?;
     with_axes_kept(if std { root(&variance)? } else { variance }, x, &axes, keepdim)?.try_to(x.dtype())
 }
 

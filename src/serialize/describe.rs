@@ -393,6 +393,7 @@ fn distribution(kind: &Kind) -> saved::Distribution {
         Kind::Uniform { low, high } => D::Uniform { low, high },
         Kind::Normal { mean, std } => D::Normal { mean, std },
         Kind::NormalSerial { mean, std } => D::NormalSerial { mean, std },
+        Kind::NormalHalves { mean, std } => D::NormalHalves { mean, std },
         Kind::Exponential { rate } => D::Exponential { rate },
         Kind::Integers { low, high } => D::Integers { low, high },
         Kind::Permutation => D::Permutation,

@@ -318,6 +318,7 @@ fn kind_of(d: saved::Distribution) -> Kind {
         D::Uniform { low, high } => Kind::Uniform { low, high },
         D::Normal { mean, std } => Kind::Normal { mean, std },
         D::NormalSerial { mean, std } => Kind::NormalSerial { mean, std },
+        D::NormalHalves { mean, std } => Kind::NormalHalves { mean, std },
         D::Exponential { rate } => Kind::Exponential { rate },
         D::Integers { low, high } => Kind::Integers { low, high },
         D::Permutation => Kind::Permutation,

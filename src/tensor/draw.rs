@@ -24,6 +24,11 @@ pub(crate) enum Kind {
         mean: f64,
         std: f64,
     },
+    /// As PyTorch draws halves: the elements behind the last whole group of 16 take no numbers before that group is drawn once more.
+    NormalHalves {
+        mean: f64,
+        std: f64,
+    },
     Exponential {
         rate: f64,
     },
@@ -48,7 +53,7 @@ impl Kind {
             Kind::Uniform { low: 0.0, high: 1.0 } => "rand",
             Kind::Normal { mean: 0.0, std: 1.0 } => "randn",
             Kind::Uniform { .. } => "uniform",
-            Kind::Normal { .. } | Kind::NormalSerial { .. } => "normal",
+            Kind::Normal { .. } | Kind::NormalSerial { .. } | Kind::NormalHalves { .. } => "normal",
             Kind::Exponential { .. } => "exponential",
             Kind::Integers { .. } => "randint",
             Kind::Permutation => "randperm",
@@ -67,7 +72,7 @@ impl Kind {
             Kind::Uniform { low, high } => {
                 holds(low <= high, format!("uniform: low must not be above high, got {low} and {high}"))
             }
-            Kind::Normal { std, .. } | Kind::NormalSerial { std, .. } => {
+            Kind::Normal { std, .. } | Kind::NormalSerial { std, .. } | Kind::NormalHalves { std, .. } => {
                 holds(std >= 0.0, format!("normal: the standard deviation must not be negative, got {std}"))
             }
             Kind::Exponential { rate } => {
@@ -88,6 +93,14 @@ impl Kind {
     pub(crate) fn serial(self) -> Kind {
         match self {
             Kind::Normal { mean, std } => Kind::NormalSerial { mean, std },
+            other => other,
+        }
+    }
+
+    /// The same for elements of `dtype`.
+    pub(crate) fn for_elements_of(self, dtype: DType) -> Kind {
+        match self {
+            Kind::Normal { mean, std } if dtype.is_half() => Kind::NormalHalves { mean, std },
             other => other,
         }
     }
@@ -130,6 +143,14 @@ impl Kind {
             // Fewer than 16 at a time are drawn one by one; the generator keeps the second of a pair for the next.
             Kind::NormalSerial { mean, std } => {
                 out.chunks_mut(15).for_each(|o| rng::normal_f32(g, o, mean as f32, std as f32));
+            }
+            Kind::NormalHalves { mean, std } => {
+                let (mean, std, n) = (mean as f32, std as f32, out.len());
+                let whole = if n < 16 { n } else { n - n % 16 };
+                rng::normal_f32(g, &mut out[..whole], mean, std);
+                if whole < n {
+                    rng::normal_f32(g, &mut out[n - 16..], mean, std);
+                }
             }
             Kind::Exponential { rate } => rng::exponential(g, out, rate, |x| x as f32),
             _ => rng::random_f32(g, out),

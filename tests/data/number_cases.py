@@ -37,11 +37,6 @@ def changed(name):
     return call
 
 
-def number_first(f):
-    """What Python's operators do with a number first, where the function takes none."""
-    def call(a, b, *rest):
-        return f(a, b, *rest)
-    return call
 
 
 CALLS = ONE | TWO | {n: changed(n) for n in """add_ sub_ mul_ div_ remainder_ fmod_ floor_divide_ pow_ clamp_min_ clamp_max_
@@ -168,3 +163,168 @@ def case(op, *args, grads=True):
             return json.dumps(line[:2] + [f"backward {type(e).__name__}: {e}".splitlines()[0][:80]])
         line.append([written(torch.zeros_like(x) if g is None else g) for x, g in zip(leaves, got)])
     return json.dumps(line)
+
+
+def tensor(name, values):
+    return torch.tensor(values, dtype=torch.float64 if DTYPES[name].is_floating_point else torch.int64).to(DTYPES[name])
+
+
+INTS = {"bool": [0, 1, 1, 0], "u8": [0, 1, 5, 255], "i32": [-(2**31), -2, 3, 2**31 - 1], "i64": [-(2**63), -2, 3, 2**63 - 1]}
+BESIDE = [-3, 300, 2**40, True, 2.7, -1.5, 1e300, INF, NAN]
+MASK = torch.tensor([True, False, True, False])
+
+
+def numbers_beside_tensors():
+    """A number meets a dtype: in arithmetic it wraps, in a bound it saturates, where it is written it is refused."""
+    for name in ("bool", "u8", "i32", "f16", "f32"):
+        x = tensor(name, INTS.get(name, [-1.5, -0.0, 2.0, 3.0]))
+        whole = name in INTS
+        for n in BESIDE:
+            for op in """add sub mul div eq lt clamp_min clamp_max fill_ full_like add_ sub_ mul_ clamp_min_ bitwise_and logical_and
+                copysign""".split():
+                yield op, x, n
+            for op in ("remainder", "div_floor", "fmod", "div_trunc"):
+                yield op, x, n
+            yield "div", n, x
+            yield "sub", n, x
+            yield "clamp", x, n, 5
+            yield "where", MASK, x, n
+            for op in ("masked_fill", "masked_fill_"):
+                yield op, x, MASK, n
+            yield "index_fill", x, torch.tensor([0]), n
+            yield "scatter", x, torch.tensor([0]), n
+            yield "pad", x, n
+            if n != 1e300:
+                yield "add:alpha", x, x, n
+                yield "sub:alpha", x, x, n
+                yield "rsub:alpha", x, x, n
+            yield "addcmul", x, x, x, n
+            if not isinstance(n, bool):
+                yield "threshold", x, n, 7
+                yield "threshold", x, 1, n
+                yield "hardtanh", x, -1, n
+                if n != 2**40 and (whole or math.isfinite(n)):
+                    yield "pow", x, n
+    for bound in (-1, 300):
+        yield "clamp", tensor("u8", [0, 7, 255]), -1, bound
+    yield "clamp_max", tensor("i32", [3, 2**31 - 1]), 2**40
+    yield "clamp", tensor("f32", [1.0, -1.0]), -1e300, 1e300
+    for op in ("remainder", "floor_divide", "fmod"):
+        yield op, tensor("u8", [0, 1, 5, 255]), -3
+        yield op, tensor("f32", [1.0, -1.0]), 2
+    yield "remainder", 5.5, tensor("f32", [2.0, -2.0])
+
+
+def losses():
+    """Two dtypes, shapes that broadcast, targets of bools, what is refused."""
+    one = {n: INTS.get(n, [0.25, -0.5, 2.0, 1.0]) for n in DTYPES}
+    one |= {"i32": [-2, 0, 3, 7], "i64": [-2, 0, 3, 7]}
+    for a in ("bool", "u8", "i64", "f16", "bf16", "f32", "f64"):
+        for b in ("bool", "u8", "i64", "f16", "bf16", "f32", "f64"):
+            x, t = tensor(a, one[a]), tensor(b, one[b][::-1])
+            for r in ("none", "mean"):
+                yield "mse_loss", x, t, r
+                yield "l1_loss", x, t, r
+                yield "smooth_l1_loss", x, t, r, 1.0
+                yield "huber_loss", x, t, r, 1.0
+                # Where floats differ PyTorch computes a part in the less precise one.
+                if a == b or a in INTS or b in INTS:
+                    yield "binary_cross_entropy_with_logits", x, t, r, None, None
+                    yield "kl_div", x, t, r, 1
+            yield "lerp", x, t, 0.25
+            if not (a in INTS and b in INTS):
+                yield "binary_cross_entropy", (0.25 + 0.5 * (x > 0)).to(x.dtype), (0.25 + 0.5 * (t > 0)).to(t.dtype), "none", None
+            yield "margin_ranking_loss", x, t, "none", x, 0.5
+            yield "hinge_embedding_loss", x, t, "none", 1.0
+            if a in INTS and b in INTS or a == b == "f32":
+                yield "cosine_similarity", x, t
+    x = torch.tensor([[0.5, -1.0, 2.0], [1.0, 0.25, -0.5]])
+    for other in (x[0].clone(), x[:, :1].clone(), torch.tensor(0.5), x[:, :2].clone(), x[:0].clone()):
+        for r in ("none", "mean", "sum"):
+            for a, b in ((x, other), (other, x)):
+                yield "mse_loss", a, b, r
+                yield "l1_loss", a, b, r
+                yield "smooth_l1_loss", a, b, r, 0.5
+                yield "huber_loss", a, b, r, 0.5
+                yield "kl_div", a, b.abs(), r, 0
+                yield "binary_cross_entropy_with_logits", a, b, r, None, None
+    zero = torch.tensor([0.0, 0.5, 0.0, 1.0])
+    yield "kl_div", torch.tensor([-1.0, -2.0, -INF, -0.5]), zero, "none", 0
+    for a, b in ((zero, zero), (zero, torch.tensor([0.0, 0.0, NAN, -1.0])), (zero, 0.0), (zero, NAN), (2.0, zero)):
+        yield "xlogy", a, b
+    for name in ("i64", "i32", "u8"):
+        yield "nll_loss", x, torch.tensor([0, 2]).to(DTYPES[name]), "none", None
+        yield "multi_margin_loss", x, torch.tensor([0, 2]).to(DTYPES[name]), "none", None, 1
+
+
+def zeros_and_others():
+    """Signs of zeros, NaN beside a mask, factors of 0, variances without freedom, indices."""
+    for name in ("f16", "bf16", "f32", "f64"):
+        minus, plus = tensor(name, [-0.0, -0.0, 1.0]), tensor(name, [0.0, -0.0, 1.0])
+        for op in ("relu", "relu6", "hardshrink" if name == "" else "abs", "sum", "softsign"):
+            yield op, minus
+        for op in ("maximum", "minimum", "clamp_min", "clamp_max"):
+            yield op, minus, plus
+            yield op, plus, minus
+        yield "clamp", minus, 0.0, 1.0
+        yield "clamp", plus, -1.0, -0.0
+        yield "softshrink", tensor(name, [-0.0, 0.0, -0.1, 0.1]), 0.5
+        yield "hardshrink", tensor(name, [-0.0, 0.0, -0.1, 0.1]), 0.5
+        yield "hardtanh", minus, 0.0, 1.0
+        yield "threshold", minus, 0.0, 0.0
+        yield "elu", minus, -1.0
+        both = tensor(name, [[-0.0, -0.0, -0.0], [-0.0, 0.0, -1.0]])
+        for axis in (0, 1):
+            yield "sum:dim", both, [axis]
+            yield "mean:dim", both, [axis]
+            yield "cumsum", both, axis
+            yield "amax", both[:, :2].clone(), [1]
+            yield "amin", both[:, :2].clone(), [1]
+    x, y = torch.tensor([[NAN, 1.0], [2.0, INF]]), torch.tensor([[1.0, 2.0], [0.5, -1.0]])
+    for beta in (0, 0.0, 1, 2):
+        yield "addmm", x, y, y, beta, 1
+        yield "addmv", x[0].clone(), y, y[0].clone(), beta, 1
+        yield "baddbmm", x[None].clone(), y[None].clone(), y[None].clone(), beta, 1
+        yield "addr", x, y[0].clone(), y[1].clone(), beta, 1
+        yield "addmm", y.long(), y.long(), y.long(), beta + 0.5, 2
+    for values, correction in (([1.0, 2.0, 4.0], 3), ([1.0, 2.0, 4.0], 4), ([2.0], 1), ([1.0, 3.0], 2)):
+        yield "var:dim", torch.tensor(values), [0], correction
+        yield "std:dim", torch.tensor(values), [0], correction
+    yield "var", torch.tensor([2.0])
+    k = torch.tensor([[[1.0, 0.0], [NAN, 1.0], [0.0, 1.0]]])
+    q, v = torch.ones(1, 2, 2), torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]])
+    yield "attention", q, k, v, torch.tensor([[True, False, True]] * 2), 0
+    yield "attention", torch.ones(1, 3, 2), k.nan_to_num(), v, None, 1
+    for name in ("i64", "i32", "u8", "bool"):
+        i = torch.tensor([1, 0]).to(DTYPES[name])
+        x = torch.tensor([0.5, 1.5, 2.5])
+        for op in ("gather", "index_select", "take", "take_along_dim"):
+            yield op, x, i
+        yield "index_copy", x, i, x[:2].clone()
+        yield "index_add", x, i, x[:2].clone(), 2
+        yield "index_fill", x, i, 1.0
+        yield "scatter", x, i, x[:2].clone()
+        yield "one_hot", i
+    for name in DTYPES:
+        x = tensor(name, INTS.get(name, [0.5, 1.5, 2.5, 3.5]))
+        for op in ("abs", "neg", "relu", "sign", "square", "exp", "frac", "mean", "softsign", "bitwise_not", "positive"):
+            yield op, x
+        yield "kthvalue", x, 0, 1
+        if name not in ("f16", "bf16"):
+            yield "normalize", x, 2.0
+
+
+def main():
+    lines = {}
+    for part in (numbers_beside_tensors, losses, zeros_and_others):
+        for op, *args in part():
+            line = case(op, *args)
+            # A number where PyTorch takes a tensor only is another overload here.
+            if "TypeError" not in line:
+                lines[line] = None
+    path = pathlib.Path(__file__).with_suffix(".json")
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -208,6 +208,7 @@ pub enum Distribution {
     Uniform { low: f64, high: f64 },
     Normal { mean: f64, std: f64 },
     NormalSerial { mean: f64, std: f64 },
+    NormalHalves { mean: f64, std: f64 },
     Exponential { rate: f64 },
     Integers { low: i64, high: i64 },
     Permutation,

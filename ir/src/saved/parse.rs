@@ -301,6 +301,7 @@ impl Reader {
             "uniform" => Distribution::Uniform { low: self.float()?, high: self.float()? },
             "normal" => Distribution::Normal { mean: self.float()?, std: self.float()? },
             "normal_serial" => Distribution::NormalSerial { mean: self.float()?, std: self.float()? },
+            "normal_halves" => Distribution::NormalHalves { mean: self.float()?, std: self.float()? },
             "exponential" => Distribution::Exponential { rate: self.float()? },
             "integers" => Distribution::Integers { low: self.integer()?, high: self.integer()? },
             "permutation" => Distribution::Permutation,

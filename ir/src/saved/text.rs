@@ -230,6 +230,7 @@ fn draw(out: &mut String, p: &Program, d: &Draw, depth: usize) {
                 Distribution::Uniform { low, high } => format!("uniform {} {}", float(low), float(high)),
                 Distribution::Normal { mean, std } => format!("normal {} {}", float(mean), float(std)),
                 Distribution::NormalSerial { mean, std } => format!("normal_serial {} {}", float(mean), float(std)),
+                Distribution::NormalHalves { mean, std } => format!("normal_halves {} {}", float(mean), float(std)),
                 Distribution::Exponential { rate } => format!("exponential {}", float(rate)),
                 Distribution::Integers { low, high } => format!("integers {low} {high}"),
                 Distribution::Permutation => "permutation".to_string(),
