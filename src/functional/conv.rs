@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_equal, numel};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
-use allotrope_ir::Scalar;
+use allotrope_ir::{DType, Scalar};
 
 /// Zeros around the input of a convolution.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ fn convolution<const N: usize>(
             ),
         ));
     }
-    check_bias(op, bias, out)?;
+    check_bias(op, &x, bias, out)?;
     let mut cols = x.clone();
     for i in 0..N {
         let (before, after) = match padding {
@@ -152,7 +152,7 @@ pub(super) fn weights(
             format!("the weights must have {} axes, got {:?}", x.dim(), weight.shape_hint()),
         ));
     }
-    if weight.dtype() != x.dtype() || x.dtype() == allotrope_ir::DType::Bool {
+    if weight.dtype() != x.dtype() || x.dtype() == DType::Bool {
         return Err(Error::operands(
             op,
             format!("input and weights must have one numeric dtype, got {} and {}", x.dtype(), weight.dtype()),
@@ -167,8 +167,11 @@ pub(super) fn weights(
     Ok(numbers(&weight.sizes(), "the weights of a convolution"))
 }
 
-pub(super) fn check_bias(op: &'static str, bias: Option<&Tensor>, out: usize) -> Result<()> {
+pub(super) fn check_bias(op: &'static str, x: &Tensor, bias: Option<&Tensor>, out: usize) -> Result<()> {
     match bias {
+        Some(b) if b.dtype() != x.dtype() => {
+            Err(Error::operands(op, format!("input and bias must have one dtype, got {} and {}", x.dtype(), b.dtype())))
+        }
         Some(b) if !b.has_sizes(&[Size::from(out)]) => Err(Error::operands(
             op,
             format!("the bias must be [{out}], one for each channel, got {:?}", b.shape_hint()),

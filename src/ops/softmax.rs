@@ -8,6 +8,7 @@ use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::Result;
+use crate::mode::sizes::is_zero;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
 use allotrope_ir::{Axes, ReduceOp};
@@ -52,6 +53,11 @@ fn log_softmax(x: &Tensor, axes: Axes) -> Result<Tensor> {
 
 /// Runs `f` on a float with the axis meant.
 fn over(x: &Tensor, name: &'static str, axis: isize, f: fn(&Tensor, Axes) -> Result<Tensor>) -> Result<Tensor> {
+    if !x.dtype().is_float() && x.sizes().iter().any(|&n| is_zero(n)) {
+        // Of nothing, every dtype has one.
+        along(x, name, axis)?;
+        return x.try_zeros_like();
+    }
     let (x1, axis) = along(&floating(x, name)?, name, axis)?;
     let y = in_full(&x1, |x| f(x, [axis].into_iter().collect()))?;
     if x.dim() == 0 { y.reshape_sizes(&[]) } else { Ok(y) }

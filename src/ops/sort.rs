@@ -8,6 +8,7 @@ use super::twins;
 use crate::error::{Error, Result};
 use crate::mode::sizes::demand_at_least;
 use crate::tensor::{Size, Tensor};
+use allotrope_ir::DType;
 
 fn places(x: &Tensor, axis: usize, descending: bool) -> Result<Tensor> {
     gather::argsort(&x.detach(), axis, descending)
@@ -75,6 +76,9 @@ twins! {
         let (x, axis) = along(self, "kthvalue", axis)?;
         if k == 0 {
             return Err(Error::operands("kthvalue", "k counts from 1"));
+        }
+        if self.dtype() == DType::Bool {
+            return Err(Error::operands("kthvalue", "not defined for bool; use to(DType::U8) first"));
         }
         at_least("kthvalue", &x, axis, k)?;
         let places = narrow(&places(&x, axis, false)?, axis, Size::from(k - 1), Size::from(1))?;

@@ -7,6 +7,7 @@ use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::values::full_of;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
 use allotrope_ir::{BinaryOp, CompareOp, DType};
@@ -112,8 +113,22 @@ pub(super) fn by_exponent(g: &Tensor, a: &PromotedArg, b: &PromotedArg, y: &Tens
 }
 
 twins! {
-    /// 2 to the power `other`, times x.
+    /// 2 to the power `other`, times x: a float of both dtypes. The exponent of a float is a number, no bool.
     fn ldexp / try_ldexp<'a>(&self, other: impl Into<Arg<'a>>) -> Tensor {
-        self.try_mul(&try_pow(2.0, other)?)
+        let other = other.into();
+        if self.dtype().is_float() && other.dtype() == DType::Bool {
+            return Err(Error::operands("ldexp", "the exponent must be a number, got bool"));
+        }
+        let dtype = match result_dtype(&[Arg::Tensor(self), other]) {
+            dtype if dtype.is_float() => dtype,
+            _ => DType::F32,
+        };
+        // Halves are computed in f32 and rounded once.
+        let wide = if dtype.is_half() { DType::F32 } else { dtype };
+        let power = match other {
+            Arg::Tensor(t) => try_pow(2.0, &t.try_to(wide)?)?,
+            Arg::Number(n) => try_pow(2.0, &full_of(&[], n.to(wide))?)?,
+        };
+        self.try_to(wide)?.try_mul(&power)?.try_to(dtype)
     }
 }
