@@ -8,7 +8,7 @@ use crate::mode::sizes::{demand_equal, numel};
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
-use allotrope_ir::Scalar;
+use allotrope_ir::{DType, Scalar};
 
 /// Zeros around the input of a convolution.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ fn of_batch<const N: usize>(
             ),
         ));
     }
-    check_bias(op, bias, out)?;
+    check_bias(op, &x, bias, out)?;
     let mut cols = x.clone();
     for i in 0..N {
         let (before, after) = match padding {
@@ -185,7 +185,7 @@ pub(super) fn weights(
             format!("the weights must have {} axes, got {:?}", x.dim(), weight.shape_hint()),
         ));
     }
-    if weight.dtype() != x.dtype() || x.dtype() == allotrope_ir::DType::Bool {
+    if weight.dtype() != x.dtype() || x.dtype() == DType::Bool {
         return Err(Error::operands(
             op,
             format!("input and weights must have one numeric dtype, got {} and {}", x.dtype(), weight.dtype()),
@@ -200,8 +200,11 @@ pub(super) fn weights(
     Ok(numbers(&weight.sizes(), "the weights of a convolution"))
 }
 
-pub(super) fn check_bias(op: &'static str, bias: Option<&Tensor>, out: usize) -> Result<()> {
+pub(super) fn check_bias(op: &'static str, x: &Tensor, bias: Option<&Tensor>, out: usize) -> Result<()> {
     match bias {
+        Some(b) if b.dtype() != x.dtype() => {
+            Err(Error::operands(op, format!("input and bias must have one dtype, got {} and {}", x.dtype(), b.dtype())))
+        }
         Some(b) if !b.has_sizes(&[Size::from(out)]) => Err(Error::operands(
             op,
             format!("the bias must be [{out}], one for each channel, got {:?}", b.shape_hint()),

@@ -1,7 +1,7 @@
 //! Maps that are linear in each operand.
 
 use crate::error::{Error, Result};
-use crate::mode::sizes::{demand_equal, numel};
+use crate::mode::sizes::{demand_equal, is_zero, numel};
 use crate::ops::linalg::product_plus;
 use crate::ops::single_node::{Keeps, single, unlinked};
 use crate::ops::twin_fns;
@@ -92,6 +92,9 @@ twin_fns! {
             && demand_equal(a[n - 1], w[1])
             && demand_equal(b[n - 1], w[2]);
         if !fits {
+            return fail();
+        }
+        if w[1..].iter().any(|&n| is_zero(n)) {
             return fail();
         }
         let rows = numel(&lead);

@@ -229,16 +229,20 @@ twin_fns! {
         check_channels(op, input, &[
             ("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias),
         ])?;
-        let x = widened(input)?;
-        let axes: Vec<isize> = (2..rank as isize).collect();
-        let m = Moments::of(&x, &axes)?;
-        if m.count.hint() <= 1 {
+        let places = numel(&input.sizes()[2..]);
+        if places.hint() == 1 {
             return Err(Error::operands(
                 op,
                 format!("needs more than one place for each channel, got {:?}", input.shape_hint()),
             ));
         }
-        demand_at_least(m.count, 2);
+        if input.sizes().iter().any(|&n| is_zero(n)) {
+            return input.try_mul(1.0);
+        }
+        demand_at_least(places, 2);
+        let x = widened(input)?;
+        let axes: Vec<isize> = (2..rank as isize).collect();
+        let m = Moments::of(&x, &axes)?;
         let flat = |t: &Tensor| -> Result<Tensor> { t.detach().reshape_sizes(&x.sizes()[..2])?.try_mean_dim(&[0], false) };
         if let Some(r) = running_mean {
             follow(r, &flat(&m.mean)?, momentum)?;
@@ -302,6 +306,16 @@ twin_fns! {
             ));
         }
         check_channels(op, input, &[("weight", weight), ("bias", bias)])?;
+        if own[2..].iter().any(|&n| is_zero(n)) {
+            return Err(Error::operands(op, format!("the planes of {:?} are empty", input.shape_hint())));
+        }
+        let rest = own[2..].iter().chain(&own[..1]).copied().collect::<Sizes>();
+        if c == groups && numel(&rest).equals(1) {
+            return Err(Error::operands(
+                op,
+                format!("needs more than one element for each group, got {:?}", input.shape_hint()),
+            ));
+        }
         let mut grouped = own.clone();
         grouped[1] = Size::from(groups);
         grouped.insert(2, Size::from(c / groups));

@@ -6,9 +6,10 @@ use crate::autograd::record::differentiable;
 use crate::autograd::saved::Saved;
 use crate::error::Result;
 use crate::mode::apply::apply;
+use crate::mode::sizes::numel;
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::{DType, Op, ScatterOp};
+use allotrope_ir::{DType, Op, Scalar, ScatterOp};
 use smallvec::smallvec;
 
 /// `x` as it is, where `holds` (bool, no axes) is true; else the call fails with `message`, which names the operation
@@ -28,14 +29,36 @@ pub(crate) fn all_true(x: &Tensor) -> Result<Tensor> {
     x.try_logical_not()?.try_to(DType::I64)?.try_sum()?.try_eq(0)
 }
 
+/// `holds` for operations whose result has these sizes: where it has no elements, nothing needs to hold.
+pub(crate) fn holds_for(holds: Tensor, sizes: &[Size]) -> Result<Tensor> {
+    let count = numel(sizes);
+    match (count.is_symbolic(), count.hint()) {
+        (true, _) => holds.try_logical_or(&super::reduce::size_tensor(count, DType::I64)?.try_eq(0)?),
+        (false, 0) => crate::mode::values::full_of(&[], Scalar::Bool(true)),
+        (false, _) => Ok(holds),
+    }
+}
+
 /// Indices as i64 from 0, after the check that each lies in an axis of `n` elements; with `negative` they may count
 /// from the end.
 pub(crate) fn checked_index(op: &'static str, index: &Tensor, n: Size, negative: bool) -> Result<Tensor> {
+    checked_index_for(op, index, n, negative, &[])
+}
+
+/// As [`checked_index`], of indices that say where as many elements as these sizes have are: without elements, none lies
+/// outside.
+pub(crate) fn checked_index_for(
+    op: &'static str,
+    index: &Tensor,
+    n: Size,
+    negative: bool,
+    elements: &[Size],
+) -> Result<Tensor> {
     let index = index.try_to(DType::I64)?;
     let n = super::reduce::size_tensor(n, DType::I64)?;
     let low = if negative { index.try_ge(&n.try_neg()?)? } else { index.try_ge(0)? };
-    let inside = low.try_logical_and(&index.try_lt(&n)?)?;
-    let index = checked(&index, &all_true(&inside)?, &format!("{op}: an index lies outside its axis"))?;
+    let inside = holds_for(all_true(&low.try_logical_and(&index.try_lt(&n)?)?)?, elements)?;
+    let index = checked(&index, &inside, &format!("{op}: an index lies outside its axis"))?;
     match negative {
         true => index.try_add(&n)?.try_where_self(&index.try_lt(0)?, &index),
         false => Ok(index),
@@ -49,7 +72,7 @@ pub(crate) fn gather(x: &Tensor, index: &Tensor, axis: usize) -> Result<Tensor> 
     differentiable(&Op::Gather { axis }, "GatherBackward0", &operands, |_| {
         let index = Saved::operand(index);
         move |c: &_, g: &Tensor| {
-            let zeros = crate::mode::values::full_of(&sizes, allotrope_ir::Scalar::from_f64(0.0, dtype))?;
+            let zeros = crate::mode::values::full_of(&sizes, Scalar::from_f64(0.0, dtype))?;
             Ok(smallvec![Some(scatter(ScatterOp::Add, &zeros, &index.get(c.me)?, g, axis)?), None])
         }
     })
@@ -70,8 +93,7 @@ pub(crate) fn scatter(how: ScatterOp, x: &Tensor, index: &Tensor, source: &Tenso
                 ScatterOp::Add => Some(g.clone()),
                 ScatterOp::Set => {
                     let index = index()?;
-                    let zeros =
-                        crate::mode::values::full_of(&index.sizes(), allotrope_ir::Scalar::from_f64(0.0, g.dtype()))?;
+                    let zeros = crate::mode::values::full_of(&index.sizes(), Scalar::from_f64(0.0, g.dtype()))?;
                     Some(scatter(ScatterOp::Set, g, &index, &zeros, axis)?)
                 }
             };

@@ -4,7 +4,7 @@
 
 use super::arg::{Arg, Number, broadcast_size};
 use super::elementwise::select_as;
-use super::gather::{checked_index, gather, scatter};
+use super::gather::{checked_index, checked_index_for, gather, scatter};
 use super::inplace::{store, wholly_apart};
 use super::movement::{concat, narrow};
 use super::repeating::host;
@@ -73,11 +73,11 @@ twins! {
         })
     }
 
-    /// As [`Tensor::gather`], where the axes besides `axis` broadcast; negative indices count from the end. Without an
-    /// axis, both are flattened.
+    /// As [`Tensor::gather`], where the axes besides `axis` broadcast; an index outside of its axis goes round it, as -1 and
+    /// as often as it takes. Without an axis, both are flattened, and no index lies outside.
     fn take_along_dim / try_take_along_dim(&self, index: &Tensor, axis: Option<isize>) -> Tensor {
         let op = "take_along_dim";
-        let Some(axis) = axis else { return self.try_ravel()?.try_take_along_dim(&index.try_ravel()?, Some(0)) };
+        let Some(axis) = axis else { return self.try_ravel()?.try_gather(0, &integers(op, index)?.try_ravel()?) };
         let a = self.axis(op, axis)?;
         let index = longs(op, index)?;
         let (own, at) = (self.sizes(), index.sizes());
@@ -92,8 +92,10 @@ twins! {
             })?;
             (x_sizes[i], index_sizes[i]) = (n, n);
         }
+        let n = super::reduce::size_tensor(own[a], DType::I64)?;
+        let round = index.try_to(DType::I64)?.try_remainder(&n.expand_sizes(&index.sizes())?)?;
         single("GatherBackward0", &[self], &[Keeps::Operand(0)], |x| {
-            let index = checked_index(op, &index, own[a], true)?.expand_sizes(&index_sizes)?;
+            let index = checked_index(op, &round, own[a], false)?.expand_sizes(&index_sizes)?;
             gather(&x[0].expand_sizes(&x_sizes)?, &index, a)
         })
     }
@@ -116,7 +118,9 @@ twins! {
     fn index_add / try_index_add(&self, axis: isize, index: &Tensor, source: &Tensor, alpha: impl Into<Number>) -> Tensor {
         let alpha = alpha.into();
         if self.dtype() == DType::Bool && source.dtype() == DType::Bool {
+            // A multiple of a bool is one too.
             let wide = |x: &Tensor| x.try_to(DType::I64);
+            let alpha = f64::from(u8::from(alpha.to_f64() != 0.0));
             return wide(self)?.try_index_add(axis, index, &wide(source)?, alpha)?.try_to(DType::Bool);
         }
         let keeps: &[Keeps] = if source.is_requires_grad() { &[Keeps::Operand(1), Keeps::Operand(2)] } else { &[] };
@@ -476,6 +480,6 @@ fn placed_rows(
             ),
         ));
     }
-    let index = checked_index(op, &index, own, false)?;
+    let index = checked_index_for(op, &index, own, false, &sizes)?;
     scatter(how, &wide, &along(&index, a, &sizes)?, &source, a)?.reshape_sizes(&x.sizes())
 }

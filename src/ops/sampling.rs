@@ -145,6 +145,7 @@ fills! {
 
     /// Fills the tensor with integers in [from, to): `torch.Tensor.random_(from, to)`.
     fn random_range_ / try_random_range_(g, t, from: i64, to: i64) {
+        within("random_", from, to, t.dtype())?;
         fill("RandomBackward0", g, t, Kind::Integers { low: from, high: to })
     }
 
@@ -161,6 +162,20 @@ fills! {
             }
         }
     }
+}
+
+/// That every number of [low, high) is one of the dtype.
+fn within(what: &'static str, low: i64, high: i64, dtype: DType) -> Result<()> {
+    let (least, most) = match dtype {
+        DType::Bool => (0, 1),
+        DType::U8 => (0, i64::from(u8::MAX)),
+        DType::I32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        DType::F16 => (-65504, 65504),
+        DType::I64 | DType::BF16 | DType::F32 | DType::F64 => return Ok(()),
+    };
+    check(low >= high || (low >= least && high - 1 <= most), || {
+        format!("{what}: [{low}, {high}) holds numbers that {dtype} has not")
+    })
 }
 
 const UNIFORM: Kind = Kind::Uniform { low: 0.0, high: 1.0 };
@@ -264,6 +279,7 @@ draws! {
 
     /// Integers in [low, high), with the shape, dtype and order of memory of another tensor: `torch.randint_like`.
     fn randint_like / try_randint_like(g, like: &Tensor, low: i64, high: i64) {
+        within("randint_like", low, high, like.dtype())?;
         draw_as(g, like, Kind::Integers { low, high }, like.dtype())
     }
 

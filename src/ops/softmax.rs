@@ -10,6 +10,7 @@ use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::Result;
 use crate::mode::layout::row_major;
+use crate::mode::sizes::is_zero;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
 use allotrope_ir::{Axes, ReduceOp};
@@ -60,6 +61,11 @@ fn over(
     axis: isize,
     f: fn(&Tensor, Axes) -> Result<Tensor>,
 ) -> Result<Tensor> {
+    if !x.dtype().is_float() && x.sizes().iter().any(|&n| is_zero(n)) {
+        // Of nothing, every dtype has one.
+        along(x, name, axis)?;
+        return x.try_zeros_like();
+    }
     let x = floating(x, name)?;
     if x.dim() > 0 && !x.dtype().is_half() {
         return f(&x, [x.axis(name, axis)?].into_iter().collect());

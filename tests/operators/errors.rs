@@ -108,7 +108,6 @@ fn indices_out_of_range() {
     let flat = |v: [i64; 2]| Tensor::from_slice(&v, &[2]);
     let rows: Vec<(&str, Attempt)> = vec![
         ("gather", Box::new(|x, i| x.try_gather(0, i))),
-        ("take_along_dim", Box::new(|x, i| x.try_take_along_dim(i, Some(0)))),
         ("scatter of a number", Box::new(|x, i| x.try_scatter(0, i, 2.0))),
         ("scatter", Box::new(|x, i| x.try_scatter(0, i, &x.neg()))),
         ("scatter_add", Box::new(|x, i| x.try_scatter_add(0, i, &x.neg()))),

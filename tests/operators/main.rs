@@ -20,6 +20,7 @@ mod products;
 mod reductions;
 mod shapes;
 
+mod edges;
 mod errors;
 mod inplace;
 mod special;

@@ -14,6 +14,11 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
             match (c.str_opt(KEYWORD, "reduce")?, src) {
                 (None, src) => one(x.try_scatter(dim, index, src)),
                 (Some("add"), Arg::Tensor(src)) => one(x.try_scatter_add(dim, index, src)),
+                (Some("add"), Arg::Number(n)) => {
+                    let one_of_it = allotrope::Tensor::zeros(&[], x.dtype());
+                    let src = one_of_it.try_fill_(n)?.try_expand_as(index)?;
+                    one(x.try_scatter_add(dim, index, &src))
+                }
                 (Some(other), _) => Err(Error::Argument(format!("scatter: no reduce={other:?}"))),
             }
         },

@@ -1,9 +1,9 @@
 //! Adapters: reductions, running sums, norms, sorting.
 
-use crate::case::{Case, KEYWORD, one};
+use crate::case::{BY_TYPE, Case, KEYWORD, one};
 use crate::corpus::Given;
 use crate::run::Adapter;
-use allotrope::{Result, Tensor};
+use allotrope::{DType, Error, Result, Tensor};
 
 /// Name in the corpus, and the call it means.
 pub fn adapters() -> Vec<(&'static str, Adapter)> {
@@ -68,13 +68,13 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
         },
         "prod" => {
             let (x, keepdim) = (cast(c)?, c.bool_or(2, "keepdim", false)?);
-            one(match c.int_opt(1, "dim")? {
+            narrowed(c, match c.int_opt(1, "dim")? {
                 Some(axis) => x.try_prod_dim(axis, keepdim),
                 None => x.try_prod(),
             })
         },
-        "cumsum" => one(cast(c)?.try_cumsum(c.int(1, "dim")?)),
-        "cumprod" => one(cast(c)?.try_cumprod(c.int(1, "dim")?)),
+        "cumsum" => narrowed(c, running(c)?.try_cumsum(c.int(1, "dim")?)),
+        "cumprod" => narrowed(c, running(c)?.try_cumprod(c.int(1, "dim")?)),
         "var" => {
             let (x, (axes, correction, keepdim)) = (c.tensor(0, "input")?, variance(c)?);
             one(x.try_var_dim(&axes, correction, keepdim))
@@ -134,6 +134,22 @@ fn cast(c: &Case) -> Result<Tensor> {
         Some(dtype) => x.try_to(dtype),
         None => Ok(x.clone()),
     }
+}
+
+/// As [`cast`], for running sums and products, of which there are none of bools.
+fn running(c: &Case) -> Result<Tensor> {
+    match c.dtype_opt(KEYWORD, "dtype")? {
+        Some(DType::Bool) => Err(Error::Argument(format!("{BY_TYPE}: a running sum of bools"))),
+        _ => cast(c),
+    }
+}
+
+/// The result in the dtype asked for: integers are added up as i64, which keeps what a narrower sum has.
+fn narrowed(c: &Case, result: Result<Tensor>) -> Result<Vec<Tensor>> {
+    one(match c.dtype_opt(KEYWORD, "dtype")? {
+        Some(dtype) => result?.try_to(dtype),
+        None => result,
+    })
 }
 
 /// Axes, correction and keepdim of a variance.

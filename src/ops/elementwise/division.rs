@@ -1,14 +1,15 @@
 //! Division to whole numbers, and its remainder. For integers a divisor of 0 is an error, in a compiled function too;
 //! for floats the quotient is what Python's `//` gives.
 
-use super::super::arg::{Arg, PromotedArg, common, result_dtype};
-use super::super::gather::{all_true, checked};
+use super::super::arg::{Arg, Number, PromotedArg, common, result_dtype};
+use super::super::gather::{all_true, checked, holds_for};
 use super::super::grads2;
 use super::{binary, binary_fns, binary_twins, compare, zero_where};
 use crate::autograd::record::composite;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::layout::laid_out;
+use crate::mode::sizes::{all_same, is_zero};
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
@@ -56,6 +57,12 @@ binary_fns! {
 
 fn part(name: &'static str, part: Part, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
     let dtype = result_dtype(&[a, b]);
+    // A bool that is divided is a number.
+    let counted = |arg| match arg {
+        Arg::Number(Number::Bool(b)) if dtype != DType::Bool => Arg::Number(Number::Int(i64::from(b))),
+        arg => arg,
+    };
+    let (a, b) = (counted(a), counted(b));
     match dtype {
         DType::Bool => Err(Error::operands(name, "not defined for bool; use to(DType::I64) first")),
         t if t.is_float() => {
@@ -70,7 +77,7 @@ fn part(name: &'static str, part: Part, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor
             }
         }
         _ => {
-            let b = nonzero(name, b, dtype)?;
+            let b = nonzero(name, a, b, dtype)?;
             let [a, b] = common(name, [a, b.arg()], dtype)?;
             laid_out(of_integers(part, &a, &b)?, LayoutRule::Elementwise, &[a.operand(), b.operand()])
         }
@@ -85,16 +92,22 @@ fn rounded(x: Arg<'_>, dtype: DType) -> Arg<'_> {
     }
 }
 
-/// The divisor, after the check that it is not 0.
-fn nonzero(name: &'static str, b: Arg<'_>, dtype: DType) -> Result<PromotedArg> {
+/// The divisor, after the check that it is not 0 where something is divided.
+fn nonzero(name: &'static str, a: Arg<'_>, b: Arg<'_>, dtype: DType) -> Result<PromotedArg> {
     match b {
-        Arg::Number(n) if n.to(dtype) == Scalar::from_f64(0.0, dtype) => {
-            Err(Error::operands(name, "division of integers by zero (ZeroDivisionError)"))
-        }
+        Arg::Number(n) if n.to(dtype) == Scalar::from_f64(0.0, dtype) => match a {
+            Arg::Tensor(a) if a.sizes().iter().any(|&n| is_zero(n)) => Ok(PromotedArg::Number(n)),
+            _ => Err(Error::operands(name, "division of integers by zero (ZeroDivisionError)")),
+        },
         Arg::Number(n) => Ok(PromotedArg::Number(n.rounded(dtype))),
         Arg::Tensor(b) => {
             let b = b.try_to(dtype)?;
-            let holds = all_true(&b.try_ne(0)?)?;
+            let mut holds = all_true(&b.try_ne(0)?)?;
+            if let Arg::Tensor(a) = a
+                && !all_same(&a.sizes(), &b.sizes())
+            {
+                holds = holds_for(holds, &a.sizes())?;
+            }
             let b = checked(&b, &holds, &format!("{name}: division of integers by zero (ZeroDivisionError)"))?;
             Ok(PromotedArg::Tensor(b))
         }
@@ -120,7 +133,7 @@ fn of_integers(part: Part, a: &PromotedArg, b: &PromotedArg) -> Result<Tensor> {
 
 /// Where there is a rest, and it does not have the sign of the divisor.
 fn other_side(rest: &Tensor, b: &PromotedArg) -> Result<Tensor> {
-    let zero = Arg::Number(super::super::Number::Int(0));
+    let zero = Arg::Number(Number::Int(0));
     let b_negative = match b {
         PromotedArg::Number(_) => None,
         PromotedArg::Tensor(b) => Some(b.try_lt(0)?),
@@ -209,7 +222,7 @@ fn floored(div: &Tensor, rest: &Tensor, a: &PromotedArg, b: &PromotedArg) -> Res
     let zero = div.try_mul(0.0)?;
     let zero = zero_where(&zero.try_isnan()?, &zero)?;
     let floor = zero.try_where_self(&whole.try_eq(0.0)?, &floor)?;
-    let by_zero = compare("eq", CompareOp::Eq, b.arg(), Arg::Number(super::super::Number::Float(0.0)))?;
+    let by_zero = compare("eq", CompareOp::Eq, b.arg(), Arg::Number(Number::Float(0.0)))?;
     match b {
         PromotedArg::Tensor(_) => div.try_where_self(&by_zero, &floor),
         PromotedArg::Number(n) => Ok(if n.to_f64() == 0.0 { div.clone() } else { floor }),

@@ -131,9 +131,12 @@ pub(super) fn by_exponent(g: &Tensor, a: &PromotedArg, b: &PromotedArg, y: &Tens
 }
 
 twins! {
-    /// 2 to the power `other`, times x.
+    /// 2 to the power `other`, times x: a float of both dtypes. The exponent of a float is a number, no bool.
     fn ldexp / try_ldexp<'a>(&self, other: impl Into<Arg<'a>>) -> Tensor {
         let other = other.into();
+        if self.dtype().is_float() && other.dtype() == DType::Bool {
+            return Err(Error::operands("ldexp", "the exponent must be a number, got bool"));
+        }
         let dtype = result_dtype(&[Arg::Tensor(self), other]);
         let [x, power] = common("ldexp", [Arg::Tensor(self), other], if dtype.is_float() { dtype } else { DType::F32 })?;
         let scale = |power: &PromotedArg| try_pow(2.0, power.arg());
