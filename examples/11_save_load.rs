@@ -9,7 +9,7 @@
 //!
 //! the graph file begins with
 //!
-//! allotrope 3
+//! allotrope 4
 //!
 //! tensor "model.weight": f32[1, 1] requires_grad grad "model.weight.grad"
 //! tensor "model.bias": f32[1] requires_grad grad "model.bias.grad"

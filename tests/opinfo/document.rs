@@ -101,7 +101,7 @@ fn page(report: &Report, more: &[(String, More)]) -> String {
         report.0.iter().filter(graded).count(),
     )
     .expect("a text takes all");
-    page
+    page + include_str!("differences.md")
 }
 
 /// How many of how many; nothing where there is none.
