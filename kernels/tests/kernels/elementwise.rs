@@ -29,8 +29,8 @@ macro_rules! check_floats {
         check_binary::<$t>(BinaryOp::Sub, |a, b| a - b);
         check_binary::<$t>(BinaryOp::Mul, |a, b| a * b);
         check_binary::<$t>(BinaryOp::Div, |a, b| a / b);
-        check_binary::<$t>(BinaryOp::Maximum, |a, b| if a > b || a.is_nan() { a } else { b });
-        check_binary::<$t>(BinaryOp::Minimum, |a, b| if a < b || a.is_nan() { a } else { b });
+        check_binary::<$t>(BinaryOp::Maximum, |a, b| if b > a || b.is_nan() { b } else { a });
+        check_binary::<$t>(BinaryOp::Minimum, |a, b| if b < a || b.is_nan() { b } else { a });
     };
 }
 
