@@ -373,7 +373,8 @@ fn indices() -> Vec<Row> {
     rows
 }
 
-/// Indices that are elements: what is wrong with one of them is known when they are looked at, so no error need name it.
+/// Indices that are elements: what is wrong with one of them is known when they are looked at, so no error need name it. Those of
+/// `take_along_dim` go round their axis.
 fn values() -> Vec<Row> {
     unnamed(table! { Signed n: isize, t;
         "parts::narrow_at": t.x.try_narrow_at(1, &Tensor::scalar(n as i64), 1);
@@ -389,7 +390,7 @@ fn values() -> Vec<Row> {
         "index::gather": t.x.try_gather(1, &Tensor::from_slice(&[0, n as i64], &[2, 1]));
         "index::index_select": t.x.try_index_select(1, &Tensor::from_slice(&[n as i64], &[1]));
         "special::take": t.x.try_take(&Tensor::from_slice(&[n as i64], &[1]));
-        "index::take_along_dim": t.x.try_take_along_dim(&Tensor::from_slice(&[n as i64, 0], &[2, 1]), Some(1));
+        "index::take_along_dim": t.x.try_take_along_dim(&Tensor::from_slice(&[n as i64, 0], &[2, 1]), Some(1)), right if |_| true;
         "index::scatter_add": t.x.try_scatter_add(1, &Tensor::from_slice(&[n as i64, 0], &[2, 1]), t.x);
         "index::index_add": t.x.try_index_add(0, &Tensor::from_slice(&[n as i64, 0], &[2]), t.x, 1.0);
         "index::index_copy": t.x.try_index_copy(0, &Tensor::from_slice(&[n as i64, 0], &[2]), t.x);

@@ -138,9 +138,15 @@ twins! {
             return Err(Error::operands("ldexp", "the exponent must be a number, got bool"));
         }
         let dtype = result_dtype(&[Arg::Tensor(self), other]);
-        let [x, power] = common("ldexp", [Arg::Tensor(self), other], if dtype.is_float() { dtype } else { DType::F32 })?;
+        let dtype = if dtype.is_float() { dtype } else { DType::F32 };
+        let [x, power] = common("ldexp", [Arg::Tensor(self), other], dtype)?;
         let scale = |power: &PromotedArg| try_pow(2.0, power.arg());
-        let compute = || binary("mul", BinaryOp::Mul, x.arg(), Arg::Tensor(&scale(&power)?));
+        // Halves are computed in f32 and rounded once.
+        let wide = if dtype.is_half() { DType::F32 } else { dtype };
+        let compute = || {
+            let [x, power] = common("ldexp", [x.arg(), power.arg()], wide)?;
+            binary("mul", BinaryOp::Mul, x.arg(), Arg::Tensor(&scale(&power)?))?.try_to(dtype)
+        };
         composite("LdexpBackward0", &[x.operand(), power.operand()], compute, |y| {
             let power = x.needs_gradient().then(|| SavedArg::of(&power));
             let y = Saved::output(y, 0);
