@@ -303,7 +303,8 @@ impl<'a> CallTensors<'a> {
 
     /// What `f` says of an input.
     pub(crate) fn input<T>(&self, i: usize, f: impl FnOnce(&Tensor) -> T) -> T {
-        let gradient = |t: &Tensor| t.stored_grad().expect("guarded");
+        // One that another thread has just taken away is noticed where the call binds its inputs.
+        let gradient = |t: &Tensor| t.stored_grad().unwrap_or_else(|| t.clone());
         match &self.sources[i] {
             Source::Arg(i) => f(self.args[*i]),
             Source::State(t) => f(t),

@@ -8,7 +8,7 @@ use crate::mode::apply::apply;
 use crate::mode::sizes::specialize;
 use crate::mode::values::full_of;
 use crate::ops::arg::{Arg, result_dtype};
-use crate::ops::single_node::unlinked;
+use crate::ops::results::unlinked;
 use crate::ops::{gather, movement, window};
 use crate::tensor::{Dims, Size, Sizes, Tensor, TensorType};
 use allotrope_ir::{DType, Op, Scalar};

@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_equal, is_zero, numel};
 use crate::ops::linalg::product_plus;
-use crate::ops::single_node::{Keeps, single, unlinked};
+use crate::ops::results::unlinked;
+use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;

@@ -3,7 +3,8 @@
 
 use super::gather::gather;
 use super::reduce::{along, axes_of, extreme_axes, kept, spread, sum_axes, with_axes_kept, without_axes};
-use super::single_node::{Keeps, pair, unlinked};
+use super::results::unlinked;
+use super::single_node::{Keeps, pair};
 use super::{grads1, twins};
 use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;

@@ -3,7 +3,8 @@
 
 use super::arg::Number;
 use super::movement::concat;
-use super::single_node::{Keeps, single, unlinked};
+use super::results::unlinked;
+use super::single_node::{Keeps, single};
 use super::twins;
 use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;

@@ -3,7 +3,7 @@
 
 use super::gather::scatter;
 use super::grads1;
-use super::single_node::unlinked;
+use super::results::unlinked;
 use super::window::{WindowSpec, overlap_add};
 use crate::autograd::record::{composite, differentiable, view};
 use crate::autograd::tape::{self, Context};

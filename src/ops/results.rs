@@ -1,6 +1,7 @@
 //! What operations give back: a tensor of its own, an operand as it is, or a view of one. Whatever was taken as a view on the
 //! way to a result of its own is nobody's, so the result is no view: changing it in place changes nothing else.
 
+use crate::autograd::tape;
 use crate::tensor::Tensor;
 use crate::tensor::eval::check_apart;
 
@@ -67,4 +68,16 @@ pub(crate) fn own<T: Results>(result: T, operands: &[&Tensor]) -> T {
 #[inline]
 pub(crate) fn may_be_view<T>(result: T, _: &[&Tensor]) -> T {
     result
+}
+
+/// The tensor, or another one over its elements with its history where it is a view: what it was taken of is nobody's.
+pub(crate) fn unlinked(x: &Tensor) -> Tensor {
+    if x.view_of().is_none() {
+        return x.clone();
+    }
+    let own = x.alias();
+    if x.is_requires_grad() {
+        own.set_grad_fn(tape::own_edge(x));
+    }
+    own
 }

@@ -3,6 +3,7 @@
 
 use super::backward::sum;
 use super::movement::copied;
+use super::results::unlinked;
 use crate::autograd::engine::{Root, run_part};
 use crate::autograd::saved::{Saved, changing, is_changing};
 use crate::autograd::tape::Edges;
@@ -122,16 +123,4 @@ fn apart(y: &Tensor, operands: &[Tensor]) -> Result<Tensor> {
         true => copied("CloneBackward0", y),
         false => Ok(unlinked(y)),
     }
-}
-
-/// The tensor, or another one over its elements with its history where it is a view: what it was taken of is nobody's.
-pub(crate) fn unlinked(x: &Tensor) -> Tensor {
-    if x.view_of().is_none() {
-        return x.clone();
-    }
-    let own = x.alias();
-    if x.is_requires_grad() {
-        own.set_grad_fn(tape::own_edge(x));
-    }
-    own
 }
