@@ -21,10 +21,10 @@ fn difference(op: &'static str, input: &Tensor, target: &Tensor) -> Result<(Tens
 
 /// Both broadcast to one shape, then promoted: so a tensor without axes counts as much as the other.
 fn together(op: &'static str, input: &Tensor, target: &Tensor) -> Result<([Tensor; 2], DType)> {
+    let sizes = broadcast_sizes(op, input, target)?;
     if input.dtype() == target.dtype() || input.dim() == target.dim() {
         return promoted([input, target]);
     }
-    let sizes = broadcast_sizes(op, input, target)?;
     promoted([&input.expand_sizes(&sizes)?, &target.expand_sizes(&sizes)?])
 }
 

@@ -1,7 +1,7 @@
 //! Whether gradients flow to a tensor, and its gradient, as the program asks for them.
 
 use super::slot;
-use crate::error::{Error, Result, must, raise};
+use crate::error::{Error, Result, called, must, raise};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::view::Creation;
 use crate::tensor::{Body, Tensor, eval};
@@ -136,37 +136,48 @@ impl Tensor {
     /// Asks for gradients from now on, or for none.
     ///
     /// # Panics
-    /// When the dtype is not a float, or the tensor was computed from others (then `detach` it instead).
+    /// Where [`Tensor::try_requires_grad_`] fails.
     #[track_caller]
     pub fn set_requires_grad(&self, on: bool) {
-        if on && !self.dtype().is_float() {
-            let text =
-                format!("requires_grad: only floating-point tensors have gradients, this one is {}", self.dtype());
-            raise(Error::argument(text));
-        }
-        if !on && !self.is_leaf() {
-            let text = "requires_grad: this tensor was computed from others; detach() gives one that needs no gradient";
-            raise(Error::argument(text));
-        }
-        if let Some(r) = slot::recorder().filter(|_| self.strided().is_some())
-            && on != self.stored_requires_grad()
-            && !r.is_new(self)
-        {
-            raise(Error::trace(
-                "requires_grad: the tensor is captured by the closure that is recorded, and no later call would change it; do it outside, or to what detach() gives",
-            ));
-        }
-        self.store_requires_grad(on);
+        must(self.try_requires_grad_(on).map(|_| ()));
     }
 
     /// Asks for gradients from now on, or for none; PyTorch's name of [`Tensor::set_requires_grad`], to be chained.
     ///
     /// # Panics
-    /// As [`Tensor::set_requires_grad`].
+    /// Where [`Tensor::try_requires_grad_`] fails.
     #[track_caller]
     pub fn requires_grad_(&self, on: bool) -> &Tensor {
-        self.set_requires_grad(on);
-        self
+        must(self.try_requires_grad_(on))
+    }
+
+    /// As [`Tensor::requires_grad_`].
+    ///
+    /// # Errors
+    /// When the dtype is not a float, or the tensor was computed from others (then `detach` it instead); inside a trace, for a
+    /// captured tensor.
+    #[track_caller]
+    pub fn try_requires_grad_(&self, on: bool) -> Result<&Tensor> {
+        let refused = |error: Error| called(Err(error));
+        if on && !self.dtype().is_float() {
+            let text =
+                format!("requires_grad: only floating-point tensors have gradients, this one is {}", self.dtype());
+            return refused(Error::argument(text));
+        }
+        if !on && !self.is_leaf() {
+            let text = "requires_grad: this tensor was computed from others; detach() gives one that needs no gradient";
+            return refused(Error::argument(text));
+        }
+        if let Some(r) = slot::recorder().filter(|_| self.strided().is_some())
+            && on != self.stored_requires_grad()
+            && !r.is_new(self)
+        {
+            return refused(Error::trace(
+                "requires_grad: the tensor is captured by the closure that is recorded, and no later call would change it; do it outside, or to what detach() gives",
+            ));
+        }
+        self.store_requires_grad(on);
+        Ok(self)
     }
 
     /// The name of the operation's derivative that made this tensor, such as `MulBackward0`; none for a leaf.

@@ -4,7 +4,7 @@
 use crate::autograd::engine::{self, Root};
 use crate::autograd::tape::Edges;
 use crate::autograd::{tape, with_grad_enabled};
-use crate::error::{Error, Result, called, must, raise};
+use crate::error::{Error, Result, called, must};
 use crate::mode;
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::{Size, Tensor};
@@ -121,19 +121,29 @@ impl Tensor {
     /// Takes this tensor out of the graph that made it: it becomes a leaf that needs no gradient.
     ///
     /// # Panics
+    /// Where [`Tensor::try_detach_`] fails.
+    #[track_caller]
+    pub fn detach_(&self) -> &Tensor {
+        must(self.try_detach_())
+    }
+
+    /// As [`Tensor::detach_`].
+    ///
+    /// # Errors
     /// When it is a view, whose history is that of what it shows, and inside a trace, for a captured tensor, which recording
     /// must not change.
     #[track_caller]
-    pub fn detach_(&self) -> &Tensor {
+    pub fn try_detach_(&self) -> Result<&Tensor> {
         if self.view_of().is_some() {
-            raise(Error::argument("detach_: a view can't be taken out of the graph of what it shows; use detach()"));
+            let text = "detach_: a view can't be taken out of the graph of what it shows; use detach()";
+            return called(Err(Error::argument(text)));
         }
         if self.is_requires_grad() && mode::is_recording() && self.strided().is_some() {
             let text = "detach_: the tensor is captured by the closure that is being recorded; use detach()";
-            raise(Error::trace(text));
+            return called(Err(Error::trace(text)));
         }
         self.set_grad_fn(None);
-        self
+        Ok(self)
     }
 }
 

@@ -74,6 +74,8 @@ twins! {
         if self.dtype() == crate::DType::Bool {
             return Err(Error::operands("topk", "not defined for bool; use to(DType::U8) first"));
         }
+        // A tensor without axes is its own largest element, however few are asked for.
+        let k = if self.dim() == 0 { k.max(1) } else { k };
         pair("TopkBackward0", &[self], &[Keeps::Result(1)], |own| {
             let (x, axis) = along(&own[0], "topk", axis)?;
             at_least("topk", &x, axis, k)?;

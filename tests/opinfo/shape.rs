@@ -86,9 +86,9 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
         },
         "full" => {
             let x = allotrope::Tensor::zeros(&c.sizes(0, "size")?, c.dtype_opt(KEYWORD, "dtype")?.unwrap_or(allotrope::DType::F32));
-            one(Ok(x.full_like(number(c)?)))
+            one(x.try_full_like(number(c)?))
         },
-        "full_like" => one(c.tensor(0, "input")?.try_to(dtype_of(c)?)?.full_like(number(c)?).try_to(dtype_of(c)?)),
+        "full_like" => one(c.tensor(0, "input")?.try_to(dtype_of(c)?)?.try_full_like(number(c)?)),
         "zeros_like" => one(c.tensor(0, "input")?.zeros_like().try_to(dtype_of(c)?)),
         "ones_like" => one(c.tensor(0, "input")?.ones_like().try_to(dtype_of(c)?)),
     }

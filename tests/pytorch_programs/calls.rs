@@ -414,10 +414,10 @@ fn others() -> Vec<(&'static str, Adapter)> {
     calls! { c;
         "requires_grad_" => {
             let (x, on) = (x(c)?, c.bool_or(1, "requires_grad", true)?);
-            same(Ok(x.requires_grad_(on)))
+            same(x.try_requires_grad_(on))
         },
         "detach" => Ok(vec![x(c)?.detach()]),
-        "detach_" => same(Ok(x(c)?.detach_())),
+        "detach_" => same(x(c)?.try_detach_()),
         "retain_grad" => none(x(c)?.try_retain_grad()),
         "get_grad" => Ok(x(c)?.grad().into_iter().collect()),
         "drop_grad" => {
