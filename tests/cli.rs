@@ -223,7 +223,7 @@ fn a_step_is_explained_verified_and_profiled() {
 
 #[test]
 fn a_saved_function_is_shown() {
-    let saved = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/saved/v3.graph");
+    let saved = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/saved/v4.graph");
     let file = printed(&["graph", saved]);
     assert_eq!(file, fs::read_to_string(saved).expect("the sample").replace('\r', ""));
     let shown = printed(&["graph", saved, "--explain", "--text"]);

@@ -75,6 +75,8 @@ pub(crate) struct Open {
 #[derive(Clone)]
 pub(crate) struct MadeHere {
     pub(crate) _handle: TraceHandle,
+    /// The tensor that the program found there, where it has storage.
+    pub(crate) of: Option<TraceHandle>,
     /// The tensor whose elements it shows in some way, and how, where the one that it is made of is a view.
     pub(crate) shows: Option<(TraceHandle, Arc<Link>)>,
 }
@@ -413,7 +415,9 @@ impl CaptureState {
         let kind = InputKind::State;
         let made = self.made(Event::Input { dtype: t.dtype(), sizes: Symbolic(Cow::Borrowed(&sizes)), kind, name })?;
         // The handle kept must not keep the tape of the program alive: only elements matter.
-        let tensor = TraceHandle::new(t.clone());
+        // What the program itself made of a tensor shows that one's elements, and only that one is somebody's.
+        let of = self.made_here.get(&t.id()).and_then(|made| made.of.clone()).filter(|of| same_elements(of, t));
+        let tensor = of.unwrap_or_else(|| TraceHandle::new(t.clone()));
         self.sources.push(Source::State(tensor.clone()));
         self.states.push(State { tensor, value: made.value, input, changes: 0 });
         self.by_storage.entry(storage).or_default().push(self.states.len() - 1);

@@ -5,6 +5,7 @@ use super::try_dropout;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::layout::ordered_as;
+use crate::mode::state::order_asked;
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -112,7 +113,8 @@ fn attention(query: &Tensor, key: &Tensor, value: &Tensor, options: AttentionOpt
     let weights = try_dropout(&weights, options.dropout_p, options.dropout_p > 0.0)?;
     let y = weights.try_matmul(&v)?.try_to(query.dtype())?;
     // As PyTorch's, in the order of the queries where these have their numbers next to each other.
-    let turned = query.dim() > 2 && !query.is_contiguous() && y.same_shape(query) && innermost_last(&query.strides());
+    order_asked(query);
+    let turned = query.dim() > 2 && !query.is_dense() && y.same_shape(query) && innermost_last(query.laid_out());
     if turned { ordered_as(y, query) } else { Ok(y) }
 }
 

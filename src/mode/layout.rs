@@ -3,6 +3,7 @@
 
 use super::apply::apply;
 use super::slot;
+use super::state::order_asked;
 use crate::error::Result;
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::{LayoutRule, is_images};
@@ -40,7 +41,11 @@ pub(crate) fn ordered_as(result: Tensor, x: &Tensor) -> Result<Tensor> {
 /// Whether `[n, c, ..]` lies pixel by pixel: all channels of one pixel together. A trace holds for calls with the same answer.
 pub(crate) fn are_images(x: &Tensor) -> bool {
     // What lies in row-major order, as nearly all do, is asked about nothing else.
-    (3..=5).contains(&x.dim()) && !x.is_contiguous() && is_images(x.shape_hint(), &x.strides())
+    if !(3..=5).contains(&x.dim()) {
+        return false;
+    }
+    order_asked(x);
+    !x.is_dense() && is_images(x.shape_hint(), x.laid_out())
 }
 
 /// `result`, which the operation has made, pixel by pixel, or else in row-major order.

@@ -19,12 +19,16 @@ pub struct Seen {
 
 impl Seen {
     fn of(name: &str, t: &Tensor) -> Vec<Seen> {
-        let history = if t.is_leaf() { "a leaf" } else { "computed" };
+        let history = if t.try_is_leaf().unwrap_or(false) { "a leaf" } else { "computed" };
         let grad = if t.is_requires_grad() { "requires a gradient" } else { "requires none" };
         let what = format!("{name}: {}{:?}, strides {:?}, {history}, {grad}", t.dtype(), t.shape(), seen_strides(t));
         let mut all = vec![Seen { what, bits: bits(&t.detach()), shown: numbers(t) }];
-        if let Some(g) =
-            t.is_leaf().then(|| t.grad()).flatten().or_else(|| t.retains_grad().then(|| t.grad()).flatten())
+        if let Some(g) = t
+            .try_is_leaf()
+            .unwrap_or(false)
+            .then(|| t.grad())
+            .flatten()
+            .or_else(|| t.retains_grad().then(|| t.grad()).flatten())
         {
             all.extend(Seen::of(&format!("gradient of {name}"), &g));
         }

@@ -217,12 +217,12 @@ fn apply(step: &Step, a: &Tensor, b: &Tensor, around: &Surroundings<'_>) -> Resu
             None => a * -0.5,
         },
         Op::ClearGrad => {
-            if a.is_leaf() {
+            if a.try_is_leaf().unwrap_or(false) {
                 a.set_grad(None);
             }
             a.detach()
         }
-        Op::SetGrad => match a.is_leaf() && a.is_requires_grad() && a.same_shape(b) {
+        Op::SetGrad => match a.try_is_leaf().unwrap_or(false) && a.is_requires_grad() && a.same_shape(b) {
             true => {
                 a.set_grad(Some(b.detach()));
                 a.detach()
@@ -235,7 +235,7 @@ fn apply(step: &Step, a: &Tensor, b: &Tensor, around: &Surroundings<'_>) -> Resu
         }
         Op::IsContiguous => answer(a.is_contiguous()),
         Op::Strides => answer(a.strides().first().is_some_and(|s| *s == 1)),
-        Op::IsLeaf => answer(a.is_leaf()),
+        Op::IsLeaf => answer(a.try_is_leaf().unwrap_or(false)),
         Op::RequiresGrad => answer(a.is_requires_grad()),
         Op::IsSame => answer(a.is_same(b)),
         Op::SameShape => answer(a.same_shape(b)),

@@ -170,7 +170,7 @@ impl World {
                 }
             }
             Action::HoldGrad(i) => at(i).grad().into_iter().for_each(hold),
-            Action::ClearGrad(i) if at(i).is_leaf() => at(i).set_grad(None),
+            Action::ClearGrad(i) if at(i).try_is_leaf().unwrap_or(false) => at(i).set_grad(None),
             Action::ClearGrad(_) => {}
         }
         Ok(())

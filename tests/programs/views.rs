@@ -25,7 +25,9 @@ fn gradient(y: &Tensor, x: &Tensor) -> Tensor {
     let weights =
         Tensor::arange(y.numel()).to(DType::F32).reshape(&y.shape().iter().map(|n| *n as isize).collect::<Vec<_>>());
     let sum = (y * &weights).sum();
-    grad(&[&sum], &[x], false).unwrap()[0].clone().expect("y depends on x")
+    // A change of a part frees what it keeps, as in PyTorch.
+    let how = GradOptions { retain_graph: true, ..Default::default() };
+    grad_with(&[&sum], &[x], how).unwrap()[0].clone().expect("y depends on x")
 }
 
 #[test]

@@ -201,7 +201,13 @@ impl StateRecorder for Capture {
         if let Ok(mut inner) = self.0.try_borrow_mut() {
             inner.touch(of);
             let shows = inner.shown_by(of).map(|(base, path)| (TraceHandle::new(base), path));
-            inner.made_here.insert(alias.id(), MadeHere { _handle: TraceHandle::new(alias.clone()), shows });
+            // Of what the program made before, that which it was made of.
+            let of = match inner.made_here.get(&of.id()) {
+                Some(made) => made.of.clone(),
+                None => of.strided().map(|_| TraceHandle::new(of.clone())),
+            };
+            let made = MadeHere { _handle: TraceHandle::new(alias.clone()), of, shows };
+            inner.made_here.insert(alias.id(), made);
         }
     }
 

@@ -48,7 +48,7 @@ twins! {
     fn addcmul / try_addcmul(&self, a: &Tensor, b: &Tensor, value: impl Into<Number>) -> Tensor {
         let keeps: Vec<Keeps> = [(1, b), (2, a)].into_iter().filter(|(_, other)| other.is_requires_grad()).map(|(i, _)| Keeps::Operand(i)).collect();
         let value = value.into();
-        single("AddcmulBackward0", &[self, a, b], &keeps, |t| added(&t[0], &t[1], &t[2], value, "addcmul"))
+        single("AddcmulBackward0", &[self, a, b], &keeps, |t| added(t, value, "addcmul"))
     }
 
     /// x + value · a / b, elementwise. Two integers are not divided: cast one to a float first.
@@ -59,12 +59,17 @@ twins! {
         let all = [Keeps::Operand(2), Keeps::Operand(1)];
         let keeps = if b.is_requires_grad() { &all[..] } else { &all[..1] };
         let value = value.into();
-        single("AddcdivBackward0", &[self, a, b], keeps, |t| added(&t[0], &t[1], &t[2], value, "addcdiv"))
+        single("AddcdivBackward0", &[self, a, b], keeps, |t| added(t, value, "addcdiv"))
     }
 }
 
 /// x + value · a · b or x + value · a / b in one operation, halves in f32.
-fn added(x: &Tensor, a: &Tensor, b: &Tensor, value: Number, op: &'static str) -> Result<Tensor> {
+fn added(all: &[Tensor], value: Number, op: &'static str) -> Result<Tensor> {
+    let [x, a, b] = all else { unreachable!("bug in allotrope: three tensors went in") };
+    laid_out(sum_of(x, a, b, value, op)?, LayoutRule::Elementwise, &[x, a, b].map(Operand::Tensor))
+}
+
+fn sum_of(x: &Tensor, a: &Tensor, b: &Tensor, value: Number, op: &'static str) -> Result<Tensor> {
     let args = [Arg::Tensor(x), Arg::Tensor(a), Arg::Tensor(b)];
     let dtype = result_dtype(&args);
     if dtype == DType::Bool {
