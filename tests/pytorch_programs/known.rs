@@ -10,7 +10,7 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
         Category::GradFn,
         "names of nodes are counted apart: clamps with one bound, whole slices, gradients of gradients have others",
     ),
-    ("*", Category::Zero, "which zero PyTorch gives depends on how its vectors cut the work"),
+    ("*", Category::Zero, "signs of zeros are counted apart"),
     ("*", Category::TraceRefused, "a trace says what it cannot represent (docs/tracing.md)"),
     (
         "getitem",
@@ -34,16 +34,16 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
         "gradients that leave a call from inside lie in row-major order (docs/tracing.md, Limits)",
     ),
     ("fill_", Category::RequiresGrad, "tensors of integers never require gradients"),
-    ("floor_divide_", Category::Refused, "the message of a division that PyTorch takes as one of floats"),
-    ("full", Category::Refused, "a number that does not fit the dtype is refused"),
-    ("grad", Category::SameObject, "a gradient is never the tensor that was given to backward"),
-    ("grad", Category::Value, "gradients of a weight that lies strided, of the formula"),
+    ("floor_divide_", Category::Refused, "computing in place on elements that share memory is refused"),
+    ("full", Category::Refused, "a negative number in u8 is refused, where PyTorch wraps it"),
+    ("grad", Category::SameObject, "PyTorch copies the gradient that was given where the leaf has gaps"),
+    ("grad", Category::Value, "one program, not looked into"),
     ("backward", Category::Gradient, "gradients beside NaN and infinities"),
     ("nn.functional.conv_transpose2d", Category::Accepted, "computed for dtypes that PyTorch has no kernel for"),
-    ("nn.functional.max_pool2d", Category::Value, "the place of a NaN among several"),
-    ("std_mean", Category::Value, "the mean of infinities beside a spread without degrees of freedom"),
-    ("var_mean", Category::Value, "the mean of infinities beside a spread without degrees of freedom"),
-    ("xlogy", Category::Strides, "operands that repeat do not decide the order of the result"),
+    ("nn.functional.max_pool2d", Category::Value, "a window of padding alone: PyTorch gives -inf"),
+    ("std_mean", Category::Value, "a mean with an infinity in it is infinite; PyTorch's running computation gives NaN"),
+    ("var_mean", Category::Value, "a mean with an infinity in it is infinite; PyTorch's running computation gives NaN"),
+    ("xlogy", Category::Strides, "an operand without axes that is cast counts as one of the result's shape"),
 ];
 
 /// Whether this difference is of a known class.
