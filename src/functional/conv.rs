@@ -130,7 +130,7 @@ fn of_batch<const N: usize>(
             ),
         ));
     }
-    check_bias(op, &x, bias, out)?;
+    check_bias(op, x, bias, out)?;
     let mut cols = x.clone();
     for i in 0..N {
         let (before, after) = match padding {

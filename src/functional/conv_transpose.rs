@@ -97,7 +97,7 @@ fn of_batch<const N: usize>(
             ),
         ));
     }
-    check_bias(op, &x, bias, out)?;
+    check_bias(op, x, bias, out)?;
     if let Some(i) = (0..N).find(|&i| output_padding[i] >= stride[i].max(dilation[i])) {
         return Err(Error::operands(
             op,
