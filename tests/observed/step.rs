@@ -67,6 +67,31 @@ pub enum Op {
     UnusedGather,
 }
 
+impl Op {
+    /// Whether the result may show the elements of the operand.
+    pub fn is_view(self) -> bool {
+        use Op::*;
+        matches!(
+            self,
+            View | Reshape
+                | Flatten
+                | Transpose
+                | Narrow
+                | Select
+                | Slice
+                | Expand
+                | Unsqueeze
+                | Squeeze
+                | Diagonal
+                | AsStrided
+                | Unfold
+                | Detach
+                | Contiguous
+                | Chunk
+        )
+    }
+}
+
 /// Every operation, as often as it should be drawn.
 pub const OPS: &[(Op, u32)] = &[
     (Op::View, 4),

@@ -66,7 +66,10 @@ twins! {
 /// x + value · a · b or x + value · a / b in one operation, halves in f32.
 fn added(all: &[Tensor], value: Number, op: &'static str) -> Result<Tensor> {
     let [x, a, b] = all else { unreachable!("bug in allotrope: three tensors went in") };
-    laid_out(sum_of(x, a, b, value, op)?, LayoutRule::Elementwise, &[x, a, b].map(Operand::Tensor))
+    let sum = sum_of(x, a, b, value, op)?;
+    let sizes = sum.sizes();
+    let [x, a, b] = [x.expand_sizes(&sizes)?, a.expand_sizes(&sizes)?, b.expand_sizes(&sizes)?];
+    laid_out(sum, LayoutRule::Elementwise, &[&x, &a, &b].map(Operand::Tensor))
 }
 
 fn sum_of(x: &Tensor, a: &Tensor, b: &Tensor, value: Number, op: &'static str) -> Result<Tensor> {
