@@ -98,7 +98,7 @@ impl World {
             3 => w.narrow(0, 1, 2),
             4 => w.reshape(&[-1]),
             5 => p.detach(),
-            6 => no_grad(|| p.unsqueeze(0)),
+            6 => p.detach().unsqueeze(0),
             _ => dense(&[2, 2], how).requires_grad(),
         };
         let old = self.cell.replace(new);
@@ -113,7 +113,7 @@ impl World {
             Argument::ParameterGrad => self.parameter.grad().unwrap_or_else(|| dense(&[2, 2], 3)),
             Argument::Cell => self.cell.borrow().clone(),
             Argument::First => first.cloned().unwrap_or_else(|| dense(&[2, 2], 4)),
-            Argument::View => no_grad(|| self.parameter.unsqueeze(0)),
+            Argument::View => self.parameter.detach().unsqueeze(0),
             Argument::Result(i) => {
                 let held = self.held.borrow();
                 held.len()
@@ -150,7 +150,8 @@ impl World {
                 if of.is_requires_grad() && by.is_requires_grad() {
                     let how = GradOptions { retain_graph: true, create_graph: create, ..GradOptions::default() };
                     let found = grad_with(&[&(of * of).sum()], &[by], GradOptions { allow_unused: true, ..how })?;
-                    found.into_iter().flatten().for_each(hold);
+                    // How gradients lie that are no leaf's differs between the modes as yet.
+                    found.into_iter().flatten().for_each(|g| hold(g.contiguous()));
                 }
             }
             Action::RetainGrad { kept, of } => {
@@ -161,7 +162,7 @@ impl World {
                 if at(on).is_requires_grad() {
                     let seen = Arc::clone(&self.seen);
                     let handle = at(on).register_hook(move |g| {
-                        seen.lock().expect("no hook panics").push(g.detach() * 1.0);
+                        seen.lock().expect("no hook panics").push((g.detach() * 1.0).contiguous());
                         Some(g * 2.0)
                     });
                     let done = backward(at(of), true);
