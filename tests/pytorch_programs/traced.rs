@@ -100,6 +100,9 @@ struct Failed {
     text: String,
 }
 
+/// What a recording left out, and how each step ended.
+type Made = (Vec<usize>, Vec<(usize, Outcome)>);
+
 /// The difference between the traced program and the eager one. Steps that a trace cannot have are left out of both.
 pub fn difference(calls: &Calls, program: &Program, seed: &dyn Fn(), dynamic: bool) -> Option<Difference> {
     seed();
@@ -142,7 +145,7 @@ fn both_calls(
     want: &End,
 ) -> Result<Option<Difference>, Failed> {
     // The variables that the last recording returned, and what its steps came to; and the step that it is at.
-    let made: RefCell<(Vec<usize>, Vec<(usize, Outcome)>)> = RefCell::default();
+    let made: RefCell<Made> = RefCell::default();
     let reached = Cell::new(None);
     let captured: RefCell<Vec<Tensor>> = RefCell::default();
     let count = program.steps.iter().filter(|s| matches!(s, Step::Leaf(_))).count();
