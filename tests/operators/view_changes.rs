@@ -190,7 +190,8 @@ fn outcomes(make: fn(&Tensor) -> Tensor, requires: bool, under_no_grad: bool) ->
 
 #[test]
 fn views_that_may_be_changed() {
-    let ways: [(&str, fn(&Tensor) -> Tensor, bool); 7] = [
+    type Way = (&'static str, fn(&Tensor) -> Tensor, bool);
+    let ways: [Way; 7] = [
         ("unbind", |y| y.unbind(0).remove(0), true),
         ("split", |y| y.split(2, 0).remove(0), true),
         ("chunk", |y| y.chunk(2, 0).remove(0), true),

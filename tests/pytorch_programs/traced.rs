@@ -100,7 +100,7 @@ struct Failed {
     text: String,
 }
 
-/// What a recording left out, and how each step ended.
+/// The variables that a recording returned, and what its steps came to.
 type Made = (Vec<usize>, Vec<(usize, Outcome)>);
 
 /// The difference between the traced program and the eager one. Steps that a trace cannot have are left out of both.
