@@ -3,7 +3,7 @@
 //! `cargo run --release --example 02_autograd` prints
 //!
 //! ```text
-//! tensor(14., grad_fn=<SumBackward1>)
+//! tensor(14., grad_fn=<SumBackward0>)
 //! tensor([2., 4., 6.])
 //! tensor([12., 14., 16.])
 //! tensor([  4.,  32., 108.])

@@ -4,23 +4,23 @@
 //!
 //! ```text
 //! 100 steps, 50 of them loaded:
-//! model.weight = tensor([[1.9902]], requires_grad=True)
 //! model.bias = tensor([0.9977], requires_grad=True)
+//! model.weight = tensor([[1.9902]], requires_grad=True)
 //!
 //! the graph file begins with
 //!
 //! allotrope 4
 //!
-//! tensor "model.weight": f32[1, 1] requires_grad grad "model.weight.grad"
 //! tensor "model.bias": f32[1] requires_grad grad "model.bias.grad"
+//! tensor "model.weight": f32[1, 1] requires_grad grad "model.weight.grad"
 //! tensor "adam.step": f32[]
 //! tensor "lr": f64[]
 //! tensor "adam.0.exp_avg": f32[1, 1]
 //! tensor "adam.0.exp_avg_sq": f32[1, 1]
 //! tensor "adam.1.exp_avg": f32[1]
 //! tensor "adam.1.exp_avg_sq": f32[1]
-//! tensor "model.weight.grad": f32[1, 1]
 //! tensor "model.bias.grad": f32[1]
+//! tensor "model.weight.grad": f32[1, 1]
 //! ```
 
 use allotrope::prelude::*;
