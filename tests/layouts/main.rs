@@ -13,6 +13,7 @@ mod common;
 #[path = "../opinfo/corpus.rs"]
 #[allow(dead_code)]
 mod corpus;
+mod loops;
 mod pytorch;
 mod results;
 #[path = "../../ir/tests/seed/mod.rs"]
