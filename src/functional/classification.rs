@@ -337,6 +337,7 @@ twin_fns! {
             KlReduction::Mean => losses.try_mean()?,
             KlReduction::Sum => losses.try_sum()?,
             KlReduction::None => losses,
+            KlReduction::BatchMean if input.dim() == 0 => losses.try_sum()?,
             KlReduction::BatchMean => {
                 let n = input.sizes().first().copied().unwrap_or(Size::from(1));
                 divide_by_size(&losses.try_sum()?, n)?
@@ -372,7 +373,12 @@ fn likelihood(
     options: NllLossOptions<'_>,
 ) -> Result<Tensor> {
     let NllLossOptions { weight, ignore_index, reduction } = options;
-    let node = if input.dim() > 2 { "NllLoss2DBackward0" } else { "NllLossBackward0" };
+    let node = match input.dim() {
+        0..=2 => "NllLossBackward0",
+        // PyTorch has planes, and other shapes as planes.
+        3 | 5.. if reduction == Reduction::None => "ViewBackward0",
+        _ => "NllLoss2DBackward0",
+    };
     let all = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2)];
     let operands: Vec<&Tensor> = [input, target].into_iter().chain(weight).collect();
     single(node, &operands, &all[..operands.len()], |t| {

@@ -1,7 +1,7 @@
 //! Normalisations: elements shifted and scaled to mean 0 and variance 1 over some axes, then by weights.
 
 use super::common::{demand_float, numbers, pad_axis, widened, windows};
-use crate::autograd::no_grad;
+use crate::autograd::{no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode::layout::{are_images, as_images, row_major};
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
@@ -286,7 +286,11 @@ twin_fns! {
             _ => f64::from(f32::EPSILON),
         });
         let scale = x.try_square()?.try_mean_dim(&axes, true)?.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
-        row_major(affine(x.try_mul(&scale)?, weight.cloned(), None)?.try_to(input.dtype())?)
+        let y = affine(x.try_mul(&scale)?, weight.cloned(), None)?;
+        // PyTorch copies what does not lie in row-major order.
+        let is_copied = !y.is_dense() && !input.dtype().is_half();
+        let y = row_major(y.try_to(input.dtype())?)?;
+        Ok(if is_copied { tape::named("CloneBackward0", &y) } else { y })
     }
 
     /// Normalises groups of channels of each sample over channels and places: `[n, c, ..]`; weight and bias are `[c]`.

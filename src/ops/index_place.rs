@@ -103,7 +103,7 @@ impl Place {
                 Index::Slice { start, end, step } => {
                     // By what was written and not by the size, since it is recorded for gradients.
                     let whole = several && matches!((start, end), (None | Some(0), None));
-                    let from_first = matches!(start, None | Some(0));
+                    let from_first = matches!(start, None | Some(0)) && end.is_none_or(|end| end >= 0);
                     let (start, len) = slice_bounds(sizes[axis], start, end);
                     if !(from_first && len.hint() == sizes[axis].hint() && step == 1) {
                         last = "SliceBackward0";
