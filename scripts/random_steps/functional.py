@@ -113,6 +113,11 @@ def image(g, rank):
     return g.var("f", rank, fits=lambda t: t.numel() > 0 and min(t.shape) > 0, fresh=0.3)
 
 
+def each(g, n, numbers):
+    """One number for all axes, or one for each."""
+    return g.choice(numbers) if n == 1 or g.chance(0.6) else [g.choice(numbers) for _ in range(n)]
+
+
 @step("nn.functional.conv1d nn.functional.conv2d nn.functional.conv_transpose2d", 1.8)
 def conv(g, name):
     n = 1 if "1d" in name else 2
@@ -134,7 +139,9 @@ def conv(g, name):
     args = [x, paired(g, t, w)]
     if g.chance(0.5):
         args.append(g.leaf(NAMES[t.dtype] if g.chance(0.93) else "float32", [out]))
-    kwargs = g.given(0.35, stride=g.choice([1, 2]), padding=g.choice([0, 1]), dilation=g.choice([1, 2]))
+    kwargs = g.given(0.35, stride=each(g, n, [1, 2]), padding=each(g, n, [0, 1]), dilation=each(g, n, [1, 2]))
+    if "transpose" in name:
+        kwargs.update(g.given(0.12, output_padding=each(g, n, [0, 1])))
     if groups > 1:
         kwargs["groups"] = groups
     if "transpose" not in name and g.chance(0.1):
@@ -146,14 +153,16 @@ def conv(g, name):
 def pool(g, name):
     n = 1 if "1d" in name else 2
     x = image(g, g.choice([n + 1, n + 2]))
-    kwargs = g.given(0.4, stride=g.choice([1, 2]), ceil_mode=True)
-    kwargs.update(g.given(0.3, padding=1))
+    kwargs = g.given(0.4, stride=each(g, n, [1, 2]), ceil_mode=True)
+    kwargs.update(g.given(0.3, padding=each(g, n, [0, 1, 1])))
     if "avg" in name:
         kwargs.update(g.given(0.3, count_include_pad=False))
+        if n == 2:
+            kwargs.update(g.given(0.12, divisor_override=g.choice([1, 3, -2])))
     else:
         kwargs.update(g.given(0.2, dilation=2))
         kwargs.update(g.given(0.5, return_indices=True))
-    return [x, g.choice([1, 2, 2, 3])], kwargs
+    return [x, each(g, n, [1, 2, 2, 3])], kwargs
 
 
 @step("nn.functional.adaptive_avg_pool2d", 0.4)
@@ -163,7 +172,8 @@ def adaptive(g, name):
 
 @step("nn.functional.unfold", 0.4)
 def unfold2d(g, name):
-    return [image(g, g.choice([3, 4, 4])), g.choice([1, 2, [1, 2]])], g.given(0.3, padding=1, stride=2, dilation=1)
+    return [image(g, g.choice([3, 4, 4])), g.choice([1, 2, [1, 2]])], g.given(
+        0.3, padding=each(g, 2, [0, 1]), stride=each(g, 2, [1, 2]), dilation=each(g, 2, [1, 2]))
 
 
 @step("nn.functional.interpolate.nearest nn.functional.interpolate.bilinear", 0.8)
@@ -196,6 +206,11 @@ def pad_mode(g, name):
     return [x, [g.choice([0, 1, 1, 2, -1]) for _ in range(2 * k)], name.split(".")[-1]], {}
 
 
+@step("nn.functional.pad.replicate_negative", 0.1)
+def pad_negative(g, name):
+    return [image(g, g.choice([3, 4])), [g.choice([-1, -1, 0, 1]) for _ in range(2)], "replicate"], {}
+
+
 @step("nn.functional.pixel_shuffle", 0.3)
 def pixel_shuffle(g, name):
     k = g.choice([1, 1, 2])
@@ -220,6 +235,7 @@ def batch_norm(g, name):
     kwargs = {}
     if g.chance(0.6):
         kwargs = {"weight": g.leaf(dtype, [c]), "bias": g.leaf(dtype, [c])}
+    kwargs.update(g.given(0.15, momentum=g.choice([0.0, 0.5, 1.0]), eps=g.choice([1e-3, 0.5])))
     train = "training" if "batch" in name else "use_input_stats"
     kwargs.update({train: True} if args[1] is None else g.given(0.6, **{train: g.chance(0.5)}))
     return args, kwargs
@@ -238,6 +254,7 @@ def layer_norm(g, name):
         kwargs["weight"] = g.leaf(NAMES[t.dtype], shape)
         if "layer" in name and g.chance(0.6):
             kwargs["bias"] = g.leaf(NAMES[t.dtype], shape)
+    kwargs.update(g.given(0.15, eps=g.choice([1e-3, 0.5])))
     return [x, shape], kwargs
 
 
@@ -249,19 +266,20 @@ def group_norm(g, name):
         raise Skip
     c = t.shape[1]
     kwargs = {"weight": g.leaf(NAMES[t.dtype], [c]), "bias": g.leaf(NAMES[t.dtype], [c])} if g.chance(0.5) else {}
+    kwargs.update(g.given(0.15, eps=g.choice([1e-3, 0.5])))
     return [x, g.choice([d for d in range(1, c + 1) if c % d == 0] or [1])], kwargs
 
 
 @step("nn.functional.normalize", 0.5)
 def normalize(g, name):
     x = g.var("f")
-    return [x], {**g.given(0.3, p=g.choice([1.0, 2.0, 3.0])), "dim": g.axis(x)}
+    return [x], {**g.given(0.3, p=g.choice([1.0, 2.0, 3.0])), **g.given(0.15, eps=0.5), "dim": g.axis(x)}
 
 
 @step("nn.functional.cosine_similarity", 0.4)
 def cosine_similarity(g, name):
     x = g.var("f", range(1, 4))
-    return [x, g.same(x, "f")], g.given(0.8, dim=g.axis(x))
+    return [x, g.same(x, "f")], {**g.given(0.8, dim=g.axis(x)), **g.given(0.15, eps=0.5)}
 
 
 @step("nn.functional.linear", 1)
@@ -299,7 +317,11 @@ def attention(g, name):
     lead, l, s, e, v = g.shape(g.choice([0, 1, 2])), g.choice([1, 2, 3]), g.choice([1, 2, 3]), g.choice([1, 2, 4]), 2
     lead, dtype = lead[:2], g.dtype("f")
     args = [g.leaf(dtype, lead + [l, e]), g.leaf(dtype, lead + [s, e]), g.leaf(dtype, lead + [s, v if g.chance(0.3) else e])]
+    kwargs = g.given(0.15, scale=g.choice([0.3, 1.0]))
+    if len(lead) == 2 and g.chance(0.15):
+        args[1:] = [g.leaf(dtype, [lead[0], 1, s, e]), g.leaf(dtype, [lead[0], 1, s, e])]
+        kwargs["enable_gqa"] = True
     if g.chance(0.3):
-        args.append(g.leaf("bool" if g.chance(0.5) else dtype, [l, s], grad=False))
-        return args, {}
-    return args, g.given(0.3, is_causal=True)
+        args.append(g.leaf("bool" if g.chance(0.5) else dtype, lead[g.choice([0, 1, 2]):] + [l, s], grad=False))
+        return args, kwargs
+    return args, {**kwargs, **g.given(0.3, is_causal=True)}

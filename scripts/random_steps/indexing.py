@@ -17,7 +17,7 @@ def gather(g, name):
     n = t.shape[a] if t.dim() and -t.dim() <= a < t.dim() else 1
     if shape and g.chance(0.5):
         shape[a if -t.dim() <= a < t.dim() else 0] = g.size()
-    return [x, a, g.places(shape, n)], {}
+    return [x, a, g.places(shape, n, dtype=g.choice(["int64"] * 12 + ["int32"]))], {}
 
 
 def unique_places(g, shape, n, axis):
@@ -101,7 +101,8 @@ def index_fill(g, name):
     a = g.axis(x)
     t = g.value(x)
     n = t.shape[a] if t.dim() and -t.dim() <= a < t.dim() else 1
-    return [x, a, g.places([g.size()], n), g.number()], {}
+    value = g.number() if g.chance(0.75) else g.leaf(NAMES[t.dtype] if g.chance(0.7) else g.dtype(), [])
+    return [x, a, g.places([g.size()], n), value], {}
 
 
 @step("masked_fill masked_fill_", 1.6)

@@ -33,7 +33,10 @@ def addc_(g, name):
 @step("clamp_", 0.5)
 def clamp_(g, name):
     x = g.var()
-    return ([x, g.number(), g.number()] if g.chance(0.6) else [x, g.fitting(x), g.fitting(x)]), {}
+    bounds = [g.number(), g.number()] if g.chance(0.6) else [g.fitting(x), g.fitting(x)]
+    if g.chance(0.3):
+        bounds[g.choice([0, 1])] = None
+    return [x] + bounds, {}
 
 
 @step("cumsum_ cumprod_", 0.5)

@@ -329,6 +329,8 @@ twin_fns! {
         demand_float("kl_div", input)?;
         demand_float("kl_div", target)?;
         let ([x, t], dtype) = promoted([input, target])?;
+        // What is of one of them alone is computed in its own dtype, where there are two.
+        let (x, t) = if input.dtype() == target.dtype() { (x, t) } else { (input.clone(), target.clone()) };
         let losses = match log_target {
             true => t.try_exp()?.try_mul(&t.try_sub(&x)?)?,
             false => try_xlogy(&t, &t)?.try_sub(&t.try_mul(&x)?)?,

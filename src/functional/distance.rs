@@ -48,6 +48,9 @@ twin_fns! {
             let lift = |t: &Tensor| t.try_unsqueeze(0);
             return rounded(&try_cosine_similarity(&lift(&a)?, &lift(&b)?, axis, eps)?, dtype, None);
         }
+        // Each is divided in its own dtype where there are two.
+        let own = |t: &Tensor, x: &Tensor| if x1.dtype() == x2.dtype() || !x.dtype().is_half() { Ok(t.clone()) } else { t.try_to(x.dtype()) };
+        let (a, b) = (own(&a, x1)?, own(&b, x2)?);
         let length = |t: &Tensor| t.try_vector_norm(2.0, &[axis], true)?.try_clamp_min(eps);
         let (a, b) = (a.try_div(&length(&a)?)?, b.try_div(&length(&b)?)?);
         rounded(&a.try_mul(&b)?.try_sum_dim(&[axis], false)?, dtype, None)

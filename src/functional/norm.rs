@@ -87,7 +87,8 @@ fn by_channel(t: &Tensor, rank: usize) -> Result<Tensor> {
 /// x w + b, each where it is given.
 fn affine(x: Tensor, weight: Option<Tensor>, bias: Option<Tensor>) -> Result<Tensor> {
     let x = if let Some(w) = weight { x.try_mul(&w)? } else { x };
-    if let Some(b) = bias { x.try_add(&b) } else { Ok(x) }
+    // PyTorch adds 0 where there is no bias, so no zero is negative.
+    if let Some(b) = bias { x.try_add(&b) } else { x.try_add(0.0) }
 }
 
 /// A normalisation with what it is scaled by, as one node, which keeps the input, the weight and `also` these, and for `all` the
@@ -286,7 +287,8 @@ twin_fns! {
             _ => f64::from(f32::EPSILON),
         });
         let scale = x.try_square()?.try_mean_dim(&axes, true)?.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
-        let y = affine(x.try_mul(&scale)?, weight.cloned(), None)?;
+        let y = x.try_mul(&scale)?;
+        let y = if let Some(w) = weight { y.try_mul(w)? } else { y };
         // PyTorch copies what does not lie in row-major order.
         let is_copied = !y.is_dense() && !input.dtype().is_half();
         let y = row_major(y.try_to(input.dtype())?)?;

@@ -3,7 +3,7 @@
 use super::common::{can_exist, numbers, pad_axis, take};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::mode::layout::{are_images, as_images};
+use crate::mode::layout::{are_images, as_images, ordered_as};
 use crate::ops::Number;
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::{movement, twin_fns};
@@ -88,7 +88,7 @@ twin_fns! {
         // As PyTorch's: where nothing is added, the order in memory stays.
         let grows = pads.iter().any(|&n| n > 0);
         let images = input.dim() > 3 && mode != PadMode::Circular;
-        if grows { as_images(x, images && are_images(input)) } else { Ok(x) }
+        if grows { as_images(x, images && are_images(input)) } else { ordered_as(movement::copied("CloneBackward0", &x)?, &x) }
         })
     }
 }

@@ -165,7 +165,9 @@ pub(super) fn aliased(x: &Tensor) -> Result<Tensor> {
 
 /// A view by one step.
 pub(crate) fn seen(x: &Tensor, op: impl Into<ViewOp>, name: &'static str) -> Result<Tensor> {
-    view(x, op.into(), name, unseen)
+    // PyTorch hands the gradient on where nothing is squeezed, and takes another view of it elsewhere.
+    let hands_on = matches!(name, "SqueezeBackward0" | "SqueezeBackward1" | "SqueezeBackward2" | "AliasBackward0");
+    view(x, op.into(), name, if hands_on { unseen } else { unseen_apart })
 }
 
 /// A view that was recorded, taken again.
@@ -197,6 +199,11 @@ pub(crate) fn seen_again(x: &Tensor, op: ViewOp) -> Result<Tensor> {
         }
     };
     seen(x, op, name)
+}
+
+/// As [`unseen`], and a tensor of its own.
+fn unseen_apart(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
+    Ok(another(unseen(op, from, g)?, g))
 }
 
 /// The gradient of what was seen through `op`, which had the sizes `from`.
@@ -231,6 +238,11 @@ fn unseen(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
         }
         View::Flip(_) => unreachable!("bug in allotrope: a flip is copied, and has a gradient of its own"),
     }
+}
+
+/// The gradient of an operand: a tensor of its own also where it is that of the result.
+pub(super) fn another(gradient: Tensor, given: &Tensor) -> Tensor {
+    if gradient.id() == given.id() { gradient.alias() } else { gradient }
 }
 
 /// `whole` with the elements of `part` where they are seen; what is seen often gets the sum.

@@ -2,6 +2,7 @@
 //! Products, extremes, variances and norms have files of their own.
 
 use super::elementwise::{floating, in_full};
+use super::movement::another;
 use super::results::unlinked;
 use super::{grads1, twins};
 use crate::autograd::record::{composite, differentiable};
@@ -52,9 +53,9 @@ pub(crate) fn with_axes_kept(result: Tensor, x: &Tensor, axes: &Axes, keepdim: b
 
 /// A reduced result broadcast back over the reduced axes.
 pub(crate) fn spread(y: &Tensor, sizes: &Sizes, axes: &Axes) -> Result<Tensor> {
-    let y = y.reshape_sizes(&kept(sizes, axes))?;
+    let own = y.reshape_sizes(&kept(sizes, axes))?;
     // It may be a gradient that users get to see, so it is recorded on the tape whatever the sizes are.
-    if y.is_off_tape() { y.expand_sizes(sizes) } else { y.expand_recorded(sizes) }
+    if own.is_off_tape() { Ok(another(own.expand_sizes(sizes)?, y)) } else { own.expand_recorded(sizes) }
 }
 
 /// How many elements are reduced to one.

@@ -119,7 +119,7 @@ pub fn only_signs(dtype: DType, got: &Bits, want: &Bits) -> bool {
         }
         b
     };
-    dtype.is_float() && difference(dtype, &unsigned(got), &unsigned(want), 1.0, 1000.0).is_none()
+    dtype.is_float() && difference(dtype, &unsigned(got), &unsigned(want), 1.0, 1.0).is_none()
 }
 
 /// How far an element may be from the recorded one: `atol + rtol * |want|`, PyTorch's own default of each dtype; integers

@@ -8,7 +8,7 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
     (
         "*",
         Category::GradFn,
-        "names of nodes are counted apart: clamps with one bound, whole slices, gradients of gradients have others",
+        "names of nodes are counted apart: some gradients of gradients, and results that are views in PyTorch, have others",
     ),
     ("*", Category::Zero, "signs of zeros are counted apart"),
     ("*", Category::TraceRefused, "a trace says what it cannot represent (docs/tracing.md)"),
@@ -40,6 +40,16 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
     ("grad", Category::Value, "one program, not looked into"),
     ("backward", Category::Gradient, "gradients beside NaN and infinities"),
     ("nn.functional.conv_transpose2d", Category::Accepted, "computed for dtypes that PyTorch has no kernel for"),
+    (
+        "nn.functional.binary_cross_entropy_with_logits",
+        Category::Value,
+        "of two dtypes: PyTorch computes parts in the narrower one, here all is computed in the wider and rounded once",
+    ),
+    (
+        "nn.functional.group_norm",
+        Category::Value,
+        "groups of one element or of equal ones: the bias itself; PyTorch takes the mean off after scaling",
+    ),
     ("nn.functional.max_pool2d", Category::Value, "a window of padding alone: PyTorch gives -inf"),
     ("std_mean", Category::Value, "a mean with an infinity in it is infinite; PyTorch's running computation gives NaN"),
     ("var_mean", Category::Value, "a mean with an infinity in it is infinite; PyTorch's running computation gives NaN"),
