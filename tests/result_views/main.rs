@@ -4,6 +4,7 @@
 
 mod gradients;
 mod history;
+mod in_place;
 mod memory;
 mod saved;
 
