@@ -60,6 +60,8 @@ struct State {
     changes: FxHashMap<usize, u32>,
     /// Tensors over captured elements that the program made, by identity.
     made_here: FxHashMap<usize, TraceHandle>,
+    /// Places of elements that views show.
+    places: Vec<Tensor>,
     /// Gradients of captured tensors that the program has read or set, by identity.
     grads: FxHashMap<usize, (TraceHandle, Option<Tensor>)>,
     /// Settings that the program has set.
@@ -77,6 +79,7 @@ impl State {
             types: Vec::new(),
             changes: FxHashMap::default(),
             made_here: FxHashMap::default(),
+            places: Vec::new(),
             grads: FxHashMap::default(),
             effects: Vec::new(),
             first_seq: next_seq(),
@@ -110,7 +113,7 @@ impl State {
         let (scope, value) = (cell.scope, cell.value());
         let ty = self.types[value.node.0 as usize].clone();
         let traced = Traced {
-            offset: 0,
+            offset: Some(0),
             scope,
             device: self.device.unwrap_or_else(default_device),
             exprs: small(ty.shape(), |_| 0),
@@ -258,7 +261,17 @@ impl StateRecorder for Abstract {
     fn note_view(&self, _: &Tensor, result: &Tensor, _: &ViewOp) {
         result.see_changes(self.version(result));
     }
-    fn element_copied(&self, _: &Tensor, _: &Tensor) {}
+    fn keep(&self, place: &Tensor) -> Result<usize> {
+        let mut state = self.0.borrow_mut();
+        state.check(place)?;
+        let place = state.like(place);
+        state.places.push(place);
+        Ok(state.places.len() - 1)
+    }
+
+    fn kept(&self, number: usize) -> Tensor {
+        self.0.borrow().places[number].clone()
+    }
     fn begins_memory(&self, _: &Tensor) -> bool {
         true
     }

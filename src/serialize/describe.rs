@@ -432,6 +432,8 @@ fn memory(
         Memory::Computed(i) => saved::OrderOf::Follows(*i),
     };
     let steps = layout.steps.iter().map(|s| match s {
+        // How it lies does not depend on the place.
+        ViewStep::View(ViewOp::Select { axis, .. }) => saved::OrderStep::Select { axis: *axis, at: 0 },
         ViewStep::View(op) => step(op),
         ViewStep::Element => saved::OrderStep::Element,
     });
@@ -444,5 +446,6 @@ fn step(op: &ViewOp<Dim>) -> saved::OrderStep {
         ViewOp::Affine(Affine { sizes, steps, offset, .. }) => {
             saved::OrderStep::Strided { sizes: sizes.iter().cloned().collect(), steps: steps.to_vec(), offset: *offset }
         }
+        ViewOp::Select { axis, at } => saved::OrderStep::Select { axis: *axis, at: *at },
     }
 }

@@ -308,6 +308,7 @@ fn step(step: &saved::OrderStep) -> Option<ViewOp<Dim>> {
             offset: *offset,
             is_apart: false,
         })),
+        saved::OrderStep::Select { axis, at } => Some(ViewOp::Select { axis: *axis, at: *at }),
         saved::OrderStep::Element => None,
     }
 }

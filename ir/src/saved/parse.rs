@@ -394,6 +394,11 @@ impl Reader {
             self.p.word("offset")?;
             return Ok(OrderStep::Strided { sizes, steps, offset: self.whole()? });
         }
+        if name == "select" {
+            let axis = self.p.number()?;
+            self.p.word("at")?;
+            return Ok(OrderStep::Select { axis, at: self.p.number()? });
+        }
         let op = self.p.op_with_attributes(name, None)?;
         match op.class() {
             Class::View(view) if view.is_strided() => Ok(OrderStep::View(op)),

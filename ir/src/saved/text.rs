@@ -31,7 +31,8 @@
 //!           | "loop" dim ["reverse"] "{" {draw} "}"
 //! distribution = "uniform" float float | "normal" float float | "normal_serial" float float | "exponential" float
 //!           | "integers" integer integer | "permutation" | "bernoulli" float | "whole" dtype
-//! step      = "element" | "strided" dims "steps" numbers "offset" number | name {attribute}   of the graph's text form
+//! step      = "element" | "strided" dims "steps" numbers "offset" number | "select" number "at" number
+//!           | name {attribute}                               of the graph's text form
 //! ```
 
 use super::{
@@ -290,6 +291,7 @@ fn steps(out: &mut String, steps: &[OrderStep]) {
         out.push_str("    ");
         match step {
             OrderStep::Element => out.push_str("element"),
+            OrderStep::Select { axis, at } => put!(out, "select {axis} at {at}"),
             OrderStep::Strided { sizes, steps, offset } => {
                 put!(out, "strided {} steps {steps:?} offset {offset}", dims(sizes));
             }

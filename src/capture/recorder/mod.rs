@@ -130,7 +130,7 @@ impl Capture {
             known_args: FxHashMap::default(),
             known_grads: Vec::new(),
             requires_grad_asked: FxHashMap::default(),
-            element_copies: FxHashMap::default(),
+            places: Vec::new(),
             made_here: FxHashMap::default(),
             recomputing: 0,
             grads: Vec::new(),
