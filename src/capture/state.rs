@@ -81,6 +81,15 @@ pub(crate) struct MadeHere {
     pub(crate) shows: Option<(TraceHandle, Arc<Link>)>,
 }
 
+/// What a captured tensor had, of which the program changes whether gradients flow to it.
+#[derive(Clone)]
+pub(crate) struct HistoryBefore {
+    pub(crate) tensor: TraceHandle,
+    pub(crate) requires_grad: bool,
+    pub(crate) edge: Option<Edge>,
+    pub(crate) retains_grad: bool,
+}
+
 #[derive(Clone)]
 pub(crate) struct CaptureState {
     /// Where it runs; none where nobody has said so yet.
@@ -135,8 +144,6 @@ pub(crate) struct CaptureState {
     pub(crate) args: FxHashMap<usize, (usize, bool)>,
     /// The arguments by the identity of their elements.
     pub(crate) args_by_cell: FxHashMap<usize, (Arc<Cell>, usize)>,
-    /// The caller's tensors that need gradients.
-    pub(crate) callers: Vec<(usize, Tensor)>,
     /// Nodes of the tape with a smaller number were there before.
     pub(crate) first_seq: u64,
     /// What is drawn, for each open scope.
@@ -146,8 +153,15 @@ pub(crate) struct CaptureState {
     /// In-place changes that captured storages had had when they were first asked: what is recorded later sees them
     /// as they were.
     pub(crate) versions: FxHashMap<usize, u32>,
-    /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are.
-    pub(crate) outgoing_edges: HashMap<(usize, u32), (Edge, TraceHandle)>,
+    /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are, and
+    /// whether that is the one which the program leaves behind.
+    pub(crate) outgoing_edges: HashMap<(usize, u32), (Edge, TraceHandle, bool)>,
+    /// The captured tensors of which the program has changed whether gradients flow to them.
+    pub(crate) changed_histories: Vec<HistoryBefore>,
+    /// The arguments that it asked whether they are views, with the answers.
+    pub(crate) views_asked: Vec<(usize, bool)>,
+    /// The traced arguments.
+    pub(crate) traced_args: FxHashMap<usize, Tensor>,
     /// The arguments that need gradients, by number, with whether the program depends on what history they have.
     pub(crate) asked: Vec<(usize, Arc<AtomicBool>)>,
     /// Nodes of the whole program with a smaller number have run when what is recorded now runs: nothing that they

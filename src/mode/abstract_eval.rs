@@ -14,6 +14,7 @@ use super::recorder::{
 use super::{apply, slot, values};
 use crate::device::{Device, default_device};
 use crate::error::{self, Error, Result};
+use crate::mode::grads::history_changed_in_loop;
 use crate::tensor::grad_fn::{Edge, next_seq};
 use crate::tensor::handle::{Link, Root, TraceHandle};
 use crate::tensor::operand::Operand;
@@ -347,6 +348,12 @@ impl GradRecorder for Abstract {
     }
 
     fn requires_grad_asked(&self, _: &Tensor, _: bool) {}
+    fn history_changes(&self, _: &Tensor) -> Result<()> {
+        Err(history_changed_in_loop())
+    }
+    fn is_view(&self, tensor: &Tensor) -> bool {
+        tensor.view_of().is_some()
+    }
 }
 
 impl RandomRecorder for Abstract {

@@ -329,11 +329,23 @@ impl Bound {
             args[i].store_grad(None);
         }
         self.wiring.effects.iter().for_each(|e| e.apply());
+        let change = || {
+            for (of, on) in &self.wiring.requires_grad {
+                let tensor = of.of(args);
+                if tensor.has_grad_fn() {
+                    tensor.set_grad_fn(None);
+                }
+                tensor.store_requires_grad(*on);
+            }
+        };
+        if backward.is_none() {
+            change();
+        }
         if let Some(backward) = backward {
             let made = self.wiring.returned.iter().zip(&handed).filter(|(r, _)| r.gradients().is_some());
             let made: Results = made.map(|(_, t)| t.clone()).collect();
             let saved = SavedForBackward { inputs: inputs.into_iter(), outputs: saved.into_iter() };
-            backward.attach(args, saved, &made, binding);
+            backward.attach(args, saved, &made, binding, &change);
         }
         Ok(self.wiring.results.iter().map(|&i| handed[i].clone()).collect())
     }

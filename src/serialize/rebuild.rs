@@ -153,6 +153,7 @@ impl LoadedState {
                 grads: v.grads.iter().map(|(of, i)| (self.whose(*of), *i)).collect(),
                 cleared,
                 cleared_args,
+                requires_grad: v.requires_grad.iter().map(|(of, on)| (self.whose(*of), *on)).collect(),
                 effects: v.set.iter().map(|(f, on)| self.flags[*f].read_as(*on)).collect(),
             },
             dependencies: Dependencies {

@@ -150,6 +150,10 @@ impl Checker<'_> {
         v.orders.iter().try_for_each(|o| self.shown(&o.from, &o.steps, &[]).map(drop))?;
         self.outputs(&follows)?;
         v.cleared.iter().try_for_each(|c| self.place(*c))?;
+        for (of, on) in &v.requires_grad {
+            let ty = self.ty(*of)?;
+            demand(!on || ty.dtype.is_float(), || format!("{of:?}, which is {ty}, cannot require a gradient"))?;
+        }
         v.set.iter().try_for_each(|(f, _)| self.flag(*f))
     }
 

@@ -74,6 +74,8 @@ pub struct Variant {
     pub outputs: Vec<Target>,
     /// Whose gradients are none after the call.
     pub cleared: Vec<Place>,
+    /// Who is a leaf after the call, and whether it requires a gradient, where the program has changed that.
+    pub requires_grad: Vec<(Place, bool)>,
     /// Switches that a call which succeeds sets.
     pub set: Vec<(usize, bool)>,
     /// The tensors that a call hands out, what others are views of before these.

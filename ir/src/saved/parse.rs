@@ -192,6 +192,10 @@ impl Reader {
                     v.set.push((flag, self.truth()?));
                 }
                 "clear" => v.cleared.push(self.place()?),
+                "leaf" => {
+                    let of = self.place()?;
+                    v.requires_grad.push((of, self.truth()?));
+                }
                 "result" if matches!(self.p.peek(), Token::Word(_)) => {
                     v.results.push(v.returned.len());
                     let returned = self.returned()?;

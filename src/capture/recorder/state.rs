@@ -103,7 +103,8 @@ impl StateRecorder for Capture {
                         return Err(needed_by_tape("a view of a leaf"));
                     }
                 }
-                let has_history = |i: usize| inner.callers.iter().any(|(j, _)| *j == i) || needs_gradient;
+                let has_history =
+                    |i: usize| inner.traced_args.get(&i).is_some_and(Tensor::stored_requires_grad) || needs_gradient;
                 let gradient = inner.given_gradient(cell).is_some();
                 if is_grad_enabled() && (arg.is_some_and(has_history) || gradient && needs_gradient) {
                     let what = if gradient { "a gradient" } else { "an argument" };
