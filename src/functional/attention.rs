@@ -65,18 +65,24 @@ twin_fns! {
             false => Ok(y),
         };
         if !fused {
-            return as_sample(attention(query, key, value, options)?);
+            return as_sample(attention(query, key, value, options, false)?);
         }
         let keeps = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2), Keeps::Result(0)];
         let y = single("ScaledDotProductFlashAttentionForCpuBackward0", &[query, key, value], &keeps, |t| {
-            attention(&t[0], &t[1], &t[2], options)
+            attention(&t[0], &t[1], &t[2], options, true)
         })?;
         as_sample(y)
     }
 }
 
-/// The operation, part by part.
-fn attention(query: &Tensor, key: &Tensor, value: &Tensor, options: AttentionOptions<'_>) -> Result<Tensor> {
+/// The operation, part by part. What PyTorch has a kernel for, it does `fused`.
+fn attention(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    options: AttentionOptions<'_>,
+    fused: bool,
+) -> Result<Tensor> {
     let op = "scaled_dot_product_attention";
     let (mut k, mut v) = (widened(key)?, widened(value)?);
     if options.enable_gqa {
@@ -94,7 +100,12 @@ fn attention(query: &Tensor, key: &Tensor, value: &Tensor, options: AttentionOpt
     if options.is_causal {
         let sizes = scores.sizes();
         let [l, s] = [sizes[sizes.len() - 2], sizes[sizes.len() - 1]];
-        scores = fill(&scores, &iota(l)?.try_unsqueeze(1)?.try_ge(&iota(s)?)?)?;
+        let seen = iota(l)?.try_unsqueeze(1)?.try_ge(&iota(s)?)?;
+        scores = match fused {
+            true => fill(&scores, &seen)?,
+            // As a mask of bools.
+            false => scores.try_add(&fill(&seen.try_to(scores.dtype())?.try_mul(0.0)?, &seen)?)?,
+        };
     }
     if let Some(m) = options.attn_mask {
         scores = match m.dtype() {

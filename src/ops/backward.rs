@@ -3,7 +3,7 @@
 
 use crate::autograd::engine::{self, Root};
 use crate::autograd::tape::Edges;
-use crate::autograd::{tape, with_grad_enabled};
+use crate::autograd::{is_grad_enabled, tape, with_grad_enabled};
 use crate::error::{Error, Result, called, must};
 
 use crate::tensor::grad_fn::{Edge, Grads};
@@ -145,17 +145,20 @@ impl Tensor {
     }
 }
 
-/// Adds a gradient to that of `x`, and runs the hooks that wait for it.
+/// Adds a gradient to that of `x`, and runs the hooks that wait for it. The gradient of a leaf is changed in place, as PyTorch does, unless
+/// sums of gradients are recorded.
 pub(super) fn accumulate(x: &Tensor, gradient: Tensor) -> Result<()> {
     if !x.is_requires_grad() {
         // It has been told so since.
         return Ok(());
     }
-    let sum = match x.grad() {
-        Some(old) => sum(&old, &gradient)?,
-        None => engine::own(gradient, x)?,
-    };
-    x.set_grad(Some(sum));
+    match x.grad() {
+        Some(old) if x.is_leaf() && !is_grad_enabled() => {
+            old.try_add_(&gradient)?;
+        }
+        Some(old) => x.set_grad(Some(sum(&old, &gradient)?)),
+        None => x.set_grad(Some(engine::own(gradient, x)?)),
+    }
     if x.is_leaf()
         && let Some(hooks) = x.leaf_hooks(false)
     {

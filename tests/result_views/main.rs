@@ -5,6 +5,7 @@
 mod chosen;
 mod gradients;
 mod history;
+mod in_place;
 mod memory;
 mod saved;
 
