@@ -17,7 +17,7 @@ use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Tensor, eval};
-use allotrope_ir::{DType, ScatterOp};
+use allotrope_ir::{DType, Op, ScatterOp};
 /// One indexing operation, from a tensor to a part of it.
 pub(super) enum Step {
     Select {
@@ -28,6 +28,8 @@ pub(super) enum Step {
         axis: usize,
         start: Size,
         len: Size,
+        /// The node's name: PyTorch takes no view of a whole axis, so one behind others has the name of the last of those.
+        node: &'static str,
     },
     Every {
         axis: usize,
@@ -81,6 +83,7 @@ impl Place {
         }
         let mut place = Place { steps: Vec::new(), choosers: Vec::new(), bytes: false };
         let several = parts.len() > 1;
+        let mut last = "AliasBackward0";
         place.bytes = parts.iter().any(|part| matches!(part, Index::Tensor(t) if t.dtype() == DType::U8));
         // PyTorch's older masks are bytes.
         let mask = |t: &Tensor| t.try_to(DType::Bool);
@@ -92,15 +95,20 @@ impl Place {
                 Index::At(i) => {
                     let n = sizes[axis];
                     place.steps.push(Step::Select { axis, at: element(op, x, own, n, i)? });
+                    last = "SelectBackward0";
                     sizes.remove(axis);
                     own += 1;
                 }
                 Index::Slice { start, end, step } => {
                     // By what was written and not by the size, since it is recorded for gradients.
                     let whole = several && matches!((start, end), (None | Some(0), None));
+                    let from_first = matches!(start, None | Some(0)) && end.is_none_or(|end| end >= 0);
                     let (start, len) = slice_bounds(sizes[axis], start, end);
+                    if !(from_first && len.hint() == sizes[axis].hint() && step == 1) {
+                        last = "SliceBackward0";
+                    }
                     if !whole {
-                        place.steps.push(Step::Narrow { axis, start, len });
+                        place.steps.push(Step::Narrow { axis, start, len, node: last });
                         sizes[axis] = len;
                     }
                     match step {
@@ -121,6 +129,7 @@ impl Place {
                 }
                 Index::NewAxis => {
                     place.steps.push(Step::NewAxis(axis));
+                    last = "UnsqueezeBackward0";
                     sizes.insert(axis, Size::from(1));
                     axis += 1;
                 }
@@ -152,6 +161,7 @@ impl Place {
                                 Some(kept) => Step::Chosen { axis, at: kept? },
                                 // A number like any other.
                                 None => {
+                                    last = "SelectBackward0";
                                     let at = eval::elements::<i64>(&index.try_to(DType::I64)?)?[0];
                                     Step::Select { axis, at: Size::from(at as usize) }
                                 }
@@ -253,7 +263,9 @@ impl Step {
     fn take(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Step::Select { axis, at } => without("SelectBackward0", &narrow(x, *axis, *at, Size::from(1))?, *axis),
-            Step::Narrow { axis, start, len } => narrow(x, *axis, *start, *len),
+            Step::Narrow { axis, start, len, node } => {
+                seen(x, Op::Slice { axis: *axis, start: *start, len: *len }, node)
+            }
             Step::Every { axis, step } => every(x, *axis, *step),
             Step::NewAxis(axis) => with_one(x, *axis),
             Step::Chosen { axis, at } => seen(x, ViewOp::Select { axis: *axis, at: *at }, "SelectBackward0"),
@@ -264,7 +276,7 @@ impl Step {
     fn put(&self, x: &Tensor, part: &Tensor) -> Result<Tensor> {
         match self {
             Step::Select { axis, at } => replaced(x, *axis, *at, Size::from(1), &with_one(part, *axis)?),
-            Step::Narrow { axis, start, len } => replaced(x, *axis, *start, *len, part),
+            Step::Narrow { axis, start, len, .. } => replaced(x, *axis, *start, *len, part),
             Step::Every { axis, step } => {
                 let sizes = part.sizes();
                 let places = iota(sizes[*axis])?.try_mul(*step as i64)?;
@@ -370,6 +382,12 @@ fn fill(value: &Tensor, sizes: &[Size]) -> Result<Tensor> {
 }
 
 impl Place {
+    /// Whether it is the whole tensor, as PyTorch finds it: no view is taken then.
+    pub(super) fn is_whole(&self) -> bool {
+        let whole = |s: &Step| matches!(s, Step::Narrow { node: "AliasBackward0", .. });
+        self.choosers.is_empty() && self.steps.iter().all(whole)
+    }
+
     /// Whether it is a part, of which no tensor chooses anything.
     pub(super) fn is_part(&self) -> bool {
         self.steps.is_empty() && self.choosers.is_empty()

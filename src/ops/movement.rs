@@ -126,7 +126,9 @@ impl Tensor {
         }
         let sum = no_grad(sum)?.alias();
         let spread = own.clone();
-        let node = tape::node("SumToSizeBackward0", smallvec![tape::operand_edge(self)?], false, move |_, grads| {
+        // PyTorch sums, and takes leading axes away after that.
+        let name = if lead > 0 { "ViewBackward0" } else { "SumBackward1" };
+        let node = tape::node(name, smallvec![tape::operand_edge(self)?], false, move |_, grads| {
             Ok(smallvec![grads[0].as_ref().map(|g| g.expand_recorded(&spread)).transpose()?])
         });
         sum.set_grad_fn(Some(Edge::new(node, 0)));
