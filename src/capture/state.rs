@@ -234,7 +234,7 @@ impl CaptureState {
             path: None,
             seen: Mutex::new((made.value, 0)),
         };
-        Ok(Tensor::from_parts(ty, Body::Traced(traced)))
+        Ok(Tensor::from_parts(ty, Body::Traced(Box::new(traced))))
     }
 
     /// The traced tensor for a value, with the sizes of its type.

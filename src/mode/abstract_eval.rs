@@ -123,7 +123,7 @@ impl State {
             path: None,
             seen: Mutex::new((value, 0)),
         };
-        Tensor::from_parts(ty, Body::Traced(traced))
+        Tensor::from_parts(ty, Body::Traced(Box::new(traced)))
     }
 
     fn like(&mut self, t: &Tensor) -> Tensor {

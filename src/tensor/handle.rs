@@ -49,7 +49,8 @@ pub(crate) struct Inner {
 
 pub(crate) enum Body {
     Strided(Strided),
-    Traced(Traced),
+    /// Apart: a tensor that is computed eagerly is made, moved and dropped without its room.
+    Traced(Box<Traced>),
 }
 
 /// Elements in storage.
@@ -312,7 +313,7 @@ impl Tensor {
     pub(crate) fn same_elements(&self) -> Tensor {
         let body = match &self.0.body {
             Body::Strided(s) => Body::Strided(s.clone()),
-            Body::Traced(t) => Body::Traced(Traced {
+            Body::Traced(t) => Body::Traced(Box::new(Traced {
                 scope: t.scope,
                 device: t.device,
                 exprs: t.exprs.clone(),
@@ -321,7 +322,7 @@ impl Tensor {
                 strides: t.strides.clone(),
                 offset: t.offset,
                 seen: Mutex::new(*t.seen.lock()),
-            }),
+            })),
         };
         Tensor::from_parts(self.0.ty.clone(), body)
     }
