@@ -2,6 +2,7 @@
 //! gradients of its results are known. The order is part of the definition of every accumulated sum.
 
 use super::grad_mode::is_grad_enabled;
+use super::gradient_names::gradient_name;
 use super::reach::Reach;
 use super::tape;
 
@@ -50,10 +51,46 @@ fn stage(edge: &Edge) -> u32 {
     edge.node().part().map_or(0, |part| part.stage(edge.output))
 }
 
-/// Nodes that wait with their gradients, the youngest first out, and leaves in the order in which gradients reached them.
+/// Nodes that wait with their gradients, the youngest first out. In a chain of operations one waits at a time: the youngest
+/// has its place beside the tree.
+#[derive(Default)]
+struct Waiting {
+    /// Where it is given, younger than all others.
+    youngest: Option<(Place, Pending)>,
+    others: BTreeMap<Place, Pending>,
+}
+
+impl Waiting {
+    /// The one at this place, made where there is none.
+    fn at(&mut self, place: Place, make: impl FnOnce() -> Pending) -> &mut Pending {
+        match (&self.youngest, self.last()) {
+            // As young as the youngest.
+            (Some((last, _)), _) if *last == place => {}
+            (_, Some(last)) if place <= last => return self.others.entry(place).or_insert_with(make),
+            _ => {
+                let older = self.youngest.replace((place, make()));
+                self.others.extend(older);
+            }
+        }
+        &mut self.youngest.as_mut().expect("it was there, or has been put there").1
+    }
+
+    /// The place of the youngest.
+    fn last(&self) -> Option<Place> {
+        let others = || self.others.last_key_value().map(|(place, _)| *place);
+        self.youngest.as_ref().map(|(place, _)| *place).or_else(others)
+    }
+
+    /// Takes the youngest.
+    fn pop(&mut self) -> Option<(Place, Pending)> {
+        self.youngest.take().or_else(|| self.others.pop_last())
+    }
+}
+
+/// Nodes that wait, and leaves in the order in which gradients reached them.
 #[derive(Default)]
 struct Queue {
-    nodes: BTreeMap<Place, Pending>,
+    nodes: Waiting,
     leaves: Vec<Pending>,
     /// Where each leaf is in the list, by identity.
     places: FxHashMap<usize, usize>,
@@ -66,10 +103,11 @@ struct Queue {
 }
 
 impl Queue {
-    fn add(&mut self, edge: &Edge, gradient: Tensor, sum: Sum) -> Result<()> {
+    /// Adds a gradient; `from` says which node gives it, and to which operand.
+    fn add(&mut self, edge: &Edge, gradient: Tensor, from: Option<(&str, usize)>, sum: Sum) -> Result<()> {
         let gradient = match edge.sum_to_size() {
             Some(to) => (to.sum)(&gradient, &to.sizes)?,
-            None => relayed(gradient),
+            None => relayed(gradient, from),
         };
         self.put(edge, gradient, sum)
     }
@@ -90,11 +128,11 @@ impl Queue {
                 });
                 &mut self.leaves[place]
             }
-            seq => self.nodes.entry((seq, stage(edge), edge.id())).or_insert_with(new),
+            seq => self.nodes.at((seq, stage(edge), edge.id()), new),
         };
         let i = edge.output as usize;
-        if pending.grads.len() <= i {
-            pending.grads.resize(i + 1, None);
+        while pending.grads.len() <= i {
+            pending.grads.push(None);
         }
         let slot = &mut pending.grads[i];
         *slot = Some(match slot.take() {
@@ -110,12 +148,12 @@ impl Queue {
         let before = looked_at.iter().filter(|stage| **stage < now);
         let oldest = before.max().map_or(0, |stage| stage + 1);
         let (seq, id) = (edge.node().seq(), edge.id());
-        while let Some(older) = self.nodes.last_entry()
-            && let (s, stage, i) = *older.key()
+        while let Some((s, stage, i)) = self.nodes.last()
             && (s, i) == (seq, id)
             && stage >= oldest
+            && let Some((_, older)) = self.nodes.pop()
         {
-            let more = older.remove().grads;
+            let more = older.grads;
             grads.resize(grads.len().max(more.len()), None);
             for (slot, gradient) in grads.iter_mut().zip(more).filter(|(_, gradient)| gradient.is_some()) {
                 *slot = gradient;
@@ -135,15 +173,18 @@ fn looked_at(part: &dyn Part, edge: &Edge, targets: &[Edge]) -> SmallVec<[u32; 4
 
 /// The gradient by a node of its own, where gradients are differentiated again: one that comes of a repeated tensor
 /// takes such a node too, and the order of all must not depend on whether something was repeated.
-fn relayed(gradient: Tensor) -> Tensor {
+fn relayed(gradient: Tensor, from: Option<(&str, usize)>) -> Tensor {
     if !is_grad_enabled() || !gradient.is_requires_grad() {
         return gradient;
     }
     let same = gradient.alias();
     let Some(edge) = tape::edge_of(&gradient) else { return gradient };
-    // For whoever looks, it is the node behind.
-    let name = edge.node().name().to_string();
-    let node = tape::node(name, smallvec![Some(edge)], false, |_, grads| Ok(smallvec![grads[0].clone().map(relayed)]));
+    // For whoever looks, it is PyTorch's, or the node behind.
+    let name = from.and_then(|(node, operand)| gradient_name(node, operand));
+    let name = name.unwrap_or_else(|| edge.node().name().to_string().into());
+    let node = tape::node(name, smallvec![Some(edge)], false, |_, grads| {
+        Ok(smallvec![grads[0].clone().map(|g| relayed(g, None))])
+    });
     same.set_grad_fn(Some(Edge::new(node, 0)));
     same
 }
@@ -254,18 +295,18 @@ impl Pass<'_> {
             for (edge, gradient) in part.backward(&pending.edge, &pending.grads, hooks_called, oldest, wanted, keep)? {
                 // What stays in the part leads to what is wanted.
                 if edge.id() == pending.edge.id() || leads(&edge) {
-                    self.queue.add(&edge, gradient, sum)?;
+                    self.queue.add(&edge, gradient, None, sum)?;
                 }
             }
             return Ok(());
         }
         let node = pending.edge.node();
         let grads = node.vjp(&pending.edge, &pending.grads, keep)?;
-        for (edge, gradient) in node.edges().iter().zip(grads) {
+        for (i, (edge, gradient)) in node.edges().iter().zip(grads).enumerate() {
             if let (Some(edge), Some(gradient)) = (edge, gradient)
                 && reach.is_none_or(|r| r.contains(edge))
             {
-                self.queue.add(edge, gradient, sum)?;
+                self.queue.add(edge, gradient, Some((node.name(), i)), sum)?;
             }
         }
         Ok(())
@@ -292,14 +333,14 @@ fn backward_pass(
     for root in &roots {
         if options.reach.is_none_or(|r| r.contains(&root.edge)) {
             match options.first_seq {
-                0 => pass.queue.add(&root.edge, root.gradient.clone(), options.sum)?,
+                0 => pass.queue.add(&root.edge, root.gradient.clone(), None, options.sum)?,
                 // Another pass has brought it here; what it is used for is added up there.
                 _ => pass.queue.put(&root.edge, root.gradient.clone(), options.sum)?,
             }
         }
     }
     drop(roots);
-    while let Some(((seq, ..), pending)) = pass.queue.nodes.pop_last() {
+    while let Some(((seq, ..), pending)) = pass.queue.nodes.pop() {
         let Some(broken) = options.broken else {
             pass.node(pending, &mut visit)?;
             continue;

@@ -67,15 +67,37 @@ twin_fns! {
         if !fused {
             return as_sample(attention(query, key, value, options, false)?);
         }
-        let keeps = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2), Keeps::Result(0)];
-        let y = single("ScaledDotProductFlashAttentionForCpuBackward0", &[query, key, value], &keeps, |t| {
-            attention(&t[0], &t[1], &t[2], options, true)
+        let operands = [query, key, value];
+        let flash = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2), Keeps::Result(0)];
+        let is_flash = is_flash(&operands, options);
+        let (node, keeps) = match () {
+            () if is_flash => ("ScaledDotProductFlashAttentionForCpuBackward0", &flash[..]),
+            () if operands.iter().any(|t| t.shape_hint().contains(&0)) => ("AddBackward0", &flash[2..3]),
+            () if query.dtype().is_half() => ("ToCopyBackward0", &flash[2..3]),
+            () => ("UnsafeViewBackward0", &flash[2..3]),
+        };
+        let y = single(node, &operands, keeps, |t| {
+            attention(&t[0], &t[1], &t[2], options, is_flash)
         })?;
         as_sample(y)
     }
 }
 
-/// The operation, part by part. What PyTorch has a kernel for, it does `fused`.
+/// Whether PyTorch has one function for these operands: full ones, with equal batches and heads, whose numbers lie next to each
+/// other, and a mask of one row for each query, or of as many axes as they have. It is part by part otherwise.
+fn is_flash(operands: &[&Tensor], options: AttentionOptions<'_>) -> bool {
+    let query = operands[0].shape_hint();
+    let lead = query.len() - 2;
+    let alike = |t: &&Tensor| {
+        let own = t.shape_hint();
+        own[..lead] == query[..lead] || (options.enable_gqa && own.first() == query.first())
+    };
+    let full = |t: &&Tensor| !t.shape_hint().contains(&0) && t.laid_out().last() == Some(&1);
+    operands.iter().all(|t| alike(t) && full(t))
+        && options.attn_mask.is_none_or(|m| matches!(m.dim(), 2 | 4) || (m.dim() == 3 && query.len() == 3))
+}
+
+/// The operation, part by part; `fused`: as PyTorch's kernel for it does.
 fn attention(
     query: &Tensor,
     key: &Tensor,

@@ -49,7 +49,8 @@ pub(crate) struct Inner {
 
 pub(crate) enum Body {
     Strided(Strided),
-    Traced(Traced),
+    /// Apart: a tensor that is computed eagerly is made, moved and dropped without its room.
+    Traced(Box<Traced>),
 }
 
 /// Elements in storage.
@@ -75,8 +76,9 @@ pub(crate) struct Traced {
     /// How the elements would lie if the program ran eagerly, in the call that is recorded: what shares elements there
     /// shares them here.
     pub(crate) strides: Strides,
-    /// How far its first element would be from that of the root, or of the storage of a captured one.
-    pub(crate) offset: isize,
+    /// How far its first element would be from that of the root, or of the storage of a captured one; none where a run decides
+    /// that.
+    pub(crate) offset: Option<isize>,
     /// Of a view: its value, and the version of the root that it belongs to.
     pub(crate) seen: Mutex<(Value, u32)>,
 }
@@ -311,7 +313,7 @@ impl Tensor {
     pub(crate) fn same_elements(&self) -> Tensor {
         let body = match &self.0.body {
             Body::Strided(s) => Body::Strided(s.clone()),
-            Body::Traced(t) => Body::Traced(Traced {
+            Body::Traced(t) => Body::Traced(Box::new(Traced {
                 scope: t.scope,
                 device: t.device,
                 exprs: t.exprs.clone(),
@@ -320,7 +322,7 @@ impl Tensor {
                 strides: t.strides.clone(),
                 offset: t.offset,
                 seen: Mutex::new(*t.seen.lock()),
-            }),
+            })),
         };
         Tensor::from_parts(self.0.ty.clone(), body)
     }
