@@ -118,7 +118,7 @@ impl Tensor {
         let repeated = |i: &usize| *i < lead || (sizes[*i - lead].is_one() && !own[*i].is_one());
         let sum = || {
             let axes: Axes = (0..own.len()).filter(repeated).collect();
-            let sum = if axes.is_empty() { self.detach() } else { super::reduce::sum_axes(self, axes)? };
+            let sum = if axes.is_empty() { self.clone() } else { super::reduce::sum_axes(self, axes)? };
             sum.reshape_sizes(sizes)
         };
         if self.is_off_tape() {
@@ -210,14 +210,15 @@ fn unseen(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
     };
     let Class::View(view) = op.class() else { unreachable!("bug in allotrope: {} is no view", op.name()) };
     match view {
-        View::Reshape(_) => g.reshape_sizes(from),
+        // A tensor of its own, also where nothing changes: a view of a gradient, as the result is one of the operand.
+        View::Reshape(_) => g.reshape_recorded(from),
         View::Broadcast(_) => g.sum_to_size(from),
         View::Permute(axes) => {
             let mut back: Axes = axes.clone();
             for (i, &a) in axes.iter().enumerate() {
                 back[a] = i;
             }
-            permute(g, back)
+            permuted(g, back)
         }
         View::Slice { axis, start, len } => {
             // Zeros on both sides of the gradient.
