@@ -9,7 +9,7 @@ use crate::capture::draws::Fills;
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::ops::movement::seen_again;
+use crate::ops::movement::{seen_again, shown_again};
 use crate::runtime::backward::{Backward, SavedForBackward};
 use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of};
 use crate::runtime::guards::HandedStrides;
@@ -364,16 +364,14 @@ pub(crate) fn view(
     differentiable: Option<Creation>,
     binding: &[usize],
 ) -> Result<Tensor> {
-    let seen = no_grad(|| {
-        steps.iter().try_fold(of.clone(), |t, op| seen_again(&t, op.map(&mut |d| Size::from(d.eval(binding)))))
-    })?;
-    Ok(match differentiable {
-        Some(creation) => {
-            seen.set_creation(creation);
-            seen
-        }
-        None => seen.same_elements(),
-    })
+    let known = |op: &ViewOp<Dim>| op.map(&mut |d| Size::from(d.eval(binding)));
+    let Some(creation) = differentiable else {
+        let Some((first, more)) = steps.split_first() else { return Ok(of.same_elements()) };
+        return more.iter().try_fold(shown_again(of, known(first))?, |t, op| shown_again(&t, known(op)));
+    };
+    let seen = no_grad(|| steps.iter().try_fold(of.clone(), |t, op| seen_again(&t, known(op))))?;
+    seen.set_creation(creation);
+    Ok(seen)
 }
 
 /// The error of a call whose loop went on and on.
