@@ -2,6 +2,7 @@
 //! gradients of its results are known. The order is part of the definition of every accumulated sum.
 
 use super::grad_mode::is_grad_enabled;
+use super::gradient_names::gradient_name;
 use super::reach::Reach;
 use super::tape;
 
@@ -102,10 +103,11 @@ struct Queue {
 }
 
 impl Queue {
-    fn add(&mut self, edge: &Edge, gradient: Tensor, sum: Sum) -> Result<()> {
+    /// Adds a gradient; `from` says which node gives it, and to which operand.
+    fn add(&mut self, edge: &Edge, gradient: Tensor, from: Option<(&str, usize)>, sum: Sum) -> Result<()> {
         let gradient = match edge.sum_to_size() {
             Some(to) => (to.sum)(&gradient, &to.sizes)?,
-            None => relayed(gradient),
+            None => relayed(gradient, from),
         };
         self.put(edge, gradient, sum)
     }
@@ -171,15 +173,18 @@ fn looked_at(part: &dyn Part, edge: &Edge, targets: &[Edge]) -> SmallVec<[u32; 4
 
 /// The gradient by a node of its own, where gradients are differentiated again: one that comes of a repeated tensor
 /// takes such a node too, and the order of all must not depend on whether something was repeated.
-fn relayed(gradient: Tensor) -> Tensor {
+fn relayed(gradient: Tensor, from: Option<(&str, usize)>) -> Tensor {
     if !is_grad_enabled() || !gradient.is_requires_grad() {
         return gradient;
     }
     let same = gradient.alias();
     let Some(edge) = tape::edge_of(&gradient) else { return gradient };
-    // For whoever looks, it is the node behind.
-    let name = edge.node().name().to_string();
-    let node = tape::node(name, smallvec![Some(edge)], false, |_, grads| Ok(smallvec![grads[0].clone().map(relayed)]));
+    // For whoever looks, it is PyTorch's, or the node behind.
+    let name = from.and_then(|(node, operand)| gradient_name(node, operand));
+    let name = name.unwrap_or_else(|| edge.node().name().to_string().into());
+    let node = tape::node(name, smallvec![Some(edge)], false, |_, grads| {
+        Ok(smallvec![grads[0].clone().map(|g| relayed(g, None))])
+    });
     same.set_grad_fn(Some(Edge::new(node, 0)));
     same
 }
@@ -290,18 +295,18 @@ impl Pass<'_> {
             for (edge, gradient) in part.backward(&pending.edge, &pending.grads, hooks_called, oldest, wanted, keep)? {
                 // What stays in the part leads to what is wanted.
                 if edge.id() == pending.edge.id() || leads(&edge) {
-                    self.queue.add(&edge, gradient, sum)?;
+                    self.queue.add(&edge, gradient, None, sum)?;
                 }
             }
             return Ok(());
         }
         let node = pending.edge.node();
         let grads = node.vjp(&pending.edge, &pending.grads, keep)?;
-        for (edge, gradient) in node.edges().iter().zip(grads) {
+        for (i, (edge, gradient)) in node.edges().iter().zip(grads).enumerate() {
             if let (Some(edge), Some(gradient)) = (edge, gradient)
                 && reach.is_none_or(|r| r.contains(edge))
             {
-                self.queue.add(edge, gradient, sum)?;
+                self.queue.add(edge, gradient, Some((node.name(), i)), sum)?;
             }
         }
         Ok(())
@@ -328,7 +333,7 @@ fn backward_pass(
     for root in &roots {
         if options.reach.is_none_or(|r| r.contains(&root.edge)) {
             match options.first_seq {
-                0 => pass.queue.add(&root.edge, root.gradient.clone(), options.sum)?,
+                0 => pass.queue.add(&root.edge, root.gradient.clone(), None, options.sum)?,
                 // Another pass has brought it here; what it is used for is added up there.
                 _ => pass.queue.put(&root.edge, root.gradient.clone(), options.sum)?,
             }

@@ -6,6 +6,7 @@ pub(crate) mod ended;
 pub(crate) mod engine;
 mod function;
 pub(crate) mod grad_mode;
+pub(crate) mod gradient_names;
 mod hooks;
 pub(crate) mod reach;
 pub(crate) mod record;

@@ -202,6 +202,19 @@ pub(crate) fn view_edge(edge: Option<Edge>, op: ViewOp, from: Sizes, name: &'sta
     Edge::new(node, 0)
 }
 
+/// The elements of `x`, by a node of this name that hands gradients on.
+pub(crate) fn named(name: impl Into<Cow<'static, str>>, x: &Tensor) -> Tensor {
+    let Some(edge) = edge_of(x) else { return x.clone() };
+    let same = x.alias();
+    same.set_grad_fn(Some(renamed(name, edge)));
+    same
+}
+
+/// The edge by a node of this name that hands gradients on.
+pub(crate) fn renamed(name: impl Into<Cow<'static, str>>, edge: Edge) -> Edge {
+    Edge::new(node(name, smallvec![Some(edge)], false, |_, grads| Ok(smallvec![grads[0].clone()])), 0)
+}
+
 /// A node over `edges` with the derivative `vjp`: gradients of the results in, gradients of the operands out. `saves`
 /// says whether the closure holds tensors that are to be freed after the backward pass.
 pub(crate) fn node(

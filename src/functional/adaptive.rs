@@ -121,7 +121,13 @@ fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize
     demand_float(op, input)?;
     let (x, added) = with_batch(op, input, N + 2)?;
     let names = ["AdaptiveAvgPool2DBackward0", "AdaptiveAvgPool2DBackward0", "AdaptiveAvgPool3DBackward0"];
-    let means = single(pooled(names, N), &[&x], &[Keeps::Operand(0)], |x| {
+    // Over whole planes it is a mean in PyTorch, which keeps nothing.
+    let is_whole = N > 1 && out.iter().zip(&x.shape_hint()[2..]).all(|(out, n)| out.unwrap_or(*n) == 1);
+    let (node, keeps) = match is_whole {
+        true => ("MeanBackward1", &[][..]),
+        false => (pooled(names, N), &[Keeps::Operand(0)][..]),
+    };
+    let means = single(node, &[&x], keeps, |x| {
         let x = &x[0];
         let mut means = widened(x)?;
         for (i, s) in shares(op, x, out)?.iter().enumerate().rev() {
@@ -140,7 +146,7 @@ fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize
         }
         as_images(means.try_to(input.dtype())?, are_images(x))
     })?;
-    shaped(pooled(names, N), &means, N, added)
+    shaped(node, &means, N, added)
 }
 
 fn maxima<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize>; N]) -> Result<(Tensor, Tensor)> {

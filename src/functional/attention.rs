@@ -65,18 +65,46 @@ twin_fns! {
             false => Ok(y),
         };
         if !fused {
-            return as_sample(attention(query, key, value, options)?);
+            return as_sample(attention(query, key, value, options, false)?);
         }
-        let keeps = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2), Keeps::Result(0)];
-        let y = single("ScaledDotProductFlashAttentionForCpuBackward0", &[query, key, value], &keeps, |t| {
-            attention(&t[0], &t[1], &t[2], options)
+        let operands = [query, key, value];
+        let flash = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2), Keeps::Result(0)];
+        let is_flash = is_flash(&operands, options);
+        let (node, keeps) = match () {
+            () if is_flash => ("ScaledDotProductFlashAttentionForCpuBackward0", &flash[..]),
+            () if operands.iter().any(|t| t.shape_hint().contains(&0)) => ("AddBackward0", &flash[2..3]),
+            () if query.dtype().is_half() => ("ToCopyBackward0", &flash[2..3]),
+            () => ("UnsafeViewBackward0", &flash[2..3]),
+        };
+        let y = single(node, &operands, keeps, |t| {
+            attention(&t[0], &t[1], &t[2], options, is_flash)
         })?;
         as_sample(y)
     }
 }
 
-/// The operation, part by part.
-fn attention(query: &Tensor, key: &Tensor, value: &Tensor, options: AttentionOptions<'_>) -> Result<Tensor> {
+/// Whether PyTorch has one function for these operands: full ones, with equal batches and heads, whose numbers lie next to each
+/// other, and a mask of one row for each query, or of as many axes as they have. It is part by part otherwise.
+fn is_flash(operands: &[&Tensor], options: AttentionOptions<'_>) -> bool {
+    let query = operands[0].shape_hint();
+    let lead = query.len() - 2;
+    let alike = |t: &&Tensor| {
+        let own = t.shape_hint();
+        own[..lead] == query[..lead] || (options.enable_gqa && own.first() == query.first())
+    };
+    let full = |t: &&Tensor| !t.shape_hint().contains(&0) && t.laid_out().last() == Some(&1);
+    operands.iter().all(|t| alike(t) && full(t))
+        && options.attn_mask.is_none_or(|m| matches!(m.dim(), 2 | 4) || (m.dim() == 3 && query.len() == 3))
+}
+
+/// The operation, part by part; `fused`: as PyTorch's kernel for it does.
+fn attention(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    options: AttentionOptions<'_>,
+    fused: bool,
+) -> Result<Tensor> {
     let op = "scaled_dot_product_attention";
     let (mut k, mut v) = (widened(key)?, widened(value)?);
     if options.enable_gqa {
@@ -94,7 +122,12 @@ fn attention(query: &Tensor, key: &Tensor, value: &Tensor, options: AttentionOpt
     if options.is_causal {
         let sizes = scores.sizes();
         let [l, s] = [sizes[sizes.len() - 2], sizes[sizes.len() - 1]];
-        scores = fill(&scores, &iota(l)?.try_unsqueeze(1)?.try_ge(&iota(s)?)?)?;
+        let seen = iota(l)?.try_unsqueeze(1)?.try_ge(&iota(s)?)?;
+        scores = match fused {
+            true => fill(&scores, &seen)?,
+            // As a mask of bools.
+            false => scores.try_add(&fill(&seen.try_to(scores.dtype())?.try_mul(0.0)?, &seen)?)?,
+        };
     }
     if let Some(m) = options.attn_mask {
         scores = match m.dtype() {

@@ -10,7 +10,7 @@ use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::layout::row_major;
 use crate::mode::sizes::numel;
-use crate::ops::elementwise::try_xlogy;
+use crate::ops::elementwise::{rounded, try_xlogy};
 use crate::ops::gather::{all_true, checked, gather};
 use crate::ops::reduce::{divide_by_size, size_tensor};
 use crate::ops::single_node::{Keeps, single};
@@ -219,7 +219,7 @@ twin_fns! {
                 }
                 other => other.of(&sums)?.try_neg()?,
             };
-            return y.try_to(dtype);
+            return rounded(&y, dtype, None);
         }
         class_weight(op, input, weight)?;
         if smooth == 0.0 {
@@ -231,7 +231,7 @@ twin_fns! {
         let all = by_class(&logs)?.try_sum_dim(&[axis as isize], false)?.try_neg()?;
         let all = classes.reduce(&all.try_where_self(&classes.counts, &all.try_zeros_like()?)?, reduction)?;
         let all = divide_by_size(&all.try_mul(smooth)?, c)?;
-        y.try_mul(1.0 - smooth)?.try_add(&all)?.try_to(input.dtype())
+        rounded(&y.try_mul(1.0 - smooth)?.try_add(&all)?, input.dtype(), None)
     }
 
     /// The cross entropy between probabilities, 0 to 1, and targets of their shape; logarithms are no less than -100. A
@@ -337,12 +337,13 @@ twin_fns! {
             KlReduction::Mean => losses.try_mean()?,
             KlReduction::Sum => losses.try_sum()?,
             KlReduction::None => losses,
+            KlReduction::BatchMean if input.dim() == 0 => losses.try_sum()?,
             KlReduction::BatchMean => {
                 let n = input.sizes().first().copied().unwrap_or(Size::from(1));
                 divide_by_size(&losses.try_sum()?, n)?
             }
         };
-        y.try_to(dtype)
+        rounded(&y, dtype, None)
     }
 }
 
@@ -372,7 +373,12 @@ fn likelihood(
     options: NllLossOptions<'_>,
 ) -> Result<Tensor> {
     let NllLossOptions { weight, ignore_index, reduction } = options;
-    let node = if input.dim() > 2 { "NllLoss2DBackward0" } else { "NllLossBackward0" };
+    let node = match input.dim() {
+        0..=2 => "NllLossBackward0",
+        // PyTorch has planes, and other shapes as planes.
+        3 | 5.. if reduction == Reduction::None => "ViewBackward0",
+        _ => "NllLoss2DBackward0",
+    };
     let all = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2)];
     let operands: Vec<&Tensor> = [input, target].into_iter().chain(weight).collect();
     single(node, &operands, &all[..operands.len()], |t| {

@@ -2,6 +2,7 @@
 
 use super::common::{demand_float, promoted, widened};
 use crate::error::{Error, Result};
+use crate::ops::elementwise::rounded;
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::Tensor;
@@ -25,10 +26,11 @@ twin_fns! {
         demand_float("normalize", input)?;
         let x = widened(input)?;
         if x.dim() == 0 {
-            return try_normalize(&x.try_unsqueeze(0)?, p, axis, eps)?.try_reshape(&[])?.try_to(input.dtype());
+            let row = try_normalize(&x.try_unsqueeze(0)?, p, axis, eps)?;
+            return rounded(&row.reshape_as_node("DivBackward0", &[])?, input.dtype(), None);
         }
         let y = x.try_div(&x.try_vector_norm(p, &[axis], true)?.try_clamp_min(eps)?)?;
-        y.try_to(input.dtype())
+        rounded(&y, input.dtype(), None)
     }
 
     /// The cosine of the angle between vectors along an axis, of tensors that broadcast. PyTorch's defaults: axis 1,
@@ -44,11 +46,11 @@ twin_fns! {
         let (a, b) = (a.try_expand_as(&product)?, b.try_expand_as(&product)?);
         if product.dim() == 0 {
             let lift = |t: &Tensor| t.try_unsqueeze(0);
-            return try_cosine_similarity(&lift(&a)?, &lift(&b)?, axis, eps);
+            return rounded(&try_cosine_similarity(&lift(&a)?, &lift(&b)?, axis, eps)?, dtype, None);
         }
         let length = |t: &Tensor| t.try_vector_norm(2.0, &[axis], true)?.try_clamp_min(eps);
         let (a, b) = (a.try_div(&length(&a)?)?, b.try_div(&length(&b)?)?);
-        a.try_mul(&b)?.try_sum_dim(&[axis], false)?.try_to(dtype)
+        rounded(&a.try_mul(&b)?.try_sum_dim(&[axis], false)?, dtype, None)
     }
 
     /// The p-norm of `x1 - x2 + eps` along the last axis. PyTorch's defaults: p = 2, eps = 1e-6, no axis kept.
@@ -59,6 +61,6 @@ twin_fns! {
             0 => d[0].try_abs(),
             _ => d[0].try_vector_norm(p, &[-1], keepdim),
         })?;
-        if dtype.is_half() { y.try_to(dtype) } else { Ok(y) }
+        if dtype.is_half() { rounded(&y, dtype, None) } else { Ok(y) }
     }
 }

@@ -21,8 +21,8 @@ fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Option<Tensor>> 
     {
         return Ok(None);
     }
-    // PyTorch multiplies and adds what it can't see as one matrix.
-    if own.len() > 2 && !x.is_dense() {
+    // PyTorch multiplies and adds where it can't see rows and bias as they lie.
+    if own.len() != 2 && !(x.is_dense() && bias.is_dense()) {
         return Ok(None);
     }
     let rows = numel(&own[..own.len() - 1]);

@@ -1,7 +1,7 @@
 //! Normalisations: elements shifted and scaled to mean 0 and variance 1 over some axes, then by weights.
 
 use super::common::{demand_float, numbers, pad_axis, widened, windows};
-use crate::autograd::no_grad;
+use crate::autograd::{no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode::layout::{are_images, as_images, row_major};
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
@@ -223,7 +223,7 @@ twin_fns! {
             ));
         }
         if !options.training {
-            return try_batch_norm(input, running_mean, running_var, options);
+            return as_seen(&try_batch_norm(input, running_mean, running_var, options)?);
         }
         let BatchNormOptions { weight, bias, momentum, eps, .. } = options;
         check_channels(op, input, &[
@@ -237,7 +237,7 @@ twin_fns! {
             ));
         }
         if input.sizes().iter().any(|&n| is_zero(n)) {
-            return input.try_mul(1.0);
+            return as_seen(&input.try_mul(1.0)?);
         }
         demand_at_least(places, 2);
         let x = widened(input)?;
@@ -253,7 +253,7 @@ twin_fns! {
         }
         let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, rank)).transpose();
         let y = row_major(affine(m.normalised(eps)?, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?)?;
-        y.reshape_sizes(&y.sizes())
+        as_seen(&y)
     }
 
     /// Normalises over the last axes, whose shape is `normalized_shape`, as are those of weight and bias.
@@ -286,7 +286,11 @@ twin_fns! {
             _ => f64::from(f32::EPSILON),
         });
         let scale = x.try_square()?.try_mean_dim(&axes, true)?.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
-        row_major(affine(x.try_mul(&scale)?, weight.cloned(), None)?.try_to(input.dtype())?)
+        let y = affine(x.try_mul(&scale)?, weight.cloned(), None)?;
+        // PyTorch copies what does not lie in row-major order.
+        let is_copied = !y.is_dense() && !input.dtype().is_half();
+        let y = row_major(y.try_to(input.dtype())?)?;
+        Ok(if is_copied { tape::named("CloneBackward0", &y) } else { y })
     }
 
     /// Normalises groups of channels of each sample over channels and places: `[n, c, ..]`; weight and bias are `[c]`.
@@ -344,6 +348,11 @@ twin_fns! {
         let means = windows(op, &squares, 1, size, 1, 1)?.try_sum_dim(&[-1], false)?.try_div(size as f64)?;
         x.try_div(&means.try_mul(alpha)?.try_add(k)?.try_pow(beta)?)?.try_to(input.dtype())
     }
+}
+
+/// PyTorch has samples and channels as one axis on the way, and gives a view of that.
+fn as_seen(y: &Tensor) -> Result<Tensor> {
+    y.reshape_recorded(&y.sizes())
 }
 
 /// The last axes, after the check that they have this shape, and what is given too.

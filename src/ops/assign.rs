@@ -2,12 +2,13 @@
 //! history. Assigning to a view is assigning to its base, whose other elements stay.
 
 use super::gather::scatter;
-use super::movement::{concat, narrow, put_at, seen};
+use super::movement::{concat, narrow, put_at, put_chosen, seen};
 use crate::autograd::record::check_assignable;
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
+use crate::mode::grads::SEEN_AGAIN;
 use crate::mode::sizes::{all_same, at_most, is_zero};
 use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::Edge;
@@ -61,7 +62,13 @@ fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, ali
     let base = target.view_of().map_or(target, |v| &v.base);
     if !derivative.is_recorded(target, value) {
         // The history stays, so the tape must not look at what is changed.
-        return no_grad(|| exchange(target, value, alike));
+        no_grad(|| exchange(target, value, alike))?;
+        if let Some(edge) = base.grad_fn().filter(shows_hidden)
+            && !mode::is_recording()
+        {
+            base.set_grad_fn(Some(tape::renamed(SEEN_AGAIN, edge)));
+        }
+        return Ok(());
     }
     check_assignable(target)?;
     if base.strided().is_some() && mode::is_recording() {
@@ -72,6 +79,7 @@ fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, ali
     }
     // The history of what was there before, from which the elements that stay have their gradient.
     let before = tape::operand_edge(base)?;
+    let hidden = before.as_ref().is_some_and(shows_hidden);
     let part = match derivative {
         Derivative::Computed | Derivative::None => tape::operand_edge(value)?,
         Derivative::Taken(name, from) => {
@@ -100,8 +108,16 @@ fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, ali
             Some(Edge::new(node, 0))
         }
     };
-    base.set_grad_fn(edge);
+    base.set_grad_fn(if hidden { edge.map(|edge| tape::renamed(SEEN_AGAIN, edge)) } else { edge });
     Ok(())
+}
+
+/// Whether this is the history of a result that is a view in PyTorch, of something that nobody has. A change in place makes it a
+/// view of what that has become.
+fn shows_hidden(edge: &Edge) -> bool {
+    const VIEWS: [&str; 6] =
+        ["ViewBackward0", "SqueezeBackward1", "PermuteBackward0", "TransposeBackward0", "AliasBackward0", SEEN_AGAIN];
+    VIEWS.contains(&edge.node().name())
 }
 
 fn exchange(target: &Tensor, value: &Tensor, alike: bool) -> Result<()> {
@@ -181,6 +197,7 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor, alike: bool) -> Result<Tensor
         ViewOp::Affine(affine) if affine.is_apart => return put_at(affine, whole, part),
         ViewOp::Affine(affine) if alike => return put_at(&Affine { is_apart: true, ..affine.clone() }, whole, part),
         ViewOp::Affine(_) => return shared(),
+        ViewOp::Select { axis, at } => return put_chosen(*axis, *at, whole, part),
         ViewOp::Primitive(op) => op,
     };
     let Class::View(view) = op.class() else { unreachable!("bug in allotrope: {} is no view", op.name()) };

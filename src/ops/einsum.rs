@@ -30,7 +30,6 @@ twin_fns! { views:
         let result = contract(equation, &parsed, operands)?;
         match operands {
             // Of one operand that nothing is summed over it is a view.
-            [x] if result.id() == x.id() => permuted(x, (0..x.dim()).collect()),
             [x] if result.shares_elements_of(x) => Ok(result),
             _ => Ok(result.unlinked_if_alone()),
         }
@@ -213,7 +212,12 @@ fn contract(equation: &str, e: &Equation, operands: &[&Tensor]) -> Result<Tensor
         let later = |l: Label| e.output.contains(&l) || e.inputs[i + 2..].iter().any(|t| t.contains(&l));
         so_far = multiplied(equation, e, so_far, next, later)?;
     }
+    let before = so_far.labels.len();
     let out = so_far.summed(|l| e.output.contains(&l))?;
+    if operands.len() == 1 && out.labels.len() == before {
+        let at = |l: &Label| out.labels.iter().position(|m| m == l);
+        return permuted(&out.x, e.output.iter().filter_map(at).collect());
+    }
     out.aligned(&e.output)
 }
 

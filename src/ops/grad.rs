@@ -84,7 +84,8 @@ fn gradients(outputs: &[&Tensor], inputs: &[&Tensor], how: GradOptions<'_>) -> R
     let mut found = run(roots, &targets, how.retain_graph || how.create_graph, how.create_graph)?;
     for (i, (slot, x)) in found.iter_mut().zip(inputs).enumerate().filter(|(_, (g, _))| g.is_none()) {
         if how.materialize_grads {
-            *slot = Some(x.try_zeros_like()?);
+            let zeros = x.try_zeros_like()?;
+            *slot = Some(if how.create_graph { zeros.requires_grad() } else { zeros });
         } else if !how.allow_unused {
             return Err(Error::autograd(format!(
                 "input {i} of grad(), {}{:?}, appears to not have been used in the graph; set allow_unused if that is meant",

@@ -114,6 +114,22 @@ twins! {
         })
     }
 
+    /// PyTorch's `scatter(.., reduce="add")`: as [`Tensor::scatter_add`], of a tensor or a number. There it has no derivative,
+    /// so a backward pass through it is refused.
+    fn scatter_accumulate / try_scatter_accumulate<'a>(
+        &self, axis: isize, index: &Tensor, source: impl Into<Arg<'a>>,
+    ) -> Tensor {
+        let op = "scatter";
+        let source = match source.into() {
+            Arg::Number(n) => full_of(&index.sizes(), n.fitted(op, self.dtype())?)?,
+            Arg::Tensor(t) => t.clone(),
+        };
+        let compute = || self.try_scatter_add(axis, index, &source);
+        composite("NotImplemented", &[Operand::Tensor(self), Operand::Tensor(&source)], compute, |_| {
+            move |_: &_, _: &Tensor| Err(Error::autograd("scatter with a reduction has no derivative, as in PyTorch"))
+        })
+    }
+
     /// With the parts of `source` along `axis` added, `alpha` times, at the places that a vector of indices gives.
     fn index_add / try_index_add(&self, axis: isize, index: &Tensor, source: &Tensor, alpha: impl Into<Number>) -> Tensor {
         let alpha = alpha.into();

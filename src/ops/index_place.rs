@@ -3,22 +3,21 @@
 
 use super::arg::Arg;
 use super::gather::{checked_index, scatter};
-use super::grads1;
 use super::index::{along, number, rows, true_places};
 use super::index_joint::Joint;
 use super::index_kind::Index;
-use super::movement::{concat, iota, narrow, zeros};
+use super::movement::{concat, iota, narrow, put_chosen, seen};
 use super::parts::{every, slice_bounds};
 use super::single_node::{Keeps, single};
-use crate::autograd::record::composite;
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::layout::{laid_out, row_major};
 use crate::mode::sizes::{at_most, specialize};
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Tensor, eval};
-use allotrope_ir::{DType, ScatterOp};
+use allotrope_ir::{DType, Op, ScatterOp};
 /// One indexing operation, from a tensor to a part of it.
 pub(super) enum Step {
     Select {
@@ -29,16 +28,18 @@ pub(super) enum Step {
         axis: usize,
         start: Size,
         len: Size,
+        /// The node's name: PyTorch takes no view of a whole axis, so one behind others has the name of the last of those.
+        node: &'static str,
     },
     Every {
         axis: usize,
         step: usize,
     },
     NewAxis(usize),
-    /// One element of an axis, which an integer without axes gives whose value is not known yet: a copy.
-    Row {
+    /// One element of an axis, which an integer without axes gives whose value a run computes: that of this number.
+    Chosen {
         axis: usize,
-        at: Tensor,
+        at: usize,
     },
 }
 
@@ -82,6 +83,7 @@ impl Place {
         }
         let mut place = Place { steps: Vec::new(), choosers: Vec::new(), bytes: false };
         let several = parts.len() > 1;
+        let mut last = "AliasBackward0";
         place.bytes = parts.iter().any(|part| matches!(part, Index::Tensor(t) if t.dtype() == DType::U8));
         // PyTorch's older masks are bytes.
         let mask = |t: &Tensor| t.try_to(DType::Bool);
@@ -93,15 +95,20 @@ impl Place {
                 Index::At(i) => {
                     let n = sizes[axis];
                     place.steps.push(Step::Select { axis, at: element(op, x, own, n, i)? });
+                    last = "SelectBackward0";
                     sizes.remove(axis);
                     own += 1;
                 }
                 Index::Slice { start, end, step } => {
                     // By what was written and not by the size, since it is recorded for gradients.
                     let whole = several && matches!((start, end), (None | Some(0), None));
+                    let from_first = matches!(start, None | Some(0)) && end.is_none_or(|end| end >= 0);
                     let (start, len) = slice_bounds(sizes[axis], start, end);
+                    if !(from_first && len.hint() == sizes[axis].hint() && step == 1) {
+                        last = "SliceBackward0";
+                    }
                     if !whole {
-                        place.steps.push(Step::Narrow { axis, start, len });
+                        place.steps.push(Step::Narrow { axis, start, len, node: last });
                         sizes[axis] = len;
                     }
                     match step {
@@ -122,6 +129,7 @@ impl Place {
                 }
                 Index::NewAxis => {
                     place.steps.push(Step::NewAxis(axis));
+                    last = "UnsqueezeBackward0";
                     sizes.insert(axis, Size::from(1));
                     axis += 1;
                 }
@@ -149,10 +157,11 @@ impl Place {
                     DType::I64 | DType::I32 => {
                         let index = checked_index(op, t, sizes[axis], true)?;
                         if t.dim() == 0 {
-                            place.steps.push(match mode::is_recording() {
-                                true => Step::Row { axis, at: index.try_reshape(&[1])? },
+                            place.steps.push(match mode::state::keep(&index) {
+                                Some(kept) => Step::Chosen { axis, at: kept? },
                                 // A number like any other.
-                                false => {
+                                None => {
+                                    last = "SelectBackward0";
                                     let at = eval::elements::<i64>(&index.try_to(DType::I64)?)?[0];
                                     Step::Select { axis, at: Size::from(at as usize) }
                                 }
@@ -254,10 +263,12 @@ impl Step {
     fn take(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Step::Select { axis, at } => without("SelectBackward0", &narrow(x, *axis, *at, Size::from(1))?, *axis),
-            Step::Narrow { axis, start, len } => narrow(x, *axis, *start, *len),
+            Step::Narrow { axis, start, len, node } => {
+                seen(x, Op::Slice { axis: *axis, start: *start, len: *len }, node)
+            }
             Step::Every { axis, step } => every(x, *axis, *step),
             Step::NewAxis(axis) => with_one(x, *axis),
-            Step::Row { axis, at } => row(x, *axis, at),
+            Step::Chosen { axis, at } => seen(x, ViewOp::Select { axis: *axis, at: *at }, "SelectBackward0"),
         }
     }
 
@@ -265,34 +276,16 @@ impl Step {
     fn put(&self, x: &Tensor, part: &Tensor) -> Result<Tensor> {
         match self {
             Step::Select { axis, at } => replaced(x, *axis, *at, Size::from(1), &with_one(part, *axis)?),
-            Step::Narrow { axis, start, len } => replaced(x, *axis, *start, *len, part),
+            Step::Narrow { axis, start, len, .. } => replaced(x, *axis, *start, *len, part),
             Step::Every { axis, step } => {
                 let sizes = part.sizes();
                 let places = iota(sizes[*axis])?.try_mul(*step as i64)?;
                 scatter(ScatterOp::Set, x, &along(&places, *axis, &sizes)?, part, *axis)
             }
             Step::NewAxis(_) => part.reshape_sizes(&x.sizes()),
-            Step::Row { axis, at } => {
-                let part = with_one(part, *axis)?;
-                scatter(ScatterOp::Set, x, &along(at, *axis, &part.sizes())?, &part, *axis)
-            }
+            Step::Chosen { axis, at } => put_chosen(*axis, *at, x, part),
         }
     }
-}
-
-/// The element of an axis whose place a tensor holds.
-fn row(x: &Tensor, axis: usize, at: &Tensor) -> Result<Tensor> {
-    let (own, place) = (x.sizes(), at.clone());
-    let compute = || without("SelectBackward0", &rows(x, axis, at)?, axis);
-    let out = composite("SelectBackward0", &[Operand::Tensor(x)], compute, |_| {
-        move |_: &_, g: &Tensor| {
-            let g = with_one(g, axis)?;
-            let places = along(&place, axis, &g.sizes())?;
-            grads1(scatter(ScatterOp::Set, &zeros(&g, &own)?, &places, &g, axis)?)
-        }
-    })?;
-    mode::state::element_copied(x, &out);
-    Ok(out)
 }
 
 /// The element `i` of an axis of `n`, counted from 0.
@@ -389,6 +382,12 @@ fn fill(value: &Tensor, sizes: &[Size]) -> Result<Tensor> {
 }
 
 impl Place {
+    /// Whether it is the whole tensor, as PyTorch finds it: no view is taken then.
+    pub(super) fn is_whole(&self) -> bool {
+        let whole = |s: &Step| matches!(s, Step::Narrow { node: "AliasBackward0", .. });
+        self.choosers.is_empty() && self.steps.iter().all(whole)
+    }
+
     /// Whether it is a part, of which no tensor chooses anything.
     pub(super) fn is_part(&self) -> bool {
         self.steps.is_empty() && self.choosers.is_empty()

@@ -9,11 +9,12 @@ use super::arg::Arg;
 use super::assign::{Derivative, assign_alike};
 use super::index::number;
 use super::index_kind::{Index, Indices};
-use super::index_place::{Chooser, Kept, Place, Step, put, without_leading_ones};
-use super::inplace::{copy, store, wholly_apart};
+use super::index_place::{Chooser, Kept, Place, put, without_leading_ones};
+use super::inplace::{copy, copy_as, store, wholly_apart};
 use super::movement::aliased;
 use super::single_node::single;
 use crate::error::{Result, called, must};
+use crate::mode;
 use crate::mode::layout::ordered_as;
 use crate::tensor::Tensor;
 use allotrope_ir::DType;
@@ -165,15 +166,19 @@ impl Tensor {
         }
         let kept = Kept::of(&parts);
         let mut place = Place::find(self, parts, false)?;
+        if place.is_whole() && !mode::is_recording() {
+            place.steps.clear();
+        }
         // What steps lead to is a view, and what becomes of it what becomes of this tensor.
-        let views = place.steps.iter().position(|s| matches!(s, Step::Row { .. })).unwrap_or(place.steps.len());
-        let rest = place.steps.split_off(views);
         let part = place.part(self)?;
-        place.steps = rest;
+        place.steps.clear();
         match value {
             Arg::Number(n) if place.is_part() => {
                 let full = number(op, &part, n)?.expand_sizes(&part.sizes())?;
                 assign_alike(&part, &full, Derivative::Taken("FillBackward2", None))?;
+            }
+            Arg::Tensor(t) if place.is_part() && t.dim() == 0 && part.dim() > 0 => {
+                copy_as(op, "FillBackward3", &part, t)?
             }
             Arg::Tensor(t) if place.is_part() => copy(op, &part, &without_leading_ones(t, part.dim())?)?,
             value => {

@@ -3,9 +3,10 @@
 
 use super::arg::{Arg, Number, kind};
 use super::assign::{Derivative, assign, assign_alike};
-use crate::autograd::no_grad;
+use super::elementwise::rounded;
 use crate::autograd::saved::{self, Saved, changing};
 use crate::autograd::tape;
+use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result, called};
 use crate::mode::sizes::is_zero;
 use crate::tensor::Tensor;
@@ -18,19 +19,32 @@ use std::sync::{Arc, OnceLock};
 /// Writes the result of an operation into `target`, whose dtype must be of its kind, as PyTorch demands.
 pub(super) fn store(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
     fits_kind(op, target, value)?;
-    let value = value.try_to(target.dtype())?;
+    let value = rounded(value, target.dtype(), None)?;
     assign(target, &fitted(op, target, &value)?, Derivative::Computed)
 }
 
 /// As [`store`], of what was just computed of `target`.
 fn store_computed(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
+    let named = node_in_place(op).map(|name| tape::named(name, value));
     if !saved::is_output(value) {
-        return store(op, target, value);
+        return store(op, target, named.as_ref().unwrap_or(value));
     }
-    let kept = Kept::new(value);
+    let kept = Kept::new(named.as_ref().unwrap_or(value));
     store(op, target, &kept.value)?;
     kept.of(target);
     Ok(())
+}
+
+/// The node of an operation whose derivative PyTorch has for the change in place apart.
+fn node_in_place(op: &'static str) -> Option<&'static str> {
+    match op {
+        "asinh_" => Some("AsinhBackward1"),
+        "acosh_" => Some("AcoshBackward1"),
+        "atanh_" => Some("AtanhBackward1"),
+        "elu_" => Some("EluBackward1"),
+        "leaky_relu_" => Some("LeakyReluBackward1"),
+        _ => None,
+    }
 }
 
 /// A result that its node keeps and that becomes the elements of another tensor: the backward pass is to find that one as it
@@ -75,7 +89,7 @@ fn store_running(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()
     let nothing = target.dim() == 0 || target.sizes().iter().any(|&n| is_zero(n));
     match target.dtype() {
         DType::Bool if nothing => store(op, target, &value.try_to(DType::Bool)?),
-        _ => store(op, target, value),
+        _ => store_computed(op, target, value),
     }
 }
 
@@ -91,11 +105,16 @@ fn fits_kind(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
 
 /// Writes the elements of `source`, cast and repeated, into `target`.
 pub(super) fn copy(op: &'static str, target: &Tensor, source: &Tensor) -> Result<()> {
+    copy_as(op, "CopyBackwards", target, source)
+}
+
+/// As [`copy`], by a node of this name.
+pub(super) fn copy_as(op: &'static str, node: &'static str, target: &Tensor, source: &Tensor) -> Result<()> {
     apart(op, target, source)?;
     let value = fitted(op, target, &source.try_to(target.dtype())?)?;
     // Elements that share memory may get what they have.
     let alike = lie_alike(target, source);
-    let derivative = Derivative::Taken("CopyBackwards", Some(source));
+    let derivative = Derivative::Taken(node, Some(source));
     if alike { assign_alike(target, &value, derivative) } else { assign(target, &value, derivative) }
 }
 
@@ -157,11 +176,24 @@ fn overlapping(op: &'static str, target: &Tensor, operand: &Tensor) -> Error {
     )
 }
 
-/// What [`apart`] asks of an argument: one that is no tensor shares nothing.
-macro_rules! apart_from {
-    ($op:expr, $target:expr, $($given:ident)*) => {
-        $(if let Arg::Tensor(x) = $given { apart($op, $target, x)?; })*
-    };
+/// An operand beside the tensor that is changed, or another handle to that: only what it was itself is kept as it was, so a
+/// derivative that needs it in another place finds it changed, as in PyTorch.
+fn beside(op: &'static str, target: &Tensor, operand: &Tensor) -> Result<Tensor> {
+    apart(op, target, operand)?;
+    if operand.id() != target.id() || !is_grad_enabled() {
+        return Ok(operand.clone());
+    }
+    let other = operand.alias();
+    other.set_grad_fn(tape::own_edge(operand));
+    Ok(other)
+}
+
+/// As [`beside`], of an argument: one that is no tensor shares nothing.
+fn given_beside(op: &'static str, target: &Tensor, given: Arg<'_>) -> Result<Option<Tensor>> {
+    match given {
+        Arg::Tensor(x) => beside(op, target, x).map(Some),
+        Arg::Number(_) => Ok(None),
+    }
 }
 
 /// Defines the in-place twins of plain methods.
@@ -169,7 +201,7 @@ macro_rules! apart_from {
 /// The tensors and numbers behind the arguments are those in brackets: they must not share memory with the target.
 /// `$store` is what writes the result.
 macro_rules! inplace {
-    ($store:ident; $( $(#[$doc:meta])* $name:ident / $try_name:ident = $plain:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* ) $([$($given:ident),*])? $({$($tensor:ident),*})? ; )*) => {
+    ($store:ident; $( $(#[$doc:meta])* $name:ident / $try_name:ident = $plain:ident $(<$life:lifetime>)? ( $($arg:ident : $ty:ty),* ) $([$($given:ident),*])? $({$($tensor:ident),*})? $(($($maybe:ident),*))? ; )*) => {
         impl Tensor {$(
             $(#[$doc])*
             ///
@@ -188,9 +220,13 @@ macro_rules! inplace {
             #[track_caller]
             pub fn $try_name$(<$life>)?(&self $(, $arg: $ty)*) -> Result<&Tensor> {
                 let compute = || -> Result<Tensor> {
-                    $($(let $given: Arg<'_> = $given.into();)*
-                    apart_from!(stringify!($name), self, $($given)*);)?
-                    $($(apart(stringify!($name), self, $tensor)?;)*)?
+                    $($(let $given: Arg<'_> = $given.into();
+                    let held = given_beside(stringify!($name), self, $given)?;
+                    let $given = held.as_ref().map_or($given, Arg::Tensor);)*)?
+                    $($(let held = beside(stringify!($name), self, $tensor)?;
+                    let $tensor = &held;)*)?
+                    $($(let held = $maybe.map_or(Ok(None), |given| given_beside(stringify!($name), self, given))?;
+                    let $maybe = held.as_ref().map(Arg::Tensor).or($maybe);)*)?
                     self.$plain($($arg),*)
                 };
                 let new = changing(self, compute);
@@ -230,6 +266,8 @@ inplace! {
     addcdiv_ / try_addcdiv_ = try_addcdiv(a: &Tensor, b: &Tensor, value: impl Into<Number>) {a, b};
     /// Keeps every element within bounds.
     clamp_ / try_clamp_ = try_clamp<'a>(min: impl Into<Arg<'a>>, max: impl Into<Arg<'a>>) [min, max];
+    /// Keeps every element within either bound or both.
+    clamp_with_ / try_clamp_with_ = try_clamp_with<'a>(min: Option<Arg<'a>>, max: Option<Arg<'a>>) (min, max);
     /// Keeps every element above a bound.
     clamp_min_ / try_clamp_min_ = try_clamp_min<'a>(min: impl Into<Arg<'a>>) [min];
     /// Keeps every element below a bound.

@@ -208,7 +208,8 @@ twins! {
         a.demand_ranks("addmm", b, 2, 2)?;
         let (beta, alpha) = (beta.into(), alpha.into());
         single("AddmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
-            added("addmm", &t[0], &t[1].try_matmul(&t[2])?, beta, alpha).and_then(row_major)
+            let product = product_times("addmm", &t[1], &t[2], alpha)?;
+            added("addmm", &t[0], &product, beta, Number::Int(1)).and_then(row_major)
         })
     }
 
@@ -216,7 +217,8 @@ twins! {
     fn baddbmm / try_baddbmm(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
         let (beta, alpha) = (beta.into(), alpha.into());
         single("BaddbmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
-            added("baddbmm", &t[0], &t[1].try_bmm(&t[2])?, beta, alpha).and_then(row_major)
+            let product = product_times("baddbmm", &t[1], &t[2], alpha)?;
+            added("baddbmm", &t[0], &product, beta, Number::Int(1)).and_then(row_major)
         })
     }
 
@@ -314,6 +316,28 @@ pub(super) fn scaled(op: &'static str, x: &Tensor, by: Number) -> Result<Tensor>
         Number::Float(f) if !x.dtype().is_float() => x.try_mul(f as i64),
         by => x.try_mul(by),
     }
+}
+
+/// `alpha * (a x b)` of matrices or of batches of them. Gradients are multiplied last, as in PyTorch. Where `alpha` is 0 the product of two
+/// matrices counts for nothing, whatever is in it, unless they are of halves.
+fn product_times(op: &'static str, a: &Tensor, b: &Tensor, alpha: Number) -> Result<Tensor> {
+    let product = || if op == "addmm" { a.try_matmul(b) } else { a.try_bmm(b) };
+    if alpha.to_f64() == 1.0 {
+        return product();
+    }
+    let compute = || {
+        let product = product()?;
+        let ignored =
+            op == "addmm" && alpha.to_f64() == 0.0 && product.dtype().is_float() && !product.dtype().is_half();
+        if ignored { product.try_zeros_like() } else { scaled(op, &product, alpha) }
+    };
+    composite("AddmmBackward0", &[Operand::Tensor(a), Operand::Tensor(b)], compute, |_| {
+        let factors = Factors::kept(a, b);
+        move |c: &Context<'_>, g: &Tensor| {
+            let times = |x: Tensor| scaled(op, &x, alpha);
+            super::grads2(c, || times(factors.by_a(c, g)?), || times(factors.by_b(c, g)?))
+        }
+    })
 }
 
 /// `beta * x + alpha * product`, where `x` broadcasts to the product.

@@ -11,6 +11,7 @@ use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result};
 use crate::mode::apply::{apply, apply_view, emit};
 use crate::mode::sizes::{all_same, demand_equal, numel, specialize};
+use crate::mode::state::kept;
 use crate::mode::values::full_of;
 use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::{Edge, Grads, SumToSize};
@@ -18,7 +19,7 @@ use crate::tensor::operand::Operand;
 use crate::tensor::size::{hints, small};
 use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Size, Sizes, Strides, Tensor, eval};
+use crate::tensor::{Size, Sizes, Strides, Tensor, eval, select};
 use allotrope_ir::{Axes, Class, Extent, Op, Scalar, ScatterOp, Type, View, infer};
 use smallvec::{SmallVec, smallvec};
 
@@ -125,7 +126,9 @@ impl Tensor {
         }
         let sum = no_grad(sum)?.alias();
         let spread = own.clone();
-        let node = tape::node("SumToSizeBackward0", smallvec![tape::operand_edge(self)?], false, move |_, grads| {
+        // PyTorch sums, and takes leading axes away after that.
+        let name = if lead > 0 { "ViewBackward0" } else { "SumBackward1" };
+        let node = tape::node(name, smallvec![tape::operand_edge(self)?], false, move |_, grads| {
             Ok(smallvec![grads[0].as_ref().map(|g| g.expand_recorded(&spread)).transpose()?])
         });
         sum.set_grad_fn(Some(Edge::new(node, 0)));
@@ -166,11 +169,14 @@ pub(crate) fn seen(x: &Tensor, op: impl Into<ViewOp>, name: &'static str) -> Res
     view(x, op.into(), name, unseen)
 }
 
-/// A view that was recorded, taken again.
+/// A view that was recorded, taken again; `place` says which places a run has chosen.
 ///
 /// # Errors
 /// When its sizes do not fit the tensor.
-pub(crate) fn seen_again(x: &Tensor, op: ViewOp) -> Result<Tensor> {
+pub(crate) fn seen_again(x: &Tensor, op: ViewOp, place: impl Fn(usize) -> Result<i64>) -> Result<Tensor> {
+    if let ViewOp::Select { axis, at } = op {
+        return x.try_select(axis as isize, place(at)? as isize);
+    }
     let (op, name) = fitting(x, op)?;
     seen(x, op, name)
 }
@@ -179,12 +185,15 @@ pub(crate) fn seen_again(x: &Tensor, op: ViewOp) -> Result<Tensor> {
 ///
 /// # Errors
 /// As there.
-pub(crate) fn shown_again(x: &Tensor, op: ViewOp) -> Result<Tensor> {
+pub(crate) fn shown_again(x: &Tensor, op: ViewOp, place: impl Fn(usize) -> Result<i64>) -> Result<Tensor> {
+    if let ViewOp::Select { .. } = op {
+        return Ok(no_grad(|| seen_again(x, op, place))?.same_elements());
+    }
     let (op, _) = fitting(x, op)?;
     apply_view(&op, x)
 }
 
-/// A step that was recorded, on a tensor that its sizes fit, with the name of its node.
+/// A step that was recorded, and is no choice of a place, on a tensor that its sizes fit; with the name of its node.
 fn fitting(x: &Tensor, op: ViewOp) -> Result<(ViewOp, &'static str)> {
     let name = match &op {
         ViewOp::Affine(affine) => {
@@ -197,6 +206,7 @@ fn fitting(x: &Tensor, op: ViewOp) -> Result<(ViewOp, &'static str)> {
             let affine = Affine { count, is_apart, ..affine.clone() };
             return Ok((ViewOp::Affine(affine), "AsStridedBackward0"));
         }
+        ViewOp::Select { .. } => unreachable!("bug in allotrope: the place is known before a view is taken"),
         ViewOp::Primitive(op) => {
             infer(op, &[&Type { dtype: x.dtype(), shape: x.sizes() }])?;
             match op.class() {
@@ -217,6 +227,7 @@ fn unseen(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
     let op = match op {
         ViewOp::Primitive(op) => op,
         ViewOp::Affine(affine) => return put_at(affine, &zeros(g, from)?, g),
+        ViewOp::Select { axis, at } => return put_chosen(*axis, *at, &zeros(g, from)?, g),
     };
     let Class::View(view) = op.class() else { unreachable!("bug in allotrope: {} is no view", op.name()) };
     match view {
@@ -252,6 +263,14 @@ pub(super) fn put_at(affine: &Affine, whole: &Tensor, part: &Tensor) -> Result<T
     let how = if affine.is_apart { ScatterOp::Set } else { ScatterOp::Add };
     let places = affine.places(rank, &mut emit)?;
     scatter(how, whole, &places, &part.reshape_sizes(&affine.flat_sizes(rank))?, rank - 1)
+}
+
+/// `whole` with `part` at the place of this number along an axis.
+pub(super) fn put_chosen(axis: usize, at: usize, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
+    let (sizes, at) = (whole.sizes(), kept(at));
+    let places = select::places(axis, &sizes, &at, &mut emit)?;
+    let part = part.reshape_sizes(&select::with_one(axis, &sizes))?;
+    scatter(ScatterOp::Set, whole, &places, &part, axis)
 }
 
 pub(crate) fn narrow(x: &Tensor, axis: usize, start: Size, len: Size) -> Result<Tensor> {

@@ -24,7 +24,11 @@ fn mul(a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
 }
 
 fn div(a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
-    try_div(a, b)
+    match (a, b) {
+        // Python's operator, as PyTorch defines it.
+        (Arg::Number(a), Arg::Tensor(b)) => b.try_reciprocal()?.try_mul(a),
+        _ => try_div(a, b),
+    }
 }
 
 macro_rules! operators {

@@ -124,24 +124,12 @@ twins! {
 
     /// The mean of all elements; NaN where there is none.
     fn mean / try_mean(&self) -> Tensor {
-        self.try_mean_dim(&[], false)
+        mean_as_node("MeanBackward0", self, &[], false)
     }
 
     /// The mean over some axes (none named means all); with `keepdim` they stay with size 1. Floats only.
     fn mean_dim / try_mean_dim(&self, axes: &[isize], keepdim: bool) -> Tensor {
-        let node = if axes.is_empty() { "MeanBackward0" } else { "MeanBackward1" };
-        let axes = axes_of(self, "mean", axes)?;
-        let x = floating(self, "mean")?;
-        let compute = || {
-            in_full(&x, |x| {
-                let sum = with_axes_kept(sum_axes(x, axes.clone())?, x, &axes, keepdim)?;
-                divide_by_size(&sum, count(x, &axes))
-            })
-        };
-        let (own, n, at) = (x.sizes(), count(&x, &axes), axes.clone());
-        composite(node, &[Operand::Tensor(&x)], compute, |_| {
-            move |_: &Context<'_>, g: &Tensor| grads1(spread(&divide_by_size(g, n)?, &own, &at)?)
-        })
+        mean_as_node("MeanBackward1", self, axes, keepdim)
     }
 
     /// Whether all elements are true (not 0), as bool; u8 gives u8. True where there is none.
@@ -184,4 +172,20 @@ pub(crate) fn size_tensor(n: Size, dtype: DType) -> Result<Tensor> {
         None => full_of(&[], super::arg::Number::Int(n.hint() as i64).to(dtype)),
         Some(extent) => apply(&Op::Cast(dtype), &[Operand::Tensor(&extent?)]),
     }
+}
+
+/// The mean over some axes, none of which means all, by a node of this name.
+fn mean_as_node(node: &'static str, x: &Tensor, axes: &[isize], keepdim: bool) -> Result<Tensor> {
+    let axes = axes_of(x, "mean", axes)?;
+    let x = floating(x, "mean")?;
+    let compute = || {
+        in_full(&x, |x| {
+            let sum = with_axes_kept(sum_axes(x, axes.clone())?, x, &axes, keepdim)?;
+            divide_by_size(&sum, count(x, &axes))
+        })
+    };
+    let (own, n, at) = (x.sizes(), count(&x, &axes), axes.clone());
+    composite(node, &[Operand::Tensor(&x)], compute, |_| {
+        move |_: &Context<'_>, g: &Tensor| grads1(spread(&divide_by_size(g, n)?, &own, &at)?)
+    })
 }

@@ -25,7 +25,7 @@ twins! { views:
     /// assert_eq!(Tensor::arange(6).reshape(&[2, -1]).shape(), [2, 3]);
     /// ```
     fn reshape / try_reshape(&self, shape: &[isize]) -> Tensor {
-        self.reshape_recorded(&wanted_sizes("reshape", self, shape)?)
+        reshaped(self, &wanted_sizes("reshape", self, shape)?)
     }
 
     /// As [`Tensor::reshape`], where that copies nothing; an error where it would have to.
@@ -35,7 +35,7 @@ twins! { views:
 
     /// The shape of `other`; symbolic dimensions stay symbolic.
     fn reshape_as / try_reshape_as(&self, other: &Tensor) -> Tensor {
-        self.reshape_recorded(&other.sizes())
+        reshaped(self, &other.sizes())
     }
 
     /// As [`Tensor::view`], with the shape of `other`; symbolic dimensions stay symbolic.
@@ -60,7 +60,7 @@ twins! { views:
         let merged = numel(&sizes[from..=to]);
         sizes.drain(from..=to);
         sizes.insert(from, merged);
-        self.reshape_recorded(&sizes)
+        reshaped(self, &sizes)
     }
 
     /// All elements along one axis, in row-major order; a view where they lie so.
@@ -258,6 +258,12 @@ fn without_ones(node: &'static str, x: &Tensor, named: impl Fn(usize) -> bool) -
     let kept: Sizes =
         x.sizes().iter().enumerate().filter(|(i, n)| !(named(*i) && is_one(**n))).map(|(_, n)| *n).collect();
     x.reshape_recorded_as(node, &kept)
+}
+
+/// Another shape, as a view where the layout allows. PyTorch's name tells whether it lies in row-major order.
+fn reshaped(x: &Tensor, sizes: &[Size]) -> Result<Tensor> {
+    let node = if x.is_off_tape() || x.is_dense() { "ViewBackward0" } else { "ReshapeAliasBackward0" };
+    x.reshape_recorded_as(node, sizes)
 }
 
 fn as_view(op: &'static str, x: &Tensor, sizes: &[Size]) -> Result<Tensor> {

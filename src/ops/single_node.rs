@@ -2,15 +2,18 @@
 //! their own, which that node holds. No derivative is written here.
 
 use super::backward::sum;
+use super::flat_in;
 use super::movement::copied;
 use super::results::unlinked;
 use crate::autograd::engine::{Root, run_part};
+use crate::autograd::gradient_names::has_function;
 use crate::autograd::saved::{Saved, changing, is_changing};
 use crate::autograd::tape::Edges;
 use crate::autograd::{is_grad_enabled, scope, tape};
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::{Edge, Grads};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What PyTorch's node keeps for its derivative: what it refuses to find changed in place.
@@ -75,12 +78,18 @@ pub(crate) fn single_node(
         .collect();
     let has_history: Vec<bool> = ends.iter().map(Option::is_some).collect();
     let node = tape::node(name, edges, !keeps.is_empty(), move |c, grads| {
-        kept.iter().try_for_each(|kept| kept.get(c.me).map(drop))?;
+        let kept = kept.iter().map(|kept| kept.get(c.me)).collect::<Result<SmallVec<[Tensor; 3]>>>()?;
         let roots =
             ends.iter().zip(grads).filter_map(|(edge, g)| Some(Root { edge: edge.clone()?, gradient: g.clone()? }));
         let targets: Vec<Edge> = starts.iter().flatten().cloned().collect();
         let mut found = run_part(roots.collect(), &targets, sum)?.into_iter();
-        Ok(starts.iter().map(|start| start.as_ref().and_then(|_| found.next().flatten())).collect::<Grads>())
+        let depends = is_grad_enabled() && has_function(name);
+        let on = kept.iter().find(|x| depends && x.is_requires_grad());
+        let mut next = |start: &Option<Edge>| match (start.as_ref().and_then(|_| found.next().flatten()), on) {
+            (Some(gradient), Some(x)) => flat_in(gradient, x).map(Some),
+            (gradient, _) => Ok(gradient),
+        };
+        starts.iter().map(&mut next).collect::<Result<Grads>>()
     });
     for (i, y) in results.iter().enumerate().filter(|(i, _)| has_history[*i]) {
         y.set_grad_fn(Some(Edge::new(Arc::clone(&node), i as u32)));

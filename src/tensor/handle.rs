@@ -82,8 +82,9 @@ pub(crate) struct Traced {
     /// How the elements would lie if the program ran eagerly, in the call that is recorded: what shares elements there
     /// shares them here.
     pub(crate) strides: Strides,
-    /// How far its first element would be from that of the root, or of the storage of a captured one.
-    pub(crate) offset: isize,
+    /// How far its first element would be from that of the root, or of the storage of a captured one; none where a run decides
+    /// that.
+    pub(crate) offset: Option<isize>,
     /// Of a view: its value, and the version of the root that it belongs to.
     pub(crate) seen: Mutex<(Value, u32)>,
 }

@@ -84,13 +84,13 @@ impl Tensor {
             (Body::Strided(s), _) => *inner.seen.get_mut() = s.storage.version(),
             (Body::Traced(t), Body::Strided(of)) => {
                 t.strides = strides;
-                t.offset = of.offset as isize + op.skip(&of.strides);
+                t.offset = op.skip(&of.strides).map(|n| of.offset as isize + n);
                 t.root = Root::External(TraceHandle::new(Tensor::clone(before.map_or(x, |v| &v.base))));
                 t.path = Some(Arc::clone(&path));
             }
             (Body::Traced(t), Body::Traced(of)) => {
                 t.strides = strides;
-                t.offset = of.offset + op.skip(&of.strides);
+                t.offset = of.offset.zip(op.skip(&of.strides)).map(|(before, n)| before + n);
                 // Detached tensors are bases for gradients, though they show the elements of others.
                 let same = of.path.as_ref().map(Arc::as_ptr) == before.map(|v| Arc::as_ptr(&v.path));
                 t.root = of.root.clone();

@@ -120,13 +120,7 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
         },
         "lerp" => one(c.tensor(0, "input")?.try_lerp(c.tensor(1, "end")?, c.arg(2, "weight")?)),
         "clamp" => {
-            let x = c.tensor(0, "input")?;
-            one(match (c.arg_opt(1, "min")?, c.arg_opt(2, "max")?) {
-                (Some(min), Some(max)) => x.try_clamp(min, max),
-                (Some(min), None) => x.try_clamp_min(min),
-                (None, Some(max)) => x.try_clamp_max(max),
-                (None, None) => Err(Error::Argument("clamp needs a bound".into())),
-            })
+            one(c.tensor(0, "input")?.try_clamp_with(c.arg_opt(1, "min")?, c.arg_opt(2, "max")?))
         },
         "logit" => {
             let x = c.tensor(0, "input")?;

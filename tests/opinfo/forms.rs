@@ -225,7 +225,7 @@ fn arithmetic() -> Vec<(&'static str, Form)> {
         "div" => t[0].try_div(&t[1])?,
         "div broadcast" => t[0].try_div(&t[1])?,
         "div number" => t[0].try_div(2.0)?,
-        "number / x" => ops::try_div(2.0, &t[0])?,
+        "number / x" => 2.0 / &t[0],
         "div itself" => t[0].try_div(&t[0])?,
         "div_floor" => t[0].try_div_floor(&t[1])?,
         "div_trunc number" => t[0].try_div_trunc(2.0)?,

@@ -3,7 +3,6 @@
 use crate::case::{KEYWORD, one};
 use crate::run::Adapter;
 use allotrope::Error;
-use allotrope::ops::Arg;
 
 /// Name in the corpus, and the call it means.
 pub fn adapters() -> Vec<(&'static str, Adapter)> {
@@ -13,12 +12,7 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
             let (x, dim, index, src) = (c.tensor(0, "input")?, c.int(1, "dim")?, c.tensor(2, "index")?, c.arg(3, "src")?);
             match (c.str_opt(KEYWORD, "reduce")?, src) {
                 (None, src) => one(x.try_scatter(dim, index, src)),
-                (Some("add"), Arg::Tensor(src)) => one(x.try_scatter_add(dim, index, src)),
-                (Some("add"), Arg::Number(n)) => {
-                    let one_of_it = allotrope::Tensor::zeros(&[], x.dtype());
-                    let src = one_of_it.try_fill_(n)?.try_expand_as(index)?;
-                    one(x.try_scatter_add(dim, index, &src))
-                }
+                (Some("add"), src) => one(x.try_scatter_accumulate(dim, index, src)),
                 (Some(other), _) => Err(Error::Argument(format!("scatter: no reduce={other:?}"))),
             }
         },

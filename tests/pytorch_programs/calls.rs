@@ -107,7 +107,10 @@ fn operator(c: &Case) -> Result<Vec<Tensor>> {
             (a, Arg::Tensor(b)) => b.try_rsub(a),
             _ => unreachable!("one is a tensor"),
         },
-        "operator.truediv" => ops::try_div(a, b),
+        "operator.truediv" => match (a, b) {
+            (Arg::Number(a), Arg::Tensor(b)) => b.try_reciprocal()?.try_mul(a),
+            (a, b) => ops::try_div(a, b),
+        },
         "operator.mod" => ops::try_remainder(a, b),
         "operator.floordiv" => ops::try_floor_divide(a, b),
         "operator.pow" => ops::try_pow(a, b),
@@ -118,12 +121,7 @@ fn operator(c: &Case) -> Result<Vec<Tensor>> {
 
 fn clamped(c: &Case) -> Result<Vec<Tensor>> {
     let x = x(c)?;
-    same(match (c.arg_opt(1, "min")?, c.arg_opt(2, "max")?) {
-        (Some(min), Some(max)) => x.try_clamp_(min, max),
-        (Some(min), None) => x.try_clamp_min_(min),
-        (None, Some(max)) => x.try_clamp_max_(max),
-        (None, None) => Err(Error::Argument("clamp_ needs a bound".into())),
-    })
+    same(x.try_clamp_with_(c.arg_opt(1, "min")?, c.arg_opt(2, "max")?))
 }
 
 fn nan_to_num(c: &Case) -> Result<(Option<f64>, Option<f64>, Option<f64>)> {

@@ -153,9 +153,9 @@ binary_twins! {
     /// a · b, elementwise.
     mul / try_mul = binary(BinaryOp::Mul);
     /// a / b, elementwise; integers are divided as f32.
-    div / try_div = quotient(());
+    div / try_div = binary(BinaryOp::Div);
     /// As [`Tensor::div`].
-    true_divide / try_true_divide = quotient(());
+    true_divide / try_true_divide = binary(BinaryOp::Div);
     /// The larger of both, elementwise; NaN where either is.
     maximum / try_maximum = binary(BinaryOp::Maximum);
     /// The smaller of both, elementwise; NaN where either is.
@@ -250,19 +250,13 @@ twins! {
 binary_fns! {
     /// a - b, elementwise.
     sub / try_sub = binary(BinaryOp::Sub);
-    /// a / b, elementwise; integers are divided as f32. A number is multiplied with the reciprocal of b, as in PyTorch.
-    div / try_div = quotient(());
+    /// a / b, elementwise; integers are divided as f32. The operator `/` multiplies a number on its left with the reciprocal of
+    /// b, as Python's does.
+    div / try_div = binary(BinaryOp::Div);
     /// Both, of bools, or bit by bit of integers.
     bitwise_and / try_bitwise_and = bitwise(BinaryOp::And);
     /// Either, of bools, or bit by bit of integers.
     bitwise_or / try_bitwise_or = bitwise(BinaryOp::Or);
     /// Just one, of bools, or bit by bit of integers.
     bitwise_xor / try_bitwise_xor = bitwise(BinaryOp::Xor);
-}
-
-fn quotient(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
-    match (a, b) {
-        (Arg::Number(a), Arg::Tensor(b)) => b.try_reciprocal()?.try_mul(a),
-        _ => binary(name, BinaryOp::Div, a, b),
-    }
 }

@@ -45,6 +45,14 @@ twins! {
         clamp("clamp", self, Some(min.into()), Some(max.into()))
     }
 
+    /// As [`Tensor::clamp`], with either bound or both.
+    fn clamp_with / try_clamp_with<'a>(&self, min: Option<Arg<'a>>, max: Option<Arg<'a>>) -> Tensor {
+        match (min, max) {
+            (None, None) => Err(Error::operands("clamp", "at least one of the bounds must be given")),
+            _ => clamp("clamp", self, min, max),
+        }
+    }
+
     /// As [`Tensor::clamp`], with a lower bound only.
     fn clamp_min / try_clamp_min<'a>(&self, min: impl Into<Arg<'a>>) -> Tensor {
         clamp("clamp_min", self, Some(min.into()), None)
@@ -179,23 +187,13 @@ fn clamp<'a>(name: &'static str, x: &Tensor, low: Option<Arg<'a>>, high: Option<
         [Operand::Tensor(&x), low.as_ref().unwrap_or(&none).operand(), high.as_ref().unwrap_or(&none).operand()];
     let compute = || laid_out(compute()?, LayoutRule::Elementwise, &operands);
     let is_number = |k: &Option<PromotedArg>| !matches!(k, Some(PromotedArg::Tensor(_)));
-    let node = match (has_low && has_high, is_number(&low) && is_number(&high)) {
-        (true, true) => "ClampBackward1",
-        (true, false) => "ClampBackward0",
-        (false, true) => {
-            if has_low {
-                "ClampMinBackward0"
-            } else {
-                "ClampMaxBackward0"
-            }
-        }
-        (false, false) => {
-            if has_low {
-                "ClampMinBackward1"
-            } else {
-                "ClampMaxBackward1"
-            }
-        }
+    let node = match (name, is_number(&low) && is_number(&high)) {
+        ("clamp_min", true) => "ClampMinBackward0",
+        ("clamp_min", false) => "ClampMinBackward1",
+        ("clamp_max", true) => "ClampMaxBackward0",
+        ("clamp_max", false) => "ClampMaxBackward1",
+        (_, true) => "ClampBackward1",
+        (_, false) => "ClampBackward0",
     };
     composite(node, &operands, compute, |_| {
         let (low, high, x) = (has_low.then(|| operand(&low)), has_high.then(|| operand(&high)), Saved::operand(&x));
