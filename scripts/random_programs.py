@@ -263,11 +263,13 @@ class Program:
     def changes(self, record):
         """What the step changed of the variables that were there."""
         changed, grads = {}, {}
+        # Running statistics change without a new version, and so does what an error leaves half written.
+        unseen = record["op"] == "nn.functional.batch_norm" or "e" in record
         for i, t in enumerate(self.variables):
             if t is None or next(j for j, o in enumerate(self.variables) if o is t) != i:
                 continue
             now = {}
-            if t._version != self.versions[i]:
+            if unseen or t._version != self.versions[i]:
                 self.versions[i] = t._version
                 bits = elements(t)
                 if bits != self.bits[i]:

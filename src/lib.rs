@@ -55,6 +55,7 @@ pub mod tensor {
     pub(crate) mod overlap;
     pub(crate) mod result_layout;
     pub(crate) mod result_memory;
+    pub(crate) mod select;
     pub(crate) mod setting;
     pub(crate) mod size;
     pub(crate) mod storage;

@@ -12,6 +12,58 @@ pub(crate) fn mismatch(what: &str) -> ! {
     panic!("bug in allotrope: {what}: operands and output of a kernel differ in shape")
 }
 
+/// An operand of one run over all elements, without shape or strides: elements side by side, or one that is repeated.
+#[derive(Copy, Clone, Debug)]
+pub enum Run<'a, T> {
+    Elements(&'a [T]),
+    One(&'a T),
+}
+
+impl<T> Run<'_, T> {
+    /// Where the elements begin, and how far apart they are; checks that there are `n`.
+    #[inline(always)]
+    fn of(&self, n: usize, what: &str) -> (*const T, isize) {
+        match self {
+            Run::Elements(all) if all.len() == n => (all.as_ptr(), 1),
+            Run::Elements(_) => mismatch(what),
+            Run::One(x) => (*x, 0),
+        }
+    }
+}
+
+/// As [`unary`], in one run.
+///
+/// # Panics
+/// A bug of the caller: lengths that differ, or an operation that the type does not have.
+#[inline]
+pub fn unary_run<T: Element>(op: UnaryOp, x: Run<T>, out: &mut [T]) {
+    let (from, step) = x.of(out.len(), "unary");
+    // SAFETY: there are as many elements as in `out`, which, being `&mut`, overlaps nothing.
+    unsafe { T::map(op, out.len(), from, step, out.as_mut_ptr()) }
+}
+
+/// As [`binary`], in one run.
+///
+/// # Panics
+/// A bug of the caller: lengths that differ, or an operation that the type does not have.
+#[inline]
+pub fn binary_run<T: Element>(op: BinaryOp, a: Run<T>, b: Run<T>, out: &mut [T]) {
+    let ((x, sa), (y, sb)) = (a.of(out.len(), "binary"), b.of(out.len(), "binary"));
+    // SAFETY: there are as many elements as in `out`, which, being `&mut`, overlaps nothing.
+    unsafe { T::zip(op, out.len(), x, sa, y, sb, out.as_mut_ptr()) }
+}
+
+/// As [`compare`], in one run.
+///
+/// # Panics
+/// A bug of the caller: lengths that differ.
+#[inline]
+pub fn compare_run<T: Element>(op: CompareOp, a: Run<T>, b: Run<T>, out: &mut [bool]) {
+    let ((x, sa), (y, sb)) = (a.of(out.len(), "compare"), b.of(out.len(), "compare"));
+    // SAFETY: there are as many elements as in `out`, which, being `&mut`, overlaps nothing.
+    unsafe { T::compare(op, out.len(), x, sa, y, sb, out.as_mut_ptr()) }
+}
+
 /// `out[i] = op(x[i])`; `out` is contiguous, in row-major order of `x`.
 ///
 /// # Panics

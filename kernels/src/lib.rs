@@ -49,7 +49,7 @@ mod window;
 
 pub use cast::{CastTo, cast};
 pub use copy::{Iota, copy, copy_into, iota};
-pub use elementwise::{binary, compare, select, unary};
+pub use elementwise::{Run, binary, binary_run, compare, compare_run, select, unary, unary_run};
 pub use entry::{Entry, Family, KernelId, Signature, Word};
 pub use index::{gather, scatter};
 pub use matmul::matmul;

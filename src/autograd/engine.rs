@@ -51,10 +51,46 @@ fn stage(edge: &Edge) -> u32 {
     edge.node().part().map_or(0, |part| part.stage(edge.output))
 }
 
-/// Nodes that wait with their gradients, the youngest first out, and leaves in the order in which gradients reached them.
+/// Nodes that wait with their gradients, the youngest first out. In a chain of operations one waits at a time: the youngest
+/// has its place beside the tree.
+#[derive(Default)]
+struct Waiting {
+    /// Where it is given, younger than all others.
+    youngest: Option<(Place, Pending)>,
+    others: BTreeMap<Place, Pending>,
+}
+
+impl Waiting {
+    /// The one at this place, made where there is none.
+    fn at(&mut self, place: Place, make: impl FnOnce() -> Pending) -> &mut Pending {
+        match (&self.youngest, self.last()) {
+            // As young as the youngest.
+            (Some((last, _)), _) if *last == place => {}
+            (_, Some(last)) if place <= last => return self.others.entry(place).or_insert_with(make),
+            _ => {
+                let older = self.youngest.replace((place, make()));
+                self.others.extend(older);
+            }
+        }
+        &mut self.youngest.as_mut().expect("it was there, or has been put there").1
+    }
+
+    /// The place of the youngest.
+    fn last(&self) -> Option<Place> {
+        let others = || self.others.last_key_value().map(|(place, _)| *place);
+        self.youngest.as_ref().map(|(place, _)| *place).or_else(others)
+    }
+
+    /// Takes the youngest.
+    fn pop(&mut self) -> Option<(Place, Pending)> {
+        self.youngest.take().or_else(|| self.others.pop_last())
+    }
+}
+
+/// Nodes that wait, and leaves in the order in which gradients reached them.
 #[derive(Default)]
 struct Queue {
-    nodes: BTreeMap<Place, Pending>,
+    nodes: Waiting,
     leaves: Vec<Pending>,
     /// Where each leaf is in the list, by identity.
     places: FxHashMap<usize, usize>,
@@ -92,11 +128,11 @@ impl Queue {
                 });
                 &mut self.leaves[place]
             }
-            seq => self.nodes.entry((seq, stage(edge), edge.id())).or_insert_with(new),
+            seq => self.nodes.at((seq, stage(edge), edge.id()), new),
         };
         let i = edge.output as usize;
-        if pending.grads.len() <= i {
-            pending.grads.resize(i + 1, None);
+        while pending.grads.len() <= i {
+            pending.grads.push(None);
         }
         let slot = &mut pending.grads[i];
         *slot = Some(match slot.take() {
@@ -112,12 +148,12 @@ impl Queue {
         let before = looked_at.iter().filter(|stage| **stage < now);
         let oldest = before.max().map_or(0, |stage| stage + 1);
         let (seq, id) = (edge.node().seq(), edge.id());
-        while let Some(older) = self.nodes.last_entry()
-            && let (s, stage, i) = *older.key()
+        while let Some((s, stage, i)) = self.nodes.last()
             && (s, i) == (seq, id)
             && stage >= oldest
+            && let Some((_, older)) = self.nodes.pop()
         {
-            let more = older.remove().grads;
+            let more = older.grads;
             grads.resize(grads.len().max(more.len()), None);
             for (slot, gradient) in grads.iter_mut().zip(more).filter(|(_, gradient)| gradient.is_some()) {
                 *slot = gradient;
@@ -304,7 +340,7 @@ fn backward_pass(
         }
     }
     drop(roots);
-    while let Some(((seq, ..), pending)) = pass.queue.nodes.pop_last() {
+    while let Some(((seq, ..), pending)) = pass.queue.nodes.pop() {
         let Some(broken) = options.broken else {
             pass.node(pending, &mut visit)?;
             continue;

@@ -32,6 +32,9 @@ pub(crate) struct Wiring {
     pub(crate) cleared: Vec<TraceHandle>,
     /// Arguments whose gradients are.
     pub(crate) cleared_args: Vec<usize>,
+    /// Tensors of the caller's that are leaves after the call, and whether they require gradients, where the program has
+    /// changed that.
+    pub(crate) requires_grad: Vec<(CallerTensor, bool)>,
     /// Where the inputs that are drawn come from.
     pub(crate) draws: Draws,
     /// Values on the host that each call sets.
@@ -45,6 +48,11 @@ impl Wiring {
         let returned = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b));
         let (a, b) = (&self.grads, &other.grads);
         let grads = a.len() == b.len() && a.iter().zip(b).all(|((a, i), (b, j))| a.is_same(b) && i == j);
+        let (a, b) = (&self.requires_grad, &other.requires_grad);
+        let changed = a.len() == b.len() && a.iter().zip(b).all(|((a, on), (b, off))| a.is_same(b) && on == off);
+        if !changed {
+            return Some("it asked for the gradients of other tensors".to_string());
+        }
         match returned && grads && self.results == other.results && self.own_grads == other.own_grads {
             true => None,
             false => Some("it returned something else".to_string()),
@@ -75,6 +83,8 @@ pub(crate) struct Dependencies {
     pub(crate) requires_grad: Vec<(TraceHandle, bool)>,
     /// Arguments of which the program depends on what history they have.
     pub(crate) asked: Vec<usize>,
+    /// Arguments that it asked whether they are views, with the answers.
+    pub(crate) views: Vec<(usize, bool)>,
 }
 
 /// What a finished capture knows.

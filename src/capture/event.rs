@@ -40,7 +40,8 @@ impl Agrees for ViewOp {
             (ViewOp::Affine(a), ViewOp::Affine(b)) => {
                 a.sizes.agrees(&b.sizes) && a.steps == b.steps && a.offset == b.offset && a.count.agrees(&b.count)
             }
-            (ViewOp::Primitive(_), ViewOp::Affine(_)) | (ViewOp::Affine(_), ViewOp::Primitive(_)) => false,
+            (ViewOp::Select { axis: a, at: i }, ViewOp::Select { axis: b, at: j }) => (a, i) == (b, j),
+            (ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Select { .. }, _) => false,
         }
     }
 }

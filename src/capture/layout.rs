@@ -148,6 +148,11 @@ fn seen_shape(op: &ViewOp<Dim>, shape: &[usize], binding: &Binding) -> Dims {
     let dims = |shape: &[Dim]| -> Dims { shape.iter().map(|d| d.eval(binding)).collect() };
     let op = match op {
         ViewOp::Affine(affine) => return dims(&affine.sizes),
+        ViewOp::Select { axis, .. } => {
+            let mut to = Dims::from_slice(shape);
+            to.remove(*axis);
+            return to;
+        }
         ViewOp::Primitive(op) => op,
     };
     let Class::View(view) = op.class() else { unreachable!("bug in allotrope: {} is no view", op.name()) };

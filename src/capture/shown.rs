@@ -107,6 +107,10 @@ impl ComputedLayouts {
             Base::Computed(i) => (self.0[*i].dense, Some(self.0[*i].sizes.clone())),
         };
         let mut repeated = false;
+        // The first axis that has several elements.
+        let is_first = |axis: usize, sizes: &Option<Sizes>| {
+            axis == 0 || sizes.as_ref().is_some_and(|s| s[..axis].iter().all(|n| n.fixed() == Some(1)))
+        };
         for step in &shown.steps {
             let keeps = match step {
                 ViewStep::Element => {
@@ -116,6 +120,11 @@ impl ComputedLayouts {
                 ViewStep::View(ViewOp::Affine(_)) => {
                     sizes = None;
                     false
+                }
+                ViewStep::View(ViewOp::Select { axis, .. }) => {
+                    let first = is_first(*axis, &sizes);
+                    sizes.as_mut().map(|sizes| sizes.remove(*axis));
+                    first && !repeated
                 }
                 ViewStep::View(ViewOp::Primitive(op)) => match op.class() {
                     Class::View(View::Reshape(to)) => {
@@ -129,8 +138,7 @@ impl ComputedLayouts {
                     }
                     // The first elements of the first axis that has several.
                     Class::View(View::Slice { axis, len, .. }) => {
-                        let first =
-                            axis == 0 || sizes.as_ref().is_some_and(|s| s[..axis].iter().all(|n| n.fixed() == Some(1)));
+                        let first = is_first(axis, &sizes);
                         if let Some(sizes) = &mut sizes {
                             sizes[axis] = *len;
                         }

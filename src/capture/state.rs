@@ -16,7 +16,7 @@ use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::{Link, Root, TraceHandle};
 use crate::tensor::traced::Cell;
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Body, Size, Sizes, Tensor, TensorType, Traced, contiguous_strides, eval, size};
+use crate::tensor::{Body, Size, Sizes, Tensor, TensorType, Traced, contiguous_strides, eval, select, size};
 use allotrope_ir::{InputKind, LoopKind, Op, Value};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -81,6 +81,15 @@ pub(crate) struct MadeHere {
     pub(crate) shows: Option<(TraceHandle, Arc<Link>)>,
 }
 
+/// What a captured tensor had, of which the program changes whether gradients flow to it.
+#[derive(Clone)]
+pub(crate) struct HistoryBefore {
+    pub(crate) tensor: TraceHandle,
+    pub(crate) requires_grad: bool,
+    pub(crate) edge: Option<Edge>,
+    pub(crate) retains_grad: bool,
+}
+
 #[derive(Clone)]
 pub(crate) struct CaptureState {
     /// Where it runs; none where nobody has said so yet.
@@ -125,9 +134,8 @@ pub(crate) struct CaptureState {
     pub(crate) requires_grad_asked: FxHashMap<usize, (TraceHandle, bool)>,
     /// Tensors over captured elements that it made, by identity.
     pub(crate) made_here: FxHashMap<usize, MadeHere>,
-    /// Copies of elements that eager code would show, by the identity of their own: of what, and how often that had been
-    /// changed in place then.
-    pub(crate) element_copies: FxHashMap<usize, (Arc<Cell>, Root, u32)>,
+    /// The places, computed by a run, of elements that views show.
+    pub(crate) places: Vec<Tensor>,
     /// How many parts are being recomputed, one in the other.
     pub(crate) recomputing: usize,
     pub(crate) grads: Vec<GradState>,
@@ -136,8 +144,6 @@ pub(crate) struct CaptureState {
     pub(crate) args: FxHashMap<usize, (usize, bool)>,
     /// The arguments by the identity of their elements.
     pub(crate) args_by_cell: FxHashMap<usize, (Arc<Cell>, usize)>,
-    /// The caller's tensors that need gradients.
-    pub(crate) callers: Vec<(usize, Tensor)>,
     /// Nodes of the tape with a smaller number were there before.
     pub(crate) first_seq: u64,
     /// What is drawn, for each open scope.
@@ -147,8 +153,15 @@ pub(crate) struct CaptureState {
     /// In-place changes that captured storages had had when they were first asked: what is recorded later sees them
     /// as they were.
     pub(crate) versions: FxHashMap<usize, u32>,
-    /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are.
-    pub(crate) outgoing_edges: HashMap<(usize, u32), (Edge, TraceHandle)>,
+    /// The edges by which the tape leads out of the program, by node and result, with the tensors whose history they are, and
+    /// whether that is the one which the program leaves behind.
+    pub(crate) outgoing_edges: HashMap<(usize, u32), (Edge, TraceHandle, bool)>,
+    /// The captured tensors of which the program has changed whether gradients flow to them.
+    pub(crate) changed_histories: Vec<HistoryBefore>,
+    /// The arguments that it asked whether they are views, with the answers.
+    pub(crate) views_asked: Vec<(usize, bool)>,
+    /// The traced arguments.
+    pub(crate) traced_args: FxHashMap<usize, Tensor>,
     /// The arguments that need gradients, by number, with whether the program depends on what history they have.
     pub(crate) asked: Vec<(usize, Arc<AtomicBool>)>,
     /// Nodes of the whole program with a smaller number have run when what is recorded now runs: nothing that they
@@ -213,7 +226,7 @@ impl CaptureState {
         let ty = TensorType::new(made.dtype, size::small(&made.sizes.0, |s| s.hint()))?;
         let traced = Traced {
             strides: contiguous_strides(ty.shape()),
-            offset: 0,
+            offset: Some(0),
             scope: self.first + builder as u64,
             device: self.device.unwrap_or_else(default_device),
             exprs: size::small(&made.sizes.0, |s| s.expr().number),
@@ -221,7 +234,7 @@ impl CaptureState {
             path: None,
             seen: Mutex::new((made.value, 0)),
         };
-        Ok(Tensor::from_parts(ty, Body::Traced(traced)))
+        Ok(Tensor::from_parts(ty, Body::Traced(Box::new(traced))))
     }
 
     /// The traced tensor for a value, with the sizes of its type.
@@ -324,11 +337,6 @@ impl CaptureState {
             Root::Traced(cell) => {
                 let from = self.scope_of(cell.scope)?;
                 let value = cell.value();
-                if let Some((_, of, seen)) = self.element_copies.get(&(Arc::as_ptr(cell) as usize)).cloned()
-                    && self.version_of(&of) != seen
-                {
-                    return Err(element_copy());
-                }
                 self.import(from, value)
             }
         }
@@ -337,6 +345,10 @@ impl CaptureState {
     /// A value of the innermost open graph seen through a view's path.
     fn through(&mut self, mut value: Value, path: &Arc<Link>) -> Result<Value> {
         for step in path.steps() {
+            let place = match &step.op {
+                ViewOp::Select { at, .. } => Some(self.place(*at)?),
+                ViewOp::Primitive(_) | ViewOp::Affine(_) => None,
+            };
             let mut emit = |op: &Op<Size>, operands: &[Given<'_, Value>]| {
                 let operands: SmallVec<[EventOperand; 2]> = operands.iter().map(EventOperand::given).collect();
                 let (op, operands) = (Symbolic(Cow::Borrowed(op)), Cow::Borrowed(&operands[..]));
@@ -345,9 +357,19 @@ impl CaptureState {
             value = match &step.op {
                 ViewOp::Primitive(op) => emit(op, &[Given::Value(&value)])?,
                 ViewOp::Affine(affine) => affine.gathered(&value, step.from.len(), &mut emit)?,
+                ViewOp::Select { axis, .. } => {
+                    let place = place.expect("just looked up");
+                    select::gathered(*axis, &step.from, &value, &place, &mut emit)?
+                }
             };
         }
         Ok(value)
+    }
+
+    /// The place of this number, in the innermost open graph.
+    fn place(&mut self, number: usize) -> Result<Value> {
+        let place = self.places[number].clone();
+        self.lift(&place)
     }
 
     /// In-place changes of a root so far, those of the capture included.
@@ -423,14 +445,6 @@ impl CaptureState {
         self.by_storage.entry(storage).or_default().push(self.states.len() - 1);
         Ok(self.states.len() - 1)
     }
-}
-
-/// The error where eager code would change what a copy shows, or the other way round.
-pub(crate) fn element_copy() -> Error {
-    Error::trace(
-        "what an integer tensor without axes chooses is a copy in a trace, a view in eager code, so neither it nor what it is of \
-         can be changed in place while it is used; choose with index_select, or with a number",
-    )
 }
 
 pub(crate) fn overlap(t: &Tensor) -> Error {

@@ -65,18 +65,19 @@ twin_fns! {
             false => Ok(y),
         };
         if !fused {
-            return as_sample(attention(query, key, value, options)?);
+            return as_sample(attention(query, key, value, options, false)?);
         }
         let operands = [query, key, value];
         let flash = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2), Keeps::Result(0)];
+        let is_flash = is_flash(&operands, options);
         let (node, keeps) = match () {
-            () if is_flash(&operands, options) => ("ScaledDotProductFlashAttentionForCpuBackward0", &flash[..]),
+            () if is_flash => ("ScaledDotProductFlashAttentionForCpuBackward0", &flash[..]),
             () if operands.iter().any(|t| t.shape_hint().contains(&0)) => ("AddBackward0", &flash[2..3]),
             () if query.dtype().is_half() => ("ToCopyBackward0", &flash[2..3]),
             () => ("UnsafeViewBackward0", &flash[2..3]),
         };
         let y = single(node, &operands, keeps, |t| {
-            attention(&t[0], &t[1], &t[2], options)
+            attention(&t[0], &t[1], &t[2], options, is_flash)
         })?;
         as_sample(y)
     }
@@ -96,8 +97,14 @@ fn is_flash(operands: &[&Tensor], options: AttentionOptions<'_>) -> bool {
         && options.attn_mask.is_none_or(|m| matches!(m.dim(), 2 | 4) || (m.dim() == 3 && query.len() == 3))
 }
 
-/// The operation, part by part.
-fn attention(query: &Tensor, key: &Tensor, value: &Tensor, options: AttentionOptions<'_>) -> Result<Tensor> {
+/// The operation, part by part; `fused`: as PyTorch's kernel for it does.
+fn attention(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    options: AttentionOptions<'_>,
+    fused: bool,
+) -> Result<Tensor> {
     let op = "scaled_dot_product_attention";
     let (mut k, mut v) = (widened(key)?, widened(value)?);
     if options.enable_gqa {
@@ -115,7 +122,12 @@ fn attention(query: &Tensor, key: &Tensor, value: &Tensor, options: AttentionOpt
     if options.is_causal {
         let sizes = scores.sizes();
         let [l, s] = [sizes[sizes.len() - 2], sizes[sizes.len() - 1]];
-        scores = fill(&scores, &iota(l)?.try_unsqueeze(1)?.try_ge(&iota(s)?)?)?;
+        let seen = iota(l)?.try_unsqueeze(1)?.try_ge(&iota(s)?)?;
+        scores = match fused {
+            true => fill(&scores, &seen)?,
+            // As a mask of bools.
+            false => scores.try_add(&fill(&seen.try_to(scores.dtype())?.try_mul(0.0)?, &seen)?)?,
+        };
     }
     if let Some(m) = options.attn_mask {
         scores = match m.dtype() {

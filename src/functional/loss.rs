@@ -3,6 +3,7 @@
 use super::common::{Reduction, demand_float, no_bool, promoted, widened};
 use crate::autograd::record::composite;
 use crate::error::{Error, Result};
+use crate::mode::sizes::demand_equal;
 use crate::ops::arg::{broadcast_size, broadcast_sizes};
 use crate::ops::elementwise::{as_float, rounded};
 use crate::ops::gather::{all_true, checked};
@@ -21,6 +22,11 @@ fn difference(op: &'static str, input: &Tensor, target: &Tensor) -> Result<(Tens
 
 /// Both broadcast to one shape, then promoted: so a tensor without axes counts as much as the other.
 fn together(op: &'static str, input: &Tensor, target: &Tensor) -> Result<([Tensor; 2], DType)> {
+    // A loss of tensors of one shape is what nearly all programs mean: a trace that has one has it in every call, and leaves no
+    // room for a target along which the input is repeated.
+    if input.shape_hint() == target.shape_hint() {
+        input.sizes().iter().zip(&target.sizes()).for_each(|(&a, &b)| _ = demand_equal(a, b));
+    }
     let sizes = broadcast_sizes(op, input, target)?;
     if input.dtype() == target.dtype() || input.dim() == target.dim() {
         return promoted([input, target]);

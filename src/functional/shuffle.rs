@@ -1,9 +1,12 @@
 //! Channels that become places and places that become channels: nothing is computed, elements move.
 
 use super::common::numbers;
+use crate::autograd::record::composite;
+use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::ops::single_node::single;
-use crate::ops::twin_fns;
+use crate::ops::{grads1, twin_fns};
+use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::Extent;
 
@@ -17,6 +20,21 @@ fn planes(op: &'static str, x: &Tensor) -> Result<usize> {
 /// The leading axes as they are, then the given ones in another order.
 fn order(lead: usize, rest: &[usize]) -> Vec<isize> {
     (0..lead).chain(rest.iter().map(|a| lead + a)).map(|a| a as isize).collect()
+}
+
+/// The elements of `x` in other places, as a tensor of its own; the gradient goes back by the inverse, which makes one, too.
+fn moved(
+    name: &'static str,
+    x: &Tensor,
+    compute: impl FnOnce(&[Tensor]) -> Result<Tensor>,
+    inverse: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
+) -> Result<Tensor> {
+    composite(
+        name,
+        &[Operand::Tensor(x)],
+        || single(name, &[x], &[], compute),
+        |_| move |_: &Context<'_>, g: &Tensor| grads1(inverse(g)?),
+    )
 }
 
 twin_fns! {
@@ -42,10 +60,11 @@ twin_fns! {
         let (c, r) = (Size::from(c / area), Size::from(r));
         let with = |rest: &[Size]| -> Sizes { own[..lead].iter().chain(rest).copied().collect() };
         let (h, w) = (own[lead + 1], own[lead + 2]);
-        single("PixelShuffleBackward0", &[input], &[], |x| {
+        let compute = |x: &[Tensor]| {
             let split = x[0].reshape_sizes(&with(&[c, r, r, h, w]))?.try_permute(&order(lead, &[0, 3, 1, 4, 2]))?;
             split.reshape_sizes(&with(&[c, h.times(&r), w.times(&r)]))
-        })
+        };
+        moved("PixelShuffleBackward0", input, compute, move |g| try_pixel_unshuffle(g, upscale_factor))
     }
 
     /// The inverse of [`pixel_shuffle`]: `[.., c, h r, w r] -> [.., c r r, h, w]`.
@@ -62,10 +81,11 @@ twin_fns! {
         let (h, w, r) = (Size::from(plane[0] / r), Size::from(plane[1] / r), Size::from(r));
         let c = own[lead];
         let with = |rest: &[Size]| -> Sizes { own[..lead].iter().chain(rest).copied().collect() };
-        single("PixelUnshuffleBackward0", &[input], &[], |x| {
+        let compute = |x: &[Tensor]| {
             let split = x[0].reshape_sizes(&with(&[c, h, r, w, r]))?.try_permute(&order(lead, &[0, 2, 4, 1, 3]))?;
             split.reshape_sizes(&with(&[c.times(&r).times(&r), h, w]))
-        })
+        };
+        moved("PixelUnshuffleBackward0", input, compute, move |g| try_pixel_shuffle(g, downscale_factor))
     }
 
     /// The channels dealt out anew: `[n, c, ..]` as `groups` rows of channels, read by columns.
@@ -87,8 +107,7 @@ twin_fns! {
         let mut sizes = own.clone();
         sizes[1] = Size::from(groups);
         sizes.insert(2, Size::from(c / groups));
-        single("ChannelShuffleBackward0", &[input], &[], |x| {
-            x[0].reshape_sizes(&sizes)?.try_transpose(1, 2)?.reshape_sizes(&own)
-        })
+        let compute = |x: &[Tensor]| x[0].reshape_sizes(&sizes)?.try_transpose(1, 2)?.reshape_sizes(&own);
+        moved("ChannelShuffleBackward0", input, compute, move |g| try_channel_shuffle(g, c / groups))
     }
 }

@@ -6,6 +6,7 @@ use crate::inspect::compare::difference;
 use crate::kernels::rng::Mt19937;
 use crate::mode::recorder::settings::HostValue;
 use crate::runtime::variant::Variant;
+use crate::tensor::grad_fn::Edge;
 use crate::tensor::{Generator, Tensor, eval};
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ pub(super) struct Touched {
     pub(super) tensor: Tensor,
     pub(super) elements: Tensor,
     pub(super) grad: Option<(Tensor, Tensor)>,
+    /// Whether it required a gradient, and what it was computed by.
+    history: (bool, Option<Edge>),
 }
 
 /// Everything that a call reads or changes, as it was before.
@@ -41,7 +44,9 @@ impl Snapshot {
             }
             let grad = tensor.stored_grad();
             let grad = grad.map(|g| Ok::<_, Error>((g.clone(), eval::copied(&g)?))).transpose()?;
-            touched.push(Touched { what, argument, elements: eval::copied(tensor)?, tensor: tensor.clone(), grad });
+            let history = (tensor.stored_requires_grad(), tensor.grad_fn());
+            let elements = eval::copied(tensor)?;
+            touched.push(Touched { what, argument, elements, tensor: tensor.clone(), grad, history });
             Ok(())
         };
         for (i, a) in args.iter().enumerate() {
@@ -69,6 +74,11 @@ impl Snapshot {
             }
         }
         variant.wiring().cleared.iter().try_for_each(|t| add(outside(t), None, t))?;
+        for (of, _) in &variant.wiring().requires_grad {
+            if let CallerTensor::Captured(tensor) = of {
+                add(outside(tensor), None, tensor)?;
+            }
+        }
         let generators = variant.wiring().draws.generators.iter().map(|g| (g.clone(), g.lock().clone())).collect();
         let settings = settings(variant).map(|v| v.now()).collect();
         Ok(Snapshot { touched, generators, settings })
@@ -82,6 +92,11 @@ impl Snapshot {
                 put_back(grad, elements)?;
             }
             t.tensor.store_grad(t.grad.as_ref().map(|(g, _)| g.clone()));
+            let (requires_grad, edge) = &t.history;
+            if t.tensor.has_grad_fn() != edge.is_some() {
+                t.tensor.set_grad_fn(edge.clone());
+            }
+            t.tensor.store_requires_grad(*requires_grad);
         }
         self.generators.iter().for_each(|(g, state)| *g.lock() = state.clone());
         self.settings.iter().for_each(|v| v.apply());

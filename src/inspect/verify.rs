@@ -16,7 +16,7 @@ use crate::inspect::written::Written;
 use crate::mode::recorder::settings::HostValue;
 use crate::ops::TensorTree;
 use crate::partition::closure::BackwardOptions;
-use crate::runtime::call::view;
+use crate::runtime::call::{place, view};
 use crate::runtime::execute;
 use crate::runtime::guards::HandedStrides;
 use crate::runtime::record::{Recorded, record};
@@ -263,7 +263,10 @@ fn traced(variant: &Variant, before: &Snapshot, sandbox: &mut Sandbox, strides: 
             Returned::Arg(i) => before.touched.iter().find(|t| t.argument == Some(*i)).map(after).transpose()?,
             Returned::Grad(whose) => before.touched.iter().find(|t| is(whose, t)).and_then(given),
             Returned::View { of, steps, differentiable, creation, .. } => match &returned[*of] {
-                Some(of) => Some(view(of, steps, differentiable.then_some(*creation), &sandbox.binding)?),
+                Some(of) => {
+                    let chosen = |i: usize| place(returned[i].as_ref().expect("bug in allotrope: a place is computed"));
+                    Some(view(of, steps, differentiable.then_some(*creation), &sandbox.binding, &chosen)?)
+                }
                 None => None,
             },
         });

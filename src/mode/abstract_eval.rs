@@ -14,6 +14,7 @@ use super::recorder::{
 use super::{apply, slot, values};
 use crate::device::{Device, default_device};
 use crate::error::{self, Error, Result};
+use crate::mode::grads::history_changed_in_loop;
 use crate::tensor::grad_fn::{Edge, next_seq};
 use crate::tensor::handle::{Link, Root, TraceHandle};
 use crate::tensor::operand::Operand;
@@ -60,6 +61,8 @@ struct State {
     changes: FxHashMap<usize, u32>,
     /// Tensors over captured elements that the program made, by identity.
     made_here: FxHashMap<usize, TraceHandle>,
+    /// Places of elements that views show.
+    places: Vec<Tensor>,
     /// Gradients of captured tensors that the program has read or set, by identity.
     grads: FxHashMap<usize, (TraceHandle, Option<Tensor>)>,
     /// Settings that the program has set.
@@ -77,6 +80,7 @@ impl State {
             types: Vec::new(),
             changes: FxHashMap::default(),
             made_here: FxHashMap::default(),
+            places: Vec::new(),
             grads: FxHashMap::default(),
             effects: Vec::new(),
             first_seq: next_seq(),
@@ -110,7 +114,7 @@ impl State {
         let (scope, value) = (cell.scope, cell.value());
         let ty = self.types[value.node.0 as usize].clone();
         let traced = Traced {
-            offset: 0,
+            offset: Some(0),
             scope,
             device: self.device.unwrap_or_else(default_device),
             exprs: small(ty.shape(), |_| 0),
@@ -119,7 +123,7 @@ impl State {
             path: None,
             seen: Mutex::new((value, 0)),
         };
-        Tensor::from_parts(ty, Body::Traced(traced))
+        Tensor::from_parts(ty, Body::Traced(Box::new(traced)))
     }
 
     fn like(&mut self, t: &Tensor) -> Tensor {
@@ -258,7 +262,17 @@ impl StateRecorder for Abstract {
     fn note_view(&self, _: &Tensor, result: &Tensor, _: &ViewOp) {
         result.see_changes(self.version(result));
     }
-    fn element_copied(&self, _: &Tensor, _: &Tensor) {}
+    fn keep(&self, place: &Tensor) -> Result<usize> {
+        let mut state = self.0.borrow_mut();
+        state.check(place)?;
+        let place = state.like(place);
+        state.places.push(place);
+        Ok(state.places.len() - 1)
+    }
+
+    fn kept(&self, number: usize) -> Tensor {
+        self.0.borrow().places[number].clone()
+    }
     fn begins_memory(&self, _: &Tensor) -> bool {
         true
     }
@@ -334,6 +348,12 @@ impl GradRecorder for Abstract {
     }
 
     fn requires_grad_asked(&self, _: &Tensor, _: bool) {}
+    fn history_changes(&self, _: &Tensor) -> Result<()> {
+        Err(history_changed_in_loop())
+    }
+    fn is_view(&self, tensor: &Tensor) -> bool {
+        tensor.view_of().is_some()
+    }
 }
 
 impl RandomRecorder for Abstract {

@@ -3,12 +3,13 @@
 
 use super::layout::laid_out;
 use super::slot;
+use super::state::kept;
 use crate::error::Result;
 use crate::tensor::affine::Given;
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Size, Sizes, Tensor, eval};
+use crate::tensor::{Size, Sizes, Tensor, eval, select};
 use allotrope_ir::{DType, Op, Type, infer};
 use smallvec::SmallVec;
 
@@ -44,6 +45,7 @@ pub(crate) fn apply_view(op: &ViewOp, x: &Tensor) -> Result<Tensor> {
         ViewOp::Primitive(op) => apply(op, &[Operand::Tensor(x)]),
         ViewOp::Affine(affine) if slot::is_recording() => affine.gathered(x, x.dim(), &mut emit),
         ViewOp::Affine(affine) => eval::affine(x, affine),
+        ViewOp::Select { axis, at } => select::gathered(*axis, &x.sizes(), x, &kept(*at), &mut emit),
     }
 }
 

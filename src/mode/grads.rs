@@ -24,6 +24,14 @@ pub(crate) fn history_captured(edge: &Edge, tensor: &Tensor) {
 /// The name of the history of a view whose elements were changed in place.
 pub(crate) const SEEN_AGAIN: &str = "AsStridedBackward0";
 
+/// Why a loop that is recorded cannot change whether gradients flow to a captured tensor.
+pub(crate) fn history_changed_in_loop() -> Error {
+    Error::trace(
+        "whether a captured tensor requires a gradient can't be changed inside the body of a loop or of a branch, which is recorded once \
+         for all iterations; do it outside",
+    )
+}
+
 #[cold]
 fn ambiguous(what: &str, creation: Creation) -> Error {
     let of = match creation {
@@ -154,8 +162,8 @@ impl Tensor {
     /// As [`Tensor::requires_grad_`].
     ///
     /// # Errors
-    /// When the dtype is not a float, or the tensor was computed from others (then `detach` it instead); inside a trace, for a
-    /// captured tensor.
+    /// When the dtype is not a float, or the tensor was computed from others (then `detach` it instead); for a
+    /// captured tensor in a loop that is recorded.
     #[track_caller]
     pub fn try_requires_grad_(&self, on: bool) -> Result<&Tensor> {
         let refused = |error: Error| called(Err(error));
@@ -168,16 +176,27 @@ impl Tensor {
             let text = "requires_grad: this tensor was computed from others; detach() gives one that needs no gradient";
             return refused(Error::argument(text));
         }
-        if let Some(r) = slot::recorder().filter(|_| self.strided().is_some())
-            && on != self.stored_requires_grad()
-            && !r.is_new(self)
-        {
-            return refused(Error::trace(
-                "requires_grad: the tensor is captured by the closure that is recorded, and no later call would change it; do it outside, or to what detach() gives",
-            ));
+        if on != self.stored_requires_grad() {
+            called(self.history_changes())?;
         }
         self.store_requires_grad(on);
         Ok(self)
+    }
+
+    /// The program is about to change whether gradients flow to this tensor.
+    ///
+    /// # Errors
+    /// For a captured tensor in a loop that is recorded.
+    pub(crate) fn history_changes(&self) -> Result<()> {
+        match slot::recorder().filter(|r| self.strided().is_some() && !r.is_new(self)) {
+            Some(r) => r.history_changes(self),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether this is a view; a running trace holds for calls with the same answer.
+    pub(crate) fn is_view(&self) -> bool {
+        slot::recorder().map_or_else(|| self.view_of().is_some(), |r| r.is_view(self))
     }
 
     /// The name of the operation's derivative that made this tensor, such as `MulBackward0`; none for a leaf.

@@ -91,12 +91,16 @@ pub(crate) fn view_made(of: &Tensor, result: &Tensor, op: &ViewOp) {
     }
 }
 
-/// `result` is a copy of elements of `of` that eager code would show as a view: neither may be changed in place while the copy
-/// is used.
-pub(crate) fn element_copied(of: &Tensor, result: &Tensor) {
-    if let Some(r) = slot::recorder() {
-        r.element_copied(of, result);
-    }
+/// Where a trace is recorded: the number of a place that a run computes, an `i64` of one element, as it is now, by which views
+/// remember it.
+pub(crate) fn keep(place: &Tensor) -> Option<Result<usize>> {
+    slot::recorder().map(|r| r.keep(place))
+}
+
+/// The place of this number.
+pub(crate) fn kept(number: usize) -> Tensor {
+    let known = slot::recorder().map(|r| r.kept(number));
+    known.expect("bug in allotrope: a view that a run decides, where none is recorded")
 }
 
 /// The program asks whether `result`, which [`view_made`] was told of last, shows the elements of another tensor.

@@ -158,7 +158,21 @@ pub(crate) struct Aligned<'a> {
 
 impl<'a> Aligned<'a> {
     /// Casts to `dtype` and broadcasts.
+    #[inline(always)]
     pub(crate) fn new(op: &'static str, a: Arg<'a>, b: Arg<'a>, dtype: DType) -> Result<Aligned<'a>> {
+        // Small tensors feel what the general way costs.
+        if let (Arg::Tensor(x), Arg::Tensor(y)) = (a, b)
+            && (x.dtype(), y.dtype()) == (dtype, dtype)
+            && x.surely_has_shape_of(y)
+        {
+            let held = [Some(Held::Own(x)), Some(Held::Own(y))];
+            return Ok(Aligned { held, scalars: [Scalar::Bool(false); 2], cast: None });
+        }
+        Aligned::aligning(op, a, b, dtype)
+    }
+
+    #[inline(never)]
+    fn aligning(op: &'static str, a: Arg<'a>, b: Arg<'a>, dtype: DType) -> Result<Aligned<'a>> {
         let cast = |x: &'a Tensor| -> Result<Held<'a>> {
             if x.dtype() == dtype { Ok(Held::Own(x)) } else { Ok(Held::Made(x.try_to(dtype)?)) }
         };
@@ -189,7 +203,7 @@ impl<'a> Aligned<'a> {
     }
 
     /// For a sum, a product or a quotient: a number beside half-precision floats keeps the digits that f32 can hold, in which the computation is done.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn for_arithmetic(op: &'static str, a: Arg<'a>, b: Arg<'a>, dtype: DType) -> Result<Aligned<'a>> {
         let mut aligned = Aligned::new(op, a, b, dtype)?;
         if dtype.is_half() {

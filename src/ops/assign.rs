@@ -2,7 +2,7 @@
 //! history. Assigning to a view is assigning to its base, whose other elements stay.
 
 use super::gather::scatter;
-use super::movement::{concat, narrow, put_at, seen};
+use super::movement::{concat, narrow, put_at, put_chosen, seen};
 use crate::autograd::record::check_assignable;
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
@@ -197,6 +197,7 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor, alike: bool) -> Result<Tensor
         ViewOp::Affine(affine) if affine.is_apart => return put_at(affine, whole, part),
         ViewOp::Affine(affine) if alike => return put_at(&Affine { is_apart: true, ..affine.clone() }, whole, part),
         ViewOp::Affine(_) => return shared(),
+        ViewOp::Select { axis, at } => return put_chosen(*axis, *at, whole, part),
         ViewOp::Primitive(op) => op,
     };
     let Class::View(view) = op.class() else { unreachable!("bug in allotrope: {} is no view", op.name()) };

@@ -3,9 +3,9 @@
 
 use crate::autograd::engine::{self, Root};
 use crate::autograd::tape::Edges;
-use crate::autograd::{tape, with_grad_enabled};
+use crate::autograd::{is_grad_enabled, tape, with_grad_enabled};
 use crate::error::{Error, Result, called, must};
-use crate::mode;
+
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::{Size, Tensor};
 
@@ -130,34 +130,35 @@ impl Tensor {
     /// As [`Tensor::detach_`].
     ///
     /// # Errors
-    /// When it is a view, whose history is that of what it shows, and inside a trace, for a captured tensor, which recording
-    /// must not change.
+    /// When it is a view, whose history is that of what it shows, and for a captured tensor in a loop that is recorded.
     #[track_caller]
     pub fn try_detach_(&self) -> Result<&Tensor> {
-        if self.view_of().is_some() {
+        if self.is_view() {
             let text = "detach_: a view can't be taken out of the graph of what it shows; use detach()";
             return called(Err(Error::argument(text)));
         }
-        if self.is_requires_grad() && mode::is_recording() && self.strided().is_some() {
-            let text = "detach_: the tensor is captured by the closure that is being recorded; use detach()";
-            return called(Err(Error::trace(text)));
+        if self.is_requires_grad() {
+            called(self.history_changes())?;
         }
         self.set_grad_fn(None);
         Ok(self)
     }
 }
 
-/// Adds a gradient to that of `x`, and runs the hooks that wait for it.
+/// Adds a gradient to that of `x`, and runs the hooks that wait for it. The gradient of a leaf is changed in place, as PyTorch does, unless
+/// sums of gradients are recorded.
 pub(super) fn accumulate(x: &Tensor, gradient: Tensor) -> Result<()> {
     if !x.is_requires_grad() {
         // It has been told so since.
         return Ok(());
     }
-    let sum = match x.grad() {
-        Some(old) => sum(&old, &gradient)?,
-        None => engine::own(gradient, x)?,
-    };
-    x.set_grad(Some(sum));
+    match x.grad() {
+        Some(old) if x.is_leaf() && !is_grad_enabled() => {
+            old.try_add_(&gradient)?;
+        }
+        Some(old) => x.set_grad(Some(sum(&old, &gradient)?)),
+        None => x.set_grad(Some(engine::own(gradient, x)?)),
+    }
     if x.is_leaf()
         && let Some(hooks) = x.leaf_hooks(false)
     {

@@ -3,20 +3,19 @@
 
 use super::arg::Arg;
 use super::gather::{checked_index, scatter};
-use super::grads1;
 use super::index::{along, number, rows, true_places};
 use super::index_joint::Joint;
 use super::index_kind::Index;
-use super::movement::{concat, iota, narrow, seen, zeros};
+use super::movement::{concat, iota, narrow, put_chosen, seen};
 use super::parts::{every, slice_bounds};
 use super::single_node::{Keeps, single};
-use crate::autograd::record::composite;
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::layout::{laid_out, row_major};
 use crate::mode::sizes::{at_most, specialize};
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Tensor, eval};
 use allotrope_ir::{DType, Op, ScatterOp};
 /// One indexing operation, from a tensor to a part of it.
@@ -37,10 +36,10 @@ pub(super) enum Step {
         step: usize,
     },
     NewAxis(usize),
-    /// One element of an axis, which an integer without axes gives whose value is not known yet: a copy.
-    Row {
+    /// One element of an axis, which an integer without axes gives whose value a run computes: that of this number.
+    Chosen {
         axis: usize,
-        at: Tensor,
+        at: usize,
     },
 }
 
@@ -158,10 +157,10 @@ impl Place {
                     DType::I64 | DType::I32 => {
                         let index = checked_index(op, t, sizes[axis], true)?;
                         if t.dim() == 0 {
-                            place.steps.push(match mode::is_recording() {
-                                true => Step::Row { axis, at: index.try_reshape(&[1])? },
+                            place.steps.push(match mode::state::keep(&index) {
+                                Some(kept) => Step::Chosen { axis, at: kept? },
                                 // A number like any other.
-                                false => {
+                                None => {
                                     last = "SelectBackward0";
                                     let at = eval::elements::<i64>(&index.try_to(DType::I64)?)?[0];
                                     Step::Select { axis, at: Size::from(at as usize) }
@@ -269,7 +268,7 @@ impl Step {
             }
             Step::Every { axis, step } => every(x, *axis, *step),
             Step::NewAxis(axis) => with_one(x, *axis),
-            Step::Row { axis, at } => row(x, *axis, at),
+            Step::Chosen { axis, at } => seen(x, ViewOp::Select { axis: *axis, at: *at }, "SelectBackward0"),
         }
     }
 
@@ -284,27 +283,9 @@ impl Step {
                 scatter(ScatterOp::Set, x, &along(&places, *axis, &sizes)?, part, *axis)
             }
             Step::NewAxis(_) => part.reshape_sizes(&x.sizes()),
-            Step::Row { axis, at } => {
-                let part = with_one(part, *axis)?;
-                scatter(ScatterOp::Set, x, &along(at, *axis, &part.sizes())?, &part, *axis)
-            }
+            Step::Chosen { axis, at } => put_chosen(*axis, *at, x, part),
         }
     }
-}
-
-/// The element of an axis whose place a tensor holds.
-fn row(x: &Tensor, axis: usize, at: &Tensor) -> Result<Tensor> {
-    let (own, place) = (x.sizes(), at.clone());
-    let compute = || without("SelectBackward0", &rows(x, axis, at)?, axis);
-    let out = composite("SelectBackward0", &[Operand::Tensor(x)], compute, |_| {
-        move |_: &_, g: &Tensor| {
-            let g = with_one(g, axis)?;
-            let places = along(&place, axis, &g.sizes())?;
-            grads1(scatter(ScatterOp::Set, &zeros(&g, &own)?, &places, &g, axis)?)
-        }
-    })?;
-    mode::state::element_copied(x, &out);
-    Ok(out)
 }
 
 /// The element `i` of an axis of `n`, counted from 0.

@@ -9,7 +9,7 @@ use super::arg::Arg;
 use super::assign::{Derivative, assign_alike};
 use super::index::number;
 use super::index_kind::{Index, Indices};
-use super::index_place::{Chooser, Kept, Place, Step, put, without_leading_ones};
+use super::index_place::{Chooser, Kept, Place, put, without_leading_ones};
 use super::inplace::{copy, copy_as, store, wholly_apart};
 use super::movement::aliased;
 use super::single_node::single;
@@ -170,10 +170,8 @@ impl Tensor {
             place.steps.clear();
         }
         // What steps lead to is a view, and what becomes of it what becomes of this tensor.
-        let views = place.steps.iter().position(|s| matches!(s, Step::Row { .. })).unwrap_or(place.steps.len());
-        let rest = place.steps.split_off(views);
         let part = place.part(self)?;
-        place.steps = rest;
+        place.steps.clear();
         match value {
             Arg::Number(n) if place.is_part() => {
                 let full = number(op, &part, n)?.expand_sizes(&part.sizes())?;

@@ -4,9 +4,9 @@
 use super::arg::{Arg, Number, kind};
 use super::assign::{Derivative, assign, assign_alike};
 use super::elementwise::rounded;
-use crate::autograd::no_grad;
 use crate::autograd::saved::{self, Saved, changing};
 use crate::autograd::tape;
+use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result, called};
 use crate::mode::sizes::is_zero;
 use crate::tensor::Tensor;
@@ -89,7 +89,7 @@ fn store_running(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()
     let nothing = target.dim() == 0 || target.sizes().iter().any(|&n| is_zero(n));
     match target.dtype() {
         DType::Bool if nothing => store(op, target, &value.try_to(DType::Bool)?),
-        _ => store(op, target, value),
+        _ => store_computed(op, target, value),
     }
 }
 
@@ -176,11 +176,24 @@ fn overlapping(op: &'static str, target: &Tensor, operand: &Tensor) -> Error {
     )
 }
 
-/// What [`apart`] asks of an argument: one that is no tensor shares nothing.
-macro_rules! apart_from {
-    ($op:expr, $target:expr, $($given:ident)*) => {
-        $(if let Arg::Tensor(x) = $given { apart($op, $target, x)?; })*
-    };
+/// An operand beside the tensor that is changed, or another handle to that: only what it was itself is kept as it was, so a
+/// derivative that needs it in another place finds it changed, as in PyTorch.
+fn beside(op: &'static str, target: &Tensor, operand: &Tensor) -> Result<Tensor> {
+    apart(op, target, operand)?;
+    if operand.id() != target.id() || !is_grad_enabled() {
+        return Ok(operand.clone());
+    }
+    let other = operand.alias();
+    other.set_grad_fn(tape::own_edge(operand));
+    Ok(other)
+}
+
+/// As [`beside`], of an argument: one that is no tensor shares nothing.
+fn given_beside(op: &'static str, target: &Tensor, given: Arg<'_>) -> Result<Option<Tensor>> {
+    match given {
+        Arg::Tensor(x) => beside(op, target, x).map(Some),
+        Arg::Number(_) => Ok(None),
+    }
 }
 
 /// Defines the in-place twins of plain methods.
@@ -207,10 +220,13 @@ macro_rules! inplace {
             #[track_caller]
             pub fn $try_name$(<$life>)?(&self $(, $arg: $ty)*) -> Result<&Tensor> {
                 let compute = || -> Result<Tensor> {
-                    $($(let $given: Arg<'_> = $given.into();)*
-                    apart_from!(stringify!($name), self, $($given)*);)?
-                    $($(apart(stringify!($name), self, $tensor)?;)*)?
-                    $($(if let Some(Arg::Tensor(x)) = $maybe { apart(stringify!($name), self, x)?; })*)?
+                    $($(let $given: Arg<'_> = $given.into();
+                    let held = given_beside(stringify!($name), self, $given)?;
+                    let $given = held.as_ref().map_or($given, Arg::Tensor);)*)?
+                    $($(let held = beside(stringify!($name), self, $tensor)?;
+                    let $tensor = &held;)*)?
+                    $($(let held = $maybe.map_or(Ok(None), |given| given_beside(stringify!($name), self, given))?;
+                    let $maybe = held.as_ref().map(Arg::Tensor).or($maybe);)*)?
                     self.$plain($($arg),*)
                 };
                 let new = changing(self, compute);

@@ -10,9 +10,10 @@ use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
-use crate::mode::layout::row_major;
+use crate::mode::layout::{laid_out, row_major};
 use crate::mode::sizes::{demand_equal, numel};
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{DType, Op};
 use smallvec::smallvec;
@@ -53,12 +54,15 @@ struct Factors {
     b: Option<Saved>,
     /// Whether the second lies in memory by columns.
     turned: bool,
+    /// The second, where calls differ in that.
+    lies: Option<Tensor>,
 }
 
 impl Factors {
     fn kept(a: &Tensor, b: &Tensor) -> Factors {
         Factors {
             turned: is_turned(b),
+            lies: (b.dim() == 2 && b.traced().is_some()).then(|| b.detach()),
             a: b.is_requires_grad().then(|| Saved::operand(a)),
             b: a.is_requires_grad().then(|| Saved::operand(b)),
         }
@@ -73,7 +77,13 @@ impl Factors {
             // The same chains of products, laid out as the operand is, so that sums of them stay dense.
             true => product(&g.try_transpose(-1, -2)?, &transposed(&self.a, c)?.try_transpose(-1, -2)?)?
                 .try_transpose(-1, -2),
-            false => product(&transposed(&self.a, c)?, g),
+            false => {
+                let product = product(&transposed(&self.a, c)?, g)?;
+                match &self.lies {
+                    Some(b) => laid_out(product, LayoutRule::Gradient, &[Operand::Tensor(b)]),
+                    None => Ok(product),
+                }
+            }
         }
     }
 }
@@ -208,7 +218,8 @@ twins! {
         a.demand_ranks("addmm", b, 2, 2)?;
         let (beta, alpha) = (beta.into(), alpha.into());
         single("AddmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
-            added("addmm", &t[0], &t[1].try_matmul(&t[2])?, beta, alpha).and_then(row_major)
+            let product = product_times("addmm", &t[1], &t[2], alpha)?;
+            added("addmm", &t[0], &product, beta, Number::Int(1)).and_then(row_major)
         })
     }
 
@@ -216,7 +227,8 @@ twins! {
     fn baddbmm / try_baddbmm(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
         let (beta, alpha) = (beta.into(), alpha.into());
         single("BaddbmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
-            added("baddbmm", &t[0], &t[1].try_bmm(&t[2])?, beta, alpha).and_then(row_major)
+            let product = product_times("baddbmm", &t[1], &t[2], alpha)?;
+            added("baddbmm", &t[0], &product, beta, Number::Int(1)).and_then(row_major)
         })
     }
 
@@ -314,6 +326,28 @@ pub(super) fn scaled(op: &'static str, x: &Tensor, by: Number) -> Result<Tensor>
         Number::Float(f) if !x.dtype().is_float() => x.try_mul(f as i64),
         by => x.try_mul(by),
     }
+}
+
+/// `alpha * (a x b)` of matrices or of batches of them. Gradients are multiplied last, as in PyTorch. Where `alpha` is 0 the product of two
+/// matrices counts for nothing, whatever is in it, unless they are of halves.
+fn product_times(op: &'static str, a: &Tensor, b: &Tensor, alpha: Number) -> Result<Tensor> {
+    let product = || if op == "addmm" { a.try_matmul(b) } else { a.try_bmm(b) };
+    if alpha.to_f64() == 1.0 {
+        return product();
+    }
+    let compute = || {
+        let product = product()?;
+        let ignored =
+            op == "addmm" && alpha.to_f64() == 0.0 && product.dtype().is_float() && !product.dtype().is_half();
+        if ignored { product.try_zeros_like() } else { scaled(op, &product, alpha) }
+    };
+    composite("AddmmBackward0", &[Operand::Tensor(a), Operand::Tensor(b)], compute, |_| {
+        let factors = Factors::kept(a, b);
+        move |c: &Context<'_>, g: &Tensor| {
+            let times = |x: Tensor| scaled(op, &x, alpha);
+            super::grads2(c, || times(factors.by_a(c, g)?), || times(factors.by_b(c, g)?))
+        }
+    })
 }
 
 /// `beta * x + alpha * product`, where `x` broadcasts to the product.

@@ -9,8 +9,9 @@ use crate::autograd::record::{composite, differentiable, view};
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result};
-use crate::mode::apply::{apply, emit};
+use crate::mode::apply::{apply, apply_view, emit};
 use crate::mode::sizes::{all_same, demand_equal, numel, specialize};
+use crate::mode::state::kept;
 use crate::mode::values::full_of;
 use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::{Edge, Grads, SumToSize};
@@ -18,7 +19,7 @@ use crate::tensor::operand::Operand;
 use crate::tensor::size::{hints, small};
 use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Size, Sizes, Strides, Tensor, eval};
+use crate::tensor::{Size, Sizes, Strides, Tensor, eval, select};
 use allotrope_ir::{Axes, Class, Extent, Op, Scalar, ScatterOp, Type, View, infer};
 use smallvec::{SmallVec, smallvec};
 
@@ -117,7 +118,7 @@ impl Tensor {
         let repeated = |i: &usize| *i < lead || (sizes[*i - lead].is_one() && !own[*i].is_one());
         let sum = || {
             let axes: Axes = (0..own.len()).filter(repeated).collect();
-            let sum = if axes.is_empty() { self.detach() } else { super::reduce::sum_axes(self, axes)? };
+            let sum = if axes.is_empty() { self.clone() } else { super::reduce::sum_axes(self, axes)? };
             sum.reshape_sizes(sizes)
         };
         if self.is_off_tape() {
@@ -170,11 +171,32 @@ pub(crate) fn seen(x: &Tensor, op: impl Into<ViewOp>, name: &'static str) -> Res
     view(x, op.into(), name, if hands_on { unseen } else { unseen_apart })
 }
 
-/// A view that was recorded, taken again.
+/// A view that was recorded, taken again; `place` says which places a run has chosen.
 ///
 /// # Errors
 /// When its sizes do not fit the tensor.
-pub(crate) fn seen_again(x: &Tensor, op: ViewOp) -> Result<Tensor> {
+pub(crate) fn seen_again(x: &Tensor, op: ViewOp, place: impl Fn(usize) -> Result<i64>) -> Result<Tensor> {
+    if let ViewOp::Select { axis, at } = op {
+        return x.try_select(axis as isize, place(at)? as isize);
+    }
+    let (op, name) = fitting(x, op)?;
+    seen(x, op, name)
+}
+
+/// As [`seen_again`], as a tensor of its own: it is a view of nothing, and has no history.
+///
+/// # Errors
+/// As there.
+pub(crate) fn shown_again(x: &Tensor, op: ViewOp, place: impl Fn(usize) -> Result<i64>) -> Result<Tensor> {
+    if let ViewOp::Select { .. } = op {
+        return Ok(no_grad(|| seen_again(x, op, place))?.same_elements());
+    }
+    let (op, _) = fitting(x, op)?;
+    apply_view(&op, x)
+}
+
+/// A step that was recorded, and is no choice of a place, on a tensor that its sizes fit; with the name of its node.
+fn fitting(x: &Tensor, op: ViewOp) -> Result<(ViewOp, &'static str)> {
     let name = match &op {
         ViewOp::Affine(affine) => {
             if !affine.fits(x.shape_hint()) {
@@ -184,8 +206,9 @@ pub(crate) fn seen_again(x: &Tensor, op: ViewOp) -> Result<Tensor> {
             let count = Size::from(shape[x.dim() - 1..].iter().product::<usize>());
             let is_apart = eval::check_apart(&shape, &steps).is_ok() || affine.is_apart;
             let affine = Affine { count, is_apart, ..affine.clone() };
-            return seen(x, ViewOp::Affine(affine), "AsStridedBackward0");
+            return Ok((ViewOp::Affine(affine), "AsStridedBackward0"));
         }
+        ViewOp::Select { .. } => unreachable!("bug in allotrope: the place is known before a view is taken"),
         ViewOp::Primitive(op) => {
             infer(op, &[&Type { dtype: x.dtype(), shape: x.sizes() }])?;
             match op.class() {
@@ -198,7 +221,7 @@ pub(crate) fn seen_again(x: &Tensor, op: ViewOp) -> Result<Tensor> {
             }
         }
     };
-    seen(x, op, name)
+    Ok((op, name))
 }
 
 /// As [`unseen`], and a tensor of its own.
@@ -211,17 +234,19 @@ fn unseen(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
     let op = match op {
         ViewOp::Primitive(op) => op,
         ViewOp::Affine(affine) => return put_at(affine, &zeros(g, from)?, g),
+        ViewOp::Select { axis, at } => return put_chosen(*axis, *at, &zeros(g, from)?, g),
     };
     let Class::View(view) = op.class() else { unreachable!("bug in allotrope: {} is no view", op.name()) };
     match view {
-        View::Reshape(_) => g.reshape_sizes(from),
+        // A tensor of its own, also where nothing changes: a view of a gradient, as the result is one of the operand.
+        View::Reshape(_) => g.reshape_recorded(from),
         View::Broadcast(_) => g.sum_to_size(from),
         View::Permute(axes) => {
             let mut back: Axes = axes.clone();
             for (i, &a) in axes.iter().enumerate() {
                 back[a] = i;
             }
-            permute(g, back)
+            permuted(g, back)
         }
         View::Slice { axis, start, len } => {
             // Zeros on both sides of the gradient.
@@ -251,6 +276,14 @@ pub(super) fn put_at(affine: &Affine, whole: &Tensor, part: &Tensor) -> Result<T
     let how = if affine.is_apart { ScatterOp::Set } else { ScatterOp::Add };
     let places = affine.places(rank, &mut emit)?;
     scatter(how, whole, &places, &part.reshape_sizes(&affine.flat_sizes(rank))?, rank - 1)
+}
+
+/// `whole` with `part` at the place of this number along an axis.
+pub(super) fn put_chosen(axis: usize, at: usize, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
+    let (sizes, at) = (whole.sizes(), kept(at));
+    let places = select::places(axis, &sizes, &at, &mut emit)?;
+    let part = part.reshape_sizes(&select::with_one(axis, &sizes))?;
+    scatter(ScatterOp::Set, whole, &places, &part, axis)
 }
 
 pub(crate) fn narrow(x: &Tensor, axis: usize, start: Size, len: Size) -> Result<Tensor> {

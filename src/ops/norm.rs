@@ -12,6 +12,7 @@ use crate::mode::sizes::is_zero;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
 use allotrope_ir::{Axes, ReduceOp};
+use smallvec::smallvec;
 
 /// The norm over sorted axes, which go.
 fn value(x: &Tensor, p: f64, axes: &Axes) -> Result<Tensor> {
@@ -31,7 +32,6 @@ fn gradient(x: &Tensor, y: &Tensor, g: &Tensor, p: f64, axes: &Axes) -> Result<T
     let size = || x.try_abs();
     let at_zero = || y.try_eq(0.0);
     match p {
-        0.0 => x.try_zeros_like(),
         1.0 => x.try_sign()?.try_mul(g),
         2.0 => g.try_mul(&zero_where(&at_zero()?, &x.try_div(y)?)?),
         p if p.is_infinite() => {
@@ -80,6 +80,10 @@ fn norm(x: &Tensor, p: f64, axes: &[isize], keepdim: bool) -> Result<Tensor> {
                     let (x, y) = (Saved::operand(x), Saved::output(y, 0));
                     move |c: &Context<'_>, g: &Tensor| {
                         let (x, y) = (x.get(c.me)?, y.get(c.me)?);
+                        // How many there are depends on no element: not even a zero comes back, as in PyTorch.
+                        if p == 0.0 {
+                            return Ok(smallvec![None]);
+                        }
                         let own = x.sizes();
                         grads1(gradient(&x, &spread(&y, &own, &at)?, &spread(g, &own, &at)?, p, &at)?)
                     }

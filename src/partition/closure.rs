@@ -2,7 +2,7 @@
 //! passes that begin outside of it.
 
 use crate::autograd::{tape, with_grad_enabled};
-use crate::capture::endpoints::Source;
+use crate::capture::endpoints::{CallerTensor, Source};
 use crate::capture::recorder::Capture;
 use crate::capture::state::CaptureState;
 use crate::error::{Error, Result};
@@ -46,13 +46,13 @@ pub(crate) struct BackwardOptions<'a> {
 
 impl PartitionedClosure {
     /// Partitions a closure that has run on the traced `args`, and whose calls make these tensors, computed or as views; none
-    /// where none of them needs a gradient. `watching` are the [`watchers`] of the arguments before. The recording gets loops that
+    /// where none of them needs a gradient. `begun` are the arguments as they were before. The recording gets loops that
     /// collect what the backward pass needs.
     pub(crate) fn new(
         capture: &Rc<Capture>,
         made: &[(Tensor, bool)],
         args: &[Tensor],
-        watching: &[usize],
+        begun: &[BegunArgument],
         boundary: u64,
         options: BackwardOptions<'_>,
     ) -> Result<Option<PartitionedClosure>> {
@@ -72,8 +72,12 @@ impl PartitionedClosure {
         let ends = Ends::of(capture, boundary, &tensors)?;
         let retaining = tensors.iter().map(Tensor::retains_grad).collect();
         let find = |known: &KnownEdges, edge: &Edge| -> Result<Option<Exit>> {
-            if let Some(i) = arg_edges.iter().position(|e| e.as_ref().is_some_and(|e| e.id() == edge.id())) {
+            let is_it = |e: Option<&Edge>| e.is_some_and(|e| e.id() == edge.id());
+            if let Some(i) = begun.iter().position(|b| is_it(b.edge.as_ref())) {
                 return Ok(Some(Exit::Arg(i)));
+            }
+            if let Some(i) = arg_edges.iter().position(|e| is_it(e.as_ref())) {
+                return Ok(Some(Exit::Changed(CallerTensor::Arg(i))));
             }
             // A leaf that the closure made over captured elements is each call's own.
             let leaf = edge.node().leaf();
@@ -113,7 +117,7 @@ impl PartitionedClosure {
         if let Some(e) = parts.dead_end() {
             return Ok(Some(PartitionedClosure::dead_end(e.clone(), parts.exits, histories, retaining)));
         }
-        parts.closed = watched(&parts.exits.exits, args, watching);
+        parts.closed = watched(&parts.exits.exits, args, begun);
         {
             let mut state = capture.0.borrow_mut();
             let (builder, collecting) = (state.replay.graphs_mut(), parts.full.state.replay.graphs());
@@ -137,19 +141,46 @@ impl PartitionedClosure {
     }
 }
 
-/// How many look at the gradient of a traced argument.
-pub(crate) fn watchers(arg: &Tensor) -> usize {
-    let hooks = match arg.grad_fn() {
-        None => arg.leaf_hooks(false),
-        Some(edge) => edge.node().hooks().and_then(|h| h.get()).cloned(),
-    };
-    hooks.map_or(0, |h| h.len()) + usize::from(arg.retains_grad())
+/// A traced argument before the closure runs.
+pub(crate) struct BegunArgument {
+    /// Its history.
+    edge: Option<Edge>,
+    /// Whether that is what was computed, not the tensor itself.
+    has_grad_fn: bool,
+    watchers: usize,
+}
+
+impl BegunArgument {
+    pub(crate) fn of(arg: &Tensor) -> BegunArgument {
+        let traced = arg.traced().is_some();
+        let mut begun = BegunArgument {
+            edge: traced.then(|| tape::own_edge(arg)).flatten(),
+            has_grad_fn: arg.has_grad_fn(),
+            watchers: 0,
+        };
+        begun.watchers = begun.watchers(arg);
+        begun
+    }
+
+    /// How many look at its gradient.
+    fn watchers(&self, arg: &Tensor) -> usize {
+        let hooks = match self.edge.as_ref().filter(|_| self.has_grad_fn) {
+            None => arg.leaf_hooks(false),
+            Some(edge) => edge.node().hooks().and_then(|h| h.get()).cloned(),
+        };
+        hooks.map_or(0, |h| h.len()) + usize::from(arg.retains_grad())
+    }
+
+    /// Whether the program has changed if gradients flow to it, or has taken its history away.
+    pub(crate) fn is_changed(&self, arg: &Tensor) -> bool {
+        self.has_grad_fn != arg.has_grad_fn() || self.edge.is_some() != arg.stored_requires_grad()
+    }
 }
 
 /// The arguments that gradients leave to and that more look at than before, with why none may.
-fn watched(exits: &[Exit], args: &[Tensor], before: &[usize]) -> Vec<(usize, Error)> {
+fn watched(exits: &[Exit], args: &[Tensor], before: &[BegunArgument]) -> Vec<(usize, Error)> {
     let closed = exits.iter().enumerate().filter_map(|(exit, to)| match to {
-        Exit::Arg(i) if watchers(&args[*i]) != before[*i] => Some((exit, *i)),
+        Exit::Arg(i) if before[*i].watchers(&args[*i]) != before[*i].watchers => Some((exit, *i)),
         _ => None,
     });
     let why = |i: usize| {

@@ -2,6 +2,7 @@
 //! and the history that each result has seen from outside. Nothing is recorded here.
 
 use crate::autograd::{tape, with_grad_enabled};
+use crate::capture::endpoints::CallerTensor;
 use crate::capture::recorder::Capture;
 use crate::error::{Error, Result};
 use crate::tensor::grad_fn::Edge;
@@ -33,6 +34,8 @@ pub(crate) enum Exit {
     Arg(usize),
     /// To a captured tensor.
     Captured(TraceHandle),
+    /// To a tensor of the caller's whose history the closure has changed, as it is after the call.
+    Changed(CallerTensor),
     /// To a leaf that the closure made: its computed result of this number.
     Leaf(usize),
     /// To where exit `i` of the lower joint graph leads: that of the part through which this one is a backward pass.

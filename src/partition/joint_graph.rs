@@ -2,6 +2,7 @@
 //! made, each when its gradients first come together. That of a closure and that of a backward pass which can be
 //! differentiated again are made by one routine, [`partition`].
 
+use crate::capture::endpoints::CallerTensor;
 use crate::capture::recorder::Capture;
 use crate::capture::state::CaptureState;
 use crate::error::{Error, Result};
@@ -70,14 +71,17 @@ pub(crate) struct JointGraph {
 /// What is known of the edges that lead out of a part when their exits are looked for.
 pub(super) struct KnownEdges {
     /// The tensors whose history they are, where those are captured.
-    captured: HashMap<EdgeKey, (Edge, TraceHandle)>,
+    captured: HashMap<EdgeKey, (Edge, TraceHandle, bool)>,
     /// The types of the outgoing gradients; none where the backward pass could not be recorded.
     pub(super) types: Option<HashMap<EdgeKey, Type>>,
 }
 
 impl KnownEdges {
     pub(super) fn captured(&self, edge: &Edge) -> Option<Exit> {
-        self.captured.get(&key(edge)).map(|(_, t)| Exit::Captured(t.clone()))
+        self.captured.get(&key(edge)).map(|(_, t, is_new)| match is_new {
+            true => Exit::Changed(CallerTensor::Captured(t.clone())),
+            false => Exit::Captured(t.clone()),
+        })
     }
 }
 
@@ -162,8 +166,9 @@ impl Parts {
     pub(super) fn into_joint_graph(self, boundary: u64, passes: &Passes, args: Vec<Tensor>) -> Result<Arc<JointGraph>> {
         let FullBackward { mut state, pass, uses, broken, .. } = self.full;
         // The arguments of one call, and their history, are nobody's business later.
-        state.callers.clear();
         state.arguments.clear();
+        state.changed_histories.clear();
+        state.traced_args.clear();
         let mut heads: Vec<u64> = self.incoming.iter().map(|i| i.edge.node().seq()).collect();
         heads.sort_unstable();
         heads.dedup();

@@ -55,8 +55,15 @@ impl Backward {
         saved.iter().filter_map(|v| if let SavedValue::Input(i) = v { Some(*i) } else { None })
     }
 
-    /// Gives the computed results of a call their history.
-    pub(crate) fn attach(&self, args: &[&Tensor], saved: SavedForBackward, results: &Results, binding: &Binding) {
+    /// Gives the computed results of a call their history; `change` is what the call does to that of the caller's tensors.
+    pub(crate) fn attach(
+        &self,
+        args: &[&Tensor],
+        saved: SavedForBackward,
+        results: &Results,
+        binding: &Binding,
+        change: &dyn Fn(),
+    ) {
         for (t, history) in results.iter().zip(&self.histories) {
             if let History::Leaf = history {
                 t.set_requires_grad(true);
@@ -65,7 +72,7 @@ impl Backward {
         let joint = match &self.joint {
             Ok(joint) => joint,
             Err(end) => {
-                let edge = Edge::new(Arc::new(DeadEndNode::new(end, args)), 0);
+                let edge = Edge::new(Arc::new(DeadEndNode::new(end, args, change)), 0);
                 for (t, history) in results.iter().zip(&self.histories) {
                     if !matches!(history, History::None | History::Leaf) {
                         t.set_grad_fn(Some(edge.clone()));
@@ -74,11 +81,15 @@ impl Backward {
                 return;
             }
         };
-        let edge = |exit: &Exit| match exit {
-            Exit::Leaf(j) => tape::edge_of(&results[*j]),
-            exit => edge_out(exit, args),
-        };
-        let edges = joint.exits.iter().map(edge).collect();
+        let mut edges: Edges = joint.exits.iter().map(|exit| edge_out(exit, args)).collect();
+        change();
+        for (edge, exit) in edges.iter_mut().zip(&joint.exits) {
+            match exit {
+                Exit::Leaf(j) => *edge = tape::edge_of(&results[*j]),
+                Exit::Changed(of) => *edge = tape::edge_of(of.of(args)),
+                Exit::Arg(_) | Exit::Captured(_) | Exit::Lower(_) | Exit::Incoming(_) | Exit::Gradient(_) => {}
+            }
+        }
         let SavedForBackward { mut inputs, mut outputs } = saved;
         let saved = joint.saved.iter().map(|value| match value {
             SavedValue::Input(_) => Saved::operand(&inputs.next().expect("an input for each that is saved")),
@@ -105,12 +116,12 @@ pub(crate) struct SavedForBackward {
     pub(crate) outputs: std::vec::IntoIter<Tensor>,
 }
 
-/// Where an exit of a closure leads in a call with these arguments.
+/// Where an exit of a closure leads in a call with these arguments, as far as that is known when the call begins.
 fn edge_out(exit: &Exit, args: &[&Tensor]) -> Option<Edge> {
     match exit {
         Exit::Arg(i) => tape::edge_of(args[*i]),
         Exit::Captured(t) => tape::edge_of(t).map(|e| e.split().0),
-        Exit::Leaf(_) => None,
+        Exit::Leaf(_) | Exit::Changed(_) => None,
         Exit::Lower(_) | Exit::Incoming(_) | Exit::Gradient(_) => {
             unreachable!("bug in allotrope: a closure has no lower joint graph")
         }
@@ -129,12 +140,18 @@ struct DeadEndNode {
 }
 
 impl DeadEndNode {
-    fn new(end: &Arc<DeadEnd>, args: &[&Tensor]) -> DeadEndNode {
+    fn new(end: &Arc<DeadEnd>, args: &[&Tensor], change: &dyn Fn()) -> DeadEndNode {
         let of_args = end.exits.iter().filter(|exit| matches!(exit, Exit::Arg(_)));
+        let mut edges: SmallVec<[Option<Edge>; 1]> = of_args.map(|exit| edge_out(exit, args)).collect();
+        change();
+        edges.extend(end.exits.iter().filter_map(|exit| match exit {
+            Exit::Changed(of) => Some(tape::edge_of(of.of(args))),
+            _ => None,
+        }));
         DeadEndNode {
             seq: next_seq(),
             end: Arc::clone(end),
-            args: of_args.map(|exit| edge_out(exit, args)).collect(),
+            args: edges,
             edges: OnceLock::new(),
             hooks: OnceLock::new(),
         }
@@ -150,7 +167,7 @@ impl GradFn for DeadEndNode {
     }
     fn edges(&self) -> &[Option<Edge>] {
         self.edges.get_or_init(|| {
-            let captured = self.end.exits.iter().filter(|exit| !matches!(exit, Exit::Arg(_)));
+            let captured = self.end.exits.iter().filter(|exit| !matches!(exit, Exit::Arg(_) | Exit::Changed(_)));
             captured.map(|exit| edge_out(exit, &[])).chain(self.args.iter().cloned()).collect()
         })
     }
@@ -339,7 +356,9 @@ impl TraceNode {
             Exit::Incoming(k) => Some(me.to_output(*k as u32)),
             Exit::Gradient(k) => grads[*k].as_ref().and_then(tape::edge_of),
             Exit::Captured(t) => tape::edge_of(t).map(|e| e.split().0),
-            Exit::Arg(_) | Exit::Leaf(_) => unreachable!("bug in allotrope: a backward pass has no arguments"),
+            Exit::Arg(_) | Exit::Changed(_) | Exit::Leaf(_) => {
+                unreachable!("bug in allotrope: a backward pass has no arguments")
+            }
         };
         let edges = joint.exits.iter().map(edge).collect();
         let mut extra = outputs[backward.gradients()..].iter();

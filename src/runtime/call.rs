@@ -9,7 +9,7 @@ use crate::capture::draws::Fills;
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::ops::movement::seen_again;
+use crate::ops::movement::{seen_again, shown_again};
 use crate::runtime::backward::{Backward, SavedForBackward};
 use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of};
 use crate::runtime::guards::HandedStrides;
@@ -329,11 +329,23 @@ impl Bound {
             args[i].store_grad(None);
         }
         self.wiring.effects.iter().for_each(|e| e.apply());
+        let change = || {
+            for (of, on) in &self.wiring.requires_grad {
+                let tensor = of.of(args);
+                if tensor.has_grad_fn() {
+                    tensor.set_grad_fn(None);
+                }
+                tensor.store_requires_grad(*on);
+            }
+        };
+        if backward.is_none() {
+            change();
+        }
         if let Some(backward) = backward {
             let made = self.wiring.returned.iter().zip(&handed).filter(|(r, _)| r.gradients().is_some());
             let made: Results = made.map(|(_, t)| t.clone()).collect();
             let saved = SavedForBackward { inputs: inputs.into_iter(), outputs: saved.into_iter() };
-            backward.attach(args, saved, &made, binding);
+            backward.attach(args, saved, &made, binding, &change);
         }
         Ok(self.wiring.results.iter().map(|&i| handed[i].clone()).collect())
     }
@@ -349,7 +361,8 @@ impl Bound {
                 Returned::Grad(of) => gradient(of.of(args))?,
                 Returned::Computed { .. } => computed.next().expect("bug in allotrope: a result was not computed"),
                 Returned::View { of, steps, differentiable, creation, .. } => {
-                    view(&handed[*of], steps, differentiable.then_some(*creation), binding)?
+                    let place = |i: usize| place(&handed[i]);
+                    view(&handed[*of], steps, differentiable.then_some(*creation), binding, &place)?
                 }
             });
         }
@@ -357,23 +370,28 @@ impl Bound {
     }
 }
 
-/// The view that eager code would have, without history; `differentiable` says how it came about there.
+/// The place that a run has chosen.
+pub(crate) fn place(chosen: &Tensor) -> Result<i64> {
+    Ok(eval::elements::<i64>(chosen)?[0])
+}
+
+/// The view that eager code would have, without history; `differentiable` says how it came about there, and `place` which
+/// places the run has chosen.
 pub(crate) fn view(
     of: &Tensor,
     steps: &[ViewOp<Dim>],
     differentiable: Option<Creation>,
     binding: &[usize],
+    place: &dyn Fn(usize) -> Result<i64>,
 ) -> Result<Tensor> {
-    let seen = no_grad(|| {
-        steps.iter().try_fold(of.clone(), |t, op| seen_again(&t, op.map(&mut |d| Size::from(d.eval(binding)))))
-    })?;
-    Ok(match differentiable {
-        Some(creation) => {
-            seen.set_creation(creation);
-            seen
-        }
-        None => seen.same_elements(),
-    })
+    let known = |op: &ViewOp<Dim>| op.map(&mut |d| Size::from(d.eval(binding)));
+    let Some(creation) = differentiable else {
+        let Some((first, more)) = steps.split_first() else { return Ok(of.same_elements()) };
+        return more.iter().try_fold(shown_again(of, known(first), place)?, |t, op| shown_again(&t, known(op), place));
+    };
+    let seen = no_grad(|| steps.iter().try_fold(of.clone(), |t, op| seen_again(&t, known(op), place)))?;
+    seen.set_creation(creation);
+    Ok(seen)
 }
 
 /// The error of a call whose loop went on and on.

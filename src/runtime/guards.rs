@@ -83,6 +83,8 @@ pub(crate) struct Guards {
     pub(crate) capacities: Capacities,
     /// Whether a captured tensor needs a gradient, for those that the program reads.
     pub(crate) state_flags: Vec<(TraceHandle, bool)>,
+    /// Whether an argument is a view, where the program asks.
+    views: Vec<(usize, bool)>,
     /// Whether an argument is another tensor too, where the program asks.
     pub(crate) identities: Vec<(usize, CallerTensor, bool)>,
     /// Handles of captured tensors that somebody held, the closure or whoever gave them to it.
@@ -201,6 +203,7 @@ pub(crate) enum Mismatch {
     Layout(usize),
     SameAs(usize),
     Known(usize),
+    View(usize),
     Shared(Option<usize>),
     Identity(usize),
     GradMode,
@@ -226,7 +229,9 @@ impl Guards {
             let grads = set || given || grads.into_iter().any(|t| has_gradient(&t));
             let asked = dependencies.compared.contains(&a.id());
             let is_grad = dependencies.known_grads.iter().any(|(_, g)| g.id() == a.id());
-            let elements = !(a.is_requires_grad() || grads || asked || is_grad);
+            let is_it = |t: &CallerTensor| matches!(t, CallerTensor::Captured(t) if t.id() == a.id());
+            let changed = captured.wiring.requires_grad.iter().any(|(t, _)| is_it(t));
+            let elements = !(a.is_requires_grad() || grads || asked || is_grad || changed);
             KnownArgument { tensor: TraceHandle::new(a.clone()), elements }
         };
         let changed = |i: usize| captured.wiring.targets.iter().any(|t| matches!(t, Target::Arg(j) if *j == i));
@@ -277,6 +282,7 @@ impl Guards {
             symbols,
             capacities: Capacities::new(&captured.symbols.capacities),
             state_flags,
+            views: dependencies.views.clone(),
             identities: dependencies.identities.clone(),
             captured: Vec::new(),
             sharing,
@@ -333,6 +339,9 @@ impl Guards {
         })?;
         for (of, grad) in &self.known_grads {
             holds(of.of(args).stored_grad().is_some_and(|g| g.id() == grad.id()), Mismatch::Shared(None))?;
+        }
+        for (i, is_view) in &self.views {
+            holds(args[*i].view_of().is_some() == *is_view, Mismatch::View(*i))?;
         }
         for (i, whose, same) in &self.identities {
             let other = match whose {
@@ -429,6 +438,7 @@ impl Guards {
             Mismatch::SameAs(i) | Mismatch::Identity(i) => {
                 format!("argument {i} is now the same tensor as another argument or a captured one, or no longer is")
             }
+            Mismatch::View(i) => format!("argument {i} is now a view, or no longer is one"),
             Mismatch::Known(i) => {
                 format!("argument {i} is another tensor than one that shares its elements with what the closure uses")
             }

@@ -3,13 +3,14 @@
 
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::closure::{Args, Traceable};
+use crate::capture::endpoints::CallerTensor;
 use crate::capture::recorder::Capture;
 use crate::capture::recorder::returned::HandedOut;
 use crate::capture::replay_builder::Ended;
 use crate::device::{Device, default_device};
 use crate::error::{Error, Result};
 use crate::ops::TensorTree;
-use crate::partition::closure::{BackwardOptions, PartitionedClosure, watchers};
+use crate::partition::closure::{BackwardOptions, BegunArgument, PartitionedClosure};
 use crate::runtime::sharing::{ArgumentPlan, Given, Sharing};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::next_seq;
@@ -78,9 +79,14 @@ where
 {
     loop {
         let capture = Rc::new(capture());
-        let other = match attempt::<F, N>(closure, args, &plan, &capture, options) {
+        let run = attempt::<F, N>(closure, args, &plan, &capture, options);
+        let changed = capture.changed_histories();
+        let other = match run {
             Ok(run) => {
-                let (ended, wiring, dependencies) = capture.into_state().finish(&run.handed, &run.outputs)?;
+                let requires_grad = changed.after().into_iter().chain(run.requires_grad).collect();
+                let state = capture.into_state();
+                let (ended, wiring, dependencies) = state.finish(&run.handed, &run.outputs, requires_grad)?;
+                drop(changed);
                 let sharing = Sharing::of(&wiring, &dependencies, &plan.given, |i| args[i].is_requires_grad());
                 match sharing.check_all(args) {
                     Ok(()) => {
@@ -114,6 +120,8 @@ struct Attempt<R> {
     partitioned: Option<PartitionedClosure>,
     /// The values that backward passes need besides.
     outputs: Vec<Value>,
+    /// The arguments that are leaves now, and whether they require gradients, where that was otherwise.
+    requires_grad: Vec<(CallerTensor, bool)>,
 }
 
 /// Runs the closure once, with its arguments as planned.
@@ -142,7 +150,7 @@ where
             Given::Captured => a.clone(),
         });
     }
-    let watching: Vec<usize> = traced.iter().map(watchers).collect();
+    let begun: Vec<BegunArgument> = traced.iter().map(BegunArgument::of).collect();
     let refs: Args<'_> = traced.iter().collect();
     let boundary = next_seq();
     let output = capture.recording(|| closure.run(&refs))?;
@@ -152,10 +160,13 @@ where
     let partitioned = match options {
         Some(options) => {
             let made = handed.made();
-            PartitionedClosure::new(capture, &made, &traced, &watching, boundary, options)?
+            PartitionedClosure::new(capture, &made, &traced, &begun, boundary, options)?
         }
         None => None,
     };
     let outputs = partitioned.as_ref().map_or_else(Vec::new, |p| p.outputs.clone());
-    Ok(Attempt { output, handed, partitioned, outputs })
+    let changed = |i: &usize| plan.given[*i] == Given::Apart && begun[*i].is_changed(&traced[*i]);
+    let now = |i: usize| (CallerTensor::Arg(i), traced[i].stored_requires_grad());
+    let requires_grad = (0..traced.len()).filter(changed).map(now).collect();
+    Ok(Attempt { output, handed, partitioned, outputs, requires_grad })
 }

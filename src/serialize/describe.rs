@@ -272,6 +272,7 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
     let outputs = targets.collect();
     let cleared = v.wiring().cleared.iter().map(|t| captured.place(t));
     let cleared = cleared.chain(v.wiring().cleared_args.iter().map(|&i| saved::Place::Argument(i))).collect();
+    let requires_grad = wiring.requires_grad.iter().map(|(of, on)| (place(of, captured), *on)).collect();
     let returned = wiring.returned.iter().map(|r| match r.clone() {
         Returned::Computed { requires_grad, leaf } => saved::Returned::Computed { requires_grad, leaf },
         Returned::Same(t) => saved::Returned::Same(captured.place(&t)),
@@ -312,6 +313,7 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
         inputs,
         outputs,
         cleared,
+        requires_grad,
         set,
         returned,
         results,
@@ -432,6 +434,8 @@ fn memory(
         Memory::Computed(i) => saved::OrderOf::Follows(*i),
     };
     let steps = layout.steps.iter().map(|s| match s {
+        // How it lies does not depend on the place.
+        ViewStep::View(ViewOp::Select { axis, .. }) => saved::OrderStep::Select { axis: *axis, at: 0 },
         ViewStep::View(op) => step(op),
         ViewStep::Element => saved::OrderStep::Element,
     });
@@ -444,5 +448,6 @@ fn step(op: &ViewOp<Dim>) -> saved::OrderStep {
         ViewOp::Affine(Affine { sizes, steps, offset, .. }) => {
             saved::OrderStep::Strided { sizes: sizes.iter().cloned().collect(), steps: steps.to_vec(), offset: *offset }
         }
+        ViewOp::Select { axis, at } => saved::OrderStep::Select { axis: *axis, at: *at },
     }
 }

@@ -153,6 +153,7 @@ impl LoadedState {
                 grads: v.grads.iter().map(|(of, i)| (self.whose(*of), *i)).collect(),
                 cleared,
                 cleared_args,
+                requires_grad: v.requires_grad.iter().map(|(of, on)| (self.whose(*of), *on)).collect(),
                 effects: v.set.iter().map(|(f, on)| self.flags[*f].read_as(*on)).collect(),
             },
             dependencies: Dependencies {
@@ -308,6 +309,7 @@ fn step(step: &saved::OrderStep) -> Option<ViewOp<Dim>> {
             offset: *offset,
             is_apart: false,
         })),
+        saved::OrderStep::Select { axis, at } => Some(ViewOp::Select { axis: *axis, at: *at }),
         saved::OrderStep::Element => None,
     }
 }

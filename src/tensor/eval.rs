@@ -9,7 +9,7 @@ use super::result_layout::{LayoutRule, outermost_first};
 use super::size::Size;
 use super::size::{hints, small};
 use super::storage::{ReadGuard, Storage};
-use super::strides::{Dims, Strides, contiguous_strides, is_contiguous, is_in_order};
+use super::strides::{Dims, Strides, contiguous_strides, is_contiguous, is_in_order, is_plain};
 use super::tensor_type::TensorType;
 use super::view_op::view_strides;
 use crate::backend::FromElement;
@@ -24,6 +24,12 @@ use std::sync::Arc;
 /// A tensor over memory that nothing else has, in row-major order.
 pub(crate) fn fresh(device: Device, ty: TensorType, memory: Memory) -> Tensor {
     let strides = contiguous_strides(ty.shape());
+    lying_in(device, memory, ty, strides)
+}
+
+/// As [`fresh`], where the strides of row-major order are known.
+#[inline]
+fn lying_in(device: Device, memory: Memory, ty: TensorType, strides: Strides) -> Tensor {
     let body = Strided { storage: Arc::new(Storage::new(device, memory)), strides, offset: 0 };
     Tensor::from_parts(ty, Body::Strided(body))
 }
@@ -186,6 +192,17 @@ fn elementwise(op: Elementwise, operands: &[Operand<'_>]) -> Result<Tensor> {
         Operand::Scalar(s) => s.dtype(),
     };
     let last = operands.last().expect("elementwise primitives have operands");
+    // Small tensors feel what mapping the dimensions of any primitive costs; these have none.
+    let (plain, dtype) = match op {
+        Elementwise::Unary(u) => (Op::Unary(u), source(last)),
+        Elementwise::Binary(b) => (Op::Binary(b), source(last)),
+        Elementwise::Compare(c) => (Op::Compare(c), DType::Bool),
+        Elementwise::Select => (Op::Select, source(last)),
+        Elementwise::Cast(to) => (Op::Cast(to), to),
+    };
+    if let Some((x, s)) = in_order(operands) {
+        return computed(&plain, operands, x.ty().in_dtype(dtype)?, small(&s.strides, |s| s));
+    }
     let shape = operands.iter().find_map(|x| match x {
         Operand::Tensor(t) => Some(t.shape_hint()),
         Operand::Scalar(_) => None,
@@ -198,18 +215,27 @@ fn elementwise(op: Elementwise, operands: &[Operand<'_>]) -> Result<Tensor> {
         }
     };
     let laid_out = rule.strides(shape, operands.iter().map(Operand::laid_out));
-    // Small tensors feel what mapping the dimensions of any primitive costs; these have none.
-    let (op, dtype) = match op {
-        Elementwise::Unary(u) => (Op::Unary(u), source(last)),
-        Elementwise::Binary(b) => (Op::Binary(b), source(last)),
-        Elementwise::Compare(c) => (Op::Compare(c), DType::Bool),
-        Elementwise::Select => (Op::Select, source(last)),
-        Elementwise::Cast(to) => (Op::Cast(to), to),
-    };
     match laid_out {
-        None => compute(&op, operands, dtype, shape),
-        Some(strides) => turned(&op, operands, dtype, shape, strides),
+        None => compute(&plain, operands, dtype, shape),
+        Some(strides) => turned(&plain, operands, dtype, shape, strides),
     }
+}
+
+/// The first tensor among operands of one shape, where each lies in row-major order, as nearly all that programs compute does:
+/// the result lies as it does.
+#[inline]
+fn in_order<'a>(operands: &[Operand<'a>]) -> Option<(&'a Tensor, &'a Strided)> {
+    let mut first = None;
+    for x in operands {
+        if let Operand::Tensor(t) = *x {
+            let s = t.strided()?;
+            if !is_plain(t.shape_hint(), &s.strides) {
+                return None;
+            }
+            first = first.or(Some((t, s)));
+        }
+    }
+    first
 }
 
 /// Computes an elementwise primitive in the order in which its result lies, so that backends only write row-major order.
@@ -242,10 +268,14 @@ fn permuted(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 
 /// Has the backend compute the elements of `op`.
 fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize]) -> Result<Tensor> {
-    let ty = TensorType::of(dtype, shape)?;
+    computed(op, operands, TensorType::of(dtype, shape)?, contiguous_strides(shape))
+}
+
+/// As [`compute`], of a type that is known to exist; the strides are those of row-major order.
+fn computed(op: &Op<usize>, operands: &[Operand<'_>], ty: TensorType, strides: Strides) -> Result<Tensor> {
     let compute = |device, given: &[backend::Operand<'_>]| {
-        let memory = backend::compute(device, op, given, dtype, shape);
-        memory.map(|memory| (device, memory)).map_err(|e| e.for_tensor(dtype, shape))
+        let memory = backend::compute(device, op, given, ty.dtype(), ty.shape());
+        memory.map(|memory| (device, memory)).map_err(|e| e.for_tensor(ty.dtype(), ty.shape()))
     };
     // Small tensors feel what lists of any length cost.
     let (device, memory) = match operands {
@@ -270,7 +300,7 @@ fn compute(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usiz
             compute(device, &given)?
         }
     };
-    Ok(fresh(device, ty, memory))
+    Ok(lying_in(device, memory, ty, strides))
 }
 
 /// An operand that has its elements: in storage, or as a number.

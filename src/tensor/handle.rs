@@ -4,7 +4,7 @@
 
 use super::grad_fn::{Edge, GradFn, ViewVjp};
 use super::hooks::Hooks;
-use super::size::Sizes;
+use super::size::{Sizes, small};
 use super::storage::Storage;
 use super::strides::{Strides, is_contiguous};
 use super::tensor_type::TensorType;
@@ -49,15 +49,22 @@ pub(crate) struct Inner {
 
 pub(crate) enum Body {
     Strided(Strided),
-    Traced(Traced),
+    /// Apart: a tensor that is computed eagerly is made, moved and dropped without its room.
+    Traced(Box<Traced>),
 }
 
 /// Elements in storage.
-#[derive(Clone)]
 pub(crate) struct Strided {
     pub(crate) storage: Arc<Storage>,
     pub(crate) strides: Strides,
     pub(crate) offset: usize,
+}
+
+impl Clone for Strided {
+    #[inline]
+    fn clone(&self) -> Strided {
+        Strided { storage: Arc::clone(&self.storage), strides: small(&self.strides, |s| s), offset: self.offset }
+    }
 }
 
 /// A value of a graph that is being captured.
@@ -75,8 +82,9 @@ pub(crate) struct Traced {
     /// How the elements would lie if the program ran eagerly, in the call that is recorded: what shares elements there
     /// shares them here.
     pub(crate) strides: Strides,
-    /// How far its first element would be from that of the root, or of the storage of a captured one.
-    pub(crate) offset: isize,
+    /// How far its first element would be from that of the root, or of the storage of a captured one; none where a run decides
+    /// that.
+    pub(crate) offset: Option<isize>,
     /// Of a view: its value, and the version of the root that it belongs to.
     pub(crate) seen: Mutex<(Value, u32)>,
 }
@@ -185,7 +193,10 @@ impl Tensor {
     #[inline]
     pub(crate) fn surely_has_shape_of(&self, other: &Tensor) -> bool {
         let fixed = |t: &Traced| t.exprs.iter().all(|&e| e == 0);
-        self.0.ty.shape() == other.0.ty.shape()
+        // Compared here: a call for a few bytes costs more.
+        let (a, b) = (self.0.ty.shape(), other.0.ty.shape());
+        a.len() == b.len()
+            && a.iter().zip(b).all(|(m, n)| m == n)
             && match (&self.0.body, &other.0.body) {
                 (Body::Strided(_), Body::Strided(_)) => true,
                 (Body::Traced(a), Body::Traced(b)) => a.exprs == b.exprs,
@@ -311,7 +322,7 @@ impl Tensor {
     pub(crate) fn same_elements(&self) -> Tensor {
         let body = match &self.0.body {
             Body::Strided(s) => Body::Strided(s.clone()),
-            Body::Traced(t) => Body::Traced(Traced {
+            Body::Traced(t) => Body::Traced(Box::new(Traced {
                 scope: t.scope,
                 device: t.device,
                 exprs: t.exprs.clone(),
@@ -320,7 +331,7 @@ impl Tensor {
                 strides: t.strides.clone(),
                 offset: t.offset,
                 seen: Mutex::new(*t.seen.lock()),
-            }),
+            })),
         };
         Tensor::from_parts(self.0.ty.clone(), body)
     }

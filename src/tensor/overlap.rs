@@ -3,6 +3,7 @@
 
 use super::handle::{Body, Tensor};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// How two tensors lie to each other.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -25,7 +26,7 @@ pub(crate) fn overlap(a: &Tensor, b: &Tensor) -> Overlap {
 }
 
 fn of_one_memory(a: &Tensor, b: &Tensor) -> Overlap {
-    let (first_a, first_b) = (first(a), first(b));
+    let (Some(first_a), Some(first_b)) = (first(a), first(b)) else { return of_places_unknown(a, b) };
     let (count_a, count_b) = (a.ty().numel() as isize, b.ty().numel() as isize);
     if count_a == 0 || count_b == 0 {
         return Overlap::None;
@@ -42,10 +43,25 @@ fn of_one_memory(a: &Tensor, b: &Tensor) -> Overlap {
     }
 }
 
-/// The place of the first element, from the same one for all that show one memory.
-fn first(x: &Tensor) -> isize {
+/// As [`of_one_memory`], where a run decides which elements one of them shows: it has elements of what it is a view of.
+fn of_places_unknown(a: &Tensor, b: &Tensor) -> Overlap {
+    let packed = is_packed(a) && is_packed(b) && a.ty().numel() > 0 && b.ty().numel() > 0;
+    match packed && a.ty().numel() != b.ty().numel() && (is_part(a, b) || is_part(b, a)) {
+        true => Overlap::Partial,
+        false => Overlap::None,
+    }
+}
+
+/// Whether `x`, which shows elements of the memory of `of`, is a view of it.
+fn is_part(x: &Tensor, of: &Tensor) -> bool {
+    let Some(whole) = of.view_of() else { return true };
+    x.view_of().is_some_and(|x| x.path.steps().iter().any(|step| Arc::ptr_eq(step, &whole.path)))
+}
+
+/// The place of the first element, from the same one for all that show one memory; none where a run decides it.
+fn first(x: &Tensor) -> Option<isize> {
     match x.body() {
-        Body::Strided(s) => s.offset as isize,
+        Body::Strided(s) => Some(s.offset as isize),
         Body::Traced(t) => t.offset,
     }
 }

@@ -1,5 +1,5 @@
-//! One step from a tensor to a view of it: a primitive, or elements at equal distances that none shows, and the strides that
-//! it leads to, where there are any. What its elements are is for who applies it.
+//! One step from a tensor to a view of it: a primitive, elements at equal distances that none shows, or one of an axis that a
+//! run decides; and the strides that it leads to, where there are any. What its elements are is for who applies it.
 
 use super::affine::Affine;
 use super::size::{Size, small};
@@ -12,6 +12,12 @@ pub(crate) enum ViewOp<D = Size> {
     /// One of class view.
     Primitive(Op<D>),
     Affine(Affine<D>),
+    /// The element of an axis whose place an integer holds: the one of this number among those that a recording keeps, or
+    /// that a call hands out.
+    Select {
+        axis: usize,
+        at: usize,
+    },
 }
 
 impl<D> From<Op<D>> for ViewOp<D> {
@@ -25,6 +31,7 @@ impl<D> ViewOp<D> {
         match self {
             ViewOp::Primitive(op) => op.name(),
             ViewOp::Affine(_) => "as_strided",
+            ViewOp::Select { .. } => "select",
         }
     }
 
@@ -33,6 +40,7 @@ impl<D> ViewOp<D> {
         match self {
             ViewOp::Primitive(op) => ViewOp::Primitive(op.map_dims(&mut |d| of(d))),
             ViewOp::Affine(affine) => ViewOp::Affine(affine.map(of)),
+            ViewOp::Select { axis, at } => ViewOp::Select { axis: *axis, at: *at },
         }
     }
 
@@ -40,6 +48,11 @@ impl<D> ViewOp<D> {
     pub(crate) fn strides(&self, from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
         match self {
             ViewOp::Affine(affine) => Some(affine.strides(strides).0),
+            ViewOp::Select { axis, .. } => {
+                let mut out = Strides::from_slice(strides);
+                out.remove(*axis);
+                Some(out)
+            }
             ViewOp::Primitive(op) => match op.class() {
                 Class::View(view) => view_strides(view, from, strides, to),
                 Class::Leaf(_)
@@ -57,14 +70,15 @@ impl<D> ViewOp<D> {
 }
 
 impl ViewOp {
-    /// How far the first element of the view is from that of a tensor of these strides.
-    pub(crate) fn skip(&self, strides: &[isize]) -> isize {
+    /// How far the first element of the view is from that of a tensor of these strides; none where a run decides that.
+    pub(crate) fn skip(&self, strides: &[isize]) -> Option<isize> {
         match self {
-            ViewOp::Affine(affine) => affine.strides(strides).1,
-            ViewOp::Primitive(op) => match op.class() {
+            ViewOp::Select { .. } => None,
+            ViewOp::Affine(affine) => Some(affine.strides(strides).1),
+            ViewOp::Primitive(op) => Some(match op.class() {
                 Class::View(View::Slice { axis, start, .. }) => strides[axis].wrapping_mul(start.hint() as isize),
                 _ => 0,
-            },
+            }),
         }
     }
 }

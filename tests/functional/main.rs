@@ -2,6 +2,7 @@
 //! bits, also where the batch of a compiled function has another size. `tests/data/functional.py` writes the file.
 
 mod cases;
+mod shapes_of_losses;
 mod symbolic;
 
 use allotrope::Tensor;

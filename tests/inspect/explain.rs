@@ -24,7 +24,7 @@ fn planned_memory_is_below_the_eager_modes() {
     let training = Training::new();
     let step = trace(training.step());
     // Places are rounded up to cache lines, which small programs feel.
-    for n in [400, 1600] {
+    for n in [100, 1600] {
         let (x, y) = training.data(n);
         step.call((&x, &y)).unwrap();
         let explained = &step.explain()[0];

@@ -13,22 +13,6 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
     ("*", Category::Zero, "signs of zeros are counted apart"),
     ("*", Category::TraceRefused, "a trace says what it cannot represent (docs/tracing.md)"),
     (
-        "getitem",
-        Category::Traced,
-        "what an integer tensor without axes chooses is a copy in a trace (docs/tracing.md, Limits)",
-    ),
-    (
-        "leaf",
-        Category::Traced,
-        "requires_grad_ and detach_ of an argument are not carried to the caller (docs/tracing.md, Limits)",
-    ),
-    ("detach_", Category::Traced, "a refusal that goes through a trace has lost its text when the closure catches it"),
-    (
-        "requires_grad_",
-        Category::Traced,
-        "a refusal that goes through a trace has lost its text when the closure catches it",
-    ),
-    (
         "grad",
         Category::Traced,
         "gradients that leave a call from inside lie in row-major order (docs/tracing.md, Limits)",

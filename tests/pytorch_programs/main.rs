@@ -4,7 +4,8 @@
 //! `ALLOTROPE_PROGRAMS=FILE` replays a file of any length and prints the classes of what differs, with one short example
 //! each; `ALLOTROPE_PROGRAMS_MODES=eager` leaves the traces out, `dynamic` takes `trace_dynamic`. Only the first difference
 //! of a program counts, for later ones may follow from it; `ALLOTROPE_PROGRAMS_BEYOND=strides,memory` names categories
-//! that are counted and do not end the comparison (names of nodes and signs of zeros never do). Without a file the sample in
+//! that are counted and do not end the comparison (names of nodes and signs of zeros never do);
+//! `ALLOTROPE_PROGRAMS_SHOWN=20` shows so many examples of a class. Without a file the sample in
 //! `tests/data/programs` runs.
 
 #[path = "../opinfo/adapters.rs"]
@@ -48,7 +49,8 @@ fn programs_do_what_they_do_in_pytorch() {
     let passed = Category::ALL.into_iter().filter(is_passed).collect();
     let modes = Modes { passed, traced: modes != "eager", dynamic: modes == "dynamic" };
     let threads = std::thread::available_parallelism().map_or(2, Into::into);
-    let survey = survey::run(&lines, threads, &modes);
+    let shown = std::env::var("ALLOTROPE_PROGRAMS_SHOWN").map_or(1, |n| n.parse().expect("how many examples"));
+    let survey = survey::run(&lines, threads, &modes, shown);
     println!("{survey}");
     // A file of any length is only counted.
     if std::env::var_os("ALLOTROPE_PROGRAMS").is_none() {

@@ -14,14 +14,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// One class: programs whose first difference is of this operator and kind.
 pub struct Class {
     pub count: usize,
-    /// The shortest example: number of steps, and source.
-    pub example: (usize, String),
+    /// Size and source of each.
+    pub examples: Vec<(usize, String)>,
     pub texts: Vec<String>,
 }
 
 /// How a file went.
 #[derive(Default)]
 pub struct Survey {
+    /// How many examples of a class are shown.
+    pub shown: usize,
     pub programs: usize,
     pub without: usize,
     pub rounding: usize,
@@ -41,8 +43,8 @@ pub struct Modes {
 }
 
 /// Runs programs, a line each.
-pub fn run(lines: &[String], threads: usize, modes: &Modes) -> Survey {
-    let (next, all) = (AtomicUsize::new(0), Mutex::new(Survey::default()));
+pub fn run(lines: &[String], threads: usize, modes: &Modes, shown: usize) -> Survey {
+    let (next, all) = (AtomicUsize::new(0), Mutex::new(Survey { shown, ..Survey::default() }));
     let calls = Calls::all();
     let work = || {
         while let Some(line) = lines.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -96,14 +98,12 @@ impl Survey {
             let text = format!("{}\n    -> {} (program {})", source::source(program, &steps), d.text, program.seed);
             let class = self.classes.entry((d.category, d.op)).or_insert_with(|| Class {
                 count: 0,
-                example: (usize::MAX, String::new()),
+                examples: Vec::new(),
                 texts: Vec::new(),
             });
             class.count += 1;
             let size = steps.len() * 1000 + text.len();
-            if size < class.example.0 {
-                class.example = (size, text);
-            }
+            class.examples.push((size, text));
             if class.texts.len() < 200 {
                 class.texts.push(d.text);
             }
@@ -133,7 +133,9 @@ impl fmt::Display for Survey {
         }
         for ((category, op), c) in &classes {
             writeln!(f, "\n{op}: {category} ({})", c.count)?;
-            for line in c.example.1.lines() {
+            let mut examples: Vec<_> = c.examples.iter().collect();
+            examples.sort();
+            for line in examples.into_iter().take(self.shown).flat_map(|(_, text)| text.lines()) {
                 writeln!(f, "    {line}")?;
             }
             let mut more: Vec<&String> = c.texts.iter().collect();

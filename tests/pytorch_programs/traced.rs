@@ -76,9 +76,8 @@ fn is_argument(program: &Program, leaf: usize) -> bool {
 }
 
 /// What a trace refuses by its nature (docs/tracing.md): such a step is left out, in both modes.
-const LIMITS: [&str; 7] = [
+const LIMITS: [&str; 6] = [
     "the shape of the result depends on the elements",
-    "captured by the closure that is",
     "would be changed in place where the tape records it",
     "would be changed where it has a derivative before or after",
     "draws in the order of memory",

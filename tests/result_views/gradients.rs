@@ -25,7 +25,7 @@ fn all(w: &Tensor, x: &Tensor, results: &[Tensor]) -> Vec<String> {
 
 #[test]
 fn an_old_handle_sees_changes_in_place() {
-    let programs: [fn(&Tensor); 5] = [
+    let programs: [fn(&Tensor); 7] = [
         |w| {
             w.grad().unwrap().zero_();
         },
@@ -38,6 +38,15 @@ fn an_old_handle_sees_changes_in_place() {
         |w| {
             w.grad().unwrap().zero_();
             (w * w).sum().backward();
+        },
+        // What a backward pass adds to the gradient of a leaf is added in place.
+        |w| {
+            (w * w).sum().backward();
+        },
+        |w| {
+            (w * w).sum().backward();
+            w.exp().sum().backward();
+            w.grad().unwrap().mul_(0.5);
         },
         |w| {
             w.grad().unwrap().mul_(0.5);

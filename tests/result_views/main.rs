@@ -2,8 +2,10 @@
 //! with the caller's strides and the history that eager code has. Every program runs eagerly, by `trace` and by
 //! `trace_dynamic`, and what is done to its tensors afterwards must be seen in the same places.
 
+mod chosen;
 mod gradients;
 mod history;
+mod in_place;
 mod memory;
 mod saved;
 

@@ -12,6 +12,7 @@ mod common;
 #[allow(dead_code)]
 mod generate;
 mod histories;
+mod own_flags;
 #[path = "../programs/program.rs"]
 #[allow(dead_code)]
 mod program;

@@ -111,6 +111,12 @@ fn seen(ty: Type, steps: &[OrderStep]) -> Result<Type, String> {
                 })?;
                 Type::new(ty.dtype, sizes.iter().cloned())
             }
+            OrderStep::Select { axis, .. } => {
+                let mut shape = ty.shape.clone();
+                demand(*axis < shape.len(), || format!("{ty} has no axis {axis}"))?;
+                shape.remove(*axis);
+                Type::new(ty.dtype, shape)
+            }
             OrderStep::Element if !ty.shape.is_empty() => Type::new(ty.dtype, ty.shape.into_iter().skip(1)),
             OrderStep::Element => return Err("a tensor without axes has no elements along one".into()),
         })
@@ -122,7 +128,7 @@ fn used_by(steps: &[OrderStep], uses: &mut dyn FnMut(&Dim)) {
         match step {
             OrderStep::View(op) => _ = op.map_dims(&mut *uses),
             OrderStep::Strided { sizes, .. } => sizes.iter().for_each(&mut *uses),
-            OrderStep::Element => {}
+            OrderStep::Select { .. } | OrderStep::Element => {}
         }
     }
 }
@@ -144,6 +150,10 @@ impl Checker<'_> {
         v.orders.iter().try_for_each(|o| self.shown(&o.from, &o.steps, &[]).map(drop))?;
         self.outputs(&follows)?;
         v.cleared.iter().try_for_each(|c| self.place(*c))?;
+        for (of, on) in &v.requires_grad {
+            let ty = self.ty(*of)?;
+            demand(!on || ty.dtype.is_float(), || format!("{of:?}, which is {ty}, cannot require a gradient"))?;
+        }
         v.set.iter().try_for_each(|(f, _)| self.flag(*f))
     }
 
@@ -470,6 +480,13 @@ impl Checker<'_> {
                 Returned::View { of, steps, requires_grad, .. } => {
                     let base = types.get(*of).ok_or_else(|| format!("result {i} is a view of what is not above it"))?;
                     demand(!steps.contains(&OrderStep::Element), || format!("result {i} is an element of a loop"))?;
+                    for step in steps {
+                        let OrderStep::Select { at, .. } = step else { continue };
+                        let is_place = types.get(*at).is_some_and(|ty| ty.dtype == DType::I64 && ty.shape.is_empty());
+                        demand(is_place, || {
+                            format!("result {at}, which is to say what result {i} shows, is no place")
+                        })?;
+                    }
                     (seen(base.clone(), steps)?, *requires_grad)
                 }
             };

@@ -74,6 +74,8 @@ pub struct Variant {
     pub outputs: Vec<Target>,
     /// Whose gradients are none after the call.
     pub cleared: Vec<Place>,
+    /// Who is a leaf after the call, and whether it requires a gradient, where the program has changed that.
+    pub requires_grad: Vec<(Place, bool)>,
     /// Switches that a call which succeeds sets.
     pub set: Vec<(usize, bool)>,
     /// The tensors that a call hands out, what others are views of before these.
@@ -294,6 +296,8 @@ pub enum OrderStep {
     /// Element `(i, j, ..)` of these sizes is that at `offset + i * steps[0] + j * steps[1] + ..` along the last axis; the others are
     /// the first ones here.
     Strided { sizes: Shape, steps: Vec<usize>, offset: usize },
+    /// One element along an axis, at the place that is in result `at`; of memory that is asked about any result stands there.
+    Select { axis: usize, at: usize },
     /// One element along the first axis, as the body of a loop gets it.
     Element,
 }

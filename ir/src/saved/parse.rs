@@ -192,6 +192,10 @@ impl Reader {
                     v.set.push((flag, self.truth()?));
                 }
                 "clear" => v.cleared.push(self.place()?),
+                "leaf" => {
+                    let of = self.place()?;
+                    v.requires_grad.push((of, self.truth()?));
+                }
                 "result" if matches!(self.p.peek(), Token::Word(_)) => {
                     v.results.push(v.returned.len());
                     let returned = self.returned()?;
@@ -393,6 +397,11 @@ impl Reader {
             };
             self.p.word("offset")?;
             return Ok(OrderStep::Strided { sizes, steps, offset: self.whole()? });
+        }
+        if name == "select" {
+            let axis = self.p.number()?;
+            self.p.word("at")?;
+            return Ok(OrderStep::Select { axis, at: self.p.number()? });
         }
         let op = self.p.op_with_attributes(name, None)?;
         match op.class() {

@@ -18,6 +18,7 @@
 //!           | "output" ("result" number | place | "grad" place | "grad_elements" place)   one for each output of the graph, in order
 //!           | "lies" number numbers ("strides" numbers | memory)   an output: the order of its axes in memory, and its strides
 //!           | "clear" place                                 its gradient is none after the call
+//!           | "leaf" place bool                              it is a leaf after the call, and requires a gradient or not
 //!           | "set" string bool                               a flag, by a call that has succeeded
 //!           | "result" (returned | number)                  a tensor that is handed out, or the number of one above
 //!           | "base" returned                               what others are views of, and no result itself
@@ -31,7 +32,8 @@
 //!           | "loop" dim ["reverse"] "{" {draw} "}"
 //! distribution = "uniform" float float | "normal" float float | "normal_serial" float float | "exponential" float
 //!           | "integers" integer integer | "permutation" | "bernoulli" float | "whole" dtype
-//! step      = "element" | "strided" dims "steps" numbers "offset" number | name {attribute}   of the graph's text form
+//! step      = "element" | "strided" dims "steps" numbers "offset" number | "select" number "at" number
+//!           | name {attribute}                               of the graph's text form
 //! ```
 
 use super::{
@@ -164,6 +166,9 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
     for c in &v.cleared {
         put!(out, "  clear {}\n", place(p, *c));
     }
+    for (of, on) in &v.requires_grad {
+        put!(out, "  leaf {} {on}\n", place(p, *of));
+    }
     for (f, on) in &v.set {
         put!(out, "  set {:?} {on}\n", p.flags.get(*f).map_or("?", |f| &f.0));
     }
@@ -290,6 +295,7 @@ fn steps(out: &mut String, steps: &[OrderStep]) {
         out.push_str("    ");
         match step {
             OrderStep::Element => out.push_str("element"),
+            OrderStep::Select { axis, at } => put!(out, "select {axis} at {at}"),
             OrderStep::Strided { sizes, steps, offset } => {
                 put!(out, "strided {} steps {steps:?} offset {offset}", dims(sizes));
             }

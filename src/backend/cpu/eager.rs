@@ -7,7 +7,7 @@ use crate::backend::element::{FromElement, with_type};
 use crate::backend::memory::Kind;
 use crate::backend::{Array, ArrayMut, Memory, Operand};
 use crate::error::Result;
-use crate::kernels::{self, View, ViewMut};
+use crate::kernels::{self, Run, View, ViewMut};
 use allotrope_ir::{DType, Op, Scalar};
 use smallvec::SmallVec;
 
@@ -143,15 +143,32 @@ fn one<T: FromElement>(operand: &Operand<'_>) -> One<T> {
     }])
 }
 
-const ZEROS: [isize; 8] = [0; 8];
-
 /// The space that an elementwise primitive walks.
 struct Space<'a> {
     shape: &'a [usize],
     /// Strides of a number that is repeated.
-    zeros: &'a [isize],
+    zeros: SmallVec<[isize; 8]>,
     /// One run over all elements, where every operand lies in row-major order.
     dense: Option<[usize; 1]>,
+}
+
+impl Space<'_> {
+    fn new(shape: &[usize], dense: bool) -> Space<'_> {
+        let dense = dense.then(|| [shape.iter().product()]);
+        Space { shape, zeros: SmallVec::from_elem(0, shape.len()), dense }
+    }
+}
+
+/// An operand that lies in row-major order, or a number, in one run over `n` elements.
+#[inline]
+fn run<'a, T: FromElement>(operand: &'a Operand<'_>, one: &'a One<T>, n: usize) -> Run<'a, T> {
+    match operand {
+        Operand::Array(a) => {
+            let all = block(a.memory).slice::<T>();
+            Run::Elements(all.get(a.offset..).and_then(|all| all.get(..n)).expect(OUTSIDE))
+        }
+        Operand::Number(_) => Run::One(&one.0[0]),
+    }
 }
 
 #[inline]
@@ -160,7 +177,7 @@ fn walked<'a, T: FromElement>(operand: &'a Operand<'_>, one: &'a One<T>, space: 
         (Operand::Array(a), Some(n)) => View::new(block(a.memory).slice::<T>(), a.offset, n, &[1]),
         (Operand::Array(a), None) => return view(a),
         (Operand::Number(_), Some(n)) => View::new(&one.0, 0, n, &[0]),
-        (Operand::Number(_), None) => View::new(&one.0, 0, space.shape, space.zeros),
+        (Operand::Number(_), None) => View::new(&one.0, 0, space.shape, &space.zeros),
     };
     walked.expect(OUTSIDE)
 }
@@ -168,14 +185,35 @@ fn walked<'a, T: FromElement>(operand: &'a Operand<'_>, one: &'a One<T>, space: 
 /// Computes an elementwise primitive: operands have the shape of the result, and the dtypes that it asks for.
 #[inline]
 fn elementwise(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, shape: &[usize], out: &mut Block) {
-    let zeros: SmallVec<[isize; 8]> = SmallVec::from_elem(0, if shape.len() > 8 { shape.len() } else { 0 });
-    let zeros = if shape.len() > 8 { &zeros[..] } else { &ZEROS[..shape.len()] };
+    if out.len() == 0 {
+        return;
+    }
     let in_order = |x: &Operand<'_>| match x {
         Operand::Array(a) => a.is_dense(),
         Operand::Number(_) => true,
     };
-    let n = shape.iter().product();
-    let space = Space { shape, zeros, dense: operands.iter().all(in_order).then_some([n]) };
+    let dense = operands.iter().all(in_order);
+    // Nearly all that programs compute: no shape to walk.
+    match (op, operands) {
+        (Op::Unary(u), [a]) if dense => with_type!(dtype, T => {
+            let out = out.slice_mut();
+            kernels::unary_run(*u, run::<T>(a, &one(a), out.len()), out)
+        }),
+        (Op::Binary(o), [a, b]) if dense => with_type!(dtype, T => {
+            let out = out.slice_mut();
+            kernels::binary_run(*o, run::<T>(a, &one(a), out.len()), run::<T>(b, &one(b), out.len()), out)
+        }),
+        (Op::Compare(o), [a, b]) if dense => with_type!(a.dtype(), T => {
+            let out = out.slice_mut();
+            kernels::compare_run(*o, run::<T>(a, &one(a), out.len()), run::<T>(b, &one(b), out.len()), out)
+        }),
+        _ => walk(op, operands, dtype, Space::new(shape, dense), out),
+    }
+}
+
+/// As [`elementwise`], along the axes of the operands.
+#[inline(never)]
+fn walk(op: &Op<usize>, operands: &[Operand<'_>], dtype: DType, space: Space<'_>, out: &mut Block) {
     match (op, operands) {
         (Op::Unary(u), [a]) => {
             with_type!(dtype, T => kernels::unary(*u, walked::<T>(a, &one(a), &space), out.slice_mut()))

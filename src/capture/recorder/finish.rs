@@ -16,8 +16,13 @@ use std::sync::atomic::Ordering;
 impl CaptureState {
     /// Ends the capture: what the closure hands out and changed becomes the outputs of the graph.
     ///
-    /// `saved` are values that backward passes from outside need besides.
-    pub(crate) fn finish(mut self, handed: &HandedOut, saved: &[Value]) -> Result<(Ended, Wiring, Dependencies)> {
+    /// `saved` are values that backward passes from outside need besides; `requires_grad` what becomes of the history of tensors.
+    pub(crate) fn finish(
+        mut self,
+        handed: &HandedOut,
+        saved: &[Value],
+        requires_grad: Vec<(CallerTensor, bool)>,
+    ) -> Result<(Ended, Wiring, Dependencies)> {
         let mut outputs = Outputs::default();
         let (returned, grads) = self.described(handed);
         self.output_computed(handed, &mut outputs)?;
@@ -73,6 +78,7 @@ impl CaptureState {
         dependencies.layouts = layouts;
         dependencies.touched = self.touched;
         dependencies.host_values = self.host_values;
+        dependencies.views = self.views_asked;
         dependencies.identities = self.identities;
         dependencies.compared = self.compared;
         dependencies.known_grads = self.known_grads;
@@ -101,6 +107,7 @@ impl CaptureState {
             own_grads,
             cleared,
             cleared_args,
+            requires_grad,
             draws,
             effects,
         };

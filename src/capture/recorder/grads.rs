@@ -2,6 +2,7 @@
 //! are.
 
 use super::Capture;
+use super::late;
 use crate::capture::endpoints::CallerTensor;
 use crate::capture::endpoints::Source;
 use crate::capture::event::Aside;
@@ -9,6 +10,9 @@ use crate::capture::event::Event;
 use crate::capture::event::Symbolic;
 use crate::capture::state::CaptureState;
 use crate::capture::state::GradState;
+use crate::capture::state::HistoryBefore;
+use crate::error::Result;
+use crate::mode::grads::history_changed_in_loop;
 use crate::mode::recorder::GradRecorder;
 use crate::tensor::Strides;
 use crate::tensor::Tensor;
@@ -31,7 +35,8 @@ impl GradRecorder for Capture {
     fn history_captured(&self, edge: &Edge, tensor: &Tensor) {
         let mut inner = self.0.borrow_mut();
         inner.touch(tensor);
-        let way = || (edge.to_output(edge.output), TraceHandle::new(tensor.clone()));
+        let is_new = inner.changed_histories.iter().any(|before| before.tensor.id() == tensor.id());
+        let way = || (edge.to_output(edge.output), TraceHandle::new(tensor.clone()), is_new);
         inner.outgoing_edges.entry((edge.id(), edge.output)).or_insert_with(way);
     }
 
@@ -123,9 +128,42 @@ impl GradRecorder for Capture {
                 .or_insert_with(|| (TraceHandle::new(captured.clone()), answer));
         }
     }
+
+    fn history_changes(&self, captured: &Tensor) -> Result<()> {
+        self.requires_grad_asked(captured, captured.stored_requires_grad());
+        let mut inner = self.0.borrow_mut();
+        if inner.sealed > 0 {
+            return Err(late("whether a captured tensor requires a gradient"));
+        }
+        if inner.current() != 0 {
+            return Err(history_changed_in_loop());
+        }
+        if !inner.changed_histories.iter().any(|before| before.tensor.id() == captured.id()) {
+            inner.history_begins(captured);
+        }
+        Ok(())
+    }
+
+    fn is_view(&self, tensor: &Tensor) -> bool {
+        let mut inner = self.0.borrow_mut();
+        let Some((i, _)) = inner.args.get(&tensor.id()).copied() else { return tensor.view_of().is_some() };
+        // A backward pass that is recorded later has no arguments of its own.
+        let Some(given) = inner.arguments.get(i) else { return false };
+        let answer = given.view_of().is_some();
+        inner.views_asked.push((i, answer));
+        answer
+    }
 }
 
 impl CaptureState {
+    fn history_begins(&mut self, captured: &Tensor) {
+        let requires_grad = captured.stored_requires_grad();
+        let edge = captured.grad_fn();
+        let tensor = TraceHandle::new(captured.clone());
+        let retains_grad = captured.retains_grad();
+        self.changed_histories.push(HistoryBefore { tensor, requires_grad, edge, retains_grad });
+    }
+
     /// The gradient that a tensor of the caller's has, or the argument of this number, if it is known by identity.
     fn known_grad(&mut self, tensor: &Tensor, arg: Option<usize>) -> Option<Tensor> {
         if self.known_memory.is_empty() {

@@ -17,11 +17,13 @@ use crate::autograd::scope;
 use crate::autograd::tape;
 use crate::capture::aliasing::Aliasing;
 use crate::capture::builder::ARGUMENT;
+use crate::capture::endpoints::CallerTensor;
 use crate::capture::endpoints::Source;
 use crate::capture::event::Event;
 use crate::capture::replay_builder::ReplayBuilder;
 use crate::capture::replay_cache::ReplayCache;
 use crate::capture::state::CaptureState;
+use crate::capture::state::HistoryBefore;
 use crate::device::Device;
 use crate::error;
 use crate::error::Error;
@@ -92,6 +94,34 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
     })
 }
 
+/// Captured tensors with the history that a program has given them; they get back their own when this goes.
+pub(crate) struct ChangedHistories(Vec<HistoryBefore>);
+
+impl ChangedHistories {
+    /// The tensors whose history a call changes, and whether they require gradients then. They are leaves.
+    pub(crate) fn after(&self) -> Vec<(CallerTensor, bool)> {
+        let changes = self.0.iter().filter_map(|HistoryBefore { tensor, requires_grad, edge, .. }| {
+            let now = tensor.stored_requires_grad();
+            (now != *requires_grad || edge.is_some()).then(|| (CallerTensor::Captured(tensor.clone()), now))
+        });
+        changes.collect()
+    }
+}
+
+impl Drop for ChangedHistories {
+    fn drop(&mut self) {
+        for HistoryBefore { tensor, requires_grad, edge, retains_grad } in self.0.drain(..) {
+            if tensor.has_grad_fn() || edge.is_some() {
+                tensor.set_grad_fn(edge);
+            }
+            if retains_grad {
+                tensor.set_retains_grad();
+            }
+            tensor.store_requires_grad(requires_grad);
+        }
+    }
+}
+
 impl Capture {
     /// One that builds its graphs.
     pub(crate) fn plain(device: Device) -> Capture {
@@ -130,19 +160,21 @@ impl Capture {
             known_args: FxHashMap::default(),
             known_grads: Vec::new(),
             requires_grad_asked: FxHashMap::default(),
-            element_copies: FxHashMap::default(),
+            places: Vec::new(),
             made_here: FxHashMap::default(),
             recomputing: 0,
             grads: Vec::new(),
             by_grad: FxHashMap::default(),
             args: FxHashMap::default(),
             args_by_cell: FxHashMap::default(),
-            callers: Vec::new(),
             first_seq: next_seq(),
             draws: vec![Vec::new()],
             first_values: FxHashMap::default(),
             versions: FxHashMap::default(),
             outgoing_edges: HashMap::new(),
+            changed_histories: Vec::new(),
+            views_asked: Vec::new(),
+            traced_args: FxHashMap::default(),
             asked: Vec::new(),
             sealed: 0,
         }))
@@ -173,9 +205,7 @@ impl Capture {
         if let Some(Root::Traced(cell)) = tensor.traced().map(|t| &t.root) {
             inner.args_by_cell.insert(Arc::as_ptr(cell) as usize, (Arc::clone(cell), i));
         }
-        if like.is_requires_grad() {
-            inner.callers.push((i, like.clone()));
-        }
+        inner.traced_args.insert(i, tensor.clone());
         drop(inner);
         if !like.is_requires_grad() {
             return Ok(tensor);
@@ -230,6 +260,12 @@ impl Capture {
             self.0.borrow_mut().depend_on_failure(&failed);
         }
         Ok(result)
+    }
+
+    /// The captured tensors of which the program has changed whether gradients flow to them, until they get back what they
+    /// had.
+    pub(crate) fn changed_histories(&self) -> ChangedHistories {
+        ChangedHistories(std::mem::take(&mut self.0.borrow_mut().changed_histories))
     }
 
     /// The state of a capture whose recorder is no longer installed.

@@ -10,6 +10,7 @@ use crate::capture::state::{CaptureState, GradState};
 use crate::error::Result;
 use crate::tensor::handle::{Link, Root, TraceHandle, ViewOf};
 use crate::tensor::traced::Cell;
+use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Body, Size, Tensor};
 use allotrope_ir::Op;
 use rustc_hash::FxHashMap;
@@ -169,6 +170,17 @@ impl CaptureState {
         Ok(())
     }
 
+    /// Hands out the places that the steps of a view depend on, which a run chooses.
+    fn hand_places(&mut self, out: &mut HandedOut, path: Option<&Arc<Link>>) -> Result<()> {
+        for step in path.into_iter().flat_map(Link::steps) {
+            if let ViewOp::Select { at, .. } = step.op {
+                let place = self.places[at].clone();
+                self.handed(out, &place)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The place of this tensor among those handed out.
     fn handed(&mut self, out: &mut HandedOut, t: &Tensor) -> Result<usize> {
         if let Some(&known) = out.by_tensor.get(&t.id()) {
@@ -194,11 +206,13 @@ impl CaptureState {
         if let Some(view) = t.view_of() {
             let of = self.handed(out, &view.base)?;
             let path = Some(Arc::clone(&view.path));
+            self.hand_places(out, path.as_ref())?;
             return Ok(out.push(t.clone(), Kind::View { of, path, differentiable: true }));
         }
         match (&traced.root, &traced.path) {
             (Root::External(of), path) => {
                 let of = self.handed(out, of)?;
+                self.hand_places(out, path.as_ref())?;
                 Ok(alias(out, of, path.as_ref()))
             }
             (Root::Traced(cell), None) => match self.whole(out, cell, Some(t))? {
@@ -207,6 +221,7 @@ impl CaptureState {
             },
             (Root::Traced(cell), Some(path)) => {
                 let of = self.whole(out, cell, None)?.0;
+                self.hand_places(out, Some(path))?;
                 Ok(alias(out, of, Some(path)))
             }
         }
@@ -283,7 +298,14 @@ impl CaptureState {
                 Kind::Arg(i) => Returned::Arg(*i),
                 Kind::Grad(i) => Returned::Grad(owner(*i)),
                 Kind::View { of, path, differentiable } => {
-                    let steps = path.iter().flat_map(Link::steps).map(|step| step.op.clone()).collect();
+                    let steps = path.iter().flat_map(Link::steps).map(|step| match &step.op {
+                        ViewOp::Select { axis, at } => {
+                            let at = out.by_tensor[&self.places[*at].id()];
+                            ViewOp::Select { axis: *axis, at }
+                        }
+                        op @ (ViewOp::Primitive(_) | ViewOp::Affine(_)) => op.clone(),
+                    });
+                    let steps = steps.collect();
                     let creation = t.view_of().map(ViewOf::creation).unwrap_or_default();
                     Returned::View { of: *of, steps, differentiable: *differentiable, creation, requires_grad, leaf }
                 }

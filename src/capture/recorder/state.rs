@@ -6,7 +6,7 @@ use super::late;
 use crate::autograd::is_grad_enabled;
 use crate::autograd::record::{needed_by_tape, shows_leaf};
 use crate::capture::endpoints::CallerTensor;
-use crate::capture::state::{MadeHere, element_copy};
+use crate::capture::state::MadeHere;
 use crate::error::Error;
 use crate::error::Result;
 use crate::mode::recorder::StateRecorder;
@@ -62,16 +62,15 @@ impl StateRecorder for Capture {
         inner.view_decided(of, result, op);
     }
 
-    fn element_copied(&self, of: &Tensor, result: &Tensor) {
+    fn keep(&self, place: &Tensor) -> Result<usize> {
+        let place = self.copy(place)?;
         let mut inner = self.0.borrow_mut();
-        let root = match of.traced() {
-            Some(t) => t.root.clone(),
-            None => Root::External(TraceHandle::new(inner.shown_by(of).map_or_else(|| of.clone(), |(base, _)| base))),
-        };
-        if let Some(Root::Traced(cell)) = result.traced().map(|t| &t.root) {
-            let version = inner.version_of(&root);
-            inner.element_copies.insert(Arc::as_ptr(cell) as usize, (Arc::clone(cell), root, version));
-        }
+        inner.places.push(place);
+        Ok(inner.places.len() - 1)
+    }
+
+    fn kept(&self, number: usize) -> Tensor {
+        self.0.borrow().places[number].clone()
     }
 
     fn begins_memory(&self, of: &Tensor) -> bool {
@@ -93,9 +92,6 @@ impl StateRecorder for Capture {
         match root.body() {
             Body::Traced(t) => {
                 let Root::Traced(cell) = &t.root else { unreachable!("bug in allotrope: a root is a view") };
-                if inner.element_copies.contains_key(&(Arc::as_ptr(cell) as usize)) {
-                    return Err(element_copy());
-                }
                 let arg = inner.args_by_cell.get(&(Arc::as_ptr(cell) as usize)).map(|(_, i)| *i);
                 if let Some(i) = arg.filter(|_| is_grad_enabled())
                     && let Some(argument) = inner.arguments.get(i).cloned()
@@ -107,7 +103,8 @@ impl StateRecorder for Capture {
                         return Err(needed_by_tape("a view of a leaf"));
                     }
                 }
-                let has_history = |i: usize| inner.callers.iter().any(|(j, _)| *j == i) || needs_gradient;
+                let has_history =
+                    |i: usize| inner.traced_args.get(&i).is_some_and(Tensor::stored_requires_grad) || needs_gradient;
                 let gradient = inner.given_gradient(cell).is_some();
                 if is_grad_enabled() && (arg.is_some_and(has_history) || gradient && needs_gradient) {
                     let what = if gradient { "a gradient" } else { "an argument" };

@@ -1,5 +1,6 @@
 //! What the program asks of gradients and of the history of tensors.
 
+use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
 
@@ -14,4 +15,9 @@ pub(crate) trait GradRecorder {
     fn set_grad(&self, tensor: &Tensor, grad: Option<Tensor>);
     /// The program asked whether a captured tensor needs a gradient: calls with another answer run another variant.
     fn requires_grad_asked(&self, captured: &Tensor, answer: bool);
+    /// The program is about to change whether a captured tensor requires a gradient, or to take its history away: it does so to
+    /// the tensor itself, which gets back what it had when the recording has ended.
+    fn history_changes(&self, captured: &Tensor) -> Result<()>;
+    /// The program asked whether the tensor is a view: calls with another answer run another variant.
+    fn is_view(&self, tensor: &Tensor) -> bool;
 }

@@ -26,8 +26,10 @@ pub(crate) trait StateRecorder {
     fn copy(&self, tensor: &Tensor) -> Result<Tensor>;
     /// The tensor just recorded is `of` seen through `op` now, or a copy where no strides show that.
     fn note_view(&self, of: &Tensor, result: &Tensor, op: &ViewOp);
-    /// `result` is a copy of elements of `of` that eager code would show.
-    fn element_copied(&self, of: &Tensor, result: &Tensor);
+    /// The number of a place that a run computes, as it is now.
+    fn keep(&self, place: &Tensor) -> Result<usize>;
+    /// The place of this number.
+    fn kept(&self, number: usize) -> Tensor;
     /// The program asked whether this value, which is no view, lies in row-major order from the first element of its memory on:
     /// calls with another answer run another variant.
     fn begins_memory(&self, of: &Tensor) -> bool;
