@@ -176,7 +176,13 @@ pub(crate) fn flat_in(
         "FlatBackward0",
         &operands,
         || Ok(gradient.alias()),
-        |_| |_: &crate::autograd::tape::Context<'_>, g: &crate::tensor::Tensor| grads1(g.try_zeros_like()?),
+        |_| {
+            // Of another shape than the gradient, where that is one of another operand.
+            let (sizes, dtype) = (x.sizes(), x.dtype());
+            move |_: &crate::autograd::tape::Context<'_>, g: &crate::tensor::Tensor| {
+                grads1(movement::zeros(g, &sizes)?.try_to(dtype)?)
+            }
+        },
     )
 }
 

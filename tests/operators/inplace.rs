@@ -53,6 +53,7 @@ fn all() -> Vec<Twin> {
         addcmul_ Floats addcmul (y, y, y, 0.3);
         addcdiv_ Floats addcdiv (y, y, y, 0.3);
         clamp_ Floats clamp (y, 0.3, 0.6);
+        clamp_with_ Floats clamp_with (y, Some(allotrope::ops::Arg::from(y)), None);
         clamp_min_ Floats clamp_min (y, y);
         clamp_max_ Floats clamp_max (y, y);
         masked_fill_ Floats masked_fill (y, &y.gt(0.5), 7.0);

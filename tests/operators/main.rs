@@ -23,5 +23,6 @@ mod shapes;
 mod edges;
 mod errors;
 mod inplace;
+mod node_names;
 mod special;
 mod view_changes;

@@ -140,12 +140,7 @@ twins! {
         let dtype = result_dtype(&[Arg::Tensor(self), other]);
         let dtype = if dtype.is_float() { dtype } else { DType::F32 };
         let [x, power] = common("ldexp", [Arg::Tensor(self), other], dtype)?;
-        // In the dtype of the exponents, where that is a float.
-        let by = if other.dtype().is_half() && other.dtype() != dtype { other.dtype() } else { dtype };
-        let scale = move |power: &PromotedArg| match power {
-            PromotedArg::Tensor(t) if by.is_half() && by != t.dtype() => try_pow(2.0, &t.try_to(by)?)?.try_to(t.dtype()),
-            _ => try_pow(2.0, power.arg()),
-        };
+        let scale = |power: &PromotedArg| try_pow(2.0, power.arg());
         // Halves are computed in f32 and rounded once.
         let wide = if dtype.is_half() { DType::F32 } else { dtype };
         let compute = || {
