@@ -20,7 +20,6 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
     ("fill_", Category::RequiresGrad, "tensors of integers never require gradients"),
     ("floor_divide_", Category::Refused, "computing in place on elements that share memory is refused"),
     ("full", Category::Refused, "a negative number in u8 is refused, where PyTorch wraps it"),
-    ("grad", Category::SameObject, "running sums along an axis of one element give the given gradient in PyTorch"),
     ("grad", Category::Value, "PyTorch misreads running variances with gaps in the backward pass of batch_norm"),
     (
         "backward",
