@@ -89,9 +89,13 @@ pub(crate) fn view(x: &Tensor, op: ViewOp, name: &'static str, vjp: ViewVjp) -> 
     let mut result = apply_view(&op, x)?;
     let tracked = is_grad_enabled();
     let creation = if tracked { Creation::Single } else { Creation::NoGrad };
-    result.link_view(x, &op, &from, name, vjp, creation);
+    let wanted = tracked && x.is_requires_grad();
+    // Most views are on no tape, and only their way back is kept.
+    let kept = (wanted || result.traced().is_some()).then(|| (op.clone(), from.clone()));
+    result.link_view(x, op, from, name, vjp, creation);
+    let Some((op, from)) = kept else { return Ok(result) };
     state::view_made(x, &result, &op);
-    if tracked && x.is_requires_grad() {
+    if wanted {
         let edge = tape::operand_edge(x)?;
         result.set_grad_fn(Some(tape::view_edge(edge, op, from, name, vjp)));
     }

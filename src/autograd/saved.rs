@@ -70,9 +70,14 @@ pub(crate) fn hidden() {
     COUNT.set(COUNT.get() + 1);
 }
 
-/// Whether this result is the last one since [`changing`] began that its own node kept.
+/// No result was kept by its own node yet, as far as [`is_output`] says: another one may come to lie where that was.
+pub(crate) fn forget_output() {
+    OUTPUT.set(0);
+}
+
+/// Whether this result is the last one since [`changing`] or [`forget_output`] that its own node kept.
 pub(crate) fn is_output(y: &Tensor) -> bool {
-    OUTPUT.get() == y.id()
+    OUTPUT.get() == y.id() && y.grad_fn().is_some_and(|edge| edge.node().saves())
 }
 
 impl Saved {

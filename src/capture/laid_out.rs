@@ -1,6 +1,7 @@
 //! How recorded values lie, as eager ones do: results follow their operands, and what a call hands out lies so. What a
 //! call depends on by that is written down for it; whether something is a guard is decided in [`super::aliasing`].
 
+use crate::autograd::saved::is_output;
 use crate::capture::aliasing::{Decision, Origin, identity};
 use crate::capture::endpoints::{Lies, OutputLayout};
 use crate::capture::layout::{Answer, LayoutGuard, RecordedLayouts, ViewStep};
@@ -107,7 +108,8 @@ impl CaptureState {
     pub(crate) fn laid_out(&mut self, result: Tensor, rule: LayoutRule, operands: &[Operand<'_>]) -> Result<Tensor> {
         let mut result = result;
         let own = |t: &Tensor| match t.traced().map(|t| (&t.root, &t.path)) {
-            Some((Root::Traced(cell), None)) => Arc::strong_count(cell) == 1,
+            // What its own node keeps shows nothing to anybody.
+            Some((Root::Traced(cell), None)) => Arc::strong_count(cell) == 1 + usize::from(is_output(t)),
             _ => false,
         };
         if !own(&result) || Arc::get_mut(&mut result.0).is_none() {

@@ -3,7 +3,7 @@
 
 use crate::device;
 use crate::error::{Error, Result};
-use crate::mode;
+use crate::mode::sizes::is_zero;
 use crate::ops::random::default_generator;
 use crate::ops::sampling::draw_as;
 use crate::ops::twin_fns;
@@ -36,8 +36,7 @@ fn dropped(
     kept: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
     check(op, p)?;
-    let is_empty = !mode::is_recording() && x.shape_hint().contains(&0);
-    if !training || p == 0.0 || is_empty {
+    if !training || p == 0.0 || x.sizes().iter().any(|&n| is_zero(n)) {
         return Ok(x.clone());
     }
     if !x.dtype().is_float() {

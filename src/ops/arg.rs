@@ -158,7 +158,7 @@ pub(crate) struct Aligned<'a> {
 
 impl<'a> Aligned<'a> {
     /// Casts to `dtype` and broadcasts.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(op: &'static str, a: Arg<'a>, b: Arg<'a>, dtype: DType) -> Result<Aligned<'a>> {
         // Small tensors feel what the general way costs.
         if let (Arg::Tensor(x), Arg::Tensor(y)) = (a, b)
@@ -203,7 +203,7 @@ impl<'a> Aligned<'a> {
     }
 
     /// For a sum, a product or a quotient: a number beside half-precision floats keeps the digits that f32 can hold, in which the computation is done.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn for_arithmetic(op: &'static str, a: Arg<'a>, b: Arg<'a>, dtype: DType) -> Result<Aligned<'a>> {
         let mut aligned = Aligned::new(op, a, b, dtype)?;
         if dtype.is_half() {

@@ -10,9 +10,10 @@ use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
-use crate::mode::layout::row_major;
+use crate::mode::layout::{laid_out, row_major};
 use crate::mode::sizes::{demand_equal, numel};
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::{DType, Op};
 use smallvec::smallvec;
@@ -53,12 +54,15 @@ struct Factors {
     b: Option<Saved>,
     /// Whether the second lies in memory by columns.
     turned: bool,
+    /// The second, where calls differ in that.
+    lies: Option<Tensor>,
 }
 
 impl Factors {
     fn kept(a: &Tensor, b: &Tensor) -> Factors {
         Factors {
             turned: is_turned(b),
+            lies: (b.dim() == 2 && b.traced().is_some()).then(|| b.detach()),
             a: b.is_requires_grad().then(|| Saved::operand(a)),
             b: a.is_requires_grad().then(|| Saved::operand(b)),
         }
@@ -73,7 +77,13 @@ impl Factors {
             // The same chains of products, laid out as the operand is, so that sums of them stay dense.
             true => product(&g.try_transpose(-1, -2)?, &transposed(&self.a, c)?.try_transpose(-1, -2)?)?
                 .try_transpose(-1, -2),
-            false => product(&transposed(&self.a, c)?, g),
+            false => {
+                let product = product(&transposed(&self.a, c)?, g)?;
+                match &self.lies {
+                    Some(b) => laid_out(product, LayoutRule::Gradient, &[Operand::Tensor(b)]),
+                    None => Ok(product),
+                }
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::autograd::record::{composite, differentiable, view};
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result};
-use crate::mode::apply::{apply, emit};
+use crate::mode::apply::{apply, apply_view, emit};
 use crate::mode::sizes::{all_same, demand_equal, numel, specialize};
 use crate::mode::state::kept;
 use crate::mode::values::full_of;
@@ -179,6 +179,27 @@ pub(crate) fn seen(x: &Tensor, op: impl Into<ViewOp>, name: &'static str) -> Res
 /// # Errors
 /// When its sizes do not fit the tensor.
 pub(crate) fn seen_again(x: &Tensor, op: ViewOp, place: impl Fn(usize) -> Result<i64>) -> Result<Tensor> {
+    if let ViewOp::Select { axis, at } = op {
+        return x.try_select(axis as isize, place(at)? as isize);
+    }
+    let (op, name) = fitting(x, op)?;
+    seen(x, op, name)
+}
+
+/// As [`seen_again`], as a tensor of its own: it is a view of nothing, and has no history.
+///
+/// # Errors
+/// As there.
+pub(crate) fn shown_again(x: &Tensor, op: ViewOp, place: impl Fn(usize) -> Result<i64>) -> Result<Tensor> {
+    if let ViewOp::Select { .. } = op {
+        return Ok(no_grad(|| seen_again(x, op, place))?.same_elements());
+    }
+    let (op, _) = fitting(x, op)?;
+    apply_view(&op, x)
+}
+
+/// A step that was recorded, and is no choice of a place, on a tensor that its sizes fit; with the name of its node.
+fn fitting(x: &Tensor, op: ViewOp) -> Result<(ViewOp, &'static str)> {
     let name = match &op {
         ViewOp::Affine(affine) => {
             if !affine.fits(x.shape_hint()) {
@@ -188,9 +209,9 @@ pub(crate) fn seen_again(x: &Tensor, op: ViewOp, place: impl Fn(usize) -> Result
             let count = Size::from(shape[x.dim() - 1..].iter().product::<usize>());
             let is_apart = eval::check_apart(&shape, &steps).is_ok() || affine.is_apart;
             let affine = Affine { count, is_apart, ..affine.clone() };
-            return seen(x, ViewOp::Affine(affine), "AsStridedBackward0");
+            return Ok((ViewOp::Affine(affine), "AsStridedBackward0"));
         }
-        ViewOp::Select { axis, at } => return x.try_select(*axis as isize, place(*at)? as isize),
+        ViewOp::Select { .. } => unreachable!("bug in allotrope: the place is known before a view is taken"),
         ViewOp::Primitive(op) => {
             infer(op, &[&Type { dtype: x.dtype(), shape: x.sizes() }])?;
             match op.class() {
@@ -203,7 +224,7 @@ pub(crate) fn seen_again(x: &Tensor, op: ViewOp, place: impl Fn(usize) -> Result
             }
         }
     };
-    seen(x, op, name)
+    Ok((op, name))
 }
 
 /// The gradient of what was seen through `op`, which had the sizes `from`.

@@ -9,7 +9,7 @@ use crate::capture::draws::Fills;
 use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
-use crate::ops::movement::seen_again;
+use crate::ops::movement::{seen_again, shown_again};
 use crate::runtime::backward::{Backward, SavedForBackward};
 use crate::runtime::execute::{self, Code, Input, Inputs, Results, Stop, bytes_of};
 use crate::runtime::guards::HandedStrides;
@@ -384,17 +384,14 @@ pub(crate) fn view(
     binding: &[usize],
     place: &dyn Fn(usize) -> Result<i64>,
 ) -> Result<Tensor> {
-    let seen = no_grad(|| {
-        let size = |d: &Dim| Size::from(d.eval(binding));
-        steps.iter().try_fold(of.clone(), |t, op| seen_again(&t, op.map(&mut &size), place))
-    })?;
-    Ok(match differentiable {
-        Some(creation) => {
-            seen.set_creation(creation);
-            seen
-        }
-        None => seen.same_elements(),
-    })
+    let known = |op: &ViewOp<Dim>| op.map(&mut |d| Size::from(d.eval(binding)));
+    let Some(creation) = differentiable else {
+        let Some((first, more)) = steps.split_first() else { return Ok(of.same_elements()) };
+        return more.iter().try_fold(shown_again(of, known(first), place)?, |t, op| shown_again(&t, known(op), place));
+    };
+    let seen = no_grad(|| steps.iter().try_fold(of.clone(), |t, op| seen_again(&t, known(op), place)))?;
+    seen.set_creation(creation);
+    Ok(seen)
 }
 
 /// The error of a call whose loop went on and on.

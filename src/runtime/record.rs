@@ -80,12 +80,13 @@ where
     loop {
         let capture = Rc::new(capture());
         let run = attempt::<F, N>(closure, args, &plan, &capture, options);
-        let mut requires_grad = capture.give_histories_back();
+        let changed = capture.changed_histories();
         let other = match run {
             Ok(run) => {
-                requires_grad.extend(run.requires_grad);
+                let requires_grad = changed.after().into_iter().chain(run.requires_grad).collect();
                 let state = capture.into_state();
                 let (ended, wiring, dependencies) = state.finish(&run.handed, &run.outputs, requires_grad)?;
+                drop(changed);
                 let sharing = Sharing::of(&wiring, &dependencies, &plan.given, |i| args[i].is_requires_grad());
                 match sharing.check_all(args) {
                     Ok(()) => {

@@ -4,7 +4,7 @@
 
 use super::grad_fn::{Edge, GradFn, ViewVjp};
 use super::hooks::Hooks;
-use super::size::Sizes;
+use super::size::{Sizes, small};
 use super::storage::Storage;
 use super::strides::{Strides, is_contiguous};
 use super::tensor_type::TensorType;
@@ -54,11 +54,17 @@ pub(crate) enum Body {
 }
 
 /// Elements in storage.
-#[derive(Clone)]
 pub(crate) struct Strided {
     pub(crate) storage: Arc<Storage>,
     pub(crate) strides: Strides,
     pub(crate) offset: usize,
+}
+
+impl Clone for Strided {
+    #[inline]
+    fn clone(&self) -> Strided {
+        Strided { storage: Arc::clone(&self.storage), strides: small(&self.strides, |s| s), offset: self.offset }
+    }
 }
 
 /// A value of a graph that is being captured.
@@ -187,7 +193,10 @@ impl Tensor {
     #[inline]
     pub(crate) fn surely_has_shape_of(&self, other: &Tensor) -> bool {
         let fixed = |t: &Traced| t.exprs.iter().all(|&e| e == 0);
-        self.0.ty.shape() == other.0.ty.shape()
+        // Compared here: a call for a few bytes costs more.
+        let (a, b) = (self.0.ty.shape(), other.0.ty.shape());
+        a.len() == b.len()
+            && a.iter().zip(b).all(|(m, n)| m == n)
             && match (&self.0.body, &other.0.body) {
                 (Body::Strided(_), Body::Strided(_)) => true,
                 (Body::Traced(a), Body::Traced(b)) => a.exprs == b.exprs,

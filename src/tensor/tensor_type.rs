@@ -7,10 +7,17 @@ use crate::error::{Error, Result};
 use allotrope_ir::{DType, elements_of};
 
 /// See the module. Products of its sizes, and its bytes, are numbers far below `isize::MAX`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct TensorType {
     dtype: DType,
     shape: Dims,
+}
+
+impl Clone for TensorType {
+    #[inline]
+    fn clone(&self) -> TensorType {
+        TensorType { dtype: self.dtype, shape: small(&self.shape, |n| n) }
+    }
 }
 
 impl TensorType {

@@ -68,17 +68,17 @@ impl Tensor {
     pub(crate) fn link_view(
         &mut self,
         x: &Tensor,
-        op: &ViewOp,
-        from: &Sizes,
+        op: ViewOp,
+        from: Sizes,
         name: &'static str,
         vjp: ViewVjp,
         creation: Creation,
     ) {
-        let link = |prev: Option<Arc<Link>>| Arc::new(Link { prev, op: op.clone(), from: from.clone(), name, vjp });
         let before = x.0.view.as_ref();
         let strides = op.strides(x.shape_hint(), x.laid_out(), self.shape_hint());
         let (Some(inner), Some(strides)) = (Arc::get_mut(&mut self.0), strides) else { return };
-        let path = link(before.map(|v| Arc::clone(&v.path)));
+        let path = Arc::new(Link { prev: before.map(|v| Arc::clone(&v.path)), op, from, name, vjp });
+        let op = &path.op;
         match (&mut inner.body, &x.0.body) {
             (Body::Strided(s), Body::Strided(of)) if !Arc::ptr_eq(&s.storage, &of.storage) => return,
             (Body::Strided(s), _) => *inner.seen.get_mut() = s.storage.version(),
@@ -94,7 +94,13 @@ impl Tensor {
                 // Detached tensors are bases for gradients, though they show the elements of others.
                 let same = of.path.as_ref().map(Arc::as_ptr) == before.map(|v| Arc::as_ptr(&v.path));
                 t.root = of.root.clone();
-                t.path = Some(if same { Arc::clone(&path) } else { link(of.path.clone()) });
+                t.path = Some(match same {
+                    true => Arc::clone(&path),
+                    false => {
+                        let from = path.from.clone();
+                        Arc::new(Link { prev: of.path.clone(), op: op.clone(), from, name, vjp })
+                    }
+                });
             }
         }
         let base = HiddenHandle::new(Tensor::clone(before.map_or(x, |v| &v.base)));

@@ -94,6 +94,34 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
     })
 }
 
+/// Captured tensors with the history that a program has given them; they get back their own when this goes.
+pub(crate) struct ChangedHistories(Vec<HistoryBefore>);
+
+impl ChangedHistories {
+    /// The tensors whose history a call changes, and whether they require gradients then. They are leaves.
+    pub(crate) fn after(&self) -> Vec<(CallerTensor, bool)> {
+        let changes = self.0.iter().filter_map(|HistoryBefore { tensor, requires_grad, edge, .. }| {
+            let now = tensor.stored_requires_grad();
+            (now != *requires_grad || edge.is_some()).then(|| (CallerTensor::Captured(tensor.clone()), now))
+        });
+        changes.collect()
+    }
+}
+
+impl Drop for ChangedHistories {
+    fn drop(&mut self) {
+        for HistoryBefore { tensor, requires_grad, edge, retains_grad } in self.0.drain(..) {
+            if tensor.has_grad_fn() || edge.is_some() {
+                tensor.set_grad_fn(edge);
+            }
+            if retains_grad {
+                tensor.set_retains_grad();
+            }
+            tensor.store_requires_grad(requires_grad);
+        }
+    }
+}
+
 impl Capture {
     /// One that builds its graphs.
     pub(crate) fn plain(device: Device) -> Capture {
@@ -234,22 +262,10 @@ impl Capture {
         Ok(result)
     }
 
-    /// Gives captured tensors back the history that they had: the tensors whose history a call changes, and whether they
-    /// require gradients then. They are leaves.
-    pub(crate) fn give_histories_back(&self) -> Vec<(CallerTensor, bool)> {
-        let changed = std::mem::take(&mut self.0.borrow_mut().changed_histories);
-        let changes = changed.into_iter().filter_map(|HistoryBefore { tensor, requires_grad, edge, retains_grad }| {
-            let (now, was_leaf) = (tensor.stored_requires_grad(), edge.is_none());
-            if tensor.has_grad_fn() || !was_leaf {
-                tensor.set_grad_fn(edge);
-            }
-            if retains_grad {
-                tensor.set_retains_grad();
-            }
-            tensor.store_requires_grad(requires_grad);
-            (now != requires_grad || !was_leaf).then_some((CallerTensor::Captured(tensor), now))
-        });
-        changes.collect()
+    /// The captured tensors of which the program has changed whether gradients flow to them, until they get back what they
+    /// had.
+    pub(crate) fn changed_histories(&self) -> ChangedHistories {
+        ChangedHistories(std::mem::take(&mut self.0.borrow_mut().changed_histories))
     }
 
     /// The state of a capture whose recorder is no longer installed.

@@ -70,6 +70,7 @@ pub(crate) fn in_full(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> 
     if !wide.is_requires_grad() || !is_grad_enabled() {
         return f(&wide)?.try_to(x.dtype());
     }
+    saved::forget_output();
     let (y, keeps_operand) = saved::watching(&wide, || f(&wide));
     rounded(&y?, x.dtype(), keeps_operand.then(|| Saved::operand(x)))
 }
@@ -100,7 +101,11 @@ fn all_in_full<const N: usize>(
     f: impl FnOnce([PromotedArg; N]) -> Result<Tensor>,
 ) -> Result<Tensor> {
     match dtype.is_half() {
-        true => rounded(&f(super::arg::common(op, args, DType::F32)?)?, dtype, None),
+        true => {
+            let args = super::arg::common(op, args, DType::F32)?;
+            saved::forget_output();
+            rounded(&f(args)?, dtype, None)
+        }
         false => f(super::arg::common(op, args, dtype)?),
     }
 }
