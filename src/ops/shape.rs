@@ -2,7 +2,7 @@
 //! Results are views where the layout allows, copies where not. Nothing is computed here.
 
 use super::arg::broadcast_size;
-use super::movement::permuted;
+use super::movement::{aliased_as_node, permuted};
 use super::{twin_fns, twins};
 use crate::autograd::{is_grad_enabled, tape};
 use crate::error::{Error, Result};
@@ -257,7 +257,7 @@ fn is_one(n: Size) -> bool {
 fn without_ones(node: &'static str, x: &Tensor, named: impl Fn(usize) -> bool) -> Result<Tensor> {
     let kept: Sizes =
         x.sizes().iter().enumerate().filter(|(i, n)| !(named(*i) && is_one(**n))).map(|(_, n)| *n).collect();
-    x.reshape_recorded_as(node, &kept)
+    if kept.len() == x.dim() { aliased_as_node(node, x) } else { x.reshape_recorded_as(node, &kept) }
 }
 
 /// Another shape, as a view where the layout allows. PyTorch's name tells whether it lies in row-major order.

@@ -7,6 +7,7 @@
 mod common;
 
 mod calls;
+mod corners;
 mod written;
 
 use allotrope::ops::{GradOptions, grad_with};

@@ -20,9 +20,12 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
     ("fill_", Category::RequiresGrad, "tensors of integers never require gradients"),
     ("floor_divide_", Category::Refused, "computing in place on elements that share memory is refused"),
     ("full", Category::Refused, "a negative number in u8 is refused, where PyTorch wraps it"),
-    ("grad", Category::SameObject, "PyTorch copies the gradient that was given where the leaf has gaps"),
-    ("grad", Category::Value, "one program, not looked into"),
-    ("backward", Category::Gradient, "gradients beside NaN and infinities"),
+    ("grad", Category::Value, "PyTorch misreads running variances with gaps in the backward pass of batch_norm"),
+    (
+        "backward",
+        Category::Gradient,
+        "products beside infinities; what a refused pass has reached keeps its gradient in PyTorch, nothing does here",
+    ),
     ("nn.functional.conv_transpose2d", Category::Accepted, "computed for dtypes that PyTorch has no kernel for"),
     (
         "nn.functional.binary_cross_entropy_with_logits",

@@ -2,6 +2,7 @@
 //! tensor that was given.
 
 use crate::{agree, look, range};
+use allotrope::ops::{GradOptions, grad_with};
 use allotrope::prelude::*;
 
 fn pair(i: usize) -> Option<(Tensor, Tensor)> {
@@ -377,4 +378,51 @@ fn verify_knows_gradients() {
     let report = f.verify(&range(&[2, 3])).unwrap();
     assert!(report.is_equal(), "{report}");
     f.call(&range(&[2, 3])).unwrap();
+}
+
+/// Whether the gradient of `x` by `view` of it is the tensor that was given, in PyTorch: of views by shape or axes it never is, also where
+/// they change nothing; of others where nothing changes.
+#[test]
+fn the_given_gradient_comes_back_where_pytorch_gives_it_back() {
+    let table: [(&str, fn(&Tensor) -> Tensor, bool); 14] = [
+        ("view", |x| x.view(&[2, 3]), false),
+        ("reshape", |x| x.reshape(&[2, 3]), false),
+        ("permute", |x| x.permute(&[0, 1]), false),
+        ("transpose", |x| x.transpose(0, 0), false),
+        ("t", |x| x.t().t(), false),
+        ("narrow", |x| x.narrow(0, 0, 2), false),
+        ("squeeze", |x| x.squeeze(0), true),
+        ("squeeze_all", |x| x.squeeze_all(), true),
+        ("squeeze_dims", |x| x.squeeze_dims(&[0, 1]), true),
+        ("squeeze one", |x| x.unsqueeze(0).squeeze(0), false),
+        ("expand", |x| x.expand(&[2, 3]), true),
+        ("expand_as", |x| x.expand_as(x), true),
+        ("copy_", |x| Tensor::zeros(&[2, 3], DType::F32).copy_(x).clone(), true),
+        ("pixel_shuffle", |x| allotrope::functional::pixel_shuffle(&x.unsqueeze(0), 1).squeeze(0), false),
+    ];
+    for (name, view, same) in table {
+        let found = |x: &Tensor, g: &Tensor| {
+            let x = x.detach().requires_grad();
+            let how = GradOptions { grad_outputs: &[Some(g)], ..GradOptions::default() };
+            grad_with(&[&view(&x)], &[&x], how).unwrap().remove(0).unwrap()
+        };
+        let (x, g) = (range(&[2, 3]), range(&[2, 3]));
+        assert_eq!(found(&x, &g).is_same(&g), same, "{name}");
+        let f = trace(|x: &Tensor, g: &Tensor| found(x, g));
+        assert_eq!(f.call((&x, &g)).unwrap().is_same(&g), same, "{name} traced");
+    }
+}
+
+#[test]
+fn shuffled_gradients_are_tensors_of_their_own() {
+    use allotrope::functional::{channel_shuffle, pixel_shuffle, pixel_unshuffle};
+    let table: [fn(&Tensor) -> Tensor; 3] =
+        [|x| pixel_shuffle(x, 1), |x| pixel_unshuffle(x, 1), |x| channel_shuffle(x, 1)];
+    for shuffle in table {
+        let (x, g) = (range(&[1, 2, 2, 2]).requires_grad(), range(&[1, 2, 2, 2]));
+        let how = GradOptions { grad_outputs: &[Some(&g)], ..GradOptions::default() };
+        let found = grad_with(&[&shuffle(&x)], &[&x], how).unwrap().remove(0).unwrap();
+        no_grad(|| found.zero_());
+        assert_eq!(look(&g), look(&range(&[1, 2, 2, 2])));
+    }
 }
