@@ -267,7 +267,8 @@ class Program:
             if t is None or next(j for j, o in enumerate(self.variables) if o is t) != i:
                 continue
             now = {}
-            if t._version != self.versions[i]:
+            # Normalisations move their statistics without counting it as a change.
+            if t._version != self.versions[i] or not is_changing(record["op"]):
                 self.versions[i] = t._version
                 bits = elements(t)
                 if bits != self.bits[i]:

@@ -3,13 +3,15 @@
 
 use super::arg::{Arg, Number, kind};
 use super::assign::{Derivative, assign, assign_alike};
-use crate::autograd::no_grad;
+use crate::autograd::record::composite;
 use crate::autograd::saved::{self, Saved, changing};
 use crate::autograd::tape;
+use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result, called};
 use crate::mode::sizes::is_zero;
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
+use crate::tensor::operand::Operand;
 use crate::tensor::overlap::{Overlap, overlap};
 use allotrope_ir::DType;
 use smallvec::smallvec;
@@ -164,6 +166,19 @@ macro_rules! apart_from {
     };
 }
 
+/// An operand that is the tensor itself which is changed, as another one: what a derivative keeps of it is found to be changed, as in
+/// PyTorch, where only the tensor's own place in the operation is kept as it was.
+fn as_another(target: &Tensor, operand: Arg<'_>) -> Result<Option<Tensor>> {
+    match operand {
+        Arg::Tensor(x) if x.id() == target.id() && is_grad_enabled() => {
+            let other = x.alias();
+            other.set_grad_fn(tape::operand_edge(x)?);
+            Ok(Some(other))
+        }
+        Arg::Tensor(_) | Arg::Number(_) => Ok(None),
+    }
+}
+
 /// Defines the in-place twins of plain methods.
 ///
 /// The tensors and numbers behind the arguments are those in brackets: they must not share memory with the target.
@@ -191,6 +206,10 @@ macro_rules! inplace {
                     $($(let $given: Arg<'_> = $given.into();)*
                     apart_from!(stringify!($name), self, $($given)*);)?
                     $($(apart(stringify!($name), self, $tensor)?;)*)?
+                    $($(let other = as_another(self, $given)?;
+                    let $given = other.as_ref().map_or($given, Arg::Tensor);)*)?
+                    $($(let other = as_another(self, Arg::Tensor($tensor))?;
+                    let $tensor = other.as_ref().unwrap_or($tensor);)*)?
                     self.$plain($($arg),*)
                 };
                 let new = changing(self, compute);
@@ -279,6 +298,27 @@ macro_rules! unary_inplace {
     };
 }
 
+/// The functions whose twins in place have no derivative in PyTorch: `backward` says so.
+macro_rules! without_gradient {
+    ($($name:ident = $plain:ident, $shown:literal, $node:literal;)*) => {
+        impl Tensor {$(
+            fn $name(&self) -> Result<Tensor> {
+                composite($node, &[Operand::Tensor(self)], || self.$plain(), |_| {
+                    |_: &_, _: &Tensor| {
+                        Err(Error::autograd(concat!("there is no derivative of ", $shown, "_; use ", $shown, ", which makes another tensor")))
+                    }
+                })
+            }
+        )*}
+    };
+}
+
+without_gradient! {
+    asinh_without_gradient = try_asinh, "asinh", "AsinhBackward1";
+    acosh_without_gradient = try_acosh, "acosh", "AcoshBackward1";
+    atanh_without_gradient = try_atanh, "atanh", "AtanhBackward1";
+}
+
 unary_inplace! {
     neg_ / try_neg_ = try_neg, neg;
     abs_ / try_abs_ = try_abs, abs;
@@ -302,9 +342,9 @@ unary_inplace! {
     sinh_ / try_sinh_ = try_sinh, sinh;
     cosh_ / try_cosh_ = try_cosh, cosh;
     tanh_ / try_tanh_ = try_tanh, tanh;
-    asinh_ / try_asinh_ = try_asinh, asinh;
-    acosh_ / try_acosh_ = try_acosh, acosh;
-    atanh_ / try_atanh_ = try_atanh, atanh;
+    asinh_ / try_asinh_ = asinh_without_gradient, asinh;
+    acosh_ / try_acosh_ = acosh_without_gradient, acosh;
+    atanh_ / try_atanh_ = atanh_without_gradient, atanh;
     erf_ / try_erf_ = try_erf, erf;
     erfc_ / try_erfc_ = try_erfc, erfc;
     sigmoid_ / try_sigmoid_ = try_sigmoid, sigmoid;

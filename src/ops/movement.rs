@@ -121,7 +121,8 @@ impl Tensor {
             sum.reshape_sizes(sizes)
         };
         if self.is_off_tape() {
-            return sum();
+            let is_whole = lead == 0 && !(0..own.len()).any(|i| repeated(&i));
+            return if is_whole { Ok(self.clone()) } else { sum() };
         }
         let sum = no_grad(sum)?.alias();
         let spread = own.clone();
@@ -163,7 +164,17 @@ pub(super) fn aliased(x: &Tensor) -> Result<Tensor> {
 
 /// A view by one step.
 pub(crate) fn seen(x: &Tensor, op: impl Into<ViewOp>, name: &'static str) -> Result<Tensor> {
-    view(x, op.into(), name, unseen)
+    // Where no axis was taken away, none comes back: PyTorch hands the gradient on.
+    let back = if name.starts_with("Squeeze") { unsqueezed } else { unseen };
+    view(x, op.into(), name, back)
+}
+
+/// The gradient of what lost axes.
+fn unsqueezed(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
+    match op {
+        ViewOp::Primitive(Op::Reshape(_)) => g.reshape_sizes(from),
+        op => unseen(op, from, g),
+    }
 }
 
 /// A view that was recorded, taken again.
@@ -205,14 +216,14 @@ fn unseen(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
     };
     let Class::View(view) = op.class() else { unreachable!("bug in allotrope: {} is no view", op.name()) };
     match view {
-        View::Reshape(_) => g.reshape_sizes(from),
+        View::Reshape(_) => another(g, g.reshape_sizes(from)?, "ViewBackward0"),
         View::Broadcast(_) => g.sum_to_size(from),
         View::Permute(axes) => {
             let mut back: Axes = axes.clone();
             for (i, &a) in axes.iter().enumerate() {
                 back[a] = i;
             }
-            permute(g, back)
+            another(g, permute(g, back)?, "PermuteBackward0")
         }
         View::Slice { axis, start, len } => {
             // Zeros on both sides of the gradient.
@@ -229,6 +240,11 @@ fn unseen(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
         }
         View::Flip(_) => unreachable!("bug in allotrope: a flip is copied, and has a gradient of its own"),
     }
+}
+
+/// The gradient of a view that changes nothing is a view too.
+fn another(g: &Tensor, seen_back: Tensor, name: &'static str) -> Result<Tensor> {
+    if seen_back.id() == g.id() { seen(g, Op::Reshape(g.sizes()), name) } else { Ok(seen_back) }
 }
 
 /// `whole` with the elements of `part` where they are seen; what is seen often gets the sum.

@@ -35,14 +35,24 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
     ),
     ("fill_", Category::RequiresGrad, "tensors of integers never require gradients"),
     ("floor_divide_", Category::Refused, "computing in place on elements that share memory is refused"),
-    ("full", Category::Refused, "a negative number in u8 is refused, where PyTorch wraps it"),
     ("grad", Category::SameObject, "PyTorch copies the gradient that was given where the leaf has gaps"),
     ("grad", Category::Value, "one program, not looked into"),
     ("backward", Category::Gradient, "gradients beside NaN and infinities"),
-    ("nn.functional.conv_transpose2d", Category::Accepted, "computed for dtypes that PyTorch has no kernel for"),
-    ("nn.functional.max_pool2d", Category::Value, "a window of padding alone: PyTorch gives -inf"),
-    ("std_mean", Category::Value, "a mean with an infinity in it is infinite; PyTorch's running computation gives NaN"),
-    ("var_mean", Category::Value, "a mean with an infinity in it is infinite; PyTorch's running computation gives NaN"),
+    (
+        "nn.functional.max_pool2d",
+        Category::Value,
+        "of several NaNs in a window the first is the maximum; PyTorch takes the last",
+    ),
+    (
+        "std_mean",
+        Category::Value,
+        "a mean with an infinity in it is NaN, but PyTorch's is infinite where that comes last",
+    ),
+    (
+        "var_mean",
+        Category::Value,
+        "a mean with an infinity in it is NaN, but PyTorch's is infinite where that comes last",
+    ),
     ("xlogy", Category::Strides, "an operand without axes that is cast counts as one of the result's shape"),
 ];
 
