@@ -9,7 +9,7 @@ use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::layout::row_major;
-use crate::mode::sizes::numel;
+use crate::mode::sizes::{is_zero, numel};
 use crate::ops::elementwise::{rounded, try_xlogy};
 use crate::ops::gather::{all_true, checked, gather};
 use crate::ops::reduce::{divide_by_size, size_tensor};
@@ -88,11 +88,16 @@ impl Classes {
         let own = x.sizes();
         let mut rest = own.clone();
         let c = rest.remove(axis);
-        if !matches!(target.dtype(), DType::I64 | DType::U8) || !target.has_sizes(&rest) {
+        // PyTorch's kernel for several places has targets of i64 only.
+        let (is_class, wanted) = match x.dim() {
+            0..=2 => (matches!(target.dtype(), DType::I64 | DType::U8), "i64 or u8"),
+            _ => (target.dtype() == DType::I64, "i64"),
+        };
+        if !is_class || !target.has_sizes(&rest) {
             return Err(Error::operands(
                 op,
                 format!(
-                    "the target of an input {:?} must be i64 or u8 of that shape without the axis of the {c} classes, got {}{:?}",
+                    "the target of an input {:?} must be {wanted} of that shape without the axis of the {c} classes, got {}{:?}",
                     x.shape_hint(),
                     target.dtype(),
                     target.shape_hint()
@@ -203,6 +208,9 @@ twin_fns! {
         if target.dtype().is_float() {
             same_shapes(op, input, target)?;
             check_weight(op, weight, c)?;
+            if ignore_index >= 0 {
+                return Err(Error::operands(op, "ignore_index is for targets that are classes, not probabilities"));
+            }
             let dtype = promoted([input, target])?.1;
             let mut t = widened(target)?;
             if smooth > 0.0 {
@@ -215,7 +223,9 @@ twin_fns! {
                     let mut rest = own.clone();
                     rest.remove(axis);
                     let total = sums.try_sum()?.try_neg()?;
-                    single("DivBackward1", &[&total], &[], |t| divide_by_size(&t[0], numel(&rest)))?
+                    // Without classes there is no number of samples to PyTorch either.
+                    let count = if is_zero(c) { c } else { numel(&rest) };
+                    single("DivBackward1", &[&total], &[], |t| divide_by_size(&t[0], count))?
                 }
                 other => other.of(&sums)?.try_neg()?,
             };

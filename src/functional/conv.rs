@@ -4,7 +4,7 @@
 use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
 use crate::mode::layout::{are_images, as_images};
-use crate::mode::sizes::{demand_equal, numel};
+use crate::mode::sizes::{demand_equal, is_zero, numel};
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -131,6 +131,12 @@ fn of_batch<const N: usize>(
         ));
     }
     check_bias(op, x, bias, out)?;
+    if dilation.iter().any(|&d| d > 1) && matches!(x.dtype(), DType::U8 | DType::I32) && !is_zero(x.sizes()[0]) {
+        return Err(Error::operands(
+            op,
+            format!("with a dilation not defined for {}; use to(DType::I64) first", x.dtype()),
+        ));
+    }
     let mut cols = x.clone();
     for i in 0..N {
         let (before, after) = match padding {
@@ -200,11 +206,18 @@ pub(super) fn weights(
     Ok(numbers(&weight.sizes(), "the weights of a convolution"))
 }
 
-pub(super) fn check_bias(op: &'static str, x: &Tensor, bias: Option<&Tensor>, out: usize) -> Result<()> {
+fn check_bias(op: &'static str, x: &Tensor, bias: Option<&Tensor>, out: usize) -> Result<()> {
     match bias {
         Some(b) if b.dtype() != x.dtype() => {
             Err(Error::operands(op, format!("input and bias must have one dtype, got {} and {}", x.dtype(), b.dtype())))
         }
+        _ => check_bias_shape(op, bias, out),
+    }
+}
+
+/// An error unless the bias, where there is one, has a number for each of the `out` channels.
+pub(super) fn check_bias_shape(op: &'static str, bias: Option<&Tensor>, out: usize) -> Result<()> {
+    match bias {
         Some(b) if !b.has_sizes(&[Size::from(out)]) => Err(Error::operands(
             op,
             format!("the bias must be [{out}], one for each channel, got {:?}", b.shape_hint()),

@@ -2,13 +2,13 @@
 //! matrix product gives every window, and windows are added where they overlap.
 
 use super::common::{with_batch, without_batch};
-use super::conv::{as_convolved, by_one_node, check_bias, grouped_product, sizes3, weights, with_bias};
+use super::conv::{as_convolved, by_one_node, check_bias_shape, grouped_product, sizes3, weights, with_bias};
 use crate::error::{Error, Result};
-use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
+use crate::mode::sizes::{at_most, demand_at_least, demand_equal, is_zero, numel};
 use crate::ops::window::{WindowSpec, overlap_add};
 use crate::ops::{movement, twin_fns};
 use crate::tensor::{Size, Sizes, Tensor};
-use allotrope_ir::Extent;
+use allotrope_ir::{DType, Extent};
 
 /// How a transposed convolution over `N` axes goes; PyTorch's defaults.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -97,7 +97,12 @@ fn of_batch<const N: usize>(
             ),
         ));
     }
-    check_bias(op, x, bias, out)?;
+    check_bias_shape(op, bias, out)?;
+    let own = x.sizes();
+    // Where there are no samples PyTorch asks for nothing more.
+    if !(x.dtype().is_float() || x.dtype() == DType::I64 || is_zero(own[0])) {
+        return Err(Error::operands(op, format!("not defined for {}; use to(DType::I64) first", x.dtype())));
+    }
     if let Some(i) = (0..N).find(|&i| output_padding[i] >= stride[i].max(dilation[i])) {
         return Err(Error::operands(
             op,
@@ -107,7 +112,6 @@ fn of_batch<const N: usize>(
             ),
         ));
     }
-    let own = x.sizes();
     let terms = shape[1] * shape[2..].iter().product::<usize>();
     let places: Sizes = std::iter::once(own[0]).chain(own[2..].iter().copied()).collect();
     let windows = grouped_product(
@@ -128,8 +132,11 @@ fn of_batch<const N: usize>(
         }
         let tail = dilation[i].saturating_mul(shape[2 + i] - 1).saturating_add(1).saturating_add(output_padding[i]);
         let cut = padding[i].saturating_mul(2);
-        // The least length whose result is not less than nothing.
-        let least = cut.saturating_sub(tail).div_ceil(stride[i]) + 1;
+        // The least length whose result has an element, or is not less than nothing: where there are no samples, and for the kernel
+        // that PyTorch has for several samples of f32.
+        let least = |len: usize| (cut + len).saturating_sub(tail).div_ceil(stride[i]) + 1;
+        let may_be_empty = || is_zero(own[0]) || (x.dtype() == DType::F32 && at_most(Size::from(2), own[0]));
+        let least = if l.hint() < least(1) && may_be_empty() { least(0) } else { least(1) };
         if l.hint() < least {
             return Err(Error::operands(
                 op,
@@ -150,5 +157,10 @@ fn of_batch<const N: usize>(
             result = movement::narrow(&result, 2 + i, Size::from(padding[i]), len.minus(Size::from(cut)))?;
         }
     }
-    with_bias(&as_convolved(result, x, weight)?, bias, N)
+    // PyTorch adds the bias in place, so it may be of another dtype.
+    let biased = with_bias(&as_convolved(result, x, weight)?, bias, N)?;
+    match biased.dtype().is_float() && !x.dtype().is_float() {
+        true => Err(Error::operands(op, format!("a bias of {} does not fit into {}", biased.dtype(), x.dtype()))),
+        false => biased.try_to(x.dtype()),
+    }
 }

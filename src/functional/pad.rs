@@ -48,7 +48,11 @@ twin_fns! {
             ));
         }
         let value = match mode {
-            PadMode::Constant(x) => Some(Number::Float(x).fitted_unsigned("pad", input.dtype())?),
+            // Where nothing is added, any number will do.
+            PadMode::Constant(x) if pads.iter().any(|&n| n > 0) => {
+                Some(Number::Float(x).fitted_unsigned("pad", input.dtype())?)
+            }
+            PadMode::Constant(_) => Some(Scalar::from_f64(0.0, input.dtype())),
             PadMode::Zeros => Some(Scalar::from_f64(0.0, input.dtype())),
             _ => None,
         };
@@ -136,11 +140,19 @@ fn padded_by_itself(x: &Tensor, axis: usize, before: isize, after: isize, mode: 
         let x = crop(x, axis, before, after)?;
         let kept = x.shape_hint()[axis];
         let (head, tail) = (before.max(0) as usize, after.max(0) as usize);
-        if head.max(tail) > kept {
+        // PyTorch repeats elements that it has just put there, unless it sees that.
+        let again = kept > 0 && tail > kept && !x.sizes()[..axis].iter().all(|n| n.equals(1));
+        if head > kept || (tail > kept && !again) {
             return Err(Error::operands("pad", format!("{mode:?} cannot repeat {kept} elements as {head} and {tail}")));
         }
         let part = |start: usize, len: usize| movement::narrow(&x, axis, Size::from(start), Size::from(len));
-        return movement::concat(&[&part(kept - head, head)?, &x, &part(0, tail)?], axis);
+        let mut parts = vec![part(kept - head, head)?, x.clone()];
+        let mut rest = tail;
+        while rest > 0 {
+            parts.push(part(0, rest.min(kept))?);
+            rest -= rest.min(kept);
+        }
+        return movement::concat(&parts.iter().collect::<Vec<_>>(), axis);
     }
     let out = usize::try_from(out).unwrap_or(usize::MAX);
     can_exist(x, axis, &[out])?;

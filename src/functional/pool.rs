@@ -97,6 +97,8 @@ twin_fns! {
     /// assert_eq!(max_pool1d(&x, [2], MaxPoolOptions::default()).to_vec::<f32>(), [3.0, 7.0]);
     /// ```
     fn max_pool1d / try_max_pool1d(input: &Tensor, kernel: [usize; 1], options: MaxPoolOptions<1>) -> Tensor {
+        // As PyTorch's, which has another kernel where the places are not asked for.
+        demand_float("max_pool1d", input)?;
         Ok(maxima("max_pool1d", input, kernel, options)?.0)
     }
 
@@ -189,6 +191,27 @@ impl Plan {
 
     fn pad(&self, x: &Tensor, axis: usize, value: Scalar) -> Result<Tensor> {
         pad_axis(x, axis, self.padding, self.padding.saturating_add(self.extra), value)
+    }
+
+    /// Whether some window shows only padding.
+    fn sees_nothing(&self) -> bool {
+        (0..self.count).any(|window| {
+            let start = window * self.step;
+            let skipped = self.padding.saturating_sub(start).div_ceil(self.dilation);
+            skipped >= self.size || start + skipped * self.dilation >= self.padding + self.n
+        })
+    }
+
+    /// For each window where PyTorch begins to look, at its first element that is not in the padding before the axis, and whether it
+    /// shows only padding.
+    fn begins(&self) -> Result<(Tensor, Tensor)> {
+        let [step, padding, dilation] = [self.step as i64, self.padding as i64, self.dilation as i64];
+        let start = Tensor::try_arange(self.count)?.try_mul(step)?.try_sub(padding)?;
+        let before = start.try_neg()?.try_maximum(0)?;
+        let skipped = before.try_add(dilation - 1)?.try_floor_divide(dilation)?;
+        let begin = start.try_add(&skipped.try_mul(dilation)?)?;
+        let outside = skipped.try_ge(self.size as i64)?.try_logical_or(&begin.try_ge(self.n as i64)?)?;
+        Ok((begin, outside))
     }
 
     fn windows(&self, op: &'static str, x: &Tensor, axis: usize) -> Result<Tensor> {
@@ -348,9 +371,27 @@ fn maxima<const N: usize>(
             plan.windows(op, &padded, axis)
         })?;
         let images = are_images(x);
-        Ok((as_images(at_places(x, &places, N)?, images)?, as_images(places, images)?))
+        let (values, places) = beside_nothing(at_places(x, &places, N)?, places, &plans)?;
+        Ok((as_images(values, images)?, as_images(places, images)?))
     })?;
     Ok((shaped(pooled(names, N), &values, N, added)?, without_batch(&places, added)?))
+}
+
+/// Maxima and their places, where windows that show only padding have the least number, and the place that PyTorch begins to look
+/// at, which need not exist.
+fn beside_nothing(values: Tensor, places: Tensor, plans: &[Plan]) -> Result<(Tensor, Tensor)> {
+    if !plans.iter().any(Plan::sees_nothing) {
+        return Ok((values, places));
+    }
+    let _entered = device::enter(values.device());
+    let (mut nothing, mut first) = (Tensor::try_zeros(&[], DType::Bool)?, Tensor::try_zeros(&[], DType::I64)?);
+    for plan in plans {
+        let (begin, outside) = plan.begins()?;
+        nothing = nothing.try_unsqueeze(-1)?.try_logical_or(&outside)?;
+        first = first.try_unsqueeze(-1)?.try_mul(plan.n as i64)?.try_add(&begin)?;
+    }
+    let least = crate::mode::values::full_of(&[], lowest(values.dtype()))?;
+    Ok((least.try_where_self(&nothing, &values)?, first.try_where_self(&nothing, &places)?))
 }
 
 /// Places padded at the beginning with the first one, which is thus the place of a maximum that no element is less than.

@@ -46,7 +46,8 @@ twins! { views:
     /// The last two axes exchanged: the transpose of each matrix of a batch. PyTorch's `mT`.
     fn mt / try_mt(&self) -> Tensor {
         match self.dim() {
-            0 | 1 => Err(Error::operands("mt", format!("needs two axes at least, the shape is {:?}", self.shape_hint()))),
+            0 => Ok(self.clone()),
+            1 => Err(Error::operands("mt", format!("needs two axes at least, the shape is {:?}", self.shape_hint()))),
             _ => self.try_transpose(-2, -1),
         }
     }

@@ -14,7 +14,7 @@ use crate::autograd::record::composite;
 use crate::backend::cpu::host::room;
 use crate::error::{Error, Result, called, must};
 use crate::mode::layout::{ordered_as, row_major};
-use crate::mode::sizes::{at_most, demand_equal};
+use crate::mode::sizes::{at_most, demand_equal, is_zero};
 use crate::mode::values::full_of;
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -77,7 +77,10 @@ twins! {
     /// as often as it takes. Without an axis, both are flattened, and no index lies outside.
     fn take_along_dim / try_take_along_dim(&self, index: &Tensor, axis: Option<isize>) -> Tensor {
         let op = "take_along_dim";
-        let Some(axis) = axis else { return self.try_ravel()?.try_gather(0, &integers(op, index)?.try_ravel()?) };
+        let Some(axis) = axis else {
+            // Both must be seen as vectors without copies.
+            return self.try_view(&[-1])?.try_gather(0, &integers(op, index)?.try_view(&[-1])?);
+        };
         let a = self.axis(op, axis)?;
         let index = longs(op, index)?;
         let (own, at) = (self.sizes(), index.sizes());
@@ -93,6 +96,9 @@ twins! {
             (x_sizes[i], index_sizes[i]) = (n, n);
         }
         let n = super::reduce::size_tensor(own[a], DType::I64)?;
+        // Where there is nothing to divide by, only no indices at all are fine.
+        let nothing = own[a].hint() == 0 && is_zero(own[a]);
+        let index = if nothing { index.expand_sizes(&index_sizes)? } else { index };
         let round = index.try_to(DType::I64)?.try_remainder(&n.expand_sizes(&index.sizes())?)?;
         single("GatherBackward0", &[self], &[Keeps::Operand(0)], |x| {
             let index = checked_index(op, &round, own[a], false)?.expand_sizes(&index_sizes)?;
@@ -495,6 +501,10 @@ fn placed_rows(
                 x.shape_hint()
             ),
         ));
+    }
+    // Nothing is added to an axis without elements, wherever; PyTorch looks at the indices of vectors first.
+    if how == ScatterOp::Add && wide.dim() > 1 && own.hint() == 0 && is_zero(own) {
+        return x.try_add(&narrow(&source, a, Size::from(0), own)?);
     }
     let index = checked_index_for(op, &index, own, false, &sizes)?;
     scatter(how, &wide, &along(&index, a, &sizes)?, &source, a)?.reshape_sizes(&x.sizes())

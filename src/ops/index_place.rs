@@ -2,7 +2,7 @@
 //! changes no tensor.
 
 use super::arg::Arg;
-use super::gather::{checked_index, scatter};
+use super::gather::{checked_index, checked_index_for, scatter};
 use super::index::{along, number, rows, true_places};
 use super::index_joint::Joint;
 use super::index_kind::Index;
@@ -12,11 +12,11 @@ use super::single_node::{Keeps, single};
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::layout::{laid_out, row_major};
-use crate::mode::sizes::{at_most, specialize};
+use crate::mode::sizes::{at_most, is_zero, specialize};
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Size, Tensor, eval};
+use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::{DType, Op, ScatterOp};
 /// One indexing operation, from a tensor to a part of it.
 pub(super) enum Step {
@@ -155,8 +155,8 @@ impl Place {
                         own += k;
                     }
                     DType::I64 | DType::I32 => {
-                        let index = checked_index(op, t, sizes[axis], true)?;
                         if t.dim() == 0 {
+                            let index = checked_index(op, t, sizes[axis], true)?;
                             place.steps.push(match mode::state::keep(&index) {
                                 Some(kept) => Step::Chosen { axis, at: kept? },
                                 // A number like any other.
@@ -168,7 +168,7 @@ impl Place {
                             });
                             sizes.remove(axis);
                         } else {
-                            place.choosers.push((axis, Chooser::Integers(index)));
+                            place.choosers.push((axis, Chooser::Integers(t.clone())));
                             axis += 1;
                         }
                         own += 1;
@@ -182,7 +182,30 @@ impl Place {
                 },
             }
         }
+        place.check(op, &sizes)?;
         Ok(place)
+    }
+
+    /// That the integers lie in their axes of a part of these sizes. Where other axes have no elements, nothing is chosen, and they may
+    /// be anything.
+    fn check(&mut self, op: &'static str, sizes: &[Size]) -> Result<()> {
+        let mut rest = Sizes::from_slice(sizes);
+        for (axis, chooser) in self.choosers.iter().rev() {
+            match chooser {
+                Chooser::Integers(_) => drop(rest.remove(*axis)),
+                Chooser::Mask(mask) => drop(rest.drain(*axis..axis + mask.dim())),
+            }
+        }
+        for (axis, chooser) in &mut self.choosers {
+            if let Chooser::Integers(t) = chooser {
+                let n = sizes[*axis];
+                *t = match n.hint() == 0 && is_zero(n) {
+                    true => checked_index(op, t, n, true)?,
+                    false => checked_index_for(op, t, n, true, &rest)?,
+                };
+            }
+        }
+        Ok(())
     }
 
     /// The part of `x` that the steps lead to.

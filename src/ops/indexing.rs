@@ -13,7 +13,7 @@ use super::index_place::{Chooser, Kept, Place, put, without_leading_ones};
 use super::inplace::{copy, copy_as, store, wholly_apart};
 use super::movement::aliased;
 use super::single_node::single;
-use crate::error::{Result, called, must};
+use crate::error::{Error, Result, called, must};
 use crate::mode;
 use crate::mode::layout::ordered_as;
 use crate::tensor::Tensor;
@@ -165,9 +165,22 @@ impl Tensor {
             demand_apart(op, self, &parts[i..], value)?;
         }
         let kept = Kept::of(&parts);
+        // A mask without axes is a bool to PyTorch, bytes or not: all or nothing of the tensor's own dtype.
+        let is_flag = |p: &Index<'_>| matches!(p, Index::Tensor(t) if t.dim() == 0 && matches!(t.dtype(), DType::Bool | DType::U8));
+        let is_bytes = |p: &Index<'_>| matches!(p, Index::Tensor(t) if t.dtype() == DType::U8);
+        let flags = parts.iter().filter(|p| is_flag(p)).count();
+        let bytes = parts.iter().any(|p| is_bytes(p) && !is_flag(p));
         let mut place = Place::find(self, parts, false)?;
         if place.is_whole() && !mode::is_recording() {
             place.steps.clear();
+        }
+        place.bytes = bytes;
+        if let Arg::Tensor(t) = value
+            && flags > 0
+            && t.dtype() != self.dtype()
+        {
+            let (given, own) = (t.dtype(), self.dtype());
+            return Err(Error::operands(op, format!("the value must be {own} as the tensor is, got {given}")));
         }
         // What steps lead to is a view, and what becomes of it what becomes of this tensor.
         let part = place.part(self)?;

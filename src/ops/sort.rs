@@ -87,7 +87,10 @@ twins! {
 
     /// The `k`-th smallest elements along an axis, counted from 1, and their places (i64).
     fn kthvalue / try_kthvalue(&self, k: usize, axis: isize, keepdim: bool) -> (Tensor, Tensor) {
-        numeric(self, "kthvalue")?;
+        // A tensor without axes is its own.
+        if self.dim() > 0 {
+            numeric(self, "kthvalue")?;
+        }
         if k == 0 {
             return Err(Error::operands("kthvalue", "k counts from 1"));
         }

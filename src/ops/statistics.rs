@@ -13,12 +13,15 @@ use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{Axes, DType, Op, UnaryOp};
 
-/// x / max(0, n - correction), where n may be symbolic; computed in f64 and rounded to the dtype in both modes.
+/// x / max(0, n - correction), where n may be symbolic; computed in f64 and rounded to the dtype in both modes. Of nothing, 0 / 0.
 fn divide(x: &Tensor, n: Size, correction: f64) -> Result<Tensor> {
     match n.is_symbolic() {
+        false if n.hint() == 0 => x.try_div(0.0),
         false => x.try_div((n.hint() as f64 - correction).max(0.0)),
         true => {
-            let freedom = size_tensor(n, DType::F64)?.try_sub(correction)?.try_clamp_min(0.0)?;
+            let count = size_tensor(n, DType::F64)?;
+            let freedom = count.try_sub(correction)?.try_clamp_min(0.0)?;
+            let freedom = if correction < 0.0 { freedom.try_mul(&count.try_clamp_max(1.0)?)? } else { freedom };
             x.try_div(&freedom.try_to(x.dtype())?)
         }
     }
@@ -117,6 +120,20 @@ fn spread_of(
     with_axes_kept(if std { root(&variance)? } else { variance }, x, &axes, keepdim)?.try_to(x.dtype())
 }
 
+/// The mean that comes with a variance. PyTorch's follows the elements one by one in f64 and loses itself at an infinity, unless that is
+/// the only element.
+fn running_mean(x: &Tensor, axes: &[isize], keepdim: bool) -> Result<Tensor> {
+    let wide = floating(x, "mean")?.try_to(DType::F64)?;
+    let mean = wide.try_mean_dim(axes, keepdim)?;
+    let n = count(x, &axes_of(x, "mean", axes)?);
+    if !n.is_symbolic() && n.hint() == 1 {
+        return mean.try_to(x.dtype());
+    }
+    let lost = mean.detach().try_isinf()?;
+    let lost = if n.is_symbolic() { lost.try_logical_and(&size_tensor(n, DType::I64)?.try_ne(1)?)? } else { lost };
+    mean.try_add(&choose(&lost, f64::NAN, &mean.detach().try_zeros_like()?)?)?.try_to(x.dtype())
+}
+
 twins! {
     /// The unbiased variance of all elements: the sum of the squared distances to the mean, divided by n - 1. NaN where
     /// there are fewer than two.
@@ -149,14 +166,14 @@ twins! {
     /// Variance and mean over some axes (none named means all); see [`Tensor::var_dim`].
     fn var_mean / try_var_mean(&self, axes: &[isize], correction: f64, keepdim: bool) -> (Tensor, Tensor) {
         pair("VarMeanBackward0", &[self], &[Keeps::Operand(0)], |x| {
-            Ok((x[0].try_var_dim(axes, correction, keepdim)?, x[0].try_mean_dim(axes, keepdim)?))
+            Ok((x[0].try_var_dim(axes, correction, keepdim)?, running_mean(&x[0], axes, keepdim)?))
         })
     }
 
     /// Standard deviation and mean over some axes (none named means all); see [`Tensor::std_dim`].
     fn std_mean / try_std_mean(&self, axes: &[isize], correction: f64, keepdim: bool) -> (Tensor, Tensor) {
         pair("StdMeanBackward0", &[self], &[Keeps::Operand(0), Keeps::Result(0)], |x| {
-            Ok((x[0].try_std_dim(axes, correction, keepdim)?, x[0].try_mean_dim(axes, keepdim)?))
+            Ok((x[0].try_std_dim(axes, correction, keepdim)?, running_mean(&x[0], axes, keepdim)?))
         })
     }
 }

@@ -11,6 +11,7 @@ mod draw;
 mod seed;
 
 mod activations;
+mod as_pytorch;
 mod coverage;
 mod elementwise;
 mod indices;

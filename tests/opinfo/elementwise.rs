@@ -3,7 +3,7 @@
 use crate::case::{BY_TYPE, Case, KEYWORD, one};
 use crate::run::Adapter;
 use allotrope::ops::{self, Arg, Number};
-use allotrope::{Error, Result, Tensor};
+use allotrope::{DType, Error, Result, Tensor};
 
 /// Name in the corpus, and the call it means.
 pub fn adapters() -> Vec<(&'static str, Adapter)> {
@@ -91,7 +91,19 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
             one(match (x, number(c, "alpha")?) {
                 (Arg::Tensor(x), Some(alpha)) => x.try_add_alpha(other, alpha),
                 (Arg::Tensor(x), None) => x.try_add(other),
-                (n, Some(alpha)) => tensor_of(other)?.try_mul(alpha)?.try_add(n),
+                (n, Some(alpha)) => {
+                    let other = tensor_of(other)?;
+                    let (float, bool) = match n {
+                        Arg::Number(Number::Float(_)) => (true, false),
+                        Arg::Number(Number::Bool(_)) => (other.dtype().is_float(), other.dtype() == DType::Bool),
+                        _ => (other.dtype().is_float(), false),
+                    };
+                    match alpha {
+                        Number::Bool(_) if !bool => Err(Error::Argument(format!("{BY_TYPE}: alpha is a bool"))),
+                        Number::Float(_) if !float => Err(Error::Argument(format!("{BY_TYPE}: alpha is a float"))),
+                        _ => other.try_mul(alpha)?.try_add(n),
+                    }
+                },
                 (n, None) => tensor_of(other)?.try_add(n),
             })
         },

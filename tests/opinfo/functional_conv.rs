@@ -138,6 +138,9 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
         "nn.functional.avg_pool1d" => one(f::try_avg_pool1d(input(c)?, kernel(c, 1)?, avg_pool(c)?)),
         "nn.functional.avg_pool2d" => one(f::try_avg_pool2d(input(c)?, kernel(c, 1)?, avg_pool(c)?)),
         "nn.functional.max_pool1d" => {
+            if !c.bool_or(6, "return_indices", false)? {
+                return one(f::try_max_pool1d(input(c)?, kernel(c, 1)?, max_pool(c)?));
+            }
             with_places(c, f::try_max_pool1d_with_indices(input(c)?, kernel(c, 1)?, max_pool(c)?)?)
         },
         "nn.functional.max_pool2d" => {

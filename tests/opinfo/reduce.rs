@@ -131,6 +131,9 @@ fn two(pair: Result<(Tensor, Tensor)>) -> Result<Vec<Tensor>> {
 fn cast(c: &Case) -> Result<Tensor> {
     let x = c.tensor(0, "input")?;
     match c.dtype_opt(KEYWORD, "dtype")? {
+        Some(dtype) if !dtype.is_float() && x.is_requires_grad() && allotrope::autograd::is_grad_enabled() => {
+            Err(Error::Argument(format!("{BY_TYPE}: integers have no gradient")))
+        }
         Some(dtype) => x.try_to(dtype),
         None => Ok(x.clone()),
     }
@@ -139,7 +142,10 @@ fn cast(c: &Case) -> Result<Tensor> {
 /// As [`cast`], for running sums and products, of which there are none of bools.
 fn running(c: &Case) -> Result<Tensor> {
     match c.dtype_opt(KEYWORD, "dtype")? {
-        Some(DType::Bool) => Err(Error::Argument(format!("{BY_TYPE}: a running sum of bools"))),
+        // Of nothing there is one.
+        Some(DType::Bool) if !c.tensor(0, "input")?.shape().contains(&0) => {
+            Err(Error::Argument(format!("{BY_TYPE}: a running sum of bools")))
+        }
         _ => cast(c),
     }
 }
@@ -168,8 +174,11 @@ fn unbiased(c: &Case) -> Result<f64> {
 
 fn norm(c: &Case) -> Result<Vec<Tensor>> {
     let axes = c.ints_opt(2, "dim")?.unwrap_or_default();
-    // "fro" is the Euclidean norm of whatever axes are named.
+    // "fro" is the Euclidean norm of a vector or of a matrix.
     let p = match c.given(1, "p") {
+        Some(Given::Str(s)) if s == "fro" && axes.len() > 2 => {
+            return Err(Error::Argument(format!("{BY_TYPE}: the Frobenius norm over {} axes", axes.len())));
+        }
         Some(Given::Str(s)) if s == "fro" => 2.0,
         _ => c.float_or(1, "p", 2.0)?,
     };

@@ -3,7 +3,7 @@
 use crate::case::{Case, KEYWORD, one};
 use crate::corpus::Given;
 use crate::run::Adapter;
-use allotrope::ops::{try_cat, try_hstack, try_stack, try_vstack};
+use allotrope::ops::{Arg, Number, try_cat, try_hstack, try_stack, try_vstack};
 
 /// Name in the corpus, and the call it means.
 pub fn adapters() -> Vec<(&'static str, Adapter)> {
@@ -102,10 +102,10 @@ fn dtype_of(c: &Case) -> allotrope::Result<allotrope::DType> {
     Ok(c.dtype_opt(KEYWORD, "dtype")?.unwrap_or(c.tensor(0, "input")?.dtype()))
 }
 
-/// The value of `full`: bools count as numbers.
-fn number(c: &Case) -> allotrope::Result<f64> {
-    match c.given(1, "fill_value") {
-        Some(Given::Bool(b)) => Ok(f64::from(*b)),
-        _ => c.float(1, "fill_value"),
-    }
+/// The value of `full`: a bool counts as a number, an integer may wrap.
+fn number(c: &Case) -> allotrope::Result<Number> {
+    Ok(match c.arg_opt(1, "fill_value")? {
+        Some(Arg::Number(n)) => n,
+        _ => Number::Float(c.float(1, "fill_value")?),
+    })
 }

@@ -145,6 +145,10 @@ pub fn grads(c: &Case) -> Result<Vec<Option<Tensor>>> {
         Some(Given::List(list)) if list.iter().all(|v| *v == Given::None) => vec![None; list.len()],
         _ => c.tensors(2, "grad_outputs")?.into_iter().map(Some).collect(),
     };
+    // There is no word here for that it was not said.
+    if c.bool_or(KEYWORD, "materialize_grads", false)? && c.bool_opt(KEYWORD, "allow_unused")? == Some(false) {
+        return Err(Error::Argument(format!("{BY_TYPE}: unused inputs are not allowed and get zeros")));
+    }
     let how = GradOptions {
         grad_outputs: &given,
         retain_graph: c.bool_or(KEYWORD, "retain_graph", false)?,

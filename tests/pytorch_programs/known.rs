@@ -19,14 +19,12 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
     ),
     ("fill_", Category::RequiresGrad, "tensors of integers never require gradients"),
     ("floor_divide_", Category::Refused, "computing in place on elements that share memory is refused"),
-    ("full", Category::Refused, "a negative number in u8 is refused, where PyTorch wraps it"),
     ("grad", Category::Value, "PyTorch misreads running variances with gaps in the backward pass of batch_norm"),
     (
         "backward",
         Category::Gradient,
         "products beside infinities; what a refused pass has reached keeps its gradient in PyTorch, nothing does here",
     ),
-    ("nn.functional.conv_transpose2d", Category::Accepted, "computed for dtypes that PyTorch has no kernel for"),
     (
         "nn.functional.binary_cross_entropy_with_logits",
         Category::Value,
@@ -37,9 +35,21 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
         Category::Value,
         "groups of one element or of equal ones: the bias itself; PyTorch takes the mean off after scaling",
     ),
-    ("nn.functional.max_pool2d", Category::Value, "a window of padding alone: PyTorch gives -inf"),
-    ("std_mean", Category::Value, "a mean with an infinity in it is infinite; PyTorch's running computation gives NaN"),
-    ("var_mean", Category::Value, "a mean with an infinity in it is infinite; PyTorch's running computation gives NaN"),
+    (
+        "nn.functional.max_pool2d",
+        Category::Value,
+        "of several NaNs in a window the first is the maximum; PyTorch takes the last",
+    ),
+    (
+        "std_mean",
+        Category::Value,
+        "a mean with an infinity in it is NaN, but PyTorch's is infinite where that comes last",
+    ),
+    (
+        "var_mean",
+        Category::Value,
+        "a mean with an infinity in it is NaN, but PyTorch's is infinite where that comes last",
+    ),
     ("xlogy", Category::Strides, "an operand without axes that is cast counts as one of the result's shape"),
 ];
 

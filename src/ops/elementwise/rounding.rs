@@ -53,8 +53,8 @@ twins! {
     /// assert_eq!(Tensor::from_vec(vec![1.2345f64, 678.9], &[2]).round_decimals(2).to_vec::<f64>(), [1.23, 678.9]);
     /// ```
     fn round_decimals / try_round_decimals(&self, decimals: i32) -> Tensor {
-        if decimals == 0 {
-            let x = numeric(self, "round")?;
+        if self.dtype().is_float() && decimals == 0 {
+            let x = self.clone();
             return composite("RoundBackward1", &[Operand::Tensor(&x)], || x.try_round(), |_| flat);
         }
         let x = floating(self, "round")?;

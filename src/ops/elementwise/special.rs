@@ -211,7 +211,7 @@ fn x_log_y(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> 
                         PromotedArg::Number(_) => flat,
                         PromotedArg::Tensor(b) => flat.try_logical_and(&b.try_le(0.0)?)?,
                     };
-                    // A gradient of 0 stays one where the logarithm is none.
+                    // Nothing of a gradient that is 0, whatever the logarithm.
                     zero_where(&flat, &try_xlogy(g, b.arg())?)
                 };
                 grads2(c, by_a, || g.try_mul(a.arg())?.try_div(b.arg()))
