@@ -380,11 +380,14 @@ fn verify_knows_gradients() {
     f.call(&range(&[2, 3])).unwrap();
 }
 
+/// What is seen of a tensor.
+type Seen = fn(&Tensor) -> Tensor;
+
 /// Whether the gradient of `x` by `view` of it is the tensor that was given, in PyTorch: of views by shape or axes it never is, also where
 /// they change nothing; of others where nothing changes.
 #[test]
 fn the_given_gradient_comes_back_where_pytorch_gives_it_back() {
-    let table: [(&str, fn(&Tensor) -> Tensor, bool); 14] = [
+    let table: [(&str, Seen, bool); 14] = [
         ("view", |x| x.view(&[2, 3]), false),
         ("reshape", |x| x.reshape(&[2, 3]), false),
         ("permute", |x| x.permute(&[0, 1]), false),
@@ -416,8 +419,7 @@ fn the_given_gradient_comes_back_where_pytorch_gives_it_back() {
 #[test]
 fn shuffled_gradients_are_tensors_of_their_own() {
     use allotrope::functional::{channel_shuffle, pixel_shuffle, pixel_unshuffle};
-    let table: [fn(&Tensor) -> Tensor; 3] =
-        [|x| pixel_shuffle(x, 1), |x| pixel_unshuffle(x, 1), |x| channel_shuffle(x, 1)];
+    let table: [Seen; 3] = [|x| pixel_shuffle(x, 1), |x| pixel_unshuffle(x, 1), |x| channel_shuffle(x, 1)];
     for shuffle in table {
         let (x, g) = (range(&[1, 2, 2, 2]).requires_grad(), range(&[1, 2, 2, 2]));
         let how = GradOptions { grad_outputs: &[Some(&g)], ..GradOptions::default() };
