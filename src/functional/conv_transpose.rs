@@ -134,7 +134,7 @@ fn of_batch<const N: usize>(
         let cut = padding[i].saturating_mul(2);
         // The least length whose result has an element, or is not less than nothing: where there are no samples, and for the kernel
         // that PyTorch has for several samples of f32.
-        let least = |len: usize| (cut + len).saturating_sub(tail).div_ceil(stride[i]) + 1;
+        let least = |len: usize| cut.saturating_add(len).saturating_sub(tail).div_ceil(stride[i]) + 1;
         let may_be_empty = || is_zero(own[0]) || (x.dtype() == DType::F32 && at_most(Size::from(2), own[0]));
         let least = if l.hint() < least(1) && may_be_empty() { least(0) } else { least(1) };
         if l.hint() < least {

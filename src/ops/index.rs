@@ -77,10 +77,7 @@ twins! {
     /// as often as it takes. Without an axis, both are flattened, and no index lies outside.
     fn take_along_dim / try_take_along_dim(&self, index: &Tensor, axis: Option<isize>) -> Tensor {
         let op = "take_along_dim";
-        let Some(axis) = axis else {
-            // Both must be seen as vectors without copies.
-            return self.try_view(&[-1])?.try_gather(0, &integers(op, index)?.try_view(&[-1])?);
-        };
+        let Some(axis) = axis else { return self.try_ravel()?.try_gather(0, &integers(op, index)?.try_ravel()?) };
         let a = self.axis(op, axis)?;
         let index = longs(op, index)?;
         let (own, at) = (self.sizes(), index.sizes());

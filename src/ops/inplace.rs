@@ -4,7 +4,6 @@
 use super::arg::{Arg, Number, kind};
 use super::assign::{Derivative, assign, assign_alike};
 use super::elementwise::rounded;
-use crate::autograd::record::composite;
 use crate::autograd::saved::{self, Saved, changing};
 use crate::autograd::tape;
 use crate::autograd::{is_grad_enabled, no_grad};
@@ -12,7 +11,6 @@ use crate::error::{Error, Result, called};
 use crate::mode::sizes::is_zero;
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
-use crate::tensor::operand::Operand;
 use crate::tensor::overlap::{Overlap, overlap};
 use allotrope_ir::DType;
 use smallvec::smallvec;
@@ -40,6 +38,9 @@ fn store_computed(op: &'static str, target: &Tensor, value: &Tensor) -> Result<(
 /// The node of an operation whose derivative PyTorch has for the change in place apart.
 fn node_in_place(op: &'static str) -> Option<&'static str> {
     match op {
+        "asinh_" => Some("AsinhBackward1"),
+        "acosh_" => Some("AcoshBackward1"),
+        "atanh_" => Some("AtanhBackward1"),
         "elu_" => Some("EluBackward1"),
         "leaky_relu_" => Some("LeakyReluBackward1"),
         _ => None,
@@ -316,27 +317,6 @@ macro_rules! unary_inplace {
     };
 }
 
-/// The functions whose twins in place have no derivative in PyTorch: `backward` says so.
-macro_rules! without_gradient {
-    ($($name:ident = $plain:ident, $shown:literal, $node:literal;)*) => {
-        impl Tensor {$(
-            fn $name(&self) -> Result<Tensor> {
-                composite($node, &[Operand::Tensor(self)], || self.$plain(), |_| {
-                    |_: &_, _: &Tensor| {
-                        Err(Error::autograd(concat!("there is no derivative of ", $shown, "_; use ", $shown, ", which makes another tensor")))
-                    }
-                })
-            }
-        )*}
-    };
-}
-
-without_gradient! {
-    asinh_without_gradient = try_asinh, "asinh", "AsinhBackward1";
-    acosh_without_gradient = try_acosh, "acosh", "AcoshBackward1";
-    atanh_without_gradient = try_atanh, "atanh", "AtanhBackward1";
-}
-
 unary_inplace! {
     neg_ / try_neg_ = try_neg, neg;
     abs_ / try_abs_ = try_abs, abs;
@@ -360,9 +340,9 @@ unary_inplace! {
     sinh_ / try_sinh_ = try_sinh, sinh;
     cosh_ / try_cosh_ = try_cosh, cosh;
     tanh_ / try_tanh_ = try_tanh, tanh;
-    asinh_ / try_asinh_ = asinh_without_gradient, asinh;
-    acosh_ / try_acosh_ = acosh_without_gradient, acosh;
-    atanh_ / try_atanh_ = atanh_without_gradient, atanh;
+    asinh_ / try_asinh_ = try_asinh, asinh;
+    acosh_ / try_acosh_ = try_acosh, acosh;
+    atanh_ / try_atanh_ = try_atanh, atanh;
     erf_ / try_erf_ = try_erf, erf;
     erfc_ / try_erfc_ = try_erfc, erfc;
     sigmoid_ / try_sigmoid_ = try_sigmoid, sigmoid;

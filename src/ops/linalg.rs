@@ -6,13 +6,12 @@ use super::movement::concat;
 use super::results::unlinked;
 use super::single_node::{Keeps, single};
 use super::twins;
-use crate::autograd::is_grad_enabled;
 use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::layout::{laid_out, row_major};
-use crate::mode::sizes::{demand_equal, is_zero, numel};
+use crate::mode::sizes::{demand_equal, numel};
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -137,15 +136,6 @@ fn multiplied(node: &'static str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         ))
     };
     if a.dtype() != b.dtype() || a.dtype() == DType::Bool {
-        // Of what is empty PyTorch also multiplies bools, and batches of two dtypes.
-        let taken = if a.dtype() == b.dtype() { a.dim() > 1 || b.dim() > 1 } else { a.dim() > 2 && b.dim() > 2 };
-        if taken && a.sizes().iter().chain(&b.sizes()).any(|&n| n.hint() == 0 && is_zero(n)) {
-            let by = if b.dtype() == DType::Bool { DType::U8 } else { b.dtype() };
-            if !by.is_float() && is_grad_enabled() && (a.is_requires_grad() || b.is_requires_grad()) {
-                return fail("a product of integers has no gradient");
-            }
-            return multiplied(node, &a.try_to(by)?, &b.try_to(by)?)?.try_to(b.dtype());
-        }
         return fail("operands must have one numeric dtype");
     }
     if a.dim() == 0 || b.dim() == 0 {
@@ -237,13 +227,8 @@ twins! {
     fn baddbmm / try_baddbmm(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
         let (beta, alpha) = (beta.into(), alpha.into());
         single("BaddbmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
-            // Of batches without elements PyTorch asks for the first one's dtype.
-            let (own, other) = (t[0].dtype(), t[1].dtype());
-            if own != other {
-                return Err(Error::operands("baddbmm", format!("operands must have one dtype, got {own} and {other}")));
-            }
             let product = product_times("baddbmm", &t[1], &t[2], alpha)?;
-            added("baddbmm", &t[0].try_to(product.dtype())?, &product, beta, Number::Int(1)).and_then(row_major)
+            added("baddbmm", &t[0], &product, beta, Number::Int(1)).and_then(row_major)
         })
     }
 

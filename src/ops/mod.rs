@@ -179,8 +179,8 @@ pub(crate) fn flat_in(
         |_| {
             // Of another shape than the gradient, where that is one of another operand.
             let (sizes, dtype) = (x.sizes(), x.dtype());
-            move |_: &crate::autograd::tape::Context<'_>, g: &crate::tensor::Tensor| {
-                grads1(movement::zeros(g, &sizes)?.try_to(dtype)?)
+            move |_: &crate::autograd::tape::Context<'_>, _: &crate::tensor::Tensor| {
+                grads1(crate::mode::values::full_of(&sizes, allotrope_ir::Scalar::from_f64(0.0, dtype))?)
             }
         },
     )

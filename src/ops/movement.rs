@@ -3,7 +3,7 @@
 
 use super::gather::scatter;
 use super::grads1;
-use super::results::unlinked;
+use super::results::{another, unlinked};
 use super::window::{WindowSpec, overlap_add};
 use crate::autograd::record::{composite, differentiable, view};
 use crate::autograd::tape::{self, Context};
@@ -230,9 +230,10 @@ fn fitting(x: &Tensor, op: ViewOp) -> Result<(ViewOp, &'static str)> {
     Ok((op, name))
 }
 
-/// As [`unseen`], and a tensor of its own.
+/// As [`unseen`], and a tensor of its own, unless nothing was repeated.
 fn unseen_apart(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
-    Ok(another(unseen(op, from, g)?, g))
+    let gradient = unseen(op, from, g)?;
+    Ok(if matches!(op, ViewOp::Primitive(Op::Broadcast(_))) { gradient } else { another(gradient, g) })
 }
 
 /// The gradient of what was seen through `op`, which had the sizes `from`.
@@ -269,11 +270,6 @@ fn unseen(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
         }
         View::Flip(_) => unreachable!("bug in allotrope: a flip is copied, and has a gradient of its own"),
     }
-}
-
-/// The gradient of an operand: a tensor of its own also where it is that of the result.
-pub(super) fn another(gradient: Tensor, given: &Tensor) -> Tensor {
-    if gradient.id() == given.id() { gradient.alias() } else { gradient }
 }
 
 /// `whole` with the elements of `part` where they are seen; what is seen often gets the sum.

@@ -2,8 +2,7 @@
 //! Products, extremes, variances and norms have files of their own.
 
 use super::elementwise::{floating, in_full};
-use super::movement::another;
-use super::results::unlinked;
+use super::results::{another, unlinked};
 use super::{grads1, twins};
 use crate::autograd::record::{composite, differentiable};
 use crate::autograd::tape::Context;

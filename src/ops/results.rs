@@ -81,3 +81,8 @@ pub(crate) fn unlinked(x: &Tensor) -> Tensor {
     }
     own
 }
+
+/// The gradient of an operand: a tensor of its own also where it is that of the result.
+pub(crate) fn another(gradient: Tensor, given: &Tensor) -> Tensor {
+    if gradient.id() == given.id() { gradient.alias() } else { gradient }
+}

@@ -363,6 +363,7 @@ fn indices() -> Vec<Row> {
         "index::index_select": t.x.try_index_select(n, t.i);
         "index::take_along_dim": t.x.try_take_along_dim(&Tensor::zeros(&[2, 3], DType::I64), Some(n));
         "index::scatter_add": t.x.try_scatter_add(n, &Tensor::zeros(&[2, 3], DType::I64), t.x);
+        "index::scatter_accumulate": t.x.try_scatter_accumulate(n, &Tensor::zeros(&[2, 3], DType::I64), t.x);
         "index::index_add": t.x.try_index_add(n, t.i, t.x, 1.0);
         "index::index_copy": t.x.try_index_copy(n, t.i, t.x);
         "index::scatter": t.x.try_scatter(n, &Tensor::zeros(&[2, 3], DType::I64), 1.0);

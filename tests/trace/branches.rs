@@ -246,8 +246,6 @@ fn a_refusal_about_what_is_captured_ends_the_call() {
     refuses("register_hook", |x| w.try_register_hook(|_| None).map_or_else(|_| otherwise(x), |_| x.clone()));
     let computed = &w * 2.0;
     refuses("retain_grad", |x| computed.try_retain_grad().map_or_else(|_| otherwise(x), |()| x.clone()));
-    refuses("requires_grad", |x| caught(|| w.set_requires_grad(false)).map_or_else(|| otherwise(x), |()| x.clone()));
-    refuses("detach_", |x| caught(|| w.detach_().clone()).map_or_else(|| otherwise(x), |_| x.clone()));
     let total = Tensor::scalar(0.0f32);
     refuses("outside a loop", |x| {
         scan(x.sum(), x.clone(), |c, x| {
