@@ -124,9 +124,6 @@ fn roundings_and_ranks_of_integers_and_bools() {
     refused("digits of integers", &ones(&[2], DType::I64), |x| x.try_round_decimals(0));
     assert_eq!(both("of one bool", &Tensor::scalar(true), |x| Ok(x.try_kthvalue(1, 0, false)?.1)), [0.0]);
     refused("of bools", &ones(&[2], DType::Bool), |x| Ok(x.try_kthvalue(1, 0, false)?.0));
-    refused("indices that are no vector", &ones(&[2, 2], DType::F32), |x| {
-        x.try_t()?.try_take_along_dim(&Tensor::try_zeros(&[2], DType::I64)?, None)
-    });
     assert_eq!(both("no axes", &Tensor::scalar(2.0f32), |x| x.try_mt()), [2.0]);
 }
 
