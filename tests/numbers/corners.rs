@@ -92,3 +92,24 @@ fn nan_behind_a_causal_mask() {
     let wide = matrix(&[[1.0, 2.0], [3.0, 4.0]]).unsqueeze(0);
     gives(causal, [&q, &k, &wide], &[1.0, 2.0, NAN, NAN]);
 }
+
+/// What was recorded for one size holds for others: of one element that is -0.0, of infinities, of other batches beside a NaN.
+#[test]
+fn other_sizes_in_one_trace() {
+    let mean = |x: &Tensor| x.var_mean(&[], 1.0, false).1;
+    let traced = trace(mean);
+    for data in [vec![1.0f32, 2.0, 3.0], vec![-0.0], vec![INF], vec![INF, 1.0], vec![-0.0, -0.0]] {
+        let x = Tensor::from_slice(&data, &[data.len()]);
+        assert_eq!(difference(&mean(&x), &traced.call(&x).unwrap()), None, "{data:?}");
+    }
+    let causal = |q: &Tensor, k: &Tensor, v: &Tensor| {
+        scaled_dot_product_attention(q, k, v, AttentionOptions { is_causal: true, ..AttentionOptions::default() })
+    };
+    let traced = trace(causal);
+    let pair =
+        |batch: usize| matrix(&[[1.0, 2.0], [3.0, NAN]]).unsqueeze(0).expand(&[batch as isize, 2, 2]).contiguous();
+    for (q, k) in [(2, 2), (3, 3), (2, 1), (1, 2)] {
+        let (q, k) = (pair(q), pair(k));
+        assert_eq!(difference(&causal(&q, &k, &k), &traced.call((&q, &k, &k)).unwrap()), None);
+    }
+}
