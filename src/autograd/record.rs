@@ -90,7 +90,7 @@ pub(crate) fn view(x: &Tensor, op: ViewOp, name: &'static str, vjp: ViewVjp) -> 
     let tracked = is_grad_enabled();
     let creation = if tracked { Creation::Single } else { Creation::NoGrad };
     let wanted = tracked && x.is_requires_grad();
-    // Most views are on no tape, and only their way back is kept.
+    // Most views are on no tape; then the step and the sizes are moved into the link to the base.
     let kept = (wanted || result.traced().is_some()).then(|| (op.clone(), from.clone()));
     result.link_view(x, op, from, name, vjp, creation);
     let Some((op, from)) = kept else { return Ok(result) };

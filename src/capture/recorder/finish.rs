@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 impl CaptureState {
     /// Ends the capture: what the closure hands out and changed becomes the outputs of the graph.
     ///
-    /// `saved` are values that backward passes from outside need besides; `requires_grad` what becomes of the history of tensors.
+    /// `saved` are values that backward passes outside the call need besides; `requires_grad` what becomes of the history of tensors.
     pub(crate) fn finish(
         mut self,
         handed: &HandedOut,
