@@ -5,7 +5,6 @@ use crate::autograd::engine::{self, Root};
 use crate::autograd::tape::Edges;
 use crate::autograd::{is_grad_enabled, tape, with_grad_enabled};
 use crate::error::{Error, Result, called, must};
-
 use crate::tensor::grad_fn::{Edge, Grads};
 use crate::tensor::{Size, Tensor};
 
