@@ -1,7 +1,7 @@
 //! Files that are truncated, damaged, mixed up or written by somebody else: each is refused with words, or runs; none
 //! panics, hangs or asks for memory that is not there.
 
-use crate::{Folder, edit, refused, seed, text};
+use crate::{Folder, drawing, edit, refused, seed, text};
 use allotrope::prelude::*;
 use allotrope::trace::{Names, Program};
 use proptest::prelude::*;
@@ -56,6 +56,7 @@ fn without_sums(path: &Path) {
 
 #[test]
 fn the_sample_runs() {
+    let _drawing = drawing();
     let folder = Folder::new();
     let path = sample(&folder);
     Program::load(&path).unwrap().call(&[&xs(4), &index()]).unwrap();
@@ -65,6 +66,7 @@ fn the_sample_runs() {
 
 #[test]
 fn every_truncation_is_refused() {
+    let _drawing = drawing();
     let folder = Folder::new();
     let path = sample(&folder);
     for ending in ["graph", "safetensors"] {
@@ -83,6 +85,7 @@ fn every_truncation_is_refused() {
 
 #[test]
 fn every_changed_byte_of_the_elements_is_noticed() {
+    let _drawing = drawing();
     let folder = Folder::new();
     let path = sample(&folder);
     let file = path.with_extension("safetensors");
@@ -98,6 +101,7 @@ fn every_changed_byte_of_the_elements_is_noticed() {
 
 #[test]
 fn files_of_two_saves_are_not_mixed() {
+    let _drawing = drawing();
     let folder = Folder::new();
     let path = sample(&folder);
     edit(&path, |text| text.replace("tanh", "sin"));
@@ -114,6 +118,7 @@ fn files_of_two_saves_are_not_mixed() {
 /// What a wrong line of the text is answered with.
 #[test]
 fn wrong_lines_are_named() {
+    let _drawing = drawing();
     let folder = Folder::new();
     let path = sample(&folder);
     without_sums(&path);
@@ -161,6 +166,7 @@ type Entry = (Dtype, Vec<usize>, Vec<u8>);
 
 #[test]
 fn wrong_elements_are_named() {
+    let _drawing = drawing();
     let folder = Folder::new();
     let path = sample(&folder);
     without_sums(&path);
@@ -289,6 +295,7 @@ proptest! {
     fn no_text_does_harm(changes in changes()) {
         thread_local!(static SAMPLE: (Folder, PathBuf, String) = {
             let folder = Folder::new();
+            let _drawing = drawing();
             let path = sample(&folder);
             without_sums(&path);
             let text = text(&path);
@@ -300,6 +307,7 @@ proptest! {
             if let Ok(program) = Program::load(path)
                 && is_small(&changed)
             {
+                let _drawing = drawing();
                 for n in [0, 1, 5] {
                     let _ = program.call(&[&xs(n), &index()]);
                 }
@@ -311,6 +319,7 @@ proptest! {
     fn no_elements_do_harm(at in prop::collection::vec((any::<usize>(), any::<u8>()), 1..4), cut in any::<usize>()) {
         thread_local!(static SAMPLE: (Folder, PathBuf, Vec<u8>) = {
             let folder = Folder::new();
+            let _drawing = drawing();
             let path = sample(&folder);
             without_sums(&path);
             let bytes = std::fs::read(path.with_extension("safetensors")).unwrap();
@@ -326,6 +335,7 @@ proptest! {
             }
             std::fs::write(path.with_extension("safetensors"), bytes).unwrap();
             if let Ok(program) = Program::load(path) {
+                let _drawing = drawing();
                 let _ = program.call(&[&xs(3), &index()]);
             }
         });
@@ -334,6 +344,7 @@ proptest! {
 
 #[test]
 fn deep_nesting_and_wide_shapes_are_refused() {
+    let _drawing = drawing();
     let folder = Folder::new();
     let path = sample(&folder);
     without_sums(&path);

@@ -1,6 +1,6 @@
 //! For which calls a loaded program stands, and what it says where it does not.
 
-use crate::{Folder, refused, text};
+use crate::{Folder, drawing, refused, text};
 use allotrope::prelude::*;
 use allotrope::tensor::Flag;
 use allotrope::trace::{Names, Program, read_graphs};
@@ -65,6 +65,7 @@ fn what_a_capture_depended_on_is_asked_again() {
 
 #[test]
 fn a_failed_check_changes_nothing() {
+    let _drawing = drawing();
     let folder = Folder::new();
     let path = folder.file("check");
     let count = Tensor::zeros(&[], DType::F32);

@@ -12,6 +12,7 @@ mod versions;
 use allotrope::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 /// A folder of its own that goes when the test ends.
 pub struct Folder(PathBuf);
@@ -43,6 +44,13 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// The process has one default generator: tests that seed it or draw from it hold this meanwhile.
+#[must_use]
+pub fn drawing() -> MutexGuard<'static, ()> {
+    static DRAWING: Mutex<()> = Mutex::new(());
+    DRAWING.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// The bits of the elements.

@@ -1,6 +1,6 @@
 //! Whole training steps: saved in the middle, loaded, and continued without the closure.
 
-use crate::{Folder, bits};
+use crate::{Folder, bits, drawing};
 use allotrope::prelude::*;
 use allotrope::tensor::random::{get_rng_state, set_rng_state};
 use allotrope::trace::{Names, Program};
@@ -27,6 +27,7 @@ fn data(length: usize) -> (Tensor, Tensor) {
 
 #[test]
 fn a_step_with_adam_goes_on_with_equal_bits() {
+    let _drawing = drawing();
     let folder = Folder::new();
     let path = folder.file("step");
     manual_seed(3);
@@ -110,6 +111,7 @@ fn gradients_that_accumulate_are_state() {
 
 #[test]
 fn dropout_and_loops_draw_the_same_numbers() {
+    let _drawing = drawing();
     let folder = Folder::new();
     let path = folder.file("draws");
     let own = Generator::new(11);

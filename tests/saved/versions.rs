@@ -1,6 +1,6 @@
 //! Files of every version that there ever was are read for ever: `tests/data/saved/vN.*` was written by version N.
 
-use crate::{bits, text};
+use crate::{bits, drawing, text};
 use allotrope::prelude::*;
 use allotrope::trace::{Names, Program};
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ fn sample(version: u32) -> PathBuf {
 
 /// The training step of the sample: a loop, noise, a check and Adam.
 fn write(path: &std::path::Path) {
+    let _drawing = drawing();
     manual_seed(9);
     let layer = nn::Linear::new(2, 3);
     let opt = optim::Adam::new(layer.parameters(), 0.1);

@@ -1,7 +1,7 @@
 //! Devices as users meet them: where a tensor is, what moves it, and what happens where two are mixed.
 
 use crate::backend::slow;
-use crate::common::{assert_same, bits};
+use crate::common::{assert_same, bits, seeded};
 use allotrope::prelude::*;
 
 fn numbers(device: Device) -> Tensor {
@@ -18,6 +18,7 @@ fn names() {
 
 #[test]
 fn tensors_are_where_they_were_made_and_results_where_their_operands_are() {
+    let _drawing = seeded(0);
     let x = numbers(slow());
     assert_eq!(x.device(), slow());
     assert_eq!(numbers(Device::Cpu).device(), Device::Cpu);
