@@ -47,7 +47,6 @@ impl Drop for Folder {
 }
 
 /// The process has one default generator: tests that seed it or draw from it hold this meanwhile.
-#[must_use]
 pub fn drawing() -> MutexGuard<'static, ()> {
     static DRAWING: Mutex<()> = Mutex::new(());
     DRAWING.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
