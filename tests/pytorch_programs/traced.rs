@@ -77,10 +77,8 @@ fn is_argument(program: &Program, leaf: usize) -> bool {
 }
 
 /// What a trace refuses by its nature (docs/tracing.md): such a step is left out, in both modes.
-const LIMITS: [&str; 6] = [
+const LIMITS: [&str; 4] = [
     "the shape of the result depends on the elements",
-    "would be changed in place where the tape records it",
-    "would be changed where it has a derivative before or after",
     "draws in the order of memory",
     "whose elements share memory can't be changed in place",
     "in a trace, and where gradients flow",
