@@ -11,7 +11,7 @@ use crate::device::{Device, default_device};
 use crate::error::{Error, Noted, Result};
 use crate::mode::recorder::settings::HostValue;
 use crate::mode::values;
-use crate::tensor::affine::Given;
+use crate::tensor::affine::{Affine, Given};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::{Link, Root, TraceHandle};
 use crate::tensor::traced::Cell;
@@ -126,6 +126,10 @@ pub(crate) struct CaptureState {
     /// Memory that arguments or gradients share with something else, so that they are known by identity as captured tensors
     /// are.
     pub(crate) known_memory: SmallVec<[usize; 2]>,
+    /// Such memory of which the program wants more than the tensors there have.
+    pub(crate) wanted_memory: SmallVec<[usize; 1]>,
+    /// The memory of captured tensors by their identity, where the program sees that, and how they lie in it.
+    pub(crate) memories: FxHashMap<usize, (TraceHandle, Arc<Link>)>,
     /// The arguments of which that is so, by identity.
     pub(crate) known_args: FxHashMap<usize, usize>,
     /// The gradients of which it is, and whose they are.
@@ -284,8 +288,13 @@ impl CaptureState {
                     return self.import(from, value);
                 }
                 // The root was changed in place since: look at it again.
-                let root = self.lift_root(&traced.root)?;
-                let value = self.through(root, path)?;
+                let value = match &traced.root {
+                    Root::External(t) => self.lift_in_memory(Tensor::clone(t), Some(Arc::clone(path)))?,
+                    Root::Traced(_) => {
+                        let root = self.lift_root(&traced.root)?;
+                        self.through(root, path)?
+                    }
+                };
                 // A backward pass is recorded on a copy, whose values the tensor must not remember.
                 if from == into && self.sealed == 0 {
                     *traced.seen.lock() = (value, version);
@@ -302,16 +311,90 @@ impl CaptureState {
     /// The elements of a captured tensor, which are those of the whole that it is a view of.
     fn lift_captured(&mut self, t: &Tensor) -> Result<Value> {
         match self.shown_by(t) {
-            Some((base, path)) => {
-                let base = self.lift_captured(&base)?;
-                self.through(base, &path)
-            }
-            None => {
-                let slot = self.state(t)?;
-                let value = self.states[slot].value;
-                self.import(0, value)
-            }
+            Some((base, path)) => self.lift_in_memory(base, Some(path)),
+            None => self.lift_in_memory(t.clone(), None),
         }
+    }
+
+    /// The elements of a captured tensor, seen as the path says.
+    fn lift_in_memory(&mut self, base: Tensor, path: Option<Arc<Link>>) -> Result<Value> {
+        let (base, path) = self.in_memory(base, path)?;
+        let slot = self.state(&base)?;
+        let value = self.states[slot].value;
+        let value = self.import(0, value)?;
+        match path {
+            Some(path) => self.through(value, &path),
+            None => Ok(value),
+        }
+    }
+
+    /// A captured tensor, which is no view, and the way from it; from the memory that it lies in where the program sees that.
+    pub(crate) fn in_memory(&mut self, base: Tensor, path: Option<Arc<Link>>) -> Result<(Tensor, Option<Arc<Link>>)> {
+        let steps = path.as_ref().map_or_else(Vec::new, Link::steps);
+        let part = match steps.first().map(|step| &step.op) {
+            Some(ViewOp::Memory { len, places }) => {
+                let begin = base.strided().map_or(0, |s| s.offset) - places.offset;
+                Some((Op::Slice { axis: 0, start: Size::from(begin), len: *len }, Arc::clone(&steps[0])))
+            }
+            _ => None,
+        };
+        if let Some((_, seen)) = &part
+            && !self.memories.contains_key(&base.id())
+        {
+            self.see_memory(&base, seen)?;
+        }
+        let Some((memory, places)) = self.memories.get(&base.id()) else { return Ok((base, path)) };
+        let first = match part {
+            Some((op, seen)) => Link::after(None, op.into(), Sizes::from_slice(&places.from), seen.name, seen.vjp),
+            None => Arc::clone(places),
+        };
+        let rest = if matches!(first.op, ViewOp::Affine(_)) { &steps[..] } else { &steps[1..] };
+        let path: Vec<_> = std::iter::once(first).chain(rest.iter().cloned()).collect();
+        Ok((Tensor::clone(memory), Link::chain(&path)))
+    }
+
+    /// From here on the elements of a captured tensor are those of the memory that it lies in.
+    fn see_memory(&mut self, base: &Tensor, seen: &Link) -> Result<()> {
+        let strided = base.strided().expect("a captured tensor has storage");
+        let (elements, offset) = eval::place_in_storage(base)?;
+        let places = Affine {
+            sizes: size::small(base.shape_hint(), Size::from),
+            steps: size::small(&strided.strides, |s| s as usize),
+            offset,
+            count: Size::from(base.ty().numel()),
+            is_apart: eval::check_apart(base.shape_hint(), &strided.strides).is_ok(),
+        };
+        let memory = eval::memory_around(base, 0, elements)?;
+        let made = MadeHere { _handle: TraceHandle::new(memory.clone()), of: None, shows: None };
+        self.made_here.insert(memory.id(), made);
+        let whole = Sizes::from_slice(&[Size::from(elements)]);
+        let link = Link::after(None, ViewOp::Affine(places.clone()), whole, seen.name, seen.vjp);
+        // What it was changed to before.
+        let storage = Arc::as_ptr(&strided.storage) as usize;
+        let slots = self.by_storage.get(&storage).cloned().unwrap_or_default();
+        let before = slots
+            .into_iter()
+            .find(|&slot| self.states[slot].changes > 0 && same_elements(&self.states[slot].tensor, base));
+        if let Some(before) = before {
+            if self.current() != 0 {
+                return Err(overlap(base));
+            }
+            let (value, changes) = (self.states[before].value, self.states[before].changes);
+            self.states[before].changes = 0;
+            let slot = self.state(&memory)?;
+            let whole = self.states[slot].value;
+            let value = places.scattered(&whole, &value, 1, &mut |op, given| self.emitted(op, given))?;
+            (self.states[slot].value, self.states[slot].changes) = (value, changes);
+        }
+        self.memories.insert(base.id(), (TraceHandle::new(memory), link));
+        Ok(())
+    }
+
+    /// A primitive in the innermost open graph.
+    fn emitted(&mut self, op: &Op<Size>, operands: &[Given<'_, Value>]) -> Result<Value> {
+        let operands: SmallVec<[EventOperand; 2]> = operands.iter().map(EventOperand::given).collect();
+        let (op, operands) = (Symbolic(Cow::Borrowed(op)), Cow::Borrowed(&operands[..]));
+        Ok(self.made(Event::Record { op, operands })?.value)
     }
 
     /// The program has asked something of a tensor: if it is a captured one, this handle must stay in use.
@@ -347,16 +430,13 @@ impl CaptureState {
         for step in path.steps() {
             let place = match &step.op {
                 ViewOp::Select { at, .. } => Some(self.place(*at)?),
-                ViewOp::Primitive(_) | ViewOp::Affine(_) => None,
+                ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Memory { .. } => None,
             };
-            let mut emit = |op: &Op<Size>, operands: &[Given<'_, Value>]| {
-                let operands: SmallVec<[EventOperand; 2]> = operands.iter().map(EventOperand::given).collect();
-                let (op, operands) = (Symbolic(Cow::Borrowed(op)), Cow::Borrowed(&operands[..]));
-                Ok(self.made(Event::Record { op, operands })?.value)
-            };
+            let mut emit = |op: &Op<Size>, operands: &[Given<'_, Value>]| self.emitted(op, operands);
             value = match &step.op {
                 ViewOp::Primitive(op) => emit(op, &[Given::Value(&value)])?,
                 ViewOp::Affine(affine) => affine.gathered(&value, step.from.len(), &mut emit)?,
+                ViewOp::Memory { .. } => unreachable!("bug in allotrope: the elements are not those of the memory"),
                 ViewOp::Select { axis, .. } => {
                     let place = place.expect("just looked up");
                     select::gathered(*axis, &step.from, &value, &place, &mut emit)?

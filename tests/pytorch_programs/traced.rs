@@ -82,7 +82,7 @@ const LIMITS: [&str; 6] = [
     "would be changed where it has a derivative before or after",
     "draws in the order of memory",
     "whose elements share memory can't be changed in place",
-    "in a trace, and where gradients flow",
+    "in a trace, the elements must be those of a tensor",
 ];
 
 /// Checks of elements, which fail a whole call of a trace, and one step eagerly.
