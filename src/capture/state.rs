@@ -128,8 +128,8 @@ pub(crate) struct CaptureState {
     pub(crate) known_memory: SmallVec<[usize; 2]>,
     /// Such memory of which the program wants more than the tensors there have.
     pub(crate) wanted_memory: SmallVec<[usize; 1]>,
-    /// The memory of captured tensors by their identity, where the program sees that, and how they lie in it.
-    pub(crate) memories: FxHashMap<usize, (TraceHandle, Arc<Link>)>,
+    /// All memory of storages, by their address, of which the program sees more than one tensor shows.
+    pub(crate) memories: FxHashMap<usize, TraceHandle>,
     /// The arguments of which that is so, by identity.
     pub(crate) known_args: FxHashMap<usize, usize>,
     /// The gradients of which it is, and whose they are.
@@ -328,65 +328,59 @@ impl CaptureState {
         }
     }
 
-    /// A captured tensor, which is no view, and the way from it; from the memory that it lies in where the program sees that.
+    /// A captured tensor, which is no view, and the way from it: from the memory that it lies in, where the program sees more of that
+    /// than one tensor shows.
     pub(crate) fn in_memory(&mut self, base: Tensor, path: Option<Arc<Link>>) -> Result<(Tensor, Option<Arc<Link>>)> {
+        let Some(strided) = base.strided() else { return Ok((base, path)) };
+        let storage = Arc::as_ptr(&strided.storage) as usize;
         let steps = path.as_ref().map_or_else(Vec::new, Link::steps);
         let part = match steps.first().map(|step| &step.op) {
             Some(ViewOp::Memory { len, places }) => {
-                let begin = base.strided().map_or(0, |s| s.offset) - places.offset;
-                Some((Op::Slice { axis: 0, start: Size::from(begin), len: *len }, Arc::clone(&steps[0])))
+                Some(Op::Slice { axis: 0, start: Size::from(strided.offset - places.offset), len: *len })
             }
             _ => None,
         };
-        if let Some((_, seen)) = &part
-            && !self.memories.contains_key(&base.id())
+        let changed_otherwise =
+            |slot: &usize| self.states[*slot].changes > 0 && !same_elements(&self.states[*slot].tensor, &base);
+        let known = self.by_storage.get(&storage);
+        if !self.memories.contains_key(&storage)
+            && (part.is_some() || known.is_some_and(|slots| slots.iter().any(changed_otherwise)))
         {
-            self.see_memory(&base, seen)?;
+            self.see_memory(&base, storage)?;
         }
-        let Some((memory, places)) = self.memories.get(&base.id()) else { return Ok((base, path)) };
-        let first = match part {
-            Some((op, seen)) => Link::after(None, op.into(), Sizes::from_slice(&places.from), seen.name, seen.vjp),
-            None => Arc::clone(places),
+        let Some(memory) = self.memories.get(&storage).filter(|memory| memory.id() != base.id()) else {
+            return Ok((base, path));
         };
-        let rest = if matches!(first.op, ViewOp::Affine(_)) { &steps[..] } else { &steps[1..] };
+        let (op, rest) = match part {
+            Some(op) => (op.into(), &steps[1..]),
+            None => (ViewOp::Affine(places_in_storage(&base)?), &steps[..]),
+        };
+        let first = in_storage(op, memory);
         let path: Vec<_> = std::iter::once(first).chain(rest.iter().cloned()).collect();
         Ok((Tensor::clone(memory), Link::chain(&path)))
     }
 
-    /// From here on the elements of a captured tensor are those of the memory that it lies in.
-    fn see_memory(&mut self, base: &Tensor, seen: &Link) -> Result<()> {
-        let strided = base.strided().expect("a captured tensor has storage");
-        let (elements, offset) = eval::place_in_storage(base)?;
-        let places = Affine {
-            sizes: size::small(base.shape_hint(), Size::from),
-            steps: size::small(&strided.strides, |s| s as usize),
-            offset,
-            count: Size::from(base.ty().numel()),
-            is_apart: eval::check_apart(base.shape_hint(), &strided.strides).is_ok(),
-        };
-        let memory = eval::memory_around(base, 0, elements)?;
+    /// From here on the elements of captured tensors of this storage are those of its memory.
+    fn see_memory(&mut self, base: &Tensor, storage: usize) -> Result<()> {
+        let memory = eval::memory_around(base, 0, eval::place_in_storage(base)?.0)?;
         let made = MadeHere { _handle: TraceHandle::new(memory.clone()), of: None, shows: None };
-        self.made_here.insert(memory.id(), made);
-        let whole = Sizes::from_slice(&[Size::from(elements)]);
-        let link = Link::after(None, ViewOp::Affine(places.clone()), whole, seen.name, seen.vjp);
-        // What it was changed to before.
-        let storage = Arc::as_ptr(&strided.storage) as usize;
+        // What one of them was changed to before.
         let slots = self.by_storage.get(&storage).cloned().unwrap_or_default();
-        let before = slots
-            .into_iter()
-            .find(|&slot| self.states[slot].changes > 0 && same_elements(&self.states[slot].tensor, base));
+        let before = slots.into_iter().find(|&slot| self.states[slot].changes > 0);
+        if before.is_some() && self.current() != 0 {
+            return Err(overlap(base));
+        }
+        self.made_here.insert(memory.id(), made);
         if let Some(before) = before {
-            if self.current() != 0 {
-                return Err(overlap(base));
-            }
-            let (value, changes) = (self.states[before].value, self.states[before].changes);
+            let State { value, changes, tensor, .. } = self.states[before].clone();
             self.states[before].changes = 0;
             let slot = self.state(&memory)?;
             let whole = self.states[slot].value;
+            let places = places_in_storage(&tensor)?;
             let value = places.scattered(&whole, &value, 1, &mut |op, given| self.emitted(op, given))?;
             (self.states[slot].value, self.states[slot].changes) = (value, changes);
         }
-        self.memories.insert(base.id(), (TraceHandle::new(memory), link));
+        self.memories.insert(storage, TraceHandle::new(memory));
         Ok(())
     }
 
@@ -525,6 +519,30 @@ impl CaptureState {
         self.by_storage.entry(storage).or_default().push(self.states.len() - 1);
         Ok(self.states.len() - 1)
     }
+}
+
+/// Where the elements of a captured tensor are in its storage.
+///
+/// # Errors
+/// When an axis goes backwards.
+fn places_in_storage(t: &Tensor) -> Result<Affine> {
+    let strided = t.strided().expect("a captured tensor has storage");
+    let steps = strided.strides.iter().map(|&s| usize::try_from(s).ok()).collect::<Option<_>>();
+    Ok(Affine {
+        sizes: size::small(t.shape_hint(), Size::from),
+        steps: steps.ok_or_else(|| overlap(t))?,
+        offset: strided.offset,
+        count: Size::from(t.ty().numel()),
+        is_apart: eval::check_apart(t.shape_hint(), &strided.strides).is_ok(),
+    })
+}
+
+/// The step from all memory to elements of it, which is on no tape.
+fn in_storage(op: ViewOp, memory: &Tensor) -> Arc<Link> {
+    let vjp = |_: &ViewOp, _: &Sizes, _: &Tensor| {
+        unreachable!("bug in allotrope: the memory of a captured tensor has no history")
+    };
+    Link::after(None, op, size::small(memory.shape_hint(), Size::from), "AsStridedBackward0", vjp)
 }
 
 pub(crate) fn overlap(t: &Tensor) -> Error {

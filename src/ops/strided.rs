@@ -104,7 +104,7 @@ pub(super) fn as_strided(x: &Tensor, shape: &[usize], strides: &[usize], offset:
         return Err(wanted.error("no memory is as large"));
     }
     let base = x.view_of().map_or_else(|| x.clone(), |v| v.base.clone());
-    let around = no_grad(|| around(&base, &wanted))?;
+    let around = no_grad(|| around(&base, x, &wanted))?;
     let signed: Strides = strides.iter().map(|&s| s as isize).collect();
     let sizes = sizes_of(shape);
     let affine = Affine {
@@ -154,14 +154,14 @@ pub(super) fn as_strided(x: &Tensor, shape: &[usize], strides: &[usize], offset:
     Ok(result)
 }
 
-/// The memory of `base`, which is no view, as far as it and what is wanted reach.
-fn around(base: &Tensor, wanted: &Wanted<'_>) -> Result<Around> {
+/// The memory of `base`, which is no view, as far as it, `x`, which is or shows it, and what is wanted reach.
+fn around(base: &Tensor, x: &Tensor, wanted: &Wanted<'_>) -> Result<Around> {
     if base.strided().is_some() {
-        return around_stored(base, wanted);
+        return around_stored(base, x, wanted);
     }
     let root = mode::state::root_of(base)?;
     if root.strided().is_some() {
-        let Around { memory, begin, .. } = around_stored(&root, wanted)?;
+        let Around { memory, begin, .. } = around_stored(&root, x, wanted)?;
         return Ok(Around { memory, begin, is_base: false, is_linked: false });
     }
     let is_whole = base.traced().is_some_and(|t| t.path.is_none());
@@ -185,7 +185,7 @@ fn around(base: &Tensor, wanted: &Wanted<'_>) -> Result<Around> {
 }
 
 /// As [`around`], of what has storage.
-fn around_stored(base: &Tensor, wanted: &Wanted<'_>) -> Result<Around> {
+fn around_stored(base: &Tensor, x: &Tensor, wanted: &Wanted<'_>) -> Result<Around> {
     let (elements, first) = eval::place_in_storage(base)?;
     if wanted.end > elements {
         return Err(wanted.outside(elements, base));
@@ -197,11 +197,20 @@ fn around_stored(base: &Tensor, wanted: &Wanted<'_>) -> Result<Around> {
         return Ok(Around { memory, begin: first, is_base: true, is_linked: true });
     }
     let places = memory::places(base, 0)?;
-    let reach = places.steps.iter().zip(base.shape_hint()).map(|(s, n)| s * n.saturating_sub(1)).sum::<usize>();
-    let own = if own == 0 { first..first } else { first..first + reach + 1 };
-    let wanted = if wanted.end == 0 { first..first } else { wanted.offset..wanted.end };
-    let (begin, end) = (own.start.min(wanted.start), own.end.max(wanted.end));
-    let places = Affine { offset: places.offset - begin, ..places };
-    let memory = memory::seen_around(base, Size::from(end - begin), places)?;
+    let mut range = if wanted.end == 0 { first..first } else { wanted.offset..wanted.end };
+    for places in [&places, &memory::places(x, 0)?] {
+        if let Some(last) = last_of(places) {
+            range = range.start.min(places.offset)..range.end.max(last + 1);
+        }
+    }
+    let begin = range.start.min(first);
+    let places = Affine { offset: first - begin, ..places };
+    let memory = memory::seen_around(base, Size::from(range.end.max(first) - begin), places)?;
     Ok(Around { memory, begin, is_base: false, is_linked: true })
+}
+
+/// The place of the last element, if there is one.
+fn last_of(places: &Affine) -> Option<usize> {
+    let far = |at: usize, (n, &step): (&Size, &usize)| Some(at + n.hint().checked_sub(1)? * step);
+    places.sizes.iter().zip(&places.steps).try_fold(places.offset, far)
 }

@@ -270,3 +270,31 @@ fn views_of_the_base() {
         assert_eq!(marks[0].to_vec::<f32>(), [1.0, 1.0, 1.0, 0.0, 0.0, 1.0]);
     }
 }
+
+/// Captured tensors that show one memory in different ways, as detached ones do: a change of one is a change of all.
+#[test]
+fn captured_tensors_of_one_memory() {
+    let run = |traced: bool| {
+        let memory = ramp(6);
+        let (a, b) = (memory.view(&[2, 3]).detach(), memory.as_strided(&[3], &[2], 1).detach());
+        let (row, all) = (memory.narrow(0, 3, 3).detach(), memory.view(&[3, 2]).t().detach());
+        let f = |x: &Tensor| {
+            let before = &row * 1.0;
+            a.mul_(x);
+            let between = &b * 1.0;
+            b.add_(1.0);
+            (before, between, &a * 1.0, &row + &b, &all * 1.0)
+        };
+        let traced = traced.then(|| trace(f));
+        let mut results = Vec::new();
+        for i in 0..2 {
+            let x = Tensor::scalar(2.0 + i as f32);
+            let (p, q, r, s, t) = traced.as_ref().map_or_else(|| f(&x), |f| f.call(&x).unwrap());
+            results.extend([p, q, r, s, t, &memory * 1.0]);
+        }
+        results
+    };
+    let eager = run(false);
+    assert_eq!(eager[5].to_vec::<f32>(), [2.0, 5.0, 6.0, 9.0, 10.0, 13.0]);
+    assert_all_same("captured", &run(true), &eager);
+}
