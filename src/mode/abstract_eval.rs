@@ -276,6 +276,12 @@ impl StateRecorder for Abstract {
     fn begins_memory(&self, _: &Tensor) -> bool {
         true
     }
+    fn memory_wanted(&self, _: &Tensor, _: usize) -> bool {
+        false
+    }
+    fn order_in_memory(&self, _: &Tensor) -> Option<allotrope_ir::Axes> {
+        None
+    }
     fn sharing_asked(&self, _: &Tensor) {}
     fn note_contiguous(&self, _: &Tensor, _: &Tensor) {}
 

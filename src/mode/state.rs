@@ -2,9 +2,10 @@
 
 use super::slot;
 use crate::error::Result;
-use crate::tensor::handle::Link;
+use crate::tensor::handle::{Link, ViewOf};
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Tensor, eval};
+use allotrope_ir::Axes;
 use std::sync::Arc;
 
 impl Tensor {
@@ -57,7 +58,10 @@ pub(crate) fn assign(
             return eval::assign(target, value);
         }
         return match (eval::assign_alike(target, value), target.view_of()) {
-            (Err(_), Some(view)) => eval::assign_alike(&view.base, &whole(&view.base, &view.path)?),
+            (Err(_), Some(view)) => {
+                let (base, path) = written_through(view)?;
+                eval::assign_alike(&base, &whole(&base, &path)?)
+            }
             (done, _) => done,
         };
     };
@@ -65,6 +69,19 @@ pub(crate) fn assign(
     match r.root_of(target)? {
         (root, None) => r.assign(&root, value, gradient),
         (root, Some(path)) => r.assign(&root, &whole(&root, &path)?, gradient),
+    }
+}
+
+/// The tensor, and the steps from it, by which a view can be changed: the memory itself where that shows it.
+fn written_through(view: &ViewOf) -> Result<(Tensor, Arc<Link>)> {
+    let steps = view.path.steps();
+    let around = match &steps[0].op {
+        ViewOp::Memory { len, places } => eval::strided(&view.base)?.offset.checked_sub(places.offset).zip(Some(len)),
+        ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Select { .. } => None,
+    };
+    match (around, Link::chain(&steps[1..])) {
+        (Some((begin, len)), Some(rest)) => Ok((eval::memory_around(&view.base, begin, len.hint())?, rest)),
+        _ => Ok((Tensor::clone(&view.base), Arc::clone(&view.path))),
     }
 }
 
@@ -80,6 +97,25 @@ pub(crate) fn root_of(x: &Tensor) -> Result<Tensor> {
 /// trace holds for calls with the same answer.
 pub(crate) fn begins_memory(x: &Tensor) -> bool {
     slot::recorder().is_none_or(|r| r.begins_memory(x))
+}
+
+/// The program wants more of the memory of a value of a trace, which is no view, than that value has: so many elements. Whether
+/// it has them, in a call that knows the memory by identity.
+pub(crate) fn memory_wanted(x: &Tensor, elements: usize) -> bool {
+    slot::recorder().is_some_and(|r| r.memory_wanted(x, elements))
+}
+
+/// The order in memory of the axes of a value of a trace, which is no view, where it is computed and lies without gaps; the trace
+/// holds for calls with the same strides.
+pub(crate) fn order_in_memory(x: &Tensor) -> Option<Axes> {
+    slot::recorder().and_then(|r| r.order_in_memory(x))
+}
+
+/// `memory`, another tensor, shows the memory that `of` lies in.
+pub(crate) fn memory_seen(memory: &Tensor, of: &Tensor) {
+    if let Some(r) = slot::recorder() {
+        r.note_new(memory, of);
+    }
 }
 
 /// `result` is `of` seen through `op`, or a copy where no strides show that.

@@ -2,6 +2,7 @@
 //! history. Assigning to a view is assigning to its base, whose other elements stay.
 
 use super::gather::scatter;
+use super::memory;
 use super::movement::{concat, narrow, put_at, put_chosen, seen};
 use crate::autograd::record::check_assignable;
 use crate::autograd::{is_grad_enabled, no_grad, tape};
@@ -157,9 +158,17 @@ fn copied(from: Option<Edge>) -> Edge {
 pub(super) fn take(x: &Tensor, path: &Arc<Link>) -> Result<Tensor> {
     let mut x = x.clone();
     for step in path.steps() {
-        x = seen(&x, step.op.clone(), step.name)?;
+        x = seen_by(&x, &step)?;
     }
     Ok(x)
+}
+
+/// `x` seen as a step says. It is any tensor, so nothing stands in the memory around it.
+fn seen_by(x: &Tensor, step: &Link) -> Result<Tensor> {
+    match &step.op {
+        ViewOp::Memory { len, places } => memory::spread(x, *len, places),
+        op @ (ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Select { .. }) => seen(x, op.clone(), step.name),
+    }
 }
 
 /// `x` with other elements where the path looks.
@@ -167,7 +176,7 @@ fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor, alike: bool) -> Result
     let steps = path.steps();
     let mut wholes = vec![x.clone()];
     for step in &steps[..steps.len() - 1] {
-        let next = seen(wholes.last().expect("begins with x"), step.op.clone(), step.name)?;
+        let next = seen_by(wholes.last().expect("begins with x"), step)?;
         wholes.push(next);
     }
     let mut value = value.clone();
@@ -192,6 +201,7 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor, alike: bool) -> Result<Tensor
         ViewOp::Affine(affine) if affine.is_apart => return put_at(affine, whole, part),
         ViewOp::Affine(affine) if alike => return put_at(&Affine { is_apart: true, ..affine.clone() }, whole, part),
         ViewOp::Affine(_) => return shared(),
+        ViewOp::Memory { places, .. } => return memory::collected(part, places),
         ViewOp::Select { axis, at } => return put_chosen(*axis, *at, whole, part),
         ViewOp::Primitive(op) => op,
     };

@@ -25,6 +25,7 @@ mod indexing;
 mod inplace;
 mod joining;
 pub(crate) mod linalg;
+mod memory;
 pub(crate) mod movement;
 mod ndarray;
 mod norm;

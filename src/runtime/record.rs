@@ -97,7 +97,13 @@ where
                 }
             }
             Err(e) => {
-                let cautious = plan.cautious(args, &capture.0.borrow().touched);
+                let cautious = {
+                    let state = capture.0.borrow();
+                    match &state.wanted_memory[..] {
+                        [] => plan.cautious(args, &state.touched),
+                        wanted => plan.with_known(args, wanted),
+                    }
+                };
                 // As far as it is known, everything was what it is.
                 if cautious == plan {
                     return Err(e);

@@ -455,6 +455,12 @@ fn step(op: &ViewOp<Dim>) -> saved::OrderStep {
         ViewOp::Affine(Affine { sizes, steps, offset, .. }) => {
             saved::OrderStep::Strided { sizes: sizes.iter().cloned().collect(), steps: steps.to_vec(), offset: *offset }
         }
+        ViewOp::Memory { len, places: Affine { sizes, steps, offset, .. } } => saved::OrderStep::Memory {
+            len: len.clone(),
+            sizes: sizes.iter().cloned().collect(),
+            steps: steps.to_vec(),
+            offset: *offset,
+        },
         ViewOp::Select { axis, at } => saved::OrderStep::Select { axis: *axis, at: *at },
     }
 }

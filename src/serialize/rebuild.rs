@@ -304,18 +304,25 @@ fn history(after: saved::HistoryAfter) -> HistoryAfter {
     }
 }
 
+fn affine(sizes: &[Dim], steps: &[usize], offset: usize) -> Affine<Dim> {
+    Affine {
+        // Found where it is taken again.
+        count: Dim::fixed(1),
+        sizes: sizes.iter().cloned().collect(),
+        steps: SmallVec::from_slice(steps),
+        offset,
+        is_apart: false,
+    }
+}
+
 /// The view that a step is, if it is one.
 fn step(step: &saved::OrderStep) -> Option<ViewOp<Dim>> {
     match step {
         saved::OrderStep::View(op) => Some(op.clone().into()),
-        saved::OrderStep::Strided { sizes, steps, offset } => Some(ViewOp::Affine(Affine {
-            // Found where it is taken again.
-            count: Dim::fixed(1),
-            sizes: sizes.iter().cloned().collect(),
-            steps: SmallVec::from_slice(steps),
-            offset: *offset,
-            is_apart: false,
-        })),
+        saved::OrderStep::Strided { sizes, steps, offset } => Some(ViewOp::Affine(affine(sizes, steps, *offset))),
+        saved::OrderStep::Memory { len, sizes, steps, offset } => {
+            Some(ViewOp::Memory { len: len.clone(), places: affine(sizes, steps, *offset) })
+        }
         saved::OrderStep::Select { axis, at } => Some(ViewOp::Select { axis: *axis, at: *at }),
         saved::OrderStep::Element => None,
     }

@@ -81,7 +81,7 @@ const LIMITS: [&str; 4] = [
     "the shape of the result depends on the elements",
     "draws in the order of memory",
     "whose elements share memory can't be changed in place",
-    "in a trace, and where gradients flow",
+    "in a trace, the elements must be those of a tensor",
 ];
 
 /// Checks of elements, which fail a whole call of a trace, and one step eagerly.

@@ -111,6 +111,12 @@ fn seen(ty: Type, steps: &[OrderStep]) -> Result<Type, String> {
                 })?;
                 Type::new(ty.dtype, sizes.iter().cloned())
             }
+            OrderStep::Memory { len, sizes, steps, .. } => {
+                demand(sizes.len() == steps.len() && sizes[..] == ty.shape[..], || {
+                    format!("{ty} does not lie so in memory")
+                })?;
+                Type::new(ty.dtype, [len.clone()])
+            }
             OrderStep::Select { axis, .. } => {
                 let mut shape = ty.shape.clone();
                 demand(*axis < shape.len(), || format!("{ty} has no axis {axis}"))?;
@@ -128,6 +134,7 @@ fn used_by(steps: &[OrderStep], uses: &mut dyn FnMut(&Dim)) {
         match step {
             OrderStep::View(op) => _ = op.map_dims(&mut *uses),
             OrderStep::Strided { sizes, .. } => sizes.iter().for_each(&mut *uses),
+            OrderStep::Memory { len, sizes, .. } => sizes.iter().chain([len]).for_each(&mut *uses),
             OrderStep::Select { .. } | OrderStep::Element => {}
         }
     }

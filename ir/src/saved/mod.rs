@@ -305,6 +305,8 @@ pub enum OrderStep {
     /// Element `(i, j, ..)` of these sizes is that at `offset + i * steps[0] + j * steps[1] + ..` along the last axis; the others are
     /// the first ones here.
     Strided { sizes: Shape, steps: Vec<usize>, offset: usize },
+    /// So many elements of the memory around what was seen, as one axis; its own are there as those of a strided step are.
+    Memory { len: Dim, sizes: Shape, steps: Vec<usize>, offset: usize },
     /// One element along an axis, at the place that is in result `at`; of memory that is asked about any result stands there.
     Select { axis: usize, at: usize },
     /// One element along the first axis, as the body of a loop gets it.

@@ -387,17 +387,32 @@ impl Reader {
         Ok((from, steps))
     }
 
+    /// Where the elements of a strided view are.
+    fn distances(&mut self) -> Parsed<(crate::Shape, Vec<usize>, usize)> {
+        let sizes = self.p.dims()?;
+        self.p.word("steps")?;
+        let steps = self.strides()?;
+        let Ok(steps) = steps.into_iter().map(usize::try_from).collect() else {
+            return self.p.fail("a step must not be negative".to_string());
+        };
+        self.p.word("offset")?;
+        Ok((sizes, steps, self.whole()?))
+    }
+
     /// The view of that name.
     fn step(&mut self, name: &str) -> Parsed<OrderStep> {
         if name == "strided" {
-            let sizes = self.p.dims()?;
-            self.p.word("steps")?;
-            let steps = self.strides()?;
-            let Ok(steps) = steps.into_iter().map(usize::try_from).collect() else {
-                return self.p.fail("a step must not be negative".to_string());
+            let (sizes, steps, offset) = self.distances()?;
+            return Ok(OrderStep::Strided { sizes, steps, offset });
+        }
+        if name == "memory" {
+            let len = match &self.p.dims()?[..] {
+                [len] => len.clone(),
+                _ => return self.p.fail("memory has one axis".to_string()),
             };
-            self.p.word("offset")?;
-            return Ok(OrderStep::Strided { sizes, steps, offset: self.whole()? });
+            self.p.word("of")?;
+            let (sizes, steps, offset) = self.distances()?;
+            return Ok(OrderStep::Memory { len, sizes, steps, offset });
         }
         if name == "select" {
             let axis = self.p.number()?;

@@ -303,6 +303,14 @@ fn steps(out: &mut String, steps: &[OrderStep]) {
             OrderStep::Strided { sizes, steps, offset } => {
                 put!(out, "strided {} steps {steps:?} offset {offset}", dims(sizes));
             }
+            OrderStep::Memory { len, sizes, steps, offset } => {
+                put!(
+                    out,
+                    "memory {} of {} steps {steps:?} offset {offset}",
+                    dims(&crate::Shape::from_iter([len.clone()])),
+                    dims(sizes)
+                );
+            }
             OrderStep::View(op) => {
                 out.push_str(op.name());
                 attributes(out, op);

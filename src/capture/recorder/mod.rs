@@ -160,6 +160,8 @@ impl Capture {
             identities: Vec::new(),
             compared: Vec::new(),
             known_memory: SmallVec::new(),
+            wanted_memory: SmallVec::new(),
+            memories: FxHashMap::default(),
             known_args: FxHashMap::default(),
             known_grads: Vec::new(),
             requires_grad_asked: FxHashMap::default(),

@@ -21,6 +21,7 @@ use crate::tensor::handle::TraceHandle;
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::view_op::ViewOp;
+use allotrope_ir::Axes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,14 +30,16 @@ impl StateRecorder for Capture {
         let mut inner = self.0.borrow_mut();
         let Some(traced) = target.traced() else {
             inner.touch(target);
-            return Ok(match inner.shown_by(target) {
-                Some((base, path)) => (base, Some(path)),
-                None => (target.clone(), None),
-            });
+            let shown = inner.shown_by(target);
+            let (base, path) = shown.map_or_else(|| (target.clone(), None), |(base, path)| (base, Some(path)));
+            return inner.in_memory(base, path);
         };
         Ok(match (&traced.root, &traced.path) {
             (_, None) => (target.clone(), None),
-            (Root::External(t), Some(path)) => (Tensor::clone(t), Some(Arc::clone(path))),
+            (Root::External(t), Some(path)) => {
+                let (base, path) = (Tensor::clone(t), Arc::clone(path));
+                return inner.in_memory(base, Some(path));
+            }
             (Root::Traced(cell), Some(path)) => {
                 let root = inner.whole_of(cell)?;
                 (root, Some(Arc::clone(path)))
@@ -75,6 +78,14 @@ impl StateRecorder for Capture {
 
     fn begins_memory(&self, of: &Tensor) -> bool {
         self.0.borrow_mut().begins_memory(of)
+    }
+
+    fn memory_wanted(&self, of: &Tensor, elements: usize) -> bool {
+        self.0.borrow_mut().memory_wanted(of, elements)
+    }
+
+    fn order_in_memory(&self, of: &Tensor) -> Option<Axes> {
+        self.0.borrow_mut().order_in_memory(of)
     }
 
     fn sharing_asked(&self, result: &Tensor) {
