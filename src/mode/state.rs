@@ -44,22 +44,15 @@ pub(crate) fn recorded_copy(tensor: &Tensor) -> Option<Result<Tensor>> {
     slot::recorder().map(|r| r.copy(tensor))
 }
 
-/// Gives `target` the elements of `value`, of which those that meet in one place are `alike`, or it is an error. Where it is a view of something recorded, `whole` says what the whole is then,
-/// from what it was and the steps of the view.
+/// Gives `target` the elements of `value`. Where it is a view of something recorded, `whole` says what the whole is then, from
+/// what it was and the steps of the view.
 pub(crate) fn assign(
     target: &Tensor,
     value: &Tensor,
-    alike: bool,
     whole: impl FnOnce(&Tensor, &Arc<Link>) -> Result<Tensor>,
 ) -> Result<()> {
     let Some(r) = slot::recorder() else {
-        if !alike || eval::check_apart(target.shape_hint(), target.laid_out()).is_ok() {
-            return eval::assign(target, value);
-        }
-        return match (eval::assign_alike(target, value), target.view_of()) {
-            (Err(_), Some(view)) => eval::assign_alike(&view.base, &whole(&view.base, &view.path)?),
-            (done, _) => done,
-        };
+        return eval::assign(target, value);
     };
     let gradient = value.is_requires_grad();
     match r.root_of(target)? {

@@ -2,14 +2,15 @@
 //! history. Assigning to a view is assigning to its base, whose other elements stay.
 
 use super::gather::scatter;
-use super::movement::{concat, narrow, put_at, put_chosen, seen};
+use super::meeting::{self, Meeting, windows_are_apart};
+use super::movement::{concat, narrow, put_at, put_chosen, seen, take};
 use crate::autograd::record::check_assignable;
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
 use crate::mode::grads::SEEN_AGAIN;
-use crate::mode::sizes::{all_same, at_most, is_zero};
+use crate::mode::sizes::{all_same, is_zero};
 use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::Link;
@@ -50,19 +51,23 @@ impl Derivative<'_> {
 /// When the tape still needs `target` as it is (a leaf that requires a gradient or a view of one, outside `no_grad`), or
 /// its elements share memory.
 pub(super) fn assign(target: &Tensor, value: &Tensor, derivative: Derivative<'_>) -> Result<()> {
-    put_in_place(target, value, derivative, false)
+    assign_meeting(target, value, derivative, Meeting::Refused)
 }
 
-/// As [`assign`], where all elements of `value` that may meet in one place are equal: elements of `target` may share memory.
-pub(super) fn assign_alike(target: &Tensor, value: &Tensor, derivative: Derivative<'_>) -> Result<()> {
-    put_in_place(target, value, derivative, true)
-}
-
-fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, alike: bool) -> Result<()> {
+/// As [`assign`], where elements of `target` that share memory are treated so.
+///
+/// # Errors
+/// As there.
+pub(super) fn assign_meeting(
+    target: &Tensor,
+    value: &Tensor,
+    derivative: Derivative<'_>,
+    meeting: Meeting<'_>,
+) -> Result<()> {
     let base = target.view_of().map_or(target, |v| &v.base);
     if !derivative.is_recorded(target, value) {
         // The history stays, so the tape must not look at what is changed.
-        no_grad(|| exchange(target, value, alike))?;
+        no_grad(|| exchange(target, value, meeting))?;
         if let Some(edge) = base.grad_fn().filter(shows_hidden)
             && !mode::is_recording()
         {
@@ -88,7 +93,9 @@ fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, ali
             Some(taken(name, edge, from)?)
         }
     };
-    exchange(target, value, alike)?;
+    // PyTorch puts the gradient of what stays into elements that share memory, and refuses that.
+    let is_final = before.is_some() && meeting.has_no_derivative(target);
+    exchange(target, value, meeting)?;
     let edge = match target.view_of() {
         None if matches!(derivative, Derivative::Taken(..)) => part,
         // All elements are new: their history is that of the value.
@@ -100,8 +107,13 @@ fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, ali
             let node = tape::node("CopySlices", smallvec![before, part], true, move |c, grads| {
                 let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
                 let stays = || {
+                    if is_final {
+                        return Err(Error::autograd(
+                            "no gradient flows to a tensor through a view whose elements share memory and were changed in place; change a copy, such as x * 1.0",
+                        ));
+                    }
                     let zeros = take(g, &path)?.try_zeros_like()?;
-                    put_back(g, &path, &zeros, true)
+                    put_back(g, &path, &zeros, Meeting::Alike)
                 };
                 super::grads2(c, stays, || take(g, &path))
             });
@@ -120,8 +132,17 @@ fn shows_hidden(edge: &Edge) -> bool {
     VIEWS.contains(&edge.node().name())
 }
 
-fn exchange(target: &Tensor, value: &Tensor, alike: bool) -> Result<()> {
-    mode::state::assign(target, value, alike, |root, path| no_grad(|| put_back(root, path, &value.detach(), alike)))
+fn exchange(target: &Tensor, value: &Tensor, meeting: Meeting<'_>) -> Result<()> {
+    if !mode::is_recording() && meeting.is_of(target) {
+        return no_grad(|| meeting::write(target, value, meeting));
+    }
+    mode::state::assign(target, value, |root, path| {
+        no_grad(|| match meeting {
+            Meeting::Written(by) if meeting::may_meet(path) => meeting::written(root, path, by),
+            Meeting::Written(_) | Meeting::Refused => put_back(root, path, &value.detach(), Meeting::Refused),
+            Meeting::Alike => put_back(root, path, &value.detach(), meeting),
+        })
+    })
 }
 
 /// That `target` may become something else that no gradient flows from.
@@ -158,17 +179,9 @@ fn copied(from: Option<Edge>) -> Edge {
     Edge::new(node, 0)
 }
 
-/// `x` seen as the path says.
-pub(super) fn take(x: &Tensor, path: &Arc<Link>) -> Result<Tensor> {
-    let mut x = x.clone();
-    for step in path.steps() {
-        x = seen(&x, step.op.clone(), step.name)?;
-    }
-    Ok(x)
-}
-
 /// `x` with other elements where the path looks.
-fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor, alike: bool) -> Result<Tensor> {
+fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor, meeting: Meeting<'_>) -> Result<Tensor> {
+    let alike = matches!(meeting, Meeting::Alike);
     let steps = path.steps();
     let mut wholes = vec![x.clone()];
     for step in &steps[..steps.len() - 1] {
@@ -217,7 +230,7 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor, alike: bool) -> Result<Tensor
             concat(&[&before, part, &after], axis)
         }
         View::Window { axis, count, size, step, dilation }
-            if alike || step > dilation * (size.hint().max(1) - 1) || at_most(*count, Size::from(1)) =>
+            if alike || windows_are_apart(*count, *size, step, dilation) =>
         {
             // Windows that do not overlap meet each place once.
             let places = |n: Size, by: usize| -> Result<Tensor> { apply(&Op::Iota(n), &[])?.try_mul(by as i64) };

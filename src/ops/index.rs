@@ -5,14 +5,13 @@
 use super::arg::{Arg, Number, broadcast_size};
 use super::elementwise::select_as;
 use super::gather::{checked_index, checked_index_for, gather, scatter};
-use super::inplace::{store, wholly_apart};
 use super::movement::{concat, narrow};
 use super::repeating::host;
 use super::single_node::{Keeps, single};
 use super::twins;
 use crate::autograd::record::composite;
 use crate::backend::cpu::host::room;
-use crate::error::{Error, Result, called, must};
+use crate::error::{Error, Result};
 use crate::mode::layout::{ordered_as, row_major};
 use crate::mode::sizes::{at_most, demand_equal, is_zero};
 use crate::mode::values::full_of;
@@ -243,49 +242,6 @@ pub(super) fn masked(mask: &Tensor, x: &Tensor, value: Arg<'_>, element: &Tensor
     select_as(node, mask, Arg::Tensor(element), Arg::Tensor(x), x.dtype())
 }
 
-/// In-place forms: the plain operation, and its result put into the tensor.
-macro_rules! placing_in_place {
-    ($($name:ident / $try_name:ident = $plain:ident $(<$l:lifetime>)? ($($arg:ident: $ty:ty),*) $([$given:ident])? {$($tensor:ident),*};)*) => {
-        impl Tensor {$(
-            #[doc = concat!("As [`Tensor::", stringify!($plain), "`], in place.")]
-            ///
-            /// # Panics
-            #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
-            #[track_caller]
-            pub fn $name$(<$l>)?(&self, $($arg: $ty),*) -> &Tensor {
-                must(self.$try_name($($arg),*))
-            }
-
-            #[doc = concat!("As [`Tensor::", stringify!($name), "`].")]
-            ///
-            /// # Errors
-            /// When the operands do not fit, or this is a leaf that requires a gradient outside `no_grad`.
-            #[track_caller]
-            pub fn $try_name$(<$l>)?(&self, $($arg: $ty),*) -> Result<&Tensor> {
-                let op = stringify!($name);
-                let compute = || -> Result<Tensor> {
-                    $(let $given: Arg<'_> = $given.into();
-                    if let Arg::Tensor(x) = $given {
-                        wholly_apart(op, self, x)?;
-                    })?
-                    $(wholly_apart(op, self, $tensor)?;)*
-                    self.$plain($($arg),*)
-                };
-                let stored = compute().and_then(|new| store(op, self, &new));
-                called(stored.map(|_| self))
-            }
-        )*}
-    };
-}
-
-placing_in_place! {
-    scatter_ / try_scatter_ = try_scatter<'a>(axis: isize, index: &Tensor, source: impl Into<Arg<'a>>) [source] {index};
-    scatter_add_ / try_scatter_add_ = try_scatter_add(axis: isize, index: &Tensor, source: &Tensor) {index, source};
-    index_add_ / try_index_add_ = try_index_add(axis: isize, index: &Tensor, source: &Tensor, alpha: impl Into<Number>) {index, source};
-    index_copy_ / try_index_copy_ = try_index_copy(axis: isize, index: &Tensor, source: &Tensor) {index, source};
-    index_fill_ / try_index_fill_ = try_index_fill<'a>(axis: isize, index: &Tensor, value: impl Into<Arg<'a>>) {index};
-}
-
 /// The places of the true elements of a tensor of bools, one after the other, each as one number for each axis.
 #[track_caller]
 pub(super) fn true_places(op: &str, mask: &Tensor) -> Result<Vec<i64>> {
@@ -321,7 +277,7 @@ pub(super) fn along(index: &Tensor, axis: usize, sizes: &[Size]) -> Result<Tenso
 
 /// One element of the dtype of `x`, for operations that put it in many places.
 #[track_caller]
-fn as_element(op: &'static str, x: &Tensor, value: Arg<'_>) -> Result<Tensor> {
+pub(super) fn as_element(op: &'static str, x: &Tensor, value: Arg<'_>) -> Result<Tensor> {
     match value {
         Arg::Number(n) => full_of(&[], n.fitted(op, x.dtype())?),
         Arg::Tensor(t) if t.dim() == 0 => t.try_to(x.dtype()),
@@ -352,7 +308,7 @@ fn integers(op: &'static str, index: &Tensor) -> Result<Tensor> {
 }
 
 /// Indices where PyTorch takes i64 only.
-fn longs(op: &'static str, index: &Tensor) -> Result<Tensor> {
+pub(super) fn longs(op: &'static str, index: &Tensor) -> Result<Tensor> {
     match index.dtype() {
         DType::I64 => Ok(index.clone()),
         other => Err(Error::operands(op, format!("indices must be i64, got {other}"))),
@@ -360,7 +316,7 @@ fn longs(op: &'static str, index: &Tensor) -> Result<Tensor> {
 }
 
 /// A vector of indices; one without axes is a vector of one.
-fn vector_index(op: &'static str, index: &Tensor) -> Result<Tensor> {
+pub(super) fn vector_index(op: &'static str, index: &Tensor) -> Result<Tensor> {
     match index.dim() {
         0 | 1 => integers(op, index)?.try_atleast_1d(),
         _ => Err(Error::operands(op, format!("indices must be a vector, got {:?}", index.shape_hint()))),

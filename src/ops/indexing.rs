@@ -6,11 +6,12 @@
 //! front.
 
 use super::arg::Arg;
-use super::assign::{Derivative, assign_alike};
+use super::assign::{Derivative, assign_meeting};
 use super::index::number;
 use super::index_kind::{Index, Indices};
-use super::index_place::{Chooser, Kept, Place, put, without_leading_ones};
-use super::inplace::{copy, copy_as, store, wholly_apart};
+use super::index_place::{Chooser, Kept, Place, without_leading_ones};
+use super::inplace::{copy, copy_as, store_written, wholly_apart};
+use super::meeting::Meeting;
 use super::movement::aliased;
 use super::single_node::single;
 use crate::error::{Error, Result, called, must};
@@ -81,8 +82,8 @@ impl Tensor {
         value: impl Into<Arg<'b>>,
         accumulate: bool,
     ) -> Result<Tensor> {
-        let new = put(self, at.parts(), value.into(), accumulate);
-        called(new.and_then(|new| ordered_as(new, self)))
+        let new = self.put_at(at.parts(), value.into(), accumulate);
+        called(new.and_then(|(_, new)| ordered_as(new, self)))
     }
 
     /// As [`Tensor::index_put`], in place.
@@ -150,9 +151,18 @@ impl Tensor {
     #[track_caller]
     fn put_in_place(&self, parts: Vec<Index<'_>>, value: Arg<'_>, accumulate: bool) -> Result<&Tensor> {
         demand_apart("index_put_", self, &parts, value)?;
-        let new = put(self, parts, value, accumulate)?;
-        store("index_put_", self, &new)?;
+        let (place, new) = self.put_at(parts, value, accumulate)?;
+        store_written("index_put_", self, &new, &|memory, places| place.written(memory, places, value, accumulate))?;
         Ok(self)
+    }
+
+    /// Where the index leads, and what this is with the value there.
+    #[track_caller]
+    fn put_at(&self, parts: Vec<Index<'_>>, value: Arg<'_>, accumulate: bool) -> Result<(Place, Tensor)> {
+        let kept = Kept::of(&parts);
+        let place = Place::find(self, parts, false)?;
+        let new = place.put_by("IndexPutBackward0", &kept, self, value, accumulate)?;
+        Ok((place, new))
     }
 
     #[track_caller]
@@ -188,7 +198,7 @@ impl Tensor {
         match value {
             Arg::Number(n) if place.is_part() => {
                 let full = number(op, &part, n)?.expand_sizes(&part.sizes())?;
-                assign_alike(&part, &full, Derivative::Taken("FillBackward2", None))?;
+                assign_meeting(&part, &full, Derivative::Taken("FillBackward2", None), Meeting::Alike)?;
             }
             Arg::Tensor(t) if place.is_part() && t.dim() == 0 && part.dim() > 0 => {
                 copy_as(op, "FillBackward3", &part, t)?
@@ -200,7 +210,8 @@ impl Tensor {
                     ([(_, Chooser::Integers(_))], Arg::Number(_)) => "IndexFillBackward0",
                     _ => "IndexPutBackward0",
                 };
-                store(op, &part, &place.put_by(node, &kept, &part, value, false)?)?;
+                let new = place.put_by(node, &kept, &part, value, false)?;
+                store_written(op, &part, &new, &|memory, places| place.written(memory, places, value, false))?;
             }
         }
         Ok(self)

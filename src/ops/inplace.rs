@@ -2,8 +2,9 @@
 //! numbers are the same, and a change that `backward` would miss is an error.
 
 use super::arg::{Arg, Number, kind};
-use super::assign::{Derivative, assign, assign_alike};
+use super::assign::{Derivative, assign, assign_meeting};
 use super::elementwise::rounded;
+use super::meeting::{Meeting, Write, repeats};
 use crate::autograd::saved::{self, Saved, changing};
 use crate::autograd::tape;
 use crate::autograd::{is_grad_enabled, no_grad};
@@ -18,9 +19,18 @@ use std::sync::{Arc, OnceLock};
 
 /// Writes the result of an operation into `target`, whose dtype must be of its kind, as PyTorch demands.
 pub(super) fn store(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
+    store_meeting(op, target, value, Meeting::Refused)
+}
+
+/// As [`store`], where elements of the target may share memory, to which is written so.
+pub(super) fn store_written(op: &'static str, target: &Tensor, value: &Tensor, by: Write<'_>) -> Result<()> {
+    store_meeting(op, target, value, Meeting::Written(by))
+}
+
+fn store_meeting(op: &'static str, target: &Tensor, value: &Tensor, meeting: Meeting<'_>) -> Result<()> {
     fits_kind(op, target, value)?;
     let value = rounded(value, target.dtype(), None)?;
-    assign(target, &fitted(op, target, &value)?, Derivative::Computed)
+    assign_meeting(target, &fitted(op, target, &value)?, Derivative::Computed, meeting)
 }
 
 /// As [`store`], of what was just computed of `target`.
@@ -112,10 +122,10 @@ pub(super) fn copy(op: &'static str, target: &Tensor, source: &Tensor) -> Result
 pub(super) fn copy_as(op: &'static str, node: &'static str, target: &Tensor, source: &Tensor) -> Result<()> {
     apart(op, target, source)?;
     let value = fitted(op, target, &source.try_to(target.dtype())?)?;
-    // Elements that share memory may get what they have.
-    let alike = lie_alike(target, source);
-    let derivative = Derivative::Taken(node, Some(source));
-    if alike { assign_alike(target, &value, derivative) } else { assign(target, &value, derivative) }
+    // Elements that share memory may get what they have, and windows one value.
+    let alike = lie_alike(target, source) || (source.dim() == 0 && !repeats(target));
+    let meeting = if alike { Meeting::Alike } else { Meeting::Refused };
+    assign_meeting(target, &value, Derivative::Taken(node, Some(source)), meeting)
 }
 
 /// `value` repeated to the shape of the target.
@@ -272,8 +282,6 @@ inplace! {
     clamp_min_ / try_clamp_min_ = try_clamp_min<'a>(min: impl Into<Arg<'a>>) [min];
     /// Keeps every element below a bound.
     clamp_max_ / try_clamp_max_ = try_clamp_max<'a>(max: impl Into<Arg<'a>>) [max];
-    /// Sets what is true in the mask to a number.
-    masked_fill_ / try_masked_fill_ = try_masked_fill<'a>(mask: &Tensor, value: impl Into<Arg<'a>>);
     /// Ands bit by bit.
     bitwise_and_ / try_bitwise_and_ = try_bitwise_and<'a>(other: impl Into<Arg<'a>>) [other];
     /// Ors bit by bit.
@@ -400,7 +408,8 @@ impl Tensor {
             Arg::Number(n) => self.filled_alike("FillBackward2", n)?,
             Arg::Tensor(t) if t.dim() == 0 => {
                 let value = fitted("fill_", self, &t.try_to(self.dtype())?)?;
-                assign(self, &value, Derivative::Taken("FillBackward3", Some(t)))?;
+                let meeting = if repeats(self) { Meeting::Refused } else { Meeting::Alike };
+                assign_meeting(self, &value, Derivative::Taken("FillBackward3", Some(t)), meeting)?;
             }
             Arg::Tensor(t) => {
                 return Err(Error::operands("fill_", format!("the value must have no axes, got {:?}", t.shape_hint())));
@@ -413,7 +422,7 @@ impl Tensor {
     #[track_caller]
     pub(super) fn filled_alike(&self, name: &'static str, n: Number) -> Result<()> {
         let full = crate::mode::values::full_of(&self.sizes(), n.fitted("fill_", self.dtype())?)?;
-        assign_alike(self, &full, Derivative::Taken(name, None))
+        assign_meeting(self, &full, Derivative::Taken(name, None), Meeting::Alike)
     }
 
     /// Sets every element to 0.

@@ -1,9 +1,8 @@
 //! `as_strided`: any elements of the memory that a tensor lies in, by strides. Eagerly that is another view of the storage. The
 //! tape and a trace know memory as the tensor that it was made for, so there the elements must be of that one.
 
-use super::assign::take;
 use super::grads1;
-use super::movement::{put_at, seen, zeros};
+use super::movement::{put_at, seen, take, zeros};
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;

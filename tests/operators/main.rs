@@ -25,5 +25,6 @@ mod edges;
 mod errors;
 mod inplace;
 mod node_names;
+mod shared_memory;
 mod special;
 mod view_changes;
