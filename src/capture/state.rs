@@ -431,6 +431,7 @@ impl CaptureState {
             return Ok(slot);
         }
         self.runs_on("trace", t.device())?;
+        no_integer_history(t)?;
         let input = self.sources.len();
         let sizes: Sizes = size::small(t.shape_hint(), Size::from);
         let name = Aside(("state", self.states.len()));
@@ -444,6 +445,18 @@ impl CaptureState {
         self.states.push(State { tensor, value: made.value, input, changes: 0 });
         self.by_storage.entry(storage).or_default().push(self.states.len() - 1);
         Ok(self.states.len() - 1)
+    }
+}
+
+/// That this, which is used in a recording, is no tensor of integers with a history.
+pub(super) fn no_integer_history(t: &Tensor) -> Result<()> {
+    match t.stored_requires_grad() && !t.dtype().is_float() {
+        true => Err(Error::trace(format!(
+            "a tensor {}{:?} would be used in a trace with a history, which integers have none of there; detach() it",
+            t.dtype(),
+            t.shape_hint()
+        ))),
+        false => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::gather::scatter;
 use super::meeting::{self, Meeting, windows_are_apart};
 use super::movement::{concat, narrow, put_at, put_chosen, seen, take};
-use crate::autograd::record::check_assignable;
+use crate::autograd::record::{check_assignable, has_integer_history};
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;
@@ -19,6 +19,9 @@ use crate::tensor::{Size, Tensor, eval};
 use allotrope_ir::{Class, DType, Extent, Op, ScatterOp, View};
 use smallvec::smallvec;
 use std::sync::Arc;
+
+/// The node of elements that were copied.
+pub(super) const COPIED: &str = "CopyBackwards";
 
 /// Where the gradient of what an operation puts into a tensor goes.
 #[derive(Clone, Copy)]
@@ -40,8 +43,17 @@ impl Derivative<'_> {
             Derivative::Taken(_, from) => from.is_some_and(Tensor::is_requires_grad),
             Derivative::None => false,
         };
-        let differentiable = !matches!(self, Derivative::None) && target.dtype().is_float();
-        differentiable && is_grad_enabled() && (target.is_requires_grad() || wanted())
+        let differentiable = match self {
+            Derivative::Computed => target.dtype().is_float(),
+            // Tensors of integers have a history where they were filled with something that has.
+            Derivative::Taken(name, _) => target.dtype().is_float() || name != COPIED,
+            Derivative::None => false,
+        };
+        let has_history = || match target.dtype().is_float() {
+            true => target.is_requires_grad(),
+            false => has_integer_history(target),
+        };
+        differentiable && is_grad_enabled() && (has_history() || wanted())
     }
 }
 
@@ -76,6 +88,13 @@ pub(super) fn assign_meeting(
         return Ok(());
     }
     check_assignable(target)?;
+    if mode::is_recording() && !target.dtype().is_float() {
+        return Err(Error::trace(format!(
+            "a tensor {}{:?} would be changed in place where the tape records it, and a trace has no integers with a history; detach() what it is filled with or do it under no_grad(|| ..)",
+            target.dtype(),
+            target.shape_hint()
+        )));
+    }
     if base.strided().is_some() && mode::is_recording() {
         return Err(Error::trace(format!(
             "a captured tensor of shape {:?} would be changed in place where the tape records it, and a trace cannot change the history that it has outside; detach() both or do it under no_grad(|| ..)",
@@ -90,7 +109,7 @@ pub(super) fn assign_meeting(
         Derivative::Taken(name, from) => {
             // What a view showed has its zeros from the change of the whole.
             let edge = if target.view_of().is_some() { None } else { before.clone() };
-            Some(taken(name, edge, from)?)
+            Some(taken(name, edge, from, target.dtype())?)
         }
     };
     // PyTorch puts the gradient of what stays into elements that share memory, and refuses that.
@@ -101,7 +120,7 @@ pub(super) fn assign_meeting(
         // All elements are new: their history is that of the value.
         None if part.as_ref().is_some_and(|e| e.sum_to_size().is_none()) => tape::own_edge(value),
         None if part.is_some() => Some(copied(part)),
-        None => Some(taken("CopyBackwards", before, None)?),
+        None => Some(taken(COPIED, before, None, target.dtype())?),
         Some(view) => {
             let path = Arc::clone(&view.path);
             let node = tape::node("CopySlices", smallvec![before, part], true, move |c, grads| {
@@ -158,11 +177,14 @@ pub(super) fn check_fillable(target: &Tensor) -> Result<()> {
 }
 
 /// The history of elements that were all taken from another tensor, cast and repeated, or were nobody's: what came before
-/// has the gradient 0.
-fn taken(name: &'static str, before: Option<Edge>, from: Option<&Tensor>) -> Result<Edge> {
+/// has the gradient 0. Those of integers have none, as in PyTorch.
+fn taken(name: &'static str, before: Option<Edge>, from: Option<&Tensor>, dtype: DType) -> Result<Edge> {
     let edge = from.map_or(Ok(None), tape::operand_edge)?;
     let like = from.map(|x| (x.sizes(), x.dtype()));
     let node = tape::node(name, smallvec![before, edge], false, move |c, grads| {
+        if !dtype.is_float() {
+            return Err(Error::autograd(format!("{name}: no gradient flows through a tensor of {dtype}")));
+        }
         let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
         let given = || match &like {
             Some((sizes, dtype)) => g.sum_to_size(sizes)?.try_to(*dtype),
@@ -175,7 +197,7 @@ fn taken(name: &'static str, before: Option<Edge>, from: Option<&Tensor>) -> Res
 
 /// The history of elements that were taken from another tensor as they are.
 fn copied(from: Option<Edge>) -> Edge {
-    let node = tape::node("CopyBackwards", smallvec![from], false, |_, grads| Ok(smallvec![grads[0].clone()]));
+    let node = tape::node(COPIED, smallvec![from], false, |_, grads| Ok(smallvec![grads[0].clone()]));
     Edge::new(node, 0)
 }
 

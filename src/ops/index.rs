@@ -9,7 +9,8 @@ use super::movement::{concat, narrow};
 use super::repeating::host;
 use super::single_node::{Keeps, single};
 use super::twins;
-use crate::autograd::record::composite;
+use crate::autograd::is_grad_enabled;
+use crate::autograd::record::{composite, no_integers};
 use crate::backend::cpu::host::room;
 use crate::error::{Error, Result};
 use crate::mode::layout::{ordered_as, row_major};
@@ -213,6 +214,7 @@ twins! {
         let op = "index_fill";
         let value = value.into();
         let node = if matches!(value, Arg::Number(_)) { "IndexFillBackward0" } else { "IndexFillBackward1" };
+        given_history(self, value)?;
         let value = as_element(op, self, value)?;
         let a = super::wrapped(self, op, axis)?;
         let index = longs(op, index)?;
@@ -231,6 +233,7 @@ twins! {
     fn masked_fill / try_masked_fill<'a>(&self, mask: &Tensor, value: impl Into<Arg<'a>>) -> Tensor {
         demand_mask("masked_fill", mask)?;
         let value = value.into();
+        given_history(self, value)?;
         let element = as_element("masked_fill", self, value)?;
         row_major(masked(mask, self, value, &element)?)
     }
@@ -273,6 +276,19 @@ pub(super) fn along(index: &Tensor, axis: usize, sizes: &[Size]) -> Result<Tenso
     let mut raised: Sizes = sizes.iter().map(|_| Size::from(1)).collect();
     raised[axis] = index.sizes()[0];
     index.reshape_sizes(&raised)?.expand_sizes(sizes)
+}
+
+/// That `x` may be filled with the value: integers do not get the history that it has.
+///
+/// # Errors
+/// When they would.
+pub(super) fn given_history(x: &Tensor, value: Arg<'_>) -> Result<()> {
+    match value {
+        Arg::Tensor(t) if !x.dtype().is_float() && is_grad_enabled() && t.is_requires_grad() => {
+            Err(no_integers(x.dtype()))
+        }
+        Arg::Tensor(_) | Arg::Number(_) => Ok(()),
+    }
 }
 
 /// One element of the dtype of `x`, for operations that put it in many places.
@@ -361,7 +377,11 @@ fn placed(
     let (wide, index) = same_rank(op, x, index)?;
     let sizes = index.sizes();
     let source = match source {
-        Arg::Number(n) => full_of(&sizes, n.fitted(op, x.dtype())?)?,
+        // A number that is put nowhere need not fit.
+        Arg::Number(n) if n.fits(x.dtype()) || !sizes.iter().any(|&n| is_zero(n)) => {
+            full_of(&sizes, n.fitted(op, x.dtype())?)?
+        }
+        Arg::Number(n) => full_of(&sizes, n.to(x.dtype()))?,
         Arg::Tensor(t) => {
             let mut t = t.try_atleast_1d()?;
             if t.dtype() != x.dtype() || t.dim() != index.dim() {

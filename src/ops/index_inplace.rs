@@ -2,10 +2,11 @@
 //! left to `meeting.rs`.
 
 use super::arg::{Arg, Number};
+use super::assign::{Derivative, assign_meeting};
 use super::gather::checked_index;
 use super::index::{as_element, longs, rows, vector_index};
-use super::inplace::{store, store_written, wholly_apart};
-use super::meeting::{put_where, repeats};
+use super::inplace::{computed, store, store_given, wholly_apart};
+use super::meeting::{Meeting, put_where, repeats};
 use super::shape::moved;
 use crate::autograd::saved::changing;
 use crate::error::{Result, called, must};
@@ -40,7 +41,7 @@ macro_rules! placing_in_place {
                     $(wholly_apart(op, self, $tensor)?;)*
                     self.$plain($($arg),*)
                 };
-                let stored = compute().and_then(|new| store(op, self, &new));
+                let stored = computed(self, compute).and_then(|new| store(op, self, &new));
                 called(stored.map(|_| self))
             }
         )*}
@@ -72,9 +73,9 @@ impl Tensor {
     #[track_caller]
     pub fn try_masked_fill_<'a>(&self, mask: &Tensor, value: impl Into<Arg<'a>>) -> Result<&Tensor> {
         let (op, value) = ("masked_fill_", value.into());
-        let new = changing(self, || self.try_masked_fill(mask, value));
+        let new = computed(self, || changing(self, || self.try_masked_fill(mask, value)));
         let stored = new.and_then(|new| {
-            store_written(op, self, &new, &|memory, places| {
+            store_given(op, "MaskedFillBackward1", self, &new, value, &|memory, places| {
                 let element = as_element(op, memory, value)?;
                 put_where(ScatterOp::Set, memory, places, Some(&mask.expand_sizes(&places.sizes())?), &element)
             })
@@ -98,9 +99,10 @@ impl Tensor {
     #[track_caller]
     pub fn try_index_fill_<'a>(&self, axis: isize, index: &Tensor, value: impl Into<Arg<'a>>) -> Result<&Tensor> {
         let (op, value) = ("index_fill_", value.into());
-        let new = wholly_apart(op, self, index).and_then(|()| self.try_index_fill(axis, index, value));
+        let compute = || wholly_apart(op, self, index).and_then(|()| self.try_index_fill(axis, index, value));
+        let new = computed(self, compute);
         let stored = new.and_then(|new| {
-            store_written(op, self, &new, &|memory, places| {
+            store_given(op, "IndexFillBackward1", self, &new, value, &|memory, places| {
                 let a = super::wrapped(places, op, axis)?;
                 let index = checked_index(op, &vector_index(op, index)?, places.sizes()[a], true)?;
                 let element = as_element(op, memory, value)?;
@@ -133,15 +135,20 @@ impl Tensor {
             wholly_apart(op, self, source)?;
             self.try_index_copy(axis, index, source)
         };
-        let stored = compute().and_then(|new| match repeats(self) {
+        let stored = computed(self, compute).and_then(|new| match repeats(self) {
             true => store(op, self, &new),
-            false => store_written(op, self, &new, &|memory, places| {
-                let a = super::wrapped(places, op, axis)?;
-                let index = checked_index(op, &vector_index(op, &longs(op, index)?)?, places.sizes()[a], false)?;
-                let to = if self.laid_out()[a] == 1 { places.dim() - 1 } else { 0 };
-                let ordered = |x: &Tensor| moved(x, &[a], &[to]);
-                put_where(ScatterOp::Set, memory, &ordered(&rows(places, a, &index)?)?, None, &ordered(source)?)
-            }),
+            false => assign_meeting(
+                self,
+                &new,
+                Derivative::Computed,
+                Meeting::Written(&|memory, places| {
+                    let a = super::wrapped(places, op, axis)?;
+                    let index = checked_index(op, &vector_index(op, &longs(op, index)?)?, places.sizes()[a], false)?;
+                    let to = if self.laid_out()[a] == 1 { places.dim() - 1 } else { 0 };
+                    let ordered = |x: &Tensor| moved(x, &[a], &[to]);
+                    put_where(ScatterOp::Set, memory, &ordered(&rows(places, a, &index)?)?, None, &ordered(source)?)
+                }),
+            ),
         });
         called(stored.map(|()| self))
     }

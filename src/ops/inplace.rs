@@ -2,7 +2,7 @@
 //! numbers are the same, and a change that `backward` would miss is an error.
 
 use super::arg::{Arg, Number, kind};
-use super::assign::{Derivative, assign, assign_meeting};
+use super::assign::{COPIED, Derivative, assign, assign_meeting};
 use super::elementwise::rounded;
 use super::meeting::{Meeting, Write, repeats};
 use crate::autograd::saved::{self, Saved, changing};
@@ -19,18 +19,31 @@ use std::sync::{Arc, OnceLock};
 
 /// Writes the result of an operation into `target`, whose dtype must be of its kind, as PyTorch demands.
 pub(super) fn store(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
-    store_meeting(op, target, value, Meeting::Refused)
-}
-
-/// As [`store`], where elements of the target may share memory, to which is written so.
-pub(super) fn store_written(op: &'static str, target: &Tensor, value: &Tensor, by: Write<'_>) -> Result<()> {
-    store_meeting(op, target, value, Meeting::Written(by))
-}
-
-fn store_meeting(op: &'static str, target: &Tensor, value: &Tensor, meeting: Meeting<'_>) -> Result<()> {
     fits_kind(op, target, value)?;
     let value = rounded(value, target.dtype(), None)?;
-    assign_meeting(target, &fitted(op, target, &value)?, Derivative::Computed, meeting)
+    assign(target, &fitted(op, target, &value)?, Derivative::Computed)
+}
+
+/// Writes the result of an operation that puts what was given into `target`, whose elements may share memory, to which is written
+/// so. Where it is of integers, its history has a node of this name.
+pub(super) fn store_given(
+    op: &'static str,
+    node: &'static str,
+    target: &Tensor,
+    value: &Tensor,
+    given: Arg<'_>,
+    by: Write<'_>,
+) -> Result<()> {
+    let derivative = match given {
+        Arg::Tensor(given) if !target.dtype().is_float() => Derivative::Taken(node, Some(given)),
+        Arg::Tensor(_) | Arg::Number(_) => Derivative::Computed,
+    };
+    assign_meeting(target, &fitted(op, target, value)?, derivative, Meeting::Written(by))
+}
+
+/// Runs what computes the elements that `target` gets: of integers the history is not theirs.
+pub(super) fn computed<T>(target: &Tensor, f: impl FnOnce() -> T) -> T {
+    if target.dtype().is_float() { f() } else { no_grad(f) }
 }
 
 /// As [`store`], of what was just computed of `target`.
@@ -115,7 +128,7 @@ fn fits_kind(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
 
 /// Writes the elements of `source`, cast and repeated, into `target`.
 pub(super) fn copy(op: &'static str, target: &Tensor, source: &Tensor) -> Result<()> {
-    copy_as(op, "CopyBackwards", target, source)
+    copy_as(op, COPIED, target, source)
 }
 
 /// As [`copy`], by a node of this name.
@@ -239,7 +252,7 @@ macro_rules! inplace {
                     let $maybe = held.as_ref().map(Arg::Tensor).or($maybe);)*)?
                     self.$plain($($arg),*)
                 };
-                let new = changing(self, compute);
+                let new = computed(self, || changing(self, compute));
                 called(new.and_then(|new| $store(stringify!($name), self, &new)).map(|_| self))
             }
         )*}

@@ -3,6 +3,7 @@
 
 use super::grads1;
 use super::movement::{put_at, seen, take, zeros};
+use crate::autograd::record::check_integers;
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;
@@ -88,6 +89,7 @@ pub(super) fn as_strided(x: &Tensor, shape: &[usize], strides: &[usize], offset:
     if x.is_off_tape() {
         return Ok(result);
     }
+    check_integers(x)?;
     if eval::check_apart(x.shape_hint(), x.laid_out()).is_err() {
         return fail(format!("the elements of {:?} share memory, which has no derivative", x.shape_hint()));
     }

@@ -24,6 +24,7 @@ mod shapes;
 mod edges;
 mod errors;
 mod inplace;
+mod integer_history;
 mod node_names;
 mod shared_memory;
 mod special;
