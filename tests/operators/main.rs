@@ -24,6 +24,8 @@ mod shapes;
 mod edges;
 mod errors;
 mod inplace;
+mod integer_history;
 mod node_names;
+mod shared_memory;
 mod special;
 mod view_changes;
