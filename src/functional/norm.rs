@@ -217,10 +217,12 @@ twin_fns! {
         let op = "instance_norm";
         demand_float(op, input)?;
         let rank = input.dim();
-        if rank < 3 {
+        // Running statistics need no places to be computed from.
+        let least = if options.training { 3 } else { 2 };
+        if rank < least {
             return Err(Error::operands(
                 op,
-                format!("the input must be [n, c, ..] with one axis more at least, got {:?}", input.shape_hint()),
+                format!("the input must be [n, c, ..] with {least} axes at least, got {:?}", input.shape_hint()),
             ));
         }
         if !options.training {
