@@ -97,8 +97,16 @@ where
 /// # Errors
 /// When the operand does not fit the primitive.
 pub(crate) fn view(x: &Tensor, op: ViewOp, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
+    let result = apply_view(&op, x)?;
+    viewed(x, result, op, name, vjp)
+}
+
+/// `result`, which nothing else has, as `x` seen through `op`.
+///
+/// # Errors
+/// When it is not known what history `x` has.
+pub(crate) fn viewed(x: &Tensor, mut result: Tensor, op: ViewOp, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
     let from = x.sizes();
-    let mut result = apply_view(&op, x)?;
     let tracked = is_grad_enabled();
     let creation = if tracked { Creation::Single } else { Creation::NoGrad };
     let wanted = tracked && x.is_requires_grad();

@@ -3,7 +3,8 @@
 
 use super::gather::scatter;
 use super::meeting::{self, Meeting, windows_are_apart};
-use super::movement::{concat, narrow, put_at, put_chosen, seen, take};
+use super::memory;
+use super::movement::{concat, narrow, put_at, put_chosen, seen, seen_by, take};
 use crate::autograd::record::{check_assignable, has_integer_history};
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
@@ -95,12 +96,7 @@ pub(super) fn assign_meeting(
             target.shape_hint()
         )));
     }
-    if base.strided().is_some() && mode::is_recording() {
-        return Err(Error::trace(format!(
-            "a captured tensor of shape {:?} would be changed in place where the tape records it, and a trace cannot change the history that it has outside; detach() both or do it under no_grad(|| ..)",
-            target.shape_hint()
-        )));
-    }
+    base.becomes_result()?;
     // The history of what was there before, from which the elements that stay have their gradient.
     let before = tape::operand_edge(base)?;
     let hidden = before.as_ref().is_some_and(shows_hidden);
@@ -207,7 +203,7 @@ fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor, meeting: Meeting<'_>) 
     let steps = path.steps();
     let mut wholes = vec![x.clone()];
     for step in &steps[..steps.len() - 1] {
-        let next = seen(wholes.last().expect("begins with x"), step.op.clone(), step.name)?;
+        let next = seen_by(wholes.last().expect("begins with x"), step)?;
         wholes.push(next);
     }
     let mut value = value.clone();
@@ -232,6 +228,7 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor, alike: bool) -> Result<Tensor
         ViewOp::Affine(affine) if affine.is_apart => return put_at(affine, whole, part),
         ViewOp::Affine(affine) if alike => return put_at(&Affine { is_apart: true, ..affine.clone() }, whole, part),
         ViewOp::Affine(_) => return shared(),
+        ViewOp::Memory { places, .. } => return memory::collected(part, places),
         ViewOp::Select { axis, at } => return put_chosen(*axis, *at, whole, part),
         ViewOp::Primitive(op) => op,
     };

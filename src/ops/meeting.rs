@@ -4,7 +4,7 @@
 use super::gather::scatter;
 use super::movement::{concat, iota, narrow, take};
 use super::reduce::size_tensor;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::sizes::{all_same, at_most, numel};
 use crate::mode::values::full_of;
@@ -81,7 +81,7 @@ pub(super) fn may_meet(path: &Arc<Link>) -> bool {
     path.steps().iter().any(|step| {
         let op = match &step.op {
             ViewOp::Affine(affine) => return !affine.is_apart,
-            ViewOp::Select { .. } => return false,
+            ViewOp::Select { .. } | ViewOp::Memory { .. } => return false,
             ViewOp::Primitive(op) => op,
         };
         let Class::View(view) = op.class() else { unreachable!("bug in allotrope: {} is no view", op.name()) };
@@ -117,6 +117,11 @@ pub(super) fn write(target: &Tensor, value: &Tensor, meeting: Meeting<'_>) -> Re
 /// # Errors
 /// As what is written fails.
 pub(super) fn written(root: &Tensor, path: &Arc<Link>, by: Write<'_>) -> Result<Tensor> {
+    if path.steps().iter().any(|step| matches!(step.op, ViewOp::Memory { .. })) {
+        return Err(Error::trace(
+            "elements that share memory would be changed one after the other, and some lie between those of a tensor; change the tensor whose memory it is",
+        ));
+    }
     let own = root.sizes();
     let n = numel(&own);
     let places = take(&iota(n)?.reshape_sizes(&own)?, path)?;

@@ -27,6 +27,7 @@ mod inplace;
 mod joining;
 pub(crate) mod linalg;
 mod meeting;
+mod memory;
 pub(crate) mod movement;
 mod ndarray;
 mod norm;
