@@ -44,7 +44,7 @@ fn what_is_filled_with_a_history_has_it() {
         |x: &Tensor, w| x.try_masked_fill_(&mask(), w).map(drop), Some("MaskedFillBackward1"), [1, 2, 3];
         |x: &Tensor, w| x.try_index_fill_(0, &places(), w).map(drop), Some("IndexFillBackward1"), [1, 1, 3];
         |x: &Tensor, w| x.try_set(..2, w).map(drop), Some("CopySlices"), [1, 1, 3];
-        |x: &Tensor, w| x.try_set(2..1, w).map(drop), Some("CopySlices"), [1, 2, 3];
+        |x: &Tensor, w| x.try_set(2..2, w).map(drop), Some("CopySlices"), [1, 2, 3];
         |x: &Tensor, w| x.try_set(Ellipsis, w).map(drop), Some("FillBackward3"), [1, 1, 1];
         |x: &Tensor, w| x.try_set(&mask(), w).map(drop), Some("IndexPutBackward0"), [1, 2, 3];
         |x: &Tensor, w| x.try_index_put_(&mask(), w, false).map(drop), Some("IndexPutBackward0"), [1, 2, 3];
