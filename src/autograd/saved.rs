@@ -65,6 +65,11 @@ pub(crate) fn is_changing(x: &Tensor) -> bool {
     CHANGING.get() == x.id()
 }
 
+/// Whether an operation is about to change a tensor in place.
+pub(crate) fn is_any_changing() -> bool {
+    CHANGING.get() != 0
+}
+
 /// A derivative keeps something that is no tensor of the program's, and that is freed as those are: counts as one saved.
 pub(crate) fn hidden() {
     COUNT.set(COUNT.get() + 1);

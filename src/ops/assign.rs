@@ -89,13 +89,6 @@ pub(super) fn assign_meeting(
         return Ok(());
     }
     check_assignable(target)?;
-    if mode::is_recording() && !target.dtype().is_float() {
-        return Err(Error::trace(format!(
-            "a tensor {}{:?} would be changed in place where the tape records it, and a trace has no integers with a history; detach() what it is filled with or do it under no_grad(|| ..)",
-            target.dtype(),
-            target.shape_hint()
-        )));
-    }
     base.becomes_result()?;
     // The history of what was there before, from which the elements that stay have their gradient.
     let before = tape::operand_edge(base)?;
