@@ -81,13 +81,24 @@ pub(crate) struct MadeHere {
     pub(crate) shows: Option<(TraceHandle, Arc<Link>)>,
 }
 
-/// What a captured tensor had, of which the program changes whether gradients flow to it.
+/// What history a captured tensor had that the program changes.
 #[derive(Clone)]
 pub(crate) struct HistoryBefore {
     pub(crate) tensor: TraceHandle,
     pub(crate) requires_grad: bool,
     pub(crate) edge: Option<Edge>,
     pub(crate) retains_grad: bool,
+    /// How many changes in place a view knew of.
+    pub(crate) changes_seen: u32,
+}
+
+impl HistoryBefore {
+    /// Whether the tensor has another history now that something computed. A view has that of what it shows.
+    pub(crate) fn is_result(&self) -> bool {
+        let key = |e: &Edge| (e.id(), e.output);
+        let now = self.tensor.grad_fn().as_ref().map(key);
+        self.tensor.view_of().is_none() && now.is_some() && now != self.edge.as_ref().map(key)
+    }
 }
 
 #[derive(Clone)]

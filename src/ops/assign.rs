@@ -72,12 +72,7 @@ fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, ali
         return Ok(());
     }
     check_assignable(target)?;
-    if base.strided().is_some() && mode::is_recording() {
-        return Err(Error::trace(format!(
-            "a captured tensor of shape {:?} would be changed in place where the tape records it, and a trace cannot change the history that it has outside; detach() both or do it under no_grad(|| ..)",
-            target.shape_hint()
-        )));
-    }
+    base.becomes_result()?;
     // The history of what was there before, from which the elements that stay have their gradient.
     let before = tape::operand_edge(base)?;
     let hidden = before.as_ref().is_some_and(shows_hidden);

@@ -4,7 +4,7 @@
 use crate::autograd::ended::ended;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::draws::{Draws, Fills, Item};
-use crate::capture::endpoints::{CallerTensor, Lies, OutputLayout, Returned, Source, Target};
+use crate::capture::endpoints::{CallerTensor, HistoryAfter, Lies, OutputLayout, Returned, Source, Target};
 use crate::capture::layout::{Answer, ComputedLayout, Layout, LayoutGuard, Memory, RecordedLayouts, ViewStep};
 use crate::capture::symbols::Symbols;
 use crate::device::Device;
@@ -153,7 +153,7 @@ impl LoadedState {
                 grads: v.grads.iter().map(|(of, i)| (self.whose(*of), *i)).collect(),
                 cleared,
                 cleared_args,
-                requires_grad: v.requires_grad.iter().map(|(of, on)| (self.whose(*of), *on)).collect(),
+                histories: v.histories.iter().map(|(of, after)| (self.whose(*of), history(*after))).collect(),
                 effects: v.set.iter().map(|(f, on)| self.flags[*f].read_as(*on)).collect(),
             },
             dependencies: Dependencies {
@@ -294,6 +294,13 @@ impl LoadedState {
         // One element along the first axis is the only step that is no view.
         let steps = steps.iter().map(|s| step(s).map_or(ViewStep::Element, ViewStep::View));
         Layout { memory, steps: steps.collect() }
+    }
+}
+
+fn history(after: saved::HistoryAfter) -> HistoryAfter {
+    match after {
+        saved::HistoryAfter::Leaf(requires_grad) => HistoryAfter::Leaf(requires_grad),
+        saved::HistoryAfter::Result => HistoryAfter::Result,
     }
 }
 

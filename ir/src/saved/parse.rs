@@ -2,8 +2,8 @@
 //! judged by [`super::check()`].
 
 use super::{
-    Argument, Distribution, Draw, FollowRule, Followed, Follows, Generator, Guard, LaidOut, LaidOutAs, Layout, Lies,
-    Order, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Tensor, VERSION, Variant,
+    Argument, Distribution, Draw, FollowRule, Followed, Follows, Generator, Guard, HistoryAfter, LaidOut, LaidOutAs,
+    Layout, Lies, Order, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Tensor, VERSION, Variant,
 };
 use crate::lex::Token;
 use crate::parse::{Parsed, Parser};
@@ -194,8 +194,9 @@ impl Reader {
                 "clear" => v.cleared.push(self.place()?),
                 "leaf" => {
                     let of = self.place()?;
-                    v.requires_grad.push((of, self.truth()?));
+                    v.histories.push((of, HistoryAfter::Leaf(self.truth()?)));
                 }
+                "history" => v.histories.push((self.place()?, HistoryAfter::Result)),
                 "result" if matches!(self.p.peek(), Token::Word(_)) => {
                     v.results.push(v.returned.len());
                     let returned = self.returned()?;

@@ -18,6 +18,7 @@ use crate::autograd::tape;
 use crate::capture::aliasing::Aliasing;
 use crate::capture::builder::ARGUMENT;
 use crate::capture::endpoints::CallerTensor;
+use crate::capture::endpoints::HistoryAfter;
 use crate::capture::endpoints::Source;
 use crate::capture::event::Event;
 use crate::capture::replay_builder::ReplayBuilder;
@@ -98,11 +99,12 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
 pub(crate) struct ChangedHistories(Vec<HistoryBefore>);
 
 impl ChangedHistories {
-    /// The tensors whose history a call changes, and whether they require gradients then. They are leaves.
-    pub(crate) fn after(&self) -> Vec<(CallerTensor, bool)> {
+    /// The tensors that are leaves after a call where they were none, or required gradients where they do not now.
+    pub(crate) fn leaves(&self) -> Vec<(CallerTensor, HistoryAfter)> {
         let changes = self.0.iter().filter_map(|HistoryBefore { tensor, requires_grad, edge, .. }| {
             let now = tensor.stored_requires_grad();
-            (now != *requires_grad || edge.is_some()).then(|| (CallerTensor::Captured(tensor.clone()), now))
+            let leaf = !tensor.has_grad_fn() && (now != *requires_grad || edge.is_some());
+            leaf.then(|| (CallerTensor::Captured(tensor.clone()), HistoryAfter::Leaf(now)))
         });
         changes.collect()
     }
@@ -110,7 +112,7 @@ impl ChangedHistories {
 
 impl Drop for ChangedHistories {
     fn drop(&mut self) {
-        for HistoryBefore { tensor, requires_grad, edge, retains_grad } in self.0.drain(..) {
+        for HistoryBefore { tensor, requires_grad, edge, retains_grad, changes_seen } in self.0.drain(..) {
             if tensor.has_grad_fn() || edge.is_some() {
                 tensor.set_grad_fn(edge);
             }
@@ -118,6 +120,7 @@ impl Drop for ChangedHistories {
                 tensor.set_retains_grad();
             }
             tensor.store_requires_grad(requires_grad);
+            tensor.see_changes(changes_seen);
         }
     }
 }
@@ -268,6 +271,15 @@ impl Capture {
     /// had.
     pub(crate) fn changed_histories(&self) -> ChangedHistories {
         ChangedHistories(std::mem::take(&mut self.0.borrow_mut().changed_histories))
+    }
+
+    /// The captured tensors that the program has changed in place by what has a derivative: they are results.
+    pub(crate) fn captured_results(&self) -> Vec<(CallerTensor, Tensor)> {
+        let inner = self.0.borrow();
+        let results = inner.changed_histories.iter().filter(|before| before.is_result());
+        results
+            .map(|HistoryBefore { tensor, .. }| (CallerTensor::Captured(tensor.clone()), Tensor::clone(tensor)))
+            .collect()
     }
 
     /// The state of a capture whose recorder is no longer installed.

@@ -2,12 +2,12 @@
 //! No tensor of the caller is touched.
 
 use super::Capture;
+use super::grads::history_stays;
 use super::late;
 use crate::autograd::is_grad_enabled;
 use crate::autograd::record::{needed_by_tape, shows_leaf};
 use crate::capture::endpoints::CallerTensor;
 use crate::capture::state::MadeHere;
-use crate::error::Error;
 use crate::error::Result;
 use crate::mode::recorder::StateRecorder;
 use crate::mode::recorder::state::LayoutQuestion;
@@ -114,15 +114,8 @@ impl StateRecorder for Capture {
                         return Err(needed_by_tape("a view of a leaf"));
                     }
                 }
-                let has_history =
-                    |i: usize| inner.traced_args.get(&i).is_some_and(Tensor::stored_requires_grad) || needs_gradient;
-                let gradient = inner.given_gradient(cell).is_some();
-                if is_grad_enabled() && (arg.is_some_and(has_history) || gradient && needs_gradient) {
-                    let what = if gradient { "a gradient" } else { "an argument" };
-                    return Err(Error::trace(format!(
-                        "{what} of shape {:?} would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
-                        root.shape_hint()
-                    )));
+                if is_grad_enabled() && needs_gradient && inner.given_gradient(cell).is_some() {
+                    return Err(history_stays("a gradient", root));
                 }
                 if inner.scope_of(cell.scope)? != at {
                     return Err(values::changed_in_loop("value"));
