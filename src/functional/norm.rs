@@ -9,7 +9,7 @@ use crate::ops::reduce::divide_by_size;
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::size::sizes_of;
-use crate::tensor::{Size, Sizes, Tensor};
+use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 
 /// What a batch or instance normalisation has besides its input; PyTorch's defaults.
@@ -139,8 +139,16 @@ fn follow(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
     }
     no_grad(|| {
         let now = now.detach().try_to(running.dtype())?;
-        let moved = running.try_mul(1.0 - momentum)?.try_add(&now.try_mul(momentum)?)?;
-        running.try_copy_(&moved).map(|_| ())
+        let step = |running: &Tensor, now: &Tensor| {
+            let moved = running.try_mul(1.0 - momentum)?.try_add(&now.try_mul(momentum)?)?;
+            running.try_copy_(&moved).map(|_| ())
+        };
+        // One that all channels share moves once for each.
+        match eval::check_apart(running.shape_hint(), running.laid_out()) {
+            Ok(()) => step(running, &now),
+            Err(_) => (0..running.shape_hint()[0] as isize)
+                .try_for_each(|i| step(&running.try_narrow(0, i, 1)?, &now.try_narrow(0, i, 1)?)),
+        }
     })
 }
 
@@ -168,8 +176,15 @@ twin_fns! {
             ("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias),
         ])?;
         if input.sizes().iter().any(|&n| is_zero(n)) {
-            // Nothing to normalise, and nothing to learn from; the weights are used by no element.
-            return crate::ops::movement::copied("CloneBackward0", input);
+            // Nothing to normalise, and nothing to learn from; the first weights stand for all.
+            let mut y = crate::ops::movement::copied("CloneBackward0", input)?;
+            if let Some(weight) = weight {
+                y = y.try_mul(&weight.try_select(0, 0)?)?;
+            }
+            return match bias {
+                Some(bias) => y.try_add(&bias.try_select(0, 0)?),
+                None => Ok(y),
+            };
         }
         let rank = input.dim();
         if rank < 2 {
