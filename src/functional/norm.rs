@@ -139,16 +139,19 @@ fn follow(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
     }
     no_grad(|| {
         let now = now.detach().try_to(running.dtype())?;
-        let step = |running: &Tensor, now: &Tensor| {
-            let moved = running.try_mul(1.0 - momentum)?.try_add(&now.try_mul(momentum)?)?;
-            running.try_copy_(&moved).map(|_| ())
-        };
-        // One that all channels share moves once for each.
-        match eval::check_apart(running.shape_hint(), running.laid_out()) {
-            Ok(()) => step(running, &now),
-            Err(_) => (0..running.shape_hint()[0] as isize)
-                .try_for_each(|i| step(&running.try_narrow(0, i, 1)?, &now.try_narrow(0, i, 1)?)),
-        }
+        let moved = running.try_mul(1.0 - momentum)?.try_add(&now.try_mul(momentum)?)?;
+        running.try_copy_(&moved).map(|_| ())
+    })
+}
+
+/// As [`follow`], where one that all channels share moves once for each.
+fn follow_each(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
+    if eval::check_apart(running.shape_hint(), running.laid_out()).is_ok() {
+        return follow(running, now, momentum);
+    }
+    (0..running.shape_hint()[0] as isize).try_for_each(|i| {
+        let of = |x: &Tensor| no_grad(|| x.try_narrow(0, i, 1));
+        follow(&of(running)?, &of(now)?, momentum)
     })
 }
 
@@ -206,11 +209,11 @@ twin_fns! {
             demand_at_least(m.count, 2);
             let flat = |t: &Tensor| t.detach().reshape_sizes(&x.sizes()[1..2]);
             if let Some(r) = running_mean {
-                follow(r, &flat(&m.mean)?, momentum)?;
+                follow_each(r, &flat(&m.mean)?, momentum)?;
             }
             if let Some(r) = running_var {
                 let unbiased = no_grad(|| divide_by_size(&flat(&m.squares)?, m.count.minus(Size::from(1))))?;
-                follow(r, &unbiased, momentum)?;
+                follow_each(r, &unbiased, momentum)?;
             }
             m.normalised(eps)?
         } else {

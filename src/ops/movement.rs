@@ -6,6 +6,7 @@ use super::results::{another, unlinked};
 use super::window::{WindowSpec, overlap_add};
 use super::{grads1, memory};
 use crate::autograd::record::{composite, differentiable, view};
+use crate::autograd::saved;
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result};
@@ -70,9 +71,7 @@ impl Tensor {
     /// whether something is repeated depends on the sizes; the result is not shown to users.
     pub(crate) fn expand_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
         let own = self.sizes();
-        // Sizes that have to be equal are, also where that was not known when these were made.
-        let is_equal = |(&from, &to): (&Size, &Size)| from.same(&to) || !from.is_one() && demand_equal(from, to);
-        if own.len() == sizes.len() && own.iter().zip(sizes).all(is_equal) {
+        if all_same(&own, sizes) {
             return Ok(self.clone());
         }
         if self.is_off_tape() {
@@ -81,6 +80,7 @@ impl Tensor {
         let repeated = no_grad(|| self.expand_recorded(sizes))?;
         let to = SumToSize { sizes: own, sum: Tensor::sum_to_size };
         repeated.set_grad_fn(tape::own_edge(self).map(|edge| edge.repeated(to)));
+        saved::repeats(self, &repeated);
         Ok(repeated)
     }
 
