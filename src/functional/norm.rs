@@ -9,7 +9,7 @@ use crate::ops::reduce::divide_by_size;
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::size::sizes_of;
-use crate::tensor::{Size, Sizes, Tensor};
+use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 
 /// What a batch or instance normalisation has besides its input; PyTorch's defaults.
@@ -144,6 +144,17 @@ fn follow(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
     })
 }
 
+/// As [`follow`], where one that all channels share moves once for each.
+fn follow_each(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
+    if eval::check_apart(running.shape_hint(), running.laid_out()).is_ok() {
+        return follow(running, now, momentum);
+    }
+    (0..running.shape_hint()[0] as isize).try_for_each(|i| {
+        let of = |x: &Tensor| no_grad(|| x.try_narrow(0, i, 1));
+        follow(&of(running)?, &of(now)?, momentum)
+    })
+}
+
 twin_fns! {
     /// Normalises each channel over batch and places: `[n, c, ..]`. With `training` the running mean and variance (`[c]`)
     /// move towards the batch's by the momentum, the variance without bias; without it they are what is normalised by.
@@ -168,8 +179,15 @@ twin_fns! {
             ("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias),
         ])?;
         if input.sizes().iter().any(|&n| is_zero(n)) {
-            // Nothing to normalise, and nothing to learn from; the weights are used by no element.
-            return crate::ops::movement::copied("CloneBackward0", input);
+            // Nothing to normalise, and nothing to learn from; the first weights stand for all.
+            let mut y = crate::ops::movement::copied("CloneBackward0", input)?;
+            if let Some(weight) = weight {
+                y = y.try_mul(&weight.try_select(0, 0)?)?;
+            }
+            return match bias {
+                Some(bias) => y.try_add(&bias.try_select(0, 0)?),
+                None => Ok(y),
+            };
         }
         let rank = input.dim();
         if rank < 2 {
@@ -191,11 +209,11 @@ twin_fns! {
             demand_at_least(m.count, 2);
             let flat = |t: &Tensor| t.detach().reshape_sizes(&x.sizes()[1..2]);
             if let Some(r) = running_mean {
-                follow(r, &flat(&m.mean)?, momentum)?;
+                follow_each(r, &flat(&m.mean)?, momentum)?;
             }
             if let Some(r) = running_var {
                 let unbiased = no_grad(|| divide_by_size(&flat(&m.squares)?, m.count.minus(Size::from(1))))?;
-                follow(r, &unbiased, momentum)?;
+                follow_each(r, &unbiased, momentum)?;
             }
             m.normalised(eps)?
         } else {
