@@ -3,7 +3,7 @@
 use super::common::{demand_float, numbers, pad_axis, widened, windows};
 use crate::autograd::{no_grad, tape};
 use crate::error::{Error, Result};
-use crate::mode::layout::{are_images, as_images, row_major};
+use crate::mode::layout::{are_dense_images, are_images, as_images, row_major};
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
 use crate::ops::reduce::divide_by_size;
 use crate::ops::single_node::{Keeps, single};
@@ -205,7 +205,7 @@ twin_fns! {
             let scale = var.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
             x.try_sub(&by_channel(mean, rank)?)?.try_mul(&by_channel(&scale, rank)?)?
         };
-        as_images(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?, input.dim() > 3 && are_images(input))
+        as_images(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?, input.dim() > 3 && are_dense_images(input)?)
         })
     }
 

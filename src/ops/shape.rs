@@ -283,6 +283,15 @@ fn as_view(op: &'static str, x: &Tensor, sizes: &[Size]) -> Result<Tensor> {
     Ok(out)
 }
 
+/// All elements along one axis, as a view.
+///
+/// # Errors
+/// When that would take a copy.
+#[track_caller]
+pub(super) fn as_vector(op: &'static str, x: &Tensor) -> Result<Tensor> {
+    as_view(op, x, &[numel(&x.sizes())])
+}
+
 /// The sizes meant by a shape with at most one -1.
 #[track_caller]
 fn wanted_sizes(op: &'static str, x: &Tensor, shape: &[isize]) -> Result<Sizes> {

@@ -27,3 +27,4 @@ mod inplace;
 mod node_names;
 mod special;
 mod view_changes;
+mod zeros;

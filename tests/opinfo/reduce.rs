@@ -3,7 +3,7 @@
 use crate::case::{BY_TYPE, Case, KEYWORD, one};
 use crate::corpus::Given;
 use crate::run::Adapter;
-use allotrope::{DType, Error, Result, Tensor};
+use allotrope::{Error, Result, Tensor};
 
 /// Name in the corpus, and the call it means.
 pub fn adapters() -> Vec<(&'static str, Adapter)> {
@@ -73,8 +73,8 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
                 None => x.try_prod(),
             })
         },
-        "cumsum" => narrowed(c, running(c)?.try_cumsum(c.int(1, "dim")?)),
-        "cumprod" => narrowed(c, running(c)?.try_cumprod(c.int(1, "dim")?)),
+        "cumsum" => narrowed(c, cast(c)?.try_cumsum(c.int(1, "dim")?)),
+        "cumprod" => narrowed(c, cast(c)?.try_cumprod(c.int(1, "dim")?)),
         "var" => {
             let (x, (axes, correction, keepdim)) = (c.tensor(0, "input")?, variance(c)?);
             one(x.try_var_dim(&axes, correction, keepdim))
@@ -136,17 +136,6 @@ fn cast(c: &Case) -> Result<Tensor> {
         }
         Some(dtype) => x.try_to(dtype),
         None => Ok(x.clone()),
-    }
-}
-
-/// As [`cast`], for running sums and products, of which there are none of bools.
-fn running(c: &Case) -> Result<Tensor> {
-    match c.dtype_opt(KEYWORD, "dtype")? {
-        // Of nothing there is one.
-        Some(DType::Bool) if !c.tensor(0, "input")?.shape().contains(&0) => {
-            Err(Error::Argument(format!("{BY_TYPE}: a running sum of bools")))
-        }
-        _ => cast(c),
     }
 }
 
