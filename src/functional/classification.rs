@@ -227,7 +227,8 @@ twin_fns! {
                     let total = sums.try_sum()?.try_neg()?;
                     // Without classes there is no number of samples to PyTorch either.
                     let count = if is_zero(c) { c } else { numel(&rest) };
-                    single("DivBackward1", &[&total], &[], |t| divide_by_size(&t[0], count))?
+                    let node = if is_zero(numel(&own)) { "NegBackward0" } else { "DivBackward1" };
+                    single(node, &[&total], &[], |t| divide_by_size(&t[0], count))?
                 }
                 other => other.of(&sums)?.try_neg()?,
             };

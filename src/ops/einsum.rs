@@ -4,6 +4,7 @@
 use super::linalg::product;
 use super::movement::{permute, permuted};
 use super::reduce::{sum_axes, sum_from_zero};
+use super::shape::is_one;
 use super::twin_fns;
 use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_equal, numel, specialize};
@@ -232,6 +233,10 @@ fn multiplied(equation: &str, e: &Equation, mut a: Term, mut b: Term, later: imp
     for label in a.labels.clone() {
         let (Some(m), Some(n)) = (a.size(label), b.size(label)) else { continue };
         if demand_equal(m, n) {
+            // An axis of one element is none to sum over: what it has is multiplied.
+            if !later(label) && is_one(m) {
+                (a, b) = (a.dropped(label)?, b.dropped(label)?);
+            }
             continue;
         }
         if m.hint() == 1 {

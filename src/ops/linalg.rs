@@ -6,6 +6,7 @@ use super::movement::concat;
 use super::results::unlinked;
 use super::single_node::{Keeps, single};
 use super::twins;
+use crate::autograd::is_grad_enabled;
 use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
@@ -233,7 +234,7 @@ twins! {
         let (beta, alpha) = (beta.into(), alpha.into());
         single("AddmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
             let product = product_times("addmm", &t[1], &t[2], alpha)?;
-            added("addmm", &t[0], &product, beta, Number::Int(1)).and_then(row_major)
+            added("addmm", &t[0], &product, t[1].sizes()[1], [beta, Number::Int(1)]).and_then(row_major)
         })
     }
 
@@ -244,11 +245,14 @@ twins! {
             one_dtype("baddbmm", self, a)?;
             let sum = self.try_to(wide.dtype())?.try_baddbmm(&wide, &other, beta, alpha)?;
             no_sum_of_bools("baddbmm", like.dtype(), &sum)?;
+            if !like.dtype().is_float() && is_grad_enabled() && [self, a, b].iter().any(|t| t.is_requires_grad()) {
+                return Err(Error::operands("baddbmm", format!("{} has no gradient; use no_grad", like.dtype())));
+            }
             return sum.try_to(like.dtype());
         }
         single("BaddbmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
             let product = product_times("baddbmm", &t[1], &t[2], alpha)?;
-            added("baddbmm", &t[0], &product, beta, Number::Int(1)).and_then(row_major)
+            added("baddbmm", &t[0], &product, t[1].sizes()[2], [beta, Number::Int(1)]).and_then(row_major)
         })
     }
 
@@ -256,7 +260,7 @@ twins! {
     fn addmv / try_addmv(&self, matrix: &Tensor, vector: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
         let (beta, alpha) = (beta.into(), alpha.into());
         single("AddmvBackward0", &[self, matrix, vector], &factors(matrix, vector, 1), |t| {
-            added("addmv", &t[0], &t[1].try_mv(&t[2])?, beta, alpha)
+            added("addmv", &t[0], &t[1].try_mv(&t[2])?, t[2].sizes()[0], [beta, alpha])
         })
     }
 
@@ -264,7 +268,7 @@ twins! {
     fn addr / try_addr(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
         let (beta, alpha) = (beta.into(), alpha.into());
         single("AddrBackward0", &[self, a, b], &factors(a, b, 1), |t| {
-            added("addr", &t[0], &t[1].try_outer(&t[2])?, beta, alpha)
+            added("addr", &t[0], &t[1].try_outer(&t[2])?, Size::from(1), [beta, alpha])
         })
     }
 
@@ -370,8 +374,8 @@ fn product_times(op: &'static str, a: &Tensor, b: &Tensor, alpha: Number) -> Res
     })
 }
 
-/// `beta * x + alpha * product`, where `x` broadcasts to the product.
-fn added(op: &'static str, x: &Tensor, product: &Tensor, beta: Number, alpha: Number) -> Result<Tensor> {
+/// `beta * x + alpha * product`, where `x` broadcasts to the product, each element of which has so many terms.
+fn added(op: &'static str, x: &Tensor, product: &Tensor, terms: Size, [beta, alpha]: [Number; 2]) -> Result<Tensor> {
     one_dtype(op, x, product)?;
     let sizes = product.sizes();
     let wide = match x.dim() > sizes.len() {
@@ -385,12 +389,15 @@ fn added(op: &'static str, x: &Tensor, product: &Tensor, beta: Number, alpha: Nu
     no_sum_of_bools(op, x.dtype(), product)?;
     let product = if alpha.to_f64() == 1.0 { product.clone() } else { scaled(op, product, alpha)? };
     beta.fitted_factor(op, x.dtype())?;
-    match beta.to_f64() {
-        1.0 => wide.try_add(&product),
-        beta if x.dtype().is_float() && beta == 0.0 => ignoring(&wide, &product, beta),
-        beta if !x.dtype().is_float() && beta.trunc() == 0.0 => Ok(product),
-        _ => scaled(op, &wide, beta)?.try_add(&product),
-    }
+    let scaled = match beta.to_f64() {
+        1.0 => wide,
+        beta if x.dtype().is_float() && beta == 0.0 => return ignoring(&wide, &product, beta),
+        beta if !x.dtype().is_float() && beta.trunc() == 0.0 => return Ok(product),
+        _ => scaled(op, &wide, beta)?,
+    };
+    // Where there are no terms nothing is added, and -0.0 changes nothing, not even another -0.0.
+    let nothing = x.dtype().is_float() && is_zero(terms);
+    scaled.try_add(&if nothing { product.try_abs()?.try_neg()? } else { product })
 }
 
 fn one_dtype(op: &'static str, x: &Tensor, other: &Tensor) -> Result<()> {

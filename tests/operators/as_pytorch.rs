@@ -276,3 +276,32 @@ fn halves_hold_no_length_that_small() {
         }
     }
 }
+
+#[test]
+fn weights_of_nothing_have_gradients() {
+    let leaf = |value: f32| Tensor::full(&[3], value).requires_grad();
+    for shape in [&[0, 3][..], &[2, 3, 0], &[0, 3, 2, 2]] {
+        let (weight, bias) = (leaf(2.0), leaf(1.0));
+        let norm = |x: &Tensor, w: Option<&Tensor>, b: Option<&Tensor>| {
+            f::batch_norm(
+                x,
+                None,
+                None,
+                f::BatchNormOptions { weight: w, bias: b, training: true, ..Default::default() },
+            )
+        };
+        let x = ones(shape, DType::F32);
+        assert!(!norm(&x, None, None).is_requires_grad());
+        assert_eq!(norm(&x, Some(&weight), None).grad_fn_name().as_deref(), Some("MulBackward0"));
+        let y = norm(&x, Some(&weight), Some(&bias));
+        assert_eq!(y.grad_fn_name().as_deref(), Some("AddBackward0"));
+        y.sum().backward();
+        assert_eq!((numbers(&weight.grad().unwrap()), numbers(&bias.grad().unwrap())), (vec![0.0; 3], vec![0.0; 3]));
+        let traced = trace(move |x: &Tensor, w: &Tensor| norm(x, Some(w), None));
+        assert!(traced.call((&x, &weight)).unwrap().is_requires_grad());
+    }
+    let options = f::BatchNormOptions { training: true, ..Default::default() };
+    assert_eq!(f::instance_norm(&ones(&[2, 3, 0], DType::F32), None, None, options).shape(), [2, 3, 0]);
+    let weighted = f::BatchNormOptions { weight: Some(&leaf(1.0)), ..options };
+    assert!(f::instance_norm(&ones(&[2, 3, 0], DType::F32), None, None, weighted).is_requires_grad());
+}

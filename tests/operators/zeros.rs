@@ -81,6 +81,37 @@ fn losses_that_are_nothing() {
     assert!(!negative("cross entropy of shares", ROWS, 1, shares).contains(&false));
 }
 
+#[test]
+fn one_term_is_no_sum_and_none_adds_nothing() {
+    // Of one term einsum multiplies.
+    let products: Call = |x| einsum("ij,jk->ik", &[x, &x.t().ones_like()]);
+    assert_eq!(negative("einsum", &[2, 3], 1, products), [true; 6]);
+    assert_eq!(negative("einsum of two", &[2, 3], 2, products), [false; 6]);
+    let dot: Call = |x| einsum("i,i->", &[&x.reshape(&[-1]), &x.ones_like().reshape(&[-1])]);
+    assert_eq!(negative("dot", &[1, 2, 1], 1, dot), [true, false, true].repeat(3));
+    // Of two dtypes, as in products of elements.
+    let (bools, floats) = (Tensor::ones(&[2, 1], DType::Bool), Tensor::ones(&[1, 3], DType::F32));
+    assert_eq!(einsum("ij,jk->ik", &[&bools, &floats]).shape(), [2, 3]);
+
+    let beside: [Call; 3] = [
+        |x| x.addmm(&x.narrow(1, 0, 0), &x.narrow(1, 0, 0).t().narrow(1, 0, 1), 2, -2),
+        |x| {
+            x.unsqueeze(0).baddbmm(
+                &x.narrow(1, 0, 0).unsqueeze(0),
+                &x.narrow(1, 0, 0).t().narrow(1, 0, 1).unsqueeze(0),
+                1,
+                1,
+            )
+        },
+        |x| x.select(1, 0).addmv(&x.narrow(1, 0, 0), &x.narrow(1, 0, 0).select(0, 0), 1, 1),
+    ];
+    for call in beside {
+        assert_eq!(negative("beside a product of nothing", &[3, 1], 1, call), [true; 6]);
+    }
+    let number: Call = |x| x.narrow(0, 0, 1).reshape(&[]).logcumsumexp(0);
+    assert_eq!(negative("a log-sum of a number", &[1], 1, number), [true; 3]);
+}
+
 /// A gradient of what an axis of one element did not repeat is no sum.
 #[test]
 fn gradients_that_nothing_is_added_to_stay() {

@@ -3,7 +3,7 @@
 use crate::case::{BY_TYPE, Case, KEYWORD, one};
 use crate::corpus::Given;
 use crate::run::Adapter;
-use allotrope::{Error, Result, Tensor};
+use allotrope::{DType, Error, Result, Tensor};
 
 /// Name in the corpus, and the call it means.
 pub fn adapters() -> Vec<(&'static str, Adapter)> {
@@ -73,8 +73,8 @@ pub fn adapters() -> Vec<(&'static str, Adapter)> {
                 None => x.try_prod(),
             })
         },
-        "cumsum" => narrowed(c, cast(c)?.try_cumsum(c.int(1, "dim")?)),
-        "cumprod" => narrowed(c, cast(c)?.try_cumprod(c.int(1, "dim")?)),
+        "cumsum" => narrowed(c, running(c)?.try_cumsum(c.int(1, "dim")?)),
+        "cumprod" => narrowed(c, running(c)?.try_cumprod(c.int(1, "dim")?)),
         "var" => {
             let (x, (axes, correction, keepdim)) = (c.tensor(0, "input")?, variance(c)?);
             one(x.try_var_dim(&axes, correction, keepdim))
@@ -136,6 +136,17 @@ fn cast(c: &Case) -> Result<Tensor> {
         }
         Some(dtype) => x.try_to(dtype),
         None => Ok(x.clone()),
+    }
+}
+
+/// As [`cast`], for running sums and products, of which there are none of bools but of a number and of nothing.
+fn running(c: &Case) -> Result<Tensor> {
+    let x = c.tensor(0, "input")?;
+    match c.dtype_opt(KEYWORD, "dtype")? {
+        Some(DType::Bool) if x.dim() > 0 && !x.shape().contains(&0) => {
+            Err(Error::Argument(format!("{BY_TYPE}: a running sum of bools")))
+        }
+        _ => cast(c),
     }
 }
 
