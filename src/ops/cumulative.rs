@@ -9,7 +9,7 @@ use super::reduce::along;
 use super::single_node::{Keeps, pair, single};
 use super::{grads1, twins};
 use crate::autograd::no_grad;
-use crate::autograd::record::{composite, differentiable};
+use crate::autograd::record::{check_integers, composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::Result;
@@ -22,6 +22,7 @@ use allotrope_ir::{DType, Op, Scalar};
 
 /// Integers and bools are accumulated as i64.
 fn accumulated(x: &Tensor) -> Result<Tensor> {
+    check_integers(x)?;
     if x.dtype().is_float() { Ok(x.clone()) } else { x.try_to(DType::I64) }
 }
 

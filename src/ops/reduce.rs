@@ -4,7 +4,7 @@
 use super::elementwise::{floating, in_full};
 use super::results::{another, unlinked};
 use super::{grads1, twins};
-use crate::autograd::record::{composite, differentiable};
+use crate::autograd::record::{check_integers, composite, differentiable};
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
@@ -70,6 +70,7 @@ pub(crate) fn sum_axes(x: &Tensor, axes: Axes) -> Result<Tensor> {
 
 /// As [`sum_axes`], by a node of this name.
 fn sum_as_node(node: &'static str, x: &Tensor, axes: Axes) -> Result<Tensor> {
+    check_integers(x)?;
     let x = if x.dtype().is_float() { x.clone() } else { x.try_to(DType::I64)? };
     let own = x.sizes();
     differentiable(&Op::Reduce { op: ReduceOp::Sum, axes: axes.clone() }, node, &[Operand::Tensor(&x)], |_| {

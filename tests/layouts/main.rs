@@ -14,6 +14,7 @@ mod common;
 #[allow(dead_code)]
 mod corpus;
 mod loops;
+mod memory;
 mod pytorch;
 mod results;
 #[path = "../../ir/tests/seed/mod.rs"]

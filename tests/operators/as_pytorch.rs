@@ -305,3 +305,50 @@ fn weights_of_nothing_have_gradients() {
     let weighted = f::BatchNormOptions { weight: Some(&leaf(1.0)), ..options };
     assert!(f::instance_norm(&ones(&[2, 3, 0], DType::F32), None, None, weighted).is_requires_grad());
 }
+
+#[test]
+fn halves_are_divided_by_a_number_in_f32_and_leave_a_rest_of_halves() {
+    let cases: [(DType, [f64; 4], [f64; 4], [f64; 4]); 2] = [
+        (
+            DType::F16,
+            [10.0, 24.0, 5.0, 30.0],
+            [9.0, 24.0, 4.0, 29.0],
+            [0.000244140625, 0.0537109375, 0.0001220703125, 0.000732421875],
+        ),
+        (
+            DType::BF16,
+            [10.0, 24.0, 5.0, 30.0],
+            [9.0, 24.0, 4.0, 29.0],
+            [0.09912109375, 0.05078125, 0.099609375, 0.09716796875],
+        ),
+    ];
+    let tenth = Tensor::full(&[], 0.1f64);
+    for (dtype, trunc, floor, rest) in cases {
+        let x = floats(&[1.0, 2.453125, 0.5, 3.0], &[4]).to(dtype);
+        for by in [Arg::from(0.1), Arg::Tensor(&tenth)] {
+            assert_eq!(both("trunc", &x, |x| x.try_div_trunc(by)), trunc);
+            assert_eq!(both("floor", &x, |x| x.try_div_floor(by)), floor);
+            assert_eq!(both("floor_divide", &x, |x| x.try_floor_divide(by)), floor);
+            assert_eq!(both("remainder", &x, |x| x.try_remainder(by)), rest);
+            assert_eq!(both("fmod", &x, |x| x.try_fmod(by)), rest);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_drawn_or_put_where_there_is_nothing() {
+    let nowhere = Tensor::zeros(&[0], DType::I64);
+    for dtype in [DType::I64, DType::U8, DType::Bool] {
+        let none = Tensor::zeros(&[0, 2], dtype);
+        let drawn: [fn(&Tensor) -> Result<&Tensor>; 2] = [|x| x.try_normal_(0.0, 1.0), |x| x.try_exponential_(1.0)];
+        for draw in drawn {
+            assert!(both("drawn", &none, |x| draw(&x.clone()).cloned()).is_empty());
+            refused("drawn", &ones(&[1], dtype), |x| draw(x).cloned());
+        }
+        refused("a deviation", &none, |x| x.try_normal_(0.0, -1.0).cloned());
+        refused("uniform", &none, |x| x.try_uniform_(0.0, 1.0).cloned());
+        assert_eq!(both("put nowhere", &ones(&[2], dtype), |x| x.try_scatter(0, &nowhere, f64::NAN)), [1.0, 1.0]);
+    }
+    let somewhere = Tensor::zeros(&[1], DType::I64);
+    refused("put somewhere", &ones(&[2], DType::I64), |x| x.try_scatter(0, &somewhere, f64::NAN));
+}
