@@ -1,6 +1,6 @@
 //! Padding: more elements at both ends of the last axes, or fewer.
 
-use super::common::{can_exist, numbers, pad_axis, take};
+use super::common::{can_exist, no_bool, numbers, pad_axis, take};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::layout::{are_images, as_images, ordered_as};
@@ -56,6 +56,9 @@ twin_fns! {
             PadMode::Zeros => Some(Scalar::from_f64(0.0, input.dtype())),
             _ => None,
         };
+        if matches!(mode, PadMode::Reflect | PadMode::Replicate) {
+            no_bool("pad", &[input])?;
+        }
         let lead = input.dim() - n;
         if value.is_none() && (!(1..=3).contains(&n) || !(1..=2).contains(&lead)) {
             return Err(Error::operands(
