@@ -56,10 +56,22 @@ pub(crate) fn as_images(result: Tensor, yes: bool) -> Result<Tensor> {
     let n = result.dim();
     let last: Axes = std::iter::once(0).chain(2..n).chain([1]).collect();
     let back: Axes = [0, n - 1].into_iter().chain(1..n - 1).collect();
-    let pixels = row_major(apply(&Op::Permute(last), &[Operand::Tensor(&result)])?)?;
-    let images = apply(&Op::Permute(back), &[Operand::Tensor(&pixels)])?;
+    in_order(result, last, back)
+}
+
+/// `result`, which the operation has made, with all heads of one place together: `[.., heads, places, width]`.
+pub(crate) fn heads_inside(result: Tensor) -> Result<Tensor> {
+    let n = result.dim();
+    let swapped: Axes = (0..n - 3).chain([n - 2, n - 3, n - 1]).collect();
+    in_order(result, swapped.clone(), swapped)
+}
+
+/// `result` in row-major order of its axes in this order; `back` puts them back.
+fn in_order(result: Tensor, order: Axes, back: Axes) -> Result<Tensor> {
+    let turned = row_major(apply(&Op::Permute(order), &[Operand::Tensor(&result)])?)?;
+    let laid = apply(&Op::Permute(back), &[Operand::Tensor(&turned)])?;
     if result.has_grad_fn() {
-        images.set_grad_fn(result.grad_fn());
+        laid.set_grad_fn(result.grad_fn());
     }
-    Ok(images)
+    Ok(laid)
 }

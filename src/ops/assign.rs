@@ -2,13 +2,14 @@
 //! history. Assigning to a view is assigning to its base, whose other elements stay.
 
 use super::gather::scatter;
-use super::movement::{concat, narrow, put_at, put_chosen, seen};
+use super::movement::{concat, copied as copy_of, fresh, narrow, put_at, put_chosen, seen};
 use crate::autograd::record::check_assignable;
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
 use crate::mode::grads::SEEN_AGAIN;
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{all_same, at_most, is_zero};
 use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::Edge;
@@ -97,13 +98,16 @@ fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, ali
         None => Some(taken("CopyBackwards", before, None)?),
         Some(view) => {
             let path = Arc::clone(&view.path);
+            // A whole in row-major order has such a gradient.
+            let plain = base.is_dense();
             let node = tape::node("CopySlices", smallvec![before, part], true, move |c, grads| {
                 let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
                 let stays = || {
                     let zeros = take(g, &path)?.try_zeros_like()?;
-                    put_back(g, &path, &zeros, true)
+                    let whole = put_back(g, &path, &zeros, true)?;
+                    if plain { row_major(whole) } else { Ok(whole) }
                 };
-                super::grads2(c, stays, || take(g, &path))
+                super::grads2(c, stays, || row_major(fresh(&take(g, &path)?)?))
             });
             Some(Edge::new(node, 0))
         }
@@ -144,6 +148,10 @@ fn taken(name: &'static str, before: Option<Edge>, from: Option<&Tensor>) -> Res
     let node = tape::node(name, smallvec![before, edge], false, move |c, grads| {
         let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
         let given = || match &like {
+            // What is filled with has a sum, also where there are no axes.
+            Some((sizes, dtype)) if name == "FillBackward3" && sizes.is_empty() && g.dim() == 0 => {
+                copy_of("CloneBackward0", g)?.try_to(*dtype)
+            }
             Some((sizes, dtype)) => g.sum_to_size(sizes)?.try_to(*dtype),
             None => unreachable!("bug in allotrope: a gradient is wanted of no tensor"),
         };

@@ -51,7 +51,6 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
         "a mean with an infinity in it is NaN, but PyTorch's is infinite where that comes last",
     ),
     ("take_along_dim", Category::Accepted, "without an axis, of what can't be seen as a vector: it is copied"),
-    ("backward", Category::Accepted, "asinh_, acosh_ and atanh_ have derivatives here"),
     ("cumprod", Category::Refused, "a product of bools as a bool: there is no such running product here"),
     ("xlogy", Category::Strides, "an operand without axes that is cast counts as one of the result's shape"),
 ];
