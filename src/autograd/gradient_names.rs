@@ -14,6 +14,8 @@ pub(super) fn gradient_name(node: &str, operand: usize) -> Option<Cow<'static, s
         });
     }
     let name = match (node, operand) {
+        ("AvgPool1DBackward0", _) => "SqueezeBackward1",
+        ("BinaryCrossEntropyBackward0", 0) => "BinaryCrossEntropyBackwardBackward0",
         ("SplitBackward0", _) => "CatBackward0",
         ("Im2ColBackward0", _) => "Col2ImBackward0",
         ("Col2ImBackward0", _) => "Im2ColBackward0",
@@ -170,6 +172,7 @@ pub(crate) fn has_function(node: &str) -> bool {
             | "NativeLayerNormBackward0"
             | "NllLoss2DBackward0"
             | "NllLossBackward0"
+            | "PreluKernelBackward0"
             | "ReflectionPad1DBackward0"
             | "ReflectionPad2DBackward0"
             | "ReluBackward0"

@@ -38,11 +38,13 @@ struct Head {
     edges: Edges,
     /// Made when the first is registered.
     hooks: OnceLock<Arc<Hooks>>,
+    /// Whether it only hands gradients of gradients on.
+    is_relay: bool,
 }
 
 impl Head {
     fn new(name: Cow<'static, str>, edges: Edges) -> Head {
-        Head { seq: next_seq(), name, edges, hooks: OnceLock::new() }
+        Head { seq: next_seq(), name, edges, hooks: OnceLock::new(), is_relay: false }
     }
 
     fn context<'a>(&'a self, me: &'a Edge) -> Context<'a> {
@@ -63,6 +65,9 @@ macro_rules! head {
         }
         fn hooks(&self) -> Option<&OnceLock<Arc<Hooks>>> {
             Some(&self.head.hooks)
+        }
+        fn is_relay(&self) -> bool {
+            self.head.is_relay
         }
     };
 }
@@ -229,4 +234,14 @@ pub(crate) fn node(
         true => Arc::new(SavingNode { head, vjp: Mutex::new(Some(vjp)) }),
         false => Arc::new(OpNode { head, vjp }),
     }
+}
+
+/// A node with which the engine stands between a gradient of gradients and where it comes from.
+pub(crate) fn relay(
+    name: Cow<'static, str>,
+    edge: Edge,
+    vjp: impl Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send + Sync + 'static,
+) -> Arc<dyn GradFn> {
+    let head = Head { is_relay: true, ..Head::new(name, smallvec![Some(edge)]) };
+    Arc::new(OpNode { head, vjp })
 }

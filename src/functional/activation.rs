@@ -5,13 +5,14 @@ use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
-use crate::mode::layout::row_major;
+use crate::mode::layout::{laid_out, row_major};
 use crate::mode::sizes::{demand_equal, specialize};
 use crate::ops::Number;
 use crate::ops::elementwise::{choose, floating, in_full, numeric, zero_where};
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::{flat_in, grads1, twin_fns, twins};
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::DType;
 use smallvec::smallvec;
@@ -78,7 +79,12 @@ fn by_hand(
                 let x = Saved::operand(x);
                 move |c: &Context<'_>, g: &Tensor| {
                     let x = x.get(c.me)?;
-                    grads1(flat_in(derivative(g, &x)?, &x)?)
+                    let gradient = flat_in(derivative(g, &x)?, &x)?;
+                    // PyTorch's kernels take the gradient first, but for these.
+                    let x_first =
+                        ["LeakyReluBackward0", "RreluWithNoiseBackward0", "ThresholdBackward0"].contains(&name);
+                    let operands = [if x_first { &x } else { g }, if x_first { g } else { &x }].map(Operand::Tensor);
+                    grads1(laid_out(gradient, LayoutRule::Elementwise, &operands)?)
                 }
             },
         )

@@ -2,9 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_equal, is_zero, numel};
+use crate::ops::gradient_layout::GradientLayout;
 use crate::ops::linalg::product_plus;
 use crate::ops::results::unlinked;
-use crate::ops::single_node::{Keeps, single};
+use crate::ops::single_node::{Keeps, single_laid_out};
 use crate::ops::twin_fns;
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;
@@ -103,7 +104,7 @@ twin_fns! {
         let operands = [input1, weight, input2];
         let wanted = |i: usize| (0..3).any(|j| j != i && operands[j].is_requires_grad());
         let keeps: Vec<Keeps> = (0..3).filter(|&i| wanted(i)).map(Keeps::Operand).collect();
-        let y = single("ViewBackward0", &operands, &keeps, |t| {
+        let y = single_laid_out("ViewBackward0", &operands, &keeps, GradientLayout::row_major(), |t| {
             let flat = t[1].try_transpose(0, 1)?.reshape_sizes(&[w[1], numel(&[w[0], w[2]])])?;
             let half = t[0].reshape_sizes(&[rows, w[1]])?.try_matmul(&flat)?.reshape_sizes(&[rows, w[0], w[2]])?;
             let other = t[2].reshape_sizes(&[rows, w[2], Size::from(1)])?;

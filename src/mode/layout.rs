@@ -73,10 +73,22 @@ pub(crate) fn as_images(result: Tensor, yes: bool) -> Result<Tensor> {
     }
     let n = result.dim();
     let back: Axes = [0, n - 1].into_iter().chain(1..n - 1).collect();
-    let pixels = row_major(apply(&Op::Permute(channels_last(n)), &[Operand::Tensor(&result)])?)?;
-    let images = apply(&Op::Permute(back), &[Operand::Tensor(&pixels)])?;
+    in_order(result, channels_last(n), back)
+}
+
+/// `result`, which the operation has made, with all heads of one place together: `[.., heads, places, width]`.
+pub(crate) fn heads_inside(result: Tensor) -> Result<Tensor> {
+    let n = result.dim();
+    let swapped: Axes = (0..n - 3).chain([n - 2, n - 3, n - 1]).collect();
+    in_order(result, swapped.clone(), swapped)
+}
+
+/// `result` in row-major order of its axes in this order; `back` puts them back.
+fn in_order(result: Tensor, order: Axes, back: Axes) -> Result<Tensor> {
+    let turned = row_major(apply(&Op::Permute(order), &[Operand::Tensor(&result)])?)?;
+    let laid = apply(&Op::Permute(back), &[Operand::Tensor(&turned)])?;
     if result.has_grad_fn() {
-        images.set_grad_fn(result.grad_fn());
+        laid.set_grad_fn(result.grad_fn());
     }
-    Ok(images)
+    Ok(laid)
 }

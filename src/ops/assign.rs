@@ -4,13 +4,14 @@
 use super::gather::scatter;
 use super::meeting::{self, Meeting, windows_are_apart};
 use super::memory;
-use super::movement::{concat, narrow, put_at, put_chosen, seen, seen_by, take};
+use super::movement::{concat, copied as copy_of, fresh, narrow, put_at, put_chosen, seen, seen_along, take};
 use crate::autograd::record::{check_assignable, has_integer_history};
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
 use crate::mode::grads::SEEN_AGAIN;
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{all_same, is_zero};
 use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::Edge;
@@ -112,6 +113,8 @@ pub(super) fn assign_meeting(
         None => Some(taken(COPIED, before, None, target.dtype())?),
         Some(view) => {
             let path = Arc::clone(&view.path);
+            // A whole in row-major order has such a gradient.
+            let plain = base.is_dense();
             let node = tape::node("CopySlices", smallvec![before, part], true, move |c, grads| {
                 let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
                 let stays = || {
@@ -121,9 +124,10 @@ pub(super) fn assign_meeting(
                         ));
                     }
                     let zeros = take(g, &path)?.try_zeros_like()?;
-                    put_back(g, &path, &zeros, Meeting::Alike)
+                    let whole = put_back(g, &path, &zeros, Meeting::Alike)?;
+                    if plain { row_major(whole) } else { Ok(whole) }
                 };
-                super::grads2(c, stays, || take(g, &path))
+                super::grads2(c, stays, || row_major(fresh(&take(g, &path)?)?))
             });
             Some(Edge::new(node, 0))
         }
@@ -176,6 +180,10 @@ fn taken(name: &'static str, before: Option<Edge>, from: Option<&Tensor>, dtype:
         }
         let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
         let given = || match &like {
+            // What is filled with has a sum, also where there are no axes.
+            Some((sizes, dtype)) if name == "FillBackward3" && sizes.is_empty() && g.dim() == 0 => {
+                copy_of("CloneBackward0", g)?.try_to(*dtype)
+            }
             Some((sizes, dtype)) => g.sum_to_size(sizes)?.try_to(*dtype),
             None => unreachable!("bug in allotrope: a gradient is wanted of no tensor"),
         };
@@ -196,7 +204,7 @@ fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor, meeting: Meeting<'_>) 
     let steps = path.steps();
     let mut wholes = vec![x.clone()];
     for step in &steps[..steps.len() - 1] {
-        let next = seen_by(wholes.last().expect("begins with x"), step)?;
+        let next = seen_along(wholes.last().expect("begins with x"), step)?;
         wholes.push(next);
     }
     let mut value = value.clone();

@@ -3,10 +3,11 @@
 
 use super::elementwise::{choose, floating, in_full};
 use super::gather::{flip, gather};
+use super::gradient_layout::GradientLayout;
 use super::movement::{concat, copied, narrow};
 use super::recurrence::recurrence;
 use super::reduce::along;
-use super::single_node::{Keeps, pair, single};
+use super::single_node::{Keeps, pair, single_laid_out};
 use super::{grads1, twins};
 use crate::autograd::no_grad;
 use crate::autograd::record::{check_integers, composite, differentiable};
@@ -36,6 +37,15 @@ fn over(
     let (x1, axis) = along(x, name, axis)?;
     let y = f(&x1, axis)?;
     if x.dim() == 0 { y.reshape_sizes(&[]) } else { Ok(y) }
+}
+
+/// How the gradient lies.
+fn lies(node: &'static str, x: &Tensor, axis: isize) -> GradientLayout {
+    match x.dim() {
+        0 => GradientLayout::of(node, &[x]),
+        // One that does not exist is refused later.
+        _ => GradientLayout::along(node, x, x.axis("cumulative", axis).unwrap_or(0)),
+    }
 }
 
 /// The sums up to each element, from the end where `reverse`; each is the derivative of the other.
@@ -143,7 +153,7 @@ twins! {
     /// assert_eq!(Tensor::from_vec(vec![1.0f32, 2.0, 3.0], &[3]).cumsum(0).to_vec::<f32>(), [1.0, 3.0, 6.0]);
     /// ```
     fn cumsum / try_cumsum(&self, axis: isize) -> Tensor {
-        single("CumsumBackward0", &[self], &[], |own| {
+        single_laid_out("CumsumBackward0", &[self], &[], lies("CumsumBackward0", self, axis), |own| {
             let zero_rank = own[0].dim() == 0;
             over(&own[0], "cumsum", axis, |x, axis| {
                 // From +0.0 on: no sum is -0.0.
@@ -156,7 +166,8 @@ twins! {
     /// The product of the elements up to each one along an axis; integers and bools give i64. The gradient is right where
     /// elements are 0, too.
     fn cumprod / try_cumprod(&self, axis: isize) -> Tensor {
-        single("CumprodBackward0", &[self], &[Keeps::Operand(0), Keeps::Result(0)], |x| {
+        let keeps = [Keeps::Operand(0), Keeps::Result(0)];
+        single_laid_out("CumprodBackward0", &[self], &keeps, lies("CumprodBackward0", self, axis), |x| {
             over(&x[0], "cumprod", axis, |x, axis| {
                 narrow(&running_product(x, axis)?, axis, Size::from(1), x.sizes()[axis])?.try_contiguous()
             })
@@ -176,7 +187,8 @@ twins! {
     /// The logarithm of the sum of e^x up to each element along an axis, where no step overflows. Floats only.
     fn logcumsumexp / try_logcumsumexp(&self, axis: isize) -> Tensor {
         let x = floating(self, "logcumsumexp")?;
-        single("LogcumsumexpBackward0", &[&x], &[Keeps::Operand(0), Keeps::Result(0)], |x| {
+        let keeps = [Keeps::Operand(0), Keeps::Result(0)];
+        single_laid_out("LogcumsumexpBackward0", &[&x], &keeps, lies("LogcumsumexpBackward0", &x, axis), |x| {
             let is_number = x[0].dim() == 0;
             over(&x[0], "logcumsumexp", axis, |x, axis| match is_number {
                 // A number as it is: neither -0.0 nor what is large is rounded.

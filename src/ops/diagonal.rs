@@ -1,6 +1,6 @@
 //! Diagonals and triangles of matrices, and matrices made of diagonals.
 
-use super::movement::{concat, copied, iota, narrow, permute, seen, zero_of, zeros};
+use super::movement::{concat, copied, iota, narrow, seen, seen_by, unseen, zero_of, zeros};
 use super::single_node::single;
 use super::{grads1, twins};
 use crate::autograd::record::composite;
@@ -12,7 +12,7 @@ use crate::tensor::affine::Affine;
 use crate::tensor::operand::Operand;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Sizes, Tensor};
-use allotrope_ir::{Axes, DType, Extent};
+use allotrope_ir::{Axes, DType, Extent, Op};
 use smallvec::smallvec;
 
 twins! { views:
@@ -51,8 +51,9 @@ twins! {
             return Err(Error::operands("diag_embed", format!("axes {axis1} and {axis2} are one axis")));
         }
         let n = self.sizes()[last].plus(&Size::from(offset.unsigned_abs()));
-        single("DiagEmbedBackward0", &[self], &[], |x| {
-            super::shape::moved(&embedded(&x[0], n, n, offset)?, &[rank - 2, rank - 1], &[a, b])
+        let compute = || super::shape::moved(&embedded(self, n, n, offset)?, &[rank - 2, rank - 1], &[a, b]);
+        composite("DiagEmbedBackward0", &[Operand::Tensor(self)], compute, |_| {
+            move |_: &Context<'_>, g: &Tensor| grads1(diagonal(g, offset, a, b)?)
         })
     }
 
@@ -137,11 +138,17 @@ fn diagonal(x: &Tensor, offset: isize, a: usize, b: usize) -> Result<Tensor> {
     order.extend([a, b]);
     sizes.push(len);
     // The square whose main diagonal it is, and of each row of that the element in its place.
-    let square = narrow(&narrow(&permute(x, order)?, rank - 2, row, len)?, rank - 1, column, len)?;
+    let turned = seen_by(x, Op::Permute(order), "PermuteBackward0", unturned)?;
+    let square = narrow(&narrow(&turned, rank - 2, row, len)?, rank - 1, column, len)?;
     let mut steps = smallvec![0; rank - 1];
     steps[rank - 2] = 1;
     let affine = Affine { sizes, steps, offset: 0, count: Size::from(1), is_apart: true };
     seen(&square, ViewOp::Affine(affine), "DiagonalBackward0")
+}
+
+/// The gradient of what was permuted for a diagonal, which is put into zeros in row-major order.
+fn unturned(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
+    row_major(unseen(op, from, g)?)
 }
 
 /// `[.., len] -> [.., m, n]` with the last axis on a diagonal and zeros elsewhere.

@@ -11,9 +11,11 @@ use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
+use crate::mode::layout::{laid_out, row_major};
 use crate::mode::sizes::{is_zero, numel};
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use allotrope_ir::{ArgOp, Axes, DType, Op, ReduceOp};
 
 /// That no axis to be reduced is empty.
@@ -55,7 +57,12 @@ fn extreme(x: &Tensor, name: &'static str, op: ReduceOp, axes: Axes, keepdim: bo
             }
             let hit = hit.try_to(g.dtype())?;
             let count = spread(&sum_axes(&hit, axes.clone())?, &own, &axes)?;
-            grads1(hit.try_mul(&spread(g, &own, &axes)?)?.try_div(&count)?)
+            let g = spread(g, &own, &axes)?;
+            let gradient = hit.try_mul(&g)?.try_div(&count)?;
+            grads1(match whole {
+                true => row_major(gradient)?,
+                false => laid_out(gradient, LayoutRule::Elementwise, &[Operand::Tensor(&g), Operand::Tensor(&x)])?,
+            })
         }
     })
 }

@@ -99,7 +99,14 @@ fn gradients(outputs: &[&Tensor], inputs: &[&Tensor], how: GradOptions<'_>) -> R
 
 fn run(roots: Vec<Root>, targets: &[Edge], keep: bool, create_graph: bool) -> Result<Vec<Option<Tensor>>> {
     with_grad_enabled(create_graph, || {
-        let (found, retained) = engine::run_to_targets(roots, targets, keep, sum)?;
+        let wanted = |root: &Root| create_graph && root.gradient.is_requires_grad();
+        let given: Vec<Tensor> = roots.iter().filter(|r| wanted(r)).map(|r| r.gradient.clone()).collect();
+        let (mut found, retained) = engine::run_to_targets(roots, targets, keep, sum)?;
+        if !given.is_empty() {
+            for slot in &mut found {
+                *slot = slot.take().map(|g| engine::given_back(g, &given));
+            }
+        }
         retained.into_iter().try_for_each(|(x, gradient)| super::backward::accumulate(&x, gradient))?;
         Ok(found)
     })

@@ -3,7 +3,7 @@
 //! `indexing.rs`.
 
 use super::arg::{Arg, Number, broadcast_size};
-use super::elementwise::select_as;
+use super::elementwise::{choose, select_as};
 use super::gather::{checked_index, checked_index_for, gather, scatter};
 use super::movement::{concat, narrow};
 use super::repeating::host;
@@ -19,7 +19,7 @@ use crate::mode::sizes::{at_most, demand_equal, is_zero};
 use crate::mode::values::full_of;
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor};
-use allotrope_ir::{DType, Extent, ScatterOp};
+use allotrope_ir::{DType, Extent, Scalar, ScatterOp};
 
 twins! {
     /// `out[i][j] = x[index[i][j]][j]` for axis 0, and so on: the element whose place along `axis` is given. The index
@@ -228,7 +228,16 @@ twins! {
             let index = checked_index(op, &vector_index(op, &t[1])?, own[a], true)?;
             let mut sizes = own.clone();
             sizes[a] = index.sizes()[0];
-            let out = scatter(ScatterOp::Set, &x, &along(&index, a, &sizes)?, &t[2].expand_sizes(&sizes)?, a)?;
+            let places = along(&index, a, &sizes)?;
+            let out = match t[2].is_requires_grad() {
+                false => scatter(ScatterOp::Set, &x, &places, &t[2].expand_sizes(&sizes)?, a)?,
+                // A place that is named twice is filled once, so its gradient counts once.
+                true => {
+                    let full = |sizes: &[Size], filled| full_of(sizes, Scalar::Bool(filled));
+                    let filled = scatter(ScatterOp::Set, &full(&own, false)?, &places, &full(&sizes, true)?, a)?;
+                    choose(&filled, &t[2], &x)?
+                }
+            };
             ordered_as(out, &x)?.reshape_sizes(&t[0].sizes())
         })
     }
@@ -481,6 +490,9 @@ fn placed_rows(
     }
     // Nothing is added to an axis without elements, wherever; PyTorch looks at the indices of vectors first.
     if how == ScatterOp::Add && wide.dim() > 1 && own.hint() == 0 && is_zero(own) {
+        // Its derivative chooses along that axis, which PyTorch refuses.
+        let source =
+            super::underived("IndexAddBackward0", &source, "index_add: nothing is chosen along an empty axis")?;
         return x.try_add(&narrow(&source, a, Size::from(0), own)?);
     }
     let index = checked_index_for(op, &index, own, false, &sizes)?;

@@ -48,7 +48,12 @@ pub(super) fn computed<T>(target: &Tensor, f: impl FnOnce() -> T) -> T {
 
 /// As [`store`], of what was just computed of `target`.
 fn store_computed(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
-    let named = node_in_place(op).map(|name| tape::named(name, value));
+    let named = match op {
+        "asinh_" => Some(super::underived("AsinhBackward1", value, "asinh_ has no derivative in place")?),
+        "acosh_" => Some(super::underived("AcoshBackward1", value, "acosh_ has no derivative in place")?),
+        "atanh_" => Some(super::underived("AtanhBackward1", value, "atanh_ has no derivative in place")?),
+        op => node_in_place(op).map(|name| tape::named(name, value)),
+    };
     if !saved::is_output(value) {
         return store(op, target, named.as_ref().unwrap_or(value));
     }
@@ -61,9 +66,6 @@ fn store_computed(op: &'static str, target: &Tensor, value: &Tensor) -> Result<(
 /// The node of an operation whose derivative PyTorch has for the change in place apart.
 fn node_in_place(op: &'static str) -> Option<&'static str> {
     match op {
-        "asinh_" => Some("AsinhBackward1"),
-        "acosh_" => Some("AcoshBackward1"),
-        "atanh_" => Some("AtanhBackward1"),
         "elu_" => Some("EluBackward1"),
         "leaky_relu_" => Some("LeakyReluBackward1"),
         _ => None,

@@ -53,38 +53,44 @@ pub(crate) fn product_plus(x: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor>
 struct Factors {
     a: Option<Saved>,
     b: Option<Saved>,
-    /// Whether the second lies in memory by columns.
-    turned: bool,
-    /// The second, where calls differ in that.
-    lies: Option<Tensor>,
+    /// Which of them lie in memory by columns.
+    turned: [bool; 2],
+    /// Each, where calls differ in that.
+    lies: [Option<Tensor>; 2],
 }
 
 impl Factors {
     fn kept(a: &Tensor, b: &Tensor) -> Factors {
         Factors {
-            turned: is_turned(b),
-            lies: (b.dim() == 2 && b.traced().is_some()).then(|| b.detach()),
+            turned: [a, b].map(is_turned),
+            lies: [a, b].map(|x| (x.dim() == 2 && x.traced().is_some()).then(|| x.detach())),
             a: b.is_requires_grad().then(|| Saved::operand(a)),
             b: a.is_requires_grad().then(|| Saved::operand(b)),
         }
     }
 
     fn by_a(&self, c: &Context<'_>, g: &Tensor) -> Result<Tensor> {
-        product(g, &transposed(&self.b, c)?)
+        match self.turned[0] {
+            // The same chains of products, laid out as the operand is, so that sums of them stay dense.
+            true => product(&transposed(&self.b, c)?.try_transpose(-1, -2)?, &g.try_transpose(-1, -2)?)?
+                .try_transpose(-1, -2),
+            false => self.laid_out(0, product(g, &transposed(&self.b, c)?)?),
+        }
     }
 
     fn by_b(&self, c: &Context<'_>, g: &Tensor) -> Result<Tensor> {
-        match self.turned {
-            // The same chains of products, laid out as the operand is, so that sums of them stay dense.
+        match self.turned[1] {
             true => product(&g.try_transpose(-1, -2)?, &transposed(&self.a, c)?.try_transpose(-1, -2)?)?
                 .try_transpose(-1, -2),
-            false => {
-                let product = product(&transposed(&self.a, c)?, g)?;
-                match &self.lies {
-                    Some(b) => laid_out(product, LayoutRule::Gradient, &[Operand::Tensor(b)]),
-                    None => Ok(product),
-                }
-            }
+            false => self.laid_out(1, product(&transposed(&self.a, c)?, g)?),
+        }
+    }
+
+    /// The gradient of a factor, as that lies.
+    fn laid_out(&self, factor: usize, gradient: Tensor) -> Result<Tensor> {
+        match &self.lies[factor] {
+            Some(x) => laid_out(gradient, LayoutRule::Gradient, &[Operand::Tensor(x)]),
+            None => Ok(gradient),
         }
     }
 }

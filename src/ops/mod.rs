@@ -17,6 +17,7 @@ pub(crate) mod elementwise;
 mod extreme;
 pub(crate) mod gather;
 mod grad;
+pub(crate) mod gradient_layout;
 mod index;
 mod index_inplace;
 mod index_joint;
@@ -184,6 +185,25 @@ pub(crate) fn flat_in(
             let (sizes, dtype) = (x.sizes(), x.dtype());
             move |_: &crate::autograd::tape::Context<'_>, _: &crate::tensor::Tensor| {
                 grads1(crate::mode::values::full_of(&sizes, allotrope_ir::Scalar::from_f64(0.0, dtype))?)
+            }
+        },
+    )
+}
+
+/// The tensor by a node of this name that no backward pass gets through, for PyTorch's derivative cannot be computed.
+pub(crate) fn underived(
+    node: &'static str,
+    x: &crate::tensor::Tensor,
+    why: &'static str,
+) -> crate::error::Result<crate::tensor::Tensor> {
+    let operands = [crate::tensor::operand::Operand::Tensor(x)];
+    crate::autograd::record::composite(
+        node,
+        &operands,
+        || Ok(x.alias()),
+        |_| {
+            move |_: &crate::autograd::tape::Context<'_>, _: &crate::tensor::Tensor| {
+                Err(crate::error::Error::autograd(format!("{why}, as in PyTorch")))
             }
         },
     )

@@ -10,14 +10,17 @@ use crate::autograd::saved;
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result};
+use crate::mode;
 use crate::mode::apply::{apply, apply_view, emit};
+use crate::mode::layout::{laid_out, ordered_as};
 use crate::mode::sizes::{all_same, demand_equal, numel, specialize};
 use crate::mode::state::kept;
 use crate::mode::values::full_of;
 use crate::tensor::affine::Affine;
-use crate::tensor::grad_fn::{Edge, Grads, SumToSize};
+use crate::tensor::grad_fn::{Edge, Grads, SumToSize, ViewVjp};
 use crate::tensor::handle::Link;
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::size::{hints, small};
 use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
@@ -178,20 +181,30 @@ pub(super) fn aliased_as_node(node: &'static str, x: &Tensor) -> Result<Tensor> 
 pub(crate) fn seen(x: &Tensor, op: impl Into<ViewOp>, name: &'static str) -> Result<Tensor> {
     // PyTorch hands the gradient on where nothing is squeezed, and takes another view of it elsewhere.
     let hands_on = matches!(name, "SqueezeBackward0" | "SqueezeBackward1" | "SqueezeBackward2" | "AliasBackward0");
-    view(x, op.into(), name, if hands_on { unseen } else { unseen_apart })
+    view(x, op.into(), name, if hands_on { unseen_or_given } else { unseen_apart })
+}
+
+/// As [`unseen`], and the given gradient where nothing changes.
+fn unseen_or_given(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
+    if g.is_off_tape() && all_same(from, &g.sizes()) { Ok(g.clone()) } else { unseen(op, from, g) }
+}
+
+/// As [`seen`], with a derivative of its own.
+pub(super) fn seen_by(x: &Tensor, op: impl Into<ViewOp>, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
+    view(x, op.into(), name, vjp)
 }
 
 /// `x` seen as the path says.
 pub(super) fn take(x: &Tensor, path: &Arc<Link>) -> Result<Tensor> {
     let mut x = x.clone();
     for step in path.steps() {
-        x = seen_by(&x, &step)?;
+        x = seen_along(&x, &step)?;
     }
     Ok(x)
 }
 
 /// `x` seen as a step says. It is any tensor, so nothing stands in the memory around it.
-pub(super) fn seen_by(x: &Tensor, step: &Link) -> Result<Tensor> {
+pub(super) fn seen_along(x: &Tensor, step: &Link) -> Result<Tensor> {
     match &step.op {
         ViewOp::Memory { len, places } => memory::spread(x, *len, places),
         op @ (ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Select { .. }) => seen(x, op.clone(), step.name),
@@ -288,6 +301,8 @@ pub(super) fn unseen(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
     match view {
         // A tensor of its own, also where nothing changes: a view of a gradient, as the result is one of the operand.
         View::Reshape(_) => g.reshape_recorded(from),
+        // A sum, also where there are no axes.
+        View::Broadcast(sizes) if sizes.is_empty() => copied("CloneBackward0", g),
         View::Broadcast(_) => g.sum_to_size(from),
         View::Permute(axes) => {
             let mut back: Axes = axes.clone();
@@ -426,6 +441,15 @@ pub(crate) fn copied(node: &'static str, x: &Tensor) -> Result<Tensor> {
     };
     let copy = composite(node, &[Operand::Tensor(x)], compute, |_| |_: &Context<'_>, g: &Tensor| grads1(g.clone()))?;
     Ok(unlinked(&copy))
+}
+
+/// A copy that keeps the order in memory.
+pub(super) fn fresh(x: &Tensor) -> Result<Tensor> {
+    // The elements of a recorded value never change: it is only to be another tensor, which lies so.
+    match mode::is_recording() && x.is_off_tape() {
+        true => laid_out(x.clone(), LayoutRule::Preserved, &[Operand::Tensor(x)]),
+        false => ordered_as(copied("CloneBackward0", x)?, x),
+    }
 }
 
 /// The numbers 0, 1, …, n-1 as i64, where n may be symbolic.

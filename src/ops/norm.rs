@@ -8,9 +8,11 @@ use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::laid_out;
 use crate::mode::sizes::is_zero;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use allotrope_ir::{Axes, ReduceOp};
 use smallvec::smallvec;
 
@@ -85,7 +87,8 @@ fn norm(x: &Tensor, p: f64, axes: &[isize], keepdim: bool) -> Result<Tensor> {
                             return Ok(smallvec![None]);
                         }
                         let own = x.sizes();
-                        grads1(gradient(&x, &spread(&y, &own, &at)?, &spread(g, &own, &at)?, p, &at)?)
+                        let gradient = gradient(&x, &spread(&y, &own, &at)?, &spread(g, &own, &at)?, p, &at)?;
+                        grads1(laid_out(gradient, LayoutRule::Elementwise, &[Operand::Tensor(&x)])?)
                     }
                 },
             )?;

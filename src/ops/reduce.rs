@@ -201,6 +201,7 @@ fn mean_as_node(node: &'static str, x: &Tensor, axes: &[isize], keepdim: bool) -
     };
     let (own, n, at) = (x.sizes(), count(&x, &axes), axes.clone());
     composite(node, &[Operand::Tensor(&x)], compute, |_| {
-        move |_: &Context<'_>, g: &Tensor| grads1(spread(&divide_by_size(g, n)?, &own, &at)?)
+        // Spread first, so that it is no view.
+        move |_: &Context<'_>, g: &Tensor| grads1(divide_by_size(&spread(g, &own, &at)?, n)?)
     })
 }

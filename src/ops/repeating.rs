@@ -2,13 +2,18 @@
 
 use super::gather::flip;
 use super::movement::{copied, narrow};
+use super::reduce::sum_axes;
+use super::results::another;
 use super::single_node::{Keeps, single};
-use super::{twin_fns, twins};
+use super::{grads1, twin_fns, twins};
+use crate::autograd::record::composite;
+use crate::autograd::tape::Context;
 use crate::backend::cpu::host::room;
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::layout::ordered_as;
 use crate::mode::sizes::{at_most, is_zero, specialize};
+use crate::tensor::operand::Operand;
 use crate::tensor::{FromElement, Size, Sizes, Tensor, eval};
 use allotrope_ir::{Axes, DType, Extent};
 use std::panic::Location;
@@ -27,7 +32,13 @@ twins! {
         })?;
         if times.iter().all(|&n| n == 1) {
             let sizes: Sizes = std::iter::repeat_n(Size::from(1), lead).chain(own).collect();
-            return copied("RepeatBackward0", &self.reshape_sizes(&sizes)?);
+            if lead == 0 {
+                return copied("RepeatBackward0", self);
+            }
+            return composite("RepeatBackward0", &[Operand::Tensor(self)], || copied("CloneBackward0", &self.reshape_sizes(&sizes)?), |_| {
+                // The leading axes are summed, though they have one element each.
+                move |_: &Context<'_>, g: &Tensor| grads1(sum_axes(g, (0..lead).collect())?)
+            });
         }
         // Each axis gets one before it that is repeated, and the two are merged.
         let (mut raised, mut repeated, mut merged) = (Sizes::new(), Sizes::new(), Sizes::new());
@@ -61,7 +72,10 @@ twins! {
         let Some(axis) = axis else { return self.try_ravel()?.try_repeat_interleave(times, Some(0)) };
         let a = self.axis("repeat_interleave", axis)?;
         if times == 1 {
-            return copied("ViewBackward0", self);
+            let compute = || copied("CloneBackward0", self);
+            return composite("ViewBackward0", &[Operand::Tensor(self)], compute, |_| {
+                move |_: &Context<'_>, g: &Tensor| grads1(another(g.clone(), g))
+            });
         }
         single("ViewBackward0", &[self], &[], |x| {
             let mut sizes = x[0].sizes();
@@ -107,7 +121,12 @@ twins! {
             return Err(Error::operands("flip", format!("axes {axes:?} name one axis twice")));
         }
         match self.dim() == 0 || named.is_empty() {
-            true => ordered_as(copied("FlipBackward0", self)?, self),
+            true => {
+                let copy = |x: &Tensor| ordered_as(copied("CloneBackward0", x)?, x);
+                composite("FlipBackward0", &[Operand::Tensor(self)], || copy(self), |_| {
+                    move |_: &Context<'_>, g: &Tensor| grads1(copy(g)?)
+                })
+            }
             false => flip(self, named),
         }
     }
@@ -154,11 +173,14 @@ twins! {
         if a == b {
             return Err(Error::operands("rot90", format!("axes {axes:?} are one axis")));
         }
-        single("Rot90Backward0", &[self], &[], |x| match times.rem_euclid(4) {
-            0 => copied("CloneBackward0", &x[0]),
-            1 => x[0].try_flip(&[axes[1]])?.try_transpose(axes[0], axes[1]),
-            2 => x[0].try_flip(&axes),
-            _ => x[0].try_flip(&[axes[0]])?.try_transpose(axes[0], axes[1]),
+        let turned = move |x: &Tensor, times: isize| match times.rem_euclid(4) {
+            0 => copied("CloneBackward0", x),
+            1 => x.try_flip(&[axes[1]])?.try_transpose(axes[0], axes[1]),
+            2 => x.try_flip(&axes),
+            _ => x.try_flip(&[axes[0]])?.try_transpose(axes[0], axes[1]),
+        };
+        composite("Rot90Backward0", &[Operand::Tensor(self)], || turned(self, times), |_| {
+            move |_: &Context<'_>, g: &Tensor| grads1(turned(g, -times)?)
         })
     }
 }

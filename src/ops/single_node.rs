@@ -3,6 +3,7 @@
 
 use super::backward::sum;
 use super::flat_in;
+use super::gradient_layout::GradientLayout;
 use super::movement::copied;
 use super::results::unlinked;
 use crate::autograd::engine::{Root, run_part};
@@ -34,6 +35,16 @@ pub(crate) fn single_node(
     name: &'static str,
     operands: &[&Tensor],
     keeps: &[Keeps],
+    compute: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>,
+) -> Result<Vec<Tensor>> {
+    one_node(name, operands, keeps, GradientLayout::of(name, operands), compute)
+}
+
+fn one_node(
+    name: &'static str,
+    operands: &[&Tensor],
+    keeps: &[Keeps],
+    layout: GradientLayout,
     compute: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>,
 ) -> Result<Vec<Tensor>> {
     if !is_grad_enabled() || !operands.iter().any(|x| x.is_requires_grad()) {
@@ -77,19 +88,32 @@ pub(crate) fn single_node(
         })
         .collect();
     let has_history: Vec<bool> = ends.iter().map(Option::is_some).collect();
+    // Which of what is kept is which operand.
+    let at: SmallVec<[usize; 4]> =
+        (0..operands.len()).map(|i| kept_at(keeps, operands, i).unwrap_or(usize::MAX)).collect();
     let node = tape::node(name, edges, !keeps.is_empty(), move |c, grads| {
         let kept = kept.iter().map(|kept| kept.get(c.me)).collect::<Result<SmallVec<[Tensor; 3]>>>()?;
         let roots =
             ends.iter().zip(grads).filter_map(|(edge, g)| Some(Root { edge: edge.clone()?, gradient: g.clone()? }));
         let targets: Vec<Edge> = starts.iter().flatten().cloned().collect();
         let mut found = run_part(roots.collect(), &targets, sum)?.into_iter();
-        let depends = is_grad_enabled() && has_function(name);
+        let is_group_norm = name == "NativeGroupNormBackward0";
+        let depends = is_grad_enabled() && (has_function(name) || is_group_norm);
         let on = kept.iter().find(|x| depends && x.is_requires_grad());
-        let mut next = |start: &Option<Edge>| match (start.as_ref().and_then(|_| found.next().flatten()), on) {
-            (Some(gradient), Some(x)) => flat_in(gradient, x).map(Some),
-            (gradient, _) => Ok(gradient),
+        let mut next = |(i, start): (usize, &Option<Edge>)| {
+            let Some(gradient) = start.as_ref().and_then(|_| found.next().flatten()) else { return Ok(None) };
+            let gradient = match on {
+                // PyTorch's of the bias is a sum of what is given.
+                Some(_) if is_group_norm && i != 1 => gradient,
+                Some(x) => flat_in(gradient, x)?,
+                None => gradient,
+            };
+            match &grads[0] {
+                Some(given) => layout.apply(gradient, i, given, kept.get(at[i])).map(Some),
+                None => Ok(Some(gradient)),
+            }
         };
-        starts.iter().map(&mut next).collect::<Result<Grads>>()
+        starts.iter().enumerate().map(&mut next).collect::<Result<Grads>>()
     });
     for (i, y) in results.iter().enumerate().filter(|(i, _)| has_history[*i]) {
         y.set_grad_fn(Some(Edge::new(Arc::clone(&node), i as u32)));
@@ -111,6 +135,21 @@ pub(crate) fn single(
     Ok(results.pop().expect("one result"))
 }
 
+/// As [`single`], with gradients that lie so.
+///
+/// # Errors
+/// As `compute` fails.
+pub(crate) fn single_laid_out(
+    name: &'static str,
+    operands: &[&Tensor],
+    keeps: &[Keeps],
+    layout: GradientLayout,
+    compute: impl FnOnce(&[Tensor]) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let mut results = one_node(name, operands, keeps, layout, |x| Ok(vec![compute(x)?]))?;
+    Ok(results.pop().expect("one result"))
+}
+
 /// As [`single_node`], of two results.
 ///
 /// # Errors
@@ -124,6 +163,16 @@ pub(crate) fn pair(
     let mut results = single_node(name, operands, keeps, |x| compute(x).map(|(a, b)| vec![a, b]))?;
     let second = results.pop().expect("two results");
     Ok((results.pop().expect("two results"), second))
+}
+
+/// Where operand `i` is among what is kept: what is about to change is not.
+fn kept_at(keeps: &[Keeps], operands: &[&Tensor], i: usize) -> Option<usize> {
+    let is_kept = |kept: &&Keeps| match **kept {
+        Keeps::Operand(i) => !is_changing(operands[i]),
+        Keeps::Result(_) => true,
+        Keeps::Hidden => false,
+    };
+    keeps.iter().filter(is_kept).position(|kept| *kept == Keeps::Operand(i))
 }
 
 /// A result, copied where it shows elements of an operand: operators that are one node give no views.

@@ -34,7 +34,7 @@ fn softmax(x: &Tensor, axes: Axes) -> Result<Tensor> {
         move |c: &Context<'_>, g: &Tensor| {
             let y = y.get(c.me)?;
             let part = g.try_mul(&y)?;
-            grads1(part.try_sub(&y.try_mul(&sum_spread(&part, &axes)?)?)?)
+            grads1(row_major(part.try_sub(&y.try_mul(&sum_spread(&part, &axes)?)?)?)?)
         }
     })
 }
@@ -48,7 +48,7 @@ fn log_softmax(x: &Tensor, axes: Axes) -> Result<Tensor> {
         let (y, axes) = (Saved::output(y, 0), axes.clone());
         move |c: &Context<'_>, g: &Tensor| {
             let y = y.get(c.me)?;
-            grads1(g.try_sub(&y.try_exp()?.try_mul(&sum_spread(g, &axes)?)?)?)
+            grads1(row_major(g.try_sub(&y.try_exp()?.try_mul(&sum_spread(g, &axes)?)?)?)?)
         }
     })
 }

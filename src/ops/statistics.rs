@@ -8,8 +8,10 @@ use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::Result;
+use crate::mode::layout::laid_out;
 use crate::mode::sizes::{demand_at_least, specialize};
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{Axes, DType, Op, UnaryOp};
 
@@ -64,12 +66,14 @@ fn variance(x: &Tensor, axes: &Axes, correction: f64, named: bool) -> Result<Ten
             let x = x.get(c.me)?;
             let (n, g) = (count(&x, &axes), spread(g, &x.sizes(), &axes)?);
             let mean = mean(&x, &axes)?;
+            let lies =
+                |gradient| laid_out(gradient, LayoutRule::Elementwise, &[Operand::Tensor(&g), Operand::Tensor(&x)]);
             // Where axes are named PyTorch divides by whatever is left, else it has a convention.
             if named {
-                return grads1(by_freedom(&g.try_mul(2.0)?, n, correction)?.try_mul(&x.try_sub(&mean)?)?);
+                return grads1(lies(by_freedom(&g.try_mul(2.0)?, n, correction)?.try_mul(&x.try_sub(&mean)?)?)?);
             }
             if exceeds(n, correction) {
-                return grads1(divide(&g.try_mul(2.0)?, n, correction)?.try_mul(&x.try_sub(&mean)?)?);
+                return grads1(lies(divide(&g.try_mul(2.0)?, n, correction)?.try_mul(&x.try_sub(&mean)?)?)?);
             }
             // PyTorch's convention where the divisor is 0.
             let derivative = x.try_ones_like()?.try_mul(f64::INFINITY)?;

@@ -59,6 +59,10 @@ pub(crate) trait GradFn: Send + Sync {
     fn hooks(&self) -> Option<&OnceLock<Arc<Hooks>>> {
         None
     }
+    /// Whether it stands between a gradient of gradients and where that comes from, and hands it on.
+    fn is_relay(&self) -> bool {
+        false
+    }
     /// Whether backward passes end here: a boundary of a part of the program that is differentiated on its own.
     fn is_boundary(&self) -> bool {
         false

@@ -45,7 +45,6 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
         Category::Value,
         "a mean with an infinity in it is NaN, but PyTorch's is infinite where that comes last",
     ),
-    ("backward", Category::Accepted, "asinh_, acosh_ and atanh_ have derivatives here"),
     ("xlogy", Category::Strides, "an operand without axes that is cast counts as one of the result's shape"),
 ];
 

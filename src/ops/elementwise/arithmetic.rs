@@ -9,8 +9,10 @@ use crate::autograd::saved::{self, Saved};
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
+use crate::mode::layout::laid_out;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
+use crate::tensor::result_layout::LayoutRule;
 use allotrope_ir::{BinaryOp, CompareOp, DType, Op};
 
 /// Arithmetic of two operands with PyTorch's promotion and broadcasting.
@@ -72,7 +74,12 @@ pub(crate) fn binary(name: &'static str, op: BinaryOp, a: Arg<'_>, b: Arg<'_>) -
                     BinaryOp::Maximum => compare("lt", CompareOp::Lt, a.arg(), b.arg()),
                     _ => compare("gt", CompareOp::Gt, a.arg(), b.arg()),
                 };
-                grads2(c, || zero_where(&loses(&a, &b)?, &shared), || zero_where(&loses(&b, &a)?, &shared))
+                let lies = |gradient| laid_out(gradient, LayoutRule::Elementwise, &[a.operand(), b.operand()]);
+                grads2(
+                    c,
+                    || lies(zero_where(&loses(&a, &b)?, &shared)?),
+                    || lies(zero_where(&loses(&b, &a)?, &shared)?),
+                )
             }
         }),
         BinaryOp::Pow => differentiable(&prim, super::power::node(a, b), &operands, |y| {

@@ -82,7 +82,11 @@ twins! {
         };
         composite("NanToNumBackward0", &[Operand::Tensor(self)], compute, |_| {
             let x = Saved::operand(self);
-            move |c: &Context<'_>, g: &Tensor| grads1(g.try_where_self(&x.get(c.me)?.try_isfinite()?, 0.0)?)
+            move |c: &Context<'_>, g: &Tensor| {
+                let x = x.get(c.me)?;
+                let gradient = g.try_where_self(&x.try_isfinite()?, 0.0)?;
+                grads1(laid_out(gradient, LayoutRule::Elementwise, &[Operand::Tensor(g), Operand::Tensor(&x)])?)
+            }
         })
     }
 }
@@ -212,6 +216,14 @@ struct Bounds {
 }
 
 impl Bounds {
+    /// A gradient as the clamped tensor lies, and the bounds.
+    fn laid_out(&self, gradient: Tensor) -> Result<Tensor> {
+        let bounds = [&self.low, &self.high].into_iter().flatten().map(PromotedArg::operand);
+        let operands: smallvec::SmallVec<[Operand<'_>; 3]> =
+            std::iter::once(Operand::Tensor(&self.x)).chain(bounds).collect();
+        laid_out(gradient, LayoutRule::Elementwise, &operands)
+    }
+
     fn gradients(&self, c: &Context<'_>, g: &Tensor) -> Result<crate::tensor::grad_fn::Grads> {
         let x = Arg::Tensor(&self.x);
         let is = |op: CompareOp, a: Arg<'_>, b: Arg<'_>| compare(op.name(), op, a, b);
@@ -237,10 +249,10 @@ impl Bounds {
             let shared = choose(&is(CompareOp::Eq, x, bound)?, &half, g)?;
             let mut grads = smallvec![None, None, None];
             if c.wants(0) {
-                grads[0] = Some(zero_where(&is(op, x, bound)?, &shared)?);
+                grads[0] = Some(self.laid_out(zero_where(&is(op, x, bound)?, &shared)?)?);
             }
             if c.wants(i) {
-                grads[i] = Some(zero_where(&is(op, bound, x)?, &shared)?);
+                grads[i] = Some(self.laid_out(zero_where(&is(op, bound, x)?, &shared)?)?);
             }
             return Ok(grads);
         };
@@ -252,12 +264,12 @@ impl Bounds {
         if c.wants(0) {
             let at = at_low.try_logical_or(&at_high)?.try_logical_and(&ordered)?;
             let outside = under.try_logical_or(&over)?.try_logical_or(&crossed)?;
-            grads[0] = Some(zero_where(&outside, &choose(&at, &half, g)?)?);
+            grads[0] = Some(self.laid_out(zero_where(&outside, &choose(&at, &half, g)?)?)?);
         }
         // A bound gets all where it is the result, and half where x is the same; the upper one wins where they cross.
         let of_bound = |all: &Tensor, at: &Tensor| {
             let part = zero_where(&at.try_logical_and(&ordered)?.try_logical_not()?, &half)?;
-            choose(all, g, &part)
+            self.laid_out(choose(all, g, &part)?)
         };
         if c.wants(1) {
             let all = under.try_logical_and(&is(CompareOp::Le, low, high)?)?;

@@ -1,7 +1,7 @@
 //! Sums and products of three operands that PyTorch has a name for: `lerp`, `addcmul`, `addcdiv`.
 
 use super::super::arg::{Arg, Number, PromotedArg, common, result_dtype};
-use super::super::twins;
+use super::super::{twins, underived};
 use super::{binary, compare};
 use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
@@ -59,7 +59,14 @@ twins! {
         let all = [Keeps::Operand(2), Keeps::Operand(1)];
         let keeps = if b.is_requires_grad() { &all[..] } else { &all[..1] };
         let value = value.into();
-        single("AddcdivBackward0", &[self, a, b], keeps, |t| added(t, value, "addcdiv"))
+        single("AddcdivBackward0", &[self, a, b], keeps, |t| {
+            if b.dtype().is_float() {
+                return added(t, value, "addcdiv");
+            }
+            // PyTorch divides the value by b in b's dtype.
+            let a = underived("AddcdivBackward0", &t[1], "addcdiv: a quotient can't be cast to the integers it is of")?;
+            added(&[t[0].clone(), a, t[2].clone()], value, "addcdiv")
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Powers, with PyTorch's meaning of integer ones and its derivatives at 0.
 
 use super::super::arg::{Arg, Number, PromotedArg, SavedArg, common, result_dtype};
-use super::super::{grads1, grads2, twins};
+use super::super::{flat_in, grads1, grads2, twins, underived};
 use super::{binary, binary_fns, binary_twins, choose, compare, in_full, zero_where};
 use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
@@ -62,6 +62,10 @@ fn power(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
             if n.to_f64() == 2.0 { x.try_mul(&x) } else { binary(name, BinaryOp::Pow, Arg::Tensor(&x), b) }
         }
         (Arg::Number(_), _) => row_major(binary(name, BinaryOp::Pow, a, b)?),
+        // PyTorch's derivative takes 1 off the exponent.
+        (Arg::Tensor(_), Arg::Tensor(b)) if b.dtype() == DType::Bool && dtype.is_float() => {
+            underived("PowBackward1", &binary(name, BinaryOp::Pow, a, b.into())?, "pow: bools have no difference")
+        }
         _ => binary(name, BinaryOp::Pow, a, b),
     }
 }
@@ -87,7 +91,7 @@ fn float_power_of(x: &Tensor, n: f64) -> Result<Tensor> {
             let x = Saved::operand(x);
             move |c: &Context<'_>, g: &Tensor| match n {
                 0.0 => x.get(c.me).and_then(|_| grads1(g.try_zeros_like()?)),
-                1.0 => x.get(c.me).and_then(|_| grads1(g.clone())),
+                1.0 => x.get(c.me).and_then(|x| grads1(flat_in(g.try_mul(1.0)?, &x)?)),
                 2.0 => grads1(g.try_mul(&x.get(c.me)?.try_mul(2.0)?)?),
                 _ => grads1(g.try_mul(&float_power_of(&x.get(c.me)?, n - 1.0)?.try_mul(n)?)?),
             }

@@ -8,8 +8,8 @@ use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::Result;
-use crate::mode::layout::laid_out;
-use crate::ops::grads1;
+use crate::mode::layout::{laid_out, row_major};
+use crate::ops::{flat_in, grads1};
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
@@ -137,10 +137,11 @@ twins! {
             move |c: &Context<'_>, g: &Tensor| {
                 let y = y.get(c.me)?.detach();
                 let by_x = || {
-                    let x = x.as_ref().expect("kept where it wants its gradient").get(c.me)?.detach();
-                    g.try_mul(&zero_where(&x.try_eq(0.0)?, &y.try_div(&x)?)?)
+                    let x = x.as_ref().expect("kept where it wants its gradient").get(c.me)?;
+                    let own = x.detach();
+                    flat_in(g.try_mul(&zero_where(&own.try_eq(0.0)?, &y.try_div(&own)?)?)?, &x)
                 };
-                grads2(c, by_x, || g.try_zeros_like())
+                grads2(c, by_x, || row_major(g.try_zeros_like()?))
             }
         })
     }

@@ -2,12 +2,13 @@
 //! an odd point.
 
 use super::super::arg::{Arg, Number, PromotedArg, result_dtype};
-use super::super::{grads1, grads2, twins};
+use super::super::{grads1, grads2, twins, underived};
 use super::{all_in_full, as_float, binary, binary_fns, binary_twins, choose, compare, floating, in_full, zero_where};
 use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::Result;
+use crate::mode::layout::row_major;
 use crate::ops::arg::SavedArg;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
@@ -57,7 +58,7 @@ twins! {
                     let angle = x.try_mul(PI)?;
                     let square = angle.try_mul(&x)?;
                     let derivative = angle.try_mul(&angle.try_cos()?)?.try_sub(&angle.try_sin()?)?.try_div(&square)?;
-                    grads1(g.try_mul(&choose(&flat, &near, &derivative)?)?)
+                    grads1(choose(&flat, &near, &derivative)?.try_mul(g)?)
                 }
             })
         })
@@ -144,6 +145,11 @@ fn length(a: &PromotedArg, b: &PromotedArg) -> Result<Tensor> {
 fn log_sum(name: &'static str, a: &Tensor, b: &Tensor, unit: f64) -> Result<Tensor> {
     let dtype = result_dtype(&[Arg::Tensor(a), Arg::Tensor(b)]);
     floating(&Tensor::zeros(&[0], dtype), name)?;
+    if [a, b].iter().any(|x| x.dtype() == DType::Bool) {
+        // PyTorch's derivative takes one from the other.
+        let sum = log_sum(name, &a.try_to(dtype)?, &b.try_to(dtype)?, unit)?;
+        return underived("LogaddexpBackward0", &sum, "a derivative by the difference to bools, which have none");
+    }
     let times = move |x: Tensor| if unit == 1.0 { Ok(x) } else { x.try_mul(unit) };
     all_in_full(name, [Arg::Tensor(a), Arg::Tensor(b)], dtype, |[a, b]| {
         let (PromotedArg::Tensor(a), PromotedArg::Tensor(b)) = (a, b) else { unreachable!("tensors went in") };
@@ -212,7 +218,7 @@ fn x_log_y(name: &'static str, _: (), a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> 
                         PromotedArg::Tensor(b) => flat.try_logical_and(&b.try_le(0.0)?)?,
                     };
                     // Nothing of a gradient that is 0, whatever the logarithm.
-                    zero_where(&flat, &try_xlogy(g, b.arg())?)
+                    row_major(zero_where(&flat, &try_xlogy(g, b.arg())?)?)
                 };
                 grads2(c, by_a, || g.try_mul(a.arg())?.try_div(b.arg()))
             }

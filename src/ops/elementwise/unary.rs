@@ -203,14 +203,14 @@ twins! {
     /// The error function 2/√π ∫₀ˣ e^-t² dt, elementwise.
     fn erf / try_erf(&self) -> Tensor {
         by_operand(self, UnaryOp::Erf, "ErfBackward0", |g, x| {
-            g.try_mul(&x.try_mul(x)?.try_neg()?.try_exp()?.try_mul(FRAC_2_SQRT_PI)?)
+            x.try_mul(x)?.try_neg()?.try_exp()?.try_mul(FRAC_2_SQRT_PI)?.try_mul(g)
         })
     }
 
     /// 1 - erf(x), elementwise, with all digits where it is small.
     fn erfc / try_erfc(&self) -> Tensor {
         by_operand(self, UnaryOp::Erfc, "ErfcBackward0", |g, x| {
-            g.try_mul(&x.try_mul(x)?.try_neg()?.try_exp()?.try_mul(-FRAC_2_SQRT_PI)?)
+            x.try_mul(x)?.try_neg()?.try_exp()?.try_mul(-FRAC_2_SQRT_PI)?.try_mul(g)
         })
     }
 
