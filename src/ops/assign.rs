@@ -134,7 +134,7 @@ pub(super) fn assign_meeting(
 
 /// Whether this is the history of a result that is a view in PyTorch, of something that nobody has. A change in place makes it a
 /// view of what that has become.
-fn shows_hidden(edge: &Edge) -> bool {
+pub(super) fn shows_hidden(edge: &Edge) -> bool {
     const VIEWS: [&str; 6] =
         ["ViewBackward0", "SqueezeBackward1", "PermuteBackward0", "TransposeBackward0", "AliasBackward0", SEEN_AGAIN];
     VIEWS.contains(&edge.node().name())

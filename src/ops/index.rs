@@ -7,6 +7,7 @@ use super::elementwise::select_as;
 use super::gather::{checked_index, checked_index_for, gather, scatter};
 use super::movement::{concat, narrow};
 use super::repeating::host;
+use super::shape::as_vector;
 use super::single_node::{Keeps, single};
 use super::twins;
 use crate::autograd::is_grad_enabled;
@@ -74,10 +75,13 @@ twins! {
     }
 
     /// As [`Tensor::gather`], where the axes besides `axis` broadcast; an index outside of its axis goes round it, as -1 and
-    /// as often as it takes. Without an axis, both are flattened, and no index lies outside.
+    /// as often as it takes. Without an axis, both are seen as vectors, without a copy, and no index lies outside.
     fn take_along_dim / try_take_along_dim(&self, index: &Tensor, axis: Option<isize>) -> Tensor {
         let op = "take_along_dim";
-        let Some(axis) = axis else { return self.try_ravel()?.try_gather(0, &integers(op, index)?.try_ravel()?) };
+        let Some(axis) = axis else {
+            let (x, index) = (as_vector(op, self)?, as_vector(op, index)?);
+            return x.try_gather(0, &integers(op, &index)?);
+        };
         let a = self.axis(op, axis)?;
         let index = longs(op, index)?;
         let (own, at) = (self.sizes(), index.sizes());

@@ -29,3 +29,4 @@ mod node_names;
 mod shared_memory;
 mod special;
 mod view_changes;
+mod zeros;
