@@ -561,7 +561,7 @@ fn in_storage(op: ViewOp, memory: &Tensor) -> Arc<Link> {
 pub(super) fn no_integer_history(t: &Tensor) -> Result<()> {
     match t.stored_requires_grad() && !t.dtype().is_float() {
         true => Err(Error::trace(format!(
-            "a tensor {}{:?} would be used in a trace with a history, which integers have none of there; detach() it",
+            "a tensor {}{:?} has a history, which integers bring into no trace; detach() it",
             t.dtype(),
             t.shape_hint()
         ))),

@@ -7,7 +7,6 @@ use super::gather::checked_index;
 use super::index::{as_element, longs, rows, vector_index};
 use super::inplace::{computed, store, store_given, wholly_apart};
 use super::meeting::{Meeting, put_where, repeats};
-use super::shape::moved;
 use crate::autograd::saved::changing;
 use crate::error::{Result, called, must};
 use crate::tensor::Tensor;
@@ -112,8 +111,7 @@ impl Tensor {
         called(stored.map(|()| self))
     }
 
-    /// As [`Tensor::index_copy`], in place. Where windows overlap, what is put last stays: along `axis` from one place to the next
-    /// where its elements lie side by side, else beside it.
+    /// As [`Tensor::index_copy`], in place. Where windows overlap, the last of the source stays.
     ///
     /// # Panics
     /// Where [`Tensor::try_index_copy_`] fails.
@@ -144,9 +142,7 @@ impl Tensor {
                 Meeting::Written(&|memory, places| {
                     let a = super::wrapped(places, op, axis)?;
                     let index = checked_index(op, &vector_index(op, &longs(op, index)?)?, places.sizes()[a], false)?;
-                    let to = if self.laid_out()[a] == 1 { places.dim() - 1 } else { 0 };
-                    let ordered = |x: &Tensor| moved(x, &[a], &[to]);
-                    put_where(ScatterOp::Set, memory, &ordered(&rows(places, a, &index)?)?, None, &ordered(source)?)
+                    put_where(ScatterOp::Set, memory, &rows(places, a, &index)?, None, source)
                 }),
             ),
         });

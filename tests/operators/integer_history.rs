@@ -66,17 +66,23 @@ fn what_is_filled_with_a_history_has_it() {
         let x = integers();
         no_grad(|| change(&x, &w)).unwrap();
         assert!(!x.is_requires_grad(), "{i}");
-        // A trace has no such tensors.
+        // So is it in a trace. Masks and places are made of Rust data here.
         if [1, 2, 6, 7].contains(&i) {
-            // Masks and places are made of Rust data here.
             continue;
         }
         let step = trace(|w: &Tensor| {
-            let x = Tensor::zeros(&[3], DType::I64);
-            let _ = change(&x, w);
+            let x = &Tensor::arange(3) + 1;
+            change(&x, w).unwrap();
             x
         });
-        assert_eq!(step.call(&w).is_err(), node.is_some(), "{i}");
+        for _ in 0..2 {
+            let x = step.call(&w).unwrap();
+            assert_eq!(x.to_vec::<i64>(), values, "traced: {i}");
+            assert_eq!(x.is_requires_grad(), node.is_some(), "traced: {i}");
+            if x.is_requires_grad() {
+                assert!((&x * 2.0).sum().try_backward().is_err(), "traced: {i}");
+            }
+        }
     }
     let (x, w) = (bools(), value());
     x.fill_(&w);
@@ -165,4 +171,22 @@ fn floats_have_it_and_no_gradient_goes_through() {
     x.copy_(&integers());
     x.zero_();
     assert!(x.is_requires_grad());
+}
+
+#[test]
+fn a_trace_fills_arguments_and_captured_tensors_so() {
+    let captured = integers();
+    let step = trace(|x: &Tensor, w: &Tensor, m: &Tensor| {
+        x.masked_fill_(m, w);
+        captured.index(1..).fill_(w);
+        (x * 2.0).sum()
+    });
+    let (x, w) = (integers(), value());
+    let y = step.call((&x, &w, &mask())).unwrap();
+    assert_eq!((x.to_vec::<i64>(), captured.to_vec::<i64>()), (vec![1, 2, 3], vec![1, 1, 1]));
+    assert!(x.is_requires_grad() && captured.is_requires_grad() && y.is_requires_grad());
+    assert!(y.try_backward().is_err());
+    // What has a history already is not used in another trace.
+    assert!(trace(|x: &Tensor| x.eq(1)).call(&x).is_err());
+    assert!(trace(|x: &Tensor| x.eq(1)).call(&x.detach()).is_ok());
 }

@@ -28,6 +28,7 @@ struct Data {
     last: Tensor,
     i00: Tensor,
     i20: Tensor,
+    i01: Tensor,
     i21: Tensor,
     i101: Tensor,
     i210: Tensor,
@@ -36,6 +37,7 @@ struct Data {
     w3: Tensor,
     w13: Tensor,
     w22: Tensor,
+    w23: Tensor,
     z21: Tensor,
 }
 
@@ -51,6 +53,7 @@ fn data() -> Data {
         last: longs(&[-1]),
         i00: longs(&[0, 0]),
         i20: longs(&[2, 0]),
+        i01: longs(&[0, 1]),
         i21: longs(&[2, 1]),
         i101: longs(&[1, 0, 1]),
         i210: longs(&[2, 1, 0]),
@@ -58,6 +61,7 @@ fn data() -> Data {
         v3: floats(&[10., 20., 30.], &[3]),
         w3: floats(&[7., 8., 9.], &[3]),
         w13: floats(&[7., 8., 9.], &[1, 3]),
+        w23: floats(&[7., 8., 9., 7., 8., 9.], &[2, 3]),
         w22: floats(&[7., 8., 9., 10.], &[2, 2]),
         z21: Tensor::zeros(&[2, 1], DType::I64),
     }
@@ -108,6 +112,7 @@ fn cases() -> Vec<Case> {
         None, Some([7., 7., 7., 7.]) => |x, d| x.try_copy_(&d.seven);
         None, Some([8., 10., 7., 9.]) => |x, d| x.try_index_copy_(1, &d.i20, &d.w22);
         None, Some([7., 8., 9., 4.]) => |x, d| x.try_index_copy_(0, &d.i0, &d.w13);
+        None, Some([7., 7., 8., 9.]) => |x, d| x.try_index_copy_(0, &d.i01, &d.w23);
         None, None => |x, d| x.try_mul_(2.0);
         None, None => |x, d| x.try_copy_(&d.w3);
         None, None => |x, d| x.try_scatter_(1, &d.z21, 5.0);
