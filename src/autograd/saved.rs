@@ -68,6 +68,11 @@ pub(crate) fn is_changing(x: &Tensor) -> bool {
     CHANGING.get() == x.id()
 }
 
+/// Whether an operation is about to change a tensor in place.
+pub(crate) fn is_any_changing() -> bool {
+    CHANGING.get() != 0
+}
+
 /// `repeated` is `x`, an operand, repeated to the sizes of another one: in a trace also where nothing is in this call.
 pub(crate) fn repeats(x: &Tensor, repeated: &Tensor) {
     if is_changing(x) {

@@ -516,6 +516,7 @@ impl CaptureState {
             return Ok(slot);
         }
         self.runs_on("trace", t.device())?;
+        no_integer_history(t)?;
         let input = self.sources.len();
         let sizes: Sizes = size::small(t.shape_hint(), Size::from);
         let name = Aside(("state", self.states.len()));
@@ -554,6 +555,18 @@ fn in_storage(op: ViewOp, memory: &Tensor) -> Arc<Link> {
         unreachable!("bug in allotrope: the memory of a captured tensor has no history")
     };
     Link::after(None, op, size::small(memory.shape_hint(), Size::from), "AsStridedBackward0", vjp)
+}
+
+/// That this, which is used in a recording, is no tensor of integers with a history.
+pub(super) fn no_integer_history(t: &Tensor) -> Result<()> {
+    match t.stored_requires_grad() && !t.dtype().is_float() {
+        true => Err(Error::trace(format!(
+            "a tensor {}{:?} would be used in a trace with a history, which integers have none of there; detach() it",
+            t.dtype(),
+            t.shape_hint()
+        ))),
+        false => Ok(()),
+    }
 }
 
 pub(crate) fn overlap(t: &Tensor) -> Error {

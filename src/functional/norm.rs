@@ -3,8 +3,9 @@
 use super::common::{demand_float, numbers, pad_axis, widened, windows};
 use crate::autograd::{no_grad, tape};
 use crate::error::{Error, Result};
-use crate::mode::layout::{are_images, as_images, row_major};
+use crate::mode::layout::{are_dense_images, are_images, as_images, row_major};
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
+use crate::ops::movement::copied;
 use crate::ops::reduce::divide_by_size;
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
@@ -132,6 +133,18 @@ fn check_channels(op: &'static str, input: &Tensor, given: &[(&str, Option<&Tens
     Ok(())
 }
 
+/// A copy of what has no elements, which depends on the weights as in PyTorch: they are used by no element, and have gradients.
+fn weighted_nothing(input: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>) -> Result<Tensor> {
+    let mut y = copied("CloneBackward0", input)?;
+    if let Some(w) = weight {
+        y = y.try_mul(&w.try_select(0, 0)?)?;
+    }
+    if let Some(b) = bias {
+        y = y.try_add(&b.try_select(0, 0)?)?;
+    }
+    Ok(y)
+}
+
 /// Moves a running statistic to `now`, by a part that is the momentum; one that does not move is not written.
 fn follow(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
     if momentum == 0.0 {
@@ -179,15 +192,8 @@ twin_fns! {
             ("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias),
         ])?;
         if input.sizes().iter().any(|&n| is_zero(n)) {
-            // Nothing to normalise, and nothing to learn from; the first weights stand for all.
-            let mut y = crate::ops::movement::copied("CloneBackward0", input)?;
-            if let Some(weight) = weight {
-                y = y.try_mul(&weight.try_select(0, 0)?)?;
-            }
-            return match bias {
-                Some(bias) => y.try_add(&bias.try_select(0, 0)?),
-                None => Ok(y),
-            };
+            // Nothing to normalise, and nothing to learn from.
+            return weighted_nothing(input, weight, bias);
         }
         let rank = input.dim();
         if rank < 2 {
@@ -223,7 +229,7 @@ twin_fns! {
             let scale = var.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
             x.try_sub(&by_channel(mean, rank)?)?.try_mul(&by_channel(&scale, rank)?)?
         };
-        as_images(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?, input.dim() > 3 && are_images(input))
+        as_images(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?, input.dim() > 3 && are_dense_images(input)?)
         })
     }
 
@@ -235,10 +241,12 @@ twin_fns! {
         let op = "instance_norm";
         demand_float(op, input)?;
         let rank = input.dim();
-        if rank < 3 {
+        // Running statistics need no places to be computed from.
+        let least = if options.training { 3 } else { 2 };
+        if rank < least {
             return Err(Error::operands(
                 op,
-                format!("the input must be [n, c, ..] with one axis more at least, got {:?}", input.shape_hint()),
+                format!("the input must be [n, c, ..] with {least} axes at least, got {:?}", input.shape_hint()),
             ));
         }
         if !options.training {
@@ -256,7 +264,10 @@ twin_fns! {
             ));
         }
         if input.sizes().iter().any(|&n| is_zero(n)) {
-            return as_seen(&input.try_mul(1.0)?);
+            if is_zero(input.sizes()[0]) && (weight.is_some() || bias.is_some()) {
+                return Err(Error::operands(op, "there is no sample that the weights are for"));
+            }
+            return as_seen(&weighted_nothing(input, weight, bias)?);
         }
         demand_at_least(places, 2);
         let x = widened(input)?;

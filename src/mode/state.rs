@@ -2,7 +2,7 @@
 
 use super::slot;
 use crate::error::Result;
-use crate::tensor::handle::{Link, ViewOf};
+use crate::tensor::handle::Link;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Tensor, eval};
 use allotrope_ir::Axes;
@@ -45,43 +45,20 @@ pub(crate) fn recorded_copy(tensor: &Tensor) -> Option<Result<Tensor>> {
     slot::recorder().map(|r| r.copy(tensor))
 }
 
-/// Gives `target` the elements of `value`, of which those that meet in one place are `alike`, or it is an error. Where it is a view of something recorded, `whole` says what the whole is then,
-/// from what it was and the steps of the view.
+/// Gives `target` the elements of `value`. Where it is a view of something recorded, `whole` says what the whole is then, from
+/// what it was and the steps of the view.
 pub(crate) fn assign(
     target: &Tensor,
     value: &Tensor,
-    alike: bool,
     whole: impl FnOnce(&Tensor, &Arc<Link>) -> Result<Tensor>,
 ) -> Result<()> {
     let Some(r) = slot::recorder() else {
-        if !alike || eval::check_apart(target.shape_hint(), target.laid_out()).is_ok() {
-            return eval::assign(target, value);
-        }
-        return match (eval::assign_alike(target, value), target.view_of()) {
-            (Err(_), Some(view)) => {
-                let (base, path) = written_through(view)?;
-                eval::assign_alike(&base, &whole(&base, &path)?)
-            }
-            (done, _) => done,
-        };
+        return eval::assign(target, value);
     };
     let gradient = value.is_requires_grad();
     match r.root_of(target)? {
         (root, None) => r.assign(&root, value, gradient),
         (root, Some(path)) => r.assign(&root, &whole(&root, &path)?, gradient),
-    }
-}
-
-/// The tensor, and the steps from it, by which a view can be changed: the memory itself where that shows it.
-fn written_through(view: &ViewOf) -> Result<(Tensor, Arc<Link>)> {
-    let steps = view.path.steps();
-    let around = match &steps[0].op {
-        ViewOp::Memory { len, places } => eval::strided(&view.base)?.offset.checked_sub(places.offset).zip(Some(len)),
-        ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Select { .. } => None,
-    };
-    match (around, Link::chain(&steps[1..])) {
-        (Some((begin, len)), Some(rest)) => Ok((eval::memory_around(&view.base, begin, len.hint())?, rest)),
-        _ => Ok((Tensor::clone(&view.base), Arc::clone(&view.path))),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::mode::state::kept;
 use crate::mode::values::full_of;
 use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::{Edge, Grads, SumToSize};
+use crate::tensor::handle::Link;
 use crate::tensor::operand::Operand;
 use crate::tensor::size::{hints, small};
 use crate::tensor::view::Creation;
@@ -23,6 +24,7 @@ use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Sizes, Strides, Tensor, eval, select};
 use allotrope_ir::{Axes, Class, Extent, Op, Scalar, ScatterOp, Type, View, infer};
 use smallvec::{SmallVec, smallvec};
+use std::sync::Arc;
 
 impl Tensor {
     pub(crate) fn reshape_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
@@ -177,6 +179,23 @@ pub(crate) fn seen(x: &Tensor, op: impl Into<ViewOp>, name: &'static str) -> Res
     // PyTorch hands the gradient on where nothing is squeezed, and takes another view of it elsewhere.
     let hands_on = matches!(name, "SqueezeBackward0" | "SqueezeBackward1" | "SqueezeBackward2" | "AliasBackward0");
     view(x, op.into(), name, if hands_on { unseen } else { unseen_apart })
+}
+
+/// `x` seen as the path says.
+pub(super) fn take(x: &Tensor, path: &Arc<Link>) -> Result<Tensor> {
+    let mut x = x.clone();
+    for step in path.steps() {
+        x = seen_by(&x, &step)?;
+    }
+    Ok(x)
+}
+
+/// `x` seen as a step says. It is any tensor, so nothing stands in the memory around it.
+pub(super) fn seen_by(x: &Tensor, step: &Link) -> Result<Tensor> {
+    match &step.op {
+        ViewOp::Memory { len, places } => memory::spread(x, *len, places),
+        op @ (ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Select { .. }) => seen(x, op.clone(), step.name),
+    }
 }
 
 /// A view that was recorded, taken again; `place` says which places a run has chosen.

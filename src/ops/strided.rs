@@ -1,10 +1,10 @@
 //! `as_strided`: any elements of the memory that a tensor lies in, by strides. Memory is seen as one axis: as the tensor that it
 //! was made for, in row-major order, or as what lies around that one. Which elements of it are shown is for `Affine`.
 
-use super::assign::take;
 use super::grads1;
 use super::memory::{self, NAME};
-use super::movement::{permute, put_at, seen, unseen, zeros};
+use super::movement::{permute, put_at, seen, take, unseen, zeros};
+use crate::autograd::record::check_integers;
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;
@@ -133,6 +133,7 @@ pub(super) fn as_strided(x: &Tensor, shape: &[usize], strides: &[usize], offset:
     if x.is_off_tape() {
         return Ok(result);
     }
+    check_integers(x)?;
     let shown = match around.is_base {
         true => Shown::Base {
             own: base.sizes(),

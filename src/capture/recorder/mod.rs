@@ -25,6 +25,7 @@ use crate::capture::replay_builder::ReplayBuilder;
 use crate::capture::replay_cache::ReplayCache;
 use crate::capture::state::CaptureState;
 use crate::capture::state::HistoryBefore;
+use crate::capture::state::no_integer_history;
 use crate::device::Device;
 use crate::error;
 use crate::error::Error;
@@ -201,6 +202,7 @@ impl Capture {
     pub(crate) fn argument(&self, i: usize, like: &Tensor) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         inner.runs_on("trace", like.device())?;
+        no_integer_history(like)?;
         let made = inner.argument(like, (ARGUMENT, i))?;
         inner.sources.push(Source::Arg(i));
         let mut tensor = inner.tensor(0, &made)?;
