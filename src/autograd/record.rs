@@ -62,11 +62,17 @@ where
 {
     let wanted = |x: &Operand<'_>| matches!(x, Operand::Tensor(t) if t.is_requires_grad());
     if !result.dtype().is_float() {
-        let integers = |x: &Operand<'_>| match x {
-            Operand::Tensor(t) => check_integers(t),
-            Operand::Scalar(_) => Ok(()),
-        };
-        operands.iter().try_for_each(integers)?;
+        let integers = operands.iter().find_map(|x| match x {
+            Operand::Tensor(t) if has_history_of_integers(t) => Some(t),
+            Operand::Tensor(_) | Operand::Scalar(_) => None,
+        });
+        if let Some(t) = integers {
+            // One that is changed in place keeps its history, unless it would have to be copied for its derivative.
+            let is_copied = || saved::watching(t, || derivative(&result)).1;
+            if !saved::is_any_changing() || (saved::is_changing(t) && is_copied()) {
+                return Err(no_integers(result.dtype()));
+            }
+        }
     } else if is_grad_enabled() && operands.iter().any(wanted) {
         let mut edges = Edges::new();
         for x in operands {
@@ -129,9 +135,14 @@ pub(crate) fn check_integers(x: &Tensor) -> Result<()> {
     if has_integer_history(x) { Err(no_integers(x.dtype())) } else { Ok(()) }
 }
 
-/// Whether `x` is a tensor of integers with a history, and the tape records. A trace has none.
+/// Whether `x` is a tensor of integers with a history, and the tape records what is computed of it. A trace has none.
 #[inline]
 pub(crate) fn has_integer_history(x: &Tensor) -> bool {
+    has_history_of_integers(x) && !saved::is_any_changing()
+}
+
+#[inline]
+fn has_history_of_integers(x: &Tensor) -> bool {
     let has_history = || x.stored_requires_grad() || x.view_of().is_some_and(|v| v.base.stored_requires_grad());
     !x.dtype().is_float() && has_history() && is_grad_enabled()
 }

@@ -10,7 +10,7 @@ use crate::ops::reduce::divide_by_size;
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::size::sizes_of;
-use crate::tensor::{Size, Sizes, Tensor};
+use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 
 /// What a batch or instance normalisation has besides its input; PyTorch's defaults.
@@ -157,6 +157,17 @@ fn follow(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
     })
 }
 
+/// As [`follow`], where one that all channels share moves once for each.
+fn follow_each(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
+    if eval::check_apart(running.shape_hint(), running.laid_out()).is_ok() {
+        return follow(running, now, momentum);
+    }
+    (0..running.shape_hint()[0] as isize).try_for_each(|i| {
+        let of = |x: &Tensor| no_grad(|| x.try_narrow(0, i, 1));
+        follow(&of(running)?, &of(now)?, momentum)
+    })
+}
+
 twin_fns! {
     /// Normalises each channel over batch and places: `[n, c, ..]`. With `training` the running mean and variance (`[c]`)
     /// move towards the batch's by the momentum, the variance without bias; without it they are what is normalised by.
@@ -204,11 +215,11 @@ twin_fns! {
             demand_at_least(m.count, 2);
             let flat = |t: &Tensor| t.detach().reshape_sizes(&x.sizes()[1..2]);
             if let Some(r) = running_mean {
-                follow(r, &flat(&m.mean)?, momentum)?;
+                follow_each(r, &flat(&m.mean)?, momentum)?;
             }
             if let Some(r) = running_var {
                 let unbiased = no_grad(|| divide_by_size(&flat(&m.squares)?, m.count.minus(Size::from(1))))?;
-                follow(r, &unbiased, momentum)?;
+                follow_each(r, &unbiased, momentum)?;
             }
             m.normalised(eps)?
         } else {
@@ -230,10 +241,12 @@ twin_fns! {
         let op = "instance_norm";
         demand_float(op, input)?;
         let rank = input.dim();
-        if rank < 3 {
+        // Running statistics need no places to be computed from.
+        let least = if options.training { 3 } else { 2 };
+        if rank < least {
             return Err(Error::operands(
                 op,
-                format!("the input must be [n, c, ..] with one axis more at least, got {:?}", input.shape_hint()),
+                format!("the input must be [n, c, ..] with {least} axes at least, got {:?}", input.shape_hint()),
             ));
         }
         if !options.training {

@@ -92,10 +92,14 @@ twin_fns! {
                 None => padded_by_itself(&x, axis, before, after, mode)?,
             };
         }
-        // As PyTorch's: where nothing is added, the order in memory stays.
-        let grows = pads.iter().any(|&n| n > 0);
+        // As PyTorch's: where no number is added, the order in memory stays.
+        let grows = value.is_none() || pads.iter().any(|&n| n > 0);
         let images = input.dim() > 3 && mode != PadMode::Circular;
-        if grows { as_images(x, images && are_images(input)) } else { ordered_as(movement::copied("CloneBackward0", &x)?, &x) }
+        if grows && pads.iter().any(|&n| n != 0) {
+            return as_images(x, images && are_images(input));
+        }
+        let copied = movement::copied("CloneBackward0", &x)?;
+        if grows { as_images(copied, images && are_images(input)) } else { ordered_as(copied, &x) }
         })
     }
 }

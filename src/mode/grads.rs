@@ -172,7 +172,7 @@ impl Tensor {
                 format!("requires_grad: only floating-point tensors have gradients, this one is {}", self.dtype());
             return refused(Error::argument(text));
         }
-        if !on && !self.is_leaf() {
+        if !on && !called(self.try_is_leaf())? {
             let text = "requires_grad: this tensor was computed from others; detach() gives one that needs no gradient";
             return refused(Error::argument(text));
         }

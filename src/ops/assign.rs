@@ -89,13 +89,6 @@ pub(super) fn assign_meeting(
         return Ok(());
     }
     check_assignable(target)?;
-    if mode::is_recording() && !target.dtype().is_float() {
-        return Err(Error::trace(format!(
-            "a tensor {}{:?} would be changed in place where the tape records it, and a trace has no integers with a history; detach() what it is filled with or do it under no_grad(|| ..)",
-            target.dtype(),
-            target.shape_hint()
-        )));
-    }
     base.becomes_result()?;
     // The history of what was there before, from which the elements that stay have their gradient.
     let before = tape::operand_edge(base)?;
@@ -141,7 +134,7 @@ pub(super) fn assign_meeting(
 
 /// Whether this is the history of a result that is a view in PyTorch, of something that nobody has. A change in place makes it a
 /// view of what that has become.
-fn shows_hidden(edge: &Edge) -> bool {
+pub(super) fn shows_hidden(edge: &Edge) -> bool {
     const VIEWS: [&str; 6] =
         ["ViewBackward0", "SqueezeBackward1", "PermuteBackward0", "TransposeBackward0", "AliasBackward0", SEEN_AGAIN];
     VIEWS.contains(&edge.node().name())

@@ -252,7 +252,7 @@ macro_rules! inplace {
                     let $maybe = held.as_ref().map(Arg::Tensor).or($maybe);)*)?
                     self.$plain($($arg),*)
                 };
-                let new = computed(self, || changing(self, compute));
+                let new = changing(self, compute);
                 called(new.and_then(|new| $store(stringify!($name), self, &new)).map(|_| self))
             }
         )*}

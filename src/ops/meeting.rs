@@ -9,6 +9,7 @@ use crate::mode;
 use crate::mode::sizes::{all_same, at_most, numel};
 use crate::mode::values::full_of;
 use crate::tensor::handle::Link;
+use crate::tensor::strides::is_contiguous;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Tensor, eval, span};
 use allotrope_ir::{Class, DType, Op, Scalar, ScatterOp, View};
@@ -49,7 +50,8 @@ impl Meeting<'_> {
 
 /// Whether elements share memory, in this call.
 fn meet(x: &Tensor) -> bool {
-    eval::check_apart(x.shape_hint(), x.laid_out()).is_err()
+    let (shape, strides) = (x.shape_hint(), x.laid_out());
+    !is_contiguous(shape, strides) && eval::check_apart(shape, strides).is_err()
 }
 
 /// Whether elements are repeated along an axis, as those of expanded tensors are; a trace holds for calls with the same answer.

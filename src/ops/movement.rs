@@ -6,6 +6,7 @@ use super::results::{another, unlinked};
 use super::window::{WindowSpec, overlap_add};
 use super::{grads1, memory};
 use crate::autograd::record::{composite, differentiable, view};
+use crate::autograd::saved;
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result};
@@ -81,6 +82,7 @@ impl Tensor {
         let repeated = no_grad(|| self.expand_recorded(sizes))?;
         let to = SumToSize { sizes: own, sum: Tensor::sum_to_size };
         repeated.set_grad_fn(tape::own_edge(self).map(|edge| edge.repeated(to)));
+        saved::repeats(self, &repeated);
         Ok(repeated)
     }
 

@@ -107,8 +107,9 @@ impl PartitionedClosure {
         };
         let base = capture.0.borrow().clone();
         let (mut histories, parts) = partition(base, boundary, ends, options.like, &find, &mut save)?;
-        for (history, _) in histories.iter_mut().zip(&tensors).filter(|(_, t)| t.is_requires_grad() && t.is_leaf_now())
-        {
+        // Not what only shows a leaf, and has no history of its own.
+        let is_leaf = |t: &Tensor| t.stored_requires_grad() && t.is_leaf_now();
+        for (history, _) in histories.iter_mut().zip(&tensors).filter(|(_, t)| is_leaf(t)) {
             *history = History::Leaf;
         }
         let mut parts = match parts {

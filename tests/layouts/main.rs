@@ -13,6 +13,7 @@ mod common;
 #[path = "../opinfo/corpus.rs"]
 #[allow(dead_code)]
 mod corpus;
+mod images;
 mod loops;
 mod memory;
 mod pytorch;

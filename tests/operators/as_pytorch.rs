@@ -308,7 +308,8 @@ fn weights_of_nothing_have_gradients() {
 
 #[test]
 fn halves_are_divided_by_a_number_in_f32_and_leave_a_rest_of_halves() {
-    let cases: [(DType, [f64; 4], [f64; 4], [f64; 4]); 2] = [
+    type Case = (DType, [f64; 4], [f64; 4], [f64; 4]);
+    let cases: [Case; 2] = [
         (
             DType::F16,
             [10.0, 24.0, 5.0, 30.0],

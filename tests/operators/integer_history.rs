@@ -44,7 +44,7 @@ fn what_is_filled_with_a_history_has_it() {
         |x: &Tensor, w| x.try_masked_fill_(&mask(), w).map(drop), Some("MaskedFillBackward1"), [1, 2, 3];
         |x: &Tensor, w| x.try_index_fill_(0, &places(), w).map(drop), Some("IndexFillBackward1"), [1, 1, 3];
         |x: &Tensor, w| x.try_set(..2, w).map(drop), Some("CopySlices"), [1, 1, 3];
-        |x: &Tensor, w| x.try_set(2..1, w).map(drop), Some("CopySlices"), [1, 2, 3];
+        |x: &Tensor, w| x.try_set(2..2, w).map(drop), Some("CopySlices"), [1, 2, 3];
         |x: &Tensor, w| x.try_set(Ellipsis, w).map(drop), Some("FillBackward3"), [1, 1, 1];
         |x: &Tensor, w| x.try_set(&mask(), w).map(drop), Some("IndexPutBackward0"), [1, 2, 3];
         |x: &Tensor, w| x.try_index_put_(&mask(), w, false).map(drop), Some("IndexPutBackward0"), [1, 2, 3];
@@ -148,8 +148,19 @@ fn floats_have_it_and_no_gradient_goes_through() {
         assert!(y.sum().try_backward().is_err(), "{i}");
         assert!(w.grad().is_none(), "{i}");
     }
-    // In place, it stays.
+    // In place, it stays, unless PyTorch would keep a copy for a derivative.
+    let refused: [fn(&Tensor) -> bool; 5] = [
+        |x| x.try_abs_().is_err(),
+        |x| x.try_square_().is_err(),
+        |x| x.try_pow_(2).is_err(),
+        |x| x.try_clamp_(0, 2).is_err(),
+        |x| x.try_mul_(&filled().0).is_err(),
+    ];
+    for (i, f) in refused.iter().enumerate() {
+        assert!(f(&filled().0), "{i}");
+    }
     let (x, _) = filled();
+    x.neg_().add_(&filled().0).cumsum_(0).fmod_(2).index_fill_(0, &places(), 2);
     x.mul_(2).add_(1);
     x.copy_(&integers());
     x.zero_();
