@@ -100,7 +100,7 @@ pub(super) fn as_strided(x: &Tensor, shape: &[usize], strides: &[usize], offset:
     if shape.len() != strides.len() {
         return Err(wanted.error("there must be one stride for each axis"));
     }
-    if !end.is_some_and(|end| isize::try_from(end).is_ok()) {
+    if end.is_none_or(|end| isize::try_from(end).is_err()) {
         return Err(wanted.error("no memory is as large"));
     }
     let base = x.view_of().map_or_else(|| x.clone(), |v| v.base.clone());

@@ -5,10 +5,12 @@ use crate::common::{assert_all_same, copy};
 use allotrope::ops::cat;
 use allotrope::prelude::*;
 
+type After<'a> = Option<&'a dyn Fn(&[Tensor])>;
 type Place = (&'static [usize], &'static [usize], usize);
+type Row = (&'static str, Place, Place, &'static [f32], &'static [f32]);
 
 /// How a leaf lies in memory of 12 elements, what is seen, the elements, and the gradient where element `i` weighs `i + 1`.
-const SEEN: &[(&str, Place, Place, &[f32], &[f32])] = &[
+const SEEN: &[Row] = &[
     ("between its elements", (&[2], &[2], 1), (&[2], &[2], 0), &[1.0, 3.0], &[0.0, 0.0]),
     ("around them", (&[2], &[2], 1), (&[4], &[1], 0), &[1.0, 2.0, 3.0, 4.0], &[2.0, 4.0]),
     ("across", (&[2, 2], &[4, 1], 2), (&[3, 2], &[1, 3], 1), &[2.0, 5.0, 3.0, 6.0, 4.0, 7.0], &[3.0, 5.0, 6.0, 0.0]),
@@ -54,7 +56,7 @@ fn everywhere(
     at: Place,
     requires_grad: bool,
     program: &(dyn Fn(&Tensor) -> Vec<Tensor> + Sync),
-    after: Option<&dyn Fn(&[Tensor])>,
+    after: After<'_>,
 ) -> Vec<Tensor> {
     let run = |f: &dyn Fn(&Tensor) -> Vec<Tensor>| {
         let (memory, leaf) = lying(at);

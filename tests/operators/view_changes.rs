@@ -369,7 +369,8 @@ fn stale(x: &Tensor) -> Tensor {
 /// What asks for a history that is not known is an error that says so, as are changes of a history that is another tensor's.
 #[test]
 fn histories_that_are_not_known() {
-    let asked: [(&str, fn(&Tensor) -> allotrope::Result<()>); 4] = [
+    type Ask = fn(&Tensor) -> allotrope::Result<()>;
+    let asked: [(&str, Ask); 4] = [
         ("is_leaf", |y| y.try_is_leaf().map(|_| ())),
         ("grad_fn_name", |y| y.try_grad_fn_name().map(|_| ())),
         ("retain_grad", |y| y.try_retain_grad()),
@@ -388,7 +389,8 @@ fn histories_that_are_not_known() {
 fn views_of_something_that_nobody_has() {
     use allotrope::functional::avg_pool1d;
     use allotrope::ops::einsum;
-    let results: [(&str, fn(&Tensor) -> Tensor); 3] = [
+    type Make = fn(&Tensor) -> Tensor;
+    let results: [(&str, Make); 3] = [
         ("einsum", |x| einsum("ij,kj->ki", &[x, x])),
         ("tensordot", |x| x.tensordot(x, &[1], &[0])),
         ("avg_pool1d", |x| avg_pool1d(x, [2], Default::default())),
