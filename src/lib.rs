@@ -58,6 +58,7 @@ pub mod tensor {
     pub(crate) mod select;
     pub(crate) mod setting;
     pub(crate) mod size;
+    pub(crate) mod span;
     pub(crate) mod storage;
     pub(crate) mod strides;
     pub(crate) mod tensor_type;

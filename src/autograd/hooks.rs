@@ -173,6 +173,7 @@ impl Tensor {
         if !self.is_requires_grad() {
             return Err(Error::autograd("retain_grad: this tensor requires no gradient, so it has none to keep"));
         }
+        called(self.history_known())?;
         if self.is_leaf_now() || self.retains_grad() {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use crate::tensor::operand::Operand;
 use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Tensor};
-use allotrope_ir::Op;
+use allotrope_ir::{DType, Op};
 
 /// Applies `op`, and records it on the tape when an operand needs a gradient. `derivative` is called then,
 /// with the result, and gives the closure that turns the gradient of the result into those of the operands.
@@ -61,7 +61,19 @@ where
     F: Fn(&Context<'_>, &Tensor) -> Result<Grads> + Send + Sync + 'static,
 {
     let wanted = |x: &Operand<'_>| matches!(x, Operand::Tensor(t) if t.is_requires_grad());
-    if is_grad_enabled() && result.dtype().is_float() && operands.iter().any(wanted) {
+    if !result.dtype().is_float() {
+        let integers = operands.iter().find_map(|x| match x {
+            Operand::Tensor(t) if has_history_of_integers(t) => Some(t),
+            Operand::Tensor(_) | Operand::Scalar(_) => None,
+        });
+        if let Some(t) = integers {
+            // One that is changed in place keeps its history, unless it would have to be copied for its derivative.
+            let is_copied = || saved::watching(t, || derivative(&result)).1;
+            if !saved::is_any_changing() || (saved::is_changing(t) && is_copied()) {
+                return Err(no_integers(result.dtype()));
+            }
+        }
+    } else if is_grad_enabled() && operands.iter().any(wanted) {
         let mut edges = Edges::new();
         for x in operands {
             edges.push(match x {
@@ -85,11 +97,22 @@ where
 /// # Errors
 /// When the operand does not fit the primitive.
 pub(crate) fn view(x: &Tensor, op: ViewOp, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
+    let result = apply_view(&op, x)?;
+    viewed(x, result, op, name, vjp)
+}
+
+/// `result`, which nothing else has, as `x` seen through `op`.
+///
+/// # Errors
+/// When it is not known what history `x` has.
+pub(crate) fn viewed(x: &Tensor, mut result: Tensor, op: ViewOp, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
     let from = x.sizes();
-    let mut result = apply_view(&op, x)?;
     let tracked = is_grad_enabled();
     let creation = if tracked { Creation::Single } else { Creation::NoGrad };
     let wanted = tracked && x.is_requires_grad();
+    if wanted {
+        check_integers(x)?;
+    }
     // Most views are on no tape; then the step and the sizes are moved into the link to the base.
     let kept = (wanted || result.traced().is_some()).then(|| (op.clone(), from.clone()));
     result.link_view(x, op, from, name, vjp, creation);
@@ -100,6 +123,36 @@ pub(crate) fn view(x: &Tensor, op: ViewOp, name: &'static str, vjp: ViewVjp) -> 
         result.set_grad_fn(Some(tape::view_edge(edge, op, from, name, vjp)));
     }
     Ok(result)
+}
+
+/// That what is computed of `x` may be a tensor of integers, which the tape does not record: so it is unless `x` is one with a history,
+/// which it has where something that requires a gradient was filled into it.
+///
+/// # Errors
+/// When it is not so and the tape records.
+#[inline]
+pub(crate) fn check_integers(x: &Tensor) -> Result<()> {
+    if has_integer_history(x) { Err(no_integers(x.dtype())) } else { Ok(()) }
+}
+
+/// Whether `x` is a tensor of integers with a history, and the tape records what is computed of it. A trace has none.
+#[inline]
+pub(crate) fn has_integer_history(x: &Tensor) -> bool {
+    has_history_of_integers(x) && !saved::is_any_changing()
+}
+
+#[inline]
+fn has_history_of_integers(x: &Tensor) -> bool {
+    let has_history = || x.stored_requires_grad() || x.view_of().is_some_and(|v| v.base.stored_requires_grad());
+    !x.dtype().is_float() && has_history() && is_grad_enabled()
+}
+
+/// The error of a result that would have a history, and is of integers.
+#[cold]
+pub(crate) fn no_integers(dtype: DType) -> Error {
+    Error::autograd(format!(
+        "no history is recorded for a result of {dtype}, which what requires a gradient would give it; detach() that, or do it under no_grad(|| ..)"
+    ))
 }
 
 /// That the tape, which records the change, does not need `target` as it is.

@@ -25,6 +25,8 @@ thread_local! {
     static OUTPUT: Cell<usize> = const { Cell::new(0) };
     /// Identity of the tensor that an operation is about to change, 0 for none.
     static CHANGING: Cell<usize> = const { Cell::new(0) };
+    /// Identity of that tensor repeated to the sizes of another operand, 0 for none.
+    static REPEATED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// How many were made on this thread: whether there are more after a closure was made tells whether it holds any.
@@ -36,13 +38,14 @@ pub(crate) fn count() -> u64 {
 /// copy of the elements as they are before the change, as PyTorch does; so the change does not make itself impossible
 /// to differentiate. Where none does, nothing is copied.
 pub(crate) fn changing<T>(target: &Tensor, f: impl FnOnce() -> T) -> T {
-    struct Restore(usize);
+    struct Restore((usize, usize));
     impl Drop for Restore {
         fn drop(&mut self) {
-            CHANGING.set(self.0);
+            CHANGING.set(self.0.0);
+            REPEATED.set(self.0.1);
         }
     }
-    let _restore = Restore(CHANGING.replace(target.id()));
+    let _restore = Restore((CHANGING.replace(target.id()), REPEATED.replace(0)));
     OUTPUT.set(0);
     f()
 }
@@ -63,6 +66,18 @@ pub(crate) fn watching<T>(x: &Tensor, f: impl FnOnce() -> T) -> (T, bool) {
 /// Whether this is the tensor that an operation is about to change in place.
 pub(crate) fn is_changing(x: &Tensor) -> bool {
     CHANGING.get() == x.id()
+}
+
+/// Whether an operation is about to change a tensor in place.
+pub(crate) fn is_any_changing() -> bool {
+    CHANGING.get() != 0
+}
+
+/// `repeated` is `x`, an operand, repeated to the sizes of another one: in a trace also where nothing is in this call.
+pub(crate) fn repeats(x: &Tensor, repeated: &Tensor) {
+    if is_changing(x) {
+        REPEATED.set(repeated.id());
+    }
 }
 
 /// A derivative keeps something that is no tensor of the program's, and that is freed as those are: counts as one saved.
@@ -87,7 +102,8 @@ impl Saved {
         }
         COUNT.set(COUNT.get() + 1);
         // Where there is no copy to be had, the change will be noticed.
-        let tensor = if is_changing(x) { x.snapshot().unwrap_or_else(|_| x.clone()) } else { x.clone() };
+        let changes = is_changing(x) || REPEATED.get() == x.id();
+        let tensor = if changes { x.snapshot().unwrap_or_else(|_| x.clone()) } else { x.clone() };
         let version = tensor.version();
         Saved { tensor: HiddenHandle::new(tensor), version, output: None }
     }

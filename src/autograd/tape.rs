@@ -161,6 +161,7 @@ pub(crate) fn own_edge(x: &Tensor) -> Option<Edge> {
         && let Some(view) = x.view_of()
     {
         // An in-place operation has changed what this is a view of: its history is that of the whole, seen as before.
+        x.seen_again();
         x.set_grad_fn(Some(seen_again(own_edge(&view.base), &view.path)));
         x.see_changes(x.version());
     }

@@ -14,8 +14,8 @@ use crate::tensor::handle::{Link, Root, TraceHandle};
 use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::traced::Cell;
 use crate::tensor::view_op::ViewOp;
-use crate::tensor::{Body, Size, Sizes, Strides, Tensor};
-use allotrope_ir::{Class, Extent, View};
+use crate::tensor::{Body, Size, Sizes, Strides, Tensor, eval};
+use allotrope_ir::{Axes, Class, Extent, View};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 use std::sync::{Arc, Weak};
@@ -356,6 +356,32 @@ impl CaptureState {
             self.asked(of, shown, answer);
         }
         begins
+    }
+
+    /// The order in memory of the axes of a value that is no view, where it is computed and lies without gaps.
+    pub(crate) fn order_in_memory(&mut self, of: &Tensor) -> Option<Axes> {
+        let shown = self.shown(of);
+        let is_computed = shown.steps.is_empty() && matches!(shown.base, Base::Computed(_) | Base::Fresh(_));
+        let axes = order_of(of).filter(|_| is_computed)?;
+        self.layout_asked(of, LayoutQuestion::Strides);
+        Some(axes)
+    }
+
+    /// The memory of an argument, or of a gradient, that this value is, has so many elements.
+    pub(crate) fn memory_wanted(&mut self, of: &Tensor, elements: usize) -> bool {
+        let Base::Input(i) = self.shown(of).base else { return false };
+        let given = match &self.sources[i] {
+            Source::Arg(i) => self.arguments.get(*i).cloned(),
+            Source::Grad(t) => t.stored_grad(),
+            Source::ArgGrad(i) => self.arguments.get(*i).and_then(Tensor::stored_grad),
+            Source::State(_) | Source::Data(_) | Source::Draw | Source::Gradient => None,
+        };
+        let Some(given) = given else { return false };
+        let has = eval::place_in_storage(&given).is_ok_and(|(all, _)| elements <= all);
+        if has {
+            self.wanted_memory.extend(given.strided().map(|s| Arc::as_ptr(&s.storage) as usize));
+        }
+        has
     }
 
     fn guard_decisions(&mut self, mut number: Option<usize>) {

@@ -3,11 +3,12 @@
 
 use crate::capture::builder::{GraphBuilder, Role};
 use crate::capture::draws::{Draws, Fills};
-use crate::capture::endpoints::{CallerTensor, OutputLayout, Returned, Source, Target, same_elements};
+use crate::capture::endpoints::{CallerTensor, HistoryAfter, OutputLayout, Returned, Source, Target, same_elements};
 use crate::capture::layout::RecordedLayouts;
 use crate::capture::symbols::Symbols;
 use crate::device::Device;
 use crate::mode::recorder::settings::HostValue;
+use crate::tensor::Tensor;
 use crate::tensor::handle::TraceHandle;
 use allotrope_ir::Graph;
 use std::sync::Arc;
@@ -32,9 +33,9 @@ pub(crate) struct Wiring {
     pub(crate) cleared: Vec<TraceHandle>,
     /// Arguments whose gradients are.
     pub(crate) cleared_args: Vec<usize>,
-    /// Tensors of the caller's that are leaves after the call, and whether they require gradients, where the program has
-    /// changed that.
-    pub(crate) requires_grad: Vec<(CallerTensor, bool)>,
+    /// Tensors of the caller's whose history the program has changed. The results among them come in the order in which backward
+    /// passes know them, after the tensors that a call makes.
+    pub(crate) histories: Vec<(CallerTensor, HistoryAfter)>,
     /// Where the inputs that are drawn come from.
     pub(crate) draws: Draws,
     /// Values on the host that each call sets.
@@ -42,16 +43,22 @@ pub(crate) struct Wiring {
 }
 
 impl Wiring {
+    /// The tensors of the caller's that are results after the call, with these arguments.
+    pub(crate) fn changed_into_results<'a>(&'a self, args: &'a [&'a Tensor]) -> impl Iterator<Item = &'a Tensor> {
+        let results = self.histories.iter().filter(|(_, after)| *after == HistoryAfter::Result);
+        results.map(|(of, _)| of.of(args))
+    }
+
     /// What is otherwise about the results of another recording, in words.
     fn other_returned(&self, other: &Wiring) -> Option<String> {
         let (a, b) = (&self.returned, &other.returned);
         let returned = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b));
         let (a, b) = (&self.grads, &other.grads);
         let grads = a.len() == b.len() && a.iter().zip(b).all(|((a, i), (b, j))| a.is_same(b) && i == j);
-        let (a, b) = (&self.requires_grad, &other.requires_grad);
-        let changed = a.len() == b.len() && a.iter().zip(b).all(|((a, on), (b, off))| a.is_same(b) && on == off);
+        let (a, b) = (&self.histories, &other.histories);
+        let changed = a.len() == b.len() && a.iter().zip(b).all(|((a, x), (b, y))| a.is_same(b) && x == y);
         if !changed {
-            return Some("it asked for the gradients of other tensors".to_string());
+            return Some("it changed the history of other tensors".to_string());
         }
         match returned && grads && self.results == other.results && self.own_grads == other.own_grads {
             true => None,

@@ -35,6 +35,15 @@ pub(crate) enum CallerTensor {
     Captured(TraceHandle),
 }
 
+/// What becomes of the history of a tensor of the caller's, where the closure changes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HistoryAfter {
+    /// It is a leaf after the call, which requires a gradient or not.
+    Leaf(bool),
+    /// It was changed in place by what has a derivative: after the call it is a result of that.
+    Result,
+}
+
 /// Where a result of the captured graph goes.
 #[derive(Clone)]
 pub(crate) enum Target {

@@ -40,8 +40,11 @@ impl Agrees for ViewOp {
             (ViewOp::Affine(a), ViewOp::Affine(b)) => {
                 a.sizes.agrees(&b.sizes) && a.steps == b.steps && a.offset == b.offset && a.count.agrees(&b.count)
             }
+            (ViewOp::Memory { len: m, places: a }, ViewOp::Memory { len: n, places: b }) => {
+                m.agrees(n) && a.sizes.agrees(&b.sizes) && a.steps == b.steps && a.offset == b.offset
+            }
             (ViewOp::Select { axis: a, at: i }, ViewOp::Select { axis: b, at: j }) => (a, i) == (b, j),
-            (ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Select { .. }, _) => false,
+            (ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Memory { .. } | ViewOp::Select { .. }, _) => false,
         }
     }
 }

@@ -148,6 +148,7 @@ fn seen_shape(op: &ViewOp<Dim>, shape: &[usize], binding: &Binding) -> Dims {
     let dims = |shape: &[Dim]| -> Dims { shape.iter().map(|d| d.eval(binding)).collect() };
     let op = match op {
         ViewOp::Affine(affine) => return dims(&affine.sizes),
+        ViewOp::Memory { len, .. } => return dims(std::slice::from_ref(len)),
         ViewOp::Select { axis, .. } => {
             let mut to = Dims::from_slice(shape);
             to.remove(*axis);

@@ -117,7 +117,7 @@ impl ComputedLayouts {
                     sizes.as_mut().map(|sizes| sizes.remove(0));
                     !repeated
                 }
-                ViewStep::View(ViewOp::Affine(_)) => {
+                ViewStep::View(ViewOp::Affine(_) | ViewOp::Memory { .. }) => {
                     sizes = None;
                     false
                 }

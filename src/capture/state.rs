@@ -11,7 +11,7 @@ use crate::device::{Device, default_device};
 use crate::error::{Error, Noted, Result};
 use crate::mode::recorder::settings::HostValue;
 use crate::mode::values;
-use crate::tensor::affine::Given;
+use crate::tensor::affine::{Affine, Given};
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::{Link, Root, TraceHandle};
 use crate::tensor::traced::Cell;
@@ -81,13 +81,24 @@ pub(crate) struct MadeHere {
     pub(crate) shows: Option<(TraceHandle, Arc<Link>)>,
 }
 
-/// What a captured tensor had, of which the program changes whether gradients flow to it.
+/// What history a captured tensor had that the program changes.
 #[derive(Clone)]
 pub(crate) struct HistoryBefore {
     pub(crate) tensor: TraceHandle,
     pub(crate) requires_grad: bool,
     pub(crate) edge: Option<Edge>,
     pub(crate) retains_grad: bool,
+    /// How many changes in place a view knew of.
+    pub(crate) changes_seen: u32,
+}
+
+impl HistoryBefore {
+    /// Whether the tensor has another history now that something computed. A view has that of what it shows.
+    pub(crate) fn is_result(&self) -> bool {
+        let key = |e: &Edge| (e.id(), e.output);
+        let now = self.tensor.grad_fn().as_ref().map(key);
+        self.tensor.view_of().is_none() && now.is_some() && now != self.edge.as_ref().map(key)
+    }
 }
 
 #[derive(Clone)]
@@ -126,6 +137,10 @@ pub(crate) struct CaptureState {
     /// Memory that arguments or gradients share with something else, so that they are known by identity as captured tensors
     /// are.
     pub(crate) known_memory: SmallVec<[usize; 2]>,
+    /// Such memory of which the program wants more than the tensors there have.
+    pub(crate) wanted_memory: SmallVec<[usize; 1]>,
+    /// All memory of storages, by their address, of which the program sees more than one tensor shows.
+    pub(crate) memories: FxHashMap<usize, TraceHandle>,
     /// The arguments of which that is so, by identity.
     pub(crate) known_args: FxHashMap<usize, usize>,
     /// The gradients of which it is, and whose they are.
@@ -284,8 +299,13 @@ impl CaptureState {
                     return self.import(from, value);
                 }
                 // The root was changed in place since: look at it again.
-                let root = self.lift_root(&traced.root)?;
-                let value = self.through(root, path)?;
+                let value = match &traced.root {
+                    Root::External(t) => self.lift_in_memory(Tensor::clone(t), Some(Arc::clone(path)))?,
+                    Root::Traced(_) => {
+                        let root = self.lift_root(&traced.root)?;
+                        self.through(root, path)?
+                    }
+                };
                 // A backward pass is recorded on a copy, whose values the tensor must not remember.
                 if from == into && self.sealed == 0 {
                     *traced.seen.lock() = (value, version);
@@ -302,16 +322,84 @@ impl CaptureState {
     /// The elements of a captured tensor, which are those of the whole that it is a view of.
     fn lift_captured(&mut self, t: &Tensor) -> Result<Value> {
         match self.shown_by(t) {
-            Some((base, path)) => {
-                let base = self.lift_captured(&base)?;
-                self.through(base, &path)
-            }
-            None => {
-                let slot = self.state(t)?;
-                let value = self.states[slot].value;
-                self.import(0, value)
-            }
+            Some((base, path)) => self.lift_in_memory(base, Some(path)),
+            None => self.lift_in_memory(t.clone(), None),
         }
+    }
+
+    /// The elements of a captured tensor, seen as the path says.
+    fn lift_in_memory(&mut self, base: Tensor, path: Option<Arc<Link>>) -> Result<Value> {
+        let (base, path) = self.in_memory(base, path)?;
+        let slot = self.state(&base)?;
+        let value = self.states[slot].value;
+        let value = self.import(0, value)?;
+        match path {
+            Some(path) => self.through(value, &path),
+            None => Ok(value),
+        }
+    }
+
+    /// A captured tensor, which is no view, and the way from it: from the memory that it lies in, where the program sees more of that
+    /// than one tensor shows.
+    pub(crate) fn in_memory(&mut self, base: Tensor, path: Option<Arc<Link>>) -> Result<(Tensor, Option<Arc<Link>>)> {
+        let Some(strided) = base.strided() else { return Ok((base, path)) };
+        let storage = Arc::as_ptr(&strided.storage) as usize;
+        let steps = path.as_ref().map_or_else(Vec::new, Link::steps);
+        let part = match steps.first().map(|step| &step.op) {
+            Some(ViewOp::Memory { len, places }) => {
+                Some(Op::Slice { axis: 0, start: Size::from(strided.offset - places.offset), len: *len })
+            }
+            _ => None,
+        };
+        let changed_otherwise =
+            |slot: &usize| self.states[*slot].changes > 0 && !same_elements(&self.states[*slot].tensor, &base);
+        let known = self.by_storage.get(&storage);
+        if !self.memories.contains_key(&storage)
+            && (part.is_some() || known.is_some_and(|slots| slots.iter().any(changed_otherwise)))
+        {
+            self.see_memory(&base, storage)?;
+        }
+        let Some(memory) = self.memories.get(&storage).filter(|memory| memory.id() != base.id()) else {
+            return Ok((base, path));
+        };
+        let (op, rest) = match part {
+            Some(op) => (op.into(), &steps[1..]),
+            None => (ViewOp::Affine(places_in_storage(&base)?), &steps[..]),
+        };
+        let first = in_storage(op, memory);
+        let path: Vec<_> = std::iter::once(first).chain(rest.iter().cloned()).collect();
+        Ok((Tensor::clone(memory), Link::chain(&path)))
+    }
+
+    /// From here on the elements of captured tensors of this storage are those of its memory.
+    fn see_memory(&mut self, base: &Tensor, storage: usize) -> Result<()> {
+        let memory = eval::memory_around(base, 0, eval::place_in_storage(base)?.0)?;
+        let made = MadeHere { _handle: TraceHandle::new(memory.clone()), of: None, shows: None };
+        // What one of them was changed to before.
+        let slots = self.by_storage.get(&storage).cloned().unwrap_or_default();
+        let before = slots.into_iter().find(|&slot| self.states[slot].changes > 0);
+        if before.is_some() && self.current() != 0 {
+            return Err(overlap(base));
+        }
+        self.made_here.insert(memory.id(), made);
+        if let Some(before) = before {
+            let State { value, changes, tensor, .. } = self.states[before].clone();
+            self.states[before].changes = 0;
+            let slot = self.state(&memory)?;
+            let whole = self.states[slot].value;
+            let places = places_in_storage(&tensor)?;
+            let value = places.scattered(&whole, &value, 1, &mut |op, given| self.emitted(op, given))?;
+            (self.states[slot].value, self.states[slot].changes) = (value, changes);
+        }
+        self.memories.insert(storage, TraceHandle::new(memory));
+        Ok(())
+    }
+
+    /// A primitive in the innermost open graph.
+    fn emitted(&mut self, op: &Op<Size>, operands: &[Given<'_, Value>]) -> Result<Value> {
+        let operands: SmallVec<[EventOperand; 2]> = operands.iter().map(EventOperand::given).collect();
+        let (op, operands) = (Symbolic(Cow::Borrowed(op)), Cow::Borrowed(&operands[..]));
+        Ok(self.made(Event::Record { op, operands })?.value)
     }
 
     /// The program has asked something of a tensor: if it is a captured one, this handle must stay in use.
@@ -347,16 +435,13 @@ impl CaptureState {
         for step in path.steps() {
             let place = match &step.op {
                 ViewOp::Select { at, .. } => Some(self.place(*at)?),
-                ViewOp::Primitive(_) | ViewOp::Affine(_) => None,
+                ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Memory { .. } => None,
             };
-            let mut emit = |op: &Op<Size>, operands: &[Given<'_, Value>]| {
-                let operands: SmallVec<[EventOperand; 2]> = operands.iter().map(EventOperand::given).collect();
-                let (op, operands) = (Symbolic(Cow::Borrowed(op)), Cow::Borrowed(&operands[..]));
-                Ok(self.made(Event::Record { op, operands })?.value)
-            };
+            let mut emit = |op: &Op<Size>, operands: &[Given<'_, Value>]| self.emitted(op, operands);
             value = match &step.op {
                 ViewOp::Primitive(op) => emit(op, &[Given::Value(&value)])?,
                 ViewOp::Affine(affine) => affine.gathered(&value, step.from.len(), &mut emit)?,
+                ViewOp::Memory { .. } => unreachable!("bug in allotrope: the elements are not those of the memory"),
                 ViewOp::Select { axis, .. } => {
                     let place = place.expect("just looked up");
                     select::gathered(*axis, &step.from, &value, &place, &mut emit)?
@@ -431,6 +516,7 @@ impl CaptureState {
             return Ok(slot);
         }
         self.runs_on("trace", t.device())?;
+        no_integer_history(t)?;
         let input = self.sources.len();
         let sizes: Sizes = size::small(t.shape_hint(), Size::from);
         let name = Aside(("state", self.states.len()));
@@ -444,6 +530,42 @@ impl CaptureState {
         self.states.push(State { tensor, value: made.value, input, changes: 0 });
         self.by_storage.entry(storage).or_default().push(self.states.len() - 1);
         Ok(self.states.len() - 1)
+    }
+}
+
+/// Where the elements of a captured tensor are in its storage.
+///
+/// # Errors
+/// When an axis goes backwards.
+fn places_in_storage(t: &Tensor) -> Result<Affine> {
+    let strided = t.strided().expect("a captured tensor has storage");
+    let steps = strided.strides.iter().map(|&s| usize::try_from(s).ok()).collect::<Option<_>>();
+    Ok(Affine {
+        sizes: size::small(t.shape_hint(), Size::from),
+        steps: steps.ok_or_else(|| overlap(t))?,
+        offset: strided.offset,
+        count: Size::from(t.ty().numel()),
+        is_apart: eval::check_apart(t.shape_hint(), &strided.strides).is_ok(),
+    })
+}
+
+/// The step from all memory to elements of it, which is on no tape.
+fn in_storage(op: ViewOp, memory: &Tensor) -> Arc<Link> {
+    let vjp = |_: &ViewOp, _: &Sizes, _: &Tensor| {
+        unreachable!("bug in allotrope: the memory of a captured tensor has no history")
+    };
+    Link::after(None, op, size::small(memory.shape_hint(), Size::from), "AsStridedBackward0", vjp)
+}
+
+/// That this, which is used in a recording, is no tensor of integers with a history.
+pub(super) fn no_integer_history(t: &Tensor) -> Result<()> {
+    match t.stored_requires_grad() && !t.dtype().is_float() {
+        true => Err(Error::trace(format!(
+            "a tensor {}{:?} would be used in a trace with a history, which integers have none of there; detach() it",
+            t.dtype(),
+            t.shape_hint()
+        ))),
+        false => Ok(()),
     }
 }
 

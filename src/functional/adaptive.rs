@@ -26,12 +26,13 @@ twin_fns! {
         averages("adaptive_avg_pool1d", input, out)
     }
 
-    /// Averages of shares of two axes: `[n, c, h, w] -> [n, c, out[0], out[1]]`; see [`adaptive_avg_pool1d`].
+    /// Averages of shares of two axes: `[n, c, h, w] -> [n, c, out[0], out[1]]`; see [`adaptive_avg_pool1d`]. One result for
+    /// each plane is the mean of that, whatever axes come before and also where there is nothing in it.
     fn adaptive_avg_pool2d / try_adaptive_avg_pool2d(input: &Tensor, out: [Option<usize>; 2]) -> Tensor {
         averages("adaptive_avg_pool2d", input, out)
     }
 
-    /// Averages of shares of three axes; see [`adaptive_avg_pool1d`].
+    /// Averages of shares of three axes; see [`adaptive_avg_pool1d`] and, for one result, [`adaptive_avg_pool2d`].
     fn adaptive_avg_pool3d / try_adaptive_avg_pool3d(input: &Tensor, out: [Option<usize>; 3]) -> Tensor {
         averages("adaptive_avg_pool3d", input, out)
     }
@@ -119,18 +120,19 @@ fn shares<const N: usize>(op: &'static str, x: &Tensor, out: [Option<usize>; N])
 fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize>; N]) -> Result<Tensor> {
     let _entered = device::enter(input.device());
     demand_float(op, input)?;
+    if N > 1 && out == [Some(1); N] && input.dim() >= N {
+        return means_of_planes(input, N);
+    }
     let (x, added) = with_batch(op, input, N + 2)?;
+    let shares = shares(op, &x, out)?;
+    if N > 1 && shares.iter().all(|s| s.out == 1) {
+        return means_of_planes(input, N);
+    }
     let names = ["AdaptiveAvgPool2DBackward0", "AdaptiveAvgPool2DBackward0", "AdaptiveAvgPool3DBackward0"];
-    // Over whole planes it is a mean in PyTorch, which keeps nothing.
-    let is_whole = N > 1 && out.iter().zip(&x.shape_hint()[2..]).all(|(out, n)| out.unwrap_or(*n) == 1);
-    let (node, keeps) = match is_whole {
-        true => ("MeanBackward1", &[][..]),
-        false => (pooled(names, N), &[Keeps::Operand(0)][..]),
-    };
-    let means = single(node, &[&x], keeps, |x| {
+    let means = single(pooled(names, N), &[&x], &[Keeps::Operand(0)], |x| {
         let x = &x[0];
         let mut means = widened(x)?;
-        for (i, s) in shares(op, x, out)?.iter().enumerate().rev() {
+        for (i, s) in shares.iter().enumerate().rev() {
             let cut = s.cut(op, &means, 2 + i)?;
             if s.is_even() {
                 means = cut.try_mean_dim(&[-1], false)?;
@@ -146,7 +148,14 @@ fn averages<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize
         }
         as_images(means.try_to(input.dtype())?, are_images(x))
     })?;
-    shaped(node, &means, N, added)
+    shaped(pooled(names, N), &means, N, added)
+}
+
+/// One average of the last `n` axes, which is a mean in PyTorch and keeps nothing.
+fn means_of_planes(input: &Tensor, n: usize) -> Result<Tensor> {
+    let axes: Vec<isize> = (1..=n as isize).map(|i| -i).collect();
+    let images = input.dim() == n + 2 && are_images(input);
+    single("MeanBackward1", &[input], &[], |x| as_images(x[0].try_mean_dim(&axes, true)?, images))
 }
 
 fn maxima<const N: usize>(op: &'static str, input: &Tensor, out: [Option<usize>; N]) -> Result<(Tensor, Tensor)> {

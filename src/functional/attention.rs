@@ -74,14 +74,16 @@ twin_fns! {
         }
         let operands = [query, key, value];
         let flash = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Operand(2), Keeps::Result(0)];
+        let is_flash = is_flash(&operands, options);
         let (node, keeps) = match () {
-            () if is_flash(&operands, options) => ("ScaledDotProductFlashAttentionForCpuBackward0", &flash[..]),
+            () if is_flash => ("ScaledDotProductFlashAttentionForCpuBackward0", &flash[..]),
             () if operands.iter().any(|t| t.shape_hint().contains(&0)) => ("AddBackward0", &flash[2..3]),
             () if query.dtype().is_half() => ("ToCopyBackward0", &flash[2..3]),
             () => ("UnsafeViewBackward0", &flash[2..3]),
         };
         let y = single(node, &operands, keeps, |t| {
-            attention(&t[0], &t[1], &t[2], options, true)
+            let y = attention(&t[0], &t[1], &t[2], options, true)?;
+            if is_flash { ordered_as_queries(y, &t[0], &t[1..]) } else { Ok(y) }
         })?;
         as_sample(y)
     }
@@ -148,11 +150,18 @@ fn attention(
     let sum = exp.try_sum_dim(&[-1], true)?;
     let weights = exp.try_div(&sum.try_ones_like()?.try_where_self(&blind, &sum)?)?;
     let weights = try_dropout(&weights, options.dropout_p, options.dropout_p > 0.0)?;
-    let y = weights.try_matmul(&v)?.try_to(query.dtype())?;
-    // As PyTorch's, in the order of the queries where these have their numbers next to each other.
+    weights.try_matmul(&v)?.try_to(query.dtype())
+}
+
+/// In the order of the queries where these have their numbers next to each other, as the one function of PyTorch's gives it.
+fn ordered_as_queries(y: Tensor, query: &Tensor, others: &[Tensor]) -> Result<Tensor> {
     order_asked(query);
-    let turned = query.dim() > 2 && !query.is_dense() && y.same_shape(query) && innermost_last(query.laid_out());
-    if turned { ordered_as(y, query) } else { Ok(y) }
+    if query.is_dense() || !y.same_shape(query) || !innermost_last(query.laid_out()) {
+        return Ok(y);
+    }
+    // Where they do not lie so, it is part by part.
+    others.iter().for_each(order_asked);
+    ordered_as(y, query)
 }
 
 /// Whether no axis has a smaller stride than the last, which has 1.

@@ -128,6 +128,8 @@ impl Classes {
     fn reduce(&self, losses: &Tensor, reduction: Reduction) -> Result<Tensor> {
         match reduction {
             Reduction::Mean => losses.try_sum()?.try_div(&self.weights.try_sum()?),
+            // PyTorch adds up also what one sample without a batch loses.
+            Reduction::None if losses.dim() == 0 => losses.try_sum(),
             other => other.of(losses),
         }
     }
@@ -225,7 +227,8 @@ twin_fns! {
                     let total = sums.try_sum()?.try_neg()?;
                     // Without classes there is no number of samples to PyTorch either.
                     let count = if is_zero(c) { c } else { numel(&rest) };
-                    single("DivBackward1", &[&total], &[], |t| divide_by_size(&t[0], count))?
+                    let node = if is_zero(numel(&own)) { "NegBackward0" } else { "DivBackward1" };
+                    single(node, &[&total], &[], |t| divide_by_size(&t[0], count))?
                 }
                 other => other.of(&sums)?.try_neg()?,
             };
@@ -318,10 +321,15 @@ twin_fns! {
         let (weight, pos_weight) = (weight.map(|_| &own[2]), pos_weight.map(|_| &own[own.len() - 1]));
         let (wide, _) = promoted([input, target])?;
         let [x, t] = wide;
-        let log = x.try_logsigmoid()?.try_neg()?;
+        // PyTorch's logarithm stays in the input's dtype, also where the target's is a wider one.
+        let own = |log: Tensor| if input.dtype() == target.dtype() { Ok(log) } else { log.try_to(input.dtype()) };
+        let log = own(x.try_logsigmoid()?.try_neg()?)?;
         let log = match pos_weight {
             None => log,
-            Some(p) => in_place(op, &log, &log.try_mul(&factor(op, p)?.try_sub(1.0)?.try_mul(&t)?.try_add(1.0)?)?)?,
+            Some(p) => {
+                let factor = factor(op, p)?.try_sub(1.0)?.try_mul(&t)?.try_add(1.0)?;
+                own(in_place(op, &log, &log.try_mul(&factor)?)?)?
+            }
         };
         let losses = t.try_neg()?.try_add(1.0)?.try_mul(&x)?.try_add(&log)?;
         let losses = match weight {

@@ -67,7 +67,7 @@ pub(super) fn promoted<const N: usize>(tensors: [&Tensor; N]) -> Result<([Tensor
     Ok((all, dtype))
 }
 
-/// An error where one is bool, of which there are no differences.
+/// An error where one is bool, of which there are no differences, and which PyTorch's loops over elements leave out.
 pub(super) fn no_bool(op: &'static str, tensors: &[&Tensor]) -> Result<()> {
     match tensors.iter().any(|t| t.dtype() == DType::Bool) {
         true => Err(Error::operands(op, "not defined for bool; use to(DType::F32) first")),

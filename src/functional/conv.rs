@@ -171,9 +171,9 @@ fn of_batch<const N: usize>(
     with_bias(&as_convolved(product.reshape_sizes(&sizes)?.try_transpose(0, 1)?, x, weight)?, bias, N)
 }
 
-/// What a convolution gives lies pixel by pixel where the input or the weights do.
+/// What a convolution gives lies pixel by pixel where the input or the weights do; of one axis, only where the weights do.
 pub(super) fn as_convolved(result: Tensor, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    as_images(result, are_images(x) || are_images(weight))
+    as_images(result, (x.dim() > 3 && are_images(x)) || are_images(weight))
 }
 
 /// The shape of the weights, after the checks that need nothing else.

@@ -12,6 +12,12 @@ fn as_float(x: &Tensor) -> Result<Tensor> {
     if x.dtype().is_float() { widened(x) } else { x.try_to(DType::F32) }
 }
 
+/// The least length that is divided by, as the dtype of the vectors holds it: in f16 PyTorch's defaults are 0, so that nothing over
+/// nothing is NaN.
+fn held(eps: f64, dtype: DType) -> f64 {
+    if dtype == DType::F16 { half::f16::from_f64(eps).to_f64() } else { eps }
+}
+
 twin_fns! {
     /// Vectors along an axis divided by their p-norm, or by `eps` where it is smaller. PyTorch's defaults: p = 2,
     /// axis 1, eps = 1e-12.
@@ -24,7 +30,7 @@ twin_fns! {
     /// ```
     fn normalize / try_normalize(input: &Tensor, p: f64, axis: isize, eps: f64) -> Tensor {
         demand_float("normalize", input)?;
-        let x = widened(input)?;
+        let (x, eps) = (widened(input)?, held(eps, input.dtype()));
         if x.dim() == 0 {
             let row = try_normalize(&x.try_unsqueeze(0)?, p, axis, eps)?;
             return rounded(&row.reshape_as_node("DivBackward0", &[])?, input.dtype(), None);
@@ -46,13 +52,16 @@ twin_fns! {
         let (a, b) = (a.try_expand_as(&product)?, b.try_expand_as(&product)?);
         if product.dim() == 0 {
             let lift = |t: &Tensor| t.try_unsqueeze(0);
-            return rounded(&try_cosine_similarity(&lift(&a)?, &lift(&b)?, axis, eps)?, dtype, None);
+            return try_cosine_similarity(&lift(x1)?, &lift(x2)?, axis, eps);
         }
         // Each is divided in its own dtype where there are two.
         let own = |t: &Tensor, x: &Tensor| if x1.dtype() == x2.dtype() || !x.dtype().is_half() { Ok(t.clone()) } else { t.try_to(x.dtype()) };
         let (a, b) = (own(&a, x1)?, own(&b, x2)?);
-        let length = |t: &Tensor| t.try_vector_norm(2.0, &[axis], true)?.try_clamp_min(eps);
-        let (a, b) = (a.try_div(&length(&a)?)?, b.try_div(&length(&b)?)?);
+        let length = |t: &Tensor, x: &Tensor| {
+            let dtype = if x.dtype().is_float() { x.dtype() } else { dtype };
+            t.try_vector_norm(2.0, &[axis], true)?.try_clamp_min(held(eps, dtype))
+        };
+        let (a, b) = (a.try_div(&length(&a, x1)?)?, b.try_div(&length(&b, x2)?)?);
         rounded(&a.try_mul(&b)?.try_sum_dim(&[axis], false)?, dtype, None)
     }
 

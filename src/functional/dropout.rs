@@ -39,14 +39,20 @@ fn dropped(
     if !training || p == 0.0 || x.sizes().iter().any(|&n| is_zero(n)) {
         return Ok(x.clone());
     }
+    // Nothing is left, whatever the dtype.
+    if p == 1.0 {
+        return nothing_of(x);
+    }
     if !x.dtype().is_float() {
         return Err(Error::operands(op, format!("not defined for {}; use to(DType::F32) first", x.dtype())));
     }
-    if p == 1.0 {
-        return x.try_mul(0.0);
-    }
     let _entered = device::enter(x.device());
     x.try_mul(&kept(x)?.try_div(1.0 - p)?)
+}
+
+/// Zeros in place of all elements; NaN stays NaN.
+fn nothing_of(x: &Tensor) -> Result<Tensor> {
+    if x.dtype().is_float() { x.try_mul(0.0) } else { x.try_zeros_like() }
 }
 
 /// `[n, c, 1, ..]`: one number for each channel of each sample.
@@ -85,7 +91,7 @@ twin_fns! {
             return Ok(input.clone());
         }
         if p == 1.0 {
-            return input.try_mul(0.0);
+            return nothing_of(input);
         }
         // As PyTorch's: a (x mask + alpha (mask - 1)) + alpha a p, with the numbers of selu in alpha.
         const ALPHA: f64 = 1.758_099_340_847_376_6;

@@ -2,6 +2,7 @@
 
 use super::common::{numbers, pad_axis, windows, with_batch, without_batch};
 use crate::error::{Error, Result};
+use crate::mode::layout::row_major;
 use crate::mode::sizes::{is_zero, numel};
 use crate::ops::single_node::single;
 use crate::ops::twin_fns;
@@ -63,7 +64,7 @@ twin_fns! {
         let cols = cols.try_permute(&[0, 1, 4, 5, 2, 3])?;
         let own = cols.sizes();
         let sizes = [own[0], numel(&own[1..4]), numel(&own[4..])];
-        without_batch(&cols.reshape_sizes(&sizes)?, added)
+        row_major(without_batch(&cols.reshape_sizes(&sizes)?, added)?)
         })
     }
 
@@ -103,7 +104,7 @@ twin_fns! {
             result = overlap_add(&result, Size::from(padded(i)), windows)?;
             result = result.try_narrow(2 + i as isize, padding[i] as isize, out[i])?;
         }
-        without_batch(&result, added)
+        row_major(without_batch(&result, added)?)
         })
     }
 }

@@ -46,7 +46,7 @@ pub struct InterpolateOptions {
 }
 
 twin_fns! {
-    /// Resamples the axes behind batch and channels: `[n, c, ..] -> [n, c, ..]`.
+    /// Resamples the axes behind batch and channels: `[n, c, ..] -> [n, c, ..]`. Floats, and bytes where nothing is blended.
     ///
     /// ```
     /// use allotrope::functional::{InterpolateOptions, interpolate};
@@ -71,6 +71,8 @@ twin_fns! {
         let blends = !matches!(mode, InterpolateMode::Nearest | InterpolateMode::NearestExact);
         if blends {
             demand_float("interpolate", input)?;
+        } else if !input.dtype().is_float() && input.dtype() != DType::U8 {
+            return fail(format!("{mode:?} is not defined for {}; use to(DType::F32) first", input.dtype()));
         }
         if options.align_corners && (!blends || mode == InterpolateMode::Area) {
             return fail(format!("align_corners has no meaning for {mode:?}"));
@@ -93,7 +95,8 @@ twin_fns! {
         let input = &given[0];
         let mut x = if blends { widened(input)? } else { input.clone() };
         for i in 0..axes {
-            let line = Line { axis: 2 + i, n: own[i], out: wanted[i], scale: scales[i], corners: options.align_corners };
+            let (corners, fused) = (options.align_corners, mode == InterpolateMode::Bilinear);
+            let line = Line { axis: 2 + i, n: own[i], out: wanted[i], scale: scales[i], corners, fused };
             x = match mode {
                 InterpolateMode::Nearest => line.nearest(&x, 0.0)?,
                 InterpolateMode::NearestExact => line.nearest(&x, 0.5)?,
@@ -159,6 +162,8 @@ struct Line {
     out: usize,
     scale: Option<f64>,
     corners: bool,
+    /// Whether PyTorch multiplies and subtracts in one step: a weight of 0 elsewhere is one near 0 then, which an infinity shows.
+    fused: bool,
 }
 
 impl Line {
@@ -187,6 +192,11 @@ impl Line {
         let index = Tensor::try_arange(self.out)?.try_to(dtype)?;
         match self.corners {
             true => index.try_mul(self.step(dtype)),
+            // In f64 the product is exact, and the difference is rounded once.
+            false if self.fused && dtype == DType::F32 => {
+                let exact = index.try_to(DType::F64)?.try_add(0.5)?.try_mul(self.step(dtype))?.try_sub(0.5)?;
+                exact.try_to(dtype)
+            }
             false => index.try_add(0.5)?.try_mul(self.step(dtype))?.try_sub(0.5),
         }
     }

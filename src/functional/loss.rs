@@ -2,6 +2,7 @@
 
 use super::common::{Reduction, demand_float, no_bool, promoted, widened};
 use crate::autograd::record::composite;
+use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::sizes::demand_equal;
 use crate::ops::arg::{broadcast_size, broadcast_sizes};
@@ -34,6 +35,18 @@ fn together(op: &'static str, input: &Tensor, target: &Tensor) -> Result<([Tenso
     promoted([&input.expand_sizes(&sizes)?, &target.expand_sizes(&sizes)?])
 }
 
+/// Squares as a half-precision float holds them, which PyTorch adds up: infinite where they are too large. Gradients go through as
+/// they are.
+fn overflowed(squares: Tensor, dtype: DType) -> Result<Tensor> {
+    if !dtype.is_half() {
+        return Ok(squares);
+    }
+    let held = || squares.try_to(dtype)?.try_to(squares.dtype());
+    composite("ToCopyBackward0", &[Operand::Tensor(&squares)], held, |_| {
+        |_: &Context<'_>, g: &Tensor| grads1(g.clone())
+    })
+}
+
 /// Reduced, in the dtype of the loss.
 pub(super) fn finish(losses: &Tensor, reduction: Reduction, dtype: DType) -> Result<Tensor> {
     let y = reduction.of(losses)?;
@@ -59,7 +72,7 @@ twin_fns! {
     fn mse_loss_with / try_mse_loss_with(input: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
         single("MseLossBackward0", &[input, target], &BOTH, |t| {
             let (d, dtype) = difference("mse_loss", &t[0], &t[1])?;
-            finish(&d.try_square()?, reduction, dtype)
+            finish(&overflowed(d.try_square()?, dtype)?, reduction, dtype)
         })
     }
 

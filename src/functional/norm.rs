@@ -3,13 +3,14 @@
 use super::common::{demand_float, numbers, pad_axis, widened, windows};
 use crate::autograd::{no_grad, tape};
 use crate::error::{Error, Result};
-use crate::mode::layout::{are_images, as_images, row_major};
+use crate::mode::layout::{are_dense_images, are_images, as_images, row_major};
 use crate::mode::sizes::{demand_at_least, demand_equal, is_zero, numel};
+use crate::ops::movement::copied;
 use crate::ops::reduce::divide_by_size;
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::twin_fns;
 use crate::tensor::size::sizes_of;
-use crate::tensor::{Size, Sizes, Tensor};
+use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::{DType, Scalar};
 
 /// What a batch or instance normalisation has besides its input; PyTorch's defaults.
@@ -132,6 +133,18 @@ fn check_channels(op: &'static str, input: &Tensor, given: &[(&str, Option<&Tens
     Ok(())
 }
 
+/// A copy of what has no elements, which depends on the weights as in PyTorch: they are used by no element, and have gradients.
+fn weighted_nothing(input: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>) -> Result<Tensor> {
+    let mut y = copied("CloneBackward0", input)?;
+    if let Some(w) = weight {
+        y = y.try_mul(&w.try_select(0, 0)?)?;
+    }
+    if let Some(b) = bias {
+        y = y.try_add(&b.try_select(0, 0)?)?;
+    }
+    Ok(y)
+}
+
 /// Moves a running statistic to `now`, by a part that is the momentum; one that does not move is not written.
 fn follow(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
     if momentum == 0.0 {
@@ -141,6 +154,17 @@ fn follow(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
         let now = now.detach().try_to(running.dtype())?;
         let moved = running.try_mul(1.0 - momentum)?.try_add(&now.try_mul(momentum)?)?;
         running.try_copy_(&moved).map(|_| ())
+    })
+}
+
+/// As [`follow`], where one that all channels share moves once for each.
+fn follow_each(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
+    if eval::check_apart(running.shape_hint(), running.laid_out()).is_ok() {
+        return follow(running, now, momentum);
+    }
+    (0..running.shape_hint()[0] as isize).try_for_each(|i| {
+        let of = |x: &Tensor| no_grad(|| x.try_narrow(0, i, 1));
+        follow(&of(running)?, &of(now)?, momentum)
     })
 }
 
@@ -168,8 +192,8 @@ twin_fns! {
             ("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias),
         ])?;
         if input.sizes().iter().any(|&n| is_zero(n)) {
-            // Nothing to normalise, and nothing to learn from; the weights are used by no element.
-            return crate::ops::movement::copied("CloneBackward0", input);
+            // Nothing to normalise, and nothing to learn from.
+            return weighted_nothing(input, weight, bias);
         }
         let rank = input.dim();
         if rank < 2 {
@@ -191,11 +215,11 @@ twin_fns! {
             demand_at_least(m.count, 2);
             let flat = |t: &Tensor| t.detach().reshape_sizes(&x.sizes()[1..2]);
             if let Some(r) = running_mean {
-                follow(r, &flat(&m.mean)?, momentum)?;
+                follow_each(r, &flat(&m.mean)?, momentum)?;
             }
             if let Some(r) = running_var {
                 let unbiased = no_grad(|| divide_by_size(&flat(&m.squares)?, m.count.minus(Size::from(1))))?;
-                follow(r, &unbiased, momentum)?;
+                follow_each(r, &unbiased, momentum)?;
             }
             m.normalised(eps)?
         } else {
@@ -205,7 +229,7 @@ twin_fns! {
             let scale = var.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
             x.try_sub(&by_channel(mean, rank)?)?.try_mul(&by_channel(&scale, rank)?)?
         };
-        as_images(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?, input.dim() > 3 && are_images(input))
+        as_images(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?, input.dim() > 3 && are_dense_images(input)?)
         })
     }
 
@@ -217,10 +241,12 @@ twin_fns! {
         let op = "instance_norm";
         demand_float(op, input)?;
         let rank = input.dim();
-        if rank < 3 {
+        // Running statistics need no places to be computed from.
+        let least = if options.training { 3 } else { 2 };
+        if rank < least {
             return Err(Error::operands(
                 op,
-                format!("the input must be [n, c, ..] with one axis more at least, got {:?}", input.shape_hint()),
+                format!("the input must be [n, c, ..] with {least} axes at least, got {:?}", input.shape_hint()),
             ));
         }
         if !options.training {
@@ -238,7 +264,10 @@ twin_fns! {
             ));
         }
         if input.sizes().iter().any(|&n| is_zero(n)) {
-            return as_seen(&input.try_mul(1.0)?);
+            if is_zero(input.sizes()[0]) && (weight.is_some() || bias.is_some()) {
+                return Err(Error::operands(op, "there is no sample that the weights are for"));
+            }
+            return as_seen(&weighted_nothing(input, weight, bias)?);
         }
         demand_at_least(places, 2);
         let x = widened(input)?;

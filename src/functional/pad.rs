@@ -1,6 +1,6 @@
 //! Padding: more elements at both ends of the last axes, or fewer.
 
-use super::common::{can_exist, numbers, pad_axis, take};
+use super::common::{can_exist, no_bool, numbers, pad_axis, take};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::layout::{are_images, as_images, ordered_as};
@@ -56,6 +56,9 @@ twin_fns! {
             PadMode::Zeros => Some(Scalar::from_f64(0.0, input.dtype())),
             _ => None,
         };
+        if matches!(mode, PadMode::Reflect | PadMode::Replicate) {
+            no_bool("pad", &[input])?;
+        }
         let lead = input.dim() - n;
         if value.is_none() && (!(1..=3).contains(&n) || !(1..=2).contains(&lead)) {
             return Err(Error::operands(
@@ -89,10 +92,14 @@ twin_fns! {
                 None => padded_by_itself(&x, axis, before, after, mode)?,
             };
         }
-        // As PyTorch's: where nothing is added, the order in memory stays.
-        let grows = pads.iter().any(|&n| n > 0);
+        // As PyTorch's: where no number is added, the order in memory stays.
+        let grows = value.is_none() || pads.iter().any(|&n| n > 0);
         let images = input.dim() > 3 && mode != PadMode::Circular;
-        if grows { as_images(x, images && are_images(input)) } else { ordered_as(movement::copied("CloneBackward0", &x)?, &x) }
+        if grows && pads.iter().any(|&n| n != 0) {
+            return as_images(x, images && are_images(input));
+        }
+        let copied = movement::copied("CloneBackward0", &x)?;
+        if grows { as_images(copied, images && are_images(input)) } else { ordered_as(copied, &x) }
         })
     }
 }

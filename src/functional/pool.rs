@@ -9,7 +9,7 @@ use crate::autograd::tape::Context;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
-use crate::mode::layout::{are_images, as_images};
+use crate::mode::layout::{are_images, as_images, row_major};
 use crate::mode::sizes::{is_zero, numel};
 use crate::ops::results::unlinked;
 use crate::ops::single_node::{Keeps, pair, single};
@@ -99,7 +99,8 @@ twin_fns! {
     fn max_pool1d / try_max_pool1d(input: &Tensor, kernel: [usize; 1], options: MaxPoolOptions<1>) -> Tensor {
         // As PyTorch's, which has another kernel where the places are not asked for.
         demand_float("max_pool1d", input)?;
-        Ok(maxima("max_pool1d", input, kernel, options)?.0)
+        let values = maxima("max_pool1d", input, kernel, options)?.0;
+        if is_grad_enabled() && input.is_requires_grad() { Ok(values) } else { row_major(values) }
     }
 
     /// Maxima of windows over two axes: `[n, c, h, w] -> [n, c, h', w']`; see [`max_pool1d`].

@@ -4,6 +4,8 @@ use super::common::numbers;
 use crate::autograd::record::composite;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
+use crate::mode::layout::{are_images, as_images};
+use crate::ops::movement::copied;
 use crate::ops::single_node::single;
 use crate::ops::{grads1, twin_fns};
 use crate::tensor::operand::Operand;
@@ -37,6 +39,11 @@ fn moved(
     )
 }
 
+/// A copy where nothing is moved, so that the result has memory of its own.
+fn apart(x: &Tensor, by: usize) -> Result<Tensor> {
+    if by == 1 { copied("CloneBackward0", x) } else { Ok(x.clone()) }
+}
+
 twin_fns! {
     /// `[.., c r r, h, w] -> [.., c, h r, w r]`.
     ///
@@ -61,8 +68,10 @@ twin_fns! {
         let with = |rest: &[Size]| -> Sizes { own[..lead].iter().chain(rest).copied().collect() };
         let (h, w) = (own[lead + 1], own[lead + 2]);
         let compute = |x: &[Tensor]| {
-            let split = x[0].reshape_sizes(&with(&[c, r, r, h, w]))?.try_permute(&order(lead, &[0, 3, 1, 4, 2]))?;
-            split.reshape_sizes(&with(&[c, h.times(&r), w.times(&r)]))
+            let own = apart(&x[0], upscale_factor)?;
+            let split = own.reshape_sizes(&with(&[c, r, r, h, w]))?.try_permute(&order(lead, &[0, 3, 1, 4, 2]))?;
+            let images = lead == 1 && are_images(&x[0]);
+            as_images(split.reshape_sizes(&with(&[c, h.times(&r), w.times(&r)]))?, images)
         };
         moved("PixelShuffleBackward0", input, compute, move |g| try_pixel_unshuffle(g, upscale_factor))
     }
@@ -82,8 +91,10 @@ twin_fns! {
         let c = own[lead];
         let with = |rest: &[Size]| -> Sizes { own[..lead].iter().chain(rest).copied().collect() };
         let compute = |x: &[Tensor]| {
-            let split = x[0].reshape_sizes(&with(&[c, h, r, w, r]))?.try_permute(&order(lead, &[0, 2, 4, 1, 3]))?;
-            split.reshape_sizes(&with(&[c.times(&r).times(&r), h, w]))
+            let own = apart(&x[0], downscale_factor)?;
+            let split = own.reshape_sizes(&with(&[c, h, r, w, r]))?.try_permute(&order(lead, &[0, 2, 4, 1, 3]))?;
+            let images = lead == 1 && are_images(&x[0]);
+            as_images(split.reshape_sizes(&with(&[c.times(&r).times(&r), h, w]))?, images)
         };
         moved("PixelUnshuffleBackward0", input, compute, move |g| try_pixel_shuffle(g, downscale_factor))
     }

@@ -74,7 +74,7 @@ impl Snapshot {
             }
         }
         variant.wiring().cleared.iter().try_for_each(|t| add(outside(t), None, t))?;
-        for (of, _) in &variant.wiring().requires_grad {
+        for (of, _) in &variant.wiring().histories {
             if let CallerTensor::Captured(tensor) = of {
                 add(outside(tensor), None, tensor)?;
             }

@@ -276,6 +276,12 @@ impl StateRecorder for Abstract {
     fn begins_memory(&self, _: &Tensor) -> bool {
         true
     }
+    fn memory_wanted(&self, _: &Tensor, _: usize) -> bool {
+        false
+    }
+    fn order_in_memory(&self, _: &Tensor) -> Option<allotrope_ir::Axes> {
+        None
+    }
     fn sharing_asked(&self, _: &Tensor) {}
     fn note_contiguous(&self, _: &Tensor, _: &Tensor) {}
 
@@ -347,10 +353,14 @@ impl GradRecorder for Abstract {
         }
     }
 
-    fn requires_grad_asked(&self, _: &Tensor, _: bool) {}
+    fn requires_grad_asked(&self, _: &Tensor) {}
     fn history_changes(&self, _: &Tensor) -> Result<()> {
         Err(history_changed_in_loop())
     }
+    fn becomes_result(&self, changed: &Tensor) -> Result<()> {
+        if changed.strided().is_some() { Err(history_changed_in_loop()) } else { Ok(()) }
+    }
+    fn view_seen_again(&self, _: &Tensor) {}
     fn is_view(&self, tensor: &Tensor) -> bool {
         tensor.view_of().is_some()
     }

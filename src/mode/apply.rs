@@ -45,6 +45,7 @@ pub(crate) fn apply_view(op: &ViewOp, x: &Tensor) -> Result<Tensor> {
         ViewOp::Primitive(op) => apply(op, &[Operand::Tensor(x)]),
         ViewOp::Affine(affine) if slot::is_recording() => affine.gathered(x, x.dim(), &mut emit),
         ViewOp::Affine(affine) => eval::affine(x, affine),
+        ViewOp::Memory { .. } => unreachable!("bug in allotrope: memory is seen where it lies"),
         ViewOp::Select { axis, at } => select::gathered(*axis, &x.sizes(), x, &kept(*at), &mut emit),
     }
 }

@@ -51,15 +51,15 @@ impl Tensor {
         // Gradients flow to what a view shows, also where its own history says nothing of that.
         let answer = self.stored_requires_grad() || self.view_of().is_some_and(|view| view.base.stored_requires_grad());
         if slot::is_recording() {
-            self.note_requires_grad(answer);
+            self.note_requires_grad();
         }
         answer
     }
 
     #[cold]
-    fn note_requires_grad(&self, answer: bool) {
+    fn note_requires_grad(&self) {
         if let Some(r) = slot::recorder().filter(|_| self.strided().is_some()) {
-            r.requires_grad_asked(self, answer);
+            r.requires_grad_asked(self);
         }
     }
 
@@ -172,7 +172,7 @@ impl Tensor {
                 format!("requires_grad: only floating-point tensors have gradients, this one is {}", self.dtype());
             return refused(Error::argument(text));
         }
-        if !on && !self.is_leaf() {
+        if !on && !called(self.try_is_leaf())? {
             let text = "requires_grad: this tensor was computed from others; detach() gives one that needs no gradient";
             return refused(Error::argument(text));
         }
@@ -191,6 +191,21 @@ impl Tensor {
         match slot::recorder().filter(|r| self.strided().is_some() && !r.is_new(self)) {
             Some(r) => r.history_changes(self),
             None => Ok(()),
+        }
+    }
+
+    /// The tape is about to record a change in place of this tensor, which is no view.
+    ///
+    /// # Errors
+    /// Where a trace cannot give the caller's tensor that history.
+    pub(crate) fn becomes_result(&self) -> Result<()> {
+        slot::recorder().filter(|r| !r.is_new(self)).map_or(Ok(()), |r| r.becomes_result(self))
+    }
+
+    /// This view is about to get the history that it has after what it shows was changed.
+    pub(crate) fn seen_again(&self) {
+        if let Some(r) = slot::recorder().filter(|r| self.strided().is_some() && !r.is_new(self)) {
+            r.view_seen_again(self);
         }
     }
 

@@ -48,15 +48,32 @@ pub(crate) fn are_images(x: &Tensor) -> bool {
     !x.is_dense() && is_images(x.shape_hint(), x.laid_out())
 }
 
+/// As [`are_images`], without gaps; an axis of one element may have any stride.
+///
+/// # Errors
+/// None: seeing axes in another order always succeeds.
+pub(crate) fn are_dense_images(x: &Tensor) -> Result<bool> {
+    order_asked(x);
+    // What lies in row-major order, also with gaps, is none.
+    if x.is_dense() {
+        return Ok(false);
+    }
+    Ok(apply(&Op::Permute(channels_last(x.dim())), &[Operand::Tensor(x)])?.is_contiguous())
+}
+
+/// The axes of `[n, c, ..]` with the channels behind the places.
+fn channels_last(rank: usize) -> Axes {
+    std::iter::once(0).chain(2..rank).chain([1]).collect()
+}
+
 /// `result`, which the operation has made, pixel by pixel, or else in row-major order.
 pub(crate) fn as_images(result: Tensor, yes: bool) -> Result<Tensor> {
     if !yes {
         return row_major(result);
     }
     let n = result.dim();
-    let last: Axes = std::iter::once(0).chain(2..n).chain([1]).collect();
     let back: Axes = [0, n - 1].into_iter().chain(1..n - 1).collect();
-    in_order(result, last, back)
+    in_order(result, channels_last(n), back)
 }
 
 /// `result`, which the operation has made, with all heads of one place together: `[.., heads, places, width]`.

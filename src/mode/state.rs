@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::tensor::handle::Link;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Tensor, eval};
+use allotrope_ir::Axes;
 use std::sync::Arc;
 
 impl Tensor {
@@ -44,22 +45,15 @@ pub(crate) fn recorded_copy(tensor: &Tensor) -> Option<Result<Tensor>> {
     slot::recorder().map(|r| r.copy(tensor))
 }
 
-/// Gives `target` the elements of `value`, of which those that meet in one place are `alike`, or it is an error. Where it is a view of something recorded, `whole` says what the whole is then,
-/// from what it was and the steps of the view.
+/// Gives `target` the elements of `value`. Where it is a view of something recorded, `whole` says what the whole is then, from
+/// what it was and the steps of the view.
 pub(crate) fn assign(
     target: &Tensor,
     value: &Tensor,
-    alike: bool,
     whole: impl FnOnce(&Tensor, &Arc<Link>) -> Result<Tensor>,
 ) -> Result<()> {
     let Some(r) = slot::recorder() else {
-        if !alike || eval::check_apart(target.shape_hint(), target.laid_out()).is_ok() {
-            return eval::assign(target, value);
-        }
-        return match (eval::assign_alike(target, value), target.view_of()) {
-            (Err(_), Some(view)) => eval::assign_alike(&view.base, &whole(&view.base, &view.path)?),
-            (done, _) => done,
-        };
+        return eval::assign(target, value);
     };
     let gradient = value.is_requires_grad();
     match r.root_of(target)? {
@@ -80,6 +74,25 @@ pub(crate) fn root_of(x: &Tensor) -> Result<Tensor> {
 /// trace holds for calls with the same answer.
 pub(crate) fn begins_memory(x: &Tensor) -> bool {
     slot::recorder().is_none_or(|r| r.begins_memory(x))
+}
+
+/// The program wants more of the memory of a value of a trace, which is no view, than that value has: so many elements. Whether
+/// it has them, in a call that knows the memory by identity.
+pub(crate) fn memory_wanted(x: &Tensor, elements: usize) -> bool {
+    slot::recorder().is_some_and(|r| r.memory_wanted(x, elements))
+}
+
+/// The order in memory of the axes of a value of a trace, which is no view, where it is computed and lies without gaps; the trace
+/// holds for calls with the same strides.
+pub(crate) fn order_in_memory(x: &Tensor) -> Option<Axes> {
+    slot::recorder().and_then(|r| r.order_in_memory(x))
+}
+
+/// `memory`, another tensor, shows the memory that `of` lies in.
+pub(crate) fn memory_seen(memory: &Tensor, of: &Tensor) {
+    if let Some(r) = slot::recorder() {
+        r.note_new(memory, of);
+    }
 }
 
 /// `result` is `of` seen through `op`, or a copy where no strides show that.

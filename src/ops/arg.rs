@@ -1,6 +1,7 @@
 //! Operands as users write them, tensors or numbers, and their promotion and broadcasting by PyTorch's rules.
 
 pub use super::number::Number;
+use crate::autograd::record::check_integers;
 use crate::autograd::saved::{self, Saved};
 use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_equal, specialize};
@@ -174,7 +175,7 @@ impl<'a> Aligned<'a> {
     #[inline(never)]
     fn aligning(op: &'static str, a: Arg<'a>, b: Arg<'a>, dtype: DType) -> Result<Aligned<'a>> {
         let cast = |x: &'a Tensor| -> Result<Held<'a>> {
-            if x.dtype() == dtype { Ok(Held::Own(x)) } else { Ok(Held::Made(x.try_to(dtype)?)) }
+            if x.dtype() == dtype { Ok(Held::Own(x)) } else { Ok(Held::Made(promoted(x, dtype)?)) }
         };
         let held = match (a, b) {
             (Arg::Tensor(x), Arg::Tensor(y)) => match x.surely_has_shape_of(y) {
@@ -254,7 +255,7 @@ pub(crate) fn common<const N: usize>(op: &'static str, args: [Arg<'_>; N], dtype
     let mut kept = [const { PromotedArg::Number(Number::Bool(false)) }; N];
     for (kept, arg) in kept.iter_mut().zip(args) {
         *kept = match arg {
-            Arg::Tensor(t) => PromotedArg::Tensor(t.try_to(dtype)?),
+            Arg::Tensor(t) => PromotedArg::Tensor(promoted(t, dtype)?),
             Arg::Number(n) => PromotedArg::Number(n),
         };
     }
@@ -281,6 +282,14 @@ pub(crate) fn broadcast<const N: usize>(op: &'static str, mut operands: [Promote
         }
     }
     Ok(operands)
+}
+
+/// An operand in the dtype of the operation. Integers with a history remain such.
+fn promoted(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    if !dtype.is_float() && x.dtype() != dtype {
+        check_integers(x)?;
+    }
+    x.try_to(dtype)
 }
 
 /// An operand kept for a derivative.

@@ -2,15 +2,17 @@
 //! history. Assigning to a view is assigning to its base, whose other elements stay.
 
 use super::gather::scatter;
-use super::movement::{concat, copied as copy_of, fresh, narrow, put_at, put_chosen, seen};
-use crate::autograd::record::check_assignable;
+use super::meeting::{self, Meeting, windows_are_apart};
+use super::memory;
+use super::movement::{concat, copied as copy_of, fresh, narrow, put_at, put_chosen, seen, seen_by, take};
+use crate::autograd::record::{check_assignable, has_integer_history};
 use crate::autograd::{is_grad_enabled, no_grad, tape};
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::apply::apply;
 use crate::mode::grads::SEEN_AGAIN;
 use crate::mode::layout::row_major;
-use crate::mode::sizes::{all_same, at_most, is_zero};
+use crate::mode::sizes::{all_same, is_zero};
 use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::Link;
@@ -19,6 +21,9 @@ use crate::tensor::{Size, Tensor, eval};
 use allotrope_ir::{Class, DType, Extent, Op, ScatterOp, View};
 use smallvec::smallvec;
 use std::sync::Arc;
+
+/// The node of elements that were copied.
+pub(super) const COPIED: &str = "CopyBackwards";
 
 /// Where the gradient of what an operation puts into a tensor goes.
 #[derive(Clone, Copy)]
@@ -40,8 +45,17 @@ impl Derivative<'_> {
             Derivative::Taken(_, from) => from.is_some_and(Tensor::is_requires_grad),
             Derivative::None => false,
         };
-        let differentiable = !matches!(self, Derivative::None) && target.dtype().is_float();
-        differentiable && is_grad_enabled() && (target.is_requires_grad() || wanted())
+        let differentiable = match self {
+            Derivative::Computed => target.dtype().is_float(),
+            // Tensors of integers have a history where they were filled with something that has.
+            Derivative::Taken(name, _) => target.dtype().is_float() || name != COPIED,
+            Derivative::None => false,
+        };
+        let has_history = || match target.dtype().is_float() {
+            true => target.is_requires_grad(),
+            false => has_integer_history(target),
+        };
+        differentiable && is_grad_enabled() && (has_history() || wanted())
     }
 }
 
@@ -51,19 +65,23 @@ impl Derivative<'_> {
 /// When the tape still needs `target` as it is (a leaf that requires a gradient or a view of one, outside `no_grad`), or
 /// its elements share memory.
 pub(super) fn assign(target: &Tensor, value: &Tensor, derivative: Derivative<'_>) -> Result<()> {
-    put_in_place(target, value, derivative, false)
+    assign_meeting(target, value, derivative, Meeting::Refused)
 }
 
-/// As [`assign`], where all elements of `value` that may meet in one place are equal: elements of `target` may share memory.
-pub(super) fn assign_alike(target: &Tensor, value: &Tensor, derivative: Derivative<'_>) -> Result<()> {
-    put_in_place(target, value, derivative, true)
-}
-
-fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, alike: bool) -> Result<()> {
+/// As [`assign`], where elements of `target` that share memory are treated so.
+///
+/// # Errors
+/// As there.
+pub(super) fn assign_meeting(
+    target: &Tensor,
+    value: &Tensor,
+    derivative: Derivative<'_>,
+    meeting: Meeting<'_>,
+) -> Result<()> {
     let base = target.view_of().map_or(target, |v| &v.base);
     if !derivative.is_recorded(target, value) {
         // The history stays, so the tape must not look at what is changed.
-        no_grad(|| exchange(target, value, alike))?;
+        no_grad(|| exchange(target, value, meeting))?;
         if let Some(edge) = base.grad_fn().filter(shows_hidden)
             && !mode::is_recording()
         {
@@ -72,12 +90,7 @@ fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, ali
         return Ok(());
     }
     check_assignable(target)?;
-    if base.strided().is_some() && mode::is_recording() {
-        return Err(Error::trace(format!(
-            "a captured tensor of shape {:?} would be changed in place where the tape records it, and a trace cannot change the history that it has outside; detach() both or do it under no_grad(|| ..)",
-            target.shape_hint()
-        )));
-    }
+    base.becomes_result()?;
     // The history of what was there before, from which the elements that stay have their gradient.
     let before = tape::operand_edge(base)?;
     let hidden = before.as_ref().is_some_and(shows_hidden);
@@ -86,16 +99,18 @@ fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, ali
         Derivative::Taken(name, from) => {
             // What a view showed has its zeros from the change of the whole.
             let edge = if target.view_of().is_some() { None } else { before.clone() };
-            Some(taken(name, edge, from)?)
+            Some(taken(name, edge, from, target.dtype())?)
         }
     };
-    exchange(target, value, alike)?;
+    // PyTorch puts the gradient of what stays into elements that share memory, and refuses that.
+    let is_final = before.is_some() && meeting.has_no_derivative(target);
+    exchange(target, value, meeting)?;
     let edge = match target.view_of() {
         None if matches!(derivative, Derivative::Taken(..)) => part,
         // All elements are new: their history is that of the value.
         None if part.as_ref().is_some_and(|e| e.sum_to_size().is_none()) => tape::own_edge(value),
         None if part.is_some() => Some(copied(part)),
-        None => Some(taken("CopyBackwards", before, None)?),
+        None => Some(taken(COPIED, before, None, target.dtype())?),
         Some(view) => {
             let path = Arc::clone(&view.path);
             // A whole in row-major order has such a gradient.
@@ -103,8 +118,13 @@ fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, ali
             let node = tape::node("CopySlices", smallvec![before, part], true, move |c, grads| {
                 let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
                 let stays = || {
+                    if is_final {
+                        return Err(Error::autograd(
+                            "no gradient flows to a tensor through a view whose elements share memory and were changed in place; change a copy, such as x * 1.0",
+                        ));
+                    }
                     let zeros = take(g, &path)?.try_zeros_like()?;
-                    let whole = put_back(g, &path, &zeros, true)?;
+                    let whole = put_back(g, &path, &zeros, Meeting::Alike)?;
                     if plain { row_major(whole) } else { Ok(whole) }
                 };
                 super::grads2(c, stays, || row_major(fresh(&take(g, &path)?)?))
@@ -118,14 +138,23 @@ fn put_in_place(target: &Tensor, value: &Tensor, derivative: Derivative<'_>, ali
 
 /// Whether this is the history of a result that is a view in PyTorch, of something that nobody has. A change in place makes it a
 /// view of what that has become.
-fn shows_hidden(edge: &Edge) -> bool {
+pub(super) fn shows_hidden(edge: &Edge) -> bool {
     const VIEWS: [&str; 6] =
         ["ViewBackward0", "SqueezeBackward1", "PermuteBackward0", "TransposeBackward0", "AliasBackward0", SEEN_AGAIN];
     VIEWS.contains(&edge.node().name())
 }
 
-fn exchange(target: &Tensor, value: &Tensor, alike: bool) -> Result<()> {
-    mode::state::assign(target, value, alike, |root, path| no_grad(|| put_back(root, path, &value.detach(), alike)))
+fn exchange(target: &Tensor, value: &Tensor, meeting: Meeting<'_>) -> Result<()> {
+    if !mode::is_recording() && meeting.is_of(target) {
+        return no_grad(|| meeting::write(target, value, meeting));
+    }
+    mode::state::assign(target, value, |root, path| {
+        no_grad(|| match meeting {
+            Meeting::Written(by) if meeting::may_meet(path) => meeting::written(root, path, by),
+            Meeting::Written(_) | Meeting::Refused => put_back(root, path, &value.detach(), Meeting::Refused),
+            Meeting::Alike => put_back(root, path, &value.detach(), meeting),
+        })
+    })
 }
 
 /// That `target` may become something else that no gradient flows from.
@@ -141,11 +170,14 @@ pub(super) fn check_fillable(target: &Tensor) -> Result<()> {
 }
 
 /// The history of elements that were all taken from another tensor, cast and repeated, or were nobody's: what came before
-/// has the gradient 0.
-fn taken(name: &'static str, before: Option<Edge>, from: Option<&Tensor>) -> Result<Edge> {
+/// has the gradient 0. Those of integers have none, as in PyTorch.
+fn taken(name: &'static str, before: Option<Edge>, from: Option<&Tensor>, dtype: DType) -> Result<Edge> {
     let edge = from.map_or(Ok(None), tape::operand_edge)?;
     let like = from.map(|x| (x.sizes(), x.dtype()));
     let node = tape::node(name, smallvec![before, edge], false, move |c, grads| {
+        if !dtype.is_float() {
+            return Err(Error::autograd(format!("{name}: no gradient flows through a tensor of {dtype}")));
+        }
         let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
         let given = || match &like {
             // What is filled with has a sum, also where there are no axes.
@@ -162,25 +194,17 @@ fn taken(name: &'static str, before: Option<Edge>, from: Option<&Tensor>) -> Res
 
 /// The history of elements that were taken from another tensor as they are.
 fn copied(from: Option<Edge>) -> Edge {
-    let node = tape::node("CopyBackwards", smallvec![from], false, |_, grads| Ok(smallvec![grads[0].clone()]));
+    let node = tape::node(COPIED, smallvec![from], false, |_, grads| Ok(smallvec![grads[0].clone()]));
     Edge::new(node, 0)
 }
 
-/// `x` seen as the path says.
-pub(super) fn take(x: &Tensor, path: &Arc<Link>) -> Result<Tensor> {
-    let mut x = x.clone();
-    for step in path.steps() {
-        x = seen(&x, step.op.clone(), step.name)?;
-    }
-    Ok(x)
-}
-
 /// `x` with other elements where the path looks.
-fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor, alike: bool) -> Result<Tensor> {
+fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor, meeting: Meeting<'_>) -> Result<Tensor> {
+    let alike = matches!(meeting, Meeting::Alike);
     let steps = path.steps();
     let mut wholes = vec![x.clone()];
     for step in &steps[..steps.len() - 1] {
-        let next = seen(wholes.last().expect("begins with x"), step.op.clone(), step.name)?;
+        let next = seen_by(wholes.last().expect("begins with x"), step)?;
         wholes.push(next);
     }
     let mut value = value.clone();
@@ -205,6 +229,7 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor, alike: bool) -> Result<Tensor
         ViewOp::Affine(affine) if affine.is_apart => return put_at(affine, whole, part),
         ViewOp::Affine(affine) if alike => return put_at(&Affine { is_apart: true, ..affine.clone() }, whole, part),
         ViewOp::Affine(_) => return shared(),
+        ViewOp::Memory { places, .. } => return memory::collected(part, places),
         ViewOp::Select { axis, at } => return put_chosen(*axis, *at, whole, part),
         ViewOp::Primitive(op) => op,
     };
@@ -225,7 +250,7 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor, alike: bool) -> Result<Tensor
             concat(&[&before, part, &after], axis)
         }
         View::Window { axis, count, size, step, dilation }
-            if alike || step > dilation * (size.hint().max(1) - 1) || at_most(*count, Size::from(1)) =>
+            if alike || windows_are_apart(*count, *size, step, dilation) =>
         {
             // Windows that do not overlap meet each place once.
             let places = |n: Size, by: usize| -> Result<Tensor> { apply(&Op::Iota(n), &[])?.try_mul(by as i64) };

@@ -1,6 +1,7 @@
 //! `backward`: accumulates gradients into leaves. The backward pass itself is `autograd`'s; sums of gradients are operations
 //! like any other, so they are recorded in a trace.
 
+use super::assign::shows_hidden;
 use crate::autograd::engine::{self, Root};
 use crate::autograd::tape::Edges;
 use crate::autograd::{is_grad_enabled, tape, with_grad_enabled};
@@ -132,7 +133,8 @@ impl Tensor {
     /// When it is a view, whose history is that of what it shows, and for a captured tensor in a loop that is recorded.
     #[track_caller]
     pub fn try_detach_(&self) -> Result<&Tensor> {
-        if self.is_view() {
+        // One of something that nobody has is a view in PyTorch, too.
+        if self.is_view() || self.grad_fn().as_ref().is_some_and(shows_hidden) {
             let text = "detach_: a view can't be taken out of the graph of what it shows; use detach()";
             return called(Err(Error::argument(text)));
         }

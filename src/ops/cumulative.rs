@@ -4,13 +4,13 @@
 use super::elementwise::{choose, floating, in_full};
 use super::gather::{flip, gather};
 use super::gradient_layout::GradientLayout;
-use super::movement::{concat, narrow};
+use super::movement::{concat, copied, narrow};
 use super::recurrence::recurrence;
 use super::reduce::along;
 use super::single_node::{Keeps, pair, single_laid_out};
 use super::{grads1, twins};
 use crate::autograd::no_grad;
-use crate::autograd::record::{composite, differentiable};
+use crate::autograd::record::{check_integers, composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::Result;
@@ -23,6 +23,7 @@ use allotrope_ir::{DType, Op, Scalar};
 
 /// Integers and bools are accumulated as i64.
 fn accumulated(x: &Tensor) -> Result<Tensor> {
+    check_integers(x)?;
     if x.dtype().is_float() { Ok(x.clone()) } else { x.try_to(DType::I64) }
 }
 
@@ -186,9 +187,14 @@ twins! {
     /// The logarithm of the sum of e^x up to each element along an axis, where no step overflows. Floats only.
     fn logcumsumexp / try_logcumsumexp(&self, axis: isize) -> Tensor {
         let x = floating(self, "logcumsumexp")?;
-        let keeps = [Keeps::Operand(0), Keeps::Result(0)];
-        single_laid_out("LogcumsumexpBackward0", &[&x], &keeps, lies("LogcumsumexpBackward0", &x, axis), |x| {
-            over(&x[0], "logcumsumexp", axis, |x, axis| in_full(x, |x| running_log_sum(x, axis)))
+        let (keeps, lies) = ([Keeps::Operand(0), Keeps::Result(0)], lies("LogcumsumexpBackward0", &x, axis));
+        single_laid_out("LogcumsumexpBackward0", &[&x], &keeps, lies, |x| {
+            let is_number = x[0].dim() == 0;
+            over(&x[0], "logcumsumexp", axis, |x, axis| match is_number {
+                // A number as it is: neither -0.0 nor what is large is rounded.
+                true => copied("CloneBackward0", x),
+                false => in_full(x, |x| running_log_sum(x, axis)),
+            })
         })
     }
 }

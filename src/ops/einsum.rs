@@ -3,7 +3,8 @@
 
 use super::linalg::product;
 use super::movement::{permute, permuted};
-use super::reduce::sum_axes;
+use super::reduce::{sum_axes, sum_from_zero};
+use super::shape::is_one;
 use super::twin_fns;
 use crate::error::{Error, Result};
 use crate::mode::sizes::{demand_equal, numel, specialize};
@@ -212,13 +213,17 @@ fn contract(equation: &str, e: &Equation, operands: &[&Tensor]) -> Result<Tensor
         let later = |l: Label| e.output.contains(&l) || e.inputs[i + 2..].iter().any(|t| t.contains(&l));
         so_far = multiplied(equation, e, so_far, next, later)?;
     }
-    let before = so_far.labels.len();
-    let out = so_far.summed(|l| e.output.contains(&l))?;
-    if operands.len() == 1 && out.labels.len() == before {
-        let at = |l: &Label| out.labels.iter().position(|m| m == l);
-        return permuted(&out.x, e.output.iter().filter_map(at).collect());
+    if operands.len() > 1 {
+        return so_far.summed(|l| e.output.contains(&l))?.aligned(&e.output);
     }
-    out.aligned(&e.output)
+    let gone: Axes = (0..so_far.labels.len()).filter(|&i| !e.output.contains(&so_far.labels[i])).collect();
+    if gone.is_empty() {
+        let at = |l: &Label| so_far.labels.iter().position(|m| m == l);
+        return permuted(&so_far.x, e.output.iter().filter_map(at).collect());
+    }
+    so_far.x = sum_from_zero("SumBackward1", &so_far.x, gone)?;
+    so_far.labels.retain(|l| e.output.contains(l));
+    so_far.aligned(&e.output)
 }
 
 /// The product of two terms, summed over the labels that are not wanted later. Its axes come in the order that PyTorch's have
@@ -228,6 +233,10 @@ fn multiplied(equation: &str, e: &Equation, mut a: Term, mut b: Term, later: imp
     for label in a.labels.clone() {
         let (Some(m), Some(n)) = (a.size(label), b.size(label)) else { continue };
         if demand_equal(m, n) {
+            // An axis of one element is none to sum over: what it has is multiplied.
+            if !later(label) && is_one(m) {
+                (a, b) = (a.dropped(label)?, b.dropped(label)?);
+            }
             continue;
         }
         if m.hint() == 1 {

@@ -2,7 +2,7 @@
 //! an index inside its axis. Each is the derivative of the other.
 
 use super::grads1;
-use crate::autograd::record::differentiable;
+use crate::autograd::record::{differentiable, has_integer_history};
 use crate::autograd::saved::Saved;
 use crate::error::Result;
 use crate::mode::apply::apply;
@@ -54,7 +54,8 @@ pub(crate) fn checked_index_for(
     negative: bool,
     elements: &[Size],
 ) -> Result<Tensor> {
-    let index = index.try_to(DType::I64)?;
+    // No gradient flows to where elements are.
+    let index = if has_integer_history(index) { index.detach() } else { index.clone() }.try_to(DType::I64)?;
     let n = super::reduce::size_tensor(n, DType::I64)?;
     let low = if negative { index.try_ge(&n.try_neg()?)? } else { index.try_ge(0)? };
     let inside = holds_for(all_true(&low.try_logical_and(&index.try_lt(&n)?)?)?, elements)?;

@@ -5,14 +5,15 @@
 use super::arg::{Arg, Number, broadcast_size};
 use super::elementwise::{choose, select_as};
 use super::gather::{checked_index, checked_index_for, gather, scatter};
-use super::inplace::{store, wholly_apart};
 use super::movement::{concat, narrow};
 use super::repeating::host;
+use super::shape::as_vector;
 use super::single_node::{Keeps, single};
 use super::twins;
-use crate::autograd::record::composite;
+use crate::autograd::is_grad_enabled;
+use crate::autograd::record::{composite, no_integers};
 use crate::backend::cpu::host::room;
-use crate::error::{Error, Result, called, must};
+use crate::error::{Error, Result};
 use crate::mode::layout::{ordered_as, row_major};
 use crate::mode::sizes::{at_most, demand_equal, is_zero};
 use crate::mode::values::full_of;
@@ -74,10 +75,13 @@ twins! {
     }
 
     /// As [`Tensor::gather`], where the axes besides `axis` broadcast; an index outside of its axis goes round it, as -1 and
-    /// as often as it takes. Without an axis, both are flattened, and no index lies outside.
+    /// as often as it takes. Without an axis, both are seen as vectors, without a copy, and no index lies outside.
     fn take_along_dim / try_take_along_dim(&self, index: &Tensor, axis: Option<isize>) -> Tensor {
         let op = "take_along_dim";
-        let Some(axis) = axis else { return self.try_ravel()?.try_gather(0, &integers(op, index)?.try_ravel()?) };
+        let Some(axis) = axis else {
+            let (x, index) = (as_vector(op, self)?, as_vector(op, index)?);
+            return x.try_gather(0, &integers(op, &index)?);
+        };
         let a = self.axis(op, axis)?;
         let index = longs(op, index)?;
         let (own, at) = (self.sizes(), index.sizes());
@@ -214,6 +218,7 @@ twins! {
         let op = "index_fill";
         let value = value.into();
         let node = if matches!(value, Arg::Number(_)) { "IndexFillBackward0" } else { "IndexFillBackward1" };
+        given_history(self, value)?;
         let value = as_element(op, self, value)?;
         let a = super::wrapped(self, op, axis)?;
         let index = longs(op, index)?;
@@ -241,6 +246,7 @@ twins! {
     fn masked_fill / try_masked_fill<'a>(&self, mask: &Tensor, value: impl Into<Arg<'a>>) -> Tensor {
         demand_mask("masked_fill", mask)?;
         let value = value.into();
+        given_history(self, value)?;
         let element = as_element("masked_fill", self, value)?;
         row_major(masked(mask, self, value, &element)?)
     }
@@ -250,49 +256,6 @@ twins! {
 pub(super) fn masked(mask: &Tensor, x: &Tensor, value: Arg<'_>, element: &Tensor) -> Result<Tensor> {
     let node = if matches!(value, Arg::Number(_)) { "MaskedFillBackward0" } else { "MaskedFillBackward1" };
     select_as(node, mask, Arg::Tensor(element), Arg::Tensor(x), x.dtype())
-}
-
-/// In-place forms: the plain operation, and its result put into the tensor.
-macro_rules! placing_in_place {
-    ($($name:ident / $try_name:ident = $plain:ident $(<$l:lifetime>)? ($($arg:ident: $ty:ty),*) $([$given:ident])? {$($tensor:ident),*};)*) => {
-        impl Tensor {$(
-            #[doc = concat!("As [`Tensor::", stringify!($plain), "`], in place.")]
-            ///
-            /// # Panics
-            #[doc = concat!("Where [`Tensor::", stringify!($try_name), "`] fails.")]
-            #[track_caller]
-            pub fn $name$(<$l>)?(&self, $($arg: $ty),*) -> &Tensor {
-                must(self.$try_name($($arg),*))
-            }
-
-            #[doc = concat!("As [`Tensor::", stringify!($name), "`].")]
-            ///
-            /// # Errors
-            /// When the operands do not fit, or this is a leaf that requires a gradient outside `no_grad`.
-            #[track_caller]
-            pub fn $try_name$(<$l>)?(&self, $($arg: $ty),*) -> Result<&Tensor> {
-                let op = stringify!($name);
-                let compute = || -> Result<Tensor> {
-                    $(let $given: Arg<'_> = $given.into();
-                    if let Arg::Tensor(x) = $given {
-                        wholly_apart(op, self, x)?;
-                    })?
-                    $(wholly_apart(op, self, $tensor)?;)*
-                    self.$plain($($arg),*)
-                };
-                let stored = compute().and_then(|new| store(op, self, &new));
-                called(stored.map(|_| self))
-            }
-        )*}
-    };
-}
-
-placing_in_place! {
-    scatter_ / try_scatter_ = try_scatter<'a>(axis: isize, index: &Tensor, source: impl Into<Arg<'a>>) [source] {index};
-    scatter_add_ / try_scatter_add_ = try_scatter_add(axis: isize, index: &Tensor, source: &Tensor) {index, source};
-    index_add_ / try_index_add_ = try_index_add(axis: isize, index: &Tensor, source: &Tensor, alpha: impl Into<Number>) {index, source};
-    index_copy_ / try_index_copy_ = try_index_copy(axis: isize, index: &Tensor, source: &Tensor) {index, source};
-    index_fill_ / try_index_fill_ = try_index_fill<'a>(axis: isize, index: &Tensor, value: impl Into<Arg<'a>>) {index};
 }
 
 /// The places of the true elements of a tensor of bools, one after the other, each as one number for each axis.
@@ -328,9 +291,22 @@ pub(super) fn along(index: &Tensor, axis: usize, sizes: &[Size]) -> Result<Tenso
     index.reshape_sizes(&raised)?.expand_sizes(sizes)
 }
 
+/// That `x` may be filled with the value: integers do not get the history that it has.
+///
+/// # Errors
+/// When they would.
+pub(super) fn given_history(x: &Tensor, value: Arg<'_>) -> Result<()> {
+    match value {
+        Arg::Tensor(t) if !x.dtype().is_float() && is_grad_enabled() && t.is_requires_grad() => {
+            Err(no_integers(x.dtype()))
+        }
+        Arg::Tensor(_) | Arg::Number(_) => Ok(()),
+    }
+}
+
 /// One element of the dtype of `x`, for operations that put it in many places.
 #[track_caller]
-fn as_element(op: &'static str, x: &Tensor, value: Arg<'_>) -> Result<Tensor> {
+pub(super) fn as_element(op: &'static str, x: &Tensor, value: Arg<'_>) -> Result<Tensor> {
     match value {
         Arg::Number(n) => full_of(&[], n.fitted(op, x.dtype())?),
         Arg::Tensor(t) if t.dim() == 0 => t.try_to(x.dtype()),
@@ -361,7 +337,7 @@ fn integers(op: &'static str, index: &Tensor) -> Result<Tensor> {
 }
 
 /// Indices where PyTorch takes i64 only.
-fn longs(op: &'static str, index: &Tensor) -> Result<Tensor> {
+pub(super) fn longs(op: &'static str, index: &Tensor) -> Result<Tensor> {
     match index.dtype() {
         DType::I64 => Ok(index.clone()),
         other => Err(Error::operands(op, format!("indices must be i64, got {other}"))),
@@ -369,7 +345,7 @@ fn longs(op: &'static str, index: &Tensor) -> Result<Tensor> {
 }
 
 /// A vector of indices; one without axes is a vector of one.
-fn vector_index(op: &'static str, index: &Tensor) -> Result<Tensor> {
+pub(super) fn vector_index(op: &'static str, index: &Tensor) -> Result<Tensor> {
     match index.dim() {
         0 | 1 => integers(op, index)?.try_atleast_1d(),
         _ => Err(Error::operands(op, format!("indices must be a vector, got {:?}", index.shape_hint()))),
@@ -414,7 +390,11 @@ fn placed(
     let (wide, index) = same_rank(op, x, index)?;
     let sizes = index.sizes();
     let source = match source {
-        Arg::Number(n) => full_of(&sizes, n.fitted(op, x.dtype())?)?,
+        // A number that is put nowhere need not fit.
+        Arg::Number(n) if n.fits(x.dtype()) || !sizes.iter().any(|&n| is_zero(n)) => {
+            full_of(&sizes, n.fitted(op, x.dtype())?)?
+        }
+        Arg::Number(n) => full_of(&sizes, n.to(x.dtype()))?,
         Arg::Tensor(t) => {
             let mut t = t.try_atleast_1d()?;
             if t.dtype() != x.dtype() || t.dim() != index.dim() {

@@ -6,6 +6,7 @@ use super::gather::{checked_index, checked_index_for, scatter};
 use super::index::{along, number, rows, true_places};
 use super::index_joint::Joint;
 use super::index_kind::Index;
+use super::meeting::put_where;
 use super::movement::{concat, iota, narrow, put_chosen, seen};
 use super::parts::{every, slice_bounds};
 use super::single_node::{Keeps, single};
@@ -353,13 +354,6 @@ fn replaced(x: &Tensor, axis: usize, start: Size, len: Size, part: &Tensor) -> R
     concat(&[&before, part, &after], axis)
 }
 
-/// `x` with `value` at an index.
-#[track_caller]
-pub(super) fn put(x: &Tensor, parts: Vec<Index<'_>>, value: Arg<'_>, accumulate: bool) -> Result<Tensor> {
-    let kept = Kept::of(&parts);
-    Place::find(x, parts, false)?.put_by("IndexPutBackward0", &kept, x, value, accumulate)
-}
-
 /// The tensors of integers in an index, which the tape keeps; masks are turned into such first.
 pub(super) struct Kept(Vec<Tensor>);
 
@@ -444,19 +438,7 @@ impl Place {
         if self.bytes && fills && !accumulate && self.choosers.len() == 1 {
             return Err(Error::operands("index_put", "one value is put where a mask of bools is true, not of u8"));
         }
-        let value = match value {
-            Arg::Number(n) => number("index_put", x, n)?,
-            Arg::Tensor(t) if t.dtype() == x.dtype() => t.clone(),
-            // What a mask chooses may be filled with one element of any dtype.
-            Arg::Tensor(t) if self.fills(t, accumulate) => t.try_to(x.dtype())?,
-            Arg::Tensor(t) => {
-                let (given, own) = (t.dtype(), x.dtype());
-                return Err(Error::operands(
-                    "index_put",
-                    format!("the value must be {own} as the tensor is, got {given}"),
-                ));
-            }
-        };
+        let value = self.given(x, value, accumulate)?;
         let mut parts = vec![x.clone()];
         for step in &self.steps {
             let next = step.take(&parts[parts.len() - 1])?;
@@ -468,6 +450,54 @@ impl Place {
             new = step.put(x, &new)?;
         }
         Ok(new)
+    }
+
+    /// What is put into `x`.
+    fn given(&self, x: &Tensor, value: Arg<'_>, accumulate: bool) -> Result<Tensor> {
+        match value {
+            Arg::Number(n) => number("index_put", x, n),
+            Arg::Tensor(t) if t.dtype() == x.dtype() => Ok(t.clone()),
+            // What a mask chooses may be filled with one element of any dtype.
+            Arg::Tensor(t) if self.fills(t, accumulate) => t.try_to(x.dtype()),
+            Arg::Tensor(t) => {
+                let (given, own) = (t.dtype(), x.dtype());
+                Err(Error::operands("index_put", format!("the value must be {own} as the tensor is, got {given}")))
+            }
+        }
+    }
+
+    /// A vector of memory with the value at the places in it that are chosen, one after the other.
+    #[track_caller]
+    pub(super) fn written(&self, memory: &Tensor, places: &Tensor, value: Arg<'_>, accumulate: bool) -> Result<Tensor> {
+        let value = self.given(memory, value, accumulate)?;
+        let part = self.part(places)?;
+        let (hit, chosen) = match self.mask_for(&part, &value)? {
+            Some(mask) => (Some(mask.expand_sizes(&part.sizes())?), part),
+            None => (None, self.chosen(&part)?),
+        };
+        let value = fill(&value, &chosen.sizes())?;
+        match accumulate {
+            false => put_where(ScatterOp::Set, memory, &chosen, hit.as_ref(), &value),
+            true if memory.dtype() == DType::Bool => {
+                let wide = |x: &Tensor| x.try_to(DType::I64);
+                let sum = put_where(ScatterOp::Add, &wide(memory)?, &chosen, hit.as_ref(), &wide(&value)?)?;
+                sum.try_to(DType::Bool)
+            }
+            true => put_where(ScatterOp::Add, memory, &chosen, hit.as_ref(), &value),
+        }
+    }
+
+    /// The one mask that chooses in `x`, seen as broadcasting with it, where each chosen element gets the same of the value: their
+    /// number is not needed then.
+    fn mask_for(&self, x: &Tensor, value: &Tensor) -> Result<Option<Tensor>> {
+        let [(axis, Chooser::Mask(mask))] = &self.choosers[..] else { return Ok(None) };
+        let behind = x.dim() - axis - mask.dim();
+        if value.dim() > behind {
+            return Ok(None);
+        }
+        let mut sizes = mask.sizes();
+        sizes.extend(std::iter::repeat_n(Size::from(1), behind));
+        mask.reshape_sizes(&sizes).map(Some)
     }
 
     /// Whether all that is chosen gets the one element of `value`.
@@ -483,17 +513,10 @@ impl Place {
     /// A part with the value where the tensors choose.
     #[track_caller]
     fn changed(&self, x: &Tensor, value: &Tensor, accumulate: bool) -> Result<Tensor> {
-        if let [(axis, Chooser::Mask(mask))] = &self.choosers[..] {
-            let behind = x.dim() - axis - mask.dim();
-            if value.dim() <= behind {
-                // Where each chosen element gets the same, their number is not needed.
-                let mut sizes = mask.sizes();
-                sizes.extend(std::iter::repeat_n(Size::from(1), behind));
-                let mask = mask.reshape_sizes(&sizes)?;
-                let value = fill(value, &x.sizes())?;
-                let value = if accumulate { x.try_add(&value)? } else { value };
-                return value.try_where_self(&mask, x);
-            }
+        if let Some(mask) = self.mask_for(x, value)? {
+            let value = fill(value, &x.sizes())?;
+            let value = if accumulate { x.try_add(&value)? } else { value };
+            return value.try_where_self(&mask, x);
         }
         let how = if accumulate { ScatterOp::Add } else { ScatterOp::Set };
         if accumulate && x.dtype() == DType::Bool {

@@ -6,11 +6,12 @@
 //! front.
 
 use super::arg::Arg;
-use super::assign::{Derivative, assign_alike};
-use super::index::number;
+use super::assign::{Derivative, assign_meeting};
+use super::index::{given_history, number};
 use super::index_kind::{Index, Indices};
-use super::index_place::{Chooser, Kept, Place, put, without_leading_ones};
-use super::inplace::{copy, copy_as, store, wholly_apart};
+use super::index_place::{Chooser, Kept, Place, without_leading_ones};
+use super::inplace::{computed, copy, copy_as, store_given, wholly_apart};
+use super::meeting::{Meeting, Write};
 use super::movement::aliased;
 use super::single_node::single;
 use crate::error::{Error, Result, called, must};
@@ -18,6 +19,9 @@ use crate::mode;
 use crate::mode::layout::ordered_as;
 use crate::tensor::Tensor;
 use allotrope_ir::DType;
+
+/// The node of elements that were put at an index.
+const PUT: &str = "IndexPutBackward0";
 
 impl Tensor {
     /// What stands at an index, as PyTorch's `x[...]`: numbers (an axis less), ranges with Python's rules for negative
@@ -81,8 +85,9 @@ impl Tensor {
         value: impl Into<Arg<'b>>,
         accumulate: bool,
     ) -> Result<Tensor> {
-        let new = put(self, at.parts(), value.into(), accumulate);
-        called(new.and_then(|new| ordered_as(new, self)))
+        let value = value.into();
+        let new = given_history(self, value).and_then(|()| self.put_at(at.parts(), value, accumulate));
+        called(new.and_then(|(_, new)| ordered_as(new, self)))
     }
 
     /// As [`Tensor::index_put`], in place.
@@ -150,9 +155,19 @@ impl Tensor {
     #[track_caller]
     fn put_in_place(&self, parts: Vec<Index<'_>>, value: Arg<'_>, accumulate: bool) -> Result<&Tensor> {
         demand_apart("index_put_", self, &parts, value)?;
-        let new = put(self, parts, value, accumulate)?;
-        store("index_put_", self, &new)?;
+        let (place, new) = computed(self, || self.put_at(parts, value, accumulate))?;
+        let by: Write<'_> = &|memory, places| place.written(memory, places, value, accumulate);
+        store_given("index_put_", PUT, self, &new, value, by)?;
         Ok(self)
+    }
+
+    /// Where the index leads, and what this is with the value there.
+    #[track_caller]
+    fn put_at(&self, parts: Vec<Index<'_>>, value: Arg<'_>, accumulate: bool) -> Result<(Place, Tensor)> {
+        let kept = Kept::of(&parts);
+        let place = Place::find(self, parts, false)?;
+        let new = place.put_by(PUT, &kept, self, value, accumulate)?;
+        Ok((place, new))
     }
 
     #[track_caller]
@@ -188,7 +203,7 @@ impl Tensor {
         match value {
             Arg::Number(n) if place.is_part() => {
                 let full = number(op, &part, n)?.expand_sizes(&part.sizes())?;
-                assign_alike(&part, &full, Derivative::Taken("FillBackward2", None))?;
+                assign_meeting(&part, &full, Derivative::Taken("FillBackward2", None), Meeting::Alike)?;
             }
             Arg::Tensor(t) if place.is_part() && t.dim() == 0 && part.dim() > 0 => {
                 copy_as(op, "FillBackward3", &part, t)?
@@ -198,9 +213,12 @@ impl Tensor {
                 let node = match (&place.choosers[..], value) {
                     ([(_, Chooser::Mask(_))], Arg::Number(_)) => "MaskedFillBackward0",
                     ([(_, Chooser::Integers(_))], Arg::Number(_)) => "IndexFillBackward0",
-                    _ => "IndexPutBackward0",
+                    _ => PUT,
                 };
-                store(op, &part, &place.put_by(node, &kept, &part, value, false)?)?;
+                let new = computed(self, || place.put_by(node, &kept, &part, value, false))?;
+                store_given(op, PUT, &part, &new, value, &|memory, places| {
+                    place.written(memory, places, value, false)
+                })?;
             }
         }
         Ok(self)

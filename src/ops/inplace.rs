@@ -2,8 +2,9 @@
 //! numbers are the same, and a change that `backward` would miss is an error.
 
 use super::arg::{Arg, Number, kind};
-use super::assign::{Derivative, assign, assign_alike};
+use super::assign::{COPIED, Derivative, assign, assign_meeting};
 use super::elementwise::rounded;
+use super::meeting::{Meeting, Write, repeats};
 use crate::autograd::saved::{self, Saved, changing};
 use crate::autograd::tape;
 use crate::autograd::{is_grad_enabled, no_grad};
@@ -21,6 +22,28 @@ pub(super) fn store(op: &'static str, target: &Tensor, value: &Tensor) -> Result
     fits_kind(op, target, value)?;
     let value = rounded(value, target.dtype(), None)?;
     assign(target, &fitted(op, target, &value)?, Derivative::Computed)
+}
+
+/// Writes the result of an operation that puts what was given into `target`, whose elements may share memory, to which is written
+/// so. Where it is of integers, its history has a node of this name.
+pub(super) fn store_given(
+    op: &'static str,
+    node: &'static str,
+    target: &Tensor,
+    value: &Tensor,
+    given: Arg<'_>,
+    by: Write<'_>,
+) -> Result<()> {
+    let derivative = match given {
+        Arg::Tensor(given) if !target.dtype().is_float() => Derivative::Taken(node, Some(given)),
+        Arg::Tensor(_) | Arg::Number(_) => Derivative::Computed,
+    };
+    assign_meeting(target, &fitted(op, target, value)?, derivative, Meeting::Written(by))
+}
+
+/// Runs what computes the elements that `target` gets: of integers the history is not theirs.
+pub(super) fn computed<T>(target: &Tensor, f: impl FnOnce() -> T) -> T {
+    if target.dtype().is_float() { f() } else { no_grad(f) }
 }
 
 /// As [`store`], of what was just computed of `target`.
@@ -107,17 +130,17 @@ fn fits_kind(op: &'static str, target: &Tensor, value: &Tensor) -> Result<()> {
 
 /// Writes the elements of `source`, cast and repeated, into `target`.
 pub(super) fn copy(op: &'static str, target: &Tensor, source: &Tensor) -> Result<()> {
-    copy_as(op, "CopyBackwards", target, source)
+    copy_as(op, COPIED, target, source)
 }
 
 /// As [`copy`], by a node of this name.
 pub(super) fn copy_as(op: &'static str, node: &'static str, target: &Tensor, source: &Tensor) -> Result<()> {
     apart(op, target, source)?;
     let value = fitted(op, target, &source.try_to(target.dtype())?)?;
-    // Elements that share memory may get what they have.
-    let alike = lie_alike(target, source);
-    let derivative = Derivative::Taken(node, Some(source));
-    if alike { assign_alike(target, &value, derivative) } else { assign(target, &value, derivative) }
+    // Elements that share memory may get what they have, and windows one value.
+    let alike = lie_alike(target, source) || (source.dim() == 0 && !repeats(target));
+    let meeting = if alike { Meeting::Alike } else { Meeting::Refused };
+    assign_meeting(target, &value, Derivative::Taken(node, Some(source)), meeting)
 }
 
 /// `value` repeated to the shape of the target.
@@ -274,8 +297,6 @@ inplace! {
     clamp_min_ / try_clamp_min_ = try_clamp_min<'a>(min: impl Into<Arg<'a>>) [min];
     /// Keeps every element below a bound.
     clamp_max_ / try_clamp_max_ = try_clamp_max<'a>(max: impl Into<Arg<'a>>) [max];
-    /// Sets what is true in the mask to a number.
-    masked_fill_ / try_masked_fill_ = try_masked_fill<'a>(mask: &Tensor, value: impl Into<Arg<'a>>);
     /// Ands bit by bit.
     bitwise_and_ / try_bitwise_and_ = try_bitwise_and<'a>(other: impl Into<Arg<'a>>) [other];
     /// Ors bit by bit.
@@ -402,7 +423,8 @@ impl Tensor {
             Arg::Number(n) => self.filled_alike("FillBackward2", n)?,
             Arg::Tensor(t) if t.dim() == 0 => {
                 let value = fitted("fill_", self, &t.try_to(self.dtype())?)?;
-                assign(self, &value, Derivative::Taken("FillBackward3", Some(t)))?;
+                let meeting = if repeats(self) { Meeting::Refused } else { Meeting::Alike };
+                assign_meeting(self, &value, Derivative::Taken("FillBackward3", Some(t)), meeting)?;
             }
             Arg::Tensor(t) => {
                 return Err(Error::operands("fill_", format!("the value must have no axes, got {:?}", t.shape_hint())));
@@ -415,7 +437,7 @@ impl Tensor {
     #[track_caller]
     pub(super) fn filled_alike(&self, name: &'static str, n: Number) -> Result<()> {
         let full = crate::mode::values::full_of(&self.sizes(), n.fitted("fill_", self.dtype())?)?;
-        assign_alike(self, &full, Derivative::Taken(name, None))
+        assign_meeting(self, &full, Derivative::Taken(name, None), Meeting::Alike)
     }
 
     /// Sets every element to 0.

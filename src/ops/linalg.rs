@@ -6,12 +6,13 @@ use super::movement::concat;
 use super::results::unlinked;
 use super::single_node::{Keeps, single};
 use super::twins;
+use crate::autograd::is_grad_enabled;
 use crate::autograd::record::{composite, differentiable};
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::layout::{laid_out, row_major};
-use crate::mode::sizes::{demand_equal, numel};
+use crate::mode::sizes::{demand_equal, is_zero, numel};
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::{Size, Sizes, Tensor};
@@ -141,11 +142,14 @@ fn multiplied(node: &'static str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
             format!("{}{:?} x {}{:?}: {why}", a.dtype(), a.shape_hint(), b.dtype(), b.shape_hint()),
         ))
     };
-    if a.dtype() != b.dtype() || a.dtype() == DType::Bool {
-        return fail("operands must have one numeric dtype");
-    }
     if a.dim() == 0 || b.dim() == 0 {
         return fail("a tensor without axes has no matrix product; use mul");
+    }
+    if a.dtype() != b.dtype() || a.dtype() == DType::Bool {
+        return match without_products(a, b)? {
+            Some([a, b, like]) => multiplied(node, &a, &b)?.try_to(like.dtype()),
+            None => fail("operands must have one numeric dtype"),
+        };
     }
     let a2 = if a.dim() == 1 { a.try_unsqueeze(0)? } else { a.clone() };
     let b2 = if b.dim() == 1 { b.try_unsqueeze(1)? } else { b.clone() };
@@ -172,6 +176,17 @@ fn multiplied(node: &'static str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     };
     let full = if b.dim() == 1 { drop_axis(node, &full, full.dim() - 1)? } else { full };
     if a.dim() == 1 { drop_axis(node, &full, full.dim() - if b.dim() == 1 { 1 } else { 2 }) } else { Ok(full) }
+}
+
+/// Operands of two dtypes, or of bools, which PyTorch takes where no product is computed, for want of rows, columns, batches or
+/// terms: in a dtype that has products, and one of the result's dtype, which is the second's.
+fn without_products(a: &Tensor, b: &Tensor) -> Result<Option<[Tensor; 3]>> {
+    let takes = (a.dtype() == b.dtype() && (a.dim(), b.dim()) != (1, 1)) || b.dim() > 2;
+    if !takes || !a.sizes().iter().chain(&b.sizes()).any(|&n| is_zero(n)) {
+        return Ok(None);
+    }
+    let dtype = if b.dtype() == DType::Bool { DType::U8 } else { b.dtype() };
+    Ok(Some([a.try_to(dtype)?, b.try_to(dtype)?, b.clone()]))
 }
 
 twins! {
@@ -225,16 +240,25 @@ twins! {
         let (beta, alpha) = (beta.into(), alpha.into());
         single("AddmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
             let product = product_times("addmm", &t[1], &t[2], alpha)?;
-            added("addmm", &t[0], &product, beta, Number::Int(1)).and_then(row_major)
+            added("addmm", &t[0], &product, t[1].sizes()[1], [beta, Number::Int(1)]).and_then(row_major)
         })
     }
 
     /// `beta * self + alpha * (a x b)` of batches of matrices; as [`Tensor::addmm`].
     fn baddbmm / try_baddbmm(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
         let (beta, alpha) = (beta.into(), alpha.into());
+        if a.dtype() != b.dtype() && let Some([wide, other, like]) = without_products(a, b)? {
+            one_dtype("baddbmm", self, a)?;
+            let sum = self.try_to(wide.dtype())?.try_baddbmm(&wide, &other, beta, alpha)?;
+            no_sum_of_bools("baddbmm", like.dtype(), &sum)?;
+            if !like.dtype().is_float() && is_grad_enabled() && [self, a, b].iter().any(|t| t.is_requires_grad()) {
+                return Err(Error::operands("baddbmm", format!("{} has no gradient; use no_grad", like.dtype())));
+            }
+            return sum.try_to(like.dtype());
+        }
         single("BaddbmmBackward0", &[self, a, b], &factors(a, b, 1), |t| {
             let product = product_times("baddbmm", &t[1], &t[2], alpha)?;
-            added("baddbmm", &t[0], &product, beta, Number::Int(1)).and_then(row_major)
+            added("baddbmm", &t[0], &product, t[1].sizes()[2], [beta, Number::Int(1)]).and_then(row_major)
         })
     }
 
@@ -242,7 +266,7 @@ twins! {
     fn addmv / try_addmv(&self, matrix: &Tensor, vector: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
         let (beta, alpha) = (beta.into(), alpha.into());
         single("AddmvBackward0", &[self, matrix, vector], &factors(matrix, vector, 1), |t| {
-            added("addmv", &t[0], &t[1].try_mv(&t[2])?, beta, alpha)
+            added("addmv", &t[0], &t[1].try_mv(&t[2])?, t[2].sizes()[0], [beta, alpha])
         })
     }
 
@@ -250,7 +274,7 @@ twins! {
     fn addr / try_addr(&self, a: &Tensor, b: &Tensor, beta: impl Into<Number>, alpha: impl Into<Number>) -> Tensor {
         let (beta, alpha) = (beta.into(), alpha.into());
         single("AddrBackward0", &[self, a, b], &factors(a, b, 1), |t| {
-            added("addr", &t[0], &t[1].try_outer(&t[2])?, beta, alpha)
+            added("addr", &t[0], &t[1].try_outer(&t[2])?, Size::from(1), [beta, alpha])
         })
     }
 
@@ -356,12 +380,9 @@ fn product_times(op: &'static str, a: &Tensor, b: &Tensor, alpha: Number) -> Res
     })
 }
 
-/// `beta * x + alpha * product`, where `x` broadcasts to the product.
-fn added(op: &'static str, x: &Tensor, product: &Tensor, beta: Number, alpha: Number) -> Result<Tensor> {
-    if x.dtype() != product.dtype() {
-        let (own, other) = (x.dtype(), product.dtype());
-        return Err(Error::operands(op, format!("operands must have one dtype, got {own} and {other}")));
-    }
+/// `beta * x + alpha * product`, where `x` broadcasts to the product, each element of which has so many terms.
+fn added(op: &'static str, x: &Tensor, product: &Tensor, terms: Size, [beta, alpha]: [Number; 2]) -> Result<Tensor> {
+    one_dtype(op, x, product)?;
     let sizes = product.sizes();
     let wide = match x.dim() > sizes.len() {
         true => Err(Error::operands(op, "")),
@@ -371,13 +392,34 @@ fn added(op: &'static str, x: &Tensor, product: &Tensor, beta: Number, alpha: Nu
         let (given, wanted) = (x.shape_hint(), product.shape_hint());
         Error::operands(op, format!("a tensor of shape {given:?} does not broadcast to the product, {wanted:?}"))
     })?;
+    no_sum_of_bools(op, x.dtype(), product)?;
     let product = if alpha.to_f64() == 1.0 { product.clone() } else { scaled(op, product, alpha)? };
     beta.fitted_factor(op, x.dtype())?;
-    match beta.to_f64() {
-        1.0 => wide.try_add(&product),
-        beta if x.dtype().is_float() && beta == 0.0 => ignoring(&wide, &product, beta),
-        beta if !x.dtype().is_float() && beta.trunc() == 0.0 => Ok(product),
-        _ => scaled(op, &wide, beta)?.try_add(&product),
+    let scaled = match beta.to_f64() {
+        1.0 => wide,
+        beta if x.dtype().is_float() && beta == 0.0 => return ignoring(&wide, &product, beta),
+        beta if !x.dtype().is_float() && beta.trunc() == 0.0 => return Ok(product),
+        _ => scaled(op, &wide, beta)?,
+    };
+    // Where there are no terms nothing is added, and -0.0 changes nothing, not even another -0.0.
+    let nothing = x.dtype().is_float() && is_zero(terms);
+    scaled.try_add(&if nothing { product.try_abs()?.try_neg()? } else { product })
+}
+
+fn one_dtype(op: &'static str, x: &Tensor, other: &Tensor) -> Result<()> {
+    let (own, other) = (x.dtype(), other.dtype());
+    if own == other {
+        Ok(())
+    } else {
+        Err(Error::operands(op, format!("operands must have one dtype, got {own} and {other}")))
+    }
+}
+
+/// An error where bools would have to be added up; of nothing there is a sum.
+fn no_sum_of_bools(op: &'static str, dtype: DType, sum: &Tensor) -> Result<()> {
+    match dtype == DType::Bool && !sum.sizes().iter().any(|&n| is_zero(n)) {
+        true => Err(Error::operands(op, "bools are not added up; use to(DType::U8) first")),
+        false => Ok(()),
     }
 }
 

@@ -2,10 +2,11 @@
 //! split, concat. Axes are counted from 0 and sizes may be symbolic; users' arguments are checked by the callers.
 
 use super::gather::scatter;
-use super::grads1;
 use super::results::{another, unlinked};
 use super::window::{WindowSpec, overlap_add};
+use super::{grads1, memory};
 use crate::autograd::record::{composite, differentiable, view};
+use crate::autograd::saved;
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
 use crate::error::{Error, Result};
@@ -17,6 +18,7 @@ use crate::mode::state::kept;
 use crate::mode::values::full_of;
 use crate::tensor::affine::Affine;
 use crate::tensor::grad_fn::{Edge, Grads, SumToSize, ViewVjp};
+use crate::tensor::handle::Link;
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::size::{hints, small};
@@ -25,6 +27,7 @@ use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Sizes, Strides, Tensor, eval, select};
 use allotrope_ir::{Axes, Class, Extent, Op, Scalar, ScatterOp, Type, View, infer};
 use smallvec::{SmallVec, smallvec};
+use std::sync::Arc;
 
 impl Tensor {
     pub(crate) fn reshape_sizes(&self, sizes: &[Size]) -> Result<Tensor> {
@@ -82,6 +85,7 @@ impl Tensor {
         let repeated = no_grad(|| self.expand_recorded(sizes))?;
         let to = SumToSize { sizes: own, sum: Tensor::sum_to_size };
         repeated.set_grad_fn(tape::own_edge(self).map(|edge| edge.repeated(to)));
+        saved::repeats(self, &repeated);
         Ok(repeated)
     }
 
@@ -186,8 +190,25 @@ fn unseen_or_given(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
 }
 
 /// As [`seen`], with a derivative of its own.
-pub(super) fn seen_by(x: &Tensor, op: impl Into<ViewOp>, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
+pub(super) fn seen_with(x: &Tensor, op: impl Into<ViewOp>, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
     view(x, op.into(), name, vjp)
+}
+
+/// `x` seen as the path says.
+pub(super) fn take(x: &Tensor, path: &Arc<Link>) -> Result<Tensor> {
+    let mut x = x.clone();
+    for step in path.steps() {
+        x = seen_by(&x, &step)?;
+    }
+    Ok(x)
+}
+
+/// `x` seen as a step says. It is any tensor, so nothing stands in the memory around it.
+pub(super) fn seen_by(x: &Tensor, step: &Link) -> Result<Tensor> {
+    match &step.op {
+        ViewOp::Memory { len, places } => memory::spread(x, *len, places),
+        op @ (ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Select { .. }) => seen(x, op.clone(), step.name),
+    }
 }
 
 /// A view that was recorded, taken again; `place` says which places a run has chosen.
@@ -199,7 +220,10 @@ pub(crate) fn seen_again(x: &Tensor, op: ViewOp, place: impl Fn(usize) -> Result
         return x.try_select(axis as isize, place(at)? as isize);
     }
     let (op, name) = fitting(x, op)?;
-    seen(x, op, name)
+    match &op {
+        ViewOp::Memory { len, places } => memory::seen_around(x, *len, places.clone()),
+        ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Select { .. } => seen(x, op, name),
+    }
 }
 
 /// As [`seen_again`], as a tensor of its own: it is a view of nothing, and has no history.
@@ -211,7 +235,18 @@ pub(crate) fn shown_again(x: &Tensor, op: ViewOp, place: impl Fn(usize) -> Resul
         return Ok(no_grad(|| seen_again(x, op, place))?.same_elements());
     }
     let (op, _) = fitting(x, op)?;
-    apply_view(&op, x)
+    match &op {
+        ViewOp::Memory { len, places } => Ok(memory::seen_around(x, *len, places.clone())?.same_elements()),
+        ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Select { .. } => apply_view(&op, x),
+    }
+}
+
+/// Distances that were recorded, in a tensor of so many axes, with what follows from them.
+fn completed(affine: &Affine, rank: usize) -> Affine {
+    let (shape, steps): (_, Strides) = (hints(&affine.sizes), small(&affine.steps, |n| n as isize));
+    let count = Size::from(shape[rank - 1..].iter().product::<usize>());
+    let is_apart = eval::check_apart(&shape, &steps).is_ok() || affine.is_apart;
+    Affine { count, is_apart, ..affine.clone() }
 }
 
 /// A step that was recorded, and is no choice of a place, on a tensor that its sizes fit; with the name of its node.
@@ -221,11 +256,16 @@ fn fitting(x: &Tensor, op: ViewOp) -> Result<(ViewOp, &'static str)> {
             if !affine.fits(x.shape_hint()) {
                 return Err(Error::operands("as_strided", format!("a view reaches outside of {:?}", x.shape_hint())));
             }
-            let (shape, steps): (_, Strides) = (hints(&affine.sizes), small(&affine.steps, |n| n as isize));
-            let count = Size::from(shape[x.dim() - 1..].iter().product::<usize>());
-            let is_apart = eval::check_apart(&shape, &steps).is_ok() || affine.is_apart;
-            let affine = Affine { count, is_apart, ..affine.clone() };
-            return Ok((ViewOp::Affine(affine), "AsStridedBackward0"));
+            return Ok((ViewOp::Affine(completed(affine, x.dim())), "AsStridedBackward0"));
+        }
+        ViewOp::Memory { len, places } => {
+            if !memory::is_around(x, *len, places) {
+                return Err(Error::operands(
+                    "as_strided",
+                    format!("{:?} does not lie so in its memory", x.shape_hint()),
+                ));
+            }
+            return Ok((ViewOp::Memory { len: *len, places: completed(places, 1) }, "AsStridedBackward0"));
         }
         ViewOp::Select { .. } => unreachable!("bug in allotrope: the place is known before a view is taken"),
         ViewOp::Primitive(op) => {
@@ -254,6 +294,7 @@ pub(super) fn unseen(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
     let op = match op {
         ViewOp::Primitive(op) => op,
         ViewOp::Affine(affine) => return put_at(affine, &zeros(g, from)?, g),
+        ViewOp::Memory { places, .. } => return memory::shares(g, places),
         ViewOp::Select { axis, at } => return put_chosen(*axis, *at, &zeros(g, from)?, g),
     };
     let Class::View(view) = op.class() else { unreachable!("bug in allotrope: {} is no view", op.name()) };

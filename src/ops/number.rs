@@ -82,7 +82,12 @@ impl Number {
     /// # Errors
     /// When it does not fit.
     pub(crate) fn fitted(self, op: &'static str, dtype: DType) -> Result<Scalar> {
-        let fits = match self {
+        if self.fits(dtype) { Ok(self.to(dtype)) } else { Err(self.misfit(op, dtype)) }
+    }
+
+    /// Whether it does.
+    pub(crate) fn fits(self, dtype: DType) -> bool {
+        match self {
             Number::Bool(_) => true,
             Number::Int(i) => match dtype {
                 DType::U8 => (-255..=255).contains(&i),
@@ -100,8 +105,7 @@ impl Number {
                 DType::F32 => x.abs() <= f32::MAX as f64 || !x.is_finite(),
                 DType::Bool | DType::F64 => true,
             },
-        };
-        if fits { Ok(self.to(dtype)) } else { Err(self.misfit(op, dtype)) }
+        }
     }
 
     /// A factor or a slope, which is as precise as the dtype that floats of `dtype` are computed in.

@@ -4,7 +4,7 @@
 use super::elementwise::{floating, in_full};
 use super::results::{another, unlinked};
 use super::{grads1, twins};
-use crate::autograd::record::{composite, differentiable};
+use crate::autograd::record::{check_integers, composite, differentiable};
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::apply::apply;
@@ -70,10 +70,25 @@ pub(crate) fn sum_axes(x: &Tensor, axes: Axes) -> Result<Tensor> {
 
 /// As [`sum_axes`], by a node of this name.
 fn sum_as_node(node: &'static str, x: &Tensor, axes: Axes) -> Result<Tensor> {
+    check_integers(x)?;
     let x = if x.dtype().is_float() { x.clone() } else { x.try_to(DType::I64)? };
     let own = x.sizes();
     differentiable(&Op::Reduce { op: ReduceOp::Sum, axes: axes.clone() }, node, &[Operand::Tensor(&x)], |_| {
         move |_: &_, g: &Tensor| grads1(spread(g, &own, &axes)?)
+    })
+}
+
+/// The sum that a program asks for, over sorted axes, by a node of this name. From +0.0 on, as in PyTorch: it is never -0.0.
+pub(crate) fn sum_from_zero(node: &'static str, x: &Tensor, axes: Axes) -> Result<Tensor> {
+    let n = count(x, &axes);
+    // The primitive leaves one element as it is, for gradients of what an axis of one element did not repeat.
+    if !x.dtype().is_float() || !(n.is_symbolic() || n.is_one()) {
+        return sum_as_node(node, x, axes);
+    }
+    let (own, at) = (x.sizes(), axes.clone());
+    let compute = || sum_as_node(node, x, axes)?.try_add(0.0);
+    composite(node, &[Operand::Tensor(x)], compute, |_| {
+        move |_: &Context<'_>, g: &Tensor| grads1(spread(g, &own, &at)?)
     })
 }
 
@@ -99,7 +114,7 @@ fn asked(x: &Tensor, op: &'static str, axes: &[isize]) -> Result<Axes> {
 twins! {
     /// The sum of all elements; integers and bools give i64. An empty sum is 0.
     fn sum / try_sum(&self) -> Tensor {
-        sum_as_node("SumBackward0", self, axes_of(self, "sum", &[])?)
+        sum_from_zero("SumBackward0", self, axes_of(self, "sum", &[])?)
     }
 
     /// The sum over some axes (none named means all); with `keepdim` they stay with size 1.
@@ -112,10 +127,10 @@ twins! {
     fn sum_dim / try_sum_dim(&self, axes: &[isize], keepdim: bool) -> Tensor {
         let axes = axes_of(self, "sum", axes)?;
         if !keepdim {
-            return sum_axes(self, axes);
+            return sum_from_zero("SumBackward1", self, axes);
         }
         let (own, at) = (self.sizes(), axes.clone());
-        let compute = || with_axes_kept(sum_axes(self, axes.clone())?, self, &axes, true);
+        let compute = || with_axes_kept(sum_from_zero("SumBackward1", self, axes.clone())?, self, &axes, true);
         let sum = composite("SumBackward1", &[Operand::Tensor(self)], compute, |_| {
             move |_: &Context<'_>, g: &Tensor| grads1(spread(g, &own, &at)?)
         })?;
@@ -180,7 +195,7 @@ fn mean_as_node(node: &'static str, x: &Tensor, axes: &[isize], keepdim: bool) -
     let x = floating(x, "mean")?;
     let compute = || {
         in_full(&x, |x| {
-            let sum = with_axes_kept(sum_axes(x, axes.clone())?, x, &axes, keepdim)?;
+            let sum = with_axes_kept(sum_from_zero("SumBackward1", x, axes.clone())?, x, &axes, keepdim)?;
             divide_by_size(&sum, count(x, &axes))
         })
     };

@@ -12,6 +12,7 @@ use crate::error::{Error, Result, called, must};
 use crate::mode;
 use crate::mode::apply::apply;
 use crate::mode::layout::ordered_as;
+use crate::mode::sizes::is_zero;
 use crate::mode::state::order_asked;
 use crate::mode::values::{full_of, no_host_read};
 use crate::ops::random::{check, default_generator};
@@ -63,6 +64,21 @@ fn draw_for(g: &Generator, target: &Tensor, kind: Kind, dtype: DType) -> Result<
 fn fill(name: &'static str, g: &Generator, target: &Tensor, kind: Kind) -> Result<()> {
     check_fillable(target)?;
     assign(target, &draw_for(g, target, kind, target.dtype())?, Derivative::Taken(name, None))
+}
+
+/// As [`fill`], with floats. PyTorch asks only where something is drawn whether that is what the tensor holds.
+fn fill_floats(what: &'static str, name: &'static str, g: &Generator, target: &Tensor, kind: Kind) -> Result<()> {
+    if is_nothing(target) {
+        check_fillable(target)?;
+        return assign(target, &target.try_zeros_like()?, Derivative::Taken(name, None));
+    }
+    float(what, target.dtype())?;
+    fill(name, g, target, kind)
+}
+
+/// Whether it is a tensor of integers without elements.
+fn is_nothing(x: &Tensor) -> bool {
+    !x.dtype().is_float() && x.sizes().iter().any(|&n| is_zero(n))
 }
 
 fn float(what: &'static str, dtype: DType) -> Result<()> {
@@ -127,15 +143,13 @@ fills! {
 
     /// Fills the tensor with normally distributed numbers.
     fn normal_ / try_normal_(g, t, mean: f64, std: f64) {
-        float("normal_", t.dtype())?;
         check(std >= 0.0, || format!("normal_: the standard deviation must not be negative, got {std}"))?;
-        fill("NormalBackward0", g, t, Kind::Normal { mean, std })
+        fill_floats("normal_", "NormalBackward0", g, t, Kind::Normal { mean, std })
     }
 
     /// Fills the tensor with exponentially distributed numbers of rate `lambd`.
     fn exponential_ / try_exponential_(g, t, lambd: f64) {
-        float("exponential_", t.dtype())?;
-        fill("ExponentialBackward0", g, t, Kind::Exponential { rate: lambd })
+        fill_floats("exponential_", "ExponentialBackward0", g, t, Kind::Exponential { rate: lambd })
     }
 
     /// Fills the tensor with whole numbers from 0 up to what its dtype holds exactly.
@@ -273,6 +287,9 @@ draws! {
 
     /// Normally distributed numbers with the shape, dtype and order of memory of another tensor: `torch.randn_like`.
     fn randn_like / try_randn_like(g, like: &Tensor) {
+        if is_nothing(like) {
+            return like.try_zeros_like();
+        }
         float("randn_like", like.dtype())?;
         draw_as(g, like, Kind::Normal { mean: 0.0, std: 1.0 }, like.dtype())
     }

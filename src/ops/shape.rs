@@ -245,10 +245,10 @@ pub(super) fn common_sizes(op: &'static str, tensors: &[&Tensor]) -> Result<Size
 
 /// Whether the size is 1; a trace holds for calls with the same answer.
 #[track_caller]
-fn is_one(n: Size) -> bool {
+pub(super) fn is_one(n: Size) -> bool {
     match n.hint() > 1 {
         true => demand_at_least(n, 2),
-        false => specialize(&[n], "squeeze() asked whether an axis has size 1"),
+        false => specialize(&[n], "whether an axis has size 1 was asked"),
     }
     n.hint() == 1
 }
@@ -281,6 +281,15 @@ fn as_view(op: &'static str, x: &Tensor, sizes: &[Size]) -> Result<Tensor> {
         ));
     }
     Ok(out)
+}
+
+/// All elements along one axis, as a view.
+///
+/// # Errors
+/// When that would take a copy.
+#[track_caller]
+pub(super) fn as_vector(op: &'static str, x: &Tensor) -> Result<Tensor> {
+    as_view(op, x, &[numel(&x.sizes())])
 }
 
 /// The sizes meant by a shape with at most one -1.

@@ -6,7 +6,7 @@ use crate::capture::endpoints::{CallerTensor, Source};
 use crate::capture::recorder::Capture;
 use crate::capture::state::CaptureState;
 use crate::error::{Error, Result};
-use crate::partition::history::{Ends, Exit, Exits, History, unknown_exit};
+use crate::partition::history::{Ends, Exit, Exits, History, key, unknown_exit};
 use crate::partition::joint_graph::{JointGraph, KnownEdges, SavedValue, partition};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::Edge;
@@ -25,7 +25,7 @@ pub(crate) struct DeadEnd {
 /// A closure whose results have a history that gradients from outside go back through.
 pub(crate) struct PartitionedClosure {
     pub(crate) joint: Result<Arc<JointGraph>, Arc<DeadEnd>>,
-    /// One for each tensor that a call makes.
+    /// One for each tensor that a call makes, then for each of the caller's that it changes into a result.
     pub(crate) histories: Vec<History>,
     /// Whether such a tensor keeps its gradient.
     pub(crate) retaining: Vec<bool>,
@@ -45,8 +45,8 @@ pub(crate) struct BackwardOptions<'a> {
 }
 
 impl PartitionedClosure {
-    /// Partitions a closure that has run on the traced `args`, and whose calls make these tensors, computed or as views; none
-    /// where none of them needs a gradient. `begun` are the arguments as they were before. The recording gets loops that
+    /// Partitions a closure that has run on the traced `args`, and whose calls make these tensors, computed or as views, or
+    /// change them in place so that they are results; none where none of them needs a gradient. `begun` are the arguments as they were before. The recording gets loops that
     /// collect what the backward pass needs.
     pub(crate) fn new(
         capture: &Rc<Capture>,
@@ -65,7 +65,8 @@ impl PartitionedClosure {
                 let value =
                     |(t, computed): &(Tensor, bool)| computed.then(|| capture.0.borrow_mut().lift(t)).transpose();
                 let values = made.iter().map(value).collect::<Result<Vec<Option<Value>>>>();
-                (values, args.iter().map(tape::own_edge).collect::<Vec<_>>())
+                let leaf = |(a, b): (&Tensor, &BegunArgument)| if b.is_result(a) { None } else { tape::own_edge(a) };
+                (values, args.iter().zip(begun).map(leaf).collect::<Vec<_>>())
             })
         })?;
         let values = values?;
@@ -106,8 +107,9 @@ impl PartitionedClosure {
         };
         let base = capture.0.borrow().clone();
         let (mut histories, parts) = partition(base, boundary, ends, options.like, &find, &mut save)?;
-        for (history, _) in histories.iter_mut().zip(&tensors).filter(|(_, t)| t.is_requires_grad() && t.is_leaf_now())
-        {
+        // Not what only shows a leaf, and has no history of its own.
+        let is_leaf = |t: &Tensor| t.stored_requires_grad() && t.is_leaf_now();
+        for (history, _) in histories.iter_mut().zip(&tensors).filter(|(_, t)| is_leaf(t)) {
             *history = History::Leaf;
         }
         let mut parts = match parts {
@@ -171,9 +173,17 @@ impl BegunArgument {
         hooks.map_or(0, |h| h.len()) + usize::from(arg.retains_grad())
     }
 
-    /// Whether the program has changed if gradients flow to it, or has taken its history away.
+    /// Whether the program has changed its history: given it another one, taken it away, or changed if gradients flow to it.
     pub(crate) fn is_changed(&self, arg: &Tensor) -> bool {
-        self.has_grad_fn != arg.has_grad_fn() || self.edge.is_some() != arg.stored_requires_grad()
+        self.edge.is_some() != arg.stored_requires_grad()
+            || self.has_grad_fn != arg.has_grad_fn()
+            || self.is_result(arg)
+    }
+
+    /// Whether what the program changed it by in place is its history now.
+    pub(crate) fn is_result(&self, arg: &Tensor) -> bool {
+        let same = |now: &Edge| self.edge.as_ref().is_some_and(|e| key(e) == key(now));
+        arg.grad_fn().is_some_and(|now| !same(&now))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::autograd::no_grad;
 use crate::backend::Memory;
 use crate::capture::captured::Wiring;
 use crate::capture::draws::Fills;
-use crate::capture::endpoints::{CallerTensor, Returned, Source, Target};
+use crate::capture::endpoints::{CallerTensor, HistoryAfter, Returned, Source, Target};
 use crate::capture::symbols::Binding;
 use crate::error::{Error, Result};
 use crate::ops::movement::{seen_again, shown_again};
@@ -330,12 +330,13 @@ impl Bound {
         }
         self.wiring.effects.iter().for_each(|e| e.apply());
         let change = || {
-            for (of, on) in &self.wiring.requires_grad {
+            for (of, after) in &self.wiring.histories {
+                let HistoryAfter::Leaf(requires_grad) = *after else { continue };
                 let tensor = of.of(args);
                 if tensor.has_grad_fn() {
                     tensor.set_grad_fn(None);
                 }
-                tensor.store_requires_grad(*on);
+                tensor.store_requires_grad(requires_grad);
             }
         };
         if backward.is_none() {
@@ -343,7 +344,7 @@ impl Bound {
         }
         if let Some(backward) = backward {
             let made = self.wiring.returned.iter().zip(&handed).filter(|(r, _)| r.gradients().is_some());
-            let made: Results = made.map(|(_, t)| t.clone()).collect();
+            let made: Results = made.map(|(_, t)| t).chain(self.wiring.changed_into_results(args)).cloned().collect();
             let saved = SavedForBackward { inputs: inputs.into_iter(), outputs: saved.into_iter() };
             backward.attach(args, saved, &made, binding, &change);
         }

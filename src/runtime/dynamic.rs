@@ -142,6 +142,9 @@ where
                 Some((false, _)) | None => {}
             }
         }
+        for t in wiring.changed_into_results(&args) {
+            t.set_grad_fn(Some(history_ended(seq)));
+        }
         Ok(ready.output.unflatten(&mut results.into_iter()))
     }
 

@@ -2,8 +2,8 @@
 //! Checking changes nothing.
 
 use crate::autograd::is_grad_enabled;
-use crate::capture::captured::Captured;
-use crate::capture::endpoints::{CallerTensor, Lies, OutputLayout, Source, Target, same_elements};
+use crate::capture::captured::{Captured, Wiring};
+use crate::capture::endpoints::{CallerTensor, HistoryAfter, Lies, OutputLayout, Source, Target, same_elements};
 use crate::capture::layout::{CallTensors, RecordedLayouts, inputs_of};
 use crate::capture::recorder::is_watched;
 use crate::capture::symbols::Binding;
@@ -65,6 +65,14 @@ impl KnownArgument {
     }
 }
 
+/// The captured tensors that a call changes into results.
+fn results_of(wiring: &Wiring) -> impl Iterator<Item = &TraceHandle> {
+    wiring.histories.iter().filter_map(|change| match change {
+        (CallerTensor::Captured(t), HistoryAfter::Result) => Some(t),
+        (CallerTensor::Arg(_), _) | (_, HistoryAfter::Leaf(_)) => None,
+    })
+}
+
 fn history(a: &Tensor) -> (bool, bool) {
     if a.is_requires_grad() { (a.is_leaf_now(), is_watched(a)) } else { (a.view_assignable().is_ok(), false) }
 }
@@ -83,6 +91,8 @@ pub(crate) struct Guards {
     pub(crate) capacities: Capacities,
     /// Whether a captured tensor needs a gradient, for those that the program reads.
     pub(crate) state_flags: Vec<(TraceHandle, bool)>,
+    /// Whether a captured tensor is a leaf, for those that a call changes into results.
+    pub(crate) leaves: Vec<(TraceHandle, bool)>,
     /// Whether an argument is a view, where the program asks.
     views: Vec<(usize, bool)>,
     /// Whether an argument is another tensor too, where the program asks.
@@ -209,6 +219,7 @@ pub(crate) enum Mismatch {
     GradMode,
     Freed(usize),
     StateFlag(usize),
+    Leaf(usize),
     Grad(usize),
     ArgGrad(usize),
     HostValue(usize),
@@ -230,7 +241,7 @@ impl Guards {
             let asked = dependencies.compared.contains(&a.id());
             let is_grad = dependencies.known_grads.iter().any(|(_, g)| g.id() == a.id());
             let is_it = |t: &CallerTensor| matches!(t, CallerTensor::Captured(t) if t.id() == a.id());
-            let changed = captured.wiring.requires_grad.iter().any(|(t, _)| is_it(t));
+            let changed = captured.wiring.histories.iter().any(|(t, _)| is_it(t));
             let elements = !(a.is_requires_grad() || grads || asked || is_grad || changed);
             KnownArgument { tensor: TraceHandle::new(a.clone()), elements }
         };
@@ -258,6 +269,7 @@ impl Guards {
         let given: Vec<ArgType> = args.iter().enumerate().map(arg).collect();
         let mut guards = Guards::of(captured, given, state_flags, is_grad_enabled(), sharing);
         // An argument is held by who gives it.
+        guards.leaves = results_of(&captured.wiring).map(|t| (t.clone(), t.is_leaf_now())).collect();
         let captured = dependencies.touched.iter().filter(|t| !args.iter().any(|a| a.id() == t.id()));
         guards.captured = captured.filter(|t| t.is_in_use()).cloned().collect();
         guards
@@ -282,6 +294,7 @@ impl Guards {
             symbols,
             capacities: Capacities::new(&captured.symbols.capacities),
             state_flags,
+            leaves: Vec::new(),
             views: dependencies.views.clone(),
             identities: dependencies.identities.clone(),
             captured: Vec::new(),
@@ -354,6 +367,7 @@ impl Guards {
         let first = |found: Option<usize>, of: fn(usize) -> Mismatch| found.map_or(Ok(()), |i| Err(of(i)));
         first(self.captured.iter().position(|t| !t.is_in_use()), Mismatch::Freed)?;
         first(self.state_flags.iter().position(|(t, on)| t.is_requires_grad() != *on), Mismatch::StateFlag)?;
+        first(self.leaves.iter().position(|(t, leaf)| t.is_leaf_now() != *leaf), Mismatch::Leaf)?;
         first(self.grads.iter().position(|(t, some)| t.has_grad() != *some), Mismatch::Grad)?;
         first(self.arg_grads.iter().position(|(i, some)| args[*i].has_grad() != *some), Mismatch::ArgGrad)?;
         first(self.host_values.iter().position(|v| !v.holds()), Mismatch::HostValue)?;
@@ -456,6 +470,11 @@ impl Guards {
             Mismatch::StateFlag(i) => {
                 let (t, on) = &self.state_flags[i];
                 format!("a captured tensor of shape {:?} now {}", t.shape_hint(), wants(!on))
+            }
+            Mismatch::Leaf(i) => {
+                let (t, leaf) = &self.leaves[i];
+                let now = if *leaf { "has a history" } else { "is a leaf" };
+                format!("a captured tensor of shape {:?} now {now}", t.shape_hint())
             }
             Mismatch::Grad(i) => {
                 let (t, some) = &self.grads[i];

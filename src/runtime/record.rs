@@ -3,7 +3,7 @@
 
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::closure::{Args, Traceable};
-use crate::capture::endpoints::CallerTensor;
+use crate::capture::endpoints::{CallerTensor, HistoryAfter};
 use crate::capture::recorder::Capture;
 use crate::capture::recorder::returned::HandedOut;
 use crate::capture::replay_builder::Ended;
@@ -83,9 +83,9 @@ where
         let changed = capture.changed_histories();
         let other = match run {
             Ok(run) => {
-                let requires_grad = changed.after().into_iter().chain(run.requires_grad).collect();
+                let histories = changed.leaves().into_iter().chain(run.histories).collect();
                 let state = capture.into_state();
-                let (ended, wiring, dependencies) = state.finish(&run.handed, &run.outputs, requires_grad)?;
+                let (ended, wiring, dependencies) = state.finish(&run.handed, &run.outputs, histories)?;
                 drop(changed);
                 let sharing = Sharing::of(&wiring, &dependencies, &plan.given, |i| args[i].is_requires_grad());
                 match sharing.check_all(args) {
@@ -97,7 +97,13 @@ where
                 }
             }
             Err(e) => {
-                let cautious = plan.cautious(args, &capture.0.borrow().touched);
+                let cautious = {
+                    let state = capture.0.borrow();
+                    match &state.wanted_memory[..] {
+                        [] => plan.cautious(args, &state.touched),
+                        wanted => plan.with_known(args, wanted),
+                    }
+                };
                 // As far as it is known, everything was what it is.
                 if cautious == plan {
                     return Err(e);
@@ -120,8 +126,8 @@ struct Attempt<R> {
     partitioned: Option<PartitionedClosure>,
     /// The values that backward passes need besides.
     outputs: Vec<Value>,
-    /// The arguments that are leaves now, and whether they require gradients, where that was otherwise.
-    requires_grad: Vec<(CallerTensor, bool)>,
+    /// What becomes of the history of the arguments, and of the captured tensors that are results now.
+    histories: Vec<(CallerTensor, HistoryAfter)>,
 }
 
 /// Runs the closure once, with its arguments as planned.
@@ -157,16 +163,22 @@ where
     let mut returned = Vec::new();
     output.flatten(&mut returned);
     let handed = capture.handed_out(&returned)?;
+    let apart = |i: &usize| plan.given[*i] == Given::Apart;
+    let (arguments, mut results): (Vec<_>, Vec<_>) = (0..traced.len())
+        .filter(|i| apart(i) && begun[*i].is_changed(&traced[*i]))
+        .map(|i| (CallerTensor::Arg(i), traced[i].clone()))
+        .partition(|(of, t)| matches!(of, CallerTensor::Arg(i) if !begun[*i].is_result(t)));
+    results.extend(capture.captured_results());
     let partitioned = match options {
         Some(options) => {
-            let made = handed.made();
+            let mut made = handed.made();
+            made.extend(results.iter().map(|(_, t)| (t.clone(), true)));
             PartitionedClosure::new(capture, &made, &traced, &begun, boundary, options)?
         }
         None => None,
     };
     let outputs = partitioned.as_ref().map_or_else(Vec::new, |p| p.outputs.clone());
-    let changed = |i: &usize| plan.given[*i] == Given::Apart && begun[*i].is_changed(&traced[*i]);
-    let now = |i: usize| (CallerTensor::Arg(i), traced[i].stored_requires_grad());
-    let requires_grad = (0..traced.len()).filter(changed).map(now).collect();
-    Ok(Attempt { output, handed, partitioned, outputs, requires_grad })
+    let leaves = arguments.into_iter().map(|(of, t)| (of, HistoryAfter::Leaf(t.stored_requires_grad())));
+    let histories = leaves.chain(results.into_iter().map(|(of, _)| (of, HistoryAfter::Result))).collect();
+    Ok(Attempt { output, handed, partitioned, outputs, histories })
 }

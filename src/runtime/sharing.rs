@@ -152,7 +152,7 @@ impl Sharing {
         };
         let apart = |i: usize| ApartArgument {
             number: i,
-            identity: requires_grad(i) || gets(i) || wiring.requires_grad.iter().any(|(t, _)| of_arg(t, i)),
+            identity: requires_grad(i) || gets(i) || wiring.histories.iter().any(|(t, _)| of_arg(t, i)),
             changed: wiring.targets.iter().any(|t| matches!(t, Target::Arg(j) if *j == i)),
         };
         let apart: Vec<ApartArgument> = (0..given.len()).filter(|&i| given[i] == Given::Apart).map(apart).collect();

@@ -2,7 +2,7 @@
 //! and reads no element.
 
 use crate::capture::draws::Item;
-use crate::capture::endpoints::{CallerTensor, Lies, Returned, Source, Target, same_elements};
+use crate::capture::endpoints::{CallerTensor, HistoryAfter, Lies, Returned, Source, Target, same_elements};
 use crate::capture::layout::{Answer, ComputedLayout, Layout, Memory, RecordedLayouts, ViewStep};
 use crate::error::{Error, Result};
 use crate::mode::recorder::settings::HostValue;
@@ -272,7 +272,14 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
     let outputs = targets.collect();
     let cleared = v.wiring().cleared.iter().map(|t| captured.place(t));
     let cleared = cleared.chain(v.wiring().cleared_args.iter().map(|&i| saved::Place::Argument(i))).collect();
-    let requires_grad = wiring.requires_grad.iter().map(|(of, on)| (place(of, captured), *on)).collect();
+    let histories = wiring.histories.iter().map(|(of, after)| {
+        let after = match *after {
+            HistoryAfter::Leaf(requires_grad) => saved::HistoryAfter::Leaf(requires_grad),
+            HistoryAfter::Result => saved::HistoryAfter::Result,
+        };
+        (place(of, captured), after)
+    });
+    let histories = histories.collect();
     let returned = wiring.returned.iter().map(|r| match r.clone() {
         Returned::Computed { requires_grad, leaf } => saved::Returned::Computed { requires_grad, leaf },
         Returned::Same(t) => saved::Returned::Same(captured.place(&t)),
@@ -313,7 +320,7 @@ fn variant(v: &Variant, captured: &mut CapturedState) -> saved::Variant {
         inputs,
         outputs,
         cleared,
-        requires_grad,
+        histories,
         set,
         returned,
         results,
@@ -448,6 +455,12 @@ fn step(op: &ViewOp<Dim>) -> saved::OrderStep {
         ViewOp::Affine(Affine { sizes, steps, offset, .. }) => {
             saved::OrderStep::Strided { sizes: sizes.iter().cloned().collect(), steps: steps.to_vec(), offset: *offset }
         }
+        ViewOp::Memory { len, places: Affine { sizes, steps, offset, .. } } => saved::OrderStep::Memory {
+            len: len.clone(),
+            sizes: sizes.iter().cloned().collect(),
+            steps: steps.to_vec(),
+            offset: *offset,
+        },
         ViewOp::Select { axis, at } => saved::OrderStep::Select { axis: *axis, at: *at },
     }
 }

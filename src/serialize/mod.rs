@@ -142,6 +142,9 @@ impl Program {
                 Some((false, _)) | None => {}
             }
         }
+        for t in wiring.changed_into_results(args) {
+            t.set_grad_fn(Some(rebuild::history_ended(seq)));
+        }
         Ok(results)
     }
 

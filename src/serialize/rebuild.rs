@@ -4,7 +4,7 @@
 use crate::autograd::ended::ended;
 use crate::capture::captured::{Captured, Dependencies, Wiring};
 use crate::capture::draws::{Draws, Fills, Item};
-use crate::capture::endpoints::{CallerTensor, Lies, OutputLayout, Returned, Source, Target};
+use crate::capture::endpoints::{CallerTensor, HistoryAfter, Lies, OutputLayout, Returned, Source, Target};
 use crate::capture::layout::{Answer, ComputedLayout, Layout, LayoutGuard, Memory, RecordedLayouts, ViewStep};
 use crate::capture::symbols::Symbols;
 use crate::device::Device;
@@ -153,7 +153,7 @@ impl LoadedState {
                 grads: v.grads.iter().map(|(of, i)| (self.whose(*of), *i)).collect(),
                 cleared,
                 cleared_args,
-                requires_grad: v.requires_grad.iter().map(|(of, on)| (self.whose(*of), *on)).collect(),
+                histories: v.histories.iter().map(|(of, after)| (self.whose(*of), history(*after))).collect(),
                 effects: v.set.iter().map(|(f, on)| self.flags[*f].read_as(*on)).collect(),
             },
             dependencies: Dependencies {
@@ -297,18 +297,32 @@ impl LoadedState {
     }
 }
 
+fn history(after: saved::HistoryAfter) -> HistoryAfter {
+    match after {
+        saved::HistoryAfter::Leaf(requires_grad) => HistoryAfter::Leaf(requires_grad),
+        saved::HistoryAfter::Result => HistoryAfter::Result,
+    }
+}
+
+fn affine(sizes: &[Dim], steps: &[usize], offset: usize) -> Affine<Dim> {
+    Affine {
+        // Found where it is taken again.
+        count: Dim::fixed(1),
+        sizes: sizes.iter().cloned().collect(),
+        steps: SmallVec::from_slice(steps),
+        offset,
+        is_apart: false,
+    }
+}
+
 /// The view that a step is, if it is one.
 fn step(step: &saved::OrderStep) -> Option<ViewOp<Dim>> {
     match step {
         saved::OrderStep::View(op) => Some(op.clone().into()),
-        saved::OrderStep::Strided { sizes, steps, offset } => Some(ViewOp::Affine(Affine {
-            // Found where it is taken again.
-            count: Dim::fixed(1),
-            sizes: sizes.iter().cloned().collect(),
-            steps: SmallVec::from_slice(steps),
-            offset: *offset,
-            is_apart: false,
-        })),
+        saved::OrderStep::Strided { sizes, steps, offset } => Some(ViewOp::Affine(affine(sizes, steps, *offset))),
+        saved::OrderStep::Memory { len, sizes, steps, offset } => {
+            Some(ViewOp::Memory { len: len.clone(), places: affine(sizes, steps, *offset) })
+        }
         saved::OrderStep::Select { axis, at } => Some(ViewOp::Select { axis: *axis, at: *at }),
         saved::OrderStep::Element => None,
     }

@@ -5,7 +5,7 @@
 use super::size::{Size, Sizes};
 use super::strides::Strides;
 use crate::error::Result;
-use allotrope_ir::{BinaryOp, Op, Scalar};
+use allotrope_ir::{BinaryOp, Op, Scalar, ScatterOp};
 use smallvec::SmallVec;
 
 /// Element `(i, j, ..)` of the view is the one at `offset + i * steps[0] + j * steps[1] + ..` along the last axis of the
@@ -69,6 +69,14 @@ impl Affine {
         let index = self.places(rank, emit)?;
         let gathered = emit(&Op::Gather { axis: rank - 1 }, &[Given::Value(x), Given::Value(&index)])?;
         emit(&Op::Reshape(self.sizes.clone()), &[Given::Value(&gathered)])
+    }
+
+    /// `x`, a tensor of so many axes, with the elements of `part` as they are seen; of those that meet the last one stays.
+    pub(crate) fn scattered<V>(&self, x: &V, part: &V, rank: usize, emit: Emit<'_, V>) -> Result<V> {
+        let index = self.places(rank, emit)?;
+        let part = emit(&Op::Reshape(self.flat_sizes(rank)), &[Given::Value(part)])?;
+        let op = Op::Scatter { op: ScatterOp::Set, axis: rank - 1 };
+        emit(&op, &[Given::Value(x), Given::Value(&index), Given::Value(&part)])
     }
 
     /// The sizes of the view with the axes that the tensor, of so many axes, has not as one.

@@ -96,11 +96,9 @@ pub(crate) fn affine(x: &Tensor, affine: &Affine) -> Result<Tensor> {
     reviewed(x, s, shape, strides, offset)
 }
 
-/// Any elements of the storage of `x`, in which they lie.
-pub(crate) fn strided_anew(x: &Tensor, shape: &[usize], strides: &[usize], offset: usize) -> Result<Tensor> {
-    let s = strided(x)?;
-    let strides = strides.iter().map(|&s| s as isize).collect();
-    reviewed(x, s, Dims::from_slice(shape), strides, offset)
+/// So many elements of the storage of `x` from this one on, as one axis.
+pub(crate) fn memory_around(x: &Tensor, begin: usize, len: usize) -> Result<Tensor> {
+    reviewed(x, strided(x)?, Dims::from_slice(&[len]), Strides::from_slice(&[1]), begin)
 }
 
 /// The number of elements in the storage of `x`, and the place of its first one there.

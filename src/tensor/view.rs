@@ -35,6 +35,24 @@ impl Creation {
 }
 
 impl Link {
+    /// One step more.
+    pub(crate) fn after(
+        prev: Option<Arc<Link>>,
+        op: ViewOp,
+        from: Sizes,
+        name: &'static str,
+        vjp: ViewVjp,
+    ) -> Arc<Link> {
+        Arc::new(Link { prev, op, from, name, vjp })
+    }
+
+    /// These steps, one after the other.
+    pub(crate) fn chain(steps: &[Arc<Link>]) -> Option<Arc<Link>> {
+        let after =
+            |prev, step: &Arc<Link>| Some(Link::after(prev, step.op.clone(), step.from.clone(), step.name, step.vjp));
+        steps.iter().fold(None, after)
+    }
+
     /// The steps up to this one, in order.
     pub(crate) fn steps(self: &Arc<Link>) -> Vec<Arc<Link>> {
         let mut out = vec![Arc::clone(self)];
@@ -109,6 +127,14 @@ impl Tensor {
             _ => creation,
         };
         inner.view = Some(ViewOf { base, path, creation: AtomicU8::new(creation as u8) });
+    }
+
+    /// Makes this fresh result, which shows elements of the memory of `base`, a view of it by these steps.
+    pub(crate) fn link_view_of(&mut self, base: &Tensor, path: Arc<Link>, creation: Creation) {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            let base = HiddenHandle::new(base.clone());
+            inner.view = Some(ViewOf { base, path, creation: AtomicU8::new(creation as u8) });
+        }
     }
 
     /// The tensor of which this is a differentiable view, and how.

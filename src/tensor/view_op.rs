@@ -1,5 +1,5 @@
-//! One step from a tensor to a view of it: a primitive, elements at equal distances that none shows, or one of an axis that a
-//! run decides; and the strides that it leads to, where there are any. What its elements are is for who applies it.
+//! One step from a tensor to a view of it: a primitive, elements at equal distances that none shows, the memory around it, or one
+//! of an axis that a run decides; and the strides that it leads to, where there are any. What its elements are is for who applies it.
 
 use super::affine::Affine;
 use super::size::{Size, small};
@@ -12,6 +12,11 @@ pub(crate) enum ViewOp<D = Size> {
     /// One of class view.
     Primitive(Op<D>),
     Affine(Affine<D>),
+    /// So many elements of the memory that the tensor lies in, as one axis; its own are those that the places name.
+    Memory {
+        len: D,
+        places: Affine<D>,
+    },
     /// The element of an axis whose place an integer holds: the one of this number among those that a recording keeps, or
     /// that a call hands out.
     Select {
@@ -30,7 +35,7 @@ impl<D> ViewOp<D> {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             ViewOp::Primitive(op) => op.name(),
-            ViewOp::Affine(_) => "as_strided",
+            ViewOp::Affine(_) | ViewOp::Memory { .. } => "as_strided",
             ViewOp::Select { .. } => "select",
         }
     }
@@ -40,6 +45,7 @@ impl<D> ViewOp<D> {
         match self {
             ViewOp::Primitive(op) => ViewOp::Primitive(op.map_dims(&mut |d| of(d))),
             ViewOp::Affine(affine) => ViewOp::Affine(affine.map(of)),
+            ViewOp::Memory { len, places } => ViewOp::Memory { len: of(len), places: places.map(of) },
             ViewOp::Select { axis, at } => ViewOp::Select { axis: *axis, at: *at },
         }
     }
@@ -48,6 +54,7 @@ impl<D> ViewOp<D> {
     pub(crate) fn strides(&self, from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
         match self {
             ViewOp::Affine(affine) => Some(affine.strides(strides).0),
+            ViewOp::Memory { .. } => Some(Strides::from_slice(&[1])),
             ViewOp::Select { axis, .. } => {
                 let mut out = Strides::from_slice(strides);
                 out.remove(*axis);
@@ -75,6 +82,7 @@ impl ViewOp {
         match self {
             ViewOp::Select { .. } => None,
             ViewOp::Affine(affine) => Some(affine.strides(strides).1),
+            ViewOp::Memory { places, .. } => Some(-(places.offset as isize)),
             ViewOp::Primitive(op) => Some(match op.class() {
                 Class::View(View::Slice { axis, start, .. }) => strides[axis].wrapping_mul(start.hint() as isize),
                 _ => 0,

@@ -14,7 +14,9 @@ mod common;
 #[allow(dead_code)]
 mod corpus;
 mod gradients;
+mod images;
 mod loops;
+mod memory;
 mod pytorch;
 mod results;
 #[path = "../../ir/tests/seed/mod.rs"]

@@ -2,7 +2,7 @@
 //! the views that such layouts allow. A layout is another variant only where something of it can be seen.
 
 use crate::common::{assert_all_same, copy, seeded};
-use allotrope::functional::dropout;
+use allotrope::functional::{self as f, FoldOptions, dropout};
 use allotrope::ops::{rand_like, randint_like, randn_like, where_};
 use allotrope::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -239,5 +239,63 @@ fn gradients_lie_as_eagerly() {
         };
         let what = format!("layout {layout}");
         assert_same(&what, &outcome(|| Some(run(true))), &outcome(|| Some(run(false))));
+    }
+}
+
+/// What PyTorch gives in an order of its own, or always in row-major order.
+#[test]
+fn strides_are_pytorch_s() {
+    let pixels = |shape: &[usize]| {
+        let last = shape.len() as isize;
+        let turned: Vec<usize> =
+            shape.iter().copied().take(1).chain(shape[2..].iter().copied()).chain([shape[1]]).collect();
+        let axes: Vec<isize> = [0, last - 1].into_iter().chain(1..last - 1).collect();
+        ramp(&turned).permute(&axes)
+    };
+    let check = |what: &str, inputs: &[Tensor], wanted: &[isize], call: fn(&[Tensor]) -> Tensor| {
+        let traced = trace(move |x: &[Tensor]| call(x));
+        assert_eq!(call(inputs).strides()[..], *wanted, "{what}");
+        assert_eq!(traced.call(inputs).unwrap().strides()[..], *wanted, "{what}, traced");
+    };
+    let conv = |x: &[Tensor]| f::conv1d(&x[0], &x[1], None, Default::default());
+    check("rows of pixels", &[pixels(&[3, 2, 5]), ramp(&[2, 2, 3])], &[6, 3, 1], conv);
+    check("weights by pixels", &[ramp(&[3, 2, 5]), pixels(&[2, 2, 3])], &[6, 1, 2], conv);
+    let whole = pixels(&[3, 2, 5]).to(DType::I64);
+    check("whole numbers", &[whole, ramp(&[2, 2, 3]).to(DType::I64)], &[6, 3, 1], conv);
+    let unfold =
+        |x: &[Tensor]| f::unfold(&x[0], [2, 2], FoldOptions { padding: [1, 0], stride: [2, 2], ..Default::default() });
+    check("columns", &[ramp(&[3, 1, 5, 2])], &[12, 3, 1], unfold);
+    check("columns of a sample", &[ramp(&[1, 5, 2])], &[3, 1], unfold);
+    let fold = |x: &[Tensor]| f::fold(&x[0], [2, 2], [2, 2], FoldOptions { padding: [1, 1], ..Default::default() });
+    check("folded", &[ramp(&[2, 4, 9])], &[4, 4, 2, 1], fold);
+    let norm = |x: &[Tensor]| {
+        let (mean, var) = (Tensor::zeros(&[5], DType::F32), Tensor::ones(&[5], DType::F32));
+        f::batch_norm(&x[0], Some(&mean), Some(&var), Default::default())
+    };
+    check("pixels", &[pixels(&[4, 5, 4, 3])], &[60, 1, 15, 5], norm);
+    check("a column of pixels", &[ramp(&[80]).as_strided(&[4, 5, 4, 1], &[20, 1, 5, 20], 0)], &[20, 1, 5, 5], norm);
+    check("pixels with gaps", &[ramp(&[160]).as_strided(&[4, 5, 4, 1], &[40, 1, 10, 40], 0)], &[20, 4, 1, 1], norm);
+    check("columns of pixels", &[ramp(&[240]).as_strided(&[4, 5, 4, 3], &[60, 1, 5, 20], 0)], &[60, 12, 3, 1], norm);
+    let attention = |x: &[Tensor]| f::scaled_dot_product_attention(&x[0], &x[1], &x[2], Default::default());
+    let (query, rows) = (ramp(&[2, 4, 2]).transpose(0, 1), ramp(&[4, 2, 2]));
+    let gaps = ramp(&[4, 2, 4]).slice(2, None, None, 2);
+    check("queries in another order", &[query.clone(), rows.clone(), rows.clone()], &[2, 8, 1], attention);
+    check("values apart", &[query, rows, gaps], &[4, 2, 1], attention);
+}
+
+/// Gaps are not an order: one trace is asked about both.
+#[test]
+fn gaps_are_another_variant_where_they_are_seen() {
+    let norm = |x: &Tensor| {
+        let (mean, var) = (Tensor::zeros(&[2], DType::F32), Tensor::ones(&[2], DType::F32));
+        f::batch_norm(x, Some(&mean), Some(&var), Default::default())
+    };
+    let traced = trace(move |x: &Tensor| norm(x));
+    let wide = ramp(&[2, 3, 3, 4]);
+    for x in [wide.narrow(3, 0, 2), wide.slice(3, None, None, 2), ramp(&[2, 3, 3, 2]), wide.narrow(3, 2, 2)] {
+        for x in [x.permute(&[0, 3, 1, 2]), x] {
+            let x = if x.shape()[1] == 2 { x } else { x.transpose(1, 3) };
+            assert_eq!(traced.call(&x).unwrap().strides(), norm(&x).strides(), "{:?}", x.strides());
+        }
     }
 }

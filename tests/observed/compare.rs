@@ -57,6 +57,9 @@ pub struct Record {
     all: Vec<Seen>,
 }
 
+/// What `trace_dynamic` says of tensors that a call has changed in place by what has a derivative.
+pub const HISTORY_ENDS: &str = "whose history ended with the call";
+
 /// The call that failed, where one did.
 pub struct Failure {
     call: usize,
@@ -77,16 +80,23 @@ pub fn play(
     mut call: impl FnMut([&Tensor; 2]) -> Result<Vec<Tensor>>,
 ) -> (Vec<Record>, Option<Failure>) {
     let mut records = Vec::new();
+    // Fails where a gradient would go into a call of which no history is kept.
     let act = |records: &mut Vec<Record>, action: &Action, call: usize| {
         let done = match catch_unwind(AssertUnwindSafe(|| world.act(action))) {
             Ok(Ok(())) => "done".to_string(),
+            Ok(Err(e)) if e.to_string().contains(HISTORY_ENDS) => {
+                return Err(Failure { call, message: e.to_string(), changed: None });
+            }
             Ok(Err(_)) => "failed".to_string(),
             Err(_) => "panicked".to_string(),
         };
         records.push(Record { moment: format!("call {call}, {action:?}: {done}"), all: look(world) });
+        Ok(())
     };
     for (i, each) in program.calls.iter().enumerate() {
-        each.before.iter().for_each(|a| act(&mut records, a, i));
+        if let Err(failure) = each.before.iter().try_for_each(|a| act(&mut records, a, i)) {
+            return (records, Some(failure));
+        }
         let a = world.argument(&each.args[0], None);
         let b = world.argument(&each.args[1], Some(&a));
         {
@@ -107,7 +117,9 @@ pub fn play(
             }
         }
         records.push(Record { moment: format!("call {i}"), all: look(world) });
-        each.after.iter().for_each(|a| act(&mut records, a, i));
+        if let Err(failure) = each.after.iter().try_for_each(|a| act(&mut records, a, i)) {
+            return (records, Some(failure));
+        }
     }
     (records, None)
 }

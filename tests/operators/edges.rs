@@ -107,6 +107,48 @@ fn take_along_dim_goes_round() {
 }
 
 #[test]
+fn products_of_nothing_have_any_dtypes() {
+    let product = |x: &[Tensor]| x[0].try_matmul(&x[1]);
+    let of = |a: &[usize], x: DType, b: &[usize], y: DType| all_forms(&[&zeros(a, x), &zeros(b, y)], product);
+    let [f32, f64, bool] = [DType::F32, DType::F64, DType::Bool];
+    assert_eq!(of(&[4, 0, 2], f32, &[4, 2, 5], f64), Ok((f64, vec![4, 0, 5], vec![])));
+    assert_eq!(of(&[2, 1, 0], DType::I64, &[2, 0, 2], f32), Ok((f32, vec![2, 1, 2], vec![0.0; 4])));
+    assert_eq!(of(&[2, 1, 0], f32, &[2, 0, 2], bool), Ok((bool, vec![2, 1, 2], vec![0.0; 4])));
+    assert_eq!(of(&[1, 0, 4], bool, &[4, 1], bool), Ok((bool, vec![1, 0, 1], vec![])));
+    assert_eq!(of(&[3, 0], bool, &[0], bool), Ok((bool, vec![3], vec![0.0; 3])));
+    for (a, x, b, y) in [
+        (&[0, 2][..], f32, &[2, 5][..], f64),
+        (&[3, 0], f32, &[0], f64),
+        (&[0], bool, &[0], bool),
+        (&[2, 2, 3], bool, &[2, 3, 2], bool),
+        (&[4, 1, 2], f32, &[4, 2, 5], f64),
+    ] {
+        assert!(of(a, x, b, y).is_err());
+    }
+    let sum = |x: &[Tensor]| x[0].try_baddbmm(&x[1], &x[2], -2, 1);
+    let with = |x: &Tensor, a: &[usize], b: &[usize], y: DType| all_forms(&[x, &zeros(a, f32), &zeros(b, y)], sum);
+    let row = Tensor::from_slice(&[1.0f32, 2.0, 3.0], &[3, 1]);
+    assert_eq!(with(&row, &[0, 3, 4], &[0, 4, 1], bool), Ok((bool, vec![0, 3, 1], vec![])));
+    assert_eq!(with(&row, &[1, 3, 0], &[1, 0, 1], f64), Ok((f64, vec![1, 3, 1], vec![-2.0, -4.0, -6.0])));
+    assert!(with(&row, &[1, 3, 0], &[1, 0, 1], bool).is_err());
+    assert!(with(&row.to(f64), &[1, 3, 0], &[1, 0, 1], f64).is_err());
+}
+
+#[test]
+fn take_along_dim_sees_vectors_without_a_copy() {
+    let x = Tensor::from_slice(&[0.0f32, 1.0, 2.0, 3.0, 4.0, 5.0], &[2, 3]);
+    let index = ints(&[5, 0, 1, 1]).reshape(&[2, 2]);
+    let taken = |x: &[Tensor]| x[0].try_take_along_dim(&x[1], None);
+    assert_eq!(all_forms(&[&x, &index], taken), Ok((DType::F32, vec![4], vec![5.0, 0.0, 1.0, 1.0])));
+    let column = x.narrow(1, 1, 1);
+    assert_eq!(all_forms(&[&column, &ints(&[1])], taken), Ok((DType::F32, vec![1], vec![4.0])));
+    assert_eq!(all_forms(&[&x.t().narrow(0, 0, 0), &ints(&[])], taken), Ok((DType::F32, vec![0], vec![])));
+    refused(&[&x.t(), &index], "without a copy", taken);
+    refused(&[&x, &index.t()], "without a copy", taken);
+    refused(&[&x.narrow(1, 0, 2), &index], "without a copy", taken);
+}
+
+#[test]
 fn index_add_of_bools_takes_any_factor() {
     let (x, index) = (zeros(&[3], DType::Bool), ints(&[0, 1]));
     let source = Tensor::from_slice(&[true, false], &[2]);

@@ -62,7 +62,8 @@ pub fn rows() -> Vec<Row> {
             let (x, shape, axis, i) = source(d);
             if d.once_in(3) {
                 let index = d.index(&[3], shape.iter().product());
-                return case(vec![x, index], "flat", |x| vec![x[0].take_along_dim(&x[1], None)]);
+                let flat = |x: &[Tensor]| vec![x[0].contiguous().take_along_dim(&x[1].contiguous(), None)];
+                return case(vec![x, index], "flat", flat);
             }
             let own: Vec<usize> =
                 shape.iter().enumerate().map(|(k, &n)| if k == i { 2 } else { d.pick(&[n, 1]) }).collect();

@@ -330,3 +330,23 @@ fn refuses_what_does_not_fit() {
     narrow.add_(&Tensor::ones(&[3, 4], DType::F64));
     assert_same("f64 into f32", &narrow, &floats.add(&Tensor::ones(&[3, 4], DType::F64)).to(DType::F32));
 }
+
+/// What is changed may be an operand that is kept, also where only the sizes of a call say that nothing is repeated.
+#[test]
+fn operands_that_change_themselves() {
+    let gradient = |traced: bool| {
+        let x = Tensor::from_vec((-3..3).map(|i| i as f32).collect(), &[2, 3]).requires_grad();
+        let bound = Tensor::zeros(&[1, 2, 3], DType::F32);
+        let f = |x: &Tensor, bound: &Tensor| {
+            let y = x.reshape(&[1, 2, 3]) * 2.0;
+            y.clamp_min_(bound);
+            (&y * &y).sum()
+        };
+        let loss = if traced { trace(f).call((&x, &bound)).unwrap() } else { f(&x, &bound) };
+        loss.backward();
+        x.grad().unwrap()
+    };
+    let eager = gradient(false);
+    assert_eq!(eager.to_vec::<f32>(), [0.0, 0.0, 0.0, 0.0, 8.0, 16.0]);
+    assert_same("traced", &gradient(true), &eager);
+}

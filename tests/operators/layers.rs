@@ -3,8 +3,9 @@
 use crate::derivative::{Case, Row, case, check_all, row};
 use crate::draw::Domain::*;
 use crate::draw::Draw;
-use allotrope::Tensor;
 use allotrope::functional::{self as f, InterpolateMode, PadMode, Padding};
+use allotrope::prelude::trace;
+use allotrope::{DType, Tensor};
 
 /// Perhaps one more tensor that the function takes.
 fn perhaps(d: &mut Draw, inputs: &mut Vec<Tensor>, shape: &[usize]) -> bool {
@@ -387,4 +388,28 @@ fn normalisations() {
 #[test]
 fn linear_maps() {
     check_all(products());
+}
+
+/// Running statistics that all channels share move once for each; nothing to normalise is still multiplied by the weight. As in
+/// PyTorch.
+#[test]
+fn batch_norm_at_the_edges() {
+    let x = Tensor::arange(12).to(DType::F32).view(&[2, 3, 2]);
+    let options = f::BatchNormOptions { training: true, momentum: 0.5, ..Default::default() };
+    let shared = |n: f32| Tensor::full(&[1], n).expand(&[3]);
+    let (mean, var) = (shared(0.25), shared(1.0));
+    f::batch_norm(&(&x * &x), Some(&mean), Some(&var), options);
+    assert_eq!((mean.to_vec::<f32>(), var.to_vec::<f32>()), (vec![45.34375; 3], vec![1846.75; 3]));
+    assert!(f::try_instance_norm(&x, Some(&mean), None, options).is_err());
+    for traced in [false, true] {
+        let (weight, bias) = (Tensor::ones(&[3], DType::F32).requires_grad(), Tensor::ones(&[3], DType::F32));
+        let call = |x: &Tensor, w: &Tensor, b: &Tensor| {
+            f::batch_norm(x, None, None, f::BatchNormOptions { weight: Some(w), bias: Some(b), ..options })
+        };
+        let x = Tensor::zeros(&[0, 3, 2], DType::F32);
+        let y = if traced { trace(call).call((&x, &weight, &bias)).unwrap() } else { call(&x, &weight, &bias) };
+        assert!(y.is_requires_grad() && y.shape() == [0, 3, 2]);
+        y.sum().backward();
+        assert_eq!(weight.grad().unwrap().to_vec::<f32>(), [0.0; 3]);
+    }
 }

@@ -34,7 +34,6 @@ fn all() -> Vec<Case> {
         [18, 52, 86, 56, 90, 124, 94, 128, 162] => |y, x| y.t().add_(x);
         [0, 0, 0, 32, 40, 48, 56, 64, 72] => |y, x| y.index(0).unfold(0, 2, 1).fill_(3.0);
         [0, 0, 0, 32, 40, 48, 56, 64, 72] => |y, x| y.index(0).unfold(0, 2, 1).zero_();
-        [0, 0, 0, 32, 40, 48, 56, 64, 72] => |y, x| y.index(0..1).expand(&[2, 3]).fill_(3.0);
         [72, 144, 216, 32, 40, 48, 504, 576, 648] => |y, x| y.index(stepped(.., 2)).mul_(3.0);
         [16, 0, 24, 64, 0, 48, 112, 0, 72] => |y, x| y.select(1, 1).copy_(&y.select(1, 0));
         [0, 0, 0, 24, 30, 36, 0, 0, 0] => |y, x| y.copy_(&x.index(1));
@@ -358,4 +357,44 @@ fn other_refusals() {
     }
     x.scatter(0, &index, &source.detach()).sum().backward();
     assert!(x.grad().is_some());
+}
+
+/// The third of three sections after a change of it.
+fn stale(x: &Tensor) -> Tensor {
+    let y = (x * 2.0).split_with_sizes(&[1, 1, 1], 0).remove(2);
+    no_grad(|| y.add_(1.0).detach());
+    y
+}
+
+/// What asks for a history that is not known is an error that says so, as are changes of a history that is another tensor's.
+#[test]
+fn histories_that_are_not_known() {
+    let asked: [(&str, fn(&Tensor) -> allotrope::Result<()>); 4] = [
+        ("is_leaf", |y| y.try_is_leaf().map(|_| ())),
+        ("grad_fn_name", |y| y.try_grad_fn_name().map(|_| ())),
+        ("retain_grad", |y| y.try_retain_grad()),
+        ("requires_grad_", |y| y.try_requires_grad_(false).map(|_| ())),
+    ];
+    for (name, ask) in asked {
+        let x = x();
+        assert!(ask(&stale(&x)).unwrap_err().to_string().contains("several results"), "{name}");
+        let error = trace(|x: &Tensor| ask(&stale(x)).map(|()| x * 1.0).unwrap()).call(&x).unwrap_err();
+        assert!(error.to_string().contains("several results"), "{name} in a trace: {error}");
+    }
+}
+
+/// Results that PyTorch makes as views of something that nobody has can't be detached in place.
+#[test]
+fn views_of_something_that_nobody_has() {
+    use allotrope::functional::avg_pool1d;
+    use allotrope::ops::einsum;
+    let results: [(&str, fn(&Tensor) -> Tensor); 3] = [
+        ("einsum", |x| einsum("ij,kj->ki", &[x, x])),
+        ("tensordot", |x| x.tensordot(x, &[1], &[0])),
+        ("avg_pool1d", |x| avg_pool1d(x, [2], Default::default())),
+    ];
+    for (name, f) in results {
+        assert!(f(&x()).try_detach_().is_err(), "{name}");
+    }
+    assert!((x() * 2.0).try_detach_().is_ok() && x().matmul(&x()).try_detach_().is_ok());
 }

@@ -80,6 +80,10 @@ fn adaptive<const N: usize>(c: &Case) -> Result<[Option<usize>; N]> {
         v => Err(Error::Argument(format!("{BY_TYPE}: output_size is {v}"))),
     };
     match c.given(1, "output_size") {
+        // A list says more than its numbers: PyTorch then wants an axis before those.
+        Some(Given::List(_)) if c.tensor(0, "input")?.dim() <= N => {
+            Err(Error::Argument(format!("{BY_TYPE}: a list of sizes for so few axes")))
+        }
         Some(Given::List(list)) if list.len() == N => {
             let list = list.iter().map(wanted).collect::<Result<Vec<_>>>()?;
             Ok(std::array::from_fn(|i| list[i]))

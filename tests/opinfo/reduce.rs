@@ -139,11 +139,11 @@ fn cast(c: &Case) -> Result<Tensor> {
     }
 }
 
-/// As [`cast`], for running sums and products, of which there are none of bools.
+/// As [`cast`], for running sums and products, of which there are none of bools but of a number and of nothing.
 fn running(c: &Case) -> Result<Tensor> {
+    let x = c.tensor(0, "input")?;
     match c.dtype_opt(KEYWORD, "dtype")? {
-        // Of nothing there is one.
-        Some(DType::Bool) if !c.tensor(0, "input")?.shape().contains(&0) => {
+        Some(DType::Bool) if x.dim() > 0 && !x.shape().contains(&0) => {
             Err(Error::Argument(format!("{BY_TYPE}: a running sum of bools")))
         }
         _ => cast(c),

@@ -201,7 +201,7 @@ impl<'a> Run<'a> {
     /// What becomes otherwise where no input is contiguous.
     fn strided_difference(self, contiguous: &Done, grads: bool) -> Option<String> {
         // A view of such a tensor may be impossible.
-        if contiguous.is_err() || self.sample.op == "view" {
+        if contiguous.is_err() || matches!(self.sample.op.as_str(), "view" | "take_along_dim") {
             return None;
         }
         let strided = |(key, t): (&'a str, Tensor)| match self.is_mutated(key) {

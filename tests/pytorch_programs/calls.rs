@@ -296,7 +296,7 @@ fn plain() -> Vec<(&'static str, Adapter)> {
         },
         "contiguous" => one(x(c)?.try_contiguous()),
         "index_add" => one(x(c)?.try_index_add(
-            c.int(1, "dim")?, c.tensor(2, "index")?, c.tensor(3, "source")?, c.float_or(KEYWORD, "alpha", 1.0)?,
+            c.int(1, "dim")?, c.tensor(2, "index")?, c.tensor(3, "source")?, number(c, KEYWORD, "alpha", Number::Int(1))?,
         )),
         "index_copy" => one(x(c)?.try_index_copy(c.int(1, "dim")?, c.tensor(2, "index")?, c.tensor(3, "source")?)),
         "index_fill" => one(x(c)?.try_index_fill(c.int(1, "dim")?, c.tensor(2, "index")?, c.arg(3, "value")?)),
@@ -396,7 +396,7 @@ fn in_place() -> Vec<(&'static str, Adapter)> {
         "scatter_" => same(x(c)?.try_scatter_(c.int(1, "dim")?, c.tensor(2, "index")?, c.arg(3, "src")?)),
         "scatter_add_" => same(x(c)?.try_scatter_add_(c.int(1, "dim")?, c.tensor(2, "index")?, c.tensor(3, "src")?)),
         "index_add_" => same(x(c)?.try_index_add_(
-            c.int(1, "dim")?, c.tensor(2, "index")?, c.tensor(3, "source")?, c.float_or(KEYWORD, "alpha", 1.0)?,
+            c.int(1, "dim")?, c.tensor(2, "index")?, c.tensor(3, "source")?, number(c, KEYWORD, "alpha", Number::Int(1))?,
         )),
         "index_copy_" => same(x(c)?.try_index_copy_(c.int(1, "dim")?, c.tensor(2, "index")?, c.tensor(3, "source")?)),
         "index_fill_" => same(x(c)?.try_index_fill_(c.int(1, "dim")?, c.tensor(2, "index")?, c.arg(3, "value")?)),

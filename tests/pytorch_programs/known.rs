@@ -26,11 +26,6 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
         "products beside infinities; what a refused pass has reached keeps its gradient in PyTorch, nothing does here",
     ),
     (
-        "nn.functional.binary_cross_entropy_with_logits",
-        Category::Value,
-        "of two dtypes: PyTorch computes parts in the narrower one, here all is computed in the wider and rounded once",
-    ),
-    (
         "nn.functional.group_norm",
         Category::Value,
         "groups of one element or of equal ones: the bias itself; PyTorch takes the mean off after scaling",
@@ -50,8 +45,6 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
         Category::Value,
         "a mean with an infinity in it is NaN, but PyTorch's is infinite where that comes last",
     ),
-    ("take_along_dim", Category::Accepted, "without an axis, of what can't be seen as a vector: it is copied"),
-    ("cumprod", Category::Refused, "a product of bools as a bool: there is no such running product here"),
     ("xlogy", Category::Strides, "an operand without axes that is cast counts as one of the result's shape"),
 ];
 

@@ -59,6 +59,8 @@ pub struct Seen {
     pub strides: Vec<isize>,
     pub offset: isize,
     pub bits: Bits,
+    /// PyTorch's result in double precision, rounded once, where its own is not near that.
+    pub exact: Option<Bits>,
     pub mark: Mark,
     /// The first variable that lies in the same memory, if it is another one.
     pub memory: Option<usize>,
@@ -169,6 +171,7 @@ fn record(v: &Value) -> Option<Record> {
         strides: numbers(&v["st"]),
         offset: v["o"].as_i64().expect("offset") as isize,
         bits: bits(&v["v"]),
+        exact: v["x"].as_str().map(Bits::read),
         mark: mark(v).expect("a mark"),
         memory: v["m"].as_u64().map(|m| m as usize),
     }))

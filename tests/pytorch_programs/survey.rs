@@ -6,7 +6,7 @@ use crate::quiet::quietly;
 use crate::replay::Calls;
 use crate::{source, traced};
 use allotrope::prelude::manual_seed;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +27,9 @@ pub struct Survey {
     pub programs: usize,
     pub without: usize,
     pub rounding: usize,
+    pub nearer: usize,
+    /// Of what a trace says that it cannot have, in how many programs such steps were left out.
+    pub limits: BTreeMap<&'static str, usize>,
     pub classes: BTreeMap<(Category, String), Class>,
 }
 
@@ -64,6 +67,8 @@ pub fn run(lines: &[String], threads: usize, modes: &Modes, shown: usize) -> Sur
 struct One {
     differences: Vec<Difference>,
     rounding: bool,
+    nearer: bool,
+    limits: BTreeSet<&'static str>,
 }
 
 fn one(calls: &Calls, program: &Program, modes: &Modes) -> One {
@@ -77,10 +82,11 @@ fn one(calls: &Calls, program: &Program, modes: &Modes) -> One {
     seed();
     let found = compare::eager(calls, program, &modes.passed);
     let mut differences: Vec<Difference> = found.difference.into_iter().chain(found.beside).collect();
+    let mut limits = BTreeSet::new();
     if modes.traced {
-        differences.extend(traced::difference(calls, program, &seed, modes.dynamic));
+        differences.extend(traced::difference(calls, program, &seed, modes.dynamic, &mut limits));
     }
-    One { differences, rounding: found.rounding }
+    One { differences, rounding: found.rounding, nearer: found.nearer, limits }
 }
 
 impl Survey {
@@ -88,9 +94,13 @@ impl Survey {
         self.programs += 1;
         let found = found.unwrap_or_else(|text| {
             let panic = Difference { at: 0, op: "test".into(), category: Category::Panic, text };
-            One { differences: vec![panic], rounding: false }
+            One { differences: vec![panic], rounding: false, nearer: false, limits: BTreeSet::new() }
         });
         self.rounding += usize::from(found.rounding);
+        self.nearer += usize::from(found.nearer);
+        for text in found.limits {
+            *self.limits.entry(text).or_default() += 1;
+        }
         self.without +=
             usize::from(found.differences.iter().all(|d| matches!(d.category, Category::GradFn | Category::Zero)));
         for d in found.differences {
@@ -117,8 +127,8 @@ impl fmt::Display for Survey {
         classes.sort_by_key(|(key, c)| (std::cmp::Reverse(c.count), key.1.clone()));
         writeln!(
             f,
-            "{} programs: {} without a difference (names of nodes and signs of zeros aside), {} of them not compared to the end for rounding",
-            self.programs, self.without, self.rounding
+            "{} programs: {} without a difference (names of nodes and signs of zeros aside), {} of them not compared to the end for rounding, {} with a value that PyTorch gives in double precision only",
+            self.programs, self.without, self.rounding, self.nearer
         )?;
         let mut totals: BTreeMap<Category, usize> = BTreeMap::new();
         for ((category, _), c) in &classes {
@@ -126,6 +136,9 @@ impl fmt::Display for Survey {
         }
         for (category, n) in &totals {
             writeln!(f, "{n:6}  {category}")?;
+        }
+        for (text, n) in &self.limits {
+            writeln!(f, "{n:6}  traced without a step: {text}")?;
         }
         writeln!(f, "\nclasses:")?;
         for ((category, op), c) in &classes {

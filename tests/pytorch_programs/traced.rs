@@ -9,6 +9,7 @@ use crate::replay::{Calls, Outcome, leaf, whole};
 use allotrope::prelude::{trace, trace_dynamic};
 use allotrope::{DType, Tensor};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 /// What can be seen of one variable.
 #[derive(Clone, Debug)]
@@ -76,21 +77,23 @@ fn is_argument(program: &Program, leaf: usize) -> bool {
 }
 
 /// What a trace refuses by its nature (docs/tracing.md): such a step is left out, in both modes.
-const LIMITS: [&str; 6] = [
+const LIMITS: [&str; 4] = [
     "the shape of the result depends on the elements",
-    "would be changed in place where the tape records it",
-    "would be changed where it has a derivative before or after",
     "draws in the order of memory",
     "whose elements share memory can't be changed in place",
-    "in a trace, and where gradients flow",
+    "in a trace, the elements must be those of a tensor",
 ];
 
 /// Checks of elements, which fail a whole call of a trace, and one step eagerly.
 const CHECKS: [&str; 5] =
     ["lies outside its axis", "ZeroDivisionError", "is not a class", "probabilities must be", "must not be negative"];
 
-fn is_one_of(texts: &[&str], text: &str) -> bool {
-    texts.iter().any(|t| text.contains(t))
+fn is_one_of(texts: &[&'static str], text: &str) -> bool {
+    which(texts, text).is_some()
+}
+
+fn which(texts: &[&'static str], text: &str) -> Option<&'static str> {
+    texts.iter().copied().find(|t| text.contains(t))
 }
 
 /// A failed call of a trace: at the step that was being recorded, or after all of them.
@@ -102,8 +105,15 @@ struct Failed {
 /// The variables that a recording returned, and what its steps came to.
 type Made = (Vec<usize>, Vec<(usize, Outcome)>);
 
-/// The difference between the traced program and the eager one. Steps that a trace cannot have are left out of both.
-pub fn difference(calls: &Calls, program: &Program, seed: &dyn Fn(), dynamic: bool) -> Option<Difference> {
+/// The difference between the traced program and the eager one. Steps that a trace cannot have are left out of both, and what
+/// it says of them goes to `limits`.
+pub fn difference(
+    calls: &Calls,
+    program: &Program,
+    seed: &dyn Fn(),
+    dynamic: bool,
+    limits: &mut BTreeSet<&'static str>,
+) -> Option<Difference> {
     seed();
     let is_check = |o: &Outcome| matches!(o, Outcome::Refused(text) if is_one_of(&CHECKS, text));
     let all = eagerly(calls, program, &[]);
@@ -114,10 +124,12 @@ pub fn difference(calls: &Calls, program: &Program, seed: &dyn Fn(), dynamic: bo
         match both_calls(calls, program, &left_out, seed, dynamic, &want) {
             Ok(found) => return found,
             Err(Failed { at: Some(at), text }) if is_one_of(&LIMITS, &text) && !left_out.contains(&at) => {
+                limits.extend(which(&LIMITS, &text));
                 left_out.push(at);
             }
             // Said at the end, and not of which step: whatever changes something is left out.
             Err(Failed { at: None, text }) if is_one_of(&LIMITS, &text) => {
+                limits.extend(which(&LIMITS, &text));
                 let changes = |at: &usize| matches!(&program.steps[*at], Step::Call(c) if c.is_changing());
                 let more: Vec<usize> =
                     (0..program.steps.len()).filter(changes).filter(|at| !left_out.contains(at)).collect();

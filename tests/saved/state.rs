@@ -246,3 +246,32 @@ fn unused_checks_are_saved() {
         assert_eq!(program.call(&[&x, &index(2)]).is_err(), asked);
     }
 }
+
+/// What a saved function changes in place by something that has a derivative requires gradients then, and its history stays in the
+/// function that was saved.
+#[test]
+fn what_was_changed_into_a_result_is_one() {
+    let folder = Folder::new();
+    let path = folder.file("changed");
+    let w = Tensor::from_vec(vec![2.0f32, -1.0], &[2]).requires_grad();
+    let sum = Tensor::zeros(&[2], DType::F32);
+    let step = trace(|x: &Tensor| {
+        x.mul_(&w);
+        sum.add_(&*x);
+    });
+    let x = || Tensor::from_vec(vec![3.0f32, 0.5], &[2]);
+    step.call(&x()).unwrap();
+    sum.detach_().zero_();
+    step.save_with_names(&path, &Names::new().tensor("w", &w).tensor("sum", &sum)).unwrap();
+    assert!(text(&path).contains("history argument 0"), "{}", text(&path));
+    let program = Program::load(&path).unwrap();
+    let given = x();
+    program.call(&[&given]).unwrap();
+    let sum = program.state("sum").unwrap();
+    for t in [&given, sum] {
+        assert_eq!(t.detach().to_vec::<f32>(), [6.0, -0.5]);
+        assert!(t.is_requires_grad() && !t.is_leaf());
+        let error = t.sum().try_backward().unwrap_err().to_string();
+        assert!(error.contains("history ended"), "{error}");
+    }
+}

@@ -4,6 +4,8 @@
 mod between_results;
 mod both;
 mod broken;
+mod callers;
+mod changed_in_place;
 mod checkpoints;
 #[path = "../programs/common.rs"]
 #[allow(dead_code)]

@@ -3,8 +3,8 @@
 //! function could not. Nothing is repaired.
 
 use super::{
-    Argument, Distribution, Draw, FollowRule, Followed, Guard, LaidOutAs, Lies, OrderOf, OrderStep, Place, Program,
-    Returned, Source, Target, Tensor, Variant,
+    Argument, Distribution, Draw, FollowRule, Followed, Guard, HistoryAfter, LaidOutAs, Lies, OrderOf, OrderStep,
+    Place, Program, Returned, Source, Target, Tensor, Variant,
 };
 use crate::{Bounds, DType, Dim, Graph, InputKind, Op, Sym, Type, Value, infer};
 use std::collections::HashSet;
@@ -111,6 +111,12 @@ fn seen(ty: Type, steps: &[OrderStep]) -> Result<Type, String> {
                 })?;
                 Type::new(ty.dtype, sizes.iter().cloned())
             }
+            OrderStep::Memory { len, sizes, steps, .. } => {
+                demand(sizes.len() == steps.len() && sizes[..] == ty.shape[..], || {
+                    format!("{ty} does not lie so in memory")
+                })?;
+                Type::new(ty.dtype, [len.clone()])
+            }
             OrderStep::Select { axis, .. } => {
                 let mut shape = ty.shape.clone();
                 demand(*axis < shape.len(), || format!("{ty} has no axis {axis}"))?;
@@ -128,6 +134,7 @@ fn used_by(steps: &[OrderStep], uses: &mut dyn FnMut(&Dim)) {
         match step {
             OrderStep::View(op) => _ = op.map_dims(&mut *uses),
             OrderStep::Strided { sizes, .. } => sizes.iter().for_each(&mut *uses),
+            OrderStep::Memory { len, sizes, .. } => sizes.iter().chain([len]).for_each(&mut *uses),
             OrderStep::Select { .. } | OrderStep::Element => {}
         }
     }
@@ -150,9 +157,11 @@ impl Checker<'_> {
         v.orders.iter().try_for_each(|o| self.shown(&o.from, &o.steps, &[]).map(drop))?;
         self.outputs(&follows)?;
         v.cleared.iter().try_for_each(|c| self.place(*c))?;
-        for (of, on) in &v.requires_grad {
+        for (of, after) in &v.histories {
             let ty = self.ty(*of)?;
-            demand(!on || ty.dtype.is_float(), || format!("{of:?}, which is {ty}, cannot require a gradient"))?;
+            demand(*after == HistoryAfter::Leaf(false) || ty.dtype.is_float(), || {
+                format!("{of:?}, which is {ty}, cannot require a gradient")
+            })?;
         }
         v.set.iter().try_for_each(|(f, _)| self.flag(*f))
     }

@@ -54,6 +54,15 @@ pub struct Layout {
     pub shared: Option<(String, usize)>,
 }
 
+/// What becomes of the history of a tensor of the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryAfter {
+    /// It is a leaf after the call, which requires a gradient or not.
+    Leaf(bool),
+    /// It was changed in place by what has a derivative: after the call it is a result, whose history is not in the file.
+    Result,
+}
+
 /// One captured graph and what a call of it needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Variant {
@@ -74,8 +83,8 @@ pub struct Variant {
     pub outputs: Vec<Target>,
     /// Whose gradients are none after the call.
     pub cleared: Vec<Place>,
-    /// Who is a leaf after the call, and whether it requires a gradient, where the program has changed that.
-    pub requires_grad: Vec<(Place, bool)>,
+    /// What becomes of the history of tensors, where the program has changed that.
+    pub histories: Vec<(Place, HistoryAfter)>,
     /// Switches that a call which succeeds sets.
     pub set: Vec<(usize, bool)>,
     /// The tensors that a call hands out, what others are views of before these.
@@ -296,6 +305,8 @@ pub enum OrderStep {
     /// Element `(i, j, ..)` of these sizes is that at `offset + i * steps[0] + j * steps[1] + ..` along the last axis; the others are
     /// the first ones here.
     Strided { sizes: Shape, steps: Vec<usize>, offset: usize },
+    /// So many elements of the memory around what was seen, as one axis; its own are there as those of a strided step are.
+    Memory { len: Dim, sizes: Shape, steps: Vec<usize>, offset: usize },
     /// One element along an axis, at the place that is in result `at`; of memory that is asked about any result stands there.
     Select { axis: usize, at: usize },
     /// One element along the first axis, as the body of a loop gets it.

@@ -2,8 +2,8 @@
 //! judged by [`super::check()`].
 
 use super::{
-    Argument, Distribution, Draw, FollowRule, Followed, Follows, Generator, Guard, LaidOut, LaidOutAs, Layout, Lies,
-    Order, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Tensor, VERSION, Variant,
+    Argument, Distribution, Draw, FollowRule, Followed, Follows, Generator, Guard, HistoryAfter, LaidOut, LaidOutAs,
+    Layout, Lies, Order, OrderOf, OrderStep, Place, Program, Returned, Source, Target, Tensor, VERSION, Variant,
 };
 use crate::lex::Token;
 use crate::parse::{Parsed, Parser};
@@ -194,8 +194,9 @@ impl Reader {
                 "clear" => v.cleared.push(self.place()?),
                 "leaf" => {
                     let of = self.place()?;
-                    v.requires_grad.push((of, self.truth()?));
+                    v.histories.push((of, HistoryAfter::Leaf(self.truth()?)));
                 }
+                "history" => v.histories.push((self.place()?, HistoryAfter::Result)),
                 "result" if matches!(self.p.peek(), Token::Word(_)) => {
                     v.results.push(v.returned.len());
                     let returned = self.returned()?;
@@ -386,17 +387,32 @@ impl Reader {
         Ok((from, steps))
     }
 
+    /// Where the elements of a strided view are.
+    fn distances(&mut self) -> Parsed<(crate::Shape, Vec<usize>, usize)> {
+        let sizes = self.p.dims()?;
+        self.p.word("steps")?;
+        let steps = self.strides()?;
+        let Ok(steps) = steps.into_iter().map(usize::try_from).collect() else {
+            return self.p.fail("a step must not be negative".to_string());
+        };
+        self.p.word("offset")?;
+        Ok((sizes, steps, self.whole()?))
+    }
+
     /// The view of that name.
     fn step(&mut self, name: &str) -> Parsed<OrderStep> {
         if name == "strided" {
-            let sizes = self.p.dims()?;
-            self.p.word("steps")?;
-            let steps = self.strides()?;
-            let Ok(steps) = steps.into_iter().map(usize::try_from).collect() else {
-                return self.p.fail("a step must not be negative".to_string());
+            let (sizes, steps, offset) = self.distances()?;
+            return Ok(OrderStep::Strided { sizes, steps, offset });
+        }
+        if name == "memory" {
+            let len = match &self.p.dims()?[..] {
+                [len] => len.clone(),
+                _ => return self.p.fail("memory has one axis".to_string()),
             };
-            self.p.word("offset")?;
-            return Ok(OrderStep::Strided { sizes, steps, offset: self.whole()? });
+            self.p.word("of")?;
+            let (sizes, steps, offset) = self.distances()?;
+            return Ok(OrderStep::Memory { len, sizes, steps, offset });
         }
         if name == "select" {
             let axis = self.p.number()?;

@@ -19,6 +19,7 @@
 //!           | "lies" number numbers ("strides" numbers | memory)   an output: the order of its axes in memory, and its strides
 //!           | "clear" place                                 its gradient is none after the call
 //!           | "leaf" place bool                              it is a leaf after the call, and requires a gradient or not
+//!           | "history" place                              changed in place, it is a result after the call, whose history is not here
 //!           | "set" string bool                               a flag, by a call that has succeeded
 //!           | "result" (returned | number)                  a tensor that is handed out, or the number of one above
 //!           | "base" returned                               what others are views of, and no result itself
@@ -37,8 +38,8 @@
 //! ```
 
 use super::{
-    Distribution, Draw, FollowRule, Followed, Follows, Guard, LaidOutAs, Lies, Order, OrderOf, OrderStep, Place,
-    Program, Returned, Source, Target, Variant,
+    Distribution, Draw, FollowRule, Followed, Follows, Guard, HistoryAfter, LaidOutAs, Lies, Order, OrderOf, OrderStep,
+    Place, Program, Returned, Source, Target, Variant,
 };
 use crate::text::{attributes, dims, literal};
 use crate::{Scalar, Type};
@@ -166,8 +167,11 @@ fn variant(out: &mut String, p: &Program, v: &Variant) {
     for c in &v.cleared {
         put!(out, "  clear {}\n", place(p, *c));
     }
-    for (of, on) in &v.requires_grad {
-        put!(out, "  leaf {} {on}\n", place(p, *of));
+    for (of, after) in &v.histories {
+        match after {
+            HistoryAfter::Leaf(on) => put!(out, "  leaf {} {on}\n", place(p, *of)),
+            HistoryAfter::Result => put!(out, "  history {}\n", place(p, *of)),
+        }
     }
     for (f, on) in &v.set {
         put!(out, "  set {:?} {on}\n", p.flags.get(*f).map_or("?", |f| &f.0));
@@ -298,6 +302,14 @@ fn steps(out: &mut String, steps: &[OrderStep]) {
             OrderStep::Select { axis, at } => put!(out, "select {axis} at {at}"),
             OrderStep::Strided { sizes, steps, offset } => {
                 put!(out, "strided {} steps {steps:?} offset {offset}", dims(sizes));
+            }
+            OrderStep::Memory { len, sizes, steps, offset } => {
+                put!(
+                    out,
+                    "memory {} of {} steps {steps:?} offset {offset}",
+                    dims(&crate::Shape::from_iter([len.clone()])),
+                    dims(sizes)
+                );
             }
             OrderStep::View(op) => {
                 out.push_str(op.name());

@@ -2,7 +2,7 @@
 
 use crate::capture::captured::{Dependencies, Wiring};
 use crate::capture::draws::Draws;
-use crate::capture::endpoints::{CallerTensor, Source, Target};
+use crate::capture::endpoints::{CallerTensor, HistoryAfter, Source, Target};
 use crate::capture::recorder::returned::{HandedOut, Outputs};
 use crate::capture::replay_builder::Ended;
 use crate::capture::state::CaptureState;
@@ -16,12 +16,13 @@ use std::sync::atomic::Ordering;
 impl CaptureState {
     /// Ends the capture: what the closure hands out and changed becomes the outputs of the graph.
     ///
-    /// `saved` are values that backward passes outside the call need besides; `requires_grad` what becomes of the history of tensors.
+    /// `saved` are values that backward passes outside the call need besides; `histories` what becomes of those of the caller's
+    /// tensors.
     pub(crate) fn finish(
         mut self,
         handed: &HandedOut,
         saved: &[Value],
-        requires_grad: Vec<(CallerTensor, bool)>,
+        histories: Vec<(CallerTensor, HistoryAfter)>,
     ) -> Result<(Ended, Wiring, Dependencies)> {
         let mut outputs = Outputs::default();
         let (returned, grads) = self.described(handed);
@@ -107,7 +108,7 @@ impl CaptureState {
             own_grads,
             cleared,
             cleared_args,
-            requires_grad,
+            histories,
             draws,
             effects,
         };

@@ -2,6 +2,7 @@
 //! are.
 
 use super::Capture;
+use super::is_watched;
 use super::late;
 use crate::capture::endpoints::CallerTensor;
 use crate::capture::endpoints::Source;
@@ -11,6 +12,7 @@ use crate::capture::event::Symbolic;
 use crate::capture::state::CaptureState;
 use crate::capture::state::GradState;
 use crate::capture::state::HistoryBefore;
+use crate::error::Error;
 use crate::error::Result;
 use crate::mode::grads::history_changed_in_loop;
 use crate::mode::recorder::GradRecorder;
@@ -21,6 +23,7 @@ use crate::tensor::handle::TraceHandle;
 use allotrope_ir::InputKind;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
 impl GradRecorder for Capture {
@@ -118,19 +121,18 @@ impl GradRecorder for Capture {
         state.changed = true;
     }
 
-    fn requires_grad_asked(&self, captured: &Tensor, answer: bool) {
+    fn requires_grad_asked(&self, captured: &Tensor) {
         let Ok(mut inner) = self.0.try_borrow_mut() else { return };
         inner.touch(captured);
-        if !inner.made_here.contains_key(&captured.id()) {
-            inner
-                .requires_grad_asked
-                .entry(captured.id())
-                .or_insert_with(|| (TraceHandle::new(captured.clone()), answer));
+        if !inner.made_here.contains_key(&captured.id()) && !inner.requires_grad_asked.contains_key(&captured.id()) {
+            let view = captured.view_of();
+            let before = inner.required_grad(captured) || view.is_some_and(|view| inner.required_grad(&view.base));
+            inner.requires_grad_asked.insert(captured.id(), (TraceHandle::new(captured.clone()), before));
         }
     }
 
     fn history_changes(&self, captured: &Tensor) -> Result<()> {
-        self.requires_grad_asked(captured, captured.stored_requires_grad());
+        self.requires_grad_asked(captured);
         let mut inner = self.0.borrow_mut();
         if inner.sealed > 0 {
             return Err(late("whether a captured tensor requires a gradient"));
@@ -144,6 +146,36 @@ impl GradRecorder for Capture {
         Ok(())
     }
 
+    fn becomes_result(&self, changed: &Tensor) -> Result<()> {
+        if changed.strided().is_some() {
+            if is_watched(changed) {
+                return Err(history_stays("a captured tensor whose gradient has hooks or is kept", changed));
+            }
+            return self.history_changes(changed);
+        }
+        let mut inner = self.0.borrow_mut();
+        let Some((i, _)) = inner.args.get(&changed.id()).copied() else { return Ok(()) };
+        // A backward pass that is recorded later has no arguments of its own.
+        let Some(given) = inner.arguments.get(i).cloned() else { return Ok(()) };
+        if given.view_of().is_some() {
+            return Err(history_stays("an argument that is a view", changed));
+        }
+        if is_watched(&given) {
+            return Err(history_stays("an argument whose gradient has hooks or is kept", changed));
+        }
+        inner.views_asked.push((i, false));
+        inner.asked.push((i, Arc::new(AtomicBool::new(true))));
+        Ok(())
+    }
+
+    fn view_seen_again(&self, captured: &Tensor) {
+        let mut inner = self.0.borrow_mut();
+        inner.touch(captured);
+        if !inner.changed_histories.iter().any(|before| before.tensor.id() == captured.id()) {
+            inner.history_begins(captured);
+        }
+    }
+
     fn is_view(&self, tensor: &Tensor) -> bool {
         let mut inner = self.0.borrow_mut();
         let Some((i, _)) = inner.args.get(&tensor.id()).copied() else { return tensor.view_of().is_some() };
@@ -155,13 +187,28 @@ impl GradRecorder for Capture {
     }
 }
 
+/// That what history the caller's tensor has is not for a trace to change.
+pub(super) fn history_stays(what: &str, t: &Tensor) -> Error {
+    Error::trace(format!(
+        "{what}, of shape {:?}, would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
+        t.shape_hint()
+    ))
+}
+
 impl CaptureState {
+    /// Whether a captured tensor required a gradient when the recording began.
+    fn required_grad(&self, captured: &Tensor) -> bool {
+        let before = self.changed_histories.iter().find(|before| before.tensor.id() == captured.id());
+        before.map_or_else(|| captured.stored_requires_grad(), |before| before.requires_grad)
+    }
+
     fn history_begins(&mut self, captured: &Tensor) {
         let requires_grad = captured.stored_requires_grad();
         let edge = captured.grad_fn();
         let tensor = TraceHandle::new(captured.clone());
         let retains_grad = captured.retains_grad();
-        self.changed_histories.push(HistoryBefore { tensor, requires_grad, edge, retains_grad });
+        let changes_seen = captured.changes_seen();
+        self.changed_histories.push(HistoryBefore { tensor, requires_grad, edge, retains_grad, changes_seen });
     }
 
     /// The gradient that a tensor of the caller's has, or the argument of this number, if it is known by identity.

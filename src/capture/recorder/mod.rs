@@ -18,12 +18,14 @@ use crate::autograd::tape;
 use crate::capture::aliasing::Aliasing;
 use crate::capture::builder::ARGUMENT;
 use crate::capture::endpoints::CallerTensor;
+use crate::capture::endpoints::HistoryAfter;
 use crate::capture::endpoints::Source;
 use crate::capture::event::Event;
 use crate::capture::replay_builder::ReplayBuilder;
 use crate::capture::replay_cache::ReplayCache;
 use crate::capture::state::CaptureState;
 use crate::capture::state::HistoryBefore;
+use crate::capture::state::no_integer_history;
 use crate::device::Device;
 use crate::error;
 use crate::error::Error;
@@ -98,11 +100,12 @@ fn reached(i: usize, watched: bool, asked: Arc<AtomicBool>) -> GradientHook {
 pub(crate) struct ChangedHistories(Vec<HistoryBefore>);
 
 impl ChangedHistories {
-    /// The tensors whose history a call changes, and whether they require gradients then. They are leaves.
-    pub(crate) fn after(&self) -> Vec<(CallerTensor, bool)> {
+    /// The tensors that are leaves after a call where they were none, or required gradients where they do not now.
+    pub(crate) fn leaves(&self) -> Vec<(CallerTensor, HistoryAfter)> {
         let changes = self.0.iter().filter_map(|HistoryBefore { tensor, requires_grad, edge, .. }| {
             let now = tensor.stored_requires_grad();
-            (now != *requires_grad || edge.is_some()).then(|| (CallerTensor::Captured(tensor.clone()), now))
+            let leaf = !tensor.has_grad_fn() && (now != *requires_grad || edge.is_some());
+            leaf.then(|| (CallerTensor::Captured(tensor.clone()), HistoryAfter::Leaf(now)))
         });
         changes.collect()
     }
@@ -110,7 +113,7 @@ impl ChangedHistories {
 
 impl Drop for ChangedHistories {
     fn drop(&mut self) {
-        for HistoryBefore { tensor, requires_grad, edge, retains_grad } in self.0.drain(..) {
+        for HistoryBefore { tensor, requires_grad, edge, retains_grad, changes_seen } in self.0.drain(..) {
             if tensor.has_grad_fn() || edge.is_some() {
                 tensor.set_grad_fn(edge);
             }
@@ -118,6 +121,7 @@ impl Drop for ChangedHistories {
                 tensor.set_retains_grad();
             }
             tensor.store_requires_grad(requires_grad);
+            tensor.see_changes(changes_seen);
         }
     }
 }
@@ -157,6 +161,8 @@ impl Capture {
             identities: Vec::new(),
             compared: Vec::new(),
             known_memory: SmallVec::new(),
+            wanted_memory: SmallVec::new(),
+            memories: FxHashMap::default(),
             known_args: FxHashMap::default(),
             known_grads: Vec::new(),
             requires_grad_asked: FxHashMap::default(),
@@ -196,6 +202,7 @@ impl Capture {
     pub(crate) fn argument(&self, i: usize, like: &Tensor) -> Result<Tensor> {
         let mut inner = self.0.borrow_mut();
         inner.runs_on("trace", like.device())?;
+        no_integer_history(like)?;
         let made = inner.argument(like, (ARGUMENT, i))?;
         inner.sources.push(Source::Arg(i));
         let mut tensor = inner.tensor(0, &made)?;
@@ -266,6 +273,15 @@ impl Capture {
     /// had.
     pub(crate) fn changed_histories(&self) -> ChangedHistories {
         ChangedHistories(std::mem::take(&mut self.0.borrow_mut().changed_histories))
+    }
+
+    /// The captured tensors that the program has changed in place by what has a derivative: they are results.
+    pub(crate) fn captured_results(&self) -> Vec<(CallerTensor, Tensor)> {
+        let inner = self.0.borrow();
+        let results = inner.changed_histories.iter().filter(|before| before.is_result());
+        results
+            .map(|HistoryBefore { tensor, .. }| (CallerTensor::Captured(tensor.clone()), Tensor::clone(tensor)))
+            .collect()
     }
 
     /// The state of a capture whose recorder is no longer installed.

@@ -303,7 +303,7 @@ impl CaptureState {
                             let at = out.by_tensor[&self.places[*at].id()];
                             ViewOp::Select { axis: *axis, at }
                         }
-                        op @ (ViewOp::Primitive(_) | ViewOp::Affine(_)) => op.clone(),
+                        op @ (ViewOp::Primitive(_) | ViewOp::Affine(_) | ViewOp::Memory { .. }) => op.clone(),
                     });
                     let steps = steps.collect();
                     let creation = t.view_of().map(ViewOf::creation).unwrap_or_default();

@@ -2,12 +2,12 @@
 //! No tensor of the caller is touched.
 
 use super::Capture;
+use super::grads::history_stays;
 use super::late;
 use crate::autograd::is_grad_enabled;
 use crate::autograd::record::{needed_by_tape, shows_leaf};
 use crate::capture::endpoints::CallerTensor;
 use crate::capture::state::MadeHere;
-use crate::error::Error;
 use crate::error::Result;
 use crate::mode::recorder::StateRecorder;
 use crate::mode::recorder::state::LayoutQuestion;
@@ -21,6 +21,7 @@ use crate::tensor::handle::TraceHandle;
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::view_op::ViewOp;
+use allotrope_ir::Axes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,14 +30,16 @@ impl StateRecorder for Capture {
         let mut inner = self.0.borrow_mut();
         let Some(traced) = target.traced() else {
             inner.touch(target);
-            return Ok(match inner.shown_by(target) {
-                Some((base, path)) => (base, Some(path)),
-                None => (target.clone(), None),
-            });
+            let shown = inner.shown_by(target);
+            let (base, path) = shown.map_or_else(|| (target.clone(), None), |(base, path)| (base, Some(path)));
+            return inner.in_memory(base, path);
         };
         Ok(match (&traced.root, &traced.path) {
             (_, None) => (target.clone(), None),
-            (Root::External(t), Some(path)) => (Tensor::clone(t), Some(Arc::clone(path))),
+            (Root::External(t), Some(path)) => {
+                let (base, path) = (Tensor::clone(t), Arc::clone(path));
+                return inner.in_memory(base, Some(path));
+            }
             (Root::Traced(cell), Some(path)) => {
                 let root = inner.whole_of(cell)?;
                 (root, Some(Arc::clone(path)))
@@ -77,6 +80,14 @@ impl StateRecorder for Capture {
         self.0.borrow_mut().begins_memory(of)
     }
 
+    fn memory_wanted(&self, of: &Tensor, elements: usize) -> bool {
+        self.0.borrow_mut().memory_wanted(of, elements)
+    }
+
+    fn order_in_memory(&self, of: &Tensor) -> Option<Axes> {
+        self.0.borrow_mut().order_in_memory(of)
+    }
+
     fn sharing_asked(&self, result: &Tensor) {
         self.0.borrow_mut().guard_last_step(result);
     }
@@ -103,15 +114,8 @@ impl StateRecorder for Capture {
                         return Err(needed_by_tape("a view of a leaf"));
                     }
                 }
-                let has_history =
-                    |i: usize| inner.traced_args.get(&i).is_some_and(Tensor::stored_requires_grad) || needs_gradient;
-                let gradient = inner.given_gradient(cell).is_some();
-                if is_grad_enabled() && (arg.is_some_and(has_history) || gradient && needs_gradient) {
-                    let what = if gradient { "a gradient" } else { "an argument" };
-                    return Err(Error::trace(format!(
-                        "{what} of shape {:?} would be changed where it has a derivative before or after, and its history outside stays as it is; detach() both or do it under no_grad(|| ..)",
-                        root.shape_hint()
-                    )));
+                if is_grad_enabled() && needs_gradient && inner.given_gradient(cell).is_some() {
+                    return Err(history_stays("a gradient", root));
                 }
                 if inner.scope_of(cell.scope)? != at {
                     return Err(values::changed_in_loop("value"));

@@ -6,6 +6,7 @@ use crate::tensor::handle::Link;
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::view_op::ViewOp;
+use allotrope_ir::Axes;
 use std::sync::Arc;
 
 /// What the program asks of how a tensor lies in memory.
@@ -33,6 +34,12 @@ pub(crate) trait StateRecorder {
     /// The program asked whether this value, which is no view, lies in row-major order from the first element of its memory on:
     /// calls with another answer run another variant.
     fn begins_memory(&self, of: &Tensor) -> bool;
+    /// The program wants more of the memory of this value, which is no view, than the value has: so many elements. An argument, or a
+    /// gradient, that has them is to be known by identity, if the recording fails.
+    fn memory_wanted(&self, of: &Tensor, elements: usize) -> bool;
+    /// The order in memory of the axes of this value, which is no view, where it is computed and lies without gaps: calls with other
+    /// strides run another variant.
+    fn order_in_memory(&self, of: &Tensor) -> Option<Axes>;
     /// The program asked whether the last step to this tensor has copied elements: calls with another answer run another
     /// variant.
     fn sharing_asked(&self, result: &Tensor);

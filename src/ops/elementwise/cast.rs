@@ -2,6 +2,7 @@
 
 use super::super::twins;
 use crate::autograd::record::differentiable;
+use crate::mode::apply::apply;
 use crate::ops::grads1;
 use crate::tensor::Tensor;
 use crate::tensor::operand::Operand;
@@ -13,6 +14,9 @@ twins! {
         let from = self.dtype();
         if from == dtype {
             return Ok(self.clone());
+        }
+        if !dtype.is_float() {
+            return apply(&Op::Cast(dtype), &[Operand::Tensor(self)]);
         }
         differentiable(&Op::Cast(dtype), "ToCopyBackward0", &[Operand::Tensor(self)], |_| {
             move |_: &_, g: &Tensor| grads1(g.try_to(from)?)

@@ -5,7 +5,8 @@ use super::super::arg::{Arg, Number, PromotedArg, common, result_dtype};
 use super::super::gather::{all_true, checked, holds_for};
 use super::super::grads2;
 use super::{binary, binary_fns, binary_twins, compare, zero_where};
-use crate::autograd::record::composite;
+use crate::autograd::no_grad;
+use crate::autograd::record::{check_integers, composite};
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::layout::laid_out;
@@ -66,9 +67,11 @@ fn part(name: &'static str, part: Part, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor
     match dtype {
         DType::Bool => Err(Error::operands(name, "not defined for bool; use to(DType::I64) first")),
         t if t.is_float() => {
-            let compute = || {
-                super::all_in_full(name, [rounded(a, t), rounded(b, t)], dtype, |[a, b]| of_floats(name, part, &a, &b))
-            };
+            // PyTorch divides halves by one number in f32, of which it is as precise; a rest is that of halves.
+            let is_exact = t.is_half() && matches!(part, Part::Floor | Part::Trunc) && is_number(b);
+            let held = [in_dtype(a, t)?, in_dtype(b, if is_exact { DType::F32 } else { t })?];
+            let [a, b] = [held[0].arg(), held[1].arg()];
+            let compute = || super::all_in_full(name, [a, b], dtype, |[a, b]| of_floats(name, part, &a, &b));
             match (name, a) {
                 ("floor_divide" | "floor_divide_", _) | ("remainder", Arg::Number(_)) => {
                     without_derivative(name, [a, b], compute)
@@ -77,19 +80,38 @@ fn part(name: &'static str, part: Part, a: Arg<'_>, b: Arg<'_>) -> Result<Tensor
             }
         }
         _ => {
-            let b = nonzero(name, a, b, dtype)?;
-            let [a, b] = common(name, [a, b.arg()], dtype)?;
-            laid_out(of_integers(part, &a, &b)?, LayoutRule::Elementwise, &[a.operand(), b.operand()])
+            let compute = || {
+                let b = nonzero(name, a, b, dtype)?;
+                let [a, b] = common(name, [a, b.arg()], dtype)?;
+                laid_out(of_integers(part, &a, &b)?, LayoutRule::Elementwise, &[a.operand(), b.operand()])
+            };
+            if matches!(name, "floor_divide" | "floor_divide_") {
+                return no_grad(compute);
+            }
+            for x in [a, b] {
+                if let Arg::Tensor(x) = x {
+                    check_integers(x)?;
+                }
+            }
+            compute()
         }
     }
 }
 
-/// An operand with a number as precise as the dtype.
-fn rounded(x: Arg<'_>, dtype: DType) -> Arg<'_> {
+/// Whether an operand is a number, or a tensor without axes.
+fn is_number(x: Arg<'_>) -> bool {
     match x {
-        Arg::Number(n) => Arg::Number(n.rounded(dtype)),
-        x => x,
+        Arg::Number(_) => true,
+        Arg::Tensor(t) => t.dim() == 0,
     }
+}
+
+/// An operand as precise as the dtype.
+fn in_dtype(x: Arg<'_>, dtype: DType) -> Result<PromotedArg> {
+    Ok(match x {
+        Arg::Number(n) => PromotedArg::Number(n.rounded(dtype)),
+        Arg::Tensor(t) => PromotedArg::Tensor(t.try_to(dtype)?),
+    })
 }
 
 /// The divisor, after the check that it is not 0 where something is divided.
