@@ -1,6 +1,6 @@
 //! Diagonals and triangles of matrices, and matrices made of diagonals.
 
-use super::movement::{concat, copied, iota, narrow, seen, seen_by, unseen, zero_of, zeros};
+use super::movement::{concat, copied, iota, narrow, seen, seen_with, unseen, zero_of, zeros};
 use super::single_node::single;
 use super::{grads1, twins};
 use crate::autograd::record::composite;
@@ -138,7 +138,7 @@ fn diagonal(x: &Tensor, offset: isize, a: usize, b: usize) -> Result<Tensor> {
     order.extend([a, b]);
     sizes.push(len);
     // The square whose main diagonal it is, and of each row of that the element in its place.
-    let turned = seen_by(x, Op::Permute(order), "PermuteBackward0", unturned)?;
+    let turned = seen_with(x, Op::Permute(order), "PermuteBackward0", unturned)?;
     let square = narrow(&narrow(&turned, rank - 2, row, len)?, rank - 1, column, len)?;
     let mut steps = smallvec![0; rank - 1];
     steps[rank - 2] = 1;

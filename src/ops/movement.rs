@@ -190,7 +190,7 @@ fn unseen_or_given(op: &ViewOp, from: &Sizes, g: &Tensor) -> Result<Tensor> {
 }
 
 /// As [`seen`], with a derivative of its own.
-pub(super) fn seen_by(x: &Tensor, op: impl Into<ViewOp>, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
+pub(super) fn seen_with(x: &Tensor, op: impl Into<ViewOp>, name: &'static str, vjp: ViewVjp) -> Result<Tensor> {
     view(x, op.into(), name, vjp)
 }
 
