@@ -5,7 +5,7 @@ use super::gather::scatter;
 use super::results::{another, unlinked};
 use super::window::{WindowSpec, overlap_add};
 use super::{grads1, memory};
-use crate::autograd::record::{composite, differentiable, view};
+use crate::autograd::record::{check_integers, composite, differentiable, view};
 use crate::autograd::saved;
 use crate::autograd::tape::{self, Context};
 use crate::autograd::{is_grad_enabled, no_grad};
@@ -403,6 +403,7 @@ pub(super) fn sections(
     if x.is_off_tape() {
         return Ok(parts);
     }
+    check_integers(x)?;
     let (own, lens, dtype) = (x.sizes(), lens.to_vec(), x.dtype());
     let rest = own[axis].minus(start);
     let node = tape::node(name, smallvec![tape::operand_edge(x)?], false, move |c, grads| {

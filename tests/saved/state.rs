@@ -257,7 +257,7 @@ fn what_was_changed_into_a_result_is_one() {
     let sum = Tensor::zeros(&[2], DType::F32);
     let step = trace(|x: &Tensor| {
         x.mul_(&w);
-        sum.add_(&*x);
+        sum.add_(x);
     });
     let x = || Tensor::from_vec(vec![3.0f32, 0.5], &[2]);
     step.call(&x()).unwrap();

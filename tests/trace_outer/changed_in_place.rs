@@ -22,9 +22,9 @@ fn an_argument_becomes_a_result() {
                 |x, w| {
                     let before = x.sin();
                     x.mul_(w);
-                    let between = &*x * 2.0;
+                    let between = x * 2.0;
                     x.exp_();
-                    vec![before, between, &*x * w, x.clone()]
+                    vec![before, between, x * w, x.clone()]
                 },
                 [x, w],
             );
@@ -73,7 +73,7 @@ fn all_of_it_is_replaced() {
                 |x, w| {
                     let before = x.exp();
                     x.copy_(w);
-                    vec![before, &*x * 2.0, x.clone()]
+                    vec![before, x * 2.0, x.clone()]
                 },
                 [x, w],
             );
@@ -81,7 +81,7 @@ fn all_of_it_is_replaced() {
                 |x, w| {
                     let before = x * w;
                     x.fill_(2.0);
-                    vec![before, &*x * w, x.clone()]
+                    vec![before, x * w, x.clone()]
                 },
                 [x, w],
             );
