@@ -190,3 +190,17 @@ fn a_trace_fills_arguments_and_captured_tensors_so() {
     assert!(trace(|x: &Tensor| x.eq(1)).call(&x).is_err());
     assert!(trace(|x: &Tensor| x.eq(1)).call(&x.detach()).is_ok());
 }
+
+/// A captured tensor of integers that gets a history after the recording is noticed.
+#[test]
+fn a_history_that_comes_later_is_noticed() {
+    let (x, w) = (integers(), value());
+    let f = trace(|y: &Tensor| y * &x);
+    let y = Tensor::ones(&[3], DType::F32);
+    f.call(&y).unwrap();
+    x.fill_(&w);
+    let error = f.call(&y).unwrap_err().to_string();
+    assert!(error.contains("has a history"), "{error}");
+    x.detach_();
+    f.call(&y).unwrap();
+}

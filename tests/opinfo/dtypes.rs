@@ -11,7 +11,7 @@ const TRIED: usize = 3;
 
 /// What was found about one dtype.
 pub enum Support {
-    /// Some sample has a result, the same in both modes.
+    /// Some sample with elements has a result, the same in both modes.
     Yes,
     /// Every sample is refused.
     No,
@@ -31,7 +31,10 @@ fn one(op: &Operator, adapter: Adapter, dtype: DType) -> Support {
     let float_operator = valid().any(has_float);
     let elements = |s: &crate::corpus::Sample| s.outputs.iter().map(|k| op.tensors[k].shape.len()).sum::<usize>();
     let mut samples: Vec<_> = valid().filter(|s| !float_operator || has_float(s)).collect();
-    samples.sort_by_key(|s| (s.id.contains("/r"), elements(s)));
+    // Of no elements operators take what they take of no others.
+    let of_nothing =
+        |s: &crate::corpus::Sample| s.inputs().first().is_some_and(|key| op.tensors[*key].shape.contains(&0));
+    samples.sort_by_key(|s| (of_nothing(s), s.id.contains("/r"), elements(s)));
     let mut found = Support::No;
     for sample in samples.into_iter().take(TRIED) {
         let main = match sample.inputs().first() {
@@ -67,7 +70,9 @@ fn one(op: &Operator, adapter: Adapter, dtype: DType) -> Support {
                 if let (DType::F64, Some(e)) = (dtype, eager.outputs.iter().zip(&sample.outputs).find_map(wrong)) {
                     return Support::Broken(format!("{} in {dtype}: {e}", sample.id));
                 }
-                found = Support::Yes;
+                if !of_nothing(sample) {
+                    found = Support::Yes;
+                }
             }
             (Ok(_), Err(Stop::Refused(text))) if text.contains(BY_SHAPE) => found = Support::Yes,
             (Ok(_), Err(stop)) => {
