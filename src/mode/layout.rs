@@ -9,10 +9,22 @@ use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::{LayoutRule, is_images};
 use crate::tensor::{Tensor, eval};
 use allotrope_ir::{Axes, Op};
+use smallvec::SmallVec;
 
 /// `result`, which the operation has made, lying as the rule says for these operands; its history stays. Operands are broadcast
 /// to the shape of the result.
 pub(crate) fn laid_out(result: Tensor, rule: LayoutRule, operands: &[Operand<'_>]) -> Result<Tensor> {
+    let repeated = |o: &Operand<'_>| matches!(o, Operand::Tensor(t) if t.dim() < result.dim());
+    if operands.iter().any(repeated) {
+        let sizes = result.sizes();
+        let whole = operands.iter().map(|o| match o {
+            Operand::Tensor(_) => apply(&Op::Broadcast(sizes.clone()), &[*o]).map(Some),
+            Operand::Scalar(_) => Ok(None),
+        });
+        let whole: SmallVec<[Option<Tensor>; 3]> = whole.collect::<Result<_>>()?;
+        let operands = whole.iter().zip(operands).map(|(t, o)| t.as_ref().map_or(*o, Operand::Tensor));
+        return laid_out(result, rule, &operands.collect::<SmallVec<[Operand<'_>; 3]>>());
+    }
     if let Some(r) = slot::recorder() {
         return r.laid_out(result, rule, operands);
     }

@@ -12,8 +12,7 @@ use crate::mode;
 use crate::mode::apply::apply;
 use crate::mode::grads::SEEN_AGAIN;
 use crate::mode::layout::row_major;
-use crate::mode::sizes::{all_same, is_zero};
-use crate::tensor::affine::Affine;
+use crate::mode::sizes::all_same;
 use crate::tensor::grad_fn::Edge;
 use crate::tensor::handle::Link;
 use crate::tensor::view_op::ViewOp;
@@ -123,8 +122,8 @@ pub(super) fn assign_meeting(
                             "no gradient flows to a tensor through a view whose elements share memory and were changed in place; change a copy, such as x * 1.0",
                         ));
                     }
-                    let zeros = take(g, &path)?.try_zeros_like()?;
-                    let whole = put_back(g, &path, &zeros, Meeting::Alike)?;
+                    let whole = meeting::without(g, &path)?
+                        .map_or_else(|| put_back(g, &path, &take(g, &path)?.try_zeros_like()?), Ok)?;
                     if plain { row_major(whole) } else { Ok(whole) }
                 };
                 super::grads2(c, stays, || row_major(fresh(&take(g, &path)?)?))
@@ -151,8 +150,8 @@ fn exchange(target: &Tensor, value: &Tensor, meeting: Meeting<'_>) -> Result<()>
     mode::state::assign(target, value, |root, path| {
         no_grad(|| match meeting {
             Meeting::Written(by) if meeting::may_meet(path) => meeting::written(root, path, by),
-            Meeting::Written(_) | Meeting::Refused => put_back(root, path, &value.detach(), Meeting::Refused),
-            Meeting::Alike => put_back(root, path, &value.detach(), meeting),
+            Meeting::Alike if meeting::may_meet(path) => meeting::filled(root, path, value),
+            Meeting::Written(_) | Meeting::Alike | Meeting::Refused => put_back(root, path, &value.detach()),
         })
     })
 }
@@ -198,9 +197,8 @@ fn copied(from: Option<Edge>) -> Edge {
     Edge::new(node, 0)
 }
 
-/// `x` with other elements where the path looks.
-fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor, meeting: Meeting<'_>) -> Result<Tensor> {
-    let alike = matches!(meeting, Meeting::Alike);
+/// `x` with other elements where the path looks, of which none meet.
+fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor) -> Result<Tensor> {
     let steps = path.steps();
     let mut wholes = vec![x.clone()];
     for step in &steps[..steps.len() - 1] {
@@ -209,13 +207,13 @@ fn put_back(x: &Tensor, path: &Arc<Link>, value: &Tensor, meeting: Meeting<'_>) 
     }
     let mut value = value.clone();
     for (step, whole) in steps.iter().zip(&wholes).rev() {
-        value = put(&step.op, whole, &value, alike)?;
+        value = put(&step.op, whole, &value)?;
     }
     Ok(value)
 }
 
-/// `whole` with the elements of `part` where `op` looks; those that meet in one place are `alike`, or it is an error.
-fn put(op: &ViewOp, whole: &Tensor, part: &Tensor, alike: bool) -> Result<Tensor> {
+/// `whole` with the elements of `part` where `op` looks; that some meet in one place is an error.
+fn put(op: &ViewOp, whole: &Tensor, part: &Tensor) -> Result<Tensor> {
     let shared = || {
         Err(Error::operands(
             "assign",
@@ -227,7 +225,6 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor, alike: bool) -> Result<Tensor
     };
     let op = match op {
         ViewOp::Affine(affine) if affine.is_apart => return put_at(affine, whole, part),
-        ViewOp::Affine(affine) if alike => return put_at(&Affine { is_apart: true, ..affine.clone() }, whole, part),
         ViewOp::Affine(_) => return shared(),
         ViewOp::Memory { places, .. } => return memory::collected(part, places),
         ViewOp::Select { axis, at } => return put_chosen(*axis, *at, whole, part),
@@ -249,9 +246,7 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor, alike: bool) -> Result<Tensor
             let after = narrow(whole, axis, end, whole.sizes()[axis].minus(end))?;
             concat(&[&before, part, &after], axis)
         }
-        View::Window { axis, count, size, step, dilation }
-            if alike || windows_are_apart(*count, *size, step, dilation) =>
-        {
+        View::Window { axis, count, size, step, dilation } if windows_are_apart(*count, *size, step, dilation) => {
             // Windows that do not overlap meet each place once.
             let places = |n: Size, by: usize| -> Result<Tensor> { apply(&Op::Iota(n), &[])?.try_mul(by as i64) };
             let index = places(*count, step)?.try_unsqueeze(-1)?.try_add(&places(*size, dilation)?)?;
@@ -271,19 +266,6 @@ fn put(op: &ViewOp, whole: &Tensor, part: &Tensor, alike: bool) -> Result<Tensor
             scatter(ScatterOp::Set, whole, &index, &part, axis)
         }
         View::Broadcast(sizes) if all_same(&whole.sizes(), sizes) => Ok(part.clone()),
-        View::Broadcast(sizes) if alike && !sizes.iter().any(|&n| is_zero(n)) => {
-            // One of those that meet.
-            let (own, lead) = (whole.sizes(), part.dim() - whole.dim());
-            let mut one = part.clone();
-            for (axis, &n) in part.sizes().iter().enumerate() {
-                let own = axis.checked_sub(lead).map_or(Size::from(1), |i| own[i]);
-                if !own.same(&n) {
-                    one = narrow(&one, axis, Size::from(0), own)?;
-                }
-            }
-            one.reshape_sizes(&own)
-        }
-        View::Broadcast(sizes) if alike && !sizes.is_empty() => Ok(whole.clone()),
         View::Broadcast(_) | View::Window { .. } | View::Flip(_) => shared(),
     }
 }

@@ -4,6 +4,7 @@
 use super::gather::scatter;
 use super::movement::{concat, iota, narrow, take};
 use super::reduce::size_tensor;
+use crate::autograd::no_grad;
 use crate::error::{Error, Result};
 use crate::mode;
 use crate::mode::sizes::{all_same, at_most, numel};
@@ -126,6 +127,29 @@ pub(super) fn written(root: &Tensor, path: &Arc<Link>, by: Write<'_>) -> Result<
     let n = numel(&own);
     let places = take(&iota(n)?.reshape_sizes(&own)?, path)?;
     by(&root.detach().reshape_sizes(&[n])?, &places)?.reshape_sizes(&own)
+}
+
+/// `root` with the value, all elements of which that meet are equal, put along the path.
+///
+/// # Errors
+/// As [`written`].
+pub(super) fn filled(root: &Tensor, path: &Arc<Link>, value: &Tensor) -> Result<Tensor> {
+    written(root, path, &|memory, places| put_where(ScatterOp::Set, memory, places, None, &value.detach()))
+}
+
+/// `g` with zeros along the path; none where no elements meet there, for which there are simpler ways.
+///
+/// # Errors
+/// As [`written`].
+pub(super) fn without(g: &Tensor, path: &Arc<Link>) -> Result<Option<Tensor>> {
+    if !may_meet(path) {
+        return Ok(None);
+    }
+    let kept = no_grad(|| {
+        let ones = full_of(&g.sizes(), Scalar::Bool(true))?;
+        filled(&ones, path, &full_of(&[], Scalar::Bool(false))?)
+    })?;
+    g.try_where_self(&kept, 0.0).map(Some)
 }
 
 /// A vector of memory with the values, repeated, put or added at those of the places where `hit` holds: at all of them without one.

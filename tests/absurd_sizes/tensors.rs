@@ -368,7 +368,7 @@ fn indices() -> Vec<Row> {
         "index::index_copy": t.x.try_index_copy(n, t.i, t.x);
         "index::scatter": t.x.try_scatter(n, &Tensor::zeros(&[2, 3], DType::I64), 1.0);
         "index::index_fill": t.x.try_index_fill(n, t.i, 1.0);
-        "index::scatter_": t.x.try_scatter_(n, &Tensor::zeros(&[2, 3], DType::I64), 1.0);
+        "index_inplace::scatter_": t.x.try_scatter_(n, &Tensor::zeros(&[2, 3], DType::I64), 1.0);
         "special::negative": t.x.try_slice(1, Some(n), Some(0), 1), right if any;
     });
     rows
@@ -397,9 +397,9 @@ fn values() -> Vec<Row> {
         "index::index_copy": t.x.try_index_copy(0, &Tensor::from_slice(&[n as i64, 0], &[2]), t.x);
         "index::scatter": t.x.try_scatter(0, &Tensor::from_slice(&[n as i64, 0], &[2, 1]), 1.0);
         "index::index_fill": t.x.try_index_fill(1, &Tensor::from_slice(&[n as i64], &[1]), 1.0);
-        "index::scatter_add_": t.x.try_scatter_add_(1, &Tensor::from_slice(&[n as i64, 0], &[2, 1]), t.x);
-        "index::index_add_": t.x.try_index_add_(0, &Tensor::from_slice(&[n as i64, 0], &[2]), t.x, 1.0);
-        "index::index_copy_": t.x.try_index_copy_(0, &Tensor::from_slice(&[n as i64, 0], &[2]), t.x);
-        "index::index_fill_": t.x.try_index_fill_(1, &Tensor::from_slice(&[n as i64], &[1]), 1.0);
+        "index_inplace::scatter_add_": t.x.try_scatter_add_(1, &Tensor::from_slice(&[n as i64, 0], &[2, 1]), t.x);
+        "index_inplace::index_add_": t.x.try_index_add_(0, &Tensor::from_slice(&[n as i64, 0], &[2]), t.x, 1.0);
+        "index_inplace::index_copy_": t.x.try_index_copy_(0, &Tensor::from_slice(&[n as i64, 0], &[2]), t.x);
+        "index_inplace::index_fill_": t.x.try_index_fill_(1, &Tensor::from_slice(&[n as i64], &[1]), 1.0);
     })
 }

@@ -251,3 +251,62 @@ fn a_traced_call_gives_what_only_its_backward_pass_refuses() {
     assert!(y.sum().try_backward().is_err());
     assert!(changed(&x).sum().try_backward().is_err());
 }
+
+/// One of the elements that share memory is changed, through a view of the view that repeats them: all of them are, and none has a gradient.
+#[test]
+fn one_of_those_that_meet() {
+    type Change = fn(&Tensor);
+    let changes: [Change; 4] = [
+        |x| {
+            x.expand(&[3]).index(-1).fill_(0.0);
+        },
+        |x| {
+            x.expand(&[3]).set(1, 0.0);
+        },
+        |x| {
+            x.expand(&[2, 3]).narrow(1, 2, 1).narrow(0, 1, 1).zero_();
+        },
+        |x| {
+            x.unsqueeze(0).unfold(0, 1, 1).expand(&[2, 1]).index(1).zero_();
+        },
+    ];
+    for (i, change) in changes.iter().enumerate() {
+        let run = |call: &dyn Fn(&Tensor) -> Tensor| {
+            let w = Tensor::full(&[], 3.0f32).requires_grad();
+            let y = call(&w);
+            (&y * 5.0 + &w).backward();
+            (y.item::<f32>(), w.grad().unwrap().item::<f32>())
+        };
+        let eager = |w: &Tensor| {
+            let y = w * 2.0;
+            change(&y);
+            y
+        };
+        assert_eq!(run(&eager), (0.0, 1.0), "{i}");
+        let traced = trace(eager);
+        assert_eq!(run(&|w| traced.call(w).unwrap()), (0.0, 1.0), "{i}, trace");
+        // Arguments and captured tensors.
+        let inside = trace(|y: &Tensor| change(y));
+        let y = Tensor::full(&[], 3.0f32);
+        inside.call(&y).unwrap();
+        assert_eq!(y.item::<f32>(), 0.0, "{i}, an argument");
+        let kept = Tensor::full(&[], 3.0f32);
+        let inside = trace_dynamic(|y: &Tensor| {
+            change(&kept);
+            y + &kept
+        });
+        assert_eq!(inside.call(&y).unwrap().item::<f32>(), 0.0, "{i}, captured");
+        assert_eq!(kept.item::<f32>(), 0.0, "{i}, captured");
+    }
+}
+
+/// Operands with fewer axes than the gradient that lies as they do.
+#[test]
+fn gradients_beside_fewer_axes() {
+    let few = Tensor::from_vec(vec![0.5f32, -1.0], &[2]).to(DType::F16);
+    let many = Tensor::ones(&[2, 5, 2], DType::F32).requires_grad();
+    for y in [few.maximum(&many), many.minimum(&few)] {
+        let g = grad(&[&y.sum()], &[&many], true).unwrap();
+        assert_eq!(g[0].as_ref().unwrap().shape(), [2, 5, 2]);
+    }
+}

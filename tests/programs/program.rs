@@ -105,11 +105,14 @@ fn unary(name: &str, x: &Tensor) -> Result<Tensor> {
 }
 
 fn binary<'a>(name: &str, a: &Tensor, b: impl Into<Arg<'a>>) -> Result<Tensor> {
+    let b = b.into();
     match name {
         "add" => a.try_add(b),
         "sub" => a.try_sub(b),
         "mul" => a.try_mul(b),
         "div" => a.try_div(b),
+        // A power that is a bool has no derivative, as in PyTorch.
+        "pow" if matches!(b, Arg::Tensor(t) if t.dtype() == DType::Bool) => a.try_pow(&Tensor::ones(&[], DType::I64)),
         "pow" => a.try_pow(b),
         "maximum" => a.try_maximum(b),
         "minimum" => a.try_minimum(b),

@@ -17,7 +17,6 @@ pub const KNOWN: &[(&str, Category, &str)] = &[
         Category::Traced,
         "gradients that leave a call from inside lie in row-major order (docs/tracing.md, Limits)",
     ),
-    ("fill_", Category::RequiresGrad, "tensors of integers never require gradients"),
     ("floor_divide_", Category::Refused, "computing in place on elements that share memory is refused"),
     ("grad", Category::Value, "PyTorch misreads running variances with gaps in the backward pass of batch_norm"),
     (

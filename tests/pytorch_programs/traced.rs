@@ -77,7 +77,8 @@ fn is_argument(program: &Program, leaf: usize) -> bool {
 }
 
 /// What a trace refuses by its nature (docs/tracing.md): such a step is left out, in both modes.
-const LIMITS: [&str; 4] = [
+const LIMITS: [&str; 5] = [
+    "no later call would register anything",
     "the shape of the result depends on the elements",
     "draws in the order of memory",
     "whose elements share memory can't be changed in place",

@@ -145,10 +145,11 @@ fn length(a: &PromotedArg, b: &PromotedArg) -> Result<Tensor> {
 fn log_sum(name: &'static str, a: &Tensor, b: &Tensor, unit: f64) -> Result<Tensor> {
     let dtype = result_dtype(&[Arg::Tensor(a), Arg::Tensor(b)]);
     floating(&Tensor::zeros(&[0], dtype), name)?;
+    let node = if unit == 1.0 { "LogaddexpBackward0" } else { "Logaddexp2Backward0" };
     if [a, b].iter().any(|x| x.dtype() == DType::Bool) {
         // PyTorch's derivative takes one from the other.
         let sum = log_sum(name, &a.try_to(dtype)?, &b.try_to(dtype)?, unit)?;
-        return underived("LogaddexpBackward0", &sum, "a derivative by the difference to bools, which have none");
+        return underived(node, &sum, "a derivative by the difference to bools, which have none");
     }
     let times = move |x: Tensor| if unit == 1.0 { Ok(x) } else { x.try_mul(unit) };
     all_in_full(name, [Arg::Tensor(a), Arg::Tensor(b)], dtype, |[a, b]| {
@@ -160,7 +161,6 @@ fn log_sum(name: &'static str, a: &Tensor, b: &Tensor, unit: f64) -> Result<Tens
             // The difference of equal infinities is none.
             choose(&a.try_eq(&b)?.try_logical_and(&a.try_isinf()?)?, &a, &sum)
         };
-        let node = if unit == 1.0 { "LogaddexpBackward0" } else { "Logaddexp2Backward0" };
         composite(node, &[Operand::Tensor(&a), Operand::Tensor(&b)], compute, |_| {
             let (a, b) = (Saved::operand(&a), Saved::operand(&b));
             move |c: &Context<'_>, g: &Tensor| {
