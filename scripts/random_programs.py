@@ -337,7 +337,7 @@ class Program:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 g = t.grad
-            seen = None if g is None else (elements(g), list(g.shape), list(g.stride()), NAMES[g.dtype])
+            seen = None if g is None else (elements(g), list(g.shape), list(g.stride()), NAMES[g.dtype], g.requires_grad)
             if seen != self.grads[i]:
                 self.grads[i] = seen
                 grads[i] = None if g is None else {
