@@ -15,7 +15,9 @@
 //!   %6: f32[s0, 3] = add %3, %5
 //!   %7: f32[s0, 3] = tanh %6
 //!   %8: f32[] = sum %7 axes=[0, 1]
-//!   return %8
+//!   %9: f32[] = const 0.0
+//!   %10: f32[] = add %8, %9
+//!   return %10
 //! }
 //!
 //! optimised:
@@ -32,10 +34,18 @@
 //!       return %8
 //!     }
 //!   }
-//!   return %2
+//!   %3: f32[] = fusion %2 {
+//!     graph(%0: f32[] "") {
+//!       %1: f32[] = const 0.0
+//!       %2: f32[] = add %0, %1
+//!       return %2
+//!     }
+//!   }
+//!   return %3
 //! }
 //!
-//! k0 [s0, 3]: mul add tanh sum (12*s0 flop, 12*s0+16 bytes)
+//! k0 [s0, 3]: mul add tanh sum (12*s0 flop, 12*s0+12 bytes)
+//! k1 []: add (1 flop, 4 bytes)
 //! ```
 
 use allotrope::prelude::*;

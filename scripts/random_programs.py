@@ -189,6 +189,7 @@ class Program:
         self.variables, self.roots, self.bits, self.versions, self.marks, self.grads = [], [], [], [], [], []
         self.draw = Draw(self.rng, self.variables, self.new_leaf)
         self.pending = []
+        self.ended = False
 
     def new_leaf(self, t, requires_grad):
         """A leaf with this tensor's layout; its memory is all of what it lies in."""
@@ -298,6 +299,10 @@ class Program:
             with torch.set_grad_enabled(not no_grad):
                 result = call(op, *reals)
         except Exception as e:  # Whatever PyTorch raises is the answer.
+            if self.has_written():
+                # What it leaves half done is nobody's promise: the program ends before.
+                self.ended = True
+                return False
             record["e"] = f"{type(e).__name__}: {e}".split("\n")[0][:200]
             result = ()
         if isinstance(result, torch.Tensor):
@@ -314,11 +319,15 @@ class Program:
             self.changes(record)
         return True
 
+    def has_written(self):
+        """Whether elements are others than those that were recorded last."""
+        return any(t is not None and elements(t) != bits for t, bits in zip(self.variables, self.bits))
+
     def changes(self, record):
         """What the step changed of the variables that were there."""
         changed, grads = {}, {}
-        # Running statistics change without a new version, and so does what an error leaves half written.
-        unseen = record["op"] == "nn.functional.batch_norm" or "e" in record
+        # Running statistics change without a new version.
+        unseen = record["op"] in ("nn.functional.batch_norm", "nn.functional.instance_norm")
         for i, t in enumerate(self.variables):
             if t is None or next(j for j, o in enumerate(self.variables) if o is t) != i:
                 continue
@@ -354,7 +363,7 @@ def program(seed, ops, longest):
     wanted = p.rng.randint(5, longest)
     names, weights = zip(*[(n, w) for n, (w, _) in STEPS.items()])
     done, tries, had_named = 0, 0, False
-    while done < wanted and tries < 400:
+    while done < wanted and tries < 400 and not p.ended:
         tries += 1
         named = ops and (p.rng.random() < 0.66 or done == wanted - 1 and not had_named)
         op = p.rng.choice(ops) if named else p.rng.choices(names, weights)[0]
