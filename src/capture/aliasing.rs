@@ -335,7 +335,8 @@ impl CaptureState {
         let shown = self.shown(of);
         self.guard_decisions(shown.because);
         let begins = match (&shown.base, &shown.steps[..]) {
-            (Base::Fresh(_), []) => return true,
+            // Where every call is recorded, what is computed is known by how it lies in this one.
+            (Base::Fresh(_), []) => return of.is_dense(),
             (Base::Input(i), []) => match &self.sources[*i] {
                 Source::Arg(i) => begins(&self.arguments[*i]),
                 Source::Grad(t) => t.stored_grad().is_some_and(|g| begins(&g)),

@@ -300,3 +300,32 @@ fn captured_tensors_of_one_memory() {
     assert_eq!(eager[5].to_vec::<f32>(), [2.0, 5.0, 6.0, 9.0, 10.0, 13.0]);
     assert_all_same("captured", &run(true), &eager);
 }
+
+/// What is computed lies as its operand does, and is seen so by `as_strided`, in every call.
+#[test]
+fn computed_in_another_order() {
+    let base = Tensor::from_vec((0..20).map(|i| i as f32).collect(), &[5, 4]);
+    let given = || base.t().requires_grad_(false).clone();
+    let f = |x: &Tensor| {
+        let y = x.neg();
+        let z = y.as_strided(&[1], &[2], 8);
+        vec![y, z]
+    };
+    let eager = f(&given());
+    assert_eq!(eager[1].to_vec::<f32>(), [-8.0]);
+    let (traced, dynamic) = (trace(f), trace_dynamic(f));
+    for i in 0..3 {
+        assert_eq!(traced.call(&given()).unwrap()[1].to_vec::<f32>(), [-8.0], "{i}, trace");
+        assert_eq!(dynamic.call(&given()).unwrap()[1].to_vec::<f32>(), [-8.0], "{i}, trace_dynamic");
+    }
+    let leaf = || {
+        let x = base.t().detach();
+        x.set_requires_grad(true);
+        x
+    };
+    let (traced, dynamic) = (trace(f), trace_dynamic(f));
+    for i in 0..3 {
+        assert_eq!(traced.call(&leaf()).unwrap()[1].detach().to_vec::<f32>(), [-8.0], "{i}, trace, leaf");
+        assert_eq!(dynamic.call(&leaf()).unwrap()[1].detach().to_vec::<f32>(), [-8.0], "{i}, trace_dynamic, leaf");
+    }
+}
