@@ -72,7 +72,12 @@ impl Backward {
         let joint = match &self.joint {
             Ok(joint) => joint,
             Err(end) => {
-                let edge = Edge::new(Arc::new(DeadEndNode::new(end, args, change)), 0);
+                let node = DeadEndNode::new(end, args, change);
+                // A tensor of the caller's that becomes a result leads to the node from now on, and not to where it came from.
+                if results.iter().any(Tensor::has_grad_fn) {
+                    node.edges();
+                }
+                let edge = Edge::new(Arc::new(node), 0);
                 for (t, history) in results.iter().zip(&self.histories) {
                     if !matches!(history, History::None | History::Leaf) {
                         t.set_grad_fn(Some(edge.clone()));

@@ -1,5 +1,5 @@
 //! A program that changes the caller's tensors, run on new ones in every mode: everything that can be seen of them after the call, and
-//! after backward passes from outside. What programs do is not decided here.
+//! after backward passes outside the call. What programs do is not decided here.
 
 use allotrope::prelude::*;
 

@@ -272,3 +272,18 @@ fn what_is_refused() {
     f.call(&Tensor::ones(&[3], DType::F32)).unwrap();
     assert!(f.call(&whole.index(0)).is_err());
 }
+
+/// No backward pass goes through what has no derivative: the error is that of eager code, also where the tensor had a history before.
+#[test]
+fn what_has_no_derivative_is_an_error() {
+    let leaf = Tensor::ones(&[3], DType::F32).requires_grad();
+    let w = &leaf * 2.0;
+    let f = trace(|x: &Tensor| {
+        w.mul_(x);
+        w.asinh_();
+    });
+    f.call(&Tensor::ones(&[3], DType::F32)).unwrap();
+    assert!(w.is_requires_grad() && !w.is_leaf());
+    assert!(w.sum().try_backward().unwrap_err().to_string().contains("asinh"));
+    assert!(leaf.grad().is_none());
+}
