@@ -30,6 +30,8 @@ pub struct Launch {
     pub range: Range,
     pub text: String,
     pub uses: Uses,
+    /// Its place among the launches of the program.
+    pub number: usize,
 }
 
 /// What the text of a launch names.
@@ -72,6 +74,8 @@ pub enum Part {
 /// The launches of one instruction in the making.
 pub struct Launches {
     pub style: Style,
+    /// All launches run in one work group, one after the other: ranges of items only.
+    pub group: bool,
     pub parts: Vec<Part>,
     /// Bytes of its temporaries.
     bytes: Number,
@@ -85,8 +89,8 @@ pub struct Temporary {
 }
 
 impl Launches {
-    pub fn new(style: Style) -> Launches {
-        Launches { style, parts: Vec::new(), bytes: 0.into() }
+    pub fn new(style: Style, group: bool) -> Launches {
+        Launches { style, group, parts: Vec::new(), bytes: 0.into() }
     }
 
     /// Memory for so many elements of this C type, for this instruction alone.
@@ -107,7 +111,7 @@ impl Launches {
         let mut body = Body::default();
         let text = write(&mut body);
         if range != Range::Items(0.into()) {
-            self.parts.push(Part::Launch(Launch { range, text, uses: body.uses }));
+            self.parts.push(Part::Launch(Launch { range, text, uses: body.uses, number: 0 }));
         }
     }
 
