@@ -6,6 +6,8 @@ pub mod cpu;
 pub(crate) mod element;
 mod executable;
 pub(crate) mod memory;
+#[cfg(feature = "opencl")]
+pub mod opencl;
 mod operand;
 mod profile;
 mod registry;

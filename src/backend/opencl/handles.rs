@@ -3,7 +3,11 @@
 //! arguments at any time. Here no word of a driver panics: a call that fails is a [`Failed`]. It knows no tensor, no
 //! program's meaning, and not which failure means what.
 
+// The functions that `ocl` links are those of this crate.
+use allotrope_opencl_loader as _;
 use ocl::ffi;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::ffi::{CString, c_void};
 use std::fmt;
 use std::ops::Range;
@@ -102,7 +106,7 @@ macro_rules! object {
         pub struct $name(NonNull<c_void>);
 
         // SAFETY: OpenCL's calls may be made by every thread, on any object, but for the setting of a kernel's arguments,
-        // which only `Queue::launch` does, for which a device's queue is borrowed alone.
+        // which only `Queue::launch` does, under the lock of the device's queue.
         unsafe impl Send for $name {}
         // SAFETY: as above.
         unsafe impl Sync for $name {}
@@ -238,9 +242,7 @@ pub struct Description {
 impl Unit {
     fn info(self, what: u32) -> Result<Vec<u8>> {
         // SAFETY: `bytes` gives room for as many as it says.
-        bytes("clGetDeviceInfo", |n, to, size| unsafe {
-            ffi::clGetDeviceInfo(self.device.as_ptr(), what, n, to, size)
-        })
+        bytes("clGetDeviceInfo", |n, to, size| unsafe { ffi::clGetDeviceInfo(self.device.as_ptr(), what, n, to, size) })
     }
 
     fn platform_info(self, what: u32) -> Result<Vec<u8>> {
@@ -288,12 +290,11 @@ impl Context {
     /// # Errors
     /// Where the device cannot be opened.
     pub fn new(unit: Unit) -> Result<Context> {
-        let properties = [ffi::CL_CONTEXT_PLATFORM, unit.platform.as_ptr() as isize, 0];
+        let properties = [ffi::CL_CONTEXT_PLATFORM as isize, unit.platform.as_ptr() as isize, 0];
         let mut code = 0;
         let device = unit.device.as_ptr();
         // SAFETY: properties that end with a zero, one device, no function to be called.
-        let new =
-            unsafe { ffi::clCreateContext(properties.as_ptr(), 1, &device, None, null_mut(), &mut code) };
+        let new = unsafe { ffi::clCreateContext(properties.as_ptr(), 1, &device, None, null_mut(), &mut code) };
         made("clCreateContext", new, code).map(Context)
     }
 
@@ -308,9 +309,7 @@ impl Context {
         assert!(bytes > 0, "bug in allotrope: a buffer without bytes");
         let mut code = 0;
         // SAFETY: no memory of the host is given.
-        let new = unsafe {
-            ffi::clCreateBuffer(self.0.as_ptr(), ffi::CL_MEM_READ_WRITE, bytes, null_mut(), &mut code)
-        };
+        let new = unsafe { ffi::clCreateBuffer(self.0.as_ptr(), ffi::CL_MEM_READ_WRITE, bytes, null_mut(), &mut code) };
         made("clCreateBuffer", new, code).map(Buffer)
     }
 
@@ -352,8 +351,7 @@ impl Program {
         let options = CString::new(options).expect("bug in allotrope: a zero among the options of a compiler");
         let device = unit.device.as_ptr();
         // SAFETY: one device, options that end with a zero, no function to be called: the call waits for the end.
-        let code =
-            unsafe { ffi::clBuildProgram(self.0.as_ptr(), 1, &device, options.as_ptr(), None, null_mut()) };
+        let code = unsafe { ffi::clBuildProgram(self.0.as_ptr(), 1, &device, options.as_ptr(), None, null_mut()) };
         check("clBuildProgram", code)
     }
 
@@ -444,47 +442,49 @@ impl Arg<'_> {
     }
 }
 
-/// The one queue of a device: commands run in the order in which they are given. Whoever has it alone may give some.
+/// The one queue of a device: commands run in the order in which they are given, by any thread. The lock is held while a
+/// command is given, never while one is waited for.
 ///
 /// Times are taken by another queue of the driver's, since taking them costs something; one is finished before the other is
 /// used.
 pub struct Queue {
     unit: Unit,
+    commands: Mutex<Both>,
+}
+
+/// The driver's queues, and what the host keeps for commands in them.
+struct Both {
+    /// Bytes that the device may not have read yet, the oldest first. They are dropped before the queues.
+    uploads: VecDeque<Upload>,
+    upload_bytes: usize,
     plain: Commands,
     timing: Option<Commands>,
     /// Whether the last commands went to the queue that takes times.
     times: bool,
 }
 
+/// Bytes that the host keeps for a device, and their number.
+struct Upload {
+    event: Event,
+    bytes: Box<[u8]>,
+}
+
+/// Up to this many bytes are copied on the host so that nobody waits for the device to read them, if in all no more than the
+/// second number are kept so.
+const COPIED: usize = 1 << 16;
+const COPIED_IN_ALL: usize = 16 << 20;
+
 impl Queue {
     /// # Errors
     /// When the driver fails.
     pub fn new(context: &Context, unit: Unit) -> Result<Queue> {
         let plain = Commands::new(context, unit, 0)?;
-        Ok(Queue { unit, plain, timing: None, times: false })
-    }
-
-    fn commands(&self) -> *mut c_void {
-        match (&self.timing, self.times) {
-            (Some(timing), true) => timing.0.as_ptr(),
-            _ => self.plain.0.as_ptr(),
-        }
-    }
-
-    /// From here on times are taken, or not.
-    fn take_times(&mut self, context: &Context, times: bool) -> Result<()> {
-        if self.times != times {
-            self.finish()?;
-            if times && self.timing.is_none() {
-                self.timing = Some(Commands::new(context, self.unit, ffi::CL_QUEUE_PROFILING_ENABLE)?);
-            }
-            self.times = times;
-        }
-        Ok(())
+        let both = Both { uploads: VecDeque::new(), upload_bytes: 0, plain, timing: None, times: false };
+        Ok(Queue { unit, commands: Mutex::new(both) })
     }
 
     /// Runs a kernel for each of `global` items, in work groups of `local` ones, or as the driver likes. Without an item
-    /// nothing runs, and there is no event.
+    /// nothing runs, and there is no event; there is one where times are to be taken.
     ///
     /// # Errors
     /// Where the kernel does not take these arguments or groups, or the device fails.
@@ -492,7 +492,7 @@ impl Queue {
     /// # Panics
     /// A bug of the caller: items that are no whole number of groups.
     pub fn launch(
-        &mut self,
+        &self,
         context: &Context,
         kernel: &Kernel,
         args: &[Arg<'_>],
@@ -507,96 +507,79 @@ impl Queue {
             let whole = global.iter().zip(local).all(|(n, group)| group > 0 && n % group == 0);
             assert!(whole, "bug in allotrope: items {global:?} in groups of {local:?}");
         }
-        self.take_times(context, times)?;
-        for (i, arg) in args.iter().enumerate() {
-            let (size, value) = arg.raw();
-            // SAFETY: `value` points to so many bytes, which the call copies, or is null for local memory. No other thread
-            // sets arguments: the queue of the device is borrowed alone.
-            check("clSetKernelArg", unsafe { ffi::clSetKernelArg(kernel.0.as_ptr(), i as u32, size, value) })?;
-        }
         let dimensions = 3 - global.iter().rev().take_while(|n| **n == 1).count().min(2);
         let groups = local.as_ref().map_or(null(), |local| local.as_ptr());
         let mut event = null_mut();
         let to = if times { &raw mut event } else { null_mut() };
+        let mut both = self.commands.lock();
+        both.take_times(context, self.unit, times)?;
+        for (i, arg) in args.iter().enumerate() {
+            let (size, value) = arg.raw();
+            // SAFETY: `value` points to so many bytes, which the call copies, or is null for local memory. No other thread
+            // sets arguments: the lock of the device's queue is held.
+            check("clSetKernelArg", unsafe { ffi::clSetKernelArg(kernel.0.as_ptr(), i as u32, size, value) })?;
+        }
         // SAFETY: there are as many sizes as dimensions. What the kernel reads and writes is the matter of the text that
         // this library wrote, as with its machine code.
         let code = unsafe {
-            let (queue, kernel) = (self.commands(), kernel.0.as_ptr());
-            ffi::clEnqueueNDRangeKernel(queue, kernel, dimensions as u32, null(), global.as_ptr(), groups, 0, null(), to)
+            let (queue, kernel) = (both.queue(), kernel.0.as_ptr());
+            ffi::clEnqueueNDRangeKernel(
+                queue,
+                kernel,
+                dimensions as u32,
+                null(),
+                global.as_ptr(),
+                groups,
+                0,
+                null(),
+                to,
+            )
         };
         check("clEnqueueNDRangeKernel", code)?;
         Ok(NonNull::new(event).map(Event))
     }
 
-    /// Reads bytes of a buffer, and waits for it.
+    /// Reads bytes of a buffer, and waits for them.
     ///
     /// # Errors
     /// When the device fails.
-    pub fn read(&mut self, buffer: &Buffer, offset: usize, to: &mut [u8]) -> Result<()> {
+    pub fn read(&self, buffer: &Buffer, offset: usize, to: &mut [u8]) -> Result<()> {
         if to.is_empty() {
             return Ok(());
         }
-        // SAFETY: the call waits until the bytes are there, so `to` outlives the command.
+        let mut event = null_mut();
+        let both = self.commands.lock();
+        // SAFETY: `to` outlives the command, whose end is waited for below.
         let code = unsafe {
-            let (queue, to_ptr) = (self.commands(), to.as_mut_ptr().cast());
-            ffi::clEnqueueReadBuffer(queue, buffer.0.as_ptr(), 1, offset, to.len(), to_ptr, 0, null(), null_mut())
+            let (queue, at, n) = (both.queue(), to.as_mut_ptr().cast(), to.len());
+            ffi::clEnqueueReadBuffer(queue, buffer.0.as_ptr(), 0, offset, n, at, 0, null(), &mut event)
         };
-        check("clEnqueueReadBuffer", code)
+        drop(both);
+        made("clEnqueueReadBuffer", event, code).map(Event)?.wait()
     }
 
-    /// Writes bytes of a buffer, and waits for it.
+    /// Writes bytes of a buffer when their turn comes. They may be changed as soon as this returns.
     ///
     /// # Errors
     /// When the device fails.
-    pub fn write(&mut self, buffer: &Buffer, offset: usize, from: &[u8]) -> Result<()> {
+    pub fn write(&self, buffer: &Buffer, offset: usize, from: &[u8]) -> Result<()> {
         if from.is_empty() {
             return Ok(());
         }
-        // SAFETY: the call waits until the bytes were read, so `from` outlives the command.
-        let code = unsafe { self.enqueue_write(buffer, offset, from, true, null_mut()) };
-        check("clEnqueueWriteBuffer", code)
-    }
-
-    /// Writes bytes of a buffer when their turn comes. Until then they are kept.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn write_later(&mut self, buffer: &Buffer, offset: usize, from: Box<[u8]>) -> Result<Option<Upload>> {
-        if from.is_empty() {
-            return Ok(None);
+        let mut both = self.commands.lock();
+        both.forget_uploads();
+        if from.len() > COPIED || both.upload_bytes + from.len() > COPIED_IN_ALL {
+            // SAFETY: `from` outlives the command, whose end is waited for below.
+            let event = unsafe { both.write(buffer, offset, from) }?;
+            drop(both);
+            return event.wait();
         }
-        let mut event = null_mut();
-        // SAFETY: `Upload` keeps the bytes until the command is done.
-        let code = unsafe { self.enqueue_write(buffer, offset, &from, false, &raw mut event) };
-        check("clEnqueueWriteBuffer", code)?;
-        Ok(NonNull::new(event).map(|event| Upload { event: Event(event), bytes: from }))
-    }
-
-    /// # Safety
-    /// `from` must outlive the command.
-    unsafe fn enqueue_write(
-        &mut self,
-        buffer: &Buffer,
-        offset: usize,
-        from: &[u8],
-        wait: bool,
-        event: *mut *mut c_void,
-    ) -> i32 {
-        let (queue, buffer) = (self.commands(), buffer.0.as_ptr());
-        // SAFETY: by the caller.
-        unsafe {
-            ffi::clEnqueueWriteBuffer(
-                queue,
-                buffer,
-                wait.into(),
-                offset,
-                from.len(),
-                from.as_ptr().cast(),
-                0,
-                null(),
-                event,
-            )
-        }
+        let bytes: Box<[u8]> = from.into();
+        // SAFETY: the copy is dropped after the command has ended only.
+        let event = unsafe { both.write(buffer, offset, &bytes) }?;
+        both.upload_bytes += bytes.len();
+        both.uploads.push_back(Upload { event, bytes });
+        Ok(())
     }
 
     /// Copies bytes from one buffer to another one, or to another place in the same.
@@ -606,15 +589,16 @@ impl Queue {
     ///
     /// # Panics
     /// A bug of the caller: places that overlap.
-    pub fn copy(&mut self, from: &Buffer, at: Range<usize>, to: &Buffer, offset: usize) -> Result<()> {
+    pub fn copy(&self, from: &Buffer, at: Range<usize>, to: &Buffer, offset: usize) -> Result<()> {
         if at.is_empty() {
             return Ok(());
         }
         let apart = from.0 != to.0 || at.end <= offset || offset + at.len() <= at.start;
         assert!(apart, "bug in allotrope: a copy of bytes {at:?} to {offset} of the same buffer");
+        let both = self.commands.lock();
         // SAFETY: buffers of this device.
         let code = unsafe {
-            let (queue, from, to) = (self.commands(), from.0.as_ptr(), to.0.as_ptr());
+            let (queue, from, to) = (both.queue(), from.0.as_ptr(), to.0.as_ptr());
             ffi::clEnqueueCopyBuffer(queue, from, to, at.start, offset, at.len(), 0, null(), null_mut())
         };
         check("clEnqueueCopyBuffer", code)
@@ -627,16 +611,17 @@ impl Queue {
     ///
     /// # Panics
     /// A bug of the caller: a pattern that is not of 1, 2, 4, 8 or 16 bytes, or does not fit into the place.
-    pub fn fill(&mut self, buffer: &Buffer, at: Range<usize>, pattern: &[u8]) -> Result<()> {
+    pub fn fill(&self, buffer: &Buffer, at: Range<usize>, pattern: &[u8]) -> Result<()> {
         if at.is_empty() {
             return Ok(());
         }
         let n = pattern.len();
         let fits = matches!(n, 1 | 2 | 4 | 8 | 16) && at.start.is_multiple_of(n) && at.len().is_multiple_of(n);
         assert!(fits, "bug in allotrope: a pattern of {n} bytes at {at:?}");
+        let both = self.commands.lock();
         // SAFETY: the pattern has `n` bytes, which the call copies.
         let code = unsafe {
-            let (queue, buffer, pattern) = (self.commands(), buffer.0.as_ptr(), pattern.as_ptr().cast());
+            let (queue, buffer, pattern) = (both.queue(), buffer.0.as_ptr(), pattern.as_ptr().cast());
             ffi::clEnqueueFillBuffer(queue, buffer, pattern, n, at.start, at.len(), 0, null(), null_mut())
         };
         check("clEnqueueFillBuffer", code)
@@ -646,18 +631,67 @@ impl Queue {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn flush(&mut self) -> Result<()> {
+    pub fn flush(&self) -> Result<()> {
+        let both = self.commands.lock();
         // SAFETY: a queue that exists.
-        check("clFlush", unsafe { ffi::clFlush(self.commands()) })
+        check("clFlush", unsafe { ffi::clFlush(both.queue()) })
     }
 
-    /// Waits until the device has done all that it was given.
+    /// Waits until the device has done all that it was given before.
     ///
     /// # Errors
     /// When the device fails.
-    pub fn finish(&mut self) -> Result<()> {
-        // SAFETY: as above.
-        check("clFinish", unsafe { ffi::clFinish(self.commands()) })
+    pub fn finish(&self) -> Result<()> {
+        let mut event = null_mut();
+        let both = self.commands.lock();
+        // SAFETY: no events are given to be waited for.
+        let code = unsafe { ffi::clEnqueueMarkerWithWaitList(both.queue(), 0, null(), &mut event) };
+        drop(both);
+        made("clEnqueueMarkerWithWaitList", event, code).map(Event)?.wait()?;
+        self.commands.lock().forget_uploads();
+        Ok(())
+    }
+}
+
+impl Both {
+    fn queue(&self) -> *mut c_void {
+        match (&self.timing, self.times) {
+            (Some(timing), true) => timing.0.as_ptr(),
+            _ => self.plain.0.as_ptr(),
+        }
+    }
+
+    /// From here on times are taken, or not.
+    fn take_times(&mut self, context: &Context, unit: Unit, times: bool) -> Result<()> {
+        if self.times == times {
+            return Ok(());
+        }
+        if self.timing.is_none() {
+            self.timing = Some(Commands::new(context, unit, ffi::CL_QUEUE_PROFILING_ENABLE)?);
+        }
+        // SAFETY: a queue that exists.
+        check("clFinish", unsafe { ffi::clFinish(self.queue()) })?;
+        self.times = times;
+        Ok(())
+    }
+
+    /// # Safety
+    /// `from` must outlive the command.
+    unsafe fn write(&mut self, buffer: &Buffer, offset: usize, from: &[u8]) -> Result<Event> {
+        let mut event = null_mut();
+        // SAFETY: by the caller.
+        let code = unsafe {
+            let (at, n) = (from.as_ptr().cast(), from.len());
+            ffi::clEnqueueWriteBuffer(self.queue(), buffer.0.as_ptr(), 0, offset, n, at, 0, null(), &mut event)
+        };
+        made("clEnqueueWriteBuffer", event, code).map(Event)
+    }
+
+    /// Drops the bytes that the device has read.
+    fn forget_uploads(&mut self) {
+        while self.uploads.front().is_some_and(|oldest| oldest.event.is_done()) {
+            self.upload_bytes -= self.uploads.pop_front().map_or(0, |oldest| oldest.bytes.len());
+        }
     }
 }
 
@@ -665,33 +699,14 @@ impl Commands {
     fn new(context: &Context, unit: Unit, properties: u64) -> Result<Commands> {
         let mut code = 0;
         // SAFETY: a device of this context.
-        let new = unsafe {
-            ffi::clCreateCommandQueue(context.0.as_ptr(), unit.device.as_ptr(), properties, &mut code)
-        };
+        let new = unsafe { ffi::clCreateCommandQueue(context.0.as_ptr(), unit.device.as_ptr(), properties, &mut code) };
         made("clCreateCommandQueue", new, code).map(Commands)
-    }
-}
-
-/// Bytes on their way to a device. Dropping them waits until they are there.
-pub struct Upload {
-    event: Event,
-    bytes: Box<[u8]>,
-}
-
-impl Upload {
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether the device has them.
-    pub fn is_done(&self) -> bool {
-        self.event.is_done()
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if !self.is_done() {
+        if !self.event.is_done() {
             _ = self.event.wait();
         }
     }
@@ -728,9 +743,8 @@ impl Event {
         let time = |what| {
             let mut at = 0u64;
             // SAFETY: room for the eight bytes of a time.
-            let code = unsafe {
-                ffi::clGetEventProfilingInfo(self.0.as_ptr(), what, 8, (&raw mut at).cast(), null_mut())
-            };
+            let code =
+                unsafe { ffi::clGetEventProfilingInfo(self.0.as_ptr(), what, 8, (&raw mut at).cast(), null_mut()) };
             check("clGetEventProfilingInfo", code).map(|()| at)
         };
         Ok(time(ffi::CL_PROFILING_COMMAND_START)?..time(ffi::CL_PROFILING_COMMAND_END)?)
