@@ -16,7 +16,7 @@ pub fn of(device: Device) -> &'static dyn Backend {
     match device {
         Device::Cpu => &Cpu,
         #[cfg(feature = "opencl")]
-        Device::OpenCl(number) => todo!("opencl:{number}"),
+        Device::OpenCl(number) => crate::backend::opencl::backend::of(number),
         Device::Registered(r) => &**REGISTERED[r.number()].get().expect("bug in allotrope: a device without a backend"),
     }
 }

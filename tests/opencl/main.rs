@@ -2,6 +2,7 @@
 //! say so and do nothing: install one (`pocl-opencl-icd`) to run them.
 #![cfg(feature = "opencl")]
 
+mod first;
 mod handles;
 
 use allotrope::backend::opencl::Opened;

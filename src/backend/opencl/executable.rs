@@ -86,7 +86,7 @@ impl Lowered {
 /// Bytes that the arguments of a function take, at least.
 fn parameter_bytes(f: &Function) -> usize {
     let bytes = |p: &Parameter| match p {
-        Parameter::Buffer(_) | Parameter::State | Parameter::Temporaries => 16,
+        Parameter::Buffer(_) | Parameter::Scratch | Parameter::State | Parameter::Temporaries => 16,
         Parameter::Symbol(_) | Parameter::Items => 8,
     };
     f.parameters.iter().map(bytes).sum()
@@ -162,6 +162,12 @@ fn block(memory: &Memory) -> &Block {
     memory.get::<Block>().expect("bug in allotrope: memory of another backend")
 }
 
+/// Where a byte of a backend's memory is.
+fn place(memory: &Memory, at: usize) -> (&Buffer, i64) {
+    let block = block(memory);
+    (block.buffer(), (block.offset() + at) as i64)
+}
+
 impl Executable for Code {
     fn scratch_bytes(&self, binding: &[usize]) -> usize {
         let bytes = |form: &Lowered| usize::try_from(form.layout.bytes.eval(binding)).unwrap_or(0);
@@ -184,11 +190,6 @@ impl Executable for Code {
         scratch: &mut Memory,
     ) -> Result<(), Stop> {
         let form = self.form(binding);
-        let place = |memory: &'_ Memory, at: usize| -> (&'_ Buffer, i64) {
-            let block = block(memory);
-            // SAFETY-free: the lifetime is that of the call.
-            (block.buffer(), (block.offset() + at) as i64)
-        };
         let inputs: Vec<_> = inputs
             .iter()
             .map(|input| match input {
@@ -197,7 +198,7 @@ impl Executable for Code {
             })
             .collect();
         let outputs: Vec<_> = outputs.iter().map(|memory| place(memory, 0)).collect();
-        let run = Run::new(self, self.lowered(form), binding, &inputs, &outputs, place(scratch, 0));
+        let mut run = Run::new(self, self.lowered(form), binding, &inputs, &outputs, place(scratch, 0));
         match form {
             Form::Single => self.run_single(&run)?,
             Form::Launched => run.launch_all()?,
