@@ -20,6 +20,13 @@ pub struct Failed {
     pub code: i32,
 }
 
+impl Failed {
+    /// Whether a buffer could not be had because there is no memory for it.
+    pub fn is_out_of_memory(self) -> bool {
+        matches!(self.code, ALLOCATION_FAILURE | OUT_OF_RESOURCES | OUT_OF_HOST_MEMORY | INVALID_BUFFER_SIZE)
+    }
+}
+
 pub type Result<T, E = Failed> = std::result::Result<T, E>;
 
 impl fmt::Display for Failed {
