@@ -333,7 +333,11 @@ fn concat(x: &[&Array], axis: usize) -> Array {
     Array::from_scalars(x[0].dtype(), shape, items)
 }
 
-/// For each element a chain of fused multiply-adds over k, ascending, from +0.
+/// Steps of a chain of a product's element.
+const CHAIN: usize = 256;
+
+/// For each element the sum, in ascending order, of chains of fused multiply-adds over [`CHAIN`] ascending steps of k, each
+/// from +0.
 fn matmul(a: &Array, b: &Array) -> Array {
     let rank = a.shape.len();
     let mut shape = a.shape.clone();
@@ -342,12 +346,17 @@ fn matmul(a: &Array, b: &Array) -> Array {
     let zero = element::cast(Scalar::I64(0), a.dtype());
     let items: Vec<Scalar> = indices(&shape)
         .map(|i| {
-            (0..inner).fold(zero, |acc, k| {
-                let (mut left, mut right) = (i.clone(), i.clone());
-                left[rank - 1] = k;
-                right[rank - 2] = k;
-                element::mul_add(acc, a.get(flat(&left, &a.shape)), b.get(flat(&right, &b.shape)))
-            })
+            let chain = |from: usize| {
+                (from..inner.min(from + CHAIN)).fold(zero, |acc, k| {
+                    let (mut left, mut right) = (i.clone(), i.clone());
+                    left[rank - 1] = k;
+                    right[rank - 2] = k;
+                    element::mul_add(acc, a.get(flat(&left, &a.shape)), b.get(flat(&right, &b.shape)))
+                })
+            };
+            (CHAIN..inner)
+                .step_by(CHAIN)
+                .fold(chain(0), |sum, from| element::binary(crate::BinaryOp::Add, sum, chain(from)))
         })
         .collect();
     Array::from_scalars(a.dtype(), shape, items)

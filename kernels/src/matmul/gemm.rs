@@ -2,14 +2,12 @@
 //! Never decides a value: blocking and threads only change when a chain is worked on.
 
 use super::tile::{Finish, direct, tile};
-use super::{Matrix, Scalar, work};
+use super::{CHAIN, Matrix, Scalar, work};
 use crate::simd::{Isa, Lanes};
 use crate::threads::num_threads;
 use crate::transpose::plane_body;
 use std::cell::Cell;
 
-/// Steps of the chain per block: a packed panel of `b` of this height stays in the first-level cache.
-const KC: usize = 256;
 /// Rows of `a` per block: a packed block of `a` stays in the second-level cache.
 const MC: usize = 240;
 /// Columns of `b` per block.
@@ -83,7 +81,7 @@ unsafe fn densify<S: Isa, T: Scalar>(k: usize, n: usize, b: Matrix<T>, to: *mut 
     }
 }
 
-/// A small product whose `b` has no dense rows: `b` is copied into some first.
+/// A small product whose `b` has no dense rows: `b` is copied into some first. With `add` there is one chain.
 ///
 /// # Safety
 /// As for [`super::matmul_body`].
@@ -113,7 +111,7 @@ const fn tile_rows<S: Isa>() -> usize {
 }
 
 /// # Safety
-/// As for [`super::matmul_body`].
+/// As for [`super::matmul_body`]. With `add` there is one chain.
 #[inline(always)]
 pub(super) unsafe fn blocked<S: Isa, T: Scalar>(
     m: usize,
@@ -125,48 +123,17 @@ pub(super) unsafe fn blocked<S: Isa, T: Scalar>(
     c_rs: isize,
     add: bool,
 ) {
-    // SAFETY: as for the caller. Accumulating over several blocks of K, the chain needs memory of its own before the
-    // one addition.
-    unsafe {
-        if add && k > KC {
-            let mut chain = vec![T::ZERO; m * n];
-            blocked_store::<S, T>(m, n, k, a, b, chain.as_mut_ptr(), n as isize, Finish::Store);
-            for i in 0..m {
-                for j in 0..n {
-                    let at = c.offset(i as isize * c_rs).add(j);
-                    *at = (*at).sum(chain[i * n + j]);
-                }
-            }
-        } else {
-            blocked_store::<S, T>(m, n, k, a, b, c, c_rs, if add { Finish::Add } else { Finish::Store });
-        }
-    }
-}
-
-/// # Safety
-/// As for [`super::matmul_body`]; `first` is not `Add` where `k > KC`.
-#[inline(always)]
-unsafe fn blocked_store<S: Isa, T: Scalar>(
-    m: usize,
-    n: usize,
-    k: usize,
-    a: Matrix<T>,
-    b: Matrix<T>,
-    c: *mut T,
-    c_rs: isize,
-    first: Finish,
-) {
     let (mr, nr) = (tile_rows::<S>(), 2 * <T::Vec<S> as Lanes<T>>::N);
     let threads = if work(m, n, k) < PARALLEL { 1 } else { num_threads().min(m.div_ceil(mr)) };
     let nc = NC.min(n.next_multiple_of(nr));
-    let mut scratch = Scratch::of::<T>(nc * KC.min(k));
+    let mut scratch = Scratch::of::<T>(nc * CHAIN.min(k));
     let packed = scratch.as_mut_ptr::<T>();
     {
         for j in (0..n).step_by(nc) {
             let columns = nc.min(n - j);
-            for p in (0..k).step_by(KC) {
-                let depth = KC.min(k - p);
-                let finish = if p == 0 { first } else { Finish::Continue };
+            for p in (0..k).step_by(CHAIN) {
+                let depth = CHAIN.min(k - p);
+                let finish = if p == 0 { Finish::first(add) } else { Finish::Add };
                 // SAFETY: the blocks are inside the matrices. Threads read the packed block after it was written, and
                 // each writes rows of `c` that no other touches.
                 unsafe {
