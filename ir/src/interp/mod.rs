@@ -507,6 +507,23 @@ graph(%0: f32[1, 2] "a", %1: f32[2, 1] "b", %2: f32[1, 1] "c") {
     }
 
     #[test]
+    fn the_chains_of_a_product_are_added() {
+        let g: Graph = r#"
+graph(%0: f32[1, 258] "a", %1: f32[258, 1] "b") {
+  %2: f32[1, 1] = matmul %0, %1
+  return %2
+}"#
+        .parse()
+        .unwrap();
+        // One chain would round each of the last two away.
+        let mut a = [0.0; 258];
+        a[0] = 16777216.0;
+        [a[256], a[257]] = [1.0; 2];
+        let out = run(&g, &[], &[f32s(&[1, 258], &a), f32s(&[258, 1], &[1.0; 258])]).unwrap();
+        assert_eq!(out[0].get(0), Scalar::F32(16777218.0));
+    }
+
+    #[test]
     fn wrong_inputs_are_named() {
         let mut g = Graph::new();
         let x = g.input(Type::new(DType::F32, [Dim::sym(Sym(0))]), InputKind::Arg, "x");

@@ -6,8 +6,10 @@
 //! on M and N, nor on blocking, nor on threads, and chains can be worked on side by side. `K = 0` gives 0. Accumulating,
 //! `c = c_old + product`: one addition at the end. `f32` and `f64`; integers wrap, where every order gives the same.
 //!
-//! Small products run straight on the operands ([`tile`]); large ones are packed and blocked ([`gemm`]).
+//! Chains are computed in turn or side by side ([`chains`]): small ones straight on the operands ([`tile`]), large ones packed
+//! and blocked ([`gemm`]).
 
+pub(crate) mod chains;
 pub(crate) mod gemm;
 pub(crate) mod tile;
 
@@ -50,18 +52,17 @@ impl<T> Matrix<T> {
         Matrix { at: self.at.wrapping_offset((p as isize).wrapping_mul(self.cs)), ..self }
     }
 
+    /// The matrix from row `p` on.
+    #[inline(always)]
+    pub(crate) fn row(self, p: usize) -> Self {
+        Matrix { at: self.at.wrapping_offset((p as isize).wrapping_mul(self.rs)), ..self }
+    }
+
     #[inline(always)]
     pub(crate) fn transposed(self) -> Self {
         Matrix { at: self.at, rs: self.cs, cs: self.rs }
     }
 }
-
-/// The largest `b` that is copied whole, in elements: repeated elements are many without being in memory.
-const COPIED: usize = 1 << 22;
-
-/// Products up to this many multiply-adds are not worth packing, as are those with so few rows or columns that packing
-/// would cost more than it saves.
-const SMALL: usize = 48 * 48 * 48;
 
 /// `c[m, n] (+)= a[m, k] b[k, n]`; `c`'s rows are `c_rs` apart and its columns 1.
 ///
@@ -144,16 +145,8 @@ unsafe fn oriented<S: Isa, T: Scalar>(
                     }
                 }
             }
-        } else if (b.cs == 1 || k.saturating_mul(n) <= COPIED)
-            && (work(m, n, k) <= SMALL || (m < 16 && b.cs == 1) || n <= <T::Vec<S> as Lanes<T>>::N || !S::TILES)
-        {
-            if b.cs == 1 {
-                tile::direct::<S, T>(m, n, k, a, b.at, b.rs, c, c_rs, add);
-            } else {
-                gemm::small_transposed::<S, T>(m, n, k, a, b, c, c_rs, add);
-            }
         } else {
-            gemm::blocked::<S, T>(m, n, k, a, b, c, c_rs, add);
+            chains::product::<S, T>(m, n, k, a, b, c, c_rs, add)
         }
     }
 }

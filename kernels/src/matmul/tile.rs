@@ -84,7 +84,7 @@ pub(crate) unsafe fn tile<
     }
 }
 
-/// One row of `c`: several vectors at once, so that their chains overlap in time.
+/// One row of `c`, all chains: several vectors at once, so that they overlap in time. With `add` there is one chain.
 ///
 /// # Safety
 /// `k` elements readable from `x`, `x_cs` apart; `[k, n]` from `b`; `n` writable at `c`, which overlaps neither.
@@ -100,31 +100,11 @@ pub(crate) unsafe fn row<S: Isa, T: Scalar>(
     add: bool,
 ) {
     let a = Matrix { at: x, rs: 0, cs: x_cs };
-    // SAFETY: as for the caller.
-    unsafe { rows::<S, T, 1>(n, k, a, b, b_rs, c, 0, add) }
-}
-
-/// `MR` rows of `c`, all columns, all chains. With `add` there is one chain.
-///
-/// # Safety
-/// As for [`tile`].
-#[inline(always)]
-unsafe fn rows<S: Isa, T: Scalar, const MR: usize>(
-    n: usize,
-    k: usize,
-    a: Matrix<T>,
-    b: *const T,
-    b_rs: isize,
-    c: *mut T,
-    c_rs: isize,
-    add: bool,
-) {
     // SAFETY: as for the caller; steps from `p` on are some of the `k`.
     unsafe {
-        columns::<S, T, MR>(n, k.min(CHAIN), a, b, b_rs, c, c_rs, Finish::first(add));
+        columns::<S, T, 1>(n, k.min(CHAIN), a, b, b_rs, c, 0, Finish::first(add));
         for p in (CHAIN..k).step_by(CHAIN) {
-            let (a, b) = (a.column(p), b.offset(p as isize * b_rs));
-            columns::<S, T, MR>(n, CHAIN.min(k - p), a, b, b_rs, c, c_rs, Finish::Add);
+            columns::<S, T, 1>(n, CHAIN.min(k - p), a.column(p), b.offset(p as isize * b_rs), b_rs, c, 0, Finish::Add);
         }
     }
 }
@@ -166,6 +146,13 @@ unsafe fn columns<S: Isa, T: Scalar, const MR: usize>(
     }
     if S::TILES {
         tiles!(2);
+        if n - j > width {
+            // SAFETY: the less than `2 * N` columns left.
+            unsafe {
+                let (part, b, c) = (n - j - width, b.add(j), c.add(j));
+                return tile::<T::Vec<S>, T, MR, 2, true, false>(k, a, b, b_rs, c, c_rs, part, finish);
+            }
+        }
     }
     tiles!(1);
     if j < n {
@@ -176,7 +163,7 @@ unsafe fn columns<S: Isa, T: Scalar, const MR: usize>(
     }
 }
 
-/// All of `c` without packing; `b_cs == 1`. With `add` there is one chain.
+/// One chain of all of `c` without packing; `b_cs == 1`.
 ///
 /// # Safety
 /// As for [`tile`].
@@ -190,7 +177,7 @@ pub(crate) unsafe fn direct<S: Isa, T: Scalar>(
     b_rs: isize,
     c: *mut T,
     c_rs: isize,
-    add: bool,
+    finish: Finish,
 ) {
     let mut i = 0;
     macro_rules! rows {
@@ -199,7 +186,7 @@ pub(crate) unsafe fn direct<S: Isa, T: Scalar>(
                 // SAFETY: rows below `m`.
                 unsafe {
                     let a = Matrix { at: a.at.offset(i as isize * a.rs), ..a };
-                    rows::<S, T, $mr>(n, k, a, b, b_rs, c.offset(i as isize * c_rs), c_rs, add);
+                    columns::<S, T, $mr>(n, k, a, b, b_rs, c.offset(i as isize * c_rs), c_rs, finish);
                 }
                 i += $mr;
             }

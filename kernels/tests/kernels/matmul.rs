@@ -106,8 +106,26 @@ fn large_products_are_their_chains_for_any_number_of_threads() {
         check::<f32>(2, &[], 150, 300, 170, f32::plain);
         check::<f64>(3, &[], 149, 301, 99, f64::plain);
         check::<i64>(4, &[], 150, 258, 70, i64::plain);
+        // Few elements of many chains, which threads share.
+        check::<f32>(6, &[], 16, 5133, 60, f32::plain);
     }
     check::<f32>(5, &[], 64, 30, 4200, f32::plain);
+}
+
+/// More chains than wait for one another at a time.
+#[test]
+fn chains_side_by_side_are_added_in_order() {
+    let (m, k, n) = (64, 20 * 256 + 7, 1000);
+    let mut g = Lcg(8);
+    let (a, b) = (Array::random(&mut g, &[m, k], f32::plain), Array::random(&mut g, &[k, n], f32::plain));
+    let product = |threads: usize| {
+        set_num_threads(threads);
+        let mut out = vec![0.0; m * n];
+        matmul(a.view(), b.view(), &mut out);
+        bits(&out)
+    };
+    let alone = product(1);
+    assert!([2, 3, 0].into_iter().all(|threads| product(threads) == alone));
 }
 
 /// Lengths around one chain, two and three, in every way a product is computed: rows, columns, small, packed.
