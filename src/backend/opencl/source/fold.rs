@@ -23,6 +23,11 @@ impl Fold {
         format!("{}_{}", self.op.name(), self.dtype)
     }
 
+    /// What is in every text that calls one of its functions.
+    pub fn marker(self) -> String {
+        format!("_{}(", self.suffix())
+    }
+
     /// Whether blocks are folded apart and then combined pairwise; else all elements are one block, of which parts may be
     /// folded lane by lane.
     pub fn in_blocks(self) -> bool {

@@ -1,7 +1,7 @@
-//! Launches as kernel functions of their own. When and with which arguments they run is the executable's matter.
+//! Launches as kernel functions of their own. When and with which arguments they run is the matter of who launches them.
 
 use crate::backend::opencl::source::body::{Launch, Range, c_type};
-use crate::backend::opencl::source::program::{Program, Step, each_launch};
+use crate::backend::opencl::source::program::{Program, each_launch};
 use crate::schedule::Schedule;
 
 /// What a kernel function takes, in order.
@@ -9,7 +9,8 @@ use crate::schedule::Schedule;
 pub enum Parameter {
     /// The memory of a buffer and the byte at which it begins.
     Buffer(crate::schedule::BufId),
-    /// The same of the state and of the temporaries.
+    /// The same of all scratch memory, of the state in it, and of the temporaries.
+    Scratch,
     State,
     Temporaries,
     Symbol(u32),
@@ -24,27 +25,22 @@ pub struct Function {
     pub parameters: Vec<Parameter>,
 }
 
-/// The functions of all launches, by their numbers, and their text without what they call. Those after the guard do nothing
-/// where a check has failed.
+/// The functions of all launches, by their numbers, and their text without what they call.
 pub fn functions(schedule: &Schedule, program: &Program) -> (Vec<Function>, String) {
     let mut functions = Vec::new();
     let mut text = String::new();
-    let mut guarded = false;
-    for step in &program.steps {
-        guarded |= matches!(step, Step::Guard);
-        each_launch(std::slice::from_ref(step), &mut |launch| {
-            let (function, body) = function(schedule, launch, guarded);
-            functions.push(function);
-            text.push_str(&body);
-        });
-    }
+    each_launch(&program.steps, &mut |launch| {
+        let (function, body) = function(schedule, launch);
+        functions.push(function);
+        text.push_str(&body);
+    });
     (functions, text)
 }
 
-fn function(schedule: &Schedule, launch: &Launch, guarded: bool) -> (Function, String) {
+fn function(schedule: &Schedule, launch: &Launch) -> (Function, String) {
     let uses = &launch.uses;
     let mut parameters: Vec<Parameter> = uses.buffers.iter().map(|b| Parameter::Buffer(*b)).collect();
-    if uses.state || guarded {
+    if uses.state {
         parameters.push(Parameter::State);
     }
     if uses.temporaries {
@@ -67,6 +63,10 @@ fn function(schedule: &Schedule, launch: &Launch, guarded: bool) -> (Function, S
                 declared.push(format!("__global uchar *m{i}, const long o{i}"));
                 prologue.push_str(&format!("__global {ty} *const b{i} = (__global {ty} *)(m{i} + o{i});\n"));
             }
+            Parameter::Scratch => {
+                declared.push("__global uchar *mr, const long om".to_string());
+                prologue.push_str("__global uchar *const scratch = mr + om;\n");
+            }
             Parameter::State => {
                 declared.push("__global uchar *ms, const long os".to_string());
                 prologue.push_str("__global uchar *const state = ms + os;\n");
@@ -81,9 +81,6 @@ fn function(schedule: &Schedule, launch: &Launch, guarded: bool) -> (Function, S
                 prologue.push_str("const long item = get_global_id(0);\nif (item >= items) return;\n");
             }
         }
-    }
-    if guarded {
-        prologue.push_str("if (*(__global const int *)state) return;\n");
     }
     let attribute = match size {
         Some(size) => {

@@ -45,11 +45,11 @@ pub fn function(schedule: &Schedule, program: &Program, layout: &Layout, size: u
             Location::Element { .. } => {}
         }
     }
-    parameters.push(Parameter::State);
-    declared.push("__global uchar *ms, const long os".to_string());
+    parameters.push(Parameter::Scratch);
+    declared.push("__global uchar *mr, const long om".to_string());
     let (state, temporaries) = (layout.state.text(&mut t.uses.symbols), layout.temporaries.text(&mut t.uses.symbols));
     let scratch = format!(
-        "__global uchar *const scratch = ms + os;\n\
+        "__global uchar *const scratch = mr + om;\n\
          __global uchar *const state = scratch + {state};\n\
          __global uchar *const temporaries = scratch + {temporaries};\n"
     );
