@@ -3,6 +3,7 @@
 #![cfg(feature = "opencl")]
 
 mod devices;
+mod first;
 mod handles;
 mod memory;
 

@@ -1,6 +1,7 @@
 //! An OpenCL device as a backend. A device that cannot be opened is one too: whatever is asked of it says why.
 
 use super::device::Opened;
+use super::executable::{Code, Forced};
 use super::memory::{Block, Refused};
 use crate::backend::{Array, ArrayMut, Backend, CompileOptions, Executable, Memory, Operand, ThroughSchedules};
 use crate::device::Device;
@@ -9,26 +10,31 @@ use crate::schedule::Schedule;
 use allotrope_ir::{DType, Op, Scalar};
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The backend of a [`Device::OpenCl`].
 pub struct OpenCl {
     device: Device,
     /// Or what is missing.
-    opened: Result<Opened, String>,
+    opened: Result<Arc<Opened>, String>,
     primitives: ThroughSchedules,
 }
 
 impl OpenCl {
     /// Opens the device of this number, if that is possible.
     pub fn new(number: u8) -> OpenCl {
-        OpenCl { device: Device::OpenCl(number), opened: Opened::open(number), primitives: ThroughSchedules::new() }
+        OpenCl {
+            device: Device::OpenCl(number),
+            opened: Opened::open(number).map(Arc::new),
+            primitives: ThroughSchedules::new(),
+        }
     }
 
     /// The device.
     ///
     /// # Errors
     /// [`Error::DeviceMissing`] where it could not be opened, [`Error::DeviceLost`] where it was lost.
-    pub fn opened(&self) -> Result<&Opened> {
+    pub fn opened(&self) -> Result<&Arc<Opened>> {
         let opened = self.opened.as_ref().map_err(|missing| Error::device_missing(self.device, missing.as_str()))?;
         opened.usable()?;
         Ok(opened)
@@ -101,8 +107,6 @@ impl Backend for OpenCl {
     }
 
     fn compile(&self, schedule: &Schedule, options: &CompileOptions) -> Result<Box<dyn Executable>> {
-        let opened = self.opened()?;
-        let _ = (schedule, options);
-        Err(Error::device(opened.device, "schedules are not compiled for it yet"))
+        Ok(Box::new(Code::of(Arc::clone(self.opened()?), schedule, options, Forced::by_environment())))
     }
 }

@@ -69,6 +69,11 @@ impl Opened {
         Ok(Opened { device, unit, description, queue, context, memory, lost: OnceLock::new() })
     }
 
+    /// About how long one launch takes.
+    pub fn launch_seconds(&self) -> f64 {
+        5e-6
+    }
+
     pub fn description(&self) -> &Description {
         &self.description
     }

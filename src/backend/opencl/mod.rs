@@ -4,7 +4,9 @@
 mod backend;
 mod build;
 mod device;
+mod executable;
 mod handles;
+mod host_driven;
 mod memory;
 pub mod source;
 
