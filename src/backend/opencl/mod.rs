@@ -13,9 +13,9 @@ pub mod source;
 pub use backend::OpenCl;
 pub use device::Opened;
 pub use executable::{Forced, Form};
-pub use source::body::Style;
 pub use handles::{Arg, Buffer, Description, Event, Kernel, Kind, Program};
 pub use memory::{Block, Limits, Pool, Refused, Usage};
+pub use source::body::Style;
 
 use std::sync::OnceLock;
 
