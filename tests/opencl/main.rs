@@ -2,19 +2,24 @@
 //! say so and do nothing: install one (`pocl-opencl-icd`) to run them.
 #![cfg(feature = "opencl")]
 
+mod devices;
+mod first;
 mod handles;
+mod memory;
 
-use allotrope::backend::opencl::Opened;
-use std::sync::LazyLock;
+use allotrope::backend::opencl::{self, Opened};
+use std::io::{Write, stderr};
+use std::sync::Once;
 
 /// The device that the tests run on, if there is one.
 pub fn device() -> Option<&'static Opened> {
-    static DEVICE: LazyLock<Option<Opened>> = LazyLock::new(|| match Opened::new(0) {
+    static SAID: Once = Once::new();
+    match opencl::of(0).opened() {
         Ok(opened) => Some(opened),
         Err(error) => {
-            eprintln!("skipped, no OpenCL device: {error}");
+            // Past the harness, which shows what a test prints where it fails only.
+            SAID.call_once(|| _ = writeln!(stderr(), "the tests of OpenCL are skipped, there is no device: {error}"));
             None
         }
-    });
-    DEVICE.as_ref()
+    }
 }

@@ -1,10 +1,10 @@
 //! A schedule compiled for a device: as launches that the host drives, or as one kernel of one work group, whichever is
 //! sooner done for the sizes of a call. Each form is built when it is first needed. The bits are those of either.
 
+use crate::backend::opencl::backend::block;
 use crate::backend::opencl::device::Opened;
 use crate::backend::opencl::handles::{Arg, Buffer, Kernel, Kind, Program as Built};
 use crate::backend::opencl::host_driven::Run;
-use crate::backend::opencl::memory::Block;
 use crate::backend::opencl::source::body::Style;
 use crate::backend::opencl::source::launched::{self, Function, Parameter};
 use crate::backend::opencl::source::number::Number;
@@ -28,6 +28,31 @@ pub enum Form {
     Launched,
     /// All in one kernel.
     Single,
+}
+
+/// What is not left to be decided by the device and the sizes: for tests, which try all of it on one device.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Forced {
+    pub style: Option<Style>,
+    pub form: Option<Form>,
+}
+
+impl Forced {
+    /// What `ALLOTROPE_OPENCL_STYLE` (cpu or gpu) and `ALLOTROPE_OPENCL_FORM` (launched or single) say.
+    pub fn by_environment() -> Forced {
+        let of = |name: &str| std::env::var(name).unwrap_or_default();
+        let style = match of("ALLOTROPE_OPENCL_STYLE").as_str() {
+            "cpu" => Some(Style::Cpu),
+            "gpu" => Some(Style::Gpu),
+            _ => None,
+        };
+        let form = match of("ALLOTROPE_OPENCL_FORM").as_str() {
+            "launched" => Some(Form::Launched),
+            "single" => Some(Form::Single),
+            _ => None,
+        };
+        Forced { style, form }
+    }
 }
 
 /// A compiled schedule.
@@ -86,7 +111,7 @@ impl Lowered {
 /// Bytes that the arguments of a function take, at least.
 fn parameter_bytes(f: &Function) -> usize {
     let bytes = |p: &Parameter| match p {
-        Parameter::Buffer(_) | Parameter::State | Parameter::Temporaries => 16,
+        Parameter::Buffer(_) | Parameter::Scratch | Parameter::State | Parameter::Temporaries => 16,
         Parameter::Symbol(_) | Parameter::Items => 8,
     };
     f.parameters.iter().map(bytes).sum()
@@ -94,8 +119,9 @@ fn parameter_bytes(f: &Function) -> usize {
 
 impl Code {
     /// Compiles a schedule. Nothing is built yet.
-    pub fn of(opened: Arc<Opened>, schedule: &Schedule, forced: (Option<Style>, Option<Form>)) -> Code {
-        let style = forced.0.unwrap_or(match opened.description().kind {
+    pub fn of(opened: Arc<Opened>, schedule: &Schedule, options: &CompileOptions, forced: Forced) -> Code {
+        let _ = options;
+        let style = forced.style.unwrap_or(match opened.description().kind {
             Kind::Cpu => Style::Cpu,
             Kind::Gpu | Kind::Other => Style::Gpu,
         });
@@ -111,7 +137,7 @@ impl Code {
             schedule: schedule.clone(),
             opened,
             style,
-            forced: forced.1,
+            forced: forced.form,
             fresh,
         }
     }
@@ -157,9 +183,10 @@ impl Code {
     }
 }
 
-/// The block that a backend's memory is.
-fn block(memory: &Memory) -> &Block {
-    memory.get::<Block>().expect("bug in allotrope: memory of another backend")
+/// Where a byte of a backend's memory is.
+fn place(memory: &Memory, at: usize) -> (&Buffer, i64) {
+    let block = block(memory);
+    (block.buffer(), (block.offset() + at) as i64)
 }
 
 impl Executable for Code {
@@ -169,7 +196,7 @@ impl Executable for Code {
     }
 
     fn scratch(&self, bytes: usize) -> Result<Memory> {
-        self.opened.allocate(bytes)
+        Ok(Memory::new(self.opened.allocate(bytes)?))
     }
 
     fn has_checks(&self) -> bool {
@@ -184,11 +211,6 @@ impl Executable for Code {
         scratch: &mut Memory,
     ) -> Result<(), Stop> {
         let form = self.form(binding);
-        let place = |memory: &'_ Memory, at: usize| -> (&'_ Buffer, i64) {
-            let block = block(memory);
-            // SAFETY-free: the lifetime is that of the call.
-            (block.buffer(), (block.offset() + at) as i64)
-        };
         let inputs: Vec<_> = inputs
             .iter()
             .map(|input| match input {
@@ -197,7 +219,7 @@ impl Executable for Code {
             })
             .collect();
         let outputs: Vec<_> = outputs.iter().map(|memory| place(memory, 0)).collect();
-        let run = Run::new(self, self.lowered(form), binding, &inputs, &outputs, place(scratch, 0));
+        let mut run = Run::new(self, self.lowered(form), binding, &inputs, &outputs, place(scratch, 0));
         match form {
             Form::Single => self.run_single(&run)?,
             Form::Launched => run.launch_all()?,
@@ -213,4 +235,3 @@ impl Executable for Code {
         Some(&self.launched.text)
     }
 }
-

@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
     /// The arguments of a function.
     pub fn arguments(&self, function: &Function, items: i64) -> Vec<Arg<'a>> {
         let mut args = Vec::with_capacity(2 * function.parameters.len());
-        let mut place = |args: &mut Vec<Arg<'a>>, (memory, at): Place<'a>| {
+        let place = |args: &mut Vec<Arg<'a>>, (memory, at): Place<'a>| {
             args.extend([Arg::Buffer(memory), Arg::Long(at)]);
         };
         for parameter in &function.parameters {

@@ -56,7 +56,11 @@ impl Program {
             let mut launches = Launches::new(style, group);
             match instruction {
                 Instruction::Kernel(k) => kernel::kernel(&mut launches, k),
-                Instruction::Operation(o) => operator::operator(&mut launches, &o.operator),
+                Instruction::Operation(o) => {
+                    // Inside of one work group there are no others to share with.
+                    launches.style = if group { Style::Cpu } else { style };
+                    operator::operator(&mut launches, &o.operator);
+                }
                 Instruction::Check { check, condition } => launches.launch(Range::Items(1.into()), |body| {
                     body.uses.state = true;
                     let holds = body.load(condition, &vec!["0L".to_string(); condition.shape.len()]);
