@@ -39,6 +39,27 @@ pub enum Error {
     /// Memory that could not be had; says what for.
     #[error("out of memory: {0}")]
     Memory(String),
+    /// A device that cannot be opened; says what is missing, and how it is installed.
+    #[error("device {device}: {message}")]
+    DeviceMissing { device: Device, message: String },
+    /// A device that stopped working. Whatever is asked of it from then on has this error, and what was on it is gone.
+    #[error("device {device} was lost: {message}")]
+    DeviceLost { device: Device, message: String },
+    /// Memory that a device does not have; in bytes.
+    #[error("out of memory on device {device}: {asked} bytes asked for{message}, and {available} are there")]
+    OutOfDeviceMemory {
+        device: Device,
+        asked: usize,
+        available: usize,
+        /// What for.
+        message: String,
+    },
+    /// A program that the compiler of a device refused; has its words, and the lines that they are about.
+    #[error("device {device}: a program cannot be built: {message}")]
+    Build { device: Device, message: String },
+    /// Something else that a device did not do.
+    #[error("device {device}: {message}")]
+    Device { device: Device, message: String },
     /// Code could not be generated.
     #[error("compile: {0}")]
     Compile(String),
@@ -69,6 +90,9 @@ impl Error {
     pub(crate) fn for_what(self, what: &str) -> Error {
         match self {
             Error::Memory(message) => Error::Memory(format!("{message} for {what}")),
+            Error::OutOfDeviceMemory { device, asked, available, message } => {
+                Error::OutOfDeviceMemory { device, asked, available, message: format!("{message} for {what}") }
+            }
             other => other,
         }
     }
@@ -114,6 +138,46 @@ impl Error {
         Error::Devices { op, devices, place: String::new() }.noted()
     }
 
+    /// A device that cannot be opened.
+    #[cfg(feature = "opencl")]
+    #[track_caller]
+    #[cold]
+    pub(crate) fn device_missing(device: Device, message: impl Into<String>) -> Error {
+        Error::DeviceMissing { device, message: message.into() }.noted()
+    }
+
+    /// A device that was lost.
+    #[cfg(feature = "opencl")]
+    #[track_caller]
+    #[cold]
+    pub(crate) fn device_lost(device: Device, message: impl Into<String>) -> Error {
+        Error::DeviceLost { device, message: message.into() }.noted()
+    }
+
+    /// Memory that a device does not have.
+    #[cfg(feature = "opencl")]
+    #[track_caller]
+    #[cold]
+    pub(crate) fn out_of_device_memory(device: Device, asked: usize, available: usize) -> Error {
+        Error::OutOfDeviceMemory { device, asked, available, message: String::new() }.noted()
+    }
+
+    /// A program that the compiler of a device refused.
+    #[cfg(feature = "opencl")]
+    #[track_caller]
+    #[cold]
+    pub(crate) fn build(device: Device, message: impl Into<String>) -> Error {
+        Error::Build { device, message: message.into() }.noted()
+    }
+
+    /// Something else that a device did not do.
+    #[cfg(feature = "opencl")]
+    #[track_caller]
+    #[cold]
+    pub(crate) fn device(device: Device, message: impl Into<String>) -> Error {
+        Error::Device { device, message: message.into() }.noted()
+    }
+
     /// What a trace cannot hold. Where one is recorded, eager code would have gone on, so the recording ends with this
     /// error whatever the program does with it.
     #[track_caller]
@@ -133,6 +197,11 @@ impl Error {
             Error::Size(_)
             | Error::Memory(_)
             | Error::Trace(_)
+            | Error::DeviceMissing { .. }
+            | Error::DeviceLost { .. }
+            | Error::OutOfDeviceMemory { .. }
+            | Error::Build { .. }
+            | Error::Device { .. }
             | Error::Compile(_)
             | Error::File { .. }
             | Error::Panic(_) => "an operation",
@@ -262,6 +331,9 @@ impl Error {
         let text = match &mut self {
             Error::Devices { place, .. } => place,
             Error::Operands { message, .. } | Error::File { message, .. } => message,
+            Error::DeviceMissing { message, .. } | Error::DeviceLost { message, .. } => message,
+            Error::OutOfDeviceMemory { message, .. } | Error::Build { message, .. } => message,
+            Error::Device { message, .. } => message,
             Error::Rule(rule) => &mut rule.message,
             Error::Autograd(s) | Error::Trace(s) | Error::Compile(s) | Error::Argument(s) | Error::Panic(s) => s,
             Error::Size(s) | Error::Memory(s) => s,

@@ -6,9 +6,13 @@ pub mod cpu;
 pub(crate) mod element;
 mod executable;
 pub(crate) mod memory;
+mod one_primitive;
+#[cfg(feature = "opencl")]
+pub mod opencl;
 mod operand;
 mod profile;
 mod registry;
+mod strided_copy;
 mod through_schedules;
 
 pub use crate::backend::cpu::{CompileError, Compiled, Options};

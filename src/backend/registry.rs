@@ -15,6 +15,8 @@ static REGISTERED: [OnceLock<Box<dyn Backend>>; 256] = [const { OnceLock::new() 
 pub fn of(device: Device) -> &'static dyn Backend {
     match device {
         Device::Cpu => &Cpu,
+        #[cfg(feature = "opencl")]
+        Device::OpenCl(number) => todo!("opencl:{number}"),
         Device::Registered(r) => &**REGISTERED[r.number()].get().expect("bug in allotrope: a device without a backend"),
     }
 }
@@ -33,6 +35,8 @@ pub(crate) fn compute(
 ) -> Result<Memory> {
     match device {
         Device::Cpu => Cpu.compute(op, operands, dtype, shape),
+        #[cfg(feature = "opencl")]
+        Device::OpenCl(_) => of(device).compute(op, operands, dtype, shape),
         Device::Registered(_) => of(device).compute(op, operands, dtype, shape),
     }
 }

@@ -20,6 +20,9 @@ pub enum Device {
     /// This processor.
     #[default]
     Cpu,
+    /// The OpenCL device of this number, in the order in which the system lists them: `opencl:0`.
+    #[cfg(feature = "opencl")]
+    OpenCl(u8),
     /// A device of a backend that was registered, see [`register`](crate::backend::register).
     Registered(Registered),
 }
@@ -44,7 +47,7 @@ impl Registered {
 /// When there is a device of this name, or there are too many.
 pub(crate) fn name(name: &str, attach: impl FnOnce(usize)) -> Result<Device, String> {
     let mut names = NAMES.write().unwrap_or_else(PoisonError::into_inner);
-    if name == "cpu" || names.iter().any(|n| n == name) {
+    if name == "cpu" || name == "opencl" || name.starts_with("opencl:") || names.iter().any(|n| n == name) {
         return Err(format!("there is a device {name:?} already"));
     }
     let number = u8::try_from(names.len()).map_err(|_| "there are too many devices".to_string())?;
@@ -57,6 +60,8 @@ impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Device::Cpu => f.pad("cpu"),
+            #[cfg(feature = "opencl")]
+            Device::OpenCl(number) => f.pad(&format!("opencl:{number}")),
             Device::Registered(r) => {
                 let names = NAMES.read().unwrap_or_else(PoisonError::into_inner);
                 f.pad(names.get(r.number()).map_or("unknown", |n| n))
@@ -76,6 +81,10 @@ impl FromStr for Device {
     fn from_str(name: &str) -> Result<Device, UnknownDevice> {
         if name == "cpu" {
             return Ok(Device::Cpu);
+        }
+        #[cfg(feature = "opencl")]
+        if let Some(number) = name.strip_prefix("opencl:") {
+            return number.parse().map(Device::OpenCl).map_err(|_| UnknownDevice(name.to_string()));
         }
         let names = NAMES.read().unwrap_or_else(PoisonError::into_inner);
         let found = names.iter().position(|n| n == name).and_then(|i| u8::try_from(i).ok());

@@ -1,0 +1,236 @@
+//! An opened device: its context and queue, and what a failed call means for whoever asked. A device that was lost stays so.
+//! It knows bytes and programs, never what either is for.
+
+use super::handles::{self, Arg, Buffer, Context, Description, Event, Failed, Kernel, Program, Queue, Unit};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use std::ops::Range;
+use std::sync::OnceLock;
+
+/// A device that was opened, and works until it is lost. Its commands run in the order in which they are given; nobody waits
+/// for them but who reads.
+pub struct Opened {
+    pub(super) device: Device,
+    pub(super) unit: Unit,
+    pub(super) description: Description,
+    pub(super) queue: Queue,
+    pub(super) context: Context,
+    /// Why it is lost, if it is.
+    lost: OnceLock<String>,
+}
+
+/// How OpenCL is installed, for messages.
+const INSTALL: &str = "install the driver of the GPU's vendor (packages nvidia-opencl-icd, intel-opencl-icd, mesa-opencl-icd \
+    or rocm-opencl-icd on Debian), or PoCL for this processor (package pocl-opencl-icd)";
+
+/// The devices of this machine, in the order of their numbers.
+///
+/// # Errors
+/// Where there can be none: what is missing, and how it is installed.
+pub fn units() -> Result<Vec<Unit>, String> {
+    let library = allotrope_opencl_loader::library()
+        .map_err(|said| format!("the library of OpenCL is missing ({said}); {INSTALL}, which bring it along"))?;
+    match handles::units() {
+        Ok(units) if !units.is_empty() => Ok(units),
+        Ok(_) | Err(Failed { code: handles::PLATFORM_NOT_FOUND, .. }) => {
+            Err(format!("the library {library} finds no driver with a device; {INSTALL}"))
+        }
+        Err(failed) => Err(format!("the library {library} cannot list devices: {failed}; {INSTALL}")),
+    }
+}
+
+impl Opened {
+    /// Opens the device of this number.
+    ///
+    /// # Errors
+    /// [`Error::DeviceMissing`] where there is none of this number, or it cannot be opened.
+    pub fn new(number: u8) -> Result<Opened> {
+        let device = Device::OpenCl(number);
+        Opened::open(device, number).map_err(|message| Error::device_missing(device, message))
+    }
+
+    fn open(device: Device, number: u8) -> Result<Opened, String> {
+        let units = units()?;
+        let unit = *units.get(usize::from(number)).ok_or_else(|| none_of(&units))?;
+        let description = unit.describe().map_err(|failed| failed.to_string())?;
+        let Description { name, version, available, has_compiler, .. } = &description;
+        if !available || !has_compiler {
+            let what = if *available { "its driver has no compiler" } else { "it is not available" };
+            return Err(format!("{name} cannot be used: {what}"));
+        }
+        if at_least_1_2(version) == Some(false) {
+            return Err(format!("{name} has {version}, and OpenCL 1.2 is needed; a newer driver may have it"));
+        }
+        let open = || -> handles::Result<_> {
+            let context = Context::new(unit)?;
+            Ok((Queue::new(&context, unit)?, context))
+        };
+        let (queue, context) = open().map_err(|failed| format!("{name} cannot be opened: {failed}"))?;
+        Ok(Opened { device, unit, description, queue, context, lost: OnceLock::new() })
+    }
+
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// That the device was not lost.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] from the first failure on.
+    pub fn usable(&self) -> Result<()> {
+        match self.lost.get() {
+            None => Ok(()),
+            Some(why) => Err(Error::device_lost(self.device, why.clone())),
+        }
+    }
+
+    /// What a failed call means. It marks the device as lost where that is what happened.
+    #[cold]
+    pub(super) fn error(&self, failed: Failed) -> Error {
+        if let Err(lost) = self.usable() {
+            return lost;
+        }
+        let lost = match failed.code {
+            handles::DEVICE_NOT_AVAILABLE | handles::EVENT_FAILED | handles::INVALID_CONTEXT => true,
+            handles::INVALID_QUEUE => true,
+            // Drivers say so of a kernel that needs too much, and of a device that is gone. A lost one can finish nothing.
+            handles::OUT_OF_RESOURCES | handles::OUT_OF_HOST_MEMORY => self.queue.finish().is_err(),
+            // Codes of a driver's own are those of crashes.
+            code => code < -1001,
+        };
+        if lost {
+            let why = self.lost.get_or_init(|| failed.to_string());
+            return Error::device_lost(self.device, why.clone());
+        }
+        Error::device(self.device, failed.to_string())
+    }
+
+    fn done<T>(&self, result: handles::Result<T>) -> Result<T> {
+        result.map_err(|failed| self.error(failed))
+    }
+
+    /// A buffer of so many bytes, at least one, of any contents.
+    ///
+    /// # Errors
+    /// When the device has no more.
+    pub fn buffer(&self, bytes: usize) -> Result<Buffer> {
+        self.usable()?;
+        self.done(self.context.buffer(bytes))
+    }
+
+    /// The kernel of this name.
+    ///
+    /// # Errors
+    /// Where the program has none, or the device fails.
+    pub fn kernel(&self, program: &Program, name: &str) -> Result<Kernel> {
+        self.usable()?;
+        program.kernel(name).map_err(|failed| match self.error(failed) {
+            Error::Device { device, message } => Error::device(device, format!("the kernel {name}: {message}")),
+            lost => lost,
+        })
+    }
+
+    /// How many items a work group of this kernel may have.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn largest_group(&self, kernel: &Kernel) -> Result<usize> {
+        self.done(kernel.largest_group(self.unit))
+    }
+
+    /// Runs a kernel for each of `global` items, in work groups of `local` ones, or as the driver likes. Without an item
+    /// nothing runs. There is an event where it is asked for, and something runs.
+    ///
+    /// # Errors
+    /// Where the kernel does not take these arguments or groups, or the device fails.
+    pub fn launch(
+        &self,
+        kernel: &Kernel,
+        args: &[Arg<'_>],
+        global: [usize; 3],
+        local: Option<[usize; 3]>,
+        event: bool,
+    ) -> Result<Option<Event>> {
+        self.usable()?;
+        self.done(self.queue.launch(&self.context, kernel, args, global, local, event))
+    }
+
+    /// Reads bytes, and waits for them.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn read(&self, buffer: &Buffer, offset: usize, to: &mut [u8]) -> Result<()> {
+        self.usable()?;
+        self.done(self.queue.read(buffer, offset, to))
+    }
+
+    /// Writes bytes when their turn comes; they may be changed as soon as this returns.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn write(&self, buffer: &Buffer, offset: usize, from: &[u8]) -> Result<()> {
+        self.usable()?;
+        self.done(self.queue.write(buffer, offset, from))
+    }
+
+    /// Copies bytes to a place that does not overlap theirs.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn copy(&self, from: &Buffer, at: Range<usize>, to: &Buffer, offset: usize) -> Result<()> {
+        self.usable()?;
+        self.done(self.queue.copy(from, at, to, offset))
+    }
+
+    /// Fills bytes with a pattern of 1, 2, 4, 8 or 16 bytes, which the place is a multiple of.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn fill(&self, buffer: &Buffer, at: Range<usize>, pattern: &[u8]) -> Result<()> {
+        self.usable()?;
+        self.done(self.queue.fill(buffer, at, pattern))
+    }
+
+    /// Has the device begin with what it was given: to be called at the end of a run that nobody waits for.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn flush(&self) -> Result<()> {
+        self.usable()?;
+        self.done(self.queue.flush())
+    }
+
+    /// Waits until the device has done all that it was given before.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn finish(&self) -> Result<()> {
+        self.usable()?;
+        self.done(self.queue.finish())
+    }
+
+    /// When a command began and ended, in nanoseconds of the device's clock. It waits for the end.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn times(&self, event: &Event) -> Result<Range<u64>> {
+        self.usable()?;
+        self.done(event.times())
+    }
+}
+
+/// There is no device of a number.
+fn none_of(units: &[Unit]) -> String {
+    let names = units.iter().enumerate().map(|(i, unit)| {
+        let name = unit.describe().map_or_else(|failed| failed.to_string(), |d| d.name);
+        format!("{} is {name}", Device::OpenCl(i as u8))
+    });
+    format!("there is no device of this number: {}", names.collect::<Vec<_>>().join(", "))
+}
+
+/// Whether "OpenCL 1.2 ..." is a version of 1.2 or later.
+fn at_least_1_2(version: &str) -> Option<bool> {
+    let (major, minor) = version.strip_prefix("OpenCL ")?.split(' ').next()?.split_once('.')?;
+    let version: (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
+    Some(version >= (1, 2))
+}

@@ -1,0 +1,41 @@
+//! OpenCL C from schedules: the text of kernels, and in which order and how often they are launched. Nothing here touches a
+//! device.
+//!
+//! In flow order: [`program`] turns each instruction into launches ([`kernel`], [`operator`]), whose text is written with
+//! what [`body`] offers; [`launched`] makes each launch a kernel function of its own, and [`single`] makes the whole program
+//! one, for the work of one work group.
+
+pub mod body;
+mod expr;
+pub mod fold;
+mod fused_reduction;
+mod kernel;
+pub mod launched;
+pub mod math;
+pub mod number;
+mod operator;
+pub mod program;
+pub mod single;
+pub mod text;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Schedule;
+
+    #[test]
+    fn shows() {
+        let graph: allotrope_ir::Graph = std::fs::read_to_string(std::env::var("SHOW").unwrap()).unwrap().parse().unwrap();
+        let schedule = Schedule::of(&graph).unwrap();
+        eprintln!("{schedule}");
+        for style in [body::Style::Cpu, body::Style::Gpu] {
+            let program = program::Program::of(&schedule, style, false);
+            let (_, text) = launched::functions(&schedule, &program);
+            println!("// launched {style:?}\n{}", text::complete(&text));
+            let program = program::Program::of(&schedule, style, true);
+            let layout = program::Layout::of(&schedule, &program);
+            let (_, text) = single::function(&schedule, &program, &layout, if style == body::Style::Cpu { 1 } else { 64 });
+            println!("// single {style:?}\n{}", text::complete(&text));
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Complete programs: the text of kernels with everything that it calls before it. It writes no kernel.
+
+use crate::backend::opencl::source::fold::Fold;
+use crate::backend::opencl::source::math;
+use allotrope_ir::{DType, ReduceOp};
+
+/// What every program begins with. Nothing is contracted: `a * b + c` is rounded twice.
+const HEAD: &str = "#pragma OPENCL EXTENSION cl_khr_fp64 : enable\n#pragma OPENCL FP_CONTRACT OFF\n";
+
+/// The text of kernels as a program.
+pub fn complete(kernels: &str) -> String {
+    let mut folds = String::new();
+    for op in ReduceOp::ALL {
+        for dtype in DType::ALL {
+            let fold = Fold { op: *op, dtype };
+            if kernels.contains(&fold.marker()) {
+                folds.push_str(&fold.functions());
+            }
+        }
+    }
+    let library = math::library(&format!("{folds}{kernels}"));
+    format!("{HEAD}{library}{folds}{kernels}")
+}
