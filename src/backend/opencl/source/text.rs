@@ -18,6 +18,6 @@ pub fn complete(kernels: &str) -> String {
             }
         }
     }
-    let library = math::library(&format!("{folds}{kernels}"));
+    let library = math::library(&format!("{folds}{kernels}"), math::Arithmetic::EXACT);
     format!("{HEAD}{library}{folds}{kernels}")
 }

@@ -2,62 +2,68 @@
 //! by 0, maxima that keep a NaN, and division and square root for devices that do not round them correctly.
 //! Nothing here is approximated.
 
-/// The text of the helper of that name, and the helpers that it calls.
-pub fn helper(name: &str) -> Option<(String, &'static [&'static str])> {
-    let plain = |text: &str| Some((text.to_owned(), &[] as &[&str]));
+use super::library::Arithmetic;
+
+/// The text of the helper of that name.
+pub fn helper(name: &str, arithmetic: Arithmetic) -> Option<String> {
     match name {
-        "at_div_f32" => return plain(DIVISION),
-        "at_sqrt_f32" => return plain(SQUARE_ROOT),
-        "at_f32_of_f16" => return plain(WIDEN_F16),
-        "at_f16_of_f32" => return plain(NARROW_F16),
-        "at_f32_of_bf16" => return plain(WIDEN_BF16),
-        "at_bf16_of_f32" => return plain(NARROW_BF16),
-        "at_i64_of_f32" => return plain(&saturating("float", "at_i64_of_f32", "f")),
-        "at_i64_of_f64" => return plain(&saturating("double", "at_i64_of_f64", "")),
-        _ => {}
+        "at_div_f32" if arithmetic.exact_division => Some(PLAIN_DIVISION.to_owned()),
+        "at_div_f32" => Some(DIVISION.to_owned()),
+        "at_sqrt_f32" if arithmetic.exact_sqrt => Some(PLAIN_SQUARE_ROOT.to_owned()),
+        "at_sqrt_f32" => Some(SQUARE_ROOT.to_owned()),
+        "at_f32_of_f16" => Some(WIDEN_F16.to_owned()),
+        "at_f16_of_f32" => Some(NARROW_F16.to_owned()),
+        "at_f32_of_bf16" => Some(WIDEN_BF16.to_owned()),
+        "at_bf16_of_f32" => Some(NARROW_BF16.to_owned()),
+        "at_i64_of_f32" => Some(saturating("float", name, "f")),
+        "at_i64_of_f64" => Some(saturating("double", name, "")),
+        _ => {
+            let (op, dtype) = name.strip_prefix("at_")?.rsplit_once('_')?;
+            match dtype {
+                "f32" => extreme(op, "float", name),
+                "f64" => extreme(op, "double", name),
+                "u8" => integer(op, "uchar", "uint", false, name),
+                "i32" => integer(op, "int", "uint", true, name),
+                "i64" => integer(op, "long", "ulong", true, name),
+                _ => None,
+            }
+        }
     }
-    let (op, dtype) = name.strip_prefix("at_")?.rsplit_once('_')?;
-    let (c, unsigned, signed) = match dtype {
-        "u8" => ("uchar", "uint", false),
-        "i32" => ("int", "uint", true),
-        "i64" => ("long", "ulong", true),
-        "f32" => return extreme(op, "float", name),
-        "f64" => return extreme(op, "double", name),
-        _ => return None,
-    };
+}
+
+/// What the kernels define for integers where C leaves it open or has no operator.
+fn integer(op: &str, c: &str, unsigned: &str, signed: bool, name: &str) -> Option<String> {
     let negative = format!("({c})(0 - ({unsigned})a)");
+    // The smallest number divided by -1 would be undefined in C.
     let minus_one = |then: &str| if signed { format!("b == -1 ? {then} : ") } else { String::new() };
     let body = match op {
-        "abs" => format!("{c} {name}({c} a) {{\n    return a < 0 ? {negative} : a;\n}}\n"),
-        // The smallest number divided by -1 would be undefined in C.
-        "rem" => format!("{c} {name}({c} a, {c} b) {{\n    return b == 0 ? 0 : {}a % b;\n}}\n", minus_one("0")),
-        "quotient" => {
-            format!("{c} {name}({c} a, {c} b) {{\n    return b == 0 ? 0 : {}a / b;\n}}\n", minus_one(&negative))
+        "abs" if signed => {
+            return Some(format!("static inline {c} {name}({c} a) {{\n    return a < 0 ? {negative} : a;\n}}\n"));
         }
+        "rem" => format!("    return b == 0 ? 0 : {}a % b;\n", minus_one("0")),
+        "quotient" => format!("    return b == 0 ? 0 : {}a / b;\n", minus_one(&negative)),
         "pow" => {
-            let reciprocal = if signed {
-                "    if (b < 0) return a == 1 || (a == -1 && (b & 1) == 0) ? 1 : (a == -1 ? a : 0);\n"
-            } else {
-                ""
-            };
+            let reciprocal = "    if (b < 0) return a == 1 || (a == -1 && (b & 1) == 0) ? 1 : (a == -1 ? a : 0);\n";
             format!(
-                "{c} {name}({c} a, {c} b) {{\n{reciprocal}    {unsigned} base = a, left = b, power = 1;\n    while (left > 0) {{\n\
-                 \x20       if (left & 1) power *= base;\n        base *= base;\n        left >>= 1;\n    }}\n    return ({c})power;\n}}\n"
+                "{}    {unsigned} base = a, left = b, power = 1;\n    while (left > 0) {{\n\
+                 \x20       if (left & 1) power *= base;\n        base *= base;\n        left >>= 1;\n    }}\n\
+                 \x20   return ({c})power;\n",
+                if signed { reciprocal } else { "" }
             )
         }
         _ => return None,
     };
-    Some((format!("static inline {body}"), &[]))
+    Some(format!("static inline {c} {name}({c} a, {c} b) {{\n{body}}}\n"))
 }
 
 /// Maximum and minimum of floats: a NaN wins, and of equals the first.
-fn extreme(op: &str, c: &str, name: &str) -> Option<(String, &'static [&'static str])> {
+fn extreme(op: &str, c: &str, name: &str) -> Option<String> {
     let mark = match op {
         "maximum" => ">",
         "minimum" => "<",
         _ => return None,
     };
-    Some((format!("static inline {c} {name}({c} a, {c} b) {{\n    return b {mark} a || isnan(b) ? b : a;\n}}\n"), &[]))
+    Some(format!("static inline {c} {name}({c} a, {c} b) {{\n    return b {mark} a || isnan(b) ? b : a;\n}}\n"))
 }
 
 fn saturating(c: &str, name: &str, suffix: &str) -> String {
@@ -95,6 +101,16 @@ const NARROW_BF16: &str = "static inline ushort at_bf16_of_f32(float x) {
     uint bits = as_uint(x);
     if (isnan(x)) return (ushort)((bits >> 16) | 0x40u);
     return (ushort)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+";
+
+const PLAIN_DIVISION: &str = "static inline float at_div_f32(float a, float b) {
+    return a / b;
+}
+";
+
+const PLAIN_SQUARE_ROOT: &str = "static inline float at_sqrt_f32(float x) {
+    return sqrt(x);
 }
 ";
 

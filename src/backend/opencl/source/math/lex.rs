@@ -1,6 +1,6 @@
 //! Rust text of the math files as tokens with their lines. Never knows what a token means.
 
-use super::Unsupported;
+use super::library::Unsupported;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Token {
@@ -18,8 +18,8 @@ pub struct Placed {
 
 /// Longer marks first, so that `<<` is not read as two.
 const MARKS: [&str; 37] = [
-    "<<", ">>", "->", "::", "==", "!=", "<=", ">=", "&&", "||", "(", ")", "{", "}", "[", "]", "<", ">", "=", "+", "-", "*",
-    "/", "%", "&", "|", "^", "!", ",", ";", ":", ".", "#", "?", "'", "@", "$",
+    "<<", ">>", "->", "::", "==", "!=", "<=", ">=", "&&", "||", "(", ")", "{", "}", "[", "]", "<", ">", "=", "+", "-",
+    "*", "/", "%", "&", "|", "^", "!", ",", ";", ":", ".", "#", "?", "'", "@", "$",
 ];
 
 /// The tokens of a file. Comments, and attributes (`#[...]`), are left out.

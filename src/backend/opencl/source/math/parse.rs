@@ -1,8 +1,8 @@
 //! The syntax of the math files: a small subset of Rust, by recursive descent. What is outside of it is an error that
 //! names the line. Never knows of types beyond their names.
 
-use super::Unsupported;
 use super::lex::{Placed, Token, tokens};
+use super::library::Unsupported;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Type {
@@ -108,8 +108,17 @@ pub fn module(name: &str, text: &str) -> Result<Module, Unsupported> {
 }
 
 /// From what binds least. Comparisons stand alone in Rust; here they are only ever written so.
-const LEVELS: [&[&str]; 9] =
-    [&["||"], &["&&"], &["==", "!=", "<", ">", "<=", ">="], &["|"], &["^"], &["&"], &["<<", ">>"], &["+", "-"], &["*", "/", "%"]];
+const LEVELS: [&[&str]; 9] = [
+    &["||"],
+    &["&&"],
+    &["==", "!=", "<", ">", "<=", ">="],
+    &["|"],
+    &["^"],
+    &["&"],
+    &["<<", ">>"],
+    &["+", "-"],
+    &["*", "/", "%"],
+];
 
 struct Parser<'a> {
     file: &'a str,

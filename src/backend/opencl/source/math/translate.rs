@@ -1,8 +1,8 @@
 //! One function of the math files as OpenCL C: the same operations in the same order, one statement a `let`. Types are
 //! inferred as far as the subset needs it; what has no equal in C is an error. Never decides what a function computes.
 
+use super::library::Unsupported;
 use super::parse::{Block, Const, Expr, Function, Kind, Module, Pattern, Statement, Type};
-use super::{Arithmetic, Unsupported};
 use std::collections::{BTreeSet, HashMap};
 
 /// A function's text, and what has to stand before it.
@@ -128,7 +128,6 @@ enum Bound {
 struct Translator<'a> {
     modules: &'a [Module],
     module: &'a Module,
-    arithmetic: Arithmetic,
     scopes: Vec<HashMap<String, Bound>>,
     lines: Vec<String>,
     depth: usize,
@@ -139,8 +138,8 @@ struct Translator<'a> {
 type Result<T> = std::result::Result<T, Unsupported>;
 
 /// The function's text.
-pub fn translate(modules: &[Module], module: &Module, f: &Function, arithmetic: Arithmetic) -> Result<Translated> {
-    let mut t = Translator::new(modules, module, arithmetic);
+pub fn translate(modules: &[Module], module: &Module, f: &Function) -> Result<Translated> {
+    let mut t = Translator::new(modules, module);
     let mut parameters = vec![];
     for (name, ty) in &f.parameters {
         let names = t.declare(name, ty);
@@ -164,8 +163,8 @@ pub fn translate(modules: &[Module], module: &Module, f: &Function, arithmetic: 
 }
 
 /// A table's text.
-pub fn table(modules: &[Module], module: &Module, found: &Const, arithmetic: Arithmetic) -> Result<String> {
-    let mut t = Translator::new(modules, module, arithmetic);
+pub fn table(modules: &[Module], module: &Module, found: &Const) -> Result<String> {
+    let mut t = Translator::new(modules, module);
     let (Type::Array(element, length), Kind::Array(values)) = (&found.ty, &found.value.kind) else {
         return t.error(found.value.line, format!("{} is no table", found.name));
     };
@@ -179,9 +178,9 @@ pub fn table(modules: &[Module], module: &Module, found: &Const, arithmetic: Ari
 }
 
 impl<'a> Translator<'a> {
-    fn new(modules: &'a [Module], module: &'a Module, arithmetic: Arithmetic) -> Self {
+    fn new(modules: &'a [Module], module: &'a Module) -> Self {
         let (scopes, out) = (vec![HashMap::new()], Translated::default());
-        Translator { modules, module, arithmetic, scopes, lines: vec![], depth: 1, names: 0, out }
+        Translator { modules, module, scopes, lines: vec![], depth: 1, names: 0, out }
     }
 
     fn error<T>(&self, line: usize, message: String) -> Result<T> {
@@ -354,7 +353,9 @@ impl<'a> Translator<'a> {
             Kind::Call(path, arguments) => self.call(path, arguments, e.line),
             Kind::Method(x, name, arguments) => self.method(x, name, arguments, expected, e.line),
             Kind::Index(table, at) => {
-                let Kind::Path(path) = &table.kind else { return self.error(e.line, "an index of no table".to_owned()) };
+                let Kind::Path(path) = &table.kind else {
+                    return self.error(e.line, "an index of no table".to_owned());
+                };
                 let (module, name) = self.resolve(path);
                 let Some(found) = module.consts.iter().find(|c| c.name == name) else {
                     return self.error(e.line, format!("an unknown table `{name}`"));
@@ -390,8 +391,14 @@ impl<'a> Translator<'a> {
 
     fn number(&self, text: &str, expected: Option<&Type>, line: usize) -> Result<Value> {
         let plain = text.replace('_', "");
-        let suffixes =
-            [("i32", Type::I32), ("i64", Type::I64), ("u32", Type::U32), ("u64", Type::U64), ("f32", Type::F32), ("f64", Type::F64)];
+        let suffixes = [
+            ("i32", Type::I32),
+            ("i64", Type::I64),
+            ("u32", Type::U32),
+            ("u64", Type::U64),
+            ("f32", Type::F32),
+            ("f64", Type::F64),
+        ];
         let suffix = suffixes.into_iter().find(|(s, _)| plain.ends_with(s) && !plain.starts_with("0x"));
         let digits = suffix.as_ref().map_or(plain.as_str(), |(s, _)| plain.trim_end_matches(s));
         let Some(ty) = suffix.as_ref().map(|(_, ty)| ty).or(expected) else {
@@ -463,7 +470,14 @@ impl<'a> Translator<'a> {
         Ok((a, b))
     }
 
-    fn binary(&mut self, mark: &'static str, a: &Expr, b: &Expr, expected: Option<&Type>, line: usize) -> Result<Value> {
+    fn binary(
+        &mut self,
+        mark: &'static str,
+        a: &Expr,
+        b: &Expr,
+        expected: Option<&Type>,
+        line: usize,
+    ) -> Result<Value> {
         let comparison = matches!(mark, "==" | "!=" | "<" | ">" | "<=" | ">=");
         if matches!(mark, "<<" | ">>") {
             let a = self.expr(a, expected)?;
@@ -497,7 +511,8 @@ impl<'a> Translator<'a> {
         }
         let (float, bool) = (is_float(&a.ty), a.ty == Type::Bool);
         let text = match mark {
-            "/" if a.ty == Type::F32 && !self.arithmetic.exact_division => {
+            // Devices need not round it correctly.
+            "/" if a.ty == Type::F32 => {
                 self.out.calls.insert("at_div_f32".to_owned());
                 format!("at_div_f32({x}, {y})")
             }
@@ -588,7 +603,8 @@ impl<'a> Translator<'a> {
         line: usize,
     ) -> Result<Value> {
         // What a method takes besides its receiver is of the receiver's type, in all that the subset has.
-        let hint = if matches!(name, "to_bits" | "is_nan" | "is_sign_negative" | "leading_zeros") { None } else { expected };
+        let hint =
+            if matches!(name, "to_bits" | "is_nan" | "is_sign_negative" | "leading_zeros") { None } else { expected };
         let x = self.expr(x, hint)?;
         let (text, ty) = (x.parts.concat(), x.ty);
         let c = parts(&ty).concat();
@@ -609,7 +625,7 @@ impl<'a> Translator<'a> {
             ("copysign", [b]) if float => same(format!("copysign({text}, {b})")),
             ("floor" | "ceil" | "trunc", []) if float => same(format!("{name}({text})")),
             ("round_ties_even", []) if float => same(format!("rint({text})")),
-            ("sqrt", []) if ty == Type::F32 && !self.arithmetic.exact_sqrt => {
+            ("sqrt", []) if ty == Type::F32 => {
                 let text = self.helper("at_sqrt_f32", &text);
                 Ok(Value::one(text, ty))
             }
@@ -619,7 +635,9 @@ impl<'a> Translator<'a> {
             ("is_nan", []) if float => Ok(Value::one(format!("(isnan({text}) != 0)"), Type::Bool)),
             ("is_sign_negative", []) if ty == Type::F32 => Ok(Value::one(format!("(as_int({text}) < 0)"), Type::Bool)),
             ("is_sign_negative", []) if ty == Type::F64 => Ok(Value::one(format!("(as_long({text}) < 0)"), Type::Bool)),
-            ("leading_zeros", []) if unsigned(&ty).is_some() => Ok(Value::one(format!("((uint)clz({text}))"), Type::U32)),
+            ("leading_zeros", []) if unsigned(&ty).is_some() => {
+                Ok(Value::one(format!("((uint)clz({text}))"), Type::U32))
+            }
             ("wrapping_add" | "wrapping_sub" | "wrapping_mul", [b]) if unsigned(&ty).is_some() => {
                 let mark = match name {
                     "wrapping_add" => "+",
