@@ -1,7 +1,7 @@
 //! Logarithms and what is made of them, in `f64`. Never calls a library function.
 //!
-//! The logarithm of the reduced operand is a pair ([`super::double`]) with an error of 2^-70, which is what powers need. The
-//! polynomial by interpolation at Chebyshev points in 420 bits, then rounded.
+//! The logarithm of the reduced operand is a pair ([`super::double`]) with an error of 2^-59, so that the result is rounded
+//! nearly once, and one of 2^-70 for powers, which multiply it. The polynomial by interpolation at Chebyshev points in 420 bits, then rounded.
 
 use super::double::{add, divide, fast_two_sum, multiply, square_root, two_product, two_sum};
 use super::double_exp::{LN2_HIGH, LN2_LOW, exp_pair};
@@ -14,13 +14,12 @@ const LARGE: f64 = 1_073_741_824.0;
 /// Below this, a function with slope 1 at 0 and no second derivative there is its operand.
 const TINY: f64 = 1.862_645_149_230_957e-9;
 
-/// `log(1 + f + f_low)` for `1 + f` in `[sqrt(1/2), sqrt(2)]`: with `s = f / (2 + f)` and `t = s^2`,
-/// `2 s + s t (2/3 + t (2/5 + t q(t)))`, `q` of degree 8 (relative error 2^-64), all but `q` in pairs.
+/// `s = f / (2 + f)` of the pair `f`, as a pair, and `q(s^2)` of [`reduced`].
 #[inline(always)]
-fn reduced(f: f64, f_low: f64) -> (f64, f64) {
+fn quotient(f: f64, f_low: f64) -> (f64, f64, f64) {
     let (d, d_low) = fast_two_sum(2.0, f);
     let (s, s_low) = divide(f, f_low, d, d_low + f_low);
-    let (t, t_low) = multiply(s, s_low, s, s_low);
+    let t = s * s;
     let t2 = t * t;
     let q01 = t.mul_add(0.222_222_222_222_222_15, 0.285_714_285_714_285_7);
     let q23 = t.mul_add(0.153_846_153_826_266_9, 0.181_818_181_818_238_94);
@@ -28,6 +27,25 @@ fn reduced(f: f64, f_low: f64) -> (f64, f64) {
     let q67 = t.mul_add(0.094_593_934_896_191_53, 0.105_282_551_953_969_4);
     let q68 = t2.mul_add(0.098_355_948_289_558_39, q67);
     let q = t2.mul_add(t2.mul_add(t2.mul_add(q68, q45), q23), q01);
+    (s, s_low, q)
+}
+
+/// `log(1 + f + f_low)` for `1 + f` in `[sqrt(1/2), sqrt(2)]`: with `s = f / (2 + f)` and `t = s^2`,
+/// `2 s + s t (2/3 + t (2/5 + t q(t)))`, `q` of degree 8 (relative error 2^-64), of which the first term is a pair: error
+/// 2^-59.
+#[inline(always)]
+fn reduced(f: f64, f_low: f64) -> (f64, f64) {
+    let (s, s_low, q) = quotient(f, f_low);
+    let t = s * s;
+    let u = t * t.mul_add(t.mul_add(q, 0.4), 0.666_666_666_666_666_6);
+    fast_two_sum(s + s, s.mul_add(u, s_low + s_low))
+}
+
+/// As [`reduced`], all but `q` in pairs: error 2^-70.
+#[inline(always)]
+fn reduced_further(f: f64, f_low: f64) -> (f64, f64) {
+    let (s, s_low, q) = quotient(f, f_low);
+    let (t, t_low) = multiply(s, s_low, s, s_low);
     let (u, u_low) = fast_two_sum(0.4, t.mul_add(q, -2.220_446_049_250_313_2e-17));
     let (u, u_low) = multiply(t, t_low, u, u_low);
     let (u, u_low) = add(0.666_666_666_666_666_6, 3.700_743_415_417_188e-17, u, u_low);
@@ -59,18 +77,12 @@ fn special(x: f64, r: f64) -> f64 {
     if x == 0.0 { f64::NEG_INFINITY } else { r }
 }
 
-/// Natural logarithm of a positive finite number as a pair.
-#[inline(always)]
-fn log_pair(x: f64) -> (f64, f64) {
-    let (e, m) = split_any(x);
-    let (h, l) = reduced(m - 1.0, 0.0);
-    with_exponent(e, h, l)
-}
-
 /// Natural logarithm.
 #[inline(always)]
 pub fn log(x: f64) -> f64 {
-    let (h, _l) = log_pair(x);
+    let (e, m) = split_any(x);
+    let (h, l) = reduced(m - 1.0, 0.0);
+    let (h, _l) = with_exponent(e, h, l);
     special(x, h)
 }
 
@@ -186,7 +198,9 @@ pub fn pow(a: f64, b: f64) -> f64 {
     // No logarithm but 0 is so small that it matters beyond these bounds.
     let b = if b > 3.7e19 { 3.7e19 } else { b };
     let b = if b < -3.7e19 { -3.7e19 } else { b };
-    let (h, l) = log_pair(a);
+    let (e, m) = split_any(a);
+    let (h, l) = reduced_further(m - 1.0, 0.0);
+    let (h, l) = with_exponent(e, h, l);
     let (z, z_low) = multiply(h, l, b, 0.0);
     exp_pair(z, z_low)
 }
