@@ -6,6 +6,7 @@ mod devices;
 mod first;
 mod handles;
 mod memory;
+mod probe;
 
 use allotrope::backend::opencl::{self, Opened};
 use std::io::{Write, stderr};

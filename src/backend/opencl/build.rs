@@ -20,14 +20,30 @@ impl Opened {
     /// Where the device's compiler refuses it: [`Error::Build`], with the lines that it names.
     pub fn build(&self, source: &str) -> Result<Program> {
         self.usable()?;
+        let key = format!("{}\0{OPTIONS}\0{source}", self.key);
+        // What the driver does not take any more is built again.
+        let kept = self.cache.get(&key).and_then(|binary| {
+            let program = self.context.program_of_binary(self.unit, &binary).ok()?;
+            program.build(self.unit, OPTIONS).ok().map(|()| program)
+        });
+        if let Some(program) = kept {
+            return Ok(program);
+        }
         let program = self.context.program(source).map_err(|failed| self.error(failed))?;
         match program.build(self.unit, OPTIONS) {
-            Ok(()) => Ok(program),
+            Ok(()) => {}
             Err(Failed { code: BUILD_FAILURE, .. }) => {
-                Err(Error::build(self.device, shown(source, &program.log(self.unit))))
+                return Err(Error::build(self.device, shown(source, &program.log(self.unit))));
             }
-            Err(failed) => Err(self.error(failed)),
+            Err(failed) => return Err(self.error(failed)),
         }
+        if self.cache.folder().is_some()
+            && let Ok(binary) = program.binary()
+            && !binary.is_empty()
+        {
+            self.cache.put(&key, &binary);
+        }
+        Ok(program)
     }
 }
 
