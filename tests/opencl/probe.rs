@@ -1,7 +1,7 @@
 //! What the probe finds of a device, and what is kept on disk.
 
 use crate::device;
-use allotrope::backend::opencl::{Agreement, Cache, Verdict, What};
+use allotrope::backend::opencl::{Agreement, Arg, Cache, Verdict, What};
 use std::path::PathBuf;
 use std::{env, fs, process};
 
@@ -116,4 +116,57 @@ fn a_folder_that_cannot_be_is_no_cache() {
     cache.put("a", b"one");
     assert_eq!(cache.get("a"), None);
     fs::remove_file(&path).unwrap();
+}
+
+/// Runs the ignored test below with programs kept in this folder.
+fn builds(folder: &std::path::Path) {
+    let mut command = process::Command::new(env::current_exe().unwrap());
+    let name = "probe::a_program_is_built_and_runs";
+    let run = command.args([name, "--exact", "--ignored", "--test-threads=1"]).env("ALLOTROPE_OPENCL_CACHE", folder);
+    let output = run.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+#[ignore = "run by programs_are_kept"]
+fn a_program_is_built_and_runs() {
+    let opened = device().unwrap();
+    let source = "__kernel void at_kept(__global int *x) { x[get_global_id(0)] = 7 * (int)get_global_id(0) + 1; }";
+    let program = opened.build(source).unwrap();
+    let kernel = opened.kernel(&program, "at_kept").unwrap();
+    let x = opened.buffer(64).unwrap();
+    opened.launch(&kernel, &[Arg::Buffer(&x)], [16, 1, 1], None, false).unwrap();
+    let mut bytes = [0; 64];
+    opened.read(&x, 0, &mut bytes).unwrap();
+    let seen: Vec<i32> = bytes.as_chunks().0.iter().map(|b| i32::from_ne_bytes(*b)).collect();
+    assert_eq!(seen, (0..16).map(|i| 7 * i + 1).collect::<Vec<_>>());
+}
+
+#[test]
+fn programs_are_kept() {
+    let Some(_) = device() else { return };
+    let folder = folder("programs");
+    let files = || -> Vec<PathBuf> { fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect() };
+    builds(&folder);
+    builds(&folder);
+    let number = files().len();
+    assert!((2..=3).contains(&number), "the verdict, the program, and that it was asked for: {:?}", files());
+    builds(&folder);
+    assert_eq!(files().len(), number);
+    // Bytes that are no program, in a file that is whole.
+    for path in files() {
+        let file = fs::read(&path).unwrap();
+        let length = 28 + u64::from_le_bytes(file[20..28].try_into().unwrap()) as usize;
+        let key = String::from_utf8(file[28..length].to_vec()).unwrap();
+        Cache::at(&folder, u64::MAX).put(&key, b"no program, and no verdict");
+    }
+    builds(&folder);
+    // No file is whole.
+    for path in files() {
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+    }
+    builds(&folder);
+    fs::remove_dir_all(&folder).unwrap();
 }

@@ -61,6 +61,11 @@ impl Opened {
         }
     }
 
+    /// Gives the device up: from here on it is lost to whoever asks.
+    pub fn lose(&self, why: &str) {
+        self.lost.get_or_init(|| why.to_string());
+    }
+
     /// What a failed call means. It marks the device as lost where that is what happened.
     #[cold]
     pub(super) fn error(&self, failed: Failed) -> Error {
@@ -68,7 +73,7 @@ impl Opened {
             return lost;
         }
         let lost = match failed.code {
-            // Many drivers make a buffer when it is first used.
+            // What a driver promised is not there: some make a buffer when all of it is used.
             handles::ALLOCATION_FAILURE => {
                 return Error::out_of_device_memory(self.device, self.memory().held, 0).for_what("all buffers");
             }
@@ -100,7 +105,10 @@ impl Opened {
         if self.description.shares_memory && machine::check(bytes).is_err() {
             return Err(Failed { call: "clCreateBuffer", code: handles::ALLOCATION_FAILURE });
         }
-        self.context.buffer(bytes)
+        let buffer = self.context.buffer(bytes)?;
+        // Many drivers make a buffer when it is first used only, so it is used now: here a failure can be told.
+        self.queue.fill(&buffer, 0..1, &[0])?;
+        Ok(buffer)
     }
 
     /// A buffer of its own, of at least one byte and any contents. Tensors have blocks of the pool instead.
@@ -119,7 +127,7 @@ impl Opened {
     pub fn kernel(&self, program: &Program, name: &str) -> Result<Kernel> {
         self.usable()?;
         program.kernel(name).map_err(|failed| match self.error(failed) {
-            Error::Device { device, message } => Error::device(device, format!("the kernel {name}: {message}")),
+            Error::Device { message, .. } => Error::device(self.device, format!("the kernel {name}: {message}")),
             lost => lost,
         })
     }

@@ -34,10 +34,10 @@ pub fn verdict(opened: &Opened) -> Result<Verdict> {
 fn probe(opened: &Opened) -> Result<Verdict> {
     let begun = Instant::now();
     // A driver that claims f64 and has none is one without.
-    let with_double = opened.description.has_double.then(|| opened.build(&text::program(true))).transpose();
+    let with_double = opened.description.has_double.then(|| opened.compile(&text::program(true))).transpose();
     let (program, has_double) = match with_double {
         Ok(Some(program)) => (program, true),
-        Ok(None) | Err(Error::Build { .. }) => (opened.build(&text::program(false))?, false),
+        Ok(None) | Err(Error::Build { .. }) => (opened.compile(&text::program(false))?, false),
         Err(error) => return Err(error),
     };
     let build = begun.elapsed();
@@ -87,6 +87,9 @@ impl Probe<'_> {
             let mut results = output.chunks_exact(size_of::<T>()).map(T::of_bytes);
             for row in &rows {
                 for (abc, device) in operands.iter().zip(results.by_ref()) {
+                    if width > row.widest {
+                        continue;
+                    }
                     row.judge(*abc, device, &mut findings);
                 }
             }

@@ -58,6 +58,9 @@ fn kernel<T: Float>(text: &mut String, width: usize) {
         load(2)
     );
     for (k, row) in T::rows().iter().enumerate() {
+        if width > row.widest {
+            continue;
+        }
         let statement = row.text.replace("{F}", &float).replace("{I}", &of_width(T::INTEGER));
         let statement = statement.replace("{L}", &of_width("long")).replace("{S}", &of_width("float"));
         _ = match width {
