@@ -1,14 +1,59 @@
-//! Runs of the `f64` functions, which are those of the `libm` crate, element by element. Never vectorises: exactness
-//! of meaning comes before speed in this type.
+//! Runs of the `f64` functions of [`super::double`] and its like. Never defines a value itself.
 
+use super::runs::{Function, Function2, bodies, bodies2, run, run2};
 use crate::simd::Isa;
+
+mod one {
+    use super::Function;
+    use crate::math::definition::{Definition, Operation, Partial};
+    use crate::math::double_trig;
+    use crate::math::runs::functions;
+    use crate::ops::UnaryOp;
+    use allotrope_ir::DType;
+
+    functions! { f64, DType::F64, Function, Unary, UnaryOp:
+        Sin(x) = double_trig::sin, where double_trig::is_near, else double_trig::far_sin;
+        Cos(x) = double_trig::cos, where double_trig::is_near, else double_trig::far_cos;
+        Tan(x) = double_trig::tan, where double_trig::is_near, else double_trig::far_tan;
+    }
+}
+
+mod two {
+    use super::Function2;
+    use crate::math::definition::{Definition, Operation, Partial};
+    use crate::math::double_rem;
+    use crate::math::runs::functions;
+    use crate::ops::BinaryOp;
+    use allotrope_ir::DType;
+
+    functions! { f64, DType::F64, Function2, Binary, BinaryOp:
+        Rem(a, b) = double_rem::rem, where double_rem::is_ordinary, else double_rem::rem_otherwise;
+    }
+}
+
+pub(super) use one::DEFINITIONS as ONE;
+pub(super) use two::DEFINITIONS as TWO;
+
+bodies! { f64:
+    /// `out[i] = sin x[i]`
+    sin_body = one::Sin;
+    /// `out[i] = cos x[i]`
+    cos_body = one::Cos;
+    /// `out[i] = tan x[i]`
+    tan_body = one::Tan;
+}
+
+bodies2! { f64:
+    /// `out[i]` is C's `fmod(a[i], b[i])`, which is exact.
+    rem_body = two::Rem;
+}
 
 /// `libm`'s, which below -2 gives a number where there is none.
 fn acosh(x: f64) -> f64 {
     if x < 1.0 { f64::NAN } else { libm::acosh(x) }
 }
 
-macro_rules! functions {
+macro_rules! library {
     ($($(#[$m:meta])* $body:ident = $f:path;)+) => {$(
         $(#[$m])*
         ///
@@ -22,15 +67,11 @@ macro_rules! functions {
         }
     )+};
 }
-functions! {
+library! {
     /// `out[i] = e^x[i]`
     exp_body = libm::exp;
     /// `out[i] = log x[i]`
     log_body = libm::log;
-    /// `out[i] = sin x[i]`
-    sin_body = libm::sin;
-    /// `out[i] = cos x[i]`
-    cos_body = libm::cos;
     /// `out[i] = tanh x[i]`
     tanh_body = libm::tanh;
     /// `out[i] = 2^x[i]`
@@ -43,8 +84,6 @@ functions! {
     log10_body = libm::log10;
     /// `out[i] = log(1 + x[i])`
     log1p_body = libm::log1p;
-    /// `out[i] = tan x[i]`
-    tan_body = libm::tan;
     /// `out[i] = asin x[i]`
     asin_body = libm::asin;
     /// `out[i] = acos x[i]`
@@ -86,6 +125,4 @@ two_operands! {
     pow_body = libm::pow;
     /// `out[i]` is the angle of the point `(b[i], a[i])`.
     atan2_body = libm::atan2;
-    /// `out[i]` is C's `fmod(a[i], b[i])`, which is exact.
-    rem_body = std::ops::Rem::rem;
 }

@@ -18,16 +18,20 @@ pub struct OpenCl {
     /// Or what is missing.
     opened: Result<Arc<Opened>, String>,
     primitives: ThroughSchedules,
+    forced: Forced,
 }
 
 impl OpenCl {
     /// Opens the device of this number, if that is possible.
     pub fn new(number: u8) -> OpenCl {
-        OpenCl {
-            device: Device::OpenCl(number),
-            opened: Opened::open(number).map(Arc::new),
-            primitives: ThroughSchedules::new(),
-        }
+        OpenCl::forced(number, Forced::by_environment())
+    }
+
+    /// The same device again, on which something is decided beforehand: a backend to be
+    /// [registered](crate::backend::register).
+    pub fn forced(number: u8, forced: Forced) -> OpenCl {
+        let opened = Opened::open(number).map(Arc::new);
+        OpenCl { device: Device::OpenCl(number), opened, primitives: ThroughSchedules::new(), forced }
     }
 
     /// The device.
@@ -107,6 +111,6 @@ impl Backend for OpenCl {
     }
 
     fn compile(&self, schedule: &Schedule, options: &CompileOptions) -> Result<Box<dyn Executable>> {
-        Ok(Box::new(Code::of(Arc::clone(self.opened()?), schedule, options, Forced::by_environment())))
+        Ok(Box::new(Code::of(Arc::clone(self.opened()?), schedule, options, self.forced)))
     }
 }

@@ -12,8 +12,10 @@ pub mod source;
 
 pub use backend::OpenCl;
 pub use device::Opened;
+pub use executable::{Forced, Form};
 pub use handles::{Arg, Buffer, Description, Event, Kernel, Kind, Program};
 pub use memory::{Block, Limits, Pool, Refused, Usage};
+pub use source::body::Style;
 
 use std::sync::OnceLock;
 
