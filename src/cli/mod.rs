@@ -5,6 +5,7 @@
 mod args;
 mod bench;
 mod compare;
+mod comparison;
 mod devices;
 mod error;
 mod format;
