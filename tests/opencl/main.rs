@@ -7,6 +7,7 @@ mod first;
 mod handles;
 mod matmul;
 mod memory;
+mod probe;
 #[path = "../../ir/tests/seed/mod.rs"]
 mod seed;
 

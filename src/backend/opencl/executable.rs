@@ -3,18 +3,20 @@
 
 use crate::backend::opencl::backend::block;
 use crate::backend::opencl::device::Opened;
-use crate::backend::opencl::handles::{Arg, Buffer, Kernel, Kind, Program as Built};
-use crate::backend::opencl::host_driven::Run;
+use crate::backend::opencl::handles::{self as opencl, Kernel, Kind, Program as Built};
+use crate::backend::opencl::host_driven::{Place, Run};
 use crate::backend::opencl::source::body::Style;
 use crate::backend::opencl::source::launched::{self, Function, Parameter};
 use crate::backend::opencl::source::number::Number;
 use crate::backend::opencl::source::program::{Layout, Program};
 use crate::backend::opencl::source::{single, text};
-use crate::backend::{CompileOptions, Executable, Input, Memory, Stop};
+use crate::backend::{BufferInfo, CompileOptions, Event, Executable, Input, KernelTime, Memory, Profile, Stop};
 use crate::error::{Error, Result};
-use crate::schedule::{BufId, Iterations, KernelInfo, Location, Schedule};
+use crate::schedule::{KernelInfo, MemoryPlan, Schedule, Temporaries};
 use allotrope_ir::DType;
+use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// Items of the work group of a whole program, where items share the work.
 const GROUP: usize = 256;
@@ -60,12 +62,16 @@ pub struct Code {
     pub(super) opened: Arc<Opened>,
     pub(super) schedule: Schedule,
     pub(super) style: Style,
-    launched: Lowered,
-    single: Lowered,
+    launched: OnceLock<Lowered>,
+    single: OnceLock<Lowered>,
     /// Always this form.
     forced: Option<Form>,
+    /// Compiled to be timed.
+    timed: bool,
     /// For each output, its place among those that update no input.
     pub(super) fresh: Vec<Option<usize>>,
+    buffers: Vec<BufferInfo>,
+    phases: Vec<(&'static str, Duration)>,
 }
 
 /// One form of a schedule: its steps, its text, and its kernels once they are needed.
@@ -120,7 +126,8 @@ fn parameter_bytes(f: &Function) -> usize {
 impl Code {
     /// Compiles a schedule. Nothing is built yet.
     pub fn of(opened: Arc<Opened>, schedule: &Schedule, options: &CompileOptions, forced: Forced) -> Code {
-        let _ = options;
+        let begin = Instant::now();
+        let plan = MemoryPlan::of(schedule, &Temporaries::default());
         let style = forced.style.unwrap_or(match opened.description().kind {
             Kind::Cpu => Style::Cpu,
             Kind::Gpu | Kind::Other => Style::Gpu,
@@ -132,13 +139,17 @@ impl Code {
         };
         let fresh = schedule.outputs.iter().map(|o| o.update.is_none().then(&mut next)).collect();
         Code {
-            launched: Lowered::of(schedule, style, Form::Launched),
-            single: Lowered::of(schedule, style, Form::Single),
+            launched: OnceLock::new(),
+            single: OnceLock::new(),
             schedule: schedule.clone(),
             opened,
             style,
-            forced: forced.form,
+            // A whole program has one time.
+            forced: if options.profile { Some(Form::Launched) } else { forced.form },
+            timed: options.profile,
             fresh,
+            buffers: plan.buffers(schedule, &Temporaries::default()),
+            phases: vec![("OpenCL C", begin.elapsed())],
         }
     }
 
@@ -146,9 +157,6 @@ impl Code {
     fn form(&self, binding: &[usize]) -> Form {
         if let Some(form) = self.forced {
             return form;
-        }
-        if self.single.functions.iter().any(|f| parameter_bytes(f) > PARAMETER_BYTES) {
-            return Form::Launched;
         }
         let (mut launches, mut seconds) = (0.0, 0.0);
         for kernel in &self.schedule.kernels {
@@ -162,19 +170,49 @@ impl Code {
         let units = self.opened.description().compute_units.max(1) as f64;
         let launch = self.opened.launch_seconds();
         let apart = launches * launch + seconds / units;
-        if seconds + launch < apart { Form::Single } else { Form::Launched }
+        let fits = || self.lowered(Form::Single).functions.iter().all(|f| parameter_bytes(f) <= PARAMETER_BYTES);
+        if seconds + launch < apart && fits() { Form::Single } else { Form::Launched }
     }
 
     pub(super) fn lowered(&self, form: Form) -> &Lowered {
-        match form {
+        let lowered = match form {
             Form::Launched => &self.launched,
             Form::Single => &self.single,
+        };
+        lowered.get_or_init(|| Lowered::of(&self.schedule, self.style, form))
+    }
+
+    /// Runs one form; gives the events of its launches with the kernels that they belong to, where they are asked for.
+    fn run_as(
+        &self,
+        form: Form,
+        binding: &[usize],
+        inputs: &[Input<'_>],
+        outputs: &[&mut Memory],
+        scratch: &Memory,
+        timed: bool,
+    ) -> Result<Vec<(usize, opencl::Event)>, Stop> {
+        let inputs: SmallVec<[Place<'_>; 16]> = inputs
+            .iter()
+            .map(|input| match input {
+                Input::Read(memory, at) => place(memory, at.start),
+                Input::Update(memory, at) => place(memory, at.start),
+            })
+            .collect();
+        let outputs: SmallVec<[Place<'_>; 4]> = outputs.iter().map(|memory| place(memory, 0)).collect();
+        let mut run = Run::new(self, self.lowered(form), binding, &inputs, &outputs, place(scratch, 0));
+        run.events = timed.then(Vec::new);
+        match form {
+            Form::Single => self.run_single(&run)?,
+            Form::Launched => run.launch_all()?,
         }
+        self.opened.flush().map_err(Stop::Device)?;
+        Ok(run.events.unwrap_or_default())
     }
 
     /// Runs the one kernel of the whole program.
     fn run_single(&self, run: &Run<'_>) -> Result<(), Stop> {
-        let lowered = &self.single;
+        let lowered = self.lowered(Form::Single);
         let kernels = lowered.kernels(&self.opened).map_err(Stop::Device)?;
         let args = run.arguments(&lowered.functions[0], 0);
         let size = if self.style == Style::Cpu { 1 } else { GROUP };
@@ -184,15 +222,15 @@ impl Code {
 }
 
 /// Where a byte of a backend's memory is.
-fn place(memory: &Memory, at: usize) -> (&Buffer, i64) {
+fn place(memory: &Memory, at: usize) -> Place<'_> {
     let block = block(memory);
     (block.buffer(), (block.offset() + at) as i64)
 }
 
 impl Executable for Code {
     fn scratch_bytes(&self, binding: &[usize]) -> usize {
-        let bytes = |form: &Lowered| usize::try_from(form.layout.bytes.eval(binding)).unwrap_or(0);
-        bytes(&self.launched).max(bytes(&self.single))
+        let lowered = self.lowered(self.form(binding));
+        usize::try_from(lowered.layout.bytes.eval(binding)).unwrap_or(0)
     }
 
     fn scratch(&self, bytes: usize) -> Result<Memory> {
@@ -210,21 +248,49 @@ impl Executable for Code {
         outputs: &mut [&mut Memory],
         scratch: &mut Memory,
     ) -> Result<(), Stop> {
-        let form = self.form(binding);
-        let inputs: Vec<_> = inputs
-            .iter()
-            .map(|input| match input {
-                Input::Read(memory, at) => place(memory, at.start),
-                Input::Update(memory, at) => place(memory, at.start),
-            })
-            .collect();
-        let outputs: Vec<_> = outputs.iter().map(|memory| place(memory, 0)).collect();
-        let mut run = Run::new(self, self.lowered(form), binding, &inputs, &outputs, place(scratch, 0));
-        match form {
-            Form::Single => self.run_single(&run)?,
-            Form::Launched => run.launch_all()?,
+        self.run_as(self.form(binding), binding, inputs, outputs, scratch, false).map(drop)
+    }
+
+    fn run_profiled(
+        &self,
+        binding: &[usize],
+        inputs: &mut [Input<'_>],
+        outputs: &mut [&mut Memory],
+        scratch: &mut Memory,
+        most: usize,
+    ) -> Result<Profile, Stop> {
+        let begin = Instant::now();
+        if !self.timed {
+            return Err(Stop::Device(Error::argument("this code was not compiled to be timed")));
         }
-        self.opened.flush().map_err(Stop::Device)
+        let events = self.run_as(Form::Launched, binding, inputs, outputs, scratch, true)?;
+        let mut profile =
+            Profile { kernels: vec![KernelTime::default(); self.schedule.kernels.len()], ..Profile::default() };
+        let mut first = None;
+        for (kernel, event) in &events {
+            let times = self.opened.times(event).map_err(Stop::Device)?;
+            let since = *first.get_or_insert(times.start);
+            let at = |t: u64| Duration::from_nanos(t.saturating_sub(since));
+            let (start, end) = (at(times.start), at(times.end));
+            let time = &mut profile.kernels[*kernel];
+            time.count += 1;
+            time.total += end - start;
+            if profile.events.len() < most {
+                profile.events.push(Event { kernel: *kernel, start, end });
+            } else {
+                profile.dropped += 1;
+            }
+        }
+        profile.total = begin.elapsed();
+        Ok(profile)
+    }
+
+    fn buffers(&self) -> &[BufferInfo] {
+        &self.buffers
+    }
+
+    fn phases(&self) -> &[(&'static str, Duration)] {
+        &self.phases
     }
 
     fn kernels(&self) -> &[KernelInfo] {
@@ -232,6 +298,6 @@ impl Executable for Code {
     }
 
     fn text(&self) -> Option<&str> {
-        Some(&self.launched.text)
+        Some(&self.lowered(self.forced.unwrap_or(Form::Launched)).text)
     }
 }
