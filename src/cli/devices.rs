@@ -79,7 +79,7 @@ mod opencl {
         row(text, "transfer", format!("{} to the device, {} back", giga(times.upload), giga(times.download)));
         row(text, "first build", seconds(times.build));
         let folder = opened.cache_folder().map_or("off".to_string(), |folder| folder.display().to_string());
-        row(text, "programs kept in", folder);
+        row(text, "cache", folder);
         let f32 =
             if opened.verdict().equal_bits() { "the bits of this processor" } else { "not the bits of this processor" };
         row(text, "f32 has", f32);

@@ -151,7 +151,10 @@ fn made_in_place(text: &str) -> Vec<usize> {
             continue;
         }
         let fields = after.trim_start().strip_prefix('{').and_then(|fields| fields.split('}').next());
-        let pattern = after.starts_with("(_)") || fields.is_some_and(|fields| fields.trim_end().ends_with(".."));
+        // A comment names it in backticks.
+        let pattern = after.starts_with("(_)")
+            || after.starts_with('`')
+            || fields.is_some_and(|fields| fields.trim_end().ends_with(".."));
         if !pattern {
             found.push(text[..at].lines().count().max(1) + usize::from(text[..at].ends_with('\n')));
         }
