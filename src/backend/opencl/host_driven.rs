@@ -37,6 +37,8 @@ pub struct Run<'a> {
     moving: FxHashMap<u32, Place<'a>>,
     /// The events of launches, with the kernels that they belong to, where times are taken.
     pub events: Option<Vec<(usize, Event)>>,
+    /// How many launches there were.
+    pub launches: usize,
     kernels: Option<&'a Kernels>,
 }
 
@@ -59,6 +61,7 @@ impl<'a> Run<'a> {
             index: FxHashMap::default(),
             moving: FxHashMap::default(),
             events: None,
+            launches: 0,
             kernels: None,
         }
     }
@@ -202,6 +205,7 @@ impl<'a> Run<'a> {
         }
         let args = self.arguments(function, items);
         let kernel = &self.kernels.expect("set before").all[launch.number];
+        self.launches += 1;
         let timed = self.events.is_some();
         let event = self.code.opened.launch(kernel, &args, [global, 1, 1], Some([local, 1, 1]), timed)?;
         if let (Some(events), Some(event), Some(number)) = (&mut self.events, event, number) {

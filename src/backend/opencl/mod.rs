@@ -8,6 +8,7 @@ mod executable;
 mod handles;
 mod host_driven;
 mod memory;
+mod remarks;
 pub mod source;
 
 pub use backend::OpenCl;
