@@ -145,6 +145,17 @@ fn the_graph_is_shown_in_every_form() {
 }
 
 #[test]
+fn devices_are_listed() {
+    let text = printed(&["devices"]);
+    assert!(text.starts_with("cpu\n  this processor"), "{text}");
+    match cfg!(feature = "opencl") {
+        // With a device, or with what is missing for one.
+        true => assert!(text.contains("no contraction  ") || text.contains("install "), "{text}"),
+        false => assert!(text.contains("built without OpenCL"), "{text}"),
+    }
+}
+
+#[test]
 fn numbers_that_make_no_sense_are_refused() {
     let folder = Folder::new("numbers");
     let out = folder.path("report");

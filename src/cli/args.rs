@@ -36,6 +36,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Print a program's captured graph, the graph after the passes, and the code made of it
     Graph(GraphArgs),
+    /// List the devices of this machine, and how each computes
+    Devices,
 }
 
 #[derive(Args, Debug, Clone)]

@@ -137,9 +137,20 @@ pub fn accelerator(device: Device) -> Result<Accelerator, CliError> {
         let opened = allotrope::backend::opencl::of(number).opened().map_err(failed)?;
         let description = opened.description();
         let name = format!("{} ({})", description.name, description.platform);
-        return Ok(Accelerator { device, name, contract: Contract::EqualBits });
+        return Ok(Accelerator { device, name, contract: contract(opened.verdict()) });
     }
     Ok(Accelerator { device, name: device.to_string(), contract: Contract::EqualBits })
+}
+
+/// What the probe of a device promises of programs in f32.
+#[cfg(feature = "opencl")]
+fn contract(found: &allotrope::backend::opencl::Verdict) -> Contract {
+    if found.equal_bits() {
+        return Contract::EqualBits;
+    }
+    let less = allotrope::backend::opencl::What::ALL.into_iter().filter(|what| !found.single.is_equal(*what));
+    let less = less.map(|what| format!("{what} {}", found.single.of(what).agreement));
+    Contract::Within(format!("by its probe {}", less.collect::<Vec<_>>().join(", ")))
 }
 
 /// Waits until the elements are there: on a device a step is only enqueued, and reading waits for all that was.

@@ -14,8 +14,9 @@ const PI_2_HIGH: f64 = 1.570_796_326_794_896_6;
 const PI_2_MIDDLE: f64 = 6.123_233_995_736_766e-17;
 const PI_2_LOW: f64 = -1.497_384_904_859_169_8e-33;
 
-/// 2/pi, of which the first word is the whole part: element `i > 0` has the bits of weight `2^(64 - 64 i - 1)` and below.
-const TWO_OVER_PI: [u64; 20] = [
+/// 2/pi, of which the first word is the whole part: element `i > 0` has the bits of weight `2^(64 - 64 i - 1)` and below. No
+/// operand reaches beyond the twentieth; with those behind, every index taken modulo 32 is one of the table.
+const TWO_OVER_PI: [u64; 32] = [
     0x0000000000000000,
     0xa2f9836e4e441529,
     0xfc2757d1f534ddc0,
@@ -36,6 +37,18 @@ const TWO_OVER_PI: [u64; 20] = [
     0x3d0739f78a5292ea,
     0x6bfb5fb11f8d5d08,
     0x56033046fc7b6bab,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
 ];
 
 /// Whether [`sin`], [`cos`] and [`tan`] hold for `x`.
@@ -74,10 +87,11 @@ fn multiply_high(a: u64, b: u64) -> u64 {
 /// 64 bits of 2/pi from bit `at` of the table on.
 #[inline(always)]
 fn bits_of_two_over_pi(at: u64) -> u64 {
-    let (word, shift) = (at >> 6, at & 63);
+    let (word, shift) = ((at >> 6) & 31, at & 63);
+    let next = word.wrapping_add(1) & 31;
     let high = TWO_OVER_PI[word as usize] << shift as u32;
     // In two steps, as a shift by 64 is none.
-    high | TWO_OVER_PI[word.wrapping_add(1) as usize] >> 1u32 >> (63u64.wrapping_sub(shift)) as u32
+    high | TWO_OVER_PI[next as usize] >> 1u32 >> (63u64.wrapping_sub(shift)) as u32
 }
 
 /// As [`quarter_turns`], for finite `x` from `2^30` on.

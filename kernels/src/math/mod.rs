@@ -21,6 +21,10 @@
 
 mod definition;
 mod double;
+mod double_arc;
+mod double_erf;
+mod double_exp;
+mod double_log;
 mod double_rem;
 mod double_trig;
 #[allow(clippy::module_inception)]
@@ -34,8 +38,12 @@ pub use definition::{Definition, Operation, Partial};
 
 /// The files that define the functions, by their modules' names: a small subset of Rust, so that other languages can be
 /// made from them.
-pub const SOURCES: [(&str, &str); 5] = [
+pub const SOURCES: [(&str, &str); 9] = [
     ("double", include_str!("double.rs")),
+    ("double_arc", include_str!("double_arc.rs")),
+    ("double_erf", include_str!("double_erf.rs")),
+    ("double_exp", include_str!("double_exp.rs")),
+    ("double_log", include_str!("double_log.rs")),
     ("double_rem", include_str!("double_rem.rs")),
     ("double_trig", include_str!("double_trig.rs")),
     ("poly", include_str!("poly.rs")),

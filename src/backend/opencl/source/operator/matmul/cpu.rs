@@ -7,6 +7,7 @@ use crate::backend::opencl::source::body::{Body, Launches, Range, Temporary};
 use crate::backend::opencl::source::number::Number;
 use crate::schedule::is_zero;
 use allotrope_ir::Dim;
+use std::collections::BTreeSet;
 
 /// Rows of a register tile, and of a panel of `a`.
 const ROWS: i64 = 6;
@@ -35,9 +36,9 @@ enum Form {
     Panels,
 }
 
-/// The functions of a dtype that a text calls.
-pub fn functions(element: &Element, text: &str) -> String {
-    called(&element.fill(include_str!("cpu.cl")), text)
+/// Those functions of a dtype.
+pub fn functions(element: &Element, names: &BTreeSet<&str>) -> String {
+    called(&element.fill(include_str!("cpu.cl")), names)
 }
 
 /// The launches of a product.
