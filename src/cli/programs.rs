@@ -1,11 +1,11 @@
 //! The two ways to run the recurrent programs: the only file of the command line that knows the library.
 
-use super::args::Kind;
 use super::error::CliError;
 use super::run::{Accelerator, Contract, KernelInfo, Mode, ParameterBits};
 use super::sequence::Window;
 use allotrope::prelude::*;
 use allotrope::trace::{Explanation, Traced};
+use clap::ValueEnum;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -60,6 +60,13 @@ pub struct Trainer {
 pub struct Step {
     loss: Tensor,
     prediction: Tensor,
+}
+
+/// The kinds of OpenCL devices: each has its own way to the same bits.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Cpu,
+    Gpu,
 }
 
 /// Which OpenCL C of a step is to be shown: that which its device runs, or that for a kind of devices.

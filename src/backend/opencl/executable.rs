@@ -3,8 +3,8 @@
 
 use crate::backend::opencl::backend::block;
 use crate::backend::opencl::device::Opened;
-use crate::backend::opencl::handles::{self as opencl, Kernel, Kind, Program as Built};
-use crate::backend::opencl::host_driven::{Place, Run};
+use crate::backend::opencl::handles::{Kernel, Kind, Program as Built};
+use crate::backend::opencl::host_driven::{Place, Run, Timed};
 use crate::backend::opencl::remarks;
 use crate::backend::opencl::source::body::Style;
 use crate::backend::opencl::source::launched::{self, Function, Parameter};
@@ -204,7 +204,7 @@ impl Code {
         lowered.get_or_init(|| Lowered::of(&self.schedule, self.style, form))
     }
 
-    /// Runs one form; gives the events of its launches with the kernels that they belong to, where they are asked for.
+    /// Runs one form; gives its launches to be timed, where that is asked for.
     fn run_as(
         &self,
         form: Form,
@@ -213,7 +213,7 @@ impl Code {
         outputs: &[&mut Memory],
         scratch: &Memory,
         timed: bool,
-    ) -> Result<Vec<(usize, opencl::Event)>, Stop> {
+    ) -> Result<Vec<Timed>, Stop> {
         let inputs: SmallVec<[Place<'_>; 16]> = inputs
             .iter()
             .map(|input| match input {
@@ -291,13 +291,13 @@ impl Executable for Code {
         let mut profile =
             Profile { kernels: vec![KernelTime::default(); self.schedule.kernels.len()], ..Profile::default() };
         let mut first = None;
-        for (kernel, event) in &events {
+        for Timed { kernel, begins, event } in &events {
             let times = self.opened.times(event).map_err(Stop::Device)?;
             let since = *first.get_or_insert(times.start);
             let at = |t: u64| Duration::from_nanos(t.saturating_sub(since));
             let (start, end) = (at(times.start), at(times.end));
             let time = &mut profile.kernels[*kernel];
-            time.count += 1;
+            time.count += usize::from(*begins);
             time.total += end - start;
             if profile.events.len() < most {
                 profile.events.push(Event { kernel: *kernel, start, end });
