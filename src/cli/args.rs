@@ -4,6 +4,7 @@
 
 use super::bench::Workload;
 use super::error::{BUILD_WITH_OPENCL, CliError, NO_OPENCL};
+use super::programs::Kind;
 use super::run::Settings;
 use super::sequence::{HalfTurns, LONGEST_VARIABLE, POINTS_PER_HALF_TURN, Program};
 use allotrope::Device;
@@ -158,13 +159,6 @@ pub struct GraphArgs {
     /// Time each kernel, and write a trace for chrome://tracing or Perfetto
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
-}
-
-/// The kinds of OpenCL devices: each has its own way to the same bits.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Cpu,
-    Gpu,
 }
 
 /// What `graph` is to look at.

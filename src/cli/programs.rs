@@ -1,11 +1,11 @@
 //! The two ways to run the recurrent programs: the only file of the command line that knows the library.
 
-use super::args::Kind;
 use super::error::CliError;
 use super::run::{Accelerator, Contract, KernelInfo, Mode, ParameterBits};
 use super::sequence::Window;
 use allotrope::prelude::*;
 use allotrope::trace::{Explanation, Traced};
+use clap::ValueEnum;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -60,6 +60,13 @@ pub struct Trainer {
 pub struct Step {
     loss: Tensor,
     prediction: Tensor,
+}
+
+/// The kinds of OpenCL devices: each has its own way to the same bits.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Cpu,
+    Gpu,
 }
 
 /// Which OpenCL C of a step is to be shown: that which its device runs, or that for a kind of devices.
@@ -137,9 +144,20 @@ pub fn accelerator(device: Device) -> Result<Accelerator, CliError> {
         let opened = allotrope::backend::opencl::of(number).opened().map_err(failed)?;
         let description = opened.description();
         let name = format!("{} ({})", description.name, description.platform);
-        return Ok(Accelerator { device, name, contract: Contract::EqualBits });
+        return Ok(Accelerator { device, name, contract: contract(opened.verdict()) });
     }
     Ok(Accelerator { device, name: device.to_string(), contract: Contract::EqualBits })
+}
+
+/// What the probe of a device promises of programs in f32.
+#[cfg(feature = "opencl")]
+fn contract(found: &allotrope::backend::opencl::Verdict) -> Contract {
+    if found.equal_bits() {
+        return Contract::EqualBits;
+    }
+    let less = allotrope::backend::opencl::What::ALL.into_iter().filter(|what| !found.single.is_equal(*what));
+    let less = less.map(|what| format!("{what} {}", found.single.of(what).agreement));
+    Contract::Within(format!("by its probe {}", less.collect::<Vec<_>>().join(", ")))
 }
 
 /// Waits until the elements are there: on a device a step is only enqueued, and reading waits for all that was.

@@ -135,6 +135,7 @@ impl std::fmt::Display for Explanation {
         if self.device() != Device::Cpu {
             writeln!(f, "runs on: {}", self.device())?;
         }
+        self.0.compiled.remarks().iter().try_for_each(|remark| writeln!(f, "  {remark}"))?;
         writeln!(f, "stands for calls where")?;
         self.guards().lines().try_for_each(|guard| writeln!(f, "  {guard}"))?;
         let inputs: Vec<String> = self

@@ -11,6 +11,7 @@ mod host_driven;
 mod memory;
 mod open;
 mod probe;
+mod remarks;
 pub mod source;
 mod verdict;
 
