@@ -59,9 +59,12 @@ fn every_operator_on_a_device() {
     let adapters = adapters();
     let adapter = |name: &str| -> Option<Adapter> { adapters.iter().find(|(n, _)| *n == name).map(|(_, a)| *a) };
     let wanted = only();
-    let names: Vec<String> = corpus::operators(&folder).into_iter().enumerate()
+    let names: Vec<String> = corpus::operators(&folder)
+        .into_iter()
+        .enumerate()
         .filter(|(_, name)| wanted.as_ref().is_none_or(|only| only.contains(name)))
-        .map(|(_, name)| name).collect();
+        .map(|(_, name)| name)
+        .collect();
     let found = in_parallel(&names, |name| {
         let Some(adapter) = adapter(name) else { return (0, Vec::new()) };
         let op = Operator::read(&folder, name);
