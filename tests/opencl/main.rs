@@ -5,6 +5,7 @@
 mod devices;
 mod first;
 mod handles;
+mod math;
 mod memory;
 #[path = "../../ir/tests/seed/mod.rs"]
 mod seed;
