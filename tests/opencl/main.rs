@@ -6,6 +6,7 @@ mod devices;
 mod first;
 mod handles;
 mod matmul;
+mod math;
 mod memory;
 mod probe;
 #[path = "../../ir/tests/seed/mod.rs"]
