@@ -40,6 +40,11 @@ fn opened() -> &'static Result<Opened, String> {
             Some(name) => vec![name.as_str()],
             None => NAMES.to_vec(),
         };
+        if given.is_none()
+            && let Some(library) = loaded_before()
+        {
+            return Ok(Opened { name: "that was loaded with the program".to_string(), library });
+        }
         let mut refused = Vec::new();
         for name in names {
             // SAFETY: the initialisers of OpenCL's library are made to be run in any program.
@@ -53,6 +58,22 @@ fn opened() -> &'static Result<Opened, String> {
         }
         Err(refused.join("; "))
     })
+}
+
+/// A library that has the functions and was loaded with the program, which is how oclgrind puts itself in the place of the
+/// system's.
+#[cfg(unix)]
+fn loaded_before() -> Option<Library> {
+    let library = Library::from(libloading::os::unix::Library::this());
+    // SAFETY: what is found is only seen as the address that it is; the type of a function is as large.
+    let found = *unsafe { library.get::<*const c_void>(b"clGetPlatformIDs\0") }.ok()?;
+    // A program that shows its functions to others shows those of this crate too.
+    (found != crate::clGetPlatformIDs as *const c_void).then_some(library)
+}
+
+#[cfg(not(unix))]
+fn loaded_before() -> Option<Library> {
+    None
 }
 
 /// A function of the library, looked for when it is first called.
