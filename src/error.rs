@@ -46,7 +46,7 @@ pub enum Error {
     #[error("device {device} was lost: {message}")]
     DeviceLost { device: Device, message: String },
     /// Memory that a device does not have; in bytes.
-    #[error("out of memory on device {device}: {asked} bytes asked for{message}, and {available} are there")]
+    #[error("out of memory on device {device}: {asked} bytes{message} were asked for, and {available} are there")]
     OutOfDeviceMemory {
         device: Device,
         asked: usize,

@@ -151,7 +151,8 @@ pub enum Op<D = Dim> {
     /// The axes named (ascending) are reduced and removed; over an empty one, a sum is 0, a maximum the least number and a
     /// minimum the greatest.
     Reduce { op: ReduceOp, axes: Axes },
-    /// `T[b.., m, k], T[b.., k, n] -> T[b.., m, n]`, a chain of fused multiply-adds over k from 0.
+    /// `T[b.., m, k], T[b.., k, n] -> T[b.., m, n]`, the ascending sum of chains of fused multiply-adds from 0, each
+    /// over 256 steps of k.
     Matmul,
     /// `T[b.., m, n], T[b.., m, k], T[b.., k, n] -> T[b.., m, n]`: the first plus the product, added once.
     AddMatmul,

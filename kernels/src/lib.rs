@@ -7,7 +7,7 @@
 //! - [`gather`], [`scatter`], [`overlap_add`]: moving and adding along an axis.
 //! - [`arg_reduce`], [`argsort`], [`recurrence`]: order and chains along an axis.
 //! - [`mod@reduce`]: sums, maxima, minima, and the order that defines them.
-//! - [`mod@matmul`]: matrix products, and the chain that defines them.
+//! - [`mod@matmul`]: matrix products, and the chains that define them.
 //! - [`rng`]: PyTorch's CPU generator and its streams.
 //! - [`table`]: the same kernels as function pointers with their signatures, for generated code.
 //! - [`simd`]: the instruction sets, `ALLOTROPE_SIMD`. All give the same bits.

@@ -1,6 +1,8 @@
 //! Which backend computes on which device. It calls none of them.
 
 use crate::backend::cpu::Cpu;
+#[cfg(feature = "opencl")]
+use crate::backend::opencl;
 use crate::backend::{Backend, Memory, Operand};
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
@@ -16,7 +18,7 @@ pub fn of(device: Device) -> &'static dyn Backend {
     match device {
         Device::Cpu => &Cpu,
         #[cfg(feature = "opencl")]
-        Device::OpenCl(number) => todo!("opencl:{number}"),
+        Device::OpenCl(number) => opencl::of(number),
         Device::Registered(r) => &**REGISTERED[r.number()].get().expect("bug in allotrope: a device without a backend"),
     }
 }

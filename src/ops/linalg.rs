@@ -1,5 +1,5 @@
 //! Products of matrices and vectors, with PyTorch's rules for operands of any number of axes. Each element of a product
-//! is one chain of fused multiply-adds; everything else here is how operands are laid out for it.
+//! is the sum of its chains of fused multiply-adds; everything else here is how operands are laid out for it.
 
 use super::arg::Number;
 use super::movement::concat;
@@ -115,8 +115,8 @@ fn is_turned(x: &Tensor) -> bool {
 
 twins! {
     /// The matrix product, as `torch.matmul`: vectors are rows or columns whose axis the result does not have, and axes before the
-    /// last two are batch axes that broadcast: `[.., m, k] x [.., k, n] -> [.., m, n]`. Each element is a chain of
-    /// fused multiply-adds over k in ascending order.
+    /// last two are batch axes that broadcast: `[.., m, k] x [.., k, n] -> [.., m, n]`. Each element is the sum
+    /// of chains of fused multiply-adds, of 256 steps of k each, in ascending order.
     ///
     /// ```
     /// use allotrope::prelude::*;

@@ -60,9 +60,9 @@ pub use checkpoint::{checkpoint, try_checkpoint};
 pub use control::{cond, scan, scan_reverse, try_cond, try_scan, try_scan_reverse, try_while_loop, while_loop};
 pub use einsum::{einsum, try_einsum};
 pub use elementwise::{
-    bitwise_and, bitwise_or, bitwise_xor, div, div_floor, div_trunc, float_power, floor_divide, fmod, pow, remainder,
-    sub, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_div_floor, try_div_trunc, try_float_power,
-    try_floor_divide, try_fmod, try_pow, try_remainder, try_sub, try_where_, try_xlogy, where_, xlogy,
+    To, bitwise_and, bitwise_or, bitwise_xor, div, div_floor, div_trunc, float_power, floor_divide, fmod, pow,
+    remainder, sub, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_div_floor, try_div_trunc,
+    try_float_power, try_floor_divide, try_fmod, try_pow, try_remainder, try_sub, try_where_, try_xlogy, where_, xlogy,
 };
 pub use grad::{GradOptions, grad, grad_with};
 pub use index_kind::{Ellipsis, Index, Indices, NewAxis, stepped};

@@ -2,7 +2,7 @@
 //! both modes give the same bits. Lengths are numbers here; only `arange` of a `Size` is symbolic.
 //!
 //! PyTorch computes `start + step * i` with one rounding on processors that have fused multiply-adds. An element of a
-//! matrix product is such a chain, so that is what these numbers are made with.
+//! small matrix product is a chain of them, so that is what these numbers are made with.
 
 use super::joining::{try_cat, try_stack};
 use crate::error::{Error, Result, called, must};

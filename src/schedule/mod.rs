@@ -18,6 +18,7 @@ mod memory_plan;
 mod operator;
 mod order;
 mod polynomial;
+mod product;
 mod text;
 mod view;
 
@@ -31,4 +32,5 @@ pub use kernel::{Expr, ExprId, ExprKind, Kernel, Store};
 pub use memory_plan::{ALIGN, MemoryPlan, Slot, Temporaries};
 pub use operator::{Operation, Operator};
 pub use polynomial::Polynomial;
+pub use product::Product;
 pub use view::{Base, View, collapse, divisor, gcd, is_one, is_zero, numel, row_major};

@@ -2,7 +2,7 @@
 
 use crate::device;
 use allotrope::Error;
-use allotrope::backend::opencl::{Arg, Buffer, Kernel, Opened, Program};
+use allotrope::backend::opencl::{self, Arg, Buffer, Kernel, Opened, Program};
 use std::thread;
 
 const SOURCE: &str = "#pragma OPENCL FP_CONTRACT OFF
@@ -206,7 +206,7 @@ fn arguments_that_do_not_fit() {
 #[test]
 fn a_device_that_is_not_there() {
     let Some(_) = device() else { return };
-    let error = Opened::new(200).err().unwrap();
+    let error = opencl::of(200).opened().err().unwrap();
     assert!(matches!(error, Error::DeviceMissing { .. }), "{error:?}");
     assert!(
         error.to_string().starts_with("device opencl:200: there is no device of this number: opencl:0 is "),

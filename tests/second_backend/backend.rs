@@ -17,6 +17,9 @@ use std::sync::OnceLock;
 #[derive(Default)]
 struct Slow(ThroughSchedules);
 
+/// How many random programs it runs.
+pub const CASES: u32 = 60;
+
 /// The device on which it computes.
 pub fn slow() -> Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();

@@ -1,7 +1,7 @@
 //! The same programs on the CPU and on the second device, eagerly and traced: equal bits, and equal states of the
 //! generators.
 
-use crate::backend::slow;
+use super::backend::{CASES, slow};
 use crate::common::{assert_all_same, bits, copy, difference, seeded};
 use crate::generate::{Case, Kind, cases};
 use crate::seed;
@@ -56,7 +56,7 @@ fn same(what: &str, a: &Seen, b: &Seen) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(seed::config(60))]
+    #![proptest_config(seed::config(CASES))]
 
     #[test]
     fn random_programs(case in cases(Kind::Any)) {

@@ -333,7 +333,11 @@ fn concat(x: &[&Array], axis: usize) -> Array {
     Array::from_scalars(x[0].dtype(), shape, items)
 }
 
-/// For each element a chain of fused multiply-adds over k, ascending, from +0.
+/// Steps of a chain of a product's element.
+const CHAIN: usize = 256;
+
+/// For each element the sum, in ascending order, of chains of fused multiply-adds over [`CHAIN`] ascending steps of k, each
+/// from +0.
 fn matmul(a: &Array, b: &Array) -> Array {
     let rank = a.shape.len();
     let mut shape = a.shape.clone();
@@ -342,12 +346,17 @@ fn matmul(a: &Array, b: &Array) -> Array {
     let zero = element::cast(Scalar::I64(0), a.dtype());
     let items: Vec<Scalar> = indices(&shape)
         .map(|i| {
-            (0..inner).fold(zero, |acc, k| {
-                let (mut left, mut right) = (i.clone(), i.clone());
-                left[rank - 1] = k;
-                right[rank - 2] = k;
-                element::mul_add(acc, a.get(flat(&left, &a.shape)), b.get(flat(&right, &b.shape)))
-            })
+            let chain = |from: usize| {
+                (from..inner.min(from + CHAIN)).fold(zero, |acc, k| {
+                    let (mut left, mut right) = (i.clone(), i.clone());
+                    left[rank - 1] = k;
+                    right[rank - 2] = k;
+                    element::mul_add(acc, a.get(flat(&left, &a.shape)), b.get(flat(&right, &b.shape)))
+                })
+            };
+            (CHAIN..inner)
+                .step_by(CHAIN)
+                .fold(chain(0), |sum, from| element::binary(crate::BinaryOp::Add, sum, chain(from)))
         })
         .collect();
     Array::from_scalars(a.dtype(), shape, items)
@@ -495,6 +504,23 @@ graph(%0: f32[1, 2] "a", %1: f32[2, 1] "b", %2: f32[1, 1] "c") {
             run(&g, &[], &[f32s(&[1, 2], &[1., 1. + e]), f32s(&[2, 1], &[-1., 1. - e]), f32s(&[1, 1], &[2.])]).unwrap();
         assert_eq!(out[0].get(0), Scalar::F32((1. + e).mul_add(1. - e, -1.)));
         assert_eq!(out[1].get(0), Scalar::F32(2. + (1. + e).mul_add(1. - e, -1.)));
+    }
+
+    #[test]
+    fn the_chains_of_a_product_are_added() {
+        let g: Graph = r#"
+graph(%0: f32[1, 258] "a", %1: f32[258, 1] "b") {
+  %2: f32[1, 1] = matmul %0, %1
+  return %2
+}"#
+        .parse()
+        .unwrap();
+        // One chain would round each of the last two away.
+        let mut a = [0.0; 258];
+        a[0] = 16777216.0;
+        [a[256], a[257]] = [1.0; 2];
+        let out = run(&g, &[], &[f32s(&[1, 258], &a), f32s(&[258, 1], &[1.0; 258])]).unwrap();
+        assert_eq!(out[0].get(0), Scalar::F32(16777218.0));
     }
 
     #[test]

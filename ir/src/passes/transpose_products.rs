@@ -1,6 +1,6 @@
 //! Computes a transposed product transposed from the start: `permute(matmul(a, b))`, last two axes exchanged, becomes
-//! `matmul(permute(b), permute(a))`. Each element is the same chain of fused multiply-adds with its factors exchanged,
-//! so the bits are the same; transposed operands are free where a transposed result is not. Only where the product has
+//! `matmul(permute(b), permute(a))`. Each element is the same chains of fused multiply-adds with factors exchanged, so
+//! the bits are the same; transposed operands are free where a transposed result is not. Only where the product has
 //! no other use.
 
 use super::rewrite::{Rewrite, emit, port, with_loop_body};

@@ -1,22 +1,17 @@
-//! Large matrix products: operands packed into panels, blocks that fit the caches, rows shared among threads.
-//! Never decides a value: blocking and threads only change when a chain is worked on.
+//! One chain of a large matrix product: operands packed into panels, blocks that fit the caches, rows shared among
+//! threads. Never decides a value: blocking and threads only change when a chain is worked on.
 
+use super::chains::{Shared, Task, in_thread};
 use super::tile::{Finish, direct, tile};
-use super::{Matrix, Scalar, work};
+use super::{Matrix, Scalar};
 use crate::simd::{Isa, Lanes};
-use crate::threads::num_threads;
 use crate::transpose::plane_body;
 use std::cell::Cell;
 
-/// Steps of the chain per block: a packed panel of `b` of this height stays in the first-level cache.
-const KC: usize = 256;
 /// Rows of `a` per block: a packed block of `a` stays in the second-level cache.
 const MC: usize = 240;
 /// Columns of `b` per block.
 const NC: usize = 4096;
-/// Multiply-adds below which threads cost more than they bring.
-const PARALLEL: usize = 160 * 160 * 160;
-
 #[derive(Copy, Clone)]
 #[repr(C, align(64))]
 struct Line([u8; 64]);
@@ -51,19 +46,6 @@ impl Drop for Scratch {
     }
 }
 
-/// A raw pointer that threads may share because they touch different elements behind it.
-#[derive(Copy, Clone)]
-struct Shared<P>(P);
-// SAFETY: each user states why the elements touched are different or only read.
-unsafe impl<P> Send for Shared<P> {}
-// SAFETY: as above.
-unsafe impl<P> Sync for Shared<P> {}
-impl<P: Copy> Shared<P> {
-    fn get(&self) -> P {
-        self.0
-    }
-}
-
 /// Copies `[k, n]` of `b` into row-major scratch (`n` dense).
 ///
 /// # Safety
@@ -83,7 +65,7 @@ unsafe fn densify<S: Isa, T: Scalar>(k: usize, n: usize, b: Matrix<T>, to: *mut 
     }
 }
 
-/// A small product whose `b` has no dense rows: `b` is copied into some first.
+/// One chain of a small product whose `b` has no dense rows: `b` is copied into some first.
 ///
 /// # Safety
 /// As for [`super::matmul_body`].
@@ -96,14 +78,14 @@ pub(super) unsafe fn small_transposed<S: Isa, T: Scalar>(
     b: Matrix<T>,
     c: *mut T,
     c_rs: isize,
-    add: bool,
+    finish: Finish,
 ) {
     let mut scratch = Scratch::of::<T>(k * n);
     let dense = scratch.as_mut_ptr::<T>();
     // SAFETY: as for the caller; the scratch has `k * n` elements.
     unsafe {
         densify::<S, T>(k, n, b, dense, n);
-        direct::<S, T>(m, n, k, a, dense, n as isize, c, c_rs, add);
+        direct::<S, T>(m, n, k, a, dense, n as isize, c, c_rs, finish);
     }
 }
 
@@ -112,10 +94,13 @@ const fn tile_rows<S: Isa>() -> usize {
     if S::REGISTERS >= 32 { 12 } else { 6 }
 }
 
+/// One chain of all of `c`.
+///
 /// # Safety
 /// As for [`super::matmul_body`].
 #[inline(always)]
 pub(super) unsafe fn blocked<S: Isa, T: Scalar>(
+    threads: usize,
     m: usize,
     n: usize,
     k: usize,
@@ -123,87 +108,37 @@ pub(super) unsafe fn blocked<S: Isa, T: Scalar>(
     b: Matrix<T>,
     c: *mut T,
     c_rs: isize,
-    add: bool,
-) {
-    // SAFETY: as for the caller. Accumulating over several blocks of K, the chain needs memory of its own before the
-    // one addition.
-    unsafe {
-        if add && k > KC {
-            let mut chain = vec![T::ZERO; m * n];
-            blocked_store::<S, T>(m, n, k, a, b, chain.as_mut_ptr(), n as isize, Finish::Store);
-            for i in 0..m {
-                for j in 0..n {
-                    let at = c.offset(i as isize * c_rs).add(j);
-                    *at = (*at).sum(chain[i * n + j]);
-                }
-            }
-        } else {
-            blocked_store::<S, T>(m, n, k, a, b, c, c_rs, if add { Finish::Add } else { Finish::Store });
-        }
-    }
-}
-
-/// # Safety
-/// As for [`super::matmul_body`]; `first` is not `Add` where `k > KC`.
-#[inline(always)]
-unsafe fn blocked_store<S: Isa, T: Scalar>(
-    m: usize,
-    n: usize,
-    k: usize,
-    a: Matrix<T>,
-    b: Matrix<T>,
-    c: *mut T,
-    c_rs: isize,
-    first: Finish,
+    finish: Finish,
 ) {
     let (mr, nr) = (tile_rows::<S>(), 2 * <T::Vec<S> as Lanes<T>>::N);
-    let threads = if work(m, n, k) < PARALLEL { 1 } else { num_threads().min(m.div_ceil(mr)) };
+    let share = m.div_ceil(threads).next_multiple_of(mr);
     let nc = NC.min(n.next_multiple_of(nr));
-    let mut scratch = Scratch::of::<T>(nc * KC.min(k));
+    let mut scratch = Scratch::of::<T>(nc * k);
     let packed = scratch.as_mut_ptr::<T>();
-    {
-        for j in (0..n).step_by(nc) {
-            let columns = nc.min(n - j);
-            for p in (0..k).step_by(KC) {
-                let depth = KC.min(k - p);
-                let finish = if p == 0 { first } else { Finish::Continue };
-                // SAFETY: the blocks are inside the matrices. Threads read the packed block after it was written, and
-                // each writes rows of `c` that no other touches.
-                unsafe {
-                    let b = Matrix { at: b.at.offset(p as isize * b.rs + j as isize * b.cs), ..b };
-                    pack_b::<S, T>(depth, columns, nr, b, packed);
-                    let a = Matrix { at: a.at.offset(p as isize * a.cs), ..a };
-                    let c = c.add(j);
-                    if threads == 1 {
-                        row_blocks::<S, T>(m, columns, depth, a, packed, c, c_rs, finish);
-                        continue;
-                    }
-                    let share = m.div_ceil(threads).next_multiple_of(mr);
-                    let pointers = Shared((a.at, packed.cast_const(), c));
-                    let (rs, cs) = (a.rs, a.cs);
-                    rayon::scope(move |scope| {
-                        for from in (0..m).step_by(share) {
-                            let m = share.min(m - from);
-                            scope.spawn(move |_| {
-                                let (a, packed, c) = pointers.get();
-                                let a = Matrix { at: a.offset(from as isize * rs), rs, cs };
-                                let c = c.offset(from as isize * c_rs);
-                                in_thread::<S, T>(m, columns, depth, a, packed, c, c_rs, finish);
-                            });
-                        }
-                    });
-                }
+    for j in (0..n).step_by(nc) {
+        let columns = nc.min(n - j);
+        // SAFETY: the blocks are inside the matrices. Threads read the packed block after it was written, and each writes
+        // rows of `c` that no other touches.
+        unsafe {
+            pack_b::<S, T>(k, columns, nr, Matrix { at: b.at.offset(j as isize * b.cs), ..b }, packed);
+            let rows = Rows { n: columns, k, a, packed: packed.cast_const(), c: c.add(j), c_rs, finish };
+            if share >= m {
+                rows.run::<S>(0, m);
+                continue;
             }
+            let rows = Shared(rows);
+            rayon::scope(|scope| {
+                for from in (0..m).step_by(share) {
+                    scope.spawn(move |_| in_thread::<S, _>(rows.get(), from, share.min(m - from)));
+                }
+            });
         }
     }
 }
 
-/// [`row_blocks`] compiled for its level once more: a spawned closure does not inherit the caller's features.
-///
-/// # Safety
-/// As for [`row_blocks`].
-unsafe fn in_thread<S: Isa, T: Scalar>(
-    m: usize,
+/// Rows of `c` for one packed block of `b`.
+#[derive(Copy, Clone)]
+struct Rows<T> {
     n: usize,
     k: usize,
     a: Matrix<T>,
@@ -211,45 +146,16 @@ unsafe fn in_thread<S: Isa, T: Scalar>(
     c: *mut T,
     c_rs: isize,
     finish: Finish,
-) {
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2<S: Isa, T: Scalar>(
-        m: usize,
-        n: usize,
-        k: usize,
-        a: Matrix<T>,
-        packed: *const T,
-        c: *mut T,
-        c_rs: isize,
-        finish: Finish,
-    ) {
-        // SAFETY: as for the caller.
-        unsafe { row_blocks::<S, T>(m, n, k, a, packed, c, c_rs, finish) }
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-    unsafe fn avx512<S: Isa, T: Scalar>(
-        m: usize,
-        n: usize,
-        k: usize,
-        a: Matrix<T>,
-        packed: *const T,
-        c: *mut T,
-        c_rs: isize,
-        finish: Finish,
-    ) {
-        // SAFETY: as for the caller.
-        unsafe { row_blocks::<S, T>(m, n, k, a, packed, c, c_rs, finish) }
-    }
-    // SAFETY: `S` was chosen because the CPU has its level; the rest as for the caller.
-    unsafe {
-        match S::LEVEL {
-            #[cfg(target_arch = "x86_64")]
-            crate::simd::Level::Avx512 => avx512::<S, T>(m, n, k, a, packed, c, c_rs, finish),
-            #[cfg(target_arch = "x86_64")]
-            crate::simd::Level::Avx2 => avx2::<S, T>(m, n, k, a, packed, c, c_rs, finish),
-            _ => row_blocks::<S, T>(m, n, k, a, packed, c, c_rs, finish),
+}
+
+impl<T: Scalar> Task for Rows<T> {
+    #[inline(always)]
+    unsafe fn run<S: Isa>(self, from: usize, len: usize) {
+        let Rows { n, k, a, packed, c, c_rs, finish } = self;
+        // SAFETY: as for the caller: rows `from..from + len` are inside the matrices.
+        unsafe {
+            let a = Matrix { at: a.at.offset(from as isize * a.rs), ..a };
+            row_blocks::<S, T>(len, n, k, a, packed, c.offset(from as isize * c_rs), c_rs, finish);
         }
     }
 }

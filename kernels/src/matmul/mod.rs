@@ -1,13 +1,15 @@
 //! Matrix products. The value of every element is defined here; how it is reached never changes it.
 //!
-//! `c[m, n]` is one chain of fused multiply-adds over ascending `k`, beginning at +0.0:
-//! `acc = fma(a[m, k], b[k, n], acc)`. There is one accumulator for an element, so the result depends neither on
-//! layouts, nor on M and N, nor on blocking, nor on threads. `K = 0` gives 0. Accumulating, `c = c_old + chain`: one
-//! addition at the end. `f32` and `f64`; integers wrap, where every order gives the same.
+//! A chain is a row of fused multiply-adds over at most [`CHAIN`] ascending steps of `k`, beginning at +0.0:
+//! `acc = fma(a[m, k], b[k, n], acc)`. `k` is cut into chains from 0 on, and `c[m, n]` is their sum, added one after the
+//! other from the first to the last. There is one accumulator for a chain, so the result depends neither on layouts, nor
+//! on M and N, nor on blocking, nor on threads, and chains can be worked on side by side. `K = 0` gives 0. Accumulating,
+//! `c = c_old + product`: one addition at the end. `f32` and `f64`; integers wrap, where every order gives the same.
 //!
-//! Small products run straight on the operands ([`tile`]); large ones are packed and blocked ([`gemm`]), where a chain
-//! that spans blocks of K goes on from the partial result in `c`.
+//! Chains are computed in turn or side by side ([`chains`]): small ones straight on the operands ([`tile`]), large ones packed
+//! and blocked ([`gemm`]).
 
+pub(crate) mod chains;
 pub(crate) mod gemm;
 pub(crate) mod tile;
 
@@ -17,6 +19,10 @@ use super::table::table;
 use super::view::{Element, View, elements};
 use half::{bf16, f16};
 use smallvec::SmallVec;
+
+/// Steps of a chain. A packed panel of `b` of this height stays in the first-level cache, and rounding errors grow with
+/// `CHAIN + K / CHAIN` instead of `K`.
+pub(crate) const CHAIN: usize = 256;
 
 /// A type that matrices can be multiplied in.
 pub(crate) trait Scalar: Arith + Element {
@@ -40,18 +46,23 @@ pub(crate) struct Matrix<T> {
 }
 
 impl<T> Matrix<T> {
+    /// The matrix from column `p` on.
+    #[inline(always)]
+    pub(crate) fn column(self, p: usize) -> Self {
+        Matrix { at: self.at.wrapping_offset((p as isize).wrapping_mul(self.cs)), ..self }
+    }
+
+    /// The matrix from row `p` on.
+    #[inline(always)]
+    pub(crate) fn row(self, p: usize) -> Self {
+        Matrix { at: self.at.wrapping_offset((p as isize).wrapping_mul(self.rs)), ..self }
+    }
+
     #[inline(always)]
     pub(crate) fn transposed(self) -> Self {
         Matrix { at: self.at, rs: self.cs, cs: self.rs }
     }
 }
-
-/// The largest `b` that is copied whole, in elements: repeated elements are many without being in memory.
-const COPIED: usize = 1 << 22;
-
-/// Products up to this many multiply-adds are not worth packing, as are those with so few rows or columns that packing
-/// would cost more than it saves.
-const SMALL: usize = 48 * 48 * 48;
 
 /// `c[m, n] (+)= a[m, k] b[k, n]`; `c`'s rows are `c_rs` apart and its columns 1.
 ///
@@ -78,6 +89,18 @@ pub(crate) unsafe fn matmul_body<S: Isa, T: Scalar>(
     // SAFETY: as for the caller; the transposed problem writes the same elements, as `n == 1` and `c_rs == 1`.
     unsafe {
         if m == 0 || n == 0 {
+            return;
+        }
+        if add && k > CHAIN {
+            // The sum of several chains needs memory of its own before the one addition.
+            let mut product = vec![T::ZERO; m * n];
+            oriented::<S, T>(m, n, k, a, b, product.as_mut_ptr(), n as isize, false);
+            for (i, row) in product.chunks_exact(n).enumerate() {
+                for (j, &x) in row.iter().enumerate() {
+                    let at = c.offset(i as isize * c_rs).add(j);
+                    *at = (*at).sum(x);
+                }
+            }
             return;
         }
         if m == 1 && b_cs == 1 {
@@ -122,16 +145,8 @@ unsafe fn oriented<S: Isa, T: Scalar>(
                     }
                 }
             }
-        } else if (b.cs == 1 || k.saturating_mul(n) <= COPIED)
-            && (work(m, n, k) <= SMALL || (m < 16 && b.cs == 1) || n <= <T::Vec<S> as Lanes<T>>::N || !S::TILES)
-        {
-            if b.cs == 1 {
-                tile::direct::<S, T>(m, n, k, a, b.at, b.rs, c, c_rs, add);
-            } else {
-                gemm::small_transposed::<S, T>(m, n, k, a, b, c, c_rs, add);
-            }
         } else {
-            gemm::blocked::<S, T>(m, n, k, a, b, c, c_rs, add);
+            chains::product::<S, T>(m, n, k, a, b, c, c_rs, add)
         }
     }
 }

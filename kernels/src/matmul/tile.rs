@@ -1,18 +1,24 @@
-//! Register tiles: a few rows and vectors of the output, each held in registers along the whole chain.
+//! Register tiles: a few rows and vectors of the output, each held in registers along one chain.
 //! Never allocates; never reorders a chain.
 
-use super::{Matrix, Scalar};
+use super::{CHAIN, Matrix, Scalar};
 use crate::simd::{Isa, Lanes};
 
-/// How a tile ends: what happens to the chain's result, and where the chain begins.
+/// What happens to the chain that a tile has computed.
 #[derive(Copy, Clone, PartialEq, Eq)]
 pub(crate) enum Finish {
-    /// Begin at zero, overwrite `c`.
+    /// It overwrites `c`.
     Store,
-    /// Begin at zero, add to `c` at the end.
+    /// It is added to `c`.
     Add,
-    /// Begin at `c`, overwrite it: the next block of one chain.
-    Continue,
+}
+
+impl Finish {
+    /// What becomes of an element's first chain; all others are added.
+    #[inline(always)]
+    pub(super) fn first(accumulate: bool) -> Finish {
+        if accumulate { Finish::Add } else { Finish::Store }
+    }
 }
 
 /// `MR` rows by `NV` vectors of `c`. With `PART`, the last vector has only `part` columns. With `PACKED`, `a` is a
@@ -41,14 +47,6 @@ pub(crate) unsafe fn tile<
     // SAFETY: as for the caller; a partial last vector touches `part` columns only.
     unsafe {
         let mut acc = [[V::splat(T::ZERO); NV]; MR];
-        if finish == Finish::Continue {
-            for i in 0..MR {
-                for j in 0..NV {
-                    let at = c.offset(i as isize * c_rs).add(j * V::N);
-                    acc[i][j] = if PART && j == NV - 1 { V::load_part(at, part) } else { V::load(at) };
-                }
-            }
-        }
         let mut column = a.at;
         for _ in 0..k {
             let mut row = [V::splat(T::ZERO); NV];
@@ -86,7 +84,7 @@ pub(crate) unsafe fn tile<
     }
 }
 
-/// One row of `c`: several vectors at once, so that their chains overlap in time.
+/// One row of `c`, all chains: several vectors at once, so that they overlap in time. With `add` there is one chain.
 ///
 /// # Safety
 /// `k` elements readable from `x`, `x_cs` apart; `[k, n]` from `b`; `n` writable at `c`, which overlaps neither.
@@ -102,11 +100,16 @@ pub(crate) unsafe fn row<S: Isa, T: Scalar>(
     add: bool,
 ) {
     let a = Matrix { at: x, rs: 0, cs: x_cs };
-    // SAFETY: as for the caller.
-    unsafe { columns::<S, T, 1>(n, k, a, b, b_rs, c, 0, add) }
+    // SAFETY: as for the caller; steps from `p` on are some of the `k`.
+    unsafe {
+        columns::<S, T, 1>(n, k.min(CHAIN), a, b, b_rs, c, 0, Finish::first(add));
+        for p in (CHAIN..k).step_by(CHAIN) {
+            columns::<S, T, 1>(n, CHAIN.min(k - p), a.column(p), b.offset(p as isize * b_rs), b_rs, c, 0, Finish::Add);
+        }
+    }
 }
 
-/// `MR` rows of `c`, all columns.
+/// `MR` rows of `c`, all columns, one chain.
 ///
 /// # Safety
 /// As for [`tile`].
@@ -119,10 +122,9 @@ unsafe fn columns<S: Isa, T: Scalar, const MR: usize>(
     b_rs: isize,
     c: *mut T,
     c_rs: isize,
-    add: bool,
+    finish: Finish,
 ) {
     let width = <T::Vec<S> as Lanes<T>>::N;
-    let finish = if add { Finish::Add } else { Finish::Store };
     let mut j = 0;
     macro_rules! tiles {
         ($nv:literal) => {
@@ -144,6 +146,13 @@ unsafe fn columns<S: Isa, T: Scalar, const MR: usize>(
     }
     if S::TILES {
         tiles!(2);
+        if n - j > width {
+            // SAFETY: the less than `2 * N` columns left.
+            unsafe {
+                let (part, b, c) = (n - j - width, b.add(j), c.add(j));
+                return tile::<T::Vec<S>, T, MR, 2, true, false>(k, a, b, b_rs, c, c_rs, part, finish);
+            }
+        }
     }
     tiles!(1);
     if j < n {
@@ -154,7 +163,7 @@ unsafe fn columns<S: Isa, T: Scalar, const MR: usize>(
     }
 }
 
-/// All of `c` without packing; `b_cs == 1`.
+/// One chain of all of `c` without packing; `b_cs == 1`.
 ///
 /// # Safety
 /// As for [`tile`].
@@ -168,32 +177,29 @@ pub(crate) unsafe fn direct<S: Isa, T: Scalar>(
     b_rs: isize,
     c: *mut T,
     c_rs: isize,
-    add: bool,
+    finish: Finish,
 ) {
     let mut i = 0;
-    // SAFETY: rows below `m`.
-    unsafe {
-        while S::TILES && S::REGISTERS >= 32 && i + 8 <= m {
-            let a = Matrix { at: a.at.offset(i as isize * a.rs), ..a };
-            columns::<S, T, 8>(n, k, a, b, b_rs, c.offset(i as isize * c_rs), c_rs, add);
-            i += 8;
-        }
-        while S::TILES && i + 4 <= m {
-            let a = Matrix { at: a.at.offset(i as isize * a.rs), ..a };
-            columns::<S, T, 4>(n, k, a, b, b_rs, c.offset(i as isize * c_rs), c_rs, add);
-            i += 4;
-        }
-        while S::TILES && i + 2 <= m {
-            let a = Matrix { at: a.at.offset(i as isize * a.rs), ..a };
-            columns::<S, T, 2>(n, k, a, b, b_rs, c.offset(i as isize * c_rs), c_rs, add);
-            i += 2;
-        }
-        while i < m {
-            let x = a.at.offset(i as isize * a.rs);
-            row::<S, T>(n, k, x, a.cs, b, b_rs, c.offset(i as isize * c_rs), add);
-            i += 1;
-        }
+    macro_rules! rows {
+        ($mr:literal) => {
+            while i + $mr <= m {
+                // SAFETY: rows below `m`.
+                unsafe {
+                    let a = Matrix { at: a.at.offset(i as isize * a.rs), ..a };
+                    columns::<S, T, $mr>(n, k, a, b, b_rs, c.offset(i as isize * c_rs), c_rs, finish);
+                }
+                i += $mr;
+            }
+        };
     }
+    if S::TILES && S::REGISTERS >= 32 {
+        rows!(8);
+    }
+    if S::TILES {
+        rows!(4);
+        rows!(2);
+    }
+    rows!(1);
 }
 
 /// `c[i, j] += round(a[i] b[j])`, `a`'s elements `a_rs` apart, `b` dense.

@@ -1,4 +1,4 @@
-//! Matrix products: the chain of fused multiply-adds, bit for bit, whatever the layout, size, blocking and threads.
+//! Matrix products: the sum of chains of fused multiply-adds, bit for bit, whatever the layout, size, blocking and threads.
 
 use crate::common::*;
 use allotrope_kernels::{Element, matmul, set_num_threads, table_for};
@@ -35,6 +35,17 @@ macro_rules! int_chains {
 }
 int_chains!(u8, i32, i64);
 
+/// The sum of chains of 256 steps; `at(p)` gives the factors of a step.
+fn element<T: Chain>(k: usize, at: impl Fn(usize) -> (T, T)) -> T {
+    let chain = |from: usize| {
+        (from..k.min(from + 256)).fold(T::default(), |acc, p| {
+            let (a, b) = at(p);
+            acc.chain(a, b)
+        })
+    };
+    (256..k).step_by(256).fold(chain(0), |sum, from| sum.plus(chain(from)))
+}
+
 fn expected<T: Chain>(a: &Array<T>, b: &Array<T>) -> Vec<T> {
     let r = a.shape.len();
     let (m, k, n) = (a.shape[r - 2], a.shape[r - 1], b.shape[r - 1]);
@@ -42,12 +53,9 @@ fn expected<T: Chain>(a: &Array<T>, b: &Array<T>) -> Vec<T> {
     for batch in indices(&a.shape[..r - 2]) {
         for i in 0..m {
             for j in 0..n {
-                let mut acc = T::default();
-                for p in 0..k {
-                    let (x, y) = ([&batch[..], &[i, p]].concat(), [&batch[..], &[p, j]].concat());
-                    acc = acc.chain(a.at(&x), b.at(&y));
-                }
-                out.push(acc);
+                out.push(element(k, |p| {
+                    (a.at(&[&batch[..], &[i, p]].concat()), b.at(&[&batch[..], &[p, j]].concat()))
+                }));
             }
         }
     }
@@ -98,8 +106,37 @@ fn large_products_are_their_chains_for_any_number_of_threads() {
         check::<f32>(2, &[], 150, 300, 170, f32::plain);
         check::<f64>(3, &[], 149, 301, 99, f64::plain);
         check::<i64>(4, &[], 150, 258, 70, i64::plain);
+        // Few elements of many chains, which threads share.
+        check::<f32>(6, &[], 16, 5133, 60, f32::plain);
     }
     check::<f32>(5, &[], 64, 30, 4200, f32::plain);
+}
+
+/// More chains than wait for one another at a time.
+#[test]
+fn chains_side_by_side_are_added_in_order() {
+    let (m, k, n) = (64, 20 * 256 + 7, 1000);
+    let mut g = Lcg(8);
+    let (a, b) = (Array::random(&mut g, &[m, k], f32::plain), Array::random(&mut g, &[k, n], f32::plain));
+    let product = |threads: usize| {
+        set_num_threads(threads);
+        let mut out = vec![0.0; m * n];
+        matmul(a.view(), b.view(), &mut out);
+        bits(&out)
+    };
+    let alone = product(1);
+    assert!([2, 3, 0].into_iter().all(|threads| product(threads) == alone));
+}
+
+/// Lengths around one chain, two and three, in every way a product is computed: rows, columns, small, packed.
+#[test]
+fn long_products_are_sums_of_chains() {
+    for (seed, k) in [255, 256, 257, 511, 512, 513, 700, 1024].into_iter().enumerate() {
+        for (m, n) in [(1, 1), (1, 40), (40, 1), (3, 5), (9, 70), (20, 3), (50, 66)] {
+            check::<f32>(seed as u64, &[], m, k, n, if seed % 2 == 0 { f32::odd } else { f32::plain });
+            check::<f64>(seed as u64, &[2], m, k, n, f64::plain);
+        }
+    }
 }
 
 type Call<'a, T> = &'a dyn Fn(usize, usize, usize, *const T, isize, isize, *const T, isize, isize, *mut T, isize, u32);
@@ -133,10 +170,7 @@ fn check_raw<T: Chain>(call: Call<T>, m: usize, n: usize, k: usize) {
         let mut want = old.clone();
         for i in 0..m {
             for j in 0..n {
-                let mut acc = T::default();
-                for p in 0..k {
-                    acc = acc.chain(a[i * a_rs + p * a_cs], b[p * b_rs + j * b_cs]);
-                }
+                let acc = element(k, |p| (a[i * a_rs + p * a_cs], b[p * b_rs + j * b_cs]));
                 let at = i * gap + j;
                 want[at] = if accumulate != 0 { want[at].plus(acc) } else { acc };
             }
@@ -147,7 +181,17 @@ fn check_raw<T: Chain>(call: Call<T>, m: usize, n: usize, k: usize) {
 
 #[test]
 fn raw_calls_accumulate_and_keep_gaps() {
-    let mut sizes = vec![(1, 32, 32), (32, 32, 1), (1, 40, 0), (5, 7, 0), (37, 1, 50), (33, 1, 1), (260, 40, 300)];
+    let mut sizes = vec![
+        (1, 32, 32),
+        (32, 32, 1),
+        (1, 40, 0),
+        (5, 7, 0),
+        (37, 1, 50),
+        (33, 1, 1),
+        (260, 40, 300),
+        (1, 20, 600),
+        (7, 1, 513),
+    ];
     let mut g = Lcg(77);
     for _ in 0..40 {
         sizes.push((1 + g.below(20), 1 + g.below(70), g.below(40)));

@@ -13,7 +13,7 @@ const UNASKED: usize = 1 << 26;
 /// # Errors
 /// When it has not.
 #[inline]
-pub(super) fn check(bytes: usize) -> Result<()> {
+pub(in crate::backend) fn check(bytes: usize) -> Result<()> {
     match bytes <= UNASKED || bytes <= left() {
         true => Ok(()),
         false => Err(refused(bytes)),

@@ -23,7 +23,7 @@ mod functions;
 pub(crate) mod host;
 mod jit;
 mod kernel;
-mod machine;
+pub(in crate::backend) mod machine;
 pub(in crate::backend) mod memory;
 mod operators;
 mod options;

@@ -4,7 +4,7 @@
 use crate::backend::cpu::calls::Function;
 use crate::backend::cpu::emit::{Emitter, mem};
 use crate::kernels::Family;
-use crate::schedule::{Operator, View, collapse, is_one, is_zero, row_major};
+use crate::schedule::{Operator, Product, View, is_one, is_zero, row_major};
 use allotrope_ir::{DType, Dim, ReduceOp, Shape};
 use cranelift::prelude::types::I32;
 use cranelift::prelude::*;
@@ -63,107 +63,78 @@ impl Emitter<'_> {
     }
 
     fn matmul(&mut self, a: &View, b: &View, c: &View, accumulate: bool) {
-        let rank = c.shape.len();
-        let mut batch: Shape = c.shape[..rank - 2].iter().cloned().collect();
-        let (mut rows, cols) = (c.shape[rank - 2].clone(), c.shape[rank - 1].clone());
-        let inner = a.shape[rank - 1].clone();
-        let of = |v: &View| -> (Shape, Dim, Dim) {
-            (v.strides[..rank - 2].iter().cloned().collect(), v.strides[rank - 2].clone(), v.strides[rank - 1].clone())
-        };
-        let ((mut ab, mut ars, acs), (mut bb, mut brs, mut bcs), (mut cb, mut crs, _)) = (of(a), of(b), of(c));
-        // Strides along axes of one element mean nothing: take those that the fast entries want.
-        if is_one(&rows) {
-            (ars, crs) = (inner.clone(), cols.clone());
-        }
-        let acs = if is_one(&inner) { Dim::Fixed(1) } else { acs };
-        if is_one(&inner) {
-            brs = cols.clone();
-        }
-        if is_one(&cols) {
-            bcs = Dim::Fixed(1);
-        }
-        collapse(&mut batch, &mut [&mut ab, &mut bb, &mut cb], usize::MAX);
-        // A batch that the right operand does not follow is more rows.
-        if let (Some(n), Some(sa), Some(sb), Some(sc)) = (batch.last(), ab.last(), bb.last(), cb.last())
-            && is_zero(sb)
-            && (is_one(&rows) || (*sa == &ars * &rows && *sc == &crs * &rows))
-        {
-            if is_one(&rows) {
-                (ars, crs) = (sa.clone(), sc.clone());
-            }
-            rows = &rows * n;
-            for s in [&mut batch, &mut ab, &mut bb, &mut cb] {
-                s.pop();
-            }
-        }
-        let dtype = c.dtype;
-        let at = (self.address(a), self.address(b), self.address(c));
-        let call = Product { dtype, rows, cols, inner, ars, acs, brs, bcs, crs, accumulate };
-        self.batches(&batch, &[&ab, &bb, &cb], [at.0, at.1, at.2], dtype, &call);
+        let call = Call { dtype: c.dtype, product: Product::of(a, b, c), accumulate };
+        let at = [self.address(a), self.address(b), self.address(c)];
+        self.batches(0, at, &call);
     }
 
-    fn batches(&mut self, batch: &[Dim], strides: &[&[Dim]; 3], at: [Value; 3], dtype: DType, call: &Product) {
-        let Some((n, rest)) = batch.split_first() else { return self.product(call, at) };
+    /// The products of all batches from this axis on.
+    fn batches(&mut self, axis: usize, at: [Value; 3], call: &Call) {
+        let Some(n) = call.product.batch.get(axis) else { return self.product(call, at) };
         self.for_each(n, 1, &mut |e, i| {
-            let moved: [Value; 3] = std::array::from_fn(|k| {
-                if is_zero(&strides[k][0]) {
-                    return at[k];
+            let moved: [Value; 3] = std::array::from_fn(|operand| {
+                let stride = &call.product.batch_strides[operand][axis];
+                if is_zero(stride) {
+                    return at[operand];
                 }
-                let step = e.dim_bytes(&strides[k][0], dtype);
+                let step = e.dim_bytes(stride, call.dtype);
                 let offset = e.b.ins().imul(i, step);
-                e.b.ins().iadd(at[k], offset)
+                e.b.ins().iadd(at[operand], offset)
             });
-            e.batches(rest, &[&strides[0][1..], &strides[1][1..], &strides[2][1..]], moved, dtype, call);
+            e.batches(axis + 1, moved, call);
         });
     }
 
     /// One product of two matrices. The kernels give the same bits whichever entry is taken.
-    fn product(&mut self, p: &Product, at: [Value; 3]) {
-        let float = p.dtype.is_float();
-        let row = float && !p.accumulate && is_one(&p.acs) && is_one(&p.bcs);
-        let rank1 = float && p.accumulate && is_one(&p.ars) && is_one(&p.bcs);
+    fn product(&mut self, call: &Call, at: [Value; 3]) {
+        let p = &call.product;
+        let float = call.dtype.is_float();
+        let row = float && !call.accumulate && is_one(&p.a[1]) && is_one(&p.b[1]);
+        let rank1 = float && call.accumulate && is_one(&p.a[0]) && is_one(&p.b[1]);
         let special = match (row, rank1) {
-            (true, _) => Some((&p.rows, Family::Matvec)),
-            (_, true) => Some((&p.inner, Family::Rank1Acc)),
+            (true, _) => Some((&p.m, Family::Matvec)),
+            (_, true) => Some((&p.k, Family::Rank1Acc)),
             _ => None,
         };
-        let Some((n, family)) = special else { return self.general_product(p, at) };
+        let Some((n, family)) = special else { return self.general_product(call, at) };
         match n.as_fixed() {
-            Some(1) => self.special_product(p, family, at),
-            Some(_) => self.general_product(p, at),
+            Some(1) => self.special_product(call, family, at),
+            Some(_) => self.general_product(call, at),
             None => {
                 let (fast, slow, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
                 let n = self.dim(n);
                 let one = self.b.ins().icmp_imm_s(IntCC::Equal, n, 1);
                 self.b.ins().brif(one, fast, &[], slow, &[]);
                 self.b.switch_to_block(fast);
-                self.special_product(p, family, at);
+                self.special_product(call, family, at);
                 self.b.ins().jump(done, &[]);
                 self.b.switch_to_block(slow);
-                self.general_product(p, at);
+                self.general_product(call, at);
                 self.b.ins().jump(done, &[]);
                 self.b.switch_to_block(done);
             }
         }
     }
 
-    fn special_product(&mut self, p: &Product, family: Family, [a, b, c]: [Value; 3]) {
-        let function = Function::Kernel(family.of(p.dtype));
-        let cols = self.dim(&p.cols);
-        if p.accumulate {
-            let (rows, crs) = (self.dim(&p.rows), self.dim(&p.crs));
-            self.call(function, &[rows, cols, a, b, c, crs]);
+    fn special_product(&mut self, call: &Call, family: Family, [a, b, c]: [Value; 3]) {
+        let p = &call.product;
+        let function = Function::Kernel(family.of(call.dtype));
+        let n = self.dim(&p.n);
+        if call.accumulate {
+            let (m, row) = (self.dim(&p.m), self.dim(&p.out));
+            self.call(function, &[m, n, a, b, c, row]);
         } else {
-            let (inner, brs) = (self.dim(&p.inner), self.dim(&p.brs));
-            self.call(function, &[cols, inner, a, b, brs, c]);
+            let (k, row) = (self.dim(&p.k), self.dim(&p.b[0]));
+            self.call(function, &[n, k, a, b, row, c]);
         }
     }
 
-    fn general_product(&mut self, p: &Product, [a, b, c]: [Value; 3]) {
-        let [m, n, k] = [&p.rows, &p.cols, &p.inner].map(|d| self.dim(d));
-        let [ars, acs, brs, bcs, crs] = [&p.ars, &p.acs, &p.brs, &p.bcs, &p.crs].map(|d| self.dim(d));
-        let accumulate = self.b.ins().iconst(I32, p.accumulate as i64);
-        let function = Function::Kernel(Family::Matmul.of(p.dtype));
+    fn general_product(&mut self, call: &Call, [a, b, c]: [Value; 3]) {
+        let p = &call.product;
+        let [m, n, k] = [&p.m, &p.n, &p.k].map(|d| self.dim(d));
+        let [ars, acs, brs, bcs, crs] = [&p.a[0], &p.a[1], &p.b[0], &p.b[1], &p.out].map(|d| self.dim(d));
+        let accumulate = self.b.ins().iconst(I32, call.accumulate as i64);
+        let function = Function::Kernel(Family::Matmul.of(call.dtype));
         self.call(function, &[m, n, k, a, ars, acs, b, brs, bcs, c, crs, accumulate]);
     }
 
@@ -210,16 +181,9 @@ impl Emitter<'_> {
     }
 }
 
-/// A product of matrices: sizes and strides in elements.
-struct Product {
+/// A product of matrices that the kernels are called for.
+struct Call {
     dtype: DType,
-    rows: Dim,
-    cols: Dim,
-    inner: Dim,
-    ars: Dim,
-    acs: Dim,
-    brs: Dim,
-    bcs: Dim,
-    crs: Dim,
+    product: Product,
     accumulate: bool,
 }

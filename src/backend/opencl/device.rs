@@ -2,10 +2,12 @@
 //! It knows bytes and programs, never what either is for.
 
 use super::handles::{self, Arg, Buffer, Context, Description, Event, Failed, Kernel, Program, Queue, Unit};
+use super::memory::{Limits, Pool, Usage};
+use crate::backend::cpu::machine;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A device that was opened, and works until it is lost. Its commands run in the order in which they are given; nobody waits
 /// for them but who reads.
@@ -15,6 +17,7 @@ pub struct Opened {
     pub(super) description: Description,
     pub(super) queue: Queue,
     pub(super) context: Context,
+    pub(super) memory: Arc<Pool>,
     /// Why it is lost, if it is.
     lost: OnceLock<String>,
 }
@@ -43,13 +46,8 @@ impl Opened {
     /// Opens the device of this number.
     ///
     /// # Errors
-    /// [`Error::DeviceMissing`] where there is none of this number, or it cannot be opened.
-    pub fn new(number: u8) -> Result<Opened> {
-        let device = Device::OpenCl(number);
-        Opened::open(device, number).map_err(|message| Error::device_missing(device, message))
-    }
-
-    fn open(device: Device, number: u8) -> Result<Opened, String> {
+    /// Where there is none of this number, or it cannot be opened: what is missing.
+    pub(super) fn open(number: u8) -> Result<Opened, String> {
         let units = units()?;
         let unit = *units.get(usize::from(number)).ok_or_else(|| none_of(&units))?;
         let description = unit.describe().map_err(|failed| failed.to_string())?;
@@ -66,7 +64,14 @@ impl Opened {
             Ok((Queue::new(&context, unit)?, context))
         };
         let (queue, context) = open().map_err(|failed| format!("{name} cannot be opened: {failed}"))?;
-        Ok(Opened { device, unit, description, queue, context, lost: OnceLock::new() })
+        let memory = Arc::new(Pool::new(limits(&description)));
+        let device = Device::OpenCl(number);
+        Ok(Opened { device, unit, description, queue, context, memory, lost: OnceLock::new() })
+    }
+
+    /// About how long one launch takes.
+    pub fn launch_seconds(&self) -> f64 {
+        5e-6
     }
 
     pub fn description(&self) -> &Description {
@@ -91,6 +96,10 @@ impl Opened {
             return lost;
         }
         let lost = match failed.code {
+            // Many drivers make a buffer when it is first used.
+            handles::ALLOCATION_FAILURE => {
+                return Error::out_of_device_memory(self.device, self.memory().held, 0).for_what("all buffers");
+            }
             handles::DEVICE_NOT_AVAILABLE | handles::EVENT_FAILED | handles::INVALID_CONTEXT => true,
             handles::INVALID_QUEUE => true,
             // Drivers say so of a kernel that needs too much, and of a device that is gone. A lost one can finish nothing.
@@ -109,13 +118,26 @@ impl Opened {
         result.map_err(|failed| self.error(failed))
     }
 
-    /// A buffer of so many bytes, at least one, of any contents.
+    /// Bytes of its memory that are in use.
+    pub fn memory(&self) -> Usage {
+        self.memory.usage()
+    }
+
+    /// A buffer of so many bytes, at least one. Where the device's memory is the host's, drivers promise more than there is.
+    pub(super) fn slab(&self, bytes: usize) -> handles::Result<Buffer> {
+        if self.description.shares_memory && machine::check(bytes).is_err() {
+            return Err(Failed { call: "clCreateBuffer", code: handles::ALLOCATION_FAILURE });
+        }
+        self.context.buffer(bytes)
+    }
+
+    /// A buffer of its own, of at least one byte and any contents. Tensors have blocks of the pool instead.
     ///
     /// # Errors
     /// When the device has no more.
     pub fn buffer(&self, bytes: usize) -> Result<Buffer> {
         self.usable()?;
-        self.done(self.context.buffer(bytes))
+        self.done(self.slab(bytes))
     }
 
     /// The kernel of this name.
@@ -217,6 +239,15 @@ impl Opened {
         self.usable()?;
         self.done(event.times())
     }
+}
+
+/// Bytes of slabs that are kept where the memory is the host's.
+const KEPT_OF_HOST: usize = 512 << 20;
+
+/// What is used of a device's memory.
+fn limits(description: &Description) -> Limits {
+    let &Description { global_bytes: total, largest_buffer: largest, shares_memory, .. } = description;
+    Limits { total, largest: largest.min(total), kept: if shares_memory { KEPT_OF_HOST.min(total) } else { total / 8 } }
 }
 
 /// There is no device of a number.

@@ -1,20 +1,22 @@
 //! A schedule compiled for a device: as launches that the host drives, or as one kernel of one work group, whichever is
 //! sooner done for the sizes of a call. Each form is built when it is first needed. The bits are those of either.
 
+use crate::backend::opencl::backend::block;
 use crate::backend::opencl::device::Opened;
-use crate::backend::opencl::handles::{Arg, Buffer, Kernel, Kind, Program as Built};
-use crate::backend::opencl::host_driven::Run;
-use crate::backend::opencl::memory::Block;
+use crate::backend::opencl::handles::{self as opencl, Kernel, Kind, Program as Built};
+use crate::backend::opencl::host_driven::{Place, Run};
 use crate::backend::opencl::source::body::Style;
 use crate::backend::opencl::source::launched::{self, Function, Parameter};
 use crate::backend::opencl::source::number::Number;
 use crate::backend::opencl::source::program::{Layout, Program};
 use crate::backend::opencl::source::{single, text};
-use crate::backend::{CompileOptions, Executable, Input, Memory, Stop};
+use crate::backend::{BufferInfo, CompileOptions, Event, Executable, Input, KernelTime, Memory, Profile, Stop};
 use crate::error::{Error, Result};
-use crate::schedule::{BufId, Iterations, KernelInfo, Location, Schedule};
+use crate::schedule::{KernelInfo, MemoryPlan, Schedule, Temporaries};
 use allotrope_ir::DType;
+use smallvec::SmallVec;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// Items of the work group of a whole program, where items share the work.
 const GROUP: usize = 256;
@@ -30,17 +32,46 @@ pub enum Form {
     Single,
 }
 
+/// What is not left to be decided by the device and the sizes: for tests, which try all of it on one device.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Forced {
+    pub style: Option<Style>,
+    pub form: Option<Form>,
+}
+
+impl Forced {
+    /// What `ALLOTROPE_OPENCL_STYLE` (cpu or gpu) and `ALLOTROPE_OPENCL_FORM` (launched or single) say.
+    pub fn by_environment() -> Forced {
+        let of = |name: &str| std::env::var(name).unwrap_or_default();
+        let style = match of("ALLOTROPE_OPENCL_STYLE").as_str() {
+            "cpu" => Some(Style::Cpu),
+            "gpu" => Some(Style::Gpu),
+            _ => None,
+        };
+        let form = match of("ALLOTROPE_OPENCL_FORM").as_str() {
+            "launched" => Some(Form::Launched),
+            "single" => Some(Form::Single),
+            _ => None,
+        };
+        Forced { style, form }
+    }
+}
+
 /// A compiled schedule.
 pub struct Code {
     pub(super) opened: Arc<Opened>,
     pub(super) schedule: Schedule,
     pub(super) style: Style,
-    launched: Lowered,
-    single: Lowered,
+    launched: OnceLock<Lowered>,
+    single: OnceLock<Lowered>,
     /// Always this form.
     forced: Option<Form>,
+    /// Compiled to be timed.
+    timed: bool,
     /// For each output, its place among those that update no input.
     pub(super) fresh: Vec<Option<usize>>,
+    buffers: Vec<BufferInfo>,
+    phases: Vec<(&'static str, Duration)>,
 }
 
 /// One form of a schedule: its steps, its text, and its kernels once they are needed.
@@ -86,7 +117,7 @@ impl Lowered {
 /// Bytes that the arguments of a function take, at least.
 fn parameter_bytes(f: &Function) -> usize {
     let bytes = |p: &Parameter| match p {
-        Parameter::Buffer(_) | Parameter::State | Parameter::Temporaries => 16,
+        Parameter::Buffer(_) | Parameter::Scratch | Parameter::State | Parameter::Temporaries => 16,
         Parameter::Symbol(_) | Parameter::Items => 8,
     };
     f.parameters.iter().map(bytes).sum()
@@ -94,8 +125,10 @@ fn parameter_bytes(f: &Function) -> usize {
 
 impl Code {
     /// Compiles a schedule. Nothing is built yet.
-    pub fn of(opened: Arc<Opened>, schedule: &Schedule, forced: (Option<Style>, Option<Form>)) -> Code {
-        let style = forced.0.unwrap_or(match opened.description().kind {
+    pub fn of(opened: Arc<Opened>, schedule: &Schedule, options: &CompileOptions, forced: Forced) -> Code {
+        let begin = Instant::now();
+        let plan = MemoryPlan::of(schedule, &Temporaries::default());
+        let style = forced.style.unwrap_or(match opened.description().kind {
             Kind::Cpu => Style::Cpu,
             Kind::Gpu | Kind::Other => Style::Gpu,
         });
@@ -106,13 +139,17 @@ impl Code {
         };
         let fresh = schedule.outputs.iter().map(|o| o.update.is_none().then(&mut next)).collect();
         Code {
-            launched: Lowered::of(schedule, style, Form::Launched),
-            single: Lowered::of(schedule, style, Form::Single),
+            launched: OnceLock::new(),
+            single: OnceLock::new(),
             schedule: schedule.clone(),
             opened,
             style,
-            forced: forced.1,
+            // A whole program has one time.
+            forced: if options.profile { Some(Form::Launched) } else { forced.form },
+            timed: options.profile,
             fresh,
+            buffers: plan.buffers(schedule, &Temporaries::default()),
+            phases: vec![("OpenCL C", begin.elapsed())],
         }
     }
 
@@ -120,9 +157,6 @@ impl Code {
     fn form(&self, binding: &[usize]) -> Form {
         if let Some(form) = self.forced {
             return form;
-        }
-        if self.single.functions.iter().any(|f| parameter_bytes(f) > PARAMETER_BYTES) {
-            return Form::Launched;
         }
         let (mut launches, mut seconds) = (0.0, 0.0);
         for kernel in &self.schedule.kernels {
@@ -136,19 +170,49 @@ impl Code {
         let units = self.opened.description().compute_units.max(1) as f64;
         let launch = self.opened.launch_seconds();
         let apart = launches * launch + seconds / units;
-        if seconds + launch < apart { Form::Single } else { Form::Launched }
+        let fits = || self.lowered(Form::Single).functions.iter().all(|f| parameter_bytes(f) <= PARAMETER_BYTES);
+        if seconds + launch < apart && fits() { Form::Single } else { Form::Launched }
     }
 
     pub(super) fn lowered(&self, form: Form) -> &Lowered {
-        match form {
+        let lowered = match form {
             Form::Launched => &self.launched,
             Form::Single => &self.single,
+        };
+        lowered.get_or_init(|| Lowered::of(&self.schedule, self.style, form))
+    }
+
+    /// Runs one form; gives the events of its launches with the kernels that they belong to, where they are asked for.
+    fn run_as(
+        &self,
+        form: Form,
+        binding: &[usize],
+        inputs: &[Input<'_>],
+        outputs: &[&mut Memory],
+        scratch: &Memory,
+        timed: bool,
+    ) -> Result<Vec<(usize, opencl::Event)>, Stop> {
+        let inputs: SmallVec<[Place<'_>; 16]> = inputs
+            .iter()
+            .map(|input| match input {
+                Input::Read(memory, at) => place(memory, at.start),
+                Input::Update(memory, at) => place(memory, at.start),
+            })
+            .collect();
+        let outputs: SmallVec<[Place<'_>; 4]> = outputs.iter().map(|memory| place(memory, 0)).collect();
+        let mut run = Run::new(self, self.lowered(form), binding, &inputs, &outputs, place(scratch, 0));
+        run.events = timed.then(Vec::new);
+        match form {
+            Form::Single => self.run_single(&run)?,
+            Form::Launched => run.launch_all()?,
         }
+        self.opened.flush().map_err(Stop::Device)?;
+        Ok(run.events.unwrap_or_default())
     }
 
     /// Runs the one kernel of the whole program.
     fn run_single(&self, run: &Run<'_>) -> Result<(), Stop> {
-        let lowered = &self.single;
+        let lowered = self.lowered(Form::Single);
         let kernels = lowered.kernels(&self.opened).map_err(Stop::Device)?;
         let args = run.arguments(&lowered.functions[0], 0);
         let size = if self.style == Style::Cpu { 1 } else { GROUP };
@@ -157,19 +221,20 @@ impl Code {
     }
 }
 
-/// The block that a backend's memory is.
-fn block(memory: &Memory) -> &Block {
-    memory.get::<Block>().expect("bug in allotrope: memory of another backend")
+/// Where a byte of a backend's memory is.
+fn place(memory: &Memory, at: usize) -> Place<'_> {
+    let block = block(memory);
+    (block.buffer(), (block.offset() + at) as i64)
 }
 
 impl Executable for Code {
     fn scratch_bytes(&self, binding: &[usize]) -> usize {
-        let bytes = |form: &Lowered| usize::try_from(form.layout.bytes.eval(binding)).unwrap_or(0);
-        bytes(&self.launched).max(bytes(&self.single))
+        let lowered = self.lowered(self.form(binding));
+        usize::try_from(lowered.layout.bytes.eval(binding)).unwrap_or(0)
     }
 
     fn scratch(&self, bytes: usize) -> Result<Memory> {
-        self.opened.allocate(bytes)
+        Ok(Memory::new(self.opened.allocate(bytes)?))
     }
 
     fn has_checks(&self) -> bool {
@@ -183,26 +248,49 @@ impl Executable for Code {
         outputs: &mut [&mut Memory],
         scratch: &mut Memory,
     ) -> Result<(), Stop> {
-        let form = self.form(binding);
-        let place = |memory: &'_ Memory, at: usize| -> (&'_ Buffer, i64) {
-            let block = block(memory);
-            // SAFETY-free: the lifetime is that of the call.
-            (block.buffer(), (block.offset() + at) as i64)
-        };
-        let inputs: Vec<_> = inputs
-            .iter()
-            .map(|input| match input {
-                Input::Read(memory, at) => place(memory, at.start),
-                Input::Update(memory, at) => place(memory, at.start),
-            })
-            .collect();
-        let outputs: Vec<_> = outputs.iter().map(|memory| place(memory, 0)).collect();
-        let run = Run::new(self, self.lowered(form), binding, &inputs, &outputs, place(scratch, 0));
-        match form {
-            Form::Single => self.run_single(&run)?,
-            Form::Launched => run.launch_all()?,
+        self.run_as(self.form(binding), binding, inputs, outputs, scratch, false).map(drop)
+    }
+
+    fn run_profiled(
+        &self,
+        binding: &[usize],
+        inputs: &mut [Input<'_>],
+        outputs: &mut [&mut Memory],
+        scratch: &mut Memory,
+        most: usize,
+    ) -> Result<Profile, Stop> {
+        let begin = Instant::now();
+        if !self.timed {
+            return Err(Stop::Device(Error::argument("this code was not compiled to be timed")));
         }
-        self.opened.flush().map_err(Stop::Device)
+        let events = self.run_as(Form::Launched, binding, inputs, outputs, scratch, true)?;
+        let mut profile =
+            Profile { kernels: vec![KernelTime::default(); self.schedule.kernels.len()], ..Profile::default() };
+        let mut first = None;
+        for (kernel, event) in &events {
+            let times = self.opened.times(event).map_err(Stop::Device)?;
+            let since = *first.get_or_insert(times.start);
+            let at = |t: u64| Duration::from_nanos(t.saturating_sub(since));
+            let (start, end) = (at(times.start), at(times.end));
+            let time = &mut profile.kernels[*kernel];
+            time.count += 1;
+            time.total += end - start;
+            if profile.events.len() < most {
+                profile.events.push(Event { kernel: *kernel, start, end });
+            } else {
+                profile.dropped += 1;
+            }
+        }
+        profile.total = begin.elapsed();
+        Ok(profile)
+    }
+
+    fn buffers(&self) -> &[BufferInfo] {
+        &self.buffers
+    }
+
+    fn phases(&self) -> &[(&'static str, Duration)] {
+        &self.phases
     }
 
     fn kernels(&self) -> &[KernelInfo] {
@@ -210,7 +298,6 @@ impl Executable for Code {
     }
 
     fn text(&self) -> Option<&str> {
-        Some(&self.launched.text)
+        Some(&self.lowered(self.forced.unwrap_or(Form::Launched)).text)
     }
 }
-

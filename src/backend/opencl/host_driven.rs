@@ -7,18 +7,21 @@ use crate::backend::opencl::handles::{Arg, Buffer, Event};
 use crate::backend::opencl::source::body::{Launch, Part, Range, Style};
 use crate::backend::opencl::source::launched::{Function, Parameter};
 use crate::backend::opencl::source::number::value;
-use crate::backend::opencl::source::program::{LoopStep, Step};
+use crate::backend::opencl::source::program::{LoopStep, Step, live};
 use crate::error::Result;
 use crate::schedule::{Base, BufId, Failure, Iterations, Location, Next, View, numel};
 use allotrope_ir::{Dim, Scalar};
 use rustc_hash::FxHashMap;
-use std::cell::RefCell;
+use smallvec::SmallVec;
 
 /// Memory, and a byte in it.
 pub type Place<'a> = (&'a Buffer, i64);
 
 /// Items of a work group where a launch does not say.
 const ITEMS: usize = 64;
+
+/// Rounds of a loop that are launched at a time before it is asked whether it has ended.
+const MOST_AHEAD: usize = 64;
 
 /// A run of a schedule.
 pub struct Run<'a> {
@@ -98,7 +101,7 @@ impl<'a> Run<'a> {
     /// The arguments of a function.
     pub fn arguments(&self, function: &Function, items: i64) -> Vec<Arg<'a>> {
         let mut args = Vec::with_capacity(2 * function.parameters.len());
-        let mut place = |args: &mut Vec<Arg<'a>>, (memory, at): Place<'a>| {
+        let place = |args: &mut Vec<Arg<'a>>, (memory, at): Place<'a>| {
             args.extend([Arg::Buffer(memory), Arg::Long(at)]);
         };
         for parameter in &function.parameters {
@@ -235,6 +238,7 @@ impl<'a> Run<'a> {
         let length = self.number(&l.length);
         let known = match &l.iterations {
             Iterations::All => Some(length),
+            Iterations::Count(_) if l.head.is_some() => None,
             Iterations::Count(n) => Some(self.element(n).map_err(Stop::Device)?.clamp(0, length)),
             Iterations::While { .. } => None,
         };
@@ -242,6 +246,83 @@ impl<'a> Run<'a> {
             let init = self.first(&carry.init);
             self.moving.insert(carry.current.0, init);
         }
+        let done = match &l.head {
+            Some(head) => self.rounds_ahead(l, head).map_err(Stop::Device)?,
+            None => self.rounds(l, length, known)?,
+        };
+        for tail in &l.tails {
+            self.clear(tail, done, length).map_err(Stop::Device)?;
+        }
+        Ok(())
+    }
+
+    /// One round of a loop.
+    fn round(&mut self, l: &'a LoopStep, done: i64, index: i64) -> Result<(), Stop> {
+        self.index.insert(l.id.0, index);
+        for carry in &l.carries {
+            if let Next::PingPong { target, buffers } = &carry.next {
+                let place = self.place(buffers[(done % 2) as usize]);
+                self.moving.insert(target.0, place);
+            }
+        }
+        self.steps(&l.body)?;
+        for carry in &l.carries {
+            let next = match &carry.next {
+                Next::At(b) => self.place(*b),
+                Next::PingPong { target, .. } => self.place(*target),
+            };
+            self.moving.insert(carry.current.0, next);
+        }
+        Ok(())
+    }
+
+    /// Launches rounds, each of which does nothing where the loop has ended, and then asks how many there were: after one,
+    /// two more, four more, and so on.
+    fn rounds_ahead(&mut self, l: &'a LoopStep, head: &'a Launch) -> Result<i64> {
+        let (memory, state) = self.state();
+        let at = state as usize + live(&self.code.schedule, l.id);
+        let mut words = [0; 16];
+        words[0] = 1;
+        self.code.opened.write(memory, at, &words)?;
+        let (mut launched, mut batch) = (0, 1);
+        // A branch that leaves nothing to be asked for.
+        let once = matches!(l.iterations, Iterations::Count(_));
+        loop {
+            let mut carried = Vec::with_capacity(batch + 1);
+            for _ in 0..batch {
+                carried.push(self.carried(l));
+                self.launch(head, None)?;
+                self.round(l, launched, launched).map_err(|stop| match stop {
+                    Stop::Device(e) => e,
+                    Stop::Failed(failure) => unreachable!("bug in allotrope: a guard in a loop: {failure}"),
+                })?;
+                launched += 1;
+            }
+            if once {
+                return Ok(1);
+            }
+            self.read((memory, at as i64), &mut words)?;
+            let count = i64::from_le_bytes(*words.last_chunk().expect("it is longer"));
+            if words[0] == 0 {
+                // The carries are where the last round that ran has put them.
+                carried.push(self.carried(l));
+                let first = launched - batch as i64;
+                for (carry, place) in l.carries.iter().zip(&carried[(count - first) as usize]) {
+                    self.moving.insert(carry.current.0, *place);
+                }
+                return Ok(count);
+            }
+            batch = (2 * batch).min(MOST_AHEAD);
+        }
+    }
+
+    /// Where the carries of a loop are.
+    fn carried(&self, l: &LoopStep) -> SmallVec<[Place<'a>; 4]> {
+        l.carries.iter().map(|c| self.moving[&c.current.0]).collect()
+    }
+
+    /// Rounds of which each is known before it is launched; gives their number.
+    fn rounds(&mut self, l: &'a LoopStep, length: i64, known: Option<i64>) -> Result<i64, Stop> {
         let mut done = 0;
         loop {
             match (&l.iterations, known) {
@@ -267,27 +348,10 @@ impl<'a> Run<'a> {
                 Some(n) if l.reverse => n - 1 - done,
                 _ => done,
             };
-            self.index.insert(l.id.0, index);
-            for carry in &l.carries {
-                if let Next::PingPong { target, buffers } = &carry.next {
-                    let place = self.place(buffers[(done % 2) as usize]);
-                    self.moving.insert(target.0, place);
-                }
-            }
-            self.steps(&l.body)?;
-            for carry in &l.carries {
-                let next = match &carry.next {
-                    Next::At(b) => self.place(*b),
-                    Next::PingPong { target, .. } => self.place(*target),
-                };
-                self.moving.insert(carry.current.0, next);
-            }
+            self.round(l, done, index)?;
             done += 1;
         }
-        for tail in &l.tails {
-            self.clear(tail, done, length).map_err(Stop::Device)?;
-        }
-        Ok(())
+        Ok(done)
     }
 
     /// Sets the elements of the first axis from `begin` on to 0.

@@ -16,6 +16,7 @@ pub(crate) use arithmetic::binary;
 pub use arithmetic::{
     bitwise_and, bitwise_or, bitwise_xor, div, sub, try_bitwise_and, try_bitwise_or, try_bitwise_xor, try_div, try_sub,
 };
+pub use cast::To;
 pub(crate) use choice::{choose, select_as, zero_where};
 pub use choice::{try_where_, where_};
 pub(crate) use compare::compare;

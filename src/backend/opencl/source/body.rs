@@ -2,7 +2,7 @@
 //! local arrays and temporaries the text names; how they get there is the launcher's matter.
 
 use crate::backend::opencl::source::number::{self, Number};
-use crate::schedule::{Base, BufId, ScalarId, View, is_one, is_zero};
+use crate::schedule::{Base, BufId, LoopId, ScalarId, View, is_one, is_zero};
 use allotrope_ir::{DType, Dim, Scalar};
 use std::collections::BTreeSet;
 
@@ -32,6 +32,8 @@ pub struct Launch {
     pub uses: Uses,
     /// Its place among the launches of the program.
     pub number: usize,
+    /// The loop in whose rounds it runs, where these are launched before it is known whether they are wanted.
+    pub live: Option<LoopId>,
 }
 
 /// What the text of a launch names.
@@ -111,7 +113,7 @@ impl Launches {
         let mut body = Body::default();
         let text = write(&mut body);
         if range != Range::Items(0.into()) {
-            self.parts.push(Part::Launch(Launch { range, text, uses: body.uses, number: 0 }));
+            self.parts.push(Part::Launch(Launch { range, text, uses: body.uses, number: 0, live: None }));
         }
     }
 

@@ -47,6 +47,7 @@ pub fn reduction(launches: &mut Launches, k: &Kernel) {
         length,
     };
     match launches.style {
+        _ if launches.group => rows.short(launches),
         Style::Cpu => launches.choose(rows.length.clone().at_most(SHORT), |l| rows.short(l), |l| rows.long(l)),
         Style::Gpu => rows.long(launches),
     }
@@ -63,7 +64,7 @@ impl Rows<'_> {
         let names = indices(self.k);
         let mut text = decompose(self.k, self.k.kept..self.k.axes.len(), r, body);
         let args = self.reductions.iter().map(|x| values.value(x.arg, &names, body, &mut text)).collect();
-        text.push_str(&stores(self.k, self.k.stores.iter().filter(|s| self.is_inner(s)), values, &names, body));
+        text.push_str(&stores(self.k.stores.iter().filter(|s| self.is_inner(s)), values, &names, body));
         (text, args)
     }
 
@@ -103,14 +104,19 @@ impl Rows<'_> {
     fn after(&self, values: &mut Values<'_>, body: &mut Body) -> String {
         let names = indices(self.k);
         let outer = self.k.stores.iter().filter(|s| !self.is_inner(s));
-        let mut text = stores(self.k, outer, values, &names, body);
+        let mut text = stores(outer, values, &names, body);
         text.push_str(&results(self.k, values, &names, body));
         text
     }
 
     /// An item some rows.
     fn short(&self, launches: &mut Launches) {
-        let each = Number::from(BLOCK).ceil_div(self.length.clone().max(1));
+        // Items of one work group share the rows evenly.
+        let each = match (launches.group, launches.style) {
+            (true, Style::Gpu) => 1.into(),
+            (true, Style::Cpu) | (false, _) => Number::from(BLOCK).ceil_div(self.length.clone().max(1)),
+        };
+        let one_block = self.length.fixed().is_some_and(|n| n <= BLOCK);
         launches.launch(Range::Items(self.rows.clone().ceil_div(each.clone())), |body| {
             let (rows, each, length) = (body.value(&self.rows), body.value(&each), body.value(&self.length));
             let mut text = format!(
@@ -121,11 +127,26 @@ impl Rows<'_> {
             let mut values = Values::new(self.k);
             for (i, x) in self.reductions.iter().enumerate() {
                 text.push_str(&format!("{} w{i} = {};\n", x.fold.c_type(), x.fold.empty()));
+                if one_block {
+                    continue;
+                }
                 if x.fold.in_blocks() {
                     text.push_str(&x.fold.levels(&format!("levels{i}")));
                 } else {
                     text.push_str(&format!("{} whole{i} = {};\n", x.fold.vector(), x.fold.begin()));
                 }
+            }
+            if one_block {
+                text.push_str("if (length > 0) {\nconst long from = 0, to = length;\n");
+                text.push_str(&self.fold(&values, body));
+                for (i, x) in self.reductions.iter().enumerate() {
+                    text.push_str(&format!("w{i} = {};\n", x.fold.halve(&format!("v{i}"), "length")));
+                    values.is(x.expr, format!("w{i}"));
+                }
+                text.push_str("}\n");
+                text.push_str(&self.after(&mut values, body));
+                text.push_str("}\n");
+                return text;
             }
             text.push_str(&format!(
                 "long block = 0;\nfor (long from = 0; from < length; from += {BLOCK}L, block++) {{\n\

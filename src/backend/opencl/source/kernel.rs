@@ -40,7 +40,6 @@ pub fn decompose(k: &Kernel, axes: std::ops::Range<usize>, position: &str, body:
 
 /// The stores of these values, and the results that are kept as scalars.
 pub fn stores<'k>(
-    k: &Kernel,
     which: impl Iterator<Item = &'k Store>,
     values: &mut Values<'_>,
     indices: &[String],
@@ -54,7 +53,6 @@ pub fn stores<'k>(
         let (base, place) = (body.pointer(&s.view), body.place(indices, &s.view.strides));
         text.push_str(&format!("{base}[{place}] = {value};\n"));
     }
-    let _ = k;
     text
 }
 
@@ -74,7 +72,7 @@ fn elements(launches: &mut Launches, k: &Kernel) {
     launches.launch(Range::Items(Number::product(&k.axes)), |body| {
         let (mut values, names) = (Values::new(k), indices(k));
         let mut text = decompose(k, 0..k.axes.len(), "item", body);
-        text.push_str(&stores(k, k.stores.iter(), &mut values, &names, body));
+        text.push_str(&stores(k.stores.iter(), &mut values, &names, body));
         text.push_str(&results(k, &mut values, &names, body));
         text
     });
@@ -119,7 +117,7 @@ fn blocks(launches: &mut Launches, k: &Kernel) {
         // Positions do not depend on each other: a store lies over nothing but what its own position has loaded.
         text.push_str("_Pragma(\"clang loop vectorize(assume_safety)\")\n");
         text.push_str(&format!("for (long i{axis} = from; i{axis} < to; i{axis}++) {{\n"));
-        text.push_str(&stores(k, k.stores.iter(), &mut values, &names, body));
+        text.push_str(&stores(k.stores.iter(), &mut values, &names, body));
         text.push_str("}\n");
         text.push_str(&"}\n".repeat(close));
         text

@@ -1,7 +1,7 @@
 //! Launches as kernel functions of their own. When and with which arguments they run is the matter of who launches them.
 
 use crate::backend::opencl::source::body::{Launch, Range, c_type};
-use crate::backend::opencl::source::program::{Program, each_launch};
+use crate::backend::opencl::source::program::{Program, each_launch, live};
 use crate::schedule::Schedule;
 
 /// What a kernel function takes, in order.
@@ -81,6 +81,9 @@ fn function(schedule: &Schedule, launch: &Launch) -> (Function, String) {
                 prologue.push_str("const long item = get_global_id(0);\nif (item >= items) return;\n");
             }
         }
+    }
+    if let Some(l) = launch.live {
+        prologue.push_str(&format!("if (!*(__global const int *)(state + {})) return;\n", live(schedule, l)));
     }
     let attribute = match size {
         Some(size) => {

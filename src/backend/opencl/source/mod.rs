@@ -25,7 +25,8 @@ mod tests {
 
     #[test]
     fn shows() {
-        let graph: allotrope_ir::Graph = std::fs::read_to_string(std::env::var("SHOW").unwrap()).unwrap().parse().unwrap();
+        let graph: allotrope_ir::Graph =
+            std::fs::read_to_string(std::env::var("SHOW").unwrap()).unwrap().parse().unwrap();
         let schedule = Schedule::of(&graph).unwrap();
         eprintln!("{schedule}");
         for style in [body::Style::Cpu, body::Style::Gpu] {
@@ -34,7 +35,8 @@ mod tests {
             println!("// launched {style:?}\n{}", text::complete(&text));
             let program = program::Program::of(&schedule, style, true);
             let layout = program::Layout::of(&schedule, &program);
-            let (_, text) = single::function(&schedule, &program, &layout, if style == body::Style::Cpu { 1 } else { 64 });
+            let (_, text) =
+                single::function(&schedule, &program, &layout, if style == body::Style::Cpu { 1 } else { 64 });
             println!("// single {style:?}\n{}", text::complete(&text));
         }
     }

@@ -1,7 +1,7 @@
 //! A schedule as steps: what each instruction launches, loops, checks and the guard. The same steps are launched one by one,
 //! or become one kernel.
 
-use crate::backend::opencl::source::body::{Launch, Launches, Part, Range, SCALARS, Style};
+use crate::backend::opencl::source::body::{Body, Launch, Launches, Part, Range, SCALARS, Style};
 use crate::backend::opencl::source::number::Number;
 use crate::backend::opencl::source::{kernel, operator};
 use crate::schedule::{ALIGN, BufId, Temporaries};
@@ -29,6 +29,8 @@ pub struct LoopStep {
     pub reverse: bool,
     pub iterations: Iterations,
     pub carries: Vec<Carry>,
+    /// Says before each round whether there is one, where rounds are launched before that is known.
+    pub head: Option<Launch>,
     pub body: Vec<Step>,
     pub tails: Vec<View>,
 }
@@ -46,17 +48,28 @@ impl Program {
     /// The steps for one style of device. As `group`, all of them are to run in one work group.
     pub fn of(schedule: &Schedule, style: Style, group: bool) -> Program {
         let mut program = Program { steps: Vec::new(), launches: 0, temporaries: 0.into() };
-        program.steps = program.lower(&schedule.instructions, style, group);
+        program.steps = program.lower(schedule, &schedule.instructions, style, group, None);
         program
     }
 
-    fn lower(&mut self, instructions: &[Instruction], style: Style, group: bool) -> Vec<Step> {
+    fn lower(
+        &mut self,
+        schedule: &Schedule,
+        instructions: &[Instruction],
+        style: Style,
+        group: bool,
+        live: Option<LoopId>,
+    ) -> Vec<Step> {
         let mut steps = Vec::new();
         for instruction in instructions {
             let mut launches = Launches::new(style, group);
             match instruction {
                 Instruction::Kernel(k) => kernel::kernel(&mut launches, k),
-                Instruction::Operation(o) => operator::operator(&mut launches, &o.operator),
+                Instruction::Operation(o) => {
+                    // Inside of one work group there are no others to share with.
+                    launches.style = if group { Style::Cpu } else { style };
+                    operator::operator(&mut launches, &o.operator);
+                }
                 Instruction::Check { check, condition } => launches.launch(Range::Items(1.into()), |body| {
                     body.uses.state = true;
                     let holds = body.load(condition, &vec!["0L".to_string(); condition.shape.len()]);
@@ -71,29 +84,39 @@ impl Program {
                     continue;
                 }
                 Instruction::Loop(l) => {
-                    let body = self.lower(&l.body, style, group);
-                    steps.push(Step::Loop(Box::new(LoopStep::of(l, body))));
+                    let ahead = !group && runs_ahead(l);
+                    let head = ahead.then(|| {
+                        let mut head = head(schedule, l);
+                        head.number = self.launches;
+                        self.launches += 1;
+                        head
+                    });
+                    let live = if ahead { Some(l.id) } else { live };
+                    let body = self.lower(schedule, &l.body, style, group, live);
+                    steps.push(Step::Loop(Box::new(LoopStep::of(l, head, body))));
                     continue;
                 }
             }
             self.temporaries = std::mem::replace(&mut self.temporaries, 0.into()).max(launches.bytes().clone());
             let mut parts = launches.parts;
-            self.count(&mut parts);
+            self.count(&mut parts, live);
             steps.push(Step::Run { parts, number: instruction.number() });
         }
         steps
     }
 
-    fn count(&mut self, parts: &mut [Part]) {
+    fn count(&mut self, parts: &mut [Part], live: Option<LoopId>) {
         for part in parts {
             match part {
                 Part::Launch(launch) => {
                     launch.number = self.launches;
+                    launch.live = live;
+                    launch.uses.state |= live.is_some();
                     self.launches += 1;
                 }
                 Part::Choice { yes, no, .. } => {
-                    self.count(yes);
-                    self.count(no);
+                    self.count(yes, live);
+                    self.count(no, live);
                 }
             }
         }
@@ -101,16 +124,81 @@ impl Program {
 }
 
 impl LoopStep {
-    fn of(l: &Loop, body: Vec<Step>) -> LoopStep {
+    fn of(l: &Loop, head: Option<Launch>, body: Vec<Step>) -> LoopStep {
         LoopStep {
             id: l.id,
             length: l.length.clone(),
             reverse: l.reverse,
             iterations: l.iterations.clone(),
             carries: l.carries.clone(),
+            head,
             body,
             tails: l.tails.clone(),
         }
+    }
+}
+
+/// Where in the state it is said whether a loop goes on, an `int`, and 8 bytes on how many rounds it had, a `long`.
+pub fn live(schedule: &Schedule, l: LoopId) -> usize {
+    SCALARS + 8 * schedule.scalars.len() + 16 * l.0 as usize
+}
+
+/// Whether the host launches rounds of a loop before it knows whether they are wanted: what decides is on the device, and
+/// nothing in the rounds has to be known by the host.
+fn runs_ahead(l: &Loop) -> bool {
+    fn asks(instructions: &[Instruction]) -> bool {
+        instructions.iter().any(|i| match i {
+            Instruction::Loop(l) => !matches!(l.iterations, Iterations::All) || asks(&l.body),
+            Instruction::Kernel(_) | Instruction::Operation(_) | Instruction::Check { .. } | Instruction::Guard => {
+                false
+            }
+        })
+    }
+    let decides = match &l.iterations {
+        Iterations::All => false,
+        Iterations::While { .. } => true,
+        // A branch that leaves nothing behind whose place depends on whether it was taken.
+        Iterations::Count(_) => l.length == Dim::Fixed(1) && !l.reverse && l.carries.is_empty() && l.tails.is_empty(),
+    };
+    decides && !asks(&l.body)
+}
+
+/// The launch that says whether a loop has one more round.
+fn head(schedule: &Schedule, l: &Loop) -> Launch {
+    let mut launches = Launches::new(Style::Cpu, false);
+    launches.launch(Range::Items(1.into()), |body| {
+        body.uses.state = true;
+        let first = |body: &mut Body, view: &View| body.load(view, &vec!["0L".to_string(); view.shape.len()]);
+        let at = live(schedule, l.id);
+        let mut text = format!(
+            "__global int *live = (__global int *)(state + {at});\n\
+             __global long *count = (__global long *)(state + {at} + 8);\nif (!*live) return;\n"
+        );
+        let length = body.number(&l.length);
+        match &l.iterations {
+            Iterations::All => {}
+            Iterations::Count(n) => {
+                let n = first(body, n);
+                text.push_str(&format!("if (*count >= {n} || *count >= {length}) {{ *live = 0; return; }}\n"));
+            }
+            Iterations::While { flag, limit } => {
+                let flag = first(body, flag);
+                text.push_str("__global int *status = (__global int *)state;\n");
+                let failed = if schedule.checks.is_empty() { "" } else { "*status || " };
+                text.push_str(&format!("if ({failed}!({flag})) {{ *live = 0; return; }}\n"));
+                if let Some(check) = limit {
+                    text.push_str(&format!(
+                        "if (*count >= {length}) {{ *status = {}; *live = 0; return; }}\n",
+                        check + 1
+                    ));
+                }
+            }
+        }
+        text + "*count += 1;\n"
+    });
+    match launches.parts.pop() {
+        Some(Part::Launch(launch)) => launch,
+        _ => unreachable!("bug in allotrope: one launch was made"),
     }
 }
 
@@ -131,7 +219,10 @@ pub fn each_launch<'a>(steps: &'a [Step], f: &mut dyn FnMut(&'a Launch)) {
         match step {
             Step::Run { parts: all, .. } => parts(all, f),
             Step::Guard => {}
-            Step::Loop(l) => each_launch(&l.body, f),
+            Step::Loop(l) => {
+                l.head.iter().for_each(&mut *f);
+                each_launch(&l.body, f);
+            }
         }
     }
 }
@@ -166,7 +257,7 @@ impl Layout {
             Location::Input(_) | Location::Output(_) | Location::Element { .. } | Location::Moving { .. } => None,
         };
         let buffers = schedule.buffers.iter().zip(&plan.slot).map(in_slot).collect();
-        let state_bytes = SCALARS + 8 * schedule.scalars.len();
+        let state_bytes = live(schedule, LoopId(schedule.loops.len() as u32));
         let state = end.rounded_up(256);
         let temporaries = state.clone().plus(Number::from(state_bytes as i64).rounded_up(256));
         let bytes = temporaries.clone().plus(program.temporaries.clone());

@@ -2,6 +2,7 @@
 
 use crate::backend::opencl::source::fold::Fold;
 use crate::backend::opencl::source::math;
+use crate::backend::opencl::source::operator::matmul;
 use allotrope_ir::{DType, ReduceOp};
 
 /// What every program begins with. Nothing is contracted: `a * b + c` is rounded twice.
@@ -18,6 +19,7 @@ pub fn complete(kernels: &str) -> String {
             }
         }
     }
+    let products = matmul::functions(kernels);
     let library = math::library(&format!("{folds}{kernels}"));
-    format!("{HEAD}{library}{folds}{kernels}")
+    format!("{HEAD}{library}{folds}{products}{kernels}")
 }

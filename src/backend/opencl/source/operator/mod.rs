@@ -1,22 +1,34 @@
-//! The operators of the library as OpenCL C, in two styles with the same bits: those of the functions of `allotrope_kernels`
-//! that they name.
+//! Operators of the library as launches, one file each. What each computes is the definition of `allotrope_kernels`.
 
+mod arg;
+mod gather;
 mod indices;
+pub mod matmul;
+mod overlap_add;
+mod recurrence;
 mod reduce;
+mod scatter;
+mod sort;
 
 use crate::backend::opencl::source::body::Launches;
 use crate::schedule::Operator;
 
 /// The launches of an operator.
-pub fn operator(launches: &mut Launches, operator: &Operator) {
-    match operator {
-        Operator::Matmul { .. } => todo!(),
+pub fn operator(launches: &mut Launches, o: &Operator) {
+    match o {
+        Operator::Matmul { a, b, out, accumulate } => matmul::matmul(launches, a, b, out, *accumulate),
         Operator::Reduce { op, axes, x, out } => reduce::reduce(launches, *op, axes, x, out),
-        Operator::Gather { .. } => todo!(),
-        Operator::Scatter { .. } => todo!(),
-        Operator::ArgReduce { .. } => todo!(),
-        Operator::ArgSort { .. } => todo!(),
-        Operator::Recurrence { .. } => todo!(),
-        Operator::OverlapAdd { .. } => todo!(),
+        Operator::Gather { axis, x, index, out } => gather::gather(launches, *axis, x, index, out),
+        Operator::Scatter { op, axis, index, source, out } => {
+            scatter::scatter(launches, *op, *axis, index, source, out);
+        }
+        Operator::ArgReduce { op, axis, x, out } => arg::arg_reduce(launches, *op, *axis, x, out),
+        Operator::ArgSort { axis, descending, x, out } => sort::argsort(launches, *axis, *descending, x, out),
+        Operator::Recurrence { axis, reverse, a, b, out } => {
+            recurrence::recurrence(launches, *axis, *reverse, a, b, out);
+        }
+        Operator::OverlapAdd { axis, len: _, step, dilation, x, out } => {
+            overlap_add::overlap_add(launches, *axis, [*step, *dilation], x, out);
+        }
     }
 }

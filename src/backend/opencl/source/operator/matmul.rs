@@ -1,0 +1,223 @@
+//! Matrix products as launches: what both styles of device share, which is the definition of `allotrope_kernels::matmul` and
+//! how operands are walked. How elements are shared among items is the matter of [`cpu`] and [`gpu`].
+
+mod cpu;
+mod gpu;
+
+use crate::backend::opencl::source::body::{Body, Launches, Range, Style, Temporary};
+use crate::backend::opencl::source::number::Number;
+use crate::schedule::{Product, View, is_one};
+use allotrope_ir::DType;
+
+/// Steps of a chain.
+const CHAIN: i64 = 256;
+
+/// The functions that a text calls.
+pub fn functions(text: &str) -> String {
+    let mut found = String::new();
+    for element in [DType::F32, DType::F64, DType::I64, DType::I32, DType::U8].map(Element::of) {
+        let (cpu, gpu) = (cpu::functions(&element, text), gpu::functions(&element, text));
+        if !element.float && !(cpu.is_empty() && gpu.is_empty()) && !found.contains("#define") {
+            found.insert_str(0, "#define AT_MATMUL_MAD(a, b, c) ((a) * (b) + (c))\n");
+        }
+        found.push_str(&cpu);
+        found.push_str(&gpu);
+    }
+    found
+}
+
+/// The launches of a product.
+pub fn matmul(launches: &mut Launches, a: &View, b: &View, out: &View, accumulate: bool) {
+    let p = Task { views: [a, b, out], element: Element::of(out.dtype), accumulate, of: Product::of(a, b, out) };
+    match (launches.style, launches.group) {
+        (Style::Cpu, _) => cpu::product(launches, &p),
+        (Style::Gpu, true) => gpu::elements(launches, &p),
+        (Style::Gpu, false) => gpu::product(launches, &p),
+    }
+}
+
+/// How the elements of a dtype are computed in C.
+struct Element {
+    dtype: DType,
+    /// Unsigned where they wrap.
+    c_type: &'static str,
+    /// Elements of a vector.
+    width: i64,
+    float: bool,
+}
+
+impl Element {
+    /// # Panics
+    /// For dtypes without products: a bug in this library.
+    fn of(dtype: DType) -> Element {
+        let (c_type, width) = match dtype {
+            DType::F32 => ("float", 16),
+            DType::F64 => ("double", 8),
+            DType::I64 => ("ulong", 8),
+            DType::I32 => ("uint", 16),
+            DType::U8 => ("uchar", 16),
+            DType::Bool | DType::F16 | DType::BF16 => {
+                panic!("bug in allotrope: kernel matmul is not defined for {dtype}")
+            }
+        };
+        Element { dtype, c_type, width, float: dtype.is_float() }
+    }
+
+    /// The name of one of the functions for this dtype.
+    fn call(&self, name: &str) -> String {
+        format!("at_matmul_{name}_{}", self.dtype)
+    }
+
+    fn multiply_add(&self) -> &'static str {
+        if self.float { "fma" } else { "AT_MATMUL_MAD" }
+    }
+
+    /// A template for this dtype.
+    fn fill(&self, template: &str) -> String {
+        let (t, w) = (self.c_type, self.width);
+        template
+            .replace("$FMA", self.multiply_add())
+            .replace("$W", &w.to_string())
+            .replace("$L4", &format!("__local {t}4"))
+            .replace("$T4", &format!("{t}4"))
+            .replace("$C", &format!("__global const {t}"))
+            .replace("$G", &format!("__global {t}"))
+            .replace("$L", &format!("__local {t}"))
+            .replace("$V", &format!("{t}{w}"))
+            .replace("$T", t)
+            .replace("$S", &self.dtype.to_string())
+    }
+}
+
+/// Those of a template's functions that are called, which are apart by empty lines and call only functions before them.
+fn called(template: &str, text: &str) -> String {
+    let mut found = String::new();
+    for function in template.split("\n\n").skip(1).collect::<Vec<_>>().into_iter().rev() {
+        let name = function.split("void ").nth(1).and_then(|f| f.split('(').next());
+        let name = format!("{}(", name.expect("bug in allotrope: a template of no function"));
+        if text.contains(&name) || found.contains(&name) {
+            found.insert_str(0, &format!("{}\n\n", function.trim_end()));
+        }
+    }
+    found
+}
+
+/// A product to be computed.
+struct Task<'v> {
+    /// `a`, `b` and `out`.
+    views: [&'v View; 3],
+    element: Element,
+    accumulate: bool,
+    of: Product,
+}
+
+/// Where results go.
+enum Target<'t> {
+    Out,
+    /// Memory of their own, densely; which of the matrices there is this expression.
+    Memory(&'t Temporary, &'static str),
+}
+
+impl Task<'_> {
+    fn m(&self) -> Number {
+        Number::from(&self.of.m)
+    }
+
+    fn n(&self) -> Number {
+        Number::from(&self.of.n)
+    }
+
+    fn k(&self) -> Number {
+        Number::from(&self.of.k)
+    }
+
+    fn batches(&self) -> Number {
+        Number::product(&self.of.batch)
+    }
+
+    /// Elements of one product.
+    fn elements(&self) -> Number {
+        self.m().times(self.n())
+    }
+
+    fn chains(&self) -> Number {
+        self.k().ceil_div(CHAIN).max(1)
+    }
+
+    /// Statements that declare sizes, strides, the batch's number `batch` from `rest` and pointers `a`, `b`, `c` to its
+    /// matrices.
+    fn begin(&self, target: &Target, body: &mut Body) -> String {
+        let p = &self.of;
+        let t = self.element.c_type;
+        let sizes = [("m", &p.m), ("n", &p.n), ("k", &p.k), ("ars", &p.a[0]), ("acs", &p.a[1])];
+        let strides = [("brs", &p.b[0]), ("bcs", &p.b[1])];
+        let mut text = String::from("const long batch = rest;\n");
+        for (name, dim) in sizes.into_iter().chain(strides) {
+            text.push_str(&format!("const long {name} = {};\n", body.number(dim)));
+        }
+        let indices: Vec<String> = (0..p.batch.len()).map(|i| format!("x{i}")).collect();
+        for (i, (index, n)) in indices.iter().zip(&p.batch).enumerate().rev() {
+            let n = body.number(n);
+            match i {
+                0 => text.push_str(&format!("const long {index} = rest;\n")),
+                _ => text.push_str(&format!("const long {index} = rest % {n}; rest /= {n};\n")),
+            }
+        }
+        for (i, name) in ["a", "b"].into_iter().enumerate() {
+            let (base, place) = (body.pointer(self.views[i]), body.place(&indices, &p.batch_strides[i]));
+            text.push_str(&format!("__global const {t} *{name} = (__global const {t} *)({base}) + ({place});\n"));
+        }
+        match target {
+            Target::Out => {
+                let (base, place) = (body.pointer(self.views[2]), body.place(&indices, &p.batch_strides[2]));
+                text.push_str(&format!("const long crs = {};\n", body.number(&p.out)));
+                text.push_str(&format!("__global {t} *c = (__global {t} *)({base}) + ({place});\n"));
+            }
+            Target::Memory(memory, place) => {
+                let memory = body.temporary(memory);
+                text.push_str(&format!("const long crs = n;\n__global {t} *c = {memory} + {place}*m*n;\n"));
+            }
+        }
+        text
+    }
+
+    /// Adds results that lie in memory, `chains` of each product one after the other, in order, and puts them to `out`.
+    fn sum(&self, launches: &mut Launches, memory: &Temporary, chains: Number) {
+        const ITEM: i64 = 256;
+        let blocks = self.elements().ceil_div(ITEM);
+        launches.launch(Range::Items(self.batches().times(blocks.clone())), |body| {
+            let (blocks, chains) = (body.value(&blocks), body.value(&chains));
+            let t = self.element.c_type;
+            let mut text =
+                format!("long rest = item; const long from = rest % {blocks} * {ITEM}L; rest /= {blocks};\n");
+            text.push_str(&self.begin(&Target::Out, body));
+            let (memory, add) = (body.temporary(memory), if self.accumulate { "*at + " } else { "" });
+            text.push_str(&format!(
+                "const int count = min({ITEM}L, m*n - from);\n\
+                 __global const {t} *one = {memory} + batch*{chains}*m*n + from;\n\
+                 {t} sum[{ITEM}];\n\
+                 for (int e = 0; e < count; e++) sum[e] = one[e];\n\
+                 for (long chain = 1; chain < {chains}; chain++) {{\none += m*n;\n\
+                 for (int e = 0; e < count; e++) sum[e] += one[e];\n}}\n\
+                 for (int e = 0; e < count; e++) {{\n\
+                 __global {t} *at = c + (from + e) / n * crs + (from + e) % n;\n*at = {add}sum[e];\n}}\n"
+            ));
+            text
+        });
+    }
+
+    /// Whether columns of `b` are neighbours under every binding.
+    fn dense_columns(&self) -> bool {
+        is_one(&self.of.b[1])
+    }
+}
+
+/// A number that is 1 where all of these are, else 0.
+fn all(conditions: impl IntoIterator<Item = Number>) -> Number {
+    conditions.into_iter().fold(Number::from(1), |all, c| match (all.fixed(), c.fixed()) {
+        (Some(0), _) | (_, Some(0)) => 0.into(),
+        (Some(_), _) => c,
+        (_, Some(_)) => all,
+        _ => all.times(c),
+    })
+}
