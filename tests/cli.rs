@@ -145,6 +145,17 @@ fn the_graph_is_shown_in_every_form() {
 }
 
 #[test]
+fn devices_are_listed() {
+    let text = printed(&["devices"]);
+    assert!(text.starts_with("cpu\n  this processor"), "{text}");
+    match cfg!(feature = "opencl") {
+        // With a device, or with what is missing for one.
+        true => assert!(text.contains("no contraction  ") || text.contains("install "), "{text}"),
+        false => assert!(text.contains("built without OpenCL"), "{text}"),
+    }
+}
+
+#[test]
 fn numbers_that_make_no_sense_are_refused() {
     let folder = Folder::new("numbers");
     let out = folder.path("report");
@@ -255,4 +266,131 @@ fn the_environment_asks_to_see_compilations() {
     assert!(one.contains("does not know `speed`") && one.contains("recapture: why"), "{one}");
     assert_eq!(one.matches("speed").count(), 1, "{one}");
     assert!(one.contains("in all: ") && !one.contains("graph("), "{one}");
+}
+
+#[test]
+fn devices_that_are_not_there_are_refused_before_training() {
+    let folder = Folder::new("devices");
+    let out = folder.path("report");
+    for command in [&["compare", "--out", &out][..], &["bench", "rnn_fixed_10"], &["graph", "rnn_fixed"]] {
+        let with = |device: &'static str| [command, &["--device", device]].concat();
+        refused(&with("gpu"), &["--device", "there is no device \"gpu\"", "cpu", "opencl:0"]);
+        match cfg!(feature = "opencl") {
+            true => refused(&with("opencl:200"), &["--device opencl:200: ", "there"]),
+            false => refused(&with("opencl:0"), &["this build has no OpenCL", "--features opencl"]),
+        }
+    }
+    if !cfg!(feature = "opencl") {
+        refused(&["graph", "rnn_fixed", "--opencl"], &["this build has no OpenCL", "--features opencl"]);
+    }
+    assert!(!Path::new(&out).exists(), "nothing is written");
+    let saved = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/saved/v4.graph");
+    assert!(printed(&["graph", saved, "--device", "cpu"]).contains("graph"));
+}
+
+/// With the first OpenCL device of this machine, where there is one.
+#[cfg(feature = "opencl")]
+mod opencl {
+    use super::*;
+    use std::io::{Write, stderr};
+
+    fn is_there() -> bool {
+        match allotrope::backend::opencl::of(0).opened() {
+            Ok(_) => true,
+            Err(error) => {
+                // Past the harness, which shows what a test prints where it fails only.
+                let _ = writeln!(stderr(), "a test of OpenCL is skipped, there is no device: {error}");
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_is_the_third_row_and_has_the_bits_of_the_cpu() {
+        if !is_there() {
+            return;
+        }
+        let folder = Folder::new("compare-device");
+        let out = folder.path("report");
+        let table = printed(&["compare", "--steps", "3", "--hidden", "8", "--device", "opencl:0", "--out", &out]);
+        for program in ["rnn_fixed", "rnn_dynamic", "rnn_var_200"] {
+            let rows: Vec<&str> = table.lines().filter(|l| l.split_whitespace().next() == Some(program)).collect();
+            assert_eq!(rows.len(), 3, "{table}");
+            let cells: Vec<&str> = rows[2].split_whitespace().collect();
+            assert_eq!((cells[1], cells[3]), ("traced@opencl:0", "1"), "{table}");
+            assert!(rows[2].trim_end().ends_with("equal       equal"), "{table}");
+        }
+        assert!(table.contains("opencl:0 is "), "{table}");
+        let page = read(&out, "index.html");
+        assert!(page.contains("traced@opencl:0") && page.contains("--device opencl:0"));
+        let results: Value = serde_json::from_str(&read(&out, "results.json")).expect("JSON");
+        assert_eq!(results["settings"]["device"], "opencl:0");
+        for program in results["programs"].as_array().expect("a list") {
+            let run = &program["runs"][2];
+            assert_eq!((&run["device"], &run["equal_losses"]), (&"opencl:0".into(), &true.into()), "{run}");
+            assert_eq!(run["parameter_fingerprint"], program["runs"][0]["parameter_fingerprint"]);
+        }
+        assert_eq!(read(&out, "losses.csv").lines().count(), 1 + 3 + 3 + 30);
+        assert!(
+            read(&out, "step_times.csv").starts_with("program,step,points,eager_seconds,traced_seconds,device_seconds")
+        );
+    }
+
+    #[test]
+    fn the_bench_names_the_device() {
+        if !is_there() {
+            return;
+        }
+        let on = |mode| ["bench", "rnn_fixed_10", "--mode", mode, "--json", "--device", "opencl:0"];
+        let line: Value = serde_json::from_str(printed(&on("trace")).trim()).expect("one JSON line");
+        assert_eq!((&line["peer"], &line["compilations"]), (&"allotrope-trace@opencl:0".into(), &1.into()));
+        let lines = printed(&["bench", "eager_add_8", "--mode", "eager", "--json", "--device", "opencl:0"]);
+        let line: Value = serde_json::from_str(lines.trim()).expect("one JSON line");
+        assert_eq!(line["peer"], "allotrope-eager@opencl:0");
+    }
+
+    #[test]
+    fn a_step_on_a_device_is_shown_explained_verified_and_profiled() {
+        if !is_there() {
+            return;
+        }
+        let folder = Folder::new("graph-device");
+        let trace = folder.path("trace.json");
+        let options = ["--device", "opencl:0", "--opencl", "--explain", "--verify", "--profile", &trace];
+        let output = Command::new(env!("CARGO_BIN_EXE_allotrope"))
+            .args([&["graph", "rnn_dynamic"], &options[..]].concat())
+            .env("ALLOTROPE_LOG", "kernels,code")
+            .output()
+            .expect("the command starts");
+        let (all, said) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{said}");
+        for part in ["runs on: opencl:0", "__kernel", "FP_CONTRACT OFF", "both modes give the same bits", "Gflop/s"] {
+            assert!(all.contains(part), "{part} in {all}");
+        }
+        for part in ["allotrope: kernels for opencl:0", "allotrope: code for opencl:0", "__kernel"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+        let trace: Value = serde_json::from_str(&read(&folder.path(""), "trace.json")).expect("JSON");
+        assert!(trace["traceEvents"].as_array().is_some_and(|events| events.len() > 10));
+        refused(&["graph", "rnn_fixed", "--clif", "--device", "opencl:0"], &["--clif", "give --opencl"]);
+    }
+
+    #[test]
+    fn the_source_for_a_device_needs_none() {
+        let shown = |kind: &str| {
+            let output = Command::new(env!("CARGO_BIN_EXE_allotrope"))
+                .args(["graph", "rnn_dynamic", kind])
+                .env("OCL_ICD_VENDORS", "/nothing/there")
+                .output()
+                .expect("the command starts");
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            text(&output.stdout)
+        };
+        let [cpu, gpu, usual] = ["--opencl=cpu", "--opencl=gpu", "--opencl"].map(shown);
+        for source in [&cpu, &gpu] {
+            assert!(source.contains("#pragma OPENCL FP_CONTRACT OFF") && source.contains("__kernel"), "{source}");
+        }
+        assert_eq!(gpu, usual);
+        assert_ne!(cpu, gpu);
+    }
 }

@@ -87,6 +87,11 @@ pub trait Executable: Send + Sync {
         &[]
     }
 
+    /// What else people should know of it, a line each.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Bytes of machine code.
     fn code_size(&self) -> usize {
         0

@@ -3,9 +3,11 @@
 //! A value that cannot work is refused here, with what was given and what would fit, before anything is done.
 
 use super::bench::Workload;
-use super::error::CliError;
+use super::error::{BUILD_WITH_OPENCL, CliError, NO_OPENCL};
+use super::programs::Kind;
 use super::run::Settings;
 use super::sequence::{HalfTurns, LONGEST_VARIABLE, POINTS_PER_HALF_TURN, Program};
+use allotrope::Device;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +37,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Print a program's captured graph, the graph after the passes, and the code made of it
     Graph(GraphArgs),
+    /// List the devices of this machine, and how each computes
+    Devices,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -60,6 +64,9 @@ pub struct CompareArgs {
     /// Threads for large kernels; the results have the same bits for any number
     #[arg(long, default_value = "1", value_parser = |t: &str| count(t, "threads", MOST_THREADS))]
     pub threads: usize,
+    /// A device, as opencl:0, that runs the traced programs too and is held against the CPU
+    #[arg(long, value_parser = device)]
+    pub device: Option<Device>,
 }
 
 impl CompareArgs {
@@ -90,6 +97,8 @@ impl CompareArgs {
             batch: self.batch,
             seed: self.seed,
             threads: self.threads,
+            // Both modes run on the CPU anyway.
+            device: self.device.filter(|device| *device != Device::Cpu),
         })
     }
 }
@@ -105,6 +114,9 @@ pub struct BenchArgs {
     /// Threads for large kernels
     #[arg(long, default_value = "1", value_parser = |t: &str| count(t, "threads", MOST_THREADS))]
     pub threads: usize,
+    /// The device, as opencl:0
+    #[arg(long, default_value = "cpu", value_parser = device)]
+    pub device: Device,
     /// One JSON object a line instead of a table
     #[arg(long)]
     pub json: bool,
@@ -123,15 +135,21 @@ pub struct GraphArgs {
     /// The program: rnn_fixed, rnn_dynamic or rnn_var_200; or a saved function, FILE.graph
     #[arg(value_parser = looked_at)]
     pub program: LookedAt,
+    /// The device that the program runs on, as opencl:0
+    #[arg(long, default_value = "cpu", value_parser = device)]
+    pub device: Device,
     /// The graph in its text form before and after the passes (the default, together with the code)
     #[arg(long)]
     pub text: bool,
     /// The graph after the passes for Graphviz
-    #[arg(long, conflicts_with_all = ["text", "clif", "explain", "verify", "profile"])]
+    #[arg(long, conflicts_with_all = ["text", "clif", "opencl", "explain", "verify", "profile"])]
     pub dot: bool,
     /// The code made of it, in Cranelift's text form
     #[arg(long)]
     pub clif: bool,
+    /// The OpenCL C made of it for a kind of devices, which need not be there; without KIND for --device, or else a gpu
+    #[arg(long, value_enum, value_name = "KIND", num_args = 0..=1, require_equals = true)]
+    pub opencl: Option<Option<Kind>>,
     /// Why each variant was compiled, for which calls, its kernels, memory and compile time
     #[arg(long)]
     pub explain: bool,
@@ -156,6 +174,15 @@ fn looked_at(text: &str) -> Result<LookedAt, String> {
         None if Path::new(text).extension().is_some_and(|e| e == "graph") => Ok(LookedAt::Saved(text.into())),
         None => Err(format!("unknown program; known: {}, and files that end in .graph", Program::known())),
     }
+}
+
+fn device(text: &str) -> Result<Device, String> {
+    let of_opencl = text == "opencl" || text.starts_with("opencl:");
+    text.parse().map_err(|unknown: allotrope::device::UnknownDevice| match of_opencl {
+        true if cfg!(feature = "opencl") => format!("{unknown}; those of OpenCL are opencl:0, opencl:1, ..."),
+        true => format!("{unknown}: {NO_OPENCL}; {BUILD_WITH_OPENCL}"),
+        false => format!("{unknown}; there are cpu, and opencl:0, opencl:1, ... as far as OpenCL finds them"),
+    })
 }
 
 fn count(text: &str, what: &str, most: usize) -> Result<usize, String> {
@@ -218,6 +245,20 @@ mod tests {
         for bad in ["0", "0..3", "3..1", "", "..", "a..b", "1..1001", "-1", "1..2..3"] {
             let error = half_turns(bad).expect_err(bad);
             assert!(error.contains("1 to 1000"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn devices_are_read_and_refused() {
+        assert_eq!(device("cpu"), Ok(Device::Cpu));
+        for unknown in ["", "gpu", "CPU", "opencl", "opencl:", "opencl:-1", "opencl:256", "opencl:x"] {
+            let error = device(unknown).expect_err(unknown);
+            assert!(error.contains(&format!("{unknown:?}")) && error.contains("opencl"), "{error}");
+        }
+        let first = device("opencl:0").map(|device| device.to_string());
+        match cfg!(feature = "opencl") {
+            true => assert_eq!(first.as_deref(), Ok("opencl:0")),
+            false => assert!(first.expect_err("not in this build").contains("--features opencl")),
         }
     }
 

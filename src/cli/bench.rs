@@ -10,6 +10,8 @@ use super::output::print;
 use super::programs::{self, Dispatch, Trainer};
 use super::python_random::PythonRandom;
 use super::run::{Mode, median};
+use allotrope::Device;
+use allotrope::device::with_device;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -67,7 +69,7 @@ impl Workload {
 /// One line of the peers' table.
 #[derive(Serialize)]
 struct Line {
-    peer: &'static str,
+    peer: String,
     threads: usize,
     workload: &'static str,
     /// Median microseconds of a whole step, or of one operation.
@@ -88,7 +90,7 @@ struct Line {
 /// Measures and prints, line by line with `--json`, as a table otherwise.
 ///
 /// # Errors
-/// When a named workload has no form in the mode, or the library fails.
+/// When a named workload has no form in the mode, the device cannot be used, or the library fails.
 pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     let modes: &[Mode] = match args.mode {
         BenchMode::Eager => &[Mode::Eager],
@@ -104,11 +106,12 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
         });
     }
     programs::use_threads(args.threads)?;
+    programs::open(args.device)?;
     let named = if args.workloads.is_empty() { &Workload::ALL[..] } else { &args.workloads };
     let mut rows = Vec::new();
     for &workload in named {
         for &mode in modes.iter().filter(|mode| workload.has(**mode)) {
-            let line = measure(workload, mode, args.threads)?;
+            let line = with_device(args.device, || measure(workload, mode, args))?;
             if args.json {
                 let text = serde_json::to_string(&line).map_err(|error| CliError::Library {
                     what: line.workload.to_string(),
@@ -133,7 +136,7 @@ fn row(line: &Line) -> Vec<String> {
     let compiled = |text: String| if traced { text } else { String::new() };
     vec![
         line.workload.to_string(),
-        line.peer.to_string(),
+        line.peer.clone(),
         format::seconds(line.us / 1e6),
         format::seconds(line.first_s),
         compiled(line.compilations.to_string()),
@@ -142,13 +145,10 @@ fn row(line: &Line) -> Vec<String> {
     ]
 }
 
-fn measure(workload: Workload, mode: Mode, threads: usize) -> Result<Line, CliError> {
+fn measure(workload: Workload, mode: Mode, args: &BenchArgs) -> Result<Line, CliError> {
     let mut line = Line {
-        peer: match mode {
-            Mode::Eager => "allotrope-eager",
-            Mode::Traced => "allotrope-trace",
-        },
-        threads,
+        peer: peer(mode, args.device),
+        threads: args.threads,
         workload: workload.name(),
         us: 0.0,
         first_s: 0.0,
@@ -176,6 +176,15 @@ fn measure(workload: Workload, mode: Mode, threads: usize) -> Result<Line, CliEr
     line.us = (line.us * 1e4).round() / 1e4;
     line.peak_rss_mib = memory::peak_rss_mib();
     Ok(line)
+}
+
+/// As the peers' table calls the mode, on the device where that is not the CPU.
+fn peer(mode: Mode, device: Device) -> String {
+    let peer = match mode {
+        Mode::Eager => "allotrope-eager",
+        Mode::Traced => "allotrope-trace",
+    };
+    if device == Device::Cpu { peer.to_string() } else { format!("{peer}@{device}") }
 }
 
 /// The same window in every call: first call, three warm-ups, the median of `calls`.

@@ -6,18 +6,28 @@
 use super::args::{GraphArgs, LookedAt};
 use super::error::CliError;
 use super::output::print;
-use super::programs::{self, GraphText, Trainer};
+use super::programs::{self, GraphText, OpenClText, Trainer};
 use super::run::Mode;
 use super::sequence::{self, HalfTurns, Program};
+use allotrope::Device;
+use allotrope::device::with_device;
 use std::path::Path;
 
 /// Prints what the options name.
 ///
 /// # Errors
-/// When the library cannot trace the program or load the file, and when the modes differ.
+/// When the device cannot be used, the library cannot trace the program or load the file, and when the modes differ.
 pub fn run(args: &GraphArgs) -> Result<(), CliError> {
+    if args.clif && args.device != Device::Cpu {
+        return Err(CliError::Options {
+            given: format!("--clif --device {}", args.device),
+            problem: "Cranelift's code is that for the CPU".to_string(),
+            fits: "give --opencl".to_string(),
+        });
+    }
+    programs::open(args.device)?;
     match &args.program {
-        LookedAt::Program(program) => traced(args, *program),
+        LookedAt::Program(program) => with_device(args.device, || traced(args, *program)),
         LookedAt::Saved(path) => saved(args, path),
     }
 }
@@ -29,7 +39,7 @@ fn traced(args: &GraphArgs, program: Program) -> Result<(), CliError> {
     let mut trainer = Trainer::new(Mode::Traced, 32, 1, 1)?;
     let data = trainer.data(&sequence::window(program, span, 1))?;
     trainer.step(&data)?;
-    let mut text = shown(args, &trainer.graph()?);
+    let mut text = shown(args, &trainer.graph(opencl(args))?);
     if let Some(trace) = &args.profile {
         text += &section("times of the kernels", &trainer.profile(&data, trace)?);
     }
@@ -46,6 +56,13 @@ fn traced(args: &GraphArgs, program: Program) -> Result<(), CliError> {
 
 /// A saved function: what its file says, or what is made of it.
 fn saved(args: &GraphArgs, path: &Path) -> Result<(), CliError> {
+    if args.device != Device::Cpu {
+        return Err(CliError::Options {
+            given: format!("{} --device {}", path.display(), args.device),
+            problem: "a saved function is loaded for the CPU".to_string(),
+            fits: "leave --device out; --opencl shows what a device would be given".to_string(),
+        });
+    }
     if args.verify || args.profile.is_some() {
         return Err(CliError::Options {
             given: path.display().to_string(),
@@ -54,18 +71,24 @@ fn saved(args: &GraphArgs, path: &Path) -> Result<(), CliError> {
             fits: "load it in a program with trace::Program".to_string(),
         });
     }
-    if !(args.text || args.dot || args.clif || args.explain) {
+    if !(args.text || args.dot || args.clif || args.opencl.is_some() || args.explain) {
         return print(&programs::saved_text(path)?);
     }
-    let graphs = programs::saved_graphs(path)?;
+    let graphs = programs::saved_graphs(path, opencl(args))?;
     print(&graphs.iter().map(|graph| shown(args, graph)).collect::<String>())
+}
+
+/// Which OpenCL C is asked for.
+fn opencl(args: &GraphArgs) -> Option<OpenClText> {
+    args.opencl.map(|kind| kind.map_or(OpenClText::OfDevice, OpenClText::Kind))
 }
 
 fn shown(args: &GraphArgs, graph: &GraphText) -> String {
     if args.dot {
         return graph.dot.clone();
     }
-    let all = !(args.text || args.clif || args.explain || args.verify || args.profile.is_some());
+    let code = args.clif || args.opencl.is_some();
+    let all = !(args.text || code || args.explain || args.verify || args.profile.is_some());
     let mut text = String::new();
     if args.explain {
         text += &section("what is known of it", &graph.explanation);
@@ -75,7 +98,10 @@ fn shown(args: &GraphArgs, graph: &GraphText) -> String {
         text += &section("after the passes", &graph.optimized);
     }
     if args.clif || all {
-        text += &section("the code made of it", &graph.clif);
+        text += &section("the code made of it", &graph.code);
+    }
+    if let Some(opencl) = &graph.opencl {
+        text += &section("the OpenCL C made of it", opencl);
     }
     text
 }

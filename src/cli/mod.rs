@@ -5,6 +5,8 @@
 mod args;
 mod bench;
 mod compare;
+mod comparison;
+mod devices;
 mod error;
 mod format;
 mod graph;
@@ -33,6 +35,7 @@ pub fn main() -> ExitCode {
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Graph(args)) => graph::run(&args),
+        Some(Command::Devices) => devices::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,10 +1,11 @@
 //! The two ways to run the recurrent programs: the only file of the command line that knows the library.
 
 use super::error::CliError;
-use super::run::{KernelInfo, Mode, ParameterBits};
+use super::run::{Accelerator, Contract, KernelInfo, Mode, ParameterBits};
 use super::sequence::Window;
 use allotrope::prelude::*;
 use allotrope::trace::{Explanation, Traced};
+use clap::ValueEnum;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -55,10 +56,48 @@ pub struct Trainer {
     batch: usize,
 }
 
-/// What a step gave: read outside the clock.
+/// What a step gave: there when the step has returned, and read outside the clock.
 pub struct Step {
     loss: Tensor,
     prediction: Tensor,
+}
+
+/// The kinds of OpenCL devices: each has its own way to the same bits.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Cpu,
+    Gpu,
+}
+
+/// Which OpenCL C of a step is to be shown: that which its device runs, or that for a kind of devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenClText {
+    OfDevice,
+    Kind(Kind),
+}
+
+impl OpenClText {
+    #[cfg(feature = "opencl")]
+    fn of(self, explanation: &Explanation) -> Result<String, CliError> {
+        use allotrope::backend::opencl::source::{self, body::Style};
+        let style = match (self, explanation.device()) {
+            (OpenClText::OfDevice, Device::OpenCl(_)) => return explanation.code().map_err(library("code generation")),
+            (OpenClText::Kind(Kind::Cpu), _) => Style::Cpu,
+            (OpenClText::Kind(Kind::Gpu) | OpenClText::OfDevice, _) => Style::Gpu,
+        };
+        let schedule = allotrope::schedule::Schedule::of(explanation.optimized());
+        let schedule = schedule.map_err(|error| library("code generation")(Error::Compile(error.to_string())))?;
+        Ok(source::text(&schedule, style))
+    }
+
+    #[cfg(not(feature = "opencl"))]
+    fn of(self, _: &Explanation) -> Result<String, CliError> {
+        Err(CliError::without_opencl(match self {
+            OpenClText::OfDevice => "--opencl",
+            OpenClText::Kind(Kind::Cpu) => "--opencl=cpu",
+            OpenClText::Kind(Kind::Gpu) => "--opencl=gpu",
+        }))
+    }
 }
 
 /// A traced step, printed.
@@ -66,7 +105,10 @@ pub struct GraphText {
     pub captured: String,
     pub optimized: String,
     pub dot: String,
-    pub clif: String,
+    /// As text: Cranelift's on the CPU, OpenCL C on a device.
+    pub code: String,
+    /// OpenCL C, where it was asked for.
+    pub opencl: Option<String>,
     pub explanation: String,
 }
 
@@ -79,6 +121,50 @@ pub enum Dispatch {
 
 fn library(what: &str) -> impl Fn(allotrope::Error) -> CliError {
     move |error| CliError::Library { what: what.to_string(), message: error.to_string() }
+}
+
+/// Opens a device, by making a tensor there.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn open(device: Device) -> Result<(), CliError> {
+    let made = with_device(device, || Tensor::try_from_slice(&[0.0f32], &[1])?.try_item::<f32>());
+    made.map(drop).map_err(|error| CliError::Device { device, message: error.to_string() })
+}
+
+/// What a comparison says of a device, which it opens.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn accelerator(device: Device) -> Result<Accelerator, CliError> {
+    open(device)?;
+    #[cfg(feature = "opencl")]
+    if let Device::OpenCl(number) = device {
+        let failed = |error: Error| CliError::Device { device, message: error.to_string() };
+        let opened = allotrope::backend::opencl::of(number).opened().map_err(failed)?;
+        let description = opened.description();
+        let name = format!("{} ({})", description.name, description.platform);
+        return Ok(Accelerator { device, name, contract: contract(opened.verdict()) });
+    }
+    Ok(Accelerator { device, name: device.to_string(), contract: Contract::EqualBits })
+}
+
+/// What the probe of a device promises of programs in f32.
+#[cfg(feature = "opencl")]
+fn contract(found: &allotrope::backend::opencl::Verdict) -> Contract {
+    if found.equal_bits() {
+        return Contract::EqualBits;
+    }
+    let less = allotrope::backend::opencl::What::ALL.into_iter().filter(|what| !found.single.is_equal(*what));
+    let less = less.map(|what| format!("{what} {}", found.single.of(what).agreement));
+    Contract::Within(format!("by its probe {}", less.collect::<Vec<_>>().join(", ")))
+}
+
+/// Waits until the elements are there: on a device a step is only enqueued, and reading waits for all that was.
+fn wait(t: &Tensor) {
+    if t.device() != Device::Cpu {
+        std::hint::black_box(t.to_vec::<f32>());
+    }
 }
 
 /// Uses that many threads in large kernels.
@@ -97,6 +183,7 @@ pub fn dispatch(which: Dispatch, operations: usize, seed: u64) -> Box<dyn FnMut(
             for _ in 0..operations {
                 z = &z + &x;
             }
+            wait(&z);
             std::hint::black_box(z);
         }),
         Dispatch::MulForwardBackward => {
@@ -107,6 +194,7 @@ pub fn dispatch(which: Dispatch, operations: usize, seed: u64) -> Box<dyn FnMut(
                     z = &z * &x;
                 }
                 z.sum().backward();
+                y.grad().iter().for_each(wait);
             })
         }
     }
@@ -165,6 +253,7 @@ impl Trainer {
             }
         };
         self.hidden = hidden;
+        wait(&loss);
         Ok(Step { loss, prediction })
     }
 
@@ -211,8 +300,8 @@ impl Trainer {
         explanation.kernels().iter().map(info).collect()
     }
 
-    pub fn graph(&mut self) -> Result<GraphText, CliError> {
-        GraphText::of(&self.explanation().ok_or_else(nothing)?)
+    pub fn graph(&mut self, opencl: Option<OpenClText>) -> Result<GraphText, CliError> {
+        GraphText::of(&self.explanation().ok_or_else(nothing)?, opencl)
     }
 
     /// Both modes compared on this step, and whether they agree.
@@ -236,12 +325,13 @@ fn nothing() -> CliError {
 }
 
 impl GraphText {
-    fn of(explanation: &Explanation) -> Result<GraphText, CliError> {
+    fn of(explanation: &Explanation, opencl: Option<OpenClText>) -> Result<GraphText, CliError> {
         Ok(GraphText {
+            opencl: opencl.map(|text| text.of(explanation)).transpose()?,
             captured: explanation.captured().to_string(),
             optimized: explanation.optimized().to_string(),
             dot: allotrope::ir::dot(explanation.optimized()),
-            clif: explanation.clif().map_err(library("code generation"))?,
+            code: explanation.code().map_err(library("code generation"))?,
             explanation: explanation.to_string(),
         })
     }
@@ -254,7 +344,7 @@ pub fn saved_text(path: &Path) -> Result<String, CliError> {
 }
 
 /// Every variant of a saved function, compiled.
-pub fn saved_graphs(path: &Path) -> Result<Vec<GraphText>, CliError> {
+pub fn saved_graphs(path: &Path, opencl: Option<OpenClText>) -> Result<Vec<GraphText>, CliError> {
     let program = allotrope::trace::Program::load(path).map_err(library("graph"))?;
-    program.explain().iter().map(GraphText::of).collect()
+    program.explain().iter().map(|explanation| GraphText::of(explanation, opencl)).collect()
 }

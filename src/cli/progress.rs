@@ -37,7 +37,7 @@ impl Progress {
         let line = format!(
             "{:<12} {:<7} {:>5} steps in {:>8}, loss {:.6}",
             run.program.name(),
-            run.mode.name(),
+            run.column.label(),
             run.steps(),
             format::seconds(run.total_seconds()),
             run.final_loss()

@@ -1,8 +1,9 @@
-//! The results of one training run, and the comparison of two.
+//! The results of one training run.
 //!
 //! Plain data: the table and the report are made from it, and it never holds a tensor.
 
 use super::sequence::{HalfTurns, Program, Span};
+use allotrope::Device;
 
 /// Which of the two structures a program ran in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,56 @@ impl Mode {
     }
 }
 
+/// What a device promises of its results beside those of the CPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contract {
+    EqualBits,
+    /// Less than that, in the library's words.
+    #[cfg_attr(
+        not(any(test, feature = "opencl")),
+        allow(dead_code, reason = "no device of such a build promises less")
+    )]
+    Within(String),
+}
+
+/// A device beside the CPU that a comparison runs on too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accelerator {
+    pub device: Device,
+    /// What its driver calls it.
+    pub name: String,
+    pub contract: Contract,
+}
+
+/// A column of a comparison: in which mode a program runs, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    pub mode: Mode,
+    /// Where it is not the CPU.
+    pub on: Option<Accelerator>,
+}
+
+impl Column {
+    pub fn cpu(mode: Mode) -> Column {
+        Column { mode, on: None }
+    }
+
+    pub fn device(&self) -> Device {
+        self.on.as_ref().map_or(Device::Cpu, |on| on.device)
+    }
+
+    /// As people read it: `traced`, `traced@opencl:0`.
+    pub fn label(&self) -> String {
+        let mode = self.mode.name();
+        self.on.as_ref().map_or_else(|| mode.to_string(), |on| format!("{mode}@{}", on.device))
+    }
+
+    /// What the files of a report call it, whichever device it is.
+    pub fn key(&self) -> &'static str {
+        if self.on.is_some() { "device" } else { self.mode.name() }
+    }
+}
+
 /// The options of a comparison, already checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -29,6 +80,8 @@ pub struct Settings {
     pub batch: usize,
     pub seed: u64,
     pub threads: usize,
+    /// A device that runs the traced programs too.
+    pub device: Option<Device>,
 }
 
 /// One fused kernel of the compiled training step.
@@ -59,11 +112,11 @@ pub struct Fit {
     pub prediction: Vec<f32>,
 }
 
-/// One program trained in one mode.
+/// One program trained in one mode on one device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     pub program: Program,
-    pub mode: Mode,
+    pub column: Column,
     pub spans: Vec<Span>,
     pub losses: Vec<f32>,
     /// Wall time of each whole training step; a step that compiled includes it.
@@ -76,6 +129,10 @@ pub struct Run {
 }
 
 impl Run {
+    pub fn traced(&self) -> bool {
+        self.column.mode == Mode::Traced
+    }
+
     pub fn steps(&self) -> usize {
         self.losses.len()
     }
@@ -108,89 +165,6 @@ pub fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Whether two lists of f32 hold the same bits, and if not, where they part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Agreement {
-    Equal,
-    Differ(String),
-}
-
-impl Agreement {
-    pub fn is_equal(&self) -> bool {
-        *self == Self::Equal
-    }
-}
-
-/// The same program, trained from the same seed in both modes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Comparison {
-    pub eager: Run,
-    pub traced: Run,
-}
-
-impl Comparison {
-    pub fn program(&self) -> Program {
-        self.eager.program
-    }
-
-    pub fn runs(&self) -> [&Run; 2] {
-        [&self.eager, &self.traced]
-    }
-
-    /// How many times faster the median traced step is.
-    pub fn step_speedup(&self) -> f64 {
-        self.eager.median_step_seconds() / self.traced.median_step_seconds()
-    }
-
-    /// How many times faster the whole traced run is, its compilation included.
-    pub fn total_speedup(&self) -> f64 {
-        self.eager.total_seconds() / self.traced.total_seconds()
-    }
-
-    pub fn losses(&self) -> Agreement {
-        let (eager, traced) = (&self.eager.losses, &self.traced.losses);
-        if eager.len() != traced.len() {
-            return Agreement::Differ(format!("{} steps and {}", eager.len(), traced.len()));
-        }
-        let parted = eager.iter().zip(traced).position(|(e, t)| e.to_bits() != t.to_bits());
-        match parted {
-            None => Agreement::Equal,
-            Some(step) => Agreement::Differ(format!(
-                "first at step {}: eager {:e} (0x{:08x}), traced {:e} (0x{:08x})",
-                step + 1,
-                eager[step],
-                eager[step].to_bits(),
-                traced[step],
-                traced[step].to_bits()
-            )),
-        }
-    }
-
-    pub fn parameters(&self) -> Agreement {
-        let (eager, traced) = (&self.eager.parameters, &self.traced.parameters);
-        if eager.len() != traced.len() {
-            let message = format!("{} parameters and {}", eager.len(), traced.len());
-            return Agreement::Differ(message);
-        }
-        for (e, t) in eager.iter().zip(traced) {
-            if e.name != t.name || e.bits.len() != t.bits.len() {
-                let (a, b) = (e.bits.len(), t.bits.len());
-                return Agreement::Differ(format!("{} [{a}] beside {} [{b}]", e.name, t.name));
-            }
-            let differing = e.bits.iter().zip(&t.bits).filter(|(a, b)| a != b).count();
-            if differing > 0 {
-                let all = e.bits.len();
-                return Agreement::Differ(format!("{differing} of {all} values of {}", e.name));
-            }
-        }
-        Agreement::Equal
-    }
-
-    pub fn agrees(&self) -> bool {
-        self.losses().is_equal() && self.parameters().is_equal()
-    }
-}
-
 /// How many frames an animation of the fit has at most.
 pub const MOST_FRAMES: usize = 60;
 /// How many steps before a frame's own one are still in its picture.
@@ -211,39 +185,6 @@ pub fn keeps_fit(frames: &[usize], step: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::synthetic;
-
-    #[test]
-    fn equal_runs_agree() {
-        let pair = synthetic::comparison(Program::Fixed);
-        assert!(pair.agrees());
-        assert_eq!(pair.eager.fingerprint(), pair.traced.fingerprint());
-    }
-
-    #[test]
-    fn one_bit_of_a_loss_is_found_and_named() {
-        let mut pair = synthetic::comparison(Program::Fixed);
-        pair.traced.losses[6] = f32::from_bits(pair.traced.losses[6].to_bits() ^ 1);
-        let Agreement::Differ(where_) = pair.losses() else { panic!("a flipped bit went unseen") };
-        assert!(where_.contains("step 7"), "{where_}");
-        assert!(pair.parameters().is_equal());
-    }
-
-    #[test]
-    fn one_bit_of_a_parameter_is_found_and_named() {
-        let mut pair = synthetic::comparison(Program::Fixed);
-        pair.traced.parameters[1].bits[3] ^= 1;
-        let Agreement::Differ(where_) = pair.parameters() else { panic!("a flipped bit went unseen") };
-        assert!(where_.contains(&pair.eager.parameters[1].name), "{where_}");
-    }
-
-    #[test]
-    fn equal_nans_are_equal_bits() {
-        let mut pair = synthetic::comparison(Program::Fixed);
-        pair.eager.losses[0] = f32::NAN;
-        pair.traced.losses[0] = f32::NAN;
-        assert!(pair.losses().is_equal());
-    }
 
     #[test]
     fn frames_end_with_the_last_step_and_memory_is_bounded() {

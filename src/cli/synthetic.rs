@@ -1,22 +1,35 @@
 //! Runs made of plain formulas, for the tests of the report; nothing outside the tests uses them.
 
-use super::run::{Comparison, Fit, KernelInfo, Mode, ParameterBits, Run, Settings, frame_steps, keeps_fit};
+use super::comparison::Comparison;
+use super::run::{
+    Accelerator, Column, Contract, Fit, KernelInfo, Mode, ParameterBits, Run, Settings, frame_steps, keeps_fit,
+};
 use super::sequence::{self, HalfTurns, Program};
 
 pub fn settings() -> Settings {
-    Settings { steps: 60, half_turns: HalfTurns { least: 1, most: 3 }, hidden: 32, batch: 1, seed: 1, threads: 1 }
+    let half_turns = HalfTurns { least: 1, most: 3 };
+    Settings { steps: 60, half_turns, hidden: 32, batch: 1, seed: 1, threads: 1, device: None }
 }
 
 /// Both modes with equal bits and plausible times.
 pub fn comparison(program: Program) -> Comparison {
-    Comparison { eager: run(program, Mode::Eager), traced: run(program, Mode::Traced) }
+    Comparison { runs: [Mode::Eager, Mode::Traced].map(|mode| run(program, Column::cpu(mode))).to_vec() }
+}
+
+/// The same, and traced on a device. There is no other device than the CPU in every build, so it has that one's name.
+pub fn on_a_device(program: Program, contract: Contract) -> Comparison {
+    let mut all = comparison(program);
+    let on = Accelerator { device: allotrope::Device::Cpu, name: "a device".to_string(), contract };
+    all.runs.push(run(program, Column { mode: Mode::Traced, on: Some(on) }));
+    all
 }
 
 pub fn comparisons() -> Vec<Comparison> {
     Program::ALL.map(comparison).to_vec()
 }
 
-fn run(program: Program, mode: Mode) -> Run {
+fn run(program: Program, column: Column) -> Run {
+    let mode = column.mode;
     let settings = settings();
     let spans = sequence::spans(program, settings.steps, settings.half_turns, settings.seed);
     let steps = spans.len();
@@ -42,7 +55,7 @@ fn run(program: Program, mode: Mode) -> Run {
     let kept = (0..steps).filter(|&step| program.shows_fit() && keeps_fit(&frames, step));
     Run {
         program,
-        mode,
+        column,
         losses: losses.collect(),
         step_seconds: (0..steps).map(seconds).collect(),
         compilations: usize::from(mode == Mode::Traced),

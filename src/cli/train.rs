@@ -4,18 +4,23 @@
 
 use super::error::CliError;
 use super::programs::Trainer;
-use super::run::{Fit, Mode, Run, Settings, frame_steps, keeps_fit};
+use super::run::{Column, Fit, Run, Settings, frame_steps, keeps_fit};
 use super::sequence::{self, Program, Window};
+use allotrope::device::with_device;
 use std::time::Instant;
 
 /// Trains `program` from the seed; calls `on_step` after each step.
 ///
 /// # Errors
 /// When the library refuses a step.
-pub fn train(program: Program, mode: Mode, settings: &Settings, on_step: impl Fn()) -> Result<Run, CliError> {
+pub fn train(program: Program, column: Column, settings: &Settings, on_step: impl Fn()) -> Result<Run, CliError> {
+    with_device(column.device(), || train_here(program, column, settings, on_step))
+}
+
+fn train_here(program: Program, column: Column, settings: &Settings, on_step: impl Fn()) -> Result<Run, CliError> {
     let spans = sequence::spans(program, settings.steps, settings.half_turns, settings.seed);
     let frames = frame_steps(spans.len());
-    let mut trainer = Trainer::new(mode, settings.hidden, settings.batch, settings.seed)?;
+    let mut trainer = Trainer::new(column.mode, settings.hidden, settings.batch, settings.seed)?;
     let mut losses = Vec::with_capacity(spans.len());
     let mut step_seconds = Vec::with_capacity(spans.len());
     let mut fits = Vec::new();
@@ -33,7 +38,7 @@ pub fn train(program: Program, mode: Mode, settings: &Settings, on_step: impl Fn
     }
     Ok(Run {
         program,
-        mode,
+        column,
         spans,
         losses,
         step_seconds,

@@ -2,7 +2,8 @@
 //! does. It only reads.
 
 use crate::capture::symbols::Specialization;
-use crate::error::Result;
+use crate::device::Device;
+use crate::error::{Error, Result};
 use crate::runtime::dynamic::DynamicTraced;
 use crate::runtime::specialize::HotCopy;
 use crate::runtime::traced::Traced;
@@ -35,6 +36,11 @@ impl Explanation {
         &self.0.reason
     }
 
+    /// Where the code runs.
+    pub fn device(&self) -> Device {
+        self.0.device()
+    }
+
     /// What must hold of a call that it stands for, a line each.
     pub fn guards(&self) -> String {
         self.0.guards.to_string()
@@ -55,12 +61,24 @@ impl Explanation {
         self.0.optimized()
     }
 
-    /// The Cranelift code, made again for reading.
+    /// The code as text, made again for reading: in Cranelift's text form on the CPU, OpenCL C on a device of that kind,
+    /// nothing where a backend has no text.
     ///
     /// # Errors
     /// When code cannot be generated.
+    pub fn code(&self) -> Result<String> {
+        self.0.code()
+    }
+
+    /// The Cranelift code, made again for reading.
+    ///
+    /// # Errors
+    /// When code cannot be generated, and on other devices than the CPU, see [`Explanation::code`].
     pub fn clif(&self) -> Result<String> {
-        self.0.clif()
+        match self.device() {
+            Device::Cpu => self.code(),
+            other => Err(Error::argument(format!("the code for {other} is not Cranelift's; code() gives it"))),
+        }
     }
 
     /// The fused kernels and calls of the compiled function.
@@ -114,6 +132,10 @@ impl Explanation {
 impl std::fmt::Display for Explanation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "made because: {}", self.reason())?;
+        if self.device() != Device::Cpu {
+            writeln!(f, "runs on: {}", self.device())?;
+        }
+        self.0.compiled.remarks().iter().try_for_each(|remark| writeln!(f, "  {remark}"))?;
         writeln!(f, "stands for calls where")?;
         self.guards().lines().try_for_each(|guard| writeln!(f, "  {guard}"))?;
         let inputs: Vec<String> = self
@@ -126,13 +148,11 @@ impl std::fmt::Display for Explanation {
             })
             .collect();
         writeln!(f, "inputs: {}", inputs.join(", "))?;
-        writeln!(
-            f,
-            "nodes: {} captured, {} after the passes; {} bytes of code",
-            self.captured().len(),
-            self.optimized().len(),
-            self.code_size()
-        )?;
+        write!(f, "nodes: {} captured, {} after the passes", self.captured().len(), self.optimized().len())?;
+        match self.code_size() {
+            0 => writeln!(f)?,
+            n => writeln!(f, "; {n} bytes of code")?,
+        }
         for (phase, time) in self.phases() {
             writeln!(f, "  {phase}: {:.2} ms", time.as_secs_f64() * 1e3)?;
         }

@@ -1,6 +1,7 @@
 //! What the environment asks to see while functions are traced: `ALLOTROPE_LOG`, a list of words. It prints to standard
 //! error and changes nothing.
 
+use crate::device::Device;
 use crate::runtime::variant::Variant;
 use std::sync::OnceLock;
 
@@ -12,7 +13,7 @@ const WORDS: [(&str, &str); 6] = [
     ("graph", "each graph as captured"),
     ("optimized", "each graph after the passes"),
     ("kernels", "the kernels that were made of it"),
-    ("code", "the code of these, in Cranelift's text form"),
+    ("code", "the code of these: Cranelift's text form, or OpenCL C"),
     ("timings", "how long each phase of a compilation took"),
     ("recapture", "why a function is captured, and for what calls"),
 ];
@@ -50,16 +51,18 @@ fn read(text: &str) -> (Vec<&'static str>, Vec<String>) {
 /// Shows what is asked for of a variant that was just compiled.
 pub(crate) fn compiled(variant: &Variant) {
     let mut text = String::new();
+    // The usual one goes without saying.
+    let device = if variant.device() == Device::Cpu { String::new() } else { format!(" for {}", variant.device()) };
     let mut add = |word: &str, part: &dyn Fn() -> String| {
         if asked(word) {
-            text += &format!("allotrope: {word}\n{}\n", part().trim_end());
+            text += &format!("allotrope: {word}{device}\n{}\n", part().trim_end());
         }
     };
     add("recapture", &|| format!("captured because: {}\n{}", variant.reason, variant.guards));
     add("graph", &|| variant.captured().to_string());
     add("optimized", &|| variant.optimized().to_string());
     add("kernels", &|| variant.kernels().iter().map(|k| format!("{k}\n")).collect());
-    add("code", &|| variant.clif().unwrap_or_else(|e| e.to_string()));
+    add("code", &|| variant.code().unwrap_or_else(|e| e.to_string()));
     add("timings", &|| {
         let each = variant.phases().iter().map(|(phase, t)| format!("{phase}: {:.3} ms\n", t.as_secs_f64() * 1e3));
         each.chain([format!("in all: {:.3} ms", variant.compile_time().as_secs_f64() * 1e3)]).collect()

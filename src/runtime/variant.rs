@@ -225,7 +225,8 @@ impl Variant {
         &self.optimized
     }
 
-    pub(crate) fn clif(&self) -> Result<String> {
+    /// The code as text, made again for reading.
+    pub(crate) fn code(&self) -> Result<String> {
         let options = CompileOptions { keep_text: true, ..CompileOptions::default() };
         let compiled = compile(self.device(), &self.optimized, &options)?;
         Ok(compiled.text().unwrap_or_default().to_string())

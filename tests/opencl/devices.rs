@@ -2,7 +2,8 @@
 //! another environment.
 
 use crate::device;
-use allotrope::backend::{self, CompileOptions};
+use allotrope::backend::opencl::{Arg, OpenCl};
+use allotrope::backend::{self, Backend, CompileOptions};
 use allotrope::ir::{DType, Op, Scalar};
 use allotrope::prelude::*;
 use allotrope::schedule::Schedule;
@@ -56,6 +57,44 @@ fn a_number_that_is_not_there() {
         let text = "device opencl:200: there is no device of this number: opencl:0 is ";
         assert!(error.to_string().starts_with(text), "{error}");
     }
+}
+
+#[test]
+fn a_lost_device_stays_lost_and_takes_nothing_else_along() {
+    let Some(_) = device() else { return };
+    let backend = OpenCl::new(0);
+    let opened = backend.opened().unwrap();
+    let kernel = opened.build("__kernel void at_x(__global int *x) { x[0] = 1; }").unwrap();
+    let kernel = opened.kernel(&kernel, "at_x").unwrap();
+    let (memory, block) = (backend.upload(DType::U8, &[1, 2, 3]).unwrap(), opened.allocate(100).unwrap());
+    let args = [Arg::Buffer(block.buffer())];
+    opened.launch(&kernel, &args, [1, 1, 1], None, false).unwrap();
+    opened.lose("the cable was pulled");
+    opened.lose("something else");
+    let errors = [
+        opened.usable().err(),
+        opened.build("").err(),
+        opened.launch(&kernel, &args, [1, 1, 1], None, false).err(),
+        opened.read(block.buffer(), 0, &mut [0]).err(),
+        opened.write(block.buffer(), 0, &[0]).err(),
+        opened.copy(block.buffer(), 0..1, block.buffer(), 2).err(),
+        opened.fill(block.buffer(), 0..1, &[0]).err(),
+        opened.flush().err(),
+        opened.finish().err(),
+        opened.allocate(1).err(),
+        backend.allocate(DType::F32, 1).err(),
+        backend.upload(DType::F32, &[0; 4]).err(),
+        backend.download(&memory, 0..1).err(),
+    ];
+    for error in errors {
+        let error = error.expect("an error");
+        assert!(matches!(error, Error::DeviceLost { device: Device::OpenCl(0), .. }), "{error:?}");
+        assert_eq!(error.to_string(), "device opencl:0 was lost: the cable was pulled");
+    }
+    drop((memory, block, kernel));
+    drop(backend);
+    // The one that everybody uses was opened by itself.
+    assert!(backend::of(Device::OpenCl(0)).upload(DType::U8, &[1]).is_ok());
 }
 
 /// Runs the ignored test of this name alone, with a variable set.

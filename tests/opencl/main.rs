@@ -5,7 +5,9 @@
 mod devices;
 mod first;
 mod handles;
+mod matmul;
 mod memory;
+mod probe;
 #[path = "../../ir/tests/seed/mod.rs"]
 mod seed;
 

@@ -8,6 +8,8 @@ mod adapters;
 mod case;
 mod compare;
 mod corpus;
+#[cfg(feature = "opencl")]
+mod device;
 mod document;
 mod dtypes;
 mod promotion;

@@ -404,7 +404,7 @@ fn refusal(e: Error) -> Stop {
 }
 
 /// Where the bits of two outcomes differ, if there are two.
-fn differ(eager: &Done, traced: &Done) -> Option<String> {
+pub fn differ(eager: &Done, traced: &Done) -> Option<String> {
     match (eager, traced) {
         (Ok(eager), Ok(traced)) => differs(traced, eager),
         _ => None,

@@ -1,91 +1,109 @@
-//! Runs of the `f64` functions, which are those of the `libm` crate, element by element. Never vectorises: exactness
-//! of meaning comes before speed in this type.
+//! Runs of the `f64` functions of the files `double_*`. Never defines a value itself.
 
+use super::runs::{Function, Function2, bodies, bodies2, run, run2};
 use crate::simd::Isa;
 
-/// `libm`'s, which below -2 gives a number where there is none.
-fn acosh(x: f64) -> f64 {
-    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
+mod one {
+    use super::Function;
+    use crate::math::definition::{Definition, Operation, Partial};
+    use crate::math::runs::functions;
+    use crate::math::{double_arc, double_erf, double_exp, double_log, double_trig};
+    use crate::ops::UnaryOp;
+    use allotrope_ir::DType;
+
+    functions! { f64, DType::F64, Function, Unary, UnaryOp:
+        Exp(x) = double_exp::exp;
+        Log(x) = double_log::log;
+        Sin(x) = double_trig::sin, where double_trig::is_near, else double_trig::far_sin;
+        Cos(x) = double_trig::cos, where double_trig::is_near, else double_trig::far_cos;
+        Tanh(x) = double_exp::tanh;
+        Exp2(x) = double_exp::exp2;
+        Expm1(x) = double_exp::expm1;
+        Log2(x) = double_log::log2;
+        Log10(x) = double_log::log10;
+        Log1p(x) = double_log::log1p;
+        Tan(x) = double_trig::tan, where double_trig::is_near, else double_trig::far_tan;
+        Asin(x) = double_arc::asin;
+        Acos(x) = double_arc::acos;
+        Atan(x) = double_arc::atan;
+        Sinh(x) = double_exp::sinh;
+        Cosh(x) = double_exp::cosh;
+        Asinh(x) = double_log::asinh;
+        Acosh(x) = double_log::acosh;
+        Atanh(x) = double_log::atanh;
+        Erf(x) = double_erf::erf;
+        Erfc(x) = double_erf::erfc;
+    }
 }
 
-macro_rules! functions {
-    ($($(#[$m:meta])* $body:ident = $f:path;)+) => {$(
-        $(#[$m])*
-        ///
-        /// # Safety
-        /// `n` elements readable at `x` and writable at `out`, which are equal or do not overlap.
-        pub(crate) unsafe fn $body<S: Isa>(n: usize, x: *const f64, out: *mut f64) {
-            for i in 0..n {
-                // SAFETY: `i < n`.
-                unsafe { *out.add(i) = $f(*x.add(i)) };
-            }
-        }
-    )+};
+mod two {
+    use super::Function2;
+    use crate::math::definition::{Definition, Operation, Partial};
+    use crate::math::runs::functions;
+    use crate::math::{double_arc, double_log, double_rem};
+    use crate::ops::BinaryOp;
+    use allotrope_ir::DType;
+
+    functions! { f64, DType::F64, Function2, Binary, BinaryOp:
+        Pow(a, b) = double_log::pow, where double_log::pow_is_ordinary, else double_log::pow_otherwise;
+        Atan2(a, b) = double_arc::atan2;
+        Rem(a, b) = double_rem::rem, where double_rem::is_ordinary, else double_rem::rem_otherwise;
+    }
 }
-functions! {
+
+pub(super) use one::DEFINITIONS as ONE;
+pub(super) use two::DEFINITIONS as TWO;
+
+bodies! { f64:
     /// `out[i] = e^x[i]`
-    exp_body = libm::exp;
+    exp_body = one::Exp;
     /// `out[i] = log x[i]`
-    log_body = libm::log;
+    log_body = one::Log;
     /// `out[i] = sin x[i]`
-    sin_body = libm::sin;
+    sin_body = one::Sin;
     /// `out[i] = cos x[i]`
-    cos_body = libm::cos;
+    cos_body = one::Cos;
     /// `out[i] = tanh x[i]`
-    tanh_body = libm::tanh;
+    tanh_body = one::Tanh;
     /// `out[i] = 2^x[i]`
-    exp2_body = libm::exp2;
+    exp2_body = one::Exp2;
     /// `out[i] = e^x[i] - 1`
-    expm1_body = libm::expm1;
+    expm1_body = one::Expm1;
     /// `out[i] = log2 x[i]`
-    log2_body = libm::log2;
+    log2_body = one::Log2;
     /// `out[i] = log10 x[i]`
-    log10_body = libm::log10;
+    log10_body = one::Log10;
     /// `out[i] = log(1 + x[i])`
-    log1p_body = libm::log1p;
+    log1p_body = one::Log1p;
     /// `out[i] = tan x[i]`
-    tan_body = libm::tan;
+    tan_body = one::Tan;
     /// `out[i] = asin x[i]`
-    asin_body = libm::asin;
+    asin_body = one::Asin;
     /// `out[i] = acos x[i]`
-    acos_body = libm::acos;
+    acos_body = one::Acos;
     /// `out[i] = atan x[i]`
-    atan_body = libm::atan;
+    atan_body = one::Atan;
     /// `out[i] = sinh x[i]`
-    sinh_body = libm::sinh;
+    sinh_body = one::Sinh;
     /// `out[i] = cosh x[i]`
-    cosh_body = libm::cosh;
+    cosh_body = one::Cosh;
     /// `out[i] = asinh x[i]`
-    asinh_body = libm::asinh;
+    asinh_body = one::Asinh;
     /// `out[i] = acosh x[i]`
-    acosh_body = acosh;
+    acosh_body = one::Acosh;
     /// `out[i] = atanh x[i]`
-    atanh_body = libm::atanh;
+    atanh_body = one::Atanh;
     /// `out[i] = erf x[i]`
-    erf_body = libm::erf;
+    erf_body = one::Erf;
     /// `out[i] = erfc x[i]`
-    erfc_body = libm::erfc;
+    erfc_body = one::Erfc;
 }
 
-macro_rules! two_operands {
-    ($($(#[$m:meta])* $body:ident = $f:expr;)+) => {$(
-        $(#[$m])*
-        ///
-        /// # Safety
-        /// `n` elements readable at `a` and `b` and writable at `out`, which is equal to either or overlaps neither.
-        pub(crate) unsafe fn $body<S: Isa>(n: usize, a: *const f64, b: *const f64, out: *mut f64) {
-            for i in 0..n {
-                // SAFETY: `i < n`.
-                unsafe { *out.add(i) = $f(*a.add(i), *b.add(i)) };
-            }
-        }
-    )+};
-}
-two_operands! {
+bodies2! { f64:
     /// `out[i] = a[i]^b[i]`
-    pow_body = libm::pow;
+    pow_body = two::Pow;
     /// `out[i]` is the angle of the point `(b[i], a[i])`.
-    atan2_body = libm::atan2;
+    atan2_body = two::Atan2;
     /// `out[i]` is C's `fmod(a[i], b[i])`, which is exact.
-    rem_body = std::ops::Rem::rem;
+    rem_body = two::Rem;
 }

@@ -19,8 +19,38 @@
 //! Zeros keep their sign where the function is odd, `exp(-inf) = 0`, `log(0) = -inf`, `log` of a negative number, `sin(inf)` and
 //! `cos(inf)` are NaN, and all follow C's special cases. A NaN gives a NaN; its sign and payload are not defined.
 
+mod definition;
+mod double;
+mod double_arc;
+mod double_erf;
+mod double_exp;
+mod double_log;
+mod double_rem;
+mod double_trig;
 #[allow(clippy::module_inception)]
 pub(crate) mod f32;
 pub(crate) mod f64;
 pub mod poly;
+mod runs;
 pub mod wide;
+
+pub use definition::{Definition, Operation, Partial};
+
+/// The files that define the functions, by their modules' names: a small subset of Rust, so that other languages can be
+/// made from them.
+pub const SOURCES: [(&str, &str); 9] = [
+    ("double", include_str!("double.rs")),
+    ("double_arc", include_str!("double_arc.rs")),
+    ("double_erf", include_str!("double_erf.rs")),
+    ("double_exp", include_str!("double_exp.rs")),
+    ("double_log", include_str!("double_log.rs")),
+    ("double_rem", include_str!("double_rem.rs")),
+    ("double_trig", include_str!("double_trig.rs")),
+    ("poly", include_str!("poly.rs")),
+    ("wide", include_str!("wide.rs")),
+];
+
+/// The function of each operation and dtype that no standard rounds, and of the remainder.
+pub fn definitions() -> impl Iterator<Item = &'static Definition> {
+    [f32::ONE, f32::TWO, f64::ONE, f64::TWO].into_iter().flatten()
+}

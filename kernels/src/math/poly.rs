@@ -214,8 +214,15 @@ pub fn erf(x: f32) -> f32 {
     y.copysign(x)
 }
 
-/// Largest `|x|` for which [`sin`], [`cos`] and [`tan`] hold; beyond, and for infinities and NaN, the callers take `libm`'s.
+/// Largest `|x|` for which [`sin`], [`cos`] and [`tan`] hold; beyond, and for infinities and NaN, the callers take those of
+/// [`double_trig`](super::double_trig).
 pub const TRIG_LIMIT: f32 = 1_073_741_824.0;
+
+/// Whether [`sin`], [`cos`] and [`tan`] hold for `x`.
+#[inline(always)]
+pub fn is_near(x: f32) -> bool {
+    x.abs() < TRIG_LIMIT
+}
 
 /// The sine and cosine of what is left of `x` after `k` quarter turns, and `k` modulo 2^63, in `f64`.
 ///
@@ -324,4 +331,21 @@ pub fn pow(a: f32, b: f32) -> f32 {
     let s = (m - 1.0) / (m + 1.0);
     let (f, q, power) = wide::exp2(b as f64 * s.mul_add(wide::log2_factor(s), e));
     (f.mul_add(q, 1.0) * power) as f32
+}
+
+/// `a^b` for all operands, by C's special cases: those of `|a|`, then the sign, then what is no number.
+#[inline(always)]
+pub fn pow_otherwise(a: f32, b: f32) -> f32 {
+    let m = a.abs();
+    let whole = b.trunc() == b;
+    let half = b * 0.5;
+    let odd = whole & (b.abs() < f32::INFINITY) & (half.trunc() != half);
+    let vanishes = if m < 1.0 { b > 0.0 } else { b < 0.0 };
+    let limit = if vanishes { 0.0f32 } else { f32::INFINITY };
+    let limit = if m == 1.0 { 1.0 } else { limit };
+    let r = if pow_is_ordinary(m, b) { pow(m, b) } else { limit };
+    let r = if a.is_sign_negative() & odd { -r } else { r };
+    let r = if (a < 0.0) & (m < f32::INFINITY) & !whole { f32::NAN } else { r };
+    let r = if a.is_nan() | b.is_nan() { f32::NAN } else { r };
+    if (a == 1.0) | (b == 0.0) { 1.0 } else { r }
 }

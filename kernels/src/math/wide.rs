@@ -3,6 +3,7 @@
 //! Three polynomials carry all of them: a logarithm, a power of two and an arc tangent, and one more the error function.
 //! Those of the last two were fitted by Remez's exchange on 600 points in 120 bits, then rounded.
 
+use super::double_rem;
 use super::poly::ROUND64;
 use std::f64::consts::{FRAC_PI_2, LN_2, LOG2_E, LOG10_2, PI};
 
@@ -208,4 +209,10 @@ pub fn rem(a: f32, b: f32) -> f32 {
     let r = q.mul_add(-y, x);
     let r = if r < 0.0 { r + y } else { r };
     r.copysign(a as f64) as f32
+}
+
+/// The remainder of all operands.
+#[inline(always)]
+pub fn rem_otherwise(a: f32, b: f32) -> f32 {
+    double_rem::rem_otherwise(a as f64, b as f64) as f32
 }

@@ -6,6 +6,7 @@ mod elementwise;
 mod hostile;
 mod index;
 mod math;
+mod math64;
 mod matmul;
 mod recurrence;
 mod reduce;

@@ -1,7 +1,7 @@
 //! Programs built from their text, and what went wrong shown in it. It knows nothing of what a program computes.
 
 use super::device::Opened;
-use super::handles::{BUILD_FAILURE, Failed, Program};
+use super::handles::{BUILD_FAILURE, Failed, Kind, Program};
 use crate::error::{Error, Result};
 use std::fmt::Write;
 
@@ -14,12 +14,31 @@ const AROUND: usize = 3;
 const SHOWN: usize = 5;
 
 impl Opened {
-    /// The program of this text.
+    /// The program of this text: a kept one, or a new one.
     ///
     /// # Errors
     /// Where the device's compiler refuses it: [`Error::Build`], with the lines that it names.
     pub fn build(&self, source: &str) -> Result<Program> {
         self.usable()?;
+        let key = format!("{}\0{OPTIONS}\0{source}", self.key);
+        // What the driver does not take any more is built again.
+        let kept = self.cache.get(&key).and_then(|binary| {
+            let program = self.context.program_of_binary(self.unit, &binary).ok()?;
+            program.build(self.unit, OPTIONS).ok().map(|()| program)
+        });
+        if let Some(program) = kept {
+            return Ok(program);
+        }
+        let program = self.compile(source)?;
+        self.keep(&program, &key);
+        Ok(program)
+    }
+
+    /// The program of this text, which is not kept.
+    ///
+    /// # Errors
+    /// As [`Opened::build`].
+    pub(super) fn compile(&self, source: &str) -> Result<Program> {
         let program = self.context.program(source).map_err(|failed| self.error(failed))?;
         match program.build(self.unit, OPTIONS) {
             Ok(()) => Ok(program),
@@ -27,6 +46,23 @@ impl Opened {
                 Err(Error::build(self.device, shown(source, &program.log(self.unit))))
             }
             Err(failed) => Err(self.error(failed)),
+        }
+    }
+
+    /// Keeps a program for other processes. PoCL compiles all of it once more to give a binary, which takes as long as the first
+    /// time, so there only what a second process needs is kept. Drivers of GPUs have the binary at hand.
+    fn keep(&self, program: &Program, key: &str) {
+        if self.cache.folder().is_none() {
+            return;
+        }
+        let asked = format!("asked for once\0{key}");
+        if self.description.kind == Kind::Cpu && self.cache.get(&asked).is_none() {
+            return self.cache.put(&asked, &[]);
+        }
+        if let Ok(binary) = program.binary()
+            && !binary.is_empty()
+        {
+            self.cache.put(key, &binary);
         }
     }
 }

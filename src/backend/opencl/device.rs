@@ -1,12 +1,15 @@
 //! An opened device: its context and queue, and what a failed call means for whoever asked. A device that was lost stays so.
 //! It knows bytes and programs, never what either is for.
 
+use super::cache::Cache;
 use super::handles::{self, Arg, Buffer, Context, Description, Event, Failed, Kernel, Program, Queue, Unit};
-use super::memory::{Limits, Pool, Usage};
+use super::memory::{Pool, Usage};
+use super::verdict::Verdict;
 use crate::backend::cpu::machine;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 /// A device that was opened, and works until it is lost. Its commands run in the order in which they are given; nobody waits
@@ -18,60 +21,29 @@ pub struct Opened {
     pub(super) queue: Queue,
     pub(super) context: Context,
     pub(super) memory: Arc<Pool>,
+    pub(super) cache: Cache,
+    /// What a program that was built for this device depends on beside its text.
+    pub(super) key: String,
+    /// How the device computes, as far as it was found out.
+    pub(super) verdict: Verdict,
     /// Why it is lost, if it is.
-    lost: OnceLock<String>,
-}
-
-/// How OpenCL is installed, for messages.
-const INSTALL: &str = "install the driver of the GPU's vendor (packages nvidia-opencl-icd, intel-opencl-icd, mesa-opencl-icd \
-    or rocm-opencl-icd on Debian), or PoCL for this processor (package pocl-opencl-icd)";
-
-/// The devices of this machine, in the order of their numbers.
-///
-/// # Errors
-/// Where there can be none: what is missing, and how it is installed.
-pub fn units() -> Result<Vec<Unit>, String> {
-    let library = allotrope_opencl_loader::library()
-        .map_err(|said| format!("the library of OpenCL is missing ({said}); {INSTALL}, which bring it along"))?;
-    match handles::units() {
-        Ok(units) if !units.is_empty() => Ok(units),
-        Ok(_) | Err(Failed { code: handles::PLATFORM_NOT_FOUND, .. }) => {
-            Err(format!("the library {library} finds no driver with a device; {INSTALL}"))
-        }
-        Err(failed) => Err(format!("the library {library} cannot list devices: {failed}; {INSTALL}")),
-    }
+    pub(super) lost: OnceLock<String>,
 }
 
 impl Opened {
-    /// Opens the device of this number.
-    ///
-    /// # Errors
-    /// Where there is none of this number, or it cannot be opened: what is missing.
-    pub(super) fn open(number: u8) -> Result<Opened, String> {
-        let units = units()?;
-        let unit = *units.get(usize::from(number)).ok_or_else(|| none_of(&units))?;
-        let description = unit.describe().map_err(|failed| failed.to_string())?;
-        let Description { name, version, available, has_compiler, .. } = &description;
-        if !available || !has_compiler {
-            let what = if *available { "its driver has no compiler" } else { "it is not available" };
-            return Err(format!("{name} cannot be used: {what}"));
-        }
-        if at_least_1_2(version) == Some(false) {
-            return Err(format!("{name} has {version}, and OpenCL 1.2 is needed; a newer driver may have it"));
-        }
-        let open = || -> handles::Result<_> {
-            let context = Context::new(unit)?;
-            Ok((Queue::new(&context, unit)?, context))
-        };
-        let (queue, context) = open().map_err(|failed| format!("{name} cannot be opened: {failed}"))?;
-        let memory = Arc::new(Pool::new(limits(&description)));
-        let device = Device::OpenCl(number);
-        Ok(Opened { device, unit, description, queue, context, memory, lost: OnceLock::new() })
+    /// Where programs that were built for it are kept, if they are.
+    pub fn cache_folder(&self) -> Option<&Path> {
+        self.cache.folder()
+    }
+
+    /// How it computes, by its probe.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
     }
 
     /// About how long one launch takes.
     pub fn launch_seconds(&self) -> f64 {
-        5e-6
+        self.verdict.times.launch
     }
 
     pub fn description(&self) -> &Description {
@@ -89,6 +61,11 @@ impl Opened {
         }
     }
 
+    /// Gives the device up: from here on it is lost to whoever asks.
+    pub fn lose(&self, why: &str) {
+        self.lost.get_or_init(|| why.to_string());
+    }
+
     /// What a failed call means. It marks the device as lost where that is what happened.
     #[cold]
     pub(super) fn error(&self, failed: Failed) -> Error {
@@ -96,7 +73,7 @@ impl Opened {
             return lost;
         }
         let lost = match failed.code {
-            // Many drivers make a buffer when it is first used.
+            // What a driver promised is not there: some make a buffer when all of it is used.
             handles::ALLOCATION_FAILURE => {
                 return Error::out_of_device_memory(self.device, self.memory().held, 0).for_what("all buffers");
             }
@@ -128,7 +105,10 @@ impl Opened {
         if self.description.shares_memory && machine::check(bytes).is_err() {
             return Err(Failed { call: "clCreateBuffer", code: handles::ALLOCATION_FAILURE });
         }
-        self.context.buffer(bytes)
+        let buffer = self.context.buffer(bytes)?;
+        // Many drivers make a buffer when it is first used only, so it is used now: here a failure can be told.
+        self.queue.fill(&buffer, 0..1, &[0])?;
+        Ok(buffer)
     }
 
     /// A buffer of its own, of at least one byte and any contents. Tensors have blocks of the pool instead.
@@ -147,7 +127,7 @@ impl Opened {
     pub fn kernel(&self, program: &Program, name: &str) -> Result<Kernel> {
         self.usable()?;
         program.kernel(name).map_err(|failed| match self.error(failed) {
-            Error::Device { device, message } => Error::device(device, format!("the kernel {name}: {message}")),
+            Error::Device { message, .. } => Error::device(self.device, format!("the kernel {name}: {message}")),
             lost => lost,
         })
     }
@@ -239,29 +219,4 @@ impl Opened {
         self.usable()?;
         self.done(event.times())
     }
-}
-
-/// Bytes of slabs that are kept where the memory is the host's.
-const KEPT_OF_HOST: usize = 512 << 20;
-
-/// What is used of a device's memory.
-fn limits(description: &Description) -> Limits {
-    let &Description { global_bytes: total, largest_buffer: largest, shares_memory, .. } = description;
-    Limits { total, largest: largest.min(total), kept: if shares_memory { KEPT_OF_HOST.min(total) } else { total / 8 } }
-}
-
-/// There is no device of a number.
-fn none_of(units: &[Unit]) -> String {
-    let names = units.iter().enumerate().map(|(i, unit)| {
-        let name = unit.describe().map_or_else(|failed| failed.to_string(), |d| d.name);
-        format!("{} is {name}", Device::OpenCl(i as u8))
-    });
-    format!("there is no device of this number: {}", names.collect::<Vec<_>>().join(", "))
-}
-
-/// Whether "OpenCL 1.2 ..." is a version of 1.2 or later.
-fn at_least_1_2(version: &str) -> Option<bool> {
-    let (major, minor) = version.strip_prefix("OpenCL ")?.split(' ').next()?.split_once('.')?;
-    let version: (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
-    Some(version >= (1, 2))
 }

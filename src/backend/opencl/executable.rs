@@ -3,8 +3,9 @@
 
 use crate::backend::opencl::backend::block;
 use crate::backend::opencl::device::Opened;
-use crate::backend::opencl::handles::{self as opencl, Kernel, Kind, Program as Built};
-use crate::backend::opencl::host_driven::{Place, Run};
+use crate::backend::opencl::handles::{Kernel, Kind, Program as Built};
+use crate::backend::opencl::host_driven::{Place, Run, Timed};
+use crate::backend::opencl::remarks;
 use crate::backend::opencl::source::body::Style;
 use crate::backend::opencl::source::launched::{self, Function, Parameter};
 use crate::backend::opencl::source::number::Number;
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::schedule::{KernelInfo, MemoryPlan, Schedule, Temporaries};
 use allotrope_ir::DType;
 use smallvec::SmallVec;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Items of the work group of a whole program, where items share the work.
@@ -70,6 +71,8 @@ pub struct Code {
     timed: bool,
     /// For each output, its place among those that update no input.
     pub(super) fresh: Vec<Option<usize>>,
+    /// The form that ran last, and its launches.
+    last: Mutex<Option<(Form, usize)>>,
     buffers: Vec<BufferInfo>,
     phases: Vec<(&'static str, Duration)>,
 }
@@ -86,6 +89,8 @@ pub(super) struct Lowered {
 /// The kernels of a form, by the numbers of its functions.
 pub(super) struct Kernels {
     pub all: Vec<Kernel>,
+    /// How long it took to build them.
+    took: Duration,
     _program: Built,
 }
 
@@ -106,9 +111,10 @@ impl Lowered {
 
     pub(super) fn kernels(&self, opened: &Opened) -> Result<&Kernels> {
         let built = self.kernels.get_or_init(|| {
+            let begin = Instant::now();
             let program = opened.build(&self.text)?;
             let all = self.functions.iter().map(|f| opened.kernel(&program, &f.name)).collect::<Result<_>>()?;
-            Ok(Kernels { all, _program: program })
+            Ok(Kernels { all, took: begin.elapsed(), _program: program })
         });
         built.as_ref().map_err(Error::clone)
     }
@@ -148,6 +154,7 @@ impl Code {
             forced: if options.profile { Some(Form::Launched) } else { forced.form },
             timed: options.profile,
             fresh,
+            last: Mutex::new(None),
             buffers: plan.buffers(schedule, &Temporaries::default()),
             phases: vec![("OpenCL C", begin.elapsed())],
         }
@@ -174,6 +181,21 @@ impl Code {
         if seconds + launch < apart && fits() { Form::Single } else { Form::Launched }
     }
 
+    /// How many kernels of a form were built, and in which time.
+    pub(super) fn built(&self, form: Form) -> Option<(usize, Duration)> {
+        let lowered = match form {
+            Form::Launched => self.launched.get(),
+            Form::Single => self.single.get(),
+        };
+        let kernels = lowered?.kernels.get()?.as_ref().ok()?;
+        Some((kernels.all.len(), kernels.took))
+    }
+
+    /// The form that ran last, and its launches.
+    pub(super) fn last(&self) -> Option<(Form, usize)> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn lowered(&self, form: Form) -> &Lowered {
         let lowered = match form {
             Form::Launched => &self.launched,
@@ -182,7 +204,7 @@ impl Code {
         lowered.get_or_init(|| Lowered::of(&self.schedule, self.style, form))
     }
 
-    /// Runs one form; gives the events of its launches with the kernels that they belong to, where they are asked for.
+    /// Runs one form; gives its launches to be timed, where that is asked for.
     fn run_as(
         &self,
         form: Form,
@@ -191,7 +213,7 @@ impl Code {
         outputs: &[&mut Memory],
         scratch: &Memory,
         timed: bool,
-    ) -> Result<Vec<(usize, opencl::Event)>, Stop> {
+    ) -> Result<Vec<Timed>, Stop> {
         let inputs: SmallVec<[Place<'_>; 16]> = inputs
             .iter()
             .map(|input| match input {
@@ -206,6 +228,8 @@ impl Code {
             Form::Single => self.run_single(&run)?,
             Form::Launched => run.launch_all()?,
         }
+        let launches = if form == Form::Single { 1 } else { run.launches };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((form, launches));
         self.opened.flush().map_err(Stop::Device)?;
         Ok(run.events.unwrap_or_default())
     }
@@ -267,13 +291,13 @@ impl Executable for Code {
         let mut profile =
             Profile { kernels: vec![KernelTime::default(); self.schedule.kernels.len()], ..Profile::default() };
         let mut first = None;
-        for (kernel, event) in &events {
+        for Timed { kernel, begins, event } in &events {
             let times = self.opened.times(event).map_err(Stop::Device)?;
             let since = *first.get_or_insert(times.start);
             let at = |t: u64| Duration::from_nanos(t.saturating_sub(since));
             let (start, end) = (at(times.start), at(times.end));
             let time = &mut profile.kernels[*kernel];
-            time.count += 1;
+            time.count += usize::from(*begins);
             time.total += end - start;
             if profile.events.len() < most {
                 profile.events.push(Event { kernel: *kernel, start, end });
@@ -295,6 +319,10 @@ impl Executable for Code {
 
     fn kernels(&self) -> &[KernelInfo] {
         &self.schedule.kernels
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        remarks::of(self)
     }
 
     fn text(&self) -> Option<&str> {

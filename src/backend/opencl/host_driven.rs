@@ -23,6 +23,15 @@ const ITEMS: usize = 64;
 /// Rounds of a loop that are launched at a time before it is asked whether it has ended.
 const MOST_AHEAD: usize = 64;
 
+/// A launch of which the time is taken.
+pub struct Timed {
+    /// Its place in the kernels of the schedule, some of which are several launches.
+    pub kernel: usize,
+    /// Whether a run of that kernel begins with it.
+    pub begins: bool,
+    pub event: Event,
+}
+
 /// A run of a schedule.
 pub struct Run<'a> {
     code: &'a Code,
@@ -35,8 +44,12 @@ pub struct Run<'a> {
     index: FxHashMap<u32, i64>,
     /// Where each moving buffer is.
     moving: FxHashMap<u32, Place<'a>>,
-    /// The events of launches, with the kernels that they belong to, where times are taken.
-    pub events: Option<Vec<(usize, Event)>>,
+    /// The launches, where times are taken.
+    pub events: Option<Vec<Timed>>,
+    /// Whether the next launch is the first one of its kernel's run.
+    begins: bool,
+    /// How many launches there were.
+    pub launches: usize,
     kernels: Option<&'a Kernels>,
 }
 
@@ -59,6 +72,8 @@ impl<'a> Run<'a> {
             index: FxHashMap::default(),
             moving: FxHashMap::default(),
             events: None,
+            begins: false,
+            launches: 0,
             kernels: None,
         }
     }
@@ -155,7 +170,10 @@ impl<'a> Run<'a> {
     fn steps(&mut self, steps: &'a [Step]) -> Result<(), Stop> {
         for step in steps {
             match step {
-                Step::Run { parts, number } => self.parts(parts, *number).map_err(Stop::Device)?,
+                Step::Run { parts, number } => {
+                    self.begins = true;
+                    self.parts(parts, *number).map_err(Stop::Device)?;
+                }
                 Step::Guard => {
                     if let Some(failure) = self.status().map_err(Stop::Device)? {
                         return Err(Stop::Failed(failure));
@@ -202,10 +220,11 @@ impl<'a> Run<'a> {
         }
         let args = self.arguments(function, items);
         let kernel = &self.kernels.expect("set before").all[launch.number];
+        self.launches += 1;
         let timed = self.events.is_some();
         let event = self.code.opened.launch(kernel, &args, [global, 1, 1], Some([local, 1, 1]), timed)?;
         if let (Some(events), Some(event), Some(number)) = (&mut self.events, event, number) {
-            events.push((number, event));
+            events.push(Timed { kernel: number, begins: std::mem::take(&mut self.begins), event });
         }
         Ok(())
     }

@@ -3,19 +3,27 @@
 
 mod backend;
 mod build;
+mod cache;
 mod device;
 mod executable;
 mod handles;
 mod host_driven;
 mod memory;
+mod open;
+mod probe;
+mod remarks;
 pub mod source;
+mod verdict;
 
 pub use backend::OpenCl;
+pub use cache::{Cache, VARIABLE as CACHE_VARIABLE};
 pub use device::Opened;
 pub use executable::{Forced, Form};
-pub use handles::{Arg, Buffer, Description, Event, Kernel, Kind, Program};
+pub use handles::{Arg, Buffer, Description, Event, Kernel, Kind, Program, Unit};
 pub use memory::{Block, Limits, Pool, Refused, Usage};
+pub use open::units;
 pub use source::body::Style;
+pub use verdict::{Agreement, Finding, Findings, Times, Verdict, What};
 
 use std::sync::OnceLock;
 

@@ -5,9 +5,10 @@
 use super::chart::Area;
 use super::figures;
 use super::gif::{GifWriter, MOST_COLORS};
-use super::theme::{BAND, EAGER, GRID, INK, MUTED, PAPER, SCALE, TARGET, TRACED, register_fonts};
+use super::theme::{BAND, DEVICE, EAGER, GRID, INK, MUTED, PAPER, SCALE, TARGET, TRACED, register_fonts};
+use crate::cli::comparison::Comparison;
 use crate::cli::error::CliError;
-use crate::cli::run::{Comparison, frame_steps};
+use crate::cli::run::frame_steps;
 use plotters::backend::BitMapBackend;
 use plotters::drawing::IntoDrawingArea;
 use plotters::style::RGBColor;
@@ -24,14 +25,14 @@ const LAST_FRAME: u16 = 250;
 /// Writes the animation of all programs that kept a fit, one above the other; `false` and nothing written when
 /// there is none.
 pub fn write(pairs: &[Comparison], out: impl Write) -> Result<bool, CliError> {
-    let shown: Vec<&Comparison> = pairs.iter().filter(|p| !p.traced.fits.is_empty()).collect();
-    let Some(most) = shown.iter().map(|pair| pair.traced.steps()).max() else {
+    let shown: Vec<&Comparison> = pairs.iter().filter(|p| !p.reference().fits.is_empty()).collect();
+    let Some(most) = shown.iter().map(|pair| pair.reference().steps()).max() else {
         return Ok(false);
     };
     register_fonts();
     let failed = |message: String| CliError::Draw { what: "fit.gif".to_string(), message };
     let height = HEIGHT_OF_ONE * shown.len();
-    let mut palette = Palette::new();
+    let mut palette = Palette::new(shown.iter().any(|pair| pair.runs.len() > 2));
     let mut gif =
         GifWriter::new(out, WIDTH as u16, height as u16, &palette.colors).map_err(|error| failed(error.to_string()))?;
     let (wide, high) = (WIDTH * SCALE as usize, height * SCALE as usize);
@@ -55,7 +56,7 @@ fn draw(shown: &[&Comparison], step: usize, area: &Area<BitMapBackend>) -> Resul
     area.fill(&PAPER).map_err(|error| text(&error))?;
     let parts = area.split_evenly((shown.len(), 1));
     for (pair, part) in shown.iter().zip(&parts) {
-        let step = step.min(pair.traced.steps().saturating_sub(1));
+        let step = step.min(pair.reference().steps().saturating_sub(1));
         figures::fit(pair, step).draw(part).map_err(|error| text(&error))?;
     }
     area.present().map_err(|error| text(&error))
@@ -69,14 +70,23 @@ struct Palette {
 }
 
 impl Palette {
-    fn new() -> Self {
-        let inks = [INK, MUTED, TARGET, EAGER, TRACED, GRID].map(channels);
-        let grounds = [PAPER, BAND, EAGER].map(channels);
-        let mut colors = grounds.to_vec();
+    /// A third run has an ink more, which lies on that of the second; the shades of all are fewer then.
+    fn new(three: bool) -> Self {
+        let (mut inks, mut grounds) = (vec![INK, MUTED, TARGET, EAGER, TRACED, GRID], vec![PAPER, BAND, EAGER]);
+        if three {
+            inks.push(DEVICE);
+            grounds.push(TRACED);
+        }
+        let mut colors: Vec<[u8; 3]> = grounds.iter().map(|ground| channels(*ground)).collect();
         for ground in grounds {
-            for ink in inks {
-                let shades = if ground == channels(PAPER) { 16 } else { 11 };
-                colors.extend((1..=shades).map(|i| blend(ground, ink, i, shades)));
+            for ink in inks.iter().filter(|ink| ground != TRACED || **ink == DEVICE) {
+                let shades = match (ground == PAPER, three) {
+                    (true, false) => 16,
+                    (false, false) => 11,
+                    (true, true) => 14,
+                    (false, true) => 9,
+                };
+                colors.extend((1..=shades).map(|i| blend(channels(ground), channels(*ink), i, shades)));
             }
         }
         colors.sort_unstable();
@@ -135,6 +145,8 @@ fn blend(from: [u8; 3], to: [u8; 3], part: u32, of: u32) -> [u8; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::run::Contract;
+    use crate::cli::sequence::Program;
     use crate::cli::synthetic;
 
     #[test]
@@ -148,9 +160,17 @@ mod tests {
     }
 
     #[test]
+    fn a_device_has_its_ink() {
+        let [with, without] = [true, false].map(|three| Palette::new(three).colors);
+        assert!(with.contains(&channels(DEVICE)) && !without.contains(&channels(DEVICE)));
+        let mut bytes = Vec::new();
+        assert!(write(&[synthetic::on_a_device(Program::Fixed, Contract::EqualBits)], &mut bytes).expect("drawn"));
+    }
+
+    #[test]
     fn without_a_fit_nothing_is_written() {
         let mut pairs = synthetic::comparisons();
-        pairs.retain(|pair| pair.traced.fits.is_empty());
+        pairs.retain(|pair| pair.reference().fits.is_empty());
         let mut bytes = Vec::new();
         assert!(!write(&pairs, &mut bytes).expect("nothing to draw"));
         assert!(bytes.is_empty());

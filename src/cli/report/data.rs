@@ -3,9 +3,9 @@
 //! Every value is the run's own; nothing is rounded, and f32 values are given as their bits as well.
 
 use super::folder::MARK_TEXT;
-use crate::cli::run::{Agreement, Comparison, KernelInfo, ParameterBits, Run, Settings};
+use crate::cli::comparison::Comparison;
+use crate::cli::run::{Accelerator, Contract, KernelInfo, ParameterBits, Run, Settings};
 use serde::Serialize;
-use std::fmt::Write;
 
 #[derive(Serialize)]
 struct Results<'a> {
@@ -25,17 +25,38 @@ struct SettingsOut {
     batch: usize,
     seed: u64,
     threads: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
 }
 
 #[derive(Serialize)]
 struct ProgramOut<'a> {
     program: &'static str,
+    /// The traced run beside the eager one.
+    #[serde(flatten)]
+    traced: AgainstOut,
+    runs: Vec<RunOut<'a>>,
+}
+
+/// A run beside the eager one on the CPU.
+#[derive(Serialize)]
+struct AgainstOut {
     equal_losses: bool,
     equal_parameters: bool,
     difference: Option<String>,
     step_speedup: f64,
     total_speedup: f64,
-    runs: Vec<RunOut<'a>>,
+}
+
+/// Of a run on a device.
+#[derive(Serialize)]
+struct DeviceOut<'a> {
+    device: String,
+    device_name: &'a str,
+    /// What it promises, `equal bits` or less.
+    contract: &'a str,
+    #[serde(flatten)]
+    against: AgainstOut,
 }
 
 #[derive(Serialize)]
@@ -55,6 +76,8 @@ struct RunOut<'a> {
     parameter_fingerprint: String,
     parameters: Vec<ParameterOut<'a>>,
     kernels: Vec<KernelOut<'a>>,
+    #[serde(flatten)]
+    on: Option<DeviceOut<'a>>,
 }
 
 #[derive(Serialize)]
@@ -107,6 +130,7 @@ pub fn json(
             batch: settings.batch,
             seed: settings.seed,
             threads: settings.threads,
+            device: settings.device.map(|device| device.to_string()),
         },
         machine,
         peak_rss_mib,
@@ -117,28 +141,35 @@ pub fn json(
     Ok(text.replacen('{', &format!("{{\n  {MARK_TEXT},"), 1) + "\n")
 }
 
-fn program(pair: &Comparison) -> ProgramOut<'_> {
-    let (losses, parameters) = (pair.losses(), pair.parameters());
-    let difference = [&losses, &parameters].into_iter().find_map(|agreement| match agreement {
-        Agreement::Equal => None,
-        Agreement::Differ(what) => Some(what.clone()),
-    });
-    ProgramOut {
-        program: pair.program().name(),
-        equal_losses: losses.is_equal(),
-        equal_parameters: parameters.is_equal(),
-        difference,
-        step_speedup: pair.step_speedup(),
-        total_speedup: pair.total_speedup(),
-        runs: pair.runs().map(run).into(),
+fn program(all: &Comparison) -> ProgramOut<'_> {
+    let runs = all.runs.iter().map(|r| run(all, r)).collect();
+    ProgramOut { program: all.program().name(), traced: against(all, &all.others()[0]), runs }
+}
+
+fn against(all: &Comparison, run: &Run) -> AgainstOut {
+    AgainstOut {
+        equal_losses: all.losses(run).is_equal(),
+        equal_parameters: all.parameters(run).is_equal(),
+        difference: all.difference(run).map(|(_, what)| what),
+        step_speedup: all.step_speedup(run),
+        total_speedup: all.total_speedup(run),
     }
 }
 
-fn run(run: &Run) -> RunOut<'_> {
+fn device<'a>(all: &Comparison, run: &'a Run) -> Option<DeviceOut<'a>> {
+    let Accelerator { device, name, contract } = run.column.on.as_ref()?;
+    let contract = match contract {
+        Contract::EqualBits => "equal bits",
+        Contract::Within(stated) => stated,
+    };
+    Some(DeviceOut { device: device.to_string(), device_name: name, contract, against: against(all, run) })
+}
+
+fn run<'a>(all: &Comparison, run: &'a Run) -> RunOut<'a> {
     let points = || run.spans.iter().map(|span| span.points);
     let parameter = |p: &'_ ParameterBits| p.bits.len();
     RunOut {
-        mode: run.mode.name(),
+        mode: run.column.mode.name(),
         steps: run.steps(),
         shortest_sequence: points().min().unwrap_or(0),
         longest_sequence: points().max().unwrap_or(0),
@@ -153,6 +184,7 @@ fn run(run: &Run) -> RunOut<'_> {
         parameter_fingerprint: format!("{:016x}", run.fingerprint()),
         parameters: run.parameters.iter().map(|p| ParameterOut { name: &p.name, values: p.bits.len() }).collect(),
         kernels: run.kernels.iter().map(kernel).collect(),
+        on: device(all, run),
     }
 }
 
@@ -160,33 +192,42 @@ fn kernel(kernel: &KernelInfo) -> KernelOut<'_> {
     KernelOut { name: &kernel.name, operations: &kernel.operations, place: &kernel.place }
 }
 
-/// One line per program and step: the loss of both modes as a number and as its bits.
+/// One line per program and step: the loss of each run as a number and as its bits.
 pub fn losses_csv(pairs: &[Comparison]) -> String {
-    let mut text = "program,step,points,eager_loss,traced_loss,eager_bits,traced_bits\n".to_string();
-    for pair in pairs {
-        let losses = pair.eager.losses.iter().zip(&pair.traced.losses);
-        for (i, (eager, traced)) in losses.enumerate() {
-            let (name, points) = (pair.program().name(), pair.eager.spans[i].points);
-            let (eager_bits, traced_bits) = (hex(*eager), hex(*traced));
-            let step = i + 1;
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{name},{step},{points},{eager},{traced},{eager_bits},{traced_bits}");
+    let mut text = header(pairs, &["loss", "bits"]);
+    for all in pairs {
+        for i in 0..all.reference().steps() {
+            let losses = all.runs.iter().map(|run| run.losses[i]);
+            let bits = losses.clone().map(hex);
+            text += &line(all, i, losses.map(|loss| loss.to_string()).chain(bits));
         }
     }
     text
 }
 
-/// One line per program and step: the wall time of both modes in seconds.
+/// One line per program and step: the wall time of each run in seconds.
 pub fn step_times_csv(pairs: &[Comparison]) -> String {
-    let mut text = "program,step,points,eager_seconds,traced_seconds\n".to_string();
-    for pair in pairs {
-        let times = pair.eager.step_seconds.iter().zip(&pair.traced.step_seconds);
-        for (i, (eager, traced)) in times.enumerate() {
-            let (name, points) = (pair.program().name(), pair.eager.spans[i].points);
-            let _ = writeln!(text, "{name},{},{points},{eager:e},{traced:e}", i + 1);
+    let mut text = header(pairs, &["seconds"]);
+    for all in pairs {
+        for i in 0..all.reference().steps() {
+            text += &line(all, i, all.runs.iter().map(|run| format!("{:e}", run.step_seconds[i])));
         }
     }
     text
+}
+
+/// The names of the columns: each value for each run.
+fn header(pairs: &[Comparison], values: &[&str]) -> String {
+    let runs = || pairs.iter().take(1).flat_map(|all| &all.runs);
+    let names = values.iter().flat_map(|value| runs().map(move |run| format!("{}_{value}", run.column.key())));
+    let first = ["program", "step", "points"].map(str::to_string).into_iter();
+    first.chain(names).collect::<Vec<_>>().join(",") + "\n"
+}
+
+fn line(all: &Comparison, i: usize, values: impl Iterator<Item = String>) -> String {
+    let (name, points) = (all.program().name(), all.reference().spans[i].points);
+    let first = [name.to_string(), (i + 1).to_string(), points.to_string()].into_iter();
+    first.chain(values).collect::<Vec<_>>().join(",") + "\n"
 }
 
 fn hex(value: f32) -> String {
@@ -196,6 +237,7 @@ fn hex(value: f32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::sequence::Program;
     use crate::cli::synthetic;
 
     #[test]
@@ -213,7 +255,7 @@ mod tests {
     #[test]
     fn a_difference_is_in_the_results() {
         let mut pairs = synthetic::comparisons();
-        pairs[0].traced.parameters[0].bits[0] ^= 1;
+        pairs[0].runs[1].parameters[0].bits[0] ^= 1;
         let text = json(&synthetic::settings(), &Machine::here(), &pairs, None).expect("json");
         let value: serde_json::Value = serde_json::from_str(&text).expect("parses");
         assert_eq!(value["equal_to_the_bit"], false);
@@ -230,5 +272,26 @@ mod tests {
             let first = columns(text.lines().next().expect("a header"));
             assert!(text.lines().all(|line| columns(line) == first));
         }
+        assert!(losses_csv(&pairs).starts_with("program,step,points,eager_loss,traced_loss,eager_bits,traced_bits\n"));
+        assert!(step_times_csv(&pairs).starts_with("program,step,points,eager_seconds,traced_seconds\n"));
+    }
+
+    #[test]
+    fn a_device_is_in_the_results_with_what_it_promises() {
+        let stated = Contract::Within("4 ulp in sin".to_string());
+        let mut pairs = [synthetic::on_a_device(Program::Fixed, stated)];
+        pairs[0].runs[2].losses[3] += 1.0;
+        let text = json(&synthetic::settings(), &Machine::here(), &pairs, None).expect("json");
+        let value: serde_json::Value = serde_json::from_str(&text).expect("parses");
+        assert_eq!((&value["equal_to_the_bit"], &value["programs"][0]["equal_losses"]), (&false.into(), &true.into()));
+        let run = &value["programs"][0]["runs"][2];
+        assert_eq!(
+            (&run["mode"], &run["device"], &run["contract"]),
+            (&"traced".into(), &"cpu".into(), &"4 ulp in sin".into())
+        );
+        assert!(run["difference"].as_str().expect("text").contains("first at step 4"));
+        assert!(value["programs"][0]["runs"][1].get("device").is_none());
+        assert!(losses_csv(&pairs).lines().next().expect("a header").ends_with("eager_bits,traced_bits,device_bits"));
+        assert!(step_times_csv(&pairs).lines().next().expect("a header").ends_with("traced_seconds,device_seconds"));
     }
 }

@@ -4,9 +4,10 @@
 
 use super::axis::{Axis, Unit};
 use super::chart::{Chart, Mark, Series};
-use super::theme::{EAGER, FONT, PAPER, SCALE, TARGET, TRACED, register_fonts};
+use super::theme::{FONT, PAPER, SCALE, TARGET, color_of, register_fonts};
+use crate::cli::comparison::Comparison;
 use crate::cli::error::CliError;
-use crate::cli::run::{Comparison, Fit, Run, STEPS_IN_VIEW};
+use crate::cli::run::{Fit, Run, STEPS_IN_VIEW};
 use crate::cli::sequence::Program;
 use plotters::backend::SVGBackend;
 use plotters::drawing::IntoDrawingArea;
@@ -17,10 +18,17 @@ const WIDTH: u32 = 560;
 const HEIGHT: u32 = 320;
 /// More points than this tell nothing more at that width.
 const MOST_POINTS: usize = 1200;
-/// Half pixels: the eager line is wide and lies below, the traced one thin and on top, so that equal lines show
-/// as blue with an amber rim and different ones as two colours.
-const WIDE: u32 = 9;
-const THIN: u32 = 3;
+
+/// Half pixels of the line of each run: the first is wide and lies below, the last thin and on top, so that equal lines
+/// show as blue with an amber rim and different ones as two colours.
+fn widths(runs: usize) -> &'static [u32] {
+    if runs <= 2 { &[9, 3] } else { &[13, 7, 2] }
+}
+
+/// The same where the lines go up and down so often that wide ones would hide it.
+fn thin_widths(runs: usize) -> &'static [u32] {
+    if runs <= 2 { &[6, 2] } else { &[10, 5, 1] }
+}
 
 /// A plot that is a file of its own and part of the page.
 pub struct Figure {
@@ -43,8 +51,10 @@ pub fn figures(pair: &Comparison) -> Result<Vec<Figure>, CliError> {
     if let Some(chart) = last_fit(pair) {
         charts.push((format!("fit_{name}.svg"), FIT_CAPTION, chart));
     }
+    let device = pair.runs.iter().find_map(|run| run.column.on.as_ref());
+    let device = device.map_or(String::new(), |on| format!(" The dark colour is the traced program on {}.", on.device));
     let figure = |(file, caption, chart): (String, &str, Chart)| {
-        Ok(Figure { svg: svg(&chart, &file)?, file, caption: caption.to_string() })
+        Ok(Figure { svg: svg(&chart, &file)?, file, caption: format!("{caption}{device}") })
     };
     charts.into_iter().map(figure).collect()
 }
@@ -64,19 +74,18 @@ fn loss(pair: &Comparison) -> Chart {
         let losses = run.losses.iter().enumerate();
         losses.map(|(i, loss)| ((i + 1) as f64, f64::from(*loss))).collect::<Vec<_>>()
     };
-    let all = pair.runs().map(values);
+    let all: Vec<Vec<(f64, f64)>> = pair.runs.iter().map(values).collect();
     let y = Axis::logarithmic("loss (MSE, log scale)", all.iter().flatten().map(|p| p.1), Unit::Plain);
-    let [eager, traced] = all.map(|points| thinned(&points));
-    let (wide, thin) = if eager.len() > 200 { (6, 2) } else { (WIDE, THIN) };
+    let all: Vec<_> = all.iter().map(|points| thinned(points)).collect();
+    let runs = all.len();
+    let widths = if all[0].len() > 200 { thin_widths(runs) } else { widths(runs) };
+    let lines = pair.runs.iter().zip(widths).zip(all);
     Chart {
         title: format!("Loss, {}", pair.program().name()),
         x: steps_axis(pair),
         y,
         band: None,
-        series: vec![
-            series("eager", EAGER, Mark::Line(wide), eager),
-            series("traced", TRACED, Mark::Line(thin), traced),
-        ],
+        series: lines.map(|((run, width), points)| series_of(run, Mark::Line(*width), points)).collect(),
     }
 }
 
@@ -85,7 +94,7 @@ fn time_by_step(pair: &Comparison) -> Chart {
         let steps = run.step_seconds.iter().enumerate();
         steps.map(|(i, seconds)| ((i + 1) as f64, *seconds)).collect::<Vec<_>>()
     };
-    time(pair, "Time per step", steps_axis(pair), Mark::Line(4), pair.runs().map(points))
+    time(pair, "Time per step", steps_axis(pair), Mark::Line(4), points)
 }
 
 fn time_by_length(pair: &Comparison) -> Chart {
@@ -93,61 +102,57 @@ fn time_by_length(pair: &Comparison) -> Chart {
         let steps = run.spans.iter().zip(&run.step_seconds);
         steps.map(|(span, seconds)| (span.points as f64, *seconds)).collect::<Vec<_>>()
     };
-    let longest = pair.eager.spans.iter().map(|span| span.points).max().unwrap_or(1);
+    let longest = pair.reference().spans.iter().map(|span| span.points).max().unwrap_or(1);
     let x = Axis::linear("length of the sequence (points)", 0.0, longest as f64, 5);
-    time(pair, "Time per step by length", x, Mark::Dots, pair.runs().map(points))
+    time(pair, "Time per step by length", x, Mark::Dots, points)
 }
 
-fn time(pair: &Comparison, what: &str, x: Axis, mark: Mark, points: [Vec<(f64, f64)>; 2]) -> Chart {
-    let seconds = points.iter().flatten().map(|p| p.1);
+fn time(pair: &Comparison, what: &str, x: Axis, mark: Mark, points: impl Fn(&Run) -> Vec<(f64, f64)>) -> Chart {
+    let seconds = pair.runs.iter().flat_map(|run| run.step_seconds.iter().copied());
     let y = Axis::logarithmic("time (log scale)", seconds, Unit::Seconds);
-    let [eager, traced] = points.map(|points| match mark {
-        Mark::Dots => points.into_iter().take(MOST_POINTS).collect(),
-        Mark::Line(_) => thinned(&points),
+    let series = pair.runs.iter().map(|run| {
+        let points = points(run);
+        let shown = match mark {
+            Mark::Dots => points.into_iter().take(MOST_POINTS).collect(),
+            Mark::Line(_) => thinned(&points),
+        };
+        series_of(run, mark, shown)
     });
-    Chart {
-        title: format!("{what}, {}", pair.program().name()),
-        x,
-        y,
-        band: None,
-        series: vec![series("eager", EAGER, mark, eager), series("traced", TRACED, mark, traced)],
-    }
+    Chart { title: format!("{what}, {}", pair.program().name()), x, y, band: None, series: series.collect() }
 }
 
 /// The window that the animation ends with; `None` where no fit was kept.
 fn last_fit(pair: &Comparison) -> Option<Chart> {
-    let step = pair.traced.fits.last()?.step;
+    let step = pair.reference().fits.last()?.step;
     Some(fit(pair, step))
 }
 
 /// Prediction over target as it stood at `step`: that step's window shaded, those before it to its left.
 pub fn fit(pair: &Comparison, step: usize) -> Chart {
-    let seen = |run: &Run| {
-        let first = (step + 1).saturating_sub(STEPS_IN_VIEW);
-        let of_view = run.fits.iter().filter(|fit| (first..=step).contains(&fit.step));
-        of_view.cloned().collect::<Vec<Fit>>()
-    };
-    let [eager, traced] = pair.runs().map(seen);
+    let first = (step + 1).saturating_sub(STEPS_IN_VIEW);
+    let spans = &pair.reference().spans;
     // A fixed width of time, so that the animation slides and does not breathe.
-    let longest = pair.eager.spans.iter().map(|span| span.extent).max().unwrap_or(1);
+    let longest = spans.iter().map(|span| span.extent).max().unwrap_or(1);
     let width = (4 * longest).max(8) as f64;
-    let span = pair.eager.spans.get(step).copied();
+    let span = spans.get(step).copied();
     let (start, end) = span.map_or((0.0, 1.0), |s| (s.start as f64, (s.start + s.extent) as f64));
     let right = end.max(width);
     let mut lines = Vec::new();
-    let mut add = |label: &str, color, width, fits: &[Fit], values: fn(&Fit) -> &[f32]| {
-        for fit in fits {
+    let mut add = |label: &str, color, width, run: &Run, values: fn(&Fit) -> &[f32]| {
+        for fit in run.fits.iter().filter(|fit| (first..=step).contains(&fit.step)) {
             let points = fit.time.iter().zip(values(fit));
             let points = points.map(|(t, v)| (f64::from(*t), f64::from(*v))).collect();
             lines.push(series(label, color, Mark::Line(width), points));
         }
     };
-    add("target", TARGET, 3, &traced, |fit| &fit.target);
-    add("eager", EAGER, WIDE, &eager, |fit| &fit.prediction);
-    add("traced", TRACED, THIN, &traced, |fit| &fit.prediction);
-    let loss = pair.traced.losses.get(step).copied().unwrap_or(f32::NAN);
+    add("target", TARGET, 3, pair.reference(), |fit| &fit.target);
+    for (run, width) in pair.runs.iter().zip(widths(pair.runs.len())) {
+        add(&run.column.label(), color_of(&run.column), *width, run, |fit| &fit.prediction);
+    }
+    let loss = pair.reference().losses.get(step).copied().unwrap_or(f32::NAN);
+    let steps = pair.reference().steps();
     Chart {
-        title: format!("{}: step {} of {}, loss {loss:.4}", pair.program().name(), step + 1, pair.traced.steps()),
+        title: format!("{}: step {} of {steps}, loss {loss:.4}", pair.program().name(), step + 1),
         x: Axis::linear("time (half-turns)", right - width, right, 8),
         y: Axis::linear("cos(t) and its prediction", -1.5, 1.5, 6),
         band: Some((start, end)),
@@ -156,7 +161,11 @@ pub fn fit(pair: &Comparison, step: usize) -> Chart {
 }
 
 fn steps_axis(pair: &Comparison) -> Axis {
-    Axis::linear("training step", 0.0, pair.traced.steps().max(1) as f64, 6)
+    Axis::linear("training step", 0.0, pair.reference().steps().max(1) as f64, 6)
+}
+
+fn series_of(run: &Run, mark: Mark, points: Vec<(f64, f64)>) -> Series {
+    series(&run.column.label(), color_of(&run.column), mark, points)
 }
 
 fn series(label: &str, color: RGBColor, mark: Mark, points: Vec<(f64, f64)>) -> Series {
@@ -200,7 +209,9 @@ fn svg(chart: &Chart, file: &str) -> Result<String, CliError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::theme::{DEVICE, EAGER, hex};
     use super::*;
+    use crate::cli::run::Contract;
     use crate::cli::synthetic;
 
     #[test]
@@ -227,10 +238,20 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_a_series_of_its_own() {
+        for program in Program::ALL {
+            let all = synthetic::on_a_device(program, Contract::EqualBits);
+            for figure in figures(&all).expect("figures") {
+                assert!(figure.svg.contains("traced@cpu") && figure.svg.contains(&hex(DEVICE)), "{}", figure.file);
+                assert!(figure.svg.contains(&hex(EAGER)), "{}", figure.file);
+            }
+        }
+    }
+
+    #[test]
     fn a_run_of_nan_losses_is_still_drawn() {
         let mut pair = synthetic::comparison(Program::Fixed);
-        pair.eager.losses.fill(f32::NAN);
-        pair.traced.losses.fill(f32::NAN);
+        pair.runs.iter_mut().for_each(|run| run.losses.fill(f32::NAN));
         assert!(figures(&pair).is_ok());
     }
 

@@ -4,9 +4,10 @@
 
 use super::data::Machine;
 use super::figures::Figure;
-use super::theme::{self, BAND, EAGER, GRID, INK, MUTED, PAPER, TARGET, TRACED};
+use super::theme::{self, BAND, DEVICE, EAGER, GRID, INK, MUTED, PAPER, TARGET, TRACED};
+use crate::cli::comparison::{Agreement, Comparison};
 use crate::cli::format;
-use crate::cli::run::{Agreement, Comparison, Mode, Run, Settings};
+use crate::cli::run::{Accelerator, Contract, Run, Settings};
 use crate::cli::sequence::Program;
 
 /// What the page is made of.
@@ -49,7 +50,8 @@ impl Page<'_> {
              the sine: <code>Rnn(1, {hidden})</code>, <code>Linear({hidden}, 1)</code>, mean squared error, Adam \
              at 0.02, batch {batch}, seed {seed}. Each program ran twice on {threads}: <b>eager</b>, where every \
              step builds its graph anew, and <b>traced</b>, where the whole step was captured once and compiled \
-             to one native function.</p>\n",
+             to one native function.{device}</p>\n",
+            device = self.on().map_or(String::new(), once_more),
             hidden = settings.hidden,
             batch = settings.batch,
             seed = settings.seed,
@@ -57,35 +59,45 @@ impl Page<'_> {
         )
     }
 
+    /// The device beside the CPU, where there is one.
+    fn on(&self) -> Option<&Accelerator> {
+        self.pairs.iter().flat_map(|pair| &pair.runs).find_map(|run| run.column.on.as_ref())
+    }
+
     fn tiles(&self) -> String {
-        let differing = self.pairs.iter().filter(|pair| !pair.agrees()).count();
-        let values: usize = self.pairs.iter().map(|pair| pair.eager.losses.len()).sum();
-        let parameters = self.pairs.iter().flat_map(|pair| &pair.eager.parameters);
+        let differing = self.pairs.iter().filter(|pair| pair.broken().is_some()).count();
+        let modes_differ = self.pairs.iter().any(|pair| pair.difference(&pair.others()[0]).is_some());
+        let values: usize = self.pairs.iter().map(|pair| pair.reference().losses.len()).sum();
+        let parameters = self.pairs.iter().flat_map(|pair| &pair.reference().parameters);
         let parameters: usize = parameters.map(|p| p.bits.len()).sum();
-        let verdict = if differing == 0 {
-            tile(
-                "equal",
-                "Equal to the bit",
-                &format!("{values} losses and {parameters} trained parameters, compared as bits"),
-            )
-        } else {
+        let verdict = if differing > 0 {
             let what = format!("{differing} of {} programs; see the table", self.pairs.len());
-            tile("differs", "The modes differ", &what)
+            tile("differs", if modes_differ { "The modes differ" } else { "The device differs" }, &what)
+        } else {
+            let what = format!("{values} losses and {parameters} trained parameters, compared as bits");
+            match self.on().map(|on| &on.contract) {
+                Some(Contract::Within(stated)) if !self.pairs.iter().all(Comparison::agrees) => {
+                    tile("equal", "Equal on the CPU", &format!("{what}; the device promises less: {stated}"))
+                }
+                _ => tile("equal", "Equal to the bit", &what),
+            }
         };
-        let speeds = self.pairs.iter().map(|pair| {
+        let runs = self.pairs.iter().flat_map(|pair| pair.others().iter().map(move |run| (pair, run)));
+        let speeds = runs.map(|(pair, run)| {
             let what = format!(
-                "faster step, traced {}: {} after {}",
+                "faster step, {} {}: {} after {}",
+                run.column.label(),
                 pair.program().name(),
-                format::seconds(pair.traced.median_step_seconds()),
-                format::seconds(pair.eager.median_step_seconds()),
+                format::seconds(run.median_step_seconds()),
+                format::seconds(pair.reference().median_step_seconds()),
             );
-            tile("", &format::times(pair.step_speedup()), &what)
+            tile("", &format::times(pair.step_speedup(run)), &what)
         });
         format!("<div class=\"tiles\">\n{verdict}{}</div>\n", speeds.collect::<String>())
     }
 
     fn table(&self) -> String {
-        let rows: String = self.pairs.iter().flat_map(|pair| pair.runs().map(|run| row(pair, run))).collect();
+        let rows: String = self.pairs.iter().flat_map(|pair| pair.runs.iter().map(|run| row(pair, run))).collect();
         let header: String = [
             ("Program", true),
             ("Mode", true),
@@ -123,18 +135,22 @@ impl Page<'_> {
         if !self.has_animation {
             return String::new();
         }
-        "<h2>The fit while it trains</h2>\n<figure class=\"animation\">\n<img src=\"fit.gif\" \
-         alt=\"Animation of the prediction approaching the cosine, step by step\">\n<figcaption>The shaded \
-         stretch is the window of the step just made. Blue on amber: the two modes predict the same values at \
-         every step, not only at the end.</figcaption>\n</figure>\n"
-            .to_string()
+        let lines = match self.on() {
+            None => "Blue on amber: the two modes predict",
+            Some(_) => "Dark on blue on amber: the device and the two modes predict",
+        };
+        format!(
+            "<h2>The fit while it trains</h2>\n<figure class=\"animation\">\n<img src=\"fit.gif\" \
+             alt=\"Animation of the prediction approaching the cosine, step by step\">\n<figcaption>The shaded \
+             stretch is the window of the step just made. {lines} the same values at every step, not only at the \
+             end.</figcaption>\n</figure>\n"
+        )
     }
 
     /// The kernels of each traced graph; programs with the same list share one table.
     fn kernels(&self) -> String {
         let mut groups: Vec<(Vec<&str>, &Run)> = Vec::new();
-        for pair in self.pairs.iter().filter(|pair| !pair.traced.kernels.is_empty()) {
-            let run = &pair.traced;
+        for run in self.pairs.iter().map(|pair| &pair.others()[0]).filter(|run| !run.kernels.is_empty()) {
             match groups.iter_mut().find(|(_, other)| other.kernels == run.kernels) {
                 Some((names, _)) => names.push(run.program.name()),
                 None => groups.push((vec![run.program.name()], run)),
@@ -156,7 +172,7 @@ impl Page<'_> {
         format!(
             "<footer>\n<p>allotrope {version} on {processor}, {cores}, {system}. \
              <code>allotrope compare --steps {steps} --lengths {least}..{most} --hidden {hidden} --batch {batch} \
-             --seed {seed} --threads {threads}</code></p>\n<p>In this folder: {files}.</p>\n</footer>\n",
+             --seed {seed} --threads {threads}{device}</code></p>\n<p>In this folder: {files}.</p>\n</footer>\n",
             version = env!("CARGO_PKG_VERSION"),
             processor = escape(&self.machine.processor),
             cores = counted(self.machine.cores, "core"),
@@ -168,6 +184,7 @@ impl Page<'_> {
             batch = self.settings.batch,
             seed = self.settings.seed,
             threads = self.settings.threads,
+            device = self.settings.device.map_or(String::new(), |device| format!(" --device {device}")),
             files = files.collect::<Vec<_>>().join(", "),
         )
     }
@@ -180,9 +197,19 @@ const GUIDE: &str = "<h2>How to read this</h2>\n<p>Tracing is allowed to change 
     change length from step to step and the hidden state is carried from each window to the next; \
     <code>compilations</code> shows whether a new length took another compilation.</p>\n";
 
+/// What the head of the page says of a device.
+fn once_more(on: &Accelerator) -> String {
+    let promise = match &on.contract {
+        Contract::EqualBits => "which has the bits of this processor".to_string(),
+        Contract::Within(stated) => format!("which need not have the bits of this processor: {stated}"),
+    };
+    let [device, name, promise] = [&on.device.to_string(), &on.name, &promise].map(|text| escape(text));
+    format!(" The traced programs ran once more on <b>{device}</b>: {name}, {promise}.")
+}
+
 fn description(pair: &Comparison, settings: &Settings) -> String {
-    let steps = counted(pair.traced.steps(), "step");
-    let points = || pair.eager.spans.iter().map(|span| span.points);
+    let steps = counted(pair.reference().steps(), "step");
+    let points = || pair.reference().spans.iter().map(|span| span.points);
     let (least, most) = (points().min().unwrap_or(0), points().max().unwrap_or(0));
     match pair.program() {
         Program::Fixed => format!("{steps} of one half-turn, {most} points each."),
@@ -200,34 +227,39 @@ fn description(pair: &Comparison, settings: &Settings) -> String {
 }
 
 fn row(pair: &Comparison, run: &Run) -> String {
-    let traced = run.mode == Mode::Traced;
-    let compiled = |text: String| if traced { text } else { "\u{2013}".to_string() };
+    let other = pair.is_other(run);
+    let only = |holds: bool, text: String| if holds { text } else { "\u{2013}".to_string() };
+    let promised = run.column.on.as_ref().is_none_or(|on| on.contract == Contract::EqualBits);
     let agreement = |agreement: Agreement| match agreement {
-        _ if !traced => "<td class=\"text\"></td>".to_string(),
+        _ if !other => "<td class=\"text\"></td>".to_string(),
         Agreement::Equal => "<td class=\"text equal\">equal</td>".to_string(),
         Agreement::Differ(what) => {
-            format!("<td class=\"text wrap differs\">differ: {}</td>", escape(&what))
+            let class = if promised { " differs" } else { "" };
+            format!("<td class=\"text wrap{class}\">differ: {}</td>", escape(&what))
         }
     };
     let figures = [
         run.steps().to_string(),
-        compiled(run.compilations.to_string()),
-        compiled(format::seconds(run.compile_seconds)),
+        only(run.traced(), run.compilations.to_string()),
+        only(run.traced(), format::seconds(run.compile_seconds)),
         format::seconds(run.median_step_seconds()),
         format::seconds(run.total_seconds()),
-        compiled(format::times(pair.step_speedup())),
-        compiled(format::times(pair.total_speedup())),
+        only(other, format::times(pair.step_speedup(run))),
+        only(other, format::times(pair.total_speedup(run))),
         format!("{:.6}", run.final_loss()),
     ]
     .map(|figure| format!("<td>{figure}</td>"))
     .concat();
-    let program = if traced { "" } else { run.program.name() };
+    let program = if other { "" } else { run.program.name() };
+    let last = pair.runs.last().is_some_and(|last| last.column == run.column);
+    let key = run.column.key();
+    let class = if other && !last { format!("{key} inner") } else { key.to_string() };
     format!(
-        "<tr class=\"{mode}\"><td class=\"text\"><code>{program}</code></td><td class=\"text\"><span class=\"key \
-         {mode}\"></span>{mode}</td>{figures}{losses}{parameters}</tr>\n",
-        mode = run.mode.name(),
-        losses = agreement(pair.losses()),
-        parameters = agreement(pair.parameters()),
+        "<tr class=\"{class}\"><td class=\"text\"><code>{program}</code></td><td class=\"text\"><span class=\"key \
+         {key}\"></span>{label}</td>{figures}{losses}{parameters}</tr>\n",
+        label = escape(&run.column.label()),
+        losses = agreement(pair.losses(run)),
+        parameters = agreement(pair.parameters(run)),
     )
 }
 
@@ -276,6 +308,7 @@ fn plot_colors() -> String {
         (TARGET, "target"),
         (EAGER, "eager"),
         (TRACED, "traced"),
+        (DEVICE, "device"),
     ];
     names
         .map(|(color, name)| {

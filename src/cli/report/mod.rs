@@ -14,9 +14,10 @@ mod theme;
 
 pub use folder::OutFolder;
 
+use super::comparison::Comparison;
 use super::error::CliError;
 use super::memory;
-use super::run::{Comparison, Settings};
+use super::run::Settings;
 use std::fs;
 use std::io::BufWriter;
 use std::path::Path;

@@ -2,6 +2,7 @@
 //!
 //! It decides looks only; what is drawn is the figures' business.
 
+use crate::cli::run::{Column, Mode};
 use plotters::style::{FontStyle, RGBColor, register_font};
 use std::sync::Once;
 
@@ -14,6 +15,17 @@ pub const TARGET: RGBColor = RGBColor(0x9C, 0xA3, 0xAF);
 /// Amber and blue can be told apart with every common kind of colour blindness, on black and on white.
 pub const EAGER: RGBColor = RGBColor(0xF2, 0xA9, 0x3B);
 pub const TRACED: RGBColor = RGBColor(0x1D, 0x5F, 0xD1);
+/// Much darker than the blue that it lies on, so that it stands out without its hue.
+pub const DEVICE: RGBColor = RGBColor(0x3F, 0x0D, 0x4F);
+
+/// The colour of a run, wherever it is drawn.
+pub fn color_of(column: &Column) -> RGBColor {
+    match (&column.on, column.mode) {
+        (Some(_), _) => DEVICE,
+        (None, Mode::Eager) => EAGER,
+        (None, Mode::Traced) => TRACED,
+    }
+}
 
 /// The families as an SVG viewer reads them; the bitmap side looks the same string up in the embedded fonts.
 pub const FONT: &str = "Inter, system-ui, sans-serif";

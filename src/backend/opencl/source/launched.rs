@@ -93,7 +93,10 @@ fn function(schedule: &Schedule, launch: &Launch) -> (Function, String) {
         None => String::new(),
     };
     let local: String = uses.local.iter().map(|l| format!("{l}\n")).collect();
-    let text =
-        format!("__kernel {attribute}void {name}({}) {{\n{local}{prologue}{}}}\n\n", declared.join(", "), launch.text);
+    let text = format!(
+        "__kernel {attribute}void {name}({}) {{\n{local}{prologue}{{\n{}}}\n}}\n\n",
+        declared.join(", "),
+        launch.text
+    );
     (Function { name, parameters }, text)
 }

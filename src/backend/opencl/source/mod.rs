@@ -18,10 +18,17 @@ pub mod program;
 pub mod single;
 pub mod text;
 
+use crate::schedule::Schedule;
+
+/// A schedule as a program for people to read, for a kind of devices: its launches one by one. It needs no device.
+pub fn text(schedule: &Schedule, style: body::Style) -> String {
+    let program = program::Program::of(schedule, style, false);
+    text::complete(&launched::functions(schedule, &program).1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::Schedule;
 
     #[test]
     fn shows() {

@@ -20,6 +20,6 @@ pub fn complete(kernels: &str) -> String {
         }
     }
     let products = matmul::functions(kernels);
-    let library = math::library(&format!("{folds}{kernels}"));
+    let library = math::library(&format!("{folds}{kernels}"), math::Arithmetic::EXACT);
     format!("{HEAD}{library}{folds}{products}{kernels}")
 }

@@ -8,22 +8,32 @@ use crate::backend::opencl::source::body::{Body, Launches, Range, Style, Tempora
 use crate::backend::opencl::source::number::Number;
 use crate::schedule::{Product, View, is_one};
 use allotrope_ir::DType;
+use std::collections::BTreeSet;
 
 /// Steps of a chain.
 const CHAIN: i64 = 256;
 
 /// The functions that a text calls.
 pub fn functions(text: &str) -> String {
+    let names = names(text);
     let mut found = String::new();
     for element in [DType::F32, DType::F64, DType::I64, DType::I32, DType::U8].map(Element::of) {
-        let (cpu, gpu) = (cpu::functions(&element, text), gpu::functions(&element, text));
-        if !element.float && !(cpu.is_empty() && gpu.is_empty()) && !found.contains("#define") {
+        if !names.iter().any(|name| name.ends_with(&format!("_{}", element.dtype))) {
+            continue;
+        }
+        if !element.float && !found.contains("#define") {
             found.insert_str(0, "#define AT_MATMUL_MAD(a, b, c) ((a) * (b) + (c))\n");
         }
-        found.push_str(&cpu);
-        found.push_str(&gpu);
+        found.push_str(&cpu::functions(&element, &names));
+        found.push_str(&gpu::functions(&element, &names));
     }
     found
+}
+
+/// The names of functions for products in a text.
+fn names(text: &str) -> BTreeSet<&str> {
+    let end = |at: usize| text[at..].find('(').map(|n| &text[at..at + n]);
+    text.match_indices("at_matmul_").filter_map(|(at, _)| end(at)).collect()
 }
 
 /// The launches of a product.
@@ -89,17 +99,21 @@ impl Element {
     }
 }
 
-/// Those of a template's functions that are called, which are apart by empty lines and call only functions before them.
-fn called(template: &str, text: &str) -> String {
-    let mut found = String::new();
-    for function in template.split("\n\n").skip(1).collect::<Vec<_>>().into_iter().rev() {
+/// Those of a template's functions that have these names or are called by them. They are apart by empty lines and call only
+/// functions before them.
+fn called(template: &str, wanted: &BTreeSet<&str>) -> String {
+    let functions: Vec<&str> = template.split("\n\n").skip(1).collect();
+    let mut found = Vec::new();
+    let mut wanted = wanted.clone();
+    for function in functions.into_iter().rev() {
+        let used = names(function);
         let name = function.split("void ").nth(1).and_then(|f| f.split('(').next());
-        let name = format!("{}(", name.expect("bug in allotrope: a template of no function"));
-        if text.contains(&name) || found.contains(&name) {
-            found.insert_str(0, &format!("{}\n\n", function.trim_end()));
+        if wanted.contains(name.expect("bug in allotrope: a template of no function")) {
+            found.push(function.trim_end());
+            wanted.extend(used);
         }
     }
-    found
+    found.iter().rev().map(|f| format!("{f}\n\n")).collect()
 }
 
 /// A product to be computed.

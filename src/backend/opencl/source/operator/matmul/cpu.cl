@@ -111,15 +111,16 @@ void at_matmul_narrow_$S(long m, long n, int k, $C *a, long ars, long acs, $C *b
   }
   for (; i < m; i++) {
     long j = 0;
-    for (; j + 4 <= n; j += 4) {
-      $T x0 = 0, x1 = 0, x2 = 0, x3 = 0;
+    for (; j + 8 <= n; j += 8) {
+      $T x0 = 0, x1 = 0, x2 = 0, x3 = 0, x4 = 0, x5 = 0, x6 = 0, x7 = 0;
       $C *left = a + i*ars, *right = b + j*bcs;
       for (int p = 0; p < k; p++, left += acs, right += brs) {
         const $T y = left[0];
         x0 = $FMA(y, right[0], x0); x1 = $FMA(y, right[bcs], x1); x2 = $FMA(y, right[2*bcs], x2); x3 = $FMA(y, right[3*bcs], x3);
+        x4 = $FMA(y, right[4*bcs], x4); x5 = $FMA(y, right[5*bcs], x5); x6 = $FMA(y, right[6*bcs], x6); x7 = $FMA(y, right[7*bcs], x7);
       }
-      const $T x[4] = {x0, x1, x2, x3};
-      for (int l = 0; l < 4; l++) { $G *at = c + i*crs + j + l; *at = add ? *at + x[l] : x[l]; }
+      const $T x[8] = {x0, x1, x2, x3, x4, x5, x6, x7};
+      for (int l = 0; l < 8; l++) { $G *at = c + i*crs + j + l; *at = add ? *at + x[l] : x[l]; }
     }
     for (; j < n; j++) {
       $T x = 0;

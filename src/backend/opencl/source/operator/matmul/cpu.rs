@@ -7,6 +7,7 @@ use crate::backend::opencl::source::body::{Body, Launches, Range, Temporary};
 use crate::backend::opencl::source::number::Number;
 use crate::schedule::is_zero;
 use allotrope_ir::Dim;
+use std::collections::BTreeSet;
 
 /// Rows of a register tile, and of a panel of `a`.
 const ROWS: i64 = 6;
@@ -14,9 +15,9 @@ const ROWS: i64 = 6;
 const ITEM_ROWS: i64 = 96;
 /// Vectors of columns that an item has.
 const ITEM_VECTORS: i64 = 4;
-/// Products up to this many multiply-adds are not worth packing.
-const SMALL: i64 = 64 * 64 * 64;
-/// Up to this many columns are computed without vectors.
+/// Products up to this many multiply-adds are not worth the launches that pack.
+const SMALL: i64 = 1 << 25;
+/// Up to this many columns are computed without vectors, and up to so many rows where columns are no neighbours.
 const NARROW: i64 = 3;
 /// Elements and steps up to, and from, which items have a chain each.
 const FEW: i64 = 128 * 128;
@@ -35,9 +36,9 @@ enum Form {
     Panels,
 }
 
-/// The functions of a dtype that a text calls.
-pub fn functions(element: &Element, text: &str) -> String {
-    called(&element.fill(include_str!("cpu.cl")), text)
+/// Those functions of a dtype.
+pub fn functions(element: &Element, names: &BTreeSet<&str>) -> String {
+    called(&element.fill(include_str!("cpu.cl")), names)
 }
 
 /// The launches of a product.
@@ -64,7 +65,11 @@ pub fn product(launches: &mut Launches, p: &Task) {
 /// Calls `f` for the form that fits the sizes, which are panels where `large` is not 0.
 fn forms(l: &mut Launches, p: &Task, large: Number, whole: bool, f: &mut dyn FnMut(&mut Launches, Form)) {
     let width = p.element.width;
-    let narrow = p.n().at_most(if whole { width - 1 } else { NARROW });
+    let narrow = match whole {
+        true => p.n().at_most(width - 1),
+        false if p.dense_columns() => p.n().at_most(NARROW),
+        false => p.n().min(p.m()).at_most(NARROW),
+    };
     // The closures of a choice run one after the other.
     let f = std::cell::RefCell::new(f);
     let call = |l: &mut Launches, form: Form| (f.borrow_mut())(l, form);
@@ -133,6 +138,7 @@ fn call(p: &Task, form: Form, left: Option<&str>, right: Option<&str>, to: &str,
     let a = left.unwrap_or("a + i*ars + p*acs, ars, acs");
     let (name, b) = match (form, right) {
         (Form::Narrow, _) => ("narrow", "b + j*bcs + p*brs, brs, bcs"),
+        (Form::Direct, _) if p.of.m.as_fixed().is_some_and(|m| (m as i64) < ROWS) => ("rows", "b + j + p*brs, brs"),
         (Form::Direct, _) => ("direct", "b + j + p*brs, brs"),
         (Form::Half, Some(b)) => ("half", b),
         (Form::Panels, Some(b)) => ("panels", b),

@@ -5,6 +5,7 @@
 use super::{CHAIN, Element, Target, Task, all, called};
 use crate::backend::opencl::source::body::{Launches, Range};
 use crate::backend::opencl::source::number::Number;
+use std::collections::BTreeSet;
 
 /// Items of a work group.
 const ITEMS: usize = 256;
@@ -36,12 +37,12 @@ impl Tile {
     }
 }
 
-/// The functions of a dtype that a text calls.
-pub fn functions(element: &Element, text: &str) -> String {
+/// Those functions of a dtype.
+pub fn functions(element: &Element, names: &BTreeSet<&str>) -> String {
     let (tiles, single) = include_str!("gpu.cl").split_once("\n\n// An element.").expect("two parts");
-    let mut found = called(&element.fill(&format!("\n\n// An element.{single}")), text);
+    let mut found = called(&element.fill(&format!("\n\n// An element.{single}")), names);
     for tile in &TILES {
-        found.push_str(&called(&element.fill(&tile.fill(tiles)), text));
+        found.push_str(&called(&element.fill(&tile.fill(tiles)), names));
     }
     found
 }
