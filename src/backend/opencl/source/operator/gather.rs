@@ -1,6 +1,6 @@
 //! Gather along an axis: moves, of any dtype. An index out of range gives zero and touches nothing.
 
-use crate::backend::opencl::source::body::{Launches, c_type};
+use crate::backend::opencl::source::body::{Body, Launches, c_type};
 use crate::backend::opencl::source::operator::indices::positions;
 use crate::schedule::{View, collapse, is_zero};
 use allotrope_ir::Dim;
@@ -16,7 +16,7 @@ pub fn gather(launches: &mut Launches, axis: usize, x: &View, index: &View, out:
     let t = c_type(x.dtype);
     // Where neighbours have one index, it is read once.
     let shared = index.strides.last().is_none_or(is_zero);
-    let find = |body: &mut crate::backend::opencl::source::body::Body, indices: &[String]| {
+    let find = |body: &mut Body, indices: &[String]| {
         format!(
             "const long p = {}[{}];\nconst int inside = (ulong)p < (ulong){};\n\
              __global const {t} *row = {} + (inside ? p : 0) * {};\n",

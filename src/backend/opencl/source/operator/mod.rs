@@ -27,8 +27,8 @@ pub fn operator(launches: &mut Launches, o: &Operator) {
         Operator::Recurrence { axis, reverse, a, b, out } => {
             recurrence::recurrence(launches, *axis, *reverse, a, b, out);
         }
-        Operator::OverlapAdd { axis, len, step, dilation, x, out } => {
-            overlap_add::overlap_add(launches, *axis, len, [*step, *dilation], x, out);
+        Operator::OverlapAdd { axis, len: _, step, dilation, x, out } => {
+            overlap_add::overlap_add(launches, *axis, [*step, *dilation], x, out);
         }
     }
 }

@@ -5,17 +5,10 @@ use crate::backend::opencl::source::body::{Launches, c_type};
 use crate::backend::opencl::source::fold::Fold;
 use crate::backend::opencl::source::operator::indices::positions;
 use crate::schedule::View;
-use allotrope_ir::{Dim, ReduceOp};
+use allotrope_ir::ReduceOp;
 
-/// Element `(i, j)` of `axis` and of the last axis of `x` is added to element `i * step + j * dilation` of `len`.
-pub fn overlap_add(
-    launches: &mut Launches,
-    axis: usize,
-    len: &Dim,
-    [step, dilation]: [usize; 2],
-    x: &View,
-    out: &View,
-) {
+/// Element `(i, j)` of `axis` and of the last axis of `x` is added to element `i * step + j * dilation` of that axis of `out`.
+pub fn overlap_add(launches: &mut Launches, axis: usize, [step, dilation]: [usize; 2], x: &View, out: &View) {
     let t = c_type(x.dtype);
     let fold = Fold { op: ReduceOp::Sum, dtype: x.dtype };
     let windows = x.strides.len() - 1;
@@ -54,7 +47,6 @@ pub fn overlap_add(
                      if (j < {size} && j * {dilation} == rest) {add}}}\n"
                 ),
             };
-            let _ = len;
             format!("{t} sum = 0;\n{walk}{to} = sum;\n")
         },
     );
