@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::format;
 use super::memory;
 use super::output::print;
-use super::programs::{self, Dispatch, Trainer};
+use super::programs::{self, Dispatch, Large, Trainer};
 use super::python_random::PythonRandom;
 use super::run::{Mode, median};
 use allotrope::Device;
@@ -34,11 +34,27 @@ pub enum Workload {
     RnnVar200,
     EagerAdd8,
     EagerMul8FwdBwd,
+    Chain16M,
+    Sum16M,
+    Matmul1024,
+    Matmul4096,
 }
 
 impl Workload {
-    const ALL: [Self; 6] =
-        [Self::RnnFixed10, Self::RnnFixed200, Self::RnnVar30, Self::RnnVar200, Self::EagerAdd8, Self::EagerMul8FwdBwd];
+    const ALL: [Self; 10] = [
+        Self::RnnFixed10,
+        Self::RnnFixed200,
+        Self::RnnVar30,
+        Self::RnnVar200,
+        Self::EagerAdd8,
+        Self::EagerMul8FwdBwd,
+        Self::Chain16M,
+        Self::Sum16M,
+        Self::Matmul1024,
+        Self::Matmul4096,
+    ];
+    /// Those of the peers, which run where none is named.
+    const PEERS: usize = 6;
 
     fn name(self) -> &'static str {
         match self {
@@ -48,6 +64,10 @@ impl Workload {
             Self::RnnVar200 => "rnn_var_200",
             Self::EagerAdd8 => "eager_add_8",
             Self::EagerMul8FwdBwd => "eager_mul_8_fwd_bwd",
+            Self::Chain16M => "chain_16m",
+            Self::Sum16M => "sum_16m",
+            Self::Matmul1024 => "matmul_1024",
+            Self::Matmul4096 => "matmul_4096",
         }
     }
 
@@ -107,7 +127,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     }
     programs::use_threads(args.threads)?;
     programs::open(args.device)?;
-    let named = if args.workloads.is_empty() { &Workload::ALL[..] } else { &args.workloads };
+    let named = if args.workloads.is_empty() { &Workload::ALL[..Workload::PEERS] } else { &args.workloads };
     let mut rows = Vec::new();
     for &workload in named {
         for &mode in modes.iter().filter(|mode| workload.has(**mode)) {
@@ -172,6 +192,10 @@ fn measure(workload: Workload, mode: Mode, args: &BenchArgs) -> Result<Line, Cli
         }
         Workload::EagerAdd8 => dispatch(&mut line, Dispatch::Add)?,
         Workload::EagerMul8FwdBwd => dispatch(&mut line, Dispatch::MulForwardBackward)?,
+        Workload::Chain16M => large(&mut line, mode, Large::Chain(1 << 24), 20)?,
+        Workload::Sum16M => large(&mut line, mode, Large::Sum(1 << 24), 20)?,
+        Workload::Matmul1024 => large(&mut line, mode, Large::Matmul(1024), 20)?,
+        Workload::Matmul4096 => large(&mut line, mode, Large::Matmul(4096), 3)?,
     }
     line.us = (line.us * 1e4).round() / 1e4;
     line.peak_rss_mib = memory::peak_rss_mib();
@@ -232,6 +256,13 @@ fn dispatch(line: &mut Line, which: Dispatch) -> Result<(), CliError> {
         Ok(())
     })?;
     (line.us, line.first_s) = (us / DISPATCHES as f64, first_s);
+    Ok(())
+}
+
+/// One operation, or a fused chain of them, on many elements.
+fn large(line: &mut Line, mode: Mode, which: Large, calls: usize) -> Result<(), CliError> {
+    let mut call = programs::large(which, mode, SEED);
+    (line.us, line.first_s) = timed(calls, || call())?;
     Ok(())
 }
 

@@ -173,6 +173,41 @@ pub fn use_threads(threads: usize) -> Result<(), CliError> {
     Ok(())
 }
 
+/// The workloads on large tensors of f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Large {
+    /// `relu(x * y + 1)` of this many elements: reads two, writes one.
+    Chain(usize),
+    /// The sum of this many elements.
+    Sum(usize),
+    /// The product of two square matrices of this many rows.
+    Matmul(usize),
+}
+
+/// A workload on large tensors, ready to be timed: each call waits for its result.
+pub fn large(which: Large, mode: Mode, seed: u64) -> Box<dyn FnMut() -> Result<(), CliError>> {
+    manual_seed(seed);
+    let shape = match which {
+        Large::Chain(n) | Large::Sum(n) => vec![n],
+        Large::Matmul(n) => vec![n, n],
+    };
+    let (x, y) = (randn(&shape), randn(&shape));
+    let step = move |x: &Tensor, y: &Tensor| match which {
+        Large::Chain(_) => (x * y + 1.0).relu(),
+        Large::Sum(_) => x.sum(),
+        Large::Matmul(_) => x.matmul(y),
+    };
+    // One element is there when all of them are.
+    let wait = |t: Tensor| t.flatten(0, -1).select(0, 0).try_item::<f32>().map(drop).map_err(library("the result"));
+    match mode {
+        Mode::Eager => Box::new(move || wait(step(&x, &y))),
+        Mode::Traced => {
+            let traced = trace(step);
+            Box::new(move || wait(traced.call((&x, &y)).map_err(library("the step"))?))
+        }
+    }
+}
+
 /// A chain of operations on eight values, ready to be timed.
 pub fn dispatch(which: Dispatch, operations: usize, seed: u64) -> Box<dyn FnMut()> {
     manual_seed(seed);
