@@ -129,7 +129,15 @@ fn library(what: &str) -> impl Fn(allotrope::Error) -> CliError {
 /// When it cannot be used.
 pub fn open(device: Device) -> Result<(), CliError> {
     let made = with_device(device, || Tensor::try_from_slice(&[0.0f32], &[1])?.try_item::<f32>());
-    made.map(drop).map_err(|error| CliError::Device { device, message: error.to_string() })
+    made.map(drop).map_err(|error| unusable(device, error))
+}
+
+fn unusable(device: Device, error: Error) -> CliError {
+    let message = match error {
+        Error::DeviceMissing { message, .. } => message,
+        other => other.to_string(),
+    };
+    CliError::Device { device, message }
 }
 
 /// What a comparison says of a device, which it opens.
@@ -140,8 +148,7 @@ pub fn accelerator(device: Device) -> Result<Accelerator, CliError> {
     open(device)?;
     #[cfg(feature = "opencl")]
     if let Device::OpenCl(number) = device {
-        let failed = |error: Error| CliError::Device { device, message: error.to_string() };
-        let opened = allotrope::backend::opencl::of(number).opened().map_err(failed)?;
+        let opened = allotrope::backend::opencl::of(number).opened().map_err(|error| unusable(device, error))?;
         let description = opened.description();
         let name = format!("{} ({})", description.name, description.platform);
         return Ok(Accelerator { device, name, contract: contract(opened.verdict()) });
