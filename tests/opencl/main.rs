@@ -3,11 +3,11 @@
 #![cfg(feature = "opencl")]
 
 mod devices;
-mod first;
 mod handles;
-mod matmul;
 mod math;
+mod matmul;
 mod memory;
+mod operators;
 mod probe;
 #[path = "../../ir/tests/seed/mod.rs"]
 mod seed;

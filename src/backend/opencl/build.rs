@@ -5,8 +5,8 @@ use super::handles::{BUILD_FAILURE, Failed, Kind, Program};
 use crate::error::{Error, Result};
 use std::fmt::Write;
 
-/// What every program is built with. Nothing that lets a compiler change bits may be among it.
-pub const OPTIONS: &str = "-cl-std=CL1.2";
+/// What every program is built with, without warnings. Nothing that lets a compiler change bits may be among it.
+pub const OPTIONS: &str = "-cl-std=CL1.2 -w";
 
 /// Lines of the text that are shown before and after one with an error.
 const AROUND: usize = 3;

@@ -41,6 +41,11 @@ impl Opened {
         &self.verdict
     }
 
+    /// What the device cannot do.
+    pub(super) fn refuse(&self, message: &str) -> Error {
+        Error::device(self.device, message)
+    }
+
     /// About how long one launch takes.
     pub fn launch_seconds(&self) -> f64 {
         self.verdict.times.launch

@@ -8,13 +8,13 @@ use crate::backend::opencl::host_driven::{Place, Run, Timed};
 use crate::backend::opencl::remarks;
 use crate::backend::opencl::source::body::Style;
 use crate::backend::opencl::source::launched::{self, Function, Parameter};
-use crate::backend::opencl::source::number::Number;
+use crate::backend::opencl::source::math::Arithmetic;
 use crate::backend::opencl::source::program::{Layout, Program};
 use crate::backend::opencl::source::{single, text};
+use crate::backend::opencl::verdict::What;
 use crate::backend::{BufferInfo, CompileOptions, Event, Executable, Input, KernelTime, Memory, Profile, Stop};
 use crate::error::{Error, Result};
 use crate::schedule::{KernelInfo, MemoryPlan, Schedule, Temporaries};
-use allotrope_ir::DType;
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -95,7 +95,7 @@ pub(super) struct Kernels {
 }
 
 impl Lowered {
-    fn of(schedule: &Schedule, style: Style, form: Form) -> Lowered {
+    fn of(schedule: &Schedule, style: Style, form: Form, arithmetic: Arithmetic) -> Lowered {
         let program = Program::of(schedule, style, form == Form::Single);
         let layout = Layout::of(schedule, &program);
         let (functions, body) = match form {
@@ -106,12 +106,15 @@ impl Lowered {
                 (vec![function], body)
             }
         };
-        Lowered { program, layout, functions, text: text::complete(&body), kernels: OnceLock::new() }
+        Lowered { program, layout, functions, text: text::complete(&body, arithmetic), kernels: OnceLock::new() }
     }
 
     pub(super) fn kernels(&self, opened: &Opened) -> Result<&Kernels> {
         let built = self.kernels.get_or_init(|| {
             let begin = Instant::now();
+            if text::has_double(&self.text) && !opened.description().has_double {
+                return Err(opened.refuse("it does not compute in f64, which this needs"));
+            }
             let program = opened.build(&self.text)?;
             let all = self.functions.iter().map(|f| opened.kernel(&program, &f.name)).collect::<Result<_>>()?;
             Ok(Kernels { all, took: begin.elapsed(), _program: program })
@@ -160,6 +163,12 @@ impl Code {
         }
     }
 
+    /// What the device rounds correctly by itself, by its probe.
+    fn arithmetic(&self) -> Arithmetic {
+        let single = &self.opened.verdict().single;
+        Arithmetic { exact_division: single.is_equal(What::Division), exact_sqrt: single.is_equal(What::SquareRoot) }
+    }
+
     /// Which form is sooner done. A device of few threads runs one kernel on one of them.
     fn form(&self, binding: &[usize]) -> Form {
         if let Some(form) = self.forced {
@@ -201,7 +210,7 @@ impl Code {
             Form::Launched => &self.launched,
             Form::Single => &self.single,
         };
-        lowered.get_or_init(|| Lowered::of(&self.schedule, self.style, form))
+        lowered.get_or_init(|| Lowered::of(&self.schedule, self.style, form, self.arithmetic()))
     }
 
     /// Runs one form; gives its launches to be timed, where that is asked for.

@@ -22,11 +22,6 @@ impl<'a> Values<'a> {
         self.known[e.0 as usize] = Some(text);
     }
 
-    /// The C expression of a value, where it is there already.
-    pub fn get(&self, e: ExprId) -> Option<&str> {
-        self.known[e.0 as usize].as_deref()
-    }
-
     /// The same, as it is now, for statements in an inner scope: what they add is forgotten with them.
     pub fn inner(&self) -> Values<'a> {
         Values { kernel: self.kernel, known: self.known.clone() }

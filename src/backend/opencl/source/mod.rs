@@ -23,28 +23,5 @@ use crate::schedule::Schedule;
 /// A schedule as a program for people to read, for a kind of devices: its launches one by one. It needs no device.
 pub fn text(schedule: &Schedule, style: body::Style) -> String {
     let program = program::Program::of(schedule, style, false);
-    text::complete(&launched::functions(schedule, &program).1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shows() {
-        let graph: allotrope_ir::Graph =
-            std::fs::read_to_string(std::env::var("SHOW").unwrap()).unwrap().parse().unwrap();
-        let schedule = Schedule::of(&graph).unwrap();
-        eprintln!("{schedule}");
-        for style in [body::Style::Cpu, body::Style::Gpu] {
-            let program = program::Program::of(&schedule, style, false);
-            let (_, text) = launched::functions(&schedule, &program);
-            println!("// launched {style:?}\n{}", text::complete(&text));
-            let program = program::Program::of(&schedule, style, true);
-            let layout = program::Layout::of(&schedule, &program);
-            let (_, text) =
-                single::function(&schedule, &program, &layout, if style == body::Style::Cpu { 1 } else { 64 });
-            println!("// single {style:?}\n{}", text::complete(&text));
-        }
-    }
+    text::complete(&launched::functions(schedule, &program).1, math::Arithmetic::EXACT)
 }
