@@ -2,7 +2,7 @@
 
 use super::device::Opened;
 use super::executable::{Code, Forced};
-use super::memory::{Block, Refused};
+use super::memory::{Block, Refused, block};
 use crate::backend::{Array, ArrayMut, Backend, CompileOptions, Executable, Memory, Operand, ThroughSchedules};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -60,11 +60,6 @@ impl Opened {
             Refused::Device(failed) => self.error(failed),
         })
     }
-}
-
-/// The memory as this backend made it.
-pub(super) fn block(memory: &Memory) -> &Block {
-    memory.get().expect("bug in allotrope: memory of another device")
 }
 
 impl Backend for OpenCl {

@@ -1,10 +1,10 @@
 //! A schedule compiled for a device: as launches that the host drives, or as one kernel of one work group, whichever is
 //! sooner done for the sizes of a call. Each form is built when it is first needed. The bits are those of either.
 
-use crate::backend::opencl::backend::block;
 use crate::backend::opencl::device::Opened;
 use crate::backend::opencl::handles::{Kernel, Kind, Program as Built};
 use crate::backend::opencl::host_driven::{Place, Run, Timed};
+use crate::backend::opencl::memory::block;
 use crate::backend::opencl::remarks;
 use crate::backend::opencl::source::body::Style;
 use crate::backend::opencl::source::launched::{self, Function, Parameter};

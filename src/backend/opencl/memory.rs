@@ -3,7 +3,7 @@
 //! device but to ask it for slabs.
 
 use super::handles::Buffer;
-use crate::backend::DeviceMemory;
+use crate::backend::{DeviceMemory, Memory};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -264,4 +264,9 @@ impl Slabs {
             self.usage.unused -= bytes;
         }
     }
+}
+
+/// The memory as this backend made it.
+pub(super) fn block(memory: &Memory) -> &Block {
+    memory.get().expect("bug in allotrope: memory of another device")
 }

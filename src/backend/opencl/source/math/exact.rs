@@ -2,7 +2,7 @@
 //! by 0, maxima that keep a NaN, and division and square root for devices that do not round them correctly.
 //! Nothing here is approximated.
 
-use super::library::Arithmetic;
+use super::arithmetic::Arithmetic;
 
 /// The text of the helper of that name.
 pub fn helper(name: &str, arithmetic: Arithmetic) -> Option<String> {

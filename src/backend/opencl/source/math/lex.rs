@@ -1,6 +1,6 @@
 //! Rust text of the math files as tokens with their lines. Never knows what a token means.
 
-use super::library::Unsupported;
+use super::unsupported::Unsupported;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Token {

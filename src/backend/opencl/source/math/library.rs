@@ -1,43 +1,16 @@
 //! The functions that a program's text calls, as text: those of the kernels' math files translated, and the helpers in C.
 //! Only what is called, and what that calls, each once and after what it needs. Never knows what a program computes.
 
+use super::arithmetic::Arithmetic;
 use super::exact;
 use super::parse::{self, Module};
 use super::translate::{self, Translated, c_name, tuple_name};
+use super::unsupported::Unsupported;
 use crate::backend::opencl::source::body::c_type;
 use allotrope_ir::DType;
 use allotrope_kernels::math::{self, Definition, Operation};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::OnceLock;
-
-/// Something in a math file that the translation does not have.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Unsupported {
-    pub file: String,
-    pub line: usize,
-    pub message: String,
-}
-
-impl fmt::Display for Unsupported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.rs:{}: not translated to OpenCL C: {}", self.file, self.line, self.message)
-    }
-}
-
-/// What a device rounds correctly by itself. Where it does not, longer text does.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Arithmetic {
-    /// `/` of f32.
-    pub exact_division: bool,
-    /// `sqrt` of f32.
-    pub exact_sqrt: bool,
-}
-
-impl Arithmetic {
-    /// A device that rounds as IEEE 754 says.
-    pub const EXACT: Arithmetic = Arithmetic { exact_division: true, exact_sqrt: true };
-}
 
 /// The text of all functions that `text` calls by names of this library.
 pub fn library(text: &str, arithmetic: Arithmetic) -> String {

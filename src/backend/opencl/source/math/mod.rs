@@ -2,17 +2,21 @@
 //! dtypes' C types. The elementary functions are the text of the kernels' own Rust files, translated, so that they exist
 //! once ([`mod@library`]). Never knows of shapes or memory.
 
+mod arithmetic;
 mod exact;
 mod lex;
 mod library;
 mod parse;
 pub mod sweep;
 mod translate;
+mod unsupported;
 
 use super::body::c_type;
 use allotrope_ir::{BinaryOp, CompareOp, DType, UnaryOp};
 use allotrope_kernels::math::Operation;
-pub use library::{Arithmetic, Unsupported, check, library, needs_f64};
+pub use arithmetic::Arithmetic;
+pub use library::{check, library, needs_f64};
+pub use unsupported::Unsupported;
 
 /// The C type in which an integer wraps.
 fn wrapping(dtype: DType) -> &'static str {

@@ -2,7 +2,7 @@
 //! names the line. Never knows of types beyond their names.
 
 use super::lex::{Placed, Token, tokens};
-use super::library::Unsupported;
+use super::unsupported::Unsupported;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Type {

@@ -1,8 +1,8 @@
 //! One function of the math files as OpenCL C: the same operations in the same order, one statement a `let`. Types are
 //! inferred as far as the subset needs it; what has no equal in C is an error. Never decides what a function computes.
 
-use super::library::Unsupported;
 use super::parse::{Block, Const, Expr, Function, Kind, Module, Pattern, Statement, Type};
+use super::unsupported::Unsupported;
 use std::collections::{BTreeSet, HashMap};
 
 /// A function's text, and what has to stand before it.
