@@ -261,8 +261,8 @@ fn dispatch(line: &mut Line, which: Dispatch) -> Result<(), CliError> {
 
 /// One operation, or a fused chain of them, on many elements.
 fn large(line: &mut Line, mode: Mode, which: Large, calls: usize) -> Result<(), CliError> {
-    let mut call = programs::large(which, mode, SEED);
-    (line.us, line.first_s) = timed(calls, || call())?;
+    let call = programs::large(which, mode, SEED);
+    (line.us, line.first_s) = timed(calls, call)?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! OpenCL devices: handles, memory, probe, and programs on them with the bits of the CPU. Where there is no device the tests
 //! say so and do nothing: install one (`pocl-opencl-icd`) to run them.
 #![cfg(feature = "opencl")]
+#![allow(clippy::duplicate_mod, reason = "the same programs, once for each form of code")]
 
 mod devices;
 mod handles;

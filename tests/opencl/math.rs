@@ -141,13 +141,16 @@ fn pairs(dtype: DType, n: usize) -> (Elements, Elements) {
     (Elements::of(dtype, a), Elements::of(dtype, b))
 }
 
+/// What the CPU gives for elements of two operands.
+type Answer = Box<dyn Fn(&Elements, &Elements) -> Elements>;
+
 /// One expression on operands `a`, `b` and the bool `c`, and what it should give.
 struct Case {
     name: String,
     operand: DType,
     result: DType,
     expression: String,
-    want: Box<dyn Fn(&Elements, &Elements) -> Elements>,
+    want: Answer,
 }
 
 fn same(dtype: DType, got: u64, want: u64) -> bool {

@@ -25,7 +25,7 @@ fn small(x: f64) -> (f64, f64) {
     let e = t4.mul_add(t4.mul_add(e8a, e47), e03);
     let (w, w_low) = fast_two_sum(-0.376_126_389_031_837_54, t.mul_add(e, 1.339_189_720_603_064_9e-17));
     let (w, w_low) = multiply(t, t_low, w, w_low);
-    let (w, w_low) = add(1.128_379_167_095_512_6, 1.533_545_961_316_588e-17, w, w_low);
+    let (w, w_low) = add(std::f64::consts::FRAC_2_SQRT_PI, 1.533_545_961_316_588e-17, w, w_low);
     multiply(x, 0.0, w, w_low)
 }
 

@@ -7,7 +7,7 @@ use super::double::{add, divide, fast_two_sum, two_product, two_sum};
 use super::poly::ROUND64;
 use std::f64::consts::LOG2_E;
 
-pub(super) const LN2_HIGH: f64 = 0.693_147_180_559_945_3;
+pub(super) const LN2_HIGH: f64 = std::f64::consts::LN_2;
 pub(super) const LN2_LOW: f64 = 2.319_046_813_846_299_6e-17;
 
 /// `e^(r + e) - 1` for `|r| <= (ln 2) / 2`: `r + r^2/2 + r^3 q(r)`, `q` of degree 10 (relative error 2^-60).

@@ -91,7 +91,7 @@ pub fn log(x: f64) -> f64 {
 pub fn log2(x: f64) -> f64 {
     let (e, m) = split_any(x);
     let (h, l) = reduced(m - 1.0, 0.0);
-    let (h, l) = multiply(h, l, 1.442_695_040_888_963_4, 2.035_527_374_093_103_3e-17);
+    let (h, l) = multiply(h, l, std::f64::consts::LOG2_E, 2.035_527_374_093_103_3e-17);
     let (h, _l) = add(e, 0.0, h, l);
     special(x, h)
 }
@@ -101,8 +101,8 @@ pub fn log2(x: f64) -> f64 {
 pub fn log10(x: f64) -> f64 {
     let (e, m) = split_any(x);
     let (h, l) = reduced(m - 1.0, 0.0);
-    let (h, l) = multiply(h, l, 0.434_294_481_903_251_8, 1.098_319_650_216_765e-17);
-    let (p, p_low) = two_product(e, 0.301_029_995_663_981_2);
+    let (h, l) = multiply(h, l, std::f64::consts::LOG10_E, 1.098_319_650_216_765e-17);
+    let (p, p_low) = two_product(e, std::f64::consts::LOG10_2);
     let (h, _l) = add(p, e.mul_add(-2.803_728_127_785_170_4e-18, p_low), h, l);
     special(x, h)
 }

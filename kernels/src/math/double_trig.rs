@@ -10,7 +10,7 @@ use super::poly::ROUND64;
 /// its like.
 pub const TRIG_LIMIT: f64 = 1_073_741_824.0;
 
-const PI_2_HIGH: f64 = 1.570_796_326_794_896_6;
+const PI_2_HIGH: f64 = std::f64::consts::FRAC_PI_2;
 const PI_2_MIDDLE: f64 = 6.123_233_995_736_766e-17;
 const PI_2_LOW: f64 = -1.497_384_904_859_169_8e-33;
 
@@ -123,8 +123,7 @@ fn far_quarter_turns(x: f64) -> (f64, f64, i64) {
         (f1 >> 32u32) as f64 * 2.328_306_436_538_696_3e-10,
         (f1 & 0xffff_ffff) as f64 * 5.421_010_862_427_522e-20,
     );
-    let tail =
-        (f0 >> 32u32) as f64 * 1.262_177_448_353_618_9e-29 + (f0 & 0xffff_ffff) as f64 * 2.938_735_877_055_718_8e-39;
+    let tail = (f0 >> 32u32) as f64 * 1.262_177_448_353_619e-29 + (f0 & 0xffff_ffff) as f64 * 2.938_735_877_055_719e-39;
     let (h, l) = fast_two_sum(h, tail);
     let (r, r_low) = multiply(h, l + e, PI_2_HIGH, PI_2_MIDDLE);
     let flip = negative != x.is_sign_negative();

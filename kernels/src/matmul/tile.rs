@@ -182,7 +182,7 @@ pub(crate) unsafe fn direct<S: Isa, T: Scalar>(
     let mut i = 0;
     macro_rules! rows {
         ($mr:literal) => {
-            while i + $mr <= m {
+            while m - i >= $mr {
                 // SAFETY: rows below `m`.
                 unsafe {
                     let a = Matrix { at: a.at.offset(i as isize * a.rs), ..a };

@@ -97,6 +97,7 @@ fn standard(path: &[String]) -> Option<(f64, Type)> {
         ["std", "f32", "consts", "LOG2_E"] => narrow(f32::consts::LOG2_E),
         ["std", "f64", "consts", "LN_2"] => wide(f64::consts::LN_2),
         ["std", "f64", "consts", "LN_10"] => wide(f64::consts::LN_10),
+        ["std", "f64", "consts", "FRAC_2_SQRT_PI"] => wide(f64::consts::FRAC_2_SQRT_PI),
         ["std", "f64", "consts", "LOG2_E"] => wide(f64::consts::LOG2_E),
         ["std", "f64", "consts", "LOG10_E"] => wide(f64::consts::LOG10_E),
         ["std", "f64", "consts", "LOG10_2"] => wide(f64::consts::LOG10_2),
