@@ -147,6 +147,8 @@ pub fn dim(d: &Dim, symbols: &mut BTreeSet<u32>) -> String {
     let terms: Vec<String> = d.terms().into_iter().map(&mut term).collect();
     match &terms[..] {
         [] => "0L".to_string(),
+        // As an operand of `%` and `/` a product is one number.
+        [one] if one.contains('*') => format!("({one})"),
         [one] => one.clone(),
         several => format!("({})", several.join(" + ")),
     }
@@ -172,6 +174,13 @@ mod tests {
         assert_eq!((n.fixed(), n.eval(&[])), (Some(11), 11));
         assert_eq!(n.text(&mut BTreeSet::new()), "11L");
         assert_eq!(Number::from(0).ceil_div(16).fixed(), Some(0));
+    }
+
+    #[test]
+    fn a_product_is_one_operand() {
+        let (a, b) = (Dim::sym(Sym(0)), Dim::sym(Sym(1)));
+        assert_eq!(dim(&(&a * &b), &mut BTreeSet::new()), "(s0*s1)");
+        assert_eq!(dim(&(&a * &Dim::Fixed(-2)), &mut BTreeSet::new()), "((-2L)*s0)");
     }
 
     #[test]
