@@ -70,7 +70,7 @@ macro_rules! form {
     };
 }
 
-form!(cpu_launched, Cpu, Launched, 12);
-form!(cpu_single, Cpu, Single, 12);
-form!(gpu_launched, Gpu, Launched, 12);
-form!(gpu_single, Gpu, Single, 12);
+form!(cpu_launched, Cpu, Launched, 6);
+form!(cpu_single, Cpu, Single, 6);
+form!(gpu_launched, Gpu, Launched, 6);
+form!(gpu_single, Gpu, Single, 6);

@@ -68,8 +68,8 @@ fn every_operator_on_a_device() {
     let found = in_parallel(&names, |name| {
         let Some(adapter) = adapter(name) else { return (0, Vec::new()) };
         let op = Operator::read(&folder, name);
-        // A compiled program costs more than an operation: every fourth operator has one.
-        let traced = all || names.iter().position(|n| n == name).is_some_and(|i| i % 4 == 0);
+        // A compiled program costs more than an operation: every eighth operator has one.
+        let traced = all || names.iter().position(|n| n == name).is_some_and(|i| i % 8 == 0);
         let cases = chosen(&op, all);
         let differ = cases.iter().flat_map(|sample| differences(Run { op: &op, sample, adapter }, all, traced));
         (cases.len(), differ.collect::<Vec<_>>())
