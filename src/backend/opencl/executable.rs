@@ -174,6 +174,11 @@ impl Code {
         if let Some(form) = self.forced {
             return form;
         }
+        // A whole program in a work group of many items gave a wrong sum of 4097 short rows in a test (`tests/opencl/operators.rs`),
+        // for a reason that is not found yet: until then it runs only where it is asked for.
+        if self.style == Style::Gpu {
+            return Form::Launched;
+        }
         let (mut launches, mut seconds) = (0.0, 0.0);
         for kernel in &self.schedule.kernels {
             let times: f64 = kernel.loops.iter().map(|n| n.eval(binding) as f64).product();
