@@ -19,8 +19,8 @@ fn devices() -> &'static [(&'static str, Device)] {
             ("operators, cpu, launched", Style::Cpu, Form::Launched),
             ("operators, cpu, single", Style::Cpu, Form::Single),
             ("operators, gpu, launched", Style::Gpu, Form::Launched),
-            // Not a whole program in one group of many items: it gave a wrong sum of 4097 rows of three, and runs nowhere
-            // unless it is forced (`form` in src/backend/opencl/executable.rs).
+            // Not a whole program in one group of many items: the sums of 4097 rows of three were garbage there, and it runs
+            // nowhere unless it is forced (`form` in src/backend/opencl/executable.rs).
         ];
         let open = |(name, style, form)| {
             let forced = Forced { style: Some(style), form: Some(form) };

@@ -174,8 +174,8 @@ impl Code {
         if let Some(form) = self.forced {
             return form;
         }
-        // A whole program in a work group of many items gave a wrong sum of 4097 short rows in a test (`tests/opencl/operators.rs`),
-        // for a reason that is not found yet: until then it runs only where it is asked for.
+        // In work groups of many items the sums of 4097 rows were overwritten in a test (`tests/opencl/operators.rs`), by what is
+        // not found yet: their own kernel alone is right. Until then a whole program runs so only where that is forced.
         if self.style == Style::Gpu {
             return Form::Launched;
         }

@@ -111,7 +111,7 @@ fn made(call: &'static str, new: *mut c_void, code: i32) -> Result<NonNull<c_voi
     NonNull::new(new).ok_or(Failed { call, code: OUT_OF_RESOURCES })
 }
 
-/// Objects that are counted: dropping one lets go of it whatever the driver says, since there is nothing left to be done.
+/// Objects that are counted: dropping one releases it whatever the driver says, since there is nothing left to be done.
 macro_rules! object {
     ($($(#[$doc:meta])* $name:ident $release:ident;)*) => {$(
         $(#[$doc])*
