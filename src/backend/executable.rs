@@ -58,6 +58,20 @@ pub trait Executable: Send + Sync {
         scratch: &mut Memory,
     ) -> Result<(), Stop>;
 
+    /// Waits until the device has done what runs have asked of it. Where a run has done all when it returns, there is nothing
+    /// to wait for.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn wait(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// How long first runs took to build what the compilation left to be built, so far.
+    fn build_time(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// As [`Executable::run`], with the times that the kernels took; `most` is how many of their runs are listed one by one.
     ///
     /// # Errors

@@ -164,7 +164,8 @@ impl Bound {
         }
         let (signature, compiled) = (&variant.signature, &variant.compiled);
         let done = variant.workspaces.with(compiled, binding, |workspace| {
-            workspace.heat(variant.hot, variant.compile_time(), |binding| variant.compile_for(binding));
+            let cost = variant.compile_time() + compiled.build_time();
+            workspace.heat(variant.hot, cost, |binding| variant.compile_for(binding));
             workspace
                 .run(compiled, |code, binding, scratch| self.compute(signature, code, args, &made, binding, scratch))
         });

@@ -225,8 +225,11 @@ impl Variant {
         &self.optimized
     }
 
-    /// The code as text, made again for reading.
+    /// The code as text: what ran last where that was kept, or made again for reading.
     pub(crate) fn code(&self) -> Result<String> {
+        if let Some(text) = self.compiled.text() {
+            return Ok(text.to_string());
+        }
         let options = CompileOptions { keep_text: true, ..CompileOptions::default() };
         let compiled = compile(self.device(), &self.optimized, &options)?;
         Ok(compiled.text().unwrap_or_default().to_string())

@@ -147,6 +147,29 @@ fn loops_and_branches() {
     });
 }
 
+/// Branches of several results, one of which is what was given, with gradients, in a loop and after one.
+#[test]
+fn branches_with_results() {
+    agree(|| {
+        |x| {
+            let w = x.detach().requires_grad();
+            let (a, b) = cond(
+                &x.sum().gt(0.0),
+                |x: Tensor| ((&x * &w).exp(), x),
+                |x: Tensor| (x.clone(), (&x * 2.0 + &w).sin()),
+                x * 0.5,
+            );
+            (a.sum() + (&b * &b).sum()).backward();
+            let step = |h: Tensor, x: Tensor| {
+                let h = cond(&h.sum().lt(1.0), |h: Tensor| &h + &x, |h: Tensor| &h * 0.25, h);
+                (h.clone(), h)
+            };
+            let (last, all) = scan(x.select(0, 0), x.clone(), step);
+            vec![a.detach(), b.detach(), w.grad().expect("a gradient") * 1.0, last, all]
+        }
+    });
+}
+
 #[test]
 fn state_changed_in_place() {
     agree(|| {

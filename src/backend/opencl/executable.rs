@@ -289,6 +289,14 @@ impl Executable for Code {
         self.run_as(self.form(binding), binding, inputs, outputs, scratch, false).map(drop)
     }
 
+    fn wait(&self) -> Result<()> {
+        self.opened.finish()
+    }
+
+    fn build_time(&self) -> Duration {
+        [Form::Launched, Form::Single].into_iter().filter_map(|form| self.built(form)).map(|(_, took)| took).sum()
+    }
+
     fn run_profiled(
         &self,
         binding: &[usize],
@@ -340,6 +348,7 @@ impl Executable for Code {
     }
 
     fn text(&self) -> Option<&str> {
-        Some(&self.lowered(self.forced.unwrap_or(Form::Launched)).text)
+        let form = self.last().map_or(self.forced.unwrap_or(Form::Launched), |(form, _)| form);
+        Some(&self.lowered(form).text)
     }
 }

@@ -305,7 +305,7 @@ impl<'a> Run<'a> {
         words[0] = 1;
         self.code.opened.write(memory, at, &words)?;
         let (mut launched, mut batch) = (0, 1);
-        // A branch that leaves nothing to be asked for.
+        // A branch, whose results are in the same place whether it was taken or not.
         let once = matches!(l.iterations, Iterations::Count(_));
         loop {
             let mut carried = Vec::with_capacity(batch + 1);
@@ -319,6 +319,7 @@ impl<'a> Run<'a> {
                 launched += 1;
             }
             if once {
+                l.untaken.iter().try_for_each(|launch| self.launch(launch, None))?;
                 return Ok(1);
             }
             self.read((memory, at as i64), &mut words)?;

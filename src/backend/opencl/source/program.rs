@@ -4,8 +4,10 @@
 use crate::backend::opencl::source::body::{Body, Launch, Launches, Part, Range, SCALARS, Style};
 use crate::backend::opencl::source::number::Number;
 use crate::backend::opencl::source::{kernel, operator};
-use crate::schedule::{ALIGN, BufId, Temporaries};
-use crate::schedule::{Buffer, Carry, Instruction, Iterations, Location, Loop, LoopId, MemoryPlan, Schedule, View};
+use crate::schedule::{
+    ALIGN, BufId, Buffer, Carry, Instruction, Iterations, Location, Loop, LoopId, MemoryPlan, Next, Schedule,
+    Temporaries, View,
+};
 use allotrope_ir::Dim;
 
 /// What runs, in order.
@@ -33,6 +35,8 @@ pub struct LoopStep {
     pub head: Option<Launch>,
     pub body: Vec<Step>,
     pub tails: Vec<View>,
+    /// Where a branch was launched that is not taken: what it would have left behind is what was there before.
+    pub untaken: Vec<Launch>,
 }
 
 /// The steps of a schedule.
@@ -84,16 +88,16 @@ impl Program {
                     continue;
                 }
                 Instruction::Loop(l) => {
-                    let ahead = !group && runs_ahead(l);
-                    let head = ahead.then(|| {
-                        let mut head = head(schedule, l);
-                        head.number = self.launches;
-                        self.launches += 1;
-                        head
-                    });
+                    let ahead = !group && runs_ahead(schedule, l);
+                    let head = ahead.then(|| self.numbered(head(schedule, l)));
                     let live = if ahead { Some(l.id) } else { live };
                     let body = self.lower(schedule, &l.body, style, group, live);
-                    steps.push(Step::Loop(Box::new(LoopStep::of(l, head, body))));
+                    let untaken = match l.iterations {
+                        Iterations::Count(_) if ahead => untaken(schedule, l),
+                        Iterations::All | Iterations::Count(_) | Iterations::While { .. } => Vec::new(),
+                    };
+                    let untaken = untaken.into_iter().map(|launch| self.numbered(launch)).collect();
+                    steps.push(Step::Loop(Box::new(LoopStep::of(l, head, body, untaken))));
                     continue;
                 }
             }
@@ -103,6 +107,12 @@ impl Program {
             steps.push(Step::Run { parts, number: instruction.number() });
         }
         steps
+    }
+
+    fn numbered(&mut self, mut launch: Launch) -> Launch {
+        launch.number = self.launches;
+        self.launches += 1;
+        launch
     }
 
     fn count(&mut self, parts: &mut [Part], live: Option<LoopId>) {
@@ -124,7 +134,7 @@ impl Program {
 }
 
 impl LoopStep {
-    fn of(l: &Loop, head: Option<Launch>, body: Vec<Step>) -> LoopStep {
+    fn of(l: &Loop, head: Option<Launch>, body: Vec<Step>, untaken: Vec<Launch>) -> LoopStep {
         LoopStep {
             id: l.id,
             length: l.length.clone(),
@@ -134,6 +144,7 @@ impl LoopStep {
             head,
             body,
             tails: l.tails.clone(),
+            untaken,
         }
     }
 }
@@ -145,7 +156,7 @@ pub fn live(schedule: &Schedule, l: LoopId) -> usize {
 
 /// Whether the host launches rounds of a loop before it knows whether they are wanted: what decides is on the device, and
 /// nothing in the rounds has to be known by the host.
-fn runs_ahead(l: &Loop) -> bool {
+fn runs_ahead(schedule: &Schedule, l: &Loop) -> bool {
     fn asks(instructions: &[Instruction]) -> bool {
         instructions.iter().any(|i| match i {
             Instruction::Loop(l) => !matches!(l.iterations, Iterations::All) || asks(&l.body),
@@ -157,10 +168,59 @@ fn runs_ahead(l: &Loop) -> bool {
     let decides = match &l.iterations {
         Iterations::All => false,
         Iterations::While { .. } => true,
-        // A branch that leaves nothing behind whose place depends on whether it was taken.
-        Iterations::Count(_) => l.length == Dim::Fixed(1) && !l.reverse && l.carries.is_empty() && l.tails.is_empty(),
+        // A branch whose results have places of their own, so that they can be there whether it is taken or not.
+        Iterations::Count(_) => l.length == Dim::Fixed(1) && own_places(schedule, l),
     };
     decides && !asks(&l.body)
+}
+
+/// Where a carry is after the first round.
+fn after_one(carry: &Carry) -> BufId {
+    match &carry.next {
+        Next::At(b) => *b,
+        Next::PingPong { buffers, .. } => buffers[0],
+    }
+}
+
+/// Whether each carry is written by the first round to memory that nothing else is in.
+fn own_places(schedule: &Schedule, l: &Loop) -> bool {
+    l.carries.iter().enumerate().all(|(i, carry)| {
+        let place = after_one(carry);
+        let written = match schedule.buffer(place).location {
+            Location::Scratch | Location::Output(_) => true,
+            Location::Input(_) | Location::Element { .. } | Location::Moving { .. } => false,
+        };
+        written
+            && l.carries
+                .iter()
+                .enumerate()
+                .all(|(j, other)| (i == j || after_one(other) != place) && other.init.buf() != Some(place))
+    })
+}
+
+/// The launches that make the results of a branch what was there before, where it is not taken.
+fn untaken(schedule: &Schedule, l: &Loop) -> Vec<Launch> {
+    let mut launches = Launches::new(Style::Gpu, false);
+    let state = |body: &mut Body| {
+        body.uses.state = true;
+        format!("if (*(__global const int *)(state + {})) return;\n", live(schedule, l.id))
+    };
+    for carry in &l.carries {
+        launches.launch(Range::Items(Number::product(&carry.init.shape)), |body| {
+            let (state, from, to) = (state(body), body.pointer(&carry.init), body.buffer(after_one(carry)));
+            format!("{state}{to}[item] = {from}[item];\n")
+        });
+    }
+    for tail in &l.tails {
+        launches.launch(Range::Items(Number::product(&tail.shape)), |body| {
+            format!("{}{}[item] = 0;\n", state(body), body.pointer(tail))
+        });
+    }
+    let launch = |part| match part {
+        Part::Launch(launch) => launch,
+        Part::Choice { .. } => unreachable!("bug in allotrope: no choice was made"),
+    };
+    launches.parts.into_iter().map(launch).collect()
 }
 
 /// The launch that says whether a loop has one more round.
@@ -222,6 +282,7 @@ pub fn each_launch<'a>(steps: &'a [Step], f: &mut dyn FnMut(&'a Launch)) {
             Step::Loop(l) => {
                 l.head.iter().for_each(&mut *f);
                 each_launch(&l.body, f);
+                l.untaken.iter().for_each(&mut *f);
             }
         }
     }
