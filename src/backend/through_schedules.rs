@@ -65,6 +65,8 @@ impl ThroughSchedules {
         dtype: DType,
         shape: &[usize],
     ) -> Result<Memory> {
+        // Elements one by one that lie side by side are one axis, however many there are: fewer programs to build.
+        let (line, side_by_side) = ([shape.iter().product()], [1]);
         let dense = operands.iter().map(|x| self.dense(backend, x)).collect::<Result<SmallVec<[Dense<'_>; 3]>>>()?;
         let strides: SmallVec<[SmallVec<[isize; 4]>; 3]> =
             operands.iter().map(|x| if let Operand::Array(a) = x { row_major(a.shape) } else { smallvec![] }).collect();
@@ -74,8 +76,17 @@ impl ThroughSchedules {
                 (Dense::Made(memory), Operand::Array(a)) => Operand::Array(Array { memory, offset: 0, strides, ..*a }),
                 (Dense::Made(_) | Dense::Number(_), _) => *operand,
             });
-        let arranged: SmallVec<[Operand<'_>; 3]> = arranged.collect();
-        let (primitive, binding) = Primitive::of(op, &arranged, shape);
+        let mut arranged: SmallVec<[Operand<'_>; 3]> = arranged.collect();
+        let mut sizes = shape;
+        if op.is_elementwise() && arranged.iter().all(is_row_major) {
+            sizes = &line;
+            for operand in &mut arranged {
+                if let Operand::Array(a) = operand {
+                    (a.shape, a.strides) = (&line, &side_by_side);
+                }
+            }
+        }
+        let (primitive, binding) = Primitive::of(op, &arranged, sizes);
         let code = kept(&self.primitives, primitive, KEPT, |primitive| {
             let schedule = Schedule::of(&primitive.graph()?).map_err(|e| Error::Compile(e.to_string()))?;
             compiled(backend, &schedule)
@@ -177,6 +188,15 @@ fn bytes(s: Scalar) -> SmallVec<[u8; 8]> {
         Scalar::I32(x) => x.to_ne_bytes().into_iter().collect(),
         Scalar::U8(x) => smallvec![x],
         Scalar::Bool(x) => smallvec![u8::from(x)],
+    }
+}
+
+/// Whether the elements of an operand lie in row-major order, without gaps and repetitions; numbers do.
+fn is_row_major(operand: &Operand<'_>) -> bool {
+    match operand {
+        Operand::Number(_) => true,
+        Operand::Array(a) => memory_order(a)
+            .is_some_and(|axes| axes.is_sorted() && axes.len() == a.shape.iter().filter(|n| **n != 1).count()),
     }
 }
 

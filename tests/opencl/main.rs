@@ -65,15 +65,16 @@ fn forms() -> &'static [(&'static str, Device)] {
 }
 
 /// The programs of the second backend on an OpenCL device, with one form of code: the bits are those of the CPU. `cases` of
-/// them are drawn at random.
+/// them are drawn at random. Eager operations have one form, which `eager` says they are run in.
 macro_rules! form {
-    ($module:ident, $cases:literal) => {
+    ($module:ident, $cases:literal, eager: $eager:literal) => {
         #[path = "../second_backend"]
         mod $module {
             mod backend {
                 use allotrope::prelude::*;
 
                 pub const CASES: u32 = $cases;
+                pub const EAGER: bool = $eager;
 
                 pub fn slow() -> Device {
                     let found = crate::forms().iter().find(|(name, _)| *name == stringify!($module));
@@ -87,7 +88,7 @@ macro_rules! form {
     };
 }
 
-form!(cpu_launched, 6);
-form!(cpu_single, 6);
-form!(gpu_launched, 6);
-form!(gpu_single, 6);
+form!(cpu_launched, 6, eager: true);
+form!(cpu_single, 6, eager: false);
+form!(gpu_launched, 6, eager: true);
+form!(gpu_single, 6, eager: false);

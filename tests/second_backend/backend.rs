@@ -19,6 +19,8 @@ struct Slow(ThroughSchedules);
 
 /// How many random programs it runs.
 pub const CASES: u32 = 60;
+/// Whether eager operations are compared too.
+pub const EAGER: bool = true;
 
 /// The device on which it computes.
 pub fn slow() -> Device {
