@@ -66,4 +66,12 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// When the device cannot be compiled for; anything else is a bug in this library.
     fn compile(&self, schedule: &Schedule, options: &CompileOptions) -> Result<Box<dyn Executable>>;
+
+    /// Compiles schedules that will be used together, for a device where that is less work than one by one.
+    ///
+    /// # Errors
+    /// As [`Backend::compile`].
+    fn compile_together(&self, schedules: &[Schedule]) -> Result<Vec<Box<dyn Executable>>> {
+        schedules.iter().map(|schedule| self.compile(schedule, &CompileOptions::default())).collect()
+    }
 }

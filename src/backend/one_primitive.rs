@@ -3,8 +3,10 @@
 
 use crate::backend::{Array, Operand};
 use crate::error::Result;
-use allotrope_ir::{DType, Dim, Graph, InputKind, Op, Shape, Sym, Type, Value};
-use smallvec::SmallVec;
+use allotrope_ir::{
+    Axes, BinaryOp, CompareOp, DType, Dim, Graph, InputKind, Op, ReduceOp, Shape, Sym, Type, UnaryOp, Value,
+};
+use smallvec::{SmallVec, smallvec};
 use std::hash::{Hash, Hasher};
 
 /// What a primitive is compiled for. Sizes are symbols, equal ones the same; an axis of one element is what it is.
@@ -99,6 +101,60 @@ impl Primitive {
         let operands = given.collect();
         let op = op.map_dims(&mut |n| binding.dim(*n));
         (Primitive { op, operands, shape: binding.dims(shape) }, binding)
+    }
+
+    /// The same of an elementwise primitive whose operands lie in row-major order: one axis of `n` elements, be it one.
+    pub fn of_line(op: &Op<usize>, operands: &[Operand<'_>], n: usize) -> (Primitive, Binding) {
+        let line: Shape = smallvec![Dim::sym(Sym(0))];
+        let given = operands.iter().map(|operand| match operand {
+            Operand::Number(s) => Given::Number(s.dtype()),
+            Operand::Array(a) => Given::Array { dtype: a.dtype, shape: line.clone(), memory: smallvec![0] },
+        });
+        let operands = given.collect();
+        let op = op.map_dims(&mut |_| Dim::sym(Sym(0)));
+        (Primitive { op, operands, shape: line.clone() }, Binding { numbers: smallvec![n], fixed: false })
+    }
+
+    /// What eager programs compute most: in f32, operations on elements side by side, with numbers too, sums, and products of
+    /// matrices.
+    pub fn common() -> Vec<Primitive> {
+        let [m, n, k] = [0, 1, 2].map(|s| Dim::sym(Sym(s)));
+        let line: Shape = smallvec![m.clone()];
+        let array = |dtype: DType, shape: &[&Dim]| Given::Array {
+            dtype,
+            shape: shape.iter().map(|d| (*d).clone()).collect(),
+            memory: (0..shape.len()).collect(),
+        };
+        let x = || array(DType::F32, &[&m]);
+        let number = || Given::Number(DType::F32);
+        let mut all = Vec::new();
+        let mut add = |op: Op, operands: SmallVec<[Given; 3]>, shape: &Shape| {
+            all.push(Primitive { op, operands, shape: shape.clone() });
+        };
+        for op in [UnaryOp::Neg, UnaryOp::Abs, UnaryOp::Sqrt, UnaryOp::Exp, UnaryOp::Log, UnaryOp::Tanh] {
+            add(Op::Unary(op), smallvec![x()], &line);
+        }
+        use BinaryOp::{Add, Div, Maximum, Minimum, Mul, Sub};
+        for op in [Add, Sub, Mul, Div, Maximum, Minimum] {
+            add(Op::Binary(op), smallvec![x(), x()], &line);
+            add(Op::Binary(op), smallvec![x(), number()], &line);
+        }
+        add(Op::Binary(Sub), smallvec![number(), x()], &line);
+        add(Op::Binary(Div), smallvec![number(), x()], &line);
+        CompareOp::ALL.iter().for_each(|op| add(Op::Compare(*op), smallvec![x(), number()], &line));
+        add(Op::Select, smallvec![array(DType::Bool, &[&m]), x(), x()], &line);
+        add(Op::Select, smallvec![array(DType::Bool, &[&m]), x(), number()], &line);
+        add(Op::Cast(DType::F32), smallvec![array(DType::Bool, &[&m])], &line);
+        add(Op::Cast(DType::F32), smallvec![array(DType::I64, &[&m])], &line);
+        add(Op::Broadcast(line.clone()), smallvec![number()], &line);
+        let sum = |axes: Axes| Op::Reduce { op: ReduceOp::Sum, axes };
+        add(sum(smallvec![0]), smallvec![x()], &Shape::new());
+        add(sum(smallvec![0, 1]), smallvec![array(DType::F32, &[&m, &n])], &Shape::new());
+        add(sum(smallvec![0]), smallvec![array(DType::F32, &[&m, &n])], &smallvec![n.clone()]);
+        add(sum(smallvec![1]), smallvec![array(DType::F32, &[&m, &n])], &line);
+        let factors = smallvec![array(DType::F32, &[&m, &n]), array(DType::F32, &[&n, &k])];
+        add(Op::Matmul, factors, &smallvec![m.clone(), k.clone()]);
+        all
     }
 
     /// Its graph: an input for each operand, of the elements that lie in memory.

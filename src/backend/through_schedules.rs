@@ -8,10 +8,11 @@ use crate::backend::{Array, ArrayMut, Backend, CompileOptions, Executable, Input
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
 use allotrope_ir::{DType, Op, Scalar};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::{SmallVec, smallvec};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Compiled primitives that are kept; with one more than these all are dropped.
 const KEPT: usize = 1024;
@@ -27,9 +28,21 @@ type Kept<K, V> = Mutex<FxHashMap<K, Arc<V>>>;
 pub struct ThroughSchedules {
     primitives: Kept<Primitive, dyn Executable>,
     copies: Kept<StridedCopy, dyn Executable>,
+    common: Common,
     /// Numbers on the device, by dtype and bytes.
     numbers: Kept<(DType, SmallVec<[u8; 8]>), Memory>,
 }
+
+/// The primitives that eager programs use most. They are compiled together once so many of them were asked for: by then
+/// others will be, and a program that is only traced computes few.
+#[derive(Default)]
+struct Common {
+    all: OnceLock<FxHashSet<Primitive>>,
+    asked: AtomicUsize,
+}
+
+/// So many of them.
+const SOON: usize = 6;
 
 /// An operand whose elements lie in row-major order, or were made so.
 enum Dense<'a> {
@@ -65,8 +78,6 @@ impl ThroughSchedules {
         dtype: DType,
         shape: &[usize],
     ) -> Result<Memory> {
-        // Elements one by one that lie side by side are one axis, however many there are: fewer programs to build.
-        let (line, side_by_side) = ([shape.iter().product()], [1]);
         let dense = operands.iter().map(|x| self.dense(backend, x)).collect::<Result<SmallVec<[Dense<'_>; 3]>>>()?;
         let strides: SmallVec<[SmallVec<[isize; 4]>; 3]> =
             operands.iter().map(|x| if let Operand::Array(a) = x { row_major(a.shape) } else { smallvec![] }).collect();
@@ -76,20 +87,20 @@ impl ThroughSchedules {
                 (Dense::Made(memory), Operand::Array(a)) => Operand::Array(Array { memory, offset: 0, strides, ..*a }),
                 (Dense::Made(_) | Dense::Number(_), _) => *operand,
             });
-        let mut arranged: SmallVec<[Operand<'_>; 3]> = arranged.collect();
-        let mut sizes = shape;
-        if op.is_elementwise() && arranged.iter().all(is_row_major) {
-            sizes = &line;
-            for operand in &mut arranged {
-                if let Operand::Array(a) = operand {
-                    (a.shape, a.strides) = (&line, &side_by_side);
+        let arranged: SmallVec<[Operand<'_>; 3]> = arranged.collect();
+        // Elements one by one that lie side by side are one axis, however many there are: fewer programs to build.
+        let (primitive, binding) = match op.is_elementwise() && arranged.iter().all(is_row_major) {
+            true => Primitive::of_line(op, &arranged, shape.iter().product()),
+            false => Primitive::of(op, &arranged, shape),
+        };
+        let code = kept(&self.primitives, primitive, KEPT, |primitive| {
+            if self.is_time_for_common(primitive) {
+                self.compile_common(backend)?;
+                if let Some(code) = lock(&self.primitives).get(primitive) {
+                    return Ok(Arc::clone(code));
                 }
             }
-        }
-        let (primitive, binding) = Primitive::of(op, &arranged, sizes);
-        let code = kept(&self.primitives, primitive, KEPT, |primitive| {
-            let schedule = Schedule::of(&primitive.graph()?).map_err(|e| Error::Compile(e.to_string()))?;
-            compiled(backend, &schedule)
+            compiled(backend, &schedule(primitive)?)
         })?;
         let mut inputs: SmallVec<[Input<'_>; 3]> = SmallVec::new();
         for (dense, operand) in dense.iter().zip(&arranged) {
@@ -106,6 +117,23 @@ impl ThroughSchedules {
         let mut out = backend.allocate(dtype, shape.iter().product())?;
         run(&*code, &binding.numbers, &mut inputs, &mut [&mut out])?;
         Ok(out)
+    }
+
+    /// Whether it is a common one that is asked for the first time, and enough others were before.
+    fn is_time_for_common(&self, primitive: &Primitive) -> bool {
+        let all = self.common.all.get_or_init(|| Primitive::common().into_iter().collect());
+        all.contains(primitive) && self.common.asked.fetch_add(1, Ordering::Relaxed) + 1 == SOON
+    }
+
+    fn compile_common(&self, backend: &dyn Backend) -> Result<()> {
+        let common = Primitive::common();
+        let schedules = common.iter().map(schedule).collect::<Result<Vec<Schedule>>>()?;
+        let codes = backend.compile_together(&schedules)?;
+        let mut kept = lock(&self.primitives);
+        for (primitive, code) in common.into_iter().zip(codes) {
+            kept.entry(primitive).or_insert_with(|| Arc::from(code));
+        }
+        Ok(())
     }
 
     /// As [`Backend::copy`].
@@ -151,18 +179,25 @@ fn kept<K: Eq + Hash, V: ?Sized>(
     most: usize,
     make: impl FnOnce(&K) -> Result<Arc<V>>,
 ) -> Result<Arc<V>> {
-    let lock = || all.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(made) = lock().get(&key) {
+    if let Some(made) = lock(all).get(&key) {
         return Ok(Arc::clone(made));
     }
     // Not under the lock: it may take long, and other keys have nothing to wait for.
     let made = make(&key)?;
-    let mut all = lock();
+    let mut all = lock(all);
     if all.len() >= most {
         all.clear();
     }
     all.insert(key, Arc::clone(&made));
     Ok(made)
+}
+
+fn lock<K, V: ?Sized>(all: &Kept<K, V>) -> MutexGuard<'_, FxHashMap<K, Arc<V>>> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn schedule(primitive: &Primitive) -> Result<Schedule> {
+    Schedule::of(&primitive.graph()?).map_err(|e| Error::Compile(e.to_string()))
 }
 
 fn compiled(backend: &dyn Backend, schedule: &Schedule) -> Result<Arc<dyn Executable>> {

@@ -108,4 +108,12 @@ impl Backend for OpenCl {
     fn compile(&self, schedule: &Schedule, options: &CompileOptions) -> Result<Box<dyn Executable>> {
         Ok(Box::new(Code::of(Arc::clone(self.opened()?), schedule, options, self.forced)))
     }
+
+    fn compile_together(&self, schedules: &[Schedule]) -> Result<Vec<Box<dyn Executable>>> {
+        let opened = self.opened()?;
+        let code = |schedule| Code::of(Arc::clone(opened), schedule, &CompileOptions::default(), self.forced);
+        let codes: Vec<Code> = schedules.iter().map(code).collect();
+        Code::share(&codes);
+        Ok(codes.into_iter().map(|code| Box::new(code) as Box<dyn Executable>).collect())
+    }
 }

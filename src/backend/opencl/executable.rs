@@ -85,7 +85,15 @@ pub(super) struct Lowered {
     /// The names of its kernel functions.
     names: Vec<String>,
     text: String,
+    /// A text that has its kernels among others.
+    shared: Option<Arc<Shared>>,
     kernels: OnceLock<Result<Kernels>>,
+}
+
+/// The text of several schedules, built once.
+struct Shared {
+    text: String,
+    built: OnceLock<Result<Built>>,
 }
 
 /// The kernels of a form.
@@ -93,25 +101,24 @@ pub(super) struct Kernels {
     pub all: Vec<Kernel>,
     /// How long it took to build them.
     took: Duration,
-    _program: Built,
+    _program: Option<Built>,
 }
 
 impl Lowered {
-    fn of(schedule: &Schedule, style: Style, form: Form, arithmetic: Arithmetic) -> Lowered {
+    /// The form, and its text without what it calls. The first of its kernels has this number.
+    fn of(schedule: &Schedule, style: Style, form: Form, arithmetic: Arithmetic, first: usize) -> (Lowered, String) {
         let program = Program::of(schedule, style, form == Form::Single);
         let layout = Layout::of(schedule, &program);
         let (functions, names, body) = match form {
-            Form::Launched => {
-                let (functions, kernels, body) = launched::functions(schedule, &program);
-                (functions, (0..kernels).map(launched::name).collect(), body)
-            }
+            Form::Launched => launched::functions(schedule, &program, first),
             Form::Single => {
                 let size = if style == Style::Cpu { 1 } else { GROUP };
                 let (function, body) = single::function(schedule, &program, &layout, size);
                 (vec![function], vec![single::NAME.to_string()], body)
             }
         };
-        Lowered { program, layout, functions, names, text: text::complete(&body, arithmetic), kernels: OnceLock::new() }
+        let text = text::complete(&body, arithmetic);
+        (Lowered { program, layout, functions, names, text, shared: None, kernels: OnceLock::new() }, body)
     }
 
     pub(super) fn kernels(&self, opened: &Opened) -> Result<&Kernels> {
@@ -120,9 +127,14 @@ impl Lowered {
             if text::has_double(&self.text) && !opened.description().has_double {
                 return Err(opened.refuse("it does not compute in f64, which this needs"));
             }
+            let of =
+                |program: &Built| self.names.iter().map(|name| opened.kernel(program, name)).collect::<Result<_>>();
+            // Where all together cannot be built, what can be is built alone.
+            if let Some(Ok(program)) = self.shared.as_ref().map(|s| s.built.get_or_init(|| opened.build(&s.text))) {
+                return Ok(Kernels { all: of(program)?, took: begin.elapsed(), _program: None });
+            }
             let program = opened.build(&self.text)?;
-            let all = self.names.iter().map(|name| opened.kernel(&program, name)).collect::<Result<_>>()?;
-            Ok(Kernels { all, took: begin.elapsed(), _program: program })
+            Ok(Kernels { all: of(&program)?, took: begin.elapsed(), _program: Some(program) })
         });
         built.as_ref().map_err(Error::clone)
     }
@@ -165,6 +177,25 @@ impl Code {
             last: Mutex::new(None),
             buffers: plan.buffers(schedule, &Temporaries::default()),
             phases: vec![("OpenCL C", begin.elapsed())],
+        }
+    }
+
+    /// Makes one program of the kernels that these launch one by one, but for those that the device cannot build.
+    pub fn share(codes: &[Code]) {
+        let (mut first, mut bodies, mut all) = (0, String::new(), Vec::new());
+        for code in codes {
+            let (lowered, body) = Lowered::of(&code.schedule, code.style, Form::Launched, code.arithmetic(), first);
+            first += lowered.names.len();
+            if !text::has_double(&lowered.text) {
+                bodies.push_str(&body);
+                all.push((code, lowered));
+            }
+        }
+        let Some((code, _)) = all.first() else { return };
+        let text = text::complete(&bodies, code.arithmetic());
+        let shared = Arc::new(Shared { text, built: OnceLock::new() });
+        for (code, lowered) in all {
+            _ = code.launched.set(Lowered { shared: Some(Arc::clone(&shared)), ..lowered });
         }
     }
 
@@ -215,7 +246,7 @@ impl Code {
             Form::Launched => &self.launched,
             Form::Single => &self.single,
         };
-        lowered.get_or_init(|| Lowered::of(&self.schedule, self.style, form, self.arithmetic()))
+        lowered.get_or_init(|| Lowered::of(&self.schedule, self.style, form, self.arithmetic(), 0).0)
     }
 
     /// Runs one form; gives its launches to be timed, where that is asked for.

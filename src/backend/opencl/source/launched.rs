@@ -31,27 +31,24 @@ pub struct Function {
     pub parameters: Vec<Parameter>,
 }
 
-/// The name of a kernel function.
-pub fn name(kernel: usize) -> String {
-    format!("at_k{kernel}")
-}
-
-/// The functions of all launches, by their numbers; the number of kernel functions, and their text without what they call.
-/// Launches that differ in buffers and arguments only share one.
-pub fn functions(schedule: &Schedule, program: &Program) -> (Vec<Function>, usize, String) {
+/// The functions of all launches, by their numbers; the names of the kernel functions, of which the first has the number
+/// `first`, and their text without what they call. Launches that differ in buffers and arguments only share one.
+pub fn functions(schedule: &Schedule, program: &Program, first: usize) -> (Vec<Function>, Vec<String>, String) {
     let mut functions = Vec::new();
     let mut text = String::new();
+    let mut names = Vec::new();
     let mut kernels: FxHashMap<String, usize> = FxHashMap::default();
     each_launch(&program.steps, &mut |launch| {
         let (parameters, [attribute, rest]) = function(schedule, launch);
-        let next = kernels.len();
         let kernel = *kernels.entry(format!("{attribute}{rest}")).or_insert_with(|| {
-            text.push_str(&format!("__kernel {attribute}void {}{rest}", name(next)));
-            next
+            let name = format!("at_k{}", first + names.len());
+            text.push_str(&format!("__kernel {attribute}void {name}{rest}"));
+            names.push(name);
+            names.len() - 1
         });
         functions.push(Function { kernel, parameters });
     });
-    (functions, kernels.len(), text)
+    (functions, names, text)
 }
 
 /// Its parameters, and its text before and after its name. Buffers are named by their place among those that it uses.
