@@ -23,9 +23,11 @@ mod generate;
 #[path = "../programs/program.rs"]
 mod program;
 
-use allotrope::backend::opencl::{self, Opened};
+use allotrope::backend::opencl::{self, Forced, Form, OpenCl, Opened, Style};
+use allotrope::backend::register;
+use allotrope::prelude::*;
 use std::io::{Write, stderr};
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 /// The device that the tests run on, if there is one.
 pub fn device() -> Option<&'static Opened> {
@@ -40,28 +42,42 @@ pub fn device() -> Option<&'static Opened> {
     }
 }
 
+/// The device once for each form of code, with its name; none where there is no device.
+fn forms() -> &'static [(&'static str, Device)] {
+    static ALL: OnceLock<Vec<(&'static str, Device)>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        if device().is_none() {
+            return Vec::new();
+        }
+        let forms = [
+            ("cpu_launched", Style::Cpu, Form::Launched),
+            ("cpu_single", Style::Cpu, Form::Single),
+            ("gpu_launched", Style::Gpu, Form::Launched),
+            ("gpu_single", Style::Gpu, Form::Single),
+        ];
+        let open = |(name, style, form)| {
+            let forced = Forced { style: Some(style), form: Some(form) };
+            (name, register(name, OpenCl::forced(0, forced)).expect("a device"))
+        };
+        forms.into_iter().map(open).collect()
+    })
+}
+
 /// The programs of the second backend on an OpenCL device, with one form of code: the bits are those of the CPU. `cases` of
 /// them are drawn at random.
 macro_rules! form {
-    ($module:ident, $style:ident, $form:ident, $cases:literal) => {
+    ($module:ident, $cases:literal) => {
         #[path = "../second_backend"]
         mod $module {
             mod backend {
-                use allotrope::backend::opencl::{Forced, Form, OpenCl, Style};
-                use allotrope::backend::register;
                 use allotrope::prelude::*;
-                use std::sync::OnceLock;
 
                 pub const CASES: u32 = $cases;
 
                 pub fn slow() -> Device {
-                    static DEVICE: OnceLock<Device> = OnceLock::new();
-                    let forced = Forced { style: Some(Style::$style), form: Some(Form::$form) };
-                    *DEVICE.get_or_init(|| match crate::device() {
-                        Some(_) => register(stringify!($module), OpenCl::forced(0, forced)).unwrap(),
-                        // The same on the CPU: nothing is shown, and nothing fails.
-                        None => Device::Cpu,
-                    })
+                    let found = crate::forms().iter().find(|(name, _)| *name == stringify!($module));
+                    // The same on the CPU: nothing is shown, and nothing fails.
+                    found.map_or(Device::Cpu, |(_, device)| *device)
                 }
             }
 
@@ -70,7 +86,7 @@ macro_rules! form {
     };
 }
 
-form!(cpu_launched, Cpu, Launched, 6);
-form!(cpu_single, Cpu, Single, 6);
-form!(gpu_launched, Gpu, Launched, 6);
-form!(gpu_single, Gpu, Single, 6);
+form!(cpu_launched, 6);
+form!(cpu_single, 6);
+form!(gpu_launched, 6);
+form!(gpu_single, 6);

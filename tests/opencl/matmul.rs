@@ -2,31 +2,8 @@
 //! batches.
 
 use crate::common::assert_same;
-use allotrope::backend::opencl::{Forced, Form, OpenCl, Style};
-use allotrope::backend::register;
+use crate::forms;
 use allotrope::prelude::*;
-use std::sync::OnceLock;
-
-/// A device for each form of code, if there is one at all.
-fn devices() -> &'static [(&'static str, Device)] {
-    static ALL: OnceLock<Vec<(&'static str, Device)>> = OnceLock::new();
-    ALL.get_or_init(|| {
-        if crate::device().is_none() {
-            return Vec::new();
-        }
-        let forms = [
-            ("products, cpu, launched", Style::Cpu, Form::Launched),
-            ("products, cpu, single", Style::Cpu, Form::Single),
-            ("products, gpu, launched", Style::Gpu, Form::Launched),
-            ("products, gpu, single", Style::Gpu, Form::Single),
-        ];
-        let open = |(name, style, form)| {
-            let forced = Forced { style: Some(style), form: Some(form) };
-            (name, register(name, OpenCl::forced(0, forced)).expect("a device"))
-        };
-        forms.into_iter().map(open).collect()
-    })
-}
 
 /// Numbers from everywhere: subnormal ones, zeros of both signs and, where `special`, what is not finite.
 fn numbers(seed: u64, dtype: DType, shape: &[usize], special: bool) -> Tensor {
@@ -181,7 +158,7 @@ fn eagerly(cases: &[Case], dtype: DType, turns: usize) {
     for turn in 0..turns {
         let here = operands(cases, dtype, turn);
         let want = program(&here);
-        for (name, device) in devices() {
+        for (name, device) in forms() {
             check(&format!("{name}, {dtype}, turn {turn}"), cases, &want, &program(&moved(&here, *device)));
         }
     }
@@ -192,7 +169,7 @@ fn traced(cases: &[Case], dtype: DType, turns: usize) {
     for turn in 0..turns {
         let here = operands(cases, dtype, turn);
         let want = program(&here);
-        for (name, device) in devices() {
+        for (name, device) in forms() {
             let there = moved(&here, *device);
             let f = trace(|zero: &Tensor| {
                 // What the products are added to is computed, so that they can be added in place.

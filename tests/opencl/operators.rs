@@ -2,33 +2,9 @@
 //! code: the bits of the CPU's kernels, whatever the sizes and strides, with duplicates, NaN and empty axes.
 
 use crate::common::assert_same;
-use allotrope::backend::opencl::{Forced, Form, OpenCl, Style};
-use allotrope::backend::register;
+use crate::forms;
 use allotrope::functional::{FoldOptions, fold};
 use allotrope::prelude::*;
-use std::sync::OnceLock;
-
-/// A device for each form of code, if there is one at all.
-fn devices() -> &'static [(&'static str, Device)] {
-    static ALL: OnceLock<Vec<(&'static str, Device)>> = OnceLock::new();
-    ALL.get_or_init(|| {
-        if crate::device().is_none() {
-            return Vec::new();
-        }
-        let forms = [
-            ("operators, cpu, launched", Style::Cpu, Form::Launched),
-            ("operators, cpu, single", Style::Cpu, Form::Single),
-            ("operators, gpu, launched", Style::Gpu, Form::Launched),
-            // Not a whole program in one group of many items: the sums of 4097 rows of three were garbage there, and it runs
-            // nowhere unless it is forced (`form` in src/backend/opencl/executable.rs).
-        ];
-        let open = |(name, style, form)| {
-            let forced = Forced { style: Some(style), form: Some(form) };
-            (name, register(name, OpenCl::forced(0, forced)).expect("a device"))
-        };
-        forms.into_iter().map(open).collect()
-    })
-}
 
 /// Numbers with duplicates, zeros of both signs, subnormal and infinite ones, and NaN.
 fn numbers(seed: u64, shape: &[usize]) -> Tensor {
@@ -66,7 +42,7 @@ fn layouts(x: &Tensor) -> Vec<Tensor> {
 /// there, which takes long to build.
 fn agree(what: &str, operands: &[Tensor], traced: bool, program: impl Fn(&[Tensor]) -> Vec<Tensor> + Copy + 'static) {
     let want = program(operands);
-    for (name, device) in devices() {
+    for (name, device) in forms() {
         let there: Vec<Tensor> = operands.iter().map(|t| t.to_device(*device)).collect();
         let same = |how: &str, got: &[Tensor]| {
             assert_eq!(want.len(), got.len());

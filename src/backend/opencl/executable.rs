@@ -174,11 +174,6 @@ impl Code {
         if let Some(form) = self.forced {
             return form;
         }
-        // In work groups of many items the sums of 4097 rows were overwritten in a test (`tests/opencl/operators.rs`), by what is
-        // not found yet: their own kernel alone is right. Until then a whole program runs so only where that is forced.
-        if self.style == Style::Gpu {
-            return Form::Launched;
-        }
         let (mut launches, mut seconds) = (0.0, 0.0);
         for kernel in &self.schedule.kernels {
             let times: f64 = kernel.loops.iter().map(|n| n.eval(binding) as f64).product();

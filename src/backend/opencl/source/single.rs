@@ -113,37 +113,40 @@ impl Text<'_> {
     fn steps(&mut self, steps: &[Step]) {
         for step in steps {
             match step {
-                Step::Run { parts, .. } => self.parts(parts),
+                Step::Run { parts, .. } => self.parts(parts, &[]),
                 Step::Guard => self.text.push_str("if (*(__global const int *)state) return;\n"),
                 Step::Loop(l) => self.repeat(l),
             }
         }
     }
 
-    fn parts(&mut self, parts: &[Part]) {
+    /// Launches, of which those that a condition keeps out have no items. No barrier stands inside of an `if`: there PoCL 3.1
+    /// lets every item run the first round of a loop that follows, whatever its bound, where that loop has one of its own inside.
+    fn parts(&mut self, parts: &[Part], conditions: &[String]) {
         for part in parts {
             match part {
-                Part::Launch(launch) => self.launch(launch),
+                Part::Launch(launch) => self.launch(launch, conditions),
                 Part::Choice { condition, yes, no } => {
-                    let condition = condition.text(&mut self.uses.symbols);
-                    self.text.push_str(&format!("if ({condition}) {{\n"));
-                    self.parts(yes);
-                    self.text.push_str("} else {\n");
-                    self.parts(no);
-                    self.text.push_str("}\n");
+                    let condition = format!("({})", condition.text(&mut self.uses.symbols));
+                    self.parts(yes, &[conditions, std::slice::from_ref(&condition)].concat());
+                    self.parts(no, &[conditions, &[format!("!{condition}")]].concat());
                 }
             }
         }
     }
 
-    fn launch(&mut self, launch: &Launch) {
+    fn launch(&mut self, launch: &Launch, conditions: &[String]) {
         let Range::Items(items) = &launch.range else { panic!("bug in allotrope: work groups inside of one") };
         self.uses.extend(&launch.uses);
         let first = if self.size > 1 { "get_local_id(0)" } else { "0" };
         let head = match items.fixed() {
-            Some(1) if self.size == 1 => "{\nconst long item = 0;\n".to_string(),
+            Some(1) if self.size == 1 && conditions.is_empty() => "{\nconst long item = 0;\n".to_string(),
             _ => {
                 let items = items.text(&mut self.uses.symbols);
+                let items = match conditions {
+                    [] => items,
+                    _ => format!("({} ? {items} : 0)", conditions.join(" && ")),
+                };
                 format!("for (long item = {first}; item < {items}; item += {}) {{\n", self.size)
             }
         };
@@ -195,13 +198,15 @@ impl Text<'_> {
                 };
                 let flag = self.first(flag);
                 self.text.push_str(&format!("if ({failed}!({flag})) break;\n"));
+                self.text.push_str(barrier);
                 if let Some(check) = limit {
+                    let first = if self.size > 1 { " && get_local_id(0) == 0" } else { "" };
+                    let over = format!("r{id} >= n{id}");
                     self.text.push_str(&format!(
-                        "if (r{id} >= n{id}) {{\n{barrier}if (get_local_id(0) == 0) *(__global int *)state = {};\n{barrier}break;\n}}\n",
+                        "if ({over}{first}) *(__global int *)state = {};\nif ({over}) break;\n",
                         check + 1
                     ));
                 }
-                self.text.push_str(barrier);
             }
         }
         let now = if l.reverse { format!("n{id} - 1 - r{id}") } else { format!("r{id}") };
@@ -222,6 +227,10 @@ impl Text<'_> {
             }
         }
         self.text.push_str("}\n");
+        if let Iterations::While { limit: Some(_), .. } = &l.iterations {
+            // The status is there before anything reads it.
+            self.text.push_str(barrier);
+        }
         for tail in &l.tails {
             let one = numel(&tail.shape[1..]);
             let (base, one) = self.with(|body| (body.pointer(tail), body.number(&one)));
