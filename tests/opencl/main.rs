@@ -8,6 +8,7 @@ mod handles;
 mod math;
 mod matmul;
 mod memory;
+mod oclgrind;
 mod operators;
 mod probe;
 #[path = "../../ir/tests/seed/mod.rs"]

@@ -22,7 +22,7 @@ struct Tried {
 
 impl Tried {
     fn new(total: usize, largest: usize, kept: usize, promised: usize) -> Tried {
-        let pool = Arc::new(Pool::new(Limits { total, largest, kept }));
+        let pool = Arc::new(Pool::new(Limits { total, largest, kept, apart: false }));
         Tried { pool, asked: RefCell::default(), promised }
     }
 

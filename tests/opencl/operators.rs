@@ -61,18 +61,18 @@ fn agree(what: &str, operands: &[Tensor], traced: bool, program: impl Fn(&[Tenso
 }
 
 const SHAPES: [[usize; 2]; 7] = [[1, 1], [3, 17], [16, 40], [4097, 3], [2, 9001], [70, 130], [5, 0]];
-/// Those that are also traced.
-const TRACED: [usize; 2] = [1, 3];
+/// The one that is also traced: of more than one block along an axis. Programs of many results take a device long to build.
+const TRACED: usize = 3;
 
 #[test]
 fn reductions() {
     for (i, shape) in SHAPES.into_iter().enumerate() {
-        agree(&format!("sums of {shape:?}"), &[numbers(i as u64, &shape)], TRACED.contains(&i), |x| {
+        agree(&format!("sums of {shape:?}"), &[numbers(i as u64, &shape)], i == TRACED, |x| {
             let sums = |x: Tensor| [x.sum_dim(&[0], false), x.sum_dim(&[1], false), x.sum()];
             layouts(&x[0]).into_iter().flat_map(sums).collect()
         });
         if shape[1] > 0 {
-            agree(&format!("maxima of {shape:?}"), &[numbers(i as u64, &shape)], TRACED.contains(&i), |x| {
+            agree(&format!("maxima of {shape:?}"), &[numbers(i as u64, &shape)], i == TRACED, |x| {
                 let most = |x: Tensor| [x.amax(&[0], false), x.amin(&[1], false), x.amax(&[], false)];
                 let of = |x: &Tensor| layouts(x).into_iter().flat_map(most).collect::<Vec<_>>();
                 [of(&x[0]), of(&x[0].to(DType::F64)), of(&x[0].nan_to_num(None, Some(1.0), Some(1.0)).to(DType::I32))]
@@ -91,7 +91,7 @@ fn gathers_and_scatters() {
             places(seed, &[many, columns], rows),
             numbers(seed + 1, &[many, columns]),
         ];
-        agree(&format!("scatters into {rows}, {columns}"), &operands, TRACED.contains(&i), |x| {
+        agree(&format!("scatters into {rows}, {columns}"), &operands, i == TRACED, |x| {
             vec![
                 x[0].gather(0, &x[1]),
                 x[0].scatter_add(0, &x[1], &x[2]),
@@ -107,7 +107,7 @@ fn gathers_and_scatters() {
 #[test]
 fn orders_and_searches() {
     for (i, shape) in SHAPES.into_iter().enumerate().take(6) {
-        agree(&format!("orders of {shape:?}"), &[numbers(i as u64, &shape)], TRACED.contains(&i), |x| {
+        agree(&format!("orders of {shape:?}"), &[numbers(i as u64, &shape)], i == TRACED, |x| {
             let of = |x: Tensor| [x.argsort(0, false), x.argsort(1, true), x.argmax(), x.argmin()];
             let mut all: Vec<Tensor> = layouts(&x[0]).into_iter().flat_map(of).collect();
             all.extend(of(x[0].to(DType::F64)));
@@ -121,7 +121,7 @@ fn orders_and_searches() {
 #[test]
 fn running_sums_and_windows() {
     for (i, shape) in SHAPES.into_iter().enumerate().take(6) {
-        agree(&format!("running sums of {shape:?}"), &[numbers(i as u64, &shape)], TRACED.contains(&i), |x| {
+        agree(&format!("running sums of {shape:?}"), &[numbers(i as u64, &shape)], i == TRACED, |x| {
             let of = |x: Tensor| [x.cumsum(0), x.cumsum(1), x.cumprod(1)];
             layouts(&x[0]).into_iter().flat_map(of).collect()
         });

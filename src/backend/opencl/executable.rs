@@ -82,11 +82,13 @@ pub(super) struct Lowered {
     pub program: Program,
     pub layout: Layout,
     pub functions: Vec<Function>,
+    /// The names of its kernel functions.
+    names: Vec<String>,
     text: String,
     kernels: OnceLock<Result<Kernels>>,
 }
 
-/// The kernels of a form, by the numbers of its functions.
+/// The kernels of a form.
 pub(super) struct Kernels {
     pub all: Vec<Kernel>,
     /// How long it took to build them.
@@ -98,15 +100,18 @@ impl Lowered {
     fn of(schedule: &Schedule, style: Style, form: Form, arithmetic: Arithmetic) -> Lowered {
         let program = Program::of(schedule, style, form == Form::Single);
         let layout = Layout::of(schedule, &program);
-        let (functions, body) = match form {
-            Form::Launched => launched::functions(schedule, &program),
+        let (functions, names, body) = match form {
+            Form::Launched => {
+                let (functions, kernels, body) = launched::functions(schedule, &program);
+                (functions, (0..kernels).map(launched::name).collect(), body)
+            }
             Form::Single => {
                 let size = if style == Style::Cpu { 1 } else { GROUP };
                 let (function, body) = single::function(schedule, &program, &layout, size);
-                (vec![function], body)
+                (vec![function], vec![single::NAME.to_string()], body)
             }
         };
-        Lowered { program, layout, functions, text: text::complete(&body, arithmetic), kernels: OnceLock::new() }
+        Lowered { program, layout, functions, names, text: text::complete(&body, arithmetic), kernels: OnceLock::new() }
     }
 
     pub(super) fn kernels(&self, opened: &Opened) -> Result<&Kernels> {
@@ -116,7 +121,7 @@ impl Lowered {
                 return Err(opened.refuse("it does not compute in f64, which this needs"));
             }
             let program = opened.build(&self.text)?;
-            let all = self.functions.iter().map(|f| opened.kernel(&program, &f.name)).collect::<Result<_>>()?;
+            let all = self.names.iter().map(|name| opened.kernel(&program, name)).collect::<Result<_>>()?;
             Ok(Kernels { all, took: begin.elapsed(), _program: program })
         });
         built.as_ref().map_err(Error::clone)
@@ -127,7 +132,7 @@ impl Lowered {
 fn parameter_bytes(f: &Function) -> usize {
     let bytes = |p: &Parameter| match p {
         Parameter::Buffer(_) | Parameter::Scratch | Parameter::State | Parameter::Temporaries => 16,
-        Parameter::Symbol(_) | Parameter::Items => 8,
+        Parameter::Symbol(_) | Parameter::Number(_) | Parameter::Items => 8,
     };
     f.parameters.iter().map(bytes).sum()
 }

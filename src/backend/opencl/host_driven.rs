@@ -128,6 +128,7 @@ impl<'a> Run<'a> {
                     place(&mut args, self.in_scratch(self.lowered.layout.temporaries.eval(self.binding)))
                 }
                 Parameter::Symbol(s) => args.push(Arg::Long(self.binding[*s as usize] as i64)),
+                Parameter::Number(n) => args.push(Arg::Long(n.eval(self.binding))),
                 Parameter::Items => args.push(Arg::Long(items)),
             }
         }
@@ -219,7 +220,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let args = self.arguments(function, items);
-        let kernel = &self.kernels.expect("set before").all[launch.number];
+        let kernel = &self.kernels.expect("set before").all[function.kernel];
         self.launches += 1;
         let timed = self.events.is_some();
         let event = self.code.opened.launch(kernel, &args, [global, 1, 1], Some([local, 1, 1]), timed)?;

@@ -40,6 +40,8 @@ pub struct Limits {
     pub largest: usize,
     /// In slabs that are kept although no block is in them.
     pub kept: usize,
+    /// Each block is a buffer of its own, so that tools which watch buffers see the bounds of blocks.
+    pub apart: bool,
 }
 
 /// Bytes of a pool.
@@ -147,7 +149,7 @@ impl Pool {
         bytes: usize,
         slab: impl Fn(usize) -> Result<Buffer, E>,
     ) -> Result<Block, Refused<E>> {
-        let Limits { total, largest, .. } = self.limits;
+        let Limits { total, largest, apart, .. } = self.limits;
         let capacity = match bytes.max(1).checked_next_multiple_of(ALIGN) {
             Some(capacity) if capacity <= largest => capacity,
             _ => return Err(Refused::TooLarge { largest }),
@@ -158,6 +160,7 @@ impl Pool {
             None => {
                 let class = Class::of(capacity);
                 let whole = match class {
+                    Class::Small | Class::Large if apart => capacity,
                     Class::Small => SMALL_SLAB.min(largest),
                     Class::Large => capacity.next_multiple_of(LARGE_STEP).min(largest),
                 };
@@ -193,7 +196,7 @@ impl Pool {
     fn free(&self, slab: usize, offset: usize, capacity: usize) {
         let mut slabs = self.slabs.lock();
         slabs.give_back(slab, offset, capacity);
-        slabs.release(self.limits.kept);
+        slabs.release(if self.limits.apart { 0 } else { self.limits.kept });
     }
 }
 

@@ -74,7 +74,9 @@ const KEPT_OF_HOST: usize = 512 << 20;
 /// What is used of a device's memory.
 fn limits(description: &Description) -> Limits {
     let &Description { global_bytes: total, largest_buffer: largest, shares_memory, .. } = description;
-    Limits { total, largest: largest.min(total), kept: if shares_memory { KEPT_OF_HOST.min(total) } else { total / 8 } }
+    let kept = if shares_memory { KEPT_OF_HOST.min(total) } else { total / 8 };
+    let apart = std::env::var("ALLOTROPE_OPENCL_BLOCKS").is_ok_and(|blocks| blocks == "apart");
+    Limits { total, largest: largest.min(total), kept, apart }
 }
 
 /// There is no device of a number.

@@ -43,6 +43,8 @@ pub struct Uses {
     pub buffers: BTreeSet<BufId>,
     /// Symbols `sN`.
     pub symbols: BTreeSet<u32>,
+    /// Numbers `qN` that launches of the same text may differ in, `long` each.
+    pub arguments: Vec<Number>,
     /// The memory of single elements, `state`.
     pub state: bool,
     /// The memory of temporaries, `temporaries`.
@@ -52,7 +54,7 @@ pub struct Uses {
 }
 
 impl Uses {
-    /// Adds what another text names.
+    /// Adds what another text names, but for its arguments and local arrays, which are its own.
     pub fn extend(&mut self, other: &Uses) {
         self.buffers.extend(&other.buffers);
         self.symbols.extend(&other.symbols);
@@ -180,10 +182,19 @@ impl Body {
         n.text(&mut self.uses.symbols)
     }
 
+    /// The same as the name of an argument, so that launches that differ in this number only share a kernel.
+    pub fn argument(&mut self, n: &Number) -> String {
+        let at = self.uses.arguments.iter().position(|m| m == n).unwrap_or_else(|| {
+            self.uses.arguments.push(n.clone());
+            self.uses.arguments.len() - 1
+        });
+        format!("q{at}")
+    }
+
     /// The pointer to a temporary.
     pub fn temporary(&mut self, t: &Temporary) -> String {
         self.uses.temporaries = true;
-        format!("((__global {} *)(temporaries + {}))", t.dtype, self.value(&t.offset))
+        format!("((__global {} *)(temporaries + {}))", t.dtype, self.argument(&t.offset))
     }
 
     /// Declares a local array of a work group. Launches of [`Range::Groups`] only.

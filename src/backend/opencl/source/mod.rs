@@ -23,5 +23,5 @@ use crate::schedule::Schedule;
 /// A schedule as a program for people to read, for a kind of devices: its launches one by one. It needs no device.
 pub fn text(schedule: &Schedule, style: body::Style) -> String {
     let program = program::Program::of(schedule, style, false);
-    text::complete(&launched::functions(schedule, &program).1, math::Arithmetic::EXACT)
+    text::complete(&launched::functions(schedule, &program).2, math::Arithmetic::EXACT)
 }

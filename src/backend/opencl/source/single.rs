@@ -8,7 +8,7 @@ use crate::schedule::{BufId, Iterations, Location, LoopId, Next, Schedule, View,
 use std::collections::BTreeSet;
 
 /// The name of the kernel.
-const NAME: &str = "at_program";
+pub const NAME: &str = "at_program";
 
 struct Text<'a> {
     schedule: &'a Schedule,
@@ -64,7 +64,7 @@ pub fn function(schedule: &Schedule, program: &Program, layout: &Layout, size: u
         "__kernel __attribute__((reqd_work_group_size({size}, 1, 1)))\nvoid {NAME}({}) {{\n{scratch}{prologue}{begin}{body}}}\n",
         declared.join(", ")
     );
-    (Function { name: NAME.to_string(), parameters }, text)
+    (Function { kernel: 0, parameters }, text)
 }
 
 fn used(schedule: &Schedule, steps: &[Step]) -> BTreeSet<BufId> {
@@ -152,6 +152,10 @@ impl Text<'_> {
         };
         let barrier = self.barrier();
         self.text.push_str(&head);
+        for (i, number) in launch.uses.arguments.iter().enumerate() {
+            let number = number.text(&mut self.uses.symbols);
+            self.text.push_str(&format!("const long q{i} = {number};\n"));
+        }
         self.text.push_str(&launch.text);
         self.text.push_str("}\n");
         self.text.push_str(barrier);

@@ -20,8 +20,9 @@ const LONG: i64 = 1 << 15;
 const RUNS: i64 = 16;
 /// Elements that one of these merges.
 const CHUNK: i64 = 4096;
-/// Runs of so many elements are not merged any more: no memory has a line of more.
-const MOST: i64 = 1 << 36;
+/// Runs of so many elements are not merged any more: no line has more, since places are of eight bytes and a value has at most
+/// 2^47 of them.
+const MOST: i64 = 1 << 44;
 
 /// Statements, and the key as an expression of type `ulong`.
 pub type Key<'a> = dyn Fn(&mut Body, &[String], &str) -> (String, String) + 'a;
@@ -274,7 +275,7 @@ impl Sort<'_> {
         let t = element(self.wide);
         let key = if self.wide { ".x" } else { "" };
         launches.launch(Range::Items(items), |body| {
-            let (n, chunks, width) = (body.number(self.n), body.value(&chunks), body.value(&width));
+            let (n, chunks, width) = (body.number(self.n), body.value(&chunks), body.argument(&width));
             let [from, to] = [from, to].map(|buffer| body.temporary(buffer));
             format!(
                 "const long width = {width}, line = item / {chunks}, first = (item - line * {chunks}) * {chunk};\n\

@@ -1,0 +1,54 @@
+//! A small set of programs under Oclgrind, an interpreter of kernels that finds data races, reads of what nothing wrote and
+//! accesses beyond a buffer: nothing is found, in each form of code. Where it is not installed (Debian's package `oclgrind`)
+//! the tests say so and do nothing.
+
+use std::io::{Write, stderr};
+use std::path::Path;
+use std::process::Command;
+
+/// Where the library is that `oclgrind` brings along.
+const LIBRARIES: [&str; 3] = ["/usr/lib/oclgrind", "/usr/local/lib/oclgrind", "/usr/lib64/oclgrind"];
+/// Of `tests/second_backend`.
+const PROGRAMS: [&str; 4] = ["a_training_step", "random_numbers", "loops_and_branches", "state_changed_in_place"];
+
+/// Runs the set in one form of code.
+fn clean(form: &str) {
+    let library = LIBRARIES.iter().map(|folder| format!("{folder}/liboclgrind-rt.so")).find(|l| Path::new(l).exists());
+    let Some(library) = library else {
+        _ = writeln!(stderr(), "a test under Oclgrind is skipped, it is not installed");
+        return;
+    };
+    let log = std::env::temp_dir().join(format!("allotrope_oclgrind_{form}_{}.log", std::process::id()));
+    let mut command = Command::new("oclgrind");
+    command.args(["--data-races", "--uninitialized", "--log"]).arg(&log).arg(std::env::current_exe().unwrap());
+    command.arg("--exact").args(PROGRAMS.map(|name| format!("{form}::same_bits::{name}")));
+    command.env("ALLOTROPE_OPENCL_LIBRARY", library).env("ALLOTROPE_OPENCL_BLOCKS", "apart");
+    command.env("ALLOTROPE_OPENCL_CACHE", "off");
+    let output = command.output().expect("oclgrind runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let found = std::fs::read_to_string(&log).unwrap_or_default();
+    _ = std::fs::remove_file(log);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(&format!("{} passed", PROGRAMS.len())), "{said}");
+    assert!(found.trim().is_empty(), "{found}");
+}
+
+#[test]
+fn one_item_runs_a_program() {
+    clean("cpu_single");
+}
+
+#[test]
+fn items_with_blocks_run_launches() {
+    clean("cpu_launched");
+}
+
+#[test]
+fn one_work_group_runs_a_program() {
+    clean("gpu_single");
+}
+
+#[test]
+fn work_groups_run_launches() {
+    clean("gpu_launched");
+}
