@@ -98,7 +98,8 @@ fn training_goes_on_wherever_it_is_loaded() {
         assert_eq!(state(&there), state(&here), "length {n}");
         // They change places.
         let (a, b) = (folder.file("a"), folder.file("b"));
-        (here.save(&a).unwrap(), there.save(&b).unwrap());
+        here.save(&a).unwrap();
+        there.save(&b).unwrap();
         assert_eq!(text(&a), text(&b));
         here = Program::load(&b).unwrap();
         there = with_device(device, || Program::load(&a)).unwrap();
