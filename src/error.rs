@@ -85,6 +85,18 @@ impl Error {
         Error::Operands { op, message: message.into() }.noted()
     }
 
+    /// Whether a device failed, and not what was asked of it.
+    pub(crate) fn is_of_device(&self) -> bool {
+        matches!(
+            self,
+            Error::DeviceMissing { .. }
+                | Error::DeviceLost { .. }
+                | Error::OutOfDeviceMemory { .. }
+                | Error::Build { .. }
+                | Error::Device { .. }
+        )
+    }
+
     /// Memory that could not be had says what it was for.
     #[cold]
     pub(crate) fn for_what(self, what: &str) -> Error {

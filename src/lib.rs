@@ -104,7 +104,7 @@ pub mod trace {
 /// What most programs use.
 pub mod prelude {
     pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
-    pub use crate::device::{Device, with_device};
+    pub use crate::device::{Device, set_default_device, with_device};
     pub use crate::functional::{
         self, ConvOptions, CrossEntropyOptions, MaxPoolOptions, Padding, Reduction, conv1d, conv2d, cross_entropy,
         dropout, max_pool2d, mse_loss,

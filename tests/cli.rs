@@ -282,6 +282,7 @@ fn devices_that_are_not_there_are_refused_before_training() {
     }
     if !cfg!(feature = "opencl") {
         refused(&["graph", "rnn_fixed", "--opencl"], &["this build has no OpenCL", "--features opencl"]);
+        refused(&["devices", "--sweep"], &["this build has no OpenCL", "--features opencl"]);
     }
     assert!(!Path::new(&out).exists(), "nothing is written");
     let saved = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/saved/v4.graph");
@@ -334,6 +335,36 @@ mod opencl {
         assert!(
             read(&out, "step_times.csv").starts_with("program,step,points,eager_seconds,traced_seconds,device_seconds")
         );
+    }
+
+    /// One float of each 100,003, of three functions.
+    #[test]
+    fn a_sweep_compares_functions_with_the_cpu() {
+        if !is_there() {
+            return;
+        }
+        let table = printed(&["devices", "--sweep", "tanh", "sqrt", "erf", "--every", "100003"]);
+        for function in ["tanh", "sqrt", "erf"] {
+            let row = table.lines().find(|l| l.split_whitespace().next() == Some(function)).expect(function);
+            let cells: Vec<&str> = row.split_whitespace().collect();
+            assert_eq!(&cells[1..3], ["42949", "0"], "{table}");
+        }
+        assert!(table.contains("opencl:0 against the CPU"), "{table}");
+        refused(&["devices", "--sweep", "gamma"], &["--sweep gamma", "tanh", "log1p"]);
+        refused(&["devices", "--sweep", "--device", "cpu"], &["--device cpu", "opencl:0"]);
+        refused(&["devices", "--sweep", "--device", "opencl:200"], &["--device opencl:200"]);
+        refused(&["devices", "--sweep", "--every", "0"], &["--every", "0"]);
+        refused(&["devices", "--device", "opencl:0"], &["--sweep"]);
+    }
+
+    #[test]
+    fn a_saved_function_is_shown_for_a_device() {
+        if !is_there() {
+            return;
+        }
+        let saved = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/saved/v4.graph");
+        let shown = printed(&["graph", saved, "--device", "opencl:0", "--explain", "--opencl"]);
+        assert!(shown.contains("runs on: opencl:0") && shown.contains("__kernel"), "{shown}");
     }
 
     #[test]

@@ -38,7 +38,20 @@ pub enum Command {
     /// Print a program's captured graph, the graph after the passes, and the code made of it
     Graph(GraphArgs),
     /// List the devices of this machine, and how each computes
-    Devices,
+    Devices(DevicesArgs),
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct DevicesArgs {
+    /// Instead: compare functions of one f32 on a device with the CPU, operand by operand; all of them where none is named
+    #[arg(long, value_name = "FUNCTION", num_args = 0..)]
+    pub sweep: Option<Vec<String>>,
+    /// The device of the sweep, opencl:0 where none is named
+    #[arg(long, value_parser = device, requires = "sweep")]
+    pub device: Option<Device>,
+    /// The distance between the bit patterns of a sweep: 1 takes all 2^32, an odd one takes every exponent and some of each mantissa
+    #[arg(long, default_value = "1", value_parser = clap::value_parser!(u32).range(1..), requires = "sweep")]
+    pub every: u32,
 }
 
 #[derive(Args, Debug, Clone)]

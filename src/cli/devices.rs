@@ -1,14 +1,23 @@
 //! `allotrope devices`: the devices of this machine, what each says of itself, and how it computes by its probe. It says plainly
 //! what is missing where there is none.
 
+use super::args::DevicesArgs;
 use super::error::CliError;
 use super::output::print;
 
-/// Prints them.
+/// Prints them, or sweeps one of them.
 ///
 /// # Errors
-/// When nobody reads it.
-pub fn run() -> Result<(), CliError> {
+/// When nobody reads it, and as the sweep fails.
+pub fn run(args: &DevicesArgs) -> Result<(), CliError> {
+    #[cfg(feature = "opencl")]
+    if let Some(functions) = &args.sweep {
+        return super::sweep::run(args, functions);
+    }
+    #[cfg(not(feature = "opencl"))]
+    if args.sweep.is_some() {
+        return Err(CliError::without_opencl("--sweep"));
+    }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     print(&format!("cpu\n  this processor, {threads} threads; it defines the bits\n\n{}", opencl::all()))
 }

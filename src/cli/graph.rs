@@ -56,13 +56,6 @@ fn traced(args: &GraphArgs, program: Program) -> Result<(), CliError> {
 
 /// A saved function: what its file says, or what is made of it.
 fn saved(args: &GraphArgs, path: &Path) -> Result<(), CliError> {
-    if args.device != Device::Cpu {
-        return Err(CliError::Options {
-            given: format!("{} --device {}", path.display(), args.device),
-            problem: "a saved function is loaded for the CPU".to_string(),
-            fits: "leave --device out; --opencl shows what a device would be given".to_string(),
-        });
-    }
     if args.verify || args.profile.is_some() {
         return Err(CliError::Options {
             given: path.display().to_string(),
@@ -74,7 +67,7 @@ fn saved(args: &GraphArgs, path: &Path) -> Result<(), CliError> {
     if !(args.text || args.dot || args.clif || args.opencl.is_some() || args.explain) {
         return print(&programs::saved_text(path)?);
     }
-    let graphs = programs::saved_graphs(path, opencl(args))?;
+    let graphs = programs::saved_graphs(path, args.device, opencl(args))?;
     print(&graphs.iter().map(|graph| shown(args, graph)).collect::<String>())
 }
 

@@ -18,6 +18,8 @@ mod python_random;
 mod report;
 mod run;
 mod sequence;
+#[cfg(feature = "opencl")]
+mod sweep;
 #[cfg(test)]
 mod synthetic;
 mod train;
@@ -35,7 +37,7 @@ pub fn main() -> ExitCode {
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Graph(args)) => graph::run(&args),
-        Some(Command::Devices) => devices::run(),
+        Some(Command::Devices(args)) => devices::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

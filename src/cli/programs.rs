@@ -132,7 +132,8 @@ pub fn open(device: Device) -> Result<(), CliError> {
     made.map(drop).map_err(|error| unusable(device, error))
 }
 
-fn unusable(device: Device, error: Error) -> CliError {
+/// What is said of a device that cannot be used.
+pub fn unusable(device: Device, error: Error) -> CliError {
     let message = match error {
         Error::DeviceMissing { message, .. } => message,
         other => other.to_string(),
@@ -385,8 +386,8 @@ pub fn saved_text(path: &Path) -> Result<String, CliError> {
     Ok(allotrope::ir::saved::print(&read))
 }
 
-/// Every variant of a saved function, compiled.
-pub fn saved_graphs(path: &Path, opencl: Option<OpenClText>) -> Result<Vec<GraphText>, CliError> {
-    let program = allotrope::trace::Program::load(path).map_err(library("graph"))?;
+/// Every variant of a saved function, compiled for a device.
+pub fn saved_graphs(path: &Path, device: Device, opencl: Option<OpenClText>) -> Result<Vec<GraphText>, CliError> {
+    let program = allotrope::trace::Program::load_on(path, device).map_err(library("graph"))?;
     program.explain().iter().map(|explanation| GraphText::of(explanation, opencl)).collect()
 }

@@ -92,24 +92,48 @@ impl FromStr for Device {
     }
 }
 
+/// Where a thread makes tensors.
+#[derive(Copy, Clone)]
+struct Defaults {
+    /// What [`set_default_device`] has chosen.
+    chosen: Device,
+    /// What a scope says instead, while it lasts.
+    scope: Option<Device>,
+}
+
 thread_local! {
-    static DEFAULT: Cell<Device> = const { Cell::new(Device::Cpu) };
+    static DEFAULTS: Cell<Defaults> = const { Cell::new(Defaults { chosen: Device::Cpu, scope: None }) };
 }
 
 /// The device on which this thread makes tensors that no other tensor says the device of.
 #[inline]
 pub fn default_device() -> Device {
-    DEFAULT.get()
+    let Defaults { chosen, scope } = DEFAULTS.get();
+    scope.unwrap_or(chosen)
+}
+
+/// From now on this thread makes tensors on `device`, as after `torch.set_default_device(..)`: whatever makes a tensor without
+/// being given one, so elements of Rust (`from_vec`), random numbers, the parameters of layers and loaded functions too. It opens
+/// no device: what cannot be used is an error where a tensor is made first. Inside [`with_device`] the scope's device stays.
+///
+/// ```
+/// use allotrope::{device::{default_device, set_default_device}, prelude::*};
+/// set_default_device(Device::Cpu); // or Device::OpenCl(0)
+/// let model = nn::Linear::new(2, 3);
+/// assert_eq!(model.weight.device(), default_device());
+/// ```
+pub fn set_default_device(device: Device) {
+    DEFAULTS.set(Defaults { chosen: device, ..DEFAULTS.get() });
 }
 
 /// Puts the device that this thread makes tensors on back to what it was.
-pub(crate) struct Entered(Option<Device>);
+pub(crate) struct Entered(Option<Option<Device>>);
 
 impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
         if let Some(before) = self.0 {
-            DEFAULT.set(before);
+            DEFAULTS.set(Defaults { scope: before, ..DEFAULTS.get() });
         }
     }
 }
@@ -119,12 +143,16 @@ impl Drop for Entered {
 #[inline]
 #[must_use]
 pub(crate) fn enter(device: Device) -> Entered {
-    let before = DEFAULT.get();
-    if before == device {
+    if default_device() == device {
         return Entered(None);
     }
-    DEFAULT.set(device);
-    Entered(Some(before))
+    scope(device)
+}
+
+fn scope(device: Device) -> Entered {
+    let defaults = DEFAULTS.get();
+    DEFAULTS.set(Defaults { scope: Some(device), ..defaults });
+    Entered(Some(defaults.scope))
 }
 
 /// Runs `f`, in which this thread makes tensors on `device`: whatever makes a tensor without being given one, random
@@ -136,6 +164,6 @@ pub(crate) fn enter(device: Device) -> Entered {
 /// assert_eq!(x.device(), Device::Cpu);
 /// ```
 pub fn with_device<T>(device: Device, f: impl FnOnce() -> T) -> T {
-    let _entered = enter(device);
+    let _scope = scope(device);
     f()
 }

@@ -1,7 +1,7 @@
 //! Adam.
 
 use super::sgd::fresh_zeros;
-use super::{Optimizer, checked};
+use super::{Optimizer, beside, checked};
 use crate::autograd::no_grad;
 use crate::error::{Error, raise};
 use crate::tensor::{Flag, Tensor};
@@ -67,6 +67,7 @@ impl Adam {
                 raise(Error::argument(format!("Adam: {name} must be a finite number of at least 0, got {x}")));
             }
         }
+        let _entered = beside(&parameters);
         let zeros = || parameters.iter().map(fresh_zeros).collect::<Vec<Tensor>>();
         Adam {
             first: zeros(),
@@ -104,6 +105,7 @@ impl Optimizer for Adam {
     #[track_caller]
     fn step(&self) {
         let AdamOptions { betas: (beta1, beta2), eps, weight_decay } = self.options;
+        let _entered = beside(&self.parameters);
         no_grad(|| {
             self.steps.add_(1.0);
             // 1 - βᵗ, in f64 as PyTorch's host arithmetic.

@@ -7,6 +7,7 @@ mod sgd;
 pub use adam::{Adam, AdamOptions};
 pub use sgd::{Sgd, SgdOptions};
 
+use crate::device::{self, Entered};
 use crate::error::{Error, raise};
 use crate::tensor::Tensor;
 
@@ -50,6 +51,11 @@ fn checked(name: &str, parameters: Vec<Tensor>, lr: f64) -> Vec<Tensor> {
     }
     check_lr(name, lr);
     parameters
+}
+
+/// What an optimizer makes beside its parameters is where the first of them is, whatever the default device.
+fn beside(parameters: &[Tensor]) -> Entered {
+    device::enter(parameters[0].device())
 }
 
 #[track_caller]

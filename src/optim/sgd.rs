@@ -1,6 +1,6 @@
 //! Stochastic gradient descent.
 
-use super::{Optimizer, checked};
+use super::{Optimizer, beside, checked};
 use crate::autograd::no_grad;
 use crate::error::{Error, raise};
 use crate::tensor::Tensor;
@@ -44,6 +44,7 @@ impl Sgd {
                 raise(Error::argument(format!("Sgd: {name} must be a finite number of at least 0, got {x}")));
             }
         }
+        let _entered = beside(&parameters);
         // PyTorch's first velocity is the gradient itself, which zeros before the first step give too.
         let velocities =
             if options.momentum != 0.0 { parameters.iter().map(fresh_zeros).collect() } else { Vec::new() };

@@ -10,7 +10,7 @@ use crate::tensor::storage::Storage;
 use crate::tensor::{Body, Strided, Strides, Tensor, TensorType, contiguous_strides, eval};
 use allotrope_ir::DType;
 use allotrope_ir::saved::{self, Layout};
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -161,6 +161,34 @@ fn lying(dense: &Tensor, strides: &[isize]) -> Result<Tensor, String> {
     let tensor = over(dense.dtype(), shape, strides, (-low) as usize, storage).map_err(|e| e.to_string())?;
     eval::assign(&tensor, dense).map_err(|e| e.to_string())?;
     Ok(tensor)
+}
+
+/// The same tensors on a device: those that share elements still do.
+///
+/// # Errors
+/// When the device is missing, or has no more memory.
+pub(crate) fn sent(tensors: &[Tensor], device: Device) -> Result<Vec<Tensor>> {
+    if device == Device::Cpu {
+        return Ok(tensors.to_vec());
+    }
+    // A missing device is told as one, whether or not there is anything to send.
+    backend::of(device).upload(DType::U8, &[0])?;
+    let mut there: HashMap<*const Storage, Arc<Storage>> = HashMap::new();
+    let each = tensors.iter().map(|t| {
+        let s = eval::strided(t)?;
+        let storage = match there.entry(Arc::as_ptr(&s.storage)) {
+            hash_map::Entry::Occupied(known) => Arc::clone(known.get()),
+            hash_map::Entry::Vacant(new) => {
+                let held = s.storage.read();
+                let bytes = backend::of(Device::Cpu).download(&held, 0..held.bytes())?;
+                let sent = backend::of(device).upload(t.dtype(), &bytes).map_err(|e| e.for_what("a saved function"))?;
+                Arc::clone(new.insert(Arc::new(Storage::new(device, sent))))
+            }
+        };
+        let body = Strided { storage, strides: s.strides.clone(), offset: s.offset };
+        Ok(Tensor::from_parts(t.ty().clone(), Body::Strided(body)))
+    });
+    each.collect()
 }
 
 /// A piece of memory with these bytes.

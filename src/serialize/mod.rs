@@ -10,6 +10,7 @@ mod rebuild;
 pub use crate::serialize::names::Names;
 
 use crate::capture::symbols::Binding;
+use crate::device::{self, Device, default_device};
 use crate::error::{Error, Result};
 use crate::inspect::explain::Explanation;
 use crate::mode;
@@ -54,6 +55,7 @@ use std::sync::Arc;
 pub struct Program {
     variants: Vec<Loaded>,
     names: Names,
+    device: Device,
 }
 
 impl<F, R, const N: usize> Traced<F, R, N> {
@@ -85,22 +87,34 @@ struct Loaded {
 }
 
 impl Program {
-    /// Loads `path.graph` and `path.safetensors`, and compiles every variant in them. `path` may also name one of the two.
+    /// Loads `path.graph` and `path.safetensors`, and compiles every variant in them, for the default device of this thread
+    /// ([`crate::device::set_default_device`]): files name none. `path` may also name one of the two.
+    ///
+    /// # Errors
+    /// As [`Program::load_on`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Program> {
+        Program::load_on(path, default_device())
+    }
+
+    /// As [`Program::load`], for this device, whichever the function was saved on: its state is there, arguments have to be, and
+    /// results have the same bits. As `map_location` of PyTorch's `load`.
     ///
     /// # Errors
     /// When a file is missing, damaged, of a newer version, or does not fit the other one; the error names the file, and
-    /// the line or the tensor.
-    pub fn load(path: impl AsRef<Path>) -> Result<Program> {
+    /// the line or the tensor. When the device is missing, or has no room for the state.
+    pub fn load_on(path: impl AsRef<Path>, device: Device) -> Result<Program> {
         let pair = Pair::of(path.as_ref());
         let (text, described) = read_text(&pair)?;
         let bytes = files::read_bytes(&pair.elements)?;
-        let state = state(&described, &bytes, &text).map_err(|f| f.at(&pair.elements))?;
+        let mut state = state(&described, &bytes, &text).map_err(|f| f.at(&pair.elements))?;
+        state.send(device)?;
         state.settle(&described);
         let mut variants = Vec::new();
         for (i, v) in described.variants.iter().enumerate() {
             let fault = |e: &dyn fmt::Display| file_error(&pair.graph, format!("variant {i}: {e}"));
             let bounds = Bounds::of(&v.graph).map_err(|e| fault(&e))?;
-            let variant = Arc::new(state.variant(v).map_err(|e| fault(&e))?);
+            let variant = state.variant(v).map_err(|e| if e.is_of_device() { e } else { fault(&e) })?;
+            let variant = Arc::new(variant);
             variants.push(Loaded { variant, bounds, checked: Mutex::new(None) });
         }
         // Gradients come and go: only what the program itself uses keeps its name.
@@ -112,7 +126,12 @@ impl Program {
             generators: described.generators.iter().cloned().zip(state.generators).collect(),
             flags: described.flags.iter().map(|(name, _)| name.clone()).zip(state.flags).collect(),
         };
-        Ok(Program { variants, names })
+        Ok(Program { variants, names, device })
+    }
+
+    /// Where it runs: its state is there, and arguments have to be.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// Runs the variant that stands for these arguments. The results are those of the closure, one after the other.
@@ -130,6 +149,8 @@ impl Program {
                 "a tensor has hooks on its gradient, which a loaded program does not run; those that were there when it was captured are part of it",
             ));
         }
+        // The file says nothing of a default device, which a call without arguments depends on otherwise.
+        let _entered = device::enter(self.device);
         let (loaded, binding) = self.fitting(args)?;
         let results = loaded.variant.call_where(args, binding, |binding| loaded.check(binding));
         let results = results?.into_vec();
@@ -188,6 +209,7 @@ impl Program {
     /// As [`Program::call`].
     pub fn profile(&self, args: &[&Tensor]) -> Result<crate::inspect::profile::Profile> {
         not_recording("profile()")?;
+        let _entered = device::enter(self.device);
         let (loaded, binding) = self.fitting(args)?;
         loaded.check(&binding)?;
         loaded.variant.check_inputs(args)?;
@@ -214,7 +236,11 @@ impl Program {
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Program").field("variants", &self.variants.len()).field("names", &self.names).finish()
+        f.debug_struct("Program")
+            .field("variants", &self.variants.len())
+            .field("names", &self.names)
+            .field("device", &self.device)
+            .finish()
     }
 }
 
@@ -260,7 +286,7 @@ fn state(described: &saved::Program, bytes: &[u8], text: &str) -> std::result::R
     }
     elements.end()?;
     let flags = described.flags.iter().map(|(_, on)| Flag::new(*on)).collect();
-    Ok(LoadedState { tensors, generators, flags })
+    Ok(LoadedState { device: Device::Cpu, tensors, generators, flags })
 }
 
 /// Whether a variant names tensor `i` itself, not only as the gradient of another one.

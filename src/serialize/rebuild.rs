@@ -15,6 +15,7 @@ use crate::runtime::sharing::{Given, Sharing};
 use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::serialize::files::Fault;
+use crate::serialize::memory;
 use crate::tensor::affine::Affine;
 use crate::tensor::draw::Kind;
 use crate::tensor::grad_fn::{Edge, next_seq};
@@ -32,12 +33,23 @@ use std::time::Duration;
 
 /// What names of a saved function stand for now.
 pub(crate) struct LoadedState {
+    pub(crate) device: Device,
     pub(crate) tensors: Vec<Tensor>,
     pub(crate) generators: Vec<Generator>,
     pub(crate) flags: Vec<Flag>,
 }
 
 impl LoadedState {
+    /// Takes the tensors to a device, before anything else is made of them.
+    ///
+    /// # Errors
+    /// When it is missing, or has no room for them.
+    pub(crate) fn send(&mut self, device: Device) -> Result<()> {
+        self.tensors = memory::sent(&self.tensors, device)?;
+        self.device = device;
+        Ok(())
+    }
+
     /// Gives the tensors what is theirs beside elements.
     pub(crate) fn settle(&self, program: &saved::Program) {
         for (t, described) in self.tensors.iter().zip(&program.tensors) {
@@ -138,7 +150,7 @@ impl LoadedState {
         });
         let drawn = sources.iter().map(|s| matches!(s, Source::Draw));
         let captured = Captured {
-            device: Device::Cpu,
+            device: self.device,
             fills: Fills::of(drawn, &v.graph),
             graph: v.graph.clone(),
             symbols,

@@ -38,6 +38,7 @@ fn golden(seed: u64, depths: &[usize], dynamic: bool) -> Run {
     drop(drawing);
     let options = SgdOptions { momentum: 0.9, ..SgdOptions::default() };
     let opt = optim::Sgd::with_options(net.parameters(), 1e-4, options);
+    let calls = depths.len();
     // As PyTorch's program does: the list of depths is the closure's own, and it takes the next one on each call.
     let mut depths = depths.iter().copied();
     let mut step = |x: &Tensor, y: &Tensor| {
@@ -47,7 +48,6 @@ fn golden(seed: u64, depths: &[usize], dynamic: bool) -> Run {
         opt.step();
         loss.detach()
     };
-    let calls = 500;
     let (losses, compilations) = if dynamic {
         let step = trace_dynamic(step);
         let losses = (0..calls).map(|_| f64::from(step.call((&x, &y)).unwrap().item::<f32>())).collect();
@@ -59,12 +59,21 @@ fn golden(seed: u64, depths: &[usize], dynamic: bool) -> Run {
     Run { losses, compilations, left: net.parameters().iter().chain(&grads).map(copy).collect() }
 }
 
-#[test]
-fn dynamic_net() {
+fn list(v: &Value) -> Vec<f64> {
+    v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+}
+
+/// What PyTorch recorded, and the depths that it took.
+fn recorded() -> (Value, Vec<usize>) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/golden/dynamic_net.seed1.json");
     let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let list = |v: &Value| v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect::<Vec<f64>>();
-    let depths: Vec<usize> = list(&file["inputs"]["depths"]).iter().map(|&d| d as usize).collect();
+    let depths = list(&file["inputs"]["depths"]).iter().map(|&d| d as usize).collect();
+    (file, depths)
+}
+
+#[test]
+fn dynamic_net() {
+    let (file, depths) = recorded();
     let (eager, dynamic) = (golden(1, &depths, false), golden(1, &depths, true));
     assert_eq!(eager.losses, dynamic.losses);
     assert_all_same("parameters and gradients", &eager.left, &dynamic.left);
@@ -75,6 +84,22 @@ fn dynamic_net() {
     let want = list(&file["losses"]).into_iter().zip(list(&file["rtol_by_step"]));
     for (i, (got, (want, rtol))) in dynamic.losses.iter().zip(want).enumerate() {
         assert!((got - want).abs() <= rtol * may(i) * want.abs(), "loss {i}: {got} where PyTorch has {want}");
+    }
+}
+
+/// On an OpenCL device: the CPU's bits, and its count of compilations.
+#[cfg(feature = "opencl")]
+#[test]
+fn dynamic_net_on_a_device() {
+    let Some(device) = crate::common::opencl() else { return };
+    // Every depth comes several times in as many calls.
+    let depths = &recorded().1[..60];
+    let here = golden(1, depths, true);
+    for dynamic in [false, true] {
+        let there = with_device(device, || golden(1, depths, dynamic));
+        assert_eq!(there.losses, here.losses, "dynamic {dynamic}");
+        assert_all_same("parameters and gradients", &there.left, &here.left);
+        assert!(!dynamic || there.compilations == here.compilations, "{} compilations", there.compilations);
     }
 }
 

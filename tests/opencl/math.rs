@@ -380,9 +380,10 @@ fn sweeps_agree_at_a_sample_of_the_patterns() {
         let out = opened.buffer(items * 4).unwrap();
         let (mut bytes, mut want) = (vec![0; items * 4], vec![0f32; items]);
         for begin in (0..=u32::MAX).step_by(1 << 25) {
-            opened.launch(&kernel, &[Arg::Buffer(&out), Arg::Int(begin as i32)], [items, 1, 1], None, false).unwrap();
+            let args = [Arg::Buffer(&out), Arg::Int(begin as i32), Arg::Int(1)];
+            opened.launch(&kernel, &args, [items, 1, 1], None, false).unwrap();
             opened.read(&out, 0, &mut bytes).unwrap();
-            sweep::cpu(op, begin, &mut want);
+            sweep::cpu(op, begin, 1, &mut want);
             for (i, (got, want)) in bytes.chunks_exact(4).zip(&want).enumerate() {
                 let got = f32::from_le_bytes(got.try_into().unwrap());
                 let same = got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan());

@@ -74,6 +74,21 @@ pub fn copy(t: &Tensor) -> Tensor {
     }
 }
 
+/// The OpenCL device, where there is one, and else plain words for that.
+#[cfg(feature = "opencl")]
+pub fn opencl() -> Option<Device> {
+    use std::io::{Write, stderr};
+    static SAID: std::sync::Once = std::sync::Once::new();
+    match allotrope::backend::opencl::of(0).opened() {
+        Ok(_) => Some(Device::OpenCl(0)),
+        Err(error) => {
+            // Past the harness, which shows what a test prints where it fails only.
+            SAID.call_once(|| _ = writeln!(stderr(), "tests of OpenCL are skipped, there is no device: {error}"));
+            None
+        }
+    }
+}
+
 /// The process has one default generator: tests that seed it hold this while they draw.
 pub fn seeded(seed: u64) -> MutexGuard<'static, ()> {
     static DRAWING: Mutex<()> = Mutex::new(());

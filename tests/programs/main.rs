@@ -8,6 +8,8 @@ mod errors;
 mod functions;
 mod generate;
 mod golden;
+#[cfg(feature = "opencl")]
+mod golden_on_device;
 mod gradients;
 mod program;
 mod random;

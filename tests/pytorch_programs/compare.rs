@@ -34,10 +34,12 @@ pub enum Category {
     Traced,
     /// A trace that refuses a program that eager mode runs.
     TraceRefused,
+    /// Something else on a device than on the CPU.
+    Device,
 }
 
 impl Category {
-    pub const ALL: [Category; 19] = [
+    pub const ALL: [Category; 20] = [
         Category::Accepted,
         Category::Refused,
         Category::Panic,
@@ -57,6 +59,7 @@ impl Category {
         Category::GradientStrides,
         Category::Traced,
         Category::TraceRefused,
+        Category::Device,
     ];
 }
 
@@ -82,6 +85,7 @@ impl fmt::Display for Category {
             Category::GradientStrides => "gradient strides",
             Category::Traced => "traced",
             Category::TraceRefused => "trace refused",
+            Category::Device => "device",
         })
     }
 }

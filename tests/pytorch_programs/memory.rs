@@ -1,6 +1,6 @@
 //! Where the elements of a tensor lie: what shares memory with what, as far as a program can see it.
 
-use allotrope::{DType, Tensor, tensor::FromElement};
+use allotrope::{DType, Device, Tensor, tensor::FromElement};
 use half::{bf16, f16};
 
 /// The bytes that a tensor spans.
@@ -12,9 +12,9 @@ pub struct Place {
     pub high: usize,
 }
 
-/// None where there are no elements.
+/// None where there are no elements, or they are on another device, whose memory has no addresses here.
 pub fn place(t: &Tensor) -> Option<Place> {
-    if t.numel() == 0 {
+    if t.numel() == 0 || t.device() != Device::Cpu {
         return None;
     }
     fn of<T: FromElement>(t: &Tensor) -> Place {

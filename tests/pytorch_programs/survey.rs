@@ -5,7 +5,7 @@ use crate::program::{Program, Step};
 use crate::quiet::quietly;
 use crate::replay::Calls;
 use crate::{source, traced};
-use allotrope::prelude::manual_seed;
+use allotrope::prelude::{Device, manual_seed, with_device};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Mutex;
@@ -43,6 +43,8 @@ pub struct Modes {
     pub passed: Vec<Category>,
     pub traced: bool,
     pub dynamic: bool,
+    /// Held against the CPU, instead of that against PyTorch.
+    pub device: Option<Device>,
 }
 
 /// Runs programs, a line each.
@@ -79,10 +81,18 @@ fn one(calls: &Calls, program: &Program, modes: &Modes) -> One {
             manual_seed(program.seed);
         }
     };
+    let mut limits = BTreeSet::new();
+    if let Some(device) = modes.device {
+        let mut differences: Vec<Difference> = traced::on_a_device(calls, program, &seed, device).into_iter().collect();
+        if modes.traced {
+            let compiled = || traced::difference(calls, program, &seed, modes.dynamic, &mut limits);
+            differences.extend(with_device(device, compiled));
+        }
+        return One { differences, rounding: false, nearer: false, limits };
+    }
     seed();
     let found = compare::eager(calls, program, &modes.passed);
     let mut differences: Vec<Difference> = found.difference.into_iter().chain(found.beside).collect();
-    let mut limits = BTreeSet::new();
     if modes.traced {
         differences.extend(traced::difference(calls, program, &seed, modes.dynamic, &mut limits));
     }

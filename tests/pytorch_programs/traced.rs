@@ -6,8 +6,8 @@ use crate::compare::{Category, Difference, mark, strides};
 use crate::memory::place;
 use crate::program::{Mark, Program, Step};
 use crate::replay::{Calls, Outcome, leaf, whole};
-use allotrope::prelude::{trace, trace_dynamic};
-use allotrope::{DType, Tensor};
+use allotrope::prelude::{trace, trace_dynamic, with_device};
+use allotrope::{DType, Device, Tensor};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
@@ -69,6 +69,35 @@ fn eagerly(calls: &Calls, program: &Program, left_out: &[usize]) -> End {
         outcomes.extend(o.map(|o| (at, o.clone())));
     });
     End { views: views(&variables), outcomes }
+}
+
+/// The difference between a program on a device and on the CPU, eagerly in both. Which of its memory tensors share is seen
+/// by what changes only.
+pub fn on_a_device(calls: &Calls, program: &Program, seed: &dyn Fn(), device: Device) -> Option<Difference> {
+    let found = |at: usize, op: String, text: String| Some(Difference { at, op, category: Category::Device, text });
+    seed();
+    let mut want = eagerly(calls, program, &[]);
+    want.views.iter_mut().flatten().for_each(|view| view.memory = None);
+    seed();
+    let got = with_device(device, || eagerly(calls, program, &[]));
+    for ((at, got), (_, want)) in got.outcomes.iter().zip(&want.outcomes) {
+        if std::mem::discriminant(got) != std::mem::discriminant(want) {
+            let Step::Call(c) = &program.steps[*at] else { continue };
+            return found(*at, c.op().to_string(), format!("{got:?}, on the CPU {want:?}"));
+        }
+    }
+    for (i, (got, want)) in got.views.iter().zip(&want.views).enumerate() {
+        let text = match (got, want) {
+            (None, None) => None,
+            (Some(got), Some(want)) => differs(got, want),
+            _ => Some("there on one device only".to_string()),
+        };
+        if let Some(text) = text {
+            let (at, op) = maker(program, i);
+            return found(at, op, format!("v{i}: {text}"));
+        }
+    }
+    None
 }
 
 /// Which leaves are arguments; the others are captured.

@@ -2,6 +2,8 @@
 //! with words.
 
 mod damage;
+#[cfg(feature = "opencl")]
+mod devices;
 mod guards;
 #[path = "../../ir/tests/seed/mod.rs"]
 mod seed;

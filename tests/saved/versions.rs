@@ -45,11 +45,17 @@ fn every_version_is_read() {
         std::fs::create_dir_all(sample(NEWEST).parent().unwrap()).unwrap();
         write(&sample(NEWEST));
     }
+    read_all();
+}
+
+/// Reads each version, for the default device.
+pub fn read_all() {
     (1..=NEWEST).for_each(read);
 }
 
 fn read(version: u32) {
     let program = Program::load(sample(version)).unwrap();
+    assert_eq!(program.device(), allotrope::device::default_device());
     let xs = Tensor::from_vec(vec![1.0f32, -0.5, 0.25, 2.0, 0.0, 1.0], &[3, 2]);
     let target = Tensor::from_vec(vec![2i64], &[1]);
     let losses: Vec<u32> = (0..3).flat_map(|_| bits(&program.call(&[&xs, &target]).unwrap()[0])).collect();
