@@ -8,7 +8,7 @@ use allotrope::prelude::*;
 use std::sync::OnceLock;
 
 /// A device for each form of code, if there is one at all.
-fn devices() -> &'static [(&'static str, Device)] {
+pub fn devices() -> &'static [(&'static str, Device)] {
     static ALL: OnceLock<Vec<(&'static str, Device)>> = OnceLock::new();
     ALL.get_or_init(|| {
         if crate::device().is_none() {
