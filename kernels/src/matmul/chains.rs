@@ -118,8 +118,8 @@ impl<T: Scalar> Chains<'_, T> {
         let (a, b) = (self.a.column(p), self.b.row(p));
         let small =
             work(m, n, k) <= SMALL || n <= <T::Vec<S> as Lanes<T>>::N || (!S::TILES && k.saturating_mul(n) <= COPIED);
-        // SAFETY: as for the caller; steps from `p` on are some of the `k`.
         let few = small || m < 16 || !S::TILES;
+        // SAFETY: as for the caller; steps from `p` on are some of the `k`.
         unsafe {
             match (a, b) {
                 (Operand::Matrix(a), Operand::Matrix(b)) if few && b.cs == 1 => {
