@@ -13,6 +13,8 @@ pub enum Family {
     /// From f32 to a half-precision float.
     Narrow,
     Matmul,
+    /// Of operands whose rows and columns are several axes.
+    MatmulAxes,
     Matvec,
     Rank1Acc,
     /// Of elements that lie one after the other.

@@ -7,7 +7,7 @@
 //! - [`gather`], [`scatter`], [`overlap_add`]: moving and adding along an axis.
 //! - [`arg_reduce`], [`argsort`], [`recurrence`]: order and chains along an axis.
 //! - [`mod@reduce`]: sums, maxima, minima, and the order that defines them.
-//! - [`mod@matmul`]: matrix products, and the chains that define them.
+//! - [`mod@matmul`], [`matmul_axes`]: matrix products, and the chains that define them.
 //! - [`rng`]: PyTorch's CPU generator and its streams.
 //! - [`table`]: the same kernels as function pointers with their signatures, for generated code.
 //! - [`simd`]: the instruction sets, `ALLOTROPE_SIMD`. All give the same bits.
@@ -52,7 +52,7 @@ pub use copy::{Iota, copy, copy_into, iota};
 pub use elementwise::{Run, binary, binary_run, compare, compare_run, select, unary, unary_run};
 pub use entry::{Entry, Family, KernelId, Signature, Word};
 pub use index::{gather, scatter};
-pub use matmul::matmul;
+pub use matmul::{matmul, matmul_axes};
 pub use ops::{ArgOp, BinaryOp, CompareOp, ReduceOp, ScatterOp, UnaryOp};
 pub use recurrence::recurrence;
 pub use reduce::{REDUCE_STATE_ALIGN, REDUCE_STATE_SIZE, ReduceState, reduce};

@@ -4,7 +4,9 @@
 use super::cast::half_bodies;
 use super::entry::{AsWord, Entry, Family, Signature};
 use super::math;
-use super::matmul::{matmul_body, matmul_int_body, matvec_body, rank1_acc_body};
+use super::matmul::{
+    matmul_axes_body, matmul_axes_int_body, matmul_body, matmul_int_body, matvec_body, rank1_acc_body,
+};
 use super::ops::{ArgOp, BinaryOp, ReduceOp, ScatterOp, UnaryOp};
 use super::reduce::stream::{begin_body, dense_body, finish_body, update_body};
 use super::reduce::strided::reduce_body;
@@ -223,6 +225,22 @@ table! {
     /// As `matmul_f32`, wrapping.
     matmul_u8[Matmul, U8](m: usize, n: usize, k: usize, a: *const u8, a_rs: isize, a_cs: isize, b: *const u8,
         b_rs: isize, b_cs: isize, c: *mut u8, c_rs: isize, accumulate: u32) = matmul_int_body [u8];
+    /// `matmul_f32` where rows and columns of the operands are several axes: their numbers, at least one each, then the sizes of
+    /// all, then their strides in elements, rows first. Sizes are those of `m`, `n` and `k`.
+    matmul_axes_f32[MatmulAxes, F32](m: usize, n: usize, k: usize, a: *const f32, a_axes: *const usize, b: *const f32,
+        b_axes: *const usize, c: *mut f32, c_rs: isize, accumulate: u32) = matmul_axes_body [f32];
+    /// As `matmul_axes_f32`.
+    matmul_axes_f64[MatmulAxes, F64](m: usize, n: usize, k: usize, a: *const f64, a_axes: *const usize, b: *const f64,
+        b_axes: *const usize, c: *mut f64, c_rs: isize, accumulate: u32) = matmul_axes_body [f64];
+    /// As `matmul_axes_f32`, wrapping.
+    matmul_axes_i64[MatmulAxes, I64](m: usize, n: usize, k: usize, a: *const i64, a_axes: *const usize, b: *const i64,
+        b_axes: *const usize, c: *mut i64, c_rs: isize, accumulate: u32) = matmul_axes_int_body [i64];
+    /// As `matmul_axes_f32`, wrapping.
+    matmul_axes_i32[MatmulAxes, I32](m: usize, n: usize, k: usize, a: *const i32, a_axes: *const usize, b: *const i32,
+        b_axes: *const usize, c: *mut i32, c_rs: isize, accumulate: u32) = matmul_axes_int_body [i32];
+    /// As `matmul_axes_f32`, wrapping.
+    matmul_axes_u8[MatmulAxes, U8](m: usize, n: usize, k: usize, a: *const u8, a_axes: *const usize, b: *const u8,
+        b_axes: *const usize, c: *mut u8, c_rs: isize, accumulate: u32) = matmul_axes_int_body [u8];
     /// `matmul_f32` for one dense row: `c[n] = x[k] b[k, n]`, `b`'s columns dense.
     matvec_f32[Matvec, F32](n: usize, k: usize, x: *const f32, b: *const f32, b_rs: isize, c: *mut f32)
         = matvec_body [f32];

@@ -1,6 +1,7 @@
 //! The operators that are one call of a library over strided operands: products, reductions over any axes, and what walks
 //! an axis in another order than its own. Nothing is said here of how a device calls its library.
 
+use crate::schedule::factor::Factor;
 use crate::schedule::view::View;
 use allotrope_ir::{ArgOp, Dim, ReduceOp, ScatterOp};
 use smallvec::{SmallVec, smallvec};
@@ -19,8 +20,9 @@ pub struct Operation {
 #[derive(Clone, Debug)]
 pub enum Operator {
     /// `matmul`: `out[.., i, j] = sum over k of a[.., i, k] b[.., k, j]` over equal batch axes. Where it accumulates, what
-    /// that gives is added, once, to what `out` holds. The last axis of `out` has stride 1, the others any.
-    Matmul { a: View, b: View, out: View, accumulate: bool },
+    /// that gives is added, once, to what `out` holds. The last axis of `out` has stride 1, the others any. Rows, columns and
+    /// steps of the factors may be several axes of what lies in memory.
+    Matmul { a: Factor, b: Factor, out: View, accumulate: bool },
     /// `reduce` over these axes, which are ascending; the others are those of `out`, in order.
     Reduce { op: ReduceOp, axes: SmallVec<[usize; 4]>, x: View, out: View },
     /// `gather` along an axis.
@@ -41,7 +43,8 @@ impl Operator {
     /// What it only reads. What it accumulates or scatters into is [`Operator::out`] alone.
     pub fn reads(&self) -> SmallVec<[&View; 2]> {
         match self {
-            Operator::Matmul { a, b, .. } | Operator::Recurrence { a, b, .. } => smallvec![a, b],
+            Operator::Matmul { a, b, .. } => smallvec![&a.view, &b.view],
+            Operator::Recurrence { a, b, .. } => smallvec![a, b],
             Operator::Reduce { x, .. }
             | Operator::ArgReduce { x, .. }
             | Operator::ArgSort { x, .. }

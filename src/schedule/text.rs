@@ -4,6 +4,7 @@
 //! the schedule, expressions (`e0`) within their kernel.
 
 use crate::schedule::buffer::{BufId, Buffer, Location, LoopId, ScalarId};
+use crate::schedule::factor::Factor;
 use crate::schedule::instruction::{Instruction, Iterations, Loop, Next};
 use crate::schedule::kernel::{ExprId, ExprKind, Kernel};
 use crate::schedule::operator::{Operation, Operator};
@@ -159,7 +160,10 @@ impl Display for Operation {
                 format!("overlap_add along {axis} to {len}, step {step}, dilation {dilation}")
             }
         };
-        let reads: Vec<String> = self.operator.reads().into_iter().map(strided).collect();
+        let reads: Vec<String> = match &self.operator {
+            Operator::Matmul { a, b, .. } => [a, b].map(of_product).into(),
+            other => other.reads().into_iter().map(strided).collect(),
+        };
         write!(f, "k{}: {} = {name} of {}", self.number, strided(self.operator.out()), reads.join(", "))
     }
 }
@@ -190,6 +194,23 @@ fn strided(v: &View) -> String {
     let offset = if is_zero(&v.offset) { String::new() } else { format!(" + {}", v.offset) };
     let strides = if v.is_contiguous() { String::new() } else { format!(" strides [{}]", list(&v.strides, ", ")) };
     format!("{base}{offset}[{}]{strides}", list(&v.shape, ", "))
+}
+
+/// A factor of a product: its view, with the axes that are one axis of the factor in brackets.
+fn of_product(x: &Factor) -> String {
+    let text = strided(&x.view);
+    if x.is_view() {
+        return text;
+    }
+    let group = |i| {
+        if let (sizes @ [_, _, ..], _) = x.axes(i) {
+            format!("({})", list(sizes, ", "))
+        } else {
+            list(x.axes(i).0, ", ")
+        }
+    };
+    let groups: Vec<String> = (0..x.groups.len()).map(group).collect();
+    text.replacen(&format!("[{}]", list(&x.view.shape, ", ")), &format!("[{}]", groups.join(", ")), 1)
 }
 
 fn number(s: Scalar) -> String {

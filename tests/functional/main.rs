@@ -2,6 +2,8 @@
 //! bits, also where the batch of a compiled function has another size. `tests/data/functional.py` writes the file.
 
 mod cases;
+mod convolution_cases;
+mod convolutions;
 mod shapes_of_losses;
 mod symbolic;
 

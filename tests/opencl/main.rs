@@ -3,6 +3,7 @@
 #![cfg(feature = "opencl")]
 #![allow(clippy::duplicate_mod, reason = "the same programs, once for each form of code")]
 
+mod convolutions;
 mod devices;
 mod handles;
 mod math;
@@ -13,6 +14,9 @@ mod operators;
 mod probe;
 #[path = "../../ir/tests/seed/mod.rs"]
 mod seed;
+
+#[path = "../functional/convolution_cases.rs"]
+mod convolution_cases;
 
 #[allow(dead_code, reason = "shared with tests/programs")]
 #[path = "../programs/common.rs"]

@@ -4,9 +4,9 @@
 use crate::interpret::Run;
 use crate::memory::{typed, untyped, with_type};
 use allotrope::backend::FromElement;
-use allotrope::ir::{BinaryOp, Scalar};
+use allotrope::ir::{BinaryOp, Dim, Scalar};
 use allotrope::kernels::{self, View as KernelView};
-use allotrope::schedule::{Operator, View};
+use allotrope::schedule::{Factor, Operator, View};
 
 /// The elements of a view, contiguous, with its shape.
 struct Whole<T> {
@@ -17,7 +17,16 @@ struct Whole<T> {
 
 impl<T: FromElement> Whole<T> {
     fn of(run: &Run<'_>, view: &View) -> Whole<T> {
-        let shape: Vec<usize> = run.numbers(&view.shape).into_iter().map(|n| n as usize).collect();
+        Whole::shaped(run, view, &view.shape)
+    }
+
+    /// A product's factor: the elements of its view, in order, under its own shape.
+    fn of_factor(run: &Run<'_>, x: &Factor) -> Whole<T> {
+        Whole::shaped(run, &x.view, &x.shape())
+    }
+
+    fn shaped(run: &Run<'_>, view: &View, shape: &[Dim]) -> Whole<T> {
+        let shape: Vec<usize> = run.numbers(shape).into_iter().map(|n| n as usize).collect();
         let strides = (0..shape.len()).map(|i| shape[i + 1..].iter().product::<usize>().max(1) as isize).collect();
         Whole { elements: typed(&run.loads(view)), shape, strides }
     }
@@ -37,7 +46,7 @@ pub fn operate(run: &mut Run<'_>, operator: &Operator) {
     let result: Vec<Scalar> = match operator {
         Operator::Matmul { a, b, accumulate, .. } => with_type!(out.dtype, T => {
             let mut product = fresh::<T>(n);
-            kernels::matmul(Whole::of(run, a).view(), Whole::of(run, b).view(), &mut product);
+            kernels::matmul(Whole::of_factor(run, a).view(), Whole::of_factor(run, b).view(), &mut product);
             if *accumulate {
                 let held = Whole::<T>::of(run, out);
                 let (whole, mut sum) = (Whole { elements: product, shape: held.shape.clone(), strides: held.strides.clone() }, fresh::<T>(n));

@@ -1,6 +1,7 @@
 //! The chains of a product: in turn, or side by side in threads where there are too few rows to share. Never computes one
 //! itself; the order in which they are added is that of [`super`].
 
+use super::axes::Operand;
 use super::tile::{Finish, direct};
 use super::{CHAIN, Matrix, Scalar, gemm, work};
 use crate::simd::{Isa, Lanes};
@@ -35,11 +36,11 @@ pub(super) unsafe fn product<S: Isa, T: Scalar>(
     c_rs: isize,
     add: bool,
 ) {
-    let threads = if work(m, n, k) < PARALLEL { 1 } else { num_threads() };
-    let chains = Chains { m, n, k, a, b };
+    let chains = Chains { m, n, k, a: Operand::Matrix(a), b: Operand::Matrix(b) };
+    let threads = chains.threads();
     // SAFETY: as for the caller.
     unsafe {
-        if threads > 1 && k > CHAIN && m < ROWS * threads && m * n <= ELEMENTS {
+        if chains.are_side_by_side(threads) {
             return side_by_side::<S, T>(threads, chains, c, c_rs);
         }
         for i in 0..chains.number() {
@@ -49,20 +50,61 @@ pub(super) unsafe fn product<S: Isa, T: Scalar>(
     }
 }
 
-/// A product that is computed chain by chain.
-#[derive(Copy, Clone)]
-struct Chains<T> {
+/// [`product`] of operands of several axes: by the code that threads run, as one more copy of it would bring nothing.
+///
+/// # Safety
+/// As for [`super::matmul_body`].
+#[inline(always)]
+pub(super) unsafe fn product_of_axes<S: Isa, T: Scalar>(
     m: usize,
     n: usize,
     k: usize,
-    a: Matrix<T>,
-    b: Matrix<T>,
+    a: Operand<T>,
+    b: Operand<T>,
+    c: *mut T,
+    c_rs: isize,
+    add: bool,
+) {
+    let chains = Chains { m, n, k, a, b };
+    let threads = chains.threads();
+    // SAFETY: as for the caller.
+    unsafe {
+        if chains.are_side_by_side(threads) {
+            return side_by_side::<S, T>(threads, chains, c, c_rs);
+        }
+        for i in 0..chains.number() {
+            let finish = if i == 0 { Finish::first(add) } else { Finish::Add };
+            in_thread::<S, _>(Part { chains, threads, first: i, c, c_rs, apart: 0, finish }, 0, 1);
+        }
+    }
 }
 
-impl<T: Scalar> Chains<T> {
+/// A product that is computed chain by chain.
+#[derive(Copy, Clone)]
+struct Chains<'a, T> {
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Operand<'a, T>,
+    b: Operand<'a, T>,
+}
+
+impl<T: Scalar> Chains<'_, T> {
     /// At least one, which is empty where `k == 0`.
     fn number(&self) -> usize {
         self.k.div_ceil(CHAIN).max(1)
+    }
+
+    /// How many threads are worth their cost.
+    #[inline(always)]
+    fn threads(&self) -> usize {
+        if work(self.m, self.n, self.k) < PARALLEL { 1 } else { num_threads() }
+    }
+
+    /// Whether threads share the chains, and not the rows.
+    #[inline(always)]
+    fn are_side_by_side(&self, threads: usize) -> bool {
+        threads > 1 && self.k > CHAIN && self.m < ROWS * threads && self.m * self.n <= ELEMENTS
     }
 
     /// Chain `i` of every element.
@@ -76,14 +118,18 @@ impl<T: Scalar> Chains<T> {
         let (a, b) = (self.a.column(p), self.b.row(p));
         let small =
             work(m, n, k) <= SMALL || n <= <T::Vec<S> as Lanes<T>>::N || (!S::TILES && k.saturating_mul(n) <= COPIED);
+        let few = small || m < 16 || !S::TILES;
         // SAFETY: as for the caller; steps from `p` on are some of the `k`.
         unsafe {
-            if b.cs == 1 && (small || m < 16 || !S::TILES) {
-                direct::<S, T>(m, n, k, a, b.at, b.rs, c, c_rs, finish);
-            } else if small {
-                gemm::small_transposed::<S, T>(m, n, k, a, b, c, c_rs, finish);
-            } else {
-                gemm::blocked::<S, T>(threads, m, n, k, a, b, c, c_rs, finish);
+            match (a, b) {
+                (Operand::Matrix(a), Operand::Matrix(b)) if few && b.cs == 1 => {
+                    direct::<S, T>(m, n, k, a, b.at, b.rs, c, c_rs, finish);
+                }
+                // Few rows are not worth packing where a copy, or nothing, will do.
+                _ if small || (few && (b.is_axes() || b.dense().is_some())) => {
+                    gemm::copied::<S, T>(m, n, k, a, b, c, c_rs, finish);
+                }
+                _ => gemm::blocked::<S, T>(threads, m, n, k, a, b, c, c_rs, finish),
             }
         }
     }
@@ -94,7 +140,7 @@ impl<T: Scalar> Chains<T> {
 /// # Safety
 /// As for [`super::matmul_body`].
 #[inline(always)]
-unsafe fn side_by_side<S: Isa, T: Scalar>(threads: usize, chains: Chains<T>, c: *mut T, c_rs: isize) {
+unsafe fn side_by_side<S: Isa, T: Scalar>(threads: usize, chains: Chains<'_, T>, c: *mut T, c_rs: isize) {
     let each = chains.m * chains.n;
     let number = chains.number();
     let waiting = (WAITING / each).max(threads).min(number);
@@ -102,11 +148,13 @@ unsafe fn side_by_side<S: Isa, T: Scalar>(threads: usize, chains: Chains<T>, c: 
     for first in (0..number).step_by(waiting) {
         let now = waiting.min(number - first);
         let share = now.div_ceil(threads);
-        let range = Shared(Range { first, chains, results: results.as_mut_ptr() });
+        let (to, row) = (results.as_mut_ptr(), chains.n as isize);
+        let part = Part { chains, threads: 1, first, c: to, c_rs: row, apart: each, finish: Finish::Store };
+        let part = Shared(part);
         rayon::scope(|scope| {
             for from in (0..now).step_by(share) {
                 // SAFETY: as for the caller; each thread writes the results of its chains.
-                scope.spawn(move |_| unsafe { in_thread::<S, _>(range.get(), from, share.min(now - from)) });
+                scope.spawn(move |_| unsafe { in_thread::<S, _>(part.get(), from, share.min(now - from)) });
             }
         });
         for (i, result) in results.chunks_exact(each).take(now).enumerate() {
@@ -122,24 +170,25 @@ unsafe fn side_by_side<S: Isa, T: Scalar>(threads: usize, chains: Chains<T>, c: 
     }
 }
 
-/// Chains from `first` on, and a place for the result of each.
+/// Chains from `first` on, whose results are `apart` elements from one another, or all in one place.
 #[derive(Copy, Clone)]
-struct Range<T> {
+struct Part<'a, T> {
+    chains: Chains<'a, T>,
+    threads: usize,
     first: usize,
-    chains: Chains<T>,
-    results: *mut T,
+    c: *mut T,
+    c_rs: isize,
+    apart: usize,
+    finish: Finish,
 }
 
-impl<T: Scalar> Task for Range<T> {
+impl<T: Scalar> Task for Part<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Isa>(self, from: usize, len: usize) {
-        let (m, n) = (self.chains.m, self.chains.n);
+        let Part { chains, threads, first, c, c_rs, apart, finish } = self;
         for i in from..from + len {
             // SAFETY: as for the caller.
-            unsafe {
-                let result = self.results.add(i * m * n);
-                self.chains.compute::<S>(1, self.first + i, result, n as isize, Finish::Store);
-            }
+            unsafe { chains.compute::<S>(threads, first + i, c.add(i * apart), c_rs, finish) };
         }
     }
 }

@@ -1,9 +1,11 @@
 //! One chain of a large matrix product: operands packed into panels, blocks that fit the caches, rows shared among
 //! threads. Never decides a value: blocking and threads only change when a chain is worked on.
 
+use super::axes::{Offsets, Operand};
 use super::chains::{Shared, Task, in_thread};
 use super::tile::{Finish, direct, tile};
-use super::{Matrix, Scalar};
+use super::{CHAIN, Matrix, Scalar, matmul_int_body};
+use crate::int::Int;
 use crate::simd::{Isa, Lanes};
 use crate::transpose::plane_body;
 use std::cell::Cell;
@@ -12,6 +14,9 @@ use std::cell::Cell;
 const MC: usize = 240;
 /// Columns of `b` per block.
 const NC: usize = 4096;
+/// Columns of a `b` of several axes that are copied at a time, where it is not packed.
+const COLUMNS: usize = 1024;
+
 #[derive(Copy, Clone)]
 #[repr(C, align(64))]
 struct Line([u8; 64]);
@@ -26,7 +31,7 @@ struct Scratch(Vec<Line>);
 
 impl Scratch {
     /// At least `len` elements, zero or left over from before.
-    fn of<T: Scalar>(len: usize) -> Scratch {
+    fn of<T>(len: usize) -> Scratch {
         let lines = (len * size_of::<T>()).div_ceil(64);
         let mut memory = SCRATCH.with(Cell::take);
         if memory.len() < lines {
@@ -35,7 +40,7 @@ impl Scratch {
         Scratch(memory)
     }
 
-    fn as_mut_ptr<T: Scalar>(&mut self) -> *mut T {
+    fn as_mut_ptr<T>(&mut self) -> *mut T {
         self.0.as_mut_ptr().cast()
     }
 }
@@ -46,46 +51,108 @@ impl Drop for Scratch {
     }
 }
 
-/// Copies `[k, n]` of `b` into row-major scratch (`n` dense).
+/// Copies `[k, n]` of `b` into row-major scratch (`n` dense). One of several axes has at most [`CHAIN`] rows.
 ///
 /// # Safety
 /// All indices readable from `b`; rows of `n` elements, `to_rs` apart, writable at `to`.
 #[inline(always)]
-unsafe fn densify<S: Isa, T: Scalar>(k: usize, n: usize, b: Matrix<T>, to: *mut T, to_rs: usize) {
+unsafe fn densify<S: Isa, T: Copy>(k: usize, n: usize, b: Operand<T>, to: *mut T, to_rs: usize) {
     // SAFETY: as for the caller.
     unsafe {
-        if b.rs == 1 {
-            return plane_body::<S, T>(k, n, b.at, b.cs, to, to_rs as isize);
+        match b {
+            Operand::Matrix(b) if b.rs == 1 => plane_body::<S, T>(k, n, b.at, b.cs, to, to_rs as isize),
+            Operand::Matrix(b) => {
+                for p in 0..k {
+                    for j in 0..n {
+                        *to.add(p * to_rs + j) = *b.at.offset(p as isize * b.rs + j as isize * b.cs);
+                    }
+                }
+            }
+            Operand::Axes(b) => b.copy::<S>(Offsets::of(k, &b).first(k), n, to, to_rs),
         }
-        for p in 0..k {
-            for j in 0..n {
-                *to.add(p * to_rs + j) = *b.at.offset(p as isize * b.rs + j as isize * b.cs);
+    }
+}
+
+/// One chain of a product that is not worth packing but whose operands can't be multiplied where they lie: what has several
+/// axes is copied block by block, a matrix `b` without dense rows whole.
+///
+/// # Safety
+/// As for [`super::matmul_body`]; `m` and `n` are not 0.
+#[inline(always)]
+pub(super) unsafe fn copied<S: Isa, T: Scalar>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: Operand<T>,
+    b: Operand<T>,
+    c: *mut T,
+    c_rs: isize,
+    finish: Finish,
+) {
+    let rows = if a.is_axes() { CHAIN.min(m) } else { m };
+    let columns = if b.is_axes() { COLUMNS.min(n) } else { n };
+    let of_b = if b.dense().is_some() { 0 } else { k * columns };
+    let mut scratch = Scratch::of::<T>(of_b + if a.is_axes() { rows * k } else { 0 });
+    let right = scratch.as_mut_ptr::<T>();
+    let left = right.wrapping_add(of_b);
+    // SAFETY: as for the caller, block by block; the scratch has `of_b` elements for a block of `b`, `rows * k` for one of `a`.
+    unsafe {
+        for j in (0..n).step_by(columns) {
+            let w = columns.min(n - j);
+            let b = b.dense().unwrap_or_else(|| {
+                densify::<S, T>(k, w, b.column(j), right, w);
+                Matrix { at: right, rs: w as isize, cs: 1 }
+            });
+            for i in (0..m).step_by(rows) {
+                let h = rows.min(m - i);
+                let a = match a {
+                    Operand::Matrix(a) => a,
+                    Operand::Axes(_) => {
+                        densify::<S, T>(h, k, a.row(i), left, k);
+                        Matrix { at: left.cast_const(), rs: k as isize, cs: 1 }
+                    }
+                };
+                direct::<S, T>(h, w, k, a, b.at, b.rs, c.offset(i as isize * c_rs).add(j), c_rs, finish);
             }
         }
     }
 }
 
-/// One chain of a small product whose `b` has no dense rows: `b` is copied into some first.
+/// The product of integers, whose order means nothing: block by block of operands that are copied.
 ///
 /// # Safety
 /// As for [`super::matmul_body`].
 #[inline(always)]
-pub(super) unsafe fn small_transposed<S: Isa, T: Scalar>(
+pub(super) unsafe fn copied_int<S: Isa, T: Int>(
     m: usize,
     n: usize,
     k: usize,
-    a: Matrix<T>,
-    b: Matrix<T>,
+    a: Operand<T>,
+    b: Operand<T>,
     c: *mut T,
     c_rs: isize,
-    finish: Finish,
+    accumulate: u32,
 ) {
-    let mut scratch = Scratch::of::<T>(k * n);
-    let dense = scratch.as_mut_ptr::<T>();
-    // SAFETY: as for the caller; the scratch has `k * n` elements.
-    unsafe {
-        densify::<S, T>(k, n, b, dense, n);
-        direct::<S, T>(m, n, k, a, dense, n as isize, c, c_rs, finish);
+    let (rows, columns) = (CHAIN.min(m), COLUMNS.min(n));
+    let mut scratch = Scratch::of::<T>((rows + columns) * CHAIN.min(k));
+    let right = scratch.as_mut_ptr::<T>();
+    let left = right.wrapping_add(columns * CHAIN.min(k));
+    for p in (0..k.max(1)).step_by(CHAIN) {
+        let steps = CHAIN.min(k - p);
+        for j in (0..n).step_by(columns.max(1)) {
+            let w = columns.min(n - j);
+            // SAFETY: as for the caller, block by block; the scratch has a block of both.
+            unsafe {
+                densify::<S, T>(steps, w, b.row(p).column(j), right, w);
+                for i in (0..m).step_by(rows.max(1)) {
+                    let h = rows.min(m - i);
+                    densify::<S, T>(h, steps, a.row(i).column(p), left, steps);
+                    let (c, add) = (c.offset(i as isize * c_rs).add(j), if p > 0 { 1 } else { accumulate });
+                    let (ars, brs) = (steps as isize, w as isize);
+                    matmul_int_body::<S, T>(h, w, steps, left, ars, 1, right, brs, 1, c, c_rs, add);
+                }
+            }
+        }
     }
 }
 
@@ -104,8 +171,8 @@ pub(super) unsafe fn blocked<S: Isa, T: Scalar>(
     m: usize,
     n: usize,
     k: usize,
-    a: Matrix<T>,
-    b: Matrix<T>,
+    a: Operand<T>,
+    b: Operand<T>,
     c: *mut T,
     c_rs: isize,
     finish: Finish,
@@ -120,7 +187,8 @@ pub(super) unsafe fn blocked<S: Isa, T: Scalar>(
         // SAFETY: the blocks are inside the matrices. Threads read the packed block after it was written, and each writes
         // rows of `c` that no other touches.
         unsafe {
-            pack_b::<S, T>(k, columns, nr, Matrix { at: b.at.offset(j as isize * b.cs), ..b }, packed);
+            let panels = Panels { k, n: columns, width: nr, from: b.column(j), to: packed };
+            panels.pack::<S>(if b.is_axes() { threads } else { 1 });
             let rows = Rows { n: columns, k, a, packed: packed.cast_const(), c: c.add(j), c_rs, finish };
             if share >= m {
                 rows.run::<S>(0, m);
@@ -138,84 +206,89 @@ pub(super) unsafe fn blocked<S: Isa, T: Scalar>(
 
 /// Rows of `c` for one packed block of `b`.
 #[derive(Copy, Clone)]
-struct Rows<T> {
+struct Rows<'a, T> {
     n: usize,
     k: usize,
-    a: Matrix<T>,
+    a: Operand<'a, T>,
     packed: *const T,
     c: *mut T,
     c_rs: isize,
     finish: Finish,
 }
 
-impl<T: Scalar> Task for Rows<T> {
+impl<T: Scalar> Task for Rows<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Isa>(self, from: usize, len: usize) {
         let Rows { n, k, a, packed, c, c_rs, finish } = self;
         // SAFETY: as for the caller: rows `from..from + len` are inside the matrices.
         unsafe {
-            let a = Matrix { at: a.at.offset(from as isize * a.rs), ..a };
-            row_blocks::<S, T>(len, n, k, a, packed, c.offset(from as isize * c_rs), c_rs, finish);
+            row_blocks::<S, T>(len, n, k, a.row(from), packed, c.offset(from as isize * c_rs), c_rs, finish);
         }
     }
 }
 
-/// Packs `[k, n]` of `b` into panels of `nr` columns, row after row, zeros beyond the last column.
-///
-/// # Safety
-/// All indices readable from `b`; `k * n.next_multiple_of(nr)` elements writable at `to`.
-#[inline(always)]
-unsafe fn pack_b<S: Isa, T: Scalar>(k: usize, n: usize, nr: usize, b: Matrix<T>, mut to: *mut T) {
-    for j in (0..n).step_by(nr) {
-        let w = nr.min(n - j);
-        // SAFETY: `j + w <= n`; each panel has `k * nr` elements.
-        unsafe {
-            let from = Matrix { at: b.at.offset(j as isize * b.cs), ..b };
-            if b.cs == 1 {
-                for p in 0..k {
-                    std::ptr::copy_nonoverlapping(from.at.offset(p as isize * b.rs), to.add(p * nr), w);
-                }
-            } else {
-                densify::<S, T>(k, w, from, to, nr);
-            }
-            if w < nr {
-                for p in 0..k {
-                    for l in w..nr {
-                        *to.add(p * nr + l) = T::ZERO;
-                    }
-                }
-            }
-            to = to.add(k * nr);
+/// `[k, n]` of `b` that is to be packed into panels of `width` columns, row after row, with zeros beyond the last column. A
+/// panel of `a` is one of its transpose.
+#[derive(Copy, Clone)]
+struct Panels<'a, T> {
+    k: usize,
+    n: usize,
+    width: usize,
+    from: Operand<'a, T>,
+    /// `k * n.next_multiple_of(width)` elements.
+    to: *mut T,
+}
+
+impl<T: Scalar> Panels<'_, T> {
+    /// Packs all, shared among so many threads.
+    ///
+    /// # Safety
+    /// All indices are readable, and all elements of the panels writable.
+    #[inline(always)]
+    unsafe fn pack<S: Isa>(self, threads: usize) {
+        let number = self.n.div_ceil(self.width);
+        let share = number.div_ceil(threads);
+        if share >= number {
+            // SAFETY: as for the caller.
+            return unsafe { in_thread::<S, _>(self, 0, number) };
         }
+        let panels = Shared(self);
+        rayon::scope(|scope| {
+            for from in (0..number).step_by(share) {
+                // SAFETY: as for the caller; each thread writes panels of its own.
+                scope.spawn(move |_| unsafe { in_thread::<S, _>(panels.get(), from, share.min(number - from)) });
+            }
+        });
     }
 }
 
-/// Packs `[m, k]` of `a` into panels of `mr` rows, column after column, zeros beyond the last row.
-///
-/// # Safety
-/// All indices readable from `a`; `m.next_multiple_of(mr) * k` elements writable at `to`.
-#[inline(always)]
-unsafe fn pack_a<S: Isa, T: Scalar>(m: usize, k: usize, mr: usize, a: Matrix<T>, mut to: *mut T) {
-    for i in (0..m).step_by(mr) {
-        let h = mr.min(m - i);
-        // SAFETY: `i + h <= m`; each panel has `mr * k` elements. A panel is a transposed panel of `b`.
-        unsafe {
-            let from = Matrix { at: a.at.offset(i as isize * a.rs), rs: a.cs, cs: a.rs };
-            if a.rs == 1 {
-                for p in 0..k {
-                    std::ptr::copy_nonoverlapping(from.at.offset(p as isize * a.cs), to.add(p * mr), h);
+impl<T: Scalar> Task for Panels<'_, T> {
+    #[inline(always)]
+    unsafe fn run<S: Isa>(self, from: usize, len: usize) {
+        let Panels { k, n, width, .. } = self;
+        let offsets = if let Operand::Axes(x) = &self.from { Some(Offsets::of(k, x)) } else { None };
+        for panel in from..from + len {
+            let (j, w) = (panel * width, width.min(n - panel * width));
+            // SAFETY: `j + w <= n`; each panel has `k * width` elements.
+            unsafe {
+                let to = self.to.add(panel * k * width);
+                match (self.from.column(j), &offsets) {
+                    (Operand::Axes(x), Some(offsets)) => x.copy::<S>(offsets.first(k), w, to, width),
+                    (Operand::Matrix(x), _) if x.cs == 1 => {
+                        for p in 0..k {
+                            std::ptr::copy_nonoverlapping(x.at.offset(p as isize * x.rs), to.add(p * width), w);
+                        }
+                    }
+                    (x, _) => densify::<S, T>(k, w, x, to, width),
                 }
-            } else {
-                densify::<S, T>(k, h, from, to, mr);
-            }
-            if h < mr {
-                for p in 0..k {
-                    for l in h..mr {
-                        *to.add(p * mr + l) = T::ZERO;
+                if w < width {
+                    for p in 0..k {
+                        for l in w..width {
+                            *to.add(p * width + l) = T::ZERO;
+                        }
                     }
                 }
             }
-            to = to.add(k * mr);
         }
     }
 }
@@ -223,13 +296,13 @@ unsafe fn pack_a<S: Isa, T: Scalar>(m: usize, k: usize, mr: usize, a: Matrix<T>,
 /// `m` rows of `c` for one packed block of `b`.
 ///
 /// # Safety
-/// As for [`super::matmul_body`]; `packed` is [`pack_b`]'s.
+/// As for [`super::matmul_body`]; `packed` are [`Panels`] of it.
 #[inline(always)]
 unsafe fn row_blocks<S: Isa, T: Scalar>(
     m: usize,
     n: usize,
     k: usize,
-    a: Matrix<T>,
+    a: Operand<T>,
     packed: *const T,
     c: *mut T,
     c_rs: isize,
@@ -243,8 +316,7 @@ unsafe fn row_blocks<S: Isa, T: Scalar>(
             let rows = MC.min(m - i);
             // SAFETY: rows from `i` on are inside `m`.
             unsafe {
-                let a = Matrix { at: a.at.offset(i as isize * a.rs), ..a };
-                pack_a::<S, T>(rows, k, mr, a, block);
+                Panels { k, n: rows, width: mr, from: a.row(i).transposed(), to: block }.pack::<S>(1);
                 let c = c.offset(i as isize * c_rs);
                 if S::REGISTERS >= 32 {
                     tiles::<S, T, 12>(rows, n, k, block, packed, c, c_rs, finish);

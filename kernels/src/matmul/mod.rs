@@ -7,12 +7,14 @@
 //! `c = c_old + product`: one addition at the end. `f32` and `f64`; integers wrap, where every order gives the same.
 //!
 //! Chains are computed in turn or side by side ([`chains`]): small ones straight on the operands ([`tile`]), large ones packed
-//! and blocked ([`gemm`]).
+//! and blocked ([`gemm`]). Rows and columns of an operand may be several axes of memory ([`axes`]).
 
+pub(crate) mod axes;
 pub(crate) mod chains;
 pub(crate) mod gemm;
 pub(crate) mod tile;
 
+use self::axes::Operand;
 use super::int::Int;
 use super::simd::{Arith, Isa, Lanes};
 use super::table::table;
@@ -95,13 +97,7 @@ pub(crate) unsafe fn matmul_body<S: Isa, T: Scalar>(
             // The sum of several chains needs memory of its own before the one addition.
             let mut product = vec![T::ZERO; m * n];
             oriented::<S, T>(m, n, k, a, b, product.as_mut_ptr(), n as isize, false);
-            for (i, row) in product.chunks_exact(n).enumerate() {
-                for (j, &x) in row.iter().enumerate() {
-                    let at = c.offset(i as isize * c_rs).add(j);
-                    *at = (*at).sum(x);
-                }
-            }
-            return;
+            return add_to(&product, n, c, c_rs);
         }
         if m == 1 && b_cs == 1 {
             return tile::row::<S, T>(n, k, a.at, a.cs, b.at, b.rs, c, add);
@@ -110,6 +106,86 @@ pub(crate) unsafe fn matmul_body<S: Isa, T: Scalar>(
             return oriented::<S, T>(1, m, k, b.transposed(), a.transposed(), c, m as isize, add);
         }
         oriented::<S, T>(m, n, k, a, b, c, c_rs, add)
+    }
+}
+
+/// `c[m, n] += product[m, n]`
+///
+/// # Safety
+/// As many elements are writable to `c`.
+#[inline(always)]
+unsafe fn add_to<T: Scalar>(product: &[T], n: usize, c: *mut T, c_rs: isize) {
+    for (i, row) in product.chunks_exact(n).enumerate() {
+        for (j, &x) in row.iter().enumerate() {
+            // SAFETY: as for the caller.
+            unsafe {
+                let at = c.offset(i as isize * c_rs).add(j);
+                *at = (*at).sum(x);
+            }
+        }
+    }
+}
+
+/// [`matmul_body`] for operands whose rows or columns are several axes, as [`Operand::of`] reads them from words.
+///
+/// # Safety
+/// As for [`matmul_body`]; the words are those that [`Operand::of`] reads, of as many rows and columns.
+#[inline(always)]
+pub(crate) unsafe fn matmul_axes_body<S: Isa, T: Scalar>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: *const T,
+    a_axes: *const usize,
+    b: *const T,
+    b_axes: *const usize,
+    c: *mut T,
+    c_rs: isize,
+    accumulate: u32,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    // SAFETY: as for the caller; the transposed problem writes the same elements, as `n == 1` and `c_rs == 1`. What is
+    // computed in memory of its own has `m * n` elements.
+    unsafe {
+        let (a, b) = (Operand::of(a, a_axes), Operand::of(b, b_axes));
+        let (m, n, a, b, c_rs) = match n == 1 && m > 1 && c_rs == 1 {
+            true => (1, m, b.transposed(), a.transposed(), m as isize),
+            false => (m, n, a, b, c_rs),
+        };
+        // The sum of several chains needs memory of its own before the one addition.
+        let apart = accumulate != 0 && k > CHAIN;
+        let mut product = vec![T::ZERO; if apart { m * n } else { 0 }];
+        let (to, to_rs) = if apart { (product.as_mut_ptr(), n as isize) } else { (c, c_rs) };
+        chains::product_of_axes::<S, T>(m, n, k, a, b, to, to_rs, accumulate != 0 && !apart);
+        if apart {
+            add_to(&product, n, c, c_rs);
+        }
+    }
+}
+
+/// [`matmul_axes_body`] for integers.
+///
+/// # Safety
+/// As for [`matmul_axes_body`].
+#[inline(always)]
+pub(crate) unsafe fn matmul_axes_int_body<S: Isa, T: Int>(
+    m: usize,
+    n: usize,
+    k: usize,
+    a: *const T,
+    a_axes: *const usize,
+    b: *const T,
+    b_axes: *const usize,
+    c: *mut T,
+    c_rs: isize,
+    accumulate: u32,
+) {
+    // SAFETY: as for the caller.
+    unsafe {
+        let (a, b) = (Operand::of(a, a_axes), Operand::of(b, b_axes));
+        gemm::copied_int::<S, T>(m, n, k, a, b, c, c_rs, accumulate);
     }
 }
 
@@ -232,28 +308,37 @@ pub(crate) unsafe fn matmul_int_body<S: Isa, T: Int>(
 type MatmulFn<T> =
     unsafe extern "C" fn(usize, usize, usize, *const T, isize, isize, *const T, isize, isize, *mut T, isize, u32);
 
+/// [`super::Table::matmul_axes_f32`] for an element type.
+type MatmulAxesFn<T> =
+    unsafe extern "C" fn(usize, usize, usize, *const T, *const usize, *const T, *const usize, *mut T, isize, u32);
+
 /// The matrix product of each element type.
 pub trait MatmulOps: Copy + Sized {
     /// The product, if the type has one.
     fn product() -> Option<MatmulFn<Self>>;
+    /// That of operands of several axes.
+    fn product_of_axes() -> Option<MatmulAxesFn<Self>>;
 }
 macro_rules! matmul_ops {
-    ($($t:ty: $f:ident;)+) => {$( impl MatmulOps for $t {
+    ($($t:ty: $f:ident, $axes:ident;)+) => {$( impl MatmulOps for $t {
         #[inline]
         fn product() -> Option<MatmulFn<$t>> { Some(table().$f) }
+        #[inline]
+        fn product_of_axes() -> Option<MatmulAxesFn<$t>> { Some(table().$axes) }
     } )+};
 }
 matmul_ops! {
-    f32: matmul_f32;
-    f64: matmul_f64;
-    i64: matmul_i64;
-    i32: matmul_i32;
-    u8: matmul_u8;
+    f32: matmul_f32, matmul_axes_f32;
+    f64: matmul_f64, matmul_axes_f64;
+    i64: matmul_i64, matmul_axes_i64;
+    i32: matmul_i32, matmul_axes_i32;
+    u8: matmul_u8, matmul_axes_u8;
 }
 
 macro_rules! no_matmul {
     ($($t:ty),+) => {$( impl MatmulOps for $t {
         fn product() -> Option<MatmulFn<$t>> { None }
+        fn product_of_axes() -> Option<MatmulAxesFn<$t>> { None }
     } )+};
 }
 no_matmul!(bool, f16, bf16);
@@ -319,5 +404,43 @@ pub fn matmul<T: Element>(a: View<T>, b: View<T>, out: &mut [T]) {
             i = i.wrapping_sub(a_batch[d].wrapping_mul(batch[d] as isize));
             j = j.wrapping_sub(b_batch[d].wrapping_mul(batch[d] as isize));
         }
+    }
+}
+
+/// [`matmul`] without batch, where the first `a_rows` axes of `a`, and the first `b_rows` of `b`, together are its rows and the
+/// others its columns, the last axis the fastest: `out[m, n]`, contiguous. The steps `k` may be other axes of `a` than of `b`.
+///
+/// # Panics
+/// A bug of the caller: operands without rows or columns, whose steps differ in number, or without arithmetic.
+pub fn matmul_axes<T: Element>(a: View<T>, a_rows: usize, b: View<T>, b_rows: usize, out: &mut [T]) {
+    let Some(run) = T::product_of_axes() else {
+        panic!("bug in allotrope: kernel matmul is not defined for {}", std::any::type_name::<T>());
+    };
+    let split = |x: &View<T>, rows: usize| {
+        let (above, below) = x.shape().split_at_checked(rows)?;
+        (!above.is_empty() && !below.is_empty()).then_some(())?;
+        Some((elements(above)?, elements(below)?))
+    };
+    let sizes = match (split(&a, a_rows), split(&b, b_rows)) {
+        (Some((m, k)), Some((k2, n))) if k == k2 && elements([&m, &n]) == Some(out.len()) => Some((m, n, k)),
+        _ => None,
+    };
+    let Some((m, n, k)) = sizes else {
+        let (a, b) = (a.shape().split_at_checked(a_rows), b.shape().split_at_checked(b_rows));
+        panic!("bug in allotrope: matmul of axes {a:?} and {b:?} into {} elements", out.len());
+    };
+    if out.is_empty() {
+        return;
+    }
+    let words = |x: &View<T>, rows: usize| -> SmallVec<[usize; 16]> {
+        let strides = x.strides().iter().map(|&s| s as usize);
+        [rows, x.shape().len() - rows].into_iter().chain(x.shape().iter().copied()).chain(strides).collect()
+    };
+    let (a_axes, b_axes) = (words(&a, a_rows), words(&b, b_rows));
+    // SAFETY: the views were checked, and where there are steps, neither is empty; the words are those of their axes. `out` has
+    // m * n elements and, being `&mut`, overlaps nothing.
+    unsafe {
+        let (left, right) = (a.as_ptr(), b.as_ptr());
+        run(m, n, k, left, a_axes.as_ptr(), right, b_axes.as_ptr(), out.as_mut_ptr(), n as isize, 0);
     }
 }

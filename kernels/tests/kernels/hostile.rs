@@ -189,6 +189,54 @@ fn products_of_repeated_and_of_no_elements() {
     assert!(out.iter().all(|o| *o == 0.0));
 }
 
+/// The same of operands whose rows and columns are several axes, and axes that do not fit.
+#[test]
+fn products_of_several_axes_at_edges() {
+    let two = vec![2.0f32].into_boxed_slice();
+    let n = 1 << 11;
+    let shape = [2, 3, n, n];
+    let a = View::new(&two, 0, &shape, &[0; 4]).unwrap();
+    let back = [n * n, 2, 1];
+    let b = View::new(&two, 0, &back, &[0; 3]).unwrap();
+    let mut out = block::<f32>(12);
+    matmul_axes(a, 2, b, 1, &mut out);
+    assert!(out.iter().all(|o| *o == 4.0 * (n * n) as f32), "{out:?}");
+    for (a_rows, b_rows, len) in
+        [(0, 1, 12), (4, 1, 12), (5, 1, 12), (1, 1, 12), (2, 0, 12), (2, 3, 12), (2, 9, 12), (2, 1, 11)]
+    {
+        refused(|| matmul_axes(a, a_rows, b, b_rows, &mut block::<f32>(len)));
+    }
+    // The last element of exactly as much memory as there is, from both of its ends.
+    let x = block::<f32>(5 * 7);
+    let (shape, forth, back) = ([3, 3, 3, 5], [7, 1, 7, 1], [-7, -1, -7, -1]);
+    let (forth, back) = (View::new(&x, 0, &shape, &forth).unwrap(), View::new(&x, 34, &shape, &back).unwrap());
+    let mut out = block::<f32>(81);
+    matmul_axes(forth, 2, View::new(&x, 34, &[3, 5, 3, 3], &[-7, -1, -7, -1]).unwrap(), 2, &mut out);
+    let mut turned = block::<f32>(81);
+    matmul_axes(back, 2, View::new(&x, 0, &[3, 5, 3, 3], &[7, 1, 7, 1]).unwrap(), 2, &mut turned);
+    let sum = |a: &[f32]| a.iter().map(|x| f64::from(*x)).sum::<f64>();
+    assert_eq!(sum(&out), sum(&turned));
+    // More rows than can be counted, and none; no steps, at strides that lead nowhere.
+    let none = block::<f32>(0);
+    let half = (1usize << 63) + 1;
+    let tall = [2, half, 0, 1];
+    let a = View::new(&none, 0, &tall, &[0, 0, 1, 1]).unwrap();
+    let b = View::new(&none, 0, &[0, 1], &[1, 1]).unwrap();
+    refused(|| matmul_axes(a, 2, b, 1, &mut block::<f32>(2)));
+    let a = View::new(&none, 7, &[2, 1, 0, 3], &[isize::MAX, isize::MIN, 1, isize::MAX]).unwrap();
+    let sizes = [0, half, 2, 2];
+    let b = View::new(&none, 9, &sizes, &[isize::MAX, 1, isize::MIN, isize::MAX]).unwrap();
+    let mut out = block::<f32>(8);
+    matmul_axes(a, 2, b, 2, &mut out);
+    assert!(out.iter().all(|o| *o == 0.0));
+    let mut out = block::<i32>(4);
+    let (a, b) = (View::new(&[], 0, &[2, 1, 0], &[1; 3]).unwrap(), View::new(&[], 0, &[0, 2], &[1; 2]).unwrap());
+    matmul_axes::<i32>(a, 2, b, 1, &mut out);
+    assert_eq!(&out[..], &[0; 4]);
+    let none = View::new(&two, 0, &[0, 4, 2], &[0; 3]).unwrap();
+    matmul_axes(none, 2, View::new(&two, 0, &[2, 1, 3], &[0; 3]).unwrap(), 1, &mut block::<f32>(0));
+}
+
 /// Every element type through the moves and the arithmetic that it has.
 #[test]
 fn every_type_at_edges() {

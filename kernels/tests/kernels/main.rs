@@ -8,6 +8,7 @@ mod index;
 mod math;
 mod math64;
 mod matmul;
+mod matmul_axes;
 mod recurrence;
 mod reduce;
 mod rng;

@@ -3,7 +3,7 @@
 use crate::common::*;
 use allotrope_kernels::{Element, matmul, set_num_threads, table_for};
 
-trait Chain: Element + Sample + Bits {
+pub trait Chain: Element + Sample + Bits {
     fn chain(self, a: Self, b: Self) -> Self;
     fn plus(self, b: Self) -> Self;
 }
@@ -36,7 +36,7 @@ macro_rules! int_chains {
 int_chains!(u8, i32, i64);
 
 /// The sum of chains of 256 steps; `at(p)` gives the factors of a step.
-fn element<T: Chain>(k: usize, at: impl Fn(usize) -> (T, T)) -> T {
+pub fn element<T: Chain>(k: usize, at: impl Fn(usize) -> (T, T)) -> T {
     let chain = |from: usize| {
         (from..k.min(from + 256)).fold(T::default(), |acc, p| {
             let (a, b) = at(p);

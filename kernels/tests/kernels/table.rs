@@ -21,7 +21,7 @@ fn every_level_lists_the_same_names() {
         ("gather", "bool u8 i32 i64 f16 bf16 f32 f64"),
         ("scatter", "bool u8 i32 i64 f16 bf16 f32 f64"),
         ("scatter_add argmax argmin recurrence overlap_add rem pow", "u8 i32 i64 f32 f64"),
-        ("sum max min reduce_sum reduce_max reduce_min matmul", "u8 i32 i64 f32 f64"),
+        ("sum max min reduce_sum reduce_max reduce_min matmul matmul_axes", "u8 i32 i64 f32 f64"),
         (
             "sum_begin sum_update sum_finish max_begin max_update max_finish min_begin min_update min_finish",
             "u8 i32 i64 f32 f64",

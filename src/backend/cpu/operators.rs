@@ -4,7 +4,7 @@
 use crate::backend::cpu::calls::Function;
 use crate::backend::cpu::emit::{Emitter, mem};
 use crate::kernels::Family;
-use crate::schedule::{Operator, Product, View, is_one, is_zero, row_major};
+use crate::schedule::{Axes, Factor, Operator, Product, View, is_one, is_zero, row_major};
 use allotrope_ir::{DType, Dim, ReduceOp, Shape};
 use cranelift::prelude::types::I32;
 use cranelift::prelude::*;
@@ -62,9 +62,9 @@ impl Emitter<'_> {
         }
     }
 
-    fn matmul(&mut self, a: &View, b: &View, c: &View, accumulate: bool) {
+    fn matmul(&mut self, a: &Factor, b: &Factor, c: &View, accumulate: bool) {
         let call = Call { dtype: c.dtype, product: Product::of(a, b, c), accumulate };
-        let at = [self.address(a), self.address(b), self.address(c)];
+        let at = [self.address(&a.view), self.address(&b.view), self.address(c)];
         self.batches(0, at, &call);
     }
 
@@ -88,35 +88,36 @@ impl Emitter<'_> {
     /// One product of two matrices. The kernels give the same bits whichever entry is taken.
     fn product(&mut self, call: &Call, at: [Value; 3]) {
         let p = &call.product;
+        let Some(strides @ [ars, acs, _, bcs]) = p.strides() else { return self.product_of_axes(call, at) };
         let float = call.dtype.is_float();
-        let row = float && !call.accumulate && is_one(&p.a[1]) && is_one(&p.b[1]);
-        let rank1 = float && call.accumulate && is_one(&p.a[0]) && is_one(&p.b[1]);
+        let row = float && !call.accumulate && is_one(acs) && is_one(bcs);
+        let rank1 = float && call.accumulate && is_one(ars) && is_one(bcs);
         let special = match (row, rank1) {
             (true, _) => Some((&p.m, Family::Matvec)),
             (_, true) => Some((&p.k, Family::Rank1Acc)),
             _ => None,
         };
-        let Some((n, family)) = special else { return self.general_product(call, at) };
+        let Some((n, family)) = special else { return self.general_product(call, strides, at) };
         match n.as_fixed() {
-            Some(1) => self.special_product(call, family, at),
-            Some(_) => self.general_product(call, at),
+            Some(1) => self.special_product(call, family, strides, at),
+            Some(_) => self.general_product(call, strides, at),
             None => {
                 let (fast, slow, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
                 let n = self.dim(n);
                 let one = self.b.ins().icmp_imm_s(IntCC::Equal, n, 1);
                 self.b.ins().brif(one, fast, &[], slow, &[]);
                 self.b.switch_to_block(fast);
-                self.special_product(call, family, at);
+                self.special_product(call, family, strides, at);
                 self.b.ins().jump(done, &[]);
                 self.b.switch_to_block(slow);
-                self.general_product(call, at);
+                self.general_product(call, strides, at);
                 self.b.ins().jump(done, &[]);
                 self.b.switch_to_block(done);
             }
         }
     }
 
-    fn special_product(&mut self, call: &Call, family: Family, [a, b, c]: [Value; 3]) {
+    fn special_product(&mut self, call: &Call, family: Family, strides: [&Dim; 4], [a, b, c]: [Value; 3]) {
         let p = &call.product;
         let function = Function::Kernel(family.of(call.dtype));
         let n = self.dim(&p.n);
@@ -124,18 +125,41 @@ impl Emitter<'_> {
             let (m, row) = (self.dim(&p.m), self.dim(&p.out));
             self.call(function, &[m, n, a, b, c, row]);
         } else {
-            let (k, row) = (self.dim(&p.k), self.dim(&p.b[0]));
+            let (k, row) = (self.dim(&p.k), self.dim(strides[2]));
             self.call(function, &[n, k, a, b, row, c]);
         }
     }
 
-    fn general_product(&mut self, call: &Call, [a, b, c]: [Value; 3]) {
+    fn general_product(&mut self, call: &Call, [ars, acs, brs, bcs]: [&Dim; 4], [a, b, c]: [Value; 3]) {
         let p = &call.product;
         let [m, n, k] = [&p.m, &p.n, &p.k].map(|d| self.dim(d));
-        let [ars, acs, brs, bcs, crs] = [&p.a[0], &p.a[1], &p.b[0], &p.b[1], &p.out].map(|d| self.dim(d));
+        let [ars, acs, brs, bcs, crs] = [ars, acs, brs, bcs, &p.out].map(|d| self.dim(d));
         let accumulate = self.b.ins().iconst(I32, call.accumulate as i64);
         let function = Function::Kernel(Family::Matmul.of(call.dtype));
         self.call(function, &[m, n, k, a, ars, acs, b, brs, bcs, c, crs, accumulate]);
+    }
+
+    /// One product of factors whose rows or columns are several axes.
+    fn product_of_axes(&mut self, call: &Call, [a, b, c]: [Value; 3]) {
+        let p = &call.product;
+        let [m, n, k, crs] = [&p.m, &p.n, &p.k, &p.out].map(|d| self.dim(d));
+        let (a_axes, b_axes) = (self.axes(&p.a), self.axes(&p.b));
+        let accumulate = self.b.ins().iconst(I32, call.accumulate as i64);
+        let function = Function::Kernel(Family::MatmulAxes.of(call.dtype));
+        self.call(function, &[m, n, k, a, a_axes, b, b_axes, c, crs, accumulate]);
+    }
+
+    /// The address of the words that describe a factor to the kernel: numbers of axes, sizes, strides.
+    fn axes(&mut self, [rows, columns]: &[Axes; 2]) -> Value {
+        let counts = [rows, columns].map(|axes| Dim::fixed(axes.sizes.len()));
+        let dims = counts.iter().chain(&rows.sizes).chain(&columns.sizes).chain(&rows.strides).chain(&columns.strides);
+        let dims: Vec<&Dim> = dims.collect();
+        let table = self.stack(8 * dims.len() as u32);
+        for (i, dim) in dims.into_iter().enumerate() {
+            let number = self.dim(dim);
+            self.b.ins().store(mem(), number, table, 8 * i as i32);
+        }
+        table
     }
 
     fn strided_reduce(&mut self, op: ReduceOp, axes: &[usize], x: &View, out: &View) {

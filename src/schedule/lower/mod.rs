@@ -3,6 +3,7 @@
 //! that is safe.
 
 mod draft;
+mod factor;
 mod kernel;
 mod loops;
 mod node;

@@ -5,7 +5,7 @@ use crate::schedule::error::ScheduleError;
 use crate::schedule::instruction::{Failure, Instruction};
 use crate::schedule::lower::draft::{self, Draft};
 use crate::schedule::lower::operator::bytes;
-use crate::schedule::lower::{Lower, loops, same_place};
+use crate::schedule::lower::{Lower, factor, loops, same_place};
 use crate::schedule::operator::Operator;
 use crate::schedule::order::Order;
 use crate::schedule::view::{View, is_one, is_zero, numel};
@@ -27,6 +27,10 @@ impl Lower {
         let v = Value { node: id, port: 0 };
         let dest = dests.get(&v).cloned();
         let (ty, name) = (|| &node.types[0], node.op.name());
+        // A part of what a product reads as its factor.
+        if matches!(node.op, Op::Reshape(_) | Op::Permute(_)) && !env.contains_key(&operands[0]) {
+            return Ok(());
+        }
         let views =
             |env: &FxHashMap<Value, View>| -> SmallVec<[View; 3]> { operands.iter().map(|o| env[o].clone()).collect() };
         let result = match &node.op {
@@ -46,6 +50,7 @@ impl Lower {
                 let x = &env[&operands[0]];
                 match View::of_op(op, Some(x)) {
                     Some(view) => view,
+                    None if x.buf().is_some() && factor::is_one(g, v, factor::of(g, env, v)) => return Ok(()),
                     None => {
                         let x = x.clone();
                         let x = self.materialise(&x, true);
@@ -106,14 +111,16 @@ impl Lower {
                 }
             }
             Op::Matmul => {
-                let (a, b) = (env[&operands[0]].clone(), env[&operands[1]].clone());
+                let [a, b] = [0, 1].map(|i| factor::of(g, env, operands[i]));
+                let (Some(a), Some(b)) = (a, b) else { return Err(ScheduleError::bug(g, id, "no factor")) };
                 let out = dest.unwrap_or_else(|| self.scratch(&node.types[0]));
                 self.matmul(&a, &b, &out, false);
                 out
             }
             Op::AddMatmul => {
                 let first = env[&operands[0]].clone();
-                let (a, b) = (env[&operands[1]].clone(), env[&operands[2]].clone());
+                let [a, b] = [1, 2].map(|i| factor::of(g, env, operands[i]));
+                let (Some(a), Some(b)) = (a, b) else { return Err(ScheduleError::bug(g, id, "no factor")) };
                 let dying = self.dies(g, order, operands[0], &first);
                 let out = match dest {
                     Some(d) => d,
@@ -124,7 +131,7 @@ impl Lower {
                     self.matmul(&a, &b, &out, true);
                 } else {
                     // The product alone has the faster entries; adding to it is the same one rounding.
-                    self.unaliased(&[&a, &b, &first], &out, |l, out| {
+                    self.unaliased(&[&a.view, &b.view, &first], &out, |l, out| {
                         l.matmul(&a, &b, out, false);
                         l.kernel(Draft::sum(&first, out), &node.types, &[Some(out.clone())]);
                     });

@@ -1,6 +1,7 @@
 //! Operators of the library: over strided operands as they lie, repeated axes included. Nothing is copied that has a place in
 //! memory and is not written over.
 
+use crate::schedule::factor::Factor;
 use crate::schedule::instruction::Instruction;
 use crate::schedule::lower::{Lower, same_place};
 use crate::schedule::operator::{Operation, Operator};
@@ -80,17 +81,18 @@ impl Lower {
     }
 
     /// Appends a matrix product.
-    pub(super) fn matmul(&mut self, a: &View, b: &View, out: &View, accumulate: bool) {
-        let a = if a.buf().is_some() { a.clone() } else { self.materialise(a, true) };
-        let b = self.packed(b);
-        self.unaliased(&[&a, &b], out, |l, c| {
+    pub(super) fn matmul(&mut self, a: &Factor, b: &Factor, out: &View, accumulate: bool) {
+        // What has several axes is a view of memory, which the product itself puts into order.
+        let a = if a.view.buf().is_some() { a.clone() } else { Factor::of(self.materialise(&a.view, true)) };
+        let b = if b.is_view() { Factor::of(self.packed(&b.view)) } else { b.clone() };
+        self.unaliased(&[&a.view, &b.view], out, |l, c| {
             if accumulate && c != out {
                 l.copy(out, c);
             }
             let rank = c.shape.len();
-            let space: SmallVec<[Dim; 4]> = c.shape.iter().cloned().chain([a.shape[rank - 1].clone()]).collect();
+            let space: SmallVec<[Dim; 4]> = c.shape.iter().cloned().chain([a.shape()[rank - 1].clone()]).collect();
             let flops = &numel(&space) * &Dim::Fixed(2);
-            let bytes = bytes(&[&a, &b, c]);
+            let bytes = bytes(&[&a.view, &b.view, c]);
             let bytes = if accumulate { &bytes + &touched(c) } else { bytes };
             let ops = if accumulate { "addmatmul" } else { "matmul" };
             let number = l.info("matmul", ops, &space, &flops, &bytes);

@@ -6,8 +6,8 @@ mod gpu;
 
 use crate::backend::opencl::source::body::{Body, Launches, Range, Style, Temporary};
 use crate::backend::opencl::source::number::Number;
-use crate::schedule::{Product, View, is_one};
-use allotrope_ir::DType;
+use crate::schedule::{Axes, Factor, Product, View, is_one};
+use allotrope_ir::{DType, Dim};
 use std::collections::BTreeSet;
 
 /// Steps of a chain.
@@ -37,9 +37,16 @@ fn names(text: &str) -> BTreeSet<&str> {
 }
 
 /// The launches of a product.
-pub fn matmul(launches: &mut Launches, a: &View, b: &View, out: &View, accumulate: bool) {
-    let p = Task { views: [a, b, out], element: Element::of(out.dtype), accumulate, of: Product::of(a, b, out) };
+pub fn matmul(launches: &mut Launches, a: &Factor, b: &Factor, out: &View, accumulate: bool) {
+    let p = Task {
+        views: [&a.view, &b.view, out],
+        element: Element::of(out.dtype),
+        accumulate,
+        of: Product::of(a, b, out),
+    };
     match (launches.style, launches.group) {
+        // Functions that copy parts of factors need more memory of their own than items of one group have.
+        (Style::Cpu, true) if p.is_of_axes() => gpu::elements(launches, &p),
         (Style::Cpu, _) => cpu::product(launches, &p),
         (Style::Gpu, true) => gpu::elements(launches, &p),
         (Style::Gpu, false) => gpu::product(launches, &p),
@@ -158,13 +165,18 @@ impl Task<'_> {
         self.k().ceil_div(CHAIN).max(1)
     }
 
-    /// Statements that declare sizes, strides, the batch's number `batch` from `rest` and pointers `a`, `b`, `c` to its
-    /// matrices.
+    /// Whether rows, columns or steps of a factor are several axes.
+    fn is_of_axes(&self) -> bool {
+        self.of.strides().is_none()
+    }
+
+    /// Statements that declare sizes, strides where indices have one, the batch's number `batch` from `rest` and pointers `a`,
+    /// `b`, `c` to its matrices.
     fn begin(&self, target: &Target, body: &mut Body) -> String {
         let p = &self.of;
         let t = self.element.c_type;
-        let sizes = [("m", &p.m), ("n", &p.n), ("k", &p.k), ("ars", &p.a[0]), ("acs", &p.a[1])];
-        let strides = [("brs", &p.b[0]), ("bcs", &p.b[1])];
+        let sizes = [("m", &p.m), ("n", &p.n), ("k", &p.k)];
+        let strides = p.strides().into_iter().flat_map(|strides| ["ars", "acs", "brs", "bcs"].into_iter().zip(strides));
         let mut text = String::from("const long batch = rest;\n");
         for (name, dim) in sizes.into_iter().chain(strides) {
             text.push_str(&format!("const long {name} = {};\n", body.number(dim)));
@@ -222,8 +234,30 @@ impl Task<'_> {
 
     /// Whether columns of `b` are neighbours under every binding.
     fn dense_columns(&self) -> bool {
-        is_one(&self.of.b[1])
+        self.of.b[1].stride().is_some_and(is_one)
     }
+}
+
+/// Where an index of a factor lies, in elements from index 0, as a C expression. The index is one of type long, in brackets.
+fn place(axes: &Axes, index: &str, body: &mut Body) -> String {
+    let mut below = Dim::Fixed(1);
+    let mut indices: Vec<String> = Vec::new();
+    for (i, n) in axes.sizes.iter().enumerate().rev() {
+        let above = if is_one(&below) { index.to_string() } else { format!("{index} / ({})", body.number(&below)) };
+        indices.push(match i {
+            0 => format!("({above})"),
+            _ => format!("({above} % {})", body.number(n)),
+        });
+        below = &below * n;
+    }
+    indices.reverse();
+    body.place(&indices, &axes.strides)
+}
+
+/// A statement that writes the places of `count` indices of a factor, from `from` on, into an array.
+fn places(array: &str, axes: &Axes, from: &str, count: &str, body: &mut Body) -> String {
+    let place = place(axes, &format!("({from} + e)"), body);
+    format!("for (int e = 0; e < {count}; e++) {array}[e] = {place};\n")
 }
 
 /// A number that is 1 where all of these are, else 0.

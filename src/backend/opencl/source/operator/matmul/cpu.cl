@@ -130,6 +130,46 @@ void at_matmul_narrow_$S(long m, long n, int k, $C *a, long ars, long acs, $C *b
   }
 }
 
+// One chain of m rows and n columns of factors whose rows, columns and steps are at these places, $W columns at a time: those of
+// b are put into a panel first.
+void at_matmul_axes_$S(int m, int n, int k, $C *a, const long *ra, const long *sa, $C *b, const long *cb, const long *sb, $G *c, long crs, int add) {
+  $T panel[256 * $W];
+  for (int j = 0; j < n; j += $W) {
+    const int to = min(n - j, $W);
+    int dense = to == $W;
+    for (int l = 1; l < to; l++) dense = dense && cb[j + l] - cb[j] == l;
+    if (dense) for (int p = 0; p < k; p++) vstore$W(vload$W(0, b + sb[p] + cb[j]), p, panel);
+    else for (int p = 0; p < k; p++) {
+      $C *from = b + sb[p];
+      for (int l = 0; l < $W; l++) panel[p*$W + l] = l < to ? from[cb[j + l]] : 0;
+    }
+    for (int i = 0; i < m; i += 6) {
+      $C *a0 = a + ra[i], *a1 = a + ra[min(i + 1, m - 1)], *a2 = a + ra[min(i + 2, m - 1)];
+      $C *a3 = a + ra[min(i + 3, m - 1)], *a4 = a + ra[min(i + 4, m - 1)], *a5 = a + ra[min(i + 5, m - 1)];
+      $V c0 = 0, c1 = 0, c2 = 0, c3 = 0, c4 = 0, c5 = 0;
+      for (int p = 0; p < k; p++) {
+        const $V v = vload$W(p, panel);
+        const long s = sa[p];
+        c0 = $FMA(($V)(a0[s]), v, c0);
+        c1 = $FMA(($V)(a1[s]), v, c1);
+        c2 = $FMA(($V)(a2[s]), v, c2);
+        c3 = $FMA(($V)(a3[s]), v, c3);
+        c4 = $FMA(($V)(a4[s]), v, c4);
+        c5 = $FMA(($V)(a5[s]), v, c5);
+      }
+      $G *out = c + i*crs + j;
+      if (m - i >= 6 && to == $W) {
+        at_matmul_put_$S(c0, out, add); at_matmul_put_$S(c1, out + crs, add); at_matmul_put_$S(c2, out + 2*crs, add);
+        at_matmul_put_$S(c3, out + 3*crs, add); at_matmul_put_$S(c4, out + 4*crs, add); at_matmul_put_$S(c5, out + 5*crs, add);
+      } else {
+        $T x[6 * $W];
+        vstore$W(c0, 0, x); vstore$W(c1, 1, x); vstore$W(c2, 2, x); vstore$W(c3, 3, x); vstore$W(c4, 4, x); vstore$W(c5, 5, x);
+        for (int r = 0; r < min(m - i, 6); r++) for (int l = 0; l < to; l++) out[r*crs + l] = add ? out[r*crs + l] + x[r*$W + l] : x[r*$W + l];
+      }
+    }
+  }
+}
+
 // Panels of `w` columns (or rows of a, which are columns of its transpose), of k steps, with zeros beyond the last.
 void at_matmul_pack_$S(long n, int w, int k, $C *b, long brs, long bcs, $G *to) {
   for (int p = 0; p < k; p++, b += brs, to += w) {

@@ -2,7 +2,7 @@
 //! chain, from the operands as they lie where these are small, else from panels; or an item has one chain of all elements, where
 //! these are few and the chains many. It never decides in which order chains are added.
 
-use super::{CHAIN, Element, Target, Task, all, called};
+use super::{CHAIN, Element, Target, Task, all, called, places};
 use crate::backend::opencl::source::body::{Body, Launches, Range, Temporary};
 use crate::backend::opencl::source::number::Number;
 use crate::schedule::is_zero;
@@ -34,6 +34,8 @@ enum Form {
     Half,
     /// From both in panels.
     Panels,
+    /// From factors of several axes, by the places of their rows, columns and steps.
+    Axes,
 }
 
 /// Those functions of a dtype.
@@ -64,6 +66,9 @@ pub fn product(launches: &mut Launches, p: &Task) {
 
 /// Calls `f` for the form that fits the sizes, which are panels where `large` is not 0.
 fn forms(l: &mut Launches, p: &Task, large: Number, whole: bool, f: &mut dyn FnMut(&mut Launches, Form)) {
+    if p.is_of_axes() {
+        return f(l, Form::Axes);
+    }
     let width = p.element.width;
     let narrow = match whole {
         true => p.n().at_most(width - 1),
@@ -123,7 +128,7 @@ fn blocks(l: &mut Launches, p: &Task, form: Form, target: &Target) {
         let add = if p.accumulate && matches!(target, Target::Out) { "1" } else { "p > 0" };
         let left = left.map(|panels| panels.at(p, "i", body));
         let right = right.map(|panels| panels.at(p, "j", body));
-        let call = call(p, form, left.as_deref(), right.as_deref(), "c + i*crs + j", add);
+        let call = call(p, form, left.as_deref(), right.as_deref(), "c + i*crs + j", add, body);
         text.push_str(&format!(
             "const long rows = min({ITEM_ROWS}L, m - i), columns = min({item_columns}L, n - j);\n\
              for (long p = 0; p < max(k, 1L); p += {CHAIN}) {{\n\
@@ -134,7 +139,10 @@ fn blocks(l: &mut Launches, p: &Task, form: Form, target: &Target) {
 }
 
 /// The statement that computes the chain from step `p` on of the rows from `i` and the columns from `j` on.
-fn call(p: &Task, form: Form, left: Option<&str>, right: Option<&str>, to: &str, add: &str) -> String {
+fn call(p: &Task, form: Form, left: Option<&str>, right: Option<&str>, to: &str, add: &str, body: &mut Body) -> String {
+    if form == Form::Axes {
+        return axes(p, to, add, body);
+    }
     let a = left.unwrap_or("a + i*ars + p*acs, ars, acs");
     let (name, b) = match (form, right) {
         (Form::Narrow, _) => ("narrow", "b + j*bcs + p*brs, brs, bcs"),
@@ -142,9 +150,26 @@ fn call(p: &Task, form: Form, left: Option<&str>, right: Option<&str>, to: &str,
         (Form::Direct, _) => ("direct", "b + j + p*brs, brs"),
         (Form::Half, Some(b)) => ("half", b),
         (Form::Panels, Some(b)) => ("panels", b),
-        (Form::Half | Form::Panels, None) => panic!("bug in allotrope: a product without its panels"),
+        (Form::Half | Form::Panels | Form::Axes, _) => panic!("bug in allotrope: a product without its panels"),
     };
     format!("{}(rows, columns, steps, {a}, {b}, {to}, crs, {add});\n", p.element.call(name))
+}
+
+/// [`call`] for factors of several axes: block by block, for each of which the places of rows and columns are known.
+fn axes(p: &Task, to: &str, add: &str, body: &mut Body) -> String {
+    let columns = ITEM_VECTORS * p.element.width;
+    let (a, b) = (&p.of.a, &p.of.b);
+    let (left, right) = (places("sa", &a[1], "p", "steps", body), places("sb", &b[0], "p", "steps", body));
+    let (rows_at, columns_at) = (places("ra", &a[0], "i + y", "h", body), places("cb", &b[1], "j + z", "w", body));
+    format!(
+        "long sa[{CHAIN}], sb[{CHAIN}], ra[{ITEM_ROWS}], cb[{columns}];\n{left}{right}\
+         for (long y = 0; y < rows; y += {ITEM_ROWS}) {{\n\
+         const int h = min({ITEM_ROWS}L, rows - y);\n{rows_at}\
+         for (long z = 0; z < columns; z += {columns}) {{\n\
+         const int w = min({columns}L, columns - z);\n{columns_at}\
+         {}(h, w, steps, a, ra, sa, b, cb, sb, {to} + y*crs + z, crs, {add});\n}}\n}}\n",
+        p.element.call("axes")
+    )
 }
 
 /// An item has one chain of all elements; then chains are added.
@@ -168,7 +193,7 @@ fn chains_apart(l: &mut Launches, p: &Task, form: Form) {
                  for (long l = 0; l < n; l += {width}) {pack}(n - l, {width}, steps, b + l*bcs + p*brs, brs, bcs, panels + l*steps);\n"
             ));
         }
-        text.push_str(&call(p, form, None, panels.as_ref().map(|_| "panels"), "c", "0"));
+        text.push_str(&call(p, form, None, panels.as_ref().map(|_| "panels"), "c", "0", body));
         text
     });
     p.sum(l, &results, p.chains());
@@ -211,10 +236,8 @@ impl Panels {
             let indices: Vec<String> = axes.iter().map(|(i, _)| format!("x{i}")).collect();
             let strides: Vec<Dim> = axes.iter().map(|(i, _)| p.of.batch_strides[operand][*i].clone()).collect();
             let (base, place) = (body.pointer(p.views[operand]), body.place(&indices, &strides));
-            let (extent, along, step) = match operand {
-                0 => (&p.of.m, &p.of.a[0], &p.of.a[1]),
-                _ => (&p.of.n, &p.of.b[1], &p.of.b[0]),
-            };
+            let [ars, acs, brs, bcs] = p.of.strides().expect("bug in allotrope: panels of several axes");
+            let (extent, along, step) = if operand == 0 { (&p.of.m, ars, acs) } else { (&p.of.n, bcs, brs) };
             let [extent, along, step] = [extent, along, step].map(|d| body.number(d));
             text.push_str(&format!(
                 "__global const {t} *x = (__global const {t} *)({base}) + ({place}) + from*{along} + p*{step};\n\

@@ -2,9 +2,10 @@
 //! there are too few tiles, it has one chain of it. Small products have an item for each element. It never decides in which
 //! order chains are added.
 
-use super::{CHAIN, Element, Target, Task, all, called};
-use crate::backend::opencl::source::body::{Launches, Range};
+use super::{CHAIN, Element, Target, Task, all, called, place};
+use crate::backend::opencl::source::body::{Body, Launches, Range};
 use crate::backend::opencl::source::number::Number;
+use crate::schedule::{Axes, is_one};
 use std::collections::BTreeSet;
 
 /// Items of a work group.
@@ -69,6 +70,10 @@ pub fn elements(l: &mut Launches, p: &Task) {
             "long rest = item; const long j = rest % {n}; rest /= {n}; const long i = rest % {m}; rest /= {m};\n"
         );
         text.push_str(&p.begin(&Target::Out, body));
+        if p.is_of_axes() {
+            text.push_str(&element_of_axes(p, body));
+            return text;
+        }
         text.push_str(&format!(
             "{}(k, a + i*ars, acs, b + j*bcs, brs, c + i*crs + j, {});\n",
             p.element.call("element"),
@@ -76,6 +81,23 @@ pub fn elements(l: &mut Launches, p: &Task) {
         ));
         text
     });
+}
+
+/// Statements that compute an element of factors of several axes.
+fn element_of_axes(p: &Task, body: &mut Body) -> String {
+    let ([ra, sa], [sb, cb]) = (&p.of.a, &p.of.b);
+    let (row, column) = (place(ra, "(i)", body), place(cb, "(j)", body));
+    let (left, right) = (place(sa, "(s)", body), place(sb, "(s)", body));
+    let (t, add) = (p.element.c_type, if p.accumulate { "*at + " } else { "" });
+    format!(
+        "a += {row}; b += {column};\n{t} sum = 0;\n\
+         for (long p = 0; p < k; p += {CHAIN}) {{\n\
+         {t} acc = 0; const long end = min(p + {CHAIN}, k);\n\
+         for (long s = p; s < end; s++) {}(a + {left}, b + {right}, &acc);\n\
+         sum = p == 0 ? acc : sum + acc;\n}}\n\
+         __global {t} *at = c + i*crs + j; *at = {add}sum;\n",
+        p.element.call("add")
+    )
 }
 
 fn tiles(l: &mut Launches, p: &Task, tile: &Tile) {
@@ -116,12 +138,45 @@ fn groups_of(l: &mut Launches, p: &Task, tile: &Tile, target: &Target) {
             true => (format!("min(k - chain*{CHAIN}, {CHAIN}L)"), 0),
             false => ("k".to_string(), i32::from(p.accumulate)),
         };
+        text.push_str(&format!("const long p = chain * {CHAIN};\n"));
+        if p.is_of_axes() {
+            text.push_str(&tile_of_axes(p, tile, &steps, add, body));
+            return text;
+        }
         text.push_str(&format!(
-            "const long p = chain * {CHAIN};\n\
-             {}(lane, (__local {t} *)la, (__local {t} *)lb, m - i, n - j, {steps}, a + i*ars + p*acs, ars, acs, \
+            "{}(lane, (__local {t} *)la, (__local {t} *)lb, m - i, n - j, {steps}, a + i*ars + p*acs, ars, acs, \
              b + j*bcs + p*brs, brs, bcs, c + i*crs + j, crs, {add});\n",
             p.element.call(&format!("group_{edge}"))
         ));
         text
     });
+}
+
+/// Statements of a group that computes its tile of factors of several axes: the places of its rows and columns, and of the steps of
+/// a chain, lie in local memory.
+fn tile_of_axes(p: &Task, tile: &Tile, steps: &str, add: i32, body: &mut Body) -> String {
+    let ([ra, sa], [sb, cb]) = (&p.of.a, &p.of.b);
+    let (t, edge, each) = (p.element.c_type, tile.edge, tile.each);
+    for (name, count) in [("ra", edge), ("cb", edge), ("sa", CHAIN), ("sb", CHAIN)] {
+        body.local("long", name, count as usize);
+    }
+    let (row, column) = (place(ra, "(min(i + lane, m - 1))", body), place(cb, "(min(j + lane, n - 1))", body));
+    let (left, right) = (place(sa, "(q + lane)", body), place(sb, "(q + lane)", body));
+    // Steps next to each other are loaded by neighbours where rows, or columns, are not.
+    let dense = |axes: &Axes| axes.strides.last().is_some_and(is_one);
+    let along = |across: &Axes, steps: &Axes| i32::from(dense(steps) && !dense(across));
+    format!(
+        "if (lane < {edge}) {{ ra[lane] = {row}; cb[lane] = {column}; }}\n\
+         {t} sum[{each}][{each}];\n\
+         const long until = p + {steps};\n\
+         for (long q = p; q == p || q < until; q += {CHAIN}) {{\n\
+         barrier(CLK_LOCAL_MEM_FENCE);\n\
+         if (q + lane < until) {{ sa[lane] = {left}; sb[lane] = {right}; }}\n\
+         {}(lane, (__local {t} *)la, (__local {t} *)lb, m - i, n - j, min(until - q, {CHAIN}L), a, ra, sa, {}, b, cb, sb, {}, q == p, sum);\n}}\n\
+         {}(lane, m - i, n - j, sum, c + i*crs + j, crs, {add});\n",
+        p.element.call(&format!("chain_{edge}")),
+        along(ra, sa),
+        along(cb, sb),
+        p.element.call(&format!("store_{edge}"))
+    )
 }
