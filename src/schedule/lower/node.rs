@@ -28,7 +28,7 @@ impl Lower {
         let dest = dests.get(&v).cloned();
         let (ty, name) = (|| &node.types[0], node.op.name());
         // A part of what a product reads as its factor.
-        if matches!(node.op, Op::Reshape(_) | Op::Permute(_)) && !env.contains_key(&operands[0]) {
+        if factor::arranges(&node.op) && !env.contains_key(&operands[0]) {
             return Ok(());
         }
         let views =
