@@ -144,31 +144,37 @@ fn run(offsets: &[isize]) -> (usize, isize) {
 /// `n` elements are readable from each row's offset after `from`, and writable at `to`, which overlaps nothing.
 #[inline(always)]
 unsafe fn strips<T: Copy>(rows: &[isize], n: usize, from: *const T, to: *mut T, to_rs: usize) {
-    macro_rules! by {
-        ($count:literal) => {
-            for (p, &offset) in rows.iter().enumerate() {
-                // SAFETY: as for the caller, `n >= $count`.
-                unsafe {
-                    let (from, to) = (from.wrapping_offset(offset), to.add(p * to_rs));
-                    let mut l = 0;
-                    while l + $count <= n {
-                        std::ptr::copy_nonoverlapping(from.add(l), to.add(l), $count);
-                        l += $count;
-                    }
-                    if l < n {
-                        std::ptr::copy_nonoverlapping(from.add(n - $count), to.add(n - $count), $count);
-                    }
+    /// By `COUNT` at a time, where there are so many.
+    ///
+    /// # Safety
+    /// As for [`strips`].
+    #[inline(always)]
+    unsafe fn by<const COUNT: usize, T: Copy>(rows: &[isize], n: usize, from: *const T, to: *mut T, to_rs: usize) {
+        for (p, &offset) in rows.iter().enumerate() {
+            // SAFETY: as for the caller, `n >= COUNT`.
+            unsafe {
+                let (from, to) = (from.wrapping_offset(offset), to.add(p * to_rs));
+                let mut l = 0;
+                while l + COUNT <= n {
+                    std::ptr::copy_nonoverlapping(from.add(l), to.add(l), COUNT);
+                    l += COUNT;
+                }
+                if l < n {
+                    std::ptr::copy_nonoverlapping(from.add(n - COUNT), to.add(n - COUNT), COUNT);
                 }
             }
-        };
+        }
     }
-    match n {
-        0 => {}
-        1 => by!(1),
-        2..4 => by!(2),
-        4..8 => by!(4),
-        8..16 => by!(8),
-        _ => by!(16),
+    // SAFETY: as for the caller; each count is at most `n`.
+    unsafe {
+        match n {
+            0 => {}
+            1 => by::<1, T>(rows, n, from, to, to_rs),
+            2..4 => by::<2, T>(rows, n, from, to, to_rs),
+            4..8 => by::<4, T>(rows, n, from, to, to_rs),
+            8..16 => by::<8, T>(rows, n, from, to, to_rs),
+            _ => by::<16, T>(rows, n, from, to, to_rs),
+        }
     }
 }
 
