@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# A small set of programs under Oclgrind (Debian's package oclgrind), which interprets kernels: no data race, no read of what
+# nothing wrote, no access beyond a buffer, in any form of code. Takes minutes for each form; arguments choose tests by name.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+command -v oclgrind >/dev/null || { echo 'oclgrind is not installed (package oclgrind)' >&2; exit 1; }
+cargo test --release --features opencl --test opencl -- --ignored --test-threads 1 "oclgrind::${1:-}"
