@@ -1,5 +1,6 @@
-//! Which reshapes are no copies although no view has their shape: those that only matrix products read. They are no values of
-//! their own in a schedule; each product takes the view that they are of, in groups of axes.
+//! Which reshapes are no copies although no view has their shape: those of overlapping windows that only matrix products read.
+//! They are no values of their own in a schedule; each product takes the view that they are of, in groups of axes. Where nothing
+//! overlaps, a copy is no larger than what it is of, and the product of what lies densely is faster than that of several axes.
 
 use crate::schedule::factor::Factor;
 use crate::schedule::view::View as Place;
@@ -42,6 +43,29 @@ fn arranged(op: &Op, x: &Factor) -> Option<Factor> {
         Class::View(View::Reshape(shape)) => x.reshape(shape),
         Class::View(View::Permute(axes)) => Some(x.permute(axes)),
         other => unreachable!("bug in allotrope: {other:?} arranges no axes"),
+    }
+}
+
+/// Whether the elements of `v`, which is views of something, are more than those of that, since windows overlap.
+pub fn overlaps(g: &Graph, v: Value) -> bool {
+    let above = || overlaps(g, g.operands(v.node)[0]);
+    match g.node(v.node).op.class() {
+        Class::View(View::Window { size, step, dilation, .. }) => {
+            let apart = size.as_fixed().is_some_and(|n| n.saturating_sub(1).saturating_mul(dilation) < step);
+            !apart || above()
+        }
+        Class::View(View::Broadcast(_) | View::Reshape(_) | View::Permute(_) | View::Slice { .. } | View::Flip(_)) => {
+            above()
+        }
+        Class::Leaf(_)
+        | Class::Elementwise(_)
+        | Class::Reduction(..)
+        | Class::Contraction(_)
+        | Class::Axis(_)
+        | Class::Check(_)
+        | Class::Barrier(_)
+        | Class::Loop(_)
+        | Class::Fusion(_) => false,
     }
 }
 

@@ -50,7 +50,12 @@ impl Lower {
                 let x = &env[&operands[0]];
                 match View::of_op(op, Some(x)) {
                     Some(view) => view,
-                    None if x.buf().is_some() && factor::is_one(g, v, factor::of(g, env, v)) => return Ok(()),
+                    None if x.buf().is_some()
+                        && factor::overlaps(g, operands[0])
+                        && factor::is_one(g, v, factor::of(g, env, v)) =>
+                    {
+                        return Ok(());
+                    }
                     None => {
                         let x = x.clone();
                         let x = self.materialise(&x, true);
