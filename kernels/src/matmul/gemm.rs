@@ -99,10 +99,14 @@ pub(super) unsafe fn copied<S: Isa, T: Scalar>(
     unsafe {
         for j in (0..n).step_by(columns) {
             let w = columns.min(n - j);
-            let b = b.dense().unwrap_or_else(|| {
-                densify::<S, T>(k, w, b.column(j), right, w);
-                Matrix { at: right, rs: w as isize, cs: 1 }
-            });
+            // Not in a closure, which would be compiled for the baseline instruction set.
+            let b = match b.dense() {
+                Some(dense) => dense,
+                None => {
+                    densify::<S, T>(k, w, b.column(j), right, w);
+                    Matrix { at: right.cast_const(), rs: w as isize, cs: 1 }
+                }
+            };
             for i in (0..m).step_by(rows) {
                 let h = rows.min(m - i);
                 let a = match a {
