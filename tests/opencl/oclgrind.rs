@@ -1,7 +1,7 @@
 //! A small set of programs under Oclgrind, an interpreter of kernels that finds data races and accesses beyond a buffer: nothing
 //! is found, in each form of code. Not with `--uninitialized`: Oclgrind 21.10 ends with a signal on a kernel of one `vload16`
 //! there, and takes what comes of vectors for uninitialised. Where it is not installed (Debian's package `oclgrind`)
-//! the tests say so and do nothing. Each takes minutes, so they are run by `scripts/oclgrind.sh` only.
+//! the tests say so and do nothing. The first takes minutes, for the probe, so they are run by `scripts/oclgrind.sh` only.
 
 use std::io::{Write, stderr};
 use std::path::Path;
@@ -21,7 +21,11 @@ fn clean(form: &str) {
     };
     let log = std::env::temp_dir().join(format!("allotrope_oclgrind_{form}_{}.log", std::process::id()));
     let mut command = Command::new("oclgrind");
-    command.args(["--data-races", "--log"]).arg(&log).arg(std::env::current_exe().unwrap());
+    // It adds up the local memory of all kernels of a program, of which one runs at a time.
+    command
+        .args(["--data-races", "--local-mem-size", "1048576", "--log"])
+        .arg(&log)
+        .arg(std::env::current_exe().unwrap());
     command.arg("--exact").args(PROGRAMS.map(|name| format!("{form}::same_bits::{name}")));
     command.env("ALLOTROPE_OPENCL_LIBRARY", library).env("ALLOTROPE_OPENCL_BLOCKS", "apart");
     // The verdict of the probe, which takes most of the time, is kept for the next form.
