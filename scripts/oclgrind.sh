@@ -4,4 +4,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v oclgrind >/dev/null || { echo 'oclgrind is not installed (package oclgrind)' >&2; exit 1; }
-cargo test --release --features opencl --test opencl -- --ignored --test-threads 1 "oclgrind::${1:-}"
+# With the workspace, as in `scripts/test.sh`, so that the library is built once for both.
+cargo test --release --workspace --features opencl --test opencl -- --ignored --test-threads 1 "oclgrind::${1:-}"
