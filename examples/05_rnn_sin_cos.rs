@@ -17,6 +17,7 @@ use allotrope::prelude::*;
 use std::f32::consts::PI;
 use std::time::Instant;
 
+#[derive(Module)]
 struct SinToCos {
     rnn: nn::Rnn,
     out: nn::Linear,
@@ -27,13 +28,6 @@ impl SinToCos {
     fn forward(&self, x: &Tensor, h: &Tensor) -> (Tensor, Tensor) {
         let (states, h) = self.rnn.forward(x, h);
         (self.out.forward(&states), h)
-    }
-}
-
-impl Module for SinToCos {
-    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
-        self.rnn.visit(&mut |name, t| f(&format!("rnn.{name}"), t));
-        self.out.visit(&mut |name, t| f(&format!("out.{name}"), t));
     }
 }
 

@@ -25,6 +25,9 @@
 //!
 //! `docs/ARCHITECTURE.md` says where things are and what each part never knows.
 
+// The derive macro names the library by its name, here too.
+extern crate self as allotrope;
+
 pub mod autograd;
 pub mod backend;
 mod capture;
@@ -41,6 +44,7 @@ mod partition;
 mod runtime;
 pub mod schedule;
 mod serialize;
+pub mod state;
 /// The tensor, and what stands beside it: sizes, settings, random numbers, printing.
 pub mod tensor {
     pub(crate) mod affine;
@@ -103,13 +107,14 @@ pub mod trace {
 
 /// What most programs use.
 pub mod prelude {
+    pub use allotrope_derive::Module;
     pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
     pub use crate::device::{Device, set_default_device, with_device};
     pub use crate::functional::{
         self, ConvOptions, CrossEntropyOptions, MaxPoolOptions, Padding, Reduction, conv1d, conv2d, cross_entropy,
         dropout, max_pool2d, mse_loss,
     };
-    pub use crate::nn::{self, Module};
+    pub use crate::nn::{self, Forward, Module};
     pub use crate::ops::random::{manual_seed, rand, randint, randn, randperm};
     pub use crate::ops::{
         Backward, Ellipsis, GradOptions, NewAxis, bernoulli, broadcast_tensors, cat, checkpoint, cond, einsum, grad,

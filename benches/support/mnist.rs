@@ -56,18 +56,19 @@ impl Cnn {
 }
 
 impl Module for Cnn {
-    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
+    fn visit(&self, visitor: &mut dyn nn::Visitor) {
         for (i, (weight, bias)) in self.convolutions.iter().enumerate() {
-            f(&format!("conv{}.weight", i + 1), weight);
-            f(&format!("conv{}.bias", i + 1), bias);
+            visitor.parameter(&format!("conv{}.weight", i + 1), weight);
+            visitor.parameter(&format!("conv{}.bias", i + 1), bias);
         }
-        self.out.visit(f);
+        visitor.child("out", &self.out);
     }
 }
 
 const HIDDEN: usize = 64;
 
 /// An LSTM over the 28 rows of an image, and a linear layer on its last state.
+#[derive(Module)]
 pub struct Lstm {
     weight_ih: Tensor,
     weight_hh: Tensor,
@@ -115,12 +116,3 @@ impl Lstm {
     }
 }
 
-impl Module for Lstm {
-    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
-        f("weight_ih_l0", &self.weight_ih);
-        f("weight_hh_l0", &self.weight_hh);
-        f("bias_ih_l0", &self.bias_ih);
-        f("bias_hh_l0", &self.bias_hh);
-        self.out.visit(f);
-    }
-}

@@ -9,6 +9,7 @@ use allotrope::prelude::*;
 
 pub const HIDDEN: usize = 32;
 
+#[derive(Module)]
 pub struct SinToCos {
     rnn: nn::Rnn,
     out: nn::Linear,
@@ -31,13 +32,6 @@ impl SinToCos {
         loss.backward();
         opt.step();
         (loss.detach(), h.detach())
-    }
-}
-
-impl Module for SinToCos {
-    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
-        self.rnn.visit(f);
-        self.out.visit(f);
     }
 }
 

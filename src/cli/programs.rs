@@ -19,6 +19,7 @@ pub struct Data {
 }
 
 /// sin in, cos out: a recurrent layer and a linear one, as in the programs that users start from.
+#[derive(Module)]
 struct SinToCos {
     rnn: nn::Rnn,
     out: nn::Linear,
@@ -29,13 +30,6 @@ impl SinToCos {
     fn forward(&self, x: &Tensor, h: &Tensor) -> (Tensor, Tensor) {
         let (states, h) = self.rnn.forward(x, h);
         (self.out.forward(&states), h)
-    }
-}
-
-impl Module for SinToCos {
-    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
-        self.rnn.visit(&mut |name, t| f(&format!("rnn.{name}"), t));
-        self.out.visit(&mut |name, t| f(&format!("out.{name}"), t));
     }
 }
 

@@ -1,15 +1,17 @@
 //! The affine layer.
 
-use super::Module;
+use super::forward::forward;
 use super::init::{kaiming_bound, uniform};
-use crate::error::{Result, must};
+use super::repr::python_bool;
 use crate::functional::try_linear;
 use crate::tensor::Tensor;
-use std::fmt;
+use allotrope_derive::Module;
 
 /// y = x Wᵀ + b: `[.., in] -> [.., out]`.
 ///
 /// Weights `[out, in]` and bias `[out]` are initialised as `torch.nn.Linear`'s, in the same order of draws.
+#[derive(Module)]
+#[module(extra_repr = Self::sizes)]
 pub struct Linear {
     /// `[out, in]`
     pub weight: Tensor,
@@ -39,39 +41,12 @@ impl Linear {
         Linear { weight, bias }
     }
 
-    /// `[.., in] -> [.., out]`.
-    ///
-    /// # Panics
-    /// When the last axis of `x` is not `in`.
-    #[track_caller]
-    pub fn forward(&self, x: &Tensor) -> Tensor {
-        must(self.try_forward(x))
-    }
-
-    /// As [`Linear::forward`].
-    ///
-    /// # Errors
-    /// When the last axis of `x` is not `in`.
-    #[track_caller]
-    pub fn try_forward(&self, x: &Tensor) -> Result<Tensor> {
-        try_linear(x, &self.weight, self.bias.as_ref())
-    }
-}
-
-impl Module for Linear {
-    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
-        f("weight", &self.weight);
-        if let Some(b) = &self.bias {
-            f("bias", b);
-        }
-    }
-}
-
-/// As PyTorch prints it.
-impl fmt::Display for Linear {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn sizes(&self) -> String {
         let [out, inn] = [self.weight.shape_hint()[0], self.weight.shape_hint()[1]];
-        let bias = if self.bias.is_some() { "True" } else { "False" };
-        write!(f, "Linear(in_features={inn}, out_features={out}, bias={bias})")
+        format!("in_features={inn}, out_features={out}, bias={}", python_bool(self.bias.is_some()))
     }
+}
+
+forward! {
+    Linear: |layer, x| try_linear(x, &layer.weight, layer.bias.as_ref());
 }

@@ -1,6 +1,6 @@
 //! The Elman recurrent network, written with `scan`: a loop over time in eager mode, and still a loop in a trace.
 
-use super::Module;
+use super::{Module, Visitor};
 use super::init::uniform;
 use crate::backend::cpu::host::affords;
 use crate::error::{Error, Result, called, must, raise};
@@ -185,12 +185,12 @@ impl Rnn {
 }
 
 impl Module for Rnn {
-    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
+    fn visit(&self, visitor: &mut dyn Visitor) {
         for (i, layer) in self.layers.iter().enumerate() {
-            f(&format!("weight_ih_l{i}"), &layer.weight_ih);
-            f(&format!("weight_hh_l{i}"), &layer.weight_hh);
-            f(&format!("bias_ih_l{i}"), &layer.bias_ih);
-            f(&format!("bias_hh_l{i}"), &layer.bias_hh);
+            visitor.parameter(&format!("weight_ih_l{i}"), &layer.weight_ih);
+            visitor.parameter(&format!("weight_hh_l{i}"), &layer.weight_hh);
+            visitor.parameter(&format!("bias_ih_l{i}"), &layer.bias_ih);
+            visitor.parameter(&format!("bias_hh_l{i}"), &layer.bias_hh);
         }
     }
 }

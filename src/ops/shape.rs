@@ -2,7 +2,7 @@
 //! Results are views where the layout allows, copies where not. Nothing is computed here.
 
 use super::arg::broadcast_size;
-use super::movement::{aliased_as_node, permuted};
+use super::movement::{aliased_as_node, fresh, permuted};
 use super::{twin_fns, twins};
 use crate::autograd::{is_grad_enabled, tape};
 use crate::error::{Error, Result};
@@ -190,6 +190,20 @@ twins! { views:
             2 => self.try_unsqueeze(-1),
             _ => Ok(self.clone()),
         }
+    }
+
+    /// The same elements in memory of their own, in the order in which they lie, differentiable: PyTorch's `clone`. In Rust `.clone()`
+    /// is another handle to the same tensor.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::zeros(&[2], DType::F32);
+    /// let (handle, copy) = (x.clone(), x.copy());
+    /// x.fill_(1.0);
+    /// assert_eq!((handle.to_vec::<f32>(), copy.to_vec::<f32>()), (vec![1.0, 1.0], vec![0.0, 0.0]));
+    /// ```
+    fn copy / try_copy(&self) -> Tensor {
+        fresh(self)
     }
 
     /// The same elements in row-major order in memory; the tensor itself where they are so already.

@@ -23,6 +23,7 @@ const ORDER: &[&[&str]] = &[
     &["schedule"],
     &["backend"],
     &["tensor"],
+    &["state"],
     &["mode"],
     &["autograd"],
     &["ops"],
@@ -40,7 +41,7 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// The crates below the library, and the crates of this workspace that each may name.
-const CRATES: &[(&str, &[&str])] = &[("ir", &[]), ("kernels", &["allotrope_ir"]), ("opencl-loader", &[])];
+const CRATES: &[(&str, &[&str])] = &[("derive", &[]), ("ir", &[]), ("kernels", &["allotrope_ir"]), ("opencl-loader", &[])];
 
 /// Files of one folder that may depend on each other in a circle. In `kernels` one trait of elements has the tables of all
 /// kernels as its parts, each of which is generic over this trait, so there the circle is only reported.
@@ -337,7 +338,7 @@ fn section(out: &mut String, title: &str, lines: &[String]) {
 /// All sources of the workspace's crates, by their path in the checkout.
 fn sources(root: &Path) -> Vec<(String, Source)> {
     let mut all = Vec::new();
-    for krate in ["src", "ir/src", "kernels/src", "opencl-loader/src"] {
+    for krate in ["src", "derive/src", "ir/src", "kernels/src", "opencl-loader/src"] {
         for (name, text) in texts(&root.join(krate)) {
             all.push((format!("{krate}/{name}"), Source::read(&text)));
         }

@@ -103,6 +103,7 @@ pub fn draw(seed: u64, shape: &[usize]) -> Tensor {
 }
 
 /// The model of the two recurrent examples.
+#[derive(Module)]
 pub struct SinToCos {
     pub rnn: nn::Rnn,
     pub out: nn::Linear,
@@ -117,13 +118,6 @@ impl SinToCos {
     pub fn forward(&self, x: &Tensor, h: &Tensor) -> (Tensor, Tensor) {
         let (states, h) = self.rnn.forward(x, h);
         (self.out.forward(&states), h)
-    }
-}
-
-impl Module for SinToCos {
-    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
-        self.rnn.visit(&mut |name, t| f(&format!("rnn.{name}"), t));
-        self.out.visit(&mut |name, t| f(&format!("out.{name}"), t));
     }
 }
 

@@ -42,12 +42,12 @@ impl Model {
 }
 
 impl Module for Model {
-    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
+    fn visit(&self, visitor: &mut dyn nn::Visitor) {
         match self {
-            Model::Linear(layer) => layer.visit(f),
+            Model::Linear(layer) => layer.visit(visitor),
             Model::Rnn { rnn, out, .. } => {
-                rnn.visit(f);
-                out.visit(f);
+                visitor.child("rnn", rnn);
+                visitor.child("out", out);
             }
         }
     }

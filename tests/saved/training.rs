@@ -7,16 +7,10 @@ use allotrope::trace::{Names, Program};
 use std::rc::Rc;
 
 /// A recurrent layer and a linear one, as the programs of the command have.
+#[derive(Module)]
 struct Net {
     rnn: nn::Rnn,
     out: nn::Linear,
-}
-
-impl Module for Net {
-    fn visit(&self, f: &mut dyn FnMut(&str, &Tensor)) {
-        self.rnn.visit(&mut |name, t| f(&format!("rnn.{name}"), t));
-        self.out.visit(&mut |name, t| f(&format!("out.{name}"), t));
-    }
 }
 
 /// Training data of some length.

@@ -17,6 +17,13 @@ pub struct To {
     device: Option<Device>,
 }
 
+impl To {
+    /// The device alone, for tensors whose dtype is to stay.
+    pub(crate) fn device_only(self) -> To {
+        To { dtype: None, ..self }
+    }
+}
+
 impl From<DType> for To {
     fn from(dtype: DType) -> To {
         To { dtype: Some(dtype), device: None }
