@@ -107,7 +107,6 @@ pub mod trace {
 
 /// What most programs use.
 pub mod prelude {
-    pub use allotrope_derive::Module;
     pub use crate::autograd::{Function, FunctionContext, enable_grad, no_grad};
     pub use crate::device::{Device, set_default_device, with_device};
     pub use crate::functional::{

@@ -52,11 +52,11 @@ fn expand(input: DeriveInput) -> Result<TokenStream> {
                 }
             };
         }
-        quote!(::allotrope::nn::Field::visit(&self.#member, #name, visitor);)
+        quote!(::allotrope::nn::Field::visit_as(&self.#member, #name, visitor);)
     });
     let maps = fields
         .iter()
-        .map(|Shown { member, .. }| quote!(::allotrope::nn::Field::map_tensors(&mut self.#member, replace)?;));
+        .map(|Shown { member, .. }| quote!(::allotrope::nn::Field::map_field(&mut self.#member, replace)?;));
     let extra_repr = options.extra_repr.map(|method| {
         quote! {
             fn extra_repr(&self) -> ::std::string::String {

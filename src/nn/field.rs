@@ -17,51 +17,51 @@ type Replace<'a> = &'a mut dyn FnMut(&Tensor) -> Result<Tensor>;
 /// those in them; plain numbers and text are nothing. Vectors and maps are printed as PyTorch's `ModuleList` and `ModuleDict`.
 pub trait Field {
     /// Shows the field to the visitor.
-    fn visit(&self, name: &str, visitor: &mut dyn Visitor);
+    fn visit_as(&self, name: &str, visitor: &mut dyn Visitor);
 
     /// As [`Module::map_tensors`].
     ///
     /// # Errors
     /// As there.
-    fn map_tensors(&mut self, f: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<()>;
+    fn map_field(&mut self, f: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<()>;
 }
 
 impl<M: Module> Field for M {
-    fn visit(&self, name: &str, visitor: &mut dyn Visitor) {
+    fn visit_as(&self, name: &str, visitor: &mut dyn Visitor) {
         visitor.child(name, self);
     }
-    fn map_tensors(&mut self, f: Replace<'_>) -> Result<()> {
+    fn map_field(&mut self, f: Replace<'_>) -> Result<()> {
         Module::map_tensors(self, f)
     }
 }
 
 impl Field for Tensor {
-    fn visit(&self, name: &str, visitor: &mut dyn Visitor) {
+    fn visit_as(&self, name: &str, visitor: &mut dyn Visitor) {
         visitor.parameter(name, self);
     }
-    fn map_tensors(&mut self, f: Replace<'_>) -> Result<()> {
+    fn map_field(&mut self, f: Replace<'_>) -> Result<()> {
         *self = f(self)?;
         Ok(())
     }
 }
 
 impl Field for Flag {
-    fn visit(&self, name: &str, visitor: &mut dyn Visitor) {
+    fn visit_as(&self, name: &str, visitor: &mut dyn Visitor) {
         visitor.flag(name, self);
     }
-    fn map_tensors(&mut self, _: Replace<'_>) -> Result<()> {
+    fn map_field(&mut self, _: Replace<'_>) -> Result<()> {
         Ok(())
     }
 }
 
 impl<T: Field> Field for Option<T> {
-    fn visit(&self, name: &str, visitor: &mut dyn Visitor) {
+    fn visit_as(&self, name: &str, visitor: &mut dyn Visitor) {
         if let Some(field) = self {
-            field.visit(name, visitor);
+            field.visit_as(name, visitor);
         }
     }
-    fn map_tensors(&mut self, f: Replace<'_>) -> Result<()> {
-        self.iter_mut().try_for_each(|field| field.map_tensors(f))
+    fn map_field(&mut self, f: Replace<'_>) -> Result<()> {
+        self.iter_mut().try_for_each(|field| field.map_field(f))
     }
 }
 
@@ -100,7 +100,7 @@ struct Items<'a, T>(&'a [T]);
 
 impl<T: Field> Module for Items<'_, T> {
     fn visit(&self, visitor: &mut dyn Visitor) {
-        self.0.iter().enumerate().for_each(|(i, item)| item.visit(&i.to_string(), visitor));
+        self.0.iter().enumerate().for_each(|(i, item)| item.visit_as(&i.to_string(), visitor));
     }
     fn class_name(&self) -> &'static str {
         "ModuleList"
@@ -124,20 +124,20 @@ pub(super) fn list_repr(class: &str, visit: impl FnOnce(&mut dyn Visitor)) -> St
 }
 
 impl<T: Field> Field for Vec<T> {
-    fn visit(&self, name: &str, visitor: &mut dyn Visitor) {
+    fn visit_as(&self, name: &str, visitor: &mut dyn Visitor) {
         visitor.child(name, &Items(self));
     }
-    fn map_tensors(&mut self, f: Replace<'_>) -> Result<()> {
-        self.iter_mut().try_for_each(|item| item.map_tensors(f))
+    fn map_field(&mut self, f: Replace<'_>) -> Result<()> {
+        self.iter_mut().try_for_each(|item| item.map_field(f))
     }
 }
 
 impl<T: Field, const N: usize> Field for [T; N] {
-    fn visit(&self, name: &str, visitor: &mut dyn Visitor) {
+    fn visit_as(&self, name: &str, visitor: &mut dyn Visitor) {
         visitor.child(name, &Items(self));
     }
-    fn map_tensors(&mut self, f: Replace<'_>) -> Result<()> {
-        self.iter_mut().try_for_each(|item| item.map_tensors(f))
+    fn map_field(&mut self, f: Replace<'_>) -> Result<()> {
+        self.iter_mut().try_for_each(|item| item.map_field(f))
     }
 }
 
@@ -146,7 +146,7 @@ struct Entries<'a, T>(Vec<(&'a String, &'a T)>);
 
 impl<T: Field> Module for Entries<'_, T> {
     fn visit(&self, visitor: &mut dyn Visitor) {
-        self.0.iter().for_each(|(name, item)| item.visit(name, visitor));
+        self.0.iter().for_each(|(name, item)| item.visit_as(name, visitor));
     }
     fn class_name(&self) -> &'static str {
         "ModuleDict"
@@ -154,31 +154,31 @@ impl<T: Field> Module for Entries<'_, T> {
 }
 
 impl<T: Field> Field for BTreeMap<String, T> {
-    fn visit(&self, name: &str, visitor: &mut dyn Visitor) {
+    fn visit_as(&self, name: &str, visitor: &mut dyn Visitor) {
         visitor.child(name, &Entries(self.iter().collect()));
     }
-    fn map_tensors(&mut self, f: Replace<'_>) -> Result<()> {
-        self.values_mut().try_for_each(|item| item.map_tensors(f))
+    fn map_field(&mut self, f: Replace<'_>) -> Result<()> {
+        self.values_mut().try_for_each(|item| item.map_field(f))
     }
 }
 
 /// In order of the names, since a hash map has none.
 impl<T: Field, S> Field for HashMap<String, T, S> {
-    fn visit(&self, name: &str, visitor: &mut dyn Visitor) {
+    fn visit_as(&self, name: &str, visitor: &mut dyn Visitor) {
         let mut entries: Vec<_> = self.iter().collect();
         entries.sort_by_key(|(name, _)| *name);
         visitor.child(name, &Entries(entries));
     }
-    fn map_tensors(&mut self, f: Replace<'_>) -> Result<()> {
-        self.values_mut().try_for_each(|item| item.map_tensors(f))
+    fn map_field(&mut self, f: Replace<'_>) -> Result<()> {
+        self.values_mut().try_for_each(|item| item.map_field(f))
     }
 }
 
 macro_rules! plain {
     ($($ty:ty)*) => {$(
         impl Field for $ty {
-            fn visit(&self, _: &str, _: &mut dyn Visitor) {}
-            fn map_tensors(&mut self, _: Replace<'_>) -> Result<()> {
+            fn visit_as(&self, _: &str, _: &mut dyn Visitor) {}
+            fn map_field(&mut self, _: Replace<'_>) -> Result<()> {
                 Ok(())
             }
         }
