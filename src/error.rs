@@ -69,6 +69,9 @@ pub enum Error {
     /// Arguments of a layer, an optimizer or a traced call that do not fit.
     #[error("{0}")]
     Argument(String),
+    /// Two runs differ that should have equal bits; says where.
+    #[error("{0}")]
+    Difference(String),
     /// A closure of the user's panicked while it was recorded, with these words.
     #[error("the closure panicked while it was recorded: {0}")]
     Panic(String),
@@ -216,6 +219,7 @@ impl Error {
             | Error::Device { .. }
             | Error::Compile(_)
             | Error::File { .. }
+            | Error::Difference(_)
             | Error::Panic(_) => "an operation",
         }
     }
@@ -348,7 +352,7 @@ impl Error {
             Error::Device { message, .. } => message,
             Error::Rule(rule) => &mut rule.message,
             Error::Autograd(s) | Error::Trace(s) | Error::Compile(s) | Error::Argument(s) | Error::Panic(s) => s,
-            Error::Size(s) | Error::Memory(s) => s,
+            Error::Size(s) | Error::Memory(s) | Error::Difference(s) => s,
         };
         let place = format!("at {at}");
         if !text.contains(&place) {

@@ -5,7 +5,6 @@
 use super::bench::Workload;
 use super::error::{BUILD_WITH_OPENCL, CliError, NO_OPENCL};
 use super::programs::Kind;
-use super::run::Settings;
 use super::sequence::{HalfTurns, LONGEST_VARIABLE, POINTS_PER_HALF_TURN, Program};
 use allotrope::Device;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -79,6 +78,19 @@ pub struct CompareArgs {
     pub threads: usize,
     /// A device, as opencl:0, that runs the traced programs too and is held against the CPU
     #[arg(long, value_parser = device)]
+    pub device: Option<Device>,
+}
+
+/// The options of a comparison, already checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub steps: usize,
+    pub half_turns: HalfTurns,
+    pub hidden: usize,
+    pub batch: usize,
+    pub seed: u64,
+    pub threads: usize,
+    /// A device that runs the traced programs too.
     pub device: Option<Device>,
 }
 

@@ -4,13 +4,11 @@
 
 use super::args::{BenchArgs, BenchMode};
 use super::error::CliError;
-use super::format;
-use super::memory;
 use super::output::print;
-use super::programs::{self, Dispatch, Large, Trainer};
+use super::programs::{self, Dispatch, Large, library};
 use super::python_random::PythonRandom;
-use super::run::{Mode, median};
 use allotrope::Device;
+use allotrope::compare::{Mode, Trainer, format, median, peak_rss_mib};
 use allotrope::device::with_device;
 use serde::Serialize;
 use std::time::Instant;
@@ -198,7 +196,7 @@ fn measure(workload: Workload, mode: Mode, args: &BenchArgs) -> Result<Line, Cli
         Workload::Matmul4096 => large(&mut line, mode, Large::Matmul(4096), 3)?,
     }
     line.us = (line.us * 1e4).round() / 1e4;
-    line.peak_rss_mib = memory::peak_rss_mib();
+    line.peak_rss_mib = peak_rss_mib();
     Ok(line)
 }
 
@@ -213,9 +211,9 @@ fn peer(mode: Mode, device: Device) -> String {
 
 /// The same window in every call: first call, three warm-ups, the median of `calls`.
 fn fixed(line: &mut Line, mode: Mode, points: usize, calls: usize) -> Result<(), CliError> {
-    let mut trainer = Trainer::new(mode, HIDDEN, BATCH, SEED)?;
-    let data = trainer.random_data(points)?;
-    (line.us, line.first_s) = timed(calls, || trainer.train_only(&data))?;
+    let mut trainer = programs::trainer(mode, HIDDEN, BATCH, SEED);
+    let data = programs::random_batch(BATCH, points);
+    (line.us, line.first_s) = timed(calls, || trainer.step(&data).map(drop).map_err(library("the training step")))?;
     compiled(line, &trainer);
     Ok(())
 }
@@ -224,12 +222,12 @@ fn fixed(line: &mut Line, mode: Mode, points: usize, calls: usize) -> Result<(),
 fn variable(line: &mut Line, mode: Mode, mut length: impl FnMut(&mut PythonRandom) -> usize) -> Result<(), CliError> {
     let mut random = PythonRandom::new(SEED);
     let lengths: Vec<usize> = (0..VARIABLE_STEPS).map(|_| length(&mut random)).collect();
-    let mut trainer = Trainer::new(mode, HIDDEN, BATCH, SEED)?;
+    let mut trainer = programs::trainer(mode, HIDDEN, BATCH, SEED);
     let longest = lengths.iter().copied().max().unwrap_or(0);
     let mut data: Vec<_> = (0..=longest).map(|_| None).collect();
     for &points in &lengths {
         if data[points].is_none() {
-            data[points] = Some(trainer.random_data(points)?);
+            data[points] = Some(programs::random_batch(BATCH, points));
         }
     }
     let mut seconds = Vec::with_capacity(VARIABLE_STEPS);
@@ -237,7 +235,7 @@ fn variable(line: &mut Line, mode: Mode, mut length: impl FnMut(&mut PythonRando
     for &points in &lengths {
         let clock = Instant::now();
         if let Some(data) = &data[points] {
-            trainer.train_only(data)?;
+            trainer.step(data).map_err(library("the training step"))?;
         }
         seconds.push(clock.elapsed().as_secs_f64());
     }

@@ -32,8 +32,8 @@ mod opencl {
 
 #[cfg(feature = "opencl")]
 mod opencl {
-    use super::super::format::seconds;
     use allotrope::backend::opencl::{self, Description, Kind, Opened, Verdict, What};
+    use allotrope::compare::format::seconds;
     use std::fmt::Write;
 
     /// What there is.

@@ -2,22 +2,15 @@
 
 use allotrope::Device;
 use std::io;
-use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// The report cannot be written where `--out` points; found before anything is trained.
-    #[error("--out {}: {problem}; {fits}", path.display())]
-    OutFolder { path: PathBuf, problem: String, fits: &'static str },
+    #[error("--out {0}")]
+    OutFolder(allotrope::Error),
     /// Options that are each fine but too much together.
     #[error("{given}: {problem}; {fits}")]
     Options { given: String, problem: String, fits: String },
-    /// A file of the report could not be written although the folder had been tried.
-    #[error("could not write {}: {source}", path.display())]
-    Write { path: PathBuf, source: io::Error },
-    /// A plot could not be drawn.
-    #[error("could not draw {what}: {message}")]
-    Draw { what: String, message: String },
     /// Standard output went away or is full.
     #[error("could not write to standard output: {0}")]
     Output(io::Error),
@@ -28,11 +21,8 @@ pub enum CliError {
     #[error("--device {device}: {message}")]
     Device { device: Device, message: String },
     /// The one promise that the comparison checks.
-    #[error("the modes differ in {program}: {what}")]
-    ModesDiffer { program: &'static str, what: String },
-    /// The same promise where a device makes it.
-    #[error("{device} differs from the CPU in {program}: {what}")]
-    DeviceDiffers { device: Device, program: &'static str, what: String },
+    #[error("{0}")]
+    Differ(allotrope::Error),
 }
 
 /// What a build without OpenCL says where that is asked for.
@@ -51,7 +41,7 @@ impl CliError {
     /// 2 for what the user can put right in the command, 1 for what failed while it ran.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::OutFolder { .. } | Self::Options { .. } | Self::Device { .. } => 2,
+            Self::OutFolder(_) | Self::Options { .. } | Self::Device { .. } => 2,
             _ => 1,
         }
     }

@@ -6,10 +6,10 @@
 use super::args::{GraphArgs, LookedAt};
 use super::error::CliError;
 use super::output::print;
-use super::programs::{self, GraphText, OpenClText, Trainer};
-use super::run::Mode;
+use super::programs::{self, GraphText, OpenClText, library};
 use super::sequence::{self, HalfTurns, Program};
 use allotrope::Device;
+use allotrope::compare::Mode;
 use allotrope::device::with_device;
 use std::path::Path;
 
@@ -36,21 +36,26 @@ pub fn run(args: &GraphArgs) -> Result<(), CliError> {
 fn traced(args: &GraphArgs, program: Program) -> Result<(), CliError> {
     let half_turns = HalfTurns { least: 1, most: 3 };
     let span = sequence::spans(program, 1, half_turns, 1)[0];
-    let mut trainer = Trainer::new(Mode::Traced, 32, 1, 1)?;
-    let data = trainer.data(&sequence::window(program, span, 1))?;
-    trainer.step(&data)?;
-    let mut text = shown(args, &trainer.graph(opencl(args))?);
+    let mut trainer = programs::trainer(Mode::Traced, 32, 1, 1);
+    let data = programs::window(program, span, 1).map_err(library("the window"))?;
+    trainer.step(&data).map_err(library("the training step"))?;
+    let mut text = shown(args, &programs::graph(&trainer, opencl(args))?);
     if let Some(trace) = &args.profile {
-        text += &section("times of the kernels", &trainer.profile(&data, trace)?);
+        let profile = trainer.profile(&data).map_err(library("profile"))?;
+        profile.write_chrome_trace(trace).map_err(library("profile"))?;
+        text += &section("times of the kernels", &profile.to_string());
     }
     if !args.verify {
         return print(&text);
     }
-    let (report, equal) = trainer.verify(&data)?;
-    print(&(text + &section("both modes", &report)))?;
-    match equal {
+    let found = trainer.verify(&data).map_err(library("verify"))?;
+    print(&(text + &section("both modes", &found.to_string())))?;
+    match found.is_equal() {
         true => Ok(()),
-        false => Err(CliError::ModesDiffer { program: program.name(), what: "the first step".to_string() }),
+        false => Err(CliError::Library {
+            what: program.name().to_string(),
+            message: "the modes differ in the first step".to_string(),
+        }),
     }
 }
 

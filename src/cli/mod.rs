@@ -5,24 +5,16 @@
 mod args;
 mod bench;
 mod compare;
-mod comparison;
 mod devices;
 mod error;
-mod format;
 mod graph;
-mod memory;
 mod output;
 mod programs;
 mod progress;
 mod python_random;
-mod report;
-mod run;
 mod sequence;
 #[cfg(feature = "opencl")]
 mod sweep;
-#[cfg(test)]
-mod synthetic;
-mod train;
 
 use args::{Cli, Command};
 use clap::Parser;

@@ -1,22 +1,18 @@
-//! The two ways to run the recurrent programs: the only file of the command line that knows the library.
+//! The programs of the command: a recurrent network that learns the cosine from the sine, workloads on large tensors, and what is
+//! printed of graphs.
 
+use super::args::Settings;
 use super::error::CliError;
-use super::run::{Accelerator, Contract, KernelInfo, Mode, ParameterBits};
-use super::sequence::Window;
+use super::sequence::{self, Program};
+use allotrope::compare::{Batch, Experiment, Mode, StepResult, Subject, Trainer};
 use allotrope::prelude::*;
-use allotrope::trace::{Explanation, Traced};
+use allotrope::trace::Explanation;
 use clap::ValueEnum;
 use std::path::Path;
 use std::rc::Rc;
 
 /// The learning rate of both programs.
 const LEARNING_RATE: f64 = 0.02;
-
-/// One window as the library holds it: `[batch, points, 1]` each.
-pub struct Data {
-    x: Tensor,
-    y: Tensor,
-}
 
 /// sin in, cos out: a recurrent layer and a linear one, as in the programs that users start from.
 #[derive(Module)]
@@ -33,27 +29,62 @@ impl SinToCos {
     }
 }
 
-/// A training step: window and hidden state in; loss, prediction and hidden state out.
-type Step3 = Box<dyn FnMut(&Tensor, &Tensor, &Tensor) -> (Tensor, Tensor, Tensor)>;
-
-/// The same closure in both modes.
-enum Stepper {
-    Eager(Step3),
-    Traced(Box<Traced<Step3, (Tensor, Tensor, Tensor), 3>>),
+/// The model with its training step, which carries the hidden state over.
+pub fn subject(hidden: usize, batch: usize) -> Subject {
+    let rnn = nn::Rnn::new(1, hidden).batch_first(true);
+    let model = Rc::new(SinToCos { rnn, out: nn::Linear::new(hidden, 1) });
+    let optimizer = optim::Adam::new(model.parameters(), LEARNING_RATE);
+    let trained = Rc::clone(&model);
+    let step = move |batch: &[Tensor], carried: &[Tensor]| {
+        let (prediction, h) = trained.forward(&batch[0], &carried[0]);
+        let loss = mse_loss(&prediction, &batch[1]);
+        optimizer.zero_grad();
+        loss.backward();
+        optimizer.step();
+        StepResult::of(loss).predicting(prediction).carrying([h.detach()])
+    };
+    Subject::new(&model, step).carrying([Tensor::zeros(&[1, batch, hidden], DType::F32)])
 }
 
-/// A model with its optimizer and carried hidden state, trained step by step in one mode.
-pub struct Trainer {
-    model: Rc<SinToCos>,
-    stepper: Stepper,
-    hidden: Tensor,
-    batch: usize,
+/// A trainer of that model, made from the seed.
+pub fn trainer(mode: Mode, hidden: usize, batch: usize, seed: u64) -> Trainer {
+    manual_seed(seed);
+    Trainer::new(subject(hidden, batch), mode, false)
 }
 
-/// What a step gave: there when the step has returned, and read outside the clock.
-pub struct Step {
-    loss: Tensor,
-    prediction: Tensor,
+/// A batch of random numbers in place of the sine and the cosine.
+pub fn random_batch(batch: usize, points: usize) -> Batch {
+    let shape = [batch, points, 1];
+    Batch::new([randn(&shape), randn(&shape)])
+}
+
+/// The batch of one step of a program.
+///
+/// # Errors
+/// When there is no memory for it.
+pub fn window(program: Program, span: sequence::Span, batch: usize) -> Result<Batch, Error> {
+    let window = sequence::window(program, span, batch);
+    let tensor = |values: &[f32]| Tensor::try_from_slice(values, &[batch, window.points, 1]);
+    let tensors = Batch::new([tensor(&window.input)?, tensor(&window.target)?]).length(window.points);
+    let target = window.target[..window.points].to_vec();
+    Ok(if program.shows_fit() { tensors.curve(window.time, target) } else { tensors })
+}
+
+/// A program with these settings, to be run in every mode.
+pub fn experiment(program: Program, settings: &Settings) -> Experiment {
+    let Settings { half_turns, hidden, batch, seed, .. } = *settings;
+    let steps = settings.steps;
+    let spans = move || sequence::spans(program, steps, half_turns, seed).into_iter();
+    Experiment::new(
+        program.name(),
+        move || subject(hidden, batch),
+        move || spans().map(move |span| window(program, span, batch)),
+    )
+    .description(program.description(half_turns))
+    .steps(sequence::steps(program, steps))
+    .seed(seed)
+    .threads(settings.threads)
+    .devices(settings.device.into_iter().collect::<Vec<_>>())
 }
 
 /// The kinds of OpenCL devices: each has its own way to the same bits.
@@ -113,7 +144,7 @@ pub enum Dispatch {
     MulForwardBackward,
 }
 
-fn library(what: &str) -> impl Fn(allotrope::Error) -> CliError {
+pub fn library(what: &str) -> impl Fn(allotrope::Error) -> CliError {
     move |error| CliError::Library { what: what.to_string(), message: error.to_string() }
 }
 
@@ -133,33 +164,6 @@ pub fn unusable(device: Device, error: Error) -> CliError {
         other => other.to_string(),
     };
     CliError::Device { device, message }
-}
-
-/// What a comparison says of a device, which it opens.
-///
-/// # Errors
-/// When it cannot be used.
-pub fn accelerator(device: Device) -> Result<Accelerator, CliError> {
-    open(device)?;
-    #[cfg(feature = "opencl")]
-    if let Device::OpenCl(number) = device {
-        let opened = allotrope::backend::opencl::of(number).opened().map_err(|error| unusable(device, error))?;
-        let description = opened.description();
-        let name = format!("{} ({})", description.name, description.platform);
-        return Ok(Accelerator { device, name, contract: contract(opened.verdict()) });
-    }
-    Ok(Accelerator { device, name: device.to_string(), contract: Contract::EqualBits })
-}
-
-/// What the probe of a device promises of programs in f32.
-#[cfg(feature = "opencl")]
-fn contract(found: &allotrope::backend::opencl::Verdict) -> Contract {
-    if found.equal_bits() {
-        return Contract::EqualBits;
-    }
-    let less = allotrope::backend::opencl::What::ALL.into_iter().filter(|what| !found.single.is_equal(*what));
-    let less = less.map(|what| format!("{what} {}", found.single.of(what).agreement));
-    Contract::Within(format!("by its probe {}", less.collect::<Vec<_>>().join(", ")))
 }
 
 /// Waits until the elements are there: on a device a step is only enqueued, and reading waits for all that was.
@@ -237,124 +241,12 @@ pub fn dispatch(which: Dispatch, operations: usize, seed: u64) -> Box<dyn FnMut(
     }
 }
 
-impl Step {
-    pub fn loss(&self) -> Result<f32, CliError> {
-        self.loss.try_item().map_err(library("the loss"))
-    }
-
-    pub fn prediction(&self) -> Result<Vec<f32>, CliError> {
-        Ok(self.prediction.to_vec())
-    }
-}
-
-impl Trainer {
-    pub fn new(mode: Mode, hidden: usize, batch: usize, seed: u64) -> Result<Self, CliError> {
-        manual_seed(seed);
-        let rnn = nn::Rnn::new(1, hidden).batch_first(true);
-        let model = Rc::new(SinToCos { rnn, out: nn::Linear::new(hidden, 1) });
-        let optimizer = optim::Adam::new(model.parameters(), LEARNING_RATE);
-        let step: Step3 = {
-            let model = Rc::clone(&model);
-            Box::new(move |x, y, h| {
-                let (prediction, h) = model.forward(x, h);
-                let loss = mse_loss(&prediction, y);
-                optimizer.zero_grad();
-                loss.backward();
-                optimizer.step();
-                (loss.detach(), prediction.detach(), h.detach())
-            })
-        };
-        let stepper = match mode {
-            Mode::Eager => Stepper::Eager(step),
-            Mode::Traced => Stepper::Traced(Box::new(trace(step))),
-        };
-        Ok(Trainer { model, stepper, hidden: Tensor::zeros(&[1, batch, hidden], DType::F32), batch })
-    }
-
-    pub fn data(&self, window: &Window) -> Result<Data, CliError> {
-        let tensor = |values: &[f32]| Tensor::try_from_slice(values, &[self.batch, window.points, 1]);
-        let make = || Ok(Data { x: tensor(&window.input)?, y: tensor(&window.target)? });
-        make().map_err(library("the window"))
-    }
-
-    pub fn random_data(&self, points: usize) -> Result<Data, CliError> {
-        let shape = [self.batch, points, 1];
-        Ok(Data { x: randn(&shape), y: randn(&shape) })
-    }
-
-    pub fn step(&mut self, data: &Data) -> Result<Step, CliError> {
-        let (loss, prediction, hidden) = match &mut self.stepper {
-            Stepper::Eager(step) => step(&data.x, &data.y, &self.hidden),
-            Stepper::Traced(step) => {
-                step.call((&data.x, &data.y, &self.hidden)).map_err(library("the training step"))?
-            }
-        };
-        self.hidden = hidden;
-        wait(&loss);
-        Ok(Step { loss, prediction })
-    }
-
-    pub fn train_only(&mut self, data: &Data) -> Result<(), CliError> {
-        self.step(data).map(drop)
-    }
-
-    fn traced(&self) -> Option<&Traced<Step3, (Tensor, Tensor, Tensor), 3>> {
-        match &self.stepper {
-            Stepper::Eager(_) => None,
-            Stepper::Traced(step) => Some(step),
-        }
-    }
-
-    fn explanation(&self) -> Option<Explanation> {
-        self.traced().and_then(|step| step.explain().into_iter().next())
-    }
-
-    pub fn compilations(&self) -> usize {
-        self.traced().map_or(0, Traced::compilations)
-    }
-
-    pub fn compile_seconds(&self) -> f64 {
-        self.traced().map_or(0.0, |step| step.compile_time().as_secs_f64())
-    }
-
-    pub fn parameters(&self) -> Result<Vec<ParameterBits>, CliError> {
-        let bits = |t: &Tensor| t.to_vec::<f32>().into_iter().map(f32::to_bits).collect();
-        let named = self.model.named_parameters();
-        Ok(named.into_iter().map(|(name, t)| ParameterBits { name, bits: bits(&t) }).collect())
-    }
-
-    pub fn kernels(&self) -> Vec<KernelInfo> {
-        let Some(explanation) = self.explanation() else { return Vec::new() };
-        let info = |k: &allotrope::backend::KernelInfo| {
-            let space: Vec<String> = k.space.iter().map(|d| d.to_string()).collect();
-            let place = if k.in_loop { "in a loop over time" } else { "once a step" };
-            KernelInfo {
-                name: k.name.clone(),
-                operations: k.ops.split(' ').map(str::to_string).collect(),
-                place: format!("[{}], {place}", space.join(", ")),
-            }
-        };
-        explanation.kernels().iter().map(info).collect()
-    }
-
-    pub fn graph(&mut self, opencl: Option<OpenClText>) -> Result<GraphText, CliError> {
-        GraphText::of(&self.explanation().ok_or_else(nothing)?, opencl)
-    }
-
-    /// Both modes compared on this step, and whether they agree.
-    pub fn verify(&self, data: &Data) -> Result<(String, bool), CliError> {
-        let step = self.traced().ok_or_else(nothing)?;
-        let found = step.verify((&data.x, &data.y, &self.hidden)).map_err(library("verify"))?;
-        Ok((found.to_string(), found.is_equal()))
-    }
-
-    /// The times of the kernels in this step; the trace goes to the file.
-    pub fn profile(&self, data: &Data, trace: &Path) -> Result<String, CliError> {
-        let step = self.traced().ok_or_else(nothing)?;
-        let profile = step.profile((&data.x, &data.y, &self.hidden)).map_err(library("profile"))?;
-        profile.write_chrome_trace(trace).map_err(library("profile"))?;
-        Ok(profile.to_string())
-    }
+/// What is printed of a traced trainer that has made a step.
+///
+/// # Errors
+/// When nothing was traced, and when code cannot be generated.
+pub fn graph(trainer: &Trainer, opencl: Option<OpenClText>) -> Result<GraphText, CliError> {
+    GraphText::of(&trainer.explanation().ok_or_else(nothing)?, opencl)
 }
 
 fn nothing() -> CliError {

@@ -45,6 +45,18 @@ impl Program {
         Self::ALL.map(Self::name).join(", ")
     }
 
+    /// What the report says of it.
+    pub fn description(self, half_turns: HalfTurns) -> String {
+        match self {
+            Self::Fixed => format!("Windows of one half-turn, {POINTS_PER_HALF_TURN} points."),
+            Self::Dynamic => format!(
+                "Windows of {} to {} half-turns, drawn anew for each step: the length changes while it trains.",
+                half_turns.least, half_turns.most
+            ),
+            Self::Variable => format!("Windows of 1 to {LONGEST_VARIABLE} points, drawn anew for each step."),
+        }
+    }
+
     /// Whether the report shows this program's prediction over its target.
     pub fn shows_fit(self) -> bool {
         self != Self::Variable

@@ -4,11 +4,11 @@
 
 use super::args::DevicesArgs;
 use super::error::CliError;
-use super::format::{seconds, table};
 use super::output::print;
 use allotrope::Device;
 use allotrope::backend::opencl::source::math::{Arithmetic, sweep};
 use allotrope::backend::opencl::{self, Arg, Opened, What};
+use allotrope::compare::format::{seconds, table};
 use allotrope::ir::UnaryOp;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::{Duration, Instant};

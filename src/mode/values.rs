@@ -96,6 +96,15 @@ impl Tensor {
         must(self.read_elements("to_vec()", Location::caller()))
     }
 
+    /// As [`Tensor::to_vec`].
+    ///
+    /// # Errors
+    /// Where that panics.
+    #[track_caller]
+    pub fn try_to_vec<T: FromElement>(&self) -> Result<Vec<T>> {
+        called(self.read_elements("try_to_vec()", Location::caller()))
+    }
+
     /// The only element.
     ///
     /// # Panics

@@ -29,19 +29,21 @@ const ORDER: &[&[&str]] = &[
     &["ops"],
     &["functional"],
     &["nn", "optim"],
+    &["plot"],
     &["capture"],
     &["partition"],
     &["runtime"],
     &["inspect"],
     &["serialize"],
-    &["gradcheck.rs"],
+    &["gradcheck.rs", "compare"],
     &["lib.rs"],
     &["cli"],
     &["main.rs"],
 ];
 
 /// The crates below the library, and the crates of this workspace that each may name.
-const CRATES: &[(&str, &[&str])] = &[("derive", &[]), ("ir", &[]), ("kernels", &["allotrope_ir"]), ("opencl-loader", &[])];
+const CRATES: &[(&str, &[&str])] =
+    &[("derive", &[]), ("ir", &[]), ("kernels", &["allotrope_ir"]), ("opencl-loader", &[])];
 
 /// Files of one folder that may depend on each other in a circle. In `kernels` one trait of elements has the tables of all
 /// kernels as its parts, each of which is generic over this trait, so there the circle is only reported.

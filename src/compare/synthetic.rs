@@ -1,25 +1,56 @@
 //! Runs made of plain formulas, for the tests of the report; nothing outside the tests uses them.
 
+use super::Report;
 use super::comparison::Comparison;
-use super::run::{
-    Accelerator, Column, Contract, Fit, KernelInfo, Mode, ParameterBits, Run, Settings, frame_steps, keeps_fit,
-};
-use super::sequence::{self, HalfTurns, Program};
+use super::run::{Accelerator, Column, Contract, Fit, KernelInfo, Mode, ParameterBits, Run, frame_steps, keeps_fit};
+use std::f32::consts::PI;
 
-pub fn settings() -> Settings {
-    let half_turns = HalfTurns { least: 1, most: 3 };
-    Settings { steps: 60, half_turns, hidden: 32, batch: 1, seed: 1, threads: 1, device: None }
+/// Stand-ins for three programs: one length, a few, many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    Fixed,
+    Dynamic,
+    Variable,
+}
+
+impl Program {
+    pub const ALL: [Program; 3] = [Program::Fixed, Program::Dynamic, Program::Variable];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Program::Fixed => "rnn_fixed",
+            Program::Dynamic => "rnn_dynamic",
+            Program::Variable => "rnn_var_200",
+        }
+    }
+
+    fn steps(self) -> usize {
+        if self == Program::Variable { 600 } else { 60 }
+    }
+
+    fn length(self, step: usize) -> usize {
+        match self {
+            Program::Fixed => 10,
+            Program::Dynamic => 10 * (1 + step * 7 % 3),
+            Program::Variable => 1 + step * 7919 % 200,
+        }
+    }
+}
+
+pub fn report() -> Report {
+    comparisons().into_iter().fold(Report::new("A test").setting("steps", 60), Report::with)
 }
 
 /// Both modes with equal bits and plausible times.
 pub fn comparison(program: Program) -> Comparison {
-    Comparison { runs: [Mode::Eager, Mode::Traced].map(|mode| run(program, Column::cpu(mode))).to_vec() }
+    let runs = [Mode::Eager, Mode::Traced].map(|mode| run(program, Column::cpu(mode))).to_vec();
+    Comparison { name: program.name().to_string(), description: String::new(), runs }
 }
 
 /// The same, and traced on a device. There is no other device than the CPU in every build, so it has that one's name.
 pub fn on_a_device(program: Program, contract: Contract) -> Comparison {
     let mut all = comparison(program);
-    let on = Accelerator { device: allotrope::Device::Cpu, name: "a device".to_string(), contract };
+    let on = Accelerator { device: crate::Device::Cpu, name: "a device".to_string(), contract };
     all.runs.push(run(program, Column { mode: Mode::Traced, on: Some(on) }));
     all
 }
@@ -30,15 +61,14 @@ pub fn comparisons() -> Vec<Comparison> {
 
 fn run(program: Program, column: Column) -> Run {
     let mode = column.mode;
-    let settings = settings();
-    let spans = sequence::spans(program, settings.steps, settings.half_turns, settings.seed);
-    let steps = spans.len();
+    let steps = program.steps();
+    let lengths: Vec<usize> = (0..steps).map(|step| program.length(step)).collect();
     let frames = frame_steps(steps);
     let wobble = |i: usize| ((i * 7919 + 13) % 101) as f64 / 101.0;
     let progress = |i: usize| 1.0 - (-4.0 * i as f64 / steps as f64).exp();
-    let losses = (0..steps).map(|i| ((0.6 + 0.5 * wobble(i)) * (1.01 - progress(i))) as f32);
+    let losses = (0..steps).map(|i| ((0.6 + 0.5 * wobble(i)) * (1.01 - progress(i))) as f32).map(f64::from);
     let seconds = |i: usize| {
-        let points = spans[i].points as f64;
+        let points = lengths[i] as f64;
         match mode {
             Mode::Eager => 20e-6 + 9e-6 * points * (1.0 + 0.2 * wobble(i)),
             Mode::Traced if i == 0 => 22e-3,
@@ -46,15 +76,16 @@ fn run(program: Program, column: Column) -> Run {
         }
     };
     let fit = |step: usize| {
-        let window = sequence::window(program, spans[step], 1);
+        let begin = lengths[..step].iter().sum::<usize>();
+        let time: Vec<f32> = (0..lengths[step]).map(|i| (begin + i) as f32 / 10.0).collect();
+        let target: Vec<f32> = time.iter().map(|t| (t * PI).cos()).collect();
         let reach = progress(step) as f32;
-        let prediction = window.target.iter().zip(&window.input);
-        let prediction = prediction.map(|(&y, &x)| reach * y + 0.4 * (1.0 - reach) * x).collect();
-        Fit { step, time: window.time, target: window.target, prediction }
+        let prediction = target.iter().zip(&time).map(|(y, t)| reach * y + 0.4 * (1.0 - reach) * (t * PI).sin());
+        Fit { step, prediction: prediction.collect(), time, target }
     };
-    let kept = (0..steps).filter(|&step| program.shows_fit() && keeps_fit(&frames, step));
+    let kept = (0..steps).filter(|&step| program != Program::Variable && keeps_fit(&frames, step));
     Run {
-        program,
+        program: program.name().to_string(),
         column,
         losses: losses.collect(),
         step_seconds: (0..steps).map(seconds).collect(),
@@ -63,12 +94,13 @@ fn run(program: Program, column: Column) -> Run {
         parameters: [("rnn.weight_ih_l0", 32), ("rnn.weight_hh_l0", 1024), ("out.weight", 32)]
             .map(|(name, n): (&str, u32)| ParameterBits {
                 name: name.to_string(),
-                bits: (0..n).map(|i| (i as f32 * 0.01).to_bits()).collect(),
+                bits: (0..n).map(|i| u64::from((i as f32 * 0.01).to_bits())).collect(),
+                width: 4,
             })
             .to_vec(),
         fits: kept.map(fit).collect(),
         kernels: kernels(mode),
-        spans,
+        lengths,
     }
 }
 

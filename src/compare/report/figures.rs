@@ -2,20 +2,24 @@
 //!
 //! It chooses data, labels and order; drawing is the chart's business, folders and pages are not known here.
 
-use super::axis::{Axis, Unit};
-use super::chart::{Chart, Mark, Series};
-use super::theme::{FONT, PAPER, SCALE, TARGET, color_of, register_fonts};
-use crate::cli::comparison::Comparison;
-use crate::cli::error::CliError;
-use crate::cli::run::{Fit, Run, STEPS_IN_VIEW};
-use crate::cli::sequence::Program;
-use plotters::backend::SVGBackend;
-use plotters::drawing::IntoDrawingArea;
-use plotters::style::RGBColor;
+use crate::compare::comparison::Comparison;
+use crate::compare::run::{Column, Fit, Mode, Run, STEPS_IN_VIEW};
+use crate::error::Result;
+use crate::plot::theme::{DEVICE, EAGER, TARGET, TRACED};
+use crate::plot::{Chart, Color, Mark, Series};
+use std::collections::BTreeSet;
 
-/// Logical pixels of a plot.
-const WIDTH: u32 = 560;
-const HEIGHT: u32 = 320;
+/// The colour of a run, wherever it is drawn.
+pub(super) fn color_of(column: &Column) -> Color {
+    match (&column.on, column.mode) {
+        (Some(_), _) => DEVICE,
+        (None, Mode::Eager) => EAGER,
+        (None, Mode::Traced) => TRACED,
+    }
+}
+
+/// Batches of more lengths than this show their times over the length.
+const FEW_LENGTHS: usize = 8;
 /// More points than this tell nothing more at that width.
 const MOST_POINTS: usize = 1200;
 
@@ -40,13 +44,13 @@ pub struct Figure {
 }
 
 /// Every figure of one program, in reading order.
-pub fn figures(pair: &Comparison) -> Result<Vec<Figure>, CliError> {
-    let program = pair.program();
-    let name = program.name();
+pub fn figures(pair: &Comparison) -> Result<Vec<Figure>> {
+    let name = &file_name(&pair.name);
     let mut charts = vec![(format!("loss_{name}.svg"), LOSS_CAPTION, loss(pair))];
-    charts.push(match program {
-        Program::Variable => (format!("time_{name}.svg"), LENGTH_CAPTION, time_by_length(pair)),
-        _ => (format!("time_{name}.svg"), TIME_CAPTION, time_by_step(pair)),
+    let lengths: BTreeSet<usize> = pair.reference().lengths.iter().copied().collect();
+    charts.push(match lengths.len() > FEW_LENGTHS {
+        true => (format!("time_{name}.svg"), LENGTH_CAPTION, time_by_length(pair)),
+        false => (format!("time_{name}.svg"), TIME_CAPTION, time_by_step(pair)),
     });
     if let Some(chart) = last_fit(pair) {
         charts.push((format!("fit_{name}.svg"), FIT_CAPTION, chart));
@@ -54,39 +58,33 @@ pub fn figures(pair: &Comparison) -> Result<Vec<Figure>, CliError> {
     let device = pair.runs.iter().find_map(|run| run.column.on.as_ref());
     let device = device.map_or(String::new(), |on| format!(" The dark colour is the traced program on {}.", on.device));
     let figure = |(file, caption, chart): (String, &str, Chart)| {
-        Ok(Figure { svg: svg(&chart, &file)?, file, caption: format!("{caption}{device}") })
+        Ok(Figure { svg: chart.svg()?, file, caption: format!("{caption}{device}") })
     };
     charts.into_iter().map(figure).collect()
 }
 
-const LOSS_CAPTION: &str = "Mean squared error of each training step. The blue line lies on the amber one \
+const LOSS_CAPTION: &str = "The loss of each training step. The blue line lies on the amber one \
     where the modes agree; any gap between them is a difference in bits.";
-const TIME_CAPTION: &str = "Wall time of each whole training step: forward, loss, backward, Adam. \
+const TIME_CAPTION: &str = "Wall time of each whole training step: forward, loss, backward, update. \
     The first traced step includes the compilation.";
-const LENGTH_CAPTION: &str = "Wall time of each training step over the length of its sequence, a length drawn \
-    anew for every step. The one traced dot far above the others is the step that compiled; no other length \
-    compiles again.";
+const LENGTH_CAPTION: &str = "Wall time of each training step over the length of its sequence, a length of \
+    its own for every step. A traced dot far above the others is a step that compiled.";
 const FIT_CAPTION: &str = "Prediction over target at the end of training; the shaded stretch is the last step's \
     window. Each step is drawn as it was predicted then, before its own update.";
 
 fn loss(pair: &Comparison) -> Chart {
     let values = |run: &Run| {
         let losses = run.losses.iter().enumerate();
-        losses.map(|(i, loss)| ((i + 1) as f64, f64::from(*loss))).collect::<Vec<_>>()
+        losses.map(|(i, loss)| ((i + 1) as f64, *loss)).collect::<Vec<_>>()
     };
-    let all: Vec<Vec<(f64, f64)>> = pair.runs.iter().map(values).collect();
-    let y = Axis::logarithmic("loss (MSE, log scale)", all.iter().flatten().map(|p| p.1), Unit::Plain);
-    let all: Vec<_> = all.iter().map(|points| thinned(points)).collect();
-    let runs = all.len();
-    let widths = if all[0].len() > 200 { thin_widths(runs) } else { widths(runs) };
-    let lines = pair.runs.iter().zip(widths).zip(all);
-    Chart {
-        title: format!("Loss, {}", pair.program().name()),
-        x: steps_axis(pair),
-        y,
-        band: None,
-        series: lines.map(|((run, width), points)| series_of(run, Mark::Line(*width), points)).collect(),
-    }
+    let runs = pair.runs.len();
+    let widths = if pair.reference().steps() > 200 { thin_widths(runs) } else { widths(runs) };
+    let title = format!("Loss, {}", pair.name);
+    let chart = over_steps(pair, title).y("loss (log scale)").log_y();
+    pair.runs.iter().enumerate().fold(chart, |chart, (i, run)| {
+        let width = widths[i.min(widths.len() - 1)];
+        chart.with(series_of(run, Mark::Line(width), thinned(&values(run))))
+    })
 }
 
 fn time_by_step(pair: &Comparison) -> Chart {
@@ -94,31 +92,27 @@ fn time_by_step(pair: &Comparison) -> Chart {
         let steps = run.step_seconds.iter().enumerate();
         steps.map(|(i, seconds)| ((i + 1) as f64, *seconds)).collect::<Vec<_>>()
     };
-    time(pair, "Time per step", steps_axis(pair), Mark::Line(4), points)
+    let chart = in_time(over_steps(pair, format!("Time per step, {}", pair.name)));
+    pair.runs.iter().fold(chart, |chart, run| chart.with(series_of(run, Mark::Line(4), thinned(&points(run)))))
 }
 
 fn time_by_length(pair: &Comparison) -> Chart {
     let points = |run: &Run| {
-        let steps = run.spans.iter().zip(&run.step_seconds);
-        steps.map(|(span, seconds)| (span.points as f64, *seconds)).collect::<Vec<_>>()
+        let steps = run.lengths.iter().zip(&run.step_seconds);
+        steps.map(|(length, seconds)| (*length as f64, *seconds)).take(MOST_POINTS).collect::<Vec<_>>()
     };
-    let longest = pair.reference().spans.iter().map(|span| span.points).max().unwrap_or(1);
-    let x = Axis::linear("length of the sequence (points)", 0.0, longest as f64, 5);
-    time(pair, "Time per step by length", x, Mark::Dots, points)
+    let longest = pair.reference().lengths.iter().max().copied().unwrap_or(1);
+    let chart = Chart::new(format!("Time per step by length, {}", pair.name)).x("length of the batch");
+    let chart = in_time(chart.x_range(0.0, longest as f64).ticks(5, 6));
+    pair.runs.iter().fold(chart, |chart, run| chart.with(series_of(run, Mark::Dots, points(run))))
 }
 
-fn time(pair: &Comparison, what: &str, x: Axis, mark: Mark, points: impl Fn(&Run) -> Vec<(f64, f64)>) -> Chart {
-    let seconds = pair.runs.iter().flat_map(|run| run.step_seconds.iter().copied());
-    let y = Axis::logarithmic("time (log scale)", seconds, Unit::Seconds);
-    let series = pair.runs.iter().map(|run| {
-        let points = points(run);
-        let shown = match mark {
-            Mark::Dots => points.into_iter().take(MOST_POINTS).collect(),
-            Mark::Line(_) => thinned(&points),
-        };
-        series_of(run, mark, shown)
-    });
-    Chart { title: format!("{what}, {}", pair.program().name()), x, y, band: None, series: series.collect() }
+fn in_time(chart: Chart) -> Chart {
+    chart.y("time (log scale)").log_y().y_in_seconds()
+}
+
+fn over_steps(pair: &Comparison, title: String) -> Chart {
+    Chart::new(title).x("training step").x_range(0.0, pair.reference().steps().max(1) as f64)
 }
 
 /// The window that the animation ends with; `None` where no fit was kept.
@@ -128,47 +122,57 @@ fn last_fit(pair: &Comparison) -> Option<Chart> {
 }
 
 /// Prediction over target as it stood at `step`: that step's window shaded, those before it to its left.
-pub fn fit(pair: &Comparison, step: usize) -> Chart {
+pub(super) fn fit(pair: &Comparison, step: usize) -> Chart {
     let first = (step + 1).saturating_sub(STEPS_IN_VIEW);
-    let spans = &pair.reference().spans;
+    let fits = &pair.reference().fits;
+    let ends = |fit: &Fit| {
+        let [start, end] = [fit.time.first(), fit.time.last()].map(|t| t.map_or(0.0, |t| f64::from(*t)));
+        (start, end)
+    };
     // A fixed width of time, so that the animation slides and does not breathe.
-    let longest = spans.iter().map(|span| span.extent).max().unwrap_or(1);
-    let width = (4 * longest).max(8) as f64;
-    let span = spans.get(step).copied();
-    let (start, end) = span.map_or((0.0, 1.0), |s| (s.start as f64, (s.start + s.extent) as f64));
-    let right = end.max(width);
-    let mut lines = Vec::new();
+    let longest = fits.iter().map(ends).map(|(start, end)| end - start).fold(0.0, f64::max);
+    let width = (4.0 * longest).max(f64::MIN_POSITIVE);
+    let (start, end) = fits.iter().find(|fit| fit.step == step).map_or((0.0, 1.0), ends);
+    let begin = fits.first().map_or(0.0, |fit| ends(fit).0);
+    let right = end.max(begin + width);
+    let values = fits.iter().flat_map(|fit| &fit.target).map(|y| f64::from(*y)).filter(|y| y.is_finite());
+    let (low, high) = (values.clone().fold(f64::INFINITY, f64::min), values.fold(f64::NEG_INFINITY, f64::max));
+    let (low, high) = if low < high { (low, high) } else { (-1.0, 1.0) };
+    let margin = (high - low) / 4.0;
+    let loss = pair.reference().losses.get(step).copied().unwrap_or(f64::NAN);
+    let steps = pair.reference().steps();
+    let mut chart = Chart::new(format!("{}: step {} of {steps}, loss {loss:.4}", pair.name, step + 1))
+        .x("time")
+        .x_range(right - width, right)
+        .y("target and prediction")
+        .y_range(low - margin, high + margin)
+        .ticks(8, 6)
+        .band(start, end);
     let mut add = |label: &str, color, width, run: &Run, values: fn(&Fit) -> &[f32]| {
         for fit in run.fits.iter().filter(|fit| (first..=step).contains(&fit.step)) {
             let points = fit.time.iter().zip(values(fit));
             let points = points.map(|(t, v)| (f64::from(*t), f64::from(*v))).collect();
-            lines.push(series(label, color, Mark::Line(width), points));
+            chart = chart.clone().with(series(label, color, Mark::Line(width), points));
         }
     };
     add("target", TARGET, 3, pair.reference(), |fit| &fit.target);
-    for (run, width) in pair.runs.iter().zip(widths(pair.runs.len())) {
-        add(&run.column.label(), color_of(&run.column), *width, run, |fit| &fit.prediction);
+    let widths = widths(pair.runs.len());
+    for (i, run) in pair.runs.iter().enumerate() {
+        add(&run.column.label(), color_of(&run.column), widths[i.min(widths.len() - 1)], run, |fit| &fit.prediction);
     }
-    let loss = pair.reference().losses.get(step).copied().unwrap_or(f32::NAN);
-    let steps = pair.reference().steps();
-    Chart {
-        title: format!("{}: step {} of {steps}, loss {loss:.4}", pair.program().name(), step + 1),
-        x: Axis::linear("time (half-turns)", right - width, right, 8),
-        y: Axis::linear("cos(t) and its prediction", -1.5, 1.5, 6),
-        band: Some((start, end)),
-        series: lines,
-    }
+    chart
 }
 
-fn steps_axis(pair: &Comparison) -> Axis {
-    Axis::linear("training step", 0.0, pair.reference().steps().max(1) as f64, 6)
+/// A name that every file system takes.
+fn file_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }
 
 fn series_of(run: &Run, mark: Mark, points: Vec<(f64, f64)>) -> Series {
     series(&run.column.label(), color_of(&run.column), mark, points)
 }
 
-fn series(label: &str, color: RGBColor, mark: Mark, points: Vec<(f64, f64)>) -> Series {
+fn series(label: &str, color: Color, mark: Mark, points: Vec<(f64, f64)>) -> Series {
     Series { label: label.to_string(), color, mark, points }
 }
 
@@ -189,30 +193,12 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     ends.collect()
 }
 
-/// A chart as a stand-alone SVG document.
-fn svg(chart: &Chart, file: &str) -> Result<String, CliError> {
-    register_fonts();
-    let mut text = String::new();
-    {
-        let size = (WIDTH * SCALE as u32, HEIGHT * SCALE as u32);
-        let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
-        let drawn = area.fill(&PAPER).and_then(|()| chart.draw(&area)).and_then(|()| area.present());
-        drawn.map_err(|error| CliError::Draw { what: file.to_string(), message: error.to_string() })?;
-    }
-    // The coordinates are `SCALE` times larger than the picture, and every text has the one family.
-    let (wide, high) = (WIDTH * SCALE as u32, HEIGHT * SCALE as u32);
-    let drawn = format!("<svg width=\"{wide}\" height=\"{high}\"");
-    let shown = format!("<svg width=\"{WIDTH}\" height=\"{HEIGHT}\" font-family=\"{FONT}\"");
-    let family = format!(" font-family=\"{FONT}\"");
-    Ok(text.replace(&family, "").replacen(&drawn, &shown, 1))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::theme::{DEVICE, EAGER, hex};
     use super::*;
-    use crate::cli::run::Contract;
-    use crate::cli::synthetic;
+    use crate::compare::run::Contract;
+    use crate::compare::synthetic::{self, Program};
+    use crate::plot::theme::hex;
 
     #[test]
     fn each_program_has_its_figures() {
@@ -251,7 +237,7 @@ mod tests {
     #[test]
     fn a_run_of_nan_losses_is_still_drawn() {
         let mut pair = synthetic::comparison(Program::Fixed);
-        pair.runs.iter_mut().for_each(|run| run.losses.fill(f32::NAN));
+        pair.runs.iter_mut().for_each(|run| run.losses.fill(f64::NAN));
         assert!(figures(&pair).is_ok());
     }
 

@@ -3,12 +3,14 @@
 //! It compares bits of plain runs and never trains anything.
 
 use super::run::{Contract, Run};
-use super::sequence::Program;
 
 /// The same program, trained from the same seed: eagerly on the CPU, traced on the CPU, and traced on a device where one
 /// was named. The first run is the reference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
+    pub name: String,
+    /// A sentence on what was trained; may be empty.
+    pub description: String,
     pub runs: Vec<Run>,
 }
 
@@ -26,10 +28,6 @@ impl Agreement {
 }
 
 impl Comparison {
-    pub fn program(&self) -> Program {
-        self.reference().program
-    }
-
     /// The run that the others are held against.
     pub fn reference(&self) -> &Run {
         &self.runs[0]
@@ -64,7 +62,7 @@ impl Comparison {
         let Some(step) = parted else { return Agreement::Equal };
         let shown = |run: &Run| {
             let loss = run.losses[step];
-            format!("{} {loss:e} (0x{:08x})", run.column.label(), loss.to_bits())
+            format!("{} {loss:e} ({})", run.column.label(), bits_of(loss))
         };
         Agreement::Differ(format!("first at step {}: {}, {}", step + 1, shown(self.reference()), shown(run)))
     }
@@ -111,10 +109,19 @@ impl Comparison {
     }
 }
 
+/// The bits of a number: those of an f32 where it is one.
+pub(super) fn bits_of(x: f64) -> String {
+    let single = x as f32;
+    if f64::from(single).to_bits() == x.to_bits() || x.is_nan() {
+        return format!("0x{:08x}", single.to_bits());
+    }
+    format!("0x{:016x}", x.to_bits())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::synthetic;
+    use crate::compare::synthetic::{self, Program};
 
     #[test]
     fn equal_runs_agree() {
@@ -126,7 +133,7 @@ mod tests {
     #[test]
     fn one_bit_of_a_loss_is_found_and_named() {
         let mut all = synthetic::comparison(Program::Fixed);
-        all.runs[1].losses[6] = f32::from_bits(all.runs[1].losses[6].to_bits() ^ 1);
+        all.runs[1].losses[6] = f64::from_bits(all.runs[1].losses[6].to_bits() ^ 1);
         let traced = &all.runs[1];
         let Agreement::Differ(where_) = all.losses(traced) else { panic!("a flipped bit went unseen") };
         assert!(where_.contains("step 7") && where_.contains("eager") && where_.contains("traced"), "{where_}");
@@ -144,7 +151,7 @@ mod tests {
     #[test]
     fn equal_nans_are_equal_bits() {
         let mut all = synthetic::comparison(Program::Fixed);
-        all.runs.iter_mut().for_each(|run| run.losses[0] = f32::NAN);
+        all.runs.iter_mut().for_each(|run| run.losses[0] = f64::NAN);
         assert!(all.losses(&all.runs[1]).is_equal());
     }
 

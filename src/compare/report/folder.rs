@@ -2,34 +2,34 @@
 //!
 //! It never replaces a file that a report did not write, and leaves nothing behind when it fails.
 
-use crate::cli::error::CliError;
+use crate::error::{Error, Result};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// The file by which a folder is known to hold a report of ours, and the words it starts with.
-pub const MARK: &str = "results.json";
-pub const MARK_TEXT: &str = "\"generator\": \"allotrope compare\"";
+pub(super) const MARK: &str = "results.json";
+pub(super) const MARK_TEXT: &str = "\"generator\": \"allotrope compare\"";
 
 const FITS: &str = "give a folder that does not exist yet, an empty one, or one that holds an earlier report, \
     in a place that you may write to";
 
 /// A place that was found fit for a report.
 #[derive(Debug)]
-pub struct OutFolder {
+pub struct ReportFolder {
     target: PathBuf,
     /// The existing folder in which the unfinished report is built: the target itself, or its nearest
     /// existing ancestor, so that moving it into place stays on one file system.
     base: PathBuf,
 }
 
-impl OutFolder {
+impl ReportFolder {
     /// Checks that a report can be written to `target` by making and removing a folder there.
     ///
     /// # Errors
     /// When `target` is a file, holds files that are not a report's, or cannot be written to.
-    pub fn check(target: &Path) -> Result<Self, CliError> {
-        let refuse = |problem: String| CliError::OutFolder { path: target.to_path_buf(), problem, fits: FITS };
+    pub fn check(target: &Path) -> Result<Self> {
+        let refuse = |problem: String| failed(target, format!("{problem}; {FITS}"));
         if target.as_os_str().is_empty() {
             return Err(refuse("the name is empty".to_string()));
         }
@@ -59,14 +59,10 @@ impl OutFolder {
 
     /// Lets `fill` write the files into a new folder, then moves them to their place. Nothing is left of them
     /// when `fill` fails.
-    pub fn write(&self, fill: impl FnOnce(&Path) -> Result<(), CliError>) -> Result<(), CliError> {
+    pub fn write(&self, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let staging = self.staging();
-        let failed = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| CliError::Write { path, source }
-        };
-        fs::create_dir(&staging).map_err(failed(&staging))?;
-        let done = fill(&staging).and_then(|()| self.settle(&staging).map_err(failed(&self.target)));
+        fs::create_dir(&staging).map_err(|error| failed(&staging, error))?;
+        let done = fill(&staging).and_then(|()| self.settle(&staging).map_err(|error| failed(&self.target, error)));
         if staging.exists() {
             // Only after a failure; what goes wrong now would hide the first reason.
             let _ = fs::remove_dir_all(&staging);
@@ -91,6 +87,10 @@ impl OutFolder {
     fn staging(&self) -> PathBuf {
         self.base.join(format!(".allotrope-report-{}", std::process::id()))
     }
+}
+
+fn failed(path: &Path, message: impl std::fmt::Display) -> Error {
+    Error::File { path: path.display().to_string(), message: message.to_string() }
 }
 
 /// The first file name in a folder that is neither empty nor a report of ours.
@@ -146,7 +146,7 @@ mod tests {
         }
     }
 
-    fn fill(folder: &Path) -> Result<(), CliError> {
+    fn fill(folder: &Path) -> Result<()> {
         fs::write(folder.join(MARK), format!("{{ {MARK_TEXT} }}")).expect("written");
         fs::write(folder.join("index.html"), "page").expect("written");
         Ok(())
@@ -156,11 +156,11 @@ mod tests {
     fn a_new_folder_is_made_with_its_parents_and_may_be_written_again() {
         let scratch = Scratch::new("new");
         let target = scratch.0.join("a/b/report");
-        let folder = OutFolder::check(&target).expect("fit");
+        let folder = ReportFolder::check(&target).expect("fit");
         assert!(!scratch.0.join("a").exists(), "checking writes nothing");
         folder.write(fill).expect("written");
         assert_eq!(fs::read_to_string(target.join("index.html")).expect("there"), "page");
-        OutFolder::check(&target).expect("fit again").write(fill).expect("written again");
+        ReportFolder::check(&target).expect("fit again").write(fill).expect("written again");
         let left: Vec<_> = fs::read_dir(&target).expect("there").collect();
         assert_eq!(left.len(), 2, "no unfinished folder stays: {left:?}");
     }
@@ -169,7 +169,7 @@ mod tests {
     fn files_of_others_are_not_touched() {
         let scratch = Scratch::new("others");
         fs::write(scratch.0.join("index.html"), "mine").expect("written");
-        let error = OutFolder::check(&scratch.0).expect_err("refused").to_string();
+        let error = ReportFolder::check(&scratch.0).expect_err("refused").to_string();
         assert!(error.contains("index.html") && error.contains("give a folder"), "{error}");
     }
 
@@ -179,7 +179,7 @@ mod tests {
         let file = scratch.0.join("file");
         fs::write(&file, "").expect("written");
         for target in [file.clone(), file.join("report")] {
-            let error = OutFolder::check(&target).expect_err("refused").to_string();
+            let error = ReportFolder::check(&target).expect_err("refused").to_string();
             assert!(error.contains(&target.display().to_string()), "{error}");
             assert!(error.contains("file, not a folder"), "{error}");
         }
@@ -189,10 +189,10 @@ mod tests {
     fn a_failure_while_writing_leaves_nothing() {
         let scratch = Scratch::new("failure");
         let target = scratch.0.join("report");
-        let folder = OutFolder::check(&target).expect("fit");
+        let folder = ReportFolder::check(&target).expect("fit");
         let broken = folder.write(|path| {
             fill(path)?;
-            Err(CliError::Draw { what: "x".to_string(), message: "y".to_string() })
+            Err(failed(path, "broken"))
         });
         assert!(broken.is_err() && !target.exists());
         assert_eq!(fs::read_dir(&scratch.0).expect("there").count(), 0);

@@ -1,46 +1,18 @@
-//! One chart: axes, lines or dots, a legend, drawn on any of plotters' back ends.
-//!
-//! The same code makes the SVG files, the plots in the page and the animation's frames; it never decides what
-//! is shown, only how.
+//! Draws a chart on any of plotters' back ends: the same code makes SVG, PNG and the frames of an animation. It never decides what is
+//! shown, only how.
 
 use super::axis::Axis;
-use super::theme::{BAND, FONT, GRID, INK, MUTED, SCALE};
+use super::chart::{Chart, Mark, Series};
+use super::theme::{BAND, FONT, GRID, INK, MUTED, SCALE, rgb};
 use plotters::backend::DrawingBackend;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingArea;
 use plotters::element::{Circle, PathElement, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontStyle, IntoFont, RGBColor, TextStyle};
+use plotters::style::{Color as _, FontStyle, IntoFont, RGBColor, TextStyle};
 
-pub type Area<DB> = DrawingArea<DB, Shift>;
-pub type Drawn<DB> = Result<(), plotters::drawing::DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
-    /// A line of so many half pixels.
-    Line(u32),
-    Dots,
-}
-
-#[derive(Clone, Debug)]
-pub struct Series {
-    /// In the legend; series that share a label have one entry.
-    pub label: String,
-    pub color: RGBColor,
-    pub mark: Mark,
-    pub points: Vec<(f64, f64)>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Chart {
-    pub title: String,
-    pub x: Axis,
-    pub y: Axis,
-    /// A shaded stretch of the x axis.
-    pub band: Option<(f64, f64)>,
-    /// Drawn in this order, the last on top.
-    pub series: Vec<Series>,
-}
+pub(super) type Area<DB> = DrawingArea<DB, Shift>;
+pub(super) type Drawn<DB> = Result<(), plotters::drawing::DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
 /// Margin around the plotting field, in logical pixels.
 const LEFT: i32 = 62;
@@ -48,9 +20,21 @@ const RIGHT: i32 = 18;
 const TOP: i32 = 58;
 const BOTTOM: i32 = 46;
 
-impl Chart {
-    /// Draws into the whole of `area`, whose pixels are `SCALE` to a logical one.
-    pub fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Drawn<DB> {
+/// A chart with its axes.
+struct Plot<'a> {
+    chart: &'a Chart,
+    x: Axis,
+    y: Axis,
+}
+
+/// Draws into the whole of `area`, whose pixels are `SCALE` to a logical one.
+pub(super) fn draw<DB: DrawingBackend>(chart: &Chart, area: &Area<DB>) -> Drawn<DB> {
+    let (x, y) = chart.axes();
+    Plot { chart, x, y }.draw(area)
+}
+
+impl Plot<'_> {
+    fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Drawn<DB> {
         let (width, height) = area.dim_in_pixel();
         let field = Field {
             left: LEFT * SCALE,
@@ -62,17 +46,18 @@ impl Chart {
             return Ok(()); // Too small for a plot: leave the area empty rather than draw over its edges.
         }
         self.draw_band(area, &field)?;
+        self.draw_cells(area, &field)?;
         self.draw_axes(area, &field)?;
-        for series in &self.series {
+        for series in &self.chart.series {
             self.draw_series(area, &field, series)?;
         }
         let title = text(13.5, INK, FontStyle::Bold, HPos::Left, VPos::Top);
-        area.draw(&Text::new(self.title.clone(), (14 * SCALE, 9 * SCALE), title))?;
+        area.draw(&Text::new(self.chart.title.clone(), (14 * SCALE, 9 * SCALE), title))?;
         self.draw_legend(area, &field)
     }
 
     fn draw_band<DB: DrawingBackend>(&self, area: &Area<DB>, field: &Field) -> Drawn<DB> {
-        let Some((from, to)) = self.band else {
+        let Some((from, to)) = self.chart.band else {
             return Ok(());
         };
         let (Some(from), Some(to)) = (self.x.place(from), self.x.place(to)) else {
@@ -80,6 +65,28 @@ impl Chart {
         };
         let corners = [(field.x(from.clamp(0.0, 1.0)), field.top), (field.x(to.clamp(0.0, 1.0)), field.bottom)];
         area.draw(&Rectangle::new(corners, BAND.filled()))
+    }
+
+    fn draw_cells<DB: DrawingBackend>(&self, area: &Area<DB>, field: &Field) -> Drawn<DB> {
+        let Some(cells) = &self.chart.cells else {
+            return Ok(());
+        };
+        let rows = cells.colors.len() / cells.columns;
+        let edge = |(low, high): (f64, f64), i: usize, of: usize| low + (high - low) * i as f64 / of as f64;
+        let x = |i| self.x.place(edge(cells.x, i, cells.columns)).map(|x| field.x(x.clamp(0.0, 1.0)));
+        let y = |i| self.y.place(edge(cells.y, i, rows)).map(|y| field.y(y.clamp(0.0, 1.0)));
+        for (row, colors) in cells.colors.chunks(cells.columns).enumerate() {
+            let mut first = 0;
+            // Neighbours of one colour are one rectangle: regions are mostly such, and SVG stays small.
+            for block in colors.chunk_by(|a, b| a == b) {
+                let last = first + block.len();
+                if let (Some(left), Some(right), Some(bottom), Some(top)) = (x(first), x(last), y(row), y(row + 1)) {
+                    area.draw(&Rectangle::new([(left, top), (right, bottom)], rgb(block[0]).filled()))?;
+                }
+                first = last;
+            }
+        }
+        Ok(())
     }
 
     fn draw_axes<DB: DrawingBackend>(&self, area: &Area<DB>, field: &Field) -> Drawn<DB> {
@@ -118,11 +125,26 @@ impl Chart {
         match series.mark {
             Mark::Dots => {
                 for at in series.points.iter().filter_map(pixel) {
-                    area.draw(&Circle::new(at, 2 * SCALE, series.color.filled()))?;
+                    area.draw(&Circle::new(at, 2 * SCALE, rgb(series.color).filled()))?;
+                }
+            }
+            Mark::Text => {
+                let style = text(11.0, rgb(series.color), FontStyle::Bold, HPos::Center, VPos::Center);
+                for at in series.points.iter().filter_map(pixel) {
+                    area.draw(&Text::new(series.label.clone(), at, style.clone()))?;
+                }
+            }
+            Mark::Bars(width) => {
+                let zero = self.y.place(0.0).map_or(field.bottom, |y| field.y(y.clamp(0.0, 1.0)));
+                for &(x, y) in &series.points {
+                    let ends = (pixel(&(x - 0.48 * width, y)), pixel(&(x + 0.48 * width, y)));
+                    if let (Some((left, top)), Some((right, _))) = ends {
+                        area.draw(&Rectangle::new([(left, top), (right, zero)], rgb(series.color).filled()))?;
+                    }
                 }
             }
             Mark::Line(width) => {
-                let style = series.color.stroke_width(width);
+                let style = rgb(series.color).stroke_width(width);
                 // A value without a place (NaN, or zero on a logarithmic axis) is a gap in the line.
                 for part in series.points.split(|point| pixel(point).is_none()) {
                     let path: Vec<_> = part.iter().filter_map(pixel).collect();
@@ -143,8 +165,8 @@ impl Chart {
         let mut x = field.right;
         let style = text(11.5, INK, FontStyle::Normal, HPos::Left, VPos::Center);
         let mut shown: Vec<&str> = Vec::new();
-        for series in self.series.iter().rev() {
-            if shown.contains(&series.label.as_str()) {
+        for series in self.chart.series.iter().rev() {
+            if series.label.is_empty() || series.mark == Mark::Text || shown.contains(&series.label.as_str()) {
                 continue;
             }
             shown.push(&series.label);
@@ -153,14 +175,16 @@ impl Chart {
             area.draw(&Text::new(series.label.clone(), (x, y), style.clone()))?;
             x -= 6 * SCALE;
             match series.mark {
-                Mark::Dots => {
+                // The text stands at the points; its colour is explained by itself.
+                Mark::Text => {}
+                Mark::Dots | Mark::Bars(_) => {
                     let at = (x - 3 * SCALE, y);
-                    area.draw(&Circle::new(at, 3 * SCALE, series.color.filled()))?;
+                    area.draw(&Circle::new(at, 3 * SCALE, rgb(series.color).filled()))?;
                     x -= 6 * SCALE;
                 }
                 Mark::Line(width) => {
                     let sample = vec![(x - 20 * SCALE, y), (x, y)];
-                    let style = series.color.stroke_width(width.max(4));
+                    let style = rgb(series.color).stroke_width(width.max(4));
                     area.draw(&PathElement::new(sample, style))?;
                     x -= 20 * SCALE;
                 }
@@ -190,7 +214,7 @@ impl Field {
 }
 
 /// Text of `size` logical pixels; plotters' sizes are line heights, about 1.24 of that.
-pub fn text(size: f64, color: RGBColor, style: FontStyle, h: HPos, v: VPos) -> TextStyle<'static> {
+pub(super) fn text(size: f64, color: RGBColor, style: FontStyle, h: HPos, v: VPos) -> TextStyle<'static> {
     let font = (FONT, size * 1.24 * f64::from(SCALE)).into_font().style(style);
     TextStyle { font, color: color.to_backend_color(), pos: Pos::new(h, v) }
 }

@@ -3,14 +3,16 @@
 //! Every value is the run's own; nothing is rounded, and f32 values are given as their bits as well.
 
 use super::folder::MARK_TEXT;
-use crate::cli::comparison::Comparison;
-use crate::cli::run::{Accelerator, Contract, KernelInfo, ParameterBits, Run, Settings};
+use super::model::Report;
+use crate::compare::comparison::{Comparison, bits_of};
+use crate::compare::run::{Accelerator, Contract, KernelInfo, ParameterBits, Run};
+use crate::error::{Error, Result};
 use serde::Serialize;
 
 #[derive(Serialize)]
 struct Results<'a> {
     version: &'static str,
-    settings: SettingsOut,
+    settings: &'a serde_json::Map<String, serde_json::Value>,
     machine: &'a Machine,
     peak_rss_mib: Option<f64>,
     equal_to_the_bit: bool,
@@ -18,20 +20,8 @@ struct Results<'a> {
 }
 
 #[derive(Serialize)]
-struct SettingsOut {
-    steps: usize,
-    half_turns: [usize; 2],
-    hidden: usize,
-    batch: usize,
-    seed: u64,
-    threads: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device: Option<String>,
-}
-
-#[derive(Serialize)]
 struct ProgramOut<'a> {
-    program: &'static str,
+    program: &'a str,
     /// The traced run beside the eager one.
     #[serde(flatten)]
     traced: AgainstOut,
@@ -70,7 +60,7 @@ struct RunOut<'a> {
     first_step_seconds: f64,
     median_step_seconds: f64,
     total_seconds: f64,
-    final_loss: f32,
+    final_loss: f64,
     final_loss_bits: String,
     parameter_values: usize,
     parameter_fingerprint: String,
@@ -115,35 +105,23 @@ impl Machine {
 }
 
 /// `results.json`, with the line that marks the folder as a report's in front.
-pub fn json(
-    settings: &Settings,
-    machine: &Machine,
-    pairs: &[Comparison],
-    peak_rss_mib: Option<f64>,
-) -> Result<String, serde_json::Error> {
+pub(super) fn json(report: &Report, machine: &Machine, peak_rss_mib: Option<f64>) -> Result<String> {
     let results = Results {
         version: env!("CARGO_PKG_VERSION"),
-        settings: SettingsOut {
-            steps: settings.steps,
-            half_turns: [settings.half_turns.least, settings.half_turns.most],
-            hidden: settings.hidden,
-            batch: settings.batch,
-            seed: settings.seed,
-            threads: settings.threads,
-            device: settings.device.map(|device| device.to_string()),
-        },
+        settings: &report.settings,
         machine,
         peak_rss_mib,
-        equal_to_the_bit: pairs.iter().all(Comparison::agrees),
-        programs: pairs.iter().map(program).collect(),
+        equal_to_the_bit: report.comparisons.iter().all(Comparison::agrees),
+        programs: report.comparisons.iter().map(program).collect(),
     };
-    let text = serde_json::to_string_pretty(&results)?;
+    let text = serde_json::to_string_pretty(&results)
+        .map_err(|error| Error::File { path: super::folder::MARK.to_string(), message: error.to_string() })?;
     Ok(text.replacen('{', &format!("{{\n  {MARK_TEXT},"), 1) + "\n")
 }
 
 fn program(all: &Comparison) -> ProgramOut<'_> {
     let runs = all.runs.iter().map(|r| run(all, r)).collect();
-    ProgramOut { program: all.program().name(), traced: against(all, &all.others()[0]), runs }
+    ProgramOut { program: &all.name, traced: against(all, &all.others()[0]), runs }
 }
 
 fn against(all: &Comparison, run: &Run) -> AgainstOut {
@@ -166,7 +144,7 @@ fn device<'a>(all: &Comparison, run: &'a Run) -> Option<DeviceOut<'a>> {
 }
 
 fn run<'a>(all: &Comparison, run: &'a Run) -> RunOut<'a> {
-    let points = || run.spans.iter().map(|span| span.points);
+    let points = || run.lengths.iter().copied();
     let parameter = |p: &'_ ParameterBits| p.bits.len();
     RunOut {
         mode: run.column.mode.name(),
@@ -179,7 +157,7 @@ fn run<'a>(all: &Comparison, run: &'a Run) -> RunOut<'a> {
         median_step_seconds: run.median_step_seconds(),
         total_seconds: run.total_seconds(),
         final_loss: run.final_loss(),
-        final_loss_bits: hex(run.final_loss()),
+        final_loss_bits: bits_of(run.final_loss()),
         parameter_values: run.parameters.iter().map(parameter).sum(),
         parameter_fingerprint: format!("{:016x}", run.fingerprint()),
         parameters: run.parameters.iter().map(|p| ParameterOut { name: &p.name, values: p.bits.len() }).collect(),
@@ -198,7 +176,7 @@ pub fn losses_csv(pairs: &[Comparison]) -> String {
     for all in pairs {
         for i in 0..all.reference().steps() {
             let losses = all.runs.iter().map(|run| run.losses[i]);
-            let bits = losses.clone().map(hex);
+            let bits = losses.clone().map(bits_of);
             text += &line(all, i, losses.map(|loss| loss.to_string()).chain(bits));
         }
     }
@@ -220,30 +198,32 @@ pub fn step_times_csv(pairs: &[Comparison]) -> String {
 fn header(pairs: &[Comparison], values: &[&str]) -> String {
     let runs = || pairs.iter().take(1).flat_map(|all| &all.runs);
     let names = values.iter().flat_map(|value| runs().map(move |run| format!("{}_{value}", run.column.key())));
-    let first = ["program", "step", "points"].map(str::to_string).into_iter();
+    let first = ["program", "step", "length"].map(str::to_string).into_iter();
     first.chain(names).collect::<Vec<_>>().join(",") + "\n"
 }
 
 fn line(all: &Comparison, i: usize, values: impl Iterator<Item = String>) -> String {
-    let (name, points) = (all.program().name(), all.reference().spans[i].points);
-    let first = [name.to_string(), (i + 1).to_string(), points.to_string()].into_iter();
+    let (name, points) = (csv_text(&all.name), all.reference().lengths[i]);
+    let first = [name, (i + 1).to_string(), points.to_string()].into_iter();
     first.chain(values).collect::<Vec<_>>().join(",") + "\n"
 }
 
-fn hex(value: f32) -> String {
-    format!("0x{:08x}", value.to_bits())
+/// A field of a CSV file, in quotes where it needs them (RFC 4180).
+fn csv_text(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_string(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::sequence::Program;
-    use crate::cli::synthetic;
+    use crate::compare::synthetic::{self, Program};
 
     #[test]
     fn results_parse_and_say_what_the_runs_said() {
-        let pairs = synthetic::comparisons();
-        let text = json(&synthetic::settings(), &Machine::here(), &pairs, Some(33.1)).expect("json");
+        let text = json(&synthetic::report(), &Machine::here(), Some(33.1)).expect("json");
         let value: serde_json::Value = serde_json::from_str(&text).expect("parses");
         assert_eq!(value["generator"], "allotrope compare");
         assert_eq!(value["equal_to_the_bit"], true);
@@ -254,9 +234,9 @@ mod tests {
 
     #[test]
     fn a_difference_is_in_the_results() {
-        let mut pairs = synthetic::comparisons();
-        pairs[0].runs[1].parameters[0].bits[0] ^= 1;
-        let text = json(&synthetic::settings(), &Machine::here(), &pairs, None).expect("json");
+        let mut report = synthetic::report();
+        report.comparisons[0].runs[1].parameters[0].bits[0] ^= 1;
+        let text = json(&report, &Machine::here(), None).expect("json");
         let value: serde_json::Value = serde_json::from_str(&text).expect("parses");
         assert_eq!(value["equal_to_the_bit"], false);
         assert_eq!(value["programs"][0]["equal_losses"], true);
@@ -272,8 +252,8 @@ mod tests {
             let first = columns(text.lines().next().expect("a header"));
             assert!(text.lines().all(|line| columns(line) == first));
         }
-        assert!(losses_csv(&pairs).starts_with("program,step,points,eager_loss,traced_loss,eager_bits,traced_bits\n"));
-        assert!(step_times_csv(&pairs).starts_with("program,step,points,eager_seconds,traced_seconds\n"));
+        assert!(losses_csv(&pairs).starts_with("program,step,length,eager_loss,traced_loss,eager_bits,traced_bits\n"));
+        assert!(step_times_csv(&pairs).starts_with("program,step,length,eager_seconds,traced_seconds\n"));
     }
 
     #[test]
@@ -281,7 +261,8 @@ mod tests {
         let stated = Contract::Within("4 ulp in sin".to_string());
         let mut pairs = [synthetic::on_a_device(Program::Fixed, stated)];
         pairs[0].runs[2].losses[3] += 1.0;
-        let text = json(&synthetic::settings(), &Machine::here(), &pairs, None).expect("json");
+        let report = Report::new("t").with(pairs[0].clone());
+        let text = json(&report, &Machine::here(), None).expect("json");
         let value: serde_json::Value = serde_json::from_str(&text).expect("parses");
         assert_eq!((&value["equal_to_the_bit"], &value["programs"][0]["equal_losses"]), (&false.into(), &true.into()));
         let run = &value["programs"][0]["runs"][2];

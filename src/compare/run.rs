@@ -1,9 +1,9 @@
-//! The results of one training run.
-//!
-//! Plain data: the table and the report are made from it, and it never holds a tensor.
+//! The results of one training run: plain data, which the table and the report are made from.
 
-use super::sequence::{HalfTurns, Program, Span};
-use allotrope::Device;
+use crate::device::Device;
+use crate::error::Result;
+use crate::tensor::Tensor;
+use allotrope_ir::DType;
 
 /// Which of the two structures a program ran in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +26,6 @@ impl Mode {
 pub enum Contract {
     EqualBits,
     /// Less than that, in the library's words.
-    #[cfg_attr(
-        not(any(test, feature = "opencl")),
-        allow(dead_code, reason = "no device of such a build promises less")
-    )]
     Within(String),
 }
 
@@ -40,6 +36,37 @@ pub struct Accelerator {
     /// What its driver calls it.
     pub name: String,
     pub contract: Contract,
+}
+
+impl Accelerator {
+    /// What is known of a device, which is opened.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn open(device: Device) -> Result<Accelerator> {
+        crate::device::with_device(device, || Tensor::try_from_slice(&[0.0f32], &[1])?.try_item::<f32>())?;
+        #[cfg(feature = "opencl")]
+        if let Device::OpenCl(number) = device {
+            let opened = crate::backend::opencl::of(number).opened()?;
+            let description = opened.description();
+            let name = format!("{} ({})", description.name, description.platform);
+            return Ok(Accelerator { device, name, contract: Contract::of(opened.verdict()) });
+        }
+        Ok(Accelerator { device, name: device.to_string(), contract: Contract::EqualBits })
+    }
+}
+
+impl Contract {
+    /// What the probe of a device promises of programs in f32.
+    #[cfg(feature = "opencl")]
+    fn of(found: &crate::backend::opencl::Verdict) -> Contract {
+        if found.equal_bits() {
+            return Contract::EqualBits;
+        }
+        let less = crate::backend::opencl::What::ALL.into_iter().filter(|what| !found.single.is_equal(*what));
+        let less = less.map(|what| format!("{what} {}", found.single.of(what).agreement));
+        Contract::Within(format!("by its probe {}", less.collect::<Vec<_>>().join(", ")))
+    }
 }
 
 /// A column of a comparison: in which mode a program runs, and where.
@@ -71,19 +98,6 @@ impl Column {
     }
 }
 
-/// The options of a comparison, already checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    pub steps: usize,
-    pub half_turns: HalfTurns,
-    pub hidden: usize,
-    pub batch: usize,
-    pub seed: u64,
-    pub threads: usize,
-    /// A device that runs the traced programs too.
-    pub device: Option<Device>,
-}
-
 /// One fused kernel of the compiled training step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelInfo {
@@ -95,11 +109,24 @@ pub struct KernelInfo {
     pub place: String,
 }
 
-/// A parameter after training, as the bits of its f32 values.
+/// A parameter or a buffer after training, as bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterBits {
     pub name: String,
-    pub bits: Vec<u32>,
+    /// Those of each element: 32 of an f32, else those of the element as f64, which holds every other dtype but large whole numbers.
+    pub bits: Vec<u64>,
+    /// Bytes that tell one element from another: 4 or 8.
+    pub width: usize,
+}
+
+impl ParameterBits {
+    pub(super) fn of((name, tensor): &(String, Tensor)) -> Result<ParameterBits> {
+        let (bits, width) = match tensor.dtype() {
+            DType::F32 => (tensor.try_to_vec::<f32>()?.into_iter().map(|x| u64::from(x.to_bits())).collect(), 4),
+            _ => (crate::plot::Values::values(tensor)?.into_iter().map(f64::to_bits).collect(), 8),
+        };
+        Ok(ParameterBits { name: name.clone(), bits, width })
+    }
 }
 
 /// The prediction over its target in one training step, row 0 of the batch; kept for the animation.
@@ -115,10 +142,11 @@ pub struct Fit {
 /// One program trained in one mode on one device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    pub program: Program,
+    pub program: String,
     pub column: Column,
-    pub spans: Vec<Span>,
-    pub losses: Vec<f32>,
+    /// The length of each step's batch.
+    pub lengths: Vec<usize>,
+    pub losses: Vec<f64>,
     /// Wall time of each whole training step; a step that compiled includes it.
     pub step_seconds: Vec<f64>,
     pub compilations: usize,
@@ -129,6 +157,22 @@ pub struct Run {
 }
 
 impl Run {
+    /// Before its first step.
+    pub(super) fn new(program: &str, column: Column) -> Run {
+        Run {
+            program: program.to_string(),
+            column,
+            lengths: Vec::new(),
+            losses: Vec::new(),
+            step_seconds: Vec::new(),
+            compilations: 0,
+            compile_seconds: 0.0,
+            parameters: Vec::new(),
+            fits: Vec::new(),
+            kernels: Vec::new(),
+        }
+    }
+
     pub fn traced(&self) -> bool {
         self.column.mode == Mode::Traced
     }
@@ -145,15 +189,15 @@ impl Run {
         median(&self.step_seconds)
     }
 
-    pub fn final_loss(&self) -> f32 {
-        self.losses.last().copied().unwrap_or(f32::NAN)
+    pub fn final_loss(&self) -> f64 {
+        self.losses.last().copied().unwrap_or(f64::NAN)
     }
 
     /// FNV-1a over the parameters' bits: one figure to hold against a run on another machine.
     pub fn fingerprint(&self) -> u64 {
-        let bytes = self.parameters.iter().flat_map(|p| &p.bits);
+        let bytes = self.parameters.iter().flat_map(|p| p.bits.iter().map(|bits| (bits.to_le_bytes(), p.width)));
         bytes
-            .flat_map(|bits| bits.to_le_bytes())
+            .flat_map(|(bytes, width)| bytes.into_iter().take(width))
             .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }
 }
