@@ -6,8 +6,8 @@ pub mod init;
 mod linear;
 mod loading;
 mod module;
+mod recurrent;
 mod repr;
-mod rnn;
 
 pub use crate::functional::{mse_loss, try_mse_loss};
 pub use allotrope_derive::Module;
@@ -15,4 +15,16 @@ pub use field::Field;
 pub use forward::{Forward, ModuleDict, ModuleList, Sequential};
 pub use linear::Linear;
 pub use module::{IncompatibleKeys, Module, Visitor};
-pub use rnn::{Nonlinearity, Rnn};
+pub use recurrent::{
+    CellOptions, Gru, GruCell, GruOptions, Lstm, LstmCell, LstmOptions, Nonlinearity, Rnn, RnnCell, RnnCellOptions,
+    RnnOptions,
+};
+
+/// Sequences of different lengths in one batch, `torch.nn.utils.rnn`.
+pub mod rnn {
+    pub use super::recurrent::{
+        Lengths, PackedSequence, PadPackedOptions, PadSequenceOptions, PaddingSide, pack_padded_sequence, pack_sequence,
+        pad_packed_sequence, pad_sequence, try_pack_padded_sequence, try_pack_sequence, try_pad_packed_sequence,
+        try_pad_sequence, try_unpad_sequence, unpad_sequence,
+    };
+}
