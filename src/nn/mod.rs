@@ -1,5 +1,6 @@
 //! What models are built of. Layers are written with tensor operations: they know nothing of modes, graphs or code.
 
+mod activation;
 mod field;
 mod forward;
 pub mod init;
@@ -10,6 +11,11 @@ mod recurrent;
 mod repr;
 
 pub use crate::functional::{mse_loss, try_mse_loss};
+pub use activation::{
+    Approximate, Celu, Elu, Gelu, Glu, Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, LogSigmoid, LogSoftmax, Mish, PRelu,
+    PReluOptions, RRelu, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softmax2d, Softmin, Softplus, Softshrink, Softsign, Tanh, Tanhshrink,
+    Threshold,
+};
 pub use allotrope_derive::Module;
 pub use field::Field;
 pub use forward::{Forward, ModuleDict, ModuleList, Sequential};

@@ -1,5 +1,7 @@
 //! How PyTorch prints a module: `Module.__repr__` and that of its lists. It knows text only.
 
+use crate::ops::Number;
+
 /// A class with its extra text, and its children by name.
 pub(super) fn module(class: &str, extra: &str, children: &[(String, String)]) -> String {
     let extra: Vec<&str> = if extra.is_empty() { Vec::new() } else { extra.split('\n').collect() };
@@ -57,6 +59,15 @@ pub(super) fn python_float(x: f64) -> String {
     if plain.contains('.') { plain } else { plain + ".0" }
 }
 
+/// A number as Python prints what was given: whole numbers without a point.
+pub(super) fn python_number(x: Number) -> String {
+    match x {
+        Number::Bool(on) => python_bool(on).to_string(),
+        Number::Int(n) => n.to_string(),
+        Number::Float(x) => python_float(x),
+    }
+}
+
 /// Numbers as Python prints a tuple: `(1,)`, `(2, 3)`.
 pub(super) fn python_tuple(items: &[usize]) -> String {
     match items {
@@ -71,9 +82,15 @@ mod tests {
 
     #[test]
     fn floats_as_python_prints_them() {
-        for (x, text) in
-            [(0.1, "0.1"), (1.0, "1.0"), (1e-5, "1e-05"), (0.0001, "0.0001"), (1e16, "1e+16"), (1.5e-7, "1.5e-07"), (0.0, "0.0")]
-        {
+        for (x, text) in [
+            (0.1, "0.1"),
+            (1.0, "1.0"),
+            (1e-5, "1e-05"),
+            (0.0001, "0.0001"),
+            (1e16, "1e+16"),
+            (1.5e-7, "1.5e-07"),
+            (0.0, "0.0"),
+        ] {
             assert_eq!(python_float(x), text);
         }
     }
