@@ -66,7 +66,9 @@ impl Cell {
         let fail = |message: String| Error::operands(op, message);
         let check_dtype = |what: &str, t: &Tensor| match t.dtype() == self.weights.ih.dtype() {
             true => Ok(()),
-            false => Err(fail(format!("the {what} must be {} as the weights, got {}", self.weights.ih.dtype(), t.dtype()))),
+            false => {
+                Err(fail(format!("the {what} must be {} as the weights, got {}", self.weights.ih.dtype(), t.dtype())))
+            }
         };
         let rank = x.dim();
         if !(1..=2).contains(&rank) || !x.has_size(rank - 1, Size::from(self.input_size)) {

@@ -7,7 +7,7 @@ use super::step::State;
 use crate::device;
 use crate::error::{Error, Result, called, must};
 use crate::mode::sizes::{at_most, numel};
-use crate::ops::{To, TensorTree};
+use crate::ops::{TensorTree, To};
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;
 use std::panic::Location;
@@ -91,7 +91,9 @@ impl Lengths<'_> {
                 let (dtype, shape) = (t.dtype(), t.shape_hint());
                 return Err(Error::operands(op, format!("the lengths must be integers [batch], got {dtype}{shape:?}")));
             }
-            Lengths::Tensor(t) => t.try_to(DType::I64)?.read_elements("the lengths of sequences", Location::caller())?,
+            Lengths::Tensor(t) => {
+                t.try_to(DType::I64)?.read_elements("the lengths of sequences", Location::caller())?
+            }
         };
         if numbers.len() != count {
             return Err(Error::operands(op, format!("{} lengths are given for {count} sequences", numbers.len())));
@@ -220,7 +222,11 @@ impl PackedSequence {
             fits(&[&o.sorted, &o.unsorted])
                 && [&o.sorted, &o.unsorted].iter().all(|t| t.has_size(0, lengths.sizes()[0]))
         });
-        if data.dim() == 0 || !fits(&[batch_sizes, lengths, places]) || !places.has_size(0, data.sizes()[0]) || !order_fits {
+        if data.dim() == 0
+            || !fits(&[batch_sizes, lengths, places])
+            || !places.has_size(0, data.sizes()[0])
+            || !order_fits
+        {
             let shapes: Vec<String> = tensors.iter().map(|t| format!("{}{:?}", t.dtype(), t.shape_hint())).collect();
             return called(Err(Error::argument(format!(
                 "PackedSequence: {} are not the tensors of a packed sequence; they come from tensors()",
@@ -323,7 +329,9 @@ fn pack(x: &Tensor, lengths: Lengths<'_>, batch_first: bool, enforce_sorted: boo
     if enforce_sorted && !lengths.is_sorted_by(|a, b| a >= b) {
         return Err(Error::operands(
             op,
-            format!("with enforce_sorted the lengths must not increase, got {lengths:?}; without, they may have any order"),
+            format!(
+                "with enforce_sorted the lengths must not increase, got {lengths:?}; without, they may have any order"
+            ),
         ));
     }
     let mut order: Vec<usize> = (0..batch).collect();
@@ -332,7 +340,8 @@ fn pack(x: &Tensor, lengths: Lengths<'_>, batch_first: bool, enforce_sorted: boo
     }
     let longest = lengths[order[0]];
     let total = lengths.iter().sum();
-    let (mut sizes, mut places, mut sources) = (Vec::with_capacity(longest), Vec::with_capacity(total), Vec::with_capacity(total));
+    let (mut sizes, mut places, mut sources) =
+        (Vec::with_capacity(longest), Vec::with_capacity(total), Vec::with_capacity(total));
     for t in 0..longest {
         let count = order.iter().take_while(|&&i| lengths[i] > t).count();
         sizes.push(count as i64);

@@ -67,7 +67,10 @@ pub(super) fn padded(op: &'static str, sequences: &[Tensor], options: PadSequenc
         return Err(Error::operands(op, "needs at least one sequence"));
     };
     let alike = |s: &Tensor| {
-        s.dim() == first.dim() && s.dim() > 0 && s.dtype() == first.dtype() && s.sizes()[1..].iter().zip(&first.sizes()[1..]).all(|(a, b)| a.equals(*b))
+        s.dim() == first.dim()
+            && s.dim() > 0
+            && s.dtype() == first.dtype()
+            && s.sizes()[1..].iter().zip(&first.sizes()[1..]).all(|(a, b)| a.equals(*b))
     };
     if let Some(other) = sequences.iter().find(|s| !alike(s)) {
         return Err(Error::operands(
@@ -121,7 +124,10 @@ pub fn try_unpad_sequence<'a>(
 fn unpadded(padded: &Tensor, lengths: Lengths<'_>, batch_first: bool) -> Result<Vec<Tensor>> {
     let op = "unpad_sequence";
     if padded.dim() < 2 {
-        return Err(Error::operands(op, format!("the sequences must have two axes at least, got {:?}", padded.shape_hint())));
+        return Err(Error::operands(
+            op,
+            format!("the sequences must have two axes at least, got {:?}", padded.shape_hint()),
+        ));
     }
     let (time, batch) = if batch_first { (1, 0) } else { (0, 1) };
     let lengths = lengths.read(op, padded.shape()[batch], padded.shape()[time])?;

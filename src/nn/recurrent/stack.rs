@@ -114,7 +114,10 @@ impl Stack {
             return Err(Error::argument(format!("{name}: needs at least one number for each step, got input_size 0")));
         }
         if !(0.0..=1.0).contains(&plan.dropout) {
-            return Err(Error::argument(format!("{name}: the probability dropout must be 0 to 1, got {}", plan.dropout)));
+            return Err(Error::argument(format!(
+                "{name}: the probability dropout must be 0 to 1, got {}",
+                plan.dropout
+            )));
         }
         if proj_size >= hidden_size {
             return Err(Error::argument(format!(
@@ -406,5 +409,9 @@ fn checked_lengths(op: &'static str, lengths: &Tensor, time: Size) -> Result<Ten
     use crate::ops::gather::{all_true, checked};
     let longest = crate::ops::reduce::size_tensor(time, DType::I64)?;
     let fits = lengths.try_ge(1)?.try_logical_and(&lengths.try_le(&longest)?)?;
-    checked(lengths, &all_true(&fits)?, &format!("{op}: each length must be at least 1 and at most the number of steps"))
+    checked(
+        lengths,
+        &all_true(&fits)?,
+        &format!("{op}: each length must be at least 1 and at most the number of steps"),
+    )
 }
