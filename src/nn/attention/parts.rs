@@ -1,14 +1,13 @@
 //! Small layers that transformers are built of, with a dtype, and copies of tensors.
 
-use crate::backend::cpu::host::room;
+use crate::backend::cpu::host::affords;
 use crate::error::Result;
 use crate::functional::{NormOptions, try_dropout, try_layer_norm};
-use crate::nn::Linear;
 use crate::nn::init::kaiming_bound;
 use crate::nn::repr::{python_bool, python_float, python_tuple};
+use crate::nn::{Linear, Module};
 use crate::ops::random::default_generator;
 use crate::tensor::{Flag, Tensor};
-use allotrope_derive::Module;
 use allotrope_ir::DType;
 
 /// A parameter of uniform numbers.
@@ -108,9 +107,17 @@ impl Dropout {
     }
 }
 
+/// Bytes that a layer takes, about, beside the numbers of its parameters.
+const LAYER_BYTES: usize = 1 << 14;
+
 /// A layer and copies of it, as many as are asked for.
-pub(super) fn repeated<T>(layer: T, count: usize, duplicate: impl Fn(&T) -> Result<T>) -> Result<Vec<T>> {
-    let mut layers = room(count.min(1 << 20))?;
+pub(super) fn repeated<M: Module>(layer: M, count: usize, duplicate: impl Fn(&M) -> Result<M>) -> Result<Vec<M>> {
+    if count > 1 {
+        // The first one is made, so these are numbers.
+        let numbers: usize = layer.parameters().iter().map(|p| p.numel() * p.dtype().size()).sum();
+        affords((numbers + LAYER_BYTES).saturating_mul(count - 1), || format!("{count} layers"))?;
+    }
+    let mut layers = Vec::new();
     for _ in 1..count {
         layers.push(duplicate(&layer)?);
     }

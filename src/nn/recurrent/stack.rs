@@ -88,7 +88,8 @@ pub(super) fn spread(rows: &Tensor, places: &Tensor, leading: &[Size], padding: 
     let own = rows.sizes();
     let flat: Sizes = [numel(leading)].into_iter().chain(own[1..].iter().copied()).collect();
     let whole: Sizes = leading.iter().chain(&own[1..]).copied().collect();
-    rows.try_new_full(&flat, padding)?.try_index_copy(0, places, rows)?.reshape_sizes(&whole)
+    let gaps = rows.try_new_full(&whole, padding)?.reshape_sizes(&flat)?;
+    gaps.try_index_copy(0, places, rows)?.reshape_sizes(&whole)
 }
 
 /// Bool `[time, batch, 1]`: whether a sequence has this step, of lengths `[batch]`.

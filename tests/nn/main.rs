@@ -1,0 +1,3 @@
+//! Layers as their users see them.
+
+mod recurrent;
