@@ -10,6 +10,13 @@ use allotrope::nn::{Gru, GruOptions, Lstm, LstmOptions, Nonlinearity, Rnn, RnnOp
 use allotrope::ops::grad;
 use allotrope::prelude::*;
 use serde_json::Value;
+use std::sync::{Mutex, MutexGuard};
+
+/// The process has one default generator: tests that draw hold this.
+fn drawing() -> MutexGuard<'static, ()> {
+    static DRAWING: Mutex<()> = Mutex::new(());
+    DRAWING.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
 /// A layer of any of the three kinds.
 enum Layer {
@@ -156,6 +163,7 @@ fn name(case: &Value) -> String {
 
 #[test]
 fn packed_sequences_are_as_pytorchs() {
+    let _drawing = drawing();
     for case in cases() {
         let name = name(&case);
         let layer = Layer::of(&case);
@@ -189,6 +197,7 @@ fn packed_sequences_are_as_pytorchs() {
 
 #[test]
 fn packed_sequences_have_equal_bits_in_a_trace_that_holds_for_all_lengths() {
+    let _drawing = drawing();
     for case in cases() {
         let name = name(&case);
         let layer = Layer::of(&case);
@@ -227,6 +236,7 @@ fn packed_sequences_have_equal_bits_in_a_trace_that_holds_for_all_lengths() {
 
 #[test]
 fn padded_sequences_give_what_packed_ones_do_and_take_lengths_as_an_argument() {
+    let _drawing = drawing();
     for case in cases().iter().filter(|case| case["options"]["dropout"].is_null()) {
         let name = name(case);
         let layer = Layer::of(case);
@@ -273,6 +283,7 @@ fn padded_sequences_give_what_packed_ones_do_and_take_lengths_as_an_argument() {
 
 #[test]
 fn what_stands_behind_the_end_of_a_sequence_is_not_seen() {
+    let _drawing = drawing();
     manual_seed(1);
     let gru = Gru::with_options(2, 3, GruOptions { bidirectional: true, ..Default::default() });
     let lengths = Tensor::from_vec(vec![1i64, 3], &[2]);
@@ -317,6 +328,7 @@ impl GatedUnits {
 
 #[test]
 fn a_recurrent_layer_of_ones_own_needs_public_parts_only() {
+    let _drawing = drawing();
     manual_seed(2);
     let layer = GatedUnits::new(2, 4);
     let names: Vec<String> = layer.named_parameters().into_iter().map(|(name, _)| name).collect();
@@ -338,6 +350,7 @@ fn a_recurrent_layer_of_ones_own_needs_public_parts_only() {
 
 #[test]
 fn sequences_are_put_together_and_taken_apart() {
+    let _drawing = drawing();
     let parts = [Tensor::arange(1..3), Tensor::arange(3..4), Tensor::arange(4..7)];
     let options = PadSequenceOptions { batch_first: true, padding_value: -1.0, padding_side: PaddingSide::Left };
     assert_eq!(pad_sequence(&parts, options).to_vec::<i64>(), [-1, 1, 2, -1, -1, 3, 4, 5, 6]);
@@ -365,6 +378,7 @@ fn says<T>(result: allotrope::Result<T>, parts: &[&str]) {
 
 #[test]
 fn what_does_not_fit_says_so() {
+    let _drawing = drawing();
     let x = Tensor::zeros(&[3, 2, 4], DType::F32);
     let pack = |lengths: &[usize], sorted| try_pack_padded_sequence(&x, lengths, false, sorted);
     says(pack(&[1, 3], true), &["pack_padded_sequence", "[1, 3]", "must not increase"]);
