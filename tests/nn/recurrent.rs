@@ -1,6 +1,7 @@
 //! Recurrent layers with sequences of different lengths, against PyTorch and in both modes; a layer of one's own; and what does not fit.
 //! `tests/data/recurrent.py` writes the reference.
 
+use crate::drawing;
 use allotrope::nn::rnn::{
     PackedSequence, PadPackedOptions, PadSequenceOptions, PaddingSide, pack_padded_sequence, pack_sequence,
     pad_packed_sequence, pad_sequence, try_pack_padded_sequence, try_pad_packed_sequence, try_pad_sequence,
@@ -10,13 +11,6 @@ use allotrope::nn::{Gru, GruOptions, Lstm, LstmOptions, Nonlinearity, Rnn, RnnOp
 use allotrope::ops::grad;
 use allotrope::prelude::*;
 use serde_json::Value;
-use std::sync::{Mutex, MutexGuard};
-
-/// The process has one default generator: tests that draw hold this.
-fn drawing() -> MutexGuard<'static, ()> {
-    static DRAWING: Mutex<()> = Mutex::new(());
-    DRAWING.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
 
 /// A layer of any of the three kinds.
 enum Layer {

@@ -452,9 +452,7 @@ impl MultiheadAttention {
         }
         let apart = |t: &Tensor| t.reshape_sizes(&[batch, heads, t.sizes()[1], head]);
         let mask = match &scores_mask {
-            Some(mask) if mask.dim() == 3 && mask.shape_hint()[0] == 1 && !mask.has_size(0, all) => {
-                Some(mask.try_unsqueeze(0)?)
-            }
+            Some(mask) if mask.sizes()[0].is_one() => Some(mask.try_unsqueeze(0)?),
             Some(mask) => Some(mask.reshape_sizes(&[batch, heads, mask.sizes()[1], source])?),
             None => None,
         };

@@ -222,7 +222,7 @@ impl Stack {
             }
             let mut outputs = Vec::with_capacity(directions);
             for (direction, weights) in weights.iter().enumerate() {
-                let start = state.map(|t| t.try_select(0, (layer * directions + direction) as isize))?;
+                let start = || state.map(|t| t.try_select(0, (layer * directions + direction) as isize));
                 let (out, end) = self.direction(weights, &sequence, start, steps, direction == 1)?;
                 outputs.push(out);
                 ends.push(end);
@@ -247,13 +247,14 @@ impl Stack {
         &self,
         weights: &Weights,
         x: &Tensor,
-        start: State,
+        start: impl FnOnce() -> Result<State>,
         steps: &Steps<'_>,
         reverse: bool,
     ) -> Result<(Tensor, State)> {
         let kind = self.plan.kind;
         // What comes from the inputs is the same whatever the hidden state: one product for the whole sequence.
         let inputs = steps.spread(kind.inputs(weights, x)?)?;
+        let start = start()?;
         let (end, states) = match steps.mask() {
             None => over_time(start, inputs, reverse, |state, x| must(kind.step(weights, &x, &state))),
             Some(mask) => over_time(start, (inputs, mask.clone()), reverse, |state, (x, exists)| {
