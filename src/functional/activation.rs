@@ -1,16 +1,19 @@
 //! Activations, each as a method and as a free function from one definition. What is piecewise is differentiated by hand
 //! where PyTorch's derivative at the joints, or at NaN, is not that of the parts.
 
+use super::common::take;
 use crate::autograd::record::composite;
 use crate::autograd::saved::Saved;
 use crate::autograd::tape::Context;
 use crate::error::{Error, Result};
 use crate::mode::layout::{laid_out, row_major};
-use crate::mode::sizes::{demand_equal, specialize};
+use crate::mode::sizes::{demand_equal, is_zero, numel, specialize};
 use crate::ops::Number;
 use crate::ops::elementwise::{choose, floating, in_full, numeric, zero_where};
+use crate::ops::random::default_generator;
 use crate::ops::single_node::{Keeps, single};
 use crate::ops::{flat_in, grads1, twin_fns, twins};
+use crate::tensor::draw::Kind;
 use crate::tensor::operand::Operand;
 use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::{Size, Tensor};
@@ -129,6 +132,21 @@ fn leaky(x: &Tensor, name: &'static str, node: &'static str, slope: f64) -> Resu
     by_hand(&floating(x, name)?, node, value, move |g, x| g.try_where_self(&x.try_gt(0.0)?, &g.try_mul(slope)?))
 }
 
+/// A leaky ReLU whose slopes are drawn, which is one node that keeps the operand.
+fn randomized(x: &Tensor, lower: f64, upper: f64) -> Result<Tensor> {
+    let n = numel(&x.sizes());
+    if is_zero(n) {
+        return leaky(x, "rrelu", "RreluWithNoiseBackward0", upper);
+    }
+    let low = x.try_le(0.0)?;
+    // The k-th element that is not above 0 has the k-th draw.
+    let place = low.try_to(DType::I64)?.reshape_sizes(&[n])?.try_cumsum(0)?.try_sub(1)?.try_clamp_min(0)?;
+    let drawn = default_generator().draw(Kind::Uniform { low: lower, high: upper }, &[n], DType::F64)?;
+    let slopes = take(&drawn, 0, &place)?.reshape_sizes(&x.sizes())?.try_to(x.dtype())?;
+    let noise = slopes.try_where_self(&low, 1.0)?;
+    row_major(single("RreluWithNoiseBackward0", &[x], &[Keeps::Operand(0)], |x| x[0].try_mul(&noise))?)
+}
+
 /// Where -bound <= x <= bound.
 fn within(x: &Tensor, bound: f64) -> Result<Tensor> {
     x.try_ge(-bound)?.try_logical_and(&x.try_le(bound)?)
@@ -181,9 +199,18 @@ activations! {
         leaky(x, "leaky_relu", "LeakyReluBackward0", negative_slope)
     }
 
-    /// x where x > 0, else a slope · x, the slope being the mean of `lower` and `upper` (PyTorch's defaults are 1/8 and
-    /// 1/3): what a randomized leaky ReLU is in evaluation.
-    fn rrelu / try_rrelu(x, lower: f64, upper: f64) {
+    /// x where x > 0, else a slope · x: in training each element's slope is drawn from `lower` to `upper`, else it is their mean
+    /// (PyTorch's defaults are 1/8, 1/3 and no training).
+    ///
+    /// The slopes are PyTorch's for the same state of the default generator. PyTorch draws one for each element that is not above
+    /// 0; here, where the number of draws must not depend on elements, one is drawn for every element and the first ones are used.
+    fn rrelu / try_rrelu(x, lower: f64, upper: f64, training: bool) {
+        if lower.is_nan() || upper.is_nan() || lower > upper || (training && !(upper - lower).is_finite()) {
+            return Err(Error::operands("rrelu", format!("lower must not be above upper, both finite, got {lower} and {upper}")));
+        }
+        if training {
+            return randomized(&floating(x, "rrelu")?, lower, upper);
+        }
         let slope = (lower + upper) / 2.0;
         row_major(leaky(x, "rrelu", "RreluWithNoiseBackward0", slope)?)
     }

@@ -1,5 +1,7 @@
 //! How PyTorch prints a module: `Module.__repr__` and that of its lists. It knows text only.
 
+use crate::ops::Number;
+
 /// A class with its extra text, and its children by name.
 pub(super) fn module(class: &str, extra: &str, children: &[(String, String)]) -> String {
     let extra: Vec<&str> = if extra.is_empty() { Vec::new() } else { extra.split('\n').collect() };
@@ -55,6 +57,15 @@ pub(super) fn python_float(x: f64) -> String {
     }
     let plain = format!("{x}");
     if plain.contains('.') { plain } else { plain + ".0" }
+}
+
+/// A number as Python prints what was given: whole numbers without a point.
+pub(super) fn python_number(x: Number) -> String {
+    match x {
+        Number::Bool(on) => python_bool(on).to_string(),
+        Number::Int(n) => n.to_string(),
+        Number::Float(x) => python_float(x),
+    }
 }
 
 /// Numbers as Python prints a tuple: `(1,)`, `(2, 3)`.

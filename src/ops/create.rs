@@ -10,7 +10,7 @@ use crate::error::{Error, Result, called, must};
 use crate::mode::layout::ordered_as;
 use crate::mode::values::{self, full_of, full_on};
 use crate::tensor::size::sizes_of;
-use crate::tensor::{FromElement, Tensor, TensorType, eval};
+use crate::tensor::{FromElement, Size, Tensor, TensorType, eval};
 use allotrope_ir::{DType, Scalar};
 use std::panic::Location;
 
@@ -133,6 +133,28 @@ twins! {
     /// ```
     fn full_like / try_full_like(&self, value: impl Into<Number>) -> Tensor {
         full_as(self, value.into().fitted("full_like", self.dtype())?)
+    }
+
+    /// Zeros of these sizes, with the dtype and on the device of this tensor. Sizes of other tensors stay symbolic in a trace:
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let x = randn(&[5, 3]);
+    /// let state = x.new_zeros(&[x.sizes()[0], 8.into()]);
+    /// assert_eq!((state.shape(), state.dtype()), (&[5, 8][..], DType::F32));
+    /// ```
+    fn new_zeros / try_new_zeros(&self, sizes: &[Size]) -> Tensor {
+        full_on(self.device(), sizes, Scalar::from_f64(0.0, self.dtype()))
+    }
+
+    /// As [`Tensor::new_zeros`], of ones.
+    fn new_ones / try_new_ones(&self, sizes: &[Size]) -> Tensor {
+        full_on(self.device(), sizes, Scalar::from_f64(1.0, self.dtype()))
+    }
+
+    /// As [`Tensor::new_zeros`], full of one number.
+    fn new_full / try_new_full(&self, sizes: &[Size], value: impl Into<Number>) -> Tensor {
+        full_on(self.device(), sizes, value.into().fitted("new_full", self.dtype())?)
     }
 
     /// As [`Tensor::empty`], with the shape and dtype of this tensor.

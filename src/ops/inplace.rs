@@ -66,8 +66,11 @@ fn store_computed(op: &'static str, target: &Tensor, value: &Tensor) -> Result<(
 /// The node of an operation whose derivative PyTorch has for the change in place apart.
 fn node_in_place(op: &'static str) -> Option<&'static str> {
     match op {
-        "elu_" => Some("EluBackward1"),
+        "elu_" | "selu_" => Some("EluBackward1"),
+        "celu_" => Some("CeluBackward1"),
         "leaky_relu_" => Some("LeakyReluBackward1"),
+        "rrelu_" => Some("RreluWithNoiseBackward1"),
+        "threshold_" => Some("ThresholdBackward1"),
         _ => None,
     }
 }
@@ -307,6 +310,24 @@ inplace! {
     elu_ / try_elu_ = try_elu(alpha: f64);
     /// Every element between -1 and 1, or other bounds.
     hardtanh_ / try_hardtanh_ = try_hardtanh(min: f64, max: f64);
+    /// Every element between 0 and 6.
+    relu6_ / try_relu6_ = try_relu6();
+    /// The SELU of every element.
+    selu_ / try_selu_ = try_selu();
+    /// The CELU of every element.
+    celu_ / try_celu_ = try_celu(alpha: f64);
+    /// The SiLU of every element.
+    silu_ / try_silu_ = try_silu();
+    /// The Mish of every element.
+    mish_ / try_mish_ = try_mish();
+    /// The hard sigmoid of every element.
+    hardsigmoid_ / try_hardsigmoid_ = try_hardsigmoid();
+    /// The hard swish of every element.
+    hardswish_ / try_hardswish_ = try_hardswish();
+    /// The randomized leaky ReLU of every element.
+    rrelu_ / try_rrelu_ = try_rrelu(lower: f64, upper: f64, training: bool);
+    /// `value` in place of every element that is not above `threshold`.
+    threshold_ / try_threshold_ = try_threshold(threshold: impl Into<Number>, value: impl Into<Number>);
     /// NaN and the infinities become numbers.
     nan_to_num_ / try_nan_to_num_ = try_nan_to_num(nan: Option<f64>, posinf: Option<f64>, neginf: Option<f64>);
 }

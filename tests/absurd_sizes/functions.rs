@@ -171,11 +171,44 @@ fn layers() -> Vec<Row> {
         "linear::new": Plain(drop(nn::Linear::new(2, n)));
         "linear::new": Plain(drop(nn::Linear::new(n, n)));
         "linear::with_bias": Plain(drop(nn::Linear::with_bias(n, 3, false)));
-        "rnn::new": Plain(drop(nn::Rnn::new(n, 2)));
-        "rnn::new": Plain(drop(nn::Rnn::new(2, n)));
-        "rnn::with_layers": Plain(drop(nn::Rnn::with_layers(n, n, 2)));
-        "rnn::with_layers": Plain(drop(nn::Rnn::with_layers(1, 1, n)));
+        "layers::new": Plain(drop(nn::Rnn::new(n, 2)));
+        "layers::new": Plain(drop(nn::Rnn::new(2, n)));
+        "layers::new": Plain(drop(nn::Gru::new(n, n)));
+        "layers::with_layers": Plain(drop(nn::Rnn::with_layers(n, n, 2)));
+        "layers::with_layers": Plain(drop(nn::Rnn::with_layers(1, 1, n)));
+        "layers::with_options": Plain(drop(nn::Gru::with_options(1, 1, nn::GruOptions { num_layers: n, ..Default::default() })));
+        "lstm::new": Plain(drop(nn::Lstm::new(n, 2)));
+        "lstm::new": Plain(drop(nn::Lstm::new(2, n)));
+        "lstm::with_options": Plain(drop(nn::Lstm::with_options(1, 1, nn::LstmOptions { num_layers: n, ..Default::default() })));
+        "lstm::with_options": Plain(drop(nn::Lstm::with_options(2, 2, nn::LstmOptions { proj_size: n, ..Default::default() })));
+        "packed::pad_packed_sequence PadPackedOptions.total_length": {
+            use nn::rnn::{PadPackedOptions, try_pack_padded_sequence, try_pad_packed_sequence};
+            let options = PadPackedOptions { total_length: Some(n), ..Default::default() };
+            try_pack_padded_sequence(t.x, &[2, 1, 1], false, true).and_then(|packed| try_pad_packed_sequence(&packed, options))
+        };
+        "cells::new": Plain(drop(nn::LstmCell::new(n, 2)));
+        "cells::new": Plain(drop(nn::GruCell::new(2, n)));
+        "cells::with_options": Plain(drop(nn::RnnCell::with_options(n, n, Default::default())));
+        "multihead::new": Plain(drop(nn::MultiheadAttention::new(n, 1)));
+        "multihead::new": Plain(drop(nn::MultiheadAttention::new(6, n)));
+        "multihead::with_options MultiheadOptions.kdim": Plain(drop(nn::MultiheadAttention::with_options(2, 1, nn::MultiheadOptions { kdim: Some(n), ..Default::default() })));
+        "multihead::with_options MultiheadOptions.vdim": Plain(drop(nn::MultiheadAttention::with_options(2, 1, nn::MultiheadOptions { vdim: Some(n), ..Default::default() })));
+        "encoder::new": Plain(drop(nn::TransformerEncoderLayer::new(n, 1)));
+        "encoder::new": Plain(drop(nn::TransformerEncoder::new(nn::TransformerEncoderLayer::with_options(2, 1, feed_forward(2)), n, None)));
+        "encoder::with_options TransformerLayerOptions.dim_feedforward": Plain(drop(nn::TransformerEncoderLayer::with_options(2, 1, feed_forward(n))));
+        "decoder::new": Plain(drop(nn::TransformerDecoderLayer::new(n, 1)));
+        "decoder::new": Plain(drop(nn::TransformerDecoder::new(nn::TransformerDecoderLayer::with_options(2, 1, feed_forward(2)), n, None)));
+        "decoder::with_options": Plain(drop(nn::TransformerDecoderLayer::with_options(2, 1, feed_forward(n))));
+        "transformer::new": Plain(drop(nn::Transformer::new(n, 1)));
+        "transformer::with_options TransformerOptions.num_encoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: n, layer: feed_forward(2), ..Default::default() })));
+        "transformer::with_options TransformerOptions.num_decoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: 1, num_decoder_layers: n, layer: feed_forward(2) })));
+        "transformer::generate_square_subsequent_mask": Plain(nn::Transformer::generate_square_subsequent_mask(n));
     }
+}
+
+/// A small transformer's layer, with so many numbers between its products.
+fn feed_forward(dim_feedforward: usize) -> nn::TransformerLayerOptions {
+    nn::TransformerLayerOptions { dim_feedforward, ..Default::default() }
 }
 
 /// Classes and places that are elements: no error need name them.

@@ -55,6 +55,9 @@ fn made() -> Vec<Row> {
         "create::ones": Tensor::try_ones(&[n, 3], F);
         "create::full": Tensor::try_full(&[n], true);
         "create::empty": Tensor::try_empty(&[n], F);
+        "create::new_zeros": t.x.try_new_zeros(&[n.into()]);
+        "create::new_ones": t.x.try_new_ones(&[n.into(), 3.into()]);
+        "create::new_full": t.x.try_new_full(&[n.into()], 2.0);
         "create::zeros": Plain(Tensor::zeros(&[n], F));
         "create::zeros": Plain(Tensor::zeros(&[n, 0], F)), right if any;
         "create::zeros": Plain(Tensor::zeros(&[0, n, n], F)), right if any;

@@ -11,10 +11,17 @@ mod case;
 #[path = "../opinfo/corpus.rs"]
 mod corpus;
 
+#[path = "../opinfo/compare.rs"]
+mod compare;
+#[allow(dead_code, reason = "bad inputs are no cases of modules")]
+#[path = "../opinfo/quiet.rs"]
+mod quiet;
+
 mod attention;
 mod layers;
 mod losses;
 mod module_cases;
+mod module_file;
 mod optimizers;
 mod recurrent;
 mod schedulers;

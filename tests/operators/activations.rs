@@ -11,7 +11,7 @@ pub fn rows() -> Vec<Row> {
         unary("nn.functional.hardtanh", Away, |x| x.hardtanh(-1.0, 1.5)),
         unary("nn.functional.leaky_relu", Away, |x| x.leaky_relu(0.01)),
         unary("nn.functional.leaky_relu of a negative slope", Away, |x| x.leaky_relu(-0.5)),
-        unary("nn.functional.rrelu", Away, |x| f::rrelu(x, 0.125, 0.3)),
+        unary("nn.functional.rrelu", Away, |x| f::rrelu(x, 0.125, 0.3, false)),
         unary("nn.functional.elu", Away, |x| x.elu(1.3)),
         unary("nn.functional.selu", Away, |x| x.selu()),
         unary("nn.functional.celu", Away, |x| x.celu(1.7)),

@@ -187,11 +187,19 @@ impl Operator {
         let path = |suffix| dir.join(format!("{name}.{suffix}"));
         let text = std::fs::read_to_string(path("json")).unwrap_or_else(|e| panic!("{name}.json: {e}"));
         let list: Vec<Value> = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}.json: {e}"));
-        let bytes = std::fs::read(path("safetensors")).unwrap_or_else(|e| panic!("{name}.safetensors: {e}"));
-        let file = SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{name}.safetensors: {e}"));
-        let tensors = file.iter().map(|(key, view)| (key.to_string(), host(&view))).collect();
-        Operator { samples: list.iter().map(sample_of).collect(), tensors }
+        Operator { samples: list.iter().map(sample_of).collect(), tensors: tensors(&path("safetensors")) }
     }
+}
+
+/// The tensors of a file by their keys.
+///
+/// # Panics
+/// When it is not as the format says.
+pub fn tensors(path: &Path) -> HashMap<String, Host> {
+    let name = path.display();
+    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let file = SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
+    file.iter().map(|(key, view)| (key.to_string(), host(&view))).collect()
 }
 
 fn host(view: &safetensors::tensor::TensorView<'_>) -> Host {

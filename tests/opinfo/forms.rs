@@ -301,7 +301,7 @@ fn unary() -> Vec<(&'static str, Form)> {
         "hardshrink" => t[0].try_hardshrink(0.5)?,
         "tanhshrink" => t[0].try_tanhshrink()?,
         "gelu_tanh" => t[0].try_gelu_tanh()?,
-        "rrelu" => t[0].try_rrelu(1.0 / 8.0, 1.0 / 3.0)?,
+        "rrelu" => t[0].try_rrelu(1.0 / 8.0, 1.0 / 3.0, false)?,
         "dropout" => f::try_dropout(&t[0], 0.5, true)?,
         "dropout 1" => f::try_dropout(&t[0], 1.0, true)?,
         "feature_dropout" => f::try_feature_dropout(&t[0], 0.5, true)?,
