@@ -1,145 +1,210 @@
-//! Adam.
+//! Adam and AdamW.
 
-use super::sgd::fresh_zeros;
-use super::{Optimizer, beside, checked};
-use crate::autograd::no_grad;
-use crate::error::{Error, raise};
-use crate::tensor::{Flag, Tensor};
-use allotrope_ir::DType;
+use super::by_rule::ByRule;
+use super::options::{Fields, Options, Range, betas, ways};
+use super::rule::{Coefficient, Given, Rule, Slot, Update};
+use crate::error::Result;
+use crate::tensor::Tensor;
 
-/// What [`Adam::with_options`] takes; the defaults are PyTorch's.
+/// What [`Adam`] takes beside the learning rate; the defaults are PyTorch's.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct AdamOptions {
     /// Decay of the first and of the second moment, each in [0, 1).
     pub betas: (f64, f64),
     /// Added to the root of the second moment.
     pub eps: f64,
-    /// L2 penalty, added to the gradient.
+    /// L2 penalty, added to the gradient; with `decoupled_weight_decay` the share that parameters lose.
     pub weight_decay: f64,
+    /// Divides by the largest second moment so far.
+    pub amsgrad: bool,
+    /// Climbs instead of descending.
+    pub maximize: bool,
+    /// Parameters decay by themselves, as in [`AdamW`].
+    pub decoupled_weight_decay: bool,
 }
 
 impl Default for AdamOptions {
     fn default() -> AdamOptions {
-        AdamOptions { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0 }
+        AdamOptions {
+            betas: (0.9, 0.999),
+            eps: 1e-8,
+            weight_decay: 0.0,
+            amsgrad: false,
+            maximize: false,
+            decoupled_weight_decay: false,
+        }
     }
 }
 
-/// Adam (Kingma and Ba, 2015, algorithm 1), computed in the order in which PyTorch computes it: the corrections of both
-/// moments in f64, everything else in the dtype of the parameter.
-pub struct Adam {
-    parameters: Vec<Tensor>,
-    first: Vec<Tensor>,
-    second: Vec<Tensor>,
-    /// Steps taken so far, f32 without axes as in PyTorch.
-    steps: Tensor,
-    /// For each parameter, how many of them passed without a gradient for it: those do not count for it.
-    missed: Vec<Tensor>,
-    /// Whether any did, so that parameters that always stepped together share their corrections.
-    has_missed: Vec<Flag>,
-    lr: Tensor,
-    options: AdamOptions,
-}
-
-impl Adam {
-    /// Adam with the default moments.
-    ///
-    /// # Panics
-    /// When there is no parameter, one is not a floating-point leaf, or the learning rate is negative or not finite.
-    #[track_caller]
-    pub fn new(parameters: Vec<Tensor>, lr: f64) -> Adam {
-        Adam::with_options(parameters, lr, AdamOptions::default())
+impl Options for AdamOptions {
+    fn fields(&mut self, f: &mut dyn Fields) -> Result<()> {
+        betas(f, &mut self.betas)?;
+        f.number("eps", &mut self.eps, Range::NOT_NEGATIVE)?;
+        f.number("weight_decay", &mut self.weight_decay, Range::NOT_NEGATIVE)?;
+        f.flag("amsgrad", &mut self.amsgrad)?;
+        f.flag("maximize", &mut self.maximize)?;
+        ways(f, &["foreach", "capturable", "differentiable", "fused"])?;
+        f.flag("decoupled_weight_decay", &mut self.decoupled_weight_decay)
     }
 
-    /// Adam with other options.
-    ///
-    /// # Panics
-    /// As [`Adam::new`], and when a beta is not in [0, 1) or another option is negative or not finite.
-    #[track_caller]
-    pub fn with_options(parameters: Vec<Tensor>, lr: f64, options: AdamOptions) -> Adam {
-        let parameters = checked("Adam", parameters, lr);
-        for (name, beta) in [("the first beta", options.betas.0), ("the second beta", options.betas.1)] {
-            if !(0.0..1.0).contains(&beta) {
-                raise(Error::argument(format!("Adam: {name} must be in [0, 1), got {beta}")));
-            }
-        }
-        for (name, x) in [("eps", options.eps), ("weight_decay", options.weight_decay)] {
-            if !(x >= 0.0 && x.is_finite()) {
-                raise(Error::argument(format!("Adam: {name} must be a finite number of at least 0, got {x}")));
-            }
-        }
-        let _entered = beside(&parameters);
-        let zeros = || parameters.iter().map(fresh_zeros).collect::<Vec<Tensor>>();
-        Adam {
-            first: zeros(),
-            second: zeros(),
-            steps: Tensor::scalar(0.0f32),
-            missed: parameters.iter().map(|_| Tensor::scalar(0.0f32)).collect(),
-            has_missed: parameters.iter().map(|_| Flag::new(false)).collect(),
-            lr: Tensor::scalar(lr),
-            options,
-            parameters,
-        }
-    }
-
-    /// The moments and the number of steps, by name: what must be saved to go on later.
-    pub fn state(&self) -> Vec<(String, Tensor)> {
-        let named = |name: &str, t: &[Tensor]| -> Vec<(String, Tensor)> {
-            t.iter().enumerate().map(|(i, t)| (format!("{i}.{name}"), t.clone())).collect()
-        };
-        let mut all = named("exp_avg", &self.first);
-        all.extend(named("exp_avg_sq", &self.second));
-        all.push(("step".to_string(), self.steps.clone()));
-        all
+    fn momentum(&mut self) -> Option<(&'static str, &mut f64)> {
+        Some(("betas", &mut self.betas.0))
     }
 }
 
-impl Optimizer for Adam {
-    fn parameters(&self) -> &[Tensor] {
-        &self.parameters
+/// What [`AdamW`] takes beside the learning rate; the defaults are PyTorch's.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct AdamWOptions {
+    /// Decay of the first and of the second moment, each in [0, 1).
+    pub betas: (f64, f64),
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// The share, times the learning rate, that parameters lose in each step.
+    pub weight_decay: f64,
+    /// Divides by the largest second moment so far.
+    pub amsgrad: bool,
+    /// Climbs instead of descending.
+    pub maximize: bool,
+}
+
+impl Default for AdamWOptions {
+    fn default() -> AdamWOptions {
+        AdamWOptions { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.01, amsgrad: false, maximize: false }
+    }
+}
+
+impl AdamWOptions {
+    fn of_adam(&self) -> AdamOptions {
+        let AdamWOptions { betas, eps, weight_decay, amsgrad, maximize } = *self;
+        AdamOptions { betas, eps, weight_decay, amsgrad, maximize, decoupled_weight_decay: true }
+    }
+}
+
+impl Options for AdamWOptions {
+    fn fields(&mut self, f: &mut dyn Fields) -> Result<()> {
+        let mut all = self.of_adam();
+        all.fields(f)?;
+        let AdamOptions { betas, eps, weight_decay, amsgrad, maximize, decoupled_weight_decay: _ } = all;
+        *self = AdamWOptions { betas, eps, weight_decay, amsgrad, maximize };
+        Ok(())
     }
 
-    fn lr(&self) -> &Tensor {
-        &self.lr
+    fn momentum(&mut self) -> Option<(&'static str, &mut f64)> {
+        Some(("betas", &mut self.betas.0))
+    }
+}
+
+/// Adam (Kingma and Ba, 2015, algorithm 1; with `amsgrad` Reddi et al., 2018), computed in the order in which PyTorch computes it:
+/// the corrections of both moments in f64, everything else in the dtype of the parameter.
+///
+/// ```
+/// use allotrope::{optim::{Adam, AdamOptions}, prelude::*};
+/// let model = nn::Linear::new(3, 1);
+/// let opt = Adam::with_options(model.parameters(), 1e-3, AdamOptions { amsgrad: true, ..Default::default() });
+/// model.forward(&randn(&[5, 3])).square().mean().backward();
+/// opt.step();
+/// ```
+pub type Adam = ByRule<AdamRule>;
+
+/// AdamW (Loshchilov and Hutter, 2019): Adam whose parameters decay by themselves, p ← p · (1 - lr · weight_decay), instead of by
+/// their gradients.
+///
+/// ```
+/// use allotrope::{optim::AdamW, prelude::*};
+/// let model = nn::Linear::new(3, 1);
+/// let opt = AdamW::new(model.parameters(), AdamW::DEFAULT_LR);
+/// model.forward(&randn(&[5, 3])).square().mean().backward();
+/// opt.step();
+/// ```
+pub type AdamW = ByRule<AdamWRule>;
+
+/// The rule of [`Adam`].
+pub struct AdamRule;
+
+/// The rule of [`AdamW`].
+pub struct AdamWRule;
+
+/// What the parameters share.
+pub struct AdamFactors {
+    step_size: Tensor,
+    /// The root of the correction of the second moment.
+    root: Tensor,
+    /// 1 - β₁.
+    new: Coefficient,
+    /// What decoupled weight decay leaves.
+    left: Option<Tensor>,
+}
+
+fn slots(options: &AdamOptions) -> Vec<Slot> {
+    let mut all = vec![Slot::zeros("exp_avg"), Slot::zeros("exp_avg_sq")];
+    if options.amsgrad {
+        all.push(Slot::zeros("max_exp_avg_sq"));
+    }
+    all
+}
+
+fn factors<O>(given: &Given<'_, O>, options: &AdamOptions) -> AdamFactors {
+    let step_size = given.cast(&(given.lr / given.correction(given.momentum)));
+    let root = given.cast(&given.correction(&Coefficient::Number(options.betas.1)).sqrt());
+    AdamFactors { step_size, root, new: given.momentum.one_minus().cast(given.dtype), left: left(given, options) }
+}
+
+fn left<O>(given: &Given<'_, O>, options: &AdamOptions) -> Option<Tensor> {
+    let decays = options.decoupled_weight_decay && options.weight_decay != 0.0;
+    decays.then(|| given.cast(&(1.0 - given.lr * options.weight_decay)))
+}
+
+fn update<R: Rule<Factors = AdamFactors>>(u: &Update<'_, R>, options: &AdamOptions) {
+    let AdamFactors { step_size, root, new, left } = u.factors;
+    let penalty = if options.decoupled_weight_decay { 0.0 } else { options.weight_decay };
+    let g = u.penalised(options.maximize, penalty);
+    let (m, v) = (&u.state[0], &u.state[1]);
+    let first = u.store(m, u.lerp(&u.wide(m), &g, new));
+    let mut second = u.store(v, u.squares(&u.wide(v), &g, options.betas.1));
+    if options.amsgrad {
+        let most = &u.state[2];
+        second = u.store(most, u.wide(most).maximum(&second));
+    }
+    let denominator = u.round(u.round(u.round(second.sqrt()) / root) + options.eps);
+    let p = u.wide(u.parameter);
+    let p = left.as_ref().map_or(p.clone(), |left| u.round(&p * left));
+    u.store(u.parameter, &p - &(&first * step_size / denominator));
+}
+
+impl Rule for AdamRule {
+    type Options = AdamOptions;
+    type Factors = AdamFactors;
+    const NAME: &'static str = "Adam";
+    const DEFAULT_LR: f64 = 1e-3;
+
+    fn slots(options: &AdamOptions, _: bool) -> Vec<Slot> {
+        slots(options)
     }
 
-    #[track_caller]
-    fn step(&self) {
-        let AdamOptions { betas: (beta1, beta2), eps, weight_decay } = self.options;
-        let _entered = beside(&self.parameters);
-        no_grad(|| {
-            self.steps.add_(1.0);
-            // 1 - βᵗ, in f64 as PyTorch's host arithmetic.
-            let correction = |beta: f64, t: &Tensor| 1.0 - Tensor::scalar(beta).pow(t);
-            let corrections = |t: &Tensor, dtype: DType| {
-                let t = t.to(DType::F64);
-                ((&self.lr / correction(beta1, &t)).to(dtype), correction(beta2, &t).sqrt().to(dtype))
-            };
-            let dtype = self.parameters[0].dtype();
-            let shared = corrections(&self.steps, dtype);
-            for (i, p) in self.parameters.iter().enumerate() {
-                let Some(mut g) = p.grad() else {
-                    self.missed[i].add_(1.0);
-                    self.has_missed[i].set(true);
-                    continue;
-                };
-                let own;
-                let (step_size, root) = match (self.has_missed[i].get(), p.dtype() == dtype) {
-                    (false, true) => &shared,
-                    (missed, _) => {
-                        let steps = if missed { &self.steps - &self.missed[i] } else { self.steps.clone() };
-                        own = corrections(&steps, p.dtype());
-                        &own
-                    }
-                };
-                if weight_decay != 0.0 {
-                    g = &g + p * weight_decay;
-                }
-                let (m, v) = (&self.first[i], &self.second[i]);
-                m.copy_(&(m + (&g - m) * (1.0 - beta1)));
-                v.copy_(&(v * beta2 + &g * (1.0 - beta2) * &g));
-                let denominator = v.sqrt() / root + eps;
-                p.copy_(&(p - m / denominator * step_size));
-            }
-        });
+    fn factors(given: &Given<'_, AdamOptions>) -> AdamFactors {
+        factors(given, given.options)
+    }
+
+    fn update(u: &Update<'_, AdamRule>) {
+        update(u, u.options);
+    }
+}
+
+impl Rule for AdamWRule {
+    type Options = AdamWOptions;
+    type Factors = AdamFactors;
+    const NAME: &'static str = "AdamW";
+    const DEFAULT_LR: f64 = 1e-3;
+
+    fn slots(options: &AdamWOptions, _: bool) -> Vec<Slot> {
+        slots(&options.of_adam())
+    }
+
+    fn factors(given: &Given<'_, AdamWOptions>) -> AdamFactors {
+        factors(given, &given.options.of_adam())
+    }
+
+    fn update(u: &Update<'_, AdamWRule>) {
+        update(u, &u.options.of_adam());
     }
 }

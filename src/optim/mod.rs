@@ -1,66 +1,51 @@
-//! Optimizers: rules that change parameters by their gradients. Written with tensor operations only, so a traced
-//! step contains them like any other code; all state that changes between steps is kept in tensors.
+//! Optimizers: rules that change parameters by their gradients; schedulers of their learning rates; clipping of gradients and averages of
+//! weights. Written with tensor operations only, so a traced step contains them like any other code; all state that changes between
+//! steps is kept in tensors.
+//!
+//! What all optimizers share is in `by_rule.rs` (groups, counting of steps), `options.rs` (hyperparameters) and `saved.rs` (state dicts); a
+//! rule says what state it keeps and how one parameter is changed ([`Rule`]).
 
+mod adadelta;
+mod adagrad;
 mod adam;
+mod adamax;
+mod asgd;
+mod by_rule;
+mod clip;
+mod ema;
+mod group;
+mod lbfgs;
+mod nadam;
+mod optimizer;
+mod options;
+mod radam;
+mod rms_prop;
+mod rprop;
+mod rule;
+mod saved;
+pub mod scheduler;
 mod sgd;
+mod strong_wolfe;
 
-pub use adam::{Adam, AdamOptions};
-pub use sgd::{Sgd, SgdOptions};
-
-use crate::device::{self, Entered};
-use crate::error::{Error, raise};
-use crate::tensor::Tensor;
-
-/// What every optimizer does.
-pub trait Optimizer {
-    /// The parameters that it changes.
-    fn parameters(&self) -> &[Tensor];
-
-    /// Changes every parameter that has a gradient.
-    fn step(&self);
-
-    /// The learning rate in use, a tensor without axes (f64).
-    fn lr(&self) -> &Tensor;
-
-    /// Forgets the gradients of all parameters.
-    fn zero_grad(&self) {
-        self.parameters().iter().for_each(|p| p.set_grad(None));
-    }
-
-    /// Sets the learning rate; traced steps use it from their next call on, without another compilation.
-    ///
-    /// # Panics
-    /// When it is negative or not finite.
-    #[track_caller]
-    fn set_lr(&self, lr: f64) {
-        check_lr("set_lr", lr);
-        self.lr().fill_(lr);
-    }
-}
-
-/// Parameters of an optimizer must be leaves that want gradients.
-#[track_caller]
-fn checked(name: &str, parameters: Vec<Tensor>, lr: f64) -> Vec<Tensor> {
-    if parameters.is_empty() {
-        raise(Error::argument(format!("{name}: got no parameters")));
-    }
-    if let Some(i) = parameters.iter().position(|p| !p.is_leaf() || !p.dtype().is_float()) {
-        raise(Error::argument(format!(
-            "{name}: parameter {i} is not a floating-point leaf; only tensors made by the user can be optimized"
-        )));
-    }
-    check_lr(name, lr);
-    parameters
-}
-
-/// What an optimizer makes beside its parameters is where the first of them is, whatever the default device.
-fn beside(parameters: &[Tensor]) -> Entered {
-    device::enter(parameters[0].device())
-}
-
-#[track_caller]
-fn check_lr(name: &str, lr: f64) {
-    if !(lr >= 0.0 && lr.is_finite()) {
-        raise(Error::argument(format!("{name}: the learning rate must be a finite number of at least 0, got {lr}")));
-    }
-}
+pub use adadelta::{Adadelta, AdadeltaOptions, AdadeltaRule};
+pub use adagrad::{Adagrad, AdagradOptions, AdagradRule};
+pub use adam::{Adam, AdamFactors, AdamOptions, AdamRule, AdamW, AdamWOptions, AdamWRule};
+pub use adamax::{Adamax, AdamaxFactors, AdamaxOptions, AdamaxRule};
+pub use asgd::{Asgd, AsgdFactors, AsgdOptions, AsgdRule};
+pub use by_rule::ByRule;
+pub use clip::{
+    clip_grad_norm_, clip_grad_value_, get_total_norm, try_clip_grad_norm_, try_clip_grad_value_,
+    try_clip_grads_with_norm_, try_get_total_norm,
+};
+pub use ema::Ema;
+pub use group::{Group, ParamGroup};
+pub use lbfgs::{Lbfgs, LbfgsOptions, LineSearch};
+pub use nadam::{NAdam, NAdamFactors, NAdamOptions, NAdamRule};
+pub use optimizer::Optimizer;
+pub use options::{Fields, Options, Range};
+pub use radam::{RAdam, RAdamFactors, RAdamOptions, RAdamRule};
+pub use rms_prop::{RmsProp, RmsPropFactors, RmsPropOptions, RmsPropRule};
+pub use rprop::{Rprop, RpropFactors, RpropOptions, RpropRule};
+pub use rule::{Coefficient, Given, Rule, Slot, SlotKind, Update};
+pub use scheduler::Scheduler;
+pub use sgd::{Sgd, SgdFactors, SgdOptions, SgdRule};

@@ -54,8 +54,11 @@ fn a_model_on_a_device_needs_no_scope() {
     let Some(device) = opencl() else { return };
     let steps = |model: &crate::common::SinToCos, send: &dyn Fn(Tensor) -> Tensor| {
         let opt = optim::Adam::new(model.parameters(), 0.02);
-        let descent =
-            optim::Sgd::with_options(model.parameters(), 0.01, optim::SgdOptions { momentum: 0.9, weight_decay: 0.1 });
+        let descent = optim::Sgd::with_options(
+            model.parameters(),
+            0.01,
+            optim::SgdOptions { momentum: 0.9, weight_decay: 0.1, ..Default::default() },
+        );
         let (x, y) = (send(crate::common::draw(1, &[2, 5, 1])), send(crate::common::draw(2, &[2, 5, 1])));
         for _ in 0..2 {
             let (states, _) = model.rnn.forward(&x, None);

@@ -92,7 +92,11 @@ fn rule(kind: usize, parameters: Vec<Tensor>) -> Rule {
     match kind {
         0 => Rule::Sgd(Sgd::new(parameters, 0.05)),
         1 => Rule::Sgd(Sgd::with_options(parameters, 0.02, SgdOptions { momentum: 0.9, ..Default::default() })),
-        2 => Rule::Sgd(Sgd::with_options(parameters, 0.02, SgdOptions { momentum: 0.5, weight_decay: 0.01 })),
+        2 => Rule::Sgd(Sgd::with_options(
+            parameters,
+            0.02,
+            SgdOptions { momentum: 0.5, weight_decay: 0.01, ..Default::default() },
+        )),
         3 => Rule::Adam(Adam::new(parameters, 0.02)),
         _ => {
             let options = AdamOptions { betas: (0.8, 0.99), weight_decay: 0.1, ..Default::default() };

@@ -158,9 +158,11 @@ fn a_hundred_learning_rates() {
             let w = draw(1, &[3]).requires_grad();
             let opt: Box<dyn Optimizer> = match rule {
                 0 => Box::new(Sgd::new(vec![w.clone()], 1.0)),
-                1 => {
-                    Box::new(Sgd::with_options(vec![w.clone()], 1.0, SgdOptions { momentum: 0.9, weight_decay: 0.01 }))
-                }
+                1 => Box::new(Sgd::with_options(
+                    vec![w.clone()],
+                    1.0,
+                    SgdOptions { momentum: 0.9, weight_decay: 0.01, ..Default::default() },
+                )),
                 _ => Box::new(Adam::with_options(vec![w.clone()], 1.0, AdamOptions::default())),
             };
             let recorded = Cell::new(0);
