@@ -31,11 +31,14 @@ extern crate self as allotrope;
 pub mod autograd;
 pub mod backend;
 mod capture;
+pub mod data;
 pub mod device;
 mod error;
+mod file;
 pub mod functional;
 pub mod gradcheck;
 mod inspect;
+pub mod io;
 mod mode;
 pub mod nn;
 pub mod ops;
@@ -48,6 +51,7 @@ pub mod state;
 /// The tensor, and what stands beside it: sizes, settings, random numbers, printing.
 pub mod tensor {
     pub(crate) mod affine;
+    pub(crate) mod bytes;
     pub(crate) mod draw;
     pub(crate) mod eval;
     pub(crate) mod generator;

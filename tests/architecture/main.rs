@@ -20,6 +20,7 @@ use tree::Tree;
 const ORDER: &[&[&str]] = &[
     &["device"],
     &["error.rs"],
+    &["file.rs"],
     &["schedule"],
     &["backend"],
     &["tensor"],
@@ -29,6 +30,7 @@ const ORDER: &[&[&str]] = &[
     &["ops"],
     &["functional"],
     &["nn", "optim"],
+    &["data", "io"],
     &["capture"],
     &["partition"],
     &["runtime"],
