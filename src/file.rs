@@ -65,7 +65,9 @@ impl Drop for Draft {
 pub(crate) fn write_whole(path: &Path, put: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
     let failed = |e: io::Error| file_error(path, format!("cannot be written: {e}"));
     let to = match fs::metadata(path) {
-        Ok(there) if !there.is_file() => return Err(file_error(path, "cannot be written: it is there, and is no file")),
+        Ok(there) if !there.is_file() => {
+            return Err(file_error(path, "cannot be written: it is there, and is no file"));
+        }
         Ok(_) => fs::canonicalize(path).map_err(failed)?,
         Err(_) => path.to_path_buf(),
     };

@@ -50,7 +50,9 @@ impl<'a> Archive<'a> {
         let (size, is_stored) = (member.size(), member.compression() == CompressionMethod::Stored);
         let left = if is_stored { &mut self.stored } else { &mut self.inflated };
         *left = left.checked_sub(size).ok_or_else(|| {
-            fault(&format!("its {size} bytes are more than an archive of this length holds; it is damaged, or meant to do harm"))
+            fault(&format!(
+                "its {size} bytes are more than an archive of this length holds; it is damaged, or meant to do harm"
+            ))
         })?;
         let mut bytes = Vec::new();
         member.by_ref().take(size + 1).read_to_end(&mut bytes).map_err(|e| fault(&e))?;

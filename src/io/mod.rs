@@ -31,7 +31,9 @@ mod safetensors;
 pub use npy::{load_npy, save_npy};
 pub use npz::{load_npz, save_npz};
 pub use pt::{load, save};
-pub use safetensors::{load_safetensors, load_safetensors_with_metadata, save_safetensors, save_safetensors_with_metadata};
+pub use safetensors::{
+    load_safetensors, load_safetensors_with_metadata, save_safetensors, save_safetensors_with_metadata,
+};
 
 use crate::error::Result;
 use crate::mode::values;

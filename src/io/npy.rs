@@ -86,7 +86,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Tensor, String> {
     let (length, rest) = match *rest {
         [1, _, a, b, ref rest @ ..] => (u32::from(u16::from_le_bytes([a, b])), rest),
         [2 | 3, _, a, b, c, d, ref rest @ ..] => (u32::from_le_bytes([a, b, c, d]), rest),
-        [major, minor, ..] if major > 3 => return Err(format!("has version {major}.{minor} of the format; 1, 2 and 3 are read")),
+        [major, minor, ..] if major > 3 => {
+            return Err(format!("has version {major}.{minor} of the format; 1, 2 and 3 are read"));
+        }
         _ => return Err(cut()),
     };
     let (header, elements) = rest.split_at_checked(length as usize).ok_or_else(cut)?;
@@ -185,7 +187,9 @@ impl Header {
             let key = r.text()?;
             r.needs(":")?;
             let twice = match key {
-                "descr" if r.takes("[") => return Err("has elements of several fields, which no dtype here fits".into()),
+                "descr" if r.takes("[") => {
+                    return Err("has elements of several fields, which no dtype here fits".into());
+                }
                 "descr" => descr.replace(r.text()?.to_string()).is_some(),
                 "fortran_order" if r.takes("True") => is_fortran.replace(true).is_some(),
                 "fortran_order" => is_fortran.replace(r.needs("False").map(|()| false)?).is_some(),

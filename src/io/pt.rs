@@ -118,7 +118,9 @@ fn read(bytes: &[u8]) -> Result<Value, String> {
     };
     let order = format!("{root}byteorder");
     if names.contains(&order) && archive.read(&order)? != b"little" {
-        return Err("holds big-endian elements; those of files written on this kind of machine are little-endian".to_string());
+        return Err(
+            "holds big-endian elements; those of files written on this kind of machine are little-endian".to_string()
+        );
     }
     let pickle = pickle::run(&archive.read(&format!("{root}data.pkl"))?)?;
     let mut memory: HashMap<String, Tensor> = HashMap::new();

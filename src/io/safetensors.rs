@@ -64,7 +64,10 @@ pub fn save_safetensors_with_metadata(
     let mut all = Vec::with_capacity(entries.len());
     for (name, t) in entries {
         if name == "__metadata__" {
-            return Err(file_error(path, "no tensor can have the name \"__metadata__\", which the format has for itself"));
+            return Err(file_error(
+                path,
+                "no tensor can have the name \"__metadata__\", which the format has for itself",
+            ));
         }
         let bytes = bytes_of(t)?;
         let shape: Vec<String> = t.shape_hint().iter().map(usize::to_string).collect();
@@ -127,7 +130,11 @@ pub fn load_safetensors_with_metadata(path: impl AsRef<Path>) -> Result<(StateDi
         let fault = |message: String| file_error(path, format!("tensor {name:?}: {message}"));
         let Some((dtype, ..)) = NAMES.iter().find(|(_, known, _)| *known == view.dtype()) else {
             let all: Vec<&str> = NAMES.iter().map(|(.., name)| *name).collect();
-            return Err(fault(format!("has dtype {}, which there is not here; there are {}", view.dtype(), all.join(", "))));
+            return Err(fault(format!(
+                "has dtype {}, which there is not here; there are {}",
+                view.dtype(),
+                all.join(", ")
+            )));
         };
         let tensor = from_bytes(default_device(), *dtype, view.shape(), view.data());
         state.insert(name.clone(), tensor.map_err(|e: Error| fault(e.to_string()))?);

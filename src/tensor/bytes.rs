@@ -15,7 +15,9 @@ use std::sync::Arc;
 fn check_host() -> Result<()> {
     match cfg!(target_endian = "little") {
         true => Ok(()),
-        false => Err(Error::argument("files of tensors are little-endian, and this machine stores numbers the other way round")),
+        false => Err(Error::argument(
+            "files of tensors are little-endian, and this machine stores numbers the other way round",
+        )),
     }
 }
 

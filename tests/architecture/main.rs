@@ -43,7 +43,8 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// The crates below the library, and the crates of this workspace that each may name.
-const CRATES: &[(&str, &[&str])] = &[("derive", &[]), ("ir", &[]), ("kernels", &["allotrope_ir"]), ("opencl-loader", &[])];
+const CRATES: &[(&str, &[&str])] =
+    &[("derive", &[]), ("ir", &[]), ("kernels", &["allotrope_ir"]), ("opencl-loader", &[])];
 
 /// Files of one folder that may depend on each other in a circle. In `kernels` one trait of elements has the tables of all
 /// kernels as its parts, each of which is generic over this trait, so there the circle is only reported.
@@ -131,9 +132,10 @@ fn errors_are_made_by_their_constructors() {
 
 /// The lines that name a kind of error otherwise than in a pattern.
 fn made_in_place(text: &str) -> Vec<usize> {
-    const KINDS: [&str; 11] = [
+    const KINDS: [&str; 12] = [
         "Trace",
         "Argument",
+        "Data",
         "Autograd",
         "Rule",
         "Operands",

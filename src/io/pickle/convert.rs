@@ -37,14 +37,18 @@ impl Converter<'_> {
         }
         self.left = self.left.checked_sub(1).ok_or("holds the same things so often that it is meant to do harm")?;
         let nodes = self.nodes;
-        let all = |c: &mut Self, ids: &[Id]| ids.iter().map(|&id| c.value(id, depth + 1)).collect::<Result<Vec<_>, _>>();
+        let all =
+            |c: &mut Self, ids: &[Id]| ids.iter().map(|&id| c.value(id, depth + 1)).collect::<Result<Vec<_>, _>>();
         Ok(match &nodes[id] {
             Node::None => Value::None,
             Node::Bool(b) => Value::Bool(*b),
             Node::Int(n) => Value::Int(*n),
             Node::Float(x) => Value::Float(*x),
             Node::Str(text) => {
-                self.left = self.left.checked_sub(text.len()).ok_or("holds the same text so often that it is meant to do harm")?;
+                self.left = self
+                    .left
+                    .checked_sub(text.len())
+                    .ok_or("holds the same text so often that it is meant to do harm")?;
                 Value::Str(text.clone())
             }
             Node::Tuple(ids) => Value::Tuple(all(self, ids)?),
@@ -58,7 +62,9 @@ impl Converter<'_> {
                         Node::Int(n) => n.to_string(),
                         other => {
                             let kind = other.kind();
-                            return Err(format!("has a dictionary with {kind} for a key; keys are text or whole numbers"));
+                            return Err(format!(
+                                "has a dictionary with {kind} for a key; keys are text or whole numbers"
+                            ));
                         }
                     };
                     if seen.contains(&shown) {
@@ -81,7 +87,10 @@ impl Converter<'_> {
                 Value::Tensor(made)
             }
             other @ (Node::Global(_) | Node::Storage(_)) => {
-                return Err(format!("holds {} where a value should be; save tensors, not their storages", other.kind()));
+                return Err(format!(
+                    "holds {} where a value should be; save tensors, not their storages",
+                    other.kind()
+                ));
             }
         })
     }

@@ -33,8 +33,8 @@ const STORAGES: [(&str, DType); 8] = [
 ];
 
 const DTYPES: [&str; 14] = [
-    "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "half", "float", "double",
-    "long",
+    "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "half", "float",
+    "double", "long",
 ];
 
 /// The class of a storage of this dtype.
@@ -59,7 +59,10 @@ impl Global {
         };
         if let ("torch", None, Some(kind)) = (module, known, name.strip_suffix("Storage")) {
             let all: Vec<&str> = STORAGES.iter().filter_map(|(known, _)| known.strip_suffix("Storage")).collect();
-            return Err(format!("holds a storage of {kind}, which no dtype here fits; those that do are {}", all.join(", ")));
+            return Err(format!(
+                "holds a storage of {kind}, which no dtype here fits; those that do are {}",
+                all.join(", ")
+            ));
         }
         known.ok_or_else(|| {
             format!(
@@ -111,7 +114,13 @@ impl Global {
                     };
                     // Each is below 2^63.
                     let strides = strides.into_iter().map(|s| s as isize).collect();
-                    Ok(Node::Tensor(TensorNode { storage: args[0], offset, shape, strides, requires_grad: *requires_grad }))
+                    Ok(Node::Tensor(TensorNode {
+                        storage: args[0],
+                        offset,
+                        shape,
+                        strides,
+                        requires_grad: *requires_grad,
+                    }))
                 }
                 _ => none("a tensor"),
             },

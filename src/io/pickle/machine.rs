@@ -296,7 +296,8 @@ impl<'a> Machine<'a> {
 fn long(digits: &[u8]) -> Result<i64, String> {
     let sign = if digits.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
     let mut out = [sign; 8];
-    let fits = digits.iter().skip(8).all(|b| *b == sign) && digits.get(7).is_none_or(|b| (b & 0x80 != 0) == (sign != 0));
+    let fits =
+        digits.iter().skip(8).all(|b| *b == sign) && digits.get(7).is_none_or(|b| (b & 0x80 != 0) == (sign != 0));
     if !fits {
         return Err("has a whole number of more than 64 bits".into());
     }
