@@ -21,6 +21,16 @@ fn check_host() -> Result<()> {
     }
 }
 
+/// Axes that a tensor of a file may have, as in NumPy and PyTorch.
+const MOST_AXES: usize = 64;
+
+fn type_of(dtype: DType, shape: &[usize]) -> Result<TensorType> {
+    match shape.len() > MOST_AXES {
+        true => Err(Error::argument(format!("a tensor of a file has at most {MOST_AXES} axes, got {}", shape.len()))),
+        false => TensorType::of(dtype, shape),
+    }
+}
+
 /// All elements, in row-major order.
 ///
 /// # Errors
@@ -40,7 +50,7 @@ pub(crate) fn bytes_of(x: &Tensor) -> Result<Vec<u8>> {
 /// When they are not as many as the shape says, or some are no booleans.
 pub(crate) fn from_bytes(device: Device, dtype: DType, shape: &[usize], bytes: &[u8]) -> Result<Tensor> {
     check_host()?;
-    let ty = TensorType::of(dtype, shape)?;
+    let ty = type_of(dtype, shape)?;
     if bytes.len() != ty.numel() * dtype.size() {
         return Err(Error::argument(format!("{} bytes are no {dtype}{shape:?}", bytes.len())));
     }
@@ -67,7 +77,7 @@ fn reach(shape: &[usize], strides: &[isize], offset: usize) -> Option<(i128, i12
 /// When no tensor can have this shape, or some of its elements would be outside of the memory.
 pub(crate) fn over(memory: &Tensor, shape: &[usize], strides: &[isize], offset: usize) -> Result<Tensor> {
     let (dtype, s, len) = (memory.dtype(), eval::strided(memory)?, memory.ty().numel());
-    let ty = TensorType::of(dtype, shape)?;
+    let ty = type_of(dtype, shape)?;
     let inside = match reach(shape, strides, offset) {
         Some((low, high)) => low >= 0 && high <= len as i128,
         None => offset <= len,

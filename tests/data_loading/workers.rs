@@ -116,7 +116,10 @@ fn workers_make_no_more_ahead_than_they_may() {
     let _drawing = drawing();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    let set = FnDataset::new(1000, move |i| Ok(i as i64 + 0 * count.fetch_add(1, Ordering::SeqCst) as i64));
+    let set = FnDataset::new(1000, move |i| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok(i as i64)
+    });
     let loader = DataLoader::with_options(set, DataLoaderOptions { prefetch_factor: 3, ..options(1, 2) });
     let mut pass = loader.iter();
     pass.next().unwrap().unwrap();
@@ -151,13 +154,13 @@ fn workers_compute_whatever_the_caller_records() {
         Ok((x * 2.0).sum())
     });
     let loader = DataLoader::with_options(set, options(4, 2));
-    let mut pass = loader.iter();
+    let pass = loader.iter();
     let traced = trace(|x: &Tensor| {
         sleep(Duration::from_millis(10));
         x.sin().sum()
     });
     let mut sum = 0.0;
-    while let Some(batch) = pass.next() {
+    for batch in pass {
         let batch = batch.unwrap();
         traced.call(&batch).unwrap();
         sum += batch.sum().item::<f32>();

@@ -196,12 +196,19 @@ fn pickles_that_explode_are_refused() {
     wide.extend(b"e.");
     let deep = [b"\x80\x02".to_vec(), b"]".repeat(1_000_000), b"a".repeat(999_999), b".".to_vec()].concat();
     let marks = [b"\x80\x02".to_vec(), b"(".repeat(1_000_000), b".".to_vec()].concat();
+    // A dictionary of which many are made.
+    let mut copies = b"\x80\x02ccollections\nCounter\nq\x00}q\x01(".to_vec();
+    (0..=255u8).for_each(|i| copies.extend([b'K', i, b'N']));
+    copies.extend(b"u](");
+    (0..100_000).for_each(|_| copies.extend(b"h\x00h\x01\x85R"));
+    copies.extend(b"e.");
     for (pickle, part) in [
         (itself, "or hold themselves"),
         (billion, "meant to do harm"),
         (wide, "meant to do harm"),
         (deep, "more than 100 deep"),
         (marks, "its stack is empty"),
+        (copies, "so often that it is meant to do harm"),
         (b"\x80\x02X\xff\xff\xff\xff.".to_vec(), "is cut off: 4294967295 bytes should follow"),
         (b"\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff.".to_vec(), "is cut off"),
         (b"\x80\x02\x8a\xff".to_vec(), "is cut off"),

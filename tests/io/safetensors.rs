@@ -109,15 +109,6 @@ fn headers_that_lie_are_refused() {
             Ok(_) => assert_eq!(part, ""),
         }
     }
-    std::fs::write(
-        &path,
-        file(&one("[0,2]", "[2]").replace("F32", "BOOL"), 2)
-            .iter()
-            .map(|b| if *b == 0 { 0 } else { *b })
-            .collect::<Vec<_>>(),
-    )
-    .unwrap();
-    load_safetensors(&path).unwrap();
     let mut bytes = file(&one("[0,2]", "[2]").replace("F32", "BOOL"), 2);
     *bytes.last_mut().unwrap() = 7;
     std::fs::write(&path, bytes).unwrap();
@@ -139,10 +130,9 @@ fn a_failed_save_leaves_the_old_file() {
     })
     .call(&Tensor::ones(&[1], DType::F32));
     let leaked: StateDict = [("a", caught.take().unwrap())].into_iter().collect();
-    if let Err(e) = save_safetensors(&path, &leaked) {
-        assert!(e.to_string().contains("trace"), "{e}");
-        assert_eq!(std::fs::read(&path).unwrap(), before);
-    }
+    let error = save_safetensors(&path, &leaked).unwrap_err().to_string();
+    assert!(error.contains("a value of a trace"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(folder.names(), ["old.safetensors"]);
 }
 

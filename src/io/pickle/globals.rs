@@ -76,7 +76,7 @@ impl Global {
     ///
     /// # Errors
     /// When they are none of its.
-    pub(super) fn called(self, nodes: &[Node], args: &[Id]) -> Result<Node, String> {
+    pub(super) fn called(self, nodes: &[Node], args: &[Id], copies: &mut Copies) -> Result<Node, String> {
         let arg = |i: usize| args.get(i).map(|&id| &nodes[id]);
         let none = |what: &str| {
             let given: Vec<&str> = args.iter().map(|&id| nodes[id].kind()).collect();
@@ -85,16 +85,16 @@ impl Global {
         match self {
             Global::Dict => match (arg(0), args.len()) {
                 (None, 0) => Ok(Node::Dict(Vec::new())),
-                (Some(Node::Dict(entries)), 1) => Ok(Node::Dict(entries.clone())),
+                (Some(Node::Dict(entries)), 1) => Ok(Node::Dict(copies.of(entries)?)),
                 _ => none("a dictionary"),
             },
             Global::Size => match (arg(0), args.len()) {
-                (Some(Node::Tuple(sizes) | Node::List(sizes)), 1) => Ok(Node::Tuple(sizes.clone())),
+                (Some(Node::Tuple(sizes) | Node::List(sizes)), 1) => Ok(Node::Tuple(copies.of(sizes)?)),
                 _ => none("a size"),
             },
             Global::Device => match (arg(0), arg(1), args.len()) {
-                (Some(Node::Str(name)), None, 1) => Ok(Node::Str(name.clone())),
-                (Some(Node::Str(name)), Some(Node::Int(n)), 2) => Ok(Node::Str(format!("{name}:{n}"))),
+                (Some(Node::Str(name)), None, 1) => Ok(Node::Str(copies.text(name)?)),
+                (Some(Node::Str(name)), Some(Node::Int(n)), 2) => Ok(Node::Str(format!("{}:{n}", copies.text(name)?))),
                 _ => none("a device"),
             },
             Global::Tensor => match (arg(0), arg(1), arg(2), arg(3), arg(4), args.len()) {
@@ -106,6 +106,7 @@ impl Global {
                     Some(Node::Bool(requires_grad)),
                     6 | 7,
                 ) => {
+                    copies.count(shape.len() + strides.len())?;
                     let sizes = |all: &[Id]| all.iter().map(|&id| size(&nodes[id])).collect::<Option<Vec<usize>>>();
                     let (Some(offset), Some(shape), Some(strides)) =
                         (usize::try_from(*offset).ok(), sizes(shape), sizes(strides))
@@ -126,12 +127,31 @@ impl Global {
             },
             Global::Parameter => match (arg(0), arg(1), args.len()) {
                 (Some(Node::Tensor(t)), Some(Node::Bool(requires_grad)), 3) => {
+                    copies.count(t.shape.len() + t.strides.len())?;
                     Ok(Node::Tensor(TensorNode { requires_grad: *requires_grad, ..t.clone() }))
                 }
                 _ => none("a parameter"),
             },
             Global::Dtype(_) | Global::StorageOf(_) => none("a call of what cannot be called,"),
         }
+    }
+}
+
+/// How much of what a pickle has made it may still copy: a long thing that is used again and again would be more than any memory.
+pub(super) struct Copies(pub(super) usize);
+
+impl Copies {
+    fn count(&mut self, n: usize) -> Result<(), String> {
+        self.0 = self.0.checked_sub(n).ok_or("uses the same things so often that it is meant to do harm")?;
+        Ok(())
+    }
+
+    fn of<T: Clone>(&mut self, all: &[T]) -> Result<Vec<T>, String> {
+        self.count(all.len()).map(|()| all.to_vec())
+    }
+
+    fn text(&mut self, text: &str) -> Result<String, String> {
+        self.count(text.len()).map(|()| text.to_string())
     }
 }
 
@@ -143,7 +163,7 @@ fn size(node: &Node) -> Option<usize> {
 ///
 /// # Errors
 /// When it is something else.
-pub(super) fn persistent(nodes: &[Node], id: Id) -> Result<Node, String> {
+pub(super) fn persistent(nodes: &[Node], id: Id, copies: &mut Copies) -> Result<Node, String> {
     if let Node::Tuple(parts) = &nodes[id]
         && let [what, class, key, _, len] = parts[..]
         && let (Node::Str(what), Node::Global(Global::StorageOf(dtype)), Node::Str(key)) =
@@ -151,7 +171,7 @@ pub(super) fn persistent(nodes: &[Node], id: Id) -> Result<Node, String> {
         && what == "storage"
         && let Some(len) = size(&nodes[len])
     {
-        return Ok(Node::Storage(Storage { key: key.clone(), dtype: *dtype, len }));
+        return Ok(Node::Storage(Storage { key: copies.text(key)?, dtype: *dtype, len }));
     }
     Err("is damaged: what stands for a storage is none".to_string())
 }

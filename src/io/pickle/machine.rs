@@ -1,7 +1,7 @@
 //! The machine that reads a pickle: a stack of numbers of things, and a table of those that are used again. It makes at most one
 //! thing of each instruction, keeps them in one list, and knows nothing of files and tensors.
 
-use super::globals::{Global, persistent};
+use super::globals::{Copies, Global, persistent};
 use super::{Id, Node};
 use std::collections::HashMap;
 
@@ -23,6 +23,7 @@ struct Machine<'a> {
     /// Where the open marks stand in the stack.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    copies: Copies,
 }
 
 /// Reads a pickle of protocol 2 to 5.
@@ -30,7 +31,14 @@ struct Machine<'a> {
 /// # Errors
 /// When it is damaged, or holds what is not data.
 pub(in super::super) fn run(bytes: &[u8]) -> Result<Pickle, String> {
-    let mut m = Machine { rest: bytes, nodes: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
+    let mut m = Machine {
+        rest: bytes,
+        nodes: Vec::new(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+        copies: Copies(bytes.len().saturating_mul(4)),
+    };
     loop {
         let at = bytes.len() - m.rest.len();
         if let Some(root) = m.step().map_err(|e| format!("{e} (byte {at} of the pickle)"))? {
@@ -143,7 +151,7 @@ impl<'a> Machine<'a> {
                 let (Node::Global(global), Node::Tuple(args)) = (&self.nodes[parts[0]], &self.nodes[parts[1]]) else {
                     return Err("is damaged: a call of what is no function".into());
                 };
-                let made = global.called(&self.nodes, args)?;
+                let made = global.called(&self.nodes, args, &mut self.copies)?;
                 self.push(made)?;
             }
             // BUILD: the attributes of a module's state dict, which say what version each layer has.
@@ -158,7 +166,7 @@ impl<'a> Machine<'a> {
             // BINPERSID
             b'Q' => {
                 let id = self.pop()?;
-                let storage = persistent(&self.nodes, id)?;
+                let storage = persistent(&self.nodes, id, &mut self.copies)?;
                 self.push(storage)?;
             }
             // BINPUT, LONG_BINPUT, MEMOIZE
