@@ -66,6 +66,9 @@ pub enum Error {
     /// A file that cannot be read or written, or does not hold what it should.
     #[error("{path}: {message}")]
     File { path: String, message: String },
+    /// An item of a data set that could not be had: `get` failed or panicked, with these words, maybe on a worker's thread.
+    #[error("item {index} of the data set: {message}")]
+    Data { index: usize, message: String },
     /// Arguments of a layer, an optimizer or a traced call that do not fit.
     #[error("{0}")]
     Argument(String),
@@ -123,6 +126,13 @@ impl Error {
     #[cold]
     pub(crate) fn argument(message: impl Into<String>) -> Error {
         Error::Argument(message.into()).noted()
+    }
+
+    /// An item of a data set that could not be had.
+    #[track_caller]
+    #[cold]
+    pub(crate) fn data(index: usize, message: impl Into<String>) -> Error {
+        Error::Data { index, message: message.into() }.noted()
     }
 
     /// Sizes that no tensor can have.
@@ -220,6 +230,7 @@ impl Error {
             | Error::Compile(_)
             | Error::File { .. }
             | Error::Difference(_)
+            | Error::Data { .. }
             | Error::Panic(_) => "an operation",
         }
     }
@@ -346,7 +357,7 @@ impl Error {
     fn at(mut self, at: &'static Location<'static>) -> Error {
         let text = match &mut self {
             Error::Devices { place, .. } => place,
-            Error::Operands { message, .. } | Error::File { message, .. } => message,
+            Error::Operands { message, .. } | Error::File { message, .. } | Error::Data { message, .. } => message,
             Error::DeviceMissing { message, .. } | Error::DeviceLost { message, .. } => message,
             Error::OutOfDeviceMemory { message, .. } | Error::Build { message, .. } => message,
             Error::Device { message, .. } => message,

@@ -32,11 +32,14 @@ pub mod autograd;
 pub mod backend;
 mod capture;
 pub mod compare;
+pub mod data;
 pub mod device;
 mod error;
+mod file;
 pub mod functional;
 pub mod gradcheck;
 mod inspect;
+pub mod io;
 mod mode;
 pub mod nn;
 pub mod ops;
@@ -50,6 +53,7 @@ pub mod state;
 /// The tensor, and what stands beside it: sizes, settings, random numbers, printing.
 pub mod tensor {
     pub(crate) mod affine;
+    pub(crate) mod bytes;
     pub(crate) mod draw;
     pub(crate) mod eval;
     pub(crate) mod generator;

@@ -3,6 +3,7 @@
 
 use crate::backend::{self, Memory};
 use crate::error::{Error, Result};
+use crate::file::{Draft, file_error, read_at_most};
 use crate::serialize::memory::Piece;
 use crate::tensor::storage::ReadGuard;
 use allotrope_ir::DType;
@@ -10,10 +11,9 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of text that are read.
 const MOST_TEXT: u64 = 256 << 20;
@@ -40,11 +40,6 @@ impl Pair {
         };
         Pair { graph: with(".graph"), elements: with(".safetensors") }
     }
-}
-
-/// The error of a file.
-pub(crate) fn file_error(path: &Path, message: impl ToString) -> Error {
-    Error::File { path: path.display().to_string(), message: message.to_string() }
 }
 
 /// What is wrong with the file of elements, and with which tensor in it.
@@ -146,16 +141,16 @@ pub(crate) fn write(pair: &Pair, text: &str, pieces: &[Piece]) -> Result<()> {
     let entries = entries.collect::<Result<Vec<_>>>()?;
     let elements = Draft::beside(&pair.elements);
     let failed = |path: &Path, e: &dyn ToString| file_error(path, format!("cannot be written: {}", e.to_string()));
-    safetensors::serialize_to_file(entries, Some(about), &elements.path).map_err(|e| failed(&pair.elements, &e))?;
+    safetensors::serialize_to_file(entries, Some(about), elements.path()).map_err(|e| failed(&pair.elements, &e))?;
     drop(bytes);
     drop(guards);
     let graph = Draft::beside(&pair.graph);
     let put = || -> std::io::Result<()> {
-        let mut file = File::create(&graph.path)?;
+        let mut file = File::create(graph.path())?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         // What is renamed has reached the disk before.
-        File::options().write(true).open(&elements.path)?.sync_all()
+        File::options().write(true).open(elements.path())?.sync_all()
     };
     put().map_err(|e| failed(&pair.graph, &e))?;
     elements.rename(&pair.elements).map_err(|e| failed(&pair.elements, &e))?;
@@ -177,60 +172,13 @@ fn lock(pieces: &[Piece]) -> Vec<ReadGuard<'_, Memory>> {
     held
 }
 
-/// A file on its way; removed where it does not become the real one.
-struct Draft {
-    path: PathBuf,
-    kept: bool,
-}
-
-impl Draft {
-    fn beside(path: &Path) -> Draft {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let mut name = OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(format!(".{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-        Draft { path: path.with_file_name(name), kept: false }
-    }
-
-    fn rename(mut self, to: &Path) -> std::io::Result<()> {
-        fs::rename(&self.path, to)?;
-        self.kept = true;
-        Ok(())
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.kept {
-            // Nothing more can be done about a file that cannot be removed.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
 /// The text of the graph.
 ///
 /// # Errors
 /// When there is none.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(MOST_TEXT + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|e| file_error(path, format!("cannot be read: {e}")))?;
-    if bytes.len() as u64 > MOST_TEXT {
-        return Err(file_error(path, format!("is larger than {} MiB, which no graph is", MOST_TEXT >> 20)));
-    }
+    let bytes = read_at_most(path, MOST_TEXT)?;
     String::from_utf8(bytes).map_err(|_| file_error(path, "is not text"))
-}
-
-/// The bytes of the file of elements.
-///
-/// # Errors
-/// When it cannot be read.
-pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|e| file_error(path, format!("cannot be read: {e}")))
 }
 
 /// One named piece of memory in a file.

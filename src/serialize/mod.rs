@@ -12,11 +12,12 @@ pub use crate::serialize::names::Names;
 use crate::capture::symbols::Binding;
 use crate::device::{self, Device, default_device};
 use crate::error::{Error, Result};
+use crate::file::{file_error, read_whole};
 use crate::inspect::explain::Explanation;
 use crate::mode;
 use crate::runtime::traced::{Traced, not_recording};
 use crate::runtime::variant::Variant;
-use crate::serialize::files::{Elements, Pair, file_error};
+use crate::serialize::files::{Elements, Pair};
 use crate::serialize::rebuild::LoadedState;
 use crate::tensor::grad_fn::next_seq;
 use crate::tensor::{Flag, Generator, Tensor};
@@ -105,7 +106,7 @@ impl Program {
     pub fn load_on(path: impl AsRef<Path>, device: Device) -> Result<Program> {
         let pair = Pair::of(path.as_ref());
         let (text, described) = read_text(&pair)?;
-        let bytes = files::read_bytes(&pair.elements)?;
+        let bytes = read_whole(&pair.elements)?;
         let mut state = state(&described, &bytes, &text).map_err(|f| f.at(&pair.elements))?;
         state.send(device)?;
         state.settle(&described);
