@@ -115,4 +115,3 @@ impl Lstm {
         learn(&self.out.forward(&h), y, opt)
     }
 }
-

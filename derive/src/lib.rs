@@ -30,7 +30,10 @@ struct Shown {
 
 fn expand(input: DeriveInput) -> Result<TokenStream> {
     let Data::Struct(data) = &input.data else {
-        return Err(Error::new(input.span(), "derive(Module) is for structs; an enum of modules implements `visit` by hand"));
+        return Err(Error::new(
+            input.span(),
+            "derive(Module) is for structs; an enum of modules implements `visit` by hand",
+        ));
     };
     let options = options(&input)?;
     let fields = shown(&data.fields)?;

@@ -7,12 +7,7 @@ use crate::state::StateDict;
 use crate::tensor::Tensor;
 
 /// Copies `state` into `own`, by name.
-pub(super) fn load(
-    class: &str,
-    own: &[(String, Tensor)],
-    state: &StateDict,
-    strict: bool,
-) -> Result<IncompatibleKeys> {
+pub(super) fn load(class: &str, own: &[(String, Tensor)], state: &StateDict, strict: bool) -> Result<IncompatibleKeys> {
     let mut keys = IncompatibleKeys::default();
     let mut pairs = Vec::new();
     let mut wrong = Vec::new();

@@ -1,7 +1,7 @@
 //! The Elman recurrent network, written with `scan`: a loop over time in eager mode, and still a loop in a trace.
 
-use super::{Module, Visitor};
 use super::init::uniform;
+use super::{Module, Visitor};
 use crate::backend::cpu::host::affords;
 use crate::error::{Error, Result, called, must, raise};
 use crate::functional::try_linear;

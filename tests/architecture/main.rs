@@ -41,7 +41,8 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// The crates below the library, and the crates of this workspace that each may name.
-const CRATES: &[(&str, &[&str])] = &[("derive", &[]), ("ir", &[]), ("kernels", &["allotrope_ir"]), ("opencl-loader", &[])];
+const CRATES: &[(&str, &[&str])] =
+    &[("derive", &[]), ("ir", &[]), ("kernels", &["allotrope_ir"]), ("opencl-loader", &[])];
 
 /// Files of one folder that may depend on each other in a circle. In `kernels` one trait of elements has the tables of all
 /// kernels as its parts, each of which is generic over this trait, so there the circle is only reported.
