@@ -52,8 +52,8 @@ fn a_step_without_arguments_or_results_changes_what_it_captures() {
 #[test]
 fn bodies_of_loops_may_return_nothing() {
     let program = |x: &Tensor| {
-        let (sum, ()) = scan(&Tensor::scalar(0.0f32), x, |sum: &Tensor, x: &Tensor| (sum + x, ()));
-        let sum = while_loop(&sum, |s: &Tensor| s.lt(20.0), |s: &Tensor| s * 2.0);
+        let (sum, ()) = scan(Tensor::scalar(0.0f32), x.clone(), |sum: Tensor, x: Tensor| (sum + x, ()));
+        let sum = while_loop(|s: Tensor| s.lt(20.0), |s: Tensor| s * 2.0, sum);
         no_grad(|| sum * 1.0)
     };
     let x = Tensor::from_vec(vec![1.0f32, 2.0, 3.0], &[3]);
