@@ -95,6 +95,8 @@ pub use allotrope_ir::DType;
 pub use allotrope_kernels as kernels;
 pub use device::Device;
 pub use error::{Error, Result};
+pub use ops::decompose as linalg;
+pub use ops::fourier as fft;
 pub use tensor::Tensor;
 
 /// Tracing: a closure becomes compiled code. See [`trace`](trace::trace).

@@ -13,6 +13,7 @@ use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Size, Tensor};
 use allotrope_ir::{DType, Op};
+use std::sync::Arc;
 
 /// Applies `op`, and records it on the tape when an operand needs a gradient. `derivative` is called then,
 /// with the result, and gives the closure that turns the gradient of the result into those of the operands.
@@ -47,6 +48,31 @@ where
 {
     // Views taken on the way are nobody's.
     recorded(no_grad(compute)?.unlinked_if_alone(), name, operands, derivative)
+}
+
+/// As [`composite`], of several results by one node; the derivative gets their gradients, of which some may be missing. What it saves
+/// is freed after the backward pass.
+///
+/// # Errors
+/// As `compute` fails.
+pub(crate) fn composite_many<F>(
+    name: &'static str,
+    operands: &[&Tensor],
+    compute: impl FnOnce() -> Result<Vec<Tensor>>,
+    derivative: impl FnOnce(&[Tensor]) -> F,
+) -> Result<Vec<Tensor>>
+where
+    F: Fn(&Context<'_>, &[Option<Tensor>]) -> Result<Grads> + Send + Sync + 'static,
+{
+    let results: Vec<Tensor> = no_grad(compute)?.into_iter().map(Tensor::unlinked_if_alone).collect();
+    if is_grad_enabled() && operands.iter().any(|x| x.is_requires_grad()) {
+        let edges = operands.iter().map(|x| tape::operand_edge(x)).collect::<Result<Edges>>()?;
+        let node = tape::node(name, edges, true, derivative(&results));
+        for (i, y) in results.iter().enumerate() {
+            y.set_grad_fn(Some(Edge::new(Arc::clone(&node), i as u32)));
+        }
+    }
+    Ok(results)
 }
 
 /// Records on the tape a result, which has no history yet and is no operand, when an operand needs a gradient.

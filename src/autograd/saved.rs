@@ -142,8 +142,8 @@ impl Saved {
         };
         Error::autograd(format!(
             "{name} needs a tensor that was changed in place since: {}{:?}, which is {made_by}, is at version {now}, the \
-             forward pass saw version {}. Use the plain operation instead of the one that ends in _, or change a copy: \
-             x * 1.0 is one, x.clone() is another handle to the same elements",
+             forward pass saw version {}. Use the plain operation instead of the one that ends in _, or change a copy, \
+             x.copy(); x.clone() is another handle to the same elements",
             self.tensor.dtype(),
             self.tensor.shape_hint(),
             self.version

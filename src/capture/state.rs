@@ -571,7 +571,7 @@ pub(super) fn no_integer_history(t: &Tensor) -> Result<()> {
 
 pub(crate) fn overlap(t: &Tensor) -> Error {
     Error::trace(format!(
-        "a tensor of shape {:?} shares storage with another one that the trace changes in place through a different view; change and read it through views of one tensor, or one of them in a copy: x * 1.0 is one, x.clone() is another handle to the same elements",
+        "a tensor of shape {:?} shares storage with another one that the trace changes in place through a different view; change and read it through views of one tensor, or one of them in a copy, x.copy(); x.clone() is another handle to the same elements",
         t.shape_hint()
     ))
 }

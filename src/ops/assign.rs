@@ -119,7 +119,7 @@ pub(super) fn assign_meeting(
                 let stays = || {
                     if is_final {
                         return Err(Error::autograd(
-                            "no gradient flows to a tensor through a view whose elements share memory and were changed in place; change a copy, such as x * 1.0",
+                            "no gradient flows to a tensor through a view whose elements share memory and were changed in place; change a copy, such as x.copy()",
                         ));
                     }
                     let whole = meeting::without(g, &path)?

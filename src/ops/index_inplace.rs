@@ -7,6 +7,7 @@ use super::gather::checked_index;
 use super::index::{as_element, longs, rows, vector_index};
 use super::inplace::{computed, store, store_given, wholly_apart};
 use super::meeting::{Meeting, put_where, repeats};
+use super::scatter_reduce::ScatterReduce;
 use crate::autograd::saved::changing;
 use crate::error::{Result, called, must};
 use crate::tensor::Tensor;
@@ -51,6 +52,8 @@ placing_in_place! {
     scatter_ / try_scatter_ = try_scatter<'a>(axis: isize, index: &Tensor, source: impl Into<Arg<'a>>) [source] {index};
     scatter_add_ / try_scatter_add_ = try_scatter_add(axis: isize, index: &Tensor, source: &Tensor) {index, source};
     index_add_ / try_index_add_ = try_index_add(axis: isize, index: &Tensor, source: &Tensor, alpha: impl Into<Number>) {index, source};
+    scatter_reduce_ / try_scatter_reduce_ = try_scatter_reduce(axis: isize, index: &Tensor, source: &Tensor, reduce: ScatterReduce, include_self: bool) {index, source};
+    index_reduce_ / try_index_reduce_ = try_index_reduce(axis: isize, index: &Tensor, source: &Tensor, reduce: ScatterReduce, include_self: bool) {index, source};
 }
 
 impl Tensor {

@@ -196,8 +196,8 @@ fn overlapping(op: &'static str, target: &Tensor, operand: &Tensor) -> Error {
     Error::operands(
         op,
         format!(
-            "an operand of shape {:?} shares memory with the tensor of shape {:?} that is changed; use a copy of it, such \
-             as x * 1.0",
+            "an operand of shape {:?} shares memory with the tensor of shape {:?} that is changed; use a copy of it, \
+             x.copy()",
             operand.shape_hint(),
             target.shape_hint()
         ),

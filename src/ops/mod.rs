@@ -6,15 +6,19 @@ pub(crate) mod arg;
 mod assign;
 mod axes;
 pub(crate) mod backward;
+mod bits;
+mod cdist;
 mod checkpoint;
 mod control;
 mod create;
 mod cumulative;
+pub mod decompose;
 mod device;
 mod diagonal;
 mod einsum;
 pub(crate) mod elementwise;
 mod extreme;
+pub mod fourier;
 pub(crate) mod gather;
 mod grad;
 pub(crate) mod gradient_layout;
@@ -37,6 +41,7 @@ mod operators;
 mod parts;
 mod print;
 mod product;
+mod quantiles;
 pub mod random;
 mod ranges;
 mod recurrence;
@@ -44,6 +49,9 @@ pub(crate) mod reduce;
 mod repeating;
 pub(crate) mod results;
 pub(crate) mod sampling;
+mod scatter_parts;
+mod scatter_reduce;
+mod search;
 mod shape;
 pub(crate) mod single_node;
 mod softmax;
@@ -51,7 +59,9 @@ mod sort;
 mod statistics;
 mod strided;
 mod tree;
+mod unique;
 pub(crate) mod window;
+mod without_nan;
 
 pub use self::ndarray::NdarrayGuard;
 pub use arg::{Arg, Number};
@@ -71,12 +81,15 @@ pub use joining::{
     vstack,
 };
 pub use print::{PrintOptions, print_options, set_print_options, with_print_options};
+pub use quantiles::{Interpolation, QuantileOptions};
 pub use ranges::Arange;
 pub use repeating::{meshgrid, try_meshgrid};
 pub use sampling::{
     Probability, bernoulli, dropout_mask, multinomial, normal, rand_like, randint_like, randn_like, try_bernoulli,
     try_dropout_mask, try_multinomial, try_normal, try_rand_like, try_randint_like, try_randn_like,
 };
+pub use scatter_reduce::ScatterReduce;
+pub use search::{HistogramOptions, SearchsortedOptions};
 pub use shape::{broadcast_tensors, try_broadcast_tensors};
 pub use tree::TensorTree;
 

@@ -33,6 +33,17 @@ impl<A: Results, B: Results> Results for (A, B) {
     }
 }
 
+impl<A: Results, B: Results, C: Results> Results for (A, B, C) {
+    fn unlinked(self) -> (A, B, C) {
+        (self.0.unlinked(), self.1.unlinked(), self.2.unlinked())
+    }
+    fn each(&self, look: &mut dyn FnMut(&Tensor)) {
+        self.0.each(look);
+        self.1.each(look);
+        self.2.each(look);
+    }
+}
+
 impl<T: Results> Results for Vec<T> {
     fn unlinked(self) -> Vec<T> {
         self.into_iter().map(Results::unlinked).collect()

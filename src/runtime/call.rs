@@ -232,7 +232,7 @@ impl Bound {
             let shared = self.storages.contains(&identity(&s.storage));
             if shared && !matches!(source, Source::State(_)) {
                 return Err(Error::argument(
-                    "an argument shares its elements with a tensor that the traced function changes; pass a copy, such as x * 1.0",
+                    "an argument shares its elements with a tensor that the traced function changes; pass a copy, such as x.copy()",
                 ));
             }
             for (changed, tensor) in &changing {
@@ -243,7 +243,7 @@ impl Bound {
                         _ => "a gradient".to_string(),
                     };
                     return Err(Error::argument(format!(
-                        "{what}, which the traced function changes in place, shares its elements with something else that it uses; pass a copy, such as x * 1.0"
+                        "{what}, which the traced function changes in place, shares its elements with something else that it uses; pass a copy, such as x.copy()"
                     )));
                 }
             }

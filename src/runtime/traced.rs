@@ -133,7 +133,7 @@ where
             let changed = |(mismatch, what)| match mismatch {
                 Mismatch::SameAs(i) | Mismatch::Identity(i) => Error::trace(format!(
                     "argument {i} is a tensor that the closure captures too; use it in one way only, or pass a copy, such \
-                     as x * 1.0"
+                     as x.copy()"
                 )),
                 _ => Error::trace(format!(
                     "what the program depends on changed while it was recorded, by the closure itself or by another \

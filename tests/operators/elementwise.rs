@@ -25,14 +25,17 @@ fn of_one() -> Vec<Row> {
         "cos" Zeros cos;
         "cosh" Zeros cosh;
         "deg2rad" Any deg2rad;
+        "digamma" Positive digamma;
         "erf" Zeros erf;
         "erfc" Any erfc;
+        "erfinv" Inner erfinv;
         "exp" Zeros exp;
         "exp2" Any exp2;
         "expm1" Zeros expm1;
         "fix" Away fix;
         "floor" Away floor;
         "frac" Away frac;
+        "lgamma" Positive lgamma;
         "log" Positive log;
         "log10" Positive log10;
         "log1p" Inner log1p;
@@ -56,6 +59,7 @@ fn of_one() -> Vec<Row> {
         "tanh" Zeros tanh;
         "trunc" Away trunc;
     };
+    rows.push(unary("polygamma", OverOne, |x| x.polygamma(2)));
     rows.push(unary("logit with eps", Away, |x| x.logit_eps(0.45)));
     rows.push(unary("nan_to_num", Any, |x| x.nan_to_num(Some(1.0), None, None)));
     rows.push(unary("round.decimals_0", Away, |x| x.round_decimals(0)));

@@ -4,6 +4,7 @@ use crate::derivative::{Case, Row, case, check_all, row};
 use crate::draw::Domain::*;
 use crate::draw::Draw;
 use allotrope::Tensor;
+use allotrope::ops::ScatterReduce;
 
 /// A tensor without empty axes, one of its axes, and that axis counted from the first.
 fn source(d: &mut Draw) -> (Tensor, Vec<usize>, isize, usize) {
@@ -50,8 +51,35 @@ fn slices(d: &mut Draw, twice: bool, f: fn(&Tensor, isize, &Tensor, &Tensor) -> 
     case(vec![x, index, values], axis, move |x| vec![f(&x[0], axis, &x[1], &x[2])])
 }
 
+/// Reduced into places, some of them twice.
+fn reduced(d: &mut Draw, how: ScatterReduce) -> Case {
+    let shape = d.filled_shape(1, 3);
+    let axis = d.axis(shape.len());
+    let i = axis.rem_euclid(shape.len() as isize) as usize;
+    let own = index_shape(d, &shape, i, shape[i]);
+    let include_self = d.once_in(2);
+    let (x, index, values) = (d.tensor(&shape, Distinct), d.index(&own, shape[i]), d.tensor(&own, Away));
+    case(vec![x, index, values], (axis, how, include_self), move |x| {
+        vec![x[0].scatter_reduce(axis, &x[1], &x[2], how, include_self)]
+    })
+}
+
 pub fn rows() -> Vec<Row> {
     vec![
+        row("scatter_reduce sum", |d| reduced(d, ScatterReduce::Sum)),
+        row("scatter_reduce prod", |d| reduced(d, ScatterReduce::Prod)),
+        row("scatter_reduce mean", |d| reduced(d, ScatterReduce::Mean)),
+        row("scatter_reduce amax", |d| {
+            // Without ties, which no difference shows.
+            let (x, index) = (d.tensor(&[3, 4], Distinct), d.index(&[3, 4], 3));
+            case(vec![x, index], (), |x| {
+                vec![(&x[0] * 2.0).scatter_reduce(0, &x[1], &x[0], ScatterReduce::Amax, false)]
+            })
+        }),
+        row("select_scatter", |d| {
+            let (x, y) = (d.tensor(&[3, 4], Any), d.tensor(&[3], Any));
+            case(vec![x, y], (), |x| vec![x[0].select_scatter(&x[1], 1, 2), x[0].diagonal_scatter(&x[1], 1, 0, 1)])
+        }),
         row("gather", |d| {
             let (x, shape, axis, i) = source(d);
             let own = index_shape(d, &shape, i, 3);

@@ -4,6 +4,7 @@ use crate::derivative::{Row, case, check_all, row, unary};
 use crate::draw::Domain::{self, *};
 use crate::draw::Draw;
 use allotrope::Tensor;
+use allotrope::ops::QuantileOptions;
 
 /// A function of one tensor, some axes and `keepdim`; every reduced axis has `least` elements at least.
 fn over_axes(
@@ -92,6 +93,8 @@ fn sums() -> Vec<Row> {
             let x = d.tensor(&shape, Away);
             case(vec![x], (ord, axes.clone(), keepdim), move |x| vec![x[0].vector_norm(ord, &axes, keepdim)])
         }),
+        over_axes("nansum", Any, 0, |x, axes, keepdim| vec![x.nansum(axes, keepdim)]),
+        over_axes("nanmean", Any, 1, |x, axes, keepdim| vec![x.nanmean(axes, keepdim)]),
         over_axes("logsumexp", Any, 0, |x, axes, keepdim| vec![x.logsumexp(axes, keepdim)]),
         over_axis("softmax", Any, 0, |x, axis, _| vec![x.softmax(axis)]),
         over_axis("softmin", Any, 0, |x, axis, _| vec![x.softmin(axis)]),
@@ -114,6 +117,13 @@ fn orders() -> Vec<Row> {
         }),
         over_axis("max.reduction_with_dim", Distinct, 1, |x, axis, keepdim| pair(x.max_dim(axis, keepdim))),
         over_axis("min.reduction_with_dim", Distinct, 1, |x, axis, keepdim| pair(x.min_dim(axis, keepdim))),
+        over_axis("median", Distinct, 1, |x, axis, keepdim| pair(x.median_dim(axis, keepdim))),
+        over_axis("nanmedian", Distinct, 1, |x, axis, keepdim| pair(x.nanmedian_dim(axis, keepdim))),
+        over_axis("mode", Distinct, 1, |x, axis, keepdim| pair(x.mode(axis, keepdim))),
+        over_axis("quantile", Distinct, 1, |x, axis, keepdim| {
+            let options = QuantileOptions { dim: Some(axis), keepdim, ..Default::default() };
+            vec![x.quantile(0.4, options), x.nanquantile(0.7, options)]
+        }),
         over_axis("cummax", Distinct, 0, |x, axis, _| pair(x.cummax(axis))),
         over_axis("cummin", Distinct, 0, |x, axis, _| pair(x.cummin(axis))),
         over_axis("sort", Distinct, 0, |x, axis, descending| pair(x.sort(axis, descending))),

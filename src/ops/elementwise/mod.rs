@@ -7,6 +7,7 @@ mod choice;
 mod compare;
 mod division;
 mod fused;
+mod gamma;
 mod power;
 mod rounding;
 mod special;
