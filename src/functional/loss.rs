@@ -118,7 +118,7 @@ twin_fns! {
     }
 
     /// The negative log likelihood of normal variables: `0.5 (log(max(var, eps)) + (input - target)² / max(var, eps))`, and
-    /// with `full` the constant `0.5 log(2 π)` too. `var` has the shape of the input, or 1 for, or lacks, its last axis.
+    /// with `full` the constant `0.5 log(2 π)` too. `var` has the shape of the input, or 1 for one of its axes, or lacks the last.
     /// No gradient flows through the maximum. PyTorch's defaults: not full, eps = 1e-6.
     fn gaussian_nll_loss / try_gaussian_nll_loss(
         input: &Tensor, target: &Tensor, var: &Tensor, full: bool, eps: f64, reduction: Reduction,
@@ -133,11 +133,13 @@ twin_fns! {
             true => var.try_unsqueeze(-1)?,
             false => var.clone(),
         };
-        let last = |t: &Tensor| {
-            let (a, b) = (t.sizes()[n - 1], own[n - 1]);
-            (a.hint() == 1 || a.hint() == b.hint()) && broadcast_size(a, b).is_some()
-        };
-        let fits = var.dim() == 0 || (var.dim() == n && lead(&var) && last(&var));
+        // As PyTorch has it: one axis at most along which one variance is for all.
+        let repeated = |i: &usize| var.sizes()[*i].hint() != own[*i].hint();
+        let fits = var.dim() == n
+            && (0..n).filter(repeated).count() <= 1
+            && (0..n).all(|i| {
+                (!repeated(&i) || var.sizes()[i].hint() == 1) && broadcast_size(own[i], var.sizes()[i]).is_some()
+            });
         if !fits {
             return Err(Error::operands(
                 op,

@@ -204,6 +204,49 @@ twin_fns! {
         })
     }
 
+    /// For several classes a sample, `[c]` or `[n, c]`: the target, i64 of the same shape, names them from the front and ends with the first -1. What
+    /// is lost is `max(0, 1 - x[own] + x[other])` summed over all pairs of a class named and one that is not, over the number of classes.
+    ///
+    /// ```
+    /// use allotrope::functional::{Reduction, multilabel_margin_loss};
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::from_vec(vec![0.1f32, 0.2, 0.4, 0.8], &[4]);
+    /// let y = multilabel_margin_loss(&x, &Tensor::from_vec(vec![3i64, 0, -1, 1], &[4]), Reduction::Mean);
+    /// assert!((y.item::<f32>() - 0.85).abs() < 1e-6);
+    /// ```
+    fn multilabel_margin_loss / try_multilabel_margin_loss(input: &Tensor, target: &Tensor, reduction: Reduction) -> Tensor {
+        let op = "multilabel_margin_loss";
+        demand_float(op, input)?;
+        let n = input.dim();
+        if !(1..=2).contains(&n) || target.dtype() != DType::I64 || !input.same_shape(target) {
+            return Err(Error::operands(
+                op,
+                format!(
+                    "needs [c] or [n, c] and an i64 target of that shape, got {:?} and {}{:?}",
+                    input.shape_hint(), target.dtype(), target.shape_hint()
+                ),
+            ));
+        }
+        let keeps = [Keeps::Operand(0), Keeps::Operand(1), Keeps::Hidden];
+        single("MultilabelMarginLossBackward0", &[input, target], &keeps, |t| {
+            let (x, target) = (widened(&t[0])?, &t[1]);
+            let _entered = device::enter(x.device());
+            let c = x.sizes()[n - 1];
+            // Up to the first that is negative.
+            let named = target.try_lt(0)?.try_to(DType::I64)?.try_cumsum(-1)?.try_eq(0)?;
+            let index = target.try_where_self(&named, &target.try_zeros_like()?)?;
+            let inside = index.try_lt(&size_tensor(c, DType::I64)?)?;
+            let fits = all_true(&inside.try_logical_or(&named.try_logical_not()?)?)?;
+            let index = checked(&index, &fits, "multilabel_margin_loss: a target is not a class")?;
+            let own = index.try_zeros_like()?.try_scatter_add(-1, &index, &named.try_to(DType::I64)?)?.try_gt(0)?;
+            let pairs = named.try_unsqueeze(-1)?.try_logical_and(&own.try_logical_not()?.try_unsqueeze(-2)?)?;
+            let picked = gather(&x, &index, n - 1)?.try_unsqueeze(-1)?;
+            let losses = x.try_unsqueeze(-2)?.try_sub(&picked)?.try_add(1.0)?.try_relu()?;
+            let losses = losses.try_where_self(&pairs, &losses.try_zeros_like()?)?.try_sum_dim(&[-2, -1], false)?;
+            reduction.of(&divide_by_size(&losses, c)?)?.try_to(t[0].dtype())
+        })
+    }
+
     /// The mean over classes of the cross entropies of `sigmoid(x)` and targets of 0 and 1: `[.., c] -> [..]`.
     fn multilabel_soft_margin_loss / try_multilabel_soft_margin_loss(
         input: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: Reduction,

@@ -7,6 +7,7 @@ mod forward;
 pub mod init;
 mod linear;
 mod loading;
+mod loss;
 mod module;
 mod recurrent;
 mod repr;
@@ -26,6 +27,12 @@ pub use attention::{
 pub use field::Field;
 pub use forward::{Forward, ModuleDict, ModuleList, Sequential};
 pub use linear::Linear;
+pub use loss::{
+    BceLoss, BceWithLogitsLoss, CosineEmbeddingLoss, CosineSimilarity, CrossEntropyLoss, CtcLoss, GaussianNllLoss,
+    HingeEmbeddingLoss, HuberLoss, KlDivLoss, L1Loss, MarginRankingLoss, MseLoss, MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss, MultiMarginLoss, NllLoss, PairwiseDistance, PoissonNllLoss, SmoothL1Loss, SoftMarginLoss,
+    TripletMarginLoss, TripletMarginWithDistanceLoss,
+};
 pub use module::{IncompatibleKeys, Module, Visitor};
 pub use recurrent::{
     CellOptions, Gru, GruCell, GruOptions, Lstm, LstmCell, LstmOptions, Nonlinearity, Rnn, RnnCell, RnnCellOptions,

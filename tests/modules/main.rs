@@ -17,6 +17,7 @@ mod compare;
 #[path = "../opinfo/quiet.rs"]
 mod quiet;
 
+mod activations;
 mod attention;
 mod layers;
 mod losses;

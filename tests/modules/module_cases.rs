@@ -7,7 +7,7 @@ use crate::corpus::{Host, Sample};
 use crate::module_file::{ModuleCase, ModuleFile};
 use crate::quiet::quietly;
 use crate::subject::Subject;
-use crate::{Outcome, attention, layers, losses, recurrent};
+use crate::{Outcome, activations, attention, layers, losses, recurrent};
 use allotrope::ops::grad;
 use allotrope::prelude::{manual_seed, trace};
 use allotrope::state::StateDict;
@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
         let case = self.case;
         manual_seed(case.seed);
         let arguments = self.arguments(&case.constructor, &self.tensors(&case.constructor));
-        let families = [layers::build, losses::build, recurrent::build, attention::build];
+        let families = [layers::build, activations::build, losses::build, recurrent::build, attention::build];
         let built = families.iter().find_map(|build| build(&case.constructor.op, &arguments));
         let subject = built.ok_or("no family builds the class")?.map_err(|e| format!("constructor: {e}"))?;
         used(&arguments).map_err(|e| format!("constructor: {e}"))?;
