@@ -19,6 +19,7 @@ mod quiet;
 
 mod activations;
 mod attention;
+mod layer_options;
 mod layers;
 mod losses;
 mod module_cases;

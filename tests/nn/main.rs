@@ -1,6 +1,12 @@
-//! Layers as their users see them.
+//! Layers as their users see them: bad input, sizes that nothing has, packed sequences, and modules that are defined outside of the library.
+
+#[allow(dead_code, reason = "not all of it is needed here")]
+#[path = "../opinfo/quiet.rs"]
+mod quiet;
 
 mod attention;
+mod layers;
+mod own_modules;
 mod recurrent;
 
 use std::sync::{Mutex, MutexGuard};
