@@ -171,37 +171,42 @@ fn layers() -> Vec<Row> {
         "linear::new": Plain(drop(nn::Linear::new(2, n)));
         "linear::new": Plain(drop(nn::Linear::new(n, n)));
         "linear::with_bias": Plain(drop(nn::Linear::with_bias(n, 3, false)));
-        "layers::new": Plain(drop(nn::Rnn::new(n, 2)));
-        "layers::new": Plain(drop(nn::Rnn::new(2, n)));
-        "layers::new": Plain(drop(nn::Gru::new(n, n)));
+        "special::layers_new": Plain(drop(nn::Rnn::new(n, 2)));
+        "special::layers_new": Plain(drop(nn::Rnn::new(2, n)));
+        "special::layers_new": Plain(drop(nn::Gru::new(n, n)));
         "layers::with_layers": Plain(drop(nn::Rnn::with_layers(n, n, 2)));
         "layers::with_layers": Plain(drop(nn::Rnn::with_layers(1, 1, n)));
-        "layers::with_options": Plain(drop(nn::Gru::with_options(1, 1, nn::GruOptions { num_layers: n, ..Default::default() })));
-        "lstm::new": Plain(drop(nn::Lstm::new(n, 2)));
-        "lstm::new": Plain(drop(nn::Lstm::new(2, n)));
-        "lstm::with_options": Plain(drop(nn::Lstm::with_options(1, 1, nn::LstmOptions { num_layers: n, ..Default::default() })));
-        "lstm::with_options": Plain(drop(nn::Lstm::with_options(2, 2, nn::LstmOptions { proj_size: n, ..Default::default() })));
+        "special::layers_with_options": Plain(drop(nn::Gru::with_options(1, 1, nn::GruOptions { num_layers: n, ..Default::default() })));
+        "special::lstm_new": Plain(drop(nn::Lstm::new(n, 2)));
+        "special::lstm_new": Plain(drop(nn::Lstm::new(2, n)));
+        "special::lstm_with_options": Plain(drop(nn::Lstm::with_options(1, 1, nn::LstmOptions { num_layers: n, ..Default::default() })));
+        "special::lstm_with_options": Plain(drop(nn::Lstm::with_options(2, 2, nn::LstmOptions { proj_size: n, ..Default::default() })));
         "packed::pad_packed_sequence PadPackedOptions.total_length": {
             use nn::rnn::{PadPackedOptions, try_pack_padded_sequence, try_pad_packed_sequence};
             let options = PadPackedOptions { total_length: Some(n), ..Default::default() };
             try_pack_padded_sequence(t.x, &[2, 1, 1], false, true).and_then(|packed| try_pad_packed_sequence(&packed, options))
         };
-        "cells::new": Plain(drop(nn::LstmCell::new(n, 2)));
-        "cells::new": Plain(drop(nn::GruCell::new(2, n)));
-        "cells::with_options": Plain(drop(nn::RnnCell::with_options(n, n, Default::default())));
-        "multihead::new": Plain(drop(nn::MultiheadAttention::new(n, 1)));
-        "multihead::new": Plain(drop(nn::MultiheadAttention::new(6, n)));
-        "multihead::with_options MultiheadOptions.kdim": Plain(drop(nn::MultiheadAttention::with_options(2, 1, nn::MultiheadOptions { kdim: Some(n), ..Default::default() })));
-        "multihead::with_options MultiheadOptions.vdim": Plain(drop(nn::MultiheadAttention::with_options(2, 1, nn::MultiheadOptions { vdim: Some(n), ..Default::default() })));
-        "encoder::new": Plain(drop(nn::TransformerEncoderLayer::new(n, 1)));
+        "special::cells_new": Plain(drop(nn::LstmCell::new(n, 2)));
+        "special::cells_new": Plain(drop(nn::GruCell::new(2, n)));
+        "special::cells_with_options": Plain(drop(nn::RnnCell::with_options(n, n, Default::default())));
+        "special::multihead_new": Plain(drop(nn::MultiheadAttention::new(n, 1)));
+        "special::multihead_new": Plain(drop(nn::MultiheadAttention::new(6, n)));
+        "special::multihead_with_options MultiheadOptions.kdim": Plain(drop(nn::MultiheadAttention::with_options(2, 1, nn::MultiheadOptions { kdim: Some(n), ..Default::default() })));
+        "special::multihead_with_options MultiheadOptions.vdim": Plain(drop(nn::MultiheadAttention::with_options(2, 1, nn::MultiheadOptions { vdim: Some(n), ..Default::default() })));
+        "special::encoder_layer": Plain(drop(nn::TransformerEncoderLayer::new(n, 1)));
         "encoder::new": Plain(drop(nn::TransformerEncoder::new(nn::TransformerEncoderLayer::with_options(2, 1, feed_forward(2)), n, None)));
-        "encoder::with_options TransformerLayerOptions.dim_feedforward": Plain(drop(nn::TransformerEncoderLayer::with_options(2, 1, feed_forward(n))));
-        "decoder::new": Plain(drop(nn::TransformerDecoderLayer::new(n, 1)));
+        "special::encoder_with_options TransformerLayerOptions.dim_feedforward": Plain(drop(nn::TransformerEncoderLayer::with_options(2, 1, feed_forward(n))));
+        "special::decoder_layer": Plain(drop(nn::TransformerDecoderLayer::new(n, 1)));
         "decoder::new": Plain(drop(nn::TransformerDecoder::new(nn::TransformerDecoderLayer::with_options(2, 1, feed_forward(2)), n, None)));
-        "decoder::with_options": Plain(drop(nn::TransformerDecoderLayer::with_options(2, 1, feed_forward(n))));
-        "transformer::new": Plain(drop(nn::Transformer::new(n, 1)));
-        "transformer::with_options TransformerOptions.num_encoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: n, layer: feed_forward(2), ..Default::default() })));
-        "transformer::with_options TransformerOptions.num_decoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: 1, num_decoder_layers: n, layer: feed_forward(2) })));
+        "special::decoder_with_options": Plain(drop(nn::TransformerDecoderLayer::with_options(2, 1, feed_forward(n))));
+        "special::transformer_new": Plain(drop(nn::Transformer::new(n, 1)));
+        "special::transformer_with_options TransformerOptions.num_encoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: n, layer: feed_forward(2), ..Default::default() })));
+        "special::transformer_with_options TransformerOptions.num_decoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: 1, num_decoder_layers: n, layer: feed_forward(2) })));
+        "transformer::of": {
+            let layers = |n| nn::TransformerEncoder::new(nn::TransformerEncoderLayer::with_options(2, 1, feed_forward(2)), n, None);
+            let decoder = nn::TransformerDecoder::new(nn::TransformerDecoderLayer::with_options(2, 1, feed_forward(2)), 1, None);
+            Plain(drop(nn::Transformer::of(layers(1), decoder, n, false)))
+        }, right if any;
         "transformer::generate_square_subsequent_mask": Plain(nn::Transformer::generate_square_subsequent_mask(n));
     }
 }

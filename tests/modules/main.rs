@@ -18,6 +18,7 @@ mod compare;
 mod quiet;
 
 mod attention;
+mod layer_options;
 mod layers;
 mod losses;
 mod module_cases;

@@ -58,7 +58,8 @@ fn a_compiled_transformer_holds_for_all_lengths_and_batches() {
 fn attention_weights_of_any_batch_come_from_one_compiled_function() {
     let _drawing = drawing();
     manual_seed(2);
-    let options = MultiheadOptions { add_bias_kv: true, add_zero_attn: true, kdim: Some(3), dropout: 0.3, ..Default::default() };
+    let options =
+        MultiheadOptions { add_bias_kv: true, add_zero_attn: true, kdim: Some(3), dropout: 0.3, ..Default::default() };
     let attention = MultiheadAttention::with_options(4, 2, options);
     let step = |q: &Tensor, k: &Tensor, v: &Tensor| {
         let options = MultiheadForwardOptions { average_attn_weights: false, ..Default::default() };
@@ -93,8 +94,22 @@ fn layers_of_an_encoder_begin_with_the_same_numbers_and_give_pytorchs() {
     let masks = EncoderMasks { src_key_padding_mask: Some(&padding), ..Default::default() };
     let y = no_grad(|| encoder.forward_with(&x, masks)).to_vec::<f32>();
     let want = [
-        -0.9952202, 0.77267, -0.98136246, 1.2039127, -0.09222406, 1.5071716, -0.10795296, -1.3069947, -0.083079055,
-        1.5027643, -0.10693142, -1.3127539, -0.5653169, 1.6416391, -0.9888072, -0.087514974,
+        -0.9952202,
+        0.77267,
+        -0.98136246,
+        1.2039127,
+        -0.09222406,
+        1.5071716,
+        -0.10795296,
+        -1.3069947,
+        -0.083079055,
+        1.5027643,
+        -0.10693142,
+        -1.3127539,
+        -0.5653169,
+        1.6416391,
+        -0.9888072,
+        -0.087514974,
     ];
     for (got, want) in y.iter().zip(want) {
         assert!((got - want).abs() < 1e-5, "{got}, wanted {want}");
