@@ -202,11 +202,6 @@ fn layers() -> Vec<Row> {
         "special::transformer_new": Plain(drop(nn::Transformer::new(n, 1)));
         "special::transformer_with_options TransformerOptions.num_encoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: n, layer: feed_forward(2), ..Default::default() })));
         "special::transformer_with_options TransformerOptions.num_decoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: 1, num_decoder_layers: n, layer: feed_forward(2) })));
-        "transformer::of": {
-            let layers = |n| nn::TransformerEncoder::new(nn::TransformerEncoderLayer::with_options(2, 1, feed_forward(2)), n, None);
-            let decoder = nn::TransformerDecoder::new(nn::TransformerDecoderLayer::with_options(2, 1, feed_forward(2)), 1, None);
-            Plain(drop(nn::Transformer::of(layers(1), decoder, n, false)))
-        }, right if any;
         "transformer::generate_square_subsequent_mask": Plain(nn::Transformer::generate_square_subsequent_mask(n));
     }
 }

@@ -64,6 +64,11 @@ impl TransformerDecoderLayer {
         })
     }
 
+    /// `d_model`, and whether the batch comes first.
+    pub(super) fn axes(&self) -> (usize, bool) {
+        (self.d_model, self.options.batch_first)
+    }
+
     fn duplicate(&self) -> Result<TransformerDecoderLayer> {
         Ok(TransformerDecoderLayer {
             self_attn: self.self_attn.duplicate()?,

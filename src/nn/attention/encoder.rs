@@ -58,6 +58,11 @@ impl TransformerEncoderLayer {
         })
     }
 
+    /// `d_model`, and whether the batch comes first.
+    pub(super) fn axes(&self) -> (usize, bool) {
+        (self.d_model, self.options.batch_first)
+    }
+
     fn duplicate(&self) -> Result<TransformerEncoderLayer> {
         Ok(TransformerEncoderLayer {
             self_attn: self.self_attn.duplicate()?,

@@ -44,24 +44,49 @@ impl Transformer {
         let first = TransformerDecoderLayer::build(d_model, nhead, layer.clone())?;
         let decoder = TransformerDecoder::try_new(first, options.num_decoder_layers, layer.norm(d_model)?)?;
         let model = Transformer { encoder, decoder, d_model, batch_first: layer.batch_first };
-        model.parameters().iter().filter(|p| p.dim() > 1).try_for_each(|p| try_xavier_uniform_(p, 1.0))?;
+        model.draw()?;
         Ok(model)
     }
 
-    /// Of an encoder and a decoder of one's own, PyTorch's `custom_encoder` and `custom_decoder`: their weights are drawn anew, as PyTorch does.
+    /// Of an encoder and a decoder of one's own, PyTorch's `custom_encoder` and `custom_decoder`: their weights are drawn anew, as PyTorch
+    /// does.
     ///
     /// # Panics
-    /// When weights cannot be drawn.
+    /// Where [`Transformer::try_of`] fails.
     #[track_caller]
-    pub fn of(
-        encoder: TransformerEncoder,
-        decoder: TransformerDecoder,
-        d_model: usize,
-        batch_first: bool,
-    ) -> Transformer {
+    pub fn of(encoder: TransformerEncoder, decoder: TransformerDecoder) -> Transformer {
+        must(Transformer::try_of(encoder, decoder))
+    }
+
+    /// As [`Transformer::of`].
+    ///
+    /// # Errors
+    /// When one of them has no layers, or their layers have other sizes or another order of axes.
+    #[track_caller]
+    pub fn try_of(encoder: TransformerEncoder, decoder: TransformerDecoder) -> Result<Transformer> {
+        called(Transformer::joined(encoder, decoder))
+    }
+
+    fn joined(encoder: TransformerEncoder, decoder: TransformerDecoder) -> Result<Transformer> {
+        let layers = encoder.layers.first().zip(decoder.layers.first());
+        let axes = layers.map(|(e, d)| (e.axes(), d.axes()));
+        let Some(((d_model, batch_first), _)) = axes.filter(|(encoder, decoder)| encoder == decoder) else {
+            return Err(Error::argument(format!(
+                "Transformer: the layers of encoder and decoder must have one d_model and one order of axes (batch_first), got {}",
+                match axes {
+                    Some((encoder, decoder)) => format!("{encoder:?} and {decoder:?}"),
+                    None => format!("{} and {} layers", encoder.layers.len(), decoder.layers.len()),
+                }
+            )));
+        };
         let model = Transformer { encoder, decoder, d_model, batch_first };
-        must(model.parameters().iter().filter(|p| p.dim() > 1).try_for_each(|p| try_xavier_uniform_(p, 1.0)));
-        model
+        model.draw()?;
+        Ok(model)
+    }
+
+    /// Draws the weights as the whole has them.
+    fn draw(&self) -> Result<()> {
+        self.parameters().iter().filter(|p| p.dim() > 1).try_for_each(|p| try_xavier_uniform_(p, 1.0))
     }
 
     /// 0 up to the diagonal and -inf behind it, f32 `[size, size]`: a mask with which no step looks at a later one. A size of a tensor
