@@ -36,12 +36,6 @@ pub(super) fn bias_bound(fan_in: usize) -> f64 {
     if fan_in == 0 { 0.0 } else { 1.0 / (fan_in as f64).sqrt() }
 }
 
-/// A parameter of uniform numbers in [-bound, bound), as PyTorch's `uniform_`.
-#[track_caller]
-pub(super) fn uniform(shape: &[usize], bound: f64) -> Tensor {
-    default_generator().uniform(shape, DType::F32, -bound, bound).requires_grad()
-}
-
 /// The bound that `kaiming_uniform_` with a = √5 gives.
 pub(super) fn kaiming_bound(fan_in: usize) -> f64 {
     if fan_in == 0 {

@@ -179,6 +179,10 @@ fn what_does_not_fit_says_so() {
     says(model.try_forward(&zeros(&[3, 2, 4]), &zeros(&[3, 1, 4]), none), &["transformer", "[3, 2, 4]", "[3, 1, 4]"]);
     says(model.try_forward(&zeros(&[3, 2, 5]), &zeros(&[3, 2, 5]), none), &["d_model = 4", "[3, 2, 5]"]);
     let decoder = TransformerDecoderLayer::with_options(4, 2, small());
+    let encoder = TransformerEncoder::new(TransformerEncoderLayer::with_options(6, 2, small()), 1, None);
+    let other = nn::TransformerDecoder::new(decoder, 1, None);
+    says(Transformer::try_of(encoder, other), &["one d_model", "(6, false)", "(4, false)"]);
+    let decoder = TransformerDecoderLayer::with_options(4, 2, small());
     let memory = zeros(&[3, 1, 4]);
     says(decoder.try_forward(&zeros(&[3, 2, 4]), &memory, DecoderMasks::default()), &["one batch size", "[3, 1, 4]"]);
 }

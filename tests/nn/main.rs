@@ -1,4 +1,5 @@
-//! Layers as their users see them: bad input, sizes that nothing has, packed sequences, and modules that are defined outside of the library.
+//! Layers beyond PyTorch's cases: bad input, sizes that nothing has, modules that are defined outside of the library, sequences of different
+//! lengths, and compiled functions that hold for all sizes.
 
 #[allow(dead_code, reason = "not all of it is needed here")]
 #[path = "../opinfo/quiet.rs"]

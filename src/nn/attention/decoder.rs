@@ -1,10 +1,11 @@
 //! The decoder of a transformer: its layer, and several of them.
 
-use super::multihead::{MultiheadAttention, MultiheadForwardOptions, MultiheadOptions};
-use super::options::{DecoderMasks, TransformerActivation, TransformerLayerOptions};
-use super::parts::{Dropout, LayerNorm, copied_linear, linear};
+use super::multihead::{MultiheadAttention, MultiheadForwardOptions};
+use super::options::{DecoderMasks, TransformerLayerOptions};
+use super::parts::{copied_linear, copied_option};
 use crate::error::{Error, Result, called, must};
-use crate::nn::{Forward, Linear};
+use crate::nn::constructors::constructors;
+use crate::nn::{Dropout, Forward as _, LayerNorm, Linear};
 use crate::tensor::Tensor;
 use allotrope_derive::Module;
 
@@ -33,64 +34,39 @@ pub struct TransformerDecoderLayer {
     dropout1: Dropout,
     dropout2: Dropout,
     dropout3: Dropout,
+    d_model: usize,
     #[module(skip)]
-    activation: TransformerActivation,
-    norm_first: bool,
+    options: TransformerLayerOptions,
 }
 
+constructors! { TransformerDecoderLayer(d_model: usize, nhead: usize; TransformerLayerOptions) }
+
 impl TransformerDecoderLayer {
-    /// With the defaults.
-    ///
-    /// # Panics
-    /// Where [`TransformerDecoderLayer::try_with_options`] fails.
-    #[track_caller]
-    pub fn new(d_model: usize, nhead: usize) -> TransformerDecoderLayer {
-        TransformerDecoderLayer::with_options(d_model, nhead, TransformerLayerOptions::default())
-    }
-
-    /// With options.
-    ///
-    /// # Panics
-    /// Where [`TransformerDecoderLayer::try_with_options`] fails.
-    #[track_caller]
-    pub fn with_options(d_model: usize, nhead: usize, options: TransformerLayerOptions) -> TransformerDecoderLayer {
-        must(TransformerDecoderLayer::try_with_options(d_model, nhead, options))
-    }
-
-    /// As [`TransformerDecoderLayer::with_options`].
-    ///
-    /// # Errors
-    /// When a size is 0, the heads do not divide `d_model`, `dropout` is no probability, the dtype is no float, or there is no memory.
-    #[track_caller]
-    pub fn try_with_options(
+    pub(super) fn build(
         d_model: usize,
         nhead: usize,
         options: TransformerLayerOptions,
     ) -> Result<TransformerDecoderLayer> {
-        called(TransformerDecoderLayer::drawn(d_model, nhead, options))
+        Ok(TransformerDecoderLayer {
+            self_attn: options.attention(d_model, nhead)?,
+            multihead_attn: options.attention(d_model, nhead)?,
+            linear1: options.linear(d_model, options.dim_feedforward)?,
+            dropout: options.dropout()?,
+            linear2: options.linear(options.dim_feedforward, d_model)?,
+            norm1: options.norm(d_model)?,
+            norm2: options.norm(d_model)?,
+            norm3: options.norm(d_model)?,
+            dropout1: options.dropout()?,
+            dropout2: options.dropout()?,
+            dropout3: options.dropout()?,
+            d_model,
+            options,
+        })
     }
 
-    pub(super) fn drawn(d_model: usize, nhead: usize, options: TransformerLayerOptions) -> Result<Self> {
-        options.check("TransformerDecoderLayer")?;
-        let TransformerLayerOptions { dim_feedforward, dropout, layer_norm_eps, bias, dtype, batch_first, .. } =
-            options;
-        let attention = MultiheadOptions { dropout, bias, batch_first, dtype, ..Default::default() };
-        let norm = || LayerNorm::new(d_model, layer_norm_eps, bias, dtype);
-        Ok(TransformerDecoderLayer {
-            self_attn: MultiheadAttention::drawn(d_model, nhead, attention)?,
-            multihead_attn: MultiheadAttention::drawn(d_model, nhead, attention)?,
-            linear1: linear(d_model, dim_feedforward, bias, dtype)?,
-            dropout: Dropout::new(dropout),
-            linear2: linear(dim_feedforward, d_model, bias, dtype)?,
-            norm1: norm()?,
-            norm2: norm()?,
-            norm3: norm()?,
-            dropout1: Dropout::new(dropout),
-            dropout2: Dropout::new(dropout),
-            dropout3: Dropout::new(dropout),
-            activation: options.activation,
-            norm_first: options.norm_first,
-        })
+    /// `d_model`, and whether the batch comes first.
+    pub(super) fn axes(&self) -> (usize, bool) {
+        (self.d_model, self.options.batch_first)
     }
 
     fn duplicate(&self) -> Result<TransformerDecoderLayer> {
@@ -98,17 +74,23 @@ impl TransformerDecoderLayer {
             self_attn: self.self_attn.duplicate()?,
             multihead_attn: self.multihead_attn.duplicate()?,
             linear1: copied_linear(&self.linear1)?,
-            dropout: self.dropout.duplicate(),
+            dropout: self.options.dropout()?,
             linear2: copied_linear(&self.linear2)?,
-            norm1: self.norm1.duplicate()?,
-            norm2: self.norm2.duplicate()?,
-            norm3: self.norm3.duplicate()?,
-            dropout1: self.dropout1.duplicate(),
-            dropout2: self.dropout2.duplicate(),
-            dropout3: self.dropout3.duplicate(),
-            activation: self.activation.clone(),
-            norm_first: self.norm_first,
+            norm1: self.copied_norm(&self.norm1)?,
+            norm2: self.copied_norm(&self.norm2)?,
+            norm3: self.copied_norm(&self.norm3)?,
+            dropout1: self.options.dropout()?,
+            dropout2: self.options.dropout()?,
+            dropout3: self.options.dropout()?,
+            d_model: self.d_model,
+            options: self.options.clone(),
         })
+    }
+
+    fn copied_norm(&self, norm: &LayerNorm) -> Result<LayerNorm> {
+        let mut copy = self.options.norm(self.d_model)?;
+        (copy.weight, copy.bias) = (copied_option(&norm.weight)?, copied_option(&norm.bias)?);
+        Ok(copy)
     }
 
     /// The target's next representation, of the target and the memory.
@@ -130,7 +112,7 @@ impl TransformerDecoderLayer {
     }
 
     fn layer(&self, tgt: &Tensor, memory: &Tensor, masks: DecoderMasks<'_>) -> Result<Tensor> {
-        if self.norm_first {
+        if self.options.norm_first {
             let x = tgt.try_add(&self.to_itself(&self.norm1.try_forward(tgt)?, masks)?)?;
             let x = x.try_add(&self.to_memory(&self.norm2.try_forward(&x)?, memory, masks)?)?;
             return x.try_add(&self.feed_forward(&self.norm3.try_forward(&x)?)?);
@@ -163,7 +145,7 @@ impl TransformerDecoderLayer {
     }
 
     fn feed_forward(&self, x: &Tensor) -> Result<Tensor> {
-        let hidden = self.dropout.try_forward(&self.activation.of(&self.linear1.try_forward(x)?)?)?;
+        let hidden = self.dropout.try_forward(&self.options.activation.of(&self.linear1.try_forward(x)?)?)?;
         self.dropout3.try_forward(&self.linear2.try_forward(&hidden)?)
     }
 }

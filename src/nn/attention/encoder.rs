@@ -1,11 +1,12 @@
 //! The encoder of a transformer: its layer, and several of them.
 
-use super::multihead::{MultiheadAttention, MultiheadForwardOptions, MultiheadOptions};
-use super::options::{EncoderMasks, TransformerActivation, TransformerLayerOptions};
-use super::parts::{Dropout, LayerNorm, copied_linear, linear};
+use super::multihead::{MultiheadAttention, MultiheadForwardOptions};
+use super::options::{EncoderMasks, TransformerLayerOptions};
+use super::parts::{copied_linear, copied_option};
 use crate::error::{Error, Result, called, must};
+use crate::nn::constructors::constructors;
 use crate::nn::forward::forward;
-use crate::nn::{Forward, Linear};
+use crate::nn::{Dropout, Forward, LayerNorm, Linear};
 use crate::tensor::Tensor;
 use allotrope_derive::Module;
 
@@ -30,76 +31,57 @@ pub struct TransformerEncoderLayer {
     pub norm2: LayerNorm,
     dropout1: Dropout,
     dropout2: Dropout,
+    d_model: usize,
     #[module(skip)]
-    activation: TransformerActivation,
-    norm_first: bool,
+    options: TransformerLayerOptions,
 }
 
+constructors! { TransformerEncoderLayer(d_model: usize, nhead: usize; TransformerLayerOptions) }
+
 impl TransformerEncoderLayer {
-    /// With the defaults.
-    ///
-    /// # Panics
-    /// Where [`TransformerEncoderLayer::try_with_options`] fails.
-    #[track_caller]
-    pub fn new(d_model: usize, nhead: usize) -> TransformerEncoderLayer {
-        TransformerEncoderLayer::with_options(d_model, nhead, TransformerLayerOptions::default())
-    }
-
-    /// With options.
-    ///
-    /// # Panics
-    /// Where [`TransformerEncoderLayer::try_with_options`] fails.
-    #[track_caller]
-    pub fn with_options(d_model: usize, nhead: usize, options: TransformerLayerOptions) -> TransformerEncoderLayer {
-        must(TransformerEncoderLayer::try_with_options(d_model, nhead, options))
-    }
-
-    /// As [`TransformerEncoderLayer::with_options`].
-    ///
-    /// # Errors
-    /// When a size is 0, the heads do not divide `d_model`, `dropout` is no probability, the dtype is no float, or there is no memory.
-    #[track_caller]
-    pub fn try_with_options(
+    pub(super) fn build(
         d_model: usize,
         nhead: usize,
         options: TransformerLayerOptions,
     ) -> Result<TransformerEncoderLayer> {
-        called(TransformerEncoderLayer::drawn(d_model, nhead, options))
+        Ok(TransformerEncoderLayer {
+            self_attn: options.attention(d_model, nhead)?,
+            linear1: options.linear(d_model, options.dim_feedforward)?,
+            dropout: options.dropout()?,
+            linear2: options.linear(options.dim_feedforward, d_model)?,
+            norm1: options.norm(d_model)?,
+            norm2: options.norm(d_model)?,
+            dropout1: options.dropout()?,
+            dropout2: options.dropout()?,
+            d_model,
+            options,
+        })
     }
 
-    pub(super) fn drawn(d_model: usize, nhead: usize, options: TransformerLayerOptions) -> Result<Self> {
-        options.check("TransformerEncoderLayer")?;
-        let TransformerLayerOptions { dim_feedforward, dropout, layer_norm_eps, bias, dtype, batch_first, .. } =
-            options;
-        let attention = MultiheadOptions { dropout, bias, batch_first, dtype, ..Default::default() };
-        let norm = || LayerNorm::new(d_model, layer_norm_eps, bias, dtype);
-        Ok(TransformerEncoderLayer {
-            self_attn: MultiheadAttention::drawn(d_model, nhead, attention)?,
-            linear1: linear(d_model, dim_feedforward, bias, dtype)?,
-            dropout: Dropout::new(dropout),
-            linear2: linear(dim_feedforward, d_model, bias, dtype)?,
-            norm1: norm()?,
-            norm2: norm()?,
-            dropout1: Dropout::new(dropout),
-            dropout2: Dropout::new(dropout),
-            activation: options.activation,
-            norm_first: options.norm_first,
-        })
+    /// `d_model`, and whether the batch comes first.
+    pub(super) fn axes(&self) -> (usize, bool) {
+        (self.d_model, self.options.batch_first)
     }
 
     fn duplicate(&self) -> Result<TransformerEncoderLayer> {
         Ok(TransformerEncoderLayer {
             self_attn: self.self_attn.duplicate()?,
             linear1: copied_linear(&self.linear1)?,
-            dropout: self.dropout.duplicate(),
+            dropout: self.options.dropout()?,
             linear2: copied_linear(&self.linear2)?,
-            norm1: self.norm1.duplicate()?,
-            norm2: self.norm2.duplicate()?,
-            dropout1: self.dropout1.duplicate(),
-            dropout2: self.dropout2.duplicate(),
-            activation: self.activation.clone(),
-            norm_first: self.norm_first,
+            norm1: self.copied_norm(&self.norm1)?,
+            norm2: self.copied_norm(&self.norm2)?,
+            dropout1: self.options.dropout()?,
+            dropout2: self.options.dropout()?,
+            d_model: self.d_model,
+            options: self.options.clone(),
         })
+    }
+
+    fn copied_norm(&self, norm: &LayerNorm) -> Result<LayerNorm> {
+        let mut copy = self.options.norm(self.d_model)?;
+        (copy.weight, copy.bias) = (copied_option(&norm.weight)?, copied_option(&norm.bias)?);
+        Ok(copy)
     }
 
     /// With masks.
@@ -121,7 +103,7 @@ impl TransformerEncoderLayer {
     }
 
     fn layer(&self, src: &Tensor, masks: EncoderMasks<'_>) -> Result<Tensor> {
-        if self.norm_first {
+        if self.options.norm_first {
             let x = src.try_add(&self.attention(&self.norm1.try_forward(src)?, masks)?)?;
             return x.try_add(&self.feed_forward(&self.norm2.try_forward(&x)?)?);
         }
@@ -141,7 +123,7 @@ impl TransformerEncoderLayer {
     }
 
     fn feed_forward(&self, x: &Tensor) -> Result<Tensor> {
-        let hidden = self.dropout.try_forward(&self.activation.of(&self.linear1.try_forward(x)?)?)?;
+        let hidden = self.dropout.try_forward(&self.options.activation.of(&self.linear1.try_forward(x)?)?)?;
         self.dropout2.try_forward(&self.linear2.try_forward(&hidden)?)
     }
 }

@@ -2,11 +2,13 @@
 //! of operations, draws included.
 
 use super::masks;
-use super::parts::{affine, copied, copied_option, parameter};
+use super::parts::{copied, copied_option};
 use crate::error::{Error, Result, called, must};
 use crate::functional::{AttentionOptions, try_dropout, try_linear, try_scaled_dot_product_attention};
-use crate::nn::init::{try_xavier_normal_, try_xavier_uniform_};
+use crate::nn::constructors::constructors;
+use crate::nn::init::{constant_parameter, demand_float, try_xavier_normal_, try_xavier_uniform_};
 use crate::nn::repr::python_bool;
+use crate::nn::{Linear, LinearOptions};
 use crate::ops::try_cat;
 use crate::tensor::{Flag, Size, Tensor};
 use allotrope_derive::Module;
@@ -134,39 +136,10 @@ pub struct MultiheadAttention {
     options: MultiheadOptions,
 }
 
+constructors! { MultiheadAttention(embed_dim: usize, num_heads: usize; MultiheadOptions) }
+
 impl MultiheadAttention {
-    /// With the defaults.
-    ///
-    /// # Panics
-    /// Where [`MultiheadAttention::try_with_options`] fails.
-    #[track_caller]
-    pub fn new(embed_dim: usize, num_heads: usize) -> MultiheadAttention {
-        MultiheadAttention::with_options(embed_dim, num_heads, MultiheadOptions::default())
-    }
-
-    /// With options.
-    ///
-    /// # Panics
-    /// Where [`MultiheadAttention::try_with_options`] fails.
-    #[track_caller]
-    pub fn with_options(embed_dim: usize, num_heads: usize, options: MultiheadOptions) -> MultiheadAttention {
-        must(MultiheadAttention::try_with_options(embed_dim, num_heads, options))
-    }
-
-    /// As [`MultiheadAttention::with_options`].
-    ///
-    /// # Errors
-    /// When a size is 0, the heads do not divide `embed_dim`, `dropout` is no probability, the dtype is no float, or there is no memory.
-    #[track_caller]
-    pub fn try_with_options(
-        embed_dim: usize,
-        num_heads: usize,
-        options: MultiheadOptions,
-    ) -> Result<MultiheadAttention> {
-        called(MultiheadAttention::drawn(embed_dim, num_heads, options))
-    }
-
-    pub(super) fn drawn(embed_dim: usize, num_heads: usize, options: MultiheadOptions) -> Result<MultiheadAttention> {
+    pub(super) fn build(embed_dim: usize, num_heads: usize, options: MultiheadOptions) -> Result<MultiheadAttention> {
         let fail = |message: String| Err(Error::argument(format!("MultiheadAttention: {message}")));
         if embed_dim == 0 || num_heads == 0 {
             return fail(format!("embed_dim and num_heads must be at least 1, got {embed_dim} and {num_heads}"));
@@ -177,25 +150,22 @@ impl MultiheadAttention {
         if !(0.0..=1.0).contains(&options.dropout) {
             return fail(format!("the probability dropout must be 0 to 1, got {}", options.dropout));
         }
-        if !options.dtype.is_float() {
-            return fail(format!("parameters are floats, got the dtype {}", options.dtype));
-        }
+        demand_float("MultiheadAttention", options.dtype)?;
         let MultiheadOptions { bias, dtype, .. } = options;
         let (kdim, vdim) = (options.kdim.unwrap_or(embed_dim), options.vdim.unwrap_or(embed_dim));
         let triple = embed_dim.saturating_mul(3);
-        // In PyTorch's order: the last projection is drawn first.
-        let (weight, out_bias) = affine(embed_dim, embed_dim, bias, dtype)?;
+        let zeros = |shape: &[usize]| constant_parameter(shape, 0.0, dtype);
         let weights = |shape: &[usize]| {
-            let zeros = parameter(Tensor::try_zeros(shape, dtype)?)?;
-            try_xavier_uniform_(&zeros, 1.0)?;
-            Ok::<_, Error>(zeros)
+            let weights = zeros(shape)?;
+            try_xavier_uniform_(&weights, 1.0).map(|()| weights)
         };
-        let zeros = |shape: &[usize]| parameter(Tensor::try_zeros(shape, dtype)?);
         let learned = || {
-            let zeros = zeros(&[1, 1, embed_dim])?;
-            try_xavier_normal_(&zeros, 1.0)?;
-            Ok::<_, Error>(zeros)
+            let row = zeros(&[1, 1, embed_dim])?;
+            try_xavier_normal_(&row, 1.0).map(|()| row)
         };
+        // In PyTorch's order: the last projection is drawn first.
+        let Linear { weight, bias: out_bias } =
+            Linear::try_with_options(embed_dim, embed_dim, LinearOptions { bias, dtype })?;
         let alike = kdim == embed_dim && vdim == embed_dim;
         let in_proj_weight = if alike { Some(weights(&[triple, embed_dim])?) } else { None };
         let apart = |inputs: usize| if alike { Ok(None) } else { weights(&[embed_dim, inputs]).map(Some) };

@@ -1,6 +1,8 @@
-//! What the layers of transformers may be made and called with, PyTorch's names and defaults. Plain data.
+//! What the layers of transformers may be made and called with, PyTorch's names and defaults.
 
-use crate::error::{Error, Result};
+use super::multihead::{MultiheadAttention, MultiheadOptions};
+use crate::error::Result;
+use crate::nn::{Dropout, LayerNorm, LayerNormOptions, Linear, LinearOptions};
 use crate::tensor::Tensor;
 use allotrope_ir::DType;
 use std::fmt;
@@ -88,15 +90,25 @@ impl Default for TransformerLayerOptions {
     }
 }
 
+/// What both kinds of layers are made of.
 impl TransformerLayerOptions {
-    /// That there can be such a layer.
-    pub(super) fn check(&self, name: &str) -> Result<()> {
-        match (0.0..=1.0).contains(&self.dropout) {
-            true => Ok(()),
-            false => {
-                Err(Error::argument(format!("{name}: the probability dropout must be 0 to 1, got {}", self.dropout)))
-            }
-        }
+    pub(super) fn attention(&self, d_model: usize, nhead: usize) -> Result<MultiheadAttention> {
+        let TransformerLayerOptions { dropout, bias, batch_first, dtype, .. } = *self;
+        let options = MultiheadOptions { dropout, bias, batch_first, dtype, ..Default::default() };
+        MultiheadAttention::build(d_model, nhead, options)
+    }
+
+    pub(super) fn linear(&self, inputs: usize, outputs: usize) -> Result<Linear> {
+        Linear::try_with_options(inputs, outputs, LinearOptions { bias: self.bias, dtype: self.dtype })
+    }
+
+    pub(super) fn norm(&self, d_model: usize) -> Result<LayerNorm> {
+        let TransformerLayerOptions { layer_norm_eps: eps, bias, dtype, .. } = *self;
+        LayerNorm::try_with_options(&[d_model], LayerNormOptions { eps, bias, dtype, ..Default::default() })
+    }
+
+    pub(super) fn dropout(&self) -> Result<Dropout> {
+        Dropout::try_new(self.dropout)
     }
 }
 

@@ -4,9 +4,9 @@ use super::decoder::{TransformerDecoder, TransformerDecoderLayer};
 use super::encoder::{TransformerEncoder, TransformerEncoderLayer};
 use super::masks::square_subsequent;
 use super::options::{DecoderMasks, EncoderMasks, TransformerMasks, TransformerOptions};
-use super::parts::LayerNorm;
 use crate::error::{Error, Result, called, must};
 use crate::nn::Module as _;
+use crate::nn::constructors::constructors;
 use crate::nn::init::try_xavier_uniform_;
 use crate::tensor::{Size, Tensor};
 use allotrope_derive::Module;
@@ -34,60 +34,59 @@ pub struct Transformer {
     batch_first: bool,
 }
 
+constructors! { Transformer(d_model: usize, nhead: usize; TransformerOptions) }
+
 impl Transformer {
-    /// With the defaults; those of PyTorch for the sizes are 512 and 8.
-    ///
-    /// # Panics
-    /// Where [`Transformer::try_with_options`] fails.
-    #[track_caller]
-    pub fn new(d_model: usize, nhead: usize) -> Transformer {
-        Transformer::with_options(d_model, nhead, TransformerOptions::default())
-    }
-
-    /// With options.
-    ///
-    /// # Panics
-    /// Where [`Transformer::try_with_options`] fails.
-    #[track_caller]
-    pub fn with_options(d_model: usize, nhead: usize, options: TransformerOptions) -> Transformer {
-        must(Transformer::try_with_options(d_model, nhead, options))
-    }
-
-    /// As [`Transformer::with_options`].
-    ///
-    /// # Errors
-    /// When a size is 0, the heads do not divide `d_model`, `dropout` is no probability, the dtype is no float, or there is no memory.
-    #[track_caller]
-    pub fn try_with_options(d_model: usize, nhead: usize, options: TransformerOptions) -> Result<Transformer> {
-        called(Transformer::drawn(d_model, nhead, options))
-    }
-
-    fn drawn(d_model: usize, nhead: usize, options: TransformerOptions) -> Result<Transformer> {
+    fn build(d_model: usize, nhead: usize, options: TransformerOptions) -> Result<Transformer> {
         let layer = options.layer;
-        let norm = || LayerNorm::new(d_model, layer.layer_norm_eps, layer.bias, layer.dtype).map(Some);
-        let first = TransformerEncoderLayer::drawn(d_model, nhead, layer.clone())?;
-        let encoder = TransformerEncoder::try_new(first, options.num_encoder_layers, norm()?)?;
-        let first = TransformerDecoderLayer::drawn(d_model, nhead, layer.clone())?;
-        let decoder = TransformerDecoder::try_new(first, options.num_decoder_layers, norm()?)?;
+        let first = TransformerEncoderLayer::build(d_model, nhead, layer.clone())?;
+        let encoder = TransformerEncoder::try_new(first, options.num_encoder_layers, layer.norm(d_model)?)?;
+        let first = TransformerDecoderLayer::build(d_model, nhead, layer.clone())?;
+        let decoder = TransformerDecoder::try_new(first, options.num_decoder_layers, layer.norm(d_model)?)?;
         let model = Transformer { encoder, decoder, d_model, batch_first: layer.batch_first };
-        model.parameters().iter().filter(|p| p.dim() > 1).try_for_each(|p| try_xavier_uniform_(p, 1.0))?;
+        model.draw()?;
         Ok(model)
     }
 
-    /// Of an encoder and a decoder of one's own, PyTorch's `custom_encoder` and `custom_decoder`: their weights are drawn anew, as PyTorch does.
+    /// Of an encoder and a decoder of one's own, PyTorch's `custom_encoder` and `custom_decoder`: their weights are drawn anew, as PyTorch
+    /// does.
     ///
     /// # Panics
-    /// When weights cannot be drawn.
+    /// Where [`Transformer::try_of`] fails.
     #[track_caller]
-    pub fn of(
-        encoder: TransformerEncoder,
-        decoder: TransformerDecoder,
-        d_model: usize,
-        batch_first: bool,
-    ) -> Transformer {
+    pub fn of(encoder: TransformerEncoder, decoder: TransformerDecoder) -> Transformer {
+        must(Transformer::try_of(encoder, decoder))
+    }
+
+    /// As [`Transformer::of`].
+    ///
+    /// # Errors
+    /// When one of them has no layers, or their layers have other sizes or another order of axes.
+    #[track_caller]
+    pub fn try_of(encoder: TransformerEncoder, decoder: TransformerDecoder) -> Result<Transformer> {
+        called(Transformer::joined(encoder, decoder))
+    }
+
+    fn joined(encoder: TransformerEncoder, decoder: TransformerDecoder) -> Result<Transformer> {
+        let layers = encoder.layers.first().zip(decoder.layers.first());
+        let axes = layers.map(|(e, d)| (e.axes(), d.axes()));
+        let Some(((d_model, batch_first), _)) = axes.filter(|(encoder, decoder)| encoder == decoder) else {
+            return Err(Error::argument(format!(
+                "Transformer: the layers of encoder and decoder must have one d_model and one order of axes (batch_first), got {}",
+                match axes {
+                    Some((encoder, decoder)) => format!("{encoder:?} and {decoder:?}"),
+                    None => format!("{} and {} layers", encoder.layers.len(), decoder.layers.len()),
+                }
+            )));
+        };
         let model = Transformer { encoder, decoder, d_model, batch_first };
-        must(model.parameters().iter().filter(|p| p.dim() > 1).try_for_each(|p| try_xavier_uniform_(p, 1.0)));
-        model
+        model.draw()?;
+        Ok(model)
+    }
+
+    /// Draws the weights as the whole has them.
+    fn draw(&self) -> Result<()> {
+        self.parameters().iter().filter(|p| p.dim() > 1).try_for_each(|p| try_xavier_uniform_(p, 1.0))
     }
 
     /// 0 up to the diagonal and -inf behind it, f32 `[size, size]`: a mask with which no step looks at a later one. A size of a tensor

@@ -4,6 +4,8 @@ use super::options::{CellOptions, RnnCellOptions};
 use super::step::{Kind, Nonlinearity, State};
 use super::weights::Weights;
 use crate::error::{Error, Result, called, must};
+use crate::nn::constructors::constructors;
+use crate::nn::init::demand_float;
 use crate::nn::{Module, Visitor};
 use crate::tensor::{Size, Sizes, Tensor};
 use allotrope_ir::DType;
@@ -50,9 +52,7 @@ struct Cell {
 
 impl Cell {
     fn new(kind: Kind, name: &str, input_size: usize, hidden_size: usize, bias: bool, dtype: DType) -> Result<Cell> {
-        if !dtype.is_float() {
-            return Err(Error::argument(format!("{name}: parameters are floats, got the dtype {dtype}")));
-        }
+        demand_float(name, dtype)?;
         let weights = Weights::drawn(kind, input_size, hidden_size, 0, bias, dtype)?;
         Ok(Cell { kind, input_size, hidden_size, weights })
     }
@@ -121,55 +121,30 @@ impl Cell {
     }
 }
 
+constructors! { RnnCell(input_size: usize, hidden_size: usize; RnnCellOptions) }
+constructors! { LstmCell(input_size: usize, hidden_size: usize; CellOptions) }
+constructors! { GruCell(input_size: usize, hidden_size: usize; CellOptions) }
+
 impl RnnCell {
-    /// With options.
-    ///
-    /// # Panics
-    /// Where [`RnnCell::try_with_options`] fails.
-    #[track_caller]
-    pub fn with_options(input_size: usize, hidden_size: usize, options: RnnCellOptions) -> RnnCell {
-        must(RnnCell::try_with_options(input_size, hidden_size, options))
-    }
-
-    /// As [`RnnCell::with_options`].
-    ///
-    /// # Errors
-    /// When the dtype is no float, or there is no memory for the parameters.
-    #[track_caller]
-    pub fn try_with_options(input_size: usize, hidden_size: usize, options: RnnCellOptions) -> Result<RnnCell> {
+    fn build(input_size: usize, hidden_size: usize, options: RnnCellOptions) -> Result<RnnCell> {
         let kind = Kind::Rnn(options.nonlinearity);
-        let cell = Cell::new(kind, "RnnCell", input_size, hidden_size, options.bias, options.dtype);
-        Ok(RnnCell { cell: called(cell)? })
+        let cell = Cell::new(kind, "RnnCell", input_size, hidden_size, options.bias, options.dtype)?;
+        Ok(RnnCell { cell })
     }
 }
 
-macro_rules! gated {
-    ($($cell:ident, $kind:expr;)*) => {$(
-        impl $cell {
-            /// With options.
-            ///
-            /// # Panics
-            #[doc = concat!("Where [`", stringify!($cell), "::try_with_options`] fails.")]
-            #[track_caller]
-            pub fn with_options(input_size: usize, hidden_size: usize, options: CellOptions) -> $cell {
-                must($cell::try_with_options(input_size, hidden_size, options))
-            }
-
-            #[doc = concat!("As [`", stringify!($cell), "::with_options`].")]
-            ///
-            /// # Errors
-            /// When the dtype is no float, or there is no memory for the parameters.
-            #[track_caller]
-            pub fn try_with_options(input_size: usize, hidden_size: usize, options: CellOptions) -> Result<$cell> {
-                let cell = Cell::new($kind, stringify!($cell), input_size, hidden_size, options.bias, options.dtype);
-                Ok($cell { cell: called(cell)? })
-            }
-        }
-    )*};
+impl LstmCell {
+    fn build(input_size: usize, hidden_size: usize, options: CellOptions) -> Result<LstmCell> {
+        let cell = Cell::new(Kind::Lstm, "LstmCell", input_size, hidden_size, options.bias, options.dtype)?;
+        Ok(LstmCell { cell })
+    }
 }
-gated! {
-    LstmCell, Kind::Lstm;
-    GruCell, Kind::Gru;
+
+impl GruCell {
+    fn build(input_size: usize, hidden_size: usize, options: CellOptions) -> Result<GruCell> {
+        let cell = Cell::new(Kind::Gru, "GruCell", input_size, hidden_size, options.bias, options.dtype)?;
+        Ok(GruCell { cell })
+    }
 }
 
 macro_rules! single_state {
@@ -227,17 +202,6 @@ impl LstmCell {
 
 macro_rules! module {
     ($($cell:ident $class:literal;)*) => {$(
-        impl $cell {
-            /// With the defaults.
-            ///
-            /// # Panics
-            #[doc = concat!("Where [`", stringify!($cell), "::try_with_options`] fails.")]
-            #[track_caller]
-            pub fn new(input_size: usize, hidden_size: usize) -> $cell {
-                $cell::with_options(input_size, hidden_size, Default::default())
-            }
-        }
-
         impl Module for $cell {
             fn visit(&self, visitor: &mut dyn Visitor) {
                 self.cell.weights.named().into_iter().for_each(|(name, tensor)| visitor.parameter(name, tensor));

@@ -5,6 +5,7 @@ use super::packed::PackedSequence;
 use super::stack::{Given, Plan, Stack};
 use super::step::{Kind, Nonlinearity};
 use crate::error::{Result, called, must};
+use crate::nn::constructors::constructors;
 use crate::nn::{Module, Visitor};
 use crate::tensor::Tensor;
 use std::fmt;
@@ -59,31 +60,10 @@ impl Rnn {
 
 macro_rules! layer {
     ($($layer:ident, $class:literal, $options:ident: |$o:ident| $kind:expr;)*) => {$(
+        constructors! { $layer(input_size: usize, hidden_size: usize; $options) }
+
         impl $layer {
-            /// One layer with the defaults.
-            ///
-            /// # Panics
-            #[doc = concat!("Where [`", stringify!($layer), "::try_with_options`] fails.")]
-            #[track_caller]
-            pub fn new(input_size: usize, hidden_size: usize) -> $layer {
-                $layer::with_options(input_size, hidden_size, $options::default())
-            }
-
-            /// With options.
-            ///
-            /// # Panics
-            #[doc = concat!("Where [`", stringify!($layer), "::try_with_options`] fails.")]
-            #[track_caller]
-            pub fn with_options(input_size: usize, hidden_size: usize, options: $options) -> $layer {
-                must($layer::try_with_options(input_size, hidden_size, options))
-            }
-
-            #[doc = concat!("As [`", stringify!($layer), "::with_options`].")]
-            ///
-            /// # Errors
-            /// When a size is 0, `dropout` is no probability, the dtype is no float, or there is no memory for the parameters.
-            #[track_caller]
-            pub fn try_with_options(input_size: usize, hidden_size: usize, $o: $options) -> Result<$layer> {
+            fn build(input_size: usize, hidden_size: usize, $o: $options) -> Result<$layer> {
                 let stack = Stack::new(Plan {
                     kind: $kind,
                     name: stringify!($layer),
@@ -96,8 +76,8 @@ macro_rules! layer {
                     bidirectional: $o.bidirectional,
                     proj_size: 0,
                     dtype: $o.dtype,
-                });
-                Ok($layer { stack: called(stack)? })
+                })?;
+                Ok($layer { stack })
             }
 
             /// Takes and gives `[batch, time, ..]` instead of `[time, batch, ..]`.

@@ -5,6 +5,7 @@ use super::packed::PackedSequence;
 use super::stack::{Given, Plan, Stack};
 use super::step::{Kind, State};
 use crate::error::{Result, called, must};
+use crate::nn::constructors::constructors;
 use crate::nn::{Module, Visitor};
 use crate::tensor::Tensor;
 use std::fmt;
@@ -33,32 +34,10 @@ pub struct Lstm {
 /// The states h and c to begin with.
 type States<'a> = (&'a Tensor, &'a Tensor);
 
+constructors! { Lstm(input_size: usize, hidden_size: usize; LstmOptions) }
+
 impl Lstm {
-    /// One layer with the defaults.
-    ///
-    /// # Panics
-    /// Where [`Lstm::try_with_options`] fails.
-    #[track_caller]
-    pub fn new(input_size: usize, hidden_size: usize) -> Lstm {
-        Lstm::with_options(input_size, hidden_size, LstmOptions::default())
-    }
-
-    /// With options.
-    ///
-    /// # Panics
-    /// Where [`Lstm::try_with_options`] fails.
-    #[track_caller]
-    pub fn with_options(input_size: usize, hidden_size: usize, options: LstmOptions) -> Lstm {
-        must(Lstm::try_with_options(input_size, hidden_size, options))
-    }
-
-    /// As [`Lstm::with_options`].
-    ///
-    /// # Errors
-    /// When a size is 0, `dropout` is no probability, `proj_size` is not smaller than the hidden size, the dtype is no float, or there is
-    /// no memory for the parameters.
-    #[track_caller]
-    pub fn try_with_options(input_size: usize, hidden_size: usize, options: LstmOptions) -> Result<Lstm> {
+    fn build(input_size: usize, hidden_size: usize, options: LstmOptions) -> Result<Lstm> {
         let stack = Stack::new(Plan {
             kind: Kind::Lstm,
             name: "Lstm",
@@ -71,8 +50,8 @@ impl Lstm {
             bidirectional: options.bidirectional,
             proj_size: options.proj_size,
             dtype: options.dtype,
-        });
-        Ok(Lstm { stack: called(stack)? })
+        })?;
+        Ok(Lstm { stack })
     }
 
     /// Takes and gives `[batch, time, ..]` instead of `[time, batch, ..]`.

@@ -8,6 +8,7 @@ use crate::error::{Error, Result, must};
 use crate::functional::try_dropout;
 use crate::mode::sizes::numel;
 use crate::nn::Visitor;
+use crate::nn::init::demand_float;
 use crate::ops::{TensorTree, try_cat, try_scan, try_scan_reverse, try_stack};
 use crate::tensor::{Flag, Size, Sizes, Tensor};
 use allotrope_ir::DType;
@@ -125,9 +126,7 @@ impl Stack {
                 "{name}: proj_size must be smaller than hidden_size (0: no projection), got {proj_size} and {hidden_size}"
             )));
         }
-        if !plan.dtype.is_float() {
-            return Err(Error::argument(format!("{name}: parameters are floats, got the dtype {}", plan.dtype)));
-        }
+        demand_float(name, plan.dtype)?;
         let directions = plan.directions();
         let mut weights = Vec::new();
         for layer in 0..num_layers {

@@ -2,7 +2,7 @@
 
 use super::step::Kind;
 use crate::error::Result;
-use crate::ops::random::default_generator;
+use crate::nn::init::{bias_bound, uniform_parameter};
 use crate::tensor::Tensor;
 use allotrope_ir::DType;
 
@@ -30,12 +30,7 @@ impl Weights {
         bias: bool,
         dtype: DType,
     ) -> Result<Weights> {
-        let bound = if hidden > 0 { 1.0 / (hidden as f64).sqrt() } else { 0.0 };
-        let draw = |shape: &[usize]| -> Result<Tensor> {
-            let drawn = default_generator().try_uniform(shape, dtype, -bound, bound)?;
-            drawn.set_requires_grad(true);
-            Ok(drawn)
-        };
+        let draw = |shape: &[usize]| uniform_parameter(shape, bias_bound(hidden), dtype);
         let gates = hidden.saturating_mul(kind.gates());
         let given = if projected > 0 { projected } else { hidden };
         Ok(Weights {
