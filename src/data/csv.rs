@@ -7,7 +7,7 @@ use crate::mode::values::no_host_read;
 use crate::tensor::Tensor;
 use allotrope_ir::DType;
 use csv::{ReaderBuilder, StringRecord, Trim};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 
@@ -80,8 +80,9 @@ pub fn read_csv(path: impl AsRef<Path>, options: CsvOptions) -> Result<Table> {
         Some(header) => header.iter().map(str::to_string).collect(),
         None => (0..rows.first().map_or(0, StringRecord::len)).map(|i| i.to_string()).collect(),
     };
-    if let Some(i) = (1..names.len()).find(|&i| names[..i].contains(&names[i])) {
-        return Err(file_error(path, format!("has two columns {:?}", names[i])));
+    let mut seen = HashSet::new();
+    if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
+        return Err(file_error(path, format!("has two columns {twice:?}")));
     }
     Ok(Table { path: path.to_path_buf(), names, rows, missing: options.missing })
 }

@@ -54,9 +54,6 @@ pub struct ImageFolder {
 /// Endings of the files that count as images.
 const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
 
-/// Folders in each other that are looked into, so that a link to a folder around is no endless way.
-const DEEPEST: usize = 32;
-
 impl ImageFolder {
     /// The images in the folders of `root`, as f32 in [0, 1] with three channels.
     ///
@@ -79,7 +76,7 @@ impl ImageFolder {
         let (mut classes, mut images) = (Vec::new(), Vec::new());
         for (class, folder) in folders.iter().enumerate() {
             let mut found = Vec::new();
-            collect(folder, 0, &mut found)?;
+            collect(folder, &mut Vec::new(), &mut found)?;
             if found.is_empty() {
                 return Err(file_error(
                     folder,
@@ -124,10 +121,11 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// The images in a folder, and then those in the folders in it.
-fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
-    if depth > DEEPEST {
-        return Err(file_error(folder, format!("is more than {DEEPEST} folders deep; is it a link to one around it?")));
+/// The images in a folder, and then those in the folders in it; `around` are the folders that it is in.
+fn collect(folder: &Path, around: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) -> Result<()> {
+    let real = fs::canonicalize(folder).map_err(|e| file_error(folder, format!("cannot be read: {e}")))?;
+    if around.iter().any(|outer| outer.starts_with(&real)) {
+        return Err(file_error(folder, "is a link to a folder that it is in"));
     }
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries(folder)?.into_iter().partition(|path| path.is_dir());
     let is_image = |path: &PathBuf| {
@@ -135,7 +133,10 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> 
         ENDINGS.contains(&&*ending)
     };
     found.extend(files.into_iter().filter(is_image));
-    folders.iter().try_for_each(|inner| collect(inner, depth + 1, found))
+    around.push(real);
+    folders.iter().try_for_each(|inner| collect(inner, around, found))?;
+    around.pop();
+    Ok(())
 }
 
 /// The image in a file, `[channels, height, width]`.

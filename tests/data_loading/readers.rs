@@ -273,6 +273,6 @@ fn folders_and_images_that_do_not_fit_are_refused() {
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(&folder.0, folder.file("a/around")).unwrap();
-        fails(ImageFolder::new(&folder.0), "is it a link to one around it?");
+        fails(ImageFolder::new(&folder.0), "is a link to a folder that it is in");
     }
 }
