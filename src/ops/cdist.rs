@@ -30,6 +30,15 @@ fn farthest(x: &Tensor) -> Result<Tensor> {
     )
 }
 
+/// How many elements along the last axis are not 0; no gradient comes back but zeros.
+fn differing(x: &Tensor) -> Result<Tensor> {
+    let compute = || x.try_ne(0.0)?.try_to(x.dtype())?.try_sum_dim(&[-1], false);
+    composite("CdistBackward0", &[Operand::Tensor(x)], compute, |_| {
+        let sizes = x.sizes();
+        move |_: &Context<'_>, g: &Tensor| grads1(full_of(&sizes, Scalar::from_f64(0.0, g.dtype()))?)
+    })
+}
+
 twins! {
     /// The distance of order `p` of each row of this to each row of `other`: `[.., m, k], [.., n, k] -> [.., m, n]`, where batch axes
     /// broadcast. PyTorch's `torch.cdist`; its default is p = 2. The gradient at distance 0 is 0.
@@ -60,6 +69,7 @@ twins! {
                     sizes.pop();
                     full_of(&sizes, Scalar::from_f64(0.0, t[0].dtype()))
                 }
+                0.0 => differing(&rest),
                 f64::INFINITY => farthest(&rest),
                 p => rest.try_norm_dim(p, &[-1], false),
             }

@@ -2,7 +2,7 @@
 //! of the Cholesky decomposition" (2016), Walter and Lehmann, "Algorithmic differentiation of linear algebra functions" (2010), and
 //! Townsend, "Differentiating the singular value decomposition" (2016); of equal singular values or eigenvalues those are not finite.
 
-use super::host::{Job, decomposed, extents};
+use super::host::{Job, decomposed, eager_only, extents};
 use super::{solve, turned};
 use crate::autograd::record::{composite, composite_many};
 use crate::autograd::saved::Saved;
@@ -108,6 +108,7 @@ fn none_wanted(grads: &[Option<Tensor>]) -> bool {
 
 #[track_caller]
 fn svd_of(op: &'static str, a: &Tensor, full: bool) -> Result<Vec<Tensor>> {
+    eager_only(op)?;
     composite_many(
         "LinalgSvdBackward0",
         &[a],
@@ -130,6 +131,7 @@ fn svd_of(op: &'static str, a: &Tensor, full: bool) -> Result<Vec<Tensor>> {
 
 #[track_caller]
 fn eigh_of(op: &'static str, a: &Tensor) -> Result<Vec<Tensor>> {
+    eager_only(op)?;
     composite_many(
         "LinalgEighBackward0",
         &[a],
@@ -186,6 +188,7 @@ twin_fns! {
     /// assert_eq!(linalg::cholesky(&a).to_vec::<f32>(), [2.0, 0.0, 1.0, 2.0]);
     /// ```
     fn cholesky / try_cholesky(a: &Tensor) -> Tensor {
+        eager_only("linalg.cholesky")?;
         let compute = || Ok(decomposed("linalg.cholesky", Job::Cholesky, a)?.pop().expect("one result"));
         composite("LinalgCholeskyExBackward0", &[Operand::Tensor(a)], compute, |y| {
             let y = Saved::output(y, 0);
@@ -204,6 +207,7 @@ twin_fns! {
     /// Q and R of A = Q R, Q with orthonormal columns and R an upper triangle, for matrices `[.., m, n]`: `[.., m, k]` and
     /// `[.., k, n]` with k = min(m, n), or `[.., m, m]` and `[.., m, n]` if `complete`. That has a gradient where m <= n only.
     fn qr / try_qr(a: &Tensor, complete: bool) -> (Tensor, Tensor) {
+        eager_only("linalg.qr")?;
         let job = Job::Qr { complete };
         let found = composite_many("LinalgQrBackward0", &[a], || decomposed("linalg.qr", job, a), |y| {
             let (a, q, r) = (Saved::operand(a), Saved::output(&y[0], 0), Saved::output(&y[1], 1));
@@ -259,6 +263,7 @@ twin_fns! {
     /// The pseudoinverse of matrices, `[.., m, n] -> [.., n, m]`: singular values up to `rtol` times the largest count as 0; without
     /// one, the larger extent times the distance of 1 to the next number.
     fn pinv / try_pinv(a: &Tensor, rtol: Option<f64>) -> Tensor {
+        eager_only("linalg.pinv")?;
         let rtol = tolerance(a, rtol)?;
         let compute = || {
             let mut found = svd_of("linalg.pinv", a, false)?;

@@ -78,6 +78,7 @@ fn solve_any(op: &'static str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
 
 #[track_caller]
 fn inverse(op: &'static str, a: &Tensor) -> Result<Tensor> {
+    eager_only(op)?;
     composite(
         "LinalgInvExBackward0",
         &[Operand::Tensor(a)],
@@ -142,6 +143,7 @@ twin_fns! {
 
     /// The determinants of square matrices, `[.., n, n] -> [..]`. Singular ones have a gradient too.
     fn det / try_det(a: &Tensor) -> Tensor {
+        eager_only("linalg.det")?;
         composite("LinalgDetBackward0", &[Operand::Tensor(a)], || one(decomposed("linalg.det", Job::Det, a)?), |y| {
             let (a, y) = (Saved::operand(a), Saved::output(y, 0));
             move |c: &Context<'_>, g: &Tensor| {
@@ -159,6 +161,7 @@ twin_fns! {
     /// singular one. No gradient flows through the sign.
     fn slogdet / try_slogdet(a: &Tensor) -> (Tensor, Tensor) {
         let op = "linalg.slogdet";
+        eager_only(op)?;
         let mut found = composite_many("LinalgSlogdetBackward0", &[a], || decomposed(op, Job::Slogdet, a), |_| {
             let a = Saved::operand(a);
             move |c: &Context<'_>, grads: &[Option<Tensor>]| match &grads[1] {
