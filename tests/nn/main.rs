@@ -6,3 +6,11 @@ mod quiet;
 
 mod layers;
 mod own_modules;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The default generator, which is one for the process, belongs to one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
