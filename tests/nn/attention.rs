@@ -148,7 +148,7 @@ fn what_does_not_fit_says_so() {
     );
     says(TransformerEncoderLayer::try_with_options(4, 3, small()), &["num_heads", "3 and 4"]);
     let dropped = TransformerLayerOptions { dropout: 2.0, ..small() };
-    says(TransformerDecoderLayer::try_with_options(4, 2, dropped), &["TransformerDecoderLayer", "dropout", "2"]);
+    says(TransformerDecoderLayer::try_with_options(4, 2, dropped), &["dropout", "0 to 1", "got 2"]);
 
     let attention = MultiheadAttention::with_options(4, 2, MultiheadOptions { vdim: Some(3), ..Default::default() });
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32);

@@ -363,6 +363,13 @@ fn sequences_are_put_together_and_taken_apart() {
     assert_eq!(halved.data().to_vec::<f64>(), [2.0, 0.5, 1.5, 2.5, 1.0, 3.0]);
 }
 
+#[test]
+fn packing_inside_of_a_trace_says_where_the_lengths_are_asked_for() {
+    let traced = trace(|x: &Tensor, lengths: &Tensor| pack_padded_sequence(x, lengths, false, true).data().clone());
+    let text = traced.call((&Tensor::zeros(&[3, 2, 1], DType::F32), &Tensor::from_vec(vec![3i64, 1], &[2])));
+    says(text, &["trace", "lengths of sequences", "tests/nn/recurrent.rs"]);
+}
+
 fn says<T>(result: allotrope::Result<T>, parts: &[&str]) {
     let text = result.err().expect("it does not fit").to_string();
     for part in parts {

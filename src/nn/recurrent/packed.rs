@@ -314,6 +314,7 @@ pub fn try_pack_padded_sequence<'a>(
     called(pack(x, lengths.into(), batch_first, enforce_sorted))
 }
 
+#[track_caller]
 fn pack(x: &Tensor, lengths: Lengths<'_>, batch_first: bool, enforce_sorted: bool) -> Result<PackedSequence> {
     let op = "pack_padded_sequence";
     let axes = if batch_first { "[batch, time, ..]" } else { "[time, batch, ..]" };

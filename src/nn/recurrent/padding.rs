@@ -121,6 +121,7 @@ pub fn try_unpad_sequence<'a>(
     called(unpadded(padded, lengths.into(), batch_first))
 }
 
+#[track_caller]
 fn unpadded(padded: &Tensor, lengths: Lengths<'_>, batch_first: bool) -> Result<Vec<Tensor>> {
     let op = "unpad_sequence";
     if padded.dim() < 2 {
