@@ -1,12 +1,14 @@
 //! Losses as modules: each is a function of `crate::functional` with its options. Options are set one by one, by the names that PyTorch has for
 //! them: `nn::CrossEntropyLoss::new().label_smoothing(0.1).reduction(Reduction::Sum)`. Weights are buffers, so they are in the state dict.
 
+mod adaptive;
 mod classes;
 mod ctc;
 mod distance;
 mod margin;
 mod numbers;
 
+pub use adaptive::{AdaptiveLogSoftmaxOptions, AdaptiveLogSoftmaxWithLoss};
 pub use classes::{BceLoss, BceWithLogitsLoss, CrossEntropyLoss, KlDivLoss, NllLoss};
 pub use ctc::CtcLoss;
 pub use distance::{CosineSimilarity, PairwiseDistance, TripletMarginWithDistanceLoss};
