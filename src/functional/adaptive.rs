@@ -46,6 +46,11 @@ twin_fns! {
     fn adaptive_max_pool2d / try_adaptive_max_pool2d(input: &Tensor, out: [Option<usize>; 2]) -> (Tensor, Tensor) {
         maxima("adaptive_max_pool2d", input, out)
     }
+
+    /// Maxima of shares of three axes, and their places in the volume; see [`adaptive_avg_pool1d`].
+    fn adaptive_max_pool3d / try_adaptive_max_pool3d(input: &Tensor, out: [Option<usize>; 3]) -> (Tensor, Tensor) {
+        maxima("adaptive_max_pool3d", input, out)
+    }
 }
 
 /// The shares of one axis.

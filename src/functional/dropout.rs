@@ -50,6 +50,29 @@ fn dropped(
     x.try_mul(&kept(x)?.try_div(1.0 - p)?)
 }
 
+/// Dropout to the value that selu tends to, as PyTorch's: a (x mask + alpha (mask - 1)) + alpha a p, with the numbers of selu in alpha.
+fn dropped_to_alpha(
+    op: &'static str,
+    x: &Tensor,
+    p: f64,
+    training: bool,
+    kept: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    check(op, p)?;
+    if !training || p == 0.0 || x.sizes().iter().any(|&n| is_zero(n)) {
+        return Ok(x.clone());
+    }
+    if p == 1.0 {
+        return nothing_of(x);
+    }
+    const ALPHA: f64 = 1.758_099_340_847_376_6;
+    let a = 1.0 / ((ALPHA * ALPHA * p + 1.0) * (1.0 - p)).sqrt();
+    let _entered = device::enter(x.device());
+    let mask = kept(x)?;
+    let shift = mask.try_sub(1.0)?.try_mul(ALPHA * a)?.try_add(ALPHA * a * p)?;
+    x.try_mul(&mask.try_mul(a)?)?.try_add(&shift)
+}
+
 /// Zeros in place of all elements; NaN stays NaN.
 fn nothing_of(x: &Tensor) -> Result<Tensor> {
     if x.dtype().is_float() { x.try_mul(0.0) } else { x.try_zeros_like() }
@@ -86,18 +109,12 @@ twin_fns! {
     /// As [`dropout`] for what went through [`Tensor::selu`]: mean and variance stay. What is dropped becomes the value
     /// that selu tends to.
     fn alpha_dropout / try_alpha_dropout(input: &Tensor, p: f64, training: bool) -> Tensor {
-        check("alpha_dropout", p)?;
-        if !training || p == 0.0 {
-            return Ok(input.clone());
-        }
-        if p == 1.0 {
-            return nothing_of(input);
-        }
-        // As PyTorch's: a (x mask + alpha (mask - 1)) + alpha a p, with the numbers of selu in alpha.
-        const ALPHA: f64 = 1.758_099_340_847_376_6;
-        let a = 1.0 / ((ALPHA * ALPHA * p + 1.0) * (1.0 - p)).sqrt();
-        let mask = kept(input, p)?;
-        let shift = mask.try_sub(1.0)?.try_mul(ALPHA * a)?.try_add(ALPHA * a * p)?;
-        input.try_mul(&mask.try_mul(a)?)?.try_add(&shift)
+        dropped_to_alpha("alpha_dropout", input, p, training, |x| kept(x, p))
+    }
+
+    /// As [`alpha_dropout`], for whole channels: `[n, c, ..]`.
+    fn feature_alpha_dropout / try_feature_alpha_dropout(input: &Tensor, p: f64, training: bool) -> Tensor {
+        let sizes = channels("feature_alpha_dropout", input, 2)?;
+        dropped_to_alpha("feature_alpha_dropout", input, p, training, |x| kept_channels(x, &sizes, p))
     }
 }

@@ -15,15 +15,18 @@ mod ctc;
 mod distance;
 mod dropout;
 mod embedding;
+mod embedding_bag;
 mod fold;
 mod interpolate;
 mod linear;
 mod loss;
+mod lp_pool;
 mod margin;
 mod norm;
 mod pad;
 mod pool;
 mod shuffle;
+mod unpool;
 
 pub use activation::*;
 pub use adaptive::*;
@@ -35,13 +38,18 @@ pub use conv_transpose::*;
 pub use ctc::*;
 pub use distance::*;
 pub use dropout::*;
-pub use embedding::*;
+pub use embedding::{
+    EmbeddingOptions, embedding, embedding_with, one_hot, try_embedding, try_embedding_with, try_one_hot,
+};
+pub use embedding_bag::*;
 pub use fold::*;
 pub use interpolate::*;
 pub use linear::*;
 pub use loss::*;
+pub use lp_pool::*;
 pub use margin::*;
 pub use norm::*;
 pub use pad::*;
 pub use pool::*;
 pub use shuffle::*;
+pub use unpool::*;

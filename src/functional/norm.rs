@@ -145,20 +145,32 @@ fn weighted_nothing(input: &Tensor, weight: Option<&Tensor>, bias: Option<&Tenso
     Ok(y)
 }
 
+/// How far a running statistic moves towards the one of the batch.
+#[derive(Copy, Clone)]
+enum Momentum<'a> {
+    Number(f64),
+    /// What a call computes, without axes.
+    Computed(&'a Tensor),
+}
+
 /// Moves a running statistic to `now`, by a part that is the momentum; one that does not move is not written.
-fn follow(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
-    if momentum == 0.0 {
-        return Ok(());
-    }
+fn follow(running: &Tensor, now: &Tensor, momentum: Momentum<'_>) -> Result<()> {
     no_grad(|| {
         let now = now.detach().try_to(running.dtype())?;
-        let moved = running.try_mul(1.0 - momentum)?.try_add(&now.try_mul(momentum)?)?;
+        let moved = match momentum {
+            Momentum::Number(0.0) => return Ok(()),
+            Momentum::Number(m) => running.try_mul(1.0 - m)?.try_add(&now.try_mul(m)?)?,
+            Momentum::Computed(m) => {
+                let m = m.detach().try_to(running.dtype())?;
+                running.try_mul(&m.try_neg()?.try_add(1.0)?)?.try_add(&now.try_mul(&m)?)?
+            }
+        };
         running.try_copy_(&moved).map(|_| ())
     })
 }
 
 /// As [`follow`], where one that all channels share moves once for each.
-fn follow_each(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
+fn follow_each(running: &Tensor, now: &Tensor, momentum: Momentum<'_>) -> Result<()> {
     if eval::check_apart(running.shape_hint(), running.laid_out()).is_ok() {
         return follow(running, now, momentum);
     }
@@ -168,39 +180,35 @@ fn follow_each(running: &Tensor, now: &Tensor, momentum: f64) -> Result<()> {
     })
 }
 
-twin_fns! {
-    /// Normalises each channel over batch and places: `[n, c, ..]`. With `training` the running mean and variance (`[c]`)
-    /// move towards the batch's by the momentum, the variance without bias; without it they are what is normalised by.
-    ///
-    /// ```
-    /// use allotrope::functional::{BatchNormOptions, batch_norm};
-    /// use allotrope::prelude::*;
-    /// let x = Tensor::from_vec(vec![1.0f32, 3.0], &[2, 1]);
-    /// let options = BatchNormOptions { training: true, eps: 0.0, ..Default::default() };
-    /// assert_eq!(batch_norm(&x, None, None, options).to_vec::<f32>(), [-1.0, 1.0]);
-    /// ```
-    fn batch_norm / try_batch_norm(
-        input: &Tensor, running_mean: Option<&Tensor>, running_var: Option<&Tensor>, options: BatchNormOptions<'_>,
-    ) -> Tensor {
-        let op = "batch_norm";
-        demand_float(op, input)?;
-        if input.dim() == 0 {
-            return Err(Error::operands(op, "the input must be [n, c, ..], got a tensor without axes"));
-        }
-        let BatchNormOptions { weight, bias, training, momentum, eps } = options;
-        check_channels(op, input, &[
-            ("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias),
-        ])?;
-        if input.sizes().iter().any(|&n| is_zero(n)) {
-            // Nothing to normalise, and nothing to learn from.
-            return weighted_nothing(input, weight, bias);
-        }
-        let rank = input.dim();
-        if rank < 2 {
-            return Err(Error::operands(op, format!("the input must be [n, c, ..], got {:?}", input.shape_hint())));
-        }
-        let statistics: Vec<&Tensor> = running_mean.into_iter().chain(running_var).collect();
-        with_affine("NativeBatchNormBackward0", input, weight, bias, false, &statistics, |input, weight, bias| {
+/// Normalisation of a batch, `[n, c, ..]`; see [`batch_norm`].
+fn of_batch(
+    input: &Tensor,
+    running_mean: Option<&Tensor>,
+    running_var: Option<&Tensor>,
+    options: BatchNormOptions<'_>,
+    momentum: Momentum<'_>,
+) -> Result<Tensor> {
+    let op = "batch_norm";
+    demand_float(op, input)?;
+    if input.dim() == 0 {
+        return Err(Error::operands(op, "the input must be [n, c, ..], got a tensor without axes"));
+    }
+    let BatchNormOptions { weight, bias, training, eps, .. } = options;
+    check_channels(
+        op,
+        input,
+        &[("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)],
+    )?;
+    if input.sizes().iter().any(|&n| is_zero(n)) {
+        // Nothing to normalise, and nothing to learn from.
+        return weighted_nothing(input, weight, bias);
+    }
+    let rank = input.dim();
+    if rank < 2 {
+        return Err(Error::operands(op, format!("the input must be [n, c, ..], got {:?}", input.shape_hint())));
+    }
+    let statistics: Vec<&Tensor> = running_mean.into_iter().chain(running_var).collect();
+    with_affine("NativeBatchNormBackward0", input, weight, bias, false, &statistics, |input, weight, bias| {
         let x = widened(input)?;
         let lined = |t: Option<&Tensor>| t.map(|t| by_channel(t, rank)).transpose();
         let y = if training {
@@ -229,8 +237,36 @@ twin_fns! {
             let scale = var.try_add(eps)?.try_sqrt()?.try_reciprocal()?;
             x.try_sub(&by_channel(mean, rank)?)?.try_mul(&by_channel(&scale, rank)?)?
         };
-        as_images(affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?, input.dim() > 3 && are_dense_images(input)?)
-        })
+        as_images(
+            affine(y, lined(weight)?, lined(bias)?)?.try_to(input.dtype())?,
+            input.dim() > 3 && are_dense_images(input)?,
+        )
+    })
+}
+
+twin_fns! {
+    /// Normalises each channel over batch and places: `[n, c, ..]`. With `training` the running mean and variance (`[c]`)
+    /// move towards the batch's by the momentum, the variance without bias; without it they are what is normalised by.
+    ///
+    /// ```
+    /// use allotrope::functional::{BatchNormOptions, batch_norm};
+    /// use allotrope::prelude::*;
+    /// let x = Tensor::from_vec(vec![1.0f32, 3.0], &[2, 1]);
+    /// let options = BatchNormOptions { training: true, eps: 0.0, ..Default::default() };
+    /// assert_eq!(batch_norm(&x, None, None, options).to_vec::<f32>(), [-1.0, 1.0]);
+    /// ```
+    fn batch_norm / try_batch_norm(
+        input: &Tensor, running_mean: Option<&Tensor>, running_var: Option<&Tensor>, options: BatchNormOptions<'_>,
+    ) -> Tensor {
+        of_batch(input, running_mean, running_var, options, Momentum::Number(options.momentum))
+    }
+
+    /// As [`batch_norm`], where the momentum is a tensor without axes, which a call computes: 1 / n in the n-th call makes running
+    /// statistics the mean over all batches. The momentum of the options is not used.
+    fn batch_norm_by / try_batch_norm_by(
+        input: &Tensor, running_mean: Option<&Tensor>, running_var: Option<&Tensor>, momentum: &Tensor, options: BatchNormOptions<'_>,
+    ) -> Tensor {
+        of_batch(input, running_mean, running_var, options, Momentum::Computed(momentum))
     }
 
     /// Normalises each channel of each sample over its places: `[n, c, ..]`, or `[c, ..]` where a running mean or the
@@ -252,7 +288,8 @@ twin_fns! {
         if !options.training {
             return as_seen(&try_batch_norm(input, running_mean, running_var, options)?);
         }
-        let BatchNormOptions { weight, bias, momentum, eps, .. } = options;
+        let BatchNormOptions { weight, bias, eps, .. } = options;
+        let momentum = Momentum::Number(options.momentum);
         check_channels(op, input, &[
             ("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias),
         ])?;

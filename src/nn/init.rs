@@ -8,6 +8,34 @@ use crate::ops::random::default_generator;
 use crate::tensor::Tensor;
 use allotrope_ir::DType;
 
+/// An error unless a layer's parameters can be trained: of a float.
+pub(super) fn demand_float(class: &str, dtype: DType) -> Result<()> {
+    if dtype.is_float() {
+        return Ok(());
+    }
+    Err(Error::argument(format!("{class}: parameters are floats, f32, f64, f16 or bf16, got {dtype}")))
+}
+
+/// A parameter of uniform numbers in [-bound, bound), as PyTorch's `uniform_`.
+pub(super) fn uniform_parameter(shape: &[usize], bound: f64, dtype: DType) -> Result<Tensor> {
+    Ok(default_generator().try_uniform(shape, dtype, -bound, bound)?.requires_grad())
+}
+
+/// A parameter of normal numbers, as PyTorch's `normal_`.
+pub(super) fn normal_parameter(shape: &[usize], dtype: DType) -> Result<Tensor> {
+    Ok(default_generator().try_randn(shape, dtype)?.requires_grad())
+}
+
+/// A parameter that is one number everywhere.
+pub(super) fn constant_parameter(shape: &[usize], value: f64, dtype: DType) -> Result<Tensor> {
+    Ok(Tensor::try_full(shape, value)?.try_to(dtype)?.requires_grad())
+}
+
+/// The bound of PyTorch's biases: 1 / √fan_in, and 0 where there is nothing to compute from.
+pub(super) fn bias_bound(fan_in: usize) -> f64 {
+    if fan_in == 0 { 0.0 } else { 1.0 / (fan_in as f64).sqrt() }
+}
+
 /// A parameter of uniform numbers in [-bound, bound), as PyTorch's `uniform_`.
 #[track_caller]
 pub(super) fn uniform(shape: &[usize], bound: f64) -> Tensor {
@@ -16,6 +44,9 @@ pub(super) fn uniform(shape: &[usize], bound: f64) -> Tensor {
 
 /// The bound that `kaiming_uniform_` with a = √5 gives.
 pub(super) fn kaiming_bound(fan_in: usize) -> f64 {
+    if fan_in == 0 {
+        return 0.0;
+    }
     3f64.sqrt() * kaiming_std(fan_in, 5f64.sqrt())
 }
 

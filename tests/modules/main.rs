@@ -19,6 +19,7 @@ mod quiet;
 
 mod activations;
 mod attention;
+mod layer_options;
 mod layers;
 mod losses;
 mod module_cases;
@@ -40,6 +41,7 @@ pub struct Outcome {
 
 #[test]
 fn every_class_of_the_corpus() {
+    let _alone = module_cases::alone();
     let folder = folder();
     println!("modules: cases of {}", folder.display());
     let only = std::env::var("ALLOTROPE_MODULES_ONLY").ok();

@@ -1,8 +1,15 @@
-//! Layers, losses and initialisers beside what PyTorch computes, and what they refuse.
+//! Layers, losses and initialisers beyond PyTorch's cases: what they compute, bad input, sizes that nothing has, and modules that are defined
+//! outside of the library.
+
+#[allow(dead_code, reason = "not all of it is needed here")]
+#[path = "../opinfo/quiet.rs"]
+mod quiet;
 
 mod activations;
 mod init;
+mod layers;
 mod losses;
+mod own_modules;
 mod reference;
 
 use allotrope::prelude::manual_seed;
@@ -12,8 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The default generator at this seed, for this test alone.
 fn seeded(seed: u64) -> MutexGuard<'static, ()> {
-    static DRAWING: Mutex<()> = Mutex::new(());
-    let guard = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+    let guard = alone();
     manual_seed(seed);
     guard
 }
@@ -52,4 +58,10 @@ fn says(what: &str, text: &str, words: &[&str]) {
 /// The elements as bits, so that NaN equals itself.
 fn bits(t: &Tensor) -> Vec<u32> {
     t.to_vec::<f32>().iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
+}
+
+/// The default generator, which is one for the process, belongs to one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
