@@ -1,4 +1,5 @@
-//! Initialisers against PyTorch's from the same seed (`tests/data/init.json`, recorded by `init.py` beside it), and what they refuse.
+//! Initialisers against PyTorch's from the same seed (`tests/data/init.json`, recorded by `init.py` beside it), and what
+//! they refuse.
 
 use crate::{bits, refused, seeded};
 use allotrope::nn::init::{self, FanMode, KaimingOptions, Nonlinearity, TruncNormalOptions, calculate_gain};

@@ -166,7 +166,7 @@ fn ctc_refuses_what_does_not_fit() {
         ctc().blank(4).try_forward(&t[0], &t[1], &t[2], &t[3])
     });
     refused("numbers", ctc().try_forward(&x, &targets, &[5], &[2, 1]), &["input_lengths", "2 samples", "1"]);
-    refused("numbers", ctc().try_forward(&x, &targets, &[5, 9], &[2, 1]), &["input length", "steps"]);
+    refused("numbers", ctc().try_forward(&x, &targets, &[5, 9], &[2, 1]), &["input_lengths", "at most 5", "9"]);
     refused("no steps", ctc().try_forward(&floats(&[0, 2, 4]), &targets, &[0, 0], &[2, 1]), &["step", "[0, 2, 4]"]);
     let leaf = x.detach().requires_grad();
     let y = ctc().forward(&leaf, &targets, &steps, &own);

@@ -1,5 +1,5 @@
-//! Layers, losses and initialisers beyond PyTorch's cases: what they compute, bad input, sizes that nothing has, and modules that are defined
-//! outside of the library.
+//! Layers, losses and initialisers beyond PyTorch's cases: what they compute, bad input, sizes that nothing has, and
+//! modules that are defined outside of the library.
 
 #[allow(dead_code, reason = "not all of it is needed here")]
 #[path = "../opinfo/quiet.rs"]

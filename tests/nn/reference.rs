@@ -1,5 +1,5 @@
-//! Losses and activations that PyTorch's module database has no cases of, against PyTorch (`tests/data/losses.json`, recorded by
-//! `losses.py` beside it): eagerly and traced, with equal bits.
+//! Losses and activations that PyTorch's module database has no cases of, against PyTorch (`tests/data/losses.json`,
+//! recorded by `losses.py` beside it): eagerly and traced, with equal bits.
 
 use crate::{bits, panics, refused, seeded};
 use allotrope::functional::{CtcLossOptions, Lengths, try_ctc_loss};

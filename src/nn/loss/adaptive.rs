@@ -7,12 +7,12 @@ use crate::ops::try_cat;
 use crate::tensor::Tensor;
 use allotrope_derive::Module;
 
-/// A layer of class scores with its loss, for very many classes of which few are frequent (Grave et al. 2017, "Efficient softmax approximation for
-/// GPUs"). Classes are numbered from the most frequent on; `cutoffs` are where clusters begin. The head has the first cluster's classes and one for
-/// each other cluster.
+/// A layer of class scores with its loss, for very many classes of which few are frequent (Grave et al. 2017, "Efficient
+/// softmax approximation for GPUs"). Classes are numbered from the most frequent on; `cutoffs` are where clusters begin.
+/// The head has the first cluster's classes and one for each other cluster.
 ///
-/// Which cluster a target is in is not known while a trace is recorded, so all clusters are computed for all samples, in both modes: the values
-/// are PyTorch's, but no time is saved where a batch needs few clusters.
+/// Which cluster a target is in is not known while a trace is recorded, so all clusters are computed for all samples, in
+/// both modes: the values are PyTorch's, but no time is saved where a batch needs few clusters.
 ///
 /// ```
 /// use allotrope::prelude::*;

@@ -1,5 +1,6 @@
-//! Losses as modules: each is a function of `crate::functional` with its options. Options are set one by one, by the names that PyTorch has for
-//! them: `nn::CrossEntropyLoss::new().label_smoothing(0.1).reduction(Reduction::Sum)`. Weights are buffers, so they are in the state dict.
+//! Losses as modules: each is a function of `crate::functional` with its options. Options are set one by one, by the names
+//! that PyTorch has for them: `nn::CrossEntropyLoss::new().label_smoothing(0.1).reduction(Reduction::Sum)`. Weights are
+//! buffers, so they are in the state dict.
 
 mod adaptive;
 mod classes;
@@ -18,8 +19,8 @@ pub use margin::{
 pub use numbers::{GaussianNllLoss, HuberLoss, L1Loss, MseLoss, PoissonNllLoss, SmoothL1Loss};
 pub use triplet::TripletMarginWithDistanceLoss;
 
-/// Defines losses: the name, PyTorch's name, in brackets the weights, which are buffers and not given by default, the other options with their defaults, and
-/// the loss of the tensors that `forward` takes.
+/// Defines losses: the name, PyTorch's name, in brackets the weights, which are buffers and not given by default, the other
+/// options with their defaults, and the loss of the tensors that `forward` takes.
 macro_rules! losses {
     ($(
         $(#[$doc:meta])*
