@@ -1,6 +1,6 @@
-//! The loss of connectionist temporal classification (Graves, Fernández, Gomez and Schmidhuber 2006): how likely it is that a sequence
-//! of class probabilities, one set a step, spells a shorter target. The sums over all alignments are two loops over the steps, one
-//! forward and one backward, both in logarithms; it has no loop over samples or labels.
+//! The loss of connectionist temporal classification (Graves, Fernández, Gomez and Schmidhuber 2006): how likely it is that
+//! a sequence of class probabilities, one set a step, spells a shorter target. The sums over all alignments are two loops
+//! over the steps, one forward and one backward, both in logarithms; it has no loop over samples or labels.
 
 use super::common::{Reduction, demand_float, iota, take, widened};
 use crate::autograd::record::composite;
@@ -64,9 +64,10 @@ pub struct CtcLossOptions {
 }
 
 twin_fns! {
-    /// The connectionist temporal classification loss: `log_probs` `[t, n, c]` (or `[t, c]`) are logarithms of probabilities, `targets` classes
-    /// `[n, s]`, or those of all samples one after the other `[sum of target_lengths]`. Lengths beyond the axes, classes that there are not,
-    /// and targets that do not add up fail, also in a compiled function.
+    /// The connectionist temporal classification loss: `log_probs` `[t, n, c]` (or `[t, c]`) are logarithms of
+    /// probabilities, `targets` classes `[n, s]`, or those of all samples one after the other `[sum of target_lengths]`.
+    /// Lengths beyond the axes, classes that there are not, and targets that do not add up fail, also in a compiled
+    /// function.
     ///
     /// The formula is that of Graves et al. 2006, "Connectionist Temporal Classification".
     ///
@@ -81,8 +82,9 @@ twin_fns! {
     /// ```
     ///
     /// # Gradient
-    /// As PyTorch's it is that of the unnormalised scores before a `log_softmax`: `exp(log_probs)` less the probability that the step belongs to
-    /// the class. It is the derivative by `log_probs` only together with the `log_softmax` that they come from. There is no second derivative.
+    /// As PyTorch's it is that of the unnormalised scores before a `log_softmax`: `exp(log_probs)` less the probability
+    /// that the step belongs to the class. It is the derivative by `log_probs` only together with the `log_softmax` that
+    /// they come from. There is no second derivative.
     fn ctc_loss / try_ctc_loss<'a>(
         log_probs: &Tensor, targets: &Tensor, input_lengths: impl Into<Lengths<'a>>, target_lengths: impl Into<Lengths<'a>>,
         options: CtcLossOptions,
@@ -122,8 +124,8 @@ fn misfit(message: String) -> Error {
     Error::operands(OP, message)
 }
 
-/// What the two loops go along: the labels of each target with a blank before, between and behind them. A path stays at a place, goes to the next
-/// one, or skips a blank between two labels that differ.
+/// What the two loops go along: the labels of each target with a blank before, between and behind them. A path stays at a
+/// place, goes to the next one, or skips a blank between two labels that differ.
 struct Paths {
     /// `[n]`, i64.
     target_lengths: Tensor,
@@ -155,7 +157,7 @@ impl Paths {
         if !matches!(targets.dtype(), DType::I64 | DType::I32) {
             return Err(misfit(format!("targets must be i64 or i32, got {}", targets.dtype())));
         }
-        let steps = as_tensor("input_lengths", input_lengths, n)?;
+        let steps = as_tensor("input_lengths", input_lengths, n, t)?;
         let none_negative = steps.try_ge(0)?;
         let fits = none_negative.try_logical_and(&steps.try_le(&size_tensor(t, DType::I64)?)?)?;
         let steps = checked(
@@ -163,7 +165,7 @@ impl Paths {
             &all_true(&fits)?,
             "ctc_loss: an input length is negative or beyond the steps of log_probs",
         )?;
-        let target_lengths = as_tensor("target_lengths", target_lengths, n)?;
+        let target_lengths = as_tensor("target_lengths", target_lengths, n, targets.sizes()[targets.dim() - 1])?;
         let targets = targets.try_to(DType::I64)?;
         let (targets, target_lengths) = match targets.dim() {
             2 => padded(targets, target_lengths, n)?,
@@ -206,10 +208,13 @@ impl Paths {
     }
 }
 
-/// Lengths as i64 `[n]`.
-fn as_tensor(what: &str, lengths: Lengths<'_>, n: Size) -> Result<Tensor> {
+/// Lengths as i64 `[n]`; those that are numbers are known not to be beyond `most`.
+fn as_tensor(what: &str, lengths: Lengths<'_>, n: Size, most: Size) -> Result<Tensor> {
     match lengths {
         Lengths::List(list) if demand_equal(n, Size::from(list.len())) => {
+            if let Some(long) = list.iter().max().filter(|&&k| !at_most(Size::from(k), most)) {
+                return Err(misfit(format!("{what} must be at most {most}, got {long}")));
+            }
             // Numbers of the program, as constants.
             let numbers: Vec<Tensor> =
                 list.iter().map(|&k| full_of(&[Size::from(1)], Scalar::I64(k as i64))).collect::<Result<_>>()?;
@@ -244,7 +249,8 @@ fn padded(targets: Tensor, lengths: Tensor, n: Size) -> Result<(Tensor, Tensor)>
     Ok((targets, lengths))
 }
 
-/// Targets one after the other as rows `[n, s]`; how long the longest is, is not known before the run, so s is what there is in all.
+/// Targets one after the other as rows `[n, s]`; how long the longest is, is not known before the run, so s is what there
+/// is in all.
 fn separated(targets: &Tensor, lengths: Tensor, n: Size) -> Result<(Tensor, Tensor)> {
     let s = targets.sizes()[0];
     let total = size_tensor(s, DType::I64)?;

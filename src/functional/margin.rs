@@ -204,8 +204,9 @@ twin_fns! {
         })
     }
 
-    /// For several classes a sample, `[c]` or `[n, c]`: the target, i64 of the same shape, names them from the front and ends with the first -1. What
-    /// is lost is `max(0, 1 - x[own] + x[other])` summed over all pairs of a class named and one that is not, over the number of classes.
+    /// For several classes a sample, `[c]` or `[n, c]`: the target, i64 of the same shape, names them from the front and
+    /// ends with the first -1. What is lost is `max(0, 1 - x[own] + x[other])` summed over all pairs of a class named and
+    /// one that is not, over the number of classes.
     ///
     /// ```
     /// use allotrope::functional::{Reduction, multilabel_margin_loss};

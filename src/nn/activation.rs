@@ -1,5 +1,5 @@
-//! Activations as layers: each is a function of `crate::functional` with its options, and prints as PyTorch's. What is piecewise
-//! and in which order things are computed is said there.
+//! Activations as layers: each is a function of `crate::functional` with its options, and prints as PyTorch's. What is
+//! piecewise and in which order things are computed is said there.
 
 use super::forward::forward;
 use super::repr::{python_bool, python_number};
@@ -50,8 +50,8 @@ plain! {
     };
 }
 
-/// Layers with options and PyTorch's defaults for them. The options in parentheses are the arguments of `new`; with `inplace` the
-/// layer has that switch, which `shown` ones print.
+/// Layers with options and PyTorch's defaults for them. The options in parentheses are the arguments of `new`; they are
+/// printed with their names, unless `unnamed`.
 macro_rules! with_options {
     ($( $(#[$doc:meta])* $name:ident $class:tt ($($arg:ident : $ty:ty = $default:expr),*) $($print:ident)? |$layer:ident, $x:ident| $body:expr; )*) => {$(
         $(#[$doc])*
@@ -105,8 +105,8 @@ with_options! {
         Approximate::None => x.try_gelu(),
         Approximate::Tanh => x.try_gelu_tanh(),
     };
-    /// e^x over the sum of these along an axis; see [`Tensor::softmax`]. Without an axis it is PyTorch's implicit choice: the first
-    /// of a tensor with 0, 1 or 3 axes, else the second.
+    /// e^x over the sum of these along an axis; see [`Tensor::softmax`]. Without an axis it is PyTorch's implicit choice:
+    /// the first of a tensor with 0, 1 or 3 axes, else the second.
     ///
     /// ```
     /// use allotrope::prelude::*;
@@ -135,7 +135,8 @@ pub enum Approximate {
     Tanh,
 }
 
-/// Layers that may compute in place: as PyTorch's, they then change the tensor that they are given.
+/// Layers that may compute in place: as PyTorch's, they then change the tensor that they are given. `silent` ones do not
+/// print the switch. First comes the plain result, then the tensor changed.
 macro_rules! in_place {
     ($( $(#[$doc:meta])* $name:ident $class:tt ($($arg:ident : $ty:ty $(= $default:expr)?),*) $($print:ident)?
         |$layer:ident, $x:ident| $body:expr, $changing:expr; )*) => {$(

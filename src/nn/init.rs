@@ -1,6 +1,7 @@
 //! PyTorch's initialisers of parameters, `torch.nn.init`, and the default ones of its layers. They draw from the default
-//! generator and record nothing on the tape. The fan-in of `[out, in, ..]` is what one output is computed from, its fan-out what one input goes
-//! into. What draws until enough is accepted, or factorises, needs numbers on the host and so is no part of a trace.
+//! generator and record nothing on the tape. The fan-in of `[out, in, ..]` is what one output is computed from, its fan-out
+//! what one input goes into. What draws until enough is accepted, or factorises, needs numbers on the host and so is no
+//! part of a trace.
 
 use crate::autograd::no_grad;
 use crate::error::{Error, Result, called, must};
@@ -62,7 +63,8 @@ pub enum Nonlinearity {
     Selu,
 }
 
-/// By how much weights should be larger for what follows the layer. `param` is the slope of a leaky ReLU, 0.01 where none is given.
+/// By how much weights should be larger for what follows the layer. `param` is the slope of a leaky ReLU, 0.01 where none
+/// is given.
 ///
 /// ```
 /// use allotrope::nn::init::{Nonlinearity, calculate_gain};
@@ -199,8 +201,9 @@ initialisers! {
         placed(tensor, (0..tensor.shape()[0].min(columns)).map(|i| i * (columns + 1)))
     }
 
-    /// The weights of a convolution, `[out, in, ..]` with one to three axes of its window, that hands on its input channels: 1 in the middle of
-    /// the window where in is out, in each of `groups` groups of outputs; 0 elsewhere. PyTorch's default is one group.
+    /// The weights of a convolution, `[out, in, ..]` with one to three axes of its window, that hands on its input
+    /// channels: 1 in the middle of the window where in is out, in each of `groups` groups of outputs; 0 elsewhere.
+    /// PyTorch's default is one group.
     fn dirac_ / try_dirac_(tensor, groups: usize) {
         demand_axes("dirac_", tensor, 3..=5)?;
         let shape = tensor.shape();
@@ -263,8 +266,8 @@ initialisers! {
 
     /// Normally distributed numbers, drawn again where they lie outside of `a` to `b`.
     ///
-    /// As PyTorch's of version 2.15: where the bounds hold a small part of the distribution, uniform numbers between them are drawn and
-    /// accepted with the density of each.
+    /// As PyTorch's of version 2.15: where the bounds hold a small part of the distribution, uniform numbers between them
+    /// are drawn and accepted with the density of each.
     fn trunc_normal_ / try_trunc_normal_(tensor, options: TruncNormalOptions) {
         let TruncNormalOptions { mean, std, a, b } = options;
         if !(a < b && std > 0.0 && mean.is_finite() && std.is_finite()) {
@@ -273,7 +276,8 @@ initialisers! {
         no_grad(|| tensor.try_copy_(&truncated(tensor, options)?)).map(drop)
     }
 
-    /// Normally distributed numbers of mean 0, of which the share `sparsity` of each column is 0: `[rows, columns]`. Martens 2010.
+    /// Normally distributed numbers of mean 0, of which the share `sparsity` of each column is 0: `[rows, columns]`.
+    /// Martens 2010.
     fn sparse_ / try_sparse_(tensor, sparsity: f64, std: f64) {
         demand_axes("sparse_", tensor, 2..=2)?;
         if !(0.0..=1.0).contains(&sparsity) {
@@ -291,7 +295,8 @@ initialisers! {
         })
     }
 
-    /// A random orthogonal matrix times `gain`; of more axes than two, those behind the first count as one. Saxe and others 2013.
+    /// A random orthogonal matrix times `gain`; of more axes than two, those behind the first count as one. Saxe and others
+    /// 2013.
     fn orthogonal_ / try_orthogonal_(tensor, gain: f64) {
         demand_axes("orthogonal_", tensor, 2..=usize::MAX)?;
         if !tensor.dtype().is_float() {
@@ -391,9 +396,9 @@ fn truncated(like: &Tensor, options: TruncNormalOptions) -> Result<Tensor> {
     Ok(result)
 }
 
-/// Makes vectors of this length, one after the other, orthogonal and of length 1, each in the direction of what it has that those before it
-/// have not. That is the factor Q of PyTorch's, whose R has a positive diagonal. Each is freed of the others twice, which leaves nothing but
-/// rounding (Giraud and others 2005).
+/// Makes vectors of this length, one after the other, orthogonal and of length 1, each in the direction of what it has that
+/// those before it have not. That is the factor Q of PyTorch's, whose R has a positive diagonal. Each is freed of the
+/// others twice, which leaves nothing but rounding (Giraud and others 2005).
 fn orthogonalize(vectors: &mut [f64], length: usize) {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     for k in 0..vectors.len() / length {

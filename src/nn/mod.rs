@@ -5,6 +5,7 @@ mod attention;
 mod constructors;
 mod conv;
 mod conv_transpose;
+mod distance;
 mod dropout;
 mod embedding;
 mod embedding_bag;
@@ -39,10 +40,10 @@ pub use attention::{
 pub use field::Field;
 pub use forward::{Forward, ModuleDict, ModuleList, Sequential};
 pub use loss::{
-    BceLoss, BceWithLogitsLoss, CosineEmbeddingLoss, CosineSimilarity, CrossEntropyLoss, CtcLoss, GaussianNllLoss,
-    HingeEmbeddingLoss, HuberLoss, KlDivLoss, L1Loss, MarginRankingLoss, MseLoss, MultiLabelMarginLoss,
-    MultiLabelSoftMarginLoss, MultiMarginLoss, NllLoss, PairwiseDistance, PoissonNllLoss, SmoothL1Loss, SoftMarginLoss,
-    TripletMarginLoss, TripletMarginWithDistanceLoss,
+    AdaptiveLogSoftmaxOptions, AdaptiveLogSoftmaxWithLoss, BceLoss, BceWithLogitsLoss, CosineEmbeddingLoss,
+    CrossEntropyLoss, CtcLoss, GaussianNllLoss, HingeEmbeddingLoss, HuberLoss, KlDivLoss, L1Loss, MarginRankingLoss,
+    MseLoss, MultiLabelMarginLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, NllLoss, PoissonNllLoss, SmoothL1Loss,
+    SoftMarginLoss, TripletMarginLoss, TripletMarginWithDistanceLoss,
 };
 pub use module::{IncompatibleKeys, Module, Visitor};
 pub use recurrent::{
@@ -63,6 +64,7 @@ pub use conv_transpose::{
     ConvTranspose1d, ConvTranspose1dOptions, ConvTranspose2d, ConvTranspose2dOptions, ConvTranspose3d,
     ConvTranspose3dOptions, ConvTransposeLayerOptions,
 };
+pub use distance::{CosineSimilarity, PairwiseDistance};
 pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout};
 pub use embedding::{Embedding, EmbeddingOptions};
 pub use embedding_bag::{EmbeddingBag, EmbeddingBagOptions};

@@ -203,6 +203,16 @@ fn layers() -> Vec<Row> {
         "special::transformer_with_options TransformerOptions.num_encoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: n, layer: feed_forward(2), ..Default::default() })));
         "special::transformer_with_options TransformerOptions.num_decoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: 1, num_decoder_layers: n, layer: feed_forward(2) })));
         "transformer::generate_square_subsequent_mask": Plain(nn::Transformer::generate_square_subsequent_mask(n));
+        "activation::new PReluOptions.num_parameters": Plain(drop(nn::PRelu::new(n)));
+        "activation::with_options": nn::PRelu::try_with_options(nn::PReluOptions { num_parameters: n, ..Default::default() }).map(|l| l.weight);
+        "adaptive::new": Plain(drop(nn::AdaptiveLogSoftmaxWithLoss::new(n, 10, &[2])));
+        "adaptive::new": Plain(drop(nn::AdaptiveLogSoftmaxWithLoss::new(4, n, &[2])));
+        "adaptive::with_options": Plain(drop(nn::AdaptiveLogSoftmaxWithLoss::with_options(4, 10, &[n], nn::AdaptiveLogSoftmaxOptions::default())));
+        "init::dirac_": nn::init::try_dirac_(t.w1, n).map(|()| t.w1.clone());
+        "ctc::ctc_loss CtcLossOptions.blank": f::try_ctc_loss(t.line, &t.i.unsqueeze(1), &[1, 1], &[1, 1], f::CtcLossOptions { blank: n, ..Default::default() });
+        "ctc::ctc_loss": f::try_ctc_loss(t.line, &t.i.unsqueeze(1), &[n, 1], &[1, 1], f::CtcLossOptions::default());
+        "ctc::ctc_loss": f::try_ctc_loss(t.line, &t.i.unsqueeze(1), &[1, 1], &[1, n], f::CtcLossOptions::default());
+        "ctc::blank": nn::CtcLoss::new().blank(n).try_forward(t.line, &t.i.unsqueeze(1), &[1, 1], &[1, 1]);
     }
 }
 

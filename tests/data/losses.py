@@ -74,5 +74,13 @@ a, p, n = (torch.randn(5, 4).requires_grad_() for _ in range(3))
 y = nn.TripletMarginWithDistanceLoss(swap=True, margin=0.7)(a, p, n)
 y.backward()
 TRIPLET = dict(a=plain(a), p=plain(p), n=plain(n), y=plain(y), gradients=[plain(t.grad) for t in (a, p, n)])
-json.dump(dict(torch=torch.__version__.split("+")[0], ctc=CTC, rrelu=RRELU, triplet=TRIPLET,
+torch.manual_seed(11)
+layer = nn.AdaptiveLogSoftmaxWithLoss(16, 30, [5, 12], div_value=2.0, head_bias=True)
+x, t = torch.randn(6, 16).requires_grad_(), torch.tensor([0, 29, 7, 11, 4, 12])
+out = layer(x, t)
+out.loss.backward()
+ADAPTIVE = dict(seed=11, x=plain(x), t=t.tolist(), repr=str(layer), names=list(layer.state_dict()), output=plain(out.output), loss=plain(out.loss),
+                log_prob=plain(layer.log_prob(x)), predict=layer.predict(x).tolist(), gradient=plain(x.grad),
+                head=plain(layer.head.weight.grad))
+json.dump(dict(torch=torch.__version__.split("+")[0], ctc=CTC, rrelu=RRELU, triplet=TRIPLET, adaptive=ADAPTIVE,
                gaussian=[gaussian(s) for s in [(4, 3), (4,), (4, 1), (1, 3)]]), sys.stdout, separators=(",", ":"))

@@ -1,4 +1,4 @@
-//! Builds losses and distances.
+//! Builds losses.
 
 use crate::case::{BY_TYPE, Case, one};
 use crate::corpus::Given;
@@ -32,9 +32,6 @@ pub fn build(class: &str, c: &Case<'_>) -> Built {
             one(loss.try_forward(x, targets, input.lengths(), target.lengths()))
         }),
         "CosineEmbeddingLoss" => triple!(cosine_embedding(c), "input1", "input2", "target"),
-        "CosineSimilarity" => {
-            subject(cosine_similarity(c), |m, c| one(m.try_forward(c.tensor(0, "x1")?, c.tensor(1, "x2")?)))
-        }
         "CrossEntropyLoss" => pair!(cross_entropy(c)),
         "GaussianNLLLoss" => subject(gaussian(c), |loss, c| {
             one(loss.try_forward(c.tensor(0, "input")?, c.tensor(1, "target")?, c.arg(2, "var")?))
@@ -49,7 +46,6 @@ pub fn build(class: &str, c: &Case<'_>) -> Built {
         "MultiLabelSoftMarginLoss" => pair!(multilabel_soft_margin(c)),
         "MultiMarginLoss" => pair!(multi_margin(c)),
         "NLLLoss" => pair!(nll(c)),
-        "PairwiseDistance" => subject(pairwise(c), |m, c| one(m.try_forward(c.tensor(0, "x1")?, c.tensor(1, "x2")?))),
         "PoissonNLLLoss" => {
             subject(poisson(c), |loss, c| one(loss.try_forward(c.tensor(0, "log_input")?, c.tensor(1, "target")?)))
         }
@@ -180,15 +176,6 @@ fn triplet(c: &Case<'_>) -> Result<nn::TripletMarginLoss> {
 fn triplet_with_distance(c: &Case<'_>) -> Result<nn::TripletMarginWithDistanceLoss> {
     let loss = nn::TripletMarginWithDistanceLoss::new().margin(c.float_or(usize::MAX, "margin", 1.0)?);
     Ok(loss.swap(c.bool_or(usize::MAX, "swap", false)?).reduction(reduction(c, usize::MAX)?))
-}
-
-fn pairwise(c: &Case<'_>) -> Result<nn::PairwiseDistance> {
-    let distance = nn::PairwiseDistance::new().p(c.float_or(0, "p", 2.0)?).eps(c.float_or(1, "eps", 1e-6)?);
-    Ok(distance.keepdim(c.bool_or(2, "keepdim", false)?))
-}
-
-fn cosine_similarity(c: &Case<'_>) -> Result<nn::CosineSimilarity> {
-    Ok(nn::CosineSimilarity::new().dim(c.int_or(0, "dim", 1)?).eps(c.float_or(1, "eps", 1e-8)?))
 }
 
 fn ctc(c: &Case<'_>) -> Result<nn::CtcLoss> {

@@ -1,7 +1,7 @@
 //! Attention and transformers where the cases of PyTorch's module database do not reach: compiled once for all sizes, several layers,
 //! functions of one's own, and what does not fit.
 
-use crate::drawing;
+use crate::alone as drawing;
 use allotrope::nn::{
     DecoderMasks, EncoderMasks, MultiheadAttention, MultiheadForwardOptions, MultiheadOptions, Transformer,
     TransformerActivation, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer,

@@ -1,7 +1,7 @@
 //! Recurrent layers with sequences of different lengths, against PyTorch and in both modes; a layer of one's own; and what does not fit.
 //! `tests/data/recurrent.py` writes the reference.
 
-use crate::drawing;
+use crate::alone as drawing;
 use allotrope::nn::rnn::{
     PackedSequence, PadPackedOptions, PadSequenceOptions, PaddingSide, pack_padded_sequence, pack_sequence,
     pad_packed_sequence, pad_sequence, try_pack_padded_sequence, try_pad_packed_sequence, try_pad_sequence,

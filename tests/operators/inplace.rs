@@ -61,6 +61,15 @@ fn all() -> Vec<Twin> {
         cumprod_ Floats cumprod (y, -1);
         leaky_relu_ Floats leaky_relu (y, 0.1);
         elu_ Floats elu (y, 1.3);
+        selu_ Floats selu (y);
+        celu_ Floats celu (y, 1.3);
+        relu6_ Floats relu6 (y);
+        silu_ Floats silu (y);
+        mish_ Floats mish (y);
+        hardsigmoid_ Floats hardsigmoid (y);
+        hardswish_ Floats hardswish (y);
+        rrelu_ Floats rrelu (y, 0.1, 0.3, false);
+        threshold_ Floats threshold (y, 0.4, 2.0);
         hardtanh_ Floats hardtanh (y, -0.4, 0.4);
         nan_to_num_ Floats nan_to_num (y, Some(1.0), None, None);
         neg_ Floats neg (y);

@@ -8,7 +8,8 @@ use crate::functional::{
 use allotrope_derive::Module;
 
 losses! {
-    /// The cross entropy between logits and classes, or probabilities of classes; see [`cross_entropy`](crate::functional::cross_entropy).
+    /// The cross entropy between logits and classes, or probabilities of classes; see
+    /// [`cross_entropy`](crate::functional::cross_entropy).
     ///
     /// ```
     /// use allotrope::prelude::*;
@@ -58,7 +59,8 @@ losses! {
     }
     |loss, input, target| try_kl_div(input, target, loss.log_target, loss.reduction);
 
-    /// The cross entropy between probabilities and targets of 0 to 1; see [`binary_cross_entropy`](crate::functional::binary_cross_entropy).
+    /// The cross entropy between probabilities and targets of 0 to 1; see
+    /// [`binary_cross_entropy`](crate::functional::binary_cross_entropy).
     BceLoss "BCELoss" [
         /// How much each element counts; it broadcasts.
         weight;

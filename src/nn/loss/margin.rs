@@ -60,7 +60,8 @@ losses! {
         try_multi_margin_loss(input, target, loss.p, loss.margin, loss.weight.as_ref(), loss.reduction)
     };
 
-    /// The margin between several classes and the others; see [`multilabel_margin_loss`](crate::functional::multilabel_margin_loss).
+    /// The margin between several classes and the others; see
+    /// [`multilabel_margin_loss`](crate::functional::multilabel_margin_loss).
     MultiLabelMarginLoss "MultiLabelMarginLoss" {
         /// What becomes of the losses of the samples.
         reduction: Reduction = Reduction::Mean;
@@ -77,7 +78,8 @@ losses! {
     }
     |loss, input, target| try_multilabel_soft_margin_loss(input, target, loss.weight.as_ref(), loss.reduction);
 
-    /// An anchor that should be nearer to one point than to another; see [`triplet_margin_loss`](crate::functional::triplet_margin_loss).
+    /// An anchor that should be nearer to one point than to another; see
+    /// [`triplet_margin_loss`](crate::functional::triplet_margin_loss).
     TripletMarginLoss "TripletMarginLoss" {
         /// By how much; above 0.
         margin: f64 = 1.0;

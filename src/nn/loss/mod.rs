@@ -1,23 +1,26 @@
-//! Losses as modules: each is a function of `crate::functional` with its options. Options are set one by one, by the names that PyTorch has for
-//! them: `nn::CrossEntropyLoss::new().label_smoothing(0.1).reduction(Reduction::Sum)`. Weights are buffers, so they are in the state dict.
+//! Losses as modules: each is a function of `crate::functional` with its options. Options are set one by one, by the names
+//! that PyTorch has for them: `nn::CrossEntropyLoss::new().label_smoothing(0.1).reduction(Reduction::Sum)`. Weights are
+//! buffers, so they are in the state dict.
 
+mod adaptive;
 mod classes;
 mod ctc;
-mod distance;
 mod margin;
 mod numbers;
+mod triplet;
 
+pub use adaptive::{AdaptiveLogSoftmaxOptions, AdaptiveLogSoftmaxWithLoss};
 pub use classes::{BceLoss, BceWithLogitsLoss, CrossEntropyLoss, KlDivLoss, NllLoss};
 pub use ctc::CtcLoss;
-pub use distance::{CosineSimilarity, PairwiseDistance, TripletMarginWithDistanceLoss};
 pub use margin::{
     CosineEmbeddingLoss, HingeEmbeddingLoss, MarginRankingLoss, MultiLabelMarginLoss, MultiLabelSoftMarginLoss,
     MultiMarginLoss, SoftMarginLoss, TripletMarginLoss,
 };
 pub use numbers::{GaussianNllLoss, HuberLoss, L1Loss, MseLoss, PoissonNllLoss, SmoothL1Loss};
+pub use triplet::TripletMarginWithDistanceLoss;
 
-/// Defines losses: the name, PyTorch's name, in brackets the weights, which are buffers and not given by default, the other options with their defaults, and
-/// the loss of the tensors that `forward` takes.
+/// Defines losses: the name, PyTorch's name, in brackets the weights, which are buffers and not given by default, the other
+/// options with their defaults, and the loss of the tensors that `forward` takes.
 macro_rules! losses {
     ($(
         $(#[$doc:meta])*

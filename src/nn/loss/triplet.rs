@@ -1,32 +1,9 @@
-//! Distances of vectors as modules, and the triplet loss of a distance of one's own.
+//! The triplet loss of a distance of one's own.
 
-use super::losses;
 use crate::error::{Error, Result, called, must};
-use crate::functional::{Reduction, try_cosine_similarity, try_pairwise_distance};
-use crate::nn::{Module, Visitor};
+use crate::functional::Reduction;
+use crate::nn::{Module, PairwiseDistance, Visitor};
 use crate::tensor::Tensor;
-
-losses! {
-    /// The p-norm of differences along the last axis; see [`pairwise_distance`](crate::functional::pairwise_distance).
-    PairwiseDistance "PairwiseDistance" {
-        /// The order of the norm.
-        p: f64 = 2.0;
-        /// Added to differences.
-        eps: f64 = 1e-6;
-        /// Whether the axis stays, with one element.
-        keepdim: bool = false;
-    }
-    |distance, x1, x2| try_pairwise_distance(x1, x2, distance.p, distance.eps, distance.keepdim);
-
-    /// The cosine of the angle between vectors along an axis; see [`cosine_similarity`](crate::functional::cosine_similarity).
-    CosineSimilarity "CosineSimilarity" {
-        /// The axis of the vectors.
-        dim: isize = 1;
-        /// The least length that is divided by.
-        eps: f64 = 1e-8;
-    }
-    |similarity, x1, x2| try_cosine_similarity(x1, x2, similarity.dim, similarity.eps);
-}
 
 /// A distance of the user's own.
 type Distance = Box<dyn Fn(&Tensor, &Tensor) -> Tensor>;
@@ -41,9 +18,8 @@ type Distance = Box<dyn Fn(&Tensor, &Tensor) -> Tensor>;
 /// assert_eq!(loss.forward(&anchor, &far, &near).item::<f32>(), 2.5);
 /// ```
 pub struct TripletMarginWithDistanceLoss {
-    /// The distance and where it is a module's, the module: PyTorch prints it as a child.
-    distance: Distance,
-    shown: Option<PairwiseDistance>,
+    /// Where the user gives none it is the Euclidean distance, a module that PyTorch prints as a child.
+    distance: Result<Distance, PairwiseDistance>,
     margin: f64,
     swap: bool,
     reduction: Reduction,
@@ -53,8 +29,7 @@ impl TripletMarginWithDistanceLoss {
     /// With PyTorch's defaults: the Euclidean distance, margin 1.
     pub fn new() -> TripletMarginWithDistanceLoss {
         TripletMarginWithDistanceLoss {
-            distance: Box::new(|a, b| PairwiseDistance::new().forward(a, b)),
-            shown: Some(PairwiseDistance::new()),
+            distance: Err(PairwiseDistance::default()),
             margin: 1.0,
             swap: false,
             reduction: Reduction::Mean,
@@ -67,8 +42,7 @@ impl TripletMarginWithDistanceLoss {
         mut self,
         distance: impl Fn(&Tensor, &Tensor) -> Tensor + 'static,
     ) -> TripletMarginWithDistanceLoss {
-        self.distance = Box::new(distance);
-        self.shown = None;
+        self.distance = Ok(Box::new(distance));
         self
     }
 
@@ -105,7 +79,7 @@ impl TripletMarginWithDistanceLoss {
     /// As [`TripletMarginWithDistanceLoss::forward`].
     ///
     /// # Errors
-    /// When the margin is not above 0, or the tensors have not equally many axes. The distance may panic.
+    /// When the margin is not above 0, or the tensors have not equally many axes. A distance of the user's own may panic.
     #[track_caller]
     pub fn try_forward(&self, anchor: &Tensor, positive: &Tensor, negative: &Tensor) -> Result<Tensor> {
         called(self.loss(anchor, positive, negative))
@@ -129,10 +103,14 @@ impl TripletMarginWithDistanceLoss {
                 ),
             ));
         }
-        let near = (self.distance)(anchor, positive);
-        let mut far = (self.distance)(anchor, negative);
+        let distance = |a: &Tensor, b: &Tensor| match &self.distance {
+            Ok(own) => Ok(own(a, b)),
+            Err(euclidean) => euclidean.try_forward(a, b),
+        };
+        let near = distance(anchor, positive)?;
+        let mut far = distance(anchor, negative)?;
         if self.swap {
-            far = far.try_minimum(&(self.distance)(positive, negative))?;
+            far = far.try_minimum(&distance(positive, negative)?)?;
         }
         let losses = near.try_sub(&far)?.try_add(self.margin)?.try_clamp_min(0.0)?;
         match self.reduction {
@@ -151,8 +129,8 @@ impl Default for TripletMarginWithDistanceLoss {
 
 impl Module for TripletMarginWithDistanceLoss {
     fn visit(&self, visitor: &mut dyn Visitor) {
-        if let Some(distance) = &self.shown {
-            visitor.child("distance_function", distance);
+        if let Err(euclidean) = &self.distance {
+            visitor.child("distance_function", euclidean);
         }
     }
     fn map_tensors(&mut self, _: &mut dyn FnMut(&Tensor) -> Result<Tensor>) -> Result<()> {
