@@ -67,7 +67,13 @@ where
     let results: Vec<Tensor> = no_grad(compute)?.into_iter().map(Tensor::unlinked_if_alone).collect();
     if is_grad_enabled() && operands.iter().any(|x| x.is_requires_grad()) {
         let edges = operands.iter().map(|x| tape::operand_edge(x)).collect::<Result<Edges>>()?;
-        let node = tape::node(name, edges, true, derivative(&results));
+        let (vjp, count) = (derivative(&results), results.len());
+        let node = tape::node(name, edges, true, move |c, grads| {
+            // The last results may be without any gradient, and then without a place.
+            let mut all = grads.to_vec();
+            all.resize(count, None);
+            vjp(c, &all)
+        });
         for (i, y) in results.iter().enumerate() {
             y.set_grad_fn(Some(Edge::new(Arc::clone(&node), i as u32)));
         }

@@ -1,9 +1,10 @@
-"""Writes gamma.json: lgamma, digamma, polygamma and erfinv in f64, rounded from 50 digits, for tests/more_operators.
+"""Writes gamma.json: lgamma, digamma, polygamma and erfinv in f64, rounded from 50 digits, as bits, for tests/more_operators.
 
 python tests/data/gamma.py > tests/data/gamma.json   (with mpmath)
 """
 import json
 import random
+import struct
 from mpmath import mp, mpf, loggamma, psi, erfinv, re, log, fabs, gamma
 
 mp.dps = 50
@@ -15,8 +16,13 @@ xs += [2 + 2.0 ** -k for k in range(1, 51, 5)] + [2.5, 8.0, 7.999, 1e15 + 0.5, -
 us = [random.uniform(0, 1) for _ in range(150)] + [1 - 2.0 ** -k for k in range(1, 54)] + [2.0 ** -k for k in range(1, 1000, 40)] + [0.5, 0.499999999]
 
 
+def bits(x):
+    """As an integer, which every reader of JSON takes as it is."""
+    return struct.unpack("<Q", struct.pack("<d", x))[0]
+
+
 def rows(f, xs):
-    return [[x, float(f(mpf(x)))] for x in xs]
+    return [[bits(x), bits(float(f(mpf(x))))] for x in xs]
 
 
 up = [x for x in xs if -40 < x < 1e15 and (x > 1e-30 or x < -1e-3)]

@@ -130,17 +130,17 @@ case("unique_empty", [torch.zeros(0)], lambda x: x.unique(True, True, True), eag
 at = ints(0, 2, 2, 0, 1, 2).reshape(2, 3)
 for how in ["sum", "prod", "mean", "amax", "amin"]:
     for own in [True, False]:
-        case(f"scatter_reduce_{how}_{own}", [n(4, 3), n(2, 3, k=3)], lambda x, s: x.scatter_reduce(0, at, s, how, include_self=own))
-        case(f"scatter_reduce_ties_{how}_{own}", [f32(1, 2, 0), f32(2, 2, 0, 0, 5, 1)],
-             lambda x, s: x.scatter_reduce(0, ints(1, 1, 2, 2, 2, 0), s, how, include_self=own))
-        case(f"scatter_reduce_small_{how}_{own}", [n(4, 4), n(3, 5, k=3)],
-             lambda x, s: x.scatter_reduce(1, at, s[:2, :3], how, include_self=own))
+        case(f"scatter_reduce_{how}_{own}", [n(4, 3), n(2, 3, k=3), at], lambda x, s, at: x.scatter_reduce(0, at, s, how, include_self=own))
+        case(f"scatter_reduce_ties_{how}_{own}", [f32(1, 2, 0), f32(2, 2, 0, 0, 5, 1), ints(1, 1, 2, 2, 2, 0)],
+             lambda x, s, at: x.scatter_reduce(0, at, s, how, include_self=own))
+        case(f"scatter_reduce_small_{how}_{own}", [n(4, 4), n(3, 5, k=3), at],
+             lambda x, s, at: x.scatter_reduce(1, at, s[:2, :3], how, include_self=own))
         if how != "sum":
-            case(f"index_reduce_{how}_{own}", [n(3, 4), n(3, 5, k=2)],
-                 lambda x, s: x.index_reduce(1, ints(0, 3, 3, 1, 3), s, how, include_self=own))
-    case(f"scatter_reduce_nan_{how}", [f32(1, 2), f32(nan, 5, 3)], lambda x, s: x.scatter_reduce(0, ints(0, 0, 1), s, how), grads=False)
-    case(f"scatter_reduce_int_{how}", [ints(7, -2, 4), ints(-5, 3, 9, 2)],
-         lambda x, s: x.scatter_reduce(0, ints(0, 1, 0, 1), s, how))
+            case(f"index_reduce_{how}_{own}", [n(3, 4), n(3, 5, k=2), ints(0, 3, 3, 1, 3)],
+                 lambda x, s, at: x.index_reduce(1, at, s, how, include_self=own))
+    case(f"scatter_reduce_nan_{how}", [f32(1, 2), f32(nan, 5, 3), ints(0, 0, 1)], lambda x, s, at: x.scatter_reduce(0, at, s, how), grads=False)
+    case(f"scatter_reduce_int_{how}", [ints(7, -2, 4), ints(-5, 3, 9, 2), ints(0, 1, 0, 1)],
+         lambda x, s, at: x.scatter_reduce(0, at, s, how))
 
 case("slice_scatter", [n(4, 6), n(4, 2, k=1)], lambda x, s: x.slice_scatter(s, 1, 1, 5, 2))
 case("select_scatter", [n(4, 3), n(4, k=1)], lambda x, s: x.select_scatter(s, 1, -1))

@@ -30,51 +30,31 @@ fn sorter(right: bool) -> SearchsortedOptions<'static> {
     SearchsortedOptions { right, ..Default::default() }
 }
 
-fn ints(elements: &[i64], shape: &[usize]) -> Tensor {
-    Tensor::from_vec(elements.to_vec(), shape)
-}
-
-fn at() -> Tensor {
-    ints(&[0, 2, 2, 0, 1, 2], &[2, 3])
-}
-
-fn scattered(t: &[Tensor], how: ScatterReduce, own: bool) -> Called {
-    one(t[0].try_scatter_reduce(0, &at(), &t[1], how, own))
-}
-
-fn ties(t: &[Tensor], how: ScatterReduce, own: bool) -> Called {
-    one(t[0].try_scatter_reduce(0, &ints(&[1, 1, 2, 2, 2, 0], &[6]), &t[1], how, own))
+fn along_first(t: &[Tensor], how: ScatterReduce, own: bool) -> Called {
+    one(t[0].try_scatter_reduce(0, &t[2], &t[1], how, own))
 }
 
 fn small(t: &[Tensor], how: ScatterReduce, own: bool) -> Called {
     let source = t[1].try_narrow(0, 0, 2)?.try_narrow(1, 0, 3)?;
-    one(t[0].try_scatter_reduce(1, &at(), &source, how, own))
+    one(t[0].try_scatter_reduce(1, &t[2], &source, how, own))
 }
 
 fn indexed(t: &[Tensor], how: ScatterReduce, own: bool) -> Called {
-    one(t[0].try_index_reduce(1, &ints(&[0, 3, 3, 1, 3], &[5]), &t[1], how, own))
-}
-
-fn nan(t: &[Tensor], how: ScatterReduce) -> Called {
-    one(t[0].try_scatter_reduce(0, &ints(&[0, 0, 1], &[3]), &t[1], how, true))
-}
-
-fn whole(t: &[Tensor], how: ScatterReduce) -> Called {
-    one(t[0].try_scatter_reduce(0, &ints(&[0, 1, 0, 1], &[4]), &t[1], how, true))
+    one(t[0].try_index_reduce(1, &t[2], &t[1], how, own))
 }
 
 /// Rows of one way to reduce.
 macro_rules! reductions {
     ($calls:ident: $($how:ident $name:literal;)*) => {$(
         $calls.extend([
-            (concat!("scatter_reduce_", $name, "_True"), (|t| scattered(t, $how, true)) as Call),
-            (concat!("scatter_reduce_", $name, "_False"), |t| scattered(t, $how, false)),
-            (concat!("scatter_reduce_ties_", $name, "_True"), |t| ties(t, $how, true)),
-            (concat!("scatter_reduce_ties_", $name, "_False"), |t| ties(t, $how, false)),
+            (concat!("scatter_reduce_", $name, "_True"), (|t| along_first(t, $how, true)) as Call),
+            (concat!("scatter_reduce_", $name, "_False"), |t| along_first(t, $how, false)),
+            (concat!("scatter_reduce_ties_", $name, "_True"), |t| along_first(t, $how, true)),
+            (concat!("scatter_reduce_ties_", $name, "_False"), |t| along_first(t, $how, false)),
             (concat!("scatter_reduce_small_", $name, "_True"), |t| small(t, $how, true)),
             (concat!("scatter_reduce_small_", $name, "_False"), |t| small(t, $how, false)),
-            (concat!("scatter_reduce_nan_", $name), |t| nan(t, $how)),
-            (concat!("scatter_reduce_int_", $name), |t| whole(t, $how)),
+            (concat!("scatter_reduce_nan_", $name), |t| along_first(t, $how, true)),
+            (concat!("scatter_reduce_int_", $name), |t| along_first(t, $how, true)),
         ]);
         if $how != Sum {
             $calls.extend([

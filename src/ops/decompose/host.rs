@@ -200,9 +200,10 @@ impl Job {
                 let qr = Qr::new(a);
                 let q = if complete { qr.compute_Q() } else { qr.compute_thin_Q() };
                 push(&mut out[0], q.as_ref());
-                let r = if complete { qr.R() } else { qr.thin_R() };
-                for i in 0..r.nrows() {
-                    out[1].extend((0..r.ncols()).map(|j| if j < i { T::zero() } else { r[(i, j)] }));
+                // Below what is found there is nothing, also where all rows are wanted.
+                let (r, rows) = (qr.thin_R(), if complete { n } else { k });
+                for i in 0..rows {
+                    out[1].extend((0..a.ncols()).map(|j| if j < i { T::zero() } else { r[(i, j)] }));
                 }
             }
             Job::Svd { full } => {
