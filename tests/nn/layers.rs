@@ -8,7 +8,7 @@ use allotrope::tensor::random::get_rng_state;
 /// Refused with these words, by a panic in this file and by an error.
 macro_rules! refused {
     ($($words:literal)+: $panics:expr, $fails:expr) => {{
-        let told = quietly(|| drop($panics)).err().unwrap_or_else(|| panic!("not refused: {}", stringify!($panics)));
+        let told = quietly(|| _ = $panics).err().unwrap_or_else(|| panic!("not refused: {}", stringify!($panics)));
         assert!(told.contains(concat!("(at ", file!(), ":")), "not at the caller's line: {told}");
         let error = $fails.err().unwrap_or_else(|| panic!("not refused: {}", stringify!($fails))).to_string();
         for text in [&told, &error] {
