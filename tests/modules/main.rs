@@ -40,6 +40,7 @@ pub struct Outcome {
 
 #[test]
 fn every_class_of_the_corpus() {
+    let _alone = module_cases::alone();
     let folder = folder();
     println!("modules: cases of {}", folder.display());
     let only = std::env::var("ALLOTROPE_MODULES_ONLY").ok();

@@ -14,11 +14,27 @@ use allotrope::state::StateDict;
 use allotrope::{Result, Tensor};
 use std::cell::RefCell;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Results and gradients, none where nothing flows.
 type Found = (Vec<Tensor>, Vec<Option<Tensor>>);
 
-/// All cases of a class.
+/// The default generator, which is one for the process, belongs to one test at a time.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Arguments of layers that PyTorch's database leaves out; `tests/data/layer_variants.py` writes the file.
+#[test]
+fn arguments_that_the_corpus_leaves_out() {
+    let _alone = alone();
+    let outcome = run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data"), "layer_variants");
+    assert!(outcome.failed.is_empty(), "{}", outcome.failed.join("\n"));
+    assert!(outcome.passed > 500, "{} cases", outcome.passed);
+}
+
+/// All cases of a class, or of all classes in one file.
 pub fn run(folder: &Path, class: &str) -> Outcome {
     let file = ModuleFile::read(folder, class);
     let (mut passed, mut failed) = (0, Vec::new());

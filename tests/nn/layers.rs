@@ -58,6 +58,7 @@ fn conv2d() -> nn::Conv2dOptions {
 
 #[test]
 fn layers_that_cannot_be() {
+    let _alone = crate::alone();
     // One test, for all look at the one generator.
     manual_seed(1);
     no_layer!("Conv2d" "kernel_size" "at least": Conv2d(1, 1, 0));
@@ -171,6 +172,7 @@ fn layers_that_cannot_be() {
 /// What fails in a compiled call leaves running statistics as they were, too.
 #[test]
 fn a_compiled_call_that_fails_changes_no_statistics() {
+    let _alone = crate::alone();
     let norm = nn::BatchNorm1d::new(2);
     let table = nn::Embedding::new(4, 2);
     let f = trace(|words: &Tensor| norm.forward(&table.forward(words)));
@@ -189,6 +191,7 @@ fn a_compiled_call_that_fails_changes_no_statistics() {
 /// A layer of another dtype computes in it, as PyTorch's does.
 #[test]
 fn layers_have_a_dtype() {
+    let _alone = crate::alone();
     let dtype = DType::F64;
     let x = Tensor::ones(&[2, 4, 5], dtype);
     let conv = nn::Conv1d::with_options(4, 6, 3, nn::Conv1dOptions { dtype, ..Default::default() });

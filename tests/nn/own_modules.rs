@@ -97,6 +97,7 @@ const NAMES: [&str; 14] = [
 
 #[test]
 fn every_field_is_shown() {
+    let _alone = crate::alone();
     let net = Net::new();
     let state = net.state_dict();
     assert_eq!(state.names().collect::<Vec<_>>(), NAMES);
@@ -118,6 +119,7 @@ fn every_field_is_shown() {
 
 #[test]
 fn switches_reach_every_part() {
+    let _alone = crate::alone();
     let net = Net::new();
     net.eval();
     let x = randn(&[5, 3]);
@@ -131,6 +133,7 @@ fn switches_reach_every_part() {
 
 #[test]
 fn another_dtype_keeps_ties_and_counts() {
+    let _alone = crate::alone();
     let net = Net::new().to(DType::F64);
     assert_eq!(net.tied.dtype(), DType::F64);
     assert_eq!(net.blocks[0].calls.dtype(), DType::I64);
@@ -143,6 +146,7 @@ fn another_dtype_keeps_ties_and_counts() {
 /// A state dict is loaded in place, so what was compiled before goes on with it.
 #[test]
 fn a_compiled_step_goes_on_with_what_is_loaded() {
+    let _alone = crate::alone();
     manual_seed(3);
     let (net, other) = (Net::new(), Net::new());
     let opt = optim::Sgd::new(net.parameters(), 0.01);
@@ -170,6 +174,7 @@ fn a_compiled_step_goes_on_with_what_is_loaded() {
 
 #[test]
 fn a_state_that_does_not_fit_changes_nothing() {
+    let _alone = crate::alone();
     let net = Net::new();
     let before = net.state_dict().copy();
     let mut state = Net::new().state_dict().copy();
