@@ -1,7 +1,7 @@
 //! Attention and transformers where the cases of PyTorch's module database do not reach: compiled once for all sizes, several layers,
 //! functions of one's own, and what does not fit.
 
-use crate::alone as drawing;
+use crate::alone;
 use allotrope::nn::{
     DecoderMasks, EncoderMasks, MultiheadAttention, MultiheadForwardOptions, MultiheadOptions, Transformer,
     TransformerActivation, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer,
@@ -26,7 +26,7 @@ fn with_gradients(y: Tensor, parameters: &[Tensor]) -> Vec<Tensor> {
 
 #[test]
 fn a_compiled_transformer_holds_for_all_lengths_and_batches() {
-    let _drawing = drawing();
+    let _drawing = alone();
     manual_seed(1);
     let layer = TransformerLayerOptions { activation: TransformerActivation::Gelu, ..small() };
     let options = TransformerOptions { num_encoder_layers: 2, num_decoder_layers: 1, layer };
@@ -56,7 +56,7 @@ fn a_compiled_transformer_holds_for_all_lengths_and_batches() {
 
 #[test]
 fn attention_weights_of_any_batch_come_from_one_compiled_function() {
-    let _drawing = drawing();
+    let _drawing = alone();
     manual_seed(2);
     let options =
         MultiheadOptions { add_bias_kv: true, add_zero_attn: true, kdim: Some(3), dropout: 0.3, ..Default::default() };
@@ -81,7 +81,7 @@ fn attention_weights_of_any_batch_come_from_one_compiled_function() {
 /// The numbers are PyTorch's, in evaluation without gradients, where it leaves the padded steps out.
 #[test]
 fn layers_of_an_encoder_begin_with_the_same_numbers_and_give_pytorchs() {
-    let _drawing = drawing();
+    let _drawing = alone();
     manual_seed(5);
     let layer = TransformerEncoderLayer::with_options(4, 2, TransformerLayerOptions { batch_first: true, ..small() });
     let encoder = TransformerEncoder::new(layer, 2, nn::LayerNorm::new(&[4]));
@@ -120,7 +120,7 @@ fn layers_of_an_encoder_begin_with_the_same_numbers_and_give_pytorchs() {
 
 #[test]
 fn a_function_of_ones_own_stands_between_the_products() {
-    let _drawing = drawing();
+    let _drawing = alone();
     let with = |activation| {
         manual_seed(3);
         let layer = TransformerEncoderLayer::with_options(4, 2, TransformerLayerOptions { activation, ..small() });
@@ -139,7 +139,7 @@ fn says<T>(result: allotrope::Result<T>, parts: &[&str]) {
 
 #[test]
 fn what_does_not_fit_says_so() {
-    let _drawing = drawing();
+    let _drawing = alone();
     says(MultiheadAttention::try_with_options(6, 4, Default::default()), &["num_heads", "divide", "4 and 6"]);
     says(MultiheadAttention::try_with_options(0, 1, Default::default()), &["at least 1", "0 and 1"]);
     says(

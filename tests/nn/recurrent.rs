@@ -1,7 +1,7 @@
 //! Recurrent layers with sequences of different lengths, against PyTorch and in both modes; a layer of one's own; and what does not fit.
 //! `tests/data/recurrent.py` writes the reference.
 
-use crate::alone as drawing;
+use crate::alone;
 use allotrope::nn::rnn::{
     PackedSequence, PadPackedOptions, PadSequenceOptions, PaddingSide, pack_padded_sequence, pack_sequence,
     pad_packed_sequence, pad_sequence, try_pack_padded_sequence, try_pad_packed_sequence, try_pad_sequence,
@@ -157,7 +157,7 @@ fn name(case: &Value) -> String {
 
 #[test]
 fn packed_sequences_are_as_pytorchs() {
-    let _drawing = drawing();
+    let _drawing = alone();
     for case in cases() {
         let name = name(&case);
         let layer = Layer::of(&case);
@@ -191,7 +191,7 @@ fn packed_sequences_are_as_pytorchs() {
 
 #[test]
 fn packed_sequences_have_equal_bits_in_a_trace_that_holds_for_all_lengths() {
-    let _drawing = drawing();
+    let _drawing = alone();
     for case in cases() {
         let name = name(&case);
         let layer = Layer::of(&case);
@@ -230,7 +230,7 @@ fn packed_sequences_have_equal_bits_in_a_trace_that_holds_for_all_lengths() {
 
 #[test]
 fn padded_sequences_give_what_packed_ones_do_and_take_lengths_as_an_argument() {
-    let _drawing = drawing();
+    let _drawing = alone();
     for case in cases().iter().filter(|case| case["options"]["dropout"].is_null()) {
         let name = name(case);
         let layer = Layer::of(case);
@@ -277,7 +277,7 @@ fn padded_sequences_give_what_packed_ones_do_and_take_lengths_as_an_argument() {
 
 #[test]
 fn what_stands_behind_the_end_of_a_sequence_is_not_seen() {
-    let _drawing = drawing();
+    let _drawing = alone();
     manual_seed(1);
     let gru = Gru::with_options(2, 3, GruOptions { bidirectional: true, ..Default::default() });
     let lengths = Tensor::from_vec(vec![1i64, 3], &[2]);
@@ -322,7 +322,7 @@ impl GatedUnits {
 
 #[test]
 fn a_recurrent_layer_of_ones_own_needs_public_parts_only() {
-    let _drawing = drawing();
+    let _drawing = alone();
     manual_seed(2);
     let layer = GatedUnits::new(2, 4);
     let names: Vec<String> = layer.named_parameters().into_iter().map(|(name, _)| name).collect();
@@ -344,7 +344,7 @@ fn a_recurrent_layer_of_ones_own_needs_public_parts_only() {
 
 #[test]
 fn sequences_are_put_together_and_taken_apart() {
-    let _drawing = drawing();
+    let _drawing = alone();
     let parts = [Tensor::arange(1..3), Tensor::arange(3..4), Tensor::arange(4..7)];
     let options = PadSequenceOptions { batch_first: true, padding_value: -1.0, padding_side: PaddingSide::Left };
     assert_eq!(pad_sequence(&parts, options).to_vec::<i64>(), [-1, 1, 2, -1, -1, 3, 4, 5, 6]);
@@ -379,7 +379,7 @@ fn says<T>(result: allotrope::Result<T>, parts: &[&str]) {
 
 #[test]
 fn what_does_not_fit_says_so() {
-    let _drawing = drawing();
+    let _drawing = alone();
     let x = Tensor::zeros(&[3, 2, 4], DType::F32);
     let pack = |lengths: &[usize], sorted| try_pack_padded_sequence(&x, lengths, false, sorted);
     says(pack(&[1, 3], true), &["pack_padded_sequence", "[1, 3]", "must not increase"]);
