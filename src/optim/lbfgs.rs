@@ -1,6 +1,7 @@
 //! L-BFGS. It decides on the host after each evaluation of the closure how to go on, so it runs eagerly; the closure may call a
 //! traced function.
 
+use super::host_number::HostNumber;
 use super::group::{Cycled, Group, check_lr, check_params, outside_of_a_trace};
 use super::optimizer::Optimizer;
 use super::options::{self, Fields, Options, Range};
@@ -122,7 +123,7 @@ struct State {
     n_iter: usize,
     /// The last direction and the length of the step along it.
     direction: Option<Tensor>,
-    length: f64,
+    length: Option<HostNumber>,
     /// Changes of the gradient, of the parameters, and 1 / their product.
     gradients: Vec<Tensor>,
     steps: Vec<Tensor>,
@@ -222,17 +223,22 @@ struct Run<'a> {
 }
 
 /// A number of the host.
-pub(super) fn number(x: &Tensor) -> Result<f64> {
+fn number(x: &Tensor) -> Result<f64> {
     x.detach().to(DType::F64).try_item()
 }
 
+/// A number of the host that is rounded as the tensor that it is of.
+fn element(x: &Tensor) -> Result<HostNumber> {
+    Ok(HostNumber::element(number(x)?, x.dtype()))
+}
+
 /// Σ a · b.
-pub(super) fn dot(a: &Tensor, b: &Tensor) -> Tensor {
+fn dot(a: &Tensor, b: &Tensor) -> Tensor {
     (a * b).sum()
 }
 
-fn largest(x: &Tensor) -> Result<f64> {
-    number(&x.norm_dim(f64::INFINITY, &[], false))
+fn largest(x: &Tensor) -> Result<HostNumber> {
+    element(&x.norm_dim(f64::INFINITY, &[], false))
 }
 
 impl Run<'_> {
@@ -266,8 +272,8 @@ impl Run<'_> {
     }
 
     fn step(&self, state: &mut State, closure: &mut dyn FnMut() -> Tensor) -> Result<Tensor> {
-        let LbfgsOptions { max_iter, tolerance_grad, tolerance_change, history_size, line_search_fn, .. } =
-            self.options;
+        let LbfgsOptions { max_iter, history_size, line_search_fn, tolerance_change, .. } = self.options;
+        let tolerance_grad = HostNumber::float(self.options.tolerance_grad);
         let most = self.options.most_evaluations();
         let first_loss = closure();
         let mut loss = self.sign() * number(&first_loss)?;
@@ -285,38 +291,44 @@ impl Run<'_> {
             let direction = no_grad(|| direction(state, &gradient, history_size))?;
             state.prev_gradient = Some(gradient.copy());
             state.prev_loss = loss;
-            state.length = match state.n_iter {
-                1 => (1.0 / number(&gradient.abs().sum())?).min(1.0) * self.lr,
-                _ => self.lr,
+            let lr = HostNumber::float(self.lr);
+            let length = match state.n_iter {
+                1 => {
+                    let one = HostNumber::float(1.0);
+                    one.min(one / element(&gradient.abs().sum())?) * lr
+                }
+                _ => lr,
             };
+            state.length = Some(length);
             state.direction = Some(direction.clone());
             // The derivative along the direction.
-            let slope = number(&dot(&gradient, &direction))?;
-            if slope > -tolerance_change {
+            let slope = element(&dot(&gradient, &direction))?;
+            if slope > HostNumber::float(-tolerance_change) {
                 break;
             }
             let mut now = 0;
             match line_search_fn {
                 Some(LineSearch::StrongWolfe) => {
                     let at: Vec<Tensor> = self.of.parameters.iter().map(|p| p.detach().copy()).collect();
-                    let mut evaluate = |length: f64| {
-                        self.moved(length, &direction);
+                    let mut evaluate = |length: HostNumber| {
+                        self.moved(length.value(), &direction);
                         let loss = self.sign() * number(&closure())?;
                         let gradient = self.gradient()?;
                         no_grad(|| self.of.parameters.iter().zip(&at).for_each(|(p, at)| _ = p.copy_(at)));
-                        let slope = number(&dot(&gradient, &direction))?;
+                        let slope = element(&dot(&gradient, &direction))?;
                         Ok(Point { length, loss, gradient, slope })
                     };
-                    let begin = Point { length: 0.0, loss, gradient: gradient.clone(), slope };
+                    let begin = Point { length: HostNumber::float(0.0), loss, gradient: gradient.clone(), slope };
                     let most_now = most.saturating_sub(evaluations);
                     let size = largest(&direction)?;
-                    let found = strong_wolfe(&mut evaluate, begin, state.length, size, most_now)?;
-                    (loss, gradient, state.length, now) = (found.0.loss, found.0.gradient, found.0.length, found.1);
-                    self.moved(state.length, &direction);
+                    let found = strong_wolfe(&mut evaluate, begin, length, size, most_now)?;
+                    (loss, gradient, now) = (found.0.loss, found.0.gradient, found.1);
+                    state.length = Some(found.0.length);
+                    self.moved(found.0.length.value(), &direction);
                     is_done = largest(&gradient)? <= tolerance_grad;
                 }
                 None => {
-                    self.moved(state.length, &direction);
+                    self.moved(length.value(), &direction);
                     if n_iter != max_iter {
                         loss = self.sign() * number(&closure())?;
                         gradient = self.gradient()?;
@@ -330,7 +342,8 @@ impl Run<'_> {
             if n_iter == max_iter || evaluations >= most || is_done {
                 break;
             }
-            if largest(&(&direction * state.length))? <= tolerance_change
+            let length = state.length.map_or(0.0, HostNumber::value);
+            if largest(&(&direction * length))? <= HostNumber::float(tolerance_change)
                 || (loss - state.prev_loss).abs() < tolerance_change
             {
                 break;
@@ -342,15 +355,15 @@ impl Run<'_> {
 
 /// The direction to go: minus the gradient times an approximation of the inverse of the second derivative.
 fn direction(state: &mut State, gradient: &Tensor, history_size: usize) -> Result<Tensor> {
-    let (Some(before), Some(last)) = (&state.prev_gradient, &state.direction) else {
+    let (Some(before), Some(last), Some(length)) = (&state.prev_gradient, &state.direction, state.length) else {
         (state.gradients, state.steps, state.ro) = (Vec::new(), Vec::new(), Vec::new());
         state.h_diag = None;
         return Ok(-gradient);
     };
     let change = gradient - before;
-    let step = last * state.length;
+    let step = last * length.value();
     let product = dot(&change, &step);
-    if number(&product)? > 1e-10 {
+    if element(&product)? > HostNumber::float(1e-10) {
         if state.gradients.len() == history_size && history_size > 0 {
             state.gradients.remove(0);
             state.steps.remove(0);
@@ -413,7 +426,7 @@ impl Optimizer for Lbfgs {
                 ("func_evals", Value::Int(state.func_evals as i64)),
                 ("n_iter", Value::Int(state.n_iter as i64)),
                 ("d", some(&state.direction)),
-                ("t", Value::Float(state.length)),
+                ("t", state.length.map_or(Value::None, |t| Value::Float(t.value()))),
                 ("old_dirs", list(&state.gradients)),
                 ("old_stps", list(&state.steps)),
                 ("ro", list(&state.ro)),
@@ -507,7 +520,7 @@ impl Lbfgs {
             func_evals: count("func_evals").unwrap_or(0),
             n_iter: count("n_iter").unwrap_or(0),
             direction: optional("d", &[total])?,
-            length: entry.get("t").and_then(options::number).unwrap_or(0.0),
+            length: entry.get("t").and_then(options::number).map(HostNumber::float),
             gradients,
             steps,
             ro,

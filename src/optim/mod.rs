@@ -14,6 +14,7 @@ mod by_rule;
 mod clip;
 mod ema;
 mod group;
+mod host_number;
 mod lbfgs;
 mod nadam;
 mod optimizer;

@@ -1,6 +1,7 @@
-//! A line search for the strong Wolfe conditions (Nocedal and Wright, 2006, algorithms 3.5 and 3.6), with the constants and the
-//! order of evaluations of PyTorch's. It knows the loss along the line only.
+//! A line search for the strong Wolfe conditions (Nocedal and Wright, 2006, algorithms 3.5 and 3.6), with the constants, the order of
+//! evaluations and the roundings of PyTorch's. It knows the loss along the line only.
 
+use super::host_number::HostNumber;
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -8,11 +9,11 @@ use crate::tensor::Tensor;
 #[derive(Clone)]
 pub(super) struct Point {
     /// How far along the direction.
-    pub(super) length: f64,
+    pub(super) length: HostNumber,
     pub(super) loss: f64,
     pub(super) gradient: Tensor,
     /// The derivative along the direction.
-    pub(super) slope: f64,
+    pub(super) slope: HostNumber,
 }
 
 /// How much of the slope the loss must fall, and to what share of it the slope must flatten.
@@ -21,36 +22,40 @@ const FLATTEN: f64 = 0.9;
 /// An interval that moves parameters by less than this ends the search.
 const TOLERANCE: f64 = 1e-9;
 
+fn float(x: f64) -> HostNumber {
+    HostNumber::float(x)
+}
+
 /// The place to stop at, and how many evaluations it took. `length` is the first try, `size` the largest element of the
 /// direction.
 pub(super) fn strong_wolfe(
-    evaluate: &mut dyn FnMut(f64) -> Result<Point>,
+    evaluate: &mut dyn FnMut(HostNumber) -> Result<Point>,
     begin: Point,
-    length: f64,
-    size: f64,
+    length: HostNumber,
+    size: HostNumber,
     most: usize,
 ) -> Result<(Point, usize)> {
     let mut new = evaluate(length)?;
     let mut evaluations = 1;
     let mut before = begin.clone();
-    let falls = |p: &Point| p.loss <= begin.loss + FALL * p.length * begin.slope;
-    let is_flat = |p: &Point| p.slope.abs() <= -FLATTEN * begin.slope;
+    let rises = |p: &Point| float(p.loss) > float(begin.loss) + float(FALL) * p.length * begin.slope;
+    let is_flat = |p: &Point| p.slope.abs() <= float(-FLATTEN) * begin.slope;
     // First an interval that has such a place in it.
     let mut tries = 0;
     let mut bracket = None;
     while tries < most {
-        if !falls(&new) || (tries > 1 && new.loss >= before.loss) {
+        if rises(&new) || (tries > 1 && new.loss >= before.loss) {
             bracket = Some([before.clone(), new.clone()]);
             break;
         }
         if is_flat(&new) {
             return Ok((new, evaluations));
         }
-        if new.slope >= 0.0 {
+        if new.slope >= float(0.0) {
             bracket = Some([before.clone(), new.clone()]);
             break;
         }
-        let bounds = (new.length + 0.01 * (new.length - before.length), new.length * 10.0);
+        let bounds = (new.length + float(0.01) * (new.length - before.length), new.length * float(10.0));
         let next = cubic_interpolate(&before, &new, bounds);
         before = std::mem::replace(&mut new, evaluate(next)?);
         evaluations += 1;
@@ -63,13 +68,14 @@ pub(super) fn strong_wolfe(
     let mut stays = false;
     while tries < most {
         let [a, b] = [&bracket[0], &bracket[1]];
-        let (left, right) = (a.length.min(b.length), a.length.max(b.length));
-        if (right - left) * size < TOLERANCE {
+        if (b.length - a.length).abs() * size < float(TOLERANCE) {
             break;
         }
-        let mut next = cubic_interpolate(a, b, (left, right));
+        let (left, right) = (a.length.min(b.length), a.length.max(b.length));
+        let bounds = if a.length <= b.length { (a.length, b.length) } else { (b.length, a.length) };
+        let mut next = cubic_interpolate(a, b, bounds);
         // A try that is too near to an end twice is moved away from it.
-        let margin = 0.1 * (right - left);
+        let margin = float(0.1) * (right - left);
         if (right - next).min(next - left) < margin {
             if stays || next >= right || next <= left {
                 next = if (next - right).abs() < (next - left).abs() { right - margin } else { left + margin };
@@ -83,13 +89,13 @@ pub(super) fn strong_wolfe(
         let new = evaluate(next)?;
         evaluations += 1;
         tries += 1;
-        if !falls(&new) || new.loss >= bracket[low].loss {
+        if rises(&new) || new.loss >= bracket[low].loss {
             bracket[high] = new;
             (low, high) = lowest(&bracket);
             continue;
         }
         let done = is_flat(&new);
-        if !done && new.slope * (bracket[high].length - bracket[low].length) >= 0.0 {
+        if !done && new.slope * (bracket[high].length - bracket[low].length) >= float(0.0) {
             bracket[high] = bracket[low].clone();
         }
         bracket[low] = new;
@@ -102,20 +108,18 @@ pub(super) fn strong_wolfe(
 }
 
 /// Where the cubic through two places with their slopes is least, within bounds; in the middle of them where it is nowhere.
-fn cubic_interpolate(a: &Point, b: &Point, (least, most): (f64, f64)) -> f64 {
-    let (x1, f1, g1, x2, f2, g2) = (a.length, a.loss, a.slope, b.length, b.loss, b.slope);
-    let d1 = g1 + g2 - 3.0 * (f1 - f2) / (x1 - x2);
+fn cubic_interpolate(a: &Point, b: &Point, (least, most): (HostNumber, HostNumber)) -> HostNumber {
+    let (x1, f1, g1, x2, f2, g2) = (a.length, float(a.loss), a.slope, b.length, float(b.loss), b.slope);
+    let d1 = g1 + g2 - float(3.0) * (f1 - f2) / (x1 - x2);
     let square = d1 * d1 - g1 * g2;
-    if square >= 0.0 {
+    if square >= float(0.0) {
         let d2 = square.sqrt();
         let place = match x1 <= x2 {
-            true => x2 - (x2 - x1) * ((g2 + d2 - d1) / (g2 - g1 + 2.0 * d2)),
-            false => x1 - (x1 - x2) * ((g1 + d2 - d1) / (g1 - g2 + 2.0 * d2)),
+            true => x2 - (x2 - x1) * ((g2 + d2 - d1) / (g2 - g1 + float(2.0) * d2)),
+            false => x1 - (x1 - x2) * ((g1 + d2 - d1) / (g1 - g2 + float(2.0) * d2)),
         };
-        // As Python's max and min take it where the place is no number.
-        let above = if least > place { least } else { place };
-        if most < above { most } else { above }
+        place.max(least).min(most)
     } else {
-        (least + most) / 2.0
+        (least + most) / float(2.0)
     }
 }
