@@ -39,7 +39,7 @@ fn rows_of_tensors_are_items() {
     let (x, y) = (Tensor::arange(6).reshape(&[3, 2]), Tensor::arange(3).to(DType::F32));
     let set = TensorDataset::new((x.clone(), y.clone()));
     let (row, label) = set.get(2).unwrap();
-    assert_eq!((row.to_vec::<i64>(), label.shape(), label.item::<f32>()), (vec![4, 5], vec![], 2.0));
+    assert_eq!((row.to_vec::<i64>(), label.shape().to_vec(), label.item::<f32>()), (vec![4, 5], vec![], 2.0));
     assert_eq!(TensorDataset::new(vec![x.clone(), y.clone()]).get(0).unwrap().len(), 2);
     assert_eq!(TensorDataset::new(x.clone()).get(1).unwrap().to_vec::<i64>(), [2, 3]);
     fails(set.get(3), "index 3 is none of a set of 3 items");
@@ -63,7 +63,7 @@ fn batches_have_the_form_of_the_items() {
     assert_eq!(text, ["a", "b"]);
     let map = |n: i64| BTreeMap::from([("x".to_string(), Tensor::full(&[2], n)), ("y".into(), Tensor::scalar(n))]);
     let batch = DataLoader::with_options(ListDataset(vec![map(1), map(2)]), options()).iter().next().unwrap().unwrap();
-    assert_eq!((batch["x"].shape(), batch["y"].to_vec::<i64>()), (vec![2, 2], vec![1, 2]));
+    assert_eq!((batch["x"].shape().to_vec(), batch["y"].to_vec::<i64>()), (vec![2, 2], vec![1, 2]));
     // A number that is a place is i64, and one of u8 stays that.
     assert_eq!(<(usize, u8)>::collate(vec![(1, 2)]).unwrap().0.dtype(), DType::I64);
     assert_eq!(<[f32; 2]>::collate(vec![[1.0, 2.0]]).unwrap().len(), 2);

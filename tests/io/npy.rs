@@ -24,7 +24,7 @@ fn every_dtype_and_shape_comes_back() {
     let path = folder.file("x.npy");
     for dtype in DTYPES.into_iter().filter(|d| *d != DType::BF16) {
         for shape in [&[][..], &[0], &[5], &[2, 3], &[2, 1, 4, 3], &[3, 0, 2]] {
-            let n = shape.iter().product::<usize>() as i64;
+            let n = shape.iter().product::<isize>() as i64;
             let x = Tensor::arange(n).remainder(2).reshape(shape).to(dtype);
             save_npy(&path, &x).unwrap();
             assert_same(&format!("{dtype}{shape:?}"), &load_npy(&path).unwrap(), &x);

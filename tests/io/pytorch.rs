@@ -215,5 +215,8 @@ np.savez_compressed('packed.npz', x=x, zeros=np.zeros(100000), b=np.array(True))
     }
     let packed = load_npz(folder.file("packed.npz")).unwrap();
     assert_same("x", packed.get("x").unwrap(), &x);
-    assert_eq!((packed.get("zeros").unwrap().shape(), packed.get("b").unwrap().item::<bool>()), (vec![100_000], true));
+    assert_eq!(
+        (packed.get("zeros").unwrap().shape().to_vec(), packed.get("b").unwrap().item::<bool>()),
+        (vec![100_000], true)
+    );
 }
