@@ -177,7 +177,7 @@ fn even_edges(low: &Tensor, high: &Tensor, count: usize) -> Result<Tensor> {
     let left = wide(low)?.try_add(&step.try_mul(&i)?)?;
     let rest = i.try_neg()?.try_add(count as f64)?;
     let right = wide(high)?.try_sub(&step.try_mul(&rest)?)?;
-    choose(&i.try_lt(((count + 1) / 2) as f64)?, &left, &right)?.try_to(low.dtype())
+    choose(&i.try_lt(count.div_ceil(2) as f64)?, &left, &right)?.try_to(low.dtype())
 }
 
 twins! {
