@@ -149,11 +149,12 @@ fn quantile(name: &'static str, x: &Tensor, q: Arg<'_>, options: QuantileOptions
     // The axis last, and in the results the quantiles there.
     let last = flat.dim() - 1;
     let sorted = flat.try_movedim(&[axis as isize], &[-1])?.try_sort(-1, false)?.0;
-    let (n, nans) = (size_tensor(sorted.sizes()[last], x.dtype())?, nans(&sorted, last)?);
-    let levels = q.try_atleast_1d()?;
+    let (n, nans) = (size_tensor(sorted.sizes()[last], DType::F64)?, nans(&sorted, last)?);
+    // Ranks in f64, as PyTorch has them.
+    let levels = q.try_atleast_1d()?.try_to(DType::F64)?;
     let top = n.try_sub(1.0)?;
     let ranks = match skips {
-        true => levels.try_mul(&top.try_sub(&nans.try_to(x.dtype())?)?)?.try_clamp_min(0.0)?,
+        true => levels.try_mul(&top.try_sub(&nans.try_to(DType::F64)?)?)?.try_clamp_min(0.0)?,
         false => {
             let ranks = levels.try_mul(&top)?;
             let mut sizes = nans.sizes();
@@ -171,8 +172,10 @@ fn quantile(name: &'static str, x: &Tensor, q: Arg<'_>, options: QuantileOptions
     let at = |places: &Tensor| gather(&sorted, &places.try_to(DType::I64)?, last);
     let low = at(&below)?;
     let values = match interpolation {
-        Interpolation::Linear => low.try_lerp(&at(&ranks.detach().try_ceil()?)?, &ranks.try_sub(&below)?)?,
-        Interpolation::Midpoint => low.try_lerp(&at(&ranks.detach().try_ceil()?)?, &below.try_full_like(0.5)?)?,
+        Interpolation::Linear => {
+            low.try_lerp(&at(&ranks.detach().try_ceil()?)?, &ranks.try_sub(&below)?.try_to(x.dtype())?)?
+        }
+        Interpolation::Midpoint => low.try_lerp(&at(&ranks.detach().try_ceil()?)?, &low.try_full_like(0.5)?)?,
         Interpolation::Lower | Interpolation::Higher | Interpolation::Nearest => low,
     };
     let values = values.try_movedim(&[-1], &[0])?;

@@ -169,14 +169,15 @@ fn histogram(x: &Tensor, edges: &Tensor, options: HistogramOptions<'_>) -> Resul
     })
 }
 
-/// `count + 1` numbers between two, as `linspace` has them.
+/// `count + 1` numbers between two, as `linspace` has them: products of an f32 step are added before they are rounded.
 fn even_edges(low: &Tensor, high: &Tensor, count: usize) -> Result<Tensor> {
-    let step = high.try_sub(low)?.try_div(count as f64)?;
-    let i = Tensor::try_arange(count + 1)?.try_to(low.dtype())?;
-    let left = low.try_add(&step.try_mul(&i)?)?;
+    let wide = |x: &Tensor| x.try_to(DType::F64);
+    let step = wide(&high.try_sub(low)?.try_div(count as f64)?)?;
+    let i = wide(&Tensor::try_arange(count + 1)?)?;
+    let left = wide(low)?.try_add(&step.try_mul(&i)?)?;
     let rest = i.try_neg()?.try_add(count as f64)?;
-    let right = high.try_sub(&step.try_mul(&rest)?)?;
-    choose(&i.try_lt(((count + 1) / 2) as f64)?, &left, &right)
+    let right = wide(high)?.try_sub(&step.try_mul(&rest)?)?;
+    choose(&i.try_lt(count.div_ceil(2) as f64)?, &left, &right)?.try_to(low.dtype())
 }
 
 twins! {

@@ -183,7 +183,11 @@ impl Job {
             }
             Job::Det => {
                 let (pivots, odd) = pivots(a);
-                out[0].push(negated(pivots.into_iter().fold(T::one(), |x, y| x * y), odd));
+                // What follows a pivot of 0 has no meaning.
+                let is_singular =
+                    pivots.iter().find(|p| p.wide().is_nan() || **p == T::zero()).is_some_and(|p| *p == T::zero());
+                let product = pivots.into_iter().fold(T::one(), |x, y| x * y);
+                out[0].push(if is_singular { T::zero() } else { negated(product, odd) });
             }
             Job::Slogdet => {
                 let (pivots, odd) = pivots(a);
@@ -192,6 +196,9 @@ impl Job {
                     let p = p.wide();
                     sign = if p == 0.0 { T::zero() } else { negated(sign, p < 0.0) };
                     log += p.abs().ln();
+                    if p == 0.0 {
+                        break;
+                    }
                 }
                 out[0].push(sign);
                 out[1].push(T::rounded(log));
