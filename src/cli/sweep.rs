@@ -72,10 +72,9 @@ pub fn run(args: &DevicesArgs, names: &[String]) -> Result<(), CliError> {
     print(&format!("{table}\n{device} against the CPU, {of_all} 2^32 floats, in {took}\n"))?;
     match differing.first() {
         None => Ok(()),
-        Some(first) => Err(CliError::DeviceDiffers {
-            device,
-            program: first,
-            what: format!("{} functions differ", differing.len()),
+        Some(first) => Err(CliError::Library {
+            what: first.to_string(),
+            message: format!("{device} differs from the CPU, in {} functions altogether", differing.len()),
         }),
     }
 }
