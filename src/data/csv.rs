@@ -48,7 +48,7 @@ impl Default for CsvOptions {
 /// let table = read_csv(&path, CsvOptions::default())?;
 /// let x = table.tensor(&["width", "height"], DType::F32)?;
 /// let (y, kinds) = table.classes("kind")?;
-/// assert_eq!((x.shape(), y.to_vec::<i64>(), kinds), (vec![2, 2], vec![0, 1], vec!["cat".to_string(), "dog".into()]));
+/// assert_eq!((x.shape().to_vec(), y.to_vec::<i64>(), kinds), (vec![2, 2], vec![0, 1], vec!["cat".to_string(), "dog".into()]));
 /// # std::fs::remove_file(path).unwrap();
 /// # Ok::<(), Error>(())
 /// ```
@@ -57,6 +57,8 @@ pub struct Table {
     path: PathBuf,
     names: Vec<String>,
     rows: Vec<StringRecord>,
+    /// The line in which each row begins.
+    lines: Vec<usize>,
     missing: Missing,
 }
 
@@ -73,7 +75,7 @@ pub fn read_csv(path: impl AsRef<Path>, options: CsvOptions) -> Result<Table> {
     let mut reader = ReaderBuilder::new();
     reader.has_headers(options.has_header).delimiter(options.delimiter).comment(options.comment).trim(Trim::All);
     let mut reader = reader.from_reader(bytes);
-    let fault = |e: csv::Error| file_error(path, words(&e));
+    let fault = |e: csv::Error| file_error(path, words(&e, bytes, options.comment));
     let header = if options.has_header { Some(reader.headers().map_err(fault)?.clone()) } else { None };
     let rows: Vec<StringRecord> = reader.into_records().collect::<Result<_, _>>().map_err(fault)?;
     let names: Vec<String> = match header {
@@ -84,18 +86,51 @@ pub fn read_csv(path: impl AsRef<Path>, options: CsvOptions) -> Result<Table> {
     if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
         return Err(file_error(path, format!("has two columns {twice:?}")));
     }
-    Ok(Table { path: path.to_path_buf(), names, rows, missing: options.missing })
+    let mut lines = Lines::new(bytes, options.comment);
+    let lines = rows.iter().map(|row| row.position().map_or(0, |p| lines.of(p))).collect();
+    Ok(Table { path: path.to_path_buf(), names, rows, lines, missing: options.missing })
+}
+
+/// Counts lines up to one row after the other. The reader's own numbers are those of the place where the row before ended, which
+/// may be the line before, an empty one or a comment.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    comment: Option<u8>,
+    at: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    fn new(bytes: &[u8], comment: Option<u8>) -> Lines<'_> {
+        Lines { bytes, comment, at: 0, line: 1 }
+    }
+
+    fn of(&mut self, position: &csv::Position) -> usize {
+        let mut start = usize::try_from(position.byte()).unwrap_or(usize::MAX).clamp(self.at, self.bytes.len());
+        while let Some(&next) = self.bytes.get(start) {
+            let line_end = || self.bytes[start..].iter().position(|b| *b == b'\n');
+            match next {
+                b'\r' | b'\n' => start += 1,
+                next if Some(next) == self.comment => start = line_end().map_or(self.bytes.len(), |n| start + n),
+                _ => break,
+            }
+        }
+        self.line += self.bytes[self.at..start].iter().filter(|b| **b == b'\n').count();
+        self.at = start;
+        self.line
+    }
 }
 
 /// What is wrong with a line.
-fn words(e: &csv::Error) -> String {
+fn words(e: &csv::Error, bytes: &[u8], comment: Option<u8>) -> String {
+    let line = |position: &Option<csv::Position>| position.as_ref().map_or(0, |p| Lines::new(bytes, comment).of(p));
     match e.kind() {
         csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
+            let line = line(pos);
             format!("line {line}: has {len} cells, and the lines before have {expected_len}")
         }
         csv::ErrorKind::Utf8 { pos, .. } => {
-            format!("line {}: is not UTF-8", pos.as_ref().map_or(0, csv::Position::line))
+            format!("line {}: is not UTF-8", line(pos))
         }
         _ => format!("cannot be read: {e}"),
     }
@@ -152,8 +187,8 @@ impl Table {
     #[track_caller]
     pub fn classes(&self, name: &str) -> Result<(Tensor, Vec<String>)> {
         let place = self.place(name)?;
-        let cells = self.rows.iter().map(|row| match is_missing(&row[place]) {
-            true => Err(self.fault(row, place, "there is no value")),
+        let cells = self.rows.iter().enumerate().map(|(i, row)| match is_missing(&row[place]) {
+            true => Err(self.fault(i, place, "there is no value")),
             false => Ok(&row[place]),
         });
         let cells = cells.collect::<Result<Vec<&str>>>()?;
@@ -170,8 +205,8 @@ impl Table {
         place.ok_or_else(|| file_error(&self.path, format!("has no column {name:?}; its columns are {:?}", self.names)))
     }
 
-    fn fault(&self, row: &StringRecord, place: usize, message: &str) -> Error {
-        let line = row.position().map_or(0, csv::Position::line);
+    fn fault(&self, row: usize, place: usize, message: &str) -> Error {
+        let line = self.lines[row];
         file_error(&self.path, format!("line {line}, column {:?}: {message}", self.names[place]))
     }
 
@@ -209,20 +244,21 @@ impl Table {
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Vec<T>> {
         let mut out = Vec::with_capacity(self.rows.len() * places.len());
-        for row in &self.rows {
+        for (i, row) in self.rows.iter().enumerate() {
             for &place in places {
                 let cell = &row[place];
                 out.push(match (is_missing(cell), self.missing, nan) {
                     (true, Missing::NaN, Some(nan)) => nan,
                     (true, Missing::NaN, None) => {
-                        return Err(self.fault(row, place, &format!("there is no value, and {dtype} has no NaN")));
+                        return Err(self.fault(i, place, &format!("there is no value, and {dtype} has no NaN")));
                     }
                     (true, Missing::Error, _) => {
                         let message = "there is no value; leave the line out, or read the file with Missing::NaN";
-                        return Err(self.fault(row, place, message));
+                        return Err(self.fault(i, place, message));
                     }
-                    (false, ..) => parse(cell)
-                        .ok_or_else(|| self.fault(row, place, &format!("{cell:?} is no number of {dtype}")))?,
+                    (false, ..) => {
+                        parse(cell).ok_or_else(|| self.fault(i, place, &format!("{cell:?} is no number of {dtype}")))?
+                    }
                 });
             }
         }
