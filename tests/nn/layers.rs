@@ -203,3 +203,42 @@ fn layers_have_a_dtype() {
     let half = nn::Linear::with_options(3, 2, nn::LinearOptions { dtype: DType::BF16, bias: true });
     assert_eq!(half.forward(&Tensor::ones(&[1, 3], DType::BF16)).dtype(), DType::BF16);
 }
+
+/// A table that is there is used as it is, and trained if it is to be.
+#[test]
+fn a_table_that_is_there() {
+    let _alone = crate::alone();
+    let table = Tensor::from_vec(vec![1.0f32, 2.0, 3.0, 4.0], &[2, 2]);
+    let second = Tensor::from_vec(vec![1i64], &[1]);
+    for freeze in [true, false] {
+        let layer = nn::Embedding::from_pretrained(&table, freeze, nn::EmbeddingOptions::default());
+        let bags = nn::EmbeddingBag::from_pretrained(&table, freeze, nn::EmbeddingBagOptions::default());
+        let (row, bag) = (layer.forward(&second), bags.forward(&second.unsqueeze(0), None, None));
+        assert_eq!((row.to_vec::<f32>(), bag.to_vec::<f32>()), (vec![3.0, 4.0], vec![3.0, 4.0]));
+        assert_eq!((row.is_requires_grad(), bag.is_requires_grad()), (!freeze, !freeze));
+    }
+    let options = nn::EmbeddingOptions { padding_idx: Some(2), ..Default::default() };
+    let new = || nn::Embedding::try_from_pretrained(&table, true, options);
+    refused!("padding_idx" "2 rows": nn::Embedding::from_pretrained(&table, true, options), new());
+    let flat = table.reshape(&[-1]);
+    let options = nn::EmbeddingOptions::default();
+    let new = || nn::Embedding::try_from_pretrained(&flat, true, options);
+    refused!("[n, d]" "[4]": nn::Embedding::from_pretrained(&flat, true, options), new());
+}
+
+/// Dropout in place changes its input in training, and gradients follow.
+#[test]
+fn dropout_in_place() {
+    let _alone = crate::alone();
+    manual_seed(2);
+    let leaf = floats(&[32]).requires_grad();
+    let layer = nn::Dropout::new(0.5).inplace(true);
+    let x = &leaf * 3.0;
+    let y = layer.forward(&x);
+    assert_eq!(x.to_vec::<f32>(), y.to_vec::<f32>());
+    y.sum().backward();
+    let grads = leaf.grad().unwrap().to_vec::<f32>();
+    assert!(grads.contains(&0.0) && grads.contains(&6.0) && grads.iter().all(|g| [0.0, 6.0].contains(g)), "{grads:?}");
+    layer.eval();
+    assert_eq!(layer.forward(&floats(&[3])).to_vec::<f32>(), [1.0; 3]);
+}
