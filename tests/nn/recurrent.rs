@@ -363,6 +363,33 @@ fn sequences_are_put_together_and_taken_apart() {
     assert_eq!(halved.data().to_vec::<f64>(), [2.0, 0.5, 1.5, 2.5, 1.0, 3.0]);
 }
 
+/// The numbers are PyTorch's.
+#[test]
+fn layers_of_doubles_are_drawn_and_computed_as_doubles() {
+    let _drawing = alone();
+    let x = Tensor::from_vec((0..4).map(|i| f64::from(i) / 4.0).collect(), &[2, 1, 2]);
+    let near = |got: &Tensor, want: &[f64]| {
+        let got = got.detach().to_vec::<f64>();
+        assert_eq!(got.len(), want.len());
+        assert!(got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-13), "{got:?}, wanted {want:?}");
+    };
+    let dtype = DType::F64;
+    manual_seed(1);
+    let (_, h) = Gru::with_options(2, 3, GruOptions { dtype, ..Default::default() }).forward(&x, None);
+    near(&h, &[-0.1946237163667213, -0.15617196060723243, 0.039852549801162596]);
+    manual_seed(1);
+    let lstm = Lstm::with_options(2, 3, LstmOptions { dtype, proj_size: 2, ..Default::default() });
+    let (_, (h, c)) = lstm.forward(&x, None);
+    near(&h, &[-0.03365594410699736, -0.025044154592291007]);
+    near(&c, &[0.12080347435001795, -0.40311142291657365, 0.1380851926495903]);
+    manual_seed(1);
+    let attention = nn::MultiheadAttention::with_options(2, 1, nn::MultiheadOptions { dtype, ..Default::default() });
+    let (y, weights) = attention.forward(&x, &x, &x, Default::default());
+    near(&y, &[0.39348311706697126, 0.2827320550920159, 0.3922553228151019, 0.2819091869165371]);
+    let weights = weights.expect("they were asked for");
+    near(&weights, &[0.5022339301102641, 0.49776606988973593, 0.5047856402931619, 0.49521435970683797]);
+}
+
 #[test]
 fn packing_inside_of_a_trace_says_where_the_lengths_are_asked_for() {
     let traced = trace(|x: &Tensor, lengths: &Tensor| pack_padded_sequence(x, lengths, false, true).data().clone());
