@@ -54,8 +54,7 @@ impl Default for FftOptions {
 }
 
 /// Sums of the signal times e^(∓2πi jk/n), along an axis of a tensor `[.., 2]`, times a factor.
-#[track_caller]
-fn transform(op: &'static str, x: &Tensor, axis: usize, inverse: bool, factor: f64) -> Result<Tensor> {
+fn transform(x: &Tensor, axis: usize, inverse: bool, factor: f64) -> Result<Tensor> {
     let compute = || {
         let turned = x.try_movedim(&[axis as isize], &[-2])?;
         let done = match x.dtype() {
@@ -65,7 +64,7 @@ fn transform(op: &'static str, x: &Tensor, axis: usize, inverse: bool, factor: f
         done.try_mul(factor)?.try_movedim(&[-2], &[axis as isize])?.try_contiguous()
     };
     composite("FftC2CBackward0", &[Operand::Tensor(x)], compute, |_| {
-        move |_: &Context<'_>, g: &Tensor| grads1(transform(op, g, axis, !inverse, factor)?)
+        move |_: &Context<'_>, g: &Tensor| grads1(transform(g, axis, !inverse, factor)?)
     })
 }
 
@@ -144,7 +143,7 @@ fn complex(op: &'static str, x: &Tensor, options: FftOptions, inverse: bool) -> 
     demand(op, x, true, options.n)?;
     let axis = axis_of(op, options.dim, x.dim() - 1)?;
     let n = length(op, options.n.unwrap_or(x.shape_hint()[axis]))?;
-    transform(op, &fitted(x, axis, n)?, axis, inverse, factor(options.norm, inverse, n))
+    transform(&fitted(x, axis, n)?, axis, inverse, factor(options.norm, inverse, n))
 }
 
 twin_fns! {
@@ -167,7 +166,7 @@ twin_fns! {
         let n = length(op, options.n.unwrap_or(x.shape_hint()[axis]))?;
         let real = fitted(x, axis, n)?;
         let numbers = super::try_stack(&[&real, &real.detach().try_zeros_like()?], -1)?;
-        let whole = transform(op, &numbers, axis, false, factor(options.norm, false, n))?;
+        let whole = transform(&numbers, axis, false, factor(options.norm, false, n))?;
         narrow(&whole, axis, Size::from(0), Size::from(n / 2 + 1))?.try_contiguous()
     }
 
@@ -184,7 +183,7 @@ twin_fns! {
         let rest = narrow(&half, axis, Size::from(1), Size::from(n - n / 2 - 1))?.try_flip(&[axis as isize])?;
         let conjugate = Tensor::try_from_vec(vec![1.0f64, -1.0], &[2])?.try_to(x.dtype())?.try_to_device(x.device())?;
         let whole = concat(&[&half, &rest.try_mul(&conjugate)?], axis)?;
-        let numbers = transform(op, &whole, axis, true, factor(options.norm, true, n))?;
+        let numbers = transform(&whole, axis, true, factor(options.norm, true, n))?;
         numbers.try_select(-1, 0)?.try_contiguous()
     }
 }

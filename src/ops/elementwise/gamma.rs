@@ -210,7 +210,7 @@ fn polygamma_above(n: usize, x: &Tensor) -> Result<Tensor> {
 }
 
 fn polygamma(n: usize, x: &Tensor) -> Result<Tensor> {
-    let sign = if n % 2 == 0 { -1.0 } else { 1.0 };
+    let sign = if n.is_multiple_of(2) { -1.0 } else { 1.0 };
     let is_below = x.try_lt(0.0)?;
     let from = choose(&is_below, &try_sub(1.0, x)?, x)?;
     let above = polygamma_above(n, &from)?.try_mul(sign)?;
