@@ -1,8 +1,8 @@
 //! L-BFGS. It decides on the host after each evaluation of the closure how to go on, so it runs eagerly; the closure may call a
 //! traced function.
 
-use super::host_number::HostNumber;
 use super::group::{Cycled, Group, check_lr, check_params, outside_of_a_trace};
+use super::host_number::HostNumber;
 use super::optimizer::Optimizer;
 use super::options::{self, Fields, Options, Range};
 use super::strong_wolfe::{Point, strong_wolfe};
