@@ -55,7 +55,7 @@ fn values_are_pytorchs() {
         // Another factorisation rounds otherwise, and so do PyTorch's logarithms and cosines of groups of 16.
         let exact = !["orthogonal", "normal", "sparse"].iter().any(|inexact| name.contains(inexact));
         for (x, y) in t.to_vec::<f32>().iter().zip(want(&case["bits"]).into_iter().map(f32::from_bits)) {
-            let fits = if exact { x.to_bits() == y.to_bits() } else { (x - y).abs() < 2e-6 * (1.0 + y.abs()) };
+            let fits = if exact { x.to_bits() == y.to_bits() } else { (x - y).abs() < 4e-6 * (1.0 + y.abs()) };
             assert!(fits, "{name}: {x}, wanted {y}");
         }
         assert_eq!(t.shape(), shape, "{name}");
