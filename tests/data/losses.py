@@ -47,7 +47,8 @@ CTC = [
     ctc("empty targets", normal(4, 3, 5), ROWS, [4, 2, 0], [0, 2, 0], reduction="none"),
     ctc("no targets at all", normal(4, 2, 5), torch.zeros(2, 0, dtype=long), [4, 2], [0, 0]),
     ctc("other blank", normal(9, 3, 5), torch.tensor([[1, 0, 0], [4, 4, 1], [0, 1, 4]]), [9, 8, 7], [3, 3, 3], blank=3),
-    ctc("blank among the labels", normal(9, 3, 5), torch.tensor([[1, 0, 2], [0, 0, 1], [4, 1, 0]]), [9, 8, 7], [3, 3, 3]),
+    # No label at the end is the blank: PyTorch overwrites a sum of its gradient there.
+    ctc("blank among the labels", normal(9, 3, 5), torch.tensor([[1, 0, 2], [0, 0, 1], [4, 0, 1]]), [9, 8, 7], [3, 3, 3]),
     ctc("impossible", impossible, torch.tensor([[1, 1], [1, 2]]), [2, 3], [2, 2], reduction="none"),
     ctc("impossible as 0", impossible, torch.tensor([[1, 1], [1, 2]]), [2, 3], [2, 2], zero_infinity=True),
     ctc("no steps for a target", normal(3, 2, 4), torch.tensor([[1], [2]]), [0, 3], [1, 1], reduction="none"),

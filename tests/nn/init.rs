@@ -52,14 +52,13 @@ fn values_are_pytorchs() {
         let t = Tensor::full(&shape, 9.0f32).requires_grad();
         filled(name, &t);
         assert!(t.is_leaf(), "{name}: nothing is recorded");
-        // Another factorisation rounds otherwise.
-        if name.starts_with("orthogonal") {
-            for (x, y) in t.to_vec::<f32>().iter().zip(want(&case["bits"])) {
-                assert!((x - f32::from_bits(y)).abs() < 2e-6, "{name}: {x}, wanted {}", f32::from_bits(y));
-            }
-        } else {
-            assert_eq!(bits(&t), want(&case["bits"]), "{name}");
+        // Another factorisation rounds otherwise, and so do PyTorch's logarithms and cosines of groups of 16.
+        let exact = !["orthogonal", "normal", "sparse"].iter().any(|inexact| name.contains(inexact));
+        for (x, y) in t.to_vec::<f32>().iter().zip(want(&case["bits"]).into_iter().map(f32::from_bits)) {
+            let fits = if exact { x.to_bits() == y.to_bits() } else { (x - y).abs() < 4e-6 * (1.0 + y.abs()) };
+            assert!(fits, "{name}: {x}, wanted {y}");
         }
+        assert_eq!(t.shape(), shape, "{name}");
         assert_eq!(bits(&rand(&[1])), want(&case["next"]), "{name}: what is drawn next");
     }
     let gains = &file["gains"];
