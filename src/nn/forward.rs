@@ -21,7 +21,7 @@ use std::ops::Index;
 ///     }
 /// }
 ///
-/// let net = nn::Sequential::new().add(Residual { inner: nn::Linear::new(3, 3) }).add(nn::Linear::new(3, 1));
+/// let net = nn::Sequential::new().append(Residual { inner: nn::Linear::new(3, 3) }).append(nn::Linear::new(3, 1));
 /// assert_eq!(net.forward(&randn(&[2, 3])).shape(), [2, 1]);
 /// ```
 pub trait Forward: Module {
@@ -72,7 +72,7 @@ pub(super) use forward;
 ///
 /// ```
 /// use allotrope::prelude::*;
-/// let net = nn::Sequential::new().add(nn::Linear::new(2, 4)).add_named("out", nn::Linear::new(4, 1));
+/// let net = nn::Sequential::new().append(nn::Linear::new(2, 4)).append_named("out", nn::Linear::new(4, 1));
 /// let names: Vec<String> = net.named_parameters().into_iter().map(|(name, _)| name).collect();
 /// assert_eq!(names, ["0.weight", "0.bias", "out.weight", "out.bias"]);
 /// ```
@@ -89,14 +89,14 @@ impl Sequential {
 
     /// Appends a module, named by its place.
     #[must_use]
-    pub fn add(self, module: impl Forward + 'static) -> Sequential {
+    pub fn append(self, module: impl Forward + 'static) -> Sequential {
         let name = self.modules.len().to_string();
-        self.add_named(name, module)
+        self.append_named(name, module)
     }
 
     /// Appends a module with a name; a module that had the name gives its place to it.
     #[must_use]
-    pub fn add_named(mut self, name: impl Into<String>, module: impl Forward + 'static) -> Sequential {
+    pub fn append_named(mut self, name: impl Into<String>, module: impl Forward + 'static) -> Sequential {
         let name = name.into();
         let module: Box<dyn Forward> = Box::new(module);
         match self.modules.iter_mut().find(|(n, _)| *n == name) {

@@ -114,7 +114,8 @@ pub fn save_restore(seed: u64, mode: Mode) -> Outcome {
     manual_seed(seed);
     let x = Tensor::linspace(-1.0, 1.0, 100).unsqueeze(1);
     let y = x.pow(2) + 0.2 * rand(&[100, 1]);
-    let network = || nn::Sequential::new().add(nn::Linear::new(1, 10)).add(nn::Relu::new()).add(nn::Linear::new(10, 1));
+    let network =
+        || nn::Sequential::new().append(nn::Linear::new(1, 10)).append(nn::Relu::new()).append(nn::Linear::new(10, 1));
     let net = network();
     let opt = optim::Sgd::new(net.parameters(), 0.5);
     let losses = train(mode, 100, |x| net.forward(x), &opt, mse_loss, (&x, &y));

@@ -26,9 +26,9 @@ impl Cnn {
         let block = |from: usize, to: usize| {
             let options = nn::Conv2dOptions { stride: [1, 1].into(), padding: [2, 2].into(), ..Default::default() };
             nn::Sequential::new()
-                .add(nn::Conv2d::with_options(from, to, 5, options))
-                .add(nn::Relu::new())
-                .add(nn::MaxPool2d::new(2))
+                .append(nn::Conv2d::with_options(from, to, 5, options))
+                .append(nn::Relu::new())
+                .append(nn::MaxPool2d::new(2))
         };
         Cnn { conv1: block(1, 16), conv2: block(16, 32), out: nn::Linear::new(32 * 7 * 7, 10) }
     }

@@ -87,7 +87,7 @@ pub fn custom_function(seed: u64, mode: Mode) -> Outcome {
 }
 
 fn network() -> nn::Sequential {
-    nn::Sequential::new().add(nn::Linear::new(1000, 100)).add(nn::Relu::new()).add(nn::Linear::new(100, 10))
+    nn::Sequential::new().append(nn::Linear::new(1000, 100)).append(nn::Relu::new()).append(nn::Linear::new(100, 10))
 }
 
 fn trained<O: Optimizer>(seed: u64, mode: Mode, optimizer: impl Fn(Vec<Tensor>) -> O) -> Outcome {

@@ -197,7 +197,7 @@ fn layers_have_a_dtype() {
     let conv = nn::Conv1d::with_options(4, 6, 3, nn::Conv1dOptions { dtype, ..Default::default() });
     let norm = nn::BatchNorm1d::with_options(6, nn::BatchNormOptions { dtype, ..Default::default() });
     let linear = nn::Linear::with_options(3, 2, nn::LinearOptions { dtype, bias: true });
-    let net = nn::Sequential::new().add(conv).add(norm).add(linear);
+    let net = nn::Sequential::new().append(conv).append(norm).append(linear);
     assert_eq!(net.forward(&x).dtype(), dtype);
     assert!(net.parameters().iter().all(|p| p.dtype() == dtype));
     let half = nn::Linear::with_options(3, 2, nn::LinearOptions { dtype: DType::BF16, bias: true });

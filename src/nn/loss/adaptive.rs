@@ -83,7 +83,7 @@ impl AdaptiveLogSoftmaxWithLoss {
         let tail = ends.windows(2).enumerate().map(|(i, ends)| {
             let hidden = (in_features as f64 / div_value.powi(i as i32 + 1)).floor() as usize;
             let first = Linear::with_bias(in_features, hidden, false);
-            Box::new(Sequential::new().add(first).add(Linear::with_bias(hidden, ends[1] - ends[0], false)))
+            Box::new(Sequential::new().append(first).append(Linear::with_bias(hidden, ends[1] - ends[0], false)))
         });
         AdaptiveLogSoftmaxWithLoss { head, tail: ModuleList::new(tail.collect()), shortlist: ends[0] }
     }
