@@ -9,6 +9,7 @@ use super::saved;
 use crate::autograd::no_grad;
 use crate::device;
 use crate::error::{Error, Result, must};
+use crate::mode::is_recording;
 use crate::state::Value;
 use crate::tensor::{Flag, Tensor};
 use allotrope_ir::DType;
@@ -45,8 +46,9 @@ pub(super) struct Config<O> {
     pub(super) names: Vec<&'static str>,
     /// The state, by parameter, then as the names.
     pub(super) state: Vec<Vec<Tensor>>,
-    /// Whether this is what the group uses. A trace that has read it runs no more when other hyperparameters take its place.
-    current: Flag,
+    /// Whether this is what the group uses. A trace that has read it runs no more when other hyperparameters take its place. None for
+    /// an optimizer that is made inside of a trace, and ends with the call.
+    current: Option<Flag>,
 }
 
 impl<R: Rule> RuleGroup<R> {
@@ -66,7 +68,9 @@ impl<R: Rule> RuleGroup<R> {
     #[track_caller]
     fn config(&self) -> Arc<Config<R::Options>> {
         let config = self.peek();
-        config.current.get();
+        if let Some(current) = &config.current {
+            current.get();
+        }
         config
     }
 
@@ -81,7 +85,9 @@ impl<R: Rule> RuleGroup<R> {
         let old = self.peek();
         let new = config::<R>(&self.params, options, momentum, Some(&old));
         *self.config.write() = Arc::new(new);
-        old.current.set(false);
+        if let Some(current) = &old.current {
+            current.set(false);
+        }
     }
 
     #[track_caller]
@@ -153,7 +159,13 @@ fn config<R: Rule>(
         slots.iter().map(|slot| kept(i, slot.name).unwrap_or_else(|| slot.initial(p))).collect()
     };
     let state = params.iter().enumerate().map(of).collect();
-    Config { options, momentum, names: slots.iter().map(|s| s.name).collect(), state, current: Flag::new(true) }
+    Config {
+        options,
+        momentum,
+        names: slots.iter().map(|s| s.name).collect(),
+        state,
+        current: (!is_recording()).then(|| Flag::new(true)),
+    }
 }
 
 impl<R: Rule> Cycled for RuleGroup<R> {
@@ -261,7 +273,6 @@ impl<R: Rule> ByRule<R> {
     /// # Errors
     /// As [`ByRule::try_with_groups`]; the optimizer stays as it was.
     pub fn try_add_param_group(&mut self, group: ParamGroup<R::Options>) -> Result<()> {
-        outside_of_a_trace(R::NAME)?;
         check_params(R::NAME, &group.params, &self.parameters)?;
         let lr = group.lr.unwrap_or(self.defaults.0);
         let options = group.options.unwrap_or_else(|| self.defaults.1.clone());

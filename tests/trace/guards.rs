@@ -170,10 +170,10 @@ fn a_failed_step_does_not_count_as_missed() {
     let g = trace(|| both(&w, &v, &opt));
     g.call([]).unwrap();
     both(&twin_w, &twin_v, &twin);
-    // Both hold for parameters that never missed a step.
+    // Both parameters never missed a step, and the hyperparameters are those of before.
     let guards = g.explain()[0].guards();
     assert!(
-        guards.contains("the Setting read at src/optim/adam.rs") && guards.contains("all 2 are as they were"),
+        guards.contains("the Setting read at src/optim/by_rule.rs") && guards.contains("all 3 are as they were"),
         "{guards}"
     );
     assert_same("as if it had not been", &w, &twin_w);
