@@ -2,6 +2,42 @@
 
 use allotrope::prelude::*;
 use serde_json::Value;
+use std::cell::Cell;
+
+thread_local! {
+    /// The seed of the nudge of the runs of this thread.
+    static NUDGE: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// Runs a program with its initial weights changed by about an ulp, as the files' own tolerances were found.
+pub fn nudged<T>(seed: u64, run: impl FnOnce() -> T) -> T {
+    NUDGE.set(Some(seed));
+    let result = run();
+    NUDGE.set(None);
+    result
+}
+
+/// What each program calls with its initial weights.
+pub fn nudge(weights: &[Tensor]) {
+    let Some(seed) = NUDGE.get() else { return };
+    let generator = Generator::new(seed);
+    no_grad(|| {
+        for w in weights {
+            w.mul_(&(1.0 + generator.randn(w.shape(), DType::F32) * 3e-7));
+        }
+    });
+}
+
+/// How far the losses of runs part from those of the first, relative, so far at each step.
+pub fn spread(first: &Outcome, others: &[Outcome]) -> Vec<f64> {
+    let mut largest = 0.0f64;
+    let at = |i: usize| {
+        let part = |run: &Outcome| (run.losses[i] - first.losses[i]).abs() / first.losses[i].abs().max(1e-12);
+        largest = others.iter().map(part).fold(largest, f64::max);
+        largest
+    };
+    (0..first.losses.len()).map(at).collect()
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -89,14 +125,19 @@ impl Outcome {
     }
 }
 
-/// The file's value under a key.
+/// The file's value under a key, which may have dots itself.
 fn at<'a>(file: &'a Value, key: &str) -> &'a Value {
-    key.split('.').fold(file, |value, part| &value[part])
+    match key.split_once('.') {
+        Some((first, rest)) if file.get(key).is_none() => at(&file[first], rest),
+        _ => &file[key],
+    }
 }
 
-pub fn compare(file: &Value, run: &Outcome) -> Compared {
+/// By the file's tolerances, or `least` where that is more.
+pub fn compare(file: &Value, run: &Outcome, least: &[f64]) -> Compared {
     let mut all = Compared { largest: 0.0, wrong: Vec::new() };
-    let tolerances = if file["rtol_by_step"].is_null() { Vec::new() } else { list(&file["rtol_by_step"]) };
+    let mut tolerances = if file["rtol_by_step"].is_null() { Vec::new() } else { list(&file["rtol_by_step"]) };
+    tolerances.iter_mut().zip(least).for_each(|(tolerance, least)| *tolerance = tolerance.max(*least));
     let key = ["losses", "losses_by_optimizer"].into_iter().find(|key| !file[*key].is_null());
     if let Some(key) = key {
         let want = list(&file[key]);

@@ -1,6 +1,6 @@
 //! Two clouds of points told apart, and five optimizers on one data set.
 
-use crate::check::{By, Mode, Outcome};
+use crate::check::{By, Mode, Outcome, nudge};
 use crate::fits::{Net, train};
 use allotrope::data::{DataLoader, DataLoaderOptions, TensorDataset};
 use allotrope::prelude::*;
@@ -29,6 +29,7 @@ pub fn optimizers(seed: u64, mode: Mode) -> Outcome {
     let options = DataLoaderOptions { batch_size: 32, shuffle: true, ..Default::default() };
     let loader = DataLoader::with_options(TensorDataset::new((x, y)), options);
     let nets: Vec<Net> = (0..5).map(|_| Net::new(1, 20, 1)).collect();
+    nets.iter().for_each(|net| nudge(&net.parameters()));
     let p = |i: usize| nets[i].parameters();
     let momentum = optim::SgdOptions { momentum: 0.8, ..Default::default() };
     let alpha = optim::RmsPropOptions { alpha: 0.9, ..Default::default() };

@@ -1,6 +1,6 @@
 //! Fits of lines and curves: by hand, with a network, and with one that is saved and restored.
 
-use crate::check::{By, Mode, Outcome, list, numbers};
+use crate::check::{By, Mode, Outcome, list, nudge, numbers};
 use allotrope::io;
 use allotrope::prelude::*;
 use serde_json::Value;
@@ -23,6 +23,7 @@ pub fn linear_regression(file: &Value, mode: Mode) -> Outcome {
     };
     let traced = trace(step);
     let mut p = Tensor::from_vec(vec![1.0f32, 0.0], &[2]).requires_grad();
+    nudge(&[p.clone()]);
     let mut all = Vec::new();
     for _ in 0..5000 {
         let (loss, next) = if mode == Mode::Traced { traced.call(&p).expect("the step runs") } else { step(&p) };
@@ -82,6 +83,7 @@ pub fn train(
     loss_of: impl Fn(&Tensor, &Tensor) -> Tensor,
     (x, y): (&Tensor, &Tensor),
 ) -> Vec<f64> {
+    nudge(opt.parameters());
     let step = |x: &Tensor, y: &Tensor| {
         let loss = loss_of(&forward(x), y);
         opt.zero_grad();

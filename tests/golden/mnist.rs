@@ -1,6 +1,6 @@
 //! MNIST with a convolutional and a recurrent network, one epoch: the first 8,000 images train, the last 2,000 test.
 
-use crate::check::{By, Mode, Outcome};
+use crate::check::{By, Mode, Outcome, nudge};
 use allotrope::data::{DataLoader, DataLoaderOptions, Mnist, TensorDataset};
 use allotrope::prelude::*;
 use std::path::Path;
@@ -73,6 +73,7 @@ fn epoch(
         opt.step();
         loss.detach()
     };
+    nudge(&model.parameters());
     let traced = trace(step);
     let mut losses = Vec::new();
     for batch in loader.iter() {

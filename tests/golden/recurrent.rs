@@ -1,6 +1,6 @@
 //! sin to cos with a recurrent network whose hidden state is carried over; a step covers some half-turns of ten points.
 
-use crate::check::{By, Mode, Outcome, list, numbers};
+use crate::check::{By, Mode, Outcome, list, nudge, numbers};
 use allotrope::prelude::*;
 use serde_json::Value;
 use std::f64::consts::PI;
@@ -33,6 +33,7 @@ fn stretch(at: u64, span: u64) -> (Tensor, Tensor) {
 pub fn run(seed: u64, file: &Value, mode: Mode) -> Outcome {
     manual_seed(seed);
     let model = Net { rnn: nn::Rnn::new(1, 32).batch_first(true), out: nn::Linear::new(32, 1) };
+    nudge(&model.parameters());
     let opt = optim::Adam::new(model.parameters(), 0.02);
     let step = |x: &Tensor, y: &Tensor, h: &Tensor| {
         let (prediction, h) = model.forward(x, h);

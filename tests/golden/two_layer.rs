@@ -1,6 +1,6 @@
 //! The network of 64 x 1000 x 100 x 10 in its seven forms.
 
-use crate::check::{Mode, Outcome, list};
+use crate::check::{Mode, Outcome, list, nudge};
 use allotrope::prelude::*;
 use serde_json::Value;
 
@@ -30,6 +30,7 @@ pub fn manual(seed: u64, mode: Mode) -> Outcome {
     manual_seed(seed);
     let (x, y) = data();
     let (w1, w2) = (randn(&[1000, 100]), randn(&[100, 10]));
+    nudge(&[w1.clone(), w2.clone()]);
     let losses = losses(mode, || {
         let h = x.matmul(&w1);
         let r = h.clamp_min(0.0);
@@ -51,6 +52,7 @@ fn by_autograd(seed: u64, mode: Mode, relu: impl Fn(&Tensor) -> Tensor) -> Outco
     manual_seed(seed);
     let (x, y) = data();
     let (w1, w2) = (randn(&[1000, 100]).requires_grad(), randn(&[100, 10]).requires_grad());
+    nudge(&[w1.clone(), w2.clone()]);
     let losses = losses(mode, || {
         let loss = (relu(&x.matmul(&w1)).matmul(&w2) - &y).pow(2).sum();
         loss.backward();
@@ -94,6 +96,7 @@ fn trained<O: Optimizer>(seed: u64, mode: Mode, optimizer: impl Fn(Vec<Tensor>) 
     manual_seed(seed);
     let (x, y) = data();
     let model = network();
+    nudge(&model.parameters());
     let opt = optimizer(model.parameters());
     let loss_of = nn::MseLoss::new().reduction(Reduction::Sum);
     let losses = losses(mode, || {
@@ -135,6 +138,7 @@ pub fn dynamic(seed: u64, file: &Value, mode: Mode) -> Outcome {
         last: nn::Linear::new(100, 10),
     };
     let (x, y) = data();
+    nudge(&net.parameters());
     let options = optim::SgdOptions { momentum: 0.9, ..Default::default() };
     let opt = optim::Sgd::with_options(net.parameters(), 1e-4, options);
     let mut next = depths.iter();
