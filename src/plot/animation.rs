@@ -92,7 +92,7 @@ impl Animation {
     }
 
     /// The size of all frames, and the palette of some of them.
-    fn plan(&self) -> Result<((u32, u32), Vec<[u8; 3]>)> {
+    fn plan(&self) -> Result<Plan> {
         let mut counts = Counts::default();
         let mut size = None;
         let every = self.frames.len().div_ceil(LOOKED_AT).max(1);
@@ -113,7 +113,7 @@ impl Animation {
         }
     }
 
-    fn encode(&self, plan: ((u32, u32), Vec<[u8; 3]>), out: impl Write) -> std::result::Result<(), Encoding> {
+    fn encode(&self, plan: Plan, out: impl Write) -> std::result::Result<(), Encoding> {
         let ((width, height), palette) = plan;
         let mut gif = GifWriter::new(out, width as u16, height as u16, &palette)?;
         let mut nearest = Nearest::new(palette);
@@ -125,6 +125,9 @@ impl Animation {
         Ok(gif.finish()?)
     }
 }
+
+/// Width, height and palette.
+type Plan = ((u32, u32), Vec<[u8; 3]>);
 
 enum Encoding {
     Plot(Error),
@@ -148,8 +151,8 @@ mod tests {
     fn chart(step: usize) -> Chart {
         Chart::new(format!("step {step}")).size(160, 120).x_range(0.0, 4.0).y_range(0.0, 1.0).scatter(
             "a",
-            &[step],
-            &[0.5],
+            [step],
+            [0.5],
         )
     }
 
@@ -170,7 +173,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("allotrope-no-animation-{}.gif", std::process::id()));
         assert!(Animation::new().save(&path).is_err());
         assert!(Animation::new().frame(chart(1)).frame(chart(2).size(100, 100)).save(&path).is_err());
-        assert!(Animation::new().frame(chart(1)).frame(chart(2).line("b", &[1.0], &[1.0, 2.0])).save(&path).is_err());
+        assert!(Animation::new().frame(chart(1)).frame(chart(2).line("b", [1.0], [1.0, 2.0])).save(&path).is_err());
         assert!(Animation::new().frame(chart(1)).save("film.mp4").is_err());
         assert!(!path.exists());
     }

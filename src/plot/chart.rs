@@ -33,6 +33,9 @@ pub(crate) struct Series {
     pub(crate) points: Vec<(f64, f64)>,
 }
 
+/// From one number to another along an axis.
+type Range = (f64, f64);
+
 /// What is asked of an axis.
 #[derive(Clone, Debug)]
 pub(crate) struct Scale {
@@ -237,7 +240,7 @@ impl Chart {
         values: &Tensor,
         x: (f64, f64),
         y: (f64, f64),
-        cells: fn(usize, &[f64], (f64, f64), (f64, f64)) -> Cells,
+        cells: fn(usize, &[f64], Range, Range) -> Cells,
     ) -> Chart {
         let &[rows, columns] = values.shape() else {
             return self.wrong(format!("cells are a matrix, got shape {:?}", values.shape()));
@@ -339,22 +342,22 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_said_when_it_is_drawn() {
-        let error = Chart::new("t").line("a", &[1.0, 2.0], &[1.0]).svg().expect_err("2 and 1").to_string();
+        let error = Chart::new("t").line("a", [1.0, 2.0], [1.0]).svg().expect_err("2 and 1").to_string();
         assert!(error.contains("2 numbers along x and 1 along y"), "{error}");
         let cube = Tensor::zeros(&[2, 2, 2], allotrope_ir::DType::F32);
         let error = Chart::new("t").heat_map(&cube, (0.0, 1.0), (0.0, 1.0)).svg().expect_err("no matrix").to_string();
         assert!(error.contains("[2, 2, 2]"), "{error}");
-        assert!(Chart::new("t").histogram("h", &[1.0], 0).svg().is_err());
+        assert!(Chart::new("t").histogram("h", [1.0], 0).svg().is_err());
         assert!(Chart::new("t").size(0, 5).svg().is_err());
     }
 
     #[test]
     fn a_histogram_counts_every_finite_number_once() {
         let values = [0.0, 0.1, 0.9, 1.0, f64::NAN, f64::INFINITY];
-        let chart = Chart::new("t").histogram("h", &values, 4);
+        let chart = Chart::new("t").histogram("h", values, 4);
         let counts: Vec<f64> = chart.series[0].points.iter().map(|p| p.1).collect();
         assert_eq!(counts, [2.0, 0.0, 0.0, 2.0]);
-        assert!(Chart::new("t").histogram("h", &[3.0, 3.0], 4).svg().is_ok(), "equal numbers are a histogram too");
+        assert!(Chart::new("t").histogram("h", [3.0, 3.0], 4).svg().is_ok(), "equal numbers are a histogram too");
         assert!(Chart::new("t").histogram("h", Vec::<f64>::new(), 4).svg().is_ok(), "and so are none");
     }
 
@@ -362,7 +365,7 @@ mod tests {
     fn nothing_to_draw_and_odd_numbers_are_drawn() {
         assert!(Chart::new("empty").svg().is_ok());
         let odd = [f64::NAN, f64::INFINITY, -1e300, 1e300];
-        assert!(Chart::new("odd").log_y().line("a", 0..4, &odd).scatter("b", 0..4, &odd).svg().is_ok());
-        assert!(Chart::new("odd").line("a", 0..4, &odd).svg().is_ok());
+        assert!(Chart::new("odd").log_y().line("a", 0..4, odd).scatter("b", 0..4, odd).svg().is_ok());
+        assert!(Chart::new("odd").line("a", 0..4, odd).svg().is_ok());
     }
 }

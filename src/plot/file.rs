@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_png_has_the_size_and_the_colours() {
-        let chart = Chart::new("t").size(120, 90).line("a", &[0.0, 1.0], &[0.0, 1.0]);
+        let chart = Chart::new("t").size(120, 90).line("a", [0.0, 1.0], [0.0, 1.0]);
         let (pixels, size) = pixels(&[&chart, &chart]).expect("drawn");
         assert_eq!((size, pixels.len()), ((120, 180), 120 * 180 * 3));
         assert_eq!(&pixels[..3], [255, 255, 255]);

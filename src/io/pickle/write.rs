@@ -18,12 +18,15 @@ pub(in super::super) struct Place {
     pub(in super::super) requires_grad: bool,
 }
 
+/// Which tensor one is, and how it lies.
+type Placing<'a> = &'a mut dyn FnMut(&Tensor) -> Result<(usize, Place), String>;
+
 /// A pickle that is written; `place` says of each tensor how it lies, and which one it is.
 pub(in super::super) struct Writer<'a> {
     out: Vec<u8>,
     /// Names and tensors that were written, and where they are kept.
     kept: HashMap<Kept, u32>,
-    place: &'a mut dyn FnMut(&Tensor) -> Result<(usize, Place), String>,
+    place: Placing<'a>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -37,10 +40,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// When it is too deep, or `place` fails.
-    pub(in super::super) fn pickle(
-        value: &Value,
-        place: &'a mut dyn FnMut(&Tensor) -> Result<(usize, Place), String>,
-    ) -> Result<Vec<u8>, String> {
+    pub(in super::super) fn pickle(value: &Value, place: Placing<'a>) -> Result<Vec<u8>, String> {
         let mut w = Writer { out: vec![0x80, 2], kept: HashMap::new(), place };
         w.value(value, 0)?;
         w.out.push(b'.');

@@ -105,7 +105,7 @@ impl ReduceLrOnPlateau {
         outside_of_a_trace(NAME)?;
         let groups = start.into().groups;
         let PlateauOptions { mode, factor, patience, threshold, threshold_mode, cooldown, min_lr, eps } = options;
-        if !(factor < 1.0) {
+        if factor >= 1.0 || factor.is_nan() {
             return Err(Error::argument(format!("{NAME}: factor must be below 1, got {factor}")));
         }
         Ok(ReduceLrOnPlateau {
