@@ -173,7 +173,7 @@ impl Compared {
             return;
         }
         // A NaN is no agreement.
-        if let Some(i) = parts.iter().position(|part| !(*part <= 1.0)) {
+        if let Some(i) = parts.iter().position(|part| *part > 1.0 || part.is_nan()) {
             self.wrong.push(format!("{what}, number {i}: off by {:.3} times the tolerance", parts[i]));
         }
         self.largest = parts.into_iter().fold(self.largest, |a, b| if b.is_nan() { f64::INFINITY } else { a.max(b) });
