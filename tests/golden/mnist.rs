@@ -24,7 +24,7 @@ struct Cnn {
 impl Cnn {
     fn new() -> Cnn {
         let block = |from: usize, to: usize| {
-            let options = nn::Conv2dOptions { stride: [1, 1].into(), padding: [2, 2].into(), ..Default::default() };
+            let options = nn::Conv2dOptions { stride: [1, 1], padding: [2, 2].into(), ..Default::default() };
             nn::Sequential::new()
                 .append(nn::Conv2d::with_options(from, to, 5, options))
                 .append(nn::Relu::new())

@@ -65,7 +65,7 @@ impl Given {
 /// What the gradients are those of.
 fn weights(out: &Tensor) -> Tensor {
     let numbers = (0..out.numel()).map(|i| (i * 7 % 11) as f64 / 4.0 - 1.25).collect();
-    Tensor::from_vec(numbers, &out.shape()).to(out.dtype())
+    Tensor::from_vec(numbers, out.shape()).to(out.dtype())
 }
 
 type Call = fn(&[Tensor]) -> allotrope::Result<Vec<Tensor>>;

@@ -101,7 +101,8 @@ fn the_implicit_axis_of_softmax() {
 fn what_does_not_fit_is_refused() {
     let row = Tensor::zeros(&[3], DType::F32);
     let whole = Tensor::arange(4);
-    let cases: Vec<(&str, Box<dyn Forward>, &Tensor, &[&str])> = vec![
+    type Case<'a> = (&'a str, Box<dyn Forward>, &'a Tensor, &'a [&'a str]);
+    let cases: Vec<Case<'_>> = vec![
         ("softmax2d", Box::new(nn::Softmax2d::new()), &row, &["[n, c, h, w]", "[3]"]),
         ("softmax", Box::new(nn::Softmax::new(5)), &row, &["5", "[3]"]),
         ("glu", Box::new(nn::Glu::default()), &row, &["even", "[3]"]),

@@ -421,7 +421,7 @@ fn what_does_not_fit_says_so() {
     let short = PadPackedOptions { total_length: Some(2), ..Default::default() };
     says(try_pad_packed_sequence(&packed, short), &["total_length", "3", "2"]);
     says(packed.try_with_data(floats.clone()), &["[2]", "4 rows"]);
-    says(PackedSequence::from_tensors(&[floats.clone()]), &["4 or 6 tensors", "1"]);
+    says(PackedSequence::from_tensors(std::slice::from_ref(&floats)), &["4 or 6 tensors", "1"]);
     says(try_pad_sequence(&[], Default::default()), &["pad_sequence", "at least one"]);
     says(try_pad_sequence(&[floats.clone(), x.clone()], Default::default()), &["[2]", "[3, 2, 4]"]);
     says(try_unpad_sequence(&x, &[1, 5], false), &["unpad_sequence", "1 to 3", "[1, 5]"]);
