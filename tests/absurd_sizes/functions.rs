@@ -167,9 +167,9 @@ fn others() -> Vec<Row> {
 
 fn layers() -> Vec<Row> {
     table! { Unsigned n: usize, t;
-        "linear::new": Plain(drop(nn::Linear::new(n, 2)));
-        "linear::new": Plain(drop(nn::Linear::new(2, n)));
-        "linear::new": Plain(drop(nn::Linear::new(n, n)));
+        "special::linear_new": Plain(drop(nn::Linear::new(n, 2)));
+        "special::linear_new": Plain(drop(nn::Linear::new(2, n)));
+        "special::linear_new": Plain(drop(nn::Linear::new(n, n)));
         "linear::with_bias": Plain(drop(nn::Linear::with_bias(n, 3, false)));
         "special::layers_new": Plain(drop(nn::Rnn::new(n, 2)));
         "special::layers_new": Plain(drop(nn::Rnn::new(2, n)));
@@ -203,7 +203,7 @@ fn layers() -> Vec<Row> {
         "special::transformer_with_options TransformerOptions.num_encoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: n, layer: feed_forward(2), ..Default::default() })));
         "special::transformer_with_options TransformerOptions.num_decoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: 1, num_decoder_layers: n, layer: feed_forward(2) })));
         "transformer::generate_square_subsequent_mask": Plain(nn::Transformer::generate_square_subsequent_mask(n));
-        "activation::new PReluOptions.num_parameters": Plain(drop(nn::PRelu::new(n)));
+        "activation::new PReluOptions.num_parameters": Plain(drop(nn::PRelu::new(n))), right if any;
         "activation::with_options": nn::PRelu::try_with_options(nn::PReluOptions { num_parameters: n, ..Default::default() }).map(|l| l.weight);
         "adaptive::new": Plain(drop(nn::AdaptiveLogSoftmaxWithLoss::new(n, 10, &[2])));
         "adaptive::new": Plain(drop(nn::AdaptiveLogSoftmaxWithLoss::new(4, n, &[2])));
