@@ -13,10 +13,10 @@
 //! call 150: depth 0, loss 0.2841, compiled 4
 //! call 175: depth 2, loss 0.2141, compiled 4
 //! call 199: depth 1, loss 0.1438, compiled 4
-//! 105 operations, made because: it was the first call
-//! 73 operations, made because: the closure did something else: event 13 was a captured tensor f32[2], not a captured tensor f32[10]
-//! 153 operations, made because: the closure did something else: event 22 was broadcast, not a captured tensor f32[2]
-//! 129 operations, made because: the closure did something else: event 29 was a captured tensor f32[2], not broadcast
+//! 100 operations, made because: it was the first call
+//! 70 operations, made because: the closure did something else: event 13 was a captured tensor f32[2], not a captured tensor f32[10]
+//! 148 operations, made because: the closure did something else: event 22 was broadcast, not a captured tensor f32[2]
+//! 124 operations, made because: the closure did something else: event 29 was a captured tensor f32[2], not broadcast
 //! ```
 
 use allotrope::prelude::*;

@@ -333,7 +333,7 @@ mod opencl {
         }
         assert_eq!(read(&out, "losses.csv").lines().count(), 1 + 3 + 3 + 30);
         assert!(
-            read(&out, "step_times.csv").starts_with("program,step,points,eager_seconds,traced_seconds,device_seconds")
+            read(&out, "step_times.csv").starts_with("program,step,length,eager_seconds,traced_seconds,device_seconds")
         );
     }
 
