@@ -116,15 +116,15 @@ fn sequences_that_do_not_fit_a_recurrent_network() {
 fn learning_rates_that_are_none() {
     let p = || vec![zeros(&[2]).requires_grad()];
     for bad in [f64::NAN, -0.1, f64::INFINITY] {
-        says(&panic_text(|| drop(optim::Sgd::new(p(), bad))), &["Sgd", "learning rate", &bad.to_string()]);
+        says(&panic_text(|| drop(optim::Sgd::new(p(), bad))), &["SGD", "learning rate", &bad.to_string()]);
         says(&panic_text(|| drop(optim::Adam::new(p(), bad))), &["Adam", "learning rate", &bad.to_string()]);
         let opt = optim::Adam::new(p(), 0.5);
         says(&panic_text(|| opt.set_lr(bad)), &["learning rate", &bad.to_string()]);
         assert_eq!(opt.lr().item::<f64>(), 0.5);
     }
-    says(&panic_text(|| drop(optim::Sgd::new(vec![], 0.1))), &["Sgd", "no parameters"]);
+    says(&panic_text(|| drop(optim::Sgd::new(vec![], 0.1))), &["SGD", "no parameters"]);
     let computed = &p()[0] * 2.0;
-    says(&panic_text(|| drop(optim::Sgd::new(vec![computed.clone()], 0.1))), &["Sgd", "parameter 0", "leaf"]);
+    says(&panic_text(|| drop(optim::Sgd::new(vec![computed.clone()], 0.1))), &["SGD", "parameter 0", "leaf"]);
     let options = optim::AdamOptions { betas: (1.0, 0.9), ..Default::default() };
     says(&panic_text(|| drop(optim::Adam::with_options(p(), 0.1, options))), &["Adam", "first beta", "1"]);
 }
