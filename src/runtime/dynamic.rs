@@ -18,7 +18,6 @@ use crate::runtime::record::device_of;
 use crate::runtime::record::{Recording, record_with};
 use crate::runtime::recording_lock::RecordingLock;
 use crate::runtime::sharing::ArgumentPlan;
-use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::tensor::Tensor;
 use crate::tensor::grad_fn::{Edge, next_seq};
@@ -88,8 +87,11 @@ pub fn trace_dynamic<F, const N: usize>(closure: F) -> DynamicTraced<F, N>
 where
     F: Traceable<N>,
 {
-    let options = TraceOptions { passes: Passes::ALL, hot: SpecializeHot::default() };
-    DynamicTraced { closure: RecordingLock::new(closure), recordings: Mutex::default(), options }
+    DynamicTraced {
+        closure: RecordingLock::new(closure),
+        recordings: Mutex::default(),
+        options: TraceOptions::default(),
+    }
 }
 
 impl<F, R, const N: usize> DynamicTraced<F, N>
@@ -111,6 +113,13 @@ where
         self
     }
 
+    /// Calls the closure eagerly instead where `disabled` is true; see [`Traced::disabled`](crate::runtime::traced::Traced::disabled).
+    #[must_use]
+    pub fn disabled(mut self, disabled: bool) -> Self {
+        self.options.disabled = disabled;
+        self
+    }
+
     /// Records the closure and runs the code for what it did, compiling that first where no call did it before.
     ///
     /// Inside another trace the closure is recorded as part of that one.
@@ -121,7 +130,7 @@ where
     /// the closure did to Rust values stays done.
     pub fn call<'a>(&self, args: impl Arguments<'a, N>) -> Result<R> {
         let args = args.tensors();
-        if mode::is_recording() {
+        if self.options.disabled || mode::is_recording() {
             return self.closure.with(|closure| Ok(closure.run(&args)));
         }
         // A recording stands for every argument of a kind, and hooks are one tensor's own.

@@ -57,11 +57,7 @@ where
     F: Traceable<N>,
 {
     count_hidden_handles();
-    Traced {
-        closure: RecordingLock::new(closure),
-        cache: Cache::default(),
-        options: TraceOptions { passes: Passes::ALL, hot: SpecializeHot::default() },
-    }
+    Traced { closure: RecordingLock::new(closure), cache: Cache::default(), options: TraceOptions::default() }
 }
 
 impl<F, R, const N: usize> Traced<F, R, N>
@@ -90,6 +86,23 @@ where
         self
     }
 
+    /// Calls the closure eagerly instead where `disabled` is true, as `torch.compile(disable=True)` does: a switch for programs that
+    /// run in either mode. A panic of the closure is a panic of the call then.
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let is_traced = std::env::args().any(|arg| arg == "--trace");
+    /// let double = trace(|x: &Tensor| x * 2.0).disabled(!is_traced);
+    /// assert_eq!(double.call(&Tensor::ones(&[2], DType::F32))?.to_vec::<f32>(), [2.0, 2.0]);
+    /// assert_eq!(double.compilations(), usize::from(is_traced));
+    /// # Ok::<(), allotrope::Error>(())
+    /// ```
+    #[must_use]
+    pub fn disabled(mut self, disabled: bool) -> Self {
+        self.options.disabled = disabled;
+        self
+    }
+
     /// Runs the closure as compiled code, recording and compiling it first where no variant fits the arguments.
     ///
     /// Inside another trace the closure is recorded as part of that one.
@@ -99,7 +112,7 @@ where
     /// argument cannot be bound. Nothing is changed then: no parameter, no moment, no gradient.
     pub fn call<'a>(&self, args: impl Arguments<'a, N>) -> Result<R> {
         let args = args.tensors();
-        if mode::is_recording() {
+        if self.options.disabled || mode::is_recording() {
             return self.closure.with(|closure| Ok(closure.run(&args)));
         }
         let (entry, binding) = self.entry(&args)?;
@@ -107,11 +120,14 @@ where
         Ok(entry.template.unflatten(&mut results.into_iter()))
     }
 
-    /// Compiles for arguments like these without running: nothing is changed.
+    /// Compiles for arguments like these without running: nothing is changed. Where it is [disabled](Traced::disabled), nothing is done.
     ///
     /// # Errors
     /// As [`Traced::call`].
     pub fn compile<'a>(&self, args: impl Arguments<'a, N>) -> Result<()> {
+        if self.options.disabled {
+            return Ok(());
+        }
         self.entry(&args.tensors()).map(drop)
     }
 

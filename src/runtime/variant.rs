@@ -47,6 +47,14 @@ pub(crate) struct Variant {
 pub(crate) struct TraceOptions {
     pub(crate) passes: Passes,
     pub(crate) hot: SpecializeHot,
+    /// Whether the closure is called eagerly instead.
+    pub(crate) disabled: bool,
+}
+
+impl Default for TraceOptions {
+    fn default() -> TraceOptions {
+        TraceOptions { passes: Passes::ALL, hot: SpecializeHot::default(), disabled: false }
+    }
 }
 
 impl TraceOptions {

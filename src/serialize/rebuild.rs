@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::ops::random::default_generator;
 use crate::runtime::guards::{ArgType, Guards};
 use crate::runtime::sharing::{Given, Sharing};
-use crate::runtime::specialize::SpecializeHot;
 use crate::runtime::variant::{TraceOptions, Variant};
 use crate::serialize::files::Fault;
 use crate::serialize::memory;
@@ -24,7 +23,6 @@ use crate::tensor::result_layout::LayoutRule;
 use crate::tensor::view::Creation;
 use crate::tensor::view_op::ViewOp;
 use crate::tensor::{Flag, Generator, Strides, Tensor, eval};
-use allotrope_ir::passes::Passes;
 use allotrope_ir::{Dim, Sym, saved};
 use smallvec::{SmallVec, smallvec};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -191,7 +189,7 @@ impl LoadedState {
         let given: Vec<Given> = args.iter().map(|a| a.same_as.map_or(Given::Apart, Given::SameAs)).collect();
         let sharing = Sharing::of(&captured.wiring, &captured.dependencies, &given, |i| args[i].requires_grad);
         let guards = Guards::of(&captured, args, state_flags, grad_enabled, sharing);
-        let options = TraceOptions { passes: Passes::ALL, hot: SpecializeHot::default() };
+        let options = TraceOptions::default();
         // A graph that no capture makes may meet what no capture has met: that is an error of the file then.
         let compile =
             // Backward passes from outside are the closure's.

@@ -1,6 +1,6 @@
 //! Tensors: made from Rust data, viewed, broadcast, reduced, read back; and what a mistake says.
 //!
-//! `cargo run --release --example 01_tensor` prints
+//! `cargo run --release --example tensors` prints
 //!
 //! ```text
 //! tensor([[1., 2., 3.],

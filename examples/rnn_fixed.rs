@@ -1,7 +1,7 @@
 //! A recurrent network learns cos from sin, on sequences of 10, 20 or 30 points: the whole training step, first eagerly
 //! and then as one compiled function, from the same seed.
 //!
-//! `cargo run --release --example 05_rnn_sin_cos` prints the following, and the time of each run on standard error.
+//! `cargo run --release --example rnn_fixed` prints the following, and the time of each run on standard error.
 //! `-- 10` makes 10 steps instead of 100.
 //!
 //! ```text

@@ -1,6 +1,6 @@
 //! A training loop: a layer, a loss, an optimizer, and fifteen points on a noisy line.
 //!
-//! `cargo run --release --example 03_linear_regression` prints
+//! `cargo run --release --example linear_regression` prints
 //!
 //! ```text
 //! Linear(in_features=1, out_features=1, bias=True)

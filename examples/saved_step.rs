@@ -1,6 +1,6 @@
 //! A training step in a file: captured, saved with its state, loaded, and continued without the closure that made it.
 //!
-//! `cargo run --release --example 11_save_load`
+//! `cargo run --release --example saved_step`
 //!
 //! ```text
 //! 100 steps, 50 of them loaded:

@@ -1,6 +1,6 @@
 //! Tracing: the same closure, captured once as a graph, optimised, and compiled; `explain` shows all of it.
 //!
-//! `cargo run --release --example 04_trace` prints
+//! `cargo run --release --example trace` prints
 //!
 //! ```text
 //! tensor(2.9913) tensor(2.9913): equal bits true

@@ -1,7 +1,7 @@
 //! Loops of your own: `scan` is a loop in eager mode and stays a loop in a trace, so one compilation serves every
 //! length, and gradients flow through it. Here: an exponential moving average whose decay is learnt.
 //!
-//! `cargo run --release --example 06_scan` prints
+//! `cargo run --release --example scan` prints
 //!
 //! ```text
 //! tensor([0.5000, 0.7500, 0.8750, 0.9375])

@@ -1,6 +1,6 @@
 //! Gradients: every operation on a tensor that requires them is recorded on a tape, which `backward` goes through in reverse.
 //!
-//! `cargo run --release --example 02_autograd` prints
+//! `cargo run --release --example autograd_basics` prints
 //!
 //! ```text
 //! tensor(14., grad_fn=<SumBackward0>)

@@ -2,7 +2,7 @@
 //! so one compilation serves every number of iterations and both branches, and gradients flow through what ran. Here: a
 //! fixed point that is refined until it no longer moves, trained with a step that is shortened where it is too long.
 //!
-//! `cargo run --release --example 09_control_flow` prints
+//! `cargo run --release --example control_flow` prints
 //!
 //! ```text
 //! step 10: loss 0.005071, w 0.6107, 22 steps

@@ -1,7 +1,7 @@
 //! A network whose depth Rust draws anew on every call, compiled: `trace_dynamic` records each call and runs the code that
 //! was compiled for what was recorded.
 //!
-//! `cargo run --release --example 10_dynamic`
+//! `cargo run --release --example dynamic_net`
 //!
 //! ```text
 //! call   0: depth 1, loss 0.9427, compiled 1
