@@ -15,20 +15,28 @@
 
 use allotrope::data::{DataLoader, DataLoaderOptions, TensorDataset};
 use allotrope::prelude::*;
+use clap::Parser;
+
+/// Batches of a data set.
+#[derive(Parser)]
+struct Args {
+    /// Compile the function of each batch.
+    #[arg(long)]
+    trace: bool,
+}
 
 fn main() -> Result<(), Error> {
-    let is_traced = std::env::args().any(|arg| arg == "--trace");
+    let args = Args::parse();
     manual_seed(1);
     let (x, y) = (Tensor::linspace(1.0, 10.0, 10), Tensor::linspace(10.0, 1.0, 10));
     let data = TensorDataset::new((x, y));
     let options = DataLoaderOptions { batch_size: 4, shuffle: true, num_workers: 2, ..Default::default() };
     let loader = DataLoader::with_options(data, options);
-    let step = |x: &Tensor, y: &Tensor| mse_loss(x, y);
-    let compiled = trace(step);
+    let step = trace(|x: &Tensor, y: &Tensor| mse_loss(x, y)).disabled(!args.trace);
     for epoch in 0..2 {
         for (i, batch) in loader.iter().enumerate() {
             let (x, y) = batch?;
-            let loss = if is_traced { compiled.call((&x, &y))? } else { step(&x, &y) };
+            let loss = step.call((&x, &y))?;
             println!("epoch {epoch}, step {i}: x {x}, y {y}, mean square {}", loss.item::<f32>());
         }
     }

@@ -90,24 +90,23 @@ fn convolution<const N: usize>(
     bias: Option<&Tensor>,
     options: ConvOptions<N>,
 ) -> Result<Tensor> {
-    let (x, added) = with_batch(op, input, N + 2)?;
-    let y = by_one_node("ConvolutionBackward0", &x, weight, bias, |x, weight, bias| {
-        of_batch(op, input, x, weight, bias, options)
-    })?;
-    without_batch(&y, added)
+    by_one_node(op, N, input, weight, bias, |x, weight, bias| of_batch(op, input, x, weight, bias, options))
 }
 
-/// A convolution as one node, which keeps input and weights.
+/// A convolution over `axes`, of a batch or one sample, as one node, which keeps input and weights.
 pub(super) fn by_one_node(
-    node: &'static str,
-    x: &Tensor,
+    op: &'static str,
+    axes: usize,
+    input: &Tensor,
     weight: &Tensor,
     bias: Option<&Tensor>,
     compute: impl FnOnce(&Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let operands: Vec<&Tensor> = [x, weight].into_iter().chain(bias).collect();
+    let (x, added) = with_batch(op, input, axes + 2)?;
+    let operands: Vec<&Tensor> = [&x, weight].into_iter().chain(bias).collect();
     let keeps = [Keeps::Operand(0), Keeps::Operand(1)];
-    single(node, &operands, &keeps, |t| compute(&t[0], &t[1], t.get(2)))
+    let y = single("ConvolutionBackward0", &operands, &keeps, |t| compute(&t[0], &t[1], t.get(2)))?;
+    without_batch(&y, added)
 }
 
 fn of_batch<const N: usize>(

@@ -1,7 +1,6 @@
 //! Transposed convolutions: the gradient of a convolution with respect to its input, as an operation of its own. One
 //! matrix product gives every window, and windows are added where they overlap.
 
-use super::common::{with_batch, without_batch};
 use super::conv::{as_convolved, by_one_node, check_bias_shape, grouped_product, sizes3, weights, with_bias};
 use crate::error::{Error, Result};
 use crate::mode::sizes::{at_most, demand_at_least, demand_equal, is_zero, numel};
@@ -70,11 +69,7 @@ fn transposed<const N: usize>(
     bias: Option<&Tensor>,
     options: ConvTransposeOptions<N>,
 ) -> Result<Tensor> {
-    let (x, added) = with_batch(op, input, N + 2)?;
-    let y = by_one_node("ConvolutionBackward0", &x, weight, bias, |x, weight, bias| {
-        of_batch(op, input, x, weight, bias, options)
-    })?;
-    without_batch(&y, added)
+    by_one_node(op, N, input, weight, bias, |x, weight, bias| of_batch(op, input, x, weight, bias, options))
 }
 
 fn of_batch<const N: usize>(

@@ -10,11 +10,18 @@ use crate::ops::twin_fns;
 use crate::tensor::draw::Kind;
 use crate::tensor::{Size, Sizes, Tensor};
 
-fn check(op: &'static str, p: f64) -> Result<()> {
-    match (0.0..=1.0).contains(&p) {
-        true => Ok(()),
-        false => Err(Error::operands(op, format!("the probability must be 0 to 1, got {p}"))),
+/// What needs no draw: everything stays, or nothing does, whatever the dtype.
+///
+/// # Errors
+/// When `p` is no probability.
+fn all_or_nothing(op: &'static str, x: &Tensor, p: f64, training: bool) -> Result<Option<Tensor>> {
+    if !(0.0..=1.0).contains(&p) {
+        return Err(Error::operands(op, format!("the probability must be 0 to 1, got {p}")));
     }
+    if !training || p == 0.0 || x.sizes().iter().any(|&n| is_zero(n)) {
+        return Ok(Some(x.clone()));
+    }
+    if p == 1.0 { nothing_of(x).map(Some) } else { Ok(None) }
 }
 
 /// Which elements of a tensor stay, each with probability 1 - p, drawn in the order of its memory: PyTorch's
@@ -35,13 +42,8 @@ fn dropped(
     training: bool,
     kept: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    check(op, p)?;
-    if !training || p == 0.0 || x.sizes().iter().any(|&n| is_zero(n)) {
-        return Ok(x.clone());
-    }
-    // Nothing is left, whatever the dtype.
-    if p == 1.0 {
-        return nothing_of(x);
+    if let Some(y) = all_or_nothing(op, x, p, training)? {
+        return Ok(y);
     }
     if !x.dtype().is_float() {
         return Err(Error::operands(op, format!("not defined for {}; use to(DType::F32) first", x.dtype())));
@@ -58,12 +60,8 @@ fn dropped_to_alpha(
     training: bool,
     kept: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    check(op, p)?;
-    if !training || p == 0.0 || x.sizes().iter().any(|&n| is_zero(n)) {
-        return Ok(x.clone());
-    }
-    if p == 1.0 {
-        return nothing_of(x);
+    if let Some(y) = all_or_nothing(op, x, p, training)? {
+        return Ok(y);
     }
     const ALPHA: f64 = 1.758_099_340_847_376_6;
     let a = 1.0 / ((ALPHA * ALPHA * p + 1.0) * (1.0 - p)).sqrt();

@@ -17,6 +17,7 @@ mod dropout;
 mod embedding;
 mod embedding_bag;
 mod fold;
+mod fractional_pool;
 mod interpolate;
 mod linear;
 mod loss;
@@ -43,6 +44,7 @@ pub use embedding::{
 };
 pub use embedding_bag::*;
 pub use fold::*;
+pub use fractional_pool::*;
 pub use interpolate::*;
 pub use linear::*;
 pub use loss::*;

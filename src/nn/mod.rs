@@ -41,9 +41,10 @@ pub use field::Field;
 pub use forward::{Forward, ModuleDict, ModuleList, Sequential};
 pub use loss::{
     AdaptiveLogSoftmaxOptions, AdaptiveLogSoftmaxWithLoss, BceLoss, BceWithLogitsLoss, CosineEmbeddingLoss,
-    CrossEntropyLoss, CtcLoss, GaussianNllLoss, HingeEmbeddingLoss, HuberLoss, KlDivLoss, L1Loss, MarginRankingLoss,
-    MseLoss, MultiLabelMarginLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, NllLoss, PoissonNllLoss, SmoothL1Loss,
-    SoftMarginLoss, TripletMarginLoss, TripletMarginWithDistanceLoss,
+    CrossEntropyLoss, CtcLoss, GaussianNllLoss, HingeEmbeddingLoss, HuberLoss, KlDivLoss, L1Loss,
+    LinearCrossEntropyLoss, LinearCrossEntropyOptions, MarginRankingLoss, MseLoss, MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss, MultiMarginLoss, NllLoss, PoissonNllLoss, SmoothL1Loss, SoftMarginLoss,
+    TripletMarginLoss, TripletMarginWithDistanceLoss,
 };
 pub use module::{IncompatibleKeys, Module, Visitor};
 pub use recurrent::{
@@ -70,9 +71,9 @@ pub use embedding::{Embedding, EmbeddingOptions};
 pub use embedding_bag::{EmbeddingBag, EmbeddingBagOptions};
 pub use linear::{Bilinear, Identity, Linear, LinearOptions};
 pub use norm::{
-    BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions, GroupNorm, GroupNormOptions, InstanceNorm1d,
-    InstanceNorm2d, InstanceNorm3d, InstanceNormOptions, LayerNorm, LayerNormOptions, LocalResponseNorm,
-    LocalResponseNormOptions, RmsNorm, RmsNormOptions,
+    BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions, CrossMapLrn2d, GroupNorm, GroupNormOptions,
+    InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormOptions, LayerNorm, LayerNormOptions,
+    LocalResponseNorm, LocalResponseNormOptions, RmsNorm, RmsNormOptions,
 };
 pub use pad::{
     CircularPad1d, CircularPad2d, CircularPad3d, ConstantPad1d, ConstantPad2d, ConstantPad3d, ReflectionPad1d,
@@ -82,9 +83,10 @@ pub use pad::{
 pub use per_axis::{PerAxis, Sides};
 pub use pool::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d,
-    AvgPool1d, AvgPool1dOptions, AvgPool2d, AvgPool2dOptions, AvgPool3d, AvgPool3dOptions, AvgPoolOptions, LpPool1d,
-    LpPool2d, LpPool3d, LpPoolOptions, MaxPool1d, MaxPool1dOptions, MaxPool2d, MaxPool2dOptions, MaxPool3d,
-    MaxPool3dOptions, MaxPoolOptions, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d, UnpoolOptions,
+    AvgPool1d, AvgPool1dOptions, AvgPool2d, AvgPool2dOptions, AvgPool3d, AvgPool3dOptions, AvgPoolOptions,
+    FractionalMaxPool2d, FractionalMaxPool3d, LpPool1d, LpPool2d, LpPool3d, LpPoolOptions, MaxPool1d, MaxPool1dOptions,
+    MaxPool2d, MaxPool2dOptions, MaxPool3d, MaxPool3dOptions, MaxPoolOptions, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d,
+    UnpoolOptions,
 };
 pub use shape::{ChannelShuffle, Flatten, Fold, FoldOptions, PixelShuffle, PixelUnshuffle, Unflatten, Unfold};
 pub use upsample::{Upsample, UpsamplingBilinear2d, UpsamplingNearest2d};

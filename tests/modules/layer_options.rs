@@ -75,6 +75,17 @@ pub fn number(a: &Case<'_>, i: usize, name: &str) -> Result<Number> {
     a.given(i, name).ok_or_else(|| Error::Argument(format!("argument {name} is not given"))).and_then(to_number)
 }
 
+/// The ratios of fractional pooling, one for all axes or one for each.
+pub fn ratios<const N: usize>(a: &Case<'_>) -> Result<[f64; N]> {
+    let name = "output_ratio";
+    match a.given(2, name) {
+        Some(Given::List(all)) => {
+            each(name, all.iter().map(|v| Ok(to_number(v)?.to_f64())).collect::<Result<Vec<_>>>()?)
+        }
+        _ => Ok([number(a, 2, name)?.to_f64(); N]),
+    }
+}
+
 /// The dtype, and the device before it, which there is one of.
 pub fn dtype(a: &Case<'_>, i: usize) -> Result<DType> {
     _ = a.is_none(i - 1, "device");

@@ -2,9 +2,9 @@
 
 use crate::case::Case;
 use crate::corpus::Given;
-use crate::layer_options::{adaptive, conv, conv_transpose, dtype, number, per_axis, per_axis_or, sides};
+use crate::layer_options::{adaptive, conv, conv_transpose, dtype, number, per_axis, per_axis_or, ratios, sides};
 use crate::subject::{Built, subject};
-use allotrope::functional::{InterpolateMode, InterpolateOptions};
+use allotrope::functional::{FractionalSize, InterpolateMode, InterpolateOptions};
 use allotrope::nn::{self, Forward};
 use allotrope::ops::Number;
 use allotrope::{Error, Result, Tensor};
@@ -135,6 +135,24 @@ fn max_pool(class: &str, a: &Case<'_>) -> Built {
             pool!(Ok(nn::$layer::new(adaptive::<$n>(a)?)), 1)
         };
     }
+    macro_rules! fractional {
+        ($layer:ident, $n:literal) => {
+            pool!(
+                {
+                    let size = match a.is_none(1, "output_size") || !a.has("output_size") && a.len() < 2 {
+                        false => FractionalSize::Output(per_axis::<$n>(a, 1, "output_size")?.each()),
+                        true => FractionalSize::Ratio(ratios(a)?),
+                    };
+                    let layer = nn::$layer::try_new(per_axis::<$n>(a, 0, "kernel_size")?, size)?;
+                    Ok(match a.tensor_opt(4, "_random_samples")? {
+                        Some(samples) => layer.random_samples(samples.clone()),
+                        None => layer,
+                    })
+                },
+                3
+            )
+        };
+    }
     match class {
         "MaxPool1d" => max!(MaxPool1d, 1),
         "MaxPool2d" => max!(MaxPool2d, 2),
@@ -142,6 +160,8 @@ fn max_pool(class: &str, a: &Case<'_>) -> Built {
         "AdaptiveMaxPool1d" => shares!(AdaptiveMaxPool1d, 1),
         "AdaptiveMaxPool2d" => shares!(AdaptiveMaxPool2d, 2),
         "AdaptiveMaxPool3d" => shares!(AdaptiveMaxPool3d, 3),
+        "FractionalMaxPool2d" => fractional!(FractionalMaxPool2d, 2),
+        "FractionalMaxPool3d" => fractional!(FractionalMaxPool3d, 3),
         _ => None,
     }
 }
@@ -277,13 +297,12 @@ fn norm(class: &str, a: &Case<'_>) -> Built {
         };
         nn::GroupNorm::try_with_options(a.size(0, "num_groups")?, a.size(1, "num_channels")?, options)
     };
-    let response = || {
-        let options = nn::LocalResponseNormOptions {
+    let response = || -> Result<nn::LocalResponseNormOptions> {
+        Ok(nn::LocalResponseNormOptions {
             alpha: a.float_or(1, "alpha", 1e-4)?,
             beta: a.float_or(2, "beta", 0.75)?,
             k: a.float_or(3, "k", 1.0)?,
-        };
-        nn::LocalResponseNorm::try_with_options(a.size(0, "size")?, options)
+        })
     };
     match class {
         "BatchNorm1d" => batch!(BatchNorm1d),
@@ -297,7 +316,8 @@ fn norm(class: &str, a: &Case<'_>) -> Built {
             Ok(vec![layer.try_forward(call.tensor(0, if call.has("x") { "x" } else { "input" })?)?])
         }),
         "GroupNorm" => one(group()),
-        "LocalResponseNorm" => one(response()),
+        "LocalResponseNorm" => one((|| nn::LocalResponseNorm::try_with_options(a.size(0, "size")?, response()?))()),
+        "CrossMapLRN2d" => one((|| nn::CrossMapLrn2d::try_with_options(a.size(0, "size")?, response()?))()),
         _ => None,
     }
 }

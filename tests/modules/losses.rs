@@ -39,6 +39,7 @@ pub fn build(class: &str, c: &Case<'_>) -> Built {
         "HingeEmbeddingLoss" => pair!(hinge(c)),
         "HuberLoss" => pair!(huber(c)),
         "KLDivLoss" => pair!(kl_div(c)),
+        "LinearCrossEntropyLoss" => pair!(linear_cross_entropy(c)),
         "L1Loss" => pair!(reduction(c, 2).map(|r| nn::L1Loss::new().reduction(r))),
         "MSELoss" => pair!(reduction(c, 2).map(|r| nn::MseLoss::new().reduction(r))),
         "MarginRankingLoss" => triple!(margin_ranking(c), "input1", "input2", "target"),
@@ -99,6 +100,20 @@ fn cross_entropy(c: &Case<'_>) -> Result<nn::CrossEntropyLoss> {
         Some(w) => loss.weight(w),
         None => loss,
     })
+}
+
+fn linear_cross_entropy(c: &Case<'_>) -> Result<nn::LinearCrossEntropyLoss> {
+    let by_name = usize::MAX;
+    let options = nn::LinearCrossEntropyOptions {
+        out_features: c.sizes_opt(by_name, "out_features")?.unwrap_or_default(),
+        bias: c.bool_or(by_name, "bias", false)?,
+        weight: c.tensor_opt(by_name, "weight")?.cloned(),
+        reduction: reduction(c, by_name)?,
+        ignore_index: c.int_opt(by_name, "ignore_index")?.map(|i| i as i64),
+        label_smoothing: c.float_or(by_name, "label_smoothing", 0.0)?,
+        dtype: c.dtype_opt(by_name, "dtype")?.unwrap_or(DType::F32),
+    };
+    nn::LinearCrossEntropyLoss::try_with_options(c.size(0, "in_features")?, c.size(1, "num_classes")?, options)
 }
 
 fn nll(c: &Case<'_>) -> Result<nn::NllLoss> {

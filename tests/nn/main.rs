@@ -11,6 +11,7 @@ mod init;
 mod layers;
 mod losses;
 mod own_modules;
+mod rarer;
 mod recurrent;
 mod reference;
 

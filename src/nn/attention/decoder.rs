@@ -1,9 +1,9 @@
 //! The decoder of a transformer: its layer, and several of them.
 
-use super::multihead::{MultiheadAttention, MultiheadForwardOptions};
+use super::multihead::MultiheadAttention;
 use super::options::{DecoderMasks, TransformerLayerOptions};
-use super::parts::{copied_linear, copied_option};
-use crate::error::{Error, Result, called, must};
+use super::parts::{Hidden, attended, copied_linear, copied_norm, fed_forward, stack};
+use crate::error::{Result, called, must};
 use crate::nn::constructors::constructors;
 use crate::nn::{Dropout, Forward as _, LayerNorm, Linear};
 use crate::tensor::Tensor;
@@ -76,21 +76,15 @@ impl TransformerDecoderLayer {
             linear1: copied_linear(&self.linear1)?,
             dropout: self.options.dropout()?,
             linear2: copied_linear(&self.linear2)?,
-            norm1: self.copied_norm(&self.norm1)?,
-            norm2: self.copied_norm(&self.norm2)?,
-            norm3: self.copied_norm(&self.norm3)?,
+            norm1: copied_norm(&self.norm1, self.options.norm(self.d_model)?)?,
+            norm2: copied_norm(&self.norm2, self.options.norm(self.d_model)?)?,
+            norm3: copied_norm(&self.norm3, self.options.norm(self.d_model)?)?,
             dropout1: self.options.dropout()?,
             dropout2: self.options.dropout()?,
             dropout3: self.options.dropout()?,
             d_model: self.d_model,
             options: self.options.clone(),
         })
-    }
-
-    fn copied_norm(&self, norm: &LayerNorm) -> Result<LayerNorm> {
-        let mut copy = self.options.norm(self.d_model)?;
-        (copy.weight, copy.bias) = (copied_option(&norm.weight)?, copied_option(&norm.bias)?);
-        Ok(copy)
     }
 
     /// The target's next representation, of the target and the memory.
@@ -123,30 +117,20 @@ impl TransformerDecoderLayer {
     }
 
     fn to_itself(&self, x: &Tensor, masks: DecoderMasks<'_>) -> Result<Tensor> {
-        let options = MultiheadForwardOptions {
-            attn_mask: masks.tgt_mask,
-            key_padding_mask: masks.tgt_key_padding_mask,
-            is_causal: masks.tgt_is_causal,
-            need_weights: false,
-            ..Default::default()
-        };
-        self.dropout1.try_forward(&self.self_attn.attend(x, x, x, options)?.0)
+        let hidden =
+            Hidden { mask: masks.tgt_mask, padding: masks.tgt_key_padding_mask, is_causal: masks.tgt_is_causal };
+        attended(&self.self_attn, &self.dropout1, x, x, hidden)
     }
 
     fn to_memory(&self, x: &Tensor, memory: &Tensor, masks: DecoderMasks<'_>) -> Result<Tensor> {
-        let options = MultiheadForwardOptions {
-            attn_mask: masks.memory_mask,
-            key_padding_mask: masks.memory_key_padding_mask,
-            is_causal: masks.memory_is_causal,
-            need_weights: false,
-            ..Default::default()
-        };
-        self.dropout2.try_forward(&self.multihead_attn.attend(x, memory, memory, options)?.0)
+        let DecoderMasks { memory_mask: mask, memory_key_padding_mask: padding, memory_is_causal: is_causal, .. } =
+            masks;
+        attended(&self.multihead_attn, &self.dropout2, x, memory, Hidden { mask, padding, is_causal })
     }
 
     fn feed_forward(&self, x: &Tensor) -> Result<Tensor> {
-        let hidden = self.dropout.try_forward(&self.options.activation.of(&self.linear1.try_forward(x)?)?)?;
-        self.dropout3.try_forward(&self.linear2.try_forward(&hidden)?)
+        let dropouts = [&self.dropout, &self.dropout3];
+        fed_forward([&self.linear1, &self.linear2], &self.options.activation, dropouts, x)
     }
 }
 
@@ -157,34 +141,9 @@ pub struct TransformerDecoder {
     pub norm: Option<LayerNorm>,
 }
 
+stack! { TransformerDecoder of TransformerDecoderLayer }
+
 impl TransformerDecoder {
-    /// So many copies of a layer, each with parameters of its own that begin with the same numbers.
-    ///
-    /// # Panics
-    /// When there is no memory for them.
-    #[track_caller]
-    pub fn new(
-        layer: TransformerDecoderLayer,
-        num_layers: usize,
-        norm: impl Into<Option<LayerNorm>>,
-    ) -> TransformerDecoder {
-        must(TransformerDecoder::try_new(layer, num_layers, norm))
-    }
-
-    /// As [`TransformerDecoder::new`].
-    ///
-    /// # Errors
-    /// When there is no memory for them.
-    #[track_caller]
-    pub fn try_new(
-        layer: TransformerDecoderLayer,
-        num_layers: usize,
-        norm: impl Into<Option<LayerNorm>>,
-    ) -> Result<TransformerDecoder> {
-        let layers = called(super::parts::repeated(layer, num_layers, TransformerDecoderLayer::duplicate))?;
-        Ok(TransformerDecoder { layers, norm: norm.into() })
-    }
-
     /// The target's representation, of the target and the memory.
     ///
     /// # Panics
@@ -204,10 +163,6 @@ impl TransformerDecoder {
     }
 
     pub(super) fn decode(&self, tgt: &Tensor, memory: &Tensor, masks: DecoderMasks<'_>) -> Result<Tensor> {
-        if self.layers.is_empty() && self.norm.is_none() {
-            return Err(Error::argument("TransformerDecoder: it has no layers"));
-        }
-        let out = self.layers.iter().try_fold(tgt.clone(), |x, layer| layer.layer(&x, memory, masks))?;
-        self.norm.as_ref().map_or(Ok(out.clone()), |norm| norm.try_forward(&out))
+        self.through(tgt, |layer, x| layer.layer(x, memory, masks))
     }
 }

@@ -1,9 +1,9 @@
 //! The encoder of a transformer: its layer, and several of them.
 
-use super::multihead::{MultiheadAttention, MultiheadForwardOptions};
+use super::multihead::MultiheadAttention;
 use super::options::{EncoderMasks, TransformerLayerOptions};
-use super::parts::{copied_linear, copied_option};
-use crate::error::{Error, Result, called, must};
+use super::parts::{Hidden, attended, copied_linear, copied_norm, fed_forward, stack};
+use crate::error::{Result, called, must};
 use crate::nn::constructors::constructors;
 use crate::nn::forward::forward;
 use crate::nn::{Dropout, Forward, LayerNorm, Linear};
@@ -69,19 +69,13 @@ impl TransformerEncoderLayer {
             linear1: copied_linear(&self.linear1)?,
             dropout: self.options.dropout()?,
             linear2: copied_linear(&self.linear2)?,
-            norm1: self.copied_norm(&self.norm1)?,
-            norm2: self.copied_norm(&self.norm2)?,
+            norm1: copied_norm(&self.norm1, self.options.norm(self.d_model)?)?,
+            norm2: copied_norm(&self.norm2, self.options.norm(self.d_model)?)?,
             dropout1: self.options.dropout()?,
             dropout2: self.options.dropout()?,
             d_model: self.d_model,
             options: self.options.clone(),
         })
-    }
-
-    fn copied_norm(&self, norm: &LayerNorm) -> Result<LayerNorm> {
-        let mut copy = self.options.norm(self.d_model)?;
-        (copy.weight, copy.bias) = (copied_option(&norm.weight)?, copied_option(&norm.bias)?);
-        Ok(copy)
     }
 
     /// With masks.
@@ -112,19 +106,13 @@ impl TransformerEncoderLayer {
     }
 
     fn attention(&self, x: &Tensor, masks: EncoderMasks<'_>) -> Result<Tensor> {
-        let options = MultiheadForwardOptions {
-            attn_mask: masks.src_mask,
-            key_padding_mask: masks.src_key_padding_mask,
-            is_causal: masks.is_causal,
-            need_weights: false,
-            ..Default::default()
-        };
-        self.dropout1.try_forward(&self.self_attn.attend(x, x, x, options)?.0)
+        let hidden = Hidden { mask: masks.src_mask, padding: masks.src_key_padding_mask, is_causal: masks.is_causal };
+        attended(&self.self_attn, &self.dropout1, x, x, hidden)
     }
 
     fn feed_forward(&self, x: &Tensor) -> Result<Tensor> {
-        let hidden = self.dropout.try_forward(&self.options.activation.of(&self.linear1.try_forward(x)?)?)?;
-        self.dropout2.try_forward(&self.linear2.try_forward(&hidden)?)
+        let dropouts = [&self.dropout, &self.dropout2];
+        fed_forward([&self.linear1, &self.linear2], &self.options.activation, dropouts, x)
     }
 }
 
@@ -138,34 +126,9 @@ pub struct TransformerEncoder {
     pub norm: Option<LayerNorm>,
 }
 
+stack! { TransformerEncoder of TransformerEncoderLayer }
+
 impl TransformerEncoder {
-    /// So many copies of a layer, each with parameters of its own that begin with the same numbers.
-    ///
-    /// # Panics
-    /// When there is no memory for them.
-    #[track_caller]
-    pub fn new(
-        layer: TransformerEncoderLayer,
-        num_layers: usize,
-        norm: impl Into<Option<LayerNorm>>,
-    ) -> TransformerEncoder {
-        must(TransformerEncoder::try_new(layer, num_layers, norm))
-    }
-
-    /// As [`TransformerEncoder::new`].
-    ///
-    /// # Errors
-    /// When there is no memory for them.
-    #[track_caller]
-    pub fn try_new(
-        layer: TransformerEncoderLayer,
-        num_layers: usize,
-        norm: impl Into<Option<LayerNorm>>,
-    ) -> Result<TransformerEncoder> {
-        let layers = called(super::parts::repeated(layer, num_layers, TransformerEncoderLayer::duplicate))?;
-        Ok(TransformerEncoder { layers, norm: norm.into() })
-    }
-
     /// With masks.
     ///
     /// # Panics
@@ -185,11 +148,7 @@ impl TransformerEncoder {
     }
 
     pub(super) fn encode(&self, src: &Tensor, masks: EncoderMasks<'_>) -> Result<Tensor> {
-        if self.layers.is_empty() && self.norm.is_none() {
-            return Err(Error::argument("TransformerEncoder: it has no layers"));
-        }
-        let out = self.layers.iter().try_fold(src.clone(), |x, layer| layer.layer(&x, masks))?;
-        self.norm.as_ref().map_or(Ok(out.clone()), |norm| norm.try_forward(&out))
+        self.through(src, |layer, x| layer.layer(x, masks))
     }
 }
 

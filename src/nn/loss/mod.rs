@@ -5,6 +5,7 @@
 mod adaptive;
 mod classes;
 mod ctc;
+mod linear_cross_entropy;
 mod margin;
 mod numbers;
 mod triplet;
@@ -12,6 +13,7 @@ mod triplet;
 pub use adaptive::{AdaptiveLogSoftmaxOptions, AdaptiveLogSoftmaxWithLoss};
 pub use classes::{BceLoss, BceWithLogitsLoss, CrossEntropyLoss, KlDivLoss, NllLoss};
 pub use ctc::CtcLoss;
+pub use linear_cross_entropy::{LinearCrossEntropyLoss, LinearCrossEntropyOptions};
 pub use margin::{
     CosineEmbeddingLoss, HingeEmbeddingLoss, MarginRankingLoss, MultiLabelMarginLoss, MultiLabelSoftMarginLoss,
     MultiMarginLoss, SoftMarginLoss, TripletMarginLoss,

@@ -1,13 +1,12 @@
 //! Pooling to so many results as asked for, whatever the size of the input, as layers.
 
-use crate::error::{Result, called, must};
+use super::with_indices::with_indices;
 use crate::functional::{
     try_adaptive_avg_pool1d, try_adaptive_avg_pool2d, try_adaptive_avg_pool3d, try_adaptive_max_pool1d,
     try_adaptive_max_pool2d, try_adaptive_max_pool3d,
 };
 use crate::nn::forward::forward;
 use crate::nn::per_axis::PerAxis;
-use crate::tensor::Tensor;
 use allotrope_derive::Module;
 
 macro_rules! adaptive_pools {
@@ -62,33 +61,8 @@ adaptive_pools! {
     AdaptiveMaxPool3d over 3: |x, out| Ok(try_adaptive_max_pool3d(x, out)?.0);
 }
 
-macro_rules! with_indices {
-    ($($name:ident by $function:ident;)*) => {$(
-        impl $name {
-            /// The maxima and their places (i64), counted in row-major order of the axes that are pooled: PyTorch's
-            /// `return_indices=True`.
-            ///
-            /// # Panics
-            #[doc = concat!("Where [`", stringify!($name), "::try_forward_with_indices`] fails.")]
-            #[track_caller]
-            pub fn forward_with_indices(&self, x: &Tensor) -> (Tensor, Tensor) {
-                must(self.try_forward_with_indices(x))
-            }
-
-            #[doc = concat!("As [`", stringify!($name), "::forward_with_indices`].")]
-            ///
-            /// # Errors
-            /// When the input has other axes, or is empty behind its batch.
-            #[track_caller]
-            pub fn try_forward_with_indices(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-                called($function(x, self.output_size.each()))
-            }
-        }
-    )*};
-}
-
 with_indices! {
-    AdaptiveMaxPool1d by try_adaptive_max_pool1d;
-    AdaptiveMaxPool2d by try_adaptive_max_pool2d;
-    AdaptiveMaxPool3d by try_adaptive_max_pool3d;
+    AdaptiveMaxPool1d: |layer, x| try_adaptive_max_pool1d(x, layer.output_size.each());
+    AdaptiveMaxPool2d: |layer, x| try_adaptive_max_pool2d(x, layer.output_size.each());
+    AdaptiveMaxPool3d: |layer, x| try_adaptive_max_pool3d(x, layer.output_size.each());
 }

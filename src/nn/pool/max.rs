@@ -1,6 +1,7 @@
 //! Maxima of windows as layers.
 
-use crate::error::{Result, called, must};
+use super::with_indices::with_indices;
+use crate::error::Result;
 use crate::functional::{
     self, try_max_pool1d, try_max_pool1d_with_indices, try_max_pool2d, try_max_pool2d_with_indices, try_max_pool3d,
     try_max_pool3d_with_indices,
@@ -9,7 +10,6 @@ use crate::nn::constructors::constructors;
 use crate::nn::forward::forward;
 use crate::nn::per_axis::{PerAxis, demand_positive};
 use crate::nn::repr::python_bool;
-use crate::tensor::Tensor;
 use allotrope_derive::Module;
 
 /// What max pooling over `N` axes has besides the size of a window; PyTorch's defaults.
@@ -80,29 +80,14 @@ macro_rules! max_pools {
             fn text(&self) -> String {
                 self.options.text(self.kernel_size)
             }
-
-            /// The maxima and their places (i64), counted in row-major order of the axes that are pooled: PyTorch's
-            /// `return_indices=True`.
-            ///
-            /// # Panics
-            #[doc = concat!("Where [`", stringify!($name), "::try_forward_with_indices`] fails.")]
-            #[track_caller]
-            pub fn forward_with_indices(&self, x: &Tensor) -> (Tensor, Tensor) {
-                must(self.try_forward_with_indices(x))
-            }
-
-            #[doc = concat!("As [`", stringify!($name), "::forward_with_indices`].")]
-            ///
-            /// # Errors
-            /// When the windows do not fit the input.
-            #[track_caller]
-            pub fn try_forward_with_indices(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-                called($both(x, self.kernel_size.each(), self.options.of_function()))
-            }
         }
 
         forward! {
             $name: |layer, x| $values(x, layer.kernel_size.each(), layer.options.of_function());
+        }
+
+        with_indices! {
+            $name: |layer, x| $both(x, layer.kernel_size.each(), layer.options.of_function());
         }
     )*};
 }

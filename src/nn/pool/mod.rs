@@ -2,12 +2,15 @@
 
 mod adaptive;
 mod average;
+mod fractional;
 mod max;
 mod power;
 mod unpool;
+mod with_indices;
 
 pub use adaptive::*;
 pub use average::*;
+pub use fractional::*;
 pub use max::*;
 pub use power::*;
 pub use unpool::*;
