@@ -416,23 +416,6 @@ twin_fns! {
         let means = windows(op, &squares, 1, size, 1, 1)?.try_sum_dim(&[-1], false)?.try_div(size as f64)?;
         x.try_div(&means.try_mul(alpha)?.try_add(k)?.try_pow(beta)?)?.try_to(input.dtype())
     }
-
-    /// `x (k + alpha / size sum)^-beta`, `[n, c, h, w]`, where the sum is that of the squares of a channel and `(size - 1) / 2`, rounded
-    /// down, on both sides of it: PyTorch's `CrossMapLRN2d`, which divides by `size` also where that is even.
-    fn cross_map_lrn2d / try_cross_map_lrn2d(input: &Tensor, size: usize, alpha: f64, beta: f64, k: f64) -> Tensor {
-        let op = "cross_map_lrn2d";
-        demand_float(op, input)?;
-        if input.dim() != 4 || size == 0 {
-            return Err(Error::operands(
-                op,
-                format!("needs an input [n, c, h, w] and a size, got {:?} and {size}", input.shape_hint()),
-            ));
-        }
-        let (x, beside) = (widened(input)?, (size - 1) / 2);
-        let squares = pad_axis(&x.try_square()?, 1, beside, beside, Scalar::from_f64(0.0, x.dtype()))?;
-        let sums = windows(op, &squares, 1, 2 * beside + 1, 1, 1)?.try_sum_dim(&[-1], false)?;
-        x.try_mul(&sums.try_mul(alpha / size as f64)?.try_add(k)?.try_pow(-beta)?)?.try_to(input.dtype())
-    }
 }
 
 /// PyTorch has samples and channels as one axis on the way, and gives a view of that.

@@ -71,9 +71,9 @@ pub use embedding::{Embedding, EmbeddingOptions};
 pub use embedding_bag::{EmbeddingBag, EmbeddingBagOptions};
 pub use linear::{Bilinear, Identity, Linear, LinearOptions};
 pub use norm::{
-    BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions, CrossMapLrn2d, GroupNorm, GroupNormOptions,
-    InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, InstanceNormOptions, LayerNorm, LayerNormOptions,
-    LocalResponseNorm, LocalResponseNormOptions, RmsNorm, RmsNormOptions,
+    BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormOptions, GroupNorm, GroupNormOptions, InstanceNorm1d,
+    InstanceNorm2d, InstanceNorm3d, InstanceNormOptions, LayerNorm, LayerNormOptions, LocalResponseNorm,
+    LocalResponseNormOptions, RmsNorm, RmsNormOptions,
 };
 pub use pad::{
     CircularPad1d, CircularPad2d, CircularPad3d, ConstantPad1d, ConstantPad2d, ConstantPad3d, ReflectionPad1d,

@@ -304,6 +304,8 @@ inplace! {
     bitwise_and_ / try_bitwise_and_ = try_bitwise_and<'a>(other: impl Into<Arg<'a>>) [other];
     /// Ors bit by bit.
     bitwise_or_ / try_bitwise_or_ = try_bitwise_or<'a>(other: impl Into<Arg<'a>>) [other];
+    /// Exclusive or, bit by bit.
+    bitwise_xor_ / try_bitwise_xor_ = try_bitwise_xor<'a>(other: impl Into<Arg<'a>>) [other];
     /// The leaky ReLU of every element.
     leaky_relu_ / try_leaky_relu_ = try_leaky_relu(negative_slope: f64);
     /// The ELU of every element.

@@ -1,4 +1,5 @@
-//! Tensors joined along an axis that they have, or along a new one. Dtypes are promoted as in PyTorch.
+//! Tensors joined along an axis that they have, or along a new one, given as tensors or references to them. Dtypes are
+//! promoted as in PyTorch.
 
 use super::arg::{Arg, result_dtype};
 use super::movement::concat_as_node;
@@ -8,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::{demand_equal, is_zero};
 use crate::tensor::Tensor;
+use smallvec::SmallVec;
+use std::borrow::Borrow;
 
 twin_fns! {
     /// Tensors joined along an axis that they all have; the other axes must be equal. A vector without elements may stand
@@ -17,12 +20,19 @@ twin_fns! {
     /// use allotrope::prelude::*;
     /// assert_eq!(cat(&[&randn(&[2, 3]), &randn(&[1, 3])], 0).shape(), [3, 3]);
     /// ```
-    fn cat / try_cat(tensors: &[&Tensor], axis: isize) -> Tensor {
-        joined("cat", "CatBackward0", tensors, axis)
+    fn cat / try_cat(tensors: &[impl Borrow<Tensor>], axis: isize) -> Tensor {
+        joined("cat", "CatBackward0", &borrowed(tensors), axis)
     }
 
     /// Tensors of one shape joined along a new axis.
-    fn stack / try_stack(tensors: &[&Tensor], axis: isize) -> Tensor {
+    ///
+    /// ```
+    /// use allotrope::prelude::*;
+    /// let rows = vec![Tensor::full(&[3], 1.0f32), Tensor::full(&[3], 2.0f32)];
+    /// assert_eq!(stack(&rows, 0).shape(), [2, 3]);
+    /// ```
+    fn stack / try_stack(tensors: &[impl Borrow<Tensor>], axis: isize) -> Tensor {
+        let tensors = &borrowed(tensors)[..];
         if let Some((first, rest)) = tensors.split_first()
             && let Some(t) = rest.iter().find(|t| !t.same_shape(first))
         {
@@ -40,23 +50,23 @@ twin_fns! {
     }
 
     /// Tensors side by side: along the second axis, vectors along their only one.
-    fn hstack / try_hstack(tensors: &[&Tensor]) -> Tensor {
-        let axis = if tensors.first().is_some_and(|t| t.dim() > 1) { 1 } else { 0 };
+    fn hstack / try_hstack(tensors: &[impl Borrow<Tensor>]) -> Tensor {
+        let axis = if tensors.first().is_some_and(|t| t.borrow().dim() > 1) { 1 } else { 0 };
         join_each("hstack", tensors, axis, Tensor::try_atleast_1d)
     }
 
     /// Tensors one below the other: along the first axis, vectors as rows.
-    fn vstack / try_vstack(tensors: &[&Tensor]) -> Tensor {
+    fn vstack / try_vstack(tensors: &[impl Borrow<Tensor>]) -> Tensor {
         join_each("vstack", tensors, 0, Tensor::try_atleast_2d)
     }
 
     /// Tensors one behind the other: along the third axis.
-    fn dstack / try_dstack(tensors: &[&Tensor]) -> Tensor {
+    fn dstack / try_dstack(tensors: &[impl Borrow<Tensor>]) -> Tensor {
         join_each("dstack", tensors, 2, Tensor::try_atleast_3d)
     }
 
     /// Vectors as the columns of a matrix; matrices keep theirs.
-    fn column_stack / try_column_stack(tensors: &[&Tensor]) -> Tensor {
+    fn column_stack / try_column_stack(tensors: &[impl Borrow<Tensor>]) -> Tensor {
         join_each("column_stack", tensors, 1, |t| match t.dim() {
             0 => t.try_reshape(&[1, 1]),
             1 => t.try_unsqueeze(1),
@@ -65,14 +75,19 @@ twin_fns! {
     }
 }
 
+/// References, whichever was given.
+fn borrowed(tensors: &[impl Borrow<Tensor>]) -> SmallVec<[&Tensor; 8]> {
+    tensors.iter().map(Borrow::borrow).collect()
+}
+
 #[track_caller]
 fn join_each(
     op: &'static str,
-    tensors: &[&Tensor],
+    tensors: &[impl Borrow<Tensor>],
     axis: isize,
     raise: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let raised = tensors.iter().map(|t| raise(t)).collect::<Result<Vec<Tensor>>>()?;
+    let raised = tensors.iter().map(|t| raise(t.borrow())).collect::<Result<Vec<Tensor>>>()?;
     joined(op, "CatBackward0", &raised.iter().collect::<Vec<_>>(), axis)
 }
 

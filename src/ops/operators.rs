@@ -7,7 +7,7 @@ use crate::error::{Result, must};
 use crate::tensor::Tensor;
 use allotrope_ir::BinaryOp;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Rem, Sub};
-use std::ops::{AddAssign, BitAndAssign, BitOrAssign, DivAssign, MulAssign, RemAssign, SubAssign};
+use std::ops::{AddAssign, BitAndAssign, BitOrAssign, BitXorAssign, DivAssign, MulAssign, RemAssign, SubAssign};
 
 fn add(a: Arg<'_>, b: Arg<'_>) -> Result<Tensor> {
     binary("add", BinaryOp::Add, a, b)
@@ -162,4 +162,5 @@ assigning! {
     RemAssign rem_assign try_remainder_ (f64, i64);
     BitAndAssign bitand_assign try_bitwise_and_ (i64, bool);
     BitOrAssign bitor_assign try_bitwise_or_ (i64, bool);
+    BitXorAssign bitxor_assign try_bitwise_xor_ (i64, bool);
 }

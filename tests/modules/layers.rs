@@ -317,7 +317,6 @@ fn norm(class: &str, a: &Case<'_>) -> Built {
         }),
         "GroupNorm" => one(group()),
         "LocalResponseNorm" => one((|| nn::LocalResponseNorm::try_with_options(a.size(0, "size")?, response()?))()),
-        "CrossMapLRN2d" => one((|| nn::CrossMapLrn2d::try_with_options(a.size(0, "size")?, response()?))()),
         _ => None,
     }
 }

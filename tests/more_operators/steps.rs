@@ -119,4 +119,9 @@ fn operators_take_tensors_by_value_and_by_reference() {
     z /= 2;
     z %= 30;
     assert_eq!(z.to_vec::<f32>(), [3.0, 15.5]);
+    let mut bits = Tensor::from_vec(vec![5i64, 6], &[2]);
+    bits ^= 3;
+    bits ^= bits.copy();
+    bits |= 4;
+    assert_eq!(bits.to_vec::<i64>(), [4, 4]);
 }

@@ -1,4 +1,4 @@
-//! Layers that few programs use, with PyTorch's values from the same seeds: fractional pooling, `CrossMapLRN2d` and
+//! Layers that few programs use, with PyTorch's values from the same seeds: fractional pooling and
 //! `LinearCrossEntropyLoss`, eagerly and traced with equal bits.
 
 use crate::{bits, refused, seeded};
@@ -81,59 +81,6 @@ fn fractional_pooling_refuses_what_does_not_fit() {
     let samples = Tensor::zeros(&[1, 2, 3], DType::F32);
     refused("samples", try_fractional_max_pool2d(&x, [2, 3], size, Some(&samples)), &["f32[1, 2, 2]", "[1, 2, 3]"]);
     refused("window", nn::FractionalMaxPool2d::try_new([0, 1], size), &["kernel_size", "1 at least"]);
-}
-
-#[test]
-fn cross_map_lrn() {
-    let _guard = seeded(3);
-    let x = randn(&[1, 5, 1, 2]).requires_grad();
-    let layer = |size| {
-        let options = nn::LocalResponseNormOptions { alpha: 0.5, beta: 0.75, k: 2.0 };
-        nn::CrossMapLrn2d::with_options(size, options)
-    };
-    assert_eq!(layer(3).to_string(), "CrossMapLRN2d(3, alpha=0.5, beta=0.75, k=2.0)");
-    let wanted: [(usize, [f32; 10]); 4] = [
-        (
-            3,
-            [
-                0.459017, 0.1013869, 0.05083843, -0.3202956, 0.02621003, -0.6779957, 0.1712861, 0.4872678, -0.7284634,
-                0.5175007,
-            ],
-        ),
-        (
-            4,
-            [
-                0.4635106, 0.1020154, 0.05133767, -0.3302295, 0.02651002, -0.7067879, 0.1776652, 0.5108567, -0.7555759,
-                0.5318627,
-            ],
-        ),
-        (
-            1,
-            [
-                0.4269533, 0.1033647, 0.04723283, -0.3393268, 0.02453821, -0.6076491, 0.176154, 0.5045642, -0.5792686,
-                0.4926616,
-            ],
-        ),
-        (
-            8,
-            [
-                0.4691972, 0.09657564, 0.04964984, -0.3322877, 0.02576984, -0.7408218, 0.1883225, 0.5474523,
-                -0.8008311, 0.5292146,
-            ],
-        ),
-    ];
-    for (size, values) in wanted {
-        let layer = layer(size);
-        let y = layer.forward(&x);
-        close("values", &y, &values);
-        assert_eq!(bits(&trace(|x: &Tensor| layer.forward(x)).call(&x).unwrap()), bits(&y));
-    }
-    let weights = Tensor::linspace(0.0, 9.0, 10).reshape(&[1, 5, 1, 2]);
-    let g = gradient(&(layer(3).forward(&x) * weights).sum(), &x);
-    let wanted = [0.0, 0.5777631, 1.141646, 1.511257, 2.269004, 1.901555, 3.001803, 3.485686, 3.380962, 4.287485];
-    close("gradient", &g, &wanted);
-    refused("axes", layer(3).try_forward(&Tensor::zeros(&[1, 5, 2], DType::F32)), &["[n, c, h, w]", "[1, 5, 2]"]);
-    refused("size", nn::CrossMapLrn2d::try_new(0), &["size", "1 at least"]);
 }
 
 #[test]

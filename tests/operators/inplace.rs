@@ -118,6 +118,7 @@ fn all() -> Vec<Twin> {
         bitwise_not_ Integers bitwise_not (y);
         bitwise_and_ Integers bitwise_and (y, y);
         bitwise_or_ Integers bitwise_or (y, y);
+        bitwise_xor_ Integers bitwise_xor (y, y);
     };
     let again: Vec<Twin> = twins! {
         add_ Integers add (y, y);

@@ -1,14 +1,12 @@
 //! Batch normalisation over one, two and three axes as layers: Ioffe and Szegedy 2015.
 
-use super::running::{State, Wanted, demand_axes, text};
+use super::running::{demand_axes, with_running_statistics};
 use crate::autograd::no_grad;
 use crate::error::{Error, Result};
 use crate::functional::{self, try_batch_norm, try_batch_norm_by};
 use crate::mode::sizes::demand_equal;
-use crate::nn::constructors::constructors;
 use crate::nn::forward::forward;
-use crate::tensor::{Flag, Size, Tensor};
-use allotrope_derive::Module;
+use crate::tensor::{Size, Tensor};
 use allotrope_ir::DType;
 
 /// What a batch normalisation has besides its channels; PyTorch's defaults.
@@ -42,51 +40,12 @@ impl Default for BatchNormOptions {
 
 macro_rules! batch_norms {
     ($( $(#[$doc:meta])* $name:ident for $axes:expr; )*) => {$(
-        $(#[$doc])*
-        ///
-        /// In training each channel is normalised by its own mean and variance in the batch, and the running statistics move towards
-        /// those; in evaluation it is normalised by the running ones.
-        #[derive(Module)]
-        #[module(extra_repr = Self::text)]
-        pub struct $name {
-            /// `[c]`
-            pub weight: Option<Tensor>,
-            /// `[c]`
-            pub bias: Option<Tensor>,
-            /// `[c]`
-            #[module(buffer)]
-            pub running_mean: Option<Tensor>,
-            /// `[c]`, without bias.
-            #[module(buffer)]
-            pub running_var: Option<Tensor>,
-            /// How many batches there were, i64 without axes.
-            #[module(buffer)]
-            pub num_batches_tracked: Option<Tensor>,
-            training: Flag,
-            #[module(skip)]
-            num_features: usize,
-            #[module(skip)]
-            eps: f64,
-            #[module(skip)]
-            momentum: Option<f64>,
-        }
-
-        constructors! { $name(num_features: usize; BatchNormOptions) }
-
-        impl $name {
-            fn build(num_features: usize, options: BatchNormOptions) -> Result<$name> {
-                let BatchNormOptions { eps, momentum, affine, bias, track_running_stats, dtype } = options;
-                let wanted = Wanted { affine, bias, track_running_stats, dtype };
-                let State { weight, bias, running_mean, running_var, num_batches_tracked } =
-                    State::new(stringify!($name), num_features, &wanted)?;
-                let training = Flag::new(true);
-                Ok($name { weight, bias, running_mean, running_var, num_batches_tracked, training, num_features, eps, momentum })
-            }
-
-            fn text(&self) -> String {
-                let has = [self.weight.is_some(), self.bias.is_some(), self.running_mean.is_some()];
-                text(self.num_features, self.eps, self.momentum, has)
-            }
+        with_running_statistics! {
+            $(#[$doc])*
+            ///
+            /// In training each channel is normalised by its own mean and variance in the batch, and the running statistics move towards
+            /// those; in evaluation it is normalised by the running ones.
+            $name(BatchNormOptions, Option<f64>)
         }
 
         forward! {

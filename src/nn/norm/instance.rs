@@ -1,13 +1,11 @@
 //! Instance normalisation over one, two and three axes as layers: Ulyanov and others 2016.
 
-use super::running::{State, Wanted, demand_axes, text};
-use crate::error::{Error, Result};
+use super::running::{demand_axes, with_running_statistics};
+use crate::error::Error;
 use crate::functional::{self, try_instance_norm};
 use crate::mode::sizes::demand_equal;
-use crate::nn::constructors::constructors;
 use crate::nn::forward::forward;
-use crate::tensor::{Flag, Size, Tensor};
-use allotrope_derive::Module;
+use crate::tensor::Size;
 use allotrope_ir::DType;
 
 /// What an instance normalisation has besides its channels; PyTorch's defaults.
@@ -41,48 +39,9 @@ impl Default for InstanceNormOptions {
 
 macro_rules! instance_norms {
     ($( $(#[$doc:meta])* $name:ident for $axes:literal; )*) => {$(
-        $(#[$doc])*
-        #[derive(Module)]
-        #[module(extra_repr = Self::text)]
-        pub struct $name {
-            /// `[c]`
-            pub weight: Option<Tensor>,
-            /// `[c]`
-            pub bias: Option<Tensor>,
-            /// `[c]`
-            #[module(buffer)]
-            pub running_mean: Option<Tensor>,
-            /// `[c]`, without bias.
-            #[module(buffer)]
-            pub running_var: Option<Tensor>,
-            /// PyTorch has this count here and leaves it at 0.
-            #[module(buffer)]
-            pub num_batches_tracked: Option<Tensor>,
-            training: Flag,
-            #[module(skip)]
-            num_features: usize,
-            #[module(skip)]
-            eps: f64,
-            #[module(skip)]
-            momentum: f64,
-        }
-
-        constructors! { $name(num_features: usize; InstanceNormOptions) }
-
-        impl $name {
-            fn build(num_features: usize, options: InstanceNormOptions) -> Result<$name> {
-                let InstanceNormOptions { eps, momentum, affine, bias, track_running_stats, dtype } = options;
-                let wanted = Wanted { affine, bias, track_running_stats, dtype };
-                let State { weight, bias, running_mean, running_var, num_batches_tracked } =
-                    State::new(stringify!($name), num_features, &wanted)?;
-                let training = Flag::new(true);
-                Ok($name { weight, bias, running_mean, running_var, num_batches_tracked, training, num_features, eps, momentum })
-            }
-
-            fn text(&self) -> String {
-                let has = [self.weight.is_some(), self.bias.is_some(), self.running_mean.is_some()];
-                text(self.num_features, self.eps, Some(self.momentum), has)
-            }
+        with_running_statistics! {
+            $(#[$doc])*
+            $name(InstanceNormOptions, f64)
         }
 
         forward! {

@@ -1,4 +1,5 @@
-//! The state that batch and instance normalisations have in common: weight and bias of each channel, and running statistics.
+//! What batch and instance normalisations have in common: a layer with weight and bias of each channel and running
+//! statistics, how it is made and printed. What it computes is for each of them.
 
 use crate::error::{Error, Result};
 use crate::nn::init::{constant_parameter, demand_float};
@@ -56,3 +57,53 @@ pub(super) fn demand_axes(class: &'static str, x: &Tensor, fit: &[usize]) -> Res
     let fit: Vec<String> = fit.iter().map(usize::to_string).collect();
     Err(Error::operands(class, format!("the input must have {} axes, got {:?}", fit.join(" or "), x.shape_hint())))
 }
+
+/// A layer with this state, made of options of this type, with a momentum of this type (`f64`, or an option of it).
+macro_rules! with_running_statistics {
+    ($(#[$doc:meta])* $name:ident($options:ident, $momentum:ty)) => {
+        $(#[$doc])*
+        #[derive(allotrope_derive::Module)]
+        #[module(extra_repr = Self::text)]
+        pub struct $name {
+            /// `[c]`
+            pub weight: Option<$crate::tensor::Tensor>,
+            /// `[c]`
+            pub bias: Option<$crate::tensor::Tensor>,
+            /// `[c]`
+            #[module(buffer)]
+            pub running_mean: Option<$crate::tensor::Tensor>,
+            /// `[c]`, without bias.
+            #[module(buffer)]
+            pub running_var: Option<$crate::tensor::Tensor>,
+            /// How many batches there were, i64 without axes; instance normalisation leaves it at 0, as PyTorch does.
+            #[module(buffer)]
+            pub num_batches_tracked: Option<$crate::tensor::Tensor>,
+            training: $crate::tensor::Flag,
+            #[module(skip)]
+            num_features: usize,
+            #[module(skip)]
+            eps: f64,
+            #[module(skip)]
+            momentum: $momentum,
+        }
+
+        $crate::nn::constructors::constructors! { $name(num_features: usize; $options) }
+
+        impl $name {
+            fn build(num_features: usize, options: $options) -> $crate::error::Result<$name> {
+                let $options { eps, momentum, affine, bias, track_running_stats, dtype } = options;
+                let wanted = $crate::nn::norm::running::Wanted { affine, bias, track_running_stats, dtype };
+                let $crate::nn::norm::running::State { weight, bias, running_mean, running_var, num_batches_tracked } =
+                    $crate::nn::norm::running::State::new(stringify!($name), num_features, &wanted)?;
+                let training = $crate::tensor::Flag::new(true);
+                Ok($name { weight, bias, running_mean, running_var, num_batches_tracked, training, num_features, eps, momentum })
+            }
+
+            fn text(&self) -> String {
+                let has = [self.weight.is_some(), self.bias.is_some(), self.running_mean.is_some()];
+                $crate::nn::norm::running::text(self.num_features, self.eps, self.momentum.into(), has)
+            }
+        }
+    };
+}
+pub(super) use with_running_statistics;
