@@ -62,7 +62,7 @@ impl Net {
         for t in 0..r_out.size(1) {
             outs.push(self.out.forward(&r_out.index((.., t))));
         }
-        (stack(&outs.iter().collect::<Vec<_>>(), 1), h)
+        (stack(&outs, 1), h)
     }
 }
 

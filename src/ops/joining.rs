@@ -3,11 +3,12 @@
 use super::arg::{Arg, result_dtype};
 use super::movement::concat_as_node;
 use super::single_node::single;
-use super::twin_fns;
+use super::{borrowed, twin_fns};
 use crate::error::{Error, Result};
 use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::{demand_equal, is_zero};
 use crate::tensor::Tensor;
+use std::borrow::Borrow;
 
 twin_fns! {
     /// Tensors joined along an axis that they all have; the other axes must be equal. A vector without elements may stand
@@ -16,13 +17,16 @@ twin_fns! {
     /// ```
     /// use allotrope::prelude::*;
     /// assert_eq!(cat(&[&randn(&[2, 3]), &randn(&[1, 3])], 0).shape(), [3, 3]);
+    /// let parts: Vec<Tensor> = (1..4).map(|n| randn(&[n, 3])).collect();
+    /// assert_eq!(cat(&parts, 0).shape(), [6, 3]);
     /// ```
-    fn cat / try_cat(tensors: &[&Tensor], axis: isize) -> Tensor {
-        joined("cat", "CatBackward0", tensors, axis)
+    fn cat / try_cat(tensors: &[impl Borrow<Tensor>], axis: isize) -> Tensor {
+        joined("cat", "CatBackward0", &borrowed(tensors), axis)
     }
 
     /// Tensors of one shape joined along a new axis.
-    fn stack / try_stack(tensors: &[&Tensor], axis: isize) -> Tensor {
+    fn stack / try_stack(tensors: &[impl Borrow<Tensor>], axis: isize) -> Tensor {
+        let tensors = &borrowed(tensors)[..];
         if let Some((first, rest)) = tensors.split_first()
             && let Some(t) = rest.iter().find(|t| !t.same_shape(first))
         {
@@ -40,24 +44,24 @@ twin_fns! {
     }
 
     /// Tensors side by side: along the second axis, vectors along their only one.
-    fn hstack / try_hstack(tensors: &[&Tensor]) -> Tensor {
-        let axis = if tensors.first().is_some_and(|t| t.dim() > 1) { 1 } else { 0 };
-        join_each("hstack", tensors, axis, Tensor::try_atleast_1d)
+    fn hstack / try_hstack(tensors: &[impl Borrow<Tensor>]) -> Tensor {
+        let axis = if tensors.first().is_some_and(|t| t.borrow().dim() > 1) { 1 } else { 0 };
+        join_each("hstack", &borrowed(tensors), axis, Tensor::try_atleast_1d)
     }
 
     /// Tensors one below the other: along the first axis, vectors as rows.
-    fn vstack / try_vstack(tensors: &[&Tensor]) -> Tensor {
-        join_each("vstack", tensors, 0, Tensor::try_atleast_2d)
+    fn vstack / try_vstack(tensors: &[impl Borrow<Tensor>]) -> Tensor {
+        join_each("vstack", &borrowed(tensors), 0, Tensor::try_atleast_2d)
     }
 
     /// Tensors one behind the other: along the third axis.
-    fn dstack / try_dstack(tensors: &[&Tensor]) -> Tensor {
-        join_each("dstack", tensors, 2, Tensor::try_atleast_3d)
+    fn dstack / try_dstack(tensors: &[impl Borrow<Tensor>]) -> Tensor {
+        join_each("dstack", &borrowed(tensors), 2, Tensor::try_atleast_3d)
     }
 
     /// Vectors as the columns of a matrix; matrices keep theirs.
-    fn column_stack / try_column_stack(tensors: &[&Tensor]) -> Tensor {
-        join_each("column_stack", tensors, 1, |t| match t.dim() {
+    fn column_stack / try_column_stack(tensors: &[impl Borrow<Tensor>]) -> Tensor {
+        join_each("column_stack", &borrowed(tensors), 1, |t| match t.dim() {
             0 => t.try_reshape(&[1, 1]),
             1 => t.try_unsqueeze(1),
             _ => Ok(t.clone()),
