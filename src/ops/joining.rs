@@ -4,7 +4,7 @@
 use super::arg::{Arg, result_dtype};
 use super::movement::concat_as_node;
 use super::single_node::single;
-use super::twin_fns;
+use super::{borrowed, twin_fns};
 use crate::error::{Error, Result};
 use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::{demand_equal, is_zero};
@@ -19,6 +19,8 @@ twin_fns! {
     /// ```
     /// use allotrope::prelude::*;
     /// assert_eq!(cat(&[&randn(&[2, 3]), &randn(&[1, 3])], 0).shape(), [3, 3]);
+    /// let parts: Vec<Tensor> = (1..4).map(|n| randn(&[n, 3])).collect();
+    /// assert_eq!(cat(&parts, 0).shape(), [6, 3]);
     /// ```
     fn cat / try_cat(tensors: &[impl Borrow<Tensor>], axis: isize) -> Tensor {
         joined("cat", "CatBackward0", &borrowed(tensors), axis)

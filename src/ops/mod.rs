@@ -174,6 +174,11 @@ macro_rules! twin_fns {
 }
 pub(crate) use twin_fns;
 
+/// Handles of tensors that are given as themselves or by reference.
+fn borrowed(tensors: &[impl std::borrow::Borrow<crate::tensor::Tensor>]) -> Vec<&crate::tensor::Tensor> {
+    tensors.iter().map(std::borrow::Borrow::borrow).collect()
+}
+
 /// `axis` counted from 0, where a tensor without axes counts as having one, as PyTorch has it for many operations.
 pub(crate) fn wrapped(x: &crate::tensor::Tensor, op: &'static str, axis: isize) -> crate::error::Result<usize> {
     if x.dim() == 0 && (axis == 0 || axis == -1) { Ok(0) } else { x.axis(op, axis) }

@@ -5,7 +5,7 @@ use super::movement::{copied, narrow};
 use super::reduce::sum_axes;
 use super::results::another;
 use super::single_node::{Keeps, single};
-use super::{grads1, twin_fns, twins};
+use super::{borrowed, grads1, twin_fns, twins};
 use crate::autograd::record::composite;
 use crate::autograd::tape::Context;
 use crate::backend::cpu::host::room;
@@ -16,6 +16,7 @@ use crate::mode::sizes::{at_most, is_zero, specialize};
 use crate::tensor::operand::Operand;
 use crate::tensor::{FromElement, Size, Sizes, Tensor, eval};
 use allotrope_ir::{Axes, DType, Extent};
+use std::borrow::Borrow;
 use std::panic::Location;
 
 twins! {
@@ -188,7 +189,8 @@ twins! {
 twin_fns! { views:
     /// The grid of the values of some vectors: tensor `i` of the result has the shape of all their lengths, and varies
     /// along axis `i` only. `"ij"` takes the vectors as they come, `"xy"` exchanges the first two axes of each result.
-    fn meshgrid / try_meshgrid(tensors: &[&Tensor], indexing: &str) -> Vec<Tensor> {
+    fn meshgrid / try_meshgrid(tensors: &[impl Borrow<Tensor>], indexing: &str) -> Vec<Tensor> {
+        let tensors = borrowed(tensors);
         let fail = |why: String| Err(Error::operands("meshgrid", why));
         if tensors.is_empty() {
             return fail("needs at least one tensor".into());

@@ -3,7 +3,7 @@
 
 use super::arg::broadcast_size;
 use super::movement::{aliased_as_node, fresh, permuted};
-use super::{twin_fns, twins};
+use super::{borrowed, twin_fns, twins};
 use crate::autograd::{is_grad_enabled, tape};
 use crate::error::{Error, Result};
 use crate::mode;
@@ -15,6 +15,7 @@ use crate::tensor::size::hints;
 use crate::tensor::{Size, Sizes, Tensor, eval};
 use allotrope_ir::Op;
 use smallvec::smallvec;
+use std::borrow::Borrow;
 
 twins! { views:
     /// The same elements in row-major order under another shape; one axis may be -1, "what is left". A view where the
@@ -231,8 +232,9 @@ twins! { views:
 
 twin_fns! { views:
     /// The tensors, each repeated without copying to the shape that all broadcast to; itself where it has that.
-    fn broadcast_tensors / try_broadcast_tensors(tensors: &[&Tensor]) -> Vec<Tensor> {
-        let sizes = common_sizes("broadcast_tensors", tensors)?;
+    fn broadcast_tensors / try_broadcast_tensors(tensors: &[impl Borrow<Tensor>]) -> Vec<Tensor> {
+        let tensors = borrowed(tensors);
+        let sizes = common_sizes("broadcast_tensors", &tensors)?;
         let fit = |t: &&Tensor| if all_same(&t.sizes(), &sizes) { Ok(Tensor::clone(t)) } else { t.expand_recorded(&sizes) };
         tensors.iter().map(fit).collect()
     }

@@ -149,6 +149,8 @@ pub(crate) fn write(pair: &Pair, text: &str, pieces: &[Piece]) -> Result<()> {
         let mut file = File::create(graph.path())?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
+        // The other one was made for its owner's eyes only.
+        std::fs::set_permissions(elements.path(), file.metadata()?.permissions())?;
         // What is renamed has reached the disk before.
         File::options().write(true).open(elements.path())?.sync_all()
     };

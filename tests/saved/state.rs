@@ -275,3 +275,20 @@ fn what_was_changed_into_a_result_is_one() {
         assert!(error.contains("history ended"), "{error}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn both_files_have_the_permissions_of_any_new_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let path = folder.file("permissions");
+    let f = trace(|x: &Tensor| x + 1.0);
+    f.compile(&Tensor::zeros(&[2], DType::F32)).unwrap();
+    f.save(&path).unwrap();
+    let other = folder.file("other");
+    std::fs::write(&other, "").unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
+    for ending in ["graph", "safetensors"] {
+        assert_eq!(mode(&path.with_extension(ending)), mode(&other), "{ending}");
+    }
+}
