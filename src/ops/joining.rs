@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::mode::layout::{are_images, as_images};
 use crate::mode::sizes::{demand_equal, is_zero};
 use crate::tensor::Tensor;
-use smallvec::SmallVec;
 use std::borrow::Borrow;
 
 twin_fns! {
@@ -75,11 +74,6 @@ twin_fns! {
             _ => Ok(t.clone()),
         })
     }
-}
-
-/// References, whichever was given.
-fn borrowed(tensors: &[impl Borrow<Tensor>]) -> SmallVec<[&Tensor; 8]> {
-    tensors.iter().map(Borrow::borrow).collect()
 }
 
 #[track_caller]

@@ -174,8 +174,10 @@ macro_rules! twin_fns {
 }
 pub(crate) use twin_fns;
 
-/// Handles of tensors that are given as themselves or by reference.
-fn borrowed(tensors: &[impl std::borrow::Borrow<crate::tensor::Tensor>]) -> Vec<&crate::tensor::Tensor> {
+/// References to tensors that are given as themselves or by reference.
+fn borrowed(
+    tensors: &[impl std::borrow::Borrow<crate::tensor::Tensor>],
+) -> smallvec::SmallVec<[&crate::tensor::Tensor; 8]> {
     tensors.iter().map(std::borrow::Borrow::borrow).collect()
 }
 
