@@ -3,8 +3,8 @@
 use crate::row::{Plain, Row, table, unnamed};
 use allotrope::functional as f;
 use allotrope::functional::{
-    AvgPoolOptions, ConvOptions, ConvTransposeOptions, CrossEntropyOptions, FoldOptions, InterpolateMode,
-    InterpolateOptions, MaxPoolOptions, NllLossOptions, NormOptions, PadMode, Padding,
+    AvgPoolOptions, ConvOptions, ConvTransposeOptions, CrossEntropyOptions, FoldOptions, FractionalSize,
+    InterpolateMode, InterpolateOptions, MaxPoolOptions, NllLossOptions, NormOptions, PadMode, Padding,
 };
 use allotrope::prelude::*;
 
@@ -77,6 +77,13 @@ fn pools() -> Vec<Row> {
         "pool::avg_pool2d": f::try_avg_pool2d(t.image, [2, 2], AvgPoolOptions { stride: Some([n, n]), ceil_mode: true, ..Default::default() }), right if any;
         "pool::avg_pool3d": f::try_avg_pool3d(t.volume, [n, n, n], AvgPoolOptions::default());
         "pool::avg_pool3d": f::try_avg_pool3d(t.volume, [2, 2, 2], AvgPoolOptions { stride: Some([n, n, n]), ..Default::default() }), right if any;
+        "fractional_pool::fractional_max_pool2d": f::try_fractional_max_pool2d(t.image, [n, 1], FractionalSize::Output([1, 1]), None);
+        "fractional_pool::fractional_max_pool2d": f::try_fractional_max_pool2d(t.image, [1, 1], FractionalSize::Output([1, n]), None);
+        "fractional_pool::fractional_max_pool3d": f::try_fractional_max_pool3d(t.volume, [n, n, n], FractionalSize::Output([n, n, n]), None);
+        "fractional_pool::fractional_max_pool2d_with_indices": f::try_fractional_max_pool2d_with_indices(t.image, [n, n], FractionalSize::Ratio([0.5, 0.5]), None).map(|(values, _)| values);
+        "fractional_pool::fractional_max_pool3d_with_indices": f::try_fractional_max_pool3d_with_indices(t.volume, [1, 1, n], FractionalSize::Output([1, 1, n]), None).map(|(values, _)| values);
+        "LinearCrossEntropyOptions.out_features": nn::LinearCrossEntropyLoss::try_with_options(2, 2, nn::LinearCrossEntropyOptions { out_features: vec![n, 2], ..Default::default() }).map(|loss| loss.linear.weight);
+        "LinearCrossEntropyOptions.ignore_index": nn::LinearCrossEntropyLoss::try_with_options(2, 2, nn::LinearCrossEntropyOptions { ignore_index: Some(n as i64), ..Default::default() }).map(|loss| loss.linear.weight), right if any;
         "pool::max_pool1d": f::try_max_pool1d(t.line, [n], MaxPoolOptions::default());
         "pool::max_pool1d MaxPoolOptions.stride": f::try_max_pool1d(t.line, [2], MaxPoolOptions { stride: Some([n]), ..Default::default() }), right if any;
         "pool::max_pool1d": f::try_max_pool1d(t.line, [2], MaxPoolOptions { stride: Some([n]), ceil_mode: true, ..Default::default() }), right if any;
