@@ -91,14 +91,11 @@ fn put_back<const N: usize>(
         };
         out[i] = options.output_size.map_or(usual, |size| size[i]);
         // As PyTorch's: a size that pooling with this stride could have begun with.
-        if out[i] + stride[i] <= usual || out[i] >= usual.saturating_add(stride[i]) {
+        let (least, most) = (usual as i128 - stride[i] as i128, usual as i128 + stride[i] as i128);
+        if out[i] as i128 <= least || out[i] as i128 >= most {
             return Err(Error::operands(
                 op,
-                format!(
-                    "output_size {out:?}: axis {i} must be more than {} and less than {}",
-                    usual as isize - stride[i] as isize,
-                    usual.saturating_add(stride[i])
-                ),
+                format!("output_size {out:?}: axis {i} must be more than {least} and less than {most}"),
             ));
         }
     }

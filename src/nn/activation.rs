@@ -98,8 +98,6 @@ with_options! {
     /// x moved by lambd towards 0; see [`Tensor::softshrink`].
     Softshrink "Softshrink" (lambd: Number = Number::Float(0.5)) unnamed
         |layer, x| x.try_softshrink(layer.lambd.to_f64());
-    /// The first half of an axis times the sigmoid of the second; see [`Tensor::glu`].
-    Glu "GLU" (dim: isize = -1) |layer, x| x.try_glu(layer.dim);
     /// x times the probability that a normal number is below it; see [`Tensor::gelu`] and [`Tensor::gelu_tanh`].
     Gelu "GELU" (approximate: Approximate = Approximate::None) |layer, x| match layer.approximate {
         Approximate::None => x.try_gelu(),
@@ -118,6 +116,36 @@ with_options! {
     Softmin "Softmin" (dim: Option<isize> = None) |layer, x| x.try_softmin(softmax_axis(layer.dim, x));
     /// The logarithm of the softmax; see [`Softmax`].
     LogSoftmax "LogSoftmax" (dim: Option<isize> = None) |layer, x| x.try_log_softmax(softmax_axis(layer.dim, x));
+}
+
+/// The first half of an axis times the sigmoid of the second; see [`Tensor::glu`].
+#[derive(Copy, Clone, Debug, Module)]
+#[module(name = "GLU", extra_repr = Self::options)]
+pub struct Glu {
+    #[module(skip)]
+    dim: isize,
+}
+
+impl Glu {
+    /// Along an axis.
+    pub fn new(dim: isize) -> Glu {
+        Glu { dim }
+    }
+
+    fn options(&self) -> String {
+        format!("dim={}", self.dim)
+    }
+}
+
+/// Along the last axis.
+impl Default for Glu {
+    fn default() -> Glu {
+        Glu::new(-1)
+    }
+}
+
+forward! {
+    Glu: |layer, x| x.try_glu(layer.dim);
 }
 
 /// The axis that PyTorch takes where none is given.

@@ -198,10 +198,11 @@ impl<const N: usize> ConvLayerOptions<N> {
                 }
             };
             for side in [before, after] {
-                let side = isize::try_from(side);
-                sides.push(
-                    side.map_err(|_| Error::argument(format!("padding {padding:?} is more than memory can hold")))?,
-                );
+                let misfit = || {
+                    let text = format!("padding {padding:?} of a kernel {kernel:?} with dilation {dilation:?}");
+                    Error::argument(format!("{text} is more than memory can hold"))
+                };
+                sides.push(isize::try_from(side).map_err(|_| misfit())?);
             }
         }
         let x = if sides.iter().all(|&n| n == 0) { x.clone() } else { try_pad(x, &sides, mode)? };

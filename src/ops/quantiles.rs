@@ -3,8 +3,8 @@
 
 use super::arg::Arg;
 use super::elementwise::{choose, numeric};
-use super::gather::{all_true, argsort, checked, gather};
-use super::movement::{concat, iota, narrow};
+use super::gather::{all_true, argsort, checked, gather, scatter};
+use super::movement::{concat, narrow};
 use super::reduce::{along, size_tensor, sum_axes, with_axes_kept, without_axes};
 use super::single_node::{Keeps, pair};
 use super::{grads1, twins};
@@ -17,7 +17,7 @@ use crate::mode::sizes::{is_zero, numel};
 use crate::mode::values::full_of;
 use crate::tensor::operand::Operand;
 use crate::tensor::{Size, Sizes, Tensor};
-use allotrope_ir::{Axes, DType, Scalar};
+use allotrope_ir::{Axes, DType, Scalar, ScatterOp};
 
 /// What a quantile between two elements is, PyTorch's `interpolation`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -200,13 +200,12 @@ fn most_frequent(x: &Tensor, axis: usize) -> Result<Tensor> {
         let other = narrow(&sorted, axis, one, rest)?.try_ne(&narrow(&sorted, axis, Size::from(0), rest)?)?;
         let mut sizes = x.sizes();
         sizes[axis] = one;
-        let begins = concat(&[&full_of(&sizes, Scalar::Bool(true))?, &other], axis)?;
-        let mut raised: Sizes = x.sizes().iter().map(|_| one).collect();
-        raised[axis] = n;
-        let places = iota(n)?.reshape_sizes(&raised)?.expand_sizes(&x.sizes())?;
-        let begin = choose(&begins, &places, &places.try_zeros_like()?)?.try_cummax(axis as isize)?.0;
-        let ends = places.try_sub(&begin)?.try_argmax_dim(axis as isize, true)?;
-        gather(&order, &ends, axis)
+        let begins = concat(&[&full_of(&sizes, Scalar::Bool(false))?, &other], axis)?;
+        // Which run of equals each element is in, how long the runs are, and where the first of the longest ends.
+        let run = begins.try_to(DType::I64)?.try_cumsum(axis as isize)?;
+        let lengths = scatter(ScatterOp::Add, &run.try_zeros_like()?, &run, &run.try_ones_like()?, axis)?;
+        let ends = lengths.try_cumsum(axis as isize)?.try_sub(1)?;
+        gather(&order, &gather(&ends, &lengths.try_argmax_dim(axis as isize, true)?, axis)?, axis)
     })
 }
 

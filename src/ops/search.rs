@@ -128,6 +128,15 @@ fn undifferentiated(op: &'static str, x: &Tensor, f: impl FnOnce(&Tensor) -> Res
     )
 }
 
+/// So many bins and one more, as numbers of elements.
+fn demand_bins(op: &'static str, bins: usize) -> Result<i64> {
+    match i64::try_from(bins) {
+        Ok(0) => Err(Error::operands(op, "needs one bin at least")),
+        Ok(n) if n < i64::MAX => Ok(n),
+        Ok(_) | Err(_) => Err(Error::operands(op, format!("{bins} bins are more than memory can hold"))),
+    }
+}
+
 fn flat(x: &Tensor) -> Result<Tensor> {
     x.reshape_sizes(&[numel(&x.sizes())])
 }
@@ -232,9 +241,7 @@ twins! {
     fn histc / try_histc(&self, bins: usize, min: f64, max: f64) -> Tensor {
         let op = "histc";
         floating(self, op)?;
-        if bins == 0 {
-            return Err(Error::operands(op, "needs one bin at least"));
-        }
+        let last = demand_bins(op, bins)? - 1;
         undifferentiated(op, self, |x| {
             let x = flat(x)?;
             let is_given = min != max || is_zero(x.sizes()[0]);
@@ -242,8 +249,8 @@ twins! {
             let inside = x.try_ge(&low)?.try_logical_and(&x.try_le(&high)?)?;
             let at = x.try_sub(&low)?.try_mul(bins as f64)?.try_div(&high.try_sub(&low)?)?;
             let at = choose(&inside.try_logical_not()?, bins as f64, &at)?;
-            let at = at.try_to(DType::I64)?.try_clamp_max(bins as i64 - 1)?;
-            let at = choose(&inside, &at, &at.try_full_like(bins as i64)?)?;
+            let at = at.try_to(DType::I64)?.try_clamp_max(last)?;
+            let at = choose(&inside, &at, &at.try_full_like(last + 1)?)?;
             counted(Size::from(bins), &at, &x.try_ones_like()?)
         })
     }
@@ -252,9 +259,7 @@ twins! {
     fn histogram / try_histogram<'a>(&self, bins: usize, options: HistogramOptions<'a>) -> (Tensor, Tensor) {
         let op = "histogram";
         floating(self, op)?;
-        if bins == 0 {
-            return Err(Error::operands(op, "needs one bin at least"));
-        }
+        demand_bins(op, bins)?;
         let (low, high) = span(op, &self.detach(), options.range)?;
         let edges = even_edges(&low, &high, bins)?;
         Ok((histogram(self, &edges, options)?, edges))
@@ -294,7 +299,7 @@ twins! {
         let elements: Vec<i64> = host(op, &places)?;
         let most = elements.iter().copied().max().unwrap_or(-1);
         let places = checked(&places, &all_true(&places.try_ge(0)?)?, "bincount: an element is negative")?;
-        let bins = usize::try_from(most + 1).unwrap_or(0).max(minlength);
+        let bins = usize::try_from(most.saturating_add(1)).unwrap_or(0).max(minlength);
         counted(Size::from(bins), &places, &what)
     }
 }

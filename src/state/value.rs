@@ -11,7 +11,7 @@ use crate::tensor::Tensor;
 /// assert_eq!(checkpoint.get("epoch").and_then(Value::as_int), Some(3));
 /// assert!(checkpoint.get("optimizer").is_none());
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum Value {
     None,
     Bool(bool),
