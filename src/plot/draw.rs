@@ -25,12 +25,22 @@ struct Plot<'a> {
     chart: &'a Chart,
     x: Axis,
     y: Axis,
+    corners: Corners,
+}
+
+/// What becomes of the corner where a line turns sharply.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Corners {
+    /// Whoever shows the picture cuts it off, as the SVG standard says.
+    Limited,
+    /// The longer the sharper, without an end, as plotters draws it in pixels.
+    Unlimited,
 }
 
 /// Draws into the whole of `area`, whose pixels are `SCALE` to a logical one.
-pub(super) fn draw<DB: DrawingBackend>(chart: &Chart, area: &Area<DB>) -> Drawn<DB> {
+pub(super) fn draw<DB: DrawingBackend>(chart: &Chart, area: &Area<DB>, corners: Corners) -> Drawn<DB> {
     let (x, y) = chart.axes();
-    Plot { chart, x, y }.draw(area)
+    Plot { chart, x, y, corners }.draw(area)
 }
 
 impl Plot<'_> {
@@ -147,11 +157,17 @@ impl Plot<'_> {
                 let style = rgb(series.color).stroke_width(width);
                 // A value without a place (NaN, or zero on a logarithmic axis) is a gap in the line.
                 for part in series.points.split(|point| pixel(point).is_none()) {
-                    let path: Vec<_> = part.iter().filter_map(pixel).collect();
+                    let mut path: Vec<_> = part.iter().filter_map(pixel).collect();
+                    path.dedup();
                     match path[..] {
                         [] => {}
                         [at] => area.draw(&Circle::new(at, width.max(3), style.filled()))?,
-                        _ => area.draw(&PathElement::new(path, style))?,
+                        _ if self.corners == Corners::Limited => area.draw(&PathElement::new(path, style))?,
+                        _ => {
+                            for smooth in between_sharp_turns(&path) {
+                                area.draw(&PathElement::new(smooth, style))?;
+                            }
+                        }
                     }
                 }
             }
@@ -193,6 +209,21 @@ impl Plot<'_> {
         }
         Ok(())
     }
+}
+
+/// The parts of a path, no two of whose neighbours are equal, between its sharp turns: where a corner would be longer
+/// than four times the width of the line, the limit of SVG.
+fn between_sharp_turns(path: &[(i32, i32)]) -> Vec<Vec<(i32, i32)>> {
+    let is_sharp = |at: usize| {
+        let way = |from: (i32, i32), to: (i32, i32)| (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
+        let (a, b) = (way(path[at], path[at - 1]), way(path[at], path[at + 1]));
+        // The corner is as many widths long as 1 / sin(angle / 2).
+        a.0 * b.0 + a.1 * b.1 > 0.875 * a.0.hypot(a.1) * b.0.hypot(b.1)
+    };
+    let last = path.len() - 1;
+    let turns = (1..last).filter(|&at| is_sharp(at));
+    let ends: Vec<usize> = std::iter::once(0).chain(turns).chain([last]).collect();
+    ends.windows(2).map(|ends| path[ends[0]..=ends[1]].to_vec()).collect()
 }
 
 /// The plotting field in pixels.

@@ -1,7 +1,7 @@
 //! Charts as files: SVG as text, PNG through pixels. The name's extension says which.
 
 use super::chart::Chart;
-use super::draw::{Area, draw};
+use super::draw::{Area, Corners, draw};
 use super::theme::{FONT, PAPER, SCALE, register_fonts};
 use crate::error::{Error, Result};
 use plotters::backend::{BitMapBackend, SVGBackend};
@@ -38,7 +38,8 @@ impl Chart {
         let mut text = String::new();
         {
             let area = SVGBackend::with_string(&mut text, (wide, high)).into_drawing_area();
-            let drawn = area.fill(&PAPER).and_then(|()| draw(self, &area)).and_then(|()| area.present());
+            let drawn =
+                area.fill(&PAPER).and_then(|()| draw(self, &area, Corners::Limited)).and_then(|()| area.present());
             drawn.map_err(|error| Error::argument(format!("plot {:?}: {error}", self.title)))?;
         }
         // The coordinates are `SCALE` times larger than the picture, and every text has the one family.
@@ -71,7 +72,7 @@ fn stacked(charts: &[&Chart], area: &Area<BitMapBackend>) -> std::result::Result
     let mut rest = area.clone();
     for chart in charts {
         let (part, below) = rest.split_vertically(chart.size.1 as i32 * SCALE);
-        draw(chart, &part).map_err(|error| text(&error))?;
+        draw(chart, &part, Corners::Unlimited).map_err(|error| text(&error))?;
         rest = below;
     }
     area.present().map_err(|error| text(&error))
@@ -135,6 +136,22 @@ mod tests {
         let mut read = vec![0; reader.output_buffer_size().expect("small")];
         reader.next_frame(&mut read).expect("its picture");
         assert_eq!(read, pixels);
+    }
+
+    #[test]
+    fn a_line_that_turns_back_stays_within_the_field() {
+        let turning = Chart::new("").size(200, 160).x_range(0.0, 1.0).y_range(0.0, 1.0).line(
+            "",
+            [0.5, 0.9, 0.4, 0.9, 0.5],
+            [0.5, 0.6, 0.51, 0.62, 0.5],
+        );
+        let empty = Chart::new("").size(200, 160).x_range(0.0, 1.0).y_range(0.0, 1.0);
+        let [(line, (width, _)), (without, _)] = [&turning, &empty].map(|chart| pixels(&[chart]).expect("drawn"));
+        let differs = |i: &usize| line[3 * i..][..3] != without[3 * i..][..3];
+        let columns: Vec<usize> = (0..line.len() / 3).filter(differs).map(|i| i % width as usize).collect();
+        let (first, last) = (columns.iter().min(), columns.iter().max());
+        // The field is 120 pixels wide from 62 on; a line is two pixels wide.
+        assert!(first >= Some(&108) && last <= Some(&172), "columns {first:?} to {last:?}");
     }
 
     #[test]
