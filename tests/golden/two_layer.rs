@@ -158,7 +158,8 @@ pub fn dynamic(seed: u64, file: &Value, mode: Mode) -> Outcome {
         Mode::Traced => {
             let step = trace_dynamic(step);
             let losses = depths.iter().map(|_| number(step.call(()).expect("the step runs"))).collect();
-            assert!(step.compilations() <= 5, "{} compilations for 0 to 3 layers", step.compilations());
+            // Each depth, with or without a gradient of the middle layer from the step before, and the first step.
+            assert!(step.compilations() <= 9, "{} compilations for 0 to 3 layers", step.compilations());
             losses
         }
     };
