@@ -9,6 +9,23 @@
 //! text, `--sample N --temperature T` writes N characters, soberly (T below 1) or wildly (above); `--help` says the rest. It prints
 //!
 //! ```text
+//! 11 lines of 34 to 359 characters, 27 different ones
+//! CharRNN(
+//!   (embedding): Embedding(27, 16)
+//!   (cell): GRU(16, 64)
+//!   (out): Linear(in_features=64, out_features=27, bias=True)
+//! )
+//! epoch 10: loss 0.98
+//! epoch 20: loss 0.23
+//! epoch 30: loss 0.10
+//! epoch 40: loss 0.04
+//!
+//! This is the house that Jack built.
+//! This is the house that Jack built.
+//! This is the rat that ate the malt that lay in the house that Jack built.
+//! This is the farmer sowing his corn that kept the cock that crowed in the malt that lay in the house that Jack built.
+//! This is the house that Jack built.
+//! This
 //! ```
 //!
 //! and draws `loss.png`.
@@ -18,6 +35,7 @@ use allotrope::nn::rnn::{PackedSequence, try_pack_sequence};
 use allotrope::plot::Chart;
 use allotrope::prelude::*;
 use clap::{Parser, ValueEnum};
+use indicatif::ProgressBar;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -34,7 +52,7 @@ struct Args {
     #[arg(long)]
     text: Option<PathBuf>,
     /// Passes over the text.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 40)]
     epochs: usize,
     /// Lines in a batch.
     #[arg(long, default_value_t = 4)]
@@ -141,8 +159,8 @@ impl CharRnn {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
-    if !(args.temperature > 0.0) {
-        return Err(format!("--temperature must be above 0, got {}", args.temperature).into());
+    if !(1e-3..=1e3).contains(&args.temperature) {
+        return Err(format!("--temperature must be between 0.001 and 1000, got {}", args.temperature).into());
     }
     std::fs::create_dir_all(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
     let text = match &args.text {
@@ -154,7 +172,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if lines.is_empty() {
         return Err("the text has no line with a character in it".into());
     }
-    let characters: Vec<char> = lines.iter().flat_map(|line| line.chars()).collect::<BTreeSet<_>>().into_iter().collect();
+    let characters: Vec<char> =
+        lines.iter().flat_map(|line| line.chars()).collect::<BTreeSet<_>>().into_iter().collect();
     let lengths = || lines.iter().map(|line| line.chars().count() - 2);
     let (least, most) = (lengths().min().unwrap_or(0), lengths().max().unwrap_or(0));
     println!("{} lines of {least} to {most} characters, {} different ones", lines.len(), characters.len());
@@ -186,6 +205,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok([input.tensors(), vec![target.data().clone()]].concat())
     })?;
 
+    let bar = ProgressBar::new(args.epochs as u64);
     let mut losses = Vec::new();
     for epoch in 1..=args.epochs {
         let mut total = 0.0;
@@ -194,16 +214,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         losses.push(total / loader.len() as f32);
         if epoch % 10 == 0 || epoch == args.epochs {
-            println!("epoch {epoch}: loss {:.2}", losses[epoch - 1]);
+            bar.suspend(|| println!("epoch {epoch}: loss {:.2}", losses[epoch - 1]));
         }
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     Chart::new("A line of the text, character by character")
         .x("epoch")
         .y("cross-entropy")
         .line("", 1..args.epochs + 1, losses)
         .save(args.out.join("loss.png"))?;
 
-    println!("\n{}", sample(&net, &characters, args.sample, args.temperature)?);
+    println!("\n{}", sample(&net, &characters, args.sample, args.temperature)?.trim_end());
     Ok(())
 }
 
