@@ -19,11 +19,13 @@
 //! epoch 20: loss 0.23
 //! epoch 30: loss 0.10
 //! epoch 40: loss 0.04
-//! epoch 50: loss 0.03
-//! epoch 60: loss 0.02
 //!
-//! This is the malt that lay in the house that Jack built.
-//! This is the cock that crowed in the morn that waked the priest all shaven and shorn that married the man all tattered and torn that kissed the maiden all forlorn that milked the cow with the crumpled horn that tossed the dog that worried the ca
+//! This is the house that Jack built.
+//! This is the house that Jack built.
+//! This is the rat that ate the malt that lay in the house that Jack built.
+//! This is the farmer sowing his corn that kept the cock that crowed in the malt that lay in the house that Jack built.
+//! This is the house that Jack built.
+//! This
 //! ```
 //!
 //! and draws `loss.png`.
@@ -50,7 +52,7 @@ struct Args {
     #[arg(long)]
     text: Option<PathBuf>,
     /// Passes over the text.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 40)]
     epochs: usize,
     /// Lines in a batch.
     #[arg(long, default_value_t = 4)]
@@ -157,8 +159,8 @@ impl CharRnn {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
-    if !(args.temperature > 0.0) {
-        return Err(format!("--temperature must be above 0, got {}", args.temperature).into());
+    if !(1e-3..=1e3).contains(&args.temperature) {
+        return Err(format!("--temperature must be between 0.001 and 1000, got {}", args.temperature).into());
     }
     std::fs::create_dir_all(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
     let text = match &args.text {
@@ -223,7 +225,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .line("", 1..args.epochs + 1, losses)
         .save(args.out.join("loss.png"))?;
 
-    println!("\n{}", sample(&net, &characters, args.sample, args.temperature)?);
+    println!("\n{}", sample(&net, &characters, args.sample, args.temperature)?.trim_end());
     Ok(())
 }
 

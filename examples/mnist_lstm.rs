@@ -5,27 +5,27 @@
 //! drawn digits, `--help` says the rest. It prints
 //!
 //! ```text
-//! 1000 images to train, 200 to test, drawn from a font, as there is no --data
+//! 800 images to train, 200 to test, drawn from a font, as there is no --data
 //! LSTMNet(
 //!   (rnn): LSTM(28, 64, batch_first=True)
 //!   (out): Linear(in_features=64, out_features=10, bias=True)
 //! )
-//! epoch 1, step   8: loss 2.350, test accuracy 15.0 %
-//! epoch 1, step  16: loss 1.862, test accuracy 29.5 %
-//! epoch 2, step   8: loss 1.353, test accuracy 50.5 %
-//! epoch 2, step  16: loss 1.084, test accuracy 67.0 %
-//! epoch 3, step   8: loss 0.719, test accuracy 62.0 %
-//! epoch 3, step  16: loss 0.473, test accuracy 84.0 %
-//! epoch 4, step   8: loss 0.537, test accuracy 86.0 %
-//! epoch 4, step  16: loss 0.399, test accuracy 86.0 %
-//! epoch 5, step   8: loss 0.313, test accuracy 90.5 %
-//! epoch 5, step  16: loss 0.327, test accuracy 93.5 %
-//! epoch 6, step   8: loss 0.261, test accuracy 94.0 %
-//! epoch 6, step  16: loss 0.140, test accuracy 97.0 %
-//! epoch 7, step   8: loss 0.105, test accuracy 97.5 %
-//! epoch 7, step  16: loss 0.115, test accuracy 96.0 %
-//! epoch 8, step   8: loss 0.138, test accuracy 98.0 %
-//! epoch 8, step  16: loss 0.160, test accuracy 99.0 %
+//! epoch 1, step   7: loss 2.300, test accuracy 24.0 %
+//! epoch 1, step  13: loss 1.952, test accuracy 18.0 %
+//! epoch 2, step   7: loss 1.594, test accuracy 41.0 %
+//! epoch 2, step  13: loss 1.834, test accuracy 46.0 %
+//! epoch 3, step   7: loss 1.383, test accuracy 54.5 %
+//! epoch 3, step  13: loss 1.075, test accuracy 68.5 %
+//! epoch 4, step   7: loss 0.829, test accuracy 80.5 %
+//! epoch 4, step  13: loss 0.733, test accuracy 79.0 %
+//! epoch 5, step   7: loss 0.589, test accuracy 87.5 %
+//! epoch 5, step  13: loss 0.543, test accuracy 89.5 %
+//! epoch 6, step   7: loss 0.396, test accuracy 88.5 %
+//! epoch 6, step  13: loss 0.304, test accuracy 84.5 %
+//! epoch 7, step   7: loss 0.315, test accuracy 89.5 %
+//! epoch 7, step  13: loss 0.350, test accuracy 90.5 %
+//! epoch 8, step   7: loss 0.279, test accuracy 97.0 %
+//! epoch 8, step  13: loss 0.192, test accuracy 96.0 %
 //! predicted [8, 7, 1, 4, 8, 9, 2, 5, 8, 1]
 //! labels    [8, 7, 1, 4, 8, 9, 2, 5, 0, 1]
 //! ```

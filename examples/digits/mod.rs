@@ -16,7 +16,7 @@ impl Digits {
     /// training and the last 2,000 for testing.
     pub fn load(folder: Option<&Path>) -> Result<Digits, Error> {
         let Some(folder) = folder else {
-            return Ok(Digits { train: drawn(1000, 1)?, test: drawn(200, 2)? });
+            return Ok(Digits { train: drawn(800, 1)?, test: drawn(200, 2)? });
         };
         let test = Mnist::load(folder, false)?;
         // A file that is there and damaged is an error, one that is not there is not.

@@ -57,16 +57,18 @@ fn killed_and_undisturbed(name: &str, traced: bool) {
     assert_eq!(losses.len(), training::STEPS);
 
     let often = folder.inner("often");
-    let moments = Generator::new(11).randint(1, 9, &[KILLS]).to_vec::<i64>();
+    let last = training::STEPS - 4 * AHEAD;
+    let mut moments = Generator::new(11).randint(1, last as i64, &[KILLS]).to_vec::<i64>();
+    moments.sort();
     let mut seen = BTreeMap::new();
     let mut killed_while_saving = 0;
     for (kill, moment) in moments.into_iter().enumerate() {
         let drafts = drafts(&often);
         let training = Training::start(&often, traced);
         if kill % 2 == 0 {
-            training.kill_after(moment as usize, &mut seen);
+            training.kill_behind(moment as usize, &mut seen);
         } else {
-            training.kill_while_saving(&often, &mut seen);
+            training.kill_while_saving(moment as usize, &often, &mut seen);
         }
         // Who writes a file removes the draft whatever happens, unless nothing of it runs any more.
         killed_while_saving += usize::from(self::drafts(&often) > drafts);
@@ -123,7 +125,7 @@ struct Training {
 
 enum Told {
     Step(usize, String),
-    Saving,
+    Saving(usize),
     End,
 }
 
@@ -154,7 +156,7 @@ impl Training {
                     let _ = self.permits.write_all(b"\n");
                     return Told::Step(number.parse().expect("a number"), loss.to_string());
                 }
-                ["saving", _] => return Told::Saving,
+                ["saving", number] => return Told::Saving(number.parse().expect("a number")),
                 _ if line.is_empty() => return Told::End,
                 _ => self.rest.push_str(&line),
             }
@@ -165,7 +167,7 @@ impl Training {
         loop {
             match self.next() {
                 Told::Step(number, loss) => _ = losses.insert(number, loss),
-                Told::Saving => {}
+                Told::Saving(_) => {}
                 Told::End => break,
             }
         }
@@ -173,36 +175,35 @@ impl Training {
         assert!(status.success(), "the training failed: {}", self.rest);
     }
 
-    /// Kills it when so many steps have been told: it is some steps further then, or in the middle of one.
-    fn kill_after(mut self, steps: usize, losses: &mut Losses) {
-        let mut told = 0;
-        while told < steps {
-            match self.next() {
-                Told::Step(number, loss) => {
-                    losses.insert(number, loss);
-                    told += 1;
-                }
-                Told::Saving => {}
-                Told::End => panic!("the training ended before it was killed: {}", self.rest),
-            }
-        }
+    /// Kills it when this step has been told: it is some steps further then, or in the middle of one.
+    fn kill_behind(mut self, step: usize, losses: &mut Losses) {
+        self.until(losses, |told| matches!(told, Told::Step(number, _) if *number >= step));
         self.kill();
     }
 
-    /// Kills it when a part of a checkpoint is in the folder.
-    fn kill_while_saving(mut self, folder: &Path, losses: &mut Losses) {
+    /// Kills it when a part of the first checkpoint behind this step is in the folder.
+    fn kill_while_saving(mut self, step: usize, folder: &Path, losses: &mut Losses) {
         let drafts = drafts(folder);
-        loop {
-            match self.next() {
-                Told::Step(number, loss) => _ = losses.insert(number, loss),
-                Told::Saving => break,
-                Told::End => panic!("the training ended before it saved anything: {}", self.rest),
-            }
-        }
+        self.until(losses, |told| matches!(told, Told::Saving(number) if *number >= step));
         // Where the checkpoint is whole before it is seen, the wait ends all the same.
         let began = Instant::now();
         while self::drafts(folder) == drafts && began.elapsed() < Duration::from_secs(1) {}
         self.kill();
+    }
+
+    fn until(&mut self, losses: &mut Losses, is_it: impl Fn(&Told) -> bool) {
+        loop {
+            let told = self.next();
+            let found = is_it(&told);
+            match told {
+                Told::Step(number, loss) => _ = losses.insert(number, loss),
+                Told::Saving(_) => {}
+                Told::End => panic!("the training ended before it was killed: {}", self.rest),
+            }
+            if found {
+                return;
+            }
+        }
     }
 
     fn kill(mut self) {
