@@ -53,7 +53,7 @@ fn killed_and_undisturbed(name: &str, traced: bool) {
     let whole = folder.inner("whole");
     let mut losses = BTreeMap::new();
     // Both modes are held against the eager one.
-    Training::start(&whole, false).to_the_end(&mut losses);
+    Training::start(&whole, false).run_to_the_end(&mut losses);
     assert_eq!(losses.len(), training::STEPS);
 
     let often = folder.inner("often");
@@ -74,7 +74,7 @@ fn killed_and_undisturbed(name: &str, traced: bool) {
         killed_while_saving += usize::from(self::drafts(&often) > drafts);
     }
     assert!(killed_while_saving > 0, "no kill of {KILLS} came while a checkpoint was written");
-    Training::start(&often, traced).to_the_end(&mut seen);
+    Training::start(&often, traced).run_to_the_end(&mut seen);
 
     for (step, loss) in seen {
         assert_eq!(loss, losses[&step], "loss of step {step}");
@@ -163,7 +163,7 @@ impl Training {
         }
     }
 
-    fn to_the_end(mut self, losses: &mut Losses) {
+    fn run_to_the_end(mut self, losses: &mut Losses) {
         loop {
             match self.next() {
                 Told::Step(number, loss) => _ = losses.insert(number, loss),

@@ -109,7 +109,7 @@ pub fn train(folder: &Path, traced: bool, mut tell: impl FnMut(String)) -> Resul
             run.done += 1;
             let number = run.epoch * BATCHES + run.done;
             tell(format!("step {number} {:08x}", loss.item::<f32>().to_bits()));
-            if number % EVERY == 0 {
+            if number.is_multiple_of(EVERY) {
                 tell(format!("saving {number}"));
                 io::save(&checkpoint, &run.state())?;
             }
