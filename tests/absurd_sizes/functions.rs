@@ -1,10 +1,11 @@
-//! The tables of `src/functional`, `src/nn` and what users give options to. Calls only.
+//! The tables of `src/functional`. Calls only.
 
-use crate::row::{Plain, Row, table, unnamed};
+use crate::row::{Row, table, unnamed};
 use allotrope::functional as f;
 use allotrope::functional::{
-    AvgPoolOptions, ConvOptions, ConvTransposeOptions, CrossEntropyOptions, FoldOptions, FractionalSize,
-    InterpolateMode, InterpolateOptions, MaxPoolOptions, NllLossOptions, NormOptions, PadMode, Padding,
+    AvgPoolOptions, ConvOptions, ConvTransposeOptions, CrossEntropyOptions, EmbeddingBagOptions, EmbeddingOptions,
+    FoldOptions, FractionalSize, InterpolateMode, InterpolateOptions, LpPoolOptions, MaxPoolOptions, MaxUnpoolOptions,
+    NllLossOptions, NormOptions, PadMode, Padding,
 };
 use allotrope::prelude::*;
 
@@ -20,9 +21,9 @@ pub fn rows() -> Vec<Row> {
     let mut all = Vec::new();
     all.extend(convolutions());
     all.extend(pools());
+    all.extend(unpools());
     all.extend(windows());
     all.extend(others());
-    all.extend(layers());
     all.extend(values());
     all
 }
@@ -82,8 +83,6 @@ fn pools() -> Vec<Row> {
         "fractional_pool::fractional_max_pool3d": f::try_fractional_max_pool3d(t.volume, [n, n, n], FractionalSize::Output([n, n, n]), None);
         "fractional_pool::fractional_max_pool2d_with_indices": f::try_fractional_max_pool2d_with_indices(t.image, [n, n], FractionalSize::Ratio([0.5, 0.5]), None).map(|(values, _)| values);
         "fractional_pool::fractional_max_pool3d_with_indices": f::try_fractional_max_pool3d_with_indices(t.volume, [1, 1, n], FractionalSize::Output([1, 1, n]), None).map(|(values, _)| values);
-        "LinearCrossEntropyOptions.out_features": nn::LinearCrossEntropyLoss::try_with_options(2, 2, nn::LinearCrossEntropyOptions { out_features: vec![n, 2], ..Default::default() }).map(|loss| loss.linear.weight);
-        "LinearCrossEntropyOptions.ignore_index": nn::LinearCrossEntropyLoss::try_with_options(2, 2, nn::LinearCrossEntropyOptions { ignore_index: Some(n as i64), ..Default::default() }).map(|loss| loss.linear.weight), right if any;
         "pool::max_pool1d": f::try_max_pool1d(t.line, [n], MaxPoolOptions::default());
         "pool::max_pool1d MaxPoolOptions.stride": f::try_max_pool1d(t.line, [2], MaxPoolOptions { stride: Some([n]), ..Default::default() }), right if any;
         "pool::max_pool1d": f::try_max_pool1d(t.line, [2], MaxPoolOptions { stride: Some([n]), ceil_mode: true, ..Default::default() }), right if any;
@@ -106,6 +105,45 @@ fn pools() -> Vec<Row> {
         "adaptive::adaptive_avg_pool3d": f::try_adaptive_avg_pool3d(t.volume, [None, None, Some(n)]);
         "adaptive::adaptive_max_pool1d": f::try_adaptive_max_pool1d(t.line, [Some(n)]);
         "adaptive::adaptive_max_pool2d": f::try_adaptive_max_pool2d(t.image, [Some(2), Some(n)]);
+        "adaptive::adaptive_max_pool3d": f::try_adaptive_max_pool3d(t.volume, [Some(n), None, Some(1)]);
+        "adaptive::adaptive_max_pool3d": f::try_adaptive_max_pool3d(t.volume, [Some(n), Some(n), Some(n)]);
+        "lp_pool::lp_pool1d": f::try_lp_pool1d(t.line, 2.0, [n], LpPoolOptions::default());
+        "lp_pool::lp_pool1d LpPoolOptions.stride": f::try_lp_pool1d(t.line, 2.0, [2], LpPoolOptions { stride: Some([n]), ..Default::default() }), right if any;
+        "lp_pool::lp_pool1d": f::try_lp_pool1d(t.line, 3.0, [2], LpPoolOptions { stride: Some([n]), ceil_mode: true }), right if any;
+        "lp_pool::lp_pool2d": f::try_lp_pool2d(t.image, 2.0, [n, 1], LpPoolOptions::default());
+        "lp_pool::lp_pool2d": f::try_lp_pool2d(t.image, 2.0, [n, n], LpPoolOptions { stride: Some([1, 1]), ceil_mode: true });
+        "lp_pool::lp_pool2d": f::try_lp_pool2d(t.image, 2.0, [2, 2], LpPoolOptions { stride: Some([1, n]), ceil_mode: true }), right if any;
+        "lp_pool::lp_pool3d": f::try_lp_pool3d(t.volume, 2.0, [1, n, 1], LpPoolOptions::default());
+        "lp_pool::lp_pool3d": f::try_lp_pool3d(t.volume, 2.0, [2, 2, 2], LpPoolOptions { stride: Some([n, n, n]), ceil_mode: false }), right if any;
+    }
+}
+
+/// Places of maxima, of the shape of what is put back: all 0.
+fn places(x: &Tensor) -> Tensor {
+    Tensor::zeros(x.shape(), DType::I64)
+}
+
+/// To so many elements of one axis; of those that the windows of two elements allow none is absurd.
+fn to_size(n: usize) -> MaxUnpoolOptions<1> {
+    MaxUnpoolOptions { output_size: Some([n]), ..Default::default() }
+}
+
+fn unpools() -> Vec<Row> {
+    table! { Unsigned n: usize, t;
+        "unpool::max_unpool1d": f::try_max_unpool1d(t.line, &places(t.line), [n], MaxUnpoolOptions::default());
+        "unpool::max_unpool1d MaxUnpoolOptions.stride": f::try_max_unpool1d(t.line, &places(t.line), [2], MaxUnpoolOptions { stride: Some([n]), ..Default::default() });
+        "unpool::max_unpool1d MaxUnpoolOptions.padding": f::try_max_unpool1d(t.line, &places(t.line), [2], MaxUnpoolOptions { padding: [n], ..Default::default() });
+        "unpool::max_unpool1d MaxUnpoolOptions.output_size": f::try_max_unpool1d(t.line, &places(t.line), [2], to_size(n));
+        "unpool::max_unpool1d": f::try_max_unpool1d(t.line, &places(t.line), [n], to_size(n));
+        "unpool::max_unpool1d": f::try_max_unpool1d(t.line, &places(t.line), [n], to_size(12)), right if any;
+        "unpool::max_unpool1d": f::try_max_unpool1d(t.line, &places(t.line), [2], MaxUnpoolOptions { stride: Some([n]), padding: [n], output_size: Some([n]) });
+        "unpool::max_unpool1d": f::try_max_unpool1d(&t.line.narrow(2, 0, 1), &places(t.line).narrow(2, 0, 1), [2], MaxUnpoolOptions { stride: Some([n]), ..to_size(2) }), right if any;
+        "unpool::max_unpool1d": f::try_max_unpool1d(&t.line.narrow(2, 0, 0), &places(t.line).narrow(2, 0, 0), [n], MaxUnpoolOptions::default());
+        "unpool::max_unpool2d": f::try_max_unpool2d(t.image, &places(t.image), [2, n], MaxUnpoolOptions::default());
+        "unpool::max_unpool2d": f::try_max_unpool2d(t.image, &places(t.image), [2, 2], MaxUnpoolOptions { stride: Some([n, n]), ..Default::default() });
+        "unpool::max_unpool2d": f::try_max_unpool2d(t.image, &places(t.image), [2, 2], MaxUnpoolOptions { output_size: Some([8, n]), ..Default::default() });
+        "unpool::max_unpool3d": f::try_max_unpool3d(t.volume, &places(t.volume), [n, n, n], MaxUnpoolOptions::default());
+        "unpool::max_unpool3d": f::try_max_unpool3d(t.volume, &places(t.volume), [2, 2, 2], MaxUnpoolOptions { padding: [0, n, 0], ..Default::default() });
     }
 }
 
@@ -156,9 +194,16 @@ fn others() -> Vec<Row> {
         "norm::layer_norm": f::try_layer_norm(t.x, &[n, 3], NormOptions::default());
         "norm::rms_norm": f::try_rms_norm(t.x, &[n], None, None);
         "norm::group_norm": f::try_group_norm(t.image, n, NormOptions::default());
+        "ctc::ctc_loss CtcLossOptions.blank": f::try_ctc_loss(t.line, &t.i.unsqueeze(1), &[1, 1], &[1, 1], f::CtcLossOptions { blank: n, ..Default::default() });
+        "ctc::ctc_loss": f::try_ctc_loss(t.line, &t.i.unsqueeze(1), &[n, 1], &[1, 1], f::CtcLossOptions::default());
+        "ctc::ctc_loss": f::try_ctc_loss(t.line, &t.i.unsqueeze(1), &[1, 1], &[1, n], f::CtcLossOptions::default());
     };
     rows.extend(table! { Signed n: isize, t;
         "embedding::embedding": f::try_embedding(t.i, t.x, Some(n));
+        "embedding::embedding_with EmbeddingOptions.padding_idx": f::try_embedding_with(t.i, t.x, padded_row(n));
+        "embedding::embedding_with": f::try_embedding_with(t.i, t.x, EmbeddingOptions { max_norm: Some(1.0), ..padded_row(n) });
+        "embedding_bag::embedding_bag EmbeddingBagOptions.padding_idx": f::try_embedding_bag(&t.i.unsqueeze(0), t.x, EmbeddingBagOptions { padding_idx: Some(n), ..Default::default() });
+        "embedding_bag::embedding_bag": f::try_embedding_bag(t.i, t.x, EmbeddingBagOptions { offsets: Some(t.i), padding_idx: Some(n), ..Default::default() });
         "activation::softmax": f::try_softmax(t.x, n);
         "activation::log_softmax": f::try_log_softmax(t.x, n);
         "activation::softmin": f::try_softmin(t.x, n);
@@ -172,66 +217,20 @@ fn others() -> Vec<Row> {
     rows
 }
 
-fn layers() -> Vec<Row> {
-    table! { Unsigned n: usize, t;
-        "special::linear_new": Plain(drop(nn::Linear::new(n, 2)));
-        "special::linear_new": Plain(drop(nn::Linear::new(2, n)));
-        "special::linear_new": Plain(drop(nn::Linear::new(n, n)));
-        "linear::with_bias": Plain(drop(nn::Linear::with_bias(n, 3, false)));
-        "special::layers_new": Plain(drop(nn::Rnn::new(n, 2)));
-        "special::layers_new": Plain(drop(nn::Rnn::new(2, n)));
-        "special::layers_new": Plain(drop(nn::Gru::new(n, n)));
-        "layers::with_layers": Plain(drop(nn::Rnn::with_layers(n, n, 2)));
-        "layers::with_layers": Plain(drop(nn::Rnn::with_layers(1, 1, n)));
-        "special::layers_with_options": Plain(drop(nn::Gru::with_options(1, 1, nn::GruOptions { num_layers: n, ..Default::default() })));
-        "special::lstm_new": Plain(drop(nn::Lstm::new(n, 2)));
-        "special::lstm_new": Plain(drop(nn::Lstm::new(2, n)));
-        "special::lstm_with_options": Plain(drop(nn::Lstm::with_options(1, 1, nn::LstmOptions { num_layers: n, ..Default::default() })));
-        "special::lstm_with_options": Plain(drop(nn::Lstm::with_options(2, 2, nn::LstmOptions { proj_size: n, ..Default::default() })));
-        "packed::pad_packed_sequence PadPackedOptions.total_length": {
-            use nn::rnn::{PadPackedOptions, try_pack_padded_sequence, try_pad_packed_sequence};
-            let options = PadPackedOptions { total_length: Some(n), ..Default::default() };
-            try_pack_padded_sequence(t.x, &[2, 1, 1], false, true).and_then(|packed| try_pad_packed_sequence(&packed, options))
-        };
-        "special::cells_new": Plain(drop(nn::LstmCell::new(n, 2)));
-        "special::cells_new": Plain(drop(nn::GruCell::new(2, n)));
-        "special::cells_with_options": Plain(drop(nn::RnnCell::with_options(n, n, Default::default())));
-        "special::multihead_new": Plain(drop(nn::MultiheadAttention::new(n, 1)));
-        "special::multihead_new": Plain(drop(nn::MultiheadAttention::new(6, n)));
-        "special::multihead_with_options MultiheadOptions.kdim": Plain(drop(nn::MultiheadAttention::with_options(2, 1, nn::MultiheadOptions { kdim: Some(n), ..Default::default() })));
-        "special::multihead_with_options MultiheadOptions.vdim": Plain(drop(nn::MultiheadAttention::with_options(2, 1, nn::MultiheadOptions { vdim: Some(n), ..Default::default() })));
-        "special::encoder_layer": Plain(drop(nn::TransformerEncoderLayer::new(n, 1)));
-        "parts::new": Plain(drop(nn::TransformerEncoder::new(nn::TransformerEncoderLayer::with_options(2, 1, feed_forward(2)), n, None)));
-        "special::encoder_with_options TransformerLayerOptions.dim_feedforward": Plain(drop(nn::TransformerEncoderLayer::with_options(2, 1, feed_forward(n))));
-        "special::decoder_layer": Plain(drop(nn::TransformerDecoderLayer::new(n, 1)));
-        "parts::new": Plain(drop(nn::TransformerDecoder::new(nn::TransformerDecoderLayer::with_options(2, 1, feed_forward(2)), n, None)));
-        "special::decoder_with_options": Plain(drop(nn::TransformerDecoderLayer::with_options(2, 1, feed_forward(n))));
-        "special::transformer_new": Plain(drop(nn::Transformer::new(n, 1)));
-        "special::transformer_with_options TransformerOptions.num_encoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: n, layer: feed_forward(2), ..Default::default() })));
-        "special::transformer_with_options TransformerOptions.num_decoder_layers": Plain(drop(nn::Transformer::with_options(2, 1, nn::TransformerOptions { num_encoder_layers: 1, num_decoder_layers: n, layer: feed_forward(2) })));
-        "transformer::generate_square_subsequent_mask": Plain(nn::Transformer::generate_square_subsequent_mask(n));
-        "activation::new PReluOptions.num_parameters": Plain(drop(nn::PRelu::new(n))), right if any;
-        "activation::with_options": nn::PRelu::try_with_options(nn::PReluOptions { num_parameters: n, ..Default::default() }).map(|l| l.weight);
-        "adaptive::new": Plain(drop(nn::AdaptiveLogSoftmaxWithLoss::new(n, 10, &[2])));
-        "adaptive::new": Plain(drop(nn::AdaptiveLogSoftmaxWithLoss::new(4, n, &[2])));
-        "adaptive::with_options": Plain(drop(nn::AdaptiveLogSoftmaxWithLoss::with_options(4, 10, &[n], nn::AdaptiveLogSoftmaxOptions::default())));
-        "init::dirac_": nn::init::try_dirac_(t.w1, n).map(|()| t.w1.clone());
-        "ctc::ctc_loss CtcLossOptions.blank": f::try_ctc_loss(t.line, &t.i.unsqueeze(1), &[1, 1], &[1, 1], f::CtcLossOptions { blank: n, ..Default::default() });
-        "ctc::ctc_loss": f::try_ctc_loss(t.line, &t.i.unsqueeze(1), &[n, 1], &[1, 1], f::CtcLossOptions::default());
-        "ctc::ctc_loss": f::try_ctc_loss(t.line, &t.i.unsqueeze(1), &[1, 1], &[1, n], f::CtcLossOptions::default());
-        "ctc::blank": nn::CtcLoss::new().blank(n).try_forward(t.line, &t.i.unsqueeze(1), &[1, 1], &[1, 1]);
-    }
-}
-
-/// A small transformer's layer, with so many numbers between its products.
-fn feed_forward(dim_feedforward: usize) -> nn::TransformerLayerOptions {
-    nn::TransformerLayerOptions { dim_feedforward, ..Default::default() }
+fn padded_row(row: isize) -> EmbeddingOptions {
+    EmbeddingOptions { padding_idx: Some(row), ..Default::default() }
 }
 
 /// Classes and places that are elements: no error need name them.
 fn values() -> Vec<Row> {
     unnamed(table! { Signed n: isize, t;
         "embedding::embedding": f::try_embedding(&Tensor::from_slice(&[n as i64], &[1]), t.x, None);
+        "embedding::embedding_with": f::try_embedding_with(&Tensor::from_slice(&[n as i64], &[1]), t.x, EmbeddingOptions { max_norm: Some(1.0), ..Default::default() });
+        "embedding::embedding_with": f::try_embedding_with(&Tensor::from_slice(&[n as i64], &[1]), t.x, EmbeddingOptions { scale_grad_by_freq: true, ..Default::default() });
+        "embedding_bag::embedding_bag": f::try_embedding_bag(&Tensor::from_slice(&[n as i64], &[1, 1]), t.x, EmbeddingBagOptions::default());
+        "embedding_bag::embedding_bag": f::try_embedding_bag(t.i, t.x, EmbeddingBagOptions { offsets: Some(&Tensor::from_slice(&[0, n as i64], &[2])), ..Default::default() });
+        "embedding_bag::embedding_bag": f::try_embedding_bag(t.i, t.x, EmbeddingBagOptions { offsets: Some(&Tensor::from_slice(&[n as i64, 1], &[2])), include_last_offset: true, ..Default::default() });
+        "unpool::max_unpool1d": f::try_max_unpool1d(t.line, &places(t.line).add_(n as i64), [2], MaxUnpoolOptions::default());
         "embedding::one_hot": f::try_one_hot(&Tensor::from_slice(&[n as i64], &[1]), None);
         "embedding::one_hot": f::try_one_hot(&Tensor::from_slice(&[n as i64], &[1]), Some(3));
         "classification::nll_loss": f::try_nll_loss(t.x, &Tensor::from_slice(&[n as i64, 0], &[2]), NllLossOptions::default());

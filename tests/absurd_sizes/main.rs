@@ -9,8 +9,10 @@
 mod child;
 mod coverage;
 mod functions;
+mod layers;
 mod row;
 mod special;
+mod statistics;
 mod tensors;
 
 use row::Row;
@@ -29,7 +31,10 @@ const ADDRESS_SPACE: &str = "6291456";
 
 /// All tables.
 fn rows() -> Vec<Row> {
-    [tensors::rows(), functions::rows(), special::rows()].into_iter().flatten().collect()
+    [tensors::rows(), statistics::rows(), functions::rows(), layers::rows(), special::rows()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What a process says on its output.

@@ -84,6 +84,12 @@ impl Out for (Tensor, Tensor) {
     }
 }
 
+impl Out for (Tensor, Tensor, Tensor) {
+    fn tensors(self) -> Vec<Tensor> {
+        vec![self.0, self.1, self.2]
+    }
+}
+
 impl Out for () {
     fn tensors(self) -> Vec<Tensor> {
         vec![]
