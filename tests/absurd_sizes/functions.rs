@@ -230,7 +230,7 @@ fn values() -> Vec<Row> {
         "embedding_bag::embedding_bag": f::try_embedding_bag(&Tensor::from_slice(&[n as i64], &[1, 1]), t.x, EmbeddingBagOptions::default());
         "embedding_bag::embedding_bag": f::try_embedding_bag(t.i, t.x, EmbeddingBagOptions { offsets: Some(&Tensor::from_slice(&[0, n as i64], &[2])), ..Default::default() });
         "embedding_bag::embedding_bag": f::try_embedding_bag(t.i, t.x, EmbeddingBagOptions { offsets: Some(&Tensor::from_slice(&[n as i64, 1], &[2])), include_last_offset: true, ..Default::default() });
-        "unpool::max_unpool1d": f::try_max_unpool1d(t.line, &places(t.line).add_(n as i64), [2], MaxUnpoolOptions::default());
+        "unpool::max_unpool1d": f::try_max_unpool1d(t.line, places(t.line).add_(n as i64), [2], MaxUnpoolOptions::default());
         "embedding::one_hot": f::try_one_hot(&Tensor::from_slice(&[n as i64], &[1]), None);
         "embedding::one_hot": f::try_one_hot(&Tensor::from_slice(&[n as i64], &[1]), Some(3));
         "classification::nll_loss": f::try_nll_loss(t.x, &Tensor::from_slice(&[n as i64, 0], &[2]), NllLossOptions::default());
