@@ -30,7 +30,7 @@
 //! labels    [8, 7, 1, 4, 8, 9, 2, 5, 0, 1]
 //! ```
 //!
-//! and draws `accuracy.png`, `tsne.png` and the ten pictures, `digits.png`. How fast it is on MNIST: `docs/measuring.md`.
+//! and draws `accuracy.png`, `tsne.png` and the ten pictures, `digits.png`.
 
 mod digits;
 
