@@ -13,7 +13,7 @@ struct Net {
 }
 
 impl Net {
-    /// The output layer once a point, in a Rust loop, as the program has it.
+    /// The output layer on all points at once, which gives what PyTorch's loop over them gives.
     fn forward(&self, x: &Tensor, h: &Tensor) -> (Tensor, Tensor) {
         let (states, h) = self.rnn.forward(x, h);
         (self.out.forward(&states), h)
